@@ -1,0 +1,2 @@
+//! cloakroom
+fn main() {}
