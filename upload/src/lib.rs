@@ -1,5 +1,46 @@
 //! What api and worker agree on: the Upload and the four places it can be.
+//!
+//! ```text
+//! client ─► api ─► staging   bytes as they came, believed by nobody
+//!                  records   the truth: the upload, its job, its history
+//!                  queue     a promise of work
+//!           worker ─► blobs  bytes we made or checked, served
+//! ```
+//!
+//! Each place is one module and hides its engine: a folder or S3, memory or RabbitMQ, SQLite or PostgreSQL. Whoever
+//! moves an upload makes the next place true before letting go of the previous one, so that a crash leaves at worst a
+//! duplicate that the sweeper can see.
 
+mod blobs;
+mod clock;
+mod faults;
+mod job;
 mod media;
+mod places;
+mod queue;
+mod records;
+mod secret;
+mod staging;
+mod store;
+mod upload;
+mod variant_name;
 
+pub use blobs::Blobs;
+pub use clock::Clock;
+pub use faults::{Faults, Side, Struck};
+pub use job::{Job, Lane, Ticket};
 pub use media::{Media, SNIFF_BYTES};
+pub use places::{PlaceError, Places, PlacesSettings};
+pub use queue::{Deliveries, Delivery, Queue, QueueError, QueueSettings, Waiting};
+pub use records::{
+    Admission, Admitted, Attempt, Census, ClaimRefused, Claimant, Condemned, Made, Records, RecordsError,
+    RecordsSettings, Role, Settled, SigningKey, Start, User, Wanted,
+};
+pub use secret::Secret;
+pub use staging::{Intake, Staged, Staging};
+pub use store::{StoreError, StoreSettings};
+pub use upload::{
+    CROP_SPACE, Claim, Crop, Event, JobId, NoUploadId, Reason, Resource, Service, State, UnknownWord, Upload, UploadId,
+    Variant, Verdict,
+};
+pub use variant_name::{NoVariantName, VariantName};

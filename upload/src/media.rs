@@ -172,6 +172,29 @@ impl Media {
         }
     }
 
+    /// The kind whose usual extension this is.
+    pub(crate) fn from_extension(extension: &str) -> Option<Self> {
+        [
+            Self::Jpeg,
+            Self::Png,
+            Self::Gif,
+            Self::Bmp,
+            Self::WebP,
+            Self::Heic,
+            Self::Avif,
+            Self::Tiff,
+            Self::Svg,
+            Self::Pdf,
+            Self::Psd,
+            Self::Jxl,
+            Self::Jp2,
+            Self::Html,
+            Self::Zip,
+        ]
+        .into_iter()
+        .find(|media| media.extension() == extension)
+    }
+
     /// What somebody who sent a refused kind can do instead, as the end of a sentence about it.
     pub fn remedy(self) -> &'static str {
         match self {

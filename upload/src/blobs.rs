@@ -1,0 +1,85 @@
+//! The third place: bytes that we made or checked. Variants are served from here; originals never are.
+//!
+//! A worker writes under a prefix that belongs to one attempt alone ([`Blobs::prefix`]), so that no two ever write the
+//! same key; the settling transaction decides whose keys count, and the ledger collects the others.
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use futures::stream::BoxStream;
+use uuid::Uuid;
+
+use crate::UploadId;
+use crate::faults::Faults;
+use crate::store::{Store, StoreError, StoreSettings};
+
+/// The blobs place.
+#[derive(Clone, Debug)]
+pub struct Blobs(Store);
+
+impl Blobs {
+    /// Opens the place at the address in the settings.
+    ///
+    /// # Errors
+    /// [`StoreError::Address`] where it cannot be opened.
+    pub fn open(settings: &StoreSettings, faults: Faults) -> Result<Self, StoreError> {
+        Store::open("blobs", settings, faults).map(Self)
+    }
+
+    /// A prefix, ending in `/`, that nobody else writes under.
+    pub fn prefix(upload: UploadId) -> String {
+        format!("pictures/{upload}/{}/", Uuid::now_v7().simple())
+    }
+
+    /// Writes an object whole; it is durable when this returns.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn put(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
+        self.0.put(key, bytes).await
+    }
+
+    /// Reads an object whole, for a worker.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] where there is none; otherwise the engine's.
+    pub async fn read(&self, key: &str) -> Result<Bytes, StoreError> {
+        self.0.get(key).await
+    }
+
+    /// An object, or the given bytes of it, in chunks, for a client. It has been opened when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] where there is none; otherwise the engine's.
+    pub async fn stream(
+        &self,
+        key: &str,
+        range: Option<std::ops::Range<u64>>,
+    ) -> Result<BoxStream<'static, Result<Bytes, StoreError>>, StoreError> {
+        self.0.stream(key, range).await
+    }
+
+    /// Deletes everything under a prefix, or one object. Only the ledger's keeper calls this.
+    ///
+    /// # Errors
+    /// The engine's; what has been deleted by then stays so, and the call can be repeated.
+    pub async fn remove_all(&self, prefix: &str) -> Result<usize, StoreError> {
+        let keys: Vec<String> = self.0.list(prefix).map_ok(|entry| entry.key).try_collect().await?;
+        for key in &keys {
+            self.0.delete(key).await?;
+        }
+        Ok(keys.len())
+    }
+
+    /// The keys of all that lies here, in no order.
+    pub fn keys(&self) -> BoxStream<'static, Result<String, StoreError>> {
+        Box::pin(self.0.list("").map_ok(|entry| entry.key))
+    }
+
+    /// Whether the place answers.
+    ///
+    /// # Errors
+    /// The engine's, where it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.0.ping().await
+    }
+}

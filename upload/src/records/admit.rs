@@ -1,0 +1,117 @@
+//! Taking an upload in: the upload, its job and the beginning of its history in one transaction. When it has committed,
+//! the bytes in staging are waited for and the job will be done, whatever happens to the process that asked.
+
+use std::time::Duration;
+
+use sea_orm::{ActiveModelTrait, EntityTrait, Set};
+use uuid::Uuid;
+
+use super::entity::{events, jobs, uploads};
+use super::{Records, RecordsError, Writing, rows, span};
+use crate::job::{Job, Ticket};
+use crate::staging::Staged;
+use crate::{Event, Media, State, UploadId};
+
+/// What the api knows of an upload when its bytes are durable in staging.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// The id of the user who sends it.
+    pub owner: String,
+    /// The client's file name, cleaned.
+    pub label: String,
+    /// What the bytes look like.
+    pub media: Media,
+    /// The bytes.
+    pub staged: Staged,
+    /// How long workers have before the sweeper settles it as failed.
+    pub deadline: Duration,
+    /// How long it may stay unclaimed.
+    pub keep: Duration,
+}
+
+/// An upload that is in.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    /// Its number.
+    pub id: UploadId,
+    /// Its job, to be published.
+    pub ticket: Ticket,
+}
+
+impl Records {
+    /// Admits an upload. Its state is [`State::Accepted`].
+    ///
+    /// # Errors
+    /// The database's; then nothing was admitted and the staged bytes belong to nobody.
+    pub async fn admit(&self, admission: Admission) -> Result<Admitted, RecordsError> {
+        self.faults.watch("records", "admit", self.admit_in_one(admission)).await
+    }
+
+    async fn admit_in_one(&self, admission: Admission) -> Result<Admitted, RecordsError> {
+        let now = self.now_ms();
+        let tx = self.write().await?;
+        let staged = admission.staged;
+        let row = uploads::ActiveModel {
+            kind: Set("dropbox".to_owned()),
+            owner: Set(admission.owner),
+            state: Set(State::Accepted.as_str().to_owned()),
+            label: Set(admission.label),
+            media: Set(rows::media_word(admission.media)),
+            bytes: Set(i64::try_from(staged.bytes).unwrap_or(i64::MAX)),
+            sha256: Set(staged.sha256),
+            staged_key: Set(staged.key),
+            generation: Set(0),
+            created_at: Set(now),
+            deadline: Set(now + span(admission.deadline)),
+            expires_at: Set(Some(now + span(admission.keep))),
+            ..Default::default()
+        };
+        let id = rows::id(row.insert(&*tx).await?.id)?;
+        let ticket = tx.promise(Job::ProcessPicture { upload: id }, now).await?;
+        let at = rows::at(now);
+        let staged = format!("{} bytes of {}", staged.bytes, admission.media.name());
+        tx.tell(id, [Event::new(at, "staged", staged), Event::new(at, "queued", ticket.job.kind())]).await?;
+        tx.commit().await?;
+        Ok(Admitted { id, ticket })
+    }
+}
+
+impl Writing {
+    /// Writes a job beside what it is about; the queue hears of it once this transaction has committed.
+    pub(super) async fn promise(&self, job: Job, now: i64) -> Result<Ticket, RecordsError> {
+        let ticket = Ticket { id: Uuid::now_v7(), job };
+        let row = jobs::ActiveModel {
+            id: Set(ticket.id),
+            upload_id: Set(ticket.job.upload().get()),
+            kind: Set(ticket.job.kind().to_owned()),
+            payload: Set(serde_json::to_string(&ticket).map_err(|error| RecordsError::Row(error.to_string()))?),
+            state: Set("queued".to_owned()),
+            attempts: Set(0),
+            created_at: Set(now),
+            run_at: Set(now),
+            ..Default::default()
+        };
+        jobs::Entity::insert(row).exec_without_returning(&self.tx).await?;
+        Ok(ticket)
+    }
+
+    /// Adds to an upload's history.
+    pub(super) async fn tell(
+        &self,
+        upload: UploadId,
+        events: impl IntoIterator<Item = Event>,
+    ) -> Result<(), RecordsError> {
+        let rows: Vec<events::ActiveModel> = events
+            .into_iter()
+            .map(|event| events::ActiveModel {
+                upload_id: Set(upload.get()),
+                at: Set(event.at.as_millisecond()),
+                what: Set(event.what),
+                detail: Set(event.detail),
+                ..Default::default()
+            })
+            .collect();
+        events::Entity::insert_many(rows).exec_without_returning(&self.tx).await?;
+        Ok(())
+    }
+}

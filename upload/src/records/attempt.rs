@@ -1,0 +1,132 @@
+//! Handing a job to a worker. The attempt is counted before anything is done, so that bytes which kill workers run out
+//! of attempts; the lease says how long nobody else may try; the ledger knows the attempt's blobs before they exist.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, Set};
+use uuid::Uuid;
+
+use super::entity::{jobs, ledger, uploads};
+use super::{Records, RecordsError, rows, span};
+use crate::blobs::Blobs;
+use crate::job::Ticket;
+use crate::upload::{Event, Upload};
+
+/// How a worker's reaching for a job ended.
+#[derive(Clone, Debug)]
+pub enum Start {
+    /// It is this worker's: run it.
+    Run(Box<Attempt>),
+    /// Another worker holds the lease until then; the sweeper will see to it if that one is dead.
+    Busy(Timestamp),
+    /// It has been done, or buried, or its upload is gone: the delivery is an echo.
+    Gone,
+}
+
+/// One worker's try at one job.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The job.
+    pub ticket: Ticket,
+    /// Its upload as it stood when the attempt began.
+    pub upload: Upload,
+    /// Which try this is, from 1. It is also the fence: a later attempt makes this one's settling void.
+    pub number: u32,
+    /// The prefix of blobs that this attempt alone may write under; ends in `/`.
+    pub prefix: String,
+    /// When the lease ends unless it is renewed.
+    pub leased_until: Timestamp,
+    /// How the last attempt ended, if that was not well.
+    pub last_error: Option<String>,
+    /// The ledger's row that condemns the prefix unless the attempt is settled.
+    pub(super) condemned: Uuid,
+    /// The upload's history of this attempt, written when it is settled.
+    pub(super) events: Vec<Event>,
+}
+
+impl Attempt {
+    /// Notes a hop, to be written with the outcome.
+    pub fn note(&mut self, at: Timestamp, what: &str, detail: impl Into<String>) {
+        self.events.push(Event { at, what: what.to_owned(), detail: detail.into() });
+    }
+}
+
+/// How long after its beginning an attempt's unsettled blobs are collected: far longer than any lease.
+const COLLECT_AFTER: Duration = Duration::from_secs(3600);
+
+impl Records {
+    /// Counts an attempt at a job and leases it to the caller.
+    ///
+    /// # Errors
+    /// The database's; then no attempt was begun.
+    pub async fn begin_attempt(&self, ticket: &Ticket, lease: Duration) -> Result<Start, RecordsError> {
+        self.faults.watch("records", "begin_attempt", self.begin_attempt_in_one(ticket, lease)).await
+    }
+
+    async fn begin_attempt_in_one(&self, ticket: &Ticket, lease: Duration) -> Result<Start, RecordsError> {
+        let now = self.now_ms();
+        let until = now + span(lease);
+        let tx = self.write().await?;
+        let free = Condition::any().add(jobs::Column::LeasedUntil.is_null()).add(jobs::Column::LeasedUntil.lte(now));
+        let leased = jobs::Entity::update_many()
+            .col_expr(jobs::Column::Attempts, Expr::col(jobs::Column::Attempts).add(1))
+            .col_expr(jobs::Column::LeasedUntil, Expr::value(until))
+            .col_expr(jobs::Column::PublishedAt, Expr::value(now))
+            .filter(jobs::Column::Id.eq(ticket.id))
+            .filter(jobs::Column::State.eq("queued"))
+            .filter(free)
+            .exec_with_returning(&*tx)
+            .await?;
+        let Some(job) = leased.into_iter().next() else {
+            return match jobs::Entity::find_by_id(ticket.id).one(&*tx).await? {
+                Some(job) if job.state == "queued" => Ok(Start::Busy(rows::at(job.leased_until.unwrap_or(now)))),
+                _ => Ok(Start::Gone),
+            };
+        };
+        let Some(upload) = uploads::Entity::find_by_id(job.upload_id).one(&*tx).await? else {
+            jobs::Entity::delete_by_id(job.id).exec(&*tx).await?;
+            tx.commit().await?;
+            return Ok(Start::Gone);
+        };
+        let upload = rows::upload(upload)?;
+        let condemned = Uuid::now_v7();
+        let prefix = Blobs::prefix(upload.id);
+        let row = ledger::ActiveModel {
+            id: Set(condemned),
+            upload_id: Set(upload.id.get()),
+            prefix: Set(prefix.clone()),
+            why: Set("an attempt that was not settled".to_owned()),
+            due: Set(now + span(COLLECT_AFTER)),
+            taken_at: Set(None),
+        };
+        ledger::Entity::insert(row).exec_without_returning(&*tx).await?;
+        tx.commit().await?;
+        Ok(Start::Run(Box::new(Attempt {
+            ticket: ticket.clone(),
+            upload,
+            number: u32::try_from(job.attempts).unwrap_or(u32::MAX),
+            prefix,
+            leased_until: rows::at(until),
+            last_error: job.last_error,
+            condemned,
+            events: Vec::new(),
+        })))
+    }
+
+    /// Extends an attempt's lease. False when the attempt is no longer the job's: then its work is in vain.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn renew_lease(&self, attempt: &Attempt, lease: Duration) -> Result<bool, RecordsError> {
+        let renewed = jobs::Entity::update_many()
+            .col_expr(jobs::Column::LeasedUntil, Expr::value(self.now_ms() + span(lease)))
+            .filter(jobs::Column::Id.eq(attempt.ticket.id))
+            .filter(jobs::Column::Attempts.eq(i32::try_from(attempt.number).unwrap_or(i32::MAX)))
+            .filter(jobs::Column::State.eq("queued"))
+            .exec(&self.db)
+            .await?;
+        Ok(renewed.rows_affected == 1)
+    }
+}

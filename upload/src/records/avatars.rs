@@ -1,0 +1,98 @@
+//! Avatars: which picture a resource shows. The history is kept; what is shown is its newest entry that is ready, so a
+//! former avatar stays while a new one is processed, and for good if that one turns out broken.
+
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
+
+use super::entity::{avatars, grants, uploads};
+use super::{Records, RecordsError, rows};
+use crate::upload::{Resource, Service, State, Upload};
+
+impl Records {
+    /// The avatar that a resource shows now and its version; `None` when it is the default one.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn avatar(&self, resource: &Resource) -> Result<Option<(i64, Upload)>, RecordsError> {
+        let history = avatars::Entity::find()
+            .filter(avatars::Column::Service.eq(resource.service.as_str()))
+            .filter(avatars::Column::Resource.eq(resource.id.as_str()))
+            .order_by_desc(avatars::Column::Version)
+            .all(&self.db)
+            .await?;
+        for avatar in history {
+            let Some(upload) = avatar.upload_id else { return Ok(None) };
+            if let Some(row) = uploads::Entity::find_by_id(upload).one(&self.db).await? {
+                let upload = rows::upload(row)?;
+                if upload.state == State::Ready {
+                    return Ok(Some((avatar.version, upload)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// One version of a resource's avatar, if it is a picture that is ready.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn avatar_version(&self, resource: &Resource, version: i64) -> Result<Option<Upload>, RecordsError> {
+        let avatar = avatars::Entity::find_by_id(version)
+            .filter(avatars::Column::Service.eq(resource.service.as_str()))
+            .filter(avatars::Column::Resource.eq(resource.id.as_str()))
+            .one(&self.db)
+            .await?;
+        let Some(upload) = avatar.and_then(|avatar| avatar.upload_id) else { return Ok(None) };
+        let row = uploads::Entity::find_by_id(upload).one(&self.db).await?;
+        let upload = row.map(rows::upload).transpose()?;
+        Ok(upload.filter(|upload| upload.state == State::Ready))
+    }
+
+    /// Takes the avatar down: the default one is shown from now on.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn remove_avatar(&self, resource: &Resource, by: &str) -> Result<(), RecordsError> {
+        let _turn = self.turn().await?;
+        let removed = avatars::ActiveModel {
+            service: Set(resource.service.as_str().to_owned()),
+            resource: Set(resource.id.clone()),
+            upload_id: Set(None),
+            set_by: Set(by.to_owned()),
+            created_at: Set(self.now_ms()),
+            ..Default::default()
+        };
+        removed.insert(&self.db).await?;
+        Ok(())
+    }
+
+    /// Lets a user act for a resource. Doing it a second time is fine.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn grant(&self, resource: &Resource, user: &str) -> Result<(), RecordsError> {
+        let _turn = self.turn().await?;
+        let grant = grants::ActiveModel {
+            service: Set(resource.service.as_str().to_owned()),
+            resource: Set(resource.id.clone()),
+            user_id: Set(user.to_owned()),
+            created_at: Set(self.now_ms()),
+        };
+        grants::Entity::insert(grant)
+            .on_conflict(sea_orm::sea_query::OnConflict::new().do_nothing().to_owned())
+            .exec_without_returning(&self.db)
+            .await?;
+        Ok(())
+    }
+
+    /// Whether a user may act for a resource: everybody for themselves, otherwise by a grant.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn may_act_for(&self, user: &str, resource: &Resource) -> Result<bool, RecordsError> {
+        if resource.service == Service::Users && resource.id == user {
+            return Ok(true);
+        }
+        let key = (resource.service.as_str().to_owned(), resource.id.clone(), user.to_owned());
+        Ok(grants::Entity::find_by_id(key).one(&self.db).await?.is_some())
+    }
+}

@@ -1,0 +1,110 @@
+//! Claiming: one compare-and-set on the row that expiry sets too, so that a picture is claimed or expires and never
+//! both. The avatar it becomes is a second row of the same transaction.
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, EntityTrait, QueryFilter, Set};
+
+use super::entity::{avatars, uploads};
+use super::{Records, RecordsError, rows};
+use crate::upload::{Event, Reason, Resource, State, UploadId};
+
+/// Who claims.
+#[derive(Clone, Debug)]
+pub struct Claimant {
+    /// The user's id.
+    pub user: String,
+    /// Whether other people's uploads are theirs to claim: a site administrator's are.
+    pub admin: bool,
+}
+
+/// Why a claim was refused (`contract/dropbox.md`, "Claiming is one compare-and-set").
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClaimRefused {
+    /// No such picture, or somebody else's: from outside that looks the same.
+    Unknown,
+    /// It belongs to another resource already, or was claimed by another.
+    ClaimedElsewhere,
+    /// Nobody claimed it in time.
+    Expired,
+    /// It never became a picture.
+    Unusable(Reason),
+}
+
+impl Records {
+    /// Claims an upload for a resource. Doing it a second time is fine.
+    ///
+    /// # Errors
+    /// The outer one is the database's, and then nothing was claimed; the inner one says why not.
+    pub async fn claim(
+        &self,
+        upload: UploadId,
+        resource: &Resource,
+        claimant: &Claimant,
+    ) -> Result<Result<(), ClaimRefused>, RecordsError> {
+        self.faults.watch("records", "claim", self.claim_in_one(upload, resource, claimant)).await
+    }
+
+    async fn claim_in_one(
+        &self,
+        upload: UploadId,
+        resource: &Resource,
+        claimant: &Claimant,
+    ) -> Result<Result<(), ClaimRefused>, RecordsError> {
+        let now = self.now_ms();
+        let tx = self.write().await?;
+        let theirs = if claimant.admin {
+            Condition::all()
+        } else {
+            Condition::all().add(uploads::Column::Owner.eq(claimant.user.as_str()))
+        };
+        let claimed = uploads::Entity::update_many()
+            .col_expr(uploads::Column::ClaimedService, Expr::value(resource.service.as_str()))
+            .col_expr(uploads::Column::ClaimedResource, Expr::value(resource.id.as_str()))
+            .col_expr(uploads::Column::ClaimedBy, Expr::value(claimant.user.as_str()))
+            .col_expr(uploads::Column::ClaimedAt, Expr::value(now))
+            .filter(uploads::Column::Id.eq(upload.get()))
+            .filter(theirs.clone())
+            .filter(uploads::Column::ClaimedAt.is_null())
+            .filter(uploads::Column::ExpiresAt.gt(now))
+            .filter(uploads::Column::State.is_in([State::Accepted.as_str(), State::Ready.as_str()]))
+            .exec(&*tx)
+            .await?;
+        if claimed.rows_affected == 0 {
+            let row = uploads::Entity::find_by_id(upload.get()).filter(theirs).one(&*tx).await?;
+            return Ok(self.why_not(row, resource, claimant)?);
+        }
+        let avatar = avatars::ActiveModel {
+            service: Set(resource.service.as_str().to_owned()),
+            resource: Set(resource.id.clone()),
+            upload_id: Set(Some(upload.get())),
+            set_by: Set(claimant.user.clone()),
+            created_at: Set(now),
+            ..Default::default()
+        };
+        avatar.insert(&*tx).await?;
+        let detail = format!("for {resource} by {}", claimant.user);
+        tx.tell(upload, [Event::new(rows::at(now), "claimed", detail)]).await?;
+        tx.commit().await?;
+        Ok(Ok(()))
+    }
+
+    fn why_not(
+        &self,
+        row: Option<uploads::Model>,
+        resource: &Resource,
+        claimant: &Claimant,
+    ) -> Result<Result<(), ClaimRefused>, RecordsError> {
+        let Some(row) = row else { return Ok(Err(ClaimRefused::Unknown)) };
+        let upload = rows::upload(row)?;
+        Ok(match (upload.claim, upload.state) {
+            (Some(claim), _) if claim.resource == *resource && claim.by == claimant.user => Ok(()),
+            (Some(_), _) => Err(ClaimRefused::ClaimedElsewhere),
+            (None, State::Rejected | State::Failed) => {
+                let unknown = || Reason::new("unknown", "it never became a picture");
+                Err(ClaimRefused::Unusable(upload.reason.unwrap_or_else(unknown)))
+            }
+            // Past its time and not swept yet is expired as well.
+            (None, State::Expired | State::Accepted | State::Ready) => Err(ClaimRefused::Expired),
+        })
+    }
+}

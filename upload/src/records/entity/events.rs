@@ -1,0 +1,17 @@
+//! What happened to an upload, and when.
+
+use sea_orm::entity::prelude::*;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "events")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    pub upload_id: i64,
+    pub at: i64,
+    pub what: String,
+    pub detail: String,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

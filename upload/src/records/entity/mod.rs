@@ -1,0 +1,14 @@
+//! The tables as sea-orm sees them. Private to the records: nobody else knows that there are tables.
+
+// The derive asks for `pub` and gives it to everything it makes; this module keeps it all in.
+#![expect(unreachable_pub, reason = "sea-orm's derive")]
+
+pub(super) mod avatars;
+pub(super) mod events;
+pub(super) mod grants;
+pub(super) mod jobs;
+pub(super) mod ledger;
+pub(super) mod signing_keys;
+pub(super) mod uploads;
+pub(super) mod users;
+pub(super) mod variants;

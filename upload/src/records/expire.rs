@@ -1,0 +1,117 @@
+//! Letting go: what nobody claimed in time, and what nobody settled in time. A batch is one statement that picks and
+//! changes in one, so that several sweepers share the work and none waits for another.
+
+use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query, SelectStatement};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, Set};
+use uuid::Uuid;
+
+use super::entity::{jobs, ledger, uploads, variants};
+use super::{Records, RecordsError, rows};
+use crate::upload::{Event, JobId, Reason, State, UploadId};
+
+impl Records {
+    /// Expires up to `most` uploads whose time is over and that nobody claimed, and condemns their bytes. Returns them.
+    ///
+    /// # Errors
+    /// The database's; then none of the batch has expired.
+    pub async fn expire(&self, most: u64) -> Result<Vec<UploadId>, RecordsError> {
+        self.faults.watch("records", "expire", self.expire_in_one(most)).await
+    }
+
+    async fn expire_in_one(&self, most: u64) -> Result<Vec<UploadId>, RecordsError> {
+        let now = self.now_ms();
+        let unclaimed = Condition::all()
+            .add(uploads::Column::ExpiresAt.lte(now))
+            .add(uploads::Column::ClaimedAt.is_null())
+            .add(uploads::Column::State.is_in([State::Accepted.as_str(), State::Ready.as_str()]));
+        let tx = self.write().await?;
+        let expired = uploads::Entity::update_many()
+            .col_expr(uploads::Column::State, Expr::value(State::Expired.as_str()))
+            .col_expr(uploads::Column::SettledAt, Expr::value(now))
+            .col_expr(uploads::Column::Code, Expr::value("unclaimed"))
+            .col_expr(uploads::Column::Why, Expr::value("nobody claimed it in time"))
+            .filter(uploads::Column::Id.in_subquery(batch(uploads::Column::ExpiresAt, unclaimed.clone(), most)))
+            .filter(unclaimed)
+            .exec_with_returning(&*tx)
+            .await?;
+        let mut gone = Vec::with_capacity(expired.len());
+        for row in &expired {
+            let id = rows::id(row.id)?;
+            let condemned = ledger::ActiveModel {
+                id: Set(Uuid::now_v7()),
+                upload_id: Set(row.id),
+                prefix: Set(format!("pictures/{id}/")),
+                why: Set("unclaimed".to_owned()),
+                due: Set(now),
+                taken_at: Set(None),
+            };
+            ledger::Entity::insert(condemned).exec_without_returning(&*tx).await?;
+            tx.tell(id, [Event::new(rows::at(now), "expired", "nobody claimed it in time")]).await?;
+            gone.push(id);
+        }
+        let raw = || gone.iter().map(|id| id.get());
+        jobs::Entity::delete_many().filter(jobs::Column::UploadId.is_in(raw())).exec(&*tx).await?;
+        variants::Entity::delete_many().filter(variants::Column::UploadId.is_in(raw())).exec(&*tx).await?;
+        tx.commit().await?;
+        Ok(gone)
+    }
+
+    /// Settles as failed up to `most` uploads that are still waiting past their deadline, and buries their jobs, whose
+    /// last error stays with them. Returns the uploads and the jobs, whose waiters are to be told the reason.
+    ///
+    /// # Errors
+    /// The database's; then none of the batch has been settled.
+    pub async fn fail_overdue(&self, most: u64) -> Result<Vec<(UploadId, JobId, Reason)>, RecordsError> {
+        self.faults.watch("records", "fail_overdue", self.fail_overdue_in_one(most)).await
+    }
+
+    async fn fail_overdue_in_one(&self, most: u64) -> Result<Vec<(UploadId, JobId, Reason)>, RecordsError> {
+        let now = self.now_ms();
+        let overdue = Condition::all()
+            .add(uploads::Column::Deadline.lte(now))
+            .add(uploads::Column::State.eq(State::Accepted.as_str()));
+        let reason = Reason::new(
+            "deadline",
+            "no worker settled this picture before its deadline; try again, or ask the operator to",
+        );
+        let tx = self.write().await?;
+        let failed = uploads::Entity::update_many()
+            .col_expr(uploads::Column::State, Expr::value(State::Failed.as_str()))
+            .col_expr(uploads::Column::SettledAt, Expr::value(now))
+            .col_expr(uploads::Column::Code, Expr::value(reason.code.as_str()))
+            .col_expr(uploads::Column::Why, Expr::value(reason.why.as_str()))
+            .filter(uploads::Column::Id.in_subquery(batch(uploads::Column::Deadline, overdue.clone(), most)))
+            .filter(overdue)
+            .exec_with_returning(&*tx)
+            .await?;
+        let ids: Vec<i64> = failed.iter().map(|row| row.id).collect();
+        let buried = jobs::Entity::update_many()
+            .col_expr(jobs::Column::State, Expr::value("dead"))
+            .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
+            .filter(jobs::Column::UploadId.is_in(ids))
+            .filter(jobs::Column::State.eq("queued"))
+            .exec_with_returning(&*tx)
+            .await?;
+        let mut told = Vec::with_capacity(buried.len());
+        for job in buried {
+            let id = rows::id(job.upload_id)?;
+            let detail = job.last_error.map_or_else(String::new, |error| format!("last error: {error}"));
+            tx.tell(id, [Event::new(rows::at(now), "failed at the deadline", detail)]).await?;
+            told.push((id, job.id, reason.clone()));
+        }
+        tx.commit().await?;
+        Ok(told)
+    }
+}
+
+/// The ids of the `most` oldest uploads by `order` that are so; rows another sweeper holds are passed over.
+fn batch(order: uploads::Column, so: Condition, most: u64) -> SelectStatement {
+    Query::select()
+        .column(uploads::Column::Id)
+        .from(uploads::Entity)
+        .cond_where(so)
+        .order_by(order, sea_orm::Order::Asc)
+        .limit(most)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .to_owned()
+}

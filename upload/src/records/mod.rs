@@ -1,0 +1,187 @@
+//! The fourth place: the truth. What is written here happened; what is not, did not.
+//!
+//! One folder of verbs: `admit` takes an upload in, `attempt` hands its job to a worker, `settle` ends it, `variants`
+//! adds renderings, `claim` gives it to somebody, `expire` and `ledger` throw away what nobody claimed, `outbox` finds
+//! what the queue forgot, `history` tells the way it went, `people` says who may. Each verb is one transaction, and each
+//! compare-and-set names in its filter what must still be so. The same code runs on SQLite and PostgreSQL.
+
+mod admit;
+mod attempt;
+mod avatars;
+mod claim;
+mod entity;
+mod expire;
+mod history;
+mod ledger;
+mod outbox;
+mod people;
+mod rows;
+mod settle;
+mod variants;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{
+    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
+};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::clock::Clock;
+use crate::faults::{Faults, Struck};
+use crate::secret::Secret;
+use crate::upload::UnknownWord;
+pub use admit::{Admission, Admitted};
+pub use attempt::{Attempt, Start};
+pub use claim::{ClaimRefused, Claimant};
+pub use history::Census;
+pub use ledger::Condemned;
+pub use people::{Role, SigningKey, User};
+pub use settle::{Made, Settled};
+pub use variants::Wanted;
+
+/// Where the records are.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordsSettings {
+    /// `sqlite:///a/file.db` or `postgres://user:password@host/database`; empty means a file in the data directory.
+    pub url: Secret,
+    /// The most connections to hold open.
+    pub max_connections: u32,
+}
+
+/// What can go wrong with the records.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordsError {
+    /// The database did not do it.
+    #[error("records: {0}")]
+    Database(#[from] DbErr),
+    /// A newer version of the program has been here.
+    #[error(transparent)]
+    Word(#[from] UnknownWord),
+    /// A row says what no version of the program writes.
+    #[error("records: {0}")]
+    Row(String),
+    /// A test made it fail.
+    #[error(transparent)]
+    Struck(#[from] Struck),
+}
+
+impl RecordsError {
+    /// Whether trying again later can help: a refused connection can, a row we cannot read cannot.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Database(_) | Self::Struck(_))
+    }
+}
+
+/// The records, opened. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Records {
+    db: DatabaseConnection,
+    /// SQLite has one writer at a time; taking turns here is fair, its own busy loop is not.
+    turn: Option<Arc<Semaphore>>,
+    clock: Clock,
+    faults: Faults,
+}
+
+/// A writing transaction, with its turn where turns are taken. Dropped uncommitted, it rolls back.
+struct Writing {
+    tx: DatabaseTransaction,
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
+impl std::ops::Deref for Writing {
+    type Target = DatabaseTransaction;
+
+    fn deref(&self) -> &DatabaseTransaction {
+        &self.tx
+    }
+}
+
+impl Writing {
+    async fn commit(self) -> Result<(), DbErr> {
+        self.tx.commit().await
+    }
+}
+
+impl Records {
+    /// Opens the database at the address in the settings. The schema is expected to be there (`migrations`).
+    ///
+    /// # Errors
+    /// Where it cannot be reached.
+    pub async fn open(settings: &RecordsSettings, clock: Clock, faults: Faults) -> Result<Self, RecordsError> {
+        let mut options = ConnectOptions::new(settings.url.expose());
+        options
+            .max_connections(settings.max_connections)
+            .acquire_timeout(Duration::from_secs(10))
+            .sqlx_logging_level(log::LevelFilter::Trace)
+            .sqlx_slow_statements_logging_settings(log::LevelFilter::Warn, Duration::from_secs(1))
+            .statement_timeout(Duration::from_secs(30))
+            .set_application_name("cloakroom");
+        // Full synchronous: in WAL mode "normal" may lose the last commits when the power goes, and we acknowledged them.
+        options.map_sqlx_sqlite_opts(|sqlite| {
+            sqlite
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .busy_timeout(Duration::from_secs(10))
+                .pragma("journal_size_limit", "67108864")
+        });
+        let db = Database::connect(options).await?;
+        let turn = (db.get_database_backend() == DbBackend::Sqlite).then(|| Arc::new(Semaphore::new(1)));
+        Ok(Self { db, turn, clock, faults })
+    }
+
+    /// The clock that the records go by.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Whether the place answers.
+    ///
+    /// # Errors
+    /// The database's, where it does not.
+    pub async fn ping(&self) -> Result<(), RecordsError> {
+        Ok(self.db.ping().await?)
+    }
+
+    /// Closes the connections once what is under way has ended.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn close(self) -> Result<(), RecordsError> {
+        Ok(self.db.close().await?)
+    }
+
+    /// The turn to write, where turns are taken, for a verb that is a single statement.
+    async fn turn(&self) -> Result<Option<OwnedSemaphorePermit>, DbErr> {
+        match &self.turn {
+            Some(turn) => {
+                Ok(Some(Arc::clone(turn).acquire_owned().await.map_err(|error| DbErr::Custom(error.to_string()))?))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Begins a writing transaction. Immediate on SQLite, where one that reads first and writes later can fail halfway.
+    async fn write(&self) -> Result<Writing, DbErr> {
+        let turn = self.turn().await?;
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        Ok(Writing { tx: self.db.begin_with_options(options).await?, _turn: turn })
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.clock.now().as_millisecond()
+    }
+}
+
+/// A length of time as the tables count it.
+fn span(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
+}

@@ -1,0 +1,161 @@
+//! Who may: users, and the keys that sign their sessions. Password hashes are opaque here; the api makes and checks them.
+
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
+
+use super::entity::{signing_keys, users};
+use super::{Records, RecordsError};
+use crate::upload::UnknownWord;
+
+/// A user's role in the realm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// May upload, and act for what is granted.
+    Member,
+    /// May everything: the contract's site admin.
+    Admin,
+}
+
+impl Role {
+    /// The word in the records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl std::str::FromStr for Role {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        match word {
+            "member" => Ok(Self::Member),
+            "admin" => Ok(Self::Admin),
+            _ => Err(UnknownWord(word.to_owned())),
+        }
+    }
+}
+
+/// A user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The unique part of `<unique>.<fed>`.
+    pub id: String,
+    /// What they log in with, lower case.
+    pub email: String,
+    /// What they are called.
+    pub name: String,
+    /// An argon2id hash in PHC format.
+    pub password_hash: String,
+    /// What they may.
+    pub role: Role,
+    /// Whether they may nothing any more.
+    pub disabled: bool,
+}
+
+/// A key that signs or once signed sessions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SigningKey {
+    /// Names the key in what it signed.
+    pub id: String,
+    /// 64 hex digits.
+    pub secret: String,
+}
+
+impl Records {
+    /// The user who logs in with this address, whatever its case.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn user_by_email(&self, email: &str) -> Result<Option<User>, RecordsError> {
+        let row = users::Entity::find().filter(users::Column::Email.eq(email.to_lowercase())).one(&self.db).await?;
+        row.map(user).transpose()
+    }
+
+    /// The user with this id.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn user(&self, id: &str) -> Result<Option<User>, RecordsError> {
+        users::Entity::find_by_id(id).one(&self.db).await?.map(user).transpose()
+    }
+
+    /// Whether there is nobody yet: a first start.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn nobody_yet(&self) -> Result<bool, RecordsError> {
+        Ok(users::Entity::find().one(&self.db).await?.is_none())
+    }
+
+    /// Adds a user, or changes the one with this id.
+    ///
+    /// # Errors
+    /// The database's, also when another user has the address.
+    pub async fn put_user(&self, user: &User) -> Result<(), RecordsError> {
+        let _turn = self.turn().await?;
+        let now = self.now_ms();
+        let row = users::ActiveModel {
+            id: Set(user.id.clone()),
+            email: Set(user.email.to_lowercase()),
+            name: Set(user.name.clone()),
+            password_hash: Set(user.password_hash.clone()),
+            role: Set(user.role.as_str().to_owned()),
+            disabled_at: Set(user.disabled.then_some(now)),
+            created_at: Set(now),
+        };
+        let changed = [
+            users::Column::Email,
+            users::Column::Name,
+            users::Column::PasswordHash,
+            users::Column::Role,
+            users::Column::DisabledAt,
+        ];
+        users::Entity::insert(row)
+            .on_conflict(sea_orm::sea_query::OnConflict::column(users::Column::Id).update_columns(changed).to_owned())
+            .exec_without_returning(&self.db)
+            .await?;
+        Ok(())
+    }
+
+    /// The keys that are not retired, newest first: the first signs, all of them verify.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn signing_keys(&self) -> Result<Vec<SigningKey>, RecordsError> {
+        let rows = signing_keys::Entity::find()
+            .filter(signing_keys::Column::RetiredAt.is_null())
+            .order_by_desc(signing_keys::Column::CreatedAt)
+            .all(&self.db)
+            .await?;
+        Ok(rows.into_iter().map(|row| SigningKey { id: row.id, secret: row.secret }).collect())
+    }
+
+    /// Adds a key, which signs from now on.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn add_signing_key(&self, key: &SigningKey) -> Result<(), RecordsError> {
+        let _turn = self.turn().await?;
+        let row = signing_keys::ActiveModel {
+            id: Set(key.id.clone()),
+            secret: Set(key.secret.clone()),
+            created_at: Set(self.now_ms()),
+            retired_at: Set(None),
+        };
+        row.insert(&self.db).await?;
+        Ok(())
+    }
+}
+
+fn user(row: users::Model) -> Result<User, RecordsError> {
+    Ok(User {
+        id: row.id,
+        email: row.email,
+        name: row.name,
+        password_hash: row.password_hash,
+        role: row.role.parse()?,
+        disabled: row.disabled_at.is_some(),
+    })
+}

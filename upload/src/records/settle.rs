@@ -1,0 +1,248 @@
+//! Ending an attempt: ready, rejected, failed, or to be tried again. Each is one transaction that counts only while the
+//! attempt is still the job's latest, its blobs are not yet condemned and the upload still waits; otherwise it is void,
+//! and the ledger collects what was written.
+
+use std::time::Duration;
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set, UpdateMany};
+
+use super::attempt::Attempt;
+use super::entity::{jobs, ledger, uploads, users, variants};
+use super::{Records, RecordsError, Writing, rows, span};
+use crate::Media;
+use crate::upload::{Event, Reason, State, UploadId, Variant};
+
+/// What a worker made of a picture.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// Pixels across, oriented.
+    pub width: u32,
+    /// Pixels down, oriented.
+    pub height: u32,
+    /// The kind served without a preference.
+    pub served: Media,
+    /// Where the bytes as uploaded are kept.
+    pub original_key: String,
+    /// The first sizes.
+    pub variants: Vec<Variant>,
+}
+
+/// Whether a settling counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It did.
+    Counted,
+    /// Something else had been decided before: the blobs go, and nobody is told.
+    Void,
+    /// The owner lost the right to upload while the job waited; the upload is rejected instead.
+    Rejected(Reason),
+}
+
+impl Records {
+    /// The upload is ready, with these variants. The owner's right is looked at again, here where it counts.
+    ///
+    /// # Errors
+    /// The database's; then nothing was settled.
+    pub async fn settle_ready(&self, attempt: &Attempt, made: Made) -> Result<Settled, RecordsError> {
+        self.faults.watch("records", "settle_ready", self.ready_in_one(attempt, made)).await
+    }
+
+    async fn ready_in_one(&self, attempt: &Attempt, made: Made) -> Result<Settled, RecordsError> {
+        let tx = self.write().await?;
+        let now = self.now_ms();
+        let owner = users::Entity::find_by_id(&attempt.upload.owner).one(&*tx).await?;
+        if owner.is_none_or(|owner| owner.disabled_at.is_some()) {
+            drop(tx);
+            let reason = Reason::new("not_permitted", "the account that sent this picture may not upload any more");
+            return match self.settle_rejected(attempt, &reason).await? {
+                Settled::Counted => Ok(Settled::Rejected(reason)),
+                other => Ok(other),
+            };
+        }
+        if !tx.finish_job(attempt).await? || !tx.spare(attempt).await? {
+            return Ok(Settled::Void);
+        }
+        let settled = settling(attempt.upload.id, State::Ready, now)
+            .col_expr(uploads::Column::Width, Expr::value(rows::stored_pixels(made.width)))
+            .col_expr(uploads::Column::Height, Expr::value(rows::stored_pixels(made.height)))
+            .col_expr(uploads::Column::Served, Expr::value(rows::media_word(made.served)))
+            .col_expr(uploads::Column::OriginalKey, Expr::value(made.original_key))
+            .exec(&*tx)
+            .await?;
+        if settled.rows_affected == 0 {
+            return Ok(Settled::Void);
+        }
+        let made: Vec<_> =
+            made.variants.iter().map(|variant| variant_row(attempt.upload.id, 0, variant, now)).collect();
+        variants::Entity::insert_many(made).exec_without_returning(&*tx).await?;
+        tx.tell_end(attempt, now, "ready", "").await?;
+        tx.commit().await?;
+        Ok(Settled::Counted)
+    }
+
+    /// The upload is refused for a reason that its sender can mend. To the queue that is a job well done.
+    ///
+    /// # Errors
+    /// The database's; then nothing was settled.
+    pub async fn settle_rejected(&self, attempt: &Attempt, reason: &Reason) -> Result<Settled, RecordsError> {
+        self.faults.watch("records", "settle_rejected", self.rejected_in_one(attempt, reason)).await
+    }
+
+    async fn rejected_in_one(&self, attempt: &Attempt, reason: &Reason) -> Result<Settled, RecordsError> {
+        let tx = self.write().await?;
+        let now = self.now_ms();
+        if !tx.finish_job(attempt).await? {
+            return Ok(Settled::Void);
+        }
+        tx.condemn_now(attempt, now).await?;
+        let settled = refusing(attempt.upload.id, State::Rejected, reason, now).exec(&*tx).await?;
+        if settled.rows_affected == 0 {
+            return Ok(Settled::Void);
+        }
+        tx.tell_end(attempt, now, "rejected", &reason.why).await?;
+        tx.commit().await?;
+        Ok(Settled::Counted)
+    }
+
+    /// We give up on the job: it is kept as a dead letter with `errors`, the chain of what went wrong. An upload that
+    /// still waits has failed; staged bytes stay, so that the job can be retried by hand.
+    ///
+    /// # Errors
+    /// The database's; then nothing was settled.
+    pub async fn bury(&self, attempt: &Attempt, reason: &Reason, errors: &str) -> Result<Settled, RecordsError> {
+        self.faults.watch("records", "bury", self.bury_in_one(attempt, reason, errors)).await
+    }
+
+    async fn bury_in_one(&self, attempt: &Attempt, reason: &Reason, errors: &str) -> Result<Settled, RecordsError> {
+        let tx = self.write().await?;
+        let now = self.now_ms();
+        let buried = job_of(attempt)
+            .col_expr(jobs::Column::State, Expr::value("dead"))
+            .col_expr(jobs::Column::LastError, Expr::value(errors))
+            .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
+            .exec(&*tx)
+            .await?;
+        if buried.rows_affected == 0 {
+            return Ok(Settled::Void);
+        }
+        tx.condemn_now(attempt, now).await?;
+        refusing(attempt.upload.id, State::Failed, reason, now).exec(&*tx).await?;
+        tx.tell_end(attempt, now, "dead", errors).await?;
+        tx.commit().await?;
+        Ok(Settled::Counted)
+    }
+
+    /// The attempt came to nothing for a reason that may pass; the job is to run again after `delay`.
+    ///
+    /// # Errors
+    /// The database's; then the lease runs out and the sweeper has it run again.
+    pub async fn put_off(&self, attempt: &Attempt, delay: Duration, errors: &str) -> Result<Settled, RecordsError> {
+        self.faults.watch("records", "put_off", self.put_off_in_one(attempt, delay, errors)).await
+    }
+
+    async fn put_off_in_one(&self, attempt: &Attempt, delay: Duration, errors: &str) -> Result<Settled, RecordsError> {
+        let tx = self.write().await?;
+        let now = self.now_ms();
+        let put_off = job_of(attempt)
+            .col_expr(jobs::Column::RunAt, Expr::value(now + span(delay)))
+            .col_expr(jobs::Column::LastError, Expr::value(errors))
+            .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
+            .col_expr(jobs::Column::PublishedAt, Expr::value(Option::<i64>::None))
+            .exec(&*tx)
+            .await?;
+        if put_off.rows_affected == 0 {
+            return Ok(Settled::Void);
+        }
+        tx.condemn_now(attempt, now).await?;
+        let detail = format!("attempt {} in {} ms: {errors}", attempt.number + 1, delay.as_millis());
+        tx.tell_end(attempt, now, "put off", &detail).await?;
+        tx.commit().await?;
+        Ok(Settled::Counted)
+    }
+}
+
+/// The job, as long as this attempt is its latest.
+fn job_of(attempt: &Attempt) -> UpdateMany<jobs::Entity> {
+    jobs::Entity::update_many()
+        .filter(jobs::Column::Id.eq(attempt.ticket.id))
+        .filter(jobs::Column::Attempts.eq(i32::try_from(attempt.number).unwrap_or(i32::MAX)))
+        .filter(jobs::Column::State.eq("queued"))
+}
+
+/// Sets the end of an upload that still waits for it.
+pub(super) fn settling(upload: UploadId, state: State, now: i64) -> UpdateMany<uploads::Entity> {
+    uploads::Entity::update_many()
+        .col_expr(uploads::Column::State, Expr::value(state.as_str()))
+        .col_expr(uploads::Column::SettledAt, Expr::value(now))
+        .filter(uploads::Column::Id.eq(upload.get()))
+        .filter(uploads::Column::State.eq(State::Accepted.as_str()))
+}
+
+fn refusing(upload: UploadId, state: State, reason: &Reason, now: i64) -> UpdateMany<uploads::Entity> {
+    settling(upload, state, now)
+        .col_expr(uploads::Column::Code, Expr::value(reason.code.as_str()))
+        .col_expr(uploads::Column::Why, Expr::value(reason.why.as_str()))
+}
+
+pub(super) fn variant_row(upload: UploadId, generation: u32, variant: &Variant, now: i64) -> variants::ActiveModel {
+    variants::ActiveModel {
+        upload_id: Set(upload.get()),
+        generation: Set(rows::stored_pixels(generation)),
+        name: Set(variant.name.to_string()),
+        key: Set(Some(variant.key.clone())),
+        media: Set(Some(rows::media_word(variant.name.media()))),
+        width: Set(Some(rows::stored_pixels(variant.width))),
+        height: Set(Some(rows::stored_pixels(variant.height))),
+        bytes: Set(Some(i64::try_from(variant.bytes).unwrap_or(i64::MAX))),
+        sha256: Set(Some(variant.sha256.clone())),
+        job: Set(None),
+        why: Set(None),
+        created_at: Set(now),
+    }
+}
+
+impl Writing {
+    /// Takes the job out of the outbox. False when this attempt is not its latest any more.
+    pub(super) async fn finish_job(&self, attempt: &Attempt) -> Result<bool, RecordsError> {
+        let finished = jobs::Entity::delete_many()
+            .filter(jobs::Column::Id.eq(attempt.ticket.id))
+            .filter(jobs::Column::Attempts.eq(i32::try_from(attempt.number).unwrap_or(i32::MAX)))
+            .filter(jobs::Column::State.eq("queued"))
+            .exec(&self.tx)
+            .await?;
+        Ok(finished.rows_affected == 1)
+    }
+
+    /// Takes the attempt's blobs off the ledger. False when they are being deleted already.
+    pub(super) async fn spare(&self, attempt: &Attempt) -> Result<bool, RecordsError> {
+        let spared = ledger::Entity::delete_many()
+            .filter(ledger::Column::Id.eq(attempt.condemned))
+            .filter(ledger::Column::TakenAt.is_null())
+            .exec(&self.tx)
+            .await?;
+        Ok(spared.rows_affected == 1)
+    }
+
+    /// Has the attempt's blobs collected without waiting for the usual hour.
+    pub(super) async fn condemn_now(&self, attempt: &Attempt, now: i64) -> Result<(), RecordsError> {
+        ledger::Entity::update_many()
+            .col_expr(ledger::Column::Due, Expr::value(now))
+            .filter(ledger::Column::Id.eq(attempt.condemned))
+            .exec(&self.tx)
+            .await?;
+        Ok(())
+    }
+
+    /// Writes down the way of an attempt and its end.
+    pub(super) async fn tell_end(
+        &self,
+        attempt: &Attempt,
+        now: i64,
+        what: &str,
+        detail: &str,
+    ) -> Result<(), RecordsError> {
+        let end = Event::new(rows::at(now), what, detail);
+        self.tell(attempt.upload.id, attempt.events.iter().cloned().chain([end])).await
+    }
+}

@@ -1,0 +1,190 @@
+//! Renderings of a ready picture: looking one up, wanting one that is not there yet, and ending the job that makes it.
+
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, Set};
+
+use super::attempt::Attempt;
+use super::entity::{jobs, variants};
+use super::settle::{Settled, variant_row};
+use super::{Records, RecordsError, rows};
+use crate::job::{Job, Ticket};
+use crate::upload::{Reason, UploadId, Variant};
+use crate::{JobId, VariantName};
+
+/// What there is when a variant is asked for.
+#[derive(Clone, Debug)]
+pub enum Wanted {
+    /// It is there.
+    Made(Variant),
+    /// Somebody asked before; this job is to make it.
+    Coming(JobId),
+    /// Nobody had asked; this ticket is to be published.
+    Ordered(Ticket),
+    /// It cannot be made.
+    Refused(Reason),
+}
+
+/// The most variants that one picture can have under one crop, so that nobody fills the store by counting through the
+/// sizes: the three usual ones in two kinds, the full one in two, and two dozen odd ones.
+const MOST: u64 = 32;
+
+impl Records {
+    /// The variant, or the job that will make it, ordered in this transaction if need be.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn want_variant(
+        &self,
+        upload: UploadId,
+        generation: u32,
+        name: VariantName,
+    ) -> Result<Wanted, RecordsError> {
+        let key = (upload.get(), rows::stored_pixels(generation), name.to_string());
+        if let Some(row) = variants::Entity::find_by_id(key.clone()).one(&self.db).await? {
+            return wanted(&row);
+        }
+        self.faults.watch("records", "want_variant", self.order_variant(upload, generation, name)).await
+    }
+
+    async fn order_variant(
+        &self,
+        upload: UploadId,
+        generation: u32,
+        name: VariantName,
+    ) -> Result<Wanted, RecordsError> {
+        let now = self.now_ms();
+        let tx = self.write().await?;
+        let siblings = variants::Entity::find()
+            .filter(variants::Column::UploadId.eq(upload.get()))
+            .filter(variants::Column::Generation.eq(rows::stored_pixels(generation)));
+        if siblings.clone().count(&*tx).await? >= MOST {
+            let why = format!("{MOST} variants of this picture exist, which is the limit; ask for one of their sizes");
+            return Ok(Wanted::Refused(Reason::new("too_many_variants", why)));
+        }
+        let ticket = tx.promise(Job::MakeVariant { upload, generation, variant: name }, now).await?;
+        let row = variants::ActiveModel {
+            upload_id: Set(upload.get()),
+            generation: Set(rows::stored_pixels(generation)),
+            name: Set(name.to_string()),
+            job: Set(Some(ticket.id)),
+            created_at: Set(now),
+            ..Default::default()
+        };
+        let ordered = variants::Entity::insert(row)
+            .on_conflict(OnConflict::new().do_nothing().to_owned())
+            .exec_without_returning(&*tx)
+            .await?;
+        if ordered == 0 {
+            // Somebody was faster; their row is committed, or this insert would have waited for it.
+            drop(tx);
+            let row = siblings.filter(variants::Column::Name.eq(name.to_string())).one(&self.db).await?;
+            let row = row.ok_or_else(|| RecordsError::Row(format!("upload {upload}: variant {name} came and went")))?;
+            return wanted(&row);
+        }
+        tx.commit().await?;
+        Ok(Wanted::Ordered(ticket))
+    }
+
+    /// The variant has been made.
+    ///
+    /// # Errors
+    /// The database's; then nothing was settled.
+    pub async fn settle_variant(
+        &self,
+        attempt: &Attempt,
+        generation: u32,
+        made: &Variant,
+    ) -> Result<Settled, RecordsError> {
+        self.faults.watch("records", "settle_variant", self.settle_variant_in_one(attempt, generation, made)).await
+    }
+
+    async fn settle_variant_in_one(
+        &self,
+        attempt: &Attempt,
+        generation: u32,
+        made: &Variant,
+    ) -> Result<Settled, RecordsError> {
+        let now = self.now_ms();
+        let tx = self.write().await?;
+        if !tx.finish_job(attempt).await? || !tx.spare(attempt).await? {
+            return Ok(Settled::Void);
+        }
+        let row = variant_row(attempt.upload.id, generation, made, now);
+        let settled = variants::Entity::update_many()
+            .set(row)
+            .filter(variants::Column::UploadId.eq(attempt.upload.id.get()))
+            .filter(variants::Column::Generation.eq(rows::stored_pixels(generation)))
+            .filter(variants::Column::Name.eq(made.name.to_string()))
+            .exec(&*tx)
+            .await?;
+        if settled.rows_affected == 0 {
+            return Ok(Settled::Void);
+        }
+        tx.tell_end(attempt, now, "variant", &made.name.to_string()).await?;
+        tx.commit().await?;
+        Ok(Settled::Counted)
+    }
+
+    /// The variant cannot be made, for a reason that will not pass.
+    ///
+    /// # Errors
+    /// The database's; then nothing was settled.
+    pub async fn refuse_variant(&self, attempt: &Attempt, reason: &Reason) -> Result<Settled, RecordsError> {
+        let now = self.now_ms();
+        let tx = self.write().await?;
+        if !tx.finish_job(attempt).await? {
+            return Ok(Settled::Void);
+        }
+        tx.condemn_now(attempt, now).await?;
+        variants::Entity::update_many()
+            .col_expr(variants::Column::Why, Expr::value(format!("{}: {}", reason.code, reason.why)))
+            .filter(variants::Column::Job.eq(attempt.ticket.id))
+            .exec(&*tx)
+            .await?;
+        tx.tell_end(attempt, now, "variant refused", &reason.why).await?;
+        tx.commit().await?;
+        Ok(Settled::Counted)
+    }
+
+    /// The variants that are there, of one crop, by name.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn variants(&self, upload: UploadId, generation: u32) -> Result<Vec<Variant>, RecordsError> {
+        let rows = variants::Entity::find()
+            .filter(variants::Column::UploadId.eq(upload.get()))
+            .filter(variants::Column::Generation.eq(rows::stored_pixels(generation)))
+            .order_by_asc(variants::Column::Name)
+            .all(&self.db)
+            .await?;
+        rows.iter().filter_map(|row| rows::variant(row).transpose()).collect()
+    }
+
+    /// The job that is to settle an upload, while there is one.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn open_job(&self, upload: UploadId) -> Result<Option<JobId>, RecordsError> {
+        let job = jobs::Entity::find()
+            .filter(jobs::Column::UploadId.eq(upload.get()))
+            .filter(jobs::Column::State.eq("queued"))
+            .filter(jobs::Column::Kind.starts_with("picture.process."))
+            .one(&self.db)
+            .await?;
+        Ok(job.map(|job| job.id))
+    }
+}
+
+fn wanted(row: &variants::Model) -> Result<Wanted, RecordsError> {
+    if let Some(variant) = rows::variant(row)? {
+        return Ok(Wanted::Made(variant));
+    }
+    Ok(match (&row.why, row.job) {
+        (None, Some(job)) => Wanted::Coming(job),
+        (why, _) => {
+            let why = why.clone().unwrap_or_default();
+            let (code, why) = why.split_once(": ").unwrap_or(("failed", &why));
+            Wanted::Refused(Reason::new(code, why))
+        }
+    })
+}

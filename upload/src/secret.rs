@@ -1,0 +1,73 @@
+//! A text that must not be read over somebody's shoulder: a password, or an address with one in it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize, Serializer};
+
+/// A secret that redacts itself wherever it is printed or written; [`expose`](Self::expose) is the only way to it.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps `text` from view.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself, for whoever has to use it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// What may be shown: the text without a user's name and password in a URL, or dots where it is no URL at all.
+    fn shown(&self) -> String {
+        match self.0.split_once("://") {
+            Some((scheme, rest)) => match rest.rsplit_once('@') {
+                Some((_, place)) => format!("{scheme}://…@{place}"),
+                None => self.0.clone(),
+            },
+            // "memory:" is an address too, and no secret.
+            None if self.0.is_empty() || self.0.ends_with(':') => self.0.clone(),
+            None => "…".to_owned(),
+        }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown())
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown())
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.shown())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_secret_is_shown() {
+        for (text, shown) in [
+            ("postgres://cloak:pa@ss@db/cloakroom", "postgres://…@db/cloakroom"),
+            ("sqlite:///var/lib/cloakroom/records.db", "sqlite:///var/lib/cloakroom/records.db"),
+            ("memory:", "memory:"),
+            ("hunter2", "…"),
+            ("", ""),
+        ] {
+            assert_eq!(Secret::new(text).to_string(), shown);
+            assert_eq!(format!("{:?}", Secret::new(text)), shown);
+            assert_eq!(serde_json::to_string(&Secret::new(text)).unwrap(), format!("{shown:?}"));
+        }
+    }
+}

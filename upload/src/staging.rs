@@ -1,0 +1,186 @@
+//! The first place: bytes as they came, believed by nobody and served to nobody.
+//!
+//! The api writes here while the client sends; the worker reads and, once the upload is settled, takes them away. An
+//! object here that no upload waits for is an orphan, and the sweeper removes it.
+
+use bytes::{Bytes, BytesMut};
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use object_store::MultipartUpload;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::faults::Faults;
+use crate::store::{Store, StoreError, StoreSettings};
+use crate::{Media, SNIFF_BYTES};
+
+/// The staging place.
+#[derive(Clone, Debug)]
+pub struct Staging(Store);
+
+/// Bytes that lie in staging, complete and durable.
+#[derive(Clone, Debug)]
+pub struct Staged {
+    /// Where.
+    pub key: String,
+    /// How many.
+    pub bytes: u64,
+    /// Their SHA-256, in hex.
+    pub sha256: String,
+    /// What they look like, by their first [`SNIFF_BYTES`].
+    pub media: Option<Media>,
+}
+
+impl Staging {
+    /// Opens the place at the address in the settings.
+    ///
+    /// # Errors
+    /// [`StoreError::Address`] where it cannot be opened.
+    pub fn open(settings: &StoreSettings, faults: Faults) -> Result<Self, StoreError> {
+        Store::open("staging", settings, faults).map(Self)
+    }
+
+    /// Begins to take in bytes under a key of their own. Nothing stays unless [`Intake::finish`] succeeds.
+    pub fn intake(&self) -> Intake {
+        Intake {
+            store: self.0.clone(),
+            key: format!("incoming/{}", Uuid::now_v7().simple()),
+            upload: None,
+            buffer: BytesMut::new(),
+            head: Vec::new(),
+            hasher: Sha256::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Reads staged bytes whole: pictures are bounded, and a decoder wants them in one piece.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] where nothing lies there; otherwise the engine's.
+    pub async fn read(&self, key: &str) -> Result<Bytes, StoreError> {
+        self.0.get(key).await
+    }
+
+    /// Takes the bytes away; that they are gone already is no error.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn remove(&self, key: &str) -> Result<(), StoreError> {
+        self.0.delete(key).await
+    }
+
+    /// The keys of all that has lain here since before `instant`, in no order.
+    pub fn older_than(&self, instant: Timestamp) -> BoxStream<'static, Result<String, StoreError>> {
+        let before = instant.as_millisecond();
+        self.0
+            .list("")
+            .try_filter_map(move |entry| async move { Ok((entry.modified_ms < before).then_some(entry.key)) })
+            .boxed()
+    }
+
+    /// Removes what a killed process was still writing, where the engine leaves such. Returns how many.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn remove_unfinished(&self, older_than: std::time::Duration) -> Result<usize, StoreError> {
+        self.0.remove_unfinished(older_than).await
+    }
+
+    /// Whether the place answers.
+    ///
+    /// # Errors
+    /// The engine's, where it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.0.ping().await
+    }
+}
+
+/// An upload on its way into staging: counted, hashed and sniffed as it passes, never whole in memory. Dropped
+/// unfinished, it leaves nothing behind.
+#[derive(Debug)]
+pub struct Intake {
+    store: Store,
+    key: String,
+    /// Begun once the buffer has filled for the first time: what is smaller than a part is one plain put.
+    upload: Option<Box<dyn MultipartUpload>>,
+    buffer: BytesMut,
+    head: Vec<u8>,
+    hasher: Sha256,
+    bytes: u64,
+}
+
+impl Intake {
+    /// How many bytes have come so far.
+    pub fn received(&self) -> u64 {
+        self.bytes
+    }
+
+    /// What they look like, once at least [`SNIFF_BYTES`] or all of them have come.
+    pub fn media(&self) -> Option<Media> {
+        Media::sniff(&self.head)
+    }
+
+    /// Takes the next chunk; returns when the store has room for more, so a slow store slows the client down.
+    ///
+    /// # Errors
+    /// The engine's. The intake is of no use afterwards.
+    pub async fn write(&mut self, chunk: &[u8]) -> Result<(), StoreError> {
+        self.hasher.update(chunk);
+        self.bytes += chunk.len() as u64;
+        let missing = SNIFF_BYTES.saturating_sub(self.head.len()).min(chunk.len());
+        self.head.extend_from_slice(&chunk[..missing]);
+        self.buffer.extend_from_slice(chunk);
+        while self.buffer.len() >= self.store.part() {
+            let part = self.buffer.split_to(self.store.part()).freeze();
+            let upload = match &mut self.upload {
+                Some(upload) => upload,
+                None => self.upload.insert(self.store.begin(&self.key).await?),
+            };
+            self.store.step("part", &self.key, upload.put_part(part.into())).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes all that came durable under one key.
+    ///
+    /// # Errors
+    /// The engine's; then nothing stays.
+    pub async fn finish(mut self) -> Result<Staged, StoreError> {
+        let rest = std::mem::take(&mut self.buffer).freeze();
+        match self.upload.as_mut() {
+            None => self.store.put(&self.key, rest).await?,
+            Some(upload) => {
+                if !rest.is_empty() {
+                    self.store.step("part", &self.key, upload.put_part(rest.into())).await?;
+                }
+                self.store.step("complete", &self.key, upload.complete()).await?;
+            }
+        }
+        self.upload = None;
+        Ok(Staged {
+            key: std::mem::take(&mut self.key),
+            bytes: self.bytes,
+            sha256: hex(&std::mem::take(&mut self.hasher).finalize()),
+            media: Media::sniff(&self.head),
+        })
+    }
+}
+
+impl Drop for Intake {
+    fn drop(&mut self) {
+        // A client that went away cannot wait for the clean-up, and a file engine has done it by dropping already.
+        if let (Some(mut upload), Ok(runtime)) = (self.upload.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move { upload.abort().await.ok() });
+        }
+    }
+}
+
+/// Lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").ok();
+        text
+    })
+}

@@ -1,0 +1,99 @@
+//! What a rendering of an upload is called, which is also what is to be made: `512.jpg`, `full.png`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Media;
+
+/// The size and kind of a variant. Sizes are sides of a square in pixels, 1 to [`VariantName::LARGEST`]; `None` is the
+/// picture at its own size, oriented and stripped. Kinds are the two we encode: JPEG and PNG.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct VariantName {
+    size: Option<u32>,
+    media: Media,
+}
+
+/// A name that no variant can have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a variant is called <1 to {LARGEST}>.jpg, <size>.png, full.jpg or full.png, not \"{0}\"", LARGEST = VariantName::LARGEST)]
+pub struct NoVariantName(String);
+
+impl VariantName {
+    /// The largest square (`contract/dropbox.md`, "GET": 1 ≤ N ≤ 512).
+    pub const LARGEST: u32 = 512;
+
+    /// A square of `size` pixels. None where the size or the kind is not one of ours.
+    pub fn square(size: u32, media: Media) -> Option<Self> {
+        let ours = (1..=Self::LARGEST).contains(&size) && matches!(media, Media::Jpeg | Media::Png);
+        ours.then_some(Self { size: Some(size), media })
+    }
+
+    /// The picture at its own size. None where the kind is not one of ours.
+    pub fn full(media: Media) -> Option<Self> {
+        matches!(media, Media::Jpeg | Media::Png).then_some(Self { size: None, media })
+    }
+
+    /// The side of the square, or None for the picture's own size.
+    pub fn size(self) -> Option<u32> {
+        self.size
+    }
+
+    /// JPEG or PNG.
+    pub fn media(self) -> Media {
+        self.media
+    }
+}
+
+impl fmt::Display for VariantName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.size {
+            Some(size) => write!(f, "{size}.{}", self.media.extension()),
+            None => write!(f, "full.{}", self.media.extension()),
+        }
+    }
+}
+
+impl FromStr for VariantName {
+    type Err = NoVariantName;
+
+    fn from_str(name: &str) -> Result<Self, NoVariantName> {
+        let parse = || {
+            let (size, extension) = name.split_once('.')?;
+            let media = [Media::Jpeg, Media::Png].into_iter().find(|media| media.extension() == extension)?;
+            if size == "full" { Self::full(media) } else { Self::square(size.parse().ok()?, media) }
+        };
+        parse().filter(|parsed| parsed.to_string() == name).ok_or_else(|| NoVariantName(name.to_owned()))
+    }
+}
+
+impl From<VariantName> for String {
+    fn from(name: VariantName) -> Self {
+        name.to_string()
+    }
+}
+
+impl TryFrom<String> for VariantName {
+    type Error = NoVariantName;
+
+    fn try_from(name: String) -> Result<Self, NoVariantName> {
+        name.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_reads_as_it_is_written() {
+        for name in ["512.jpg", "1.png", "full.jpg", "full.png"] {
+            assert_eq!(name.parse::<VariantName>().map(String::from), Ok(name.to_owned()));
+        }
+        for name in ["", "0.jpg", "513.jpg", "-1.jpg", "075.jpg", "+75.jpg", "75.gif", "75", "full", "75.jpg.png"] {
+            assert!(name.parse::<VariantName>().is_err(), "{name}");
+        }
+    }
+}
