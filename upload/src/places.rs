@@ -69,7 +69,7 @@ impl Places {
     pub async fn open(settings: &PlacesSettings, clock: Clock, faults: Faults) -> Result<Self, PlaceError> {
         Ok(Self {
             staging: Staging::open(&settings.staging, faults.clone())?,
-            queue: Queue::open(&settings.queue, faults.clone())?,
+            queue: Queue::open(&settings.queue, faults.clone()).await?,
             blobs: Blobs::open(&settings.blobs, faults.clone())?,
             records: Records::open(&settings.records, clock, faults).await?,
         })

@@ -24,6 +24,13 @@ pub use verdicts::Waiting;
 pub struct QueueSettings {
     /// `memory:` or `amqp://user:password@host:5672/vhost`.
     pub url: Secret,
+    /// What every queue and exchange of ours is called by, so that two installations can share one broker.
+    #[serde(default = "prefix")]
+    pub prefix: String,
+}
+
+fn prefix() -> String {
+    "cloakroom".to_owned()
 }
 
 /// What can go wrong with the queue.
@@ -65,7 +72,7 @@ impl Queue {
     ///
     /// # Errors
     /// [`QueueError::Address`] where it is none we know.
-    pub fn open(settings: &QueueSettings, faults: Faults) -> Result<Self, QueueError> {
+    pub async fn open(settings: &QueueSettings, faults: Faults) -> Result<Self, QueueError> {
         let engine = match settings.url.expose() {
             "memory:" => Engine::Memory(Memory::default()),
             _ => return Err(QueueError::Address(settings.url.to_string())),
@@ -104,10 +111,15 @@ impl Queue {
         self.faults.watch("queue", "publish_later", publish).await
     }
 
-    /// The deliveries of one lane. Several consumers of a lane share its tickets.
-    pub fn consume(&self, lane: Lane) -> Deliveries {
+    /// The deliveries of one lane, of which at most `prefetch` are in this consumer's hands at a time. Several
+    /// consumers of a lane share its tickets.
+    ///
+    /// # Errors
+    /// Where the queue cannot be reached.
+    pub async fn consume(&self, lane: Lane, _prefetch: u16) -> Result<Deliveries, QueueError> {
         match &self.engine {
-            Engine::Memory(memory) => Deliveries(memory.consume(lane)),
+            // It hands a ticket to whoever asks and to nobody ahead of time, so there is nothing to bound.
+            Engine::Memory(memory) => Ok(Deliveries(memory.consume(lane))),
         }
     }
 
