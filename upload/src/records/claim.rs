@@ -71,7 +71,7 @@ impl Records {
             .await?;
         if claimed.rows_affected == 0 {
             let row = uploads::Entity::find_by_id(upload.get()).filter(theirs).one(&*tx).await?;
-            return Ok(self.why_not(row, resource, claimant)?);
+            return self.why_not(row, resource, claimant);
         }
         let avatar = avatars::ActiveModel {
             service: Set(resource.service.as_str().to_owned()),
