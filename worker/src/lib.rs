@@ -1,1 +1,4 @@
 //! worker
+
+pub mod picture;
+pub mod pool;

@@ -1,0 +1,224 @@
+//! From the colours of the file to the ones everybody shows: sRGB, 8 bit.
+//!
+//! Runs on each output at its own size. What it is given keeps the file's colour space; what it returns is sRGB, in the
+//! form its encoder takes. A profile that is broken, or that belongs to another kind of picture, counts as none: that
+//! is what every viewer does with it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use moxcms::{ColorProfile, DataColorSpace, Layout, Transform8BitExecutor, TransformOptions};
+
+use super::probe::Detail;
+use super::raster::{Colour, Plane, Raster};
+use super::{Excess, Limits, Probe, Rejection};
+
+/// The colour profile of `file`, inflated, if it has one that can be read.
+///
+/// The size of a deflated one is known only by inflating it: that ends at the limit.
+pub(super) fn profile(file: &[u8], probe: &Probe, limits: &Limits) -> Result<Option<Vec<u8>>, Rejection> {
+    let Some(profile) = probe.profile(file) else { return Ok(None) };
+    if !matches!(probe.detail, Detail::Png { .. }) {
+        return Ok(Some(profile));
+    }
+    match fdeflate::decompress_to_vec_bounded(&profile, limits.max_icc as usize) {
+        Ok(inflated) => Ok(Some(inflated)),
+        Err(fdeflate::BoundedDecompressionError::OutputTooLarge { .. }) => {
+            let limit = u64::from(limits.max_icc);
+            Err(Rejection::TooLarge { excess: Excess::Profile, limit, actual: limit + 1 })
+        }
+        Err(_) => Ok(None),
+    }
+}
+
+/// How the samples of one picture become sRGB.
+pub(super) struct Correction {
+    transform: Option<(Arc<Transform8BitExecutor>, Colour)>,
+}
+
+impl Correction {
+    /// The correction for samples of `colour` under the profile in `icc`, inflated and within its size limit.
+    pub(super) fn new(icc: Option<&[u8]>, colour: Colour) -> Self {
+        let transform = icc.and_then(|icc| ColorProfile::new_from_slice(icc).ok()).and_then(|profile| {
+            let (from, to, result) = match (profile.color_space, colour) {
+                (DataColorSpace::Rgb, Colour::Rgb | Colour::YCbCr) => (Layout::Rgb, Layout::Rgb, Colour::Rgb),
+                (DataColorSpace::Rgb, Colour::Rgba) => (Layout::Rgba, Layout::Rgba, Colour::Rgba),
+                (DataColorSpace::Gray, Colour::Gray) => (Layout::Gray, Layout::Rgb, Colour::Rgb),
+                (DataColorSpace::Gray, Colour::GrayAlpha) => (Layout::GrayAlpha, Layout::Rgba, Colour::Rgba),
+                (DataColorSpace::Cmyk, Colour::Cmyk) => (Layout::Rgba, Layout::Rgb, Colour::Rgb),
+                _ => return None,
+            };
+            let srgb = ColorProfile::new_srgb();
+            let transform = profile.create_transform_8bit(from, &srgb, to, TransformOptions::default()).ok()?;
+            (!changes_nothing(&*transform, from, to)).then_some((transform, result))
+        });
+        Self { transform }
+    }
+
+    /// Whether samples stay as they are, and planes of luma and chroma may go to the JPEG encoder untouched.
+    pub(super) fn is_idle(&self) -> bool {
+        self.transform.is_none()
+    }
+
+    /// `raster` as sRGB in one plane: gray or RGB, each with or without alpha.
+    pub(super) fn apply(&self, raster: Cow<'_, Raster>) -> Raster {
+        let mut raster = match raster.colour {
+            Colour::YCbCr => rgb_from_ycbcr(&raster),
+            _ => raster.into_owned(),
+        };
+        let (Some((transform, result)), Some(plane)) = (&self.transform, raster.planes.first_mut()) else {
+            return if raster.colour == Colour::Cmyk { rgb_from_cmyk(&raster) } else { raster };
+        };
+        if raster.colour == Colour::Cmyk {
+            // Profiles count ink the other way round than Adobe's files.
+            plane.samples.iter_mut().for_each(|ink| *ink = 255 - *ink);
+        }
+        let pixels = plane.samples.len() / raster.colour.channels();
+        let mut samples = vec![0; pixels * result.channels()];
+        // Row counts always fit; were they not to, the colours would stay as they are.
+        if transform.transform(&plane.samples, &mut samples).is_ok() {
+            plane.samples = samples;
+            raster.colour = *result;
+        } else if raster.colour == Colour::Cmyk {
+            return rgb_from_cmyk(&raster);
+        }
+        raster
+    }
+}
+
+/// Whether a transform leaves a grid of colours where it was: the profile is sRGB under one of its many names.
+fn changes_nothing(transform: &Transform8BitExecutor, from: Layout, to: Layout) -> bool {
+    if (from, to) != (Layout::Rgb, Layout::Rgb) && (from, to) != (Layout::Rgba, Layout::Rgba) {
+        return false;
+    }
+    let step = |i: usize| [0u8, 32, 64, 128, 192, 255][i];
+    let grid: Vec<u8> = (0..216)
+        .flat_map(|i| {
+            let colour = [step(i / 36), step(i / 6 % 6), step(i % 6), 255];
+            colour.into_iter().take(if from == Layout::Rgba { 4 } else { 3 })
+        })
+        .collect();
+    let mut out = vec![0; grid.len()];
+    transform.transform(&grid, &mut out).is_ok() && grid.iter().zip(&out).all(|(a, b)| a.abs_diff(*b) <= 2)
+}
+
+/// Samples per pixel of chroma as of luma. Rule: JFIF 1.02, "Conversion to and from RGB".
+fn rgb_from_ycbcr(raster: &Raster) -> Raster {
+    let mut samples = Vec::with_capacity(raster.width as usize * raster.height as usize * 3);
+    if let [y, cb, cr] = &raster.planes[..] {
+        for ((y, cb), cr) in y.rows(1).zip(cb.rows(1)).zip(cr.rows(1)) {
+            for ((y, cb), cr) in y.iter().zip(cb).zip(cr) {
+                let (y, cb, cr) = (i32::from(*y) << 16, i32::from(*cb) - 128, i32::from(*cr) - 128);
+                let clamp = |v: i32| ((v + (1 << 15)) >> 16).clamp(0, 255) as u8;
+                samples.extend([clamp(y + 91_881 * cr), clamp(y - 22_554 * cb - 46_802 * cr), clamp(y + 116_130 * cb)]);
+            }
+        }
+    }
+    Raster::packed(raster.width, raster.height, Colour::Rgb, samples)
+}
+
+/// Without a profile: ink stops light, and nothing is known about it but that.
+fn rgb_from_cmyk(raster: &Raster) -> Raster {
+    let pixels = raster.plane().map(|plane| plane.samples.as_chunks::<4>().0).unwrap_or_default();
+    let samples = pixels
+        .iter()
+        .flat_map(|&[c, m, y, k]| [c, m, y].map(|ink| ((u16::from(ink) * u16::from(k) + 127) / 255) as u8))
+        .collect();
+    Raster::packed(raster.width, raster.height, Colour::Rgb, samples)
+}
+
+/// `raster` without transparency, laid on white. Only for what [`Correction::apply`] returns.
+pub(super) fn flatten(raster: Raster) -> Raster {
+    let on_white = |value: u8, alpha: u8| {
+        let (value, alpha) = (u16::from(value), u16::from(alpha));
+        ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
+    };
+    let Some(plane) = raster.plane() else { return raster };
+    let (colour, samples) = match raster.colour {
+        Colour::GrayAlpha => {
+            (Colour::Gray, plane.samples.as_chunks::<2>().0.iter().map(|&[v, a]| on_white(v, a)).collect())
+        }
+        Colour::Rgba => {
+            let pixels = plane.samples.as_chunks::<4>().0.iter();
+            (Colour::Rgb, pixels.flat_map(|&[r, g, b, a]| [on_white(r, a), on_white(g, a), on_white(b, a)]).collect())
+        }
+        _ => return raster,
+    };
+    Raster::packed(raster.width, raster.height, colour, samples)
+}
+
+/// RGB as the JPEG encoder takes it: luma at full size, chroma at half, each the mean of four pixels.
+pub(super) fn ycbcr_from_rgb(raster: &Raster) -> Raster {
+    let (width, height) = (raster.width as usize, raster.height as usize);
+    let pixels = raster.plane().map(|plane| plane.samples.as_chunks::<3>().0).unwrap_or_default();
+    let luma = pixels
+        .iter()
+        .map(|&[r, g, b]| {
+            ((19_595 * u32::from(r) + 38_470 * u32::from(g) + 7_471 * u32::from(b) + (1 << 15)) >> 16) as u8
+        })
+        .collect();
+    let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
+    let mut blue = Vec::with_capacity(half_width * half_height);
+    let mut red = Vec::with_capacity(half_width * half_height);
+    for rows in pixels.chunks(2 * width.max(1)) {
+        let (upper, lower) = rows.split_at(width.min(rows.len()));
+        // Odd edges repeat their last row or column.
+        let lower = if lower.is_empty() { upper } else { lower };
+        for (upper, lower) in upper.chunks(2).zip(lower.chunks(2)) {
+            let four = [upper.first(), upper.last(), lower.first(), lower.last()];
+            let sum = |i: usize| four.iter().flatten().map(|pixel| i32::from(pixel[i])).sum::<i32>();
+            let (r, g, b) = (sum(0), sum(1), sum(2));
+            // Four times the weights' 2^16, and half of one step up for rounding.
+            let chroma = |v: i32| ((v + (128 << 18) + (1 << 17)) >> 18).clamp(0, 255) as u8;
+            blue.push(chroma(-11_059 * r - 21_709 * g + 32_768 * b));
+            red.push(chroma(32_768 * r - 27_439 * g - 5_329 * b));
+        }
+    }
+    let half = |samples| {
+        let mut plane = Plane::packed(samples, half_width, half_height);
+        plane.extent = (width as f64 / 2.0, height as f64 / 2.0);
+        plane
+    };
+    let planes = vec![Plane::packed(luma, width, height), half(blue), half(red)];
+    Raster { width: raster.width, height: raster.height, colour: Colour::YCbCr, planes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_and_back() {
+        let colours = [[0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255], [12, 200, 99]];
+        for colour in colours {
+            let planar = ycbcr_from_rgb(&Raster::packed(1, 1, Colour::Rgb, colour.to_vec()));
+            let back = rgb_from_ycbcr(&planar);
+            for (a, b) in colour.iter().zip(&back.planes[0].samples) {
+                assert!(a.abs_diff(*b) <= 2, "{colour:?} {:?}", back.planes[0].samples);
+            }
+        }
+    }
+
+    #[test]
+    fn transparency_is_laid_on_white() {
+        let flat = flatten(Raster::packed(2, 1, Colour::Rgba, vec![0, 0, 0, 0, 10, 20, 30, 255]));
+        assert_eq!((flat.colour, &flat.planes[0].samples[..]), (Colour::Rgb, &[255, 255, 255, 10, 20, 30][..]));
+        let flat = flatten(Raster::packed(1, 1, Colour::GrayAlpha, vec![0, 128]));
+        assert_eq!((flat.colour, &flat.planes[0].samples[..]), (Colour::Gray, &[127][..]));
+    }
+
+    #[test]
+    fn display_p3_is_converted_and_srgb_left_alone() {
+        let p3 = ColorProfile::new_display_p3().encode().unwrap();
+        let correction = Correction::new(Some(&p3), Colour::Rgb);
+        let red = correction.apply(Cow::Owned(Raster::packed(1, 1, Colour::Rgb, vec![200, 80, 80])));
+        // By the matrices of both spaces: 219, 71, 75.
+        for (value, wanted) in red.planes[0].samples.iter().zip([215u8, 72, 77]) {
+            assert!(value.abs_diff(wanted) <= 5, "{:?}", red.planes[0].samples);
+        }
+        let srgb = ColorProfile::new_srgb().encode().unwrap();
+        assert!(Correction::new(Some(&srgb), Colour::Rgb).is_idle());
+        assert!(Correction::new(Some(b"no profile"), Colour::Rgb).is_idle());
+        assert!(Correction::new(Some(&p3), Colour::Gray).is_idle(), "of another kind of picture");
+    }
+}

@@ -1,0 +1,39 @@
+//! Bytes into samples, one decoder for each kind of file, all of them in safe Rust.
+//!
+//! The probe has seen the headers and passed them; a decoder that finds something else in the file than the probe did
+//! says so and stops. What comes back has the file's own colours: gray, RGB, or the planes of a JPEG.
+
+mod bmp;
+mod gif;
+mod png;
+mod webp;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::probe::Detail;
+use super::raster::Raster;
+use super::{Limits, Probe, Rejection, Stop, jpeg};
+
+/// The first frame of `file`, at `n` eighths of its size where the kind allows it, at its full size otherwise.
+///
+/// A panic in a decoder is a bug of that decoder, and for the person who sent the file one more way to be broken.
+pub(super) fn decode(file: &[u8], probe: &Probe, n: u8, limits: &Limits, stop: &Stop) -> Result<Raster, Rejection> {
+    let decoded = catch_unwind(AssertUnwindSafe(|| match &probe.detail {
+        Detail::Jpeg(header) => jpeg::decode(file, header, n, limits, stop),
+        Detail::Png { .. } => png::decode(file, probe, limits, stop),
+        Detail::Gif => gif::decode(file, probe, stop),
+        Detail::Bmp => bmp::decode(file, probe, limits, stop),
+        Detail::WebP { .. } => webp::decode(file, probe, limits, stop),
+    }));
+    // However a stopped decoder puts it, the picture is not to blame.
+    stop.check()?;
+    match decoded {
+        Ok(raster) => raster.map(Raster::without_idle_alpha),
+        Err(_) => Err(Rejection::gave_up(file)),
+    }
+}
+
+/// A decoder that disagrees with the probe about the size: headers that lie.
+fn same_size(probe: &Probe, size: (u32, u32)) -> Result<(), Rejection> {
+    if probe.stored == size { Ok(()) } else { Err(Rejection::broken(probe.media, "its headers contradict each other")) }
+}

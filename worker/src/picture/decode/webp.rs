@@ -1,0 +1,27 @@
+//! WebP, lossy and lossless, the first frame of an animation.
+//!
+//! The lossy decoder reads all it needs before it begins and so cannot be stopped in the middle; the format's largest
+//! picture of 16383 × 16383 would be the longest it could take, the limit on pixels makes that shorter.
+
+use upload::Media;
+
+use super::same_size;
+use crate::picture::raster::{Colour, Raster, allocate};
+use crate::picture::stop::Stoppable;
+use crate::picture::{Limits, Probe, Rejection, Stop};
+
+pub(super) fn decode(file: &[u8], probe: &Probe, limits: &Limits, stop: &Stop) -> Result<Raster, Rejection> {
+    let broken = |error: image_webp::DecodingError| Rejection::broken(Media::WebP, error.to_string());
+    let mut decoder = image_webp::WebPDecoder::new(Stoppable::new(file, stop)).map_err(broken)?;
+    decoder.set_memory_limit(usize::try_from(limits.max_memory).unwrap_or(usize::MAX));
+    same_size(probe, decoder.dimensions())?;
+    if decoder.is_animated() {
+        // The colour behind an animation is a hint for a page; a picture has none.
+        decoder.set_background_color([0; 4]).map_err(broken)?;
+    }
+    let size = decoder.output_buffer_size().ok_or_else(|| Rejection::broken(Media::WebP, "it is too large"))?;
+    let mut samples = allocate(size)?;
+    decoder.read_image(&mut samples).map_err(broken)?;
+    let colour = if decoder.has_alpha() { Colour::Rgba } else { Colour::Rgb };
+    Ok(Raster::packed(probe.stored.0, probe.stored.1, colour, samples))
+}

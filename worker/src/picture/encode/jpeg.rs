@@ -1,0 +1,285 @@
+//! Baseline JPEG, 4:2:0 or gray, from planes that are 4:2:0 already.
+//!
+//! General encoders take RGB, convert it, and throw three quarters of the chroma away again. Here the planes come at
+//! the size they are stored in, and the Huffman tables are made to measure, which saves five per cent of the bytes.
+//! The samples are ours by now, so nothing in here meets a hostile byte.
+
+use super::dct::{Divisors, forward};
+use super::huffman::{Code, ZIGZAG};
+use crate::picture::raster::{Colour, Plane, Raster};
+use crate::picture::{Rejection, Stop};
+
+/// Rule: ITU-T T.81, table K.1, natural order.
+const LUMA: [u8; 64] = [
+    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51,
+    87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101,
+    72, 92, 95, 98, 112, 100, 103, 99,
+];
+
+/// Rule: ITU-T T.81, table K.2, natural order.
+const CHROMA: [u8; 64] = [
+    17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99, 99,
+    99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
+    99, 99, 99, 99, 99, 99,
+];
+
+/// Pixels up to which every symbol is counted; of a larger picture so many are, evenly spread, and the tables made from
+/// those. Bounds the memory for symbols in between.
+const COUNTED: usize = 2 << 20;
+
+/// One for each symbol that the difference of two means can have: its size in bits, up to 11.
+const DC: [u32; 256] = {
+    let mut ones = [0; 256];
+    let mut symbol = 0;
+    while symbol <= 11 {
+        ones[symbol] = 1;
+        symbol += 1;
+    }
+    ones
+};
+
+/// One for each symbol that a coefficient can have: zeros before it and its size in bits, up to 10; and the two others,
+/// end of block and sixteen zeros.
+const AC: [u32; 256] = {
+    let mut ones = [0; 256];
+    let mut symbol = 0;
+    while symbol < 256 {
+        ones[symbol] = (matches!(symbol, 0x00 | 0xF0) || matches!(symbol & 15, 1..=10)) as u32;
+        symbol += 1;
+    }
+    ones
+};
+
+/// `raster` as a JPEG file of `quality` 1 to 100, as libjpeg counts it. It must be gray or YCbCr with chroma of half
+/// its size, rounded up, and no more than 65535 pixels wide or high.
+pub(in crate::picture) fn jpeg(raster: &Raster, quality: u8, stop: &Stop) -> Result<Vec<u8>, Rejection> {
+    let tables = [scaled(&LUMA, quality), scaled(&CHROMA, quality)];
+    let mut scan = Scan::new(raster, &tables);
+    let rows = scan.rows();
+    let every = (raster.width as usize * raster.height as usize).div_ceil(COUNTED).max(1);
+    for row in (0..rows).step_by(every) {
+        stop.check()?;
+        scan.row(row);
+    }
+    // A symbol that was not met among those counted still needs a code.
+    let mut counts = if every > 1 { [DC, AC, DC, AC] } else { [[0; 256]; 4] };
+    for token in &scan.tokens {
+        let counter = &mut counts[(token >> 24) as usize & 3][(token >> 16) as usize & 255];
+        *counter = counter.saturating_add(1);
+    }
+    let codes = counts.map(|counts| Code::new(&counts));
+
+    let mut out = Writer {
+        bytes: Vec::with_capacity(raster.width as usize * raster.height as usize / 4 + 1024),
+        bits: 0,
+        held: 0,
+    };
+    header(&mut out.bytes, raster, &tables, &codes);
+    if every == 1 {
+        out.write(&scan.tokens, &codes);
+    } else {
+        scan.restart();
+        for row in 0..rows {
+            stop.check()?;
+            scan.tokens.clear();
+            scan.row(row);
+            out.write(&scan.tokens, &codes);
+        }
+    }
+    Ok(out.finish())
+}
+
+fn scaled(table: &[u8; 64], quality: u8) -> [u8; 64] {
+    let quality = u32::from(quality.clamp(1, 100));
+    let percent = if quality < 50 { 5000 / quality } else { 200 - 2 * quality };
+    table.map(|value| ((u32::from(value) * percent + 50) / 100).clamp(1, 255) as u8)
+}
+
+fn header(out: &mut Vec<u8>, raster: &Raster, tables: &[[u8; 64]; 2], codes: &[Code; 4]) {
+    let colours = if raster.colour == Colour::YCbCr { 3 } else { 1 };
+    let used = if colours == 3 { 2 } else { 1 };
+    let mut segment = |marker: u8, body: &[u8]| {
+        out.extend([0xFF, marker]);
+        out.extend((body.len() as u16 + 2).to_be_bytes());
+        out.extend(body);
+    };
+    // SOI has no body; it goes in front of the first segment.
+    segment(0xE0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0");
+    for (id, table) in tables.iter().enumerate().take(used) {
+        let body: Vec<u8> =
+            std::iter::once(id as u8).chain(ZIGZAG.iter().map(|natural| table[usize::from(*natural)])).collect();
+        segment(0xDB, &body);
+    }
+    let mut frame = vec![8];
+    frame.extend((raster.height as u16).to_be_bytes());
+    frame.extend((raster.width as u16).to_be_bytes());
+    frame.push(colours);
+    for id in 1..=colours {
+        let sampling = if colours == 3 && id == 1 { 0x22 } else { 0x11 };
+        frame.extend([id, sampling, u8::from(id > 1)]);
+    }
+    segment(0xC0, &frame);
+    for (i, code) in codes.iter().enumerate().take(2 * used) {
+        let mut body = vec![((i as u8 % 2) << 4) | (i as u8 / 2)];
+        body.extend(code.lengths);
+        body.extend(&code.symbols);
+        segment(0xC4, &body);
+    }
+    let mut scan = vec![colours];
+    for id in 1..=colours {
+        scan.extend([id, if id == 1 { 0 } else { 0x11 }]);
+    }
+    scan.extend([0, 63, 0]);
+    segment(0xDA, &scan);
+    out.splice(0..0, [0xFF, 0xD8]);
+}
+
+/// Blocks into symbols.
+///
+/// A token is a symbol and the bits that follow it: table (0 and 1 the luma's DC and AC, 2 and 3 the chroma's) in bits
+/// 24 and 25, symbol in 16 to 23, bits in 0 to 15. How many bits follow, the low half of the symbol says.
+struct Scan<'a> {
+    raster: &'a Raster,
+    divisors: [Divisors; 2],
+    last: [i16; 3],
+    tokens: Vec<u32>,
+}
+
+impl<'a> Scan<'a> {
+    fn new(raster: &'a Raster, tables: &[[u8; 64]; 2]) -> Self {
+        let divisors = [Divisors::new(&tables[0]), Divisors::new(&tables[1])];
+        Self { raster, divisors, last: [0; 3], tokens: Vec::new() }
+    }
+
+    fn restart(&mut self) {
+        self.last = [0; 3];
+    }
+
+    /// Luma blocks per unit, in each direction.
+    fn unit(&self) -> usize {
+        if self.raster.colour == Colour::YCbCr { 2 } else { 1 }
+    }
+
+    fn rows(&self) -> usize {
+        (self.raster.height as usize).div_ceil(8 * self.unit())
+    }
+
+    fn row(&mut self, row: usize) {
+        let unit = self.unit();
+        for column in 0..(self.raster.width as usize).div_ceil(8 * unit) {
+            for (i, plane) in self.raster.planes.iter().enumerate().take(3) {
+                let blocks = if i == 0 { unit } else { 1 };
+                for y in 0..blocks {
+                    for x in 0..blocks {
+                        let block = block(plane, column * blocks + x, row * blocks + y);
+                        let coefficients = forward(&block, &self.divisors[usize::from(i > 0)]);
+                        tokens(&mut self.tokens, &coefficients, &mut self.last[i], 2 * u32::from(i > 0));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The block at block column `x` and row `y`; beyond the edge the last samples repeat.
+fn block(plane: &Plane, x: usize, y: usize) -> [[u8; 8]; 8] {
+    std::array::from_fn(|row| {
+        let row = (y * 8 + row).min(plane.height.saturating_sub(1));
+        let line = plane.samples.get(row * plane.stride..).unwrap_or_default();
+        let line = &line[..plane.width.min(line.len())];
+        match line.get(x * 8..x * 8 + 8).and_then(|eight| eight.first_chunk()) {
+            Some(eight) => *eight,
+            None => {
+                let edge = line.last().copied().unwrap_or_default();
+                std::array::from_fn(|i| line.get(x * 8 + i).copied().unwrap_or(edge))
+            }
+        }
+    })
+}
+
+fn tokens(tokens: &mut Vec<u32>, coefficients: &[i16; 64], last: &mut i16, table: u32) {
+    let token = |table: u32, run: u32, value: i16| {
+        let size = 16 - value.unsigned_abs().leading_zeros();
+        // A negative number is written as its ones' complement.
+        let bits = (value + (value >> 15)) as u32 & ((1 << size) - 1);
+        table << 24 | run << 20 | size << 16 | bits
+    };
+    let mut batch = [0u32; 128];
+    let mut many = 0;
+    let mut put = |token: u32| {
+        batch[many & 127] = token;
+        many += 1;
+    };
+    put(token(table, 0, coefficients[0] - *last));
+    *last = coefficients[0];
+    let mut run = 0;
+    for value in &coefficients[1..] {
+        if *value == 0 {
+            run += 1;
+            continue;
+        }
+        while run > 15 {
+            put((table + 1) << 24 | 0xF0 << 16);
+            run -= 16;
+        }
+        put(token(table + 1, run, *value));
+        run = 0;
+    }
+    if run > 0 {
+        put((table + 1) << 24);
+    }
+    tokens.extend_from_slice(&batch[..many & 127]);
+}
+
+/// Bits into bytes, stuffed.
+struct Writer {
+    bytes: Vec<u8>,
+    bits: u64,
+    held: u32,
+}
+
+impl Writer {
+    fn write(&mut self, tokens: &[u32], codes: &[Code; 4]) {
+        for token in tokens {
+            let code = codes[(token >> 24) as usize & 3].codes[(token >> 16) as usize & 255];
+            let size = (token >> 16) & 15;
+            self.put(u64::from(code >> 5), code & 31);
+            self.put(u64::from(token & 0xFFFF), size);
+        }
+    }
+
+    #[inline(always)]
+    fn put(&mut self, value: u64, size: u32) {
+        self.bits = self.bits << size | value;
+        self.held += size;
+        if self.held >= 32 {
+            self.held -= 32;
+            let word = (self.bits >> self.held) as u32;
+            // Whether any of the four bytes is 0xFF: a zero has to follow those.
+            if word & 0x8080_8080 & !word.wrapping_add(0x0101_0101) == 0 {
+                self.bytes.extend_from_slice(&word.to_be_bytes());
+            } else {
+                word.to_be_bytes().into_iter().for_each(|byte| self.byte(byte));
+            }
+        }
+    }
+
+    fn byte(&mut self, byte: u8) {
+        self.bytes.push(byte);
+        if byte == 0xFF {
+            self.bytes.push(0);
+        }
+    }
+
+    /// The rest of the last byte is ones, then the end of image.
+    fn finish(mut self) -> Vec<u8> {
+        self.bits = self.bits << 7 | 0x7F;
+        self.held += 7;
+        while self.held >= 8 {
+            self.held -= 8;
+            self.byte((self.bits >> self.held) as u8);
+        }
+        self.bytes.extend([0xFF, 0xD9]);
+        self.bytes
+    }
+}

@@ -1,0 +1,316 @@
+//! Everything a JPEG says before its first scan, and the tables it may change between scans.
+//!
+//! Called by the probe, which wants sizes and where the metadata lies, and by the decoder, which wants the tables.
+//! Nothing is copied but the tables; a profile or EXIF block is a range of the file. Bounded by the length of the file.
+
+#![allow(dead_code)] // until the decoder is there
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use upload::Media;
+
+use crate::picture::Rejection;
+use crate::picture::encode::ZIGZAG;
+
+pub(in crate::picture) fn broken(why: impl Into<Cow<'static, str>>) -> Rejection {
+    Rejection::broken(Media::Jpeg, why)
+}
+
+/// The frame header: what kind of JPEG, how large, which components. Rule: ITU-T T.81, B.2.2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::picture) struct Frame {
+    /// SOF0 to SOF15, without the 0xC0.
+    pub(in crate::picture) kind: u8,
+    pub(in crate::picture) precision: u8,
+    pub(in crate::picture) width: u16,
+    pub(in crate::picture) height: u16,
+    /// One, three or four.
+    pub(in crate::picture) components: Vec<Component>,
+}
+
+/// One component of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::picture) struct Component {
+    pub(in crate::picture) id: u8,
+    /// Sampling factors, 1 to 4 each.
+    pub(in crate::picture) h: u8,
+    pub(in crate::picture) v: u8,
+    /// Which quantization table, 0 to 3.
+    pub(in crate::picture) table: u8,
+}
+
+impl Frame {
+    pub(in crate::picture) fn is_progressive(&self) -> bool {
+        self.kind == 2
+    }
+
+    /// The largest sampling factors.
+    pub(in crate::picture) fn sampling(&self) -> (u8, u8) {
+        let most = |factor: fn(&Component) -> u8| self.components.iter().map(factor).max().unwrap_or(1);
+        (most(|c| c.h), most(|c| c.v))
+    }
+}
+
+/// What the components mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::picture) enum Model {
+    Gray,
+    YCbCr,
+    Rgb,
+    Cmyk,
+    Ycck,
+}
+
+/// A Huffman table as the file has it: how many codes of each length, and their symbols.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::picture) struct Codes {
+    pub(in crate::picture) lengths: [u8; 16],
+    pub(in crate::picture) symbols: Vec<u8>,
+}
+
+/// The tables in force. Rule: ITU-T T.81, B.2.4.
+#[derive(Clone, Debug, Default)]
+pub(in crate::picture) struct Tables {
+    /// In natural order.
+    pub(in crate::picture) quantization: [Option<[u16; 64]>; 4],
+    pub(in crate::picture) dc: [Option<Codes>; 4],
+    pub(in crate::picture) ac: [Option<Codes>; 4],
+    /// Units between restart markers, 0 for none.
+    pub(in crate::picture) restart: u16,
+}
+
+/// A scan header: which components, which coefficients, which bits of them. Rule: ITU-T T.81, B.2.3.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::picture) struct Scan {
+    /// Index into the frame's components, DC table, AC table.
+    pub(in crate::picture) components: Vec<(usize, usize, usize)>,
+    /// First and last coefficient, in zig-zag order.
+    pub(in crate::picture) start: u8,
+    pub(in crate::picture) end: u8,
+    /// Bits already known, and bits left out still.
+    pub(in crate::picture) high: u8,
+    pub(in crate::picture) low: u8,
+}
+
+/// All that stands before the first scan.
+#[derive(Clone, Debug)]
+pub(in crate::picture) struct Header {
+    pub(in crate::picture) frame: Frame,
+    pub(in crate::picture) model: Model,
+    pub(in crate::picture) exif: Option<Range<usize>>,
+    /// The parts of the colour profile, in order.
+    pub(in crate::picture) icc: Vec<Range<usize>>,
+    pub(in crate::picture) tables: Tables,
+    pub(in crate::picture) scan: Scan,
+    /// Where the data of the first scan begin.
+    pub(in crate::picture) data: usize,
+}
+
+impl Header {
+    /// Reads `file` up to the first scan.
+    pub(in crate::picture) fn read(file: &[u8]) -> Result<Self, Rejection> {
+        let mut tables = Tables::default();
+        let (mut frame, mut exif, mut jfif, mut adobe) = (None, None, false, None);
+        let mut icc: Vec<(u8, Range<usize>)> = Vec::new();
+        let mut at = 2;
+        loop {
+            let segment = Segment::next(file, at)?;
+            at = segment.body.end;
+            let body = &file[segment.body.clone()];
+            match segment.marker {
+                0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => {
+                    if frame.replace(Frame::parse(segment.marker - 0xC0, body)?).is_some() {
+                        return Err(broken("it has two frames"));
+                    }
+                }
+                0xDA => {
+                    let frame = frame.ok_or_else(|| broken("its size is missing"))?;
+                    let model = model(&frame, jfif, adobe)?;
+                    let scan = Scan::parse(&frame, body)?;
+                    icc.sort_by_key(|(number, _)| *number);
+                    let icc = icc.into_iter().map(|(_, range)| range).collect();
+                    return Ok(Self { frame, model, exif, icc, tables, scan, data: at });
+                }
+                0xE0 if body.starts_with(b"JFIF\0") => jfif = true,
+                0xE1 if body.starts_with(b"Exif\0") && exif.is_none() => exif = Some(segment.body),
+                // Fourteen bytes of name, number and count; the rest is profile.
+                0xE2 if body.starts_with(b"ICC_PROFILE\0") && body.len() > 14 => {
+                    icc.push((body[12], segment.body.start + 14..segment.body.end));
+                }
+                0xEE if body.starts_with(b"Adobe") && body.len() >= 12 => adobe = Some(body[11]),
+                0xD9 => return Err(broken("it ends before the picture begins")),
+                marker => tables.read(marker, body)?,
+            }
+        }
+    }
+}
+
+/// A marker and what belongs to it.
+pub(in crate::picture) struct Segment {
+    /// The byte after 0xFF.
+    pub(in crate::picture) marker: u8,
+    /// Without the two bytes of length; empty for markers that have none.
+    pub(in crate::picture) body: Range<usize>,
+}
+
+impl Segment {
+    /// The segment at or after `at`. Bytes in between that belong to no segment are passed over, as every reader does.
+    pub(in crate::picture) fn next(file: &[u8], mut at: usize) -> Result<Self, Rejection> {
+        let early = || broken("it ends too early");
+        loop {
+            let rest = file.get(at..).unwrap_or_default();
+            at += memchr::memchr(0xFF, rest).ok_or_else(early)?;
+            match file.get(at + 1) {
+                None => return Err(early()),
+                Some(0xFF) => at += 1,
+                // Data, fill or restart markers that nobody waits for.
+                Some(0 | 1 | 0xD0..=0xD8) => at += 2,
+                Some(0xD9) => return Ok(Self { marker: 0xD9, body: at + 2..at + 2 }),
+                Some(marker) => {
+                    let length = match file.get(at + 2..at + 4) {
+                        Some(two) => usize::from(two[0]) << 8 | usize::from(two[1]),
+                        None => return Err(early()),
+                    };
+                    let body = at + 4..at + 2 + length;
+                    if length < 2 {
+                        return Err(broken("a segment is shorter than its own length"));
+                    }
+                    return if body.end > file.len() { Err(early()) } else { Ok(Self { marker: *marker, body }) };
+                }
+            }
+        }
+    }
+}
+
+impl Frame {
+    fn parse(kind: u8, body: &[u8]) -> Result<Self, Rejection> {
+        let short = || broken("its frame header is too short");
+        let &[precision, h1, h0, w1, w0, count, ..] = body else { return Err(short()) };
+        let (width, height) = (u16::from_be_bytes([w1, w0]), u16::from_be_bytes([h1, h0]));
+        if width == 0 || height == 0 {
+            // A height of zero announces a DNL segment after the scan, which no writer in use makes.
+            return Err(broken("its width or height is zero"));
+        }
+        let list = body.get(6..6 + 3 * usize::from(count)).ok_or_else(short)?;
+        if !matches!(count, 1 | 3 | 4) {
+            return Err(broken(format!("it has {count} components")));
+        }
+        let components = list
+            .as_chunks::<3>()
+            .0
+            .iter()
+            .map(|&[id, sampling, table]| Component { id, h: sampling >> 4, v: sampling & 15, table })
+            .collect::<Vec<_>>();
+        if components.iter().any(|c| !(1..=4).contains(&c.h) || !(1..=4).contains(&c.v) || c.table > 3) {
+            return Err(broken("its components make no sense"));
+        }
+        Ok(Self { kind, precision, width, height, components })
+    }
+}
+
+impl Scan {
+    /// The scan header in `body`, checked against `frame`.
+    pub(in crate::picture) fn parse(frame: &Frame, body: &[u8]) -> Result<Self, Rejection> {
+        let wrong = || broken("its scan header makes no sense");
+        let count = usize::from(*body.first().ok_or_else(wrong)?);
+        let list = body.get(1..1 + 2 * count).ok_or_else(wrong)?;
+        let &[start, end, bits] = body.get(1 + 2 * count..).and_then(<[u8]>::first_chunk).ok_or_else(wrong)?;
+        if !(1..=4).contains(&count) {
+            return Err(wrong());
+        }
+        let mut components: Vec<(usize, usize, usize)> = Vec::with_capacity(count);
+        for &[id, tables] in list.as_chunks::<2>().0 {
+            let index = frame.components.iter().position(|component| component.id == id).ok_or_else(wrong)?;
+            if components.iter().any(|(other, ..)| *other == index) || tables >> 4 > 3 || tables & 15 > 3 {
+                return Err(wrong());
+            }
+            components.push((index, usize::from(tables >> 4), usize::from(tables & 15)));
+        }
+        if start > end || end > 63 || bits & 15 > 13 {
+            return Err(wrong());
+        }
+        Ok(Self { components, start, end, high: bits >> 4, low: bits & 15 })
+    }
+}
+
+impl Tables {
+    /// Takes in a segment that changes tables; others are passed over.
+    pub(in crate::picture) fn read(&mut self, marker: u8, body: &[u8]) -> Result<(), Rejection> {
+        match marker {
+            0xDB => self.quantization(body),
+            0xC4 => self.huffman(body),
+            0xDD => {
+                let two = body.first_chunk().ok_or_else(|| broken("its restart interval is missing"))?;
+                self.restart = u16::from_be_bytes(*two);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn quantization(&mut self, mut body: &[u8]) -> Result<(), Rejection> {
+        let wrong = || broken("its quantization tables make no sense");
+        while let Some((&head, rest)) = body.split_first() {
+            let wide = usize::from(head >> 4);
+            let slot = self.quantization.get_mut(usize::from(head & 15)).ok_or_else(wrong)?;
+            if wide > 1 || rest.len() < 64 << wide {
+                return Err(wrong());
+            }
+            let (values, rest) = rest.split_at(64 << wide);
+            let mut table = [0; 64];
+            for (k, natural) in ZIGZAG.iter().enumerate() {
+                table[usize::from(*natural)] = match wide {
+                    0 => u16::from(values[k]),
+                    _ => u16::from_be_bytes([values[2 * k], values[2 * k + 1]]),
+                };
+            }
+            *slot = Some(table);
+            body = rest;
+        }
+        Ok(())
+    }
+
+    fn huffman(&mut self, mut body: &[u8]) -> Result<(), Rejection> {
+        let wrong = || broken("its Huffman tables make no sense");
+        while let Some((&head, rest)) = body.split_first() {
+            let (lengths, rest) = rest.split_first_chunk::<16>().ok_or_else(wrong)?;
+            let count = lengths.iter().map(|many| usize::from(*many)).sum::<usize>();
+            let class = match head >> 4 {
+                0 => &mut self.dc,
+                1 => &mut self.ac,
+                _ => return Err(wrong()),
+            };
+            let slot = class.get_mut(usize::from(head & 15)).ok_or_else(wrong)?;
+            // As many codes of a length as there is room for, at most.
+            let mut room = 1i32;
+            for many in lengths {
+                room = 2 * room - i32::from(*many);
+                if room < 0 {
+                    return Err(wrong());
+                }
+            }
+            if count > 256 || rest.len() < count {
+                return Err(wrong());
+            }
+            let (symbols, rest) = rest.split_at(count);
+            *slot = Some(Codes { lengths: *lengths, symbols: symbols.to_vec() });
+            body = rest;
+        }
+        Ok(())
+    }
+}
+
+/// What the components mean: Adobe's segment says so, or JFIF's presence, or their names.
+fn model(frame: &Frame, jfif: bool, adobe: Option<u8>) -> Result<Model, Rejection> {
+    let names: Vec<u8> = frame.components.iter().map(|component| component.id).collect();
+    Ok(match (frame.components.len(), adobe) {
+        (1, _) => Model::Gray,
+        (3, Some(0)) if !jfif => Model::Rgb,
+        (3, None) if !jfif && names == *b"RGB" => Model::Rgb,
+        (3, _) => Model::YCbCr,
+        (4, Some(2)) => Model::Ycck,
+        (4, _) => Model::Cmyk,
+        _ => return Err(broken("it has an odd number of components")),
+    })
+}

@@ -1,0 +1,157 @@
+//! What a file says about itself, believed by nobody, and whether that alone rules it out.
+//!
+//! Reads headers only: no pixel is decoded, nothing is inflated, nothing is allocated that grows with a number in the
+//! file. Called at the head of every `render`, and by whoever wants to know what a picture would cost.
+
+mod bmp;
+mod gif;
+mod jpeg;
+mod png;
+mod webp;
+
+use std::ops::Range;
+
+use upload::Media;
+
+use super::crop::{self, COVER, Target};
+use super::jpeg::header::Header;
+use super::orient::Orientation;
+use super::{Excess, Limits, Plan, Rejection};
+
+/// A picture by its headers.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// What it is.
+    pub media: Media,
+    /// Pixels, as people see it: after orientation.
+    pub width: u32,
+    /// Pixels, as people see it: after orientation.
+    pub height: u32,
+    /// Frames; one unless it is animated.
+    pub frames: u32,
+    /// Bits per sample in the file.
+    pub depth: u8,
+    /// Whether some pixels may be transparent.
+    pub alpha: bool,
+    /// How the stored picture has to be turned.
+    pub orientation: Orientation,
+    /// Width and height as stored.
+    pub(super) stored: (u32, u32),
+    /// The colour profile: where its parts lie in the file.
+    pub(super) icc: Vec<Range<usize>>,
+    pub(super) detail: Detail,
+    /// Length of the file.
+    length: u64,
+}
+
+/// What only one kind of file has.
+#[derive(Clone, Debug)]
+pub(super) enum Detail {
+    Jpeg(Box<Header>),
+    /// Bytes per pixel of the decoded rows.
+    Png {
+        channels: u8,
+    },
+    Gif,
+    Bmp,
+    WebP {
+        lossy: bool,
+    },
+}
+
+impl Probe {
+    fn new(media: Media, stored: (u32, u32), detail: Detail) -> Self {
+        Self {
+            media,
+            width: stored.0,
+            height: stored.1,
+            frames: 1,
+            depth: 8,
+            alpha: false,
+            orientation: Orientation::Upright,
+            stored,
+            icc: Vec::new(),
+            detail,
+            length: 0,
+        }
+    }
+
+    /// An upper bound of the bytes that rendering `plan` will hold at once, the file itself not counted.
+    pub fn memory(&self, plan: &Plan) -> u64 {
+        let pixels = u64::from(self.stored.0) * u64::from(self.stored.1);
+        let targets = crop::targets(plan, self.stored, self.orientation);
+        let (decoded, working) = match &self.detail {
+            Detail::Jpeg(header) => jpeg::memory(header, scale(&targets), self.length),
+            // Rows as they are inflated, and alpha multiplied into a copy.
+            Detail::Png { channels } => (pixels * u64::from(*channels), 256 << 10),
+            // The canvas and the frame that is put on it.
+            Detail::Gif => (pixels * 4, pixels * 4),
+            Detail::Bmp => (pixels * 4, 64 << 10),
+            // Planes with their borders, or the transforms of the lossless kind.
+            Detail::WebP { lossy: true } => (pixels * 4, pixels * 2),
+            Detail::WebP { lossy: false } => (pixels * 4, pixels * 4),
+        };
+        let multiplied = if self.alpha { decoded } else { 0 };
+        // Each output lies there as made, turned, converted and as tokens or rows for its encoder.
+        let largest = targets.iter().map(Target::pixels).max().unwrap_or(0);
+        let kept: u64 = targets.iter().map(|target| target.pixels() * 4).sum();
+        // Between the two passes of the filter: as wide as the output, as high as the source.
+        let passes = targets.iter().map(|t| u64::from(t.width) * u64::from(self.stored.1)).max().unwrap_or(0) * 4;
+        decoded + working.max(multiplied + passes) + kept + largest * 16 + (2 << 20)
+    }
+
+    /// The parts of the profile put together, if there is one. For PNG that is still deflated.
+    pub(super) fn profile(&self, file: &[u8]) -> Option<Vec<u8>> {
+        let parts: Vec<&[u8]> = self.icc.iter().filter_map(|part| file.get(part.clone())).collect();
+        (!parts.is_empty()).then(|| parts.concat())
+    }
+}
+
+/// The smallest n so that a picture decoded at n/8 still covers every target.
+pub(super) fn scale(targets: &[Target]) -> u8 {
+    let reduction = targets.iter().map(Target::reduction).fold(f64::INFINITY, f64::min);
+    // Five, six and seven eighths would cost what eight do.
+    [1, 2, 3, 4].into_iter().find(|n| reduction * f64::from(*n) / 8.0 >= COVER).unwrap_or(8)
+}
+
+/// What `bytes` are by their headers, or why they are refused without a further look.
+///
+/// # Errors
+///
+/// [`Rejection::Unsupported`] for kinds that are not taken, by name; [`Rejection::Broken`] for headers that contradict
+/// themselves; [`Rejection::TooLarge`] for numbers above `limits`.
+pub fn probe(bytes: &[u8], limits: &Limits) -> Result<Probe, Rejection> {
+    let mut probe = match Media::sniff(bytes) {
+        Some(Media::Jpeg) => jpeg::probe(bytes),
+        Some(Media::Png) => png::probe(bytes),
+        Some(Media::Gif) => gif::probe(bytes, limits),
+        Some(Media::Bmp) => bmp::probe(bytes),
+        Some(Media::WebP) => webp::probe(bytes),
+        Some(media) => {
+            return Err(Rejection::Unsupported {
+                media: Some(media),
+                what: media.name().into(),
+                remedy: media.remedy(),
+            });
+        }
+        None => {
+            return Err(Rejection::Unsupported {
+                media: None,
+                what: "this kind of file".into(),
+                remedy: "send a picture saved as JPEG or PNG",
+            });
+        }
+    }?;
+    let (width, height) = probe.stored;
+    if width == 0 || height == 0 {
+        return Err(Rejection::broken(probe.media, "its width or height is zero"));
+    }
+    Rejection::check(Excess::Side, u64::from(width.max(height)), u64::from(limits.max_side))?;
+    Rejection::check(Excess::Pixels, u64::from(width) * u64::from(height), limits.max_pixels)?;
+    Rejection::check(Excess::Frames, u64::from(probe.frames), u64::from(limits.max_frames))?;
+    let profile = probe.icc.iter().map(|part| part.len() as u64).sum();
+    Rejection::check(Excess::Profile, profile, u64::from(limits.max_icc))?;
+    (probe.width, probe.height) = probe.orientation.size(probe.stored);
+    probe.length = bytes.len() as u64;
+    Ok(probe)
+}

@@ -1,0 +1,211 @@
+//! Every size from the nearest larger one.
+//!
+//! Planes are resized as they are, chroma apart from luma and before any colour conversion: that happens at the size of
+//! the output. Alpha is multiplied in around the filter, so that invisible colours do not bleed into edges.
+
+use std::borrow::Cow;
+
+use fast_image_resize::images::{CroppedImage, Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use upload::Media;
+
+use super::crop::{COVER, Target, Window};
+use super::raster::{Colour, Plane, Raster, allocate};
+use super::{Rejection, Stop};
+
+/// How large the chroma planes of a result are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Chroma {
+    /// Half of the luma's width and height, rounded up: what the JPEG encoder takes.
+    Half,
+    /// As large as the luma: what the conversion to RGB takes.
+    Full,
+}
+
+/// What has been made of a picture so far; the next smaller output starts from one of these.
+struct Step {
+    window: Window,
+    raster: Raster,
+}
+
+/// The decoded picture and the sizes made of it.
+pub(super) struct Ladder {
+    media: Media,
+    source: Step,
+    steps: Vec<Step>,
+}
+
+impl Ladder {
+    /// `source` as it came from the decoder.
+    pub(super) fn new(media: Media, source: Raster) -> Self {
+        let window = Window { x: 0.0, y: 0.0, width: f64::from(source.width), height: f64::from(source.height) };
+        Self { media, source: Step { window, raster: source }, steps: Vec::new() }
+    }
+
+    pub(super) fn colour(&self) -> Colour {
+        self.source.raster.colour
+    }
+
+    /// The picture for `target`. Called with the largest first, it makes each from the one before.
+    pub(super) fn step(
+        &mut self,
+        resizer: &mut Resizer,
+        target: &Target,
+        chroma: Chroma,
+        stop: &Stop,
+    ) -> Result<Cow<'_, Raster>, Rejection> {
+        stop.check()?;
+        if self.is_source(target, chroma) {
+            return Ok(Cow::Borrowed(&self.source.raster));
+        }
+        let from = self
+            .steps
+            .iter()
+            .filter(|step| step.covers(target))
+            .min_by_key(|step| u64::from(step.raster.width) * u64::from(step.raster.height))
+            .unwrap_or(&self.source);
+        let raster = from.resized(resizer, target, chroma, self.media)?;
+        self.steps.push(Step { window: target.window, raster });
+        self.steps.last().map(|step| Cow::Borrowed(&step.raster)).ok_or(Rejection::Stopped)
+    }
+
+    /// Whether `target` is the decoded picture itself, down to the last sample.
+    fn is_source(&self, target: &Target, chroma: Chroma) -> bool {
+        let source = &self.source;
+        if source.window != target.window {
+            return false;
+        }
+        let size = (target.width as usize, target.height as usize);
+        source.raster.planes.iter().enumerate().all(|(i, plane)| {
+            let wanted = if i == 0 { size } else { chroma.of(size) };
+            (plane.width, plane.height) == wanted
+        })
+    }
+}
+
+impl Chroma {
+    fn of(self, (width, height): (usize, usize)) -> (usize, usize) {
+        match self {
+            Self::Half => (width.div_ceil(2), height.div_ceil(2)),
+            Self::Full => (width, height),
+        }
+    }
+}
+
+impl Step {
+    /// Whether `target` can be made of this without losing anything.
+    fn covers(&self, target: &Target) -> bool {
+        let wide = f64::from(self.raster.width) * target.window.width / self.window.width;
+        let high = f64::from(self.raster.height) * target.window.height / self.window.height;
+        self.window.contains(&target.window)
+            && wide >= COVER * f64::from(target.width)
+            && high >= COVER * f64::from(target.height)
+    }
+
+    fn resized(
+        &self,
+        resizer: &mut Resizer,
+        target: &Target,
+        chroma: Chroma,
+        media: Media,
+    ) -> Result<Raster, Rejection> {
+        let colour = self.raster.colour;
+        // As parts of the whole, so that they hold for planes of every size.
+        let x = (target.window.x - self.window.x) / self.window.width;
+        let y = (target.window.y - self.window.y) / self.window.height;
+        let w = target.window.width / self.window.width;
+        let h = target.window.height / self.window.height;
+        let luma = (target.width as usize, target.height as usize);
+        let mut planes = Vec::with_capacity(self.raster.planes.len());
+        for (i, plane) in self.raster.planes.iter().enumerate() {
+            let size = if i == 0 { luma } else { chroma.of(luma) };
+            // The part of the result that the picture covers: half a chroma sample less than all, for odd sizes.
+            let extent = match (i, chroma) {
+                (1.., Chroma::Half) => (luma.0 as f64 / 2.0, luma.1 as f64 / 2.0),
+                _ => (size.0 as f64, size.1 as f64),
+            };
+            let over = (size.0 as f64 / extent.0, size.1 as f64 / extent.1);
+            let from = Window {
+                x: x * plane.extent.0,
+                y: y * plane.extent.1,
+                width: w * plane.extent.0 * over.0,
+                height: h * plane.extent.1 * over.1,
+            };
+            let samples = scale(resizer, plane, colour, from, size, media)?;
+            planes.push(Plane { samples, stride: size.0, width: size.0, height: size.1, extent });
+        }
+        Ok(Raster { width: target.width, height: target.height, colour, planes })
+    }
+}
+
+/// `from` of `plane`, scaled to `size` by Lanczos 3.
+fn scale(
+    resizer: &mut Resizer,
+    plane: &Plane,
+    colour: Colour,
+    from: Window,
+    size: (usize, usize),
+    media: Media,
+) -> Result<Vec<u8>, Rejection> {
+    let kind = match colour.channels() {
+        1 => PixelType::U8,
+        2 => PixelType::U8x2,
+        3 => PixelType::U8x3,
+        _ => PixelType::U8x4,
+    };
+    let broken = |_| Rejection::broken(media, "its planes do not fit together");
+    let rows = plane.samples.len() / (plane.stride * colour.channels()).max(1);
+    let all = ImageRef::new(plane.stride as u32, rows as u32, &plane.samples, kind)
+        .map_err(|_| Rejection::broken(media, "its planes do not fit together"))?;
+    let source = CroppedImage::new(&all, 0, 0, plane.width as u32, plane.height as u32)
+        .map_err(|_| Rejection::broken(media, "its planes do not fit together"))?;
+    let mut to = Image::from_vec_u8(size.0 as u32, size.1 as u32, allocate(size.0 * size.1 * colour.channels())?, kind)
+        .map_err(|_| Rejection::broken(media, "its planes do not fit together"))?;
+    // Fractions of a sample may be missing at the far edges, never more than half of one.
+    let (w, h) = (plane.width as f64, plane.height as f64);
+    let x = from.x.clamp(0.0, (w - 1.0 / 64.0).max(0.0));
+    let y = from.y.clamp(0.0, (h - 1.0 / 64.0).max(0.0));
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
+        .crop(x, y, from.width.clamp(1.0 / 64.0, w - x), from.height.clamp(1.0 / 64.0, h - y))
+        .use_alpha(colour.has_alpha());
+    resizer.resize(&source, &mut to, &options).map_err(broken)?;
+    Ok(to.into_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Format;
+    use super::*;
+
+    fn target(x: f64, width: f64, to: u32) -> Target {
+        Target { window: Window { x, y: 0.0, width, height: 64.0 }, width: to, height: to, format: Format::Png }
+    }
+
+    #[test]
+    fn invisible_colours_do_not_bleed() {
+        // Left half opaque white, right half invisible black.
+        let row: Vec<u8> = [[255; 4]; 32].into_iter().chain([[0; 4]; 32]).flatten().collect();
+        let source = Raster::packed(64, 64, Colour::Rgba, row.repeat(64));
+        let mut ladder = Ladder::new(Media::Png, source);
+        let small =
+            ladder.step(&mut Resizer::new(), &target(0.0, 64.0, 9), Chroma::Half, &Stop::new()).unwrap().into_owned();
+        for pixel in small.planes[0].samples.as_chunks::<4>().0 {
+            assert!(pixel[3] == 0 || pixel[..3] == [255; 3], "{pixel:?}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_larger_size_is_the_next_source() {
+        let source = Raster::packed(64, 64, Colour::Gray, vec![9; 64 * 64]);
+        let mut ladder = Ladder::new(Media::Png, source);
+        let mut resizer = Resizer::new();
+        for (window, to, steps) in [(64.0, 64, 0), (64.0, 32, 1), (64.0, 16, 2), (32.0, 10, 3)] {
+            ladder.step(&mut resizer, &target(0.0, window, to), Chroma::Half, &Stop::new()).unwrap();
+            assert_eq!(ladder.steps.len(), steps);
+        }
+        assert!(ladder.steps[1].covers(&target(0.0, 64.0, 11)));
+        assert!(!ladder.steps[1].covers(&target(0.0, 64.0, 12)));
+        assert!(!ladder.steps[2].covers(&target(32.0, 32.0, 1)), "another part of the picture");
+    }
+}

@@ -1,0 +1,112 @@
+//! The brake. A deadline is kept elsewhere, by whoever has a clock; here is only the flag it pulls, and the reader
+//! through which decoders that know nothing of it are stopped all the same.
+
+use std::io::{self, BufRead, Read, Seek, SeekFrom};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::Rejection;
+
+/// A flag that stops a [`super::render`] under way, from any thread. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// A flag that is not set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Stops the work that holds a clone of this, within a few milliseconds.
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the work was told to stop.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// [`Rejection::Stopped`] once the flag is set: every long loop asks this now and then.
+    pub(super) fn check(&self) -> Result<(), Rejection> {
+        if self.is_set() { Err(Rejection::Stopped) } else { Ok(()) }
+    }
+}
+
+/// Bytes in memory as a general decoder wants them, in portions, failing once the flag is set.
+///
+/// No decoder gets further than one portion after that: at the highest ratio that deflate allows, 1032 to 1, a portion
+/// is 8 MiB of pixels.
+pub(super) struct Stoppable<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    stop: &'a Stop,
+}
+
+const PORTION: usize = 8 << 10;
+
+impl<'a> Stoppable<'a> {
+    pub(super) fn new(bytes: &'a [u8], stop: &'a Stop) -> Self {
+        Self { bytes, at: 0, stop }
+    }
+}
+
+impl Read for Stoppable<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let portion = self.fill_buf()?;
+        let n = portion.len().min(out.len());
+        out[..n].copy_from_slice(&portion[..n]);
+        self.consume(n);
+        Ok(n)
+    }
+}
+
+impl BufRead for Stoppable<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.stop.is_set() {
+            // Not `Interrupted`: readers take that as an invitation to try again.
+            return Err(io::Error::other("stopped"));
+        }
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        Ok(&rest[..rest.len().min(PORTION)])
+    }
+
+    fn consume(&mut self, n: usize) {
+        self.at = self.at.saturating_add(n).min(self.bytes.len());
+    }
+}
+
+impl Seek for Stoppable<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let from = |base: usize, by: i64| i64::try_from(base).ok().and_then(|base| base.checked_add(by));
+        let at = match to {
+            SeekFrom::Start(at) => i64::try_from(at).ok(),
+            SeekFrom::Current(by) => from(self.at, by),
+            SeekFrom::End(by) => from(self.bytes.len(), by),
+        };
+        // As a file does: past the end is a place, where there is nothing to read; before the beginning is none.
+        let at = at.and_then(|at| usize::try_from(at).ok()).ok_or(io::ErrorKind::InvalidInput)?;
+        self.at = at;
+        Ok(at as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_flag_stops_the_reader() {
+        let stop = Stop::new();
+        let bytes = vec![7; 3 * PORTION];
+        let mut reader = Stoppable::new(&bytes, &stop);
+        let mut out = [0; 5];
+        reader.read_exact(&mut out).unwrap();
+        assert_eq!(out, [7; 5]);
+        assert_eq!(reader.seek(SeekFrom::End(-1)).unwrap(), bytes.len() as u64 - 1);
+        assert!(reader.seek(SeekFrom::Start(0)).is_ok() && reader.seek(SeekFrom::Current(-1)).is_err());
+        stop.clone().stop();
+        assert!(reader.read_exact(&mut out).is_err());
+        assert_eq!(stop.check(), Err(Rejection::Stopped));
+    }
+}
