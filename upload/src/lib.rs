@@ -11,6 +11,9 @@
 //! moves an upload makes the next place true before letting go of the previous one, so that a crash leaves at worst a
 //! duplicate that the sweeper can see.
 
+/// The settings of this crate, each with what it does, as a TOML file.
+pub const DEFAULTS: &str = include_str!("../defaults.toml");
+
 mod blobs;
 mod clock;
 mod faults;

@@ -1,4 +1,29 @@
-//! worker
+//! Jobs in, blobs and records out. The back room: somebody here checks what was handed in, cleans it, hangs it up.
+//!
+//! ```text
+//! queue ─► consume   take a ticket, count the attempt, keep the lease
+//!          process   validate ─► render ─► promote ─► settle ─► unstage
+//!          variant   render ─► promote ─► settle, for a size nobody had asked for before
+//!          sweep     expire, fail what is overdue, publish what was forgotten, collect what is condemned
+//! ```
+//!
+//! The worker is the authority: it looks again at what the api let through, and decides in the settling transaction.
+//! It never speaks HTTP. Image codecs live in [`picture`] and nowhere else in the program.
 
+/// The settings of this crate, each with what it does, as a TOML file.
+pub const DEFAULTS: &str = include_str!("../defaults.toml");
+
+mod consume;
+mod outcome;
 pub mod picture;
+mod plan;
 pub mod pool;
+mod process;
+mod promote;
+mod settings;
+mod sweep;
+mod variant;
+
+pub use consume::Worker;
+pub use settings::{JobSettings, PictureSettings, SweepSettings, WorkerSettings};
+pub use sweep::{Sweeper, Swept};

@@ -1,0 +1,53 @@
+//! What is to be made, in the engine's terms: names of variants and a crop become outputs and a region.
+
+use upload::{CROP_SPACE, Crop, Media, VariantName};
+
+use crate::picture::{Format, Output, Plan, Region, Shape};
+
+/// The squares that are made at once (`contract/dropbox.md`, "Sizes seen in the UI").
+const FIRST_SIZES: [u32; 3] = [512, 75, 25];
+
+/// The plan of a fresh upload: the usual squares, in the kind that suits the picture.
+pub(crate) fn first() -> Plan {
+    let outputs = FIRST_SIZES.map(|size| Output { shape: Shape::Square(size), format: Format::Auto });
+    Plan { crop: None, outputs: outputs.to_vec() }
+}
+
+/// The plan of one variant of a picture of `width` × `height` pixels.
+pub(crate) fn one(name: VariantName, crop: Option<Crop>, width: u32, height: u32) -> Plan {
+    let shape = name.size().map_or(Shape::Full, Shape::Square);
+    let format = if name.media() == Media::Png { Format::Png } else { Format::Jpeg };
+    Plan { crop: crop.map(|crop| region(crop, width, height)), outputs: vec![Output { shape, format }] }
+}
+
+/// A crop is given in the space of `?size=512`, which shows the centre square of the picture
+/// (`contract/dropbox.md`, "crop"); the engine wants pixels of the whole.
+fn region(crop: Crop, width: u32, height: u32) -> Region {
+    let side = width.min(height);
+    let scale = f64::from(side) / f64::from(CROP_SPACE);
+    let (left, top) = ((width - side) / 2, (height - side) / 2);
+    let pixels = |length: u32| (f64::from(length) * scale).round() as u32;
+    Region {
+        x: left + pixels(crop.x),
+        y: top + pixels(crop.y),
+        width: pixels(crop.w).max(1),
+        height: pixels(crop.h).max(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crop_lies_in_the_centre_square() {
+        let whole = Crop { x: 0, y: 0, w: 512, h: 512 };
+        let Region { x, y, width, height } = region(whole, 4000, 3000);
+        assert_eq!((x, y, width, height), (500, 0, 3000, 3000));
+        let corner = Crop { x: 256, y: 256, w: 256, h: 256 };
+        let Region { x, y, width, height } = region(corner, 100, 200);
+        assert_eq!((x, y, width, height), (50, 100, 50, 50));
+        let Region { width, height, .. } = region(Crop { x: 0, y: 0, w: 1, h: 1 }, 10, 10);
+        assert_eq!((width, height), (1, 1), "a crop is never empty");
+    }
+}

@@ -1,0 +1,45 @@
+//! Hanging it up: the bytes a worker made become blobs, under the prefix of its attempt, which nobody else writes to.
+//! They count once the attempt is settled; until then the ledger has them condemned.
+
+use bytes::Bytes;
+use futures::future::try_join_all;
+use sha2::{Digest, Sha256};
+use upload::{Attempt, Places, StoreError, Variant, VariantName};
+
+use crate::picture;
+
+/// Writes rendered variants and says where they are, in the order given.
+pub(crate) async fn variants(
+    places: &Places,
+    attempt: &Attempt,
+    rendered: Vec<picture::Variant>,
+    name: impl Fn(&picture::Variant, usize) -> Option<VariantName>,
+) -> Result<Vec<Variant>, StoreError> {
+    let writes = rendered.into_iter().enumerate().filter_map(|(n, made)| {
+        let name = name(&made, n)?;
+        let key = format!("{}{name}", attempt.prefix);
+        Some(async move {
+            let sha256 = hex(&Sha256::digest(&made.bytes));
+            let bytes = made.bytes.len() as u64;
+            places.blobs.put(&key, Bytes::from(made.bytes)).await?;
+            Ok::<_, StoreError>(Variant { name, key, width: made.width, height: made.height, bytes, sha256 })
+        })
+    });
+    try_join_all(writes).await
+}
+
+/// Keeps the bytes as they came, for later sizes and crops. They are never served. Returns their key.
+pub(crate) async fn original(places: &Places, attempt: &Attempt, bytes: Bytes) -> Result<String, StoreError> {
+    let key = format!("{}original", attempt.prefix);
+    places.blobs.put(&key, bytes).await?;
+    Ok(key)
+}
+
+/// Lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").ok();
+        text
+    })
+}

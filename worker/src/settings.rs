@@ -1,0 +1,110 @@
+//! What a worker may use and how patient it is.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
+use serde::{Deserialize, Deserializer, Serialize};
+use upload::Lane;
+
+use crate::picture::Limits;
+
+/// The settings of this crate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WorkerSettings {
+    /// Section `[worker]`.
+    pub worker: JobSettings,
+    /// Section `[pictures]`.
+    pub pictures: PictureSettings,
+    /// Section `[sweep]`.
+    pub sweep: SweepSettings,
+}
+
+/// How jobs are run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobSettings {
+    /// Which queues this process consumes; a list, or in the environment words with commas between.
+    #[serde(deserialize_with = "list_or_words")]
+    pub queues: Vec<Lane>,
+    /// Jobs of one queue at a time; 0 means twice the processors, so that one can wait for a store while another renders.
+    pub concurrency: usize,
+    /// Threads that render; 0 means one for each processor.
+    pub threads: usize,
+    /// Memory that all pictures being rendered may use together; 0 means half of what the machine or container has.
+    pub memory: ByteSize,
+    /// How long one picture may take to render.
+    #[serde(with = "human")]
+    pub render_time: Duration,
+    /// How long a job stays a dead worker's before another takes it up.
+    #[serde(with = "human")]
+    pub lease: Duration,
+    /// How often a job is tried before it is a dead letter.
+    pub attempts: u32,
+    /// The wait before the second attempt; it doubles with every further one.
+    #[serde(with = "human")]
+    pub backoff: Duration,
+    /// The longest wait between attempts.
+    #[serde(with = "human")]
+    pub most_backoff: Duration,
+}
+
+fn list_or_words<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Lane>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        List(Vec<Lane>),
+        Words(String),
+    }
+    match Written::deserialize(from)? {
+        Written::List(lanes) => Ok(lanes),
+        Written::Words(words) => words
+            .split(',')
+            .map(|word| Lane::deserialize(serde::de::value::StrDeserializer::<D::Error>::new(word.trim())))
+            .collect(),
+    }
+}
+
+/// What pictures are taken, judged by their headers before anything is decoded.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PictureSettings {
+    /// Width times height.
+    pub max_pixels: u64,
+    /// Width or height.
+    pub max_side: u32,
+    /// Frames of an animation, of which the first is shown.
+    pub max_frames: u32,
+    /// Memory that one picture may need.
+    pub max_memory: ByteSize,
+}
+
+impl PictureSettings {
+    /// The same as the engine takes them.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            max_pixels: self.max_pixels,
+            max_side: self.max_side,
+            max_frames: self.max_frames,
+            max_memory: self.max_memory.as_u64(),
+            ..Limits::default()
+        }
+    }
+}
+
+/// How often and how gently the sweeper works.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SweepSettings {
+    /// Between two rounds.
+    #[serde(with = "human")]
+    pub every: Duration,
+    /// Between two looks for orphans in staging, which lists it all.
+    #[serde(with = "human")]
+    pub orphans_every: Duration,
+    /// How old staged bytes must be before they can be an orphan: longer than any client may take to send them.
+    #[serde(with = "human")]
+    pub orphan_age: Duration,
+    /// Rows to change in one transaction.
+    pub batch: u64,
+}
