@@ -1,1 +1,162 @@
-//! api
+//! HTTP in, HTTP out: the counter of the cloakroom, and the sole owner of axum.
+//!
+//! ```text
+//! serve ─► router ─► who      is at the counter, and what they may
+//!                    receive  takes a picture in and waits for the verdict
+//!                    show     pictures and avatars, by way of variants
+//!                    crop, claim, status, health
+//! ```
+//!
+//! The api decodes no pixel and consumes no job: it stages, admits, promises, waits, and streams what workers made. The
+//! wire rules are the dropbox contract's; errors are bare messages where that says so and problem documents elsewhere.
+
+mod claim;
+mod crop;
+mod desk;
+mod health;
+mod peer;
+mod problem;
+mod published;
+mod receive;
+mod resource;
+mod router;
+mod serve;
+mod share;
+mod show;
+mod status;
+mod who;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use upload::{Places, RecordsError};
+
+use desk::{Desk, Inside};
+pub use receive::UploadSettings;
+pub use serve::{HttpSettings, ServeError};
+pub use who::{
+    FirstAdmin, HashError, NewUser, RealmSettings, SecureCookies, add_user, change_user, ensure_admin, hash_password,
+    issue_token, rotate_keys,
+};
+
+/// The defaults of the sections below, commented key by key, in TOML.
+pub const DEFAULTS: &str = include_str!("../defaults.toml");
+
+/// What the api is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiSettings {
+    /// Connections.
+    pub http: HttpSettings,
+    /// People and sessions.
+    pub realm: RealmSettings,
+    /// Pictures.
+    pub uploads: UploadSettings,
+}
+
+/// Why the api could not be opened, or one of its commands not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The records did not do it.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
+    /// What was asked for makes no sense; the text says what and what to do.
+    #[error("{0}")]
+    Settings(String),
+}
+
+impl OpenError {
+    pub(crate) fn fedmember(fed: &str) -> Self {
+        Self::Settings(format!("realm.fedmember \"{fed}\" must be 1 to 64 letters, digits, '-' or '_'"))
+    }
+}
+
+impl From<who::KeyError> for OpenError {
+    fn from(error: who::KeyError) -> Self {
+        match error {
+            who::KeyError::Records(error) => Self::Records(error),
+            who::KeyError::Random(_) => Self::Settings(error.to_string()),
+        }
+    }
+}
+
+/// The api, ready to serve.
+pub struct Api {
+    desk: Desk,
+    noting: JoinHandle<()>,
+}
+
+impl Api {
+    /// Prepares to serve: reads the signing keys, or makes the first.
+    ///
+    /// # Errors
+    /// Where the settings make no sense or the records do not answer.
+    pub async fn open(settings: &ApiSettings, places: Places, metrics: PrometheusHandle) -> Result<Self, OpenError> {
+        let realm = settings.realm.clone();
+        let names = who::Names::of(&realm.fedmember).ok_or_else(|| OpenError::fedmember(&realm.fedmember))?;
+        let keys = who::Keys::open(&places.records).await?;
+        let passwords = tokio::task::spawn_blocking(who::Passwords::new).await;
+        let passwords = passwords.map_err(|error| OpenError::Settings(error.to_string()))?;
+        let (published, confirmed) = mpsc::unbounded_channel();
+        let noting = tokio::spawn(published::note(places.records.clone(), confirmed));
+        let desk = Desk::new(Inside {
+            secure_cookies: realm.secure_cookies.decide(settings.http.listen.parse().ok()),
+            passwords: passwords.map_err(|error| OpenError::Settings(error.to_string()))?,
+            login_by_account: who::Throttle::new(realm.login_tries, realm.login_window),
+            login_by_address: who::Throttle::new(realm.login_tries_per_address, realm.login_window),
+            requests: who::Throttle::new(settings.uploads.requests_per_minute, Duration::from_secs(60)),
+            room: Arc::new(Semaphore::new(settings.uploads.most_at_once)),
+            http: settings.http.clone(),
+            uploads: settings.uploads.clone(),
+            readiness: health::Readiness::default(),
+            names,
+            keys,
+            realm,
+            places,
+            published,
+            metrics,
+        });
+        Ok(Self { desk, noting })
+    }
+
+    /// Serves until `stop`, then lets what is in flight finish, bounded, and returns.
+    ///
+    /// # Errors
+    /// Where the listening socket breaks.
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<(), ServeError> {
+        let Self { desk, noting } = self;
+        let tending = tokio::spawn(tend(desk.clone(), stop.clone()));
+        let served = serve::serve(router::router(desk.clone()), listener, &desk.http, stop).await;
+        tending.abort();
+        tending.await.ok();
+        // The last desk takes the sender with it; what is still to be noted is noted then. Connections that were cut
+        // may hold one a little longer, so this wait is bounded; what is not noted is published twice, which is fine.
+        drop(desk);
+        tokio::time::timeout(Duration::from_secs(1), noting).await.ok();
+        served
+    }
+}
+
+/// Keeps the keys young and the numbers tidy.
+async fn tend(desk: Desk, stop: CancellationToken) {
+    let mut minute: u32 = 0;
+    while !stop.is_cancelled() {
+        desk.metrics.run_upkeep();
+        let tended = if minute.is_multiple_of(60) {
+            desk.keys.rotate(desk.realm.rotate_keys, desk.realm.session).await
+        } else {
+            desk.keys.refresh().await.map_err(Into::into)
+        };
+        if let Err(error) = tended {
+            tracing::warn!(%error, "the signing keys could not be tended: {error}");
+        }
+        minute = minute.wrapping_add(1);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+}

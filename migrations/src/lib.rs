@@ -9,12 +9,13 @@ use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{ConnectOptions, Database, DatabaseConnection, DbBackend};
 
 mod m0001_first_schema;
+mod m0002_resources;
 
 struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_first_schema::Migration)]
+        vec![Box::new(m0001_first_schema::Migration), Box::new(m0002_resources::Migration)]
     }
 }
 

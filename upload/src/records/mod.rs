@@ -1,7 +1,7 @@
 //! The fourth place: the truth. What is written here happened; what is not, did not.
 //!
 //! One folder of verbs: `admit` takes an upload in, `attempt` hands its job to a worker, `settle` ends it, `variants`
-//! adds renderings, `claim` gives it to somebody, `expire` and `ledger` throw away what nobody claimed, `outbox` finds
+//! adds renderings, `crop` changes what they show, `claim` gives it to somebody, `expire` and `ledger` throw away what nobody claimed, `outbox` finds
 //! what the queue forgot, `history` tells the way it went, `people` says who may. Each verb is one transaction, and each
 //! compare-and-set names in its filter what must still be so. The same code runs on SQLite and PostgreSQL.
 
@@ -9,14 +9,17 @@ mod admit;
 mod attempt;
 mod avatars;
 mod claim;
+mod crop;
 mod entity;
 mod expire;
 mod history;
 mod ledger;
 mod outbox;
 mod people;
+mod resources;
 mod rows;
 mod settle;
+mod unclaimed;
 mod variants;
 
 use std::sync::Arc;
@@ -37,10 +40,12 @@ use crate::upload::UnknownWord;
 pub use admit::{Admission, Admitted};
 pub use attempt::{Attempt, Start};
 pub use claim::{ClaimRefused, Claimant};
+pub use crop::CropRefused;
 pub use history::Census;
 pub use ledger::Condemned;
 pub use people::{Role, SigningKey, User};
 pub use settle::{Made, Settled};
+pub use unclaimed::Unclaimed;
 pub use variants::Wanted;
 
 /// Where the records are.

@@ -1,9 +1,12 @@
 //! Who may: users, and the keys that sign their sessions. Password hashes are opaque here; the api makes and checks them.
 
+use std::time::Duration;
+
+use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
 
 use super::entity::{signing_keys, users};
-use super::{Records, RecordsError};
+use super::{Records, RecordsError, span};
 use crate::upload::UnknownWord;
 
 /// A user's role in the realm.
@@ -146,6 +149,45 @@ impl Records {
         };
         row.insert(&self.db).await?;
         Ok(())
+    }
+
+    /// How old the key is that signs; `None` where there is none.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn newest_signing_key_age(&self) -> Result<Option<Duration>, RecordsError> {
+        let newest = signing_keys::Entity::find()
+            .filter(signing_keys::Column::RetiredAt.is_null())
+            .order_by_desc(signing_keys::Column::CreatedAt)
+            .one(&self.db)
+            .await?;
+        let age = |row: signing_keys::Model| u64::try_from(self.now_ms() - row.created_at).unwrap_or_default();
+        Ok(newest.map(age).map(Duration::from_millis))
+    }
+
+    /// Retires the keys that are older than `age`; what they signed is not valid any more.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn retire_signing_keys(&self, age: Duration) -> Result<u64, RecordsError> {
+        let _turn = self.turn().await?;
+        let now = self.now_ms();
+        let retired = signing_keys::Entity::update_many()
+            .col_expr(signing_keys::Column::RetiredAt, Expr::value(now))
+            .filter(signing_keys::Column::RetiredAt.is_null())
+            .filter(signing_keys::Column::CreatedAt.lt(now - span(age)))
+            .exec(&self.db)
+            .await?;
+        Ok(retired.rows_affected)
+    }
+
+    /// Everybody, by id.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn users(&self) -> Result<Vec<User>, RecordsError> {
+        let rows = users::Entity::find().order_by_asc(users::Column::Id).all(&self.db).await?;
+        rows.into_iter().map(user).collect()
     }
 }
 

@@ -8,6 +8,7 @@ pub(super) mod events;
 pub(super) mod grants;
 pub(super) mod jobs;
 pub(super) mod ledger;
+pub(super) mod resources;
 pub(super) mod signing_keys;
 pub(super) mod uploads;
 pub(super) mod users;

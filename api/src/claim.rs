@@ -1,0 +1,109 @@
+//! Claiming a picture as somebody's avatar: `PUT /api/{service}/{ID}` with its number.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::Request;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use upload::{ClaimRefused, Claimant, Resource, UploadId};
+
+use crate::desk::Desk;
+use crate::problem::ApiError;
+use crate::receive::small;
+use crate::resource::resource;
+use crate::who::Caller;
+
+/// The longest name of a resource, in characters.
+const NAME: usize = 256;
+
+/// What stands after a claim.
+#[derive(Debug, Serialize)]
+pub(crate) struct Claimed {
+    /// `<unique>.<fed>`
+    #[serde(rename = "ID")]
+    id: String,
+    /// What the resource is called, where it was said.
+    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// The picture it was given, where one was.
+    #[serde(rename = "PictureID", skip_serializing_if = "Option::is_none")]
+    picture: Option<i64>,
+}
+
+/// `PUT /api/{service}/{ID}`
+pub(crate) async fn put(
+    State(desk): State<Desk>,
+    Path((service, id)): Path<(String, String)>,
+    request: Request<Body>,
+) -> Result<Json<Claimed>, ApiError> {
+    let caller = Caller::writer(&desk, request.headers()).await?;
+    desk.count_request(&caller)?;
+    let resource = resource(&desk, &service, &id)?;
+    let body: Map<String, Value> = small::json(&desk, request, "the claim").await?;
+    let wish = Wish::parse(&body)?;
+    desk.authorize(&caller, &resource).await?;
+    desk.claim(&resource, wish, &caller.claimant()).await.map(Json)
+}
+
+/// What a claim asks for.
+pub(crate) struct Wish {
+    name: Option<String>,
+    picture: Option<UploadId>,
+}
+
+impl Wish {
+    /// Takes a body apart; a member that would not be stored is an error, so that nothing is dropped silently.
+    pub(crate) fn parse(body: &Map<String, Value>) -> Result<Self, ApiError> {
+        let bad = |why: String| ApiError::malformed("bad_claim", why);
+        let mut wish = Self { name: None, picture: None };
+        for (member, value) in body {
+            match (member.as_str(), value) {
+                ("Name", Value::String(name)) if name.chars().count() <= NAME => wish.name = Some(name.clone()),
+                ("Name", _) => return Err(bad(format!("Name is a text of at most {NAME} characters"))),
+                ("PictureID", Value::String(id)) => wish.picture = Some(id.parse().map_err(|_| no_picture(id))?),
+                ("PictureID", Value::Number(id)) => {
+                    let id = id.to_string();
+                    wish.picture = Some(id.parse().map_err(|_| no_picture(&id))?);
+                }
+                ("PictureID", _) => return Err(bad("PictureID is a number, or a text with one in it".to_owned())),
+                (other, _) => {
+                    return Err(bad(format!("\"{other:.80}\" is not stored here; send Name and PictureID only")));
+                }
+            }
+        }
+        if wish.name.is_none() && wish.picture.is_none() {
+            return Err(bad("send Name, PictureID or both".to_owned()));
+        }
+        Ok(wish)
+    }
+}
+
+/// What is not a number of ours names nothing.
+fn no_picture(id: &str) -> ApiError {
+    ApiError::NotFound(format!("there is no picture {id:.40}"))
+}
+
+impl Desk {
+    /// Does what a claim asks for, for somebody whose right to it has been looked at.
+    pub(crate) async fn claim(&self, resource: &Resource, wish: Wish, by: &Claimant) -> Result<Claimed, ApiError> {
+        if let Some(id) = wish.picture {
+            match self.places.records.claim(id, resource, by).await? {
+                Ok(()) => {}
+                Err(ClaimRefused::Unknown) => return Err(no_picture(&id.to_string())),
+                Err(ClaimRefused::ClaimedElsewhere) => {
+                    return Err(ApiError::Conflict(format!("picture {id} has been claimed already")));
+                }
+                Err(ClaimRefused::Expired) => {
+                    return Err(ApiError::Gone(format!("picture {id} was not claimed in time; hand it in again")));
+                }
+                Err(ClaimRefused::Unusable(reason)) => return Err(ApiError::Rejected(reason)),
+            }
+        }
+        if let Some(name) = &wish.name {
+            self.places.records.name_resource(resource, name).await?;
+        }
+        let id = format!("{}.{}", resource.id, self.names.fed);
+        Ok(Claimed { id, name: wish.name, picture: wish.picture.map(UploadId::get) })
+    }
+}

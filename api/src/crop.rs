@@ -1,0 +1,107 @@
+//! Choosing the part of a picture that is shown: `PUT /api/dropbox/pictures/{id}`.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::Request;
+use upload::{CROP_SPACE, Crop, CropRefused};
+
+use crate::desk::Desk;
+use crate::problem::ApiError;
+use crate::receive::{picture_id, small};
+use crate::show::picture::waiting_picture;
+use crate::who::Caller;
+
+/// `PUT /api/dropbox/pictures/{id}`: the answer is the number as JSON.
+pub(crate) async fn put(
+    State(desk): State<Desk>,
+    Path(id): Path<String>,
+    request: Request<Body>,
+) -> Result<Json<i64>, ApiError> {
+    let caller = Caller::writer(&desk, request.headers()).await?;
+    desk.count_request(&caller)?;
+    let id = picture_id(&id)?;
+    let fields = small::form(&desk, request, "the crop").await?;
+    let crop = crop(&fields)?;
+    // Who it belongs to is settled before whether it is ready, and a crop of what is still processed waits for that.
+    let upload = waiting_picture(&desk, &caller, id).await?;
+    match desk.places.records.crop(upload.id, crop, &caller.claimant()).await? {
+        Ok(_) => Ok(Json(id.get())),
+        Err(CropRefused::Unknown) => Err(ApiError::NotFound(format!("there is no picture {id}"))),
+        Err(CropRefused::TooOften(reason)) => Err(ApiError::Rejected(reason)),
+    }
+}
+
+/// The crop in a form; `None` for the whole, which the portal's page always sends first.
+fn crop(fields: &[(String, String)]) -> Result<Option<Crop>, ApiError> {
+    let bad = |why: String| ApiError::malformed("bad_crop", why);
+    let field = |name: &str| {
+        let value = fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.trim());
+        let value = value.ok_or_else(|| bad(format!("{name} is missing; send x, y, w and h")))?;
+        // A crop widget sends decimals; "NaN" and "inf" parse as numbers and are none.
+        let number: f64 = value.parse().map_err(|_| bad(format!("{name} is a number, not \"{value:.20}\"")))?;
+        if number.is_finite() { Ok(number) } else { Err(bad(format!("{name} is a number, not \"{value:.20}\""))) }
+    };
+    let (x, y, w, h) = (field("x")?, field("y")?, field("w")?, field("h")?);
+    if w <= 0.0 || h <= 0.0 {
+        return Err(bad("w and h are larger than 0".to_owned()));
+    }
+    let outside = || bad(format!("the crop lies outside the picture, which is {CROP_SPACE} × {CROP_SPACE} here"));
+    let (x, w) = clamped(x, w).ok_or_else(outside)?;
+    let (y, h) = clamped(y, h).ok_or_else(outside)?;
+    let crop = Crop { x, y, w, h };
+    Ok((crop != Crop { x: 0, y: 0, w: CROP_SPACE, h: CROP_SPACE }).then_some(crop))
+}
+
+/// One side of a crop, rounded and cut to the picture; None where nothing of it is inside.
+fn clamped(start: f64, length: f64) -> Option<(u32, u32)> {
+    let space = f64::from(CROP_SPACE);
+    let from = start.round().clamp(0.0, space);
+    let to = (start + length).round().clamp(0.0, space);
+    // Whole and between 0 and 512 by now.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped above")]
+    let (from, to) = (from as u32, to as u32);
+    (from < to).then(|| (from, to - from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(x: &str, y: &str, w: &str, h: &str) -> Vec<(String, String)> {
+        [("x", x), ("y", y), ("w", w), ("h", h)].map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec()
+    }
+
+    #[test]
+    fn crops_are_rounded_and_clamped() {
+        for (given, expected) in [
+            (fields("0", "0", "512", "512"), None),
+            (fields("-10", "-10", "600", "600"), None),
+            (fields("10.4", "20.6", "100.2", "99.9"), Some(Crop { x: 10, y: 21, w: 101, h: 100 })),
+            (fields("500", "0", "100", "512"), Some(Crop { x: 500, y: 0, w: 12, h: 512 })),
+            (fields("-5", "0", "10", "512"), Some(Crop { x: 0, y: 0, w: 5, h: 512 })),
+            (fields("0", "0", "1e308", "1e308"), None),
+        ] {
+            assert_eq!(crop(&given).unwrap(), expected, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_crop_is_refused() {
+        for given in [
+            fields("NaN", "0", "1", "1"),
+            fields("0", "inf", "1", "1"),
+            fields("0", "0", "infinity", "1"),
+            fields("0", "0", "0", "1"),
+            fields("0", "0", "-1", "1"),
+            fields("512", "0", "10", "10"),
+            fields("1e308", "0", "1e308", "1"),
+            fields("-10", "0", "10", "10"),
+            fields("", "0", "1", "1"),
+            fields("0", "0", "1", "one"),
+            fields("0", "0", "1", "1")[..3].to_vec(),
+        ] {
+            assert!(crop(&given).is_err(), "{given:?}");
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What every handler has at hand: the four places, the settings, the keys and the counts. Clones share it.
+
+use std::sync::Arc;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::{Semaphore, mpsc};
+use upload::{JobId, Places};
+
+use crate::health::Readiness;
+use crate::receive::UploadSettings;
+use crate::serve::HttpSettings;
+use crate::who::{Keys, Names, Passwords, RealmSettings, Throttle};
+
+/// The desk behind which every handler stands.
+#[derive(Clone)]
+pub(crate) struct Desk(Arc<Inside>);
+
+pub(crate) struct Inside {
+    pub(crate) places: Places,
+    pub(crate) http: HttpSettings,
+    pub(crate) realm: RealmSettings,
+    pub(crate) uploads: UploadSettings,
+    pub(crate) names: Names,
+    pub(crate) keys: Keys,
+    pub(crate) passwords: Passwords,
+    pub(crate) login_by_account: Throttle,
+    pub(crate) login_by_address: Throttle,
+    pub(crate) requests: Throttle,
+    pub(crate) secure_cookies: bool,
+    /// How many more uploads may be on their way in at once.
+    pub(crate) room: Arc<Semaphore>,
+    /// Tickets that the queue has confirmed, for the records.
+    pub(crate) published: mpsc::UnboundedSender<JobId>,
+    pub(crate) metrics: PrometheusHandle,
+    pub(crate) readiness: Readiness,
+}
+
+impl Desk {
+    pub(crate) fn new(inside: Inside) -> Self {
+        Self(Arc::new(inside))
+    }
+}
+
+impl std::ops::Deref for Desk {
+    type Target = Inside;
+
+    fn deref(&self) -> &Inside {
+        &self.0
+    }
+}

@@ -1,0 +1,253 @@
+//! Saying no: one error for the whole api, with a status, a stable code and a sentence for a person.
+//!
+//! Handlers return it; the router renders it as a problem document (RFC 9457), and [`plainly`] turns that into the bare
+//! message where the contract wants it so. An error that is ours is logged here, once, with its cause; one that is the
+//! client's is an answer and nothing more.
+
+use axum::Json;
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use upload::{PlaceError, QueueError, Reason, RecordsError, StoreError};
+
+/// Why a request was not done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApiError {
+    /// Nobody is logged in, or not any more.
+    #[error("{0}; log in again")]
+    NotLoggedIn(&'static str),
+    /// The session is good, the token that guards against forged requests is not.
+    #[error("{0}; send the value of the Csrf-Token cookie, as it stands there, in the X-Csrf-Token header")]
+    Csrf(&'static str),
+    /// Which of the two was wrong is nobody's business.
+    #[error("the address or the password is wrong")]
+    WrongCredentials,
+    /// Logged in, and not allowed to.
+    #[error("{0}")]
+    NotPermitted(String),
+    /// There is no such thing, for this caller.
+    #[error("{0}")]
+    NotFound(String),
+    /// The request makes no sense as it is.
+    #[error("{why}")]
+    Malformed {
+        /// Stable, for programs.
+        code: &'static str,
+        /// For a person.
+        why: String,
+    },
+    /// More bytes than are taken.
+    #[error("{what} is over the limit of {limit} bytes: at least {received} bytes were sent; send less")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// What is taken, in bytes.
+        limit: u64,
+        /// What came or was announced, in bytes.
+        received: u64,
+    },
+    /// A kind of file or body that is not taken.
+    #[error("{0}")]
+    Unsupported(String),
+    /// A worker looked at it and said no.
+    #[error("{}", .0.why)]
+    Rejected(Reason),
+    /// We gave up on it.
+    #[error("{}", .0.why)]
+    Failed(Reason),
+    /// It has been given to somebody else.
+    #[error("{0}")]
+    Conflict(String),
+    /// It was there and is not any more.
+    #[error("{0}")]
+    Gone(String),
+    /// The address is right, the method is not.
+    #[error("this address answers {0} only")]
+    MethodNotAllowed(&'static str),
+    /// The client sends too slowly.
+    #[error("{0}")]
+    TooSlow(String),
+    /// The caller has had their share.
+    #[error("{why}")]
+    TooMany {
+        /// Stable, for programs.
+        code: &'static str,
+        /// For a person.
+        why: String,
+        /// Seconds.
+        retry_after: u64,
+    },
+    /// It is coming, and not here yet.
+    #[error("{0}; ask again in a moment")]
+    NotYet(&'static str),
+    /// We have our hands full.
+    #[error("{0}; try again in a moment")]
+    Busy(&'static str),
+    /// One of the four places did not do its part.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// Something else of ours broke.
+    #[error("{0}")]
+    Ours(String),
+}
+
+impl ApiError {
+    /// A 400.
+    pub(crate) fn malformed(code: &'static str, why: impl Into<String>) -> Self {
+        Self::Malformed { code, why: why.into() }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::NotLoggedIn(_) | Self::Csrf(_) | Self::WrongCredentials => StatusCode::UNAUTHORIZED,
+            Self::NotPermitted(_) => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Malformed { .. } => StatusCode::BAD_REQUEST,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unsupported(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Rejected(reason) => match reason.code.as_str() {
+                "unsupported_type" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "not_permitted" => StatusCode::FORBIDDEN,
+                _ => StatusCode::UNPROCESSABLE_ENTITY,
+            },
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Gone(_) => StatusCode::GONE,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::NotYet(_) | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Place(error) if error.is_transient() => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Failed(_) | Self::Place(_) | Self::Ours(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn code(&self) -> &str {
+        match self {
+            Self::NotLoggedIn(_) => "not_logged_in",
+            Self::Csrf(_) => "csrf",
+            Self::WrongCredentials => "wrong_credentials",
+            Self::NotPermitted(_) => "not_permitted",
+            Self::NotFound(_) => "not_found",
+            Self::Malformed { code, .. } | Self::TooMany { code, .. } => code,
+            Self::TooLarge { .. } => "too_large",
+            Self::Unsupported(_) => "unsupported_type",
+            Self::Rejected(reason) | Self::Failed(reason) => &reason.code,
+            Self::Conflict(_) => "conflict",
+            Self::Gone(_) => "gone",
+            Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::TooSlow(_) => "too_slow",
+            Self::NotYet(_) => "not_yet",
+            Self::Busy(_) => "busy",
+            Self::Place(PlaceError::Store(StoreError::Full { .. })) => "no_room",
+            Self::Place(_) => "place_down",
+            Self::Ours(_) => "internal",
+        }
+    }
+
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::TooMany { retry_after, .. } => Some(*retry_after),
+            Self::NotYet(_) | Self::Busy(_) => Some(1),
+            Self::Place(error) if error.is_transient() => Some(5),
+            _ => None,
+        }
+    }
+
+    /// The sentence that goes out: an engine's own words stay in the log.
+    fn message(&self) -> String {
+        match self {
+            Self::Place(PlaceError::Store(StoreError::Full { .. })) => {
+                "there is no room for more pictures at the moment; try again later".to_owned()
+            }
+            Self::Place(_) => "a part of this service does not answer at the moment; try again later".to_owned(),
+            Self::Ours(_) => "something broke on our side; the operator's log says what".to_owned(),
+            other => other.to_string(),
+        }
+    }
+
+    fn ours(&self) -> bool {
+        matches!(self, Self::Place(_) | Self::Ours(_))
+    }
+}
+
+impl From<RecordsError> for ApiError {
+    fn from(error: RecordsError) -> Self {
+        Self::Place(error.into())
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::Place(error.into())
+    }
+}
+
+impl From<QueueError> for ApiError {
+    fn from(error: QueueError) -> Self {
+        Self::Place(error.into())
+    }
+}
+
+/// A problem document, RFC 9457, with a stable `code` and, where it was a matter of numbers, the numbers.
+#[derive(Serialize)]
+struct Problem<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    code: &'a str,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    received: Option<u64>,
+}
+
+/// Travels with a rendered error, for whoever renders it differently.
+#[derive(Clone, Debug)]
+pub(crate) struct Said(pub(crate) String);
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, message) = (self.status(), self.message());
+        if self.ours() {
+            tracing::error!(status = status.as_u16(), code = self.code(), error = %self, "a request failed: {self}");
+        }
+        let (limit, received) = match &self {
+            Self::TooLarge { limit, received, .. } => (Some(*limit), Some(*received)),
+            _ => (None, None),
+        };
+        let problem = Problem {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            code: self.code(),
+            detail: &message,
+            limit,
+            received,
+        };
+        let mut response = (status, Json(problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Self::MethodNotAllowed(allow) = self {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        response.extensions_mut().insert(Said(message));
+        response
+    }
+}
+
+/// Renders an error as its bare message: what the dropbox contract's clients show to people.
+pub(crate) async fn plainly(mut response: Response) -> Response {
+    if let Some(Said(message)) = response.extensions().get::<Said>().cloned() {
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.remove(header::CONTENT_LENGTH);
+        *response.body_mut() = Body::from(message);
+    }
+    response
+}

@@ -1,0 +1,25 @@
+//! Noting in the records what the queue has confirmed, in batches beside the requests instead of once in each.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use upload::{JobId, Records};
+
+/// The most that one statement notes.
+const BATCH: usize = 256;
+
+/// How long a batch gathers. Far shorter than the relay's grace, after which it would publish again.
+const GATHER: Duration = Duration::from_millis(250);
+
+/// Runs until the last sender is gone and everything has been noted.
+pub(crate) async fn note(records: Records, mut confirmed: UnboundedReceiver<JobId>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while confirmed.recv_many(&mut batch, BATCH).await > 0 {
+        let full = async { while batch.len() < BATCH && confirmed.recv_many(&mut batch, BATCH).await > 0 {} };
+        tokio::time::timeout(GATHER, full).await.ok();
+        if let Err(error) = records.note_published(batch.drain(..)).await {
+            // The relay publishes them once more; the rows decide.
+            tracing::warn!(%error, "confirmed jobs could not be noted: {error}");
+        }
+    }
+}

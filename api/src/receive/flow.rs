@@ -1,0 +1,225 @@
+//! A request's body as it flows in: counted, bounded in idleness, slowness and length, never more than a piece of it in
+//! memory, and drained for a while after a refusal, so that the client gets to read the answer.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
+use bytes::Bytes;
+use futures::Stream;
+use http_body_util::BodyExt;
+use tokio::time::{Instant, Sleep};
+
+use crate::problem::ApiError;
+use crate::serve::HttpSettings;
+
+/// The most that is handed on at once.
+const PIECE: usize = 16 << 10;
+
+/// What is read and thrown away after a refusal, at most: bytes and time.
+const LINGER_BYTES: u64 = 8 << 20;
+const LINGER_TIME: Duration = Duration::from_secs(10);
+
+/// How long a client may be as slow as it likes, before it must keep up with `http.body_least_rate`.
+const SLOW_START: Duration = Duration::from_secs(5);
+
+/// The body. Clones share it, so that a parser can own one and the handler can still drain it.
+#[derive(Clone)]
+pub(crate) struct Flow(Arc<Mutex<Inside>>);
+
+struct Inside {
+    body: Option<Body>,
+    /// Came and was not handed on yet.
+    rest: Bytes,
+    received: u64,
+    /// How much more may come before it is too much of something.
+    allowance: u64,
+    /// The whole body may not be longer.
+    limit: u64,
+    /// Something was handed on in this round; the next round comes after the runtime had its turn.
+    paused: bool,
+    begun: Instant,
+    idle: Duration,
+    least_rate: u64,
+    most: Duration,
+    idle_since: Pin<Box<Sleep>>,
+    deadline: Pin<Box<Sleep>>,
+}
+
+/// Why a body stopped flowing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FlowError {
+    #[error("the client went away: {0}")]
+    Gone(String),
+    #[error("nothing came for {}; send without pauses", seconds(.0))]
+    Idle(Duration),
+    #[error("the body did not arrive within {}; send faster or less", seconds(.0))]
+    TooLong(Duration),
+    #[error("the body came in at less than {0} bytes a second; send faster")]
+    TooSlow(u64),
+    #[error("the headers of a part of the form are too long")]
+    Allowance,
+    #[error("the body is over the limit of {limit} bytes")]
+    TooLarge { limit: u64, received: u64 },
+}
+
+fn seconds(duration: &Duration) -> String {
+    format!("{} seconds", duration.as_secs_f32())
+}
+
+impl From<FlowError> for ApiError {
+    fn from(error: FlowError) -> Self {
+        match error {
+            FlowError::Gone(why) => Self::malformed("incomplete_body", format!("the body ended too early: {why}")),
+            FlowError::Idle(_) | FlowError::TooLong(_) | FlowError::TooSlow(_) => Self::TooSlow(error.to_string()),
+            FlowError::Allowance => Self::malformed("bad_multipart", error.to_string()),
+            FlowError::TooLarge { limit, received } => Self::TooLarge { what: "the body", limit, received },
+        }
+    }
+}
+
+impl Flow {
+    /// The body of a request, at most `limit` bytes of it.
+    pub(crate) fn new(body: Body, limit: u64, http: &HttpSettings) -> Self {
+        Self(Arc::new(Mutex::new(Inside {
+            body: Some(body),
+            rest: Bytes::new(),
+            received: 0,
+            allowance: u64::MAX,
+            limit,
+            paused: false,
+            begun: Instant::now(),
+            idle: http.body_idle_timeout,
+            least_rate: http.body_least_rate.as_u64(),
+            most: http.body_timeout,
+            idle_since: Box::pin(tokio::time::sleep(http.body_idle_timeout)),
+            deadline: Box::pin(tokio::time::sleep(http.body_timeout)),
+        })))
+    }
+
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many bytes the client has sent so far.
+    pub(crate) fn received(&self) -> u64 {
+        self.inside().received
+    }
+
+    /// Lets so many more bytes pass, and then fails with [`FlowError::Allowance`], until told otherwise.
+    pub(crate) fn allow(&self, bytes: u64) {
+        self.inside().allowance = bytes;
+    }
+
+    /// After a refusal: reads on for a while in the background, so that a client which is still sending gets to read
+    /// the answer instead of a connection that broke. Bounded in bytes and time; then the connection closes.
+    pub(crate) fn linger(&self) {
+        let Some(mut body) = self.inside().body.take() else { return };
+        if body.is_end_stream() {
+            return;
+        }
+        tokio::spawn(async move {
+            let drain = async {
+                let mut left = LINGER_BYTES;
+                while let Some(Ok(frame)) = body.frame().await {
+                    left = left.saturating_sub(frame.data_ref().map_or(0, |data| data.len() as u64));
+                    if left == 0 {
+                        break;
+                    }
+                }
+            };
+            tokio::time::timeout(LINGER_TIME, drain).await.ok();
+        });
+    }
+}
+
+impl Inside {
+    fn give(&mut self) -> Option<Bytes> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let piece = self.rest.split_to(self.rest.len().min(PIECE));
+        self.paused = true;
+        Some(piece)
+    }
+
+    fn account(&mut self, piece: &Bytes) -> Result<(), FlowError> {
+        let length = piece.len() as u64;
+        if length > self.allowance {
+            return Err(FlowError::Allowance);
+        }
+        self.allowance -= length;
+        Ok(())
+    }
+
+    fn late(&mut self, cx: &mut Context<'_>) -> Option<FlowError> {
+        if self.deadline.as_mut().poll(cx).is_ready() {
+            return Some(FlowError::TooLong(self.most));
+        }
+        self.idle_since.as_mut().poll(cx).is_ready().then_some(FlowError::Idle(self.idle))
+    }
+
+    /// Whether the client keeps up, once it has had time to begin.
+    fn slow(&self) -> Option<FlowError> {
+        let elapsed = self.begun.elapsed();
+        let due = elapsed.saturating_sub(SLOW_START).as_secs().saturating_mul(self.least_rate);
+        (self.received < due).then_some(FlowError::TooSlow(self.least_rate))
+    }
+
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<(), FlowError>>> {
+        let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
+        match Pin::new(body).poll_frame(cx) {
+            Poll::Pending => match self.late(cx) {
+                Some(late) => Poll::Ready(Some(Err(late))),
+                None => Poll::Pending,
+            },
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Ready(Some(Err(error))) => {
+                self.body = None;
+                Poll::Ready(Some(Err(FlowError::Gone(error.to_string()))))
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                let data = frame.into_data().unwrap_or_default();
+                self.received += data.len() as u64;
+                self.rest = data;
+                if self.received > self.limit {
+                    let (limit, received) = (self.limit, self.received);
+                    return Poll::Ready(Some(Err(FlowError::TooLarge { limit, received })));
+                }
+                if let Some(slow) = self.slow() {
+                    return Poll::Ready(Some(Err(slow)));
+                }
+                let idle = self.idle;
+                self.idle_since.as_mut().reset(Instant::now() + idle);
+                Poll::Ready(Some(Ok(())))
+            }
+        }
+    }
+}
+
+impl Stream for Flow {
+    type Item = Result<Bytes, FlowError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut inside = self.inside();
+        // A parser that reads until there is nothing to read would have the whole body in memory; so there is nothing
+        // to read after every piece, for a moment.
+        if std::mem::take(&mut inside.paused) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        loop {
+            if let Some(piece) = inside.give() {
+                return Poll::Ready(Some(inside.account(&piece).map(|()| piece)));
+            }
+            match inside.poll_body(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                Poll::Ready(Some(Ok(()))) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Taking a picture in: `POST /api/dropbox/pictures`.
+//!
+//! ```text
+//! head ─► who are you, may you, is there room      nothing of the body has been read
+//! body ─► flow ─► parts ─► staging                 counted, hashed, sniffed, bounded as it passes
+//!         records                                  one transaction: now it cannot be lost
+//!         queue                                    told at once; what it missed the relay tells it
+//! answer ◄─ the verdict, if it falls in time
+//! ```
+
+mod flow;
+mod label;
+mod parts;
+mod prefer;
+pub(crate) mod small;
+pub(crate) mod wrap_in_html;
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytesize::ByteSize;
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
+use serde::{Deserialize, Serialize};
+use upload::{Admission, Admitted, State as Standing, UploadId, Verdict};
+
+use crate::desk::Desk;
+use crate::problem::ApiError;
+use crate::who::{Caller, Guarded, check_csrf};
+use flow::Flow;
+use parts::Parts;
+use prefer::Prefer;
+
+/// `[uploads]`: what is taken, and how long one waits.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UploadSettings {
+    /// The largest picture.
+    pub max_bytes: ByteSize,
+    /// How long a client waits for the verdict unless it prefers otherwise.
+    #[serde(with = "human")]
+    pub wait: Duration,
+    /// The longest it may prefer.
+    #[serde(with = "human")]
+    pub most_wait: Duration,
+    /// How long a picture waits to be claimed.
+    #[serde(with = "human")]
+    pub keep: Duration,
+    /// How long workers have before an upload is settled as failed.
+    #[serde(with = "human")]
+    pub deadline: Duration,
+    /// How many uploads may be on their way in at once.
+    pub most_at_once: usize,
+    /// How many unclaimed pictures one user may have.
+    pub most_unclaimed: u64,
+    /// How many bytes of them.
+    pub most_unclaimed_bytes: ByteSize,
+    /// How many requests one user may make a minute.
+    pub requests_per_minute: u32,
+}
+
+/// What may stand around a picture in a body: other parts, headers, boundaries.
+const ROOM_FOR_THE_REST: u64 = 1 << 20;
+
+/// `POST /api/dropbox/pictures`
+pub(crate) async fn add(State(desk): State<Desk>, request: Request<Body>) -> Result<Response, ApiError> {
+    let (head, body) = request.into_parts();
+    let max = desk.uploads.max_bytes.as_u64();
+    // A form may hold two files of which the second is the one (see `parts`).
+    let flow = Flow::new(body, 2 * max + ROOM_FOR_THE_REST, &desk.http);
+    let answer = receive(&desk, &head.headers, &flow).await;
+    // Who waits for leave to send (`Expect: 100-continue`) and got a refusal instead will not send.
+    if flow.received() > 0 || !head.headers.contains_key(header::EXPECT) {
+        flow.linger();
+    }
+    answer
+}
+
+async fn receive(desk: &Desk, headers: &HeaderMap, flow: &Flow) -> Result<Response, ApiError> {
+    let caller = Caller::of(desk, headers).await?;
+    let guarded = if desk.realm.csrf_writes { caller.guarded(desk, headers)? } else { Guarded::Yes };
+    let boundary = parts::boundary(headers)?;
+    let max = desk.uploads.max_bytes.as_u64();
+    let limit = 2 * max + ROOM_FOR_THE_REST;
+    if let Some(received) = small::declared_length(headers).filter(|declared| *declared > limit) {
+        return Err(ApiError::TooLarge { what: "the picture", limit: max, received });
+    }
+    desk.count_request(&caller)?;
+    desk.has_share(&caller, small::declared_length(headers).unwrap_or_default().min(max)).await?;
+    let _room = desk.room.try_acquire().map_err(|_| ApiError::Busy("too many pictures are being handed in at once"))?;
+    let parts =
+        Parts { flow: flow.clone(), staging: &desk.places.staging, limit: max, csrf_field: desk.names.csrf_header.as_str() };
+    let guard = |token: Option<&str>| match (&guarded, token) {
+        (Guarded::Yes, _) => Ok(()),
+        (Guarded::Missing(_), None) => Err(ApiError::Csrf("the CSRF token is missing")),
+        (Guarded::Missing(session), Some(token)) => {
+            check_csrf(token, session, &desk.keys, desk.places.records.clock().now()).map_err(ApiError::Csrf)
+        }
+    };
+    let handed = parts.picture(boundary, guard).await?;
+    let staged = handed.intake.finish().await?;
+    let admission = Admission {
+        owner: caller.user,
+        label: handed.label,
+        media: handed.media,
+        staged,
+        deadline: desk.uploads.deadline,
+        keep: desk.uploads.keep,
+    };
+    let admitted = desk.places.records.admit(admission).await?;
+    metrics::counter!("cloakroom_uploads_total", "media" => handed.media.name()).increment(1);
+    answer(desk, admitted, Prefer::of(headers)).await
+}
+
+/// Tells the queue, waits as long as the client likes, and says how it stands.
+async fn answer(desk: &Desk, admitted: Admitted, prefer: Prefer) -> Result<Response, ApiError> {
+    let Admitted { id, ticket } = admitted;
+    let waiting = desk.places.queue.wait_for(ticket.id);
+    desk.publish(&ticket).await;
+    let patience = prefer.patience(&desk.uploads);
+    let status = match waiting.verdict(patience).await {
+        Some(Verdict::Ready) => StatusCode::OK,
+        Some(Verdict::Rejected(reason)) => return Err(ApiError::Rejected(reason)),
+        Some(Verdict::Failed(reason)) => return Err(ApiError::Failed(reason)),
+        None => match desk.places.records.upload(id).await? {
+            Some(upload) => match (upload.state, upload.reason) {
+                (Standing::Ready, _) => StatusCode::OK,
+                (Standing::Rejected, Some(reason)) => return Err(ApiError::Rejected(reason)),
+                (Standing::Failed, Some(reason)) => return Err(ApiError::Failed(reason)),
+                _ => StatusCode::ACCEPTED,
+            },
+            None => StatusCode::ACCEPTED,
+        },
+    };
+    let mut response = (status, id.to_string()).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::VARY, HeaderValue::from_static("Prefer"));
+    if let Ok(location) = HeaderValue::try_from(format!("/uploads/{id}")) {
+        headers.insert(header::LOCATION, location);
+    }
+    headers.extend(prefer.applied(&desk.uploads));
+    Ok(response)
+}
+
+impl Desk {
+    /// Puts a ticket into the queue. Where that fails the relay does it later, from the records.
+    pub(crate) async fn publish(&self, ticket: &upload::Ticket) {
+        match self.places.queue.publish(ticket).await {
+            Ok(()) => {
+                self.published.send(ticket.id).ok();
+            }
+            Err(error) => tracing::warn!(%error, job = %ticket.id, "the queue was not told of a job: {error}"),
+        }
+    }
+}
+
+/// The number in an address, or a 404: what is not a number of ours names nothing.
+pub(crate) fn picture_id(text: &str) -> Result<UploadId, ApiError> {
+    text.parse().map_err(|_| ApiError::NotFound(format!("there is no picture {:.40}", text)))
+}

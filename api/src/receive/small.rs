@@ -1,0 +1,74 @@
+//! Bodies that are small enough to be read whole: JSON and forms.
+
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, header};
+use futures::StreamExt;
+use serde::de::DeserializeOwned;
+
+use super::flow::Flow;
+use crate::desk::Desk;
+use crate::problem::ApiError;
+
+/// The longest of them, in bytes.
+const LIMIT: u64 = 64 << 10;
+
+/// Reads a JSON body. `what` names it in errors.
+pub(crate) async fn json<T: DeserializeOwned>(
+    desk: &Desk,
+    request: Request<Body>,
+    what: &'static str,
+) -> Result<T, ApiError> {
+    let kind = essence(request.headers());
+    // Vendor types, such as application/vnd.akana.v81+json, are JSON as well.
+    if kind != "application/json" && !(kind.starts_with("application/") && kind.ends_with("+json")) {
+        return Err(ApiError::Unsupported(format!("{what} must be sent as application/json, not as \"{kind}\"")));
+    }
+    let body = whole(desk, request, what).await?;
+    serde_json::from_slice(&body).map_err(|error| ApiError::malformed("bad_json", format!("{what}: {error}")))
+}
+
+/// Reads a form (`application/x-www-form-urlencoded`) as pairs.
+pub(crate) async fn form(
+    desk: &Desk,
+    request: Request<Body>,
+    what: &'static str,
+) -> Result<Vec<(String, String)>, ApiError> {
+    let kind = essence(request.headers());
+    if kind != "application/x-www-form-urlencoded" {
+        let why = format!("{what} must be sent as application/x-www-form-urlencoded, not as \"{kind}\"");
+        return Err(ApiError::Unsupported(why));
+    }
+    let body = whole(desk, request, what).await?;
+    Ok(form_urlencoded::parse(&body).into_owned().collect())
+}
+
+async fn whole(desk: &Desk, request: Request<Body>, what: &'static str) -> Result<Vec<u8>, ApiError> {
+    let declared = declared_length(request.headers());
+    let mut flow = Flow::new(request.into_body(), LIMIT, &desk.http);
+    if let Some(received) = declared.filter(|declared| *declared > LIMIT) {
+        flow.linger();
+        return Err(ApiError::TooLarge { what, limit: LIMIT, received });
+    }
+    let mut whole = Vec::new();
+    while let Some(piece) = flow.next().await {
+        match piece {
+            Ok(piece) => whole.extend_from_slice(&piece),
+            Err(error) => {
+                flow.linger();
+                return Err(error.into());
+            }
+        }
+    }
+    Ok(whole)
+}
+
+/// The media type without its parameters, lower case.
+pub(crate) fn essence(headers: &HeaderMap) -> String {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// How long the client says its body is.
+pub(crate) fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}

@@ -1,0 +1,27 @@
+//! `{service}/{ID}` in an address: one of the five services, and `<unique>.<fed>`.
+
+use upload::{Resource, Service};
+
+use crate::desk::Desk;
+use crate::problem::ApiError;
+
+/// The resource that an address names, if it is of the federation member served here.
+pub(crate) fn resource(desk: &Desk, service: &str, id: &str) -> Result<Resource, ApiError> {
+    let service: Service =
+        service.parse().map_err(|_| ApiError::NotFound(format!("there is no service \"{service:.40}\"")))?;
+    let fed = &desk.names.fed;
+    let unique = id.strip_suffix(fed.as_str()).and_then(|rest| rest.strip_suffix('.'));
+    match unique.filter(|unique| is_unique_part(unique)) {
+        Some(unique) => Ok(Resource { service, id: unique.to_owned() }),
+        None => {
+            let service = service.as_str();
+            Err(ApiError::NotFound(format!("there is nothing called {service}/{id:.80} here; ids end in \".{fed}\"")))
+        }
+    }
+}
+
+/// Whether this can be the part of an id before the federation member.
+pub(crate) fn is_unique_part(unique: &str) -> bool {
+    let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    (1..=128).contains(&unique.len()) && unique.bytes().all(fine)
+}

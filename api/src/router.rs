@@ -1,0 +1,89 @@
+//! Which address leads where, and what every answer has in common.
+
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{delete, get, post, put};
+use tracing::Instrument;
+
+use crate::desk::Desk;
+use crate::problem::{ApiError, plainly};
+use crate::receive::wrap_in_html::wrap_in_html;
+use crate::show::{avatar, picture};
+use crate::who::login;
+use crate::{claim, crop, health, receive, status};
+
+pub(crate) fn router(desk: Desk) -> Router {
+    let dropbox = Router::new()
+        .route(
+            "/api/dropbox/pictures",
+            post(receive::add).fallback(async || ApiError::MethodNotAllowed("POST")).layer(
+                // The message first, then the page around it.
+                tower::ServiceBuilder::new()
+                    .layer(middleware::from_fn(wrap_in_html))
+                    .layer(middleware::map_response(plainly)),
+            ),
+        )
+        .route(
+            "/api/dropbox/pictures/{id}",
+            get(picture::get)
+                .put(crop::put)
+                .fallback(async || ApiError::MethodNotAllowed("GET, HEAD, PUT"))
+                .layer(middleware::map_response(plainly)),
+        );
+    let rest = Router::new()
+        .route("/api/login", post(login::login).fallback(async || ApiError::MethodNotAllowed("POST")))
+        .route("/api/login/renewToken", post(login::renew).fallback(async || ApiError::MethodNotAllowed("POST")))
+        .route("/api/{service}/{id}", put(claim::put).fallback(async || ApiError::MethodNotAllowed("PUT")))
+        .route(
+            "/api/{service}/{id}/avatar",
+            get(avatar::current).fallback(async || ApiError::MethodNotAllowed("GET, HEAD")),
+        )
+        .route(
+            "/api/{service}/{id}/avatars/{version}",
+            get(avatar::version).fallback(async || ApiError::MethodNotAllowed("GET, HEAD")),
+        )
+        .route(
+            "/api/{service}/{id}/picture",
+            delete(avatar::remove).fallback(async || ApiError::MethodNotAllowed("DELETE")),
+        )
+        .route("/uploads/{id}", get(status::get).fallback(async || ApiError::MethodNotAllowed("GET, HEAD")))
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .fallback(async || ApiError::NotFound("there is nothing at this address".to_owned()));
+    dropbox.merge(rest).layer(middleware::from_fn(around)).with_state(desk)
+}
+
+/// Around every request: a span, a count, a time, and the headers that no answer goes without.
+async fn around(request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let method = request.method().clone();
+    let id = uuid::Uuid::now_v7().simple().to_string();
+    let span = tracing::info_span!("request", %method, path = request.uri().path(), id);
+    let mut response = next.run(request).instrument(span.clone()).await;
+    let status = response.status().as_u16();
+    let _entered = span.enter();
+    tracing::debug!(status, ms = begun.elapsed().as_millis(), "{method} {route} {status}");
+    let labels = [("route", route), ("method", method.to_string()), ("status", status.to_string())];
+    metrics::counter!("cloakroom_http_requests_total", &labels).increment(1);
+    metrics::histogram!("cloakroom_http_seconds", &labels).record(begun.elapsed());
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::try_from(id) {
+        headers.insert(HeaderName::from_static("x-request-id"), id);
+    }
+    default_header(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    default_header(headers, header::REFERRER_POLICY, "no-referrer");
+    default_header(headers, header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+    default_header(headers, header::CACHE_CONTROL, "no-store");
+    response
+}
+
+fn default_header(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
+    headers.entry(name).or_insert(HeaderValue::from_static(value));
+}

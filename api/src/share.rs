@@ -1,0 +1,41 @@
+//! Each user's share: how many requests, unclaimed pictures and bytes of them, so that one user cannot use up the place
+//! for all.
+
+use crate::desk::Desk;
+use crate::problem::ApiError;
+use crate::who::Caller;
+
+impl Desk {
+    /// Counts a request of the caller's.
+    pub(crate) fn count_request(&self, caller: &Caller) -> Result<(), ApiError> {
+        let now = self.places.records.clock().now();
+        self.requests.count(&caller.user, now).map_err(|retry_after| ApiError::TooMany {
+            code: "too_many_requests",
+            why: format!(
+                "{} requests a minute are the limit for one user; try again in {retry_after} seconds",
+                self.uploads.requests_per_minute
+            ),
+            retry_after,
+        })
+    }
+
+    /// Whether the caller may have one more picture waiting, of `coming` bytes as far as is known.
+    pub(crate) async fn has_share(&self, caller: &Caller, coming: u64) -> Result<(), ApiError> {
+        let held = self.places.records.unclaimed(&caller.user).await?;
+        let (most, most_bytes) = (self.uploads.most_unclaimed, self.uploads.most_unclaimed_bytes.as_u64());
+        let now = self.places.records.clock().now();
+        let soonest = held.soonest.map_or(60, |soonest| soonest.duration_since(now).as_secs());
+        let retry_after = u64::try_from(soonest).unwrap_or_default().max(1);
+        let refuse = |code, limit: String| {
+            let why = format!("{limit} are the limit for one user; claim some, or wait until they expire");
+            Err(ApiError::TooMany { code, why, retry_after })
+        };
+        if held.pictures >= most {
+            return refuse("too_many_unclaimed", format!("{most} unclaimed pictures"));
+        }
+        if held.bytes + coming > most_bytes {
+            return refuse("too_many_unclaimed_bytes", format!("{most_bytes} bytes of unclaimed pictures"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,53 @@
+//! A picture that waits to be claimed: `GET /api/dropbox/pictures/{id}[?size=N]`.
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::response::Response;
+use upload::{Media, State as Standing, Upload, UploadId};
+
+use super::{settled, size, stream, variant};
+use crate::desk::Desk;
+use crate::problem::ApiError;
+use crate::receive::picture_id;
+use crate::who::Caller;
+
+/// `GET /api/dropbox/pictures/{id}`: the uploader's and site administrators', until it is claimed or expires.
+pub(crate) async fn get(
+    State(desk): State<Desk>,
+    caller: Caller,
+    Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    desk.count_request(&caller)?;
+    let size = size::size(&uri)?;
+    let upload = waiting_picture(&desk, &caller, picture_id(&id)?).await?;
+    let media = size::kind(&headers, upload.served.unwrap_or(Media::Png));
+    let variant = variant(&desk, &upload, size::named(size, media)?).await?;
+    // Tomorrow it may be cropped, claimed or gone.
+    let mut response = stream(&desk, &variant, &headers, "private, no-cache").await?;
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept, Cookie, Authorization"));
+    Ok(response)
+}
+
+/// A picture that is ready and waits to be claimed, for somebody whose it is; waits for the worker, bounded.
+pub(crate) async fn waiting_picture(desk: &Desk, caller: &Caller, id: UploadId) -> Result<Upload, ApiError> {
+    let unknown = || ApiError::NotFound(format!("there is no picture {id}"));
+    let now = desk.places.records.clock().now();
+    let visible = |upload: &Upload| {
+        caller.owns(upload) && upload.claim.is_none() && upload.expires_at.is_none_or(|expires| expires > now)
+    };
+    let upload = desk.places.records.upload(id).await?.filter(visible).ok_or_else(unknown)?;
+    let upload = settled(desk, upload).await?;
+    if !visible(&upload) {
+        return Err(unknown());
+    }
+    match (upload.state, &upload.reason) {
+        (Standing::Ready, _) => Ok(upload),
+        (Standing::Accepted, _) => Err(ApiError::NotYet("the picture is still being processed")),
+        (Standing::Rejected | Standing::Failed, Some(reason)) => {
+            Err(ApiError::NotFound(format!("there is no picture {id}: {}", reason.why)))
+        }
+        _ => Err(unknown()),
+    }
+}

@@ -1,0 +1,161 @@
+//! The keys that sign sessions: a ring of which the newest signs and all verify, so that keys change without anybody
+//! being logged out. They live in the records, where every api process finds them.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use sha2::Sha256;
+use upload::{Records, RecordsError, SigningKey};
+
+/// What a signature is for: one made for one purpose is worth nothing for another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Purpose {
+    Session,
+    Csrf,
+}
+
+impl Purpose {
+    fn prefix(self) -> &'static [u8] {
+        match self {
+            Self::Session => b"cloakroom session\0",
+            Self::Csrf => b"cloakroom csrf\0",
+        }
+    }
+}
+
+/// How a signature turned out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verified {
+    Good,
+    Bad,
+    /// Signed by a key that this process has not seen: another may have made it a moment ago.
+    UnknownKey,
+}
+
+const ID_BYTES: usize = 8;
+const MAC_BYTES: usize = 32;
+
+#[derive(Clone)]
+struct Key {
+    id: [u8; ID_BYTES],
+    mac: Hmac<Sha256>,
+}
+
+/// The ring. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Keys {
+    records: Records,
+    ring: Arc<RwLock<Ring>>,
+}
+
+struct Ring {
+    keys: Vec<Key>,
+    read_at: Timestamp,
+}
+
+impl Keys {
+    /// Reads the ring, and makes its first key where there is none.
+    ///
+    /// # Errors
+    /// The records', or a machine without randomness.
+    pub(crate) async fn open(records: &Records) -> Result<Self, KeyError> {
+        if records.signing_keys().await?.is_empty() {
+            add_key(records).await?;
+        }
+        let ring = Ring { keys: parse(records.signing_keys().await?), read_at: records.clock().now() };
+        Ok(Self { records: records.clone(), ring: Arc::new(RwLock::new(ring)) })
+    }
+
+    /// Reads the ring again, at most once a second.
+    pub(crate) async fn refresh(&self) -> Result<(), RecordsError> {
+        let now = self.records.clock().now();
+        let age = now.duration_since(self.ring.read().unwrap_or_else(PoisonError::into_inner).read_at);
+        if age.abs() < jiff::SignedDuration::from_secs(1) {
+            return Ok(());
+        }
+        let keys = parse(self.records.signing_keys().await?);
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Ring { keys, read_at: now };
+        Ok(())
+    }
+
+    /// Adds a key where the newest is older than `rotate`, and retires those that nothing valid can be signed with any
+    /// more: those older than the newest by `rotate` and a session's `life`.
+    pub(crate) async fn rotate(&self, rotate: Duration, life: Duration) -> Result<(), KeyError> {
+        if self.records.newest_signing_key_age().await?.is_none_or(|age| age >= rotate) {
+            add_key(&self.records).await?;
+            tracing::info!("a new key signs sessions from now on");
+        }
+        self.records.retire_signing_keys(rotate + rotate + life).await?;
+        Ok(self.refresh().await?)
+    }
+
+    /// Signs with the newest key: base64url of the key's id and the code.
+    pub(crate) fn sign(&self, purpose: Purpose, text: &str) -> Option<String> {
+        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+        let key = ring.keys.first()?;
+        let mut mac = key.mac.clone();
+        mac.update(purpose.prefix());
+        mac.update(text.as_bytes());
+        let mut signature = key.id.to_vec();
+        signature.extend_from_slice(&mac.finalize().into_bytes());
+        Some(BASE64.encode(signature))
+    }
+
+    /// Verifies in constant time.
+    pub(crate) fn verify(&self, purpose: Purpose, text: &str, signature: &str) -> Verified {
+        let Ok(signature) = BASE64.decode(signature) else { return Verified::Bad };
+        let Some((id, code)) = signature.split_at_checked(ID_BYTES) else { return Verified::Bad };
+        if code.len() != MAC_BYTES {
+            return Verified::Bad;
+        }
+        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(key) = ring.keys.iter().find(|key| key.id == id) else { return Verified::UnknownKey };
+        let mut mac = key.mac.clone();
+        mac.update(purpose.prefix());
+        mac.update(text.as_bytes());
+        if mac.verify_slice(code).is_ok() { Verified::Good } else { Verified::Bad }
+    }
+}
+
+/// A ring that cannot be opened or added to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeyError {
+    #[error(transparent)]
+    Records(#[from] RecordsError),
+    #[error("this machine gives no random numbers: {0}")]
+    Random(#[from] getrandom::Error),
+}
+
+/// Makes a key and puts it into the records, where it signs from now on.
+pub(crate) async fn add_key(records: &Records) -> Result<(), KeyError> {
+    let (mut id, mut secret) = ([0; ID_BYTES], [0; 32]);
+    getrandom::fill(&mut id)?;
+    getrandom::fill(&mut secret)?;
+    records.add_signing_key(&SigningKey { id: hex(&id), secret: hex(&secret) }).await?;
+    Ok(())
+}
+
+/// Keys that cannot be read are left out; what they signed is not valid then.
+fn parse(keys: Vec<SigningKey>) -> Vec<Key> {
+    let parse = |key: SigningKey| {
+        let id = unhex(&key.id)?.try_into().ok()?;
+        let mac = Hmac::new_from_slice(&unhex(&key.secret)?).ok()?;
+        Some(Key { id, mac })
+    };
+    keys.into_iter().filter_map(parse).collect()
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) || !text.is_ascii() {
+        return None;
+    }
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+}

@@ -1,0 +1,121 @@
+//! Logging in, and staying so: `POST /api/login` and `POST /api/login/renewToken`.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, Request, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use upload::{Role, User};
+use uuid::Uuid;
+
+use super::caller::Caller;
+use super::csrf;
+use super::password;
+use super::session::Session;
+use crate::desk::Desk;
+use crate::peer::Peer;
+use crate::problem::ApiError;
+use crate::receive::small;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Credentials {
+    email: String,
+    password: String,
+}
+
+/// Who is logged in now.
+#[derive(Serialize)]
+struct LoggedIn<'a> {
+    id: String,
+    name: &'a str,
+    email: &'a str,
+    role: &'a str,
+    expires_at: jiff::Timestamp,
+}
+
+/// `POST /api/login`
+pub(crate) async fn login(
+    State(desk): State<Desk>,
+    Peer(address): Peer,
+    request: Request<Body>,
+) -> Result<Response, ApiError> {
+    let credentials: Credentials = small::json(&desk, request, "the login").await?;
+    let now = desk.places.records.clock().now();
+    let account = credentials.email.to_lowercase();
+    for (throttle, key) in [(&desk.login_by_address, address.to_string()), (&desk.login_by_account, account.clone())] {
+        throttle.count(&key, now).map_err(|retry_after| ApiError::TooMany {
+            code: "too_many_logins",
+            why: format!("too many attempts to log in; try again in {retry_after} seconds"),
+            retry_after,
+        })?;
+    }
+    let user = desk.places.records.user_by_email(&account).await?.filter(|user| !user.disabled);
+    if credentials.password.len() > password::LONGEST {
+        return Err(ApiError::WrongCredentials);
+    }
+    let hash = user.as_ref().map(|user| user.password_hash.clone());
+    if !desk.passwords.verify(credentials.password, hash).await? {
+        metrics::counter!("cloakroom_logins_total", "outcome" => "refused").increment(1);
+        return Err(ApiError::WrongCredentials);
+    }
+    let user = user.ok_or(ApiError::WrongCredentials)?;
+    desk.login_by_account.forgive(&account);
+    metrics::counter!("cloakroom_logins_total", "outcome" => "ok").increment(1);
+    let session = desk.new_session(&user, Uuid::new_v4());
+    logged_in(&desk, &user, &session)
+}
+
+/// `POST /api/login/renewToken`
+pub(crate) async fn renew(State(desk): State<Desk>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let caller = Caller::writer(&desk, &headers).await?;
+    let session = caller.cookie.ok_or(ApiError::NotLoggedIn("only the session in the cookie can be renewed"))?;
+    let user = desk.places.records.user(&caller.user).await?;
+    let user = user.ok_or(ApiError::NotLoggedIn("the account is gone"))?;
+    logged_in(&desk, &user, &desk.new_session(&user, session.token))
+}
+
+impl Desk {
+    /// A session that begins now.
+    pub(crate) fn new_session(&self, user: &User, token: Uuid) -> Session {
+        let now = self.places.records.clock().now();
+        let life = jiff::SignedDuration::try_from(self.realm.session).unwrap_or(jiff::SignedDuration::from_mins(30));
+        let expires = now.saturating_add(life).unwrap_or(jiff::Timestamp::MAX);
+        Session { token, user: user.id.clone(), name: user.name.clone(), issued: now, expires }
+    }
+}
+
+/// Both cookies, and who is logged in as JSON.
+fn logged_in(desk: &Desk, user: &User, session: &Session) -> Result<Response, ApiError> {
+    let no_key = || ApiError::Ours("there is no key to sign a session with".to_owned());
+    let value = session.seal(&desk.names.fed, &desk.keys).ok_or_else(no_key)?;
+    let token = csrf::token(session, &desk.keys).ok_or_else(no_key)?;
+    let role = match user.role {
+        Role::Admin => "admin",
+        Role::Member => "member",
+    };
+    let body = LoggedIn {
+        id: format!("{}.{}", user.id, desk.names.fed),
+        name: &user.name,
+        email: &user.email,
+        role,
+        expires_at: session.expires,
+    };
+    let mut response = Json(body).into_response();
+    for (name, value, hidden) in [(&desk.names.session_cookie, value, true), (&desk.names.csrf_cookie, token, false)] {
+        let cookie = desk.set_cookie(name, &value, hidden, desk.realm.session.as_secs());
+        response.headers_mut().append(header::SET_COOKIE, cookie?);
+    }
+    Ok(response)
+}
+
+impl Desk {
+    /// A `Set-Cookie` line; `hidden` keeps it from scripts.
+    pub(crate) fn set_cookie(&self, name: &str, value: &str, hidden: bool, age: u64) -> Result<HeaderValue, ApiError> {
+        let hidden = if hidden { "; HttpOnly" } else { "" };
+        let secure = if self.secure_cookies { "; Secure" } else { "" };
+        let line = format!("{name}={value}; Path=/; Max-Age={age}{hidden}{secure}; SameSite=Lax");
+        HeaderValue::try_from(line).map_err(|error| ApiError::Ours(format!("a cookie: {error}")))
+    }
+}

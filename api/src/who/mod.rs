@@ -1,0 +1,21 @@
+//! Who is at the counter: logging in, the session and its guard against forgery, and what the caller may.
+
+mod caller;
+mod csrf;
+mod keys;
+pub(crate) mod login;
+mod password;
+mod people;
+mod realm;
+mod session;
+mod throttle;
+
+pub(crate) use caller::{Caller, Guarded, Reader};
+pub(crate) use csrf::check as check_csrf;
+pub(crate) use keys::{KeyError, Keys, hex};
+pub(crate) use password::Passwords;
+pub use password::{HashError, hash_password};
+pub use people::{FirstAdmin, NewUser, add_user, change_user, ensure_admin, issue_token, rotate_keys};
+pub(crate) use realm::Names;
+pub use realm::{RealmSettings, SecureCookies};
+pub(crate) use throttle::Throttle;

@@ -1,0 +1,68 @@
+//! Passwords: argon2id, off the async runtime, and few at a time, because each costs 19 MiB and tens of milliseconds.
+
+use std::sync::Arc;
+
+use argon2::Argon2;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use tokio::sync::Semaphore;
+
+use crate::problem::ApiError;
+
+/// The longest password that is looked at, in bytes.
+pub(crate) const LONGEST: usize = 1024;
+
+/// How many may wait for their turn; more than that is an attack or a storm.
+const LINE: usize = 64;
+
+/// Verifies passwords, two at a time. Clones share the line.
+#[derive(Clone)]
+pub(crate) struct Passwords {
+    turns: Arc<Semaphore>,
+    line: Arc<Semaphore>,
+    /// A hash of nobody's password, so that an unknown address takes as long as a wrong password.
+    nobody: Arc<str>,
+}
+
+/// A password that cannot be hashed.
+#[derive(Debug, thiserror::Error)]
+#[error("the password could not be hashed: {0}")]
+pub struct HashError(String);
+
+/// Hashes a password, slowly, in this thread: the PHC string that the records keep.
+///
+/// # Errors
+/// Where the password is too long or the machine gives no randomness.
+pub fn hash_password(password: &str) -> Result<String, HashError> {
+    if password.len() > LONGEST {
+        return Err(HashError(format!("it has {} bytes and the limit is {LONGEST}", password.len())));
+    }
+    let hash = Argon2::default().hash_password(password.as_bytes());
+    hash.map(|hash: argon2::password_hash::phc::PasswordHash| hash.to_string())
+        .map_err(|error| HashError(error.to_string()))
+}
+
+impl Passwords {
+    pub(crate) fn new() -> Result<Self, HashError> {
+        Ok(Self {
+            turns: Arc::new(Semaphore::new(2)),
+            line: Arc::new(Semaphore::new(LINE)),
+            nobody: hash_password("nobody's")?.into(),
+        })
+    }
+
+    /// Whether `password` is the one that `hash` was made of. Without a hash it is not, after the same time.
+    pub(crate) async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, ApiError> {
+        const BUSY: ApiError = ApiError::Busy("too many people are logging in at once");
+        let _place = self.line.try_acquire().map_err(|_| BUSY)?;
+        let _turn = self.turns.acquire().await.map_err(|_| BUSY)?;
+        let known = hash.is_some();
+        let hash = hash.unwrap_or_else(|| self.nobody.to_string());
+        let verified = tokio::task::spawn_blocking(move || {
+            let hash = PasswordHash::new(&hash).ok()?;
+            Argon2::default().verify_password(password.as_bytes(), &hash).ok()
+        });
+        let verified = verified.await.map_err(|error| ApiError::Ours(format!("verifying a password: {error}")))?;
+        Ok(verified.is_some() && known)
+    }
+}

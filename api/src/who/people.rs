@@ -1,0 +1,152 @@
+//! What the binary's subcommands do to people: the first administrator, users, tokens, keys.
+
+use upload::{Records, Role, User};
+use uuid::Uuid;
+
+use super::keys::{Keys, add_key, hex};
+use super::password::hash_password;
+use super::realm::{Names, RealmSettings};
+use super::session::Session;
+use crate::OpenError;
+use crate::resource::is_unique_part;
+
+/// The administrator that the first start made.
+#[derive(Clone, Debug)]
+pub struct FirstAdmin {
+    /// What to log in with.
+    pub email: String,
+    /// The password where one was made up, to be shown once; None where the settings gave it.
+    pub password: Option<String>,
+}
+
+/// On a first start, makes the administrator. None when people exist.
+///
+/// # Errors
+/// The records', or a machine without randomness.
+pub async fn ensure_admin(records: &Records, realm: &RealmSettings) -> Result<Option<FirstAdmin>, OpenError> {
+    if !records.nobody_yet().await? {
+        return Ok(None);
+    }
+    let email = match realm.admin_email.as_str() {
+        "" => format!("admin@{}.example", realm.fedmember.to_lowercase()),
+        email => email.to_owned(),
+    };
+    let (password, made_up) = match realm.admin_password.expose() {
+        "" => {
+            let password = make_up_password()?;
+            (password.clone(), Some(password))
+        }
+        password => (password.to_owned(), None),
+    };
+    let new = NewUser { id: "admin".to_owned(), email: email.clone(), name: "Administrator".to_owned(), password };
+    add_user(records, new, Role::Admin).await?;
+    Ok(Some(FirstAdmin { email, password: made_up }))
+}
+
+/// A password that nobody guesses and everybody can type: 100 bits.
+///
+/// # Errors
+/// A machine without randomness.
+fn make_up_password() -> Result<String, OpenError> {
+    let mut random = [0; 13];
+    getrandom::fill(&mut random).map_err(|error| OpenError::Settings(format!("no random numbers: {error}")))?;
+    let digits = hex(&random);
+    let groups: Vec<&str> = (0..5).filter_map(|group| digits.get(group * 5..group * 5 + 5)).collect();
+    Ok(groups.join("-"))
+}
+
+/// A person to be.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// The unique part of `<unique>.<fed>`: letters, digits, `-`, `_`, `.`, `~`.
+    pub id: String,
+    /// What they log in with.
+    pub email: String,
+    /// What they are called.
+    pub name: String,
+    /// Their first password.
+    pub password: String,
+}
+
+/// Adds a user. Hashing takes tens of milliseconds.
+///
+/// # Errors
+/// Where the id or the address is taken or malformed, or the records did not do it.
+pub async fn add_user(records: &Records, new: NewUser, role: Role) -> Result<User, OpenError> {
+    if !is_unique_part(&new.id) {
+        return Err(OpenError::Settings(format!(
+            "\"{}\" is no user id: 1 to 128 letters, digits, '-', '_', '.' and '~' are",
+            new.id
+        )));
+    }
+    if !new.email.contains('@') || new.email.len() > 254 {
+        return Err(OpenError::Settings(format!("\"{}\" is no mail address", new.email)));
+    }
+    if records.user(&new.id).await?.is_some() {
+        return Err(OpenError::Settings(format!("there is a user \"{}\" already", new.id)));
+    }
+    if records.user_by_email(&new.email).await?.is_some() {
+        return Err(OpenError::Settings(format!("somebody logs in with \"{}\" already", new.email)));
+    }
+    let password_hash = hash_off_the_runtime(new.password).await?;
+    let user = User { id: new.id, email: new.email.to_lowercase(), name: new.name, password_hash, role, disabled: false };
+    records.put_user(&user).await?;
+    Ok(user)
+}
+
+/// Changes a user: a new password, a new role, disabled or not; what is None stays.
+///
+/// # Errors
+/// Where there is no such user, or the records did not do it.
+pub async fn change_user(
+    records: &Records,
+    id: &str,
+    password: Option<String>,
+    role: Option<Role>,
+    disabled: Option<bool>,
+) -> Result<User, OpenError> {
+    let user = records.user(id).await?;
+    let mut user = user.ok_or_else(|| OpenError::Settings(format!("there is no user \"{id}\"")))?;
+    if let Some(password) = password {
+        user.password_hash = hash_off_the_runtime(password).await?;
+    }
+    user.role = role.unwrap_or(user.role);
+    user.disabled = disabled.unwrap_or(user.disabled);
+    records.put_user(&user).await?;
+    Ok(user)
+}
+
+async fn hash_off_the_runtime(password: String) -> Result<String, OpenError> {
+    let hashed = tokio::task::spawn_blocking(move || hash_password(&password)).await;
+    let hashed = hashed.map_err(|error| OpenError::Settings(error.to_string()))?;
+    hashed.map_err(|error| OpenError::Settings(error.to_string()))
+}
+
+/// A bearer token for a user, valid for `life`: the same text a session cookie holds.
+///
+/// # Errors
+/// Where there is no such user, or the records did not do it.
+pub async fn issue_token(
+    records: &Records,
+    realm: &RealmSettings,
+    id: &str,
+    life: std::time::Duration,
+) -> Result<String, OpenError> {
+    let user = records.user(id).await?.filter(|user| !user.disabled);
+    let user = user.ok_or_else(|| OpenError::Settings(format!("there is no user \"{id}\", or they are disabled")))?;
+    let names = Names::of(&realm.fedmember).ok_or_else(|| OpenError::fedmember(&realm.fedmember))?;
+    let keys = Keys::open(records).await?;
+    let now = records.clock().now();
+    let life = jiff::SignedDuration::try_from(life).map_err(|error| OpenError::Settings(error.to_string()))?;
+    let expires = now.saturating_add(life).map_err(|error| OpenError::Settings(error.to_string()))?;
+    let session = Session { token: Uuid::new_v4(), user: user.id, name: user.name, issued: now, expires };
+    session.seal(&names.fed, &keys).ok_or_else(|| OpenError::Settings("there is no key to sign with".to_owned()))
+}
+
+/// Makes a new signing key at once; what the old ones signed stays valid.
+///
+/// # Errors
+/// The records', or a machine without randomness.
+pub async fn rotate_keys(records: &Records) -> Result<(), OpenError> {
+    Ok(add_key(records).await?)
+}

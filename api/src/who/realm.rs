@@ -1,0 +1,141 @@
+//! The realm: which federation member is served, and how its people's sessions are kept.
+
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use axum::http::header::{COOKIE, HeaderName};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use upload::Secret;
+
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
+
+/// `[realm]`: who is served and how sessions are kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RealmSettings {
+    /// The federation member: part of the cookies' names and of every id.
+    pub fedmember: String,
+    /// What the administrator of the first start logs in with; empty means `admin@{fedmember}.example`.
+    pub admin_email: String,
+    /// The administrator's first password; empty means one that is made up and printed once.
+    pub admin_password: Secret,
+    /// Whether cookies are sent over https only.
+    pub secure_cookies: SecureCookies,
+    /// Whether reading (except for pictures) takes a CSRF token.
+    pub csrf_reads: bool,
+    /// Whether writing (except for logging in) takes a CSRF token.
+    pub csrf_writes: bool,
+    /// How long a session lasts unless it is renewed.
+    #[serde(with = "human")]
+    pub session: Duration,
+    /// How old the signing key grows before a new one signs.
+    #[serde(with = "human")]
+    pub rotate_keys: Duration,
+    /// How many times one account may try to log in per window before it has to wait.
+    pub login_tries: u32,
+    /// How many times one network address may.
+    pub login_tries_per_address: u32,
+    /// That window.
+    #[serde(with = "human")]
+    pub login_window: Duration,
+}
+
+/// Whether cookies bear `Secure`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecureCookies {
+    /// They do, unless plain http is served on a loopback address.
+    Auto,
+    /// They do.
+    Always,
+    /// They do not.
+    Never,
+}
+
+impl SecureCookies {
+    /// The answer for an api that listens there.
+    pub(crate) fn decide(self, listening: Option<std::net::SocketAddr>) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => !listening.is_some_and(|address| address.ip().is_loopback()),
+        }
+    }
+}
+
+impl Serialize for SecureCookies {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str("auto"),
+            Self::Always => serializer.serialize_bool(true),
+            Self::Never => serializer.serialize_bool(false),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SecureCookies {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Word;
+        impl Visitor<'_> for Word {
+            type Value = SecureCookies;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("\"auto\", true or false")
+            }
+
+            fn visit_bool<E: de::Error>(self, always: bool) -> Result<SecureCookies, E> {
+                Ok(if always { SecureCookies::Always } else { SecureCookies::Never })
+            }
+
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<SecureCookies, E> {
+                match word {
+                    "auto" => Ok(SecureCookies::Auto),
+                    "true" => Ok(SecureCookies::Always),
+                    "false" => Ok(SecureCookies::Never),
+                    other => Err(E::invalid_value(de::Unexpected::Str(other), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(Word)
+    }
+}
+
+/// The names that a federation member gives to cookies and headers.
+#[derive(Clone, Debug)]
+pub(crate) struct Names {
+    /// The federation member.
+    pub(crate) fed: String,
+    /// `AtmoAuthToken_{fed}`, matched exactly.
+    pub(crate) session_cookie: String,
+    /// `Csrf-Token_{fed}`, matched exactly.
+    pub(crate) csrf_cookie: String,
+    /// `X-Csrf-Token_{fed}`, matched in any case.
+    pub(crate) csrf_header: HeaderName,
+}
+
+impl Names {
+    /// None where the federation member cannot stand in a cookie's name.
+    pub(crate) fn of(fed: &str) -> Option<Self> {
+        let fine = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if fed.is_empty() || fed.len() > 64 || !fed.bytes().all(fine) {
+            return None;
+        }
+        Some(Self {
+            fed: fed.to_owned(),
+            session_cookie: format!("AtmoAuthToken_{fed}"),
+            csrf_cookie: format!("Csrf-Token_{fed}"),
+            csrf_header: HeaderName::from_bytes(format!("x-csrf-token_{fed}").to_lowercase().as_bytes()).ok()?,
+        })
+    }
+}
+
+/// The raw value of the cookie of that name, the first where there are several.
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find_map(|(key, value)| (key == name).then_some(value))
+}

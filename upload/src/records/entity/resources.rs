@@ -1,0 +1,17 @@
+//! What resources are called.
+
+use sea_orm::entity::prelude::*;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "resources")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub service: String,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub resource: String,
+    pub name: String,
+    pub created_at: i64,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

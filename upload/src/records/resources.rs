@@ -1,0 +1,42 @@
+//! What resources are called, where somebody said so. A resource needs no row to have an avatar.
+
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{EntityTrait, Set};
+
+use super::entity::resources;
+use super::{Records, RecordsError};
+use crate::upload::Resource;
+
+impl Records {
+    /// Names a resource, or renames it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn name_resource(&self, resource: &Resource, name: &str) -> Result<(), RecordsError> {
+        let _turn = self.turn().await?;
+        let row = resources::ActiveModel {
+            service: Set(resource.service.as_str().to_owned()),
+            resource: Set(resource.id.clone()),
+            name: Set(name.to_owned()),
+            created_at: Set(self.now_ms()),
+        };
+        resources::Entity::insert(row)
+            .on_conflict(
+                OnConflict::columns([resources::Column::Service, resources::Column::Resource])
+                    .update_column(resources::Column::Name)
+                    .to_owned(),
+            )
+            .exec_without_returning(&self.db)
+            .await?;
+        Ok(())
+    }
+
+    /// What a resource is called.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn resource_name(&self, resource: &Resource) -> Result<Option<String>, RecordsError> {
+        let key = (resource.service.as_str().to_owned(), resource.id.clone());
+        Ok(resources::Entity::find_by_id(key).one(&self.db).await?.map(|row| row.name))
+    }
+}
