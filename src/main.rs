@@ -1,2 +1,91 @@
-//! cloakroom
-fn main() {}
+//! The binary: composes roles, nothing else. `up` is all of them in one process; `api`, `worker` and `sweep` are each
+//! one of them, to be run as many times as the load asks for.
+
+mod config;
+mod demo;
+mod lifecycle;
+mod log;
+mod metrics;
+mod migrate;
+mod roles;
+mod settings;
+mod up;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use clap::{Parser, Subcommand};
+
+use crate::settings::Settings;
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+
+/// An upload service for portals: hand a picture in, get a number, claim it later.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+struct Cloakroom {
+    /// Read this settings file instead of cloakroom.toml.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything in one process: migrate, then api, worker and sweeper. What a bare `cloakroom` does.
+    Up,
+    /// See it work: start it on a fresh folder and follow a photograph through it.
+    Demo(demo::Demo),
+    /// Serve HTTP only. Jobs go to the queue, for workers.
+    Api,
+    /// Run jobs only, from the queue.
+    Worker(roles::WorkerArgs),
+    /// Repair and clean: expire, fail what is overdue, publish what was forgotten, delete what is condemned.
+    Sweep(roles::SweepArgs),
+    /// Bring the records' schema up to date, or show where it stands.
+    #[command(subcommand)]
+    Migrate(migrate::Migrate),
+    /// Show and check the settings.
+    #[command(subcommand)]
+    Config(config::Config),
+}
+
+fn main() -> ExitCode {
+    match run(Cloakroom::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("{ERROR}error:{ERROR:#} {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(Cloakroom { config, command }: Cloakroom) -> anyhow::Result<()> {
+    let settings = || Settings::load(config.as_deref());
+    match command.unwrap_or(Command::Up) {
+        Command::Config(command) => command.run(settings),
+        Command::Demo(demo) => serve(demo::quiet(settings()?), |settings| demo.run(settings)),
+        Command::Up => serve(settings()?, up::run),
+        Command::Api => serve(settings()?, roles::api),
+        Command::Worker(args) => serve(settings()?, |settings| roles::worker(settings, args)),
+        Command::Sweep(args) => serve(settings()?, |settings| roles::sweep(settings, args)),
+        Command::Migrate(command) => serve(settings()?, |settings| command.run(settings)),
+    }
+}
+
+/// Runs a role on the runtime, with the log on.
+fn serve<F: Future<Output = anyhow::Result<()>>>(
+    settings: Settings,
+    role: impl FnOnce(Settings) -> F,
+) -> anyhow::Result<()> {
+    log::begin(&settings.log)?;
+    // One provider of TLS for every client in the process; nobody has chosen before us.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(role(settings));
+    // A blocking call that hangs must not keep a process that has been told to stop.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+    outcome
+}

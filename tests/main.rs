@@ -1,1 +1,16 @@
-//! system tests
+//! The whole system from outside: the real binary over HTTP with real files, and the same parts composed in one process
+//! where a test wants to move the clock or make the nth operation fail.
+//!
+//! Each test has folders of its own; none sleeps, none depends on another.
+
+mod bad_pictures;
+mod crash_points;
+mod expiry;
+mod house;
+mod journey;
+mod kill;
+mod memory;
+mod parts;
+mod portal;
+mod process;
+mod settings;

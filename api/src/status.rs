@@ -19,6 +19,8 @@ pub(crate) struct Status {
     state: &'static str,
     /// The last thing that happened to it.
     stage: String,
+    /// The user who handed it in.
+    owner: String,
     /// What the client called it.
     label: String,
     code: Option<String>,
@@ -96,6 +98,7 @@ impl Desk {
             id: upload.id.get(),
             state: upload.state.as_str(),
             stage: events.last().map(|event| event.what.clone()).unwrap_or_default(),
+            owner: upload.owner,
             label: upload.label,
             code,
             why,

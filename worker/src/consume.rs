@@ -14,7 +14,7 @@ use upload::{
 };
 
 use crate::outcome::{Outcome, chain};
-use crate::pool::Pool;
+use crate::pool::{Pool, default_budget};
 use crate::settings::WorkerSettings;
 
 /// The pause of a slot whose job could not even be begun, so that records that are down are not asked in a loop.
@@ -37,7 +37,11 @@ impl Worker {
         if settings.worker.concurrency == 0 {
             settings.worker.concurrency = 2 * processors;
         }
-        let pool = Arc::new(Pool::new(threads, settings.worker.memory.as_u64()));
+        let memory = match settings.worker.memory.as_u64() {
+            0 => default_budget(),
+            bytes => bytes,
+        };
+        let pool = Arc::new(Pool::new(threads, memory));
         Self { places, pool, settings: Arc::new(settings) }
     }
 

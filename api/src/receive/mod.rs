@@ -90,8 +90,12 @@ async fn receive(desk: &Desk, headers: &HeaderMap, flow: &Flow) -> Result<Respon
     desk.count_request(&caller)?;
     desk.has_share(&caller, small::declared_length(headers).unwrap_or_default().min(max)).await?;
     let _room = desk.room.try_acquire().map_err(|_| ApiError::Busy("too many pictures are being handed in at once"))?;
-    let parts =
-        Parts { flow: flow.clone(), staging: &desk.places.staging, limit: max, csrf_field: desk.names.csrf_header.as_str() };
+    let parts = Parts {
+        flow: flow.clone(),
+        staging: &desk.places.staging,
+        limit: max,
+        csrf_field: desk.names.csrf_header.as_str(),
+    };
     let guard = |token: Option<&str>| match (&guarded, token) {
         (Guarded::Yes, _) => Ok(()),
         (Guarded::Missing(_), None) => Err(ApiError::Csrf("the CSRF token is missing")),

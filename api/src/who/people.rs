@@ -89,7 +89,8 @@ pub async fn add_user(records: &Records, new: NewUser, role: Role) -> Result<Use
         return Err(OpenError::Settings(format!("somebody logs in with \"{}\" already", new.email)));
     }
     let password_hash = hash_off_the_runtime(new.password).await?;
-    let user = User { id: new.id, email: new.email.to_lowercase(), name: new.name, password_hash, role, disabled: false };
+    let user =
+        User { id: new.id, email: new.email.to_lowercase(), name: new.name, password_hash, role, disabled: false };
     records.put_user(&user).await?;
     Ok(user)
 }

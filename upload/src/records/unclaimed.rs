@@ -41,6 +41,10 @@ impl Records {
             .await?;
         let (pictures, bytes, soonest) = found.unwrap_or_default();
         let count = |number: i64| u64::try_from(number).unwrap_or_default();
-        Ok(Unclaimed { pictures: count(pictures), bytes: count(bytes.unwrap_or_default()), soonest: soonest.map(rows::at) })
+        Ok(Unclaimed {
+            pictures: count(pictures),
+            bytes: count(bytes.unwrap_or_default()),
+            soonest: soonest.map(rows::at),
+        })
     }
 }

@@ -1,0 +1,75 @@
+//! A portal, as small as one can be: logs in, keeps its cookies, sends the CSRF token with what it writes.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, bail};
+use reqwest::header::{COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
+use reqwest::multipart::{Form, Part};
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+
+/// A session at a Cloakroom.
+pub(super) struct Client {
+    http: reqwest::Client,
+    base: String,
+    headers: HeaderMap,
+}
+
+impl Client {
+    /// Logs in (`POST /api/login`).
+    pub(super) async fn log_in(at: SocketAddr, fedmember: &str, email: &str, password: &str) -> anyhow::Result<Self> {
+        let (http, base) = (reqwest::Client::new(), format!("http://{at}"));
+        let sent = http.post(format!("{base}/api/login")).json(&json!({ "email": email, "password": password }));
+        let answer = good(sent.send().await?).await?;
+        let cookies: Vec<&str> = answer
+            .headers()
+            .get_all(SET_COOKIE)
+            .iter()
+            .filter_map(|cookie| cookie.to_str().ok()?.split(';').next())
+            .collect();
+        let csrf = format!("Csrf-Token_{fedmember}=");
+        let token = cookies.iter().find_map(|cookie| cookie.strip_prefix(&csrf)).context("no CSRF cookie came")?;
+        let mut headers = HeaderMap::new();
+        headers.insert(COOKIE, HeaderValue::from_str(&cookies.join("; "))?);
+        let name = HeaderName::try_from(format!("X-Csrf-Token_{fedmember}").to_lowercase())?;
+        headers.insert(name, HeaderValue::from_str(token)?);
+        Ok(Self { http, base, headers })
+    }
+
+    /// Hands a picture in and gets its number.
+    pub(super) async fn upload(&self, name: &str, bytes: &'static [u8]) -> anyhow::Result<String> {
+        let part = Part::bytes(bytes).file_name(name.to_owned()).mime_str("image/jpeg")?;
+        let request = self.request(Method::POST, "/api/dropbox/pictures").header("prefer", "wait=30");
+        Ok(good(request.multipart(Form::new().part("Profile", part)).send().await?).await?.text().await?)
+    }
+
+    /// Gets a file and its type.
+    pub(super) async fn get(&self, path: &str) -> anyhow::Result<(String, Vec<u8>)> {
+        let answer = good(self.request(Method::GET, path).send().await?).await?;
+        let kind = answer.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or("?").to_owned();
+        Ok((kind, answer.bytes().await?.to_vec()))
+    }
+
+    /// Gets JSON.
+    pub(super) async fn json(&self, path: &str) -> anyhow::Result<Value> {
+        Ok(good(self.request(Method::GET, path).send().await?).await?.json().await?)
+    }
+
+    /// Sends JSON.
+    pub(super) async fn put(&self, path: &str, body: &Value) -> anyhow::Result<()> {
+        good(self.request(Method::PUT, path).json(body).send().await?).await.map(drop)
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base)).headers(self.headers.clone())
+    }
+}
+
+/// The answer, if it is a good one.
+async fn good(answer: Response) -> anyhow::Result<Response> {
+    if answer.status().is_success() {
+        return Ok(answer);
+    }
+    let (status, url) = (answer.status(), answer.url().clone());
+    bail!("{url} answered {status}: {}", answer.text().await.unwrap_or_default())
+}

@@ -1,0 +1,102 @@
+//! `cloakroom demo`: a whole Cloakroom on a fresh folder, and one photograph followed through it, step by step, over the
+//! same HTTP that a portal would use.
+
+mod client;
+mod story;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+use upload::Secret;
+
+use crate::settings::Settings;
+use crate::up::Up;
+
+/// Eileen Collins, photographed by NASA (public domain, image S78-32456 of the "Great Images in NASA" collection; by way
+/// of scikit-image's `astronaut`). Stored lying on its side with EXIF orientation 6 and the place where it was taken, as
+/// a phone stores it, so that one sees both go.
+const PHOTOGRAPH: &[u8] = include_bytes!("astronaut.jpg");
+
+#[derive(Args)]
+pub(crate) struct Demo {
+    /// Keep everything in this folder, which must be empty or new; otherwise a fresh one is made.
+    #[arg(long, value_name = "FOLDER")]
+    dir: Option<PathBuf>,
+    /// Stop when the story is told, instead of leaving the server up.
+    #[arg(long)]
+    exit: bool,
+}
+
+impl Demo {
+    /// Tells the story to standard output.
+    ///
+    /// # Errors
+    /// Where any step of it does not go as it should.
+    pub(crate) async fn run(self, mut settings: Settings) -> anyhow::Result<()> {
+        let folder = fresh(self.dir)?;
+        let below =
+            |scheme: &str, name: &str| Secret::new(format!("{scheme}://{}", folder.join("state").join(name).display()));
+        settings.data_dir = folder.join("state");
+        settings.staging.url = below("file", "staging");
+        settings.blobs.url = below("file", "blobs");
+        settings.records.url = below("sqlite", "records.db");
+        settings.queue.url = Secret::new("memory:");
+        let stop = crate::lifecycle::until_told_to_stop()?;
+        let up =
+            Up::open(&settings).await.context("if another Cloakroom is up, set CLOAKROOM__HTTP__LISTEN=127.0.0.1:0")?;
+        let address = up.address;
+        let admin = up.admin.as_ref().map(|admin| (admin.email.clone(), admin.password.clone()));
+        let (email, generated) = admin.context("a fresh folder has no administrator yet")?;
+        let password = generated.unwrap_or_else(|| settings.realm.admin_password.expose().to_owned());
+        let done = CancellationToken::new();
+        let story = async {
+            let told = story::tell(address, &settings.realm.fedmember, &email, &password, &folder).await;
+            if self.exit || told.is_err() {
+                done.cancel();
+            } else {
+                story::invite(address, &settings.realm.fedmember, &email, &password, &folder);
+            }
+            told
+        };
+        let ended = CancellationToken::new();
+        let serving = async {
+            let outcome = up.serve(ended.clone()).await;
+            done.cancel();
+            outcome
+        };
+        let waiting = async {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = done.cancelled() => {}
+            }
+            ended.cancel();
+        };
+        let (told, served, ()) = tokio::join!(story, serving, waiting);
+        served?;
+        told
+    }
+}
+
+/// The story is what is to be read; the log tells what goes wrong.
+pub(crate) fn quiet(mut settings: Settings) -> Settings {
+    "warn".clone_into(&mut settings.log.level);
+    settings
+}
+
+/// An empty folder: the one asked for, or one below the system's for temporary files.
+fn fresh(asked: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    let folder = match asked {
+        Some(folder) => std::path::absolute(folder)?,
+        None => std::env::temp_dir().join(format!("cloakroom-demo-{}", std::process::id())),
+    };
+    std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    let mut inside = std::fs::read_dir(&folder)?;
+    anyhow::ensure!(
+        inside.next().is_none(),
+        "{} is not empty: name a folder that is, or is not there yet",
+        folder.display()
+    );
+    Ok(folder)
+}

@@ -1,0 +1,49 @@
+//! What the program says of itself, to standard error: for people on a terminal, as JSON lines for machines.
+
+use std::io::IsTerminal;
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt;
+
+/// Section `[log]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LogSettings {
+    /// A level, or levels by module.
+    pub(crate) level: String,
+    /// How it looks.
+    pub(crate) format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Format {
+    /// Pretty on a terminal, JSON otherwise.
+    Auto,
+    /// Coloured.
+    Pretty,
+    /// The same without colour.
+    Plain,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Begins to write the log. Call it once.
+///
+/// # Errors
+/// Where the level cannot be understood.
+pub(crate) fn begin(settings: &LogSettings) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(format!("{},opentelemetry_sdk=warn,h2=warn", settings.level))
+        .with_context(|| format!("log.level \"{}\": write error, warn, info, debug or trace", settings.level))?;
+    let log = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let terminal = std::io::stderr().is_terminal();
+    match settings.format {
+        Format::Pretty => log.with_ansi(true).compact().init(),
+        Format::Auto if terminal => log.with_ansi(std::env::var_os("NO_COLOR").is_none()).compact().init(),
+        Format::Plain => log.with_ansi(false).compact().init(),
+        Format::Auto | Format::Json => log.json().flatten_event(true).with_target(true).init(),
+    }
+    Ok(())
+}

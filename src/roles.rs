@@ -1,0 +1,107 @@
+//! The roles one by one: each a process of its own, as many of each as the load asks for, sharing the four places.
+
+use anyhow::{Context, bail};
+use api::Api;
+use clap::Args;
+use tokio::net::TcpListener;
+use upload::{Clock, Faults, Lane, Places};
+use worker::{Sweeper, Worker};
+
+use crate::settings::Settings;
+
+#[derive(Args)]
+pub(crate) struct WorkerArgs {
+    /// Consume only these queues: pictures, variants.
+    #[arg(long, value_delimiter = ',', value_parser = lane)]
+    queues: Vec<Lane>,
+    /// Jobs of one queue at a time, whatever the settings say.
+    #[arg(long, value_name = "N")]
+    concurrency: Option<usize>,
+}
+
+#[derive(Args)]
+pub(crate) struct SweepArgs {
+    /// Do all there is to do now, say what that was, and exit.
+    #[arg(long)]
+    once: bool,
+}
+
+fn lane(word: &str) -> Result<Lane, String> {
+    Lane::ALL
+        .into_iter()
+        .find(|lane| lane.as_str() == word)
+        .ok_or_else(|| format!("the queues are {}", Lane::ALL.map(Lane::as_str).join(", ")))
+}
+
+async fn places(settings: &Settings) -> anyhow::Result<Places> {
+    crate::migrate::require(settings).await?;
+    Ok(Places::open(&settings.places(), Clock::system(), Faults::default()).await?)
+}
+
+/// Places that other processes can share. A queue in memory ends at the process, so a role alone would wait for ever.
+async fn shared_places(settings: &Settings) -> anyhow::Result<Places> {
+    let places = places(settings).await?;
+    if places.queue.forgets() {
+        bail!("queue.url is memory:, which no other process can see; use amqp://…, or `cloakroom up` for one process");
+    }
+    Ok(places)
+}
+
+/// `cloakroom api`.
+///
+/// # Errors
+/// Where the schema is behind, a place cannot be opened or the address is taken.
+pub(crate) async fn api(settings: Settings) -> anyhow::Result<()> {
+    let stop = crate::lifecycle::until_told_to_stop()?;
+    let places = shared_places(&settings).await?;
+    let metrics = crate::metrics::begin()?;
+    let listen = &settings.http.listen;
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("http.listen: {listen}"))?;
+    if let Some(admin) = api::ensure_admin(&places.records, &settings.realm).await? {
+        crate::up::introduce(&admin, listener.local_addr()?);
+    }
+    let api = Api::open(&settings.api(), places, metrics).await?;
+    tracing::info!(address = %listener.local_addr()?, "the api is up");
+    api.serve(listener, stop).await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// `cloakroom worker`.
+///
+/// # Errors
+/// Where the schema is behind or a place cannot be opened.
+pub(crate) async fn worker(mut settings: Settings, args: WorkerArgs) -> anyhow::Result<()> {
+    if !args.queues.is_empty() {
+        settings.worker.queues = args.queues;
+    }
+    settings.worker.concurrency = args.concurrency.unwrap_or(settings.worker.concurrency);
+    let stop = crate::lifecycle::until_told_to_stop()?;
+    let places = shared_places(&settings).await?;
+    let worker = Worker::new(&settings.worker(), places.clone());
+    let sweeper = Sweeper::new(&settings.sweep, places);
+    tracing::info!(queues = ?settings.worker.queues, "the worker is up");
+    let (worked, ()) = tokio::join!(worker.run(stop.clone()), sweeper.run(stop.clone()));
+    worked?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// `cloakroom sweep`.
+///
+/// # Errors
+/// Where the schema is behind or a place does not answer.
+pub(crate) async fn sweep(settings: Settings, args: SweepArgs) -> anyhow::Result<()> {
+    let stop = crate::lifecycle::until_told_to_stop()?;
+    let sweeper = Sweeper::new(&settings.sweep, places(&settings).await?);
+    if !args.once {
+        sweeper.run(stop).await;
+        return Ok(());
+    }
+    let swept = sweeper.once().await?;
+    println!(
+        "{} expired, {} failed, {} published again, {} blobs deleted, {} orphans removed from staging",
+        swept.expired, swept.failed, swept.published, swept.collected, swept.orphans
+    );
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! What the program was told: the defaults in each crate, then a file, then the environment.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use upload::Secret;
+
+/// Every setting there is. A key that is not here is an error, so that a typing mistake is not a silent default.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) log: crate::log::LogSettings,
+    pub(crate) http: api::HttpSettings,
+    pub(crate) realm: api::RealmSettings,
+    pub(crate) uploads: api::UploadSettings,
+    pub(crate) staging: upload::StoreSettings,
+    pub(crate) queue: upload::QueueSettings,
+    pub(crate) blobs: upload::StoreSettings,
+    pub(crate) records: upload::RecordsSettings,
+    pub(crate) worker: worker::JobSettings,
+    pub(crate) pictures: worker::PictureSettings,
+    pub(crate) sweep: worker::SweepSettings,
+}
+
+/// The file that is read when none is named.
+const USUAL_FILE: &str = "cloakroom.toml";
+
+/// The defaults of all crates, commented key by key, as one file.
+pub(crate) fn defaults() -> String {
+    [include_str!("defaults.toml"), api::DEFAULTS, upload::DEFAULTS, worker::DEFAULTS].join("\n")
+}
+
+impl Settings {
+    /// Reads them all. `file` must exist where it is given; otherwise `cloakroom.toml` is read if it is there.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, a key is unknown or a value is of the wrong kind; the key is named.
+    pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Self> {
+        let (path, required) = (file.unwrap_or(Path::new(USUAL_FILE)), file.is_some());
+        // No guessing at types in the environment: a password of digits stays a password.
+        let environment = config::Environment::with_prefix("CLOAKROOM").prefix_separator("__").separator("__");
+        let read = config::Config::builder()
+            .add_source(config::File::from_str(&defaults(), config::FileFormat::Toml))
+            .add_source(config::File::from(path).format(config::FileFormat::Toml).required(required))
+            .add_source(environment)
+            .build()
+            .with_context(|| format!("reading {}", path.display()))?;
+        let mut settings: Self = read
+            .try_deserialize()
+            .context("a setting is wrong; `cloakroom config dump --defaults` shows all there are, with examples")?;
+        settings.fill_in()?;
+        Ok(settings)
+    }
+
+    /// Gives the places without an address one below the data directory.
+    fn fill_in(&mut self) -> anyhow::Result<()> {
+        let data = std::path::absolute(&self.data_dir).context("data_dir")?;
+        let below = |scheme: &str, name: &str| Secret::new(format!("{scheme}://{}", data.join(name).display()));
+        for (url, scheme, name) in [
+            (&mut self.staging.url, "file", "staging"),
+            (&mut self.blobs.url, "file", "blobs"),
+            (&mut self.records.url, "sqlite", "records.db"),
+        ] {
+            if url.expose().is_empty() {
+                *url = below(scheme, name);
+            }
+        }
+        self.data_dir = data;
+        Ok(())
+    }
+
+    pub(crate) fn places(&self) -> upload::PlacesSettings {
+        upload::PlacesSettings {
+            staging: self.staging.clone(),
+            queue: self.queue.clone(),
+            blobs: self.blobs.clone(),
+            records: self.records.clone(),
+        }
+    }
+
+    pub(crate) fn api(&self) -> api::ApiSettings {
+        api::ApiSettings { http: self.http.clone(), realm: self.realm.clone(), uploads: self.uploads.clone() }
+    }
+
+    pub(crate) fn worker(&self) -> worker::WorkerSettings {
+        worker::WorkerSettings {
+            worker: self.worker.clone(),
+            pictures: self.pictures.clone(),
+            sweep: self.sweep.clone(),
+        }
+    }
+}

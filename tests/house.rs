@@ -1,0 +1,76 @@
+//! The house as the design draws it, checked against what the manifests say.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Heavy dependencies and the one crate that may name each of them.
+const OWNERS: [(&str, &[&str]); 5] = [
+    ("upload", &["lapin", "object_store", "sea-orm"]),
+    ("api", &["axum", "hyper", "hyper-util", "multer"]),
+    ("worker", &["fast_image_resize", "image", "image-webp", "png", "gif", "zune-jpeg", "moxcms", "jpeg-encoder"]),
+    ("migrations", &["sea-orm-migration"]),
+    (".", &["clap", "config", "tracing-subscriber"]),
+];
+
+/// What each crate may depend on of our own.
+const ARROWS: [(&str, &[&str]); 5] = [
+    ("upload", &[]),
+    ("migrations", &[]),
+    ("api", &["upload"]),
+    ("worker", &["upload"]),
+    (".", &["api", "migrations", "upload", "worker"]),
+];
+
+/// The `[dependencies]` of a crate, without those for its tests.
+fn dependencies(of: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(of).join("Cargo.toml");
+    let manifest: toml::Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
+    manifest["dependencies"].as_table().unwrap().keys().cloned().collect()
+}
+
+#[test]
+fn each_heavy_dependency_has_one_owner() {
+    let all: BTreeMap<&str, Vec<String>> = ARROWS.iter().map(|(of, _)| (*of, dependencies(of))).collect();
+    for (owner, owned) in OWNERS {
+        for dependency in owned {
+            for (of, dependencies) in &all {
+                assert!(
+                    *of == owner || !dependencies.iter().any(|name| name == dependency),
+                    "{of} depends on {dependency}, which is {owner}'s"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn no_arrow_but_those_drawn() {
+    for (of, allowed) in ARROWS {
+        let ours: Vec<String> = dependencies(of)
+            .into_iter()
+            .filter(|name| ["upload", "api", "worker", "migrations", "cloakroom"].contains(&name.as_str()))
+            .collect();
+        assert!(ours.iter().all(|name| allowed.contains(&name.as_str())), "{of} depends on {ours:?}");
+    }
+}
+
+#[test]
+fn files_are_short_and_names_say_something() {
+    fn look(folder: &Path) {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());
+            if path.is_dir() {
+                if !["target", "fuzz", "node_modules"].contains(&name.as_str()) && !name.starts_with('.') {
+                    look(&path);
+                }
+            } else if name.ends_with(".rs") {
+                let lines = std::fs::read_to_string(&path).unwrap().lines().count();
+                assert!(lines <= 400, "{} has {lines} lines: it is two files", path.display());
+            }
+            let stem = name.trim_end_matches(".rs");
+            let vague = ["util", "utils", "common", "shared", "core", "helpers", "types", "misc"];
+            assert!(!vague.contains(&stem), "{} says nothing about what is inside", path.display());
+        }
+    }
+    look(Path::new(env!("CARGO_MANIFEST_DIR")));
+}

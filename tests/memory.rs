@@ -1,0 +1,47 @@
+//! Two hundred uploads of 4 MiB at once cost less than 128 MiB: bodies flow through, they do not gather.
+
+use futures::future::join_all;
+
+use crate::portal::Portal;
+use crate::process::{Folder, Process};
+
+const UPLOADS: usize = 200;
+const EACH: usize = 4 << 20;
+const LIMIT_KIB: u64 = 128 << 10;
+
+/// A JPEG as far as the door can tell, and nothing a decoder would spend memory on.
+fn body() -> Vec<u8> {
+    let mut bytes = b"\xFF\xD8\xFF\xE0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0".to_vec();
+    bytes.resize(EACH, 0);
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_uploads_at_once_stay_small() {
+    let folder = Folder::new();
+    let process = Process::up(
+        &folder,
+        &[
+            ("CLOAKROOM__UPLOADS__UNCLAIMED_PER_USER", "1000"),
+            ("CLOAKROOM__UPLOADS__UNCLAIMED_BYTES_PER_USER", "2 GiB"),
+        ],
+    );
+    let portal = Portal::log_in(&process).await;
+    let before = process.memory_kib("VmRSS");
+    let bytes = body();
+    let answers = join_all((0..UPLOADS).map(|_| portal.try_upload("wait=30", "large.jpg", bytes.clone()))).await;
+    let peak = process.memory_kib("VmHWM");
+    for answer in answers {
+        let answer = answer.unwrap();
+        let status = answer.status().as_u16();
+        assert!(matches!(status, 202 | 422), "{status}: {}", answer.text().await.unwrap());
+    }
+    let rise = peak.saturating_sub(before);
+    println!(
+        "{UPLOADS} uploads of {} MiB at once: {} MiB before, {} MiB at the peak",
+        EACH >> 20,
+        before >> 10,
+        peak >> 10
+    );
+    assert!(rise < LIMIT_KIB, "the process grew by {rise} KiB");
+}

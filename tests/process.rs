@@ -1,0 +1,146 @@
+//! A real `cloakroom` process on a folder of its own, ended when it is dropped.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+
+/// The administrator that every test process begins with.
+pub const EMAIL: &str = "ada@example.org";
+pub const PASSWORD: &str = "correct horse battery staple";
+pub const FED: &str = "acmepaymentscorp";
+
+/// A folder that outlives the processes that run on it, one after the other.
+pub struct Folder(tempfile::TempDir);
+
+impl Folder {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Every file in staging, finished or not.
+    pub fn staged(&self) -> Vec<PathBuf> {
+        files(&self.path().join("staging"))
+    }
+
+    pub fn blobs(&self) -> Vec<PathBuf> {
+        files(&self.path().join("blobs"))
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    entries
+        .flatten()
+        .flat_map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { vec![entry.path()] })
+        .collect()
+}
+
+/// The program with nothing of this machine's environment that could tell it anything.
+pub fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cloakroom"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CLOAKROOM__")) {
+        command.env_remove(name);
+    }
+    command
+        .current_dir(folder)
+        .env("CLOAKROOM__DATA_DIR", folder)
+        .env("CLOAKROOM__HTTP__LISTEN", "127.0.0.1:0")
+        .env("CLOAKROOM__REALM__FEDMEMBER", FED)
+        .env("CLOAKROOM__REALM__ADMIN_EMAIL", EMAIL)
+        .env("CLOAKROOM__REALM__ADMIN_PASSWORD", PASSWORD);
+    command
+}
+
+/// A running process.
+pub struct Process {
+    child: Child,
+    pub address: SocketAddr,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Process {
+    /// Starts `cloakroom up` and returns when it listens.
+    pub fn up(folder: &Folder, settings: &[(&str, &str)]) -> Self {
+        let mut command = command(folder.path());
+        command
+            .args(["up"])
+            .envs(settings.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let address = loop {
+            let Some(Ok(line)) = lines.next() else {
+                panic!("cloakroom ended before it was up:\n{}", log.lock().unwrap().join("\n"));
+            };
+            let said =
+                serde_json::from_str::<Value>(&line).ok().and_then(|said| said["address"].as_str()?.parse().ok());
+            log.lock().unwrap().push(line);
+            if let Some(address) = said {
+                break address;
+            }
+        };
+        let rest = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                rest.lock().unwrap().push(line);
+            }
+        });
+        Self { child, address, log }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// SIGKILL: the process gets no say.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and the exit status.
+    pub fn stop(mut self) -> Option<i32> {
+        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        self.child.wait().unwrap().code()
+    }
+
+    /// A line of `/proc/…/status`, in KiB: VmRSS, or VmHWM for the peak.
+    pub fn memory_kib(&self, line: &str) -> u64 {
+        let mut status = String::new();
+        let file = format!("/proc/{}/status", self.child.id());
+        std::fs::File::open(file).unwrap().read_to_string(&mut status).unwrap();
+        let value = status.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(':')).unwrap();
+        value.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// Whether it still runs.
+    pub fn lives(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+        if std::thread::panicking() {
+            eprintln!("--- the log of cloakroom\n{}", self.log());
+        }
+    }
+}
