@@ -102,7 +102,15 @@ fn changes_nothing(transform: &Transform8BitExecutor, from: Layout, to: Layout) 
     transform.transform(&grid, &mut out).is_ok() && grid.iter().zip(&out).all(|(a, b)| a.abs_diff(*b) <= 2)
 }
 
-/// Samples per pixel of chroma as of luma. Rule: JFIF 1.02, "Conversion to and from RGB".
+/// One pixel. Rule: JFIF 1.02, "Conversion to and from RGB".
+#[inline(always)]
+pub(super) fn rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
+    let (y, cb, cr) = (i32::from(y) << 16, i32::from(cb) - 128, i32::from(cr) - 128);
+    let clamp = |v: i32| ((v + (1 << 15)) >> 16).clamp(0, 255) as u8;
+    [clamp(y + 91_881 * cr), clamp(y - 22_554 * cb - 46_802 * cr), clamp(y + 116_130 * cb)]
+}
+
+/// Chroma must be as large as luma.
 fn rgb_from_ycbcr(raster: &Raster) -> Raster {
     let mut samples = Vec::with_capacity(raster.width as usize * raster.height as usize * 3);
     if let [y, cb, cr] = &raster.planes[..] {

@@ -17,9 +17,16 @@ use super::{Limits, Probe, Rejection, Stop, jpeg};
 /// The first frame of `file`, at `n` eighths of its size where the kind allows it, at its full size otherwise.
 ///
 /// A panic in a decoder is a bug of that decoder, and for the person who sent the file one more way to be broken.
-pub(super) fn decode(file: &[u8], probe: &Probe, n: u8, limits: &Limits, stop: &Stop) -> Result<Raster, Rejection> {
+pub(super) fn decode(
+    file: &[u8],
+    probe: &Probe,
+    n: u8,
+    limits: &Limits,
+    desk: &mut jpeg::Desk,
+    stop: &Stop,
+) -> Result<Raster, Rejection> {
     let decoded = catch_unwind(AssertUnwindSafe(|| match &probe.detail {
-        Detail::Jpeg(header) => jpeg::decode(file, header, n, limits, stop),
+        Detail::Jpeg(header) => jpeg::decode(file, header, n, limits, desk, stop),
         Detail::Png { .. } => png::decode(file, probe, limits, stop),
         Detail::Gif => gif::decode(file, probe, stop),
         Detail::Bmp => bmp::decode(file, probe, limits, stop),

@@ -93,6 +93,7 @@ pub fn render(bytes: &[u8], plan: &Plan, limits: &Limits, stop: &Stop) -> Result
 #[derive(Default)]
 pub struct Workbench {
     resizer: Resizer,
+    desk: jpeg::Desk,
 }
 
 impl Workbench {
@@ -107,7 +108,7 @@ impl Workbench {
         let probe = probe(bytes, limits)?;
         Rejection::check(Excess::Memory, probe.memory(plan), limits.max_memory)?;
         let targets = crop::targets(plan, probe.stored, probe.orientation);
-        let source = decode::decode(bytes, &probe, probe::scale(&targets), limits, stop)?;
+        let source = decode::decode(bytes, &probe, probe::scale(&targets), limits, &mut self.desk, stop)?;
         let profile = colour::profile(bytes, &probe, limits)?;
         let correction = Correction::new(profile.as_deref(), source.colour);
         let mut ladder = Ladder::new(probe.media, source);

@@ -3,8 +3,6 @@
 //! Called by the probe, which wants sizes and where the metadata lies, and by the decoder, which wants the tables.
 //! Nothing is copied but the tables; a profile or EXIF block is a range of the file. Bounded by the length of the file.
 
-#![allow(dead_code)] // until the decoder is there
-
 use std::borrow::Cow;
 use std::ops::Range;
 

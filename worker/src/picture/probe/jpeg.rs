@@ -3,7 +3,7 @@
 use upload::Media;
 
 use super::{Detail, Probe};
-use crate::picture::jpeg::header::Header;
+use crate::picture::jpeg::header::{Header, Model};
 use crate::picture::{Rejection, exif};
 
 pub(super) fn probe(file: &[u8]) -> Result<Probe, Rejection> {
@@ -30,10 +30,19 @@ pub(super) fn probe(file: &[u8]) -> Result<Probe, Rejection> {
     Ok(probe)
 }
 
-/// Bytes of the decoded planes, and on top of them while decoding.
+/// Bytes of the planes decoded at `n` eighths, and what is held on top of them while decoding: the scan without its
+/// stuffing, the tables, and of a progressive picture the wanted coefficients and a bit for each of the others.
 pub(super) fn memory(header: &Header, n: u8, length: u64) -> (u64, u64) {
-    let _ = n;
-    let pixels = u64::from(header.frame.width) * u64::from(header.frame.height);
-    let channels = header.frame.components.len() as u64;
-    (pixels * 3, length + if header.frame.is_progressive() { pixels * channels * 2 } else { 4 << 20 })
+    let (h_max, v_max) = header.frame.sampling();
+    let units = u64::from(header.frame.width).div_ceil(8 * u64::from(h_max))
+        * u64::from(header.frame.height).div_ceil(8 * u64::from(v_max));
+    let blocks: u64 = header.frame.components.iter().map(|c| units * u64::from(c.h) * u64::from(c.v)).sum();
+    let samples = u64::from(n) * u64::from(n);
+    let stored = if header.frame.is_progressive() { blocks * (samples * 2 + 8) } else { 0 };
+    let planes = match header.model {
+        Model::Gray | Model::YCbCr => blocks * samples,
+        // These are put together in a second copy, each component at the size of the largest.
+        Model::Rgb | Model::Cmyk | Model::Ycck => 2 * 4 * units * u64::from(h_max) * u64::from(v_max) * samples,
+    };
+    (planes, stored + length + (512 << 10))
 }

@@ -1,0 +1,246 @@
+//! Huffman codes by table, over the next twelve bits.
+//!
+//! Three tables from one code. `symbols` is the ordinary one. `whole` gives a symbol together with the number that
+//! follows it, for all that fits into twelve bits: value, coefficients moved, bits used, in one lookup. `passing` gives
+//! how far one gets by passing over as many whole symbols as fit, for the part of a block that nobody wants to see.
+//! Twelve bits, because with more the tables fall out of the first-level cache (13 costs 6 %, 14 up to 17 %) and with
+//! fewer too little fits (10 costs up to 20 %).
+
+use super::bits::Bits;
+use super::header::{Codes, broken};
+use crate::picture::Rejection;
+
+const WINDOW: u32 = 12;
+const ENTRIES: usize = 1 << WINDOW;
+
+/// How far the end of a block moves the coefficient counter: beyond any other count.
+pub(super) const END: u32 = 128;
+
+/// A code, ready to be read by.
+pub(super) struct Table {
+    /// Symbol in the upper byte, length in the lower; 0 for codes that are longer than the window or do not exist.
+    symbols: Box<[u16; ENTRIES]>,
+    /// Value in the upper half, coefficients moved in bits 8 to 15, bits used in the lowest; 0 if it does not fit.
+    whole: Box<[u32; ENTRIES]>,
+    /// Bits used in the lowest four, end of block in the highest, coefficients moved in bits 8 to 14 (all ones when not
+    /// even one symbol fits, which always leads out of the block).
+    passing: Box<[u16; ENTRIES]>,
+    /// For each length the first code beyond it, left-aligned in 16 bits, and what to add to a code for its symbol.
+    longer: [(u32, i32); 17],
+    values: Vec<u8>,
+}
+
+impl Table {
+    /// The tables for `codes`, whose lengths the header's parser has found to fit.
+    pub(super) fn new(codes: &Codes) -> Self {
+        let mut table = Self {
+            symbols: zeros(),
+            whole: zeros(),
+            passing: zeros(),
+            longer: [(0, 0); 17],
+            values: codes.symbols.clone(),
+        };
+        let (mut code, mut index) = (0u32, 0usize);
+        for length in 1..=16u32 {
+            let many = usize::from(codes.lengths[length as usize - 1]);
+            let offset = index as i32 - code as i32;
+            for symbol in codes.symbols.iter().skip(index).take(many) {
+                if length <= WINDOW {
+                    let span = 1usize << (WINDOW - length);
+                    let entry = u16::from(*symbol) << 8 | length as u16;
+                    table.symbols[code as usize * span..][..span].fill(entry);
+                }
+                code += 1;
+            }
+            index += many;
+            table.longer[length as usize] = (code << (16 - length), offset);
+            code <<= 1;
+        }
+        table
+    }
+
+    /// Fills in the tables for the coefficients of sequential scans.
+    pub(super) fn for_coefficients(mut self) -> Self {
+        for window in 0..ENTRIES {
+            self.whole[window] = self.whole_entry(window, |symbol| match (symbol >> 4, symbol & 15) {
+                (15, 0) => 16,
+                (_, 0) => END,
+                (run, _) => u32::from(run) + 1,
+            });
+        }
+        for window in 0..ENTRIES {
+            self.passing[window] = self.passing_entry(window);
+        }
+        self
+    }
+
+    /// Fills in the table for the differences of means: there the symbol is just the size of the number.
+    pub(super) fn for_means(mut self) -> Self {
+        for window in 0..ENTRIES {
+            self.whole[window] = self.whole_entry(window, |_| 1);
+        }
+        self
+    }
+
+    fn whole_entry(&self, window: usize, moved: impl Fn(u8) -> u32) -> u32 {
+        let [symbol, length] = self.symbols[window].to_be_bytes();
+        let size = u32::from(symbol & 15);
+        let used = u32::from(length) + size;
+        if length == 0 || used > WINDOW {
+            return 0;
+        }
+        let number = (window as u32 >> (WINDOW - used)) & ((1 << size) - 1);
+        (extend(number, size) as u32) << 16 | moved(symbol) << 8 | used
+    }
+
+    fn passing_entry(&self, window: usize) -> u16 {
+        let (mut used, mut moved) = (0, 0);
+        loop {
+            let entry = self.whole[(window << used) & (ENTRIES - 1)];
+            let (by, bits) = (entry >> 8 & 255, entry & 255);
+            // Of the bits shifted in only zeros are known, so nothing that needs them counts.
+            if bits == 0 || used + bits > WINDOW || (by != END && moved + by > 126) {
+                let moved = if used == 0 { 127 } else { moved };
+                return (moved << 8 | used) as u16;
+            }
+            used += bits;
+            if by == END {
+                return (1 << 15 | moved << 8 | used) as u16;
+            }
+            moved += by;
+        }
+    }
+
+    /// The next symbol. Needs 16 bits.
+    #[inline(always)]
+    pub(super) fn symbol(&self, bits: &mut Bits<'_>) -> Result<u8, Rejection> {
+        let [symbol, length] = self.symbols[bits.peek(WINDOW) & (ENTRIES - 1)].to_be_bytes();
+        if length > 0 {
+            bits.drop(u32::from(length));
+            return Ok(symbol);
+        }
+        self.long_symbol(bits)
+    }
+
+    #[cold]
+    fn long_symbol(&self, bits: &mut Bits<'_>) -> Result<u8, Rejection> {
+        let code = bits.peek(16) as u32;
+        for length in 1..=16 {
+            let (beyond, offset) = self.longer[length as usize];
+            if code < beyond {
+                bits.drop(length);
+                let index = usize::try_from((code >> (16 - length)) as i32 + offset).unwrap_or(usize::MAX);
+                return self.values.get(index).copied().ok_or_else(no_code);
+            }
+        }
+        Err(no_code())
+    }
+
+    /// What the next bits mean, symbol and number together; 0 if they do not fit. Needs 12 bits, takes none.
+    #[inline(always)]
+    pub(super) fn whole(&self, bits: &Bits<'_>) -> u32 {
+        self.whole[bits.peek(WINDOW) & (ENTRIES - 1)]
+    }
+
+    /// The difference that comes next. Needs 32 bits.
+    #[inline(always)]
+    pub(super) fn difference(&self, bits: &mut Bits<'_>) -> Result<i32, Rejection> {
+        let entry = self.whole(bits);
+        if entry != 0 {
+            bits.drop(entry & 255);
+            return Ok(entry as i32 >> 16);
+        }
+        let size = u32::from(self.symbol(bits)?);
+        if size > 15 {
+            return Err(no_code());
+        }
+        Ok(extend(bits.take(size), size))
+    }
+
+    /// The coefficient that comes next, for those that [`Self::whole`] has no answer for: how far the counter moves, and
+    /// the value. Needs 32 bits.
+    #[inline(never)]
+    pub(super) fn coefficient(&self, bits: &mut Bits<'_>) -> Result<(u32, i16), Rejection> {
+        let symbol = self.symbol(bits)?;
+        let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
+        let value = extend(bits.take(size), size) as i16;
+        Ok(match (run, size) {
+            (15, 0) => (16, 0),
+            (_, 0) => (END, 0),
+            _ => (run + 1, value),
+        })
+    }
+
+    /// Passes over the rest of a block, from coefficient `k` on.
+    #[inline(always)]
+    pub(super) fn pass(&self, bits: &mut Bits<'_>, mut k: u32) -> Result<(), Rejection> {
+        loop {
+            bits.refill();
+            // Four times twelve bits are there.
+            for _ in 0..4 {
+                let entry = u32::from(self.passing[bits.peek(WINDOW) & (ENTRIES - 1)]);
+                let next = k + (entry >> 8 & 127);
+                if next > 63 {
+                    // The block ends somewhere in these symbols, or the next is a long one: one at a time.
+                    bits.refill();
+                    k = self.pass_one(bits, k)?;
+                    if k > 63 {
+                        return Ok(());
+                    }
+                    break;
+                }
+                bits.drop(entry & 15);
+                if entry >> 15 != 0 {
+                    return Ok(());
+                }
+                k = next;
+            }
+        }
+    }
+
+    fn pass_one(&self, bits: &mut Bits<'_>, k: u32) -> Result<u32, Rejection> {
+        let symbol = self.symbol(bits)?;
+        let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
+        bits.drop(size);
+        match (run, size) {
+            (15, 0) if k + 16 < 64 => Ok(k + 16),
+            (15, 0) => Err(too_many()),
+            (_, 0) => Ok(END),
+            _ if k + run < 64 => Ok(k + run + 1),
+            _ => Err(too_many()),
+        }
+    }
+}
+
+fn zeros<T: Copy + Default>() -> Box<[T; ENTRIES]> {
+    vec![T::default(); ENTRIES].into_boxed_slice().try_into().unwrap_or_else(|_| Box::new([T::default(); ENTRIES]))
+}
+
+pub(super) fn no_code() -> Rejection {
+    broken("it contains a code that is in no table")
+}
+
+pub(super) fn too_many() -> Rejection {
+    broken("a block has too many coefficients")
+}
+
+/// The number that `size` bits stand for. Rule: ITU-T T.81, figure F.12.
+#[inline(always)]
+pub(super) fn extend(bits: u32, size: u32) -> i32 {
+    // Half and more is the number itself, less stands for the negative ones.
+    let below = ((bits << 1) >> size) ^ 1;
+    bits as i32 - ((((1 << size) - 1) * (below & 1)) as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers() {
+        let all: Vec<i32> = (0..8).map(|bits| extend(bits, 3)).collect();
+        assert_eq!(all, [-7, -6, -5, -4, 4, 5, 6, 7]);
+        assert_eq!((extend(0, 1), extend(1, 1), extend(0, 0)), (-1, 1, 0));
+        assert_eq!((extend(0, 15), extend(32_767, 15)), (-32_767, 32_767));
+    }
+}

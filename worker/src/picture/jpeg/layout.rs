@@ -1,0 +1,103 @@
+//! Where blocks go: the geometry of a frame at the scale it is decoded at.
+
+use super::header::{Frame, Model, broken};
+use super::idct::{self, Block, Factors};
+use crate::picture::Rejection;
+use crate::picture::raster::{Colour, Plane, Raster, allocate};
+
+/// The plane one component is decoded into.
+pub(super) struct Sheet {
+    /// Blocks per unit of an interleaved scan, across and down.
+    pub(super) per_unit: (usize, usize),
+    /// Blocks that hold something of the picture, across and down: what a scan of this component alone has.
+    pub(super) blocks: (usize, usize),
+    /// Blocks there is room for in a row: whole units.
+    pub(super) row: usize,
+    /// Rows of those.
+    pub(super) rows: usize,
+    pub(super) plane: Plane,
+    n: usize,
+}
+
+/// All components of a frame at `n` eighths.
+pub(super) struct Layout {
+    /// Units of an interleaved scan, across and down.
+    pub(super) units: (usize, usize),
+    pub(super) sheets: Vec<Sheet>,
+}
+
+impl Layout {
+    pub(super) fn new(frame: &Frame, n: usize) -> Result<Self, Rejection> {
+        let (h_max, v_max) = frame.sampling();
+        let (h_max, v_max) = (usize::from(h_max), usize::from(v_max));
+        let (width, height) = (usize::from(frame.width), usize::from(frame.height));
+        let units = (width.div_ceil(8 * h_max), height.div_ceil(8 * v_max));
+        let mut sheets = Vec::with_capacity(frame.components.len());
+        for component in &frame.components {
+            let (h, v) = (usize::from(component.h), usize::from(component.v));
+            let (row, rows) = (units.0 * h, units.1 * v);
+            let size = ((width * h).div_ceil(h_max), (height * v).div_ceil(v_max));
+            let shrunk = |length: usize, part: usize, most: usize| (length * part * n) as f64 / (8 * most) as f64;
+            let extent = (shrunk(width, h, h_max), shrunk(height, v, v_max));
+            let plane = Plane {
+                samples: allocate(row * n * rows * n)?,
+                stride: row * n,
+                width: extent.0.ceil() as usize,
+                height: extent.1.ceil() as usize,
+                extent,
+            };
+            let blocks = (size.0.div_ceil(8), size.1.div_ceil(8));
+            sheets.push(Sheet { per_unit: (h, v), blocks, row, rows, plane, n });
+        }
+        Ok(Self { units, sheets })
+    }
+
+    /// The decoded picture. Luma and chroma stay apart; what is RGB or ink already is put together.
+    pub(super) fn into_raster(self, frame: &Frame, model: Model) -> Result<Raster, Rejection> {
+        let planes: Vec<Plane> = self.sheets.into_iter().map(|sheet| sheet.plane).collect();
+        let (width, height) = (u32::from(frame.width), u32::from(frame.height));
+        let raster = |colour, planes| Raster { width, height, colour, planes };
+        Ok(match model {
+            Model::Gray => raster(Colour::Gray, planes),
+            Model::YCbCr => raster(Colour::YCbCr, planes),
+            Model::Rgb => raster(Colour::Rgb, vec![interleaved::<3>(&planes)?]),
+            Model::Cmyk => raster(Colour::Cmyk, vec![interleaved::<4>(&planes)?]),
+            Model::Ycck => {
+                let mut ink = interleaved::<4>(&planes)?;
+                for [y, cb, cr, _] in ink.samples.as_chunks_mut::<4>().0 {
+                    [*y, *cb, *cr] = crate::picture::colour::rgb(*y, *cb, *cr);
+                }
+                raster(Colour::Cmyk, vec![ink])
+            }
+        })
+    }
+}
+
+/// One plane of N samples per pixel from N planes, the smaller ones repeated.
+fn interleaved<const N: usize>(planes: &[Plane]) -> Result<Plane, Rejection> {
+    let planes: &[Plane; N] = planes.try_into().map_err(|_| broken("it has an odd number of components"))?;
+    let largest = planes.iter().max_by_key(|plane| plane.width * plane.height).unwrap_or(&planes[0]);
+    let (width, height) = (largest.width, largest.height);
+    let mut samples = allocate(width * height * N)?;
+    for (y, row) in samples.chunks_exact_mut(width * N).enumerate() {
+        for (i, plane) in planes.iter().enumerate() {
+            let from = &plane.samples[y * plane.height / height * plane.stride..][..plane.width];
+            for (x, pixel) in row.as_chunks_mut::<N>().0.iter_mut().enumerate() {
+                pixel[i] = from[x * plane.width / width];
+            }
+        }
+    }
+    Ok(Plane { samples, stride: width, width, height, extent: largest.extent })
+}
+
+impl Sheet {
+    /// Transforms `block` and puts it at block column `x` and row `y`.
+    #[inline(always)]
+    pub(super) fn put<const N: usize>(&mut self, x: usize, y: usize, block: &Block, factors: &Factors) {
+        debug_assert_eq!(N, self.n);
+        let stride = self.plane.stride;
+        if let Some(out) = self.plane.samples.get_mut(y * N * stride + x * N..) {
+            idct::write::<N>(block, factors, out, stride);
+        }
+    }
+}
