@@ -4,6 +4,7 @@
 //! is still work. `memory:` is for one process and is refilled from the records when that process starts.
 
 mod memory;
+mod rabbitmq;
 mod verdicts;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::job::{Lane, Ticket};
 use crate::secret::Secret;
 use crate::{JobId, Verdict};
 use memory::Memory;
+use rabbitmq::RabbitMq;
 use verdicts::Verdicts;
 pub use verdicts::Waiting;
 
@@ -39,6 +41,27 @@ pub enum QueueError {
     /// The address is none we know.
     #[error("queue.url \"{0}\" cannot be opened: write memory: or amqp://user:password@host:5672/vhost")]
     Address(String),
+    /// The broker is not there, or not any more.
+    #[error("the queue cannot be reached: {0}")]
+    Unreachable(String),
+    /// The broker is short of memory or disk and takes nothing in.
+    #[error("the queue takes nothing in: its broker is short of memory or disk")]
+    Blocked,
+    /// The broker did not confirm in time; it may have the ticket or not.
+    #[error("the queue did not confirm in time")]
+    Unconfirmed,
+    /// The broker will not have the ticket: a limit on the queue, most likely.
+    #[error("the queue refused a ticket")]
+    Refused,
+    /// There is no queue for the ticket.
+    #[error("the broker has no queue for \"{0}\"")]
+    Unroutable(String),
+    /// A ticket or a verdict could not be written down.
+    #[error("the queue: {0}")]
+    Letter(String),
+    /// The broker or the way to it failed.
+    #[error("the queue: {0}")]
+    Engine(#[from] lapin::Error),
     /// The queue is being shut down.
     #[error("the queue is closed")]
     Closed,
@@ -65,19 +88,25 @@ pub struct Queue {
 #[derive(Clone, Debug)]
 enum Engine {
     Memory(Memory),
+    RabbitMq(RabbitMq),
 }
 
 impl Queue {
-    /// Opens the queue at the address in the settings.
+    /// Opens the queue at the address in the settings. A broker that is away just now is no error: what needs it says
+    /// so, and it is connected to once it is back.
     ///
     /// # Errors
     /// [`QueueError::Address`] where it is none we know.
     pub async fn open(settings: &QueueSettings, faults: Faults) -> Result<Self, QueueError> {
+        let verdicts = Verdicts::default();
         let engine = match settings.url.expose() {
             "memory:" => Engine::Memory(Memory::default()),
+            url if url.starts_with("amqp://") || url.starts_with("amqps://") => {
+                Engine::RabbitMq(RabbitMq::open(settings, verdicts.clone()).await?)
+            }
             _ => return Err(QueueError::Address(settings.url.to_string())),
         };
-        Ok(Self { engine, verdicts: Verdicts::default(), faults })
+        Ok(Self { engine, verdicts, faults })
     }
 
     /// Whether what was published dies with this process, so that the records must refill it at the start.
@@ -93,6 +122,7 @@ impl Queue {
         let publish = async {
             match &self.engine {
                 Engine::Memory(memory) => memory.publish(ticket.clone()),
+                Engine::RabbitMq(rabbitmq) => rabbitmq.publish(ticket, None).await,
             }
         };
         self.faults.watch("queue", "publish", publish).await
@@ -106,6 +136,7 @@ impl Queue {
         let publish = async {
             match &self.engine {
                 Engine::Memory(memory) => memory.publish_later(ticket.clone(), delay),
+                Engine::RabbitMq(rabbitmq) => rabbitmq.publish_later(ticket, delay, None).await,
             }
         };
         self.faults.watch("queue", "publish_later", publish).await
@@ -116,23 +147,44 @@ impl Queue {
     ///
     /// # Errors
     /// Where the queue cannot be reached.
-    pub async fn consume(&self, lane: Lane, _prefetch: u16) -> Result<Deliveries, QueueError> {
-        match &self.engine {
+    pub async fn consume(&self, lane: Lane, prefetch: u16) -> Result<Deliveries, QueueError> {
+        Ok(Deliveries(match &self.engine {
             // It hands a ticket to whoever asks and to nobody ahead of time, so there is nothing to bound.
-            Engine::Memory(memory) => Ok(Deliveries(memory.consume(lane))),
-        }
+            Engine::Memory(memory) => Taking::Memory(memory.consume(lane)),
+            Engine::RabbitMq(rabbitmq) => Taking::RabbitMq(Box::new(rabbitmq.consume(lane, prefetch))),
+        }))
     }
 
-    /// Begins to wait for the verdict on a job. Call it before the job can be settled, then look into the records, then
-    /// wait: so no verdict falls between.
+    /// Begins to wait for the verdict on a job that this process is about to publish. Call it before
+    /// [`publish`](Self::publish), which tells the workers that somebody waits here.
     pub fn wait_for(&self, job: JobId) -> Waiting {
         self.verdicts.wait_for(job)
+    }
+
+    /// Begins to wait for the verdict on a job that another process may have published. Call it, then look into the
+    /// records, then wait: so no verdict falls between.
+    pub async fn join_wait(&self, job: JobId) -> Waiting {
+        let waiting = self.verdicts.wait_for(job);
+        match &self.engine {
+            Engine::Memory(_) => waiting,
+            Engine::RabbitMq(rabbitmq) => waiting.joining(rabbitmq.join(job).await),
+        }
     }
 
     /// Tells whoever waits for this job, wherever that is. Nobody waiting is the usual case; a lost word is made good
     /// by the records.
     pub fn announce(&self, job: JobId, verdict: Verdict) {
-        self.verdicts.tell(job, verdict);
+        self.verdicts.tell(job, verdict.clone());
+        if let Engine::RabbitMq(rabbitmq) = &self.engine {
+            rabbitmq.announce(job, verdict);
+        }
+    }
+
+    /// Sends what was announced and says goodbye: the last thing a process does with its queue.
+    pub async fn close(&self) {
+        if let Engine::RabbitMq(rabbitmq) = &self.engine {
+            rabbitmq.close().await;
+        }
     }
 
     /// Whether the place answers.
@@ -142,35 +194,67 @@ impl Queue {
     pub async fn ping(&self) -> Result<(), QueueError> {
         match &self.engine {
             Engine::Memory(_) => Ok(()),
+            Engine::RabbitMq(rabbitmq) => rabbitmq.ping().await,
         }
     }
 }
 
-/// A lane's deliveries, as they come.
+/// A lane's deliveries, as they come. Dropped, it takes no more; what nobody has seen of it goes back.
 #[derive(Debug)]
-pub struct Deliveries(memory::Deliveries);
+pub struct Deliveries(Taking);
+
+#[derive(Debug)]
+enum Taking {
+    Memory(memory::Deliveries),
+    RabbitMq(Box<rabbitmq::Deliveries>),
+}
 
 impl Deliveries {
     /// The next delivery, waiting for it; `None` when the queue is closed. Cancel-safe: a delivery is either returned
     /// or still in the queue.
     pub async fn next(&mut self) -> Option<Delivery> {
-        self.0.next().await.map(Delivery)
+        match &mut self.0 {
+            Taking::Memory(deliveries) => deliveries.next().await.map(Held::Memory),
+            Taking::RabbitMq(deliveries) => deliveries.next().await.map(|held| Held::RabbitMq(Box::new(held))),
+        }
+        .map(Delivery)
     }
 
     /// The next delivery if one is there now: for tests that drive a worker by hand.
     pub async fn try_next(&mut self) -> Option<Delivery> {
-        self.0.try_next().await.map(Delivery)
+        match &mut self.0 {
+            Taking::Memory(deliveries) => deliveries.try_next().await.map(Held::Memory),
+            Taking::RabbitMq(deliveries) => deliveries.try_next().await.map(|held| Held::RabbitMq(Box::new(held))),
+        }
+        .map(Delivery)
     }
 }
 
 /// A ticket in a worker's hands. Dropped without [`ack`](Self::ack), it goes back into its lane.
 #[derive(Debug)]
-pub struct Delivery(memory::Delivery);
+pub struct Delivery(Held);
+
+#[derive(Debug)]
+enum Held {
+    Memory(memory::Delivery),
+    RabbitMq(Box<rabbitmq::Delivery>),
+}
 
 impl Delivery {
     /// What is to be done.
     pub fn ticket(&self) -> &Ticket {
-        self.0.ticket()
+        match &self.0 {
+            Held::Memory(delivery) => delivery.ticket(),
+            Held::RabbitMq(delivery) => delivery.ticket(),
+        }
+    }
+
+    /// The W3C trace context of whoever published it, to be believed as far as a trace goes and no further.
+    pub fn traceparent(&self) -> Option<&str> {
+        match &self.0 {
+            Held::Memory(_) => None,
+            Held::RabbitMq(delivery) => delivery.traceparent(),
+        }
     }
 
     /// It has been dealt with, whichever way; the queue forgets it.
@@ -178,7 +262,12 @@ impl Delivery {
     /// # Errors
     /// Where the queue did not hear; it will deliver again, and the records will say that it is done.
     pub async fn ack(self) -> Result<(), QueueError> {
-        self.0.ack();
-        Ok(())
+        match self.0 {
+            Held::Memory(delivery) => {
+                delivery.ack();
+                Ok(())
+            }
+            Held::RabbitMq(delivery) => delivery.ack().await,
+        }
     }
 }

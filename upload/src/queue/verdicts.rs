@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::rabbitmq::Joined;
 use crate::{JobId, Verdict};
 
 type Waiters = HashMap<JobId, Vec<oneshot::Sender<Verdict>>>;
@@ -21,7 +22,12 @@ impl Verdicts {
     pub(super) fn wait_for(&self, job: JobId) -> Waiting {
         let (sender, receiver) = oneshot::channel();
         self.waiters().entry(job).or_default().push(sender);
-        Waiting { job, receiver, verdicts: self.clone() }
+        Waiting { job, receiver, verdicts: self.clone(), joined: None }
+    }
+
+    /// Whether anybody in this process waits for the job.
+    pub(super) fn awaits(&self, job: JobId) -> bool {
+        self.waiters().contains_key(&job)
     }
 
     pub(super) fn tell(&self, job: JobId, verdict: Verdict) {
@@ -37,9 +43,16 @@ pub struct Waiting {
     job: JobId,
     receiver: oneshot::Receiver<Verdict>,
     verdicts: Verdicts,
+    /// What makes another process's verdict come here, until this is dropped.
+    joined: Option<Joined>,
 }
 
 impl Waiting {
+    pub(super) fn joining(mut self, joined: Joined) -> Self {
+        self.joined = Some(joined);
+        self
+    }
+
     /// The verdict, if it falls within `patience`.
     pub async fn verdict(mut self, patience: Duration) -> Option<Verdict> {
         tokio::time::timeout(patience, &mut self.receiver).await.ok()?.ok()

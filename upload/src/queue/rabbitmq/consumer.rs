@@ -1,0 +1,196 @@
+//! Taking deliveries from one lane, for as long as somebody asks for the next one: what breaks in between is opened
+//! again, and what the broker had delivered by then comes again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use lapin::options::{
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions, BasicQosOptions,
+    QueueDeclareOptions,
+};
+use lapin::types::FieldTable;
+use lapin::{Acker, Channel, Consumer};
+
+use super::Shared;
+use super::letter::Letter;
+use super::link::step;
+use crate::job::{Lane, Ticket};
+use crate::queue::QueueError;
+
+/// How long a consumer that cannot subscribe, or cannot park, rests before it tries again.
+const REST: Duration = Duration::from_secs(1);
+/// After this long without a delivery a consumer looks whether it has been forgotten.
+const IDLE: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(in crate::queue) struct Deliveries {
+    shared: Arc<Shared>,
+    lane: Lane,
+    prefetch: u16,
+    channel: Option<Channel>,
+    consumer: Option<Consumer>,
+}
+
+impl Deliveries {
+    pub(super) fn new(shared: Arc<Shared>, lane: Lane, prefetch: u16) -> Self {
+        Self { shared, lane, prefetch, channel: None, consumer: None }
+    }
+
+    pub(in crate::queue) async fn next(&mut self) -> Option<Delivery> {
+        loop {
+            if self.consumer.is_none()
+                && let Err(error) = self.subscribe().await
+            {
+                tracing::warn!(queue = self.lane.as_str(), %error, "cannot consume; it will be tried again");
+                // Somebody may have deleted the queue.
+                self.shared.hearing.declare().await.ok();
+                tokio::time::sleep(REST).await;
+                continue;
+            }
+            let Some(consumer) = &mut self.consumer else { continue };
+            match tokio::time::timeout(IDLE, consumer.next()).await {
+                Ok(Some(Ok(found))) => {
+                    if let Some(delivery) = self.open(&found.data, &found.properties, found.acker).await {
+                        return Some(delivery);
+                    }
+                }
+                // The channel or the connection is gone, or the broker cancelled us because the queue is.
+                Ok(Some(Err(_)) | None) => (self.consumer, self.channel) = (None, None),
+                Err(_) => {
+                    if !self.is_served().await {
+                        tracing::warn!(
+                            queue = self.lane.as_str(),
+                            "tickets lie there and none is delivered; consuming anew"
+                        );
+                        metrics::counter!("cloakroom_queue_consumers_revived_total").increment(1);
+                        (self.consumer, self.channel) = (None, None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the silence is an empty queue's. A consumer can be forgotten without a word: RabbitMQ 3.10 does it when a
+    /// queue is deleted and declared again in one breath.
+    async fn is_served(&self) -> bool {
+        let Some(channel) = &self.channel else { return false };
+        let queue = self.shared.topology.lane(self.lane);
+        // Passive: it asks and makes nothing.
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let found = step(channel.queue_declare(queue.into(), options, FieldTable::default())).await;
+        found.is_ok_and(|queue| queue.message_count() == 0)
+    }
+
+    pub(in crate::queue) async fn try_next(&mut self) -> Option<Delivery> {
+        loop {
+            let queue = self.shared.topology.lane(self.lane);
+            let channel = self.channel().await.ok()?;
+            let found = step(channel.basic_get(queue.into(), BasicGetOptions::default())).await.ok()??;
+            let found = found.delivery;
+            if let Some(delivery) = self.open(&found.data, &found.properties, found.acker).await {
+                return Some(delivery);
+            }
+        }
+    }
+
+    async fn channel(&mut self) -> Result<Channel, QueueError> {
+        if let Some(channel) = self.channel.as_ref().filter(|channel| channel.status().connected()) {
+            return Ok(channel.clone());
+        }
+        let channel = self.shared.hearing.channel(Duration::MAX).await?;
+        Ok(self.channel.insert(channel).clone())
+    }
+
+    async fn subscribe(&mut self) -> Result<(), QueueError> {
+        let channel = self.channel().await?;
+        // Per consumer, not global: RabbitMQ 4.3 refuses the other. It is the worker's concurrency, so that a stuck
+        // worker holds no more than it works on and the others get the rest.
+        step(channel.basic_qos(self.prefetch, BasicQosOptions { global: false })).await?;
+        // Acknowledged by hand, not exclusive, and the broker names the consumer.
+        let (queue, options) = (self.shared.topology.lane(self.lane), BasicConsumeOptions::default());
+        let consumer = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
+        self.consumer = Some(step(consumer).await?);
+        tracing::debug!(queue = self.lane.as_str(), prefetch = self.prefetch, "consuming");
+        Ok(())
+    }
+
+    /// The delivery, or None when it was something that this version does not know, which is parked.
+    async fn open(&self, body: &[u8], properties: &lapin::BasicProperties, acker: Acker) -> Option<Delivery> {
+        let channel = self.channel.clone()?;
+        match Letter::open(body, properties) {
+            Ok(letter) => {
+                self.shared.remember(&letter);
+                Some(Delivery { letter, hand: Some((acker, channel)) })
+            }
+            Err(error) => {
+                let kind = properties.kind().as_ref().map_or("none", |kind| kind.as_str()).to_owned();
+                tracing::error!(kind, %error, "this version does not know this job; it is parked");
+                metrics::counter!("cloakroom_jobs_parked_total", "queue" => self.lane.as_str()).increment(1);
+                // First the next place, then this one: a crash between leaves two, not none.
+                match self.shared.park(self.lane, body, properties).await {
+                    Ok(()) => acker.ack(BasicAckOptions::default()).await.map(drop).unwrap_or_default(),
+                    Err(error) => {
+                        tracing::warn!(%error, "it could not be parked; it goes back into its queue");
+                        tokio::time::sleep(REST).await;
+                        acker.nack(back()).await.map(drop).unwrap_or_default();
+                    }
+                }
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Deliveries {
+    /// No more deliveries, and those that nobody has looked at go back; those in a worker's hands keep the channel open.
+    fn drop(&mut self) {
+        let (Some(mut consumer), Some(channel)) = (self.consumer.take(), self.channel.take()) else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            step(channel.basic_cancel(consumer.tag(), BasicCancelOptions::default())).await.ok();
+            while let Some(Ok(unseen)) = consumer.next().await {
+                unseen.acker.nack(back()).await.ok();
+            }
+        });
+    }
+}
+
+/// Into the queue again, where it was.
+fn back() -> BasicNackOptions {
+    BasicNackOptions { requeue: true, multiple: false }
+}
+
+#[derive(Debug)]
+pub(in crate::queue) struct Delivery {
+    letter: Letter,
+    /// The channel is held because an acknowledgement is worth nothing on any other.
+    hand: Option<(Acker, Channel)>,
+}
+
+impl Delivery {
+    pub(in crate::queue) fn ticket(&self) -> &Ticket {
+        &self.letter.ticket
+    }
+
+    pub(in crate::queue) fn traceparent(&self) -> Option<&str> {
+        self.letter.traceparent.as_deref()
+    }
+
+    pub(in crate::queue) async fn ack(mut self) -> Result<(), QueueError> {
+        let Some((acker, _channel)) = self.hand.take() else { return Ok(()) };
+        // False where the channel has gone in the meantime.
+        if step(acker.ack(BasicAckOptions::default())).await? { Ok(()) } else { Err(QueueError::Closed) }
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        let Some((acker, channel)) = self.hand.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            step(acker.nack(back())).await.ok();
+            drop(channel);
+        });
+    }
+}

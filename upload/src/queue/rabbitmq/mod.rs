@@ -1,0 +1,184 @@
+//! RabbitMQ, 3.10 or newer, by lapin. `topology` is what stands in the broker, `letter` what travels, `link` the
+//! connections, `publisher` and `consumer` the two directions, `ear` the way back for verdicts.
+//!
+//! A ticket may be delivered twice and is never lost once [`RabbitMq::publish`] has returned. Everything waits with
+//! bounded patience, except for the next delivery, which may be long in coming.
+
+mod consumer;
+mod ear;
+mod letter;
+mod link;
+mod publisher;
+mod topology;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use lapin::BasicProperties;
+use lapin::uri::AMQPUri;
+use uuid::Uuid;
+
+use super::verdicts::Verdicts;
+use super::{QueueError, QueueSettings};
+use crate::job::{Lane, Ticket};
+use crate::{JobId, Verdict};
+pub(super) use consumer::{Deliveries, Delivery};
+pub(super) use ear::Joined;
+use ear::{Ear, Mouth};
+use letter::Letter;
+use link::{Link, step};
+use publisher::Publisher;
+use topology::Topology;
+
+/// How long a start waits for the broker. It goes on without it, because an api accepts without it.
+const START: Duration = Duration::from_secs(5);
+/// How long a ping may take.
+const PING: Duration = Duration::from_secs(1);
+/// How long a shutdown waits for the last verdicts to be sent.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// A dead peer is found within two of these. The broker's own default is a minute.
+const HEARTBEAT: u16 = 10;
+/// Of how many tickets delivered here it is remembered who waits for them: far more than are worked on at a time.
+const MEMORY: usize = 4096;
+
+#[derive(Clone, Debug)]
+pub(super) struct RabbitMq {
+    shared: Arc<Shared>,
+    ear: Arc<Ear>,
+    mouth: Arc<Mouth>,
+    verdicts: Verdicts,
+}
+
+/// What the parts of one process's queue have in common.
+#[derive(Debug)]
+struct Shared {
+    topology: Topology,
+    /// This process's name among those who wait.
+    instance: Uuid,
+    speaking: Publisher,
+    hearing: Link,
+    waiting: Mutex<Waiting>,
+}
+
+/// Who waits for the tickets that were delivered here.
+#[derive(Debug, Default)]
+struct Waiting {
+    processes: HashMap<JobId, Uuid>,
+    order: VecDeque<JobId>,
+}
+
+impl RabbitMq {
+    pub(super) async fn open(settings: &QueueSettings, verdicts: Verdicts) -> Result<Self, QueueError> {
+        let address = |_| QueueError::Address(settings.url.to_string());
+        let mut uri: AMQPUri = settings.url.expose().parse().map_err(address)?;
+        uri.query.heartbeat.get_or_insert(HEARTBEAT);
+        let topology = Topology::new(&settings.prefix);
+        let shared = Arc::new(Shared {
+            instance: Uuid::now_v7(),
+            speaking: Publisher::new(Link::new(uri.clone(), "publishes", topology.clone())),
+            hearing: Link::new(uri, "consumes", topology.clone()),
+            topology,
+            waiting: Mutex::default(),
+        });
+        let ear = Arc::new(Ear::new(Arc::clone(&shared), verdicts.clone()));
+        let mouth = Arc::new(Mouth::new(Arc::clone(&shared)));
+        ear.open(START).await;
+        Ok(Self { shared, ear, mouth, verdicts })
+    }
+
+    pub(super) async fn publish(&self, ticket: &Ticket, traceparent: Option<String>) -> Result<(), QueueError> {
+        let (exchange, key) = self.shared.topology.now(ticket.job.lane());
+        self.send(&exchange, &key, ticket, traceparent).await
+    }
+
+    pub(super) async fn publish_later(
+        &self,
+        ticket: &Ticket,
+        delay: Duration,
+        traceparent: Option<String>,
+    ) -> Result<(), QueueError> {
+        let (exchange, key) = self.shared.topology.later(ticket.job.lane(), delay);
+        self.send(&exchange, &key, ticket, traceparent).await
+    }
+
+    async fn send(
+        &self,
+        exchange: &str,
+        key: &str,
+        ticket: &Ticket,
+        traceparent: Option<String>,
+    ) -> Result<(), QueueError> {
+        let here = self.verdicts.awaits(ticket.id).then_some(self.shared.instance);
+        let reply_to = here.or_else(|| self.shared.who_waits(ticket.id));
+        let letter = Letter { ticket: ticket.clone(), reply_to, traceparent };
+        let (body, properties) = letter.seal().map_err(|error| QueueError::Letter(error.to_string()))?;
+        self.shared.speaking.publish(exchange, key, &body, &properties).await
+    }
+
+    pub(super) fn consume(&self, lane: Lane, prefetch: u16) -> Deliveries {
+        Deliveries::new(Arc::clone(&self.shared), lane, prefetch)
+    }
+
+    pub(super) async fn join(&self, job: JobId) -> Joined {
+        self.ear.join(&self.shared.topology.verdicts(), job).await
+    }
+
+    pub(super) fn announce(&self, job: JobId, verdict: Verdict) {
+        // Who waits here has been told already.
+        let to = self.shared.forget(job).filter(|process| *process != self.shared.instance);
+        self.mouth.say(to, job, verdict);
+    }
+
+    pub(super) async fn ping(&self) -> Result<(), QueueError> {
+        let link = self.shared.speaking.link();
+        if link.blocked() {
+            return Err(QueueError::Blocked);
+        }
+        let channel = link.channel(PING).await?;
+        step(channel.close(200, "pong".into())).await
+    }
+
+    pub(super) async fn close(&self) {
+        tokio::time::timeout(GOODBYE, self.mouth.flush()).await.ok();
+        self.shared.speaking.link().close().await;
+        self.shared.hearing.close().await;
+    }
+}
+
+impl Shared {
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, letter: &Letter) {
+        let Some(process) = letter.reply_to else { return };
+        let mut waiting = self.waiting();
+        if waiting.processes.insert(letter.ticket.id, process).is_none() {
+            waiting.order.push_back(letter.ticket.id);
+        }
+        while waiting.order.len() > MEMORY {
+            if let Some(oldest) = waiting.order.pop_front() {
+                waiting.processes.remove(&oldest);
+            }
+        }
+    }
+
+    fn who_waits(&self, job: JobId) -> Option<Uuid> {
+        self.waiting().processes.get(&job).copied()
+    }
+
+    fn forget(&self, job: JobId) -> Option<Uuid> {
+        self.waiting().processes.remove(&job)
+    }
+
+    /// Keeps a message that nobody here understands, as it came, for a newer version or a person.
+    async fn park(&self, lane: Lane, body: &[u8], properties: &BasicProperties) -> Result<(), QueueError> {
+        let mut headers = properties.headers().clone().unwrap_or_default();
+        let queue = lapin::types::AMQPValue::LongString(lane.as_str().into());
+        headers.insert("cloakroom-queue".into(), queue);
+        let properties = properties.clone().with_headers(headers).with_delivery_mode(2);
+        // The default exchange leads to the queue of that name.
+        self.speaking.publish("", &self.topology.parked(), body, &properties).await
+    }
+}

@@ -1,0 +1,106 @@
+//! Publishing so that nothing is lost: persistent, mandatory, and confirmed before anybody is told that it is done.
+//!
+//! All of a process share one channel. Each waits for its own confirm only, so those that publish at the same time are
+//! pipelined and the broker syncs its disk for many at once.
+
+use std::time::Duration;
+
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, Channel, Confirmation};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::link::{Link, step};
+use crate::queue::QueueError;
+
+/// How long a confirm may take. A broker under an alarm, or one that cannot write, confirms nothing and says nothing.
+const CONFIRM: Duration = Duration::from_secs(5);
+/// How long to wait for a lost link: about as long as an operator's "close connection" takes to heal. Whoever publishes
+/// has the records behind them, so a broker that is down must not make its clients wait.
+const LINK: Duration = Duration::from_millis(500);
+/// How long a deleted queue stays deleted.
+const BREATH: Duration = Duration::from_millis(300);
+
+#[derive(Debug)]
+pub(super) struct Publisher {
+    link: Link,
+    channel: Mutex<Option<Channel>>,
+}
+
+impl Publisher {
+    pub(super) fn new(link: Link) -> Self {
+        Self { link, channel: Mutex::new(None) }
+    }
+
+    pub(super) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// Returns once the broker has the message on disk, in a queue.
+    ///
+    /// It may have it twice when this had to try twice; the records make one of two tickets an echo.
+    pub(super) async fn publish(
+        &self,
+        exchange: &str,
+        key: &str,
+        body: &[u8],
+        properties: &BasicProperties,
+    ) -> Result<(), QueueError> {
+        let until = Instant::now() + CONFIRM;
+        let mut declared = false;
+        loop {
+            if self.link.blocked() {
+                return Err(QueueError::Blocked);
+            }
+            let attempt = async {
+                let channel = self.channel().await?;
+                self.attempt(&channel, exchange, key, body, properties).await
+            };
+            let error = match tokio::time::timeout_at(until, attempt).await {
+                Err(_) => return Err(QueueError::Unconfirmed),
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => error,
+            };
+            match error {
+                // The queue has been deleted under us: what is missing can be made. Not in the same breath, or RabbitMQ
+                // 3.10 gives the new queue the old one's consumers, who never hear of it.
+                QueueError::Unroutable(_) if !declared => {
+                    tokio::time::sleep(BREATH).await;
+                    self.link.declare().await?;
+                    declared = true;
+                }
+                // The channel died: the next one may live.
+                QueueError::Engine(_) if Instant::now() + LINK < until => {}
+                error => return Err(error),
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        channel: &Channel,
+        exchange: &str,
+        key: &str,
+        body: &[u8],
+        properties: &BasicProperties,
+    ) -> Result<(), QueueError> {
+        // Mandatory: a message that no queue takes comes back, instead of being confirmed and gone.
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        let confirm = channel.basic_publish(exchange.into(), key.into(), options, body, properties.clone()).await?;
+        match confirm.await? {
+            Confirmation::Ack(None) => Ok(()),
+            Confirmation::Ack(Some(_)) => Err(QueueError::Unroutable(key.to_owned())),
+            Confirmation::Nack(_) | Confirmation::NotRequested => Err(QueueError::Refused),
+        }
+    }
+
+    async fn channel(&self) -> Result<Channel, QueueError> {
+        let mut held = self.channel.lock().await;
+        if let Some(channel) = held.as_ref().filter(|channel| channel.status().connected()) {
+            return Ok(channel.clone());
+        }
+        let channel = self.link.channel(LINK).await?;
+        step(channel.confirm_select(ConfirmSelectOptions::default())).await?;
+        Ok(held.insert(channel).clone())
+    }
+}

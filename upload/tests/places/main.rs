@@ -1,0 +1,16 @@
+//! The four places on their real engines, each test in a namespace of its own.
+//!
+//! An engine is used where its address is given; `tests/run` starts them all and gives them:
+//!
+//! | variable | example |
+//! |---|---|
+//! | `CLOAKROOM_TEST_AMQP` | `amqp://guest:guest@127.0.0.1:5672/%2f` |
+//!
+//! Without an address the tests of that engine say so and do nothing.
+
+// A test that fails says so by panicking.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod broker;
+mod proxy;
+mod queue;
