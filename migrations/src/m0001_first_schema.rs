@@ -30,13 +30,14 @@ impl MigrationTrait for Migration {
     }
 }
 
-const INDEXES: [&str; 10] = [
+const INDEXES: [&str; 11] = [
     "CREATE INDEX ix_uploads_deadline ON uploads (deadline) WHERE state = 'accepted'",
     "CREATE INDEX ix_uploads_expires ON uploads (expires_at) WHERE expires_at IS NOT NULL",
     "CREATE INDEX ix_uploads_staged ON uploads (staged_key) WHERE state IN ('accepted', 'failed')",
     "CREATE INDEX ix_uploads_owner ON uploads (owner, state)",
     "CREATE INDEX ix_jobs_unpublished ON jobs (run_at) WHERE state = 'queued' AND published_at IS NULL",
     "CREATE INDEX ix_jobs_leased ON jobs (leased_until) WHERE state = 'queued' AND leased_until IS NOT NULL",
+    "CREATE INDEX ix_jobs_published ON jobs (published_at) WHERE state = 'queued' AND leased_until IS NULL",
     "CREATE INDEX ix_jobs_upload ON jobs (upload_id)",
     "CREATE INDEX ix_events_upload ON events (upload_id, id)",
     "CREATE INDEX ix_ledger_due ON ledger (due)",
