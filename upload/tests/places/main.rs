@@ -5,6 +5,7 @@
 //! | variable | example |
 //! |---|---|
 //! | `CLOAKROOM_TEST_AMQP` | `amqp://guest:guest@127.0.0.1:5672/%2f` |
+//! | `CLOAKROOM_TEST_POSTGRES` | `postgres://postgres@127.0.0.1:5432/postgres` |
 //!
 //! Without an address the tests of that engine say so and do nothing.
 
@@ -12,5 +13,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod broker;
+mod claims;
+mod home;
+mod plans;
 mod proxy;
 mod queue;
+mod records;

@@ -1,0 +1,101 @@
+//! PostgreSQL answers every hot question from an index, whatever lies in the tables: asked by the verbs themselves, and
+//! told by the server's own counters of scans.
+
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, FromQueryResult, Statement};
+use upload::{Claimant, Resource, Service, Start};
+
+use crate::home::{Home, KEEP, MINUTE, made};
+
+#[derive(Debug, FromQueryResult)]
+struct Scans {
+    relname: String,
+    seq_scan: i64,
+}
+
+async fn scans(db: &DatabaseConnection) -> Vec<Scans> {
+    let sql = "SELECT relname::text, seq_scan FROM pg_stat_user_tables ORDER BY relname";
+    Scans::find_by_statement(Statement::from_string(DbBackend::Postgres, sql)).all(db).await.unwrap()
+}
+
+/// A few years of a portal: settled uploads with their history, and a queue that has fallen behind.
+const YEARS: &str = "
+INSERT INTO uploads (kind, owner, state, label, media, bytes, sha256, staged_key, generation, created_at, deadline, expires_at)
+SELECT 'dropbox', 'user' || n % 500, CASE n % 40 WHEN 0 THEN 'expired' WHEN 1 THEN 'rejected' ELSE 'ready' END,
+       'x', 'jpg', 1, 'x', 'incoming/' || n, 0, n, n, CASE n % 40 WHEN 0 THEN NULL WHEN 1 THEN NULL ELSE 4000000000000 + n END
+FROM generate_series(1, 30000) n;
+INSERT INTO events (upload_id, at, what, detail) SELECT 1001 + n % 30000, n, 'ready', '' FROM generate_series(1, 60000) n;
+INSERT INTO variants (upload_id, generation, name, created_at) SELECT 1001 + n % 30000, 0, n / 30000 || '.jpg', n
+FROM generate_series(1, 60000) n;
+INSERT INTO jobs (id, upload_id, kind, payload, state, attempts, created_at, run_at, published_at)
+SELECT gen_random_uuid(), 1001 + n, 'picture.process.v1', '{}', CASE n % 10 WHEN 0 THEN 'dead' ELSE 'queued' END, 0, n,
+       4000000000000, 4000000000000 FROM generate_series(1, 20000) n;
+INSERT INTO ledger (id, upload_id, prefix, why, due) SELECT gen_random_uuid(), n, 'p', 'w', 4000000000000
+FROM generate_series(1, 20000) n;
+INSERT INTO avatars (service, resource, upload_id, set_by, created_at) SELECT 'groups', 'g' || n % 5000, n, 'x', n
+FROM generate_series(1, 20000) n;
+INSERT INTO users (id, email, name, password_hash, role, created_at) SELECT 'user' || n, 'user' || n || '@x', 'x', 'x', 'member', n
+FROM generate_series(1, 5000) n;
+INSERT INTO grants (service, resource, user_id, created_at) SELECT 'groups', 'g' || n, 'user' || n, n FROM generate_series(1, 5000) n;
+ANALYZE";
+
+#[tokio::test]
+async fn no_hot_question_reads_a_whole_table() {
+    let Some(home) = Home::postgres().await else { return };
+    let looking = Database::connect(&home.url).await.unwrap();
+    looking.execute_unprepared(YEARS).await.unwrap();
+    let before = scans(&looking).await;
+
+    // A process of its own, so that its counters are told when it ends. Each question often enough that the server
+    // would have settled for a plan that fits any parameter.
+    let records = Home::another(&home.url, &home.clock).await;
+    let choir = Resource { service: Service::Groups, id: "choir".to_owned() };
+    let mary = Claimant { user: "mary".to_owned(), admin: false };
+    for _ in 0..8 {
+        let admitted = records.admit(crate::home::admission("mary")).await.unwrap();
+        records.note_published([admitted.ticket.id]).await.unwrap();
+        let Start::Run(attempt) = records.begin_attempt(&admitted.ticket, MINUTE).await.unwrap() else {
+            panic!("busy")
+        };
+        records.renew_lease(&attempt, MINUTE).await.unwrap();
+        records.open_job(admitted.id).await.unwrap();
+        records.settle_ready(&attempt, made(&attempt)).await.unwrap();
+        records.upload(admitted.id).await.unwrap();
+        records.events(admitted.id).await.unwrap();
+        records.variants(admitted.id, 0).await.unwrap();
+        records.want_variant(admitted.id, 0, "64.png".parse().unwrap()).await.unwrap();
+        records.claim(admitted.id, &choir, &mary).await.unwrap().unwrap();
+        records.avatar(&choir).await.unwrap();
+        records.may_act_for("mary", &choir).await.unwrap();
+        records.user_by_email("mary@example.org").await.unwrap();
+        let lost = records.admit(crate::home::admission("mary")).await.unwrap();
+        records.begin_attempt(&lost.ticket, MINUTE).await.unwrap();
+        let forgotten = records.admit(crate::home::admission("mary")).await.unwrap();
+        home.clock.advance(Duration::from_secs(90));
+        assert!(records.unpublished(100).await.unwrap().contains(&forgotten.ticket));
+        home.clock.advance(KEEP);
+        let keys: Vec<String> = (0..500).map(|n| format!("incoming/{n}")).collect();
+        records.needed_in_staging(&keys).await.unwrap();
+        records.fail_overdue(100).await.unwrap();
+        records.expire(100).await.unwrap();
+        for condemned in records.take_condemned(100).await.unwrap() {
+            records.strike_off(&condemned).await.unwrap();
+        }
+    }
+    records.close().await.unwrap();
+
+    let read_whole = async || {
+        let after = scans(&looking).await;
+        let tables = before.iter().zip(&after).filter(|(before, after)| {
+            // A handful of rows that are read whole: the keys, and what is not ours.
+            !matches!(after.relname.as_str(), "signing_keys" | "seaql_migrations") && before.seq_scan != after.seq_scan
+        });
+        tables
+            .map(|(before, after)| format!("{}: {}", after.relname, after.seq_scan - before.seq_scan))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(read_whole().await, Vec::<String>::new());
+    looking.close().await.unwrap();
+    home.end().await;
+}

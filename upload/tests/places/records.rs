@@ -1,0 +1,375 @@
+//! Every verb of the records, on SQLite and PostgreSQL alike.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use upload::{JobId, Reason, Resource, Role, Service, Settled, SigningKey, Start, State, Wanted};
+
+use crate::home::{DEADLINE, Home, KEEP, MINUTE, admission, made, on_both, user, variant};
+
+const MS: Duration = Duration::from_millis(1);
+
+#[tokio::test]
+async fn what_is_admitted_is_there_with_its_job_and_its_history() {
+    on_both(async |home| {
+        let first = home.admit().await;
+        assert_eq!(first.id.get(), 1001, "the contract's first number");
+        assert_eq!(home.admit().await.id.get(), 1002);
+        let upload = home.records.upload(first.id).await.unwrap().unwrap();
+        assert_eq!((upload.state, upload.owner.as_str(), upload.bytes), (State::Accepted, "mary", 1234));
+        assert_eq!(upload.deadline.duration_since(upload.created_at).unsigned_abs(), DEADLINE);
+        assert_eq!(home.records.open_job(first.id).await.unwrap(), Some(first.ticket.id));
+        let history: Vec<_> = home.records.events(first.id).await.unwrap().into_iter().map(|e| e.what).collect();
+        assert_eq!(history, ["staged", "queued"]);
+        let census = home.records.census().await.unwrap();
+        assert_eq!((census.admitted, census.of(State::Accepted), census.open_jobs), (2, 2, 2));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_job_is_one_workers_until_the_lease_ends_and_then_the_next_ones() {
+    on_both(async |home| {
+        let admitted = home.admit().await;
+        let first = home.run(&admitted.ticket).await;
+        assert_eq!((first.number, first.last_error.as_deref()), (1, None));
+        let busy = home.records.begin_attempt(&admitted.ticket, MINUTE).await.unwrap();
+        assert!(matches!(busy, Start::Busy(until) if until == first.leased_until), "{busy:?}");
+        home.clock.advance(MINUTE - MS);
+        assert!(home.records.renew_lease(&first, MINUTE).await.unwrap());
+        home.clock.advance(MINUTE);
+        let second = home.run(&admitted.ticket).await;
+        assert_eq!(second.number, 2);
+        assert_ne!(second.prefix, first.prefix, "no two attempts write the same key");
+        // The first is alive after all: whatever it says now is void.
+        assert!(!home.records.renew_lease(&first, MINUTE).await.unwrap());
+        let reason = Reason::new("late", "late");
+        assert_eq!(home.records.settle_ready(&first, made(&first)).await.unwrap(), Settled::Void);
+        assert_eq!(home.records.settle_rejected(&first, &reason).await.unwrap(), Settled::Void);
+        assert_eq!(home.records.put_off(&first, MINUTE, "late").await.unwrap(), Settled::Void);
+        assert_eq!(home.records.bury(&first, &reason, "late").await.unwrap(), Settled::Void);
+        assert_eq!(home.records.settle_ready(&second, made(&second)).await.unwrap(), Settled::Counted);
+        let echo = home.records.begin_attempt(&admitted.ticket, MINUTE).await.unwrap();
+        assert!(matches!(echo, Start::Gone), "{echo:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_many_workers_that_reach_for_a_job_one_has_it() {
+    on_both(async |home| {
+        for _ in 0..5 {
+            let ticket = home.admit().await.ticket;
+            let tries = (0..16).map(|_| {
+                let (records, ticket) = (home.records.clone(), ticket.clone());
+                tokio::spawn(async move { records.begin_attempt(&ticket, MINUTE).await.unwrap() })
+            });
+            let outcomes = futures::future::join_all(tries).await;
+            let run = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Start::Run(_)))).count();
+            let busy = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Start::Busy(_)))).count();
+            assert_eq!((run, busy), (1, 15));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_ready_upload_has_its_variants_and_owes_nothing() {
+    on_both(async |home| {
+        let admitted = home.admit().await;
+        let mut attempt = home.run(&admitted.ticket).await;
+        attempt.note(home.clock.now(), "rendered", "three sizes");
+        assert_eq!(home.records.settle_ready(&attempt, made(&attempt)).await.unwrap(), Settled::Counted);
+        let upload = home.records.upload(admitted.id).await.unwrap().unwrap();
+        assert_eq!((upload.state, upload.width, upload.height), (State::Ready, Some(4032), Some(3024)));
+        let names: Vec<_> =
+            home.records.variants(admitted.id, 0).await.unwrap().iter().map(|v| v.name.to_string()).collect();
+        assert_eq!(names, ["150.jpg", "512.jpg", "75.jpg"]);
+        let census = home.records.census().await.unwrap();
+        assert_eq!((census.of(State::Ready), census.open_jobs, census.condemned), (1, 0, 0));
+        assert!(home.records.needed_in_staging(&[upload.staged_key]).await.unwrap().is_empty());
+        let last = home.records.events(admitted.id).await.unwrap().pop().unwrap();
+        assert_eq!(last.what, "ready");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_rejected_upload_says_why_and_condemns_what_was_written() {
+    on_both(async |home| {
+        let admitted = home.admit().await;
+        let attempt = home.run(&admitted.ticket).await;
+        let reason = Reason::new("too_small", "it has one pixel");
+        assert_eq!(home.records.settle_rejected(&attempt, &reason).await.unwrap(), Settled::Counted);
+        let upload = home.records.upload(admitted.id).await.unwrap().unwrap();
+        assert_eq!((upload.state, upload.reason), (State::Rejected, Some(reason)));
+        let condemned = home.records.take_condemned(10).await.unwrap();
+        assert_eq!(condemned.iter().map(|c| c.prefix.as_str()).collect::<Vec<_>>(), [attempt.prefix.as_str()]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_right_revoked_while_the_job_waited_is_a_rejection() {
+    on_both(async |home| {
+        let admitted = home.admit().await;
+        let attempt = home.run(&admitted.ticket).await;
+        let mut mary = user("mary");
+        mary.disabled = true;
+        home.records.put_user(&mary).await.unwrap();
+        let settled = home.records.settle_ready(&attempt, made(&attempt)).await.unwrap();
+        assert!(matches!(settled, Settled::Rejected(reason) if reason.code == "not_permitted"));
+        assert_eq!(home.records.upload(admitted.id).await.unwrap().unwrap().state, State::Rejected);
+        assert!(home.records.variants(admitted.id, 0).await.unwrap().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_job_put_off_is_the_relays_once_its_time_has_come_and_knows_its_last_error() {
+    on_both(async |home| {
+        let admitted = home.admit().await;
+        let attempt = home.run(&admitted.ticket).await;
+        assert_eq!(home.records.put_off(&attempt, MINUTE, "no disk").await.unwrap(), Settled::Counted);
+        assert!(home.records.unpublished(10).await.unwrap().is_empty());
+        home.clock.advance(MINUTE + Duration::from_secs(10));
+        assert_eq!(home.records.unpublished(10).await.unwrap(), [admitted.ticket.clone()]);
+        let again = home.run(&admitted.ticket).await;
+        assert_eq!((again.number, again.last_error.as_deref()), (2, Some("no disk")));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_buried_job_keeps_its_story_and_its_bytes() {
+    on_both(async |home| {
+        let admitted = home.admit().await;
+        let attempt = home.run(&admitted.ticket).await;
+        let reason = Reason::new("gave_up", "five attempts");
+        assert_eq!(home.records.bury(&attempt, &reason, "it crashed").await.unwrap(), Settled::Counted);
+        let upload = home.records.upload(admitted.id).await.unwrap().unwrap();
+        assert_eq!((upload.state, upload.reason), (State::Failed, Some(reason)));
+        let keys = [upload.staged_key];
+        assert_eq!(home.records.needed_in_staging(&keys).await.unwrap(), HashSet::from(keys.clone()));
+        let census = home.records.census().await.unwrap();
+        assert_eq!((census.dead_jobs, census.open_jobs), (1, 0));
+        assert!(matches!(home.records.begin_attempt(&admitted.ticket, MINUTE).await.unwrap(), Start::Gone));
+        // Once nobody could claim it any more, its bytes go too.
+        home.clock.advance(KEEP);
+        assert!(home.records.needed_in_staging(&keys).await.unwrap().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_many_who_want_a_variant_one_orders_it() {
+    on_both(async |home| {
+        let upload = home.ready().await.id;
+        let name = "64.png".parse().unwrap();
+        let wants = (0..16).map(|_| {
+            let records = home.records.clone();
+            tokio::spawn(async move { records.want_variant(upload, 0, name).await.unwrap() })
+        });
+        let mut tickets = Vec::new();
+        let mut coming: HashSet<JobId> = HashSet::new();
+        for wanted in futures::future::join_all(wants).await {
+            match wanted.unwrap() {
+                Wanted::Ordered(ticket) => tickets.push(ticket),
+                Wanted::Coming(job) => drop(coming.insert(job)),
+                other => panic!("{other:?}"),
+            }
+        }
+        let [ticket] = tickets.as_slice() else { panic!("{} orders", tickets.len()) };
+        assert!(coming.iter().all(|job| *job == ticket.id));
+        let attempt = home.run(ticket).await;
+        let made = variant(&attempt, "64.png");
+        assert_eq!(home.records.settle_variant(&attempt, 0, &made).await.unwrap(), Settled::Counted);
+        let Wanted::Made(found) = home.records.want_variant(upload, 0, name).await.unwrap() else { panic!("not made") };
+        assert_eq!(found, made);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn variants_of_one_picture_have_a_limit_and_a_refused_one_says_why() {
+    on_both(async |home| {
+        let upload = home.ready().await.id;
+        let Wanted::Ordered(ticket) = home.records.want_variant(upload, 0, "64.png".parse().unwrap()).await.unwrap()
+        else {
+            panic!("not ordered")
+        };
+        let attempt = home.run(&ticket).await;
+        let reason = Reason::new("bytes_lost", "the original is gone");
+        home.records.refuse_variant(&attempt, &reason).await.unwrap();
+        let Wanted::Refused(why) = home.records.want_variant(upload, 0, "64.png".parse().unwrap()).await.unwrap()
+        else {
+            panic!("not refused")
+        };
+        assert_eq!(why, reason);
+        for side in 0..60 {
+            let name = format!("{}.png", 100 + side).parse().unwrap();
+            if let Wanted::Refused(why) = home.records.want_variant(upload, 0, name).await.unwrap() {
+                assert_eq!((why.code.as_str(), side), ("too_many_variants", 28));
+                return;
+            }
+        }
+        panic!("no limit");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_overdue_fails_with_its_job_and_whoever_waits_can_be_told() {
+    on_both(async |home| {
+        let (late, done) = (home.admit().await, home.ready().await);
+        let attempt = home.run(&late.ticket).await;
+        home.records.put_off(&attempt, MINUTE, "no disk").await.unwrap();
+        home.clock.advance(DEADLINE - MS);
+        assert!(home.records.fail_overdue(10).await.unwrap().is_empty());
+        home.clock.advance(MS);
+        let failed = home.records.fail_overdue(10).await.unwrap();
+        assert_eq!(failed.iter().map(|(id, job, _)| (*id, *job)).collect::<Vec<_>>(), [(late.id, late.ticket.id)]);
+        assert_eq!(home.records.upload(late.id).await.unwrap().unwrap().state, State::Failed);
+        assert_eq!(home.records.upload(done.id).await.unwrap().unwrap().state, State::Ready);
+        let last = home.records.events(late.id).await.unwrap().pop().unwrap();
+        assert!(last.detail.contains("no disk"), "{last:?}");
+        assert_eq!(home.records.census().await.unwrap().dead_jobs, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_ledger_knows_an_attempts_blobs_before_they_exist() {
+    on_both(async |home| {
+        let admitted = home.admit().await;
+        let lost = home.run(&admitted.ticket).await;
+        home.clock.advance(Duration::from_secs(3599));
+        assert!(home.records.take_condemned(10).await.unwrap().is_empty());
+        home.clock.advance(Duration::from_secs(1));
+        let taken = home.records.take_condemned(10).await.unwrap();
+        let [condemned] = taken.as_slice() else { panic!("{taken:?}") };
+        assert_eq!(condemned.prefix, lost.prefix);
+        // The worker was only very slow; its blobs are being deleted, so it must not count.
+        assert_eq!(home.records.settle_ready(&lost, made(&lost)).await.unwrap(), Settled::Void);
+        assert!(home.records.take_condemned(10).await.unwrap().is_empty(), "it is being deleted");
+        home.clock.advance(Duration::from_secs(600));
+        assert_eq!(home.records.take_condemned(10).await.unwrap(), taken, "who took it on has died");
+        home.records.strike_off(condemned).await.unwrap();
+        home.clock.advance(Duration::from_secs(600));
+        assert!(home.records.take_condemned(10).await.unwrap().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn several_keepers_share_the_ledger() {
+    on_both(async |home| {
+        for _ in 0..30 {
+            let attempt = home.run(&home.admit().await.ticket).await;
+            home.records.settle_rejected(&attempt, &Reason::new("no", "no")).await.unwrap();
+        }
+        let takes = (0..6).map(|_| {
+            let records = home.records.clone();
+            tokio::spawn(async move {
+                let mut mine = Vec::new();
+                loop {
+                    let batch = records.take_condemned(3).await.unwrap();
+                    if batch.is_empty() {
+                        return mine;
+                    }
+                    mine.extend(batch.into_iter().map(|condemned| condemned.prefix));
+                }
+            })
+        });
+        let taken: Vec<String> = futures::future::join_all(takes).await.into_iter().flat_map(Result::unwrap).collect();
+        assert_eq!(taken.len(), 30);
+        assert_eq!(taken.into_iter().collect::<HashSet<_>>().len(), 30);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_outbox_finds_what_the_queue_was_not_told_and_what_it_forgot() {
+    on_both(async |home| {
+        let ticket = home.admit().await.ticket;
+        let is_open = async || home.records.unpublished(10).await.unwrap() == [ticket.clone()];
+        assert!(!is_open().await, "whoever promised it may be about to publish it");
+        home.clock.advance(Duration::from_secs(10));
+        assert!(is_open().await);
+        home.records.note_published([ticket.id]).await.unwrap();
+        assert!(!is_open().await);
+        home.clock.advance(Duration::from_secs(900));
+        assert!(is_open().await, "the queue may have lost it");
+        home.run(&ticket).await;
+        assert!(!is_open().await, "somebody is on it");
+        home.clock.advance(MINUTE);
+        assert!(is_open().await, "whoever was on it has died");
+        home.records.note_published([ticket.id]).await.unwrap();
+        assert!(!is_open().await);
+        assert_eq!(home.records.reopen_promises().await.unwrap(), 1);
+        assert!(is_open().await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn noting_a_publication_does_not_take_a_job_from_who_is_on_it() {
+    on_both(async |home| {
+        let ticket = home.admit().await.ticket;
+        let attempt = home.run(&ticket).await;
+        home.records.note_published([ticket.id]).await.unwrap();
+        assert!(matches!(home.records.begin_attempt(&ticket, MINUTE).await.unwrap(), Start::Busy(_)));
+        assert_eq!(home.records.settle_ready(&attempt, made(&attempt)).await.unwrap(), Settled::Counted);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn people_log_in_by_their_address_and_keys_sign_newest_first() {
+    on_both(async |home| {
+        assert!(!home.records.nobody_yet().await.unwrap());
+        let mut mary = user("mary");
+        assert_eq!(home.records.user_by_email("MARY@Example.org").await.unwrap().unwrap(), mary);
+        mary.role = Role::Admin;
+        home.records.put_user(&mary).await.unwrap();
+        assert_eq!(home.records.user("mary").await.unwrap().unwrap().role, Role::Admin);
+        let mut thief = user("thief");
+        thief.email = mary.email;
+        home.records.put_user(&thief).await.unwrap_err();
+        for id in ["old", "new"] {
+            let key = SigningKey { id: id.to_owned(), secret: "00".repeat(32) };
+            home.records.add_signing_key(&key).await.unwrap();
+            home.clock.advance(MS);
+        }
+        let keys: Vec<_> = home.records.signing_keys().await.unwrap().into_iter().map(|key| key.id).collect();
+        assert_eq!(keys, ["new", "old"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn grants_let_people_act_for_what_is_not_theirs() {
+    on_both(async |home| {
+        let themselves = Resource { service: Service::Users, id: "mary".to_owned() };
+        let group = Resource { service: Service::Groups, id: "choir".to_owned() };
+        assert!(home.records.may_act_for("mary", &themselves).await.unwrap());
+        assert!(!home.records.may_act_for("mary", &group).await.unwrap());
+        for _ in 0..2 {
+            home.records.grant(&group, "mary").await.unwrap();
+        }
+        assert!(home.records.may_act_for("mary", &group).await.unwrap());
+        assert!(!home.records.may_act_for("paul", &group).await.unwrap());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn another_process_sees_the_same_truth() {
+    on_both(async |home| {
+        let admitted = home.records.admit(admission("mary")).await.unwrap();
+        let other = Home::another(&home.url, &home.clock).await;
+        assert_eq!(other.upload(admitted.id).await.unwrap(), home.records.upload(admitted.id).await.unwrap());
+        other.close().await.unwrap();
+    })
+    .await;
+}
