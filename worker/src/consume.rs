@@ -79,6 +79,8 @@ impl Worker {
                 drop(slot);
             });
         }
+        // What nobody has looked at goes back at once; other workers need not wait for those that are running here.
+        drop(deliveries);
         running.close();
         tracing::debug!(queue = lane.as_str(), running = running.len(), "no more jobs are taken");
         running.wait().await;

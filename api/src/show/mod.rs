@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use upload::{JobId, State, Upload, UploadId, Variant, VariantName, Wanted};
+use upload::{State, Upload, UploadId, Variant, VariantName, Wanted};
 
 use crate::desk::Desk;
 use crate::problem::ApiError;
@@ -28,7 +28,7 @@ async fn settled(desk: &Desk, upload: Upload) -> Result<Upload, ApiError> {
     }
     let job = desk.places.records.open_job(upload.id).await?;
     let Some(job) = job else { return reread(desk, upload.id).await };
-    let waiting = desk.places.queue.wait_for(job);
+    let waiting = desk.places.queue.join_wait(job).await;
     let upload = reread(desk, upload.id).await?;
     if upload.state == State::Accepted && waiting.verdict(patience(desk)).await.is_some() {
         return reread(desk, upload.id).await;
@@ -44,21 +44,19 @@ async fn reread(desk: &Desk, id: UploadId) -> Result<Upload, ApiError> {
 /// A variant of a picture that is ready, made first where it is not there.
 async fn variant(desk: &Desk, upload: &Upload, name: VariantName) -> Result<Variant, ApiError> {
     let want = || desk.places.records.want_variant(upload.id, upload.generation, name);
-    let wait = async |job: JobId| {
-        let waiting = desk.places.queue.wait_for(job);
-        match want().await? {
-            Wanted::Coming(_) => waiting.verdict(patience(desk)).await,
-            _ => None,
-        };
-        Ok::<_, ApiError>(())
-    };
     match want().await? {
         Wanted::Made(variant) => return Ok(variant),
         Wanted::Refused(reason) => return Err(ApiError::Rejected(reason)),
-        Wanted::Coming(job) => wait(job).await?,
+        Wanted::Coming(job) => {
+            let waiting = desk.places.queue.join_wait(job).await;
+            if let Wanted::Coming(_) = want().await? {
+                waiting.verdict(patience(desk)).await;
+            }
+        }
         Wanted::Ordered(ticket) => {
+            let waiting = desk.places.queue.wait_for(ticket.id);
             desk.publish(&ticket).await;
-            wait(ticket.id).await?;
+            waiting.verdict(patience(desk)).await;
         }
     }
     match want().await? {

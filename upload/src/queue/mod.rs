@@ -9,6 +9,7 @@ mod verdicts;
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 
 use crate::faults::{Faults, Struck};
@@ -128,7 +129,13 @@ impl Queue {
         self.faults.watch("queue", "publish", publish).await
     }
 
-    /// The same, to be delivered after `delay` at the earliest.
+    /// Publishes all of these at once and says which of them the queue has confirmed.
+    pub async fn publish_all(&self, tickets: &[Ticket]) -> Vec<JobId> {
+        let publishing = tickets.iter().map(async |ticket| self.publish(ticket).await.map(|()| ticket.id));
+        join_all(publishing).await.into_iter().flatten().collect()
+    }
+
+    /// Puts a ticket into its lane, to be delivered after `delay` at the earliest.
     ///
     /// # Errors
     /// Where the queue did not confirm.

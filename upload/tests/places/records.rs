@@ -133,7 +133,7 @@ async fn a_job_put_off_is_the_relays_once_its_time_has_come_and_knows_its_last_e
         assert_eq!(home.records.put_off(&attempt, MINUTE, "no disk").await.unwrap(), Settled::Counted);
         assert!(home.records.unpublished(10).await.unwrap().is_empty());
         home.clock.advance(MINUTE + Duration::from_secs(10));
-        assert_eq!(home.records.unpublished(10).await.unwrap(), [admitted.ticket.clone()]);
+        assert_eq!(home.records.unpublished(10).await.unwrap(), std::slice::from_ref(&admitted.ticket));
         let again = home.run(&admitted.ticket).await;
         assert_eq!((again.number, again.last_error.as_deref()), (2, Some("no disk")));
     })

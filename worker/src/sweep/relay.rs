@@ -10,12 +10,15 @@ impl Sweeper {
         let mut published = 0;
         loop {
             let batch = self.places.records.unpublished(self.settings.batch).await?;
-            for ticket in &batch {
-                self.places.queue.publish(ticket).await?;
-            }
-            self.places.records.note_published(batch.iter().map(|ticket| ticket.id)).await?;
-            published += batch.len();
             if batch.is_empty() {
+                return Ok(published);
+            }
+            let confirmed = self.places.queue.publish_all(&batch).await;
+            self.places.records.note_published(confirmed.iter().copied()).await?;
+            published += confirmed.len();
+            // A queue that is away takes the rest another time; what else there is to sweep does not wait for it.
+            if confirmed.len() < batch.len() {
+                tracing::warn!(waiting = batch.len() - confirmed.len(), "the queue did not take all that was promised");
                 return Ok(published);
             }
         }
