@@ -3,6 +3,8 @@
 //! A worker writes under a prefix that belongs to one attempt alone ([`Blobs::prefix`]), so that no two ever write the
 //! same key; the settling transaction decides whose keys count, and the ledger collects the others.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
@@ -10,6 +12,7 @@ use uuid::Uuid;
 
 use crate::UploadId;
 use crate::faults::Faults;
+use crate::staging::Staging;
 use crate::store::{Store, StoreError, StoreSettings};
 
 /// The blobs place.
@@ -38,6 +41,27 @@ impl Blobs {
         self.0.put(key, bytes).await
     }
 
+    /// Makes staged bytes a blob: by a copy inside the store where both places share one, otherwise by writing the bytes
+    /// that the caller holds. Durable when this returns.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn promote(&self, staging: &Staging, staged: &str, key: &str, bytes: Bytes) -> Result<(), StoreError> {
+        if self.0.take_over(staging.store(), staged, key).await? {
+            return Ok(());
+        }
+        self.0.put(key, bytes).await
+    }
+
+    /// An address at the store itself under which anybody can get the object for as long as `valid`; None where the
+    /// engine has no such thing.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn signed(&self, key: &str, valid: Duration) -> Result<Option<String>, StoreError> {
+        self.0.signed(key, valid).await
+    }
+
     /// Reads an object whole, for a worker.
     ///
     /// # Errors
@@ -64,8 +88,8 @@ impl Blobs {
     /// The engine's; what has been deleted by then stays so, and the call can be repeated.
     pub async fn remove_all(&self, prefix: &str) -> Result<usize, StoreError> {
         let keys: Vec<String> = self.0.list(prefix).map_ok(|entry| entry.key).try_collect().await?;
-        for key in &keys {
-            self.0.delete(key).await?;
+        if !keys.is_empty() {
+            self.0.delete_all(&keys).await?;
         }
         Ok(keys.len())
     }

@@ -41,6 +41,10 @@ impl Staging {
         Store::open("staging", settings, faults).map(Self)
     }
 
+    pub(crate) fn store(&self) -> &Store {
+        &self.0
+    }
+
     /// Begins to take in bytes under a key of their own. Nothing stays unless [`Intake::finish`] succeeds.
     pub fn intake(&self) -> Intake {
         Intake {

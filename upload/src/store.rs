@@ -10,12 +10,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::AmazonS3;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{BackoffConfig, ClientOptions, GetOptions, ObjectStore, ObjectStoreExt, RetryConfig};
+use object_store::signer::Signer;
+use object_store::{Attribute, Attributes, GetOptions, ObjectStore, ObjectStoreExt, PutOptions};
 use serde::{Deserialize, Serialize};
 
+mod s3;
+
+use crate::Media;
 use crate::faults::{Faults, Struck};
 use crate::secret::Secret;
 
@@ -97,9 +101,17 @@ pub(crate) struct Store {
     prefix: Path,
     /// Bytes that a streamed upload gathers before it hands them on: what one upload in progress costs in memory.
     part: usize,
-    /// The folder, where the engine is a file system.
-    folder: Option<PathBuf>,
+    home: Home,
     faults: Faults,
+}
+
+/// What an engine is beyond what all of them can do.
+#[derive(Clone, Debug)]
+enum Home {
+    /// A folder of this machine.
+    Folder(PathBuf),
+    /// A bucket, and what says that another store is in the same.
+    Bucket { s3: Arc<AmazonS3>, address: String },
 }
 
 /// Small parts keep two hundred uploads in progress small; a file system takes any size.
@@ -116,21 +128,62 @@ impl Store {
             std::fs::create_dir_all(&folder).map_err(|error| address(error.to_string()))?;
             let engine = LocalFileSystem::new_with_prefix(&folder).map_err(|error| address(error.to_string()))?;
             let engine = Arc::new(engine.with_fsync(true).with_automatic_cleanup(true));
-            Ok(Self { place, engine, prefix: Path::default(), part: FILE_PART, folder: Some(folder), faults })
+            Ok(Self { place, engine, prefix: Path::default(), part: FILE_PART, home: Home::Folder(folder), faults })
         } else if let Some(rest) = url.strip_prefix("s3://") {
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-            let engine = Arc::new(s3(bucket, settings).map_err(|error| address(error.to_string()))?);
+            let engine = Arc::new(s3::open(bucket, settings).map_err(|error| address(error.to_string()))?);
             let prefix = Path::parse(prefix.trim_matches('/')).map_err(|error| address(error.to_string()))?;
-            Ok(Self { place, engine, prefix, part: S3_PART, folder: None, faults })
+            let home = format!("{}/{bucket} as {}", settings.endpoint, settings.access_key_id);
+            let home = Home::Bucket { s3: Arc::clone(&engine), address: home };
+            Ok(Self { place, engine, prefix, part: S3_PART, home, faults })
         } else {
             Err(address("write file:///a/folder or s3://bucket/prefix".to_owned()))
         }
     }
 
     pub(crate) async fn put(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
-        let put =
-            async { self.engine.put(&self.path(key), bytes.into()).await.map_err(|error| self.error(key, error)) };
+        let options = PutOptions { attributes: self.attributes(key), ..PutOptions::default() };
+        let put = async {
+            let put = self.engine.put_opts(&self.path(key), bytes.into(), options).await;
+            put.map_err(|error| self.error(key, error))
+        };
         self.faults.watch(self.place, "put", put).await.map(drop)
+    }
+
+    /// Makes what `from` has under `key` ours under `to` without its bytes passing through this process. False where the
+    /// two have nothing in common, or where it did not work out: then they have to.
+    pub(crate) async fn take_over(&self, from: &Self, key: &str, to: &str) -> Result<bool, StoreError> {
+        let take = async {
+            Ok::<_, StoreError>(match (&self.home, &from.home) {
+                (Home::Bucket { address: here, .. }, Home::Bucket { address: there, .. }) if here == there => {
+                    self.engine.copy(&from.path(key), &self.path(to)).await.is_ok()
+                }
+                (Home::Folder(here), Home::Folder(there)) => {
+                    let (source, root, target) = (there.join(key), here.clone(), here.join(to));
+                    tokio::task::spawn_blocking(move || link(&source, &root, &target).is_ok()).await.unwrap_or(false)
+                }
+                _ => false,
+            })
+        };
+        self.faults.watch(self.place, "take_over", take).await
+    }
+
+    /// An address under which anybody can get the object for as long as `valid`; None where the engine has no such thing.
+    pub(crate) async fn signed(&self, key: &str, valid: Duration) -> Result<Option<String>, StoreError> {
+        let Home::Bucket { s3, .. } = &self.home else { return Ok(None) };
+        let url = s3.signed_url(reqwest::Method::GET, &self.path(key), valid).await;
+        Ok(Some(url.map_err(|error| self.error(key, error))?.into()))
+    }
+
+    /// What a bucket says of the object to whoever is sent there; a folder has nowhere to keep it.
+    fn attributes(&self, key: &str) -> Attributes {
+        let media = key.rsplit_once('.').and_then(|(_, extension)| Media::from_extension(extension));
+        match (&self.home, media) {
+            (Home::Bucket { .. }, Some(media)) => {
+                Attributes::from_iter([(Attribute::ContentType, media.mime().to_owned())])
+            }
+            _ => Attributes::default(),
+        }
     }
 
     /// Begins an upload of unknown length.
@@ -182,6 +235,22 @@ impl Store {
         self.faults.watch(self.place, "delete", delete).await
     }
 
+    /// Deletes all of these, as many to a request as the engine takes.
+    pub(crate) async fn delete_all(&self, keys: &[String]) -> Result<(), StoreError> {
+        let paths: Vec<_> = keys.iter().map(|key| Ok(self.path(key))).collect();
+        let delete = async {
+            let mut deleted = self.engine.delete_stream(futures::stream::iter(paths).boxed());
+            while let Some(one) = deleted.next().await {
+                match one {
+                    Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+                    Err(error) => return Err(self.error("", error)),
+                }
+            }
+            Ok(())
+        };
+        self.faults.watch(self.place, "delete_all", delete).await
+    }
+
     /// Every object whose key begins with the folder `prefix` (empty for all), in no order.
     pub(crate) fn list(&self, prefix: &str) -> BoxStream<'static, Result<Entry, StoreError>> {
         let path = if prefix.is_empty() { self.prefix.clone() } else { self.path(prefix) };
@@ -212,7 +281,8 @@ impl Store {
 
     /// Removes files that a killed process was still writing and that no listing shows. Returns how many.
     pub(crate) async fn remove_unfinished(&self, older_than: Duration) -> Result<usize, StoreError> {
-        let Some(folder) = self.folder.clone() else { return Ok(0) };
+        // A bucket has a lifecycle rule for that (docs/operating.md).
+        let Home::Folder(folder) = self.home.clone() else { return Ok(0) };
         let removed = tokio::task::spawn_blocking(move || unfinished(&folder, older_than)).await;
         Ok(removed.unwrap_or_default())
     }
@@ -237,31 +307,6 @@ impl Store {
     }
 }
 
-/// An S3 client with bounded patience: a request path waits seconds, not the library's three minutes.
-fn s3(bucket: &str, settings: &StoreSettings) -> object_store::Result<object_store::aws::AmazonS3> {
-    // One provider of TLS for the whole program; that another place was faster to say so is fine.
-    rustls::crypto::ring::default_provider().install_default().ok();
-    let mut builder = AmazonS3Builder::from_env()
-        .with_bucket_name(bucket)
-        .with_client_options(ClientOptions::new().with_timeout(Duration::from_secs(30)).with_allow_http(true))
-        .with_retry(RetryConfig {
-            max_retries: 4,
-            retry_timeout: Duration::from_secs(10),
-            backoff: BackoffConfig { max_backoff: Duration::from_secs(2), ..BackoffConfig::default() },
-        });
-    if !settings.region.is_empty() {
-        builder = builder.with_region(&settings.region);
-    }
-    if !settings.endpoint.is_empty() {
-        builder = builder.with_endpoint(&settings.endpoint);
-    }
-    if !settings.access_key_id.is_empty() {
-        builder = builder.with_access_key_id(&settings.access_key_id);
-        builder = builder.with_secret_access_key(settings.secret_access_key.expose());
-    }
-    builder.build()
-}
-
 /// The file engine writes to `key#1` and renames at the end; what bears such a name and is old was left by a kill.
 fn unfinished(folder: &FilePath, older_than: Duration) -> usize {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
@@ -280,4 +325,15 @@ fn unfinished(folder: &FilePath, older_than: Duration) -> usize {
         }
     }
     removed
+}
+
+/// Gives a file a second name in another folder of the same file system, durably. Its bytes are durable already, the
+/// names of the folders on the way to it may not be.
+fn link(source: &FilePath, root: &FilePath, target: &FilePath) -> std::io::Result<()> {
+    let folders = || target.ancestors().skip(1).take_while(|folder| folder.starts_with(root));
+    if let Some(folder) = folders().next() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::hard_link(source, target)?;
+    folders().try_for_each(|folder| std::fs::File::open(folder)?.sync_all())
 }

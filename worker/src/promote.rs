@@ -31,7 +31,7 @@ pub(crate) async fn variants(
 /// Keeps the bytes as they came, for later sizes and crops. They are never served. Returns their key.
 pub(crate) async fn original(places: &Places, attempt: &Attempt, bytes: Bytes) -> Result<String, StoreError> {
     let key = format!("{}original", attempt.prefix);
-    places.blobs.put(&key, bytes).await?;
+    places.blobs.promote(&places.staging, &attempt.upload.staged_key, &key, bytes).await?;
     Ok(key)
 }
 

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `CLOAKROOM_TEST_AMQP` | `amqp://guest:guest@127.0.0.1:5672/%2f` |
 //! | `CLOAKROOM_TEST_POSTGRES` | `postgres://postgres@127.0.0.1:5432/postgres` |
+//! | `CLOAKROOM_TEST_S3` | `http://KEY:SECRET@127.0.0.1:7480/bucket` |
 //!
 //! Without an address the tests of that engine say so and do nothing.
 
@@ -13,9 +14,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod broker;
+mod bucket;
 mod claims;
 mod home;
 mod plans;
 mod proxy;
 mod queue;
 mod records;
+mod stores;

@@ -1,0 +1,37 @@
+//! How an S3 bucket is opened. Anything that speaks S3 will do: nothing here rests on conditional writes, versions or
+//! object locks.
+
+use std::time::Duration;
+
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::{BackoffConfig, ClientOptions, RetryConfig};
+
+use super::StoreSettings;
+
+/// An S3 client with bounded patience: a request path waits seconds, not the library's three minutes.
+pub(super) fn open(bucket: &str, settings: &StoreSettings) -> object_store::Result<AmazonS3> {
+    // One provider of TLS for the whole program; that another place was faster to say so is fine.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let client = ClientOptions::new()
+        .with_connect_timeout(Duration::from_secs(3))
+        // A request, with its body: a part of five megabytes over a line that deserves the name.
+        .with_timeout(Duration::from_secs(30))
+        .with_allow_http(true);
+    let mut builder =
+        AmazonS3Builder::from_env().with_bucket_name(bucket).with_client_options(client).with_retry(RetryConfig {
+            max_retries: 4,
+            retry_timeout: Duration::from_secs(10),
+            backoff: BackoffConfig { max_backoff: Duration::from_secs(2), ..BackoffConfig::default() },
+        });
+    if !settings.region.is_empty() {
+        builder = builder.with_region(&settings.region);
+    }
+    if !settings.endpoint.is_empty() {
+        builder = builder.with_endpoint(&settings.endpoint);
+    }
+    if !settings.access_key_id.is_empty() {
+        builder = builder.with_access_key_id(&settings.access_key_id);
+        builder = builder.with_secret_access_key(settings.secret_access_key.expose());
+    }
+    builder.build()
+}

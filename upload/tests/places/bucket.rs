@@ -1,0 +1,136 @@
+//! A bucket with a namespace for one test: of the S3 server whose address is given, and of one in this process, which can
+//! be told to have a bad day.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use upload::{Blobs, Faults, Secret, Staging, StoreSettings};
+
+/// What is wrong with the next request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// 503, "slow down".
+    Busy,
+    /// The connection is closed in the middle of the answer.
+    Torn,
+}
+
+/// Staging and blobs under two prefixes of one bucket.
+pub(crate) struct Bucket {
+    pub(crate) staging: Staging,
+    pub(crate) blobs: Blobs,
+    /// Of the server in this process.
+    pub(crate) server: Option<Server>,
+}
+
+pub(crate) struct Server {
+    folder: tempfile::TempDir,
+    pub(crate) trouble: Arc<Mutex<VecDeque<Trouble>>>,
+    _serving: tokio_util::task::AbortOnDropHandle<()>,
+}
+
+/// Runs a test on the server in this process and, where its address is given, on a real one.
+pub(crate) async fn on_each(test: impl AsyncFn(&Bucket)) {
+    test(&Bucket::here().await).await;
+    match std::env::var("CLOAKROOM_TEST_S3") {
+        Ok(url) => test(&Bucket::there(&url)).await,
+        Err(_) => eprintln!("skipped in part: a real S3 server is used where CLOAKROOM_TEST_S3 names one"),
+    }
+}
+
+impl Bucket {
+    /// On the server in this process.
+    pub(crate) async fn here() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("pictures")).unwrap();
+        let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
+        service.set_auth(s3s::auth::SimpleAuth::from_single("AK", "SKSKSKSK"));
+        let service = service.build();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let trouble: Arc<Mutex<VecDeque<Trouble>>> = Arc::default();
+        let troubles = Arc::clone(&trouble);
+        let serving = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (service, troubles) = (service.clone(), Arc::clone(&troubles));
+                tokio::spawn(async move {
+                    let service = service_fn(move |request| answer(service.clone(), Arc::clone(&troubles), request));
+                    Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await.ok();
+                });
+            }
+        });
+        let serving = tokio_util::task::AbortOnDropHandle::new(serving);
+        let server = Server { folder, trouble, _serving: serving };
+        Self::open(&format!("http://{address}"), "pictures", "AK", "SKSKSKSK", Some(server))
+    }
+
+    /// On the server at `http://KEY:SECRET@host:port/bucket`.
+    fn there(url: &str) -> Self {
+        let (keys, place) = url.strip_prefix("http://").unwrap().split_once('@').unwrap();
+        let ((id, secret), (host, bucket)) = (keys.split_once(':').unwrap(), place.split_once('/').unwrap());
+        Self::open(&format!("http://{host}"), bucket, id, secret, None)
+    }
+
+    fn open(endpoint: &str, bucket: &str, id: &str, secret: &str, server: Option<Server>) -> Self {
+        let space = uuid::Uuid::now_v7().simple();
+        let settings = |place: &str| StoreSettings {
+            url: Secret::new(format!("s3://{bucket}/{space}/{place}")),
+            endpoint: endpoint.to_owned(),
+            region: "us-east-1".to_owned(),
+            access_key_id: id.to_owned(),
+            secret_access_key: Secret::new(secret),
+        };
+        let staging = Staging::open(&settings("staging"), Faults::default()).unwrap();
+        let blobs = Blobs::open(&settings("blobs"), Faults::default()).unwrap();
+        Self { staging, blobs, server }
+    }
+}
+
+impl Server {
+    pub(crate) fn trouble(&self, trouble: impl IntoIterator<Item = Trouble>) {
+        self.trouble.lock().unwrap().extend(trouble);
+    }
+
+    /// Every file of the server, finished or not.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        fn below(folder: PathBuf) -> Vec<PathBuf> {
+            let entries = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
+            entries.flat_map(|path| if path.is_dir() { below(path) } else { vec![path] }).collect()
+        }
+        below(self.folder.path().to_owned())
+    }
+}
+
+async fn answer(
+    service: S3Service,
+    troubles: Arc<Mutex<VecDeque<Trouble>>>,
+    request: Request<Incoming>,
+) -> Result<Response<http_body_util::combinators::UnsyncBoxBody<Bytes, std::io::Error>>, Infallible> {
+    let trouble = troubles.lock().unwrap().pop_front();
+    if trouble == Some(Trouble::Busy) {
+        let busy =
+            Full::new(Bytes::from_static(b"<Error><Code>SlowDown</Code></Error>")).map_err(|never| match never {});
+        return Ok(Response::builder().status(StatusCode::SERVICE_UNAVAILABLE).body(busy.boxed_unsync()).unwrap());
+    }
+    let answered = service.call(request.map(s3s::Body::from)).await.unwrap();
+    let (parts, body) = answered.into_parts();
+    let whole = body.collect().await.unwrap().to_bytes();
+    if trouble == Some(Trouble::Torn) {
+        let half = whole.slice(..whole.len() / 2);
+        let torn = futures::stream::iter([
+            Ok(hyper::body::Frame::data(half)),
+            Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
+        ]);
+        return Ok(Response::from_parts(parts, http_body_util::StreamBody::new(torn).boxed_unsync()));
+    }
+    Ok(Response::from_parts(parts, Full::new(whole).map_err(|never| match never {}).boxed_unsync()))
+}

@@ -1,0 +1,171 @@
+//! Staging and blobs in a bucket.
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use upload::{Media, Staged, StoreError};
+
+use crate::bucket::{Bucket, Trouble, on_each};
+
+/// Not compressible, and different everywhere, so that a part that is lost or doubled is seen.
+fn noise(len: usize) -> Bytes {
+    let mut state = 0x9e37_79b9_u32;
+    (0..len)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state.to_le_bytes()[0]
+        })
+        .collect()
+}
+
+async fn stage(bucket: &Bucket, bytes: &Bytes) -> Staged {
+    let mut intake = bucket.staging.intake();
+    for chunk in bytes.chunks(70_001) {
+        intake.write(chunk).await.unwrap();
+    }
+    intake.finish().await.unwrap()
+}
+
+#[tokio::test]
+async fn what_is_handed_in_lies_there_whole_whatever_its_length() {
+    on_each(async |bucket| {
+        // Nothing, less than a part, a part, and several with a rest.
+        for len in [0, 100_000, 5 << 20, (12 << 20) + 17] {
+            let bytes = noise(len);
+            let staged = stage(bucket, &bytes).await;
+            assert_eq!(staged.bytes, len as u64);
+            let read = bucket.staging.read(&staged.key).await.unwrap();
+            assert!(read == bytes, "{len}: {} came back", read.len());
+            bucket.staging.remove(&staged.key).await.unwrap();
+            let gone = bucket.staging.read(&staged.key).await.unwrap_err();
+            assert!(matches!(gone, StoreError::Missing { .. }) && !gone.is_transient(), "{gone}");
+            // That it is gone already is what was wanted.
+            bucket.staging.remove(&staged.key).await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_leaves_no_part_behind() {
+    let bucket = Bucket::here().await;
+    let server = bucket.server.as_ref().unwrap();
+    let mut intake = bucket.staging.intake();
+    intake.write(&noise(11 << 20)).await.unwrap();
+    assert!(!server.files().is_empty(), "parts are on their way");
+    drop(intake);
+    let aborted = async {
+        while !server.files().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), aborted).await.expect("the upload is aborted");
+}
+
+#[tokio::test]
+async fn a_store_that_is_busy_is_asked_again_and_not_for_ever() {
+    let bucket = Bucket::here().await;
+    let server = bucket.server.as_ref().unwrap();
+    let bytes = noise(6 << 20);
+    server.trouble([Trouble::Busy; 2]);
+    let staged = stage(&bucket, &bytes).await;
+    server.trouble([Trouble::Busy; 2]);
+    assert!(bucket.staging.read(&staged.key).await.unwrap() == bytes);
+    server.trouble([Trouble::Busy; 5]);
+    let busy = bucket.staging.read(&staged.key).await.unwrap_err();
+    assert!(busy.is_transient(), "{busy}");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_torn_is_never_taken_for_the_whole() {
+    let bucket = Bucket::here().await;
+    let bytes = noise(1 << 20);
+    let staged = stage(&bucket, &bytes).await;
+    bucket.server.as_ref().unwrap().trouble([Trouble::Torn]);
+    match bucket.staging.read(&staged.key).await {
+        // Taken up where it was torn.
+        Ok(read) => assert!(read == bytes, "{} of {}", read.len(), bytes.len()),
+        Err(torn) => assert!(torn.is_transient(), "{torn}"),
+    }
+}
+
+#[tokio::test]
+async fn what_is_promoted_is_the_same_bytes_without_sending_them() {
+    on_each(async |bucket| {
+        let bytes = noise(6 << 20);
+        let staged = stage(bucket, &bytes).await;
+        // What the caller holds is not asked for where the store can copy.
+        bucket.blobs.promote(&bucket.staging, &staged.key, "pictures/1001/a/original", Bytes::new()).await.unwrap();
+        assert!(bucket.blobs.read("pictures/1001/a/original").await.unwrap() == bytes);
+        bucket.staging.remove(&staged.key).await.unwrap();
+        assert!(bucket.blobs.read("pictures/1001/a/original").await.unwrap() == bytes);
+        // Where it cannot, it is.
+        bucket.blobs.promote(&bucket.staging, &staged.key, "pictures/1001/b/original", bytes.clone()).await.unwrap();
+        assert!(bucket.blobs.read("pictures/1001/b/original").await.unwrap() == bytes);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_condemned_goes_and_nothing_else() {
+    on_each(async |bucket| {
+        for n in 0..30 {
+            bucket.blobs.put(&format!("pictures/1001/a/{n}.jpg"), noise(100)).await.unwrap();
+        }
+        bucket.blobs.put("pictures/1001/b/512.jpg", noise(100)).await.unwrap();
+        bucket.blobs.put("pictures/10012/a/512.jpg", noise(100)).await.unwrap();
+        assert_eq!(bucket.blobs.remove_all("pictures/1001/a/").await.unwrap(), 30);
+        assert_eq!(bucket.blobs.remove_all("pictures/1001/a/").await.unwrap(), 0);
+        let mut left: Vec<String> = bucket.blobs.keys().try_collect().await.unwrap();
+        left.sort();
+        assert_eq!(left, ["pictures/1001/b/512.jpg", "pictures/10012/a/512.jpg"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_blob_streams_in_part_or_whole_and_from_a_signed_address() {
+    on_each(async |bucket| {
+        let bytes = noise(300_000);
+        let key = "pictures/1001/a/512.jpg";
+        bucket.blobs.put(key, bytes.clone()).await.unwrap();
+        let chunks = bucket.blobs.stream(key, Some(1000..200_000)).await.unwrap();
+        let part: Vec<Bytes> = chunks.try_collect().await.unwrap();
+        assert!(part.concat() == bytes[1000..200_000]);
+
+        let hour = std::time::Duration::from_secs(3600);
+        let url = bucket.blobs.signed(key, hour).await.unwrap().expect("a bucket signs");
+        let answer = reqwest::get(&url).await.unwrap();
+        assert_eq!(
+            (answer.status().as_u16(), &answer.headers()["content-type"]),
+            (200, &Media::Jpeg.mime().parse().unwrap())
+        );
+        assert!(answer.bytes().await.unwrap() == bytes);
+        let forged = reqwest::get(url.replace("512.jpg", "75.jpg")).await.unwrap();
+        assert_eq!(forged.status(), 403);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_folders_of_one_disk_share_the_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = |place: &str| upload::StoreSettings {
+        url: upload::Secret::new(format!("file://{}/{place}", folder.path().display())),
+        endpoint: String::new(),
+        region: String::new(),
+        access_key_id: String::new(),
+        secret_access_key: upload::Secret::default(),
+    };
+    let staging = upload::Staging::open(&settings("staging"), upload::Faults::default()).unwrap();
+    let blobs = upload::Blobs::open(&settings("blobs"), upload::Faults::default()).unwrap();
+    let bucket = Bucket { staging, blobs, server: None };
+    let bytes = noise(200_000);
+    let staged = stage(&bucket, &bytes).await;
+    bucket.blobs.promote(&bucket.staging, &staged.key, "pictures/1/a/original", Bytes::new()).await.unwrap();
+    bucket.staging.remove(&staged.key).await.unwrap();
+    assert!(bucket.blobs.read("pictures/1/a/original").await.unwrap() == bytes);
+    assert_eq!(bucket.blobs.remove_all("pictures/1/").await.unwrap(), 1);
+    assert_eq!(bucket.blobs.signed("pictures/1/a/original", std::time::Duration::from_secs(1)).await.unwrap(), None);
+}
