@@ -1,0 +1,189 @@
+//! `POST /api/dropbox/pictures`: what is taken, what is refused, and in which words.
+
+use reqwest::Method;
+use reqwest::multipart::{Form, Part};
+
+use crate::stand::{FED, JPEG, PNG, Stand, form, header};
+
+#[tokio::test]
+async fn the_answer_is_the_bare_number() {
+    let stand = Stand::new().await;
+    let jane = stand.login("jane").await;
+    let response = jane.upload("a.png", PNG).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(header(&response, "content-type"), "text/plain");
+    assert_eq!(header(&response, "cache-control"), "no-store");
+    assert_eq!(header(&response, "location"), "/uploads/1001");
+    assert_eq!(response.text().await.unwrap(), "1001");
+    assert_eq!(jane.picture().await, "1002");
+    assert_eq!(stand.staged(), 0);
+}
+
+#[tokio::test]
+async fn the_sample_request_byte_for_byte() {
+    let stand = Stand::new().await;
+    let jane = stand.login("jane").await;
+    let mut body = b"-----------------------------7df1ef1d1c0a12\r\nContent-Disposition: form-data; name=\"Profile\"; \
+        filename=\"C:\\fakepath\\My Picture.png\"\r\nContent-Type: image/png\r\n\r\n"
+        .to_vec();
+    body.extend_from_slice(PNG);
+    body.extend_from_slice(b"\r\n-----------------------------7df1ef1d1c0a12--\r\n");
+    let response = jane
+        .request(Method::POST, "/api/dropbox/pictures")
+        .header("content-type", "multipart/form-data; boundary=---------------------------7df1ef1d1c0a12")
+        .body(body)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.text().await.unwrap(), "1001");
+    let label = stand.places.records.upload("1001".parse().unwrap()).await.unwrap().unwrap().label;
+    assert_eq!(label, "My Picture.png");
+}
+
+#[tokio::test]
+async fn content_decides_and_not_the_name() {
+    let stand = Stand::new().await;
+    let jane = stand.login("jane").await;
+    for (name, bytes, media) in [
+        ("a.jpg", PNG, "image/png"),
+        ("a.png", JPEG, "image/jpeg"),
+        ("a", include_bytes!("pictures/small.gif"), "image/png"),
+        ("a.exe", include_bytes!("pictures/small.bmp"), "image/png"),
+        ("a.txt", include_bytes!("pictures/small.webp"), "image/jpeg"),
+    ] {
+        let response = jane.upload(name, bytes).await;
+        assert_eq!(response.status(), 200, "{name}");
+        let id = response.text().await.unwrap();
+        let shown = jane.get(&format!("/api/dropbox/pictures/{id}?size=75")).await;
+        assert_eq!(shown.status(), 200, "{name}");
+        let kind = header(&shown, "content-type").to_owned();
+        assert!(kind == media || name.len() == 1 || media == "image/jpeg", "{name}: {kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_the_first_with_a_name_unless_a_later_one_is_called_profile() {
+    let stand = Stand::new().await;
+    let jane = stand.login("jane").await;
+    let part = |bytes: &'static [u8], name: &str| Part::bytes(bytes).file_name(name.to_owned());
+    for (form, label) in [
+        (Form::new().text("note", "hello").part("FileName", part(PNG, "first.png")), "first.png"),
+        (Form::new().part("File", part(PNG, "1.png")).part("swagger", part(PNG, "2.png")), "1.png"),
+        (Form::new().part("File", part(PNG, "1.png")).part("Profile", part(JPEG, "2.jpg")), "2.jpg"),
+        (Form::new().part("Profile", part(b"", "")).part("File", part(PNG, "3.png")), "3.png"),
+    ] {
+        let response = jane.request(Method::POST, "/api/dropbox/pictures").multipart(form).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        let id = response.text().await.unwrap();
+        assert_eq!(stand.places.records.upload(id.parse().unwrap()).await.unwrap().unwrap().label, label);
+    }
+    assert_eq!(stand.staged(), 0);
+}
+
+#[tokio::test]
+async fn refusals_are_sentences() {
+    let stand = Stand::new().await;
+    let jane = stand.login("jane").await;
+    let truncated = &JPEG[..JPEG.len() / 2];
+    for (name, bytes, status, says) in [
+        ("a.png", &b""[..], 400, "empty"),
+        ("a.png", b"just some text, called a picture", 415, "JPEG, PNG, GIF, BMP and WebP"),
+        ("a.tif", include_bytes!("pictures/small.tif"), 415, "TIFF"),
+        ("a.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, "SVG"),
+        ("a.jpg", truncated, 422, "cut off"),
+    ] {
+        let response = jane.upload(name, bytes).await;
+        assert_eq!(response.status(), status, "{name}");
+        assert_eq!(header(&response, "content-type"), "text/plain; charset=utf-8");
+        let message = response.text().await.unwrap();
+        assert!(message.contains(says) || status == 422, "{message}");
+        assert!(!message.is_empty());
+    }
+    assert_eq!(stand.staged(), 0);
+}
+
+#[tokio::test]
+async fn who_may_not_is_told_before_the_body_is_read() {
+    let stand = Stand::new().await;
+    let jane = stand.login("jane").await;
+    let nobody = stand.nobody(Method::POST, "/api/dropbox/pictures").multipart(form("a.png", PNG)).send().await.unwrap();
+    assert_eq!(nobody.status(), 401);
+    assert_eq!(nobody.text().await.unwrap(), "nobody is logged in; log in again");
+    let bare = jane.bare(Method::POST, "/api/dropbox/pictures").multipart(form("a.png", PNG)).send().await.unwrap();
+    assert_eq!(bare.status(), 401);
+    assert!(bare.text().await.unwrap().contains("CSRF"));
+    let forged = jane
+        .bare(Method::POST, "/api/dropbox/pictures")
+        .header(format!("x-csrf-token_{FED}"), "TokenID%3Dforged")
+        .multipart(form("a.png", PNG))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(forged.status(), 401);
+    assert_eq!(stand.places.records.census().await.unwrap().admitted, 0);
+    assert_eq!(stand.staged(), 0);
+}
+
+#[tokio::test]
+async fn the_token_may_come_as_a_field_before_the_file() {
+    let stand = Stand::new().await;
+    let jane = stand.login("jane").await;
+    let file = || Part::bytes(PNG).file_name("a.png");
+    let field = format!("X-Csrf-Token_{FED}");
+    let send = async |form: Form| {
+        jane.bare(Method::POST, "/api/dropbox/pictures").multipart(form).send().await.unwrap().status()
+    };
+    assert_eq!(send(Form::new().text(field.clone(), jane.csrf.clone()).part("Profile", file())).await, 200);
+    assert_eq!(send(Form::new().part("Profile", file()).text(field.clone(), jane.csrf.clone())).await, 401);
+    assert_eq!(send(Form::new().text(field, "nonsense").part("Profile", file())).await, 401);
+    assert_eq!(stand.staged(), 0);
+}
+
+#[tokio::test]
+async fn a_client_says_how_long_it_waits() {
+    let stand = Stand::idle(|_| {}).await;
+    let jane = stand.login("jane").await;
+    for (prefer, applied) in
+        [("respond-async", "respond-async"), ("wait=0", "wait=0"), ("respond-async, wait=0", "respond-async, wait=0")]
+    {
+        let request = jane.request(Method::POST, "/api/dropbox/pictures").header("prefer", prefer);
+        let response = request.multipart(form("a.png", PNG)).send().await.unwrap();
+        assert_eq!(response.status(), 202);
+        assert_eq!(header(&response, "preference-applied"), applied);
+        let location = header(&response, "location").to_owned();
+        let id = response.text().await.unwrap();
+        assert_eq!(location, format!("/uploads/{id}"));
+    }
+    stand.worker.run_what_is_there().await.unwrap();
+    let status: serde_json::Value = jane.get("/uploads/1001").await.json().await.unwrap();
+    assert_eq!(status["state"], "ready");
+}
+
+#[tokio::test]
+async fn too_large_is_said_with_limit_and_received() {
+    let stand = Stand::new().await;
+    let jane = stand.login("jane").await;
+    let mut large = PNG.to_vec();
+    large.resize((4 << 20) + 1, 0);
+    let response = jane.upload("a.png", &large).await;
+    assert_eq!(response.status(), 413);
+    let message = response.text().await.unwrap();
+    assert!(message.contains("4194304") && message.contains("received") || message.contains("were sent"), "{message}");
+    large.resize(40 << 20, 0);
+    let response = jane.upload("a.png", &large).await;
+    assert_eq!(response.status(), 413);
+    assert_eq!(stand.staged(), 0);
+}
+
+#[tokio::test]
+async fn there_is_no_delete() {
+    let stand = Stand::new().await;
+    let jane = stand.login("jane").await;
+    let id = jane.picture().await;
+    let response = jane.request(Method::DELETE, &format!("/api/dropbox/pictures/{id}")).send().await.unwrap();
+    assert_eq!(response.status(), 405);
+    assert_eq!(header(&response, "allow"), "GET, HEAD, PUT");
+    let response = jane.request(Method::GET, "/api/dropbox/pictures").send().await.unwrap();
+    assert_eq!((response.status().as_u16(), header(&response, "allow")), (405, "POST"));
+}

@@ -1,0 +1,202 @@
+//! Bodies that are malformed, endless, slow or gone. Each gets a clear answer, the api lives on, staging stays empty.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::stand::{FED, Login, PNG, Stand};
+
+/// Sends raw bytes after a head made for the upload, and returns the whole answer.
+struct Raw {
+    stream: TcpStream,
+}
+
+impl Raw {
+    async fn open(login: &Login<'_>, headers: &str) -> Self {
+        let mut stream = TcpStream::connect(login.stand.base.trim_start_matches("http://")).await.unwrap();
+        let head = format!(
+            "POST /api/dropbox/pictures HTTP/1.1\r\nhost: x\r\ncookie: AtmoAuthToken_{FED}={}\r\n\
+             x-csrf-token_{FED}: {}\r\n{headers}\r\n\r\n",
+            login.session, login.csrf
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        Self { stream }
+    }
+
+    async fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes).await
+    }
+
+    async fn answer(mut self) -> String {
+        let mut answer = Vec::new();
+        let mut piece = [0; 4096];
+        loop {
+            match tokio::time::timeout(Duration::from_secs(20), self.stream.read(&mut piece)).await.unwrap() {
+                Ok(0) | Err(_) => break,
+                Ok(n) => answer.extend_from_slice(&piece[..n]),
+            }
+            let text = String::from_utf8_lossy(&answer);
+            if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+                if length.is_some_and(|length| body.len() >= length.parse().unwrap()) {
+                    break;
+                }
+            }
+        }
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+async fn post(login: &Login<'_>, kind: &str, body: &[u8]) -> String {
+    let mut raw = Raw::open(login, &format!("content-type: {kind}\r\ncontent-length: {}", body.len())).await;
+    raw.send(body).await.ok();
+    raw.answer().await
+}
+
+const FORM: &str = "multipart/form-data; boundary=B";
+
+fn part(headers: &str, content: &[u8]) -> Vec<u8> {
+    let mut part = format!("--B\r\n{headers}\r\n\r\n").into_bytes();
+    part.extend_from_slice(content);
+    part.extend_from_slice(b"\r\n");
+    part
+}
+
+fn file(name: &str) -> Vec<u8> {
+    part(&format!("Content-Disposition: form-data; name=\"Profile\"; filename=\"{name}\""), PNG)
+}
+
+#[tokio::test]
+async fn forms_that_are_none() {
+    let stand = Stand::new().await;
+    let jane = stand.login("jane").await;
+    let whole = [file("a.png"), b"--B--\r\n".to_vec()].concat();
+    let long_boundary = format!("multipart/form-data; boundary={}", "b".repeat(10_000));
+    let many: Vec<u8> = [
+        (0..1000).flat_map(|n| part(&format!("Content-Disposition: form-data; name=\"f{n}\""), b"x")).collect(),
+        whole.clone(),
+    ]
+    .concat();
+    let fat_header = part(&format!("X: {}\r\nContent-Disposition: form-data; name=\"a\"", "x".repeat(1 << 20)), b"x");
+    let no_file = [part("Content-Disposition: form-data; name=\"a\"", b"x"), b"--B--\r\n".to_vec()].concat();
+    let fat_field = part("Content-Disposition: form-data; name=\"a\"", &vec![b'x'; 200 << 10]);
+    for (what, kind, body, status) in [
+        ("no boundary", "multipart/form-data", whole.clone(), 400),
+        ("a long boundary", long_boundary.as_str(), whole.clone(), 400),
+        ("not multipart", "application/json", whole.clone(), 400),
+        ("another boundary", "multipart/form-data; boundary=C", whole.clone(), 400),
+        ("1000 parts", FORM, many, 400),
+        ("a part header of a megabyte", FORM, fat_header, 400),
+        ("no file", FORM, no_file, 400),
+        ("a field of 200 kB", FORM, fat_field, 413),
+        ("cut off in the file", FORM, file("a.png")[..200].to_vec(), 400),
+        ("nothing", FORM, Vec::new(), 400),
+    ] {
+        let answer = post(&jane, kind, &body).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{what}: {answer}");
+        assert!(answer.contains("content-type: text/plain; charset=utf-8"), "{what}: {answer}");
+    }
+    assert_eq!(stand.staged(), 0);
+    assert_eq!(stand.places.records.census().await.unwrap().admitted, 0);
+    assert_eq!(jane.picture().await, "1001");
+}
+
+#[tokio::test]
+async fn names_that_would_hurt() {
+    let stand = Stand::new().await;
+    let jane = stand.login("jane").await;
+    let long = "n".repeat(4000);
+    for (name, label) in [
+        ("../../../etc/passwd.png", "passwd.png"),
+        ("a\u{202E}gnp.exe", "agnp.exe"),
+        ("a%0D%0Ab.png", "a%0D%0Ab.png"),
+        (long.as_str(), &"n".repeat(120)),
+    ] {
+        let answer = post(&jane, FORM, &[file(name), b"--B--\r\n".to_vec()].concat()).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{name:.50}: {answer}");
+        let id = answer.rsplit("\r\n").next().unwrap().parse().unwrap();
+        assert_eq!(stand.places.records.upload(id).await.unwrap().unwrap().label, label);
+    }
+    for name in ["a\0b.png", "a\r\nX-Evil: 1\r\n\r\nb.png"] {
+        let answer = post(&jane, FORM, &[file(name), b"--B--\r\n".to_vec()].concat()).await;
+        assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+        assert!(!answer.contains("X-Evil"));
+    }
+    assert_eq!(stand.staged(), 0);
+}
+
+#[tokio::test]
+async fn lengths_that_are_announced() {
+    let stand = Stand::new().await;
+    let jane = stand.login("jane").await;
+    let raw = Raw::open(&jane, &format!("content-type: {FORM}\r\ncontent-length: 2147483648")).await;
+    let answer = raw.answer().await;
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("4194304") && answer.contains("2147483648"));
+    let raw = Raw::open(&jane, &format!("content-type: {FORM}\r\ncontent-length: 0")).await;
+    assert!(raw.answer().await.starts_with("HTTP/1.1 400 "));
+    let raw = Raw::open(&jane, &format!("content-type: {FORM}\r\ncontent-length: -1")).await;
+    assert!(raw.answer().await.starts_with("HTTP/1.1 400 "));
+}
+
+#[tokio::test]
+async fn who_sends_too_much_gets_to_read_why() {
+    let stand = Stand::new().await;
+    let jane = stand.login("jane").await;
+    let mut raw = Raw::open(&jane, &format!("content-type: {FORM}\r\ntransfer-encoding: chunked")).await;
+    let opening = b"--B\r\nContent-Disposition: form-data; name=\"Profile\"; filename=\"a\"\r\n\r\n\x89PNG\r\n\x1a\n";
+    raw.send(format!("{:x}\r\n", opening.len()).as_bytes()).await.unwrap();
+    raw.send(opening).await.unwrap();
+    raw.send(b"\r\n").await.unwrap();
+    let chunk = [b"10000\r\n".to_vec(), vec![0; 65536], b"\r\n".to_vec()].concat();
+    for _ in 0..100 {
+        raw.send(&chunk).await.expect("six megabytes can be sent without the connection breaking");
+    }
+    let answer = raw.answer().await;
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("4194304"), "{answer}");
+    assert_eq!(stand.staged(), 0);
+}
+
+#[tokio::test]
+async fn who_goes_away_leaves_nothing() {
+    let stand = Stand::new().await;
+    let jane = stand.login("jane").await;
+    let mut raw = Raw::open(&jane, &format!("content-type: {FORM}\r\ncontent-length: 1000000")).await;
+    raw.send(&file("a.png")).await.unwrap();
+    raw.send(&vec![0; 300_000]).await.unwrap();
+    drop(raw);
+    let mut turns = 0;
+    // The api's next answer comes after it has looked at the other connection often enough.
+    while stand.staged() > 0 && turns < 1000 {
+        jane.get("/livez").await;
+        turns += 1;
+    }
+    assert_eq!(stand.staged(), 0);
+    assert_eq!(stand.places.records.census().await.unwrap().admitted, 0);
+}
+
+#[tokio::test]
+async fn who_is_slow_is_told_so() {
+    let stand = Stand::with(|settings| {
+        settings.http.body_idle_timeout = Duration::from_millis(300);
+        settings.http.body_timeout = Duration::from_millis(600);
+    })
+    .await;
+    let jane = stand.login("jane").await;
+    let mut raw = Raw::open(&jane, &format!("content-type: {FORM}\r\ncontent-length: 1000000")).await;
+    raw.send(b"--B\r\n").await.unwrap();
+    let answer = raw.answer().await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+
+    // Never idle, never done.
+    let mut raw = Raw::open(&jane, &format!("content-type: {FORM}\r\ncontent-length: 1000000")).await;
+    raw.send(b"--B\r\nContent-Disposition: form-data; name=\"Profile\"; filename=\"a\"\r\n\r\n").await.unwrap();
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    for _ in 0..14 {
+        tick.tick().await;
+        raw.send(b"x").await.ok();
+    }
+    let answer = raw.answer().await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert_eq!(stand.staged(), 0);
+}

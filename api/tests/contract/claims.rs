@@ -1,0 +1,141 @@
+//! `PUT /api/{service}/{ID}`: claiming, by whom, once.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use upload::{Resource, Service};
+
+use crate::stand::{FED, JPEG, PNG, Stand, form};
+
+#[tokio::test]
+async fn all_five_services() {
+    let stand = Stand::new().await;
+    let (jane, admin) = (stand.login("jane").await, stand.login("admin").await);
+    for service in ["users", "apps", "apis", "groups", "businesses"] {
+        let id = admin.picture().await;
+        let path = format!("/api/{service}/thing.{FED}");
+        let number: u64 = id.parse().unwrap();
+        let body = json!({"Name": "TravelApp", "PictureID": id});
+        let response = admin.request(Method::PUT, &path).json(&body).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{service}");
+        let claimed: Value = response.json().await.unwrap();
+        assert_eq!(claimed, json!({"ID": format!("thing.{FED}"), "Name": "TravelApp", "PictureID": number}));
+        let resource = Resource { service: service.parse().unwrap(), id: "thing".to_owned() };
+        assert_eq!(stand.places.records.resource_name(&resource).await.unwrap().as_deref(), Some("TravelApp"));
+        let again = admin.request(Method::PUT, &path).json(&json!({"PictureID": number})).send().await.unwrap();
+        assert_eq!(again.status(), 200, "a second time is fine, and the number may be a number");
+    }
+    let id = jane.picture().await;
+    assert_eq!(jane.claim("apps/thing", &id).await.status(), 403);
+    let app = Resource { service: Service::Apps, id: "thing".to_owned() };
+    stand.places.records.grant(&app, "jane").await.unwrap();
+    assert_eq!(jane.claim("apps/thing", &id).await.status(), 200);
+}
+
+#[tokio::test]
+async fn every_state_of_a_picture() {
+    let stand = Stand::idle(|settings| settings.uploads.wait = Duration::ZERO).await;
+    let (jane, joe) = (stand.login("jane").await, stand.login("joe").await);
+    let processing = jane.picture().await;
+    let foreign = joe.picture().await;
+    let rejected = jane.upload("a.jpg", &JPEG[..JPEG.len() / 2]).await.text().await.unwrap();
+    let expiring = jane.picture().await;
+    assert_eq!(jane.claim("users/jane", &processing).await.status(), 200);
+    assert_eq!(jane.claim("users/jane", &foreign).await.status(), 404);
+    stand.worker.run_what_is_there().await.unwrap();
+    let response = jane.claim("users/jane", &rejected).await;
+    assert_eq!(response.status(), 422);
+    assert_eq!(response.json::<Value>().await.unwrap()["code"], "broken_picture");
+    stand.clock.advance(Duration::from_secs(25 * 3600));
+    let jane = stand.login("jane").await;
+    assert_eq!(jane.claim("users/jane", &expiring).await.status(), 410);
+    stand.sweeper.once().await.unwrap();
+    assert_eq!(jane.claim("users/jane", &expiring).await.status(), 410);
+    assert_eq!(jane.claim("users/jane", &processing).await.status(), 200);
+    let apps = Resource { service: Service::Apps, id: "a".to_owned() };
+    stand.places.records.grant(&apps, "jane").await.unwrap();
+    assert_eq!(jane.claim("apps/a", &processing).await.status(), 409);
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_claim() {
+    let stand = Stand::new().await;
+    let jane = stand.login("jane").await;
+    let put = async |kind: &str, body: String| {
+        let request = jane.request(Method::PUT, &format!("/api/users/jane.{FED}")).header("content-type", kind);
+        let response = request.body(body).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
+    for (body, status, says) in [
+        (r#"{"Name":"x","PictureID":"1001","Colour":"red"}"#.to_owned(), 400, "Colour"),
+        ("{}".to_owned(), 400, "PictureID"),
+        ("[]".to_owned(), 400, ""),
+        ("not json".to_owned(), 400, ""),
+        (r#"{"PictureID":true}"#.to_owned(), 400, "PictureID"),
+        (r#"{"PictureID":"99999"}"#.to_owned(), 404, "99999"),
+        (r#"{"PictureID":0}"#.to_owned(), 404, ""),
+        (r#"{"PictureID":-1}"#.to_owned(), 404, ""),
+        (r#"{"PictureID":9223372036854775808}"#.to_owned(), 404, ""),
+        (r#"{"PictureID":1001.5}"#.to_owned(), 404, ""),
+        (format!(r#"{{"Name":"{}"}}"#, "x".repeat(300)), 400, "256"),
+        (format!(r#"{{"Name":"{}"}}"#, "x".repeat(10 << 20)), 413, "65536"),
+        ("[".repeat(100_000), 413, ""),
+        (format!(r#"{{"Name":{}"#, "[".repeat(60_000)), 400, ""),
+    ] {
+        let (got, message) = put("application/json", body.clone()).await;
+        assert_eq!(got, status, "{:.60}", body);
+        assert!(message.contains(says), "{message}");
+    }
+    assert_eq!(put("text/plain", r#"{"PictureID":1}"#.to_owned()).await.0, 415);
+    assert_eq!(put("application/vnd.akana.v81+json", r#"{"Name":"Jane"}"#.to_owned()).await.0, 200);
+    let elsewhere = jane.request(Method::PUT, "/api/users/jane.otherfed").json(&json!({"Name": "x"}));
+    assert_eq!(elsewhere.send().await.unwrap().status(), 404);
+    let unknown = jane.request(Method::PUT, &format!("/api/cars/jane.{FED}")).json(&json!({"Name": "x"}));
+    assert_eq!(unknown.send().await.unwrap().status(), 404);
+}
+
+#[tokio::test]
+async fn of_two_who_race_one_wins() {
+    let stand = Stand::new().await;
+    let (jane, admin) = (stand.login("jane").await, stand.login("admin").await);
+    for _ in 0..10 {
+        let id = jane.picture().await;
+        let (a, b) = tokio::join!(jane.claim("users/jane", &id), admin.claim("users/admin", &id));
+        let mut outcomes = [a.status().as_u16(), b.status().as_u16()];
+        outcomes.sort_unstable();
+        assert_eq!(outcomes, [200, 409]);
+    }
+}
+
+#[tokio::test]
+async fn claim_and_expiry_race_and_one_wins() {
+    let stand = Stand::new().await;
+    for _ in 0..10 {
+        let jane = stand.login("jane").await;
+        let id = jane.picture().await;
+        stand.clock.advance(stand.settings.uploads.keep - Duration::from_millis(1));
+        let jane = stand.login("jane").await;
+        let expire = async {
+            stand.clock.advance(Duration::from_millis(1));
+            stand.sweeper.once().await.unwrap()
+        };
+        let (claim, swept) = tokio::join!(jane.claim("users/jane", &id), expire);
+        let upload = stand.places.records.upload(id.parse().unwrap()).await.unwrap().unwrap();
+        match claim.status().as_u16() {
+            200 => assert!(upload.claim.is_some() && upload.state == upload::State::Ready && swept.expired == 0),
+            410 => assert!(upload.claim.is_none()),
+            other => panic!("{other}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_claim_takes_a_csrf_token() {
+    let stand = Stand::new().await;
+    let jane = stand.login("jane").await;
+    let id = jane.picture().await;
+    let bare = jane.bare(Method::PUT, &format!("/api/users/jane.{FED}")).json(&json!({"PictureID": id}));
+    assert_eq!(bare.send().await.unwrap().status(), 401);
+    let _ = (PNG, form("", b""));
+}

@@ -1,0 +1,32 @@
+//! `/livez`, `/readyz`, `/metrics`, and addresses where nothing is.
+
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::stand::{Stand, header};
+
+#[tokio::test]
+async fn probes() {
+    let stand = Stand::new().await;
+    let get = async |path: &str| stand.nobody(Method::GET, path).send().await.unwrap();
+    assert_eq!(get("/livez").await.status(), 200);
+    let ready = get("/readyz").await;
+    assert_eq!(ready.status(), 200);
+    let report: Value = ready.json().await.unwrap();
+    assert_eq!(report["ready"], true);
+    assert_eq!(report["places"]["records"], "ok");
+    assert_eq!(header(&get("/metrics").await, "content-type"), "text/plain; version=0.0.4");
+    let nothing = get("/nothing/here").await;
+    assert_eq!(nothing.status(), 404);
+    assert_eq!(header(&nothing, "content-type"), "application/problem+json");
+}
+
+#[tokio::test]
+async fn a_place_that_is_down_is_named() {
+    let stand = Stand::new().await;
+    stand.places.records.clone().close().await.unwrap();
+    let response = stand.nobody(Method::GET, "/readyz").send().await.unwrap();
+    assert_eq!(response.status(), 503);
+    let report: Value = response.json().await.unwrap();
+    assert_eq!((&report["places"]["records"], &report["places"]["blobs"]), (&"down".into(), &"ok".into()));
+}

@@ -1,0 +1,121 @@
+//! `POST /api/login` and `renewToken`.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::stand::{FED, Login, PASSWORD, Stand, header};
+
+#[tokio::test]
+async fn both_cookies_as_described() {
+    let stand = Stand::new().await;
+    let body = json!({"email": "Jane@Example.COM", "password": PASSWORD});
+    let response = stand.nobody(Method::POST, "/api/login").json(&body).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let lines: Vec<_> = response.headers().get_all("set-cookie").iter().map(|line| line.to_str().unwrap()).collect();
+    assert_eq!(lines.len(), 2);
+    let (session, csrf) = (lines[0], lines[1]);
+    assert!(session.starts_with(&format!("AtmoAuthToken_{FED}=TokenID%3D")));
+    assert!(session.ends_with("; Path=/; Max-Age=1800; HttpOnly; SameSite=Lax"), "{session}");
+    assert!(csrf.starts_with(&format!("Csrf-Token_{FED}=TokenID%3D")) && !csrf.contains("HttpOnly"));
+    let login = Login::of(&stand, &response);
+    let list = percent_encoding::percent_decode_str(&login.session).decode_utf8().unwrap().into_owned();
+    let fields: Vec<_> = list.split(',').map(|field| field.split_once('=').unwrap()).collect();
+    let names: Vec<_> = fields.iter().map(|(name, _)| *name).collect();
+    assert_eq!(
+        names,
+        ["TokenID", "claimed_id", "issueTime", "expirationTime", "UserName", "UserFDN", "AttributesIncluded", "sig"]
+    );
+    assert_eq!(fields[1].1, format!("urn:atmosphere:user:{FED}:jane"));
+    assert_eq!(fields[2].1, "1795262400000");
+    assert_eq!(fields[3].1, "1795264200000");
+    assert_eq!(fields[4].1, "jane%2C%20of%20the%20test");
+    assert_eq!(fields[5].1, format!("jane%2E{FED}"));
+    assert_eq!(fields[6].1, "false");
+}
+
+#[tokio::test]
+async fn cookies_are_secure_unless_it_is_plain_http_at_home() {
+    let stand = Stand::with(|settings| settings.http.listen = "0.0.0.0:8080".to_owned()).await;
+    let body = json!({"email": "jane@example.com", "password": PASSWORD});
+    let response = stand.nobody(Method::POST, "/api/login").json(&body).send().await.unwrap();
+    assert!(response.headers().get_all("set-cookie").iter().all(|line| line.to_str().unwrap().contains("; Secure;")));
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_not_said() {
+    let stand = Stand::new().await;
+    let login = async |email: &str, password: &str| {
+        let body = json!({"email": email, "password": password});
+        let response = stand.nobody(Method::POST, "/api/login").json(&body).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
+    let wrong = login("jane@example.com", "wrong").await;
+    assert_eq!(wrong.0, 401);
+    assert_eq!(login("nobody@example.com", PASSWORD).await, wrong);
+    assert_eq!(login("jane@example.com", &"x".repeat(5000)).await, wrong);
+    let mut jane = stand.places.records.user("jane").await.unwrap().unwrap();
+    jane.disabled = true;
+    stand.places.records.put_user(&jane).await.unwrap();
+    assert_eq!(login("jane@example.com", PASSWORD).await, wrong);
+    for body in ["", "{}", "[]", "{\"email\":1}", "{\"email\":\"a\",\"password\":\"b\",\"more\":1}"] {
+        let request = stand.nobody(Method::POST, "/api/login").header("content-type", "application/json");
+        assert_eq!(request.body(body).send().await.unwrap().status(), 400, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn too_many_attempts_wait() {
+    let stand = Stand::with(|settings| settings.realm.login_tries = 3).await;
+    let login = async |email: &str, password: &str| {
+        let body = json!({"email": email, "password": password});
+        stand.nobody(Method::POST, "/api/login").json(&body).send().await.unwrap()
+    };
+    for _ in 0..3 {
+        assert_eq!(login("jane@example.com", "wrong").await.status(), 401);
+    }
+    let refused = login("JANE@example.com", PASSWORD).await;
+    assert_eq!((refused.status().as_u16(), header(&refused, "retry-after")), (429, "301"));
+    assert_eq!(login("joe@example.com", PASSWORD).await.status(), 200);
+    stand.clock.advance(Duration::from_secs(300));
+    assert_eq!(login("jane@example.com", PASSWORD).await.status(), 200);
+    for _ in 0..3 {
+        assert_eq!(login("jane@example.com", PASSWORD).await.status(), 200, "good logins are not held against anybody");
+    }
+}
+
+#[tokio::test]
+async fn an_address_has_its_share_too() {
+    let stand = Stand::with(|settings| {
+        settings.realm.login_tries_per_address = 3;
+        settings.http.proxies = 1;
+    })
+    .await;
+    let login = async |from: &str, n: usize| {
+        let body = json!({"email": format!("{n}@example.com"), "password": "x"});
+        let request = stand.nobody(Method::POST, "/api/login").header("x-forwarded-for", from).json(&body);
+        request.send().await.unwrap().status().as_u16()
+    };
+    for n in 0..3 {
+        assert_eq!(login("6.6.6.6, 203.0.113.1", n).await, 401);
+    }
+    assert_eq!(login("7.7.7.7, 203.0.113.1", 4).await, 429, "what the client made up is not believed");
+    assert_eq!(login("203.0.113.2", 5).await, 401);
+}
+
+#[tokio::test]
+async fn a_session_is_renewed_while_it_lasts() {
+    let stand = Stand::new().await;
+    let jane = stand.login("jane").await;
+    stand.clock.advance(Duration::from_secs(29 * 60));
+    assert_eq!(jane.bare(Method::POST, "/api/login/renewToken").send().await.unwrap().status(), 401);
+    let response = jane.request(Method::POST, "/api/login/renewToken").send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let renewed = Login::of(&stand, &response);
+    stand.clock.advance(Duration::from_secs(60));
+    assert_eq!(jane.get("/uploads/1").await.status(), 401);
+    assert_eq!(renewed.get("/uploads/1").await.status(), 404);
+    assert_eq!(jane.request(Method::POST, "/api/login/renewToken").send().await.unwrap().status(), 401);
+    assert_eq!(renewed.picture().await, "1001");
+}

@@ -1,0 +1,187 @@
+//! Cookies and tokens that are not what they should be.
+
+use std::time::Duration;
+
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use reqwest::Method;
+use serde_json::json;
+use upload::Role;
+
+use crate::stand::{FED, PNG, Stand, form};
+
+fn decode(value: &str) -> String {
+    percent_decode_str(value).decode_utf8().unwrap().into_owned()
+}
+
+fn encode(value: &str) -> String {
+    utf8_percent_encode(value, NON_ALPHANUMERIC).to_string()
+}
+
+#[tokio::test]
+async fn cookies_that_are_not_ours() {
+    let stand = Stand::new().await;
+    let jane = stand.login("jane").await;
+    let good = jane.session.clone();
+    let list = decode(&good);
+    let admin = encode(&list.replace(&format!("{FED}:jane"), &format!("{FED}:admin")));
+    let longer = encode(&list.replace("expirationTime=1", "expirationTime=2"));
+    let unsigned = encode(list.split(",sig=").next().unwrap());
+    let other_tenant = encode(&list.replace(FED, "otherfed"));
+    for (what, value) in [
+        ("forged", admin),
+        ("prolonged", longer),
+        ("unsigned", unsigned),
+        ("truncated", good[..good.len() - 5].to_owned()),
+        ("half", good[..good.len() / 2].to_owned()),
+        ("of another tenant", other_tenant),
+        ("doubly encoded", encode(&good)),
+        ("not encoded", list.replace(',', "%2C")),
+        ("empty", String::new()),
+        ("long", "a".repeat(6000)),
+        ("no text", "%FF%FE".to_owned()),
+        ("the CSRF token", jane.csrf.clone()),
+    ] {
+        let request = stand.nobody(Method::GET, "/uploads/1").header("cookie", format!("AtmoAuthToken_{FED}={value}"));
+        assert_eq!(request.send().await.unwrap().status(), 401, "{what}");
+        let request = stand.nobody(Method::GET, "/uploads/1").bearer_auth(&value);
+        assert_eq!(request.send().await.unwrap().status(), 401, "{what}, as a token");
+    }
+    for name in ["AtmoAuthToken_otherfed".to_owned(), format!("atmoauthtoken_{FED}"), format!("XAtmoAuthToken_{FED}")] {
+        let request = stand.nobody(Method::GET, "/uploads/1").header("cookie", format!("{name}={good}"));
+        assert_eq!(request.send().await.unwrap().status(), 401, "{name}");
+    }
+    assert_eq!(jane.get("/uploads/1").await.status(), 404);
+}
+
+#[tokio::test]
+async fn a_session_ends_to_the_second_and_with_the_account() {
+    let stand = Stand::new().await;
+    let (jane, joe) = (stand.login("jane").await, stand.login("joe").await);
+    let mut user = stand.places.records.user("joe").await.unwrap().unwrap();
+    user.disabled = true;
+    stand.places.records.put_user(&user).await.unwrap();
+    assert_eq!(joe.get("/uploads/1").await.status(), 401);
+    stand.clock.advance(Duration::from_millis(30 * 60 * 1000 - 1));
+    assert_eq!(jane.get("/uploads/1").await.status(), 404);
+    stand.clock.advance(Duration::from_millis(1));
+    assert_eq!(jane.get("/uploads/1").await.status(), 401);
+}
+
+#[tokio::test]
+async fn csrf_tokens_that_are_not_this_sessions() {
+    let stand = Stand::new().await;
+    let (jane, joe) = (stand.login("jane").await, stand.login("joe").await);
+    let other_jane = stand.login("jane").await;
+    let send = async |token: &str| {
+        let request = jane.bare(Method::PUT, &format!("/api/users/jane.{FED}"));
+        let request = request.header(format!("X-CSRF-TOKEN_{FED}"), token).json(&json!({"Name": "x"}));
+        request.send().await.unwrap().status().as_u16()
+    };
+    for (what, token) in [
+        ("another user's", joe.csrf.clone()),
+        ("another session's", other_jane.csrf.clone()),
+        ("decoded", decode(&jane.csrf)),
+        ("doubly encoded", encode(&jane.csrf)),
+        ("in lower-case escapes", jane.csrf.replace("%3D", "%3d").replace("%2C", "%2c")),
+        ("forged", jane.csrf.replace("TokenID%3D", "TokenID%3D0")),
+        ("truncated", jane.csrf[..jane.csrf.len() - 3].to_owned()),
+        ("the session's", jane.session.clone()),
+        ("empty", String::new()),
+    ] {
+        assert_eq!(send(&token).await, 401, "{what}");
+    }
+    assert_eq!(send(&jane.csrf).await, 200, "the header's name in any case");
+}
+
+#[tokio::test]
+async fn a_csrf_token_expires_by_a_second() {
+    let stand = Stand::new().await;
+    let jane = stand.login("jane").await;
+    stand.clock.advance(Duration::from_secs(29 * 60));
+    let response = jane.request(Method::POST, "/api/login/renewToken").send().await.unwrap();
+    let renewed = crate::stand::Login::of(&stand, &response);
+    let old_token = crate::stand::Login { stand: &stand, session: renewed.session.clone(), csrf: jane.csrf.clone() };
+    let send = async |login: &crate::stand::Login<'_>| {
+        let request = login.request(Method::PUT, &format!("/api/users/jane.{FED}")).json(&json!({"Name": "x"}));
+        request.send().await.unwrap().status().as_u16()
+    };
+    stand.clock.advance(Duration::from_secs(59));
+    assert_eq!(send(&old_token).await, 200);
+    stand.clock.advance(Duration::from_secs(1));
+    assert_eq!(send(&old_token).await, 401);
+    assert_eq!(send(&renewed).await, 200);
+}
+
+#[tokio::test]
+async fn the_switches() {
+    let stand = Stand::with(|settings| {
+        settings.realm.csrf_writes = false;
+        settings.realm.csrf_reads = true;
+    })
+    .await;
+    let jane = stand.login("jane").await;
+    let bare = jane.bare(Method::POST, "/api/dropbox/pictures").multipart(form("a.png", PNG)).send().await.unwrap();
+    assert_eq!(bare.status(), 200);
+    assert_eq!(jane.get("/uploads/1001").await.status(), 401);
+    assert_eq!(jane.request(Method::GET, "/uploads/1001").send().await.unwrap().status(), 200);
+    assert_eq!(jane.get("/api/dropbox/pictures/1001?size=25").await.status(), 200, "an <img> sends no header");
+    assert_eq!(jane.get(&format!("/api/users/jane.{FED}/avatar")).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_token_is_a_session_too() {
+    let stand = Stand::new().await;
+    let (records, realm) = (&stand.places.records, &stand.settings.realm);
+    let token = api::issue_token(records, realm, "jane", Duration::from_secs(3600)).await.unwrap();
+    let response = stand
+        .nobody(Method::POST, "/api/dropbox/pictures")
+        .bearer_auth(&token)
+        .multipart(form("a.png", PNG))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 200, "a bearer token needs no CSRF token: no browser sends it by itself");
+    let basic = stand.nobody(Method::GET, "/uploads/1001").basic_auth("jane", Some("x")).send().await.unwrap();
+    assert_eq!(basic.status(), 401);
+    let renewed = stand.nobody(Method::POST, "/api/login/renewToken").bearer_auth(&token).send().await.unwrap();
+    assert_eq!(renewed.status(), 401);
+    assert!(api::issue_token(records, realm, "nobody", Duration::from_secs(1)).await.is_err());
+}
+
+#[tokio::test]
+async fn keys_rotate_and_nobody_is_logged_out() {
+    let stand = Stand::new().await;
+    let jane = stand.login("jane").await;
+    stand.clock.advance(Duration::from_secs(2));
+    api::rotate_keys(&stand.places.records).await.unwrap();
+    let token = api::issue_token(&stand.places.records, &stand.settings.realm, "jane", Duration::from_secs(60));
+    let token = token.await.unwrap();
+    let signed_by_the_new_key = stand.nobody(Method::GET, "/uploads/1").bearer_auth(&token).send().await.unwrap();
+    assert_eq!(signed_by_the_new_key.status(), 404, "another process rotated, this one noticed");
+    assert_eq!(jane.get("/uploads/1").await.status(), 404);
+    let again = stand.login("jane").await;
+    let key = |session: &str| decode(session).split(",sig=").nth(1).unwrap()[..8].to_owned();
+    assert_ne!(key(&again.session), key(&jane.session));
+}
+
+#[tokio::test]
+async fn people_are_managed() {
+    let stand = Stand::new().await;
+    let records = &stand.places.records;
+    let new = |id: &str, email: &str| api::NewUser {
+        id: id.to_owned(),
+        email: email.to_owned(),
+        name: "Ann".to_owned(),
+        password: crate::stand::PASSWORD.to_owned(),
+    };
+    api::add_user(records, new("ann", "Ann@example.com"), Role::Member).await.unwrap();
+    for (id, email) in [("ann", "b@example.com"), ("b", "ann@EXAMPLE.com"), ("a,b", "c@example.com"), ("c", "nomail")] {
+        assert!(api::add_user(records, new(id, email), Role::Member).await.is_err(), "{id} {email}");
+    }
+    let ann = stand.login("ann").await;
+    api::change_user(records, "ann", None, None, Some(true)).await.unwrap();
+    assert_eq!(ann.get("/uploads/1").await.status(), 401);
+    api::change_user(records, "ann", None, Some(Role::Admin), Some(false)).await.unwrap();
+    assert_eq!(records.user("ann").await.unwrap().unwrap().role, Role::Admin);
+    assert!(api::ensure_admin(records, &stand.settings.realm).await.unwrap().is_none());
+}

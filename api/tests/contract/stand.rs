@@ -1,0 +1,240 @@
+//! The stand on which a contract test plays: an api, a worker, people, and a client that speaks plain HTTP.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use api::{Api, ApiSettings};
+use jiff::Timestamp;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, RequestBuilder, Response};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use upload::{Clock, Faults, Places, PlacesSettings, Role, User};
+use worker::{Sweeper, Worker, WorkerSettings};
+
+pub(crate) const PNG: &[u8] = include_bytes!("pictures/small.png");
+pub(crate) const JPEG: &[u8] = include_bytes!("pictures/small.jpg");
+pub(crate) const FED: &str = "acmepaymentscorp";
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+
+static HASH: LazyLock<String> = LazyLock::new(|| api::hash_password(PASSWORD).unwrap());
+
+/// Everything a test needs. Dropped, it stops.
+pub(crate) struct Stand {
+    pub(crate) base: String,
+    pub(crate) client: reqwest::Client,
+    pub(crate) places: Places,
+    pub(crate) clock: Clock,
+    pub(crate) worker: Worker,
+    pub(crate) settings: ApiSettings,
+    pub(crate) sweeper: Sweeper,
+    folder: TempDir,
+    stop: CancellationToken,
+}
+
+impl Drop for Stand {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// The api's defaults, for the tests' federation member and with no patience to spare.
+pub(crate) fn settings() -> ApiSettings {
+    let mut settings: ApiSettings = toml::from_str(api::DEFAULTS).unwrap();
+    settings.realm.fedmember = FED.to_owned();
+    settings.uploads.wait = Duration::from_secs(20);
+    settings
+}
+
+impl Stand {
+    /// A stand whose worker works.
+    pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn with(change: impl FnOnce(&mut ApiSettings)) -> Self {
+        let stand = Self::idle(change).await;
+        let (worker, stop) = (stand.worker.clone(), stand.stop.clone());
+        tokio::spawn(async move { worker.run(stop).await });
+        stand
+    }
+
+    /// A stand whose worker works when told to.
+    pub(crate) async fn idle(change: impl FnOnce(&mut ApiSettings)) -> Self {
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let folder = tempfile::tempdir().unwrap();
+        let records = format!("sqlite://{}", folder.path().join("records.db").display());
+        migrations::up(&records).await.unwrap();
+        let store = |name: &str| {
+            let url = format!("file://{}", folder.path().join(name).display());
+            serde_json::json!({"url": url, "endpoint": "", "region": "", "access_key_id": "", "secret_access_key": ""})
+        };
+        let places: PlacesSettings = serde_json::from_value(serde_json::json!({
+            "staging": store("staging"),
+            "blobs": store("blobs"),
+            "queue": {"url": "memory:"},
+            "records": {"url": records, "max_connections": 4},
+        }))
+        .unwrap();
+        let clock = Clock::manual("2026-11-21T12:00:00Z".parse::<Timestamp>().unwrap());
+        let places = Places::open(&places, clock.clone(), Faults::default()).await.unwrap();
+        let mut settings = settings();
+        change(&mut settings);
+        let mut work: WorkerSettings = toml::from_str(worker::DEFAULTS).unwrap();
+        work.worker.threads = 1;
+        work.worker.memory = bytesize::ByteSize::mib(256);
+        let stand = Self {
+            base: String::new(),
+            client: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
+            worker: Worker::new(&work, places.clone()),
+            sweeper: Sweeper::new(&work.sweep, places.clone()),
+            places,
+            clock,
+            settings,
+            folder,
+            stop: CancellationToken::new(),
+        };
+        for (id, role) in [("admin", Role::Admin), ("jane", Role::Member), ("joe", Role::Member)] {
+            stand.person(id, role).await;
+        }
+        stand.serve().await
+    }
+
+    async fn serve(mut self) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        self.base = format!("http://{}", listener.local_addr().unwrap());
+        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let api = Api::open(&self.settings, self.places.clone(), metrics).await.unwrap();
+        tokio::spawn(api.serve(listener, self.stop.clone()));
+        self
+    }
+
+    /// Adds somebody, whose password is everybody's.
+    pub(crate) async fn person(&self, id: &str, role: Role) {
+        let user = User {
+            id: id.to_owned(),
+            email: format!("{id}@example.com"),
+            name: format!("{id}, of the test"),
+            password_hash: HASH.clone(),
+            role,
+            disabled: false,
+        };
+        self.places.records.put_user(&user).await.unwrap();
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// A request by nobody.
+    pub(crate) fn nobody(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, self.url(path))
+    }
+
+    /// Logs somebody in.
+    pub(crate) async fn login(&self, id: &str) -> Login<'_> {
+        let body = serde_json::json!({"email": format!("{id}@example.com"), "password": PASSWORD});
+        let response = self.nobody(Method::POST, "/api/login").json(&body).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{}", response.text().await.unwrap());
+        Login::of(self, &response)
+    }
+
+    /// What lies in staging.
+    pub(crate) fn staged(&self) -> usize {
+        files(&self.folder.path().join("staging"))
+    }
+}
+
+fn files(folder: &std::path::Path) -> usize {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    entries.map(|entry| entry.unwrap().path()).map(|path| if path.is_dir() { files(&path) } else { 1 }).sum()
+}
+
+/// Somebody who is logged in, with both cookies.
+pub(crate) struct Login<'a> {
+    pub(crate) stand: &'a Stand,
+    pub(crate) session: String,
+    pub(crate) csrf: String,
+}
+
+impl<'a> Login<'a> {
+    pub(crate) fn of(stand: &'a Stand, response: &Response) -> Self {
+        Self { stand, session: set_cookie(response, "AtmoAuthToken_"), csrf: set_cookie(response, "Csrf-Token_") }
+    }
+
+    /// A request with the session's cookie and without the CSRF token.
+    pub(crate) fn bare(&self, method: Method, path: &str) -> RequestBuilder {
+        let cookie = format!("AtmoAuthToken_{FED}={}; Csrf-Token_{FED}={}", self.session, self.csrf);
+        self.stand.nobody(method, path).header("cookie", cookie)
+    }
+
+    /// A request as a page of ours sends it.
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.bare(method, path).header(format!("X-Csrf-Token_{FED}"), &self.csrf)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Response {
+        self.bare(Method::GET, path).send().await.unwrap()
+    }
+
+    /// Uploads bytes the documented way.
+    pub(crate) async fn upload(&self, name: &str, bytes: &[u8]) -> Response {
+        self.request(Method::POST, "/api/dropbox/pictures").multipart(form(name, bytes)).send().await.unwrap()
+    }
+
+    /// Uploads a picture that is fine and returns its number.
+    pub(crate) async fn picture(&self) -> String {
+        let response = self.upload("small.png", PNG).await;
+        assert!(response.status().is_success(), "{}", response.text().await.unwrap());
+        response.text().await.unwrap()
+    }
+
+    pub(crate) async fn claim(&self, resource: &str, id: &str) -> Response {
+        let body = serde_json::json!({"PictureID": id});
+        self.request(Method::PUT, &format!("/api/{resource}.{FED}")).json(&body).send().await.unwrap()
+    }
+
+    pub(crate) async fn crop(&self, id: &str, form: &str) -> Response {
+        self.request(Method::PUT, &format!("/api/dropbox/pictures/{id}"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form.to_owned())
+            .send()
+            .await
+            .unwrap()
+    }
+}
+
+/// A form with one file, the documented way.
+pub(crate) fn form(name: &str, bytes: &[u8]) -> reqwest::multipart::Form {
+    let part = reqwest::multipart::Part::bytes(bytes.to_vec()).file_name(name.to_owned());
+    reqwest::multipart::Form::new().part("Profile", part)
+}
+
+/// The value of the cookie that a response sets, by the beginning of its name.
+pub(crate) fn set_cookie(response: &Response, name: &str) -> String {
+    let cookies = response.headers().get_all("set-cookie").iter().map(|value| value.to_str().unwrap());
+    let line = cookies.into_iter().find(|line| line.starts_with(name)).unwrap();
+    line.split_once('=').unwrap().1.split(';').next().unwrap().to_owned()
+}
+
+pub(crate) fn header<'a>(response: &'a Response, name: &str) -> &'a str {
+    response.headers().get(name).map_or("", |value| value.to_str().unwrap())
+}
+
+/// Width and height of a PNG.
+pub(crate) fn png_size(bytes: &[u8]) -> (u32, u32) {
+    assert_eq!(&bytes[..8], b"\x89PNG\r\n\x1a\n");
+    let side = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+    (side(16), side(20))
+}
+
+#[allow(dead_code)]
+pub(crate) fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+    pairs
+        .iter()
+        .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap()))
+        .collect()
+}
