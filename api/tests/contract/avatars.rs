@@ -58,7 +58,7 @@ async fn the_former_avatar_stays_until_the_new_one_is_ready() {
         let path = format!("/api/users/jane.{FED}/avatar?size=75");
         let response = stand.nobody(Method::GET, &path).send().await.unwrap();
         if response.status() == 503 {
-            stand.worker.run_what_is_there().await.unwrap();
+            stand.work().await;
         }
         let response = stand.nobody(Method::GET, &path).send().await.unwrap();
         header(&response, "etag").to_owned()
@@ -67,13 +67,13 @@ async fn the_former_avatar_stays_until_the_new_one_is_ready() {
     let good = jane.picture().await;
     jane.claim("users/jane", &good).await;
     assert_eq!(tag().await, default);
-    stand.worker.run_what_is_there().await.unwrap();
+    stand.work().await;
     let shown = tag().await;
     assert_ne!(shown, default);
     let broken = jane.upload("a.jpg", &JPEG[..JPEG.len() / 2]).await.text().await.unwrap();
     assert_eq!(jane.claim("users/jane", &broken).await.status(), 200);
     assert_eq!(tag().await, shown);
-    stand.worker.run_what_is_there().await.unwrap();
+    stand.work().await;
     assert_eq!(tag().await, shown);
 }
 

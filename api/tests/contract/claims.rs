@@ -43,14 +43,14 @@ async fn every_state_of_a_picture() {
     let expiring = jane.picture().await;
     assert_eq!(jane.claim("users/jane", &processing).await.status(), 200);
     assert_eq!(jane.claim("users/jane", &foreign).await.status(), 404);
-    stand.worker.run_what_is_there().await.unwrap();
+    stand.work().await;
     let response = jane.claim("users/jane", &rejected).await;
     assert_eq!(response.status(), 422);
     assert_eq!(response.json::<Value>().await.unwrap()["code"], "broken_picture");
     stand.clock.advance(Duration::from_secs(25 * 3600));
     let jane = stand.login("jane").await;
     assert_eq!(jane.claim("users/jane", &expiring).await.status(), 410);
-    stand.sweeper.once().await.unwrap();
+    stand.sweep().await;
     assert_eq!(jane.claim("users/jane", &expiring).await.status(), 410);
     assert_eq!(jane.claim("users/jane", &processing).await.status(), 200);
     let apps = Resource { service: Service::Apps, id: "a".to_owned() };
@@ -118,7 +118,7 @@ async fn claim_and_expiry_race_and_one_wins() {
         let jane = stand.login("jane").await;
         let expire = async {
             stand.clock.advance(Duration::from_millis(1));
-            stand.sweeper.once().await.unwrap()
+            stand.sweep().await
         };
         let (claim, swept) = tokio::join!(jane.claim("users/jane", &id), expire);
         let upload = stand.places.records.upload(id.parse().unwrap()).await.unwrap().unwrap();

@@ -84,7 +84,7 @@ async fn it_is_the_uploaders_and_the_admins() {
     stand.clock.advance(Duration::from_secs(24 * 3600));
     let jane = stand.login("jane").await;
     assert_eq!(jane.get(&format!("/api/dropbox/pictures/{id}")).await.status(), 404);
-    stand.sweeper.once().await.unwrap();
+    stand.sweep().await;
     assert_eq!(jane.get(&format!("/api/dropbox/pictures/{id}")).await.status(), 404);
 }
 
@@ -97,7 +97,7 @@ async fn who_comes_too_early_waits_for_the_worker() {
     let path = format!("/api/dropbox/pictures/{id}?size=512");
     let work = async {
         // Whichever comes first, the question or the work, the answer is the picture.
-        while stand.worker.run_what_is_there().await.unwrap() == 0 {
+        while stand.work().await == 0 {
             tokio::task::yield_now().await;
         }
     };

@@ -27,9 +27,9 @@ pub(crate) struct Stand {
     pub(crate) client: reqwest::Client,
     pub(crate) places: Places,
     pub(crate) clock: Clock,
-    pub(crate) worker: Worker,
+    worker: Worker,
     pub(crate) settings: ApiSettings,
-    pub(crate) sweeper: Sweeper,
+    sweeper: Sweeper,
     folder: TempDir,
     stop: CancellationToken,
 }
@@ -140,6 +140,18 @@ impl Stand {
         let response = self.nobody(Method::POST, "/api/login").json(&body).send().await.unwrap();
         assert_eq!(response.status(), 200, "{}", response.text().await.unwrap());
         Login::of(self, &response)
+    }
+
+    /// Has the worker do what there is to do; returns how many jobs that was. On a task of its own, because debug
+    /// builds of rendering and of a test together take more stack than a test's thread has.
+    pub(crate) async fn work(&self) -> usize {
+        let worker = self.worker.clone();
+        tokio::spawn(async move { worker.run_what_is_there().await }).await.unwrap().unwrap()
+    }
+
+    /// Has the sweeper go round once.
+    pub(crate) async fn sweep(&self) -> worker::Swept {
+        Box::pin(self.sweeper.once()).await.unwrap()
     }
 
     /// What lies in staging.
