@@ -3,6 +3,8 @@
 //!
 //! Each test has folders of its own; none sleeps, none depends on another.
 
+#![allow(unreachable_pub, reason = "the modules of a binary have no outside")]
+
 mod bad_pictures;
 mod crash_points;
 mod expiry;

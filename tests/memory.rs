@@ -21,10 +21,7 @@ async fn two_hundred_uploads_at_once_stay_small() {
     let folder = Folder::new();
     let process = Process::up(
         &folder,
-        &[
-            ("CLOAKROOM__UPLOADS__UNCLAIMED_PER_USER", "1000"),
-            ("CLOAKROOM__UPLOADS__UNCLAIMED_BYTES_PER_USER", "2 GiB"),
-        ],
+        &[("CLOAKROOM__UPLOADS__MOST_UNCLAIMED", "1000"), ("CLOAKROOM__UPLOADS__MOST_UNCLAIMED_BYTES", "2 GiB")],
     );
     let portal = Portal::log_in(&process).await;
     let before = process.memory_kib("VmRSS");

@@ -53,7 +53,8 @@ impl Faults {
         let in_flight = metrics::gauge!("cloakroom_place_in_flight", "place" => place);
         in_flight.increment(1);
         let begun = Instant::now();
-        let outcome = self.strike(operation).await;
+        // On the heap: a database's futures are large, and they nest, and a thread's stack is small.
+        let outcome = self.strike(Box::pin(operation)).await;
         in_flight.decrement(1);
         let word = if outcome.is_ok() { "ok" } else { "error" };
         metrics::counter!("cloakroom_place_operations_total", "place" => place, "op" => op, "outcome" => word)
