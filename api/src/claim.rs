@@ -12,7 +12,7 @@ use crate::desk::Desk;
 use crate::problem::ApiError;
 use crate::receive::small;
 use crate::resource::resource;
-use crate::who::Caller;
+use crate::who::{Action, Caller};
 
 /// The longest name of a resource, in characters.
 const NAME: usize = 256;
@@ -42,7 +42,7 @@ pub(crate) async fn put(
     let resource = resource(&desk, &service, &id)?;
     let body: Map<String, Value> = small::json(&desk, request, "the claim").await?;
     let wish = Wish::parse(&body)?;
-    desk.authorize(&caller, &resource).await?;
+    desk.authorize(&caller, Action::Claim, &resource).await?;
     desk.claim(&resource, wish, &caller.claimant()).await.map(Json)
 }
 

@@ -9,7 +9,7 @@ use upload::{JobId, Places};
 use crate::health::Readiness;
 use crate::receive::UploadSettings;
 use crate::serve::HttpSettings;
-use crate::who::{Keys, Names, Passwords, RealmSettings, Throttle};
+use crate::who::{Decisions, Identity, Keys, Names, Passwords, RealmSettings, Throttle};
 
 /// The desk behind which every handler stands.
 #[derive(Clone)]
@@ -22,6 +22,10 @@ pub(crate) struct Inside {
     pub(crate) uploads: UploadSettings,
     pub(crate) names: Names,
     pub(crate) keys: Keys,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) decisions: Option<Decisions>,
+    /// Digests of the keys that systems call with.
+    pub(crate) service_keys: Vec<[u8; 32]>,
     pub(crate) passwords: Passwords,
     pub(crate) login_by_account: Throttle,
     pub(crate) login_by_address: Throttle,

@@ -21,6 +21,7 @@ mod receive;
 mod resource;
 mod router;
 mod serve;
+mod service;
 mod share;
 mod show;
 mod status;
@@ -40,9 +41,10 @@ use upload::{Places, RecordsError};
 use desk::{Desk, Inside};
 pub use receive::UploadSettings;
 pub use serve::{HttpSettings, ServeError};
+pub use service::ServiceSettings;
 pub use who::{
-    FirstAdmin, HashError, NewUser, RealmSettings, SecureCookies, add_user, change_user, ensure_admin, hash_password,
-    issue_token, rotate_keys,
+    DecisionSettings, FirstAdmin, HashError, IdentitySettings, NewUser, RealmSettings, SecureCookies, add_user,
+    change_user, ensure_admin, hash_password, issue_token, rotate_keys,
 };
 
 /// The defaults of the sections below, commented key by key, in TOML.
@@ -105,7 +107,15 @@ impl Api {
         let passwords = passwords.map_err(|error| OpenError::Settings(error.to_string()))?;
         let (published, confirmed) = mpsc::unbounded_channel();
         let noting = tokio::spawn(published::note(places.records.clone(), confirmed));
+        let client = client()?;
+        let identity = who::Identity::open(&realm.identity, &client)?;
+        let service_keys = realm.service.digests().ok_or_else(|| {
+            OpenError::Settings("a key in realm.service.keys has less than 32 characters: make longer ones".to_owned())
+        })?;
         let desk = Desk::new(Inside {
+            decisions: who::Decisions::open(&realm.decisions, &client),
+            identity,
+            service_keys,
             secure_cookies: realm.secure_cookies.decide(settings.http.listen.parse().ok()),
             passwords: passwords.map_err(|error| OpenError::Settings(error.to_string()))?,
             login_by_account: who::Throttle::new(realm.login_tries, realm.login_window),
@@ -141,6 +151,15 @@ impl Api {
         tokio::time::timeout(Duration::from_secs(1), noting).await.ok();
         served
     }
+}
+
+/// For asking the portal's own systems: its identity provider, its policy decision point.
+fn client() -> Result<reqwest::Client, OpenError> {
+    // One provider of TLS for the whole program; that another place was faster to say so is fine.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let client =
+        reqwest::Client::builder().timeout(Duration::from_secs(10)).redirect(reqwest::redirect::Policy::none()).build();
+    client.map_err(|error| OpenError::Settings(format!("no HTTP client: {error}")))
 }
 
 /// Keeps the keys young and the numbers tidy.

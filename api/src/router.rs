@@ -15,7 +15,7 @@ use crate::problem::{ApiError, plainly};
 use crate::receive::wrap_in_html::wrap_in_html;
 use crate::show::{avatar, picture};
 use crate::who::login;
-use crate::{claim, crop, health, receive, status};
+use crate::{claim, crop, health, receive, service, status};
 
 pub(crate) fn router(desk: Desk) -> Router {
     let dropbox = Router::new()
@@ -52,6 +52,21 @@ pub(crate) fn router(desk: Desk) -> Router {
             delete(avatar::remove).fallback(async || ApiError::MethodNotAllowed("DELETE")),
         )
         .route("/uploads/{id}", get(status::get).fallback(async || ApiError::MethodNotAllowed("GET, HEAD")))
+        .route(
+            "/service/{service}/{id}",
+            get(service::look_up)
+                .put(service::register)
+                .fallback(async || ApiError::MethodNotAllowed("GET, HEAD, PUT")),
+        )
+        .route(
+            "/service/{service}/{id}/users/{user}",
+            put(service::grant).delete(service::revoke).fallback(async || ApiError::MethodNotAllowed("PUT, DELETE")),
+        )
+        .route(
+            "/service/{service}/{id}/claim/{user}",
+            put(service::claim).fallback(async || ApiError::MethodNotAllowed("PUT")),
+        )
+        .route("/service/uploads/{id}", get(service::upload).fallback(async || ApiError::MethodNotAllowed("GET, HEAD")))
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))

@@ -3,14 +3,14 @@
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
-use upload::{Media, Resource, Service, Upload};
+use upload::{Media, Service, Upload};
 
 use super::default_avatar::default_avatar;
 use super::{size, stream, variant};
 use crate::desk::Desk;
 use crate::problem::ApiError;
 use crate::resource::resource;
-use crate::who::Caller;
+use crate::who::{Action, Caller};
 
 /// The size shown when none is asked for.
 const USUAL: u32 = 512;
@@ -69,18 +69,7 @@ pub(crate) async fn remove(
     if resource.service != Service::Users {
         return Err(ApiError::NotFound("only users have a picture that can be removed".to_owned()));
     }
-    desk.authorize(&caller, &resource).await?;
+    desk.authorize(&caller, Action::RemoveAvatar, &resource).await?;
     desk.places.records.remove_avatar(&resource, &caller.user).await?;
     Ok(StatusCode::OK)
-}
-
-impl Desk {
-    /// Whether the caller may act for a resource, or which right is missing.
-    pub(crate) async fn authorize(&self, caller: &Caller, resource: &Resource) -> Result<(), ApiError> {
-        if caller.admin || self.places.records.may_act_for(&caller.user, resource).await? {
-            return Ok(());
-        }
-        let fed = &self.names.fed;
-        Err(ApiError::NotPermitted(format!("you may not act for {resource}.{fed}; ask for a grant on it")))
-    }
 }

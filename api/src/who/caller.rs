@@ -5,9 +5,10 @@ use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use upload::{Claimant, Role, Upload};
+use upload::{Claimant, Role, Upload, User};
 
 use super::csrf;
+use super::identity::Vouch;
 use super::realm::cookie;
 use super::session::{NoSession, Session};
 use crate::desk::Desk;
@@ -37,6 +38,14 @@ impl Caller {
     /// The caller, by the head of their request. What they may is looked up, not believed: rights change while sessions
     /// last.
     pub(crate) async fn of(desk: &Desk, headers: &HeaderMap) -> Result<Self, ApiError> {
+        if let (Some(identity), Some(token)) = (&desk.identity, jwt(headers)) {
+            let user = identity.user(token, &desk.places.records).await;
+            let user = user.map_err(|vouch| match vouch {
+                Vouch::No(why) => ApiError::NotLoggedIn(why),
+                Vouch::Records(error) => error.into(),
+            })?;
+            return Self::allowed(user, None);
+        }
         let (session, by_cookie) = match headers.get(AUTHORIZATION) {
             Some(bearer) => {
                 let token = bearer.to_str().ok().and_then(|value| {
@@ -52,9 +61,16 @@ impl Caller {
                 (desk.session(value).await?, true)
             }
         };
-        let user = desk.places.records.user(&session.user).await?.filter(|user| !user.disabled);
-        let user = user.ok_or(ApiError::NotLoggedIn("the account is disabled"))?;
-        Ok(Self { user: user.id, admin: user.role == Role::Admin, cookie: by_cookie.then_some(session) })
+        let user = desk.places.records.user(&session.user).await?;
+        let user = user.ok_or(ApiError::NotLoggedIn("the account is gone"))?;
+        Self::allowed(user, by_cookie.then_some(session))
+    }
+
+    fn allowed(user: User, cookie: Option<Session>) -> Result<Self, ApiError> {
+        if user.disabled {
+            return Err(ApiError::NotLoggedIn("the account is disabled"));
+        }
+        Ok(Self { user: user.id, admin: user.role == Role::Admin, cookie })
     }
 
     /// Looks for the CSRF token in the head.
@@ -105,6 +121,12 @@ impl Caller {
     pub(crate) fn claimant(&self) -> Claimant {
         Claimant { user: self.user.clone(), admin: self.admin }
     }
+}
+
+/// A bearer token of the three parts of a JWT. Our own tokens are percent-encoded, which those never are.
+fn jwt(headers: &HeaderMap) -> Option<&str> {
+    let (_, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    (token.matches('.').count() == 2 && !token.contains('%')).then(|| token.trim())
 }
 
 impl FromRequestParts<Desk> for Caller {

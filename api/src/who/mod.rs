@@ -2,6 +2,8 @@
 
 mod caller;
 mod csrf;
+mod decisions;
+mod identity;
 mod keys;
 pub(crate) mod login;
 mod password;
@@ -9,9 +11,14 @@ mod people;
 mod realm;
 mod session;
 mod throttle;
+mod verifying;
 
 pub(crate) use caller::{Caller, Guarded, Reader};
 pub(crate) use csrf::check as check_csrf;
+pub use decisions::DecisionSettings;
+pub(crate) use decisions::{Action, Decisions};
+pub(crate) use identity::Identity;
+pub use identity::IdentitySettings;
 pub(crate) use keys::{KeyError, Keys, hex};
 pub(crate) use password::Passwords;
 pub use password::{HashError, hash_password};

@@ -39,6 +39,12 @@ pub struct RealmSettings {
     /// That window.
     #[serde(with = "human")]
     pub login_window: Duration,
+    /// The portal's own identity provider, if its tokens are to be believed.
+    pub identity: super::IdentitySettings,
+    /// The portal's own policy decision point, if it is to be asked.
+    pub decisions: super::DecisionSettings,
+    /// Systems that act for the portal.
+    pub service: crate::service::ServiceSettings,
 }
 
 /// Whether cookies bear `Secure`.

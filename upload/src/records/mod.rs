@@ -16,6 +16,7 @@ mod history;
 mod ledger;
 mod outbox;
 mod people;
+mod register;
 mod resources;
 mod rows;
 mod settle;

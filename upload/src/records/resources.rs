@@ -20,14 +20,7 @@ impl Records {
             name: Set(name.to_owned()),
             created_at: Set(self.now_ms()),
         };
-        resources::Entity::insert(row)
-            .on_conflict(
-                OnConflict::columns([resources::Column::Service, resources::Column::Resource])
-                    .update_column(resources::Column::Name)
-                    .to_owned(),
-            )
-            .exec_without_returning(&self.db)
-            .await?;
+        resources::Entity::insert(row).on_conflict(rename()).exec_without_returning(&self.db).await?;
         Ok(())
     }
 
@@ -39,4 +32,11 @@ impl Records {
         let key = (resource.service.as_str().to_owned(), resource.id.clone());
         Ok(resources::Entity::find_by_id(key).one(&self.db).await?.map(|row| row.name))
     }
+}
+
+/// Naming what has a name renames it.
+pub(super) fn rename() -> OnConflict {
+    OnConflict::columns([resources::Column::Service, resources::Column::Resource])
+        .update_column(resources::Column::Name)
+        .to_owned()
 }

@@ -1,0 +1,78 @@
+//! The portal's own policy decision point, asked over AuthZEN.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router, routing::post};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use upload::Secret;
+
+use crate::stand::{FED, Stand};
+
+#[derive(Default)]
+struct Point {
+    asked: AtomicUsize,
+    status: AtomicU16,
+}
+
+/// Lets Jane do what she likes with the app, and nobody anything else.
+async fn evaluate(State(point): State<Arc<Point>>, headers: HeaderMap, Json(question): Json<Value>) -> Response {
+    point.asked.fetch_add(1, Ordering::SeqCst);
+    let status = StatusCode::from_u16(point.status.load(Ordering::SeqCst)).unwrap_or(StatusCode::OK);
+    assert_eq!(headers["authorization"], "Bearer hunter2");
+    assert_eq!(question["action"]["name"], "claim");
+    let may = question["subject"] == json!({"type": "user", "id": format!("jane.{FED}")})
+        && question["resource"] == json!({"type": "apps", "id": format!("travel.{FED}")});
+    (status, Json(json!({"decision": may, "context": {"reason": "because"}}))).into_response()
+}
+
+#[tokio::test]
+async fn it_decides_and_no_answer_is_a_no() {
+    let point = Arc::new(Point::default());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let router = Router::new().route("/access/v1/evaluation", post(evaluate)).with_state(Arc::clone(&point));
+    let server = tokio::spawn(async move { axum_serve(listener, router).await });
+    let stand = Stand::with(|settings| {
+        settings.realm.decisions.url = url;
+        settings.realm.decisions.token = Secret::new("hunter2");
+    })
+    .await;
+    let name = async |who: &str, resource: &str| {
+        let login = stand.login(who).await;
+        let request = login.request(Method::PUT, &format!("/api/{resource}.{FED}")).json(&json!({"Name": "x"}));
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(name("jane", "apps/travel").await, 200);
+    assert_eq!(name("joe", "apps/travel").await, 403);
+    assert_eq!(name("joe", "users/joe").await, 403, "it decides alone");
+    assert_eq!(name("admin", "apps/other").await, 200, "site administrators are ours");
+    assert_eq!(name("jane", "apps/travel").await, 200);
+    assert_eq!(point.asked.load(Ordering::SeqCst), 3, "decisions hold for a while");
+    stand.clock.advance(Duration::from_secs(30));
+    point.status.store(500, Ordering::SeqCst);
+    assert_eq!(name("jane", "apps/travel").await, 503);
+    point.status.store(0, Ordering::SeqCst);
+    assert_eq!(name("jane", "apps/travel").await, 200);
+    server.abort();
+    server.await.ok();
+    stand.clock.advance(Duration::from_secs(30));
+    assert_eq!(name("jane", "apps/travel").await, 503);
+}
+
+/// One connection after another is enough for a test.
+async fn axum_serve(listener: TcpListener, router: Router) {
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let service = hyper_util::service::TowerToHyperService::new(router.clone());
+        let io = hyper_util::rt::TokioIo::new(stream);
+        let mut http = hyper::server::conn::http1::Builder::new();
+        http.keep_alive(false).serve_connection(io, service).await.ok();
+    }
+}

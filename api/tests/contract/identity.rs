@@ -1,0 +1,158 @@
+//! Tokens of the portal's own identity provider.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use reqwest::Method;
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
+use serde_json::{Value, json};
+
+use crate::stand::{PNG, Stand, form};
+
+const NOW: i64 = 1_795_262_400;
+
+/// The provider's signing key and what it publishes of it.
+struct Provider {
+    key: EcdsaKeyPair,
+    random: SystemRandom,
+    kid: &'static str,
+}
+
+impl Provider {
+    fn new(kid: &'static str) -> Self {
+        let random = SystemRandom::new();
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random).unwrap();
+        Self { key, random, kid }
+    }
+
+    fn jwk(&self) -> Value {
+        let point = &self.key.public_key().as_ref()[1..];
+        let (x, y) = (BASE64.encode(&point[..32]), BASE64.encode(&point[32..]));
+        json!({"kty": "EC", "crv": "P-256", "kid": self.kid, "use": "sig", "x": x, "y": y})
+    }
+
+    fn token(&self, header: &Value, claims: &Value) -> String {
+        let text = format!("{}.{}", BASE64.encode(header.to_string()), BASE64.encode(claims.to_string()));
+        let signature = self.key.sign(&self.random, text.as_bytes()).unwrap();
+        format!("{text}.{}", BASE64.encode(signature.as_ref()))
+    }
+
+    fn usual(&self, claims: &Value) -> String {
+        self.token(&json!({"alg": "ES256", "typ": "JWT", "kid": self.kid}), claims)
+    }
+}
+
+fn claims(sub: &str) -> Value {
+    json!({"iss": "https://idp.example", "aud": ["portal", "cloakroom"], "sub": sub, "exp": NOW + 600,
+           "email": format!("{sub}@idp.example"), "name": "Mia"})
+}
+
+async fn stand(file: &std::path::Path) -> Stand {
+    Stand::with(|settings| {
+        settings.realm.identity.jwks = file.display().to_string();
+        settings.realm.identity.issuer = "https://idp.example".to_owned();
+        settings.realm.identity.audience = "cloakroom".to_owned();
+    })
+    .await
+}
+
+#[tokio::test]
+async fn who_is_vouched_for_is_somebody_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("jwks.json");
+    let provider = Provider::new("one");
+    std::fs::write(&file, json!({"keys": [provider.jwk()]}).to_string()).unwrap();
+    let stand = stand(&file).await;
+    let request = stand.nobody(Method::POST, "/api/dropbox/pictures").bearer_auth(provider.usual(&claims("mia")));
+    let response = request.multipart(form("a.png", PNG)).send().await.unwrap();
+    assert_eq!(response.status(), 200, "{}", response.text().await.unwrap());
+    let mia = stand.places.records.user("mia").await.unwrap().unwrap();
+    assert_eq!((mia.email.as_str(), mia.name.as_str(), mia.role), ("mia@idp.example", "Mia", upload::Role::Member));
+    let wrong = json!({"email": "mia@idp.example", "password": "!"});
+    assert_eq!(stand.nobody(Method::POST, "/api/login").json(&wrong).send().await.unwrap().status(), 401);
+    let ours = api::issue_token(&stand.places.records, &stand.settings.realm, "jane", Duration::from_secs(60));
+    let ours = stand.nobody(Method::GET, "/uploads/9").bearer_auth(ours.await.unwrap()).send().await.unwrap();
+    assert_eq!(ours.status(), 404, "our own tokens work as before");
+}
+
+#[tokio::test]
+async fn tokens_that_are_not_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("jwks.json");
+    let (provider, stranger) = (Provider::new("one"), Provider::new("one"));
+    let ed = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+    let ed = json!({"kty": "OKP", "crv": "Ed25519", "kid": "ed", "x": BASE64.encode(ed.public_key().as_ref())});
+    let secret = json!({"kty": "oct", "kid": "oct", "k": BASE64.encode(b"secret")});
+    std::fs::write(&file, json!({"keys": [provider.jwk(), ed, secret]}).to_string()).unwrap();
+    let stand = stand(&file).await;
+    let changed = |name: &str, value: Value| {
+        let mut claims = claims("mia");
+        claims[name] = value;
+        provider.usual(&claims)
+    };
+    let without = |name: &str| {
+        let mut claims = claims("mia");
+        claims.as_object_mut().unwrap().remove(name);
+        provider.usual(&claims)
+    };
+    let good = provider.usual(&claims("mia"));
+    let hs256 = {
+        let header = json!({"alg": "HS256", "kid": "oct"});
+        let text = format!("{}.{}", BASE64.encode(header.to_string()), BASE64.encode(claims("mia").to_string()));
+        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, b"secret");
+        format!("{text}.{}", BASE64.encode(ring::hmac::sign(&key, text.as_bytes()).as_ref()))
+    };
+    for (what, token) in [
+        ("expired", changed("exp", json!(NOW - 60))),
+        ("expires in a word", changed("exp", json!("never"))),
+        ("never expires", without("exp")),
+        ("not yet", changed("nbf", json!(NOW + 120))),
+        ("another issuer", changed("iss", json!("https://evil.example"))),
+        ("no issuer", without("iss")),
+        ("another audience", changed("aud", json!("portal"))),
+        ("no audience", without("aud")),
+        ("no user", without("sub")),
+        ("a user that cannot be", changed("sub", json!("a,b"))),
+        ("somebody with a password here", changed("sub", json!("admin"))),
+        ("another's key", stranger.usual(&claims("mia"))),
+        ("an unknown key", provider.token(&json!({"alg": "ES256", "kid": "two"}), &claims("mia"))),
+        ("no key", provider.token(&json!({"alg": "ES256"}), &claims("mia"))),
+        ("another algorithm", provider.token(&json!({"alg": "EdDSA", "kid": "one"}), &claims("mia"))),
+        ("another kind of key", provider.token(&json!({"alg": "ES256", "kid": "ed"}), &claims("mia"))),
+        ("no algorithm", provider.token(&json!({"alg": "none", "kid": "one"}), &claims("mia"))),
+        ("a shared secret", hs256),
+        ("no signature", good.rsplit_once('.').unwrap().0.to_owned() + "."),
+        ("cut off", good[..good.len() - 4].to_owned()),
+        ("dots", "..".to_owned()),
+    ] {
+        let response = stand.nobody(Method::GET, "/uploads/1").bearer_auth(&token).send().await.unwrap();
+        assert_eq!(response.status(), 401, "{what}");
+    }
+    let response = stand.nobody(Method::GET, "/uploads/1").bearer_auth(&good).send().await.unwrap();
+    assert_eq!(response.status(), 404);
+}
+
+#[tokio::test]
+async fn keys_are_cached_and_rotate() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("jwks.json");
+    let (old, new) = (Provider::new("old"), Provider::new("new"));
+    std::fs::write(&file, json!({"keys": [old.jwk()]}).to_string()).unwrap();
+    let stand = stand(&file).await;
+    let ask = async |provider: &Provider| {
+        let request = stand.nobody(Method::GET, "/uploads/1").bearer_auth(provider.usual(&claims("mia")));
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(ask(&old).await, 404);
+    std::fs::write(&file, json!({"keys": [new.jwk()]}).to_string()).unwrap();
+    assert_eq!(ask(&new).await, 401, "keys are not fetched for every token that names an unknown one");
+    stand.clock.advance(Duration::from_secs(10));
+    assert_eq!(ask(&new).await, 404);
+    assert_eq!(ask(&old).await, 401);
+    std::fs::remove_file(&file).unwrap();
+    stand.clock.advance(Duration::from_secs(300));
+    assert_eq!(ask(&new).await, 404, "what was fetched serves on");
+}

@@ -1,0 +1,144 @@
+//! Every caller × every call × every state of a picture: one table.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::json;
+use upload::{Resource, Role, Service};
+
+use crate::stand::{FED, JPEG, Login, PNG, Stand};
+
+/// The callers, in the order of the table's columns. Jane uploads; Jane and Joe act for the app; Kim is a stranger.
+const CALLERS: [&str; 5] = ["nobody", "jane", "joe", "kim", "admin"];
+
+/// state, call, and the answer to each caller.
+const TABLE: [(&str, &str, [u16; 5]); 25] = [
+    ("processing", "show", [401, 503, 404, 404, 503]),
+    ("processing", "crop", [401, 503, 404, 404, 503]),
+    ("processing", "claim for the app", [401, 200, 404, 403, 200]),
+    ("processing", "claim for oneself", [401, 200, 404, 404, 200]),
+    ("processing", "status", [401, 200, 404, 404, 200]),
+    ("ready", "show", [401, 200, 404, 404, 200]),
+    ("ready", "crop", [401, 200, 404, 404, 200]),
+    ("ready", "claim for the app", [401, 200, 404, 403, 200]),
+    ("ready", "claim for oneself", [401, 200, 404, 404, 200]),
+    ("ready", "status", [401, 200, 404, 404, 200]),
+    ("rejected", "show", [401, 404, 404, 404, 404]),
+    ("rejected", "crop", [401, 404, 404, 404, 404]),
+    ("rejected", "claim for the app", [401, 422, 404, 403, 422]),
+    ("rejected", "claim for oneself", [401, 422, 404, 404, 422]),
+    ("rejected", "status", [401, 200, 404, 404, 200]),
+    ("expired", "show", [401, 404, 404, 404, 404]),
+    ("expired", "crop", [401, 404, 404, 404, 404]),
+    ("expired", "claim for the app", [401, 410, 404, 403, 410]),
+    ("expired", "claim for oneself", [401, 410, 404, 404, 410]),
+    ("expired", "status", [401, 200, 404, 404, 200]),
+    ("claimed", "show", [401, 404, 404, 404, 404]),
+    ("claimed", "crop", [401, 404, 404, 404, 404]),
+    ("claimed", "claim for the app", [401, 200, 404, 403, 409]),
+    ("claimed", "claim for oneself", [401, 409, 404, 404, 409]),
+    ("claimed", "status", [401, 200, 200, 404, 200]),
+];
+
+async fn stand() -> Stand {
+    let stand = Stand::idle(|settings| settings.uploads.wait = Duration::ZERO).await;
+    stand.person("kim", Role::Member).await;
+    let app = Resource { service: Service::Apps, id: "shared".to_owned() };
+    for user in ["jane", "joe"] {
+        stand.places.records.grant(&app, user).await.unwrap();
+    }
+    stand
+}
+
+/// A picture of Jane's in that state. Where time has to pass, everybody logs in afterwards.
+async fn picture(stand: &Stand, state: &str) -> String {
+    let jane = stand.login("jane").await;
+    let bytes = if state == "rejected" { &JPEG[..JPEG.len() / 2] } else { PNG };
+    let id = jane.upload("a.png", bytes).await.text().await.unwrap();
+    if state != "processing" {
+        stand.work().await;
+    }
+    match state {
+        "claimed" => assert_eq!(jane.claim("apps/shared", &id).await.status(), 200),
+        "expired" => {
+            stand.clock.advance(stand.settings.uploads.keep);
+            stand.sweep().await;
+        }
+        _ => {}
+    }
+    id
+}
+
+async fn call(stand: &Stand, who: &str, what: &str, id: &str) -> u16 {
+    let login = match who {
+        "nobody" => Login { stand, session: String::new(), csrf: String::new() },
+        who => stand.login(who).await,
+    };
+    let request = match what {
+        "show" => login.bare(Method::GET, &format!("/api/dropbox/pictures/{id}?size=75")),
+        "crop" => login
+            .request(Method::PUT, &format!("/api/dropbox/pictures/{id}"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body("x=0&y=0&w=512&h=512"),
+        "claim for the app" => {
+            login.request(Method::PUT, &format!("/api/apps/shared.{FED}")).json(&json!({"PictureID": id}))
+        }
+        "claim for oneself" => {
+            login.request(Method::PUT, &format!("/api/users/{who}.{FED}")).json(&json!({"PictureID": id}))
+        }
+        "status" => login.bare(Method::GET, &format!("/uploads/{id}")),
+        other => panic!("{other}"),
+    };
+    request.send().await.unwrap().status().as_u16()
+}
+
+async fn check(state: &str) {
+    let stand = stand().await;
+    for (_, what, expected) in TABLE.iter().filter(|(of, _, _)| *of == state) {
+        for (who, expected) in CALLERS.iter().zip(expected) {
+            // A call may change the picture's state, so each has its own.
+            let id = picture(&stand, state).await;
+            assert_eq!(call(&stand, who, what, &id).await, *expected, "{state}: {who}: {what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn processing() {
+    check("processing").await;
+}
+
+#[tokio::test]
+async fn ready() {
+    check("ready").await;
+}
+
+#[tokio::test]
+async fn rejected() {
+    check("rejected").await;
+}
+
+#[tokio::test]
+async fn expired() {
+    check("expired").await;
+}
+
+#[tokio::test]
+async fn claimed() {
+    check("claimed").await;
+}
+
+#[tokio::test]
+async fn what_has_no_state() {
+    let stand = stand().await;
+    for (who, removes) in CALLERS.iter().zip([401, 200, 403, 403, 200]) {
+        let login = match *who {
+            "nobody" => Login { stand: &stand, session: String::new(), csrf: String::new() },
+            who => stand.login(who).await,
+        };
+        let path = format!("/api/users/jane.{FED}/picture");
+        assert_eq!(login.request(Method::DELETE, &path).send().await.unwrap().status(), removes, "{who}");
+        let avatar = login.get(&format!("/api/users/jane.{FED}/avatar?size=25")).await;
+        assert_eq!(avatar.status(), 200, "{who}");
+    }
+}
