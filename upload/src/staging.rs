@@ -3,7 +3,7 @@
 //! The api writes here while the client sends; the worker reads and, once the upload is settled, takes them away. An
 //! object here that no upload waits for is an orphan, and the sweeper removes it.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
@@ -51,7 +51,7 @@ impl Staging {
             store: self.0.clone(),
             key: format!("incoming/{}", Uuid::now_v7().simple()),
             upload: None,
-            buffer: BytesMut::new(),
+            buffer: Vec::new(),
             head: Vec::new(),
             hasher: Sha256::new(),
             bytes: 0,
@@ -108,7 +108,7 @@ pub struct Intake {
     key: String,
     /// Begun once the buffer has filled for the first time: what is smaller than a part is one plain put.
     upload: Option<Box<dyn MultipartUpload>>,
-    buffer: BytesMut,
+    buffer: Vec<u8>,
     head: Vec<u8>,
     hasher: Sha256,
     bytes: u64,
@@ -134,16 +134,29 @@ impl Intake {
         self.bytes += chunk.len() as u64;
         let missing = SNIFF_BYTES.saturating_sub(self.head.len()).min(chunk.len());
         self.head.extend_from_slice(&chunk[..missing]);
-        self.buffer.extend_from_slice(chunk);
-        while self.buffer.len() >= self.store.part() {
-            let part = self.buffer.split_to(self.store.part()).freeze();
-            let upload = match &mut self.upload {
-                Some(upload) => upload,
-                None => self.upload.insert(self.store.begin(&self.key).await?),
-            };
-            self.store.step("part", &self.key, upload.put_part(part.into())).await?;
+        let mut chunk = chunk;
+        while !chunk.is_empty() {
+            let room = self.store.part() - self.buffer.len();
+            let (now, later) = chunk.split_at(room.min(chunk.len()));
+            // Grown by hand up to a part and no further: doubling would hold twice what is needed, hundreds of times.
+            self.buffer.reserve_exact(room.min(self.buffer.len().max(now.len())));
+            self.buffer.extend_from_slice(now);
+            chunk = later;
+            if self.buffer.len() == self.store.part() {
+                self.hand_on().await?;
+            }
         }
         Ok(())
+    }
+
+    /// Gives what has gathered to the store, as a part.
+    async fn hand_on(&mut self) -> Result<(), StoreError> {
+        let part = Bytes::from(std::mem::take(&mut self.buffer));
+        let upload = match &mut self.upload {
+            Some(upload) => upload,
+            None => self.upload.insert(self.store.begin(&self.key).await?),
+        };
+        self.store.step("part", &self.key, upload.put_part(part.into())).await
     }
 
     /// Makes all that came durable under one key.
@@ -151,15 +164,12 @@ impl Intake {
     /// # Errors
     /// The engine's; then nothing stays.
     pub async fn finish(mut self) -> Result<Staged, StoreError> {
-        let rest = std::mem::take(&mut self.buffer).freeze();
+        if self.upload.is_some() && !self.buffer.is_empty() {
+            self.hand_on().await?;
+        }
         match self.upload.as_mut() {
-            None => self.store.put(&self.key, rest).await?,
-            Some(upload) => {
-                if !rest.is_empty() {
-                    self.store.step("part", &self.key, upload.put_part(rest.into())).await?;
-                }
-                self.store.step("complete", &self.key, upload.complete()).await?;
-            }
+            None => self.store.put(&self.key, std::mem::take(&mut self.buffer).into()).await?,
+            Some(upload) => self.store.step("complete", &self.key, upload.complete()).await.map(drop)?,
         }
         self.upload = None;
         Ok(Staged {
