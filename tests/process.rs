@@ -70,12 +70,13 @@ impl Process {
     /// Starts `cloakroom up` and returns when it listens.
     pub fn up(folder: &Folder, settings: &[(&str, &str)]) -> Self {
         let mut command = command(folder.path());
-        command
-            .args(["up"])
-            .envs(settings.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+        command.args(["up"]).envs(settings.iter().copied());
+        Self::start(command)
+    }
+
+    /// Starts a role and returns when it listens or, being a worker, consumes.
+    pub fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -85,8 +86,9 @@ impl Process {
             };
             let said =
                 serde_json::from_str::<Value>(&line).ok().and_then(|said| said["address"].as_str()?.parse().ok());
+            let works = line.contains("the worker is up").then(|| SocketAddr::from(([0, 0, 0, 0], 0)));
             log.lock().unwrap().push(line);
-            if let Some(address) = said {
+            if let Some(address) = said.or(works) {
                 break address;
             }
         };

@@ -1,0 +1,89 @@
+//! The main job on real engines: what one process takes in another one does, and a third one shows.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+
+use super::oracle::{Ends, settled};
+use super::stack::Stack;
+use crate::portal::{Portal, picture};
+use crate::process::FED;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_photograph_becomes_an_avatar_by_way_of_three_processes() {
+    let Some(stack) = Stack::start().await else { return };
+    let (api, other, worker) = (stack.api(), stack.api(), stack.worker());
+    let portal = Portal::log_in(&api).await;
+    let begun = Instant::now();
+    let answer = portal.upload("astronaut.jpg", picture("astronaut.jpg")).await;
+    assert_eq!(answer.status(), 200);
+    assert!(begun.elapsed() < Duration::from_secs(20), "the verdict was not heard: {:?}", begun.elapsed());
+    let number = answer.text().await.unwrap();
+    assert_eq!(number, "1001");
+    let rejected = portal.upload("page.jpg", b"this is no picture".to_vec()).await;
+    assert!(rejected.status().is_client_error(), "{}", rejected.status());
+
+    let elsewhere = Portal::log_in(&other).await;
+    // Two processes want the same size at the same moment: one orders it, both get it.
+    let path = format!("/api/dropbox/pictures/{number}?size=333");
+    let shown = join_all([portal.get(&path), elsewhere.get(&path)]).await;
+    assert!(shown.iter().all(|shown| shown.status() == 200), "{shown:?}");
+    assert!(begun.elapsed() < Duration::from_secs(20), "a verdict was not heard: {:?}", begun.elapsed());
+    let upload = elsewhere.json(&format!("/uploads/{number}")).await;
+    let owner = upload["owner"].as_str().unwrap();
+    assert_eq!(elsewhere.claim(&format!("users/{owner}.{FED}"), &number).await.status(), 200);
+    assert_eq!(portal.get(&format!("/api/users/{owner}.{FED}/avatar?size=75")).await.status(), 200);
+
+    assert_eq!(settled(&stack, &[number]).await, Ends { ready: 1, ..Ends::default() });
+    for process in [api, other, worker] {
+        assert_eq!(process.stop(), Some(0), "a drained process ends well");
+    }
+    stack.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_refuses_a_schema_that_is_behind_and_a_queue_nobody_shares() {
+    let Some(stack) = Stack::start().await else { return };
+    let refused = |arguments: &[&str], name: &str, value: &str| {
+        let output = stack.command(arguments).env(name, value).output().unwrap();
+        assert!(!output.status.success(), "{arguments:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let empty = stack.command(&["migrate", "status"]).output().unwrap();
+    assert!(empty.status.success(), "{}", String::from_utf8_lossy(&empty.stderr));
+    let folder = crate::process::Folder::new();
+    let fresh = format!("sqlite://{}", folder.path().join("fresh.db").display());
+    for role in [["api"].as_slice(), &["worker"], &["sweep", "--once"]] {
+        let said = refused(role, "CLOAKROOM__RECORDS__URL", &fresh);
+        assert!(said.contains("cloakroom migrate up"), "{role:?}: {said}");
+    }
+    for role in [["api"].as_slice(), &["worker"]] {
+        let said = refused(role, "CLOAKROOM__QUEUE__URL", "memory:");
+        assert!(said.contains("amqp://"), "{role:?}: {said}");
+    }
+    let places = stack.places().await;
+    places.queue.close().await;
+    stack.end().await;
+}
+
+/// A worker that is told to stop finishes what it works on and hands back the rest; nobody waits for a lease to end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drained_worker_hands_its_work_to_the_next_one() {
+    let Some(stack) = Stack::start().await else { return };
+    let (api, first) = (stack.api(), stack.worker());
+    let portal = Portal::log_in(&api).await;
+    let photograph = picture("hubble.jpg");
+    let sent = join_all((0..40).map(|_| portal.upload_preferring("respond-async", "hubble.jpg", photograph.clone())));
+    let mut acknowledged = Vec::new();
+    for answer in sent.await {
+        assert!(answer.status().is_success(), "{}", answer.status());
+        acknowledged.push(answer.text().await.unwrap());
+    }
+    let second = stack.worker();
+    assert_eq!(first.stop(), Some(0));
+    let ends = settled(&stack, &acknowledged).await;
+    assert_eq!(ends.ready, 40, "{ends:?}");
+    assert_eq!(super::oracle::count(&stack, "SELECT count(*) FROM events WHERE what = 'attempt'").await, 40);
+    assert_eq!((second.stop(), api.stop()), (Some(0), Some(0)));
+    stack.end().await;
+}

@@ -1,0 +1,12 @@
+//! The whole system on its real engines: RabbitMQ, PostgreSQL and S3, with api and workers in processes of their own.
+//!
+//! An engine's address comes from `CLOAKROOM_TEST_AMQP`, `CLOAKROOM_TEST_POSTGRES` and `CLOAKROOM_TEST_S3`; `tests/run`
+//! starts what is not given. Without them these tests say so and do nothing.
+
+mod faults;
+mod journey;
+mod load;
+mod oracle;
+#[path = "../../upload/tests/places/proxy.rs"]
+mod proxy;
+mod stack;

@@ -1,0 +1,121 @@
+//! What must be true at the end of every test, whatever broke on the way.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
+use sha2::{Digest, Sha256};
+use upload::{Reason, State, UploadId};
+
+use super::stack::Stack;
+
+/// How the acknowledged uploads ended.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Ends {
+    pub ready: usize,
+    pub rejected: usize,
+    pub failed: usize,
+    pub reasons: HashSet<String>,
+}
+
+#[derive(Debug, FromQueryResult)]
+struct Key {
+    key: String,
+}
+
+/// Waits until nothing is in flight, cleans up as an operator would, and looks at everything.
+///
+/// The processes must be running: it is they who bring things to their end.
+pub async fn settled(stack: &Stack, acknowledged: &[String]) -> Ends {
+    let places = stack.places().await;
+    let records = &places.records;
+    let quiet = async {
+        let mut tick = tokio::time::interval(Duration::from_millis(100));
+        loop {
+            tick.tick().await;
+            let census = records.census().await.unwrap();
+            if census.of(State::Accepted) == 0 && census.open_jobs == 0 {
+                return census;
+            }
+        }
+    };
+    let census = match tokio::time::timeout(Duration::from_secs(120), quiet).await {
+        Ok(census) => census,
+        Err(_) => panic!("something is in flight for ever: {:?}", records.census().await),
+    };
+    // Conservation: what was admitted stands in exactly one state.
+    let sum: u64 = census.states.values().sum();
+    assert_eq!(census.admitted, sum, "{census:?}");
+    assert!(census.admitted >= acknowledged.len() as u64, "{census:?}: an acknowledged upload is not in the records");
+    assert_eq!(acknowledged.iter().collect::<HashSet<_>>().len(), acknowledged.len(), "a number was given twice");
+
+    let swept = stack.command(&["sweep", "--once"]).env("CLOAKROOM__SWEEP__ORPHAN_AGE", "0s").output().unwrap();
+    assert!(swept.status.success(), "{}", String::from_utf8_lossy(&swept.stderr));
+    let staged: Vec<String> = places.staging.older_than(jiff::Timestamp::MAX).try_collect().await.unwrap();
+    let needed = records.needed_in_staging(&staged).await.unwrap();
+    assert_eq!(staged.len(), needed.len(), "staged bytes that nobody waits for");
+
+    let mut ends = Ends::default();
+    let mut wanted: HashSet<String> = HashSet::new();
+    for id in acknowledged {
+        let id: UploadId = id.parse().unwrap();
+        let upload = records.upload(id).await.unwrap().expect("an acknowledged upload is in the records");
+        let mut why = |reason: Option<Reason>| ends.reasons.extend(reason.map(|reason| reason.code));
+        match upload.state {
+            State::Ready => ends.ready += 1,
+            State::Rejected => {
+                ends.rejected += 1;
+                why(upload.reason);
+                continue;
+            }
+            State::Failed => {
+                ends.failed += 1;
+                why(upload.reason);
+                continue;
+            }
+            other => panic!("upload {id} is {other:?}"),
+        }
+        let original = upload.original_key.unwrap();
+        let digest = hex(&places.blobs.read(&original).await.unwrap());
+        assert_eq!(digest, upload.sha256, "upload {id}: the original is not what was sent");
+        wanted.insert(original);
+        for variant in records.variants(id, 0).await.unwrap() {
+            let bytes = places.blobs.read(&variant.key).await.unwrap();
+            assert_eq!(hex(&bytes), variant.sha256, "upload {id}: {}", variant.name);
+            wanted.insert(variant.key);
+        }
+    }
+
+    let keys = async |sql: &str| {
+        let asked = Key::find_by_statement(Statement::from_string(DbBackend::Postgres, sql));
+        asked.all(&stack.records).await.unwrap().into_iter().map(|row| row.key).collect::<Vec<_>>()
+    };
+    wanted.extend(keys("SELECT original_key AS key FROM uploads WHERE original_key IS NOT NULL").await);
+    wanted.extend(keys("SELECT key FROM variants WHERE key IS NOT NULL").await);
+    let condemned = keys("SELECT prefix AS key FROM ledger").await;
+    let blobs: Vec<String> = places.blobs.keys().try_collect().await.unwrap();
+    for blob in &blobs {
+        let known = wanted.contains(blob) || condemned.iter().any(|prefix| blob.starts_with(prefix));
+        assert!(known, "{blob} is no row's and not in the ledger");
+    }
+    // What is not in a bucket cannot be served.
+    let there: HashSet<&String> = blobs.iter().collect();
+    assert!(wanted.iter().all(|key| there.contains(key)), "a row's bytes are missing");
+    let twice = "SELECT (service || '/' || resource || '/' || upload_id)::text AS key FROM avatars
+                 WHERE upload_id IS NOT NULL GROUP BY service, resource, upload_id HAVING count(*) > 1";
+    assert_eq!(keys(twice).await, Vec::<String>::new(), "a claim had two winners");
+    places.queue.close().await;
+    places.records.close().await.unwrap();
+    ends
+}
+
+fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The census asked in plain SQL, for tests that want to wait for a number.
+pub async fn count(stack: &Stack, sql: &str) -> i64 {
+    let row = stack.records.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await.unwrap().unwrap();
+    row.try_get_by_index(0).unwrap()
+}

@@ -1,0 +1,168 @@
+//! The engines with a namespace for one test, each behind a proxy that can be broken, and the processes on them.
+
+use std::process::Command;
+
+use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
+use lapin::{Connection, ConnectionProperties};
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
+use upload::{Clock, Faults, Places, PlacesSettings, QueueSettings, RecordsSettings, Secret, StoreSettings};
+
+use super::proxy::Proxy;
+use crate::process::{Folder, Process, command};
+
+/// Everything one test runs on.
+pub struct Stack {
+    pub broker: Proxy,
+    pub database: Proxy,
+    pub store: Proxy,
+    space: String,
+    folder: Folder,
+    addresses: Addresses,
+    admin: DatabaseConnection,
+    /// The test's own database.
+    pub records: DatabaseConnection,
+}
+
+struct Addresses {
+    amqp: String,
+    postgres: String,
+    s3: S3,
+}
+
+struct S3 {
+    endpoint: String,
+    bucket: String,
+    id: String,
+    secret: String,
+}
+
+impl Addresses {
+    fn given() -> Option<Self> {
+        let given = |name| match std::env::var(name) {
+            Ok(value) => Some(value),
+            Err(_) => {
+                eprintln!("skipped: this needs an engine; give its address in {name}, or use tests/run");
+                None
+            }
+        };
+        let s3 = given("CLOAKROOM_TEST_S3")?;
+        let (keys, place) = s3.strip_prefix("http://").unwrap().split_once('@').unwrap();
+        let ((id, secret), (host, bucket)) = (keys.split_once(':').unwrap(), place.split_once('/').unwrap());
+        let (endpoint, bucket) = (format!("http://{host}"), bucket.to_owned());
+        let s3 = S3 { endpoint, bucket, id: id.to_owned(), secret: secret.to_owned() };
+        Some(Self { amqp: given("CLOAKROOM_TEST_AMQP")?, postgres: given("CLOAKROOM_TEST_POSTGRES")?, s3 })
+    }
+}
+
+/// `host:port` of an address with a scheme, perhaps somebody's name, and a path.
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.split('/').next().unwrap();
+    rest.rsplit_once('@').map_or(rest, |(_, host)| host)
+}
+
+fn through(url: &str, proxy: &Proxy) -> String {
+    url.replace(host(url), &format!("127.0.0.1:{}", proxy.port))
+}
+
+impl Stack {
+    /// None, with a word about it, where an engine's address is not given.
+    pub async fn start() -> Option<Self> {
+        let addresses = Addresses::given()?;
+        let space = format!("t{}", uuid::Uuid::now_v7().simple());
+        let admin = Database::connect(&addresses.postgres).await.unwrap();
+        admin.execute_unprepared(&format!("CREATE DATABASE {space}")).await.unwrap();
+        let (server, _) = addresses.postgres.rsplit_once('/').unwrap();
+        let addresses = Addresses { postgres: format!("{server}/{space}"), ..addresses };
+        migrations::up(&addresses.postgres).await.unwrap();
+        let broker = Proxy::to(host(&addresses.amqp)).await;
+        let database = Proxy::to(host(&addresses.postgres)).await;
+        let store = Proxy::to(host(&addresses.s3.endpoint)).await;
+        let records = Database::connect(&addresses.postgres).await.unwrap();
+        Some(Self { broker, database, store, space, folder: Folder::new(), addresses, admin, records })
+    }
+
+    /// A process of this stack that is not started yet; all its ways lead through the proxies.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let s3 = &self.addresses.s3;
+        let mut command = command(self.folder.path());
+        command.args(arguments);
+        for (place, url) in [
+            ("QUEUE", through(&self.addresses.amqp, &self.broker)),
+            ("RECORDS", through(&self.addresses.postgres, &self.database)),
+            ("STAGING", format!("s3://{}/{}/staging", s3.bucket, self.space)),
+            ("BLOBS", format!("s3://{}/{}/blobs", s3.bucket, self.space)),
+        ] {
+            command.env(format!("CLOAKROOM__{place}__URL"), url);
+        }
+        for place in ["STAGING", "BLOBS"] {
+            command
+                .env(format!("CLOAKROOM__{place}__ENDPOINT"), through(&s3.endpoint, &self.store))
+                .env(format!("CLOAKROOM__{place}__ACCESS_KEY_ID"), &s3.id)
+                .env(format!("CLOAKROOM__{place}__SECRET_ACCESS_KEY"), &s3.secret);
+        }
+        for (name, value) in [
+            ("QUEUE__PREFIX", self.space.as_str()),
+            ("UPLOADS__MOST_UNCLAIMED", "1000000"),
+            ("UPLOADS__MOST_UNCLAIMED_BYTES", "1 TiB"),
+            ("UPLOADS__REQUESTS_PER_MINUTE", "10000000"),
+            ("WORKER__LEASE", "4s"),
+            ("SWEEP__EVERY", "500ms"),
+        ] {
+            command.env(format!("CLOAKROOM__{name}"), value);
+        }
+        command
+    }
+
+    pub fn api(&self) -> Process {
+        Process::start(self.command(&["api"]))
+    }
+
+    pub fn worker(&self) -> Process {
+        Process::start(self.command(&["worker"]))
+    }
+
+    /// The places as the oracle sees them: not through the proxies.
+    pub async fn places(&self) -> Places {
+        let s3 = &self.addresses.s3;
+        let store = |place: &str| StoreSettings {
+            url: Secret::new(format!("s3://{}/{}/{place}", s3.bucket, self.space)),
+            endpoint: s3.endpoint.clone(),
+            region: "us-east-1".to_owned(),
+            access_key_id: s3.id.clone(),
+            secret_access_key: Secret::new(s3.secret.clone()),
+        };
+        let settings = PlacesSettings {
+            staging: store("staging"),
+            queue: QueueSettings { url: Secret::new(self.addresses.amqp.clone()), prefix: self.space.clone() },
+            blobs: store("blobs"),
+            records: RecordsSettings { url: Secret::new(self.addresses.postgres.clone()), max_connections: 4 },
+        };
+        Places::open(&settings, Clock::system(), Faults::default()).await.unwrap()
+    }
+
+    /// A connection of the test's own, as an operator might have one.
+    pub async fn operator(&self) -> Connection {
+        Connection::connect(&self.addresses.amqp, ConnectionProperties::default()).await.unwrap()
+    }
+
+    /// The name of a queue of this stack.
+    pub fn queue(&self, what: &str) -> String {
+        format!("{}.{what}.v1", self.space)
+    }
+
+    /// Nothing of a test stays.
+    pub async fn end(self) {
+        let channel = self.operator().await.create_channel().await.unwrap();
+        for queue in
+            ["pictures", "variants", "parked", "dead", "later.1s", "later.5s", "later.30s", "later.2m", "later.10m"]
+        {
+            channel.queue_delete(self.queue(queue).into(), QueueDeleteOptions::default()).await.unwrap();
+        }
+        for exchange in ["work", "later", "verdicts"] {
+            channel.exchange_delete(self.queue(exchange).into(), ExchangeDeleteOptions::default()).await.unwrap();
+        }
+        self.records.close().await.unwrap();
+        self.admin.execute_unprepared(&format!("DROP DATABASE {} WITH (FORCE)", self.space)).await.unwrap();
+    }
+}
