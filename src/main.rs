@@ -3,10 +3,14 @@
 
 mod config;
 mod demo;
+mod explain;
+mod gauges;
+mod jobs;
 mod lifecycle;
 mod log;
 mod metrics;
 mod migrate;
+mod probes;
 mod roles;
 mod settings;
 mod up;
@@ -44,6 +48,11 @@ enum Command {
     Worker(roles::WorkerArgs),
     /// Repair and clean: expire, fail what is overdue, publish what was forgotten, delete what is condemned.
     Sweep(roles::SweepArgs),
+    /// Look after jobs: list dead letters, show one, try it again or give it up.
+    #[command(subcommand)]
+    Jobs(jobs::Jobs),
+    /// Tell the way of one upload, hop by hop, and what it waits for now.
+    Explain(explain::Explain),
     /// Bring the records' schema up to date, or show where it stands.
     #[command(subcommand)]
     Migrate(migrate::Migrate),
@@ -71,8 +80,16 @@ fn run(Cloakroom { config, command }: Cloakroom) -> anyhow::Result<()> {
         Command::Api => serve(settings()?, roles::api),
         Command::Worker(args) => serve(settings()?, |settings| roles::worker(settings, args)),
         Command::Sweep(args) => serve(settings()?, |settings| roles::sweep(settings, args)),
+        Command::Jobs(command) => serve(quietly(settings()?), |settings| command.run(settings)),
+        Command::Explain(command) => serve(quietly(settings()?), |settings| command.run(settings)),
         Command::Migrate(command) => serve(settings()?, |settings| command.run(settings)),
     }
+}
+
+/// For commands whose output is what they say: only what goes wrong is logged.
+fn quietly(mut settings: Settings) -> Settings {
+    settings.log.level = "error".to_owned();
+    settings
 }
 
 /// Runs a role on the runtime, with the log on.

@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use upload::{Clock, Faults, Lane, Places};
 use worker::{Sweeper, Worker};
 
+use crate::probes::Probes;
 use crate::settings::Settings;
 
 #[derive(Args)]
@@ -33,7 +34,11 @@ fn lane(word: &str) -> Result<Lane, String> {
         .ok_or_else(|| format!("the queues are {}", Lane::ALL.map(Lane::as_str).join(", ")))
 }
 
-async fn places(settings: &Settings) -> anyhow::Result<Places> {
+/// The four places, where the schema is what this program expects.
+///
+/// # Errors
+/// Where it is behind, or a place cannot be opened.
+pub(crate) async fn places(settings: &Settings) -> anyhow::Result<Places> {
     crate::migrate::require(settings).await?;
     Ok(Places::open(&settings.places(), Clock::system(), Faults::default()).await?)
 }
@@ -60,9 +65,12 @@ pub(crate) async fn api(settings: Settings) -> anyhow::Result<()> {
     if let Some(admin) = api::ensure_admin(&places.records, &settings.realm).await? {
         crate::up::introduce(&admin, listener.local_addr()?);
     }
-    let api = Api::open(&settings.api(), places, metrics).await?;
+    let api = Api::open(&settings.api(), places.clone(), metrics).await?;
+    let counting = tokio::spawn(crate::gauges::keep(places.clone(), stop.clone()));
     tracing::info!(address = %listener.local_addr()?, "the api is up");
     api.serve(listener, stop).await?;
+    counting.abort();
+    places.queue.close().await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -79,10 +87,20 @@ pub(crate) async fn worker(mut settings: Settings, args: WorkerArgs) -> anyhow::
     let stop = crate::lifecycle::until_told_to_stop()?;
     let places = shared_places(&settings).await?;
     let worker = Worker::new(&settings.worker(), places.clone());
-    let sweeper = Sweeper::new(&settings.sweep, places);
+    let sweeper = Sweeper::new(&settings.sweep, places.clone());
+    let metrics = crate::metrics::begin()?;
+    let probes = Probes { places: places.clone(), metrics, pulse: worker.pulse() };
     tracing::info!(queues = ?settings.worker.queues, "the worker is up");
-    let (worked, ()) = tokio::join!(worker.run(stop.clone()), sweeper.run(stop.clone()));
+    let (worked, (), (), probed) = tokio::join!(
+        worker.run(stop.clone()),
+        sweeper.run(stop.clone()),
+        crate::gauges::keep(places.clone(), stop.clone()),
+        probes.serve(&settings.probes, stop.clone()),
+    );
     worked?;
+    probed?;
+    // The last verdicts are sent before the process goes.
+    places.queue.close().await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -93,12 +111,14 @@ pub(crate) async fn worker(mut settings: Settings, args: WorkerArgs) -> anyhow::
 /// Where the schema is behind or a place does not answer.
 pub(crate) async fn sweep(settings: Settings, args: SweepArgs) -> anyhow::Result<()> {
     let stop = crate::lifecycle::until_told_to_stop()?;
-    let sweeper = Sweeper::new(&settings.sweep, places(&settings).await?);
+    let places = places(&settings).await?;
+    let sweeper = Sweeper::new(&settings.sweep, places.clone());
     if !args.once {
         sweeper.run(stop).await;
         return Ok(());
     }
     let swept = sweeper.once().await?;
+    places.queue.close().await;
     println!(
         "{} expired, {} failed, {} published again, {} blobs deleted, {} orphans removed from staging",
         swept.expired, swept.failed, swept.published, swept.collected, swept.orphans

@@ -22,6 +22,7 @@ pub(crate) struct Up {
     api: Api,
     worker: Worker,
     sweeper: Sweeper,
+    places: Places,
     /// Held as long as the data directory is ours.
     _lock: File,
 }
@@ -53,8 +54,8 @@ impl Up {
             .with_context(|| format!("http.listen: {} cannot be listened on", settings.http.listen))?;
         let address = listener.local_addr()?;
         let worker = Worker::new(&settings.worker(), places.clone());
-        let api = Api::open(&settings.api(), places, metrics).await?;
-        Ok(Self { address, admin, listener, api, worker, sweeper, _lock: lock })
+        let api = Api::open(&settings.api(), places.clone(), metrics).await?;
+        Ok(Self { address, admin, listener, api, worker, sweeper, places, _lock: lock })
     }
 
     /// Serves until `stop`, then finishes what is under way.
@@ -62,11 +63,13 @@ impl Up {
     /// # Errors
     /// Where one of the roles cannot go on.
     pub(crate) async fn serve(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let (api, worker, ()) = tokio::join!(
+        let (api, worker, (), ()) = tokio::join!(
             async { self.api.serve(self.listener, stop.clone()).await.inspect_err(|_| stop.cancel()) },
             async { self.worker.run(stop.clone()).await.inspect_err(|_| stop.cancel()) },
             self.sweeper.run(stop.clone()),
+            crate::gauges::keep(self.places.clone(), stop.clone()),
         );
+        self.places.queue.close().await;
         api?;
         worker?;
         tracing::info!("stopped");

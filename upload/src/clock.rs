@@ -12,6 +12,8 @@ use jiff::Timestamp;
 pub struct Clock {
     /// Milliseconds since 1970 of a clock that stands still until it is moved.
     manual: Option<Arc<AtomicI64>>,
+    /// Milliseconds to add to the system's.
+    correction: Arc<AtomicI64>,
 }
 
 impl Clock {
@@ -22,14 +24,31 @@ impl Clock {
 
     /// A clock that shows `start` until [`advance`](Self::advance) moves it.
     pub fn manual(start: Timestamp) -> Self {
-        Self { manual: Some(Arc::new(AtomicI64::new(start.as_millisecond()))) }
+        Self { manual: Some(Arc::new(AtomicI64::new(start.as_millisecond()))), ..Self::default() }
+    }
+
+    /// A machine's clock that is wrong by `millis`, until it is corrected.
+    pub fn wrong_by(millis: i64) -> Self {
+        Self { correction: Arc::new(AtomicI64::new(millis)), ..Self::default() }
+    }
+
+    /// Goes by somebody else's clock, which shows `truth` now: processes that share records must agree on the time, or
+    /// one that is ahead would call everybody's uploads overdue. Returns by how many milliseconds this one was ahead.
+    /// A manual clock is right by definition.
+    pub(crate) fn correct(&self, truth: Timestamp) -> i64 {
+        if self.manual.is_some() {
+            return 0;
+        }
+        let ahead = self.now().as_millisecond() - truth.as_millisecond();
+        self.correction.fetch_sub(ahead, Ordering::SeqCst);
+        ahead
     }
 
     /// Now, to the millisecond: the precision of the records.
     pub fn now(&self) -> Timestamp {
         let now = match &self.manual {
             Some(millis) => millis.load(Ordering::SeqCst),
-            None => Timestamp::now().as_millisecond(),
+            None => Timestamp::now().as_millisecond() + self.correction.load(Ordering::SeqCst),
         };
         Timestamp::from_millisecond(now).unwrap_or(Timestamp::MAX)
     }

@@ -36,8 +36,8 @@ pub use media::{Media, SNIFF_BYTES};
 pub use places::{PlaceError, Places, PlacesSettings};
 pub use queue::{Deliveries, Delivery, Queue, QueueError, QueueSettings, Waiting};
 pub use records::{
-    Admission, Admitted, Attempt, Census, ClaimRefused, Claimant, Condemned, CropRefused, Made, Records, RecordsError,
-    RecordsSettings, Role, Settled, SigningKey, Start, Unclaimed, User, Wanted,
+    Admission, Admitted, Attempt, Census, ClaimRefused, Claimant, Condemned, CropRefused, JobRow, Made, Records,
+    RecordsError, RecordsSettings, Role, Settled, SigningKey, Start, Unclaimed, User, Wanted,
 };
 pub use secret::Secret;
 pub use staging::{Intake, Staged, Staging};

@@ -15,10 +15,13 @@ use upload::{
 
 use crate::outcome::{Outcome, chain};
 use crate::pool::{Pool, default_budget};
+use crate::pulse::Pulse;
 use crate::settings::WorkerSettings;
 
 /// The pause of a slot whose job could not even be begun, so that records that are down are not asked in a loop.
 const BREATH: Duration = Duration::from_secs(1);
+/// How long a consumer waits for a ticket before it shows that it is still there.
+const LULL: Duration = Duration::from_secs(30);
 
 /// Runs jobs. Clones share the decode pool.
 #[derive(Clone)]
@@ -26,6 +29,7 @@ pub struct Worker {
     pub(crate) places: Places,
     pub(crate) pool: Arc<Pool>,
     pub(crate) settings: Arc<WorkerSettings>,
+    pulse: Pulse,
 }
 
 impl Worker {
@@ -42,7 +46,12 @@ impl Worker {
             bytes => bytes,
         };
         let pool = Arc::new(Pool::new(threads, memory));
-        Self { places, pool, settings: Arc::new(settings) }
+        Self { places, pool, settings: Arc::new(settings), pulse: Pulse::default() }
+    }
+
+    /// Whether its consumers turn, for whoever watches the process.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Consumes the queues in the settings until `stop`; then lets what is under way end, and returns.
@@ -67,7 +76,13 @@ impl Worker {
         loop {
             let next = async {
                 let slot = Arc::clone(&slots).acquire_owned().await.ok()?;
-                Some((slot, deliveries.next().await?))
+                loop {
+                    self.pulse.beat();
+                    // An empty lane is no reason to look dead.
+                    if let Ok(next) = tokio::time::timeout(LULL, deliveries.next()).await {
+                        return Some((slot, next?));
+                    }
+                }
             };
             let Some(Some((slot, delivery))) = stop.run_until_cancelled(next).await else { break };
             let worker = self.clone();

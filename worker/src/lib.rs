@@ -20,10 +20,12 @@ mod plan;
 pub mod pool;
 mod process;
 mod promote;
+mod pulse;
 mod settings;
 mod sweep;
 mod variant;
 
 pub use consume::Worker;
+pub use pulse::Pulse;
 pub use settings::{JobSettings, PictureSettings, SweepSettings, WorkerSettings};
 pub use sweep::{Sweeper, Swept};

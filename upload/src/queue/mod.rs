@@ -162,6 +162,28 @@ impl Queue {
         }))
     }
 
+    /// How many tickets lie in a lane and are in no worker's hands.
+    ///
+    /// # Errors
+    /// Where the queue cannot be asked.
+    pub async fn depth(&self, lane: Lane) -> Result<u64, QueueError> {
+        match &self.engine {
+            Engine::Memory(memory) => Ok(memory.depth(lane)),
+            Engine::RabbitMq(rabbitmq) => rabbitmq.depth(lane).await,
+        }
+    }
+
+    /// Takes up what was parked by a version that did not know it and that this one does. Returns how many.
+    ///
+    /// # Errors
+    /// Where the queue cannot be reached; what has been taken up stays so.
+    pub async fn unpark(&self) -> Result<usize, QueueError> {
+        match &self.engine {
+            Engine::Memory(_) => Ok(0),
+            Engine::RabbitMq(rabbitmq) => rabbitmq.unpark().await,
+        }
+    }
+
     /// Begins to wait for the verdict on a job that this process is about to publish. Call it before
     /// [`publish`](Self::publish), which tells the workers that somebody waits here.
     pub fn wait_for(&self, job: JobId) -> Waiting {

@@ -2,7 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use jiff::Timestamp;
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    AccessMode, ColumnTrait, Condition, EntityTrait, IsolationLevel, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, TransactionTrait,
+};
 
 use super::entity::{events, jobs, ledger, uploads};
 use super::{Records, RecordsError, rows};
@@ -21,12 +26,27 @@ pub struct Census {
     pub dead_jobs: u64,
     /// Prefixes of blobs waiting to be deleted.
     pub condemned: u64,
+    /// Uploads that a promised job is to settle.
+    pub in_flight: u64,
+    /// Promises that the queue has not been told of.
+    pub unpublished: u64,
+    /// When the oldest of the promised jobs was promised.
+    pub oldest_job: Option<Timestamp>,
+    /// Bytes in staging that somebody waits for, or may try again.
+    pub staged_bytes: u64,
 }
 
 impl Census {
     /// How many uploads stand in a state.
     pub fn of(&self, state: State) -> u64 {
         self.states.get(&state).copied().unwrap_or_default()
+    }
+
+    /// Admitted, less every end, less those that a job is to settle. Anything but 0 is an upload that was lost or doubled.
+    pub fn unaccounted(&self) -> i64 {
+        let ends = [State::Ready, State::Rejected, State::Failed, State::Expired].map(|state| self.of(state));
+        let accounted = ends.iter().sum::<u64>() + self.in_flight;
+        i64::try_from(self.admitted).unwrap_or(i64::MAX) - i64::try_from(accounted).unwrap_or(i64::MAX)
     }
 }
 
@@ -78,13 +98,15 @@ impl Records {
     /// # Errors
     /// The database's.
     pub async fn census(&self) -> Result<Census, RecordsError> {
+        // One moment for all the counts, or what moves between two of them would look lost.
+        let tx = self.db.begin_with_config(Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)).await?;
         let counted: Vec<(String, i64)> = uploads::Entity::find()
             .select_only()
             .column(uploads::Column::State)
             .column_as(uploads::Column::Id.count(), "uploads")
             .group_by(uploads::Column::State)
             .into_tuple()
-            .all(&self.db)
+            .all(&tx)
             .await?;
         let mut census = Census::default();
         for (state, uploads) in counted {
@@ -92,9 +114,24 @@ impl Records {
             census.admitted += uploads;
             census.states.insert(state.parse()?, uploads);
         }
-        census.open_jobs = jobs::Entity::find().filter(jobs::Column::State.eq("queued")).count(&self.db).await?;
-        census.dead_jobs = jobs::Entity::find().filter(jobs::Column::State.eq("dead")).count(&self.db).await?;
-        census.condemned = ledger::Entity::find().count(&self.db).await?;
+        let queued = jobs::Entity::find().filter(jobs::Column::State.eq("queued"));
+        census.open_jobs = queued.clone().count(&tx).await?;
+        census.in_flight = queued.clone().filter(jobs::Column::Kind.starts_with("picture.process.")).count(&tx).await?;
+        census.unpublished = queued.clone().filter(jobs::Column::PublishedAt.is_null()).count(&tx).await?;
+        let oldest = queued.order_by_asc(jobs::Column::CreatedAt).one(&tx).await?;
+        census.oldest_job = oldest.map(|job| rows::at(job.created_at));
+        census.dead_jobs = jobs::Entity::find().filter(jobs::Column::State.eq("dead")).count(&tx).await?;
+        census.condemned = ledger::Entity::find().count(&tx).await?;
+        let staged: Option<(Option<i64>,)> = uploads::Entity::find()
+            .select_only()
+            .column_as(Expr::col(uploads::Column::Bytes).sum().cast_as("BIGINT"), "staged")
+            .filter(uploads::Column::State.is_in([State::Accepted.as_str(), State::Failed.as_str()]))
+            .into_tuple()
+            .one(&tx)
+            .await?;
+        let staged = staged.and_then(|(bytes,)| bytes).unwrap_or_default();
+        census.staged_bytes = u64::try_from(staged).unwrap_or_default();
+        tx.commit().await?;
         Ok(census)
     }
 }

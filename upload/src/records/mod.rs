@@ -2,7 +2,8 @@
 //!
 //! One folder of verbs: `admit` takes an upload in, `attempt` hands its job to a worker, `settle` ends it, `variants`
 //! adds renderings, `crop` changes what they show, `claim` gives it to somebody, `expire` and `ledger` throw away what nobody claimed, `outbox` finds
-//! what the queue forgot, `history` tells the way it went, `people` says who may. Each verb is one transaction, and each
+//! what the queue forgot, `history` tells the way it went, `jobs` shows promises and
+//! dead letters to people, `people` says who may. Each verb is one transaction, and each
 //! compare-and-set names in its filter what must still be so. The same code runs on SQLite and PostgreSQL.
 
 mod admit;
@@ -13,6 +14,7 @@ mod crop;
 mod entity;
 mod expire;
 mod history;
+mod jobs;
 mod ledger;
 mod outbox;
 mod people;
@@ -28,8 +30,8 @@ use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -43,6 +45,7 @@ pub use attempt::{Attempt, Start};
 pub use claim::{ClaimRefused, Claimant};
 pub use crop::CropRefused;
 pub use history::Census;
+pub use jobs::JobRow;
 pub use ledger::Condemned;
 pub use people::{Role, SigningKey, User};
 pub use settle::{Made, Settled};
@@ -138,7 +141,26 @@ impl Records {
         });
         let db = Database::connect(options).await?;
         let turn = (db.get_database_backend() == DbBackend::Sqlite).then(|| Arc::new(Semaphore::new(1)));
-        Ok(Self { db, turn, clock, faults })
+        let records = Self { db, turn, clock, faults };
+        records.agree_on_time().await?;
+        Ok(records)
+    }
+
+    /// Goes by the database's clock where many machines share it.
+    async fn agree_on_time(&self) -> Result<(), DbErr> {
+        if self.db.get_database_backend() != DbBackend::Postgres {
+            return Ok(());
+        }
+        let asked = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+        let Some(row) = self.db.query_one_raw(Statement::from_string(DbBackend::Postgres, asked)).await? else {
+            return Ok(());
+        };
+        let truth = rows::at(row.try_get_by_index(0)?);
+        let ahead = self.clock.correct(truth);
+        if ahead.abs() > 5_000 {
+            tracing::warn!(ahead_ms = ahead, "this machine's clock differs from the database's, which counts");
+        }
+        Ok(())
     }
 
     /// The clock that the records go by.
@@ -146,12 +168,12 @@ impl Records {
         &self.clock
     }
 
-    /// Whether the place answers.
+    /// Whether the place answers. Asked now and then, it also keeps our clock with the database's.
     ///
     /// # Errors
     /// The database's, where it does not.
     pub async fn ping(&self) -> Result<(), RecordsError> {
-        Ok(self.db.ping().await?)
+        Ok(self.agree_on_time().await.and(self.db.ping().await)?)
     }
 
     /// Closes the connections once what is under way has ended.

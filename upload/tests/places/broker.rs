@@ -6,6 +6,8 @@ use lapin::options::{BasicGetOptions, BasicPublishOptions, ExchangeDeleteOptions
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use upload::{Faults, Queue, QueueSettings, Secret};
 
+use crate::proxy::Proxy;
+
 /// The queues and exchanges of one test.
 pub(crate) struct Broker {
     pub(crate) url: String,
@@ -34,6 +36,17 @@ impl Broker {
 
     pub(crate) fn name(&self, what: &str) -> String {
         format!("{}.{what}.v1", self.prefix)
+    }
+
+    /// `host:port` of the broker.
+    pub(crate) fn host(&self) -> &str {
+        let place = self.url.rsplit_once('@').map_or(self.url.as_str(), |(_, place)| place);
+        place.split('/').next().unwrap()
+    }
+
+    /// The broker's address by way of a proxy.
+    pub(crate) fn through(&self, proxy: &Proxy) -> String {
+        self.url.replace(self.host(), &format!("127.0.0.1:{}", proxy.port))
     }
 
     /// A process's queue.

@@ -17,6 +17,7 @@ mod broker;
 mod bucket;
 mod claims;
 mod home;
+mod people;
 mod plans;
 mod proxy;
 mod queue;

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use upload::{JobId, Reason, Resource, Role, Service, Settled, SigningKey, Start, State, Wanted};
+use upload::{JobId, Reason, Settled, Start, State, Wanted};
 
-use crate::home::{DEADLINE, Home, KEEP, MINUTE, admission, made, on_both, user, variant};
+use crate::home::{DEADLINE, KEEP, MINUTE, made, on_both, user, variant};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -320,56 +320,6 @@ async fn noting_a_publication_does_not_take_a_job_from_who_is_on_it() {
         home.records.note_published([ticket.id]).await.unwrap();
         assert!(matches!(home.records.begin_attempt(&ticket, MINUTE).await.unwrap(), Start::Busy(_)));
         assert_eq!(home.records.settle_ready(&attempt, made(&attempt)).await.unwrap(), Settled::Counted);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn people_log_in_by_their_address_and_keys_sign_newest_first() {
-    on_both(async |home| {
-        assert!(!home.records.nobody_yet().await.unwrap());
-        let mut mary = user("mary");
-        assert_eq!(home.records.user_by_email("MARY@Example.org").await.unwrap().unwrap(), mary);
-        mary.role = Role::Admin;
-        home.records.put_user(&mary).await.unwrap();
-        assert_eq!(home.records.user("mary").await.unwrap().unwrap().role, Role::Admin);
-        let mut thief = user("thief");
-        thief.email = mary.email;
-        home.records.put_user(&thief).await.unwrap_err();
-        for id in ["old", "new"] {
-            let key = SigningKey { id: id.to_owned(), secret: "00".repeat(32) };
-            home.records.add_signing_key(&key).await.unwrap();
-            home.clock.advance(MS);
-        }
-        let keys: Vec<_> = home.records.signing_keys().await.unwrap().into_iter().map(|key| key.id).collect();
-        assert_eq!(keys, ["new", "old"]);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn grants_let_people_act_for_what_is_not_theirs() {
-    on_both(async |home| {
-        let themselves = Resource { service: Service::Users, id: "mary".to_owned() };
-        let group = Resource { service: Service::Groups, id: "choir".to_owned() };
-        assert!(home.records.may_act_for("mary", &themselves).await.unwrap());
-        assert!(!home.records.may_act_for("mary", &group).await.unwrap());
-        for _ in 0..2 {
-            home.records.grant(&group, "mary").await.unwrap();
-        }
-        assert!(home.records.may_act_for("mary", &group).await.unwrap());
-        assert!(!home.records.may_act_for("paul", &group).await.unwrap());
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn another_process_sees_the_same_truth() {
-    on_both(async |home| {
-        let admitted = home.records.admit(admission("mary")).await.unwrap();
-        let other = Home::another(&home.url, &home.clock).await;
-        assert_eq!(other.upload(admitted.id).await.unwrap(), home.records.upload(admitted.id).await.unwrap());
-        other.close().await.unwrap();
     })
     .await;
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use futures::StreamExt;
 use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions, BasicQosOptions,
-    QueueDeclareOptions,
 };
 use lapin::types::FieldTable;
 use lapin::{Acker, Channel, Consumer};
@@ -15,6 +14,7 @@ use lapin::{Acker, Channel, Consumer};
 use super::Shared;
 use super::letter::Letter;
 use super::link::step;
+use super::parked;
 use crate::job::{Lane, Ticket};
 use crate::queue::QueueError;
 
@@ -75,11 +75,8 @@ impl Deliveries {
     /// queue is deleted and declared again in one breath.
     async fn is_served(&self) -> bool {
         let Some(channel) = &self.channel else { return false };
-        let queue = self.shared.topology.lane(self.lane);
-        // Passive: it asks and makes nothing.
-        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let found = step(channel.queue_declare(queue.into(), options, FieldTable::default())).await;
-        found.is_ok_and(|queue| queue.message_count() == 0)
+        let found = step(parked::count(channel, &self.shared.topology.lane(self.lane))).await;
+        found.is_ok_and(|tickets| tickets == 0)
     }
 
     pub(in crate::queue) async fn try_next(&mut self) -> Option<Delivery> {
@@ -128,7 +125,7 @@ impl Deliveries {
                 tracing::error!(kind, %error, "this version does not know this job; it is parked");
                 metrics::counter!("cloakroom_jobs_parked_total", "queue" => self.lane.as_str()).increment(1);
                 // First the next place, then this one: a crash between leaves two, not none.
-                match self.shared.park(self.lane, body, properties).await {
+                match parked::park(&self.shared, self.lane, body, properties).await {
                     Ok(()) => acker.ack(BasicAckOptions::default()).await.map(drop).unwrap_or_default(),
                     Err(error) => {
                         tracing::warn!(%error, "it could not be parked; it goes back into its queue");

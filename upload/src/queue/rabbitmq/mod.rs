@@ -8,6 +8,7 @@ mod consumer;
 mod ear;
 mod letter;
 mod link;
+mod parked;
 mod publisher;
 mod topology;
 
@@ -15,7 +16,6 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use lapin::BasicProperties;
 use lapin::uri::AMQPUri;
 use uuid::Uuid;
 
@@ -120,6 +120,16 @@ impl RabbitMq {
         Deliveries::new(Arc::clone(&self.shared), lane, prefetch)
     }
 
+    pub(super) async fn depth(&self, lane: Lane) -> Result<u64, QueueError> {
+        let channel = self.shared.hearing.channel(PING).await?;
+        let found = step(parked::count(&channel, &self.shared.topology.lane(lane))).await?;
+        Ok(found.into())
+    }
+
+    pub(super) async fn unpark(&self) -> Result<usize, QueueError> {
+        parked::unpark(&self.shared).await
+    }
+
     pub(super) async fn join(&self, job: JobId) -> Joined {
         self.ear.join(&self.shared.topology.verdicts(), job).await
     }
@@ -170,15 +180,5 @@ impl Shared {
 
     fn forget(&self, job: JobId) -> Option<Uuid> {
         self.waiting().processes.remove(&job)
-    }
-
-    /// Keeps a message that nobody here understands, as it came, for a newer version or a person.
-    async fn park(&self, lane: Lane, body: &[u8], properties: &BasicProperties) -> Result<(), QueueError> {
-        let mut headers = properties.headers().clone().unwrap_or_default();
-        let queue = lapin::types::AMQPValue::LongString(lane.as_str().into());
-        headers.insert("cloakroom-queue".into(), queue);
-        let properties = properties.clone().with_headers(headers).with_delivery_mode(2);
-        // The default exchange leads to the queue of that name.
-        self.speaking.publish("", &self.topology.parked(), body, &properties).await
     }
 }

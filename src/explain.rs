@@ -1,0 +1,93 @@
+//! `cloakroom explain`: the way of one upload, hop by hop, and in one sentence what it waits for now.
+
+use anyhow::Context;
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::json;
+use upload::{JobRow, Lane, Places, State, Upload, UploadId};
+
+use crate::settings::Settings;
+
+#[derive(Args)]
+pub(crate) struct Explain {
+    /// The upload's number.
+    id: String,
+    #[arg(long)]
+    json: bool,
+}
+
+impl Explain {
+    /// Prints it.
+    ///
+    /// # Errors
+    /// Where the records cannot be asked or there is no such upload.
+    pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<()> {
+        let id: UploadId = self.id.parse()?;
+        let places = crate::roles::places(&settings).await?;
+        let upload = places.records.upload(id).await?.with_context(|| format!("there is no upload {id}"))?;
+        let events = places.records.events(id).await?;
+        let jobs = places.records.jobs_of(id).await?;
+        let now = waits_for(&places, &upload, &jobs).await;
+        if self.json {
+            let state = upload.state.as_str();
+            println!("{}", json!({ "id": id, "state": state, "now": now, "events": events, "jobs": jobs }));
+        } else {
+            let (kind, bytes) = (upload.media.name(), upload.bytes);
+            println!("upload {id}: {} ({kind}, {bytes} bytes), sent by {}", upload.label, upload.owner);
+            for event in &events {
+                let since = event.at.duration_since(upload.created_at).as_millis();
+                println!("  {}  {since:>8} ms  {:18} {}", event.at, event.what, event.detail);
+            }
+            println!("{now}");
+        }
+        places.queue.close().await;
+        Ok(())
+    }
+}
+
+/// The sentence.
+async fn waits_for(places: &Places, upload: &Upload, jobs: &[JobRow]) -> String {
+    let why = || upload.reason.as_ref().map_or_else(String::new, |reason| format!("{}: {}", reason.code, reason.why));
+    match (upload.state, &upload.claim, upload.expires_at) {
+        (State::Accepted, ..) => match jobs.iter().find(|job| !job.dead && job.kind.starts_with("picture.process.")) {
+            Some(job) => job_waits_for(places, job).await,
+            None => format!("No job is to settle it; the sweeper settles it as failed at {}.", upload.deadline),
+        },
+        (State::Ready, Some(claim), _) => {
+            format!("It is ready and was claimed for {} at {}.", claim.resource, claim.at)
+        }
+        (State::Ready, None, Some(at)) => format!("It is ready and waits to be claimed until {at}."),
+        (State::Ready, None, None) => "It is ready.".to_owned(),
+        (State::Rejected, ..) => format!("It was rejected ({}); nothing will happen any more.", why()),
+        (State::Failed, ..) => match jobs.iter().find(|job| job.dead) {
+            Some(job) => format!("It failed ({}); `cloakroom jobs retry {}` tries again.", why(), job.id),
+            None => format!("It failed ({}); nothing will happen any more.", why()),
+        },
+        (State::Expired, ..) => format!("It has expired ({}); its bytes are gone or going.", why()),
+    }
+}
+
+async fn job_waits_for(places: &Places, job: &JobRow) -> String {
+    let now: Timestamp = places.records.clock().now();
+    match (job.leased_until, job.published_at) {
+        (Some(until), _) if until > now => {
+            format!("A worker is on it, attempt {}, and has it until {until}.", job.attempts)
+        }
+        (Some(until), _) => format!("Its worker has shown no sign of life; since {until} another may have it."),
+        (None, None) if job.run_at > now => {
+            let error = job.last_error.as_deref().unwrap_or("nothing is known of the last one");
+            format!("Attempt {} is due at {} ({error}).", job.attempts + 1, job.run_at)
+        }
+        (None, None) => match places.queue.ping().await {
+            Ok(()) => "The queue has not been told of its job yet; the sweeper is about to.".to_owned(),
+            Err(error) => format!("The queue has not been told of its job: {error}."),
+        },
+        (None, Some(_)) if job.run_at > now => {
+            format!("It lies in the queue until {}, to be tried again then.", job.run_at)
+        }
+        (None, Some(at)) => match places.queue.depth(Lane::Pictures).await {
+            Ok(line) => format!("Its ticket has lain in the queue since {at}; {line} wait there for a worker."),
+            Err(error) => format!("Its ticket has been in the queue since {at}, which cannot be asked: {error}."),
+        },
+    }
+}

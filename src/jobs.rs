@@ -1,0 +1,110 @@
+//! `cloakroom jobs`: promises and dead letters, for people.
+
+use anyhow::{Context, bail};
+use clap::Subcommand;
+use upload::{JobId, JobRow};
+
+use crate::settings::Settings;
+
+#[derive(Subcommand)]
+pub(crate) enum Jobs {
+    /// List the dead letters, oldest first; with --all also what is still promised.
+    Ls {
+        #[arg(long)]
+        all: bool,
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
+        /// The most to list.
+        #[arg(long, default_value_t = 100)]
+        most: u64,
+    },
+    /// Show one job and what went wrong.
+    Show {
+        id: JobId,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Try dead jobs again, with all their attempts before them. Their uploads wait once more.
+    Retry {
+        #[arg(required = true)]
+        ids: Vec<JobId>,
+    },
+    /// Give dead jobs up for good. Their uploads stay as they ended.
+    Drop {
+        #[arg(required = true)]
+        ids: Vec<JobId>,
+    },
+    /// Take up what an older version did not know and parked in the queue.
+    Unpark,
+}
+
+impl Jobs {
+    /// Does it, and says what was done to standard output.
+    ///
+    /// # Errors
+    /// Where a place cannot be asked, or a job is not there to be shown, tried again or dropped.
+    pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<()> {
+        let places = crate::roles::places(&settings).await?;
+        let (records, queue) = (&places.records, &places.queue);
+        match self {
+            Self::Ls { all, json, most } => {
+                let jobs = records.jobs(!all, most).await?;
+                for job in &jobs {
+                    if json { print_json(job)? } else { println!("{}", line(job)) }
+                }
+                if jobs.is_empty() && !json {
+                    println!("{}", if all { "no jobs" } else { "no dead letters" });
+                }
+            }
+            Self::Show { id, json } => {
+                let job = records.job(id).await?.with_context(|| format!("there is no job {id}"))?;
+                if json {
+                    return print_json(&job);
+                }
+                println!("{}", line(&job));
+                println!("  promised   {}\n  published  {}", job.created_at, or_never(job.published_at));
+                println!("  last error {}", job.last_error.as_deref().unwrap_or("none"));
+                println!("  `cloakroom explain {}` tells the whole way", job.upload);
+            }
+            Self::Retry { ids } => {
+                for id in ids {
+                    let Some(ticket) = records.retry_job(id, settings.uploads.deadline).await? else {
+                        bail!("job {id} cannot be tried again: it is not dead, or its upload has expired");
+                    };
+                    match queue.publish(&ticket).await {
+                        Ok(()) => records.note_published([ticket.id]).await?,
+                        Err(error) => println!("job {id}: {error}; the sweeper publishes it"),
+                    }
+                    println!("job {id} will be tried again");
+                }
+            }
+            Self::Drop { ids } => {
+                for id in ids {
+                    if !records.drop_job(id).await? {
+                        bail!("job {id} cannot be dropped: it is not dead");
+                    }
+                    println!("job {id} is given up");
+                }
+            }
+            Self::Unpark => println!("{} parked jobs taken up", queue.unpark().await?),
+        }
+        queue.close().await;
+        Ok(())
+    }
+}
+
+fn line(job: &JobRow) -> String {
+    let state = if job.dead { "dead" } else { "promised" };
+    let error = job.last_error.as_deref().unwrap_or_default();
+    format!("{}  {state:8}  {}  upload {}  {} attempts  {error}", job.id, job.kind, job.upload, job.attempts)
+}
+
+fn or_never(at: Option<jiff::Timestamp>) -> String {
+    at.map_or_else(|| "never".to_owned(), |at| at.to_string())
+}
+
+fn print_json(job: &JobRow) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string(job)?);
+    Ok(())
+}

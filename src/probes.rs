@@ -1,0 +1,91 @@
+//! What a process without an api tells those who watch it: `/livez`, `/readyz` and `/metrics` over the least HTTP there
+//! is. The api has its own, richer ones.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Context;
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use upload::Places;
+use worker::Pulse;
+
+/// Section `[probes]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProbeSettings {
+    /// The address; empty for none.
+    pub(crate) listen: String,
+}
+
+/// A watcher that is slower than this is none.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What there is to tell.
+#[derive(Clone)]
+pub(crate) struct Probes {
+    pub(crate) places: Places,
+    pub(crate) metrics: PrometheusHandle,
+    pub(crate) pulse: Pulse,
+}
+
+impl Probes {
+    /// Answers until `stop`, where the settings name an address.
+    ///
+    /// # Errors
+    /// Where the address is taken.
+    pub(crate) async fn serve(self, settings: &ProbeSettings, stop: CancellationToken) -> anyhow::Result<()> {
+        if settings.listen.is_empty() {
+            return Ok(());
+        }
+        let listener = TcpListener::bind(&settings.listen).await.context("probes.listen")?;
+        while let Some(Ok((stream, _))) = stop.run_until_cancelled(listener.accept()).await {
+            let probes = self.clone();
+            tokio::spawn(async move { tokio::time::timeout(PATIENCE, probes.answer(stream)).await.ok() });
+        }
+        Ok(())
+    }
+
+    async fn answer(&self, mut stream: TcpStream) -> std::io::Result<()> {
+        let mut head = [0; 1024];
+        let read = stream.read(&mut head).await?;
+        let head = String::from_utf8_lossy(&head[..read]);
+        let (status, body) = match head.split(' ').nth(1) {
+            Some("/livez") if self.pulse.beats() => ("200 OK", "alive".to_owned()),
+            Some("/livez") => ("503 Service Unavailable", "no consumer has shown a sign of life".to_owned()),
+            Some("/readyz") => self.ready().await,
+            Some("/metrics") => ("200 OK", self.metrics.render()),
+            _ => ("404 Not Found", "livez, readyz or metrics".to_owned()),
+        };
+        let length = body.len();
+        let answer = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: text/plain; version=0.0.4\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        );
+        stream.write_all(answer.as_bytes()).await?;
+        stream.shutdown().await
+    }
+
+    async fn ready(&self) -> (&'static str, String) {
+        let soon = Duration::from_secs(1);
+        let word = |answered: bool| if answered { "ok" } else { "down" };
+        let places = &self.places;
+        let (staging, queue, blobs, records) = tokio::join!(
+            async { tokio::time::timeout(soon, places.staging.ping()).await.is_ok_and(|answer| answer.is_ok()) },
+            async { tokio::time::timeout(soon, places.queue.ping()).await.is_ok_and(|answer| answer.is_ok()) },
+            async { tokio::time::timeout(soon, places.blobs.ping()).await.is_ok_and(|answer| answer.is_ok()) },
+            async { tokio::time::timeout(soon, places.records.ping()).await.is_ok_and(|answer| answer.is_ok()) },
+        );
+        let report = BTreeMap::from([
+            ("staging", word(staging)),
+            ("queue", word(queue)),
+            ("blobs", word(blobs)),
+            ("records", word(records)),
+        ]);
+        let ready = staging && queue && blobs && records;
+        let body = serde_json::to_string(&report).unwrap_or_default();
+        (if ready { "200 OK" } else { "503 Service Unavailable" }, body)
+    }
+}

@@ -1,0 +1,150 @@
+//! Jobs for people to look at: what is promised, what is dead and why, trying a dead one again, giving one up.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use serde::Serialize;
+
+use super::entity::{jobs, uploads, variants};
+use super::{Records, RecordsError, rows, span};
+use crate::job::Ticket;
+use crate::upload::{Event, JobId, State, UploadId};
+
+/// A job as its row tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct JobRow {
+    /// Its number.
+    pub id: JobId,
+    /// Its kind, with the version.
+    pub kind: String,
+    /// The upload it is about.
+    pub upload: UploadId,
+    /// Whether it is a dead letter. Otherwise it is promised.
+    pub dead: bool,
+    /// How often it has been tried.
+    pub attempts: i32,
+    /// What went wrong last, and before.
+    pub last_error: Option<String>,
+    /// When it was promised.
+    pub created_at: Timestamp,
+    /// When it was or is to be published.
+    pub run_at: Timestamp,
+    /// When the queue confirmed it, or a worker began it; None while the queue does not have it.
+    pub published_at: Option<Timestamp>,
+    /// Until when it is a worker's.
+    pub leased_until: Option<Timestamp>,
+}
+
+impl Records {
+    /// Up to `most` jobs, the oldest first; only the dead ones, or all.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn jobs(&self, dead: bool, most: u64) -> Result<Vec<JobRow>, RecordsError> {
+        let mut asked = jobs::Entity::find().order_by_asc(jobs::Column::CreatedAt).limit(most);
+        if dead {
+            asked = asked.filter(jobs::Column::State.eq("dead"));
+        }
+        asked.all(&self.db).await?.into_iter().map(row).collect()
+    }
+
+    /// One job.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn job(&self, id: JobId) -> Result<Option<JobRow>, RecordsError> {
+        jobs::Entity::find_by_id(id).one(&self.db).await?.map(row).transpose()
+    }
+
+    /// The jobs of an upload, promised and dead.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn jobs_of(&self, upload: UploadId) -> Result<Vec<JobRow>, RecordsError> {
+        let asked = jobs::Entity::find().filter(jobs::Column::UploadId.eq(upload.get()));
+        asked.order_by_asc(jobs::Column::CreatedAt).all(&self.db).await?.into_iter().map(row).collect()
+    }
+
+    /// Makes a dead job a promise again, with all its attempts before it. An upload that failed with it waits once more,
+    /// for `patience` at the longest. The ticket is to be published. None where no such job is dead, or its upload has
+    /// expired in the meantime.
+    ///
+    /// # Errors
+    /// The database's; then it is as dead as it was.
+    pub async fn retry_job(&self, id: JobId, patience: Duration) -> Result<Option<Ticket>, RecordsError> {
+        let now = self.now_ms();
+        let tx = self.write().await?;
+        let revived = jobs::Entity::update_many()
+            .col_expr(jobs::Column::State, Expr::value("queued"))
+            .col_expr(jobs::Column::Attempts, Expr::value(0))
+            .col_expr(jobs::Column::RunAt, Expr::value(now))
+            .col_expr(jobs::Column::PublishedAt, Expr::value(Option::<i64>::None))
+            .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
+            .filter(jobs::Column::Id.eq(id))
+            .filter(jobs::Column::State.eq("dead"))
+            .exec_with_returning(&*tx)
+            .await?;
+        let Some(job) = revived.into_iter().next() else { return Ok(None) };
+        let ticket: Ticket =
+            serde_json::from_str(&job.payload).map_err(|error| RecordsError::Row(format!("job {id}: {error}")))?;
+        let waiting = uploads::Entity::update_many()
+            .col_expr(uploads::Column::State, Expr::value(State::Accepted.as_str()))
+            .col_expr(uploads::Column::Deadline, Expr::value(now + span(patience)))
+            .col_expr(uploads::Column::SettledAt, Expr::value(Option::<i64>::None))
+            .col_expr(uploads::Column::Code, Expr::value(Option::<String>::None))
+            .col_expr(uploads::Column::Why, Expr::value(Option::<String>::None))
+            .filter(uploads::Column::Id.eq(job.upload_id))
+            .filter(uploads::Column::State.eq(State::Failed.as_str()))
+            .filter(uploads::Column::ExpiresAt.gt(now).or(uploads::Column::ClaimedAt.is_not_null()))
+            .exec(&*tx)
+            .await?;
+        let fresh = ticket.job.lane() == crate::Lane::Pictures;
+        if fresh && waiting.rows_affected == 0 {
+            return Ok(None);
+        }
+        variants::Entity::update_many()
+            .col_expr(variants::Column::Why, Expr::value(Option::<String>::None))
+            .filter(variants::Column::Job.eq(id))
+            .filter(variants::Column::UploadId.eq(job.upload_id))
+            .exec(&*tx)
+            .await?;
+        let upload = rows::id(job.upload_id)?;
+        tx.tell(upload, [Event::new(rows::at(now), "tried again by hand", ticket.job.kind())]).await?;
+        tx.commit().await?;
+        Ok(Some(ticket))
+    }
+
+    /// Gives a dead job up for good. Its upload stays as it ended. False where no such job is dead.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn drop_job(&self, id: JobId) -> Result<bool, RecordsError> {
+        let now = self.now_ms();
+        let tx = self.write().await?;
+        let Some(job) = jobs::Entity::find_by_id(id).one(&*tx).await?.filter(|job| job.state == "dead") else {
+            return Ok(false);
+        };
+        jobs::Entity::delete_by_id(id).exec(&*tx).await?;
+        let upload = rows::id(job.upload_id)?;
+        tx.tell(upload, [Event::new(rows::at(now), "given up by hand", job.kind)]).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}
+
+fn row(job: jobs::Model) -> Result<JobRow, RecordsError> {
+    Ok(JobRow {
+        id: job.id,
+        kind: job.kind,
+        upload: rows::id(job.upload_id)?,
+        dead: job.state == "dead",
+        attempts: job.attempts,
+        last_error: job.last_error,
+        created_at: rows::at(job.created_at),
+        run_at: rows::at(job.run_at),
+        published_at: job.published_at.map(rows::at),
+        leased_until: job.leased_until.map(rows::at),
+    })
+}
