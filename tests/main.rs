@@ -7,6 +7,7 @@
 
 mod bad_pictures;
 mod crash_points;
+mod deploy;
 mod engines;
 mod expiry;
 mod house;
