@@ -24,7 +24,8 @@ fn every_setting_of_the_compose_file_is_known() {
     check.args(["config", "check"]);
     let mut settings = 0;
     for line in compose().lines() {
-        let Some((name, value)) = line.trim().split_once(": ").filter(|(name, _)| name.starts_with("CLOAKROOM__")) else {
+        let Some((name, value)) = line.trim().split_once(": ").filter(|(name, _)| name.starts_with("CLOAKROOM__"))
+        else {
             continue;
         };
         let value = unset(value.trim_matches('"'));

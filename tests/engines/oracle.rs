@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
 use sha2::{Digest, Sha256};
-use upload::{Reason, State, UploadId};
+use upload::{Places, Reason, State, UploadId};
 
 use super::stack::Stack;
 
@@ -46,7 +46,7 @@ pub async fn settled(stack: &Stack, acknowledged: &[String]) -> Ends {
     };
     // Conservation: what was admitted stands in exactly one state.
     let sum: u64 = census.states.values().sum();
-    assert_eq!(census.admitted, sum, "{census:?}");
+    assert_eq!((census.admitted, census.unaccounted()), (sum, 0), "{census:?}");
     assert!(census.admitted >= acknowledged.len() as u64, "{census:?}: an acknowledged upload is not in the records");
     assert_eq!(acknowledged.iter().collect::<HashSet<_>>().len(), acknowledged.len(), "a number was given twice");
 
@@ -58,34 +58,18 @@ pub async fn settled(stack: &Stack, acknowledged: &[String]) -> Ends {
 
     let mut ends = Ends::default();
     let mut wanted: HashSet<String> = HashSet::new();
-    for id in acknowledged {
-        let id: UploadId = id.parse().unwrap();
-        let upload = records.upload(id).await.unwrap().expect("an acknowledged upload is in the records");
-        let mut why = |reason: Option<Reason>| ends.reasons.extend(reason.map(|reason| reason.code));
-        match upload.state {
+    let mut looking = stream::iter(acknowledged).map(|id| look_at(&places, id.parse().unwrap())).buffer_unordered(32);
+    while let Some((state, reason, keys)) = looking.next().await {
+        match state {
             State::Ready => ends.ready += 1,
-            State::Rejected => {
-                ends.rejected += 1;
-                why(upload.reason);
-                continue;
-            }
-            State::Failed => {
-                ends.failed += 1;
-                why(upload.reason);
-                continue;
-            }
-            other => panic!("upload {id} is {other:?}"),
+            State::Rejected => ends.rejected += 1,
+            State::Failed => ends.failed += 1,
+            State::Accepted | State::Expired => panic!("an upload is {state:?}"),
         }
-        let original = upload.original_key.unwrap();
-        let digest = hex(&places.blobs.read(&original).await.unwrap());
-        assert_eq!(digest, upload.sha256, "upload {id}: the original is not what was sent");
-        wanted.insert(original);
-        for variant in records.variants(id, 0).await.unwrap() {
-            let bytes = places.blobs.read(&variant.key).await.unwrap();
-            assert_eq!(hex(&bytes), variant.sha256, "upload {id}: {}", variant.name);
-            wanted.insert(variant.key);
-        }
+        ends.reasons.extend(reason.map(|reason| reason.code));
+        wanted.extend(keys);
     }
+    drop(looking);
 
     let keys = async |sql: &str| {
         let asked = Key::find_by_statement(Statement::from_string(DbBackend::Postgres, sql));
@@ -108,6 +92,24 @@ pub async fn settled(stack: &Stack, acknowledged: &[String]) -> Ends {
     places.queue.close().await;
     places.records.close().await.unwrap();
     ends
+}
+
+/// How one upload ended, and the keys of its blobs, each of which is there and has the digest that its row says.
+async fn look_at(places: &Places, id: UploadId) -> (State, Option<Reason>, Vec<String>) {
+    let upload = places.records.upload(id).await.unwrap().expect("an acknowledged upload is in the records");
+    let mut keys = Vec::new();
+    if upload.state == State::Ready {
+        let original = upload.original_key.unwrap();
+        let digest = hex(&places.blobs.read(&original).await.unwrap());
+        assert_eq!(digest, upload.sha256, "upload {id}: the original is not what was sent");
+        keys.push(original);
+        for variant in places.records.variants(id, 0).await.unwrap() {
+            let bytes = places.blobs.read(&variant.key).await.unwrap();
+            assert_eq!(hex(&bytes), variant.sha256, "upload {id}: {}", variant.name);
+            keys.push(variant.key);
+        }
+    }
+    (upload.state, upload.reason, keys)
 }
 
 fn hex(bytes: &[u8]) -> String {
