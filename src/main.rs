@@ -23,6 +23,11 @@ use clap::{Parser, Subcommand};
 
 use crate::settings::Settings;
 
+/// Many threads take turns with many small buffers, and the system's allocator keeps a heap for every few of them: two
+/// hundred uploads at once (`tests/memory.rs`) grew the process by 175 MiB with it, by 60 to 95 MiB with this one.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 
 /// An upload service for portals: hand a picture in, get a number, claim it later.
