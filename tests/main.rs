@@ -4,7 +4,6 @@
 //! Each test has folders of its own; none sleeps, none depends on another.
 
 #![allow(unreachable_pub, reason = "the modules of a binary have no outside")]
-
 // A test that fails says so by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
