@@ -127,6 +127,11 @@ impl Process {
         value.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
+    #[allow(dead_code, reason = "the load bench's")]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it still runs.
     pub fn lives(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()

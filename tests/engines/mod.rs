@@ -5,6 +5,7 @@
 
 mod faults;
 mod journey;
+mod letters;
 mod load;
 mod oracle;
 #[path = "../../upload/tests/places/proxy.rs"]

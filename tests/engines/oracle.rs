@@ -121,3 +121,14 @@ pub async fn count(stack: &Stack, sql: &str) -> i64 {
     let row = stack.records.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await.unwrap().unwrap();
     row.try_get_by_index(0).unwrap()
 }
+
+/// Waits until that is the answer.
+pub async fn until(stack: &Stack, sql: &str, answer: i64) {
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    let reached = async {
+        while count(stack, sql).await != answer {
+            tick.tick().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), reached).await.unwrap_or_else(|_| panic!("never {answer}: {sql}"));
+}

@@ -1,0 +1,64 @@
+//! Processor time, from `/proc`: of our processes by their number, of the engines by their name.
+
+use std::time::Duration;
+
+use crate::process::Process;
+
+/// Clock ticks per second, as Linux has had them on every machine that runs this (USER_HZ).
+const TICKS: f64 = 100.0;
+
+/// Ticks spent so far, by whom.
+pub struct Costs([(&'static str, u64); 5]);
+
+impl Costs {
+    pub fn now(api: &Process, workers: &[Process]) -> Self {
+        let ours = |process: &Process| ticks(&process.id().to_string());
+        Self([
+            ("api", ours(api)),
+            ("workers", workers.iter().map(ours).sum()),
+            ("broker", named(&["beam.smp"])),
+            ("database", named(&["postgres"])),
+            ("store", named(&["radosgw", "ceph-osd", "ceph-mon"])),
+        ])
+    }
+
+    pub fn since(mut self, before: &Self) -> Self {
+        for (now, then) in self.0.iter_mut().zip(&before.0) {
+            now.1 = now.1.saturating_sub(then.1);
+        }
+        self
+    }
+
+    /// Milliseconds each.
+    pub fn per(&self, uploads: usize) -> String {
+        let ms = |ticks: u64| ticks as f64 / TICKS * 1000.0 / uploads as f64;
+        let each = self.0.iter().map(|(who, ticks)| format!("{who} {:.2}", ms(*ticks))).collect::<Vec<_>>().join(" + ");
+        let all: u64 = self.0.iter().map(|(_, ticks)| ticks).sum();
+        let store: u64 = self.0.iter().filter(|(who, _)| *who == "store").map(|(_, ticks)| ticks).sum();
+        format!("{each} = {:.2} ms, {:.2} without the store", ms(all), ms(all - store))
+    }
+}
+
+fn named(names: &[&str]) -> u64 {
+    let Ok(processes) = std::fs::read_dir("/proc") else { return 0 };
+    let ids = processes.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    ids.filter(|id| {
+        let name = std::fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
+        names.contains(&name.trim())
+    })
+    .map(|id| ticks(&id))
+    .sum()
+}
+
+/// In user and system mode, of all threads, and of children that have ended: a database server's connections are such.
+fn ticks(id: &str) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    let Some((_, rest)) = stat.rsplit_once(") ") else { return 0 };
+    rest.split(' ').skip(11).take(4).filter_map(|field| field.parse::<u64>().ok()).sum()
+}
+
+pub fn percentiles(mut latencies: Vec<Duration>) -> String {
+    latencies.sort();
+    let at = |percent: usize| latencies[(latencies.len() * percent / 100).min(latencies.len() - 1)].as_millis();
+    format!("p50 {} ms, p95 {} ms, p99 {} ms", at(50), at(95), at(99))
+}

@@ -1,0 +1,108 @@
+//! `cargo bench --bench load`: clients that hand in pictures as fast as they are taken, against an api and two workers on
+//! real engines, and what that cost whom. It prints; it judges nothing.
+//!
+//! The engines' addresses come from `CLOAKROOM_TEST_AMQP`, `CLOAKROOM_TEST_POSTGRES` and `CLOAKROOM_TEST_S3`, as for the
+//! tests. Arguments after `--`: `--clients N` (8), `--uploads N` (1000), and pictures (those of the tests).
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(dead_code, reason = "what the tests need beyond this")]
+#![allow(unreachable_pub, reason = "the modules of a binary have no outside")]
+
+mod costs;
+mod engines;
+#[path = "../portal.rs"]
+mod portal;
+#[path = "../process.rs"]
+mod process;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+
+use costs::{Costs, percentiles};
+use engines::stack::Stack;
+use portal::Portal;
+use process::Process;
+
+#[tokio::main]
+async fn main() {
+    let (mut clients, mut uploads, mut pictures) = (8, 1000, Vec::new());
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--clients" => clients = arguments.next().unwrap().parse().unwrap(),
+            "--uploads" => uploads = arguments.next().unwrap().parse().unwrap(),
+            // Said by cargo.
+            "--bench" => {}
+            picture => pictures.push(PathBuf::from(picture)),
+        }
+    }
+    if pictures.is_empty() {
+        let shipped = |name: &str| format!("{}/tests/pictures/{name}", env!("CARGO_MANIFEST_DIR")).into();
+        pictures = vec![shipped("astronaut.jpg"), shipped("hubble.jpg")];
+    }
+    for picture in pictures {
+        let bytes = std::fs::read(&picture).unwrap();
+        println!("\n{} ({} bytes), {uploads} uploads, {clients} clients", picture.display(), bytes.len());
+        for prefer in ["wait=30", "respond-async"] {
+            let Some(stack) = Stack::start().await else { return };
+            drive(&stack.directly(), prefer, &bytes, uploads, clients).await;
+        }
+    }
+}
+
+async fn drive(stack: &Stack, prefer: &str, bytes: &[u8], uploads: usize, clients: usize) {
+    let (api, workers) = (stack.api(), [stack.worker(), stack.worker()]);
+    let portal = Portal::log_in(&api).await;
+    // Connections, pools and plans are made once.
+    for _ in 0..20 {
+        portal.upload("warm.jpg", bytes.to_vec()).await;
+    }
+    let before = Costs::now(&api, &workers);
+    let begun = Instant::now();
+    let mut latencies = Vec::with_capacity(uploads);
+    let mut last = String::new();
+    let mut running = FuturesUnordered::new();
+    let mut sent = 0;
+    loop {
+        while sent < uploads && running.len() < clients {
+            let (portal, bytes) = (portal.clone(), bytes.to_vec());
+            running.push(async move {
+                let begun = Instant::now();
+                let answer = portal.upload_preferring(prefer, "load.jpg", bytes).await;
+                (answer.status().as_u16(), answer.text().await.unwrap(), begun.elapsed())
+            });
+            sent += 1;
+        }
+        let Some((status, number, latency)) = running.next().await else { break };
+        assert!(matches!(status, 200 | 202), "{status}: {number}");
+        latencies.push(latency);
+        last = number;
+    }
+    let acknowledged = begun.elapsed();
+    drain(stack, &portal, &last).await;
+    let ready = begun.elapsed();
+    let spent = Costs::now(&api, &workers).since(&before);
+    let rate = |time: Duration| f64::from(u32::try_from(uploads).unwrap()) / time.as_secs_f64();
+    println!("  Prefer: {prefer}");
+    println!("    {:.1} answered per second, {:.1} ready per second", rate(acknowledged), rate(ready));
+    println!("    the answer took {}", percentiles(latencies));
+    println!("    CPU per upload: {}", spent.per(uploads));
+    println!("    peak memory: api {} MiB, workers {}", peak(&api), workers.each_ref().map(peak).join(" and "));
+    for process in [api].into_iter().chain(workers) {
+        assert_eq!(process.stop(), Some(0));
+    }
+}
+
+/// Returns when the last picture and all before it are done.
+async fn drain(stack: &Stack, portal: &Portal, last: &str) {
+    while portal.get(&format!("/api/dropbox/pictures/{last}?size=75")).await.status() != 200 {}
+    while stack.open_jobs().await > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn peak(process: &Process) -> String {
+    format!("{:.1}", f64::from(u32::try_from(process.memory_kib("VmHWM")).unwrap()) / 1024.0)
+}
