@@ -74,6 +74,7 @@ pub(super) fn forward(block: &[[u8; 8]; 8], divisors: &Divisors) -> [i16; 64] {
 }
 
 /// The eight columns of `d` at once.
+#[expect(clippy::needless_range_loop, reason = "one column in eight rows, not one row")]
 fn columns(d: &mut [[f32; 8]; 8]) {
     for i in 0..8 {
         let (s0, d0) = (d[0][i] + d[7][i], d[0][i] - d[7][i]);

@@ -149,6 +149,7 @@ fn transposed<const N: usize>(rows: &[[f32; N]; N]) -> [[f32; N]; N] {
 
 /// Three points of every column.
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "one column in three rows, not one row")]
 fn three(c: &mut [[f32; 3]; 3]) {
     for i in 0..3 {
         let even = c[0][i] + c[2][i] * 0.5;
@@ -160,6 +161,7 @@ fn three(c: &mut [[f32; 3]; 3]) {
 
 /// Four points of every column.
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "one column in four rows, not one row")]
 fn four(c: &mut [[f32; 4]; 4]) {
     for i in 0..4 {
         let turned = c[2][i] * FRAC_1_SQRT_2;
@@ -175,6 +177,7 @@ fn four(c: &mut [[f32; 4]; 4]) {
 
 /// Eight points of every column: Arai, Agui and Nakajima's, the scaling folded into the factors.
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "one column in eight rows, not one row")]
 fn eight(c: &mut [[f32; 8]; 8]) {
     for i in 0..8 {
         let (even0, even1) = (c[0][i] + c[4][i], c[0][i] - c[4][i]);
