@@ -11,6 +11,7 @@ mod log;
 mod metrics;
 mod migrate;
 mod probes;
+mod render;
 mod roles;
 mod settings;
 mod up;
@@ -61,6 +62,8 @@ enum Command {
     /// Bring the records' schema up to date, or show where it stands.
     #[command(subcommand)]
     Migrate(migrate::Migrate),
+    /// Render pictures as a worker would, without a server: try sizes, see verdicts.
+    Render(render::Render),
     /// Show and check the settings.
     #[command(subcommand)]
     Config(config::Config),
@@ -80,6 +83,7 @@ fn run(Cloakroom { config, command }: Cloakroom) -> anyhow::Result<()> {
     let settings = || Settings::load(config.as_deref());
     match command.unwrap_or(Command::Up) {
         Command::Config(command) => command.run(settings),
+        Command::Render(command) => command.run(),
         Command::Demo(demo) => serve(demo::quiet(settings()?), |settings| demo.run(settings)),
         Command::Up => serve(settings()?, up::run),
         Command::Api => serve(settings()?, roles::api),

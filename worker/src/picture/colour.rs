@@ -64,7 +64,7 @@ impl Correction {
     pub(super) fn apply(&self, raster: Cow<'_, Raster>) -> Raster {
         let mut raster = match raster.colour {
             Colour::YCbCr => rgb_from_ycbcr(&raster),
-            _ => raster.into_owned(),
+            _ => raster.into_owned().close_up(),
         };
         let (Some((transform, result)), Some(plane)) = (&self.transform, raster.planes.first_mut()) else {
             return if raster.colour == Colour::Cmyk { rgb_from_cmyk(&raster) } else { raster };
@@ -155,6 +155,14 @@ pub(super) fn flatten(raster: Raster) -> Raster {
     Raster::packed(raster.width, raster.height, colour, samples)
 }
 
+/// Both chroma samples of four pixels, from their sums.
+#[inline(always)]
+fn chroma(r: i32, g: i32, b: i32) -> [u8; 2] {
+    // Four times the weights' 2^16, and half of one step up for rounding.
+    let scaled = |v: i32| ((v + (128 << 18) + (1 << 17)) >> 18).clamp(0, 255) as u8;
+    [scaled(-11_059 * r - 21_709 * g + 32_768 * b), scaled(32_768 * r - 27_439 * g - 5_329 * b)]
+}
+
 /// RGB as the JPEG encoder takes it: luma at full size, chroma at half, each the mean of four pixels.
 pub(super) fn ycbcr_from_rgb(raster: &Raster) -> Raster {
     let (width, height) = (raster.width as usize, raster.height as usize);
@@ -172,14 +180,18 @@ pub(super) fn ycbcr_from_rgb(raster: &Raster) -> Raster {
         let (upper, lower) = rows.split_at(width.min(rows.len()));
         // Odd edges repeat their last row or column.
         let lower = if lower.is_empty() { upper } else { lower };
-        for (upper, lower) in upper.chunks(2).zip(lower.chunks(2)) {
-            let four = [upper.first(), upper.last(), lower.first(), lower.last()];
-            let sum = |i: usize| four.iter().flatten().map(|pixel| i32::from(pixel[i])).sum::<i32>();
-            let (r, g, b) = (sum(0), sum(1), sum(2));
-            // Four times the weights' 2^16, and half of one step up for rounding.
-            let chroma = |v: i32| ((v + (128 << 18) + (1 << 17)) >> 18).clamp(0, 255) as u8;
-            blue.push(chroma(-11_059 * r - 21_709 * g + 32_768 * b));
-            red.push(chroma(32_768 * r - 27_439 * g - 5_329 * b));
+        let ((upper, upper_rest), (lower, lower_rest)) = (upper.as_chunks::<2>(), lower.as_chunks::<2>());
+        for (&[a, b], &[c, d]) in upper.iter().zip(lower) {
+            let sum = |i: usize| i32::from(a[i]) + i32::from(b[i]) + i32::from(c[i]) + i32::from(d[i]);
+            let [cb, cr] = chroma(sum(0), sum(1), sum(2));
+            blue.push(cb);
+            red.push(cr);
+        }
+        if let ([a], [c]) = (upper_rest, lower_rest) {
+            let sum = |i: usize| 2 * (i32::from(a[i]) + i32::from(c[i]));
+            let [cb, cr] = chroma(sum(0), sum(1), sum(2));
+            blue.push(cb);
+            red.push(cr);
         }
     }
     let half = |samples| {

@@ -109,3 +109,6 @@ fn sequential<const N: usize>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

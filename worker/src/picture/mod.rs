@@ -128,6 +128,19 @@ impl Workbench {
         })
     }
 
+    /// The planes of a JPEG at `n` eighths (1, 2, 3, 4 or 8) of its size, and nothing after that: the step by itself,
+    /// for its fuzzer and its benchmark.
+    ///
+    /// # Errors
+    ///
+    /// As [`Workbench::render`].
+    #[doc(hidden)]
+    pub fn planes(&mut self, bytes: &[u8], n: u8, limits: &Limits, stop: &Stop) -> Result<Vec<Vec<u8>>, Rejection> {
+        let probe = probe(bytes, limits)?;
+        let raster = decode::decode(bytes, &probe, n, limits, &mut self.desk, stop)?;
+        Ok(raster.planes.into_iter().map(|plane| plane.samples).collect())
+    }
+
     fn variant(
         &mut self,
         ladder: &mut Ladder,

@@ -94,10 +94,11 @@ impl Probe {
         let multiplied = if self.alpha { decoded } else { 0 };
         // Each output lies there as made, turned, converted and as tokens or rows for its encoder.
         let largest = targets.iter().map(Target::pixels).max().unwrap_or(0);
-        let kept: u64 = targets.iter().map(|target| target.pixels() * 4).sum();
+        let kept = targets.iter().fold(0u64, |sum, target| sum.saturating_add(target.pixels().saturating_mul(4)));
         // Between the two passes of the filter: as wide as the output, as high as the source.
         let passes = targets.iter().map(|t| u64::from(t.width) * u64::from(self.stored.1)).max().unwrap_or(0) * 4;
-        decoded + working.max(multiplied + passes) + kept + largest * 16 + (2 << 20)
+        let outputs = kept.saturating_add(largest.saturating_mul(16));
+        outputs.saturating_add(decoded + working.max(multiplied + passes) + (2 << 20))
     }
 
     /// The parts of the profile put together, if there is one. For PNG that is still deflated.

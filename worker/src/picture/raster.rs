@@ -85,6 +85,18 @@ impl Raster {
         self.planes.first()
     }
 
+    /// The same picture without gaps between the rows of its one plane, as encoders and converters want it.
+    pub(super) fn close_up(mut self) -> Self {
+        let channels = self.colour.channels();
+        if let Some(plane) =
+            self.planes.first_mut().filter(|plane| plane.samples.len() != plane.width * plane.height * channels)
+        {
+            plane.samples = plane.rows(channels).collect::<Vec<_>>().concat();
+            plane.stride = plane.width;
+        }
+        self
+    }
+
     /// The same picture without its alpha channel, if that says nothing: many files carry one that is opaque all over.
     pub(super) fn without_idle_alpha(mut self) -> Self {
         let Some(plane) = self.planes.first_mut().filter(|_| self.colour.has_alpha()) else { return self };

@@ -5,8 +5,9 @@
 
 use std::borrow::Cow;
 
-use fast_image_resize::images::{CroppedImage, Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{U8, U8x2, U8x3, U8x4};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use upload::Media;
 
 use super::crop::{COVER, Target, Window};
@@ -147,30 +148,39 @@ fn scale(
     size: (usize, usize),
     media: Media,
 ) -> Result<Vec<u8>, Rejection> {
-    let kind = match colour.channels() {
-        1 => PixelType::U8,
-        2 => PixelType::U8x2,
-        3 => PixelType::U8x3,
-        _ => PixelType::U8x4,
-    };
-    let broken = |_| Rejection::broken(media, "its planes do not fit together");
-    let rows = plane.samples.len() / (plane.stride * colour.channels()).max(1);
-    let all = ImageRef::new(plane.stride as u32, rows as u32, &plane.samples, kind)
-        .map_err(|_| Rejection::broken(media, "its planes do not fit together"))?;
-    let source = CroppedImage::new(&all, 0, 0, plane.width as u32, plane.height as u32)
-        .map_err(|_| Rejection::broken(media, "its planes do not fit together"))?;
-    let mut to = Image::from_vec_u8(size.0 as u32, size.1 as u32, allocate(size.0 * size.1 * colour.channels())?, kind)
-        .map_err(|_| Rejection::broken(media, "its planes do not fit together"))?;
     // Fractions of a sample may be missing at the far edges, never more than half of one.
+    const LEAST: f64 = 1.0 / 64.0;
     let (w, h) = (plane.width as f64, plane.height as f64);
-    let x = from.x.clamp(0.0, (w - 1.0 / 64.0).max(0.0));
-    let y = from.y.clamp(0.0, (h - 1.0 / 64.0).max(0.0));
+    let x = from.x.clamp(0.0, (w - LEAST).max(0.0));
+    let y = from.y.clamp(0.0, (h - LEAST).max(0.0));
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
-        .crop(x, y, from.width.clamp(1.0 / 64.0, w - x), from.height.clamp(1.0 / 64.0, h - y))
+        .crop(x, y, from.width.clamp(LEAST, w - x), from.height.clamp(LEAST, h - y))
         .use_alpha(colour.has_alpha());
-    resizer.resize(&source, &mut to, &options).map_err(broken)?;
-    Ok(to.into_vec())
+    let mut to = allocate(size.0 * size.1 * colour.channels())?;
+    let done = match colour.channels() {
+        1 => convolve::<U8>(resizer, plane, &mut to, size, &options),
+        2 => convolve::<U8x2>(resizer, plane, &mut to, size, &options),
+        3 => convolve::<U8x3>(resizer, plane, &mut to, size, &options),
+        _ => convolve::<U8x4>(resizer, plane, &mut to, size, &options),
+    };
+    done.map(|()| to).ok_or_else(|| Rejection::broken(media, "its planes do not fit together"))
+}
+
+/// Typed by hand: left to find out the type at run time, the resizer is compiled for eleven kinds of pixels that never
+/// come, which takes longer than the rest of the program.
+fn convolve<P: PixelTrait>(
+    resizer: &mut Resizer,
+    plane: &Plane,
+    to: &mut [u8],
+    size: (usize, usize),
+    options: &ResizeOptions,
+) -> Option<()> {
+    let rows = plane.samples.len() / (plane.stride * P::size()).max(1);
+    let all = TypedImageRef::<P>::from_buffer(plane.stride as u32, rows as u32, &plane.samples).ok()?;
+    let source = TypedCroppedImage::from_ref(&all, 0, 0, plane.width as u32, plane.height as u32).ok()?;
+    let mut to = TypedImage::<P>::from_buffer(size.0 as u32, size.1 as u32, to).ok()?;
+    resizer.resize_typed(&source, &mut to, options).ok()
 }
 
 #[cfg(test)]

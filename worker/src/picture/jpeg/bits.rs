@@ -76,6 +76,10 @@ pub(super) fn too_early() -> Rejection {
 }
 
 /// A reader of bits, the first one the highest of its byte.
+///
+/// Lives in registers, which it does only as long as nothing that is not inlined takes a reference to it: what is rare
+/// and long is given [`Bits::held`] by value instead.
+#[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
     /// The next byte to take.
@@ -91,8 +95,8 @@ impl Bits<'_> {
     /// Makes at least 56 bits available.
     #[inline(always)]
     pub(super) fn refill(&mut self) {
-        if let Some(eight) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk) {
-            self.held |= u64::from_be_bytes(*eight) >> self.count;
+        if let Some(&[a, b, c, d, e, f, g, h]) = self.bytes.get(self.at..self.at + 8) {
+            self.held |= u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> self.count;
         }
         // Beyond the end there are zeros, and `at` goes on counting them.
         self.at += ((63 - self.count) >> 3) as usize;
@@ -105,6 +109,12 @@ impl Bits<'_> {
         if self.count < 32 {
             self.refill();
         }
+    }
+
+    /// The bits at hand, the next one the highest; at least as many as were asked for count.
+    #[inline(always)]
+    pub(super) fn held(&self) -> u64 {
+        self.held
     }
 
     /// The next `n` bits, 1 to 16, without taking them.

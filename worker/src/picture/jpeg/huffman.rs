@@ -62,11 +62,7 @@ impl Table {
     /// Fills in the tables for the coefficients of sequential scans.
     pub(super) fn for_coefficients(mut self) -> Self {
         for window in 0..ENTRIES {
-            self.whole[window] = self.whole_entry(window, |symbol| match (symbol >> 4, symbol & 15) {
-                (15, 0) => 16,
-                (_, 0) => END,
-                (run, _) => u32::from(run) + 1,
-            });
+            self.whole[window] = self.whole_entry(window, moved);
         }
         for window in 0..ENTRIES {
             self.passing[window] = self.passing_entry(window);
@@ -77,20 +73,22 @@ impl Table {
     /// Fills in the table for the differences of means: there the symbol is just the size of the number.
     pub(super) fn for_means(mut self) -> Self {
         for window in 0..ENTRIES {
-            self.whole[window] = self.whole_entry(window, |_| 1);
+            self.whole[window] = self.whole_entry(window, mean);
         }
         self
     }
 
-    fn whole_entry(&self, window: usize, moved: impl Fn(u8) -> u32) -> u32 {
+    fn whole_entry(&self, window: usize, moved: impl Fn(u32, u32) -> Option<u32>) -> u32 {
         let [symbol, length] = self.symbols[window].to_be_bytes();
-        let size = u32::from(symbol & 15);
+        let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
         let used = u32::from(length) + size;
-        if length == 0 || used > WINDOW {
-            return 0;
+        match moved(run, size) {
+            Some(moved) if length > 0 && used <= WINDOW => {
+                let number = (window as u32 >> (WINDOW - used)) & ((1 << size) - 1);
+                (extend(number, size) as u32) << 16 | moved << 8 | used
+            }
+            _ => 0,
         }
-        let number = (window as u32 >> (WINDOW - used)) & ((1 << size) - 1);
-        (extend(number, size) as u32) << 16 | moved(symbol) << 8 | used
     }
 
     fn passing_entry(&self, window: usize) -> u16 {
@@ -113,27 +111,29 @@ impl Table {
 
     /// The next symbol. Needs 16 bits.
     #[inline(always)]
-    pub(super) fn symbol(&self, bits: &mut Bits<'_>) -> Result<u8, Rejection> {
+    pub(super) fn symbol(&self, bits: &mut Bits<'_>) -> Result<u8, Flaw> {
         let [symbol, length] = self.symbols[bits.peek(WINDOW) & (ENTRIES - 1)].to_be_bytes();
         if length > 0 {
             bits.drop(u32::from(length));
             return Ok(symbol);
         }
-        self.long_symbol(bits)
+        let (symbol, length) = self.long_symbol(bits.held())?;
+        bits.drop(length);
+        Ok(symbol)
     }
 
+    /// The symbol whose code is at the top of `held`, and the length of that, found without a table.
     #[cold]
-    fn long_symbol(&self, bits: &mut Bits<'_>) -> Result<u8, Rejection> {
-        let code = bits.peek(16) as u32;
+    fn long_symbol(&self, held: u64) -> Result<(u8, u32), Flaw> {
+        let code = (held >> 48) as u32;
         for length in 1..=16 {
             let (beyond, offset) = self.longer[length as usize];
             if code < beyond {
-                bits.drop(length);
                 let index = usize::try_from((code >> (16 - length)) as i32 + offset).unwrap_or(usize::MAX);
-                return self.values.get(index).copied().ok_or_else(no_code);
+                return self.values.get(index).map(|symbol| (*symbol, length)).ok_or(Flaw::NoCode);
             }
         }
-        Err(no_code())
+        Err(Flaw::NoCode)
     }
 
     /// What the next bits mean, symbol and number together; 0 if they do not fit. Needs 12 bits, takes none.
@@ -144,36 +144,43 @@ impl Table {
 
     /// The difference that comes next. Needs 32 bits.
     #[inline(always)]
-    pub(super) fn difference(&self, bits: &mut Bits<'_>) -> Result<i32, Rejection> {
+    pub(super) fn difference(&self, bits: &mut Bits<'_>) -> Result<i32, Flaw> {
         let entry = self.whole(bits);
         if entry != 0 {
             bits.drop(entry & 255);
             return Ok(entry as i32 >> 16);
         }
-        let size = u32::from(self.symbol(bits)?);
-        if size > 15 {
-            return Err(no_code());
-        }
-        Ok(extend(bits.take(size), size))
+        let (_, value, used) = self.number(bits.held(), mean)?;
+        bits.drop(used);
+        Ok(value)
     }
 
-    /// The coefficient that comes next, for those that [`Self::whole`] has no answer for: how far the counter moves, and
-    /// the value. Needs 32 bits.
+    /// The coefficient that comes next: how far the counter moves, and the value. Needs 32 bits.
+    #[inline(always)]
+    pub(super) fn coefficient(&self, bits: &mut Bits<'_>) -> Result<(u32, i16), Flaw> {
+        let entry = self.whole(bits);
+        if entry != 0 {
+            bits.drop(entry & 255);
+            return Ok((entry >> 8 & 255, (entry as i32 >> 16) as i16));
+        }
+        let (by, value, used) = self.number(bits.held(), moved)?;
+        bits.drop(used);
+        Ok((by, value as i16))
+    }
+
+    /// A symbol and its number the long way: how far that moves, the value, the bits used.
     #[inline(never)]
-    pub(super) fn coefficient(&self, bits: &mut Bits<'_>) -> Result<(u32, i16), Rejection> {
-        let symbol = self.symbol(bits)?;
+    fn number(&self, held: u64, moved: impl Fn(u32, u32) -> Option<u32>) -> Result<(u32, i32, u32), Flaw> {
+        let [symbol, length] = self.symbols[(held >> (64 - WINDOW)) as usize & (ENTRIES - 1)].to_be_bytes();
+        let (symbol, length) = if length > 0 { (symbol, u32::from(length)) } else { self.long_symbol(held)? };
         let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
-        let value = extend(bits.take(size), size) as i16;
-        Ok(match (run, size) {
-            (15, 0) => (16, 0),
-            (_, 0) => (END, 0),
-            _ => (run + 1, value),
-        })
+        let bits = (held << length >> 1 >> (63 - size)) as u32;
+        Ok((moved(run, size).ok_or(Flaw::NoCode)?, extend(bits, size), length + size))
     }
 
     /// Passes over the rest of a block, from coefficient `k` on.
     #[inline(always)]
-    pub(super) fn pass(&self, bits: &mut Bits<'_>, mut k: u32) -> Result<(), Rejection> {
+    pub(super) fn pass(&self, bits: &mut Bits<'_>, mut k: u32) -> Result<(), Flaw> {
         loop {
             bits.refill();
             // Four times twelve bits are there.
@@ -183,7 +190,9 @@ impl Table {
                 if next > 63 {
                     // The block ends somewhere in these symbols, or the next is a long one: one at a time.
                     bits.refill();
-                    k = self.pass_one(bits, k)?;
+                    let (moved, used) = self.pass_one(bits.held(), k)?;
+                    bits.drop(used);
+                    k += moved;
                     if k > 63 {
                         return Ok(());
                     }
@@ -198,30 +207,48 @@ impl Table {
         }
     }
 
-    fn pass_one(&self, bits: &mut Bits<'_>, k: u32) -> Result<u32, Rejection> {
-        let symbol = self.symbol(bits)?;
-        let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
-        bits.drop(size);
-        match (run, size) {
-            (15, 0) if k + 16 < 64 => Ok(k + 16),
-            (15, 0) => Err(too_many()),
-            (_, 0) => Ok(END),
-            _ if k + run < 64 => Ok(k + run + 1),
-            _ => Err(too_many()),
-        }
+    /// How far the next symbol moves the counter from `k` on, and the bits it uses with its number.
+    #[inline(never)]
+    fn pass_one(&self, held: u64, k: u32) -> Result<(u32, u32), Flaw> {
+        let (by, _, used) = self.number(held, moved)?;
+        if by == END || k + by <= 64 { Ok((by, used)) } else { Err(Flaw::TooMany) }
     }
+}
+
+/// How far a coefficient's symbol moves the counter. Rule: ITU-T T.81, F.1.2.2.
+fn moved(run: u32, size: u32) -> Option<u32> {
+    Some(match (run, size) {
+        (15, 0) => 16,
+        (_, 0) => END,
+        _ => run + 1,
+    })
+}
+
+/// A mean's symbol is a size and nothing else.
+fn mean(run: u32, _size: u32) -> Option<u32> {
+    (run == 0).then_some(1)
 }
 
 fn zeros<T: Copy + Default>() -> Box<[T; ENTRIES]> {
     vec![T::default(); ENTRIES].into_boxed_slice().try_into().unwrap_or_else(|_| Box::new([T::default(); ENTRIES]))
 }
 
-pub(super) fn no_code() -> Rejection {
-    broken("it contains a code that is in no table")
+/// What can be wrong with a scan, small enough to be carried through the inner loops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flaw {
+    /// Bits that are no code of their table.
+    NoCode,
+    /// More than 64 coefficients to a block.
+    TooMany,
 }
 
-pub(super) fn too_many() -> Rejection {
-    broken("a block has too many coefficients")
+impl From<Flaw> for Rejection {
+    fn from(flaw: Flaw) -> Self {
+        broken(match flaw {
+            Flaw::NoCode => "it contains a code that is in no table",
+            Flaw::TooMany => "a block has too many coefficients",
+        })
+    }
 }
 
 /// The number that `size` bits stand for. Rule: ITU-T T.81, figure F.12.

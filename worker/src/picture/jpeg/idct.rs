@@ -1,8 +1,8 @@
 //! From coefficients to samples, at one, two, three, four or eight samples per block and direction.
 //!
 //! An n-point inverse transform of the n × n lowest frequencies is the block shrunk to n × n, as well as one can: what
-//! the left-out frequencies say is finer than the samples that are made. Rows are transformed as wholes, so that the
-//! compiler turns them into vector instructions.
+//! the left-out frequencies say is finer than the samples that are made. The transforms go over all columns in a
+//! loop, which the compiler turns into vector instructions.
 
 use std::f32::consts::{FRAC_1_SQRT_2, SQRT_2};
 
@@ -75,17 +75,38 @@ pub(super) fn write<const N: usize>(block: &Block, factors: &Factors, out: &mut 
             }
         }
         2 => two(block, &factors.0, out, stride),
-        3 => put(three(&coefficients(block, factors)), out, stride),
-        4 => put(four(&coefficients(block, factors)), out, stride),
-        _ => eight(block, factors, out, stride),
+        3 => both(coefficients(block, factors), three, out, stride),
+        4 => both(coefficients(block, factors), four, out, stride),
+        _ if block[1..64].iter().fold(0, |any, value| any | value) == 0 => {
+            put_flat(sample(f32::from(block[0]) * factors.0[0]), out, stride);
+        }
+        _ => both(coefficients(block, factors), eight, out, stride),
     }
 }
 
 #[inline(always)]
 fn coefficients<const N: usize>(block: &Block, factors: &Factors) -> [[f32; N]; N] {
-    std::array::from_fn(|row| {
-        std::array::from_fn(|column| f32::from(block[row * N + column]) * factors.0[row * N + column])
-    })
+    let mut out = [[0.0; N]; N];
+    for (row, out) in out.iter_mut().enumerate() {
+        for (column, out) in out.iter_mut().enumerate() {
+            *out = f32::from(block[row * N + column]) * factors.0[row * N + column];
+        }
+    }
+    out
+}
+
+/// Columns, then rows, then out.
+#[inline(always)]
+fn both<const N: usize>(
+    mut values: [[f32; N]; N],
+    columns: impl Fn(&mut [[f32; N]; N]),
+    out: &mut [u8],
+    stride: usize,
+) {
+    columns(&mut values);
+    let mut turned = transposed(&values);
+    columns(&mut turned);
+    put(&transposed(&turned), out, stride);
 }
 
 /// A sample from its value around zero: the nearest whole number, 0 to 255.
@@ -96,10 +117,12 @@ fn sample(value: f32) -> u8 {
 }
 
 #[inline(always)]
-fn put<const N: usize>(values: [[f32; N]; N], out: &mut [u8], stride: usize) {
+fn put<const N: usize>(values: &[[f32; N]; N], out: &mut [u8], stride: usize) {
     for (y, row) in values.iter().enumerate() {
         if let Some(out) = out.get_mut(y * stride..y * stride + N) {
-            out.copy_from_slice(&row.map(sample));
+            for (out, value) in out.iter_mut().zip(row) {
+                *out = sample(*value);
+            }
         }
     }
 }
@@ -110,77 +133,75 @@ fn two(block: &Block, factors: &[f32; 64], out: &mut [u8], stride: usize) {
     // The factors hold the weights 1/2 and 1; the cosines are √½ each way.
     let (b, c, d) = (b * FRAC_1_SQRT_2, c * FRAC_1_SQRT_2, d * 0.5);
     let (left, right, down_left, down_right) = (a + b, a - b, c + d, c - d);
-    put([[left + down_left, right + down_right], [left - down_left, right - down_right]], out, stride);
+    put(&[[left + down_left, right + down_right], [left - down_left, right - down_right]], out, stride);
 }
 
 #[inline(always)]
-fn transposed<const N: usize>(rows: [[f32; N]; N]) -> [[f32; N]; N] {
-    std::array::from_fn(|x| std::array::from_fn(|y| rows[y][x]))
-}
-
-#[inline(always)]
-fn add<const N: usize>(a: [f32; N], b: [f32; N]) -> [f32; N] {
-    std::array::from_fn(|i| a[i] + b[i])
-}
-
-#[inline(always)]
-fn sub<const N: usize>(a: [f32; N], b: [f32; N]) -> [f32; N] {
-    std::array::from_fn(|i| a[i] - b[i])
-}
-
-#[inline(always)]
-fn mul<const N: usize>(a: [f32; N], by: f32) -> [f32; N] {
-    std::array::from_fn(|i| a[i] * by)
-}
-
-#[inline(always)]
-fn three(rows: &[[f32; 3]; 3]) -> [[f32; 3]; 3] {
-    let pass = |c: &[[f32; 3]; 3]| {
-        let even = add(c[0], mul(c[2], 0.5));
-        let odd = mul(c[1], 0.866_025_4);
-        [add(even, odd), sub(c[0], c[2]), sub(even, odd)]
-    };
-    transposed(pass(&transposed(pass(rows))))
-}
-
-#[inline(always)]
-fn four(rows: &[[f32; 4]; 4]) -> [[f32; 4]; 4] {
-    let pass = |c: &[[f32; 4]; 4]| {
-        let turned = mul(c[2], FRAC_1_SQRT_2);
-        let (even0, even1) = (add(c[0], turned), sub(c[0], turned));
-        let odd0 = add(mul(c[1], 0.923_879_5), mul(c[3], 0.382_683_43));
-        let odd1 = sub(mul(c[1], 0.382_683_43), mul(c[3], 0.923_879_5));
-        [add(even0, odd0), add(even1, odd1), sub(even1, odd1), sub(even0, odd0)]
-    };
-    transposed(pass(&transposed(pass(rows))))
-}
-
-/// Arai, Agui and Nakajima's, the scaling folded into the factors.
-#[inline(always)]
-fn eight(block: &Block, factors: &Factors, out: &mut [u8], stride: usize) {
-    if block[1..64].iter().fold(0, |any, value| any | value) == 0 {
-        let flat = sample(f32::from(block[0]) * factors.0[0]);
-        put_flat(flat, out, stride);
-        return;
+fn transposed<const N: usize>(rows: &[[f32; N]; N]) -> [[f32; N]; N] {
+    let mut out = [[0.0; N]; N];
+    for (y, row) in rows.iter().enumerate() {
+        for (x, value) in row.iter().enumerate() {
+            out[x][y] = *value;
+        }
     }
-    let pass = |c: &[[f32; 8]; 8]| {
-        let (even0, even1) = (add(c[0], c[4]), sub(c[0], c[4]));
-        let even3 = add(c[2], c[6]);
-        let even2 = sub(mul(sub(c[2], c[6]), SQRT_2), even3);
-        let (e0, e3) = (add(even0, even3), sub(even0, even3));
-        let (e1, e2) = (add(even1, even2), sub(even1, even2));
+    out
+}
 
-        let (z13, z10) = (add(c[5], c[3]), sub(c[5], c[3]));
-        let (z11, z12) = (add(c[1], c[7]), sub(c[1], c[7]));
-        let o7 = add(z11, z13);
-        let z5 = mul(add(z10, z12), 1.847_759_1);
-        let o6 = sub(sub(z5, mul(z10, 2.613_125_9)), o7);
-        let o5 = sub(mul(sub(z11, z13), SQRT_2), o6);
-        let o4 = sub(sub(z5, mul(z12, 1.082_392_2)), o5);
-        [add(e0, o7), add(e1, o6), add(e2, o5), add(e3, o4), sub(e3, o4), sub(e2, o5), sub(e1, o6), sub(e0, o7)]
-    };
-    let columns = pass(&coefficients::<8>(block, factors));
-    put(transposed(pass(&transposed(columns))), out, stride);
+/// Three points of every column.
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "one column in three rows, not one row")]
+fn three(c: &mut [[f32; 3]; 3]) {
+    for i in 0..3 {
+        let even = c[0][i] + c[2][i] * 0.5;
+        let odd = c[1][i] * 0.866_025_4;
+        let middle = c[0][i] - c[2][i];
+        (c[0][i], c[1][i], c[2][i]) = (even + odd, middle, even - odd);
+    }
+}
+
+/// Four points of every column.
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "one column in four rows, not one row")]
+fn four(c: &mut [[f32; 4]; 4]) {
+    for i in 0..4 {
+        let turned = c[2][i] * FRAC_1_SQRT_2;
+        let (even0, even1) = (c[0][i] + turned, c[0][i] - turned);
+        let odd0 = c[1][i] * 0.923_879_5 + c[3][i] * 0.382_683_43;
+        let odd1 = c[1][i] * 0.382_683_43 - c[3][i] * 0.923_879_5;
+        c[0][i] = even0 + odd0;
+        c[1][i] = even1 + odd1;
+        c[2][i] = even1 - odd1;
+        c[3][i] = even0 - odd0;
+    }
+}
+
+/// Eight points of every column: Arai, Agui and Nakajima's, the scaling folded into the factors.
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "one column in eight rows, not one row")]
+fn eight(c: &mut [[f32; 8]; 8]) {
+    for i in 0..8 {
+        let (even0, even1) = (c[0][i] + c[4][i], c[0][i] - c[4][i]);
+        let even3 = c[2][i] + c[6][i];
+        let even2 = (c[2][i] - c[6][i]) * SQRT_2 - even3;
+        let (e0, e3) = (even0 + even3, even0 - even3);
+        let (e1, e2) = (even1 + even2, even1 - even2);
+
+        let (z13, z10) = (c[5][i] + c[3][i], c[5][i] - c[3][i]);
+        let (z11, z12) = (c[1][i] + c[7][i], c[1][i] - c[7][i]);
+        let o7 = z11 + z13;
+        let z5 = (z10 + z12) * 1.847_759_1;
+        let o6 = z5 - z10 * 2.613_125_9 - o7;
+        let o5 = (z11 - z13) * SQRT_2 - o6;
+        let o4 = z5 - z12 * 1.082_392_2 - o5;
+        c[0][i] = e0 + o7;
+        c[1][i] = e1 + o6;
+        c[2][i] = e2 + o5;
+        c[3][i] = e3 + o4;
+        c[4][i] = e3 - o4;
+        c[5][i] = e2 - o5;
+        c[6][i] = e1 - o6;
+        c[7][i] = e0 - o7;
+    }
 }
 
 #[inline(always)]

@@ -2,7 +2,7 @@
 
 use super::bits::{Bits, Entropy, too_early};
 use super::header::{Frame, Scan, Tables, broken};
-use super::huffman::{END, Table, too_many};
+use super::huffman::{END, Flaw, Table};
 use super::idct::{self, Block, Factors};
 use super::layout::Layout;
 use crate::picture::{Rejection, Stop};
@@ -111,7 +111,7 @@ impl Reader<'_> {
         bits: &mut Bits<'_>,
         places: &[u8; 256],
         block: &mut Block,
-    ) -> Result<(), Rejection> {
+    ) -> Result<(), Flaw> {
         bits.refill();
         self.mean = self.mean.wrapping_add(self.means.difference(bits)?);
         block[..N * N].fill(0);
@@ -119,17 +119,8 @@ impl Reader<'_> {
         let mut k = 1;
         while k <= idct::last(N) {
             bits.ensure();
-            let entry = self.coefficients.whole(bits);
-            let value;
-            if entry != 0 {
-                bits.drop(entry & 255);
-                k += entry >> 8 & 255;
-                value = (entry as i32 >> 16) as i16;
-            } else {
-                let moved;
-                (moved, value) = self.coefficients.coefficient(bits)?;
-                k += moved;
-            }
+            let (moved, value) = self.coefficients.coefficient(bits)?;
+            k += moved;
             // Only now is the place known; what is beyond the block lands beyond the block.
             block[usize::from(places[(k as usize).wrapping_sub(1) & 255])] = value;
         }
@@ -137,7 +128,7 @@ impl Reader<'_> {
             ..64 => self.coefficients.pass(bits, k),
             // Full to the last coefficient, or ended by its own mark.
             64 | END.. => Ok(()),
-            _ => Err(too_many()),
+            _ => Err(Flaw::TooMany),
         }
     }
 }

@@ -1,0 +1,22 @@
+//! Everything, over any file: what is taken comes out as pictures of the sizes that were asked for.
+//!
+//! Panics inside the decoders of other crates are caught by the engine, but not here: the fuzzer sees them first.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use worker::picture::{Format, Limits, Output, Plan, Region, Shape, Stop, render};
+
+fuzz_target!(|bytes: &[u8]| {
+    let limits = Limits { max_pixels: 500_000, max_memory: 64 << 20, max_scans: 20, ..Limits::default() };
+    let outputs = [Shape::Full, Shape::Square(33), Shape::Inside(16)];
+    let plan = Plan {
+        crop: (bytes.len() % 2 == 0).then_some(Region { x: 3, y: 5, width: 40, height: 9 }),
+        outputs: outputs.map(|shape| Output { shape, format: Format::Auto }).to_vec(),
+    };
+    if let Ok(picture) = render(bytes, &plan, &limits, &Stop::new()) {
+        assert_eq!(picture.variants.len(), 3);
+        assert_eq!((picture.variants[1].width, picture.variants[1].height), (33, 33));
+        assert!(picture.variants[2].width <= 16 && picture.variants[2].height <= 16);
+    }
+});

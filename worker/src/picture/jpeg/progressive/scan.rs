@@ -1,0 +1,274 @@
+//! One progressive scan, read into the stores of its components.
+
+use super::{Part, Store, mask};
+use crate::picture::jpeg::bits::{Bits, Entropy, too_early};
+use crate::picture::jpeg::header::{Scan, broken};
+use crate::picture::jpeg::huffman::{Flaw, Table, extend};
+use crate::picture::jpeg::idct::{self, Block};
+use crate::picture::jpeg::layout::Layout;
+use crate::picture::{Rejection, Stop};
+
+/// What it takes to read one scan.
+pub(super) struct Reader {
+    /// By component of the scan for means, one for coefficients; none where only single bits are read.
+    tables: Vec<Option<Table>>,
+    places: [u8; 256],
+    /// The coefficients that have a place, the k-th in bit k.
+    seen: u64,
+}
+
+/// Where a scan stands: its bits, what is left of the restart interval, how many blocks to come are known to be over.
+struct Progress<'a> {
+    entropy: &'a Entropy,
+    bits: Bits<'a>,
+    interval: usize,
+    left: usize,
+    number: usize,
+    over: u32,
+}
+
+impl<'a> Progress<'a> {
+    fn new(entropy: &'a Entropy, restart: u16) -> Result<Self, Rejection> {
+        let interval = if restart == 0 { usize::MAX } else { usize::from(restart) };
+        Ok(Self { entropy, bits: entropy.interval(0)?, interval, left: interval, number: 0, over: 0 })
+    }
+
+    /// Before each unit: whether a new interval begins with it.
+    #[inline(always)]
+    fn next(&mut self) -> Result<bool, Rejection> {
+        let restarts = self.left == 0;
+        if restarts {
+            self.check()?;
+            self.number += 1;
+            self.bits = self.entropy.interval(self.number)?;
+            self.left = self.interval;
+            self.over = 0;
+        }
+        self.left -= 1;
+        Ok(restarts)
+    }
+
+    fn check(&self) -> Result<(), Rejection> {
+        if self.bits.overran() { Err(too_early()) } else { Ok(()) }
+    }
+}
+
+impl Reader {
+    pub(super) fn new(part: &Part) -> Result<Self, Rejection> {
+        let missing = || broken("a Huffman table is missing");
+        let scan = &part.scan;
+        let tables = scan.components.iter().map(|&(_, dc, ac)| match (scan.start, scan.high) {
+            (0, 0) => Ok(Some(Table::new(part.tables.dc[dc].as_ref().ok_or_else(missing)?).for_means())),
+            (0, _) => Ok(None),
+            _ => Ok(Some(Table::new(part.tables.ac[ac].as_ref().ok_or_else(missing)?))),
+        });
+        Ok(Self { tables: tables.collect::<Result<_, Rejection>>()?, places: [0; 256], seen: 0 })
+    }
+
+    /// A scan of means, of one or several components.
+    pub(super) fn means<const N: usize>(
+        &self,
+        part: &Part,
+        entropy: &Entropy,
+        layout: &Layout,
+        stores: &mut [Store],
+        stop: &Stop,
+    ) -> Result<(), Rejection> {
+        let scan = &part.scan;
+        let mut progress = Progress::new(entropy, part.tables.restart)?;
+        let mut mean = [0i32; 4];
+        let alone = match scan.components[..] {
+            [(index, ..)] => Some(index),
+            _ => None,
+        };
+        let (across, down) = alone.map_or(layout.units, |index| layout.sheets[index].blocks);
+        for y in 0..down {
+            stop.check()?;
+            for x in 0..across {
+                if progress.next()? {
+                    mean = [0; 4];
+                }
+                for ((&(index, ..), table), mean) in scan.components.iter().zip(&self.tables).zip(&mut mean) {
+                    let sheet = &layout.sheets[index];
+                    let (h, v) = if alone.is_some() { (1, 1) } else { sheet.per_unit };
+                    for block in (0..v).flat_map(|down| (0..h).map(move |right| (down, right))) {
+                        let at = ((y * v + block.0) * sheet.row + x * h + block.1) * N * N;
+                        let value = &mut stores[index].wanted[at];
+                        progress.bits.refill();
+                        match table {
+                            Some(table) => {
+                                *mean = mean.wrapping_add(table.difference(&mut progress.bits)?);
+                                *value = (*mean << scan.low) as i16;
+                            }
+                            None => *value |= (progress.bits.take(1) << scan.low) as i16,
+                        }
+                    }
+                }
+            }
+            progress.check()?;
+        }
+        Ok(())
+    }
+
+    /// A scan of other coefficients, of one component.
+    pub(super) fn coefficients<const N: usize>(
+        mut self,
+        part: &Part,
+        entropy: &Entropy,
+        layout: &Layout,
+        stores: &mut [Store],
+        stop: &Stop,
+    ) -> Result<(), Rejection> {
+        let scan = &part.scan;
+        let (Some(&(index, ..)), Some(Some(table))) = (scan.components.first(), self.tables.pop()) else {
+            return Err(broken("a Huffman table is missing"));
+        };
+        self.places = idct::places(N);
+        self.seen = (0..64).filter(|k| usize::from(self.places[*k]) < N * N).fold(0, |seen, k| seen | 1 << k);
+        let mut progress = Progress::new(entropy, part.tables.restart)?;
+        let sheet = &layout.sheets[index];
+        let Store { wanted, nonzero } = &mut stores[index];
+        // Where the unwanted coefficients go.
+        let mut block: Block = [0; 256];
+        for y in 0..sheet.blocks.1 {
+            stop.check()?;
+            for at in y * sheet.row..y * sheet.row + sheet.blocks.0 {
+                progress.next()?;
+                let kept = &mut wanted[at * N * N..][..N * N];
+                if scan.high == 0 {
+                    if progress.over > 0 {
+                        progress.over -= 1;
+                        continue;
+                    }
+                    block[..N * N].copy_from_slice(kept);
+                    self.first(&table, scan, &mut progress, &mut block, &mut nonzero[at])?;
+                    kept.copy_from_slice(&block[..N * N]);
+                } else {
+                    self.refine(&table, scan, &mut progress, kept, &mut nonzero[at])?;
+                }
+            }
+            progress.check()?;
+        }
+        Ok(())
+    }
+
+    /// The first bits of a band in one block.
+    #[inline(always)]
+    fn first(
+        &self,
+        table: &Table,
+        scan: &Scan,
+        progress: &mut Progress<'_>,
+        block: &mut Block,
+        nonzero: &mut u64,
+    ) -> Result<(), Flaw> {
+        let (mut k, end) = (u32::from(scan.start), u32::from(scan.end));
+        while k <= end {
+            let bits = &mut progress.bits;
+            bits.ensure();
+            let symbol = table.symbol(bits)?;
+            let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
+            k += run;
+            if size == 0 {
+                if run < 15 {
+                    progress.over = (1 << run) - 1 + bits.take(run);
+                    return Ok(());
+                }
+                k += 1;
+                continue;
+            }
+            if k > end {
+                return Err(Flaw::TooMany);
+            }
+            let value = extend(bits.take(size), size) << scan.low;
+            block[usize::from(self.places[k as usize & 255])] = value as i16;
+            *nonzero |= 1 << (k & 63);
+            k += 1;
+        }
+        Ok(())
+    }
+
+    /// One more bit of a band in one block: of each coefficient that is not zero so far, and of those that become so.
+    #[inline(always)]
+    fn refine(
+        &self,
+        table: &Table,
+        scan: &Scan,
+        progress: &mut Progress<'_>,
+        wanted: &mut [i16],
+        nonzero: &mut u64,
+    ) -> Result<(), Flaw> {
+        let (mut k, end) = (u32::from(scan.start), u32::from(scan.end));
+        let step = 1i16 << scan.low;
+        let known = *nonzero;
+        if progress.over == 0 {
+            while k <= end {
+                let bits = &mut progress.bits;
+                bits.ensure();
+                let symbol = table.symbol(bits)?;
+                let (run, size) = (u32::from(symbol >> 4), symbol & 15);
+                if size == 0 && run < 15 {
+                    progress.over = (1 << run) + bits.take(run);
+                    break;
+                }
+                let value = if size == 0 || bits.take(1) == 1 { step } else { -step };
+                // Past as many zeros as the run says, to the next one: that is the coefficient.
+                let mut zeros = !known & mask(k..end + 1);
+                for _ in 0..run {
+                    zeros &= zeros.wrapping_sub(1);
+                }
+                let place = if zeros == 0 { end + 1 } else { zeros.trailing_zeros() };
+                self.correct(bits, known & mask(k..place), wanted, step);
+                if size > 0 {
+                    if place > end {
+                        return Err(Flaw::TooMany);
+                    }
+                    if let Some(kept) = wanted.get_mut(usize::from(self.places[place as usize & 255])) {
+                        *kept = value;
+                    }
+                    *nonzero |= 1 << (place & 63);
+                }
+                k = place + 1;
+            }
+        }
+        if progress.over > 0 {
+            progress.over -= 1;
+            self.correct(&mut progress.bits, known & mask(k..end + 1), wanted, step);
+        }
+        Ok(())
+    }
+
+    /// One bit for each coefficient in `which`.
+    #[inline(always)]
+    fn correct(&self, bits: &mut Bits<'_>, which: u64, wanted: &mut [i16], step: i16) {
+        let mut many = which.count_ones();
+        let mut seen = which & self.seen;
+        // The bits lie in the order of the coefficients; of those in between, only how many they are matters.
+        while seen != 0 {
+            let k = seen.trailing_zeros();
+            let before = many - (which & !mask(0..k)).count_ones();
+            skip(bits, before);
+            bits.ensure();
+            many -= before + 1;
+            let kept = wanted.get_mut(usize::from(self.places[k as usize & 255]));
+            if let (1, Some(kept)) = (bits.take(1), kept)
+                && *kept & step == 0
+            {
+                *kept = kept.wrapping_add(if *kept < 0 { -step } else { step });
+            }
+            seen &= seen - 1;
+        }
+        skip(bits, many);
+    }
+}
+
+/// Passes over up to 64 bits.
+#[inline(always)]
+fn skip(bits: &mut Bits<'_>, mut many: u32) {
+    while many > 0 {
+        bits.ensure();
+        let some = many.min(32);
+        bits.drop(some);
+        many -= some;
+    }
+}

@@ -1,0 +1,109 @@
+//! Damaged files are rejected, whole, and nothing panics over them.
+
+use std::panic::{catch_unwind, set_hook, take_hook};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use worker::picture::{Format, Limits, Output, Plan, Shape, Stop, render};
+
+use super::{code, output, picture, pictures, small};
+
+/// A file that ends in the middle of its pixels is no picture; there are no half-gray ones.
+#[test]
+fn cut_off_files_are_broken() {
+    for (name, bytes) in pictures() {
+        for part in 1..16 {
+            let cut = &bytes[..bytes.len() * part / 16];
+            let found = code(cut);
+            // A trailer may go, an animation may lose later frames, tables at the end are optional.
+            let whole = match name.as_str() {
+                "trailer.jpg" => part >= 10,
+                _ if name.starts_with("animated") => found == "taken" && part >= 7,
+                _ => false,
+            };
+            assert!(whole || found == "broken_picture", "{name} cut at {part}/16: {found}");
+        }
+    }
+}
+
+#[test]
+fn every_prefix_of_a_small_jpeg() {
+    for name in ["orientation-1.jpg", "gray.jpg"] {
+        let bytes = picture(name);
+        // Without the last two bytes only the end mark is missing, without one more the last bits are.
+        for length in 3..bytes.len() - 4 {
+            assert_eq!(code(&bytes[..length]), "broken_picture", "{name}, {length} of {} bytes", bytes.len());
+        }
+        assert_eq!(code(&bytes), "taken");
+    }
+    let bytes = picture("420-progressive.jpg");
+    for length in 3..bytes.len() {
+        assert_eq!(code(&bytes[..length]), "broken_picture", "{length} of {} bytes", bytes.len());
+    }
+}
+
+#[test]
+fn whatever_follows_the_picture_is_ignored() {
+    for name in ["420.jpg", "420-progressive.jpg", "gray.jpg", "rgb.png", "plain.gif", "24.bmp"] {
+        let mut bytes = picture(name);
+        let before = small(&bytes).unwrap();
+        bytes.extend((0..5000u32).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()));
+        assert_eq!(small(&bytes).unwrap().variants[0].bytes, before.variants[0].bytes, "{name}");
+    }
+}
+
+/// Some thousand files with a few bytes changed: any answer will do, but a panic.
+#[test]
+fn changed_bytes_never_panic() {
+    static OURS: AtomicUsize = AtomicUsize::new(0);
+    let before = take_hook();
+    // Decoders of others are caught by the engine; what panics in our own is a bug of ours.
+    set_hook(Box::new(|info| {
+        let ours = info.location().is_some_and(|at| at.file().contains("src/picture"));
+        OURS.fetch_add(usize::from(ours), Ordering::Relaxed);
+    }));
+    let plan = Plan {
+        crop: None,
+        outputs: [Shape::Full, Shape::Inside(100), Shape::Inside(16)]
+            .map(|shape| Output { shape, format: Format::Auto })
+            .to_vec(),
+    };
+    let mut seed = 1u32;
+    let mut next = |below: usize| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 8) as usize % below
+    };
+    let mut escaped = Vec::new();
+    for (name, bytes) in pictures() {
+        for round in 0..60 {
+            let mut changed = bytes.clone();
+            // Half of the changes in the headers, where they hurt most.
+            let reach = if round % 2 == 0 { changed.len().min(700) } else { changed.len() };
+            for _ in 0..1 + round % 5 {
+                let at = next(reach);
+                changed[at] = match round % 3 {
+                    0 => next(256) as u8,
+                    1 => 0xFF,
+                    _ => changed[at] ^ 1 << next(8),
+                };
+            }
+            // Small limits: what claims to be huge now is not what this is about.
+            let limits = Limits { max_pixels: 1_000_000, max_memory: 64 << 20, ..Limits::default() };
+            if catch_unwind(|| render(&changed, &plan, &limits, &Stop::new())).is_err() {
+                escaped.push(format!("{name} round {round}"));
+            }
+        }
+    }
+    set_hook(before);
+    assert!(escaped.is_empty(), "{escaped:?}");
+    assert_eq!(OURS.load(Ordering::Relaxed), 0, "panics in the engine itself");
+}
+
+#[test]
+fn a_stopped_render_says_so() {
+    for (name, bytes) in pictures() {
+        let stop = Stop::new();
+        stop.stop();
+        let rejection = render(&bytes, &output(Shape::Inside(9), Format::Auto), &Limits::default(), &stop).unwrap_err();
+        assert!(rejection.is_transient(), "{name}: {rejection}");
+    }
+}
