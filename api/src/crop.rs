@@ -20,13 +20,23 @@ pub(crate) async fn put(
 ) -> Result<Json<i64>, ApiError> {
     let caller = Caller::writer(&desk, request.headers()).await?;
     desk.count_request(&caller)?;
-    let id = picture_id(&id)?;
     let fields = small::form(&desk, request, "the crop").await?;
-    let crop = crop(&fields)?;
+    apply(&desk, &caller, &id, &fields).await.map(Json)
+}
+
+/// Crops a picture of the caller's as the fields of a form say.
+pub(crate) async fn apply(
+    desk: &Desk,
+    caller: &Caller,
+    id: &str,
+    fields: &[(String, String)],
+) -> Result<i64, ApiError> {
+    let id = picture_id(id)?;
+    let crop = crop(fields)?;
     // Who it belongs to is settled before whether it is ready, and a crop of what is still processed waits for that.
-    let upload = waiting_picture(&desk, &caller, id).await?;
+    let upload = waiting_picture(desk, caller, id).await?;
     match desk.places.records.crop(upload.id, crop, &caller.claimant()).await? {
-        Ok(_) => Ok(Json(id.get())),
+        Ok(_) => Ok(id.get()),
         Err(CropRefused::Unknown) => Err(ApiError::NotFound(format!("there is no picture {id}"))),
         Err(CropRefused::TooOften(reason)) => Err(ApiError::Rejected(reason)),
     }

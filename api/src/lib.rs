@@ -14,6 +14,8 @@ mod claim;
 mod crop;
 mod desk;
 mod health;
+mod html;
+mod page;
 mod peer;
 mod problem;
 mod published;

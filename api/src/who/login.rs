@@ -1,5 +1,7 @@
 //! Logging in, and staying so: `POST /api/login` and `POST /api/login/renewToken`.
 
+use std::net::IpAddr;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -41,9 +43,20 @@ pub(crate) async fn login(
     Peer(address): Peer,
     request: Request<Body>,
 ) -> Result<Response, ApiError> {
-    let credentials: Credentials = small::json(&desk, request, "the login").await?;
+    let Credentials { email, password } = small::json(&desk, request, "the login").await?;
+    let (user, session) = enter(&desk, address, &email, password).await?;
+    logged_in(&desk, &user, &session)
+}
+
+/// Lets somebody in who knows the password, unless they, or somebody at their address, tried too often.
+pub(crate) async fn enter(
+    desk: &Desk,
+    address: IpAddr,
+    email: &str,
+    password: String,
+) -> Result<(User, Session), ApiError> {
     let now = desk.places.records.clock().now();
-    let account = credentials.email.to_lowercase();
+    let account = email.to_lowercase();
     for (throttle, key) in [(&desk.login_by_address, address.to_string()), (&desk.login_by_account, account.clone())] {
         throttle.count(&key, now).map_err(|retry_after| ApiError::TooMany {
             code: "too_many_logins",
@@ -52,11 +65,11 @@ pub(crate) async fn login(
         })?;
     }
     let user = desk.places.records.user_by_email(&account).await?.filter(|user| !user.disabled);
-    if credentials.password.len() > password::LONGEST {
+    if password.len() > password::LONGEST {
         return Err(ApiError::WrongCredentials);
     }
     let hash = user.as_ref().map(|user| user.password_hash.clone());
-    if !desk.passwords.verify(credentials.password, hash).await? {
+    if !desk.passwords.verify(password, hash).await? {
         metrics::counter!("cloakroom_logins_total", "outcome" => "refused").increment(1);
         return Err(ApiError::WrongCredentials);
     }
@@ -64,7 +77,7 @@ pub(crate) async fn login(
     desk.login_by_account.forgive(&account);
     metrics::counter!("cloakroom_logins_total", "outcome" => "ok").increment(1);
     let session = desk.new_session(&user, Uuid::new_v4());
-    logged_in(&desk, &user, &session)
+    Ok((user, session))
 }
 
 /// `POST /api/login/renewToken`
@@ -87,7 +100,7 @@ impl Desk {
 }
 
 /// Both cookies, and who is logged in as JSON.
-fn logged_in(desk: &Desk, user: &User, session: &Session) -> Result<Response, ApiError> {
+pub(crate) fn logged_in(desk: &Desk, user: &User, session: &Session) -> Result<Response, ApiError> {
     let no_key = || ApiError::Ours("there is no key to sign a session with".to_owned());
     let value = session.seal(&desk.names.fed, &desk.keys).ok_or_else(no_key)?;
     let token = csrf::token(session, &desk.keys).ok_or_else(no_key)?;
