@@ -13,6 +13,7 @@
 mod claim;
 mod crop;
 mod desk;
+mod docs;
 mod health;
 mod html;
 mod page;

@@ -17,10 +17,10 @@ use super::password;
 use super::session::Session;
 use crate::desk::Desk;
 use crate::peer::Peer;
-use crate::problem::ApiError;
+use crate::problem::{ApiError, Problem};
 use crate::receive::small;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Credentials {
     email: String,
@@ -28,7 +28,7 @@ struct Credentials {
 }
 
 /// Who is logged in now.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct LoggedIn<'a> {
     id: String,
     name: &'a str,
@@ -38,6 +38,22 @@ struct LoggedIn<'a> {
 }
 
 /// `POST /api/login`
+#[utoipa::path(
+    post,
+    path = "/api/login",
+    tag = "people",
+    operation_id = "login",
+    request_body(content = Credentials),
+    responses(
+        (status = 200, description = "Logged in; both cookies are set", body = LoggedIn),
+        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Too large; the limit and what was received are named", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "The type is not taken", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "The caller has had their share; see Retry-After", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(()),
+)]
 pub(crate) async fn login(
     State(desk): State<Desk>,
     Peer(address): Peer,
@@ -81,6 +97,17 @@ pub(crate) async fn enter(
 }
 
 /// `POST /api/login/renewToken`
+#[utoipa::path(
+    post,
+    path = "/api/login/renewToken",
+    tag = "people",
+    operation_id = "renewToken",
+    responses(
+        (status = 200, description = "The session and its CSRF token last longer; both cookies are set", body = LoggedIn),
+        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("session" = [], "csrf" = []), ("bearer" = [])),
+)]
 pub(crate) async fn renew(State(desk): State<Desk>, headers: HeaderMap) -> Result<Response, ApiError> {
     let caller = Caller::writer(&desk, &headers).await?;
     let session = caller.cookie.ok_or(ApiError::NotLoggedIn("only the session in the cookie can be renewed"))?;
