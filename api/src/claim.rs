@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use upload::{ClaimRefused, Claimant, Resource, UploadId};
 
 use crate::desk::Desk;
-use crate::problem::ApiError;
+use crate::problem::{ApiError, Problem};
 use crate::receive::small;
 use crate::resource::resource;
 use crate::who::{Action, Caller};
@@ -17,8 +17,20 @@ use crate::who::{Action, Caller};
 /// The longest name of a resource, in characters.
 const NAME: usize = 256;
 
+/// What is claimed, for programs; no other member is taken.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "describes the body; `Wish` reads it")]
+pub(crate) struct ClaimForm {
+    /// What the resource is called, at most 256 characters
+    #[schema(rename = "Name")]
+    name: Option<String>,
+    /// The PictureID; a text with the number in it is taken as well
+    #[schema(rename = "PictureID")]
+    picture: Option<i64>,
+}
+
 /// What stands after a claim.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Claimed {
     /// `<unique>.<fed>`
     #[serde(rename = "ID")]
@@ -32,6 +44,32 @@ pub(crate) struct Claimed {
 }
 
 /// `PUT /api/{service}/{ID}`
+#[utoipa::path(
+    put,
+    path = "/api/{service}/{id}",
+    tag = "avatars",
+    operation_id = "claim",
+    request_body(content = ClaimForm),
+    params(
+        ("service" = String, Path, description = "users, apps, apis, groups or businesses"),
+        ("id" = String, Path, description = "The resource: <unique>.<federation member>"),
+    ),
+    responses(
+        (status = 200, description = "What stands now; claiming again answers the same", body = Claimed),
+        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The caller may not act for this resource", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such thing, for this caller", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The picture has been claimed for something else", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "The picture was not claimed in time", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Too large; the limit and what was received are named", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "The type is not taken", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The picture is broken or over a limit; the detail says which", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "The caller has had their share; see Retry-After", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Not ready yet, or overloaded; see Retry-After", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("session" = [], "csrf" = []), ("bearer" = [])),
+)]
 pub(crate) async fn put(
     State(desk): State<Desk>,
     Path((service, id)): Path<(String, String)>,

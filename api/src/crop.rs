@@ -12,7 +12,44 @@ use crate::receive::{picture_id, small};
 use crate::show::picture::waiting_picture;
 use crate::who::Caller;
 
+/// A crop, for programs: in pixels of the picture as `?size=512` shows it. Decimals are rounded, and what lies outside is
+/// cut off.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "describes the form; `crop` reads it")]
+struct CropForm {
+    /// Left edge
+    x: f64,
+    /// Upper edge
+    y: f64,
+    /// Width, more than 0
+    w: f64,
+    /// Height, more than 0
+    h: f64,
+}
+
 /// `PUT /api/dropbox/pictures/{id}`: the answer is the number as JSON.
+#[utoipa::path(
+    put,
+    path = "/api/dropbox/pictures/{id}",
+    tag = "pictures",
+    operation_id = "cropPicture",
+    request_body(content = CropForm, content_type = "application/x-www-form-urlencoded"),
+    params(
+        ("id" = i64, Path, description = "The PictureID"),
+    ),
+    responses(
+        (status = 200, description = "The PictureID as a JSON number", body = i64),
+        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = String, content_type = "text/plain"),
+        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = String, content_type = "text/plain"),
+        (status = 404, description = "There is no such thing, for this caller", body = String, content_type = "text/plain"),
+        (status = 413, description = "Too large; the limit and what was received are named", body = String, content_type = "text/plain"),
+        (status = 415, description = "The type is not taken", body = String, content_type = "text/plain"),
+        (status = 422, description = "The picture is broken or over a limit; the detail says which", body = String, content_type = "text/plain"),
+        (status = 429, description = "The caller has had their share; see Retry-After", body = String, content_type = "text/plain"),
+        (status = 503, description = "Not ready yet, or overloaded; see Retry-After", body = String, content_type = "text/plain"),
+    ),
+    security(("session" = [], "csrf" = []), ("bearer" = [])),
+)]
 pub(crate) async fn put(
     State(desk): State<Desk>,
     Path(id): Path<String>,
@@ -20,13 +57,23 @@ pub(crate) async fn put(
 ) -> Result<Json<i64>, ApiError> {
     let caller = Caller::writer(&desk, request.headers()).await?;
     desk.count_request(&caller)?;
-    let id = picture_id(&id)?;
     let fields = small::form(&desk, request, "the crop").await?;
-    let crop = crop(&fields)?;
+    apply(&desk, &caller, &id, &fields).await.map(Json)
+}
+
+/// Crops a picture of the caller's as the fields of a form say.
+pub(crate) async fn apply(
+    desk: &Desk,
+    caller: &Caller,
+    id: &str,
+    fields: &[(String, String)],
+) -> Result<i64, ApiError> {
+    let id = picture_id(id)?;
+    let crop = crop(fields)?;
     // Who it belongs to is settled before whether it is ready, and a crop of what is still processed waits for that.
-    let upload = waiting_picture(&desk, &caller, id).await?;
+    let upload = waiting_picture(desk, caller, id).await?;
     match desk.places.records.crop(upload.id, crop, &caller.claimant()).await? {
-        Ok(_) => Ok(Json(id.get())),
+        Ok(_) => Ok(id.get()),
         Err(CropRefused::Unknown) => Err(ApiError::NotFound(format!("there is no picture {id}"))),
         Err(CropRefused::TooOften(reason)) => Err(ApiError::Rejected(reason)),
     }

@@ -16,12 +16,22 @@ use upload::Places;
 use crate::desk::Desk;
 
 /// `GET /livez`: the process answers; nothing else is asked.
+#[utoipa::path(
+    get,
+    path = "/livez",
+    tag = "operations",
+    operation_id = "livez",
+    responses(
+        (status = 200, description = "The process answers", body = String, content_type = "text/plain"),
+    ),
+    security(()),
+)]
 pub(crate) async fn livez() -> &'static str {
     "alive"
 }
 
 /// Which places answer.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 struct Report {
     ready: bool,
     /// `ok`, or what is wrong, by place.
@@ -73,6 +83,17 @@ async fn ask<E: Display>(place: &'static str, ping: impl Future<Output = Result<
 }
 
 /// `GET /readyz`: 200 when all four places answer, otherwise 503 naming those that do not.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "operations",
+    operation_id = "readyz",
+    responses(
+        (status = 200, description = "All four places answer", body = Report),
+        (status = 503, description = "One does not; it is named", body = Report),
+    ),
+    security(()),
+)]
 pub(crate) async fn readyz(State(desk): State<Desk>) -> Response {
     let report = desk.readiness.report(&desk.places).await;
     let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -80,6 +101,16 @@ pub(crate) async fn readyz(State(desk): State<Desk>) -> Response {
 }
 
 /// `GET /metrics`, in Prometheus' text format.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "operations",
+    operation_id = "metrics",
+    responses(
+        (status = 200, description = "Numbers in Prometheus' text format", body = String, content_type = "text/plain"),
+    ),
+    security(()),
+)]
 pub(crate) async fn metrics(State(desk): State<Desk>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], desk.metrics.render()).into_response()
 }

@@ -13,7 +13,10 @@
 mod claim;
 mod crop;
 mod desk;
+mod docs;
 mod health;
+mod html;
+mod page;
 mod peer;
 mod problem;
 mod published;

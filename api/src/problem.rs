@@ -10,6 +10,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use upload::{PlaceError, QueueError, Reason, RecordsError, StoreError};
+use utoipa::ToSchema;
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
@@ -190,16 +191,23 @@ impl From<QueueError> for ApiError {
 }
 
 /// A problem document, RFC 9457, with a stable `code` and, where it was a matter of numbers, the numbers.
-#[derive(Serialize)]
-struct Problem<'a> {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Problem {
+    /// about:blank: the code says what it is
     #[serde(rename = "type")]
     kind: &'static str,
+    /// The status in words
     title: &'static str,
+    /// The status
     status: u16,
-    code: &'a str,
-    detail: &'a str,
+    /// Stable, for programs
+    code: String,
+    /// For a person: what was wrong, what the limit is, what to do
+    detail: String,
+    /// In bytes, where something was too large
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<u64>,
+    /// In bytes, where something was too large
     #[serde(skip_serializing_if = "Option::is_none")]
     received: Option<u64>,
 }
@@ -222,8 +230,8 @@ impl IntoResponse for ApiError {
             kind: "about:blank",
             title: status.canonical_reason().unwrap_or_default(),
             status: status.as_u16(),
-            code: self.code(),
-            detail: &message,
+            code: self.code().to_owned(),
+            detail: message.clone(),
             limit,
             received,
         };

@@ -15,7 +15,7 @@ use crate::problem::{ApiError, plainly};
 use crate::receive::wrap_in_html::wrap_in_html;
 use crate::show::{avatar, picture};
 use crate::who::login;
-use crate::{claim, crop, health, receive, service, status};
+use crate::{claim, crop, docs, health, page, receive, service, status};
 
 pub(crate) fn router(desk: Desk) -> Router {
     let dropbox = Router::new()
@@ -67,6 +67,16 @@ pub(crate) fn router(desk: Desk) -> Router {
             put(service::claim).fallback(async || ApiError::MethodNotAllowed("PUT")),
         )
         .route("/service/uploads/{id}", get(service::upload).fallback(async || ApiError::MethodNotAllowed("GET, HEAD")))
+        .route("/openapi.json", get(docs::json))
+        .route("/docs", get(docs::viewer))
+        .route("/", get(page::page))
+        .route("/page/page.css", get(page::style))
+        .route("/page/page.js", get(page::script))
+        .route("/page/icon.png", get(page::icon))
+        .route("/page/login", post(page::login))
+        .route("/page/logout", post(page::logout))
+        .route("/page/crop", post(page::crop))
+        .route("/page/claim", post(page::claim))
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))

@@ -11,9 +11,9 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use upload::{Claimant, Resource, Secret, Service};
 
-use crate::claim::{Claimed, Wish};
+use crate::claim::{ClaimForm, Claimed, Wish};
 use crate::desk::Desk;
-use crate::problem::ApiError;
+use crate::problem::{ApiError, Problem};
 use crate::receive::{picture_id, small};
 use crate::resource::{is_unique_part, resource};
 use crate::status::Status;
@@ -52,7 +52,7 @@ impl FromRequestParts<Desk> for System {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Registration {
     #[serde(rename = "Name")]
@@ -63,7 +63,7 @@ struct Registration {
 }
 
 /// What is known of a resource.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Registered {
     #[serde(rename = "ID")]
     id: String,
@@ -79,6 +79,26 @@ pub(crate) struct Registered {
 }
 
 /// `PUT /service/{service}/{ID}`: registers a resource, its name and its users; what is left out stays.
+#[utoipa::path(
+    put,
+    path = "/service/{service}/{id}",
+    tag = "systems",
+    operation_id = "registerResource",
+    request_body(content = Registration),
+    params(
+        ("service" = String, Path, description = "users, apps, apis, groups or businesses"),
+        ("id" = String, Path, description = "The resource: <unique>.<federation member>"),
+    ),
+    responses(
+        (status = 200, description = "What is known of the resource now", body = Registered),
+        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such thing, for this caller", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Too large; the limit and what was received are named", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "The type is not taken", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("service" = [])),
+)]
 pub(crate) async fn register(
     State(desk): State<Desk>,
     _: System,
@@ -94,6 +114,22 @@ pub(crate) async fn register(
 }
 
 /// `GET /service/{service}/{ID}`
+#[utoipa::path(
+    get,
+    path = "/service/{service}/{id}",
+    tag = "systems",
+    operation_id = "getResource",
+    params(
+        ("service" = String, Path, description = "users, apps, apis, groups or businesses"),
+        ("id" = String, Path, description = "The resource: <unique>.<federation member>"),
+    ),
+    responses(
+        (status = 200, description = "What is known of the resource", body = Registered),
+        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such thing, for this caller", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("service" = [])),
+)]
 pub(crate) async fn look_up(
     State(desk): State<Desk>,
     _: System,
@@ -104,6 +140,24 @@ pub(crate) async fn look_up(
 }
 
 /// `PUT /service/{service}/{ID}/users/{user}`
+#[utoipa::path(
+    put,
+    path = "/service/{service}/{id}/users/{user}",
+    tag = "systems",
+    operation_id = "grant",
+    params(
+        ("service" = String, Path, description = "users, apps, apis, groups or businesses"),
+        ("id" = String, Path, description = "The resource: <unique>.<federation member>"),
+        ("user" = String, Path, description = "The user, with or without the federation member"),
+    ),
+    responses(
+        (status = 204, description = "The user may act for the resource"),
+        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such thing, for this caller", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("service" = [])),
+)]
 pub(crate) async fn grant(
     State(desk): State<Desk>,
     _: System,
@@ -115,6 +169,24 @@ pub(crate) async fn grant(
 }
 
 /// `DELETE /service/{service}/{ID}/users/{user}`
+#[utoipa::path(
+    delete,
+    path = "/service/{service}/{id}/users/{user}",
+    tag = "systems",
+    operation_id = "revoke",
+    params(
+        ("service" = String, Path, description = "users, apps, apis, groups or businesses"),
+        ("id" = String, Path, description = "The resource: <unique>.<federation member>"),
+        ("user" = String, Path, description = "The user, with or without the federation member"),
+    ),
+    responses(
+        (status = 204, description = "The user may not, or not any more"),
+        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such thing, for this caller", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("service" = [])),
+)]
 pub(crate) async fn revoke(
     State(desk): State<Desk>,
     _: System,
@@ -127,6 +199,30 @@ pub(crate) async fn revoke(
 
 /// `PUT /service/{service}/{ID}/claim/{user}`: what the user's own claim would do. The system answers for the user's
 /// right to the resource; the picture must be the user's own.
+#[utoipa::path(
+    put,
+    path = "/service/{service}/{id}/claim/{user}",
+    tag = "systems",
+    operation_id = "claimForUser",
+    request_body(content = ClaimForm),
+    params(
+        ("service" = String, Path, description = "users, apps, apis, groups or businesses"),
+        ("id" = String, Path, description = "The resource: <unique>.<federation member>"),
+        ("user" = String, Path, description = "The user, with or without the federation member"),
+    ),
+    responses(
+        (status = 200, description = "As the user's own claim", body = Claimed),
+        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such thing, for this caller", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The picture has been claimed for something else", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "The picture was not claimed in time", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Too large; the limit and what was received are named", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "The type is not taken", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The picture is broken or over a limit; the detail says which", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("service" = [])),
+)]
 pub(crate) async fn claim(
     State(desk): State<Desk>,
     _: System,
@@ -140,6 +236,21 @@ pub(crate) async fn claim(
 }
 
 /// `GET /service/uploads/{id}`
+#[utoipa::path(
+    get,
+    path = "/service/uploads/{id}",
+    tag = "systems",
+    operation_id = "getAnyUpload",
+    params(
+        ("id" = i64, Path, description = "The PictureID"),
+    ),
+    responses(
+        (status = 200, description = "Where the upload stands and what happened to it", body = Status),
+        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such thing, for this caller", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("service" = [])),
+)]
 pub(crate) async fn upload(
     State(desk): State<Desk>,
     _: System,

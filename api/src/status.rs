@@ -7,12 +7,12 @@ use serde::Serialize;
 use upload::{Event, Upload, Variant};
 
 use crate::desk::Desk;
-use crate::problem::ApiError;
+use crate::problem::{ApiError, Problem};
 use crate::receive::picture_id;
 use crate::who::{Caller, Reader};
 
 /// An upload's whole story.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Status {
     id: i64,
     /// accepted, ready, rejected, failed or expired
@@ -35,19 +35,20 @@ pub(crate) struct Status {
     media: &'static str,
     bytes: u64,
     sha256: String,
-    claimed: Option<Claimed>,
+    claimed: Option<ClaimStanding>,
     variants: Vec<Shown>,
+    #[schema(value_type = Vec<Happened>)]
     events: Vec<Event>,
 }
 
-#[derive(Debug, Serialize)]
-struct Claimed {
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct ClaimStanding {
     resource: String,
     by: String,
     at: Timestamp,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 struct Shown {
     name: String,
     media: &'static str,
@@ -57,7 +58,35 @@ struct Shown {
     href: String,
 }
 
+/// One thing that happened to an upload.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "describes an event for programs")]
+pub(crate) struct Happened {
+    /// When
+    at: Timestamp,
+    /// A word: staged, queued, attempt, rendered, ready, rejected, claimed, expired, …
+    what: String,
+    /// The rest, for a person
+    detail: String,
+}
+
 /// `GET /uploads/{id}`: the uploader's, site administrators', and, once it is claimed, those who act for the resource.
+#[utoipa::path(
+    get,
+    path = "/uploads/{id}",
+    tag = "pictures",
+    operation_id = "getUpload",
+    params(
+        ("id" = i64, Path, description = "The PictureID"),
+    ),
+    responses(
+        (status = 200, description = "Where the upload stands and what happened to it", body = Status),
+        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such thing, for this caller", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "The caller has had their share; see Retry-After", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("session" = []), ("bearer" = [])),
+)]
 pub(crate) async fn get(
     State(desk): State<Desk>,
     Reader(caller): Reader,
@@ -92,7 +121,7 @@ impl Desk {
         let (code, why) = upload.reason.map(|reason| (reason.code, reason.why)).unzip();
         let claimed = upload.claim.map(|claim| {
             let resource = format!("{}.{}", claim.resource, self.names.fed);
-            Claimed { resource, by: claim.by, at: claim.at }
+            ClaimStanding { resource, by: claim.by, at: claim.at }
         });
         Ok(Status {
             id: upload.id.get(),

@@ -64,7 +64,42 @@ pub struct UploadSettings {
 /// What may stand around a picture in a body: other parts, headers, boundaries.
 const ROOM_FOR_THE_REST: u64 = 1 << 20;
 
+/// The form that a picture comes in, for programs.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "describes the form; `parts` reads it")]
+struct PictureForm {
+    /// The picture. A part of any other name with a file name is taken as well; this one is preferred.
+    #[schema(value_type = String, format = Binary, content_media_type = "application/octet-stream")]
+    #[schema(rename = "Profile")]
+    profile: Vec<u8>,
+}
+
 /// `POST /api/dropbox/pictures`
+#[utoipa::path(
+    post,
+    path = "/api/dropbox/pictures",
+    tag = "pictures",
+    operation_id = "addPicture",
+    request_body(content = PictureForm, content_type = "multipart/form-data"),
+    params(
+        ("wrapInHTML" = Option<String>, Query, description = "true: the answer comes as a page for uploads through an iframe"),
+        ("document.domain" = Option<String>, Query, description = "With wrapInHTML: the domain that the page sets, if it is the host's own or a parent of it"),
+        ("Prefer" = Option<String>, Header, description = "wait=<seconds>, respond-async (RFC 7240)"),
+    ),
+    responses(
+        (status = 200, description = "The PictureID in decimal digits; the picture is ready. With wrapInHTML the answer is that as an HTML page, errors too", body = String, content_type = "text/plain"),
+        (status = 202, description = "The same, but the picture is not ready yet: see Location", body = String, content_type = "text/plain"),
+        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = String, content_type = "text/plain"),
+        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = String, content_type = "text/plain"),
+        (status = 408, description = "The body came too slowly", body = String, content_type = "text/plain"),
+        (status = 413, description = "Too large; the limit and what was received are named", body = String, content_type = "text/plain"),
+        (status = 415, description = "The type is not taken", body = String, content_type = "text/plain"),
+        (status = 422, description = "The picture is broken or over a limit; the detail says which", body = String, content_type = "text/plain"),
+        (status = 429, description = "The caller has had their share; see Retry-After", body = String, content_type = "text/plain"),
+        (status = 503, description = "Not ready yet, or overloaded; see Retry-After", body = String, content_type = "text/plain"),
+    ),
+    security(("session" = [], "csrf" = []), ("bearer" = [])),
+)]
 pub(crate) async fn add(State(desk): State<Desk>, request: Request<Body>) -> Result<Response, ApiError> {
     let (head, body) = request.into_parts();
     let max = desk.uploads.max_bytes.as_u64();

@@ -4,8 +4,6 @@
 //! Everything that came from outside is hostile here: the domain is reflected only if it is the host's own or a parent
 //! of it, and messages are escaped.
 
-use std::fmt::Write;
-
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -15,6 +13,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http_body_util::BodyExt;
 use sha2::{Digest, Sha256};
+
+use crate::html::escaped;
 
 /// Five hundred characters, so that no page is so small that an old browser shows its own error instead.
 const FILLER: &str = "Cloakroom takes a picture in at the counter and hands out a number. This page is the number, \
@@ -82,19 +82,6 @@ fn wrapped(status: StatusCode, payload: &str, script: Option<&str>) -> String {
          <meta name=\"description\" content=\"{FILLER}\">{script}</head>\
          <body status=\"{code}\" statusText=\"{text}\">{payload}</body></html>"
     )
-}
-
-fn escaped(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut html, c| {
-        match c {
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '&' => html.push_str("&amp;"),
-            '"' | '\'' => write!(html, "&#{};", u32::from(c)).unwrap_or_default(),
-            other => html.push(other),
-        }
-        html
-    })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use upload::{Media, Service, Upload};
 use super::default_avatar::default_avatar;
 use super::{size, stream, variant};
 use crate::desk::Desk;
-use crate::problem::ApiError;
+use crate::problem::{ApiError, Problem};
 use crate::resource::resource;
 use crate::who::{Action, Caller};
 
@@ -16,6 +16,26 @@ use crate::who::{Action, Caller};
 const USUAL: u32 = 512;
 
 /// `GET /api/{service}/{ID}/avatar`: the avatar of now, or the default one.
+#[utoipa::path(
+    get,
+    path = "/api/{service}/{id}/avatar",
+    tag = "avatars",
+    operation_id = "getAvatar",
+    params(
+        ("service" = String, Path, description = "users, apps, apis, groups or businesses"),
+        ("id" = String, Path, description = "The resource: <unique>.<federation member>"),
+        ("size" = Option<u32>, Query, minimum = 1, maximum = 512, description = "The side of a square in pixels; 512 without it"),
+    ),
+    responses(
+        (status = 200, description = "The avatar, or the default one", body = Vec<u8>, content_type = "image/png"),
+        (status = 304, description = "The client has it"),
+        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such thing, for this caller", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The picture is broken or over a limit; the detail says which", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Not ready yet, or overloaded; see Retry-After", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(()),
+)]
 pub(crate) async fn current(
     State(desk): State<Desk>,
     Path((service, id)): Path<(String, String)>,
@@ -32,6 +52,27 @@ pub(crate) async fn current(
 }
 
 /// `GET /api/{service}/{ID}/avatars/{version}.png`: one version, which never changes.
+#[utoipa::path(
+    get,
+    path = "/api/{service}/{id}/avatars/{version}",
+    tag = "avatars",
+    operation_id = "getAvatarVersion",
+    params(
+        ("service" = String, Path, description = "users, apps, apis, groups or businesses"),
+        ("id" = String, Path, description = "The resource: <unique>.<federation member>"),
+        ("version" = String, Path, description = "<version>.png"),
+        ("size" = Option<u32>, Query, minimum = 1, maximum = 512, description = "The side of a square in pixels; 512 without it"),
+    ),
+    responses(
+        (status = 200, description = "That version; it never changes", body = Vec<u8>, content_type = "image/png"),
+        (status = 304, description = "The client has it"),
+        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such thing, for this caller", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The picture is broken or over a limit; the detail says which", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Not ready yet, or overloaded; see Retry-After", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(()),
+)]
 pub(crate) async fn version(
     State(desk): State<Desk>,
     Path((service, id, file)): Path<(String, String, String)>,
@@ -58,6 +99,25 @@ async fn show(
 }
 
 /// `DELETE /api/users/{UserID}/picture`: back to the default one; users only.
+#[utoipa::path(
+    delete,
+    path = "/api/{service}/{id}/picture",
+    tag = "avatars",
+    operation_id = "removeAvatar",
+    params(
+        ("service" = String, Path, description = "users"),
+        ("id" = String, Path, description = "The resource: <unique>.<federation member>"),
+    ),
+    responses(
+        (status = 200, description = "Back to the default avatar"),
+        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The caller may not act for this resource", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such thing, for this caller", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "The caller has had their share; see Retry-After", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Not ready yet, or overloaded; see Retry-After", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("session" = [], "csrf" = []), ("bearer" = [])),
+)]
 pub(crate) async fn remove(
     State(desk): State<Desk>,
     Path((service, id)): Path<(String, String)>,

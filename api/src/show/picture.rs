@@ -12,6 +12,28 @@ use crate::receive::picture_id;
 use crate::who::Caller;
 
 /// `GET /api/dropbox/pictures/{id}`: the uploader's and site administrators', until it is claimed or expires.
+#[utoipa::path(
+    get,
+    path = "/api/dropbox/pictures/{id}",
+    tag = "pictures",
+    operation_id = "getPicture",
+    params(
+        ("id" = i64, Path, description = "The PictureID"),
+        ("size" = Option<u32>, Query, minimum = 1, maximum = 512, description = "The side of a square in pixels; the own size without it"),
+        ("Accept" = Option<String>, Header, description = "image/png or image/jpeg; the stored kind without a preference"),
+    ),
+    responses(
+        (status = 200, description = "The picture", body = Vec<u8>, content_type = "image/png"),
+        (status = 304, description = "The client has it"),
+        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = String, content_type = "text/plain"),
+        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = String, content_type = "text/plain"),
+        (status = 404, description = "There is no such thing, for this caller", body = String, content_type = "text/plain"),
+        (status = 422, description = "The picture is broken or over a limit; the detail says which", body = String, content_type = "text/plain"),
+        (status = 429, description = "The caller has had their share; see Retry-After", body = String, content_type = "text/plain"),
+        (status = 503, description = "Not ready yet, or overloaded; see Retry-After", body = String, content_type = "text/plain"),
+    ),
+    security(("session" = []), ("bearer" = [])),
+)]
 pub(crate) async fn get(
     State(desk): State<Desk>,
     caller: Caller,

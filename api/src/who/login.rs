@@ -1,5 +1,7 @@
 //! Logging in, and staying so: `POST /api/login` and `POST /api/login/renewToken`.
 
+use std::net::IpAddr;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -15,10 +17,10 @@ use super::password;
 use super::session::Session;
 use crate::desk::Desk;
 use crate::peer::Peer;
-use crate::problem::ApiError;
+use crate::problem::{ApiError, Problem};
 use crate::receive::small;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Credentials {
     email: String,
@@ -26,7 +28,7 @@ struct Credentials {
 }
 
 /// Who is logged in now.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct LoggedIn<'a> {
     id: String,
     name: &'a str,
@@ -36,14 +38,41 @@ struct LoggedIn<'a> {
 }
 
 /// `POST /api/login`
+#[utoipa::path(
+    post,
+    path = "/api/login",
+    tag = "people",
+    operation_id = "login",
+    request_body(content = Credentials),
+    responses(
+        (status = 200, description = "Logged in; both cookies are set", body = LoggedIn),
+        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Too large; the limit and what was received are named", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "The type is not taken", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "The caller has had their share; see Retry-After", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(()),
+)]
 pub(crate) async fn login(
     State(desk): State<Desk>,
     Peer(address): Peer,
     request: Request<Body>,
 ) -> Result<Response, ApiError> {
-    let credentials: Credentials = small::json(&desk, request, "the login").await?;
+    let Credentials { email, password } = small::json(&desk, request, "the login").await?;
+    let (user, session) = enter(&desk, address, &email, password).await?;
+    logged_in(&desk, &user, &session)
+}
+
+/// Lets somebody in who knows the password, unless they, or somebody at their address, tried too often.
+pub(crate) async fn enter(
+    desk: &Desk,
+    address: IpAddr,
+    email: &str,
+    password: String,
+) -> Result<(User, Session), ApiError> {
     let now = desk.places.records.clock().now();
-    let account = credentials.email.to_lowercase();
+    let account = email.to_lowercase();
     for (throttle, key) in [(&desk.login_by_address, address.to_string()), (&desk.login_by_account, account.clone())] {
         throttle.count(&key, now).map_err(|retry_after| ApiError::TooMany {
             code: "too_many_logins",
@@ -52,11 +81,11 @@ pub(crate) async fn login(
         })?;
     }
     let user = desk.places.records.user_by_email(&account).await?.filter(|user| !user.disabled);
-    if credentials.password.len() > password::LONGEST {
+    if password.len() > password::LONGEST {
         return Err(ApiError::WrongCredentials);
     }
     let hash = user.as_ref().map(|user| user.password_hash.clone());
-    if !desk.passwords.verify(credentials.password, hash).await? {
+    if !desk.passwords.verify(password, hash).await? {
         metrics::counter!("cloakroom_logins_total", "outcome" => "refused").increment(1);
         return Err(ApiError::WrongCredentials);
     }
@@ -64,10 +93,21 @@ pub(crate) async fn login(
     desk.login_by_account.forgive(&account);
     metrics::counter!("cloakroom_logins_total", "outcome" => "ok").increment(1);
     let session = desk.new_session(&user, Uuid::new_v4());
-    logged_in(&desk, &user, &session)
+    Ok((user, session))
 }
 
 /// `POST /api/login/renewToken`
+#[utoipa::path(
+    post,
+    path = "/api/login/renewToken",
+    tag = "people",
+    operation_id = "renewToken",
+    responses(
+        (status = 200, description = "The session and its CSRF token last longer; both cookies are set", body = LoggedIn),
+        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("session" = [], "csrf" = []), ("bearer" = [])),
+)]
 pub(crate) async fn renew(State(desk): State<Desk>, headers: HeaderMap) -> Result<Response, ApiError> {
     let caller = Caller::writer(&desk, &headers).await?;
     let session = caller.cookie.ok_or(ApiError::NotLoggedIn("only the session in the cookie can be renewed"))?;
@@ -87,7 +127,7 @@ impl Desk {
 }
 
 /// Both cookies, and who is logged in as JSON.
-fn logged_in(desk: &Desk, user: &User, session: &Session) -> Result<Response, ApiError> {
+pub(crate) fn logged_in(desk: &Desk, user: &User, session: &Session) -> Result<Response, ApiError> {
     let no_key = || ApiError::Ours("there is no key to sign a session with".to_owned());
     let value = session.seal(&desk.names.fed, &desk.keys).ok_or_else(no_key)?;
     let token = csrf::token(session, &desk.keys).ok_or_else(no_key)?;

@@ -14,7 +14,7 @@ mod throttle;
 mod verifying;
 
 pub(crate) use caller::{Caller, Guarded, Reader};
-pub(crate) use csrf::check as check_csrf;
+pub(crate) use csrf::{check as check_csrf, token as csrf_token};
 pub use decisions::DecisionSettings;
 pub(crate) use decisions::{Action, Decisions};
 pub(crate) use identity::Identity;

@@ -6,12 +6,14 @@
 mod admission;
 mod avatars;
 mod bad_bodies;
+mod browser;
 mod claims;
 mod crops;
 mod decisions;
 mod health;
 mod identity;
 mod logins;
+mod page;
 mod permissions;
 mod pictures;
 mod services;

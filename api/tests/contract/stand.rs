@@ -6,7 +6,6 @@ use std::time::Duration;
 use api::{Api, ApiSettings};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -241,12 +240,4 @@ pub(crate) fn png_size(bytes: &[u8]) -> (u32, u32) {
     assert_eq!(&bytes[..8], b"\x89PNG\r\n\x1a\n");
     let side = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
     (side(16), side(20))
-}
-
-#[allow(dead_code)]
-pub(crate) fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
-    pairs
-        .iter()
-        .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap()))
-        .collect()
 }

@@ -1,0 +1,88 @@
+//! The api described for programs: an OpenAPI 3.1 document made from the handlers themselves, at `/openapi.json`, and
+//! readable at `/docs`.
+
+mod viewer;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+
+use crate::desk::Desk;
+use crate::who::{Names, login};
+use crate::{claim, crop, health, receive, service, show, status};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Cloakroom",
+        description = "Hand a picture in at the counter, get a number, come back and claim it.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+    ),
+    paths(
+        login::login,
+        login::renew,
+        receive::add,
+        show::picture::get,
+        crop::put,
+        status::get,
+        claim::put,
+        show::avatar::current,
+        show::avatar::version,
+        show::avatar::remove,
+        service::register,
+        service::look_up,
+        service::grant,
+        service::revoke,
+        service::claim,
+        service::upload,
+        health::livez,
+        health::readyz,
+        health::metrics,
+    ),
+    tags(
+        (name = "people", description = "Logging in. A session lasts half an hour unless it is renewed."),
+        (name = "pictures", description = "Handing pictures in, and seeing them until they are claimed or expire."),
+        (name = "avatars", description = "Claiming a picture for a resource, and showing it to everybody."),
+        (name = "systems", description = "For a portal that keeps its resources elsewhere, with a key of its own."),
+        (name = "operations", description = "Probes and numbers."),
+    )
+)]
+struct Described;
+
+/// The document, with the names that the federation member gives to cookies and headers.
+fn document(names: &Names) -> utoipa::openapi::OpenApi {
+    let mut document = Described::openapi();
+    let cookie = |name: &str| SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(name)));
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme("session", cookie(&names.session_cookie));
+    let about = "The raw value of the Csrf-Token cookie. In a form, a field of this name before the file does as well.";
+    let csrf = ApiKeyValue::with_description(format!("X-Csrf-Token_{}", names.fed), about.to_owned());
+    components.add_security_scheme("csrf", SecurityScheme::ApiKey(ApiKey::Header(csrf)));
+    components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    components.add_security_scheme("service", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    for item in document.paths.paths.values_mut() {
+        for operation in [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten() {
+            operation.summary = operation.summary.as_deref().and_then(summary);
+        }
+    }
+    document
+}
+
+/// A handler's first line begins with its address, which the document has already.
+fn summary(line: &str) -> Option<String> {
+    let (_, about) = line.split_once("`: ")?;
+    let mut letters = about.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect())
+}
+
+/// `GET /openapi.json`
+pub(crate) async fn json(State(desk): State<Desk>) -> Json<utoipa::openapi::OpenApi> {
+    Json(document(&desk.names))
+}
+
+/// `GET /docs`
+pub(crate) async fn viewer(State(desk): State<Desk>) -> Response {
+    viewer::page(&serde_json::to_value(document(&desk.names)).unwrap_or_default())
+}

@@ -1,0 +1,106 @@
+//! The document as a page: no script, nothing from elsewhere.
+
+use std::fmt::Write;
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::Value;
+
+use crate::html::escaped;
+use crate::page::{fill, html};
+
+pub(super) fn page(document: &Value) -> Response {
+    let tags = document["tags"].as_array().into_iter().flatten().map(|tag| section(document, tag)).collect::<String>();
+    let schemas = document["components"]["schemas"].as_object().into_iter().flatten();
+    let schemas = schemas.map(|(name, schema)| schema_table(name, schema)).collect::<String>();
+    let values = [
+        ("title", escaped(text(&document["info"]["title"]))),
+        ("version", escaped(text(&document["info"]["version"]))),
+        ("operations", tags),
+        ("schemas", schemas),
+    ];
+    let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    html(StatusCode::OK, fill(include_str!("viewer.html"), &values))
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// All operations of one tag.
+fn section(document: &Value, tag: &Value) -> String {
+    let name = text(&tag["name"]);
+    let mut html = format!(
+        "<section class=\"card\" aria-labelledby=\"{0}\"><h2 id=\"{0}\">{0}</h2><p>{1}</p>",
+        escaped(name),
+        escaped(text(&tag["description"]))
+    );
+    for (path, methods) in document["paths"].as_object().into_iter().flatten() {
+        for (method, operation) in methods.as_object().into_iter().flatten() {
+            let tagged = operation["tags"].as_array().is_some_and(|tags| tags.iter().any(|tag| tag == name));
+            if tagged {
+                html.push_str(&operation_block(path, method, operation));
+            }
+        }
+    }
+    html + "</section>"
+}
+
+fn operation_block(path: &str, method: &str, operation: &Value) -> String {
+    let summary = escaped(text(&operation["summary"]));
+    let mut html = format!(
+        "<details><summary><span class=\"method\">{}</span> <code>{}</code></summary><p>{summary}</p>",
+        escaped(&method.to_uppercase()),
+        escaped(path)
+    );
+    if let Some(parameters) = operation["parameters"].as_array() {
+        html.push_str("<table><tr><th>Parameter</th><th>In</th><th>What it is</th></tr>");
+        for parameter in parameters {
+            let [name, place, about] = ["name", "in", "description"].map(|key| escaped(text(&parameter[key])));
+            write!(html, "<tr><td><code>{name}</code></td><td>{place}</td><td>{about}</td></tr>").unwrap_or_default();
+        }
+        html.push_str("</table>");
+    }
+    for (kind, body) in operation["requestBody"]["content"].as_object().into_iter().flatten() {
+        write!(html, "<p>Body: <code>{}</code>, {}</p>", escaped(kind), named(&body["schema"])).unwrap_or_default();
+    }
+    html.push_str("<table><tr><th>Answer</th><th>When</th><th>Body</th></tr>");
+    for (status, response) in operation["responses"].as_object().into_iter().flatten() {
+        let about = escaped(text(&response["description"]));
+        let bodies = response["content"].as_object().into_iter().flatten();
+        let bodies: Vec<String> =
+            bodies.map(|(kind, body)| format!("<code>{}</code> {}", escaped(kind), named(&body["schema"]))).collect();
+        let status = escaped(status);
+        write!(html, "<tr><td>{status}</td><td>{about}</td><td>{}</td></tr>", bodies.join("<br>")).unwrap_or_default();
+    }
+    html + "</table></details>"
+}
+
+/// A schema's name with a link, or its type.
+fn named(schema: &Value) -> String {
+    let reference = schema["$ref"].as_str().or_else(|| {
+        let any = schema["oneOf"].as_array()?;
+        any.iter().find_map(|one| one["$ref"].as_str())
+    });
+    if let Some(name) = reference.and_then(|path| path.rsplit('/').next()) {
+        return format!("<a href=\"#schema-{0}\">{0}</a>", escaped(name));
+    }
+    if schema["type"] == "array" {
+        return format!("list of {}", named(&schema["items"]));
+    }
+    match &schema["type"] {
+        Value::Array(types) => escaped(&types.iter().map(text).collect::<Vec<_>>().join(" or ")),
+        one => escaped(text(one)),
+    }
+}
+
+fn schema_table(name: &str, schema: &Value) -> String {
+    let mut html =
+        format!("<h3 id=\"schema-{0}\">{0}</h3><p>{1}</p>", escaped(name), escaped(text(&schema["description"])));
+    html.push_str("<table><tr><th>Member</th><th>Type</th><th>What it is</th></tr>");
+    for (member, about) in schema["properties"].as_object().into_iter().flatten() {
+        let (member, kind, about) = (escaped(member), named(about), escaped(text(&about["description"])));
+        write!(html, "<tr><td><code>{member}</code></td><td>{kind}</td><td>{about}</td></tr>").unwrap_or_default();
+    }
+    html + "</table>"
+}

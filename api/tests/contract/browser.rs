@@ -1,0 +1,170 @@
+//! The page in a real browser: headless Chromium, driven over WebDriver, with its script and without.
+//!
+//! Where there is no `chromedriver` these tests say so and pass; the project's CI installs it.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::stand::{PASSWORD, Stand};
+
+/// One browser with one window. Dropped, it closes.
+struct Browser {
+    driver: Child,
+    session: String,
+    client: reqwest::Client,
+    shots: &'static str,
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        self.driver.kill().ok();
+        self.driver.wait().ok();
+    }
+}
+
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+impl Browser {
+    async fn open(shots: &'static str) -> Option<Self> {
+        let driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let Ok(mut driver) = driver else {
+            eprintln!("there is no chromedriver here, so the page is not tried in a browser");
+            return None;
+        };
+        let lines = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let port = lines.filter_map(|line| line.split("successfully on port ").nth(1).map(str::to_owned)).next();
+        let base = format!("http://127.0.0.1:{}", port.unwrap().trim_end_matches('.'));
+        let arguments = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--window-size=900,1600",
+        ];
+        let options = json!({"capabilities": {"alwaysMatch": {
+            "goog:chromeOptions": {"args": arguments}, "timeouts": {"implicit": 20000}}}});
+        let client = reqwest::Client::new();
+        let opened = client.post(format!("{base}/session")).json(&options).send().await.unwrap();
+        let opened: Value = opened.json().await.unwrap();
+        let id = opened["value"]["sessionId"].as_str().unwrap_or_else(|| panic!("{opened}"));
+        Some(Self { driver, session: format!("{base}/session/{id}"), client, shots })
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Value {
+        let request = self.client.post(format!("{}/{path}", self.session)).timeout(Duration::from_secs(60));
+        let answer: Value = request.json(&body).send().await.unwrap().json().await.unwrap();
+        assert!(answer["value"]["error"].is_null(), "{path}: {}", answer["value"]["message"]);
+        answer["value"].clone()
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let answer: Value =
+            self.client.get(format!("{}/{path}", self.session)).send().await.unwrap().json().await.unwrap();
+        answer["value"].clone()
+    }
+
+    /// The element, once it is there.
+    async fn find(&self, css: &str) -> String {
+        let found = self.post("element", json!({"using": "css selector", "value": css})).await;
+        format!("element/{}", found[ELEMENT].as_str().unwrap())
+    }
+
+    async fn click(&self, css: &str) {
+        let element = self.find(css).await;
+        self.post(&format!("{element}/click"), json!({})).await;
+    }
+
+    async fn keys(&self, css: &str, text: &str) {
+        let element = self.find(css).await;
+        self.post(&format!("{element}/value"), json!({"text": text})).await;
+    }
+
+    async fn text(&self, css: &str) -> String {
+        let element = self.find(css).await;
+        self.get(&format!("{element}/text")).await.as_str().unwrap_or_default().to_owned()
+    }
+
+    async fn log_in(&self, stand: &Stand) {
+        self.post("url", json!({"url": stand.url("/")})).await;
+        self.keys("#email", "jane@example.com").await;
+        self.keys("#password", PASSWORD).await;
+        self.click("button.primary").await;
+        self.find("#hand-in").await;
+    }
+
+    /// A picture of the window, for a person to look at.
+    async fn shot(&self, name: &str) {
+        use base64::Engine as _;
+        let picture = self.get("screenshot").await;
+        let bytes = base64::engine::general_purpose::STANDARD.decode(picture.as_str().unwrap()).unwrap();
+        let folder = concat!(env!("CARGO_TARGET_TMPDIR"), "/page");
+        std::fs::create_dir_all(folder).unwrap();
+        std::fs::write(format!("{folder}/{}-{name}.png", self.shots), bytes).unwrap();
+    }
+}
+
+const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/contract/pictures/small.jpg");
+
+#[tokio::test]
+async fn with_its_script() {
+    let Some(browser) = Browser::open("script").await else { return };
+    let stand = Stand::new().await;
+    browser.log_in(&stand).await;
+    browser.keys("#file", PICTURE).await;
+    browser.click("#hand-in button").await;
+    browser.find("#choose:not([hidden])").await;
+    assert_eq!(browser.text("#stage").await, "Ready. Its number is 1001.");
+    // By keyboard: four steps smaller, two to the right.
+    browser.keys("#selection", "----\u{E014}\u{E014}").await;
+    let label = browser.find("#selection").await;
+    let label = browser.get(&format!("{label}/attribute/aria-label")).await;
+    assert_eq!(label, "Selected square: 16 from the left, 0 from the top, side 480");
+    browser.click("#crop button").await;
+    browser.find("#message.good:not(:empty)").await;
+    browser.shot("crop").await;
+    browser.click("#claim button").await;
+    browser.find("#choose[hidden]").await;
+    assert_eq!(browser.text("#message").await, "Saved: this is your avatar now.");
+    let upload = stand.places.records.upload("1001".parse().unwrap()).await.unwrap().unwrap();
+    assert!(upload.claim.is_some());
+    let crop = upload.crop.unwrap();
+    assert_eq!((crop.x, crop.y, crop.w, crop.h), (16, 0, 480, 480));
+    browser.shot("saved").await;
+}
+
+#[tokio::test]
+async fn without_a_script() {
+    let Some(browser) = Browser::open("forms").await else { return };
+    let stand = Stand::new().await;
+    let off = json!({"cmd": "Emulation.setScriptExecutionDisabled", "params": {"value": true}});
+    browser.post("goog/cdp/execute", off).await;
+    browser.log_in(&stand).await;
+    browser.keys("#file", PICTURE).await;
+    browser.click("#hand-in button").await;
+    browser.post("frame", json!({"id": {ELEMENT: browser.find("iframe").await.trim_start_matches("element/")}})).await;
+    let body = browser.find("body[status='200'][statustext='success']").await;
+    assert_eq!(browser.get(&format!("{body}/text")).await, "1001");
+    browser.post("frame/parent", json!({})).await;
+    browser.shot("number").await;
+    browser.keys("#number", "1001").await;
+    browser.click("form[method=get] button").await;
+    browser.find("#choose:not([hidden])").await;
+    let side = browser.find("input[name=side]").await;
+    browser.post(&format!("{side}/clear"), json!({})).await;
+    browser.keys("input[name=side]", "200").await;
+    browser.click("#crop button").await;
+    browser.find("#keep:not([hidden])").await;
+    browser.shot("crop").await;
+    browser.click("#claim button").await;
+    browser.find("#keep[hidden]").await;
+    let upload = stand.places.records.upload("1001".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(upload.crop.map(|crop| (crop.w, crop.h)), Some((200, 200)));
+    assert!(upload.claim.is_some());
+}

@@ -1,0 +1,112 @@
+//! The page at `/`, as a browser without a script uses it.
+
+use reqwest::{Method, Response};
+use serde_json::Value;
+use upload::{Resource, Service};
+
+use crate::stand::{FED, Login, PASSWORD, PNG, Stand, header};
+
+async fn submit(request: reqwest::RequestBuilder, fields: &[(&str, &str)]) -> Response {
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    request.header("content-type", "application/x-www-form-urlencoded").body(body).send().await.unwrap()
+}
+
+#[tokio::test]
+async fn from_the_login_to_the_avatar_by_forms_alone() {
+    let stand = Stand::new().await;
+    let page = stand.nobody(Method::GET, "/").send().await.unwrap();
+    assert_eq!((page.status().as_u16(), header(&page, "content-type")), (200, "text/html; charset=utf-8"));
+    let policy = header(&page, "content-security-policy").to_owned();
+    assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'"), "{policy}");
+    assert!(!policy.contains("unsafe"));
+    assert!(page.text().await.unwrap().contains("action=\"/page/login\""));
+    let wrong = submit(stand.nobody(Method::POST, "/page/login"), &[("email", "jane@example.com"), ("password", "x")]);
+    let wrong = wrong.await;
+    assert_eq!(wrong.status(), 401);
+    assert!(wrong.text().await.unwrap().contains("the address or the password is wrong"));
+    let right = [("email", "jane@example.com"), ("password", PASSWORD)];
+    let elsewhere = stand.nobody(Method::POST, "/page/login").header("sec-fetch-site", "cross-site");
+    assert_eq!(submit(elsewhere, &right).await.status(), 403, "logging in from another site's form");
+    let entered = submit(stand.nobody(Method::POST, "/page/login"), &right).await;
+    assert_eq!((entered.status().as_u16(), header(&entered, "location")), (303, "/"));
+    let jane = Login::of(&stand, &entered);
+    let page = jane.get("/").await.text().await.unwrap();
+    let field = format!("X-Csrf-Token_{FED}");
+    assert!(page.contains(&format!("name=\"{field}\" value=\"{}\"", jane.csrf)), "the forms bear the token");
+
+    let part = reqwest::multipart::Part::bytes(PNG).file_name("a.png");
+    let handed = reqwest::multipart::Form::new().text(field.clone(), jane.csrf.clone()).part("Profile", part);
+    let answer =
+        jane.bare(Method::POST, "/api/dropbox/pictures?wrapInHTML=true").multipart(handed).send().await.unwrap();
+    assert!(answer.text().await.unwrap().contains(">1001</body>"));
+    let page = jane.get("/?picture=1001").await.text().await.unwrap();
+    assert!(page.contains("src=\"/api/dropbox/pictures/1001?size=512\""));
+
+    let crop = [(field.as_str(), jane.csrf.as_str()), ("picture", "1001"), ("x", "10"), ("y", "10"), ("side", "100")];
+    let cropped = submit(jane.bare(Method::POST, "/page/crop"), &crop).await;
+    assert_eq!((cropped.status().as_u16(), header(&cropped, "location")), (303, "/?picture=1001"));
+    let bare = submit(jane.bare(Method::POST, "/page/crop"), &crop[1..]).await;
+    assert_eq!(bare.status(), 401);
+    let none = [crop[0], crop[1], ("x", "10"), ("y", "10"), ("side", "0")];
+    assert_eq!(submit(jane.bare(Method::POST, "/page/crop"), &none).await.status(), 400);
+    let whole = [crop[0], crop[1], ("whole", "1")];
+    assert_eq!(submit(jane.bare(Method::POST, "/page/crop"), &whole).await.status(), 303);
+
+    let claimed = submit(jane.bare(Method::POST, "/page/claim"), &crop[..2]).await;
+    assert_eq!((claimed.status().as_u16(), header(&claimed, "location")), (303, "/"));
+    let own = Resource { service: Service::Users, id: "jane".to_owned() };
+    assert!(stand.places.records.avatar(&own).await.unwrap().is_some());
+    assert_eq!(submit(jane.bare(Method::POST, "/page/claim"), &[crop[0], ("picture", "7")]).await.status(), 404);
+
+    let out = submit(jane.bare(Method::POST, "/page/logout"), &crop[..1]).await;
+    let cookies: Vec<_> = out.headers().get_all("set-cookie").iter().map(|line| line.to_str().unwrap()).collect();
+    assert!(cookies.len() == 2 && cookies.iter().all(|line| line.contains("; Max-Age=0")), "{cookies:?}");
+}
+
+#[tokio::test]
+async fn what_is_hostile_is_escaped() {
+    let stand = Stand::new().await;
+    let mut jane = stand.places.records.user("jane").await.unwrap().unwrap();
+    jane.name = "<script>alert('{{csrf}}')</script>".to_owned();
+    stand.places.records.put_user(&jane).await.unwrap();
+    let jane = stand.login("jane").await;
+    let page = jane.get("/?picture=%22%3E%3Cscript%3E").await;
+    assert_eq!(page.status(), 404);
+    let page = page.text().await.unwrap();
+    assert!(!page.contains("<script>"), "{page}");
+    assert!(page.contains("&lt;script&gt;alert(&#39;{{csrf}}&#39;)"));
+}
+
+#[tokio::test]
+async fn the_document_is_made_from_the_code_and_is_what_it_was() {
+    let stand = Stand::new().await;
+    let served: Value = stand.nobody(Method::GET, "/openapi.json").send().await.unwrap().json().await.unwrap();
+    let snapshot = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/contract/openapi.json");
+    let text = serde_json::to_string_pretty(&served).unwrap() + "\n";
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        std::fs::write(snapshot, &text).unwrap();
+    }
+    let was = std::fs::read_to_string(snapshot).unwrap_or_default();
+    assert!(was == text, "the API changed: look at it, then run this test once with UPDATE_SNAPSHOTS=1");
+
+    let jane = stand.login("jane").await;
+    for (path, methods) in served["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let address = path.replace("{service}", "users").replace("{id}", "1001").replace("{user}", "jane");
+            let response = jane.bare(method.clone(), &address.replace("{version}", "1.png")).send().await.unwrap();
+            let (status, text) = (response.status(), response.text().await.unwrap());
+            assert!(status != 405 && !text.contains("nothing at this address"), "{method} {path}: {status} {text}");
+            let documented = operation["responses"].as_object().unwrap();
+            assert!(
+                documented.contains_key(status.as_str()),
+                "{method} {path} answered {status}, which is not documented"
+            );
+            assert!(documented.values().all(|response| response["description"].is_string()));
+        }
+    }
+    let viewer = stand.nobody(Method::GET, "/docs").send().await.unwrap();
+    assert_eq!(viewer.status(), 200);
+    let viewer = viewer.text().await.unwrap();
+    assert!(viewer.contains("<code>/api/dropbox/pictures/{id}</code>") && !viewer.contains("<script"));
+}
