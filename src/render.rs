@@ -22,7 +22,7 @@ const DIM: Style = Style::new().dimmed();
 
 /// Render pictures as a worker would, without a server: try sizes, see verdicts.
 #[derive(clap::Args)]
-pub struct Render {
+pub(crate) struct Render {
     /// The pictures.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -82,7 +82,7 @@ impl Render {
     /// # Errors
     ///
     /// When a file cannot be read or a result not written; at the end, when not every picture was taken.
-    pub fn run(self) -> anyhow::Result<()> {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
         if let Some(folder) = &self.out {
             fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         }

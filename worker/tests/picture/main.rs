@@ -1,5 +1,7 @@
 //! The picture engine from outside: what it makes of honest files, of damaged ones and of hostile ones.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod damaged;
 mod golden;
 mod hostile;
