@@ -10,4 +10,5 @@ mod load;
 mod oracle;
 #[path = "../../upload/tests/places/proxy.rs"]
 mod proxy;
+mod restarts;
 mod stack;

@@ -5,10 +5,19 @@ use std::process::Command;
 use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
 use lapin::{Connection, ConnectionProperties};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use upload::{Clock, Faults, Places, PlacesSettings, QueueSettings, RecordsSettings, Secret, StoreSettings};
 
 use super::proxy::Proxy;
 use crate::process::{Folder, Process, command};
+
+/// Held by every test on the engines, and by one that restarts them alone.
+static ENGINES: RwLock<()> = RwLock::const_new(());
+
+enum Share {
+    Shared { _guard: RwLockReadGuard<'static, ()> },
+    Alone { _guard: RwLockWriteGuard<'static, ()> },
+}
 
 /// Everything one test runs on.
 pub struct Stack {
@@ -19,6 +28,7 @@ pub struct Stack {
     folder: Folder,
     addresses: Addresses,
     direct: bool,
+    _share: Share,
     admin: DatabaseConnection,
     /// The test's own database.
     pub records: DatabaseConnection,
@@ -65,6 +75,16 @@ fn host(url: &str) -> &str {
 impl Stack {
     /// None, with a word about it, where an engine's address is not given.
     pub async fn start() -> Option<Self> {
+        Self::open(Share::Shared { _guard: ENGINES.read().await }).await
+    }
+
+    /// The same, while no other test runs on the engines.
+    #[allow(dead_code, reason = "not the load bench's")]
+    pub async fn start_alone() -> Option<Self> {
+        Self::open(Share::Alone { _guard: ENGINES.write().await }).await
+    }
+
+    async fn open(share: Share) -> Option<Self> {
         let addresses = Addresses::given()?;
         let space = format!("t{}", uuid::Uuid::now_v7().simple());
         let admin = Database::connect(&addresses.postgres).await.unwrap();
@@ -76,7 +96,18 @@ impl Stack {
         let database = Proxy::to(host(&addresses.postgres)).await;
         let store = Proxy::to(host(&addresses.s3.endpoint)).await;
         let records = Database::connect(&addresses.postgres).await.unwrap();
-        Some(Self { broker, database, store, space, folder: Folder::new(), addresses, direct: false, admin, records })
+        Some(Self {
+            broker,
+            database,
+            store,
+            space,
+            folder: Folder::new(),
+            addresses,
+            direct: false,
+            _share: share,
+            admin,
+            records,
+        })
     }
 
     /// The same without proxies, for who measures.

@@ -1,0 +1,38 @@
+//! Engines that are restarted under load by their operator. This needs engines that `tests/engines/start` started.
+
+use std::process::Command;
+
+use super::faults::{all_are_ready, hand_in};
+use super::stack::Stack;
+use crate::portal::Portal;
+
+/// Runs `tests/engines/restart` beside the load.
+fn begin(what: &str, folder: &str) -> std::process::Child {
+    let script = format!("{}/tests/engines/restart", env!("CARGO_MANIFEST_DIR"));
+    Command::new(script).args([folder, what]).spawn().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_broker_and_the_database_are_restarted_and_all_connections_closed_under_load() {
+    let Ok(folder) = std::env::var("CLOAKROOM_TEST_FOLDER") else {
+        return eprintln!("skipped: this restarts engines, and does so only with those that tests/run started");
+    };
+    let Some(stack) = Stack::start_alone().await else { return };
+    let (api, _worker) = (stack.api(), stack.worker());
+    let portal = Portal::log_in(&api).await;
+    let mut acknowledged = Vec::new();
+    for what in ["connections", "broker", "database"] {
+        let mut operator = None;
+        // What is refused while the database is away is the client's to send again.
+        let taken = hand_in(&portal, 60, |done| {
+            if done == 20 {
+                operator = Some(begin(what, &folder));
+            }
+        });
+        acknowledged.extend(taken.await);
+        assert!(operator.expect("a third was acknowledged").wait().unwrap().success(), "{what}");
+    }
+    assert!(acknowledged.len() >= 140, "{}", acknowledged.len());
+    all_are_ready(&stack, &acknowledged).await;
+    stack.end().await;
+}
