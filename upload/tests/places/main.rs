@@ -16,6 +16,7 @@
 mod broker;
 mod bucket;
 mod claims;
+mod counter;
 mod home;
 mod people;
 mod plans;
