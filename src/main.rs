@@ -10,6 +10,7 @@ mod lifecycle;
 mod log;
 mod metrics;
 mod migrate;
+mod people;
 mod probes;
 mod render;
 mod roles;
@@ -59,6 +60,14 @@ enum Command {
     Jobs(jobs::Jobs),
     /// Tell the way of one upload, hop by hop, and what it waits for now.
     Explain(explain::Explain),
+    /// Add, list and change users.
+    #[command(subcommand)]
+    User(people::Users),
+    /// Issue tokens.
+    #[command(subcommand)]
+    Token(people::Tokens),
+    /// Let a user act for a resource, or no longer.
+    Grant(people::Grant),
     /// Bring the records' schema up to date, or show where it stands.
     #[command(subcommand)]
     Migrate(migrate::Migrate),
@@ -91,6 +100,9 @@ fn run(Cloakroom { config, command }: Cloakroom) -> anyhow::Result<()> {
         Command::Sweep(args) => serve(settings()?, |settings| roles::sweep(settings, args)),
         Command::Jobs(command) => serve(quietly(settings()?), |settings| command.run(settings)),
         Command::Explain(command) => serve(quietly(settings()?), |settings| command.run(settings)),
+        Command::User(command) => serve(settings()?, |settings| command.run(settings)),
+        Command::Token(command) => serve(settings()?, |settings| command.run(settings)),
+        Command::Grant(command) => serve(settings()?, |settings| command.run(settings)),
         Command::Migrate(command) => serve(settings()?, |settings| command.run(settings)),
     }
 }

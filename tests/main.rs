@@ -17,6 +17,7 @@ mod journey;
 mod kill;
 mod memory;
 mod parts;
+mod people;
 mod portal;
 mod process;
 mod settings;

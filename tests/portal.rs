@@ -15,6 +15,12 @@ pub fn picture(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+fn client() -> reqwest::Client {
+    static TLS: OnceLock<()> = OnceLock::new();
+    TLS.get_or_init(|| drop(rustls::crypto::ring::default_provider().install_default()));
+    reqwest::Client::new()
+}
+
 /// A logged-in session.
 #[derive(Clone)]
 pub struct Portal {
@@ -25,9 +31,7 @@ pub struct Portal {
 
 impl Portal {
     pub async fn log_in(process: &Process) -> Self {
-        static TLS: OnceLock<()> = OnceLock::new();
-        TLS.get_or_init(|| drop(rustls::crypto::ring::default_provider().install_default()));
-        let http = reqwest::Client::new();
+        let http = client();
         let answer = http
             .post(process.url("/api/login"))
             .json(&json!({ "email": EMAIL, "password": PASSWORD }))
@@ -48,6 +52,13 @@ impl Portal {
         let name = HeaderName::try_from(format!("x-csrf-token_{FED}").to_lowercase()).unwrap();
         headers.insert(name, HeaderValue::from_str(token).unwrap());
         Self { http, base: process.url(""), headers }
+    }
+
+    /// A client that holds a token instead of cookies.
+    pub fn bearing(process: &Process, token: &str) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", HeaderValue::from_str(&format!("Bearer {token}")).unwrap());
+        Self { http: client(), base: process.url(""), headers }
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -47,7 +47,7 @@ pub use serve::{HttpSettings, ServeError};
 pub use service::ServiceSettings;
 pub use who::{
     DecisionSettings, FirstAdmin, HashError, IdentitySettings, NewUser, RealmSettings, SecureCookies, add_user,
-    change_user, ensure_admin, hash_password, issue_token, rotate_keys,
+    change_user, ensure_admin, hash_password, issue_token, make_up_password, rotate_keys,
 };
 
 /// The defaults of the sections below, commented key by key, in TOML.

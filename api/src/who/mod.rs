@@ -22,7 +22,9 @@ pub use identity::IdentitySettings;
 pub(crate) use keys::{KeyError, Keys, hex};
 pub(crate) use password::Passwords;
 pub use password::{HashError, hash_password};
-pub use people::{FirstAdmin, NewUser, add_user, change_user, ensure_admin, issue_token, rotate_keys};
+pub use people::{
+    FirstAdmin, NewUser, add_user, change_user, ensure_admin, issue_token, make_up_password, rotate_keys,
+};
 pub(crate) use realm::Names;
 pub use realm::{RealmSettings, SecureCookies};
 pub(crate) use throttle::Throttle;

@@ -47,7 +47,7 @@ pub async fn ensure_admin(records: &Records, realm: &RealmSettings) -> Result<Op
 ///
 /// # Errors
 /// A machine without randomness.
-fn make_up_password() -> Result<String, OpenError> {
+pub fn make_up_password() -> Result<String, OpenError> {
     let mut random = [0; 13];
     getrandom::fill(&mut random).map_err(|error| OpenError::Settings(format!("no random numbers: {error}")))?;
     let digits = hex(&random);
