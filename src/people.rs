@@ -17,7 +17,7 @@ use crate::settings::Settings;
 pub(crate) enum Users {
     /// Add a user. Their password is made up and shown once, unless it is given.
     Add {
-        /// The unique part of <unique>.<federation member>.
+        /// The unique part of what they are known by, before the federation member.
         id: String,
         /// What they log in with.
         email: String,
