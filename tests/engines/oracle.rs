@@ -130,5 +130,5 @@ pub async fn until(stack: &Stack, sql: &str, answer: i64) {
             tick.tick().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), reached).await.unwrap_or_else(|_| panic!("never {answer}: {sql}"));
+    tokio::time::timeout(Duration::from_secs(180), reached).await.unwrap_or_else(|_| panic!("never {answer}: {sql}"));
 }

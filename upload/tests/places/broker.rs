@@ -74,7 +74,7 @@ impl Broker {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), reached).await.expect("the queue holds that many");
+        tokio::time::timeout(Duration::from_secs(120), reached).await.expect("the queue holds that many");
     }
 
     /// What somebody else might put into our queues.

@@ -15,7 +15,7 @@ fn ticket(upload: i64) -> Ticket {
 }
 
 async fn next(deliveries: &mut Deliveries) -> Delivery {
-    tokio::time::timeout(Duration::from_secs(30), deliveries.next()).await.expect("a delivery").expect("an open queue")
+    tokio::time::timeout(Duration::from_secs(120), deliveries.next()).await.expect("a delivery").expect("an open queue")
 }
 
 /// Takes and acknowledges until each of these has come at least once.
@@ -130,7 +130,7 @@ async fn the_process_that_waits_hears_the_verdict_and_no_other() {
     next(&mut deliveries).await.ack().await.unwrap();
     let verdict = Verdict::Rejected(Reason::new("too_small", "it has one pixel"));
     worker.announce(sent.id, verdict.clone());
-    let patience = Duration::from_secs(20);
+    let patience = Duration::from_secs(120);
     assert_eq!(waiting.verdict(patience).await, Some(verdict.clone()));
     assert_eq!(along.verdict(patience).await, Some(verdict));
     // By now it would have come.
@@ -153,7 +153,7 @@ async fn a_verdict_is_heard_after_a_retry_by_another_worker() {
     let mut deliveries = second.consume(Lane::Pictures, 1).await.unwrap();
     next(&mut deliveries).await.ack().await.unwrap();
     second.announce(sent.id, Verdict::Ready);
-    assert_eq!(waiting.verdict(Duration::from_secs(20)).await, Some(Verdict::Ready));
+    assert_eq!(waiting.verdict(Duration::from_secs(120)).await, Some(Verdict::Ready));
     broker.end().await;
 }
 
@@ -213,12 +213,12 @@ async fn a_broker_that_is_away_is_said_to_be_at_once_and_found_again() {
         }
     };
     assert!(refused.is_transient(), "{refused}");
-    assert!(begun.elapsed() < Duration::from_secs(4), "clients must not wait for a broker that is away");
+    assert!(begun.elapsed() < Duration::from_secs(15), "clients must not wait for a broker that is away");
     queue.ping().await.unwrap_err();
     proxy.set(Way::Open);
     let sent = ticket(1002);
     let back = async { while queue.publish(&sent).await.is_err() {} };
-    tokio::time::timeout(Duration::from_secs(30), back).await.expect("the broker is found again");
+    tokio::time::timeout(Duration::from_secs(120), back).await.expect("the broker is found again");
     let mut deliveries = queue.consume(Lane::Pictures, 8).await.unwrap();
     take_all(&mut deliveries, [sent]).await;
     while let Some(echo) = deliveries.try_next().await {

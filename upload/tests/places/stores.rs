@@ -60,7 +60,7 @@ async fn a_client_that_goes_away_leaves_no_part_behind() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(20), aborted).await.expect("the upload is aborted");
+    tokio::time::timeout(std::time::Duration::from_secs(120), aborted).await.expect("the upload is aborted");
 }
 
 #[tokio::test]
