@@ -4,8 +4,11 @@ use std::io::IsTerminal;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
+
+use crate::traces::Traces;
 
 /// Section `[log]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,20 +33,21 @@ pub(crate) enum Format {
     Json,
 }
 
-/// Begins to write the log. Call it once.
+/// Begins to write the log, and to hand spans on. Call it once.
 ///
 /// # Errors
 /// Where the level cannot be understood.
-pub(crate) fn begin(settings: &LogSettings) -> anyhow::Result<()> {
+pub(crate) fn begin(settings: &LogSettings, traces: &Traces) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(format!("{},opentelemetry_sdk=warn,h2=warn", settings.level))
         .with_context(|| format!("log.level \"{}\": write error, warn, info, debug or trace", settings.level))?;
-    let log = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let log = fmt::layer().with_writer(std::io::stderr).with_target(false);
     let terminal = std::io::stderr().is_terminal();
-    match settings.format {
-        Format::Pretty => log.with_ansi(true).compact().init(),
-        Format::Auto if terminal => log.with_ansi(std::env::var_os("NO_COLOR").is_none()).compact().init(),
-        Format::Plain => log.with_ansi(false).compact().init(),
-        Format::Auto | Format::Json => log.json().flatten_event(true).with_target(true).init(),
-    }
+    let log = match settings.format {
+        Format::Pretty => log.with_ansi(true).compact().boxed(),
+        Format::Auto if terminal => log.with_ansi(std::env::var_os("NO_COLOR").is_none()).compact().boxed(),
+        Format::Plain => log.with_ansi(false).compact().boxed(),
+        Format::Auto | Format::Json => log.json().flatten_event(true).with_target(true).boxed(),
+    };
+    registry().with(traces.layer()).with(log.with_filter(filter)).init();
     Ok(())
 }

@@ -15,6 +15,7 @@ mod probes;
 mod render;
 mod roles;
 mod settings;
+mod traces;
 mod up;
 
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand};
 
 use crate::settings::Settings;
+use crate::traces::Traces;
 
 /// Many threads take turns with many small buffers, and the system's allocator keeps a heap for every few of them: two
 /// hundred uploads at once (`tests/memory.rs`) grew the process by 175 MiB with it, by 60 to 95 MiB with this one.
@@ -118,12 +120,14 @@ fn serve<F: Future<Output = anyhow::Result<()>>>(
     settings: Settings,
     role: impl FnOnce(Settings) -> F,
 ) -> anyhow::Result<()> {
-    log::begin(&settings.log)?;
     // One provider of TLS for every client in the process; nobody has chosen before us.
     rustls::crypto::ring::default_provider().install_default().ok();
+    let traces = Traces::begin(&settings.traces)?;
+    log::begin(&settings.log, &traces)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(role(settings));
     // A blocking call that hangs must not keep a process that has been told to stop.
     runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+    traces.end();
     outcome
 }

@@ -12,6 +12,7 @@ use upload::Secret;
 pub(crate) struct Settings {
     pub(crate) data_dir: PathBuf,
     pub(crate) log: crate::log::LogSettings,
+    pub(crate) traces: crate::traces::TraceSettings,
     pub(crate) probes: crate::probes::ProbeSettings,
     pub(crate) http: api::HttpSettings,
     pub(crate) realm: api::RealmSettings,

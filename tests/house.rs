@@ -9,7 +9,7 @@ const OWNERS: [(&str, &[&str]); 5] = [
     ("api", &["axum", "hyper", "hyper-util", "multer"]),
     ("worker", &["fast_image_resize", "image", "image-webp", "png", "gif", "zune-jpeg", "moxcms", "jpeg-encoder"]),
     ("migrations", &["sea-orm-migration"]),
-    (".", &["clap", "config", "tracing-subscriber"]),
+    (".", &["clap", "config", "opentelemetry-otlp", "opentelemetry_sdk", "tracing-subscriber"]),
 ];
 
 /// What each crate may depend on of our own.

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bad_pictures;
+mod collector;
 mod crash_points;
 mod deploy;
 mod engines;
@@ -21,3 +22,4 @@ mod people;
 mod portal;
 mod process;
 mod settings;
+mod traces;

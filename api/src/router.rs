@@ -90,9 +90,14 @@ async fn around(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let method = request.method().clone();
     let id = uuid::Uuid::now_v7().simple().to_string();
-    let span = tracing::info_span!("request", %method, path = request.uri().path(), id);
+    let span = tracing::info_span!("request", otel.name = format!("{method} {route}"), otel.kind = "server", %method,
+        path = request.uri().path(), id, http.response.status_code = tracing::field::Empty);
+    if let Some(trace) = request.headers().get(upload::TRACEPARENT).and_then(|trace| trace.to_str().ok()) {
+        upload::go_on(&span, trace);
+    }
     let mut response = next.run(request).instrument(span.clone()).await;
     let status = response.status().as_u16();
+    span.record("http.response.status_code", status);
     let _entered = span.enter();
     tracing::debug!(status, ms = begun.elapsed().as_millis(), "{method} {route} {status}");
     let labels = [("route", route), ("method", method.to_string()), ("status", status.to_string())];

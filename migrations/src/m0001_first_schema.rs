@@ -109,7 +109,6 @@ fn jobs() -> TableCreateStatement {
         .col(text("payload"))
         .col(string("state"))
         .col(integer("attempts").default(0))
-        .col(string_null("reply_to"))
         .col(text_null("trace"))
         .col(text_null("last_error"))
         .col(big_integer("created_at"))

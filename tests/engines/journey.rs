@@ -4,10 +4,13 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 
-use super::oracle::{Ends, settled};
+use super::oracle::{Ends, settled, until};
+use super::proxy::Way;
 use super::stack::Stack;
+use crate::collector::Collector;
 use crate::portal::{Portal, picture};
-use crate::process::FED;
+use crate::process::{FED, Process};
+use crate::traces;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_photograph_becomes_an_avatar_by_way_of_three_processes() {
@@ -85,5 +88,34 @@ async fn a_drained_worker_hands_its_work_to_the_next_one() {
     assert_eq!(ends.ready, 40, "{ends:?}");
     assert_eq!(super::oracle::count(&stack, "SELECT count(*) FROM events WHERE what = 'attempt'").await, 40);
     assert_eq!((second.stop(), api.stop()), (Some(0), Some(0)));
+    stack.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_trace_goes_through_the_broker_and_through_an_outage_of_it() {
+    let Some(stack) = Stack::start().await else { return };
+    for relayed in [false, true] {
+        let collector = Collector::start();
+        let traced = |role| {
+            let mut command = stack.command(&[role]);
+            command.env("CLOAKROOM__TRACES__ENDPOINT", &collector.endpoint);
+            Process::start(command)
+        };
+        let (api, worker) = (traced("api"), traced("worker"));
+        let portal = Portal::log_in(&api).await;
+        if relayed {
+            stack.broker.set(Way::Broken);
+            let handed_in = traces::hand_in(&portal);
+            let mend = async {
+                until(&stack, "SELECT count(*) FROM jobs", 1).await;
+                stack.broker.set(Way::Open);
+            };
+            tokio::join!(handed_in, mend);
+        } else {
+            traces::hand_in(&portal).await;
+        }
+        assert_eq!((api.stop(), worker.stop()), (Some(0), Some(0)));
+        traces::assert_whole(&collector);
+    }
     stack.end().await;
 }

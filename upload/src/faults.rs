@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use tracing::Instrument;
+
 /// On which side of its effect the struck operation fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -54,7 +56,8 @@ impl Faults {
         in_flight.increment(1);
         let begun = Instant::now();
         // On the heap: a database's futures are large, and they nest, and a thread's stack is small.
-        let outcome = self.strike(Box::pin(operation)).await;
+        let span = tracing::debug_span!("place", otel.name = format!("{place} {op}"), place, op);
+        let outcome = self.strike(Box::pin(operation)).instrument(span).await;
         in_flight.decrement(1);
         let word = if outcome.is_ok() { "ok" } else { "error" };
         metrics::counter!("cloakroom_place_operations_total", "place" => place, "op" => op, "outcome" => word)

@@ -86,6 +86,9 @@ pub struct Ticket {
     /// What to do.
     #[serde(flatten)]
     pub job: Job,
+    /// The trace that it belongs to, as a W3C `traceparent`; beside the body, because it is nothing to act upon.
+    #[serde(skip)]
+    pub trace: Option<String>,
 }
 
 #[cfg(test)]
@@ -107,7 +110,7 @@ mod tests {
                 Job::MakeVariant { upload, generation: 2, variant: "75.png".parse().unwrap() },
             ),
         ] {
-            let ticket = Ticket { id, job };
+            let ticket = Ticket { id, job, trace: None };
             assert_eq!(serde_json::from_str::<Ticket>(text).unwrap(), ticket);
             assert_eq!(serde_json::to_string(&ticket).unwrap(), text);
             assert!(text.contains(ticket.job.kind()));

@@ -25,6 +25,7 @@ mod records;
 mod secret;
 mod staging;
 mod store;
+mod trace;
 mod upload;
 mod variant_name;
 
@@ -42,6 +43,7 @@ pub use records::{
 pub use secret::Secret;
 pub use staging::{Intake, Staged, Staging};
 pub use store::{StoreError, StoreSettings};
+pub use trace::{TRACEPARENT, go_on};
 pub use upload::{
     CROP_SPACE, Claim, Crop, Event, JobId, NoUploadId, Reason, Resource, Service, State, UnknownWord, Upload, UploadId,
     Variant, Verdict,

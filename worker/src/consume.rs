@@ -120,8 +120,11 @@ impl Worker {
     /// Runs one job and acknowledges it. Where the records could not be asked, it goes back into its queue.
     async fn take(&self, delivery: Delivery) -> Result<(), RecordsError> {
         let ticket = delivery.ticket().clone();
-        let span =
-            tracing::info_span!("job", kind = ticket.job.kind(), upload = %ticket.job.upload(), job = %ticket.id);
+        let span = tracing::info_span!("job", otel.name = ticket.job.kind(), otel.kind = "consumer", kind = ticket.job.kind(),
+                upload = %ticket.job.upload(), job = %ticket.id);
+        if let Some(trace) = &ticket.trace {
+            upload::go_on(&span, trace);
+        }
         async {
             self.attempt(&ticket).await?;
             if let Err(error) = delivery.ack().await {

@@ -123,7 +123,7 @@ impl Queue {
         let publish = async {
             match &self.engine {
                 Engine::Memory(memory) => memory.publish(ticket.clone()),
-                Engine::RabbitMq(rabbitmq) => rabbitmq.publish(ticket, None).await,
+                Engine::RabbitMq(rabbitmq) => rabbitmq.publish(ticket).await,
             }
         };
         self.faults.watch("queue", "publish", publish).await
@@ -143,7 +143,7 @@ impl Queue {
         let publish = async {
             match &self.engine {
                 Engine::Memory(memory) => memory.publish_later(ticket.clone(), delay),
-                Engine::RabbitMq(rabbitmq) => rabbitmq.publish_later(ticket, delay, None).await,
+                Engine::RabbitMq(rabbitmq) => rabbitmq.publish_later(ticket, delay).await,
             }
         };
         self.faults.watch("queue", "publish_later", publish).await
@@ -275,14 +275,6 @@ impl Delivery {
         match &self.0 {
             Held::Memory(delivery) => delivery.ticket(),
             Held::RabbitMq(delivery) => delivery.ticket(),
-        }
-    }
-
-    /// The W3C trace context of whoever published it, to be believed as far as a trace goes and no further.
-    pub fn traceparent(&self) -> Option<&str> {
-        match &self.0 {
-            Held::Memory(_) => None,
-            Held::RabbitMq(delivery) => delivery.traceparent(),
         }
     }
 

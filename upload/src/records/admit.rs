@@ -10,7 +10,7 @@ use super::entity::{events, jobs, uploads};
 use super::{Records, RecordsError, Writing, rows, span};
 use crate::job::{Job, Ticket};
 use crate::staging::Staged;
-use crate::{Event, Media, State, UploadId};
+use crate::{Event, Media, State, UploadId, trace};
 
 /// What the api knows of an upload when its bytes are durable in staging.
 #[derive(Clone, Debug)]
@@ -79,7 +79,7 @@ impl Records {
 impl Writing {
     /// Writes a job beside what it is about; the queue hears of it once this transaction has committed.
     pub(super) async fn promise(&self, job: Job, now: i64) -> Result<Ticket, RecordsError> {
-        let ticket = Ticket { id: Uuid::now_v7(), job };
+        let ticket = Ticket { id: Uuid::now_v7(), job, trace: trace::here() };
         let row = jobs::ActiveModel {
             id: Set(ticket.id),
             upload_id: Set(ticket.job.upload().get()),
@@ -87,6 +87,7 @@ impl Writing {
             payload: Set(serde_json::to_string(&ticket).map_err(|error| RecordsError::Row(error.to_string()))?),
             state: Set("queued".to_owned()),
             attempts: Set(0),
+            trace: Set(ticket.trace.clone()),
             created_at: Set(now),
             run_at: Set(now),
             ..Default::default()

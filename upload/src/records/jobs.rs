@@ -87,8 +87,7 @@ impl Records {
             .exec_with_returning(&*tx)
             .await?;
         let Some(job) = revived.into_iter().next() else { return Ok(None) };
-        let ticket: Ticket =
-            serde_json::from_str(&job.payload).map_err(|error| RecordsError::Row(format!("job {id}: {error}")))?;
+        let ticket = rows::ticket(&job)?;
         let waiting = uploads::Entity::update_many()
             .col_expr(uploads::Column::State, Expr::value(State::Accepted.as_str()))
             .col_expr(uploads::Column::Deadline, Expr::value(now + span(patience)))

@@ -7,7 +7,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::entity::jobs;
-use super::{Records, RecordsError, span};
+use super::{Records, RecordsError, rows, span};
 use crate::JobId;
 use crate::job::Ticket;
 
@@ -31,14 +31,14 @@ impl Records {
         let forgotten = Condition::all()
             .add(jobs::Column::LeasedUntil.is_null())
             .add(jobs::Column::PublishedAt.lte(now - span(FORGOTTEN)));
-        let rows = jobs::Entity::find()
+        let unpublished = jobs::Entity::find()
             .filter(jobs::Column::State.eq("queued"))
             .filter(Condition::any().add(missed).add(abandoned).add(forgotten))
             .order_by_asc(jobs::Column::RunAt)
             .limit(most)
             .all(&self.db)
             .await?;
-        Ok(rows.iter().filter_map(|row| serde_json::from_str(&row.payload).ok()).collect())
+        Ok(unpublished.iter().filter_map(|row| rows::ticket(row).ok()).collect())
     }
 
     /// Notes that the queue has confirmed these tickets; they are its to keep from now on.

@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 
 use super::RecordsError;
-use super::entity::{uploads, variants};
+use super::entity::{jobs, uploads, variants};
 use crate::Media;
+use crate::job::Ticket;
 use crate::upload::{Claim, Reason, Resource, Upload, UploadId, Variant};
 
 pub(super) fn id(raw: i64) -> Result<UploadId, RecordsError> {
@@ -63,6 +64,13 @@ pub(super) fn upload(row: uploads::Model) -> Result<Upload, RecordsError> {
         deadline: at(row.deadline),
         expires_at: row.expires_at.map(at),
     })
+}
+
+/// A promise as it is to be published.
+pub(super) fn ticket(row: &jobs::Model) -> Result<Ticket, RecordsError> {
+    let ticket: Ticket =
+        serde_json::from_str(&row.payload).map_err(|error| RecordsError::Row(format!("job {}: {error}", row.id)))?;
+    Ok(Ticket { trace: row.trace.clone(), ..ticket })
 }
 
 /// None while the variant is wanted and not made.

@@ -11,7 +11,7 @@ use crate::proxy::{Proxy, Way};
 
 fn ticket(upload: i64) -> Ticket {
     let upload = UploadId::try_from(upload).unwrap();
-    Ticket { id: JobId::now_v7(), job: Job::ProcessPicture { upload } }
+    Ticket { id: JobId::now_v7(), job: Job::ProcessPicture { upload }, trace: None }
 }
 
 async fn next(deliveries: &mut Deliveries) -> Delivery {

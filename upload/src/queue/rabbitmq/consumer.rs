@@ -170,10 +170,6 @@ impl Delivery {
         &self.letter.ticket
     }
 
-    pub(in crate::queue) fn traceparent(&self) -> Option<&str> {
-        self.letter.traceparent.as_deref()
-    }
-
     pub(in crate::queue) async fn ack(mut self) -> Result<(), QueueError> {
         let Some((acker, _channel)) = self.hand.take() else { return Ok(()) };
         // False where the channel has gone in the meantime.

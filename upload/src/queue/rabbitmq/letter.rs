@@ -5,9 +5,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use uuid::Uuid;
 
 use crate::job::Ticket;
-
-/// The header that carries the W3C trace context (https://www.w3.org/TR/trace-context/).
-const TRACEPARENT: &str = "traceparent";
+use crate::trace::TRACEPARENT;
 
 /// A ticket and what travels with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,15 +13,13 @@ pub(super) struct Letter {
     pub(super) ticket: Ticket,
     /// The process that waits for the verdict.
     pub(super) reply_to: Option<Uuid>,
-    /// The trace that the job belongs to.
-    pub(super) traceparent: Option<String>,
 }
 
 impl Letter {
     pub(super) fn seal(&self) -> serde_json::Result<(Vec<u8>, BasicProperties)> {
         let body = serde_json::to_vec(&self.ticket)?;
         let mut headers = FieldTable::default();
-        if let Some(traceparent) = &self.traceparent {
+        if let Some(traceparent) = &self.ticket.trace {
             headers.insert(TRACEPARENT.into(), AMQPValue::LongString(traceparent.as_str().into()));
         }
         let mut properties = BasicProperties::default()
@@ -50,10 +46,10 @@ impl Letter {
             AMQPValue::ShortString(text) => Some(text.as_str().to_owned()),
             _ => None,
         };
+        let ticket = Ticket { trace: header(TRACEPARENT), ..serde_json::from_slice(body)? };
         Ok(Self {
-            ticket: serde_json::from_slice(body)?,
+            ticket,
             reply_to: properties.reply_to().as_ref().and_then(|text| Uuid::try_parse(text.as_str()).ok()),
-            traceparent: header(TRACEPARENT),
         })
     }
 }
@@ -66,9 +62,12 @@ mod tests {
     fn letter() -> Letter {
         let job = Job::ProcessPicture { upload: UploadId::try_from(1001).unwrap() };
         Letter {
-            ticket: Ticket { id: JobId::from_u128(7), job },
+            ticket: Ticket {
+                id: JobId::from_u128(7),
+                job,
+                trace: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+            },
             reply_to: Some(Uuid::from_u128(9)),
-            traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
         }
     }
 

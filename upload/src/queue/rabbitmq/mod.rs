@@ -87,31 +87,20 @@ impl RabbitMq {
         Ok(Self { shared, ear, mouth, verdicts })
     }
 
-    pub(super) async fn publish(&self, ticket: &Ticket, traceparent: Option<String>) -> Result<(), QueueError> {
+    pub(super) async fn publish(&self, ticket: &Ticket) -> Result<(), QueueError> {
         let (exchange, key) = self.shared.topology.now(ticket.job.lane());
-        self.send(&exchange, &key, ticket, traceparent).await
+        self.send(&exchange, &key, ticket).await
     }
 
-    pub(super) async fn publish_later(
-        &self,
-        ticket: &Ticket,
-        delay: Duration,
-        traceparent: Option<String>,
-    ) -> Result<(), QueueError> {
+    pub(super) async fn publish_later(&self, ticket: &Ticket, delay: Duration) -> Result<(), QueueError> {
         let (exchange, key) = self.shared.topology.later(ticket.job.lane(), delay);
-        self.send(&exchange, &key, ticket, traceparent).await
+        self.send(&exchange, &key, ticket).await
     }
 
-    async fn send(
-        &self,
-        exchange: &str,
-        key: &str,
-        ticket: &Ticket,
-        traceparent: Option<String>,
-    ) -> Result<(), QueueError> {
+    async fn send(&self, exchange: &str, key: &str, ticket: &Ticket) -> Result<(), QueueError> {
         let here = self.verdicts.awaits(ticket.id).then_some(self.shared.instance);
         let reply_to = here.or_else(|| self.shared.who_waits(ticket.id));
-        let letter = Letter { ticket: ticket.clone(), reply_to, traceparent };
+        let letter = Letter { ticket: ticket.clone(), reply_to };
         let (body, properties) = letter.seal().map_err(|error| QueueError::Letter(error.to_string()))?;
         self.shared.speaking.publish(exchange, key, &body, &properties).await
     }

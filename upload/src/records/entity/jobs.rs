@@ -13,7 +13,6 @@ pub struct Model {
     pub payload: String,
     pub state: String,
     pub attempts: i32,
-    pub reply_to: Option<String>,
     pub trace: Option<String>,
     pub last_error: Option<String>,
     pub created_at: i64,

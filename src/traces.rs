@@ -1,0 +1,72 @@
+//! Where traces are sent: to a collector that speaks OTLP over HTTP, if the settings name one. One trace goes from the
+//! request through the queue into the worker and its stores (`upload::go_on`).
+
+use anyhow::Context;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use serde::{Deserialize, Serialize};
+use tracing::Subscriber;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::registry::LookupSpan;
+
+/// Section `[traces]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TraceSettings {
+    /// The collector's address; empty for none.
+    pub(crate) endpoint: String,
+    /// What this process is called there.
+    pub(crate) service: String,
+    /// How many of the traces that begin here are sent, from 0 to 1. One that began elsewhere is sent if it is there.
+    pub(crate) share: f64,
+}
+
+/// Traces on their way out, by a thread of their own. A collector that is away costs the traces and nothing else.
+pub(crate) struct Traces(Option<SdkTracerProvider>);
+
+impl Traces {
+    /// Begins to send, where the settings say so.
+    ///
+    /// # Errors
+    /// Where the address is none, or the share no share.
+    pub(crate) fn begin(settings: &TraceSettings) -> anyhow::Result<Self> {
+        anyhow::ensure!((0.0..=1.0).contains(&settings.share), "traces.share {}: write 0 to 1", settings.share);
+        if settings.endpoint.is_empty() {
+            return Ok(Self(None));
+        }
+        // The path is OTLP's (https://opentelemetry.io/docs/specs/otlp/#otlphttp-request).
+        let address = format!("{}/v1/traces", settings.endpoint.trim_end_matches('/'));
+        let exporter = SpanExporter::builder().with_http().with_endpoint(&address).build();
+        let exporter = exporter.with_context(|| format!("traces.endpoint: {address}"))?;
+        let provider = SdkTracerProvider::builder()
+            .with_resource(Resource::builder().with_service_name(settings.service.clone()).build())
+            .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(settings.share))))
+            .with_batch_exporter(exporter)
+            .build();
+        opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+        Ok(Self(Some(provider)))
+    }
+
+    /// What hands our spans on, and nobody else's; None where nothing is sent, and then they cost nothing.
+    pub(crate) fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> Option<impl Layer<S> + use<S>> {
+        let ours = ["cloakroom", "api", "upload", "worker"].map(|target| (target, LevelFilter::DEBUG));
+        let tracer = self.0.as_ref()?.tracer("cloakroom");
+        // Events are the log's; where in our files a span begins is nobody's business there.
+        let layer = tracing_opentelemetry::layer().with_tracer(tracer).with_location(false).with_threads(false);
+        Some(layer.with_filter(Targets::new().with_targets(ours)))
+    }
+
+    /// Sends what is left, bounded.
+    pub(crate) fn end(self) {
+        if let Some(provider) = self.0
+            && let Err(error) = provider.shutdown()
+        {
+            tracing::warn!(%error, "the last traces could not be sent");
+        }
+    }
+}

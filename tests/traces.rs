@@ -1,0 +1,65 @@
+//! One trace from the request through the queue into the worker and its stores.
+
+use crate::collector::{Collector, Span};
+use crate::portal::{Portal, picture};
+use crate::process::{Folder, Process};
+
+/// A trace that some portal began.
+pub const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+/// Hands a picture in as part of that trace.
+pub async fn hand_in(portal: &Portal) {
+    let part = reqwest::multipart::Part::bytes(picture("astronaut.jpg")).file_name("astronaut.jpg");
+    let request = portal.request(reqwest::Method::POST, "/api/dropbox/pictures").header("traceparent", TRACEPARENT);
+    let form = reqwest::multipart::Form::new().part("Profile", part);
+    let answer = request.header("prefer", "wait=30").multipart(form).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+}
+
+/// What was sent is one tree whose root is the portal's span, and it holds every hop.
+pub fn assert_whole(collector: &Collector) {
+    let spans = collector.trace(TRACE);
+    let way = |span: &Span| {
+        let mut way = vec![span.name.clone()];
+        let mut parent = span.parent.clone();
+        while let Some(next) = spans.get(&parent) {
+            way.push(next.name.clone());
+            parent.clone_from(&next.parent);
+        }
+        assert_eq!(parent, "b7ad6b7169203331", "{span:?} hangs in the air");
+        way
+    };
+    let ways: Vec<_> = spans.values().map(way).collect();
+    for (hop, within) in [
+        ("staging put", "POST /api/dropbox/pictures"),
+        ("records admit", "POST /api/dropbox/pictures"),
+        ("queue publish", "POST /api/dropbox/pictures"),
+        ("picture.process.v1", "POST /api/dropbox/pictures"),
+        ("records begin_attempt", "picture.process.v1"),
+        ("staging get", "picture.process.v1"),
+        ("blobs put", "picture.process.v1"),
+        ("records settle_ready", "picture.process.v1"),
+    ] {
+        let there = ways.iter().any(|way| way[0] == hop && way[1..].iter().any(|name| name == within));
+        assert!(there, "no {hop} within {within}: {ways:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_goes_from_the_request_to_the_stores() {
+    let collector = Collector::start();
+    let folder = Folder::new();
+    let process = Process::up(&folder, &[("CLOAKROOM__TRACES__ENDPOINT", &collector.endpoint)]);
+    hand_in(&Portal::log_in(&process).await).await;
+    assert_eq!(process.stop(), Some(0));
+    assert_whole(&collector);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_is_away_costs_the_traces_and_nothing_else() {
+    let folder = Folder::new();
+    let process = Process::up(&folder, &[("CLOAKROOM__TRACES__ENDPOINT", "http://127.0.0.1:1")]);
+    hand_in(&Portal::log_in(&process).await).await;
+    assert_eq!(process.stop(), Some(0));
+}
