@@ -69,6 +69,13 @@ impl Portal {
         self.request(Method::GET, path).send().await.unwrap()
     }
 
+    /// The answer itself, also where it sends us elsewhere.
+    pub async fn get_here(&self, path: &str) -> Response {
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let request = http.get(format!("{}{path}", self.base)).headers(self.headers.clone());
+        request.send().await.unwrap()
+    }
+
     pub async fn json(&self, path: &str) -> Value {
         let answer = self.get(path).await;
         assert_eq!(answer.status(), 200, "{path}");

@@ -112,10 +112,32 @@ impl Process {
     }
 
     /// SIGTERM, and the exit status.
-    pub fn stop(mut self) -> Option<i32> {
+    pub fn stop(self) -> Option<i32> {
+        self.terminate();
+        self.end()
+    }
+
+    /// SIGTERM.
+    pub fn terminate(&self) {
         let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// The exit status, once it has ended.
+    pub fn end(mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
+    }
+
+    /// Returns once it has logged that.
+    pub async fn says(&self, words: &str) {
+        let mut tick = tokio::time::interval(std::time::Duration::from_millis(20));
+        let said = async {
+            while !self.log().contains(words) {
+                tick.tick().await;
+            }
+        };
+        let patience = std::time::Duration::from_secs(60);
+        tokio::time::timeout(patience, said).await.unwrap_or_else(|_| panic!("never said: {words}"));
     }
 
     /// A line of `/proc/…/status`, in KiB: VmRSS, or VmHWM for the peak.

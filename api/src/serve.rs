@@ -49,6 +49,10 @@ pub struct HttpSettings {
     /// How long a client may stop reading an answer.
     #[serde(with = "human")]
     pub write_timeout: Duration,
+    /// How long an address at the store is good for, to which a client that wants a picture is sent; 0s: pictures are
+    /// streamed through the api.
+    #[serde(with = "human")]
+    pub signed_redirects: Duration,
     /// How long requests in flight may take to finish once we are told to stop.
     #[serde(with = "human")]
     pub drain: Duration,

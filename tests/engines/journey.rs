@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 
 use super::oracle::{Ends, settled, until};
-use super::proxy::Way;
+use super::proxy::{Trap, Way};
 use super::stack::Stack;
 use crate::collector::Collector;
 use crate::portal::{Portal, picture};
@@ -117,5 +117,51 @@ async fn one_trace_goes_through_the_broker_and_through_an_outage_of_it() {
         assert_eq!((api.stop(), worker.stop()), (Some(0), Some(0)));
         traces::assert_whole(&collector);
     }
+    stack.end().await;
+}
+
+/// A first SIGTERM waits for the job under way; a second one does not, and the job is the next worker's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_sigterm_aborts_and_loses_nothing() {
+    let Some(stack) = Stack::start().await else { return };
+    let api = stack.api();
+    let portal = Portal::log_in(&api).await;
+    let ways = stack.ways(&Trap::default()).await;
+    ways.store.set(Way::Silent);
+    let stuck = Process::start(stack.command_by(&ways, &["worker"]));
+    let answer = portal.upload_preferring("respond-async", "astronaut.jpg", picture("astronaut.jpg")).await;
+    let number = answer.text().await.unwrap();
+    until(&stack, "SELECT count(*) FROM jobs WHERE leased_until IS NOT NULL", 1).await;
+    stuck.terminate();
+    stuck.says("stopping").await;
+    stuck.terminate();
+    assert_eq!(stuck.end(), Some(143));
+    let worker = stack.worker();
+    assert_eq!(settled(&stack, &[number]).await, Ends { ready: 1, ..Ends::default() });
+    assert_eq!((worker.stop(), api.stop()), (Some(0), Some(0)));
+    stack.end().await;
+}
+
+/// Where the settings say so, who wants a picture is sent to the store, with an address that is good for a while.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_can_be_had_from_the_store_itself() {
+    let Some(stack) = Stack::start().await else { return };
+    let mut command = stack.command(&["api"]);
+    command.env("CLOAKROOM__HTTP__SIGNED_REDIRECTS", "30s");
+    let (api, _worker) = (Process::start(command), stack.worker());
+    let portal = Portal::log_in(&api).await;
+    assert_eq!(portal.upload("astronaut.jpg", picture("astronaut.jpg")).await.status(), 200);
+    let path = "/api/dropbox/pictures/1001?size=75";
+    let sent = portal.get_here(path).await;
+    assert_eq!(sent.status(), 302);
+    assert_eq!(sent.headers()["cache-control"], "no-store", "the address does not outlive its time in a cache");
+    let there = sent.headers()["location"].to_str().unwrap().to_owned();
+    assert!(there.contains("X-Amz-Expires=30") && there.contains("X-Amz-Signature="), "{there}");
+    let shown = reqwest::get(&there).await.unwrap();
+    assert_eq!((shown.status().as_u16(), &shown.headers()["content-type"]), (200, &"image/jpeg".parse().unwrap()));
+    let forged = there.replace("X-Amz-Expires=30", "X-Amz-Expires=31");
+    assert_eq!(reqwest::get(&forged).await.unwrap().status(), 403);
+    let head = portal.request(reqwest::Method::HEAD, path).send().await.unwrap();
+    assert_eq!(head.status(), 200, "an address signed for GET is of no use to HEAD");
     stack.end().await;
 }

@@ -5,10 +5,13 @@
 
 mod faults;
 mod journey;
+mod late;
 mod letters;
 mod load;
 mod oracle;
+mod outages;
 #[path = "../../upload/tests/places/proxy.rs"]
 mod proxy;
 mod restarts;
 mod stack;
+mod steps;

@@ -75,7 +75,9 @@ pub async fn settled(stack: &Stack, acknowledged: &[String]) -> Ends {
         let asked = Key::find_by_statement(Statement::from_string(DbBackend::Postgres, sql));
         asked.all(&stack.records).await.unwrap().into_iter().map(|row| row.key).collect::<Vec<_>>()
     };
-    wanted.extend(keys("SELECT original_key AS key FROM uploads WHERE original_key IS NOT NULL").await);
+    wanted.extend(
+        keys("SELECT original_key AS key FROM uploads WHERE original_key IS NOT NULL AND state = 'ready'").await,
+    );
     wanted.extend(keys("SELECT key FROM variants WHERE key IS NOT NULL").await);
     let condemned = keys("SELECT prefix AS key FROM ledger").await;
     let blobs: Vec<String> = places.blobs.keys().try_collect().await.unwrap();

@@ -36,3 +36,25 @@ async fn the_broker_and_the_database_are_restarted_and_all_connections_closed_un
     all_are_ready(&stack, &acknowledged).await;
     stack.end().await;
 }
+
+/// A broker that is short of memory reads nothing more from those who publish: uploads are taken in all the same, and
+/// what was promised meanwhile is done when it has recovered.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_broker_raises_an_alarm() {
+    let Ok(folder) = std::env::var("CLOAKROOM_TEST_FOLDER") else {
+        return eprintln!("skipped: this alarms an engine, and does so only with one that tests/run started");
+    };
+    let Some(stack) = Stack::start_alone().await else { return };
+    let (api, _worker) = (stack.api(), stack.worker());
+    let portal = Portal::log_in(&api).await;
+    let mut acknowledged = hand_in(&portal, 10, |_| {}).await;
+    assert!(begin("alarm", &folder).wait().unwrap().success());
+    acknowledged.extend(hand_in(&portal, 20, |_| {}).await);
+    let ready = portal.get("/readyz").await;
+    let places: serde_json::Value = ready.json().await.unwrap();
+    assert_eq!(places["places"]["queue"], "down", "{places}");
+    assert!(begin("calm", &folder).wait().unwrap().success());
+    assert_eq!(acknowledged.len(), 30, "an upload does not need the broker");
+    all_are_ready(&stack, &acknowledged).await;
+    stack.end().await;
+}

@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statemen
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use upload::{Clock, Faults, Places, PlacesSettings, QueueSettings, RecordsSettings, Secret, StoreSettings};
 
-use super::proxy::Proxy;
+use super::proxy::{Proxy, Trap};
 use crate::process::{Folder, Process, command};
 
 /// Held by every test on the engines, and by one that restarts them alone.
@@ -19,15 +19,23 @@ enum Share {
     Alone { _guard: RwLockWriteGuard<'static, ()> },
 }
 
-/// Everything one test runs on.
-pub struct Stack {
+/// How processes reach the engines.
+pub struct Ways {
     pub broker: Proxy,
     pub database: Proxy,
     pub store: Proxy,
+}
+
+/// Everything one test runs on.
+pub struct Stack {
+    /// Those of all its processes, but for the ones that are given others.
+    ways: Ways,
     space: String,
     folder: Folder,
     addresses: Addresses,
     direct: bool,
+    /// Whether bytes lie in folders that all processes share, instead of S3.
+    folders: bool,
     _share: Share,
     admin: DatabaseConnection,
     /// The test's own database.
@@ -48,6 +56,11 @@ struct S3 {
 }
 
 impl Addresses {
+    async fn ways(&self, trap: &Trap) -> Ways {
+        let way = async |address: &str| Proxy::by_way_of(host(address), trap.clone()).await;
+        Ways { broker: way(&self.amqp).await, database: way(&self.postgres).await, store: way(&self.s3.endpoint).await }
+    }
+
     fn given() -> Option<Self> {
         let given = |name| match std::env::var(name) {
             Ok(value) => Some(value),
@@ -92,18 +105,15 @@ impl Stack {
         let (server, _) = addresses.postgres.rsplit_once('/').unwrap();
         let addresses = Addresses { postgres: format!("{server}/{space}"), ..addresses };
         migrations::up(&addresses.postgres).await.unwrap();
-        let broker = Proxy::to(host(&addresses.amqp)).await;
-        let database = Proxy::to(host(&addresses.postgres)).await;
-        let store = Proxy::to(host(&addresses.s3.endpoint)).await;
+        let ways = addresses.ways(&Trap::default()).await;
         let records = Database::connect(&addresses.postgres).await.unwrap();
         Some(Self {
-            broker,
-            database,
-            store,
+            ways,
             space,
             folder: Folder::new(),
             addresses,
             direct: false,
+            folders: false,
             _share: share,
             admin,
             records,
@@ -114,6 +124,19 @@ impl Stack {
     #[allow(dead_code, reason = "the load bench's")]
     pub fn directly(self) -> Self {
         Self { direct: true, ..self }
+    }
+
+    /// The same with staging and blobs in folders that all processes share.
+    #[allow(dead_code, reason = "not the load bench's")]
+    pub fn in_folders(self) -> Self {
+        Self { folders: true, ..self }
+    }
+
+    fn store_url(&self, place: &str) -> String {
+        if self.folders {
+            return format!("file://{}", self.folder.path().join(place).display());
+        }
+        format!("s3://{}/{}/{place}", self.addresses.s3.bucket, self.space)
     }
 
     fn way(&self, url: &str, proxy: &Proxy) -> String {
@@ -131,20 +154,31 @@ impl Stack {
 
     /// A process of this stack that is not started yet; all its ways lead through the proxies.
     pub fn command(&self, arguments: &[&str]) -> Command {
+        self.command_by(&self.ways, arguments)
+    }
+
+    /// Ways of somebody's own, through a trap.
+    #[allow(dead_code, reason = "not the load bench's")]
+    pub async fn ways(&self, trap: &Trap) -> Ways {
+        self.addresses.ways(trap).await
+    }
+
+    /// The same by other ways.
+    pub fn command_by(&self, ways: &Ways, arguments: &[&str]) -> Command {
         let s3 = &self.addresses.s3;
         let mut command = command(self.folder.path());
         command.args(arguments);
         for (place, url) in [
-            ("QUEUE", self.way(&self.addresses.amqp, &self.broker)),
-            ("RECORDS", self.way(&self.addresses.postgres, &self.database)),
-            ("STAGING", format!("s3://{}/{}/staging", s3.bucket, self.space)),
-            ("BLOBS", format!("s3://{}/{}/blobs", s3.bucket, self.space)),
+            ("QUEUE", self.way(&self.addresses.amqp, &ways.broker)),
+            ("RECORDS", self.way(&self.addresses.postgres, &ways.database)),
+            ("STAGING", self.store_url("staging")),
+            ("BLOBS", self.store_url("blobs")),
         ] {
             command.env(format!("CLOAKROOM__{place}__URL"), url);
         }
         for place in ["STAGING", "BLOBS"] {
             command
-                .env(format!("CLOAKROOM__{place}__ENDPOINT"), self.way(&s3.endpoint, &self.store))
+                .env(format!("CLOAKROOM__{place}__ENDPOINT"), self.way(&s3.endpoint, &ways.store))
                 .env(format!("CLOAKROOM__{place}__ACCESS_KEY_ID"), &s3.id)
                 .env(format!("CLOAKROOM__{place}__SECRET_ACCESS_KEY"), &s3.secret);
         }
@@ -175,7 +209,7 @@ impl Stack {
     pub async fn places(&self) -> Places {
         let s3 = &self.addresses.s3;
         let store = |place: &str| StoreSettings {
-            url: Secret::new(format!("s3://{}/{}/{place}", s3.bucket, self.space)),
+            url: Secret::new(self.store_url(place)),
             endpoint: s3.endpoint.clone(),
             region: "us-east-1".to_owned(),
             access_key_id: s3.id.clone(),
@@ -213,5 +247,13 @@ impl Stack {
         }
         self.records.close().await.unwrap();
         self.admin.execute_unprepared(&format!("DROP DATABASE {} WITH (FORCE)", self.space)).await.unwrap();
+    }
+}
+
+impl std::ops::Deref for Stack {
+    type Target = Ways;
+
+    fn deref(&self) -> &Ways {
+        &self.ways
     }
 }

@@ -124,7 +124,7 @@ pub(crate) async fn script() -> impl IntoResponse {
 
 /// `GET /page/icon.png`
 pub(crate) async fn icon() -> impl IntoResponse {
-    asset("image/png", include_bytes!("../show/default_avatar/32.png"))
+    asset("image/png", include_bytes!("icon.png"))
 }
 
 fn asset(kind: &'static str, bytes: &'static [u8]) -> impl IntoResponse + use<> {

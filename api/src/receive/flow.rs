@@ -223,3 +223,45 @@ impl Stream for Flow {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::{StreamExt, stream};
+
+    use super::*;
+    use crate::ApiSettings;
+
+    fn trickle(pieces: &'static [&'static [u8]]) -> Flow {
+        let http = toml::from_str::<ApiSettings>(crate::DEFAULTS).unwrap().http;
+        let pieces = stream::iter(pieces).map(|piece| Ok::<_, std::io::Error>(Bytes::from_static(piece)));
+        Flow::new(Body::from_stream(pieces), 1 << 20, &http)
+    }
+
+    /// As if it had begun so long ago.
+    fn age(flow: &Flow, by: Duration) {
+        let mut inside = flow.inside();
+        inside.begun = inside.begun.checked_sub(by).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_body_may_be_slow_at_first_and_not_for_long() {
+        let mut flow = trickle(&[b"a", b"b", b"c"]);
+        assert_eq!(flow.next().await.unwrap().unwrap(), "a");
+        age(&flow, SLOW_START);
+        assert_eq!(flow.next().await.unwrap().unwrap(), "b", "it has had no second in which to bring anything");
+        age(&flow, Duration::from_secs(1));
+        let slow = flow.next().await.unwrap().unwrap_err();
+        let FlowError::TooSlow(rate) = slow else { panic!("{slow}") };
+        assert!(rate > 1, "{rate}");
+        assert!(matches!(ApiError::from(slow), ApiError::TooSlow(said) if said.contains("send faster")));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_keeps_up_is_let_through() {
+        let mut flow = trickle(&[&[0; 16 << 10], &[0; 16 << 10]]);
+        age(&flow, SLOW_START + Duration::from_secs(1));
+        assert_eq!(flow.next().await.unwrap().unwrap().len(), 16 << 10);
+        age(&flow, Duration::from_secs(1));
+        assert_eq!(flow.next().await.unwrap().unwrap().len(), 16 << 10);
+    }
+}

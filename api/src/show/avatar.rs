@@ -1,7 +1,7 @@
 //! Avatars: the picture that a resource shows, to everybody, since pages everywhere embed it.
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::Response;
 use upload::{Media, Service, Upload};
 
@@ -28,6 +28,7 @@ const USUAL: u32 = 512;
     ),
     responses(
         (status = 200, description = "The avatar, or the default one", body = Vec<u8>, content_type = "image/png"),
+        (status = 302, description = "The picture is at this address of the store, for a while; only where the settings say so"),
         (status = 304, description = "The client has it"),
         (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such thing, for this caller", body = Problem, content_type = "application/problem+json"),
@@ -39,6 +40,7 @@ const USUAL: u32 = 512;
 pub(crate) async fn current(
     State(desk): State<Desk>,
     Path((service, id)): Path<(String, String)>,
+    method: Method,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -46,7 +48,7 @@ pub(crate) async fn current(
     let size = size::size(&uri)?.unwrap_or(USUAL);
     let resource = resource(&desk, &service, &id)?;
     match desk.places.records.avatar(&resource).await? {
-        Some((_, upload)) => show(&desk, &upload, size, &headers, CACHE).await,
+        Some((_, upload)) => show(&desk, &upload, size, &method, &headers, CACHE).await,
         None => Ok(default_avatar(size, &headers, CACHE)),
     }
 }
@@ -65,6 +67,7 @@ pub(crate) async fn current(
     ),
     responses(
         (status = 200, description = "That version; it never changes", body = Vec<u8>, content_type = "image/png"),
+        (status = 302, description = "The picture is at this address of the store, for a while; only where the settings say so"),
         (status = 304, description = "The client has it"),
         (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such thing, for this caller", body = Problem, content_type = "application/problem+json"),
@@ -76,6 +79,7 @@ pub(crate) async fn current(
 pub(crate) async fn version(
     State(desk): State<Desk>,
     Path((service, id, file)): Path<(String, String, String)>,
+    method: Method,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -84,18 +88,19 @@ pub(crate) async fn version(
     let unknown = || ApiError::NotFound(format!("{resource} has no avatar {file:.40}"));
     let version = file.strip_suffix(".png").and_then(|version| version.parse().ok()).ok_or_else(unknown)?;
     let upload = desk.places.records.avatar_version(&resource, version).await?.ok_or_else(unknown)?;
-    show(&desk, &upload, size, &headers, "public, max-age=31536000, immutable").await
+    show(&desk, &upload, size, &method, &headers, "public, max-age=31536000, immutable").await
 }
 
 async fn show(
     desk: &Desk,
     upload: &Upload,
     size: u32,
+    method: &Method,
     headers: &HeaderMap,
     cache: &'static str,
 ) -> Result<Response, ApiError> {
     let variant = variant(desk, upload, size::named(Some(size), Media::Png)?).await?;
-    stream(desk, &variant, headers, cache).await
+    stream(desk, &variant, method, headers, cache).await
 }
 
 /// `DELETE /api/users/{UserID}/picture`: back to the default one; users only.

@@ -9,7 +9,7 @@ mod size;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use upload::{State, Upload, UploadId, Variant, VariantName, Wanted};
 
@@ -66,13 +66,23 @@ async fn variant(desk: &Desk, upload: &Upload, name: VariantName) -> Result<Vari
     }
 }
 
-/// A variant's bytes as an answer, or 304 where the client has them.
+/// A variant's bytes as an answer, or 304 where the client has them. Where the settings say so, an address at the store
+/// instead: such is signed for GET, and good for no longer than they say.
 async fn stream(
     desk: &Desk,
     variant: &Variant,
+    method: &Method,
     headers: &HeaderMap,
     cache: &'static str,
 ) -> Result<Response, ApiError> {
+    let valid = desk.http.signed_redirects;
+    if !valid.is_zero()
+        && method == Method::GET
+        && let Some(there) = desk.places.blobs.signed(&variant.key, valid).await?
+        && let Ok(there) = HeaderValue::try_from(there)
+    {
+        return Ok((StatusCode::FOUND, [(header::LOCATION, there)]).into_response());
+    }
     let tag = format!("\"{}\"", variant.sha256);
     let mut response = if has(headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()

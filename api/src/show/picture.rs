@@ -1,7 +1,7 @@
 //! A picture that waits to be claimed: `GET /api/dropbox/pictures/{id}[?size=N]`.
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::response::Response;
 use upload::{Media, State as Standing, Upload, UploadId};
 
@@ -24,6 +24,7 @@ use crate::who::Caller;
     ),
     responses(
         (status = 200, description = "The picture", body = Vec<u8>, content_type = "image/png"),
+        (status = 302, description = "The picture is at this address of the store, for a while; only where the settings say so"),
         (status = 304, description = "The client has it"),
         (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = String, content_type = "text/plain"),
         (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = String, content_type = "text/plain"),
@@ -38,6 +39,7 @@ pub(crate) async fn get(
     State(desk): State<Desk>,
     caller: Caller,
     Path(id): Path<String>,
+    method: Method,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -47,7 +49,7 @@ pub(crate) async fn get(
     let media = size::kind(&headers, upload.served.unwrap_or(Media::Png));
     let variant = variant(&desk, &upload, size::named(size, media)?).await?;
     // Tomorrow it may be cropped, claimed or gone.
-    let mut response = stream(&desk, &variant, &headers, "private, no-cache").await?;
+    let mut response = stream(&desk, &variant, &method, &headers, "private, no-cache").await?;
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept, Cookie, Authorization"));
     Ok(response)
 }

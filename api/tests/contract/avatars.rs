@@ -9,7 +9,9 @@ use crate::stand::{FED, JPEG, Stand, header, png_size};
 #[tokio::test]
 async fn the_default_is_a_picture_too() {
     let stand = Stand::new().await;
-    for (query, side) in [("", 512), ("?size=512", 512), ("?size=75", 75), ("?size=25", 25)] {
+    for (query, side) in
+        [("", 512), ("?size=512", 512), ("?size=75", 75), ("?size=25", 25), ("?size=1", 1), ("?size=333", 333)]
+    {
         let path = format!("/api/apps/whatever.{FED}/avatar{query}");
         let response = stand.nobody(Method::GET, &path).send().await.unwrap();
         assert_eq!(response.status(), 200);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use upload::Secret;
 
-use crate::stand::{FED, Stand};
+use crate::stand::{FED, Stand, serve_elsewhere};
 
 #[derive(Default)]
 struct Point {
@@ -38,7 +38,7 @@ async fn it_decides_and_no_answer_is_a_no() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let router = Router::new().route("/access/v1/evaluation", post(evaluate)).with_state(Arc::clone(&point));
-    let server = tokio::spawn(async move { axum_serve(listener, router).await });
+    let server = tokio::spawn(async move { serve_elsewhere(listener, router).await });
     let stand = Stand::with(|settings| {
         settings.realm.decisions.url = url;
         settings.realm.decisions.token = Secret::new("hunter2");
@@ -64,15 +64,4 @@ async fn it_decides_and_no_answer_is_a_no() {
     server.await.ok();
     stand.clock.advance(Duration::from_secs(30));
     assert_eq!(name("jane", "apps/travel").await, 503);
-}
-
-/// One connection after another is enough for a test.
-async fn axum_serve(listener: TcpListener, router: Router) {
-    loop {
-        let (stream, _) = listener.accept().await.unwrap();
-        let service = hyper_util::service::TowerToHyperService::new(router.clone());
-        let io = hyper_util::rt::TokioIo::new(stream);
-        let mut http = hyper::server::conn::http1::Builder::new();
-        http.keep_alive(false).serve_connection(io, service).await.ok();
-    }
 }

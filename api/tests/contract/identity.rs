@@ -1,6 +1,12 @@
 //! Tokens of the portal's own identity provider.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -8,8 +14,9 @@ use reqwest::Method;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
-use crate::stand::{PNG, Stand, form};
+use crate::stand::{PNG, Stand, form, serve_elsewhere};
 
 const NOW: i64 = 1_795_262_400;
 
@@ -155,4 +162,48 @@ async fn keys_are_cached_and_rotate() {
     std::fs::remove_file(&file).unwrap();
     stand.clock.advance(Duration::from_secs(300));
     assert_eq!(ask(&new).await, 404, "what was fetched serves on");
+}
+
+/// The provider's set at its own address, where it is slow to come and then gone.
+#[tokio::test]
+async fn keys_come_from_an_address() {
+    let provider = Provider::new("one");
+    let asked = Arc::new(AtomicUsize::new(0));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}/keys", listener.local_addr().unwrap());
+    let keys = json!({"keys": [provider.jwk()]});
+    let count = Arc::clone(&asked);
+    let answer = move || {
+        let (keys, n) = (keys.clone(), count.fetch_add(1, Ordering::SeqCst));
+        // The second time it has trouble.
+        async move { if n == 1 { Err(StatusCode::BAD_GATEWAY) } else { Ok(Json(keys)) } }
+    };
+    let router = Router::new().route("/keys", get(answer));
+    let server = tokio::spawn(async move { serve_elsewhere(listener, router).await });
+    let stand = Stand::with(|settings| {
+        settings.realm.identity.jwks = address;
+        settings.realm.identity.issuer = "https://idp.example".to_owned();
+        settings.realm.identity.audience = "cloakroom".to_owned();
+    })
+    .await;
+    let ask = async || {
+        let request = stand.nobody(Method::GET, "/uploads/1").bearer_auth(provider.usual(&claims("mia")));
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!((ask().await, ask().await), (404, 404));
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "fetched once, kept after");
+    stand.clock.advance(stand.settings.realm.identity.refresh);
+    let fresh = json!({"iss": "https://idp.example", "aud": "cloakroom", "sub": "mia", "exp": NOW + 86_400 * 30});
+    let later = async || {
+        let request = stand.nobody(Method::GET, "/uploads/1").bearer_auth(provider.usual(&fresh));
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(later().await, 404, "old keys are better than none");
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    stand.clock.advance(Duration::from_secs(10));
+    assert_eq!(later().await, 404);
+    assert_eq!(asked.load(Ordering::SeqCst), 3);
+    server.abort();
+    stand.clock.advance(stand.settings.realm.identity.refresh);
+    assert_eq!(later().await, 404, "what was fetched serves on");
 }

@@ -241,3 +241,14 @@ pub(crate) fn png_size(bytes: &[u8]) -> (u32, u32) {
     let side = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
     (side(16), side(20))
 }
+
+/// A server of the portal's own, beside ours. One connection after another is enough for a test.
+pub(crate) async fn serve_elsewhere(listener: TcpListener, router: axum::Router) {
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let service = hyper_util::service::TowerToHyperService::new(router.clone());
+        let io = hyper_util::rt::TokioIo::new(stream);
+        let mut http = hyper::server::conn::http1::Builder::new();
+        http.keep_alive(false).serve_connection(io, service).await.ok();
+    }
+}

@@ -129,7 +129,14 @@ impl Records {
             .sqlx_logging_level(log::LevelFilter::Trace)
             .sqlx_slow_statements_logging_settings(log::LevelFilter::Warn, Duration::from_secs(1))
             .statement_timeout(Duration::from_secs(30))
+            // One in use has just shown that it works; to ask each every time is a round trip more for every statement.
+            .test_before_acquire_if_idle_for(Duration::from_secs(1))
             .set_application_name("cloakroom");
+        // A machine that vanishes in the middle of a transaction says no goodbye, and its locks would stay for as long as
+        // the server believes in the connection: hours.
+        options.map_sqlx_postgres_opts(|postgres| {
+            postgres.options([("idle_in_transaction_session_timeout", FORSAKEN.as_millis().to_string())])
+        });
         // Full synchronous: in WAL mode "normal" may lose the last commits when the power goes, and we acknowledged them.
         options.map_sqlx_sqlite_opts(|sqlite| {
             sqlite
@@ -208,6 +215,9 @@ impl Records {
         self.clock.now().as_millisecond()
     }
 }
+
+/// How long a transaction may stand still before PostgreSQL ends it. Ours take milliseconds.
+const FORSAKEN: Duration = Duration::from_secs(10);
 
 /// A length of time as the tables count it.
 fn span(duration: Duration) -> i64 {

@@ -1,14 +1,16 @@
-//! A way to a server that can be broken: cut, closed, or silent.
+//! A way to a server that can be broken: cut, closed, silent, slow, or answered by somebody who has no time.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 /// What the way is like. A change tears every connection that is under way, except into silence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "not every binary breaks everything")]
 pub(crate) enum Way {
     /// As it should be.
     Open,
@@ -16,6 +18,10 @@ pub(crate) enum Way {
     Broken,
     /// Nothing gets through and nobody is told.
     Silent,
+    /// It takes so long for every piece of a request.
+    Slow(Duration),
+    /// Every request is answered with 503 by an HTTP server that has no time.
+    Overloaded,
 }
 
 /// A TCP proxy on a port of its own.
@@ -27,14 +33,20 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     /// Leads to `target`, which is `host:port`.
+    #[allow(dead_code, reason = "who sets traps goes by the other")]
     pub(crate) async fn to(target: &str) -> Self {
+        Self::by_way_of(target, Trap::default()).await
+    }
+
+    /// The same, through a trap.
+    pub(crate) async fn by_way_of(target: &str, trap: Trap) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let way = Arc::new(watch::channel((0, Way::Open)).0);
         let (target, changes) = (target.to_owned(), Arc::clone(&way));
         let listening = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(lead(client, target.clone(), changes.subscribe()));
+                tokio::spawn(lead(client, target.clone(), changes.subscribe(), trap.clone()));
             }
         });
         Self { port, way, _listener: AbortOnDropHandle::new(listening) }
@@ -50,22 +62,77 @@ impl Proxy {
     }
 }
 
-async fn lead(client: TcpStream, target: String, mut way: watch::Receiver<(u64, Way)>) {
-    let state = *way.borrow_and_update();
-    if state.1 == Way::Broken {
-        client.set_zero_linger().ok();
-        return;
+/// Lets so many pieces of requests through, on all the ways that share it, and stops the next one for ever: the moment
+/// before that step, for who wants to kill a process there.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trap(Arc<Inside>);
+
+#[derive(Debug)]
+struct Inside {
+    left: watch::Sender<Option<usize>>,
+    sprung: Notify,
+    cleared: watch::Sender<bool>,
+}
+
+impl Default for Inside {
+    fn default() -> Self {
+        Self { left: watch::channel(None).0, sprung: Notify::new(), cleared: watch::channel(false).0 }
     }
-    if state.1 == Way::Silent {
-        way.changed().await.ok();
-        return;
+}
+
+#[allow(dead_code, reason = "only where processes are killed")]
+impl Trap {
+    /// Lets `pieces` more through.
+    pub(crate) fn arm(&self, pieces: usize) {
+        self.0.left.send_replace(Some(pieces));
+    }
+
+    /// Returns once a piece has been stopped.
+    pub(crate) async fn sprung(&self) {
+        self.0.sprung.notified().await;
+    }
+
+    /// What was stopped is gone for good, and so is the connection that it was on: its process is dead.
+    pub(crate) fn clear(&self) {
+        self.0.cleared.send_replace(true);
+    }
+
+    /// Whether the next piece may go on.
+    async fn pass(&self) -> bool {
+        let mut caught = false;
+        self.0.left.send_modify(|left| match left {
+            Some(0) => caught = true,
+            Some(left) => *left -= 1,
+            None => {}
+        });
+        if caught {
+            self.0.sprung.notify_one();
+            self.0.cleared.subscribe().wait_for(|cleared| *cleared).await.ok();
+        }
+        !caught
+    }
+}
+
+async fn lead(mut client: TcpStream, target: String, mut way: watch::Receiver<(u64, Way)>, trap: Trap) {
+    let state = *way.borrow_and_update();
+    client.set_zero_linger().ok();
+    match state.1 {
+        Way::Broken => return,
+        Way::Silent => return drop(way.changed().await),
+        Way::Overloaded => return drop(refuse(&mut client).await),
+        Way::Open | Way::Slow(_) => {}
     }
     let Ok(server) = TcpStream::connect(&target).await else { return };
-    client.set_zero_linger().ok();
-    let (mut client, mut server) = (client, server);
-    let pipe = tokio::io::copy_bidirectional(&mut client, &mut server);
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    let pipe = async {
+        tokio::join!(
+            carry(from_client, to_server, state.1, Some(trap)),
+            carry(from_server, to_client, Way::Open, None)
+        );
+    };
     tokio::select! {
-        _ = pipe => {}
+        () = pipe => {}
         _ = way.changed() => {
             if way.borrow().1 == Way::Silent {
                 // The pipe is no longer driven; its ends stay open until something else happens.
@@ -73,4 +140,35 @@ async fn lead(client: TcpStream, target: String, mut way: watch::Receiver<(u64, 
             }
         }
     }
+}
+
+/// Carries one direction until it ends.
+async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, way: Way, trap: Option<Trap>) {
+    let mut piece = vec![0; 16 << 10];
+    while let Ok(read @ 1..) = from.read(&mut piece).await {
+        if let Some(trap) = &trap
+            && !trap.pass().await
+        {
+            return;
+        }
+        if let Way::Slow(each) = way {
+            tokio::time::sleep(each).await;
+        }
+        if to.write_all(&piece[..read]).await.is_err() {
+            return;
+        }
+    }
+    to.shutdown().await.ok();
+}
+
+/// Reads a request's head and as much of its body as is there, and has no time for it.
+async fn refuse(client: &mut TcpStream) -> std::io::Result<()> {
+    let mut piece = vec![0; 16 << 10];
+    while client.read(&mut piece).await? == piece.len() {}
+    let answer = "HTTP/1.1 503 Slow Down\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    client.write_all(answer.as_bytes()).await?;
+    client.shutdown().await?;
+    // Until the other end has read that: a reset would overtake it.
+    while client.read(&mut piece).await? > 0 {}
+    Ok(())
 }
