@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
+use upload::hex;
 
 /// A span as it was sent.
 #[derive(Clone, Debug)]
@@ -74,8 +75,4 @@ fn take(mut stream: &TcpStream, kept: &Mutex<Vec<Span>>) -> Option<()> {
         parent: hex(&span.parent_span_id),
     }));
     stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n").ok()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -65,7 +65,7 @@ async fn die_and_recover(photograph: &[u8], faults: Faults) -> bool {
         assert_eq!(names, ["25.jpg", "512.jpg", "75.jpg"], "{faults:?}");
         for variant in variants {
             let bytes = parts.places.blobs.read(&variant.key).await.unwrap();
-            let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            let digest = upload::hex(&Sha256::digest(&bytes));
             assert_eq!(digest, variant.sha256, "{faults:?}: {}", variant.name);
         }
         assert_eq!(folder.blobs().len(), 4, "{faults:?}: blobs that nobody needs");

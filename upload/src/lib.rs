@@ -16,6 +16,7 @@ pub const DEFAULTS: &str = include_str!("../defaults.toml");
 
 mod blobs;
 mod clock;
+mod digest;
 mod faults;
 mod job;
 mod media;
@@ -31,6 +32,7 @@ mod variant_name;
 
 pub use blobs::Blobs;
 pub use clock::Clock;
+pub use digest::{hex, sha256};
 pub use faults::{Faults, Side, Struck};
 pub use job::{Job, Lane, Ticket};
 pub use media::{Media, SNIFF_BYTES};

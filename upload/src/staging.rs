@@ -8,9 +8,9 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use object_store::MultipartUpload;
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::digest::Hasher;
 use crate::faults::Faults;
 use crate::store::{Store, StoreError, StoreSettings};
 use crate::{Media, SNIFF_BYTES};
@@ -53,7 +53,7 @@ impl Staging {
             upload: None,
             buffer: Vec::new(),
             head: Vec::new(),
-            hasher: Sha256::new(),
+            hasher: Hasher::new(),
             bytes: 0,
         }
     }
@@ -110,7 +110,7 @@ pub struct Intake {
     upload: Option<Box<dyn MultipartUpload>>,
     buffer: Vec<u8>,
     head: Vec<u8>,
-    hasher: Sha256,
+    hasher: Hasher,
     bytes: u64,
 }
 
@@ -175,7 +175,7 @@ impl Intake {
         Ok(Staged {
             key: std::mem::take(&mut self.key),
             bytes: self.bytes,
-            sha256: hex(&std::mem::take(&mut self.hasher).finalize()),
+            sha256: self.hasher.finish(),
             media: Media::sniff(&self.head),
         })
     }
@@ -188,13 +188,4 @@ impl Drop for Intake {
             runtime.spawn(async move { upload.abort().await.ok() });
         }
     }
-}
-
-/// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").ok();
-        text
-    })
 }

@@ -2,8 +2,7 @@
 //! by the one who decides.
 
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
-use upload::{Attempt, Made, Media, Reason, Settled, State, StoreError, VariantName, Verdict};
+use upload::{Attempt, Made, Media, Reason, Settled, State, StoreError, VariantName, Verdict, sha256};
 
 use crate::consume::Worker;
 use crate::outcome::Outcome;
@@ -38,7 +37,7 @@ impl Worker {
     /// Whether these are the bytes that were acknowledged. A digest that differs is the store's fault, and may pass.
     fn validate(&self, attempt: &mut Attempt, bytes: &Bytes) -> Result<(), Outcome> {
         let upload = &attempt.upload;
-        if promote::hex(&Sha256::digest(bytes)) != upload.sha256 {
+        if sha256(bytes) != upload.sha256 {
             let why =
                 format!("staging gave back {} bytes that are not the {} that were sent", bytes.len(), upload.bytes);
             return Err(Outcome::Dead(Reason::new("bytes_damaged", why)));

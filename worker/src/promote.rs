@@ -3,8 +3,7 @@
 
 use bytes::Bytes;
 use futures::future::try_join_all;
-use sha2::{Digest, Sha256};
-use upload::{Attempt, Places, StoreError, Variant, VariantName};
+use upload::{Attempt, Places, StoreError, Variant, VariantName, sha256};
 
 use crate::picture;
 
@@ -19,10 +18,10 @@ pub(crate) async fn variants(
         let name = name(&made, n)?;
         let key = format!("{}{name}", attempt.prefix);
         Some(async move {
-            let sha256 = hex(&Sha256::digest(&made.bytes));
+            let digest = sha256(&made.bytes);
             let bytes = made.bytes.len() as u64;
             places.blobs.put(&key, Bytes::from(made.bytes)).await?;
-            Ok::<_, StoreError>(Variant { name, key, width: made.width, height: made.height, bytes, sha256 })
+            Ok::<_, StoreError>(Variant { name, key, width: made.width, height: made.height, bytes, sha256: digest })
         })
     });
     try_join_all(writes).await
@@ -33,13 +32,4 @@ pub(crate) async fn original(places: &Places, attempt: &Attempt, bytes: Bytes) -
     let key = format!("{}original", attempt.prefix);
     places.blobs.promote(&places.staging, &attempt.upload.staged_key, &key, bytes).await?;
     Ok(key)
-}
-
-/// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").ok();
-        text
-    })
 }

@@ -7,10 +7,9 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
+use upload::sha256;
 
 use super::{has, picture_headers};
-use crate::who::hex;
 
 /// Red, green and blue of the paper and of the figure.
 const PAPER: [u8; 3] = [221, 226, 233];
@@ -28,7 +27,7 @@ pub(super) fn default_avatar(size: u32, headers: &HeaderMap, cache: &'static str
     let size = usize::try_from(size).unwrap_or(LARGEST).clamp(1, LARGEST);
     let (drawn, tag) = DRAWN[size - 1].get_or_init(|| {
         let drawn = png(u32::try_from(size).unwrap_or_default());
-        let tag = format!("\"{}\"", hex(&Sha256::digest(&drawn)));
+        let tag = format!("\"{}\"", sha256(&drawn));
         (drawn.into(), tag)
     });
     let mut response = if has(headers, tag) {

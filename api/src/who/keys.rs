@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use sha2::Sha256;
-use upload::{Records, RecordsError, SigningKey};
+use upload::{Records, RecordsError, SigningKey, hex};
 
 /// What a signature is for: one made for one purpose is worth nothing for another.
 #[derive(Clone, Copy, Debug)]
@@ -147,10 +147,6 @@ fn parse(keys: Vec<SigningKey>) -> Vec<Key> {
         Some(Key { id, mac })
     };
     keys.into_iter().filter_map(parse).collect()
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

@@ -19,7 +19,7 @@ pub use decisions::DecisionSettings;
 pub(crate) use decisions::{Action, Decisions};
 pub(crate) use identity::Identity;
 pub use identity::IdentitySettings;
-pub(crate) use keys::{KeyError, Keys, hex};
+pub(crate) use keys::{KeyError, Keys};
 pub(crate) use password::Passwords;
 pub use password::{HashError, hash_password};
 pub use people::{

@@ -1,9 +1,9 @@
 //! What the binary's subcommands do to people: the first administrator, users, tokens, keys.
 
-use upload::{Records, Role, User};
+use upload::{Records, Role, User, hex};
 use uuid::Uuid;
 
-use super::keys::{Keys, add_key, hex};
+use super::keys::{Keys, add_key};
 use super::password::hash_password;
 use super::realm::{Names, RealmSettings};
 use super::session::Session;

@@ -1,6 +1,7 @@
 //! The page in a real browser: headless Chromium, driven over WebDriver, with its script and without.
 //!
-//! Where there is no `chromedriver` these tests say so and pass; the project's CI installs it.
+//! Where there is no `chromedriver` these tests say so and pass, unless `CLOAKROOM_TEST_BROWSER` says that there is one,
+//! as `tests/run` does.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::stand::{PASSWORD, Stand};
+use crate::stand::{PASSWORD, Stand, client};
 
 /// One browser with one window. Dropped, it closes.
 struct Browser {
@@ -31,6 +32,7 @@ impl Browser {
     async fn open(shots: &'static str) -> Option<Self> {
         let driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let Ok(mut driver) = driver else {
+            assert!(std::env::var_os("CLOAKROOM_TEST_BROWSER").is_none(), "chromedriver is promised and not there");
             eprintln!("there is no chromedriver here, so the page is not tried in a browser");
             return None;
         };
@@ -50,7 +52,7 @@ impl Browser {
         ];
         let options = json!({"capabilities": {"alwaysMatch": {
             "goog:chromeOptions": {"args": arguments}, "timeouts": {"implicit": 20000}}}});
-        let client = reqwest::Client::new();
+        let client = client();
         let opened = client.post(format!("{base}/session")).json(&options).send().await.unwrap();
         let opened: Value = opened.json().await.unwrap();
         let id = opened["value"]["sessionId"].as_str().unwrap_or_else(|| panic!("{opened}"));
@@ -93,10 +95,29 @@ impl Browser {
 
     async fn log_in(&self, stand: &Stand) {
         self.post("url", json!({"url": stand.url("/")})).await;
+        let spoken = self.spoken().await;
+        let said = |role: &str, name: &str| spoken.iter().any(|(r, n)| r == role && n == name);
+        assert!(said("textbox", "Address") && said("textbox", "Password") && said("button", "Log in"), "{spoken:?}");
         self.keys("#email", "jane@example.com").await;
         self.keys("#password", PASSWORD).await;
         self.click("button.primary").await;
         self.find("#hand-in").await;
+    }
+
+    /// What a screen reader says of everything that can be reached by keyboard and is there to be seen: role and name.
+    async fn spoken(&self) -> Vec<(String, String)> {
+        let css = "a[href], button, input:not([type=hidden]), select, [tabindex]";
+        let found = self.post("elements", json!({"using": "css selector", "value": css})).await;
+        let mut spoken = Vec::new();
+        for element in found.as_array().unwrap() {
+            let element = format!("element/{}", element[ELEMENT].as_str().unwrap());
+            if self.get(&format!("{element}/displayed")).await == true {
+                let said = async |what: &str| self.get(&format!("{element}/{what}")).await.as_str().unwrap().to_owned();
+                spoken.push((said("computedrole").await, said("computedlabel").await));
+            }
+        }
+        assert!(spoken.iter().all(|(role, name)| role != "generic" && !name.is_empty()), "{spoken:?}");
+        spoken
     }
 
     /// A picture of the window, for a person to look at.
@@ -121,6 +142,10 @@ async fn with_its_script() {
     browser.click("#hand-in button").await;
     browser.find("#choose:not([hidden])").await;
     assert_eq!(browser.text("#stage").await, "Ready. Its number is 1001.");
+    let stage = browser.find("#stage").await;
+    let live = browser.get(&format!("{stage}/computedrole")).await;
+    assert_eq!(live, "status", "what changes by itself is said");
+    assert!(browser.spoken().await.len() >= 5);
     // By keyboard: four steps smaller, two to the right.
     browser.keys("#selection", "----\u{E014}\u{E014}").await;
     let label = browser.find("#selection").await;

@@ -63,7 +63,6 @@ impl Stand {
 
     /// A stand whose worker works when told to.
     pub(crate) async fn idle(change: impl FnOnce(&mut ApiSettings)) -> Self {
-        rustls::crypto::ring::default_provider().install_default().ok();
         let folder = tempfile::tempdir().unwrap();
         let records = format!("sqlite://{}", folder.path().join("records.db").display());
         migrations::up(&records).await.unwrap();
@@ -87,7 +86,7 @@ impl Stand {
         work.worker.memory = bytesize::ByteSize::mib(256);
         let stand = Self {
             base: String::new(),
-            client: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
+            client: client(),
             worker: Worker::new(&work, places.clone()),
             sweeper: Sweeper::new(&work.sweep, places.clone()),
             places,
@@ -157,6 +156,12 @@ impl Stand {
     pub(crate) fn staged(&self) -> usize {
         files(&self.folder.path().join("staging"))
     }
+}
+
+/// A client that shows redirects instead of following them. Whichever test is first chooses the TLS of all.
+pub(crate) fn client() -> reqwest::Client {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }
 
 fn files(folder: &std::path::Path) -> usize {

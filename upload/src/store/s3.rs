@@ -33,5 +33,7 @@ pub(super) fn open(bucket: &str, settings: &StoreSettings) -> object_store::Resu
         builder = builder.with_access_key_id(&settings.access_key_id);
         builder = builder.with_secret_access_key(settings.secret_access_key.expose());
     }
-    builder.build()
+    // TLS sees to it that what arrives is what was sent; without it the signature must. One hash less of every byte.
+    let tls = settings.endpoint.is_empty() || settings.endpoint.starts_with("https://");
+    builder.with_unsigned_payload(tls).build()
 }
