@@ -1,6 +1,7 @@
 //! The engines with a namespace for one test, each behind a proxy that can be broken, and the processes on them.
 
 use std::process::Command;
+use std::time::Duration;
 
 use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
 use lapin::{Connection, ConnectionProperties};
@@ -127,7 +128,6 @@ impl Stack {
     }
 
     /// The same with staging and blobs in folders that all processes share.
-    #[allow(dead_code, reason = "not the load bench's")]
     pub fn in_folders(self) -> Self {
         Self { folders: true, ..self }
     }
@@ -226,7 +226,18 @@ impl Stack {
 
     /// A connection of the test's own, as an operator might have one.
     pub async fn operator(&self) -> Connection {
-        Connection::connect(&self.addresses.amqp, ConnectionProperties::default()).await.unwrap()
+        // A broker that is busy beyond measure cuts those whose greeting took too long.
+        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        let connect = async {
+            loop {
+                tick.tick().await;
+                match Connection::connect(&self.addresses.amqp, ConnectionProperties::default()).await {
+                    Ok(connection) => return connection,
+                    Err(error) => eprintln!("the broker did not let its operator in: {error}"),
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), connect).await.expect("the broker is there")
     }
 
     /// The name of a queue of this stack.

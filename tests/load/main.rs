@@ -2,7 +2,8 @@
 //! real engines, and what that cost whom. It prints; it judges nothing.
 //!
 //! The engines' addresses come from `CLOAKROOM_TEST_AMQP`, `CLOAKROOM_TEST_POSTGRES` and `CLOAKROOM_TEST_S3`, as for the
-//! tests. Arguments after `--`: `--clients N` (8), `--uploads N` (1000), and pictures (those of the tests).
+//! tests. Arguments after `--`: `--clients N` (8), `--uploads N` (1000), `--folders` (bytes lie in folders that all
+//! processes share, instead of S3), and pictures (those of the tests).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(dead_code, reason = "what the tests need beyond this")]
@@ -30,12 +31,13 @@ const PEOPLE: usize = 20;
 
 #[tokio::main]
 async fn main() {
-    let (mut clients, mut uploads, mut pictures) = (8, 1000, Vec::new());
+    let (mut clients, mut uploads, mut folders, mut pictures) = (8, 1000, false, Vec::new());
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--clients" => clients = arguments.next().unwrap().parse().unwrap(),
             "--uploads" => uploads = arguments.next().unwrap().parse().unwrap(),
+            "--folders" => folders = true,
             // Said by cargo.
             "--bench" => {}
             picture => pictures.push(PathBuf::from(picture)),
@@ -49,14 +51,18 @@ async fn main() {
         let bytes = std::fs::read(&picture).unwrap();
         println!("\n{} ({} bytes), {uploads} uploads, {clients} clients", picture.display(), bytes.len());
         for prefer in ["wait=30", "respond-async"] {
-            let Some(stack) = Stack::start().await else { return };
-            drive(&stack.directly(), prefer, &bytes, uploads, clients).await;
+            let Some(stack) = Stack::start().await.map(Stack::directly) else { return };
+            let stack = if folders { stack.in_folders() } else { stack };
+            drive(&stack, prefer, &bytes, uploads, clients).await;
         }
     }
 }
 
 async fn drive(stack: &Stack, prefer: &str, bytes: &[u8], uploads: usize, clients: usize) {
-    let (api, workers) = (stack.api(), [stack.worker(), stack.worker()]);
+    // As docker-compose.yml starts it.
+    let mut api = stack.command(&["api"]);
+    api.env("MIMALLOC_PURGE_DELAY", "0");
+    let (api, workers) = (Process::start(api), [stack.worker(), stack.worker()]);
     let portals = people(stack, &api);
     // Connections, pools and plans are made once.
     for _ in 0..20 {
@@ -93,7 +99,11 @@ async fn drive(stack: &Stack, prefer: &str, bytes: &[u8], uploads: usize, client
     println!("    {:.1} answered per second, {:.1} ready per second", rate(acknowledged), rate(ready));
     println!("    the answer took {}", percentiles(latencies));
     println!("    CPU per upload: {}", spent.per(uploads));
-    println!("    peak memory: api {} MiB, workers {}", peak(&api), workers.each_ref().map(peak).join(" and "));
+    let memory = |line| {
+        let mib = |process: &Process| f64::from(u32::try_from(process.memory_kib(line)).unwrap()) / 1024.0;
+        format!("api {:.1} MiB, workers {:.1} and {:.1}", mib(&api), mib(&workers[0]), mib(&workers[1]))
+    };
+    println!("    memory at its peak: {}; at the end: {}", memory("VmHWM"), memory("VmRSS"));
     for process in [api].into_iter().chain(workers) {
         assert_eq!(process.stop(), Some(0));
     }
@@ -123,8 +133,4 @@ fn people(stack: &Stack, api: &Process) -> Vec<Portal> {
         Portal::bearing(api, run(&["token", "issue", &id, "--life", "1h"]).trim())
     };
     (0..PEOPLE).map(person).collect()
-}
-
-fn peak(process: &Process) -> String {
-    format!("{:.1}", f64::from(u32::try_from(process.memory_kib("VmHWM")).unwrap()) / 1024.0)
 }
