@@ -12,7 +12,7 @@ use crate::settings::Settings;
 
 #[derive(Args)]
 pub(crate) struct WorkerArgs {
-    /// Consume only these queues: pictures, variants.
+    /// Consume only these queues: pictures, variants, renditions.
     #[arg(long, value_delimiter = ',', value_parser = lane)]
     queues: Vec<Lane>,
     /// Jobs of one queue at a time, whatever the settings say.

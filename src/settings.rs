@@ -17,6 +17,7 @@ pub(crate) struct Settings {
     pub(crate) http: api::HttpSettings,
     pub(crate) realm: api::RealmSettings,
     pub(crate) uploads: api::UploadSettings,
+    pub(crate) documents: api::DocumentSettings,
     pub(crate) staging: upload::StoreSettings,
     pub(crate) queue: upload::QueueSettings,
     pub(crate) blobs: upload::StoreSettings,
@@ -83,7 +84,12 @@ impl Settings {
     }
 
     pub(crate) fn api(&self) -> api::ApiSettings {
-        api::ApiSettings { http: self.http.clone(), realm: self.realm.clone(), uploads: self.uploads.clone() }
+        api::ApiSettings {
+            http: self.http.clone(),
+            realm: self.realm.clone(),
+            uploads: self.uploads.clone(),
+            documents: self.documents.clone(),
+        }
     }
 
     pub(crate) fn worker(&self) -> worker::WorkerSettings {

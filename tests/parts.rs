@@ -107,6 +107,7 @@ impl Parts {
             staged,
             deadline: Duration::from_secs(600),
             keep: Duration::from_secs(86_400),
+            once: None,
         };
         let admitted = self.places.records.admit(admission).await?;
         // Not being able to publish is no reason to refuse what is in the records; the relay will.

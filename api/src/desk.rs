@@ -6,6 +6,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{Semaphore, mpsc};
 use upload::{JobId, Places};
 
+use crate::documents::OpenedLinks;
+use crate::documents::settings::DocumentSettings;
 use crate::health::Readiness;
 use crate::receive::UploadSettings;
 use crate::serve::HttpSettings;
@@ -20,6 +22,7 @@ pub(crate) struct Inside {
     pub(crate) http: HttpSettings,
     pub(crate) realm: RealmSettings,
     pub(crate) uploads: UploadSettings,
+    pub(crate) documents: DocumentSettings,
     pub(crate) names: Names,
     pub(crate) keys: Keys,
     pub(crate) identity: Option<Identity>,
@@ -29,6 +32,9 @@ pub(crate) struct Inside {
     pub(crate) passwords: Passwords,
     pub(crate) login_by_account: Throttle,
     pub(crate) login_by_address: Throttle,
+    pub(crate) links_by_link: Throttle,
+    pub(crate) links_by_address: Throttle,
+    pub(crate) opened_links: OpenedLinks,
     pub(crate) requests: Throttle,
     pub(crate) secure_cookies: bool,
     /// How many more uploads may be on their way in at once.

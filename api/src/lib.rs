@@ -4,18 +4,21 @@
 //! serve ─► router ─► who      is at the counter, and what they may
 //!                    receive  takes a picture in and waits for the verdict
 //!                    show     pictures and avatars, by way of variants
+//!                    documents  files, their renditions, links to them
 //!                    crop, claim, status, health
 //! ```
 //!
 //! The api decodes no pixel and consumes no job: it stages, admits, promises, waits, and streams what workers made. The
-//! wire rules are the dropbox contract's; errors are bare messages where that says so and problem documents elsewhere.
+//! wire rules are the dropbox and the rendition contract's; errors are what those say, and problem documents elsewhere.
 
 mod claim;
 mod crop;
 mod desk;
 mod docs;
+mod documents;
 mod health;
 mod html;
+mod once;
 mod page;
 mod peer;
 mod problem;
@@ -42,6 +45,7 @@ use tokio_util::sync::CancellationToken;
 use upload::{Places, RecordsError};
 
 use desk::{Desk, Inside};
+pub use documents::settings::DocumentSettings;
 pub use receive::UploadSettings;
 pub use serve::{HttpSettings, ServeError};
 pub use service::ServiceSettings;
@@ -63,6 +67,8 @@ pub struct ApiSettings {
     pub realm: RealmSettings,
     /// Pictures.
     pub uploads: UploadSettings,
+    /// Files and renditions.
+    pub documents: DocumentSettings,
 }
 
 /// Why the api could not be opened, or one of its commands not be done.
@@ -123,6 +129,10 @@ impl Api {
             passwords: passwords.map_err(|error| OpenError::Settings(error.to_string()))?,
             login_by_account: who::Throttle::new(realm.login_tries, realm.login_window),
             login_by_address: who::Throttle::new(realm.login_tries_per_address, realm.login_window),
+            links_by_link: who::Throttle::new(settings.documents.code_tries, realm.login_window),
+            links_by_address: who::Throttle::new(settings.documents.code_tries_per_address, realm.login_window),
+            opened_links: documents::OpenedLinks::default(),
+            documents: settings.documents.clone(),
             requests: who::Throttle::new(settings.uploads.requests_per_minute, Duration::from_secs(60)),
             room: Arc::new(Semaphore::new(settings.uploads.most_at_once)),
             http: settings.http.clone(),

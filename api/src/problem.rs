@@ -60,6 +60,15 @@ pub(crate) enum ApiError {
     /// It has been given to somebody else.
     #[error("{0}")]
     Conflict(String),
+    /// The same request is being done.
+    #[error("a request with this Idempotency-Key is being answered; wait for that")]
+    InFlight {
+        /// Seconds.
+        retry_after: u64,
+    },
+    /// The key belongs to another request.
+    #[error("this Idempotency-Key was used for a request with other content; use a new key for a new request")]
+    OtherContent,
     /// It was there and is not any more.
     #[error("{0}")]
     Gone(String),
@@ -99,7 +108,7 @@ impl ApiError {
         Self::Malformed { code, why: why.into() }
     }
 
-    fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::NotLoggedIn(_) | Self::Csrf(_) | Self::WrongCredentials => StatusCode::UNAUTHORIZED,
             Self::NotPermitted(_) => StatusCode::FORBIDDEN,
@@ -112,7 +121,8 @@ impl ApiError {
                 "not_permitted" => StatusCode::FORBIDDEN,
                 _ => StatusCode::UNPROCESSABLE_ENTITY,
             },
-            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Conflict(_) | Self::InFlight { .. } => StatusCode::CONFLICT,
+            Self::OtherContent => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Gone(_) => StatusCode::GONE,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
@@ -123,7 +133,7 @@ impl ApiError {
         }
     }
 
-    fn code(&self) -> &str {
+    pub(crate) fn code(&self) -> &str {
         match self {
             Self::NotLoggedIn(_) => "not_logged_in",
             Self::Csrf(_) => "csrf",
@@ -135,6 +145,8 @@ impl ApiError {
             Self::Unsupported(_) => "unsupported_type",
             Self::Rejected(reason) | Self::Failed(reason) => &reason.code,
             Self::Conflict(_) => "conflict",
+            Self::InFlight { .. } => "in_flight",
+            Self::OtherContent => "other_content",
             Self::Gone(_) => "gone",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::TooSlow(_) => "too_slow",
@@ -146,9 +158,9 @@ impl ApiError {
         }
     }
 
-    fn retry_after(&self) -> Option<u64> {
+    pub(crate) fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::TooMany { retry_after, .. } => Some(*retry_after),
+            Self::TooMany { retry_after, .. } | Self::InFlight { retry_after } => Some(*retry_after),
             Self::NotYet(_) | Self::Busy(_) => Some(1),
             Self::Place(error) if error.is_transient() => Some(5),
             _ => None,
@@ -156,7 +168,7 @@ impl ApiError {
     }
 
     /// The sentence that goes out: an engine's own words stay in the log.
-    fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         match self {
             Self::Place(PlaceError::Store(StoreError::Full { .. })) => {
                 "there is no room for more pictures at the moment; try again later".to_owned()
@@ -167,8 +179,11 @@ impl ApiError {
         }
     }
 
-    fn ours(&self) -> bool {
-        matches!(self, Self::Place(_) | Self::Ours(_))
+    /// Logs what is ours to mend; whoever renders it does, once.
+    pub(crate) fn log(&self) {
+        if matches!(self, Self::Place(_) | Self::Ours(_)) {
+            tracing::error!(status = self.status().as_u16(), code = self.code(), error = %self, "a request failed: {self}");
+        }
     }
 }
 
@@ -219,9 +234,7 @@ pub(crate) struct Said(pub(crate) String);
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, message) = (self.status(), self.message());
-        if self.ours() {
-            tracing::error!(status = status.as_u16(), code = self.code(), error = %self, "a request failed: {self}");
-        }
+        self.log();
         let (limit, received) = match &self {
             Self::TooLarge { limit, received, .. } => (Some(*limit), Some(*received)),
             _ => (None, None),

@@ -11,11 +11,12 @@ use axum::routing::{delete, get, post, put};
 use tracing::Instrument;
 
 use crate::desk::Desk;
+use crate::documents::registry;
 use crate::problem::{ApiError, plainly};
 use crate::receive::wrap_in_html::wrap_in_html;
 use crate::show::{avatar, picture};
 use crate::who::login;
-use crate::{claim, crop, docs, health, page, receive, service, status};
+use crate::{claim, crop, docs, documents, health, page, receive, service, status};
 
 pub(crate) fn router(desk: Desk) -> Router {
     let dropbox = Router::new()
@@ -67,6 +68,16 @@ pub(crate) fn router(desk: Desk) -> Router {
             put(service::claim).fallback(async || ApiError::MethodNotAllowed("PUT")),
         )
         .route("/service/uploads/{id}", get(service::upload).fallback(async || ApiError::MethodNotAllowed("GET, HEAD")))
+        .route(
+            "/service/files/{id}",
+            get(registry::look_up)
+                .put(registry::register)
+                .fallback(async || ApiError::MethodNotAllowed("GET, HEAD, PUT")),
+        )
+        .route(
+            "/service/files/{id}/users/{user}",
+            put(registry::share).delete(registry::unshare).fallback(async || ApiError::MethodNotAllowed("PUT, DELETE")),
+        )
         .route("/openapi.json", get(docs::json))
         .route("/docs", get(docs::viewer))
         .route("/", get(page::page))
@@ -81,7 +92,7 @@ pub(crate) fn router(desk: Desk) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
         .fallback(async || ApiError::NotFound("there is nothing at this address".to_owned()));
-    dropbox.merge(rest).layer(middleware::from_fn(around)).with_state(desk)
+    dropbox.merge(rest).merge(documents::routes()).layer(middleware::from_fn(around)).with_state(desk)
 }
 
 /// Around every request: a span, a count, a time, and the headers that no answer goes without.

@@ -264,7 +264,7 @@ pub(crate) async fn upload(
 
 impl Desk {
     /// `<unique>.<fed>` or just the unique part of a user.
-    fn user_id(&self, user: &str) -> Result<String, ApiError> {
+    pub(crate) fn user_id(&self, user: &str) -> Result<String, ApiError> {
         if let Ok(Resource { id, .. }) = resource(self, Service::Users.as_str(), user) {
             return Ok(id);
         }

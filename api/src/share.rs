@@ -8,8 +8,13 @@ use crate::who::Caller;
 impl Desk {
     /// Counts a request of the caller's.
     pub(crate) fn count_request(&self, caller: &Caller) -> Result<(), ApiError> {
+        self.count_for(&caller.user)
+    }
+
+    /// Counts a request of whoever goes by this key.
+    pub(crate) fn count_for(&self, key: &str) -> Result<(), ApiError> {
         let now = self.places.records.clock().now();
-        self.requests.count(&caller.user, now).map_err(|retry_after| ApiError::TooMany {
+        self.requests.count(key, now).map_err(|retry_after| ApiError::TooMany {
             code: "too_many_requests",
             why: format!(
                 "{} requests a minute are the limit for one user; try again in {retry_after} seconds",

@@ -10,12 +10,17 @@ use sea_orm_migration::sea_orm::{ConnectOptions, Database, DatabaseConnection, D
 
 mod m0001_first_schema;
 mod m0002_resources;
+mod m0003_documents;
 
 struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_first_schema::Migration), Box::new(m0002_resources::Migration)]
+        vec![
+            Box::new(m0001_first_schema::Migration),
+            Box::new(m0002_resources::Migration),
+            Box::new(m0003_documents::Migration),
+        ]
     }
 }
 

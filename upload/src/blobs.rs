@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::UploadId;
 use crate::faults::Faults;
-use crate::staging::Staging;
+use crate::staging::{Intake, Staging};
 use crate::store::{Store, StoreError, StoreSettings};
 
 /// The blobs place.
@@ -30,7 +30,12 @@ impl Blobs {
 
     /// A prefix, ending in `/`, that nobody else writes under.
     pub fn prefix(upload: UploadId) -> String {
-        format!("pictures/{upload}/{}/", Uuid::now_v7().simple())
+        format!("{}{}/", Self::all_of(upload), Uuid::now_v7().simple())
+    }
+
+    /// The prefix of all that was ever made of an upload.
+    pub(crate) fn all_of(upload: UploadId) -> String {
+        format!("pictures/{upload}/")
     }
 
     /// Writes an object whole; it is durable when this returns.
@@ -51,6 +56,23 @@ impl Blobs {
             return Ok(());
         }
         self.0.put(key, bytes).await
+    }
+
+    /// Makes staged bytes that nobody holds in memory a blob: by a copy inside the store where both places share one,
+    /// otherwise piece by piece. Durable when this returns.
+    ///
+    /// # Errors
+    /// The engine's; [`StoreError::Missing`] where nothing lies in staging.
+    pub async fn adopt(&self, staging: &Staging, staged: &str, key: &str) -> Result<(), StoreError> {
+        if self.0.take_over(staging.store(), staged, key).await? {
+            return Ok(());
+        }
+        let mut pieces = staging.stream(staged).await?;
+        let mut copy = Intake::begin(&self.0, key.to_owned());
+        while let Some(piece) = pieces.try_next().await? {
+            copy.write(&piece).await?;
+        }
+        copy.finish().await.map(drop)
     }
 
     /// An address at the store itself under which anybody can get the object for as long as `valid`; None where the

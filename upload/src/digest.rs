@@ -11,20 +11,28 @@ pub fn sha256(bytes: &[u8]) -> String {
 }
 
 /// A digest in the making, of bytes as they come.
-pub(crate) struct Hasher(Context);
+pub struct Hasher(Context);
 
 impl Hasher {
-    pub(crate) fn new() -> Self {
+    /// Of nothing yet.
+    pub fn new() -> Self {
         Self(Context::new(&SHA256))
     }
 
-    pub(crate) fn update(&mut self, bytes: &[u8]) {
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
     /// The digest of all that came.
-    pub(crate) fn finish(&self) -> String {
+    pub fn finish(&self) -> String {
         hex(self.0.clone().finish().as_ref())
+    }
+}
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

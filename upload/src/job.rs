@@ -28,6 +28,18 @@ pub enum Job {
         /// Which.
         variant: VariantName,
     },
+    /// Check a custom rendition of a file, keep it as it came, or say no.
+    #[serde(rename = "rendition.process.v1")]
+    ProcessRendition {
+        /// Whose.
+        upload: UploadId,
+    },
+    /// The same for a version of a file.
+    #[serde(rename = "file.process.v1")]
+    ProcessFile {
+        /// Whose.
+        upload: UploadId,
+    },
 }
 
 /// The queues, one per kind of work, so that each is scaled and starved alone.
@@ -38,17 +50,20 @@ pub enum Lane {
     Pictures,
     /// Variants that somebody is looking at an empty frame for.
     Variants,
+    /// Versions and custom renditions of files, which may be large and are mostly copied.
+    Renditions,
 }
 
 impl Lane {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Pictures, Self::Variants];
+    pub const ALL: [Self; 3] = [Self::Pictures, Self::Variants, Self::Renditions];
 
     /// The word in settings, queue names and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pictures => "pictures",
             Self::Variants => "variants",
+            Self::Renditions => "renditions",
         }
     }
 }
@@ -59,13 +74,18 @@ impl Job {
         match self {
             Self::ProcessPicture { .. } => "picture.process.v1",
             Self::MakeVariant { .. } => "picture.variant.v1",
+            Self::ProcessRendition { .. } => "rendition.process.v1",
+            Self::ProcessFile { .. } => "file.process.v1",
         }
     }
 
     /// The upload it is about.
     pub fn upload(&self) -> UploadId {
         match self {
-            Self::ProcessPicture { upload } | Self::MakeVariant { upload, .. } => *upload,
+            Self::ProcessPicture { upload }
+            | Self::MakeVariant { upload, .. }
+            | Self::ProcessRendition { upload }
+            | Self::ProcessFile { upload } => *upload,
         }
     }
 
@@ -74,7 +94,13 @@ impl Job {
         match self {
             Self::ProcessPicture { .. } => Lane::Pictures,
             Self::MakeVariant { .. } => Lane::Variants,
+            Self::ProcessRendition { .. } | Self::ProcessFile { .. } => Lane::Renditions,
         }
+    }
+
+    /// Whether it decides about an upload, which waits for it.
+    pub fn settles(&self) -> bool {
+        !matches!(self, Self::MakeVariant { .. })
     }
 }
 
@@ -108,6 +134,14 @@ mod tests {
             (
                 r#"{"id":"00000000-0000-0000-0000-000000000007","kind":"picture.variant.v1","upload":1001,"generation":2,"variant":"75.png"}"#,
                 Job::MakeVariant { upload, generation: 2, variant: "75.png".parse().unwrap() },
+            ),
+            (
+                r#"{"id":"00000000-0000-0000-0000-000000000007","kind":"rendition.process.v1","upload":1001}"#,
+                Job::ProcessRendition { upload },
+            ),
+            (
+                r#"{"id":"00000000-0000-0000-0000-000000000007","kind":"file.process.v1","upload":1001}"#,
+                Job::ProcessFile { upload },
             ),
         ] {
             let ticket = Ticket { id, job, trace: None };

@@ -17,12 +17,14 @@ pub const DEFAULTS: &str = include_str!("../defaults.toml");
 mod blobs;
 mod clock;
 mod digest;
+mod document;
 mod faults;
 mod job;
 mod media;
 mod places;
 mod queue;
 mod records;
+mod rendition_name;
 mod secret;
 mod staging;
 mod store;
@@ -32,22 +34,27 @@ mod variant_name;
 
 pub use blobs::Blobs;
 pub use clock::Clock;
-pub use digest::{hex, sha256};
+pub use digest::{Hasher, hex, sha256};
+pub use document::{
+    Applink, Assigned, File, FileId, FileRole, FileVersion, Held, NoFileId, OnceKey, Place, PlaceTaken, PublicLink,
+    Rendition, Right,
+};
 pub use faults::{Faults, Side, Struck};
 pub use job::{Job, Lane, Ticket};
 pub use media::{Media, SNIFF_BYTES};
 pub use places::{PlaceError, Places, PlacesSettings};
 pub use queue::{Deliveries, Delivery, Queue, QueueError, QueueSettings, Waiting};
 pub use records::{
-    Admission, Admitted, Attempt, Census, ClaimRefused, Claimant, Condemned, CropRefused, JobRow, Made, Records,
-    RecordsError, RecordsSettings, Role, Settled, SigningKey, Start, Unclaimed, User, Wanted,
+    Admission, Admitted, Attempt, Census, ClaimRefused, Claimant, Condemned, CropRefused, FileAdmission, JobRow, Made,
+    Records, RecordsError, RecordsSettings, Role, Settled, Shown, SigningKey, Start, Unclaimed, User, Wanted,
 };
+pub use rendition_name::{Grammar, NoRenditionName, RenditionName};
 pub use secret::Secret;
 pub use staging::{Intake, Staged, Staging};
 pub use store::{StoreError, StoreSettings};
 pub use trace::{TRACEPARENT, go_on};
 pub use upload::{
-    CROP_SPACE, Claim, Crop, Event, JobId, NoUploadId, Reason, Resource, Service, State, UnknownWord, Upload, UploadId,
-    Variant, Verdict,
+    CROP_SPACE, Claim, Crop, Event, JobId, Kind, NoUploadId, Reason, Resource, Service, State, UnknownWord, Upload,
+    UploadId, Variant, Verdict,
 };
 pub use variant_name::{NoVariantName, VariantName};

@@ -39,6 +39,8 @@ pub enum Media {
     Html,
     /// A ZIP archive, which office documents are as well.
     Zip,
+    /// Anything else, where anything is taken: kept and given back, never looked into.
+    Other,
 }
 
 /// How many leading bytes [`Media::sniff`] looks at, at most.
@@ -127,6 +129,7 @@ impl Media {
             Self::Jp2 => "JPEG 2000",
             Self::Html => "HTML",
             Self::Zip => "ZIP",
+            Self::Other => "unknown",
         }
     }
 
@@ -148,6 +151,7 @@ impl Media {
             Self::Jp2 => "image/jp2",
             Self::Html => "text/html",
             Self::Zip => "application/zip",
+            Self::Other => "application/octet-stream",
         }
     }
 
@@ -169,6 +173,7 @@ impl Media {
             Self::Jp2 => "jp2",
             Self::Html => "html",
             Self::Zip => "zip",
+            Self::Other => "bin",
         }
     }
 
@@ -190,6 +195,7 @@ impl Media {
             Self::Jp2,
             Self::Html,
             Self::Zip,
+            Self::Other,
         ]
         .into_iter()
         .find(|media| media.extension() == extension)

@@ -47,15 +47,7 @@ impl Staging {
 
     /// Begins to take in bytes under a key of their own. Nothing stays unless [`Intake::finish`] succeeds.
     pub fn intake(&self) -> Intake {
-        Intake {
-            store: self.0.clone(),
-            key: format!("incoming/{}", Uuid::now_v7().simple()),
-            upload: None,
-            buffer: Vec::new(),
-            head: Vec::new(),
-            hasher: Hasher::new(),
-            bytes: 0,
-        }
+        Intake::begin(&self.0, format!("incoming/{}", Uuid::now_v7().simple()))
     }
 
     /// Reads staged bytes whole: pictures are bounded, and a decoder wants them in one piece.
@@ -64,6 +56,14 @@ impl Staging {
     /// [`StoreError::Missing`] where nothing lies there; otherwise the engine's.
     pub async fn read(&self, key: &str) -> Result<Bytes, StoreError> {
         self.0.get(key).await
+    }
+
+    /// Reads staged bytes in chunks: what is only counted, hashed and copied has no need to be in one piece.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] where nothing lies there; otherwise the engine's.
+    pub async fn stream(&self, key: &str) -> Result<BoxStream<'static, Result<Bytes, StoreError>>, StoreError> {
+        self.0.stream(key, None).await
     }
 
     /// Takes the bytes away; that they are gone already is no error.
@@ -115,6 +115,19 @@ pub struct Intake {
 }
 
 impl Intake {
+    /// Begins to write under a key.
+    pub(crate) fn begin(store: &Store, key: String) -> Self {
+        Self {
+            store: store.clone(),
+            key,
+            upload: None,
+            buffer: Vec::new(),
+            head: Vec::new(),
+            hasher: Hasher::new(),
+            bytes: 0,
+        }
+    }
+
     /// How many bytes have come so far.
     pub fn received(&self) -> u64 {
         self.bytes

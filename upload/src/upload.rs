@@ -96,6 +96,39 @@ impl FromStr for State {
     }
 }
 
+/// What an upload is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A picture in the dropbox, which waits to be claimed.
+    Dropbox,
+    /// A custom rendition of a file.
+    Rendition,
+    /// A version of a file.
+    File,
+}
+
+impl Kind {
+    /// The word in the records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dropbox => "dropbox",
+            Self::Rendition => "rendition",
+            Self::File => "file",
+        }
+    }
+}
+
+impl FromStr for Kind {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        [Self::Dropbox, Self::Rendition, Self::File]
+            .into_iter()
+            .find(|kind| kind.as_str() == word)
+            .ok_or_else(|| UnknownWord(word.to_owned()))
+    }
+}
+
 /// A word in the records that this version of the program does not know: a newer version wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("\"{0}\" stands in the records, and this version of cloakroom does not know what it means")]
@@ -208,6 +241,8 @@ impl FromStr for Service {
 pub struct Upload {
     /// Its number.
     pub id: UploadId,
+    /// What it is for.
+    pub kind: Kind,
     /// The id of the user who handed it in.
     pub owner: String,
     /// Where it stands.

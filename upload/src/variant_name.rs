@@ -1,4 +1,4 @@
-//! What a rendering of an upload is called, which is also what is to be made: `512.jpg`, `full.png`.
+//! What a rendering of an upload is called, which is also what is to be made: `512.jpg`, `fit256.jpg`, `full.png`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,18 +7,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::Media;
 
-/// The size and kind of a variant. Sizes are sides of a square in pixels, 1 to [`VariantName::LARGEST`]; `None` is the
-/// picture at its own size, oriented and stripped. Kinds are the two we encode: JPEG and PNG.
+/// The size and kind of a variant. Sizes are sides of a square in pixels, 1 to [`VariantName::LARGEST`], which the picture
+/// fills or fits into; `None` is the picture at its own size, oriented and stripped. Kinds are the two we encode: JPEG
+/// and PNG.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct VariantName {
     size: Option<u32>,
+    fits: bool,
     media: Media,
 }
 
 /// A name that no variant can have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a variant is called <1 to {LARGEST}>.jpg, <size>.png, full.jpg or full.png, not \"{0}\"", LARGEST = VariantName::LARGEST)]
+#[error("a variant is called <1 to {LARGEST}>.jpg, <size>.png, fit<size>.jpg, full.jpg or full.png, not \"{0}\"", LARGEST = VariantName::LARGEST)]
 pub struct NoVariantName(String);
 
 impl VariantName {
@@ -28,17 +30,27 @@ impl VariantName {
     /// A square of `size` pixels. None where the size or the kind is not one of ours.
     pub fn square(size: u32, media: Media) -> Option<Self> {
         let ours = (1..=Self::LARGEST).contains(&size) && matches!(media, Media::Jpeg | Media::Png);
-        ours.then_some(Self { size: Some(size), media })
+        ours.then_some(Self { size: Some(size), fits: false, media })
+    }
+
+    /// The whole picture, no larger than a square of `size` pixels. None where the size or the kind is not one of ours.
+    pub fn fitting(size: u32, media: Media) -> Option<Self> {
+        Self::square(size, media).map(|square| Self { fits: true, ..square })
     }
 
     /// The picture at its own size. None where the kind is not one of ours.
     pub fn full(media: Media) -> Option<Self> {
-        matches!(media, Media::Jpeg | Media::Png).then_some(Self { size: None, media })
+        matches!(media, Media::Jpeg | Media::Png).then_some(Self { size: None, fits: false, media })
     }
 
     /// The side of the square, or None for the picture's own size.
     pub fn size(self) -> Option<u32> {
         self.size
+    }
+
+    /// Whether the whole picture fits into the square, rather than its centre filling it.
+    pub fn fits(self) -> bool {
+        self.fits
     }
 
     /// JPEG or PNG.
@@ -50,7 +62,7 @@ impl VariantName {
 impl fmt::Display for VariantName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.size {
-            Some(size) => write!(f, "{size}.{}", self.media.extension()),
+            Some(size) => write!(f, "{}{size}.{}", if self.fits { "fit" } else { "" }, self.media.extension()),
             None => write!(f, "full.{}", self.media.extension()),
         }
     }
@@ -63,7 +75,11 @@ impl FromStr for VariantName {
         let parse = || {
             let (size, extension) = name.split_once('.')?;
             let media = [Media::Jpeg, Media::Png].into_iter().find(|media| media.extension() == extension)?;
-            if size == "full" { Self::full(media) } else { Self::square(size.parse().ok()?, media) }
+            match (size, size.strip_prefix("fit")) {
+                ("full", _) => Self::full(media),
+                (_, Some(size)) => Self::fitting(size.parse().ok()?, media),
+                (size, None) => Self::square(size.parse().ok()?, media),
+            }
         };
         parse().filter(|parsed| parsed.to_string() == name).ok_or_else(|| NoVariantName(name.to_owned()))
     }
@@ -89,10 +105,24 @@ mod tests {
 
     #[test]
     fn a_name_reads_as_it_is_written() {
-        for name in ["512.jpg", "1.png", "full.jpg", "full.png"] {
+        for name in ["512.jpg", "1.png", "fit256.jpg", "full.jpg", "full.png"] {
             assert_eq!(name.parse::<VariantName>().map(String::from), Ok(name.to_owned()));
         }
-        for name in ["", "0.jpg", "513.jpg", "-1.jpg", "075.jpg", "+75.jpg", "75.gif", "75", "full", "75.jpg.png"] {
+        for name in [
+            "",
+            "0.jpg",
+            "513.jpg",
+            "-1.jpg",
+            "075.jpg",
+            "+75.jpg",
+            "75.gif",
+            "75",
+            "full",
+            "75.jpg.png",
+            "fit.jpg",
+            "fit0.jpg",
+            "fitfit1.jpg",
+        ] {
             assert!(name.parse::<VariantName>().is_err(), "{name}");
         }
     }

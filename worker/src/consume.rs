@@ -180,6 +180,7 @@ impl Worker {
         let handler = async {
             match attempt.ticket.job.clone() {
                 Job::ProcessPicture { .. } => self.process(attempt).await,
+                Job::ProcessRendition { .. } | Job::ProcessFile { .. } => self.keep(attempt).await,
                 Job::MakeVariant { generation, variant, .. } => self.make_variant(attempt, generation, variant).await,
             }
         };

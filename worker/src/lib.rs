@@ -3,6 +3,7 @@
 //! ```text
 //! queue ─► consume   take a ticket, count the attempt, keep the lease
 //!          process   validate ─► render ─► promote ─► settle ─► unstage
+//!          keep      digest ─► thumbnail ─► promote ─► settle ─► unstage, for what is a file's
 //!          variant   render ─► promote ─► settle, for a size nobody had asked for before
 //!          sweep     expire, fail what is overdue, publish what was forgotten, collect what is condemned
 //! ```
@@ -14,6 +15,7 @@
 pub const DEFAULTS: &str = include_str!("../defaults.toml");
 
 mod consume;
+mod keep;
 mod outcome;
 pub mod picture;
 mod plan;

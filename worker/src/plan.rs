@@ -13,9 +13,18 @@ pub(crate) fn first() -> Plan {
     Plan { crop: None, outputs: outputs.to_vec() }
 }
 
+/// The side of the square into which the thumbnail of a file or a rendition fits.
+pub(crate) const THUMBNAIL: u32 = 256;
+
+/// The plan of a thumbnail, in the kind that suits the picture.
+pub(crate) fn thumbnail() -> Plan {
+    let output = Output { shape: Shape::Inside(THUMBNAIL), format: Format::Auto };
+    Plan { crop: None, outputs: vec![output] }
+}
+
 /// The plan of one variant of a picture of `width` × `height` pixels.
 pub(crate) fn one(name: VariantName, crop: Option<Crop>, width: u32, height: u32) -> Plan {
-    let shape = name.size().map_or(Shape::Full, Shape::Square);
+    let shape = name.size().map_or(Shape::Full, if name.fits() { Shape::Inside } else { Shape::Square });
     let format = if name.media() == Media::Png { Format::Png } else { Format::Jpeg };
     Plan { crop: crop.map(|crop| region(crop, width, height)), outputs: vec![Output { shape, format }] }
 }

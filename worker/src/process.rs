@@ -2,7 +2,7 @@
 //! by the one who decides.
 
 use bytes::Bytes;
-use upload::{Attempt, Made, Media, Reason, Settled, State, StoreError, VariantName, Verdict, sha256};
+use upload::{Attempt, Made, Media, Reason, Settled, Shown, State, StoreError, VariantName, Verdict, sha256};
 
 use crate::consume::Worker;
 use crate::outcome::Outcome;
@@ -69,7 +69,12 @@ impl Worker {
             promote::variants(&self.places, attempt, picture.variants, name),
         )?;
         attempt.note(self.places.records.clock().now(), "promoted", format!("{} objects", variants.len() + 1));
-        let made = Made { width: picture.width, height: picture.height, served, original_key, variants };
+        let shown = Some(Shown { width: picture.width, height: picture.height, served });
+        self.settle(attempt, Made { shown, original_key, variants }).await
+    }
+
+    /// Writes down what was made, and says how that was taken.
+    pub(crate) async fn settle(&self, attempt: &Attempt, made: Made) -> Result<Outcome, Outcome> {
         let settled = self.places.records.settle_ready(attempt, made).await?;
         let verdict = match settled {
             Settled::Counted => Verdict::Ready,

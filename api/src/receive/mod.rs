@@ -8,11 +8,12 @@
 //! answer ◄─ the verdict, if it falls in time
 //! ```
 
-mod flow;
-mod label;
+pub(crate) mod flow;
+pub(crate) mod label;
 mod parts;
-mod prefer;
+pub(crate) mod prefer;
 pub(crate) mod small;
+pub(crate) mod walk;
 pub(crate) mod wrap_in_html;
 
 use std::time::Duration;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use upload::{Admission, Admitted, State as Standing, UploadId, Verdict};
 
 use crate::desk::Desk;
+use crate::once::Known;
 use crate::problem::ApiError;
 use crate::who::{Caller, Guarded, check_csrf};
 use flow::Flow;
@@ -85,6 +87,7 @@ struct PictureForm {
         ("wrapInHTML" = Option<String>, Query, description = "true: the answer comes as a page for uploads through an iframe"),
         ("document.domain" = Option<String>, Query, description = "With wrapInHTML: the domain that the page sets, if it is the host's own or a parent of it"),
         ("Prefer" = Option<String>, Header, description = "wait=<seconds>, respond-async (RFC 7240)"),
+        ("Idempotency-Key" = Option<String>, Header, max_length = 255, description = "The same key with the same picture gets the first answer again for 24 hours"),
     ),
     responses(
         (status = 200, description = "The PictureID in decimal digits; the picture is ready. With wrapInHTML the answer is that as an HTML page, errors too", body = String, content_type = "text/plain"),
@@ -116,7 +119,7 @@ pub(crate) async fn add(State(desk): State<Desk>, request: Request<Body>) -> Res
 async fn receive(desk: &Desk, headers: &HeaderMap, flow: &Flow) -> Result<Response, ApiError> {
     let caller = Caller::of(desk, headers).await?;
     let guarded = if desk.realm.csrf_writes { caller.guarded(desk, headers)? } else { Guarded::Yes };
-    let boundary = parts::boundary(headers)?;
+    let boundary = walk::boundary(headers)?;
     let max = desk.uploads.max_bytes.as_u64();
     let limit = 2 * max + ROOM_FOR_THE_REST;
     if let Some(received) = small::declared_length(headers).filter(|declared| *declared > limit) {
@@ -124,6 +127,8 @@ async fn receive(desk: &Desk, headers: &HeaderMap, flow: &Flow) -> Result<Respon
     }
     desk.count_request(&caller)?;
     desk.has_share(&caller, small::declared_length(headers).unwrap_or_default().min(max)).await?;
+    let caller_key = format!("user:{}", caller.user);
+    let mut once = desk.once(headers, &caller_key, "POST /api/dropbox/pictures".to_owned()).await?;
     let _room = desk.room.try_acquire().map_err(|_| ApiError::Busy("too many pictures are being handed in at once"))?;
     let parts = Parts {
         flow: flow.clone(),
@@ -140,6 +145,19 @@ async fn receive(desk: &Desk, headers: &HeaderMap, flow: &Flow) -> Result<Respon
     };
     let handed = parts.picture(boundary, guard).await?;
     let staged = handed.intake.finish().await?;
+    let prefer = Prefer::of(headers);
+    let mut noted = None;
+    if let Some(once) = &mut once {
+        let known = once.known(&[staged.sha256.as_bytes(), handed.label.as_bytes()]).await;
+        if !matches!(known, Ok(Known::New(_))) {
+            desk.places.staging.remove(&staged.key).await?;
+        }
+        match known? {
+            Known::New(key) => noted = Some(key),
+            Known::Answer(response) => return Ok(response),
+            Known::Admitted(id) => return Ok(answer(desk, id, desk.standing(id).await?, prefer)),
+        }
+    }
     let admission = Admission {
         owner: caller.user,
         label: handed.label,
@@ -147,32 +165,20 @@ async fn receive(desk: &Desk, headers: &HeaderMap, flow: &Flow) -> Result<Respon
         staged,
         deadline: desk.uploads.deadline,
         keep: desk.uploads.keep,
+        once: noted.clone(),
     };
     let admitted = desk.places.records.admit(admission).await?;
     metrics::counter!("cloakroom_uploads_total", "media" => handed.media.name()).increment(1);
-    answer(desk, admitted, Prefer::of(headers)).await
+    let status = desk.outcome(&admitted, prefer).await?;
+    let response = answer(desk, admitted.id, status, prefer);
+    match (once, noted) {
+        (Some(once), Some(noted)) => once.answered(noted, response).await,
+        _ => Ok(response),
+    }
 }
 
-/// Tells the queue, waits as long as the client likes, and says how it stands.
-async fn answer(desk: &Desk, admitted: Admitted, prefer: Prefer) -> Result<Response, ApiError> {
-    let Admitted { id, ticket } = admitted;
-    let waiting = desk.places.queue.wait_for(ticket.id);
-    desk.publish(&ticket).await;
-    let patience = prefer.patience(&desk.uploads);
-    let status = match waiting.verdict(patience).await {
-        Some(Verdict::Ready) => StatusCode::OK,
-        Some(Verdict::Rejected(reason)) => return Err(ApiError::Rejected(reason)),
-        Some(Verdict::Failed(reason)) => return Err(ApiError::Failed(reason)),
-        None => match desk.places.records.upload(id).await? {
-            Some(upload) => match (upload.state, upload.reason) {
-                (Standing::Ready, _) => StatusCode::OK,
-                (Standing::Rejected, Some(reason)) => return Err(ApiError::Rejected(reason)),
-                (Standing::Failed, Some(reason)) => return Err(ApiError::Failed(reason)),
-                _ => StatusCode::ACCEPTED,
-            },
-            None => StatusCode::ACCEPTED,
-        },
-    };
+/// What is said of an upload that stands so.
+fn answer(desk: &Desk, id: UploadId, status: StatusCode, prefer: Prefer) -> Response {
     let mut response = (status, id.to_string()).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
@@ -182,10 +188,33 @@ async fn answer(desk: &Desk, admitted: Admitted, prefer: Prefer) -> Result<Respo
         headers.insert(header::LOCATION, location);
     }
     headers.extend(prefer.applied(&desk.uploads));
-    Ok(response)
+    response
 }
 
 impl Desk {
+    /// Tells the queue of an upload, waits as long as the client likes, and says how it stands: 200 or 202.
+    pub(crate) async fn outcome(&self, admitted: &Admitted, prefer: Prefer) -> Result<StatusCode, ApiError> {
+        let waiting = self.places.queue.wait_for(admitted.ticket.id);
+        self.publish(&admitted.ticket).await;
+        match waiting.verdict(prefer.patience(&self.uploads)).await {
+            Some(Verdict::Ready) => Ok(StatusCode::OK),
+            Some(Verdict::Rejected(reason)) => Err(ApiError::Rejected(reason)),
+            Some(Verdict::Failed(reason)) => Err(ApiError::Failed(reason)),
+            None => self.standing(admitted.id).await,
+        }
+    }
+
+    /// How an upload stands: 200 or 202.
+    pub(crate) async fn standing(&self, id: UploadId) -> Result<StatusCode, ApiError> {
+        let Some(upload) = self.places.records.upload(id).await? else { return Ok(StatusCode::ACCEPTED) };
+        match (upload.state, upload.reason) {
+            (Standing::Ready | Standing::Expired, _) => Ok(StatusCode::OK),
+            (Standing::Rejected, Some(reason)) => Err(ApiError::Rejected(reason)),
+            (Standing::Failed, Some(reason)) => Err(ApiError::Failed(reason)),
+            _ => Ok(StatusCode::ACCEPTED),
+        }
+    }
+
     /// Puts a ticket into the queue. Where that fails the relay does it later, from the records.
     pub(crate) async fn publish(&self, ticket: &upload::Ticket) {
         match self.places.queue.publish(ticket).await {

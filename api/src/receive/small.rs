@@ -18,13 +18,24 @@ pub(crate) async fn json<T: DeserializeOwned>(
     request: Request<Body>,
     what: &'static str,
 ) -> Result<T, ApiError> {
-    let kind = essence(request.headers());
+    let (head, body) = request.into_parts();
+    let body = text(desk, &head.headers, body, what).await?;
+    serde_json::from_slice(&body).map_err(|error| ApiError::malformed("bad_json", format!("{what}: {error}")))
+}
+
+/// Reads a JSON body without looking into it. `what` names it in errors.
+pub(crate) async fn text(
+    desk: &Desk,
+    headers: &HeaderMap,
+    body: Body,
+    what: &'static str,
+) -> Result<Vec<u8>, ApiError> {
+    let kind = essence(headers);
     // Vendor types, such as application/vnd.akana.v81+json, are JSON as well.
     if kind != "application/json" && !(kind.starts_with("application/") && kind.ends_with("+json")) {
         return Err(ApiError::Unsupported(format!("{what} must be sent as application/json, not as \"{kind}\"")));
     }
-    let body = whole(desk, request, what).await?;
-    serde_json::from_slice(&body).map_err(|error| ApiError::malformed("bad_json", format!("{what}: {error}")))
+    whole(desk, headers, body, what).await
 }
 
 /// Reads a form (`application/x-www-form-urlencoded`) as pairs.
@@ -38,13 +49,14 @@ pub(crate) async fn form(
         let why = format!("{what} must be sent as application/x-www-form-urlencoded, not as \"{kind}\"");
         return Err(ApiError::Unsupported(why));
     }
-    let body = whole(desk, request, what).await?;
+    let (head, body) = request.into_parts();
+    let body = whole(desk, &head.headers, body, what).await?;
     Ok(form_urlencoded::parse(&body).into_owned().collect())
 }
 
-async fn whole(desk: &Desk, request: Request<Body>, what: &'static str) -> Result<Vec<u8>, ApiError> {
-    let declared = declared_length(request.headers());
-    let mut flow = Flow::new(request.into_body(), LIMIT, &desk.http);
+async fn whole(desk: &Desk, headers: &HeaderMap, body: Body, what: &'static str) -> Result<Vec<u8>, ApiError> {
+    let declared = declared_length(headers);
+    let mut flow = Flow::new(body, LIMIT, &desk.http);
     if let Some(received) = declared.filter(|declared| *declared > LIMIT) {
         flow.linger();
         return Err(ApiError::TooLarge { what, limit: LIMIT, received });

@@ -42,7 +42,7 @@ async fn reread(desk: &Desk, id: UploadId) -> Result<Upload, ApiError> {
 }
 
 /// A variant of a picture that is ready, made first where it is not there.
-async fn variant(desk: &Desk, upload: &Upload, name: VariantName) -> Result<Variant, ApiError> {
+pub(crate) async fn variant(desk: &Desk, upload: &Upload, name: VariantName) -> Result<Variant, ApiError> {
     let want = || desk.places.records.want_variant(upload.id, upload.generation, name);
     match want().await? {
         Wanted::Made(variant) => return Ok(variant),
@@ -68,7 +68,7 @@ async fn variant(desk: &Desk, upload: &Upload, name: VariantName) -> Result<Vari
 
 /// A variant's bytes as an answer, or 304 where the client has them. Where the settings say so, an address at the store
 /// instead: such is signed for GET, and good for no longer than they say.
-async fn stream(
+pub(crate) async fn stream(
     desk: &Desk,
     variant: &Variant,
     method: &Method,
@@ -109,7 +109,7 @@ fn picture_headers(headers: &mut HeaderMap, tag: &str, cache: &'static str) {
 }
 
 /// Whether the client has the bytes of this tag (`If-None-Match`).
-fn has(headers: &HeaderMap, tag: &str) -> bool {
+pub(crate) fn has(headers: &HeaderMap, tag: &str) -> bool {
     headers
         .get_all(header::IF_NONE_MATCH)
         .iter()

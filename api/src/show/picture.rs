@@ -3,7 +3,7 @@
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::response::Response;
-use upload::{Media, State as Standing, Upload, UploadId};
+use upload::{Kind, Media, State as Standing, Upload, UploadId};
 
 use super::{settled, size, stream, variant};
 use crate::desk::Desk;
@@ -59,7 +59,10 @@ pub(crate) async fn waiting_picture(desk: &Desk, caller: &Caller, id: UploadId) 
     let unknown = || ApiError::NotFound(format!("there is no picture {id}"));
     let now = desk.places.records.clock().now();
     let visible = |upload: &Upload| {
-        caller.owns(upload) && upload.claim.is_none() && upload.expires_at.is_none_or(|expires| expires > now)
+        upload.kind == Kind::Dropbox
+            && caller.owns(upload)
+            && upload.claim.is_none()
+            && upload.expires_at.is_none_or(|expires| expires > now)
     };
     let upload = desk.places.records.upload(id).await?.filter(visible).ok_or_else(unknown)?;
     let upload = settled(desk, upload).await?;

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
+use ring::aead::LessSafeKey;
 use sha2::Sha256;
 use upload::{Records, RecordsError, SigningKey, hex};
 
@@ -36,13 +37,14 @@ pub(crate) enum Verified {
     UnknownKey,
 }
 
-const ID_BYTES: usize = 8;
+pub(super) const ID_BYTES: usize = 8;
 const MAC_BYTES: usize = 32;
 
 #[derive(Clone)]
 struct Key {
     id: [u8; ID_BYTES],
     mac: Hmac<Sha256>,
+    sealing: LessSafeKey,
 }
 
 /// The ring. Clones share it.
@@ -105,6 +107,18 @@ impl Keys {
         Some(BASE64.encode(signature))
     }
 
+    /// The newest key and its id, for sealing.
+    pub(super) fn newest_sealing(&self) -> Option<([u8; ID_BYTES], LessSafeKey)> {
+        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+        ring.keys.first().map(|key| (key.id, key.sealing.clone()))
+    }
+
+    /// The key of that id, for opening.
+    pub(super) fn sealing(&self, id: &[u8]) -> Option<LessSafeKey> {
+        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+        ring.keys.iter().find(|key| key.id == id).map(|key| key.sealing.clone())
+    }
+
     /// Verifies in constant time.
     pub(crate) fn verify(&self, purpose: Purpose, text: &str, signature: &str) -> Verified {
         let Ok(signature) = BASE64.decode(signature) else { return Verified::Bad };
@@ -144,7 +158,7 @@ fn parse(keys: Vec<SigningKey>) -> Vec<Key> {
     let parse = |key: SigningKey| {
         let id = unhex(&key.id)?.try_into().ok()?;
         let mac = Hmac::new_from_slice(&unhex(&key.secret)?).ok()?;
-        Some(Key { id, mac })
+        Some(Key { id, sealing: super::sealing::derive(&mac)?, mac })
     };
     keys.into_iter().filter_map(parse).collect()
 }

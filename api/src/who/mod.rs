@@ -9,6 +9,7 @@ pub(crate) mod login;
 mod password;
 mod people;
 mod realm;
+mod sealing;
 mod session;
 mod throttle;
 mod verifying;
@@ -25,6 +26,6 @@ pub use password::{HashError, hash_password};
 pub use people::{
     FirstAdmin, NewUser, add_user, change_user, ensure_admin, issue_token, make_up_password, rotate_keys,
 };
-pub(crate) use realm::Names;
+pub(crate) use realm::{Names, cookie};
 pub use realm::{RealmSettings, SecureCookies};
 pub(crate) use throttle::Throttle;

@@ -51,6 +51,16 @@ impl Passwords {
         })
     }
 
+    /// Hashes a password when its turn has come.
+    pub(crate) async fn hash(&self, password: String) -> Result<String, ApiError> {
+        const BUSY: ApiError = ApiError::Busy("too many passwords are being hashed at once");
+        let _place = self.line.try_acquire().map_err(|_| BUSY)?;
+        let _turn = self.turns.acquire().await.map_err(|_| BUSY)?;
+        let hashed = tokio::task::spawn_blocking(move || hash_password(&password)).await;
+        let hashed = hashed.map_err(|error| ApiError::Ours(format!("hashing a password: {error}")))?;
+        hashed.map_err(|error| ApiError::Ours(error.to_string()))
+    }
+
     /// Whether `password` is the one that `hash` was made of. Without a hash it is not, after the same time.
     pub(crate) async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, ApiError> {
         const BUSY: ApiError = ApiError::Busy("too many people are logging in at once");

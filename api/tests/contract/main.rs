@@ -10,6 +10,7 @@ mod browser;
 mod claims;
 mod crops;
 mod decisions;
+mod documents;
 mod health;
 mod identity;
 mod logins;

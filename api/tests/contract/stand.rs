@@ -110,6 +110,16 @@ impl Stand {
         self
     }
 
+    /// Another api on the same places, as another process is; returns its address.
+    pub(crate) async fn another(&self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let api = Api::open(&self.settings, self.places.clone(), metrics).await.unwrap();
+        tokio::spawn(api.serve(listener, self.stop.clone()));
+        base
+    }
+
     /// Adds somebody, whose password is everybody's.
     pub(crate) async fn person(&self, id: &str, role: Role) {
         let user = User {

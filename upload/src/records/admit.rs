@@ -8,8 +8,10 @@ use uuid::Uuid;
 
 use super::entity::{events, jobs, uploads};
 use super::{Records, RecordsError, Writing, rows, span};
+use crate::document::OnceKey;
 use crate::job::{Job, Ticket};
 use crate::staging::Staged;
+use crate::upload::Kind;
 use crate::{Event, Media, State, UploadId, trace};
 
 /// What the api knows of an upload when its bytes are durable in staging.
@@ -27,6 +29,8 @@ pub struct Admission {
     pub deadline: Duration,
     /// How long it may stay unclaimed.
     pub keep: Duration,
+    /// Where the client gave the request a key.
+    pub once: Option<OnceKey>,
 }
 
 /// An upload that is in.
@@ -48,35 +52,69 @@ impl Records {
     }
 
     async fn admit_in_one(&self, admission: Admission) -> Result<Admitted, RecordsError> {
-        let now = self.now_ms();
         let tx = self.write().await?;
-        let staged = admission.staged;
+        let intent = Intent {
+            kind: Kind::Dropbox,
+            owner: admission.owner,
+            label: admission.label,
+            media: admission.media,
+            staged: admission.staged,
+            deadline: admission.deadline,
+            keep: Some(admission.keep),
+        };
+        let admitted = tx.take_in(intent, |upload| Job::ProcessPicture { upload }, self.now_ms()).await?;
+        if let Some(once) = &admission.once {
+            tx.note_admission(once, admitted.id).await?;
+        }
+        tx.commit().await?;
+        Ok(admitted)
+    }
+}
+
+/// What every upload has, whatever it is for.
+pub(super) struct Intent {
+    pub(super) kind: Kind,
+    pub(super) owner: String,
+    pub(super) label: String,
+    pub(super) media: Media,
+    pub(super) staged: Staged,
+    pub(super) deadline: Duration,
+    /// How long it may stay unclaimed; None for what is nobody's to claim.
+    pub(super) keep: Option<Duration>,
+}
+
+impl Writing {
+    /// The upload, its job and the beginning of its history.
+    pub(super) async fn take_in(
+        &self,
+        intent: Intent,
+        job: impl FnOnce(UploadId) -> Job,
+        now: i64,
+    ) -> Result<Admitted, RecordsError> {
+        let staged = intent.staged;
         let row = uploads::ActiveModel {
-            kind: Set("dropbox".to_owned()),
-            owner: Set(admission.owner),
+            kind: Set(intent.kind.as_str().to_owned()),
+            owner: Set(intent.owner),
             state: Set(State::Accepted.as_str().to_owned()),
-            label: Set(admission.label),
-            media: Set(rows::media_word(admission.media)),
+            label: Set(intent.label),
+            media: Set(rows::media_word(intent.media)),
             bytes: Set(i64::try_from(staged.bytes).unwrap_or(i64::MAX)),
             sha256: Set(staged.sha256),
             staged_key: Set(staged.key),
             generation: Set(0),
             created_at: Set(now),
-            deadline: Set(now + span(admission.deadline)),
-            expires_at: Set(Some(now + span(admission.keep))),
+            deadline: Set(now + span(intent.deadline)),
+            expires_at: Set(intent.keep.map(|keep| now + span(keep))),
             ..Default::default()
         };
-        let id = rows::id(row.insert(&*tx).await?.id)?;
-        let ticket = tx.promise(Job::ProcessPicture { upload: id }, now).await?;
+        let id = rows::id(row.insert(&self.tx).await?.id)?;
+        let ticket = self.promise(job(id), now).await?;
         let at = rows::at(now);
-        let staged = format!("{} bytes of {}", staged.bytes, admission.media.name());
-        tx.tell(id, [Event::new(at, "staged", staged), Event::new(at, "queued", ticket.job.kind())]).await?;
-        tx.commit().await?;
+        let staged = format!("{} bytes of {}", staged.bytes, intent.media.name());
+        self.tell(id, [Event::new(at, "staged", staged), Event::new(at, "queued", ticket.job.kind())]).await?;
         Ok(Admitted { id, ticket })
     }
-}
 
-impl Writing {
     /// Writes a job beside what it is about; the queue hears of it once this transaction has committed.
     pub(super) async fn promise(&self, job: Job, now: i64) -> Result<Ticket, RecordsError> {
         let ticket = Ticket { id: Uuid::now_v7(), job, trace: trace::here() };

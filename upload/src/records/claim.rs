@@ -6,7 +6,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, EntityTrait, QueryFilter
 
 use super::entity::{avatars, uploads};
 use super::{Records, RecordsError, rows};
-use crate::upload::{Event, Reason, Resource, State, UploadId};
+use crate::upload::{Event, Kind, Reason, Resource, State, UploadId};
 
 /// Who claims.
 #[derive(Clone, Debug)]
@@ -52,11 +52,10 @@ impl Records {
     ) -> Result<Result<(), ClaimRefused>, RecordsError> {
         let now = self.now_ms();
         let tx = self.write().await?;
-        let theirs = if claimant.admin {
-            Condition::all()
-        } else {
-            Condition::all().add(uploads::Column::Owner.eq(claimant.user.as_str()))
-        };
+        let mut theirs = Condition::all().add(uploads::Column::Kind.eq(Kind::Dropbox.as_str()));
+        if !claimant.admin {
+            theirs = theirs.add(uploads::Column::Owner.eq(claimant.user.as_str()));
+        }
         let claimed = uploads::Entity::update_many()
             .col_expr(uploads::Column::ClaimedService, Expr::value(resource.service.as_str()))
             .col_expr(uploads::Column::ClaimedResource, Expr::value(resource.id.as_str()))

@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::entity::{jobs, ledger, uploads, variants};
 use super::{Records, RecordsError, rows};
-use crate::upload::{Event, JobId, Reason, State, UploadId};
+use crate::blobs::Blobs;
+use crate::upload::{Event, JobId, Kind, Reason, State, UploadId};
 
 impl Records {
     /// Expires up to `most` uploads whose time is over and that nobody claimed, and condemns their bytes. Returns them.
@@ -40,7 +41,7 @@ impl Records {
             let condemned = ledger::ActiveModel {
                 id: Set(Uuid::now_v7()),
                 upload_id: Set(row.id),
-                prefix: Set(format!("pictures/{id}/")),
+                prefix: Set(Blobs::all_of(id)),
                 why: Set("unclaimed".to_owned()),
                 due: Set(now),
                 taken_at: Set(None),
@@ -72,7 +73,7 @@ impl Records {
             .add(uploads::Column::State.eq(State::Accepted.as_str()));
         let reason = Reason::new(
             "deadline",
-            "no worker settled this picture before its deadline; try again, or ask the operator to",
+            "no worker settled this upload before its deadline; try again, or ask the operator to",
         );
         let tx = self.write().await?;
         let failed = uploads::Entity::update_many()
@@ -85,6 +86,8 @@ impl Records {
             .exec_with_returning(&*tx)
             .await?;
         let ids: Vec<i64> = failed.iter().map(|row| row.id).collect();
+        let placed = failed.iter().filter(|row| row.kind != Kind::Dropbox.as_str()).map(|row| row.id);
+        tx.release_places(&placed.collect::<Vec<_>>(), now).await?;
         let buried = jobs::Entity::update_many()
             .col_expr(jobs::Column::State, Expr::value("dead"))
             .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))

@@ -120,7 +120,7 @@ impl Records {
         }
         let queued = jobs::Entity::find().filter(jobs::Column::State.eq("queued"));
         census.open_jobs = queued.clone().count(&tx).await?;
-        census.in_flight = queued.clone().filter(jobs::Column::Kind.starts_with("picture.process.")).count(&tx).await?;
+        census.in_flight = queued.clone().filter(jobs::Column::Kind.contains(".process.")).count(&tx).await?;
         census.unpublished = queued.clone().filter(jobs::Column::PublishedAt.is_null()).count(&tx).await?;
         let oldest = queued.order_by_asc(jobs::Column::CreatedAt).one(&tx).await?;
         census.oldest_job = oldest.map(|job| rows::at(job.created_at));

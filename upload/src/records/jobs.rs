@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::entity::{jobs, uploads, variants};
 use super::{Records, RecordsError, rows, span};
 use crate::job::Ticket;
-use crate::upload::{Event, JobId, State, UploadId};
+use crate::upload::{Event, JobId, Kind, State, UploadId};
 
 /// A job as its row tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -96,11 +96,21 @@ impl Records {
             .col_expr(uploads::Column::Why, Expr::value(Option::<String>::None))
             .filter(uploads::Column::Id.eq(job.upload_id))
             .filter(uploads::Column::State.eq(State::Failed.as_str()))
-            .filter(uploads::Column::ExpiresAt.gt(now).or(uploads::Column::ClaimedAt.is_not_null()))
-            .exec(&*tx)
+            .filter(
+                uploads::Column::ExpiresAt
+                    .gt(now)
+                    .or(uploads::Column::ClaimedAt.is_not_null())
+                    .or(uploads::Column::Kind.ne(Kind::Dropbox.as_str())),
+            )
+            .exec_with_returning(&*tx)
             .await?;
-        let fresh = ticket.job.lane() == crate::Lane::Pictures;
-        if fresh && waiting.rows_affected == 0 {
+        let waiting = waiting.into_iter().next();
+        if ticket.job.settles() && waiting.is_none() {
+            return Ok(None);
+        }
+        if let Some(waiting) = waiting
+            && !tx.retake_place(rows::id(waiting.id)?, waiting.kind.parse()?).await?
+        {
             return Ok(None);
         }
         variants::Entity::update_many()

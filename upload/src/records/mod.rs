@@ -3,7 +3,7 @@
 //! One folder of verbs: `admit` takes an upload in, `attempt` hands its job to a worker, `settle` ends it, `variants`
 //! adds renderings, `crop` changes what they show, `claim` gives it to somebody, `expire` and `ledger` throw away what nobody claimed, `outbox` finds
 //! what the queue forgot, `history` tells the way it went, `jobs` shows promises and
-//! dead letters to people, `people` says who may. Each verb is one transaction, and each
+//! dead letters to people, `people` says who may, `files` keeps files and their renditions, `once` remembers answers. Each verb is one transaction, and each
 //! compare-and-set names in its filter what must still be so. The same code runs on SQLite and PostgreSQL.
 
 mod admit;
@@ -13,9 +13,11 @@ mod claim;
 mod crop;
 mod entity;
 mod expire;
+mod files;
 mod history;
 mod jobs;
 mod ledger;
+mod once;
 mod outbox;
 mod people;
 mod register;
@@ -44,11 +46,12 @@ pub use admit::{Admission, Admitted};
 pub use attempt::{Attempt, Start};
 pub use claim::{ClaimRefused, Claimant};
 pub use crop::CropRefused;
+pub use files::FileAdmission;
 pub use history::Census;
 pub use jobs::JobRow;
 pub use ledger::Condemned;
 pub use people::{Role, SigningKey, User};
-pub use settle::{Made, Settled};
+pub use settle::{Made, Settled, Shown};
 pub use unclaimed::Unclaimed;
 pub use variants::Wanted;
 

@@ -44,6 +44,7 @@ pub(super) fn upload(row: uploads::Model) -> Result<Upload, RecordsError> {
     let crop = row.crop.as_deref().map(serde_json::from_str).transpose();
     Ok(Upload {
         id: id(row.id)?,
+        kind: row.kind.parse()?,
         owner: row.owner,
         state: row.state.parse()?,
         label: row.label,

@@ -11,21 +11,28 @@ use super::attempt::Attempt;
 use super::entity::{jobs, ledger, uploads, users, variants};
 use super::{Records, RecordsError, Writing, rows, span};
 use crate::Media;
-use crate::upload::{Event, Reason, State, UploadId, Variant};
+use crate::upload::{Event, Kind, Reason, State, UploadId, Variant};
 
-/// What a worker made of a picture.
+/// What a worker made of an upload.
 #[derive(Clone, Debug)]
 pub struct Made {
+    /// What is known of it as a picture, where it is one that we can show.
+    pub shown: Option<Shown>,
+    /// Where the bytes as uploaded are kept.
+    pub original_key: String,
+    /// The first sizes.
+    pub variants: Vec<Variant>,
+}
+
+/// A picture that can be shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown {
     /// Pixels across, oriented.
     pub width: u32,
     /// Pixels down, oriented.
     pub height: u32,
     /// The kind served without a preference.
     pub served: Media,
-    /// Where the bytes as uploaded are kept.
-    pub original_key: String,
-    /// The first sizes.
-    pub variants: Vec<Variant>,
 }
 
 /// Whether a settling counted.
@@ -52,9 +59,13 @@ impl Records {
         let tx = self.write().await?;
         let now = self.now_ms();
         let owner = users::Entity::find_by_id(&attempt.upload.owner).one(&*tx).await?;
-        if owner.is_none_or(|owner| owner.disabled_at.is_some()) {
+        let permitted = if owner.is_none_or(|owner| owner.disabled_at.is_some()) {
+            Err(Reason::new("not_permitted", "the account that sent this picture may not upload any more"))
+        } else {
+            tx.still_permitted(&attempt.upload, now).await?
+        };
+        if let Err(reason) = permitted {
             drop(tx);
-            let reason = Reason::new("not_permitted", "the account that sent this picture may not upload any more");
             return match self.settle_rejected(attempt, &reason).await? {
                 Settled::Counted => Ok(Settled::Rejected(reason)),
                 other => Ok(other),
@@ -63,19 +74,22 @@ impl Records {
         if !tx.finish_job(attempt).await? || !tx.spare(attempt).await? {
             return Ok(Settled::Void);
         }
+        let pixels = |side: fn(&Shown) -> u32| made.shown.as_ref().map(|shown| rows::stored_pixels(side(shown)));
         let settled = settling(attempt.upload.id, State::Ready, now)
-            .col_expr(uploads::Column::Width, Expr::value(rows::stored_pixels(made.width)))
-            .col_expr(uploads::Column::Height, Expr::value(rows::stored_pixels(made.height)))
-            .col_expr(uploads::Column::Served, Expr::value(rows::media_word(made.served)))
+            .col_expr(uploads::Column::Width, Expr::value(pixels(|shown| shown.width)))
+            .col_expr(uploads::Column::Height, Expr::value(pixels(|shown| shown.height)))
+            .col_expr(uploads::Column::Served, Expr::value(made.shown.map(|shown| rows::media_word(shown.served))))
             .col_expr(uploads::Column::OriginalKey, Expr::value(made.original_key))
             .exec(&*tx)
             .await?;
-        if settled.rows_affected == 0 {
+        if settled.rows_affected == 0 || !tx.keep_place(&attempt.upload, now).await? {
             return Ok(Settled::Void);
         }
         let made: Vec<_> =
             made.variants.iter().map(|variant| variant_row(attempt.upload.id, 0, variant, now)).collect();
-        variants::Entity::insert_many(made).exec_without_returning(&*tx).await?;
+        if !made.is_empty() {
+            variants::Entity::insert_many(made).exec_without_returning(&*tx).await?;
+        }
         tx.tell_end(attempt, now, "ready", "").await?;
         tx.commit().await?;
         Ok(Settled::Counted)
@@ -100,6 +114,7 @@ impl Records {
         if settled.rows_affected == 0 {
             return Ok(Settled::Void);
         }
+        tx.release_place(attempt, now).await?;
         tx.tell_end(attempt, now, "rejected", &reason.why).await?;
         tx.commit().await?;
         Ok(Settled::Counted)
@@ -127,7 +142,10 @@ impl Records {
             return Ok(Settled::Void);
         }
         tx.condemn_now(attempt, now).await?;
-        refusing(attempt.upload.id, State::Failed, reason, now).exec(&*tx).await?;
+        let failed = refusing(attempt.upload.id, State::Failed, reason, now).exec(&*tx).await?;
+        if failed.rows_affected > 0 {
+            tx.release_place(attempt, now).await?;
+        }
         tx.tell_end(attempt, now, "dead", errors).await?;
         tx.commit().await?;
         Ok(Settled::Counted)
@@ -222,6 +240,14 @@ impl Writing {
             .exec(&self.tx)
             .await?;
         Ok(spared.rows_affected == 1)
+    }
+
+    /// What the attempt's upload took in a file is free, where it took something.
+    async fn release_place(&self, attempt: &Attempt, now: i64) -> Result<(), RecordsError> {
+        match attempt.upload.kind {
+            Kind::Dropbox => Ok(()),
+            Kind::Rendition | Kind::File => self.release_places(&[attempt.upload.id.get()], now).await,
+        }
     }
 
     /// Has the attempt's blobs collected without waiting for the usual hour.

@@ -168,7 +168,7 @@ impl Records {
         let job = jobs::Entity::find()
             .filter(jobs::Column::UploadId.eq(upload.get()))
             .filter(jobs::Column::State.eq("queued"))
-            .filter(jobs::Column::Kind.starts_with("picture.process."))
+            .filter(jobs::Column::Kind.contains(".process."))
             .one(&self.db)
             .await?;
         Ok(job.map(|job| job.id))

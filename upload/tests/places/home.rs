@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use upload::{
-    Admission, Admitted, Attempt, Clock, Faults, Made, Media, Records, RecordsSettings, Role, Secret, Staged, Start,
-    Ticket, User, Variant,
+    Admission, Admitted, Attempt, Clock, Faults, Made, Media, Records, RecordsSettings, Role, Secret, Shown, Staged,
+    Start, Ticket, User, Variant,
 };
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
@@ -121,15 +121,14 @@ pub(crate) fn admission(owner: &str) -> Admission {
         staged: Staged { key, bytes: 1234, sha256: "ab".repeat(32), media: Some(Media::Jpeg) },
         deadline: DEADLINE,
         keep: KEEP,
+        once: None,
     }
 }
 
 pub(crate) fn made(attempt: &Attempt) -> Made {
     let variants = ["512.jpg", "150.jpg", "75.jpg"].map(|name| variant(attempt, name)).to_vec();
     Made {
-        width: 4032,
-        height: 3024,
-        served: Media::Jpeg,
+        shown: Some(Shown { width: 4032, height: 3024, served: Media::Jpeg }),
         original_key: format!("{}original", attempt.prefix),
         variants,
     }

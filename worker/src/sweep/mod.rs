@@ -30,6 +30,8 @@ pub struct Swept {
     pub collected: usize,
     /// Staged objects that nobody waited for, deleted.
     pub orphans: usize,
+    /// Remembered answers that are too old to be asked for.
+    pub forgotten: usize,
 }
 
 /// Sweeps the four places.
@@ -61,6 +63,7 @@ impl Sweeper {
                     published = swept.published,
                     collected = swept.collected,
                     orphans = swept.orphans,
+                    forgotten = swept.forgotten,
                     "swept"
                 ),
                 Err(error) => tracing::warn!(error = chain(&error), "a sweep was cut short; the next one goes on"),
@@ -80,8 +83,14 @@ impl Sweeper {
         self.round(true).await
     }
 
+    async fn forget(&self) -> Result<usize, PlaceError> {
+        let forgotten = self.places.records.forget_answers(self.settings.batch).await?;
+        Ok(usize::try_from(forgotten).unwrap_or_default())
+    }
+
     async fn round(&self, orphans: bool) -> Result<Swept, PlaceError> {
         Ok(Swept {
+            forgotten: self.forget().await?,
             failed: self.fail_overdue().await?,
             published: self.relay().await?,
             expired: self.expire().await?,

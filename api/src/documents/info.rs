@@ -1,0 +1,131 @@
+//! What is known of a file and its versions: `GET …/files/{id}` and `GET …/files/{id}/versions`.
+
+use std::collections::HashMap;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{Request, StatusCode};
+use axum::response::Response;
+use jiff::Timestamp;
+use upload::{File, FileRole, FileVersion};
+
+use super::answer::Node;
+use super::call::Call;
+use super::refusal::{Deed, Refusal};
+use super::renditions;
+use crate::desk::Desk;
+
+/// `GET …/files/{fileId}`
+pub(crate) async fn get(
+    State(desk): State<Desk>,
+    Path((version, id)): Path<(String, String)>,
+    request: Request<Body>,
+) -> Response {
+    let call = Call::bare(desk, &version, request).await;
+    let result = async {
+        let visit = call.enter(&id, Deed::INFORM, FileRole::Viewer, false).await?;
+        let version = call.version(&visit.file).await?;
+        let shown = if call.query("includeRenditions").as_deref() == Some("true") {
+            Some(renditions::all(&call, &version).await?)
+        } else {
+            None
+        };
+        answer(&call, StatusCode::OK, &visit.file, &version, shown).await
+    };
+    let result = result.await;
+    call.told(&id, result)
+}
+
+/// `GET …/files/{fileId}/versions`
+pub(crate) async fn versions(
+    State(desk): State<Desk>,
+    Path((version, id)): Path<(String, String)>,
+    request: Request<Body>,
+) -> Response {
+    let call = Call::bare(desk, &version, request).await;
+    let result = async {
+        let visit = call.enter(&id, Deed::INFORM, FileRole::Viewer, false).await?;
+        let versions = call.desk.places.records.file_versions(&visit.file.id).await?;
+        let mut people = People::new(&call.desk);
+        let mut items = Vec::with_capacity(versions.len());
+        for version in &versions {
+            items.push(Node::Object(members(&mut people, &visit.file, version).await?));
+        }
+        let members = vec![
+            ("errorCode", "0".into()),
+            ("id", visit.file.id.as_str().into()),
+            ("type", "file".into()),
+            ("count", items.len().to_string().into()),
+            ("items", Node::List(items)),
+        ];
+        Ok(call.format.answer(StatusCode::OK, "file", members))
+    };
+    let result = result.await;
+    call.told(&id, result)
+}
+
+/// The information about one version of a file.
+pub(super) async fn answer(
+    call: &Call,
+    status: StatusCode,
+    file: &File,
+    version: &FileVersion,
+    renditions: Option<Vec<Node>>,
+) -> Result<Response, Refusal> {
+    let mut all = vec![("errorCode", "0".into())];
+    all.extend(members(&mut People::new(&call.desk), file, version).await?);
+    all.extend(renditions.map(|list| ("renditions", Node::List(list))));
+    Ok(call.format.answer(status, "file", all))
+}
+
+async fn members(
+    people: &mut People<'_>,
+    file: &File,
+    version: &FileVersion,
+) -> Result<Vec<(&'static str, Node)>, Refusal> {
+    let by = people.named(&version.created_by).await?;
+    let mut members = vec![
+        ("id", file.id.as_str().into()),
+        ("type", "file".into()),
+        ("name", version.name.as_str().into()),
+        ("version", version.number.to_string().into()),
+        ("createdBy", by.clone()),
+        ("createdTime", time(file.created_at)),
+        ("modifiedBy", by),
+        ("modifiedTime", time(version.created_at)),
+        ("ownedBy", people.named(&file.owner).await?),
+    ];
+    if let Some(upload) = &version.upload {
+        members.push(("size", upload.bytes.to_string().into()));
+        members.push(("mimeType", upload.media.mime().into()));
+    }
+    Ok(members)
+}
+
+/// `YYYY-MM-DDThh:mm:ssZ`
+pub(super) fn time(at: Timestamp) -> Node {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into()
+}
+
+/// People, each looked up once for an answer.
+pub(super) struct People<'a> {
+    desk: &'a Desk,
+    known: HashMap<String, Node>,
+}
+
+impl<'a> People<'a> {
+    pub(super) fn new(desk: &'a Desk) -> Self {
+        Self { desk, known: HashMap::new() }
+    }
+
+    /// Somebody, as answers show them.
+    pub(super) async fn named(&mut self, id: &str) -> Result<Node, Refusal> {
+        if let Some(known) = self.known.get(id) {
+            return Ok(known.clone());
+        }
+        let name = self.desk.places.records.user(id).await?.map_or_else(|| id.to_owned(), |user| user.name);
+        let node = Node::Object(vec![("displayName", name.into()), ("id", id.into()), ("type", "user".into())]);
+        self.known.insert(id.to_owned(), node.clone());
+        Ok(node)
+    }
+}

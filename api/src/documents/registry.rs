@@ -1,0 +1,212 @@
+//! For systems, as `/service/…` is: files that live in another system, with their owner, version and grants, and sharing
+//! any file with a user at a role.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{Request, StatusCode};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use upload::{File, FileId, FileRole};
+
+use crate::desk::Desk;
+use crate::problem::{ApiError, Problem};
+use crate::receive::small;
+use crate::service::System;
+
+/// A file as the system that keeps it knows it.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct FileRegistration {
+    /// What it is called.
+    #[serde(rename = "Name")]
+    name: String,
+    /// The user whose it is.
+    #[serde(rename = "Owner")]
+    owner: String,
+    /// The number of its latest version; versions only grow.
+    #[serde(rename = "Version")]
+    version: u32,
+    /// Users and their roles, all of them: viewer, downloader, contributor or manager. Left out, they stay.
+    #[serde(rename = "Users")]
+    users: Option<BTreeMap<String, String>>,
+}
+
+/// The role that a user is given.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Share {
+    /// viewer, downloader, contributor or manager
+    #[serde(rename = "Role")]
+    role: String,
+}
+
+/// What is known of a file.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct RegisteredFile {
+    #[serde(rename = "ID")]
+    id: String,
+    #[serde(rename = "Name")]
+    name: String,
+    #[serde(rename = "Owner")]
+    owner: String,
+    #[serde(rename = "Version")]
+    version: u32,
+    #[serde(rename = "Users")]
+    users: BTreeMap<String, &'static str>,
+}
+
+/// `PUT /service/files/{id}`: registers a file that lives in another system, or its next version.
+#[utoipa::path(
+    put,
+    path = "/service/files/{id}",
+    tag = "systems",
+    operation_id = "registerFile",
+    request_body(content = FileRegistration),
+    params(("id" = String, Path, description = "The file's id: 1 to 64 letters, digits, '-' and '_'")),
+    responses(
+        (status = 200, description = "What is known of the file now", body = RegisteredFile),
+        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "The service key is missing or wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The file is kept here", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("service" = [])),
+)]
+pub(crate) async fn register(
+    State(desk): State<Desk>,
+    _: System,
+    Path(id): Path<String>,
+    request: Request<Body>,
+) -> Result<Json<RegisteredFile>, ApiError> {
+    let id: FileId =
+        id.parse().map_err(|error: upload::NoFileId| ApiError::malformed("bad_file_id", error.to_string()))?;
+    let file: FileRegistration = small::json(&desk, request, "the registration").await?;
+    let owner = desk.user_id(&file.owner)?;
+    if file.name.is_empty() || file.name.chars().count() > 256 {
+        return Err(ApiError::malformed("bad_name", "a file's name has 1 to 256 characters"));
+    }
+    if file.version == 0 || i32::try_from(file.version).is_err() {
+        return Err(ApiError::malformed("bad_version", "versions are numbers from 1 on"));
+    }
+    let grants = file.users.map(|users| {
+        users
+            .iter()
+            .map(|(user, role)| Ok((desk.user_id(user)?, grantable(role)?)))
+            .collect::<Result<Vec<_>, ApiError>>()
+    });
+    let grants = grants.transpose()?;
+    let records = &desk.places.records;
+    if records.file_versions(&id).await?.iter().any(|version| version.upload.is_some()) {
+        return Err(ApiError::Conflict(format!("file {id} is kept here; it cannot be registered from elsewhere")));
+    }
+    records.register_file(&id, &file.name, &owner, file.version, grants.as_deref()).await?;
+    desk.registered_file(&id).await.map(Json)
+}
+
+/// `GET /service/files/{id}`
+#[utoipa::path(
+    get,
+    path = "/service/files/{id}",
+    tag = "systems",
+    operation_id = "getRegisteredFile",
+    params(("id" = String, Path, description = "The file's id")),
+    responses(
+        (status = 200, description = "What is known of the file", body = RegisteredFile),
+        (status = 401, description = "The service key is missing or wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such file", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("service" = [])),
+)]
+pub(crate) async fn look_up(
+    State(desk): State<Desk>,
+    _: System,
+    Path(id): Path<String>,
+) -> Result<Json<RegisteredFile>, ApiError> {
+    let file = desk.any_file(&id).await?;
+    desk.registered_file(&file.id).await.map(Json)
+}
+
+/// `PUT /service/files/{id}/users/{user}`: gives a user a role at a file.
+#[utoipa::path(
+    put,
+    path = "/service/files/{id}/users/{user}",
+    tag = "systems",
+    operation_id = "shareFile",
+    request_body(content = Share),
+    params(
+        ("id" = String, Path, description = "The file's id"),
+        ("user" = String, Path, description = "The user, with or without the federation member"),
+    ),
+    responses(
+        (status = 204, description = "The user has the role"),
+        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "The service key is missing or wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such file", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("service" = [])),
+)]
+pub(crate) async fn share(
+    State(desk): State<Desk>,
+    _: System,
+    Path((id, user)): Path<(String, String)>,
+    request: Request<Body>,
+) -> Result<StatusCode, ApiError> {
+    let file = desk.any_file(&id).await?;
+    let share: Share = small::json(&desk, request, "the share").await?;
+    desk.places.records.share_file(&file.id, &desk.user_id(&user)?, grantable(&share.role)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `DELETE /service/files/{id}/users/{user}`: takes a user's role back, at once.
+#[utoipa::path(
+    delete,
+    path = "/service/files/{id}/users/{user}",
+    tag = "systems",
+    operation_id = "unshareFile",
+    params(
+        ("id" = String, Path, description = "The file's id"),
+        ("user" = String, Path, description = "The user, with or without the federation member"),
+    ),
+    responses(
+        (status = 204, description = "The user has no role, or not any more"),
+        (status = 401, description = "The service key is missing or wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such file", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("service" = [])),
+)]
+pub(crate) async fn unshare(
+    State(desk): State<Desk>,
+    _: System,
+    Path((id, user)): Path<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    let file = desk.any_file(&id).await?;
+    desk.places.records.unshare_file(&file.id, &desk.user_id(&user)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A role that can be given: there is one owner, who is named elsewhere.
+fn grantable(role: &str) -> Result<FileRole, ApiError> {
+    let bad = || ApiError::malformed("bad_role", "the roles to give are viewer, downloader, contributor and manager");
+    role.parse().ok().filter(|role| *role != FileRole::Owner).ok_or_else(bad)
+}
+
+impl Desk {
+    async fn any_file(&self, id: &str) -> Result<File, ApiError> {
+        let unknown = || ApiError::NotFound(format!("there is no file {id:.64}"));
+        let id = id.parse().map_err(|_| unknown())?;
+        self.places.records.file(&id).await?.ok_or_else(unknown)
+    }
+
+    async fn registered_file(&self, id: &FileId) -> Result<RegisteredFile, ApiError> {
+        let file = self.any_file(id.as_str()).await?;
+        let grants = self.places.records.file_grants(id).await?;
+        let fed = &self.names.fed;
+        Ok(RegisteredFile {
+            id: file.id.to_string(),
+            name: file.name,
+            owner: format!("{}.{fed}", file.owner),
+            version: file.latest,
+            users: grants.into_iter().map(|(user, role)| (format!("{user}.{fed}"), role.as_str())).collect(),
+        })
+    }
+}

@@ -1,0 +1,163 @@
+//! `Idempotency-Key`: a request that creates something is done once, however often it is sent. The same key with the same
+//! content gets the first answer again for a day, with other content a refusal, and while the first is being done, a word
+//! to wait.
+//!
+//! Whoever handles such a request holds its key ([`Desk::once`]) before the body is read, asks what is known of it
+//! ([`Once::known`]) when the content is, and has the answer remembered ([`Once::answered`]). Dropped before that, the key
+//! is let go of; one whose request admitted an upload stays, since the answer can be told from that.
+
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use upload::{Hasher, Held, OnceKey, UploadId};
+
+use crate::desk::Desk;
+use crate::problem::ApiError;
+
+/// The longest key, in characters.
+const LONGEST: usize = 255;
+/// No answer that is remembered is longer.
+const ANSWER: usize = 1 << 20;
+
+/// A request with a key.
+pub(crate) struct Once {
+    desk: Desk,
+    caller: String,
+    key: String,
+    target: String,
+    held: Held,
+    done: bool,
+}
+
+/// What is known of a request with a key, now that its content is known.
+pub(crate) enum Known {
+    /// It is to be done, and noted under this key.
+    New(OnceKey),
+    /// It was answered so.
+    Answer(Response),
+    /// It admitted this upload, and was not answered.
+    Admitted(UploadId),
+}
+
+/// An answer as it is remembered.
+#[derive(Serialize, Deserialize)]
+struct Remembered {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Desk {
+    /// Holds the key of a request, where it has one. `caller` is whose key it is, `target` what it is sent to.
+    pub(crate) async fn once(
+        &self,
+        headers: &HeaderMap,
+        caller: &str,
+        target: String,
+    ) -> Result<Option<Once>, ApiError> {
+        let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+        let bad = || {
+            let why = format!("an Idempotency-Key has 1 to {LONGEST} printable ASCII characters");
+            ApiError::malformed("bad_idempotency_key", why)
+        };
+        let key = key.to_str().map_err(|_| bad())?.trim().to_owned();
+        if key.is_empty() || key.len() > LONGEST {
+            return Err(bad());
+        }
+        // Longer than any request may take; after that nobody is doing it any more.
+        let hold = self.http.body_timeout + self.uploads.most_wait + Duration::from_secs(60);
+        let records = &self.places.records;
+        let held = records.hold_key(caller, &key, hold).await?;
+        if let Held::InFlight(_) = held {
+            return Err(ApiError::InFlight { retry_after: 1 });
+        }
+        Ok(Some(Once { desk: self.clone(), caller: caller.to_owned(), key, target, held, done: false }))
+    }
+}
+
+impl Once {
+    /// What is known, by a digest of all that the request asks for.
+    pub(crate) async fn known(&mut self, content: &[&[u8]]) -> Result<Known, ApiError> {
+        let mut hasher = Hasher::new();
+        for part in [self.target.as_bytes()].iter().chain(content) {
+            hasher.update(&(part.len() as u64).to_be_bytes());
+            hasher.update(part);
+        }
+        let ours = hasher.finish();
+        match &self.held {
+            Held::Fresh | Held::InFlight(_) => Ok(Known::New(self.noted(ours))),
+            Held::Answered { fingerprint, .. } | Held::Admitted { fingerprint, .. } if *fingerprint != ours => {
+                Err(ApiError::OtherContent)
+            }
+            Held::Admitted { upload, .. } => Ok(Known::Admitted(*upload)),
+            Held::Answered { answer, .. } => {
+                let text = self.desk.keys.reveal(&self.purpose(), answer).await.ok();
+                let remembered = text.and_then(|text| serde_json::from_str::<Remembered>(&text).ok());
+                let lost = || ApiError::Ours("a remembered answer cannot be read any more".to_owned());
+                Ok(Known::Answer(again(remembered.ok_or_else(lost)?)))
+            }
+        }
+    }
+
+    /// Remembers an answer, if it is one that tells of something done, and gives it back.
+    pub(crate) async fn answered(mut self, noted: OnceKey, response: Response) -> Result<Response, ApiError> {
+        if !response.status().is_success() {
+            return Ok(response);
+        }
+        let (head, body) = response.into_parts();
+        let body = to_bytes(body, ANSWER).await.map_err(|error| ApiError::Ours(error.to_string()))?;
+        let kept = [header::CONTENT_TYPE, header::LOCATION, header::CACHE_CONTROL, header::VARY];
+        let headers = kept.iter().filter_map(|name| {
+            let value = head.headers.get(name)?.to_str().ok()?;
+            Some((name.as_str().to_owned(), value.to_owned()))
+        });
+        let body_text = String::from_utf8_lossy(&body).into_owned();
+        let remembered = Remembered { status: head.status.as_u16(), headers: headers.collect(), body: body_text };
+        let text = serde_json::to_string(&remembered).map_err(|error| ApiError::Ours(error.to_string()))?;
+        let sealed = self.desk.keys.conceal(&self.purpose(), &text);
+        let sealed = sealed.ok_or_else(|| ApiError::Ours("there is no key to seal an answer with".to_owned()))?;
+        self.desk.places.records.note_answer(&noted, &sealed).await?;
+        self.done = true;
+        Ok(Response::from_parts(head, Body::from(body)))
+    }
+
+    fn noted(&self, fingerprint: String) -> OnceKey {
+        OnceKey { caller: self.caller.clone(), key: self.key.clone(), fingerprint }
+    }
+
+    fn purpose(&self) -> String {
+        format!("answer\0{}\0{}", self.caller, self.key)
+    }
+}
+
+impl Drop for Once {
+    fn drop(&mut self) {
+        if self.done || !matches!(self.held, Held::Fresh) {
+            return;
+        }
+        // Whoever went away cannot wait for it.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let (records, caller, key) =
+                (self.desk.places.records.clone(), std::mem::take(&mut self.caller), std::mem::take(&mut self.key));
+            runtime.spawn(async move {
+                if let Err(error) = records.let_go_of_key(&caller, &key).await {
+                    tracing::warn!(%error, "an idempotency key stays in flight for a while");
+                }
+            });
+        }
+    }
+}
+
+fn again(remembered: Remembered) -> Response {
+    let mut response = Response::new(Body::from(remembered.body));
+    *response.status_mut() = StatusCode::from_u16(remembered.status).unwrap_or(StatusCode::OK);
+    for (name, value) in remembered.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}

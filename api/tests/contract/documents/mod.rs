@@ -1,0 +1,97 @@
+//! The documents API, line by line of its contract's tables.
+
+mod bad_names;
+mod downloads;
+mod examples;
+mod files;
+mod keys;
+mod links;
+mod races;
+mod refusals;
+mod uploads;
+
+use reqwest::{Method, RequestBuilder, Response};
+use serde_json::Value;
+use upload::{FileId, FileRole, Secret};
+
+use crate::stand::{Login, PNG, Stand};
+
+/// Of the systems that call in these tests.
+pub(crate) const KEY: &str = "0123456789abcdef0123456789abcdef";
+
+/// A stand on which a worker works and systems may call.
+pub(crate) async fn stand() -> Stand {
+    Stand::with(|settings| settings.realm.service.keys = Secret::new(KEY)).await
+}
+
+/// A call by somebody, with their session as a bearer token.
+pub(crate) fn call(login: &Login<'_>, method: Method, path: &str) -> RequestBuilder {
+    login.stand.nobody(method, &format!("/documents/api/1.1{path}")).bearer_auth(&login.session)
+}
+
+pub(crate) async fn get(login: &Login<'_>, path: &str) -> Response {
+    call(login, Method::GET, path).send().await.unwrap()
+}
+
+/// One part of a form whose boundary is `B`.
+pub(crate) fn part(head: &str, content: &[u8]) -> Vec<u8> {
+    let mut part = format!("--B\r\nContent-Disposition: form-data; {head}\r\n\r\n").into_bytes();
+    part.extend_from_slice(content);
+    part.extend_from_slice(b"\r\n");
+    part
+}
+
+/// The whole form.
+pub(crate) fn form(parts: &[Vec<u8>]) -> Vec<u8> {
+    [parts.concat(), b"--B--\r\n".to_vec()].concat()
+}
+
+pub(crate) fn file_part(content: &[u8]) -> Vec<u8> {
+    part("name=\"file\"; filename=\"small.png\"\r\nContent-Type: image/jpeg", content)
+}
+
+pub(crate) fn json_part(text: &str) -> Vec<u8> {
+    part("name=\"parameters\"", text.as_bytes())
+}
+
+/// Sends a form whose boundary is `B`.
+pub(crate) async fn post(login: &Login<'_>, path: &str, body: Vec<u8>) -> Response {
+    let request = call(login, Method::POST, path).header("content-type", "multipart/form-data; boundary=B");
+    request.body(body).send().await.unwrap()
+}
+
+/// Uploads a rendition, as the examples do: the file first.
+pub(crate) async fn add(login: &Login<'_>, file: &str, name: &str, content: &[u8]) -> Response {
+    let json = serde_json::json!({"name": name}).to_string();
+    post(login, &format!("/files/{file}/data/rendition"), form(&[file_part(content), json_part(&json)])).await
+}
+
+/// A new file of somebody's, with a picture in it; returns its id.
+pub(crate) async fn file(login: &Login<'_>) -> String {
+    let body = form(&[part("name=\"primaryFile\"; filename=\"jellyfish.png\"", PNG)]);
+    let response = post(login, "/files/data", body).await;
+    let (status, text) = (response.status(), response.text().await.unwrap());
+    assert_eq!(status, 201, "{text}");
+    serde_json::from_str::<Value>(&text).unwrap()["id"].as_str().unwrap().to_owned()
+}
+
+/// Gives somebody a role at a file.
+pub(crate) async fn share(stand: &Stand, file: &str, user: &str, role: FileRole) {
+    let file: FileId = file.parse().unwrap();
+    stand.places.records.share_file(&file, user, role).await.unwrap();
+}
+
+/// The status and the text of an answer.
+pub(crate) async fn said(response: Response) -> (u16, String) {
+    (response.status().as_u16(), response.text().await.unwrap())
+}
+
+/// The status of an answer, and its code and key.
+pub(crate) async fn refused(response: Response) -> (u16, String, String) {
+    let (status, text) = said(response).await;
+    let body: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status} {text}"));
+    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    assert_eq!(text("title"), text("errorMessage"));
+    assert_eq!(text("type"), "https://www.w3.org/Protocols/rfc2616/rfc2616-sec10.html");
+    (status, text("errorCode"), text("errorKey"))
+}

@@ -1,0 +1,18 @@
+//! Files.
+
+use sea_orm::entity::prelude::*;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "files")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub owner: String,
+    pub name: String,
+    pub latest: i32,
+    pub created_at: i64,
+    pub changed_at: i64,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,146 @@
+//! Links to files, for applications and for people. A link is a row, looked at each time it is used, so that taking one
+//! back takes effect at once.
+
+use jiff::Timestamp;
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
+
+use super::super::entity::{applinks, public_links};
+use super::super::{Records, RecordsError, rows};
+use crate::document::{Applink, Assigned, FileId, PublicLink};
+
+impl Records {
+    /// Adds an applink.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn add_applink(&self, link: &Applink) -> Result<(), RecordsError> {
+        let _turn = self.turn().await?;
+        let row = applinks::ActiveModel {
+            id: Set(link.id.clone()),
+            file_id: Set(link.file.to_string()),
+            assigned: Set(link.assigned.words().join(" ")),
+            role: Set(link.role.as_str().to_owned()),
+            created_by: Set(link.created_by.clone()),
+            created_at: Set(self.now_ms()),
+            revoked_at: Set(None),
+        };
+        applinks::Entity::insert(row).exec_without_returning(&self.db).await?;
+        Ok(())
+    }
+
+    /// An applink that was not taken back.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn applink(&self, id: &str) -> Result<Option<Applink>, RecordsError> {
+        let row = applinks::Entity::find_by_id(id).one(&self.db).await?.filter(|row| row.revoked_at.is_none());
+        let read = |row: applinks::Model| {
+            Ok(Applink {
+                id: row.id,
+                file: file_id(&row.file_id)?,
+                assigned: Assigned::of(vec![row.assigned]),
+                role: row.role.parse()?,
+                created_by: row.created_by,
+            })
+        };
+        row.map(read).transpose()
+    }
+
+    /// Takes an applink back. False where there is none.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn revoke_applink(&self, id: &str) -> Result<bool, RecordsError> {
+        let _turn = self.turn().await?;
+        let revoked = applinks::Entity::update_many()
+            .col_expr(applinks::Column::RevokedAt, Expr::value(self.now_ms()))
+            .filter(applinks::Column::Id.eq(id))
+            .filter(applinks::Column::RevokedAt.is_null())
+            .exec(&self.db)
+            .await?;
+        Ok(revoked.rows_affected == 1)
+    }
+
+    /// Adds a public link. Its `created_at` is set here.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn add_public_link(&self, link: &PublicLink) -> Result<(), RecordsError> {
+        let assigned = serde_json::to_string(&link.assigned.words());
+        let _turn = self.turn().await?;
+        let row = public_links::ActiveModel {
+            id: Set(link.id.clone()),
+            file_id: Set(link.file.to_string()),
+            name: Set(link.name.clone()),
+            role: Set(link.role.as_str().to_owned()),
+            assigned: Set(assigned.map_err(|error| RecordsError::Row(error.to_string()))?),
+            password_hash: Set(link.password_hash.clone()),
+            expires_at: Set(link.expires_at.map(Timestamp::as_millisecond)),
+            created_by: Set(link.created_by.clone()),
+            created_at: Set(self.now_ms()),
+            revoked_at: Set(None),
+        };
+        public_links::Entity::insert(row).exec_without_returning(&self.db).await?;
+        Ok(())
+    }
+
+    /// A public link that was not taken back; it may have expired.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn public_link(&self, id: &str) -> Result<Option<PublicLink>, RecordsError> {
+        let row = public_links::Entity::find_by_id(id).one(&self.db).await?.filter(|row| row.revoked_at.is_none());
+        row.map(public_link).transpose()
+    }
+
+    /// The public links of a file that were not taken back, oldest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn public_links(&self, file: &FileId) -> Result<Vec<PublicLink>, RecordsError> {
+        let rows = public_links::Entity::find()
+            .filter(public_links::Column::FileId.eq(file.as_str()))
+            .filter(public_links::Column::RevokedAt.is_null())
+            .order_by_asc(public_links::Column::CreatedAt)
+            .order_by_asc(public_links::Column::Id)
+            .all(&self.db)
+            .await?;
+        rows.into_iter().map(public_link).collect()
+    }
+
+    /// Takes a public link back. False where there is none.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn revoke_public_link(&self, id: &str) -> Result<bool, RecordsError> {
+        let _turn = self.turn().await?;
+        let revoked = public_links::Entity::update_many()
+            .col_expr(public_links::Column::RevokedAt, Expr::value(self.now_ms()))
+            .filter(public_links::Column::Id.eq(id))
+            .filter(public_links::Column::RevokedAt.is_null())
+            .exec(&self.db)
+            .await?;
+        Ok(revoked.rows_affected == 1)
+    }
+}
+
+fn file_id(text: &str) -> Result<FileId, RecordsError> {
+    text.parse().map_err(|error| RecordsError::Row(format!("file {text}: {error}")))
+}
+
+fn public_link(row: public_links::Model) -> Result<PublicLink, RecordsError> {
+    let assigned: Result<Vec<String>, _> = serde_json::from_str(&row.assigned);
+    let assigned = assigned.map_err(|error| RecordsError::Row(format!("public link {}: {error}", row.id)))?;
+    Ok(PublicLink {
+        file: file_id(&row.file_id)?,
+        name: row.name,
+        assigned: Assigned::of(assigned),
+        role: row.role.parse()?,
+        password_hash: row.password_hash,
+        expires_at: row.expires_at.map(rows::at),
+        created_by: row.created_by,
+        created_at: rows::at(row.created_at),
+        id: row.id,
+    })
+}

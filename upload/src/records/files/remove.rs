@@ -1,0 +1,57 @@
+//! Deleting a custom rendition: its name is free and its bytes are condemned, in one transaction.
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
+use uuid::Uuid;
+
+use super::super::entity::{ledger, renditions, uploads, variants};
+use super::super::{Records, RecordsError, rows};
+use crate::blobs::Blobs;
+use crate::document::Rendition;
+use crate::upload::{Event, State};
+
+impl Records {
+    /// Deletes a rendition. False where somebody else was faster.
+    ///
+    /// # Errors
+    /// The database's; then it is there as before.
+    pub async fn remove_rendition(&self, rendition: &Rendition, by: &str) -> Result<bool, RecordsError> {
+        self.faults.watch("records", "remove_rendition", self.remove_rendition_in_one(rendition, by)).await
+    }
+
+    async fn remove_rendition_in_one(&self, rendition: &Rendition, by: &str) -> Result<bool, RecordsError> {
+        let now = self.now_ms();
+        let upload = rendition.upload.id;
+        let tx = self.write().await?;
+        let released = renditions::Entity::update_many()
+            .col_expr(renditions::Column::ReleasedAt, Expr::value(now))
+            .filter(renditions::Column::Id.eq(rendition.id))
+            .filter(renditions::Column::ReleasedAt.is_null())
+            .exec(&*tx)
+            .await?;
+        if released.rows_affected == 0 {
+            return Ok(false);
+        }
+        uploads::Entity::update_many()
+            .col_expr(uploads::Column::State, Expr::value(State::Expired.as_str()))
+            .col_expr(uploads::Column::Code, Expr::value("deleted"))
+            .col_expr(uploads::Column::Why, Expr::value("the rendition was deleted"))
+            .filter(uploads::Column::Id.eq(upload.get()))
+            .filter(uploads::Column::State.eq(State::Ready.as_str()))
+            .exec(&*tx)
+            .await?;
+        variants::Entity::delete_many().filter(variants::Column::UploadId.eq(upload.get())).exec(&*tx).await?;
+        let condemned = ledger::ActiveModel {
+            id: Set(Uuid::now_v7()),
+            upload_id: Set(upload.get()),
+            prefix: Set(Blobs::all_of(upload)),
+            why: Set("deleted".to_owned()),
+            due: Set(now),
+            taken_at: Set(None),
+        };
+        ledger::Entity::insert(condemned).exec_without_returning(&*tx).await?;
+        tx.tell(upload, [Event::new(rows::at(now), "deleted", format!("by {by}"))]).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}

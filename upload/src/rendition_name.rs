@@ -1,0 +1,148 @@
+//! What a client calls a custom rendition: a type for each thing that can be said of it, so that a text that is no name
+//! never gets further than the parser.
+//!
+//! The api parses names where they come in; the records compare them by [`RenditionName::folded`] and by nothing else.
+
+use std::fmt;
+
+use unicode_normalization::UnicodeNormalization;
+
+/// The two versions of the documents API, which differ in what a name may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Grammar {
+    /// 1.1: any characters but those that mean something elsewhere, control characters, and blanks at either end.
+    V1_1,
+    /// 1.2: ASCII letters, digits, hyphen and underscore.
+    V1_2,
+}
+
+/// The name of a custom rendition: 1 to [`RenditionName::LONGEST`] characters, as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RenditionName(String);
+
+/// Why a text is no name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoRenditionName {
+    /// There is nothing.
+    #[error("a rendition needs a name")]
+    Missing,
+    /// There is too much.
+    #[error("a rendition's name has at most {} characters", RenditionName::LONGEST)]
+    TooLong,
+    /// A character stands where it may not.
+    #[error("a rendition's name has a character that it may not have")]
+    Invalid,
+}
+
+impl RenditionName {
+    /// In Unicode scalar values.
+    pub const LONGEST: usize = 28;
+
+    /// Reads a name by the rules of one version.
+    ///
+    /// # Errors
+    /// Why it is none; its length is looked at first.
+    pub fn parse(text: &str, grammar: Grammar) -> Result<Self, NoRenditionName> {
+        if text.is_empty() {
+            return Err(NoRenditionName::Missing);
+        }
+        if text.chars().count() > Self::LONGEST {
+            return Err(NoRenditionName::TooLong);
+        }
+        let fine = match grammar {
+            Grammar::V1_1 => {
+                let blank = |c: Option<char>| c.is_some_and(char::is_whitespace);
+                let forbidden = |c: char| c.is_control() || "/\\<>[]{}=$%'*\"?:#&^.,|".contains(c);
+                !text.contains(forbidden) && !blank(text.chars().next()) && !blank(text.chars().next_back())
+            }
+            Grammar::V1_2 => text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'),
+        };
+        if fine { Ok(Self(text.to_owned())) } else { Err(NoRenditionName::Invalid) }
+    }
+
+    /// The name as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What two names have in common that differ in case or composition alone: see [`fold`].
+    pub fn folded(&self) -> String {
+        fold(&self.0)
+    }
+}
+
+impl fmt::Display for RenditionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Canonical caseless matching (The Unicode Standard, D145), composed again: decomposed, full case folding, NFC. `ﬁ` is
+/// `fi` and `ſ` is `s`; the Turkish dotless `ı` is not `i`, since no language is known here.
+pub(crate) fn fold(text: &str) -> String {
+    let folded: String = caseless::default_case_fold_str(&text.nfd().collect::<String>());
+    folded.nfc().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_character_is_a_scalar_value() {
+        for (what, one) in [("ASCII", "a"), ("astral", "𝔘"), ("combining", "\u{301}")] {
+            let (fits, not) = (format!("e{}", one.repeat(27)), format!("e{}", one.repeat(28)));
+            assert!(RenditionName::parse(&fits, Grammar::V1_1).is_ok(), "{what}");
+            assert_eq!(RenditionName::parse(&not, Grammar::V1_1), Err(NoRenditionName::TooLong), "{what}");
+        }
+    }
+
+    #[test]
+    fn each_forbidden_character_alone_and_within() {
+        for c in "/\\<>[]{}=$%'*\"?:#&^.,|\0\t\n\r\u{7F}\u{85}".chars() {
+            for text in [c.to_string(), format!("a{c}b")] {
+                for grammar in [Grammar::V1_1, Grammar::V1_2] {
+                    assert_eq!(RenditionName::parse(&text, grammar), Err(NoRenditionName::Invalid), "{text:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_versions_differ() {
+        for (text, first, second) in [
+            ("small", true, true),
+            ("Small-2_x", true, true),
+            ("größe 猫!", true, false),
+            ("a b", true, false),
+            (" a", false, false),
+            ("a ", false, false),
+            ("a\u{3000}", false, false),
+            ("sm(all)", true, false),
+        ] {
+            assert_eq!(RenditionName::parse(text, Grammar::V1_1).is_ok(), first, "{text:?}");
+            assert_eq!(RenditionName::parse(text, Grammar::V1_2).is_ok(), second, "{text:?}");
+        }
+        for grammar in [Grammar::V1_1, Grammar::V1_2] {
+            assert_eq!(RenditionName::parse("", grammar), Err(NoRenditionName::Missing));
+        }
+    }
+
+    #[test]
+    fn what_is_the_same_and_what_is_not() {
+        for (one, other) in [
+            ("small", "SMALL"),
+            ("small", "ſmall"),
+            ("ﬁle", "FIle"),
+            ("straße", "STRASSE"),
+            ("caf\u{E9}", "CAFE\u{301}"),
+            ("ΣΊΣΥΦΟΣ", "σίσυφος"),
+            ("\u{1E9B}\u{323}", "\u{1E9B}\u{323}"),
+        ] {
+            assert_eq!(fold(one), fold(other), "{one} {other}");
+        }
+        for (one, other) in [("ı", "i"), ("İ", "i"), ("a", "á"), ("0", "O")] {
+            assert_ne!(fold(one), fold(other), "{one} {other}");
+        }
+    }
+}
