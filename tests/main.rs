@@ -21,5 +21,6 @@ mod parts;
 mod people;
 mod portal;
 mod process;
+mod renditions;
 mod settings;
 mod traces;

@@ -11,7 +11,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
 
 use crate::desk::Desk;
 use crate::who::{Names, login};
-use crate::{claim, crop, health, receive, service, show, status};
+use crate::{claim, crop, documents, health, receive, service, show, status};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -37,6 +37,27 @@ use crate::{claim, crop, health, receive, service, show, status};
         service::revoke,
         service::claim,
         service::upload,
+        documents::registry::register,
+        documents::registry::look_up,
+        documents::registry::share,
+        documents::registry::unshare,
+        documents::upload::rendition,
+        documents::upload::file,
+        documents::upload::next_version,
+        documents::info::get,
+        documents::info::versions,
+        documents::renditions::list,
+        documents::renditions::get,
+        documents::renditions::remove,
+        documents::renditions::thumbnail,
+        documents::renditions::file,
+        documents::applinks::add,
+        documents::applinks::refresh,
+        documents::applinks::revoke,
+        documents::public_links::add,
+        documents::public_links::list,
+        documents::public_links::get,
+        documents::public_links::revoke,
         health::livez,
         health::readyz,
         health::metrics,
@@ -45,6 +66,7 @@ use crate::{claim, crop, health, receive, service, show, status};
         (name = "people", description = "Logging in. A session lasts half an hour unless it is renewed."),
         (name = "pictures", description = "Handing pictures in, and seeing them until they are claimed or expire."),
         (name = "avatars", description = "Claiming a picture for a resource, and showing it to everybody."),
+        (name = "documents", description = "Files, their versions, custom renditions of them, and links to them. Answers and errors are JSON or XML, as the client likes."),
         (name = "systems", description = "For a portal that keeps its resources elsewhere, with a key of its own."),
         (name = "operations", description = "Probes and numbers."),
     )
@@ -62,6 +84,12 @@ fn document(names: &Names) -> utoipa::openapi::OpenApi {
     components.add_security_scheme("csrf", SecurityScheme::ApiKey(ApiKey::Header(csrf)));
     components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
     components.add_security_scheme("service", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    let header =
+        |name: &str, about: &str| SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, about)));
+    components.add_security_scheme("applink", header("appLinkID", "An applink's id, always with its access token."));
+    components.add_security_scheme("accessToken", header("accessToken", "An applink's access token."));
+    let about = "A public link's id. One that is protected takes its code in the cookie dAccessCode-<linkID> as well.";
+    components.add_security_scheme("publicLink", header("linkID", about));
     for item in document.paths.paths.values_mut() {
         for operation in [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten() {
             operation.summary = operation.summary.as_deref().and_then(summary);

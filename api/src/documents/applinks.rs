@@ -9,6 +9,7 @@ use upload::{Applink, Assigned, FileRole};
 
 use super::answer::Node;
 use super::call::Call;
+use super::described::{ApplinkForm, ApplinkMade, Done, NotTaken, Refused, TokenMade};
 use super::parameters::Parameters;
 use super::refusal::{Deed, Refusal};
 use super::tokens::{self, Token};
@@ -18,7 +19,25 @@ use crate::desk::Desk;
 use crate::once::Known;
 use crate::receive::small;
 
-/// `POST …/applinks/file/{fileId}`
+/// `POST …/applinks/file/{fileId}`: a link for an application.
+#[utoipa::path(
+    post,
+    path = "/documents/api/{version}/applinks/file/{id}",
+    tag = "documents",
+    operation_id = "createApplink",
+    request_body(content = ApplinkForm),
+    params(
+        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
+        ("id" = String, Path, description = "The file's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same content gets the first answer again for 24 hours"),
+    ),
+    responses(
+        (status = 200, description = "In JSON or XML, as the client likes", body = ApplinkMade),
+        Refused,
+        NotTaken,
+    ),
+    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
+)]
 pub(crate) async fn add(
     State(desk): State<Desk>,
     Path((version, id)): Path<(String, String)>,
@@ -68,7 +87,22 @@ async fn made(call: &Call, id: &str, body: Body) -> Result<Response, Refusal> {
     })
 }
 
-/// `PUT …/applinks/token`
+/// `PUT …/applinks/token`: a new access token, for AppLinkID, AccessToken and RefreshToken in the head.
+#[utoipa::path(
+    put,
+    path = "/documents/api/{version}/applinks/token",
+    tag = "documents",
+    operation_id = "refreshApplink",
+    params(
+        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
+        ("RefreshToken" = Option<String>, Header, description = "The link's"),
+    ),
+    responses(
+        (status = 200, description = "In JSON or XML, as the client likes", body = TokenMade),
+        Refused,
+    ),
+    security(("applink" = [], "accessToken" = [])),
+)]
 pub(crate) async fn refresh(State(desk): State<Desk>, Path(version): Path<String>, request: Request<Body>) -> Response {
     let call = Call::bare(desk, &version, request).await;
     let result = async {
@@ -97,7 +131,22 @@ pub(crate) async fn refresh(State(desk): State<Desk>, Path(version): Path<String
     call.told_as("applink", None, result)
 }
 
-/// `DELETE …/applinks/{appLinkID}`: whoever may share the file.
+/// `DELETE …/applinks/{appLinkID}`: takes an applink back, at once.
+#[utoipa::path(
+    delete,
+    path = "/documents/api/{version}/applinks/{id}",
+    tag = "documents",
+    operation_id = "revokeApplink",
+    params(
+        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
+        ("id" = String, Path, description = "The applink's id"),
+    ),
+    responses(
+        (status = 200, description = "In JSON or XML, as the client likes", body = Done),
+        Refused,
+    ),
+    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
+)]
 pub(crate) async fn revoke(
     State(desk): State<Desk>,
     Path((version, id)): Path<(String, String)>,

@@ -11,11 +11,29 @@ use upload::{File, FileRole, FileVersion};
 
 use super::answer::Node;
 use super::call::Call;
+use super::described::{FileInformation, Refused, VersionList};
 use super::refusal::{Deed, Refusal};
 use super::renditions;
 use crate::desk::Desk;
 
-/// `GET …/files/{fileId}`
+/// `GET …/files/{fileId}`: what is known of a file.
+#[utoipa::path(
+    get,
+    path = "/documents/api/{version}/files/{id}",
+    tag = "documents",
+    operation_id = "getFile",
+    params(
+        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
+        ("id" = String, Path, description = "The file's id"),
+        ("version" = Option<u32>, Query, description = "A version of the file; the latest without it"),
+        ("includeRenditions" = Option<String>, Query, description = "true: with all renditions there are or could be"),
+    ),
+    responses(
+        (status = 200, description = "In JSON or XML, as the client likes", body = FileInformation),
+        Refused,
+    ),
+    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
+)]
 pub(crate) async fn get(
     State(desk): State<Desk>,
     Path((version, id)): Path<(String, String)>,
@@ -36,7 +54,22 @@ pub(crate) async fn get(
     call.told(&id, result)
 }
 
-/// `GET …/files/{fileId}/versions`
+/// `GET …/files/{fileId}/versions`: all versions of a file.
+#[utoipa::path(
+    get,
+    path = "/documents/api/{version}/files/{id}/versions",
+    tag = "documents",
+    operation_id = "getFileVersions",
+    params(
+        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
+        ("id" = String, Path, description = "The file's id"),
+    ),
+    responses(
+        (status = 200, description = "In JSON or XML, as the client likes", body = VersionList),
+        Refused,
+    ),
+    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
+)]
 pub(crate) async fn versions(
     State(desk): State<Desk>,
     Path((version, id)): Path<(String, String)>,

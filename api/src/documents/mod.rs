@@ -13,21 +13,22 @@
 //! said in the words of the contract ([`refusal`]).
 
 mod answer;
-mod applinks;
+pub(crate) mod applinks;
 mod call;
+mod described;
 mod download;
 mod form;
-mod info;
+pub(crate) mod info;
 mod opened_links;
 mod parameters;
-mod public_links;
+pub(crate) mod public_links;
 mod ranges;
 mod refusal;
 pub(crate) mod registry;
-mod renditions;
+pub(crate) mod renditions;
 pub(crate) mod settings;
 mod tokens;
-mod upload;
+pub(crate) mod upload;
 mod visitor;
 
 use ::upload::FileRole;

@@ -10,6 +10,7 @@ use upload::{Assigned, FileRole, PublicLink};
 
 use super::answer::Node;
 use super::call::Call;
+use super::described::{Done, NotTaken, PublicLinkForm, PublicLinkInformation, PublicLinkList, Refused};
 use super::info::{People, time};
 use super::parameters::Parameters;
 use super::refusal::{Deed, Refusal};
@@ -27,7 +28,25 @@ const LONGEST_NAME: usize = 256;
 /// The most users that one link can be for.
 const MOST_USERS: usize = 100;
 
-/// `POST …/publiclinks/file/{fileId}`
+/// `POST …/publiclinks/file/{fileId}`: a link for people.
+#[utoipa::path(
+    post,
+    path = "/documents/api/{version}/publiclinks/file/{id}",
+    tag = "documents",
+    operation_id = "createPublicLink",
+    request_body(content = PublicLinkForm),
+    params(
+        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
+        ("id" = String, Path, description = "The file's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same content gets the first answer again for 24 hours"),
+    ),
+    responses(
+        (status = 200, description = "In JSON or XML, as the client likes", body = PublicLinkInformation),
+        Refused,
+        NotTaken,
+    ),
+    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
+)]
 pub(crate) async fn add(
     State(desk): State<Desk>,
     Path((version, id)): Path<(String, String)>,
@@ -121,7 +140,22 @@ fn password(parameters: &Parameters) -> Result<Option<String>, Refusal> {
     Ok(Some(password.to_owned()))
 }
 
-/// `GET …/publiclinks/file/{fileId}`
+/// `GET …/publiclinks/file/{fileId}`: the public links of a file.
+#[utoipa::path(
+    get,
+    path = "/documents/api/{version}/publiclinks/file/{id}",
+    tag = "documents",
+    operation_id = "listPublicLinks",
+    params(
+        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
+        ("id" = String, Path, description = "The file's id"),
+    ),
+    responses(
+        (status = 200, description = "In JSON or XML, as the client likes", body = PublicLinkList),
+        Refused,
+    ),
+    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
+)]
 pub(crate) async fn list(
     State(desk): State<Desk>,
     Path((version, id)): Path<(String, String)>,
@@ -148,7 +182,22 @@ pub(crate) async fn list(
     call.told(&id, result)
 }
 
-/// `GET …/publiclinks/{linkId}`
+/// `GET …/publiclinks/{linkId}`: one public link.
+#[utoipa::path(
+    get,
+    path = "/documents/api/{version}/publiclinks/{id}",
+    tag = "documents",
+    operation_id = "getPublicLink",
+    params(
+        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
+        ("id" = String, Path, description = "The public link's id"),
+    ),
+    responses(
+        (status = 200, description = "In JSON or XML, as the client likes", body = PublicLinkInformation),
+        Refused,
+    ),
+    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
+)]
 pub(crate) async fn get(
     State(desk): State<Desk>,
     Path((version, id)): Path<(String, String)>,
@@ -165,7 +214,22 @@ pub(crate) async fn get(
     call.told_as("publiclink", None, result)
 }
 
-/// `DELETE …/publiclinks/{linkId}`
+/// `DELETE …/publiclinks/{linkId}`: takes a public link back, at once.
+#[utoipa::path(
+    delete,
+    path = "/documents/api/{version}/publiclinks/{id}",
+    tag = "documents",
+    operation_id = "revokePublicLink",
+    params(
+        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
+        ("id" = String, Path, description = "The public link's id"),
+    ),
+    responses(
+        (status = 200, description = "In JSON or XML, as the client likes", body = Done),
+        Refused,
+    ),
+    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
+)]
 pub(crate) async fn revoke(
     State(desk): State<Desk>,
     Path((version, id)): Path<(String, String)>,

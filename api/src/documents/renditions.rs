@@ -9,6 +9,7 @@ use upload::{FileRole, FileVersion, Media, Rendition, State as Standing, Upload,
 
 use super::answer::Node;
 use super::call::Call;
+use super::described::{Done, Refused, RenditionList};
 use super::download::{self, Object};
 use super::refusal::{Deed, Refusal};
 use crate::desk::Desk;
@@ -17,7 +18,24 @@ use crate::show;
 /// The side of the square into which a thumbnail fits, as the worker makes it.
 const THUMBNAIL: u32 = 256;
 
-/// `GET …/files/{fileId}/data/renditions`
+/// `GET …/files/{fileId}/data/renditions`: the renditions of a version.
+#[utoipa::path(
+    get,
+    path = "/documents/api/{version}/files/{id}/data/renditions",
+    tag = "documents",
+    operation_id = "listRenditions",
+    params(
+        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
+        ("id" = String, Path, description = "The file's id"),
+        ("version" = Option<u32>, Query, description = "A version of the file; the latest without it"),
+        ("renditionType" = Option<String>, Query, description = "system (by default) or uploaded"),
+    ),
+    responses(
+        (status = 200, description = "In JSON or XML, as the client likes", body = RenditionList),
+        Refused,
+    ),
+    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
+)]
 pub(crate) async fn list(
     State(desk): State<Desk>,
     Path((version, id)): Path<(String, String)>,
@@ -43,7 +61,29 @@ pub(crate) async fn list(
     call.told(&id, result)
 }
 
-/// `GET …/files/{fileId}/data/rendition`
+/// `GET …/files/{fileId}/data/rendition`: the bytes of a rendition.
+#[utoipa::path(
+    get,
+    path = "/documents/api/{version}/files/{id}/data/rendition",
+    tag = "documents",
+    operation_id = "getRendition",
+    params(
+        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
+        ("id" = String, Path, description = "The file's id"),
+        ("rendition" = String, Query, description = "Its name, in any case"),
+        ("renditionType" = Option<String>, Query, description = "system (by default) or uploaded"),
+        ("version" = Option<u32>, Query, description = "A version of the file; the latest without it"),
+        ("Range" = Option<String>, Header, description = "bytes=<first>-<last>, several with commas between (RFC 9110)"),
+    ),
+    responses(
+        (status = 200, description = "The bytes, as an attachment", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 206, description = "Those that Range asks for", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 304, description = "The client has them"),
+        (status = 416, description = "Range asks for bytes that are not there"),
+        Refused,
+    ),
+    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
+)]
 pub(crate) async fn get(
     State(desk): State<Desk>,
     Path((version, id)): Path<(String, String)>,
@@ -80,7 +120,24 @@ pub(crate) async fn get(
     call.told(&id, result)
 }
 
-/// `DELETE …/files/{fileId}/data/rendition`
+/// `DELETE …/files/{fileId}/data/rendition`: deletes a custom rendition.
+#[utoipa::path(
+    delete,
+    path = "/documents/api/{version}/files/{id}/data/rendition",
+    tag = "documents",
+    operation_id = "deleteRendition",
+    params(
+        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
+        ("id" = String, Path, description = "The file's id"),
+        ("rendition" = String, Query, description = "Its name, in any case"),
+        ("version" = Option<u32>, Query, description = "A version of the file; the latest without it"),
+    ),
+    responses(
+        (status = 200, description = "In JSON or XML, as the client likes", body = Done),
+        Refused,
+    ),
+    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
+)]
 pub(crate) async fn remove(
     State(desk): State<Desk>,
     Path((version, id)): Path<(String, String)>,
@@ -105,6 +162,25 @@ pub(crate) async fn remove(
 }
 
 /// `GET …/files/{fileId}/data/thumbnail`: of the file, or, with `rendition`, of a custom rendition that is a picture.
+#[utoipa::path(
+    get,
+    path = "/documents/api/{version}/files/{id}/data/thumbnail",
+    tag = "documents",
+    operation_id = "getThumbnail",
+    params(
+        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
+        ("id" = String, Path, description = "The file's id"),
+        ("version" = Option<u32>, Query, description = "A version of the file; the latest without it"),
+        ("rendition" = Option<String>, Query, description = "Of this custom rendition, instead of the file"),
+    ),
+    responses(
+        (status = 200, description = "The thumbnail, made by us", body = Vec<u8>, content_type = "image/png"),
+        (status = 302, description = "It is at the store, where the settings say so"),
+        (status = 304, description = "The client has it"),
+        Refused,
+    ),
+    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
+)]
 pub(crate) async fn thumbnail(
     State(desk): State<Desk>,
     Path((version, id)): Path<(String, String)>,
@@ -130,7 +206,27 @@ pub(crate) async fn thumbnail(
     call.told(&id, result)
 }
 
-/// `GET …/files/{fileId}/data`
+/// `GET …/files/{fileId}/data`: the bytes of a version.
+#[utoipa::path(
+    get,
+    path = "/documents/api/{version}/files/{id}/data",
+    tag = "documents",
+    operation_id = "getFileData",
+    params(
+        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
+        ("id" = String, Path, description = "The file's id"),
+        ("version" = Option<u32>, Query, description = "A version of the file; the latest without it"),
+        ("Range" = Option<String>, Header, description = "bytes=<first>-<last>, several with commas between (RFC 9110)"),
+    ),
+    responses(
+        (status = 200, description = "The bytes, as an attachment", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 206, description = "Those that Range asks for", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 304, description = "The client has them"),
+        (status = 416, description = "Range asks for bytes that are not there"),
+        Refused,
+    ),
+    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
+)]
 pub(crate) async fn file(
     State(desk): State<Desk>,
     Path((version, id)): Path<(String, String)>,

@@ -8,6 +8,7 @@ use axum::response::Response;
 use upload::{FileAdmission, FileId, FileRole, Media, Place, PlaceTaken, RenditionName, Right, Staged, UploadId};
 
 use super::call::Call;
+use super::described::{Done, FileForm, FileInformation, NotTaken, Refused, RenditionForm};
 use super::form::Form;
 use super::info;
 use super::parameters::Parameters;
@@ -53,7 +54,27 @@ impl Goal {
     }
 }
 
-/// `POST …/files/{fileId}/data/rendition`
+/// `POST …/files/{fileId}/data/rendition`: uploads a custom rendition of the latest version.
+#[utoipa::path(
+    post,
+    path = "/documents/api/{version}/files/{id}/data/rendition",
+    tag = "documents",
+    operation_id = "uploadRendition",
+    request_body(content = RenditionForm, content_type = "multipart/form-data"),
+    params(
+        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
+        ("id" = String, Path, description = "The file's id"),
+        ("Prefer" = Option<String>, Header, description = "wait=<seconds>, respond-async (RFC 7240)"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same content gets the first answer again for 24 hours"),
+    ),
+    responses(
+        (status = 200, description = "In JSON or XML, as the client likes", body = Done),
+        (status = 202, description = "Taken, and not ready yet: see Location", body = Done),
+        Refused,
+        NotTaken,
+    ),
+    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
+)]
 pub(crate) async fn rendition(
     State(desk): State<Desk>,
     Path((version, id)): Path<(String, String)>,
@@ -73,7 +94,26 @@ pub(crate) async fn rendition(
     call.told(&id, result)
 }
 
-/// `POST …/files/data`
+/// `POST …/files/data`: a new file.
+#[utoipa::path(
+    post,
+    path = "/documents/api/{version}/files/data",
+    tag = "documents",
+    operation_id = "uploadFile",
+    request_body(content = FileForm, content_type = "multipart/form-data"),
+    params(
+        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
+        ("Prefer" = Option<String>, Header, description = "wait=<seconds>, respond-async (RFC 7240)"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same content gets the first answer again for 24 hours"),
+    ),
+    responses(
+        (status = 201, description = "The file", body = FileInformation),
+        (status = 202, description = "Taken, and not ready yet: see Location", body = Done),
+        Refused,
+        NotTaken,
+    ),
+    security(("session" = [], "csrf" = []), ("bearer" = [])),
+)]
 pub(crate) async fn file(State(desk): State<Desk>, Path(version): Path<String>, request: Request<Body>) -> Response {
     let (call, body) = Call::of(desk, &version, request).await;
     let task = async {
@@ -89,7 +129,27 @@ pub(crate) async fn file(State(desk): State<Desk>, Path(version): Path<String>, 
     call.told_as("file", None, result)
 }
 
-/// `POST …/files/{fileId}/data`
+/// `POST …/files/{fileId}/data`: a new version, which begins without custom renditions.
+#[utoipa::path(
+    post,
+    path = "/documents/api/{version}/files/{id}/data",
+    tag = "documents",
+    operation_id = "uploadFileVersion",
+    request_body(content = FileForm, content_type = "multipart/form-data"),
+    params(
+        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
+        ("id" = String, Path, description = "The file's id"),
+        ("Prefer" = Option<String>, Header, description = "wait=<seconds>, respond-async (RFC 7240)"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same content gets the first answer again for 24 hours"),
+    ),
+    responses(
+        (status = 201, description = "The file", body = FileInformation),
+        (status = 202, description = "Taken, and not ready yet: see Location", body = Done),
+        Refused,
+        NotTaken,
+    ),
+    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
+)]
 pub(crate) async fn next_version(
     State(desk): State<Desk>,
     Path((version, id)): Path<(String, String)>,

@@ -120,6 +120,29 @@ impl Stand {
         base
     }
 
+    /// Another api on the same records with another clock.
+    pub(crate) async fn with_clock(&self, clock: Clock) -> Elsewhere {
+        let store = |name: &str| {
+            let url = format!("file://{}", self.folder.path().join(name).display());
+            serde_json::json!({"url": url, "endpoint": "", "region": "", "access_key_id": "", "secret_access_key": ""})
+        };
+        let records = format!("sqlite://{}", self.folder.path().join("records.db").display());
+        let places = serde_json::from_value(serde_json::json!({
+            "staging": store("staging"),
+            "blobs": store("blobs"),
+            "queue": {"url": "memory:"},
+            "records": {"url": records, "max_connections": 2},
+        }));
+        let places = Places::open(&places.unwrap(), clock, Faults::default()).await.unwrap();
+        let (records, realm) = (places.records.clone(), self.settings.realm.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let api = Api::open(&self.settings, places, metrics).await.unwrap();
+        tokio::spawn(api.serve(listener, self.stop.clone()));
+        Elsewhere { base, records, realm }
+    }
+
     /// Adds somebody, whose password is everybody's.
     pub(crate) async fn person(&self, id: &str, role: Role) {
         let user = User {
@@ -172,6 +195,20 @@ impl Stand {
 pub(crate) fn client() -> reqwest::Client {
     rustls::crypto::ring::default_provider().install_default().ok();
     reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+}
+
+/// An api beside a stand's.
+pub(crate) struct Elsewhere {
+    pub(crate) base: String,
+    records: upload::Records,
+    realm: api::RealmSettings,
+}
+
+impl Elsewhere {
+    /// A session of somebody's, as of this api's time.
+    pub(crate) async fn token(&self, id: &str) -> String {
+        api::issue_token(&self.records, &self.realm, id, Duration::from_secs(600)).await.unwrap()
+    }
 }
 
 fn files(folder: &std::path::Path) -> usize {

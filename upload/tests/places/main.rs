@@ -17,6 +17,7 @@ mod broker;
 mod bucket;
 mod claims;
 mod counter;
+mod files;
 mod home;
 mod people;
 mod plans;

@@ -77,8 +77,9 @@ async fn json_that_is_none() {
         "{\"name\":\"a\nb\"}",
         "{\"name\":\"\\ud800\"}",
     ] {
-        let response = post(&jane, &format!("/files/{id}/data/rendition"), form(&[file_part(b"x"), json_part(json)]));
-        let (status, text) = said(response.await).await;
+        let path = format!("/files/{id}/data/rendition");
+        let body = form(&[file_part(b"x"), json_part(json)]);
+        let (status, text) = said(post(&jane, &path, body).await).await;
         assert_eq!(status, 400, "{json:.60} {text}");
         assert!(text.contains(r#""errorCode":"-1""#) && !text.contains("root:"), "{text}");
     }

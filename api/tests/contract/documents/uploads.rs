@@ -121,12 +121,9 @@ async fn contributors_and_better_upload() {
     let stand = stand().await;
     let (jane, joe) = (stand.login("jane").await, stand.login("joe").await);
     let id = file(&jane).await;
-    for (role, status) in [
-        (FileRole::Viewer, 403),
-        (FileRole::Downloader, 403),
-        (FileRole::Contributor, 200),
-        (FileRole::Manager, 200),
-    ] {
+    for (role, status) in
+        [(FileRole::Viewer, 403), (FileRole::Downloader, 403), (FileRole::Contributor, 200), (FileRole::Manager, 200)]
+    {
         share(&stand, &id, "joe", role).await;
         assert_eq!(add(&joe, &id, role.as_str(), b"x").await.status(), status, "{role:?}");
     }

@@ -1,0 +1,129 @@
+//! Bytes come back as they went in: whole, in ranges, or not again.
+
+use reqwest::{Method, Response};
+
+use super::{add, call, file, get, said, stand};
+use crate::stand::{Login, PNG, header, png_size};
+
+async fn ranged(jane: &Login<'_>, path: &str, headers: &[(&str, &str)]) -> Response {
+    let request =
+        headers.iter().fold(call(jane, Method::GET, path), |request, (name, value)| request.header(*name, *value));
+    request.send().await.unwrap()
+}
+
+#[tokio::test]
+async fn one_range_several_and_none() {
+    let stand = stand().await;
+    let jane = stand.login("jane").await;
+    let id = file(&jane).await;
+    add(&jane, &id, "digits", b"0123456789").await;
+    let path = format!("/files/{id}/data/rendition?rendition=DIGITS&renditionType=uploaded");
+    for (range, status, content_range, body) in [
+        ("bytes=2-5", 206, "bytes 2-5/10", "2345"),
+        ("bytes=-3", 206, "bytes 7-9/10", "789"),
+        ("bytes=7-", 206, "bytes 7-9/10", "789"),
+        ("bytes=0-99999999999999999999", 206, "bytes 0-9/10", "0123456789"),
+        ("bytes=10-", 416, "bytes */10", ""),
+        ("bytes=99999999999999999999-", 416, "bytes */10", ""),
+        ("bytes=5-2", 200, "", "0123456789"),
+        ("bytes=0-5,4-9", 200, "", "0123456789"),
+        ("lines=1-2", 200, "", "0123456789"),
+    ] {
+        let response = ranged(&jane, &path, &[("range", range)]).await;
+        assert_eq!(header(&response, "content-range"), content_range, "{range}");
+        assert_eq!(header(&response, "accept-ranges"), "bytes");
+        assert_eq!(said(response).await, (status, body.to_owned()), "{range}");
+    }
+    let response = ranged(&jane, &path, &[("range", "bytes=8-, 0-1")]).await;
+    let kind = header(&response, "content-type").to_owned();
+    let boundary = kind.strip_prefix("multipart/byteranges; boundary=").unwrap();
+    let length: usize = header(&response, "content-length").parse().unwrap();
+    let one = |range: &str, bytes: &str| {
+        let head = format!("Content-Type: application/octet-stream\r\nContent-Range: bytes {range}/10");
+        format!("\r\n--{boundary}\r\n{head}\r\n\r\n{bytes}")
+    };
+    let expected = format!("{}{}\r\n--{boundary}--\r\n", one("8-9", "89"), one("0-1", "01"));
+    let (status, body) = said(response).await;
+    assert_eq!((status, body.as_str(), length), (206, expected.as_str(), expected.len()));
+}
+
+#[tokio::test]
+async fn what_the_client_has_is_not_sent_again() {
+    let stand = stand().await;
+    let jane = stand.login("jane").await;
+    let id = file(&jane).await;
+    add(&jane, &id, "digits", b"0123456789").await;
+    let path = format!("/files/{id}/data/rendition?rendition=digits&renditionType=uploaded");
+    let tag = header(&get(&jane, &path).await, "etag").to_owned();
+    let again = ranged(&jane, &path, &[("if-none-match", &tag)]).await;
+    assert_eq!((again.status().as_u16(), header(&again, "etag")), (304, tag.as_str()));
+    for (validator, status) in
+        [(tag.as_str(), 206), ("\"other\"", 200), ("Sat, 21 Nov 2026 12:00:00 GMT", 200), (&format!("W/{tag}"), 200)]
+    {
+        let response = ranged(&jane, &path, &[("range", "bytes=0-0"), ("if-range", validator)]).await;
+        assert_eq!(response.status(), status, "{validator}");
+    }
+    let head = call(&jane, Method::HEAD, &path).header("range", "bytes=0-0").send().await.unwrap();
+    assert_eq!((head.status().as_u16(), header(&head, "content-length")), (200, "10"));
+    assert_eq!(header(&head, "etag"), tag);
+    assert_eq!(head.bytes().await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn nothing_of_it_runs_here() {
+    let stand = stand().await;
+    let jane = stand.login("jane").await;
+    let id = file(&jane).await;
+    add(&jane, &id, "größe 猫", b"<html><script>alert(1)</script>").await;
+    let name = "gr%C3%B6%C3%9Fe%20%E7%8C%AB";
+    let response = get(&jane, &format!("/files/{id}/data/rendition?rendition={name}&renditionType=uploaded")).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(
+        header(&response, "content-disposition"),
+        format!("attachment; filename=\"gr__e _.png\"; filename*=UTF-8''{name}.png")
+    );
+    assert_eq!(header(&response, "x-content-type-options"), "nosniff");
+    assert_eq!(header(&response, "content-security-policy"), "default-src 'none'; sandbox");
+    let whole = get(&jane, &format!("/files/{id}/data")).await;
+    assert_eq!(header(&whole, "content-disposition"), "attachment; filename=\"jellyfish.png\"");
+    assert_eq!(whole.bytes().await.unwrap(), PNG);
+}
+
+#[tokio::test]
+async fn what_we_make_is_found_without_a_type_and_what_was_uploaded_is_not() {
+    let stand = stand().await;
+    let jane = stand.login("jane").await;
+    let id = file(&jane).await;
+    add(&jane, &id, "small", PNG).await;
+    let path = format!("/files/{id}/data/rendition?rendition=");
+    assert_eq!(get(&jane, &format!("{path}small")).await.status(), 404);
+    let thumbnail = get(&jane, &format!("{path}thumbnail1")).await;
+    assert_eq!((thumbnail.status().as_u16(), header(&thumbnail, "content-type")), (200, "image/png"));
+    assert_eq!(header(&thumbnail, "content-disposition"), "attachment; filename=\"thumbnail1.png\"");
+    assert_eq!(png_size(&thumbnail.bytes().await.unwrap()), (120, 80), "it fits, and is not blown up");
+    assert_eq!(get(&jane, &format!("{path}page1&renditionType=system")).await.status(), 200);
+    let shown = get(&jane, &format!("/files/{id}/data/thumbnail")).await;
+    assert_eq!((shown.status().as_u16(), header(&shown, "content-disposition")), (200, "inline"));
+    let list = get(&jane, &format!("/files/{id}/data/renditions")).await;
+    let expected = format!(
+        r#"{{"errorCode":"0","id":"{id}","type":"file","items":[{{"type":"rendition","name":"thumbnail1","description":"","path":"thumbnail1.png"}},{{"type":"rendition","name":"page1","description":"","path":"page1.png"}}]}}"#
+    );
+    assert_eq!(said(list).await, (200, expected));
+}
+
+#[tokio::test]
+async fn deleted_is_gone_and_its_name_free() {
+    let stand = stand().await;
+    let jane = stand.login("jane").await;
+    let id = file(&jane).await;
+    add(&jane, &id, "Small", b"one").await;
+    let path = format!("/files/{id}/data/rendition?rendition=sMALL&renditionType=uploaded");
+    let deleted = call(&jane, Method::DELETE, &path).send().await.unwrap();
+    assert_eq!(said(deleted).await, (200, format!(r#"{{"errorCode":"0","id":"{id}","type":"file"}}"#)));
+    assert_eq!(call(&jane, Method::DELETE, &path).send().await.unwrap().status(), 404);
+    assert_eq!(get(&jane, &path).await.status(), 404);
+    assert_eq!(add(&jane, &id, "small", b"two").await.status(), 200);
+    assert_eq!(get(&jane, &path).await.text().await.unwrap(), "two");
+    assert!(stand.sweep().await.collected > 0, "its bytes are gone");
+    assert_eq!(stand.places.records.census().await.unwrap().unaccounted(), 0);
+}

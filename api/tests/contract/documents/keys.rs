@@ -1,0 +1,133 @@
+//! `Idempotency-Key`: once, however often it is sent.
+
+use std::time::Duration;
+
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+
+use super::{call, file, file_part, form, get, json_part, part, refused, said, stand};
+use crate::stand::{Login, PNG, header};
+
+async fn keyed(login: &Login<'_>, path: &str, key: &str, body: Vec<u8>) -> Response {
+    let request = call(login, Method::POST, path).header("content-type", "multipart/form-data; boundary=B");
+    request.header("idempotency-key", key).body(body).send().await.unwrap()
+}
+
+fn named(name: &str, content: &[u8]) -> Vec<u8> {
+    form(&[file_part(content), json_part(&format!("{{\"name\":\"{name}\"}}"))])
+}
+
+#[tokio::test]
+async fn the_same_again_other_content_and_a_day_later() {
+    let stand = stand().await;
+    let (jane, admin) = (stand.login("jane").await, stand.login("admin").await);
+    let id = file(&jane).await;
+    let path = format!("/files/{id}/data/rendition");
+    let first = said(keyed(&jane, &path, "k1", named("small", b"x")).await).await;
+    assert_eq!(first.0, 200);
+    assert_eq!(said(keyed(&jane, &path, "k1", named("small", b"x")).await).await, first);
+    for other in [named("small", b"y"), named("Small", b"x")] {
+        assert_eq!(refused(keyed(&jane, &path, "k1", other).await).await.0, 422);
+    }
+    assert_eq!(keyed(&admin, &path, "k1", named("small", b"x")).await.status(), 409, "another's key is another key");
+    assert_eq!(keyed(&jane, &path, "k2", named("small", b"x")).await.status(), 409, "the name is taken");
+    assert_eq!(keyed(&jane, &path, "k2", named("large", b"x")).await.status(), 200, "a refused request keeps no key");
+    stand.clock.advance(Duration::from_secs(24 * 3600));
+    let jane = stand.login("jane").await;
+    assert_eq!(keyed(&jane, &path, "k1", named("other", b"z")).await.status(), 200, "after a day it is a new key");
+    assert!(stand.sweep().await.forgotten > 0);
+    for bad in ["", &"k".repeat(256)] {
+        assert_eq!(refused(keyed(&jane, &path, bad, named("bad", b"x")).await).await.0, 400);
+    }
+    assert_eq!(stand.staged(), 0);
+}
+
+#[tokio::test]
+async fn every_call_that_creates_something() {
+    let stand = stand().await;
+    let jane = stand.login("jane").await;
+    let body = || form(&[part("name=\"primaryFile\"; filename=\"a.txt\"", b"text")]);
+    let first = said(keyed(&jane, "/files/data", "file", body()).await).await;
+    assert_eq!((first.0, said(keyed(&jane, "/files/data", "file", body()).await).await), (201, first.clone()));
+    let id = serde_json::from_str::<Value>(&first.1).unwrap()["id"].as_str().unwrap().to_owned();
+    let path = format!("/files/{id}/data");
+    let first = said(keyed(&jane, &path, "version", body()).await).await;
+    assert_eq!((first.0, said(keyed(&jane, &path, "version", body()).await).await), (201, first));
+    let versions: Value = get(&jane, &format!("/files/{id}/versions")).await.json().await.unwrap();
+    assert_eq!(versions["count"], "2");
+    for (path, body) in [
+        (format!("/applinks/file/{id}"), json!({"assignedUser": "@everybody"})),
+        (format!("/publiclinks/file/{id}"), json!({"assignedUsers": "@everybody", "password": "12345678"})),
+    ] {
+        let send = async |body: &Value| {
+            let request = call(&jane, Method::POST, &path).header("idempotency-key", &path).json(body);
+            said(request.send().await.unwrap()).await
+        };
+        let first = send(&body).await;
+        assert_eq!((first.0, send(&body).await), (200, first), "{path}");
+        assert_eq!(send(&json!({"assignedUser": "joe", "assignedUsers": "joe"})).await.0, 422, "{path}");
+    }
+    let upload = async |name: &str| {
+        let request = jane.request(Method::POST, "/api/dropbox/pictures").header("idempotency-key", "picture");
+        request.multipart(crate::stand::form(name, PNG)).send().await.unwrap()
+    };
+    let first = upload("a.png").await;
+    let location = header(&first, "location").to_owned();
+    let first = said(first).await;
+    let again = upload("a.png").await;
+    assert_eq!(header(&again, "location"), location);
+    assert_eq!((said(again).await, first.0), (first.clone(), 200));
+    assert_eq!(upload("b.png").await.status(), 422);
+    assert_eq!(stand.staged(), 0);
+}
+
+#[tokio::test]
+async fn one_that_is_in_flight_is_waited_for() {
+    let stand = crate::stand::Stand::idle(|_| {}).await;
+    let jane = stand.login("jane").await;
+    let upload = async || {
+        let request = jane.request(Method::POST, "/api/dropbox/pictures").header("idempotency-key", "k");
+        request.multipart(crate::stand::form("a.png", PNG)).send().await.unwrap()
+    };
+    let others = async {
+        while stand.places.records.census().await.unwrap().admitted == 0 {
+            tokio::task::yield_now().await;
+        }
+        let second = upload().await;
+        assert_eq!((second.status().as_u16(), header(&second, "retry-after")), (409, "1"));
+        assert_eq!(stand.work().await, 1);
+    };
+    let (first, ()) = tokio::join!(upload(), others);
+    assert_eq!(said(first).await, (200, "1001".to_owned()));
+    assert_eq!(said(upload().await).await, (200, "1001".to_owned()));
+    assert_eq!(stand.places.records.census().await.unwrap().admitted, 1);
+}
+
+#[tokio::test]
+async fn who_went_away_before_the_answer_finds_it_later() {
+    let stand = crate::stand::Stand::idle(|_| {}).await;
+    let jane = stand.login("jane").await;
+    let upload = async || {
+        let request = jane.request(Method::POST, "/api/dropbox/pictures").header("idempotency-key", "k");
+        request.multipart(crate::stand::form("a.png", PNG)).send().await.unwrap()
+    };
+    let admitted = async {
+        while stand.places.records.census().await.unwrap().admitted == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        _ = upload() => panic!("nobody works, so nobody answers"),
+        () = admitted => {}
+    }
+    assert_eq!(stand.work().await, 1);
+    let answer = loop {
+        // Until the api has noticed that the first one left.
+        let answer = upload().await;
+        if answer.status() != 409 {
+            break said(answer).await;
+        }
+    };
+    assert_eq!(answer, (200, "1001".to_owned()));
+    assert_eq!(stand.places.records.census().await.unwrap().admitted, 1);
+}

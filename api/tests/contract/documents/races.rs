@@ -1,0 +1,122 @@
+//! Many at once, and rights that change while something waits.
+
+use futures::future::join_all;
+use reqwest::Method;
+use upload::FileRole;
+
+use super::{add, call, file, file_part, form, get, json_part, part, refused, said, share};
+use crate::stand::Stand;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_of_one_name_over_two_apis() {
+    let stand = Stand::with(|settings| settings.uploads.wait = std::time::Duration::from_secs(30)).await;
+    let jane = stand.login("jane").await;
+    let id = file(&jane).await;
+    let bases = [stand.base.clone(), stand.another().await];
+    let sent = (0..200_usize).map(|n| {
+        let name = if n % 3 == 0 { "Small" } else { "smaLL" };
+        let request = stand.client.post(format!("{}/documents/api/1.1/files/{id}/data/rendition", bases[n % 2]));
+        let request = request.bearer_auth(&jane.session).header("content-type", "multipart/form-data; boundary=B");
+        let json = format!("{{\"name\":\"{name}\"}}");
+        request.body(form(&[file_part(format!("{n}").as_bytes()), json_part(&json)])).send()
+    });
+    let answers: Vec<u16> = join_all(sent).await.into_iter().map(|answer| answer.unwrap().status().as_u16()).collect();
+    let count = |status| answers.iter().filter(|answer| **answer == status).count();
+    assert_eq!((count(200), count(409)), (1, 199), "{answers:?}");
+    assert_eq!(stand.staged(), 0);
+    let census = stand.places.records.census().await.unwrap();
+    assert_eq!((census.admitted, census.unaccounted()), (2, 0));
+}
+
+#[tokio::test]
+async fn a_right_taken_back_in_between() {
+    let stand = Stand::idle(|_| {}).await;
+    let (jane, joe) = (stand.login("jane").await, stand.login("joe").await);
+    let id = {
+        let work = async {
+            while stand.work().await == 0 {
+                tokio::task::yield_now().await
+            }
+        };
+        let (id, ()) = tokio::join!(file(&jane), work);
+        id
+    };
+    share(&stand, &id, "joe", FileRole::Contributor).await;
+    let revoke = async {
+        while stand.places.records.census().await.unwrap().in_flight == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(refused(add(&jane, &id, "SMALL", b"x").await).await.0, 409, "the name is reserved");
+        stand.places.records.unshare_file(&id.parse().unwrap(), "joe").await.unwrap();
+        assert_eq!(stand.work().await, 1);
+    };
+    let (answer, ()) = tokio::join!(add(&joe, &id, "small", b"x"), revoke);
+    let (status, code, key) = refused(answer).await;
+    assert_eq!((status, code.as_str()), (403, "-20"));
+    assert!(key.ends_with(&format!(",fFileGUID:{id},ADD_RENDITION")), "{key}");
+    let list = get(&jane, &format!("/files/{id}/data/renditions?renditionType=uploaded")).await;
+    assert!(said(list).await.1.contains(r#""items":[]"#), "nothing was promoted");
+    assert_eq!(stand.staged(), 0);
+    let work = async {
+        while stand.work().await == 0 {
+            tokio::task::yield_now().await
+        }
+    };
+    let (answer, ()) = tokio::join!(add(&jane, &id, "small", b"x"), work);
+    assert_eq!(answer.status(), 200, "the name is free");
+}
+
+#[tokio::test]
+async fn a_rendition_belongs_to_the_version_that_was_there_when_it_began() {
+    let stand = Stand::idle(|_| {}).await;
+    let jane = stand.login("jane").await;
+    let working = async |call: &mut (dyn Future<Output = reqwest::Response> + Unpin)| {
+        let work = async {
+            while stand.work().await == 0 {
+                tokio::task::yield_now().await
+            }
+        };
+        tokio::join!(call, work).0
+    };
+    let new = form(&[part("name=\"primaryFile\"; filename=\"a.txt\"", b"a")]);
+    let made = working(&mut Box::pin(super::post(&jane, "/files/data", new.clone()))).await;
+    let id = made.json::<serde_json::Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
+    // The rendition begins while the second version waits for a worker, which then does both.
+    let request = call(&jane, Method::POST, &format!("/files/{id}/data")).header("prefer", "respond-async");
+    let second = request.header("content-type", "multipart/form-data; boundary=B").body(new).send().await.unwrap();
+    assert_eq!(second.status(), 202);
+    let request = call(&jane, Method::POST, &format!("/files/{id}/data/rendition")).header("prefer", "respond-async");
+    let body = form(&[file_part(b"of the first"), json_part(r#"{"name":"small"}"#)]);
+    let answer = request.header("content-type", "multipart/form-data; boundary=B").body(body).send().await.unwrap();
+    assert_eq!(answer.status(), 202);
+    assert_eq!(stand.work().await, 2);
+    let path = format!("/files/{id}/data/rendition?rendition=small&renditionType=uploaded");
+    assert_eq!(get(&jane, &path).await.status(), 404, "the latest is the second by now");
+    assert_eq!(get(&jane, &format!("{path}&version=1")).await.text().await.unwrap(), "of the first");
+}
+
+#[tokio::test]
+async fn a_failed_upload_gives_its_name_back() {
+    let stand = Stand::idle(|_| {}).await;
+    let jane = stand.login("jane").await;
+    let work = async {
+        while stand.work().await == 0 {
+            tokio::task::yield_now().await
+        }
+    };
+    let (id, ()) = tokio::join!(file(&jane), work);
+    let lazily = async |name: &str| {
+        let request =
+            call(&jane, Method::POST, &format!("/files/{id}/data/rendition")).header("prefer", "respond-async");
+        let body = form(&[file_part(b"x"), json_part(&format!("{{\"name\":\"{name}\"}}"))]);
+        request.header("content-type", "multipart/form-data; boundary=B").body(body).send().await.unwrap().status()
+    };
+    assert_eq!(lazily("small").await, 202);
+    assert_eq!(lazily("SMALL").await, 409);
+    stand.clock.advance(std::time::Duration::from_secs(600));
+    assert_eq!(stand.sweep().await.failed, 1);
+    assert_eq!(lazily("SMALL").await, 202, "it is free once the first has failed");
+    let dead = stand.places.records.jobs(true, 10).await.unwrap();
+    let retried = stand.places.records.retry_job(dead[0].id, std::time::Duration::from_secs(60)).await.unwrap();
+    assert!(retried.is_none(), "the first cannot be tried again: its name is another's");
+}
