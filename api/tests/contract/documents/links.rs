@@ -217,8 +217,9 @@ async fn public_links_for_everybody_for_some_and_for_a_time() {
     assert_eq!(refused(nobody(&members).send().await.unwrap()).await.0, 401);
     assert_eq!(status(nobody(&members).bearer_auth(&kim.session)).await, 200);
     let list: Value = get(&jane, &format!("/publiclinks/file/{id}")).await.json().await.unwrap();
-    assert_eq!((&list["count"], &list["items"][0]["linkName"]), (&json!("3"), &json!("for all")));
-    assert_eq!(list["items"][0]["expirationTime"], "2026-11-21T13:00:00Z");
+    assert_eq!(list["count"], "3");
+    let named = list["items"].as_array().unwrap().iter().find(|link| link["linkName"] == "for all").unwrap();
+    assert_eq!((&named["linkID"], &named["expirationTime"]), (&json!(all), &json!("2026-11-21T13:00:00Z")));
     let one: Value = get(&admin, &format!("/publiclinks/{some}")).await.json().await.unwrap();
     assert_eq!((&one["assignedUsers"], &one["role"]), (&json!("joe"), &json!("contributor")));
     assert_eq!(get(&kim, &format!("/publiclinks/{some}")).await.status(), 403);
