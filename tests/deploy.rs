@@ -65,3 +65,94 @@ fn every_service_has_an_image_a_limit_and_a_probe_or_an_end() {
     check(&service);
     assert_eq!(names, ["postgres", "rabbitmq", "garage", "garage-init", "migrate", "api", "worker"]);
 }
+
+fn beside(file: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
+}
+
+/// What stands after `key` on the lines that have it, as JSON where it is a list.
+fn values<'a>(text: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
+    text.lines().filter_map(move |line| line.trim().trim_start_matches("- ").strip_prefix(key)).map(str::trim)
+}
+
+/// A probe runs inside of a container: its command is one that the image has, and what it asks is what listens there.
+#[test]
+fn every_probe_asks_what_is_there() {
+    let compose = compose();
+    let image = beside("deploy/Dockerfile");
+    let ours = |program: &str| image.contains(&format!(" {program} "));
+    let probes: Vec<Vec<String>> =
+        values(&compose, "test:").map(|command| serde_json::from_str(command).unwrap()).collect();
+    assert_eq!(probes.len(), 5, "{probes:?}");
+    for probe in &probes {
+        assert_eq!(probe[0], "CMD");
+        match probe[1].as_str() {
+            // Those of the images' own: https://hub.docker.com/_/postgres, …/_/rabbitmq, …/r/dxflrs/garage.
+            "pg_isready" | "rabbitmq-diagnostics" | "/garage" => {}
+            program => {
+                assert!(ours(program), "{program} is not in our image");
+                let address = probe.last().unwrap().strip_prefix("http://127.0.0.1:").unwrap();
+                let (port, path) = address.split_once('/').unwrap();
+                let listens = compose
+                    .lines()
+                    .any(|line| line.contains("__LISTEN:") && line.trim_end().ends_with(&format!(":{port}")));
+                assert!(listens, "nothing listens on {port}");
+                assert!(["livez", "readyz"].contains(&path), "{path} is no probe");
+            }
+        }
+    }
+}
+
+/// Every address of one service in another is a service's, and its port is the one that the service has.
+#[test]
+fn every_address_port_and_volume_is_there() {
+    let compose = compose();
+    for (service, port) in [("rabbitmq", 5672), ("postgres", 5432), ("garage", 3900)] {
+        assert!(compose.contains(&format!("\n  {service}:\n")), "{service}");
+        let hosts = [format!("@{service}:"), format!("//{service}:")];
+        let named = hosts.iter().flat_map(|host| compose.match_indices(host.as_str()).map(|(at, _)| at + host.len()));
+        let ports: Vec<&str> =
+            named.map(|at| compose[at..].split(|c: char| !c.is_ascii_digit()).next().unwrap()).collect();
+        assert!(!ports.is_empty() && ports.iter().all(|named| *named == port.to_string()), "{service}: {ports:?}");
+    }
+    let garage = beside("deploy/garage.toml");
+    let garage: toml::Table = garage.parse().unwrap();
+    assert!(garage["s3_api"]["api_bind_addr"].as_str().unwrap().ends_with(":3900"));
+    assert!(garage["admin"]["api_bind_addr"].as_str().unwrap().ends_with(":3903"));
+    assert_eq!(garage["s3_api"]["s3_region"].as_str(), values(&compose, "CLOAKROOM__STAGING__REGION:").next());
+    assert!(beside("deploy/garage-init.sh").contains("http://garage:3903"));
+    // What is published is published to this machine only, and something of ours listens behind it.
+    for published in values(&compose, "ports:") {
+        let published: Vec<String> = serde_json::from_str(published).unwrap();
+        assert!(published.iter().all(|port| port.starts_with("127.0.0.1:")), "{published:?}");
+    }
+    let (_, declared) = compose.split_once("\nvolumes:\n").unwrap();
+    let declared: Vec<&str> = declared.lines().map(|line| line.trim().trim_end_matches(':')).collect();
+    for mounted in compose.lines().filter(|line| line.contains("/var/lib/")) {
+        let name = mounted.split('"').nth(1).unwrap().split(':').next().unwrap();
+        assert!(declared.contains(&name), "{name} is not declared");
+    }
+    for file in compose.match_indices("\"./").map(|(at, _)| &compose[at + 3..]) {
+        let file = file.split(':').next().unwrap();
+        assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(file).exists(), "{file}");
+    }
+}
+
+/// Who waits for whom waits for somebody who is there, and for an end only of what ends.
+#[test]
+fn every_dependency_is_a_service() {
+    let compose = compose();
+    let waits = compose.lines().filter_map(|line| line.trim().split_once(": { condition: "));
+    let mut waited = 0;
+    for (service, condition) in waits {
+        let (_, body) = compose.split_once(&format!("\n  {service}:\n")).unwrap_or_else(|| panic!("no {service}"));
+        let body = body.split("\n\n").next().unwrap();
+        match condition.trim_end_matches(" }") {
+            "service_healthy" => assert!(body.contains("healthcheck:"), "{service} has no probe"),
+            "service_completed_successfully" => assert!(body.contains("restart: on-failure"), "{service} never ends"),
+            other => panic!("{other}"),
+        }
+        waited += 1;
+    }
+    assert_eq!(waited, 5);
+}
