@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use upload::{Clock, Faults, Side, State, UploadId};
+use upload::{Clock, Faults, FileId, Side, State, UploadId};
 
 use crate::parts::{Parts, prepared};
 use crate::portal::picture;
@@ -69,6 +69,59 @@ async fn die_and_recover(photograph: &[u8], faults: Faults) -> bool {
             assert_eq!(digest, variant.sha256, "{faults:?}: {}", variant.name);
         }
         assert_eq!(folder.blobs().len(), 4, "{faults:?}: blobs that nobody needs");
+    } else {
+        assert_eq!(folder.blobs().len(), 0, "{faults:?}");
+    }
+    died
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_it_is_with_files() {
+    let photograph = picture("hubble.jpg");
+    let mut died = 0;
+    for side in [Side::Before, Side::After] {
+        for n in 1.. {
+            if !die_with_a_file(&photograph, Faults::die_at(n, side)).await {
+                break;
+            }
+            died += 1;
+        }
+    }
+    assert!(died > 20, "only {died} crash points: the way of a file has more operations than that");
+    println!("{died} crash points, one end");
+}
+
+async fn die_with_a_file(photograph: &[u8], faults: Faults) -> bool {
+    let (folder, file) = (prepared().await, FileId::fresh());
+    let clock = Clock::manual(jiff::Timestamp::now());
+    let parts = Parts::open(&folder, clock.clone(), faults.clone()).await.unwrap();
+    let acknowledged = parts.hand_in_file(&file, photograph).await;
+    parts.worker.run_what_is_there().await.ok();
+    parts.sweeper.once().await.ok();
+    drop(parts);
+    let died = faults.struck();
+
+    let parts = Parts::open(&folder, clock.clone(), Faults::default()).await.unwrap();
+    parts.recover().await.unwrap();
+    clock.advance(Duration::from_secs(2 * 3600));
+    parts.recover().await.unwrap();
+
+    let records = &parts.places.records;
+    let census = records.census().await.unwrap();
+    assert_eq!((census.open_jobs, census.dead_jobs, census.condemned), (0, 0, 0), "{faults:?}");
+    assert_eq!(folder.staged(), Vec::<std::path::PathBuf>::new(), "{faults:?}");
+    assert!(acknowledged.is_err() || census.admitted == 1, "{faults:?}: an acknowledged file was lost");
+    let found = records.file(&file).await.unwrap();
+    assert_eq!(found.is_some(), census.admitted == 1, "{faults:?}: {census:?}");
+    if found.is_some() {
+        let upload = records.file_version(&file, 1).await.unwrap().unwrap().upload.unwrap();
+        assert_eq!((upload.state, upload.width, upload.height), (State::Ready, Some(1000), Some(872)));
+        let original = parts.places.blobs.read(&upload.original_key.unwrap()).await.unwrap();
+        assert!(original == photograph, "{faults:?}");
+        let variants = records.variants(upload.id, 0).await.unwrap();
+        let names: Vec<String> = variants.iter().map(|variant| variant.name.to_string()).collect();
+        assert_eq!(names, ["fit256.jpg"], "{faults:?}");
+        assert_eq!(folder.blobs().len(), 2, "{faults:?}: blobs that nobody needs");
     } else {
         assert_eq!(folder.blobs().len(), 0, "{faults:?}");
     }

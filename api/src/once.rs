@@ -119,8 +119,11 @@ impl Once {
         let text = serde_json::to_string(&remembered).map_err(|error| ApiError::Ours(error.to_string()))?;
         let sealed = self.desk.keys.conceal(&self.purpose(), &text);
         let sealed = sealed.ok_or_else(|| ApiError::Ours("there is no key to seal an answer with".to_owned()))?;
-        self.desk.places.records.note_answer(&noted, &sealed).await?;
-        self.done = true;
+        match self.desk.places.records.note_answer(&noted, &sealed).await {
+            Ok(()) => self.done = true,
+            // What was asked for is done; who asks again is told what became of it, or has to look.
+            Err(error) => tracing::warn!(%error, "an answer could not be remembered: {error}"),
+        }
         Ok(Response::from_parts(head, Body::from(body)))
     }
 

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use jiff::Timestamp;
 use serde::Serialize;
-use upload::{Event, Upload, Variant};
+use upload::{Event, Kind, Upload, Variant};
 
 use crate::desk::Desk;
 use crate::problem::{ApiError, Problem};
@@ -116,7 +116,11 @@ impl Desk {
     /// Tells an upload's story.
     pub(crate) async fn status(&self, upload: Upload) -> Result<Status, ApiError> {
         let events = self.places.records.events(upload.id).await?;
-        let variants = self.places.records.variants(upload.id, upload.generation).await?;
+        // What belongs to a file is shown there, and to those who have a right to that.
+        let variants = match upload.kind {
+            Kind::Dropbox => self.places.records.variants(upload.id, upload.generation).await?,
+            Kind::Rendition | Kind::File => Vec::new(),
+        };
         let variants = variants.into_iter().map(|variant| self.shown(&upload, &variant)).collect();
         let (code, why) = upload.reason.map(|reason| (reason.code, reason.why)).unzip();
         let claimed = upload.claim.map(|claim| {

@@ -58,6 +58,15 @@ impl Lane {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Pictures, Self::Variants, Self::Renditions];
 
+    /// The queue in which jobs of this kind travel.
+    pub fn of(kind: &str) -> Self {
+        match kind {
+            kind if kind.starts_with("picture.variant.") => Self::Variants,
+            kind if kind.starts_with("picture.") => Self::Pictures,
+            _ => Self::Renditions,
+        }
+    }
+
     /// The word in settings, queue names and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -144,6 +153,7 @@ mod tests {
                 Job::ProcessFile { upload },
             ),
         ] {
+            assert_eq!(Lane::of(job.kind()), job.lane());
             let ticket = Ticket { id, job, trace: None };
             assert_eq!(serde_json::from_str::<Ticket>(text).unwrap(), ticket);
             assert_eq!(serde_json::to_string(&ticket).unwrap(), text);

@@ -65,7 +65,7 @@ impl RenditionName {
         &self.0
     }
 
-    /// What two names have in common that differ in case or composition alone: see [`fold`].
+    /// What two names have in common that differ in case or composition alone: what `fold` makes of them.
     pub fn folded(&self) -> String {
         fold(&self.0)
     }

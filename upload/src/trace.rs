@@ -1,5 +1,5 @@
 //! One trace across processes: its context travels with a ticket, in the outbox and in the queue, as the `traceparent` of
-//! W3C Trace Context (https://www.w3.org/TR/trace-context/). Where the program exports no traces none of this does
+//! W3C Trace Context (<https://www.w3.org/TR/trace-context/>). Where the program exports no traces none of this does
 //! anything; who exports them, and where to, is the binary's.
 
 use std::collections::HashMap;

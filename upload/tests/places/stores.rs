@@ -108,6 +108,34 @@ async fn what_is_promoted_is_the_same_bytes_without_sending_them() {
 }
 
 #[tokio::test]
+async fn what_nobody_holds_is_adopted_whether_or_not_the_places_share_a_store() {
+    on_each(async |bucket| {
+        let bytes = noise(6 << 20);
+        let staged = stage(bucket, &bytes).await;
+        bucket.blobs.adopt(&bucket.staging, &staged.key, "pictures/1001/a/original").await.unwrap();
+        assert!(bucket.blobs.read("pictures/1001/a/original").await.unwrap() == bytes);
+        // A folder and a bucket have nothing in common: the bytes go through here, piece by piece.
+        let folder = tempfile::tempdir().unwrap();
+        let url = upload::Secret::new(format!("file://{}", folder.path().display()));
+        let settings = upload::StoreSettings {
+            url,
+            endpoint: String::new(),
+            region: String::new(),
+            access_key_id: String::new(),
+            secret_access_key: upload::Secret::new(""),
+        };
+        let elsewhere = upload::Staging::open(&settings, upload::Faults::default()).unwrap();
+        let mut intake = elsewhere.intake();
+        intake.write(&bytes).await.unwrap();
+        let staged = intake.finish().await.unwrap();
+        bucket.blobs.adopt(&elsewhere, &staged.key, "pictures/1001/b/original").await.unwrap();
+        assert!(bucket.blobs.read("pictures/1001/b/original").await.unwrap() == bytes);
+        assert!(bucket.blobs.adopt(&elsewhere, "incoming/none", "pictures/1001/c/original").await.is_err());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_is_condemned_goes_and_nothing_else() {
     on_each(async |bucket| {
         for n in 0..30 {

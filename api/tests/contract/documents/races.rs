@@ -67,6 +67,38 @@ async fn a_right_taken_back_in_between() {
 }
 
 #[tokio::test]
+async fn a_link_taken_back_in_between() {
+    let stand = Stand::idle(|_| {}).await;
+    let jane = stand.login("jane").await;
+    let work = async {
+        while stand.work().await == 0 {
+            tokio::task::yield_now().await
+        }
+    };
+    let (id, ()) = tokio::join!(file(&jane), work);
+    let form_of = || form(&[file_part(b"x"), json_part(r#"{"name":"small"}"#)]);
+    let body = serde_json::json!({"assignedUsers": "@everybody", "role": "contributor"});
+    let made = call(&jane, Method::POST, &format!("/publiclinks/file/{id}")).json(&body).send().await.unwrap();
+    let link = made.json::<serde_json::Value>().await.unwrap()["linkID"].as_str().unwrap().to_owned();
+    let request = stand.nobody(Method::POST, &format!("/documents/api/1.2/files/{id}/data/rendition"));
+    let request = request.header("linkID", &link).header("content-type", "multipart/form-data; boundary=B");
+    let revoke = async {
+        while stand.places.records.census().await.unwrap().in_flight == 0 {
+            tokio::task::yield_now().await;
+        }
+        let revoked = call(&jane, Method::DELETE, &format!("/publiclinks/{link}")).send().await.unwrap();
+        assert_eq!(revoked.status(), 200);
+        assert_eq!(stand.work().await, 1);
+    };
+    let (answer, ()) = tokio::join!(request.body(form_of()).send(), revoke);
+    let (status, code, _) = refused(answer.unwrap()).await;
+    assert_eq!((status, code.as_str()), (403, "-20"));
+    assert_eq!(stand.staged(), 0);
+    let list = get(&jane, &format!("/files/{id}/data/renditions?renditionType=uploaded")).await;
+    assert!(said(list).await.1.contains(r#""items":[]"#), "nothing was promoted");
+}
+
+#[tokio::test]
 async fn a_rendition_belongs_to_the_version_that_was_there_when_it_began() {
     let stand = Stand::idle(|_| {}).await;
     let jane = stand.login("jane").await;
