@@ -93,6 +93,38 @@ async fn a_role_that_is_too_low() {
 }
 
 #[tokio::test]
+async fn the_rest_of_the_table_to_the_byte() {
+    let stand = stand().await;
+    let jane = stand.login("jane").await;
+    let id = file(&jane).await;
+    let path = format!("/documents/api/1.1/files/{id}/data/rendition");
+    let nobody = || stand.nobody(Method::POST, &path);
+    let expected = body("-1", "!csNotLoggedIn", "nobody is logged in; log in again", &id);
+    assert_eq!(said(nobody().send().await.unwrap()).await, (401, expected));
+    let unknown = get(&jane, "/files/none/data/renditions").await;
+    assert_eq!(said(unknown).await, (404, body("-16", "!csFileNotFound", "The file was not found.", "none")));
+    let gone = "The rendition was not found.";
+    let deleted =
+        call(&jane, Method::DELETE, &format!("/files/{id}/data/rendition?rendition=none")).send().await.unwrap();
+    assert_eq!(said(deleted).await, (404, body("-16", "!csRenditionNotFound", gone, &id)));
+    let fileless = post(&jane, &format!("/files/{id}/data/rendition"), form(&[json_part(r#"{"name":"a"}"#)])).await;
+    let expected = body("-97", "!csRequiredFieldMissing,file", "Required field 'file' is missing.", &id);
+    assert_eq!(said(fileless).await, (400, expected));
+    let no_link = nobody().header("linkID", "Lnone").send().await.unwrap();
+    let expected = "The link is not valid, or has expired. Ask for a new one.";
+    assert_eq!(said(no_link).await, (400, body("-26", "!csLinkInvalid", expected, &id)));
+    let link = serde_json::json!({"assignedUsers": "@everybody", "password": "12345678"});
+    let made = call(&jane, Method::POST, &format!("/publiclinks/file/{id}")).json(&link).send().await.unwrap();
+    let link = made.json::<serde_json::Value>().await.unwrap()["linkID"].as_str().unwrap().to_owned();
+    let no_code = nobody().header("linkID", link).send().await.unwrap();
+    let expected = "The access code must be provided to access the link.";
+    assert_eq!(said(no_code).await, (403, body("-18", "!csAccessCodeRequiredForLinkAccess", expected, &id)));
+    let not_a_form = call(&jane, Method::POST, &format!("/files/{id}/data/rendition")).json(&()).send().await.unwrap();
+    let expected = body("-1", "!csBadMultipart", "send the file as multipart/form-data", &id);
+    assert_eq!(said(not_a_form).await, (400, expected));
+}
+
+#[tokio::test]
 async fn the_order_is_401_404_403_400_409() {
     let stand = stand().await;
     let (jane, joe) = (stand.login("jane").await, stand.login("joe").await);
