@@ -3,7 +3,8 @@
 //! Where there is no `chromedriver` these tests say so and pass, unless `CLOAKROOM_TEST_BROWSER` says that there is one,
 //! as `tests/run` does.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -21,6 +22,17 @@ struct Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
+        // The driver's end alone would leave the browser running. By hand, because nothing can be awaited here.
+        let address = self.session.trim_start_matches("http://");
+        if let Some((host, path)) = address.split_once('/')
+            && let Ok(mut driver) = TcpStream::connect(host)
+        {
+            let goodbye = format!("DELETE /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+            driver.write_all(goodbye.as_bytes()).ok();
+            driver.set_read_timeout(Some(Duration::from_secs(10))).ok();
+            // Whatever it answers: then it is done.
+            driver.read(&mut [0; 1024]).ok();
+        }
         self.driver.kill().ok();
         self.driver.wait().ok();
     }
