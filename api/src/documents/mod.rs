@@ -33,12 +33,15 @@ mod visitor;
 
 use ::upload::FileRole;
 use axum::Router;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
 use axum::routing::{delete, get, post, put};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 
 use crate::desk::Desk;
 use crate::problem::ApiError;
+use answer::Format;
 pub(crate) use opened_links::OpenedLinks;
 use parameters::Parameters;
 use refusal::Refusal;
@@ -46,38 +49,71 @@ use refusal::Refusal;
 /// Which address leads where.
 pub(crate) fn routes() -> Router<Desk> {
     let calls = Router::new()
-        .route("/files/data", post(upload::file).fallback(async || not_allowed("POST")))
-        .route("/files/{id}", get(info::get).fallback(async || not_allowed("GET, HEAD")))
-        .route("/files/{id}/versions", get(info::versions).fallback(async || not_allowed("GET, HEAD")))
+        .route("/files/data", post(upload::file).fallback(async |headers: HeaderMap| not_allowed(&headers, "POST")))
+        .route("/files/{id}", get(info::get).fallback(async |headers: HeaderMap| not_allowed(&headers, "GET, HEAD")))
+        .route(
+            "/files/{id}/versions",
+            get(info::versions).fallback(async |headers: HeaderMap| not_allowed(&headers, "GET, HEAD")),
+        )
         .route(
             "/files/{id}/data",
-            get(renditions::file).post(upload::next_version).fallback(async || not_allowed("GET, HEAD, POST")),
+            get(renditions::file)
+                .post(upload::next_version)
+                .fallback(async |headers: HeaderMap| not_allowed(&headers, "GET, HEAD, POST")),
         )
         .route(
             "/files/{id}/data/rendition",
             get(renditions::get)
                 .post(upload::rendition)
                 .delete(renditions::remove)
-                .fallback(async || not_allowed("GET, HEAD, POST, DELETE")),
+                .fallback(async |headers: HeaderMap| not_allowed(&headers, "GET, HEAD, POST, DELETE")),
         )
-        .route("/files/{id}/data/renditions", get(renditions::list).fallback(async || not_allowed("GET, HEAD")))
-        .route("/files/{id}/data/thumbnail", get(renditions::thumbnail).fallback(async || not_allowed("GET, HEAD")))
-        .route("/applinks/token", put(applinks::refresh).fallback(async || not_allowed("PUT")))
-        .route("/applinks/file/{id}", post(applinks::add).fallback(async || not_allowed("POST")))
-        .route("/applinks/{id}", delete(applinks::revoke).fallback(async || not_allowed("DELETE")))
+        .route(
+            "/files/{id}/data/renditions",
+            get(renditions::list).fallback(async |headers: HeaderMap| not_allowed(&headers, "GET, HEAD")),
+        )
+        .route(
+            "/files/{id}/data/thumbnail",
+            get(renditions::thumbnail).fallback(async |headers: HeaderMap| not_allowed(&headers, "GET, HEAD")),
+        )
+        .route(
+            "/applinks/token",
+            put(applinks::refresh).fallback(async |headers: HeaderMap| not_allowed(&headers, "PUT")),
+        )
+        .route(
+            "/applinks/file/{id}",
+            post(applinks::add).fallback(async |headers: HeaderMap| not_allowed(&headers, "POST")),
+        )
+        .route(
+            "/applinks/{id}",
+            delete(applinks::revoke).fallback(async |headers: HeaderMap| not_allowed(&headers, "DELETE")),
+        )
         .route(
             "/publiclinks/file/{id}",
-            get(public_links::list).post(public_links::add).fallback(async || not_allowed("GET, HEAD, POST")),
+            get(public_links::list)
+                .post(public_links::add)
+                .fallback(async |headers: HeaderMap| not_allowed(&headers, "GET, HEAD, POST")),
         )
         .route(
             "/publiclinks/{id}",
-            get(public_links::get).delete(public_links::revoke).fallback(async || not_allowed("GET, HEAD, DELETE")),
+            get(public_links::get)
+                .delete(public_links::revoke)
+                .fallback(async |headers: HeaderMap| not_allowed(&headers, "GET, HEAD, DELETE")),
         );
+    let calls = calls.fallback(async |headers: HeaderMap| nothing(&headers));
     Router::new().nest("/documents/api/{version}", calls)
 }
 
-fn not_allowed(methods: &'static str) -> ApiError {
-    ApiError::MethodNotAllowed(methods)
+fn not_allowed(headers: &HeaderMap, methods: &'static str) -> Response {
+    let refusal = Refusal::from(ApiError::MethodNotAllowed(methods));
+    let mut response = refusal.told(Format::of(headers), "file", None);
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
+    response
+}
+
+fn nothing(headers: &HeaderMap) -> Response {
+    let refusal = Refusal::from(ApiError::NotFound("there is nothing at this address".to_owned()));
+    refusal.told(Format::of(headers), "file", None)
 }
 
 /// A link's id, which nobody guesses.

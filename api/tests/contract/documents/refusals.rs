@@ -178,6 +178,8 @@ async fn versions_methods_and_addresses_that_are_none() {
     }
     let response = call(&jane, Method::PATCH, &format!("/files/{id}/data/rendition")).send().await.unwrap();
     assert_eq!((response.status().as_u16(), header(&response, "allow")), (405, "GET, HEAD, POST, DELETE"));
+    assert_eq!(refused(response).await.1, "-1");
+    assert_eq!(refused(get(&jane, "/folders/none").await).await, (404, "-1".to_owned(), "!csNotFound".to_owned()));
     for (path, status) in [
         (format!("/files/{id}?version=2"), 404),
         (format!("/files/{id}?version=x"), 404),
