@@ -2,19 +2,20 @@
 """The picture engine and its peers, doing the same work in the same run: prints the table of figures.
 
     python3 bench/compare.py CORPUS [--cloakroom target/release/cloakroom] [--stages target/release/stages]
-                             [--rounds 3] [--repeat 5] [--classes phone,medium,…]
+                             [--simd PYTHON] [--rounds 3] [--repeat 5] [--turns 7] [--classes phone,medium,…]
 
 Every peer is one process that stays, gets a file at a time, and reports the CPU time (user and system) of its quickest of
 `repeat` turns, from the bytes in memory to the four encoded sizes. In every round the peers take turns on each file, in
 another order each time, so that a neighbour's load meets them all. What is compared is the sum over a class of the
 medians over the rounds.
 
-Quality is measured on the outputs as they would be served: SSIM of luma and PSNR of RGB against a Lanczos reduction of
-the full decode, both by Pillow.
+Quality is measured on the outputs as they would be served, each size by itself: ssimulacra2 and PSNR of RGB against a
+Lanczos reduction of the full decode by Pillow.
 """
 
 import argparse
 import json
+import os
 import random
 import statistics
 import subprocess
@@ -25,10 +26,11 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
+from ssimulacra2 import compute_ssimulacra2
 
 HERE = Path(__file__).parent
 SIZES = [512, 256, 128, 64]
-# Class, format, and the figures of the issue: to sharp's best recipe, to sharp as usually written, to Pillow.
+# Class, format, and the figures to reach: to sharp's best recipe, to sharp as usually written, to Pillow-SIMD.
 CLASSES = {
     "phone": ("jpeg", 0.50, 0.20, 0.60),
     "progressive": ("jpeg", 0.80, None, None),
@@ -49,7 +51,9 @@ class Peer:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=HERE / "peers")
 
     def work(self, path, form, repeat, out=None):
-        task = {"path": str(path), "recipe": self.recipe, "format": form, "repeat": repeat, "out": out and str(out)}
+        return self.ask({"path": str(path), "recipe": self.recipe, "format": form, "repeat": repeat, "out": out and str(out)})
+
+    def ask(self, task):
         self.process.stdin.write(json.dumps(task) + "\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
@@ -68,22 +72,11 @@ class Cloakroom:
             command = [self.binary, "render", path, "--json", "--format", form, "--repeat", str(repeat)]
             command += ["--out", folder] if out else []
             report = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-            for variant in report["variants"] if out else []:
-                size = max(variant["width"], variant["height"])
+            for size, variant in zip(SIZES, report["variants"] if out else []):
                 made = next(Path(folder).glob(f"*-{variant['width']}x{variant['height']}.*"))
                 Path(f"{out}-{size}.{form}").write_bytes(made.read_bytes())
         sizes = [variant["bytes"] for variant in report["variants"]]
         return {"cpu": report["cpu_ms"], "bytes": sizes, "rss": report["peak_memory"] / 1024, "estimate": report["memory"]}
-
-
-def ssim(a, b):
-    """Mean structural similarity of two planes, windows of 8 x 8."""
-    def mean(x):
-        sums = np.pad(x.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-        return (sums[8:, 8:] - sums[:-8, 8:] - sums[8:, :-8] + sums[:-8, :-8]) / 64
-    ma, mb = mean(a), mean(b)
-    va, vb, cov = mean(a * a) - ma * ma, mean(b * b) - mb * mb, mean(a * b) - ma * mb
-    return float((((2 * ma * mb + 6.5025) * (2 * cov + 58.5225)) / ((ma**2 + mb**2 + 6.5025) * (va + vb + 58.5225))).mean())
 
 
 def flat(image):
@@ -93,23 +86,28 @@ def flat(image):
     return image.convert("RGB")
 
 
-def quality(path, outs, form):
-    """SSIM and PSNR of the four sizes, averaged."""
-    full = ImageOps.exif_transpose(Image.open(path))
-    found = []
+def quality(full, outs, form, scratch):
+    """ssimulacra2 and PSNR of each size that is there, against a Lanczos reduction of `full`."""
+    found = {}
     for size in SIZES:
         made = Path(f"{outs}-{size}.{form}")
         if not made.exists():
             continue
         made = Image.open(made)
-        mode = "RGBa" if full.mode in ("RGBA", "P") else "RGB"
-        wanted = full.convert("RGBA").convert(mode) if mode == "RGBa" else full.convert("RGB")
-        wanted = wanted.resize(made.size, Image.Resampling.LANCZOS)
-        wanted = flat(wanted.convert("RGBA") if mode == "RGBa" else wanted)
-        a, b = np.asarray(wanted, dtype=np.float64), np.asarray(flat(made), dtype=np.float64)
-        luma = np.array([0.299, 0.587, 0.114])
-        found.append((ssim(a @ luma, b @ luma), 10 * np.log10(255**2 / max(1e-9, ((a - b) ** 2).mean()))))
-    return tuple(float(np.mean(column)) for column in zip(*found))
+        wanted = full.resize(made.size, Image.Resampling.LANCZOS)
+        wanted, made = flat(wanted.convert("RGBA") if wanted.mode == "RGBa" else wanted), flat(made)
+        wanted.save(scratch / "wanted.png", compress_level=0)
+        made.save(scratch / "made.png", compress_level=0)
+        error = np.asarray(wanted, dtype=np.float64) - np.asarray(made, dtype=np.float64)
+        psnr = 10 * np.log10(255**2 / max(1e-9, (error**2).mean()))
+        found[size] = (compute_ssimulacra2(str(scratch / "wanted.png"), str(scratch / "made.png")), psnr)
+    return found
+
+
+def opened(path):
+    """The picture upright, with alpha multiplied in if it has one."""
+    full = ImageOps.exif_transpose(Image.open(path))
+    return full.convert("RGBA").convert("RGBa") if full.mode in ("RGBA", "P") else full.convert("RGB")
 
 
 def ratio(value, target=None):
@@ -120,33 +118,25 @@ def ratio(value, target=None):
 
 
 def throughput(args, corpus):
-    """Pictures per second on two cores: two processes of each, side by side, over the phone photographs."""
-    files = sorted((corpus / "phone").iterdir())
-    command = [str(Path(args.cloakroom).resolve()), "render", *map(str, files * 3), "--json", "--format", "jpeg"]
-    found, memory = {}, {}
-    start = time.monotonic()
-    children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    last = [json.loads(child.communicate()[0].splitlines()[-1]) for child in children]
-    found["cloakroom"] = 2 * 3 * len(files) / (time.monotonic() - start)
-    memory["cloakroom"] = sum(report["peak_memory"] for report in last) / 2**20
-    for recipe in ("best", "usual"):
-        pair = [Peer(f"sharp {recipe}", ["node", "sharp.mjs"], recipe) for _ in range(2)]
-        [peer.work(files[0], "jpeg", 1) for peer in pair]
-        start = time.monotonic()
-        for _ in range(3):
-            for path in files:
-                task = {"path": str(path), "recipe": recipe, "format": "jpeg", "repeat": 1}
-                for peer in pair:
-                    peer.process.stdin.write(json.dumps(task) + "\n")
-                    peer.process.stdin.flush()
-        rss = [0, 0]
-        for _ in range(3 * len(files)):
-            for i, peer in enumerate(pair):
-                rss[i] = json.loads(peer.process.stdout.readline())["rss"]
-        found[f"sharp {recipe}"] = 2 * 3 * len(files) / (time.monotonic() - start)
-        memory[f"sharp {recipe}"] = sum(rss) / 1024
-        [peer.process.kill() for peer in pair]
-    return found, memory
+    """Pictures per second on two cores: every contender works on two at a time, the contenders take turns."""
+    files = [str(path) for path in sorted((corpus / "phone").iterdir())] * 2
+    command = [str(Path(args.cloakroom).resolve()), "render", *files, "--json", "--format", "jpeg", "--threads", "2"]
+    sharps = {f"sharp {recipe}": Peer("", ["node", "sharp.mjs"], recipe) for recipe in ("best", "usual")}
+    for peer in sharps.values():
+        peer.ask({"paths": files[:2], "recipe": peer.recipe, "format": "jpeg"})
+    seconds, memory = {name: [] for name in ("cloakroom", *sharps)}, {}
+    dice = random.Random(2)
+    for _ in range(args.turns):
+        for name in dice.sample(list(seconds), len(seconds)):
+            start = time.monotonic()
+            if name in sharps:
+                rss = sharps[name].ask({"paths": files, "recipe": sharps[name].recipe, "format": "jpeg"})["rss"] / 1024
+            else:
+                lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+                rss = max(json.loads(line)["peak_memory"] for line in lines) / 2**20
+            seconds[name].append(time.monotonic() - start)
+            memory[name] = max(memory.get(name, 0), rss)
+    return {name: [len(files) / taken for taken in found] for name, found in seconds.items()}, memory
 
 
 def main():
@@ -154,8 +144,10 @@ def main():
     options.add_argument("corpus", type=Path)
     options.add_argument("--cloakroom", default="target/release/cloakroom")
     options.add_argument("--stages", default=None, help="the bench binary `stages`, for the decoder alone")
+    options.add_argument("--simd", default=None, help="a Python that has Pillow-SIMD")
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--repeat", type=int, default=5)
+    options.add_argument("--turns", type=int, default=7, help="of each contender in pictures per second")
     options.add_argument("--classes", default=",".join(CLASSES))
     args = options.parse_args()
     corpus = args.corpus.resolve()
@@ -167,49 +159,66 @@ def main():
         Peer("Pillow", [sys.executable, "pillow.py"]),
         Peer("pyvips", [sys.executable, "vips.py"]),
     ]
-    dice = random.Random(1)
-    print("| work | CPU ms | to sharp best | to sharp usual | to Pillow | to pyvips | bytes to sharp | SSIM ours / sharp | PSNR ours / sharp | peak MiB ours / sharp | estimate MiB |")
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
-    with tempfile.TemporaryDirectory() as scratch:
-        for kind in args.classes.split(","):
-            form, best, usual, pillow = CLASSES[kind]
-            cpu, size, rss, graded, estimate = {}, {}, {}, {}, 0
-            for path in sorted((corpus / kind).iterdir()):
-                times = {peer.name: [] for peer in peers}
-                for turn in range(args.rounds):
-                    for peer in dice.sample(peers, len(peers)):
-                        out = Path(scratch) / f"{kind}-{path.stem}-{peer.name.replace(' ', '-')}" if turn == 0 else None
-                        report = peer.work(path, form, args.repeat, out)
-                        times[peer.name].append(report["cpu"])
-                        rss[peer.name] = max(rss.get(peer.name, 0), report["rss"] / 1024)
-                        estimate = max(estimate, report.get("estimate", 0) / 2**20)
-                        if out:
-                            size[peer.name] = size.get(peer.name, 0) + sum(report["bytes"])
-                            graded.setdefault(peer.name, []).append(quality(path, out, form))
-                for name, found in times.items():
-                    cpu[name] = cpu.get(name, 0) + statistics.median(found)
-            ours = cpu["cloakroom"]
-            count = len(list((corpus / kind).iterdir()))
-            grade = {name: np.mean(values, axis=0) for name, values in graded.items()}
-            pair = lambda i, digits: f"{grade['cloakroom'][i]:.{digits}f} / {grade['sharp best'][i]:.{digits}f}"
-            print(
-                f"| {kind} → {form} | {ours / count:.1f} | {ratio(ours / cpu['sharp best'], best)} "
-                f"| {ratio(ours / cpu['sharp usual'], usual)} | {ratio(ours / cpu['Pillow'], pillow)} "
-                f"| {ratio(ours / cpu['pyvips'])} | {size['cloakroom'] / size['sharp best']:.3f} "
-                f"| {pair(0, 4)} | {pair(1, 2)} "
-                f"| {rss['cloakroom']:.0f} / {rss['sharp best']:.0f} | {estimate:.0f} |",
-                flush=True,
-            )
+    if args.simd:
+        peers.append(Peer("Pillow-SIMD", [args.simd, "pillow.py"]))
+    others = [peer.name for peer in peers[1:]]
+    print(f"load before: {os.getloadavg()[0]:.1f}\n")
+    print("| work | CPU ms | " + " | ".join(f"to {name}" for name in others)
+          + " | bytes to sharp | ssimulacra2 ours / sharp, 512, 256, 128, 64 | PSNR | peak MiB ours / sharp | estimate MiB |")
+    print("|---" * (7 + len(others)) + "|")
+    for kind in filter(None, args.classes.split(",")):
+        print(row(args, peers, kind, sorted((corpus / kind).iterdir())), flush=True)
     if args.stages:
         print()
         decoders(args, corpus)
-    print()
-    rate, memory = throughput(args, corpus)
-    ours = rate["cloakroom"]
-    print("| two processes on this machine's cores, 12 megapixels | pictures/s | ours is | peak MiB, both | ours is |")
-    print("|---|---|---|---|---|")
-    for name in rate:
-        print(f"| {name} | {rate[name]:.1f} | {ours / rate[name]:.2f} × | {memory[name]:.0f} | {memory['cloakroom'] / memory[name]:.2f} × |")
+    if args.turns:
+        print()
+        rates, memory = throughput(args, corpus)
+        print("| two pictures at a time, 12 megapixels | pictures/s, median (least to most) | ours is | peak MiB | ours is |")
+        print("|---|---|---|---|---|")
+        middle = {name: statistics.median(found) for name, found in rates.items()}
+        for name, found in rates.items():
+            print(f"| {name} | {middle[name]:.1f} ({min(found):.1f} to {max(found):.1f}) | {middle['cloakroom'] / middle[name]:.2f} × "
+                  f"| {memory[name]:.0f} | {memory['cloakroom'] / memory[name]:.2f} × |")
+    print(f"\nload after: {os.getloadavg()[0]:.1f}")
+
+
+def row(args, peers, kind, files):
+    """One class of pictures: CPU time, bytes, quality, memory."""
+    form, *targets = CLASSES[kind]
+    targets = dict(zip(("sharp best", "sharp usual", "Pillow-SIMD"), targets))
+    dice = random.Random(kind)
+    cpu, size, rss, graded, estimate = {}, {}, {}, {}, 0
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = Path(scratch)
+        for path in files:
+            times = {peer.name: [] for peer in peers}
+            full = opened(path)
+            for turn in range(args.rounds):
+                for peer in dice.sample(peers, len(peers)):
+                    graded_peer = turn == 0 and peer.name in ("cloakroom", "sharp best")
+                    out = scratch / f"{path.stem}-{peer.name.replace(' ', '-')}" if graded_peer else None
+                    report = peer.work(path, form, args.repeat, out)
+                    times[peer.name].append(report["cpu"])
+                    rss[peer.name] = max(rss.get(peer.name, 0), report["rss"] / 1024)
+                    estimate = max(estimate, report.get("estimate", 0) / 2**20)
+                    if graded_peer:
+                        size[peer.name] = size.get(peer.name, 0) + sum(report["bytes"])
+                        graded.setdefault(peer.name, []).append(quality(full, out, form, scratch))
+            for name, found in times.items():
+                cpu[name] = cpu.get(name, 0) + statistics.median(found)
+    ours = cpu["cloakroom"]
+
+    def mean(name, column):
+        there = [size for size in SIZES if all(size in grades for grades in graded[name])]
+        return [float(np.mean([grades[size][column] for grades in graded[name]])) for size in there]
+
+    pairs = lambda column: ", ".join(f"{a:.1f} / {b:.1f}" for a, b in zip(mean("cloakroom", column), mean("sharp best", column)))
+    ratios = " | ".join(ratio(ours / cpu[peer.name], targets.get(peer.name)) for peer in peers[1:])
+    return (
+        f"| {kind} → {form} | {ours / len(files):.1f} | {ratios} | {size['cloakroom'] / size['sharp best']:.3f} "
+        f"| {pairs(0)} | {pairs(1)} | {rss['cloakroom']:.0f} / {rss['sharp best']:.0f} | {estimate:.0f} |"
+    )
 
 
 def decoders(args, corpus):
@@ -226,10 +235,11 @@ def decoders(args, corpus):
             data = path.read_bytes()
             mine, others = [], []
             for _ in range(args.rounds):
+                # Each the quickest of ten, by the CPU clock.
                 text = subprocess.run([args.stages, str(n), path], check=True, stdout=subprocess.PIPE).stdout
                 mine.append(float(text))
                 best = float("inf")
-                for _ in range(args.repeat):
+                for _ in range(10):
                     start = time.process_time()
                     turbo.decode_to_yuv_planes(data, scaling_factor=(1, 8 // n))
                     best = min(best, (time.process_time() - start) * 1000)

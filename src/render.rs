@@ -1,11 +1,15 @@
 //! `cloakroom render`: the picture engine on files at hand, without a server, queue or store.
 //!
 //! For people who want to see what their presets make of a picture, or why one is refused; and for benchmarks from
-//! outside, which read `--json`. One line per file, in the order given.
+//! outside, which read `--json`. One line per file, in the order given, whichever thread was first.
 
-use std::fs;
-use std::io::IsTerminal;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
@@ -15,7 +19,7 @@ use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
-use worker::picture::{Format, Limits, Output, Picture, Plan, Rejection, Shape, Stop, Workbench, probe};
+use worker::picture::{Format, Limits, Output, Picture, Plan, Probe, Rejection, Shape, Stop, Workbench, probe};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
@@ -33,7 +37,7 @@ pub(crate) struct Render {
     /// What to encode as.
     #[arg(long, value_enum, default_value = "auto")]
     format: Encoding,
-    /// Exactly N × N of the middle, or all of the picture within N × N.
+    /// How a picture fills its sizes.
     #[arg(long, value_enum, default_value = "inside")]
     fit: Fit,
     /// Write the results into this folder, as NAME-WIDTHxHEIGHT.EXTENSION.
@@ -42,6 +46,9 @@ pub(crate) struct Render {
     /// Render each picture this often, and report the quickest: for measuring.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
+    /// Pictures at a time; 0 for one on each processor.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    threads: usize,
     /// One JSON object per line and file.
     #[arg(long)]
     json: bool,
@@ -51,13 +58,17 @@ pub(crate) struct Render {
 enum Encoding {
     /// JPEG stays JPEG, opaque WebP and BMP become JPEG, everything else PNG.
     Auto,
+    /// Quality 80, 4:2:0; transparency is laid on white.
     Jpeg,
+    /// By the fast compressor.
     Png,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Fit {
+    /// Exactly N × N, of the middle; scaled up where the picture is smaller.
     Square,
+    /// All of it, within N × N; never scaled up.
     Inside,
 }
 
@@ -66,6 +77,22 @@ enum Size {
     Side(u32),
     Full,
 }
+
+/// What a thread keeps between files.
+#[derive(Default)]
+struct Desk {
+    bench: Workbench,
+    bytes: Vec<u8>,
+}
+
+/// What is said about a file.
+struct Line {
+    text: String,
+    refused: bool,
+}
+
+/// What became of a file.
+type Rendered = Result<(Probe, Picture), Rejection>;
 
 fn size(text: &str) -> Result<Size, String> {
     match text.trim() {
@@ -88,32 +115,76 @@ impl Render {
             fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         }
         let (plan, limits) = (self.plan(), Limits::default());
-        let mut bench = Workbench::default();
+        let threads = match self.threads {
+            0 => thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        let (told, lines) = channel();
+        let next = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for _ in 0..threads.min(self.files.len()) {
+                let told = told.clone();
+                scope.spawn(|| {
+                    let told = told;
+                    let mut desk = Desk::default();
+                    loop {
+                        let i = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(path) = self.files.get(i) else { return };
+                        // Nobody listens any more once one of the files could not be read.
+                        if told.send((i, self.one(&mut desk, path, &plan, &limits))).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+            drop(told);
+            self.tell(lines)
+        })
+    }
+
+    /// Prints what became of each file, in their order.
+    fn tell(&self, lines: Receiver<(usize, anyhow::Result<Line>)>) -> anyhow::Result<()> {
         let progress = self.progress();
-        let mut refused = 0;
-        for path in &self.files {
-            let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-            let mut best: Option<Duration> = None;
-            let mut result = Err(Rejection::Stopped);
-            for _ in 0..self.repeat {
-                let start = cpu();
-                result = bench.render(&bytes, &plan, &limits, &Stop::new());
-                best = best.into_iter().chain([cpu().saturating_sub(start)]).min();
-            }
-            refused += usize::from(result.is_err());
-            let line = match self.json {
-                true => json(path, &bytes, &plan, &limits, &result, best).to_string(),
-                false => line(path, &bytes, &result, best),
-            };
-            progress.suspend(|| anstream::println!("{line}"));
-            if let (Some(folder), Ok(picture)) = (&self.out, &result) {
-                write(folder, path, picture)?;
-            }
+        let (mut early, mut turn, mut refused) = (BTreeMap::new(), 0, 0);
+        for (i, line) in lines {
             progress.inc(1);
+            early.insert(i, line);
+            while let Some(line) = early.remove(&turn) {
+                let line = line?;
+                progress.suspend(|| anstream::println!("{}", line.text));
+                refused += usize::from(line.refused);
+                turn += 1;
+            }
         }
         progress.finish_and_clear();
         ensure!(refused == 0, "{refused} of {} pictures were not taken", self.files.len());
         Ok(())
+    }
+
+    /// Renders one file, as often as was asked, and writes what came of it.
+    fn one(&self, desk: &mut Desk, path: &Path, plan: &Plan, limits: &Limits) -> anyhow::Result<Line> {
+        let cannot = || format!("cannot read {}", path.display());
+        desk.bytes.clear();
+        File::open(path).and_then(|mut file| file.read_to_end(&mut desk.bytes)).with_context(cannot)?;
+        let bytes = &desk.bytes[..];
+        let mut best: Option<Duration> = None;
+        let mut result = Err(Rejection::Stopped);
+        for _ in 0..self.repeat {
+            let start = cpu();
+            result = probe(bytes, limits).and_then(|probe| {
+                let picture = desk.bench.render(bytes, &probe, plan, limits, &Stop::new())?;
+                Ok((probe, picture))
+            });
+            best = best.into_iter().chain([cpu().saturating_sub(start)]).min();
+        }
+        if let (Some(folder), Ok((_, picture))) = (&self.out, &result) {
+            write(folder, path, picture)?;
+        }
+        let text = match self.json {
+            true => json(path, bytes, plan, &result, best).to_string(),
+            false => text(path, bytes, &result, best),
+        };
+        Ok(Line { text, refused: result.is_err() })
     }
 
     fn plan(&self) -> Plan {
@@ -157,10 +228,10 @@ fn milliseconds(took: Option<Duration>) -> Option<f64> {
     took.map(|took| (took.as_secs_f64() * 1e5).round() / 100.0)
 }
 
-fn line(path: &Path, bytes: &[u8], result: &Result<Picture, Rejection>, took: Option<Duration>) -> String {
+fn text(path: &Path, bytes: &[u8], result: &Rendered, took: Option<Duration>) -> String {
     let name = path.display();
     match result {
-        Ok(picture) => {
+        Ok((_, picture)) => {
             let variants: Vec<String> = picture
                 .variants
                 .iter()
@@ -182,24 +253,17 @@ fn line(path: &Path, bytes: &[u8], result: &Result<Picture, Rejection>, took: Op
     }
 }
 
-fn json(
-    path: &Path,
-    bytes: &[u8],
-    plan: &Plan,
-    limits: &Limits,
-    result: &Result<Picture, Rejection>,
-    took: Option<Duration>,
-) -> Value {
+fn json(path: &Path, bytes: &[u8], plan: &Plan, result: &Rendered, took: Option<Duration>) -> Value {
     let (file, cpu_ms) = (path.display().to_string(), milliseconds(took));
     match result {
-        Ok(picture) => json!({
+        Ok((probe, picture)) => json!({
             "file": file,
             "verdict": "taken",
             "type": picture.media.mime(),
             "width": picture.width,
             "height": picture.height,
             "bytes": bytes.len(),
-            "memory": probe(bytes, limits).ok().map(|probe| probe.memory(plan)),
+            "memory": probe.memory(plan),
             "peak_memory": peak(),
             "cpu_ms": cpu_ms,
             "variants": picture.variants.iter().map(|variant| json!({

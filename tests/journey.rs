@@ -94,6 +94,9 @@ async fn health_is_told_and_metrics_are_kept() {
         "cloakroom_jobs_total{kind=\"picture.process.v1\",outcome=\"done\"} 1",
         "cloakroom_place_operations_total{place=\"records\",op=\"admit\",outcome=\"ok\"} 1",
         "cloakroom_place_seconds_bucket{place=\"blobs\",op=\"put\"",
+        "cloakroom_pictures_total{media=\"JPEG\",outcome=\"taken\"} 1",
+        "cloakroom_pictures_waiting 0",
+        "cloakroom_pictures_memory_budget_bytes ",
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }

@@ -21,6 +21,7 @@ mod parts;
 mod people;
 mod portal;
 mod process;
+mod render;
 mod renditions;
 mod settings;
 mod traces;

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use worker::picture::{Format, Limits, Output, Plan, Shape, probe};
+use fuzz::picture::{Format, Limits, Output, Plan, Shape, probe};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(probe) = probe(bytes, &Limits::default()) {

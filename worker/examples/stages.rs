@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
-use worker::picture::{Format, Limits, Output, Plan, Rejection, Shape, Stop, Workbench};
+use worker::picture::{Format, Limits, Output, Plan, Rejection, Shape, Stop, Workbench, probe};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -28,7 +28,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         let outputs = [512, 256, 128, 64].map(|n| Output { shape: Shape::Inside(n), format: Format::Auto });
         let plan = Plan { crop: None, outputs: outputs.to_vec() };
-        println!("{:8.2} {path}", quickest(|| bench.render(&bytes, &plan, &Limits::default(), &Stop::new()))?);
+        let limits = Limits::default();
+        println!(
+            "{:8.2} {path}",
+            quickest(|| bench.render(&bytes, &probe(&bytes, &limits)?, &plan, &limits, &Stop::new()))?
+        );
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use upload::{Attempt, Hasher, Made, Media, Reason, Shown, State, StoreError, Var
 
 use crate::consume::Worker;
 use crate::outcome::Outcome;
-use crate::picture::{Picture, Rejection};
+use crate::picture::{self, Picture, Rejection};
 use crate::{plan, promote};
 
 /// A picture of more bytes than this is kept without a thumbnail: it would be whole in memory.
@@ -66,9 +66,12 @@ impl Worker {
             return Ok(None);
         }
         let bytes = self.places.staging.read(&upload.staged_key).await?;
-        let settings = &self.settings;
-        let time = settings.worker.render_time;
-        let (what, picture) = match self.pool.render(bytes, plan::thumbnail(), settings.pictures.limits(), time).await {
+        let (limits, time) = (self.settings.pictures.limits(), self.settings.worker.render_time);
+        let rendered = match picture::probe(&bytes, &limits) {
+            Ok(probe) => self.pool.render(bytes, probe, plan::thumbnail(), limits, time).await,
+            Err(rejection) => Err(rejection),
+        };
+        let (what, picture) = match rendered {
             Ok(picture) => (format!("a thumbnail of {} × {} pixels", picture.width, picture.height), Some(picture)),
             Err(Rejection::Stopped) => return Err(Outcome::Retry("the time to render it ran out".to_owned())),
             Err(rejection) => (format!("no thumbnail: {rejection}"), None),

@@ -51,7 +51,7 @@ impl Worker {
         let validated = format!("{} of {} × {} pixels", probe.media.name(), probe.width, probe.height);
         attempt.note(self.places.records.clock().now(), "validated", validated);
         let time = self.settings.worker.render_time;
-        let picture = self.pool.render(bytes.clone(), plan::first(), limits, time).await?;
+        let picture = self.pool.render(bytes.clone(), probe, plan::first(), limits, time).await?;
         let sizes: Vec<String> = picture
             .variants
             .iter()

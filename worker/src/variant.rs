@@ -4,7 +4,7 @@ use upload::{Attempt, Reason, Settled, State, VariantName, Verdict};
 
 use crate::consume::Worker;
 use crate::outcome::Outcome;
-use crate::picture::Rejection;
+use crate::picture::{self, Rejection};
 use crate::{plan, promote};
 
 impl Worker {
@@ -27,8 +27,11 @@ impl Worker {
         }
         let bytes = self.places.blobs.read(key).await?;
         let plan = plan::one(name, upload.crop, width, height);
-        let settings = &self.settings;
-        let rendered = self.pool.render(bytes, plan, settings.pictures.limits(), settings.worker.render_time).await;
+        let (limits, time) = (self.settings.pictures.limits(), self.settings.worker.render_time);
+        let rendered = match picture::probe(&bytes, &limits) {
+            Ok(probe) => self.pool.render(bytes, probe, plan, limits, time).await,
+            Err(rejection) => Err(rejection),
+        };
         let picture = match rendered {
             Ok(picture) => picture,
             Err(Rejection::Stopped) => return Err(Outcome::Retry("the time to render it ran out".to_owned())),

@@ -155,6 +155,26 @@ pub(super) fn flatten(raster: Raster) -> Raster {
     Raster::packed(raster.width, raster.height, colour, samples)
 }
 
+/// Luma and chroma of one size, with chroma at half of it: each sample the mean of four.
+pub(super) fn half_chroma(raster: &Raster) -> Raster {
+    let half = |plane: &Plane| {
+        let (width, height) = (plane.width.div_ceil(2), plane.height.div_ceil(2));
+        let rows: Vec<&[u8]> = plane.rows(1).collect();
+        let mut samples = Vec::with_capacity(width * height);
+        for pair in rows.chunks(2) {
+            // Odd edges repeat their last row or column.
+            let (upper, lower) = (pair[0], pair[pair.len() - 1]);
+            samples.extend(upper.chunks(2).zip(lower.chunks(2)).map(|(upper, lower)| {
+                let sum = |two: &[u8]| u16::from(two[0]) + u16::from(two[two.len() - 1]);
+                ((sum(upper) + sum(lower) + 2) / 4) as u8
+            }));
+        }
+        Plane::packed(samples, width, height)
+    };
+    let planes = raster.planes.iter().enumerate().map(|(i, plane)| if i == 0 { plane.clone() } else { half(plane) });
+    Raster { width: raster.width, height: raster.height, colour: raster.colour, planes: planes.collect() }
+}
+
 /// Both chroma samples of four pixels, from their sums.
 #[inline(always)]
 fn chroma(r: i32, g: i32, b: i32) -> [u8; 2] {

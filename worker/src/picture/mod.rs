@@ -79,13 +79,13 @@ pub struct Variant {
     pub bytes: Vec<u8>,
 }
 
-/// Renders `bytes` as `plan` says, on a workbench of its own. See [`Workbench::render`].
+/// Probes and renders `bytes` as `plan` says, on a workbench of its own. See [`Workbench::render`].
 ///
 /// # Errors
 ///
-/// As [`Workbench::render`].
+/// As [`probe`] and [`Workbench::render`].
 pub fn render(bytes: &[u8], plan: &Plan, limits: &Limits, stop: &Stop) -> Result<Picture, Rejection> {
-    Workbench::default().render(bytes, plan, limits, stop)
+    Workbench::default().render(bytes, &probe(bytes, limits)?, plan, limits, stop)
 }
 
 /// What one thread keeps between pictures: buffers, so that memory is asked for once and not for every picture.
@@ -97,19 +97,26 @@ pub struct Workbench {
 }
 
 impl Workbench {
-    /// Renders `bytes` as `plan` says.
+    /// Renders `bytes` as `plan` says. `probe` is what [`probe`] found in these very bytes; of others it would tell
+    /// nothing but lies, which the decoders refuse as they refuse those of a file.
     ///
     /// # Errors
     ///
-    /// A [`Rejection`] when the bytes are no picture that is taken, are broken, ask for more than `limits`, or when
-    /// `stop` was set. A damaged or cut-off file is rejected as a whole; there are no half pictures.
-    pub fn render(&mut self, bytes: &[u8], plan: &Plan, limits: &Limits, stop: &Stop) -> Result<Picture, Rejection> {
+    /// A [`Rejection`] when the bytes are broken, the plan needs more memory than `limits` allow, or when `stop` was set.
+    /// A damaged or cut-off file is rejected as a whole; there are no half pictures.
+    pub fn render(
+        &mut self,
+        bytes: &[u8],
+        probe: &Probe,
+        plan: &Plan,
+        limits: &Limits,
+        stop: &Stop,
+    ) -> Result<Picture, Rejection> {
         stop.check()?;
-        let probe = probe(bytes, limits)?;
         Rejection::check(Excess::Memory, probe.memory(plan), limits.max_memory)?;
         let targets = crop::targets(plan, probe.stored, probe.orientation);
-        let source = decode::decode(bytes, &probe, probe::scale(&targets), limits, &mut self.desk, stop)?;
-        let profile = colour::profile(bytes, &probe, limits)?;
+        let source = decode::decode(bytes, probe, probe::scale(&targets), limits, &mut self.desk, stop)?;
+        let profile = colour::profile(bytes, probe, limits)?;
         let correction = Correction::new(profile.as_deref(), source.colour);
         let mut ladder = Ladder::new(probe.media, source);
 
@@ -118,7 +125,7 @@ impl Workbench {
         order.sort_by_key(|i| std::cmp::Reverse(targets[*i].pixels()));
         for i in order {
             let media = media(targets[i].format, probe.media, ladder.colour());
-            variants[i] = Some(self.variant(&mut ladder, &targets[i], media, &probe, &correction, stop)?);
+            variants[i] = Some(self.variant(&mut ladder, &targets[i], media, probe, &correction, stop)?);
         }
         Ok(Picture {
             width: probe.width,
@@ -152,7 +159,9 @@ impl Workbench {
     ) -> Result<Variant, Rejection> {
         // Luma and chroma go straight into the encoder where nobody has to see the colours in between.
         let planar = media == Media::Jpeg && correction.is_idle() && ladder.colour() == Colour::YCbCr;
-        let chroma = if planar { Chroma::Half } else { Chroma::Full };
+        // Half-size chroma can be turned with the rest, unless an odd length makes other pairs of the pixels.
+        let parted = planar && probe.orientation.parts_pairs((target.width, target.height));
+        let chroma = if planar && !parted { Chroma::Half } else { Chroma::Full };
         let resized = ladder.step(&mut self.resizer, target, chroma, stop)?;
         let upright: Cow<'_, Raster> = match probe.orientation {
             Orientation::Upright => resized,
@@ -161,12 +170,13 @@ impl Workbench {
         stop.check()?;
         let (width, height) = (upright.width, upright.height);
         let bytes = if planar {
-            encode::jpeg(&upright, QUALITY, stop)?
+            let halved = if parted { Cow::Owned(colour::half_chroma(&upright)) } else { upright };
+            encode::jpeg(&halved, QUALITY, stop)?
         } else {
             let corrected = correction.apply(upright);
             stop.check()?;
             match media {
-                Media::Png => encode::png(&corrected)?,
+                Media::Png => encode::png(&corrected, stop)?,
                 _ => {
                     let flat = colour::flatten(corrected);
                     match flat.colour {

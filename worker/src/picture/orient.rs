@@ -58,6 +58,12 @@ impl Orientation {
         matches!(self, Self::Turned | Self::Flipped | Self::Right | Self::Transverse)
     }
 
+    /// Whether pairs of pixels, counted from the top left, are other pairs once a picture of this size is upright: then
+    /// chroma at half size, one sample for a pair, cannot be turned by itself.
+    pub(super) fn parts_pairs(self, (width, height): (u32, u32)) -> bool {
+        self.reverses_x() && width % 2 == 1 || self.reverses_y() && height % 2 == 1
+    }
+
     /// Width and height, of the stored picture from the upright one or the other way round.
     pub(super) fn size<T>(self, (width, height): (T, T)) -> (T, T) {
         if self.swaps() { (height, width) } else { (width, height) }

@@ -1,5 +1,9 @@
 //! The brake. A deadline is kept elsewhere, by whoever has a clock; here is only the flag it pulls, and the reader
 //! through which decoders that know nothing of it are stopped all the same.
+//!
+//! Looked at between rows of a JPEG, portions of every other file, outputs and portions of a PNG. Two things run to their
+//! end once begun: a WebP's pixels, and one resize. By the default limits, on a busy machine, the largest WebP that is
+//! taken (63 megapixels) took 4.7 seconds of one processor, and 100 megapixels of gray, decoded and resized, 0.2.
 
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 use std::sync::Arc;
@@ -17,7 +21,7 @@ impl Stop {
         Self::default()
     }
 
-    /// Stops the work that holds a clone of this, within a few milliseconds.
+    /// Stops the work that holds a clone of this: within milliseconds, but for what the module's head names.
     pub fn stop(&self) {
         self.0.store(true, Ordering::Relaxed);
     }

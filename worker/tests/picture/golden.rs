@@ -132,6 +132,25 @@ fn a_crop_is_of_the_picture_as_seen() {
     }
 }
 
+/// Chroma at half size belongs to pairs of pixels; of 75 × 49 turned pixels those are other pairs.
+#[test]
+fn colours_stay_in_place_when_odd_sizes_are_turned() {
+    for orientation in 1..=8 {
+        let file = picture(&format!("orientation-{orientation}.jpg"));
+        let made = |format| {
+            render(&file, &output(Shape::Full, format), &Limits::default(), &Stop::new())
+                .unwrap()
+                .variants
+                .remove(0)
+                .bytes
+        };
+        let again = render(&made(Format::Jpeg), &output(Shape::Full, Format::Png), &Limits::default(), &Stop::new());
+        let (jpeg, png) = (pixels(&again.unwrap().variants[0].bytes), pixels(&made(Format::Png)));
+        let found = psnr(&jpeg.2, &png.2);
+        assert!(found > 36.0, "orientation {orientation}: {found:.1} dB");
+    }
+}
+
 #[test]
 fn probes_tell_what_renders_find() {
     for (name, bytes) in pictures() {

@@ -17,7 +17,9 @@ fn pictures() -> Vec<(String, Vec<u8>)> {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), path))
-        .filter(|(name, _)| name.split('.').count() == 2 && !name.ends_with(".py") && !name.ends_with(".raw"))
+        .filter(|(name, _)| {
+            name.split('.').count() == 2 && ![".py", ".md", ".raw"].iter().any(|end| name.ends_with(end))
+        })
         .map(|(name, path)| (name, std::fs::read(path).unwrap()))
         .collect();
     found.sort();

@@ -15,12 +15,14 @@ import struct
 import sys
 from pathlib import Path
 
+import profiles
 import pyvips
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageChops, ImageCms, ImageOps
 
 HERE = Path(__file__).parent
 DATA = Path(sys.argv[1])
 TURN = Image.Transpose
+KEPT = (".py", ".md")
 
 
 def load(name, size):
@@ -52,15 +54,12 @@ def upright(path):
         image = image.point(lambda v: v / 257).convert("L")
     if image.mode in ("P", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
-    if icc and image.mode in ("RGB", "CMYK"):
+    if icc and image.mode in ("L", "RGB", "CMYK"):
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
         image = ImageCms.profileToProfile(image, profile, SRGB, outputMode="RGB")
     elif image.mode == "CMYK":
         c, m, y, k = image.split()
-        multiply = lambda ink: Image.eval(ink, lambda v: 255 - v)
-        from PIL import ImageChops
-
-        image = Image.merge("RGB", [ImageChops.multiply(multiply(ink), multiply(k)) for ink in (c, m, y)])
+        image = Image.merge("RGB", [ImageChops.multiply(*map(ImageChops.invert, (ink, k))) for ink in (c, m, y)])
     exif = Image.Exif()
     exif[0x0112] = orientation
     image.info["exif"] = exif.tobytes()
@@ -80,9 +79,36 @@ def expect(name):
     image.save(HERE / f"{name}.png", optimize=True)
 
 
+def profiled():
+    """Pictures in the colours of cameras and presses."""
+    adobe, gray = profiles.adobe_rgb(), profiles.gray_gamma(1.8)
+    wide = ImageCms.profileToProfile(FACE, SRGB, ImageCms.ImageCmsProfile(io.BytesIO(adobe)), outputMode="RGB")
+    wide.save(HERE / "adobe-rgb.jpg", quality=90, subsampling=0, icc_profile=adobe)
+    wide.save(HERE / "adobe-rgb.png", icc_profile=adobe)
+    CAT.convert("L").save(HERE / "gray-gamma.jpg", quality=90, icc_profile=gray)
+    CAT.convert("L").save(HERE / "gray-gamma.png", icc_profile=gray)
+    # Ink with black in it, as a press has it.
+    c, m, y = map(ImageChops.invert, CAT.split())
+    k = ImageChops.darker(ImageChops.darker(c, m), y).point(lambda v: v * 3 // 4)
+    c, m, y = (ImageChops.subtract(ink, k) for ink in (c, m, y))
+    inked = Image.merge("CMYK", (c, m, y, k))
+    inked.save(HERE / "cmyk-icc.jpg", quality=90, icc_profile=profiles.press())
+    # Adobe's YCCK, which Pillow reads but does not write: ink taken for light, as luma and chroma, the black turned
+    # round. Written as four components without a meaning, then given that in Adobe's segment.
+    luma = Image.merge("RGB", (c, m, y)).convert("YCbCr").split()
+    for name, icc in (("ycck", None), ("ycck-icc", profiles.press())):
+        # Pillow turns all four round.
+        parts = Image.merge("CMYK", (*map(ImageChops.invert, luma), k))
+        file = io.BytesIO()
+        parts.save(file, "JPEG", quality=90, icc_profile=icc)
+        file = bytearray(file.getvalue())
+        file[file.index(b"Adobe") + 11] = 2
+        (HERE / f"{name}.jpg").write_bytes(file)
+
+
 def main():
     for old in HERE.glob("*.*"):
-        if old.suffix not in (".py", ".rs"):
+        if old.suffix not in KEPT:
             old.unlink()
     # JPEG: sampling, order of scans, restarts, models, profiles.
     for name, sampling in (("444", 0), ("422", 1), ("420", 2)):
@@ -98,6 +124,7 @@ def main():
     wide = Image.frombytes("RGB", FACE.size, wide.write_to_memory())
     wide.save(HERE / "p3.jpg", quality=90, subsampling=0, icc_profile=P3)
     wide.save(HERE / "p3.png", icc_profile=P3)
+    profiled()
     # The arrow of orientations: all eight look alike.
     turns = {1: None, 2: TURN.FLIP_LEFT_RIGHT, 3: TURN.ROTATE_180, 4: TURN.FLIP_TOP_BOTTOM, 5: TURN.TRANSPOSE,
              6: TURN.ROTATE_90, 7: TURN.TRANSVERSE, 8: TURN.ROTATE_270}
@@ -137,7 +164,7 @@ def main():
     LOGO.save(HERE / "lossless.webp", lossless=True)
     CAT.save(HERE / "animated.webp", quality=85, save_all=True, append_images=[CAT.transpose(TURN.ROTATE_180)])
     for path in sorted(HERE.glob("*.*")):
-        if path.suffix not in (".py", ".rs"):
+        if path.suffix not in KEPT:
             expect(path.name)
     # libjpeg-turbo's own idea of an eighth, a quarter and a half, without the smoothing of chroma: gray, as raw bytes.
     plain = Image.open(DATA / "chelsea.png").convert("L").crop((60, 30, 317, 223))
@@ -149,4 +176,5 @@ def main():
         print(n, image.size)
 
 
-main()
+if __name__ == "__main__":
+    main()

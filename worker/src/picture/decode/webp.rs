@@ -1,7 +1,7 @@
 //! WebP, lossy and lossless, the first frame of an animation.
 //!
-//! The lossy decoder reads all it needs before it begins and so cannot be stopped in the middle; the format's largest
-//! picture of 16383 × 16383 would be the longest it could take, the limit on pixels makes that shorter.
+//! The decoder reads all it needs before it begins and so cannot be stopped in the middle: how long it may take is bound by
+//! the limit on memory alone, see [`crate::picture::Stop`].
 
 use upload::Media;
 

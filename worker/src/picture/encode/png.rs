@@ -1,12 +1,21 @@
-//! PNG by the fast compressor: a fifth of the work of zlib's default for an eighth more bytes.
+//! PNG by the fast compressor.
+//!
+//! Every row is filtered by Paeth's predictor. Choosing the best of five for each row took 1.7 times as long, for files
+//! larger by a tenth on logos and smaller by a fiftieth on photographs.
+
+use std::io::Write;
 
 use upload::Media;
 
-use crate::picture::Rejection;
 use crate::picture::raster::{Colour, Raster};
+use crate::picture::{Rejection, Stop};
+
+/// Samples that are compressed at one go, some tens of milliseconds; of a larger picture so many between two looks at
+/// the brake.
+const PORTION: usize = 8 << 20;
 
 /// `raster` as a PNG file, 8 bit. It must be one packed plane of gray or RGB, with or without alpha.
-pub(in crate::picture) fn png(raster: &Raster) -> Result<Vec<u8>, Rejection> {
+pub(in crate::picture) fn png(raster: &Raster, stop: &Stop) -> Result<Vec<u8>, Rejection> {
     let broken = |error: ::png::EncodingError| Rejection::broken(Media::Png, error.to_string());
     let Some(plane) = raster.plane() else { return Err(Rejection::broken(Media::Png, "it has no pixels")) };
     let mut file = Vec::with_capacity(plane.samples.len() / 2 + 1024);
@@ -19,8 +28,39 @@ pub(in crate::picture) fn png(raster: &Raster) -> Result<Vec<u8>, Rejection> {
         _ => ::png::ColorType::Rgb,
     });
     encoder.set_compression(::png::Compression::Fast);
+    encoder.set_filter(::png::Filter::Paeth);
     let mut writer = encoder.write_header().map_err(broken)?;
-    writer.write_image_data(&plane.samples).map_err(broken)?;
+    if plane.samples.len() <= PORTION {
+        writer.write_image_data(&plane.samples).map_err(broken)?;
+    } else {
+        let mut rows = writer.stream_writer_with_size(64 << 10).map_err(broken)?;
+        for portion in plane.samples.chunks(PORTION) {
+            stop.check()?;
+            rows.write_all(portion).map_err(|error| broken(error.into()))?;
+        }
+        rows.finish().map_err(broken)?;
+    }
     writer.finish().map_err(broken)?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_pictures_are_written_in_portions_and_can_be_stopped() {
+        // A row more than two portions.
+        let (width, height) = (4096, 2 * PORTION as u32 / 4096 + 1);
+        let samples: Vec<u8> = (0..width * height).map(|i| (i / 7 + i / 4096) as u8).collect();
+        let raster = Raster::packed(width, height, Colour::Gray, samples);
+        let file = png(&raster, &Stop::new()).unwrap();
+        let mut reader = ::png::Decoder::new(std::io::Cursor::new(file)).read_info().unwrap();
+        let mut back = vec![0; reader.output_buffer_size().unwrap()];
+        reader.next_frame(&mut back).unwrap();
+        assert!(back == raster.planes[0].samples);
+        let stop = Stop::new();
+        stop.stop();
+        assert_eq!(png(&raster, &stop), Err(Rejection::Stopped));
+    }
 }

@@ -65,7 +65,8 @@ impl Layout {
             Model::Ycck => {
                 let mut ink = interleaved::<4>(&planes)?;
                 for [y, cb, cr, _] in ink.samples.as_chunks_mut::<4>().0 {
-                    [*y, *cb, *cr] = crate::picture::colour::rgb(*y, *cb, *cr);
+                    // Ink was taken for light; black stayed as Adobe stores it, turned round.
+                    [*y, *cb, *cr] = crate::picture::colour::rgb(*y, *cb, *cr).map(|ink| 255 - ink);
                 }
                 raster(Colour::Cmyk, vec![ink])
             }
