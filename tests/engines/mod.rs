@@ -8,6 +8,7 @@ mod journey;
 mod late;
 mod letters;
 mod load;
+mod names;
 mod oracle;
 mod outages;
 #[path = "../../upload/tests/places/proxy.rs"]

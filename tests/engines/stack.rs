@@ -7,7 +7,7 @@ use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
 use lapin::{Connection, ConnectionProperties};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
-use upload::{Clock, Faults, Places, PlacesSettings, QueueSettings, RecordsSettings, Secret, StoreSettings};
+use upload::{Clock, Faults, Lane, Places, PlacesSettings, QueueSettings, RecordsSettings, Secret, StoreSettings};
 
 use super::proxy::{Proxy, Trap};
 use crate::process::{Folder, Process, command};
@@ -248,9 +248,9 @@ impl Stack {
     /// Nothing of a test stays.
     pub async fn end(self) {
         let channel = self.operator().await.create_channel().await.unwrap();
-        for queue in
-            ["pictures", "variants", "parked", "dead", "later.1s", "later.5s", "later.30s", "later.2m", "later.10m"]
-        {
+        let lanes = Lane::ALL.map(Lane::as_str);
+        let others = ["parked", "dead", "later.1s", "later.5s", "later.30s", "later.2m", "later.10m"];
+        for queue in lanes.into_iter().chain(others) {
             channel.queue_delete(self.queue(queue).into(), QueueDeleteOptions::default()).await.unwrap();
         }
         for exchange in ["work", "later", "verdicts"] {
