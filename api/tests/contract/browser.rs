@@ -31,7 +31,7 @@ impl Drop for Browser {
             driver.write_all(goodbye.as_bytes()).ok();
             driver.set_read_timeout(Some(Duration::from_secs(10))).ok();
             // Whatever it answers: then it is done.
-            driver.read(&mut [0; 1024]).ok();
+            driver.read_exact(&mut [0]).ok();
         }
         self.driver.kill().ok();
         self.driver.wait().ok();
