@@ -18,8 +18,9 @@ use crate::serve::HttpSettings;
 /// The most that is handed on at once.
 const PIECE: usize = 16 << 10;
 
-/// What is read and thrown away after a refusal, at most: bytes and time.
-const LINGER_BYTES: u64 = 8 << 20;
+/// What is read and thrown away after a refusal, at most: bytes and time. Several times what any client of the contract
+/// has reason to send; whoever sends more may find the connection reset before they have read why.
+const LINGER_BYTES: u64 = 32 << 20;
 const LINGER_TIME: Duration = Duration::from_secs(10);
 
 /// How long a client may be as slow as it likes, before it must keep up with `http.body_least_rate`.
