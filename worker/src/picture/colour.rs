@@ -61,29 +61,35 @@ impl Correction {
     }
 
     /// `raster` as sRGB in one plane: gray or RGB, each with or without alpha.
-    pub(super) fn apply(&self, raster: Cow<'_, Raster>) -> Raster {
-        let mut raster = match raster.colour {
-            Colour::YCbCr => rgb_from_ycbcr(&raster),
-            _ => raster.into_owned().close_up(),
+    pub(super) fn apply<'a>(&self, raster: Cow<'a, Raster>) -> Cow<'a, Raster> {
+        let raster = match raster.colour {
+            Colour::YCbCr => Cow::Owned(rgb_from_ycbcr(&raster)),
+            _ => Raster::close_up(raster),
         };
-        let (Some((transform, result)), Some(plane)) = (&self.transform, raster.planes.first_mut()) else {
-            return if raster.colour == Colour::Cmyk { rgb_from_cmyk(&raster) } else { raster };
+        let Some((transform, result)) = &self.transform else {
+            return if raster.colour == Colour::Cmyk { Cow::Owned(rgb_from_cmyk(&raster)) } else { raster };
         };
-        if raster.colour == Colour::Cmyk {
-            // Profiles count ink the other way round than Adobe's files.
-            plane.samples.iter_mut().for_each(|ink| *ink = 255 - *ink);
-        }
-        let pixels = plane.samples.len() / raster.colour.channels();
-        let mut samples = vec![0; pixels * result.channels()];
-        // Row counts always fit; were they not to, the colours would stay as they are.
-        if transform.transform(&plane.samples, &mut samples).is_ok() {
-            plane.samples = samples;
-            raster.colour = *result;
-        } else if raster.colour == Colour::Cmyk {
-            return rgb_from_cmyk(&raster);
-        }
-        raster
+        Cow::Owned(transformed(raster.into_owned(), &**transform, *result))
     }
+}
+
+/// `raster`, in one plane, through a profile's `transform`, which makes `result` of it.
+fn transformed(mut raster: Raster, transform: &Transform8BitExecutor, result: Colour) -> Raster {
+    let Some(plane) = raster.planes.first_mut() else { return raster };
+    if raster.colour == Colour::Cmyk {
+        // Profiles count ink the other way round than Adobe's files.
+        plane.samples.iter_mut().for_each(|ink| *ink = 255 - *ink);
+    }
+    let pixels = plane.samples.len() / raster.colour.channels();
+    let mut samples = vec![0; pixels * result.channels()];
+    // Row counts always fit; were they not to, the colours would stay as they are.
+    if transform.transform(&plane.samples, &mut samples).is_ok() {
+        plane.samples = samples;
+        raster.colour = result;
+    } else if raster.colour == Colour::Cmyk {
+        return rgb_from_cmyk(&raster);
+    }
+    raster
 }
 
 /// Whether a transform leaves a grid of colours where it was: the profile is sRGB under one of its many names.
@@ -136,7 +142,7 @@ fn rgb_from_cmyk(raster: &Raster) -> Raster {
 }
 
 /// `raster` without transparency, laid on white. Only for what [`Correction::apply`] returns.
-pub(super) fn flatten(raster: Raster) -> Raster {
+pub(super) fn flatten(raster: Cow<'_, Raster>) -> Cow<'_, Raster> {
     let on_white = |value: u8, alpha: u8| {
         let (value, alpha) = (u16::from(value), u16::from(alpha));
         ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
@@ -152,7 +158,7 @@ pub(super) fn flatten(raster: Raster) -> Raster {
         }
         _ => return raster,
     };
-    Raster::packed(raster.width, raster.height, colour, samples)
+    Cow::Owned(Raster::packed(raster.width, raster.height, colour, samples))
 }
 
 /// Luma and chroma of one size, with chroma at half of it: each sample the mean of four.
@@ -241,9 +247,9 @@ mod tests {
 
     #[test]
     fn transparency_is_laid_on_white() {
-        let flat = flatten(Raster::packed(2, 1, Colour::Rgba, vec![0, 0, 0, 0, 10, 20, 30, 255]));
+        let flat = flatten(Cow::Owned(Raster::packed(2, 1, Colour::Rgba, vec![0, 0, 0, 0, 10, 20, 30, 255])));
         assert_eq!((flat.colour, &flat.planes[0].samples[..]), (Colour::Rgb, &[255, 255, 255, 10, 20, 30][..]));
-        let flat = flatten(Raster::packed(1, 1, Colour::GrayAlpha, vec![0, 128]));
+        let flat = flatten(Cow::Owned(Raster::packed(1, 1, Colour::GrayAlpha, vec![0, 128])));
         assert_eq!((flat.colour, &flat.planes[0].samples[..]), (Colour::Gray, &[127][..]));
     }
 

@@ -4,7 +4,7 @@
 //! says so and stops. What comes back has the file's own colours: gray, RGB, or the planes of a JPEG.
 
 mod bmp;
-mod gif;
+pub(super) mod gif;
 mod png;
 mod webp;
 

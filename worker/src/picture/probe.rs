@@ -16,7 +16,7 @@ use upload::Media;
 use super::crop::{self, COVER, Target};
 use super::jpeg::header::Header;
 use super::orient::Orientation;
-use super::{Excess, Limits, Plan, Rejection};
+use super::{Excess, Limits, Plan, Rejection, decode};
 
 /// A picture by its headers.
 #[derive(Clone, Debug)]
@@ -84,8 +84,8 @@ impl Probe {
             Detail::Jpeg(header) => jpeg::memory(header, scale(&targets), self.length),
             // Rows as they are inflated, and alpha multiplied into a copy.
             Detail::Png { channels } => (pixels * u64::from(*channels), 256 << 10),
-            // The canvas and the frame that is put on it.
-            Detail::Gif => (pixels * 4, pixels * 4),
+            // The canvas, and the frame's indices beside what stood in front of them, in a buffer that doubles.
+            Detail::Gif => (pixels * 4, pixels + 2 * decode::gif::METADATA),
             Detail::Bmp => (pixels * 4, 64 << 10),
             // Planes with their borders, or the transforms of the lossless kind.
             Detail::WebP { lossy: true } => (pixels * 4, pixels * 2),

@@ -4,6 +4,8 @@
 //! as the file has them, chroma at half size and everything at the decoded scale, so a plane also knows which part of
 //! it, down to fractions of a sample, the picture covers.
 
+use std::borrow::Cow;
+
 use super::Rejection;
 
 /// What the samples mean, and how they lie.
@@ -86,15 +88,18 @@ impl Raster {
     }
 
     /// The same picture without gaps between the rows of its one plane, as encoders and converters want it.
-    pub(super) fn close_up(mut self) -> Self {
-        let channels = self.colour.channels();
-        if let Some(plane) =
-            self.planes.first_mut().filter(|plane| plane.samples.len() != plane.width * plane.height * channels)
-        {
+    pub(super) fn close_up(raster: Cow<'_, Self>) -> Cow<'_, Self> {
+        let channels = raster.colour.channels();
+        let gaps = |plane: &Plane| plane.samples.len() != plane.width * plane.height * channels;
+        if !raster.plane().is_some_and(gaps) {
+            return raster;
+        }
+        let mut raster = raster.into_owned();
+        if let Some(plane) = raster.planes.first_mut() {
             plane.samples = plane.rows(channels).collect::<Vec<_>>().concat();
             plane.stride = plane.width;
         }
-        self
+        Cow::Owned(raster)
     }
 
     /// The same picture without its alpha channel, if that says nothing: many files carry one that is opaque all over.

@@ -105,6 +105,24 @@ fn gif_of_a_hundred_thousand_frames_or_a_giant_canvas() {
     assert_eq!(code(&large), "broken_picture");
 }
 
+#[test]
+fn gif_whose_metadata_are_larger_than_its_picture() {
+    let with_xmp = |blocks: usize| {
+        let mut file = gif(4, 4, 0);
+        file.pop();
+        file.extend(b"!\xFF\x0BXMP DataXMP");
+        for _ in 0..blocks {
+            file.push(255);
+            file.extend([b'x'; 255]);
+        }
+        file.push(0);
+        file.extend(&gif(4, 4, 1)[19..]);
+        file
+    };
+    assert_eq!(code(&with_xmp(20)), "taken");
+    assert_eq!(code(&with_xmp(10_000)), "broken_picture");
+}
+
 fn bmp(width: i32, height: i32, depth: u16, compression: u32, pixels: &[u8]) -> Vec<u8> {
     let mut out = b"BM\0\0\0\0\0\0\0\0".to_vec();
     out.extend((54 + if depth <= 8 { 4 << depth } else { 0u32 }).to_le_bytes());

@@ -29,15 +29,15 @@ impl Code {
         weight[256] = 1;
         let mut length = [0usize; 257];
         let mut chain: [Option<usize>; 257] = [None; 257];
-        loop {
-            // Of equal weights the later symbol goes first, so that the reserved one is the longest.
-            let least = |but: Option<usize>, weight: &[u64; 257]| {
-                (0..257).rev().filter(|i| weight[*i] > 0 && Some(*i) != but).min_by_key(|i| weight[*i])
-            };
-            let Some(a) = least(None, &weight) else { break };
-            let Some(b) = least(Some(a), &weight) else { break };
+        let mut left: Vec<usize> = (0..257).filter(|i| weight[*i] > 0).collect();
+        // Of equal weights the later symbol goes first, so that the reserved one is the longest.
+        let least = |left: &[usize], weight: &[u64; 257]| (0..left.len()).rev().min_by_key(|at| weight[left[*at]]);
+        while let Some(at) = least(&left, &weight).filter(|_| left.len() > 1) {
+            let a = left.remove(at);
+            let Some(other) = least(&left, &weight) else { break };
+            let b = std::mem::replace(&mut left[other], a);
+            left.sort_unstable();
             weight[a] += weight[b];
-            weight[b] = 0;
             let mut end = a;
             length[end] += 1;
             while let Some(next) = chain[end] {

@@ -183,18 +183,20 @@ impl<'a> Scan<'a> {
 
 /// The block at block column `x` and row `y`; beyond the edge the last samples repeat.
 fn block(plane: &Plane, x: usize, y: usize) -> [[u8; 8]; 8] {
-    std::array::from_fn(|row| {
-        let row = (y * 8 + row).min(plane.height.saturating_sub(1));
+    let mut block = [[0; 8]; 8];
+    for (i, eight) in block.iter_mut().enumerate() {
+        let row = (y * 8 + i).min(plane.height.saturating_sub(1));
         let line = plane.samples.get(row * plane.stride..).unwrap_or_default();
         let line = &line[..plane.width.min(line.len())];
-        match line.get(x * 8..x * 8 + 8).and_then(|eight| eight.first_chunk()) {
-            Some(eight) => *eight,
+        match line.get(x * 8..x * 8 + 8).and_then(|samples| samples.first_chunk()) {
+            Some(samples) => *eight = *samples,
             None => {
                 let edge = line.last().copied().unwrap_or_default();
-                std::array::from_fn(|i| line.get(x * 8 + i).copied().unwrap_or(edge))
+                *eight = std::array::from_fn(|i| line.get(x * 8 + i).copied().unwrap_or(edge));
             }
         }
-    })
+    }
+    block
 }
 
 fn tokens(tokens: &mut Vec<u32>, coefficients: &[i16; 64], last: &mut i16, table: u32) {
@@ -212,23 +214,37 @@ fn tokens(tokens: &mut Vec<u32>, coefficients: &[i16; 64], last: &mut i16, table
     };
     put(token(table, 0, coefficients[0] - *last));
     *last = coefficients[0];
-    let mut run = 0;
-    for value in &coefficients[1..] {
-        if *value == 0 {
-            run += 1;
-            continue;
-        }
+    let mut before = 0;
+    let mut left = present(coefficients) & !1;
+    while left != 0 {
+        let at = left.trailing_zeros();
+        let mut run = at - before - 1;
         while run > 15 {
             put((table + 1) << 24 | 0xF0 << 16);
             run -= 16;
         }
-        put(token(table + 1, run, *value));
-        run = 0;
+        put(token(table + 1, run, coefficients[at as usize & 63]));
+        before = at;
+        left &= left - 1;
     }
-    if run > 0 {
+    if before < 63 {
         put((table + 1) << 24);
     }
     tokens.extend_from_slice(&batch[..many & 127]);
+}
+
+/// A bit for each coefficient that is not zero, the first one's the lowest.
+fn present(coefficients: &[i16; 64]) -> u64 {
+    let mut present = 0;
+    for (i, eight) in coefficients.as_chunks::<8>().0.iter().enumerate() {
+        let mut ones = [0u8; 8];
+        for (one, value) in ones.iter_mut().zip(eight) {
+            *one = u8::from(*value != 0);
+        }
+        // The product has the lowest bits of the eight bytes side by side in its highest byte.
+        present |= (u64::from_le_bytes(ones).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
+    }
+    present
 }
 
 /// Bits into bytes, stuffed.
@@ -243,11 +259,11 @@ impl Writer {
         for token in tokens {
             let code = codes[(token >> 24) as usize & 3].codes[(token >> 16) as usize & 255];
             let size = (token >> 16) & 15;
-            self.put(u64::from(code >> 5), code & 31);
-            self.put(u64::from(token & 0xFFFF), size);
+            self.put(u64::from(code >> 5) << size | u64::from(token & 0xFFFF), (code & 31) + size);
         }
     }
 
+    /// `size` bits, no more than the 16 of a code and the 11 behind it.
     #[inline(always)]
     fn put(&mut self, value: u64, size: u32) {
         self.bits = self.bits << size | value;

@@ -112,21 +112,23 @@ impl Table {
     /// The next symbol. Needs 16 bits.
     #[inline(always)]
     pub(super) fn symbol(&self, bits: &mut Bits<'_>) -> Result<u8, Flaw> {
-        let [symbol, length] = self.symbols[bits.peek(WINDOW) & (ENTRIES - 1)].to_be_bytes();
-        if length > 0 {
-            bits.drop(u32::from(length));
-            return Ok(symbol);
-        }
-        let (symbol, length) = self.long_symbol(bits.held())?;
+        let (symbol, length) = self.found(bits.held())?;
         bits.drop(length);
         Ok(symbol)
     }
 
-    /// The symbol whose code is at the top of `held`, and the length of that, found without a table.
+    /// The symbol whose code is at the top of `held`, and the length of that.
+    #[inline(always)]
+    fn found(&self, held: u64) -> Result<(u8, u32), Flaw> {
+        let [symbol, length] = self.symbols[(held >> (64 - WINDOW)) as usize & (ENTRIES - 1)].to_be_bytes();
+        if length > 0 { Ok((symbol, u32::from(length))) } else { self.long_symbol(held) }
+    }
+
+    /// As [`Self::found`], for codes that are longer than the table is wide.
     #[cold]
     fn long_symbol(&self, held: u64) -> Result<(u8, u32), Flaw> {
         let code = (held >> 48) as u32;
-        for length in 1..=16 {
+        for length in WINDOW + 1..=16 {
             let (beyond, offset) = self.longer[length as usize];
             if code < beyond {
                 let index = usize::try_from((code >> (16 - length)) as i32 + offset).unwrap_or(usize::MAX);
@@ -171,8 +173,7 @@ impl Table {
     /// A symbol and its number the long way: how far that moves, the value, the bits used.
     #[inline(never)]
     fn number(&self, held: u64, moved: impl Fn(u32, u32) -> Option<u32>) -> Result<(u32, i32, u32), Flaw> {
-        let [symbol, length] = self.symbols[(held >> (64 - WINDOW)) as usize & (ENTRIES - 1)].to_be_bytes();
-        let (symbol, length) = if length > 0 { (symbol, u32::from(length)) } else { self.long_symbol(held)? };
+        let (symbol, length) = self.found(held)?;
         let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
         let bits = (held << length >> 1 >> (63 - size)) as u32;
         Ok((moved(run, size).ok_or(Flaw::NoCode)?, extend(bits, size), length + size))
@@ -210,8 +211,10 @@ impl Table {
     /// How far the next symbol moves the counter from `k` on, and the bits it uses with its number.
     #[inline(never)]
     fn pass_one(&self, held: u64, k: u32) -> Result<(u32, u32), Flaw> {
-        let (by, _, used) = self.number(held, moved)?;
-        if by == END || k + by <= 64 { Ok((by, used)) } else { Err(Flaw::TooMany) }
+        let (symbol, length) = self.found(held)?;
+        let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
+        let by = moved(run, size).ok_or(Flaw::NoCode)?;
+        if by == END || k + by <= 64 { Ok((by, length + size)) } else { Err(Flaw::TooMany) }
     }
 }
 
