@@ -1,4 +1,5 @@
-//! The third place: bytes that we made or checked. Variants are served from here; originals never are.
+//! The third place: bytes that we made or checked. Variants are served from here, and what belongs to a file as it came,
+//! to be saved and not to be shown; the originals of dropbox pictures never are.
 //!
 //! A worker writes under a prefix that belongs to one attempt alone ([`Blobs::prefix`]), so that no two ever write the
 //! same key; the settling transaction decides whose keys count, and the ledger collects the others.
@@ -46,26 +47,23 @@ impl Blobs {
         self.0.put(key, bytes).await
     }
 
-    /// Makes staged bytes a blob: by a copy inside the store where both places share one, otherwise by writing the bytes
-    /// that the caller holds. Durable when this returns.
-    ///
-    /// # Errors
-    /// The engine's.
-    pub async fn promote(&self, staging: &Staging, staged: &str, key: &str, bytes: Bytes) -> Result<(), StoreError> {
-        if self.0.take_over(staging.store(), staged, key).await? {
-            return Ok(());
-        }
-        self.0.put(key, bytes).await
-    }
-
-    /// Makes staged bytes that nobody holds in memory a blob: by a copy inside the store where both places share one,
-    /// otherwise piece by piece. Durable when this returns.
+    /// Makes staged bytes a blob: by a copy inside the store where both places share one; otherwise by writing them, those
+    /// that the caller holds, or piece by piece where nobody does. Durable when this returns.
     ///
     /// # Errors
     /// The engine's; [`StoreError::Missing`] where nothing lies in staging.
-    pub async fn adopt(&self, staging: &Staging, staged: &str, key: &str) -> Result<(), StoreError> {
+    pub async fn promote(
+        &self,
+        staging: &Staging,
+        staged: &str,
+        key: &str,
+        held: Option<Bytes>,
+    ) -> Result<(), StoreError> {
         if self.0.take_over(staging.store(), staged, key).await? {
             return Ok(());
+        }
+        if let Some(bytes) = held {
+            return self.0.put(key, bytes).await;
         }
         let mut pieces = staging.stream(staged).await?;
         let mut copy = Intake::begin(&self.0, key.to_owned());

@@ -178,11 +178,13 @@ impl Worker {
     async fn under_lease(&self, attempt: &mut Attempt) -> Option<Outcome> {
         let leased = attempt.clone();
         let handler = async {
-            match attempt.ticket.job.clone() {
+            let done = match attempt.ticket.job.clone() {
                 Job::ProcessPicture { .. } => self.process(attempt).await,
                 Job::ProcessRendition { .. } | Job::ProcessFile { .. } => self.keep(attempt).await,
                 Job::MakeVariant { generation, variant, .. } => self.make_variant(attempt, generation, variant).await,
-            }
+            };
+            // What ended it early is its outcome as well.
+            done.unwrap_or_else(|outcome| outcome)
         };
         let lost = async {
             let lease = self.settings.worker.lease;

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! queue ─► consume   take a ticket, count the attempt, keep the lease
-//!          process   validate ─► render ─► promote ─► settle ─► unstage
-//!          keep      digest ─► thumbnail ─► promote ─► settle ─► unstage, for what is a file's
+//!          process   pick up ─► render ─► promote ─► settle ─► unstage
+//!          keep      pick up ─► thumbnail ─► promote ─► settle ─► unstage, for what is a file's
 //!          variant   render ─► promote ─► settle, for a size nobody had asked for before
 //!          sweep     expire, fail what is overdue, publish what was forgotten, collect what is condemned
 //! ```
@@ -17,12 +17,14 @@ pub const DEFAULTS: &str = include_str!("../defaults.toml");
 mod consume;
 mod keep;
 mod outcome;
+mod pick_up;
 pub mod picture;
 mod plan;
 pub mod pool;
 mod process;
 mod promote;
 mod pulse;
+mod render;
 mod settings;
 mod sweep;
 mod variant;

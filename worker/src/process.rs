@@ -1,8 +1,8 @@
-//! `picture.process.v1`: validate, render, promote, settle, unstage. What the api let through is looked at again here,
-//! by the one who decides.
+//! `picture.process.v1`: pick up, render, promote, settle, unstage. What the api let through is looked at again here, by
+//! the one who decides.
 
 use bytes::Bytes;
-use upload::{Attempt, Made, Media, Reason, Settled, Shown, State, StoreError, VariantName, Verdict, sha256};
+use upload::{Attempt, Made, Media, Reason, Settled, Shown, VariantName, Verdict};
 
 use crate::consume::Worker;
 use crate::outcome::Outcome;
@@ -10,73 +10,39 @@ use crate::picture::{self, Picture};
 use crate::{plan, promote};
 
 impl Worker {
-    /// Settles a fresh upload, whichever way.
-    pub(crate) async fn process(&self, attempt: &mut Attempt) -> Outcome {
-        if attempt.upload.state != State::Accepted {
-            return Outcome::Dead(Reason::new("settled_before", "the upload was settled before its job ran"));
+    /// Settles a fresh picture of the dropbox, whichever way.
+    pub(crate) async fn process(&self, attempt: &mut Attempt) -> Result<Outcome, Outcome> {
+        let bytes = self.pick_up(attempt).await?;
+        match self.render(bytes.clone(), plan::first()).await? {
+            Ok(picture) => self.hang_up(attempt, bytes, picture).await,
+            Err(rejection) => self.reject(attempt, Reason::new(rejection.code(), &rejection)).await,
         }
-        let bytes = match self.places.staging.read(&attempt.upload.staged_key).await {
-            Ok(bytes) => bytes,
-            Err(error @ StoreError::Missing { .. }) => return Outcome::Dead(Reason::new("bytes_lost", error)),
-            Err(error) => return error.into(),
-        };
-        let rendered = match self.validate(attempt, &bytes) {
-            Ok(()) => self.render(attempt, &bytes).await,
-            Err(outcome) => return outcome,
-        };
-        match rendered {
-            Ok(picture) => match self.hang_up(attempt, bytes, picture).await {
-                Ok(outcome) => outcome,
-                Err(outcome) => outcome,
-            },
-            Err(picture::Rejection::Stopped) => Outcome::Retry("the time to render it ran out".to_owned()),
-            Err(rejection) => self.reject(attempt, &Reason::new(rejection.code(), &rejection)).await,
-        }
-    }
-
-    /// Whether these are the bytes that were acknowledged. A digest that differs is the store's fault, and may pass.
-    fn validate(&self, attempt: &mut Attempt, bytes: &Bytes) -> Result<(), Outcome> {
-        let upload = &attempt.upload;
-        if sha256(bytes) != upload.sha256 {
-            let why =
-                format!("staging gave back {} bytes that are not the {} that were sent", bytes.len(), upload.bytes);
-            return Err(Outcome::Dead(Reason::new("bytes_damaged", why)));
-        }
-        Ok(())
-    }
-
-    async fn render(&self, attempt: &mut Attempt, bytes: &Bytes) -> Result<Picture, picture::Rejection> {
-        let limits = self.settings.pictures.limits();
-        let probe = picture::probe(bytes, &limits)?;
-        let validated = format!("{} of {} × {} pixels", probe.media.name(), probe.width, probe.height);
-        attempt.note(self.places.records.clock().now(), "validated", validated);
-        let time = self.settings.worker.render_time;
-        let picture = self.pool.render(bytes.clone(), probe, plan::first(), limits, time).await?;
-        let sizes: Vec<String> = picture
-            .variants
-            .iter()
-            .map(|made| format!("{} × {}: {} bytes", made.width, made.height, made.bytes.len()))
-            .collect();
-        attempt.note(self.places.records.clock().now(), "rendered", sizes.join(", "));
-        Ok(picture)
     }
 
     async fn hang_up(&self, attempt: &mut Attempt, bytes: Bytes, picture: Picture) -> Result<Outcome, Outcome> {
+        let sizes = picture.variants.iter().map(|made| {
+            let (width, height, bytes) = (made.width, made.height, made.bytes.len());
+            format!("{width} × {height}: {bytes} bytes")
+        });
+        let sizes = sizes.collect::<Vec<_>>().join(", ");
+        let media = attempt.upload.media.name();
+        let rendered = format!("{media} of {} × {} pixels; {sizes}", picture.width, picture.height);
+        attempt.note(self.places.records.clock().now(), "rendered", rendered);
         let served = picture.variants.first().map_or(Media::Jpeg, |made| made.media);
         let name = |made: &picture::Variant, _| VariantName::square(made.width, made.media);
         let (original_key, variants) = tokio::try_join!(
-            promote::original(&self.places, attempt, bytes),
+            promote::original(&self.places, attempt, Some(bytes)),
             promote::variants(&self.places, attempt, picture.variants, name),
         )?;
-        attempt.note(self.places.records.clock().now(), "promoted", format!("{} objects", variants.len() + 1));
         let shown = Some(Shown { width: picture.width, height: picture.height, served });
         self.settle(attempt, Made { shown, original_key, variants }).await
     }
 
     /// Writes down what was made, and says how that was taken.
-    pub(crate) async fn settle(&self, attempt: &Attempt, made: Made) -> Result<Outcome, Outcome> {
-        let settled = self.places.records.settle_ready(attempt, made).await?;
-        let verdict = match settled {
+    pub(crate) async fn settle(&self, attempt: &mut Attempt, made: Made) -> Result<Outcome, Outcome> {
+        let promoted = format!("{} objects", made.variants.len() + 1);
+        attempt.note(self.places.records.clock().now(), "promoted", promoted);
+        let verdict = match self.places.records.settle_ready(attempt, made).await? {
             Settled::Counted => Verdict::Ready,
             Settled::Rejected(reason) => Verdict::Rejected(reason),
             Settled::Void => return Ok(Outcome::Done(None)),
@@ -85,15 +51,12 @@ impl Worker {
         Ok(Outcome::Done(Some(verdict)))
     }
 
-    async fn reject(&self, attempt: &Attempt, reason: &Reason) -> Outcome {
-        match self.places.records.settle_rejected(attempt, reason).await {
-            Ok(Settled::Void) => Outcome::Done(None),
-            Ok(_) => {
-                self.unstage(attempt).await;
-                Outcome::Done(Some(Verdict::Rejected(reason.clone())))
-            }
-            Err(error) => error.into(),
+    async fn reject(&self, attempt: &Attempt, reason: Reason) -> Result<Outcome, Outcome> {
+        if self.places.records.settle_rejected(attempt, &reason).await? == Settled::Void {
+            return Ok(Outcome::Done(None));
         }
+        self.unstage(attempt).await;
+        Ok(Outcome::Done(Some(Verdict::Rejected(reason))))
     }
 
     /// Takes the staged bytes away, now that the records say that nobody needs them. Where that fails they are an

@@ -27,9 +27,10 @@ pub(crate) async fn variants(
     try_join_all(writes).await
 }
 
-/// Keeps the bytes as they came, for later sizes and crops. They are never served. Returns their key.
-pub(crate) async fn original(places: &Places, attempt: &Attempt, bytes: Bytes) -> Result<String, StoreError> {
+/// Keeps the bytes as they came: a file's to be given back so, a dropbox picture's for later sizes and crops. `held` are
+/// the bytes where they are in memory. Returns their key.
+pub(crate) async fn original(places: &Places, attempt: &Attempt, held: Option<Bytes>) -> Result<String, StoreError> {
     let key = format!("{}original", attempt.prefix);
-    places.blobs.promote(&places.staging, &attempt.upload.staged_key, &key, bytes).await?;
+    places.blobs.promote(&places.staging, &attempt.upload.staged_key, &key, held).await?;
     Ok(key)
 }

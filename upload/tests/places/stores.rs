@@ -96,23 +96,31 @@ async fn what_is_promoted_is_the_same_bytes_without_sending_them() {
         let bytes = noise(6 << 20);
         let staged = stage(bucket, &bytes).await;
         // What the caller holds is not asked for where the store can copy.
-        bucket.blobs.promote(&bucket.staging, &staged.key, "pictures/1001/a/original", Bytes::new()).await.unwrap();
+        bucket
+            .blobs
+            .promote(&bucket.staging, &staged.key, "pictures/1001/a/original", Some(Bytes::new()))
+            .await
+            .unwrap();
         assert!(bucket.blobs.read("pictures/1001/a/original").await.unwrap() == bytes);
         bucket.staging.remove(&staged.key).await.unwrap();
         assert!(bucket.blobs.read("pictures/1001/a/original").await.unwrap() == bytes);
         // Where it cannot, it is.
-        bucket.blobs.promote(&bucket.staging, &staged.key, "pictures/1001/b/original", bytes.clone()).await.unwrap();
+        bucket
+            .blobs
+            .promote(&bucket.staging, &staged.key, "pictures/1001/b/original", Some(bytes.clone()))
+            .await
+            .unwrap();
         assert!(bucket.blobs.read("pictures/1001/b/original").await.unwrap() == bytes);
     })
     .await;
 }
 
 #[tokio::test]
-async fn what_nobody_holds_is_adopted_whether_or_not_the_places_share_a_store() {
+async fn what_nobody_holds_is_promoted_whether_or_not_the_places_share_a_store() {
     on_each(async |bucket| {
         let bytes = noise(6 << 20);
         let staged = stage(bucket, &bytes).await;
-        bucket.blobs.adopt(&bucket.staging, &staged.key, "pictures/1001/a/original").await.unwrap();
+        bucket.blobs.promote(&bucket.staging, &staged.key, "pictures/1001/a/original", None).await.unwrap();
         assert!(bucket.blobs.read("pictures/1001/a/original").await.unwrap() == bytes);
         // A folder and a bucket have nothing in common: the bytes go through here, piece by piece.
         let folder = tempfile::tempdir().unwrap();
@@ -128,9 +136,9 @@ async fn what_nobody_holds_is_adopted_whether_or_not_the_places_share_a_store() 
         let mut intake = elsewhere.intake();
         intake.write(&bytes).await.unwrap();
         let staged = intake.finish().await.unwrap();
-        bucket.blobs.adopt(&elsewhere, &staged.key, "pictures/1001/b/original").await.unwrap();
+        bucket.blobs.promote(&elsewhere, &staged.key, "pictures/1001/b/original", None).await.unwrap();
         assert!(bucket.blobs.read("pictures/1001/b/original").await.unwrap() == bytes);
-        assert!(bucket.blobs.adopt(&elsewhere, "incoming/none", "pictures/1001/c/original").await.is_err());
+        assert!(bucket.blobs.promote(&elsewhere, "incoming/none", "pictures/1001/c/original", None).await.is_err());
     })
     .await;
 }
@@ -191,7 +199,7 @@ async fn two_folders_of_one_disk_share_the_bytes() {
     let bucket = Bucket { staging, blobs, server: None };
     let bytes = noise(200_000);
     let staged = stage(&bucket, &bytes).await;
-    bucket.blobs.promote(&bucket.staging, &staged.key, "pictures/1/a/original", Bytes::new()).await.unwrap();
+    bucket.blobs.promote(&bucket.staging, &staged.key, "pictures/1/a/original", Some(Bytes::new())).await.unwrap();
     bucket.staging.remove(&staged.key).await.unwrap();
     assert!(bucket.blobs.read("pictures/1/a/original").await.unwrap() == bytes);
     assert_eq!(bucket.blobs.remove_all("pictures/1/").await.unwrap(), 1);
