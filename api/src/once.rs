@@ -22,20 +22,25 @@ const LONGEST: usize = 255;
 /// No answer that is remembered is longer.
 const ANSWER: usize = 1 << 20;
 
+/// A request that is to be done once, where it has a key.
+pub(crate) struct Once(Option<Keyed>);
+
 /// A request with a key.
-pub(crate) struct Once {
+struct Keyed {
     desk: Desk,
     caller: String,
     key: String,
     target: String,
     held: Held,
+    /// What its answer is noted under, once it is known to be new.
+    noted: Option<OnceKey>,
     done: bool,
 }
 
-/// What is known of a request with a key, now that its content is known.
+/// What is known of a request, now that its content is known.
 pub(crate) enum Known {
-    /// It is to be done, and noted under this key.
-    New(OnceKey),
+    /// It is to be done, and noted under the key that it has.
+    New(Option<OnceKey>),
     /// It was answered so.
     Answer(Response),
     /// It admitted this upload, and was not answered.
@@ -52,13 +57,8 @@ struct Remembered {
 
 impl Desk {
     /// Holds the key of a request, where it has one. `caller` is whose key it is, `target` what it is sent to.
-    pub(crate) async fn once(
-        &self,
-        headers: &HeaderMap,
-        caller: &str,
-        target: String,
-    ) -> Result<Option<Once>, ApiError> {
-        let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    pub(crate) async fn once(&self, headers: &HeaderMap, caller: &str, target: String) -> Result<Once, ApiError> {
+        let Some(key) = headers.get("idempotency-key") else { return Ok(Once(None)) };
         let bad = || {
             let why = format!("an Idempotency-Key has 1 to {LONGEST} printable ASCII characters");
             ApiError::malformed("bad_idempotency_key", why)
@@ -74,13 +74,31 @@ impl Desk {
         if let Held::InFlight(_) = held {
             return Err(ApiError::InFlight { retry_after: 1 });
         }
-        Ok(Some(Once { desk: self.clone(), caller: caller.to_owned(), key, target, held, done: false }))
+        let caller = caller.to_owned();
+        Ok(Once(Some(Keyed { desk: self.clone(), caller, key, target, held, noted: None, done: false })))
     }
 }
 
 impl Once {
-    /// What is known, by a digest of all that the request asks for.
+    /// What is known of the request, by all that it asks for.
     pub(crate) async fn known(&mut self, content: &[&[u8]]) -> Result<Known, ApiError> {
+        match &mut self.0 {
+            Some(keyed) => keyed.known(content).await,
+            None => Ok(Known::New(None)),
+        }
+    }
+
+    /// Remembers an answer, if it is one that tells of something done, and gives it back.
+    pub(crate) async fn answered(self, response: Response) -> Result<Response, ApiError> {
+        match self.0 {
+            Some(keyed) => keyed.answered(response).await,
+            None => Ok(response),
+        }
+    }
+}
+
+impl Keyed {
+    async fn known(&mut self, content: &[&[u8]]) -> Result<Known, ApiError> {
         let mut hasher = Hasher::new();
         for part in [self.target.as_bytes()].iter().chain(content) {
             hasher.update(&(part.len() as u64).to_be_bytes());
@@ -88,7 +106,11 @@ impl Once {
         }
         let ours = hasher.finish();
         match &self.held {
-            Held::Fresh | Held::InFlight(_) => Ok(Known::New(self.noted(ours))),
+            Held::Fresh | Held::InFlight(_) => {
+                let (caller, key) = (self.caller.clone(), self.key.clone());
+                self.noted = Some(OnceKey { caller, key, fingerprint: ours });
+                Ok(Known::New(self.noted.clone()))
+            }
             Held::Answered { fingerprint, .. } | Held::Admitted { fingerprint, .. } if *fingerprint != ours => {
                 Err(ApiError::OtherContent)
             }
@@ -102,11 +124,8 @@ impl Once {
         }
     }
 
-    /// Remembers an answer, if it is one that tells of something done, and gives it back.
-    pub(crate) async fn answered(mut self, noted: OnceKey, response: Response) -> Result<Response, ApiError> {
-        if !response.status().is_success() {
-            return Ok(response);
-        }
+    async fn answered(mut self, response: Response) -> Result<Response, ApiError> {
+        let Some(noted) = self.noted.take().filter(|_| response.status().is_success()) else { return Ok(response) };
         let (head, body) = response.into_parts();
         let body = to_bytes(body, ANSWER).await.map_err(|error| ApiError::Ours(error.to_string()))?;
         let kept = [header::CONTENT_TYPE, header::LOCATION, header::CACHE_CONTROL, header::VARY];
@@ -127,16 +146,12 @@ impl Once {
         Ok(Response::from_parts(head, Body::from(body)))
     }
 
-    fn noted(&self, fingerprint: String) -> OnceKey {
-        OnceKey { caller: self.caller.clone(), key: self.key.clone(), fingerprint }
-    }
-
     fn purpose(&self) -> String {
         format!("answer\0{}\0{}", self.caller, self.key)
     }
 }
 
-impl Drop for Once {
+impl Drop for Keyed {
     fn drop(&mut self) {
         if self.done || !matches!(self.held, Held::Fresh) {
             return;

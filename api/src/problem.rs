@@ -173,8 +173,10 @@ impl ApiError {
             Self::Place(PlaceError::Store(StoreError::Full { .. })) => {
                 "there is no room for more pictures at the moment; try again later".to_owned()
             }
-            Self::Place(_) => "a part of this service does not answer at the moment; try again later".to_owned(),
-            Self::Ours(_) => "something broke on our side; the operator's log says what".to_owned(),
+            Self::Place(error) if error.is_transient() => {
+                "a part of this service does not answer at the moment; try again later".to_owned()
+            }
+            Self::Place(_) | Self::Ours(_) => "something broke on our side; the operator's log says what".to_owned(),
             other => other.to_string(),
         }
     }

@@ -13,6 +13,7 @@ use upload::{Claimant, Resource, Secret, Service};
 
 use crate::claim::{ClaimForm, Claimed, Wish};
 use crate::desk::Desk;
+use crate::docs::systems::{AtResource, ForUser, NotTaken, NotUnderstood, Refused};
 use crate::problem::{ApiError, Problem};
 use crate::receive::{picture_id, small};
 use crate::resource::{is_unique_part, resource};
@@ -85,17 +86,12 @@ pub(crate) struct Registered {
     tag = "systems",
     operation_id = "registerResource",
     request_body(content = Registration),
-    params(
-        ("service" = String, Path, description = "users, apps, apis, groups or businesses"),
-        ("id" = String, Path, description = "The resource: <unique>.<federation member>"),
-    ),
+    params(AtResource),
     responses(
         (status = 200, description = "What is known of the resource now", body = Registered),
-        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such thing, for this caller", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "Too large; the limit and what was received are named", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The type is not taken", body = Problem, content_type = "application/problem+json"),
+        Refused,
+        NotUnderstood,
+        NotTaken,
     ),
     security(("service" = [])),
 )]
@@ -119,14 +115,10 @@ pub(crate) async fn register(
     path = "/service/{service}/{id}",
     tag = "systems",
     operation_id = "getResource",
-    params(
-        ("service" = String, Path, description = "users, apps, apis, groups or businesses"),
-        ("id" = String, Path, description = "The resource: <unique>.<federation member>"),
-    ),
+    params(AtResource),
     responses(
         (status = 200, description = "What is known of the resource", body = Registered),
-        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such thing, for this caller", body = Problem, content_type = "application/problem+json"),
+        Refused,
     ),
     security(("service" = [])),
 )]
@@ -145,16 +137,11 @@ pub(crate) async fn look_up(
     path = "/service/{service}/{id}/users/{user}",
     tag = "systems",
     operation_id = "grant",
-    params(
-        ("service" = String, Path, description = "users, apps, apis, groups or businesses"),
-        ("id" = String, Path, description = "The resource: <unique>.<federation member>"),
-        ("user" = String, Path, description = "The user, with or without the federation member"),
-    ),
+    params(AtResource, ForUser),
     responses(
         (status = 204, description = "The user may act for the resource"),
-        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such thing, for this caller", body = Problem, content_type = "application/problem+json"),
+        Refused,
+        NotUnderstood,
     ),
     security(("service" = [])),
 )]
@@ -174,16 +161,11 @@ pub(crate) async fn grant(
     path = "/service/{service}/{id}/users/{user}",
     tag = "systems",
     operation_id = "revoke",
-    params(
-        ("service" = String, Path, description = "users, apps, apis, groups or businesses"),
-        ("id" = String, Path, description = "The resource: <unique>.<federation member>"),
-        ("user" = String, Path, description = "The user, with or without the federation member"),
-    ),
+    params(AtResource, ForUser),
     responses(
         (status = 204, description = "The user may not, or not any more"),
-        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such thing, for this caller", body = Problem, content_type = "application/problem+json"),
+        Refused,
+        NotUnderstood,
     ),
     security(("service" = [])),
 )]
@@ -205,21 +187,15 @@ pub(crate) async fn revoke(
     tag = "systems",
     operation_id = "claimForUser",
     request_body(content = ClaimForm),
-    params(
-        ("service" = String, Path, description = "users, apps, apis, groups or businesses"),
-        ("id" = String, Path, description = "The resource: <unique>.<federation member>"),
-        ("user" = String, Path, description = "The user, with or without the federation member"),
-    ),
+    params(AtResource, ForUser),
     responses(
         (status = 200, description = "As the user's own claim", body = Claimed),
-        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such thing, for this caller", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The picture has been claimed for something else", body = Problem, content_type = "application/problem+json"),
         (status = 410, description = "The picture was not claimed in time", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "Too large; the limit and what was received are named", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The type is not taken", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The picture is broken or over a limit; the detail says which", body = Problem, content_type = "application/problem+json"),
+        Refused,
+        NotUnderstood,
+        NotTaken,
     ),
     security(("service" = [])),
 )]
@@ -246,8 +222,7 @@ pub(crate) async fn claim(
     ),
     responses(
         (status = 200, description = "Where the upload stands and what happened to it", body = Status),
-        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such thing, for this caller", body = Problem, content_type = "application/problem+json"),
+        Refused,
     ),
     security(("service" = [])),
 )]

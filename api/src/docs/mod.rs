@@ -1,13 +1,14 @@
 //! The api described for programs: an OpenAPI 3.1 document made from the handlers themselves, at `/openapi.json`, and
 //! readable at `/docs`.
 
+pub(crate) mod systems;
 mod viewer;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use utoipa::OpenApi;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 
 use crate::desk::Desk;
 use crate::who::{Names, login};
@@ -93,9 +94,19 @@ fn document(names: &Names) -> utoipa::openapi::OpenApi {
     for item in document.paths.paths.values_mut() {
         for operation in [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten() {
             operation.summary = operation.summary.as_deref().and_then(summary);
+            // Of the documents API, what names no credential takes any of them.
+            if operation.tags.iter().flatten().any(|tag| tag == "documents") && operation.security.is_none() {
+                operation.security = Some(any_credential());
+            }
         }
     }
     document
+}
+
+fn any_credential() -> Vec<SecurityRequirement> {
+    let with = |name: &str| SecurityRequirement::new(name, [""; 0]);
+    let both = |one: &str, other: &str| with(one).add(other, [""; 0]);
+    vec![both("session", "csrf"), with("bearer"), both("applink", "accessToken"), with("publicLink")]
 }
 
 /// A handler's first line begins with its address, which the document has already.

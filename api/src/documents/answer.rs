@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use upload::FileId;
 
 /// A value of an answer. Numbers are texts in this API.
 #[derive(Clone, Debug)]
@@ -77,6 +78,12 @@ impl Format {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.mime()));
         headers.insert(header::VARY, HeaderValue::from_static("Accept"));
         response
+    }
+
+    /// The bare answer: it was done.
+    pub(crate) fn done(self, status: StatusCode, kind: &'static str, file: &FileId) -> Response {
+        let members = vec![("errorCode", "0".into()), ("id", file.as_str().into()), ("type", kind.into())];
+        self.answer(status, kind, members)
     }
 }
 

@@ -2,20 +2,18 @@
 //! credential; the tokens are sealed, and what the link gives stands in its row.
 
 use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::http::{Request, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use upload::{Applink, Assigned, FileRole};
 
 use super::answer::Node;
 use super::call::Call;
-use super::described::{ApplinkForm, ApplinkMade, Done, NotTaken, Refused, TokenMade};
+use super::described::{ApplinkForm, ApplinkMade, AtFile, Done, InVersion, NotTaken, Once, Refused, TokenMade};
 use super::parameters::Parameters;
 use super::refusal::{Deed, Refusal};
 use super::tokens::{self, Token};
 use super::visitor::header;
 use super::{fresh_link_id, link_role};
-use crate::desk::Desk;
 use crate::once::Known;
 use crate::receive::small;
 
@@ -26,33 +24,18 @@ use crate::receive::small;
     tag = "documents",
     operation_id = "createApplink",
     request_body(content = ApplinkForm),
-    params(
-        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
-        ("id" = String, Path, description = "The file's id"),
-        ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same content gets the first answer again for 24 hours"),
-    ),
+    params(AtFile, Once),
     responses(
         (status = 200, description = "In JSON or XML, as the client likes", body = ApplinkMade),
         Refused,
         NotTaken,
     ),
-    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
 )]
-pub(crate) async fn add(
-    State(desk): State<Desk>,
-    Path((version, id)): Path<(String, String)>,
-    request: Request<Body>,
-) -> Response {
-    let (call, body) = Call::of(desk, &version, request).await;
-    let result = Box::pin(made(&call, &id, body)).await;
-    call.told_as("applink", Some(&id), result)
-}
-
-async fn made(call: &Call, id: &str, body: Body) -> Result<Response, Refusal> {
-    let visit = call.enter(id, Deed::SHARE, FileRole::Manager, true).await?;
+pub(crate) async fn add(call: Call, body: Body) -> Result<Response, Refusal> {
+    let visit = call.enter(Deed::SHARE, FileRole::Manager).await?;
     let desk = &call.desk;
-    let mut once = desk.once(call.headers(), &visit.visitor.key, call.target()).await?;
-    let text = small::text(desk, call.headers(), body, "the applink").await?;
+    let mut once = desk.once(&call.headers, &visit.visitor.key, call.target()).await?;
+    let text = small::text(desk, &call.headers, body, "the applink").await?;
     let parameters = Parameters::parse(&text)?;
     let assigned = parameters.text("assignedUser")?.ok_or_else(|| Refusal::missing("assignedUser"))?;
     let assigned = match Assigned::of(vec![assigned.to_owned()]) {
@@ -60,13 +43,8 @@ async fn made(call: &Call, id: &str, body: Body) -> Result<Response, Refusal> {
         many => many,
     };
     let role = link_role(&parameters)?;
-    let mut noted = None;
-    if let Some(once) = &mut once {
-        match once.known(&[&text]).await? {
-            Known::New(key) => noted = Some(key),
-            Known::Answer(response) => return Ok(response),
-            Known::Admitted(_) => {}
-        }
+    if let Known::Answer(response) = once.known(&[&text]).await? {
+        return Ok(response);
     }
     let link = Applink { id: fresh_link_id()?, file: visit.file.id, assigned, role, created_by: visit.visitor.who };
     desk.places.records.add_applink(&link).await?;
@@ -81,10 +59,7 @@ async fn made(call: &Call, id: &str, body: Body) -> Result<Response, Refusal> {
         ("errorCode", "0".into()),
     ];
     let response = call.format.answer(StatusCode::OK, "applink", members);
-    Ok(match (once, noted) {
-        (Some(once), Some(noted)) => once.answered(noted, response).await?,
-        _ => response,
-    })
+    Ok(once.answered(response).await?)
 }
 
 /// `PUT …/applinks/token`: a new access token, for AppLinkID, AccessToken and RefreshToken in the head.
@@ -94,7 +69,7 @@ async fn made(call: &Call, id: &str, body: Body) -> Result<Response, Refusal> {
     tag = "documents",
     operation_id = "refreshApplink",
     params(
-        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
+        InVersion,
         ("RefreshToken" = Option<String>, Header, description = "The link's"),
     ),
     responses(
@@ -103,32 +78,27 @@ async fn made(call: &Call, id: &str, body: Body) -> Result<Response, Refusal> {
     ),
     security(("applink" = [], "accessToken" = [])),
 )]
-pub(crate) async fn refresh(State(desk): State<Desk>, Path(version): Path<String>, request: Request<Body>) -> Response {
-    let call = Call::bare(desk, &version, request).await;
-    let result = async {
-        call.grammar()?;
-        let needed = |name: &str, called| header(call.headers(), name).ok_or_else(|| Refusal::missing(called));
-        let id = needed("applinkid", "appLinkID")?;
-        let access = needed("accesstoken", "accessToken")?;
-        let refresh = needed("refreshtoken", "refreshToken")?;
-        call.desk.count_for(&format!("applink:{id:.64}"))?;
-        let now = call.desk.places.records.clock().now();
-        let link = call.desk.places.records.applink(id).await?.ok_or_else(Refusal::bad_link)?;
-        // The one it replaces may have ended; it must have been one.
-        tokens::read(&call.desk, &link, access, Token::Access).await.ok_or_else(Refusal::bad_link)?;
-        let times = tokens::read(&call.desk, &link, refresh, Token::Refresh).await.ok_or_else(Refusal::bad_link)?;
-        if times.is_over(now) {
-            return Err(Refusal::bad_link());
-        }
-        let members = vec![
-            ("accessToken", tokens::make(&call.desk, &link, Token::Access)?.into()),
-            ("type", "applink".into()),
-            ("errorCode", "0".into()),
-        ];
-        Ok(call.format.answer(StatusCode::OK, "applink", members))
-    };
-    let result = result.await;
-    call.told_as("applink", None, result)
+pub(crate) async fn refresh(call: Call) -> Result<Response, Refusal> {
+    call.grammar()?;
+    let desk = &call.desk;
+    let needed = |name: &str, called| header(&call.headers, name).ok_or_else(|| Refusal::missing(called));
+    let id = needed("applinkid", "appLinkID")?;
+    let access = needed("accesstoken", "accessToken")?;
+    let refresh = needed("refreshtoken", "refreshToken")?;
+    desk.count_for(&format!("applink:{id:.64}"))?;
+    let link = desk.places.records.applink(id).await?.ok_or_else(Refusal::bad_link)?;
+    // The one it replaces may have ended; it must have been one.
+    tokens::read(desk, &link, access, Token::Access).await.ok_or_else(Refusal::bad_link)?;
+    let times = tokens::read(desk, &link, refresh, Token::Refresh).await.ok_or_else(Refusal::bad_link)?;
+    if times.is_over(desk.places.records.clock().now()) {
+        return Err(Refusal::bad_link());
+    }
+    let members = vec![
+        ("accessToken", tokens::make(desk, &link, Token::Access)?.into()),
+        ("type", "applink".into()),
+        ("errorCode", "0".into()),
+    ];
+    Ok(call.format.answer(StatusCode::OK, "applink", members))
 }
 
 /// `DELETE …/applinks/{appLinkID}`: takes an applink back, at once.
@@ -138,32 +108,20 @@ pub(crate) async fn refresh(State(desk): State<Desk>, Path(version): Path<String
     tag = "documents",
     operation_id = "revokeApplink",
     params(
-        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
+        InVersion,
         ("id" = String, Path, description = "The applink's id"),
     ),
     responses(
         (status = 200, description = "In JSON or XML, as the client likes", body = Done),
         Refused,
     ),
-    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
 )]
-pub(crate) async fn revoke(
-    State(desk): State<Desk>,
-    Path((version, id)): Path<(String, String)>,
-    request: Request<Body>,
-) -> Response {
-    let call = Call::bare(desk, &version, request).await;
-    let result = async {
-        call.grammar()?;
-        super::visitor::Visitor::of(&call, true).await?;
-        let link = call.desk.places.records.applink(&id).await?.ok_or_else(Refusal::no_link)?;
-        call.enter(link.file.as_str(), Deed::SHARE, FileRole::Manager, true).await?;
-        if !call.desk.places.records.revoke_applink(&id).await? {
-            return Err(Refusal::no_link());
-        }
-        let members = vec![("errorCode", "0".into()), ("id", link.file.as_str().into()), ("type", "applink".into())];
-        Ok(call.format.answer(StatusCode::OK, "applink", members))
-    };
-    let result = result.await;
-    call.told_as("applink", None, result)
+pub(crate) async fn revoke(call: Call) -> Result<Response, Refusal> {
+    let (visitor, records) = (call.visitor().await?, &call.desk.places.records);
+    let link = records.applink(&call.id).await?.ok_or_else(Refusal::no_link)?;
+    call.let_in(visitor, &link.file, Deed::UNSHARE, FileRole::Manager).await?;
+    if !records.revoke_applink(&link.id).await? {
+        return Err(Refusal::no_link());
+    }
+    Ok(call.format.done(StatusCode::OK, "applink", &link.file))
 }

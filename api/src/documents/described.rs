@@ -1,9 +1,80 @@
-//! The documents API's bodies as the API's description shows them; what is said is written by `answer` and `refusal`.
+//! The documents API's parameters and bodies as the API's description shows them; what is said is written by `answer` and
+//! `refusal`.
 
-#![expect(dead_code, reason = "describes answers and forms for programs")]
+#![expect(dead_code, reason = "describes parameters, forms and answers for programs")]
 
 use serde::Serialize;
-use utoipa::{IntoResponses, ToSchema};
+use utoipa::{IntoParams, IntoResponses, ToSchema};
+
+/// What every address begins with.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct InVersion {
+    /// 1.1 or 1.2; they differ in what a rendition may be called
+    version: String,
+}
+
+/// The address of a file.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct AtFile {
+    /// 1.1 or 1.2; they differ in what a rendition may be called
+    version: String,
+    /// The file's id
+    id: String,
+}
+
+/// Which of a file's versions.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct OfVersion {
+    /// A version of the file; the latest without it
+    version: Option<u32>,
+}
+
+/// Which bytes.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(super) struct Ranged {
+    /// bytes=<first>-<last>, several with commas between (RFC 9110)
+    #[param(rename = "Range")]
+    range: Option<String>,
+}
+
+/// How long one waits for the verdict.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(super) struct Waiting {
+    /// wait=<seconds>, respond-async (RFC 7240)
+    #[param(rename = "Prefer")]
+    prefer: Option<String>,
+}
+
+/// What makes a request safe to repeat.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(super) struct Once {
+    /// The same key with the same content gets the first answer again for 24 hours
+    #[param(rename = "Idempotency-Key")]
+    key: Option<String>,
+}
+
+/// Bytes as they were kept.
+#[derive(IntoResponses)]
+pub(super) enum Kept {
+    /// The bytes, as an attachment
+    #[response(status = 200, content_type = "application/octet-stream")]
+    Whole(Vec<u8>),
+    /// Those that Range asks for
+    #[response(status = 206, content_type = "application/octet-stream")]
+    Part(Vec<u8>),
+    /// The client has them
+    #[response(status = 304)]
+    There,
+    /// Range asks for bytes that are not there
+    #[response(status = 416)]
+    Beyond,
+}
 
 /// Why a call was not done.
 #[derive(Serialize, ToSchema)]

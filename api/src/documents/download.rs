@@ -37,14 +37,14 @@ fn boundary(object: &Object) -> String {
 
 /// The answer to a `GET` or `HEAD`.
 pub(crate) async fn send(call: &Call, object: Object) -> Result<Response, Refusal> {
-    let headers = call.headers();
+    let headers = &call.headers;
     let tag = format!("\"{}\"", object.sha256);
     let mut response = if show::has(headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         match wanted(headers, &tag, object.bytes) {
             // RFC 9110 gives `Range` a meaning for GET alone.
-            _ if call.head.method == Method::HEAD => with_length(Body::empty(), object.bytes, object.media.mime()),
+            _ if call.method == Method::HEAD => with_length(Body::empty(), object.bytes, object.media.mime()),
             Wanted::Nothing => unsatisfiable(object.bytes),
             Wanted::Whole => {
                 let body = call.desk.places.blobs.stream(&object.key, None).await?;

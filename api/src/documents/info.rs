@@ -2,16 +2,14 @@
 
 use std::collections::HashMap;
 
-use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::http::{Request, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
 use upload::{File, FileRole, FileVersion};
 
 use super::answer::Node;
 use super::call::Call;
-use super::described::{FileInformation, Refused, VersionList};
+use super::described::{AtFile, FileInformation, OfVersion, Refused, VersionList};
 use super::refusal::{Deed, Refusal};
 use super::renditions;
 use crate::desk::Desk;
@@ -23,35 +21,24 @@ use crate::desk::Desk;
     tag = "documents",
     operation_id = "getFile",
     params(
-        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
-        ("id" = String, Path, description = "The file's id"),
-        ("version" = Option<u32>, Query, description = "A version of the file; the latest without it"),
+        AtFile,
+        OfVersion,
         ("includeRenditions" = Option<String>, Query, description = "true: with all renditions there are or could be"),
     ),
     responses(
         (status = 200, description = "In JSON or XML, as the client likes", body = FileInformation),
         Refused,
     ),
-    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
 )]
-pub(crate) async fn get(
-    State(desk): State<Desk>,
-    Path((version, id)): Path<(String, String)>,
-    request: Request<Body>,
-) -> Response {
-    let call = Call::bare(desk, &version, request).await;
-    let result = async {
-        let visit = call.enter(&id, Deed::INFORM, FileRole::Viewer, false).await?;
-        let version = call.version(&visit.file).await?;
-        let shown = if call.query("includeRenditions").as_deref() == Some("true") {
-            Some(renditions::all(&call, &version).await?)
-        } else {
-            None
-        };
-        answer(&call, StatusCode::OK, &visit.file, &version, shown).await
+pub(crate) async fn get(call: Call) -> Result<Response, Refusal> {
+    let visit = call.enter(Deed::INFORM, FileRole::Viewer).await?;
+    let version = call.version(&visit.file).await?;
+    let shown = if call.query("includeRenditions").as_deref() == Some("true") {
+        Some(renditions::all(&call, &version).await?)
+    } else {
+        None
     };
-    let result = result.await;
-    call.told(&id, result)
+    answer(&call, StatusCode::OK, &visit.file, &version, shown).await
 }
 
 /// `GET …/files/{fileId}/versions`: all versions of a file.
@@ -60,41 +47,28 @@ pub(crate) async fn get(
     path = "/documents/api/{version}/files/{id}/versions",
     tag = "documents",
     operation_id = "getFileVersions",
-    params(
-        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
-        ("id" = String, Path, description = "The file's id"),
-    ),
+    params(AtFile),
     responses(
         (status = 200, description = "In JSON or XML, as the client likes", body = VersionList),
         Refused,
     ),
-    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
 )]
-pub(crate) async fn versions(
-    State(desk): State<Desk>,
-    Path((version, id)): Path<(String, String)>,
-    request: Request<Body>,
-) -> Response {
-    let call = Call::bare(desk, &version, request).await;
-    let result = async {
-        let visit = call.enter(&id, Deed::INFORM, FileRole::Viewer, false).await?;
-        let versions = call.desk.places.records.file_versions(&visit.file.id).await?;
-        let mut people = People::new(&call.desk);
-        let mut items = Vec::with_capacity(versions.len());
-        for version in &versions {
-            items.push(Node::Object(members(&mut people, &visit.file, version).await?));
-        }
-        let members = vec![
-            ("errorCode", "0".into()),
-            ("id", visit.file.id.as_str().into()),
-            ("type", "file".into()),
-            ("count", items.len().to_string().into()),
-            ("items", Node::List(items)),
-        ];
-        Ok(call.format.answer(StatusCode::OK, "file", members))
-    };
-    let result = result.await;
-    call.told(&id, result)
+pub(crate) async fn versions(call: Call) -> Result<Response, Refusal> {
+    let visit = call.enter(Deed::INFORM, FileRole::Viewer).await?;
+    let versions = call.desk.places.records.file_versions(&visit.file.id).await?;
+    let mut people = People::new(&call.desk);
+    let mut items = Vec::with_capacity(versions.len());
+    for version in &versions {
+        items.push(Node::Object(members(&mut people, &visit.file, version).await?));
+    }
+    let members = vec![
+        ("errorCode", "0".into()),
+        ("id", visit.file.id.as_str().into()),
+        ("type", "file".into()),
+        ("count", items.len().to_string().into()),
+        ("items", Node::List(items)),
+    ];
+    Ok(call.format.answer(StatusCode::OK, "file", members))
 }
 
 /// The information about one version of a file.

@@ -1,7 +1,8 @@
 //! The documents API, `/documents/api/1.1` and `/1.2`: files, their versions and custom renditions, links to them.
 //!
 //! ```text
-//! call      which version, which format; visitor ─► enter: credentials, file, role, in this order
+//! address   which version, about what
+//! call      in which format; visitor ─► enter: credentials, file, role, in this order
 //! upload    form ─► staging ─► records ─► queue ─► the worker's verdict, for renditions, files and versions alike
 //! renditions, download, info                      what is there, and its bytes
 //! applinks, public_links, tokens                  rights handed on
@@ -12,6 +13,7 @@
 //! The wire rules are the rendition contract's. The rest of the api says problems as documents of their own; here they are
 //! said in the words of the contract ([`refusal`]).
 
+mod address;
 mod answer;
 pub(crate) mod applinks;
 mod call;
@@ -31,17 +33,16 @@ mod tokens;
 pub(crate) mod upload;
 mod visitor;
 
+use std::future::{Ready, ready};
+
 use ::upload::FileRole;
-use axum::Router;
-use axum::http::{HeaderMap, HeaderValue, header};
-use axum::response::Response;
 use axum::routing::{delete, get, post, put};
+use axum::{Router, middleware};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 
 use crate::desk::Desk;
 use crate::problem::ApiError;
-use answer::Format;
 pub(crate) use opened_links::OpenedLinks;
 use parameters::Parameters;
 use refusal::Refusal;
@@ -49,71 +50,37 @@ use refusal::Refusal;
 /// Which address leads where.
 pub(crate) fn routes() -> Router<Desk> {
     let calls = Router::new()
-        .route("/files/data", post(upload::file).fallback(async |headers: HeaderMap| not_allowed(&headers, "POST")))
-        .route("/files/{id}", get(info::get).fallback(async |headers: HeaderMap| not_allowed(&headers, "GET, HEAD")))
-        .route(
-            "/files/{id}/versions",
-            get(info::versions).fallback(async |headers: HeaderMap| not_allowed(&headers, "GET, HEAD")),
-        )
-        .route(
-            "/files/{id}/data",
-            get(renditions::file)
-                .post(upload::next_version)
-                .fallback(async |headers: HeaderMap| not_allowed(&headers, "GET, HEAD, POST")),
-        )
+        .route("/files/data", post(upload::file).fallback(only("POST")))
+        .route("/files/{id}", get(info::get).fallback(only("GET, HEAD")))
+        .route("/files/{id}/versions", get(info::versions).fallback(only("GET, HEAD")))
+        .route("/files/{id}/data", get(renditions::file).post(upload::next_version).fallback(only("GET, HEAD, POST")))
         .route(
             "/files/{id}/data/rendition",
             get(renditions::get)
                 .post(upload::rendition)
                 .delete(renditions::remove)
-                .fallback(async |headers: HeaderMap| not_allowed(&headers, "GET, HEAD, POST, DELETE")),
+                .fallback(only("GET, HEAD, POST, DELETE")),
         )
-        .route(
-            "/files/{id}/data/renditions",
-            get(renditions::list).fallback(async |headers: HeaderMap| not_allowed(&headers, "GET, HEAD")),
-        )
-        .route(
-            "/files/{id}/data/thumbnail",
-            get(renditions::thumbnail).fallback(async |headers: HeaderMap| not_allowed(&headers, "GET, HEAD")),
-        )
-        .route(
-            "/applinks/token",
-            put(applinks::refresh).fallback(async |headers: HeaderMap| not_allowed(&headers, "PUT")),
-        )
-        .route(
-            "/applinks/file/{id}",
-            post(applinks::add).fallback(async |headers: HeaderMap| not_allowed(&headers, "POST")),
-        )
-        .route(
-            "/applinks/{id}",
-            delete(applinks::revoke).fallback(async |headers: HeaderMap| not_allowed(&headers, "DELETE")),
-        )
+        .route("/files/{id}/data/renditions", get(renditions::list).fallback(only("GET, HEAD")))
+        .route("/files/{id}/data/thumbnail", get(renditions::thumbnail).fallback(only("GET, HEAD")))
+        .route("/applinks/token", put(applinks::refresh).fallback(only("PUT")))
+        .route("/applinks/file/{id}", post(applinks::add).fallback(only("POST")))
+        .route("/applinks/{id}", delete(applinks::revoke).fallback(only("DELETE")))
         .route(
             "/publiclinks/file/{id}",
-            get(public_links::list)
-                .post(public_links::add)
-                .fallback(async |headers: HeaderMap| not_allowed(&headers, "GET, HEAD, POST")),
+            get(public_links::list).post(public_links::add).fallback(only("GET, HEAD, POST")),
         )
         .route(
             "/publiclinks/{id}",
-            get(public_links::get)
-                .delete(public_links::revoke)
-                .fallback(async |headers: HeaderMap| not_allowed(&headers, "GET, HEAD, DELETE")),
-        );
-    let calls = calls.fallback(async |headers: HeaderMap| nothing(&headers));
-    Router::new().nest("/documents/api/{version}", calls)
+            get(public_links::get).delete(public_links::revoke).fallback(only("GET, HEAD, DELETE")),
+        )
+        .fallback(async || Refusal::from(ApiError::NotFound("there is nothing at this address".to_owned())));
+    Router::new().nest("/documents/api/{version}", calls).layer(middleware::from_fn(address::around))
 }
 
-fn not_allowed(headers: &HeaderMap, methods: &'static str) -> Response {
-    let refusal = Refusal::from(ApiError::MethodNotAllowed(methods));
-    let mut response = refusal.told(Format::of(headers), "file", None);
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
-    response
-}
-
-fn nothing(headers: &HeaderMap) -> Response {
-    let refusal = Refusal::from(ApiError::NotFound("there is nothing at this address".to_owned()));
-    refusal.told(Format::of(headers), "file", None)
+/// The answer to any other method.
+fn only(methods: &'static str) -> impl Fn() -> Ready<Refusal> + Clone + Send + Sync {
+    move || ready(ApiError::MethodNotAllowed(methods).into())
 }
 
 /// A link's id, which nobody guesses.

@@ -2,15 +2,16 @@
 //! given back.
 
 use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::http::{Request, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
 use upload::{Assigned, FileRole, PublicLink};
 
 use super::answer::Node;
 use super::call::Call;
-use super::described::{Done, NotTaken, PublicLinkForm, PublicLinkInformation, PublicLinkList, Refused};
+use super::described::{
+    AtFile, Done, InVersion, NotTaken, Once, PublicLinkForm, PublicLinkInformation, PublicLinkList, Refused,
+};
 use super::info::{People, time};
 use super::parameters::Parameters;
 use super::refusal::{Deed, Refusal};
@@ -35,46 +36,26 @@ const MOST_USERS: usize = 100;
     tag = "documents",
     operation_id = "createPublicLink",
     request_body(content = PublicLinkForm),
-    params(
-        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
-        ("id" = String, Path, description = "The file's id"),
-        ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same content gets the first answer again for 24 hours"),
-    ),
+    params(AtFile, Once),
     responses(
         (status = 200, description = "In JSON or XML, as the client likes", body = PublicLinkInformation),
         Refused,
         NotTaken,
     ),
-    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
 )]
-pub(crate) async fn add(
-    State(desk): State<Desk>,
-    Path((version, id)): Path<(String, String)>,
-    request: Request<Body>,
-) -> Response {
-    let (call, body) = Call::of(desk, &version, request).await;
-    let result = Box::pin(made(&call, &id, body)).await;
-    call.told_as("publiclink", Some(&id), result)
-}
-
-async fn made(call: &Call, id: &str, body: Body) -> Result<Response, Refusal> {
-    let visit = call.enter(id, Deed::SHARE, FileRole::Manager, true).await?;
+pub(crate) async fn add(call: Call, body: Body) -> Result<Response, Refusal> {
+    let visit = call.enter(Deed::SHARE, FileRole::Manager).await?;
     let desk = &call.desk;
-    let mut once = desk.once(call.headers(), &visit.visitor.key, call.target()).await?;
-    let text = small::text(desk, call.headers(), body, "the public link").await?;
+    let mut once = desk.once(&call.headers, &visit.visitor.key, call.target()).await?;
+    let text = small::text(desk, &call.headers, body, "the public link").await?;
     let parameters = Parameters::parse(&text)?;
     let assigned = assigned(desk, &parameters).await?;
     let role = link_role(&parameters)?;
     let name = parameters.bounded("linkName", LONGEST_NAME)?.to_owned();
     let expires_at = expiration(&parameters, desk.places.records.clock().now())?;
     let password = password(&parameters)?;
-    let mut noted = None;
-    if let Some(once) = &mut once {
-        match once.known(&[&text]).await? {
-            Known::New(key) => noted = Some(key),
-            Known::Answer(response) => return Ok(response),
-            Known::Admitted(_) => {}
-        }
+    if let Known::Answer(response) = once.known(&[&text]).await? {
+        return Ok(response);
     }
     let password_hash = match password {
         Some(password) => Some(desk.passwords.hash(password).await?),
@@ -95,10 +76,7 @@ async fn made(call: &Call, id: &str, body: Body) -> Result<Response, Refusal> {
     let mut all = vec![("errorCode", "0".into())];
     all.extend(members(&mut People::new(desk), &link).await?);
     let response = call.format.answer(StatusCode::OK, "publiclink", all);
-    Ok(match (once, noted) {
-        (Some(once), Some(noted)) => once.answered(noted, response).await?,
-        _ => response,
-    })
+    Ok(once.answered(response).await?)
 }
 
 async fn assigned(desk: &Desk, parameters: &Parameters) -> Result<Assigned, Refusal> {
@@ -146,40 +124,27 @@ fn password(parameters: &Parameters) -> Result<Option<String>, Refusal> {
     path = "/documents/api/{version}/publiclinks/file/{id}",
     tag = "documents",
     operation_id = "listPublicLinks",
-    params(
-        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
-        ("id" = String, Path, description = "The file's id"),
-    ),
+    params(AtFile),
     responses(
         (status = 200, description = "In JSON or XML, as the client likes", body = PublicLinkList),
         Refused,
     ),
-    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
 )]
-pub(crate) async fn list(
-    State(desk): State<Desk>,
-    Path((version, id)): Path<(String, String)>,
-    request: Request<Body>,
-) -> Response {
-    let call = Call::bare(desk, &version, request).await;
-    let result = async {
-        let visit = call.enter(&id, Deed::SHARE, FileRole::Manager, false).await?;
-        let mut people = People::new(&call.desk);
-        let mut items = Vec::new();
-        for link in call.desk.places.records.public_links(&visit.file.id).await? {
-            items.push(Node::Object(members(&mut people, &link).await?));
-        }
-        let members = vec![
-            ("errorCode", "0".into()),
-            ("id", visit.file.id.as_str().into()),
-            ("type", "file".into()),
-            ("count", items.len().to_string().into()),
-            ("items", Node::List(items)),
-        ];
-        Ok(call.format.answer(StatusCode::OK, "file", members))
-    };
-    let result = result.await;
-    call.told(&id, result)
+pub(crate) async fn list(call: Call) -> Result<Response, Refusal> {
+    let visit = call.enter(Deed::LINKS, FileRole::Manager).await?;
+    let mut people = People::new(&call.desk);
+    let mut items = Vec::new();
+    for link in call.desk.places.records.public_links(&visit.file.id).await? {
+        items.push(Node::Object(members(&mut people, &link).await?));
+    }
+    let members = vec![
+        ("errorCode", "0".into()),
+        ("id", visit.file.id.as_str().into()),
+        ("type", "file".into()),
+        ("count", items.len().to_string().into()),
+        ("items", Node::List(items)),
+    ];
+    Ok(call.format.answer(StatusCode::OK, "file", members))
 }
 
 /// `GET …/publiclinks/{linkId}`: one public link.
@@ -189,29 +154,19 @@ pub(crate) async fn list(
     tag = "documents",
     operation_id = "getPublicLink",
     params(
-        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
+        InVersion,
         ("id" = String, Path, description = "The public link's id"),
     ),
     responses(
         (status = 200, description = "In JSON or XML, as the client likes", body = PublicLinkInformation),
         Refused,
     ),
-    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
 )]
-pub(crate) async fn get(
-    State(desk): State<Desk>,
-    Path((version, id)): Path<(String, String)>,
-    request: Request<Body>,
-) -> Response {
-    let call = Call::bare(desk, &version, request).await;
-    let result = async {
-        let link = mine(&call, &id, false).await?;
-        let mut all = vec![("errorCode", "0".into())];
-        all.extend(members(&mut People::new(&call.desk), &link).await?);
-        Ok(call.format.answer(StatusCode::OK, "publiclink", all))
-    };
-    let result = result.await;
-    call.told_as("publiclink", None, result)
+pub(crate) async fn get(call: Call) -> Result<Response, Refusal> {
+    let link = mine(&call, Deed::LINKS).await?;
+    let mut all = vec![("errorCode", "0".into())];
+    all.extend(members(&mut People::new(&call.desk), &link).await?);
+    Ok(call.format.answer(StatusCode::OK, "publiclink", all))
 }
 
 /// `DELETE …/publiclinks/{linkId}`: takes a public link back, at once.
@@ -221,40 +176,28 @@ pub(crate) async fn get(
     tag = "documents",
     operation_id = "revokePublicLink",
     params(
-        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
+        InVersion,
         ("id" = String, Path, description = "The public link's id"),
     ),
     responses(
         (status = 200, description = "In JSON or XML, as the client likes", body = Done),
         Refused,
     ),
-    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
 )]
-pub(crate) async fn revoke(
-    State(desk): State<Desk>,
-    Path((version, id)): Path<(String, String)>,
-    request: Request<Body>,
-) -> Response {
-    let call = Call::bare(desk, &version, request).await;
-    let result = async {
-        let link = mine(&call, &id, true).await?;
-        if !call.desk.places.records.revoke_public_link(&id).await? {
-            return Err(Refusal::no_link());
-        }
-        let members = vec![("errorCode", "0".into()), ("id", link.file.as_str().into()), ("type", "publiclink".into())];
-        Ok(call.format.answer(StatusCode::OK, "publiclink", members))
-    };
-    let result = result.await;
-    call.told_as("publiclink", None, result)
+pub(crate) async fn revoke(call: Call) -> Result<Response, Refusal> {
+    let link = mine(&call, Deed::UNSHARE).await?;
+    if !call.desk.places.records.revoke_public_link(&link.id).await? {
+        return Err(Refusal::no_link());
+    }
+    Ok(call.format.done(StatusCode::OK, "publiclink", &link.file))
 }
 
-/// A link to a file that the caller may share.
-async fn mine(call: &Call, id: &str, writes: bool) -> Result<PublicLink, Refusal> {
-    call.grammar()?;
-    // Who nobody knows is told so, whether or not there is such a link.
-    super::visitor::Visitor::of(call, writes).await?;
-    let link = call.desk.places.records.public_link(id).await?.ok_or_else(Refusal::no_link)?;
-    call.enter(link.file.as_str(), Deed::SHARE, FileRole::Manager, writes).await?;
+/// The link in the address, to a file that the caller may share. Who nobody knows is told so, whether or not there is
+/// such a link.
+async fn mine(call: &Call, deed: Deed) -> Result<PublicLink, Refusal> {
+    let visitor = call.visitor().await?;
+    let link = call.desk.places.records.public_link(&call.id).await?.ok_or_else(Refusal::no_link)?;
+    call.let_in(visitor, &link.file, deed, FileRole::Manager).await?;
     Ok(link)
 }
 

@@ -1,9 +1,10 @@
 //! Saying no in the words of the documents API: a status, a code, a key whose grammar is `!` and `,`, a sentence.
 
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::Response;
-use upload::{FileId, NoRenditionName, RecordsError, RenditionName, StoreError};
+use axum::response::{IntoResponse, Response};
+use upload::{FileId, Grammar, NoRenditionName, RecordsError, RenditionName, StoreError};
 
+use super::address::Address;
 use super::answer::{Format, Node};
 use crate::problem::ApiError;
 
@@ -11,13 +12,16 @@ use crate::problem::ApiError;
 const ABOUT: &str = "https://www.w3.org/Protocols/rfc2616/rfc2616-sec10.html";
 
 /// Why a call was not done.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Refusal {
     status: StatusCode,
     code: &'static str,
     key: String,
     message: String,
+    /// Seconds.
     retry_after: Option<u64>,
+    /// The methods that are answered.
+    allow: Option<&'static str>,
 }
 
 /// What somebody wants to do with a file, as refusals name it.
@@ -42,16 +46,20 @@ impl Deed {
     pub(crate) const GET: Self = Self::new("!csRenditionsUnableToGet", "Unable to get the rendition.", "GET_RENDITION");
     pub(crate) const DELETE: Self =
         Self::new("!csRenditionsUnableToDelete", "Unable to delete the rendition.", "DELETE_RENDITION");
+    pub(crate) const NEW_FILE: Self = Self::new("!csFileUnableToAdd", "Unable to add the file.", "ADD_FILE");
     pub(crate) const NEW_VERSION: Self =
         Self::new("!csFileUnableToAddVersion", "Unable to add the file version.", "ADD_FILE_VERSION");
     pub(crate) const INFORM: Self =
         Self::new("!csFileUnableToGetInfo", "Unable to get the file information.", "GET_FILE_INFO");
+    pub(crate) const DOWNLOAD: Self = Self::new("!csFileUnableToGet", "Unable to get the file.", "GET_FILE");
     pub(crate) const SHARE: Self = Self::new("!csLinkUnableToAdd", "Unable to share the file.", "SHARE_FILE");
+    pub(crate) const LINKS: Self = Self::new("!csLinkUnableToGet", "Unable to get the file's links.", "GET_LINKS");
+    pub(crate) const UNSHARE: Self = Self::new("!csLinkUnableToDelete", "Unable to delete the link.", "DELETE_LINK");
 }
 
 impl Refusal {
     fn new(status: StatusCode, code: &'static str, key: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { status, code, key: key.into(), message: message.into(), retry_after: None }
+        Self { status, code, key: key.into(), message: message.into(), retry_after: None, allow: None }
     }
 
     /// A member that is not there.
@@ -67,7 +75,7 @@ impl Refusal {
     }
 
     /// A name that breaks a rule. It is not echoed: it may hold what the key's grammar is made of.
-    pub(crate) fn name(no: NoRenditionName) -> Self {
+    pub(crate) fn name(no: NoRenditionName, grammar: Grammar) -> Self {
         match no {
             NoRenditionName::Missing => Self::missing("name"),
             NoRenditionName::TooLong => {
@@ -75,12 +83,18 @@ impl Refusal {
                 let message = format!("The name of a rendition has at most {most} characters.");
                 Self::new(StatusCode::BAD_REQUEST, "-97", format!("!csRenditionsNameTooLong,{most}"), message)
             }
-            NoRenditionName::Invalid => Self::new(
-                StatusCode::BAD_REQUEST,
-                "-97",
-                "!csRenditionsInvalidName",
-                "The name of the rendition has a character that is not allowed in it.",
-            ),
+            NoRenditionName::Invalid => {
+                let message = match grammar {
+                    Grammar::V1_1 => {
+                        "The name of a rendition has no control characters, no blanks at either end, and none of \
+                         / \\ < > [ ] { } = $ % ' * \" ? : # & ^ . , | in it."
+                    }
+                    Grammar::V1_2 => {
+                        "The name of a rendition has letters of ASCII, digits, hyphens and underscores only."
+                    }
+                };
+                Self::new(StatusCode::BAD_REQUEST, "-97", "!csRenditionsInvalidName", message)
+            }
         }
     }
 
@@ -107,9 +121,28 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "-16", "!csFileVersionNotFound", "The file version was not found.")
     }
 
-    /// No such rendition.
+    /// A version whose bytes are not ours to give.
+    pub(crate) fn elsewhere() -> Self {
+        let message = "The content of the file is kept in another system.";
+        Self::new(StatusCode::NOT_FOUND, "-16", "!csFileContentNotFound", message)
+    }
+
+    /// No such rendition among those that were uploaded.
     pub(crate) fn no_rendition() -> Self {
         Self::new(StatusCode::NOT_FOUND, "-16", "!csRenditionNotFound", "The rendition was not found.")
+    }
+
+    /// No such rendition among those that we make, which is where one looks who does not say otherwise.
+    pub(crate) fn no_system_rendition() -> Self {
+        let message = "The rendition was not found. One that was uploaded is found with renditionType=uploaded.";
+        Self::new(StatusCode::NOT_FOUND, "-16", "!csRenditionNotFound", message)
+    }
+
+    /// Nothing that we could make a thumbnail of.
+    pub(crate) fn no_picture() -> Self {
+        let message =
+            "The rendition was not found. It would be made of a picture, and there is none that can be shown.";
+        Self::new(StatusCode::NOT_FOUND, "-16", "!csRenditionNotFound", message)
     }
 
     /// No such link.
@@ -138,19 +171,28 @@ impl Refusal {
     }
 
     /// Written as the client likes.
-    pub(crate) fn told(self, format: Format, kind: &'static str, id: Option<&str>) -> Response {
+    pub(super) fn told(self, format: Format, about: &Address) -> Response {
         let mut members: Vec<(&'static str, Node)> = vec![
             ("errorCode", self.code.into()),
             ("errorKey", self.key.into()),
             ("errorMessage", self.message.as_str().into()),
-            ("errorType", kind.into()),
+            ("errorType", about.kind.into()),
         ];
-        members.extend(id.map(|id| ("id", id.into())));
+        members.extend(about.file.as_deref().map(|id| ("id", id.into())));
         members.extend([("title", self.message.into()), ("type", ABOUT.into())]);
-        let mut response = format.answer(self.status, kind, members);
-        if let Some(seconds) = self.retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
+        let mut response = format.answer(self.status, about.kind, members);
+        let headers = response.headers_mut();
+        headers.extend(self.retry_after.map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds))));
+        headers.extend(self.allow.map(|methods| (header::ALLOW, HeaderValue::from_static(methods))));
+        response
+    }
+}
+
+/// It travels as it is, to be written where it is known how (`address::around`).
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
         response
     }
 }
@@ -169,7 +211,8 @@ impl From<ApiError> for Refusal {
             letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>()).unwrap_or_default()
         });
         let key = format!("!cs{}", words.collect::<String>());
-        Self { retry_after: error.retry_after(), ..Self::new(status, "-1", key, error.message()) }
+        let allow = if let ApiError::MethodNotAllowed(methods) = error { Some(methods) } else { None };
+        Self { retry_after: error.retry_after(), allow, ..Self::new(status, "-1", key, error.message()) }
     }
 }
 

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use upload::{File, FileId, FileRole};
 
 use crate::desk::Desk;
+use crate::docs::systems::{ForUser, NotTaken, NotUnderstood, Refused};
 use crate::problem::{ApiError, Problem};
 use crate::receive::small;
 use crate::service::System;
@@ -66,9 +67,10 @@ pub(crate) struct RegisteredFile {
     params(("id" = String, Path, description = "The file's id: 1 to 64 letters, digits, '-' and '_'")),
     responses(
         (status = 200, description = "What is known of the file now", body = RegisteredFile),
-        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "The service key is missing or wrong", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The file is kept here", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "The service key is missing or wrong", body = Problem, content_type = "application/problem+json"),
+        NotUnderstood,
+        NotTaken,
     ),
     security(("service" = [])),
 )]
@@ -112,8 +114,7 @@ pub(crate) async fn register(
     params(("id" = String, Path, description = "The file's id")),
     responses(
         (status = 200, description = "What is known of the file", body = RegisteredFile),
-        (status = 401, description = "The service key is missing or wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such file", body = Problem, content_type = "application/problem+json"),
+        Refused,
     ),
     security(("service" = [])),
 )]
@@ -135,13 +136,13 @@ pub(crate) async fn look_up(
     request_body(content = Share),
     params(
         ("id" = String, Path, description = "The file's id"),
-        ("user" = String, Path, description = "The user, with or without the federation member"),
+        ForUser,
     ),
     responses(
         (status = 204, description = "The user has the role"),
-        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "The service key is missing or wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such file", body = Problem, content_type = "application/problem+json"),
+        Refused,
+        NotUnderstood,
+        NotTaken,
     ),
     security(("service" = [])),
 )]
@@ -165,12 +166,12 @@ pub(crate) async fn share(
     operation_id = "unshareFile",
     params(
         ("id" = String, Path, description = "The file's id"),
-        ("user" = String, Path, description = "The user, with or without the federation member"),
+        ForUser,
     ),
     responses(
         (status = 204, description = "The user has no role, or not any more"),
-        (status = 401, description = "The service key is missing or wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such file", body = Problem, content_type = "application/problem+json"),
+        Refused,
+        NotUnderstood,
     ),
     security(("service" = [])),
 )]

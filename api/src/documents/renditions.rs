@@ -1,18 +1,15 @@
 //! The renditions of a version: those we make of it (`thumbnail1`, `page1`) and those that were uploaded. Listing, getting
 //! and deleting them, and the thumbnail.
 
-use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::http::{Request, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
-use upload::{FileRole, FileVersion, Media, Rendition, State as Standing, Upload, VariantName};
+use upload::{FileRole, FileVersion, Media, Rendition, State as Standing, Upload, Variant, VariantName};
 
 use super::answer::Node;
 use super::call::Call;
-use super::described::{Done, Refused, RenditionList};
+use super::described::{AtFile, Done, Kept, OfVersion, Ranged, Refused, RenditionList};
 use super::download::{self, Object};
 use super::refusal::{Deed, Refusal};
-use crate::desk::Desk;
 use crate::show;
 
 /// The side of the square into which a thumbnail fits, as the worker makes it.
@@ -25,40 +22,29 @@ const THUMBNAIL: u32 = 256;
     tag = "documents",
     operation_id = "listRenditions",
     params(
-        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
-        ("id" = String, Path, description = "The file's id"),
-        ("version" = Option<u32>, Query, description = "A version of the file; the latest without it"),
+        AtFile,
+        OfVersion,
         ("renditionType" = Option<String>, Query, description = "system (by default) or uploaded"),
     ),
     responses(
         (status = 200, description = "In JSON or XML, as the client likes", body = RenditionList),
         Refused,
     ),
-    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
 )]
-pub(crate) async fn list(
-    State(desk): State<Desk>,
-    Path((version, id)): Path<(String, String)>,
-    request: Request<Body>,
-) -> Response {
-    let call = Call::bare(desk, &version, request).await;
-    let result = async {
-        let visit = call.enter(&id, Deed::LIST, FileRole::Viewer, false).await?;
-        let version = call.version(&visit.file).await?;
-        let items = match uploaded(&call)? {
-            false => system(&version),
-            true => call.desk.places.records.renditions(version.id).await?.iter().map(described).collect(),
-        };
-        let members = vec![
-            ("errorCode", "0".into()),
-            ("id", visit.file.id.as_str().into()),
-            ("type", "file".into()),
-            ("items", Node::List(items.into_iter().map(Node::Object).collect())),
-        ];
-        Ok(call.format.answer(StatusCode::OK, "file", members))
+pub(crate) async fn list(call: Call) -> Result<Response, Refusal> {
+    let visit = call.enter(Deed::LIST, FileRole::Viewer).await?;
+    let version = call.version(&visit.file).await?;
+    let items = match uploaded(&call)? {
+        false => system(&version),
+        true => call.desk.places.records.renditions(version.id).await?.iter().map(described).collect(),
     };
-    let result = result.await;
-    call.told(&id, result)
+    let members = vec![
+        ("errorCode", "0".into()),
+        ("id", visit.file.id.as_str().into()),
+        ("type", "file".into()),
+        ("items", Node::List(items.into_iter().map(Node::Object).collect())),
+    ];
+    Ok(call.format.answer(StatusCode::OK, "file", members))
 }
 
 /// `GET …/files/{fileId}/data/rendition`: the bytes of a rendition.
@@ -68,56 +54,38 @@ pub(crate) async fn list(
     tag = "documents",
     operation_id = "getRendition",
     params(
-        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
-        ("id" = String, Path, description = "The file's id"),
+        AtFile,
         ("rendition" = String, Query, description = "Its name, in any case"),
         ("renditionType" = Option<String>, Query, description = "system (by default) or uploaded"),
-        ("version" = Option<u32>, Query, description = "A version of the file; the latest without it"),
-        ("Range" = Option<String>, Header, description = "bytes=<first>-<last>, several with commas between (RFC 9110)"),
+        OfVersion,
+        Ranged,
     ),
-    responses(
-        (status = 200, description = "The bytes, as an attachment", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 206, description = "Those that Range asks for", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 304, description = "The client has them"),
-        (status = 416, description = "Range asks for bytes that are not there"),
-        Refused,
-    ),
-    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
+    responses(Kept, Refused),
 )]
-pub(crate) async fn get(
-    State(desk): State<Desk>,
-    Path((version, id)): Path<(String, String)>,
-    request: Request<Body>,
-) -> Response {
-    let call = Call::bare(desk, &version, request).await;
-    let result = async {
-        let uploaded = uploaded(&call);
-        // To look is the viewer's; to take away what somebody uploaded, the downloader's.
-        let least = if matches!(uploaded, Ok(true)) { FileRole::Downloader } else { FileRole::Viewer };
-        let visit = call.enter(&id, Deed::GET, least, false).await?;
-        let version = call.version(&visit.file).await?;
-        let name = call.query("rendition").filter(|name| !name.is_empty());
-        let name = name.ok_or_else(|| Refusal::missing("rendition"))?;
-        if uploaded? {
-            let rendition = call.desk.places.records.rendition(version.id, &name).await?;
-            let rendition = rendition.ok_or_else(Refusal::no_rendition)?;
-            let file = path(&rendition.name, &rendition.extension);
-            return download::send(&call, kept(&rendition.upload, file)?).await;
-        }
-        let upload = shown(version.upload.as_ref())?;
-        let wanted = match name.as_str() {
-            "thumbnail1" => VariantName::fitting(THUMBNAIL, upload.served.unwrap_or(Media::Jpeg)),
-            "page1" => VariantName::full(upload.served.unwrap_or(Media::Jpeg)),
-            _ => None,
-        };
-        let variant = show::variant(&call.desk, upload, wanted.ok_or_else(Refusal::no_rendition)?).await?;
-        let (media, extension) = (variant.name.media(), variant.name.media().extension());
-        let name = path(&name, extension);
-        let object = Object { key: variant.key, bytes: variant.bytes, sha256: variant.sha256, media, name };
-        download::send(&call, object).await
+pub(crate) async fn get(call: Call) -> Result<Response, Refusal> {
+    let uploaded = uploaded(&call);
+    // To look is the viewer's; to take away what somebody uploaded, the downloader's.
+    let least = if matches!(uploaded, Ok(true)) { FileRole::Downloader } else { FileRole::Viewer };
+    let visit = call.enter(Deed::GET, least).await?;
+    let version = call.version(&visit.file).await?;
+    let name = call.query("rendition").ok_or_else(|| Refusal::missing("rendition"))?;
+    if uploaded? {
+        let rendition = call.desk.places.records.rendition(version.id, &name).await?;
+        let rendition = rendition.ok_or_else(Refusal::no_rendition)?;
+        let file = path(&rendition.name, &rendition.extension);
+        return download::send(&call, kept(&rendition.upload, file)?).await;
+    }
+    let name = name.to_ascii_lowercase();
+    let make = match name.as_str() {
+        "thumbnail1" => |media| VariantName::fitting(THUMBNAIL, media),
+        "page1" => VariantName::full,
+        _ => return Err(Refusal::no_system_rendition()),
     };
-    let result = result.await;
-    call.told(&id, result)
+    let variant = made(&call, version.upload.as_ref(), make).await?;
+    let media = variant.name.media();
+    let name = path(&name, media.extension());
+    let object = Object { key: variant.key, bytes: variant.bytes, sha256: variant.sha256, media, name };
+    download::send(&call, object).await
 }
 
 /// `DELETE …/files/{fileId}/data/rendition`: deletes a custom rendition.
@@ -127,38 +95,25 @@ pub(crate) async fn get(
     tag = "documents",
     operation_id = "deleteRendition",
     params(
-        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
-        ("id" = String, Path, description = "The file's id"),
+        AtFile,
         ("rendition" = String, Query, description = "Its name, in any case"),
-        ("version" = Option<u32>, Query, description = "A version of the file; the latest without it"),
+        OfVersion,
     ),
     responses(
         (status = 200, description = "In JSON or XML, as the client likes", body = Done),
         Refused,
     ),
-    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
 )]
-pub(crate) async fn remove(
-    State(desk): State<Desk>,
-    Path((version, id)): Path<(String, String)>,
-    request: Request<Body>,
-) -> Response {
-    let call = Call::bare(desk, &version, request).await;
-    let result = async {
-        let visit = call.enter(&id, Deed::DELETE, FileRole::Contributor, true).await?;
-        let version = call.version(&visit.file).await?;
-        let name = call.query("rendition").filter(|name| !name.is_empty());
-        let name = name.ok_or_else(|| Refusal::missing("rendition"))?;
-        let records = &call.desk.places.records;
-        let rendition = records.rendition(version.id, &name).await?.ok_or_else(Refusal::no_rendition)?;
-        if !records.remove_rendition(&rendition, &visit.visitor.who).await? {
-            return Err(Refusal::no_rendition());
-        }
-        let members = vec![("errorCode", "0".into()), ("id", visit.file.id.as_str().into()), ("type", "file".into())];
-        Ok(call.format.answer(StatusCode::OK, "file", members))
-    };
-    let result = result.await;
-    call.told(&id, result)
+pub(crate) async fn remove(call: Call) -> Result<Response, Refusal> {
+    let visit = call.enter(Deed::DELETE, FileRole::Contributor).await?;
+    let version = call.version(&visit.file).await?;
+    let name = call.query("rendition").ok_or_else(|| Refusal::missing("rendition"))?;
+    let records = &call.desk.places.records;
+    let rendition = records.rendition(version.id, &name).await?.ok_or_else(Refusal::no_rendition)?;
+    if !records.remove_rendition(&rendition, &visit.visitor.who).await? {
+        return Err(Refusal::no_rendition());
+    }
+    Ok(call.format.done(StatusCode::OK, "file", &visit.file.id))
 }
 
 /// `GET …/files/{fileId}/data/thumbnail`: of the file, or, with `rendition`, of a custom rendition that is a picture.
@@ -168,9 +123,8 @@ pub(crate) async fn remove(
     tag = "documents",
     operation_id = "getThumbnail",
     params(
-        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
-        ("id" = String, Path, description = "The file's id"),
-        ("version" = Option<u32>, Query, description = "A version of the file; the latest without it"),
+        AtFile,
+        OfVersion,
         ("rendition" = Option<String>, Query, description = "Of this custom rendition, instead of the file"),
     ),
     responses(
@@ -179,31 +133,19 @@ pub(crate) async fn remove(
         (status = 304, description = "The client has it"),
         Refused,
     ),
-    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
 )]
-pub(crate) async fn thumbnail(
-    State(desk): State<Desk>,
-    Path((version, id)): Path<(String, String)>,
-    request: Request<Body>,
-) -> Response {
-    let call = Call::bare(desk, &version, request).await;
-    let result = async {
-        let visit = call.enter(&id, Deed::GET, FileRole::Viewer, false).await?;
-        let version = call.version(&visit.file).await?;
-        let upload = match call.query("rendition").filter(|name| !name.is_empty()) {
-            Some(name) => {
-                let rendition = call.desk.places.records.rendition(version.id, &name).await?;
-                Some(rendition.ok_or_else(Refusal::no_rendition)?.upload)
-            }
-            None => version.upload,
-        };
-        let upload = shown(upload.as_ref())?;
-        let wanted = VariantName::fitting(THUMBNAIL, upload.served.unwrap_or(Media::Jpeg));
-        let variant = show::variant(&call.desk, upload, wanted.ok_or_else(Refusal::no_rendition)?).await?;
-        Ok(show::stream(&call.desk, &variant, &call.head.method, call.headers(), "private, no-cache").await?)
+pub(crate) async fn thumbnail(call: Call) -> Result<Response, Refusal> {
+    let visit = call.enter(Deed::GET, FileRole::Viewer).await?;
+    let version = call.version(&visit.file).await?;
+    let upload = match call.query("rendition") {
+        Some(name) => {
+            let rendition = call.desk.places.records.rendition(version.id, &name).await?;
+            Some(rendition.ok_or_else(Refusal::no_rendition)?.upload)
+        }
+        None => version.upload,
     };
-    let result = result.await;
-    call.told(&id, result)
+    let variant = made(&call, upload.as_ref(), |media| VariantName::fitting(THUMBNAIL, media)).await?;
+    Ok(show::stream(&call.desk, &variant, &call.method, &call.headers, "private, no-cache").await?)
 }
 
 /// `GET …/files/{fileId}/data`: the bytes of a version.
@@ -212,35 +154,14 @@ pub(crate) async fn thumbnail(
     path = "/documents/api/{version}/files/{id}/data",
     tag = "documents",
     operation_id = "getFileData",
-    params(
-        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
-        ("id" = String, Path, description = "The file's id"),
-        ("version" = Option<u32>, Query, description = "A version of the file; the latest without it"),
-        ("Range" = Option<String>, Header, description = "bytes=<first>-<last>, several with commas between (RFC 9110)"),
-    ),
-    responses(
-        (status = 200, description = "The bytes, as an attachment", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 206, description = "Those that Range asks for", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 304, description = "The client has them"),
-        (status = 416, description = "Range asks for bytes that are not there"),
-        Refused,
-    ),
-    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
+    params(AtFile, OfVersion, Ranged),
+    responses(Kept, Refused)
 )]
-pub(crate) async fn file(
-    State(desk): State<Desk>,
-    Path((version, id)): Path<(String, String)>,
-    request: Request<Body>,
-) -> Response {
-    let call = Call::bare(desk, &version, request).await;
-    let result = async {
-        let visit = call.enter(&id, Deed::INFORM, FileRole::Downloader, false).await?;
-        let version = call.version(&visit.file).await?;
-        let upload = version.upload.as_ref().ok_or_else(Refusal::no_version)?;
-        download::send(&call, kept(upload, version.name.clone())?).await
-    };
-    let result = result.await;
-    call.told(&id, result)
+pub(crate) async fn file(call: Call) -> Result<Response, Refusal> {
+    let visit = call.enter(Deed::DOWNLOAD, FileRole::Downloader).await?;
+    let version = call.version(&visit.file).await?;
+    let upload = version.upload.as_ref().ok_or_else(Refusal::elsewhere)?;
+    download::send(&call, kept(upload, version.name.clone())?).await
 }
 
 /// Everything there is or could be of a version, each with whether it is there.
@@ -304,15 +225,22 @@ fn path(name: &str, extension: &str) -> String {
 /// Whether the call is about what was uploaded, rather than about what we make.
 fn uploaded(call: &Call) -> Result<bool, Refusal> {
     match call.query("renditionType").as_deref() {
-        None | Some("" | "system") => Ok(false),
+        None | Some("system") => Ok(false),
         Some("uploaded") => Ok(true),
         Some(_) => Err(Refusal::invalid("renditionType", "it is system or uploaded")),
     }
 }
 
-/// An upload that we can show as a picture.
-fn shown(upload: Option<&Upload>) -> Result<&Upload, Refusal> {
-    upload.filter(|upload| upload.state == Standing::Ready && upload.served.is_some()).ok_or_else(Refusal::no_rendition)
+/// What we make of an upload that is a picture, made now where it is not there yet.
+async fn made(
+    call: &Call,
+    upload: Option<&Upload>,
+    name: impl FnOnce(Media) -> Option<VariantName>,
+) -> Result<Variant, Refusal> {
+    let shown = upload.filter(|upload| upload.state == Standing::Ready);
+    let (upload, media) = shown.and_then(|upload| Some((upload, upload.served?))).ok_or_else(Refusal::no_picture)?;
+    let name = name(media).ok_or_else(Refusal::no_picture)?;
+    Ok(show::variant(&call.desk, upload, name).await?)
 }
 
 /// An upload's bytes as they came.

@@ -2,13 +2,16 @@
 //! are looked at before a byte of the body is read, and on any error nothing stays in staging.
 
 use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::http::{HeaderValue, Request, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use upload::{FileAdmission, FileId, FileRole, Media, Place, PlaceTaken, RenditionName, Right, Staged, UploadId};
+use upload::{
+    FileAdmission, FileId, FileRole, Media, NoRenditionName, Place, PlaceTaken, RenditionName, Right, Staged, UploadId,
+};
 
 use super::call::Call;
-use super::described::{Done, FileForm, FileInformation, NotTaken, Refused, RenditionForm};
+use super::described::{
+    AtFile, Done, FileForm, FileInformation, InVersion, NotTaken, Once, Refused, RenditionForm, Waiting,
+};
 use super::form::Form;
 use super::info;
 use super::parameters::Parameters;
@@ -61,28 +64,17 @@ impl Goal {
     tag = "documents",
     operation_id = "uploadRendition",
     request_body(content = RenditionForm, content_type = "multipart/form-data"),
-    params(
-        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
-        ("id" = String, Path, description = "The file's id"),
-        ("Prefer" = Option<String>, Header, description = "wait=<seconds>, respond-async (RFC 7240)"),
-        ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same content gets the first answer again for 24 hours"),
-    ),
+    params(AtFile, Waiting, Once),
     responses(
         (status = 200, description = "In JSON or XML, as the client likes", body = Done),
         (status = 202, description = "Taken, and not ready yet: see Location", body = Done),
         Refused,
         NotTaken,
     ),
-    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
 )]
-pub(crate) async fn rendition(
-    State(desk): State<Desk>,
-    Path((version, id)): Path<(String, String)>,
-    request: Request<Body>,
-) -> Response {
-    let (call, body) = Call::of(desk, &version, request).await;
+pub(crate) async fn rendition(call: Call, body: Body) -> Result<Response, Refusal> {
     let task = async {
-        let visit = call.enter(&id, Deed::ADD, FileRole::Contributor, true).await?;
+        let visit = call.enter(Deed::ADD, FileRole::Contributor).await?;
         // Pinned now: a version that comes while the bytes flow does not change what they are a rendition of.
         let pinned = call.desk.places.records.file_version(&visit.file.id, visit.file.latest).await?;
         let pinned = pinned.ok_or_else(Refusal::no_version)?;
@@ -90,8 +82,7 @@ pub(crate) async fn rendition(
         let goal = Goal::Rendition(visit.file.id, pinned.id);
         Ok(Task { visitor: visit.visitor, right: visit.right, deed: Deed::ADD, part: "file", limit, goal })
     };
-    let result = receive(&call, body, task).await;
-    call.told(&id, result)
+    receive(&call, body, task).await
 }
 
 /// `POST …/files/data`: a new file.
@@ -101,11 +92,7 @@ pub(crate) async fn rendition(
     tag = "documents",
     operation_id = "uploadFile",
     request_body(content = FileForm, content_type = "multipart/form-data"),
-    params(
-        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
-        ("Prefer" = Option<String>, Header, description = "wait=<seconds>, respond-async (RFC 7240)"),
-        ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same content gets the first answer again for 24 hours"),
-    ),
+    params(InVersion, Waiting, Once),
     responses(
         (status = 201, description = "The file", body = FileInformation),
         (status = 202, description = "Taken, and not ready yet: see Location", body = Done),
@@ -114,19 +101,16 @@ pub(crate) async fn rendition(
     ),
     security(("session" = [], "csrf" = []), ("bearer" = [])),
 )]
-pub(crate) async fn file(State(desk): State<Desk>, Path(version): Path<String>, request: Request<Body>) -> Response {
-    let (call, body) = Call::of(desk, &version, request).await;
+pub(crate) async fn file(call: Call, body: Body) -> Result<Response, Refusal> {
     let task = async {
-        call.grammar()?;
-        let visitor = Visitor::of(&call, true).await?;
+        let visitor = call.visitor().await?;
         let right = visitor.rights.iter().find(|right| matches!(right, Right::User(_))).cloned();
         let right = right.ok_or(ApiError::NotLoggedIn("a link leads to one file; a new one needs a session"))?;
         let limit = call.desk.documents.max_file_bytes.as_u64();
         let goal = Goal::NewFile(FileId::fresh());
-        Ok(Task { visitor, right, deed: Deed::NEW_VERSION, part: "primaryFile", limit, goal })
+        Ok(Task { visitor, right, deed: Deed::NEW_FILE, part: "primaryFile", limit, goal })
     };
-    let result = receive(&call, body, task).await;
-    call.told_as("file", None, result)
+    receive(&call, body, task).await
 }
 
 /// `POST …/files/{fileId}/data`: a new version, which begins without custom renditions.
@@ -136,35 +120,23 @@ pub(crate) async fn file(State(desk): State<Desk>, Path(version): Path<String>, 
     tag = "documents",
     operation_id = "uploadFileVersion",
     request_body(content = FileForm, content_type = "multipart/form-data"),
-    params(
-        ("version" = String, Path, description = "1.1 or 1.2; they differ in what a rendition may be called"),
-        ("id" = String, Path, description = "The file's id"),
-        ("Prefer" = Option<String>, Header, description = "wait=<seconds>, respond-async (RFC 7240)"),
-        ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same content gets the first answer again for 24 hours"),
-    ),
+    params(AtFile, Waiting, Once),
     responses(
         (status = 201, description = "The file", body = FileInformation),
         (status = 202, description = "Taken, and not ready yet: see Location", body = Done),
         Refused,
         NotTaken,
     ),
-    security(("session" = [], "csrf" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
 )]
-pub(crate) async fn next_version(
-    State(desk): State<Desk>,
-    Path((version, id)): Path<(String, String)>,
-    request: Request<Body>,
-) -> Response {
-    let (call, body) = Call::of(desk, &version, request).await;
+pub(crate) async fn next_version(call: Call, body: Body) -> Result<Response, Refusal> {
     let task = async {
-        let visit = call.enter(&id, Deed::NEW_VERSION, FileRole::Contributor, true).await?;
+        let visit = call.enter(Deed::NEW_VERSION, FileRole::Contributor).await?;
         let limit = call.desk.documents.max_file_bytes.as_u64();
         let goal = Goal::NextVersion(visit.file.id);
         let (visitor, right) = (visit.visitor, visit.right);
         Ok(Task { visitor, right, deed: Deed::NEW_VERSION, part: "primaryFile", limit, goal })
     };
-    let result = receive(&call, body, task).await;
-    call.told(&id, result)
+    receive(&call, body, task).await
 }
 
 async fn receive(
@@ -175,7 +147,7 @@ async fn receive(
     let limit = call.desk.documents.max_rendition_bytes.max(call.desk.documents.max_file_bytes).as_u64();
     let flow = Flow::new(body, limit + ROOM_FOR_THE_REST, &call.desk.http);
     let answer = async { Box::pin(hand_in(call, &flow, task.await?)).await }.await;
-    if flow.received() > 0 || !call.headers().contains_key(header::EXPECT) {
+    if flow.received() > 0 || !call.headers.contains_key(header::EXPECT) {
         flow.linger();
     }
     answer
@@ -183,9 +155,9 @@ async fn receive(
 
 async fn hand_in(call: &Call, flow: &Flow, task: Task) -> Result<Response, Refusal> {
     let desk = &call.desk;
-    let mut once = desk.once(call.headers(), &task.visitor.key, call.target()).await?;
-    let boundary = walk::boundary(call.headers())?;
-    let declared = small::declared_length(call.headers());
+    let mut once = desk.once(&call.headers, &task.visitor.key, call.target()).await?;
+    let boundary = walk::boundary(&call.headers)?;
+    let declared = small::declared_length(&call.headers);
     if let Some(received) = declared.filter(|declared| *declared > task.limit + ROOM_FOR_THE_REST) {
         return Err(ApiError::TooLarge { what: "the file", limit: task.limit, received }.into());
     }
@@ -198,48 +170,42 @@ async fn hand_in(call: &Call, flow: &Flow, task: Task) -> Result<Response, Refus
     let staged = intake.finish().await?;
     let key = staged.key.clone();
     let handed = async {
-        let mut noted = None;
-        if let Some(once) = &mut once {
-            match once.known(&[staged.sha256.as_bytes(), label.as_bytes(), &text]).await? {
-                Known::New(key) => noted = Some(key),
-                Known::Answer(response) => return Ok(Admittance::Known(response)),
-                Known::Admitted(id) => {
-                    let status = desk.standing(id).await.map_err(|error| worded(&task, error))?;
-                    return Ok(Admittance::Known(answer(call, &task, id, status).await?));
-                }
+        let noted = match once.known(&[staged.sha256.as_bytes(), label.as_bytes(), &text]).await? {
+            Known::New(noted) => noted,
+            Known::Answer(response) => return Ok(Admittance::Known(response)),
+            Known::Admitted(id) => {
+                let status = desk.standing(id).await.map_err(|error| worded(&task, error))?;
+                return Ok(Admittance::Known(answer(call, &task, id, status).await?));
             }
-        }
-        let admission = admission(desk, &task, place, label, staged, noted.clone());
+        };
+        let admission = admission(desk, &task, place, label, staged, noted);
         let taken = place_name(&admission);
         match desk.places.records.admit_into_file(admission).await? {
-            Ok(admitted) => Ok(Admittance::New(admitted, noted)),
+            Ok(admitted) => Ok(Admittance::New(admitted)),
             Err(PlaceTaken::Name) => Err(taken.map_or_else(Refusal::no_version, |name| Refusal::taken(&name))),
             Err(PlaceTaken::Full) => Err(Refusal::full(desk.documents.most_renditions)),
         }
     };
     let handed = handed.await;
-    if !matches!(handed, Ok(Admittance::New(..))) {
+    if !matches!(handed, Ok(Admittance::New(_))) {
         desk.places.staging.remove(&key).await?;
     }
-    let (admitted, noted) = match handed? {
+    let admitted = match handed? {
         Admittance::Known(response) => return Ok(response),
-        Admittance::New(admitted, noted) => (admitted, noted),
+        Admittance::New(admitted) => admitted,
     };
-    let prefer = Prefer::of(call.headers());
+    let prefer = Prefer::of(&call.headers);
     let status = desk.outcome(&admitted, prefer).await.map_err(|error| worded(&task, error))?;
     let mut response = answer(call, &task, admitted.id, status).await?;
     response.headers_mut().extend(prefer.applied(&desk.uploads));
-    Ok(match (once, noted) {
-        (Some(once), Some(noted)) => once.answered(noted, response).await?,
-        _ => response,
-    })
+    Ok(once.answered(response).await?)
 }
 
 /// What admitting came to.
 enum Admittance {
     /// It had been answered before.
     Known(Response),
-    New(upload::Admitted, Option<upload::OnceKey>),
+    New(upload::Admitted),
 }
 
 fn place(call: &Call, goal: &Goal, text: &[u8]) -> Result<Place, Refusal> {
@@ -248,8 +214,9 @@ fn place(call: &Call, goal: &Goal, text: &[u8]) -> Result<Place, Refusal> {
         Goal::NewFile(file) => Place::NewFile(file.clone()),
         Goal::NextVersion(file) => Place::NextVersion(file.clone()),
         Goal::Rendition(_, version) => {
-            let name = parameters.text("name").map_err(|_| Refusal::name(upload::NoRenditionName::Invalid))?;
-            let name = RenditionName::parse(name.unwrap_or_default(), call.grammar()?).map_err(Refusal::name)?;
+            let (grammar, name) = (call.grammar()?, parameters.text("name"));
+            let name = name.map_err(|_| Refusal::name(NoRenditionName::Invalid, grammar))?.unwrap_or_default();
+            let name = RenditionName::parse(name, grammar).map_err(|no| Refusal::name(no, grammar))?;
             let description = parameters.bounded("description", DESCRIPTION)?.to_owned();
             let most = call.desk.documents.most_renditions;
             Place::Rendition { version: *version, name, description, most }
@@ -296,34 +263,26 @@ fn worded(task: &Task, error: ApiError) -> Refusal {
     }
 }
 
-/// 200, or 201 with the file's information; 202 with the same bare body where the worker is not done.
+/// 200, or 201 with the information about the version that came of it; 202 with the bare answer where the worker is not
+/// done.
 async fn answer(call: &Call, task: &Task, id: UploadId, status: StatusCode) -> Result<Response, Refusal> {
     let records = &call.desk.places.records;
-    // A key that was used before leads to the file that came of it, not to the one that this request would have made.
-    let known = match &task.goal {
-        Goal::Rendition(file, _) => Some(file.clone()),
-        Goal::NewFile(_) | Goal::NextVersion(_) => records.file_of(id).await?,
+    let version = match &task.goal {
+        Goal::Rendition(..) => None,
+        // Not the latest, which may be another's by now; and a key that was used before leads to the file that came of
+        // it, not to the one that this request would have made.
+        Goal::NewFile(_) | Goal::NextVersion(_) => records.version_of(id).await?,
     };
-    let file = known.as_ref().unwrap_or(task.goal.file());
-    let bare = |status| {
-        let members = vec![("errorCode", "0".into()), ("id", file.as_str().into()), ("type", "file".into())];
-        call.format.answer(status, "file", members)
-    };
-    let mut response = match (&task.goal, status) {
-        (Goal::Rendition(..), _) | (_, StatusCode::ACCEPTED) => bare(status),
-        (Goal::NewFile(_) | Goal::NextVersion(_), _) => match records.file(file).await? {
-            Some(file) => {
-                let version = records.file_version(&file.id, file.latest).await?.ok_or_else(Refusal::no_version)?;
-                info::answer(call, StatusCode::CREATED, &file, &version, None).await?
-            }
-            None => bare(status),
-        },
-    };
-    let location = match status {
-        StatusCode::ACCEPTED => HeaderValue::try_from(format!("/uploads/{id}")),
-        _ => return Ok(response),
-    };
-    if let Ok(location) = location {
+    let file = version.as_ref().map_or(task.goal.file(), |(file, _)| file);
+    if let (StatusCode::OK, Some((file, number))) = (status, &version)
+        && let (Some(file), Some(version)) = (records.file(file).await?, records.file_version(file, *number).await?)
+    {
+        return info::answer(call, StatusCode::CREATED, &file, &version, None).await;
+    }
+    let mut response = call.format.done(status, "file", file);
+    if status == StatusCode::ACCEPTED
+        && let Ok(location) = HeaderValue::try_from(format!("/uploads/{id}"))
+    {
         response.headers_mut().insert(header::LOCATION, location);
     }
     Ok(response)

@@ -25,12 +25,12 @@ pub(crate) struct Visitor {
 }
 
 impl Visitor {
-    /// The visitor, by the head of the call. Whoever `writes` with a session's cookie shows the token against forgery too.
-    pub(crate) async fn of(call: &Call, writes: bool) -> Result<Self, Refusal> {
-        let headers = call.headers();
+    /// The visitor, by the head of the call. Whoever writes with a session's cookie shows the token against forgery too.
+    pub(super) async fn of(call: &Call) -> Result<Self, Refusal> {
+        let headers = &call.headers;
         let applink = by_applink(call).await?;
         let public = header(headers, "linkid");
-        let session = match writes {
+        let session = match call.writes() {
             true => Caller::writer(&call.desk, headers).await,
             false => Caller::reader(&call.desk, headers).await,
         };
@@ -79,7 +79,7 @@ pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
 
 /// Who comes by an applink: as the user it was made for, or, where that is nobody in particular, for who made it.
 async fn by_applink(call: &Call) -> Result<Option<(String, Right)>, Refusal> {
-    let (id, token) = (header(call.headers(), "applinkid"), header(call.headers(), "accesstoken"));
+    let (id, token) = (header(&call.headers, "applinkid"), header(&call.headers, "accesstoken"));
     let (id, token) = match (id, token) {
         (None, None) => return Ok(None),
         (Some(id), Some(token)) => (id, token),
@@ -117,7 +117,7 @@ async fn by_public_link(call: &Call, id: &str, session: Option<&Caller>) -> Resu
 /// Whether the cookie holds the link's access code. Few may be tried, and one that was right is not hashed again for a
 /// while: each hash costs 19 MiB and tens of milliseconds.
 async fn check_code(call: &Call, link: &PublicLink, hash: String) -> Result<(), Refusal> {
-    let code = cookie(call.headers(), &format!("dAccessCode-{}", link.id)).ok_or_else(Refusal::no_access_code)?;
+    let code = cookie(&call.headers, &format!("dAccessCode-{}", link.id)).ok_or_else(Refusal::no_access_code)?;
     let code = percent_decode_str(code).decode_utf8().map_err(|_| Refusal::no_access_code())?.into_owned();
     if code.len() > super::public_links::LONGEST_PASSWORD * 4 {
         return Err(Refusal::no_access_code());

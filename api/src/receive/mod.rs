@@ -146,18 +146,15 @@ async fn receive(desk: &Desk, headers: &HeaderMap, flow: &Flow) -> Result<Respon
     let handed = parts.picture(boundary, guard).await?;
     let staged = handed.intake.finish().await?;
     let prefer = Prefer::of(headers);
-    let mut noted = None;
-    if let Some(once) = &mut once {
-        let known = once.known(&[staged.sha256.as_bytes(), handed.label.as_bytes()]).await;
-        if !matches!(known, Ok(Known::New(_))) {
-            desk.places.staging.remove(&staged.key).await?;
-        }
-        match known? {
-            Known::New(key) => noted = Some(key),
-            Known::Answer(response) => return Ok(response),
-            Known::Admitted(id) => return Ok(answer(desk, id, desk.standing(id).await?, prefer)),
-        }
+    let known = once.known(&[staged.sha256.as_bytes(), handed.label.as_bytes()]).await;
+    if !matches!(known, Ok(Known::New(_))) {
+        desk.places.staging.remove(&staged.key).await?;
     }
+    let noted = match known? {
+        Known::New(noted) => noted,
+        Known::Answer(response) => return Ok(response),
+        Known::Admitted(id) => return Ok(answer(desk, id, desk.standing(id).await?, prefer)),
+    };
     let admission = Admission {
         owner: caller.user,
         label: handed.label,
@@ -165,16 +162,12 @@ async fn receive(desk: &Desk, headers: &HeaderMap, flow: &Flow) -> Result<Respon
         staged,
         deadline: desk.uploads.deadline,
         keep: desk.uploads.keep,
-        once: noted.clone(),
+        once: noted,
     };
     let admitted = desk.places.records.admit(admission).await?;
     metrics::counter!("cloakroom_uploads_total", "media" => handed.media.name()).increment(1);
     let status = desk.outcome(&admitted, prefer).await?;
-    let response = answer(desk, admitted.id, status, prefer);
-    match (once, noted) {
-        (Some(once), Some(noted)) => once.answered(noted, response).await,
-        _ => Ok(response),
-    }
+    once.answered(answer(desk, admitted.id, status, prefer)).await
 }
 
 /// What is said of an upload that stands so.

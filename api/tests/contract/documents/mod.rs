@@ -1,6 +1,8 @@
 //! The documents API, line by line of its contract's tables.
 
 mod bad_names;
+mod bodies;
+mod doors;
 mod downloads;
 mod examples;
 mod files;
@@ -8,6 +10,8 @@ mod keys;
 mod links;
 mod races;
 mod refusals;
+mod refused_links;
+mod troubles;
 mod uploads;
 
 use reqwest::{Method, RequestBuilder, Response};

@@ -128,6 +128,36 @@ async fn a_rendition_belongs_to_the_version_that_was_there_when_it_began() {
 }
 
 #[tokio::test]
+async fn who_adds_a_version_is_told_of_that_one() {
+    let stand = Stand::idle(|_| {}).await;
+    let jane = stand.login("jane").await;
+    let work = async {
+        while stand.work().await == 0 {
+            tokio::task::yield_now().await
+        }
+    };
+    let (id, ()) = tokio::join!(file(&jane), work);
+    let path = format!("/files/{id}/data");
+    let add = async |name: &str| {
+        let body = form(&[part(&format!("name=\"primaryFile\"; filename=\"{name}\""), b"x")]);
+        let made = super::post(&jane, &path, body).await.json::<serde_json::Value>().await.unwrap();
+        assert_eq!(made["name"], name);
+        made["version"].as_str().unwrap().to_owned()
+    };
+    // Both are ready before either is answered.
+    let work = async {
+        while stand.places.records.census().await.unwrap().in_flight < 2 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(stand.work().await, 2);
+    };
+    let (one, other, ()) = tokio::join!(add("one.txt"), add("other.txt"), work);
+    let mut versions = [one, other];
+    versions.sort_unstable();
+    assert_eq!(versions, ["2", "3"]);
+}
+
+#[tokio::test]
 async fn a_failed_upload_gives_its_name_back() {
     let stand = Stand::idle(|_| {}).await;
     let jane = stand.login("jane").await;

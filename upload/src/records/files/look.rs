@@ -46,13 +46,14 @@ impl Records {
         self.versions_of(found).await
     }
 
-    /// The file whose version an upload is to become, or became.
+    /// The file and the number of the version that an upload is to become, or became.
     ///
     /// # Errors
     /// The database's.
-    pub async fn file_of(&self, upload: UploadId) -> Result<Option<FileId>, RecordsError> {
+    pub async fn version_of(&self, upload: UploadId) -> Result<Option<(FileId, u32)>, RecordsError> {
         let row = file_versions::Entity::find().filter(file_versions::Column::UploadId.eq(upload.get()));
-        Ok(row.one(&self.db).await?.and_then(|row| row.file_id.parse().ok()))
+        let row = row.one(&self.db).await?;
+        Ok(row.and_then(|row| Some((row.file_id.parse().ok()?, u32::try_from(row.number).ok()?))))
     }
 
     /// The custom renditions of a version, oldest first.

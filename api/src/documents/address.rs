@@ -1,0 +1,81 @@
+//! What the address of a call says: in which version of the API it is, what it is about, and which of that. It is read
+//! before anything is decided, so that a call to any address below ours is answered in the words of the contract.
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use percent_encoding::percent_decode_str;
+use upload::Grammar;
+
+use super::answer::Format;
+use super::refusal::Refusal;
+
+/// An address below `/documents/api`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Address {
+    /// None where there is no such version.
+    pub(crate) grammar: Option<Grammar>,
+    /// What refusals are about: file, applink or publiclink.
+    pub(crate) kind: &'static str,
+    /// The id in it, a file's or a link's; empty where there is none.
+    pub(crate) id: String,
+    /// The file in it, where there is one.
+    pub(crate) file: Option<String>,
+}
+
+impl Address {
+    fn of(path: &str) -> Self {
+        let mut parts = path.split('/').skip(3);
+        let grammar = match parts.next() {
+            Some("1.1") => Some(Grammar::V1_1),
+            Some("1.2") => Some(Grammar::V1_2),
+            _ => None,
+        };
+        let (kind, id, of_file) = match *parts.collect::<Vec<_>>().as_slice() {
+            ["files", "data", ..] => ("file", "", false),
+            ["files", id, ..] => ("file", id, true),
+            ["applinks", "file", id, ..] => ("applink", id, true),
+            ["applinks", id, ..] => ("applink", id, false),
+            ["publiclinks", "file", id, ..] => ("publiclink", id, true),
+            ["publiclinks", id, ..] => ("publiclink", id, false),
+            _ => ("file", "", false),
+        };
+        let id = percent_decode_str(id).decode_utf8_lossy().into_owned();
+        let file = of_file.then(|| id.clone());
+        Self { grammar, kind, id, file }
+    }
+}
+
+/// Around every call: what its address says goes in, and a refusal that comes out is written as the client likes.
+pub(super) async fn around(mut request: Request, next: Next) -> Response {
+    let (address, format) = (Address::of(request.uri().path()), Format::of(request.headers()));
+    request.extensions_mut().insert(address.clone());
+    let mut response = next.run(request).await;
+    match response.extensions_mut().remove::<Refusal>() {
+        Some(refusal) => refusal.told(format, &address),
+        None => response,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_address_is_about() {
+        for (path, kind, id, file) in [
+            ("files/data", "file", "", None),
+            ("files/D1", "file", "D1", Some("D1")),
+            ("files/a%20%FF/data/rendition", "file", "a \u{FFFD}", Some("a \u{FFFD}")),
+            ("applinks/token", "applink", "token", None),
+            ("applinks/file/D1", "applink", "D1", Some("D1")),
+            ("publiclinks/L1", "publiclink", "L1", None),
+            ("folders/F1", "file", "", None),
+        ] {
+            let address = Address::of(&format!("/documents/api/1.2/{path}"));
+            assert_eq!(address.grammar, Some(Grammar::V1_2));
+            assert_eq!((address.kind, address.id.as_str(), address.file.as_deref()), (kind, id, file), "{path}");
+        }
+        assert_eq!(Address::of("/documents/api/1.3/files/D1").grammar, None);
+    }
+}
