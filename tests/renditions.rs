@@ -1,12 +1,112 @@
-//! A rendition of 100 MiB goes in and comes out again, and the process stays small: bytes flow through it.
+//! Files and their renditions, from the first upload to the last deletion; and a rendition of 100 MiB goes in and comes
+//! out again while the process stays small: bytes flow through it.
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
-use reqwest::{Body, Method};
+use reqwest::multipart::{Form, Part};
+use reqwest::{Body, Method, Response};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::portal::Portal;
+use crate::portal::{Portal, picture};
 use crate::process::{Folder, Process};
+
+pub const API: &str = "/documents/api/1.2";
+
+/// A new file of somebody's, a photograph; returns its id.
+pub async fn new_file(portal: &Portal) -> String {
+    let part = Part::bytes(picture("astronaut.jpg")).file_name("astronaut.jpg");
+    let request = portal.request(Method::POST, &format!("{API}/files/data")).header("prefer", "wait=30");
+    let answer = request.multipart(Form::new().part("primaryFile", part)).send().await.unwrap();
+    let (status, text) = (answer.status(), answer.text().await.unwrap());
+    assert_eq!(status, 201, "{text}");
+    serde_json::from_str::<Value>(&text).unwrap()["id"].as_str().unwrap().to_owned()
+}
+
+pub async fn new_version(prefer: &str, portal: &Portal, file: &str, bytes: Vec<u8>) -> Response {
+    let form = Form::new().part("primaryFile", Part::bytes(bytes).file_name("next.bin"));
+    let request = portal.request(Method::POST, &format!("{API}/files/{file}/data")).header("prefer", prefer);
+    request.multipart(form).send().await.unwrap()
+}
+
+/// Adds a rendition as the contract's examples do, the file before its name, and waits for the verdict.
+pub async fn add(portal: &Portal, file: &str, name: &str, bytes: Vec<u8>) -> Response {
+    add_preferring("wait=30", portal, file, name, bytes).await
+}
+
+pub async fn add_preferring(prefer: &str, portal: &Portal, file: &str, name: &str, bytes: Vec<u8>) -> Response {
+    let form = Form::new()
+        .part("file", Part::bytes(bytes).file_name("small.bin"))
+        .text("parameters", json!({ "name": name }).to_string());
+    let request = portal.request(Method::POST, &format!("{API}/files/{file}/data/rendition"));
+    request.header("prefer", prefer).multipart(form).send().await.unwrap()
+}
+
+/// Where a rendition that was uploaded is.
+pub fn uploaded(file: &str, name: &str) -> String {
+    format!("{API}/files/{file}/data/rendition?rendition={name}&renditionType=uploaded")
+}
+
+/// The whole of it, wherever the system runs. What `writer` hands in `reader` sees, who may be at another process.
+pub async fn story(writer: &Portal, reader: &Portal) {
+    let file = new_file(writer).await;
+    // More than one part of what S3 takes in parts, and no picture.
+    let bytes: Vec<u8> = (0..6_u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    assert_eq!(add(writer, &file, "Small", bytes.clone()).await.status(), 200);
+    assert_eq!(add(writer, &file, "sMALL", bytes.clone()).await.status(), 409);
+    let list = async |version: u32| {
+        let path = format!("{API}/files/{file}/data/renditions?renditionType=uploaded&version={version}");
+        reader.json(&path).await["items"].clone()
+    };
+    let small = json!({"type": "rendition", "name": "Small", "description": "", "path": "Small.bin"});
+    assert_eq!(list(1).await, json!([small]));
+
+    let path = uploaded(&file, "small");
+    let whole = reader.get(&path).await;
+    assert_eq!(whole.headers()["content-disposition"], "attachment; filename=\"Small.bin\"");
+    let tag = whole.headers()["etag"].clone();
+    assert!(whole.bytes().await.unwrap() == bytes, "it is not what went in");
+    let had = reader.request(Method::GET, &path).header("if-none-match", &tag).send().await.unwrap();
+    assert_eq!(had.status(), 304);
+    let ranged = async |range: &str| {
+        let request = reader.request(Method::GET, &path).header("range", range).header("if-range", &tag);
+        let answer = request.send().await.unwrap();
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        (status, headers, answer.bytes().await.unwrap())
+    };
+    for (range, from, to) in [("bytes=5242870-5242889", 5_242_870, 5_242_890), ("bytes=-10", 6_291_446, 6_291_456)] {
+        let (status, headers, part) = ranged(range).await;
+        assert_eq!((status, &part[..]), (206, &bytes[from..to]), "{range}");
+        assert_eq!(headers["content-range"], format!("bytes {from}-{}/{}", to - 1, bytes.len()));
+    }
+    let (status, headers, parts) = ranged("bytes=0-99,6000000-6000099").await;
+    assert_eq!((status, headers["content-length"].to_str().unwrap()), (206, parts.len().to_string().as_str()));
+    for part in [&bytes[..100], &bytes[6_000_000..6_000_100]] {
+        assert!(parts.windows(100).any(|window| window == part));
+    }
+    let (status, headers, nothing) = ranged("bytes=6291456-").await;
+    assert_eq!((status, headers["content-range"].to_str().unwrap(), nothing.len()), (416, "bytes */6291456", 0));
+    assert_eq!(reader.get(&format!("{API}/files/{file}/data/thumbnail")).await.status(), 200);
+
+    let second = new_version("wait=30", writer, &file, b"the second".to_vec()).await;
+    assert_eq!(second.status(), 201);
+    assert_eq!(second.json::<Value>().await.unwrap()["version"], "2");
+    assert_eq!((list(2).await, list(1).await), (json!([]), json!([small])));
+    let delete = async || writer.request(Method::DELETE, &format!("{path}&version=1")).send().await.unwrap().status();
+    assert_eq!((delete().await.as_u16(), delete().await.as_u16()), (200, 404));
+    assert_eq!(list(1).await, json!([]));
+    assert_eq!(add(writer, &file, "small", b"of the second".to_vec()).await.status(), 200);
+    assert_eq!(reader.get(&path).await.text().await.unwrap(), "of the second");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_and_its_renditions() {
+    let folder = Folder::new();
+    let process = Process::up(&folder, &[]);
+    let portal = Portal::log_in(&process).await;
+    story(&portal, &portal).await;
+    assert!(folder.staged().is_empty(), "nothing stays in staging");
+}
 
 const PIECE: usize = 1 << 20;
 const PIECES: u8 = 100;

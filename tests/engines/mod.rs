@@ -8,11 +8,11 @@ mod journey;
 mod late;
 mod letters;
 mod load;
-mod names;
 mod oracle;
 mod outages;
 #[path = "../../upload/tests/places/proxy.rs"]
 mod proxy;
+mod renditions;
 mod restarts;
 mod stack;
 mod steps;
