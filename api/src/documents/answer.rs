@@ -80,6 +80,18 @@ impl Format {
         response
     }
 
+    /// All there are of something of a file's.
+    pub(crate) fn all(self, file: &FileId, items: Vec<Node>) -> Response {
+        let members = vec![
+            ("errorCode", "0".into()),
+            ("id", file.as_str().into()),
+            ("type", "file".into()),
+            ("count", items.len().to_string().into()),
+            ("items", Node::List(items)),
+        ];
+        self.answer(StatusCode::OK, "file", members)
+    }
+
     /// The bare answer: it was done.
     pub(crate) fn done(self, status: StatusCode, kind: &'static str, file: &FileId) -> Response {
         let members = vec![("errorCode", "0".into()), ("id", file.as_str().into()), ("type", kind.into())];

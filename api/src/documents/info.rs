@@ -61,14 +61,7 @@ pub(crate) async fn versions(call: Call) -> Result<Response, Refusal> {
     for version in &versions {
         items.push(Node::Object(members(&mut people, &visit.file, version).await?));
     }
-    let members = vec![
-        ("errorCode", "0".into()),
-        ("id", visit.file.id.as_str().into()),
-        ("type", "file".into()),
-        ("count", items.len().to_string().into()),
-        ("items", Node::List(items)),
-    ];
-    Ok(call.format.answer(StatusCode::OK, "file", members))
+    Ok(call.format.all(&visit.file.id, items))
 }
 
 /// The information about one version of a file.

@@ -137,14 +137,7 @@ pub(crate) async fn list(call: Call) -> Result<Response, Refusal> {
     for link in call.desk.places.records.public_links(&visit.file.id).await? {
         items.push(Node::Object(members(&mut people, &link).await?));
     }
-    let members = vec![
-        ("errorCode", "0".into()),
-        ("id", visit.file.id.as_str().into()),
-        ("type", "file".into()),
-        ("count", items.len().to_string().into()),
-        ("items", Node::List(items)),
-    ];
-    Ok(call.format.answer(StatusCode::OK, "file", members))
+    Ok(call.format.all(&visit.file.id, items))
 }
 
 /// `GET …/publiclinks/{linkId}`: one public link.

@@ -79,6 +79,28 @@ pub(crate) async fn file(login: &Login<'_>) -> String {
     serde_json::from_str::<Value>(&text).unwrap()["id"].as_str().unwrap().to_owned()
 }
 
+/// The same on a stand whose worker works when it is told to.
+pub(crate) async fn file_by_hand(login: &Login<'_>) -> String {
+    tokio::join!(file(login), work(login.stand)).0
+}
+
+/// Until so many uploads wait for their worker.
+pub(crate) async fn waiting(stand: &Stand, uploads: u64) {
+    while stand.places.records.census().await.unwrap().in_flight < uploads {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Has the worker work once there is something to do, until nothing waits. What is in the records is in the queue a
+/// moment later.
+pub(crate) async fn work(stand: &Stand) {
+    waiting(stand, 1).await;
+    while stand.places.records.census().await.unwrap().in_flight > 0 {
+        stand.work().await;
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Gives somebody a role at a file.
 pub(crate) async fn share(stand: &Stand, file: &str, user: &str, role: FileRole) {
     let file: FileId = file.parse().unwrap();

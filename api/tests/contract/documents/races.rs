@@ -4,7 +4,9 @@ use futures::future::join_all;
 use reqwest::Method;
 use upload::FileRole;
 
-use super::{add, call, file, file_part, form, get, json_part, part, refused, said, share};
+use super::{
+    add, call, file, file_by_hand, file_part, form, get, json_part, part, refused, said, share, waiting, work,
+};
 use crate::stand::Stand;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -32,23 +34,13 @@ async fn two_hundred_of_one_name_over_two_apis() {
 async fn a_right_taken_back_in_between() {
     let stand = Stand::idle(|_| {}).await;
     let (jane, joe) = (stand.login("jane").await, stand.login("joe").await);
-    let id = {
-        let work = async {
-            while stand.work().await == 0 {
-                tokio::task::yield_now().await
-            }
-        };
-        let (id, ()) = tokio::join!(file(&jane), work);
-        id
-    };
+    let id = file_by_hand(&jane).await;
     share(&stand, &id, "joe", FileRole::Contributor).await;
     let revoke = async {
-        while stand.places.records.census().await.unwrap().in_flight == 0 {
-            tokio::task::yield_now().await;
-        }
+        waiting(&stand, 1).await;
         assert_eq!(refused(add(&jane, &id, "SMALL", b"x").await).await.0, 409, "the name is reserved");
         stand.places.records.unshare_file(&id.parse().unwrap(), "joe").await.unwrap();
-        assert_eq!(stand.work().await, 1);
+        work(&stand).await;
     };
     let (answer, ()) = tokio::join!(add(&joe, &id, "small", b"x"), revoke);
     let (status, code, key) = refused(answer).await;
@@ -57,12 +49,7 @@ async fn a_right_taken_back_in_between() {
     let list = get(&jane, &format!("/files/{id}/data/renditions?renditionType=uploaded")).await;
     assert!(said(list).await.1.contains(r#""items":[]"#), "nothing was promoted");
     assert_eq!(stand.staged(), 0);
-    let work = async {
-        while stand.work().await == 0 {
-            tokio::task::yield_now().await
-        }
-    };
-    let (answer, ()) = tokio::join!(add(&jane, &id, "small", b"x"), work);
+    let (answer, ()) = tokio::join!(add(&jane, &id, "small", b"x"), work(&stand));
     assert_eq!(answer.status(), 200, "the name is free");
 }
 
@@ -70,12 +57,7 @@ async fn a_right_taken_back_in_between() {
 async fn a_link_taken_back_in_between() {
     let stand = Stand::idle(|_| {}).await;
     let jane = stand.login("jane").await;
-    let work = async {
-        while stand.work().await == 0 {
-            tokio::task::yield_now().await
-        }
-    };
-    let (id, ()) = tokio::join!(file(&jane), work);
+    let id = file_by_hand(&jane).await;
     let form_of = || form(&[file_part(b"x"), json_part(r#"{"name":"small"}"#)]);
     let body = serde_json::json!({"assignedUsers": "@everybody", "role": "contributor"});
     let made = call(&jane, Method::POST, &format!("/publiclinks/file/{id}")).json(&body).send().await.unwrap();
@@ -83,12 +65,10 @@ async fn a_link_taken_back_in_between() {
     let request = stand.nobody(Method::POST, &format!("/documents/api/1.2/files/{id}/data/rendition"));
     let request = request.header("linkID", &link).header("content-type", "multipart/form-data; boundary=B");
     let revoke = async {
-        while stand.places.records.census().await.unwrap().in_flight == 0 {
-            tokio::task::yield_now().await;
-        }
+        waiting(&stand, 1).await;
         let revoked = call(&jane, Method::DELETE, &format!("/publiclinks/{link}")).send().await.unwrap();
         assert_eq!(revoked.status(), 200);
-        assert_eq!(stand.work().await, 1);
+        work(&stand).await;
     };
     let (answer, ()) = tokio::join!(request.body(form_of()).send(), revoke);
     let (status, code, _) = refused(answer.unwrap()).await;
@@ -102,17 +82,8 @@ async fn a_link_taken_back_in_between() {
 async fn a_rendition_belongs_to_the_version_that_was_there_when_it_began() {
     let stand = Stand::idle(|_| {}).await;
     let jane = stand.login("jane").await;
-    let working = async |call: &mut (dyn Future<Output = reqwest::Response> + Unpin)| {
-        let work = async {
-            while stand.work().await == 0 {
-                tokio::task::yield_now().await
-            }
-        };
-        tokio::join!(call, work).0
-    };
     let new = form(&[part("name=\"primaryFile\"; filename=\"a.txt\"", b"a")]);
-    let made = working(&mut Box::pin(super::post(&jane, "/files/data", new.clone()))).await;
-    let id = made.json::<serde_json::Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
+    let id = file_by_hand(&jane).await;
     // The rendition begins while the second version waits for a worker, which then does both.
     let request = call(&jane, Method::POST, &format!("/files/{id}/data")).header("prefer", "respond-async");
     let second = request.header("content-type", "multipart/form-data; boundary=B").body(new).send().await.unwrap();
@@ -131,12 +102,7 @@ async fn a_rendition_belongs_to_the_version_that_was_there_when_it_began() {
 async fn who_adds_a_version_is_told_of_that_one() {
     let stand = Stand::idle(|_| {}).await;
     let jane = stand.login("jane").await;
-    let work = async {
-        while stand.work().await == 0 {
-            tokio::task::yield_now().await
-        }
-    };
-    let (id, ()) = tokio::join!(file(&jane), work);
+    let id = file_by_hand(&jane).await;
     let path = format!("/files/{id}/data");
     let add = async |name: &str| {
         let body = form(&[part(&format!("name=\"primaryFile\"; filename=\"{name}\""), b"x")]);
@@ -145,13 +111,11 @@ async fn who_adds_a_version_is_told_of_that_one() {
         made["version"].as_str().unwrap().to_owned()
     };
     // Both are ready before either is answered.
-    let work = async {
-        while stand.places.records.census().await.unwrap().in_flight < 2 {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(stand.work().await, 2);
+    let both = async {
+        waiting(&stand, 2).await;
+        work(&stand).await;
     };
-    let (one, other, ()) = tokio::join!(add("one.txt"), add("other.txt"), work);
+    let (one, other, ()) = tokio::join!(add("one.txt"), add("other.txt"), both);
     let mut versions = [one, other];
     versions.sort_unstable();
     assert_eq!(versions, ["2", "3"]);
@@ -161,12 +125,7 @@ async fn who_adds_a_version_is_told_of_that_one() {
 async fn a_failed_upload_gives_its_name_back() {
     let stand = Stand::idle(|_| {}).await;
     let jane = stand.login("jane").await;
-    let work = async {
-        while stand.work().await == 0 {
-            tokio::task::yield_now().await
-        }
-    };
-    let (id, ()) = tokio::join!(file(&jane), work);
+    let id = file_by_hand(&jane).await;
     let lazily = async |name: &str| {
         let request =
             call(&jane, Method::POST, &format!("/files/{id}/data/rendition")).header("prefer", "respond-async");

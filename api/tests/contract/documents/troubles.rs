@@ -8,25 +8,8 @@ use reqwest::Method;
 use upload::FileRole;
 
 use super::bodies::{KINDS, is_said, refuses, with_form};
-use super::{call, file, file_part, json_part, part, post, share};
+use super::{call, file, file_by_hand, file_part, json_part, part, post, share, waiting, work};
 use crate::stand::{Login, Stand};
-
-/// A file, on a stand whose worker works when it is told to.
-async fn file_by_hand(stand: &Stand, login: &Login<'_>) -> String {
-    let work = async {
-        while stand.work().await == 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::join!(file(login), work).0
-}
-
-/// Until an upload waits for its worker.
-async fn one_waits(stand: &Stand) {
-    while stand.places.records.census().await.unwrap().in_flight == 0 {
-        tokio::task::yield_now().await;
-    }
-}
 
 fn keyed(login: &Login<'_>, file: &str, content: &[u8]) -> reqwest::RequestBuilder {
     let request = call(login, Method::POST, &format!("/files/{file}/data/rendition")).header("idempotency-key", "k");
@@ -37,14 +20,14 @@ fn keyed(login: &Login<'_>, file: &str, content: &[u8]) -> reqwest::RequestBuild
 async fn a_key_in_flight_and_a_key_of_another_request() {
     let stand = Stand::idle(|_| {}).await;
     let jane = stand.login("jane").await;
-    let id = file_by_hand(&stand, &jane).await;
+    let id = file_by_hand(&jane).await;
     let meanwhile = async {
-        one_waits(&stand).await;
+        waiting(&stand, 1).await;
         let message = "a request with this Idempotency-Key is being answered; wait for that";
         let words = (409, "-1", "!csInFlight", message);
         let headers = refuses(|| keyed(&jane, &id, b"x"), ("file", &id), words).await;
         assert_eq!(headers["retry-after"], "1");
-        assert_eq!(stand.work().await, 1);
+        work(&stand).await;
     };
     let (first, ()) = tokio::join!(keyed(&jane, &id, b"x").send(), meanwhile);
     assert_eq!(first.unwrap().status(), 200);
@@ -57,7 +40,7 @@ async fn a_key_in_flight_and_a_key_of_another_request() {
 async fn a_right_that_was_taken_back_and_a_deadline_that_passed() {
     let stand = Stand::idle(|_| {}).await;
     let (jane, joe) = (stand.login("jane").await, stand.login("joe").await);
-    let id = file_by_hand(&stand, &jane).await;
+    let id = file_by_hand(&jane).await;
     let add = async |login: &Login<'_>, kind: &str| {
         let request = call(login, Method::POST, &format!("/files/{id}/data/rendition")).header("accept", kind);
         with_form(request, &[file_part(b"x"), json_part(r#"{"name":"a"}"#)]).send().await.unwrap()
@@ -72,14 +55,14 @@ async fn a_right_that_was_taken_back_and_a_deadline_that_passed() {
     for kind in KINDS {
         share(&stand, &id, "joe", FileRole::Contributor).await;
         let revoke = async {
-            one_waits(&stand).await;
+            waiting(&stand, 1).await;
             stand.places.records.unshare_file(&id.parse().unwrap(), "joe").await.unwrap();
-            assert!(stand.work().await > 0);
+            work(&stand).await;
         };
         let (answer, ()) = tokio::join!(add(&joe, kind), revoke);
         is_said(kind, answer, ("file", &id), (403, "-20", &key, &message)).await;
         let late = async {
-            one_waits(&stand).await;
+            waiting(&stand, 1).await;
             stand.clock.advance(Duration::from_secs(600));
             assert_eq!(stand.sweep().await.failed, 1);
         };
@@ -93,11 +76,11 @@ async fn a_new_file_of_somebody_who_may_nothing_any_more() {
     let stand = Stand::idle(|_| {}).await;
     let joe = stand.login("joe").await;
     let disable = async {
-        one_waits(&stand).await;
+        waiting(&stand, 1).await;
         let mut gone = stand.places.records.user("joe").await.unwrap().unwrap();
         gone.disabled = true;
         stand.places.records.put_user(&gone).await.unwrap();
-        assert_eq!(stand.work().await, 1);
+        work(&stand).await;
     };
     let body = super::form(&[part("name=\"primaryFile\"; filename=\"a\"", b"x")]);
     let (answer, ()) = tokio::join!(post(&joe, "/files/data", body), disable);
@@ -133,7 +116,7 @@ async fn file_lazily(stand: &Stand, login: &Login<'_>) -> String {
     let body = super::form(&[part("name=\"primaryFile\"; filename=\"a.png\"", crate::stand::PNG)]);
     let answer = post(login, "/files/data", body).await;
     assert_eq!(answer.status(), 202);
-    assert_eq!(stand.work().await, 1);
+    work(stand).await;
     answer.json::<serde_json::Value>().await.unwrap()["id"].as_str().unwrap().to_owned()
 }
 
