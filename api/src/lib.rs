@@ -112,8 +112,6 @@ impl Api {
         let realm = settings.realm.clone();
         let names = who::Names::of(&realm.fedmember).ok_or_else(|| OpenError::fedmember(&realm.fedmember))?;
         let keys = who::Keys::open(&places.records).await?;
-        let passwords = tokio::task::spawn_blocking(who::Passwords::new).await;
-        let passwords = passwords.map_err(|error| OpenError::Settings(error.to_string()))?;
         let (published, confirmed) = mpsc::unbounded_channel();
         let noting = tokio::spawn(published::note(places.records.clone(), confirmed));
         let client = client()?;
@@ -126,7 +124,7 @@ impl Api {
             identity,
             service_keys,
             secure_cookies: realm.secure_cookies.decide(settings.http.listen.parse().ok()),
-            passwords: passwords.map_err(|error| OpenError::Settings(error.to_string()))?,
+            passwords: who::Passwords::new(),
             login_by_account: who::Throttle::new(realm.login_tries, realm.login_window),
             login_by_address: who::Throttle::new(realm.login_tries_per_address, realm.login_window),
             links_by_link: who::Throttle::new(settings.documents.code_tries, realm.login_window),

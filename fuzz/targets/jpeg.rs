@@ -8,7 +8,7 @@ use fuzz::picture::{Limits, Stop, Workbench};
 fuzz_target!(|file: &[u8]| {
     if file.starts_with(&[0xFF, 0xD8, 0xFF]) {
         let limits = Limits { max_pixels: 1_000_000, max_scans: 20, ..Limits::default() };
-        let n = [1, 2, 3, 4, 8][file.len() % 5];
+        let n = [1, 2, 3, 4, 5, 6, 8][file.len() % 7];
         let _ = Workbench::default().planes(file, n, &limits, &Stop::new());
     }
 });

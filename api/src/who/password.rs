@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Argon2, Params};
 use tokio::sync::Semaphore;
 
 use crate::problem::ApiError;
@@ -20,8 +20,6 @@ const LINE: usize = 64;
 pub(crate) struct Passwords {
     turns: Arc<Semaphore>,
     line: Arc<Semaphore>,
-    /// A hash of nobody's password, so that an unknown address takes as long as a wrong password.
-    nobody: Arc<str>,
 }
 
 /// A password that cannot be hashed.
@@ -42,13 +40,16 @@ pub fn hash_password(password: &str) -> Result<String, HashError> {
         .map_err(|error| HashError(error.to_string()))
 }
 
+/// A hash that costs as much as any other and is nobody's, so that an unknown address takes as long as a wrong password.
+fn nobodys() -> String {
+    let (memory, passes, lanes) = (Params::DEFAULT_M_COST, Params::DEFAULT_T_COST, Params::DEFAULT_P_COST);
+    let (salt, digest) = ("A".repeat(22), "A".repeat(43));
+    format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${digest}")
+}
+
 impl Passwords {
-    pub(crate) fn new() -> Result<Self, HashError> {
-        Ok(Self {
-            turns: Arc::new(Semaphore::new(2)),
-            line: Arc::new(Semaphore::new(LINE)),
-            nobody: hash_password("nobody's")?.into(),
-        })
+    pub(crate) fn new() -> Self {
+        Self { turns: Arc::new(Semaphore::new(2)), line: Arc::new(Semaphore::new(LINE)) }
     }
 
     /// Hashes a password when its turn has come.
@@ -67,12 +68,28 @@ impl Passwords {
         let _place = self.line.try_acquire().map_err(|_| BUSY)?;
         let _turn = self.turns.acquire().await.map_err(|_| BUSY)?;
         let known = hash.is_some();
-        let hash = hash.unwrap_or_else(|| self.nobody.to_string());
+        let hash = hash.unwrap_or_else(nobodys);
         let verified = tokio::task::spawn_blocking(move || {
             let hash = PasswordHash::new(&hash).ok()?;
             Argon2::default().verify_password(password.as_bytes(), &hash).ok()
         });
         let verified = verified.await.map_err(|error| ApiError::Ours(format!("verifying a password: {error}")))?;
         Ok(verified.is_some() && known)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobodys_hash_costs_what_a_new_one_costs() {
+        let (nobodys, new) = (nobodys(), hash_password("somebody's").unwrap());
+        let (nobodys, new) = (PasswordHash::new(&nobodys).unwrap(), PasswordHash::new(&new).unwrap());
+        assert_eq!((nobodys.algorithm, nobodys.version, &nobodys.params), (new.algorithm, new.version, &new.params));
+        let lengths = |hash: &PasswordHash| (hash.salt.as_ref().map(|s| s.len()), hash.hash.as_ref().map(|h| h.len()));
+        assert_eq!(lengths(&nobodys), lengths(&new));
+        let wrong = Argon2::default().verify_password(b"", &nobodys);
+        assert!(matches!(wrong, Err(argon2::password_hash::Error::PasswordInvalid)), "{wrong:?}");
     }
 }

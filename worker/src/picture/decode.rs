@@ -4,7 +4,7 @@
 //! says so and stops. What comes back has the file's own colours: gray, RGB, or the planes of a JPEG.
 
 mod bmp;
-pub(super) mod gif;
+mod gif;
 mod png;
 mod webp;
 
@@ -28,7 +28,7 @@ pub(super) fn decode(
     let decoded = catch_unwind(AssertUnwindSafe(|| match &probe.detail {
         Detail::Jpeg(header) => jpeg::decode(file, header, n, limits, desk, stop),
         Detail::Png { .. } => png::decode(file, probe, limits, stop),
-        Detail::Gif => gif::decode(file, probe, stop),
+        Detail::Gif { first, transparent } => gif::decode(file, probe, *first, *transparent, stop),
         Detail::Bmp => bmp::decode(file, probe, limits, stop),
         Detail::WebP { .. } => webp::decode(file, probe, limits, stop),
     }));

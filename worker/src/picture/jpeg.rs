@@ -1,6 +1,6 @@
 //! JPEG in: the header, and the decoder that makes no more of a picture than is needed.
 //!
-//! Every Huffman-coded JPEG of 8 bits, sequential and progressive, gray, colour or ink, with any sampling, at 1, 2, 3, 4
+//! Every Huffman-coded JPEG of 8 bits, sequential and progressive, gray, colour or ink, with any sampling, at 1 to 6
 //! or 8 eighths of its size. What it needs not see it passes over as fast as it can:
 //!
 //! ```text
@@ -36,7 +36,7 @@ pub(super) struct Desk {
     entropy: Entropy,
 }
 
-/// The picture behind `header`, at `n` eighths of its size: 1, 2, 3, 4 or 8.
+/// The picture behind `header`, at `n` eighths of its size: 1 to 6, or 8.
 pub(super) fn decode(
     file: &[u8],
     header: &Header,
@@ -51,6 +51,8 @@ pub(super) fn decode(
         2 => scans::<2>(file, header, limits, desk, &mut layout, stop),
         3 => scans::<3>(file, header, limits, desk, &mut layout, stop),
         4 => scans::<4>(file, header, limits, desk, &mut layout, stop),
+        5 => scans::<5>(file, header, limits, desk, &mut layout, stop),
+        6 => scans::<6>(file, header, limits, desk, &mut layout, stop),
         _ => scans::<8>(file, header, limits, desk, &mut layout, stop),
     }?;
     layout.into_raster(&header.frame, header.model)

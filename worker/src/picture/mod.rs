@@ -135,7 +135,7 @@ impl Workbench {
         })
     }
 
-    /// The planes of a JPEG at `n` eighths (1, 2, 3, 4 or 8) of its size, and nothing after that: the step by itself,
+    /// The planes of a JPEG at `n` eighths (1 to 6, or 8) of its size, and nothing after that: the step by itself,
     /// for its fuzzer and its benchmark.
     ///
     /// # Errors

@@ -13,10 +13,11 @@ use std::ops::Range;
 
 use upload::Media;
 
+pub(super) use self::gif::table_bytes;
 use super::crop::{self, COVER, Target};
 use super::jpeg::header::Header;
 use super::orient::Orientation;
-use super::{Excess, Limits, Plan, Rejection, decode};
+use super::{Excess, Limits, Plan, Rejection};
 
 /// A picture by its headers.
 #[derive(Clone, Debug)]
@@ -52,7 +53,12 @@ pub(super) enum Detail {
     Png {
         channels: u8,
     },
-    Gif,
+    Gif {
+        /// Where the first frame's descriptor lies.
+        first: usize,
+        /// The index that stands for nothing in it.
+        transparent: Option<u8>,
+    },
     Bmp,
     WebP {
         lossy: bool,
@@ -84,8 +90,8 @@ impl Probe {
             Detail::Jpeg(header) => jpeg::memory(header, scale(&targets), self.length),
             // Rows as they are inflated, and alpha multiplied into a copy.
             Detail::Png { channels } => (pixels * u64::from(*channels), 256 << 10),
-            // The canvas, and the frame's indices beside what stood in front of them, in a buffer that doubles.
-            Detail::Gif => (pixels * 4, pixels + 2 * decode::gif::METADATA),
+            // The canvas, and the indices of the frame that is laid on it.
+            Detail::Gif { .. } => (pixels * 4, pixels),
             Detail::Bmp => (pixels * 4, 64 << 10),
             // Planes with their borders, or the transforms of the lossless kind.
             Detail::WebP { lossy: true } => (pixels * 4, pixels * 2),
@@ -111,8 +117,8 @@ impl Probe {
 /// The smallest n so that a picture decoded at n/8 still covers every target.
 pub(super) fn scale(targets: &[Target]) -> u8 {
     let reduction = targets.iter().map(Target::reduction).fold(f64::INFINITY, f64::min);
-    // Five, six and seven eighths would cost what eight do.
-    [1, 2, 3, 4].into_iter().find(|n| reduction * f64::from(*n) / 8.0 >= COVER).unwrap_or(8)
+    // Seven eighths would cost what eight do.
+    (1..=6).find(|n| reduction * f64::from(*n) / 8.0 >= COVER).unwrap_or(8)
 }
 
 /// What `bytes` are by their headers, or why they are refused without a further look.

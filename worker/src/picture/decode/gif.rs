@@ -1,44 +1,43 @@
-//! GIF: the first frame, laid on its canvas. The others are not decoded.
+//! GIF: the first frame, laid on its canvas. The others are not decoded, and of what else the file holds nothing is read.
+//!
+//! Rule: GIF89a, sections 18 to 22.
 
-use std::num::NonZeroU64;
+mod lzw;
 
-use ::gif::{ColorOutput, DecodeOptions, DecodingError, Frame, MemoryLimit};
 use upload::Media;
 
-use super::same_size;
+use crate::picture::probe::table_bytes;
 use crate::picture::raster::{Colour, Raster, allocate};
-use crate::picture::stop::Stoppable;
 use crate::picture::{Probe, Rejection, Stop};
 
-/// Bytes of XMP and the like in front of the first frame, which the decoder keeps though nobody wants them.
-pub(in crate::picture) const METADATA: u64 = 1 << 20;
-
-pub(super) fn decode(file: &[u8], probe: &Probe, stop: &Stop) -> Result<Raster, Rejection> {
-    let broken = |error: DecodingError| Rejection::broken(Media::Gif, error.to_string());
+/// `first` is where the frame's descriptor lies, `transparent` the index that stands for nothing in it.
+pub(super) fn decode(
+    file: &[u8],
+    probe: &Probe,
+    first: usize,
+    transparent: Option<u8>,
+    stop: &Stop,
+) -> Result<Raster, Rejection> {
     let (width, height) = (probe.stored.0 as usize, probe.stored.1 as usize);
-    let mut options = DecodeOptions::new();
-    options.set_color_output(ColorOutput::Indexed);
-    // A frame no larger than the canvas is what was estimated, and what makes sense.
-    let most = NonZeroU64::MIN.saturating_add((width * height) as u64 + METADATA);
-    options.set_memory_limit(MemoryLimit::Bytes(most));
-    let mut decoder = options.read_info(Stoppable::new(file, stop)).map_err(broken)?;
-    same_size(probe, (u32::from(decoder.width()), u32::from(decoder.height())))?;
-    let everywhere = decoder.global_palette().map(<[u8]>::to_vec).unwrap_or_default();
-    let none = || Rejection::broken(Media::Gif, "it has no picture");
-    let frame = decoder.read_next_frame().map_err(broken)?.ok_or_else(none)?;
-    if frame.buffer.len() > width * height {
+    let frame = Frame::new(file, first).ok_or_else(early)?;
+    if frame.width * frame.height > width * height {
         return Err(Rejection::broken(Media::Gif, "its first frame is larger than its canvas"));
     }
-
-    let colours = colours(frame.palette.as_ref().unwrap_or(&everywhere), frame.transparent);
+    let indices = frame.indices(stop)?;
+    let colours = colours(frame.palette, transparent);
     let opaque = |index: &u8| colours[usize::from(*index)][3] == 255;
-    let whole = (frame.left, frame.top) == (0, 0) && frame.buffer.len() == width * height;
+    let whole = (frame.left, frame.top, frame.width, frame.height) == (0, 0, width, height);
     // Most tables have a colour in all their places; only for the others it matters which of those are used.
-    if whole && (colours.iter().all(|colour| colour[3] == 255) || frame.buffer.iter().all(opaque)) {
-        let samples = canvas(frame, &colours.map(|[r, g, b, _]| [r, g, b]), width, height)?;
+    if whole && (colours.iter().all(|colour| colour[3] == 255) || indices.iter().all(opaque)) {
+        let samples = frame.on_canvas(&indices, &colours.map(|[r, g, b, _]| [r, g, b]), width, height)?;
         return Ok(Raster::packed(probe.stored.0, probe.stored.1, Colour::Rgb, samples));
     }
-    Ok(Raster::packed(probe.stored.0, probe.stored.1, Colour::Rgba, canvas(frame, &colours, width, height)?))
+    let samples = frame.on_canvas(&indices, &colours, width, height)?;
+    Ok(Raster::packed(probe.stored.0, probe.stored.1, Colour::Rgba, samples))
+}
+
+fn early() -> Rejection {
+    Rejection::broken(Media::Gif, "it ends too early")
 }
 
 /// RGBA for every index; places that `palette` lacks are as transparent as the one that is said to be.
@@ -53,20 +52,67 @@ fn colours(palette: &[u8], transparent: Option<u8>) -> [[u8; 4]; 256] {
     colours
 }
 
-/// `frame` in its place on a canvas that is empty elsewhere.
-fn canvas<const N: usize>(
-    frame: &Frame<'_>,
-    colours: &[[u8; N]; 256],
+struct Frame<'a> {
+    left: usize,
+    top: usize,
     width: usize,
     height: usize,
-) -> Result<Vec<u8>, Rejection> {
-    let mut samples = allocate(width * height * N)?;
-    let rows = samples.as_chunks_mut::<N>().0.chunks_exact_mut(width.max(1)).skip(usize::from(frame.top));
-    for (row, indices) in rows.zip(frame.buffer.chunks_exact(usize::from(frame.width).max(1))) {
-        let row = row.get_mut(usize::from(frame.left)..).unwrap_or_default();
-        for (pixel, index) in row.iter_mut().zip(indices) {
-            *pixel = colours[usize::from(*index)];
-        }
+    interlaced: bool,
+    palette: &'a [u8],
+    /// The byte of the code size, and the sub-blocks.
+    data: &'a [u8],
+}
+
+impl<'a> Frame<'a> {
+    /// The frame whose descriptor is at `at`; None where the file ends before its data.
+    fn new(file: &'a [u8], at: usize) -> Option<Self> {
+        let (&[l0, l1, t0, t1, w0, w1, h0, h1, flags], rest) = file.get(at..)?.split_first_chunk()?;
+        let number = |low, high| usize::from(u16::from_le_bytes([low, high]));
+        let (own, data) = rest.split_at_checked(table_bytes(flags))?;
+        let palette = if own.is_empty() { file.get(13..13 + table_bytes(*file.get(10)?))? } else { own };
+        let (left, top, width, height) = (number(l0, l1), number(t0, t1), number(w0, w1), number(h0, h1));
+        Some(Self { left, top, width, height, interlaced: flags & 0x40 != 0, palette, data })
     }
-    Ok(samples)
+
+    /// The index of every pixel, row after row as they are stored.
+    fn indices(&self, stop: &Stop) -> Result<Vec<u8>, Rejection> {
+        let (size, mut rest) = self.data.split_first().ok_or_else(early)?;
+        let blocks = std::iter::from_fn(|| {
+            let (length, behind) = rest.split_first()?;
+            // One that is cut short has what is there.
+            let (block, behind) = behind.split_at(usize::from(*length).min(behind.len()));
+            rest = behind;
+            (*length > 0).then_some(block)
+        });
+        let mut indices = allocate(self.width * self.height)?;
+        lzw::unpack(*size, blocks, &mut indices, stop)?;
+        Ok(indices)
+    }
+
+    /// The frame in its place on a canvas that is empty elsewhere.
+    fn on_canvas<const N: usize>(
+        &self,
+        indices: &[u8],
+        colours: &[[u8; N]; 256],
+        width: usize,
+        height: usize,
+    ) -> Result<Vec<u8>, Rejection> {
+        let mut samples = allocate(width * height * N)?;
+        let canvas = samples.as_chunks_mut::<N>().0;
+        for (row, indices) in self.rows().zip(indices.chunks_exact(self.width.max(1))) {
+            let (from, to) = ((self.top + row) * width + self.left.min(width), (self.top + row + 1) * width);
+            let row = canvas.get_mut(from..to).unwrap_or_default();
+            for (pixel, index) in row.iter_mut().zip(indices) {
+                *pixel = colours[usize::from(*index)];
+            }
+        }
+        Ok(samples)
+    }
+
+    /// The rows in the order they are stored. Rule: GIF89a, appendix E.
+    fn rows(&self) -> impl Iterator<Item = usize> {
+        let passes: &[(usize, usize)] = if self.interlaced { &[(0, 8), (4, 8), (2, 4), (1, 2)] } else { &[(0, 1)] };
+        let height = self.height;
+        passes.iter().flat_map(move |(from, step)| (*from..height).step_by(*step))
+    }
 }

@@ -1,4 +1,4 @@
-//! From coefficients to samples, at one, two, three, four or eight samples per block and direction.
+//! From coefficients to samples, at one to six or eight samples per block and direction.
 //!
 //! An n-point inverse transform of the n × n lowest frequencies is the block shrunk to n × n, as well as one can: what
 //! the left-out frequencies say is finer than the samples that are made. The transforms go over all columns in a
@@ -59,6 +59,8 @@ pub(super) fn last(n: usize) -> u32 {
         2 => 4,
         3 => 12,
         4 => 24,
+        5 => 39,
+        6 => 51,
         _ => 63,
     }
 }
@@ -77,6 +79,8 @@ pub(super) fn write<const N: usize>(block: &Block, factors: &Factors, out: &mut 
         2 => two(block, &factors.0, out, stride),
         3 => both(coefficients(block, factors), three, out, stride),
         4 => both(coefficients(block, factors), four, out, stride),
+        5 => both(coefficients(block, factors), five, out, stride),
+        6 => both(coefficients(block, factors), six, out, stride),
         _ if block[1..64].iter().fold(0, |any, value| any | value) == 0 => {
             put_flat(sample(f32::from(block[0]) * factors.0[0]), out, stride);
         }
@@ -175,6 +179,44 @@ fn four(c: &mut [[f32; 4]; 4]) {
     }
 }
 
+/// Five points of every column.
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "one column in five rows, not one row")]
+fn five(c: &mut [[f32; 5]; 5]) {
+    for i in 0..5 {
+        let even0 = c[0][i] + c[2][i] * 0.809_017 + c[4][i] * 0.309_017;
+        let even1 = c[0][i] - c[2][i] * 0.309_017 - c[4][i] * 0.809_017;
+        let middle = c[0][i] - c[2][i] + c[4][i];
+        let odd0 = c[1][i] * 0.951_056_5 + c[3][i] * 0.587_785_25;
+        let odd1 = c[1][i] * 0.587_785_25 - c[3][i] * 0.951_056_5;
+        c[0][i] = even0 + odd0;
+        c[1][i] = even1 + odd1;
+        c[2][i] = middle;
+        c[3][i] = even1 - odd1;
+        c[4][i] = even0 - odd0;
+    }
+}
+
+/// Six points of every column.
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "one column in six rows, not one row")]
+fn six(c: &mut [[f32; 6]; 6]) {
+    for i in 0..6 {
+        let (mean, turned) = (c[0][i] + c[4][i] * 0.5, c[2][i] * 0.866_025_4);
+        let (even0, even1, even2) = (mean + turned, c[0][i] - c[4][i], mean - turned);
+        let middle = c[3][i] * FRAC_1_SQRT_2;
+        let odd0 = c[1][i] * 0.965_925_8 + middle + c[5][i] * 0.258_819_04;
+        let odd1 = (c[1][i] - c[3][i] - c[5][i]) * FRAC_1_SQRT_2;
+        let odd2 = c[1][i] * 0.258_819_04 - middle + c[5][i] * 0.965_925_8;
+        c[0][i] = even0 + odd0;
+        c[1][i] = even1 + odd1;
+        c[2][i] = even2 + odd2;
+        c[3][i] = even2 - odd2;
+        c[4][i] = even1 - odd1;
+        c[5][i] = even0 - odd0;
+    }
+}
+
 /// Eight points of every column: Arai, Agui and Nakajima's, the scaling folded into the factors.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "one column in eight rows, not one row")]
@@ -261,13 +303,15 @@ mod tests {
         check::<2>();
         check::<3>();
         check::<4>();
+        check::<5>();
+        check::<6>();
         check::<8>();
     }
 
     #[test]
     fn the_wildest_values_are_only_clamped() {
         let block = [i16::MIN; 256];
-        for n in [1, 2, 3, 4, 8] {
+        for n in [1, 2, 3, 4, 5, 6, 8] {
             let factors = Factors::new(n, &[u16::MAX; 64]);
             let mut out = [0; 64];
             match n {
@@ -275,6 +319,8 @@ mod tests {
                 2 => write::<2>(&block, &factors, &mut out, 8),
                 3 => write::<3>(&block, &factors, &mut out, 8),
                 4 => write::<4>(&block, &factors, &mut out, 8),
+                5 => write::<5>(&block, &factors, &mut out, 8),
+                6 => write::<6>(&block, &factors, &mut out, 8),
                 _ => write::<8>(&block, &factors, &mut out, 8),
             }
         }

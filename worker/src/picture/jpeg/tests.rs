@@ -84,7 +84,7 @@ fn progressive_is_sequential_in_another_order() {
             include_bytes!("../../../tests/pictures/gray-progressive.jpg"),
         ),
     ] {
-        for n in [1, 2, 3, 4, 8] {
+        for n in [1, 2, 3, 4, 5, 6, 8] {
             let (one, other) = (decoded(one, n), decoded(other, n));
             for (one, other) in one.planes.iter().zip(&other.planes) {
                 assert!(one.rows(1).eq(other.rows(1)), "at {n}/8");

@@ -1,4 +1,6 @@
-//! GIF: the canvas, and how many frames follow, without decoding one.
+//! GIF: the canvas, where its first frame lies, and how many follow, without decoding one.
+//!
+//! Rule: GIF89a, sections 17 to 27.
 
 use upload::Media;
 
@@ -9,32 +11,49 @@ pub(super) fn probe(file: &[u8], limits: &Limits) -> Result<Probe, Rejection> {
     let early = || Rejection::broken(Media::Gif, "it ends too early");
     let &[w0, w1, h0, h1, flags, _, _] = file.get(6..).and_then(<[u8]>::first_chunk).ok_or_else(early)?;
     let stored = (u32::from(u16::from_le_bytes([w0, w1])), u32::from(u16::from_le_bytes([h0, h1])));
-    let mut probe = Probe::new(Media::Gif, stored, Detail::Gif);
+    let found = frames(file, 13 + table_bytes(flags), limits.max_frames);
+    let first = found.first.ok_or_else(early)?;
+    let mut probe = Probe::new(Media::Gif, stored, Detail::Gif { first, transparent: found.transparent });
     // The first frame may leave parts of the canvas out: those are transparent.
     probe.alpha = true;
-    probe.frames = frames(file, 13 + colours(flags), limits.max_frames);
-    if probe.frames == 0 {
-        return Err(early());
-    }
+    probe.frames = found.count;
     Ok(probe)
 }
 
-/// Bytes of the colour table that `flags` announce.
-fn colours(flags: u8) -> usize {
+/// Bytes of the colour table that `flags`, of the screen or of a frame, announce.
+pub(in crate::picture) fn table_bytes(flags: u8) -> usize {
     if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) }
 }
 
+#[derive(Default)]
+struct Frames {
+    count: u32,
+    /// Where the first one's descriptor lies, behind its mark.
+    first: Option<usize>,
+    /// The index that stands for nothing in the first frame.
+    transparent: Option<u8>,
+}
+
 /// Frames from `at` on, counted no further than one beyond `most`. A file that is cut off has those before the cut.
-fn frames(file: &[u8], mut at: usize, most: u32) -> u32 {
-    let mut frames = 0;
-    while frames <= most {
+fn frames(file: &[u8], mut at: usize, most: u32) -> Frames {
+    let mut found = Frames::default();
+    while found.count <= most {
         match file.get(at) {
-            Some(0x21) => at += 2,
+            Some(0x21) => {
+                // A graphic control extension is about the frame that follows.
+                if let (None, Some(&[0xF9, 4, flags, _, _, index])) =
+                    (found.first, file.get(at + 1..).and_then(<[u8]>::first_chunk))
+                {
+                    found.transparent = (flags & 1 != 0).then_some(index);
+                }
+                at += 2;
+            }
             Some(0x2C) => {
                 let Some(flags) = file.get(at + 9) else { break };
+                found.first.get_or_insert(at + 1);
                 // Position, size and flags, then the table, then one byte of code size.
-                at += 10 + colours(*flags) + 1;
-                frames += 1;
+                at += 10 + table_bytes(*flags) + 1;
+                found.count += 1;
             }
             _ => break,
         }
@@ -46,5 +65,5 @@ fn frames(file: &[u8], mut at: usize, most: u32) -> u32 {
             }
         }
     }
-    frames
+    found
 }

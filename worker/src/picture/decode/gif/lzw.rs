@@ -1,0 +1,192 @@
+//! The packing of GIF's pixels: codes of 3 to 12 bits, each for a string that was there before.
+//!
+//! Rule: GIF89a, appendix F. Most strings are short, so an entry holds its first eight bytes and writes them with one
+//! store; of longer ones it knows where in the output they stand.
+
+use upload::Media;
+
+use crate::picture::{Rejection, Stop};
+
+/// Codes have at most 12 bits.
+const ENTRIES: usize = 1 << 12;
+
+/// What a code stands for.
+#[derive(Clone, Copy, Default)]
+struct Entry {
+    /// The first eight bytes, the first of them the lowest.
+    head: u64,
+    length: u32,
+    /// Where in the output it stands. Nothing for strings of one byte, which never need it.
+    at: u32,
+}
+
+impl Entry {
+    fn first(self) -> u8 {
+        self.head as u8
+    }
+
+    /// This string and one byte more.
+    fn and(self, byte: u8) -> Self {
+        let head = if self.length < 8 { self.head | u64::from(byte) << (8 * self.length) } else { self.head };
+        Self { head, length: self.length + 1, at: self.at }
+    }
+}
+
+/// Unpacks `blocks` into `out`, to its end; what follows is ignored. `size` is the bits of an index.
+///
+/// A stream that ends before is broken, and so is a code that has no meaning yet.
+pub(super) fn unpack<'a>(
+    size: u8,
+    blocks: impl Iterator<Item = &'a [u8]>,
+    out: &mut [u8],
+    stop: &Stop,
+) -> Result<(), Rejection> {
+    let broken = |why| Rejection::broken(Media::Gif, why);
+    if !(2..=8).contains(&size) {
+        return Err(broken("its pixels have a code size that GIF does not know"));
+    }
+    let clear = 1usize << size;
+    let mut entries = vec![Entry::default(); ENTRIES];
+    for (value, entry) in entries.iter_mut().enumerate().take(clear) {
+        *entry = Entry { head: value as u64, length: 1, at: 0 };
+    }
+    // The code that the next string gets, and bits of a code.
+    let (mut next, mut width) = (clear + 2, u32::from(size) + 1);
+    let mut before: Option<Entry> = None;
+    let mut done = 0;
+    let (mut held, mut count) = (0u64, 0u32);
+    for mut block in blocks {
+        stop.check()?;
+        loop {
+            while count <= 56
+                && let Some((byte, rest)) = block.split_first()
+            {
+                held |= u64::from(*byte) << count;
+                count += 8;
+                block = rest;
+            }
+            if count < width {
+                break;
+            }
+            while count >= width {
+                let code = held as usize & ((1 << width) - 1);
+                held >>= width;
+                count -= width;
+                if code == clear {
+                    (next, width, before) = (clear + 2, u32::from(size) + 1, None);
+                    continue;
+                }
+                if code == clear + 1 {
+                    return Err(broken("it ends too early"));
+                }
+                match before {
+                    // The code may be the one that is made just now: then it ends as it begins.
+                    Some(before) if code <= next && next < ENTRIES => {
+                        let byte = if code == next { before.first() } else { entries[code & (ENTRIES - 1)].first() };
+                        entries[next] = before.and(byte);
+                        next += 1;
+                        if next == 1 << width && width < 12 {
+                            width += 1;
+                        }
+                    }
+                    Some(_) if code < next => {}
+                    None if code < clear => {}
+                    _ => return Err(broken("its pixels refer to some that were not there before")),
+                }
+                let mut entry = entries[code & (ENTRIES - 1)];
+                write(entry, out, done);
+                entry.at = done as u32;
+                before = Some(entry);
+                done += entry.length as usize;
+                if done >= out.len() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+    Err(broken("it ends too early"))
+}
+
+/// Puts a string at `done`, as much of it as there is room for.
+#[inline(always)]
+fn write(entry: Entry, out: &mut [u8], done: usize) {
+    let length = entry.length as usize;
+    match out.get_mut(done..done + 8) {
+        // What is written too much is written over.
+        Some(eight) if length <= 8 => eight.copy_from_slice(&entry.head.to_le_bytes()),
+        _ => long(entry, out, done),
+    }
+}
+
+/// As [`write`], for long strings and at the end.
+#[inline(never)]
+fn long(entry: Entry, out: &mut [u8], done: usize) {
+    let length = (entry.length as usize).min(out.len() - done);
+    if entry.length <= 8 {
+        out[done..done + length].copy_from_slice(&entry.head.to_le_bytes()[..length]);
+        return;
+    }
+    // One byte after the other: the string may end in the byte that it begins with here.
+    for i in 0..length {
+        out[done + i] = out[entry.at as usize + i];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Codes as they are stored, the lowest bit first.
+    fn packed(codes: &[(u16, u32)]) -> Vec<u8> {
+        let (mut bytes, mut held, mut count) = (Vec::new(), 0u64, 0);
+        for (code, width) in codes {
+            held |= u64::from(*code) << count;
+            count += width;
+            while count >= 8 {
+                bytes.push(held as u8);
+                held >>= 8;
+                count -= 8;
+            }
+        }
+        bytes.push(held as u8);
+        bytes
+    }
+
+    fn unpacked(codes: &[(u16, u32)], pixels: usize) -> Result<Vec<u8>, Rejection> {
+        let mut out = vec![9; pixels];
+        // In blocks of one byte, so that codes lie across them.
+        unpack(2, packed(codes).chunks(1), &mut out, &Stop::new()).map(|()| out)
+    }
+
+    #[test]
+    fn strings_grow_out_of_strings() {
+        // 6 is the code that is made while it is read: 1, 11, 111, and at four bits 1111.
+        let codes = [(4, 3), (1, 3), (6, 3), (7, 3), (8, 4), (0, 4), (5, 4)];
+        assert_eq!(unpacked(&codes, 11).unwrap(), [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0]);
+        assert_eq!(unpacked(&codes, 8).unwrap(), [1; 8], "no more than there is room for");
+        assert!(unpacked(&codes, 12).is_err(), "the end comes too early");
+    }
+
+    #[test]
+    fn a_clear_code_forgets_all_strings() {
+        let codes = [(4, 3), (1, 3), (6, 3), (4, 3), (2, 3), (3, 3)];
+        assert_eq!(unpacked(&codes, 5).unwrap(), [1, 1, 1, 2, 3]);
+        assert!(unpacked(&[(4, 3), (1, 3), (6, 3), (4, 3), (6, 3)], 9).is_err());
+        assert!(unpacked(&[(4, 3), (1, 3), (7, 3)], 9).is_err(), "a code that nobody made");
+        assert!(unpacked(&[(4, 3), (7, 3)], 9).is_err());
+    }
+
+    #[test]
+    fn long_strings() {
+        // Each string one byte longer than the one before: 1 + 2 + … + 40 pixels of one colour.
+        let mut codes = vec![(4, 3), (3, 3)];
+        let mut width = 3;
+        for code in 6..45u16 {
+            codes.push((code, width));
+            if u32::from(code) + 1 == 1 << width {
+                width += 1;
+            }
+        }
+        assert_eq!(unpacked(&codes, 820).unwrap(), vec![3; 820]);
+    }
+}
