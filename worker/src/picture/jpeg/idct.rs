@@ -9,8 +9,13 @@ use std::f32::consts::{FRAC_1_SQRT_2, SQRT_2};
 /// The part of a block that is wanted, row after row, N to a row; beyond that, room for what is not.
 pub(super) type Block = [i16; 256];
 
-/// What each wanted coefficient is multiplied by, laid out as in [`Block`].
-pub(super) struct Factors([f32; 64]);
+/// What each wanted coefficient is multiplied by.
+pub(super) struct Factors {
+    /// Laid out as in [`Block`].
+    all: [f32; 64],
+    /// The first one as it stands in the file, for the transform of one point, which is exact.
+    mean: i32,
+}
 
 /// cos(kπ/16)·√2, and 1 for the mean: folded into the factors of the eight-point transform.
 const SCALE: [f32; 8] = [1.0, 1.387_039_8, 1.306_562_9, 1.175_875_6, 1.0, 0.785_694_96, 0.541_196_1, 0.275_899_38];
@@ -18,20 +23,18 @@ const SCALE: [f32; 8] = [1.0, 1.387_039_8, 1.306_562_9, 1.175_875_6, 1.0, 0.785_
 impl Factors {
     /// For `n` and a quantization table in natural order.
     pub(super) fn new(n: usize, table: &[u16; 64]) -> Self {
-        let mut factors = [0.0; 64];
+        let mut all = [0.0; 64];
         for row in 0..n {
             for column in 0..n {
                 let scale = match n {
-                    // Exact in whole numbers, see below.
-                    1 => 1.0,
                     8 => SCALE[row] * SCALE[column] / 8.0,
                     // Orthonormal, times n/8.
                     _ => [axis(n, row), axis(n, column)].iter().product::<f32>() * n as f32 / 8.0,
                 };
-                factors[row * n + column] = f32::from(table[row * 8 + column]) * scale;
+                all[row * n + column] = f32::from(table[row * 8 + column]) * scale;
             }
         }
-        Self(factors)
+        Self { all, mean: i32::from(table[0]) }
     }
 }
 
@@ -71,18 +74,18 @@ pub(super) fn write<const N: usize>(block: &Block, factors: &Factors, out: &mut 
     match N {
         1 => {
             // As libjpeg does: the mean, divided by eight, to the nearest.
-            let mean = (i32::from(block[0]) * factors.0[0] as i32 + 4) >> 3;
+            let mean = (i32::from(block[0]) * factors.mean + 4) >> 3;
             if let Some(out) = out.first_mut() {
                 *out = (mean + 128).clamp(0, 255) as u8;
             }
         }
-        2 => two(block, &factors.0, out, stride),
+        2 => two(block, &factors.all, out, stride),
         3 => both(coefficients(block, factors), three, out, stride),
         4 => both(coefficients(block, factors), four, out, stride),
         5 => both(coefficients(block, factors), five, out, stride),
         6 => both(coefficients(block, factors), six, out, stride),
         _ if block[1..64].iter().fold(0, |any, value| any | value) == 0 => {
-            put_flat(sample(f32::from(block[0]) * factors.0[0]), out, stride);
+            put_flat(sample(f32::from(block[0]) * factors.all[0]), out, stride);
         }
         _ => both(coefficients(block, factors), eight, out, stride),
     }
@@ -93,7 +96,7 @@ fn coefficients<const N: usize>(block: &Block, factors: &Factors) -> [[f32; N]; 
     let mut out = [[0.0; N]; N];
     for (row, out) in out.iter_mut().enumerate() {
         for (column, out) in out.iter_mut().enumerate() {
-            *out = f32::from(block[row * N + column]) * factors.0[row * N + column];
+            *out = f32::from(block[row * N + column]) * factors.all[row * N + column];
         }
     }
     out
