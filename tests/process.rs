@@ -149,6 +149,12 @@ impl Process {
         value.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
+    /// Lets the peak begin anew. Rule: proc_pid_clear_refs(5).
+    #[allow(dead_code, reason = "the load bench's")]
+    pub fn forget_peak(&self) {
+        std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").unwrap();
+    }
+
     #[allow(dead_code, reason = "the load bench's")]
     pub fn id(&self) -> u32 {
         self.child.id()

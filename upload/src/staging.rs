@@ -151,8 +151,10 @@ impl Intake {
         while !chunk.is_empty() {
             let room = self.store.part() - self.buffer.len();
             let (now, later) = chunk.split_at(room.min(chunk.len()));
-            // Grown by hand up to a part and no further: doubling would hold twice what is needed, hundreds of times.
-            self.buffer.reserve_exact(room.min(self.buffer.len().max(now.len())));
+            // Grown by hand up to a part and no further: doubling would hold twice what is needed, hundreds of times. Once
+            // a part is full, more of them follow.
+            let likely = if self.upload.is_some() { room } else { self.buffer.len() };
+            self.buffer.reserve_exact(room.min(likely.max(now.len())));
             self.buffer.extend_from_slice(now);
             chunk = later;
             if self.buffer.len() == self.store.part() {
