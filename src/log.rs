@@ -38,7 +38,9 @@ pub(crate) enum Format {
 /// # Errors
 /// Where the level cannot be understood.
 pub(crate) fn begin(settings: &LogSettings, traces: &Traces) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(format!("{},opentelemetry_sdk=warn,h2=warn", settings.level))
+    // PostgreSQL notes whatever is there already, as often as a command looks for migrations.
+    let quiet = "opentelemetry_sdk=warn,h2=warn,sqlx::postgres::notice=warn";
+    let filter = EnvFilter::try_new(format!("{},{quiet}", settings.level))
         .with_context(|| format!("log.level \"{}\": write error, warn, info, debug or trace", settings.level))?;
     let log = fmt::layer().with_writer(std::io::stderr).with_target(false);
     let terminal = std::io::stderr().is_terminal();

@@ -146,7 +146,7 @@ impl Worker {
         };
         attempt.note(records.clock().now(), "attempt", format!("number {}", attempt.number));
         let outcome = if attempt.number > settings.attempts {
-            Outcome::Dead(Reason::new("gave_up", "it was tried as often as it may be, and no attempt ended"))
+            Outcome::Dead(gave_up())
         } else {
             match self.under_lease(&mut attempt).await {
                 Some(outcome) => outcome,
@@ -168,8 +168,8 @@ impl Worker {
             Outcome::Retry(error) if attempt.number < settings.attempts => {
                 self.put_off(&attempt, &error).await?;
             }
-            Outcome::Retry(error) => self.bury(&attempt, Reason::new("gave_up", error)).await?,
-            Outcome::Dead(reason) => self.bury(&attempt, reason).await?,
+            Outcome::Retry(error) => self.bury(&attempt, gave_up(), &error).await?,
+            Outcome::Dead(reason) => self.bury(&attempt, reason.clone(), &reason.why).await?,
         }
         Ok(())
     }
@@ -217,9 +217,10 @@ impl Worker {
         Ok(())
     }
 
-    async fn bury(&self, attempt: &Attempt, reason: Reason) -> Result<(), RecordsError> {
+    /// The sender hears the reason; `error`, the words of whatever broke, is for those who look after dead letters.
+    async fn bury(&self, attempt: &Attempt, reason: Reason, error: &str) -> Result<(), RecordsError> {
         let last = attempt.last_error.as_ref().map_or_else(String::new, |error| format!("; before that: {error}"));
-        let errors = format!("{}: {}{last}", reason.code, reason.why);
+        let errors = format!("{}: {error}{last}", reason.code);
         tracing::error!(attempt = attempt.number, errors, "a dead letter");
         if self.places.records.bury(attempt, &reason, &errors).await? == Settled::Counted {
             self.places.queue.announce(attempt.ticket.id, Verdict::Failed(reason));
@@ -232,4 +233,8 @@ impl Worker {
         let settings = &self.settings.worker;
         settings.backoff.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(settings.most_backoff)
     }
+}
+
+fn gave_up() -> Reason {
+    Reason::new("gave_up", "it was tried as often as it may be, and no attempt ended well")
 }
