@@ -11,6 +11,7 @@ use sea_orm_migration::sea_orm::{ConnectOptions, Database, DatabaseConnection, D
 mod m0001_first_schema;
 mod m0002_resources;
 mod m0003_documents;
+mod m0004_prefixes;
 
 struct Migrator;
 
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_first_schema::Migration),
             Box::new(m0002_resources::Migration),
             Box::new(m0003_documents::Migration),
+            Box::new(m0004_prefixes::Migration),
         ]
     }
 }

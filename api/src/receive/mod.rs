@@ -187,9 +187,14 @@ fn answer(desk: &Desk, id: UploadId, status: StatusCode, prefer: Prefer) -> Resp
 impl Desk {
     /// Tells the queue of an upload, waits as long as the client likes, and says how it stands: 200 or 202.
     pub(crate) async fn outcome(&self, admitted: &Admitted, prefer: Prefer) -> Result<StatusCode, ApiError> {
+        let patience = prefer.patience(&self.uploads);
+        if patience.is_zero() {
+            self.publish(&admitted.ticket).await;
+            return Ok(StatusCode::ACCEPTED);
+        }
         let waiting = self.places.queue.wait_for(admitted.ticket.id);
         self.publish(&admitted.ticket).await;
-        match waiting.verdict(prefer.patience(&self.uploads)).await {
+        match waiting.verdict(patience).await {
             Some(Verdict::Ready) => Ok(StatusCode::OK),
             Some(Verdict::Rejected(reason)) => Err(ApiError::Rejected(reason)),
             Some(Verdict::Failed(reason)) => Err(ApiError::Failed(reason)),

@@ -1,14 +1,14 @@
 //! Handing a job to a worker. The attempt is counted before anything is done, so that bytes which kill workers run out
-//! of attempts; the lease says how long nobody else may try; the ledger knows the attempt's blobs before they exist.
+//! of attempts; the lease says how long nobody else may try; the job's row knows the attempt's blobs before they exist, and
+//! whoever ends the job condemns those that were not settled.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, Set};
-use uuid::Uuid;
+use sea_orm::sea_query::{BinOper, Expr, ExprTrait};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 
-use super::entity::{jobs, ledger, uploads};
+use super::entity::{jobs, uploads};
 use super::{Records, RecordsError, rows, span};
 use crate::blobs::Blobs;
 use crate::job::Ticket;
@@ -40,8 +40,6 @@ pub struct Attempt {
     pub leased_until: Timestamp,
     /// How the last attempt ended, if that was not well.
     pub last_error: Option<String>,
-    /// The ledger's row that condemns the prefix unless the attempt is settled.
-    pub(super) condemned: Uuid,
     /// The upload's history of this attempt, written when it is settled.
     pub(super) events: Vec<Event>,
 }
@@ -52,9 +50,6 @@ impl Attempt {
         self.events.push(Event { at, what: what.to_owned(), detail: detail.into() });
     }
 }
-
-/// How long after its beginning an attempt's unsettled blobs are collected: far longer than any lease.
-const COLLECT_AFTER: Duration = Duration::from_secs(3600);
 
 impl Records {
     /// Counts an attempt at a job and leases it to the caller.
@@ -68,49 +63,43 @@ impl Records {
     async fn begin_attempt_in_one(&self, ticket: &Ticket, lease: Duration) -> Result<Start, RecordsError> {
         let now = self.now_ms();
         let until = now + span(lease);
-        let tx = self.write().await?;
+        let prefix = Blobs::prefix(ticket.job.upload());
         let free = Condition::any().add(jobs::Column::LeasedUntil.is_null()).add(jobs::Column::LeasedUntil.lte(now));
+        let turn = self.turn().await?;
         let leased = jobs::Entity::update_many()
             .col_expr(jobs::Column::Attempts, Expr::col(jobs::Column::Attempts).add(1))
             .col_expr(jobs::Column::LeasedUntil, Expr::value(until))
             .col_expr(jobs::Column::PublishedAt, Expr::value(now))
+            .col_expr(
+                jobs::Column::Prefixes,
+                Expr::col(jobs::Column::Prefixes).binary(BinOper::Custom("||"), format!("{prefix} ")),
+            )
             .filter(jobs::Column::Id.eq(ticket.id))
             .filter(jobs::Column::State.eq("queued"))
             .filter(free)
-            .exec_with_returning(&*tx)
+            .exec_with_returning(&self.db)
             .await?;
+        drop(turn);
         let Some(job) = leased.into_iter().next() else {
-            return match jobs::Entity::find_by_id(ticket.id).one(&*tx).await? {
+            return match jobs::Entity::find_by_id(ticket.id).one(&self.db).await? {
                 Some(job) if job.state == "queued" => Ok(Start::Busy(rows::at(job.leased_until.unwrap_or(now)))),
                 _ => Ok(Start::Gone),
             };
         };
-        let Some(upload) = uploads::Entity::find_by_id(job.upload_id).one(&*tx).await? else {
+        let Some(upload) = uploads::Entity::find_by_id(job.upload_id).one(&self.db).await? else {
+            let tx = self.write().await?;
             jobs::Entity::delete_by_id(job.id).exec(&*tx).await?;
+            tx.condemn_attempts(&job, None, Some(&prefix), now).await?;
             tx.commit().await?;
             return Ok(Start::Gone);
         };
-        let upload = rows::upload(upload)?;
-        let condemned = Uuid::now_v7();
-        let prefix = Blobs::prefix(upload.id);
-        let row = ledger::ActiveModel {
-            id: Set(condemned),
-            upload_id: Set(upload.id.get()),
-            prefix: Set(prefix.clone()),
-            why: Set("an attempt that was not settled".to_owned()),
-            due: Set(now + span(COLLECT_AFTER)),
-            taken_at: Set(None),
-        };
-        ledger::Entity::insert(row).exec_without_returning(&*tx).await?;
-        tx.commit().await?;
         Ok(Start::Run(Box::new(Attempt {
             ticket: ticket.clone(),
-            upload,
+            upload: rows::upload(upload)?,
             number: u32::try_from(job.attempts).unwrap_or(u32::MAX),
             prefix,
             leased_until: rows::at(until),
             last_error: job.last_error,
-            condemned,
             events: Vec::new(),
         })))
     }

@@ -2,10 +2,9 @@
 //! changes in one, so that several sweepers share the work and none waits for another.
 
 use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query, SelectStatement};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, Set};
-use uuid::Uuid;
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 
-use super::entity::{jobs, ledger, uploads, variants};
+use super::entity::{jobs, uploads, variants};
 use super::{Records, RecordsError, rows};
 use crate::blobs::Blobs;
 use crate::upload::{Event, JobId, Kind, Reason, State, UploadId};
@@ -38,20 +37,16 @@ impl Records {
         let mut gone = Vec::with_capacity(expired.len());
         for row in &expired {
             let id = rows::id(row.id)?;
-            let condemned = ledger::ActiveModel {
-                id: Set(Uuid::now_v7()),
-                upload_id: Set(row.id),
-                prefix: Set(Blobs::all_of(id)),
-                why: Set("unclaimed".to_owned()),
-                due: Set(now),
-                taken_at: Set(None),
-            };
-            ledger::Entity::insert(condemned).exec_without_returning(&*tx).await?;
+            tx.condemn(row.id, &Blobs::all_of(id), "unclaimed", now).await?;
             tx.tell(id, [Event::new(rows::at(now), "expired", "nobody claimed it in time")]).await?;
             gone.push(id);
         }
         let raw = || gone.iter().map(|id| id.get());
-        jobs::Entity::delete_many().filter(jobs::Column::UploadId.is_in(raw())).exec(&*tx).await?;
+        let ended = jobs::Entity::delete_many().filter(jobs::Column::UploadId.is_in(raw()));
+        for job in ended.exec_with_returning(&*tx).await? {
+            // Somebody may be at it still.
+            tx.condemn_attempts(&job, None, None, now).await?;
+        }
         variants::Entity::delete_many().filter(variants::Column::UploadId.is_in(raw())).exec(&*tx).await?;
         tx.commit().await?;
         Ok(gone)
@@ -97,6 +92,7 @@ impl Records {
             .await?;
         let mut told = Vec::with_capacity(buried.len());
         for job in buried {
+            tx.condemn_attempts(&job, None, None, now).await?;
             let id = rows::id(job.upload_id)?;
             let detail = job.last_error.map_or_else(String::new, |error| format!("last error: {error}"));
             tx.tell(id, [Event::new(rows::at(now), "failed at the deadline", detail)]).await?;

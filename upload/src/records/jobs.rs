@@ -82,6 +82,8 @@ impl Records {
             .col_expr(jobs::Column::RunAt, Expr::value(now))
             .col_expr(jobs::Column::PublishedAt, Expr::value(Option::<i64>::None))
             .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
+            // Condemned when it died.
+            .col_expr(jobs::Column::Prefixes, Expr::value(""))
             .filter(jobs::Column::Id.eq(id))
             .filter(jobs::Column::State.eq("dead"))
             .exec_with_returning(&*tx)

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, Set};
 use uuid::Uuid;
 
-use super::entity::ledger;
-use super::{Records, RecordsError, rows, span};
+use super::entity::{jobs, ledger};
+use super::{Records, RecordsError, Writing, rows, span};
 use crate::UploadId;
 
 /// A prefix of blobs whose deletion the caller has taken on.
@@ -25,6 +25,9 @@ pub struct Condemned {
 
 /// After this long a deletion that was taken on and not struck off is anybody's again.
 const ABANDONED: Duration = Duration::from_secs(600);
+
+/// How long what an attempt wrote stays after its job has ended without it: it may be writing still, without knowing.
+const COLLECT_AFTER: Duration = Duration::from_secs(3600);
 
 impl Records {
     /// Takes on up to `most` due deletions.
@@ -71,6 +74,38 @@ impl Records {
     pub async fn strike_off(&self, condemned: &Condemned) -> Result<(), RecordsError> {
         let _turn = self.turn().await?;
         ledger::Entity::delete_by_id(condemned.id).exec(&self.db).await?;
+        Ok(())
+    }
+}
+
+impl Writing {
+    /// Enters what is under a prefix, to be deleted at `due` or later.
+    pub(super) async fn condemn(&self, upload: i64, prefix: &str, why: &str, due: i64) -> Result<(), RecordsError> {
+        let row = ledger::ActiveModel {
+            id: Set(Uuid::now_v7()),
+            upload_id: Set(upload),
+            prefix: Set(prefix.to_owned()),
+            why: Set(why.to_owned()),
+            due: Set(due),
+            taken_at: Set(None),
+        };
+        ledger::Entity::insert(row).exec_without_returning(&self.tx).await?;
+        Ok(())
+    }
+
+    /// Enters what the attempts at a job may have written, now that its row does not vouch for it any more: all but what
+    /// is `settled`. What is `over` goes at once, the rest when nobody can be writing there.
+    pub(super) async fn condemn_attempts(
+        &self,
+        job: &jobs::Model,
+        settled: Option<&str>,
+        over: Option<&str>,
+        now: i64,
+    ) -> Result<(), RecordsError> {
+        for prefix in job.prefixes.split_whitespace().filter(|prefix| Some(*prefix) != settled) {
+            let due = if Some(prefix) == over { now } else { now + span(COLLECT_AFTER) };
+            self.condemn(job.upload_id, prefix, "an attempt that was not settled", due).await?;
+        }
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Ending an attempt: ready, rejected, failed, or to be tried again. Each is one transaction that counts only while the
-//! attempt is still the job's latest, its blobs are not yet condemned and the upload still waits; otherwise it is void,
-//! and the ledger collects what was written.
+//! attempt is still the job's latest and the upload still waits; otherwise it is void, and whoever ends the job has what
+//! was written collected.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set, UpdateMany};
 
 use super::attempt::Attempt;
-use super::entity::{jobs, ledger, uploads, users, variants};
+use super::entity::{jobs, uploads, users, variants};
 use super::{Records, RecordsError, Writing, rows, span};
 use crate::Media;
 use crate::upload::{Event, Kind, Reason, State, UploadId, Variant};
@@ -71,7 +71,7 @@ impl Records {
                 other => Ok(other),
             };
         }
-        if !tx.finish_job(attempt).await? || !tx.spare(attempt).await? {
+        if !tx.finish_job(attempt, Some(&attempt.prefix), now).await? {
             return Ok(Settled::Void);
         }
         let pixels = |side: fn(&Shown) -> u32| made.shown.as_ref().map(|shown| rows::stored_pixels(side(shown)));
@@ -106,10 +106,9 @@ impl Records {
     async fn rejected_in_one(&self, attempt: &Attempt, reason: &Reason) -> Result<Settled, RecordsError> {
         let tx = self.write().await?;
         let now = self.now_ms();
-        if !tx.finish_job(attempt).await? {
+        if !tx.finish_job(attempt, None, now).await? {
             return Ok(Settled::Void);
         }
-        tx.condemn_now(attempt, now).await?;
         let settled = refusing(attempt.upload.id, State::Rejected, reason, now).exec(&*tx).await?;
         if settled.rows_affected == 0 {
             return Ok(Settled::Void);
@@ -136,12 +135,10 @@ impl Records {
             .col_expr(jobs::Column::State, Expr::value("dead"))
             .col_expr(jobs::Column::LastError, Expr::value(errors))
             .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
-            .exec(&*tx)
+            .exec_with_returning(&*tx)
             .await?;
-        if buried.rows_affected == 0 {
-            return Ok(Settled::Void);
-        }
-        tx.condemn_now(attempt, now).await?;
+        let [buried] = buried.as_slice() else { return Ok(Settled::Void) };
+        tx.condemn_attempts(buried, None, Some(&attempt.prefix), now).await?;
         let failed = refusing(attempt.upload.id, State::Failed, reason, now).exec(&*tx).await?;
         if failed.rows_affected > 0 {
             tx.release_place(attempt, now).await?;
@@ -172,7 +169,6 @@ impl Records {
         if put_off.rows_affected == 0 {
             return Ok(Settled::Void);
         }
-        tx.condemn_now(attempt, now).await?;
         let detail = format!("attempt {} in {} ms: {errors}", attempt.number + 1, delay.as_millis());
         tx.tell_end(attempt, now, "put off", &detail).await?;
         tx.commit().await?;
@@ -221,25 +217,23 @@ pub(super) fn variant_row(upload: UploadId, generation: u32, variant: &Variant, 
 }
 
 impl Writing {
-    /// Takes the job out of the outbox. False when this attempt is not its latest any more.
-    pub(super) async fn finish_job(&self, attempt: &Attempt) -> Result<bool, RecordsError> {
+    /// Takes the job out of the outbox and condemns what was written for it, but for what is `settled`. False when this
+    /// attempt is not its latest any more.
+    pub(super) async fn finish_job(
+        &self,
+        attempt: &Attempt,
+        settled: Option<&str>,
+        now: i64,
+    ) -> Result<bool, RecordsError> {
         let finished = jobs::Entity::delete_many()
             .filter(jobs::Column::Id.eq(attempt.ticket.id))
             .filter(jobs::Column::Attempts.eq(i32::try_from(attempt.number).unwrap_or(i32::MAX)))
             .filter(jobs::Column::State.eq("queued"))
-            .exec(&self.tx)
+            .exec_with_returning(&self.tx)
             .await?;
-        Ok(finished.rows_affected == 1)
-    }
-
-    /// Takes the attempt's blobs off the ledger. False when they are being deleted already.
-    pub(super) async fn spare(&self, attempt: &Attempt) -> Result<bool, RecordsError> {
-        let spared = ledger::Entity::delete_many()
-            .filter(ledger::Column::Id.eq(attempt.condemned))
-            .filter(ledger::Column::TakenAt.is_null())
-            .exec(&self.tx)
-            .await?;
-        Ok(spared.rows_affected == 1)
+        let [job] = finished.as_slice() else { return Ok(false) };
+        self.condemn_attempts(job, settled, Some(&attempt.prefix), now).await?;
+        Ok(true)
     }
 
     /// What the attempt's upload took in a file is free, where it took something.
@@ -248,16 +242,6 @@ impl Writing {
             Kind::Dropbox => Ok(()),
             Kind::Rendition | Kind::File => self.release_places(&[attempt.upload.id.get()], now).await,
         }
-    }
-
-    /// Has the attempt's blobs collected without waiting for the usual hour.
-    pub(super) async fn condemn_now(&self, attempt: &Attempt, now: i64) -> Result<(), RecordsError> {
-        ledger::Entity::update_many()
-            .col_expr(ledger::Column::Due, Expr::value(now))
-            .filter(ledger::Column::Id.eq(attempt.condemned))
-            .exec(&self.tx)
-            .await?;
-        Ok(())
     }
 
     /// Writes down the way of an attempt and its end.

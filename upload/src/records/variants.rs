@@ -106,7 +106,7 @@ impl Records {
     ) -> Result<Settled, RecordsError> {
         let now = self.now_ms();
         let tx = self.write().await?;
-        if !tx.finish_job(attempt).await? || !tx.spare(attempt).await? {
+        if !tx.finish_job(attempt, Some(&attempt.prefix), now).await? {
             return Ok(Settled::Void);
         }
         let row = variant_row(attempt.upload.id, generation, made, now);
@@ -132,10 +132,9 @@ impl Records {
     pub async fn refuse_variant(&self, attempt: &Attempt, reason: &Reason) -> Result<Settled, RecordsError> {
         let now = self.now_ms();
         let tx = self.write().await?;
-        if !tx.finish_job(attempt).await? {
+        if !tx.finish_job(attempt, None, now).await? {
             return Ok(Settled::Void);
         }
-        tx.condemn_now(attempt, now).await?;
         variants::Entity::update_many()
             .col_expr(variants::Column::Why, Expr::value(format!("{}: {}", reason.code, reason.why)))
             .filter(variants::Column::Job.eq(attempt.ticket.id))

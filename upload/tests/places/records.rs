@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use upload::{JobId, Reason, Settled, Start, State, Wanted};
 
-use crate::home::{DEADLINE, KEEP, MINUTE, made, on_both, user, variant};
+use crate::home::{DEADLINE, Home, KEEP, MINUTE, made, on_both, user, variant};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -238,19 +238,79 @@ async fn what_is_overdue_fails_with_its_job_and_whoever_waits_can_be_told() {
     .await;
 }
 
+/// The prefixes that are due now, struck off at once.
+async fn due(home: &Home) -> Vec<String> {
+    let mut prefixes = Vec::new();
+    for condemned in home.records.take_condemned(10).await.unwrap() {
+        home.records.strike_off(&condemned).await.unwrap();
+        prefixes.push(condemned.prefix);
+    }
+    prefixes.sort();
+    prefixes
+}
+
 #[tokio::test]
-async fn the_ledger_knows_an_attempts_blobs_before_they_exist() {
+async fn what_an_attempt_wrote_is_collected_when_another_was_settled() {
     on_both(async |home| {
         let admitted = home.admit().await;
-        let lost = home.run(&admitted.ticket).await;
-        home.clock.advance(Duration::from_secs(3599));
-        assert!(home.records.take_condemned(10).await.unwrap().is_empty());
-        home.clock.advance(Duration::from_secs(1));
+        let killed = home.run(&admitted.ticket).await;
+        home.clock.advance(MINUTE);
+        let failed = home.run(&admitted.ticket).await;
+        assert_eq!(home.records.put_off(&failed, MINUTE, "no disk").await.unwrap(), Settled::Counted);
+        let settled = home.run(&admitted.ticket).await;
+        home.clock.advance(DEADLINE - 3 * MINUTE);
+        assert!(due(home).await.is_empty(), "as long as the job is there, nothing of it is collected");
+        assert_eq!(home.records.settle_ready(&settled, made(&settled)).await.unwrap(), Settled::Counted);
+        assert_eq!(home.records.settle_ready(&killed, made(&killed)).await.unwrap(), Settled::Void);
+        assert!(due(home).await.is_empty(), "the first may be writing still");
+        home.clock.advance(Duration::from_secs(3600));
+        let mut others = [killed.prefix, failed.prefix];
+        others.sort();
+        assert_eq!(due(home).await, others);
+        home.clock.advance(Duration::from_secs(3600));
+        assert!(due(home).await.is_empty(), "what was settled stays");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_an_attempt_wrote_is_collected_when_the_job_ends_without_it() {
+    on_both(async |home| {
+        let overdue = home.admit().await;
+        let first = home.run(&overdue.ticket).await;
+        home.clock.advance(DEADLINE);
+        assert_eq!(home.records.fail_overdue(10).await.unwrap().len(), 1);
+        assert_eq!(home.records.settle_ready(&first, made(&first)).await.unwrap(), Settled::Void);
+        assert!(due(home).await.is_empty(), "it may be writing still");
+        home.records.retry_job(overdue.ticket.id, DEADLINE).await.unwrap().unwrap();
+        let again = home.run(&overdue.ticket).await;
+        assert_eq!(home.records.settle_ready(&again, made(&again)).await.unwrap(), Settled::Counted);
+        home.clock.advance(Duration::from_secs(3600));
+        assert_eq!(due(home).await, [first.prefix], "and not what was settled after it");
+
+        let buried = home.run(&home.admit().await.ticket).await;
+        home.records.bury(&buried, &Reason::new("no", "no"), "no").await.unwrap();
+        assert_eq!(due(home).await, [buried.prefix]);
+
+        let expired = home.run(&home.admit().await.ticket).await;
+        home.clock.advance(KEEP);
+        assert_eq!(home.records.expire(10).await.unwrap().len(), 2);
+        let all = due(home).await;
+        assert!(all.iter().any(|prefix| expired.prefix.starts_with(prefix)), "{all:?}");
+        home.clock.advance(Duration::from_secs(3600));
+        assert_eq!(due(home).await, [expired.prefix], "whatever was written after that");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_deletion_whose_keeper_died_is_anybodys_again() {
+    on_both(async |home| {
+        let attempt = home.run(&home.admit().await.ticket).await;
+        home.records.settle_rejected(&attempt, &Reason::new("no", "no")).await.unwrap();
         let taken = home.records.take_condemned(10).await.unwrap();
         let [condemned] = taken.as_slice() else { panic!("{taken:?}") };
-        assert_eq!(condemned.prefix, lost.prefix);
-        // The worker was only very slow; its blobs are being deleted, so it must not count.
-        assert_eq!(home.records.settle_ready(&lost, made(&lost)).await.unwrap(), Settled::Void);
+        assert_eq!(condemned.prefix, attempt.prefix);
         assert!(home.records.take_condemned(10).await.unwrap().is_empty(), "it is being deleted");
         home.clock.advance(Duration::from_secs(600));
         assert_eq!(home.records.take_condemned(10).await.unwrap(), taken, "who took it on has died");

@@ -19,6 +19,8 @@ pub struct Model {
     pub run_at: i64,
     pub published_at: Option<i64>,
     pub leased_until: Option<i64>,
+    /// What its attempts so far may have written blobs under, each with a blank behind it.
+    pub prefixes: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

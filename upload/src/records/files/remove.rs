@@ -1,10 +1,9 @@
 //! Deleting a custom rendition: its name is free and its bytes are condemned, in one transaction.
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
-use uuid::Uuid;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
-use super::super::entity::{ledger, renditions, uploads, variants};
+use super::super::entity::{renditions, uploads, variants};
 use super::super::{Records, RecordsError, rows};
 use crate::blobs::Blobs;
 use crate::document::Rendition;
@@ -41,15 +40,7 @@ impl Records {
             .exec(&*tx)
             .await?;
         variants::Entity::delete_many().filter(variants::Column::UploadId.eq(upload.get())).exec(&*tx).await?;
-        let condemned = ledger::ActiveModel {
-            id: Set(Uuid::now_v7()),
-            upload_id: Set(upload.get()),
-            prefix: Set(Blobs::all_of(upload)),
-            why: Set("deleted".to_owned()),
-            due: Set(now),
-            taken_at: Set(None),
-        };
-        ledger::Entity::insert(condemned).exec_without_returning(&*tx).await?;
+        tx.condemn(upload.get(), &Blobs::all_of(upload), "deleted", now).await?;
         tx.tell(upload, [Event::new(rows::at(now), "deleted", format!("by {by}"))]).await?;
         tx.commit().await?;
         Ok(true)

@@ -25,10 +25,9 @@ pub(super) fn decode(
     }
     let indices = frame.indices(stop)?;
     let colours = colours(frame.palette, transparent);
-    let opaque = |index: &u8| colours[usize::from(*index)][3] == 255;
     let whole = (frame.left, frame.top, frame.width, frame.height) == (0, 0, width, height);
-    // Most tables have a colour in all their places; only for the others it matters which of those are used.
-    if whole && (colours.iter().all(|colour| colour[3] == 255) || indices.iter().all(opaque)) {
+    // Most tables have a colour in all their places; of the others it shows in the end whether only such were used.
+    if whole && colours.iter().all(|colour| colour[3] == 255) {
         let samples = frame.on_canvas(&indices, &colours.map(|[r, g, b, _]| [r, g, b]), width, height)?;
         return Ok(Raster::packed(probe.stored.0, probe.stored.1, Colour::Rgb, samples));
     }
