@@ -47,7 +47,7 @@ impl Up {
                 tracing::info!(jobs, "taking up again what the last process left");
             }
             // Nobody else writes here, so what was being written when the last process died is of no use to anybody.
-            places.staging.remove_unfinished(std::time::Duration::ZERO).await?;
+            sweeper.remove_orphans(std::time::Duration::ZERO).await?;
         }
         let listener = TcpListener::bind(&settings.http.listen)
             .await

@@ -140,7 +140,6 @@ impl Parts {
     /// What a process does when it starts: everything that an earlier one left is taken up and brought to its end.
     pub async fn recover(&self) -> Result<(), PlaceError> {
         self.places.records.reopen_promises().await?;
-        self.places.staging.remove_unfinished(Duration::ZERO).await?;
         loop {
             self.sweeper.once().await?;
             if self.worker.run_what_is_there().await? == 0 {

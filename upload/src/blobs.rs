@@ -8,13 +8,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
+use futures::future::try_join_all;
 use futures::stream::BoxStream;
 use uuid::Uuid;
 
 use crate::UploadId;
 use crate::faults::Faults;
 use crate::staging::{Intake, Staging};
-use crate::store::{Store, StoreError, StoreSettings};
+use crate::store::{Content, Object, Store, StoreError, StoreSettings};
+
+/// Uploads with consecutive numbers that share a folder: a thousand files or so.
+const IN_A_FOLDER: i64 = 256;
 
 /// The blobs place.
 #[derive(Clone, Debug)]
@@ -29,44 +33,43 @@ impl Blobs {
         Store::open("blobs", settings, faults).map(Self)
     }
 
-    /// A prefix, ending in `/`, that nobody else writes under.
+    /// A prefix that nobody else writes under, such as `uploads/3/1001-0198…-`; it ends in `-`.
     pub fn prefix(upload: UploadId) -> String {
-        format!("{}{}/", Self::all_of(upload), Uuid::now_v7().simple())
+        format!("{}{}-", of(upload), Uuid::now_v7().simple())
     }
 
-    /// The prefix of all that was ever made of an upload.
-    pub(crate) fn all_of(upload: UploadId) -> String {
-        format!("pictures/{upload}/")
+    /// The prefixes of all that was ever made of an upload, whose original is kept under `original`.
+    pub(crate) fn all_of(upload: UploadId, original: Option<&str>) -> Vec<String> {
+        // Until 2026-11 every upload had a folder of its own. Its key tells, and no other upload's begins so.
+        let former = format!("pictures/{upload}/");
+        let former = original.is_some_and(|key| key.starts_with(&former)).then_some(former);
+        [of(upload)].into_iter().chain(former).collect()
     }
 
-    /// Writes an object whole; it is durable when this returns.
+    /// Writes all that an attempt made; durable when this returns. A folder takes it in one go. In a bucket each object is
+    /// a request, all at the same time: what is staged in the same is copied inside it, otherwise those bytes are sent
+    /// that are held, or piece by piece where nobody holds them.
     ///
     /// # Errors
-    /// The engine's.
-    pub async fn put(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
-        self.0.put(key, bytes).await
+    /// The engine's; [`StoreError::Missing`] where nothing lies in staging. What has been written by then is the ledger's.
+    pub async fn put_all(&self, staging: &Staging, objects: Vec<Object>) -> Result<(), StoreError> {
+        let apart = self.0.put_together(staging.store(), objects).await?;
+        try_join_all(apart.into_iter().map(|object| self.put_apart(staging, object))).await.map(drop)
     }
 
-    /// Makes staged bytes a blob: by a copy inside the store where both places share one; otherwise by writing them, those
-    /// that the caller holds, or piece by piece where nobody does. Durable when this returns.
-    ///
-    /// # Errors
-    /// The engine's; [`StoreError::Missing`] where nothing lies in staging.
-    pub async fn promote(
-        &self,
-        staging: &Staging,
-        staged: &str,
-        key: &str,
-        held: Option<Bytes>,
-    ) -> Result<(), StoreError> {
-        if self.0.take_over(staging.store(), staged, key).await? {
+    async fn put_apart(&self, staging: &Staging, object: Object) -> Result<(), StoreError> {
+        let (staged, held) = match object.content {
+            Content::Bytes(bytes) => return self.0.put(&object.key, bytes).await,
+            Content::Staged { key, held } => (key, held),
+        };
+        if self.0.copy(staging.store(), &staged, &object.key).await? {
             return Ok(());
         }
         if let Some(bytes) = held {
-            return self.0.put(key, bytes).await;
+            return self.0.put(&object.key, bytes).await;
         }
-        let mut pieces = staging.stream(staged).await?;
-        let mut copy = Intake::begin(&self.0, key.to_owned());
+        let mut pieces = staging.stream(&staged).await?;
+        let mut copy = Intake::begin(&self.0, object.key);
         while let Some(piece) = pieces.try_next().await? {
             copy.write(&piece).await?;
         }
@@ -102,21 +105,17 @@ impl Blobs {
         self.0.stream(key, range).await
     }
 
-    /// Deletes everything under a prefix, or one object. Only the ledger's keeper calls this.
+    /// Deletes everything whose key begins with `prefix`. Returns how much that was. Only the ledger's keeper calls this.
     ///
     /// # Errors
     /// The engine's; what has been deleted by then stays so, and the call can be repeated.
     pub async fn remove_all(&self, prefix: &str) -> Result<usize, StoreError> {
-        let keys: Vec<String> = self.0.list(prefix).map_ok(|entry| entry.key).try_collect().await?;
-        if !keys.is_empty() {
-            self.0.delete_all(&keys).await?;
-        }
-        Ok(keys.len())
+        self.0.remove_all(prefix).await
     }
 
     /// The keys of all that lies here, in no order.
     pub fn keys(&self) -> BoxStream<'static, Result<String, StoreError>> {
-        Box::pin(self.0.list("").map_ok(|entry| entry.key))
+        Box::pin(self.0.list().map_ok(|entry| entry.key))
     }
 
     /// Whether the place answers.
@@ -126,4 +125,10 @@ impl Blobs {
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.0.ping().await
     }
+}
+
+/// What the keys of all that is made of an upload begin with. Hundreds of uploads share a folder, which as a directory is
+/// made once; the `-` keeps 1001 and 10012 apart. `uploads`, since folders below `pictures` were single uploads' once.
+fn of(upload: UploadId) -> String {
+    format!("uploads/{}/{upload}-", upload.get() / IN_A_FOLDER)
 }

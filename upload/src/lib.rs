@@ -51,7 +51,7 @@ pub use records::{
 pub use rendition_name::{Grammar, NoRenditionName, RenditionName};
 pub use secret::Secret;
 pub use staging::{Intake, Staged, Staging};
-pub use store::{StoreError, StoreSettings};
+pub use store::{Content, Object, StoreError, StoreSettings};
 pub use trace::{TRACEPARENT, go_on};
 pub use upload::{
     CROP_SPACE, Claim, Crop, Event, JobId, Kind, NoUploadId, Reason, Resource, Service, State, UnknownWord, Upload,

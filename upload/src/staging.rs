@@ -7,12 +7,11 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use object_store::MultipartUpload;
 use uuid::Uuid;
 
 use crate::digest::Hasher;
 use crate::faults::Faults;
-use crate::store::{Store, StoreError, StoreSettings};
+use crate::store::{Parts, Store, StoreError, StoreSettings};
 use crate::{Media, SNIFF_BYTES};
 
 /// The staging place.
@@ -78,17 +77,9 @@ impl Staging {
     pub fn older_than(&self, instant: Timestamp) -> BoxStream<'static, Result<String, StoreError>> {
         let before = instant.as_millisecond();
         self.0
-            .list("")
+            .list()
             .try_filter_map(move |entry| async move { Ok((entry.modified_ms < before).then_some(entry.key)) })
             .boxed()
-    }
-
-    /// Removes what a killed process was still writing, where the engine leaves such. Returns how many.
-    ///
-    /// # Errors
-    /// The engine's.
-    pub async fn remove_unfinished(&self, older_than: std::time::Duration) -> Result<usize, StoreError> {
-        self.0.remove_unfinished(older_than).await
     }
 
     /// Whether the place answers.
@@ -107,7 +98,7 @@ pub struct Intake {
     store: Store,
     key: String,
     /// Begun once the buffer has filled for the first time: what is smaller than a part is one plain put.
-    upload: Option<Box<dyn MultipartUpload>>,
+    parts: Option<Parts>,
     buffer: Vec<u8>,
     head: Vec<u8>,
     hasher: Hasher,
@@ -120,7 +111,7 @@ impl Intake {
         Self {
             store: store.clone(),
             key,
-            upload: None,
+            parts: None,
             buffer: Vec::new(),
             head: Vec::new(),
             hasher: Hasher::new(),
@@ -153,7 +144,7 @@ impl Intake {
             let (now, later) = chunk.split_at(room.min(chunk.len()));
             // Grown by hand up to a part and no further: doubling would hold twice what is needed, hundreds of times. Once
             // a part is full, more of them follow.
-            let likely = if self.upload.is_some() { room } else { self.buffer.len() };
+            let likely = if self.parts.is_some() { room } else { self.buffer.len() };
             self.buffer.reserve_exact(room.min(likely.max(now.len())));
             self.buffer.extend_from_slice(now);
             chunk = later;
@@ -166,12 +157,13 @@ impl Intake {
 
     /// Gives what has gathered to the store, as a part.
     async fn hand_on(&mut self) -> Result<(), StoreError> {
-        let part = Bytes::from(std::mem::take(&mut self.buffer));
-        let upload = match &mut self.upload {
-            Some(upload) => upload,
-            None => self.upload.insert(self.store.begin(&self.key).await?),
+        let part = std::mem::take(&mut self.buffer);
+        let parts = match &mut self.parts {
+            Some(parts) => parts,
+            None => self.parts.insert(self.store.begin(&self.key).await?),
         };
-        self.store.step("part", &self.key, upload.put_part(part.into())).await
+        self.buffer = parts.put(part).await?;
+        Ok(())
     }
 
     /// Makes all that came durable under one key.
@@ -179,14 +171,12 @@ impl Intake {
     /// # Errors
     /// The engine's; then nothing stays.
     pub async fn finish(mut self) -> Result<Staged, StoreError> {
-        if self.upload.is_some() && !self.buffer.is_empty() {
-            self.hand_on().await?;
+        let rest = std::mem::take(&mut self.buffer);
+        match self.parts.as_mut() {
+            None => self.store.put(&self.key, rest.into()).await?,
+            Some(parts) => parts.complete(rest).await?,
         }
-        match self.upload.as_mut() {
-            None => self.store.put(&self.key, std::mem::take(&mut self.buffer).into()).await?,
-            Some(upload) => self.store.step("complete", &self.key, upload.complete()).await.map(drop)?,
-        }
-        self.upload = None;
+        self.parts = None;
         Ok(Staged {
             key: std::mem::take(&mut self.key),
             bytes: self.bytes,
@@ -198,9 +188,9 @@ impl Intake {
 
 impl Drop for Intake {
     fn drop(&mut self) {
-        // A client that went away cannot wait for the clean-up, and a file engine has done it by dropping already.
-        if let (Some(mut upload), Ok(runtime)) = (self.upload.take(), tokio::runtime::Handle::try_current()) {
-            runtime.spawn(async move { upload.abort().await.ok() });
+        // A client that went away cannot wait for the clean-up.
+        if let (Some(parts), Ok(runtime)) = (self.parts.take(), tokio::runtime::Handle::try_current()) {
+            parts.abandon(&runtime);
         }
     }
 }

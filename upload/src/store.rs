@@ -3,7 +3,8 @@
 //! Correctness never rests on conditional writes, which some S3 servers ignore: every key is written once because
 //! nobody else knows it, and the records say which key counts.
 
-use std::path::{Path as FilePath, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,17 +12,21 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::aws::AmazonS3;
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::signer::Signer;
 use object_store::{Attribute, Attributes, GetOptions, ObjectStore, ObjectStoreExt, PutOptions};
 use serde::{Deserialize, Serialize};
 
+mod folder;
+mod parts;
 mod s3;
+
+pub(crate) use parts::Parts;
 
 use crate::Media;
 use crate::faults::{Faults, Struck};
 use crate::secret::Secret;
+use folder::{Folder, Source};
 
 /// Where a store is and how to get in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -93,6 +98,29 @@ pub(crate) struct Entry {
     pub(crate) modified_ms: i64,
 }
 
+/// A blob in the making.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// What it is to be found under. Nobody else writes there.
+    pub key: String,
+    /// What it is made of.
+    pub content: Content,
+}
+
+/// What a blob is made of.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// These bytes.
+    Bytes(Bytes),
+    /// What lies in staging.
+    Staged {
+        /// Where.
+        key: String,
+        /// Its bytes, where they are in memory.
+        held: Option<Bytes>,
+    },
+}
+
 /// A store, opened.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
@@ -109,7 +137,7 @@ pub(crate) struct Store {
 #[derive(Clone, Debug)]
 enum Home {
     /// A folder of this machine.
-    Folder(PathBuf),
+    Folder(Folder),
     /// A bucket, and what says that another store is in the same.
     Bucket { s3: Arc<AmazonS3>, address: String },
 }
@@ -125,9 +153,8 @@ impl Store {
         let address = |why: String| StoreError::Address { place, url: settings.url.to_string(), why };
         if let Some(folder) = url.strip_prefix("file:") {
             let folder = PathBuf::from(folder.strip_prefix("//").unwrap_or(folder));
-            std::fs::create_dir_all(&folder).map_err(|error| address(error.to_string()))?;
-            let engine = LocalFileSystem::new_with_prefix(&folder).map_err(|error| address(error.to_string()))?;
-            let engine = Arc::new(engine.with_fsync(true).with_automatic_cleanup(true));
+            let folder = Folder::open(&folder).map_err(|error| address(error.to_string()))?;
+            let engine = Arc::new(folder.engine());
             Ok(Self { place, engine, prefix: Path::default(), part: FILE_PART, home: Home::Folder(folder), faults })
         } else if let Some(rest) = url.strip_prefix("s3://") {
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
@@ -141,31 +168,66 @@ impl Store {
         }
     }
 
+    /// Writes an object whole.
     pub(crate) async fn put(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
-        let options = PutOptions { attributes: self.attributes(key), ..PutOptions::default() };
         let put = async {
-            let put = self.engine.put_opts(&self.path(key), bytes.into(), options).await;
-            put.map_err(|error| self.error(key, error))
+            match &self.home {
+                Home::Folder(folder) => {
+                    let written = folder.write(vec![(self.file(folder, key)?, Source::Bytes(bytes))]).await;
+                    written.map_err(|error| self.failed(key, error))
+                }
+                Home::Bucket { .. } => {
+                    let options = PutOptions { attributes: attributes(key), ..PutOptions::default() };
+                    let put = self.engine.put_opts(&self.path(key), bytes.into(), options).await;
+                    put.map(drop).map_err(|error| self.error(key, error))
+                }
+            }
         };
-        self.faults.watch(self.place, "put", put).await.map(drop)
+        self.faults.watch(self.place, "put", put).await
     }
 
-    /// Makes what `from` has under `key` ours under `to` without its bytes passing through this process. False where the
-    /// two have nothing in common, or where it did not work out: then they have to.
-    pub(crate) async fn take_over(&self, from: &Self, key: &str, to: &str) -> Result<bool, StoreError> {
-        let take = async {
+    /// Writes into a folder, in one go and all of them or none, those objects whose bytes it can get at by itself. Returns
+    /// the others: all where this is a bucket, and what is in a bucket of `staging` where nobody holds it.
+    pub(crate) async fn put_together(&self, staging: &Self, objects: Vec<Object>) -> Result<Vec<Object>, StoreError> {
+        let Home::Folder(folder) = &self.home else { return Ok(objects) };
+        let (mut files, mut apart, mut staged) = (Vec::new(), Vec::new(), String::new());
+        for Object { key, content } in objects {
+            let path = self.file(folder, &key)?;
+            match (content, &staging.home) {
+                (Content::Bytes(bytes), _) | (Content::Staged { held: Some(bytes), .. }, Home::Bucket { .. }) => {
+                    files.push((path, Source::Bytes(bytes)));
+                }
+                (Content::Staged { key, held }, Home::Folder(there)) => {
+                    files.push((path, Source::File { path: staging.file(there, &key)?, held }));
+                    staged = key;
+                }
+                (content, Home::Bucket { .. }) => apart.push(Object { key, content }),
+            }
+        }
+        if !files.is_empty() {
+            let put = async {
+                folder.write(files).await.map_err(|error| match error.kind() {
+                    io::ErrorKind::NotFound if !staged.is_empty() => staging.missing(&staged),
+                    _ => self.failed("", error),
+                })
+            };
+            self.faults.watch(self.place, "put", put).await?;
+        }
+        Ok(apart)
+    }
+
+    /// Has a bucket copy what `from` has under `key` without its bytes passing through this process. False where the two
+    /// are not in one bucket, or where it did not work out: then they have to.
+    pub(crate) async fn copy(&self, from: &Self, key: &str, to: &str) -> Result<bool, StoreError> {
+        let copy = async {
             Ok::<_, StoreError>(match (&self.home, &from.home) {
                 (Home::Bucket { address: here, .. }, Home::Bucket { address: there, .. }) if here == there => {
                     self.engine.copy(&from.path(key), &self.path(to)).await.is_ok()
                 }
-                (Home::Folder(here), Home::Folder(there)) => {
-                    let (source, root, target) = (there.join(key), here.clone(), here.join(to));
-                    tokio::task::spawn_blocking(move || link(&source, &root, &target).is_ok()).await.unwrap_or(false)
-                }
                 _ => false,
             })
         };
-        self.faults.watch(self.place, "take_over", take).await
+        self.faults.watch(self.place, "copy", copy).await
     }
 
     /// An address under which anybody can get the object for as long as `valid`; None where the engine has no such thing.
@@ -173,33 +235,6 @@ impl Store {
         let Home::Bucket { s3, .. } = &self.home else { return Ok(None) };
         let url = s3.signed_url(reqwest::Method::GET, &self.path(key), valid).await;
         Ok(Some(url.map_err(|error| self.error(key, error))?.into()))
-    }
-
-    /// What a bucket says of the object to whoever is sent there; a folder has nowhere to keep it.
-    fn attributes(&self, key: &str) -> Attributes {
-        let media = key.rsplit_once('.').and_then(|(_, extension)| Media::from_extension(extension));
-        match (&self.home, media) {
-            (Home::Bucket { .. }, Some(media)) => {
-                Attributes::from_iter([(Attribute::ContentType, media.mime().to_owned())])
-            }
-            _ => Attributes::default(),
-        }
-    }
-
-    /// Begins an upload of unknown length.
-    pub(crate) async fn begin(&self, key: &str) -> Result<Box<dyn object_store::MultipartUpload>, StoreError> {
-        let begin = async { self.engine.put_multipart(&self.path(key)).await.map_err(|error| self.error(key, error)) };
-        self.faults.watch(self.place, "begin", begin).await
-    }
-
-    /// Runs a step of an upload begun by [`begin`](Self::begin).
-    pub(crate) async fn step<T>(
-        &self,
-        op: &'static str,
-        key: &str,
-        step: impl Future<Output = object_store::Result<T>>,
-    ) -> Result<T, StoreError> {
-        self.faults.watch(self.place, op, async { step.await.map_err(|error| self.error(key, error)) }).await
     }
 
     pub(crate) async fn get(&self, key: &str) -> Result<Bytes, StoreError> {
@@ -235,29 +270,45 @@ impl Store {
         self.faults.watch(self.place, "delete", delete).await
     }
 
-    /// Deletes all of these, as many to a request as the engine takes.
-    pub(crate) async fn delete_all(&self, keys: &[String]) -> Result<(), StoreError> {
-        let paths: Vec<_> = keys.iter().map(|key| Ok(self.path(key))).collect();
-        let delete = async {
-            let mut deleted = self.engine.delete_stream(futures::stream::iter(paths).boxed());
-            while let Some(one) = deleted.next().await {
-                match one {
-                    Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-                    Err(error) => return Err(self.error("", error)),
+    /// Deletes every object whose key begins with `prefix`. Returns how many there were.
+    pub(crate) async fn remove_all(&self, prefix: &str) -> Result<usize, StoreError> {
+        let remove = async {
+            match &self.home {
+                Home::Folder(folder) => {
+                    let (directory, stem) = prefix.rsplit_once('/').unwrap_or(("", prefix));
+                    let removed = folder.remove(self.file(folder, directory)?, stem.to_owned()).await;
+                    removed.map_err(|error| self.failed(prefix, error))
+                }
+                Home::Bucket { s3, .. } => {
+                    let whole =
+                        self.prefix.parts().map(|part| format!("{}/", part.as_ref())).collect::<String>() + prefix;
+                    let found = s3::beginning_with(s3, &whole).await.map_err(|error| self.error(prefix, error))?;
+                    self.delete_all(found).await
                 }
             }
-            Ok(())
         };
-        self.faults.watch(self.place, "delete_all", delete).await
+        self.faults.watch(self.place, "remove_all", remove).await
     }
 
-    /// Every object whose key begins with the folder `prefix` (empty for all), in no order.
-    pub(crate) fn list(&self, prefix: &str) -> BoxStream<'static, Result<Entry, StoreError>> {
-        let path = if prefix.is_empty() { self.prefix.clone() } else { self.path(prefix) };
+    /// As many to a request as the engine takes.
+    async fn delete_all(&self, paths: Vec<Path>) -> Result<usize, StoreError> {
+        let count = paths.len();
+        let mut deleted = self.engine.delete_stream(futures::stream::iter(paths).map(Ok).boxed());
+        while let Some(one) = deleted.next().await {
+            match one {
+                Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(self.error("", error)),
+            }
+        }
+        Ok(count)
+    }
+
+    /// Every object, in no order.
+    pub(crate) fn list(&self) -> BoxStream<'static, Result<Entry, StoreError>> {
         let root = self.prefix.clone();
         let place = self.place;
         self.engine
-            .list(Some(&path))
+            .list(Some(&root.clone()))
             .map(move |found| {
                 let found = found.map_err(|source| StoreError::Engine { place, source })?;
                 let parts = found.location.prefix_match(&root).map(Iterator::collect::<Path>);
@@ -279,26 +330,32 @@ impl Store {
         self.part
     }
 
-    /// Removes files that a killed process was still writing and that no listing shows. Returns how many.
-    pub(crate) async fn remove_unfinished(&self, older_than: Duration) -> Result<usize, StoreError> {
-        // A bucket has a lifecycle rule for that (docs/operating.md).
-        let Home::Folder(folder) = self.home.clone() else { return Ok(0) };
-        let removed = tokio::task::spawn_blocking(move || unfinished(&folder, older_than)).await;
-        Ok(removed.unwrap_or_default())
-    }
-
     fn path(&self, key: &str) -> Path {
         self.prefix.parts().chain(Path::from(key).parts()).collect()
     }
 
+    /// The file that has this key in our folder.
+    fn file(&self, folder: &Folder, key: &str) -> Result<PathBuf, StoreError> {
+        folder.path(&self.path(key)).map_err(|error| self.error(key, error))
+    }
+
+    fn missing(&self, key: &str) -> StoreError {
+        StoreError::Missing { place: self.place, key: key.to_owned() }
+    }
+
+    /// What went wrong in a folder.
+    fn failed(&self, key: &str, error: io::Error) -> StoreError {
+        self.error(key, object_store::Error::Generic { store: "folder", source: Box::new(error) })
+    }
+
     fn error(&self, key: &str, error: object_store::Error) -> StoreError {
         if let object_store::Error::NotFound { .. } = error {
-            return StoreError::Missing { place: self.place, key: key.to_owned() };
+            return self.missing(key);
         }
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
         while let Some(error) = cause {
-            let io = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-            if matches!(io, Some(std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)) {
+            let io = error.downcast_ref::<io::Error>().map(io::Error::kind);
+            if matches!(io, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)) {
                 return StoreError::Full { place: self.place };
             }
             cause = error.source();
@@ -307,33 +364,32 @@ impl Store {
     }
 }
 
-/// The file engine writes to `key#1` and renames at the end; what bears such a name and is old was left by a kill.
-fn unfinished(folder: &FilePath, older_than: Duration) -> usize {
-    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
-    let mut removed = 0;
-    for entry in entries.flatten() {
-        let path = entry.path();
-        let Ok(metadata) = entry.metadata() else { continue };
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let temporary =
-            name.rsplit_once('#').is_some_and(|(_, n)| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
-        let old = metadata.modified().ok().and_then(|at| at.elapsed().ok()).is_some_and(|age| age >= older_than);
-        if metadata.is_dir() {
-            removed += unfinished(&path, older_than);
-        } else if temporary && old && std::fs::remove_file(&path).is_ok() {
-            removed += 1;
-        }
-    }
-    removed
+/// What a bucket says of an object to whoever is sent there; a folder has nowhere to keep it.
+fn attributes(key: &str) -> Attributes {
+    let media = key.rsplit_once('.').and_then(|(_, extension)| Media::from_extension(extension));
+    media.map(|media| (Attribute::ContentType, media.mime().to_owned())).into_iter().collect()
 }
 
-/// Gives a file a second name in another folder of the same file system, durably. Its bytes are durable already, the
-/// names of the folders on the way to it may not be.
-fn link(source: &FilePath, root: &FilePath, target: &FilePath) -> std::io::Result<()> {
-    let folders = || target.ancestors().skip(1).take_while(|folder| folder.starts_with(root));
-    if let Some(folder) = folders().next() {
-        std::fs::create_dir_all(folder)?;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_called_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = StoreSettings {
+            url: Secret::new(format!("file://{}", folder.path().display())),
+            endpoint: String::new(),
+            region: String::new(),
+            access_key_id: String::new(),
+            secret_access_key: Secret::default(),
+        };
+        let store = Store::open("staging", &settings, Faults::default()).unwrap();
+        for (kind, full) in
+            [(io::ErrorKind::StorageFull, true), (io::ErrorKind::QuotaExceeded, true), (io::ErrorKind::Other, false)]
+        {
+            let error = store.failed("incoming/a", kind.into());
+            assert_eq!(matches!(error, StoreError::Full { .. }), full, "{error}");
+        }
     }
-    std::fs::hard_link(source, target)?;
-    folders().try_for_each(|folder| std::fs::File::open(folder)?.sync_all())
 }

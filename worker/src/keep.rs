@@ -23,15 +23,14 @@ impl Worker {
             self.look_over(attempt).await?;
             (None, None)
         };
-        let original_key = promote::original(&self.places, attempt, bytes).await?;
-        let mut made = Made { shown: None, original_key, variants: Vec::new() };
-        if let Some(picture) = picture {
+        let shown = picture.as_ref().map(|picture| {
             let served = picture.variants.first().map_or(Media::Jpeg, |made| made.media);
-            made.shown = Some(Shown { width: picture.width, height: picture.height, served });
-            let name = |made: &picture::Variant, _| VariantName::fitting(plan::THUMBNAIL, made.media);
-            made.variants = promote::variants(&self.places, attempt, picture.variants, name).await?;
-        }
-        self.settle(attempt, made).await
+            Shown { width: picture.width, height: picture.height, served }
+        });
+        let rendered = picture.map_or_else(Vec::new, |picture| picture.variants);
+        let name = |made: &picture::Variant| VariantName::fitting(plan::THUMBNAIL, made.media);
+        let (original_key, variants) = promote::with_original(&self.places, attempt, bytes, rendered, name).await?;
+        self.settle(attempt, Made { shown, original_key, variants }).await
     }
 
     /// The thumbnail, where the bytes are a picture that can be shown.

@@ -29,11 +29,9 @@ impl Worker {
         let rendered = format!("{media} of {} × {} pixels; {sizes}", picture.width, picture.height);
         attempt.note(self.places.records.clock().now(), "rendered", rendered);
         let served = picture.variants.first().map_or(Media::Jpeg, |made| made.media);
-        let name = |made: &picture::Variant, _| VariantName::square(made.width, made.media);
-        let (original_key, variants) = tokio::try_join!(
-            promote::original(&self.places, attempt, Some(bytes)),
-            promote::variants(&self.places, attempt, picture.variants, name),
-        )?;
+        let name = |made: &picture::Variant| VariantName::square(made.width, made.media);
+        let (original_key, variants) =
+            promote::with_original(&self.places, attempt, Some(bytes), picture.variants, name).await?;
         let shown = Some(Shown { width: picture.width, height: picture.height, served });
         self.settle(attempt, Made { shown, original_key, variants }).await
     }

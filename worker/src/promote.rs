@@ -1,9 +1,8 @@
 //! Hanging it up: the bytes a worker made become blobs, under the prefix of its attempt, which nobody else writes to.
-//! They count once the attempt is settled; until then the ledger has them condemned.
+//! They count once the attempt is settled; whoever settles otherwise condemns them.
 
 use bytes::Bytes;
-use futures::future::try_join_all;
-use upload::{Attempt, Places, StoreError, Variant, VariantName, sha256};
+use upload::{Attempt, Content, Object, Places, StoreError, Variant, VariantName, sha256};
 
 use crate::picture;
 
@@ -12,25 +11,41 @@ pub(crate) async fn variants(
     places: &Places,
     attempt: &Attempt,
     rendered: Vec<picture::Variant>,
-    name: impl Fn(&picture::Variant, usize) -> Option<VariantName>,
+    name: impl Fn(&picture::Variant) -> Option<VariantName>,
 ) -> Result<Vec<Variant>, StoreError> {
-    let writes = rendered.into_iter().enumerate().filter_map(|(n, made)| {
-        let name = name(&made, n)?;
-        let key = format!("{}{name}", attempt.prefix);
-        Some(async move {
-            let digest = sha256(&made.bytes);
-            let bytes = made.bytes.len() as u64;
-            places.blobs.put(&key, Bytes::from(made.bytes)).await?;
-            Ok::<_, StoreError>(Variant { name, key, width: made.width, height: made.height, bytes, sha256: digest })
-        })
-    });
-    try_join_all(writes).await
+    let (variants, objects) = objects(attempt, rendered, name);
+    places.blobs.put_all(&places.staging, objects).await?;
+    Ok(variants)
 }
 
-/// Keeps the bytes as they came: a file's to be given back so, a dropbox picture's for later sizes and crops. `held` are
-/// the bytes where they are in memory. Returns their key.
-pub(crate) async fn original(places: &Places, attempt: &Attempt, held: Option<Bytes>) -> Result<String, StoreError> {
+/// The same, and keeps the bytes as they came: a file's to be given back so, a dropbox picture's for later sizes and
+/// crops. `held` are the bytes where they are in memory. Returns their key first.
+pub(crate) async fn with_original(
+    places: &Places,
+    attempt: &Attempt,
+    held: Option<Bytes>,
+    rendered: Vec<picture::Variant>,
+    name: impl Fn(&picture::Variant) -> Option<VariantName>,
+) -> Result<(String, Vec<Variant>), StoreError> {
+    let (variants, mut objects) = objects(attempt, rendered, name);
     let key = format!("{}original", attempt.prefix);
-    places.blobs.promote(&places.staging, &attempt.upload.staged_key, &key, held).await?;
-    Ok(key)
+    let content = Content::Staged { key: attempt.upload.staged_key.clone(), held };
+    objects.push(Object { key: key.clone(), content });
+    places.blobs.put_all(&places.staging, objects).await?;
+    Ok((key, variants))
+}
+
+fn objects(
+    attempt: &Attempt,
+    rendered: Vec<picture::Variant>,
+    name: impl Fn(&picture::Variant) -> Option<VariantName>,
+) -> (Vec<Variant>, Vec<Object>) {
+    let named = rendered.into_iter().filter_map(|made| {
+        let name = name(&made)?;
+        let key = format!("{}{name}", attempt.prefix);
+        let (bytes, digest) = (made.bytes.len() as u64, sha256(&made.bytes));
+        let object = Object { key: key.clone(), content: Content::Bytes(made.bytes.into()) };
+        Some((Variant { name, key, width: made.width, height: made.height, bytes, sha256: digest }, object))
+    });
+    named.unzip()
 }

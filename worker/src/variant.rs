@@ -29,7 +29,7 @@ impl Worker {
             Ok(picture) => picture,
             Err(rejection) => return self.refuse(attempt, Reason::new(rejection.code(), &rejection)).await,
         };
-        let made = promote::variants(&self.places, attempt, picture.variants, |_, _| Some(name)).await?;
+        let made = promote::variants(&self.places, attempt, picture.variants, |_| Some(name)).await?;
         let Some(made) = made.into_iter().next() else {
             return Err(Outcome::Dead(Reason::new("nothing_made", "the engine made nothing of its plan")));
         };

@@ -34,7 +34,7 @@ pub struct Attempt {
     pub upload: Upload,
     /// Which try this is, from 1. It is also the fence: a later attempt makes this one's settling void.
     pub number: u32,
-    /// The prefix of blobs that this attempt alone may write under; ends in `/`.
+    /// The prefix of blobs that this attempt alone may write under; ends in `-`.
     pub prefix: String,
     /// When the lease ends unless it is renewed.
     pub leased_until: Timestamp,

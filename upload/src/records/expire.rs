@@ -37,7 +37,9 @@ impl Records {
         let mut gone = Vec::with_capacity(expired.len());
         for row in &expired {
             let id = rows::id(row.id)?;
-            tx.condemn(row.id, &Blobs::all_of(id), "unclaimed", now).await?;
+            for prefix in Blobs::all_of(id, row.original_key.as_deref()) {
+                tx.condemn(row.id, &prefix, "unclaimed", now).await?;
+            }
             tx.tell(id, [Event::new(rows::at(now), "expired", "nobody claimed it in time")]).await?;
             gone.push(id);
         }

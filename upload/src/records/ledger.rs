@@ -17,7 +17,7 @@ pub struct Condemned {
     id: Uuid,
     /// Whose bytes they were.
     pub upload: UploadId,
-    /// Ends in `/`; everything below it goes.
+    /// Everything whose key begins so goes.
     pub prefix: String,
     /// Why.
     pub why: String,

@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::list::{PaginatedListOptions, PaginatedListStore};
+use object_store::path::Path;
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 
 use super::StoreSettings;
@@ -36,4 +38,19 @@ pub(super) fn open(bucket: &str, settings: &StoreSettings) -> object_store::Resu
     // TLS sees to it that what arrives is what was sent; without it the signature must. One hash less of every byte.
     let tls = settings.endpoint.is_empty() || settings.endpoint.starts_with("https://");
     builder.with_unsigned_payload(tls).build()
+}
+
+/// The paths of all objects whose keys begin so. The library's usual listing takes whole folders only, and hundreds of
+/// uploads share one.
+pub(super) async fn beginning_with(s3: &AmazonS3, prefix: &str) -> object_store::Result<Vec<Path>> {
+    let (mut found, mut page_token) = (Vec::new(), None);
+    loop {
+        let options = PaginatedListOptions { page_token, ..PaginatedListOptions::default() };
+        let page = s3.list_paginated(Some(prefix), options).await?;
+        found.extend(page.result.objects.into_iter().map(|object| object.location));
+        page_token = page.page_token;
+        if page_token.is_none() {
+            return Ok(found);
+        }
+    }
 }

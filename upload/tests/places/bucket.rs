@@ -13,7 +13,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use s3s::service::{S3Service, S3ServiceBuilder};
-use upload::{Blobs, Faults, Secret, Staging, StoreSettings};
+use upload::{Blobs, Content, Faults, Object, Secret, Staging, StoreError, StoreSettings};
 
 /// What is wrong with the next request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +92,26 @@ impl Bucket {
         let staging = Staging::open(&settings("staging"), Faults::default()).unwrap();
         let blobs = Blobs::open(&settings("blobs"), Faults::default()).unwrap();
         Self { staging, blobs, server }
+    }
+}
+
+impl Bucket {
+    /// Puts one blob.
+    pub(crate) async fn put(&self, key: &str, bytes: Bytes) {
+        let object = Object { key: key.to_owned(), content: Content::Bytes(bytes) };
+        self.blobs.put_all(&self.staging, vec![object]).await.unwrap();
+    }
+
+    /// Makes what lies in `staging` a blob.
+    pub(crate) async fn promote(
+        &self,
+        staging: &Staging,
+        staged: &str,
+        key: &str,
+        held: Option<Bytes>,
+    ) -> Result<(), StoreError> {
+        let content = Content::Staged { key: staged.to_owned(), held };
+        self.blobs.put_all(staging, vec![Object { key: key.to_owned(), content }]).await
     }
 }
 

@@ -127,7 +127,7 @@ async fn what_expires_loses_its_job_its_variants_and_its_bytes() {
         let condemned = home.records.take_condemned(10).await.unwrap();
         let mut prefixes: Vec<_> = condemned.into_iter().map(|condemned| condemned.prefix).collect();
         prefixes.sort();
-        assert_eq!(prefixes, [format!("pictures/{ready}/"), format!("pictures/{}/", waiting.id)]);
+        assert_eq!(prefixes, [format!("uploads/3/{ready}-"), format!("uploads/3/{}-", waiting.id)]);
     })
     .await;
 }

@@ -18,6 +18,7 @@ mod bucket;
 mod claims;
 mod counter;
 mod files;
+mod folder;
 mod home;
 mod people;
 mod plans;

@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use futures::TryStreamExt;
-use upload::{Media, Staged, StoreError};
+use upload::{Content, Media, Object, Staged, StoreError};
 
 use crate::bucket::{Bucket, Trouble, on_each};
+use crate::folder::folders;
 
 /// Not compressible, and different everywhere, so that a part that is lost or doubled is seen.
-fn noise(len: usize) -> Bytes {
+pub(crate) fn noise(len: usize) -> Bytes {
     let mut state = 0x9e37_79b9_u32;
     (0..len)
         .map(|_| {
@@ -19,7 +20,7 @@ fn noise(len: usize) -> Bytes {
         .collect()
 }
 
-async fn stage(bucket: &Bucket, bytes: &Bytes) -> Staged {
+pub(crate) async fn stage(bucket: &Bucket, bytes: &Bytes) -> Staged {
     let mut intake = bucket.staging.intake();
     for chunk in bytes.chunks(70_001) {
         intake.write(chunk).await.unwrap();
@@ -95,22 +96,15 @@ async fn what_is_promoted_is_the_same_bytes_without_sending_them() {
     on_each(async |bucket| {
         let bytes = noise(6 << 20);
         let staged = stage(bucket, &bytes).await;
+        let (first, second) = ("uploads/3/1001-a-original", "uploads/3/1001-b-original");
         // What the caller holds is not asked for where the store can copy.
-        bucket
-            .blobs
-            .promote(&bucket.staging, &staged.key, "pictures/1001/a/original", Some(Bytes::new()))
-            .await
-            .unwrap();
-        assert!(bucket.blobs.read("pictures/1001/a/original").await.unwrap() == bytes);
+        bucket.promote(&bucket.staging, &staged.key, first, Some(Bytes::new())).await.unwrap();
+        assert!(bucket.blobs.read(first).await.unwrap() == bytes);
         bucket.staging.remove(&staged.key).await.unwrap();
-        assert!(bucket.blobs.read("pictures/1001/a/original").await.unwrap() == bytes);
+        assert!(bucket.blobs.read(first).await.unwrap() == bytes);
         // Where it cannot, it is.
-        bucket
-            .blobs
-            .promote(&bucket.staging, &staged.key, "pictures/1001/b/original", Some(bytes.clone()))
-            .await
-            .unwrap();
-        assert!(bucket.blobs.read("pictures/1001/b/original").await.unwrap() == bytes);
+        bucket.promote(&bucket.staging, &staged.key, second, Some(bytes.clone())).await.unwrap();
+        assert!(bucket.blobs.read(second).await.unwrap() == bytes);
     })
     .await;
 }
@@ -120,52 +114,79 @@ async fn what_nobody_holds_is_promoted_whether_or_not_the_places_share_a_store()
     on_each(async |bucket| {
         let bytes = noise(6 << 20);
         let staged = stage(bucket, &bytes).await;
-        bucket.blobs.promote(&bucket.staging, &staged.key, "pictures/1001/a/original", None).await.unwrap();
-        assert!(bucket.blobs.read("pictures/1001/a/original").await.unwrap() == bytes);
+        bucket.promote(&bucket.staging, &staged.key, "uploads/3/1001-a-original", None).await.unwrap();
+        assert!(bucket.blobs.read("uploads/3/1001-a-original").await.unwrap() == bytes);
         // A folder and a bucket have nothing in common: the bytes go through here, piece by piece.
         let folder = tempfile::tempdir().unwrap();
-        let url = upload::Secret::new(format!("file://{}", folder.path().display()));
-        let settings = upload::StoreSettings {
-            url,
-            endpoint: String::new(),
-            region: String::new(),
-            access_key_id: String::new(),
-            secret_access_key: upload::Secret::new(""),
-        };
-        let elsewhere = upload::Staging::open(&settings, upload::Faults::default()).unwrap();
-        let mut intake = elsewhere.intake();
-        intake.write(&bytes).await.unwrap();
-        let staged = intake.finish().await.unwrap();
-        bucket.blobs.promote(&elsewhere, &staged.key, "pictures/1001/b/original", None).await.unwrap();
-        assert!(bucket.blobs.read("pictures/1001/b/original").await.unwrap() == bytes);
-        assert!(bucket.blobs.promote(&elsewhere, "incoming/none", "pictures/1001/c/original", None).await.is_err());
+        let elsewhere = folders(&folder);
+        let there = stage(&elsewhere, &bytes).await;
+        bucket.promote(&elsewhere.staging, &there.key, "uploads/3/1001-b-original", None).await.unwrap();
+        assert!(bucket.blobs.read("uploads/3/1001-b-original").await.unwrap() == bytes);
+        elsewhere.promote(&bucket.staging, &staged.key, "uploads/3/1001-b-original", None).await.unwrap();
+        assert!(elsewhere.blobs.read("uploads/3/1001-b-original").await.unwrap() == bytes);
+        for (from, to) in [(&elsewhere, bucket), (bucket, &elsewhere), (&elsewhere, &elsewhere), (bucket, bucket)] {
+            let missing =
+                to.promote(&from.staging, "incoming/none", "uploads/3/1001-c-original", None).await.unwrap_err();
+            assert!(matches!(missing, StoreError::Missing { place: "staging", .. }), "{missing}");
+        }
     })
     .await;
 }
 
-#[tokio::test]
-async fn what_is_condemned_goes_and_nothing_else() {
-    on_each(async |bucket| {
-        for n in 0..30 {
-            bucket.blobs.put(&format!("pictures/1001/a/{n}.jpg"), noise(100)).await.unwrap();
-        }
-        bucket.blobs.put("pictures/1001/b/512.jpg", noise(100)).await.unwrap();
-        bucket.blobs.put("pictures/10012/a/512.jpg", noise(100)).await.unwrap();
-        assert_eq!(bucket.blobs.remove_all("pictures/1001/a/").await.unwrap(), 30);
-        assert_eq!(bucket.blobs.remove_all("pictures/1001/a/").await.unwrap(), 0);
+/// In a bucket and in a folder alike.
+async fn condemns(bucket: &Bucket) {
+    for n in 0..30 {
+        bucket.put(&format!("uploads/3/1001-a-{n}.jpg"), noise(100)).await;
+        bucket.put(&format!("pictures/1001/a/{n}.jpg"), noise(100)).await;
+    }
+    let others = [
+        "pictures/1001/b/512.jpg",
+        "pictures/10012/a/512.jpg",
+        "uploads/3/1001-b-512.jpg",
+        "uploads/3/10012-a-512.jpg",
+    ];
+    for other in others {
+        bucket.put(other, noise(100)).await;
+    }
+    let left = async || {
         let mut left: Vec<String> = bucket.blobs.keys().try_collect().await.unwrap();
         left.sort();
-        assert_eq!(left, ["pictures/1001/b/512.jpg", "pictures/10012/a/512.jpg"]);
-    })
-    .await;
+        left
+    };
+    for prefix in ["uploads/3/1001-a-", "pictures/1001/a/"] {
+        assert_eq!(bucket.blobs.remove_all(prefix).await.unwrap(), 30);
+        assert_eq!(bucket.blobs.remove_all(prefix).await.unwrap(), 0);
+    }
+    assert_eq!(left().await, others);
+    // All of an upload, as it is laid out now and as it was.
+    for prefix in ["uploads/3/1001-", "pictures/1001/"] {
+        assert_eq!(bucket.blobs.remove_all(prefix).await.unwrap(), 1);
+    }
+    assert_eq!(left().await, ["pictures/10012/a/512.jpg", "uploads/3/10012-a-512.jpg"]);
+    assert_eq!(bucket.blobs.remove_all("uploads/4/1024-").await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn what_is_condemned_goes_and_nothing_else() {
+    on_each(condemns).await;
+    let folder = tempfile::tempdir().unwrap();
+    condemns(&folders(&folder)).await;
+}
+
+#[tokio::test]
+async fn more_than_a_listing_shows_at_once_is_condemned() {
+    let bucket = Bucket::here().await;
+    let objects = (0..1100).map(|n| Object { key: format!("uploads/3/1001-a-{n}"), content: Content::Bytes(noise(1)) });
+    bucket.blobs.put_all(&bucket.staging, objects.collect()).await.unwrap();
+    assert_eq!(bucket.blobs.remove_all("uploads/3/1001-").await.unwrap(), 1100);
 }
 
 #[tokio::test]
 async fn a_blob_streams_in_part_or_whole_and_from_a_signed_address() {
     on_each(async |bucket| {
         let bytes = noise(300_000);
-        let key = "pictures/1001/a/512.jpg";
-        bucket.blobs.put(key, bytes.clone()).await.unwrap();
+        let key = "uploads/3/1001-a-512.jpg";
+        bucket.put(key, bytes.clone()).await;
         let chunks = bucket.blobs.stream(key, Some(1000..200_000)).await.unwrap();
         let part: Vec<Bytes> = chunks.try_collect().await.unwrap();
         assert!(part.concat() == bytes[1000..200_000]);
@@ -182,26 +203,4 @@ async fn a_blob_streams_in_part_or_whole_and_from_a_signed_address() {
         assert_eq!(forged.status(), 403);
     })
     .await;
-}
-
-#[tokio::test]
-async fn two_folders_of_one_disk_share_the_bytes() {
-    let folder = tempfile::tempdir().unwrap();
-    let settings = |place: &str| upload::StoreSettings {
-        url: upload::Secret::new(format!("file://{}/{place}", folder.path().display())),
-        endpoint: String::new(),
-        region: String::new(),
-        access_key_id: String::new(),
-        secret_access_key: upload::Secret::default(),
-    };
-    let staging = upload::Staging::open(&settings("staging"), upload::Faults::default()).unwrap();
-    let blobs = upload::Blobs::open(&settings("blobs"), upload::Faults::default()).unwrap();
-    let bucket = Bucket { staging, blobs, server: None };
-    let bytes = noise(200_000);
-    let staged = stage(&bucket, &bytes).await;
-    bucket.blobs.promote(&bucket.staging, &staged.key, "pictures/1/a/original", Some(Bytes::new())).await.unwrap();
-    bucket.staging.remove(&staged.key).await.unwrap();
-    assert!(bucket.blobs.read("pictures/1/a/original").await.unwrap() == bytes);
-    assert_eq!(bucket.blobs.remove_all("pictures/1/").await.unwrap(), 1);
-    assert_eq!(bucket.blobs.signed("pictures/1/a/original", std::time::Duration::from_secs(1)).await.unwrap(), None);
 }

@@ -1,5 +1,5 @@
-//! Staged bytes that no upload waits for: left by a crash between staging and the records, or between settling and
-//! unstaging.
+//! Staged bytes that no upload waits for: left by a crash while they came, between staging and the records, or between
+//! settling and unstaging.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ impl Sweeper {
     pub(super) async fn orphans(&self, age: Duration) -> Result<usize, PlaceError> {
         let now = self.places.records.clock().now();
         let before = now - jiff::SignedDuration::try_from(age).unwrap_or(jiff::SignedDuration::MAX);
-        let mut removed = self.places.staging.remove_unfinished(age).await?;
+        let mut removed = 0;
         let mut old = self.places.staging.older_than(before).chunks(ASK);
         while let Some(keys) = old.next().await {
             let keys: Vec<String> = keys.into_iter().collect::<Result<_, StoreError>>()?;

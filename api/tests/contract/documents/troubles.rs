@@ -134,7 +134,7 @@ async fn a_body_that_stops_and_bytes_that_are_gone() {
     let message = "nothing came for 0.3 seconds; send without pauses";
     refuses(stops, ("file", &id), (408, "-1", "!csTooSlow", message)).await;
 
-    assert!(stand.places.blobs.remove_all("pictures/1001/").await.unwrap() > 0);
+    assert!(stand.places.blobs.remove_all("uploads/3/1001-").await.unwrap() > 0);
     let get = || call(&jane, Method::GET, &format!("/files/{id}/data"));
     let message = "something broke on our side; the operator's log says what";
     refuses(get, ("file", &id), (500, "-1", "!csPlaceDown", message)).await;

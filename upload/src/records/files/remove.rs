@@ -40,7 +40,9 @@ impl Records {
             .exec(&*tx)
             .await?;
         variants::Entity::delete_many().filter(variants::Column::UploadId.eq(upload.get())).exec(&*tx).await?;
-        tx.condemn(upload.get(), &Blobs::all_of(upload), "deleted", now).await?;
+        for prefix in Blobs::all_of(upload, rendition.upload.original_key.as_deref()) {
+            tx.condemn(upload.get(), &prefix, "deleted", now).await?;
+        }
         tx.tell(upload, [Event::new(rows::at(now), "deleted", format!("by {by}"))]).await?;
         tx.commit().await?;
         Ok(true)
