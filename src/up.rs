@@ -46,8 +46,6 @@ impl Up {
             if jobs > 0 {
                 tracing::info!(jobs, "taking up again what the last process left");
             }
-            // Nobody else writes here, so what was being written when the last process died is of no use to anybody.
-            sweeper.remove_orphans(std::time::Duration::ZERO).await?;
         }
         let listener = TcpListener::bind(&settings.http.listen)
             .await

@@ -1,4 +1,5 @@
-//! Processor time, from `/proc`: of our processes by their number, of the engines by their name.
+//! Processor time, from `/proc`: of our processes by their number, of the engines by their name. What workers spend in the
+//! picture engine is told apart, by its threads.
 
 use std::time::Duration;
 
@@ -8,14 +9,16 @@ use crate::process::Process;
 const TICKS: f64 = 100.0;
 
 /// Ticks spent so far, by whom.
-pub struct Costs([(&'static str, u64); 5]);
+pub struct Costs([(&'static str, u64); 6]);
 
 impl Costs {
     pub fn now(api: &Process, workers: &[Process]) -> Self {
         let ours = |process: &Process| ticks(&process.id().to_string());
+        let pictures = workers.iter().map(in_pictures).sum();
         Self([
             ("api", ours(api)),
-            ("workers", workers.iter().map(ours).sum()),
+            ("pictures", pictures),
+            ("workers around them", workers.iter().map(ours).sum::<u64>().saturating_sub(pictures)),
             ("broker", named(&["beam.smp"])),
             ("database", named(&["postgres"])),
             ("store", named(&["radosgw", "ceph-osd", "ceph-mon"])),
@@ -34,20 +37,36 @@ impl Costs {
         let ms = |ticks: u64| ticks as f64 / TICKS * 1000.0 / uploads as f64;
         let each = self.0.iter().map(|(who, ticks)| format!("{who} {:.2}", ms(*ticks))).collect::<Vec<_>>().join(" + ");
         let all: u64 = self.0.iter().map(|(_, ticks)| ticks).sum();
-        let store: u64 = self.0.iter().filter(|(who, _)| *who == "store").map(|(_, ticks)| ticks).sum();
-        format!("{each} = {:.2} ms, {:.2} without the store", ms(all), ms(all - store))
+        let of = |name| self.0.iter().filter(|(who, _)| *who == name).map(|(_, ticks)| ticks).sum::<u64>();
+        let store = of("store");
+        let around = ms(all - store - of("pictures"));
+        format!(
+            "{each} = {:.2} ms, {:.2} without the store, of which {around:.2} around the picture",
+            ms(all),
+            ms(all - store)
+        )
     }
 }
 
 fn named(names: &[&str]) -> u64 {
     let Ok(processes) = std::fs::read_dir("/proc") else { return 0 };
     let ids = processes.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    ids.filter(|id| {
-        let name = std::fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
-        names.contains(&name.trim())
-    })
-    .map(|id| ticks(&id))
-    .sum()
+    ids.filter(|id| names.contains(&comm(id).as_str())).map(|id| ticks(&id)).sum()
+}
+
+/// By the threads that a worker's pool names so.
+fn in_pictures(worker: &Process) -> u64 {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{}/task", worker.id())) else { return 0 };
+    let threads = threads.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    threads
+        .map(|id| format!("{}/task/{id}", worker.id()))
+        .filter(|thread| comm(thread).starts_with("picture-"))
+        .map(|thread| ticks(&thread))
+        .sum()
+}
+
+fn comm(id: &str) -> String {
+    std::fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default().trim().to_owned()
 }
 
 /// In user and system mode, of all threads, and of children that have ended: a database server's connections are such.
