@@ -1,12 +1,12 @@
 //! What must be true at the end of every test, whatever broke on the way.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
 use sha2::{Digest, Sha256};
-use upload::{Places, Reason, State, UploadId};
+use upload::{Census, Places, Reason, Records, State, UploadId};
 
 use super::stack::Stack;
 
@@ -24,26 +24,34 @@ struct Key {
     key: String,
 }
 
+/// How long nothing may move while something is in flight. All of it may take as long as the machine needs.
+const STANDSTILL: Duration = Duration::from_secs(120);
+
+/// Waits until nothing is in flight.
+async fn quiet(records: &Records) -> Census {
+    let mut tick = tokio::time::interval(Duration::from_millis(250));
+    let mut last = (0, 0, Instant::now());
+    loop {
+        tick.tick().await;
+        let census = records.census().await.unwrap();
+        let (accepted, jobs) = (census.of(State::Accepted), census.open_jobs);
+        if (accepted, jobs) == (0, 0) {
+            return census;
+        }
+        if (accepted, jobs) != (last.0, last.1) {
+            last = (accepted, jobs, Instant::now());
+        }
+        assert!(last.2.elapsed() < STANDSTILL, "something is in flight for ever: {census:?}");
+    }
+}
+
 /// Waits until nothing is in flight, cleans up as an operator would, and looks at everything.
 ///
 /// The processes must be running: it is they who bring things to their end.
 pub async fn settled(stack: &Stack, acknowledged: &[String]) -> Ends {
     let places = stack.places().await;
     let records = &places.records;
-    let quiet = async {
-        let mut tick = tokio::time::interval(Duration::from_millis(100));
-        loop {
-            tick.tick().await;
-            let census = records.census().await.unwrap();
-            if census.of(State::Accepted) == 0 && census.open_jobs == 0 {
-                return census;
-            }
-        }
-    };
-    let census = match tokio::time::timeout(Duration::from_secs(120), quiet).await {
-        Ok(census) => census,
-        Err(_) => panic!("something is in flight for ever: {:?}", records.census().await),
-    };
+    let census = quiet(records).await;
     // Conservation: what was admitted stands in exactly one state.
     let sum: u64 = census.states.values().sum();
     assert_eq!((census.admitted, census.unaccounted()), (sum, 0), "{census:?}");
