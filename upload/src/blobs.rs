@@ -51,7 +51,7 @@ impl Blobs {
     /// that are held, or piece by piece where nobody holds them.
     ///
     /// # Errors
-    /// The engine's; [`StoreError::Missing`] where nothing lies in staging. What has been written by then is the ledger's.
+    /// The engine's; [`StoreError::Missing`] where nothing lies in staging. What has been written by then is condemned with its attempt.
     pub async fn put_all(&self, staging: &Staging, objects: Vec<Object>) -> Result<(), StoreError> {
         let apart = self.0.put_together(staging.store(), objects).await?;
         try_join_all(apart.into_iter().map(|object| self.put_apart(staging, object))).await.map(drop)

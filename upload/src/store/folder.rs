@@ -4,7 +4,7 @@
 //! A file is written straight under its final name, without a temporary one and a rename. That is right because every key
 //! is written once, since nobody else knows it, and the records say which key counts: nobody looks at a file before its
 //! writer has said that it is whole. What a killed process leaves of one is an object like any other: an orphan where
-//! it is staging, below a condemned prefix where it is blobs.
+//! it is staging, under a prefix that its job's row knows where it is blobs.
 //!
 //! What has returned without an error is on disk: the bytes, the names in their directory, and the names of the
 //! directories on the way to it. What fails leaves no file. Each operation is one hop to a thread that may block.
