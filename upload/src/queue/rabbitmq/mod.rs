@@ -39,6 +39,10 @@ const PING: Duration = Duration::from_secs(1);
 const GOODBYE: Duration = Duration::from_secs(2);
 /// A dead peer is found within two of these. The broker's own default is a minute.
 const HEARTBEAT: u16 = 10;
+/// The largest frame, in bytes. A letter has a few hundred, and lapin keeps room for 64 frames on each connection: with
+/// the broker's own default, 128 KiB, that is 16 MiB in every process. RabbitMQ 4.1 refuses less than 8 KiB, and the
+/// headers of a letter that others may have written to have to fit into one.
+const FRAME: u32 = 16 << 10;
 /// Of how many tickets delivered here it is remembered who waits for them: far more than are worked on at a time.
 const MEMORY: usize = 4096;
 
@@ -73,6 +77,7 @@ impl RabbitMq {
         let address = |_| QueueError::Address(settings.url.to_string());
         let mut uri: AMQPUri = settings.url.expose().parse().map_err(address)?;
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
+        uri.query.frame_max.get_or_insert(FRAME);
         let topology = Topology::new(&settings.prefix);
         let shared = Arc::new(Shared {
             instance: Uuid::now_v7(),
