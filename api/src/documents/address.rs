@@ -1,14 +1,8 @@
 //! What the address of a call says: in which version of the API it is, what it is about, and which of that. It is read
 //! before anything is decided, so that a call to any address below ours is answered in the words of the contract.
 
-use axum::extract::Request;
-use axum::middleware::Next;
-use axum::response::Response;
 use percent_encoding::percent_decode_str;
 use upload::Grammar;
-
-use super::answer::Format;
-use super::refusal::Refusal;
 
 /// An address below `/documents/api`.
 #[derive(Clone, Debug, Default)]
@@ -24,7 +18,7 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    fn of(path: &str) -> Self {
+    pub(super) fn of(path: &str) -> Self {
         let mut parts = path.split('/').skip(3);
         let grammar = match parts.next() {
             Some("1.1") => Some(Grammar::V1_1),
@@ -43,17 +37,6 @@ impl Address {
         let id = percent_decode_str(id).decode_utf8_lossy().into_owned();
         let file = of_file.then(|| id.clone());
         Self { grammar, kind, id, file }
-    }
-}
-
-/// Around every call: what its address says goes in, and a refusal that comes out is written as the client likes.
-pub(super) async fn around(mut request: Request, next: Next) -> Response {
-    let (address, format) = (Address::of(request.uri().path()), Format::of(request.headers()));
-    request.extensions_mut().insert(address.clone());
-    let mut response = next.run(request).await;
-    match response.extensions_mut().remove::<Refusal>() {
-        Some(refusal) => refusal.told(format, &address),
-        None => response,
     }
 }
 

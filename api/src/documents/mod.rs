@@ -1,7 +1,7 @@
 //! The documents API, `/documents/api/1.1` and `/1.2`: files, their versions and custom renditions, links to them.
 //!
 //! ```text
-//! address   which version, about what
+//! address   which version, about what; around: before every call, and how a refusal goes out
 //! call      in which format; visitor ─► enter: credentials, file, role, in this order
 //! upload    form ─► staging ─► records ─► queue ─► the worker's verdict, for renditions, files and versions alike
 //! renditions, download, info                      what is there, and its bytes
@@ -16,6 +16,7 @@
 mod address;
 mod answer;
 pub(crate) mod applinks;
+mod around;
 mod call;
 mod described;
 mod download;
@@ -75,7 +76,7 @@ pub(crate) fn routes() -> Router<Desk> {
             get(public_links::get).delete(public_links::revoke).fallback(only("GET, HEAD, DELETE")),
         )
         .fallback(async || Refusal::from(ApiError::NotFound("there is nothing at this address".to_owned())));
-    Router::new().nest("/documents/api/{version}", calls).layer(middleware::from_fn(address::around))
+    Router::new().nest("/documents/api/{version}", calls).layer(middleware::from_fn(around::around))
 }
 
 /// The answer to any other method.

@@ -188,7 +188,7 @@ impl Refusal {
     }
 }
 
-/// It travels as it is, to be written where it is known how (`address::around`).
+/// It travels as it is, to be written where it is known how (`around`).
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();

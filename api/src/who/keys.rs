@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
-use ring::aead::LessSafeKey;
+use ring::aead::{CHACHA20_POLY1305, LessSafeKey, UnboundKey};
 use sha2::Sha256;
 use upload::{Records, RecordsError, SigningKey, hex};
 
@@ -158,9 +158,16 @@ fn parse(keys: Vec<SigningKey>) -> Vec<Key> {
     let parse = |key: SigningKey| {
         let id = unhex(&key.id)?.try_into().ok()?;
         let mac = Hmac::new_from_slice(&unhex(&key.secret)?).ok()?;
-        Some(Key { id, sealing: super::sealing::derive(&mac)?, mac })
+        Some(Key { id, sealing: sealing(&mac)?, mac })
     };
     keys.into_iter().filter_map(parse).collect()
+}
+
+/// The key that seals, of one that signs.
+fn sealing(mac: &Hmac<Sha256>) -> Option<LessSafeKey> {
+    let mut mac = mac.clone();
+    mac.update(b"cloakroom sealing\0");
+    UnboundKey::new(&CHACHA20_POLY1305, &mac.finalize().into_bytes()).ok().map(LessSafeKey::new)
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

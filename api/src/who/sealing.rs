@@ -3,9 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
-use hmac::{Hmac, Mac};
-use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use sha2::Sha256;
+use ring::aead::{Aad, NONCE_LEN, Nonce};
 
 use super::keys::{ID_BYTES, Keys};
 
@@ -16,13 +14,6 @@ pub(crate) enum NotSealed {
     Bad,
     /// It names a key that this process has not seen: another may have made it a moment ago.
     UnknownKey,
-}
-
-/// The key that seals, of a key that signs.
-pub(super) fn derive(mac: &Hmac<Sha256>) -> Option<LessSafeKey> {
-    let mut mac = mac.clone();
-    mac.update(b"cloakroom sealing\0");
-    UnboundKey::new(&CHACHA20_POLY1305, &mac.finalize().into_bytes()).ok().map(LessSafeKey::new)
 }
 
 impl Keys {

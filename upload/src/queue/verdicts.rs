@@ -1,12 +1,12 @@
 //! Who waits for which job in this process.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::rabbitmq::Joined;
 use crate::{JobId, Verdict};
 
 type Waiters = HashMap<JobId, Vec<oneshot::Sender<Verdict>>>;
@@ -44,12 +44,12 @@ pub struct Waiting {
     receiver: oneshot::Receiver<Verdict>,
     verdicts: Verdicts,
     /// What makes another process's verdict come here, until this is dropped.
-    joined: Option<Joined>,
+    joined: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl Waiting {
-    pub(super) fn joining(mut self, joined: Joined) -> Self {
-        self.joined = Some(joined);
+    pub(super) fn joining(mut self, joined: impl Any + Send + Sync) -> Self {
+        self.joined = Some(Box::new(joined));
         self
     }
 
