@@ -43,6 +43,7 @@ const fn transposed(natural: [u8; 64]) -> [u8; 64] {
 }
 
 /// The quantized coefficients of `block`, in zig-zag order. Samples are 0 to 255, rows first.
+#[inline(always)]
 pub(super) fn forward(block: &[[u8; 8]; 8], divisors: &Divisors) -> [i16; 64] {
     let mut work = [[0f32; 8]; 8];
     for (row, samples) in work.iter_mut().zip(block) {
@@ -74,6 +75,7 @@ pub(super) fn forward(block: &[[u8; 8]; 8], divisors: &Divisors) -> [i16; 64] {
 }
 
 /// The eight columns of `d` at once.
+#[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "one column in eight rows, not one row")]
 fn columns(d: &mut [[f32; 8]; 8]) {
     for i in 0..8 {

@@ -1,5 +1,7 @@
 //! Sequential scans: each block is read, transformed and forgotten.
 
+use pulp::{Arch, Simd, WithSimd};
+
 use super::bits::{Bits, Entropy, too_early};
 use super::header::{Frame, Scan, Tables, broken};
 use super::huffman::{END, Flaw, Table};
@@ -61,46 +63,66 @@ pub(super) fn scan<const N: usize>(
             mean: 0,
         });
     }
-    // A scan of one component has that component's blocks, one by one, without those that only fill up units.
-    let alone = match &readers[..] {
-        [one] => Some(one.index),
-        _ => None,
-    };
-    let (across, down) = alone.map_or(layout.units, |index| layout.sheets[index].blocks);
     let interval = if tables.restart == 0 { usize::MAX } else { usize::from(tables.restart) };
-    let places = idct::places(N);
-    let mut block: Block = [0; 256];
-    let mut bits = entropy.interval(0)?;
-    let (mut left, mut intervals) = (interval, 0);
-    for y in 0..down {
-        stop.check()?;
-        for x in 0..across {
-            if left == 0 {
-                if bits.overran() {
-                    return Err(too_early());
+    Arch::new().dispatch(Blocks::<N> { readers, interval, entropy, layout, stop })
+}
+
+/// The blocks of a scan, to be read and written: compiled for what every processor has, and once more for AVX2 and BMI2.
+struct Blocks<'a, const N: usize> {
+    readers: Vec<Reader<'a>>,
+    /// Units between two restart markers.
+    interval: usize,
+    entropy: &'a Entropy,
+    layout: &'a mut Layout,
+    stop: &'a Stop,
+}
+
+impl<const N: usize> WithSimd for Blocks<'_, N> {
+    type Output = Result<(), Rejection>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Self::Output {
+        let Self { mut readers, interval, entropy, layout, stop } = self;
+        // A scan of one component has that component's blocks, one by one, without those that only fill up units.
+        let alone = match &readers[..] {
+            [one] => Some(one.index),
+            _ => None,
+        };
+        let (across, down) = alone.map_or(layout.units, |index| layout.sheets[index].blocks);
+        let places = idct::places(N);
+        let mut block: Block = [0; 256];
+        let mut bits = entropy.interval(0)?;
+        let (mut left, mut intervals) = (interval, 0);
+        for y in 0..down {
+            stop.check()?;
+            for x in 0..across {
+                if left == 0 {
+                    if bits.overran() {
+                        return Err(too_early());
+                    }
+                    intervals += 1;
+                    bits = entropy.interval(intervals)?;
+                    left = interval;
+                    readers.iter_mut().for_each(|reader| reader.mean = 0);
                 }
-                intervals += 1;
-                bits = entropy.interval(intervals)?;
-                left = interval;
-                readers.iter_mut().for_each(|reader| reader.mean = 0);
-            }
-            left -= 1;
-            for reader in &mut readers {
-                let sheet = &mut layout.sheets[reader.index];
-                let (h, v) = if alone.is_some() { (1, 1) } else { sheet.per_unit };
-                for down in 0..v {
-                    for right in 0..h {
-                        reader.block::<N>(&mut bits, &places, &mut block)?;
-                        sheet.put::<N>(x * h + right, y * v + down, &block, &reader.factors);
+                left -= 1;
+                for reader in &mut readers {
+                    let sheet = &mut layout.sheets[reader.index];
+                    let (h, v) = if alone.is_some() { (1, 1) } else { sheet.per_unit };
+                    for down in 0..v {
+                        for right in 0..h {
+                            reader.block::<N>(&mut bits, &places, &mut block)?;
+                            sheet.put::<N>(x * h + right, y * v + down, &block, &reader.factors);
+                        }
                     }
                 }
             }
+            if bits.overran() {
+                return Err(too_early());
+            }
         }
-        if bits.overran() {
-            return Err(too_early());
-        }
+        Ok(())
     }
-    Ok(())
 }
 
 impl Reader<'_> {
