@@ -49,12 +49,13 @@ impl Staging {
         Intake::begin(&self.0, format!("incoming/{}", Uuid::now_v7().simple()))
     }
 
-    /// Reads staged bytes whole: pictures are bounded, and a decoder wants them in one piece.
+    /// Reads staged bytes whole: pictures are bounded, and a decoder wants them in one piece. It is for the worker, who is
+    /// the only one to read them.
     ///
     /// # Errors
     /// [`StoreError::Missing`] where nothing lies there; otherwise the engine's.
     pub async fn read(&self, key: &str) -> Result<Bytes, StoreError> {
-        self.0.get(key).await
+        self.0.get_once(key).await
     }
 
     /// Reads staged bytes in chunks: what is only counted, hashed and copied has no need to be in one piece.
@@ -140,7 +141,8 @@ impl Intake {
         self.head.extend_from_slice(&chunk[..missing]);
         let mut chunk = chunk;
         while !chunk.is_empty() {
-            let room = self.store.part() - self.buffer.len();
+            let part = self.parts.as_ref().map_or(self.store.first_part(), Parts::size);
+            let room = part - self.buffer.len();
             let (now, later) = chunk.split_at(room.min(chunk.len()));
             // Grown by hand up to a part and no further: doubling would hold twice what is needed, hundreds of times. Once
             // a part is full, more of them follow.
@@ -148,7 +150,7 @@ impl Intake {
             self.buffer.reserve_exact(room.min(likely.max(now.len())));
             self.buffer.extend_from_slice(now);
             chunk = later;
-            if self.buffer.len() == self.store.part() {
+            if self.buffer.len() == part {
                 self.hand_on().await?;
             }
         }

@@ -18,15 +18,19 @@ use object_store::{Attribute, Attributes, GetOptions, ObjectStore, ObjectStoreEx
 use serde::{Deserialize, Serialize};
 
 mod folder;
+mod object;
 mod parts;
 mod s3;
+mod sizes;
 
+pub use object::{Content, Object};
 pub(crate) use parts::Parts;
 
 use crate::Media;
 use crate::faults::{Faults, Struck};
 use crate::secret::Secret;
 use folder::{Folder, Source};
+use sizes::PartSizes;
 
 /// Where a store is and how to get in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -98,37 +102,13 @@ pub(crate) struct Entry {
     pub(crate) modified_ms: i64,
 }
 
-/// A blob in the making.
-#[derive(Clone, Debug)]
-pub struct Object {
-    /// What it is to be found under. Nobody else writes there.
-    pub key: String,
-    /// What it is made of.
-    pub content: Content,
-}
-
-/// What a blob is made of.
-#[derive(Clone, Debug)]
-pub enum Content {
-    /// These bytes.
-    Bytes(Bytes),
-    /// What lies in staging.
-    Staged {
-        /// Where.
-        key: String,
-        /// Its bytes, where they are in memory.
-        held: Option<Bytes>,
-    },
-}
-
 /// A store, opened.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
     place: &'static str,
     engine: Arc<dyn ObjectStore>,
     prefix: Path,
-    /// Bytes that a streamed upload gathers before it hands them on: what one upload in progress costs in memory.
-    part: usize,
+    sizes: PartSizes,
     home: Home,
     faults: Faults,
 }
@@ -142,11 +122,6 @@ enum Home {
     Bucket { s3: Arc<AmazonS3>, address: String },
 }
 
-/// Small parts keep two hundred uploads in progress small; a file system takes any size.
-const FILE_PART: usize = 128 << 10;
-/// The least that S3 takes for any part but the last (Amazon S3 User Guide, "Multipart upload limits").
-const S3_PART: usize = 5 << 20;
-
 impl Store {
     pub(crate) fn open(place: &'static str, settings: &StoreSettings, faults: Faults) -> Result<Self, StoreError> {
         let url = settings.url.expose();
@@ -155,14 +130,15 @@ impl Store {
             let folder = PathBuf::from(folder.strip_prefix("//").unwrap_or(folder));
             let folder = Folder::open(&folder).map_err(|error| address(error.to_string()))?;
             let engine = Arc::new(folder.engine());
-            Ok(Self { place, engine, prefix: Path::default(), part: FILE_PART, home: Home::Folder(folder), faults })
+            let (prefix, sizes) = (Path::default(), PartSizes::of_files());
+            Ok(Self { place, engine, prefix, sizes, home: Home::Folder(folder), faults })
         } else if let Some(rest) = url.strip_prefix("s3://") {
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
             let engine = Arc::new(s3::open(bucket, settings).map_err(|error| address(error.to_string()))?);
             let prefix = Path::parse(prefix.trim_matches('/')).map_err(|error| address(error.to_string()))?;
             let home = format!("{}/{bucket} as {}", settings.endpoint, settings.access_key_id);
             let home = Home::Bucket { s3: Arc::clone(&engine), address: home };
-            Ok(Self { place, engine, prefix, part: S3_PART, home, faults })
+            Ok(Self { place, engine, prefix, sizes: PartSizes::of_a_bucket(), home, faults })
         } else {
             Err(address("write file:///a/folder or s3://bucket/prefix".to_owned()))
         }
@@ -241,6 +217,18 @@ impl Store {
         let get = async {
             let found = self.engine.get(&self.path(key)).await.map_err(|error| self.error(key, error))?;
             found.bytes().await.map_err(|error| self.error(key, error))
+        };
+        self.faults.watch(self.place, "get", get).await
+    }
+
+    /// The same, of an object that nobody will read again soon.
+    pub(crate) async fn get_once(&self, key: &str) -> Result<Bytes, StoreError> {
+        let Home::Folder(folder) = &self.home else { return self.get(key).await };
+        let get = async {
+            folder.read_once(self.file(folder, key)?).await.map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => self.missing(key),
+                _ => self.failed(key, error),
+            })
         };
         self.faults.watch(self.place, "get", get).await
     }
@@ -324,10 +312,6 @@ impl Store {
             Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(self.error("", error)),
         }
-    }
-
-    pub(crate) fn part(&self) -> usize {
-        self.part
     }
 
     fn path(&self, key: &str) -> Path {

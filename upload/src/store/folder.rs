@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -86,30 +86,34 @@ impl Folder {
 
     /// Makes a file. None beside it where it is another name of one that is durable already.
     fn fill(&self, path: PathBuf, source: Source) -> io::Result<(Begun, Option<File>)> {
-        let mut source = match source {
-            Source::Bytes(bytes) => {
-                let (begun, mut file) = self.create(path)?;
-                file.write_all(&bytes)?;
-                return Ok((begun, Some(file)));
-            }
-            Source::File { path: source, held } => {
-                let link = || match std::fs::hard_link(&source, &path) {
-                    // No directory that we make helps with that.
-                    Err(error) if gone(&error) && !source.exists() => Err(io::Error::other(error)),
-                    linked => linked,
-                };
-                if self.place(&path, link).is_ok() {
-                    return Ok((Begun(Some(path)), None));
-                }
-                match held {
-                    Some(bytes) => return self.fill(path, Source::Bytes(bytes)),
-                    None => File::open(&source)?,
-                }
-            }
+        let (source, held) = match source {
+            Source::Bytes(bytes) => return self.written(path, &bytes),
+            Source::File { path, held } => (path, held),
         };
+        if self.link(&source, &path).is_ok() {
+            return Ok((Begun(Some(path)), None));
+        }
+        if let Some(bytes) = held {
+            return self.written(path, &bytes);
+        }
+        let mut source = File::open(source)?;
         let (begun, mut file) = self.create(path)?;
         io::copy(&mut source, &mut file)?;
         Ok((begun, Some(file)))
+    }
+
+    fn written(&self, path: PathBuf, bytes: &[u8]) -> io::Result<(Begun, Option<File>)> {
+        let (begun, mut file) = self.create(path)?;
+        file.write_all(bytes)?;
+        Ok((begun, Some(file)))
+    }
+
+    fn link(&self, source: &Path, path: &Path) -> io::Result<()> {
+        self.place(path, || match std::fs::hard_link(source, path) {
+            // No directory that we make helps with that.
+            Err(error) if gone(&error) && !source.exists() => Err(io::Error::other(error)),
+            linked => linked,
+        })
     }
 
     /// A new file, which must not be there yet.
@@ -134,6 +138,21 @@ impl Folder {
             }
         }
         Err(io::Error::other(format!("{} was removed each time that it was made", directory(path).display())))
+    }
+
+    /// Reads a file that nobody will read again soon: the system's memory is for what is, and for the next file.
+    pub(super) async fn read_once(&self, path: PathBuf) -> io::Result<Bytes> {
+        let read = move || {
+            let mut file = File::open(path)?;
+            let mut bytes = Vec::new();
+            bytes.try_reserve_exact(usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX))?;
+            file.read_to_end(&mut bytes)?;
+            // Advice, which not every system takes.
+            #[cfg(target_os = "linux")]
+            rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).ok();
+            Ok(bytes.into())
+        };
+        hop(read).await
     }
 
     /// Makes the names in a directory durable, and those on the way to it unless they are known to be.
@@ -165,8 +184,9 @@ impl Folder {
             if stem.is_empty() && directory != *folder.root {
                 std::fs::remove_dir(&directory).ok();
             }
-            // Where the directory is gone as well, it is the next one up that knows.
-            let left = directory.ancestors().take_while(|above| removed > 0 && above.starts_with(&folder.root));
+            // Even where nothing was left: whoever removed it may have been killed before they came to this. Where the
+            // directory is gone as well, it is the next one up that knows.
+            let left = directory.ancestors().take_while(|above| above.starts_with(&folder.root));
             let synced = left.map(sync).find(|synced| !synced.as_ref().is_err_and(gone));
             synced.unwrap_or(Ok(())).map(|()| removed)
         };

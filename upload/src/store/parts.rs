@@ -4,6 +4,7 @@ use object_store::{MultipartUpload, ObjectStoreExt};
 use tokio::runtime::Handle;
 
 use super::folder::Growing;
+use super::sizes::PartSize;
 use super::{Home, Store, StoreError};
 
 /// An object on its way. Nothing of it can be seen as whole before [`complete`](Self::complete).
@@ -12,6 +13,7 @@ pub(crate) struct Parts {
     store: Store,
     key: String,
     way: Way,
+    size: PartSize,
 }
 
 #[derive(Debug)]
@@ -22,6 +24,11 @@ enum Way {
 }
 
 impl Store {
+    /// The size of a first part, with which an object can be begun. What is smaller is better put at once.
+    pub(crate) fn first_part(&self) -> usize {
+        self.sizes.first()
+    }
+
     /// Begins an object of unknown length.
     pub(crate) async fn begin(&self, key: &str) -> Result<Parts, StoreError> {
         let begin = async {
@@ -34,12 +41,17 @@ impl Store {
             })
         };
         let way = self.faults.watch(self.place, "begin", begin).await?;
-        Ok(Parts { store: self.clone(), key: key.to_owned(), way })
+        Ok(Parts { store: self.clone(), key: key.to_owned(), way, size: self.sizes.next() })
     }
 }
 
 impl Parts {
-    /// Writes the next part, of [`Store::part`] bytes. Returns room for the next one.
+    /// The size of all parts after the first and before the last.
+    pub(crate) fn size(&self) -> usize {
+        self.size.bytes
+    }
+
+    /// Writes the next part, of [`Store::first_part`] or [`Self::size`] bytes. Returns room for the next one.
     ///
     /// # Errors
     /// The engine's; the object is of no use afterwards.
