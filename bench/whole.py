@@ -71,7 +71,8 @@ class Cloakroom(Stack):
         self.path = "/api/dropbox/pictures"
         self.headers = [{"authorization": f"Bearer {token}", "prefer": "respond-async"} for token in tokens]
         # The allocator as docker-compose.yml has it.
-        return ["env", "MIMALLOC_PURGE_DELAY=0", self.cloakroom, "api"], [[self.cloakroom, "worker"]] * 2
+        api = ["env", "MIMALLOC_PURGE_DELAY=0", self.cloakroom, "api"]
+        return api, [["env", "MIMALLOC_PURGE_DELAY=200", self.cloakroom, "worker"]] * 2
 
     def run(self, *arguments):
         command = [self.cloakroom, *arguments]

@@ -59,10 +59,13 @@ async fn main() {
 }
 
 async fn drive(stack: &Stack, prefer: &str, bytes: &[u8], uploads: usize, clients: usize) {
-    // As docker-compose.yml starts it.
-    let mut api = stack.command(&["api"]);
-    api.env("MIMALLOC_PURGE_DELAY", "0");
-    let (api, workers) = (Process::start(api), [stack.worker(), stack.worker()]);
+    // As docker-compose.yml starts them.
+    let start = |role, purge_delay| {
+        let mut command = stack.command(&[role]);
+        command.env("MIMALLOC_PURGE_DELAY", purge_delay);
+        Process::start(command)
+    };
+    let (api, workers) = (start("api", "0"), [start("worker", "200"), start("worker", "200")]);
     let portals = people(stack, &api);
     // Connections, pools and plans are made once.
     for _ in 0..20 {
