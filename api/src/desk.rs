@@ -6,10 +6,10 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{Semaphore, mpsc};
 use upload::{JobId, Places};
 
-use crate::documents::OpenedLinks;
+use crate::documents::opened_links::OpenedLinks;
 use crate::documents::settings::DocumentSettings;
-use crate::health::Readiness;
-use crate::receive::UploadSettings;
+use crate::readiness::Readiness;
+use crate::receive::settings::UploadSettings;
 use crate::serve::HttpSettings;
 use crate::who::{Decisions, Identity, Keys, Names, Passwords, RealmSettings, Throttle};
 

@@ -23,6 +23,7 @@ mod page;
 mod peer;
 mod problem;
 mod published;
+mod readiness;
 mod receive;
 mod resource;
 mod router;
@@ -46,7 +47,7 @@ use upload::{Places, RecordsError};
 
 use desk::{Desk, Inside};
 pub use documents::settings::DocumentSettings;
-pub use receive::UploadSettings;
+pub use receive::settings::UploadSettings;
 pub use serve::{HttpSettings, ServeError};
 pub use service::ServiceSettings;
 pub use who::{
@@ -129,13 +130,13 @@ impl Api {
             login_by_address: who::Throttle::new(realm.login_tries_per_address, realm.login_window),
             links_by_link: who::Throttle::new(settings.documents.code_tries, realm.login_window),
             links_by_address: who::Throttle::new(settings.documents.code_tries_per_address, realm.login_window),
-            opened_links: documents::OpenedLinks::default(),
+            opened_links: documents::opened_links::OpenedLinks::default(),
             documents: settings.documents.clone(),
             requests: who::Throttle::new(settings.uploads.requests_per_minute, Duration::from_secs(60)),
             room: Arc::new(Semaphore::new(settings.uploads.most_at_once)),
             http: settings.http.clone(),
             uploads: settings.uploads.clone(),
-            readiness: health::Readiness::default(),
+            readiness: readiness::Readiness::default(),
             names,
             keys,
             realm,

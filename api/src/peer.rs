@@ -1,19 +1,16 @@
 //! Where a request comes from: the other end of the connection, or what the trusted proxies before us say it was.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use crate::desk::Desk;
+use crate::serve::OtherEnd;
 
 /// The address of the client, for throttling.
 pub(crate) struct Peer(pub(crate) IpAddr);
-
-/// Travels with each request of a connection.
-#[derive(Clone, Copy)]
-pub(crate) struct OtherEnd(pub(crate) SocketAddr);
 
 impl FromRequestParts<Desk> for Peer {
     type Rejection = Infallible;

@@ -23,8 +23,6 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::peer::OtherEnd;
-
 /// `[http]`: where to listen, and how patient to be.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,6 +63,10 @@ pub enum ServeError {
     #[error("connections cannot be accepted any more: {0}")]
     Accept(std::io::Error),
 }
+
+/// Where a connection leads to. Travels with each of its requests.
+#[derive(Clone, Copy)]
+pub(crate) struct OtherEnd(pub(crate) SocketAddr);
 
 /// Serves until `stop`, then waits for what is in flight, at most `drain` long.
 pub(crate) async fn serve(

@@ -1,17 +1,15 @@
-//! One call of the documents API: in which version it was made, in which format it is answered, and who may go on. The
-//! order of what is looked at is the contract's: credentials, file, role, and only then the rest of the request.
+//! One call of the documents API: in which version it was made, about what, and in which format it is answered.
 
 use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Uri};
-use upload::{File, FileId, FileRole, FileVersion, Grammar, Right};
+use upload::{File, FileVersion, Grammar};
 
 use super::address::Address;
 use super::answer::Format;
-use super::refusal::{Deed, Refusal};
-use super::visitor::Visitor;
+use super::refusal::Refusal;
 use crate::desk::Desk;
 use crate::peer::Peer;
 use crate::problem::ApiError;
@@ -40,14 +38,6 @@ impl FromRequestParts<Desk> for Call {
     }
 }
 
-/// Somebody at a file, who may do what they came for.
-pub(crate) struct Visit {
-    pub(crate) file: File,
-    pub(crate) visitor: Visitor,
-    /// What gives them the role.
-    pub(crate) right: Right,
-}
-
 impl Call {
     /// What names of renditions may be in this version.
     pub(crate) fn grammar(&self) -> Result<Grammar, Refusal> {
@@ -71,39 +61,6 @@ impl Call {
     /// What the call is, for telling it from others with the same key.
     pub(crate) fn target(&self) -> String {
         format!("{} {}", self.method, self.uri.path())
-    }
-
-    /// Whoever calls, whatever they may.
-    pub(crate) async fn visitor(&self) -> Result<Visitor, Refusal> {
-        self.grammar()?;
-        Visitor::of(self).await
-    }
-
-    /// Lets whoever has at least this role in at the file in the address.
-    pub(crate) async fn enter(&self, deed: Deed, least: FileRole) -> Result<Visit, Refusal> {
-        let visitor = self.visitor().await?;
-        let id = self.id.parse().map_err(|_| Refusal::no_file())?;
-        self.let_in(visitor, &id, deed, least).await
-    }
-
-    /// Lets somebody in at a file.
-    pub(crate) async fn let_in(
-        &self,
-        visitor: Visitor,
-        id: &FileId,
-        deed: Deed,
-        least: FileRole,
-    ) -> Result<Visit, Refusal> {
-        let records = &self.desk.places.records;
-        let file = records.file(id).await?.ok_or_else(Refusal::no_file)?;
-        // The credentials in the contract's order: the first that is enough counts.
-        for right in &visitor.rights {
-            if records.file_role(id, right).await?.is_some_and(|role| role >= least) {
-                let right = right.clone();
-                return Ok(Visit { file, visitor, right });
-            }
-        }
-        Err(Refusal::privileges(deed, &visitor.name, id))
     }
 
     /// The version that the address asks for, or the latest.

@@ -20,9 +20,10 @@ mod around;
 mod call;
 mod described;
 mod download;
+mod enter;
 mod form;
 pub(crate) mod info;
-mod opened_links;
+pub(crate) mod opened_links;
 mod parameters;
 pub(crate) mod public_links;
 mod ranges;
@@ -44,7 +45,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 
 use crate::desk::Desk;
 use crate::problem::ApiError;
-pub(crate) use opened_links::OpenedLinks;
 use parameters::Parameters;
 use refusal::Refusal;
 

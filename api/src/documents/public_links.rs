@@ -15,6 +15,7 @@ use super::described::{
 use super::info::{People, time};
 use super::parameters::Parameters;
 use super::refusal::{Deed, Refusal};
+use super::visitor::LONGEST_PASSWORD;
 use super::{fresh_link_id, link_role};
 use crate::desk::Desk;
 use crate::once::Known;
@@ -22,8 +23,6 @@ use crate::receive::small;
 
 /// In characters.
 const SHORTEST_PASSWORD: usize = 8;
-/// In characters.
-pub(super) const LONGEST_PASSWORD: usize = 50;
 /// In characters.
 const LONGEST_NAME: usize = 256;
 /// The most users that one link can be for.

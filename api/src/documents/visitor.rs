@@ -12,6 +12,9 @@ use super::tokens::{self, Token};
 use crate::problem::ApiError;
 use crate::who::{Caller, cookie};
 
+/// The longest password of a public link, in characters. Nothing longer is hashed to see whether it is one.
+pub(super) const LONGEST_PASSWORD: usize = 50;
+
 /// Somebody, with what they showed.
 pub(crate) struct Visitor {
     /// Who answers for what they do: the user, or who made the link they came by.
@@ -119,7 +122,7 @@ async fn by_public_link(call: &Call, id: &str, session: Option<&Caller>) -> Resu
 async fn check_code(call: &Call, link: &PublicLink, hash: String) -> Result<(), Refusal> {
     let code = cookie(&call.headers, &format!("dAccessCode-{}", link.id)).ok_or_else(Refusal::no_access_code)?;
     let code = percent_decode_str(code).decode_utf8().map_err(|_| Refusal::no_access_code())?.into_owned();
-    if code.len() > super::public_links::LONGEST_PASSWORD * 4 {
+    if code.len() > LONGEST_PASSWORD * 4 {
         return Err(Refusal::no_access_code());
     }
     let desk = &call.desk;

@@ -12,19 +12,15 @@ pub(crate) mod flow;
 pub(crate) mod label;
 mod parts;
 pub(crate) mod prefer;
+pub(crate) mod settings;
 pub(crate) mod small;
 pub(crate) mod walk;
 pub(crate) mod wrap_in_html;
-
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bytesize::ByteSize;
-use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
-use serde::{Deserialize, Serialize};
 use upload::{Admission, Admitted, State as Standing, UploadId, Verdict};
 
 use crate::desk::Desk;
@@ -34,34 +30,6 @@ use crate::who::{Caller, Guarded, check_csrf};
 use flow::Flow;
 use parts::Parts;
 use prefer::Prefer;
-
-/// `[uploads]`: what is taken, and how long one waits.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct UploadSettings {
-    /// The largest picture.
-    pub max_bytes: ByteSize,
-    /// How long a client waits for the verdict unless it prefers otherwise.
-    #[serde(with = "human")]
-    pub wait: Duration,
-    /// The longest it may prefer.
-    #[serde(with = "human")]
-    pub most_wait: Duration,
-    /// How long a picture waits to be claimed.
-    #[serde(with = "human")]
-    pub keep: Duration,
-    /// How long workers have before an upload is settled as failed.
-    #[serde(with = "human")]
-    pub deadline: Duration,
-    /// How many uploads may be on their way in at once.
-    pub most_at_once: usize,
-    /// How many unclaimed pictures one user may have.
-    pub most_unclaimed: u64,
-    /// How many bytes of them.
-    pub most_unclaimed_bytes: ByteSize,
-    /// How many requests one user may make a minute.
-    pub requests_per_minute: u32,
-}
 
 /// What may stand around a picture in a body: other parts, headers, boundaries.
 const ROOM_FOR_THE_REST: u64 = 1 << 20;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::UploadSettings;
+use super::settings::UploadSettings;
 
 /// The preferences that mean something here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,35 @@
+//! `[uploads]`: what is taken, and how long one waits.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
+use serde::{Deserialize, Serialize};
+
+/// `[uploads]`: what is taken, and how long one waits.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UploadSettings {
+    /// The largest picture.
+    pub max_bytes: ByteSize,
+    /// How long a client waits for the verdict unless it prefers otherwise.
+    #[serde(with = "human")]
+    pub wait: Duration,
+    /// The longest it may prefer.
+    #[serde(with = "human")]
+    pub most_wait: Duration,
+    /// How long a picture waits to be claimed.
+    #[serde(with = "human")]
+    pub keep: Duration,
+    /// How long workers have before an upload is settled as failed.
+    #[serde(with = "human")]
+    pub deadline: Duration,
+    /// How many uploads may be on their way in at once.
+    pub most_at_once: usize,
+    /// How many unclaimed pictures one user may have.
+    pub most_unclaimed: u64,
+    /// How many bytes of them.
+    pub most_unclaimed_bytes: ByteSize,
+    /// How many requests one user may make a minute.
+    pub requests_per_minute: u32,
+}
