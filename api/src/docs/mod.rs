@@ -1,6 +1,7 @@
 //! The api described for programs: an OpenAPI 3.1 document made from the handlers themselves, at `/openapi.json`, and
 //! readable at `/docs`.
 
+pub(crate) mod octets;
 pub(crate) mod systems;
 mod viewer;
 

@@ -88,6 +88,9 @@ fn named(schema: &Value) -> String {
     if schema["type"] == "array" {
         return format!("list of {}", named(&schema["items"]));
     }
+    if schema["format"] == "binary" {
+        return "bytes".to_owned();
+    }
     match &schema["type"] {
         Value::Array(types) => escaped(&types.iter().map(text).collect::<Vec<_>>().join(" or ")),
         one => escaped(text(one)),

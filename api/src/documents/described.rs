@@ -6,6 +6,8 @@
 use serde::Serialize;
 use utoipa::{IntoParams, IntoResponses, ToSchema};
 
+use crate::docs::octets::Octets;
+
 /// What every address begins with.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -64,10 +66,10 @@ pub(super) struct Once {
 pub(super) enum Kept {
     /// The bytes, as an attachment
     #[response(status = 200, content_type = "application/octet-stream")]
-    Whole(Vec<u8>),
+    Whole(#[to_schema] Octets),
     /// Those that Range asks for
     #[response(status = 206, content_type = "application/octet-stream")]
-    Part(Vec<u8>),
+    Part(#[to_schema] Octets),
     /// The client has them
     #[response(status = 304)]
     There,

@@ -10,6 +10,7 @@ use super::call::Call;
 use super::described::{AtFile, Done, Kept, OfVersion, Ranged, Refused, RenditionList};
 use super::download::{self, Object};
 use super::refusal::{Deed, Refusal};
+use crate::docs::octets::Octets;
 use crate::show;
 
 /// The side of the square into which a thumbnail fits, as the worker makes it.
@@ -128,7 +129,7 @@ pub(crate) async fn remove(call: Call) -> Result<Response, Refusal> {
         ("rendition" = Option<String>, Query, description = "Of this custom rendition, instead of the file"),
     ),
     responses(
-        (status = 200, description = "The thumbnail, made by us", body = Vec<u8>, content_type = "image/png"),
+        (status = 200, description = "The thumbnail, made by us", body = inline(Octets), content_type = "image/png"),
         (status = 302, description = "It is at the store, where the settings say so"),
         (status = 304, description = "The client has it"),
         Refused,

@@ -8,6 +8,7 @@ use upload::{Media, Service, Upload};
 use super::default_avatar::default_avatar;
 use super::{size, stream, variant};
 use crate::desk::Desk;
+use crate::docs::octets::Octets;
 use crate::problem::{ApiError, Problem};
 use crate::resource::resource;
 use crate::who::{Action, Caller};
@@ -27,7 +28,7 @@ const USUAL: u32 = 512;
         ("size" = Option<u32>, Query, minimum = 1, maximum = 512, description = "The side of a square in pixels; 512 without it"),
     ),
     responses(
-        (status = 200, description = "The avatar, or the default one", body = Vec<u8>, content_type = "image/png"),
+        (status = 200, description = "The avatar, or the default one", body = inline(Octets), content_type = "image/png"),
         (status = 302, description = "The picture is at this address of the store, for a while; only where the settings say so"),
         (status = 304, description = "The client has it"),
         (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
@@ -66,7 +67,7 @@ pub(crate) async fn current(
         ("size" = Option<u32>, Query, minimum = 1, maximum = 512, description = "The side of a square in pixels; 512 without it"),
     ),
     responses(
-        (status = 200, description = "That version; it never changes", body = Vec<u8>, content_type = "image/png"),
+        (status = 200, description = "That version; it never changes", body = inline(Octets), content_type = "image/png"),
         (status = 302, description = "The picture is at this address of the store, for a while; only where the settings say so"),
         (status = 304, description = "The client has it"),
         (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),

@@ -7,6 +7,7 @@ use upload::{Kind, Media, State as Standing, Upload, UploadId};
 
 use super::{settled, size, stream, variant};
 use crate::desk::Desk;
+use crate::docs::octets::Octets;
 use crate::problem::ApiError;
 use crate::receive::picture_id;
 use crate::who::Caller;
@@ -23,7 +24,7 @@ use crate::who::Caller;
         ("Accept" = Option<String>, Header, description = "image/png or image/jpeg; the stored kind without a preference"),
     ),
     responses(
-        (status = 200, description = "The picture", body = Vec<u8>, content_type = "image/png"),
+        (status = 200, description = "The picture", body = inline(Octets), content_type = "image/png"),
         (status = 302, description = "The picture is at this address of the store, for a while; only where the settings say so"),
         (status = 304, description = "The client has it"),
         (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = String, content_type = "text/plain"),
