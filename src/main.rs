@@ -129,7 +129,10 @@ fn serve<F: Future<Output = anyhow::Result<()>>>(
 fn few_threads() -> Builder {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let mut runtime = Builder::new_multi_thread();
-    runtime.worker_threads(processors.div_ceil(4));
+    // Tokio's own variable still has the last word.
+    if std::env::var_os("TOKIO_WORKER_THREADS").is_none() {
+        runtime.worker_threads(processors.div_ceil(4));
+    }
     runtime
 }
 

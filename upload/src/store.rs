@@ -224,12 +224,7 @@ impl Store {
     /// The same, of an object that nobody will read again soon.
     pub(crate) async fn get_once(&self, key: &str) -> Result<Bytes, StoreError> {
         let Home::Folder(folder) = &self.home else { return self.get(key).await };
-        let get = async {
-            folder.read_once(self.file(folder, key)?).await.map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => self.missing(key),
-                _ => self.failed(key, error),
-            })
-        };
+        let get = async { folder.read_once(self.file(folder, key)?).await.map_err(|error| self.lost(key, error)) };
         self.faults.watch(self.place, "get", get).await
     }
 
@@ -325,6 +320,14 @@ impl Store {
 
     fn missing(&self, key: &str) -> StoreError {
         StoreError::Missing { place: self.place, key: key.to_owned() }
+    }
+
+    /// What went wrong in a folder with a file that was there.
+    fn lost(&self, key: &str, error: io::Error) -> StoreError {
+        match error.kind() {
+            io::ErrorKind::NotFound => self.missing(key),
+            _ => self.failed(key, error),
+        }
     }
 
     /// What went wrong in a folder.

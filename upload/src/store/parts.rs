@@ -89,10 +89,7 @@ impl Parts {
                 Way::Bucket(upload) => upload.complete().await.map(drop).map_err(|error| store.error(key, error)),
                 Way::Folder(file) => {
                     let growing = file.take().ok_or_else(|| store.missing(key))?;
-                    growing.finish(rest).await.map_err(|error| match error.kind() {
-                        std::io::ErrorKind::NotFound => store.missing(key),
-                        _ => store.failed(key, error),
-                    })
+                    growing.finish(rest).await.map_err(|error| store.lost(key, error))
                 }
             }
         };
