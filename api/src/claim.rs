@@ -43,7 +43,7 @@ pub(crate) struct Claimed {
     picture: Option<i64>,
 }
 
-/// `PUT /api/{service}/{ID}`
+/// `PUT /api/{service}/{ID}`: claims a picture as the avatar of a resource.
 #[utoipa::path(
     put,
     path = "/api/{service}/{id}",

@@ -27,7 +27,7 @@ struct CropForm {
     h: f64,
 }
 
-/// `PUT /api/dropbox/pictures/{id}`: the answer is the number as JSON.
+/// `PUT /api/dropbox/pictures/{id}`: crops a picture; the answer is its number as JSON.
 #[utoipa::path(
     put,
     path = "/api/dropbox/pictures/{id}",

@@ -41,7 +41,7 @@ pub(crate) async fn readyz(State(desk): State<Desk>) -> Response {
     (status, Json(report)).into_response()
 }
 
-/// `GET /metrics`, in Prometheus' text format.
+/// `GET /metrics`: numbers in Prometheus' text format.
 #[utoipa::path(
     get,
     path = "/metrics",

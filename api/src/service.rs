@@ -109,7 +109,7 @@ pub(crate) async fn register(
     desk.registered(&resource).await.map(Json)
 }
 
-/// `GET /service/{service}/{ID}`
+/// `GET /service/{service}/{ID}`: what is known of a resource.
 #[utoipa::path(
     get,
     path = "/service/{service}/{id}",
@@ -131,7 +131,7 @@ pub(crate) async fn look_up(
     desk.registered(&resource).await.map(Json)
 }
 
-/// `PUT /service/{service}/{ID}/users/{user}`
+/// `PUT /service/{service}/{ID}/users/{user}`: lets a user act for a resource.
 #[utoipa::path(
     put,
     path = "/service/{service}/{id}/users/{user}",
@@ -155,7 +155,7 @@ pub(crate) async fn grant(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `DELETE /service/{service}/{ID}/users/{user}`
+/// `DELETE /service/{service}/{ID}/users/{user}`: lets a user act for a resource no longer.
 #[utoipa::path(
     delete,
     path = "/service/{service}/{id}/users/{user}",
@@ -179,8 +179,8 @@ pub(crate) async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `PUT /service/{service}/{ID}/claim/{user}`: what the user's own claim would do. The system answers for the user's
-/// right to the resource; the picture must be the user's own.
+/// `PUT /service/{service}/{ID}/claim/{user}`: claims a picture for a user. The system answers for the user's right to
+/// the resource; the picture must be the user's own.
 #[utoipa::path(
     put,
     path = "/service/{service}/{id}/claim/{user}",
@@ -211,7 +211,7 @@ pub(crate) async fn claim(
     desk.claim(&resource, wish, &claimant).await.map(Json)
 }
 
-/// `GET /service/uploads/{id}`
+/// `GET /service/uploads/{id}`: where an upload stands.
 #[utoipa::path(
     get,
     path = "/service/uploads/{id}",

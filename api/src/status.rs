@@ -70,7 +70,8 @@ pub(crate) struct Happened {
     detail: String,
 }
 
-/// `GET /uploads/{id}`: the uploader's, site administrators', and, once it is claimed, those who act for the resource.
+/// `GET /uploads/{id}`: where an upload stands, for its uploader, site administrators, and, once it is claimed, those who
+/// act for the resource.
 #[utoipa::path(
     get,
     path = "/uploads/{id}",

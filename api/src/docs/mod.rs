@@ -113,7 +113,7 @@ fn any_credential() -> Vec<SecurityRequirement> {
 /// A handler's first line begins with its address, which the document has already.
 fn summary(line: &str) -> Option<String> {
     let (_, about) = line.split_once("`: ")?;
-    let mut letters = about.chars();
+    let mut letters = about.chars().map(|letter| if letter == '\n' { ' ' } else { letter });
     letters.next().map(|first| first.to_uppercase().chain(letters).collect())
 }
 

@@ -49,15 +49,17 @@ fn section(document: &Value, tag: &Value) -> String {
 fn operation_block(path: &str, method: &str, operation: &Value) -> String {
     let summary = escaped(text(&operation["summary"]));
     let mut html = format!(
-        "<details><summary><span class=\"method\">{}</span> <code>{}</code></summary><p>{summary}</p>",
+        "<details><summary><span class=\"method\">{}</span> <code>{}</code> <span class=\"about\">{summary}</span></summary>",
         escaped(&method.to_uppercase()),
         escaped(path)
     );
     if let Some(parameters) = operation["parameters"].as_array() {
-        html.push_str("<table><tr><th>Parameter</th><th>In</th><th>What it is</th></tr>");
+        html.push_str("<table><tr><th>Parameter</th><th>In</th><th>Type</th><th>What it is</th></tr>");
         for parameter in parameters {
             let [name, place, about] = ["name", "in", "description"].map(|key| escaped(text(&parameter[key])));
-            write!(html, "<tr><td><code>{name}</code></td><td>{place}</td><td>{about}</td></tr>").unwrap_or_default();
+            let kind = named(&parameter["schema"]);
+            write!(html, "<tr><td><code>{name}</code></td><td>{place}</td><td>{kind}</td><td>{about}</td></tr>")
+                .unwrap_or_default();
         }
         html.push_str("</table>");
     }

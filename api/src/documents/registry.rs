@@ -105,7 +105,7 @@ pub(crate) async fn register(
     desk.registered_file(&id).await.map(Json)
 }
 
-/// `GET /service/files/{id}`
+/// `GET /service/files/{id}`: what is known of a file.
 #[utoipa::path(
     get,
     path = "/service/files/{id}",

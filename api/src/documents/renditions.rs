@@ -117,7 +117,8 @@ pub(crate) async fn remove(call: Call) -> Result<Response, Refusal> {
     Ok(call.format.done(StatusCode::OK, "file", &visit.file.id))
 }
 
-/// `GET …/files/{fileId}/data/thumbnail`: of the file, or, with `rendition`, of a custom rendition that is a picture.
+/// `GET …/files/{fileId}/data/thumbnail`: the thumbnail of a file, or, with `rendition`, of a custom rendition that is a
+/// picture.
 #[utoipa::path(
     get,
     path = "/documents/api/{version}/files/{id}/data/thumbnail",

@@ -44,7 +44,7 @@ struct PictureForm {
     profile: Vec<u8>,
 }
 
-/// `POST /api/dropbox/pictures`
+/// `POST /api/dropbox/pictures`: hands a picture in and gets its number.
 #[utoipa::path(
     post,
     path = "/api/dropbox/pictures",

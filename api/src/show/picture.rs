@@ -12,7 +12,7 @@ use crate::problem::ApiError;
 use crate::receive::picture_id;
 use crate::who::Caller;
 
-/// `GET /api/dropbox/pictures/{id}`: the uploader's and site administrators', until it is claimed or expires.
+/// `GET /api/dropbox/pictures/{id}`: shows a picture to its uploader and to site administrators, until it is claimed or expires.
 #[utoipa::path(
     get,
     path = "/api/dropbox/pictures/{id}",

@@ -37,7 +37,7 @@ struct LoggedIn<'a> {
     expires_at: jiff::Timestamp,
 }
 
-/// `POST /api/login`
+/// `POST /api/login`: logs somebody in by address and password.
 #[utoipa::path(
     post,
     path = "/api/login",
@@ -96,7 +96,7 @@ pub(crate) async fn enter(
     Ok((user, session))
 }
 
-/// `POST /api/login/renewToken`
+/// `POST /api/login/renewToken`: renews a session.
 #[utoipa::path(
     post,
     path = "/api/login/renewToken",

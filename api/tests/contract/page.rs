@@ -103,6 +103,7 @@ async fn the_document_is_made_from_the_code_and_is_what_it_was() {
                 "{method} {path} answered {status}, which is not documented"
             );
             assert!(documented.values().all(|response| response["description"].is_string()));
+            assert!(operation["summary"].is_string(), "{method} {path} does not say what it does");
         }
     }
     let viewer = stand.nobody(Method::GET, "/docs").send().await.unwrap();
