@@ -21,11 +21,14 @@ const ARROWS: [(&str, &[&str]); 5] = [
     (".", &["api", "migrations", "upload", "worker"]),
 ];
 
+fn manifest(of: &str) -> toml::Table {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(of).join("Cargo.toml");
+    std::fs::read_to_string(path).unwrap().parse().unwrap()
+}
+
 /// The `[dependencies]` of a crate, without those for its tests.
 fn dependencies(of: &str) -> Vec<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(of).join("Cargo.toml");
-    let manifest: toml::Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
-    manifest["dependencies"].as_table().unwrap().keys().cloned().collect()
+    manifest(of)["dependencies"].as_table().unwrap().keys().cloned().collect()
 }
 
 #[test]
@@ -51,6 +54,26 @@ fn no_arrow_but_those_drawn() {
             .filter(|name| ["upload", "api", "worker", "migrations", "cloakroom"].contains(&name.as_str()))
             .collect();
         assert!(ours.iter().all(|name| allowed.contains(&name.as_str())), "{of} depends on {ours:?}");
+    }
+}
+
+/// The fuzzers stand outside the workspace and build the engine's files by a manifest of their own, which no build here reads.
+#[test]
+fn the_fuzzers_have_what_the_engine_names() {
+    fn read(folder: &Path, text: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() { read(&path, text) } else { text.push_str(&std::fs::read_to_string(path).unwrap()) }
+        }
+    }
+    let mut engine = String::new();
+    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("worker/src/picture"), &mut engine);
+    let (fuzz, ours) = (manifest("fuzz"), manifest("."));
+    for name in dependencies("worker").into_iter().filter(|name| name != "upload") {
+        if engine.contains(&format!("{}::", name.replace('-', "_"))) {
+            let (theirs, ours) = (fuzz["dependencies"].get(&name), &ours["workspace"]["dependencies"][&name]);
+            assert_eq!(theirs, Some(ours), "{name}, in fuzz/Cargo.toml and here");
+        }
     }
 }
 
