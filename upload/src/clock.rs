@@ -3,17 +3,29 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-/// Tells the time: the system's, or a test's. Clones share it.
-#[derive(Clone, Debug, Default)]
+/// Tells the time: the system's, somebody else's by whom it goes, or a test's. Clones share it.
+#[derive(Clone, Debug)]
 pub struct Clock {
     /// Milliseconds since 1970 of a clock that stands still until it is moved.
     manual: Option<Arc<AtomicI64>>,
-    /// Milliseconds to add to the system's.
-    correction: Arc<AtomicI64>,
+    /// Milliseconds by which the system's is wrong, in a test.
+    wrong_by: i64,
+    /// A moment of the clock that nobody can set.
+    started: Instant,
+    /// Milliseconds since 1970 at that moment, by the clock that this one goes by; [`UNKNOWN`] while it goes by none.
+    started_at: Arc<AtomicI64>,
+}
+
+const UNKNOWN: i64 = i64::MIN;
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self { manual: None, wrong_by: 0, started: Instant::now(), started_at: Arc::new(AtomicI64::new(UNKNOWN)) }
+    }
 }
 
 impl Clock {
@@ -29,26 +41,30 @@ impl Clock {
 
     /// A machine's clock that is wrong by `millis`, until it is corrected.
     pub fn wrong_by(millis: i64) -> Self {
-        Self { correction: Arc::new(AtomicI64::new(millis)), ..Self::default() }
+        Self { wrong_by: millis, ..Self::default() }
     }
 
     /// Goes by somebody else's clock, which shows `truth` now: processes that share records must agree on the time, or
     /// one that is ahead would call everybody's uploads overdue. Returns by how many milliseconds this one was ahead.
     /// A manual clock is right by definition.
+    ///
+    /// From here on the time passes as the processor counts it: what is done to the system's clock, such as putting it
+    /// right after a boot, is no reason for an hour to have passed.
     pub(crate) fn correct(&self, truth: Timestamp) -> i64 {
         if self.manual.is_some() {
             return 0;
         }
         let ahead = self.now().as_millisecond() - truth.as_millisecond();
-        self.correction.fetch_sub(ahead, Ordering::SeqCst);
+        self.started_at.store(truth.as_millisecond() - self.running(), Ordering::SeqCst);
         ahead
     }
 
     /// Now, to the millisecond: the precision of the records.
     pub fn now(&self) -> Timestamp {
-        let now = match &self.manual {
-            Some(millis) => millis.load(Ordering::SeqCst),
-            None => Timestamp::now().as_millisecond() + self.correction.load(Ordering::SeqCst),
+        let now = match (&self.manual, self.started_at.load(Ordering::SeqCst)) {
+            (Some(millis), _) => millis.load(Ordering::SeqCst),
+            (None, UNKNOWN) => Timestamp::now().as_millisecond() + self.wrong_by,
+            (None, started_at) => started_at + self.running(),
         };
         Timestamp::from_millisecond(now).unwrap_or(Timestamp::MAX)
     }
@@ -58,5 +74,27 @@ impl Clock {
         if let Some(millis) = &self.manual {
             millis.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
         }
+    }
+
+    fn running(&self) -> i64 {
+        i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX / 4)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As when two probes ask at once: each sets the same, where each would have subtracted the same once more.
+    #[test]
+    fn a_clock_may_be_corrected_twice_at_once() {
+        let clock = Clock::wrong_by(-25 * 3_600_000);
+        let truth = Timestamp::now();
+        assert!((-25 * 3_600_000 - clock.correct(truth)).abs() < 1000);
+        let (again, asked) = (clock.clone(), clock.now());
+        assert!((asked.as_millisecond() - truth.as_millisecond()).abs() < 1000);
+        again.correct(truth);
+        again.correct(truth);
+        assert!((clock.now().as_millisecond() - truth.as_millisecond()).abs() < 1000);
     }
 }

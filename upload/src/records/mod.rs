@@ -178,7 +178,7 @@ impl Records {
         &self.clock
     }
 
-    /// Whether the place answers. Asked now and then, it also keeps our clock with the database's.
+    /// Whether the place answers. Asked now and then, as the sweeper does, it also keeps our clock with the database's.
     ///
     /// # Errors
     /// The database's, where it does not.
