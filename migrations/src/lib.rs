@@ -12,6 +12,7 @@ mod m0001_first_schema;
 mod m0002_resources;
 mod m0003_documents;
 mod m0004_prefixes;
+mod m0005_unclaimed;
 
 struct Migrator;
 
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_resources::Migration),
             Box::new(m0003_documents::Migration),
             Box::new(m0004_prefixes::Migration),
+            Box::new(m0005_unclaimed::Migration),
         ]
     }
 }
