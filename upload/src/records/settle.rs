@@ -1,6 +1,7 @@
 //! Ending an attempt: ready, rejected, failed, or to be tried again. Each is one transaction that counts only while the
 //! attempt is still the job's latest and the upload still waits; otherwise it is void, and whoever ends the job has what
-//! was written collected.
+//! was written collected. The upload's row comes first and the job's after it, as in `expire`, or the two would wait for
+//! each other.
 
 use std::time::Duration;
 
@@ -71,9 +72,6 @@ impl Records {
                 other => Ok(other),
             };
         }
-        if !tx.finish_job(attempt, Some(&attempt.prefix), now).await? {
-            return Ok(Settled::Void);
-        }
         let pixels = |side: fn(&Shown) -> u32| made.shown.as_ref().map(|shown| rows::stored_pixels(side(shown)));
         let settled = settling(attempt.upload.id, State::Ready, now)
             .col_expr(uploads::Column::Width, Expr::value(pixels(|shown| shown.width)))
@@ -82,7 +80,10 @@ impl Records {
             .col_expr(uploads::Column::OriginalKey, Expr::value(made.original_key))
             .exec(&*tx)
             .await?;
-        if settled.rows_affected == 0 || !tx.keep_place(&attempt.upload, now).await? {
+        let counts = settled.rows_affected > 0
+            && tx.finish_job(attempt, Some(&attempt.prefix), now).await?
+            && tx.keep_place(&attempt.upload, now).await?;
+        if !counts {
             return Ok(Settled::Void);
         }
         let made: Vec<_> =
@@ -106,11 +107,8 @@ impl Records {
     async fn rejected_in_one(&self, attempt: &Attempt, reason: &Reason) -> Result<Settled, RecordsError> {
         let tx = self.write().await?;
         let now = self.now_ms();
-        if !tx.finish_job(attempt, None, now).await? {
-            return Ok(Settled::Void);
-        }
         let settled = refusing(attempt.upload.id, State::Rejected, reason, now).exec(&*tx).await?;
-        if settled.rows_affected == 0 {
+        if settled.rows_affected == 0 || !tx.finish_job(attempt, None, now).await? {
             return Ok(Settled::Void);
         }
         tx.release_place(attempt, now).await?;
@@ -131,6 +129,7 @@ impl Records {
     async fn bury_in_one(&self, attempt: &Attempt, reason: &Reason, errors: &str) -> Result<Settled, RecordsError> {
         let tx = self.write().await?;
         let now = self.now_ms();
+        let failed = refusing(attempt.upload.id, State::Failed, reason, now).exec(&*tx).await?;
         let buried = job_of(attempt)
             .col_expr(jobs::Column::State, Expr::value("dead"))
             .col_expr(jobs::Column::LastError, Expr::value(errors))
@@ -139,7 +138,6 @@ impl Records {
             .await?;
         let [buried] = buried.as_slice() else { return Ok(Settled::Void) };
         tx.condemn_attempts(buried, None, Some(&attempt.prefix), now).await?;
-        let failed = refusing(attempt.upload.id, State::Failed, reason, now).exec(&*tx).await?;
         if failed.rows_affected > 0 {
             tx.release_place(attempt, now).await?;
         }

@@ -141,27 +141,6 @@ async fn a_job_put_off_is_the_relays_once_its_time_has_come_and_knows_its_last_e
 }
 
 #[tokio::test]
-async fn a_buried_job_keeps_its_story_and_its_bytes() {
-    on_both(async |home| {
-        let admitted = home.admit().await;
-        let attempt = home.run(&admitted.ticket).await;
-        let reason = Reason::new("gave_up", "five attempts");
-        assert_eq!(home.records.bury(&attempt, &reason, "it crashed").await.unwrap(), Settled::Counted);
-        let upload = home.records.upload(admitted.id).await.unwrap().unwrap();
-        assert_eq!((upload.state, upload.reason), (State::Failed, Some(reason)));
-        let keys = [upload.staged_key];
-        assert_eq!(home.records.needed_in_staging(&keys).await.unwrap(), HashSet::from(keys.clone()));
-        let census = home.records.census().await.unwrap();
-        assert_eq!((census.dead_jobs, census.open_jobs), (1, 0));
-        assert!(matches!(home.records.begin_attempt(&admitted.ticket, MINUTE).await.unwrap(), Start::Gone));
-        // Once nobody could claim it any more, its bytes go too.
-        home.clock.advance(KEEP);
-        assert!(home.records.needed_in_staging(&keys).await.unwrap().is_empty());
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn of_many_who_want_a_variant_one_orders_it() {
     on_both(async |home| {
         let upload = home.ready().await.id;
@@ -239,6 +218,40 @@ async fn what_is_overdue_fails_with_its_job_and_whoever_waits_can_be_told() {
 }
 
 /// The prefixes that are due now, struck off at once.
+/// Both take the upload's row first and the job's after it; the other way round they waited for each other.
+#[tokio::test]
+async fn what_is_settled_at_its_deadline_and_what_fails_there_do_not_wait_for_each_other() {
+    on_both(async |home| {
+        let mut attempts = Vec::new();
+        for _ in 0..60 {
+            attempts.push(home.run(&home.admit().await.ticket).await);
+        }
+        home.clock.advance(DEADLINE);
+        let settling = attempts.into_iter().map(|attempt| {
+            let records = home.records.clone();
+            tokio::spawn(async move {
+                let made = made(&attempt);
+                records.settle_ready(&attempt, made).await.unwrap()
+            })
+        });
+        let settling: Vec<_> = settling.collect();
+        let mut failed = 0;
+        loop {
+            let batch = home.records.fail_overdue(60).await.unwrap().len();
+            failed += batch;
+            if batch == 0 && settling.iter().all(tokio::task::JoinHandle::is_finished) {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        let settled = futures::future::join_all(settling).await;
+        let ready = settled.into_iter().filter(|settled| *settled.as_ref().unwrap() == Settled::Counted).count();
+        assert_eq!(ready + failed, 60);
+        assert_eq!(home.records.census().await.unwrap().unaccounted(), 0);
+    })
+    .await;
+}
+
 async fn due(home: &Home) -> Vec<String> {
     let mut prefixes = Vec::new();
     for condemned in home.records.take_condemned(10).await.unwrap() {
