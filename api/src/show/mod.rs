@@ -47,6 +47,7 @@ pub(crate) async fn variant(desk: &Desk, upload: &Upload, name: VariantName) -> 
     match want().await? {
         Wanted::Made(variant) => return Ok(variant),
         Wanted::Refused(reason) => return Err(ApiError::Rejected(reason)),
+        Wanted::Failed(reason) => return Err(ApiError::Failed(reason)),
         Wanted::Coming(job) => {
             let waiting = desk.places.queue.join_wait(job).await;
             if let Wanted::Coming(_) = want().await? {
@@ -62,6 +63,7 @@ pub(crate) async fn variant(desk: &Desk, upload: &Upload, name: VariantName) -> 
     match want().await? {
         Wanted::Made(variant) => Ok(variant),
         Wanted::Refused(reason) => Err(ApiError::Rejected(reason)),
+        Wanted::Failed(reason) => Err(ApiError::Failed(reason)),
         Wanted::Coming(_) | Wanted::Ordered(_) => Err(ApiError::NotYet("this size is being made")),
     }
 }

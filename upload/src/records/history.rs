@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
-use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
     AccessMode, ColumnTrait, Condition, DbBackend, EntityTrait, IsolationLevel, PaginatorTrait, QueryFilter,
     QueryOrder, QuerySelect, TransactionTrait,
@@ -78,10 +78,16 @@ impl Records {
     /// # Errors
     /// The database's.
     pub async fn needed_in_staging(&self, keys: &[String]) -> Result<HashSet<String>, RecordsError> {
-        let now = self.now_ms();
-        let retriable = Condition::all().add(uploads::Column::State.eq(State::Failed.as_str())).add(
-            Condition::any().add(uploads::Column::ExpiresAt.gt(now)).add(uploads::Column::ClaimedAt.is_not_null()),
-        );
+        let dead = Query::select()
+            .expr(Expr::value(1))
+            .from(jobs::Entity)
+            .and_where(Expr::col((jobs::Entity, jobs::Column::UploadId)).equals((uploads::Entity, uploads::Column::Id)))
+            .and_where(Expr::col((jobs::Entity, jobs::Column::State)).eq("dead"))
+            .to_owned();
+        let retriable = Condition::all()
+            .add(uploads::Column::State.eq(State::Failed.as_str()))
+            .add(super::jobs::worth_a_retry(self.now_ms()))
+            .add(Expr::exists(dead));
         let needed = uploads::Entity::find()
             .select_only()
             .column(uploads::Column::StagedKey)

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::Serialize;
 
 use super::entity::{jobs, uploads, variants};
@@ -98,12 +98,7 @@ impl Records {
             .col_expr(uploads::Column::Why, Expr::value(Option::<String>::None))
             .filter(uploads::Column::Id.eq(job.upload_id))
             .filter(uploads::Column::State.eq(State::Failed.as_str()))
-            .filter(
-                uploads::Column::ExpiresAt
-                    .gt(now)
-                    .or(uploads::Column::ClaimedAt.is_not_null())
-                    .or(uploads::Column::Kind.ne(Kind::Dropbox.as_str())),
-            )
+            .filter(worth_a_retry(now))
             .exec_with_returning(&*tx)
             .await?;
         let waiting = waiting.into_iter().next();
@@ -138,11 +133,27 @@ impl Records {
             return Ok(false);
         };
         jobs::Entity::delete_by_id(id).exec(&*tx).await?;
+        // Whoever asks for the size next orders it anew.
+        variants::Entity::delete_many()
+            .filter(variants::Column::UploadId.eq(job.upload_id))
+            .filter(variants::Column::Job.eq(id))
+            .filter(variants::Column::Key.is_null())
+            .exec(&*tx)
+            .await?;
         let upload = rows::id(job.upload_id)?;
         tx.tell(upload, [Event::new(rows::at(now), "given up by hand", job.kind)]).await?;
         tx.commit().await?;
         Ok(true)
     }
+}
+
+/// Whether anybody has a use for a failed upload that is tried again: a picture of the dropbox that nobody claimed in time
+/// has nobody, what is handed in for a file always has the file.
+pub(super) fn worth_a_retry(now: i64) -> Condition {
+    Condition::any()
+        .add(uploads::Column::ExpiresAt.gt(now))
+        .add(uploads::Column::ClaimedAt.is_not_null())
+        .add(uploads::Column::Kind.ne(Kind::Dropbox.as_str()))
 }
 
 fn row(job: jobs::Model) -> Result<JobRow, RecordsError> {

@@ -141,6 +141,9 @@ impl Records {
         if failed.rows_affected > 0 {
             tx.release_place(attempt, now).await?;
         }
+        if !attempt.ticket.job.settles() {
+            tx.fail_ordered(attempt, reason).await?;
+        }
         tx.tell_end(attempt, now, "dead", errors).await?;
         tx.commit().await?;
         Ok(Settled::Counted)

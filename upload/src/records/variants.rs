@@ -1,12 +1,12 @@
 //! Renderings of a ready picture: looking one up, wanting one that is not there yet, and ending the job that makes it.
 
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, Set};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, Set, UpdateMany};
 
 use super::attempt::Attempt;
 use super::entity::{jobs, variants};
 use super::settle::{Settled, variant_row};
-use super::{Records, RecordsError, rows};
+use super::{Records, RecordsError, Writing, rows};
 use crate::job::{Job, Ticket};
 use crate::upload::{Reason, UploadId, Variant};
 use crate::{JobId, VariantName};
@@ -22,6 +22,8 @@ pub enum Wanted {
     Ordered(Ticket),
     /// It cannot be made.
     Refused(Reason),
+    /// It was not made, and the job that was to make it is a dead letter.
+    Failed(Reason),
 }
 
 /// The most variants that one picture can have under one crop, so that nobody fills the store by counting through the
@@ -135,11 +137,8 @@ impl Records {
         if !tx.finish_job(attempt, None, now).await? {
             return Ok(Settled::Void);
         }
-        variants::Entity::update_many()
-            .col_expr(variants::Column::Why, Expr::value(format!("{}: {}", reason.code, reason.why)))
-            .filter(variants::Column::Job.eq(attempt.ticket.id))
-            .exec(&*tx)
-            .await?;
+        let nobody: Option<JobId> = None;
+        ordered(attempt, reason).col_expr(variants::Column::Job, Expr::value(nobody)).exec(&*tx).await?;
         tx.tell_end(attempt, now, "variant refused", &reason.why).await?;
         tx.commit().await?;
         Ok(Settled::Counted)
@@ -174,16 +173,33 @@ impl Records {
     }
 }
 
+impl Writing {
+    /// Whoever waits for the size that a dead job was to make is told why it does not come, until it is tried again.
+    pub(super) async fn fail_ordered(&self, attempt: &Attempt, reason: &Reason) -> Result<(), RecordsError> {
+        ordered(attempt, reason).exec(&self.tx).await?;
+        Ok(())
+    }
+}
+
+/// Says of the size that the attempt was to make why it does not come.
+fn ordered(attempt: &Attempt, reason: &Reason) -> UpdateMany<variants::Entity> {
+    variants::Entity::update_many()
+        .col_expr(variants::Column::Why, Expr::value(format!("{}: {}", reason.code, reason.why)))
+        .filter(variants::Column::UploadId.eq(attempt.upload.id.get()))
+        .filter(variants::Column::Job.eq(attempt.ticket.id))
+}
+
 fn wanted(row: &variants::Model) -> Result<Wanted, RecordsError> {
     if let Some(variant) = rows::variant(row)? {
         return Ok(Wanted::Made(variant));
     }
+    let reason = |why: &str| {
+        let (code, why) = why.split_once(": ").unwrap_or(("failed", why));
+        Reason::new(code, why)
+    };
     Ok(match (&row.why, row.job) {
         (None, Some(job)) => Wanted::Coming(job),
-        (why, _) => {
-            let why = why.clone().unwrap_or_default();
-            let (code, why) = why.split_once(": ").unwrap_or(("failed", &why));
-            Wanted::Refused(Reason::new(code, why))
-        }
+        (Some(why), Some(_)) => Wanted::Failed(reason(why)),
+        (why, None) => Wanted::Refused(reason(why.as_deref().unwrap_or_default())),
     })
 }

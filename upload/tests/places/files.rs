@@ -10,7 +10,7 @@ use upload::{
 
 use crate::home::{DEADLINE, Home, MINUTE, on_both, user};
 
-fn admission(place: Place) -> FileAdmission {
+pub(crate) fn admission(place: Place) -> FileAdmission {
     let key = format!("incoming/{}", uuid::Uuid::now_v7().simple());
     FileAdmission {
         owner: "mary".to_owned(),
@@ -31,7 +31,7 @@ async fn settle(home: &Home, admitted: &Admitted) -> Settled {
 }
 
 /// A file of Mary's with one version, and that version's row.
-async fn file(home: &Home) -> (FileId, i64) {
+pub(crate) async fn file(home: &Home) -> (FileId, i64) {
     let id = FileId::fresh();
     let admitted = home.records.admit_into_file(admission(Place::NewFile(id.clone()))).await.unwrap().unwrap();
     assert!(home.records.file(&id).await.unwrap().is_none(), "it is not there before it is ready");
@@ -40,7 +40,7 @@ async fn file(home: &Home) -> (FileId, i64) {
     (id, version.id)
 }
 
-fn rendition(version: i64, name: &str) -> Place {
+pub(crate) fn rendition(version: i64, name: &str) -> Place {
     let name = RenditionName::parse(name, Grammar::V1_1).unwrap();
     Place::Rendition { version, name, description: String::new(), most: 100 }
 }

@@ -20,6 +20,7 @@ mod counter;
 mod files;
 mod folder;
 mod home;
+mod letters;
 mod people;
 mod plans;
 mod proxy;

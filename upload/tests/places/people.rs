@@ -1,10 +1,10 @@
-//! People, grants, dead letters in people's hands, and the time they agree on; on SQLite and PostgreSQL alike.
+//! People, grants, and the time that processes agree on; on SQLite and PostgreSQL alike.
 
 use std::time::Duration;
 
-use upload::{Clock, Reason, Resource, Role, Service, SigningKey, Start, State};
+use upload::{Clock, Resource, Role, Service, SigningKey, Start};
 
-use crate::home::{DEADLINE, Home, KEEP, MINUTE, admission, made, on_both, user};
+use crate::home::{Home, MINUTE, admission, made, on_both, user};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -54,51 +54,6 @@ async fn another_process_sees_the_same_truth() {
         let other = Home::another(&home.url, &home.clock).await;
         assert_eq!(other.upload(admitted.id).await.unwrap(), home.records.upload(admitted.id).await.unwrap());
         other.close().await.unwrap();
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_dead_letter_is_tried_again_as_if_for_the_first_time() {
-    on_both(async |home| {
-        let admitted = home.admit().await;
-        let attempt = home.run(&admitted.ticket).await;
-        home.records.bury(&attempt, &Reason::new("gave_up", "five attempts"), "it crashed").await.unwrap();
-        let dead = home.records.jobs(true, 10).await.unwrap();
-        assert_eq!(
-            dead.iter().map(|job| (job.id, job.last_error.as_deref())).collect::<Vec<_>>(),
-            [(admitted.ticket.id, Some("it crashed"))]
-        );
-        home.clock.advance(2 * DEADLINE);
-        let ticket = home.records.retry_job(admitted.ticket.id, DEADLINE).await.unwrap().unwrap();
-        assert_eq!(ticket, admitted.ticket);
-        assert!(home.records.retry_job(ticket.id, DEADLINE).await.unwrap().is_none(), "it is not dead any more");
-        let upload = home.records.upload(admitted.id).await.unwrap().unwrap();
-        assert_eq!((upload.state, upload.reason, upload.settled_at), (State::Accepted, None, None));
-        assert!(home.records.fail_overdue(10).await.unwrap().is_empty(), "it has its time before it");
-        let again = home.run(&ticket).await;
-        assert_eq!(again.number, 1);
-        home.records.settle_ready(&again, made(&again)).await.unwrap();
-        assert_eq!(home.records.census().await.unwrap().unaccounted(), 0);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_dead_letter_is_given_up_and_an_expired_one_stays_dead() {
-    on_both(async |home| {
-        let (one, two) = (home.admit().await, home.admit().await);
-        for admitted in [&one, &two] {
-            let attempt = home.run(&admitted.ticket).await;
-            home.records.bury(&attempt, &Reason::new("gave_up", "gave up"), "it crashed").await.unwrap();
-        }
-        assert!(home.records.drop_job(one.ticket.id).await.unwrap());
-        assert!(!home.records.drop_job(one.ticket.id).await.unwrap());
-        assert_eq!(home.records.upload(one.id).await.unwrap().unwrap().state, State::Failed);
-        home.clock.advance(KEEP);
-        assert!(home.records.retry_job(two.ticket.id, DEADLINE).await.unwrap().is_none());
-        assert!(home.records.job(two.ticket.id).await.unwrap().unwrap().dead);
-        assert_eq!(home.records.jobs_of(two.id).await.unwrap().len(), 1);
     })
     .await;
 }
