@@ -12,7 +12,7 @@ use crate::problem::ApiError;
 const BOUNDARY: usize = 70;
 /// The most parts, wanted and ignored.
 const PARTS: usize = 100;
-/// The most bytes between two parts' contents: the boundary and the headers.
+/// The most bytes between two parts' contents, the boundary and the headers, give or take a piece of the flow.
 const HEADERS: u64 = 16 << 10;
 
 /// The boundary of a multipart form, or why there is none.

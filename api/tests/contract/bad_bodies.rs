@@ -14,14 +14,21 @@ struct Raw {
 
 impl Raw {
     async fn open(login: &Login<'_>, headers: &str) -> Self {
-        let mut stream = TcpStream::connect(login.stand.base.trim_start_matches("http://")).await.unwrap();
+        let stream = TcpStream::connect(login.stand.base.trim_start_matches("http://")).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let mut raw = Self { stream };
+        raw.begin(login, headers).await;
+        raw
+    }
+
+    /// The head of an upload, on a connection that may have carried others.
+    async fn begin(&mut self, login: &Login<'_>, headers: &str) {
         let head = format!(
             "POST /api/dropbox/pictures HTTP/1.1\r\nhost: x\r\ncookie: AtmoAuthToken_{FED}={}\r\n\
              x-csrf-token_{FED}: {}\r\n{headers}\r\n\r\n",
             login.session, login.csrf
         );
-        stream.write_all(head.as_bytes()).await.unwrap();
-        Self { stream }
+        self.stream.write_all(head.as_bytes()).await.unwrap();
     }
 
     async fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
@@ -29,6 +36,11 @@ impl Raw {
     }
 
     async fn answer(mut self) -> String {
+        self.read().await
+    }
+
+    /// One answer, after which there may be more.
+    async fn read(&mut self) -> String {
         let mut answer = Vec::new();
         let mut piece = [0; 4096];
         loop {
@@ -100,6 +112,33 @@ async fn forms_that_are_none() {
     assert_eq!(stand.staged(), 0);
     assert_eq!(stand.places.records.census().await.unwrap().admitted, 0);
     assert_eq!(jane.picture().await, "1001");
+}
+
+#[tokio::test]
+async fn a_form_is_taken_however_the_connection_cuts_it() {
+    let stand = Stand::new().await;
+    let jane = stand.login("jane").await;
+    // An earlier body on the same connection makes the server read in larger pieces.
+    let earlier =
+        [part("Content-Disposition: form-data; name=\"a\"", &[b'x'; 20 << 10]), b"--B--\r\n".to_vec()].concat();
+    let padded = [PNG, &[0; 750 << 10]].concat();
+    let head = "Content-Disposition: form-data; name=\"Profile\"; filename=\"a.png\"";
+    let form = [part(head, &padded), b"--B--\r\n".to_vec()].concat();
+    for cut in [1, 4, 40, 80] {
+        let headers = |body: &[u8]| format!("content-type: {FORM}\r\ncontent-length: {}", body.len());
+        let mut raw = Raw::open(&jane, &headers(&earlier)).await;
+        raw.send(&earlier).await.unwrap();
+        assert!(raw.read().await.starts_with("HTTP/1.1 400 "));
+        raw.begin(&jane, &headers(&form)).await;
+        raw.send(&form[..cut]).await.unwrap();
+        // The api's next answers come after it has looked at this connection.
+        for _ in 0..20 {
+            jane.get("/livez").await;
+        }
+        raw.send(&form[cut..]).await.unwrap();
+        let answer = raw.answer().await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{cut}: {answer}");
+    }
 }
 
 #[tokio::test]

@@ -144,7 +144,7 @@ async fn forms_that_are_none() {
     let no_primary = lacks("!csRequiredFieldMissing,primaryFile", "Required field 'primaryFile' is missing.");
     let form_is = |message| (400, "-1", "!csBadMultipart", message);
     let json_is = |message| (400, "-1", "!csBadJson", message);
-    let head = part(&format!("name=\"a\"\r\nX: {}", "x".repeat(20 << 10)), b"x");
+    let head = part(&format!("name=\"a\"\r\nX: {}", "x".repeat(40 << 10)), b"x");
     for (path, about, parts, expected) in [
         (&rendition, about, vec![name()], no_file),
         (&rendition, about, vec![file_part(b""), name()], no_file),
