@@ -1,5 +1,6 @@
 //! `/livez`, `/readyz`, `/metrics`, and addresses where nothing is.
 
+use metrics_exporter_prometheus::PrometheusBuilder;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -29,4 +30,24 @@ async fn a_place_that_is_down_is_named() {
     assert_eq!(response.status(), 503);
     let report: Value = response.json().await.unwrap();
     assert_eq!((&report["places"]["records"], &report["places"]["blobs"]), (&"down".into(), &"ok".into()));
+}
+
+#[tokio::test]
+async fn methods_that_nobody_knows_are_one_label() {
+    // This thread's, and a test has one: what the api counts is counted here.
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let counts = recorder.handle();
+    let _counting = metrics::set_default_local_recorder(&recorder);
+    let stand = Stand::new().await;
+    for method in ["GET", "PATCH", "BREW", "get", &"X".repeat(4000)] {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        stand.nobody(method, "/nothing/here").send().await.unwrap();
+    }
+    let counted = counts.render();
+    let of = |method: &str| {
+        let series = format!("cloakroom_http_requests_total{{route=\"none\",method=\"{method}\",status=\"404\"}} ");
+        counted.lines().find_map(|line| line.strip_prefix(&series))
+    };
+    assert_eq!((of("GET"), of("PATCH"), of("_OTHER")), (Some("1"), Some("1"), Some("3")), "{counted:.4000}");
+    assert!(!counted.contains("BREW") && !counted.contains("XXX"));
 }
