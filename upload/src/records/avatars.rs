@@ -1,7 +1,9 @@
 //! Avatars: which picture a resource shows. The history is kept; what is shown is its newest entry that is ready, so a
 //! former avatar stays while a new one is processed, and for good if that one turns out broken.
 
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, Select, Set,
+};
 
 use super::entity::{avatars, grants, uploads};
 use super::{Records, RecordsError, rows};
@@ -13,22 +15,21 @@ impl Records {
     /// # Errors
     /// The database's.
     pub async fn avatar(&self, resource: &Resource) -> Result<Option<(i64, Upload)>, RecordsError> {
-        let history = avatars::Entity::find()
-            .filter(avatars::Column::Service.eq(resource.service.as_str()))
-            .filter(avatars::Column::Resource.eq(resource.id.as_str()))
-            .order_by_desc(avatars::Column::Version)
-            .all(&self.db)
+        let its_upload =
+            avatars::Entity::belongs_to(uploads::Entity).from(avatars::Column::UploadId).to(uploads::Column::Id);
+        // Anybody may ask, and a history has no end: the database looks for the one row that counts.
+        let shown = newest_first(resource)
+            .join(JoinType::LeftJoin, its_upload.into())
+            .filter(
+                Condition::any()
+                    .add(avatars::Column::UploadId.is_null())
+                    .add(uploads::Column::State.eq(State::Ready.as_str())),
+            )
+            .select_also(uploads::Entity)
+            .one(&self.db)
             .await?;
-        for avatar in history {
-            let Some(upload) = avatar.upload_id else { return Ok(None) };
-            if let Some(row) = uploads::Entity::find_by_id(upload).one(&self.db).await? {
-                let upload = rows::upload(row)?;
-                if upload.state == State::Ready {
-                    return Ok(Some((avatar.version, upload)));
-                }
-            }
-        }
-        Ok(None)
+        let Some((avatar, Some(row))) = shown else { return Ok(None) };
+        Ok(Some((avatar.version, rows::upload(row)?)))
     }
 
     /// One version of a resource's avatar, if it is a picture that is ready.
@@ -47,12 +48,18 @@ impl Records {
         Ok(upload.filter(|upload| upload.state == State::Ready))
     }
 
-    /// Takes the avatar down: the default one is shown from now on.
+    /// Takes the avatar down: the default one is shown from now on. Where it is shown already, nothing is written, so
+    /// that a history grows no longer than what was claimed.
     ///
     /// # Errors
     /// The database's.
     pub async fn remove_avatar(&self, resource: &Resource, by: &str) -> Result<(), RecordsError> {
         let _turn = self.turn().await?;
+        // A newer picture that is still worked on would be shown later; so the newest row counts, and not what is shown.
+        let newest = newest_first(resource).one(&self.db).await?;
+        if newest.is_none_or(|newest| newest.upload_id.is_none()) {
+            return Ok(());
+        }
         let removed = avatars::ActiveModel {
             service: Set(resource.service.as_str().to_owned()),
             resource: Set(resource.id.clone()),
@@ -95,4 +102,12 @@ impl Records {
         let key = (resource.service.as_str().to_owned(), resource.id.clone(), user.to_owned());
         Ok(grants::Entity::find_by_id(key).one(&self.db).await?.is_some())
     }
+}
+
+/// What a resource ever showed or was to show.
+fn newest_first(resource: &Resource) -> Select<avatars::Entity> {
+    avatars::Entity::find()
+        .filter(avatars::Column::Service.eq(resource.service.as_str()))
+        .filter(avatars::Column::Resource.eq(resource.id.as_str()))
+        .order_by_desc(avatars::Column::Version)
 }

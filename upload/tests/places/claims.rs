@@ -172,6 +172,43 @@ async fn an_avatar_is_the_newest_claimed_picture_that_is_ready() {
     .await;
 }
 
+#[tokio::test]
+async fn a_history_grows_by_what_was_claimed_alone() {
+    on_both(async |home| {
+        let choir = group("choir");
+        let claimed = async || {
+            let admitted = home.admit().await;
+            home.records.claim(admitted.id, &choir, &mary()).await.unwrap().unwrap();
+            admitted
+        };
+        let settled = async |admitted: &upload::Admitted| {
+            let attempt = home.run(&admitted.ticket).await;
+            home.records.settle_ready(&attempt, crate::home::made(&attempt)).await.unwrap();
+        };
+        let shown = async || home.records.avatar(&choir).await.unwrap();
+        let remove = async || home.records.remove_avatar(&choir, "mary").await.unwrap();
+        remove().await;
+        let first = claimed().await;
+        settled(&first).await;
+        let (version, upload) = shown().await.unwrap();
+        assert_eq!(upload.id, first.id);
+        for _ in 0..20 {
+            remove().await;
+        }
+        assert!(shown().await.is_none());
+        let second = claimed().await;
+        settled(&second).await;
+        // Versions are numbers of rows, of this test's database.
+        assert_eq!(shown().await.unwrap().0, version + 2, "the picture, the default one, a picture");
+        // What is taken down while the next one is worked on stays so when that is ready.
+        let third = claimed().await;
+        remove().await;
+        settled(&third).await;
+        assert!(shown().await.is_none());
+    })
+    .await;
+}
+
 /// SQLite keeps one writer at a time and PostgreSQL many; the sum must be the same.
 #[tokio::test]
 async fn a_crowd_admits_and_settles_and_everything_adds_up() {

@@ -67,6 +67,8 @@ async fn no_hot_question_reads_a_whole_table() {
         records.want_variant(admitted.id, 0, "64.png".parse().unwrap()).await.unwrap();
         records.claim(admitted.id, &choir, &mary).await.unwrap().unwrap();
         records.avatar(&choir).await.unwrap();
+        records.remove_avatar(&choir, "mary").await.unwrap();
+        records.avatar(&choir).await.unwrap();
         records.may_act_for("mary", &choir).await.unwrap();
         records.user_by_email("mary@example.org").await.unwrap();
         let lost = records.admit(crate::home::admission("mary")).await.unwrap();
