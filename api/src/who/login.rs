@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::caller::Caller;
 use super::csrf;
 use super::password;
+use super::people::LONGEST_EMAIL;
 use super::session::Session;
 use crate::desk::Desk;
 use crate::peer::Peer;
@@ -72,28 +73,33 @@ pub(crate) async fn enter(
     password: String,
 ) -> Result<(User, Session), ApiError> {
     let now = desk.places.records.clock().now();
+    let too_often = |retry_after| ApiError::TooMany {
+        code: "too_many_logins",
+        why: format!("too many attempts to log in; try again in {retry_after} seconds"),
+        retry_after,
+    };
+    desk.login_by_address.count(&address.to_string(), now).map_err(too_often)?;
+    // Nobody has such an address or password, and what is counted is kept for a while.
+    if email.len() > LONGEST_EMAIL || password.len() > password::LONGEST {
+        return Err(refused());
+    }
     let account = email.to_lowercase();
-    for (throttle, key) in [(&desk.login_by_address, address.to_string()), (&desk.login_by_account, account.clone())] {
-        throttle.count(&key, now).map_err(|retry_after| ApiError::TooMany {
-            code: "too_many_logins",
-            why: format!("too many attempts to log in; try again in {retry_after} seconds"),
-            retry_after,
-        })?;
-    }
+    desk.login_by_account.count(&account, now).map_err(too_often)?;
     let user = desk.places.records.user_by_email(&account).await?.filter(|user| !user.disabled);
-    if password.len() > password::LONGEST {
-        return Err(ApiError::WrongCredentials);
-    }
     let hash = user.as_ref().map(|user| user.password_hash.clone());
     if !desk.passwords.verify(password, hash).await? {
-        metrics::counter!("cloakroom_logins_total", "outcome" => "refused").increment(1);
-        return Err(ApiError::WrongCredentials);
+        return Err(refused());
     }
     let user = user.ok_or(ApiError::WrongCredentials)?;
     desk.login_by_account.forgive(&account);
     metrics::counter!("cloakroom_logins_total", "outcome" => "ok").increment(1);
     let session = desk.new_session(&user, Uuid::new_v4());
     Ok((user, session))
+}
+
+fn refused() -> ApiError {
+    metrics::counter!("cloakroom_logins_total", "outcome" => "refused").increment(1);
+    ApiError::WrongCredentials
 }
 
 /// `POST /api/login/renewToken`: renews a session.

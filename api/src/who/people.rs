@@ -55,6 +55,9 @@ pub fn make_up_password() -> Result<String, OpenError> {
     Ok(groups.join("-"))
 }
 
+/// The longest mail address, in bytes, that somebody can log in with (RFC 5321).
+pub(super) const LONGEST_EMAIL: usize = 254;
+
 /// A person to be.
 #[derive(Clone, Debug)]
 pub struct NewUser {
@@ -79,7 +82,7 @@ pub async fn add_user(records: &Records, new: NewUser, role: Role) -> Result<Use
             new.id
         )));
     }
-    if !new.email.contains('@') || new.email.len() > 254 {
+    if !new.email.contains('@') || new.email.len() > LONGEST_EMAIL {
         return Err(OpenError::Settings(format!("\"{}\" is no mail address", new.email)));
     }
     if records.user(&new.id).await?.is_some() {

@@ -12,7 +12,14 @@ use jiff::{SignedDuration, Timestamp};
 pub(crate) struct Throttle {
     most: u32,
     window: SignedDuration,
-    seen: Arc<Mutex<HashMap<String, Window>>>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    windows: HashMap<String, Window>,
+    /// When windows that are over are looked for next.
+    tidy_at: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +28,7 @@ struct Window {
     count: u32,
 }
 
-/// Keys are thrown out once there are more than this: those whose window is over, or all of them.
+/// Keys whose window is over are thrown out once in a window; all of them where more than this are left.
 const KEYS: usize = 100_000;
 
 impl Throttle {
@@ -32,15 +39,16 @@ impl Throttle {
 
     /// Counts one more, or says in how many seconds to come back.
     pub(crate) fn count(&self, key: &str, now: Timestamp) -> Result<(), u64> {
+        let fresh = Window { ends: now.saturating_add(self.window).unwrap_or(Timestamp::MAX), count: 0 };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.len() >= KEYS {
-            seen.retain(|_, window| window.ends > now);
-            if seen.len() >= KEYS {
-                seen.clear();
+        if now >= seen.tidy_at || seen.windows.len() >= KEYS {
+            seen.tidy_at = fresh.ends;
+            seen.windows.retain(|_, window| window.ends > now);
+            if seen.windows.len() >= KEYS {
+                seen.windows.clear();
             }
         }
-        let fresh = Window { ends: now.saturating_add(self.window).unwrap_or(Timestamp::MAX), count: 0 };
-        let window = seen.entry(key.to_owned()).or_insert(fresh);
+        let window = seen.windows.entry(key.to_owned()).or_insert(fresh);
         if window.ends <= now {
             *window = fresh;
         }
@@ -54,7 +62,7 @@ impl Throttle {
 
     /// Forgets what this key did: it turned out well.
     pub(crate) fn forgive(&self, key: &str) {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).windows.remove(key);
     }
 }
 
@@ -73,5 +81,18 @@ mod tests {
         assert_eq!(throttle.count("a", now + SignedDuration::from_secs(60)), Ok(()));
         throttle.forgive("a");
         assert_eq!(throttle.count("a", now), Ok(()));
+    }
+
+    #[test]
+    fn what_is_over_is_forgotten() {
+        let throttle = Throttle::new(2, Duration::from_secs(60));
+        let kept = || throttle.seen.lock().unwrap().windows.len();
+        for n in 0..1000 {
+            throttle.count(&n.to_string(), Timestamp::UNIX_EPOCH).unwrap();
+        }
+        throttle.count("a", Timestamp::UNIX_EPOCH + SignedDuration::from_secs(59)).unwrap();
+        assert_eq!(kept(), 1001);
+        throttle.count("b", Timestamp::UNIX_EPOCH + SignedDuration::from_secs(60)).unwrap();
+        assert_eq!(kept(), 2, "the windows of a and b are not over");
     }
 }

@@ -86,6 +86,27 @@ async fn too_many_attempts_wait() {
 }
 
 #[tokio::test]
+async fn what_nobody_logs_in_with_is_refused_and_not_kept() {
+    let stand = Stand::with(|settings| {
+        settings.realm.login_tries = 3;
+        settings.realm.login_tries_per_address = 10;
+    })
+    .await;
+    let login = async |email: &str, password: &str| {
+        let body = json!({"email": email, "password": password});
+        stand.nobody(Method::POST, "/api/login").json(&body).send().await.unwrap().status().as_u16()
+    };
+    let long = format!("{}@example.com", "x".repeat(60_000));
+    for _ in 0..4 {
+        assert_eq!(login(&long, "x").await, 401, "it is counted for where it comes from, and for no account");
+        assert_eq!(login("jane@example.com", &"x".repeat(5000)).await, 401);
+    }
+    assert_eq!(login("jane@example.com", PASSWORD).await, 200);
+    assert_eq!(login(&long, "x").await, 401);
+    assert_eq!(login(&long, "x").await, 429);
+}
+
+#[tokio::test]
 async fn an_address_has_its_share_too() {
     let stand = Stand::with(|settings| {
         settings.realm.login_tries_per_address = 3;
