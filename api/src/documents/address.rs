@@ -34,7 +34,8 @@ impl Address {
             ["publiclinks", id, ..] => ("publiclink", id, false),
             _ => ("file", "", false),
         };
-        let id = percent_decode_str(id).decode_utf8_lossy().into_owned();
+        // No id has a U+0000 in it, and no database takes one to look for.
+        let id = percent_decode_str(id).decode_utf8_lossy().replace('\0', "\u{FFFD}");
         let file = of_file.then(|| id.clone());
         Self { grammar, kind, id, file }
     }
@@ -50,6 +51,7 @@ mod tests {
             ("files/data", "file", "", None),
             ("files/D1", "file", "D1", Some("D1")),
             ("files/a%20%FF/data/rendition", "file", "a \u{FFFD}", Some("a \u{FFFD}")),
+            ("publiclinks/L%00", "publiclink", "L\u{FFFD}", None),
             ("applinks/token", "applink", "token", None),
             ("applinks/file/D1", "applink", "D1", Some("D1")),
             ("publiclinks/L1", "publiclink", "L1", None),

@@ -50,12 +50,15 @@ impl Call {
         !self.method.is_safe()
     }
 
-    /// The first parameter of this name in the address, where it says something.
-    pub(crate) fn query(&self, name: &str) -> Option<String> {
+    /// The first parameter of this name in the address, where it says something. U+0000 in it is an error.
+    pub(crate) fn query(&self, name: &str) -> Result<Option<String>, Refusal> {
         let query = self.uri.query().unwrap_or_default();
         let mut pairs = form_urlencoded::parse(query.as_bytes());
         let value = pairs.find_map(|(key, value)| (key == name).then(|| value.into_owned()));
-        value.filter(|value| !value.is_empty())
+        match value {
+            Some(value) if value.contains('\0') => Err(Refusal::invalid(name, "the character U+0000 is not taken")),
+            value => Ok(value.filter(|value| !value.is_empty())),
+        }
     }
 
     /// What the call is, for telling it from others with the same key.
@@ -65,7 +68,7 @@ impl Call {
 
     /// The version that the address asks for, or the latest.
     pub(crate) async fn version(&self, file: &File) -> Result<FileVersion, Refusal> {
-        let number = match self.query("version") {
+        let number = match self.query("version")? {
             None => file.latest,
             Some(text) => text.parse().map_err(|_| Refusal::no_version())?,
         };

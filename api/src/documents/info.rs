@@ -33,7 +33,7 @@ use crate::desk::Desk;
 pub(crate) async fn get(call: Call) -> Result<Response, Refusal> {
     let visit = call.enter(Deed::INFORM, FileRole::Viewer).await?;
     let version = call.version(&visit.file).await?;
-    let shown = if call.query("includeRenditions").as_deref() == Some("true") {
+    let shown = if call.query("includeRenditions")?.as_deref() == Some("true") {
         Some(renditions::all(&call, &version).await?)
     } else {
         None

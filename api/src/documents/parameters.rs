@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::refusal::Refusal;
 use crate::problem::ApiError;
+use crate::receive::small::{NO_NUL, nul_in};
 
 /// The members of an object, by trimmed name.
 #[derive(Debug, Default)]
@@ -40,9 +41,12 @@ impl<'de> Deserialize<'de> for Parameters {
 }
 
 impl Parameters {
-    /// Reads an object. A byte order mark before it is passed over, as RFC 8259 lets one.
+    /// Reads an object. A byte order mark before it is passed over, as RFC 8259 lets one. U+0000 in it is an error.
     pub(crate) fn parse(text: &[u8]) -> Result<Self, Refusal> {
         let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+        if nul_in(text) {
+            return Err(ApiError::malformed("bad_json", format!("the parameters: {NO_NUL}")).into());
+        }
         let bad = |error| ApiError::malformed("bad_json", format!("the parameters are not a JSON object: {error}"));
         Ok(serde_json::from_slice(text).map_err(bad)?)
     }

@@ -69,7 +69,7 @@ pub(crate) async fn get(call: Call) -> Result<Response, Refusal> {
     let least = if matches!(uploaded, Ok(true)) { FileRole::Downloader } else { FileRole::Viewer };
     let visit = call.enter(Deed::GET, least).await?;
     let version = call.version(&visit.file).await?;
-    let name = call.query("rendition").ok_or_else(|| Refusal::missing("rendition"))?;
+    let name = call.query("rendition")?.ok_or_else(|| Refusal::missing("rendition"))?;
     if uploaded? {
         let rendition = call.desk.places.records.rendition(version.id, &name).await?;
         let rendition = rendition.ok_or_else(Refusal::no_rendition)?;
@@ -108,7 +108,7 @@ pub(crate) async fn get(call: Call) -> Result<Response, Refusal> {
 pub(crate) async fn remove(call: Call) -> Result<Response, Refusal> {
     let visit = call.enter(Deed::DELETE, FileRole::Contributor).await?;
     let version = call.version(&visit.file).await?;
-    let name = call.query("rendition").ok_or_else(|| Refusal::missing("rendition"))?;
+    let name = call.query("rendition")?.ok_or_else(|| Refusal::missing("rendition"))?;
     let records = &call.desk.places.records;
     let rendition = records.rendition(version.id, &name).await?.ok_or_else(Refusal::no_rendition)?;
     if !records.remove_rendition(&rendition, &visit.visitor.who).await? {
@@ -139,7 +139,7 @@ pub(crate) async fn remove(call: Call) -> Result<Response, Refusal> {
 pub(crate) async fn thumbnail(call: Call) -> Result<Response, Refusal> {
     let visit = call.enter(Deed::GET, FileRole::Viewer).await?;
     let version = call.version(&visit.file).await?;
-    let upload = match call.query("rendition") {
+    let upload = match call.query("rendition")? {
         Some(name) => {
             let rendition = call.desk.places.records.rendition(version.id, &name).await?;
             Some(rendition.ok_or_else(Refusal::no_rendition)?.upload)
@@ -226,7 +226,7 @@ fn path(name: &str, extension: &str) -> String {
 
 /// Whether the call is about what was uploaded, rather than about what we make.
 fn uploaded(call: &Call) -> Result<bool, Refusal> {
-    match call.query("renditionType").as_deref() {
+    match call.query("renditionType")?.as_deref() {
         None | Some("system") => Ok(false),
         Some("uploaded") => Ok(true),
         Some(_) => Err(Refusal::invalid("renditionType", "it is system or uploaded")),

@@ -12,6 +12,9 @@ use crate::problem::ApiError;
 /// The longest of them, in bytes.
 const LIMIT: u64 = 64 << 10;
 
+/// No database keeps it in a text: PostgreSQL refuses the statement, which would look as if it were down.
+pub(crate) const NO_NUL: &str = "the character U+0000 is not taken in a text; leave it out";
+
 /// Reads a JSON body. `what` names it in errors.
 pub(crate) async fn json<T: DeserializeOwned>(
     desk: &Desk,
@@ -20,7 +23,24 @@ pub(crate) async fn json<T: DeserializeOwned>(
 ) -> Result<T, ApiError> {
     let (head, body) = request.into_parts();
     let body = text(desk, &head.headers, body, what).await?;
+    if nul_in(&body) {
+        return Err(ApiError::malformed("bad_json", format!("{what}: {NO_NUL}")));
+    }
     serde_json::from_slice(&body).map_err(|error| ApiError::malformed("bad_json", format!("{what}: {error}")))
+}
+
+/// Whether a text of this JSON has U+0000 in it. JSON lets no control character stand as it is, so it is an escape.
+pub(crate) fn nul_in(json: &[u8]) -> bool {
+    let mut rest = json;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        rest = rest.get(at + 1..).unwrap_or_default();
+        if rest.starts_with(b"u0000") {
+            return true;
+        }
+        // What is escaped may be a backslash.
+        rest = rest.get(1..).unwrap_or_default();
+    }
+    false
 }
 
 /// Reads a JSON body without looking into it. `what` names it in errors.
@@ -51,7 +71,11 @@ pub(crate) async fn form(
     }
     let (head, body) = request.into_parts();
     let body = whole(desk, &head.headers, body, what).await?;
-    Ok(form_urlencoded::parse(&body).into_owned().collect())
+    let fields: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
+    if fields.iter().any(|(_, value)| value.contains('\0')) {
+        return Err(ApiError::malformed("bad_form", format!("{what}: {NO_NUL}")));
+    }
+    Ok(fields)
 }
 
 async fn whole(desk: &Desk, headers: &HeaderMap, body: Body, what: &'static str) -> Result<Vec<u8>, ApiError> {
@@ -83,4 +107,25 @@ pub(crate) fn essence(headers: &HeaderMap) -> String {
 /// How long the client says its body is.
 pub(crate) fn declared_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_character_that_no_text_has() {
+        for (json, found) in [
+            (r#"{"a":"\u0000"}"#, true),
+            (r#"{"\u0000":1}"#, true),
+            (r#"["x\n\\\u0000"]"#, true),
+            (r#"["\\u0000"]"#, false),
+            (r#"["\u00001"]"#, true),
+            (r#"["\u0001","u0000"]"#, false),
+            (r#"["\"#, false),
+            ("", false),
+        ] {
+            assert_eq!(nul_in(json.as_bytes()), found, "{json}");
+        }
+    }
 }

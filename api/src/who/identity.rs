@@ -110,7 +110,9 @@ impl Identity {
             let theirs = user.password_hash == NO_PASSWORD;
             return if theirs { Ok(user) } else { Err(Vouch::No("this account logs in with its password")) };
         }
-        let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
+        // No database keeps a text with U+0000 in it.
+        let kept = |text: &&str| !text.contains('\0');
+        let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(kept).map(str::to_owned);
         let nowhere = format!("{id}@identity.invalid");
         let mut user = User {
             id: id.to_owned(),

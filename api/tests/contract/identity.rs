@@ -78,6 +78,12 @@ async fn who_is_vouched_for_is_somebody_here() {
     assert_eq!(response.status(), 200, "{}", response.text().await.unwrap());
     let mia = stand.places.records.user("mia").await.unwrap().unwrap();
     assert_eq!((mia.email.as_str(), mia.name.as_str(), mia.role), ("mia@idp.example", "Mia", upload::Role::Member));
+    let mut odd = claims("max");
+    odd["name"] = json!("Ma\0x");
+    let known = stand.nobody(Method::GET, "/uploads/9").bearer_auth(provider.usual(&odd)).send().await.unwrap();
+    assert_eq!(known.status(), 404);
+    let max = stand.places.records.user("max").await.unwrap().unwrap();
+    assert_eq!(max.name, "max", "a name that no database keeps is none");
     let wrong = json!({"email": "mia@idp.example", "password": "!"});
     assert_eq!(stand.nobody(Method::POST, "/api/login").json(&wrong).send().await.unwrap().status(), 401);
     let ours = api::issue_token(&stand.places.records, &stand.settings.realm, "jane", Duration::from_secs(60));

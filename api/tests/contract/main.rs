@@ -22,4 +22,5 @@ mod sessions;
 mod shares;
 mod stand;
 mod status;
+mod texts;
 mod wrapped;
