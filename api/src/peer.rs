@@ -1,7 +1,7 @@
 //! Where a request comes from: the other end of the connection, or what the trusted proxies before us say it was.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -21,17 +21,45 @@ impl FromRequestParts<Desk> for Peer {
         if desk.http.proxies == 0 {
             return Ok(Self(direct));
         }
-        // Each proxy appends whom it heard from; only the last `proxies` entries were written by somebody we trust.
-        let mut heard: Vec<IpAddr> = parts
+        // Each proxy appends whom it heard from; only the last `proxies` entries were written by somebody we trust. What
+        // is no address keeps its place: without it, the entry before, which the client may have made up, would count.
+        let mut heard: Vec<Option<IpAddr>> = parts
             .headers
             .get_all("x-forwarded-for")
             .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .filter_map(|address| address.trim().parse().ok())
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+            .map(|entry| address(std::str::from_utf8(entry).ok()?.trim()))
             .collect();
-        heard.push(direct);
+        heard.push(Some(direct));
         let at = heard.len().saturating_sub(desk.http.proxies + 1);
-        Ok(Self(heard.get(at).copied().unwrap_or(direct)))
+        Ok(Self(heard.get(at).copied().flatten().unwrap_or(direct)))
+    }
+}
+
+/// An address as proxies write it: with a port or without, in brackets or not.
+fn address(entry: &str) -> Option<IpAddr> {
+    let bare = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(entry);
+    bare.parse().ok().or_else(|| Some(entry.parse::<SocketAddr>().ok()?.ip()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_as_proxies_write_them() {
+        for (entry, address_in_it) in [
+            ("203.0.113.1", Some("203.0.113.1")),
+            ("203.0.113.1:4711", Some("203.0.113.1")),
+            ("2001:db8::1", Some("2001:db8::1")),
+            ("[2001:db8::1]", Some("2001:db8::1")),
+            ("[2001:db8::1]:4711", Some("2001:db8::1")),
+            ("unknown", None),
+            ("_hidden:4711", None),
+            ("[", None),
+            ("", None),
+        ] {
+            assert_eq!(address(entry), address_in_it.map(|text| text.parse().unwrap()), "{entry}");
+        }
     }
 }

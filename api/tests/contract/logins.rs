@@ -123,6 +123,16 @@ async fn an_address_has_its_share_too() {
     }
     assert_eq!(login("7.7.7.7, 203.0.113.1", 4).await, 429, "what the client made up is not believed");
     assert_eq!(login("203.0.113.2", 5).await, 401);
+    for (n, from) in
+        ["6.6.6.6, [2001:db8::1]:4711", "7.7.7.7, [2001:db8::1]", "8.8.8.8, 2001:db8::1"].iter().enumerate()
+    {
+        assert_eq!(login(from, n).await, 401);
+    }
+    assert_eq!(login("9.9.9.9, [2001:db8::1]:4712", 6).await, 429, "a proxy may write the port as well");
+    for (n, from) in ["6.6.6.6, unknown", "7.7.7.7, _hidden:80", "8.8.8.8,"].iter().enumerate() {
+        assert_eq!(login(from, n).await, 401);
+    }
+    assert_eq!(login("9.9.9.9, unknown", 7).await, 429, "what is no address is the proxy itself");
 }
 
 #[tokio::test]
