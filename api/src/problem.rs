@@ -72,6 +72,9 @@ pub(crate) enum ApiError {
     /// It was there and is not any more.
     #[error("{0}")]
     Gone(String),
+    /// What the client has is not what is there now.
+    #[error("this has changed: its tag is none of those in If-Match; get all of it anew, without that header")]
+    Changed,
     /// The address is right, the method is not.
     #[error("this address answers {0} only")]
     MethodNotAllowed(&'static str),
@@ -124,6 +127,7 @@ impl ApiError {
             Self::Conflict(_) | Self::InFlight { .. } => StatusCode::CONFLICT,
             Self::OtherContent => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Gone(_) => StatusCode::GONE,
+            Self::Changed => StatusCode::PRECONDITION_FAILED,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -148,6 +152,7 @@ impl ApiError {
             Self::InFlight { .. } => "in_flight",
             Self::OtherContent => "other_content",
             Self::Gone(_) => "gone",
+            Self::Changed => "changed",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::TooSlow(_) => "too_slow",
             Self::NotYet(_) => "not_yet",

@@ -41,6 +41,9 @@ pub(super) struct Ranged {
     /// bytes=<first>-<last>, several with commas between (RFC 9110)
     #[param(rename = "Range")]
     range: Option<String>,
+    /// Tags with commas between: only what has one of them is sent
+    #[param(rename = "If-Match")]
+    if_match: Option<String>,
 }
 
 /// How long one waits for the verdict.
@@ -73,6 +76,9 @@ pub(super) enum Kept {
     /// The client has them
     #[response(status = 304)]
     There,
+    /// The bytes are not those that If-Match names: -1
+    #[response(status = 412)]
+    Changed(DocumentError),
     /// Range asks for bytes that are not there
     #[response(status = 416)]
     Beyond,

@@ -39,6 +39,7 @@ fn boundary(object: &Object) -> String {
 pub(crate) async fn send(call: &Call, object: Object) -> Result<Response, Refusal> {
     let headers = &call.headers;
     let tag = format!("\"{}\"", object.sha256);
+    show::expected(headers, &tag)?;
     let mut response = if show::has(headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {

@@ -7,7 +7,7 @@ use upload::{FileRole, FileVersion, Media, Rendition, State as Standing, Upload,
 
 use super::answer::Node;
 use super::call::Call;
-use super::described::{AtFile, Done, Kept, OfVersion, Ranged, Refused, RenditionList};
+use super::described::{AtFile, DocumentError, Done, Kept, OfVersion, Ranged, Refused, RenditionList};
 use super::download::{self, Object};
 use super::refusal::{Deed, Refusal};
 use crate::docs::octets::Octets;
@@ -133,6 +133,7 @@ pub(crate) async fn remove(call: Call) -> Result<Response, Refusal> {
         (status = 200, description = "The thumbnail, made by us", body = inline(Octets), content_type = "image/png"),
         (status = 302, description = "It is at the store, where the settings say so"),
         (status = 304, description = "The client has it"),
+        (status = 412, description = "It is none of those that If-Match names: -1", body = DocumentError),
         Refused,
     ),
 )]

@@ -33,6 +33,7 @@ const USUAL: u32 = 512;
         (status = 304, description = "The client has it"),
         (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such thing, for this caller", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "It is none of those that If-Match names", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The picture is broken or over a limit; the detail says which", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not ready yet, or overloaded; see Retry-After", body = Problem, content_type = "application/problem+json"),
     ),
@@ -50,7 +51,7 @@ pub(crate) async fn current(
     let resource = resource(&desk, &service, &id)?;
     match desk.places.records.avatar(&resource).await? {
         Some((_, upload)) => show(&desk, &upload, size, &method, &headers, CACHE).await,
-        None => Ok(default_avatar(size, &headers, CACHE)),
+        None => default_avatar(size, &headers, CACHE),
     }
 }
 
@@ -72,6 +73,7 @@ pub(crate) async fn current(
         (status = 304, description = "The client has it"),
         (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such thing, for this caller", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "It is none of those that If-Match names", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The picture is broken or over a limit; the detail says which", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not ready yet, or overloaded; see Retry-After", body = Problem, content_type = "application/problem+json"),
     ),

@@ -9,7 +9,8 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use upload::sha256;
 
-use super::{has, picture_headers};
+use super::{expected, has, picture_headers};
+use crate::problem::ApiError;
 
 /// Red, green and blue of the paper and of the figure.
 const PAPER: [u8; 3] = [221, 226, 233];
@@ -23,13 +24,14 @@ const LARGEST: usize = 512;
 static DRAWN: [OnceLock<(Bytes, String)>; LARGEST] = [const { OnceLock::new() }; LARGEST];
 
 /// The figure, `size` × `size` pixels of PNG, 1 to 512.
-pub(super) fn default_avatar(size: u32, headers: &HeaderMap, cache: &'static str) -> Response {
+pub(super) fn default_avatar(size: u32, headers: &HeaderMap, cache: &'static str) -> Result<Response, ApiError> {
     let size = usize::try_from(size).unwrap_or(LARGEST).clamp(1, LARGEST);
     let (drawn, tag) = DRAWN[size - 1].get_or_init(|| {
         let drawn = png(u32::try_from(size).unwrap_or_default());
         let tag = format!("\"{}\"", sha256(&drawn));
         (drawn.into(), tag)
     });
+    expected(headers, tag)?;
     let mut response = if has(headers, tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
@@ -38,7 +40,7 @@ pub(super) fn default_avatar(size: u32, headers: &HeaderMap, cache: &'static str
         response
     };
     picture_headers(response.headers_mut(), tag, cache);
-    response
+    Ok(response)
 }
 
 /// Whether a point is of the figure: a head above shoulders, in thousandths of the picture's side.

@@ -30,6 +30,7 @@ use crate::who::Caller;
         (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = String, content_type = "text/plain"),
         (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = String, content_type = "text/plain"),
         (status = 404, description = "There is no such thing, for this caller", body = String, content_type = "text/plain"),
+        (status = 412, description = "It is none of those that If-Match names", body = String, content_type = "text/plain"),
         (status = 422, description = "The picture is broken or over a limit; the detail says which", body = String, content_type = "text/plain"),
         (status = 429, description = "The caller has had their share; see Retry-After", body = String, content_type = "text/plain"),
         (status = 503, description = "Not ready yet, or overloaded; see Retry-After", body = String, content_type = "text/plain"),

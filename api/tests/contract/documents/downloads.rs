@@ -2,8 +2,9 @@
 
 use reqwest::{Method, Response};
 
-use super::{add, call, file, get, said, stand};
-use crate::stand::{Login, PNG, header, png_size};
+use super::bodies::refuses;
+use super::{add, call, file, form, get, part as part_of, post, said, stand};
+use crate::stand::{FED, Login, PNG, header, png_size};
 
 async fn ranged(jane: &Login<'_>, path: &str, headers: &[(&str, &str)]) -> Response {
     let request =
@@ -67,6 +68,51 @@ async fn what_the_client_has_is_not_sent_again() {
     assert_eq!((head.status().as_u16(), header(&head, "content-length")), (200, "10"));
     assert_eq!(header(&head, "etag"), tag);
     assert_eq!(head.bytes().await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_download_goes_on_with_the_same_bytes_or_not_at_all() {
+    let stand = stand().await;
+    let jane = stand.login("jane").await;
+    let id = file(&jane).await;
+    let path = format!("/files/{id}/data");
+    let first = get(&jane, &path).await;
+    let (old, whole) = (header(&first, "etag").to_owned(), first.bytes().await.unwrap());
+    let rest = [("range", "bytes=10-"), ("if-match", old.as_str())];
+    let part = ranged(&jane, &path, &rest).await;
+    assert_eq!((part.status().as_u16(), part.bytes().await.unwrap()), (206, whole.slice(10..)));
+    let body = form(&[part_of("name=\"primaryFile\"; filename=\"a.txt\"", b"0123456789abcdef")]);
+    assert_eq!(post(&jane, &path, body).await.status(), 201);
+    let message = "this has changed: its tag is none of those in If-Match; get all of it anew, without that header";
+    let about = ("file", id.as_str());
+    for method in [Method::GET, Method::HEAD] {
+        let request = call(&jane, method, &path).header("range", "bytes=10-").header("if-match", &old);
+        assert_eq!(request.send().await.unwrap().status(), 412);
+    }
+    let resumed = || call(&jane, Method::GET, &path).header("range", "bytes=10-").header("if-match", &old);
+    refuses(resumed, about, (412, "-1", "!csChanged", message)).await;
+    let new = header(&get(&jane, &path).await, "etag").to_owned();
+    for (theirs, status) in [
+        (new.clone(), 200),
+        ("*".to_owned(), 200),
+        (format!("{old}, {new}"), 200),
+        (format!("W/{new}"), 412),
+        (new.trim_matches('"').to_owned(), 412),
+        (String::new(), 412),
+    ] {
+        let response = ranged(&jane, &path, &[("if-match", &theirs)]).await;
+        assert_eq!(response.status(), status, "{theirs}");
+    }
+    let both = ranged(&jane, &path, &[("if-match", &old), ("if-none-match", &new)]).await;
+    assert_eq!(both.status(), 412, "what must match comes first");
+    // The same for pictures of ours, which have no ranges.
+    let path = format!("/files/{id}/data/thumbnail?version=1");
+    let tag = header(&get(&jane, &path).await, "etag").to_owned();
+    assert_eq!(ranged(&jane, &path, &[("if-match", &tag)]).await.status(), 200);
+    assert_eq!(ranged(&jane, &path, &[("if-match", &old)]).await.status(), 412);
+    let avatar = format!("/api/apps/any.{FED}/avatar");
+    let avatar = stand.nobody(Method::GET, &avatar).header("if-match", &old).send().await.unwrap();
+    assert_eq!((avatar.status().as_u16(), header(&avatar, "content-type")), (412, "application/problem+json"));
 }
 
 #[tokio::test]
