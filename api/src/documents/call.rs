@@ -25,6 +25,8 @@ pub(crate) struct Call {
     grammar: Option<Grammar>,
     /// The id in the address: a file's, or a link's.
     pub(crate) id: String,
+    /// The answer is a picture of ours, for an `<img>`, which sends no token against forgery.
+    pub(crate) shows: bool,
 }
 
 impl FromRequestParts<Desk> for Call {
@@ -34,7 +36,17 @@ impl FromRequestParts<Desk> for Call {
         let Peer(peer) = Peer::from_request_parts(parts, desk).await?;
         let Address { grammar, id, .. } = parts.extensions.remove().unwrap_or_default();
         let (method, uri, headers) = (parts.method.clone(), parts.uri.clone(), parts.headers.clone());
-        Ok(Self { desk: desk.clone(), format: Format::of(&headers), method, uri, headers, peer, grammar, id })
+        Ok(Self {
+            desk: desk.clone(),
+            format: Format::of(&headers),
+            method,
+            uri,
+            headers,
+            peer,
+            grammar,
+            id,
+            shows: false,
+        })
     }
 }
 

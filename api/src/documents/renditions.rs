@@ -63,8 +63,9 @@ pub(crate) async fn list(call: Call) -> Result<Response, Refusal> {
     ),
     responses(Kept, Refused),
 )]
-pub(crate) async fn get(call: Call) -> Result<Response, Refusal> {
+pub(crate) async fn get(mut call: Call) -> Result<Response, Refusal> {
     let uploaded = uploaded(&call);
+    call.shows = matches!(uploaded, Ok(false));
     // To look is the viewer's; to take away what somebody uploaded, the downloader's.
     let least = if matches!(uploaded, Ok(true)) { FileRole::Downloader } else { FileRole::Viewer };
     let visit = call.enter(Deed::GET, least).await?;
@@ -137,7 +138,8 @@ pub(crate) async fn remove(call: Call) -> Result<Response, Refusal> {
         Refused,
     ),
 )]
-pub(crate) async fn thumbnail(call: Call) -> Result<Response, Refusal> {
+pub(crate) async fn thumbnail(mut call: Call) -> Result<Response, Refusal> {
+    call.shows = true;
     let visit = call.enter(Deed::GET, FileRole::Viewer).await?;
     let version = call.version(&visit.file).await?;
     let upload = match call.query("rendition")? {

@@ -28,14 +28,16 @@ pub(crate) struct Visitor {
 }
 
 impl Visitor {
-    /// The visitor, by the head of the call. Whoever writes with a session's cookie shows the token against forgery too.
+    /// The visitor, by the head of the call. Whoever writes with a session's cookie shows the token against forgery too,
+    /// and whoever reads where the settings want that; to look at pictures nobody does.
     pub(super) async fn of(call: &Call) -> Result<Self, Refusal> {
         let headers = &call.headers;
         let applink = by_applink(call).await?;
         let public = header(headers, "linkid");
-        let session = match call.writes() {
-            true => Caller::writer(&call.desk, headers).await,
-            false => Caller::reader(&call.desk, headers).await,
+        let session = match (call.writes(), call.shows) {
+            (true, _) => Caller::writer(&call.desk, headers).await,
+            (false, true) => Caller::of(&call.desk, headers).await,
+            (false, false) => Caller::reader(&call.desk, headers).await,
         };
         let public = match public {
             Some(id) => Some(by_public_link(call, id, session.as_ref().ok()).await?),

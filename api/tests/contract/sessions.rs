@@ -126,6 +126,23 @@ async fn the_switches() {
     assert_eq!(jane.request(Method::GET, "/uploads/1001").send().await.unwrap().status(), 200);
     assert_eq!(jane.get("/api/dropbox/pictures/1001?size=25").await.status(), 200, "an <img> sends no header");
     assert_eq!(jane.get(&format!("/api/users/jane.{FED}/avatar")).await.status(), 200);
+    let id = crate::documents::file(&jane).await;
+    let data = format!("/documents/api/1.1/files/{id}/data");
+    for (path, bare) in [
+        ("/thumbnail", 200),
+        ("/rendition?rendition=thumbnail1", 200),
+        ("/rendition?rendition=page1&renditionType=system", 200),
+        ("/rendition?rendition=small&renditionType=uploaded", 401),
+        ("/rendition?rendition=small&renditionType=other", 401),
+        ("/renditions", 401),
+        ("", 401),
+    ] {
+        assert_eq!(jane.get(&format!("{data}{path}")).await.status(), bare, "{path}");
+        let guarded = jane.request(Method::GET, &format!("{data}{path}")).send().await.unwrap();
+        assert_ne!(guarded.status(), 401, "{path}");
+    }
+    let nobody = stand.nobody(Method::GET, &format!("{data}/thumbnail")).send().await.unwrap();
+    assert_eq!(nobody.status(), 401);
 }
 
 #[tokio::test]
