@@ -11,10 +11,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use object_store::aws::AmazonS3;
 use object_store::path::Path;
 use object_store::signer::Signer;
-use object_store::{Attribute, Attributes, GetOptions, ObjectStore, ObjectStoreExt, PutOptions};
+use object_store::{Attribute, Attributes, ObjectStore, ObjectStoreExt, PutOptions};
 use serde::{Deserialize, Serialize};
 
 mod folder;
@@ -22,6 +21,7 @@ mod object;
 mod parts;
 mod s3;
 mod sizes;
+mod stream;
 
 pub use object::{Content, Object};
 pub(crate) use parts::Parts;
@@ -119,7 +119,7 @@ enum Home {
     /// A folder of this machine.
     Folder(Folder),
     /// A bucket, and what says that another store is in the same.
-    Bucket { s3: Arc<AmazonS3>, address: String },
+    Bucket { s3: s3::Clients, address: String },
 }
 
 impl Store {
@@ -134,10 +134,11 @@ impl Store {
             Ok(Self { place, engine, prefix, sizes, home: Home::Folder(folder), faults })
         } else if let Some(rest) = url.strip_prefix("s3://") {
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-            let engine = Arc::new(s3::open(bucket, settings).map_err(|error| address(error.to_string()))?);
+            let s3 = s3::open(bucket, settings, s3::WHOLE).map_err(|error| address(error.to_string()))?;
             let prefix = Path::parse(prefix.trim_matches('/')).map_err(|error| address(error.to_string()))?;
             let home = format!("{}/{bucket} as {}", settings.endpoint, settings.access_key_id);
-            let home = Home::Bucket { s3: Arc::clone(&engine), address: home };
+            let engine = Arc::clone(&s3.usual);
+            let home = Home::Bucket { s3, address: home };
             Ok(Self { place, engine, prefix, sizes: PartSizes::of_a_bucket(), home, faults })
         } else {
             Err(address("write file:///a/folder or s3://bucket/prefix".to_owned()))
@@ -209,7 +210,7 @@ impl Store {
     /// An address under which anybody can get the object for as long as `valid`; None where the engine has no such thing.
     pub(crate) async fn signed(&self, key: &str, valid: Duration) -> Result<Option<String>, StoreError> {
         let Home::Bucket { s3, .. } = &self.home else { return Ok(None) };
-        let url = s3.signed_url(reqwest::Method::GET, &self.path(key), valid).await;
+        let url = s3.usual.signed_url(reqwest::Method::GET, &self.path(key), valid).await;
         Ok(Some(url.map_err(|error| self.error(key, error))?.into()))
     }
 
@@ -226,20 +227,6 @@ impl Store {
         let Home::Folder(folder) = &self.home else { return self.get(key).await };
         let get = async { folder.read_once(self.file(folder, key)?).await.map_err(|error| self.lost(key, error)) };
         self.faults.watch(self.place, "get", get).await
-    }
-
-    /// The object in chunks; it has been opened when this returns, so a missing one is known before the first byte.
-    pub(crate) async fn stream(
-        &self,
-        key: &str,
-        range: Option<std::ops::Range<u64>>,
-    ) -> Result<BoxStream<'static, Result<Bytes, StoreError>>, StoreError> {
-        let options = GetOptions { range: range.map(Into::into), ..GetOptions::default() };
-        let open =
-            async { self.engine.get_opts(&self.path(key), options).await.map_err(|error| self.error(key, error)) };
-        let found = self.faults.watch(self.place, "stream", open).await?;
-        let place = self.place;
-        Ok(found.into_stream().map(move |chunk| chunk.map_err(|source| StoreError::Engine { place, source })).boxed())
     }
 
     /// Deletes one object; that it is not there is what was wanted.
@@ -265,7 +252,8 @@ impl Store {
                 Home::Bucket { s3, .. } => {
                     let whole =
                         self.prefix.parts().map(|part| format!("{}/", part.as_ref())).collect::<String>() + prefix;
-                    let found = s3::beginning_with(s3, &whole).await.map_err(|error| self.error(prefix, error))?;
+                    let found =
+                        s3::beginning_with(&s3.usual, &whole).await.map_err(|error| self.error(prefix, error))?;
                     self.delete_all(found).await
                 }
             }

@@ -1,6 +1,7 @@
 //! How an S3 bucket is opened. Anything that speaks S3 will do: nothing here rests on conditional writes, versions or
 //! object locks.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder};
@@ -10,21 +11,29 @@ use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 
 use super::StoreSettings;
 
-/// An S3 client with bounded patience: a request path waits seconds, not the library's three minutes.
-pub(super) fn open(bucket: &str, settings: &StoreSettings) -> object_store::Result<AmazonS3> {
+/// How long a request with its body may take: a part of five megabytes over a line that deserves the name.
+pub(super) const WHOLE: Duration = Duration::from_secs(30);
+
+/// One bucket, by two clients, since a client has one limit for whole requests.
+#[derive(Clone, Debug)]
+pub(super) struct Clients {
+    /// Bounded in all that it does.
+    pub(super) usual: Arc<AmazonS3>,
+    /// For bodies that somebody takes at their own pace, who says how long each step of it may take: it has no limit.
+    pub(super) streaming: Arc<AmazonS3>,
+}
+
+/// S3 clients with bounded patience: a request path waits seconds, not the library's three minutes. `whole` is for a
+/// request with its body.
+pub(super) fn open(bucket: &str, settings: &StoreSettings, whole: Duration) -> object_store::Result<Clients> {
     // One provider of TLS for the whole program; that another place was faster to say so is fine.
     rustls::crypto::ring::default_provider().install_default().ok();
-    let client = ClientOptions::new()
-        .with_connect_timeout(Duration::from_secs(3))
-        // A request, with its body: a part of five megabytes over a line that deserves the name.
-        .with_timeout(Duration::from_secs(30))
-        .with_allow_http(true);
-    let mut builder =
-        AmazonS3Builder::from_env().with_bucket_name(bucket).with_client_options(client).with_retry(RetryConfig {
-            max_retries: 4,
-            retry_timeout: Duration::from_secs(10),
-            backoff: BackoffConfig { max_backoff: Duration::from_secs(2), ..BackoffConfig::default() },
-        });
+    let client = ClientOptions::new().with_connect_timeout(Duration::from_secs(3)).with_allow_http(true);
+    let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(RetryConfig {
+        max_retries: 4,
+        retry_timeout: Duration::from_secs(10),
+        backoff: BackoffConfig { max_backoff: Duration::from_secs(2), ..BackoffConfig::default() },
+    });
     if !settings.region.is_empty() {
         builder = builder.with_region(&settings.region);
     }
@@ -37,7 +46,10 @@ pub(super) fn open(bucket: &str, settings: &StoreSettings) -> object_store::Resu
     }
     // TLS sees to it that what arrives is what was sent; without it the signature must. One hash less of every byte.
     let tls = settings.endpoint.is_empty() || settings.endpoint.starts_with("https://");
-    builder.with_unsigned_payload(tls).build()
+    let builder = builder.with_unsigned_payload(tls);
+    let usual = builder.clone().with_client_options(client.clone().with_timeout(whole)).build()?;
+    let streaming = builder.with_client_options(client.with_timeout_disabled()).build()?;
+    Ok(Clients { usual: Arc::new(usual), streaming: Arc::new(streaming) })
 }
 
 /// The paths of all objects whose keys begin so. The library's usual listing takes whole folders only, and hundreds of

@@ -1,0 +1,152 @@
+//! An object in chunks, for whoever takes them at their own pace: a client, or a digest.
+//!
+//! A limit on the whole would cut off everybody who is slower than it takes for granted: 100 MiB in 30 s are 3.5 MB/s.
+//! What is bounded is each wait for the store; how long its reader lets a chunk lie is the reader's affair.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::{BoxStream, try_unfold};
+use object_store::{GetOptions, ObjectStore};
+use tokio::time::timeout;
+
+use super::{Home, Store, StoreError};
+
+/// How long the store may take to open an object, and again to send the next of it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Store {
+    /// The object in chunks; it has been opened when this returns, so a missing one is known before the first byte.
+    pub(crate) async fn stream(
+        &self,
+        key: &str,
+        range: Option<std::ops::Range<u64>>,
+    ) -> Result<BoxStream<'static, Result<Bytes, StoreError>>, StoreError> {
+        let engine: &dyn ObjectStore = match &self.home {
+            Home::Folder(_) => &self.engine,
+            Home::Bucket { s3, .. } => &s3.streaming,
+        };
+        let (path, options) = (self.path(key), GetOptions { range: range.map(Into::into), ..GetOptions::default() });
+        let open = async {
+            match timeout(PATIENCE, engine.get_opts(&path, options)).await {
+                Ok(found) => found.map_err(|error| self.error(key, error)),
+                Err(_) => Err(silent(self.place, PATIENCE)),
+            }
+        };
+        let found = self.faults.watch(self.place, "stream", open).await?;
+        Ok(patient(self.place, found.into_stream(), PATIENCE))
+    }
+}
+
+/// These chunks, each of them waited for so long. A chunk that is there is never refused, however late it is asked for:
+/// the timeout looks at its clock after it has looked for the chunk.
+fn patient(
+    place: &'static str,
+    chunks: BoxStream<'static, object_store::Result<Bytes>>,
+    patience: Duration,
+) -> BoxStream<'static, Result<Bytes, StoreError>> {
+    try_unfold(chunks, move |mut chunks| async move {
+        match timeout(patience, chunks.next()).await {
+            Ok(Some(Ok(chunk))) => Ok(Some((chunk, chunks))),
+            Ok(Some(Err(source))) => Err(StoreError::Engine { place, source }),
+            Ok(None) => Ok(None),
+            Err(_) => Err(silent(place, patience)),
+        }
+    })
+    .boxed()
+}
+
+fn silent(place: &'static str, patience: Duration) -> StoreError {
+    let why = format!("the store has sent nothing for {} s; see whether it is overloaded", patience.as_secs_f32());
+    StoreError::Engine { place, source: object_store::Error::Generic { store: "stream", source: why.into() } }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures::TryStreamExt;
+    use futures::channel::mpsc::{UnboundedSender, unbounded};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::faults::Faults;
+    use crate::secret::Secret;
+    use crate::store::{StoreSettings, s3};
+
+    const SHORT: Duration = Duration::from_millis(50);
+
+    fn channel() -> (UnboundedSender<object_store::Result<Bytes>>, BoxStream<'static, Result<Bytes, StoreError>>) {
+        let (sender, chunks) = unbounded();
+        (sender, patient("blobs", chunks.boxed(), SHORT))
+    }
+
+    #[tokio::test]
+    async fn a_store_that_sends_nothing_more_is_given_up() {
+        let (sender, mut stream) = channel();
+        sender.unbounded_send(Ok(Bytes::from_static(b"a"))).unwrap();
+        assert_eq!(stream.try_next().await.unwrap().unwrap(), "a");
+        let silent = stream.try_next().await.unwrap_err();
+        assert!(silent.is_transient() && silent.to_string().contains("nothing for 0.05 s"), "{silent}");
+        assert!(stream.try_next().await.unwrap().is_none(), "that was the end");
+    }
+
+    #[tokio::test]
+    async fn a_reader_who_pauses_longer_than_the_store_may_still_gets_everything() {
+        let (sender, mut stream) = channel();
+        // Asked for before it is there, and after the pause again.
+        assert!(futures::poll!(stream.next()).is_pending());
+        for chunk in ["a", "b"] {
+            sender.unbounded_send(Ok(Bytes::from_static(chunk.as_bytes()))).unwrap();
+            tokio::time::sleep(2 * SHORT).await;
+            assert_eq!(stream.try_next().await.unwrap().unwrap(), chunk);
+        }
+        drop(sender);
+        assert!(stream.try_next().await.unwrap().is_none());
+    }
+
+    /// An S3 server that answers one request, with three bytes of which each waits for its turn.
+    async fn serve(listener: TcpListener, turn: Arc<tokio::sync::Notify>) -> TcpStream {
+        let (mut client, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(client.read_u8().await.unwrap());
+        }
+        let head = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\netag: \"e\"\r\n\
+            last-modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n\r\n";
+        client.write_all(head.as_bytes()).await.unwrap();
+        for byte in *b"abc" {
+            turn.notified().await;
+            client.write_u8(byte).await.unwrap();
+        }
+        client
+    }
+
+    #[tokio::test]
+    async fn a_body_may_take_longer_than_a_request() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let settings = StoreSettings {
+            url: Secret::new("s3://bucket"),
+            endpoint: format!("http://{}", listener.local_addr().unwrap()),
+            region: "us-east-1".to_owned(),
+            access_key_id: "AK".to_owned(),
+            secret_access_key: Secret::new("SKSKSKSK"),
+        };
+        let mut store = Store::open("blobs", &settings, Faults::default()).unwrap();
+        let s3 = s3::open("bucket", &settings, SHORT).unwrap();
+        store.engine = Arc::clone(&s3.usual) as Arc<dyn ObjectStore>;
+        store.home = Home::Bucket { s3, address: String::new() };
+        let turn = Arc::new(tokio::sync::Notify::new());
+        let server = tokio::spawn(serve(listener, Arc::clone(&turn)));
+        let mut stream = store.stream("uploads/0/1-a-original", None).await.unwrap();
+        for byte in ["a", "b", "c"] {
+            tokio::time::sleep(2 * SHORT).await;
+            turn.notify_one();
+            assert_eq!(stream.try_next().await.unwrap().unwrap(), byte);
+        }
+        assert!(stream.try_next().await.unwrap().is_none());
+        drop(server.await.unwrap());
+    }
+}
