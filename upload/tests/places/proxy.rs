@@ -20,6 +20,9 @@ pub(crate) enum Way {
     Silent,
     /// It takes so long for every piece of a request.
     Slow(Duration),
+    /// Once on each connection, a request with the first of these bytes in it goes on only when one with the second has
+    /// been made: when its client has stopped waiting for the answer.
+    Late(&'static [u8], &'static [u8]),
     /// Every request is answered with 503 by an HTTP server that has no time.
     Overloaded,
 }
@@ -120,7 +123,7 @@ async fn lead(mut client: TcpStream, target: String, mut way: watch::Receiver<(u
         Way::Broken => return,
         Way::Silent => return drop(way.changed().await),
         Way::Overloaded => return drop(refuse(&mut client).await),
-        Way::Open | Way::Slow(_) => {}
+        Way::Open | Way::Slow(_) | Way::Late(..) => {}
     }
     let Ok(server) = TcpStream::connect(&target).await else { return };
     let (from_client, to_client) = client.into_split();
@@ -144,7 +147,8 @@ async fn lead(mut client: TcpStream, target: String, mut way: watch::Receiver<(u
 
 /// Carries one direction until it ends.
 async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, way: Way, trap: Option<Trap>) {
-    let mut piece = vec![0; 16 << 10];
+    let (mut piece, mut held) = (vec![0; 16 << 10], Vec::new());
+    let mut late = if let Way::Late(request, until) = way { Some((request, until)) } else { None };
     while let Ok(read @ 1..) = from.read(&mut piece).await {
         if let Some(trap) = &trap
             && !trap.pass().await
@@ -154,11 +158,25 @@ async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin
         if let Way::Slow(each) = way {
             tokio::time::sleep(each).await;
         }
-        if to.write_all(&piece[..read]).await.is_err() {
+        held.extend_from_slice(&piece[..read]);
+        if let Some((request, until)) = late
+            && let Some(at) = find(&held, request)
+        {
+            if find(&held[at..], until).is_none() {
+                continue;
+            }
+            late = None;
+        }
+        if to.write_all(&held).await.is_err() {
             return;
         }
+        held.clear();
     }
     to.shutdown().await.ok();
+}
+
+fn find(all: &[u8], part: &[u8]) -> Option<usize> {
+    all.windows(part.len()).position(|window| window == part)
 }
 
 /// Reads a request's head and as much of its body as is there, and has no time for it.

@@ -253,3 +253,42 @@ async fn a_deleted_queue_is_declared_again() {
     drop(deliveries);
     broker.end().await;
 }
+
+/// A way to the broker on which it hears that somebody wants to consume pictures when they no longer wait to be told that
+/// they may: when the same process opens another channel.
+async fn late(broker: &Broker) -> Proxy {
+    let (queue, open_channel) = (broker.name("pictures"), &[0, 20, 0, 10]);
+    let mut consume = vec![0, 60, 0, 20, 0, 0, u8::try_from(queue.len()).unwrap()];
+    consume.extend_from_slice(queue.as_bytes());
+    let proxy = Proxy::to(broker.host()).await;
+    proxy.set(Way::Late(consume.leak(), open_channel));
+    proxy
+}
+
+#[tokio::test]
+async fn a_consumer_that_was_given_up_keeps_no_ticket_from_the_next() {
+    let Some(broker) = Broker::start().await else { return };
+    let proxy = late(&broker).await;
+    let queue = broker.queue_at(&broker.through(&proxy)).await;
+    let sent: Vec<Ticket> = (1..=8).map(ticket).collect();
+    assert_eq!(queue.publish_all(&sent).await.len(), sent.len());
+    let mut deliveries = queue.consume(Lane::Pictures, 4).await.unwrap();
+    take_all(&mut deliveries, sent).await;
+    drop(deliveries);
+    broker.end().await;
+}
+
+#[tokio::test]
+async fn a_consumer_that_was_let_go_of_keeps_no_ticket_from_the_next() {
+    let Some(broker) = Broker::start().await else { return };
+    let proxy = late(&broker).await;
+    let queue = broker.queue_at(&broker.through(&proxy)).await;
+    let sent: Vec<Ticket> = (1..=8).map(ticket).collect();
+    assert_eq!(queue.publish_all(&sent).await.len(), sent.len());
+    let mut deliveries = queue.consume(Lane::Pictures, 4).await.unwrap();
+    let early = tokio::time::timeout(Duration::from_secs(1), deliveries.next()).await;
+    assert!(early.is_err(), "the broker has not heard yet");
+    take_all(&mut deliveries, sent).await;
+    drop(deliveries);
+    broker.end().await;
+}

@@ -100,14 +100,17 @@ impl Deliveries {
     }
 
     async fn subscribe(&mut self) -> Result<(), QueueError> {
-        let channel = self.channel().await?;
+        // A channel of its own, which can be closed without taking a delivery out of anybody's hand.
+        let channel = self.shared.hearing.channel(Duration::MAX).await?;
+        let mut beginning = Beginning(Some(channel.clone()));
         // Per consumer, not global: RabbitMQ 4.3 refuses the other. It is the worker's concurrency, so that a stuck
         // worker holds no more than it works on and the others get the rest.
         step(channel.basic_qos(self.prefetch, BasicQosOptions { global: false })).await?;
         // Acknowledged by hand, not exclusive, and the broker names the consumer.
         let (queue, options) = (self.shared.topology.lane(self.lane), BasicConsumeOptions::default());
         let consumer = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
-        self.consumer = Some(step(consumer).await?);
+        let consumer = step(consumer).await?;
+        (self.consumer, self.channel) = (Some(consumer), beginning.0.take());
         tracing::debug!(queue = self.lane.as_str(), prefetch = self.prefetch, "consuming");
         Ok(())
     }
@@ -150,6 +153,19 @@ impl Drop for Deliveries {
                 unseen.acker.nack(back()).await.ok();
             }
         });
+    }
+}
+
+/// A channel on which a consumer is about to begin. Where that is given up, for want of an answer or of somebody who waits
+/// for it, the channel is closed in so many words: the broker may have begun all the same, lapin keeps a channel open on
+/// which somebody consumes, and what was delivered there would be nobody's until the broker's own patience ends.
+struct Beginning(Option<Channel>);
+
+impl Drop for Beginning {
+    fn drop(&mut self) {
+        let Some(channel) = self.0.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move { step(channel.close(200, "given up".into())).await.ok() });
     }
 }
 
