@@ -76,10 +76,11 @@ impl Worker {
         loop {
             let next = async {
                 let slot = Arc::clone(&slots).acquire_owned().await.ok()?;
+                let mut next = std::pin::pin!(deliveries.next());
                 loop {
                     self.pulse.beat();
-                    // An empty lane is no reason to look dead.
-                    if let Ok(next) = tokio::time::timeout(LULL, deliveries.next()).await {
+                    // An empty lane is no reason to look dead, and none to begin anew with what is under way in there.
+                    if let Ok(next) = tokio::time::timeout(LULL, &mut next).await {
                         return Some((slot, next?));
                     }
                 }

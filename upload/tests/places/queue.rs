@@ -292,3 +292,24 @@ async fn a_consumer_that_was_let_go_of_keeps_no_ticket_from_the_next() {
     drop(deliveries);
     broker.end().await;
 }
+
+#[tokio::test]
+async fn who_lets_go_while_a_job_is_parked_loses_no_place() {
+    let Some(broker) = Broker::start().await else { return };
+    let queue = broker.queue().await;
+    let (first, second) = (ticket(1001), ticket(1002));
+    queue.publish(&first).await.unwrap();
+    let mut deliveries = queue.consume(Lane::Pictures, 1).await.unwrap();
+    take_all(&mut deliveries, [first]).await;
+    // It takes a moment until that is declared again, and so long the one job that may be in these hands is neither parked
+    // nor back.
+    broker.delete("parked").await;
+    broker.put("pictures", "not even JSON").await;
+    let parking = tokio::time::timeout(Duration::from_millis(200), deliveries.next()).await;
+    assert!(parking.is_err(), "there is nothing else");
+    queue.publish(&second).await.unwrap();
+    take_all(&mut deliveries, [second]).await;
+    broker.until("parked", 1).await;
+    drop(deliveries);
+    broker.end().await;
+}

@@ -117,11 +117,11 @@ impl Deliveries {
 
     /// The delivery, or None when it was something that this version does not know, which is parked.
     async fn open(&self, body: &[u8], properties: &lapin::BasicProperties, acker: Acker) -> Option<Delivery> {
-        let channel = self.channel.clone()?;
+        let hand = Hand(Some((acker, self.channel.clone()?)));
         match Letter::open(body, properties) {
             Ok(letter) => {
                 self.shared.remember(&letter);
-                Some(Delivery { letter, hand: Some((acker, channel)) })
+                Some(Delivery { letter, hand })
             }
             Err(error) => {
                 let kind = properties.kind().as_ref().map_or("none", |kind| kind.as_str()).to_owned();
@@ -129,11 +129,11 @@ impl Deliveries {
                 metrics::counter!("cloakroom_jobs_parked_total", "queue" => self.lane.as_str()).increment(1);
                 // First the next place, then this one: a crash between leaves two, not none.
                 match parked::park(&self.shared, self.lane, body, properties).await {
-                    Ok(()) => acker.ack(BasicAckOptions::default()).await.map(drop).unwrap_or_default(),
+                    Ok(()) => hand.ack().await.unwrap_or_default(),
                     Err(error) => {
                         tracing::warn!(%error, "it could not be parked; it goes back into its queue");
                         tokio::time::sleep(REST).await;
-                        acker.nack(back()).await.map(drop).unwrap_or_default();
+                        drop(hand);
                     }
                 }
                 None
@@ -177,8 +177,7 @@ fn back() -> BasicNackOptions {
 #[derive(Debug)]
 pub(in crate::queue) struct Delivery {
     letter: Letter,
-    /// The channel is held because an acknowledgement is worth nothing on any other.
-    hand: Option<(Acker, Channel)>,
+    hand: Hand,
 }
 
 impl Delivery {
@@ -186,16 +185,27 @@ impl Delivery {
         &self.letter.ticket
     }
 
-    pub(in crate::queue) async fn ack(mut self) -> Result<(), QueueError> {
-        let Some((acker, _channel)) = self.hand.take() else { return Ok(()) };
+    pub(in crate::queue) async fn ack(self) -> Result<(), QueueError> {
+        self.hand.ack().await
+    }
+}
+
+/// A message that is ours to settle. Dropped without [`ack`](Self::ack), it goes back. The channel is held because an
+/// acknowledgement is worth nothing on any other.
+#[derive(Debug)]
+struct Hand(Option<(Acker, Channel)>);
+
+impl Hand {
+    async fn ack(mut self) -> Result<(), QueueError> {
+        let Some((acker, _channel)) = self.0.take() else { return Ok(()) };
         // False where the channel has gone in the meantime.
         if step(acker.ack(BasicAckOptions::default())).await? { Ok(()) } else { Err(QueueError::Closed) }
     }
 }
 
-impl Drop for Delivery {
+impl Drop for Hand {
     fn drop(&mut self) {
-        let Some((acker, channel)) = self.hand.take() else { return };
+        let Some((acker, channel)) = self.0.take() else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
             step(acker.nack(back())).await.ok();
