@@ -68,8 +68,8 @@ pub(crate) async fn variant(desk: &Desk, upload: &Upload, name: VariantName) -> 
     }
 }
 
-/// A variant's bytes as an answer, or 304 where the client has them, or 412 where it goes by others. Where the settings say so, an address at the store
-/// instead: such is signed for GET, and good for no longer than they say.
+/// A variant's bytes as an answer, or 304 where the client has them, or 412 where it goes by others. Where the settings
+/// say so, an address at the store instead: such is signed for GET, and good for no longer than they say.
 pub(crate) async fn stream(
     desk: &Desk,
     variant: &Variant,
