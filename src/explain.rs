@@ -85,6 +85,10 @@ async fn job_waits_for(places: &Places, job: &JobRow) -> String {
         (None, Some(_)) if job.run_at > now => {
             format!("It lies in the queue until {}, to be tried again then.", job.run_at)
         }
+        // The queue that could be asked here is this command's own.
+        (None, Some(at)) if places.queue.forgets() => {
+            format!("Its ticket has lain in the queue of the running cloakroom since {at}, to be worked on there.")
+        }
         (None, Some(at)) => match places.queue.depth(Lane::of(&job.kind)).await {
             Ok(line) => format!("Its ticket has lain in the queue since {at}; {line} wait there for a worker."),
             Err(error) => format!("Its ticket has been in the queue since {at}, which cannot be asked: {error}."),

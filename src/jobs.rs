@@ -72,6 +72,12 @@ impl Jobs {
                     let Some(ticket) = records.retry_job(id, settings.uploads.deadline).await? else {
                         bail!("job {id} cannot be tried again: it is not dead, or its upload has expired");
                     };
+                    // That queue would be this command's own and end with it. The process that runs takes the promise up
+                    // from the records, as any that its queue does not hold.
+                    if queue.forgets() {
+                        println!("job {id} will be tried again by the running cloakroom when it sweeps");
+                        continue;
+                    }
                     match queue.publish(&ticket).await {
                         Ok(()) => records.note_published([ticket.id]).await?,
                         Err(error) => println!("job {id}: {error}; the sweeper publishes it"),

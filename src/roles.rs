@@ -105,13 +105,14 @@ pub(crate) async fn worker(mut settings: Settings, args: WorkerArgs) -> anyhow::
     Ok(())
 }
 
-/// `cloakroom sweep`.
+/// `cloakroom sweep`. Of places that others share: what it published into a queue of its own would be lost with it and
+/// noted as published all the same. `cloakroom up` sweeps for itself.
 ///
 /// # Errors
-/// Where the schema is behind or a place does not answer.
+/// Where the schema is behind, the queue is nobody else's or a place does not answer.
 pub(crate) async fn sweep(settings: Settings, args: SweepArgs) -> anyhow::Result<()> {
     let stop = crate::lifecycle::until_told_to_stop()?;
-    let places = places(&settings).await?;
+    let places = shared_places(&settings).await?;
     let sweeper = Sweeper::new(&settings.sweep, places.clone());
     if !args.once {
         sweeper.run(stop).await;

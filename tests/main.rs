@@ -14,6 +14,7 @@ mod deploy;
 mod engines;
 mod expiry;
 mod house;
+mod jobs;
 mod journey;
 mod kill;
 mod memory;

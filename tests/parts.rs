@@ -117,6 +117,11 @@ impl Parts {
 
     /// What the api does with a new file: the same.
     pub async fn hand_in_file(&self, file: &FileId, bytes: &[u8]) -> Result<Admitted, PlaceError> {
+        self.hand_in_at(Place::NewFile(file.clone()), bytes).await
+    }
+
+    /// What it does with whatever belongs to a file.
+    pub async fn hand_in_at(&self, place: Place, bytes: &[u8]) -> Result<Admitted, PlaceError> {
         let mut intake = self.places.staging.intake();
         for chunk in bytes.chunks(16 << 10) {
             intake.write(chunk).await?;
@@ -125,14 +130,14 @@ impl Parts {
         let admission = FileAdmission {
             owner: OWNER.to_owned(),
             right: Right::User(OWNER.to_owned()),
-            place: Place::NewFile(file.clone()),
+            place,
             label: "astronaut.jpg".to_owned(),
             media: staged.media.unwrap(),
             staged,
             deadline: Duration::from_secs(600),
             once: None,
         };
-        let admitted = self.places.records.admit_into_file(admission).await?.expect("a new file's place is free");
+        let admitted = self.places.records.admit_into_file(admission).await?.expect("its place is free");
         self.places.queue.publish(&admitted.ticket).await.ok();
         Ok(admitted)
     }
