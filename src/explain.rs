@@ -49,7 +49,8 @@ impl Explain {
 async fn waits_for(places: &Places, upload: &Upload, jobs: &[JobRow]) -> String {
     let why = || upload.reason.as_ref().map_or_else(String::new, |reason| format!("{}: {}", reason.code, reason.why));
     match (upload.state, &upload.claim, upload.expires_at) {
-        (State::Accepted, ..) => match jobs.iter().find(|job| !job.dead && job.kind.starts_with("picture.process.")) {
+        // Every kind of job settles its upload but those that make one more variant.
+        (State::Accepted, ..) => match jobs.iter().find(|job| !job.dead && Lane::of(&job.kind) != Lane::Variants) {
             Some(job) => job_waits_for(places, job).await,
             None => format!("No job is to settle it; the sweeper settles it as failed at {}.", upload.deadline),
         },

@@ -1,10 +1,10 @@
 //! `cloakroom jobs`, `explain` and `sweep` beside a process whose queue is in its memory: they cannot reach that queue,
-//! and must not take their own for it.
+//! and must not take their own for it. And `explain` for every kind of upload.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use upload::{Clock, Faults, State};
+use upload::{Clock, Faults, FileId, Grammar, Place, RenditionName, State};
 
 use crate::parts::{Parts, prepared};
 use crate::portal::picture;
@@ -49,4 +49,20 @@ async fn nothing_is_said_of_or_put_into_a_queue_that_is_another_process() {
     assert!(good && said.contains("in the queue of the running cloakroom"), "{said}");
     let (good, said) = ask(&folder, &["sweep", "--once"]);
     assert!(!good && said.contains("queue.url is memory:"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_file_and_its_rendition_wait_for_is_told() {
+    let (folder, file) = (prepared().await, FileId::fresh());
+    let parts = Parts::open(&folder, Clock::system(), Faults::default()).await.unwrap();
+    let waits = |id: upload::UploadId| {
+        let (good, said) = ask(&folder, &["explain", &id.to_string()]);
+        assert!(good && said.contains("The queue has not been told of its job yet"), "{said}");
+    };
+    waits(parts.hand_in_file(&file, &picture("astronaut.jpg")).await.unwrap().id);
+    parts.worker.run_what_is_there().await.unwrap();
+    let version = parts.places.records.file_versions(&file).await.unwrap().remove(0).id;
+    let name = RenditionName::parse("Small", Grammar::V1_2).unwrap();
+    let place = Place::Rendition { version, name, description: String::new(), most: 9 };
+    waits(parts.hand_in_at(place, &picture("astronaut.jpg")).await.unwrap().id);
 }
