@@ -32,21 +32,29 @@ pub(crate) struct Probes {
     pub(crate) pulse: Pulse,
 }
 
-impl Probes {
-    /// Answers until `stop`, where the settings name an address.
+impl ProbeSettings {
+    /// The socket to answer at, None where the settings name no address. Apart from answering, so that a process whose
+    /// probes nobody could reach does not begin.
     ///
     /// # Errors
-    /// Where the address is taken.
-    pub(crate) async fn serve(self, settings: &ProbeSettings, stop: CancellationToken) -> anyhow::Result<()> {
-        if settings.listen.is_empty() {
-            return Ok(());
+    /// Where the address is taken or not this machine's.
+    pub(crate) async fn bind(&self) -> anyhow::Result<Option<TcpListener>> {
+        if self.listen.is_empty() {
+            return Ok(None);
         }
-        let listener = TcpListener::bind(&settings.listen).await.context("probes.listen")?;
+        let bound = TcpListener::bind(&self.listen).await;
+        bound.map(Some).with_context(|| format!("probes.listen: {} cannot be listened on", self.listen))
+    }
+}
+
+impl Probes {
+    /// Answers until `stop`, where there is a socket.
+    pub(crate) async fn serve(self, listener: Option<TcpListener>, stop: CancellationToken) {
+        let Some(listener) = listener else { return };
         while let Some(Ok((stream, _))) = stop.run_until_cancelled(listener.accept()).await {
             let probes = self.clone();
             tokio::spawn(async move { tokio::time::timeout(PATIENCE, probes.answer(stream)).await.ok() });
         }
-        Ok(())
     }
 
     async fn answer(&self, mut stream: TcpStream) -> std::io::Result<()> {

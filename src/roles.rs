@@ -78,27 +78,27 @@ pub(crate) async fn api(settings: Settings) -> anyhow::Result<()> {
 /// `cloakroom worker`.
 ///
 /// # Errors
-/// Where the schema is behind or a place cannot be opened.
+/// Where the schema is behind, a place cannot be opened or the probes' address is taken.
 pub(crate) async fn worker(mut settings: Settings, args: WorkerArgs) -> anyhow::Result<()> {
     if !args.queues.is_empty() {
         settings.worker.queues = args.queues;
     }
     settings.worker.concurrency = args.concurrency.unwrap_or(settings.worker.concurrency);
     let stop = crate::lifecycle::until_told_to_stop()?;
+    let listener = settings.probes.bind().await?;
     let places = shared_places(&settings).await?;
     let worker = Worker::new(&settings.worker(), places.clone());
     let sweeper = Sweeper::new(&settings.sweep, places.clone());
     let metrics = crate::metrics::begin()?;
     let probes = Probes { places: places.clone(), metrics, pulse: worker.pulse() };
     tracing::info!(queues = ?settings.worker.queues, "the worker is up");
-    let (worked, (), (), probed) = tokio::join!(
+    let (worked, (), (), ()) = tokio::join!(
         worker.run(stop.clone()),
         sweeper.run(stop.clone()),
         crate::gauges::keep(places.clone(), stop.clone()),
-        probes.serve(&settings.probes, stop.clone()),
+        probes.serve(listener, stop.clone()),
     );
     worked?;
-    probed?;
     // The last verdicts are sent before the process goes.
     places.queue.close().await;
     tracing::info!("stopped");

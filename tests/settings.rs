@@ -1,5 +1,8 @@
 //! What a person who configures it sees.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use crate::process::{Folder, PASSWORD, command};
 
 fn run(folder: &Folder, args: &[&str], settings: &[(&str, &str)]) -> (bool, String, String) {
@@ -51,4 +54,23 @@ fn two_processes_do_not_share_a_folder() {
     let _first = crate::process::Process::up(&folder, &[]);
     let (good, _, err) = run(&folder, &["up"], &[]);
     assert!(!good && err.contains("another cloakroom runs on"), "{err}");
+}
+
+#[test]
+fn a_worker_that_cannot_answer_its_probes_does_not_begin() {
+    let folder = Folder::new();
+    assert!(run(&folder, &["migrate", "up"], &[]).0);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let settings = [("CLOAKROOM__PROBES__LISTEN", address.as_str()), ("CLOAKROOM__QUEUE__URL", "amqp://127.0.0.1:1")];
+    let mut worker = command(folder.path()).arg("worker").envs(settings).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    for line in BufReader::new(worker.stderr.take().unwrap()).lines().map_while(Result::ok) {
+        said.push_str(&line);
+        if line.contains("the worker is up") {
+            worker.kill().unwrap();
+        }
+    }
+    assert!(!worker.wait().unwrap().success());
+    assert!(said.contains(&format!("probes.listen: {address}")) && !said.contains("the worker is up"), "{said}");
 }
