@@ -2,11 +2,12 @@
 
 use std::io::IsTerminal;
 
-use anyhow::Context;
 use serde::{Deserialize, Serialize};
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
+use upload::WrongSetting;
 
 use crate::traces::Traces;
 
@@ -33,15 +34,32 @@ pub(crate) enum Format {
     Json,
 }
 
+impl LogSettings {
+    /// What is let through. The filter's own parser takes any word for a module whose events are all wanted, and
+    /// "warning" would silence everything else.
+    ///
+    /// # Errors
+    /// Where the level is none and names none.
+    pub(crate) fn filter(&self) -> Result<EnvFilter, WrongSetting> {
+        let allowed = "write error, warn, info, debug, trace or off, or levels by module as in info,worker=debug";
+        let wrong = || WrongSetting::new("log.level", format_args!("\"{}\"", self.level), allowed);
+        let understood = |word: &str| word.contains(['=', '[']) || word.parse::<LevelFilter>().is_ok();
+        let mut words = self.level.split(',').map(str::trim).filter(|word| !word.is_empty()).peekable();
+        if words.peek().is_none() || !words.all(understood) {
+            return Err(wrong());
+        }
+        // PostgreSQL notes whatever is there already, as often as a command looks for migrations.
+        let quiet = "opentelemetry_sdk=warn,h2=warn,sqlx::postgres::notice=warn";
+        EnvFilter::try_new(format!("{},{quiet}", self.level)).map_err(|_| wrong())
+    }
+}
+
 /// Begins to write the log, and to hand spans on. Call it once.
 ///
 /// # Errors
 /// Where the level cannot be understood.
 pub(crate) fn begin(settings: &LogSettings, traces: &Traces) -> anyhow::Result<()> {
-    // PostgreSQL notes whatever is there already, as often as a command looks for migrations.
-    let quiet = "opentelemetry_sdk=warn,h2=warn,sqlx::postgres::notice=warn";
-    let filter = EnvFilter::try_new(format!("{},{quiet}", settings.level))
-        .with_context(|| format!("log.level \"{}\": write error, warn, info, debug or trace", settings.level))?;
+    let filter = settings.filter()?;
     let log = fmt::layer().with_writer(std::io::stderr).with_target(false);
     let terminal = std::io::stderr().is_terminal();
     let log = match settings.format {

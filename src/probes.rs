@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
-use upload::Places;
+use upload::{Places, WrongSetting};
 use worker::Pulse;
 
 /// Section `[probes]`.
@@ -33,6 +33,14 @@ pub(crate) struct Probes {
 }
 
 impl ProbeSettings {
+    /// Looks at them without listening.
+    ///
+    /// # Errors
+    /// Where the address is none.
+    pub(crate) fn check(&self) -> Result<(), WrongSetting> {
+        if self.listen.is_empty() { Ok(()) } else { WrongSetting::unless_address("probes.listen", &self.listen) }
+    }
+
     /// The socket to answer at, None where the settings name no address. Apart from answering, so that a process whose
     /// probes nobody could reach does not begin.
     ///

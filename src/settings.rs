@@ -39,7 +39,7 @@ impl Settings {
     /// Reads them all. `file` must exist where it is given; otherwise `cloakroom.toml` is read if it is there.
     ///
     /// # Errors
-    /// Where the file cannot be read, a key is unknown or a value is of the wrong kind; the key is named.
+    /// Where the file cannot be read, a key is unknown or a value cannot be; the key is named.
     pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Self> {
         let (path, required) = (file.unwrap_or(Path::new(USUAL_FILE)), file.is_some());
         // No guessing at types in the environment: a password of digits stays a password.
@@ -54,7 +54,20 @@ impl Settings {
             .try_deserialize()
             .context("a setting is wrong; `cloakroom config dump --defaults` shows all there are, with examples")?;
         settings.fill_in()?;
+        settings.check()?;
         Ok(settings)
+    }
+
+    /// Looks at all that can be told without asking anybody, so that what a start would refuse, or what would have it
+    /// serve nobody, is refused by `cloakroom config check`, too.
+    fn check(&self) -> anyhow::Result<()> {
+        self.log.filter()?;
+        self.traces.check()?;
+        self.probes.check()?;
+        self.api().check()?;
+        self.places().check()?;
+        self.worker().check()?;
+        Ok(())
     }
 
     /// Gives the places without an address one below the data directory.

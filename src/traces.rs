@@ -13,6 +13,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::registry::LookupSpan;
+use upload::WrongSetting;
 
 /// Section `[traces]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,6 +27,20 @@ pub(crate) struct TraceSettings {
     pub(crate) share: f64,
 }
 
+impl TraceSettings {
+    /// Looks at them without sending anything.
+    ///
+    /// # Errors
+    /// Where the share is none, or the address.
+    pub(crate) fn check(&self) -> Result<(), WrongSetting> {
+        WrongSetting::unless((0.0..=1.0).contains(&self.share), "traces.share", self.share, "write 0.0 to 1.0")?;
+        let url = reqwest::Url::parse(&self.endpoint);
+        let good = self.endpoint.is_empty() || url.is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        let allowed = "write an address such as http://127.0.0.1:4318, or nothing";
+        WrongSetting::unless(good, "traces.endpoint", format_args!("\"{}\"", self.endpoint), allowed)
+    }
+}
+
 /// Traces on their way out, by a thread of their own. A collector that is away costs the traces and nothing else.
 pub(crate) struct Traces(Option<SdkTracerProvider>);
 
@@ -35,7 +50,7 @@ impl Traces {
     /// # Errors
     /// Where the address is none, or the share no share.
     pub(crate) fn begin(settings: &TraceSettings) -> anyhow::Result<Self> {
-        anyhow::ensure!((0.0..=1.0).contains(&settings.share), "traces.share {}: write 0 to 1", settings.share);
+        settings.check()?;
         if settings.endpoint.is_empty() {
             return Ok(Self(None));
         }

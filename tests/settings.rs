@@ -38,6 +38,46 @@ fn a_mistake_is_named() {
     assert!(!good && err.contains("nowhere.toml"), "{err}");
 }
 
+/// What nobody could be served with: `config check` says so as a start does, with the setting's name and what is allowed.
+#[test]
+fn a_setting_that_stops_the_service_is_no_good_one() {
+    let folder = Folder::new();
+    for (name, value, says) in [
+        ("LOG__LEVEL", "warning", "log.level = \"warning\": write error, warn, info"),
+        ("LOG__LEVEL", "", "log.level"),
+        ("LOG__LEVEL", "info,worker=loud", "log.level"),
+        ("TRACES__SHARE", "1.5", "traces.share = 1.5: write 0.0 to 1.0"),
+        ("TRACES__ENDPOINT", "localhost:4318", "traces.endpoint"),
+        ("PROBES__LISTEN", "9090", "probes.listen = \"9090\""),
+        ("HTTP__LISTEN", "http://0.0.0.0:80", "http.listen"),
+        ("HTTP__MAX_CONNECTIONS", "0", "http.max_connections = 0: write 1 to"),
+        ("HTTP__BODY_TIMEOUT", "0s", "http.body_timeout = 0s"),
+        ("UPLOADS__MOST_AT_ONCE", "0", "uploads.most_at_once = 0"),
+        ("UPLOADS__REQUESTS_PER_MINUTE", "0", "uploads.requests_per_minute = 0: write 1 or more"),
+        ("REALM__FEDMEMBER", "acme.corp", "realm.fedmember = \"acme.corp\": write 1 to 64 letters"),
+        ("REALM__SERVICE__KEYS", "hunter2", "realm.service.keys = …: one of its keys has 7 characters"),
+        ("REALM__IDENTITY__JWKS", "keys.json", "realm.identity.issuer"),
+        ("RECORDS__MAX_CONNECTIONS", "0", "records.max_connections = 0"),
+        ("RECORDS__URL", "mysql://ada:hunter2@db/cloakroom", "records.url = \"mysql://…@db/cloakroom\""),
+        ("STAGING__URL", "/var/staging", "staging.url"),
+        ("BLOBS__URL", "gs://bucket", "blobs.url \"gs://bucket\""),
+        ("BLOBS__URL", "s3://", "blobs.url"),
+        ("QUEUE__URL", "amqp:rabbit", "queue.url"),
+        ("WORKER__ATTEMPTS", "0", "worker.attempts = 0"),
+        ("WORKER__LEASE", "0s", "worker.lease = 0s"),
+        ("SWEEP__BATCH", "0", "sweep.batch = 0"),
+    ] {
+        for command in [["config", "check"].as_slice(), &["up"]] {
+            let (good, _, err) = run(&folder, command, &[(&format!("CLOAKROOM__{name}"), value)]);
+            assert!(!good && err.contains(says) && !err.contains("hunter2"), "{name}={value}: {err}");
+        }
+    }
+    for level in ["off", "WARN", "info,worker=debug", "worker=debug", "info,[hop{upload=1}]=trace"] {
+        let (good, _, err) = run(&folder, &["config", "check"], &[("CLOAKROOM__LOG__LEVEL", level)]);
+        assert!(good, "{level}: {err}");
+    }
+}
+
 #[test]
 fn the_defaults_are_a_settings_file() {
     let folder = Folder::new();

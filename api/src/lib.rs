@@ -43,7 +43,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use upload::{Places, RecordsError};
+use upload::{Places, RecordsError, WrongSetting};
 
 use desk::{Desk, Inside};
 pub use documents::settings::DocumentSettings;
@@ -72,6 +72,38 @@ pub struct ApiSettings {
     pub documents: DocumentSettings,
 }
 
+impl ApiSettings {
+    /// Looks at them without opening anything. Of what is not here, 0 has a meaning, if only that nobody may.
+    ///
+    /// # Errors
+    /// Where one would keep all requests from being answered; it is named.
+    pub fn check(&self) -> Result<(), WrongSetting> {
+        let Self { http, realm, uploads, .. } = self;
+        realm.check()?;
+        WrongSetting::unless_address("http.listen", &http.listen)?;
+        let most = Semaphore::MAX_PERMITS;
+        for (key, count) in
+            [("http.max_connections", http.max_connections), ("uploads.most_at_once", uploads.most_at_once)]
+        {
+            WrongSetting::unless((1..=most).contains(&count), key, count, &format!("write 1 to {most}"))?;
+        }
+        WrongSetting::unless_counts([
+            ("uploads.max_bytes", uploads.max_bytes.as_u64()),
+            ("uploads.requests_per_minute", uploads.requests_per_minute.into()),
+        ])?;
+        for (key, time) in [
+            ("http.header_timeout", http.header_timeout),
+            ("http.body_idle_timeout", http.body_idle_timeout),
+            ("http.body_timeout", http.body_timeout),
+            ("http.write_timeout", http.write_timeout),
+            ("uploads.deadline", uploads.deadline),
+        ] {
+            WrongSetting::unless(!time.is_zero(), key, "0s", "write a longer time, such as 15s")?;
+        }
+        Ok(())
+    }
+}
+
 /// Why the api could not be opened, or one of its commands not be done.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -83,9 +115,9 @@ pub enum OpenError {
     Settings(String),
 }
 
-impl OpenError {
-    pub(crate) fn fedmember(fed: &str) -> Self {
-        Self::Settings(format!("realm.fedmember \"{fed}\" must be 1 to 64 letters, digits, '-' or '_'"))
+impl From<WrongSetting> for OpenError {
+    fn from(error: WrongSetting) -> Self {
+        Self::Settings(error.to_string())
     }
 }
 
@@ -111,15 +143,13 @@ impl Api {
     /// Where the settings make no sense or the records do not answer.
     pub async fn open(settings: &ApiSettings, places: Places, metrics: PrometheusHandle) -> Result<Self, OpenError> {
         let realm = settings.realm.clone();
-        let names = who::Names::of(&realm.fedmember).ok_or_else(|| OpenError::fedmember(&realm.fedmember))?;
+        let names = who::Names::of(&realm.fedmember)?;
         let keys = who::Keys::open(&places.records).await?;
         let (published, confirmed) = mpsc::unbounded_channel();
         let noting = tokio::spawn(published::note(places.records.clone(), confirmed));
         let client = client()?;
         let identity = who::Identity::open(&realm.identity, &client)?;
-        let service_keys = realm.service.digests().ok_or_else(|| {
-            OpenError::Settings("a key in realm.service.keys has less than 32 characters: make longer ones".to_owned())
-        })?;
+        let service_keys = realm.service.digests()?;
         let desk = Desk::new(Inside {
             decisions: who::Decisions::open(&realm.decisions, &client),
             identity,

@@ -9,7 +9,7 @@ use axum::http::{Request, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use upload::{Claimant, Resource, Secret, Service};
+use upload::{Claimant, Resource, Secret, Service, WrongSetting};
 
 use crate::claim::{ClaimForm, Claimed, Wish};
 use crate::desk::Desk;
@@ -29,10 +29,19 @@ pub struct ServiceSettings {
 }
 
 impl ServiceSettings {
-    /// Digests of the keys, so that comparing takes the same time for all. None where one is too short to be a secret.
-    pub(crate) fn digests(&self) -> Option<Vec<[u8; 32]>> {
-        let keys = self.keys.expose().split_whitespace();
-        keys.map(|key| (key.len() >= 32).then(|| Sha256::digest(key.as_bytes()).into())).collect()
+    /// Digests of the keys, so that comparing takes the same time for all.
+    ///
+    /// # Errors
+    /// Where one is too short to be a secret.
+    pub(crate) fn digests(&self) -> Result<Vec<[u8; 32]>, WrongSetting> {
+        let digest = |key: &str| match key.len() {
+            32.. => Ok(Sha256::digest(key.as_bytes()).into()),
+            short => {
+                let allowed = format!("one of its keys has {short} characters; make each at least 32 long");
+                Err(WrongSetting::new("realm.service.keys", "…", allowed))
+            }
+        };
+        self.keys.expose().split_whitespace().map(digest).collect()
     }
 }
 

@@ -26,6 +26,7 @@ mod queue;
 mod records;
 mod rendition_name;
 mod secret;
+mod setting;
 mod staging;
 mod store;
 mod trace;
@@ -50,6 +51,7 @@ pub use records::{
 };
 pub use rendition_name::{Grammar, NoRenditionName, RenditionName};
 pub use secret::Secret;
+pub use setting::WrongSetting;
 pub use staging::{Intake, Staged, Staging};
 pub use store::{Content, Object, StoreError, StoreSettings};
 pub use trace::{TRACEPARENT, go_on};

@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::queue::{Queue, QueueError, QueueSettings};
 use crate::records::{Records, RecordsError, RecordsSettings};
+use crate::setting::WrongSetting;
 use crate::staging::Staging;
 use crate::store::{StoreError, StoreSettings};
 
@@ -21,6 +22,19 @@ pub struct PlacesSettings {
     pub blobs: StoreSettings,
     /// The truth.
     pub records: RecordsSettings,
+}
+
+impl PlacesSettings {
+    /// Looks at them without opening anything.
+    ///
+    /// # Errors
+    /// Where one cannot be; it is named.
+    pub fn check(&self) -> Result<(), PlaceError> {
+        self.staging.check("staging")?;
+        self.queue.check()?;
+        self.blobs.check("blobs")?;
+        Ok(self.records.check()?)
+    }
 }
 
 /// The four places, opened. Clones share them.
@@ -48,6 +62,9 @@ pub enum PlaceError {
     /// The records.
     #[error(transparent)]
     Records(#[from] RecordsError),
+    /// A setting of one of them.
+    #[error(transparent)]
+    Setting(#[from] WrongSetting),
 }
 
 impl PlaceError {
@@ -57,6 +74,7 @@ impl PlaceError {
             Self::Store(error) => error.is_transient(),
             Self::Queue(error) => error.is_transient(),
             Self::Records(error) => error.is_transient(),
+            Self::Setting(_) => false,
         }
     }
 }

@@ -14,39 +14,24 @@ use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::signer::Signer;
 use object_store::{Attribute, Attributes, ObjectStore, ObjectStoreExt, PutOptions};
-use serde::{Deserialize, Serialize};
 
 mod folder;
 mod object;
 mod parts;
 mod s3;
+mod settings;
 mod sizes;
 mod stream;
 
 pub use object::{Content, Object};
 pub(crate) use parts::Parts;
+pub use settings::StoreSettings;
 
 use crate::Media;
 use crate::faults::{Faults, Struck};
-use crate::secret::Secret;
 use folder::{Folder, Source};
+use settings::Address;
 use sizes::PartSizes;
-
-/// Where a store is and how to get in.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StoreSettings {
-    /// `file:///a/folder` or `s3://bucket/prefix`; empty means a folder below the data directory.
-    pub url: Secret,
-    /// The S3 server's address, where it is not Amazon's.
-    pub endpoint: String,
-    /// The S3 region.
-    pub region: String,
-    /// The S3 key's id; empty means the usual `AWS_…` variables.
-    pub access_key_id: String,
-    /// The S3 key.
-    pub secret_access_key: Secret,
-}
 
 /// What can go wrong with a store.
 #[derive(Debug, thiserror::Error)]
@@ -124,24 +109,21 @@ enum Home {
 
 impl Store {
     pub(crate) fn open(place: &'static str, settings: &StoreSettings, faults: Faults) -> Result<Self, StoreError> {
-        let url = settings.url.expose();
-        let address = |why: String| StoreError::Address { place, url: settings.url.to_string(), why };
-        if let Some(folder) = url.strip_prefix("file:") {
-            let folder = PathBuf::from(folder.strip_prefix("//").unwrap_or(folder));
-            let folder = Folder::open(&folder).map_err(|error| address(error.to_string()))?;
-            let engine = Arc::new(folder.engine());
-            let (prefix, sizes) = (Path::default(), PartSizes::of_files());
-            Ok(Self { place, engine, prefix, sizes, home: Home::Folder(folder), faults })
-        } else if let Some(rest) = url.strip_prefix("s3://") {
-            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-            let s3 = s3::open(bucket, settings, s3::WHOLE).map_err(|error| address(error.to_string()))?;
-            let prefix = Path::parse(prefix.trim_matches('/')).map_err(|error| address(error.to_string()))?;
-            let home = format!("{}/{bucket} as {}", settings.endpoint, settings.access_key_id);
-            let engine = Arc::clone(&s3.usual);
-            let home = Home::Bucket { s3, address: home };
-            Ok(Self { place, engine, prefix, sizes: PartSizes::of_a_bucket(), home, faults })
-        } else {
-            Err(address("write file:///a/folder or s3://bucket/prefix".to_owned()))
+        let wrong = |why: String| StoreError::Address { place, url: settings.url.to_string(), why };
+        match settings.address(place)? {
+            Address::Folder(folder) => {
+                let folder = Folder::open(&folder).map_err(|error| wrong(error.to_string()))?;
+                let engine = Arc::new(folder.engine());
+                let (prefix, sizes) = (Path::default(), PartSizes::of_files());
+                Ok(Self { place, engine, prefix, sizes, home: Home::Folder(folder), faults })
+            }
+            Address::Bucket { bucket, prefix } => {
+                let s3 = s3::open(bucket, settings, s3::WHOLE).map_err(|error| wrong(error.to_string()))?;
+                let home = format!("{}/{bucket} as {}", settings.endpoint, settings.access_key_id);
+                let engine = Arc::clone(&s3.usual);
+                let home = Home::Bucket { s3, address: home };
+                Ok(Self { place, engine, prefix, sizes: PartSizes::of_a_bucket(), home, faults })
+            }
         }
     }
 
@@ -348,6 +330,7 @@ fn attributes(key: &str) -> Attributes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
 
     #[test]
     fn a_full_disk_is_called_so() {

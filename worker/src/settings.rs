@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
 use serde::{Deserialize, Deserializer, Serialize};
-use upload::Lane;
+use tokio::sync::Semaphore;
+use upload::{Lane, WrongSetting};
 
 use crate::picture::Limits;
 
@@ -18,6 +19,34 @@ pub struct WorkerSettings {
     pub pictures: PictureSettings,
     /// Section `[sweep]`.
     pub sweep: SweepSettings,
+}
+
+impl WorkerSettings {
+    /// Looks at them without beginning anything. Of what is not here, 0 has a meaning.
+    ///
+    /// # Errors
+    /// Where one would keep all work from being done; it is named.
+    pub fn check(&self) -> Result<(), WrongSetting> {
+        let Self { worker, pictures, sweep } = self;
+        WrongSetting::unless(!worker.queues.is_empty(), "worker.queues", "[]", "name one queue or more")?;
+        let most = Semaphore::MAX_PERMITS;
+        let allowed = format!("write 0, for twice the processors, to {most}");
+        WrongSetting::unless(worker.concurrency <= most, "worker.concurrency", worker.concurrency, &allowed)?;
+        WrongSetting::unless_counts([
+            ("worker.attempts", worker.attempts.into()),
+            ("pictures.max_pixels", pictures.max_pixels),
+            ("pictures.max_side", pictures.max_side.into()),
+            ("pictures.max_frames", pictures.max_frames.into()),
+            ("pictures.max_memory", pictures.max_memory.as_u64()),
+            ("sweep.batch", sweep.batch),
+        ])?;
+        for (key, time) in
+            [("worker.render_time", worker.render_time), ("worker.lease", worker.lease), ("sweep.every", sweep.every)]
+        {
+            WrongSetting::unless(!time.is_zero(), key, "0s", "write a longer time, such as 5s")?;
+        }
+        Ok(())
+    }
 }
 
 /// How jobs are run.

@@ -9,7 +9,7 @@ use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use upload::{Resource, Secret};
+use upload::{Resource, Secret, WrongSetting};
 
 use super::Caller;
 use crate::desk::Desk;
@@ -29,6 +29,15 @@ pub struct DecisionSettings {
     /// How long a decision holds.
     #[serde(with = "human")]
     pub cache: Duration,
+}
+
+impl DecisionSettings {
+    /// Looks at them without asking anybody.
+    pub(crate) fn check(&self) -> Result<(), WrongSetting> {
+        let good = self.url.is_empty() || self.url.starts_with("https://") || self.url.starts_with("http://");
+        let allowed = "write an http(s) address, or nothing";
+        WrongSetting::unless(good, "realm.decisions.url", format_args!("\"{}\"", self.url), allowed)
+    }
 }
 
 /// What somebody wants to do for a resource.

@@ -12,10 +12,9 @@ use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
-use upload::{Records, RecordsError, Role, User};
+use upload::{Records, RecordsError, Role, User, WrongSetting};
 
 use super::verifying;
-use crate::OpenError;
 use crate::resource::is_unique_part;
 
 /// `[realm.identity]`: whose tokens are believed.
@@ -33,6 +32,15 @@ pub struct IdentitySettings {
     /// How old keys grow before they are fetched again.
     #[serde(with = "human")]
     pub refresh: Duration,
+}
+
+impl IdentitySettings {
+    /// Looks at them without asking anybody: a provider whose tokens are for others, too, is none for us.
+    pub(crate) fn check(&self) -> Result<(), WrongSetting> {
+        let whole = self.jwks.is_empty() || !(self.issuer.is_empty() || self.audience.is_empty());
+        let allowed = "set realm.identity.issuer and realm.identity.audience as well";
+        WrongSetting::unless(whole, "realm.identity.jwks", format_args!("\"{}\"", self.jwks), allowed)
+    }
 }
 
 /// The password hash of those who have no password here: it verifies nothing.
@@ -61,13 +69,10 @@ struct Cached {
 
 impl Identity {
     /// The provider in the settings, if there is one.
-    pub(crate) fn open(settings: &IdentitySettings, client: &reqwest::Client) -> Result<Option<Self>, OpenError> {
+    pub(crate) fn open(settings: &IdentitySettings, client: &reqwest::Client) -> Result<Option<Self>, WrongSetting> {
+        settings.check()?;
         if settings.jwks.is_empty() {
             return Ok(None);
-        }
-        if settings.issuer.is_empty() || settings.audience.is_empty() {
-            let why = "realm.identity.jwks is set: set realm.identity.issuer and realm.identity.audience as well";
-            return Err(OpenError::Settings(why.to_owned()));
         }
         verifying::install();
         Ok(Some(Self {

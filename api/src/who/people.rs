@@ -138,7 +138,7 @@ pub async fn issue_token(
 ) -> Result<String, OpenError> {
     let user = records.user(id).await?.filter(|user| !user.disabled);
     let user = user.ok_or_else(|| OpenError::Settings(format!("there is no user \"{id}\", or they are disabled")))?;
-    let names = Names::of(&realm.fedmember).ok_or_else(|| OpenError::fedmember(&realm.fedmember))?;
+    let names = Names::of(&realm.fedmember)?;
     let keys = Keys::open(records).await?;
     let now = records.clock().now();
     let life = jiff::SignedDuration::try_from(life).map_err(|error| OpenError::Settings(error.to_string()))?;

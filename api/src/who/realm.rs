@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use axum::http::header::{COOKIE, HeaderName};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use upload::Secret;
+use upload::{Secret, WrongSetting};
 
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
 
@@ -45,6 +45,21 @@ pub struct RealmSettings {
     pub decisions: super::DecisionSettings,
     /// Systems that act for the portal.
     pub service: crate::service::ServiceSettings,
+}
+
+impl RealmSettings {
+    /// Looks at them without asking anybody.
+    pub(crate) fn check(&self) -> Result<(), WrongSetting> {
+        Names::of(&self.fedmember)?;
+        self.service.digests()?;
+        self.identity.check()?;
+        self.decisions.check()?;
+        WrongSetting::unless(!self.session.is_zero(), "realm.session", "0s", "write a longer time, such as 30m")?;
+        WrongSetting::unless_counts([
+            ("realm.login_tries", self.login_tries.into()),
+            ("realm.login_tries_per_address", self.login_tries_per_address.into()),
+        ])
+    }
 }
 
 /// Whether cookies bear `Secure`.
@@ -120,17 +135,23 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// None where the federation member cannot stand in a cookie's name.
-    pub(crate) fn of(fed: &str) -> Option<Self> {
+    /// # Errors
+    /// Where the federation member cannot stand in a cookie's name.
+    pub(crate) fn of(fed: &str) -> Result<Self, WrongSetting> {
+        let wrong = || {
+            let allowed = "write 1 to 64 letters, digits, '-' or '_'";
+            WrongSetting::new("realm.fedmember", format_args!("\"{fed}\""), allowed)
+        };
         let fine = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         if fed.is_empty() || fed.len() > 64 || !fed.bytes().all(fine) {
-            return None;
+            return Err(wrong());
         }
-        Some(Self {
+        let csrf_header = format!("x-csrf-token_{fed}").to_lowercase();
+        Ok(Self {
             fed: fed.to_owned(),
             session_cookie: format!("AtmoAuthToken_{fed}"),
             csrf_cookie: format!("Csrf-Token_{fed}"),
-            csrf_header: HeaderName::from_bytes(format!("x-csrf-token_{fed}").to_lowercase().as_bytes()).ok()?,
+            csrf_header: HeaderName::from_bytes(csrf_header.as_bytes()).map_err(|_| wrong())?,
         })
     }
 }

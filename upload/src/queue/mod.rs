@@ -32,6 +32,13 @@ pub struct QueueSettings {
     pub prefix: String,
 }
 
+impl QueueSettings {
+    /// Looks at them without opening anything.
+    pub(crate) fn check(&self) -> Result<(), QueueError> {
+        if self.url.expose() == "memory:" { Ok(()) } else { rabbitmq::address(self).map(drop) }
+    }
+}
+
 fn prefix() -> String {
     "cloakroom".to_owned()
 }
@@ -102,10 +109,7 @@ impl Queue {
         let verdicts = Verdicts::default();
         let engine = match settings.url.expose() {
             "memory:" => Engine::Memory(Memory::default()),
-            url if url.starts_with("amqp://") || url.starts_with("amqps://") => {
-                Engine::RabbitMq(RabbitMq::open(settings, verdicts.clone()).await?)
-            }
-            _ => return Err(QueueError::Address(settings.url.to_string())),
+            _ => Engine::RabbitMq(RabbitMq::open(settings, verdicts.clone()).await?),
         };
         Ok(Self { engine, verdicts, faults })
     }

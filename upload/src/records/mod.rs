@@ -33,7 +33,7 @@ use std::time::Duration;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    SqliteTransactionMode, SqlxPostgresConnector, SqlxSqliteConnector, Statement, TransactionOptions, TransactionTrait,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -41,6 +41,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::clock::Clock;
 use crate::faults::{Faults, Struck};
 use crate::secret::Secret;
+use crate::setting::WrongSetting;
 use crate::upload::UnknownWord;
 pub use admit::{Admission, Admitted};
 pub use attempt::{Attempt, Start};
@@ -63,6 +64,17 @@ pub struct RecordsSettings {
     pub url: Secret,
     /// The most connections to hold open.
     pub max_connections: u32,
+}
+
+impl RecordsSettings {
+    /// Looks at them without opening anything.
+    pub(crate) fn check(&self) -> Result<(), WrongSetting> {
+        let url = self.url.expose();
+        let known = SqlxSqliteConnector::accepts(url) || SqlxPostgresConnector::accepts(url);
+        let allowed = "write sqlite:///a/file.db or postgres://user:password@host/database";
+        WrongSetting::unless(known, "records.url", format_args!("\"{}\"", self.url), allowed)?;
+        WrongSetting::unless_counts([("records.max_connections", self.max_connections.into())])
+    }
 }
 
 /// What can go wrong with the records.

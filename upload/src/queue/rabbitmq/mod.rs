@@ -72,10 +72,14 @@ struct Waiting {
     order: VecDeque<JobId>,
 }
 
+/// The broker's address, looked at and no more.
+pub(super) fn address(settings: &QueueSettings) -> Result<AMQPUri, QueueError> {
+    settings.url.expose().parse().map_err(|_| QueueError::Address(settings.url.to_string()))
+}
+
 impl RabbitMq {
     pub(super) async fn open(settings: &QueueSettings, verdicts: Verdicts) -> Result<Self, QueueError> {
-        let address = |_| QueueError::Address(settings.url.to_string());
-        let mut uri: AMQPUri = settings.url.expose().parse().map_err(address)?;
+        let mut uri = address(settings)?;
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
         uri.query.frame_max.get_or_insert(FRAME);
         let topology = Topology::new(&settings.prefix);
