@@ -19,17 +19,16 @@ impl Migrate {
     /// # Errors
     /// Where the database cannot be reached or refuses; with `status`, while migrations are pending.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<()> {
-        let url = settings.records.url.expose();
         match self {
             Self::Up => {
-                let applied = migrations::up(url).await?;
+                let applied = up(&settings).await?;
                 for name in &applied {
                     println!("applied  {name}");
                 }
                 println!("{}", if applied.is_empty() { "nothing to do" } else { "the schema is up to date" });
             }
             Self::Status => {
-                let steps = migrations::status(url).await?;
+                let steps = status(&settings).await?;
                 for step in &steps {
                     println!("{}  {}", if step.applied { "applied" } else { "pending" }, step.name);
                 }
@@ -42,17 +41,32 @@ impl Migrate {
     }
 }
 
+/// Brings the schema up to date, and names what it did not have.
+///
+/// # Errors
+/// Where the database cannot be reached, with its address, or refuses.
+pub(crate) async fn up(settings: &Settings) -> anyhow::Result<Vec<String>> {
+    migrations::up(settings.records.url.expose()).await.map_err(|error| addressed(settings, error))
+}
+
+async fn status(settings: &Settings) -> anyhow::Result<Vec<migrations::Step>> {
+    migrations::status(settings.records.url.expose()).await.map_err(|error| addressed(settings, error))
+}
+
+/// Which database it is that cannot be opened, without its password.
+fn addressed(settings: &Settings, error: migrations::Error) -> anyhow::Error {
+    let unreachable = matches!(error, migrations::Error::Unreachable(_));
+    let error = anyhow::Error::new(error);
+    if unreachable { error.context(format!("the records at {} cannot be opened", settings.records.url)) } else { error }
+}
+
 /// Refuses a database whose schema is behind this program.
 ///
 /// # Errors
 /// Where it is, with the command to run; or where it cannot be reached.
 pub(crate) async fn require(settings: &Settings) -> anyhow::Result<()> {
-    let pending: Vec<String> = migrations::status(settings.records.url.expose())
-        .await?
-        .into_iter()
-        .filter(|step| !step.applied)
-        .map(|step| step.name)
-        .collect();
+    let pending: Vec<String> =
+        status(settings).await?.into_iter().filter(|step| !step.applied).map(|step| step.name).collect();
     if !pending.is_empty() {
         bail!("the records' schema is behind ({} pending): run `cloakroom migrate up` first", pending.join(", "));
     }

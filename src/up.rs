@@ -35,7 +35,7 @@ impl Up {
     pub(crate) async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let lock = lock(settings)?;
         let metrics = crate::metrics::begin()?;
-        for name in migrations::up(settings.records.url.expose()).await? {
+        for name in crate::migrate::up(settings).await? {
             tracing::info!(name, "migrated");
         }
         let places = Places::open(&settings.places(), Clock::system(), Faults::default()).await?;

@@ -114,3 +114,33 @@ fn a_worker_that_cannot_answer_its_probes_does_not_begin() {
     assert!(!worker.wait().unwrap().success());
     assert!(said.contains(&format!("probes.listen: {address}")) && !said.contains("the worker is up"), "{said}");
 }
+
+/// The commands that look at the records say which ones, and what to do where there are none.
+#[test]
+fn records_that_cannot_be_opened_are_named() {
+    let folder = Folder::new();
+    let nowhere = folder.path().join("deeper/still");
+    let file = nowhere.join("records.db").display().to_string();
+    let data = [("CLOAKROOM__DATA_DIR", nowhere.to_str().unwrap())];
+    let url = "postgres://ada:s3cret@127.0.0.1:1/cloakroom";
+    let refused = [("CLOAKROOM__RECORDS__URL", url)];
+    for command in [["jobs", "ls"], ["user", "ls"], ["migrate", "status"], ["explain", "1001"]] {
+        let (good, _, err) = run(&folder, &command, &data);
+        let says = format!("there is no {file}: run this where cloakroom.toml is, or set CLOAKROOM__DATA_DIR");
+        assert!(!good && err.contains(&says) && err.matches("there is no").count() == 1, "{err}");
+    }
+    assert!(!nowhere.exists(), "looking made something");
+    let (good, _, err) = run(&folder, &["jobs", "ls"], &refused);
+    let says = "the records at postgres://…@127.0.0.1:1/cloakroom cannot be opened: nobody took a connection within 5s";
+    assert!(!good && err.contains(says) && !err.contains("s3cret"), "{err}");
+
+    let (good, _, err) = run(&folder, &["migrate", "up"], &data);
+    assert!(good, "{err}");
+    let (good, out, err) = run(&folder, &["jobs", "ls"], &data);
+    assert!(good && out == "no dead letters\n", "{out}{err}");
+    // One error, told once, where it is no database at all.
+    std::fs::write(folder.path().join("notes.db"), "just some notes, and quite a few of them").unwrap();
+    let notes = format!("sqlite://{}", folder.path().join("notes.db").display());
+    let (good, _, err) = run(&folder, &["migrate", "up"], &[("CLOAKROOM__RECORDS__URL", &notes)]);
+    assert!(!good && err.matches("not a database").count() == 1, "{err}");
+}
