@@ -95,7 +95,7 @@ fn run(Cloakroom { config, command }: Cloakroom) -> anyhow::Result<()> {
     let settings = || Settings::load(config.as_deref());
     match command.unwrap_or(Command::Up) {
         Command::Config(command) => command.run(settings),
-        Command::Render(command) => command.run(),
+        Command::Render(command) => command.run(&settings()?.pictures.limits()),
         Command::Demo(demo) => serve(demo::quiet(settings()?), |settings| demo.run(settings)),
         Command::Up => serve(settings()?, up::run),
         Command::Api => serve(settings()?, roles::api),

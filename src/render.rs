@@ -105,16 +105,16 @@ fn size(text: &str) -> Result<Size, String> {
 }
 
 impl Render {
-    /// Renders every file.
+    /// Renders every file, within the limits that the settings give a worker.
     ///
     /// # Errors
     ///
     /// When a file cannot be read or a result not written; at the end, when not every picture was taken.
-    pub(crate) fn run(self) -> anyhow::Result<()> {
+    pub(crate) fn run(self, limits: &Limits) -> anyhow::Result<()> {
         if let Some(folder) = &self.out {
             fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         }
-        let (plan, limits) = (self.plan(), Limits::default());
+        let plan = self.plan();
         let threads = match self.threads {
             0 => thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
@@ -131,7 +131,7 @@ impl Render {
                         let i = next.fetch_add(1, Ordering::Relaxed);
                         let Some(path) = self.files.get(i) else { return };
                         // Nobody listens any more once one of the files could not be read.
-                        if told.send((i, self.one(&mut desk, path, &plan, &limits))).is_err() {
+                        if told.send((i, self.one(&mut desk, path, &plan, limits))).is_err() {
                             return;
                         }
                     }

@@ -53,6 +53,17 @@ fn programs_read_json_and_results_are_written() {
 }
 
 #[test]
+fn the_limits_are_those_of_the_settings() {
+    let folder = Folder::new();
+    let files = [picture("420.jpg")];
+    assert!(render(&folder, &files, &[]).0, "there is no settings file");
+    let small = folder.path().join("small.toml");
+    std::fs::write(&small, "[pictures]\nmax_side = 100\n").unwrap();
+    let (all, out, _) = render(&folder, &files, &["--config", small.to_str().unwrap()]);
+    assert!(!all && out.starts_with("refused") && out.contains("100"), "{out}");
+}
+
+#[test]
 fn mistakes_are_named() {
     let folder = Folder::new();
     let (good, _, err) = render(&folder, &[picture("420.jpg")], &["--sizes", "0"]);
