@@ -103,6 +103,20 @@ fn every_probe_asks_what_is_there() {
     }
 }
 
+/// As many uploads as the api lets in fit into its memory (docs/operating.md, "Memory"): what it holds of its own, and for
+/// each upload a part of what S3 takes in parts.
+#[test]
+fn the_api_has_room_for_the_uploads_that_it_lets_in() {
+    let compose = compose();
+    let (_, api) = compose.split_once("\n  api:\n").unwrap();
+    let api = api.split("\n\n").next().unwrap();
+    let most: u64 = values(api, "CLOAKROOM__UPLOADS__MOST_AT_ONCE:").next().unwrap().trim_matches('"').parse().unwrap();
+    let (_, limit) = api.split_once("memory: ").unwrap();
+    let mebibytes: u64 = limit.split_once('m').unwrap().0.parse().unwrap();
+    assert!(compose.contains("CLOAKROOM__STAGING__URL: s3://"), "a folder's parts are smaller");
+    assert!(25 + most * 5 <= mebibytes, "{most} uploads do not fit into {mebibytes} MiB");
+}
+
 /// Every address of one service in another is a service's, and its port is the one that the service has.
 #[test]
 fn every_address_port_and_volume_is_there() {
