@@ -21,8 +21,9 @@ impl FromRequestParts<Desk> for Peer {
         if desk.http.proxies == 0 {
             return Ok(Self(direct));
         }
-        // Each proxy appends whom it heard from; only the last `proxies` entries were written by somebody we trust. What
-        // is no address keeps its place: without it, the entry before, which the client may have made up, would count.
+        // Each proxy appends whom it heard from; only the last `proxies` entries were written by somebody we trust.
+        // What is no address keeps its place: without it, the entry before would count, which the client may have made
+        // up.
         let mut heard: Vec<Option<IpAddr>> = parts
             .headers
             .get_all("x-forwarded-for")

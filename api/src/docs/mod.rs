@@ -81,8 +81,8 @@ fn document(names: &Names) -> utoipa::openapi::OpenApi {
     let cookie = |name: &str| SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(name)));
     let components = document.components.get_or_insert_default();
     components.add_security_scheme("session", cookie(&names.session_cookie));
-    let about = "The raw value of the Csrf-Token cookie. In the form of the dropbox, and in no other, a field of this name \
-                 before the file does as well.";
+    let about = "The raw value of the Csrf-Token cookie. In the form of the dropbox, and in no other, a field of this \
+                 name before the file does as well.";
     let csrf = ApiKeyValue::with_description(format!("X-Csrf-Token_{}", names.fed), about.to_owned());
     components.add_security_scheme("csrf", SecurityScheme::ApiKey(ApiKey::Header(csrf)));
     components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));

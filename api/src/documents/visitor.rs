@@ -28,8 +28,8 @@ pub(crate) struct Visitor {
 }
 
 impl Visitor {
-    /// The visitor, by the head of the call. Whoever writes with a session's cookie shows the token against forgery too,
-    /// and whoever reads where the settings want that; to look at pictures nobody does.
+    /// The visitor, by the head of the call. Whoever writes with a session's cookie shows the token against forgery
+    /// too, and whoever reads where the settings want that; to look at pictures nobody does.
     pub(super) async fn of(call: &Call) -> Result<Self, Refusal> {
         let headers = &call.headers;
         let applink = by_applink(call).await?;

@@ -109,8 +109,8 @@ impl Flow {
         self.inside().received
     }
 
-    /// Lets so many more bytes pass, and the piece in which they end, and then fails with [`FlowError::Allowance`], until
-    /// told otherwise.
+    /// Lets so many more bytes pass, with the piece in which they end, and then fails with [`FlowError::Allowance`],
+    /// until told otherwise.
     pub(crate) fn allow(&self, bytes: u64) {
         self.inside().allowance = bytes;
     }
@@ -148,8 +148,8 @@ impl Inside {
     }
 
     fn account(&mut self, piece: &Bytes) -> Result<(), FlowError> {
-        // How the connection cuts a body says nothing of what is in it: of the piece in which the allowance ends, nearly
-        // all may be what comes after the headers.
+        // How the connection cuts a body says nothing of what is in it: of the piece in which the allowance ends, all
+        // but a byte may be what comes after the headers.
         if self.allowance == 0 {
             return Err(FlowError::Allowance);
         }

@@ -55,7 +55,7 @@ impl Records {
     /// The database's.
     pub async fn remove_avatar(&self, resource: &Resource, by: &str) -> Result<(), RecordsError> {
         let _turn = self.turn().await?;
-        // A newer picture that is still worked on would be shown later; so the newest row counts, and not what is shown.
+        // A newer picture that is still worked on would be shown later; so the newest row counts, not what is shown.
         let newest = newest_first(resource).one(&self.db).await?;
         if newest.is_none_or(|newest| newest.upload_id.is_none()) {
             return Ok(());
