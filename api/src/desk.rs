@@ -6,6 +6,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{Semaphore, mpsc};
 use upload::{JobId, Places};
 
+use crate::coming::AllComing;
 use crate::documents::opened_links::OpenedLinks;
 use crate::documents::settings::DocumentSettings;
 use crate::readiness::Readiness;
@@ -36,6 +37,7 @@ pub(crate) struct Inside {
     pub(crate) links_by_address: Throttle,
     pub(crate) opened_links: OpenedLinks,
     pub(crate) requests: Throttle,
+    pub(crate) coming: AllComing,
     pub(crate) secure_cookies: bool,
     /// How many more uploads may be on their way in at once.
     pub(crate) room: Arc<Semaphore>,

@@ -12,6 +12,7 @@
 //! wire rules are the dropbox and the rendition contract's; errors are what those say, and problem documents elsewhere.
 
 mod claim;
+mod coming;
 mod crop;
 mod desk;
 mod docs;
@@ -161,6 +162,7 @@ impl Api {
             links_by_link: who::Throttle::new(settings.documents.code_tries, realm.login_window),
             links_by_address: who::Throttle::new(settings.documents.code_tries_per_address, realm.login_window),
             opened_links: documents::opened_links::OpenedLinks::default(),
+            coming: coming::AllComing::default(),
             documents: settings.documents.clone(),
             requests: who::Throttle::new(settings.uploads.requests_per_minute, Duration::from_secs(60)),
             room: Arc::new(Semaphore::new(settings.uploads.most_at_once)),

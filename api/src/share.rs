@@ -1,6 +1,7 @@
 //! Each user's share: how many requests, unclaimed pictures and bytes of them, so that one user cannot use up the place
 //! for all.
 
+use crate::coming::Coming;
 use crate::desk::Desk;
 use crate::problem::ApiError;
 use crate::who::Caller;
@@ -24,8 +25,12 @@ impl Desk {
         })
     }
 
-    /// Whether the caller may have one more picture waiting, of `coming` bytes as far as is known.
-    pub(crate) async fn has_share(&self, caller: &Caller, coming: u64) -> Result<(), ApiError> {
+    /// Whether the caller may have one more picture waiting, of `coming` bytes as far as is known. It counts as one until
+    /// the place for it is dropped, which is when it is in the records or comes to nothing.
+    pub(crate) async fn has_share(&self, caller: &Caller, coming: u64) -> Result<Coming, ApiError> {
+        // Counted before the records are asked: of two at once the second sees the first in one of them at least, and
+        // in both only where it comes in at this very moment.
+        let (place, before) = self.coming.begin(&caller.user, coming);
         let held = self.places.records.unclaimed(&caller.user).await?;
         let (most, most_bytes) = (self.uploads.most_unclaimed, self.uploads.most_unclaimed_bytes.as_u64());
         let now = self.places.records.clock().now();
@@ -35,12 +40,12 @@ impl Desk {
             let why = format!("{limit} are the limit for one user; claim some, or wait until they expire");
             Err(ApiError::TooMany { code, why, retry_after })
         };
-        if held.pictures >= most {
+        if held.pictures + before.pictures >= most {
             return refuse("too_many_unclaimed", format!("{most} unclaimed pictures"));
         }
-        if held.bytes + coming > most_bytes {
+        if held.bytes + before.bytes + coming > most_bytes {
             return refuse("too_many_unclaimed_bytes", format!("{most_bytes} bytes of unclaimed pictures"));
         }
-        Ok(())
+        Ok(place)
     }
 }

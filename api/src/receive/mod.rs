@@ -94,7 +94,7 @@ async fn receive(desk: &Desk, headers: &HeaderMap, flow: &Flow) -> Result<Respon
         return Err(ApiError::TooLarge { what: "the picture", limit: max, received });
     }
     desk.count_request(&caller)?;
-    desk.has_share(&caller, small::declared_length(headers).unwrap_or_default().min(max)).await?;
+    let coming = desk.has_share(&caller, small::declared_length(headers).unwrap_or_default().min(max)).await?;
     let caller_key = format!("user:{}", caller.user);
     let mut once = desk.once(headers, &caller_key, "POST /api/dropbox/pictures".to_owned()).await?;
     let _room = desk.room.try_acquire().map_err(|_| ApiError::Busy("too many pictures are being handed in at once"))?;
@@ -133,6 +133,7 @@ async fn receive(desk: &Desk, headers: &HeaderMap, flow: &Flow) -> Result<Respon
         once: noted,
     };
     let admitted = desk.places.records.admit(admission).await?;
+    drop(coming);
     metrics::counter!("cloakroom_uploads_total", "media" => handed.media.name()).increment(1);
     let status = desk.outcome(&admitted, prefer).await?;
     once.answered(answer(desk, admitted.id, status, prefer)).await

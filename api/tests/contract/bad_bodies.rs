@@ -8,12 +8,12 @@ use tokio::net::TcpStream;
 use crate::stand::{FED, Login, PNG, Stand};
 
 /// Sends raw bytes after a head made for the upload, and returns the whole answer.
-struct Raw {
+pub(crate) struct Raw {
     stream: TcpStream,
 }
 
 impl Raw {
-    async fn open(login: &Login<'_>, headers: &str) -> Self {
+    pub(crate) async fn open(login: &Login<'_>, headers: &str) -> Self {
         let stream = TcpStream::connect(login.stand.base.trim_start_matches("http://")).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let mut raw = Self { stream };
@@ -31,11 +31,20 @@ impl Raw {
         self.stream.write_all(head.as_bytes()).await.unwrap();
     }
 
-    async fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.stream.write_all(bytes).await
     }
 
-    async fn answer(mut self) -> String {
+    /// Until the api wants the body of a head with `Expect: 100-continue`, which is when it has made up its mind about
+    /// the head.
+    pub(crate) async fn wanted(&mut self) {
+        const LEAVE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
+        let mut said = [0; LEAVE.len()];
+        self.stream.read_exact(&mut said).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&said), LEAVE);
+    }
+
+    pub(crate) async fn answer(mut self) -> String {
         self.read().await
     }
 
@@ -66,7 +75,7 @@ async fn post(login: &Login<'_>, kind: &str, body: &[u8]) -> String {
     raw.answer().await
 }
 
-const FORM: &str = "multipart/form-data; boundary=B";
+pub(crate) const FORM: &str = "multipart/form-data; boundary=B";
 
 fn part(headers: &str, content: &[u8]) -> Vec<u8> {
     let mut part = format!("--B\r\n{headers}\r\n\r\n").into_bytes();
@@ -75,7 +84,7 @@ fn part(headers: &str, content: &[u8]) -> Vec<u8> {
     part
 }
 
-fn file(name: &str) -> Vec<u8> {
+pub(crate) fn file(name: &str) -> Vec<u8> {
     part(&format!("Content-Disposition: form-data; name=\"Profile\"; filename=\"{name}\""), PNG)
 }
 

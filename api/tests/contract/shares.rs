@@ -8,6 +8,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::bad_bodies::{FORM, Raw, file};
 use crate::stand::{FED, PNG, Stand, header};
 
 #[tokio::test]
@@ -27,6 +28,36 @@ async fn unclaimed_pictures_are_counted() {
     stand.clock.advance(stand.settings.uploads.keep);
     let jane = stand.login("jane").await;
     assert_eq!(jane.upload("a.png", PNG).await.status(), 200, "expired ones do not count, swept or not");
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_counts_as_well() {
+    let stand = Stand::with(|settings| settings.uploads.most_unclaimed = 2).await;
+    let (jane, joe) = (stand.login("jane").await, stand.login("joe").await);
+    let form = [file("a.png"), b"--B--\r\n".to_vec()].concat();
+    let begin = async || {
+        let length = form.len();
+        let head = format!("content-type: {FORM}\r\ncontent-length: {length}\r\nexpect: 100-continue");
+        let mut raw = Raw::open(&jane, &head).await;
+        raw.wanted().await;
+        raw
+    };
+    let (mut first, second) = (begin().await, begin().await);
+    let refused = jane.upload("a.png", PNG).await;
+    assert_eq!(refused.status(), 429, "both may come to be pictures");
+    assert_eq!(joe.upload("a.png", PNG).await.status(), 200);
+    first.send(&form).await.unwrap();
+    let answer = first.answer().await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(jane.upload("a.png", PNG).await.status(), 429, "one is here and one on its way");
+    // One that breaks off leaves its place, as soon as the api has noticed.
+    drop(second);
+    let mut turns = 0;
+    while jane.upload("a.png", PNG).await.status() == 429 && turns < 50 {
+        turns += 1;
+    }
+    assert_eq!(stand.places.records.unclaimed("jane").await.unwrap().pictures, 2);
+    assert_eq!(jane.upload("a.png", PNG).await.status(), 429);
 }
 
 #[tokio::test]
