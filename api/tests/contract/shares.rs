@@ -53,7 +53,7 @@ async fn what_is_on_its_way_counts_as_well() {
     // One that breaks off leaves its place, as soon as the api has noticed.
     drop(second);
     let mut turns = 0;
-    while jane.upload("a.png", PNG).await.status() == 429 && turns < 50 {
+    while jane.upload("a.png", PNG).await.status() == 429 && turns < 500 {
         turns += 1;
     }
     assert_eq!(stand.places.records.unclaimed("jane").await.unwrap().pictures, 2);
