@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use upload::{Deliveries, Delivery, Job, JobId, Lane, QueueError, Reason, Ticket, UploadId, Verdict};
+use upload::{Deliveries, Delivery, Job, JobId, Lane, Queue, QueueError, Reason, Ticket, UploadId, Verdict};
 
 use crate::broker::Broker;
 use crate::proxy::{Proxy, Way};
@@ -254,24 +254,24 @@ async fn a_deleted_queue_is_declared_again() {
     broker.end().await;
 }
 
-/// A way to the broker on which it hears that somebody wants to consume pictures when they no longer wait to be told that
-/// they may: when the same process opens another channel.
-async fn late(broker: &Broker) -> Proxy {
+/// A queue with eight tickets in it, and the way to its broker, who hears that somebody wants to consume when they no longer
+/// wait to be told that they may: when the same process opens another channel.
+async fn late(broker: &Broker) -> (Proxy, Queue, Vec<Ticket>) {
     let (queue, open_channel) = (broker.name("pictures"), &[0, 20, 0, 10]);
     let mut consume = vec![0, 60, 0, 20, 0, 0, u8::try_from(queue.len()).unwrap()];
     consume.extend_from_slice(queue.as_bytes());
     let proxy = Proxy::to(broker.host()).await;
     proxy.set(Way::Late(consume.leak(), open_channel));
-    proxy
+    let queue = broker.queue_at(&broker.through(&proxy)).await;
+    let sent: Vec<Ticket> = (1..=8).map(ticket).collect();
+    assert_eq!(queue.publish_all(&sent).await.len(), sent.len());
+    (proxy, queue, sent)
 }
 
 #[tokio::test]
 async fn a_consumer_that_was_given_up_keeps_no_ticket_from_the_next() {
     let Some(broker) = Broker::start().await else { return };
-    let proxy = late(&broker).await;
-    let queue = broker.queue_at(&broker.through(&proxy)).await;
-    let sent: Vec<Ticket> = (1..=8).map(ticket).collect();
-    assert_eq!(queue.publish_all(&sent).await.len(), sent.len());
+    let (_proxy, queue, sent) = late(&broker).await;
     let mut deliveries = queue.consume(Lane::Pictures, 4).await.unwrap();
     take_all(&mut deliveries, sent).await;
     drop(deliveries);
@@ -281,10 +281,7 @@ async fn a_consumer_that_was_given_up_keeps_no_ticket_from_the_next() {
 #[tokio::test]
 async fn a_consumer_that_was_let_go_of_keeps_no_ticket_from_the_next() {
     let Some(broker) = Broker::start().await else { return };
-    let proxy = late(&broker).await;
-    let queue = broker.queue_at(&broker.through(&proxy)).await;
-    let sent: Vec<Ticket> = (1..=8).map(ticket).collect();
-    assert_eq!(queue.publish_all(&sent).await.len(), sent.len());
+    let (_proxy, queue, sent) = late(&broker).await;
     let mut deliveries = queue.consume(Lane::Pictures, 4).await.unwrap();
     let early = tokio::time::timeout(Duration::from_secs(1), deliveries.next()).await;
     assert!(early.is_err(), "the broker has not heard yet");
