@@ -58,8 +58,9 @@ pub(crate) async fn versions(call: Call) -> Result<Response, Refusal> {
     let versions = call.desk.places.records.file_versions(&visit.file.id).await?;
     let mut people = People::new(&call.desk);
     let mut items = Vec::with_capacity(versions.len());
+    let creator = creator(&mut people, &visit.file).await?;
     for version in &versions {
-        items.push(Node::Object(members(&mut people, &visit.file, version).await?));
+        items.push(Node::Object(members(&mut people, &visit.file, version, &creator).await?));
     }
     Ok(call.format.all(&visit.file.id, items))
 }
@@ -73,15 +74,24 @@ pub(super) async fn answer(
     renditions: Option<Vec<Node>>,
 ) -> Result<Response, Refusal> {
     let mut all = vec![("errorCode", "0".into())];
-    all.extend(members(&mut People::new(&call.desk), file, version).await?);
+    let mut people = People::new(&call.desk);
+    let creator = creator(&mut people, file).await?;
+    all.extend(members(&mut people, file, version, &creator).await?);
     all.extend(renditions.map(|list| ("renditions", Node::List(list))));
     Ok(call.format.answer(status, "file", all))
+}
+
+/// Who made the file, as answers show them; the owner may be another by now.
+async fn creator(people: &mut People<'_>, file: &File) -> Result<Node, Refusal> {
+    let creator = people.desk.places.records.file_creator(&file.id).await?;
+    people.named(creator.as_deref().unwrap_or(&file.owner)).await
 }
 
 async fn members(
     people: &mut People<'_>,
     file: &File,
     version: &FileVersion,
+    creator: &Node,
 ) -> Result<Vec<(&'static str, Node)>, Refusal> {
     let by = people.named(&version.created_by).await?;
     let mut members = vec![
@@ -89,7 +99,7 @@ async fn members(
         ("type", "file".into()),
         ("name", version.name.as_str().into()),
         ("version", version.number.to_string().into()),
-        ("createdBy", by.clone()),
+        ("createdBy", creator.clone()),
         ("createdTime", time(file.created_at)),
         ("modifiedBy", by),
         ("modifiedTime", time(version.created_at)),

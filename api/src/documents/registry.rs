@@ -67,7 +67,7 @@ pub(crate) struct RegisteredFile {
     params(("id" = String, Path, description = "The file's id: 1 to 64 letters, digits, '-' and '_'")),
     responses(
         (status = 200, description = "What is known of the file now", body = RegisteredFile),
-        (status = 409, description = "The file is kept here", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The file is kept here, or something is being handed in under that version", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "The service key is missing or wrong", body = Problem, content_type = "application/problem+json"),
         NotUnderstood,
         NotTaken,
@@ -101,7 +101,10 @@ pub(crate) async fn register(
     if records.file_versions(&id).await?.iter().any(|version| version.upload.is_some()) {
         return Err(ApiError::Conflict(format!("file {id} is kept here; it cannot be registered from elsewhere")));
     }
-    records.register_file(&id, &file.name, &owner, file.version, grants.as_deref()).await?;
+    if !records.register_file(&id, &file.name, &owner, file.version, grants.as_deref()).await? {
+        let why = format!("version {} of file {id} is being handed in here; register the next one", file.version);
+        return Err(ApiError::Conflict(why));
+    }
     desk.registered_file(&id).await.map(Json)
 }
 

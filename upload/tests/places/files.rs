@@ -94,6 +94,37 @@ async fn names_are_given_back_by_those_that_come_to_nothing() {
     .await;
 }
 
+/// The number of a version that came to nothing is free, for the system whose file it is as for anybody.
+#[tokio::test]
+async fn a_version_of_another_system_takes_the_place_of_one_that_came_to_nothing() {
+    on_both(async |home| {
+        let plan = FileId::fresh();
+        let register =
+            async |name: &str, version| home.records.register_file(&plan, name, "mary", version, None).await.unwrap();
+        assert!(register("plan.docx", 1).await);
+        let next = Place::NextVersion(plan.clone());
+        let pending = home.records.admit_into_file(admission(next)).await.unwrap().unwrap();
+        assert!(!register("plan.docx", 2).await, "it is being handed in here");
+        home.clock.advance(DEADLINE);
+        assert_eq!(home.records.fail_overdue(10).await.unwrap().len(), 1);
+        assert!(register("newer.docx", 2).await);
+        let latest = async || {
+            let file = home.records.file(&plan).await.unwrap().unwrap();
+            let version = home.records.file_version(&plan, file.latest).await.unwrap().expect("the latest can be seen");
+            (version.number, version.name)
+        };
+        assert_eq!(latest().await, (2, "newer.docx".to_owned()));
+        assert!(home.records.retry_job(pending.ticket.id, MINUTE).await.unwrap().is_none(), "its place is another's");
+        assert!(register("newest.docx", 2).await);
+        assert_eq!(latest().await, (2, "newest.docx".to_owned()));
+        assert!(register("sixth.docx", 6).await);
+        assert!(register("late.docx", 5).await);
+        let numbers: Vec<u32> = home.records.file_versions(&plan).await.unwrap().iter().map(|one| one.number).collect();
+        assert_eq!(numbers, [1, 2, 6], "one that comes late is none");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_right_is_looked_at_again_when_it_counts() {
     on_both(async |home| {

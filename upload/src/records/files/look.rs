@@ -37,6 +37,15 @@ impl Records {
         Ok(self.versions_of(found).await?.into_iter().next())
     }
 
+    /// Who made the oldest version of a file that there is, and with it the file.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn file_creator(&self, file: &FileId) -> Result<Option<String>, RecordsError> {
+        let oldest = ready_versions(file).order_by_asc(file_versions::Column::Number).one(&self.db).await?;
+        Ok(oldest.map(|version| version.created_by))
+    }
+
     /// All versions of a file, oldest first.
     ///
     /// # Errors

@@ -105,14 +105,15 @@ impl Writing {
         Ok(())
     }
 
-    /// An upload is tried again by hand: it takes its place once more. False where somebody else has its name by now.
+    /// An upload is tried again by hand: it takes its place once more. False where somebody else has it by now.
     pub(in super::super) async fn retake_place(&self, upload: UploadId, kind: Kind) -> Result<bool, RecordsError> {
         if kind == Kind::File {
-            file_versions::Entity::update_many()
+            let retaken = file_versions::Entity::update_many()
                 .col_expr(file_versions::Column::ReleasedAt, Expr::value(Option::<i64>::None))
                 .filter(file_versions::Column::UploadId.eq(upload.get()))
                 .exec(&self.tx)
                 .await?;
+            return Ok(retaken.rows_affected > 0);
         }
         if kind != Kind::Rendition {
             return Ok(true);

@@ -1,10 +1,10 @@
 //! Giving users roles at files, and registering files whose bytes live in another system.
 
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
 
 use super::super::entity::{file_grants, file_versions, files};
-use super::super::{Records, RecordsError};
+use super::super::{Records, RecordsError, Writing};
 use crate::document::{FileId, FileRole};
 
 impl Records {
@@ -48,8 +48,8 @@ impl Records {
     }
 
     /// Registers a file whose bytes live in another system, or a newer version of it: its name, its owner, the number of
-    /// its latest version, and exactly these grants where they are given. Versions only grow; a lower number changes
-    /// nothing but the name, the owner and the grants.
+    /// its latest version, and exactly these grants where they are given. Versions only grow; a number that is not higher
+    /// changes nothing but the name, the owner and the grants. False where that version is just being handed in here.
     ///
     /// # Errors
     /// The database's; then nothing was changed.
@@ -60,7 +60,7 @@ impl Records {
         owner: &str,
         version: u32,
         grants: Option<&[(String, FileRole)]>,
-    ) -> Result<(), RecordsError> {
+    ) -> Result<bool, RecordsError> {
         self.faults
             .watch("records", "register_file", self.register_file_in_one(file, name, owner, version, grants))
             .await
@@ -73,10 +73,11 @@ impl Records {
         owner: &str,
         version: u32,
         grants: Option<&[(String, FileRole)]>,
-    ) -> Result<(), RecordsError> {
+    ) -> Result<bool, RecordsError> {
         let now = self.now_ms();
         let number = i32::try_from(version).unwrap_or(i32::MAX);
         let tx = self.write().await?;
+        let before = files::Entity::find_by_id(file.as_str()).one(&*tx).await?;
         let row = files::ActiveModel {
             id: Set(file.to_string()),
             owner: Set(owner.to_owned()),
@@ -89,17 +90,10 @@ impl Records {
             .update_columns([files::Column::Owner, files::Column::Name])
             .to_owned();
         files::Entity::insert(row).on_conflict(known).exec_without_returning(&*tx).await?;
-        let row = file_versions::ActiveModel {
-            file_id: Set(file.to_string()),
-            number: Set(number),
-            name: Set(name.to_owned()),
-            created_by: Set(owner.to_owned()),
-            created_at: Set(now),
-            ready_at: Set(Some(now)),
-            ..Default::default()
-        };
-        let once = OnConflict::new().do_nothing().to_owned();
-        file_versions::Entity::insert(row).on_conflict(once).exec_without_returning(&*tx).await?;
+        let newer = before.is_none_or(|before| before.latest < number);
+        if !tx.register_version(file, number, name, owner, newer, now).await? {
+            return Ok(false);
+        }
         files::Entity::update_many()
             .col_expr(files::Column::Latest, Expr::value(number))
             .col_expr(files::Column::ChangedAt, Expr::value(now))
@@ -120,7 +114,56 @@ impl Records {
             }
         }
         tx.commit().await?;
-        Ok(())
+        Ok(true)
+    }
+}
+
+impl Writing {
+    /// The version with this number, of another system. One that was registered before gets the name; what was handed in
+    /// here under the number and came to nothing leaves it. False where something is being handed in under it.
+    async fn register_version(
+        &self,
+        file: &FileId,
+        number: i32,
+        name: &str,
+        owner: &str,
+        newer: bool,
+        now: i64,
+    ) -> Result<bool, RecordsError> {
+        let there = file_versions::Entity::find()
+            .filter(file_versions::Column::FileId.eq(file.as_str()))
+            .filter(file_versions::Column::Number.eq(number));
+        let fresh = file_versions::ActiveModel {
+            file_id: Set(file.to_string()),
+            number: Set(number),
+            upload_id: Set(None),
+            name: Set(name.to_owned()),
+            created_by: Set(owner.to_owned()),
+            link: Set(None),
+            created_at: Set(now),
+            ready_at: Set(Some(now)),
+            released_at: Set(None),
+            ..Default::default()
+        };
+        match there.one(&self.tx).await? {
+            Some(row) if row.upload_id.is_none() => {
+                let named =
+                    file_versions::ActiveModel { id: Set(row.id), name: Set(name.to_owned()), ..Default::default() };
+                named.update(&self.tx).await?;
+            }
+            Some(row) if row.released_at.is_some() => {
+                file_versions::ActiveModel { id: Set(row.id), ..fresh }.update(&self.tx).await?;
+            }
+            Some(_) => return Ok(false),
+            None if newer => {
+                let first = OnConflict::new().do_nothing().to_owned();
+                let written = file_versions::Entity::insert(fresh).on_conflict(first);
+                // Somebody was faster.
+                return Ok(written.exec_without_returning(&self.tx).await? > 0);
+            }
+            None => {}
+        }
+        Ok(true)
     }
 }
 
