@@ -38,21 +38,23 @@ pub(crate) enum Format {
 impl Format {
     /// XML where the client likes that better than JSON; anything is JSON.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let (mut json, mut xml) = (None, None);
+        let (mut json, mut xml, mut any) = (None, None, None);
         let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
         for range in values.flat_map(|value| value.split(',')) {
+            let range = range.to_ascii_lowercase();
             let mut parts = range.split(';').map(str::trim);
-            let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+            let name = parts.next().unwrap_or_default();
             let quality: f32 = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
-            let liked = match name.as_str() {
+            let liked = match name {
                 "application/json" => &mut json,
                 "application/xml" | "text/xml" => &mut xml,
-                "*/*" | "application/*" if json.is_none() => &mut json,
+                "*/*" | "application/*" => &mut any,
                 _ => continue,
             };
             *liked = Some(liked.map_or(quality, |before: f32| before.max(quality)));
         }
-        if xml.is_some_and(|xml| xml > json.unwrap_or(0.0)) { Self::Xml } else { Self::Json }
+        // What is named goes before what any kind is liked.
+        if xml.or(any) > json.or(any) { Self::Xml } else { Self::Json }
     }
 
     fn mime(self) -> &'static str {
@@ -177,6 +179,8 @@ mod tests {
             ("application/json, application/xml", Format::Json),
             ("application/json;q=0.5, application/xml", Format::Xml),
             ("application/xml;q=0.9, */*;q=0.8", Format::Xml),
+            ("*/*;q=0.8, application/json;q=0.1, application/xml;q=0.5", Format::Xml),
+            ("application/xml;Q=0.1, application/json;q=0.5", Format::Json),
             ("text/html", Format::Json),
         ] {
             let headers = HeaderMap::from_iter([(header::ACCEPT, accept.parse().unwrap())]);

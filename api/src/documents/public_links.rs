@@ -5,6 +5,7 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 use upload::{Assigned, FileRole, PublicLink};
 
 use super::answer::Node;
@@ -100,8 +101,10 @@ async fn assigned(desk: &Desk, parameters: &Parameters) -> Result<Assigned, Refu
 
 fn expiration(parameters: &Parameters, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
     let Some(text) = parameters.text("expirationTime")? else { return Ok(None) };
-    let at: Timestamp =
-        text.parse().map_err(|_| Refusal::invalid("expirationTime", "it is written YYYY-MM-DDThh:mm:ssZ"))?;
+    // The last day of the year 9999, by which many mean never, is one more than our clock has.
+    let never = || text.strip_suffix('Z')?.parse::<DateTime>().ok().filter(|at| at.year() == 9999);
+    let at = text.parse::<Timestamp>().ok().or_else(|| never().map(|_| Timestamp::MAX));
+    let at = at.ok_or_else(|| Refusal::invalid("expirationTime", "it is written YYYY-MM-DDThh:mm:ssZ"))?;
     if at <= now {
         return Err(Refusal::invalid("expirationTime", "it has passed"));
     }
