@@ -27,6 +27,9 @@ impl VariantName {
     /// The largest square (`contract/dropbox.md`, "GET": 1 ≤ N ≤ 512).
     pub const LARGEST: u32 = 512;
 
+    /// The squares that every picture is shown in (`contract/dropbox.md`, "Sizes seen in the UI").
+    pub const USUAL: [u32; 3] = [512, 75, 25];
+
     /// A square of `size` pixels. None where the size or the kind is not one of ours.
     pub fn square(size: u32, media: Media) -> Option<Self> {
         let ours = (1..=Self::LARGEST).contains(&size) && matches!(media, Media::Jpeg | Media::Png);
@@ -51,6 +54,12 @@ impl VariantName {
     /// Whether the whole picture fits into the square, rather than its centre filling it.
     pub fn fits(self) -> bool {
         self.fits
+    }
+
+    /// Whether any picture may be asked for it, however many odd sizes somebody asks for: one of [`Self::USUAL`], what
+    /// fits, or the own size.
+    pub fn is_usual(self) -> bool {
+        self.fits || self.size.is_none_or(|size| Self::USUAL.contains(&size))
     }
 
     /// JPEG or PNG.

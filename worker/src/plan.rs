@@ -4,12 +4,9 @@ use upload::{CROP_SPACE, Crop, Media, VariantName};
 
 use crate::picture::{Format, Output, Plan, Region, Shape};
 
-/// The squares that are made at once (`contract/dropbox.md`, "Sizes seen in the UI").
-const FIRST_SIZES: [u32; 3] = [512, 75, 25];
-
 /// The plan of a fresh upload: the usual squares, in the kind that suits the picture.
 pub(crate) fn first() -> Plan {
-    let outputs = FIRST_SIZES.map(|size| Output { shape: Shape::Square(size), format: Format::Auto });
+    let outputs = VariantName::USUAL.map(|size| Output { shape: Shape::Square(size), format: Format::Auto });
     Plan { crop: None, outputs: outputs.to_vec() }
 }
 
@@ -35,13 +32,14 @@ fn region(crop: Crop, width: u32, height: u32) -> Region {
     let side = width.min(height);
     let scale = f64::from(side) / f64::from(CROP_SPACE);
     let (left, top) = ((width - side) / 2, (height - side) / 2);
-    let pixels = |length: u32| (f64::from(length) * scale).round() as u32;
-    Region {
-        x: left + pixels(crop.x),
-        y: top + pixels(crop.y),
-        width: pixels(crop.w).max(1),
-        height: pixels(crop.h).max(1),
-    }
+    // Both ends are rounded, and not an end and the length: those may lead out of the square, to what was never shown.
+    let pixels = |from: u32, length: u32| {
+        let pixel = |at: u32| (f64::from(at) * scale).round() as u32;
+        let start = pixel(from).min(side.saturating_sub(1));
+        (start, pixel(from + length).clamp(start + 1, side.max(start + 1)) - start)
+    };
+    let ((x, width), (y, height)) = (pixels(crop.x, crop.w), pixels(crop.y, crop.h));
+    Region { x: left + x, y: top + y, width, height }
 }
 
 #[cfg(test)]
@@ -56,6 +54,10 @@ mod tests {
         let corner = Crop { x: 256, y: 256, w: 256, h: 256 };
         let Region { x, y, width, height } = region(corner, 100, 200);
         assert_eq!((x, y, width, height), (50, 100, 50, 50));
+        let Region { x, y, width, height } = region(Crop { x: 0, y: 300, w: 512, h: 212 }, 1, 3);
+        assert_eq!((x, y, width, height), (0, 1, 1, 1), "what lies below the square was not shown");
+        let Region { x, y, width, height } = region(Crop { x: 0, y: 500, w: 12, h: 12 }, 10, 20);
+        assert_eq!((x, y, width, height), (0, 14, 1, 1));
         let Region { width, height, .. } = region(Crop { x: 0, y: 0, w: 1, h: 1 }, 10, 10);
         assert_eq!((width, height), (1, 1), "a crop is never empty");
     }

@@ -1,7 +1,7 @@
 //! Renderings of a ready picture: looking one up, wanting one that is not there yet, and ending the job that makes it.
 
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, Set, UpdateMany};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set, UpdateMany};
 
 use super::attempt::Attempt;
 use super::entity::{jobs, variants};
@@ -26,9 +26,9 @@ pub enum Wanted {
     Failed(Reason),
 }
 
-/// The most variants that one picture can have under one crop, so that nobody fills the store by counting through the
-/// sizes: the three usual ones in two kinds, the full one in two, and two dozen odd ones.
-const MOST: u64 = 32;
+/// The most variants of odd sizes that one picture can have under one crop, so that nobody fills the store by counting
+/// through the sizes. Anybody may ask for an avatar's, so the usual ones are not among them.
+const MOST_ODD: usize = 24;
 
 impl Records {
     /// The variant, or the job that will make it, ordered in this transaction if need be.
@@ -59,9 +59,16 @@ impl Records {
         let siblings = variants::Entity::find()
             .filter(variants::Column::UploadId.eq(upload.get()))
             .filter(variants::Column::Generation.eq(rows::stored_pixels(generation)));
-        if siblings.clone().count(&*tx).await? >= MOST {
-            let why = format!("{MOST} variants of this picture exist, which is the limit; ask for one of their sizes");
-            return Ok(Wanted::Refused(Reason::new("too_many_variants", why)));
+        if !name.is_usual() {
+            let names = siblings.clone().select_only().column(variants::Column::Name).into_tuple::<String>();
+            let odd = |name: &String| !name.parse().is_ok_and(VariantName::is_usual);
+            if names.all(&*tx).await?.iter().filter(|name| odd(name)).count() >= MOST_ODD {
+                let usual = VariantName::USUAL.map(|size| size.to_string()).join(", ");
+                let why = format!(
+                    "{MOST_ODD} odd sizes of this picture exist, which is the limit; ask for {usual} or one of them"
+                );
+                return Ok(Wanted::Refused(Reason::new("too_many_variants", why)));
+            }
         }
         let ticket = tx.promise(Job::MakeVariant { upload, generation, variant: name }, now).await?;
         let row = variants::ActiveModel {
