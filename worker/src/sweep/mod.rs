@@ -102,8 +102,8 @@ impl Sweeper {
             failed: self.fail_overdue().await?,
             published: self.relay().await?,
             expired: self.expire().await?,
-            collected: self.collect().await?,
             orphans: if orphans { self.remove_orphans(self.settings.orphan_age).await? } else { 0 },
+            collected: self.collect().await?,
         })
     }
 
