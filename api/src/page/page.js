@@ -19,6 +19,10 @@ function headers(more) {
   return Object.assign({ [page.csrfHeader]: page.csrf }, more);
 }
 
+function broken() {
+  say("The connection broke. Try again.");
+}
+
 async function refusal(response) {
   if (response.status === 401) return "You are not logged in any more. Reload this page and log in again.";
   const text = await response.text();
@@ -58,8 +62,16 @@ function upload(file) {
 
 async function follow(id) {
   let pause = 100;
+  let missed = 0;
   for (;;) {
-    const response = await fetch(`/uploads/${id}`, { headers: headers() });
+    const response = await fetch(`/uploads/${id}`, { headers: headers() }).catch(() => null);
+    // The picture has been taken in; that nobody answers for a moment does not change that.
+    if (!response || response.status === 429 || response.status === 503) {
+      missed += 1;
+      if (missed > 15) throw new Error(`The picture was taken in as number ${id}, but nobody says what became of it. Reload this page later.`);
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      continue;
+    }
     if (!response.ok) throw new Error(await refusal(response));
     const upload = await response.json();
     const steps = upload.events.map((event) => {
@@ -77,8 +89,10 @@ async function follow(id) {
 }
 
 async function handIn(file) {
-  say("");
   const button = $("hand-in").querySelector("button");
+  // A file can be dropped at any time.
+  if (button.disabled) return;
+  say("");
   button.disabled = true;
   $("way").hidden = false;
   $("progress").value = 0;
@@ -182,6 +196,8 @@ $("selection").addEventListener("keydown", (event) => {
 for (const name of ["x", "y", "side"]) {
   $("crop").elements[name].addEventListener("change", (event) => {
     square[name] = Number(event.target.value) || 0;
+    // Whoever says where it begins has not said yet how large it is.
+    if (name !== "side") square.side = Math.min(square.side, SPACE - square[name]);
     draw();
   });
 }
@@ -198,7 +214,7 @@ $("crop").addEventListener("submit", (event) => {
   event.preventDefault();
   if (event.submitter && event.submitter.name === "whole") Object.assign(square, { x: 0, y: 0, side: SPACE });
   draw();
-  crop(square.x, square.y, square.side);
+  crop(square.x, square.y, square.side).catch(broken);
 });
 
 // --- 3: keeping it
@@ -224,8 +240,7 @@ async function show(id) {
   sizes();
 }
 
-$("claim").addEventListener("submit", async (event) => {
-  event.preventDefault();
+async function claim() {
   const body = JSON.stringify({ PictureID: number });
   const response = await fetch(`/api/users/${page.user}`, { method: "PUT", headers: headers({ "Content-Type": "application/json" }), body });
   if (!response.ok) return say(await refusal(response));
@@ -234,6 +249,11 @@ $("claim").addEventListener("submit", async (event) => {
   $("hand-in").reset();
   say("Saved: this is your avatar now.", true);
   $("file").focus();
+}
+
+$("claim").addEventListener("submit", (event) => {
+  event.preventDefault();
+  claim().catch(broken);
 });
 
 if (number) show(number).catch((error) => say(error.message));
