@@ -66,6 +66,7 @@ fn a_setting_that_stops_the_service_is_no_good_one() {
         ("WORKER__ATTEMPTS", "0", "worker.attempts = 0"),
         ("WORKER__LEASE", "0s", "worker.lease = 0s"),
         ("SWEEP__BATCH", "0", "sweep.batch = 0"),
+        ("PICTURES__MAX_SIDE", "70000", "pictures.max_side = 70000: write 1 to 65535"),
     ] {
         for command in [["config", "check"].as_slice(), &["up"]] {
             let (good, _, err) = run(&folder, command, &[(&format!("CLOAKROOM__{name}"), value)]);

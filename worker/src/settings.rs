@@ -35,11 +35,12 @@ impl WorkerSettings {
         WrongSetting::unless_counts([
             ("worker.attempts", worker.attempts.into()),
             ("pictures.max_pixels", pictures.max_pixels),
-            ("pictures.max_side", pictures.max_side.into()),
             ("pictures.max_frames", pictures.max_frames.into()),
             ("pictures.max_memory", pictures.max_memory.as_u64()),
             ("sweep.batch", sweep.batch),
         ])?;
+        let (side, allowed) = (pictures.max_side, "write 1 to 65535, beyond which no JPEG goes");
+        WrongSetting::unless((1..=65_535).contains(&side), "pictures.max_side", side, allowed)?;
         for (key, time) in
             [("worker.render_time", worker.render_time), ("worker.lease", worker.lease), ("sweep.every", sweep.every)]
         {
