@@ -58,7 +58,7 @@ pub(crate) async fn versions(call: Call) -> Result<Response, Refusal> {
     let versions = call.desk.places.records.file_versions(&visit.file.id).await?;
     let mut people = People::new(&call.desk);
     let mut items = Vec::with_capacity(versions.len());
-    let creator = creator(&mut people, &visit.file).await?;
+    let creator = people.named(versions.first().map_or(&visit.file.owner, |oldest| &oldest.created_by)).await?;
     for version in &versions {
         items.push(Node::Object(members(&mut people, &visit.file, version, &creator).await?));
     }
