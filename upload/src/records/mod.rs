@@ -10,6 +10,7 @@ mod admit;
 mod attempt;
 mod avatars;
 mod claim;
+mod connect;
 mod crop;
 mod entity;
 mod expire;
@@ -30,10 +31,9 @@ mod variants;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    SqliteTransactionMode, SqlxPostgresConnector, SqlxSqliteConnector, Statement, TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode,
+    SqlxPostgresConnector, SqlxSqliteConnector, Statement, TransactionOptions, TransactionTrait,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -137,31 +137,7 @@ impl Records {
     /// # Errors
     /// Where it cannot be reached.
     pub async fn open(settings: &RecordsSettings, clock: Clock, faults: Faults) -> Result<Self, RecordsError> {
-        let mut options = ConnectOptions::new(settings.url.expose());
-        options
-            .max_connections(settings.max_connections)
-            .acquire_timeout(Duration::from_secs(10))
-            .sqlx_logging_level(log::LevelFilter::Trace)
-            .sqlx_slow_statements_logging_settings(log::LevelFilter::Warn, Duration::from_secs(1))
-            .statement_timeout(Duration::from_secs(30))
-            // One in use has just shown that it works; to ask each every time is a round trip more for every statement.
-            .test_before_acquire_if_idle_for(Duration::from_secs(1))
-            .set_application_name("cloakroom");
-        // A machine that vanishes in the middle of a transaction says no goodbye, and its locks would stay for as long as
-        // the server believes in the connection: hours.
-        options.map_sqlx_postgres_opts(|postgres| {
-            postgres.options([("idle_in_transaction_session_timeout", FORSAKEN.as_millis().to_string())])
-        });
-        // Full synchronous: in WAL mode "normal" may lose the last commits when the power goes, and we acknowledged them.
-        options.map_sqlx_sqlite_opts(|sqlite| {
-            sqlite
-                .create_if_missing(true)
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Full)
-                .busy_timeout(Duration::from_secs(10))
-                .pragma("journal_size_limit", "67108864")
-        });
-        let db = Database::connect(options).await?;
+        let db = connect::connect(settings).await?;
         let turn = (db.get_database_backend() == DbBackend::Sqlite).then(|| Arc::new(Semaphore::new(1)));
         let records = Self { db, turn, clock, faults };
         records.agree_on_time().await?;
@@ -230,9 +206,6 @@ impl Records {
         self.clock.now().as_millisecond()
     }
 }
-
-/// How long a transaction may stand still before PostgreSQL ends it. Ours take milliseconds.
-const FORSAKEN: Duration = Duration::from_secs(10);
 
 /// A length of time as the tables count it.
 fn span(duration: Duration) -> i64 {
