@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 use upload::{
-    Attempt, Deliveries, Delivery, Job, Lane, PlaceError, Places, QueueError, Reason, RecordsError, Settled, Start,
-    Ticket, Verdict,
+    Attempt, Deliveries, Delivery, Lane, PlaceError, Places, QueueError, Reason, RecordsError, Settled, Start, Ticket,
+    Verdict,
 };
 
 use crate::outcome::{Outcome, chain};
@@ -173,38 +173,6 @@ impl Worker {
             Outcome::Dead(reason) => self.bury(&attempt, reason.clone(), &reason.why).await?,
         }
         Ok(())
-    }
-
-    /// Runs the job's handler while keeping its lease. None when the lease was lost: then it is another worker's.
-    async fn under_lease(&self, attempt: &mut Attempt) -> Option<Outcome> {
-        let leased = attempt.clone();
-        let handler = async {
-            let done = match attempt.ticket.job.clone() {
-                Job::ProcessPicture { .. } => self.process(attempt).await,
-                Job::ProcessRendition { .. } | Job::ProcessFile { .. } => self.keep(attempt).await,
-                Job::MakeVariant { generation, variant, .. } => self.make_variant(attempt, generation, variant).await,
-            };
-            // What ended it early is its outcome as well.
-            done.unwrap_or_else(|outcome| outcome)
-        };
-        let lost = async {
-            let lease = self.settings.worker.lease;
-            loop {
-                tokio::time::sleep(lease / 3).await;
-                match self.places.records.renew_lease(&leased, lease).await {
-                    Ok(true) => {}
-                    Ok(false) => return,
-                    Err(error) => tracing::warn!(%error, "the lease could not be renewed this time"),
-                }
-            }
-        };
-        tokio::select! {
-            outcome = handler => Some(outcome),
-            () = lost => {
-                tracing::warn!("the lease was lost; the job is somebody else's or settled");
-                None
-            }
-        }
     }
 
     async fn put_off(&self, attempt: &Attempt, errors: &str) -> Result<(), RecordsError> {

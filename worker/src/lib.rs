@@ -16,6 +16,7 @@ pub const DEFAULTS: &str = include_str!("../defaults.toml");
 
 mod consume;
 mod keep;
+mod lease;
 mod outcome;
 mod pick_up;
 pub mod picture;
