@@ -4,7 +4,7 @@ use anyhow::Context;
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
-use upload::{JobRow, Lane, Places, State, Upload, UploadId};
+use upload::{JobRow, Lane, Line, Places, State, Upload, UploadId};
 
 use crate::settings::Settings;
 
@@ -70,29 +70,56 @@ async fn waits_for(places: &Places, upload: &Upload, jobs: &[JobRow]) -> String 
 
 async fn job_waits_for(places: &Places, job: &JobRow) -> String {
     let now: Timestamp = places.records.clock().now();
+    let lane = Lane::of(&job.kind);
     match (job.leased_until, job.published_at) {
         (Some(until), _) if until > now => {
             format!("A worker is on it, attempt {}, and has it until {until}.", job.attempts)
         }
         (Some(until), _) => format!("Its worker has shown no sign of life; since {until} another may have it."),
-        (None, None) if job.run_at > now => {
+        _ if job.run_at > now => {
             let error = job.last_error.as_deref().unwrap_or("nothing is known of the last one");
-            format!("Attempt {} is due at {} ({error}).", job.attempts + 1, job.run_at)
+            match &job.waits_for {
+                Some(backend) => {
+                    format!(
+                        "It is postponed until {}, because {backend} failed ({error}); no attempt is lost.",
+                        job.run_at
+                    )
+                }
+                None => format!("Attempt {} is due at {} ({error}).", job.attempts + 1, job.run_at),
+            }
         }
         (None, None) => match places.queue.ping().await {
             Ok(()) => "The queue has not been told of its job yet; the sweeper is about to.".to_owned(),
             Err(error) => format!("The queue has not been told of its job: {error}."),
         },
-        (None, Some(_)) if job.run_at > now => {
-            format!("It lies in the queue until {}, to be tried again then.", job.run_at)
+        (None, Some(at)) => {
+            let line = in_line(places, lane).await;
+            let again = job.republish_at;
+            format!(
+                "A message for its job went to the queue at {at}. {line} Without an attempt by {again} it is sent again."
+            )
         }
+    }
+}
+
+/// What the broker knows of the messages of a lane: how many, but not which.
+async fn in_line(places: &Places, lane: Lane) -> String {
+    let name = lane.as_str();
+    match places.queue.line(lane).await {
         // The queue that could be asked here is this command's own.
-        (None, Some(at)) if places.queue.forgets() => {
-            format!("Its ticket has lain in the queue of the running cloakroom since {at}, to be worked on there.")
+        Ok(None) => "It is in the memory of the running cloakroom, which cannot be asked.".to_owned(),
+        Ok(Some(Line { consumers: 0, waiting })) => {
+            format!("The queue {name} has {waiting} waiting messages and no consumer: no worker takes jobs from it.")
         }
-        (None, Some(at)) => match places.queue.depth(Lane::of(&job.kind)).await {
-            Ok(line) => format!("Its ticket has lain in the queue since {at}; {line} wait there for a worker."),
-            Err(error) => format!("Its ticket has been in the queue since {at}, which cannot be asked: {error}."),
-        },
+        Ok(Some(Line { waiting: 0, consumers })) => format!(
+            "No message waits in the queue {name}, which has {consumers} consumers: a worker holds the message and has not \
+             begun, or it is lost."
+        ),
+        Ok(Some(Line { waiting, consumers })) => {
+            format!(
+                "The queue {name} has {waiting} waiting messages, maybe this one among them, and {consumers} consumers."
+            )
+        }
+        Err(error) => format!("The queue {name} cannot be asked: {error}."),
     }
 }

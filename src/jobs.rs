@@ -65,11 +65,14 @@ impl Jobs {
                 println!("{}", line(&job));
                 println!("  promised   {}\n  published  {}", job.created_at, or_never(job.published_at));
                 println!("  last error {}", job.last_error.as_deref().unwrap_or("none"));
+                if let Some(backend) = &job.waits_for {
+                    println!("  postponed  {} times in a row, the last time because {backend} failed", job.postponed);
+                }
                 println!("  `cloakroom explain {}` tells the whole way", job.upload);
             }
             Self::Retry { ids } => {
                 for id in ids {
-                    let Some(ticket) = records.retry_job(id, settings.uploads.deadline).await? else {
+                    let Some(retried) = records.retry_job(id, settings.uploads.deadline).await? else {
                         bail!("job {id} cannot be tried again: it is not dead, or its upload has expired");
                     };
                     // That queue would be this command's own and end with it. The process that runs takes the promise up
@@ -78,8 +81,8 @@ impl Jobs {
                         println!("job {id} will be tried again by the running cloakroom when it sweeps");
                         continue;
                     }
-                    match queue.publish(&ticket).await {
-                        Ok(()) => records.note_published([ticket.id]).await?,
+                    match queue.publish(&retried.ticket).await {
+                        Ok(()) => records.note_published([retried.publish]).await?,
                         Err(error) => println!("job {id}: {error}; the sweeper publishes it"),
                     }
                     println!("job {id} will be tried again");

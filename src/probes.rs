@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
-use upload::{Places, WrongSetting};
-use worker::Pulse;
+use upload::{Backend, Places, WrongSetting};
+use worker::{Breakers, Pulse};
 
 /// Section `[probes]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -24,12 +24,16 @@ pub(crate) struct ProbeSettings {
 /// A watcher that is slower than this is none.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// How long a backend may take to answer a ping.
+const SOON: Duration = Duration::from_secs(1);
+
 /// What there is to tell.
 #[derive(Clone)]
 pub(crate) struct Probes {
     pub(crate) places: Places,
     pub(crate) metrics: PrometheusHandle,
     pub(crate) pulse: Pulse,
+    pub(crate) breakers: Breakers,
 }
 
 impl ProbeSettings {
@@ -85,23 +89,25 @@ impl Probes {
     }
 
     async fn ready(&self) -> (&'static str, String) {
-        let soon = Duration::from_secs(1);
-        let word = |answered: bool| if answered { "ok" } else { "down" };
-        let places = &self.places;
-        let (staging, queue, blobs, records) = tokio::join!(
-            async { tokio::time::timeout(soon, places.staging.ping()).await.is_ok_and(|answer| answer.is_ok()) },
-            async { tokio::time::timeout(soon, places.queue.ping()).await.is_ok_and(|answer| answer.is_ok()) },
-            async { tokio::time::timeout(soon, places.blobs.ping()).await.is_ok_and(|answer| answer.is_ok()) },
-            async { tokio::time::timeout(soon, places.records.ping()).await.is_ok_and(|answer| answer.is_ok()) },
+        let (staging, blobs, records, queue) = tokio::join!(
+            self.ask(Backend::Staging),
+            self.ask(Backend::Blobs),
+            self.ask(Backend::Records),
+            self.ask(Backend::Queue),
         );
-        let report = BTreeMap::from([
-            ("staging", word(staging)),
-            ("queue", word(queue)),
-            ("blobs", word(blobs)),
-            ("records", word(records)),
-        ]);
-        let ready = staging && queue && blobs && records;
+        let report = BTreeMap::from([("staging", staging), ("blobs", blobs), ("records", records), ("queue", queue)]);
+        let ready = report.values().all(|word| *word == "ok");
         let body = serde_json::to_string(&report).unwrap_or_default();
         (if ready { "200 OK" } else { "503 Service Unavailable" }, body)
+    }
+
+    /// Whether a backend works, by a ping and by the jobs that failed because of it.
+    async fn ask(&self, backend: Backend) -> &'static str {
+        match tokio::time::timeout(SOON, self.places.ping(backend)).await {
+            Ok(Ok(())) if self.breakers.failing().contains(&backend) => "failing: jobs are paused",
+            Ok(Ok(())) => "ok",
+            Ok(Err(error)) => error.misconfigured().unwrap_or("down"),
+            Err(_) => "down",
+        }
     }
 }

@@ -90,7 +90,7 @@ pub(crate) async fn worker(mut settings: Settings, args: WorkerArgs) -> anyhow::
     let worker = Worker::new(&settings.worker(), places.clone());
     let sweeper = Sweeper::new(&settings.sweep, places.clone());
     let metrics = crate::metrics::begin()?;
-    let probes = Probes { places: places.clone(), metrics, pulse: worker.pulse() };
+    let probes = Probes { places: places.clone(), metrics, pulse: worker.pulse(), breakers: worker.breakers() };
     tracing::info!(queues = ?settings.worker.queues, "the worker is up");
     let (worked, (), (), ()) = tokio::join!(
         worker.run(stop.clone()),

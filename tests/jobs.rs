@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use upload::{Clock, Faults, FileId, Grammar, Place, RenditionName, State};
+use upload::{Clock, Faults, FileId, Grammar, Place, Publish, RenditionName, State};
 
 use crate::parts::{Parts, prepared};
 use crate::portal::picture;
@@ -44,9 +44,9 @@ async fn nothing_is_said_of_or_put_into_a_queue_that_is_another_process() {
     let folder = prepared().await;
     let parts = Parts::open(&folder, Clock::system(), Faults::default()).await.unwrap();
     let admitted = parts.hand_in(&picture("astronaut.jpg")).await.unwrap();
-    parts.places.records.note_published([admitted.ticket.id]).await.unwrap();
+    parts.places.records.note_published([Publish::first(admitted.ticket.id)]).await.unwrap();
     let (good, said) = ask(&folder, &["explain", &admitted.id.to_string()]);
-    assert!(good && said.contains("in the queue of the running cloakroom"), "{said}");
+    assert!(good && said.contains("in the memory of the running cloakroom"), "{said}");
     let (good, said) = ask(&folder, &["sweep", "--once"]);
     assert!(!good && said.contains("queue.url is memory:"), "{said}");
 }

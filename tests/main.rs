@@ -7,6 +7,7 @@
 // A test that fails says so by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod backends;
 mod bad_pictures;
 mod collector;
 mod crash_points;

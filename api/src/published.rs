@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
-use upload::{JobId, Records};
+use upload::{JobId, Publish, Records};
 
 /// The most that one statement notes.
 const BATCH: usize = 256;
@@ -17,7 +17,8 @@ pub(crate) async fn note(records: Records, mut confirmed: UnboundedReceiver<JobI
     while confirmed.recv_many(&mut batch, BATCH).await > 0 {
         let full = async { while batch.len() < BATCH && confirmed.recv_many(&mut batch, BATCH).await > 0 {} };
         tokio::time::timeout(GATHER, full).await.ok();
-        if let Err(error) = records.note_published(batch.drain(..)).await {
+        // An api publishes nothing but new jobs. A job that is retried or postponed by now has a publish of its own.
+        if let Err(error) = records.note_published(batch.drain(..).map(Publish::first)).await {
             // The relay publishes them once more; the rows decide.
             tracing::warn!(%error, "confirmed jobs could not be noted: {error}");
         }

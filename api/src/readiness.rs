@@ -1,13 +1,12 @@
 //! Which of the four places answer, asked at most once a second.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-use upload::Places;
+use upload::{PlaceError, Places};
 
 /// Which places answer.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -50,12 +49,17 @@ impl Readiness {
 }
 
 /// One place's answer. Its own words are for the log; whoever probes learns which place it is.
-async fn ask<E: Display>(place: &'static str, ping: impl Future<Output = Result<(), E>>) -> (&'static str, String) {
+async fn ask<E: Into<PlaceError>>(
+    place: &'static str,
+    ping: impl Future<Output = Result<(), E>>,
+) -> (&'static str, String) {
     let answer = match tokio::time::timeout(SOON, ping).await {
         Ok(Ok(())) => "ok",
         Ok(Err(error)) => {
+            let error = error.into();
             tracing::warn!(place, %error, "{place} does not answer: {error}");
-            "down"
+            // What an operator has to set right is said, because no ping will ever succeed before that.
+            error.misconfigured().unwrap_or("down")
         }
         Err(_) => {
             tracing::warn!(place, "{place} did not answer within a second");

@@ -20,6 +20,7 @@ mod m0002_resources;
 mod m0003_documents;
 mod m0004_prefixes;
 mod m0005_unclaimed;
+mod m0008_attempts;
 
 /// How long a database may take to take us in. One that is restarting does not need longer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_documents::Migration),
             Box::new(m0004_prefixes::Migration),
             Box::new(m0005_unclaimed::Migration),
+            Box::new(m0008_attempts::Migration),
         ]
     }
 }

@@ -3,6 +3,7 @@
 //! An engine's address comes from `CLOAKROOM_TEST_AMQP`, `CLOAKROOM_TEST_POSTGRES` and `CLOAKROOM_TEST_S3`; `tests/run`
 //! starts what is not given. Without them these tests say so and do nothing.
 
+mod backends;
 mod faults;
 mod journey;
 mod late;
@@ -12,6 +13,7 @@ mod oracle;
 mod outages;
 #[path = "../../upload/tests/places/proxy.rs"]
 mod proxy;
+mod purged;
 mod renditions;
 mod restarts;
 mod stack;

@@ -14,6 +14,7 @@
 /// The settings of this crate, each with what it does, as a TOML file.
 pub const DEFAULTS: &str = include_str!("../defaults.toml");
 
+mod backend;
 mod blobs;
 mod clock;
 mod digest;
@@ -33,6 +34,7 @@ mod trace;
 mod upload;
 mod variant_name;
 
+pub use backend::Backend;
 pub use blobs::Blobs;
 pub use clock::Clock;
 pub use digest::{Hasher, hex, sha256};
@@ -44,10 +46,11 @@ pub use faults::{Faults, Side, Struck};
 pub use job::{Job, Lane, Ticket};
 pub use media::{Media, SNIFF_BYTES};
 pub use places::{PlaceError, Places, PlacesSettings};
-pub use queue::{Deliveries, Delivery, Queue, QueueError, QueueSettings, Waiting};
+pub use queue::{Deliveries, Delivery, Line, Queue, QueueError, QueueSettings, Waiting};
 pub use records::{
     Admission, Admitted, Attempt, Census, ClaimRefused, Claimant, Condemned, CropRefused, FileAdmission, JobRow, Made,
-    Records, RecordsError, RecordsSettings, Role, Settled, Shown, SigningKey, Start, Unclaimed, User, Wanted,
+    Publish, Records, RecordsError, RecordsSettings, Role, Settled, Shown, SigningKey, Start, Unclaimed, Unpublished,
+    User, Wanted,
 };
 pub use rendition_name::{Grammar, NoRenditionName, RenditionName};
 pub use secret::Secret;

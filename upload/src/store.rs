@@ -15,6 +15,7 @@ use object_store::path::Path;
 use object_store::signer::Signer;
 use object_store::{Attribute, Attributes, ObjectStore, ObjectStoreExt, PutOptions};
 
+mod failure;
 mod folder;
 mod object;
 mod parts;
@@ -27,8 +28,8 @@ pub use object::{Content, Object};
 pub(crate) use parts::Parts;
 pub use settings::StoreSettings;
 
-use crate::Media;
 use crate::faults::{Faults, Struck};
+use crate::{Backend, Media};
 use folder::{Folder, Source};
 use settings::Address;
 use sizes::PartSizes;
@@ -60,6 +61,16 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// An operator has to set something right before the store can do anything.
+    #[error("{place}: {why}; check {place}.url, its endpoint and its key: {detail}")]
+    Misconfigured {
+        /// Which place.
+        place: &'static str,
+        /// What is wrong, in words that may be public.
+        why: &'static str,
+        /// The engine's own words.
+        detail: String,
+    },
     /// The engine did not do it, this time.
     #[error("{place}: {source}")]
     Engine {
@@ -77,6 +88,18 @@ impl StoreError {
     /// Whether trying again later can help.
     pub fn is_transient(&self) -> bool {
         !matches!(self, Self::Missing { .. } | Self::Address { .. })
+    }
+
+    /// The backend that failed.
+    pub(crate) fn backend(&self) -> Backend {
+        match self {
+            Self::Missing { place: "blobs", .. }
+            | Self::Full { place: "blobs" }
+            | Self::Address { place: "blobs", .. }
+            | Self::Misconfigured { place: "blobs", .. }
+            | Self::Engine { place: "blobs", .. } => Backend::Blobs,
+            _ => Backend::Staging,
+        }
     }
 }
 
@@ -166,7 +189,7 @@ impl Store {
         if !files.is_empty() {
             let put = async {
                 folder.write(files).await.map_err(|error| match error.kind() {
-                    io::ErrorKind::NotFound if !staged.is_empty() => staging.missing(&staged),
+                    io::ErrorKind::NotFound if !staged.is_empty() => staging.lost(&staged, error),
                     _ => self.failed("", error),
                 })
             };
@@ -214,9 +237,9 @@ impl Store {
     /// Deletes one object; that it is not there is what was wanted.
     pub(crate) async fn delete(&self, key: &str) -> Result<(), StoreError> {
         let delete = async {
-            match self.engine.delete(&self.path(key)).await {
-                Err(object_store::Error::NotFound { .. }) => Ok(()),
-                other => other.map_err(|error| self.error(key, error)),
+            match self.engine.delete(&self.path(key)).await.map_err(|error| self.error(key, error)) {
+                Err(StoreError::Missing { .. }) => Ok(()),
+                other => other,
             }
         };
         self.faults.watch(self.place, "delete", delete).await
@@ -248,9 +271,9 @@ impl Store {
         let count = paths.len();
         let mut deleted = self.engine.delete_stream(futures::stream::iter(paths).map(Ok).boxed());
         while let Some(one) = deleted.next().await {
-            match one {
-                Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(self.error("", error)),
+            match one.map_err(|error| self.error("", error)) {
+                Ok(_) | Err(StoreError::Missing { .. }) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(count)
@@ -259,11 +282,11 @@ impl Store {
     /// Every object, in no order.
     pub(crate) fn list(&self) -> BoxStream<'static, Result<Entry, StoreError>> {
         let root = self.prefix.clone();
-        let place = self.place;
+        let store = self.clone();
         self.engine
             .list(Some(&root.clone()))
             .map(move |found| {
-                let found = found.map_err(|source| StoreError::Engine { place, source })?;
+                let found = found.map_err(|error| store.error("", error))?;
                 let parts = found.location.prefix_match(&root).map(Iterator::collect::<Path>);
                 let key = parts.unwrap_or_else(|| found.location.clone()).to_string();
                 Ok(Entry { key, modified_ms: found.last_modified.timestamp_millis() })
@@ -271,11 +294,13 @@ impl Store {
             .boxed()
     }
 
-    /// Whether the store answers: asks for an object that is not there.
+    /// Whether the store answers: asks for an object that is not there. By GET, because the answer to HEAD has no body and
+    /// does not say whether it is the object that is missing or the bucket.
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
-        match self.engine.head(&self.path("is-anybody-there")).await {
-            Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(self.error("", error)),
+        let key = "is-anybody-there";
+        match self.engine.get(&self.path(key)).await.map_err(|error| self.error(key, error)) {
+            Ok(_) | Err(StoreError::Missing { .. }) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
@@ -295,7 +320,9 @@ impl Store {
     /// What went wrong in a folder with a file that was there.
     fn lost(&self, key: &str, error: io::Error) -> StoreError {
         match error.kind() {
-            io::ErrorKind::NotFound => self.missing(key),
+            io::ErrorKind::NotFound => {
+                self.error(key, object_store::Error::NotFound { path: key.to_owned(), source: Box::new(error) })
+            }
             _ => self.failed(key, error),
         }
     }
@@ -303,21 +330,6 @@ impl Store {
     /// What went wrong in a folder.
     fn failed(&self, key: &str, error: io::Error) -> StoreError {
         self.error(key, object_store::Error::Generic { store: "folder", source: Box::new(error) })
-    }
-
-    fn error(&self, key: &str, error: object_store::Error) -> StoreError {
-        if let object_store::Error::NotFound { .. } = error {
-            return self.missing(key);
-        }
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-        while let Some(error) = cause {
-            let io = error.downcast_ref::<io::Error>().map(io::Error::kind);
-            if matches!(io, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)) {
-                return StoreError::Full { place: self.place };
-            }
-            cause = error.source();
-        }
-        StoreError::Engine { place: self.place, source: error }
     }
 }
 

@@ -4,22 +4,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 use upload::{
-    Attempt, Deliveries, Delivery, Lane, PlaceError, Places, QueueError, Reason, RecordsError, Settled, Start, Ticket,
-    Verdict,
+    Backend, Blobs, Deliveries, Delivery, Job, Lane, PlaceError, Places, QueueError, Reason, Start, Ticket, Verdict,
 };
 
+use crate::breaker::{Breakers, Permit};
 use crate::outcome::{Outcome, chain};
 use crate::pool::{Pool, default_budget};
 use crate::pulse::Pulse;
+use crate::record::{Postponed, Step, Unrecorded};
 use crate::settings::WorkerSettings;
 
 /// The pause of a slot whose job could not even be begun, so that records that are down are not asked in a loop.
-const BREATH: Duration = Duration::from_secs(1);
+pub(crate) const BREATH: Duration = Duration::from_secs(1);
 /// How long a consumer waits for a ticket before it shows that it is still there.
 const LULL: Duration = Duration::from_secs(30);
 
@@ -30,6 +31,14 @@ pub struct Worker {
     pub(crate) pool: Arc<Pool>,
     pub(crate) settings: Arc<WorkerSettings>,
     pulse: Pulse,
+    pub(crate) breakers: Breakers,
+}
+
+/// A job that may begin.
+struct Next {
+    slot: OwnedSemaphorePermit,
+    permit: Permit,
+    delivery: Delivery,
 }
 
 impl Worker {
@@ -46,12 +55,17 @@ impl Worker {
             bytes => bytes,
         };
         let pool = Arc::new(Pool::new(threads, memory));
-        Self { places, pool, settings: Arc::new(settings), pulse: Pulse::default() }
+        Self { places, pool, settings: Arc::new(settings), pulse: Pulse::default(), breakers: Breakers::default() }
     }
 
     /// Whether its consumers turn, for whoever watches the process.
     pub fn pulse(&self) -> Pulse {
         self.pulse.clone()
+    }
+
+    /// Which backends keep it from working, for whoever watches the process.
+    pub fn breakers(&self) -> Breakers {
+        self.breakers.clone()
     }
 
     /// Consumes the queues in the settings until `stop`; then lets what is under way end, and returns.
@@ -60,9 +74,11 @@ impl Worker {
     /// Where a queue cannot be consumed at all.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), QueueError> {
         let tracker = TaskTracker::new();
+        self.breakers.show();
+        let (breakers, places, stopped) = (self.breakers.clone(), self.places.clone(), stop.clone());
+        tracker.spawn(async move { stopped.run_until_cancelled(breakers.ping_failing(&places)).await });
         for lane in &self.settings.worker.queues {
-            let prefetch = u16::try_from(self.settings.worker.concurrency).unwrap_or(u16::MAX);
-            let deliveries = self.places.queue.consume(*lane, prefetch).await?;
+            let deliveries = self.places.queue.consume(*lane, self.prefetch()).await?;
             tracker.spawn(self.clone().consume(*lane, deliveries, stop.clone()));
         }
         tracker.close();
@@ -70,29 +86,21 @@ impl Worker {
         Ok(())
     }
 
-    async fn consume(self, lane: Lane, mut deliveries: Deliveries, stop: CancellationToken) {
+    async fn consume(self, lane: Lane, deliveries: Deliveries, stop: CancellationToken) {
         let slots = Arc::new(Semaphore::new(self.settings.worker.concurrency));
         let running = TaskTracker::new();
-        loop {
-            let next = async {
-                let slot = Arc::clone(&slots).acquire_owned().await.ok()?;
-                let mut next = std::pin::pin!(deliveries.next());
-                loop {
-                    self.pulse.beat();
-                    // An empty lane is no reason to look dead, and none to begin anew with what is under way in there.
-                    if let Ok(next) = tokio::time::timeout(LULL, &mut next).await {
-                        return Some((slot, next?));
-                    }
-                }
-            };
-            let Some(Some((slot, delivery))) = stop.run_until_cancelled(next).await else { break };
-            let worker = self.clone();
+        let mut deliveries = Some(deliveries);
+        while let Some(Some(next)) = stop.run_until_cancelled(self.next(lane, &mut deliveries, &slots)).await {
+            let (worker, stop) = (self.clone(), stop.clone());
             running.spawn(async move {
-                if let Err(error) = worker.take(delivery).await {
-                    tracing::error!(error = chain(&error), "the records cannot be asked; the job is back in its queue");
+                let Next { slot, permit, delivery } = next;
+                let taken = worker.take(delivery).await;
+                drop(permit);
+                if let Err(unrecorded) = taken {
                     tokio::time::sleep(BREATH).await;
+                    drop(slot);
+                    worker.record_later(unrecorded, stop).await;
                 }
-                drop(slot);
             });
         }
         // What nobody has looked at goes back at once; other workers need not wait for those that are running here.
@@ -102,16 +110,75 @@ impl Worker {
         running.wait().await;
     }
 
-    /// Runs the jobs that are there now and returns how many there were: for a test that wants to see each step.
+    /// The next job that may begin, waited for; None when the queue is closed. While a backend fails nothing is consumed,
+    /// and what had been delivered goes back: once for each failure and not in a loop, since the broker counts.
+    async fn next(&self, lane: Lane, deliveries: &mut Option<Deliveries>, slots: &Arc<Semaphore>) -> Option<Next> {
+        let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+        loop {
+            self.pulse.beat();
+            if self.breakers.is_open() {
+                *deliveries = None;
+                tokio::time::timeout(LULL, self.breakers.not_open()).await.ok();
+                continue;
+            }
+            let from = match deliveries {
+                Some(deliveries) => deliveries,
+                None => match self.places.queue.consume(lane, self.prefetch()).await {
+                    Ok(again) => deliveries.insert(again),
+                    Err(error) => {
+                        tracing::warn!(queue = lane.as_str(), %error, "cannot consume; it will be tried again");
+                        tokio::time::sleep(BREATH).await;
+                        continue;
+                    }
+                },
+            };
+            let delivery = {
+                let mut next = std::pin::pin!(from.next());
+                loop {
+                    tokio::select! {
+                        next = &mut next => break Some(next?),
+                        () = self.breakers.opened() => break None,
+                        // An empty lane is no reason to look dead, and none to begin anew with what is under way in there.
+                        () = tokio::time::sleep(LULL) => self.pulse.beat(),
+                    }
+                }
+            };
+            if let Some(delivery) = delivery
+                && let Some(permit) = self.permit().await
+            {
+                return Some(Next { slot, permit, delivery });
+            }
+        }
+    }
+
+    async fn permit(&self) -> Option<Permit> {
+        let mut permit = std::pin::pin!(self.breakers.permit());
+        loop {
+            self.pulse.beat();
+            if let Ok(permit) = tokio::time::timeout(LULL, &mut permit).await {
+                return permit;
+            }
+        }
+    }
+
+    fn prefetch(&self) -> u16 {
+        u16::try_from(self.settings.worker.concurrency).unwrap_or(u16::MAX)
+    }
+
+    /// Runs the jobs that are there now and returns how many there were: for a test that wants to see each step. It stops
+    /// when a backend fails, and asks that backend first when it is called again.
     ///
     /// # Errors
     /// Where a queue cannot be consumed or the records cannot be asked.
     pub async fn run_what_is_there(&self) -> Result<usize, PlaceError> {
         let mut taken = 0;
+        self.breakers.ping_all(&self.places).await;
         for lane in &self.settings.worker.queues {
             let mut deliveries = self.places.queue.consume(*lane, 1).await?;
-            while let Some(delivery) = deliveries.try_next().await {
-                self.take(delivery).await?;
+            while !self.breakers.is_open()
+                && let Some(delivery) = deliveries.try_next().await
+            {
+                self.take(delivery).await.map_err(|unrecorded| unrecorded.error)?;
                 taken += 1;
             }
         }
@@ -119,7 +186,7 @@ impl Worker {
     }
 
     /// Runs one job and acknowledges it. Where the records could not be asked, it goes back into its queue.
-    async fn take(&self, delivery: Delivery) -> Result<(), RecordsError> {
+    async fn take(&self, delivery: Delivery) -> Result<(), Unrecorded> {
         let ticket = delivery.ticket().clone();
         let span = tracing::info_span!("job", otel.name = ticket.job.kind(), otel.kind = "consumer", kind = ticket.job.kind(),
                 upload = %ticket.job.upload(), job = %ticket.id);
@@ -127,9 +194,19 @@ impl Worker {
             upload::go_on(&span, trace);
         }
         async {
-            self.attempt(&ticket).await?;
-            if let Err(error) = delivery.ack().await {
-                tracing::warn!(%error, "the queue did not hear that a job is done; it will deliver it again");
+            self.attempt(&ticket).await.inspect_err(|unrecorded| {
+                self.breakers.failed(Backend::Records, &chain(&unrecorded.error));
+                tracing::warn!(
+                    error = chain(&unrecorded.error),
+                    "the records do not answer; the job is back in its queue"
+                );
+            })?;
+            match delivery.ack().await {
+                Ok(()) => self.breakers.worked(&[Backend::Queue]),
+                Err(error) => {
+                    self.breakers.failed(Backend::Queue, &chain(&error));
+                    tracing::warn!(%error, "the queue did not hear that a job is done; it will deliver it again");
+                }
             }
             Ok(())
         }
@@ -138,16 +215,18 @@ impl Worker {
     }
 
     /// Sees to it that the records know how the job ended, or that another attempt will be made.
-    async fn attempt(&self, ticket: &Ticket) -> Result<(), RecordsError> {
+    async fn attempt(&self, ticket: &Ticket) -> Result<(), Unrecorded> {
         let records = &self.places.records;
         let settings = &self.settings.worker;
-        let mut attempt = match records.begin_attempt(ticket, settings.lease).await? {
-            Start::Run(attempt) => attempt,
-            Start::Gone | Start::Busy(_) => return Ok(()),
+        let prefix = Blobs::prefix(ticket.job.upload());
+        let mut attempt = match records.begin_attempt_under(ticket, settings.lease, &prefix).await {
+            Ok(Start::Run(attempt)) => attempt,
+            Ok(Start::Gone | Start::Busy(_)) => return Ok(()),
+            Err(error) => return Err(Unrecorded { error, step: Step::Begin { ticket: ticket.clone(), prefix } }),
         };
         attempt.note(records.clock().now(), "attempt", format!("number {}", attempt.number));
-        let outcome = if attempt.number > settings.attempts {
-            Outcome::Dead(gave_up())
+        let outcome = if attempt.counted > settings.attempts {
+            Outcome::dead(gave_up())
         } else {
             match self.under_lease(&mut attempt).await {
                 Some(outcome) => outcome,
@@ -156,54 +235,49 @@ impl Worker {
         };
         let word = match &outcome {
             Outcome::Done(_) => "done",
+            Outcome::Postponed { .. } => "postponed",
             Outcome::Retry(_) => "retry",
-            Outcome::Dead(_) => "dead",
+            Outcome::Dead(..) => "dead",
         };
         metrics::counter!("cloakroom_jobs_total", "kind" => ticket.job.kind(), "outcome" => word).increment(1);
         match outcome {
-            Outcome::Done(None) => tracing::info!("void: something else had been decided before"),
-            Outcome::Done(Some(verdict)) => {
-                tracing::info!(?verdict, "settled");
-                self.places.queue.announce(ticket.id, verdict);
+            Outcome::Done(verdict) => {
+                self.breakers.worked(used(&ticket.job, verdict.as_ref()));
+                match verdict {
+                    None => tracing::info!("void: something else had been decided before"),
+                    Some(verdict) => {
+                        tracing::info!(?verdict, "settled");
+                        self.places.queue.announce(ticket.id, verdict);
+                    }
+                }
             }
-            Outcome::Retry(error) if attempt.number < settings.attempts => {
+            Outcome::Postponed { backend, error } => {
+                self.breakers.failed(backend, &error);
+                let postponed = Postponed { attempt, backend, error };
+                if let Err(error) = self.postpone(&postponed).await {
+                    return Err(Unrecorded { error, step: Step::Postpone(postponed) });
+                }
+            }
+            Outcome::Retry(error) if attempt.counted < settings.attempts => {
                 self.put_off(&attempt, &error).await?;
             }
             Outcome::Retry(error) => self.bury(&attempt, gave_up(), &error).await?,
-            Outcome::Dead(reason) => self.bury(&attempt, reason.clone(), &reason.why).await?,
+            Outcome::Dead(reason, error) => self.bury(&attempt, reason, &error).await?,
         }
         Ok(())
-    }
-
-    async fn put_off(&self, attempt: &Attempt, errors: &str) -> Result<(), RecordsError> {
-        let delay = self.backoff(attempt.number);
-        tracing::warn!(attempt = attempt.number, ?delay, errors, "will be tried again");
-        if self.places.records.put_off(attempt, delay, errors).await? == Settled::Counted
-            && self.places.queue.publish_later(&attempt.ticket, delay).await.is_ok()
-        {
-            self.places.records.note_published([attempt.ticket.id]).await?;
-        }
-        Ok(())
-    }
-
-    /// The sender hears the reason; `error`, the words of whatever broke, is for those who look after dead letters.
-    async fn bury(&self, attempt: &Attempt, reason: Reason, error: &str) -> Result<(), RecordsError> {
-        let last = attempt.last_error.as_ref().map_or_else(String::new, |error| format!("; before that: {error}"));
-        let errors = format!("{}: {error}{last}", reason.code);
-        tracing::error!(attempt = attempt.number, errors, "a dead letter");
-        if self.places.records.bury(attempt, &reason, &errors).await? == Settled::Counted {
-            self.places.queue.announce(attempt.ticket.id, Verdict::Failed(reason));
-        }
-        Ok(())
-    }
-
-    /// Doubles with every attempt, up to a limit.
-    fn backoff(&self, attempt: u32) -> Duration {
-        let settings = &self.settings.worker;
-        settings.backoff.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(settings.most_backoff)
     }
 }
 
 fn gave_up() -> Reason {
     Reason::new("gave_up", "it was tried as often as it may be, and no attempt ended well")
+}
+
+/// The backends without which a job could not have ended so.
+fn used(job: &Job, verdict: Option<&Verdict>) -> &'static [Backend] {
+    match (verdict, job.settles()) {
+        (Some(Verdict::Ready), true) => &[Backend::Staging, Backend::Blobs, Backend::Records],
+        (Some(Verdict::Ready), false) => &[Backend::Blobs, Backend::Records],
+        (Some(Verdict::Rejected(_)), true) => &[Backend::Staging, Backend::Records],
+        _ => &[Backend::Records],
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! queue ─► consume   take a ticket, count the attempt, keep the lease
+//!          breaker   while a backend fails, take no more
 //!          process   pick up ─► render ─► promote ─► settle ─► unstage
 //!          keep      pick up ─► thumbnail ─► promote ─► settle ─► unstage, for what is a file's
 //!          variant   render ─► promote ─► settle, for a size nobody had asked for before
@@ -14,6 +15,7 @@
 /// The settings of this crate, each with what it does, as a TOML file.
 pub const DEFAULTS: &str = include_str!("../defaults.toml");
 
+mod breaker;
 mod consume;
 mod keep;
 mod lease;
@@ -25,11 +27,13 @@ pub mod pool;
 mod process;
 mod promote;
 mod pulse;
+mod record;
 mod render;
 mod settings;
 mod sweep;
 mod variant;
 
+pub use breaker::Breakers;
 pub use consume::Worker;
 pub use pulse::Pulse;
 pub use settings::{JobSettings, PictureSettings, SweepSettings, WorkerSettings};

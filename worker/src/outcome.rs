@@ -1,26 +1,49 @@
 //! How a job ends, as its handler sees it. Whether an error is worth another try is decided where it happens, because
 //! only there is it known.
 
-use upload::{PlaceError, QueueError, Reason, RecordsError, StoreError, Verdict};
+use upload::{Backend, PlaceError, QueueError, Reason, RecordsError, StoreError, Verdict};
 
-/// The three outcomes. An upload that was rejected is a job that was done.
+/// The outcomes. An upload that was rejected is a job that was done.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// Settled; this is what those who wait are told. None when something else had been decided before.
     Done(Option<Verdict>),
-    /// Not settled, and another attempt may do better; with the chain of what went wrong.
+    /// Not settled because a backend failed, which says nothing about the picture: the attempt does not count.
+    Postponed {
+        /// Which.
+        backend: Backend,
+        /// The chain of what went wrong.
+        error: String,
+    },
+    /// Not settled, and another attempt may do better; with the chain of what went wrong. It may be the picture's fault.
     Retry(String),
-    /// Not settled, and no attempt ever will be.
-    Dead(Reason),
+    /// Not settled, and no attempt ever will be: the reason for the client, and the chain of what went wrong for operators.
+    Dead(Reason, String),
 }
 
-/// A place failed: try again where that can help.
+impl Outcome {
+    /// No attempt will do better, and the reason says all there is to say.
+    pub(crate) fn dead(reason: Reason) -> Self {
+        let error = reason.why.clone();
+        Self::Dead(reason, error)
+    }
+}
+
 impl From<PlaceError> for Outcome {
     fn from(error: PlaceError) -> Self {
-        if error.is_transient() {
-            Self::Retry(chain(&error))
-        } else {
-            Self::Dead(Reason::new("unusable", chain(&error)))
+        let errors = chain(&error);
+        if let Some(backend) = error.outage() {
+            return Self::Postponed { backend, error: errors };
+        }
+        match error {
+            PlaceError::Store(StoreError::Missing { .. }) => {
+                Self::Dead(Reason::new("bytes_lost", "the bytes of this upload are lost; upload it again"), errors)
+            }
+            error if error.is_transient() => Self::Retry(errors),
+            _ => {
+                let why = "this upload cannot be processed as it is stored; ask the operator";
+                Self::Dead(Reason::new("unusable", why), errors)
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use futures::TryStreamExt;
-use upload::{Attempt, Hasher, Reason, State, StoreError, sha256};
+use upload::{Attempt, Hasher, Reason, State, sha256};
 
 use crate::consume::Worker;
 use crate::outcome::Outcome;
@@ -12,7 +12,7 @@ impl Worker {
     /// The bytes of an upload, whole: somebody is to look into them.
     pub(crate) async fn pick_up(&self, attempt: &mut Attempt) -> Result<Bytes, Outcome> {
         still_waits(attempt)?;
-        let bytes = self.places.staging.read(&attempt.upload.staged_key).await.map_err(not_there)?;
+        let bytes = self.places.staging.read(&attempt.upload.staged_key).await?;
         self.as_sent(attempt, bytes.len() as u64, &sha256(&bytes))?;
         Ok(bytes)
     }
@@ -21,7 +21,7 @@ impl Worker {
     pub(crate) async fn look_over(&self, attempt: &mut Attempt) -> Result<(), Outcome> {
         still_waits(attempt)?;
         let (mut hasher, mut bytes) = (Hasher::new(), 0_u64);
-        let mut pieces = self.places.staging.stream(&attempt.upload.staged_key).await.map_err(not_there)?;
+        let mut pieces = self.places.staging.stream(&attempt.upload.staged_key).await?;
         while let Some(piece) = pieces.try_next().await? {
             hasher.update(&piece);
             bytes += piece.len() as u64;
@@ -33,7 +33,7 @@ impl Worker {
         let sent = &attempt.upload;
         if digest != sent.sha256 {
             let why = format!("staging gave back {bytes} bytes that are not the {} that were sent", sent.bytes);
-            return Err(Outcome::Dead(Reason::new("bytes_damaged", why)));
+            return Err(Outcome::dead(Reason::new("bytes_damaged", why)));
         }
         attempt.note(self.places.records.clock().now(), "validated", format!("{bytes} bytes, as they were sent"));
         Ok(())
@@ -44,12 +44,5 @@ fn still_waits(attempt: &Attempt) -> Result<(), Outcome> {
     if attempt.upload.state == State::Accepted {
         return Ok(());
     }
-    Err(Outcome::Dead(Reason::new("settled_before", "the upload was settled before its job ran")))
-}
-
-fn not_there(error: StoreError) -> Outcome {
-    match error {
-        StoreError::Missing { .. } => Outcome::Dead(Reason::new("bytes_lost", error)),
-        other => other.into(),
-    }
+    Err(Outcome::dead(Reason::new("settled_before", "the upload was settled before its job ran")))
 }

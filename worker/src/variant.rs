@@ -31,7 +31,7 @@ impl Worker {
         };
         let made = promote::variants(&self.places, attempt, picture.variants, |_| Some(name)).await?;
         let Some(made) = made.into_iter().next() else {
-            return Err(Outcome::Dead(Reason::new("nothing_made", "the engine made nothing of its plan")));
+            return Err(Outcome::dead(Reason::new("nothing_made", "the engine made nothing of its plan")));
         };
         Ok(match self.places.records.settle_variant(attempt, generation, &made).await? {
             Settled::Void => Outcome::Done(None),

@@ -85,6 +85,15 @@ impl QueueError {
     }
 }
 
+/// What the broker says of a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Messages that have been delivered to no worker.
+    pub waiting: u64,
+    /// Consumers: one for each worker that takes jobs of this lane now.
+    pub consumers: u64,
+}
+
 /// The queue, opened. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Queue {
@@ -174,6 +183,17 @@ impl Queue {
         match &self.engine {
             Engine::Memory(memory) => Ok(memory.depth(lane)),
             Engine::RabbitMq(rabbitmq) => rabbitmq.depth(lane).await,
+        }
+    }
+
+    /// How many messages wait in a lane, and how many consumers it has; None for a queue that nobody but this process has.
+    ///
+    /// # Errors
+    /// Where the queue cannot be asked.
+    pub async fn line(&self, lane: Lane) -> Result<Option<Line>, QueueError> {
+        match &self.engine {
+            Engine::Memory(_) => Ok(None),
+            Engine::RabbitMq(rabbitmq) => rabbitmq.line(lane).await.map(Some),
         }
     }
 

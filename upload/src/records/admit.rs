@@ -7,7 +7,7 @@ use sea_orm::{ActiveModelTrait, EntityTrait, Set};
 use uuid::Uuid;
 
 use super::entity::{events, jobs, uploads};
-use super::{Records, RecordsError, Writing, rows, span};
+use super::{Records, RecordsError, Writing, outbox, rows, span};
 use crate::document::OnceKey;
 use crate::job::{Job, Ticket};
 use crate::staging::Staged;
@@ -108,15 +108,17 @@ impl Writing {
             ..Default::default()
         };
         let id = rows::id(row.insert(&self.tx).await?.id)?;
-        let ticket = self.promise(job(id), now).await?;
+        let ticket = self.promise(job(id), intent.deadline, now).await?;
         let at = rows::at(now);
         let staged = format!("{} bytes of {}", staged.bytes, intent.media.name());
         self.tell(id, [Event::new(at, "staged", staged), Event::new(at, "queued", ticket.job.kind())]).await?;
         Ok(Admitted { id, ticket })
     }
 
-    /// Writes a job beside what it is about; the queue hears of it once this transaction has committed.
-    pub(super) async fn promise(&self, job: Job, now: i64) -> Result<Ticket, RecordsError> {
+    /// Writes a job beside what it is about; the queue hears of it once this transaction has committed. `deadline` is how
+    /// long it may take. A job that settles an upload ends with that; any other is given up by itself.
+    pub(super) async fn promise(&self, job: Job, deadline: Duration, now: i64) -> Result<Ticket, RecordsError> {
+        let give_up_at = (!job.settles()).then(|| now + span(deadline));
         let ticket = Ticket { id: Uuid::now_v7(), job, trace: trace::here() };
         let row = jobs::ActiveModel {
             id: Set(ticket.id),
@@ -128,6 +130,9 @@ impl Writing {
             trace: Set(ticket.trace.clone()),
             created_at: Set(now),
             run_at: Set(now),
+            republish_at: Set(outbox::after_grace(now)),
+            republish_after: Set(outbox::republish_after(deadline)),
+            give_up_at: Set(give_up_at),
             ..Default::default()
         };
         jobs::Entity::insert(row).exec_without_returning(&self.tx).await?;

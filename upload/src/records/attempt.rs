@@ -32,8 +32,13 @@ pub struct Attempt {
     pub ticket: Ticket,
     /// Its upload as it stood when the attempt began.
     pub upload: Upload,
-    /// Which try this is, from 1. It is also the fence: a later attempt makes this one's settling void.
+    /// Which attempt this is, from 1, for ever growing. It is also the fence: a later attempt makes this one's settling
+    /// void.
     pub number: u32,
+    /// The same without the attempts that a failing backend ended: those say nothing about the picture.
+    pub counted: u32,
+    /// How often in a row a backend has postponed the job.
+    pub postponed: u32,
     /// The prefix of blobs that this attempt alone may write under; ends in `-`.
     pub prefix: String,
     /// When the lease ends unless it is renewed.
@@ -57,19 +62,38 @@ impl Records {
     /// # Errors
     /// The database's; then no attempt was begun.
     pub async fn begin_attempt(&self, ticket: &Ticket, lease: Duration) -> Result<Start, RecordsError> {
-        self.faults.watch("records", "begin_attempt", self.begin_attempt_in_one(ticket, lease)).await
+        self.begin_attempt_under(ticket, lease, &Blobs::prefix(ticket.job.upload())).await
     }
 
-    async fn begin_attempt_in_one(&self, ticket: &Ticket, lease: Duration) -> Result<Start, RecordsError> {
+    /// The same with a prefix that the caller has chosen ([`Blobs::prefix`]). When the database failed and did not say
+    /// whether it had begun the attempt, the call can be repeated with the same prefix: the attempt is counted once.
+    ///
+    /// # Errors
+    /// The database's; then the attempt may have begun or not.
+    pub async fn begin_attempt_under(
+        &self,
+        ticket: &Ticket,
+        lease: Duration,
+        prefix: &str,
+    ) -> Result<Start, RecordsError> {
+        self.faults.watch("records", "begin_attempt", self.begin_attempt_in_one(ticket, lease, prefix)).await
+    }
+
+    async fn begin_attempt_in_one(
+        &self,
+        ticket: &Ticket,
+        lease: Duration,
+        prefix: &str,
+    ) -> Result<Start, RecordsError> {
         let now = self.now_ms();
         let until = now + span(lease);
-        let prefix = Blobs::prefix(ticket.job.upload());
         let free = Condition::any().add(jobs::Column::LeasedUntil.is_null()).add(jobs::Column::LeasedUntil.lte(now));
         let turn = self.turn().await?;
         let leased = jobs::Entity::update_many()
             .col_expr(jobs::Column::Attempts, Expr::col(jobs::Column::Attempts).add(1))
             .col_expr(jobs::Column::LeasedUntil, Expr::value(until))
             .col_expr(jobs::Column::PublishedAt, Expr::value(now))
+            .col_expr(jobs::Column::RepublishAt, Expr::value(until))
             .col_expr(
                 jobs::Column::Prefixes,
                 Expr::col(jobs::Column::Prefixes).binary(BinOper::Custom("||"), format!("{prefix} ")),
@@ -77,31 +101,43 @@ impl Records {
             .filter(jobs::Column::Id.eq(ticket.id))
             .filter(jobs::Column::State.eq("queued"))
             .filter(free)
+            .filter(jobs::Column::Prefixes.not_like(format!("%{prefix} ")))
             .exec_with_returning(&self.db)
             .await?;
         drop(turn);
-        let Some(job) = leased.into_iter().next() else {
-            return match jobs::Entity::find_by_id(ticket.id).one(&self.db).await? {
-                Some(job) if job.state == "queued" => Ok(Start::Busy(rows::at(job.leased_until.unwrap_or(now)))),
-                _ => Ok(Start::Gone),
-            };
+        let job = match leased.into_iter().next() {
+            Some(job) => job,
+            None => match jobs::Entity::find_by_id(ticket.id).one(&self.db).await? {
+                Some(job) if job.state == "queued" && begun(&job, prefix) => job,
+                Some(job) if job.state == "queued" => {
+                    return Ok(Start::Busy(rows::at(job.leased_until.unwrap_or(now))));
+                }
+                _ => return Ok(Start::Gone),
+            },
         };
         let Some(upload) = uploads::Entity::find_by_id(job.upload_id).one(&self.db).await? else {
             let tx = self.write().await?;
             jobs::Entity::delete_by_id(job.id).exec(&*tx).await?;
-            tx.condemn_attempts(&job, None, Some(&prefix), now).await?;
+            tx.condemn_attempts(&job, None, Some(prefix), now).await?;
             tx.commit().await?;
             return Ok(Start::Gone);
         };
-        Ok(Start::Run(Box::new(Attempt {
+        let attempt = Attempt {
             ticket: ticket.clone(),
             upload: rows::upload(upload)?,
             number: u32::try_from(job.attempts).unwrap_or(u32::MAX),
-            prefix,
-            leased_until: rows::at(until),
+            counted: u32::try_from(job.attempts - job.uncounted).unwrap_or_default(),
+            postponed: u32::try_from(job.postponed).unwrap_or_default(),
+            prefix: prefix.to_owned(),
+            leased_until: rows::at(job.leased_until.unwrap_or(until)),
             last_error: job.last_error,
             events: Vec::new(),
-        })))
+        };
+        // An attempt that an earlier call began has lost some of its lease by now, or all of it.
+        if attempt.leased_until < rows::at(until) && !self.renew_lease(&attempt, lease).await? {
+            return Ok(Start::Busy(attempt.leased_until));
+        }
+        Ok(Start::Run(Box::new(attempt)))
     }
 
     /// Extends an attempt's lease. False when the attempt is no longer the job's: then its work is in vain.
@@ -109,8 +145,10 @@ impl Records {
     /// # Errors
     /// The database's.
     pub async fn renew_lease(&self, attempt: &Attempt, lease: Duration) -> Result<bool, RecordsError> {
+        let until = self.now_ms() + span(lease);
         let renewed = jobs::Entity::update_many()
-            .col_expr(jobs::Column::LeasedUntil, Expr::value(self.now_ms() + span(lease)))
+            .col_expr(jobs::Column::LeasedUntil, Expr::value(until))
+            .col_expr(jobs::Column::RepublishAt, Expr::value(until))
             .filter(jobs::Column::Id.eq(attempt.ticket.id))
             .filter(jobs::Column::Attempts.eq(i32::try_from(attempt.number).unwrap_or(i32::MAX)))
             .filter(jobs::Column::State.eq("queued"))
@@ -118,4 +156,10 @@ impl Records {
             .await?;
         Ok(renewed.rows_affected == 1)
     }
+}
+
+/// Whether the latest attempt at a job is the one that writes under `prefix`: an earlier call began it, and the answer was
+/// lost.
+fn begun(job: &jobs::Model, prefix: &str) -> bool {
+    job.leased_until.is_some() && job.prefixes.split_whitespace().next_back() == Some(prefix)
 }

@@ -1,11 +1,14 @@
 //! Letting go: what nobody claimed in time, and what nobody settled in time. A batch is one statement that picks and
 //! changes in one, so that several sweepers share the work and none waits for another.
 
+use std::collections::BTreeMap;
+
 use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query, SelectStatement};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 
 use super::entity::{jobs, uploads, variants};
 use super::{Records, RecordsError, rows};
+use crate::Backend;
 use crate::blobs::Blobs;
 use crate::upload::{Event, JobId, Kind, Reason, State, UploadId};
 
@@ -68,10 +71,7 @@ impl Records {
         let overdue = Condition::all()
             .add(uploads::Column::Deadline.lte(now))
             .add(uploads::Column::State.eq(State::Accepted.as_str()));
-        let reason = Reason::new(
-            "deadline",
-            "no worker settled this upload before its deadline; try again, or ask the operator to",
-        );
+        let reason = overdue_because(None);
         let tx = self.write().await?;
         let failed = uploads::Entity::update_many()
             .col_expr(uploads::Column::State, Expr::value(State::Failed.as_str()))
@@ -93,16 +93,94 @@ impl Records {
             .exec_with_returning(&*tx)
             .await?;
         let mut told = Vec::with_capacity(buried.len());
+        let mut blamed: BTreeMap<&'static str, (Reason, Vec<i64>)> = BTreeMap::new();
         for job in buried {
             tx.condemn_attempts(&job, None, None, now).await?;
             let id = rows::id(job.upload_id)?;
-            let detail = job.last_error.map_or_else(String::new, |error| format!("last error: {error}"));
+            let failing = failing(&job);
+            let reason = overdue_because(failing);
+            if let Some(failing) = failing {
+                blamed.entry(failing.as_str()).or_insert_with(|| (reason.clone(), Vec::new())).1.push(job.upload_id);
+            }
+            let detail = job.last_error.map_or_else(|| reason.why.clone(), |error| format!("last error: {error}"));
             tx.tell(id, [Event::new(rows::at(now), "failed at the deadline", detail)]).await?;
-            told.push((id, job.id, reason.clone()));
+            told.push((id, job.id, reason));
+        }
+        for (reason, uploads) in blamed.into_values() {
+            uploads::Entity::update_many()
+                .col_expr(uploads::Column::Why, Expr::value(reason.why))
+                .filter(uploads::Column::Id.is_in(uploads))
+                .exec(&*tx)
+                .await?;
         }
         tx.commit().await?;
         Ok(told)
     }
+
+    /// Gives up to `most` jobs up that make a variant and have taken too long. The next request for the size orders it
+    /// anew. Returns the uploads and the jobs, whose waiters are to be told the reason.
+    ///
+    /// # Errors
+    /// The database's; then none of the batch has been given up.
+    pub async fn give_up_variants(&self, most: u64) -> Result<Vec<(UploadId, JobId, Reason)>, RecordsError> {
+        self.faults.watch("records", "give_up_variants", self.give_up_variants_in_one(most)).await
+    }
+
+    async fn give_up_variants_in_one(&self, most: u64) -> Result<Vec<(UploadId, JobId, Reason)>, RecordsError> {
+        let now = self.now_ms();
+        let overdue = Condition::all().add(jobs::Column::GiveUpAt.lte(now)).add(jobs::Column::State.eq("queued"));
+        let batch = Query::select()
+            .column(jobs::Column::Id)
+            .from(jobs::Entity)
+            .cond_where(overdue.clone())
+            .order_by(jobs::Column::GiveUpAt, sea_orm::Order::Asc)
+            .limit(most)
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+            .to_owned();
+        let tx = self.write().await?;
+        let given_up = jobs::Entity::delete_many()
+            .filter(jobs::Column::Id.in_subquery(batch))
+            .filter(overdue)
+            .exec_with_returning(&*tx)
+            .await?;
+        let mut told = Vec::with_capacity(given_up.len());
+        for job in given_up {
+            // A worker may be at it still.
+            tx.condemn_attempts(&job, None, None, now).await?;
+            variants::Entity::delete_many()
+                .filter(variants::Column::UploadId.eq(job.upload_id))
+                .filter(variants::Column::Job.eq(job.id))
+                .filter(variants::Column::Key.is_null())
+                .exec(&*tx)
+                .await?;
+            let id = rows::id(job.upload_id)?;
+            let reason = overdue_because(failing(&job));
+            let detail = job.last_error.map_or_else(|| reason.why.clone(), |error| format!("last error: {error}"));
+            tx.tell(id, [Event::new(rows::at(now), "variant given up", detail)]).await?;
+            told.push((id, job.id, reason));
+        }
+        tx.commit().await?;
+        Ok(told)
+    }
+}
+
+/// The backend that kept a job from being done, as far as its row knows.
+fn failing(job: &jobs::Model) -> Option<Backend> {
+    match &job.waits_for {
+        Some(backend) => backend.parse().ok(),
+        // No worker has ever had it, and the queue has confirmed no message.
+        None if job.attempts == 0 && job.published_at.is_none() => Some(Backend::Queue),
+        None => None,
+    }
+}
+
+/// Why something was not done by its deadline, in words for its client.
+fn overdue_because(failing: Option<Backend>) -> Reason {
+    let why = match failing {
+        Some(backend) => format!("not processed by its deadline, because {} failed", backend.described()),
+        None => "no worker settled this upload before its deadline".to_owned(),
+    };
+    Reason::new("deadline", format!("{why}; try again, or ask the operator to"))
 }
 
 /// The ids of the `most` oldest uploads by `order` that are so; rows another sweeper holds are passed over.

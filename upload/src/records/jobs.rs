@@ -8,8 +8,8 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, Quer
 use serde::Serialize;
 
 use super::entity::{jobs, uploads, variants};
+use super::outbox::{self, Unpublished};
 use super::{Records, RecordsError, rows, span};
-use crate::job::Ticket;
 use crate::upload::{Event, JobId, Kind, State, UploadId};
 
 /// A job as its row tells it.
@@ -23,8 +23,12 @@ pub struct JobRow {
     pub upload: UploadId,
     /// Whether it is a dead letter. Otherwise it is promised.
     pub dead: bool,
-    /// How often it has been tried.
+    /// How often it has been tried, without the attempts that a failing backend ended.
     pub attempts: i32,
+    /// How often in a row a failing backend has postponed it.
+    pub postponed: i32,
+    /// The backend whose failure postponed it last.
+    pub waits_for: Option<String>,
     /// What went wrong last, and before.
     pub last_error: Option<String>,
     /// When it was promised.
@@ -33,6 +37,8 @@ pub struct JobRow {
     pub run_at: Timestamp,
     /// When the queue confirmed it, or a worker began it; None while the queue does not have it.
     pub published_at: Option<Timestamp>,
+    /// When the sweeper publishes it again unless something happens to it before that.
+    pub republish_at: Timestamp,
     /// Until when it is a worker's.
     pub leased_until: Option<Timestamp>,
 }
@@ -68,18 +74,26 @@ impl Records {
     }
 
     /// Makes a dead job a promise again, with all its attempts before it. An upload that failed with it waits once more,
-    /// for `patience` at the longest. The ticket is to be published. None where no such job is dead, or its upload has
+    /// for `patience` at the longest. Its message is to be published. None where no such job is dead, or its upload has
     /// expired in the meantime.
     ///
     /// # Errors
     /// The database's; then it is as dead as it was.
-    pub async fn retry_job(&self, id: JobId, patience: Duration) -> Result<Option<Ticket>, RecordsError> {
+    pub async fn retry_job(&self, id: JobId, patience: Duration) -> Result<Option<Unpublished>, RecordsError> {
         let now = self.now_ms();
         let tx = self.write().await?;
         let revived = jobs::Entity::update_many()
             .col_expr(jobs::Column::State, Expr::value("queued"))
-            .col_expr(jobs::Column::Attempts, Expr::value(0))
+            // The attempts so far do not count any more. Their number goes on growing, because it is the fence against
+            // a worker that still runs one of them.
+            .col_expr(jobs::Column::Uncounted, Expr::col(jobs::Column::Attempts))
+            .col_expr(jobs::Column::LastUncounted, Expr::col(jobs::Column::Attempts))
+            .col_expr(jobs::Column::Postponed, Expr::value(0))
+            .col_expr(jobs::Column::WaitsFor, Expr::value(Option::<String>::None))
             .col_expr(jobs::Column::RunAt, Expr::value(now))
+            .col_expr(jobs::Column::Publishes, outbox::next_publish())
+            .col_expr(jobs::Column::RepublishAt, Expr::value(outbox::after_grace(now)))
+            .col_expr(jobs::Column::RepublishAfter, Expr::value(outbox::republish_after(patience)))
             .col_expr(jobs::Column::PublishedAt, Expr::value(Option::<i64>::None))
             .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
             // Condemned when it died.
@@ -89,7 +103,15 @@ impl Records {
             .exec_with_returning(&*tx)
             .await?;
         let Some(job) = revived.into_iter().next() else { return Ok(None) };
-        let ticket = rows::ticket(&job)?;
+        let revived = Unpublished::of(&job)?;
+        let ticket = &revived.ticket;
+        if !ticket.job.settles() {
+            jobs::Entity::update_many()
+                .col_expr(jobs::Column::GiveUpAt, Expr::value(now + span(patience)))
+                .filter(jobs::Column::Id.eq(id))
+                .exec(&*tx)
+                .await?;
+        }
         let waiting = uploads::Entity::update_many()
             .col_expr(uploads::Column::State, Expr::value(State::Accepted.as_str()))
             .col_expr(uploads::Column::Deadline, Expr::value(now + span(patience)))
@@ -119,7 +141,7 @@ impl Records {
         let upload = rows::id(job.upload_id)?;
         tx.tell(upload, [Event::new(rows::at(now), "tried again by hand", ticket.job.kind())]).await?;
         tx.commit().await?;
-        Ok(Some(ticket))
+        Ok(Some(revived))
     }
 
     /// Gives a dead job up for good. Its upload stays as it ended. False where no such job is dead.
@@ -162,11 +184,14 @@ fn row(job: jobs::Model) -> Result<JobRow, RecordsError> {
         kind: job.kind,
         upload: rows::id(job.upload_id)?,
         dead: job.state == "dead",
-        attempts: job.attempts,
+        attempts: job.attempts - job.uncounted,
+        postponed: job.postponed,
+        waits_for: job.waits_for,
         last_error: job.last_error,
         created_at: rows::at(job.created_at),
         run_at: rows::at(job.run_at),
         published_at: job.published_at.map(rows::at),
+        republish_at: rows::at(job.republish_at),
         leased_until: job.leased_until.map(rows::at),
     })
 }

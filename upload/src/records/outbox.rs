@@ -1,10 +1,21 @@
-//! What the queue was not told, or forgot. The jobs that are still rows are the promises still open; those of them that
-//! nobody is on and that the queue does not hold are the sweeper's to publish again.
+//! Publishing the messages of jobs. A job's row says when its message is to be published again (`republish_at`), and every
+//! change of the job moves that time:
+//!
+//! | the job | is published again |
+//! |---|---|
+//! | is promised, or to be tried again | 10 s after it may run, unless its process has published it by then |
+//! | has a message that the queue confirmed | after `republish_after`, a tenth of the deadline, doubled each time |
+//! | is leased by a worker | when the lease ends |
+//! | is dead | never |
+//!
+//! A message that is published twice does no harm: the row decides. So a queue that lost its messages costs a fraction
+//! of the deadline, and a queue that is only long gets at most four messages for one job before the deadline.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait, LockBehavior, LockType, Query};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 
 use super::entity::jobs;
 use super::{Records, RecordsError, rows, span};
@@ -14,47 +25,138 @@ use crate::job::Ticket;
 /// How long the one who made a promise has to publish it before the relay does.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How long a confirmed ticket may lie in the queue before it is published once more, in case the queue lost it.
-/// A doubled ticket does no harm: the row decides. It costs a delivery, so it is rare.
-const FORGOTTEN: Duration = Duration::from_secs(900);
+/// The shortest and the longest time that a confirmed message may wait before it is published again. Less than the first
+/// would double the messages of a queue that is only busy; the second is for deadlines of hours.
+const SHORTEST: Duration = Duration::from_secs(5);
+const LONGEST: Duration = Duration::from_secs(900);
+
+/// One publish of a job's message. The queue's confirmation is noted for this publish only: once the job is to be published
+/// anew, a confirmation of an earlier publish says nothing any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Publish {
+    /// The job.
+    pub job: JobId,
+    number: i32,
+}
+
+impl Publish {
+    /// The publish of a job that was just promised.
+    pub fn first(job: JobId) -> Self {
+        Self { job, number: 0 }
+    }
+
+    /// The publish that a job's row asks for now.
+    pub(super) fn of(job: &jobs::Model) -> Self {
+        Self { job: job.id, number: job.publishes }
+    }
+}
+
+/// A message that is to be published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unpublished {
+    /// The message.
+    pub ticket: Ticket,
+    /// The publish to confirm with [`Records::note_published`].
+    pub publish: Publish,
+}
+
+impl Unpublished {
+    pub(super) fn of(job: &jobs::Model) -> Result<Self, RecordsError> {
+        Ok(Self { ticket: rows::ticket(job)?, publish: Publish::of(job) })
+    }
+}
+
+/// How long a confirmed message of a job with this deadline may wait in the queue before it is published again.
+pub(super) fn republish_after(deadline: Duration) -> i64 {
+    span((deadline / 10).clamp(SHORTEST, LONGEST))
+}
+
+/// When a job that may run from `run_at` on is published by the sweeper, unless its message is confirmed by then.
+pub(super) fn after_grace(run_at: i64) -> i64 {
+    run_at.saturating_add(span(GRACE))
+}
+
+/// The number of the next publish, with which the confirmations of all earlier ones become void.
+pub(super) fn next_publish() -> Expr {
+    Expr::col(jobs::Column::Publishes).add(1)
+}
 
 impl Records {
-    /// Promises whose publishing is due and that the queue does not hold, as far as the records know; oldest first.
+    /// Up to `most` jobs whose message is due to be published, longest due first. They are due again after a short time
+    /// unless the publish is confirmed, and several sweepers share them.
     ///
     /// # Errors
     /// The database's.
-    pub async fn unpublished(&self, most: u64) -> Result<Vec<Ticket>, RecordsError> {
-        let now = self.now_ms();
-        let missed =
-            Condition::all().add(jobs::Column::PublishedAt.is_null()).add(jobs::Column::RunAt.lte(now - span(GRACE)));
-        let abandoned = Condition::all().add(jobs::Column::LeasedUntil.lte(now));
-        let forgotten = Condition::all()
-            .add(jobs::Column::LeasedUntil.is_null())
-            .add(jobs::Column::PublishedAt.lte(now - span(FORGOTTEN)));
-        let unpublished = jobs::Entity::find()
-            .filter(jobs::Column::State.eq("queued"))
-            .filter(Condition::any().add(missed).add(abandoned).add(forgotten))
-            .order_by_asc(jobs::Column::RunAt)
-            .limit(most)
-            .all(&self.db)
-            .await?;
-        Ok(unpublished.iter().filter_map(|row| rows::ticket(row).ok()).collect())
+    pub async fn take_unpublished(&self, most: u64) -> Result<Vec<Unpublished>, RecordsError> {
+        self.faults.watch("records", "take_unpublished", self.take_unpublished_in_one(most)).await
     }
 
-    /// Notes that the queue has confirmed these tickets; they are its to keep from now on.
+    async fn take_unpublished_in_one(&self, most: u64) -> Result<Vec<Unpublished>, RecordsError> {
+        let now = self.now_ms();
+        let due = Condition::all().add(jobs::Column::State.eq("queued")).add(jobs::Column::RepublishAt.lte(now));
+        let batch = Query::select()
+            .column(jobs::Column::Id)
+            .from(jobs::Entity)
+            .cond_where(due.clone())
+            .order_by(jobs::Column::RepublishAt, sea_orm::Order::Asc)
+            .limit(most)
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+            .to_owned();
+        let doubled = Expr::col(jobs::Column::RepublishAfter).mul(2);
+        // A message that the queue has confirmed was lost or waits in a long line; publishing it ever less often keeps a
+        // long line from growing by its own copies.
+        let confirmed = Expr::col(jobs::Column::PublishedAt).is_not_null();
+        let after = CaseStatement::new()
+            .case(confirmed.and(doubled.clone().lte(span(LONGEST))), doubled)
+            .finally(Expr::col(jobs::Column::RepublishAfter));
+        let turn = self.turn().await?;
+        let taken = jobs::Entity::update_many()
+            .col_expr(jobs::Column::Publishes, next_publish())
+            .col_expr(jobs::Column::RepublishAt, Expr::value(after_grace(now)))
+            .col_expr(jobs::Column::RepublishAfter, Expr::Case(Box::new(after)))
+            .filter(jobs::Column::Id.in_subquery(batch))
+            .filter(due)
+            .exec_with_returning(&self.db)
+            .await?;
+        drop(turn);
+        // A job that this version cannot read is left for a newer one.
+        Ok(taken.iter().filter_map(|row| Unpublished::of(row).ok()).collect())
+    }
+
+    /// Notes that the queue has confirmed these publishes. One that is not the job's latest is void, and so is one of a job
+    /// that a worker has taken up or that is dead.
     ///
     /// # Errors
     /// The database's; then the relay publishes them once more.
-    pub async fn note_published(&self, jobs: impl IntoIterator<Item = JobId>) -> Result<(), RecordsError> {
+    pub async fn note_published(&self, confirmed: impl IntoIterator<Item = Publish>) -> Result<(), RecordsError> {
+        let mut by_number: BTreeMap<i32, Vec<JobId>> = BTreeMap::new();
+        for Publish { job, number } in confirmed {
+            by_number.entry(number).or_default().push(job);
+        }
+        self.faults.watch("records", "note_published", self.note_published_in_turn(by_number)).await
+    }
+
+    async fn note_published_in_turn(&self, by_number: BTreeMap<i32, Vec<JobId>>) -> Result<(), RecordsError> {
         let now = self.now_ms();
+        let later = Expr::col(jobs::Column::RunAt).gt(now);
+        let available = CaseStatement::new().case(later, Expr::col(jobs::Column::RunAt)).finally(Expr::value(now));
+        let again = Expr::Case(Box::new(available)).add(Expr::col(jobs::Column::RepublishAfter));
         let _turn = self.turn().await?;
-        jobs::Entity::update_many()
-            .col_expr(jobs::Column::PublishedAt, Expr::value(now))
-            .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
-            .filter(jobs::Column::Id.is_in(jobs))
-            .filter(Condition::any().add(jobs::Column::LeasedUntil.is_null()).add(jobs::Column::LeasedUntil.lte(now)))
-            .exec(&self.db)
-            .await?;
+        // Nearly all are the first publish of their job, so this is one statement.
+        for (number, jobs) in by_number {
+            jobs::Entity::update_many()
+                .col_expr(jobs::Column::PublishedAt, Expr::value(now))
+                .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
+                .col_expr(jobs::Column::RepublishAt, again.clone())
+                .filter(jobs::Column::Id.is_in(jobs))
+                .filter(jobs::Column::Publishes.eq(number))
+                .filter(jobs::Column::State.eq("queued"))
+                .filter(
+                    Condition::any().add(jobs::Column::LeasedUntil.is_null()).add(jobs::Column::LeasedUntil.lte(now)),
+                )
+                .exec(&self.db)
+                .await?;
+        }
         Ok(())
     }
 
@@ -65,10 +167,13 @@ impl Records {
     /// The database's.
     pub async fn reopen_promises(&self) -> Result<u64, RecordsError> {
         let _turn = self.turn().await?;
+        let now = self.now_ms();
         let reopened = jobs::Entity::update_many()
             .col_expr(jobs::Column::PublishedAt, Expr::value(Option::<i64>::None))
             .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
-            .col_expr(jobs::Column::RunAt, Expr::value(self.now_ms() - span(GRACE)))
+            .col_expr(jobs::Column::RunAt, Expr::value(now))
+            .col_expr(jobs::Column::Publishes, next_publish())
+            .col_expr(jobs::Column::RepublishAt, Expr::value(now))
             .filter(jobs::Column::State.eq("queued"))
             .exec(&self.db)
             .await?;

@@ -5,14 +5,15 @@
 
 use std::time::Duration;
 
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set, UpdateMany};
 
 use super::attempt::Attempt;
 use super::entity::{jobs, uploads, users, variants};
+use super::outbox::{self, Publish};
 use super::{Records, RecordsError, Writing, rows, span};
-use crate::Media;
 use crate::upload::{Event, Kind, Reason, State, UploadId, Variant};
+use crate::{Backend, Media};
 
 /// What a worker made of an upload.
 #[derive(Clone, Debug)]
@@ -149,32 +150,88 @@ impl Records {
         Ok(Settled::Counted)
     }
 
-    /// The attempt came to nothing for a reason that may pass; the job is to run again after `delay`.
+    /// The attempt came to nothing for a reason that may be the picture's; it counts, and the job is to run again after
+    /// `delay`. Returns the publish that is due then; None when something else had been decided before.
     ///
     /// # Errors
     /// The database's; then the lease runs out and the sweeper has it run again.
-    pub async fn put_off(&self, attempt: &Attempt, delay: Duration, errors: &str) -> Result<Settled, RecordsError> {
-        self.faults.watch("records", "put_off", self.put_off_in_one(attempt, delay, errors)).await
+    pub async fn put_off(
+        &self,
+        attempt: &Attempt,
+        delay: Duration,
+        errors: &str,
+    ) -> Result<Option<Publish>, RecordsError> {
+        self.faults.watch("records", "put_off", self.run_again(attempt, None, delay, errors)).await
     }
 
-    async fn put_off_in_one(&self, attempt: &Attempt, delay: Duration, errors: &str) -> Result<Settled, RecordsError> {
+    /// The attempt came to nothing because `backend` failed. It does not count against the limit, and the job is to run
+    /// again after `delay`. Returns the publish that is due then. None when something else had been decided before; the
+    /// attempt does not count then either. The call can be repeated when the database did not say how it ended.
+    ///
+    /// # Errors
+    /// The database's; then the attempt counts until a repeated call succeeds, since it may have crashed.
+    pub async fn postpone(
+        &self,
+        attempt: &Attempt,
+        backend: Backend,
+        delay: Duration,
+        errors: &str,
+    ) -> Result<Option<Publish>, RecordsError> {
+        self.faults.watch("records", "postpone", self.run_again(attempt, Some(backend), delay, errors)).await
+    }
+
+    async fn run_again(
+        &self,
+        attempt: &Attempt,
+        failing: Option<Backend>,
+        delay: Duration,
+        errors: &str,
+    ) -> Result<Option<Publish>, RecordsError> {
         let tx = self.write().await?;
         let now = self.now_ms();
+        let run_at = now + span(delay);
+        if failing.is_some() {
+            uncount(attempt).exec(&*tx).await?;
+        }
+        let postponed = match failing {
+            Some(_) => Expr::col(jobs::Column::Postponed).add(1),
+            None => Expr::value(0),
+        };
         let put_off = job_of(attempt)
-            .col_expr(jobs::Column::RunAt, Expr::value(now + span(delay)))
+            .col_expr(jobs::Column::RunAt, Expr::value(run_at))
             .col_expr(jobs::Column::LastError, Expr::value(errors))
+            .col_expr(jobs::Column::WaitsFor, Expr::value(failing.map(Backend::as_str)))
+            .col_expr(jobs::Column::Postponed, postponed)
             .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
             .col_expr(jobs::Column::PublishedAt, Expr::value(Option::<i64>::None))
-            .exec(&*tx)
+            .col_expr(jobs::Column::Publishes, outbox::next_publish())
+            .col_expr(jobs::Column::RepublishAt, Expr::value(outbox::after_grace(run_at)))
+            // Of a repeated call whose predecessor was committed, only the first counts.
+            .filter(jobs::Column::LeasedUntil.is_not_null())
+            .exec_with_returning(&*tx)
             .await?;
-        if put_off.rows_affected == 0 {
-            return Ok(Settled::Void);
-        }
-        let detail = format!("attempt {} in {} ms: {errors}", attempt.number + 1, delay.as_millis());
+        let Some(job) = put_off.first() else {
+            tx.commit().await?;
+            return Ok(None);
+        };
+        let publish = Publish::of(job);
+        let counts = if failing.is_some() { ", which does not count" } else { "" };
+        let detail = format!("attempt {}{counts}; again in {} ms: {errors}", attempt.number, delay.as_millis());
         tx.tell_end(attempt, now, "put off", &detail).await?;
         tx.commit().await?;
-        Ok(Settled::Counted)
+        Ok(Some(publish))
     }
+}
+
+/// Takes an attempt out of those that count, once, whether or not a later one has begun.
+fn uncount(attempt: &Attempt) -> UpdateMany<jobs::Entity> {
+    let number = i32::try_from(attempt.number).unwrap_or(i32::MAX);
+    jobs::Entity::update_many()
+        .col_expr(jobs::Column::Uncounted, Expr::col(jobs::Column::Uncounted).add(1))
+        .col_expr(jobs::Column::LastUncounted, Expr::value(number))
+        .filter(jobs::Column::Id.eq(attempt.ticket.id))
+        .filter(jobs::Column::State.eq("queued"))
+        .filter(jobs::Column::LastUncounted.lt(number))
 }
 
 /// The job, as long as this attempt is its latest.

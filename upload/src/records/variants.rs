@@ -1,5 +1,7 @@
 //! Renderings of a ready picture: looking one up, wanting one that is not there yet, and ending the job that makes it.
 
+use std::time::Duration;
+
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set, UpdateMany};
 
@@ -29,6 +31,10 @@ pub enum Wanted {
 /// The most variants of odd sizes that one picture can have under one crop, so that nobody fills the store by counting
 /// through the sizes. Anybody may ask for an avatar's, so the usual ones are not among them.
 const MOST_ODD: usize = 24;
+
+/// After this long the job that makes a variant is given up. No upload's deadline ends it, and its client has gone; the
+/// next request for the size orders it anew.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(600);
 
 impl Records {
     /// The variant, or the job that will make it, ordered in this transaction if need be.
@@ -70,7 +76,8 @@ impl Records {
                 return Ok(Wanted::Refused(Reason::new("too_many_variants", why)));
             }
         }
-        let ticket = tx.promise(Job::MakeVariant { upload, generation, variant: name }, now).await?;
+        let job = Job::MakeVariant { upload, generation, variant: name };
+        let ticket = tx.promise(job, GIVE_UP_AFTER, now).await?;
         let row = variants::ActiveModel {
             upload_id: Set(upload.get()),
             generation: Set(rows::stored_pixels(generation)),

@@ -65,6 +65,16 @@ impl Folder {
         if key.is_root() { Ok(self.root.to_path_buf()) } else { self.engine.path_to_filesystem(key) }
     }
 
+    /// Whether the directory that all keys like this one lie in is there. Where it is not, a missing file says nothing: the
+    /// disk may not be mounted. We remove no such directory.
+    pub(super) fn has_directory_of(&self, key: &Key) -> bool {
+        let mut parts = key.parts();
+        match (parts.next(), parts.next()) {
+            (Some(first), Some(_)) => self.root.join(first.as_ref()).is_dir(),
+            _ => self.root.is_dir(),
+        }
+    }
+
     /// Writes new files, all of them or none. [`ErrorKind::NotFound`] says that a source is not there.
     pub(super) async fn write(&self, files: Vec<(PathBuf, Source)>) -> io::Result<()> {
         let folder = self.clone();

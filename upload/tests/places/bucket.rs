@@ -20,6 +20,8 @@ use upload::{Blobs, Content, Faults, Object, Secret, Staging, StoreError, StoreS
 pub(crate) enum Trouble {
     /// 503, "slow down".
     Busy,
+    /// 404 without S3's words, as from a proxy that does not know the store.
+    NotFound,
     /// The connection is closed in the middle of the answer.
     Torn,
 }
@@ -140,6 +142,10 @@ async fn answer(
         let busy =
             Full::new(Bytes::from_static(b"<Error><Code>SlowDown</Code></Error>")).map_err(|never| match never {});
         return Ok(Response::builder().status(StatusCode::SERVICE_UNAVAILABLE).body(busy.boxed_unsync()).unwrap());
+    }
+    if trouble == Some(Trouble::NotFound) {
+        let lost = Full::new(Bytes::from_static(b"no such backend")).map_err(|never| match never {});
+        return Ok(Response::builder().status(StatusCode::NOT_FOUND).body(lost.boxed_unsync()).unwrap());
     }
     let answered = service.call(request.map(s3s::Body::from)).await.unwrap();
     let (parts, body) = answered.into_parts();

@@ -224,7 +224,11 @@ async fn a_crowd_admits_and_settles_and_everything_adds_up() {
                 match n % 4 {
                     0 => records.settle_rejected(&attempt, &Reason::new("no", "no")).await.unwrap(),
                     1 => records.bury(&attempt, &Reason::new("gave_up", "gave up"), "crash").await.unwrap(),
-                    2 => records.put_off(&attempt, MINUTE, "later").await.unwrap(),
+                    2 => records
+                        .put_off(&attempt, MINUTE, "later")
+                        .await
+                        .unwrap()
+                        .map_or(upload::Settled::Void, |_| upload::Settled::Counted),
                     _ => records.settle_ready(&attempt, crate::home::made(&attempt)).await.unwrap(),
                 }
             })

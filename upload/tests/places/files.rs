@@ -87,7 +87,7 @@ async fn names_are_given_back_by_those_that_come_to_nothing() {
         assert!(!home.records.remove_rendition(&kept, "mary").await.unwrap());
         let retried = home.records.retry_job(buried.ticket.id, MINUTE).await.unwrap().unwrap();
         assert_eq!(admit().await.unwrap_err(), PlaceTaken::Name, "what is tried again has its name again");
-        assert_eq!(retried.job, buried.ticket.job);
+        assert_eq!(retried.ticket.job, buried.ticket.job);
         let census = home.records.census().await.unwrap();
         assert_eq!((census.unaccounted(), census.of(State::Expired)), (0, 1));
     })

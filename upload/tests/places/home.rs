@@ -92,6 +92,11 @@ impl Home {
         admitted
     }
 
+    /// The messages that the relay publishes now.
+    pub(crate) async fn due(&self) -> Vec<Ticket> {
+        self.records.take_unpublished(10).await.unwrap().into_iter().map(|due| due.ticket).collect()
+    }
+
     /// An attempt that must be had.
     pub(crate) async fn run(&self, ticket: &Ticket) -> Attempt {
         match self.records.begin_attempt(ticket, MINUTE).await.unwrap() {

@@ -40,14 +40,15 @@ async fn a_dead_letter_is_tried_again_as_if_for_the_first_time() {
             [(admitted.ticket.id, Some("it crashed"))]
         );
         home.clock.advance(2 * DEADLINE);
-        let ticket = home.records.retry_job(admitted.ticket.id, DEADLINE).await.unwrap().unwrap();
+        let ticket = home.records.retry_job(admitted.ticket.id, DEADLINE).await.unwrap().unwrap().ticket;
         assert_eq!(ticket, admitted.ticket);
         assert!(home.records.retry_job(ticket.id, DEADLINE).await.unwrap().is_none(), "it is not dead any more");
         let upload = home.records.upload(admitted.id).await.unwrap().unwrap();
         assert_eq!((upload.state, upload.reason, upload.settled_at), (State::Accepted, None, None));
         assert!(home.records.fail_overdue(10).await.unwrap().is_empty(), "it has its time before it");
         let again = home.run(&ticket).await;
-        assert_eq!(again.number, 1);
+        assert_eq!((again.number, again.counted), (2, 1), "the fence grows, the count begins anew");
+        assert_eq!(home.records.settle_ready(&attempt, made(&attempt)).await.unwrap(), Settled::Void, "it is buried");
         home.records.settle_ready(&again, made(&again)).await.unwrap();
         assert_eq!(home.records.census().await.unwrap().unaccounted(), 0);
     })
@@ -106,7 +107,7 @@ async fn a_size_whose_job_is_dead_says_so_until_it_is_tried_again_and_is_ordered
             let attempt = home.run(&ticket).await;
             assert_eq!(home.records.bury(&attempt, &reason, "blobs were away").await.unwrap(), Settled::Counted);
             assert!(matches!(want().await, Wanted::Failed(why) if why == reason));
-            assert_eq!(home.records.retry_job(ticket.id, DEADLINE).await.unwrap().unwrap(), ticket);
+            assert_eq!(home.records.retry_job(ticket.id, DEADLINE).await.unwrap().unwrap().ticket, ticket);
             assert!(matches!(want().await, Wanted::Coming(job) if job == ticket.id));
         }
         let attempt = home.run(&ticket).await;

@@ -21,6 +21,8 @@ mod files;
 mod folder;
 mod home;
 mod letters;
+mod outages;
+mod outbox;
 mod people;
 mod plans;
 mod proxy;

@@ -11,10 +11,25 @@ impl Sweeper {
             let batch = self.places.records.fail_overdue(self.settings.batch).await?;
             failed += batch.len();
             if batch.is_empty() {
-                return Ok(failed);
+                break;
             }
             for (upload, job, reason) in batch {
-                tracing::error!(%upload, %job, "failed: not settled by its deadline");
+                tracing::error!(%upload, %job, reason = reason.why, "failed: not settled by its deadline");
+                self.places.queue.announce(job, Verdict::Failed(reason));
+            }
+        }
+        self.give_up_variants().await?;
+        Ok(failed)
+    }
+
+    async fn give_up_variants(&self) -> Result<(), PlaceError> {
+        loop {
+            let batch = self.places.records.give_up_variants(self.settings.batch).await?;
+            if batch.is_empty() {
+                return Ok(());
+            }
+            for (upload, job, reason) in batch {
+                tracing::error!(%upload, %job, reason = reason.why, "a variant was given up; the next request orders it anew");
                 self.places.queue.announce(job, Verdict::Failed(reason));
             }
         }

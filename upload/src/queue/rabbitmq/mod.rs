@@ -20,7 +20,7 @@ use lapin::uri::AMQPUri;
 use uuid::Uuid;
 
 use super::verdicts::Verdicts;
-use super::{QueueError, QueueSettings};
+use super::{Line, QueueError, QueueSettings};
 use crate::job::{Lane, Ticket};
 use crate::{JobId, Verdict};
 pub(super) use consumer::{Deliveries, Delivery};
@@ -119,9 +119,13 @@ impl RabbitMq {
     }
 
     pub(super) async fn depth(&self, lane: Lane) -> Result<u64, QueueError> {
+        Ok(self.line(lane).await?.waiting)
+    }
+
+    pub(super) async fn line(&self, lane: Lane) -> Result<Line, QueueError> {
         let channel = self.shared.hearing.channel(PING).await?;
-        let found = step(parked::count(&channel, &self.shared.topology.lane(lane))).await?;
-        Ok(found.into())
+        let found = step(parked::look(&channel, &self.shared.topology.lane(lane))).await?;
+        Ok(Line { waiting: found.message_count().into(), consumers: found.consumer_count().into() })
     }
 
     pub(super) async fn unpark(&self) -> Result<usize, QueueError> {

@@ -2,7 +2,7 @@
 
 use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel};
+use lapin::{BasicProperties, Channel, Queue};
 
 use super::letter::Letter;
 use super::link::step;
@@ -53,7 +53,12 @@ pub(super) async fn unpark(shared: &Shared) -> Result<usize, QueueError> {
 
 /// How many messages lie in a queue. It must be there.
 pub(super) async fn count(channel: &Channel, queue: &str) -> lapin::Result<u32> {
+    Ok(look(channel, queue).await?.message_count())
+}
+
+/// A queue as the broker describes it. It must be there.
+pub(super) async fn look(channel: &Channel, queue: &str) -> lapin::Result<Queue> {
     // Passive: it asks and makes nothing.
     let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-    Ok(channel.queue_declare(queue.into(), options, FieldTable::default()).await?.message_count())
+    channel.queue_declare(queue.into(), options, FieldTable::default()).await
 }

@@ -21,6 +21,22 @@ pub struct Model {
     pub leased_until: Option<i64>,
     /// What its attempts so far may have written blobs under, each with a blank behind it.
     pub prefixes: String,
+    /// Counts publishes; a confirmation names the one it belongs to.
+    pub publishes: i32,
+    /// When the sweeper publishes the job again.
+    pub republish_at: i64,
+    /// Milliseconds that a confirmed message may wait in the queue.
+    pub republish_after: i64,
+    /// How many of the attempts do not count against the limit.
+    pub uncounted: i32,
+    /// The number of the last attempt that does not count.
+    pub last_uncounted: i32,
+    /// How often in a row a backend postponed the job.
+    pub postponed: i32,
+    /// The backend whose failure postponed the job last.
+    pub waits_for: Option<String>,
+    /// When a job that no upload's deadline ends is given up.
+    pub give_up_at: Option<i64>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

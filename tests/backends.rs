@@ -1,0 +1,148 @@
+//! Backends that fail for a while, in one process on embedded engines, with a clock that is moved by hand.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use upload::{Backend, Clock, Faults, State, UploadId};
+
+use crate::parts::{Parts, prepared};
+use crate::portal::picture;
+use crate::process::Folder;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A folder that cannot be used, as far as a process that may do everything can be kept out: a file is in its place.
+struct Away {
+    folder: PathBuf,
+    aside: PathBuf,
+}
+
+impl Away {
+    fn take(folder: &Path) -> Self {
+        let aside = folder.with_extension("aside");
+        std::fs::rename(folder, &aside).unwrap();
+        std::fs::write(folder, b"in the way").unwrap();
+        Self { folder: folder.to_owned(), aside }
+    }
+
+    fn give_back(self) {
+        std::fs::remove_file(&self.folder).unwrap();
+        std::fs::rename(&self.aside, &self.folder).unwrap();
+    }
+}
+
+/// A store that is away for a minute while 30 jobs wait: with five attempts at 1, 2, 4 and 8 s all would be dead letters.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_away_for_a_minute_costs_no_attempt() {
+    for (name, backend) in [("blobs", Backend::Blobs), ("staging", Backend::Staging)] {
+        let folder = prepared().await;
+        let clock = Clock::manual(jiff::Timestamp::now());
+        let parts = Parts::open(&folder, clock.clone(), Faults::default()).await.unwrap();
+        let mut waiting = Vec::new();
+        for _ in 0..30 {
+            waiting.push(parts.hand_in(&picture("astronaut.jpg")).await.unwrap());
+        }
+        let away = Away::take(&folder.path().join(name));
+        let (mut paused, mut attempts) = (0, 0);
+        for _ in 0..60 {
+            attempts += parts.worker.run_what_is_there().await.unwrap();
+            paused += usize::from(parts.worker.breakers().failing() == [backend]);
+            clock.advance(SECOND);
+            // Whatever is due is in the queue again, and more often than in a real minute, since its own delays are real.
+            parts.sweeper.once().await.unwrap();
+        }
+        let records = &parts.places.records;
+        assert_eq!(records.census().await.unwrap().dead_jobs, 0, "{name}: none of 30 is dead");
+        assert!(paused > 50, "{name}: paused in {paused} of 60 seconds");
+        assert!(attempts < 80, "{name}: {attempts} attempts: the queue was burnt through");
+        away.give_back();
+        all_are_ready(&parts, &clock, waiting.iter().map(|admitted| admitted.id)).await;
+        assert!(parts.worker.breakers().failing().is_empty());
+        assert!(folder.staged().is_empty());
+    }
+}
+
+/// Everything is done once the backend is back: within the longest pause, by the clock that the pauses go by.
+async fn all_are_ready(parts: &Parts, clock: &Clock, uploads: impl Iterator<Item = UploadId>) {
+    for _ in 0..60 {
+        parts.worker.run_what_is_there().await.unwrap();
+        clock.advance(SECOND);
+        parts.sweeper.once().await.unwrap();
+    }
+    for id in uploads {
+        let upload = parts.places.records.upload(id).await.unwrap().unwrap();
+        assert_eq!(upload.state, State::Ready, "{:?}", upload.reason);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_the_deadline_the_failing_backend_is_named_and_the_job_can_be_tried_again() {
+    let folder = prepared().await;
+    let clock = Clock::manual(jiff::Timestamp::now());
+    let parts = Parts::open(&folder, clock.clone(), Faults::default()).await.unwrap();
+    let admitted = parts.hand_in(&picture("astronaut.jpg")).await.unwrap();
+    let away = Away::take(&folder.path().join("blobs"));
+    for _ in 0..61 {
+        parts.worker.run_what_is_there().await.unwrap();
+        clock.advance(10 * SECOND);
+        parts.sweeper.once().await.unwrap();
+    }
+    let records = &parts.places.records;
+    let reason = records.upload(admitted.id).await.unwrap().unwrap().reason.unwrap();
+    assert!(reason.code == "deadline" && reason.why.contains("the storage for finished files failed"), "{reason:?}");
+    assert!(!reason.why.contains(&folder.path().display().to_string()), "{reason:?}");
+    away.give_back();
+    let retried = records.retry_job(admitted.ticket.id, 600 * SECOND).await.unwrap().unwrap();
+    parts.places.queue.publish(&retried.ticket).await.unwrap();
+    all_are_ready(&parts, &clock, [admitted.id].into_iter()).await;
+}
+
+/// Bytes that are lost are another matter than a store that is away: they are called so at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_bytes_that_the_store_says_are_missing_are_lost() {
+    let folder = prepared().await;
+    let parts = Parts::open(&folder, Clock::system(), Faults::default()).await.unwrap();
+    let (lost, kept) = (hand_in(&parts).await, hand_in(&parts).await);
+    let staged: Vec<PathBuf> = folder.staged();
+    let upload = parts.places.records.upload(lost).await.unwrap().unwrap();
+    std::fs::remove_file(staged.iter().find(|file| file.ends_with(&upload.staged_key)).unwrap()).unwrap();
+    // Gone with the whole folder, as when its disk is not mounted.
+    let (there, aside) = (folder.path().join("staging"), folder.path().join("aside"));
+    std::fs::rename(&there, &aside).unwrap();
+    parts.worker.run_what_is_there().await.unwrap();
+    assert_eq!(parts.places.records.census().await.unwrap().dead_jobs, 0);
+    std::fs::rename(&aside, &there).unwrap();
+    drop(parts);
+    let parts = Parts::open(&folder, Clock::system(), Faults::default()).await.unwrap();
+    parts.recover().await.unwrap();
+    let state = async |id| parts.places.records.upload(id).await.unwrap().unwrap();
+    let reason = state(lost).await.reason.unwrap();
+    assert!(reason.code == "bytes_lost" && !reason.why.contains("incoming/"), "{reason:?}");
+    assert_eq!(state(kept).await.state, State::Ready);
+}
+
+async fn hand_in(parts: &Parts) -> UploadId {
+    parts.hand_in(&picture("astronaut.jpg")).await.unwrap().id
+}
+
+/// A queue that lost its messages: they are published again after a tenth of the deadline and not past it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_lost_its_messages_does_not_cost_the_uploads() {
+    let folder: Folder = prepared().await;
+    let clock = Clock::manual(jiff::Timestamp::now());
+    let parts = Parts::open(&folder, clock.clone(), Faults::default()).await.unwrap();
+    let mut waiting = Vec::new();
+    for _ in 0..5 {
+        let admitted = parts.hand_in(&picture("astronaut.jpg")).await.unwrap();
+        parts.places.records.note_published([upload::Publish::first(admitted.ticket.id)]).await.unwrap();
+        waiting.push(admitted.id);
+    }
+    drop(parts);
+    // A new queue in memory knows nothing of the old one's messages.
+    let parts = Parts::open(&folder, clock.clone(), Faults::default()).await.unwrap();
+    clock.advance(59 * SECOND);
+    assert_eq!(parts.sweeper.once().await.unwrap().published, 0, "they may still be in line");
+    clock.advance(SECOND);
+    assert_eq!(parts.sweeper.once().await.unwrap().published, 5);
+    all_are_ready(&parts, &clock, waiting.into_iter()).await;
+}

@@ -1,0 +1,142 @@
+//! Backends that fail for a while, on real engines: no job dies, the worker pauses and says so.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::faults::{all_are_ready, hand_in};
+use super::oracle::{count, until};
+use super::proxy::Way;
+use super::stack::Stack;
+use crate::portal::Portal;
+use crate::process::Process;
+
+/// A worker with probes, impatient, so that an outage of seconds is as long as one of minutes.
+async fn worker(stack: &Stack) -> (Process, u16) {
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let mut command = stack.command(&["worker", "--concurrency", "2"]);
+    command.env("CLOAKROOM__WORKER__BACKOFF", "100ms").env("CLOAKROOM__PROBES__LISTEN", format!("127.0.0.1:{port}"));
+    (Process::start(command), port)
+}
+
+/// What `GET path` of a worker's probes answers.
+async fn probe(port: u16, path: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+async fn until_probe(port: u16, path: &str, holds: impl Fn(&str) -> bool) {
+    let mut tick = tokio::time::interval(Duration::from_millis(100));
+    let mut last = String::new();
+    let reached = async {
+        loop {
+            tick.tick().await;
+            last = probe(port, path).await;
+            if holds(&last) {
+                return;
+            }
+        }
+    };
+    let reached = tokio::time::timeout(Duration::from_secs(120), reached).await;
+    assert!(reached.is_ok(), "{path} still says: {last}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_away_kills_no_waiting_job() {
+    let Some(stack) = Stack::start().await else { return };
+    let api = stack.api();
+    let portal = Portal::log_in(&api).await;
+    let acknowledged = hand_in(&portal, 30, |_| {}).await;
+    assert_eq!(acknowledged.len(), 30);
+    for way in [Way::Broken, Way::Overloaded] {
+        stack.store.set(way);
+        let (worker, port) = worker(&stack).await;
+        until_probe(port, "/metrics", |said| said.contains("cloakroom_circuit_breaker_open{backend=\"staging\"} 1"))
+            .await;
+        until_probe(port, "/readyz", |said| said.starts_with("HTTP/1.1 503") && !said.contains("\"staging\":\"ok\""))
+            .await;
+        // Longer than five attempts take.
+        let postponed = "SELECT least(count(*), 6) FROM events WHERE what = 'put off'";
+        until(&stack, postponed, 6).await;
+        assert_eq!(count(&stack, "SELECT count(*) FROM jobs WHERE state = 'dead'").await, 0, "{way:?}");
+        assert_eq!(
+            count(&stack, "SELECT max(attempts - uncounted)::bigint FROM jobs WHERE leased_until IS NULL").await,
+            0
+        );
+        let opened = worker.log().matches("no more jobs are taken until it answers").count();
+        assert_eq!(opened, 1, "once per outage");
+        assert_eq!(worker.stop(), Some(0));
+    }
+    let (worker, port) = worker(&stack).await;
+    stack.store.set(Way::Open);
+    all_are_ready(&stack, &acknowledged).await;
+    until_probe(port, "/readyz", |said| said.starts_with("HTTP/1.1 200")).await;
+    assert_eq!(worker.stop(), Some(0));
+    let delivered = stack.operator().await.create_channel().await.unwrap();
+    let dead = lapin::options::QueueDeclareOptions { passive: true, ..Default::default() };
+    let dead = delivered.queue_declare(stack.queue("dead").into(), dead, Default::default()).await.unwrap();
+    assert_eq!(dead.message_count(), 0, "no message was delivered too often");
+    stack.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_away_kills_no_job_that_was_begun() {
+    let Some(stack) = Stack::start().await else { return };
+    let (api, (worker, port)) = (stack.api(), worker(&stack).await);
+    let portal = Portal::log_in(&api).await;
+    let mut acknowledged = Vec::new();
+    for _ in 0..6 {
+        // Away while jobs are at every step.
+        acknowledged.extend(
+            hand_in(&portal, 8, |done| {
+                if done == 6 {
+                    stack.database.set(Way::Broken);
+                }
+            })
+            .await,
+        );
+        until_probe(port, "/metrics", |said| said.contains("cloakroom_circuit_breaker_open{backend=\"records\"} 1"))
+            .await;
+        stack.database.set(Way::Open);
+        until_probe(port, "/readyz", |said| said.starts_with("HTTP/1.1 200")).await;
+    }
+    all_are_ready(&stack, &acknowledged).await;
+    assert_eq!(count(&stack, "SELECT count(*) FROM jobs").await, 0);
+    assert!(worker.log().contains("works again"));
+    stack.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_bucket_is_said_at_readyz_and_nothing_is_called_lost() {
+    let Some(stack) = Stack::start().await else { return };
+    let api = stack.api();
+    let portal = Portal::log_in(&api).await;
+    let acknowledged = hand_in(&portal, 5, |_| {}).await;
+    let misled = |arguments: &[&str]| {
+        let mut command = stack.command(arguments);
+        for place in ["STAGING", "BLOBS"] {
+            command.env(format!("CLOAKROOM__{place}__URL"), format!("s3://no-such-bucket/{place}"));
+        }
+        command
+    };
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let mut command = misled(&["worker"]);
+    command.env("CLOAKROOM__PROBES__LISTEN", format!("127.0.0.1:{port}"));
+    let lost = Process::start(command);
+    until_probe(port, "/readyz", |said| said.contains("503") && said.contains("the bucket does not exist")).await;
+    until(&stack, "SELECT least(count(*), 1) FROM events WHERE what = 'put off'", 1).await;
+    assert_eq!(count(&stack, "SELECT count(*) FROM uploads WHERE state <> 'accepted'").await, 0);
+    assert_eq!(lost.stop(), Some(0));
+    let other = Process::start(misled(&["api"]));
+    let answer = Portal::log_in(&other).await.get("/readyz").await;
+    assert_eq!(answer.status(), 503);
+    let said: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(said["places"]["staging"], "the bucket does not exist", "{said}");
+    let _worker = stack.worker();
+    all_are_ready(&stack, &acknowledged).await;
+    stack.end().await;
+}

@@ -1,0 +1,91 @@
+//! The four places by name, for who treats a failure of any of them alike: a worker that pauses, a job that says what it
+//! waits for, a probe.
+
+use std::str::FromStr;
+
+use crate::places::{PlaceError, Places};
+use crate::store::StoreError;
+use crate::upload::UnknownWord;
+
+/// One of the four places, by the name of its section in the settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Backend {
+    /// Bytes as they came.
+    Staging,
+    /// Bytes that are served.
+    Blobs,
+    /// The database.
+    Records,
+    /// The message broker.
+    Queue,
+}
+
+impl Backend {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Staging, Self::Blobs, Self::Records, Self::Queue];
+
+    /// The word in settings, metrics and the records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Staging => "staging",
+            Self::Blobs => "blobs",
+            Self::Records => "records",
+            Self::Queue => "queue",
+        }
+    }
+
+    /// The backend in words for a client.
+    pub fn described(self) -> &'static str {
+        match self {
+            Self::Staging => "the storage for incoming files",
+            Self::Blobs => "the storage for finished files",
+            Self::Records => "the database",
+            Self::Queue => "the message broker",
+        }
+    }
+}
+
+impl FromStr for Backend {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        Self::ALL.into_iter().find(|backend| backend.as_str() == word).ok_or_else(|| UnknownWord(word.to_owned()))
+    }
+}
+
+impl PlaceError {
+    /// The backend whose outage this is: it failed, and not at what it was asked in particular. Such an error says
+    /// nothing about an upload, and the same request may succeed later.
+    pub fn outage(&self) -> Option<Backend> {
+        match self {
+            Self::Store(error) if error.is_transient() => Some(error.backend()),
+            Self::Queue(error) if error.is_transient() => Some(Backend::Queue),
+            Self::Records(error) if error.is_outage() => Some(Backend::Records),
+            _ => None,
+        }
+    }
+
+    /// What an operator has to set right before the backend can work, in words that may be public; None for an error
+    /// that may pass by itself.
+    pub fn misconfigured(&self) -> Option<&'static str> {
+        match self {
+            Self::Store(StoreError::Misconfigured { why, .. }) => Some(why),
+            _ => None,
+        }
+    }
+}
+
+impl Places {
+    /// Whether a backend answers.
+    ///
+    /// # Errors
+    /// The backend's, when it does not.
+    pub async fn ping(&self, backend: Backend) -> Result<(), PlaceError> {
+        match backend {
+            Backend::Staging => Ok(self.staging.ping().await?),
+            Backend::Blobs => Ok(self.blobs.ping().await?),
+            Backend::Records => Ok(self.records.ping().await?),
+            Backend::Queue => Ok(self.queue.ping().await?),
+        }
+    }
+}
