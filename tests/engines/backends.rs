@@ -12,11 +12,11 @@ use super::stack::Stack;
 use crate::portal::Portal;
 use crate::process::Process;
 
-/// A worker with probes that gives a job one attempt: an outage that counted would kill every job it meets.
-async fn worker(stack: &Stack) -> (Process, u16) {
+/// A worker with probes that gives a job so many attempts. With one, an outage that counted would kill every job it meets.
+async fn worker(stack: &Stack, attempts: &str) -> (Process, u16) {
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let mut command = stack.command(&["worker", "--concurrency", "2"]);
-    command.env("CLOAKROOM__WORKER__ATTEMPTS", "1").env("CLOAKROOM__PROBES__LISTEN", format!("127.0.0.1:{port}"));
+    command.env("CLOAKROOM__WORKER__ATTEMPTS", attempts).env("CLOAKROOM__PROBES__LISTEN", format!("127.0.0.1:{port}"));
     (Process::start(command), port)
 }
 
@@ -54,7 +54,7 @@ async fn a_store_that_is_away_kills_no_waiting_job() {
     assert_eq!(acknowledged.len(), 30);
     for way in [Way::Broken, Way::Overloaded] {
         stack.store.set(way);
-        let (worker, port) = worker(&stack).await;
+        let (worker, port) = worker(&stack, "1").await;
         until_probe(port, "/metrics", |said| said.contains("cloakroom_circuit_breaker_open{backend=\"staging\"} 1"))
             .await;
         until_probe(port, "/readyz", |said| said.starts_with("HTTP/1.1 503") && !said.contains("\"staging\":\"ok\""))
@@ -70,7 +70,7 @@ async fn a_store_that_is_away_kills_no_waiting_job() {
         assert_eq!(opened, 1, "once per outage");
         assert_eq!(worker.stop(), Some(0));
     }
-    let (worker, port) = worker(&stack).await;
+    let (worker, port) = worker(&stack, "1").await;
     stack.store.set(Way::Open);
     all_are_ready(&stack, &acknowledged).await;
     until_probe(port, "/readyz", |said| said.starts_with("HTTP/1.1 200")).await;
@@ -85,7 +85,7 @@ async fn a_store_that_is_away_kills_no_waiting_job() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_away_kills_no_job_that_was_begun() {
     let Some(stack) = Stack::start().await else { return };
-    let (api, (worker, port)) = (stack.api(), worker(&stack).await);
+    let (api, (worker, port)) = (stack.api(), worker(&stack, "5").await);
     let portal = Portal::log_in(&api).await;
     let mut acknowledged = Vec::new();
     for _ in 0..6 {

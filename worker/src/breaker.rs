@@ -8,7 +8,7 @@
 //! ```
 //!
 //! An open breaker pings its backend after a pause that doubles up to 30 s. During a trial the worker runs one job at a
-//! time, since a store may answer pings and refuse writes. What is not begun goes back into the queue, because another
+//! time, since a store may answer pings and refuse writes; a trial that no job decides ends with another ping after 30 s. What is not begun goes back into the queue, because another
 //! worker may still reach the backend.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -108,10 +108,7 @@ impl Breakers {
                     );
                 }
             }
-            State::Trial => {
-                breaker.pause = (breaker.pause * 2).min(LONGEST);
-                breaker.open();
-            }
+            State::Trial => breaker.reopen(),
             State::Open => {}
         });
     }
@@ -123,12 +120,7 @@ impl Breakers {
                 State::Closed => breaker.failures = 0,
                 // A job that began before the backend failed says nothing about now.
                 State::Open => {}
-                State::Trial => {
-                    (breaker.state, breaker.failures) = (State::Closed, 0);
-                    gauge(*backend, false);
-                    let (backend, after) = (backend.as_str(), breaker.opened.elapsed());
-                    tracing::info!(backend, ?after, "{backend} works again; jobs are taken as usual");
-                }
+                State::Trial => breaker.close(),
             });
         }
     }
@@ -181,9 +173,9 @@ impl Breakers {
         let mut changes = self.0.changed.subscribe();
         loop {
             changes.mark_unchanged();
-            let open =
-                self.breakers().iter().filter(|breaker| breaker.state == State::Open).copied().collect::<Vec<_>>();
-            match open.iter().min_by_key(|breaker| breaker.ping_at) {
+            let failing: Vec<Breaker> =
+                self.breakers().iter().filter(|breaker| breaker.state != State::Closed).copied().collect();
+            match failing.iter().min_by_key(|breaker| breaker.ping_at) {
                 None => drop(changes.changed().await),
                 Some(next) => {
                     tokio::select! {
@@ -204,13 +196,19 @@ impl Breakers {
 
     async fn ping(&self, places: &Places, backend: Backend) {
         let answered = tokio::time::timeout(ANSWER, places.ping(backend)).await.is_ok_and(|answer| answer.is_ok());
-        self.change(backend, |breaker| match breaker.state {
-            State::Open if answered => breaker.state = State::Trial,
-            State::Open => {
-                breaker.pause = (breaker.pause * 2).min(LONGEST);
-                breaker.open();
+        self.pinged(backend, answered);
+    }
+
+    fn pinged(&self, backend: Backend, answered: bool) {
+        self.change(backend, |breaker| match (breaker.state, answered) {
+            (State::Open, true) => {
+                breaker.state = State::Trial;
+                breaker.ping_at = Instant::now() + LONGEST;
             }
-            State::Closed | State::Trial => {}
+            // No job has needed the backend for that long: it is not to keep the others waiting.
+            (State::Trial, true) => breaker.close(),
+            (State::Open | State::Trial, false) => breaker.reopen(),
+            (State::Closed, _) => {}
         });
     }
 
@@ -238,6 +236,18 @@ impl Breakers {
 }
 
 impl Breaker {
+    fn reopen(&mut self) {
+        self.pause = (self.pause * 2).min(LONGEST);
+        self.open();
+    }
+
+    fn close(&mut self) {
+        (self.state, self.failures) = (State::Closed, 0);
+        gauge(self.backend, false);
+        let (backend, after) = (self.backend.as_str(), self.opened.elapsed());
+        tracing::info!(backend, ?after, "{backend} works again; jobs are taken as usual");
+    }
+
     fn open(&mut self) {
         self.state = State::Open;
         self.ping_at = Instant::now() + self.pause;
@@ -265,7 +275,7 @@ mod tests {
     }
 
     fn answer(breakers: &Breakers) {
-        breakers.change(Backend::Blobs, |breaker| breaker.state = State::Trial);
+        breakers.pinged(Backend::Blobs, true);
     }
 
     #[tokio::test]
@@ -324,5 +334,17 @@ mod tests {
             breakers.failed(Backend::Blobs, "full");
         }
         assert_eq!(pause(&breakers), FIRST, "it begins anew");
+    }
+
+    #[tokio::test]
+    async fn a_trial_that_no_job_decides_ends_with_a_ping() {
+        let breakers = after(3);
+        answer(&breakers);
+        answer(&breakers);
+        assert!(breakers.failing().is_empty());
+        let breakers = after(3);
+        answer(&breakers);
+        breakers.pinged(Backend::Blobs, false);
+        assert!(breakers.is_open() && pause(&breakers) == 2 * FIRST);
     }
 }
