@@ -6,24 +6,19 @@
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use sea_orm_migration::Migration;
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::sqlx::{self, sqlite::SqliteConnectOptions};
-use sea_orm_migration::sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DbBackend, RuntimeErr, SqlxSqliteConnector,
-};
+use sea_orm_migration::sea_orm::{DatabaseTransaction, DbBackend, SqlxSqliteConnector, Statement};
 
+mod connect;
 mod m0001_first_schema;
 mod m0002_resources;
 mod m0003_documents;
 mod m0004_prefixes;
 mod m0005_unclaimed;
 mod m0008_attempts;
-
-/// How long a database may take to take us in. One that is restarting does not need longer.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 struct Migrator;
 
@@ -55,6 +50,12 @@ pub enum Error {
     /// The database refused, in its own words.
     #[error("the records' schema could not be brought up to date: {0}")]
     Refused(String),
+    /// The database has this encoding, which is not UTF-8.
+    #[error(
+        "the records' database has the encoding {0} and must have UTF8, because names may contain any character: create \
+         another one by `CREATE DATABASE … ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0` and set records.url to it"
+    )]
+    Encoding(String),
 }
 
 impl From<DbErr> for Error {
@@ -74,30 +75,43 @@ pub struct Step {
 
 /// Applies what the database at `url` (`sqlite://…` or `postgres://…`) does not have yet and names it, oldest first.
 ///
-/// Several processes may call this at once: on PostgreSQL an advisory lock makes them take turns, on SQLite the file's.
-/// A file of SQLite's is made, with its folder, where there is none.
+/// Several processes may call this at once, also through a pooler: each migration is a transaction that holds a lock from
+/// its first statement to its end, and looks for what is pending under that lock. A file of SQLite's is made, with its
+/// folder, where there is none.
 ///
 /// # Errors
-/// When the database cannot be reached or refuses a statement; steps before the refused one stay applied.
+/// When the database cannot be reached, has an encoding other than UTF-8 or refuses a statement; migrations before the
+/// refused one stay applied.
 pub async fn up(url: &str) -> Result<Vec<String>, Error> {
     if let Some(folder) = file(url)?.and_then(|file| file.parent().map(Path::to_owned)) {
         let cannot = |error| Error::Unreachable(format!("the folder {} cannot be made: {error}", folder.display()));
         std::fs::create_dir_all(&folder).map_err(cannot)?;
     }
-    let db = connect(url).await?;
-    let postgres = db.get_database_backend() == DbBackend::Postgres;
-    // The number is arbitrary; that every release uses the same one is the point.
-    if postgres {
-        db.execute_unprepared("SELECT pg_advisory_lock(20261121)").await?;
+    let db = connect::connect(url).await?;
+    let mut applied = Vec::new();
+    loop {
+        let tx = connect::begin_locked(&db).await?;
+        require_utf8(&tx).await?;
+        let Some(next) = names(Migrator::get_pending_migrations(&tx).await?).into_iter().next() else { break };
+        Migrator::up(&tx, Some(1)).await?;
+        connect::commit(tx).await?;
+        applied.push(next);
     }
-    let pending = names(Migrator::get_pending_migrations(&db).await?);
-    let outcome = Migrator::up(&db, None).await;
-    if postgres {
-        db.execute_unprepared("SELECT pg_advisory_unlock(20261121)").await?;
-    }
-    outcome?;
     db.close().await?;
-    Ok(pending)
+    Ok(applied)
+}
+
+/// Refuses an encoding that cannot hold every name a client may send: each such name would fail for ever.
+async fn require_utf8(tx: &DatabaseTransaction) -> Result<(), Error> {
+    if tx.get_database_backend() != DbBackend::Postgres {
+        return Ok(());
+    }
+    let asked = Statement::from_string(DbBackend::Postgres, "SELECT current_setting('server_encoding')");
+    let encoding: Option<String> = tx.query_one_raw(asked).await?.map(|row| row.try_get_by_index(0)).transpose()?;
+    match encoding {
+        Some(encoding) if encoding != "UTF8" => Err(Error::Encoding(encoding)),
+        _ => Ok(()),
+    }
 }
 
 /// The whole history, oldest first, and which steps the database at `url` has.
@@ -108,8 +122,10 @@ pub async fn status(url: &str) -> Result<Vec<Step>, Error> {
     if let Some(file) = file(url)?.filter(|file| !file.exists()) {
         return Err(Error::Missing(file));
     }
-    let db = connect(url).await?;
-    let pending = names(Migrator::get_pending_migrations(&db).await?);
+    let db = connect::connect(url).await?;
+    let tx = connect::begin(&db).await?;
+    let pending = names(Migrator::get_pending_migrations_read_only(&tx).await?);
+    connect::commit(tx).await?;
     db.close().await?;
     Ok(names(Migrator::get_migration_files())
         .into_iter()
@@ -129,21 +145,4 @@ fn file(url: &str) -> Result<Option<PathBuf>, Error> {
     let unreachable = |error: &dyn Display| Error::Unreachable(error.to_string());
     let options: SqliteConnectOptions = url.parse().map_err(|error: sqlx::Error| unreachable(&error))?;
     std::path::absolute(options.get_filename()).map(Some).map_err(|error| unreachable(&error))
-}
-
-/// One connection, so that the advisory lock and the migrations share a session.
-async fn connect(url: &str) -> Result<DatabaseConnection, Error> {
-    let mut options = ConnectOptions::new(url);
-    options.max_connections(1).acquire_timeout(PATIENCE).sqlx_logging(false);
-    options.map_sqlx_sqlite_opts(|sqlite| sqlite.create_if_missing(true));
-    let cause = match Database::connect(options).await {
-        Ok(db) => return Ok(db),
-        Err(DbErr::Conn(RuntimeErr::SqlxError(error))) => match &*error {
-            // A pool asks again where nobody listens, and all it tells in the end is that its time was up.
-            sqlx::Error::PoolTimedOut => format!("nobody took a connection within {PATIENCE:?}"),
-            error => error.to_string(),
-        },
-        Err(error) => error.to_string(),
-    };
-    Err(Error::Unreachable(cause))
 }

@@ -1,0 +1,76 @@
+//! The one connection that migrations use, and their transactions. Both work through PgBouncer, in its session mode and in
+//! its transaction mode.
+
+use std::time::Duration;
+
+use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::{
+    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbBackend, RuntimeErr, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait, sqlx,
+};
+
+use crate::Error;
+
+/// How long the database may take to accept a connection. One that is restarting does not need longer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a process waits for another one that migrates the same SQLite file.
+const BUSY: Duration = Duration::from_secs(120);
+
+/// Opens one connection.
+pub(crate) async fn connect(url: &str) -> Result<DatabaseConnection, Error> {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(1).acquire_timeout(PATIENCE).sqlx_logging(false);
+    options.map_sqlx_sqlite_opts(|sqlite| sqlite.create_if_missing(true).busy_timeout(BUSY));
+    // PgBouncer refuses a client that sends extra_float_digits. No statement is cached, because `begin` deallocates them.
+    options.map_sqlx_postgres_opts(|postgres| postgres.extra_float_digits(None).statement_cache_capacity(0));
+    let cause = match Database::connect(options).await {
+        Ok(db) => return Ok(db),
+        Err(DbErr::Conn(RuntimeErr::SqlxError(error))) => match &*error {
+            // A pool asks again where nobody listens, and all it tells in the end is that its time was up.
+            sqlx::Error::PoolTimedOut => format!("nobody took a connection within {PATIENCE:?}"),
+            error => error.to_string(),
+        },
+        Err(error) => error.to_string(),
+    };
+    Err(Error::Unreachable(cause))
+}
+
+/// Begins a transaction.
+///
+/// A pooler in transaction mode hands its servers around, and with them the prepared statements of other clients, which the
+/// driver numbers as it does ours. They are deallocated first.
+pub(crate) async fn begin(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    begin_with(db, SqliteTransactionMode::Deferred).await
+}
+
+async fn begin_with(db: &DatabaseConnection, mode: SqliteTransactionMode) -> Result<DatabaseTransaction, DbErr> {
+    let options = TransactionOptions { sqlite_transaction_mode: Some(mode), ..TransactionOptions::default() };
+    let tx = db.begin_with_options(options).await?;
+    if tx.get_database_backend() == DbBackend::Postgres {
+        tx.execute_unprepared("DEALLOCATE ALL").await?;
+    }
+    Ok(tx)
+}
+
+/// Begins a transaction that holds the lock on migrations until it ends. The lock is the transaction's and not the
+/// session's, because a pooler in transaction mode gives the session's to another client.
+pub(crate) async fn begin_locked(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    // On SQLite the file is locked at once: a transaction that reads first and writes later fails if another one wrote in
+    // between.
+    let tx = begin_with(db, SqliteTransactionMode::Immediate).await?;
+    if tx.get_database_backend() == DbBackend::Postgres {
+        // A machine that vanishes while it migrates must not keep the lock.
+        tx.execute_unprepared("SET LOCAL idle_in_transaction_session_timeout = '60s'").await?;
+        // The number is arbitrary; that every release uses the same one is the point.
+        tx.execute_unprepared("SELECT pg_advisory_xact_lock(20261121)").await?;
+    }
+    Ok(tx)
+}
+
+/// Commits, and leaves no prepared statement on a pooler's server.
+pub(crate) async fn commit(tx: DatabaseTransaction) -> Result<(), DbErr> {
+    if tx.get_database_backend() == DbBackend::Postgres {
+        tx.execute_unprepared("DEALLOCATE ALL").await?;
+    }
+    tx.commit().await
+}
