@@ -19,7 +19,8 @@ pub struct FirstAdmin {
     pub password: Option<String>,
 }
 
-/// On a first start, makes the administrator. None when people exist.
+/// On a first start, makes the administrator. None when users exist, or when another process made the administrator at the
+/// same time: only the process that did it can tell the password.
 ///
 /// # Errors
 /// The records', or a machine without randomness.
@@ -39,8 +40,10 @@ pub async fn ensure_admin(records: &Records, realm: &RealmSettings) -> Result<Op
         password => (password.to_owned(), None),
     };
     let new = NewUser { id: "admin".to_owned(), email: email.clone(), name: "Administrator".to_owned(), password };
-    add_user(records, new, Role::Admin).await?;
-    Ok(Some(FirstAdmin { email, password: made_up }))
+    check(&new)?;
+    let admin = new.into_user(Role::Admin).await?;
+    let added = records.insert_user_if_absent(&admin).await?;
+    Ok(added.then_some(FirstAdmin { email, password: made_up }))
 }
 
 /// A password that nobody guesses and everybody can type: 100 bits.
@@ -71,11 +74,8 @@ pub struct NewUser {
     pub password: String,
 }
 
-/// Adds a user. Hashing takes tens of milliseconds.
-///
-/// # Errors
-/// Where the id or the address is taken or malformed, or the records did not do it.
-pub async fn add_user(records: &Records, new: NewUser, role: Role) -> Result<User, OpenError> {
+/// Refuses an id and an address that no user can have.
+fn check(new: &NewUser) -> Result<(), OpenError> {
     if !is_unique_part(&new.id) {
         return Err(OpenError::Settings(format!(
             "\"{}\" is no user id: 1 to 128 letters, digits, '-', '_', '.' and '~' are",
@@ -85,15 +85,31 @@ pub async fn add_user(records: &Records, new: NewUser, role: Role) -> Result<Use
     if !new.email.contains('@') || new.email.len() > LONGEST_EMAIL {
         return Err(OpenError::Settings(format!("\"{}\" is no mail address", new.email)));
     }
+    Ok(())
+}
+
+impl NewUser {
+    /// The same with the password hashed, which takes tens of milliseconds.
+    async fn into_user(self, role: Role) -> Result<User, OpenError> {
+        let password_hash = hash_off_the_runtime(self.password).await?;
+        let email = self.email.to_lowercase();
+        Ok(User { id: self.id, email, name: self.name, password_hash, role, disabled: false })
+    }
+}
+
+/// Adds a user. Hashing takes tens of milliseconds.
+///
+/// # Errors
+/// Where the id or the address is taken or malformed, or the records did not do it.
+pub async fn add_user(records: &Records, new: NewUser, role: Role) -> Result<User, OpenError> {
+    check(&new)?;
     if records.user(&new.id).await?.is_some() {
         return Err(OpenError::Settings(format!("there is a user \"{}\" already", new.id)));
     }
     if records.user_by_email(&new.email).await?.is_some() {
         return Err(OpenError::Settings(format!("somebody logs in with \"{}\" already", new.email)));
     }
-    let password_hash = hash_off_the_runtime(new.password).await?;
-    let user =
-        User { id: new.id, email: new.email.to_lowercase(), name: new.name, password_hash, role, disabled: false };
+    let user = new.into_user(role).await?;
     records.put_user(&user).await?;
     Ok(user)
 }

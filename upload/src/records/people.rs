@@ -98,16 +98,7 @@ impl Records {
     /// The database's, also when another user has the address.
     pub async fn put_user(&self, user: &User) -> Result<(), RecordsError> {
         let _turn = self.turn().await?;
-        let now = self.now_ms();
-        let row = users::ActiveModel {
-            id: Set(user.id.clone()),
-            email: Set(user.email.to_lowercase()),
-            name: Set(user.name.clone()),
-            password_hash: Set(user.password_hash.clone()),
-            role: Set(user.role.as_str().to_owned()),
-            disabled_at: Set(user.disabled.then_some(now)),
-            created_at: Set(now),
-        };
+        let row = new_row(user, self.now_ms());
         let changed = [
             users::Column::Email,
             users::Column::Name,
@@ -120,6 +111,19 @@ impl Records {
             .exec_without_returning(&self.db)
             .await?;
         Ok(())
+    }
+
+    /// Adds a user if no other one has the id or the address. Returns whether it was added.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn insert_user_if_absent(&self, user: &User) -> Result<bool, RecordsError> {
+        let _turn = self.turn().await?;
+        let inserted = users::Entity::insert(new_row(user, self.now_ms()))
+            .on_conflict(sea_orm::sea_query::OnConflict::new().do_nothing().to_owned())
+            .exec_without_returning(&self.db)
+            .await?;
+        Ok(inserted > 0)
     }
 
     /// The keys that are not retired, newest first: the first signs, all of them verify.
@@ -188,6 +192,18 @@ impl Records {
     pub async fn users(&self) -> Result<Vec<User>, RecordsError> {
         let rows = users::Entity::find().order_by_asc(users::Column::Id).all(&self.db).await?;
         rows.into_iter().map(user).collect()
+    }
+}
+
+fn new_row(user: &User, now: i64) -> users::ActiveModel {
+    users::ActiveModel {
+        id: Set(user.id.clone()),
+        email: Set(user.email.to_lowercase()),
+        name: Set(user.name.clone()),
+        password_hash: Set(user.password_hash.clone()),
+        role: Set(user.role.as_str().to_owned()),
+        disabled_at: Set(user.disabled.then_some(now)),
+        created_at: Set(now),
     }
 }
 
