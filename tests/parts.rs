@@ -35,7 +35,7 @@ pub fn settings(folder: &Folder) -> PlacesSettings {
         staging: store("staging"),
         queue: QueueSettings { url: Secret::new("memory:"), prefix: "cloakroom".to_owned() },
         blobs: store("blobs"),
-        records: RecordsSettings { url: below("sqlite", "records.db"), max_connections: 4 },
+        records: RecordsSettings::new(below("sqlite", "records.db"), 4),
     }
 }
 

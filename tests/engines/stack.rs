@@ -219,7 +219,7 @@ impl Stack {
             staging: store("staging"),
             queue: QueueSettings { url: Secret::new(self.addresses.amqp.clone()), prefix: self.space.clone() },
             blobs: store("blobs"),
-            records: RecordsSettings { url: Secret::new(self.addresses.postgres.clone()), max_connections: 4 },
+            records: RecordsSettings::new(Secret::new(self.addresses.postgres.clone()), 4),
         };
         Places::open(&settings, Clock::system(), Faults::default()).await.unwrap()
     }

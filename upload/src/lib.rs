@@ -49,8 +49,8 @@ pub use places::{PlaceError, Places, PlacesSettings};
 pub use queue::{Deliveries, Delivery, Line, Queue, QueueError, QueueSettings, Waiting};
 pub use records::{
     Admission, Admitted, Attempt, Census, ClaimRefused, Claimant, Condemned, CropRefused, FileAdmission, JobRow, Made,
-    Publish, Records, RecordsError, RecordsSettings, Role, Settled, Shown, SigningKey, Start, Unclaimed, Unpublished,
-    User, Wanted,
+    Pooler, Publish, Records, RecordsError, RecordsSettings, Role, Settled, Shown, SigningKey, Start, Unclaimed,
+    Unpublished, User, Wanted,
 };
 pub use rendition_name::{Grammar, NoRenditionName, RenditionName};
 pub use secret::Secret;

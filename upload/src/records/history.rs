@@ -4,10 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{
-    AccessMode, ColumnTrait, Condition, DbBackend, EntityTrait, IsolationLevel, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, TransactionTrait,
-};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::entity::{events, jobs, ledger, uploads};
 use super::{Records, RecordsError, rows};
@@ -105,11 +102,7 @@ impl Records {
     /// The database's.
     pub async fn census(&self) -> Result<Census, RecordsError> {
         // One moment for all the counts, or what moves between two of them would look lost.
-        let tx = match self.db.get_database_backend() {
-            // A reading transaction of SQLite sees one moment anyway, and has no levels to choose from.
-            DbBackend::Sqlite => self.db.begin().await?,
-            _ => self.db.begin_with_config(Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)).await?,
-        };
+        let tx = self.db.begin_snapshot().await?;
         let counted: Vec<(String, i64)> = uploads::Entity::find()
             .select_only()
             .column(uploads::Column::State)

@@ -12,6 +12,7 @@ mod avatars;
 mod claim;
 mod connect;
 mod crop;
+mod database;
 mod entity;
 mod expire;
 mod files;
@@ -32,10 +33,8 @@ mod variants;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode,
-    SqlxPostgresConnector, SqlxSqliteConnector, Statement, TransactionOptions, TransactionTrait,
-};
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, SqlxPostgresConnector, SqlxSqliteConnector, Statement};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -48,6 +47,7 @@ pub use admit::{Admission, Admitted};
 pub use attempt::{Attempt, Start};
 pub use claim::{ClaimRefused, Claimant};
 pub use crop::CropRefused;
+use database::{Database, Transaction};
 pub use files::FileAdmission;
 pub use history::Census;
 pub use jobs::JobRow;
@@ -66,15 +66,38 @@ pub struct RecordsSettings {
     pub url: Secret,
     /// The most connections to hold open.
     pub max_connections: u32,
+    /// How long one call to the server may take; then its connection is closed. Not for SQLite, which has no server.
+    #[serde(with = "human")]
+    pub timeout: Duration,
+    /// What stands between this process and PostgreSQL.
+    pub pooler: Pooler,
+}
+
+/// A pooler in front of PostgreSQL, as far as its clients must know of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pooler {
+    /// None, or one that gives a client the same server for as long as its connection lives (session mode).
+    #[default]
+    None,
+    /// One that may give a client another server for each transaction, as PgBouncer in transaction mode.
+    Transaction,
 }
 
 impl RecordsSettings {
+    /// The settings for a database, with the defaults for everything else.
+    pub fn new(url: Secret, max_connections: u32) -> Self {
+        Self { url, max_connections, timeout: Duration::from_secs(10), pooler: Pooler::None }
+    }
+
     /// Looks at them without opening anything.
     pub(crate) fn check(&self) -> Result<(), WrongSetting> {
         let url = self.url.expose();
         let known = SqlxSqliteConnector::accepts(url) || SqlxPostgresConnector::accepts(url);
         let allowed = "write sqlite:///a/file.db or postgres://user:password@host/database";
         WrongSetting::unless(known, "records.url", format_args!("\"{}\"", self.url), allowed)?;
+        let short = self.timeout < Duration::from_secs(1);
+        WrongSetting::unless(!short, "records.timeout", format_args!("{:?}", self.timeout), "write 1s or more")?;
         WrongSetting::unless_counts([("records.max_connections", self.max_connections.into())])
     }
 }
@@ -84,7 +107,10 @@ impl RecordsSettings {
 pub enum RecordsError {
     /// The database did not do it.
     #[error("records: {0}")]
-    Database(#[from] DbErr),
+    Database(DbErr),
+    /// The database takes no writes: it is a standby, or set to read-only.
+    #[error("records: {0}")]
+    ReadOnly(DbErr),
     /// A newer version of the program has been here.
     #[error(transparent)]
     Word(#[from] UnknownWord),
@@ -96,17 +122,23 @@ pub enum RecordsError {
     Struck(#[from] Struck),
 }
 
+impl From<DbErr> for RecordsError {
+    fn from(error: DbErr) -> Self {
+        if connect::postgres::is_read_only(&error) { Self::ReadOnly(error) } else { Self::Database(error) }
+    }
+}
+
 impl RecordsError {
     /// Whether trying again later can help: a refused connection can, a row we cannot read cannot.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Database(_) | Self::Struck(_))
+        matches!(self, Self::Database(_) | Self::ReadOnly(_) | Self::Struck(_))
     }
 }
 
 /// The records, opened. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Records {
-    db: DatabaseConnection,
+    db: Database,
     /// SQLite has one writer at a time; taking turns here is fair, its own busy loop is not.
     turn: Option<Arc<Semaphore>>,
     clock: Clock,
@@ -115,14 +147,14 @@ pub struct Records {
 
 /// A writing transaction, with its turn where turns are taken. Dropped uncommitted, it rolls back.
 struct Writing {
-    tx: DatabaseTransaction,
+    tx: Transaction,
     _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl std::ops::Deref for Writing {
-    type Target = DatabaseTransaction;
+    type Target = Transaction;
 
-    fn deref(&self) -> &DatabaseTransaction {
+    fn deref(&self) -> &Transaction {
         &self.tx
     }
 }
@@ -142,21 +174,25 @@ impl Records {
         let db = connect::connect(settings).await?;
         let turn = (db.get_database_backend() == DbBackend::Sqlite).then(|| Arc::new(Semaphore::new(1)));
         let records = Self { db, turn, clock, faults };
-        records.agree_on_time().await?;
+        records.check().await?;
         Ok(records)
     }
 
-    /// Goes by the database's clock where many machines share it.
-    async fn agree_on_time(&self) -> Result<(), DbErr> {
-        if self.db.get_database_backend() != DbBackend::Postgres {
-            return Ok(());
-        }
-        let asked = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
-        let Some(row) = self.db.query_one_raw(Statement::from_string(DbBackend::Postgres, asked)).await? else {
+    /// Asks the database whether it takes writes and, since many machines share a PostgreSQL, what time it is; our clock
+    /// goes by its.
+    async fn check(&self) -> Result<(), RecordsError> {
+        let Database::Postgres(pool) = &self.db else {
+            self.db.execute_unprepared("SELECT 1").await?;
             return Ok(());
         };
-        let truth = rows::at(row.try_get_by_index(0)?);
-        let ahead = self.clock.correct(truth);
+        let asked = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint, \
+            current_setting('transaction_read_only') = 'on'";
+        let asked = Statement::from_string(DbBackend::Postgres, asked);
+        let Some(row) = pool.query(&asked).await?.into_iter().next() else { return Ok(()) };
+        if row.try_get_by_index(1)? {
+            return Err(pool.found_read_only().into());
+        }
+        let ahead = self.clock.correct(rows::at(row.try_get_by_index(0)?));
         if ahead.abs() > 5_000 {
             tracing::warn!(ahead_ms = ahead, "this machine's clock differs from the database's, which counts");
         }
@@ -168,12 +204,13 @@ impl Records {
         &self.clock
     }
 
-    /// Whether the place answers. Asked now and then, as the sweeper does, it also keeps our clock with the database's.
+    /// Whether the place answers and takes writes. Asked now and then, as the sweeper does, it also keeps our clock with
+    /// the database's.
     ///
     /// # Errors
     /// The database's, where it does not.
     pub async fn ping(&self) -> Result<(), RecordsError> {
-        Ok(self.agree_on_time().await.and(self.db.ping().await)?)
+        self.check().await
     }
 
     /// Closes the connections once what is under way has ended.
@@ -194,14 +231,10 @@ impl Records {
         }
     }
 
-    /// Begins a writing transaction. Immediate on SQLite, where one that reads first and writes later can fail halfway.
+    /// Begins a writing transaction.
     async fn write(&self) -> Result<Writing, DbErr> {
         let turn = self.turn().await?;
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        Ok(Writing { tx: self.db.begin_with_options(options).await?, _turn: turn })
+        Ok(Writing { tx: self.db.begin().await?, _turn: turn })
     }
 
     fn now_ms(&self) -> i64 {

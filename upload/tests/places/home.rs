@@ -68,7 +68,7 @@ impl Home {
 
     /// The records as another process opens them.
     pub(crate) async fn another(url: &str, clock: &Clock) -> Records {
-        let settings = RecordsSettings { url: Secret::new(url), max_connections: 8 };
+        let settings = RecordsSettings::new(Secret::new(url), 8);
         Records::open(&settings, clock.clone(), Faults::default()).await.unwrap()
     }
 

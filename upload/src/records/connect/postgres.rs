@@ -1,16 +1,74 @@
-//! What connections to PostgreSQL need.
+//! Connections to PostgreSQL, directly or through PgBouncer.
+//!
+//! `connection` runs calls with a limit and closes what a failed call leaves behind, `pool` lends connections and begins
+//! transactions, `availability` knows whether the server takes writes and which connections are too old to be trusted.
+//!
+//! Statements do not go through sea-orm's own pool, because it has no limit for a call, returns every connection to the pool
+//! whatever happened on it, and names the statements it prepares, which a pooler in transaction mode mixes up.
+
+mod availability;
+mod connection;
+mod pool;
 
 use std::time::Duration;
 
 use sea_orm::ConnectOptions;
+use sea_orm::sqlx::{self, Connection as _, Executor, Row};
 
-/// How long a transaction may stand still before PostgreSQL ends it. Ours take milliseconds.
+pub(super) use availability::Availability;
+pub(in crate::records) use availability::is_read_only;
+pub(in crate::records) use pool::{Pool, Transaction};
+
+use super::IDLE;
+use crate::records::{Pooler, RecordsSettings};
+
+/// How long a transaction may stand still before PostgreSQL ends it. Ours take milliseconds. A machine that vanishes in the
+/// middle of a transaction does not close its connection: without this its locks would stay for as long as the server
+/// believes in the connection, which is hours.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(10);
+/// How long the test of an idle connection may take before another one is opened instead.
+const TEST: Duration = Duration::from_secs(2);
 
-pub(super) fn configure(options: &mut ConnectOptions) {
-    // A machine that vanishes in the middle of a transaction does not close its connection. Without this its locks would
-    // stay for as long as the server believes in the connection: hours.
-    options.map_sqlx_postgres_opts(|postgres| {
-        postgres.options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION.as_millis().to_string())])
+/// Sets what connections need. No startup option is sent, because PgBouncer refuses clients that send any it does not know.
+pub(super) fn configure(options: &mut ConnectOptions, settings: &RecordsSettings, availability: &Availability) {
+    options.map_sqlx_postgres_opts(|postgres| postgres.extra_float_digits(None));
+    let read_only = "SHOW transaction_read_only";
+    let script = match settings.pooler {
+        Pooler::None => format!("{}; {read_only}", limits("SET", settings.timeout)),
+        // What a session sets there goes to other clients with the server.
+        Pooler::Transaction => read_only.to_owned(),
+    };
+    let availability = availability.clone();
+    options.map_sqlx_postgres_pool_opts(move |pool| {
+        let (script, opened, idle) = (script.clone(), availability.clone(), availability.clone());
+        pool.after_connect(move |connection, _| {
+            let (script, availability) = (script.clone(), opened.clone());
+            Box::pin(async move {
+                let row = connection.fetch_one(sqlx::raw_sql(sqlx::AssertSqlSafe(script))).await?;
+                availability.opened(row.try_get::<&str, _>(0)? == "on");
+                Ok(())
+            })
+        })
+        .before_acquire(move |connection, meta| {
+            let availability = idle.clone();
+            Box::pin(async move {
+                if availability.is_retired(meta.age) {
+                    return Ok(false);
+                }
+                if meta.idle_for < IDLE {
+                    return Ok(true);
+                }
+                let answer = tokio::time::timeout(TEST, connection.ping()).await;
+                Ok(answer.is_ok_and(|answer| answer.is_ok()))
+            })
+        })
     });
+}
+
+/// The limits that the server keeps, as a script that begins each of them with `set`. A statement's is shorter than the
+/// client's, so that one that is merely slow does not cost its connection.
+fn limits(set: &str, timeout: Duration) -> String {
+    let statement = timeout.mul_f32(0.9).as_millis().max(1);
+    let idle = IDLE_IN_TRANSACTION.as_millis();
+    format!("{set} statement_timeout = {statement}; {set} idle_in_transaction_session_timeout = {idle}")
 }

@@ -1,0 +1,126 @@
+//! A connection lent by the pool. Each call on it has a limit, and it goes back to the pool only if it is known to be good.
+
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use sea_orm::Statement;
+use sea_orm::sea_query::Values;
+use sea_orm::sqlx::pool::PoolConnection;
+use sea_orm::sqlx::postgres::{PgQueryResult, PgRow};
+use sea_orm::sqlx::{self, AssertSqlSafe, Either, Executor, PgConnection, Postgres};
+use sea_query_sqlx::SqlxValues;
+use tokio::runtime::Handle;
+
+use super::availability::{Availability, silent};
+
+/// What the server is asked to do.
+#[derive(Clone, Copy)]
+pub(super) enum Call<'c> {
+    /// Statements without parameters, in one round trip.
+    Script(&'c str),
+    /// One statement with its parameters.
+    Statement(&'c Statement),
+}
+
+/// What it answered.
+#[derive(Default)]
+pub(super) struct Answer {
+    pub(super) rows: Vec<PgRow>,
+    pub(super) result: PgQueryResult,
+}
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    /// None once it has been given back.
+    inner: Option<PoolConnection<Postgres>>,
+    availability: Availability,
+    limit: Duration,
+    /// Whether the server keeps a prepared statement under a name, to be run again.
+    named: bool,
+    in_transaction: bool,
+    /// A call has begun and not ended, or has ended in an error after which the connection is of no use.
+    unusable: bool,
+}
+
+impl Connection {
+    pub(super) fn new(
+        inner: PoolConnection<Postgres>,
+        availability: Availability,
+        limit: Duration,
+        named: bool,
+    ) -> Self {
+        Self { inner: Some(inner), availability, limit, named, in_transaction: false, unusable: false }
+    }
+
+    /// Runs one call, and no longer than the limit.
+    pub(super) async fn call(&mut self, call: Call<'_>) -> Result<Answer, sqlx::Error> {
+        let usable = self.inner.as_mut().filter(|_| !self.unusable);
+        let Some(inner) = usable else { return Err(sqlx::Error::PoolClosed) };
+        // Stays so if the future is dropped before the answer has been read.
+        self.unusable = true;
+        let outcome = match tokio::time::timeout(self.limit, answer(inner, call, self.named)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(silent(self.limit)),
+        };
+        self.unusable = outcome.as_ref().is_err_and(|error| self.availability.ends_connection(error));
+        outcome
+    }
+
+    pub(super) async fn begin(&mut self, script: &str) -> Result<(), sqlx::Error> {
+        self.in_transaction = true;
+        self.call(Call::Script(script)).await.map(drop)
+    }
+
+    pub(super) async fn commit(&mut self) -> Result<(), sqlx::Error> {
+        self.call(Call::Script("COMMIT")).await?;
+        self.in_transaction = false;
+        Ok(())
+    }
+
+    /// Keeps it from being used again.
+    pub(super) fn close_when_dropped(&mut self) {
+        self.unusable = true;
+    }
+}
+
+async fn answer(connection: &mut PgConnection, call: Call<'_>, named: bool) -> Result<Answer, sqlx::Error> {
+    let mut stream = match call {
+        Call::Script(sql) => connection.fetch_many(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))),
+        Call::Statement(statement) => {
+            let values = statement.values.clone().unwrap_or_else(|| Values(Vec::new()));
+            let query = sqlx::query_with(AssertSqlSafe(statement.sql.as_str()), SqlxValues(values));
+            connection.fetch_many(query.persistent(named))
+        }
+    };
+    let mut answer = Answer::default();
+    while let Some(part) = stream.try_next().await? {
+        match part {
+            Either::Left(result) => answer.result.extend([result]),
+            Either::Right(row) => answer.rows.push(row),
+        }
+    }
+    Ok(answer)
+}
+
+impl Drop for Connection {
+    /// Gives it back in the background, after a rollback if it is in a transaction. Both are limited as calls are, because
+    /// a connection that is on its way back still counts as one of the pool's.
+    fn drop(&mut self) {
+        let Some(mut inner) = self.inner.take() else { return };
+        let Ok(runtime) = Handle::try_current() else { return drop(inner.leak()) };
+        if self.unusable {
+            return inner.close_on_drop();
+        }
+        let (limit, in_transaction) = (self.limit, self.in_transaction);
+        runtime.spawn(async move {
+            if in_transaction {
+                let rolled_back =
+                    tokio::time::timeout(limit, answer(&mut inner, Call::Script("ROLLBACK"), false)).await;
+                if !rolled_back.is_ok_and(|outcome| outcome.is_ok()) {
+                    return inner.close_on_drop();
+                }
+            }
+            tokio::time::timeout(limit, inner.return_to_pool()).await.ok();
+        });
+    }
+}

@@ -1,0 +1,142 @@
+//! The pool of connections, and transactions on them.
+
+use std::time::Duration;
+
+use sea_orm::sqlx::{self, PgPool};
+use sea_orm::{ConnAcquireErr, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
+use tokio::sync::Mutex;
+
+use super::availability::{Availability, read_only};
+use super::connection::{Answer, Call, Connection};
+use super::limits;
+use crate::records::{Pooler, RecordsSettings};
+
+/// Connections to one server, or to the servers behind a pooler. Clones share them.
+#[derive(Clone, Debug)]
+pub(in crate::records) struct Pool {
+    pool: PgPool,
+    availability: Availability,
+    timeout: Duration,
+    /// What a transaction sets first, where a session cannot: behind a pooler in transaction mode.
+    local_limits: Option<String>,
+}
+
+/// A transaction. Dropped uncommitted, it rolls back.
+#[derive(Debug)]
+pub(in crate::records) struct Transaction(Mutex<Connection>);
+
+impl Pool {
+    pub(in crate::records::connect) fn new(
+        pool: PgPool,
+        settings: &RecordsSettings,
+        availability: Availability,
+    ) -> Self {
+        let local_limits = match settings.pooler {
+            Pooler::None => None,
+            Pooler::Transaction => Some(limits("SET LOCAL", settings.timeout)),
+        };
+        Self { pool, availability, timeout: settings.timeout, local_limits }
+    }
+
+    /// A connection to a server that takes writes.
+    async fn acquire(&self) -> Result<Connection, DbErr> {
+        let refused = self.availability.refused();
+        let connection = self.pool.acquire().await.map_err(acquire_error)?;
+        // A name is the session's, and so is a server only without a pooler in transaction mode.
+        let named = self.local_limits.is_none();
+        let mut connection = Connection::new(connection, self.availability.clone(), self.timeout, named);
+        // It may have been opened just now.
+        if self.availability.refused() != refused {
+            connection.close_when_dropped();
+            return Err(read_only());
+        }
+        Ok(connection)
+    }
+
+    /// Begins a writing transaction.
+    pub(in crate::records) async fn begin(&self) -> Result<Transaction, DbErr> {
+        self.begin_as("BEGIN").await
+    }
+
+    /// Begins a reading transaction that sees one moment.
+    pub(in crate::records) async fn begin_snapshot(&self) -> Result<Transaction, DbErr> {
+        self.begin_as("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await
+    }
+
+    async fn begin_as(&self, begin: &str) -> Result<Transaction, DbErr> {
+        let mut connection = self.acquire().await?;
+        let script = self.local_limits.as_ref().map(|limits| format!("{begin}; {limits}"));
+        connection.begin(script.as_deref().unwrap_or(begin)).await.map_err(query_error)?;
+        Ok(Transaction(Mutex::new(connection)))
+    }
+
+    /// Runs one call by itself. Behind a pooler in transaction mode that takes a transaction, because the driver prepares a
+    /// statement in one round trip and runs it in the next, and only a transaction keeps both on the same server.
+    async fn call(&self, call: Call<'_>, error: fn(sqlx::Error) -> DbErr) -> Result<Answer, DbErr> {
+        if self.local_limits.is_none() {
+            return self.acquire().await?.call(call).await.map_err(error);
+        }
+        let tx = self.begin().await?;
+        let answer = tx.call(call, error).await?;
+        tx.commit().await?;
+        Ok(answer)
+    }
+
+    pub(in crate::records) async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// The server has said in so many words that it takes no writes, or takes them.
+    pub(in crate::records) fn found_read_only(&self) -> DbErr {
+        self.availability.found_read_only();
+        read_only()
+    }
+}
+
+impl Transaction {
+    async fn call(&self, call: Call<'_>, error: fn(sqlx::Error) -> DbErr) -> Result<Answer, DbErr> {
+        self.0.lock().await.call(call).await.map_err(error)
+    }
+
+    pub(in crate::records) async fn commit(self) -> Result<(), DbErr> {
+        self.0.into_inner().commit().await.map_err(query_error)
+    }
+}
+
+/// What sea-orm asks of a connection.
+macro_rules! statements {
+    ($($which:ident),*) => {$(
+        impl $which {
+            pub(in crate::records) async fn execute(&self, statement: &Statement) -> Result<ExecResult, DbErr> {
+                Ok(self.call(Call::Statement(statement), exec_error).await?.result.into())
+            }
+
+            pub(in crate::records) async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+                Ok(self.call(Call::Script(sql), exec_error).await?.result.into())
+            }
+
+            pub(in crate::records) async fn query(&self, statement: &Statement) -> Result<Vec<QueryResult>, DbErr> {
+                let answer = self.call(Call::Statement(statement), query_error).await?;
+                Ok(answer.rows.into_iter().map(QueryResult::from).collect())
+            }
+        }
+    )*};
+}
+
+statements!(Pool, Transaction);
+
+fn exec_error(error: sqlx::Error) -> DbErr {
+    DbErr::Exec(RuntimeErr::SqlxError(error.into()))
+}
+
+fn query_error(error: sqlx::Error) -> DbErr {
+    DbErr::Query(RuntimeErr::SqlxError(error.into()))
+}
+
+fn acquire_error(error: sqlx::Error) -> DbErr {
+    match error {
+        sqlx::Error::PoolTimedOut => DbErr::ConnectionAcquire(ConnAcquireErr::Timeout),
+        sqlx::Error::PoolClosed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
+        error => DbErr::Conn(RuntimeErr::SqlxError(error.into())),
+    }
+}
