@@ -60,6 +60,9 @@ impl Faults {
         let outcome = self.strike(Box::pin(operation)).instrument(span).await;
         in_flight.decrement(1);
         let word = if outcome.is_ok() { "ok" } else { "error" };
+        if outcome.is_ok() {
+            crate::progress::made_progress();
+        }
         metrics::counter!("cloakroom_place_operations_total", "place" => place, "op" => op, "outcome" => word)
             .increment(1);
         metrics::histogram!("cloakroom_place_seconds", "place" => place, "op" => op).record(begun.elapsed());

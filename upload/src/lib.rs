@@ -23,6 +23,7 @@ mod faults;
 mod job;
 mod media;
 mod places;
+mod progress;
 mod queue;
 mod records;
 mod rendition_name;
@@ -46,6 +47,7 @@ pub use faults::{Faults, Side, Struck};
 pub use job::{Job, Lane, Ticket};
 pub use media::{Media, SNIFF_BYTES};
 pub use places::{PlaceError, Places, PlacesSettings};
+pub use progress::{Progress, made_progress};
 pub use queue::{Deliveries, Delivery, Line, Queue, QueueError, QueueSettings, Waiting};
 pub use records::{
     Admission, Admitted, Attempt, Census, ClaimRefused, Claimant, Condemned, CropRefused, FileAdmission, JobRow, Made,

@@ -14,6 +14,7 @@ impl Worker {
             Ok(probe) => self.pool.render(bytes, probe, plan, limits, time).await,
             Err(rejection) => Err(rejection),
         };
+        upload::made_progress();
         match rendered {
             Err(Rejection::Stopped) => Err(Outcome::Retry("the time to render it ran out".to_owned())),
             decided => Ok(decided),

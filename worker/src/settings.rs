@@ -41,9 +41,12 @@ impl WorkerSettings {
         ])?;
         let (side, allowed) = (pictures.max_side, "write 1 to 65535, beyond which no JPEG goes");
         WrongSetting::unless((1..=65_535).contains(&side), "pictures.max_side", side, allowed)?;
-        for (key, time) in
-            [("worker.render_time", worker.render_time), ("worker.lease", worker.lease), ("sweep.every", sweep.every)]
-        {
+        for (key, time) in [
+            ("worker.render_time", worker.render_time),
+            ("worker.job_time", worker.job_time),
+            ("worker.lease", worker.lease),
+            ("sweep.every", sweep.every),
+        ] {
             WrongSetting::unless(!time.is_zero(), key, "0s", "write a longer time, such as 5s")?;
         }
         Ok(())
@@ -66,6 +69,9 @@ pub struct JobSettings {
     /// How long one picture may take to render.
     #[serde(with = "human")]
     pub render_time: Duration,
+    /// How long one attempt at a job may take, with all its steps.
+    #[serde(with = "human")]
+    pub job_time: Duration,
     /// How long a job stays a dead worker's before another takes it up.
     #[serde(with = "human")]
     pub lease: Duration,

@@ -48,7 +48,10 @@ fn patient(
 ) -> BoxStream<'static, Result<Bytes, StoreError>> {
     try_unfold(chunks, move |mut chunks| async move {
         match timeout(patience, chunks.next()).await {
-            Ok(Some(Ok(chunk))) => Ok(Some((chunk, chunks))),
+            Ok(Some(Ok(chunk))) => {
+                crate::progress::made_progress();
+                Ok(Some((chunk, chunks)))
+            }
             Ok(Some(Err(source))) => Err(StoreError::Engine { place, source }),
             Ok(None) => Ok(None),
             Err(_) => Err(silent(place, patience)),
