@@ -57,7 +57,7 @@ async fn shared_places(settings: &Settings) -> anyhow::Result<Places> {
 /// # Errors
 /// Where the schema is behind, a place cannot be opened or the address is taken.
 pub(crate) async fn api(settings: Settings) -> anyhow::Result<()> {
-    let stop = crate::lifecycle::until_told_to_stop()?;
+    let stop = settings.shutdown.until_told_to_stop()?;
     let places = shared_places(&settings).await?;
     let metrics = crate::metrics::begin()?;
     let listen = &settings.http.listen;
@@ -84,7 +84,7 @@ pub(crate) async fn worker(mut settings: Settings, args: WorkerArgs) -> anyhow::
         settings.worker.queues = args.queues;
     }
     settings.worker.concurrency = args.concurrency.unwrap_or(settings.worker.concurrency);
-    let stop = crate::lifecycle::until_told_to_stop()?;
+    let stop = settings.shutdown.until_told_to_stop()?;
     let listener = settings.probes.bind().await?;
     let places = shared_places(&settings).await?;
     let worker = Worker::new(&settings.worker(), places.clone());
@@ -111,10 +111,11 @@ pub(crate) async fn worker(mut settings: Settings, args: WorkerArgs) -> anyhow::
 /// # Errors
 /// Where the schema is behind, the queue is nobody else's or a place does not answer.
 pub(crate) async fn sweep(settings: Settings, args: SweepArgs) -> anyhow::Result<()> {
-    let stop = crate::lifecycle::until_told_to_stop()?;
+    let stop = settings.shutdown.until_told_to_stop()?;
     let places = shared_places(&settings).await?;
     let sweeper = Sweeper::new(&settings.sweep, places.clone());
     if !args.once {
+        tracing::info!("the sweeper is up");
         sweeper.run(stop).await;
         return Ok(());
     }

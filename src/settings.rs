@@ -14,6 +14,7 @@ pub(crate) struct Settings {
     pub(crate) log: crate::log::LogSettings,
     pub(crate) traces: crate::traces::TraceSettings,
     pub(crate) probes: crate::probes::ProbeSettings,
+    pub(crate) shutdown: crate::lifecycle::ShutdownSettings,
     pub(crate) http: api::HttpSettings,
     pub(crate) realm: api::RealmSettings,
     pub(crate) uploads: api::UploadSettings,
@@ -64,6 +65,7 @@ impl Settings {
         self.log.filter()?;
         self.traces.check()?;
         self.probes.check()?;
+        self.shutdown.check()?;
         self.api().check()?;
         self.places().check()?;
         self.worker().check()?;

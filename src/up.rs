@@ -92,7 +92,7 @@ fn lock(settings: &Settings) -> anyhow::Result<File> {
 /// # Errors
 /// As [`Up::open`] and [`Up::serve`].
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
-    let stop = crate::lifecycle::until_told_to_stop()?;
+    let stop = settings.shutdown.until_told_to_stop()?;
     let up = Up::open(&settings).await?;
     let address = up.address;
     tracing::info!(%address, data = %settings.data_dir.display(), "cloakroom is up");

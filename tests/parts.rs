@@ -47,6 +47,7 @@ pub fn worker_settings() -> WorkerSettings {
             threads: 1,
             memory: ByteSize::mib(256),
             render_time: Duration::from_secs(60),
+            job_time: Duration::from_secs(600),
             lease: Duration::from_secs(30),
             attempts: 5,
             backoff: Duration::from_secs(1),

@@ -86,7 +86,10 @@ impl Process {
             };
             let said =
                 serde_json::from_str::<Value>(&line).ok().and_then(|said| said["address"].as_str()?.parse().ok());
-            let works = line.contains("the worker is up").then(|| SocketAddr::from(([0, 0, 0, 0], 0)));
+            let works = ["the worker is up", "the sweeper is up"]
+                .iter()
+                .any(|words| line.contains(words))
+                .then(|| SocketAddr::from(([0, 0, 0, 0], 0)));
             log.lock().unwrap().push(line);
             if let Some(address) = said.or(works) {
                 break address;

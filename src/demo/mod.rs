@@ -43,7 +43,7 @@ impl Demo {
         settings.blobs.url = below("file", "blobs");
         settings.records.url = below("sqlite", "records.db");
         settings.queue.url = Secret::new("memory:");
-        let stop = crate::lifecycle::until_told_to_stop()?;
+        let stop = settings.shutdown.until_told_to_stop()?;
         let up =
             Up::open(&settings).await.context("if another Cloakroom is up, set CLOAKROOM__HTTP__LISTEN=127.0.0.1:0")?;
         let address = up.address;
