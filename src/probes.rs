@@ -106,8 +106,8 @@ impl Probes {
         match tokio::time::timeout(SOON, self.places.ping(backend)).await {
             Ok(Ok(())) if self.breakers.failing().contains(&backend) => "failing: jobs are paused",
             Ok(Ok(())) => "ok",
-            Ok(Err(error)) => error.misconfigured().unwrap_or("down"),
-            Err(_) => "down",
+            Ok(Err(error)) => error.condition(),
+            Err(_) => "slow",
         }
     }
 }

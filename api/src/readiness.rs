@@ -56,10 +56,9 @@ async fn ask<E: Into<PlaceError>>(
     let answer = match tokio::time::timeout(SOON, ping).await {
         Ok(Ok(())) => "ok",
         Ok(Err(error)) => {
-            let error = error.into();
+            let error: PlaceError = error.into();
             tracing::warn!(place, %error, "{place} does not answer: {error}");
-            // What an operator has to set right is said, because no ping will ever succeed before that.
-            error.misconfigured().unwrap_or("down")
+            error.condition()
         }
         Err(_) => {
             tracing::warn!(place, "{place} did not answer within a second");

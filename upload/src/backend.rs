@@ -4,6 +4,7 @@
 use std::str::FromStr;
 
 use crate::places::{PlaceError, Places};
+use crate::records::RecordsError;
 use crate::store::StoreError;
 use crate::upload::UnknownWord;
 
@@ -65,12 +66,13 @@ impl PlaceError {
         }
     }
 
-    /// What an operator has to set right before the backend can work, in words that may be public; None for an error
-    /// that may pass by itself.
-    pub fn misconfigured(&self) -> Option<&'static str> {
+    /// The state of the backend for a probe, in words that may be public. A fault that an operator has to set right is
+    /// named, because no later ping succeeds before that.
+    pub fn condition(&self) -> &'static str {
         match self {
-            Self::Store(StoreError::Misconfigured { why, .. }) => Some(why),
-            _ => None,
+            Self::Store(StoreError::Misconfigured { why, .. }) => why,
+            Self::Records(RecordsError::ReadOnly(_)) => "read-only",
+            _ => "down",
         }
     }
 }
