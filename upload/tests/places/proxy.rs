@@ -1,6 +1,6 @@
 //! A way to a server that can be broken: cut, closed, silent, slow, or answered by somebody who has no time.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -18,6 +18,8 @@ pub(crate) enum Way {
     Broken,
     /// Nothing gets through and nobody is told.
     Silent,
+    /// So it is on the connections that are under way; on new ones all is as it should be.
+    Frozen,
     /// It takes so long for every piece of a request.
     Slow(Duration),
     /// Once on each connection, a request with the first of these bytes in it goes on only when one with the second has
@@ -31,6 +33,7 @@ pub(crate) enum Way {
 pub(crate) struct Proxy {
     pub(crate) port: u16,
     way: Arc<watch::Sender<(u64, Way)>>,
+    target: Arc<Mutex<String>>,
     _listener: AbortOnDropHandle<()>,
 }
 
@@ -46,17 +49,25 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let way = Arc::new(watch::channel((0, Way::Open)).0);
-        let (target, changes) = (target.to_owned(), Arc::clone(&way));
+        let (target, changes) = (Arc::new(Mutex::new(target.to_owned())), Arc::clone(&way));
+        let targets = Arc::clone(&target);
         let listening = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(lead(client, target.clone(), changes.subscribe(), trap.clone()));
+                let target = targets.lock().unwrap().clone();
+                tokio::spawn(lead(client, target, changes.subscribe(), trap.clone()));
             }
         });
-        Self { port, way, _listener: AbortOnDropHandle::new(listening) }
+        Self { port, way, target, _listener: AbortOnDropHandle::new(listening) }
     }
 
     pub(crate) fn set(&self, way: Way) {
         self.way.send_modify(|state| *state = (state.0 + 1, way));
+    }
+
+    /// New connections lead to this target; those that are under way stay.
+    #[allow(dead_code, reason = "not every binary has another target")]
+    pub(crate) fn lead_to(&self, target: &str) {
+        target.clone_into(&mut self.target.lock().unwrap());
     }
 
     /// Every connection is reset once; new ones are fine.
@@ -123,21 +134,22 @@ async fn lead(mut client: TcpStream, target: String, mut way: watch::Receiver<(u
         Way::Broken => return,
         Way::Silent => return drop(way.changed().await),
         Way::Overloaded => return drop(refuse(&mut client).await),
-        Way::Open | Way::Slow(_) | Way::Late(..) => {}
+        Way::Open | Way::Frozen | Way::Slow(_) | Way::Late(..) => {}
     }
     let Ok(server) = TcpStream::connect(&target).await else { return };
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let pipe = async {
+    // Pinned outside of `select!`, which drops what it owns before its branch runs, and with the pipe both connections.
+    let mut pipe = std::pin::pin!(async {
         tokio::join!(
             carry(from_client, to_server, state.1, Some(trap)),
             carry(from_server, to_client, Way::Open, None)
         );
-    };
+    });
     tokio::select! {
-        () = pipe => {}
+        () = &mut pipe => {}
         _ = way.changed() => {
-            if way.borrow().1 == Way::Silent {
+            if matches!(way.borrow().1, Way::Silent | Way::Frozen) {
                 // The pipe is no longer driven; its ends stay open until something else happens.
                 tokio::time::timeout(Duration::from_secs(120), way.changed()).await.ok();
             }
