@@ -14,7 +14,9 @@ mod outages;
 #[path = "../../upload/tests/places/proxy.rs"]
 mod proxy;
 mod purged;
+mod read_only;
 mod renditions;
 mod restarts;
 mod stack;
 mod steps;
+mod stopping;

@@ -202,3 +202,19 @@ async fn people_are_managed() {
     assert_eq!(records.user("ann").await.unwrap().unwrap().role, Role::Admin);
     assert!(api::ensure_admin(records, &stand.settings.realm).await.unwrap().is_none());
 }
+
+/// Both find nobody and hash a password, and one of the two makes the administrator.
+#[tokio::test]
+async fn of_two_processes_that_start_at_once_one_makes_the_first_administrator() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("records.db").display());
+    migrations::up(&url).await.unwrap();
+    let settings = upload::RecordsSettings::new(upload::Secret::new(url), 4);
+    let open =
+        async || upload::Records::open(&settings, upload::Clock::system(), upload::Faults::default()).await.unwrap();
+    let (one, other) = (open().await, open().await);
+    let realm = crate::stand::settings().realm;
+    let (one, other) = tokio::join!(api::ensure_admin(&one, &realm), api::ensure_admin(&other, &realm));
+    let made = [one.unwrap(), other.unwrap()].into_iter().flatten().count();
+    assert_eq!(made, 1, "and only that one has a password to tell");
+}

@@ -109,8 +109,8 @@ pub enum RecordsError {
     #[error("records: {0}")]
     Database(DbErr),
     /// The database takes no writes: it is a standby, or set to read-only.
-    #[error("records: {0}")]
-    ReadOnly(DbErr),
+    #[error("records: the database takes no writes: it is a standby or set to read-only")]
+    ReadOnly(#[source] DbErr),
     /// A newer version of the program has been here.
     #[error(transparent)]
     Word(#[from] UnknownWord),

@@ -34,6 +34,37 @@ pub(crate) async fn on_both(test: impl AsyncFn(&Home)) {
     }
 }
 
+/// A database of PostgreSQL's with nothing in it.
+pub(crate) struct Empty {
+    pub(crate) url: String,
+    pub(crate) name: String,
+    admin: DatabaseConnection,
+}
+
+impl Empty {
+    /// None, with a word about it, where no PostgreSQL's address is given.
+    pub(crate) async fn database(options: &str) -> Option<Self> {
+        let Ok(server) = std::env::var("CLOAKROOM_TEST_POSTGRES") else {
+            eprintln!("skipped: this needs PostgreSQL; give its address in CLOAKROOM_TEST_POSTGRES, or use tests/run");
+            return None;
+        };
+        let admin = Database::connect(&server).await.unwrap();
+        let name = format!("test_{}", uuid::Uuid::now_v7().simple());
+        admin.execute_unprepared(&format!("CREATE DATABASE {name} {options}")).await.unwrap();
+        let (base, _) = server.rsplit_once('/').unwrap();
+        Some(Self { url: format!("{base}/{name}"), name, admin })
+    }
+
+    /// `host:port` of its server.
+    pub(crate) fn host(&self) -> &str {
+        self.url.rsplit_once('@').unwrap().1.split('/').next().unwrap()
+    }
+
+    pub(crate) async fn end(self) {
+        self.admin.execute_unprepared(&format!("DROP DATABASE {} WITH (FORCE)", self.name)).await.unwrap();
+    }
+}
+
 impl Home {
     async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -43,15 +74,8 @@ impl Home {
 
     /// None, with a word about it, where no PostgreSQL's address is given.
     pub(crate) async fn postgres() -> Option<Self> {
-        let Ok(server) = std::env::var("CLOAKROOM_TEST_POSTGRES") else {
-            eprintln!("skipped: this needs PostgreSQL; give its address in CLOAKROOM_TEST_POSTGRES, or use tests/run");
-            return None;
-        };
-        let admin = Database::connect(&server).await.unwrap();
-        let name = format!("test_{}", uuid::Uuid::now_v7().simple());
-        admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
-        let (base, _) = server.rsplit_once('/').unwrap();
-        Some(Self::open(format!("{base}/{name}"), Some((admin, name)), None).await)
+        let Empty { url, name, admin } = Empty::database("").await?;
+        Some(Self::open(url, Some((admin, name)), None).await)
     }
 
     async fn open(

@@ -20,6 +20,10 @@ async fn people_log_in_by_their_address_and_keys_sign_newest_first() {
         let mut thief = user("thief");
         thief.email = mary.email;
         home.records.put_user(&thief).await.unwrap_err();
+        assert!(!home.records.insert_user_if_absent(&thief).await.unwrap(), "the address is taken");
+        assert!(!home.records.insert_user_if_absent(&user("mary")).await.unwrap(), "the id is taken");
+        assert_eq!(home.records.user("mary").await.unwrap().unwrap().role, Role::Admin, "and nothing changed");
+        assert!(home.records.insert_user_if_absent(&user("adam")).await.unwrap());
         for id in ["old", "new"] {
             let key = SigningKey { id: id.to_owned(), secret: "00".repeat(32) };
             home.records.add_signing_key(&key).await.unwrap();

@@ -159,7 +159,7 @@ async fn declare(connection: &Connection, topology: &Topology) -> Result<(), Que
         Ok(declared) => declared?,
         Err(_) => return Err(QueueError::Unreachable("the queues could not be declared in time".to_owned())),
     }
-    channel.close(200, "declared".into()).await.ok();
+    step(channel.close(200, "declared".into())).await.ok();
     Ok(())
 }
 

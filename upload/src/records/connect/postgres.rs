@@ -59,7 +59,11 @@ pub(super) fn configure(options: &mut ConnectOptions, settings: &RecordsSettings
                     return Ok(true);
                 }
                 let answer = tokio::time::timeout(TEST, connection.ping()).await;
-                Ok(answer.is_ok_and(|answer| answer.is_ok()))
+                let good = answer.is_ok_and(|answer| answer.is_ok());
+                if !good {
+                    availability.retire();
+                }
+                Ok(good)
             })
         })
     });

@@ -52,7 +52,8 @@ impl Availability {
         self.0.refused.load(Ordering::SeqCst)
     }
 
-    fn retire(&self) {
+    /// Every connection that is open now must be closed.
+    pub(super) fn retire(&self) {
         *self.0.retired.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 

@@ -1,0 +1,70 @@
+//! A database that takes no writes for a while: probes say so, and processes need no restart when it does again.
+
+use std::time::Duration;
+
+use sea_orm::ConnectionTrait;
+use serde_json::Value;
+
+use super::faults::{all_are_ready, hand_in};
+use super::stack::Stack;
+use crate::portal::Portal;
+use crate::process::Process;
+
+/// What a probe says: the status, and the word for the records.
+async fn probe(url: &str) -> Option<(u16, String)> {
+    let answer = reqwest::get(url).await.ok()?;
+    let status = answer.status().as_u16();
+    let report: Value = answer.json().await.ok()?;
+    let records = report.get("places").unwrap_or(&report)["records"].as_str()?.to_owned();
+    Some((status, records))
+}
+
+async fn until(url: &str, expected: (u16, &str)) {
+    let asked = async {
+        while probe(url).await.is_none_or(|(status, records)| (status, records.as_str()) != expected) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let patience = Duration::from_secs(90);
+    tokio::time::timeout(patience, asked).await.unwrap_or_else(|_| panic!("{url} never says {expected:?}"));
+}
+
+/// Applies to sessions that begin afterwards, as a failover does.
+async fn set_default(stack: &Stack, how: &str) {
+    let sql = format!(
+        "SET TRANSACTION READ WRITE; DO $$ BEGIN EXECUTE \
+         format('ALTER DATABASE %I {how}', current_database()); END $$"
+    );
+    stack.records.execute_unprepared(&sql).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn probes_are_red_while_the_records_cannot_be_written() {
+    let Some(stack) = Stack::start().await else { return };
+    let api = stack.api();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut worker = stack.command(&["worker"]);
+    worker.env("CLOAKROOM__PROBES__LISTEN", format!("127.0.0.1:{port}"));
+    let _worker = Process::start(worker);
+    let probes = [api.url("/readyz"), format!("http://127.0.0.1:{port}/readyz")];
+    let portal = Portal::log_in(&api).await;
+    let mut acknowledged = hand_in(&portal, 8, |_| {}).await;
+    for url in &probes {
+        until(url, (200, "ok")).await;
+    }
+    set_default(&stack, "SET default_transaction_read_only = on").await;
+    stack.database.cut();
+    for url in &probes {
+        until(url, (503, "read-only")).await;
+    }
+    assert!(hand_in(&portal, 4, |_| {}).await.is_empty(), "nothing is acknowledged that is not recorded");
+    set_default(&stack, "RESET default_transaction_read_only").await;
+    for url in &probes {
+        until(url, (200, "ok")).await;
+    }
+    let again = hand_in(&portal, 8, |_| {}).await;
+    assert_eq!(again.len(), 8, "no connection is left that takes no writes");
+    acknowledged.extend(again);
+    all_are_ready(&stack, &acknowledged).await;
+    stack.end().await;
+}

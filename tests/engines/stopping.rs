@@ -1,0 +1,88 @@
+//! Processes that are told to stop or have work under way while an engine says nothing, and processes that start at once.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::faults::{all_are_ready, hand_in};
+use super::proxy::{Trap, Way};
+use super::stack::Stack;
+use crate::portal::Portal;
+use crate::process::Process;
+
+/// Longer than `shutdown.grace` here, and shorter than `http.drain`.
+const SOON: Duration = Duration::from_secs(30);
+
+/// Every role ends by itself, with work under way and an engine that keeps its connections open and passes nothing.
+async fn all_end(silence: impl Fn(&Stack)) {
+    let Some(stack) = Stack::start().await else { return };
+    let start = |role: &str| {
+        let mut command = stack.command(&[role]);
+        command.env("CLOAKROOM__SHUTDOWN__GRACE", "5s");
+        Process::start(command)
+    };
+    let mut processes = vec![start("api"), start("worker"), start("sweep"), start("up")];
+    let portal = Portal::log_in(&processes[0]).await;
+    assert_eq!(hand_in(&portal, 8, |_| {}).await.len(), 8);
+    silence(&stack);
+    // Requests that hang, until their process ends.
+    let hanging = tokio::spawn(async move { hand_in(&portal, 8, |_| {}).await });
+    for process in &processes {
+        process.terminate();
+    }
+    let until = Instant::now() + SOON;
+    for process in &mut processes {
+        while process.lives() {
+            assert!(Instant::now() < until, "a process hangs:\n{}", process.log());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    hanging.abort();
+    for way in [&stack.broker, &stack.database, &stack.store] {
+        way.set(Way::Open);
+    }
+    stack.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_role_ends_while_the_database_says_nothing() {
+    all_end(|stack| stack.database.set(Way::Silent)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_role_ends_while_the_broker_says_nothing() {
+    all_end(|stack| stack.broker.set(Way::Silent)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_role_ends_while_the_store_says_nothing() {
+    all_end(|stack| stack.store.set(Way::Silent)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_apis_start_at_once_on_a_fresh_database() {
+    let Some(stack) = Stack::start().await else { return };
+    let starting = [stack.command(&["api"]), stack.command(&["api"])]
+        .map(|command| tokio::task::spawn_blocking(|| Process::start(command)));
+    for process in starting {
+        let process = process.await.unwrap();
+        Portal::log_in(&process).await;
+    }
+    stack.end().await;
+}
+
+/// What that worker had taken and had not begun is on no lease, and nobody else knows that it hangs.
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_of_a_worker_whose_database_says_nothing_are_done_by_another() {
+    let Some(stack) = Stack::start().await else { return };
+    let ways = stack.ways(&Trap::default()).await;
+    let _cut_off = Process::start(stack.command_by(&ways, &["worker"]));
+    let api = stack.api();
+    let portal = Portal::log_in(&api).await;
+    ways.database.set(Way::Silent);
+    let acknowledged = hand_in(&portal, 8, |_| {}).await;
+    assert_eq!(acknowledged.len(), 8);
+    let _other = stack.worker();
+    all_are_ready(&stack, &acknowledged).await;
+    stack.end().await;
+}

@@ -1,0 +1,60 @@
+//! Migrations that several processes run at once, and databases that they refuse.
+
+use sea_orm::{ConnectionTrait, Database};
+
+use crate::home::Empty;
+use crate::server::PgBouncer;
+
+/// Eight processes as far as the database can tell: each has a connection of its own.
+async fn eight_at_once(url: &str) {
+    let migrating: Vec<_> = (0..8).map(|_| tokio::spawn(migrations::up(url.to_owned().leak()))).collect();
+    let mut applied = Vec::new();
+    for one in migrating {
+        applied.extend(one.await.unwrap().unwrap());
+    }
+    applied.sort();
+    let all: Vec<_> = migrations::status(url).await.unwrap().into_iter().map(|step| step.name).collect();
+    assert_eq!(applied, all, "each of them once, by whichever process");
+    assert!(migrations::up(url).await.unwrap().is_empty(), "and the next run finds nothing to do");
+}
+
+#[tokio::test]
+async fn eight_migrate_a_file_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    eight_at_once(&format!("sqlite://{}", folder.path().join("new/records.db").display())).await;
+}
+
+#[tokio::test]
+async fn eight_migrate_postgres_at_once() {
+    let Some(empty) = Empty::database("").await else { return };
+    eight_at_once(&empty.url).await;
+    empty.end().await;
+}
+
+#[tokio::test]
+async fn eight_migrate_through_a_pooler_at_once() {
+    let Some(empty) = Empty::database("").await else { return };
+    for mode in ["transaction", "session"] {
+        let Some(pooler) = PgBouncer::start(mode, 8, &empty.url).await else { break };
+        eight_at_once(&pooler.url(&empty.name)).await;
+        let db = Database::connect(&empty.url).await.unwrap();
+        for sql in ["DROP SCHEMA public CASCADE", "CREATE SCHEMA public"] {
+            db.execute_unprepared(sql).await.unwrap();
+        }
+        db.close().await.unwrap();
+    }
+    empty.end().await;
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_utf8_is_refused() {
+    for encoding in ["LATIN1", "SQL_ASCII"] {
+        let Some(empty) = Empty::database(&format!("ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")).await else {
+            return;
+        };
+        let refused = migrations::up(&empty.url).await.unwrap_err().to_string();
+        assert!(refused.contains(encoding) && refused.contains("CREATE DATABASE"), "{refused}");
+        assert!(migrations::status(&empty.url).await.unwrap().iter().all(|step| !step.applied));
+        empty.end().await;
+    }
+}
