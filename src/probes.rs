@@ -106,7 +106,7 @@ impl Probes {
         match tokio::time::timeout(SOON, self.places.ping(backend)).await {
             Ok(Ok(())) if self.breakers.failing().contains(&backend) => "failing: jobs are paused",
             Ok(Ok(())) => "ok",
-            Ok(Err(error)) => error.condition(),
+            Ok(Err(error)) => error.state(),
             Err(_) => "slow",
         }
     }

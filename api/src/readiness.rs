@@ -58,7 +58,7 @@ async fn ask<E: Into<PlaceError>>(
         Ok(Err(error)) => {
             let error: PlaceError = error.into();
             tracing::warn!(place, %error, "{place} does not answer: {error}");
-            error.condition()
+            error.state()
         }
         Err(_) => {
             tracing::warn!(place, "{place} did not answer within a second");

@@ -55,7 +55,7 @@ async fn probes_are_red_while_the_records_cannot_be_written() {
     set_default(&stack, "SET default_transaction_read_only = on").await;
     stack.database.cut();
     for url in &probes {
-        until(url, (503, "read-only")).await;
+        until(url, (503, "not writable")).await;
     }
     assert!(hand_in(&portal, 4, |_| {}).await.is_empty(), "nothing is acknowledged that is not recorded");
     set_default(&stack, "RESET default_transaction_read_only").await;

@@ -68,10 +68,10 @@ impl PlaceError {
 
     /// The state of the backend for a probe, in words that may be public. A fault that an operator has to set right is
     /// named, because no later ping succeeds before that.
-    pub fn condition(&self) -> &'static str {
+    pub fn state(&self) -> &'static str {
         match self {
             Self::Store(StoreError::Misconfigured { why, .. }) => why,
-            Self::Records(RecordsError::ReadOnly(_)) => "read-only",
+            Self::Records(RecordsError::NotWritable(_)) => "not writable",
             _ => "down",
         }
     }

@@ -108,9 +108,9 @@ pub enum RecordsError {
     /// The database did not do it.
     #[error("records: {0}")]
     Database(DbErr),
-    /// The database takes no writes: it is a standby, or set to read-only.
-    #[error("records: the database takes no writes: it is a standby or set to read-only")]
-    ReadOnly(#[source] DbErr),
+    /// The database answers and does not take writes: it is a standby, or set to read-only.
+    #[error("records cannot be written: {0}")]
+    NotWritable(#[source] DbErr),
     /// A newer version of the program has been here.
     #[error(transparent)]
     Word(#[from] UnknownWord),
@@ -124,14 +124,14 @@ pub enum RecordsError {
 
 impl From<DbErr> for RecordsError {
     fn from(error: DbErr) -> Self {
-        if connect::postgres::is_read_only(&error) { Self::ReadOnly(error) } else { Self::Database(error) }
+        if connect::postgres::is_read_only(&error) { Self::NotWritable(error) } else { Self::Database(error) }
     }
 }
 
 impl RecordsError {
     /// Whether trying again later can help: a refused connection can, a row we cannot read cannot.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Database(_) | Self::ReadOnly(_) | Self::Struck(_))
+        matches!(self, Self::Database(_) | Self::NotWritable(_) | Self::Struck(_))
     }
 }
 

@@ -95,8 +95,8 @@ async fn after_a_failover_no_connection_to_the_standby_stays() {
     // All connections break, and new ones lead to a server that takes no writes.
     proxy.lead_to(&standby.host());
     proxy.cut();
-    until(&records, |outcome| matches!(outcome, Err(RecordsError::ReadOnly(_)))).await;
-    assert!(matches!(ends(records.ping()).await, Err(RecordsError::ReadOnly(_))));
+    until(&records, |outcome| matches!(outcome, Err(RecordsError::NotWritable(_)))).await;
+    assert!(matches!(ends(records.ping()).await, Err(RecordsError::NotWritable(_))));
     for outcome in ends(join_all((0..16).map(|_| records.upload("1".parse().unwrap())))).await {
         assert!(outcome.is_err(), "no connection to it is used for reading either, and stays");
     }
@@ -119,8 +119,8 @@ async fn a_server_that_becomes_read_only_under_its_connections_is_noticed_and_so
     fill(&records).await;
     server.run_sql("ALTER SYSTEM SET default_transaction_read_only = on").await;
     server.run_sql("SELECT pg_reload_conf()").await;
-    until(&records, |outcome| matches!(outcome, Err(RecordsError::ReadOnly(_)))).await;
-    assert!(matches!(ends(records.ping()).await, Err(RecordsError::ReadOnly(_))));
+    until(&records, |outcome| matches!(outcome, Err(RecordsError::NotWritable(_)))).await;
+    assert!(matches!(ends(records.ping()).await, Err(RecordsError::NotWritable(_))));
     server.run_sql("ALTER SYSTEM RESET default_transaction_read_only").await;
     server.run_sql("SELECT pg_reload_conf()").await;
     until(&records, Result::is_ok).await;
