@@ -1,5 +1,8 @@
 //! A request's body as it flows in: counted, bounded in idleness, slowness and length, never more than a piece of it in
 //! memory, and drained for a while after a refusal, so that the client gets to read the answer.
+//!
+//! The time limits count only the time in which the handler waits for the client. While the handler waits for the database
+//! or the store it does not read the body, and a client that is ready to send must not be refused for that.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,7 +44,10 @@ struct Inside {
     limit: u64,
     /// Something was handed on in this round; the next round comes after the runtime had its turn.
     paused: bool,
-    begun: Instant,
+    /// How long the handler has waited for the client, without the wait that is under way.
+    waited: Duration,
+    /// When the wait that is under way began.
+    waiting_since: Option<Instant>,
     idle: Duration,
     least_rate: u64,
     most: Duration,
@@ -91,7 +97,8 @@ impl Flow {
             allowance: u64::MAX,
             limit,
             paused: false,
-            begun: Instant::now(),
+            waited: Duration::ZERO,
+            waiting_since: None,
             idle: http.body_idle_timeout,
             least_rate: http.body_least_rate.as_u64(),
             most: http.body_timeout,
@@ -157,6 +164,24 @@ impl Inside {
         Ok(())
     }
 
+    /// Starts the timers, if none of them runs: the handler is ready to read, and nothing has come.
+    fn begin_wait(&mut self) {
+        if self.waiting_since.is_some() {
+            return;
+        }
+        let now = Instant::now();
+        self.waiting_since = Some(now);
+        self.idle_since.as_mut().reset(now + self.idle);
+        self.deadline.as_mut().reset(now + self.most.saturating_sub(self.waited));
+    }
+
+    /// Stops the timers: something came, or the body ended.
+    fn end_wait(&mut self) {
+        if let Some(since) = self.waiting_since.take() {
+            self.waited += since.elapsed();
+        }
+    }
+
     fn late(&mut self, cx: &mut Context<'_>) -> Option<FlowError> {
         if self.deadline.as_mut().poll(cx).is_ready() {
             return Some(FlowError::TooLong(self.most));
@@ -166,18 +191,24 @@ impl Inside {
 
     /// Whether the client keeps up, once it has had time to begin.
     fn slow(&self) -> Option<FlowError> {
-        let elapsed = self.begun.elapsed();
-        let due = elapsed.saturating_sub(SLOW_START).as_secs().saturating_mul(self.least_rate);
+        let due = self.waited.saturating_sub(SLOW_START).as_secs().saturating_mul(self.least_rate);
         (self.received < due).then_some(FlowError::TooSlow(self.least_rate))
     }
 
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<(), FlowError>>> {
         let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
-        match Pin::new(body).poll_frame(cx) {
-            Poll::Pending => match self.late(cx) {
-                Some(late) => Poll::Ready(Some(Err(late))),
-                None => Poll::Pending,
-            },
+        let polled = Pin::new(body).poll_frame(cx);
+        if polled.is_ready() {
+            self.end_wait();
+        }
+        match polled {
+            Poll::Pending => {
+                self.begin_wait();
+                match self.late(cx) {
+                    Some(late) => Poll::Ready(Some(Err(late))),
+                    None => Poll::Pending,
+                }
+            }
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Ready(Some(Err(error))) => {
                 self.body = None;
@@ -194,8 +225,6 @@ impl Inside {
                 if let Some(slow) = self.slow() {
                     return Poll::Ready(Some(Err(slow)));
                 }
-                let idle = self.idle;
-                self.idle_since.as_mut().reset(Instant::now() + idle);
                 Poll::Ready(Some(Ok(())))
             }
         }
@@ -240,10 +269,9 @@ mod tests {
         Flow::new(Body::from_stream(pieces), 1 << 20, &http)
     }
 
-    /// As if it had begun so long ago.
+    /// As if the handler had waited for the client for so much longer.
     fn age(flow: &Flow, by: Duration) {
-        let mut inside = flow.inside();
-        inside.begun = inside.begun.checked_sub(by).unwrap();
+        flow.inside().waited += by;
     }
 
     #[tokio::test]
@@ -257,6 +285,29 @@ mod tests {
         let FlowError::TooSlow(rate) = slow else { panic!("{slow}") };
         assert!(rate > 1, "{rate}");
         assert!(matches!(ApiError::from(slow), ApiError::TooSlow(said) if said.contains("send faster")));
+    }
+
+    #[tokio::test]
+    async fn only_the_wait_for_the_client_counts() {
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel::<&'static [u8]>();
+        let came = move |cx: &mut Context<'_>| receiver.poll_recv(cx);
+        let pieces = stream::poll_fn(came).map(|piece| Ok::<_, std::io::Error>(Bytes::from_static(piece)));
+        let http = toml::from_str::<ApiSettings>(crate::DEFAULTS).unwrap().http;
+        let mut flow = Flow::new(Body::from_stream(pieces), 1 << 20, &http);
+        let pause = Duration::from_millis(50);
+        let client = sender.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            client.send(b"a").unwrap();
+        });
+        assert_eq!(flow.next().await.unwrap().unwrap(), "a");
+        let waited = flow.inside().waited;
+        assert!(waited >= pause, "{waited:?}");
+        sender.send(b"b").unwrap();
+        // The handler is busy with something else.
+        tokio::time::sleep(pause).await;
+        assert_eq!(flow.next().await.unwrap().unwrap(), "b");
+        assert_eq!(flow.inside().waited, waited);
     }
 
     #[tokio::test]
