@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
-use upload::{Backend, Places, WrongSetting};
+use upload::{Backend, OutageLog, Places, WrongSetting};
 use worker::{Breakers, Pulse};
 
 /// Section `[probes]`.
@@ -34,6 +34,7 @@ pub(crate) struct Probes {
     pub(crate) metrics: PrometheusHandle,
     pub(crate) pulse: Pulse,
     pub(crate) breakers: Breakers,
+    pub(crate) outages: OutageLog,
 }
 
 impl ProbeSettings {
@@ -101,13 +102,22 @@ impl Probes {
         (if ready { "200 OK" } else { "503 Service Unavailable" }, body)
     }
 
-    /// Whether a backend works, by a ping and by the jobs that failed because of it.
+    /// Whether a backend works, by a ping and by the jobs that failed because of it. Why it does not is for the log.
     async fn ask(&self, backend: Backend) -> &'static str {
+        let place = backend.as_str();
         match tokio::time::timeout(SOON, self.places.ping(backend)).await {
-            Ok(Ok(())) if self.breakers.failing().contains(&backend) => "failing: jobs are paused",
-            Ok(Ok(())) => "ok",
-            Ok(Err(error)) => error.state(),
-            Err(_) => "slow",
+            Ok(Ok(())) => {
+                self.outages.note(place, None);
+                if self.breakers.failing().contains(&backend) { "failing: jobs are paused" } else { "ok" }
+            }
+            Ok(Err(error)) => {
+                self.outages.note(place, Some(&error));
+                error.state()
+            }
+            Err(_) => {
+                self.outages.note(place, Some(&"no answer within 1 s"));
+                "slow"
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use api::Api;
 use clap::Args;
 use tokio::net::TcpListener;
-use upload::{Clock, Faults, Lane, Places};
+use upload::{Clock, Faults, Lane, OutageLog, Places};
 use worker::{Sweeper, Worker};
 
 use crate::probes::Probes;
@@ -90,7 +90,8 @@ pub(crate) async fn worker(mut settings: Settings, args: WorkerArgs) -> anyhow::
     let worker = Worker::new(&settings.worker(), places.clone());
     let sweeper = Sweeper::new(&settings.sweep, places.clone());
     let metrics = crate::metrics::begin()?;
-    let probes = Probes { places: places.clone(), metrics, pulse: worker.pulse(), breakers: worker.breakers() };
+    let (pulse, breakers) = (worker.pulse(), worker.breakers());
+    let probes = Probes { places: places.clone(), metrics, pulse, breakers, outages: OutageLog::default() };
     tracing::info!(queues = ?settings.worker.queues, "the worker is up");
     let (worked, (), (), ()) = tokio::join!(
         worker.run(stop.clone()),

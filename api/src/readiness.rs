@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-use upload::{PlaceError, Places};
+use upload::{OutageLog, PlaceError, Places};
 
 /// Which places answer.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -18,7 +18,10 @@ pub(crate) struct Report {
 
 /// The last report, so that a crowd of probes does not become a crowd of pings.
 #[derive(Debug, Default)]
-pub(crate) struct Readiness(Mutex<Option<(Instant, Report)>>);
+pub(crate) struct Readiness {
+    last: Mutex<Option<(Instant, Report)>>,
+    outages: OutageLog,
+}
 
 /// How long a place has to answer, and how long the answer holds.
 const SOON: Duration = Duration::from_secs(1);
@@ -26,17 +29,17 @@ const SOON: Duration = Duration::from_secs(1);
 impl Readiness {
     /// Asks all places at once, or says what they said a moment ago.
     pub(crate) async fn report(&self, places: &Places) -> Report {
-        let mut last = self.0.lock().await;
+        let mut last = self.last.lock().await;
         if let Some((at, report)) = last.as_ref()
             && at.elapsed() < SOON
         {
             return report.clone();
         }
         let (staging, queue, blobs, records) = tokio::join!(
-            ask("staging", places.staging.ping()),
-            ask("queue", places.queue.ping()),
-            ask("blobs", places.blobs.ping()),
-            ask("records", places.records.ping()),
+            self.ask("staging", places.staging.ping()),
+            self.ask("queue", places.queue.ping()),
+            self.ask("blobs", places.blobs.ping()),
+            self.ask("records", places.records.ping()),
         );
         let places = BTreeMap::from([staging, queue, blobs, records]);
         // Without its queue an api takes uploads in all the same, and the relay publishes them later; to take it out of
@@ -46,24 +49,28 @@ impl Readiness {
         *last = Some((Instant::now(), report.clone()));
         report
     }
-}
 
-/// One place's answer. Its own words are for the log; whoever probes learns which place it is.
-async fn ask<E: Into<PlaceError>>(
-    place: &'static str,
-    ping: impl Future<Output = Result<(), E>>,
-) -> (&'static str, String) {
-    let answer = match tokio::time::timeout(SOON, ping).await {
-        Ok(Ok(())) => "ok",
-        Ok(Err(error)) => {
-            let error: PlaceError = error.into();
-            tracing::warn!(place, %error, "{place} does not answer: {error}");
-            error.state()
-        }
-        Err(_) => {
-            tracing::warn!(place, "{place} did not answer within a second");
-            "slow"
-        }
-    };
-    (place, answer.to_owned())
+    /// One place's answer. Its own words are for the log; whoever probes learns which place it is.
+    async fn ask<E: Into<PlaceError>>(
+        &self,
+        place: &'static str,
+        ping: impl Future<Output = Result<(), E>>,
+    ) -> (&'static str, String) {
+        let answer = match tokio::time::timeout(SOON, ping).await {
+            Ok(Ok(())) => {
+                self.outages.note(place, None);
+                "ok"
+            }
+            Ok(Err(error)) => {
+                let error: PlaceError = error.into();
+                self.outages.note(place, Some(&error));
+                error.state()
+            }
+            Err(_) => {
+                self.outages.note(place, Some(&"no answer within 1 s"));
+                "slow"
+            }
+        };
+        (place, answer.to_owned())
+    }
 }

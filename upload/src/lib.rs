@@ -19,9 +19,11 @@ mod blobs;
 mod clock;
 mod digest;
 mod document;
+mod error_chain;
 mod faults;
 mod job;
 mod media;
+mod outage_log;
 mod places;
 mod progress;
 mod queue;
@@ -43,9 +45,11 @@ pub use document::{
     Applink, Assigned, File, FileId, FileRole, FileVersion, Held, NoFileId, OnceKey, Place, PlaceTaken, PublicLink,
     Rendition, Right,
 };
+pub use error_chain::chain;
 pub use faults::{Faults, Side, Struck};
 pub use job::{Job, Lane, Ticket};
 pub use media::{Media, SNIFF_BYTES};
+pub use outage_log::OutageLog;
 pub use places::{PlaceError, Places, PlacesSettings};
 pub use progress::{Progress, made_progress};
 pub use queue::{Deliveries, Delivery, Line, Queue, QueueError, QueueSettings, Waiting};

@@ -28,6 +28,7 @@ pub use object::{Content, Object};
 pub(crate) use parts::Parts;
 pub use settings::StoreSettings;
 
+use crate::error_chain::chain;
 use crate::faults::{Faults, Struck};
 use crate::{Backend, Media};
 use folder::{Folder, Source};
@@ -72,7 +73,7 @@ pub enum StoreError {
         detail: String,
     },
     /// The engine did not do it, this time.
-    #[error("{place}: {source}")]
+    #[error("{place}: {}", chain(source))]
     Engine {
         /// Which place.
         place: &'static str,

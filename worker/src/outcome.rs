@@ -1,6 +1,7 @@
 //! How a job ends, as its handler sees it. Whether an error is worth another try is decided where it happens, because
 //! only there is it known.
 
+pub(crate) use upload::chain;
 use upload::{Backend, PlaceError, QueueError, Reason, RecordsError, StoreError, Verdict};
 
 /// The outcomes. An upload that was rejected is a job that was done.
@@ -64,20 +65,4 @@ impl From<QueueError> for Outcome {
     fn from(error: QueueError) -> Self {
         PlaceError::from(error).into()
     }
-}
-
-/// An error and all its causes, in one line, for a log or a dead letter.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Transparent errors repeat their source's words.
-        let words = error.to_string();
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 
+use crate::error_chain::chain;
 use crate::faults::{Faults, Struck};
 use crate::job::{Lane, Ticket};
 use crate::secret::Secret;
@@ -68,7 +69,7 @@ pub enum QueueError {
     #[error("the queue: {0}")]
     Letter(String),
     /// The broker or the way to it failed.
-    #[error("the queue: {0}")]
+    #[error("the queue: {}", chain(.0))]
     Engine(#[from] lapin::Error),
     /// The queue is being shut down.
     #[error("the queue is closed")]

@@ -39,6 +39,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::Clock;
+use crate::error_chain::chain;
 use crate::faults::{Faults, Struck};
 use crate::secret::Secret;
 use crate::setting::WrongSetting;
@@ -106,10 +107,10 @@ impl RecordsSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum RecordsError {
     /// The database did not do it.
-    #[error("records: {0}")]
+    #[error("records: {}", chain(.0))]
     Database(DbErr),
     /// The database answers and does not take writes: it is a standby, or set to read-only.
-    #[error("records cannot be written: {0}")]
+    #[error("records cannot be written: {}", chain(.0))]
     NotWritable(#[source] DbErr),
     /// A newer version of the program has been here.
     #[error(transparent)]

@@ -1,0 +1,34 @@
+//! An error in one line, with all its causes: libraries say "error sending request" and keep the reason as a source.
+
+use std::error::Error;
+
+/// The error and all its causes in one line, for a log or a dead letter. Never for a client.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Transparent errors repeat their source's words.
+        let words = error.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("error sending request")]
+    struct Outer(#[source] std::io::Error);
+
+    #[test]
+    fn causes_are_told_once_each() {
+        let error = Outer(std::io::Error::other(Outer(std::io::Error::other("unknown issuer"))));
+        assert_eq!(chain(&error), "error sending request: unknown issuer");
+    }
+}

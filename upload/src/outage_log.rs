@@ -1,0 +1,23 @@
+//! Tells the log when a backend stops answering and when it answers again: once per outage, however often it is asked.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Which backends do not answer at the moment. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct OutageLog(Arc<Mutex<BTreeSet<&'static str>>>);
+
+impl OutageLog {
+    /// Notes the answer of a backend: why there was none, with all causes, or nothing.
+    pub fn note(&self, backend: &'static str, failure: Option<&dyn Display>) {
+        let mut failing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match failure {
+            Some(error) if failing.insert(backend) => {
+                tracing::warn!(place = backend, %error, "{backend} does not answer: {error}");
+            }
+            None if failing.remove(backend) => tracing::info!(place = backend, "{backend} answers again"),
+            _ => {}
+        }
+    }
+}
