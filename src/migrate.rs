@@ -46,11 +46,11 @@ impl Migrate {
 /// # Errors
 /// Where the database cannot be reached, with its address, or refuses.
 pub(crate) async fn up(settings: &Settings) -> anyhow::Result<Vec<String>> {
-    migrations::up(settings.records.url.expose()).await.map_err(|error| addressed(settings, error))
+    migrations::up(&settings.records_address()?).await.map_err(|error| addressed(settings, error))
 }
 
 async fn status(settings: &Settings) -> anyhow::Result<Vec<migrations::Step>> {
-    migrations::status(settings.records.url.expose()).await.map_err(|error| addressed(settings, error))
+    migrations::status(&settings.records_address()?).await.map_err(|error| addressed(settings, error))
 }
 
 /// Which database it is that cannot be opened, without its password.

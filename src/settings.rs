@@ -19,6 +19,7 @@ pub(crate) struct Settings {
     pub(crate) realm: api::RealmSettings,
     pub(crate) uploads: api::UploadSettings,
     pub(crate) documents: api::DocumentSettings,
+    pub(crate) tls: upload::TlsSettings,
     pub(crate) staging: upload::StoreSettings,
     pub(crate) queue: upload::QueueSettings,
     pub(crate) blobs: upload::StoreSettings,
@@ -66,6 +67,7 @@ impl Settings {
         self.traces.check()?;
         self.probes.check()?;
         self.shutdown.check()?;
+        self.tls.check()?;
         self.api().check()?;
         self.places().check()?;
         self.worker().check()?;
@@ -96,6 +98,15 @@ impl Settings {
             blobs: self.blobs.clone(),
             records: self.records.clone(),
         }
+        .trusting(&self.tls)
+    }
+
+    /// The records' address as the migrations take it.
+    ///
+    /// # Errors
+    /// If no database could be opened at it.
+    pub(crate) fn records_address(&self) -> Result<String, upload::WrongSetting> {
+        self.places().records.address()
     }
 
     pub(crate) fn api(&self) -> api::ApiSettings {
@@ -104,6 +115,7 @@ impl Settings {
             realm: self.realm.clone(),
             uploads: self.uploads.clone(),
             documents: self.documents.clone(),
+            tls: self.tls.clone(),
         }
     }
 

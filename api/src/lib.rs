@@ -44,7 +44,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use upload::{Places, RecordsError, WrongSetting};
+use upload::{Places, RecordsError, TlsSettings, WrongSetting};
 
 use desk::{Desk, Inside};
 pub use documents::settings::DocumentSettings;
@@ -71,6 +71,9 @@ pub struct ApiSettings {
     pub uploads: UploadSettings,
     /// Files and renditions.
     pub documents: DocumentSettings,
+    /// Which certificates of the portal's own servers are trusted.
+    #[serde(default)]
+    pub tls: TlsSettings,
 }
 
 impl ApiSettings {
@@ -148,7 +151,7 @@ impl Api {
         let keys = who::Keys::open(&places.records).await?;
         let (published, confirmed) = mpsc::unbounded_channel();
         let noting = tokio::spawn(published::note(places.records.clone(), confirmed));
-        let client = client()?;
+        let client = client(&settings.tls)?;
         let identity = who::Identity::open(&realm.identity, &client)?;
         let service_keys = realm.service.digests()?;
         let desk = Desk::new(Inside {
@@ -198,12 +201,14 @@ impl Api {
 }
 
 /// For asking the portal's own systems: its identity provider, its policy decision point.
-fn client() -> Result<reqwest::Client, OpenError> {
+fn client(tls: &TlsSettings) -> Result<reqwest::Client, OpenError> {
     // One provider of TLS for the whole program; that another place was faster to say so is fine.
     rustls::crypto::ring::default_provider().install_default().ok();
-    let client =
-        reqwest::Client::builder().timeout(Duration::from_secs(10)).redirect(reqwest::redirect::Policy::none()).build();
-    client.map_err(|error| OpenError::Settings(format!("no HTTP client: {error}")))
+    let no_client = |error| OpenError::Settings(format!("no HTTP client: {}", upload::chain(&error)));
+    let trusted = tls.certificates()?.unwrap_or_default();
+    let trusted = reqwest::Certificate::from_pem_bundle(trusted.as_bytes()).map_err(no_client)?;
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).tls_certs_merge(trusted);
+    client.redirect(reqwest::redirect::Policy::none()).build().map_err(no_client)
 }
 
 /// Keeps the keys young and the numbers tidy.

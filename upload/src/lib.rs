@@ -14,6 +14,7 @@
 /// The settings of this crate, each with what it does, as a TOML file.
 pub const DEFAULTS: &str = include_str!("../defaults.toml");
 
+mod address;
 mod backend;
 mod blobs;
 mod clock;
@@ -33,6 +34,7 @@ mod secret;
 mod setting;
 mod staging;
 mod store;
+mod tls;
 mod trace;
 mod upload;
 mod variant_name;
@@ -63,6 +65,7 @@ pub use secret::Secret;
 pub use setting::WrongSetting;
 pub use staging::{Intake, Staged, Staging};
 pub use store::{Content, Object, StoreError, StoreSettings};
+pub use tls::TlsSettings;
 pub use trace::{TRACEPARENT, go_on};
 pub use upload::{
     CROP_SPACE, Claim, Crop, Event, JobId, Kind, NoUploadId, Reason, Resource, Service, State, UnknownWord, Upload,

@@ -10,6 +10,7 @@ use crate::records::{Records, RecordsError, RecordsSettings};
 use crate::setting::WrongSetting;
 use crate::staging::Staging;
 use crate::store::{StoreError, StoreSettings};
+use crate::tls::TlsSettings;
 
 /// Where the four places are.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,6 +26,18 @@ pub struct PlacesSettings {
 }
 
 impl PlacesSettings {
+    /// Has the four backends trust certificates of these authorities too, where they are reached by TLS that verifies.
+    #[must_use]
+    pub fn trusting(mut self, tls: &TlsSettings) -> Self {
+        if !tls.ca_file.is_empty() {
+            self.staging.trust(&tls.ca_file);
+            self.queue.trust(&tls.ca_file);
+            self.blobs.trust(&tls.ca_file);
+            self.records.trust(&tls.ca_file);
+        }
+        self
+    }
+
     /// Looks at them without opening anything.
     ///
     /// # Errors

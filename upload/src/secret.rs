@@ -24,14 +24,25 @@ impl Secret {
     fn shown(&self) -> String {
         match self.0.split_once("://") {
             Some((scheme, rest)) => match rest.rsplit_once('@') {
-                Some((_, place)) => format!("{scheme}://…@{place}"),
-                None => self.0.clone(),
+                Some((_, place)) => format!("{scheme}://…@{}", without_password(place)),
+                None => without_password(&self.0),
             },
             // "memory:" is an address too, and no secret.
             None if self.0.is_empty() || self.0.ends_with(':') => self.0.clone(),
             None => "…".to_owned(),
         }
     }
+}
+
+/// An address whose parameters do not tell a password: PostgreSQL takes one there too.
+fn without_password(address: &str) -> String {
+    let Some((place, parameters)) = address.split_once('?') else { return address.to_owned() };
+    let hide = |parameter: &str| match parameter.split_once('=') {
+        Some((name, _)) if name.eq_ignore_ascii_case("password") => format!("{name}=…"),
+        _ => parameter.to_owned(),
+    };
+    let parameters: Vec<String> = parameters.split('&').map(hide).collect();
+    format!("{place}?{}", parameters.join("&"))
 }
 
 impl fmt::Debug for Secret {
@@ -62,6 +73,11 @@ mod tests {
             ("postgres://cloak:pa@ss@db/cloakroom", "postgres://…@db/cloakroom"),
             ("sqlite:///var/lib/cloakroom/records.db", "sqlite:///var/lib/cloakroom/records.db"),
             ("memory:", "memory:"),
+            (
+                "postgres:///db?host=/dir&user=u&password=pass&port=1",
+                "postgres:///db?host=/dir&user=u&password=…&port=1",
+            ),
+            ("postgres://u:p?password@/db?host=/dir", "postgres://…@/db?host=/dir"),
             ("hunter2", "…"),
             ("", ""),
         ] {

@@ -30,6 +30,7 @@ pub use settings::StoreSettings;
 
 use crate::error_chain::chain;
 use crate::faults::{Faults, Struck};
+use crate::tls;
 use crate::{Backend, Media};
 use folder::{Folder, Source};
 use settings::Address;
@@ -141,8 +142,10 @@ impl Store {
                 let (prefix, sizes) = (Path::default(), PartSizes::of_files());
                 Ok(Self { place, engine, prefix, sizes, home: Home::Folder(folder), faults })
             }
-            Address::Bucket { bucket, prefix } => {
-                let s3 = s3::open(bucket, settings, s3::WHOLE).map_err(|error| wrong(error.to_string()))?;
+            Address::Bucket { bucket, prefix, ca_file } => {
+                let trusted = ca_file.map(|file| tls::read(&file)).transpose().map_err(wrong)?;
+                let s3 = s3::open(bucket, settings, trusted.as_deref(), s3::WHOLE);
+                let s3 = s3.map_err(|error| wrong(chain(&error)))?;
                 let home = format!("{}/{bucket} as {}", settings.endpoint, settings.access_key_id);
                 let engine = Arc::clone(&s3.usual);
                 let home = Home::Bucket { s3, address: home };

@@ -16,6 +16,7 @@ use crate::error_chain::chain;
 use crate::faults::{Faults, Struck};
 use crate::job::{Lane, Ticket};
 use crate::secret::Secret;
+use crate::setting::WrongSetting;
 use crate::{JobId, Verdict};
 use memory::Memory;
 use rabbitmq::RabbitMq;
@@ -38,6 +39,12 @@ impl QueueSettings {
     pub(crate) fn check(&self) -> Result<(), QueueError> {
         if self.url.expose() == "memory:" { Ok(()) } else { rabbitmq::address(self).map(drop) }
     }
+
+    /// Has a broker be trusted if its certificate is from an authority in this file, unless the address names a file
+    /// itself.
+    pub(crate) fn trust(&mut self, ca_file: &str) {
+        rabbitmq::trust(self, ca_file);
+    }
 }
 
 fn prefix() -> String {
@@ -50,6 +57,9 @@ pub enum QueueError {
     /// The address is none we know.
     #[error("queue.url \"{0}\" cannot be opened: write memory: or amqp://user:password@host:5672/vhost")]
     Address(String),
+    /// The address has a parameter that cannot be.
+    #[error(transparent)]
+    Setting(#[from] WrongSetting),
     /// The broker is not there, or not any more.
     #[error("the queue cannot be reached: {0}")]
     Unreachable(String),
@@ -82,7 +92,7 @@ pub enum QueueError {
 impl QueueError {
     /// Whether trying again later can help.
     pub fn is_transient(&self) -> bool {
-        !matches!(self, Self::Address(_))
+        !matches!(self, Self::Address(_) | Self::Setting(_))
     }
 }
 

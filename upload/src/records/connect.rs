@@ -1,6 +1,7 @@
 //! Opens the pool of database connections: what both databases share here, what only one of them needs in `sqlite` and
 //! `postgres`.
 
+mod address;
 pub(super) mod postgres;
 mod sqlite;
 
@@ -16,7 +17,8 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// Opens a pool for the database at the address in the settings.
 pub(super) async fn connect(settings: &RecordsSettings) -> Result<Database, DbErr> {
-    let mut options = ConnectOptions::new(settings.url.expose());
+    let address = settings.address().map_err(|error| DbErr::Custom(error.to_string()))?;
+    let mut options = ConnectOptions::new(address);
     options
         .max_connections(settings.max_connections)
         .acquire_timeout(settings.timeout)

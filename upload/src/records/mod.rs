@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, SqlxPostgresConnector, SqlxSqliteConnector, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -93,10 +93,7 @@ impl RecordsSettings {
 
     /// Looks at them without opening anything.
     pub(crate) fn check(&self) -> Result<(), WrongSetting> {
-        let url = self.url.expose();
-        let known = SqlxSqliteConnector::accepts(url) || SqlxPostgresConnector::accepts(url);
-        let allowed = "write sqlite:///a/file.db or postgres://user:password@host/database";
-        WrongSetting::unless(known, "records.url", format_args!("\"{}\"", self.url), allowed)?;
+        self.address()?;
         let short = self.timeout < Duration::from_secs(1);
         WrongSetting::unless(!short, "records.timeout", format_args!("{:?}", self.timeout), "write 1s or more")?;
         WrongSetting::unless_counts([("records.max_connections", self.max_connections.into())])

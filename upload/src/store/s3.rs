@@ -7,7 +7,7 @@ use std::time::Duration;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
-use object_store::{BackoffConfig, ClientOptions, RetryConfig};
+use object_store::{BackoffConfig, Certificate, ClientOptions, RetryConfig};
 
 use super::StoreSettings;
 
@@ -24,11 +24,19 @@ pub(super) struct Clients {
 }
 
 /// S3 clients with bounded patience: a request path waits seconds, not the library's three minutes. `whole` is for a
-/// request with its body.
-pub(super) fn open(bucket: &str, settings: &StoreSettings, whole: Duration) -> object_store::Result<Clients> {
+/// request with its body. `trusted` are certificate authorities in PEM, for both clients, besides the system's.
+pub(super) fn open(
+    bucket: &str,
+    settings: &StoreSettings,
+    trusted: Option<&str>,
+    whole: Duration,
+) -> object_store::Result<Clients> {
     // One provider of TLS for the whole program; that another place was faster to say so is fine.
     rustls::crypto::ring::default_provider().install_default().ok();
-    let client = ClientOptions::new().with_connect_timeout(Duration::from_secs(3)).with_allow_http(true);
+    let mut client = ClientOptions::new().with_connect_timeout(Duration::from_secs(3)).with_allow_http(true);
+    for certificate in Certificate::from_pem_bundle(trusted.unwrap_or_default().as_bytes())? {
+        client = client.with_root_certificate(certificate);
+    }
     let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(RetryConfig {
         max_retries: 4,
         retry_timeout: Duration::from_secs(10),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use crate::secret::Secret;
+use crate::{address, tls};
 
 /// Where a store is and how to get in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,14 +28,25 @@ pub struct StoreSettings {
 /// What an address names.
 pub(super) enum Address<'a> {
     Folder(PathBuf),
-    Bucket { bucket: &'a str, prefix: Path },
+    /// `ca_file` has certificate authorities that the server's certificate may be from.
+    Bucket {
+        bucket: &'a str,
+        prefix: Path,
+        ca_file: Option<String>,
+    },
 }
+
+/// The parameter of a bucket's address that names a file with certificate authorities.
+const CA_FILE: &str = "ca_file";
 
 impl StoreSettings {
     /// What the address names; `place` is whose it is.
     pub(super) fn address(&self, place: &'static str) -> Result<Address<'_>, StoreError> {
         let url = self.url.expose();
         let wrong = |why: String| StoreError::Address { place, url: self.url.to_string(), why };
+        let known: &[&str] = if url.starts_with("s3:") { &[CA_FILE] } else { &[] };
+        let parameters = address::parameters(url, known).map_err(wrong)?;
+        let url = url.split_once('?').map_or(url, |(url, _)| url);
         if let Some(folder) = url.strip_prefix("file:") {
             return Ok(Address::Folder(PathBuf::from(folder.strip_prefix("//").unwrap_or(folder))));
         }
@@ -46,11 +58,36 @@ impl StoreSettings {
             return Err(wrong("write file:///a/folder or s3://bucket/prefix".to_owned()));
         }
         let prefix = Path::parse(prefix.trim_matches('/')).map_err(|error| wrong(error.to_string()))?;
-        Ok(Address::Bucket { bucket, prefix })
+        let ca_file = address::value(&parameters, CA_FILE).map(str::to_owned);
+        if ca_file.is_some() && self.is_plain() {
+            return Err(wrong(format!("{CA_FILE} is for an endpoint that begins with https://")));
+        }
+        Ok(Address::Bucket { bucket, prefix, ca_file })
+    }
+
+    /// Has a bucket's server be trusted if its certificate is from an authority in this file, unless the address names
+    /// a file itself.
+    pub(crate) fn trust(&mut self, ca_file: &str) {
+        let url = self.url.expose();
+        let named = address::parameters(url, &[CA_FILE]).is_ok_and(|found| address::value(&found, CA_FILE).is_some());
+        if url.starts_with("s3:") && !named && !self.is_plain() {
+            self.url = Secret::new(address::with(url, CA_FILE, ca_file));
+        }
+    }
+
+    /// Whether the server is spoken to without TLS.
+    fn is_plain(&self) -> bool {
+        self.endpoint.starts_with("http://")
     }
 
     /// Looks at them without opening anything.
     pub(crate) fn check(&self, place: &'static str) -> Result<(), StoreError> {
-        self.address(place).map(drop)
+        match self.address(place)? {
+            Address::Bucket { ca_file: Some(file), .. } => {
+                let wrong = |why: String| StoreError::Address { place, url: self.url.to_string(), why };
+                tls::read(&file).map(drop).map_err(wrong)
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -138,7 +138,7 @@ mod tests {
             secret_access_key: Secret::new("SKSKSKSK"),
         };
         let mut store = Store::open("blobs", &settings, Faults::default()).unwrap();
-        let s3 = s3::open("bucket", &settings, SHORT).unwrap();
+        let s3 = s3::open("bucket", &settings, None, SHORT).unwrap();
         store.engine = Arc::clone(&s3.usual) as Arc<dyn ObjectStore>;
         store.home = Home::Bucket { s3, address: String::new() };
         let turn = Arc::new(tokio::sync::Notify::new());

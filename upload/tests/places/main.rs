@@ -8,6 +8,9 @@
 //! | `CLOAKROOM_TEST_POSTGRES` | `postgres://postgres@127.0.0.1:5432/postgres` |
 //! | `CLOAKROOM_TEST_S3` | `http://KEY:SECRET@127.0.0.1:7480/bucket` |
 //!
+//! The same with `_TLS` behind the name is an engine's address by TLS, whose certificate is from the authority in the file
+//! that `CLOAKROOM_TEST_CA` names.
+//!
 //! Without an address the tests of that engine say so and do nothing.
 
 // A test that fails says so by panicking.
@@ -33,3 +36,4 @@ mod queue;
 mod records;
 mod server;
 mod stores;
+mod tls;

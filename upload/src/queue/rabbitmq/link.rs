@@ -11,13 +11,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use lapin::uri::AMQPUri;
+use lapin::tcp::OwnedTLSConfig;
 use lapin::{Channel, Connection, ConnectionProperties};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::address::Address;
 use super::topology::Topology;
 use crate::queue::QueueError;
+use crate::tls;
 
 /// How long one step of the protocol may take before the peer counts as gone.
 const STEP: Duration = Duration::from_secs(5);
@@ -51,9 +53,9 @@ impl std::fmt::Debug for State {
 
 impl Link {
     /// Begins to connect, and goes on for as long as the link lives. `name` is shown to the broker's operator.
-    pub(super) fn new(uri: AMQPUri, name: &'static str, topology: Topology) -> Self {
+    pub(super) fn new(address: Address, name: &'static str, topology: Topology) -> Self {
         let (sender, state) = watch::channel(State::Down("not connected yet".to_owned()));
-        let keeper = tokio::spawn(keep(uri, name, topology.clone(), sender)).abort_handle();
+        let keeper = tokio::spawn(keep(address, name, topology.clone(), sender)).abort_handle();
         Self { state, topology, keeper }
     }
 
@@ -113,11 +115,11 @@ pub(super) async fn step<T>(step: impl Future<Output = lapin::Result<T>>) -> Res
     }
 }
 
-async fn keep(uri: AMQPUri, name: &'static str, topology: Topology, state: watch::Sender<State>) {
+async fn keep(address: Address, name: &'static str, topology: Topology, state: watch::Sender<State>) {
     let mut pause = FIRST;
     let mut failures = 0_u64;
     loop {
-        match connect(&uri, name, &topology).await {
+        match connect(&address, name, &topology).await {
             Ok(connection) => {
                 tracing::info!(connection = name, failures, "connected to the queue");
                 (pause, failures) = (FIRST, 0);
@@ -144,10 +146,15 @@ async fn keep(uri: AMQPUri, name: &'static str, topology: Topology, state: watch
     }
 }
 
-async fn connect(uri: &AMQPUri, name: &str, topology: &Topology) -> Result<Connection, QueueError> {
+async fn connect(address: &Address, name: &str, topology: &Topology) -> Result<Connection, QueueError> {
     let name = format!("cloakroom {name} {}", std::process::id());
     let options = ConnectionProperties::default().with_connection_name(name.into());
-    let connection = step(Connection::connect_uri(uri.clone(), options)).await?;
+    // Read each time, because a certificate authority may be replaced while this process runs.
+    let trusted = address.ca_file.as_deref().map(tls::read).transpose().map_err(QueueError::Unreachable)?;
+    let tls = OwnedTLSConfig { identity: None, cert_chain: trusted };
+    let runtime = lapin::runtime::default_runtime()?;
+    let connect = Connection::connect_uri_with_config(address.uri.clone(), options, tls, runtime);
+    let connection = step(connect).await?;
     declare(&connection, topology).await?;
     Ok(connection)
 }

@@ -4,6 +4,7 @@
 //! A ticket may be delivered twice and is never lost once [`RabbitMq::publish`] has returned. Everything waits with
 //! bounded patience, except for the next delivery, which may be long in coming.
 
+mod address;
 mod consumer;
 mod ear;
 mod letter;
@@ -16,13 +17,13 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use lapin::uri::AMQPUri;
 use uuid::Uuid;
 
 use super::verdicts::Verdicts;
 use super::{Line, QueueError, QueueSettings};
 use crate::job::{Lane, Ticket};
 use crate::{JobId, Verdict};
+pub(super) use address::{address, trust};
 pub(super) use consumer::{Deliveries, Delivery};
 pub(super) use ear::Joined;
 use ear::{Ear, Mouth};
@@ -72,21 +73,16 @@ struct Waiting {
     order: VecDeque<JobId>,
 }
 
-/// The broker's address, looked at and no more.
-pub(super) fn address(settings: &QueueSettings) -> Result<AMQPUri, QueueError> {
-    settings.url.expose().parse().map_err(|_| QueueError::Address(settings.url.to_string()))
-}
-
 impl RabbitMq {
     pub(super) async fn open(settings: &QueueSettings, verdicts: Verdicts) -> Result<Self, QueueError> {
-        let mut uri = address(settings)?;
-        uri.query.heartbeat.get_or_insert(HEARTBEAT);
-        uri.query.frame_max.get_or_insert(FRAME);
+        let mut address = address(settings)?;
+        address.uri.query.heartbeat.get_or_insert(HEARTBEAT);
+        address.uri.query.frame_max.get_or_insert(FRAME);
         let topology = Topology::new(&settings.prefix);
         let shared = Arc::new(Shared {
             instance: Uuid::now_v7(),
-            speaking: Publisher::new(Link::new(uri.clone(), "publishes", topology.clone())),
-            hearing: Link::new(uri, "consumes", topology.clone()),
+            speaking: Publisher::new(Link::new(address.clone(), "publishes", topology.clone())),
+            hearing: Link::new(address, "consumes", topology.clone()),
             topology,
             waiting: Mutex::default(),
         });

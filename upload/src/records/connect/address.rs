@@ -1,0 +1,172 @@
+//! What an address of the records may be: which forms and parameters are known, and how each is handed to the driver.
+
+use sea_orm::{SqlxPostgresConnector, SqlxSqliteConnector};
+
+use super::super::RecordsSettings;
+use crate::address;
+use crate::setting::WrongSetting;
+use crate::tls;
+
+/// What sqlx takes for PostgreSQL. It only logs a warning for others.
+const POSTGRES: [&str; 19] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+    "options[",
+];
+
+/// What sqlx takes for SQLite.
+const SQLITE: [&str; 4] = ["mode", "cache", "immutable", "vfs"];
+
+/// The spellings of PostgreSQL's parameter that names a file with certificate authorities, and of the one that says
+/// whether a certificate is looked at.
+const ROOT_CERT: [&str; 3] = ["sslrootcert", "ssl-root-cert", "ssl-ca"];
+const MODE: [&str; 2] = ["sslmode", "ssl-mode"];
+
+impl RecordsSettings {
+    /// The address as the driver and the migrations take it.
+    ///
+    /// # Errors
+    /// If no driver would take it, or it has a parameter that is not known.
+    pub fn address(&self) -> Result<String, WrongSetting> {
+        let url = self.url.expose();
+        let wrong = |why: String| WrongSetting::new("records.url", format_args!("\"{}\"", self.url), why);
+        if let Some(rest) = postgres(url) {
+            let found = address::parameters(url, &POSTGRES).map_err(wrong)?;
+            let of = |names: &[&str]| names.iter().find_map(|name| address::value(&found, name));
+            if let Some(file) = of(&ROOT_CERT) {
+                if !verifies(of(&MODE)) {
+                    let why = "sslrootcert is used with sslmode=verify-full or sslmode=verify-ca only; add one of them";
+                    return Err(wrong(why.to_owned()));
+                }
+                tls::read(file).map_err(wrong)?;
+            }
+            let address = with_a_host(rest);
+            let known = SqlxPostgresConnector::accepts(&address);
+            let allowed =
+                "write postgres://user:password@host/database or postgres://user@/database?host=/socket/folder";
+            return if known { Ok(address) } else { Err(wrong(allowed.to_owned())) };
+        }
+        if url.starts_with("sqlite:") {
+            address::parameters(url, &SQLITE).map_err(wrong)?;
+        }
+        if SqlxSqliteConnector::accepts(url) {
+            return Ok(url.to_owned());
+        }
+        Err(wrong("write sqlite:///a/file.db or postgres://user:password@host/database".to_owned()))
+    }
+
+    /// Has a connection that verifies the server's certificate trust the authorities in this file, unless the address
+    /// names one itself.
+    pub(crate) fn trust(&mut self, ca_file: &str) {
+        let url = self.url.expose();
+        // An address that is wrong is left to `address`, which says so.
+        let Some(Ok(found)) = postgres(url).map(|_| address::parameters(url, &POSTGRES)) else { return };
+        let of = |names: &[&str]| names.iter().find_map(|name| address::value(&found, name));
+        if of(&ROOT_CERT).is_none() && verifies(of(&MODE)) {
+            self.url = crate::secret::Secret::new(address::with(url, "sslrootcert", ca_file));
+        }
+    }
+}
+
+/// What follows the scheme in an address of PostgreSQL.
+fn postgres(url: &str) -> Option<&str> {
+    url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"))
+}
+
+fn verifies(mode: Option<&str>) -> bool {
+    mode.is_some_and(|mode| ["verify-full", "verify-ca"].iter().any(|one| mode.eq_ignore_ascii_case(one)))
+}
+
+/// An address of PostgreSQL in a form that is a URL. In PostgreSQL's own form the host may be left out beside a user
+/// (`postgres://user:password@/database?host=/socket/folder`), which is none: there the user and the password become
+/// parameters.
+fn with_a_host(rest: &str) -> String {
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let Some(user_info) = authority.strip_suffix('@') else { return format!("postgres://{rest}") };
+    let mut address = format!("postgres://{}", &rest[authority.len()..]);
+    let (user, password) = user_info.split_once(':').map_or((user_info, None), |(user, word)| (user, Some(word)));
+    for (name, value) in [("user", Some(user)), ("password", password)] {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            let separator = if address.contains('?') { '&' } else { '?' };
+            // It is percent-encoded already, but for what has a meaning among parameters only.
+            let value = value.replace('+', "%2B").replace('&', "%26");
+            address.push_str(&format!("{separator}{name}={value}"));
+        }
+    }
+    address
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    fn address(url: &str) -> Result<String, String> {
+        let settings = RecordsSettings::new(Secret::new(url), 1);
+        settings.address().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn forms_of_an_address() {
+        for (url, taken) in [
+            ("postgres://u:p@db:5433/cloakroom", "postgres://u:p@db:5433/cloakroom"),
+            ("postgresql://db/cloakroom?sslmode=require", "postgres://db/cloakroom?sslmode=require"),
+            ("postgres:///cloakroom?host=/run/postgresql", "postgres:///cloakroom?host=/run/postgresql"),
+            ("postgres://u:p%40+&@/db?host=/dir", "postgres:///db?host=/dir&user=u&password=p%40%2B%26"),
+            ("postgresql://u@/db", "postgres:///db?user=u"),
+            ("sqlite:///a/file.db?mode=rw", "sqlite:///a/file.db?mode=rw"),
+        ] {
+            assert_eq!(address(url).as_deref(), Ok(taken));
+        }
+    }
+
+    #[test]
+    fn what_no_driver_takes_is_refused() {
+        for (url, words) in [
+            ("mysql://db/cloakroom", "write sqlite:///a/file.db or postgres://"),
+            ("postgres://u@db:port/cloakroom", "write postgres://user:password@host/database"),
+            ("postgres://db/cloakroom?sslmod=require", "unknown parameter \"sslmod\"; the known ones are sslmode,"),
+            ("sqlite:///a/file.db?sslmode=require", "unknown parameter \"sslmode\"; the known ones are mode, cache,"),
+            ("postgres://db/cloakroom?sslrootcert=/ca.pem", "sslrootcert is used with sslmode=verify-full"),
+            ("postgres://db/c?sslmode=verify-full&sslrootcert=/no/ca.pem", "the file /no/ca.pem cannot be read"),
+        ] {
+            let said = address(url).unwrap_err();
+            assert!(said.starts_with("records.url = ") && said.contains(words), "{url}: {said}");
+        }
+    }
+
+    #[test]
+    fn an_authority_is_trusted_where_certificates_are_verified() {
+        let trusted = |url: &str| {
+            let mut settings = RecordsSettings::new(Secret::new(url), 1);
+            settings.trust("/our/ca.pem");
+            settings.url.expose().to_owned()
+        };
+        let verified = "postgres://u:p@/db?host=/dir&sslmode=verify-full";
+        assert_eq!(trusted(verified), format!("{verified}&sslrootcert=/our/ca.pem"));
+        for same in [
+            "postgres://db/cloakroom",
+            "postgres://db/cloakroom?sslmode=require",
+            "postgres://db/cloakroom?sslmode=verify-ca&ssl-ca=/its/own.pem",
+            "sqlite:///a/file.db",
+        ] {
+            assert_eq!(trusted(same), same);
+        }
+    }
+}
