@@ -2,12 +2,16 @@
 //!
 //! One decorator for both, because both want to stand at the same spot: around each call that leaves the program.
 
+mod switch;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use tracing::Instrument;
+
+pub use switch::FaultSwitch;
 
 /// On which side of its effect the struck operation fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +24,10 @@ pub enum Side {
 
 /// A plan to fail, shared by the four places of one process. The default plan fails nothing.
 #[derive(Clone, Debug, Default)]
-pub struct Faults(Option<Arc<Plan>>);
+pub struct Faults {
+    plan: Option<Arc<Plan>>,
+    switch: Option<FaultSwitch>,
+}
 
 #[derive(Debug)]
 struct Plan {
@@ -37,12 +44,13 @@ pub struct Struck(u64);
 impl Faults {
     /// The process dies at its operation number `n` (from 1), on this side of it: that one and every later one fail.
     pub fn die_at(n: u64, side: Side) -> Self {
-        Self(Some(Arc::new(Plan { strike: n, side, calls: AtomicU64::new(0) })))
+        let plan = Plan { strike: n, side, calls: AtomicU64::new(0) };
+        Self { plan: Some(Arc::new(plan)), switch: None }
     }
 
     /// Whether the plan has struck: whether there were as many operations as that.
     pub fn struck(&self) -> bool {
-        self.0.as_ref().is_some_and(|plan| plan.calls.load(Ordering::SeqCst) >= plan.strike)
+        self.plan.as_ref().is_some_and(|plan| plan.calls.load(Ordering::SeqCst) >= plan.strike)
     }
 
     /// Runs one operation `op` on `place`, counts and times it, and fails it where the plan says so.
@@ -57,7 +65,7 @@ impl Faults {
         let begun = Instant::now();
         // On the heap: a database's futures are large, and they nest, and a thread's stack is small.
         let span = tracing::debug_span!("place", otel.name = format!("{place} {op}"), place, op);
-        let outcome = self.strike(Box::pin(operation)).instrument(span).await;
+        let outcome = self.strike((place, op), Box::pin(operation)).instrument(span).await;
         in_flight.decrement(1);
         let word = if outcome.is_ok() { "ok" } else { "error" };
         if outcome.is_ok() {
@@ -69,8 +77,15 @@ impl Faults {
         outcome
     }
 
-    async fn strike<T, E: From<Struck>>(&self, operation: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        let Some(plan) = &self.0 else { return operation.await };
+    async fn strike<T, E: From<Struck>>(
+        &self,
+        name: (&'static str, &'static str),
+        operation: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        if let Some(switch) = &self.switch {
+            switch.pass(name).await?;
+        }
+        let Some(plan) = &self.plan else { return operation.await };
         let call = plan.calls.fetch_add(1, Ordering::SeqCst) + 1;
         if call > plan.strike || (call == plan.strike && plan.side == Side::Before) {
             return Err(Struck(call).into());

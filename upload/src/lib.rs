@@ -48,7 +48,7 @@ pub use document::{
     Rendition, Right,
 };
 pub use error_chain::chain;
-pub use faults::{Faults, Side, Struck};
+pub use faults::{FaultSwitch, Faults, Side, Struck};
 pub use job::{Job, Lane, Ticket};
 pub use media::{Media, SNIFF_BYTES};
 pub use outage_log::OutageLog;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use upload::{Resource, Secret, WrongSetting};
 
-use super::Caller;
+use super::{Caller, fetch};
 use crate::desk::Desk;
 use crate::problem::ApiError;
 
@@ -57,6 +57,9 @@ impl Action {
         }
     }
 }
+
+/// The longest answer of the decision point, in bytes. A decision with its reasons takes a few hundred.
+const LONGEST_ANSWER: usize = 64 << 10;
 
 /// Decisions are thrown away when there are more than this.
 const MOST: usize = 10_000;
@@ -114,9 +117,8 @@ impl Decisions {
         if !self.settings.token.expose().is_empty() {
             request = request.bearer_auth(self.settings.token.expose());
         }
-        let response = request.send().await.and_then(reqwest::Response::error_for_status);
-        let response = response.map_err(|error| error.to_string())?;
-        let decision: Decision = response.json().await.map_err(|error| error.to_string())?;
+        let answer = fetch::body(request.send().await, LONGEST_ANSWER).await?;
+        let decision: Decision = serde_json::from_slice(&answer).map_err(|error| error.to_string())?;
         Ok(decision.decision)
     }
 }

@@ -2,6 +2,7 @@
 //! configured. Signature, issuer, audience and times are checked; keys are cached and fetched again when they are old
 //! or when a token names one that is not among them.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 use upload::{Records, RecordsError, Role, User, WrongSetting};
 
-use super::verifying;
+use super::{fetch, verifying};
 use crate::resource::is_unique_part;
 
 /// `[realm.identity]`: whose tokens are believed.
@@ -52,6 +53,9 @@ const LEEWAY: SignedDuration = SignedDuration::from_secs(60);
 /// Keys are not fetched more often than this, whatever tokens name.
 const SELDOM: SignedDuration = SignedDuration::from_secs(10);
 
+/// The largest key set, in bytes. One key takes a few hundred bytes, or a few thousand with its certificates.
+const LARGEST_SET: usize = 1 << 20;
+
 /// The provider. Clones share its keys.
 #[derive(Clone)]
 pub(crate) struct Identity {
@@ -59,6 +63,8 @@ pub(crate) struct Identity {
     client: reqwest::Client,
     keys: Arc<RwLock<Cached>>,
     fetching: Arc<Mutex<()>>,
+    /// How often the keys were fetched, or could not be.
+    fetches: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -80,6 +86,7 @@ impl Identity {
             client: client.clone(),
             keys: Arc::default(),
             fetching: Arc::default(),
+            fetches: Arc::default(),
         }))
     }
 
@@ -139,10 +146,15 @@ impl Identity {
         if let Some(key) = self.cached(id, now, self.settings.refresh) {
             return Some(key);
         }
+        let fetches = self.fetches.load(Ordering::SeqCst);
         let _one_at_a_time = self.fetching.lock().await;
         let age = self.keys.read().unwrap_or_else(PoisonError::into_inner).fetched_at;
-        if age.is_none_or(|at| now.duration_since(at) >= SELDOM) {
-            match self.fetch().await {
+        // A try of another request that ended meanwhile counts: else each request would wait for a slow provider in turn.
+        let tried = self.fetches.load(Ordering::SeqCst) != fetches;
+        if !tried && age.is_none_or(|at| now.duration_since(at) >= SELDOM) {
+            let fetched = self.fetch().await;
+            self.fetches.fetch_add(1, Ordering::SeqCst);
+            match fetched {
                 Ok(set) => {
                     let cached = Cached { fetched_at: Some(now), keys: set.keys };
                     *self.keys.write().unwrap_or_else(PoisonError::into_inner) = cached;
@@ -170,9 +182,7 @@ impl Identity {
     async fn fetch(&self) -> Result<JwkSet, String> {
         let place = &self.settings.jwks;
         let bytes = if place.starts_with("https://") || place.starts_with("http://") {
-            let response = self.client.get(place).send().await.and_then(reqwest::Response::error_for_status);
-            let response = response.map_err(|error| error.to_string())?;
-            response.bytes().await.map_err(|error| error.to_string())?.to_vec()
+            fetch::body(self.client.get(place).send().await, LARGEST_SET).await?
         } else {
             tokio::fs::read(place).await.map_err(|error| format!("{place}: {error}"))?
         };

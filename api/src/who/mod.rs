@@ -3,6 +3,7 @@
 mod caller;
 mod csrf;
 mod decisions;
+mod fetch;
 mod identity;
 mod keys;
 pub(crate) mod login;

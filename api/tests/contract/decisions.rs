@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use upload::Secret;
 
-use crate::stand::{FED, Stand, serve_elsewhere};
+use crate::stand::{FED, Stand, serve_elsewhere, serve_without_end};
 
 #[derive(Default)]
 struct Point {
@@ -64,4 +64,23 @@ async fn it_decides_and_no_answer_is_a_no() {
     server.await.ok();
     stand.clock.advance(Duration::from_secs(30));
     assert_eq!(name("jane", "apps/travel").await, 503);
+}
+
+/// What the kernel takes in for a reader that is slow, and a client's own buffers: far more than an answer may be long.
+const BUFFERS: u64 = 64 << 20;
+
+#[tokio::test]
+async fn a_decision_without_end_is_a_no() {
+    for pause in [Duration::ZERO, Duration::from_millis(20)] {
+        let (url, sent) = serve_without_end(pause).await;
+        let stand = Stand::with(|settings| {
+            settings.realm.decisions.url = url;
+            settings.realm.decisions.timeout = Duration::from_secs(if pause.is_zero() { 60 } else { 1 });
+        })
+        .await;
+        let jane = stand.login("jane").await;
+        let request = jane.request(Method::PUT, &format!("/api/apps/travel.{FED}")).json(&json!({"Name": "x"}));
+        assert_eq!(request.send().await.unwrap().status(), 503);
+        assert!(sent.load(Ordering::SeqCst) < BUFFERS, "{} bytes were read", sent.load(Ordering::SeqCst));
+    }
 }

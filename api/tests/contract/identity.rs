@@ -15,8 +15,9 @@ use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use upload::{Blobs, Content, Faults, Object, Staging, StoreSettings, TlsSettings};
 
-use crate::stand::{PNG, Stand, form, serve_elsewhere};
+use crate::stand::{PNG, Stand, form, serve_elsewhere, serve_without_end};
 
 const NOW: i64 = 1_795_262_400;
 
@@ -212,4 +213,56 @@ async fn keys_come_from_an_address() {
     server.abort();
     stand.clock.advance(stand.settings.realm.identity.refresh);
     assert_eq!(later().await, 404, "what was fetched serves on");
+}
+
+#[tokio::test]
+async fn keys_without_end_are_none() {
+    let (address, sent) = serve_without_end(Duration::ZERO).await;
+    let stand = Stand::with(|settings| {
+        settings.realm.identity.jwks = address;
+        settings.realm.identity.issuer = "https://idp.example".to_owned();
+        settings.realm.identity.audience = "cloakroom".to_owned();
+    })
+    .await;
+    let token = Provider::new("one").usual(&claims("mia"));
+    let response = stand.nobody(Method::GET, "/uploads/1").bearer_auth(token).send().await.unwrap();
+    assert_eq!(response.status(), 401);
+    // 1 MiB and what the kernel and the client buffer.
+    assert!(sent.load(Ordering::SeqCst) < 64 << 20, "{} bytes were read", sent.load(Ordering::SeqCst));
+}
+
+/// A key server whose certificate is from an authority that only `tls.ca_file` knows: a store, at an address that it signed.
+#[tokio::test]
+async fn keys_come_from_a_server_with_a_private_authority() {
+    let (Ok(url), Ok(ca_file)) = (std::env::var("CLOAKROOM_TEST_S3_TLS"), std::env::var("CLOAKROOM_TEST_CA")) else {
+        return eprintln!("skipped: this needs an S3 server with TLS in CLOAKROOM_TEST_S3_TLS, and CLOAKROOM_TEST_CA");
+    };
+    let tls = TlsSettings { ca_file };
+    let (keys, place) = url.strip_prefix("https://").unwrap().split_once('@').unwrap();
+    let ((id, secret), (host, bucket)) = (keys.split_once(':').unwrap(), place.split_once('/').unwrap());
+    let ca_file = &tls.ca_file;
+    let settings: StoreSettings = serde_json::from_value(json!({
+        "url": format!("s3://{bucket}/{}?ca_file={ca_file}", uuid::Uuid::now_v7()), "endpoint": format!("https://{host}"),
+        "region": "us-east-1", "access_key_id": id, "secret_access_key": secret,
+    }))
+    .unwrap();
+    let staging = Staging::open(&settings, Faults::default()).unwrap();
+    let blobs = Blobs::open(&settings, Faults::default()).unwrap();
+    let provider = Provider::new("one");
+    let content = Content::Bytes(json!({"keys": [provider.jwk()]}).to_string().into());
+    blobs.put_all(&staging, vec![Object { key: "jwks.json".to_owned(), content }]).await.unwrap();
+    let address = blobs.signed("jwks.json", Duration::from_secs(3600)).await.unwrap().unwrap();
+    for (tls, status) in [(tls, 404), (TlsSettings::default(), 401)] {
+        let stand = Stand::with(|settings| {
+            settings.tls = tls;
+            settings.realm.identity.jwks = address.clone();
+            settings.realm.identity.issuer = "https://idp.example".to_owned();
+            settings.realm.identity.audience = "cloakroom".to_owned();
+        })
+        .await;
+        let token = provider.usual(&claims("mia"));
+        let response = stand.nobody(Method::GET, "/uploads/1").bearer_auth(token).send().await.unwrap();
+        assert_eq!(response.status(), status);
+    }
+    blobs.remove_all("jwks.json").await.unwrap();
 }

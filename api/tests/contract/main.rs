@@ -20,6 +20,7 @@ mod pictures;
 mod services;
 mod sessions;
 mod shares;
+mod stalls;
 mod stand;
 mod status;
 mod texts;

@@ -1,6 +1,7 @@
 //! The stand on which a contract test plays: an api, a worker, people, and a client that speaks plain HTTP.
 
-use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use api::{Api, ApiSettings};
@@ -8,9 +9,10 @@ use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use reqwest::{Method, RequestBuilder, Response};
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use upload::{Clock, Faults, Places, PlacesSettings, Role, User};
+use upload::{Clock, FaultSwitch, Faults, Places, PlacesSettings, Role, User};
 use worker::{Sweeper, Worker, WorkerSettings};
 
 pub(crate) const PNG: &[u8] = include_bytes!("pictures/small.png");
@@ -31,6 +33,8 @@ pub(crate) struct Stand {
     sweeper: Sweeper,
     folder: TempDir,
     stop: CancellationToken,
+    /// Faults of the backends, switched by the test.
+    pub(crate) faults: FaultSwitch,
 }
 
 impl Drop for Stand {
@@ -77,8 +81,9 @@ impl Stand {
             "records": {"url": records, "max_connections": 4},
         }))
         .unwrap();
+        let faults = FaultSwitch::default();
         let clock = Clock::manual("2026-11-21T12:00:00Z".parse::<Timestamp>().unwrap());
-        let places = Places::open(&places, clock.clone(), Faults::default()).await.unwrap();
+        let places = Places::open(&places, clock.clone(), faults.faults()).await.unwrap();
         let mut settings = settings();
         change(&mut settings);
         let mut work: WorkerSettings = toml::from_str(worker::DEFAULTS).unwrap();
@@ -94,6 +99,7 @@ impl Stand {
             settings,
             folder,
             stop: CancellationToken::new(),
+            faults,
         };
         for (id, role) in [("admin", Role::Admin), ("jane", Role::Member), ("joe", Role::Member)] {
             stand.person(id, role).await;
@@ -303,4 +309,30 @@ pub(crate) async fn serve_elsewhere(listener: TcpListener, router: axum::Router)
         let mut http = hyper::server::conn::http1::Builder::new();
         http.keep_alive(false).serve_connection(io, service).await.ok();
     }
+}
+
+/// A server of the portal's own that answers every request without end, slowly if `pause` is longer than nothing. Returns
+/// its address and how many bytes it got rid of.
+pub(crate) async fn serve_without_end(pause: Duration) -> (String, Arc<AtomicU64>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let sent = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&sent);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let count = Arc::clone(&count);
+            tokio::spawn(async move {
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n";
+                stream.write_all(head.as_bytes()).await?;
+                loop {
+                    let sent = stream.write(&[b' '; 16 << 10]).await?;
+                    count.fetch_add(sent as u64, Ordering::SeqCst);
+                    tokio::time::sleep(pause).await;
+                }
+                #[expect(unreachable_code, reason = "says which error ends it")]
+                Ok::<(), std::io::Error>(())
+            });
+        }
+    });
+    (address, sent)
 }
