@@ -19,6 +19,7 @@ mod docs;
 mod documents;
 mod health;
 mod html;
+mod key_lock;
 mod once;
 mod page;
 mod peer;

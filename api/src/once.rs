@@ -4,17 +4,18 @@
 //!
 //! Whoever handles such a request holds its key ([`Desk::once`]) before the body is read, asks what is known of it
 //! ([`Once::known`]) when the content is, and has the answer remembered ([`Once::answered`]). Dropped before that, the key
-//! is let go of; one whose request admitted an upload stays, since the answer can be told from that.
-
-use std::time::Duration;
+//! is let go of; one whose request admitted an upload stays, since the answer can be told from that. `key_lock` keeps the
+//! key for as long as the request takes.
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use upload::{Hasher, Held, OnceKey, UploadId};
+use upload::{Hasher, Held, KeyHold, OnceKey, UploadId};
 
 use crate::desk::Desk;
+use crate::key_lock::{HOLD, KeyLock};
 use crate::problem::ApiError;
 
 /// The longest key, in characters.
@@ -31,10 +32,19 @@ struct Keyed {
     caller: String,
     key: String,
     target: String,
-    held: Held,
+    found: Found,
     /// What its answer is noted under, once it is known to be new.
     noted: Option<OnceKey>,
-    done: bool,
+}
+
+/// What was found of a key when its request began.
+enum Found {
+    /// Nothing. The request holds it now.
+    Nothing(KeyHold, KeyLock),
+    /// A request with it was answered.
+    Answered { fingerprint: String, answer: String },
+    /// A request with it admitted this upload, and was not answered.
+    Admitted { fingerprint: String, upload: UploadId },
 }
 
 /// What is known of a request, now that its content is known.
@@ -67,15 +77,21 @@ impl Desk {
         if key.is_empty() || key.len() > LONGEST {
             return Err(bad());
         }
-        // Longer than any request may take; after that nobody is doing it any more.
-        let hold = self.http.body_timeout + self.uploads.most_wait + Duration::from_secs(60);
         let records = &self.places.records;
-        let held = records.hold_key(caller, &key, hold).await?;
-        if let Held::InFlight(_) = held {
-            return Err(ApiError::InFlight { retry_after: 1 });
-        }
+        let found = match records.hold_key(caller, &key, HOLD).await? {
+            Held::Fresh(held) => Found::Nothing(held.clone(), KeyLock::new(records.clone(), held, HOLD)),
+            Held::Answered { fingerprint, answer } => Found::Answered { fingerprint, answer },
+            Held::Admitted { fingerprint, upload } => Found::Admitted { fingerprint, upload },
+            Held::InFlight { since, until } => {
+                // The longer the other request takes, the later it is worth asking again; when its hold ends, at the latest.
+                let now = records.clock().now();
+                let seconds = |from: Timestamp, to: Timestamp| (to.duration_since(from).as_millis() + 999) / 1000;
+                let wait = seconds(since, now).min(seconds(now, until)).max(1);
+                return Err(ApiError::InFlight { retry_after: u64::try_from(wait).unwrap_or(1) });
+            }
+        };
         let caller = caller.to_owned();
-        Ok(Once(Some(Keyed { desk: self.clone(), caller, key, target, held, noted: None, done: false })))
+        Ok(Once(Some(Keyed { desk: self.clone(), caller, key, target, found, noted: None })))
     }
 }
 
@@ -105,17 +121,16 @@ impl Keyed {
             hasher.update(part);
         }
         let ours = hasher.finish();
-        match &self.held {
-            Held::Fresh | Held::InFlight(_) => {
-                let (caller, key) = (self.caller.clone(), self.key.clone());
-                self.noted = Some(OnceKey { caller, key, fingerprint: ours });
+        match &self.found {
+            Found::Nothing(hold, _) => {
+                self.noted = Some(OnceKey { hold: hold.clone(), fingerprint: ours });
                 Ok(Known::New(self.noted.clone()))
             }
-            Held::Answered { fingerprint, .. } | Held::Admitted { fingerprint, .. } if *fingerprint != ours => {
+            Found::Answered { fingerprint, .. } | Found::Admitted { fingerprint, .. } if *fingerprint != ours => {
                 Err(ApiError::OtherContent)
             }
-            Held::Admitted { upload, .. } => Ok(Known::Admitted(*upload)),
-            Held::Answered { answer, .. } => {
+            Found::Admitted { upload, .. } => Ok(Known::Admitted(*upload)),
+            Found::Answered { answer, .. } => {
                 let text = self.desk.keys.reveal(&self.purpose(), answer).await.ok();
                 let remembered = text.and_then(|text| serde_json::from_str::<Remembered>(&text).ok());
                 let lost = || ApiError::Ours("a remembered answer cannot be read any more".to_owned());
@@ -138,34 +153,14 @@ impl Keyed {
         let text = serde_json::to_string(&remembered).map_err(|error| ApiError::Ours(error.to_string()))?;
         let sealed = self.desk.keys.conceal(&self.purpose(), &text);
         let sealed = sealed.ok_or_else(|| ApiError::Ours("there is no key to seal an answer with".to_owned()))?;
-        match self.desk.places.records.note_answer(&noted, &sealed).await {
-            Ok(()) => self.done = true,
-            // What was asked for is done; who asks again is told what became of it, or has to look.
-            Err(error) => tracing::warn!(%error, "an answer could not be remembered: {error}"),
+        if let Found::Nothing(_, lock) = self.found {
+            lock.answered(noted, sealed).await;
         }
         Ok(Response::from_parts(head, Body::from(body)))
     }
 
     fn purpose(&self) -> String {
         format!("answer\0{}\0{}", self.caller, self.key)
-    }
-}
-
-impl Drop for Keyed {
-    fn drop(&mut self) {
-        if self.done || !matches!(self.held, Held::Fresh) {
-            return;
-        }
-        // Whoever went away cannot wait for it.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let (records, caller, key) =
-                (self.desk.places.records.clone(), std::mem::take(&mut self.caller), std::mem::take(&mut self.key));
-            runtime.spawn(async move {
-                if let Err(error) = records.let_go_of_key(&caller, &key).await {
-                    tracing::warn!(%error, "an idempotency key stays in flight for a while");
-                }
-            });
-        }
     }
 }
 

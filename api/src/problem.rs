@@ -196,7 +196,11 @@ impl ApiError {
 
 impl From<RecordsError> for ApiError {
     fn from(error: RecordsError) -> Self {
-        Self::Place(error.into())
+        match error {
+            // Another request with the same key is being done.
+            RecordsError::KeyLost => Self::InFlight { retry_after: 1 },
+            other => Self::Place(other.into()),
+        }
     }
 }
 

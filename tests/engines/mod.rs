@@ -6,6 +6,7 @@
 mod backends;
 mod faults;
 mod journey;
+mod keys;
 mod late;
 mod letters;
 mod load;

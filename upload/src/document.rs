@@ -256,13 +256,23 @@ pub enum PlaceTaken {
     Full,
 }
 
-/// A key under which a request is done once, and what the request was.
+/// An idempotency key that a request holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OnceKey {
+pub struct KeyHold {
     /// Whose key.
     pub caller: String,
     /// The key.
     pub key: String,
+    /// When the request took it, in milliseconds since 1970. A request whose hold ended, and whose key another request
+    /// took since, is told from its successor by this.
+    pub since: i64,
+}
+
+/// A key under which a request is done once, and what the request was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnceKey {
+    /// The key.
+    pub hold: KeyHold,
     /// A digest of all that was asked for.
     pub fingerprint: String,
 }
@@ -271,9 +281,14 @@ pub struct OnceKey {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Held {
     /// Nothing; it is the caller's from now on.
-    Fresh,
-    /// A request with it is being done, at the longest until then.
-    InFlight(Timestamp),
+    Fresh(KeyHold),
+    /// Another request holds it.
+    InFlight {
+        /// When that request took it.
+        since: Timestamp,
+        /// When that request loses it unless it renews it.
+        until: Timestamp,
+    },
     /// A request with it was answered.
     Answered {
         /// What was asked for.

@@ -44,8 +44,8 @@ pub use blobs::Blobs;
 pub use clock::Clock;
 pub use digest::{Hasher, hex, sha256};
 pub use document::{
-    Applink, Assigned, File, FileId, FileRole, FileVersion, Held, NoFileId, OnceKey, Place, PlaceTaken, PublicLink,
-    Rendition, Right,
+    Applink, Assigned, File, FileId, FileRole, FileVersion, Held, KeyHold, NoFileId, OnceKey, Place, PlaceTaken,
+    PublicLink, Rendition, Right,
 };
 pub use error_chain::chain;
 pub use faults::{FaultSwitch, Faults, Side, Struck};

@@ -115,6 +115,9 @@ pub enum RecordsError {
     /// A row says what no version of the program writes.
     #[error("records: {0}")]
     Row(String),
+    /// A request's hold of its idempotency key ended, and another request took the key.
+    #[error("records: another request holds this idempotency key by now")]
+    KeyLost,
     /// A test made it fail.
     #[error(transparent)]
     Struck(#[from] Struck),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use upload::{
-    Admitted, FileAdmission, FileId, FileRole, Grammar, Held, Made, Media, OnceKey, Place, PlaceTaken, Reason,
-    RenditionName, Right, Settled, Staged, State,
+    Admitted, FileAdmission, FileId, FileRole, Grammar, Held, KeyHold, Made, Media, OnceKey, Place, PlaceTaken, Reason,
+    RecordsError, RenditionName, Right, Settled, Staged, State,
 };
 
 use crate::home::{DEADLINE, Home, MINUTE, on_both, user};
@@ -186,27 +186,62 @@ async fn a_version_is_full_at_its_limit() {
 async fn a_key_is_held_by_one_and_remembers() {
     on_both(async |home| {
         let hold = async || home.records.hold_key("mary", "k", MINUTE).await.unwrap();
-        let once = OnceKey { caller: "mary".to_owned(), key: "k".to_owned(), fingerprint: "f".to_owned() };
-        assert_eq!(hold().await, Held::Fresh);
-        assert!(matches!(hold().await, Held::InFlight(_)));
-        home.records.let_go_of_key("mary", "k").await.unwrap();
-        assert_eq!(hold().await, Held::Fresh);
+        let first = fresh(hold().await);
+        assert!(matches!(hold().await, Held::InFlight { .. }));
+        home.records.let_go_of_key(&first).await.unwrap();
+        let given_up = fresh(hold().await);
         home.clock.advance(MINUTE);
-        assert_eq!(hold().await, Held::Fresh, "whoever held it is given up");
+        let held = fresh(hold().await);
+        assert_ne!(held, given_up);
+        let once = OnceKey { hold: held.clone(), fingerprint: "f".to_owned() };
         let (_, version) = file(home).await;
         let keyed = FileAdmission { once: Some(once.clone()), ..admission(rendition(version, "small")) };
         let admitted = home.records.admit_into_file(keyed).await.unwrap().unwrap();
-        home.records.let_go_of_key("mary", "k").await.unwrap();
+        home.records.let_go_of_key(&held).await.unwrap();
         let known = Held::Admitted { fingerprint: "f".to_owned(), upload: admitted.id };
         assert_eq!(hold().await, known);
         home.records.note_answer(&once, "answer").await.unwrap();
         let known = Held::Answered { fingerprint: "f".to_owned(), answer: "answer".to_owned() };
         assert_eq!(hold().await, known);
-        assert_eq!(home.records.hold_key("paul", "k", MINUTE).await.unwrap(), Held::Fresh, "a key is its caller's");
+        fresh(home.records.hold_key("paul", "k", MINUTE).await.unwrap());
         home.clock.advance(Duration::from_secs(24 * 3600));
         assert_eq!(home.records.forget_answers(1).await.unwrap(), 1);
         assert_eq!(home.records.forget_answers(10).await.unwrap(), 1);
-        assert_eq!(hold().await, Held::Fresh);
+        fresh(hold().await);
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_hold_is_renewed_by_its_holder_and_by_no_earlier_one() {
+    on_both(async |home| {
+        let hold = async || home.records.hold_key("mary", "k", MINUTE).await.unwrap();
+        let lost = fresh(hold().await);
+        home.clock.advance(MINUTE / 2);
+        assert!(home.records.renew_key(&lost, MINUTE).await.unwrap());
+        home.clock.advance(MINUTE / 2);
+        assert!(matches!(hold().await, Held::InFlight { .. }), "it was renewed");
+        home.clock.advance(MINUTE / 2);
+        let held = fresh(hold().await);
+        assert!(!home.records.renew_key(&lost, 2 * MINUTE).await.unwrap());
+        home.records.let_go_of_key(&lost).await.unwrap();
+        let late = OnceKey { hold: lost, fingerprint: "f".to_owned() };
+        home.records.note_answer(&late, "late").await.unwrap();
+        assert!(matches!(hold().await, Held::InFlight { .. }), "the holder before changes nothing");
+        let (_, version) = file(home).await;
+        let keyed = FileAdmission { once: Some(late), ..admission(rendition(version.clone(), "small")) };
+        let refused = home.records.admit_into_file(keyed).await.unwrap_err();
+        assert!(matches!(refused, RecordsError::KeyLost), "{refused}");
+        let once = OnceKey { hold: held, fingerprint: "f".to_owned() };
+        let keyed = FileAdmission { once: Some(once), ..admission(rendition(version, "small")) };
+        home.records.admit_into_file(keyed).await.unwrap().unwrap();
+    })
+    .await;
+}
+
+fn fresh(held: Held) -> KeyHold {
+    match held {
+        Held::Fresh(hold) => hold,
+        other => panic!("the key is not free: {other:?}"),
+    }
 }

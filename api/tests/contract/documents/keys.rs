@@ -131,3 +131,75 @@ async fn who_went_away_before_the_answer_finds_it_later() {
     assert_eq!(answer, (200, "1001".to_owned()));
     assert_eq!(stand.places.records.census().await.unwrap().admitted, 1);
 }
+
+/// A fault of the database that ends is forgotten by the key, too: the api that holds it goes on until it is noted.
+#[tokio::test]
+async fn a_fault_while_an_answer_is_noted_does_not_keep_the_key() {
+    let stand = stand().await;
+    let jane = stand.login("jane").await;
+    let id = file(&jane).await;
+    let path = format!("/applinks/file/{id}");
+    let send = async || {
+        let request = call(&jane, Method::POST, &path).header("idempotency-key", "k");
+        request.json(&json!({"assignedUser": "@everybody"})).send().await.unwrap()
+    };
+    stand.faults.fail("records", "note_answer");
+    let first = said(send().await).await;
+    assert_eq!(first.0, 200, "what was asked for is done");
+    let second = send().await;
+    assert_eq!((second.status().as_u16(), header(&second, "retry-after")), (409, "1"));
+    stand.faults.met("records", "note_answer", 2).await;
+    stand.faults.clear();
+    assert_eq!(answered(send).await, first);
+}
+
+#[tokio::test]
+async fn a_fault_while_a_key_is_released_does_not_keep_it() {
+    let stand = stand().await;
+    let jane = stand.login("jane").await;
+    let id = file(&jane).await;
+    let path = format!("/files/{id}/data/rendition");
+    stand.faults.fail("records", "let_go_of_key");
+    assert_eq!(keyed(&jane, &path, "k", b"no form".to_vec()).await.status(), 400);
+    assert_eq!(keyed(&jane, &path, "k", named("small", b"x")).await.status(), 409);
+    stand.faults.met("records", "let_go_of_key", 2).await;
+    stand.faults.clear();
+    assert_eq!(answered(async || keyed(&jane, &path, "k", named("small", b"x")).await).await.0, 200);
+    assert_eq!(stand.staged(), 0);
+}
+
+/// A key that is held long is asked for again later, and never later than its hold lasts.
+#[tokio::test]
+async fn who_asks_for_a_key_in_flight_is_told_when_to_ask_again() {
+    let stand = crate::stand::Stand::idle(|_| {}).await;
+    let jane = stand.login("jane").await;
+    let hold = async |hold: u64| {
+        stand.places.records.hold_key("user:jane", "k", Duration::from_secs(hold)).await.unwrap();
+    };
+    let wait = async || {
+        let request = jane.request(Method::POST, "/api/dropbox/pictures").header("idempotency-key", "k");
+        let answer = request.multipart(crate::stand::form("a.png", PNG)).send().await.unwrap();
+        assert_eq!(answer.status(), 409);
+        header(&answer, "retry-after").to_owned()
+    };
+    hold(30).await;
+    assert_eq!(wait().await, "1");
+    stand.clock.advance(Duration::from_secs(8));
+    assert_eq!(wait().await, "8");
+    stand.clock.advance(Duration::from_secs(17));
+    assert_eq!(wait().await, "5");
+}
+
+/// The first answer that is not "in flight".
+async fn answered(send: impl AsyncFn() -> Response) -> (u16, String) {
+    let asked = async {
+        loop {
+            let answer = send().await;
+            if answer.status() != 409 {
+                return said(answer).await;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), asked).await.expect("the key is released")
+}

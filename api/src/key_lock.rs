@@ -1,0 +1,146 @@
+//! Keeps an idempotency key locked while its request runs, and ends the lock afterwards: with the answer to remember, or
+//! without one.
+//!
+//! A task of its own does that for each request with a key. The lock is short, because a process that dies cannot end it,
+//! and is renewed while the request runs. If the database does not take the end of a lock, the task tries again with a
+//! growing pause, so that a short fault does not keep the key locked.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use upload::{KeyHold, OnceKey, Records, RecordsError};
+
+/// How long a lock lasts unless it is renewed.
+pub(crate) const HOLD: Duration = Duration::from_secs(30);
+
+/// The pause after the first try to end a lock that failed. Each pause is twice the one before, up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long a client waits for its answer to be remembered. A database that takes longer remembers it later.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The lock of one request. Dropped without an answer, the key is free again.
+pub(crate) struct KeyLock(oneshot::Sender<Answer>);
+
+struct Answer {
+    once: OnceKey,
+    text: String,
+    /// Told after the first try.
+    tried: oneshot::Sender<()>,
+}
+
+impl KeyLock {
+    /// Begins to renew a hold that lasts `hold` from now.
+    pub(crate) fn new(records: Records, held: KeyHold, hold: Duration) -> Self {
+        let (sender, answer) = oneshot::channel();
+        tokio::spawn(async move {
+            let (answer, until) = renew(&records, &held, hold, answer).await;
+            end(&records, &held, answer, until).await;
+        });
+        Self(sender)
+    }
+
+    /// Ends the lock: the key's requests get this answer from now on.
+    pub(crate) async fn answered(self, once: OnceKey, text: String) {
+        let (tried, first_try) = oneshot::channel();
+        if self.0.send(Answer { once, text, tried }).is_ok() {
+            tokio::time::timeout(PATIENCE, first_try).await.ok();
+        }
+    }
+}
+
+/// Renews the hold until the request has ended. Returns the request's answer, if it has one, and when the hold ends.
+async fn renew(
+    records: &Records,
+    held: &KeyHold,
+    hold: Duration,
+    mut answer: oneshot::Receiver<Answer>,
+) -> (Option<Answer>, Instant) {
+    let (mut until, mut failing) = (Instant::now() + hold, false);
+    loop {
+        if let Ok(answer) = tokio::time::timeout(hold / 3, &mut answer).await {
+            return (answer.ok(), until);
+        }
+        let asked = Instant::now();
+        match records.renew_key(held, hold).await {
+            Ok(_) => (until, failing) = (asked + hold, false),
+            Err(error) => {
+                if !failing {
+                    tracing::warn!(error = upload::chain(&error), "an idempotency key could not be renewed");
+                }
+                failing = true;
+            }
+        }
+    }
+}
+
+/// Ends the hold in the records, if not at once, then later. Gives up when the hold has ended by itself.
+async fn end(records: &Records, held: &KeyHold, answer: Option<Answer>, until: Instant) {
+    let (once, tried) = answer.map(|answer| ((answer.once, answer.text), answer.tried)).unzip();
+    let (mut tried, mut pause) = (tried, FIRST_PAUSE);
+    loop {
+        let ended = end_now(records, held, once.as_ref()).await;
+        if let Some(tried) = tried.take() {
+            tried.send(()).ok();
+        }
+        let Err(error) = ended else { return };
+        if pause == FIRST_PAUSE {
+            let error = upload::chain(&error);
+            tracing::warn!(error, "an idempotency key could not be released; it will be tried again");
+        }
+        if Instant::now() + pause >= until {
+            let error = upload::chain(&error);
+            tracing::warn!(error, "an idempotency key was not released before its hold ended by itself");
+            return;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+async fn end_now(records: &Records, held: &KeyHold, once: Option<&(OnceKey, String)>) -> Result<(), RecordsError> {
+    match once {
+        Some((once, text)) => records.note_answer(once, text).await,
+        None => records.let_go_of_key(held).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use upload::{Clock, Faults, Held, RecordsSettings, Secret};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_lock_is_renewed_while_its_request_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("records.db").display());
+        migrations::up(&url).await.unwrap();
+        let settings = RecordsSettings { url: Secret::new(url), max_connections: 2 };
+        let clock = Clock::manual(Timestamp::from_second(1_800_000_000).unwrap());
+        let records = Records::open(&settings, clock.clone(), Faults::default()).await.unwrap();
+        let hold = Duration::from_millis(300);
+        let ask = async || records.hold_key("user:jane", "k", hold).await.unwrap();
+        let Held::Fresh(held) = ask().await else { panic!("nobody else holds it") };
+        let lock = KeyLock::new(records.clone(), held, hold);
+        let begun = clock.now();
+        for _ in 0..5 {
+            clock.advance(hold - Duration::from_millis(1));
+            let now = clock.now();
+            let renewed = async {
+                while !matches!(ask().await, Held::InFlight { until, .. } if until > now + hold - Duration::from_millis(1))
+                {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(30), renewed).await.unwrap();
+        }
+        assert!(matches!(ask().await, Held::InFlight { since, .. } if since == begun));
+        drop(lock);
+        let released = async { while !matches!(ask().await, Held::Fresh(_)) {} };
+        tokio::time::timeout(Duration::from_secs(30), released).await.unwrap();
+    }
+}
