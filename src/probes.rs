@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
-use upload::{Backend, OutageLog, Places, WrongSetting};
+use upload::{Backend, OutageLog, PlaceError, Places, WrongSetting};
 use worker::{Breakers, Pulse};
 
 /// Section `[probes]`.
@@ -90,14 +90,22 @@ impl Probes {
     }
 
     async fn ready(&self) -> (&'static str, String) {
-        let (staging, blobs, records, queue) = tokio::join!(
+        let (staging, blobs, records, queue, space) = tokio::join!(
             self.ask(Backend::Staging),
             self.ask(Backend::Blobs),
             self.ask(Backend::Records),
             self.ask(Backend::Queue),
+            self.places.check_space(0),
         );
-        let report = BTreeMap::from([("staging", staging), ("blobs", blobs), ("records", records), ("queue", queue)]);
-        let ready = report.values().all(|word| *word == "ok");
+        let mut report =
+            BTreeMap::from([("staging", staging), ("blobs", blobs), ("records", records), ("queue", queue)]);
+        let ready = report.values().all(|state| *state == "ok");
+        // Named and no reason to be out of service: a worker finishes and deletes from the reserve.
+        if let Err(low) = space
+            && let Some(state) = report.get_mut(low.place).filter(|state| **state == "ok")
+        {
+            *state = PlaceError::from(low).state();
+        }
         let body = serde_json::to_string(&report).unwrap_or_default();
         (if ready { "200 OK" } else { "503 Service Unavailable" }, body)
     }

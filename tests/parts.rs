@@ -30,6 +30,7 @@ pub fn settings(folder: &Folder) -> PlacesSettings {
         region: String::new(),
         access_key_id: String::new(),
         secret_access_key: Secret::default(),
+        min_free: Default::default(),
     };
     PlacesSettings {
         staging: store("staging"),

@@ -100,6 +100,9 @@ pub(crate) enum ApiError {
     /// One of the four places did not do its part.
     #[error(transparent)]
     Place(#[from] PlaceError),
+    /// No upload can be taken at the moment, found before any of it was read. Logged once for each outage, not here.
+    #[error("{0}")]
+    NotAccepting(PlaceError),
     /// Something else of ours broke.
     #[error("{0}")]
     Ours(String),
@@ -132,6 +135,7 @@ impl ApiError {
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotYet(_) | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotAccepting(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Place(error) if error.is_transient() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Failed(_) | Self::Place(_) | Self::Ours(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -157,8 +161,13 @@ impl ApiError {
             Self::TooSlow(_) => "too_slow",
             Self::NotYet(_) => "not_yet",
             Self::Busy(_) => "busy",
-            Self::Place(PlaceError::Store(StoreError::Full { .. })) => "no_room",
-            Self::Place(_) => "place_down",
+            Self::Place(error) | Self::NotAccepting(error) => match error {
+                PlaceError::Store(StoreError::Full { .. })
+                | PlaceError::Records(RecordsError::Full)
+                | PlaceError::LowSpace(_) => "no_room",
+                PlaceError::Records(RecordsError::NotWritable(_)) => "not_writable",
+                _ => "place_down",
+            },
             Self::Ours(_) => "internal",
         }
     }
@@ -167,6 +176,7 @@ impl ApiError {
         match self {
             Self::TooMany { retry_after, .. } | Self::InFlight { retry_after } => Some(*retry_after),
             Self::NotYet(_) | Self::Busy(_) => Some(1),
+            Self::NotAccepting(_) => Some(5),
             Self::Place(error) if error.is_transient() => Some(5),
             _ => None,
         }
@@ -175,13 +185,18 @@ impl ApiError {
     /// The sentence that goes out: an engine's own words stay in the log.
     pub(crate) fn message(&self) -> String {
         match self {
-            Self::Place(PlaceError::Store(StoreError::Full { .. })) => {
+            Self::Place(_) | Self::NotAccepting(_) if self.code() == "no_room" => {
                 "there is no room for more pictures at the moment; try again later".to_owned()
             }
-            Self::Place(error) if error.is_transient() => {
+            Self::Place(_) | Self::NotAccepting(_) if self.code() == "not_writable" => {
+                "the database of this service takes no writes at the moment; try again later".to_owned()
+            }
+            Self::Place(error) | Self::NotAccepting(error) if error.is_transient() => {
                 "a part of this service does not answer at the moment; try again later".to_owned()
             }
-            Self::Place(_) | Self::Ours(_) => "something broke on our side; the operator's log says what".to_owned(),
+            Self::Place(_) | Self::NotAccepting(_) | Self::Ours(_) => {
+                "something broke on our side; the operator's log says what".to_owned()
+            }
             other => other.to_string(),
         }
     }

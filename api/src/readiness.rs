@@ -12,6 +12,8 @@ use upload::{OutageLog, PlaceError, Places};
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Report {
     pub(crate) ready: bool,
+    /// Whether uploads are taken; not while a place is low on space. What needs no room is served all the same.
+    accepting: bool,
     /// `ok`, or what is wrong, by place.
     places: BTreeMap<&'static str, String>,
 }
@@ -35,17 +37,26 @@ impl Readiness {
         {
             return report.clone();
         }
-        let (staging, queue, blobs, records) = tokio::join!(
+        let (staging, queue, blobs, records, space) = tokio::join!(
             self.ask("staging", places.staging.ping()),
             self.ask("queue", places.queue.ping()),
             self.ask("blobs", places.blobs.ping()),
             self.ask("records", places.records.ping()),
+            places.check_space(0),
         );
-        let places = BTreeMap::from([staging, queue, blobs, records]);
+        let mut places = BTreeMap::from([staging, queue, blobs, records]);
         // Without its queue an api takes uploads in all the same, and the relay publishes them later; to take it out of
         // service for that would turn a broker's trouble into everybody's.
         let needed = |(place, answer): (&&str, &String)| *place == "queue" || answer == "ok";
-        let report = Report { ready: places.iter().all(needed), places };
+        let ready = places.iter().all(needed);
+        let accepting = ready && space.is_ok();
+        // Still ready: the reserve is for reading, expiring and deleting, which makes room.
+        if let Err(low) = space
+            && let Some(answer) = places.get_mut(low.place).filter(|answer| *answer == "ok")
+        {
+            *answer = PlaceError::from(low).state().to_owned();
+        }
+        let report = Report { ready, accepting, places };
         *last = Some((Instant::now(), report.clone()));
         report
     }

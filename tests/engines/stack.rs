@@ -214,6 +214,7 @@ impl Stack {
             region: "us-east-1".to_owned(),
             access_key_id: s3.id.clone(),
             secret_access_key: Secret::new(s3.secret.clone()),
+            min_free: Default::default(),
         };
         let settings = PlacesSettings {
             staging: store("staging"),

@@ -71,7 +71,9 @@ impl PlaceError {
     pub fn state(&self) -> &'static str {
         match self {
             Self::Store(StoreError::Misconfigured { why, .. }) => why,
+            Self::Store(StoreError::Full { .. }) | Self::Records(RecordsError::Full) => "full",
             Self::Records(RecordsError::NotWritable(_)) => "not writable",
+            Self::LowSpace(_) => "low on space",
             _ => "down",
         }
     }

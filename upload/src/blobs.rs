@@ -14,11 +14,15 @@ use uuid::Uuid;
 
 use crate::UploadId;
 use crate::faults::Faults;
+use crate::free_space::LowSpace;
 use crate::staging::{Intake, Staging};
 use crate::store::{Content, Object, Store, StoreError, StoreSettings};
 
 /// Uploads with consecutive numbers that share a folder: a thousand files or so.
 const IN_A_FOLDER: i64 = 256;
+
+/// Folders without a blob after which no higher number is looked for.
+const EMPTY_FOLDERS: i64 = 4;
 
 /// The blobs place.
 #[derive(Clone, Debug)]
@@ -118,6 +122,27 @@ impl Blobs {
         Box::pin(self.0.list().map_ok(|entry| entry.key))
     }
 
+    /// The highest number of an upload after `last` that has blobs. Lists the folder of `last` and the next ones until
+    /// four in a row are empty, so that what it costs does not grow with what is stored.
+    pub(crate) async fn highest_number_after(&self, last: i64) -> Result<Option<i64>, StoreError> {
+        let (mut folder, mut empty, mut highest) = (last / IN_A_FOLDER, 0, None);
+        while empty <= EMPTY_FOLDERS {
+            let mut listed = self.0.list_in(&format!("uploads/{folder}"));
+            empty += 1;
+            while let Some(entry) = listed.try_next().await? {
+                empty = 0;
+                highest = highest.max(number(&entry.key).filter(|number| *number > last));
+            }
+            folder += 1;
+        }
+        Ok(highest)
+    }
+
+    /// Whether the store would leave its reserve free with `incoming` more bytes. True for a bucket.
+    pub(crate) async fn check_space(&self, incoming: u64) -> Result<(), LowSpace> {
+        self.0.check_space(incoming).await
+    }
+
     /// Whether the place answers.
     ///
     /// # Errors
@@ -131,4 +156,10 @@ impl Blobs {
 /// made once; the `-` keeps 1001 and 10012 apart. `uploads`, since folders below `pictures` were single uploads' once.
 fn of(upload: UploadId) -> String {
     format!("uploads/{}/{upload}-", upload.get() / IN_A_FOLDER)
+}
+
+/// The number of the upload that a blob belongs to, by its key; None for a key of the layout before [`of`].
+fn number(key: &str) -> Option<i64> {
+    let (_, name) = key.strip_prefix("uploads/")?.split_once('/')?;
+    name.split_once('-')?.0.parse().ok()
 }

@@ -22,6 +22,7 @@ mod digest;
 mod document;
 mod error_chain;
 mod faults;
+mod free_space;
 mod job;
 mod media;
 mod outage_log;
@@ -49,6 +50,7 @@ pub use document::{
 };
 pub use error_chain::chain;
 pub use faults::{FaultSwitch, Faults, Side, Struck};
+pub use free_space::LowSpace;
 pub use job::{Job, Lane, Ticket};
 pub use media::{Media, SNIFF_BYTES};
 pub use outage_log::OutageLog;

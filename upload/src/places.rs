@@ -1,10 +1,14 @@
 //! The four places together, as every role opens them.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
 
 use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::faults::Faults;
+use crate::free_space::LowSpace;
 use crate::queue::{Queue, QueueError, QueueSettings};
 use crate::records::{Records, RecordsError, RecordsSettings};
 use crate::setting::WrongSetting;
@@ -61,7 +65,12 @@ pub struct Places {
     pub blobs: Blobs,
     /// The truth.
     pub records: Records,
+    /// Set once the numbers of uploads are known to be ahead of all that blobs remember.
+    numbers: Arc<OnceCell<()>>,
 }
+
+/// Numbers skipped after the highest one that blobs remember: uploads that followed it may have had no blobs yet.
+const SKIPPED: i64 = 1024;
 
 /// A place that did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +84,9 @@ pub enum PlaceError {
     /// The records.
     #[error(transparent)]
     Records(#[from] RecordsError),
+    /// One with a folder or file has less free space than its reserve.
+    #[error(transparent)]
+    LowSpace(#[from] LowSpace),
     /// A setting of one of them.
     #[error(transparent)]
     Setting(#[from] WrongSetting),
@@ -87,6 +99,7 @@ impl PlaceError {
             Self::Store(error) => error.is_transient(),
             Self::Queue(error) => error.is_transient(),
             Self::Records(error) => error.is_transient(),
+            Self::LowSpace(_) => true,
             Self::Setting(_) => false,
         }
     }
@@ -103,6 +116,42 @@ impl Places {
             queue: Queue::open(&settings.queue, faults.clone()).await?,
             blobs: Blobs::open(&settings.blobs, faults.clone())?,
             records: Records::open(&settings.records, clock, faults).await?,
+            numbers: Arc::default(),
         })
+    }
+
+    /// Whether an upload of about `bytes` bytes can be taken, asked before any of it is read: there is room for it above
+    /// the reserves, the records take writes, and its number will be one that was never given.
+    ///
+    /// # Errors
+    /// Why not; the next try may find it otherwise.
+    pub async fn accept_upload(&self, bytes: u64) -> Result<(), PlaceError> {
+        self.check_space(bytes).await?;
+        self.records.accept_writes().await?;
+        self.numbers.get_or_try_init(|| self.skip_known_numbers()).await.copied()
+    }
+
+    /// Whether every place with a folder or file has its reserve, and would have it with `incoming` more bytes.
+    ///
+    /// # Errors
+    /// The place that has not.
+    pub async fn check_space(&self, incoming: u64) -> Result<(), LowSpace> {
+        self.staging.check_space(incoming).await?;
+        self.blobs.check_space(incoming).await?;
+        self.records.check_space().await
+    }
+
+    /// Records that were restored from a backup would give numbers again that they gave since it was made, and one
+    /// upload would be shown to those who know another by its number. Blobs tell how far the numbers had come.
+    async fn skip_known_numbers(&self) -> Result<(), PlaceError> {
+        let last = self.records.last_number().await?;
+        let Some(highest) = self.blobs.highest_number_after(last).await? else { return Ok(()) };
+        let skipped = highest.saturating_add(SKIPPED);
+        tracing::warn!(
+            last,
+            highest,
+            "the records know uploads up to {last} and blobs have {highest}: were the records restored from a backup?              The next upload gets a number after {skipped}"
+        );
+        Ok(self.records.skip_numbers(skipped).await?)
     }
 }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::digest::Hasher;
 use crate::faults::Faults;
+use crate::free_space::LowSpace;
 use crate::store::{Parts, Store, StoreError, StoreSettings};
 use crate::{Media, SNIFF_BYTES};
 
@@ -81,6 +82,11 @@ impl Staging {
             .list()
             .try_filter_map(move |entry| async move { Ok((entry.modified_ms < before).then_some(entry.key)) })
             .boxed()
+    }
+
+    /// Whether the store would leave its reserve free with `incoming` more bytes. True for a bucket.
+    pub(crate) async fn check_space(&self, incoming: u64) -> Result<(), LowSpace> {
+        self.0.check_space(incoming).await
     }
 
     /// Whether the place answers.

@@ -30,6 +30,7 @@ pub use settings::StoreSettings;
 
 use crate::error_chain::chain;
 use crate::faults::{Faults, Struck};
+use crate::free_space::{FreeSpace, LowSpace};
 use crate::tls;
 use crate::{Backend, Media};
 use folder::{Folder, Source};
@@ -120,6 +121,8 @@ pub(crate) struct Store {
     prefix: Path,
     sizes: PartSizes,
     home: Home,
+    /// For a folder: its file system.
+    space: Option<FreeSpace>,
     faults: Faults,
 }
 
@@ -140,7 +143,8 @@ impl Store {
                 let folder = Folder::open(&folder).map_err(|error| wrong(error.to_string()))?;
                 let engine = Arc::new(folder.engine());
                 let (prefix, sizes) = (Path::default(), PartSizes::of_files());
-                Ok(Self { place, engine, prefix, sizes, home: Home::Folder(folder), faults })
+                let space = Some(FreeSpace::new(place, folder.root().to_owned(), settings.min_free));
+                Ok(Self { place, engine, prefix, sizes, home: Home::Folder(folder), space, faults })
             }
             Address::Bucket { bucket, prefix, ca_file } => {
                 let trusted = ca_file.map(|file| tls::read(&file)).transpose().map_err(wrong)?;
@@ -149,7 +153,7 @@ impl Store {
                 let home = format!("{}/{bucket} as {}", settings.endpoint, settings.access_key_id);
                 let engine = Arc::clone(&s3.usual);
                 let home = Home::Bucket { s3, address: home };
-                Ok(Self { place, engine, prefix, sizes: PartSizes::of_a_bucket(), home, faults })
+                Ok(Self { place, engine, prefix, sizes: PartSizes::of_a_bucket(), home, space: None, faults })
             }
         }
     }
@@ -283,12 +287,25 @@ impl Store {
         Ok(count)
     }
 
+    /// Whether the store would leave its reserve free with `incoming` more bytes. True for a bucket.
+    pub(crate) async fn check_space(&self, incoming: u64) -> Result<(), LowSpace> {
+        match &self.space {
+            Some(space) => space.check(incoming).await,
+            None => Ok(()),
+        }
+    }
+
     /// Every object, in no order.
     pub(crate) fn list(&self) -> BoxStream<'static, Result<Entry, StoreError>> {
+        self.list_in("")
+    }
+
+    /// Every object in the folder of this name, in no order.
+    pub(crate) fn list_in(&self, folder: &str) -> BoxStream<'static, Result<Entry, StoreError>> {
         let root = self.prefix.clone();
         let store = self.clone();
         self.engine
-            .list(Some(&root.clone()))
+            .list(Some(&self.path(folder)))
             .map(move |found| {
                 let found = found.map_err(|error| store.error("", error))?;
                 let parts = found.location.prefix_match(&root).map(Iterator::collect::<Path>);
@@ -357,6 +374,7 @@ mod tests {
             region: String::new(),
             access_key_id: String::new(),
             secret_access_key: Secret::default(),
+            min_free: Default::default(),
         };
         let store = Store::open("staging", &settings, Faults::default()).unwrap();
         for (kind, full) in

@@ -5,7 +5,8 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use upload::{
-    FileAdmission, FileId, FileRole, Media, NoRenditionName, Place, PlaceTaken, RenditionName, Right, Staged, UploadId,
+    FileAdmission, FileId, FileRole, Media, NoRenditionName, Place, PlaceTaken, RecordsError, RenditionName, Right,
+    Staged, UploadId,
 };
 
 use super::call::Call;
@@ -155,6 +156,7 @@ async fn receive(
 
 async fn hand_in(call: &Call, flow: &Flow, task: Task) -> Result<Response, Refusal> {
     let desk = &call.desk;
+    desk.accept_upload(small::declared_length(&call.headers).unwrap_or_default()).await?;
     let mut once = desk.once(&call.headers, &task.visitor.key, call.target()).await?;
     let boundary = walk::boundary(&call.headers)?;
     let declared = small::declared_length(&call.headers);
@@ -180,19 +182,24 @@ async fn hand_in(call: &Call, flow: &Flow, task: Task) -> Result<Response, Refus
         };
         let admission = admission(desk, &task, place, label, staged, noted);
         let taken = place_name(&admission);
-        match desk.places.records.admit_into_file(admission).await? {
+        let admitted = match desk.places.records.admit_into_file(admission).await {
+            Err(error) if error.is_outcome_unknown() => return Ok(Admittance::Unknown(error)),
+            admitted => admitted?,
+        };
+        match admitted {
             Ok(admitted) => Ok(Admittance::New(admitted)),
             Err(PlaceTaken::Name) => Err(taken.map_or_else(Refusal::no_version, |name| Refusal::taken(&name))),
             Err(PlaceTaken::Full) => Err(Refusal::full(desk.documents.most_renditions)),
         }
     };
     let handed = handed.await;
-    if !matches!(handed, Ok(Admittance::New(_))) {
+    if !matches!(handed, Ok(Admittance::New(_) | Admittance::Unknown(_))) {
         desk.places.staging.remove(&key).await?;
     }
     let admitted = match handed? {
         Admittance::Known(response) => return Ok(response),
         Admittance::New(admitted) => admitted,
+        Admittance::Unknown(error) => return Err(error.into()),
     };
     let prefer = Prefer::of(&call.headers);
     let status = desk.outcome(&admitted, prefer).await.map_err(|error| worded(&task, error))?;
@@ -206,6 +213,8 @@ enum Admittance {
     /// It had been answered before.
     Known(Response),
     New(upload::Admitted),
+    /// Perhaps it was admitted: its staged bytes stay, and the sweeper removes them if no upload needs them.
+    Unknown(RecordsError),
 }
 
 fn place(call: &Call, goal: &Goal, text: &[u8]) -> Result<Place, Refusal> {

@@ -21,7 +21,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use upload::{Admission, Admitted, State as Standing, UploadId, Verdict};
+use upload::{Admission, Admitted, RecordsError, State as Standing, UploadId, Verdict};
 
 use crate::desk::Desk;
 use crate::once::Known;
@@ -94,6 +94,7 @@ async fn receive(desk: &Desk, headers: &HeaderMap, flow: &Flow) -> Result<Respon
         return Err(ApiError::TooLarge { what: "the picture", limit: max, received });
     }
     desk.count_request(&caller)?;
+    desk.accept_upload(small::declared_length(headers).unwrap_or_default()).await?;
     let coming = desk.has_share(&caller, small::declared_length(headers).unwrap_or_default().min(max)).await?;
     let caller_key = format!("user:{}", caller.user);
     let mut once = desk.once(headers, &caller_key, "POST /api/dropbox/pictures".to_owned()).await?;
@@ -132,7 +133,11 @@ async fn receive(desk: &Desk, headers: &HeaderMap, flow: &Flow) -> Result<Respon
         keep: desk.uploads.keep,
         once: noted,
     };
-    let admitted = desk.places.records.admit(admission).await?;
+    let key = admission.staged.key.clone();
+    let admitted = match desk.places.records.admit(admission).await {
+        Ok(admitted) => admitted,
+        Err(error) => return Err(desk.unstage(&key, error).await.into()),
+    };
     drop(coming);
     metrics::counter!("cloakroom_uploads_total", "media" => handed.media.name()).increment(1);
     let status = desk.outcome(&admitted, prefer).await?;
@@ -154,6 +159,22 @@ fn answer(desk: &Desk, id: UploadId, status: StatusCode, prefer: Prefer) -> Resp
 }
 
 impl Desk {
+    /// Whether an upload of about `bytes` bytes can be taken, asked before its body is read.
+    pub(crate) async fn accept_upload(&self, bytes: u64) -> Result<(), ApiError> {
+        self.places.accept_upload(bytes).await.map_err(ApiError::NotAccepting)
+    }
+
+    /// Removes the staged bytes of an upload that was not admitted, so that a client which tries again and again does not
+    /// fill staging. If it is not known whether it was, they stay, and the sweeper removes them if no upload needs them.
+    pub(crate) async fn unstage(&self, key: &str, error: RecordsError) -> RecordsError {
+        if !error.is_outcome_unknown()
+            && let Err(failed) = self.places.staging.remove(key).await
+        {
+            tracing::warn!(key, error = %failed, "staged bytes of a refused upload stay until the sweeper removes them");
+        }
+        error
+    }
+
     /// Tells the queue of an upload, waits as long as the client likes, and says how it stands: 200 or 202.
     pub(crate) async fn outcome(&self, admitted: &Admitted, prefer: Prefer) -> Result<StatusCode, ApiError> {
         let patience = prefer.patience(&self.uploads);

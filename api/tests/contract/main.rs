@@ -11,6 +11,7 @@ mod claims;
 mod crops;
 mod decisions;
 mod documents;
+mod full_disk;
 mod health;
 mod identity;
 mod logins;

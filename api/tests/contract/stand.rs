@@ -67,18 +67,23 @@ impl Stand {
 
     /// A stand whose worker works when told to.
     pub(crate) async fn idle(change: impl FnOnce(&mut ApiSettings)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap(), "0 B", change).await
+    }
+
+    /// The same with everything in this folder, and so much free space kept as a reserve.
+    pub(crate) async fn in_folder(folder: TempDir, min_free: &str, change: impl FnOnce(&mut ApiSettings)) -> Self {
         let records = format!("sqlite://{}", folder.path().join("records.db").display());
         migrations::up(&records).await.unwrap();
         let store = |name: &str| {
             let url = format!("file://{}", folder.path().join(name).display());
-            serde_json::json!({"url": url, "endpoint": "", "region": "", "access_key_id": "", "secret_access_key": ""})
+            serde_json::json!({"url": url, "endpoint": "", "region": "", "access_key_id": "", "secret_access_key": "",
+                               "min_free": min_free})
         };
         let places: PlacesSettings = serde_json::from_value(serde_json::json!({
             "staging": store("staging"),
             "blobs": store("blobs"),
             "queue": {"url": "memory:"},
-            "records": {"url": records, "max_connections": 4},
+            "records": {"url": records, "max_connections": 4, "min_free": min_free},
         }))
         .unwrap();
         let faults = FaultSwitch::default();
@@ -130,14 +135,15 @@ impl Stand {
     pub(crate) async fn with_clock(&self, clock: Clock) -> Elsewhere {
         let store = |name: &str| {
             let url = format!("file://{}", self.folder.path().join(name).display());
-            serde_json::json!({"url": url, "endpoint": "", "region": "", "access_key_id": "", "secret_access_key": ""})
+            serde_json::json!({"url": url, "endpoint": "", "region": "", "access_key_id": "", "secret_access_key": "",
+                               "min_free": "0 B"})
         };
         let records = format!("sqlite://{}", self.folder.path().join("records.db").display());
         let places = serde_json::from_value(serde_json::json!({
             "staging": store("staging"),
             "blobs": store("blobs"),
             "queue": {"url": "memory:"},
-            "records": {"url": records, "max_connections": 2},
+            "records": {"url": records, "max_connections": 2, "min_free": "0 B"},
         }));
         let places = Places::open(&places.unwrap(), clock, Faults::default()).await.unwrap();
         let (records, realm) = (places.records.clone(), self.settings.realm.clone());

@@ -3,9 +3,13 @@
 
 use std::time::Duration;
 
-use sea_orm::{ActiveModelTrait, EntityTrait, Set};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, IntoActiveModel, QueryFilter, Set,
+};
 use uuid::Uuid;
 
+use super::commit::LookUp;
 use super::entity::{events, jobs, uploads};
 use super::{Records, RecordsError, Writing, outbox, rows, span};
 use crate::document::OnceKey;
@@ -46,7 +50,8 @@ impl Records {
     /// Admits an upload. Its state is [`State::Accepted`].
     ///
     /// # Errors
-    /// The database's; then nothing was admitted and the staged bytes belong to nobody.
+    /// The database's. Nothing was admitted and the staged bytes belong to no upload, unless
+    /// [`RecordsError::is_outcome_unknown`].
     pub async fn admit(&self, admission: Admission) -> Result<Admitted, RecordsError> {
         self.faults.watch("records", "admit", self.admit_in_one(admission)).await
     }
@@ -62,12 +67,32 @@ impl Records {
             deadline: admission.deadline,
             keep: Some(admission.keep),
         };
-        let admitted = tx.take_in(intent, |upload| Job::ProcessPicture { upload }, self.now_ms()).await?;
+        let (admitted, row) = tx.take_in(intent, |upload| Job::ProcessPicture { upload }, self.now_ms()).await?;
         if let Some(once) = &admission.once {
             tx.note_admission(once, admitted.id).await?;
         }
-        tx.commit().await?;
+        self.commit_or_look_up(tx, row).await?;
         Ok(admitted)
+    }
+}
+
+/// An admission, by the row of its upload.
+impl LookUp for uploads::Model {
+    type Found = ();
+
+    async fn find(&self, tx: &Writing) -> Result<Option<()>, DbErr> {
+        if tx.get_database_backend() == DbBackend::Postgres {
+            // The same row again: PostgreSQL waits for a transaction under way that inserts its number, which a look at
+            // the table would not see. Its numbers are drawn once, so that a row with this number is this one.
+            let again = uploads::Entity::insert(self.clone().into_active_model().reset_all())
+                .on_conflict(OnConflict::column(uploads::Column::Id).do_nothing().to_owned());
+            let inserted = again.exec_without_returning(&tx.tx).await?;
+            return Ok((inserted == 0).then_some(()));
+        }
+        // SQLite has one writing transaction, and it is this one. A number that was rolled back is given again.
+        let found =
+            uploads::Entity::find_by_id(self.id).filter(uploads::Column::StagedKey.eq(self.staged_key.as_str()));
+        Ok(found.one(&tx.tx).await?.map(drop))
     }
 }
 
@@ -84,13 +109,13 @@ pub(super) struct Intent {
 }
 
 impl Writing {
-    /// The upload, its job and the beginning of its history.
+    /// The upload, its job and the beginning of its history. Returns the upload's row too, to look it up by.
     pub(super) async fn take_in(
         &self,
         intent: Intent,
         job: impl FnOnce(UploadId) -> Job,
         now: i64,
-    ) -> Result<Admitted, RecordsError> {
+    ) -> Result<(Admitted, uploads::Model), RecordsError> {
         let staged = intent.staged;
         let row = uploads::ActiveModel {
             kind: Set(intent.kind.as_str().to_owned()),
@@ -107,12 +132,13 @@ impl Writing {
             expires_at: Set(intent.keep.map(|keep| now + span(keep))),
             ..Default::default()
         };
-        let id = rows::id(row.insert(&self.tx).await?.id)?;
+        let row = row.insert(&self.tx).await?;
+        let id = rows::id(row.id)?;
         let ticket = self.promise(job(id), intent.deadline, now).await?;
         let at = rows::at(now);
         let staged = format!("{} bytes of {}", staged.bytes, intent.media.name());
         self.tell(id, [Event::new(at, "staged", staged), Event::new(at, "queued", ticket.job.kind())]).await?;
-        Ok(Admitted { id, ticket })
+        Ok((Admitted { id, ticket }, row))
     }
 
     /// Writes a job beside what it is about; the queue hears of it once this transaction has committed. `deadline` is how

@@ -5,9 +5,11 @@ mod address;
 pub(super) mod postgres;
 mod sqlite;
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sea_orm::{ConnectOptions, DbBackend, DbErr};
+use sea_orm::sqlx::sqlite::SqliteConnectOptions;
+use sea_orm::{ConnectOptions, DbBackend, DbErr, RuntimeErr, SqlxSqliteConnector};
 
 use super::RecordsSettings;
 use super::database::Database;
@@ -38,4 +40,38 @@ pub(super) async fn connect(settings: &RecordsSettings) -> Result<Database, DbEr
         }
         _ => Database::Sqlite(db),
     })
+}
+
+/// Why a database did not take a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WriteRefusal {
+    /// Its disk is full.
+    Full,
+    /// Its disk fails, or it is read-only.
+    NotWritable,
+}
+
+/// Whether an error says that the database does not take writes, and why.
+pub(super) fn write_refusal(error: &DbErr) -> Option<WriteRefusal> {
+    if postgres::is_read_only(error) {
+        return Some(WriteRefusal::NotWritable);
+    }
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else {
+        return None;
+    };
+    let error = error.as_database_error()?;
+    sqlite::write_refusal(error).or_else(|| postgres::is_full(error).then_some(WriteRefusal::Full))
+}
+
+/// The folder of the file that is the database, None if it is a server's.
+pub(super) fn folder(settings: &RecordsSettings) -> Result<Option<PathBuf>, DbErr> {
+    let url = settings.url.expose();
+    if !SqlxSqliteConnector::accepts(url) {
+        return Ok(None);
+    }
+    let options: SqliteConnectOptions = url.parse().map_err(|error| DbErr::Custom(format!("records.url: {error}")))?;
+    Ok(options
+        .get_filename()
+        .parent()
+        .map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder }.to_owned()))
 }

@@ -10,6 +10,7 @@ mod admit;
 mod attempt;
 mod avatars;
 mod claim;
+mod commit;
 mod connect;
 mod crop;
 mod database;
@@ -19,6 +20,7 @@ mod files;
 mod history;
 mod jobs;
 mod ledger;
+mod numbers;
 mod once;
 mod outage;
 mod outbox;
@@ -29,10 +31,12 @@ mod rows;
 mod settle;
 mod unclaimed;
 mod variants;
+mod writable;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use serde::{Deserialize, Serialize};
@@ -41,12 +45,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::clock::Clock;
 use crate::error_chain::chain;
 use crate::faults::{Faults, Struck};
+use crate::free_space::FreeSpace;
 use crate::secret::Secret;
 use crate::setting::WrongSetting;
 use crate::upload::UnknownWord;
 pub use admit::{Admission, Admitted};
 pub use attempt::{Attempt, Start};
 pub use claim::{ClaimRefused, Claimant};
+use connect::WriteRefusal;
 pub use crop::CropRefused;
 use database::{Database, Transaction};
 pub use files::FileAdmission;
@@ -58,6 +64,7 @@ pub use people::{Role, SigningKey, User};
 pub use settle::{Made, Settled, Shown};
 pub use unclaimed::Unclaimed;
 pub use variants::Wanted;
+use writable::WriteCheck;
 
 /// Where the records are.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -67,6 +74,8 @@ pub struct RecordsSettings {
     pub url: Secret,
     /// The most connections to hold open.
     pub max_connections: u32,
+    /// For SQLite: free space on its file system below which uploads are refused. 0 refuses none.
+    pub min_free: ByteSize,
     /// How long one call to the server may take; then its connection is closed. Not for SQLite, which has no server.
     #[serde(with = "human")]
     pub timeout: Duration,
@@ -86,9 +95,10 @@ pub enum Pooler {
 }
 
 impl RecordsSettings {
-    /// The settings for a database, with the defaults for everything else.
+    /// The settings for a database, with the defaults for everything else but the reserve, which is none.
     pub fn new(url: Secret, max_connections: u32) -> Self {
-        Self { url, max_connections, timeout: Duration::from_secs(10), pooler: Pooler::None }
+        let timeout = Duration::from_secs(10);
+        Self { url, max_connections, min_free: ByteSize::b(0), timeout, pooler: Pooler::None }
     }
 
     /// Looks at them without opening anything.
@@ -106,9 +116,15 @@ pub enum RecordsError {
     /// The database did not do it.
     #[error("records: {}", chain(.0))]
     Database(DbErr),
-    /// The database answers and does not take writes: it is a standby, or set to read-only.
+    /// The disk of the database is full.
+    #[error("records are full: free room or give them more")]
+    Full,
+    /// The database answers and does not take writes: its disk fails, or it is a standby or set to read-only.
     #[error("records cannot be written: {}", chain(.0))]
     NotWritable(#[source] DbErr),
+    /// The connection was lost while the database committed, and the outcome could not be looked up afterwards.
+    #[error("records: it is not known whether this was written: {}", chain(.0))]
+    OutcomeUnknown(#[source] DbErr),
     /// A newer version of the program has been here.
     #[error(transparent)]
     Word(#[from] UnknownWord),
@@ -125,14 +141,23 @@ pub enum RecordsError {
 
 impl From<DbErr> for RecordsError {
     fn from(error: DbErr) -> Self {
-        if connect::postgres::is_read_only(&error) { Self::NotWritable(error) } else { Self::Database(error) }
+        match connect::write_refusal(&error) {
+            Some(WriteRefusal::Full) => Self::Full,
+            Some(WriteRefusal::NotWritable) => Self::NotWritable(error),
+            None => Self::Database(error),
+        }
     }
 }
 
 impl RecordsError {
     /// Whether trying again later can help: a refused connection can, a row we cannot read cannot.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Database(_) | Self::NotWritable(_) | Self::Struck(_))
+        !matches!(self, Self::Word(_) | Self::Row(_) | Self::KeyLost)
+    }
+
+    /// Whether the operation may have happened in spite of this error.
+    pub fn is_outcome_unknown(&self) -> bool {
+        matches!(self, Self::OutcomeUnknown(_) | Self::Struck(_))
     }
 }
 
@@ -142,6 +167,10 @@ pub struct Records {
     db: Database,
     /// SQLite has one writer at a time; taking turns here is fair, its own busy loop is not.
     turn: Option<Arc<Semaphore>>,
+    /// For SQLite: what is known of writing.
+    writes: Option<Arc<WriteCheck>>,
+    /// For SQLite: the file system of its file.
+    space: Option<FreeSpace>,
     clock: Clock,
     faults: Faults,
 }
@@ -149,6 +178,7 @@ pub struct Records {
 /// A writing transaction, with its turn where turns are taken. Dropped uncommitted, it rolls back.
 struct Writing {
     tx: Transaction,
+    writes: Option<Arc<WriteCheck>>,
     _turn: Option<OwnedSemaphorePermit>,
 }
 
@@ -162,7 +192,11 @@ impl std::ops::Deref for Writing {
 
 impl Writing {
     async fn commit(self) -> Result<(), DbErr> {
-        self.tx.commit().await
+        let ended = self.tx.commit().await;
+        if let Some(writes) = &self.writes {
+            writes.note(&ended);
+        }
+        ended
     }
 }
 
@@ -173,8 +207,11 @@ impl Records {
     /// Where it cannot be reached.
     pub async fn open(settings: &RecordsSettings, clock: Clock, faults: Faults) -> Result<Self, RecordsError> {
         let db = connect::connect(settings).await?;
-        let turn = (db.get_database_backend() == DbBackend::Sqlite).then(|| Arc::new(Semaphore::new(1)));
-        let records = Self { db, turn, clock, faults };
+        let sqlite = db.get_database_backend() == DbBackend::Sqlite;
+        let turn = sqlite.then(|| Arc::new(Semaphore::new(1)));
+        let writes = sqlite.then(Arc::default);
+        let space = connect::folder(settings)?.map(|folder| FreeSpace::new("records", folder, settings.min_free));
+        let records = Self { db, turn, writes, space, clock, faults };
         records.check().await?;
         Ok(records)
     }
@@ -205,12 +242,21 @@ impl Records {
         &self.clock
     }
 
-    /// Whether the place answers and takes writes. Asked now and then, as the sweeper does, it also keeps our clock with
-    /// the database's.
+    /// Whether the place answers and takes writes. It also keeps our clock with the database's.
     ///
     /// # Errors
     /// The database's, where it does not.
     pub async fn ping(&self) -> Result<(), RecordsError> {
+        self.check().await?;
+        self.check_writable().await
+    }
+
+    /// Keeps our clock with the database's, for the sweeper. It says nothing about the writes of SQLite, because what is
+    /// left to sweep can be what makes room.
+    ///
+    /// # Errors
+    /// The database's, if it does not answer, or is a server that takes no writes.
+    pub async fn keep_time(&self) -> Result<(), RecordsError> {
         self.check().await
     }
 
@@ -235,7 +281,7 @@ impl Records {
     /// Begins a writing transaction.
     async fn write(&self) -> Result<Writing, DbErr> {
         let turn = self.turn().await?;
-        Ok(Writing { tx: self.db.begin().await?, _turn: turn })
+        Ok(Writing { tx: self.db.begin().await?, writes: self.writes.clone(), _turn: turn })
     }
 
     fn now_ms(&self) -> i64 {

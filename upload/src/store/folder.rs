@@ -54,6 +54,11 @@ impl Folder {
         Ok(Self { engine, root: root.into(), durable: Arc::default() })
     }
 
+    /// The folder itself.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// What reads, lists and deletes here. It leaves directories alone that become empty: it would remove and make them
     /// all the time, and with them what is known to be durable.
     pub(super) fn engine(&self) -> LocalFileSystem {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use bytesize::ByteSize;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,8 @@ pub struct StoreSettings {
     pub access_key_id: String,
     /// The S3 key.
     pub secret_access_key: Secret,
+    /// For a folder: free space on its file system below which uploads are refused. 0 refuses none.
+    pub min_free: ByteSize,
 }
 
 /// What an address names.

@@ -136,6 +136,7 @@ mod tests {
             region: "us-east-1".to_owned(),
             access_key_id: "AK".to_owned(),
             secret_access_key: Secret::new("SKSKSKSK"),
+            min_free: Default::default(),
         };
         let mut store = Store::open("blobs", &settings, Faults::default()).unwrap();
         let s3 = s3::open("bucket", &settings, None, SHORT).unwrap();

@@ -90,6 +90,7 @@ impl Bucket {
             region: "us-east-1".to_owned(),
             access_key_id: id.to_owned(),
             secret_access_key: Secret::new(secret),
+            min_free: Default::default(),
         };
         let staging = Staging::open(&settings("staging"), Faults::default()).unwrap();
         let blobs = Blobs::open(&settings("blobs"), Faults::default()).unwrap();

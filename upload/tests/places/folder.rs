@@ -20,6 +20,7 @@ pub(crate) fn folders(folder: &tempfile::TempDir) -> Bucket {
         region: String::new(),
         access_key_id: String::new(),
         secret_access_key: Secret::default(),
+        min_free: Default::default(),
     };
     let staging = Staging::open(&settings("staging"), Faults::default()).unwrap();
     let blobs = Blobs::open(&settings("blobs"), Faults::default()).unwrap();

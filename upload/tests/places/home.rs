@@ -72,6 +72,11 @@ impl Home {
         Self::open(url, None, Some(folder)).await
     }
 
+    /// On the SQLite file at an address.
+    pub(crate) async fn at(url: String) -> Self {
+        Self::open(url, None, None).await
+    }
+
     /// None, with a word about it, where no PostgreSQL's address is given.
     pub(crate) async fn postgres() -> Option<Self> {
         let Empty { url, name, admin } = Empty::database("").await?;

@@ -16,6 +16,7 @@
 // A test that fails says so by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod admissible;
 mod broker;
 mod bucket;
 mod claims;
@@ -23,8 +24,10 @@ mod counter;
 mod database_outages;
 mod files;
 mod folder;
+mod full_disk;
 mod home;
 mod letters;
+mod lost_commit;
 mod migrate;
 mod outages;
 mod outbox;

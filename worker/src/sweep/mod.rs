@@ -96,15 +96,24 @@ impl Sweeper {
 
     async fn round(&self, orphans: bool) -> Result<Swept, PlaceError> {
         // Nobody is to be called late by a clock that went astray since the last round.
-        self.places.records.ping().await?;
-        Ok(Swept {
-            forgotten: self.forget().await?,
-            failed: self.fail_overdue().await?,
-            published: self.relay().await?,
-            expired: self.expire().await?,
-            orphans: if orphans { self.remove_orphans(self.settings.orphan_age).await? } else { 0 },
-            collected: self.collect().await?,
-        })
+        self.places.records.keep_time().await?;
+        // One that fails does not keep the others from going: on a full disk, the later ones are those that make room.
+        let mut first = None;
+        let mut done = |outcome: Result<usize, PlaceError>| {
+            outcome.unwrap_or_else(|error| {
+                first.get_or_insert(error);
+                0
+            })
+        };
+        let swept = Swept {
+            forgotten: done(self.forget().await),
+            failed: done(self.fail_overdue().await),
+            published: done(self.relay().await),
+            expired: done(self.expire().await),
+            orphans: if orphans { done(self.remove_orphans(self.settings.orphan_age).await) } else { 0 },
+            collected: done(self.collect().await),
+        };
+        first.map_or(Ok(swept), Err)
     }
 
     /// Removes staged bytes that no upload waits for and that are older than `age`. [`run`](Self::run) does this with

@@ -13,6 +13,7 @@ mod pool;
 use std::time::Duration;
 
 use sea_orm::ConnectOptions;
+use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::sqlx::{self, Connection as _, Executor, Row};
 
 pub(super) use availability::Availability;
@@ -75,4 +76,9 @@ fn limits(set: &str, timeout: Duration) -> String {
     let statement = timeout.mul_f32(0.9).as_millis().max(1);
     let idle = IDLE_IN_TRANSACTION.as_millis();
     format!("{set} statement_timeout = {statement}; {set} idle_in_transaction_session_timeout = {idle}")
+}
+
+/// Whether an error says that PostgreSQL does not take writes because its disk is full, by its SQLSTATE `disk_full`.
+pub(super) fn is_full(error: &dyn DatabaseError) -> bool {
+    error.code().as_deref() == Some("53100")
 }

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use sea_orm::ConnectOptions;
-use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::error::DatabaseError;
+use sea_orm::sqlx::sqlite::{SqliteConnection, SqliteError, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::{self, Connection};
+
+use super::WriteRefusal;
 
 pub(super) fn configure(options: &mut ConnectOptions) {
     // Full synchronous: in WAL mode "normal" may lose the last commits when the power goes, and we acknowledged them.
@@ -15,4 +19,37 @@ pub(super) fn configure(options: &mut ConnectOptions) {
             .busy_timeout(Duration::from_secs(10))
             .pragma("journal_size_limit", "67108864")
     });
+    options.map_sqlx_sqlite_pool_opts(|pool| {
+        pool.after_release(|connection, _| Box::pin(async move { Ok(ended_cleanly(connection).await) }))
+    });
+}
+
+/// Whether no transaction is left on a released connection, by what SQLite says and by what the driver counts. The pool
+/// closes a connection for which this is false.
+///
+/// SQLite rolls a transaction back by itself when the disk is full or a read or write fails. The ROLLBACK that the driver
+/// sends then fails, and the driver goes on counting the transaction as open: every later transaction on the connection
+/// would be a savepoint, and its COMMIT would commit nothing.
+///
+/// A transaction that was dropped has its ROLLBACK queued when its connection is released, and the statements here run
+/// after it. SQLite refuses BEGIN inside a transaction. Outside of one, BEGIN and ROLLBACK take no lock and touch no file.
+async fn ended_cleanly(connection: &mut SqliteConnection) -> bool {
+    let outside = sqlx::raw_sql("BEGIN; ROLLBACK").execute(&mut *connection).await;
+    let clean = outside.is_ok() && !connection.is_in_transaction();
+    if !clean {
+        tracing::debug!("closing a connection to SQLite whose transaction did not end cleanly");
+    }
+    clean
+}
+
+/// Whether an error says that SQLite does not take writes, by its result code without the extended part.
+pub(super) fn write_refusal(error: &dyn DatabaseError) -> Option<WriteRefusal> {
+    error.try_downcast_ref::<SqliteError>()?;
+    match error.code()?.parse::<u32>().ok()? & 0xff {
+        // SQLITE_FULL
+        13 => Some(WriteRefusal::Full),
+        // SQLITE_READONLY, SQLITE_IOERR, SQLITE_CANTOPEN
+        8 | 10 | 14 => Some(WriteRefusal::NotWritable),
+        _ => None,
+    }
 }

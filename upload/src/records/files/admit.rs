@@ -40,8 +40,8 @@ impl Records {
     /// Admits a version or a rendition.
     ///
     /// # Errors
-    /// The outer one is the database's; the inner one says why not. Nothing was admitted then, and the staged bytes belong
-    /// to nobody.
+    /// The outer one is the database's; the inner one says why not. Nothing was admitted then and the staged bytes belong to
+    /// no upload, unless [`RecordsError::is_outcome_unknown`].
     pub async fn admit_into_file(
         &self,
         admission: FileAdmission,
@@ -75,7 +75,7 @@ impl Records {
             deadline: admission.deadline,
             keep: None,
         };
-        let admitted = tx.take_in(intent, job, now).await?;
+        let (admitted, row) = tx.take_in(intent, job, now).await?;
         let made = Taking { upload: admitted.id, by: admission.owner, link, now };
         match admission.place {
             Place::Rendition { version, name, description, most } => {
@@ -89,7 +89,7 @@ impl Records {
         if let Some(once) = &admission.once {
             tx.note_admission(once, admitted.id).await?;
         }
-        tx.commit().await?;
+        self.commit_or_look_up(tx, row).await?;
         Ok(Ok(admitted))
     }
 }
