@@ -1,9 +1,8 @@
 //! The roles one by one: each a process of its own, as many of each as the load asks for, sharing the four places.
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use api::Api;
 use clap::Args;
-use tokio::net::TcpListener;
 use upload::{Clock, Faults, Lane, OutageLog, Places};
 use worker::{Sweeper, Worker};
 
@@ -58,16 +57,17 @@ async fn shared_places(settings: &Settings) -> anyhow::Result<Places> {
 /// Where the schema is behind, a place cannot be opened or the address is taken.
 pub(crate) async fn api(settings: Settings) -> anyhow::Result<()> {
     let stop = settings.shutdown.until_told_to_stop()?;
+    let listener = crate::up::listen(&settings).await?;
+    let address = listener.local_addr()?;
     let places = shared_places(&settings).await?;
     let metrics = crate::metrics::begin()?;
-    let listen = &settings.http.listen;
-    let listener = TcpListener::bind(listen).await.with_context(|| format!("http.listen: {listen}"))?;
-    if let Some(admin) = api::ensure_admin(&places.records, &settings.realm).await? {
-        crate::up::introduce(&admin, listener.local_addr()?);
-    }
     let api = Api::open(&settings.api(), places.clone(), metrics).await?;
+    // Last, because the password is shown once: a start that fails must not have made the administrator.
+    if let Some(admin) = api::ensure_admin(&places.records, &settings.realm).await? {
+        crate::up::introduce(&admin, address);
+    }
     let counting = tokio::spawn(crate::gauges::keep(places.clone(), stop.clone()));
-    tracing::info!(address = %listener.local_addr()?, "the api is up");
+    tracing::info!(%address, "the api is up");
     api.serve(listener, stop).await?;
     counting.abort();
     places.queue.close().await;

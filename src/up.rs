@@ -34,12 +34,13 @@ impl Up {
     /// Where the data directory is another process's, a place cannot be opened or the address is taken.
     pub(crate) async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let lock = lock(settings)?;
+        let listener = listen(settings).await?;
+        let address = listener.local_addr()?;
         let metrics = crate::metrics::begin()?;
         for name in crate::migrate::up(settings).await? {
             tracing::info!(name, "migrated");
         }
         let places = Places::open(&settings.places(), Clock::system(), Faults::default()).await?;
-        let admin = api::ensure_admin(&places.records, &settings.realm).await?;
         let sweeper = Sweeper::new(&settings.sweep, places.clone());
         if places.queue.forgets() {
             let jobs = places.records.reopen_promises().await?;
@@ -47,12 +48,10 @@ impl Up {
                 tracing::info!(jobs, "taking up again what the last process left");
             }
         }
-        let listener = TcpListener::bind(&settings.http.listen)
-            .await
-            .with_context(|| format!("http.listen: {} cannot be listened on", settings.http.listen))?;
-        let address = listener.local_addr()?;
         let worker = Worker::new(&settings.worker(), places.clone());
         let api = Api::open(&settings.api(), places.clone(), metrics).await?;
+        // Last, because the password is shown once: a start that fails must not have made the administrator.
+        let admin = api::ensure_admin(&places.records, &settings.realm).await?;
         Ok(Self { address, admin, listener, api, worker, sweeper, places, _lock: lock })
     }
 
@@ -73,6 +72,15 @@ impl Up {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// Listens on `http.listen`. Connections wait until they are served.
+///
+/// # Errors
+/// If the address is taken or is none of this machine's.
+pub(crate) async fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {
+    let address = &settings.http.listen;
+    TcpListener::bind(address).await.with_context(|| format!("http.listen: {address} cannot be listened on"))
 }
 
 /// Two processes on one data directory would each think the other's jobs its own.

@@ -14,6 +14,7 @@ mod crash_points;
 mod deploy;
 mod engines;
 mod expiry;
+mod first_start;
 mod house;
 mod jobs;
 mod journey;
