@@ -6,6 +6,7 @@ mod demo;
 mod explain;
 mod gauges;
 mod jobs;
+mod keys;
 mod lifecycle;
 mod log;
 mod metrics;
@@ -69,6 +70,9 @@ enum Command {
     /// Issue tokens.
     #[command(subcommand)]
     Token(people::Tokens),
+    /// Change the keys that sign sessions.
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Let a user act for a resource, or no longer.
     Grant(people::Grant),
     /// Bring the records' schema up to date, or show where it stands.
@@ -105,6 +109,7 @@ fn run(Cloakroom { config, command }: Cloakroom) -> anyhow::Result<()> {
         Command::Explain(command) => serve(quietly(settings()?), |settings| command.run(settings)),
         Command::User(command) => serve(settings()?, |settings| command.run(settings)),
         Command::Token(command) => serve(settings()?, |settings| command.run(settings)),
+        Command::Keys(command) => serve(quietly(settings()?), |settings| command.run(settings)),
         Command::Grant(command) => serve(settings()?, |settings| command.run(settings)),
         Command::Migrate(command) => serve(settings()?, |settings| command.run(settings)),
     }

@@ -29,7 +29,7 @@ pub(crate) enum Users {
         #[command(flatten)]
         password: Password,
     },
-    /// Give a user another password.
+    /// Give a user another password. It also ends all sessions and issued bearer tokens of the user.
     Passwd {
         id: String,
         #[command(flatten)]
@@ -37,7 +37,11 @@ pub(crate) enum Users {
     },
     /// List the users.
     Ls,
-    /// Take every right from a user, at once; with --undo give them back.
+    /// End all sessions of a user, and all bearer tokens that were issued for the user. Processes that run refuse them
+    /// after `realm.session_check` at the latest, which is 5 seconds unless it was set.
+    Logout { id: String },
+    /// Take every right from a user, and end all sessions and issued bearer tokens; with --undo give the rights back.
+    /// Processes that run refuse the user after `realm.session_check` at the latest.
     Disable {
         id: String,
         #[arg(long)]
@@ -73,7 +77,7 @@ impl From<Kind> for Role {
 
 #[derive(Subcommand)]
 pub(crate) enum Tokens {
-    /// Print a bearer token for a user.
+    /// Print a bearer token for a user. `cloakroom user logout` ends it before its time, with the user's sessions.
     Issue {
         id: String,
         /// How long it is valid, such as 30m or 24h.
@@ -140,6 +144,10 @@ impl Users {
                     let off = if user.disabled { "  disabled" } else { "" };
                     println!("{:<24}  {:<6}  {:<32}  {}{off}", user.id, user.role.as_str(), user.email, user.name);
                 }
+            }
+            Self::Logout { id } => {
+                api::end_sessions(&records, &id).await?;
+                println!("ended all sessions and tokens of {id}");
             }
             Self::Disable { id, undo } => {
                 api::change_user(&records, &id, None, None, Some(!undo)).await?;

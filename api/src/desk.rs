@@ -12,7 +12,7 @@ use crate::documents::settings::DocumentSettings;
 use crate::readiness::Readiness;
 use crate::receive::settings::UploadSettings;
 use crate::serve::HttpSettings;
-use crate::who::{Decisions, Identity, Keys, Names, Passwords, RealmSettings, Throttle};
+use crate::who::{Decisions, Identity, Keys, Names, Passwords, RealmSettings, SessionCache, Throttle};
 
 /// The desk behind which every handler stands.
 #[derive(Clone)]
@@ -36,9 +36,9 @@ pub(crate) struct Inside {
     pub(crate) links_by_link: Throttle,
     pub(crate) links_by_address: Throttle,
     pub(crate) opened_links: OpenedLinks,
+    pub(crate) sessions: SessionCache,
     pub(crate) requests: Throttle,
     pub(crate) coming: AllComing,
-    pub(crate) secure_cookies: bool,
     /// How many more uploads may be on their way in at once.
     pub(crate) room: Arc<Semaphore>,
     /// Tickets that the queue has confirmed, for the records.

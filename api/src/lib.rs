@@ -17,6 +17,7 @@ mod crop;
 mod desk;
 mod docs;
 mod documents;
+mod forwarded;
 mod health;
 mod html;
 mod key_lock;
@@ -54,7 +55,7 @@ pub use serve::{HttpSettings, ServeError};
 pub use service::ServiceSettings;
 pub use who::{
     DecisionSettings, FirstAdmin, HashError, IdentitySettings, NewUser, RealmSettings, SecureCookies, add_user,
-    change_user, ensure_admin, hash_password, issue_token, make_up_password, rotate_keys,
+    change_user, end_sessions, ensure_admin, hash_password, issue_token, make_up_password, rotate_keys,
 };
 
 /// The defaults of the sections below, commented key by key, in TOML.
@@ -159,13 +160,13 @@ impl Api {
             decisions: who::Decisions::open(&realm.decisions, &client),
             identity,
             service_keys,
-            secure_cookies: realm.secure_cookies.decide(settings.http.listen.parse().ok()),
             passwords: who::Passwords::new(),
             login_by_account: who::Throttle::new(realm.login_tries, realm.login_window),
             login_by_address: who::Throttle::new(realm.login_tries_per_address, realm.login_window),
             links_by_link: who::Throttle::new(settings.documents.code_tries, realm.login_window),
             links_by_address: who::Throttle::new(settings.documents.code_tries_per_address, realm.login_window),
             opened_links: documents::opened_links::OpenedLinks::default(),
+            sessions: who::SessionCache::new(realm.session_check),
             coming: coming::AllComing::default(),
             documents: settings.documents.clone(),
             requests: who::Throttle::new(settings.uploads.requests_per_minute, Duration::from_secs(60)),
@@ -212,20 +213,29 @@ fn client(tls: &TlsSettings) -> Result<reqwest::Client, OpenError> {
     client.redirect(reqwest::redirect::Policy::none()).build().map_err(no_client)
 }
 
+/// How often an api looks for a new signing key. A login and a renewed session look as well.
+const KEYS_EVERY: Duration = Duration::from_secs(10);
+
 /// Keeps the keys young and the numbers tidy.
 async fn tend(desk: Desk, stop: CancellationToken) {
-    let mut minute: u32 = 0;
+    let (mut round, mut failing): (u32, bool) = (0, false);
     while !stop.is_cancelled() {
         desk.metrics.run_upkeep();
-        let tended = if minute.is_multiple_of(60) {
+        let hourly = round.is_multiple_of(360);
+        let tended = if hourly {
             desk.keys.rotate(desk.realm.rotate_keys, desk.realm.session).await
         } else {
             desk.keys.refresh().await.map_err(Into::into)
         };
-        if let Err(error) = tended {
-            tracing::warn!(%error, "the signing keys could not be tended: {error}");
+        match &tended {
+            Err(error) if !failing => tracing::warn!(%error, "the signing keys could not be tended: {error}"),
+            _ => {}
         }
-        minute = minute.wrapping_add(1);
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        failing = tended.is_err();
+        // What failed in an hourly round is tried again in the next one, not in an hour.
+        if !(failing && hourly) {
+            round = round.wrapping_add(1);
+        }
+        tokio::time::sleep(KEYS_EVERY).await;
     }
 }

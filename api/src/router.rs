@@ -15,7 +15,7 @@ use crate::documents::registry;
 use crate::problem::{ApiError, plainly};
 use crate::receive::wrap_in_html::wrap_in_html;
 use crate::show::{avatar, picture};
-use crate::who::login;
+use crate::who::{login, logout};
 use crate::{claim, crop, docs, documents, health, page, receive, service, status};
 
 pub(crate) fn router(desk: Desk) -> Router {
@@ -39,6 +39,8 @@ pub(crate) fn router(desk: Desk) -> Router {
     let rest = Router::new()
         .route("/api/login", post(login::login).fallback(async || ApiError::MethodNotAllowed("POST")))
         .route("/api/login/renewToken", post(login::renew).fallback(async || ApiError::MethodNotAllowed("POST")))
+        .route("/api/logout", post(logout::one).fallback(async || ApiError::MethodNotAllowed("POST")))
+        .route("/api/logout/everywhere", post(logout::everywhere).fallback(async || ApiError::MethodNotAllowed("POST")))
         .route("/api/{service}/{id}", put(claim::put).fallback(async || ApiError::MethodNotAllowed("PUT")))
         .route(
             "/api/{service}/{id}/avatar",

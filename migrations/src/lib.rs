@@ -19,6 +19,7 @@ mod m0003_documents;
 mod m0004_prefixes;
 mod m0005_unclaimed;
 mod m0008_attempts;
+mod m0010_sessions;
 
 struct Migrator;
 
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_prefixes::Migration),
             Box::new(m0005_unclaimed::Migration),
             Box::new(m0008_attempts::Migration),
+            Box::new(m0010_sessions::Migration),
         ]
     }
 }

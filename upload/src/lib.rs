@@ -59,8 +59,8 @@ pub use progress::{Progress, made_progress};
 pub use queue::{Deliveries, Delivery, Line, Queue, QueueError, QueueSettings, Waiting};
 pub use records::{
     Admission, Admitted, Attempt, Census, ClaimRefused, Claimant, Condemned, CropRefused, FileAdmission, JobRow, Made,
-    Pooler, Publish, Records, RecordsError, RecordsSettings, Role, Settled, Shown, SigningKey, Start, Unclaimed,
-    Unpublished, User, Wanted,
+    Pooler, Publish, Records, RecordsError, RecordsSettings, Role, SessionRow, Settled, Shown, SigningKey, Start,
+    Unclaimed, Unpublished, User, Wanted,
 };
 pub use rendition_name::{Grammar, NoRenditionName, RenditionName};
 pub use secret::Secret;

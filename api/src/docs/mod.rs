@@ -12,7 +12,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 
 use crate::desk::Desk;
-use crate::who::{Names, login};
+use crate::who::{Names, login, logout};
 use crate::{claim, crop, documents, health, receive, service, show, status};
 
 #[derive(OpenApi)]
@@ -25,6 +25,8 @@ use crate::{claim, crop, documents, health, receive, service, show, status};
     paths(
         login::login,
         login::renew,
+        logout::one,
+        logout::everywhere,
         receive::add,
         show::picture::get,
         crop::put,

@@ -3,18 +3,20 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
+use axum::http::{HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 use upload::{Resource, Service};
 
-use super::view;
+use super::same_site::Sender;
+use super::{login_page, view};
 use crate::claim::Wish;
 use crate::crop::apply;
 use crate::desk::Desk;
 use crate::peer::Peer;
 use crate::problem::ApiError;
 use crate::receive::small;
+use crate::who::logout::{end, logged_out};
 use crate::who::{Action, Caller, check_csrf, login as who};
 
 type Fields = Vec<(String, String)>;
@@ -25,35 +27,36 @@ fn field<'a>(fields: &'a Fields, name: &str) -> &'a str {
 
 /// `POST /page/login`
 pub(crate) async fn login(State(desk): State<Desk>, Peer(address): Peer, request: Request<Body>) -> Response {
-    let headers = HeaderMap::new();
+    let headers = request.headers().clone();
     let entered = async {
-        // Logging somebody in as somebody else is a trick too; a browser says where a form comes from.
-        same_site(request.headers())?;
+        let sender = Sender::of(&headers, desk.http.proxies);
+        if sender == Sender::OtherSite {
+            sender.check(&desk, &headers, "")?;
+        }
         let fields = small::form(&desk, request, "the login").await?;
+        sender.check(&desk, &headers, field(&fields, "token"))?;
         who::enter(&desk, address, field(&fields, "email"), field(&fields, "password").to_owned()).await
     };
     match entered.await {
-        Ok((user, session)) => match who::logged_in(&desk, &user, &session) {
+        Ok((user, session)) => match who::logged_in(&desk, &headers, &user, &session) {
             Ok(answer) => back("/", &answer),
-            Err(error) => view(&desk, &headers, "", Some(error)).await,
+            Err(error) => login_page(&desk, &headers, Some(error)),
         },
-        Err(error) => view(&desk, &headers, "", Some(error)).await,
+        Err(error) => login_page(&desk, &headers, Some(error)),
     }
 }
 
-/// `POST /page/logout`: forgets the cookies.
+/// `POST /page/logout`: ends the session, or all sessions of the caller, and removes the cookies.
 pub(crate) async fn logout(State(desk): State<Desk>, request: Request<Body>) -> Response {
     let headers = request.headers().clone();
-    match allowed(&desk, request).await {
-        Ok(_) => {
-            let mut gone = StatusCode::NO_CONTENT.into_response();
-            for (name, hidden) in [(&desk.names.session_cookie, true), (&desk.names.csrf_cookie, false)] {
-                if let Ok(cookie) = desk.set_cookie(name, "", hidden, 0) {
-                    gone.headers_mut().append(header::SET_COOKIE, cookie);
-                }
-            }
-            back("/", &gone)
-        }
+    let ended = async {
+        let (caller, fields) = allowed(&desk, request).await?;
+        end(&desk, &caller, !field(&fields, "everywhere").is_empty()).await?;
+        logged_out(&desk, &headers)
+    };
+    let ended = ended.await;
+    match ended {
+        Ok(gone) => back("/", &gone),
         Err(error) => view(&desk, &headers, "", Some(error)).await,
     }
 }
@@ -109,14 +112,6 @@ async fn allowed(desk: &Desk, request: Request<Body>) -> Result<(Caller, Fields)
         check_csrf(token, session, &desk.keys, desk.places.records.clock().now()).map_err(ApiError::Csrf)?;
     }
     Ok((caller, fields))
-}
-
-/// Whether a form was sent by a page of ours, as far as the browser says.
-fn same_site(headers: &HeaderMap) -> Result<(), ApiError> {
-    match headers.get("sec-fetch-site").and_then(|site| site.to_str().ok()) {
-        None | Some("same-origin" | "none") => Ok(()),
-        Some(_) => Err(ApiError::NotPermitted("log in on this page itself".to_owned())),
-    }
 }
 
 /// To another page, with the cookies that an answer set.

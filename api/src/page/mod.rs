@@ -2,6 +2,7 @@
 //! elsewhere; every form works without a script, and the script takes them over where there is one.
 
 mod forms;
+mod same_site;
 
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -37,7 +38,7 @@ async fn view(desk: &Desk, headers: &HeaderMap, picture: &str, trouble: Option<A
     let caller = match Caller::of(desk, headers).await {
         Ok(caller) => caller,
         Err(error @ ApiError::Place(_)) => return error.into_response(),
-        Err(_) => return login_page(trouble),
+        Err(_) => return login_page(desk, headers, trouble),
     };
     let mut trouble = trouble;
     let mut there = false;
@@ -50,7 +51,7 @@ async fn view(desk: &Desk, headers: &HeaderMap, picture: &str, trouble: Option<A
     } else if let Ok(id) = picture_id(picture) {
         there = waiting_picture(desk, &caller, id).await.is_ok();
     }
-    let Some(session) = &caller.cookie else { return login_page(trouble) };
+    let Some(session) = &caller.cookie else { return login_page(desk, headers, trouble) };
     let picture = if there { picture } else { "" };
     let source = |size: u32| match there {
         true => format!("src=\"/api/dropbox/pictures/{}?size={size}\"", escaped(picture)),
@@ -76,9 +77,17 @@ async fn view(desk: &Desk, headers: &HeaderMap, picture: &str, trouble: Option<A
     html(status, page)
 }
 
-fn login_page(trouble: Option<ApiError>) -> Response {
+fn login_page(desk: &Desk, headers: &HeaderMap, trouble: Option<ApiError>) -> Response {
     let (status, message) = told(trouble);
-    html(status, fill(include_str!("login.html"), &[("message", &escaped(&message))]))
+    let (token, kept) = match same_site::token(desk, headers) {
+        Ok(made) => made,
+        Err(error) => return error.into_response(),
+    };
+    let values = [("message", escaped(&message)), ("token", token)];
+    let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let mut response = html(status, fill(include_str!("login.html"), &values));
+    response.headers_mut().append(header::SET_COOKIE, kept);
+    response
 }
 
 /// An error as a status and a sentence; logged, where it is ours, as everywhere.
@@ -109,6 +118,8 @@ pub(crate) fn html(status: StatusCode, page: String) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    // With "no-referrer", which other answers have, a browser sends the origin of this page's own forms as "null".
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
 }
 

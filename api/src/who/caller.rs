@@ -6,6 +6,7 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use upload::{Claimant, Role, Upload, User};
+use uuid::Uuid;
 
 use super::csrf;
 use super::identity::Vouch;
@@ -24,6 +25,8 @@ pub(crate) struct Caller {
     /// The session of a browser, whose cookies go along with requests that it was tricked into. A bearer token never
     /// does, so it needs no CSRF token.
     pub(crate) cookie: Option<Session>,
+    /// The number of the session or of the bearer token, if it was issued here.
+    pub(crate) token: Option<Uuid>,
 }
 
 /// Whether a token came along.
@@ -36,7 +39,7 @@ pub(crate) enum Guarded {
 
 impl Caller {
     /// The caller, by the head of their request. What they may is looked up, not believed: rights change while sessions
-    /// last.
+    /// last. What was read of a session and its account counts for `realm.session_check`.
     pub(crate) async fn of(desk: &Desk, headers: &HeaderMap) -> Result<Self, ApiError> {
         if let (Some(identity), Some(token)) = (&desk.identity, jwt(headers)) {
             let user = identity.user(token, &desk.places.records).await;
@@ -44,7 +47,7 @@ impl Caller {
                 Vouch::No(why) => ApiError::NotLoggedIn(why),
                 Vouch::Records(error) => error.into(),
             })?;
-            return Self::allowed(user, None);
+            return Self::allowed(user);
         }
         let (session, by_cookie) = match headers.get(AUTHORIZATION) {
             Some(bearer) => {
@@ -61,16 +64,16 @@ impl Caller {
                 (desk.session(value).await?, true)
             }
         };
-        let user = desk.places.records.user(&session.user).await?;
-        let user = user.ok_or(ApiError::NotLoggedIn("the account is gone"))?;
-        Self::allowed(user, by_cookie.then_some(session))
+        let (admin, token) = (desk.check_session(&session).await?, Some(session.token));
+        Ok(Self { user: session.user.clone(), admin, cookie: by_cookie.then_some(session), token })
     }
 
-    fn allowed(user: User, cookie: Option<Session>) -> Result<Self, ApiError> {
+    /// Somebody whom the identity provider vouches for.
+    fn allowed(user: User) -> Result<Self, ApiError> {
         if user.disabled {
             return Err(ApiError::NotLoggedIn("the account is disabled"));
         }
-        Ok(Self { user: user.id, admin: user.role == Role::Admin, cookie })
+        Ok(Self { user: user.id, admin: user.role == Role::Admin, cookie: None, token: None })
     }
 
     /// Looks for the CSRF token in the head.

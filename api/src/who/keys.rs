@@ -1,5 +1,6 @@
 //! The keys that sign sessions: a ring of which the newest signs and all verify, so that keys change without anybody
-//! being logged out. They live in the records, where every api process finds them.
+//! being logged out. They live in the records, where every api process finds them, and are deleted once everything that
+//! they signed has expired.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -36,6 +37,13 @@ pub(crate) enum Verified {
     /// Signed by a key that this process has not seen: another may have made it a moment ago.
     UnknownKey,
 }
+
+/// What is sealed ([`sealing`](super::sealing)) is needed for as long at most: an applink's refresh token, and the answer
+/// that is remembered for an idempotency key.
+const LONGEST_SEALED: Duration = Duration::from_secs(24 * 3600);
+
+/// Within this time every process has noticed a new key, and signs with it.
+const NOTICED: Duration = Duration::from_secs(60);
 
 pub(super) const ID_BYTES: usize = 8;
 const MAC_BYTES: usize = 32;
@@ -84,14 +92,17 @@ impl Keys {
         Ok(())
     }
 
-    /// Adds a key where the newest is older than `rotate`, and retires those that nothing valid can be signed with any
-    /// more: those older than the newest by `rotate` and a session's `life`.
+    /// Adds a key where the newest is older than `rotate`, and deletes those that nothing valid is signed with any more. A
+    /// session lasts for `life` unless it is renewed, by the newest key.
     pub(crate) async fn rotate(&self, rotate: Duration, life: Duration) -> Result<(), KeyError> {
         if self.records.newest_signing_key_age().await?.is_none_or(|age| age >= rotate) {
             add_key(&self.records).await?;
             tracing::info!("a new key signs sessions from now on");
         }
-        self.records.retire_signing_keys(rotate + rotate + life).await?;
+        let deleted = self.records.delete_old_signing_keys(life.max(LONGEST_SEALED) + NOTICED).await?;
+        if deleted > 0 {
+            tracing::info!(deleted, "deleted signing keys that nothing valid is signed with");
+        }
         Ok(self.refresh().await?)
     }
 
@@ -105,6 +116,12 @@ impl Keys {
         let mut signature = key.id.to_vec();
         signature.extend_from_slice(&mac.finalize().into_bytes());
         Some(BASE64.encode(signature))
+    }
+
+    /// The id of the key that signs, as it stands in the records.
+    pub(crate) fn signing(&self) -> Option<String> {
+        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+        ring.keys.first().map(|key| hex(&key.id))
     }
 
     /// The newest key and its id, for sealing.
@@ -144,13 +161,13 @@ pub(crate) enum KeyError {
     Random(#[from] getrandom::Error),
 }
 
-/// Makes a key and puts it into the records, where it signs from now on.
-pub(crate) async fn add_key(records: &Records) -> Result<(), KeyError> {
+/// Makes a key and puts it into the records, where it signs from now on. Returns its id.
+pub(crate) async fn add_key(records: &Records) -> Result<String, KeyError> {
     let (mut id, mut secret) = ([0; ID_BYTES], [0; 32]);
     getrandom::fill(&mut id)?;
     getrandom::fill(&mut secret)?;
     records.add_signing_key(&SigningKey { id: hex(&id), secret: hex(&secret) }).await?;
-    Ok(())
+    Ok(hex(&id))
 }
 
 /// Keys that cannot be read are left out; what they signed is not valid then.

@@ -9,7 +9,6 @@ use axum::http::{HeaderMap, HeaderValue, Request, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use upload::{Role, User};
-use uuid::Uuid;
 
 use super::caller::Caller;
 use super::csrf;
@@ -17,6 +16,7 @@ use super::password;
 use super::people::LONGEST_EMAIL;
 use super::session::Session;
 use crate::desk::Desk;
+use crate::forwarded;
 use crate::peer::Peer;
 use crate::problem::{ApiError, Problem};
 use crate::receive::small;
@@ -60,9 +60,10 @@ pub(crate) async fn login(
     Peer(address): Peer,
     request: Request<Body>,
 ) -> Result<Response, ApiError> {
+    let headers = request.headers().clone();
     let Credentials { email, password } = small::json(&desk, request, "the login").await?;
     let (user, session) = enter(&desk, address, &email, password).await?;
-    logged_in(&desk, &user, &session)
+    logged_in(&desk, &headers, &user, &session)
 }
 
 /// Lets somebody in who knows the password, unless they, or somebody at their address, tried too often.
@@ -92,8 +93,8 @@ pub(crate) async fn enter(
     }
     let user = user.ok_or(ApiError::WrongCredentials)?;
     desk.login_by_account.forgive(&account);
+    let session = desk.begin_session(&user).await?;
     metrics::counter!("cloakroom_logins_total", "outcome" => "ok").increment(1);
-    let session = desk.new_session(&user, Uuid::new_v4());
     Ok((user, session))
 }
 
@@ -102,7 +103,7 @@ fn refused() -> ApiError {
     ApiError::WrongCredentials
 }
 
-/// `POST /api/login/renewToken`: renews a session.
+/// `POST /api/login/renewToken`: renews a session, up to its absolute end.
 #[utoipa::path(
     post,
     path = "/api/login/renewToken",
@@ -117,23 +118,17 @@ fn refused() -> ApiError {
 pub(crate) async fn renew(State(desk): State<Desk>, headers: HeaderMap) -> Result<Response, ApiError> {
     let caller = Caller::writer(&desk, &headers).await?;
     let session = caller.cookie.ok_or(ApiError::NotLoggedIn("only the session in the cookie can be renewed"))?;
-    let user = desk.places.records.user(&caller.user).await?;
-    let user = user.ok_or(ApiError::NotLoggedIn("the account is gone"))?;
-    logged_in(&desk, &user, &desk.new_session(&user, session.token))
-}
-
-impl Desk {
-    /// A session that begins now.
-    pub(crate) fn new_session(&self, user: &User, token: Uuid) -> Session {
-        let now = self.places.records.clock().now();
-        let life = jiff::SignedDuration::try_from(self.realm.session).unwrap_or(jiff::SignedDuration::from_mins(30));
-        let expires = now.saturating_add(life).unwrap_or(jiff::Timestamp::MAX);
-        Session { token, user: user.id.clone(), name: user.name.clone(), issued: now, expires }
-    }
+    let (user, renewed) = desk.renew_session(&session).await?;
+    logged_in(&desk, &headers, &user, &renewed)
 }
 
 /// Both cookies, and who is logged in as JSON.
-pub(crate) fn logged_in(desk: &Desk, user: &User, session: &Session) -> Result<Response, ApiError> {
+pub(crate) fn logged_in(
+    desk: &Desk,
+    headers: &HeaderMap,
+    user: &User,
+    session: &Session,
+) -> Result<Response, ApiError> {
     let no_key = || ApiError::Ours("there is no key to sign a session with".to_owned());
     let value = session.seal(&desk.names.fed, &desk.keys).ok_or_else(no_key)?;
     let token = csrf::token(session, &desk.keys).ok_or_else(no_key)?;
@@ -149,18 +144,36 @@ pub(crate) fn logged_in(desk: &Desk, user: &User, session: &Session) -> Result<R
         expires_at: session.expires,
     };
     let mut response = Json(body).into_response();
+    let age = u64::try_from(session.expires.duration_since(session.issued).as_secs()).unwrap_or_default();
     for (name, value, hidden) in [(&desk.names.session_cookie, value, true), (&desk.names.csrf_cookie, token, false)] {
-        let cookie = desk.set_cookie(name, &value, hidden, desk.realm.session.as_secs());
+        let cookie = desk.set_cookie(headers, &Cookie { name, value: &value, hidden, age });
         response.headers_mut().append(header::SET_COOKIE, cookie?);
     }
     Ok(response)
 }
 
+/// A cookie to be set.
+pub(crate) struct Cookie<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) value: &'a str,
+    /// Whether scripts cannot read it.
+    pub(crate) hidden: bool,
+    /// How long the browser keeps it, in seconds; 0 removes it.
+    pub(crate) age: u64,
+}
+
 impl Desk {
-    /// A `Set-Cookie` line; `hidden` keeps it from scripts.
-    pub(crate) fn set_cookie(&self, name: &str, value: &str, hidden: bool, age: u64) -> Result<HeaderValue, ApiError> {
-        let hidden = if hidden { "; HttpOnly" } else { "" };
-        let secure = if self.secure_cookies { "; Secure" } else { "" };
+    /// Whether cookies for the client that sent `headers` bear `Secure`.
+    pub(crate) fn secure_cookies(&self, headers: &HeaderMap) -> bool {
+        let https = forwarded::https(headers, self.http.proxies);
+        self.realm.secure_cookies.decide(https, self.http.listen.parse().ok())
+    }
+
+    /// The `Set-Cookie` line of a cookie for the client that sent `headers`.
+    pub(crate) fn set_cookie(&self, headers: &HeaderMap, cookie: &Cookie<'_>) -> Result<HeaderValue, ApiError> {
+        let Cookie { name, value, hidden, age } = cookie;
+        let hidden = if *hidden { "; HttpOnly" } else { "" };
+        let secure = if self.secure_cookies(headers) { "; Secure" } else { "" };
         let line = format!("{name}={value}; Path=/; Max-Age={age}{hidden}{secure}; SameSite=Lax");
         HeaderValue::try_from(line).map_err(|error| ApiError::Ours(format!("a cookie: {error}")))
     }

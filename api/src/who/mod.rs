@@ -7,11 +7,13 @@ mod fetch;
 mod identity;
 mod keys;
 pub(crate) mod login;
+pub(crate) mod logout;
 mod password;
 mod people;
 mod realm;
 mod sealing;
 mod session;
+mod sessions;
 mod throttle;
 mod verifying;
 
@@ -25,8 +27,9 @@ pub(crate) use keys::{KeyError, Keys};
 pub(crate) use password::Passwords;
 pub use password::{HashError, hash_password};
 pub use people::{
-    FirstAdmin, NewUser, add_user, change_user, ensure_admin, issue_token, make_up_password, rotate_keys,
+    FirstAdmin, NewUser, add_user, change_user, end_sessions, ensure_admin, issue_token, make_up_password, rotate_keys,
 };
 pub(crate) use realm::{Names, cookie};
 pub use realm::{RealmSettings, SecureCookies};
+pub(crate) use sessions::SessionCache;
 pub(crate) use throttle::Throttle;

@@ -114,7 +114,8 @@ pub async fn add_user(records: &Records, new: NewUser, role: Role) -> Result<Use
     Ok(user)
 }
 
-/// Changes a user: a new password, a new role, disabled or not; what is None stays.
+/// Changes a user: a new password, a new role, disabled or not; what is None stays. A new password and disabling end all
+/// sessions and issued tokens of the user.
 ///
 /// # Errors
 /// Where there is no such user, or the records did not do it.
@@ -142,7 +143,17 @@ async fn hash_off_the_runtime(password: String) -> Result<String, OpenError> {
     hashed.map_err(|error| OpenError::Settings(error.to_string()))
 }
 
-/// A bearer token for a user, valid for `life`: the same text a session cookie holds.
+/// Ends all sessions of a user, and all bearer tokens that were issued for the user.
+///
+/// # Errors
+/// Where there is no such user, or the records did not do it.
+pub async fn end_sessions(records: &Records, id: &str) -> Result<(), OpenError> {
+    let there = records.end_sessions(id).await?;
+    if there { Ok(()) } else { Err(OpenError::Settings(format!("there is no user \"{id}\""))) }
+}
+
+/// A bearer token for a user, valid for `life`: the same text a session cookie holds. It has a row as sessions have, so
+/// it ends with them, and the key that signs it is kept until it expires.
 ///
 /// # Errors
 /// Where there is no such user, or the records did not do it.
@@ -159,14 +170,24 @@ pub async fn issue_token(
     let now = records.clock().now();
     let life = jiff::SignedDuration::try_from(life).map_err(|error| OpenError::Settings(error.to_string()))?;
     let expires = now.saturating_add(life).map_err(|error| OpenError::Settings(error.to_string()))?;
-    let session = Session { token: Uuid::new_v4(), user: user.id, name: user.name, issued: now, expires };
-    session.seal(&names.fed, &keys).ok_or_else(|| OpenError::Settings("there is no key to sign with".to_owned()))
+    let no_key = || OpenError::Settings("there is no key to sign with".to_owned());
+    let token = Uuid::new_v4();
+    let changed = || OpenError::Settings(format!("the user \"{id}\" was changed meanwhile; try again"));
+    if !records.add_session(token, &user, expires).await? {
+        return Err(changed());
+    }
+    if !records.need_signing_key(&keys.signing().ok_or_else(no_key)?, expires).await? {
+        return Err(no_key());
+    }
+    let session = Session { token, user: user.id, name: user.name, issued: now, expires };
+    session.seal(&names.fed, &keys).ok_or_else(no_key)
 }
 
-/// Makes a new signing key at once; what the old ones signed stays valid.
+/// Makes a new signing key, and returns its id. The running processes sign with it within a minute. What the old keys
+/// signed stays valid until it expires; then they are deleted.
 ///
 /// # Errors
 /// The records', or a machine without randomness.
-pub async fn rotate_keys(records: &Records) -> Result<(), OpenError> {
+pub async fn rotate_keys(records: &Records) -> Result<String, OpenError> {
     Ok(add_key(records).await?)
 }

@@ -29,6 +29,12 @@ pub struct RealmSettings {
     /// How long a session lasts unless it is renewed.
     #[serde(with = "human")]
     pub session: Duration,
+    /// How long a session lasts at most, however often it is renewed.
+    #[serde(with = "human")]
+    pub session_max_age: Duration,
+    /// How long an api goes by what it last read of a session and its account.
+    #[serde(with = "human")]
+    pub session_check: Duration,
     /// How old the signing key grows before a new one signs.
     #[serde(with = "human")]
     pub rotate_keys: Duration,
@@ -47,6 +53,9 @@ pub struct RealmSettings {
     pub service: crate::service::ServiceSettings,
 }
 
+/// A session that was ended by another process is accepted for `session_check`, which is therefore short.
+const LONGEST_CHECK: Duration = Duration::from_secs(60);
+
 impl RealmSettings {
     /// Looks at them without asking anybody.
     pub(crate) fn check(&self) -> Result<(), WrongSetting> {
@@ -54,7 +63,11 @@ impl RealmSettings {
         self.service.digests()?;
         self.identity.check()?;
         self.decisions.check()?;
-        WrongSetting::unless(!self.session.is_zero(), "realm.session", "0s", "write a longer time, such as 30m")?;
+        for (key, time) in [("realm.session", self.session), ("realm.session_max_age", self.session_max_age)] {
+            WrongSetting::unless(!time.is_zero(), key, "0s", "write a longer time, such as 30m")?;
+        }
+        let (bounded, was) = (self.session_check <= LONGEST_CHECK, format!("{:?}", self.session_check));
+        WrongSetting::unless(bounded, "realm.session_check", was, "write 0s to 60s")?;
         WrongSetting::unless_counts([
             ("realm.login_tries", self.login_tries.into()),
             ("realm.login_tries_per_address", self.login_tries_per_address.into()),
@@ -65,7 +78,8 @@ impl RealmSettings {
 /// Whether cookies bear `Secure`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecureCookies {
-    /// They do, unless plain http is served on a loopback address.
+    /// They do if a trusted proxy says that the client speaks https, and do not if it says http. If no trusted proxy says
+    /// so, they do unless plain http is served on a loopback address.
     Auto,
     /// They do.
     Always,
@@ -74,12 +88,12 @@ pub enum SecureCookies {
 }
 
 impl SecureCookies {
-    /// The answer for an api that listens there.
-    pub(crate) fn decide(self, listening: Option<std::net::SocketAddr>) -> bool {
+    /// The answer for a client that speaks https or not, as a trusted proxy says, with an api that listens there.
+    pub(crate) fn decide(self, https: Option<bool>, listening: Option<std::net::SocketAddr>) -> bool {
         match self {
             Self::Always => true,
             Self::Never => false,
-            Self::Auto => !listening.is_some_and(|address| address.ip().is_loopback()),
+            Self::Auto => https.unwrap_or(!listening.is_some_and(|address| address.ip().is_loopback())),
         }
     }
 }

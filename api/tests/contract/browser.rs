@@ -143,6 +143,31 @@ impl Browser {
     }
 }
 
+/// The button ends every session of the user, in other browsers too, with the script and without.
+#[tokio::test]
+async fn log_out_everywhere() {
+    let Some(browser) = Browser::open("logout").await else { return };
+    let stand = Stand::new().await;
+    for script in [true, false] {
+        let off = json!({"cmd": "Emulation.setScriptExecutionDisabled", "params": {"value": !script}});
+        browser.post("goog/cdp/execute", off).await;
+        let elsewhere = stand.login("jane").await;
+        assert_eq!(elsewhere.get("/uploads/1").await.status(), 404);
+        browser.log_in(&stand).await;
+        let spoken = browser.spoken().await;
+        assert!(spoken.contains(&("button".to_owned(), "Log out everywhere".to_owned())), "{spoken:?}");
+        browser.shot("buttons").await;
+        let copied = browser.get("cookie").await;
+        browser.click("button[name=everywhere]").await;
+        browser.find("#email").await;
+        assert_eq!(elsewhere.get("/uploads/1").await.status(), 401);
+        let is_session = |cookie: &&Value| cookie["name"].as_str().unwrap().starts_with("AtmoAuthToken_");
+        let copied = copied.as_array().unwrap().iter().find(is_session).unwrap()["value"].as_str().unwrap();
+        let request = stand.nobody(reqwest::Method::GET, "/uploads/1").bearer_auth(copied);
+        assert_eq!(request.send().await.unwrap().status(), 401, "a copy of this browser's cookie");
+    }
+}
+
 const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/contract/pictures/small.jpg");
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use api::SecureCookies;
 use reqwest::Method;
 use serde_json::json;
 
@@ -41,6 +42,49 @@ async fn cookies_are_secure_unless_it_is_plain_http_at_home() {
     let body = json!({"email": "jane@example.com", "password": PASSWORD});
     let response = stand.nobody(Method::POST, "/api/login").json(&body).send().await.unwrap();
     assert!(response.headers().get_all("set-cookie").iter().all(|line| line.to_str().unwrap().contains("; Secure;")));
+}
+
+#[tokio::test]
+async fn secure_cookies_follow_the_scheme_that_a_trusted_proxy_tells() {
+    let login = async |stand: &Stand, lines: &[(&str, &str)]| {
+        let body = json!({"email": "jane@example.com", "password": PASSWORD});
+        let mut request = stand.nobody(Method::POST, "/api/login").json(&body);
+        for (name, value) in lines {
+            request = request.header(*name, *value);
+        }
+        let response = request.send().await.unwrap();
+        let lines = response.headers().get_all("set-cookie").iter().map(|line| line.to_str().unwrap().to_owned());
+        let secure: Vec<bool> = lines.map(|line| line.contains("; Secure;")).collect();
+        assert!(secure.len() == 2 && secure[0] == secure[1], "{secure:?}");
+        secure[0]
+    };
+    let (https, http) = ([("x-forwarded-proto", "https")], [("x-forwarded-proto", "http")]);
+    let home = Stand::with(|settings| settings.http.proxies = 1).await;
+    assert!(login(&home, &https).await, "also on loopback");
+    assert!(login(&home, &[("forwarded", "for=192.0.2.1;proto=https")]).await);
+    assert!(!login(&home, &http).await && !login(&home, &[]).await);
+    let jane = home.login("jane").await;
+    for path in ["/api/login/renewToken", "/api/logout"] {
+        let response = jane.request(Method::POST, path).header("x-forwarded-proto", "https").send().await.unwrap();
+        let lines: Vec<_> = response.headers().get_all("set-cookie").iter().collect();
+        assert!(lines.len() == 2 && lines.iter().all(|line| line.to_str().unwrap().contains("; Secure;")), "{path}");
+    }
+    let open = Stand::with(|settings| {
+        settings.http.proxies = 1;
+        settings.http.listen = "0.0.0.0:8080".to_owned();
+    })
+    .await;
+    assert!(login(&open, &https).await && login(&open, &[]).await && !login(&open, &http).await);
+    let direct = Stand::new().await;
+    assert!(!login(&direct, &https).await, "without a trusted proxy that header is not believed");
+    for (set, is) in [(SecureCookies::Always, true), (SecureCookies::Never, false)] {
+        let stand = Stand::with(|settings| {
+            settings.http.proxies = 1;
+            settings.realm.secure_cookies = set;
+        })
+        .await;
+        assert!(login(&stand, &https).await == is && login(&stand, &http).await == is, "{set:?} has the last word");
+    }
 }
 
 #[tokio::test]

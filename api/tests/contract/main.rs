@@ -15,6 +15,7 @@ mod full_disk;
 mod health;
 mod identity;
 mod logins;
+mod logouts;
 mod page;
 mod permissions;
 mod pictures;

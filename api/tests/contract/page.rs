@@ -4,9 +4,9 @@ use reqwest::{Method, Response};
 use serde_json::Value;
 use upload::{Resource, Service};
 
-use crate::stand::{FED, Login, PASSWORD, PNG, Stand, header};
+use crate::stand::{FED, Login, PASSWORD, PNG, Stand, header, set_cookie};
 
-async fn submit(request: reqwest::RequestBuilder, fields: &[(&str, &str)]) -> Response {
+pub(crate) async fn submit(request: reqwest::RequestBuilder, fields: &[(&str, &str)]) -> Response {
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
     request.header("content-type", "application/x-www-form-urlencoded").body(body).send().await.unwrap()
 }
@@ -19,15 +19,17 @@ async fn from_the_login_to_the_avatar_by_forms_alone() {
     let policy = header(&page, "content-security-policy").to_owned();
     assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'"), "{policy}");
     assert!(!policy.contains("unsafe"));
-    assert!(page.text().await.unwrap().contains("action=\"/page/login\""));
-    let wrong = submit(stand.nobody(Method::POST, "/page/login"), &[("email", "jane@example.com"), ("password", "x")]);
-    let wrong = wrong.await;
+    assert_eq!(header(&page, "referrer-policy"), "same-origin", "with no-referrer, forms would come from \"null\"");
+    let kept = format!("Login-Token_{FED}={}", set_cookie(&page, "Login-Token_"));
+    let page = page.text().await.unwrap();
+    assert!(page.contains("action=\"/page/login\""));
+    let token = page.split("name=\"token\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let login = || stand.nobody(Method::POST, "/page/login").header("cookie", &kept);
+    let wrong = submit(login(), &[("email", "jane@example.com"), ("password", "x"), ("token", &token)]).await;
     assert_eq!(wrong.status(), 401);
     assert!(wrong.text().await.unwrap().contains("the address or the password is wrong"));
-    let right = [("email", "jane@example.com"), ("password", PASSWORD)];
-    let elsewhere = stand.nobody(Method::POST, "/page/login").header("sec-fetch-site", "cross-site");
-    assert_eq!(submit(elsewhere, &right).await.status(), 403, "logging in from another site's form");
-    let entered = submit(stand.nobody(Method::POST, "/page/login"), &right).await;
+    let right = [("email", "jane@example.com"), ("password", PASSWORD), ("token", &token)];
+    let entered = submit(login(), &right).await;
     assert_eq!((entered.status().as_u16(), header(&entered, "location")), (303, "/"));
     let jane = Login::of(&stand, &entered);
     let page = jane.get("/").await.text().await.unwrap();
@@ -61,6 +63,63 @@ async fn from_the_login_to_the_avatar_by_forms_alone() {
     let out = submit(jane.bare(Method::POST, "/page/logout"), &crop[..1]).await;
     let cookies: Vec<_> = out.headers().get_all("set-cookie").iter().map(|line| line.to_str().unwrap()).collect();
     assert!(cookies.len() == 2 && cookies.iter().all(|line| line.contains("; Max-Age=0")), "{cookies:?}");
+}
+
+/// Login CSRF, by browsers that say where a form comes from and by those that do not.
+#[tokio::test]
+async fn another_sites_form_logs_nobody_in() {
+    let stand = Stand::with(|settings| settings.http.proxies = 1).await;
+    let host = stand.base.trim_start_matches("http://");
+    let page = stand.nobody(Method::GET, "/").send().await.unwrap();
+    let token = set_cookie(&page, "Login-Token_");
+    assert_eq!(token.len(), 32);
+    let kept = format!("Login-Token_{FED}={token}");
+    let other = "0".repeat(32);
+    let (ours, ours_page) = (format!("http://{host}"), format!("http://{host}/"));
+    let evil = "https://evil.example";
+    for (headers, field, status) in [
+        // By Sec-Fetch-Site, whatever else there is.
+        ([("sec-fetch-site", "same-origin")].as_slice(), "", 303),
+        (&[("sec-fetch-site", "cross-site"), ("origin", &ours), ("cookie", &kept)], token.as_str(), 403),
+        (&[("sec-fetch-site", "same-site"), ("cookie", &kept)], &token, 403),
+        // By Origin.
+        (&[("origin", &ours)], "", 303),
+        (&[("origin", evil), ("cookie", &kept)], &token, 403),
+        (&[("origin", evil), ("referer", &ours_page)], "", 403),
+        // By Referer.
+        (&[("referer", &ours_page)], "", 303),
+        (&[("referer", "https://evil.example/a"), ("cookie", &kept)], &token, 403),
+        (&[("origin", "null"), ("referer", "https://evil.example/a")], "", 403),
+        // By the token: another site can hide where its form comes from.
+        (&[], "", 403),
+        (&[("origin", "null")], "", 403),
+        (&[("cookie", &kept)], "", 403),
+        (&[("cookie", &kept)], &other, 403),
+        (&[], &token, 403),
+        (&[("origin", "null"), ("cookie", &kept)], &token, 303),
+        (&[("cookie", &kept)], &token, 303),
+        // Behind a proxy that is reached under another name.
+        (&[("x-forwarded-host", "portal.example"), ("origin", "https://portal.example")], "", 303),
+        (&[("forwarded", "host=portal.example;proto=https"), ("referer", "https://portal.example/x")], "", 303),
+        (&[("x-forwarded-host", "portal.example"), ("origin", evil)], "", 403),
+        (&[("x-forwarded-host", "portal.example"), ("origin", &ours)], "", 403),
+    ] {
+        let mut request = stand.nobody(Method::POST, "/page/login");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = submit(request, &[("email", "jane@example.com"), ("password", PASSWORD), ("token", field)]).await;
+        assert_eq!(answer.status(), status, "{headers:?} {field}");
+        let session = answer.headers().get_all("set-cookie").iter().any(|line| line.as_bytes().starts_with(b"Atmo"));
+        assert_eq!(session, status == 303, "{headers:?} {field}");
+    }
+    let again = stand.nobody(Method::GET, "/").header("cookie", &kept).send().await.unwrap();
+    assert_eq!(set_cookie(&again, "Login-Token_"), token, "another tab keeps the token");
+
+    let direct = Stand::new().await;
+    let forged = direct.nobody(Method::POST, "/page/login").header("x-forwarded-host", "evil.example");
+    let forged = submit(forged.header("origin", evil), &[("email", "jane@example.com"), ("password", PASSWORD)]).await;
+    assert_eq!(forged.status(), 403, "without a trusted proxy that header is not believed");
 }
 
 #[tokio::test]

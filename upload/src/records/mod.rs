@@ -3,7 +3,7 @@
 //! One folder of verbs: `admit` takes an upload in, `attempt` hands its job to a worker, `settle` ends it, `variants`
 //! adds renderings, `crop` changes what they show, `claim` gives it to somebody, `expire` and `ledger` throw away what nobody claimed, `outbox` finds
 //! what the queue forgot, `history` tells the way it went, `jobs` shows promises and
-//! dead letters to people, `people` says who may, `files` keeps files and their renditions, `once` remembers answers. Each verb is one transaction, and each
+//! dead letters to people, `people` says who may, `sessions` keeps logins until they end, `files` keeps files and their renditions, `once` remembers answers. Each verb is one transaction, and each
 //! compare-and-set names in its filter what must still be so. The same code runs on SQLite and PostgreSQL.
 
 mod admit;
@@ -28,6 +28,7 @@ mod people;
 mod register;
 mod resources;
 mod rows;
+mod sessions;
 mod settle;
 mod unclaimed;
 mod variants;
@@ -61,6 +62,7 @@ pub use jobs::JobRow;
 pub use ledger::Condemned;
 pub use outbox::{Publish, Unpublished};
 pub use people::{Role, SigningKey, User};
+pub use sessions::SessionRow;
 pub use settle::{Made, Settled, Shown};
 pub use unclaimed::Unclaimed;
 pub use variants::Wanted;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
+use jiff::Timestamp;
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
+use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, EntityTrait, NotSet, QueryFilter, QueryOrder, Set};
 
 use super::entity::{signing_keys, users};
 use super::{Records, RecordsError, span};
@@ -66,6 +67,11 @@ pub struct SigningKey {
     pub secret: String,
 }
 
+/// The epoch after a change of a user's row (`excluded` is the new row): one higher, which ends all sessions, if the
+/// password changes or the account becomes disabled.
+const NEXT_EPOCH: &str = "users.session_epoch + CASE WHEN users.password_hash <> excluded.password_hash \
+                          OR (users.disabled_at IS NULL AND excluded.disabled_at IS NOT NULL) THEN 1 ELSE 0 END";
+
 impl Records {
     /// The user who logs in with this address, whatever its case.
     ///
@@ -92,7 +98,8 @@ impl Records {
         Ok(users::Entity::find().one(&self.db).await?.is_none())
     }
 
-    /// Adds a user, or changes the one with this id.
+    /// Adds a user, or changes the one with this id. If this changes the password or disables the account, it also ends all
+    /// sessions of the user, in the same statement.
     ///
     /// # Errors
     /// The database's, also when another user has the address.
@@ -106,10 +113,11 @@ impl Records {
             users::Column::Role,
             users::Column::DisabledAt,
         ];
-        users::Entity::insert(row)
-            .on_conflict(sea_orm::sea_query::OnConflict::column(users::Column::Id).update_columns(changed).to_owned())
-            .exec_without_returning(&self.db)
-            .await?;
+        let change = OnConflict::column(users::Column::Id)
+            .update_columns(changed)
+            .value(users::Column::SessionEpoch, Expr::cust(NEXT_EPOCH))
+            .to_owned();
+        users::Entity::insert(row).on_conflict(change).exec_without_returning(&self.db).await?;
         Ok(())
     }
 
@@ -134,6 +142,7 @@ impl Records {
         let rows = signing_keys::Entity::find()
             .filter(signing_keys::Column::RetiredAt.is_null())
             .order_by_desc(signing_keys::Column::CreatedAt)
+            .order_by_desc(signing_keys::Column::Id)
             .all(&self.db)
             .await?;
         Ok(rows.into_iter().map(|row| SigningKey { id: row.id, secret: row.secret }).collect())
@@ -150,6 +159,7 @@ impl Records {
             secret: Set(key.secret.clone()),
             created_at: Set(self.now_ms()),
             retired_at: Set(None),
+            needed_until: Set(0),
         };
         row.insert(&self.db).await?;
         Ok(())
@@ -169,20 +179,45 @@ impl Records {
         Ok(newest.map(age).map(Duration::from_millis))
     }
 
-    /// Retires the keys that are older than `age`; what they signed is not valid any more.
+    /// Keeps a key until `until` at least, because something that it signs is valid until then. Returns whether the key is
+    /// there.
     ///
     /// # Errors
     /// The database's.
-    pub async fn retire_signing_keys(&self, age: Duration) -> Result<u64, RecordsError> {
+    pub async fn need_signing_key(&self, id: &str, until: Timestamp) -> Result<bool, RecordsError> {
+        let until = until.as_millisecond();
+        let needed = Expr::col(signing_keys::Column::NeededUntil);
+        let later = Expr::case(needed.clone().lt(until), until).finally(needed);
         let _turn = self.turn().await?;
-        let now = self.now_ms();
-        let retired = signing_keys::Entity::update_many()
-            .col_expr(signing_keys::Column::RetiredAt, Expr::value(now))
-            .filter(signing_keys::Column::RetiredAt.is_null())
-            .filter(signing_keys::Column::CreatedAt.lt(now - span(age)))
+        let kept = signing_keys::Entity::update_many()
+            .col_expr(signing_keys::Column::NeededUntil, later.into())
+            .filter(signing_keys::Column::Id.eq(id))
             .exec(&self.db)
             .await?;
-        Ok(retired.rows_affected)
+        Ok(kept.rows_affected > 0)
+    }
+
+    /// Deletes the keys that nothing valid is signed with any more: those of which a successor has been there for `life`,
+    /// and that no bearer token needs. Returns how many.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn delete_old_signing_keys(&self, life: Duration) -> Result<u64, RecordsError> {
+        let now = self.now_ms();
+        let successor = Query::select()
+            .expr(signing_keys::Column::CreatedAt.max())
+            .from(signing_keys::Entity)
+            .and_where(signing_keys::Column::RetiredAt.is_null())
+            .and_where(signing_keys::Column::CreatedAt.lte(now - span(life)))
+            .to_owned();
+        let replaced = Expr::col(signing_keys::Column::CreatedAt).lt(Expr::SubQuery(None, Box::new(successor.into())));
+        let old = Condition::all().add(replaced).add(signing_keys::Column::NeededUntil.lte(now));
+        let _turn = self.turn().await?;
+        let deleted = signing_keys::Entity::delete_many()
+            .filter(Condition::any().add(old).add(signing_keys::Column::RetiredAt.is_not_null()))
+            .exec(&self.db)
+            .await?;
+        Ok(deleted.rows_affected)
     }
 
     /// Everybody, by id.
@@ -204,6 +239,7 @@ fn new_row(user: &User, now: i64) -> users::ActiveModel {
         role: Set(user.role.as_str().to_owned()),
         disabled_at: Set(user.disabled.then_some(now)),
         created_at: Set(now),
+        session_epoch: NotSet,
     }
 }
 

@@ -38,5 +38,6 @@ mod proxy;
 mod queue;
 mod records;
 mod server;
+mod sessions;
 mod stores;
 mod tls;

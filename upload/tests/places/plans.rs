@@ -37,6 +37,8 @@ INSERT INTO avatars (service, resource, upload_id, set_by, created_at) SELECT 'g
 FROM generate_series(1, 20000) n;
 INSERT INTO users (id, email, name, password_hash, role, created_at) SELECT 'user' || n, 'user' || n || '@x', 'x', 'x', 'member', n
 FROM generate_series(1, 5000) n;
+INSERT INTO sessions (id, user_id, epoch, created_at, ends_at) SELECT gen_random_uuid(), 'user' || n % 5000, 0, n, 4000000000000
+FROM generate_series(1, 20000) n;
 INSERT INTO grants (service, resource, user_id, created_at) SELECT 'groups', 'g' || n, 'user' || n, n FROM generate_series(1, 5000) n;
 ANALYZE";
 
@@ -70,7 +72,13 @@ async fn no_hot_question_reads_a_whole_table() {
         records.remove_avatar(&choir, "mary").await.unwrap();
         records.avatar(&choir).await.unwrap();
         records.may_act_for("mary", &choir).await.unwrap();
-        records.user_by_email("mary@example.org").await.unwrap();
+        let user = records.user_by_email("mary@example.org").await.unwrap().unwrap();
+        let (ends_at, session) = (home.clock.now() + KEEP, uuid::Uuid::new_v4());
+        assert!(records.add_session(session, &user, ends_at).await.unwrap());
+        assert!(records.session(session).await.unwrap().is_some());
+        records.end_sessions("mary").await.unwrap();
+        records.end_session(session).await.unwrap();
+        assert!(records.add_session(session, &user, ends_at).await.unwrap());
         let lost = records.admit(crate::home::admission("mary")).await.unwrap();
         records.begin_attempt(&lost.ticket, MINUTE).await.unwrap();
         let forgotten = records.admit(crate::home::admission("mary")).await.unwrap();
@@ -83,6 +91,7 @@ async fn no_hot_question_reads_a_whole_table() {
         records.needed_in_staging(&keys).await.unwrap();
         records.fail_overdue(100).await.unwrap();
         records.expire(100).await.unwrap();
+        assert_eq!(records.remove_ended_sessions(100).await.unwrap(), 1);
         for condemned in records.take_condemned(100).await.unwrap() {
             records.strike_off(&condemned).await.unwrap();
         }

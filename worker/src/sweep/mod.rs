@@ -32,6 +32,8 @@ pub struct Swept {
     pub orphans: usize,
     /// Remembered answers that are too old to be asked for.
     pub forgotten: usize,
+    /// Rows of sessions whose absolute end has passed, removed.
+    pub sessions: usize,
 }
 
 /// Sweeps the four places.
@@ -64,6 +66,7 @@ impl Sweeper {
                     collected = swept.collected,
                     orphans = swept.orphans,
                     forgotten = swept.forgotten,
+                    sessions = swept.sessions,
                     "swept"
                 ),
                 Err(error) => tracing::warn!(error = chain(&error), "a sweep was cut short; the next one goes on"),
@@ -94,6 +97,17 @@ impl Sweeper {
         }
     }
 
+    async fn remove_ended_sessions(&self) -> Result<usize, PlaceError> {
+        let mut removed = 0;
+        loop {
+            let batch = self.places.records.remove_ended_sessions(self.settings.batch).await?;
+            removed += usize::try_from(batch).unwrap_or_default();
+            if batch < self.settings.batch {
+                return Ok(removed);
+            }
+        }
+    }
+
     async fn round(&self, orphans: bool) -> Result<Swept, PlaceError> {
         // Nobody is to be called late by a clock that went astray since the last round.
         self.places.records.keep_time().await?;
@@ -107,6 +121,7 @@ impl Sweeper {
         };
         let swept = Swept {
             forgotten: done(self.forget().await),
+            sessions: done(self.remove_ended_sessions().await),
             failed: done(self.fail_overdue().await),
             published: done(self.relay().await),
             expired: done(self.expire().await),

@@ -30,6 +30,7 @@ async fn nobody_we_know() {
     let mut gone = stand.places.records.user("joe").await.unwrap().unwrap();
     gone.disabled = true;
     stand.places.records.put_user(&gone).await.unwrap();
+    stand.clock.advance(stand.settings.realm.session_check);
     refuses(|| nobody().bearer_auth(&joe.session), about, no("the account is disabled; log in again")).await;
     stand.clock.advance(std::time::Duration::from_secs(31 * 60));
     refuses(|| nobody().bearer_auth(&jane.session), about, no("the session has expired; log in again")).await;

@@ -16,6 +16,7 @@ pub(super) mod ledger;
 pub(super) mod public_links;
 pub(super) mod renditions;
 pub(super) mod resources;
+pub(super) mod sessions;
 pub(super) mod signing_keys;
 pub(super) mod uploads;
 pub(super) mod users;

@@ -11,6 +11,7 @@ pub struct Model {
     pub secret: String,
     pub created_at: i64,
     pub retired_at: Option<i64>,
+    pub needed_until: i64,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

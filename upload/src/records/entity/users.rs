@@ -14,6 +14,7 @@ pub struct Model {
     pub role: String,
     pub disabled_at: Option<i64>,
     pub created_at: i64,
+    pub session_epoch: i64,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
