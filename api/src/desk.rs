@@ -12,7 +12,7 @@ use crate::documents::settings::DocumentSettings;
 use crate::readiness::Readiness;
 use crate::receive::settings::UploadSettings;
 use crate::serve::HttpSettings;
-use crate::who::{Decisions, Identity, Keys, Names, Passwords, RealmSettings, SessionCache, Throttle};
+use crate::who::{Attempts, Decisions, Identity, Keys, Names, Passwords, RealmSettings, SessionCache, Throttle};
 
 /// The desk behind which every handler stands.
 #[derive(Clone)]
@@ -31,10 +31,8 @@ pub(crate) struct Inside {
     /// Digests of the keys that systems call with.
     pub(crate) service_keys: Vec<[u8; 32]>,
     pub(crate) passwords: Passwords,
-    pub(crate) login_by_account: Throttle,
-    pub(crate) login_by_address: Throttle,
-    pub(crate) links_by_link: Throttle,
-    pub(crate) links_by_address: Throttle,
+    pub(crate) logins: Attempts,
+    pub(crate) access_codes: Attempts,
     pub(crate) opened_links: OpenedLinks,
     pub(crate) sessions: SessionCache,
     pub(crate) requests: Throttle,
@@ -44,7 +42,7 @@ pub(crate) struct Inside {
     /// Tickets that the queue has confirmed, for the records.
     pub(crate) published: mpsc::UnboundedSender<JobId>,
     pub(crate) metrics: PrometheusHandle,
-    pub(crate) readiness: Readiness,
+    pub(crate) readiness: Arc<Readiness>,
 }
 
 impl Desk {

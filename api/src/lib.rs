@@ -13,6 +13,7 @@
 
 mod claim;
 mod coming;
+mod connections;
 mod crop;
 mod desk;
 mod docs;
@@ -50,6 +51,7 @@ use upload::{Places, RecordsError, TlsSettings, WrongSetting};
 
 use desk::{Desk, Inside};
 pub use documents::settings::DocumentSettings;
+pub use readiness::ReadinessProbe;
 pub use receive::settings::UploadSettings;
 pub use serve::{HttpSettings, ServeError};
 pub use service::ServiceSettings;
@@ -88,9 +90,11 @@ impl ApiSettings {
         realm.check()?;
         WrongSetting::unless_address("http.listen", &http.listen)?;
         let most = Semaphore::MAX_PERMITS;
-        for (key, count) in
-            [("http.max_connections", http.max_connections), ("uploads.most_at_once", uploads.most_at_once)]
-        {
+        for (key, count) in [
+            ("http.max_connections", http.max_connections),
+            ("http.max_connections_per_address", http.max_connections_per_address),
+            ("uploads.most_at_once", uploads.most_at_once),
+        ] {
             WrongSetting::unless((1..=most).contains(&count), key, count, &format!("write 1 to {most}"))?;
         }
         WrongSetting::unless_counts([
@@ -161,10 +165,8 @@ impl Api {
             identity,
             service_keys,
             passwords: who::Passwords::new(),
-            login_by_account: who::Throttle::new(realm.login_tries, realm.login_window),
-            login_by_address: who::Throttle::new(realm.login_tries_per_address, realm.login_window),
-            links_by_link: who::Throttle::new(settings.documents.code_tries, realm.login_window),
-            links_by_address: who::Throttle::new(settings.documents.code_tries_per_address, realm.login_window),
+            logins: who::Attempts::new(realm.login_limits()),
+            access_codes: who::Attempts::new(settings.documents.code_limits(&realm)),
             opened_links: documents::opened_links::OpenedLinks::default(),
             sessions: who::SessionCache::new(realm.session_check),
             coming: coming::AllComing::default(),
@@ -173,7 +175,7 @@ impl Api {
             room: Arc::new(Semaphore::new(settings.uploads.most_at_once)),
             http: settings.http.clone(),
             uploads: settings.uploads.clone(),
-            readiness: readiness::Readiness::default(),
+            readiness: Arc::default(),
             names,
             keys,
             realm,
@@ -182,6 +184,11 @@ impl Api {
             metrics,
         });
         Ok(Self { desk, noting })
+    }
+
+    /// What `/readyz` says, for a listener apart from this one.
+    pub fn readiness(&self) -> ReadinessProbe {
+        ReadinessProbe { readiness: Arc::clone(&self.desk.readiness), places: self.desk.places.clone() }
     }
 
     /// Serves until `stop`, then lets what is in flight finish, bounded, and returns.

@@ -1,12 +1,28 @@
 //! Which of the four places answer, asked at most once a second.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use upload::{OutageLog, PlaceError, Places};
+
+/// What `/readyz` says, for a listener apart from the api's own.
+#[derive(Clone)]
+pub struct ReadinessProbe {
+    pub(crate) readiness: Arc<Readiness>,
+    pub(crate) places: Places,
+}
+
+impl ReadinessProbe {
+    /// Whether requests can be served, and the report as JSON.
+    pub async fn report(&self) -> (bool, String) {
+        let report = self.readiness.report(&self.places).await;
+        (report.ready, serde_json::to_string(&report).unwrap_or_default())
+    }
+}
 
 /// Which places answer.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]

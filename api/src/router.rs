@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use tracing::Instrument;
 
@@ -14,6 +14,7 @@ use crate::desk::Desk;
 use crate::documents::registry;
 use crate::problem::{ApiError, plainly};
 use crate::receive::wrap_in_html::wrap_in_html;
+use crate::serve::OverLimit;
 use crate::show::{avatar, picture};
 use crate::who::{login, logout};
 use crate::{claim, crop, docs, documents, health, page, receive, service, status};
@@ -115,7 +116,16 @@ async fn around(request: Request, next: Next) -> Response {
     if let Some(trace) = request.headers().get(upload::TRACEPARENT).and_then(|trace| trace.to_str().ok()) {
         upload::go_on(&span, trace);
     }
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let mut response = if request.extensions().get::<OverLimit>().is_some() {
+        ApiError::TooMany {
+            code: "too_many_connections",
+            why: "this address has too many requests in progress; wait for some to end".to_owned(),
+            retry_after: 1,
+        }
+        .into_response()
+    } else {
+        next.run(request).instrument(span.clone()).await
+    };
     let status = response.status().as_u16();
     span.record("http.response.status_code", status);
     let _entered = span.enter();

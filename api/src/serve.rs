@@ -3,9 +3,7 @@
 //! HTTP/1.1 only: a proxy before us speaks what it likes to the world. A client that sends its head too slowly, or
 //! stops reading the answer, is cut; one that is in the middle of something when we stop is given time to finish.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -17,11 +15,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
 use serde::{Deserialize, Serialize};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::net::TcpListener;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+
+use crate::connections::{Connections, NotBegun, Tracked, TrackedSocket};
+use crate::peer::{self, Network};
 
 /// `[http]`: where to listen, and how patient to be.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,8 +31,12 @@ pub struct HttpSettings {
     pub listen: String,
     /// How many trusted proxies stand before us; each adds to `X-Forwarded-For`. 0 means that header is not believed.
     pub proxies: usize,
-    /// The most connections at once; more wait in the system's line.
+    /// The most connections at once. For one more, the connection that has been idle for the longest time is closed; if
+    /// none is idle, new ones wait in the system's line.
     pub max_connections: usize,
+    /// The most connections of one client address, counting IPv6 by /64. Behind trusted proxies: the most requests in
+    /// progress of the client that they name.
+    pub max_connections_per_address: usize,
     /// How long a client has for the head of a request.
     #[serde(with = "human")]
     pub header_timeout: Duration,
@@ -54,6 +58,8 @@ pub struct HttpSettings {
     /// How long requests in flight may take to finish once we are told to stop.
     #[serde(with = "human")]
     pub drain: Duration,
+    /// Whether `/metrics` is answered here, beside `probes.listen`.
+    pub metrics: bool,
 }
 
 /// What can end serving but being told to.
@@ -68,6 +74,10 @@ pub enum ServeError {
 #[derive(Clone, Copy)]
 pub(crate) struct OtherEnd(pub(crate) SocketAddr);
 
+/// Travels with a request of a client that has as many in progress as it may: the router refuses it.
+#[derive(Clone, Copy)]
+pub(crate) struct OverLimit;
+
 /// Serves until `stop`, then waits for what is in flight, at most `drain` long.
 pub(crate) async fn serve(
     router: Router,
@@ -75,41 +85,74 @@ pub(crate) async fn serve(
     settings: &HttpSettings,
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
-    let room = Arc::new(Semaphore::new(settings.max_connections));
+    let connections = Connections::new(settings.max_connections, settings.max_connections_per_address);
     let graceful = GracefulShutdown::new();
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(settings.header_timeout).max_buf_size(64 << 10);
+    let proxies = settings.proxies;
+    let mut failing = false;
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
-            accepted = accept(&listener, &room) => accepted,
+            accepted = listener.accept() => accepted,
         };
-        let (stream, other_end, place) = match accepted {
+        let (stream, other_end) = match accepted {
             Ok(accepted) => accepted,
             Err(error) if passing(&error) => {
-                tracing::warn!(%error, "a connection could not be accepted: {error}");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                // Once for all that fail until one succeeds.
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(%error, "a connection could not be accepted: {error}");
+                }
+                if !by_the_client(&error) {
+                    // Descriptors or memory ran short; an idle connection holds some.
+                    connections.close_idlest();
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
                 continue;
             }
             Err(error) => return Err(ServeError::Accept(error)),
         };
+        failing = false;
+        // Every connection comes from a trusted proxy, if there are any.
+        let network = (proxies == 0).then(|| Network::from(other_end.ip()));
+        let Some(admitted) = stop.run_until_cancelled(connections.admit(network)).await else { break };
+        let Some(slot) = admitted else { continue };
         stream.set_nodelay(true).ok();
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(settings.write_timeout));
+        let handle = slot.handle();
+        let socket = TrackedSocket::new(stream, slot.handle());
         let router = router.clone();
-        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-            let mut request = request.map(Body::new);
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            let client = peer::client(request.headers(), other_end.ip(), proxies).filter(|ip| *ip != other_end.ip());
+            let begun = match handle.begin(client.map(Network::from)) {
+                Ok(begun) => Ok(begun),
+                Err(NotBegun::Closed) => Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted)),
+                Err(NotBegun::TooMany) => {
+                    request.extensions_mut().insert(OverLimit);
+                    handle.begin(None).map_err(|_| std::io::ErrorKind::ConnectionAborted.into())
+                }
+            };
             request.extensions_mut().insert(OtherEnd(other_end));
             let router = router.clone();
-            async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
+            async move {
+                let begun = begun?;
+                let request = request.map(|body| Body::new(Tracked::request(body, begun.clone())));
+                let response = router.oneshot(request).await.unwrap_or_else(|never| match never {});
+                Ok::<_, std::io::Error>(response.map(|body| Tracked::response(body, begun)))
+            }
         });
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(Box::pin(stream)), service));
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(socket), service));
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            let ended = tokio::select! {
+                ended = connection => ended,
+                () = slot.closed() => Ok(()),
+            };
+            if let Err(error) = ended {
                 // Clients go away and time out; that is theirs, and seldom news.
                 tracing::debug!(%other_end, %error, "a connection ended: {error}");
             }
-            drop(place);
+            drop(slot);
         });
     }
     drop(listener);
@@ -119,19 +162,14 @@ pub(crate) async fn serve(
     Ok(())
 }
 
-/// The next connection, once there is room for it.
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(room).acquire_owned().await.map_err(std::io::Error::other)?;
-    let (stream, other_end) = listener.accept().await?;
-    Ok((stream, other_end, place))
-}
-
 /// Whether accepting will work again by itself: the client was gone, or file descriptors ran short.
 fn passing(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, InvalidInput};
-    !matches!(error.kind(), InvalidInput)
-        && (matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) || error.raw_os_error().is_some())
+    let unusable = matches!(error.kind(), std::io::ErrorKind::InvalidInput);
+    !unusable && (by_the_client(error) || error.raw_os_error().is_some())
+}
+
+/// Whether only this connection is affected.
+fn by_the_client(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }

@@ -3,6 +3,8 @@
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
+use crate::who::{AttemptLimits, RealmSettings};
+
 /// `[documents]`: how large files and renditions may be, and how many renditions a version may have.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -13,8 +15,24 @@ pub struct DocumentSettings {
     pub max_file_bytes: ByteSize,
     /// The most custom renditions of one version.
     pub most_renditions: u64,
-    /// How many access codes may be tried at one public link per `realm.login_window`.
+    /// How many access codes may be tried at one public link from one network address, counting IPv6 by /64, per
+    /// `realm.login_window`.
     pub code_tries: u32,
-    /// How many from one network address.
+    /// How many from one network address at all links, per `realm.login_window`.
     pub code_tries_per_address: u32,
+    /// How many at one public link from all addresses together, per `realm.login_account_window`.
+    pub code_tries_per_link: u32,
+}
+
+impl DocumentSettings {
+    /// What holds for access codes.
+    pub(crate) fn code_limits(&self, realm: &RealmSettings) -> AttemptLimits {
+        AttemptLimits {
+            tries: self.code_tries,
+            per_address: self.code_tries_per_address,
+            per_account: self.code_tries_per_link,
+            window: realm.login_window,
+            account_window: realm.login_account_window,
+        }
+    }
 }

@@ -9,6 +9,7 @@ use upload::{Assigned, PublicLink, Right};
 use super::call::Call;
 use super::refusal::Refusal;
 use super::tokens::{self, Token};
+use crate::peer::Network;
 use crate::problem::ApiError;
 use crate::who::{Caller, cookie};
 
@@ -133,18 +134,18 @@ async fn check_code(call: &Call, link: &PublicLink, hash: String) -> Result<(), 
     if desk.opened_links.knows(&proof, now) {
         return Ok(());
     }
-    let tries = [(&desk.links_by_address, call.peer.to_string()), (&desk.links_by_link, link.id.clone())];
-    for (throttle, key) in &tries {
-        throttle.count(key, now).map_err(|retry_after| ApiError::TooMany {
-            code: "too_many_access_codes",
-            why: format!("too many access codes were tried; try again in {retry_after} seconds"),
-            retry_after,
-        })?;
-    }
+    let too_often = |retry_after| ApiError::TooMany {
+        code: "too_many_access_codes",
+        why: format!("too many access codes were tried; try again in {retry_after} seconds"),
+        retry_after,
+    };
+    let network = Network::from(call.peer);
+    desk.access_codes.count_network(network, now).map_err(too_often)?;
+    let attempt = desk.access_codes.count(network, &link.id, now).map_err(too_often)?;
     if !desk.passwords.verify(code, Some(hash)).await? {
         return Err(Refusal::no_access_code());
     }
-    desk.links_by_link.forgive(&link.id);
+    desk.access_codes.right(attempt, now);
     desk.opened_links.note(proof, now);
     Ok(())
 }

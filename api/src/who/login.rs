@@ -17,7 +17,7 @@ use super::people::LONGEST_EMAIL;
 use super::session::Session;
 use crate::desk::Desk;
 use crate::forwarded;
-use crate::peer::Peer;
+use crate::peer::{Network, Peer};
 use crate::problem::{ApiError, Problem};
 use crate::receive::small;
 
@@ -79,20 +79,21 @@ pub(crate) async fn enter(
         why: format!("too many attempts to log in; try again in {retry_after} seconds"),
         retry_after,
     };
-    desk.login_by_address.count(&address.to_string(), now).map_err(too_often)?;
+    let network = Network::from(address);
+    desk.logins.count_network(network, now).map_err(too_often)?;
     // Nobody has such an address or password, and what is counted is kept for a while.
     if email.len() > LONGEST_EMAIL || password.len() > password::LONGEST {
         return Err(refused());
     }
     let account = email.to_lowercase();
-    desk.login_by_account.count(&account, now).map_err(too_often)?;
+    let attempt = desk.logins.count(network, &account, now).map_err(too_often)?;
     let user = desk.places.records.user_by_email(&account).await?.filter(|user| !user.disabled);
     let hash = user.as_ref().map(|user| user.password_hash.clone());
     if !desk.passwords.verify(password, hash).await? {
         return Err(refused());
     }
     let user = user.ok_or(ApiError::WrongCredentials)?;
-    desk.login_by_account.forgive(&account);
+    desk.logins.right(attempt, now);
     let session = desk.begin_session(&user).await?;
     metrics::counter!("cloakroom_logins_total", "outcome" => "ok").increment(1);
     Ok((user, session))

@@ -1,5 +1,6 @@
 //! Who is at the counter: logging in, the session and its guard against forgery, and what the caller may.
 
+mod attempts;
 mod caller;
 mod csrf;
 mod decisions;
@@ -17,6 +18,7 @@ mod sessions;
 mod throttle;
 mod verifying;
 
+pub(crate) use attempts::{AttemptLimits, Attempts};
 pub(crate) use caller::{Caller, Guarded, Reader};
 pub(crate) use csrf::{check as check_csrf, token as csrf_token};
 pub use decisions::DecisionSettings;

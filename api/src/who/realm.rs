@@ -10,6 +10,8 @@ use upload::{Secret, WrongSetting};
 
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
 
+use super::AttemptLimits;
+
 /// `[realm]`: who is served and how sessions are kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,13 +40,18 @@ pub struct RealmSettings {
     /// How old the signing key grows before a new one signs.
     #[serde(with = "human")]
     pub rotate_keys: Duration,
-    /// How many times one account may try to log in per window before it has to wait.
+    /// How many wrong passwords may be tried at one account from one network address, counting IPv6 by /64, per window.
     pub login_tries: u32,
-    /// How many times one network address may.
+    /// How many logins may be tried from one network address, counting IPv6 by /64, per window.
     pub login_tries_per_address: u32,
     /// That window.
     #[serde(with = "human")]
     pub login_window: Duration,
+    /// How many wrong passwords may be tried at one account from all addresses together, per `login_account_window`.
+    pub login_tries_per_account: u32,
+    /// That window.
+    #[serde(with = "human")]
+    pub login_account_window: Duration,
     /// The portal's own identity provider, if its tokens are to be believed.
     pub identity: super::IdentitySettings,
     /// The portal's own policy decision point, if it is to be asked.
@@ -71,7 +78,19 @@ impl RealmSettings {
         WrongSetting::unless_counts([
             ("realm.login_tries", self.login_tries.into()),
             ("realm.login_tries_per_address", self.login_tries_per_address.into()),
+            ("realm.login_tries_per_account", self.login_tries_per_account.into()),
         ])
+    }
+
+    /// What holds for passwords.
+    pub(crate) fn login_limits(&self) -> AttemptLimits {
+        AttemptLimits {
+            tries: self.login_tries,
+            per_address: self.login_tries_per_address,
+            per_account: self.login_tries_per_account,
+            window: self.login_window,
+            account_window: self.login_account_window,
+        }
     }
 }
 

@@ -64,6 +64,14 @@ impl Throttle {
     pub(crate) fn forgive(&self, key: &str) {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).windows.remove(key);
     }
+
+    /// Takes back one that was counted for this key.
+    pub(crate) fn give_back(&self, key: &str) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(window) = seen.windows.get_mut(key) {
+            window.count = window.count.saturating_sub(1);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,336 @@
+//! The open connections: how many there are, how many each client network holds, and which of them are idle.
+//!
+//! A connection is idle while no request is in progress on it: before its first request, and from the moment a response
+//! has been written out until the head of the next request is complete. If a slot is needed, the connection that has been
+//! idle for the longest time is closed. A connection with a request in progress is never closed for a slot.
+
+mod tracked;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::peer::Network;
+pub(crate) use tracked::{Tracked, TrackedSocket};
+
+/// Between two log lines about refused connections.
+const LOG_EVERY: Duration = Duration::from_secs(60);
+
+/// The registry. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Connections(Arc<Shared>);
+
+struct Shared {
+    max: usize,
+    max_per_network: usize,
+    table: Mutex<Table>,
+    /// A connection was closed or became idle: the accept loop may find a slot now.
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Table {
+    /// The number of the next connection, and the place of the next idle one in `idle`.
+    next: u64,
+    entries: HashMap<u64, Entry>,
+    /// Connections that were told to close and still hold their descriptor.
+    closing: usize,
+    /// Connections by the order in which they became idle.
+    idle: BTreeMap<u64, u64>,
+    networks: HashMap<Network, Held>,
+    /// Requests in progress by the client that trusted proxies name.
+    clients: HashMap<Network, usize>,
+    refused: u64,
+    logged: Option<Instant>,
+}
+
+struct Entry {
+    network: Option<Network>,
+    requests: usize,
+    idle: Option<u64>,
+    /// Cancelled when the connection must close for another one.
+    closed: CancellationToken,
+}
+
+/// What one network holds.
+#[derive(Default)]
+struct Held {
+    open: usize,
+    idle: BTreeMap<u64, u64>,
+}
+
+/// What the accept loop is told about a new connection.
+enum Admission {
+    Admitted(Slot),
+    Refused,
+    /// All slots are taken; ask again after a change.
+    Full,
+}
+
+impl Connections {
+    /// At most `max` connections, and `max_per_network` of one client network.
+    pub(crate) fn new(max: usize, max_per_network: usize) -> Self {
+        Self(Arc::new(Shared { max, max_per_network, table: Mutex::default(), changed: Notify::new() }))
+    }
+
+    /// A slot for a new connection, once there is one. `network` is `None` for a trusted proxy, which has no limit of its
+    /// own. None if the network has as many connections as it may, all of them with requests in progress.
+    pub(crate) async fn admit(&self, network: Option<Network>) -> Option<Slot> {
+        loop {
+            // A notification that comes between the question and the wait is kept for this wait.
+            match self.try_admit(network) {
+                Admission::Admitted(slot) => return Some(slot),
+                Admission::Refused => return None,
+                Admission::Full => self.0.changed.notified().await,
+            }
+        }
+    }
+
+    fn try_admit(&self, network: Option<Network>) -> Admission {
+        let mut table = self.0.table();
+        if let Some(network) = network {
+            let held = table.networks.get(&network).map_or(0, |held| held.open);
+            if held >= self.0.max_per_network {
+                let idlest = table.networks.get(&network).and_then(|held| held.idle.values().next().copied());
+                let Some(idlest) = idlest else {
+                    table.note_refusal(network, held);
+                    return Admission::Refused;
+                };
+                table.close(idlest);
+            }
+        }
+        if table.entries.len() >= self.0.max {
+            if table.closing == 0 {
+                table.close_idlest();
+            }
+            return Admission::Full;
+        }
+        let id = table.number();
+        let closed = CancellationToken::new();
+        if let Some(network) = network {
+            table.networks.entry(network).or_default().open += 1;
+        }
+        table.entries.insert(id, Entry { network, requests: 0, idle: None, closed: closed.clone() });
+        table.make_idle(id);
+        metrics::gauge!("cloakroom_connections_open").increment(1.0);
+        let inside = Inside { id, shared: Arc::clone(&self.0), closed, unflushed: false.into() };
+        Admission::Admitted(Slot(Handle(Arc::new(inside))))
+    }
+
+    /// Closes the connection that has been idle for the longest time. Returns whether there was one.
+    pub(crate) fn close_idlest(&self) -> bool {
+        self.0.table().close_idlest()
+    }
+}
+
+impl Shared {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    fn make_idle(&mut self, id: u64) {
+        let place = self.number();
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        if entry.idle.is_some() || entry.requests > 0 || entry.closed.is_cancelled() {
+            return;
+        }
+        entry.idle = Some(place);
+        self.idle.insert(place, id);
+        if let Some(network) = entry.network {
+            self.networks.entry(network).or_default().idle.insert(place, id);
+        }
+    }
+
+    fn make_busy(&mut self, id: u64) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let Some(place) = entry.idle.take() else { return };
+        self.idle.remove(&place);
+        if let Some(held) = entry.network.and_then(|network| self.networks.get_mut(&network)) {
+            held.idle.remove(&place);
+        }
+    }
+
+    /// Its network may open another at once; its slot is free when it is gone.
+    fn close(&mut self, id: u64) {
+        self.make_busy(id);
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        entry.closed.cancel();
+        let network = entry.network.take();
+        self.closing += 1;
+        self.leave(network);
+        metrics::counter!("cloakroom_connections_closed_idle_total").increment(1);
+    }
+
+    fn close_idlest(&mut self) -> bool {
+        let idlest = self.idle.values().next().copied();
+        idlest.inspect(|id| self.close(*id)).is_some()
+    }
+
+    fn leave(&mut self, network: Option<Network>) {
+        let Some(network) = network else { return };
+        if let Some(held) = self.networks.get_mut(&network) {
+            held.open -= 1;
+            if held.open == 0 {
+                self.networks.remove(&network);
+            }
+        }
+    }
+
+    fn remove(&mut self, id: u64) {
+        self.make_busy(id);
+        let Some(entry) = self.entries.remove(&id) else { return };
+        if entry.closed.is_cancelled() {
+            self.closing -= 1;
+        }
+        self.leave(entry.network);
+        metrics::gauge!("cloakroom_connections_open").decrement(1.0);
+    }
+
+    /// Once a minute at most, because a client that is refused tries again.
+    fn note_refusal(&mut self, network: Network, held: usize) {
+        metrics::counter!("cloakroom_connections_refused_total").increment(1);
+        self.refused += 1;
+        if self.logged.is_some_and(|at| at.elapsed() < LOG_EVERY) {
+            return;
+        }
+        tracing::warn!(
+            %network,
+            refused = self.refused,
+            "{network} has {held} requests in progress; more are refused (http.max_connections_per_address)"
+        );
+        (self.refused, self.logged) = (0, Some(Instant::now()));
+    }
+}
+
+/// A connection's slot, free again when this is dropped. The connection is dropped before it.
+pub(crate) struct Slot(Handle);
+
+/// What the socket and the requests of a connection tell the registry.
+#[derive(Clone)]
+pub(crate) struct Handle(Arc<Inside>);
+
+struct Inside {
+    id: u64,
+    shared: Arc<Shared>,
+    closed: CancellationToken,
+    /// A response has ended and may still be in the write buffer.
+    unflushed: AtomicBool,
+}
+
+/// Why a request is not begun.
+pub(crate) enum NotBegun {
+    /// Its connection has been closed for another one.
+    Closed,
+    /// The client that the trusted proxies name has as many requests in progress as it may.
+    TooMany,
+}
+
+impl Slot {
+    pub(crate) fn handle(&self) -> Handle {
+        self.0.clone()
+    }
+
+    /// Returns when the connection must close for another one.
+    pub(crate) async fn closed(&self) {
+        self.0.0.closed.cancelled().await;
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let Inside { id, shared, .. } = &*self.0.0;
+        shared.table().remove(*id);
+        shared.changed.notify_one();
+    }
+}
+
+impl Handle {
+    /// A request begins. It is in progress until the last clone of what this returns is dropped. `client` is the network
+    /// that trusted proxies name, if there are any.
+    pub(crate) fn begin(&self, client: Option<Network>) -> Result<InProgress, NotBegun> {
+        let Inside { id, shared, .. } = &*self.0;
+        let mut table = shared.table();
+        if table.entries.get(id).is_none_or(|entry| entry.closed.is_cancelled()) {
+            return Err(NotBegun::Closed);
+        }
+        if let Some(client) = client {
+            let held = table.clients.get(&client).copied().unwrap_or_default();
+            if held >= shared.max_per_network {
+                table.note_refusal(client, held);
+                return Err(NotBegun::TooMany);
+            }
+            table.clients.insert(client, held + 1);
+        }
+        table.make_busy(*id);
+        if let Some(entry) = table.entries.get_mut(id) {
+            entry.requests += 1;
+        }
+        Ok(InProgress(Arc::new(Request { connection: self.clone(), client })))
+    }
+
+    /// Everything that was to be written has been.
+    fn flushed(&self) {
+        if self.0.unflushed.swap(false, Ordering::AcqRel) {
+            self.rest();
+        }
+    }
+
+    /// Notes that the connection is idle, if it is.
+    fn rest(&self) {
+        self.0.shared.table().make_idle(self.0.id);
+        self.0.shared.changed.notify_one();
+    }
+}
+
+/// A request in progress, held by its body and by the body of its response.
+#[derive(Clone)]
+pub(crate) struct InProgress(Arc<Request>);
+
+impl InProgress {
+    /// The body of the response is at its end, and the last of it is still to be written out.
+    fn answered(&self) {
+        self.0.connection.0.unflushed.store(true, Ordering::Release);
+    }
+}
+
+struct Request {
+    connection: Handle,
+    client: Option<Network>,
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        let Inside { id, shared, unflushed, .. } = &*self.connection.0;
+        let mut table = shared.table();
+        if let Some(entry) = table.entries.get_mut(id) {
+            entry.requests -= 1;
+        }
+        if let Some(client) = self.client
+            && let Some(held) = table.clients.get_mut(&client)
+        {
+            *held -= 1;
+            if *held == 0 {
+                table.clients.remove(&client);
+            }
+        }
+        drop(table);
+        if !unflushed.load(Ordering::Acquire) {
+            self.connection.rest();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+use std::net::IpAddr;
+
+use super::*;
+
+fn network(n: u8) -> Option<Network> {
+    Some(Network::from(IpAddr::from([203, 0, 113, n])))
+}
+
+fn admitted(connections: &Connections, network: Option<Network>) -> Option<Slot> {
+    match connections.try_admit(network) {
+        Admission::Admitted(slot) => Some(slot),
+        Admission::Refused | Admission::Full => None,
+    }
+}
+
+fn is_closed(slot: &Slot) -> bool {
+    slot.0.0.closed.is_cancelled()
+}
+
+#[test]
+fn a_network_closes_its_own_idlest_connection_first() {
+    let connections = Connections::new(10, 2);
+    let other = admitted(&connections, network(2)).unwrap();
+    let [first, second] = [(); 2].map(|()| admitted(&connections, network(1)).unwrap());
+    // A request makes the first the one that became idle last.
+    drop(first.handle().begin(None).ok().unwrap());
+    let third = admitted(&connections, network(1)).unwrap();
+    assert_eq!([&other, &first, &second, &third].map(is_closed), [false, false, true, false]);
+    assert!(matches!(second.handle().begin(None), Err(NotBegun::Closed)), "its request is not begun");
+}
+
+#[test]
+fn a_connection_with_a_request_in_progress_is_not_closed() {
+    let connections = Connections::new(10, 2);
+    let slots = [(); 2].map(|()| admitted(&connections, network(1)).unwrap());
+    let requests = [&slots[0], &slots[1]].map(|slot| slot.handle().begin(None).ok().unwrap());
+    assert!(matches!(connections.try_admit(network(1)), Admission::Refused));
+    let [one, _] = requests;
+    // The response has ended and is not written out yet.
+    let handle = slots[0].handle();
+    one.answered();
+    drop(one);
+    assert!(matches!(connections.try_admit(network(1)), Admission::Refused));
+    handle.flushed();
+    assert!(admitted(&connections, network(1)).is_some());
+    assert_eq!([&slots[0], &slots[1]].map(is_closed), [true, false]);
+}
+
+#[tokio::test]
+async fn a_slot_is_free_when_the_closed_connection_is_gone() {
+    let connections = Connections::new(2, 2);
+    let (first, second) = (admitted(&connections, network(1)).unwrap(), admitted(&connections, network(2)).unwrap());
+    let third = tokio::spawn({
+        let connections = connections.clone();
+        async move { connections.admit(network(3)).await }
+    });
+    first.closed().await;
+    assert!(!is_closed(&second), "one is closed for one");
+    drop(first);
+    let third = third.await.unwrap().unwrap();
+    assert!(!is_closed(&second) && !is_closed(&third));
+}
+
+#[tokio::test]
+async fn where_all_are_busy_the_first_to_become_idle_gives_way() {
+    let connections = Connections::new(1, 1);
+    let slot = admitted(&connections, None).unwrap();
+    let request = slot.handle().begin(None).ok().unwrap();
+    let next = tokio::spawn({
+        let connections = connections.clone();
+        async move { connections.admit(None).await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!is_closed(&slot));
+    drop(request);
+    slot.closed().await;
+    drop(slot);
+    assert!(next.await.unwrap().is_some());
+}
+
+#[test]
+fn what_ends_leaves_nothing_behind() {
+    let connections = Connections::new(2, 1);
+    for n in 0..100 {
+        let slot = admitted(&connections, network(n)).unwrap();
+        let request = slot.handle().begin(network(n + 100)).ok().unwrap();
+        assert!(matches!(slot.handle().begin(network(n + 100)), Err(NotBegun::TooMany)));
+        // The bodies may live longer than the connection.
+        drop(slot);
+        drop(request);
+    }
+    let table = connections.0.table();
+    assert!(table.entries.is_empty() && table.idle.is_empty() && table.networks.is_empty() && table.clients.is_empty());
+    assert_eq!(table.closing, 0);
+}

@@ -1,0 +1,109 @@
+//! A socket and bodies that tell the registry when a request has ended: the bodies when they are dropped, the socket when
+//! the response has been written out.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, HttpBody};
+use hyper::body::{Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_io_timeout::TimeoutStream;
+
+use super::{Handle, InProgress};
+
+/// The socket of a connection. hyper flushes it each time that its write buffer has become empty.
+pub(crate) struct TrackedSocket {
+    stream: Pin<Box<TimeoutStream<TcpStream>>>,
+    connection: Handle,
+}
+
+impl TrackedSocket {
+    pub(crate) fn new(stream: TimeoutStream<TcpStream>, connection: Handle) -> Self {
+        Self { stream: Box::pin(stream), connection }
+    }
+}
+
+impl AsyncRead for TrackedSocket {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.stream.as_mut().poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for TrackedSocket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.stream.as_mut().poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.stream.as_mut().poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = self.stream.as_mut().poll_flush(cx);
+        if flushed.is_ready() {
+            self.connection.flushed();
+        }
+        flushed
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.as_mut().poll_shutdown(cx)
+    }
+}
+
+/// The body of a request or of a response, which keeps the request in progress until it is dropped.
+pub(crate) struct Tracked<B> {
+    body: B,
+    request: InProgress,
+    answers: bool,
+}
+
+impl<B> Tracked<B> {
+    pub(crate) fn request(body: B, request: InProgress) -> Self {
+        Self { body, request, answers: false }
+    }
+}
+
+impl Tracked<Body> {
+    pub(crate) fn response(body: Body, request: InProgress) -> Self {
+        Self { body, request, answers: true }
+    }
+}
+
+impl<B> Drop for Tracked<B> {
+    fn drop(&mut self) {
+        if self.answers {
+            self.request.answered();
+        }
+    }
+}
+
+impl<B: HttpBody + Unpin> HttpBody for Tracked<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,237 @@
+//! Connections: how many one client address may hold, which of them are closed for others, and how long they may be slow.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use api::ApiSettings;
+use bytesize::ByteSize;
+use reqwest::Method;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::stand::{Stand, header};
+
+/// Far more than anything here takes, and less than a test may hang.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A stand on which nothing is closed for being slow.
+async fn stand(max: usize, per_address: usize) -> Stand {
+    Stand::with(|settings| patient(settings, max, per_address)).await
+}
+
+fn patient(settings: &mut ApiSettings, max: usize, per_address: usize) {
+    let http = &mut settings.http;
+    http.max_connections = max;
+    http.max_connections_per_address = per_address;
+    for time in [&mut http.header_timeout, &mut http.body_timeout, &mut http.body_idle_timeout, &mut http.write_timeout]
+    {
+        *time = Duration::from_secs(3600);
+    }
+    http.body_least_rate = ByteSize::b(0);
+}
+
+fn address(stand: &Stand) -> SocketAddr {
+    stand.base.strip_prefix("http://").unwrap().parse().unwrap()
+}
+
+/// A connection from 127.0.0.`n`, all of which are this machine.
+async fn connect(stand: &Stand, n: u8) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from(([127, 0, 0, n], 0))).unwrap();
+    socket.connect(address(stand)).await.unwrap()
+}
+
+async fn send(stream: &mut TcpStream, text: &str) {
+    stream.write_all(text.as_bytes()).await.unwrap();
+}
+
+/// The head of the next answer; empty if the connection ends instead.
+async fn head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    let read = async {
+        while !head.ends_with(b"\r\n\r\n") {
+            match stream.read_u8().await {
+                Ok(byte) => head.push(byte),
+                Err(_) => return head.clear(),
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, read).await.expect("an answer or an end");
+    String::from_utf8(head).unwrap()
+}
+
+const LIVEZ: &str = "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n";
+
+async fn lives(stream: &mut TcpStream) -> bool {
+    if stream.write_all(LIVEZ.as_bytes()).await.is_err() {
+        return false;
+    }
+    let head = head(stream).await;
+    if head.is_empty() {
+        return false;
+    }
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    let mut body = [0; 5];
+    stream.read_exact(&mut body).await.unwrap();
+    true
+}
+
+/// An upload of which all but the end has been sent.
+async fn unfinished(stand: &Stand, n: u8, headers: &str) -> TcpStream {
+    let mut stream = connect(stand, n).await;
+    let head = format!(
+        "POST /api/login HTTP/1.1\r\nhost: x\r\n{headers}content-type: application/json\r\ncontent-length: 100\r\n\r\n"
+    );
+    send(&mut stream, &head).await;
+    send(&mut stream, "{\"email\":").await;
+    stream
+}
+
+/// Sends the end, and returns the head of the answer.
+async fn finish(stream: &mut TcpStream) -> String {
+    let rest = 100 - "{\"email\":".len();
+    send(stream, &format!("\"a@example.com\",\"password\":\"x\"{}}}", " ".repeat(rest - 31))).await;
+    head(stream).await
+}
+
+#[tokio::test]
+async fn idle_connections_of_one_address_keep_nobody_out() {
+    let stand = stand(20, 8).await;
+    let mut flood = Vec::new();
+    for _ in 0..100 {
+        flood.push(connect(&stand, 2).await);
+    }
+    let mut other = connect(&stand, 3).await;
+    assert!(lives(&mut other).await);
+    assert!(lives(&mut connect(&stand, 2).await).await, "and not the address itself");
+    let mut open = 0;
+    for mut stream in flood {
+        open += usize::from(lives(&mut stream).await);
+    }
+    assert!((1..=8).contains(&open), "{open} of one address");
+    assert!(lives(&mut other).await, "it was closed for connections of another address");
+}
+
+#[tokio::test]
+async fn when_slots_run_out_the_idlest_connection_is_closed() {
+    let stand = stand(4, 2).await;
+    let mut old = Vec::new();
+    for n in 2..6 {
+        let mut stream = connect(&stand, n).await;
+        assert!(lives(&mut stream).await);
+        old.push(stream);
+    }
+    // The second is the idlest now.
+    assert!(lives(&mut old[0]).await);
+    let mut new = connect(&stand, 6).await;
+    assert!(lives(&mut new).await);
+    let mut open = Vec::new();
+    for stream in &mut old {
+        open.push(lives(stream).await);
+    }
+    assert_eq!(open, [true, false, true, true]);
+}
+
+#[tokio::test]
+async fn a_request_in_progress_is_not_cut() {
+    let stand = stand(3, 2).await;
+    let mut first = unfinished(&stand, 2, "").await;
+    let mut second = unfinished(&stand, 2, "").await;
+    // The last slot, by turns.
+    for n in 3..50 {
+        assert!(lives(&mut connect(&stand, n).await).await);
+    }
+    // Its address has as many as it may, none of them idle.
+    for _ in 0..10 {
+        assert!(!lives(&mut connect(&stand, 2).await).await);
+    }
+    for stream in [&mut first, &mut second] {
+        let answer = finish(stream).await;
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    }
+    assert!(lives(&mut connect(&stand, 2).await).await, "once they are done there is room again");
+}
+
+/// What is still to be written of an answer is part of the request.
+#[tokio::test]
+async fn an_answer_that_is_read_slowly_is_not_cut() {
+    let stand = stand(2, 2).await;
+    let reader = TcpSocket::new_v4().unwrap();
+    reader.set_recv_buffer_size(2048).unwrap();
+    reader.bind(SocketAddr::from(([127, 0, 0, 2], 0))).unwrap();
+    let mut reader = reader.connect(address(&stand)).await.unwrap();
+    // More than what the sockets hold.
+    let asked = "GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(40);
+    let asked = asked + "GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    send(&mut reader, &asked).await;
+    for n in 3..60 {
+        assert!(lives(&mut connect(&stand, n).await).await);
+    }
+    let mut all = Vec::new();
+    tokio::time::timeout(PATIENCE, reader.read_to_end(&mut all)).await.unwrap().unwrap();
+    assert!(all.ends_with(b"alive"), "the answers end after {} bytes", all.len());
+}
+
+#[tokio::test]
+async fn a_proxy_is_not_one_client_and_those_behind_it_are() {
+    let stand = Stand::with(|settings| {
+        patient(settings, 100, 2);
+        settings.http.proxies = 1;
+    })
+    .await;
+    let by = |client: &str| format!("x-forwarded-for: {client}\r\n");
+    // Far more than two of the proxy's own address.
+    let mut progress = Vec::new();
+    for n in 0..10 {
+        progress.push(unfinished(&stand, 1, &by(&format!("203.0.113.{n}"))).await);
+    }
+    progress.push(unfinished(&stand, 1, &by("2001:db8:1:1::1")).await);
+    progress.push(unfinished(&stand, 1, &by("2001:db8:1:1:2::2")).await);
+    // Both are in progress once their heads are read.
+    let asked = async |client: &str| {
+        let request = stand.nobody(Method::GET, "/livez").header("x-forwarded-for", client);
+        request.send().await.unwrap()
+    };
+    let third = async {
+        loop {
+            let answer = asked("6.6.6.6, 2001:db8:1:1:3::3").await;
+            if answer.status() != 200 {
+                break answer;
+            }
+        }
+    };
+    let refused = tokio::time::timeout(PATIENCE, third).await.expect("the third of one /64 is refused");
+    assert_eq!((refused.status().as_u16(), header(&refused, "retry-after")), (429, "1"));
+    assert!(refused.headers().contains_key("x-request-id"));
+    assert!(refused.text().await.unwrap().contains("too_many_connections"));
+    assert_eq!(asked("2001:db8:1:2::1").await.status(), 200, "another /64");
+    assert_eq!(stand.nobody(Method::GET, "/livez").send().await.unwrap().status(), 200, "the proxy's own probes");
+    for mut stream in progress {
+        let answer = finish(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    }
+    let again = async { while asked("2001:db8:1:1::4").await.status() != 200 {} };
+    tokio::time::timeout(PATIENCE, again).await.expect("it may again");
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_come_ends_the_connection() {
+    let stand = Stand::with(|settings| settings.http.header_timeout = Duration::from_millis(500)).await;
+    let mut silent = connect(&stand, 1).await;
+    let mut idle = connect(&stand, 1).await;
+    assert!(lives(&mut idle).await);
+    let mut slow = connect(&stand, 1).await;
+    send(&mut slow, "GET /livez HTTP/1.1\r\nx: ").await;
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    let trickle = async {
+        loop {
+            tick.tick().await;
+            if slow.write_all(b"x").await.is_err() {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, trickle).await.expect("a slow head is cut");
+    assert_eq!(head(&mut silent).await, "");
+    assert_eq!(head(&mut idle).await, "");
+}
