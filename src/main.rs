@@ -3,6 +3,7 @@
 
 mod config;
 mod demo;
+mod descriptors;
 mod explain;
 mod gauges;
 mod jobs;
@@ -150,6 +151,9 @@ fn serve_on<F: Future<Output = anyhow::Result<()>>>(
     rustls::crypto::ring::default_provider().install_default().ok();
     let traces = Traces::begin(&settings.traces)?;
     log::begin(&settings.log, &traces)?;
+    if let Err(error) = descriptors::raise() {
+        tracing::warn!(%error, "the limit of file descriptors could not be raised: {error}");
+    }
     let runtime = runtime.enable_all().build()?;
     let outcome = runtime.block_on(role(settings));
     // A blocking call that hangs must not keep a process that has been told to stop.

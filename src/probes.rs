@@ -1,14 +1,18 @@
-//! What a process without an api tells those who watch it: `/livez`, `/readyz` and `/metrics` over the least HTTP there
-//! is. The api has its own, richer ones.
+//! `/livez`, `/readyz` and `/metrics` of a process, over the least HTTP there is, on a listener of their own: they answer
+//! while clients hold all of the api's connections, and clients do not reach them.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use api::ReadinessProbe;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use upload::{Backend, OutageLog, PlaceError, Places, WrongSetting};
 use worker::{Breakers, Pulse};
@@ -17,9 +21,14 @@ use worker::{Breakers, Pulse};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProbeSettings {
-    /// The address; empty for none.
+    /// The address; `auto` for [`USUAL`] or, if that is taken, any free port of loopback; empty for none.
     pub(crate) listen: String,
 }
+
+/// What `auto` tries first.
+const USUAL: &str = "127.0.0.1:9090";
+/// The most probes at once. Each ends within [`PATIENCE`].
+const MAX_PROBES: usize = 32;
 
 /// A watcher that is slower than this is none.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -30,9 +39,25 @@ const SOON: Duration = Duration::from_secs(1);
 /// What there is to tell.
 #[derive(Clone)]
 pub(crate) struct Probes {
-    pub(crate) places: Places,
     pub(crate) metrics: PrometheusHandle,
-    pub(crate) pulse: Pulse,
+    /// Of the worker in this process, if there is one.
+    pub(crate) pulse: Option<Pulse>,
+    pub(crate) ready: Ready,
+}
+
+/// What being ready takes.
+#[derive(Clone)]
+pub(crate) enum Ready {
+    /// What the api says.
+    Api(ReadinessProbe),
+    /// All four places, and none of them failing the worker's jobs.
+    Worker(WorkerReadiness),
+}
+
+/// What a worker's readiness is found out from.
+#[derive(Clone)]
+pub(crate) struct WorkerReadiness {
+    pub(crate) places: Places,
     pub(crate) breakers: Breakers,
     pub(crate) outages: OutageLog,
 }
@@ -43,7 +68,10 @@ impl ProbeSettings {
     /// # Errors
     /// Where the address is none.
     pub(crate) fn check(&self) -> Result<(), WrongSetting> {
-        if self.listen.is_empty() { Ok(()) } else { WrongSetting::unless_address("probes.listen", &self.listen) }
+        match self.listen.as_str() {
+            "" | "auto" => Ok(()),
+            address => WrongSetting::unless_address("probes.listen", address),
+        }
     }
 
     /// The socket to answer at, None where the settings name no address. Apart from answering, so that a process whose
@@ -52,11 +80,19 @@ impl ProbeSettings {
     /// # Errors
     /// Where the address is taken or not this machine's.
     pub(crate) async fn bind(&self) -> anyhow::Result<Option<TcpListener>> {
-        if self.listen.is_empty() {
-            return Ok(None);
-        }
-        let bound = TcpListener::bind(&self.listen).await;
-        bound.map(Some).with_context(|| format!("probes.listen: {} cannot be listened on", self.listen))
+        let listener = match self.listen.as_str() {
+            "" => return Ok(None),
+            // Several processes on one machine have the defaults in common.
+            "auto" => match TcpListener::bind(USUAL).await {
+                Err(error) if error.kind() == ErrorKind::AddrInUse => TcpListener::bind("127.0.0.1:0").await,
+                bound => bound,
+            },
+            address => TcpListener::bind(address).await,
+        };
+        let listener = listener.with_context(|| format!("probes.listen: {} cannot be listened on", self.listen))?;
+        let address = listener.local_addr()?;
+        tracing::info!(probes = %address, "probes and metrics are at http://{address}");
+        Ok(Some(listener))
     }
 }
 
@@ -64,9 +100,22 @@ impl Probes {
     /// Answers until `stop`, where there is a socket.
     pub(crate) async fn serve(self, listener: Option<TcpListener>, stop: CancellationToken) {
         let Some(listener) = listener else { return };
-        while let Some(Ok((stream, _))) = stop.run_until_cancelled(listener.accept()).await {
+        let room = Arc::new(Semaphore::new(MAX_PROBES));
+        let next = async || {
+            let place = Arc::clone(&room).acquire_owned().await.map_err(std::io::Error::other)?;
+            Ok::<_, std::io::Error>((listener.accept().await?, place))
+        };
+        while let Some(accepted) = stop.run_until_cancelled(next()).await {
+            let Ok(((stream, _), place)) = accepted else {
+                // Descriptors ran short, or the prober was gone; the next may be answered.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
             let probes = self.clone();
-            tokio::spawn(async move { tokio::time::timeout(PATIENCE, probes.answer(stream)).await.ok() });
+            tokio::spawn(async move {
+                tokio::time::timeout(PATIENCE, probes.answer(stream)).await.ok();
+                drop(place);
+            });
         }
     }
 
@@ -75,9 +124,12 @@ impl Probes {
         let read = stream.read(&mut head).await?;
         let head = String::from_utf8_lossy(&head[..read]);
         let (status, body) = match head.split(' ').nth(1) {
-            Some("/livez") if self.pulse.beats() => ("200 OK", "alive".to_owned()),
+            Some("/livez") if self.pulse.as_ref().is_none_or(Pulse::beats) => ("200 OK", "alive".to_owned()),
             Some("/livez") => ("503 Service Unavailable", "no consumer has shown a sign of life".to_owned()),
-            Some("/readyz") => self.ready().await,
+            Some("/readyz") => {
+                let (ready, report) = self.ready.report().await;
+                (if ready { "200 OK" } else { "503 Service Unavailable" }, report)
+            }
             Some("/metrics") => ("200 OK", self.metrics.render()),
             _ => ("404 Not Found", "livez, readyz or metrics".to_owned()),
         };
@@ -88,8 +140,19 @@ impl Probes {
         stream.write_all(answer.as_bytes()).await?;
         stream.shutdown().await
     }
+}
 
-    async fn ready(&self) -> (&'static str, String) {
+impl Ready {
+    async fn report(&self) -> (bool, String) {
+        match self {
+            Self::Api(probe) => probe.report().await,
+            Self::Worker(worker) => worker.report().await,
+        }
+    }
+}
+
+impl WorkerReadiness {
+    async fn report(&self) -> (bool, String) {
         let (staging, blobs, records, queue, space) = tokio::join!(
             self.ask(Backend::Staging),
             self.ask(Backend::Blobs),
@@ -106,8 +169,7 @@ impl Probes {
         {
             *state = PlaceError::from(low).state();
         }
-        let body = serde_json::to_string(&report).unwrap_or_default();
-        (if ready { "200 OK" } else { "503 Service Unavailable" }, body)
+        (ready, serde_json::to_string(&report).unwrap_or_default())
     }
 
     /// Whether a backend works, by a ping and by the jobs that failed because of it. Why it does not is for the log.

@@ -6,7 +6,7 @@ use clap::Args;
 use upload::{Clock, Faults, Lane, OutageLog, Places};
 use worker::{Sweeper, Worker};
 
-use crate::probes::Probes;
+use crate::probes::{Probes, Ready, WorkerReadiness};
 use crate::settings::Settings;
 
 #[derive(Args)]
@@ -59,17 +59,21 @@ pub(crate) async fn api(settings: Settings) -> anyhow::Result<()> {
     let stop = settings.shutdown.until_told_to_stop()?;
     let listener = crate::up::listen(&settings).await?;
     let address = listener.local_addr()?;
+    let probing = settings.probes.bind().await?;
     let places = shared_places(&settings).await?;
     let metrics = crate::metrics::begin()?;
-    let api = Api::open(&settings.api(), places.clone(), metrics).await?;
+    let api = Api::open(&crate::descriptors::fit(&settings, 0), places.clone(), metrics.clone()).await?;
     // Last, because the password is shown once: a start that fails must not have made the administrator.
     if let Some(admin) = api::ensure_admin(&places.records, &settings.realm).await? {
         crate::up::introduce(&admin, address);
     }
+    let probes = Probes { metrics, pulse: None, ready: Ready::Api(api.readiness()) };
+    let probing = tokio::spawn(probes.serve(probing, stop.clone()));
     let counting = tokio::spawn(crate::gauges::keep(places.clone(), stop.clone()));
     tracing::info!(%address, "the api is up");
     api.serve(listener, stop).await?;
     counting.abort();
+    probing.abort();
     places.queue.close().await;
     tracing::info!("stopped");
     Ok(())
@@ -90,8 +94,9 @@ pub(crate) async fn worker(mut settings: Settings, args: WorkerArgs) -> anyhow::
     let worker = Worker::new(&settings.worker(), places.clone());
     let sweeper = Sweeper::new(&settings.sweep, places.clone());
     let metrics = crate::metrics::begin()?;
-    let (pulse, breakers) = (worker.pulse(), worker.breakers());
-    let probes = Probes { places: places.clone(), metrics, pulse, breakers, outages: OutageLog::default() };
+    let (pulse, breakers) = (Some(worker.pulse()), worker.breakers());
+    let readiness = WorkerReadiness { places: places.clone(), breakers, outages: OutageLog::default() };
+    let probes = Probes { metrics, pulse, ready: Ready::Worker(readiness) };
     tracing::info!(queues = ?settings.worker.queues, "the worker is up");
     let (worked, (), (), ()) = tokio::join!(
         worker.run(stop.clone()),

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use upload::{Clock, Faults, Places};
 use worker::{Sweeper, Worker};
 
+use crate::probes::{Probes, Ready};
 use crate::settings::Settings;
 
 /// A whole Cloakroom, open and listening but not serving yet.
@@ -22,6 +23,8 @@ pub(crate) struct Up {
     api: Api,
     worker: Worker,
     sweeper: Sweeper,
+    probes: Probes,
+    probing: Option<TcpListener>,
     places: Places,
     /// Held as long as the data directory is ours.
     _lock: File,
@@ -36,6 +39,7 @@ impl Up {
         let lock = lock(settings)?;
         let listener = listen(settings).await?;
         let address = listener.local_addr()?;
+        let probing = settings.probes.bind().await?;
         let metrics = crate::metrics::begin()?;
         for name in crate::migrate::up(settings).await? {
             tracing::info!(name, "migrated");
@@ -49,10 +53,12 @@ impl Up {
             }
         }
         let worker = Worker::new(&settings.worker(), places.clone());
-        let api = Api::open(&settings.api(), places.clone(), metrics).await?;
+        let api =
+            Api::open(&crate::descriptors::fit(settings, jobs(settings)), places.clone(), metrics.clone()).await?;
+        let probes = Probes { metrics, pulse: Some(worker.pulse()), ready: Ready::Api(api.readiness()) };
         // Last, because the password is shown once: a start that fails must not have made the administrator.
         let admin = api::ensure_admin(&places.records, &settings.realm).await?;
-        Ok(Self { address, admin, listener, api, worker, sweeper, places, _lock: lock })
+        Ok(Self { address, admin, listener, api, worker, sweeper, probes, probing, places, _lock: lock })
     }
 
     /// Serves until `stop`, then finishes what is under way.
@@ -60,11 +66,12 @@ impl Up {
     /// # Errors
     /// Where one of the roles cannot go on.
     pub(crate) async fn serve(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let (api, worker, (), ()) = tokio::join!(
+        let (api, worker, (), (), ()) = tokio::join!(
             async { self.api.serve(self.listener, stop.clone()).await.inspect_err(|_| stop.cancel()) },
             async { self.worker.run(stop.clone()).await.inspect_err(|_| stop.cancel()) },
             self.sweeper.run(stop.clone()),
             crate::gauges::keep(self.places.clone(), stop.clone()),
+            self.probes.serve(self.probing, stop.clone()),
         );
         self.places.queue.close().await;
         api?;
@@ -81,6 +88,15 @@ impl Up {
 pub(crate) async fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {
     let address = &settings.http.listen;
     TcpListener::bind(address).await.with_context(|| format!("http.listen: {address} cannot be listened on"))
+}
+
+/// How many jobs of all queues this process runs at once, at most.
+fn jobs(settings: &Settings) -> usize {
+    let concurrency = match settings.worker.concurrency {
+        0 => 2 * std::thread::available_parallelism().map_or(1, usize::from),
+        concurrency => concurrency,
+    };
+    settings.worker.queues.len().saturating_mul(concurrency)
 }
 
 /// Two processes on one data directory would each think the other's jobs its own.

@@ -89,7 +89,8 @@ async fn health_is_told_and_metrics_are_kept() {
     assert_eq!(portal.get("/livez").await.status(), 200);
     assert_eq!(portal.get("/readyz").await.status(), 200);
     portal.upload("astronaut.jpg", picture("astronaut.jpg")).await;
-    let metrics = portal.get("/metrics").await.text().await.unwrap();
+    assert_eq!(portal.get("/metrics").await.status(), 404, "clients do not see them");
+    let (_, metrics) = process.probe("/metrics").await;
     for line in [
         "cloakroom_jobs_total{kind=\"picture.process.v1\",outcome=\"done\"} 1",
         "cloakroom_place_operations_total{place=\"records\",op=\"admit\",outcome=\"ok\"} 1",

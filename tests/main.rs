@@ -10,6 +10,7 @@
 mod backends;
 mod bad_pictures;
 mod collector;
+mod connections;
 mod crash_points;
 mod deploy;
 mod engines;
@@ -23,6 +24,7 @@ mod memory;
 mod parts;
 mod people;
 mod portal;
+mod probes;
 mod process;
 mod render;
 mod renditions;

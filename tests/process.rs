@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// The administrator that every test process begins with.
 pub const EMAIL: &str = "ada@example.org";
@@ -102,6 +103,32 @@ impl Process {
             }
         });
         Self { child, address, log }
+    }
+
+    /// Where the probes and metrics are.
+    pub fn probes(&self) -> SocketAddr {
+        let log = self.log.lock().unwrap();
+        let named =
+            log.iter().find_map(|line| serde_json::from_str::<Value>(line).ok()?["probes"].as_str()?.parse().ok());
+        named.expect("the log names the probes' address")
+    }
+
+    /// What is at this path there: the status and the body.
+    pub async fn probe(&self, path: &str) -> (u16, String) {
+        let mut stream = tokio::net::TcpStream::connect(self.probes()).await.unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    /// How many file descriptors it may have open, now and at most. Rule: proc_pid_limits(5).
+    pub fn descriptors(&self) -> (u64, u64) {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).unwrap();
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+        let mut numbers = line.split_whitespace().map(|number| number.parse().unwrap_or(u64::MAX));
+        (numbers.next().unwrap(), numbers.next().unwrap())
     }
 
     pub fn url(&self, path: &str) -> String {

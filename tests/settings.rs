@@ -51,6 +51,8 @@ fn a_setting_that_stops_the_service_is_no_good_one() {
         ("PROBES__LISTEN", "9090", "probes.listen = \"9090\""),
         ("HTTP__LISTEN", "http://0.0.0.0:80", "http.listen"),
         ("HTTP__MAX_CONNECTIONS", "0", "http.max_connections = 0: write 1 to"),
+        ("HTTP__MAX_CONNECTIONS_PER_ADDRESS", "0", "http.max_connections_per_address = 0: write 1 to"),
+        ("REALM__LOGIN_TRIES_PER_ACCOUNT", "0", "realm.login_tries_per_account = 0: write 1 or more"),
         ("HTTP__BODY_TIMEOUT", "0s", "http.body_timeout = 0s"),
         ("UPLOADS__MOST_AT_ONCE", "0", "uploads.most_at_once = 0"),
         ("UPLOADS__REQUESTS_PER_MINUTE", "0", "uploads.requests_per_minute = 0: write 1 or more"),

@@ -6,6 +6,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::desk::Desk;
+use crate::problem::{ApiError, Problem};
 use crate::readiness::Report;
 
 /// `GET /livez`: the process answers; nothing else is asked.
@@ -41,7 +42,7 @@ pub(crate) async fn readyz(State(desk): State<Desk>) -> Response {
     (status, Json(report)).into_response()
 }
 
-/// `GET /metrics`: numbers in Prometheus' text format.
+/// `GET /metrics`: numbers in Prometheus' text format, if `http.metrics` is on.
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -49,9 +50,13 @@ pub(crate) async fn readyz(State(desk): State<Desk>) -> Response {
     operation_id = "metrics",
     responses(
         (status = 200, description = "Numbers in Prometheus' text format", body = String, content_type = "text/plain"),
+        (status = 404, description = "They are kept from this address, which is the default", body = Problem, content_type = "application/problem+json"),
     ),
     security(()),
 )]
 pub(crate) async fn metrics(State(desk): State<Desk>) -> Response {
+    if !desk.http.metrics {
+        return ApiError::NotFound("metrics are not answered at this address".to_owned()).into_response();
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], desk.metrics.render()).into_response()
 }

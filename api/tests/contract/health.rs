@@ -16,10 +16,17 @@ async fn probes() {
     let report: Value = ready.json().await.unwrap();
     assert_eq!(report["ready"], true);
     assert_eq!(report["places"]["records"], "ok");
-    assert_eq!(header(&get("/metrics").await, "content-type"), "text/plain; version=0.0.4");
+    assert_eq!(get("/metrics").await.status(), 404, "clients do not see them");
     let nothing = get("/nothing/here").await;
     assert_eq!(nothing.status(), 404);
     assert_eq!(header(&nothing, "content-type"), "application/problem+json");
+}
+
+#[tokio::test]
+async fn metrics_are_for_clients_where_a_setting_says_so() {
+    let stand = Stand::with(|settings| settings.http.metrics = true).await;
+    let metrics = stand.nobody(Method::GET, "/metrics").send().await.unwrap();
+    assert_eq!((metrics.status().as_u16(), header(&metrics, "content-type")), (200, "text/plain; version=0.0.4"));
 }
 
 #[tokio::test]

@@ -1,0 +1,107 @@
+//! Floods of connections, against a process that may open as few file descriptors as the system's usual limit.
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::portal::{Portal, picture};
+use crate::process::{Folder, Process, command};
+
+/// Idle connections, more than the process may have descriptors.
+const FLOOD: usize = 1100;
+const DESCRIPTORS: u64 = 1024;
+
+/// `cloakroom up` with so many descriptors at most, of which it may open few at first.
+fn limited(folder: &Folder, settings: &[(&str, &str)]) -> Process {
+    let plain = command(folder.path());
+    let mut limited = Command::new("sh");
+    let script = format!("ulimit -Sn 256 && ulimit -Hn {DESCRIPTORS} && exec \"$0\" up");
+    limited.arg("-c").arg(script).arg(plain.get_program()).current_dir(folder.path());
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    limited.envs(settings.iter().copied());
+    Process::start(limited)
+}
+
+/// Connections from these addresses, in turn, all of which are this machine.
+async fn flood(process: &Process, from: impl Fn(usize) -> [u8; 4]) -> Vec<TcpStream> {
+    let own = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: own.maximum, ..own }).unwrap();
+    let mut flood = Vec::new();
+    for n in 0..FLOOD {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from((from(n), 0))).unwrap();
+        flood.push(socket.connect(process.address).await.unwrap());
+    }
+    flood
+}
+
+/// Idle connections are closed for others, and not for being idle.
+const PATIENT: (&str, &str) = ("CLOAKROOM__HTTP__HEADER_TIMEOUT", "1h");
+
+async fn serves(process: &Process) {
+    let served = async {
+        let portal = Portal::log_in(process).await;
+        assert_eq!(portal.get("/livez").await.status(), 200);
+        let uploads = (0..40).map(|_| portal.upload("astronaut.jpg", picture("astronaut.jpg")));
+        for answer in futures::future::join_all(uploads).await {
+            assert_eq!(answer.status(), 200);
+        }
+        assert_eq!(process.probe("/livez").await.0, 200);
+    };
+    tokio::time::timeout(Duration::from_secs(300), served).await.expect("idle connections keep nobody out");
+    assert!(!process.log().contains("could not be accepted"), "descriptors ran out");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_one_address_keeps_nobody_out() {
+    let folder = Folder::new();
+    let process = limited(&folder, &[PATIENT]);
+    assert_eq!(process.descriptors(), (DESCRIPTORS, DESCRIPTORS), "it takes what it may");
+    assert!(process.log().contains("\"descriptors\":1024"), "and says so");
+    let _flood = flood(&process, |_| [127, 0, 0, 1]).await;
+    serves(&process).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_many_addresses_keeps_nobody_out() {
+    let folder = Folder::new();
+    let process = limited(&folder, &[PATIENT]);
+    let _flood =
+        flood(&process, |n| [127, 0, 1 + u8::try_from(n / 250).unwrap(), 1 + u8::try_from(n % 250).unwrap()]).await;
+    serves(&process).await;
+}
+
+/// Whatever the public listener is busy with, probes and metrics answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn probes_answer_while_all_connections_are_busy() {
+    use tokio::io::AsyncWriteExt;
+    let folder = Folder::new();
+    let settings = [
+        ("CLOAKROOM__HTTP__MAX_CONNECTIONS", "4"),
+        ("CLOAKROOM__HTTP__BODY_IDLE_TIMEOUT", "1h"),
+        ("CLOAKROOM__HTTP__BODY_TIMEOUT", "1h"),
+        ("CLOAKROOM__HTTP__BODY_LEAST_RATE", "0 B"),
+        PATIENT,
+    ];
+    let process = Process::up(&folder, &settings);
+    let mut busy = Vec::new();
+    for _ in 0..4 {
+        let mut stream = TcpStream::connect(process.address).await.unwrap();
+        let head =
+            "POST /api/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        busy.push(stream);
+    }
+    let full = async { while !process.probe("/metrics").await.1.contains("cloakroom_connections_open 4\n") {} };
+    tokio::time::timeout(Duration::from_secs(60), full).await.expect("they are taken");
+    assert_eq!(process.probe("/livez").await.0, 200);
+    assert_eq!(process.probe("/readyz").await.0, 200);
+}
