@@ -79,6 +79,25 @@ async fn a_flood_of_many_addresses_keeps_nobody_out() {
     serves(&process).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_over_ipv6_keeps_nobody_out() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        return eprintln!("skipped: this machine has no IPv6 loopback address");
+    }
+    let folder = Folder::new();
+    let settings =
+        [("CLOAKROOM__HTTP__LISTEN", "[::1]:0"), ("CLOAKROOM__HTTP__MAX_CONNECTIONS_PER_ADDRESS", "50"), PATIENT];
+    let process = Process::up(&folder, &settings);
+    let mut flood = Vec::new();
+    for _ in 0..200 {
+        flood.push(TcpStream::connect(process.address).await.unwrap());
+    }
+    serves(&process).await;
+    let (_, metrics) = process.probe("/metrics").await;
+    let open = metrics.lines().find_map(|line| line.strip_prefix("cloakroom_connections_open ")).unwrap();
+    assert!(open.parse::<u64>().unwrap() <= 50, "{open} of one address");
+}
+
 /// Whatever the public listener is busy with, probes and metrics answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn probes_answer_while_all_connections_are_busy() {
