@@ -50,7 +50,7 @@ async fn waits_for(places: &Places, upload: &Upload, jobs: &[JobRow]) -> String 
     let why = || upload.reason.as_ref().map_or_else(String::new, |reason| format!("{}: {}", reason.code, reason.why));
     match (upload.state, &upload.claim, upload.expires_at) {
         // Every kind of job settles its upload but those that make one more variant.
-        (State::Accepted, ..) => match jobs.iter().find(|job| !job.dead && Lane::of(&job.kind) != Lane::Variants) {
+        (State::Accepted, ..) => match jobs.iter().find(|job| !job.dead && !job.kind.starts_with("picture.variant.")) {
             Some(job) => job_waits_for(places, job).await,
             None => format!("No job is to settle it; the sweeper settles it as failed at {}.", upload.deadline),
         },
@@ -70,7 +70,7 @@ async fn waits_for(places: &Places, upload: &Upload, jobs: &[JobRow]) -> String 
 
 async fn job_waits_for(places: &Places, job: &JobRow) -> String {
     let now: Timestamp = places.records.clock().now();
-    let lane = Lane::of(&job.kind);
+    let lane = job.queue;
     match (job.leased_until, job.published_at) {
         (Some(until), _) if until > now => {
             format!("A worker is on it, attempt {}, and has it until {until}.", job.attempts)

@@ -11,10 +11,10 @@ use crate::settings::Settings;
 
 #[derive(Args)]
 pub(crate) struct WorkerArgs {
-    /// Consume only these queues: pictures, variants, renditions.
+    /// Consume only these queues: pictures, variants, renditions, bulk, heavy.
     #[arg(long, value_delimiter = ',', value_parser = lane)]
     queues: Vec<Lane>,
-    /// Jobs of one queue at a time, whatever the settings say.
+    /// Jobs at a time over all queues, whatever the settings say.
     #[arg(long, value_name = "N")]
     concurrency: Option<usize>,
 }
@@ -27,10 +27,7 @@ pub(crate) struct SweepArgs {
 }
 
 fn lane(word: &str) -> Result<Lane, String> {
-    Lane::ALL
-        .into_iter()
-        .find(|lane| lane.as_str() == word)
-        .ok_or_else(|| format!("the queues are {}", Lane::ALL.map(Lane::as_str).join(", ")))
+    Lane::named(word).ok_or_else(|| format!("the queues are {}", Lane::ALL.map(Lane::as_str).join(", ")))
 }
 
 /// The four places, where the schema is what this program expects.

@@ -34,7 +34,7 @@ pub fn settings(folder: &Folder) -> PlacesSettings {
     };
     PlacesSettings {
         staging: store("staging"),
-        queue: QueueSettings { url: Secret::new("memory:"), prefix: "cloakroom".to_owned() },
+        queue: QueueSettings::default(),
         blobs: store("blobs"),
         records: RecordsSettings::new(below("sqlite", "records.db"), 4),
     }

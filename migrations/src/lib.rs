@@ -20,6 +20,7 @@ mod m0004_prefixes;
 mod m0005_unclaimed;
 mod m0008_attempts;
 mod m0010_sessions;
+mod m0011_principals;
 
 struct Migrator;
 
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_unclaimed::Migration),
             Box::new(m0008_attempts::Migration),
             Box::new(m0010_sessions::Migration),
+            Box::new(m0011_principals::Migration),
         ]
     }
 }

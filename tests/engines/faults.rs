@@ -149,7 +149,7 @@ async fn a_ticket_delivered_twice_or_after_the_end_changes_nothing() {
     for number in &acknowledged {
         let id = number.parse().unwrap();
         let job = places.records.open_job(id).await.unwrap().unwrap();
-        let ticket = upload::Ticket { id: job, job: upload::Job::ProcessPicture { upload: id }, trace: None };
+        let ticket = upload::Ticket::new(job, upload::Job::ProcessPicture { upload: id });
         for _ in 0..3 {
             places.queue.publish(&ticket).await.unwrap();
         }

@@ -14,7 +14,7 @@ use crate::process::{FED, Process};
 async fn ticket(places: &upload::Places, number: &str) -> upload::Ticket {
     let id = number.parse().unwrap();
     let job = places.records.open_job(id).await.unwrap().unwrap();
-    upload::Ticket { id: job, job: upload::Job::ProcessPicture { upload: id }, trace: None }
+    upload::Ticket::new(job, upload::Job::ProcessPicture { upload: id })
 }
 
 #[tokio::test(flavor = "multi_thread")]

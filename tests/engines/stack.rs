@@ -218,7 +218,11 @@ impl Stack {
         };
         let settings = PlacesSettings {
             staging: store("staging"),
-            queue: QueueSettings { url: Secret::new(self.addresses.amqp.clone()), prefix: self.space.clone() },
+            queue: QueueSettings {
+                url: Secret::new(self.addresses.amqp.clone()),
+                prefix: self.space.clone(),
+                ..QueueSettings::default()
+            },
             blobs: store("blobs"),
             records: RecordsSettings::new(Secret::new(self.addresses.postgres.clone()), 4),
         };

@@ -4,6 +4,8 @@
 //! change of meaning is a new version beside the old, which stays decodable (a golden text of each stands in the
 //! tests), so that an old api and a new worker understand each other. What a worker does not know it parks.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{JobId, UploadId, VariantName};
@@ -42,7 +44,8 @@ pub enum Job {
     },
 }
 
-/// The queues, one per kind of work, so that each is scaled and starved alone.
+/// The queues: one for each kind of work, so that each is scaled alone, and two for what would delay other users.
+/// [`Routing`] chooses one when a job is admitted, and the job's row keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lane {
@@ -52,13 +55,17 @@ pub enum Lane {
     Variants,
     /// Versions and custom renditions of files, which may be large and are mostly copied.
     Renditions,
+    /// Jobs of principals that have many in flight, of every kind.
+    Bulk,
+    /// Jobs on pictures that take long to decode, of every kind.
+    Heavy,
 }
 
 impl Lane {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Pictures, Self::Variants, Self::Renditions];
+    pub const ALL: [Self; 5] = [Self::Pictures, Self::Variants, Self::Renditions, Self::Bulk, Self::Heavy];
 
-    /// The queue in which jobs of this kind travel.
+    /// The queue of a kind of work, for a job whose row names none: an older version wrote it.
     pub fn of(kind: &str) -> Self {
         match kind {
             kind if kind.starts_with("picture.variant.") => Self::Variants,
@@ -73,7 +80,49 @@ impl Lane {
             Self::Pictures => "pictures",
             Self::Variants => "variants",
             Self::Renditions => "renditions",
+            Self::Bulk => "bulk",
+            Self::Heavy => "heavy",
         }
+    }
+
+    /// The queue of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|lane| lane.as_str() == name)
+    }
+}
+
+/// Which jobs go to the queues `bulk` and `heavy`, of which workers run only a share while other jobs wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Routing {
+    /// A picture that takes longer than this to render, by [`estimate`](crate::estimate), is heavy.
+    pub heavy_after: Duration,
+    /// How many jobs of one principal may be in flight before its further ones go to `bulk`.
+    pub bulk_after: u32,
+}
+
+impl Default for Routing {
+    fn default() -> Self {
+        Self { heavy_after: Duration::from_millis(250), bulk_after: 8 }
+    }
+}
+
+impl Routing {
+    /// The queue of a job on a picture that takes about `estimate` to render, of a principal that has `in_flight` jobs in
+    /// flight with it. A long backlog counts before a heavy picture: in `heavy`, it would delay those users that send
+    /// one heavy picture now and then.
+    pub fn lane(&self, job: &Job, in_flight: u64, estimate: Duration) -> Lane {
+        if in_flight > u64::from(self.bulk_after) {
+            Lane::Bulk
+        } else if self.is_heavy(estimate) {
+            Lane::Heavy
+        } else {
+            job.lane()
+        }
+    }
+
+    /// Whether a picture that takes about this long is heavy.
+    pub fn is_heavy(&self, estimate: Duration) -> bool {
+        estimate > self.heavy_after
     }
 }
 
@@ -98,7 +147,7 @@ impl Job {
         }
     }
 
-    /// The queue it travels in.
+    /// The queue of its kind of work.
     pub fn lane(&self) -> Lane {
         match self {
             Self::ProcessPicture { .. } => Lane::Pictures,
@@ -115,15 +164,44 @@ impl Job {
 
 /// A job on its way: what is put into the queue and comes out of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Body")]
 pub struct Ticket {
     /// The job's row in the records, which is the arbiter: a ticket seen twice is work done once.
     pub id: JobId,
     /// What to do.
     #[serde(flatten)]
     pub job: Job,
+    /// The queue it travels in. Beside the body, because the body's text never changes.
+    #[serde(skip)]
+    pub lane: Lane,
+    /// The user that it is done for, among whom workers share their slots; empty in what an older version sent. Beside
+    /// the body as well.
+    #[serde(skip)]
+    pub principal: String,
     /// The trace that it belongs to, as a W3C `traceparent`; beside the body, because it is nothing to act upon.
     #[serde(skip)]
     pub trace: Option<String>,
+}
+
+impl Ticket {
+    /// A ticket in the queue of its kind, for no principal.
+    pub fn new(id: JobId, job: Job) -> Self {
+        Self { lane: job.lane(), id, job, principal: String::new(), trace: None }
+    }
+}
+
+/// The part of a ticket that is its text.
+#[derive(Deserialize)]
+struct Body {
+    id: JobId,
+    #[serde(flatten)]
+    job: Job,
+}
+
+impl From<Body> for Ticket {
+    fn from(body: Body) -> Self {
+        Self::new(body.id, body.job)
+    }
 }
 
 #[cfg(test)]
@@ -154,10 +232,31 @@ mod tests {
             ),
         ] {
             assert_eq!(Lane::of(job.kind()), job.lane());
-            let ticket = Ticket { id, job, trace: None };
+            let ticket = Ticket::new(id, job);
             assert_eq!(serde_json::from_str::<Ticket>(text).unwrap(), ticket);
             assert_eq!(serde_json::to_string(&ticket).unwrap(), text);
             assert!(text.contains(ticket.job.kind()));
+        }
+    }
+
+    #[test]
+    fn the_queue_of_a_job_depends_on_its_cost_and_on_what_its_principal_has_in_flight() {
+        let routing = Routing { heavy_after: Duration::from_millis(250), bulk_after: 8 };
+        let upload = UploadId::try_from(1001).unwrap();
+        let (quick, slow) = (Duration::from_millis(250), Duration::from_millis(251));
+        for (in_flight, estimate, lane) in [
+            (1, quick, Lane::Pictures),
+            (8, quick, Lane::Pictures),
+            (8, slow, Lane::Heavy),
+            (9, quick, Lane::Bulk),
+            (9, slow, Lane::Bulk),
+        ] {
+            assert_eq!(routing.lane(&Job::ProcessPicture { upload }, in_flight, estimate), lane);
+        }
+        let variant = Job::MakeVariant { upload, generation: 0, variant: "75.png".parse().unwrap() };
+        assert_eq!(routing.lane(&variant, 1, slow), Lane::Heavy);
+        for lane in Lane::ALL {
+            assert_eq!(Lane::named(lane.as_str()), Some(lane));
         }
     }
 }

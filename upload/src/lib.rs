@@ -18,6 +18,7 @@ mod address;
 mod backend;
 mod blobs;
 mod clock;
+mod cost;
 mod digest;
 mod document;
 mod error_chain;
@@ -43,6 +44,7 @@ mod variant_name;
 pub use backend::Backend;
 pub use blobs::Blobs;
 pub use clock::Clock;
+pub use cost::{Look, estimate};
 pub use digest::{Hasher, hex, sha256};
 pub use document::{
     Applink, Assigned, File, FileId, FileRole, FileVersion, Held, KeyHold, NoFileId, OnceKey, Place, PlaceTaken,
@@ -51,7 +53,7 @@ pub use document::{
 pub use error_chain::chain;
 pub use faults::{FaultSwitch, Faults, Side, Struck};
 pub use free_space::LowSpace;
-pub use job::{Job, Lane, Ticket};
+pub use job::{Job, Lane, Routing, Ticket};
 pub use media::{Media, SNIFF_BYTES};
 pub use outage_log::OutageLog;
 pub use places::{PlaceError, Places, PlacesSettings};
@@ -60,7 +62,7 @@ pub use queue::{Deliveries, Delivery, Line, Queue, QueueError, QueueSettings, Wa
 pub use records::{
     Admission, Admitted, Attempt, Census, ClaimRefused, Claimant, Condemned, CropRefused, FileAdmission, JobRow, Made,
     Pooler, Publish, Records, RecordsError, RecordsSettings, Role, SessionRow, Settled, Shown, SigningKey, Start,
-    Unclaimed, Unpublished, User, Wanted,
+    Unclaimed, Unpublished, Usage, User, Wanted,
 };
 pub use rendition_name::{Grammar, NoRenditionName, RenditionName};
 pub use secret::Secret;

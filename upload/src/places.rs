@@ -115,7 +115,7 @@ impl Places {
             staging: Staging::open(&settings.staging, faults.clone())?,
             queue: Queue::open(&settings.queue, faults.clone()).await?,
             blobs: Blobs::open(&settings.blobs, faults.clone())?,
-            records: Records::open(&settings.records, clock, faults).await?,
+            records: Records::open(&settings.records, clock, faults).await?.routed(settings.queue.routing()),
             numbers: Arc::default(),
         })
     }

@@ -3,12 +3,15 @@
 //! The api writes here while the client sends; the worker reads and, once the upload is settled, takes them away. An
 //! object here that no upload waits for is an orphan, and the sweeper removes it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::cost::{self, Looking};
 use crate::digest::Hasher;
 use crate::faults::Faults;
 use crate::free_space::LowSpace;
@@ -30,6 +33,8 @@ pub struct Staged {
     pub sha256: String,
     /// What they look like, by their first [`SNIFF_BYTES`].
     pub media: Option<Media>,
+    /// About how long they take to render, by their header; nothing where they are no picture.
+    pub estimate: Duration,
 }
 
 impl Staging {
@@ -108,6 +113,7 @@ pub struct Intake {
     parts: Option<Parts>,
     buffer: Vec<u8>,
     head: Vec<u8>,
+    looking: Looking,
     hasher: Hasher,
     bytes: u64,
 }
@@ -121,6 +127,7 @@ impl Intake {
             parts: None,
             buffer: Vec::new(),
             head: Vec::new(),
+            looking: Looking::default(),
             hasher: Hasher::new(),
             bytes: 0,
         }
@@ -145,6 +152,7 @@ impl Intake {
         self.bytes += chunk.len() as u64;
         let missing = SNIFF_BYTES.saturating_sub(self.head.len()).min(chunk.len());
         self.head.extend_from_slice(&chunk[..missing]);
+        self.looking.feed(chunk);
         let mut chunk = chunk;
         while !chunk.is_empty() {
             let part = self.parts.as_ref().map_or(self.store.first_part(), Parts::size);
@@ -185,11 +193,14 @@ impl Intake {
             Some(parts) => parts.complete(rest).await?,
         }
         self.parts = None;
+        let media = self.media();
+        let found = media.and_then(|media| self.looking.found(media, &self.head));
         Ok(Staged {
             key: std::mem::take(&mut self.key),
             bytes: self.bytes,
             sha256: self.hasher.finish(),
-            media: Media::sniff(&self.head),
+            media,
+            estimate: media.map_or(Duration::ZERO, |media| cost::estimate(media, found, self.bytes)),
         })
     }
 }

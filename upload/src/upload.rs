@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -281,6 +282,8 @@ pub struct Upload {
     pub deadline: Timestamp,
     /// When it expires if nobody claims it.
     pub expires_at: Option<Timestamp>,
+    /// About how long it takes to render, by its header.
+    pub estimate: Duration,
 }
 
 /// A claim that stands.

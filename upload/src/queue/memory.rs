@@ -39,11 +39,11 @@ impl Memory {
     }
 
     pub(super) fn publish(&self, ticket: Ticket) -> Result<(), QueueError> {
-        self.channel(ticket.job.lane()).sender.send(ticket).map_err(|_| QueueError::Closed)
+        self.channel(ticket.lane).sender.send(ticket).map_err(|_| QueueError::Closed)
     }
 
     pub(super) fn publish_later(&self, ticket: Ticket, delay: Duration) -> Result<(), QueueError> {
-        let sender = self.channel(ticket.job.lane()).sender.clone();
+        let sender = self.channel(ticket.lane).sender.clone();
         tokio::spawn(async move {
             tokio::time::sleep(delay).await;
             sender.send(ticket).ok();

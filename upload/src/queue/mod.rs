@@ -10,11 +10,12 @@ mod verdicts;
 use std::time::Duration;
 
 use futures::future::join_all;
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
 use serde::{Deserialize, Serialize};
 
 use crate::error_chain::chain;
 use crate::faults::{Faults, Struck};
-use crate::job::{Lane, Ticket};
+use crate::job::{Lane, Routing, Ticket};
 use crate::secret::Secret;
 use crate::setting::WrongSetting;
 use crate::{JobId, Verdict};
@@ -32,9 +33,26 @@ pub struct QueueSettings {
     /// What every queue and exchange of ours is called by, so that two installations can share one broker.
     #[serde(default = "prefix")]
     pub prefix: String,
+    /// How long a picture may take to render, as estimated from its header, before its jobs go to the queue `heavy`.
+    #[serde(default = "heavy_after", with = "human")]
+    pub heavy_after: Duration,
+    /// How many jobs of one user may be in flight before further ones go to the queue `bulk`.
+    #[serde(default = "bulk_after")]
+    pub bulk_after: u32,
+}
+
+impl Default for QueueSettings {
+    fn default() -> Self {
+        Self { url: Secret::new("memory:"), prefix: prefix(), heavy_after: heavy_after(), bulk_after: bulk_after() }
+    }
 }
 
 impl QueueSettings {
+    /// Which jobs go to `bulk` and `heavy`.
+    pub(crate) fn routing(&self) -> Routing {
+        Routing { heavy_after: self.heavy_after, bulk_after: self.bulk_after }
+    }
+
     /// Looks at them without opening anything.
     pub(crate) fn check(&self) -> Result<(), QueueError> {
         if self.url.expose() == "memory:" { Ok(()) } else { rabbitmq::address(self).map(drop) }
@@ -49,6 +67,14 @@ impl QueueSettings {
 
 fn prefix() -> String {
     "cloakroom".to_owned()
+}
+
+fn heavy_after() -> Duration {
+    Routing::default().heavy_after
+}
+
+fn bulk_after() -> u32 {
+    Routing::default().bulk_after
 }
 
 /// What can go wrong with the queue.
@@ -110,6 +136,7 @@ pub struct Line {
 pub struct Queue {
     engine: Engine,
     verdicts: Verdicts,
+    routing: Routing,
     faults: Faults,
 }
 
@@ -131,7 +158,12 @@ impl Queue {
             "memory:" => Engine::Memory(Memory::default()),
             _ => Engine::RabbitMq(RabbitMq::open(settings, verdicts.clone()).await?),
         };
-        Ok(Self { engine, verdicts, faults })
+        Ok(Self { engine, verdicts, routing: settings.routing(), faults })
+    }
+
+    /// Which jobs go to the queues `bulk` and `heavy`.
+    pub fn routing(&self) -> Routing {
+        self.routing
     }
 
     /// Whether what was published dies with this process, so that the records must refill it at the start.

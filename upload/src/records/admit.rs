@@ -11,9 +11,10 @@ use uuid::Uuid;
 
 use super::commit::LookUp;
 use super::entity::{events, jobs, uploads};
+use super::principals::{Change, Usage};
 use super::{Records, RecordsError, Writing, outbox, rows, span};
 use crate::document::OnceKey;
-use crate::job::{Job, Ticket};
+use crate::job::{Job, Routing, Ticket};
 use crate::staging::Staged;
 use crate::upload::Kind;
 use crate::{Event, Media, State, UploadId, trace};
@@ -67,10 +68,12 @@ impl Records {
             deadline: admission.deadline,
             keep: Some(admission.keep),
         };
-        let (admitted, row) = tx.take_in(intent, |upload| Job::ProcessPicture { upload }, self.now_ms()).await?;
+        let now = self.now_ms();
+        let (taken, row) = tx.take_in(intent, now).await?;
         if let Some(once) = &admission.once {
-            tx.note_admission(once, admitted.id).await?;
+            tx.note_admission(once, taken.id).await?;
         }
+        let admitted = tx.promise_first(taken, |upload| Job::ProcessPicture { upload }, self.routing, now).await?;
         self.commit_or_look_up(tx, row).await?;
         Ok(admitted)
     }
@@ -108,18 +111,24 @@ pub(super) struct Intent {
     pub(super) keep: Option<Duration>,
 }
 
+/// An upload whose row is written, and which has no job yet.
+pub(super) struct Taken {
+    pub(super) id: UploadId,
+    owner: String,
+    media: Media,
+    bytes: u64,
+    estimate: Duration,
+    deadline: Duration,
+}
+
 impl Writing {
-    /// The upload, its job and the beginning of its history. Returns the upload's row too, to look it up by.
-    pub(super) async fn take_in(
-        &self,
-        intent: Intent,
-        job: impl FnOnce(UploadId) -> Job,
-        now: i64,
-    ) -> Result<(Admitted, uploads::Model), RecordsError> {
+    /// The upload itself, and its row to look it up by. Its job follows once it has its place: see
+    /// [`promise_first`](Self::promise_first).
+    pub(super) async fn take_in(&self, intent: Intent, now: i64) -> Result<(Taken, uploads::Model), RecordsError> {
         let staged = intent.staged;
         let row = uploads::ActiveModel {
             kind: Set(intent.kind.as_str().to_owned()),
-            owner: Set(intent.owner),
+            owner: Set(intent.owner.clone()),
             state: Set(State::Accepted.as_str().to_owned()),
             label: Set(intent.label),
             media: Set(rows::media_word(intent.media)),
@@ -130,27 +139,47 @@ impl Writing {
             created_at: Set(now),
             deadline: Set(now + span(intent.deadline)),
             expires_at: Set(intent.keep.map(|keep| now + span(keep))),
+            estimate: Set(i64::try_from(staged.estimate.as_millis()).unwrap_or(i64::MAX)),
             ..Default::default()
         };
         let row = row.insert(&self.tx).await?;
-        let id = rows::id(row.id)?;
-        let ticket = self.promise(job(id), intent.deadline, now).await?;
+        let (bytes, estimate) = (staged.bytes, staged.estimate);
+        let Intent { owner, media, deadline, .. } = intent;
+        Ok((Taken { id: rows::id(row.id)?, owner, media, bytes, estimate, deadline }, row))
+    }
+
+    /// The job of an upload that was taken in, counted, and the beginning of its history. Nothing comes after it that
+    /// another transaction could hold: see [`super::principals`].
+    pub(super) async fn promise_first(
+        &self,
+        taken: Taken,
+        job: impl FnOnce(UploadId) -> Job,
+        routing: Routing,
+        now: i64,
+    ) -> Result<Admitted, RecordsError> {
+        let Taken { id, owner, media, bytes, estimate, deadline } = taken;
+        let change = Change { bytes: i64::try_from(bytes).unwrap_or(i64::MAX), ..Change::jobs(true, 1) };
+        let held = Usage::from(self.change(&owner, change).await?);
+        let job = job(id);
+        let lane = routing.lane(&job, held.uploads + held.variants, estimate);
+        let ticket = Ticket { lane, principal: owner, trace: trace::here(), ..Ticket::new(Uuid::now_v7(), job) };
+        self.promise(&ticket, deadline, now).await?;
         let at = rows::at(now);
-        let staged = format!("{} bytes of {}", staged.bytes, intent.media.name());
-        self.tell(id, [Event::new(at, "staged", staged), Event::new(at, "queued", ticket.job.kind())]).await?;
-        Ok((Admitted { id, ticket }, row))
+        let staged = format!("{bytes} bytes of {}", media.name());
+        let queued = format!("{} in {}", ticket.job.kind(), lane.as_str());
+        self.tell(id, [Event::new(at, "staged", staged), Event::new(at, "queued", queued)]).await?;
+        Ok(Admitted { id, ticket })
     }
 
     /// Writes a job beside what it is about; the queue hears of it once this transaction has committed. `deadline` is how
     /// long it may take. A job that settles an upload ends with that; any other is given up by itself.
-    pub(super) async fn promise(&self, job: Job, deadline: Duration, now: i64) -> Result<Ticket, RecordsError> {
-        let give_up_at = (!job.settles()).then(|| now + span(deadline));
-        let ticket = Ticket { id: Uuid::now_v7(), job, trace: trace::here() };
+    pub(super) async fn promise(&self, ticket: &Ticket, deadline: Duration, now: i64) -> Result<(), RecordsError> {
+        let give_up_at = (!ticket.job.settles()).then(|| now + span(deadline));
         let row = jobs::ActiveModel {
             id: Set(ticket.id),
             upload_id: Set(ticket.job.upload().get()),
             kind: Set(ticket.job.kind().to_owned()),
-            payload: Set(serde_json::to_string(&ticket).map_err(|error| RecordsError::Row(error.to_string()))?),
+            payload: Set(serde_json::to_string(ticket).map_err(|error| RecordsError::Row(error.to_string()))?),
             state: Set("queued".to_owned()),
             attempts: Set(0),
             trace: Set(ticket.trace.clone()),
@@ -159,10 +188,12 @@ impl Writing {
             republish_at: Set(outbox::after_grace(now)),
             republish_after: Set(outbox::republish_after(deadline)),
             give_up_at: Set(give_up_at),
+            queue: Set(ticket.lane.as_str().to_owned()),
+            principal: Set(ticket.principal.clone()),
             ..Default::default()
         };
         jobs::Entity::insert(row).exec_without_returning(&self.tx).await?;
-        Ok(ticket)
+        Ok(())
     }
 
     /// Adds to an upload's history.

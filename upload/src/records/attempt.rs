@@ -9,6 +9,7 @@ use sea_orm::sea_query::{BinOper, Expr, ExprTrait};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 
 use super::entity::{jobs, uploads};
+use super::principals::Changes;
 use super::{Records, RecordsError, rows, span};
 use crate::blobs::Blobs;
 use crate::job::Ticket;
@@ -119,11 +120,15 @@ impl Records {
             let tx = self.write().await?;
             jobs::Entity::delete_by_id(job.id).exec(&*tx).await?;
             tx.condemn_attempts(&job, None, Some(prefix), now).await?;
+            let mut changes = Changes::default();
+            changes.no_longer_queued(&job);
+            tx.count(changes).await?;
             tx.commit().await?;
             return Ok(Start::Gone);
         };
         let attempt = Attempt {
-            ticket: ticket.clone(),
+            // The row says whose counters have the job.
+            ticket: Ticket { lane: rows::lane(&job), principal: job.principal.clone(), ..ticket.clone() },
             upload: rows::upload(upload)?,
             number: u32::try_from(job.attempts).unwrap_or(u32::MAX),
             counted: u32::try_from(job.attempts - job.uncounted).unwrap_or_default(),

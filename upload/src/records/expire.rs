@@ -1,12 +1,13 @@
 //! Letting go: what nobody claimed in time, and what nobody settled in time. A batch is one statement that picks and
 //! changes in one, so that several sweepers share the work and none waits for another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query, SelectStatement};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 
 use super::entity::{jobs, uploads, variants};
+use super::principals::Changes;
 use super::{Records, RecordsError, rows};
 use crate::Backend;
 use crate::blobs::Blobs;
@@ -48,11 +49,28 @@ impl Records {
         }
         let raw = || gone.iter().map(|id| id.get());
         let ended = jobs::Entity::delete_many().filter(jobs::Column::UploadId.is_in(raw()));
+        let mut changes = Changes::default();
+        let mut owners: HashMap<i64, &str> = expired.iter().map(|row| (row.id, row.owner.as_str())).collect();
         for job in ended.exec_with_returning(&*tx).await? {
             // Somebody may be at it still.
             tx.condemn_attempts(&job, None, None, now).await?;
+            if job.state == "queued" {
+                changes.no_longer_queued(&job);
+                if job.principal.is_empty() && job.kind.contains(".process.") {
+                    // An older version admitted it, and did not count its bytes.
+                    owners.remove(&job.upload_id);
+                }
+            }
         }
-        variants::Entity::delete_many().filter(variants::Column::UploadId.is_in(raw())).exec(&*tx).await?;
+        for row in expired.iter().filter(|row| owners.contains_key(&row.id)) {
+            changes.bytes(&row.owner, -row.bytes);
+        }
+        let made = variants::Entity::delete_many().filter(variants::Column::UploadId.is_in(raw()));
+        for variant in made.exec_with_returning(&*tx).await? {
+            let owner = owners.get(&variant.upload_id).copied().unwrap_or_default();
+            changes.bytes(owner, -variant.bytes.unwrap_or_default());
+        }
+        tx.count(changes).await?;
         tx.commit().await?;
         Ok(gone)
     }
@@ -94,7 +112,11 @@ impl Records {
             .await?;
         let mut told = Vec::with_capacity(buried.len());
         let mut blamed: BTreeMap<&'static str, (Reason, Vec<i64>)> = BTreeMap::new();
+        let mut changes = Changes::default();
+        let sent: HashMap<i64, i64> = failed.iter().map(|row| (row.id, row.bytes)).collect();
         for job in buried {
+            changes.no_longer_queued(&job);
+            changes.bytes(&job.principal, -sent.get(&job.upload_id).copied().unwrap_or_default());
             tx.condemn_attempts(&job, None, None, now).await?;
             let id = rows::id(job.upload_id)?;
             let failing = failing(&job);
@@ -113,6 +135,7 @@ impl Records {
                 .exec(&*tx)
                 .await?;
         }
+        tx.count(changes).await?;
         tx.commit().await?;
         Ok(told)
     }
@@ -144,7 +167,9 @@ impl Records {
             .exec_with_returning(&*tx)
             .await?;
         let mut told = Vec::with_capacity(given_up.len());
+        let mut changes = Changes::default();
         for job in given_up {
+            changes.no_longer_queued(&job);
             // A worker may be at it still.
             tx.condemn_attempts(&job, None, None, now).await?;
             variants::Entity::delete_many()
@@ -159,6 +184,7 @@ impl Records {
             tx.tell(id, [Event::new(rows::at(now), "variant given up", detail)]).await?;
             told.push((id, job.id, reason));
         }
+        tx.count(changes).await?;
         tx.commit().await?;
         Ok(told)
     }

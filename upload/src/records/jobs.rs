@@ -9,7 +9,9 @@ use serde::Serialize;
 
 use super::entity::{jobs, uploads, variants};
 use super::outbox::{self, Unpublished};
+use super::principals::{Change, Changes};
 use super::{Records, RecordsError, rows, span};
+use crate::job::Lane;
 use crate::upload::{Event, JobId, Kind, State, UploadId};
 
 /// A job as its row tells it.
@@ -21,6 +23,10 @@ pub struct JobRow {
     pub kind: String,
     /// The upload it is about.
     pub upload: UploadId,
+    /// The queue that it is published into.
+    pub queue: Lane,
+    /// The user that it is done for; empty where an older version wrote it.
+    pub principal: String,
     /// Whether it is a dead letter. Otherwise it is promised.
     pub dead: bool,
     /// How often it has been tried, without the attempts that a failing backend ended.
@@ -124,6 +130,7 @@ impl Records {
             .exec_with_returning(&*tx)
             .await?;
         let waiting = waiting.into_iter().next();
+        let waiting_bytes = waiting.as_ref().map_or(0, |waiting| waiting.bytes);
         if ticket.job.settles() && waiting.is_none() {
             return Ok(None);
         }
@@ -140,6 +147,9 @@ impl Records {
             .await?;
         let upload = rows::id(job.upload_id)?;
         tx.tell(upload, [Event::new(rows::at(now), "tried again by hand", ticket.job.kind())]).await?;
+        let mut changes = Changes::default();
+        changes.add(&ticket.principal, Change { bytes: waiting_bytes, ..Change::jobs(ticket.job.settles(), 1) });
+        tx.count(changes).await?;
         tx.commit().await?;
         Ok(Some(revived))
     }
@@ -181,8 +191,10 @@ pub(super) fn worth_a_retry(now: i64) -> Condition {
 fn row(job: jobs::Model) -> Result<JobRow, RecordsError> {
     Ok(JobRow {
         id: job.id,
+        queue: rows::lane(&job),
         kind: job.kind,
         upload: rows::id(job.upload_id)?,
+        principal: job.principal,
         dead: job.state == "dead",
         attempts: job.attempts - job.uncounted,
         postponed: job.postponed,

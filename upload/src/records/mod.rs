@@ -3,7 +3,7 @@
 //! One folder of verbs: `admit` takes an upload in, `attempt` hands its job to a worker, `settle` ends it, `variants`
 //! adds renderings, `crop` changes what they show, `claim` gives it to somebody, `expire` and `ledger` throw away what nobody claimed, `outbox` finds
 //! what the queue forgot, `history` tells the way it went, `jobs` shows promises and
-//! dead letters to people, `people` says who may, `sessions` keeps logins until they end, `files` keeps files and their renditions, `once` remembers answers. Each verb is one transaction, and each
+//! dead letters to people, `principals` counts what each user has in flight and stored, `people` says who may, `sessions` keeps logins until they end, `files` keeps files and their renditions, `once` remembers answers. Each verb is one transaction, and each
 //! compare-and-set names in its filter what must still be so. The same code runs on SQLite and PostgreSQL.
 
 mod admit;
@@ -25,6 +25,7 @@ mod once;
 mod outage;
 mod outbox;
 mod people;
+mod principals;
 mod register;
 mod resources;
 mod rows;
@@ -47,6 +48,7 @@ use crate::clock::Clock;
 use crate::error_chain::chain;
 use crate::faults::{Faults, Struck};
 use crate::free_space::FreeSpace;
+use crate::job::Routing;
 use crate::secret::Secret;
 use crate::setting::WrongSetting;
 use crate::upload::UnknownWord;
@@ -62,6 +64,7 @@ pub use jobs::JobRow;
 pub use ledger::Condemned;
 pub use outbox::{Publish, Unpublished};
 pub use people::{Role, SigningKey, User};
+pub use principals::Usage;
 pub use sessions::SessionRow;
 pub use settle::{Made, Settled, Shown};
 pub use unclaimed::Unclaimed;
@@ -175,6 +178,7 @@ pub struct Records {
     space: Option<FreeSpace>,
     clock: Clock,
     faults: Faults,
+    routing: Routing,
 }
 
 /// A writing transaction, with its turn where turns are taken. Dropped uncommitted, it rolls back.
@@ -213,9 +217,14 @@ impl Records {
         let turn = sqlite.then(|| Arc::new(Semaphore::new(1)));
         let writes = sqlite.then(Arc::default);
         let space = connect::folder(settings)?.map(|folder| FreeSpace::new("records", folder, settings.min_free));
-        let records = Self { db, turn, writes, space, clock, faults };
+        let records = Self { db, turn, writes, space, clock, faults, routing: Routing::default() };
         records.check().await?;
         Ok(records)
+    }
+
+    /// The same records, whose jobs go to `bulk` and `heavy` as `routing` says.
+    pub(crate) fn routed(self, routing: Routing) -> Self {
+        Self { routing, ..self }
     }
 
     /// Asks the database whether it takes writes and, since many machines share a PostgreSQL, what time it is; our clock

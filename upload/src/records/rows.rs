@@ -1,11 +1,13 @@
 //! Rows into nouns: what the tables hold, parsed once into the types the rest of the program speaks.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::RecordsError;
 use super::entity::{jobs, uploads, variants};
 use crate::Media;
-use crate::job::Ticket;
+use crate::job::{Lane, Ticket};
 use crate::upload::{Claim, Reason, Resource, Upload, UploadId, Variant};
 
 pub(super) fn id(raw: i64) -> Result<UploadId, RecordsError> {
@@ -35,6 +37,7 @@ pub(super) fn stored_pixels(side: u32) -> i32 {
 }
 
 pub(super) fn upload(row: uploads::Model) -> Result<Upload, RecordsError> {
+    let estimate = estimate(&row);
     let claim = match (row.claimed_service, row.claimed_resource, row.claimed_by, row.claimed_at) {
         (Some(service), Some(resource), Some(by), Some(when)) => {
             Some(Claim { resource: Resource { service: service.parse()?, id: resource }, by, at: at(when) })
@@ -64,14 +67,25 @@ pub(super) fn upload(row: uploads::Model) -> Result<Upload, RecordsError> {
         settled_at: row.settled_at.map(at),
         deadline: at(row.deadline),
         expires_at: row.expires_at.map(at),
+        estimate,
     })
+}
+
+/// About how long an upload takes to render.
+pub(super) fn estimate(row: &uploads::Model) -> Duration {
+    Duration::from_millis(u64::try_from(row.estimate).unwrap_or_default())
+}
+
+/// The queue of a job.
+pub(super) fn lane(row: &jobs::Model) -> Lane {
+    Lane::named(&row.queue).unwrap_or_else(|| Lane::of(&row.kind))
 }
 
 /// A promise as it is to be published.
 pub(super) fn ticket(row: &jobs::Model) -> Result<Ticket, RecordsError> {
     let ticket: Ticket =
         serde_json::from_str(&row.payload).map_err(|error| RecordsError::Row(format!("job {}: {error}", row.id)))?;
-    Ok(Ticket { trace: row.trace.clone(), ..ticket })
+    Ok(Ticket { lane: lane(row), principal: row.principal.clone(), trace: row.trace.clone(), ..ticket })
 }
 
 /// None while the variant is wanted and not made.

@@ -11,8 +11,9 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set, UpdateMany};
 use super::attempt::Attempt;
 use super::entity::{jobs, uploads, users, variants};
 use super::outbox::{self, Publish};
+use super::principals::Changes;
 use super::{Records, RecordsError, Writing, rows, span};
-use crate::upload::{Event, Kind, Reason, State, UploadId, Variant};
+use crate::upload::{Event, Kind, Reason, State, Upload, UploadId, Variant};
 use crate::{Backend, Media};
 
 /// What a worker made of an upload.
@@ -87,12 +88,20 @@ impl Records {
         if !counts {
             return Ok(Settled::Void);
         }
+        let rendered: u64 = made.variants.iter().map(|variant| variant.bytes).sum();
         let made: Vec<_> =
             made.variants.iter().map(|variant| variant_row(attempt.upload.id, 0, variant, now)).collect();
+        let mut changes = Changes::ended(attempt);
+        changes.bytes(&attempt.upload.owner, i64::try_from(rendered).unwrap_or(i64::MAX));
+        if attempt.ticket.principal.is_empty() {
+            // An older version admitted it, and did not count its bytes.
+            changes.bytes(&attempt.upload.owner, bytes(&attempt.upload));
+        }
         if !made.is_empty() {
             variants::Entity::insert_many(made).exec_without_returning(&*tx).await?;
         }
         tx.tell_end(attempt, now, "ready", "").await?;
+        tx.count(changes).await?;
         tx.commit().await?;
         Ok(Settled::Counted)
     }
@@ -114,6 +123,9 @@ impl Records {
         }
         tx.release_place(attempt, now).await?;
         tx.tell_end(attempt, now, "rejected", &reason.why).await?;
+        let mut changes = Changes::ended(attempt);
+        changes.bytes(&attempt.ticket.principal, -bytes(&attempt.upload));
+        tx.count(changes).await?;
         tx.commit().await?;
         Ok(Settled::Counted)
     }
@@ -146,6 +158,11 @@ impl Records {
             tx.fail_ordered(attempt, reason).await?;
         }
         tx.tell_end(attempt, now, "dead", errors).await?;
+        let mut changes = Changes::ended(attempt);
+        if failed.rows_affected > 0 {
+            changes.bytes(&attempt.ticket.principal, -bytes(&attempt.upload));
+        }
+        tx.count(changes).await?;
         tx.commit().await?;
         Ok(Settled::Counted)
     }
@@ -232,6 +249,11 @@ fn uncount(attempt: &Attempt) -> UpdateMany<jobs::Entity> {
         .filter(jobs::Column::Id.eq(attempt.ticket.id))
         .filter(jobs::Column::State.eq("queued"))
         .filter(jobs::Column::LastUncounted.lt(number))
+}
+
+/// The bytes of an upload, as they were counted.
+fn bytes(upload: &Upload) -> i64 {
+    i64::try_from(upload.bytes).unwrap_or(i64::MAX)
 }
 
 /// The job, as long as this attempt is its latest.

@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set, UpdateMany};
+use uuid::Uuid;
 
 use super::attempt::Attempt;
-use super::entity::{jobs, variants};
+use super::entity::{jobs, uploads, variants};
+use super::principals::{Change, Changes, Usage};
 use super::settle::{Settled, variant_row};
 use super::{Records, RecordsError, Writing, rows};
 use crate::job::{Job, Ticket};
 use crate::upload::{Reason, UploadId, Variant};
-use crate::{JobId, VariantName};
+use crate::{JobId, VariantName, trace};
 
 /// What there is when a variant is asked for.
 #[derive(Clone, Debug)]
@@ -76,8 +78,10 @@ impl Records {
                 return Ok(Wanted::Refused(Reason::new("too_many_variants", why)));
             }
         }
-        let job = Job::MakeVariant { upload, generation, variant: name };
-        let ticket = tx.promise(job, GIVE_UP_AFTER, now).await?;
+        let original = uploads::Entity::find_by_id(upload.get()).one(&*tx).await?;
+        let original = original.ok_or_else(|| RecordsError::Row(format!("upload {upload} is not there")))?;
+        let (owner, estimate) = (original.owner.clone(), rows::estimate(&original));
+        let ticket = Ticket::new(Uuid::now_v7(), Job::MakeVariant { upload, generation, variant: name });
         let row = variants::ActiveModel {
             upload_id: Set(upload.get()),
             generation: Set(rows::stored_pixels(generation)),
@@ -97,6 +101,10 @@ impl Records {
             let row = row.ok_or_else(|| RecordsError::Row(format!("upload {upload}: variant {name} came and went")))?;
             return wanted(&row);
         }
+        let held = Usage::from(tx.change(&owner, Change::jobs(false, 1)).await?);
+        let lane = self.routing.lane(&ticket.job, held.uploads + held.variants, estimate);
+        let ticket = Ticket { lane, principal: owner, trace: trace::here(), ..ticket };
+        tx.promise(&ticket, GIVE_UP_AFTER, now).await?;
         tx.commit().await?;
         Ok(Wanted::Ordered(ticket))
     }
@@ -131,12 +139,17 @@ impl Records {
             .filter(variants::Column::UploadId.eq(attempt.upload.id.get()))
             .filter(variants::Column::Generation.eq(rows::stored_pixels(generation)))
             .filter(variants::Column::Name.eq(made.name.to_string()))
+            // Its bytes are counted once: not for a row that was ordered anew since.
+            .filter(variants::Column::Job.eq(attempt.ticket.id))
             .exec(&*tx)
             .await?;
         if settled.rows_affected == 0 {
             return Ok(Settled::Void);
         }
         tx.tell_end(attempt, now, "variant", &made.name.to_string()).await?;
+        let mut changes = Changes::ended(attempt);
+        changes.bytes(&attempt.upload.owner, i64::try_from(made.bytes).unwrap_or(i64::MAX));
+        tx.count(changes).await?;
         tx.commit().await?;
         Ok(Settled::Counted)
     }
@@ -154,6 +167,7 @@ impl Records {
         let nobody: Option<JobId> = None;
         ordered(attempt, reason).col_expr(variants::Column::Job, Expr::value(nobody)).exec(&*tx).await?;
         tx.tell_end(attempt, now, "variant refused", &reason.why).await?;
+        tx.count(Changes::ended(attempt)).await?;
         tx.commit().await?;
         Ok(Settled::Counted)
     }

@@ -17,8 +17,20 @@ pub(crate) struct Broker {
 }
 
 /// As in `upload/src/queue/rabbitmq/topology.rs`.
-const QUEUES: [&str; 9] =
-    ["pictures", "variants", "parked", "dead", "later.1s", "later.5s", "later.30s", "later.2m", "later.10m"];
+const QUEUES: [&str; 12] = [
+    "pictures",
+    "variants",
+    "renditions",
+    "bulk",
+    "heavy",
+    "parked",
+    "dead",
+    "later.1s",
+    "later.5s",
+    "later.30s",
+    "later.2m",
+    "later.10m",
+];
 const EXCHANGES: [&str; 3] = ["work", "later", "verdicts"];
 
 impl Broker {
@@ -56,7 +68,7 @@ impl Broker {
 
     /// A process's queue that reaches the broker by another address.
     pub(crate) async fn queue_at(&self, url: &str) -> Queue {
-        let settings = QueueSettings { url: Secret::new(url), prefix: self.prefix.clone() };
+        let settings = QueueSettings { url: Secret::new(url), prefix: self.prefix.clone(), ..QueueSettings::default() };
         Queue::open(&settings, Faults::default()).await.unwrap()
     }
 

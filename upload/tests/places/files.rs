@@ -18,13 +18,13 @@ pub(crate) fn admission(place: Place) -> FileAdmission {
         place,
         label: "cat.txt".to_owned(),
         media: Media::Other,
-        staged: Staged { key, bytes: 12, sha256: "ab".repeat(32), media: None },
+        staged: Staged { key, bytes: 12, sha256: "ab".repeat(32), media: None, estimate: Duration::ZERO },
         deadline: DEADLINE,
         once: None,
     }
 }
 
-async fn settle(home: &Home, admitted: &Admitted) -> Settled {
+pub(crate) async fn settle(home: &Home, admitted: &Admitted) -> Settled {
     let attempt = home.run(&admitted.ticket).await;
     let made = Made { shown: None, original_key: format!("{}original", attempt.prefix), variants: Vec::new() };
     home.records.settle_ready(&attempt, made).await.unwrap()

@@ -34,6 +34,7 @@ mod outbox;
 mod people;
 mod plans;
 mod pooler;
+mod principals;
 mod proxy;
 mod queue;
 mod records;

@@ -39,6 +39,7 @@ INSERT INTO users (id, email, name, password_hash, role, created_at) SELECT 'use
 FROM generate_series(1, 5000) n;
 INSERT INTO sessions (id, user_id, epoch, created_at, ends_at) SELECT gen_random_uuid(), 'user' || n % 5000, 0, n, 4000000000000
 FROM generate_series(1, 20000) n;
+INSERT INTO principals (id, uploads, bytes) SELECT 'user' || n, 1, n FROM generate_series(1, 5000) n;
 INSERT INTO grants (service, resource, user_id, created_at) SELECT 'groups', 'g' || n, 'user' || n, n FROM generate_series(1, 5000) n;
 ANALYZE";
 
@@ -64,6 +65,7 @@ async fn no_hot_question_reads_a_whole_table() {
         records.open_job(admitted.id).await.unwrap();
         records.settle_ready(&attempt, made(&attempt)).await.unwrap();
         records.upload(admitted.id).await.unwrap();
+        records.usage("mary").await.unwrap();
         records.events(admitted.id).await.unwrap();
         records.variants(admitted.id, 0).await.unwrap();
         records.want_variant(admitted.id, 0, "64.png".parse().unwrap()).await.unwrap();

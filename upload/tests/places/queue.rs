@@ -11,7 +11,7 @@ use crate::proxy::{Proxy, Way};
 
 fn ticket(upload: i64) -> Ticket {
     let upload = UploadId::try_from(upload).unwrap();
-    Ticket { id: JobId::now_v7(), job: Job::ProcessPicture { upload }, trace: None }
+    Ticket::new(JobId::now_v7(), Job::ProcessPicture { upload })
 }
 
 async fn next(deliveries: &mut Deliveries) -> Delivery {
@@ -89,6 +89,26 @@ async fn a_ticket_put_off_comes_back_to_its_lane_when_its_time_has_come() {
     assert_eq!(*delivery.ticket(), sent);
     assert!(begun.elapsed() >= Duration::from_millis(700), "{:?}", begun.elapsed());
     delivery.ack().await.unwrap();
+    broker.end().await;
+}
+
+#[tokio::test]
+async fn a_ticket_stays_in_its_queue_and_keeps_its_principal() {
+    let Some(broker) = Broker::start().await else { return };
+    let queue = broker.queue().await;
+    for lane in [Lane::Heavy, Lane::Bulk] {
+        let sent = Ticket { lane, principal: "jane".to_owned(), ..ticket(1001) };
+        queue.publish(&sent).await.unwrap();
+        let mut deliveries = queue.consume(lane, 1).await.unwrap();
+        let delivery = next(&mut deliveries).await;
+        assert_eq!(*delivery.ticket(), sent);
+        queue.publish_later(delivery.ticket(), Duration::ZERO).await.unwrap();
+        delivery.ack().await.unwrap();
+        let delivery = next(&mut deliveries).await;
+        assert_eq!(*delivery.ticket(), sent);
+        delivery.ack().await.unwrap();
+        drop(deliveries);
+    }
     broker.end().await;
 }
 

@@ -103,8 +103,8 @@ impl Deliveries {
         // A channel of its own, which can be closed without taking a delivery out of anybody's hand.
         let channel = self.shared.hearing.channel(Duration::MAX).await?;
         let mut beginning = Beginning(Some(channel.clone()));
-        // Per consumer, not global: RabbitMQ 4.3 refuses the other. It is the worker's concurrency, so that a stuck
-        // worker holds no more than it works on and the others get the rest.
+        // Per consumer, not global: RabbitMQ 4.3 refuses the other. It bounds what one worker has in hand, so that the
+        // others get the rest.
         step(channel.basic_qos(self.prefetch, BasicQosOptions { global: false })).await?;
         // Acknowledged by hand, not exclusive, and the broker names the consumer.
         let (queue, options) = (self.shared.topology.lane(self.lane), BasicConsumeOptions::default());
@@ -119,7 +119,8 @@ impl Deliveries {
     async fn open(&self, body: &[u8], properties: &lapin::BasicProperties, acker: Acker) -> Option<Delivery> {
         let hand = Hand(Some((acker, self.channel.clone()?)));
         match Letter::open(body, properties) {
-            Ok(letter) => {
+            Ok(mut letter) => {
+                letter.ticket.lane = self.lane;
                 self.shared.remember(&letter);
                 Some(Delivery { letter, hand })
             }

@@ -4,8 +4,13 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 use uuid::Uuid;
 
-use crate::job::Ticket;
+use crate::job::{Lane, Ticket};
 use crate::trace::TRACEPARENT;
+
+/// The header with the user that a job is done for.
+const PRINCIPAL: &str = "cloakroom-principal";
+/// The header with the queue that a parked message was found in.
+pub(super) const QUEUE: &str = "cloakroom-queue";
 
 /// A ticket and what travels with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +26,9 @@ impl Letter {
         let mut headers = FieldTable::default();
         if let Some(traceparent) = &self.ticket.trace {
             headers.insert(TRACEPARENT.into(), AMQPValue::LongString(traceparent.as_str().into()));
+        }
+        if !self.ticket.principal.is_empty() {
+            headers.insert(PRINCIPAL.into(), AMQPValue::LongString(self.ticket.principal.as_str().into()));
         }
         let mut properties = BasicProperties::default()
             // Persistent. A quorum queue writes everything down, but an exchange may be bound to another kind some day.
@@ -39,14 +47,21 @@ impl Letter {
     /// None where this version does not know the kind, or where it is no ticket at all.
     ///
     /// Whoever can publish into our queues can write what they like, so what is read here is parsed: a `reply_to` is
-    /// the name of a process, which only ever becomes the key of a message to our own exchange, and never an address.
+    /// the name of a process, which only ever becomes the key of a message to our own exchange, and never an address. A
+    /// principal is only ever compared; the job's row says whose the job is. The queue is that of the kind, or the one
+    /// that the message was parked from; a consumer knows better.
     pub(super) fn open(body: &[u8], properties: &BasicProperties) -> Result<Self, serde_json::Error> {
         let header = |name: &str| match properties.headers().as_ref()?.inner().get(name)? {
             AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok().map(str::to_owned),
             AMQPValue::ShortString(text) => Some(text.as_str().to_owned()),
             _ => None,
         };
-        let ticket = Ticket { trace: header(TRACEPARENT), ..serde_json::from_slice(body)? };
+        let mut ticket: Ticket = serde_json::from_slice(body)?;
+        ticket.trace = header(TRACEPARENT);
+        ticket.principal = header(PRINCIPAL).unwrap_or_default();
+        if let Some(lane) = header(QUEUE).as_deref().and_then(Lane::named) {
+            ticket.lane = lane;
+        }
         Ok(Self {
             ticket,
             reply_to: properties.reply_to().as_ref().and_then(|text| Uuid::try_parse(text.as_str()).ok()),
@@ -61,12 +76,10 @@ mod tests {
 
     fn letter() -> Letter {
         let job = Job::ProcessPicture { upload: UploadId::try_from(1001).unwrap() };
+        let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned();
+        let ticket = Ticket::new(JobId::from_u128(7), job);
         Letter {
-            ticket: Ticket {
-                id: JobId::from_u128(7),
-                job,
-                trace: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
-            },
+            ticket: Ticket { principal: "jane".to_owned(), trace: Some(trace), ..ticket },
             reply_to: Some(Uuid::from_u128(9)),
         }
     }
@@ -75,6 +88,15 @@ mod tests {
     fn what_is_sealed_is_opened() {
         let (body, properties) = letter().seal().unwrap();
         assert_eq!(Letter::open(&body, &properties).unwrap(), letter());
+    }
+
+    #[test]
+    fn a_parked_message_goes_back_to_the_queue_that_it_was_found_in() {
+        let (body, properties) = letter().seal().unwrap();
+        let mut headers = properties.headers().clone().unwrap_or_default();
+        headers.insert(QUEUE.into(), AMQPValue::LongString("heavy".into()));
+        let parked = properties.with_headers(headers);
+        assert_eq!(Letter::open(&body, &parked).unwrap().ticket.lane, Lane::Heavy);
     }
 
     #[test]

@@ -93,12 +93,12 @@ impl RabbitMq {
     }
 
     pub(super) async fn publish(&self, ticket: &Ticket) -> Result<(), QueueError> {
-        let (exchange, key) = self.shared.topology.now(ticket.job.lane());
+        let (exchange, key) = self.shared.topology.now(ticket.lane);
         self.send(&exchange, &key, ticket).await
     }
 
     pub(super) async fn publish_later(&self, ticket: &Ticket, delay: Duration) -> Result<(), QueueError> {
-        let (exchange, key) = self.shared.topology.later(ticket.job.lane(), delay);
+        let (exchange, key) = self.shared.topology.later(ticket.lane, delay);
         self.send(&exchange, &key, ticket).await
     }
 

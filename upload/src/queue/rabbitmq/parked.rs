@@ -4,7 +4,7 @@ use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions, QueueDe
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Queue};
 
-use super::letter::Letter;
+use super::letter::{Letter, QUEUE};
 use super::link::step;
 use super::{PING, Shared};
 use crate::job::Lane;
@@ -18,7 +18,7 @@ pub(super) async fn park(
     properties: &BasicProperties,
 ) -> Result<(), QueueError> {
     let mut headers = properties.headers().clone().unwrap_or_default();
-    headers.insert("cloakroom-queue".into(), AMQPValue::LongString(lane.as_str().into()));
+    headers.insert(QUEUE.into(), AMQPValue::LongString(lane.as_str().into()));
     // Persistent, whatever its sender thought of that.
     let properties = properties.clone().with_headers(headers).with_delivery_mode(2);
     // The default exchange leads to the queue of that name.
@@ -36,7 +36,7 @@ pub(super) async fn unpark(shared: &Shared) -> Result<usize, QueueError> {
         let found = found.delivery;
         match Letter::open(&found.data, &found.properties) {
             Ok(letter) => {
-                let (exchange, key) = shared.topology.now(letter.ticket.job.lane());
+                let (exchange, key) = shared.topology.now(letter.ticket.lane);
                 shared.speaking.publish(&exchange, &key, &found.data, &found.properties).await?;
                 step(found.acker.ack(BasicAckOptions::default())).await?;
                 taken += 1;

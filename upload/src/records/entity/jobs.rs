@@ -37,6 +37,10 @@ pub struct Model {
     pub waits_for: Option<String>,
     /// When a job that no upload's deadline ends is given up.
     pub give_up_at: Option<i64>,
+    /// The name of the queue that it is published into. Empty for that of its kind.
+    pub queue: String,
+    /// Whose counters have it while it is queued. Empty for nobody's: an older version wrote it.
+    pub principal: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

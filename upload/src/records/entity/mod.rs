@@ -13,6 +13,7 @@ pub(super) mod grants;
 pub(super) mod idempotency_keys;
 pub(super) mod jobs;
 pub(super) mod ledger;
+pub(super) mod principals;
 pub(super) mod public_links;
 pub(super) mod renditions;
 pub(super) mod resources;

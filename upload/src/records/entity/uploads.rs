@@ -32,6 +32,8 @@ pub struct Model {
     pub settled_at: Option<i64>,
     pub deadline: i64,
     pub expires_at: Option<i64>,
+    /// Milliseconds that rendering takes, as estimated from the header.
+    pub estimate: i64,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

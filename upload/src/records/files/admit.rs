@@ -75,8 +75,8 @@ impl Records {
             deadline: admission.deadline,
             keep: None,
         };
-        let (admitted, row) = tx.take_in(intent, job, now).await?;
-        let made = Taking { upload: admitted.id, by: admission.owner, link, now };
+        let (taken, row) = tx.take_in(intent, now).await?;
+        let made = Taking { upload: taken.id, by: admission.owner, link, now };
         match admission.place {
             Place::Rendition { version, name, description, most } => {
                 if let Err(taken) = tx.take_name(made, version, &name, description, extension, most).await? {
@@ -87,8 +87,9 @@ impl Records {
             Place::NextVersion(file) => tx.next_version(made, &file, label).await?,
         }
         if let Some(once) = &admission.once {
-            tx.note_admission(once, admitted.id).await?;
+            tx.note_admission(once, taken.id).await?;
         }
+        let admitted = tx.promise_first(taken, job, self.routing, now).await?;
         self.commit_or_look_up(tx, row).await?;
         Ok(Ok(admitted))
     }

@@ -4,6 +4,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::super::entity::{renditions, uploads, variants};
+use super::super::principals::Changes;
 use super::super::{Records, RecordsError, rows};
 use crate::blobs::Blobs;
 use crate::document::Rendition;
@@ -31,7 +32,7 @@ impl Records {
         if released.rows_affected == 0 {
             return Ok(false);
         }
-        uploads::Entity::update_many()
+        let removed = uploads::Entity::update_many()
             .col_expr(uploads::Column::State, Expr::value(State::Expired.as_str()))
             .col_expr(uploads::Column::Code, Expr::value("deleted"))
             .col_expr(uploads::Column::Why, Expr::value("the rendition was deleted"))
@@ -39,11 +40,19 @@ impl Records {
             .filter(uploads::Column::State.eq(State::Ready.as_str()))
             .exec(&*tx)
             .await?;
-        variants::Entity::delete_many().filter(variants::Column::UploadId.eq(upload.get())).exec(&*tx).await?;
+        let made = variants::Entity::delete_many().filter(variants::Column::UploadId.eq(upload.get()));
+        let made = made.exec_with_returning(&*tx).await?;
         for prefix in Blobs::all_of(upload, rendition.upload.original_key.as_deref()) {
             tx.condemn(upload.get(), &prefix, "deleted", now).await?;
         }
         tx.tell(upload, [Event::new(rows::at(now), "deleted", format!("by {by}"))]).await?;
+        let mut changes = Changes::default();
+        let owner = &rendition.upload.owner;
+        changes.bytes(owner, -made.iter().filter_map(|variant| variant.bytes).sum::<i64>());
+        if removed.rows_affected > 0 {
+            changes.bytes(owner, -i64::try_from(rendition.upload.bytes).unwrap_or(i64::MAX));
+        }
+        tx.count(changes).await?;
         tx.commit().await?;
         Ok(true)
     }
