@@ -49,6 +49,8 @@ pub(crate) enum Users {
     },
     /// Make a user an administrator, or a member again.
     Role { id: String, role: Kind },
+    /// Count anew what every user has in flight and stored, and correct the counters. Reads all uploads.
+    Recount,
 }
 
 #[derive(Args)]
@@ -157,6 +159,10 @@ impl Users {
                 let user = api::change_user(&records, &id, None, Some(role.into()), None).await?;
                 println!("{id} is {} now", user.role.as_str());
             }
+            Self::Recount => match records.recount().await?.as_slice() {
+                [] => println!("every counter was right"),
+                wrong => println!("corrected the counters of {}", wrong.join(", ")),
+            },
         }
         Ok(())
     }

@@ -37,6 +37,8 @@ pub(crate) struct Inside {
     pub(crate) sessions: SessionCache,
     pub(crate) requests: Throttle,
     pub(crate) coming: AllComing,
+    /// The same over all contracts, for the quotas.
+    pub(crate) arriving: AllComing,
     /// How many more uploads may be on their way in at once.
     pub(crate) room: Arc<Semaphore>,
     /// Tickets that the queue has confirmed, for the records.

@@ -100,6 +100,8 @@ impl ApiSettings {
         WrongSetting::unless_counts([
             ("uploads.max_bytes", uploads.max_bytes.as_u64()),
             ("uploads.requests_per_minute", uploads.requests_per_minute.into()),
+            ("uploads.max_in_flight", uploads.max_in_flight),
+            ("uploads.max_stored_bytes", uploads.max_stored_bytes.as_u64()),
         ])?;
         for (key, time) in [
             ("http.header_timeout", http.header_timeout),
@@ -170,6 +172,7 @@ impl Api {
             opened_links: documents::opened_links::OpenedLinks::default(),
             sessions: who::SessionCache::new(realm.session_check),
             coming: coming::AllComing::default(),
+            arriving: coming::AllComing::default(),
             documents: settings.documents.clone(),
             requests: who::Throttle::new(settings.uploads.requests_per_minute, Duration::from_secs(60)),
             room: Arc::new(Semaphore::new(settings.uploads.most_at_once)),

@@ -1,10 +1,15 @@
-//! Each user's share: how many requests, unclaimed pictures and bytes of them, so that one user cannot use up the place
-//! for all.
+//! Each user's share: how many requests, unclaimed pictures and bytes of them, uploads in flight and stored bytes, so that
+//! one user cannot use up the place for all.
 
 use crate::coming::Coming;
 use crate::desk::Desk;
 use crate::problem::ApiError;
 use crate::who::Caller;
+
+/// Seconds after which some of a user's uploads are likely to be done.
+const SOON: u64 = 5;
+/// Seconds after which a look whether there is room again costs nobody anything.
+const LATER: u64 = 3600;
 
 impl Desk {
     /// Counts a request of the caller's.
@@ -47,5 +52,37 @@ impl Desk {
             return refuse("too_many_unclaimed_bytes", format!("{most_bytes} bytes of unclaimed pictures"));
         }
         Ok(place)
+    }
+
+    /// Whether a user may send one more upload, of `coming` bytes at most, by the quotas that count over all contracts. It
+    /// counts as arriving until what is returned is dropped. Administrators are exempt.
+    ///
+    /// The counters in the records are exact; what arrives is known to this process alone. So several apis together can
+    /// go over a quota by what arrives at the others.
+    pub(crate) async fn check_quota(&self, user: &str, admin: bool, coming: u64) -> Result<Coming, ApiError> {
+        let (arriving, before) = self.arriving.begin(user, coming);
+        if admin {
+            return Ok(arriving);
+        }
+        let held = self.places.records.usage(user).await?;
+        let (max, max_bytes) = (self.uploads.max_in_flight, self.uploads.max_stored_bytes.as_u64());
+        let refuse = |code, why, retry_after| Err(ApiError::TooMany { code, why, retry_after });
+        let waiting = held.uploads + before.pictures;
+        if waiting >= max {
+            let why = format!(
+                "{waiting} uploads of this user are being processed, and {max} at a time are the limit; try again when \
+                 some of them are done"
+            );
+            return refuse("too_many_in_flight", why, SOON);
+        }
+        let stored = held.bytes + before.bytes;
+        if stored.saturating_add(coming) > max_bytes {
+            let why = format!(
+                "{stored} bytes are stored for this user and {coming} more were announced, which is over the quota of \
+                 {max_bytes} bytes; delete some, or ask the operator for a larger quota"
+            );
+            return refuse("too_many_stored_bytes", why, LATER);
+        }
+        Ok(arriving)
     }
 }

@@ -163,6 +163,8 @@ async fn hand_in(call: &Call, flow: &Flow, task: Task) -> Result<Response, Refus
     if let Some(received) = declared.filter(|declared| *declared > task.limit + ROOM_FOR_THE_REST) {
         return Err(ApiError::TooLarge { what: "the file", limit: task.limit, received }.into());
     }
+    let coming = declared.unwrap_or(task.limit).min(task.limit);
+    let quota = desk.check_quota(&task.visitor.who, task.visitor.admin, coming).await?;
     let _room = desk.room.try_acquire().map_err(|_| ApiError::Busy("too many files are being handed in at once"))?;
     let walk = walk::Walk::new(flow, boundary);
     let form = Form::read(walk, &desk.places.staging, task.part, task.limit).await?;
@@ -201,6 +203,7 @@ async fn hand_in(call: &Call, flow: &Flow, task: Task) -> Result<Response, Refus
         Admittance::New(admitted) => admitted,
         Admittance::Unknown(error) => return Err(error.into()),
     };
+    drop(quota);
     let prefer = Prefer::of(&call.headers);
     let status = desk.outcome(&admitted, prefer).await.map_err(|error| worded(&task, error))?;
     let mut response = answer(call, &task, admitted.id, status).await?;

@@ -4,7 +4,7 @@
 use axum::http::HeaderMap;
 use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
-use upload::{Assigned, PublicLink, Right};
+use upload::{Assigned, PublicLink, Right, Role};
 
 use super::call::Call;
 use super::refusal::Refusal;
@@ -22,6 +22,8 @@ pub(crate) struct Visitor {
     pub(crate) who: String,
     /// What they are called in refusals.
     pub(crate) name: String,
+    /// Whether who answers for it is a site administrator.
+    pub(crate) admin: bool,
     /// Whose share and whose keys theirs are.
     pub(crate) key: String,
     /// What may give them a role, in the order in which it is tried.
@@ -44,7 +46,8 @@ impl Visitor {
             Some(id) => Some(by_public_link(call, id, session.as_ref().ok()).await?),
             None => None,
         };
-        let mut visitor = Self { who: String::new(), name: String::new(), key: String::new(), rights: Vec::new() };
+        let mut visitor =
+            Self { who: String::new(), name: String::new(), admin: false, key: String::new(), rights: Vec::new() };
         match session {
             Ok(caller) => {
                 call.desk.count_request(&caller)?;
@@ -66,6 +69,7 @@ impl Visitor {
             visitor.is(&who, key, right);
         }
         let user = call.desk.places.records.user(&visitor.who).await?;
+        visitor.admin = user.as_ref().is_some_and(|user| user.role == Role::Admin);
         visitor.name = user.map_or_else(|| visitor.who.clone(), |user| user.name);
         Ok(visitor)
     }

@@ -90,12 +90,14 @@ async fn receive(desk: &Desk, headers: &HeaderMap, flow: &Flow) -> Result<Respon
     let boundary = walk::boundary(headers)?;
     let max = desk.uploads.max_bytes.as_u64();
     let limit = 2 * max + ROOM_FOR_THE_REST;
-    if let Some(received) = small::declared_length(headers).filter(|declared| *declared > limit) {
+    let declared = small::declared_length(headers);
+    if let Some(received) = declared.filter(|declared| *declared > limit) {
         return Err(ApiError::TooLarge { what: "the picture", limit: max, received });
     }
     desk.count_request(&caller)?;
-    desk.accept_upload(small::declared_length(headers).unwrap_or_default()).await?;
-    let coming = desk.has_share(&caller, small::declared_length(headers).unwrap_or_default().min(max)).await?;
+    desk.accept_upload(declared.unwrap_or_default()).await?;
+    let quota = desk.check_quota(&caller.user, caller.admin, declared.unwrap_or(max).min(max)).await?;
+    let coming = desk.has_share(&caller, declared.unwrap_or_default().min(max)).await?;
     let caller_key = format!("user:{}", caller.user);
     let mut once = desk.once(headers, &caller_key, "POST /api/dropbox/pictures".to_owned()).await?;
     let _room = desk.room.try_acquire().map_err(|_| ApiError::Busy("too many pictures are being handed in at once"))?;
@@ -138,7 +140,7 @@ async fn receive(desk: &Desk, headers: &HeaderMap, flow: &Flow) -> Result<Respon
         Ok(admitted) => admitted,
         Err(error) => return Err(desk.unstage(&key, error).await.into()),
     };
-    drop(coming);
+    drop((coming, quota));
     metrics::counter!("cloakroom_uploads_total", "media" => handed.media.name()).increment(1);
     let status = desk.outcome(&admitted, prefer).await?;
     once.answered(answer(desk, admitted.id, status, prefer)).await

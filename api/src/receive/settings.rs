@@ -30,6 +30,10 @@ pub struct UploadSettings {
     pub most_unclaimed: u64,
     /// How many bytes of them.
     pub most_unclaimed_bytes: ByteSize,
+    /// How many uploads of one user may wait for a worker, over the dropbox and files together.
+    pub max_in_flight: u64,
+    /// How many bytes may be stored for one user, originals and variants, over the dropbox and files together.
+    pub max_stored_bytes: ByteSize,
     /// How many requests one user may make a minute.
     pub requests_per_minute: u32,
 }

@@ -121,3 +121,78 @@ async fn who_stops_reading_is_cut_off() {
     assert!(broke && read.len() < answers, "{broke}, {} of {answers}", read.len());
     assert_eq!(stand.nobody(Method::GET, "/livez").send().await.unwrap().status(), 200);
 }
+
+/// What the documents API says of one who sends a file.
+async fn send_file(login: &crate::stand::Login<'_>) -> (u16, serde_json::Value) {
+    let part = reqwest::multipart::Part::bytes(PNG.to_vec()).file_name("a.png");
+    let form = reqwest::multipart::Form::new().part("primaryFile", part);
+    let response = login.request(Method::POST, "/documents/api/1.2/files/data").multipart(form).send().await.unwrap();
+    (response.status().as_u16(), response.json().await.unwrap())
+}
+
+#[tokio::test]
+async fn stored_bytes_have_a_quota_over_all_contracts_that_claiming_does_not_empty() {
+    // Of each picture there are an original and three squares.
+    let stand = Stand::with(|settings| settings.uploads.max_stored_bytes = ByteSize(20_000)).await;
+    let (jane, joe) = (stand.login("jane").await, stand.login("joe").await);
+    let stored = async || stand.places.records.usage("jane").await.unwrap().bytes;
+    let mut avatars = 0;
+    let refused = loop {
+        let answer = jane.upload("a.png", PNG).await;
+        if answer.status() != 200 {
+            break answer;
+        }
+        jane.claim("users/jane", &answer.text().await.unwrap()).await;
+        avatars += 1;
+        assert!(avatars < 100, "{} bytes are stored", stored().await);
+    };
+    assert!(avatars > 0);
+    assert_eq!(refused.status(), 429);
+    let said = refused.text().await.unwrap();
+    assert!(said.contains("20000 bytes") && said.contains(&stored().await.to_string()), "{said}");
+    assert_eq!(stand.staged(), 0, "it is refused before its body is read");
+    let (status, answer) = send_file(&jane).await;
+    assert_eq!(
+        (status, &answer["errorCode"], &answer["errorKey"]),
+        (429, &json!("-1"), &json!("!csTooManyStoredBytes"))
+    );
+    assert_eq!(joe.upload("a.png", PNG).await.status(), 200, "it is her quota and not his");
+}
+
+#[tokio::test]
+async fn uploads_in_flight_have_a_quota_over_all_contracts() {
+    let stand = Stand::idle(|settings| {
+        settings.uploads.max_in_flight = 2;
+        settings.uploads.wait = Duration::ZERO;
+    })
+    .await;
+    let (jane, admin) = (stand.login("jane").await, stand.login("admin").await);
+    assert_eq!(jane.upload("a.png", PNG).await.status(), 202);
+    assert_eq!(send_file(&jane).await.0, 202);
+    let refused = jane.upload("a.png", PNG).await;
+    assert_eq!((refused.status().as_u16(), header(&refused, "retry-after")), (429, "5"));
+    let said = refused.text().await.unwrap();
+    assert!(said.contains("2 uploads") && said.contains("limit"), "{said}");
+    assert_eq!(send_file(&jane).await.1["errorKey"], "!csTooManyInFlight");
+    for _ in 0..4 {
+        assert_eq!(admin.upload("a.png", PNG).await.status(), 202, "administrators are exempt");
+    }
+    stand.work().await;
+    assert_eq!(jane.upload("a.png", PNG).await.status(), 202);
+}
+
+#[tokio::test]
+async fn what_arrives_counts_against_the_quotas_as_well() {
+    let stand = Stand::with(|settings| settings.uploads.max_in_flight = 1).await;
+    let jane = stand.login("jane").await;
+    let form = [file("a.png"), b"--B--\r\n".to_vec()].concat();
+    let length = form.len();
+    let mut raw =
+        Raw::open(&jane, &format!("content-type: {FORM}\r\ncontent-length: {length}\r\nexpect: 100-continue")).await;
+    raw.wanted().await;
+    assert_eq!(send_file(&jane).await.0, 429, "a picture is on its way");
+    raw.send(&form).await.unwrap();
+    let answer = raw.answer().await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(send_file(&jane).await.0, 201);
+}
