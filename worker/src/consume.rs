@@ -1,18 +1,13 @@
-//! Taking tickets: as many at a time as the settings say, each counted before it is run, each under a lease that is kept
-//! up while it runs, each acknowledged once its outcome is in the records.
+//! Running one job: counted before it is run, under a lease that is kept up while it runs, acknowledged once its outcome is
+//! in the records. Which job is begun when is `dispatch`'s to say.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::Instrument;
-use upload::{
-    Backend, Blobs, Deliveries, Delivery, Job, Lane, PlaceError, Places, QueueError, Reason, Start, Ticket, Verdict,
-};
+use upload::{Backend, Blobs, Delivery, Job, PlaceError, Places, Reason, Start, Ticket, Verdict};
 
-use crate::breaker::{Breakers, Permit};
+use crate::breaker::Breakers;
 use crate::outcome::{Outcome, chain};
 use crate::pool::{Pool, default_budget};
 use crate::pulse::Pulse;
@@ -21,8 +16,6 @@ use crate::settings::WorkerSettings;
 
 /// The pause of a slot whose job could not even be begun, so that records that are down are not asked in a loop.
 pub(crate) const BREATH: Duration = Duration::from_secs(1);
-/// How long a consumer waits for a ticket before it shows that it is still there.
-const LULL: Duration = Duration::from_secs(30);
 
 /// Runs jobs. Clones share the decode pool.
 #[derive(Clone)]
@@ -30,15 +23,8 @@ pub struct Worker {
     pub(crate) places: Places,
     pub(crate) pool: Arc<Pool>,
     pub(crate) settings: Arc<WorkerSettings>,
-    pulse: Pulse,
+    pub(crate) pulse: Pulse,
     pub(crate) breakers: Breakers,
-}
-
-/// A job that may begin.
-struct Next {
-    slot: OwnedSemaphorePermit,
-    permit: Permit,
-    delivery: Delivery,
 }
 
 impl Worker {
@@ -48,7 +34,7 @@ impl Worker {
         let threads = if settings.worker.threads == 0 { processors } else { settings.worker.threads };
         let mut settings = settings.clone();
         if settings.worker.concurrency == 0 {
-            settings.worker.concurrency = 2 * processors;
+            settings.worker.concurrency = 4 * processors;
         }
         let memory = match settings.worker.memory.as_u64() {
             0 => default_budget(),
@@ -66,103 +52,6 @@ impl Worker {
     /// Which backends keep it from working, for whoever watches the process.
     pub fn breakers(&self) -> Breakers {
         self.breakers.clone()
-    }
-
-    /// Consumes the queues in the settings until `stop`; then lets what is under way end, and returns.
-    ///
-    /// # Errors
-    /// Where a queue cannot be consumed at all.
-    pub async fn run(&self, stop: CancellationToken) -> Result<(), QueueError> {
-        let tracker = TaskTracker::new();
-        self.breakers.show();
-        let (breakers, places, stopped) = (self.breakers.clone(), self.places.clone(), stop.clone());
-        tracker.spawn(async move { stopped.run_until_cancelled(breakers.ping_failing(&places)).await });
-        for lane in &self.settings.worker.queues {
-            let deliveries = self.places.queue.consume(*lane, self.prefetch()).await?;
-            tracker.spawn(self.clone().consume(*lane, deliveries, stop.clone()));
-        }
-        tracker.close();
-        tracker.wait().await;
-        Ok(())
-    }
-
-    async fn consume(self, lane: Lane, deliveries: Deliveries, stop: CancellationToken) {
-        let slots = Arc::new(Semaphore::new(self.settings.worker.concurrency));
-        let running = TaskTracker::new();
-        let mut deliveries = Some(deliveries);
-        while let Some(Some(next)) = stop.run_until_cancelled(self.next(lane, &mut deliveries, &slots)).await {
-            let (worker, stop) = (self.clone(), stop.clone());
-            running.spawn(async move {
-                let Next { slot, permit, delivery } = next;
-                let taken = worker.take(delivery).await;
-                drop(permit);
-                if let Err(unrecorded) = taken {
-                    tokio::time::sleep(BREATH).await;
-                    drop(slot);
-                    worker.record_later(unrecorded, stop).await;
-                }
-            });
-        }
-        // What nobody has looked at goes back at once; other workers need not wait for those that are running here.
-        drop(deliveries);
-        running.close();
-        tracing::debug!(queue = lane.as_str(), running = running.len(), "no more jobs are taken");
-        running.wait().await;
-    }
-
-    /// The next job that may begin, waited for; None when the queue is closed. While a backend fails nothing is consumed,
-    /// and what had been delivered goes back: once for each failure and not in a loop, since the broker counts.
-    async fn next(&self, lane: Lane, deliveries: &mut Option<Deliveries>, slots: &Arc<Semaphore>) -> Option<Next> {
-        let slot = Arc::clone(slots).acquire_owned().await.ok()?;
-        loop {
-            self.pulse.beat();
-            if self.breakers.is_open() {
-                *deliveries = None;
-                tokio::time::timeout(LULL, self.breakers.not_open()).await.ok();
-                continue;
-            }
-            let from = match deliveries {
-                Some(deliveries) => deliveries,
-                None => match self.places.queue.consume(lane, self.prefetch()).await {
-                    Ok(again) => deliveries.insert(again),
-                    Err(error) => {
-                        tracing::warn!(queue = lane.as_str(), %error, "cannot consume; it will be tried again");
-                        tokio::time::sleep(BREATH).await;
-                        continue;
-                    }
-                },
-            };
-            let delivery = {
-                let mut next = std::pin::pin!(from.next());
-                loop {
-                    tokio::select! {
-                        next = &mut next => break Some(next?),
-                        () = self.breakers.opened() => break None,
-                        // An empty lane is no reason to look dead, and none to begin anew with what is under way in there.
-                        () = tokio::time::sleep(LULL) => self.pulse.beat(),
-                    }
-                }
-            };
-            if let Some(delivery) = delivery
-                && let Some(permit) = self.permit().await
-            {
-                return Some(Next { slot, permit, delivery });
-            }
-        }
-    }
-
-    async fn permit(&self) -> Option<Permit> {
-        let mut permit = std::pin::pin!(self.breakers.permit());
-        loop {
-            self.pulse.beat();
-            if let Ok(permit) = tokio::time::timeout(LULL, &mut permit).await {
-                return permit;
-            }
-        }
-    }
-
-    fn prefetch(&self) -> u16 {
-        u16::try_from(self.settings.worker.concurrency).unwrap_or(u16::MAX)
     }
 
     /// Runs the jobs that are there now and returns how many there were: for a test that wants to see each step. It stops
@@ -186,7 +75,7 @@ impl Worker {
     }
 
     /// Runs one job and acknowledges it. Where the records could not be asked, it goes back into its queue.
-    async fn take(&self, delivery: Delivery) -> Result<(), Unrecorded> {
+    pub(crate) async fn take(&self, delivery: Delivery) -> Result<(), Unrecorded> {
         let ticket = delivery.ticket().clone();
         let span = tracing::info_span!("job", otel.name = ticket.job.kind(), otel.kind = "consumer", kind = ticket.job.kind(),
                 upload = %ticket.job.upload(), job = %ticket.id);

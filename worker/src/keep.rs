@@ -35,7 +35,7 @@ impl Worker {
 
     /// The thumbnail, where the bytes are a picture that can be shown.
     async fn thumbnail(&self, attempt: &mut Attempt, bytes: Bytes) -> Result<Option<Picture>, Outcome> {
-        let (what, picture) = match self.render(bytes, plan::thumbnail()).await? {
+        let (what, picture) = match self.render(attempt, bytes, plan::thumbnail()).await? {
             Ok(picture) => (format!("a thumbnail of {} × {} pixels", picture.width, picture.height), Some(picture)),
             Err(rejection) => (format!("no thumbnail: {rejection}"), None),
         };

@@ -1,8 +1,9 @@
 //! Jobs in, blobs and records out. The back room: somebody here checks what was handed in, cleans it, hangs it up.
 //!
 //! ```text
-//! queue ─► consume   take a ticket, count the attempt, keep the lease
+//! queue ─► dispatch  take deliveries in hand, begin them in fair order
 //!          breaker   while a backend fails, take no more
+//!          consume   count the attempt, keep the lease, acknowledge
 //!          process   pick up ─► render ─► promote ─► settle ─► unstage
 //!          keep      pick up ─► thumbnail ─► promote ─► settle ─► unstage, for what is a file's
 //!          variant   render ─► promote ─► settle, for a size nobody had asked for before
@@ -16,7 +17,9 @@
 pub const DEFAULTS: &str = include_str!("../defaults.toml");
 
 mod breaker;
+mod class;
 mod consume;
+mod dispatch;
 mod keep;
 mod lease;
 mod outcome;
@@ -29,11 +32,13 @@ mod promote;
 mod pulse;
 mod record;
 mod render;
+mod schedule;
 mod settings;
 mod sweep;
 mod variant;
 
 pub use breaker::Breakers;
+pub use class::Class;
 pub use consume::Worker;
 pub use pulse::Pulse;
 pub use settings::{JobSettings, PictureSettings, SweepSettings, WorkerSettings};

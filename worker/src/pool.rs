@@ -1,49 +1,75 @@
 //! Where pictures are decoded: a fixed number of threads, so that a burst of uploads does not become a burst of
 //! decoders, and a budget of bytes in front of them, so that many large pictures do not become too many at once.
 //!
-//! Called by the handlers of jobs. Promises: no more than `threads` pictures at a time; together no more memory than
-//! `budget` by the engine's own estimates, a large picture waiting until it has the room for itself; an answer by the
-//! deadline, and the work really ended soon after it; a decoder that panics takes its picture with it and nothing else.
-//! What waits, what is under work and how much of the budget that holds are gauges at all times.
+//! Called by the handlers of jobs. Promises: no more than `threads` pictures at a time, and one more while heavy ones have
+//! threads and a normal one would wait for them; together no more memory than
+//! `budget` by the engine's own estimates, a large picture waiting until it has the room for itself; no class of pictures
+//! keeps another from its share of the threads ([`line`]); an answer by the deadline, and the work really ended soon after
+//! it; a decoder that panics takes its picture with it and nothing else. What waits, what is under work and how much of the
+//! budget that holds are gauges at all times.
 
 mod gauges;
+mod line;
 mod room;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 
+use crate::class::Class;
 use crate::picture::{Excess, Limits, Picture, Plan, Probe, Rejection, Stop, Workbench};
 
 use self::gauges::Counted;
+use self::line::{Begun, Line};
 pub use self::room::default_budget;
-
-/// What one permit of the semaphore stands for, in bytes: a budget of terabytes still fits into 32 bits of them.
-const UNIT: u64 = 64 << 10;
 
 /// The decode threads and their memory budget. Cheap to share behind an `Arc`; dropping it lets the threads finish what
 /// they have and go.
 #[derive(Debug)]
 pub struct Pool {
-    jobs: Sender<Job>,
-    room: Arc<Semaphore>,
+    shared: Arc<Shared>,
     budget: u64,
 }
 
+#[derive(Debug)]
+struct Shared {
+    line: Mutex<Queued>,
+    /// Something has come, has ended, or is to end.
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct Queued {
+    line: Line<Job>,
+    closed: bool,
+}
+
+/// A picture to render.
+#[derive(Debug)]
+pub struct Task {
+    /// The file.
+    pub bytes: Bytes,
+    /// What its headers say.
+    pub probe: Probe,
+    /// What is to be made of it.
+    pub plan: Plan,
+    /// What it may need.
+    pub limits: Limits,
+    /// What it is to others that wait.
+    pub class: Class,
+}
+
+#[derive(Debug)]
 struct Job {
-    bytes: Bytes,
-    probe: Probe,
-    plan: Plan,
-    limits: Limits,
+    task: Task,
+    /// In bytes.
+    need: u64,
     stop: Stop,
     answer: oneshot::Sender<Result<Picture, Rejection>>,
     waiting: Counted,
-    /// Given back when the work has ended, however it did.
-    _room: (OwnedSemaphorePermit, Counted),
 }
 
 /// Stops the work when nobody waits for it any more.
@@ -55,74 +81,92 @@ impl Drop for Brake {
     }
 }
 
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queued> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The picture that the calling thread renders next, once there is one; None when it is to end.
+    fn next(&self, spare: bool) -> Option<(Begun, Job)> {
+        let mut queued = self.lock();
+        loop {
+            if let Some(next) = queued.line.next(spare, |job| job.stop.is_set()) {
+                return Some(next);
+            }
+            if queued.closed && (spare || queued.line.is_empty()) {
+                return None;
+            }
+            queued = self.changed.wait(queued).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
 impl Pool {
     /// A pool of `threads` (at least one) that together hold no more than `budget` bytes; see [`default_budget`].
     pub fn new(threads: usize, budget: u64) -> Self {
-        let (jobs, queue) = channel();
-        let queue = Arc::new(Mutex::new(queue));
-        for i in 0..threads.max(1) {
-            let queue = Arc::clone(&queue);
-            let started = std::thread::Builder::new().name(format!("picture-{i}")).spawn(move || work(&queue));
+        let threads = threads.max(1);
+        let queued = Queued { line: Line::new(threads, budget), closed: false };
+        let shared = Arc::new(Shared { line: Mutex::new(queued), changed: Condvar::new() });
+        // The last one is the spare thread.
+        for i in 0..=threads {
+            let (shared, spare) = (Arc::clone(&shared), i == threads);
+            let started = std::thread::Builder::new().name(format!("picture-{i}")).spawn(move || work(&shared, spare));
             if let Err(error) = started {
                 tracing::error!(%error, thread = i, "a decode thread could not be started; the others do its work");
             }
         }
-        let units = (budget / UNIT).clamp(1, u64::from(u32::MAX >> 1));
-        let room = Arc::new(Semaphore::new(units as usize));
-        gauges::budget(units * UNIT);
-        Self { jobs, room, budget: units * UNIT }
+        gauges::budget(budget);
+        Self { shared, budget }
     }
 
-    /// Renders `bytes`, of which `probe` tells, as `plan` says, within `deadline` from now, waiting included. Dropping the
-    /// future stops the work.
+    /// Renders a picture within `deadline` from now, waiting included. Dropping the future stops the work.
     ///
     /// # Errors
     ///
     /// As [`Workbench::render`]; [`Rejection::Stopped`], the only transient one, when the deadline has passed. A picture
-    /// that needs more than the whole budget is refused, whatever `limits` say.
-    pub async fn render(
-        &self,
-        bytes: Bytes,
-        probe: Probe,
-        plan: Plan,
-        mut limits: Limits,
-        deadline: Duration,
-    ) -> Result<Picture, Rejection> {
-        limits.max_memory = limits.max_memory.min(self.budget);
-        let need = probe.memory(&plan);
-        Rejection::check(Excess::Memory, need, limits.max_memory)?;
+    /// that needs more than the whole budget is refused, whatever its limits say.
+    pub async fn render(&self, mut task: Task, deadline: Duration) -> Result<Picture, Rejection> {
+        task.limits.max_memory = task.limits.max_memory.min(self.budget);
+        let need = task.probe.memory(&task.plan);
+        Rejection::check(Excess::Memory, need, task.limits.max_memory)?;
         let brake = Brake(Stop::new());
-        let stop = brake.0.clone();
-        let work = async {
-            let waiting = Counted::waiting();
-            let units = u32::try_from(need.div_ceil(UNIT)).unwrap_or(u32::MAX);
-            let room = Arc::clone(&self.room).acquire_many_owned(units).await.map_err(|_| Rejection::Stopped)?;
-            let room = (room, Counted::memory(u64::from(units) * UNIT));
-            let (answer, answered) = oneshot::channel();
-            let job = Job { bytes, probe, plan, limits, stop, answer, waiting, _room: room };
-            self.jobs.send(job).map_err(|_| Rejection::Stopped)?;
-            answered.await.map_err(|_| Rejection::Stopped)?
-        };
-        tokio::time::timeout(deadline, work).await.unwrap_or(Err(Rejection::Stopped))
+        let (answer, answered) = oneshot::channel();
+        let class = task.class;
+        let job = Job { task, need, stop: brake.0.clone(), answer, waiting: Counted::waiting() };
+        self.shared.lock().line.add(class, need, job);
+        // All of them, because the spare thread may not take it.
+        self.shared.changed.notify_all();
+        match tokio::time::timeout(deadline, answered).await {
+            Ok(Ok(rendered)) => rendered,
+            _ => Err(Rejection::Stopped),
+        }
     }
 }
 
-fn work(queue: &Mutex<Receiver<Job>>) {
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+fn work(shared: &Shared, spare: bool) {
     let mut bench = Workbench::default();
-    loop {
-        // The lock is held while waiting: whoever has it is next.
-        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { bytes, probe, plan, limits, stop, answer, waiting, _room }) = next else { return };
+    while let Some((begun, Job { task, need, stop, answer, waiting })) = shared.next(spare) {
+        let Task { bytes, probe, plan, limits, class: _ } = task;
         drop(waiting);
-        let (rendering, begun) = (Counted::rendering(), Instant::now());
+        let (held, rendering, started) = (Counted::memory(need), Counted::rendering(), Instant::now());
         let rendered = catch_unwind(AssertUnwindSafe(|| bench.render(&bytes, &probe, &plan, &limits, &stop)));
         let result = rendered.unwrap_or_else(|_| {
             // What was on the bench may be half done.
             bench = Workbench::default();
             Err(Rejection::gave_up(&bytes))
         });
-        drop((bytes, rendering));
-        gauges::rendered(probe.media, result.as_ref().map_or_else(Rejection::code, |_| "taken"), begun.elapsed());
+        drop((bytes, rendering, held));
+        gauges::rendered(probe.media, result.as_ref().map_or_else(Rejection::code, |_| "taken"), started.elapsed());
+        shared.lock().line.ended(begun);
+        // What it held may be what several others waited for.
+        shared.changed.notify_all();
         // Nobody may be waiting any more.
         let _ = answer.send(result);
     }
@@ -149,7 +193,8 @@ mod tests {
 
     async fn rendered(pool: &Pool, bytes: Bytes, deadline: Duration) -> Result<Picture, Rejection> {
         let probe = probe(&bytes, &Limits::default())?;
-        pool.render(bytes, probe, plan(), Limits::default(), deadline).await
+        let task = Task { bytes, probe, plan: plan(), limits: Limits::default(), class: Class::Normal };
+        pool.render(task, deadline).await
     }
 
     #[tokio::test]
@@ -159,9 +204,7 @@ mod tests {
         for picture in futures::future::join_all(jobs).await {
             assert_eq!(picture.unwrap().variants[0].width, 8);
         }
-        // The last answer may overtake the return of its permit, by as much as it takes to drop a job.
-        let all = pool.room.acquire_many((6 << 20) / UNIT as u32).await.unwrap();
-        drop(all);
+        assert!(pool.shared.lock().line.is_empty());
     }
 
     #[tokio::test]
@@ -170,9 +213,8 @@ mod tests {
         let refused = rendered(&pool, bitmap(1024), Duration::from_secs(60)).await.unwrap_err();
         assert_eq!(refused.code(), "too_much_memory");
         let pool = Pool::new(1, 64 << 20);
-        let held = pool.room.acquire_many((64 << 20) / UNIT as u32).await.unwrap();
         let late = rendered(&pool, bitmap(64), Duration::ZERO).await.unwrap_err();
         assert!(late.is_transient());
-        drop(held);
+        assert_eq!(rendered(&pool, bitmap(64), Duration::from_secs(60)).await.unwrap().variants[0].width, 8);
     }
 }

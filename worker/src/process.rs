@@ -13,7 +13,7 @@ impl Worker {
     /// Settles a fresh picture of the dropbox, whichever way.
     pub(crate) async fn process(&self, attempt: &mut Attempt) -> Result<Outcome, Outcome> {
         let bytes = self.pick_up(attempt).await?;
-        match self.render(bytes.clone(), plan::first()).await? {
+        match self.render(attempt, bytes.clone(), plan::first()).await? {
             Ok(picture) => self.hang_up(attempt, bytes, picture).await,
             Err(rejection) => self.reject(attempt, Reason::new(rejection.code(), &rejection)).await,
         }

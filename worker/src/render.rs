@@ -1,17 +1,26 @@
 //! Having the engine make something of bytes, within the limits and the time of the settings.
 
 use bytes::Bytes;
+use upload::Attempt;
 
+use crate::class::Class;
 use crate::consume::Worker;
 use crate::outcome::Outcome;
 use crate::picture::{self, Picture, Plan, Rejection};
+use crate::pool::Task;
 
 impl Worker {
-    /// What it makes of them, or why it does not, which no other attempt would change.
-    pub(crate) async fn render(&self, bytes: Bytes, plan: Plan) -> Result<Result<Picture, Rejection>, Outcome> {
+    /// What it makes of the bytes of the attempt's upload, or why it does not, which no other attempt would change.
+    pub(crate) async fn render(
+        &self,
+        attempt: &Attempt,
+        bytes: Bytes,
+        plan: Plan,
+    ) -> Result<Result<Picture, Rejection>, Outcome> {
         let (limits, time) = (self.settings.pictures.limits(), self.settings.worker.render_time);
+        let class = Class::on_a_thread(&attempt.ticket, &attempt.upload, self.places.queue.routing());
         let rendered = match picture::probe(&bytes, &limits) {
-            Ok(probe) => self.pool.render(bytes, probe, plan, limits, time).await,
+            Ok(probe) => self.pool.render(Task { bytes, probe, plan, limits, class }, time).await,
             Err(rejection) => Err(rejection),
         };
         upload::made_progress();

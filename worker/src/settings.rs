@@ -30,7 +30,7 @@ impl WorkerSettings {
         let Self { worker, pictures, sweep } = self;
         WrongSetting::unless(!worker.queues.is_empty(), "worker.queues", "[]", "name one queue or more")?;
         let most = Semaphore::MAX_PERMITS;
-        let allowed = format!("write 0, for twice the processors, to {most}");
+        let allowed = format!("write 0, for four for each processor, to {most}");
         WrongSetting::unless(worker.concurrency <= most, "worker.concurrency", worker.concurrency, &allowed)?;
         WrongSetting::unless_counts([
             ("worker.attempts", worker.attempts.into()),
@@ -60,7 +60,8 @@ pub struct JobSettings {
     /// Which queues this process consumes; a list, or in the environment words with commas between.
     #[serde(deserialize_with = "list_or_words")]
     pub queues: Vec<Lane>,
-    /// Jobs of one queue at a time; 0 means twice the processors, so that one can wait for a store while another renders.
+    /// Jobs at a time, over all queues; 0 means four for each processor, so that some can wait for a store while others
+    /// render.
     pub concurrency: usize,
     /// Threads that render; 0 means one for each processor.
     pub threads: usize,

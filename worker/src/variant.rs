@@ -25,7 +25,7 @@ impl Worker {
         }
         let bytes = self.places.blobs.read(key).await?;
         let plan = plan::one(name, upload.crop, width, height);
-        let picture = match self.render(bytes, plan).await? {
+        let picture = match self.render(attempt, bytes, plan).await? {
             Ok(picture) => picture,
             Err(rejection) => return self.refuse(attempt, Reason::new(rejection.code(), &rejection)).await,
         };

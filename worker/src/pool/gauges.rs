@@ -10,6 +10,7 @@ use metrics::{Gauge, counter, gauge, histogram};
 use upload::Media;
 
 /// Something that is counted for as long as it lives.
+#[derive(Debug)]
 pub(super) struct Counted(Gauge, f64);
 
 impl Counted {
