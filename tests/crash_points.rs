@@ -48,6 +48,7 @@ async fn die_and_recover(photograph: &[u8], faults: Faults) -> bool {
     let census = records.census().await.unwrap();
     assert_eq!((census.open_jobs, census.dead_jobs, census.condemned), (0, 0, 0), "{faults:?}");
     assert_eq!(folder.staged(), Vec::<std::path::PathBuf>::new(), "{faults:?}");
+    assert_eq!(records.recount().await.unwrap(), Vec::<String>::new(), "{faults:?}: a counter is wrong");
     assert!(census.admitted <= 1, "{faults:?}: doubled");
     if let Ok(admitted) = &acknowledged {
         assert_eq!(admitted.id.get(), 1001);
@@ -110,6 +111,7 @@ async fn die_with_a_file(photograph: &[u8], faults: Faults) -> bool {
     let census = records.census().await.unwrap();
     assert_eq!((census.open_jobs, census.dead_jobs, census.condemned), (0, 0, 0), "{faults:?}");
     assert_eq!(folder.staged(), Vec::<std::path::PathBuf>::new(), "{faults:?}");
+    assert_eq!(records.recount().await.unwrap(), Vec::<String>::new(), "{faults:?}: a counter is wrong");
     assert!(acknowledged.is_err() || census.admitted == 1, "{faults:?}: an acknowledged file was lost");
     let found = records.file(&file).await.unwrap();
     assert_eq!(found.is_some(), census.admitted == 1, "{faults:?}: {census:?}");

@@ -15,6 +15,7 @@ mod crash_points;
 mod deploy;
 mod engines;
 mod expiry;
+mod fairness;
 mod first_start;
 mod house;
 mod jobs;

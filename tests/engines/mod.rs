@@ -4,6 +4,7 @@
 //! starts what is not given. Without them these tests say so and do nothing.
 
 mod backends;
+mod fairness;
 mod faults;
 mod journey;
 mod keys;
