@@ -58,6 +58,8 @@ pub async fn settled(stack: &Stack, acknowledged: &[String]) -> Ends {
     assert!(census.admitted >= acknowledged.len() as u64, "{census:?}: an acknowledged upload is not in the records");
     assert_eq!(acknowledged.iter().collect::<HashSet<_>>().len(), acknowledged.len(), "a number was given twice");
 
+    assert_eq!(records.recount().await.unwrap(), Vec::<String>::new(), "a user's counters are wrong");
+
     let swept = stack.command(&["sweep", "--once"]).env("CLOAKROOM__SWEEP__ORPHAN_AGE", "0s").output().unwrap();
     assert!(swept.status.success(), "{}", String::from_utf8_lossy(&swept.stderr));
     let staged: Vec<String> = places.staging.older_than(jiff::Timestamp::MAX).try_collect().await.unwrap();
