@@ -15,7 +15,7 @@ pub fn picture(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-fn client() -> reqwest::Client {
+pub fn client() -> reqwest::Client {
     static TLS: OnceLock<()> = OnceLock::new();
     TLS.get_or_init(|| drop(rustls::crypto::ring::default_provider().install_default()));
     reqwest::Client::new()

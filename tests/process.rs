@@ -1,10 +1,11 @@
 //! A real `cloakroom` process on a folder of its own, ended when it is dropped.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -65,7 +66,12 @@ pub struct Process {
     child: Child,
     pub address: SocketAddr,
     log: Arc<Mutex<Vec<String>>>,
+    /// Where the thread that reads the log sends the address.
+    up: Mutex<mpsc::Receiver<SocketAddr>>,
 }
+
+/// The address of a process that does not listen.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 impl Process {
     /// Starts `cloakroom up` and returns when it listens.
@@ -76,33 +82,49 @@ impl Process {
     }
 
     /// Starts a role and returns when it listens or, being a worker, consumes.
-    pub fn start(mut command: Command) -> Self {
+    pub fn start(command: Command) -> Self {
+        let mut process = Self::spawn(command);
+        // A machine that is busy may need long; what ended says so at once.
+        if let Err(why) = process.wait_until_up(Duration::from_secs(600)) {
+            panic!("cloakroom {why} before it was up");
+        }
+        process
+    }
+
+    /// Starts a role and returns at once. Its address is known after [`wait_until_up`](Self::wait_until_up).
+    pub fn spawn(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let log = Arc::new(Mutex::new(Vec::new()));
-        let address = loop {
-            let Some(Ok(line)) = lines.next() else {
-                panic!("cloakroom ended before it was up:\n{}", log.lock().unwrap().join("\n"));
-            };
-            let said =
-                serde_json::from_str::<Value>(&line).ok().and_then(|said| said["address"].as_str()?.parse().ok());
-            let works = ["the worker is up", "the sweeper is up"]
-                .iter()
-                .any(|words| line.contains(words))
-                .then(|| SocketAddr::from(([0, 0, 0, 0], 0)));
-            log.lock().unwrap().push(line);
-            if let Some(address) = said.or(works) {
-                break address;
-            }
-        };
+        let (sender, up) = mpsc::channel();
         let rest = Arc::clone(&log);
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
+                let said =
+                    serde_json::from_str::<Value>(&line).ok().and_then(|said| said["address"].as_str()?.parse().ok());
+                let works = ["the worker is up", "the sweeper is up"].iter().any(|words| line.contains(words));
+                let works = works.then_some(NOWHERE);
                 rest.lock().unwrap().push(line);
+                if let Some(address) = said.or(works) {
+                    sender.send(address).ok();
+                }
             }
         });
-        Self { child, address, log }
+        Self { child, address: NOWHERE, log, up: Mutex::new(up) }
+    }
+
+    /// Waits until the process listens or, being a worker, consumes.
+    ///
+    /// # Errors
+    /// In words, when it ended before that or the time is over.
+    pub fn wait_until_up(&mut self, time: Duration) -> Result<(), String> {
+        let up = self.up.lock().unwrap();
+        self.address = up.recv_timeout(time).map_err(|error| match error {
+            mpsc::RecvTimeoutError::Disconnected => "ended".to_owned(),
+            mpsc::RecvTimeoutError::Timeout => format!("took more than {time:?}"),
+        })?;
+        Ok(())
     }
 
     /// Where the probes and metrics are.
@@ -149,7 +171,12 @@ impl Process {
 
     /// SIGTERM.
     pub fn terminate(&self) {
-        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        self.signal("TERM");
+    }
+
+    /// Sends a signal by its name without SIG.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 
@@ -160,13 +187,13 @@ impl Process {
 
     /// Returns once it has logged that.
     pub async fn says(&self, words: &str) {
-        let mut tick = tokio::time::interval(std::time::Duration::from_millis(20));
+        let mut tick = tokio::time::interval(Duration::from_millis(20));
         let said = async {
             while !self.log().contains(words) {
                 tick.tick().await;
             }
         };
-        let patience = std::time::Duration::from_secs(60);
+        let patience = Duration::from_secs(60);
         tokio::time::timeout(patience, said).await.unwrap_or_else(|_| panic!("never said: {words}"));
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, FromQueryResult, Statement};
 use sha2::{Digest, Sha256};
 use upload::{Census, Places, Reason, Records, State, UploadId};
 
@@ -16,6 +16,7 @@ pub struct Ends {
     pub ready: usize,
     pub rejected: usize,
     pub failed: usize,
+    pub expired: usize,
     pub reasons: HashSet<String>,
 }
 
@@ -51,30 +52,43 @@ async fn quiet(records: &Records) -> Census {
 pub async fn settled(stack: &Stack, acknowledged: &[String]) -> Ends {
     let places = stack.places().await;
     let records = &places.records;
-    let census = quiet(records).await;
-    // Conservation: what was admitted stands in exactly one state.
+    accounted(&quiet(records).await, acknowledged);
+    let swept = stack.command(&["sweep", "--once"]).env("CLOAKROOM__SWEEP__ORPHAN_AGE", "0s").output().unwrap();
+    assert!(swept.status.success(), "{}", String::from_utf8_lossy(&swept.stderr));
+    let ends = look_over(&places, &stack.records, acknowledged).await;
+    places.queue.close().await;
+    places.records.close().await.unwrap();
+    assert_eq!(ends.expired, 0, "an upload has expired");
+    ends
+}
+
+/// Conservation: what was admitted stands in exactly one state.
+pub fn accounted(census: &Census, acknowledged: &[String]) {
     let sum: u64 = census.states.values().sum();
     assert_eq!((census.admitted, census.unaccounted()), (sum, 0), "{census:?}");
     assert!(census.admitted >= acknowledged.len() as u64, "{census:?}: an acknowledged upload is not in the records");
     assert_eq!(acknowledged.iter().collect::<HashSet<_>>().len(), acknowledged.len(), "a number was given twice");
+}
 
+/// Compares the records with staging and blobs, once nothing is in flight and all has been swept: no bytes without a row,
+/// no row without its bytes, no claim with two winners, and the bytes of every acknowledged upload are those of its digests.
+pub async fn look_over(places: &Places, db: &DatabaseConnection, acknowledged: &[String]) -> Ends {
+    let records = &places.records;
     assert_eq!(records.recount().await.unwrap(), Vec::<String>::new(), "a user's counters are wrong");
-
-    let swept = stack.command(&["sweep", "--once"]).env("CLOAKROOM__SWEEP__ORPHAN_AGE", "0s").output().unwrap();
-    assert!(swept.status.success(), "{}", String::from_utf8_lossy(&swept.stderr));
     let staged: Vec<String> = places.staging.older_than(jiff::Timestamp::MAX).try_collect().await.unwrap();
     let needed = records.needed_in_staging(&staged).await.unwrap();
     assert_eq!(staged.len(), needed.len(), "staged bytes that nobody waits for");
 
     let mut ends = Ends::default();
     let mut wanted: HashSet<String> = HashSet::new();
-    let mut looking = stream::iter(acknowledged).map(|id| look_at(&places, id.parse().unwrap())).buffer_unordered(32);
+    let mut looking = stream::iter(acknowledged).map(|id| look_at(places, id.parse().unwrap())).buffer_unordered(32);
     while let Some((state, reason, keys)) = looking.next().await {
         match state {
             State::Ready => ends.ready += 1,
             State::Rejected => ends.rejected += 1,
             State::Failed => ends.failed += 1,
-            State::Accepted | State::Expired => panic!("an upload is {state:?}"),
+            State::Expired => ends.expired += 1,
+            State::Accepted => panic!("an upload is {state:?}"),
         }
         ends.reasons.extend(reason.map(|reason| reason.code));
         wanted.extend(keys);
@@ -82,8 +96,8 @@ pub async fn settled(stack: &Stack, acknowledged: &[String]) -> Ends {
     drop(looking);
 
     let keys = async |sql: &str| {
-        let asked = Key::find_by_statement(Statement::from_string(DbBackend::Postgres, sql));
-        asked.all(&stack.records).await.unwrap().into_iter().map(|row| row.key).collect::<Vec<_>>()
+        let asked = Key::find_by_statement(Statement::from_string(db.get_database_backend(), sql));
+        asked.all(db).await.unwrap().into_iter().map(|row| row.key).collect::<Vec<_>>()
     };
     wanted.extend(
         keys("SELECT original_key AS key FROM uploads WHERE original_key IS NOT NULL AND state = 'ready'").await,
@@ -98,11 +112,9 @@ pub async fn settled(stack: &Stack, acknowledged: &[String]) -> Ends {
     // What is not in a bucket cannot be served.
     let there: HashSet<&String> = blobs.iter().collect();
     assert!(wanted.iter().all(|key| there.contains(key)), "a row's bytes are missing");
-    let twice = "SELECT (service || '/' || resource || '/' || upload_id)::text AS key FROM avatars
+    let twice = "SELECT CAST(service || '/' || resource || '/' || upload_id AS TEXT) AS key FROM avatars
                  WHERE upload_id IS NOT NULL GROUP BY service, resource, upload_id HAVING count(*) > 1";
     assert_eq!(keys(twice).await, Vec::<String>::new(), "a claim had two winners");
-    places.queue.close().await;
-    places.records.close().await.unwrap();
     ends
 }
 
@@ -124,8 +136,8 @@ async fn look_at(places: &Places, id: UploadId) -> (State, Option<Reason>, Vec<S
     (upload.state, upload.reason, keys)
 }
 
-/// By another library than the product's.
-fn digest(bytes: &[u8]) -> String {
+/// SHA-256 in hex, by another library than the product's.
+pub fn digest(bytes: &[u8]) -> String {
     upload::hex(&Sha256::digest(bytes))
 }
 

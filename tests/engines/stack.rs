@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
+use futures::{StreamExt, TryStreamExt, stream};
 use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
 use lapin::{Connection, ConnectionProperties};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
@@ -248,6 +249,20 @@ impl Stack {
     /// The name of a queue of this stack.
     pub fn queue(&self, what: &str) -> String {
         format!("{}.{what}.v1", self.space)
+    }
+
+    /// Removes all that lies in staging and blobs.
+    #[allow(dead_code, reason = "the soak's")]
+    pub async fn empty_stores(&self) {
+        let places = self.places().await;
+        let blobs: Vec<String> = places.blobs.keys().try_collect().await.unwrap();
+        let staged: Vec<String> = places.staging.older_than(jiff::Timestamp::MAX).try_collect().await.unwrap();
+        let blobs = stream::iter(blobs).map(async |key| places.blobs.remove_all(&key).await.unwrap());
+        blobs.buffer_unordered(16).collect::<Vec<_>>().await;
+        let staged = stream::iter(staged).map(async |key| places.staging.remove(&key).await.unwrap());
+        staged.buffer_unordered(16).collect::<()>().await;
+        places.queue.close().await;
+        places.records.close().await.unwrap();
     }
 
     /// Nothing of a test stays.

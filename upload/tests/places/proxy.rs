@@ -20,6 +20,9 @@ pub(crate) enum Way {
     Silent,
     /// So it is on the connections that are under way; on new ones all is as it should be.
     Frozen,
+    /// Silent, and what was connected by then stays silent for good, as when a machine vanishes without a reset. New
+    /// connections are silent until something else is set.
+    Vanished,
     /// It takes so long for every piece of a request.
     Slow(Duration),
     /// Once on each connection, a request with the first of these bytes in it goes on only when one with the second has
@@ -68,6 +71,12 @@ impl Proxy {
     #[allow(dead_code, reason = "not every binary has another target")]
     pub(crate) fn lead_to(&self, target: &str) {
         target.clone_into(&mut self.target.lock().unwrap());
+    }
+
+    /// Every connection is reset once; new ones are what they would have been.
+    #[allow(dead_code, reason = "the soak's")]
+    pub(crate) fn reset(&self) {
+        self.way.send_modify(|state| state.0 += 1);
     }
 
     /// Every connection is reset once; new ones are fine.
@@ -132,7 +141,7 @@ async fn lead(mut client: TcpStream, target: String, mut way: watch::Receiver<(u
     client.set_zero_linger().ok();
     match state.1 {
         Way::Broken => return,
-        Way::Silent => return drop(way.changed().await),
+        Way::Silent | Way::Vanished => return drop(way.changed().await),
         Way::Overloaded => return drop(refuse(&mut client).await),
         Way::Open | Way::Frozen | Way::Slow(_) | Way::Late(..) => {}
     }
@@ -149,9 +158,14 @@ async fn lead(mut client: TcpStream, target: String, mut way: watch::Receiver<(u
     tokio::select! {
         () = &mut pipe => {}
         _ = way.changed() => {
-            if matches!(way.borrow().1, Way::Silent | Way::Frozen) {
-                // The pipe is no longer driven; its ends stay open until something else happens.
-                tokio::time::timeout(Duration::from_secs(120), way.changed()).await.ok();
+            let state = *way.borrow_and_update();
+            // The pipe is no longer driven; its ends stay open until something else happens, or for long.
+            match state.1 {
+                Way::Silent | Way::Frozen => {
+                    drop(tokio::time::timeout(Duration::from_secs(120), way.changed()).await);
+                }
+                Way::Vanished => tokio::time::sleep(Duration::from_secs(600)).await,
+                _ => {}
             }
         }
     }

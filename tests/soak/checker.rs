@@ -1,0 +1,345 @@
+//! What must be true at the end, whatever went wrong on the way.
+
+use std::time::{Duration, Instant};
+
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+use upload::{Places, State, Upload};
+
+use crate::deployment::{Deployment, LAST};
+use crate::documents::{API, rendition};
+use crate::engines::oracle::{accounted, digest, look_over};
+use crate::journal::Picture;
+use crate::process::FED;
+use crate::random::Random;
+use crate::workload::Workload;
+
+/// How long the probes of all processes may take to turn green after the last fault: seconds, on a busy machine too.
+const GREEN: Duration = Duration::from_secs(30);
+/// How long the work that waits may take after the last fault: the deadline of an upload, and the time to sweep.
+const QUIET: Duration = Duration::from_secs(150);
+/// How long the sweeper of the last start may take.
+const SWEPT: Duration = Duration::from_secs(90);
+
+pub struct Checker<'a, I> {
+    pub deployment: &'a I,
+    pub workload: &'a Workload,
+    pub places: Places,
+    pub db: DatabaseConnection,
+}
+
+impl<I: Deployment> Checker<'_, I> {
+    pub async fn run(&self) {
+        let journal = &self.workload.journal;
+        self.probes().await;
+        self.every_api_takes_uploads().await;
+        self.nothing_waits().await;
+        let nodes = self.deployment.nodes();
+        futures::future::join_all(nodes.iter().map(|node| node.stop())).await;
+        for node in nodes {
+            node.set(&LAST);
+            node.start().await;
+        }
+        journal.note("all processes were stopped and started; the rest is swept");
+        self.swept().await;
+        self.oracle().await;
+        self.counted().await;
+        self.metrics().await;
+        self.pictures().await;
+        self.documents().await;
+        self.probes().await;
+        futures::future::join_all(nodes.iter().map(|node| node.stop())).await;
+    }
+
+    fn violation(&self, what: String) {
+        self.workload.journal.violation(what);
+    }
+
+    /// `/livez` and `/readyz` of every process.
+    async fn probes(&self) {
+        let (http, begun) = (crate::portal::client(), Instant::now());
+        for node in self.deployment.nodes() {
+            for path in ["/livez", "/readyz"] {
+                let mut said = String::from("no answer");
+                loop {
+                    if let Some(address) = node.address() {
+                        let asked = http.get(format!("http://{address}{path}")).timeout(Duration::from_secs(5));
+                        said = match asked.send().await {
+                            Ok(answer) if answer.status() == 200 => break,
+                            Ok(answer) => format!("{} {}", answer.status(), answer.text().await.unwrap_or_default()),
+                            Err(error) => error.to_string(),
+                        };
+                    }
+                    if begun.elapsed() > GREEN {
+                        self.violation(format!(
+                            "{path} of {} is red {GREEN:?} after the last fault: {said}",
+                            node.name
+                        ));
+                        break;
+                    }
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+            }
+        }
+        self.workload.journal.note(&format!("probes looked at for {:.1} s", begun.elapsed().as_secs_f64()));
+    }
+
+    /// A picture at each api, which acknowledges it.
+    async fn every_api_takes_uploads(&self) {
+        let mut random = Random::new(self.workload.fresh());
+        for _ in 0..4 {
+            let begun = Instant::now();
+            while self.workload.upload(0, &mut random).await.is_none() {
+                if begun.elapsed() > GREEN {
+                    return self.violation(format!("no upload was acknowledged {GREEN:?} after the last fault"));
+                }
+            }
+        }
+    }
+
+    /// Every upload comes to its end, and every job.
+    async fn nothing_waits(&self) {
+        let begun = Instant::now();
+        loop {
+            let census = self.places.records.census().await.unwrap();
+            let open = (census.of(State::Accepted), census.open_jobs);
+            if open == (0, 0) {
+                return self.workload.journal.note(&format!("nothing waits any more: {census:?}"));
+            }
+            if begun.elapsed() > QUIET {
+                return self.violation(format!("still waiting {QUIET:?} after the last fault: {census:?}"));
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    }
+
+    /// What is to be deleted is gone, and so is what nothing waits for in staging.
+    async fn swept(&self) {
+        // What an attempt without an end wrote is kept for an hour, in case it is still being written.
+        self.db.execute_unprepared("UPDATE ledger SET due = 1, taken_at = NULL").await.unwrap();
+        let begun = Instant::now();
+        loop {
+            let condemned = self.number("SELECT count(*) FROM ledger").await;
+            let staged: Vec<String> = self.places.staging.older_than(jiff::Timestamp::MAX).try_collect().await.unwrap();
+            // What failed keeps its bytes for a retry; that it failed is found elsewhere.
+            let staged = staged.len() - self.places.records.needed_in_staging(&staged).await.unwrap().len();
+            if (condemned, staged) == (0, 0) {
+                return;
+            }
+            if begun.elapsed() > SWEPT {
+                return self
+                    .violation(format!("not swept within {SWEPT:?}: {condemned} prefixes, {staged} staged objects"));
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    }
+
+    async fn oracle(&self) {
+        let numbers = self.workload.journal.numbers();
+        let census = self.places.records.census().await.unwrap();
+        let looked = async {
+            accounted(&census, &numbers);
+            look_over(&self.places, &self.db, &numbers).await
+        };
+        match std::panic::AssertUnwindSafe(looked).catch_unwind().await {
+            Ok(ends) => self.workload.journal.note(&format!("acknowledged uploads ended so: {ends:?}")),
+            Err(panic) => self.violation(said(&*panic)),
+        }
+    }
+
+    /// The records as a whole: all that was sent was good, so that nothing may have failed.
+    async fn counted(&self) {
+        for (what, sql) in [
+            ("uploads failed", "SELECT count(*) FROM uploads WHERE state = 'failed'"),
+            ("uploads were rejected", "SELECT count(*) FROM uploads WHERE state = 'rejected'"),
+            ("dead letters", "SELECT count(*) FROM jobs WHERE state = 'dead'"),
+            ("jobs are left", "SELECT count(*) FROM jobs"),
+            (
+                "contents were admitted twice",
+                "SELECT count(*) FROM (SELECT sha256 FROM uploads GROUP BY sha256 HAVING count(*) > 1) AS twice",
+            ),
+            ("variants were never made", "SELECT count(*) FROM variants WHERE key IS NULL"),
+        ] {
+            let many = self.number(sql).await;
+            if many != 0 {
+                self.violation(format!("{many} {what}"));
+            }
+        }
+        let bad = "SELECT id FROM uploads WHERE state IN ('failed', 'rejected', 'accepted') ORDER BY id LIMIT 5";
+        let rows = self.db.query_all_raw(Statement::from_string(self.db.get_database_backend(), bad)).await.unwrap();
+        for row in rows {
+            let id: i64 = row.try_get_by_index(0).unwrap();
+            let explained = self.deployment.command(&["explain", &id.to_string()]).output().unwrap();
+            self.workload.journal.note(&format!("explain {id}: {}", String::from_utf8_lossy(&explained.stdout)));
+        }
+    }
+
+    /// What the processes themselves count.
+    async fn metrics(&self) {
+        let http = crate::portal::client();
+        for node in self.deployment.nodes() {
+            for gauge in ["cloakroom_uploads_unaccounted", "cloakroom_jobs_open", "cloakroom_outbox_unpublished"] {
+                let (begun, zero) = (Instant::now(), format!("{gauge} 0\n"));
+                loop {
+                    let answer = match node.address() {
+                        Some(address) => http.get(format!("http://{address}/metrics")).send().await.ok(),
+                        None => None,
+                    };
+                    let text = match answer {
+                        Some(answer) => answer.text().await.unwrap_or_default(),
+                        None => String::new(),
+                    };
+                    if text.contains(&zero) {
+                        break;
+                    }
+                    if begun.elapsed() > GREEN {
+                        let line = text.lines().find(|line| line.starts_with(gauge)).unwrap_or("nothing");
+                        break self.violation(format!("{} shows {line}, instead of 0 as {gauge}", node.name));
+                    }
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+            }
+        }
+    }
+
+    /// Every acknowledged picture, by its row and by what an api shows.
+    async fn pictures(&self) {
+        let pictures = self.workload.journal.entries().pictures.clone();
+        let checks = pictures.into_iter().map(|(id, picture)| async move {
+            let upload = self.places.records.upload(id.try_into().unwrap()).await.unwrap();
+            let Some(upload) = upload else {
+                return self.violation(format!("picture {id} was acknowledged and is not in the records"));
+            };
+            if let Err(why) = row(&upload, &picture) {
+                return self.violation(format!("picture {id}: {why}"));
+            }
+            if upload.state == State::Ready {
+                self.shown(&upload, &picture).await;
+            }
+        });
+        stream::iter(checks).buffer_unordered(8).collect::<()>().await;
+    }
+
+    async fn shown(&self, upload: &Upload, picture: &Picture) {
+        let (id, user) = (upload.id, &self.workload.users[picture.user]);
+        let path = match &upload.claim {
+            Some(claim) => {
+                let version = format!("SELECT version FROM avatars WHERE upload_id = {id}");
+                let version = self.number(&version).await;
+                format!("/api/{}.{FED}/avatars/{version}.png?size=75", claim.resource)
+            }
+            None => format!("/api/dropbox/pictures/{id}?size=75"),
+        };
+        for attempt in 0..3 {
+            let answer =
+                user.send(attempt, reqwest::Method::GET, &path, |request| request.header("accept", "image/png"));
+            match answer.await {
+                Some(answer) if answer.status == 200 => {
+                    if let Err(why) = picture.content.compare(&answer.body, 75) {
+                        self.violation(format!("picture {id} shows something else: {why}"));
+                    }
+                    return;
+                }
+                // It may expire at this moment.
+                Some(answer) if answer.status == 404 && over(upload) => return,
+                Some(answer) if attempt == 2 => {
+                    self.violation(format!("GET {path} was answered {}: {}", answer.status, answer.text()));
+                }
+                None if attempt == 2 => self.violation(format!("GET {path} was not answered")),
+                _ => {}
+            }
+        }
+    }
+
+    /// Every acknowledged version and rendition comes back as it was sent, but for deleted ones.
+    async fn documents(&self) {
+        let (versions, renditions) = {
+            let entries = self.workload.journal.entries();
+            (entries.versions.clone(), entries.renditions.clone())
+        };
+        let versions = versions.into_iter().map(|version| async move {
+            let number = match (version.number, version.upload) {
+                (Some(number), _) => number.to_string(),
+                (None, Some(upload)) => {
+                    let sql = format!("SELECT CAST(number AS BIGINT) FROM file_versions WHERE upload_id = {upload}");
+                    self.number(&sql).await.to_string()
+                }
+                (None, None) => return,
+            };
+            let path = format!("{API}/files/{}/data?version={number}", version.file);
+            self.comes_back(version.user, &path, &version.sha256).await;
+        });
+        stream::iter(versions).buffer_unordered(8).collect::<()>().await;
+        let renditions = renditions.into_iter().map(|one| async move {
+            let path = rendition(&one.file, &one.name);
+            match one.deleted {
+                None => self.comes_back(one.user, &path, &one.sha256).await,
+                Some(false) => {}
+                Some(true) => {
+                    let answer = self.workload.users[one.user].get(0, &path).await;
+                    if answer.as_ref().is_none_or(|answer| answer.status != 404) {
+                        let status = answer.map(|answer| answer.status);
+                        self.violation(format!("rendition {} was deleted and is answered {status:?}", one.name));
+                    }
+                }
+            }
+        });
+        stream::iter(renditions).buffer_unordered(8).collect::<()>().await;
+    }
+
+    async fn comes_back(&self, user: usize, path: &str, sha256: &str) {
+        match self.workload.users[user].get(0, path).await {
+            Some(answer) if answer.status == 200 && digest(&answer.body) == sha256 => {}
+            Some(answer) if answer.status == 200 => self.violation(format!("GET {path}: other bytes than were sent")),
+            Some(answer) => self.violation(format!("GET {path} was answered {}: {}", answer.status, answer.text())),
+            None => self.violation(format!("GET {path} was not answered")),
+        }
+    }
+
+    async fn number(&self, sql: &str) -> i64 {
+        let statement = Statement::from_string(self.db.get_database_backend(), sql);
+        self.db.query_one_raw(statement).await.unwrap().map_or(0, |row| row.try_get_by_index(0).unwrap())
+    }
+}
+
+/// Whether the time to claim a picture is over.
+fn over(upload: &Upload) -> bool {
+    upload.claim.is_none() && upload.expires_at.is_some_and(|expires| expires <= jiff::Timestamp::now())
+}
+
+/// What the row of an acknowledged picture must say.
+fn row(upload: &Upload, picture: &Picture) -> Result<(), String> {
+    if upload.sha256 != picture.sha256 {
+        return Err("its number belongs to other bytes than were sent".to_owned());
+    }
+    let claim = upload.claim.as_ref().map(|claim| claim.resource.to_string());
+    let won = picture.claims.iter().find(|(_, status)| *status == Some(200));
+    let claim_fits = match (&claim, won) {
+        (claim, Some((resource, _))) => claim.as_ref() == Some(resource),
+        // A claim without an answer may have been one all the same.
+        (Some(claim), None) => {
+            picture.claims.iter().any(|(resource, status)| resource == claim && *status != Some(409))
+        }
+        (None, None) => true,
+    };
+    if !claim_fits {
+        return Err(format!("it is claimed for {claim:?}, and the answers were {:?}", picture.claims));
+    }
+    if let Some(gone) = picture.gone
+        && claim.is_none()
+        && upload.expires_at.is_none_or(|expires| expires.as_millisecond() > gone + 1000)
+    {
+        return Err("it was answered 404 or 410 before its time was over".to_owned());
+    }
+    match (upload.state, &upload.reason) {
+        (State::Ready, _) => Ok(()),
+        (State::Expired, _) if over(upload) => Ok(()),
+        (state, reason) => Err(format!("it is {state:?}: {reason:?}; claimed for {claim:?}")),
+    }
+}
+
+/// What a panic said.
+pub fn said(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_else(|| "a panic".to_owned())
+}

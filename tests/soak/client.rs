@@ -1,0 +1,98 @@
+//! A user of the system: a bearer token that every api takes, and requests that may stay without an answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::HeaderMap;
+use reqwest::{Method, RequestBuilder};
+
+use crate::node::Node;
+use crate::portal;
+
+/// After this time a client stops waiting. Longer than any answer takes while nothing is broken.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How often a request with an idempotency key is sent at most, and the pause between two times.
+const TRIES: usize = 10;
+const BETWEEN: Duration = Duration::from_millis(700);
+
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Answer {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).chars().take(300).collect()
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// The number of the upload in `Location`.
+    pub fn upload(&self) -> Option<i64> {
+        self.headers.get("location")?.to_str().ok()?.rsplit('/').next()?.parse().ok()
+    }
+}
+
+pub struct User {
+    pub id: String,
+    token: String,
+    http: reqwest::Client,
+    apis: Vec<Arc<Node>>,
+}
+
+impl User {
+    pub fn new(id: &str, token: &str, nodes: &[Arc<Node>]) -> Self {
+        let apis = nodes.iter().filter(|node| node.serves()).cloned().collect();
+        Self { id: id.to_owned(), token: token.to_owned(), http: portal::client(), apis }
+    }
+
+    /// Sends a request to one of the apis, by its number. None if there was no whole answer: then what became of the
+    /// request is unknown.
+    pub async fn send(
+        &self,
+        api: usize,
+        method: Method,
+        path: &str,
+        build: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Option<Answer> {
+        let address = self.apis[api % self.apis.len()].address()?;
+        let request = self.http.request(method, format!("http://{address}{path}"));
+        let response = build(request.bearer_auth(&self.token).timeout(PATIENCE)).send().await.ok()?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Some(Answer { status, headers, body: response.bytes().await.ok()? })
+    }
+
+    pub async fn get(&self, api: usize, path: &str) -> Option<Answer> {
+        self.send(api, Method::GET, path, |request| request).await
+    }
+
+    /// Sends the same request, with an idempotency key and to one api after the other, until it is answered with what no
+    /// further try would change. Without a key it is sent once.
+    pub async fn insist(
+        &self,
+        api: usize,
+        key: Option<&str>,
+        path: &str,
+        build: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Option<Answer> {
+        let Some(key) = key else { return self.send(api, Method::POST, path, build).await };
+        let mut last = None;
+        for attempt in 0..TRIES {
+            last = self
+                .send(api + attempt, Method::POST, path, |request| build(request).header("idempotency-key", key))
+                .await;
+            match &last {
+                // Refused for now, or another try of the same request is still being answered.
+                None => {}
+                Some(answer) if matches!(answer.status, 408 | 409 | 429 | 503) => {}
+                Some(_) => break,
+            }
+            tokio::time::sleep(BETWEEN).await;
+        }
+        last
+    }
+}

@@ -1,0 +1,152 @@
+//! What users do with files: hand in files, versions and renditions, get them back, delete renditions.
+
+use reqwest::Method;
+use reqwest::multipart::{Form, Part};
+use serde_json::json;
+
+use crate::client::Answer;
+use crate::engines::oracle::digest;
+use crate::journal::{Rendition, Version};
+use crate::random::Random;
+use crate::test_picture::TestPicture;
+use crate::workload::Workload;
+
+pub const API: &str = "/documents/api/1.2";
+/// The longest file, in bytes.
+const LONGEST: usize = 12 << 10;
+
+/// Bytes that were never sent before; some of them are a picture, of which a thumbnail is made.
+fn content(workload: &Workload, random: &mut Random) -> Vec<u8> {
+    let number = workload.fresh();
+    if random.one_in(3) {
+        return TestPicture::new(number).png();
+    }
+    let length = 16 + random.index(LONGEST);
+    Random::new(number).bytes(length)
+}
+
+fn prefer(random: &mut Random) -> &'static str {
+    if random.one_in(2) { "respond-async" } else { "wait=3" }
+}
+
+/// Sends a form with the file and, perhaps, parameters, with an idempotency key in one of two cases.
+async fn post(
+    workload: &Workload,
+    user: usize,
+    random: &mut Random,
+    path: &str,
+    name: Option<&str>,
+) -> Option<(Answer, String)> {
+    let bytes = content(workload, random);
+    let sha256 = digest(&bytes);
+    let prefer = prefer(random);
+    let build = |request: reqwest::RequestBuilder| {
+        let part = Part::bytes(bytes.clone()).file_name("soak.bin");
+        let form = match name {
+            Some(name) => Form::new().part("file", part).text("parameters", json!({ "name": name }).to_string()),
+            None => Form::new().part("primaryFile", part),
+        };
+        request.header("prefer", prefer).multipart(form)
+    };
+    let key = random.one_in(2).then(|| format!("file-{sha256}"));
+    let answer = workload.users[user].insist(random.index(2), key.as_deref(), path, build).await;
+    workload.answered("file", answer.as_ref());
+    let answer = answer?;
+    match answer.status {
+        200..=202 => Some((answer, sha256)),
+        400..500 if !matches!(answer.status, 408 | 409 | 429) => {
+            // A file that was answered 202 may not be ready yet.
+            if answer.status != 404 || path.ends_with("/files/data") {
+                workload.journal.violation(format!("POST {path} was answered {}: {}", answer.status, answer.text()));
+            }
+            None
+        }
+        _ => None,
+    }
+}
+
+fn number(answer: &Answer) -> Option<u64> {
+    let body = answer.json();
+    body["version"].as_str().and_then(|version| version.parse().ok()).or_else(|| body["version"].as_u64())
+}
+
+pub async fn add_file(workload: &Workload, user: usize, random: &mut Random) {
+    let Some((answer, sha256)) = post(workload, user, random, &format!("{API}/files/data"), None).await else { return };
+    let Some(file) = answer.json()["id"].as_str().map(str::to_owned) else {
+        return workload.journal.violation(format!("a file was answered without its id: {}", answer.text()));
+    };
+    let (number, upload) = (Some(1), answer.upload());
+    let version = Version { user, file, number, upload, sha256, has_renditions: random.one_in(2) };
+    workload.journal.entries().versions.push(version);
+}
+
+/// One of the user's files, with renditions or with versions.
+fn file(workload: &Workload, user: usize, random: &mut Random, with_renditions: bool) -> Option<String> {
+    let entries = workload.journal.entries();
+    let theirs = |version: &&Version| version.user == user && version.has_renditions == with_renditions;
+    let all: Vec<&Version> = entries.versions.iter().rev().filter(theirs).take(20).collect();
+    (!all.is_empty()).then(|| random.pick(&all).file.clone())
+}
+
+pub async fn add_version(workload: &Workload, user: usize, random: &mut Random) {
+    let Some(file) = file(workload, user, random, false) else { return };
+    let path = format!("{API}/files/{file}/data");
+    let Some((answer, sha256)) = post(workload, user, random, &path, None).await else { return };
+    let (number, upload) = (number(&answer), answer.upload());
+    workload.journal.entries().versions.push(Version { user, file, number, upload, sha256, has_renditions: false });
+}
+
+pub async fn add_rendition(workload: &Workload, user: usize, random: &mut Random) {
+    let Some(file) = file(workload, user, random, true) else { return };
+    let (path, name) = (format!("{API}/files/{file}/data/rendition"), format!("r{}", workload.fresh()));
+    let Some((answer, sha256)) = post(workload, user, random, &path, Some(&name)).await else { return };
+    let upload = answer.upload();
+    workload.journal.entries().renditions.push(Rendition { user, file, name, upload, sha256, deleted: None });
+}
+
+pub fn rendition(file: &str, name: &str) -> String {
+    format!("{API}/files/{file}/data/rendition?rendition={name}&renditionType=uploaded")
+}
+
+pub async fn remove_rendition(workload: &Workload, user: usize, random: &mut Random) {
+    let found = {
+        let mut entries = workload.journal.entries();
+        let all = entries.renditions.iter_mut().filter(|one| one.user == user && one.deleted.is_none());
+        let mut all: Vec<&mut Rendition> = all.collect();
+        if all.is_empty() {
+            return;
+        }
+        let one = random.index(all.len());
+        all[one].deleted = Some(false);
+        (all[one].file.clone(), all[one].name.clone())
+    };
+    let path = rendition(&found.0, &found.1);
+    let answer = workload.users[user].send(random.index(2), Method::DELETE, &path, |request| request).await;
+    workload.answered("delete", answer.as_ref());
+    if answer.is_some_and(|answer| answer.status == 200) {
+        let mut entries = workload.journal.entries();
+        if let Some(one) = entries.renditions.iter_mut().find(|one| one.name == found.1) {
+            one.deleted = Some(true);
+        }
+    }
+}
+
+pub async fn download(workload: &Workload, user: usize, random: &mut Random) {
+    let version = {
+        let entries = workload.journal.entries();
+        let all: Vec<_> = entries.versions.iter().filter(|one| one.user == user && one.number.is_some()).collect();
+        if all.is_empty() {
+            return;
+        }
+        (*random.pick(&all)).clone()
+    };
+    let (file, number) = (&version.file, version.number.unwrap_or(1));
+    let answer = workload.users[user].get(random.index(2), &format!("{API}/files/{file}/data?version={number}")).await;
+    workload.answered("download", answer.as_ref());
+    if let Some(answer) = answer
+        && answer.status == 200
+        && digest(&answer.body) != version.sha256
+    {
+        workload.journal.violation(format!("version {number} of file {file} is not what was sent"));
+    }
+}

@@ -1,0 +1,143 @@
+//! What was acknowledged, what was found wrong, and when which fault was there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Instant;
+
+use crate::test_picture::TestPicture;
+
+/// More violations than this say nothing new.
+const MOST: usize = 200;
+
+/// A picture of the dropbox that was answered 200 or 202.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    pub user: usize,
+    pub sha256: String,
+    pub content: TestPicture,
+    /// When it was answered 404 or 410, in milliseconds since 1970: it must have expired by then.
+    pub gone: Option<i64>,
+    /// What it was claimed for, and the status of the answer, if there was one.
+    pub claims: Vec<(String, Option<u16>)>,
+}
+
+/// A version of a file that was answered 201 or 202.
+#[derive(Clone, Debug)]
+pub struct Version {
+    pub user: usize,
+    pub file: String,
+    /// When the answer said it.
+    pub number: Option<u64>,
+    /// The number in `Location`, when the answer had it.
+    pub upload: Option<i64>,
+    pub sha256: String,
+    /// Whether renditions are added to this file, and then no further versions.
+    pub has_renditions: bool,
+}
+
+/// A rendition that was answered 200 or 202.
+#[derive(Clone, Debug)]
+pub struct Rendition {
+    pub user: usize,
+    pub file: String,
+    pub name: String,
+    pub upload: Option<i64>,
+    pub sha256: String,
+    /// Whether its deletion was asked for, and whether that was answered 200.
+    pub deleted: Option<bool>,
+}
+
+#[derive(Default)]
+pub struct Entries {
+    pub pictures: BTreeMap<i64, Picture>,
+    pub versions: Vec<Version>,
+    pub renditions: Vec<Rendition>,
+    /// How often what was answered.
+    pub answers: BTreeMap<(&'static str, u16), u64>,
+    violations: BTreeSet<String>,
+}
+
+pub struct Journal {
+    entries: Mutex<Entries>,
+    begun: Instant,
+    /// Where logs are kept until it is known whether they are needed.
+    pub folder: PathBuf,
+}
+
+impl Journal {
+    pub fn new(name: &str, seed: u64) -> Self {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("soak-{name}-{seed}"));
+        std::fs::remove_dir_all(&folder).ok();
+        std::fs::create_dir_all(&folder).unwrap();
+        Self { entries: Mutex::default(), begun: Instant::now(), folder }
+    }
+
+    pub fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Writes down what happens, with the time.
+    pub fn note(&self, what: &str) {
+        println!("{:7.1} s  {what}", self.begun.elapsed().as_secs_f64());
+    }
+
+    /// Writes down what must not be.
+    pub fn violation(&self, what: String) {
+        let mut entries = self.entries();
+        if entries.violations.len() < MOST && entries.violations.insert(what.clone()) {
+            drop(entries);
+            self.note(&format!("VIOLATION: {what}"));
+        }
+    }
+
+    pub fn violations(&self) -> Vec<String> {
+        self.entries().violations.iter().cloned().collect()
+    }
+
+    pub fn answered(&self, what: &'static str, status: Option<u16>) {
+        *self.entries().answers.entry((what, status.unwrap_or(0))).or_default() += 1;
+    }
+
+    /// An acknowledged picture. A number that another picture was given already is a violation.
+    pub fn add_picture(&self, id: i64, picture: Picture) {
+        let taken = match self.entries().pictures.entry(id) {
+            std::collections::btree_map::Entry::Vacant(free) => {
+                free.insert(picture);
+                false
+            }
+            std::collections::btree_map::Entry::Occupied(taken) => taken.get().sha256 != picture.sha256,
+        };
+        if taken {
+            self.violation(format!("the number {id} was given twice"));
+        }
+    }
+
+    /// The numbers of all acknowledged uploads, as far as answers told them.
+    pub fn numbers(&self) -> Vec<String> {
+        let entries = self.entries();
+        let (versions, renditions) = (entries.versions.iter(), entries.renditions.iter());
+        let others = versions.filter_map(|version| version.upload).chain(renditions.filter_map(|one| one.upload));
+        entries.pictures.keys().copied().chain(others).map(|id| id.to_string()).collect()
+    }
+
+    pub fn summary(&self) -> String {
+        let entries = self.entries();
+        let answers: Vec<String> = entries
+            .answers
+            .iter()
+            .map(|((what, status), times)| match status {
+                0 => format!("{times} × {what} without an answer"),
+                _ => format!("{times} × {what} {status}"),
+            })
+            .collect();
+        let claimed = entries.pictures.values().filter(|picture| !picture.claims.is_empty()).count();
+        format!(
+            "{} pictures ({claimed} claimed), {} versions and {} renditions acknowledged; {}",
+            entries.pictures.len(),
+            entries.versions.len(),
+            entries.renditions.len(),
+            answers.join(", ")
+        )
+    }
+}

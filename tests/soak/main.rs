@@ -1,0 +1,168 @@
+//! The soak: users hand in, look at, claim and delete, while processes are killed, stopped and paused and backends go away
+//! by a random schedule. At the end everything that was acknowledged must be there, and nothing else.
+//!
+//! `the_defaults_lose_nothing` runs one `cloakroom up` on its embedded backends; `the_engines_lose_nothing` runs two apis and
+//! two workers on RabbitMQ, PostgreSQL and S3. Both read two variables of the environment:
+//!
+//! - `CLOAKROOM_SOAK_SECONDS`: how long there are faults, 60 by default; checking takes a minute or two more.
+//! - `CLOAKROOM_SOAK_SEED`: a number that decides the schedule and what users do; printed, and another one for each run.
+
+#![allow(unreachable_pub, reason = "the modules of a binary have no outside")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(dead_code, reason = "what other tests need beyond this")]
+
+mod checker;
+mod client;
+mod deployment;
+mod disk;
+mod documents;
+mod embedded;
+mod engines;
+mod journal;
+mod node;
+#[path = "../portal.rs"]
+mod portal;
+#[path = "../process.rs"]
+mod process;
+mod random;
+mod real;
+mod schedule;
+mod test_picture;
+mod workload;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use futures::FutureExt;
+use futures::future::{join, join_all};
+use tokio_util::sync::CancellationToken;
+use upload::{Places, Resource, Service};
+
+use checker::Checker;
+use client::User;
+use deployment::Deployment;
+use embedded::Embedded;
+use journal::Journal;
+use random::Random;
+use real::RealEngines;
+use schedule::{FaultMix, Schedule};
+use workload::Workload;
+
+const USERS: usize = 6;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_defaults_lose_nothing() {
+    let (seed, seconds) = settings();
+    let journal = Arc::new(Journal::new("embedded", seed));
+    let embedded = Embedded::new(&journal, seconds);
+    soak(embedded, seed, seconds).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_engines_lose_nothing() {
+    let (seed, seconds) = settings();
+    let journal = Arc::new(Journal::new("engines", seed));
+    let Some(real) = RealEngines::new(&journal).await else { return };
+    soak(real, seed, seconds).await;
+}
+
+/// The seed and the length in seconds.
+fn settings() -> (u64, u64) {
+    let given = |name| std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name}={value}")));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let seed = given("CLOAKROOM_SOAK_SEED").unwrap_or_else(|| Random::new(now.as_nanos() as u64).below(1_000_000));
+    (seed, given("CLOAKROOM_SOAK_SECONDS").unwrap_or(60))
+}
+
+async fn soak<I: Deployment>(deployment: I, seed: u64, seconds: u64) {
+    let journal = Arc::clone(deployment.journal());
+    journal.note(&format!("CLOAKROOM_SOAK_SEED={seed} CLOAKROOM_SOAK_SECONDS={seconds}"));
+    let body = AssertUnwindSafe(drive(&deployment, seed, Duration::from_secs(seconds))).catch_unwind();
+    // Whatever happens, nothing is left behind.
+    let ended = tokio::select! {
+        ended = body => ended,
+        _ = tokio::signal::ctrl_c() => {
+            journal.violation("interrupted".to_owned());
+            Ok(())
+        }
+    };
+    if let Err(panic) = ended {
+        journal.violation(checker::said(&*panic));
+    }
+    deployment.remove().await;
+    journal.note(&journal.summary());
+    let violations = journal.violations();
+    if violations.is_empty() {
+        std::fs::remove_dir_all(&journal.folder).ok();
+        return;
+    }
+    let (many, folder) = (violations.len(), journal.folder.display());
+    panic!("{many} violations with seed {seed}; the logs are in {folder}:\n  {}", violations.join("\n  "));
+}
+
+/// Workload and faults together, and then the checks.
+async fn drive<I: Deployment>(deployment: &I, seed: u64, duration: Duration) {
+    let journal = deployment.journal();
+    let nodes = deployment.nodes();
+    deployment.prepare().await;
+    for node in nodes {
+        node.start().await;
+    }
+    let places = deployment.places().await;
+    let workload = Workload::new(users(deployment, &places).await, journal, seed);
+    let (begun, stop) = (Instant::now(), CancellationToken::new());
+    let mixes = deployment.mixes().into_iter().enumerate();
+    let tracks = mixes.map(|(track, mix)| run_track(deployment, mix, seed ^ ((track as u64) << 32), begun + duration));
+    let faults = async {
+        join_all(tracks).await;
+        tokio::time::sleep_until((begun + duration).into()).await;
+        stop.cancel();
+        journal.note("the last fault is over");
+    };
+    join(faults, join_all((0..USERS).map(|user| workload.run(user, &stop)))).await;
+    journal.note(&journal.summary());
+    let db = deployment.database().await;
+    let checker = Checker { deployment, workload: &workload, places, db };
+    checker.run().await;
+    checker.places.queue.close().await;
+    checker.places.records.close().await.unwrap();
+}
+
+/// Runs the faults of one track; the last one is over by `end`.
+async fn run_track<I: Deployment>(deployment: &I, mix: FaultMix, seed: u64, end: Instant) {
+    let mut schedule = Schedule::new(mix, seed);
+    loop {
+        let step = schedule.next();
+        if Instant::now() + step.pause + step.duration > end {
+            return;
+        }
+        tokio::time::sleep(step.pause).await;
+        deployment.journal().note(&step.to_string());
+        deployment.inflict(&step).await;
+    }
+}
+
+/// Users with a token each, who may act for an app each.
+async fn users<I: Deployment>(deployment: &I, places: &Places) -> Vec<User> {
+    let mut users = Vec::new();
+    for number in 0..USERS {
+        let id = format!("user{number}");
+        let user = upload::User {
+            id: id.clone(),
+            email: format!("{id}@example.org"),
+            name: id.clone(),
+            password_hash: String::new(),
+            role: upload::Role::Member,
+            disabled: false,
+        };
+        places.records.put_user(&user).await.unwrap();
+        let app = Resource { service: Service::Apps, id: id.clone() };
+        places.records.grant(&app, &id).await.unwrap();
+        let issued = deployment.command(&["token", "issue", &id, "--life", "1000h"]).output().unwrap();
+        assert!(issued.status.success(), "{}", String::from_utf8_lossy(&issued.stderr));
+        let token = String::from_utf8(issued.stdout).unwrap();
+        users.push(User::new(&id, token.trim(), deployment.nodes()));
+    }
+    users
+}

@@ -1,0 +1,181 @@
+//! A process of the system under test, started again whenever it is gone, as its supervisor would.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::journal::Journal;
+use crate::process::Process;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Api,
+    Worker,
+    /// All in one process.
+    Up,
+}
+
+/// How long a process may take from SIGTERM to its end: what docs/operating.md says, and as much again for a busy machine.
+const GRACE: Duration = Duration::from_secs(90);
+/// How long a process may take until it is up, outages of its backends among it.
+const START: Duration = Duration::from_secs(120);
+
+type Build = Box<dyn Fn() -> Command + Send + Sync>;
+
+pub struct Node {
+    pub name: String,
+    pub role: Role,
+    build: Build,
+    /// Settings of the environment that only the next starts have.
+    extra: Mutex<Vec<(&'static str, &'static str)>>,
+    /// Only one fault at a time has a process in hand.
+    process: tokio::sync::Mutex<Option<Process>>,
+    /// Where the process answers probes and, if it has an api, requests.
+    address: Mutex<Option<SocketAddr>>,
+    log: PathBuf,
+    journal: Arc<Journal>,
+}
+
+impl Node {
+    pub fn new(name: &str, role: Role, journal: &Arc<Journal>, build: Build) -> Arc<Self> {
+        let log = journal.folder.join(format!("{name}.log"));
+        let (name, journal) = (name.to_owned(), Arc::clone(journal));
+        let (process, address, extra) = (tokio::sync::Mutex::new(None), Mutex::new(None), Mutex::default());
+        Arc::new(Self { name, role, build, extra, process, address, log, journal })
+    }
+
+    pub fn address(&self) -> Option<SocketAddr> {
+        *self.address.lock().unwrap()
+    }
+
+    pub fn serves(&self) -> bool {
+        self.role != Role::Worker
+    }
+
+    /// Starts the process from now on with these settings too.
+    pub fn set(&self, extra: &[(&'static str, &'static str)]) {
+        *self.extra.lock().unwrap() = extra.to_vec();
+    }
+
+    /// Starts the process, as often as it takes.
+    pub async fn start(&self) {
+        let mut process = self.process.lock().await;
+        self.start_in(&mut process).await;
+    }
+
+    async fn start_in(&self, place: &mut Option<Process>) {
+        let begun = Instant::now();
+        while begun.elapsed() < START {
+            let mut command = (self.build)();
+            command.envs(self.extra.lock().unwrap().iter().copied());
+            // A worker does not say which port it was given.
+            let probes = (self.role == Role::Worker).then(free_address);
+            if let Some(address) = probes {
+                command.env("CLOAKROOM__PROBES__LISTEN", address.to_string());
+            }
+            let started = tokio::task::spawn_blocking(move || {
+                let mut process = Process::spawn(command);
+                let up = process.wait_until_up(START);
+                (process, up)
+            });
+            let (process, up) = started.await.unwrap();
+            if up.is_ok() {
+                *self.address.lock().unwrap() = Some(probes.unwrap_or(process.address));
+                *place = Some(process);
+                return;
+            }
+            self.keep_log(&process);
+            // A supervisor would wait before the next start too.
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        self.journal.violation(format!("{} did not start within {START:?}", self.name));
+    }
+
+    /// SIGKILL, and a new start after `away`.
+    pub async fn kill(&self, away: Duration) {
+        let mut place = self.process.lock().await;
+        *self.address.lock().unwrap() = None;
+        if let Some(process) = place.take() {
+            process.signal("KILL");
+            self.keep_log(&process);
+        }
+        tokio::time::sleep(away).await;
+        self.start_in(&mut place).await;
+    }
+
+    /// SIGTERM, and a new start `away` after the end.
+    pub async fn restart(&self, away: Duration) {
+        let mut place = self.process.lock().await;
+        self.stop_in(&mut place).await;
+        tokio::time::sleep(away).await;
+        self.start_in(&mut place).await;
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub async fn stop(&self) {
+        let mut place = self.process.lock().await;
+        self.stop_in(&mut place).await;
+    }
+
+    async fn stop_in(&self, place: &mut Option<Process>) {
+        let Some(mut process) = place.take() else { return };
+        process.terminate();
+        let mut tick = tokio::time::interval(Duration::from_millis(50));
+        let ended = async {
+            while process.lives() {
+                tick.tick().await;
+            }
+        };
+        if tokio::time::timeout(GRACE, ended).await.is_err() {
+            self.journal.violation(format!("{} did not end within {GRACE:?} of SIGTERM", self.name));
+        }
+        *self.address.lock().unwrap() = None;
+        self.keep_log(&process);
+    }
+
+    /// SIGSTOP, and SIGCONT when `meanwhile` is over.
+    pub async fn pause_during<T>(&self, meanwhile: impl Future<Output = T>) -> T {
+        let place = self.process.lock().await;
+        let paused = place.as_ref().map(Paused::new);
+        let value = meanwhile.await;
+        drop(paused);
+        value
+    }
+
+    /// SIGKILL for good; the log is kept.
+    pub async fn end(&self) {
+        *self.address.lock().unwrap() = None;
+        if let Some(process) = self.process.lock().await.take() {
+            process.signal("KILL");
+            self.keep_log(&process);
+        }
+    }
+
+    fn keep_log(&self, process: &Process) {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(&self.log);
+        writeln!(file.unwrap(), "{}", process.log()).unwrap();
+    }
+}
+
+/// A process that does nothing until this is dropped.
+struct Paused<'a>(&'a Process);
+
+impl<'a> Paused<'a> {
+    fn new(process: &'a Process) -> Self {
+        process.signal("STOP");
+        Self(process)
+    }
+}
+
+impl Drop for Paused<'_> {
+    fn drop(&mut self) {
+        self.0.signal("CONT");
+    }
+}
+
+fn free_address() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
