@@ -2,7 +2,7 @@
 
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sea_orm::{Database, DatabaseConnection};
 use upload::{Clock, Faults, Places, PlacesSettings, Secret};
@@ -13,6 +13,10 @@ use crate::journal::Journal;
 use crate::node::{Node, Role};
 use crate::process::{Folder, command};
 use crate::schedule::{Fault, FaultMix, Step};
+
+/// So many uploads must be acknowledged within this time after a full disk: a few seconds, on a busy machine too.
+const RECOVERED: usize = 6;
+const RECOVERY: Duration = Duration::from_secs(30);
 
 pub struct Embedded {
     nodes: Vec<Arc<Node>>,
@@ -42,6 +46,20 @@ impl Embedded {
 
     fn url(&self, scheme: &str, name: &str) -> Secret {
         Secret::new(format!("{scheme}://{}", self.folder.path().join(name).display()))
+    }
+
+    /// Uploads are acknowledged again without a restart.
+    async fn recovers(&self) {
+        let count = || self.journal.entries().pictures.len();
+        let (before, begun) = (count(), Instant::now());
+        while count() < before + RECOVERED {
+            if begun.elapsed() > RECOVERY {
+                return self.journal.violation(format!(
+                    "no {RECOVERED} uploads acknowledged {RECOVERY:?} after the disk had room again"
+                ));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// A file stands where the folder of the blobs was, as when a network folder is not mounted.
@@ -91,7 +109,12 @@ impl Deployment for Embedded {
             (Fault::FullDisk, Some(disk)) => {
                 // The database's log is short then, and has to grow.
                 self.nodes[0].restart(Duration::ZERO).await;
-                disk.fill(step.duration).await;
+                self.nodes[0]
+                    .run_undisturbed(async {
+                        disk.fill(step.duration).await;
+                        self.recovers().await;
+                    })
+                    .await;
             }
             (Fault::BlobsAway, _) => self.without_blobs(step.duration).await,
             (fault, _) => unreachable!("{fault:?} is not in a mix of this"),

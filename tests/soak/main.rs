@@ -111,6 +111,8 @@ async fn drive<I: Deployment>(deployment: &I, seed: u64, duration: Duration) {
     }
     let places = deployment.places().await;
     let workload = Workload::new(users(deployment, &places).await, journal, seed);
+    // With a connection of another process, SQLite would keep its log at its longest, and so never meet a full disk.
+    close(places).await;
     let (begun, stop) = (Instant::now(), CancellationToken::new());
     let mixes = deployment.mixes().into_iter().enumerate();
     let tracks = mixes.map(|(track, mix)| run_track(deployment, mix, seed ^ ((track as u64) << 32), begun + duration));
@@ -122,11 +124,15 @@ async fn drive<I: Deployment>(deployment: &I, seed: u64, duration: Duration) {
     };
     join(faults, join_all((0..USERS).map(|user| workload.run(user, &stop)))).await;
     journal.note(&journal.summary());
-    let db = deployment.database().await;
+    let (places, db) = (deployment.places().await, deployment.database().await);
     let checker = Checker { deployment, workload: &workload, places, db };
     checker.run().await;
-    checker.places.queue.close().await;
-    checker.places.records.close().await.unwrap();
+    close(checker.places).await;
+}
+
+async fn close(places: Places) {
+    places.queue.close().await;
+    places.records.close().await.unwrap();
 }
 
 /// Runs the faults of one track; the last one is over by `end`.

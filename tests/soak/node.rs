@@ -145,6 +145,12 @@ impl Node {
         value
     }
 
+    /// No fault of another track is done to the process while this runs.
+    pub async fn run_undisturbed(&self, future: impl Future<Output = ()>) {
+        let _place = self.process.lock().await;
+        future.await;
+    }
+
     /// SIGKILL for good; the log is kept.
     pub async fn end(&self) {
         *self.address.lock().unwrap() = None;
