@@ -90,13 +90,12 @@ pub(crate) async fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("http.listen: {address} cannot be listened on"))
 }
 
-/// How many jobs of all queues this process runs at once, at most.
+/// How many jobs this process runs at once, at most.
 fn jobs(settings: &Settings) -> usize {
-    let concurrency = match settings.worker.concurrency {
-        0 => 2 * std::thread::available_parallelism().map_or(1, usize::from),
+    match settings.worker.concurrency {
+        0 => 4 * std::thread::available_parallelism().map_or(1, usize::from),
         concurrency => concurrency,
-    };
-    settings.worker.queues.len().saturating_mul(concurrency)
+    }
 }
 
 /// Two processes on one data directory would each think the other's jobs its own.

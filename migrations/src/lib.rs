@@ -18,9 +18,9 @@ mod m0002_resources;
 mod m0003_documents;
 mod m0004_prefixes;
 mod m0005_unclaimed;
-mod m0008_attempts;
-mod m0010_sessions;
-mod m0011_principals;
+mod m0006_attempts;
+mod m0007_sessions;
+mod m0008_principals;
 
 struct Migrator;
 
@@ -32,9 +32,9 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_documents::Migration),
             Box::new(m0004_prefixes::Migration),
             Box::new(m0005_unclaimed::Migration),
-            Box::new(m0008_attempts::Migration),
-            Box::new(m0010_sessions::Migration),
-            Box::new(m0011_principals::Migration),
+            Box::new(m0006_attempts::Migration),
+            Box::new(m0007_sessions::Migration),
+            Box::new(m0008_principals::Migration),
         ]
     }
 }
