@@ -119,7 +119,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("records.db").display());
         migrations::up(&url).await.unwrap();
-        let settings = RecordsSettings { url: Secret::new(url), max_connections: 2 };
+        let settings = RecordsSettings::new(Secret::new(url), 2);
         let clock = Clock::manual(Timestamp::from_second(1_800_000_000).unwrap());
         let records = Records::open(&settings, clock.clone(), Faults::default()).await.unwrap();
         let hold = Duration::from_millis(300);

@@ -188,7 +188,7 @@ impl Walk {
             }
             Op::NotePublished => {
                 let job = home.admit().await.ticket.id;
-                let noted = self.with(room, records.note_published([job])).await.is_some();
+                let noted = self.with(room, records.note_published([upload::Publish::first(job)])).await.is_some();
                 assert_eq!(seen.job(job).await.unwrap().unwrap().published_at.is_some(), noted);
                 noted
             }
@@ -336,7 +336,7 @@ fn file() -> FileAdmission {
         place: Place::NewFile(FileId::fresh()),
         label: "report.pdf".to_owned(),
         media: Media::Other,
-        staged: Staged { key, bytes: 99, sha256: "ef".repeat(32), media: None },
+        staged: Staged { key, bytes: 99, sha256: "ef".repeat(32), media: None, estimate: std::time::Duration::ZERO },
         deadline: DEADLINE,
         once: None,
     }

@@ -99,7 +99,7 @@ fn file_admission() -> FileAdmission {
         place: Place::NewFile(FileId::fresh()),
         label: "report.pdf".to_owned(),
         media: Media::Other,
-        staged: Staged { key, bytes: 99, sha256: "ef".repeat(32), media: None },
+        staged: Staged { key, bytes: 99, sha256: "ef".repeat(32), media: None, estimate: Duration::ZERO },
         deadline: DEADLINE,
         once: None,
     }

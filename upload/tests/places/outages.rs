@@ -27,6 +27,7 @@ fn staging(host: &str, bucket: &str, id: &str, secret: &str) -> Staging {
         region: "us-east-1".to_owned(),
         access_key_id: id.to_owned(),
         secret_access_key: Secret::new(secret),
+        min_free: Default::default(),
     };
     Staging::open(&settings, Faults::default()).unwrap()
 }

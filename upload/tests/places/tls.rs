@@ -32,10 +32,11 @@ fn settings() -> PlacesSettings {
         region: "us-east-1".to_owned(),
         access_key_id: String::new(),
         secret_access_key: Secret::default(),
+        min_free: Default::default(),
     };
     PlacesSettings {
         staging: store.clone(),
-        queue: QueueSettings { url: Secret::new("memory:"), prefix: "cloakroom".to_owned() },
+        queue: QueueSettings { url: Secret::new("memory:"), ..QueueSettings::default() },
         blobs: store,
         records: RecordsSettings::new(Secret::new("sqlite::memory:"), 2),
     }
@@ -51,7 +52,7 @@ async fn a_broker_with_a_private_authority() {
     let Some((url, tls)) = given("CLOAKROOM_TEST_AMQP_TLS") else { return };
     let Some(broker) = Broker::start().await else { return };
     let mut settings = settings();
-    settings.queue = QueueSettings { url: Secret::new(url), prefix: broker.prefix.clone() };
+    settings.queue = QueueSettings { url: Secret::new(url), prefix: broker.prefix.clone(), ..QueueSettings::default() };
     let trusting = settings.clone().trusting(&tls);
     let queue = Queue::open(&trusting.queue, Faults::default()).await.unwrap();
     queue.ping().await.unwrap();
@@ -100,6 +101,7 @@ async fn a_store_with_a_private_authority() {
         region: "us-east-1".to_owned(),
         access_key_id: id.to_owned(),
         secret_access_key: Secret::new(secret),
+        min_free: Default::default(),
     };
     let settings = PlacesSettings { staging: store("staging"), blobs: store("blobs"), ..settings() };
     let trusting = settings.clone().trusting(&tls);

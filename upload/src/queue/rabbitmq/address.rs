@@ -58,7 +58,7 @@ mod tests {
             ("amqp://host/v?heartbeat=5&cacertfile=/ca.pem", "cacertfile is for an address that begins with amqps://"),
             ("amqps://host/v?cacertfile=/no/ca.pem", "the file /no/ca.pem cannot be read"),
         ] {
-            let settings = QueueSettings { url: Secret::new(url), prefix: String::new() };
+            let settings = QueueSettings { url: Secret::new(url), prefix: String::new(), ..QueueSettings::default() };
             let said = address(&settings).unwrap_err().to_string();
             assert!(said.starts_with("queue.url = ") && said.contains(words), "{url}: {said}");
         }
@@ -72,7 +72,8 @@ mod tests {
             ("amqp://host/v", "amqp://host/v"),
             ("memory:", "memory:"),
         ] {
-            let mut settings = QueueSettings { url: Secret::new(url), prefix: String::new() };
+            let mut settings =
+                QueueSettings { url: Secret::new(url), prefix: String::new(), ..QueueSettings::default() };
             trust(&mut settings, "/our/ca.pem");
             assert_eq!(settings.url.expose(), trusted);
         }
