@@ -83,7 +83,8 @@ impl Stand {
             "staging": store("staging"),
             "blobs": store("blobs"),
             "queue": {"url": "memory:"},
-            "records": {"url": records, "max_connections": 4, "min_free": min_free},
+            "records": {"url": records, "max_connections": 4, "min_free": min_free,
+                        "timeout": "10s", "pooler": "none"},
         }))
         .unwrap();
         let faults = FaultSwitch::default();
@@ -143,7 +144,8 @@ impl Stand {
             "staging": store("staging"),
             "blobs": store("blobs"),
             "queue": {"url": "memory:"},
-            "records": {"url": records, "max_connections": 2, "min_free": "0 B"},
+            "records": {"url": records, "max_connections": 2, "min_free": "0 B",
+                        "timeout": "10s", "pooler": "none"},
         }));
         let places = Places::open(&places.unwrap(), clock, Faults::default()).await.unwrap();
         let (records, realm) = (places.records.clone(), self.settings.realm.clone());

@@ -17,7 +17,8 @@ async fn places(folder: &std::path::Path, home: &Home, min_free: &str) -> Places
         "staging": store("staging"),
         "blobs": store("blobs"),
         "queue": {"url": "memory:"},
-        "records": {"url": home.url, "max_connections": 4, "min_free": min_free},
+        "records": {"url": home.url, "max_connections": 4, "min_free": min_free,
+                    "timeout": "10s", "pooler": "none"},
     }))
     .unwrap();
     Places::open(&settings, home.clock.clone(), Faults::default()).await.unwrap()

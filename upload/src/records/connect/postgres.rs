@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use sea_orm::ConnectOptions;
 use sea_orm::sqlx::error::DatabaseError;
-use sea_orm::sqlx::{self, Connection as _, Executor, Row};
+use sea_orm::sqlx::{self, Executor, Row};
 
 pub(super) use availability::Availability;
 pub(in crate::records) use availability::is_read_only;
@@ -27,8 +27,6 @@ use crate::records::{Pooler, RecordsSettings};
 /// middle of a transaction does not close its connection: without this its locks would stay for as long as the server
 /// believes in the connection, which is hours.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(10);
-/// How long the test of an idle connection may take before another one is opened instead.
-const TEST: Duration = Duration::from_secs(2);
 
 /// Sets what connections need. No startup option is sent, because PgBouncer refuses clients that send any it does not know.
 pub(super) fn configure(options: &mut ConnectOptions, settings: &RecordsSettings, availability: &Availability) {
@@ -41,7 +39,7 @@ pub(super) fn configure(options: &mut ConnectOptions, settings: &RecordsSettings
     };
     let availability = availability.clone();
     options.map_sqlx_postgres_pool_opts(move |pool| {
-        let (script, opened, idle) = (script.clone(), availability.clone(), availability.clone());
+        let (script, opened) = (script.clone(), availability.clone());
         pool.after_connect(move |connection, _| {
             let (script, availability) = (script.clone(), opened.clone());
             Box::pin(async move {
@@ -50,23 +48,11 @@ pub(super) fn configure(options: &mut ConnectOptions, settings: &RecordsSettings
                 Ok(())
             })
         })
-        .before_acquire(move |connection, meta| {
-            let availability = idle.clone();
-            Box::pin(async move {
-                if availability.is_retired(meta.age) {
-                    return Ok(false);
-                }
-                if meta.idle_for < IDLE {
-                    return Ok(true);
-                }
-                let answer = tokio::time::timeout(TEST, connection.ping()).await;
-                let good = answer.is_ok_and(|answer| answer.is_ok());
-                if !good {
-                    availability.retire();
-                }
-                Ok(good)
-            })
-        })
+        // A connection is judged by `Pool::acquire`, because the driver would say goodbye to one that is rejected here. Over
+        // TLS that waits for the server, and a server that vanished never answers.
+        .before_acquire(|_, meta| Box::pin(async move { Ok(pool::note_lent(meta)) }))
+        .idle_timeout(None)
+        .max_lifetime(None)
     });
 }
 

@@ -109,7 +109,8 @@ impl Drop for Connection {
         let Some(mut inner) = self.inner.take() else { return };
         let Ok(runtime) = Handle::try_current() else { return drop(inner.leak()) };
         if self.unusable {
-            return inner.close_on_drop();
+            // Without a goodbye, for which an encrypted connection would wait.
+            return drop(inner.detach());
         }
         let (limit, in_transaction) = (self.limit, self.in_transaction);
         runtime.spawn(async move {
@@ -117,7 +118,7 @@ impl Drop for Connection {
                 let rolled_back =
                     tokio::time::timeout(limit, answer(&mut inner, Call::Script("ROLLBACK"), false)).await;
                 if !rolled_back.is_ok_and(|outcome| outcome.is_ok()) {
-                    return inner.close_on_drop();
+                    return drop(inner.detach());
                 }
             }
             tokio::time::timeout(limit, inner.return_to_pool()).await.ok();

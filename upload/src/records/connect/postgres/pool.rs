@@ -1,15 +1,33 @@
 //! The pool of connections, and transactions on them.
 
+use std::cell::Cell;
 use std::time::Duration;
 
-use sea_orm::sqlx::{self, PgPool};
+use sea_orm::sqlx::pool::PoolConnectionMetadata;
+use sea_orm::sqlx::{self, Connection as _, PgPool};
 use sea_orm::{ConnAcquireErr, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
 use tokio::sync::Mutex;
 
 use super::availability::{Availability, read_only};
 use super::connection::{Answer, Call, Connection};
-use super::limits;
+use super::{IDLE, limits};
 use crate::records::{Pooler, RecordsSettings};
+
+/// How long the test of an idle connection may take before another one is opened instead.
+const TEST: Duration = Duration::from_secs(2);
+/// The age at which a connection is replaced, so that a server's memory for it does not grow without end.
+const MAX_AGE: Duration = Duration::from_secs(1800);
+
+tokio::task_local! {
+    /// Of a connection that the pool lends to this task: its age, and how long it was idle. None for a new one.
+    static LENT: Cell<Option<(Duration, Duration)>>;
+}
+
+/// Notes what is known of a connection that the pool is about to lend. Returns true: [`Pool::acquire`] judges it.
+pub(super) fn note_lent(meta: PoolConnectionMetadata) -> bool {
+    LENT.try_with(|lent| lent.set(Some((meta.age, meta.idle_for)))).ok();
+    true
+}
 
 /// Connections to one server, or to the servers behind a pooler. Clones share them.
 #[derive(Clone, Debug)]
@@ -41,7 +59,26 @@ impl Pool {
     /// A connection to a server that takes writes.
     async fn acquire(&self) -> Result<Connection, DbErr> {
         let refused = self.availability.refused();
-        let connection = self.pool.acquire().await.map_err(acquire_error)?;
+        let connection = loop {
+            let lent = async {
+                let connection = self.pool.acquire().await;
+                (connection, LENT.with(Cell::get))
+            };
+            let (connection, lent) = LENT.scope(Cell::new(None), lent).await;
+            let mut connection = connection.map_err(acquire_error)?;
+            let Some((age, idle)) = lent else { break connection };
+            if age < MAX_AGE && !self.availability.is_retired(age) {
+                if idle < IDLE {
+                    break connection;
+                }
+                if tokio::time::timeout(TEST, connection.ping()).await.is_ok_and(|answer| answer.is_ok()) {
+                    break connection;
+                }
+                self.availability.retire();
+            }
+            // Dropped without a goodbye, for which an encrypted connection would wait.
+            drop(connection.detach());
+        };
         // A name is the session's, and so is a server only without a pooler in transaction mode.
         let named = self.local_limits.is_none();
         let mut connection = Connection::new(connection, self.availability.clone(), self.timeout, named);
