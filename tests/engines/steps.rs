@@ -101,6 +101,8 @@ async fn a_machine_vanishes_in_the_middle_of_a_transaction() {
         ways.database = stack.ways(&trap).await.database;
         let mut command = stack.command_by(&ways, &["worker"]);
         command.env("CLOAKROOM__SWEEP__EVERY", "1h").env("CLOAKROOM__WORKER__LEASE", "2s");
+        // Each worker that is killed costs a job an attempt, and a slow machine kills more of them per job.
+        command.env("CLOAKROOM__WORKER__ATTEMPTS", "1000");
         let victim = Process::start(command);
         trap.arm(step);
         let answer = portal.upload_preferring("respond-async", "small.jpg", picture("astronaut.jpg")).await;
@@ -111,7 +113,9 @@ async fn a_machine_vanishes_in_the_middle_of_a_transaction() {
                     WHERE a.datname = current_database() AND a.state = 'idle in transaction'
                       AND l.relation = 'jobs'::regclass AND l.mode = 'RowExclusiveLock'";
         if count(&stack, held).await > 0 {
-            let _next = stack.worker();
+            let mut next = stack.command(&["worker"]);
+            next.env("CLOAKROOM__WORKER__ATTEMPTS", "1000");
+            let _next = Process::start(next);
             // The connection stays: the trap is not cleared.
             all_are_ready(&stack, &acknowledged).await;
             return stack.end().await;

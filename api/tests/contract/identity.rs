@@ -243,7 +243,7 @@ async fn keys_come_from_a_server_with_a_private_authority() {
     let ca_file = &tls.ca_file;
     let settings: StoreSettings = serde_json::from_value(json!({
         "url": format!("s3://{bucket}/{}?ca_file={ca_file}", uuid::Uuid::now_v7()), "endpoint": format!("https://{host}"),
-        "region": "us-east-1", "access_key_id": id, "secret_access_key": secret,
+        "region": "us-east-1", "access_key_id": id, "secret_access_key": secret, "min_free": "0 B",
     }))
     .unwrap();
     let staging = Staging::open(&settings, Faults::default()).unwrap();

@@ -194,8 +194,8 @@ impl Records {
 fn failing(job: &jobs::Model) -> Option<Backend> {
     match &job.waits_for {
         Some(backend) => backend.parse().ok(),
-        // No worker has ever had it, and the queue has confirmed no message.
-        None if job.attempts == 0 && job.published_at.is_none() => Some(Backend::Queue),
+        // No worker has ever had it, and the queue has confirmed no message though the sweeper has sent one.
+        None if job.attempts == 0 && job.published_at.is_none() && job.publishes > 0 => Some(Backend::Queue),
         None => None,
     }
 }
