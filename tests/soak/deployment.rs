@@ -11,7 +11,9 @@ use crate::node::Node;
 use crate::schedule::{FaultMix, Step};
 
 /// Settings of every process. The times are short, so that a minute has all of a day in it.
-pub const SETTINGS: [(&str, &str); 14] = [
+pub const SETTINGS: [(&str, &str); 15] = [
+    // The counters are read from the public port.
+    ("CLOAKROOM__HTTP__METRICS", "true"),
     // An outage of a backend is longer than these attempts together, and shorter than the deadline.
     ("CLOAKROOM__UPLOADS__DEADLINE", "90s"),
     ("CLOAKROOM__WORKER__BACKOFF", "200ms"),
