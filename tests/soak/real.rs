@@ -64,7 +64,7 @@ impl RealEngines {
     /// The ways of one process or, in half of the cases, of all.
     fn ways_of(&self, target: u64) -> &[Arc<Ways>] {
         let one = usize::try_from(target >> 1).unwrap() % self.ways.len();
-        if target % 2 == 0 { &self.ways } else { &self.ways[one..=one] }
+        if target.is_multiple_of(2) { &self.ways } else { &self.ways[one..=one] }
     }
 
     fn proxies(ways: &[Arc<Ways>], backend: Backend) -> impl Iterator<Item = &Proxy> {

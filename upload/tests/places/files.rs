@@ -229,7 +229,7 @@ async fn a_hold_is_renewed_by_its_holder_and_by_no_earlier_one() {
         home.records.note_answer(&late, "late").await.unwrap();
         assert!(matches!(hold().await, Held::InFlight { .. }), "the holder before changes nothing");
         let (_, version) = file(home).await;
-        let keyed = FileAdmission { once: Some(late), ..admission(rendition(version.clone(), "small")) };
+        let keyed = FileAdmission { once: Some(late), ..admission(rendition(version, "small")) };
         let refused = home.records.admit_into_file(keyed).await.unwrap_err();
         assert!(matches!(refused, RecordsError::KeyLost), "{refused}");
         let once = OnceKey { hold: held, fingerprint: "f".to_owned() };

@@ -24,7 +24,10 @@ enum Lost {
 
 /// A way to the server that loses one connection, at the first piece of a request with certain bytes in it.
 #[derive(Clone, Default)]
-struct Cutter(Arc<Mutex<Option<(&'static [u8], Lost)>>>);
+struct Cutter(Arc<Mutex<Option<Cut>>>);
+
+/// The bytes at which a connection is lost, and when.
+type Cut = (&'static [u8], Lost);
 
 impl Cutter {
     fn arm(&self, bytes: &'static [u8], lost: Lost) {
@@ -53,14 +56,14 @@ impl Cutter {
                         Some(Lost::Before) => return,
                         Some(Lost::After) => {
                             server.write_all(&request[..read]).await.unwrap();
-                            server.read(&mut answer).await.unwrap();
+                            assert!(server.read(&mut answer).await.unwrap() > 0);
                             return;
                         }
                         Some(Lost::Late) => {
                             drop(client);
                             tokio::time::sleep(Duration::from_secs(1)).await;
                             server.write_all(&request[..read]).await.unwrap();
-                            server.read(&mut answer).await.unwrap();
+                            assert!(server.read(&mut answer).await.unwrap() > 0);
                             return;
                         }
                     }
