@@ -129,6 +129,10 @@ impl Pool {
         task.limits.max_memory = task.limits.max_memory.min(self.budget);
         let need = task.probe.memory(&task.plan);
         Rejection::check(Excess::Memory, need, task.limits.max_memory)?;
+        if deadline.is_zero() {
+            // A thread could be done with a small picture before this task waits for it.
+            return Err(Rejection::Stopped);
+        }
         let brake = Brake(Stop::new());
         let (answer, answered) = oneshot::channel();
         let class = task.class;

@@ -231,6 +231,10 @@ async fn at_the_deadline_the_reason_names_the_backend_and_no_more() {
         let attempt = home.run(&stored.ticket).await;
         home.records.postpone(&attempt, Backend::Blobs, MINUTE, "tcp 10.0.0.7: refused").await.unwrap().unwrap();
         home.records.note_published([Publish::first(slow.ticket.id)]).await.unwrap();
+        // The sweeper sends its message, and the broker does not confirm it.
+        home.clock.advance(Duration::from_secs(11));
+        let sent = home.records.take_unpublished(10).await.unwrap();
+        assert!(sent.iter().any(|sent| sent.ticket.id == unpublished.ticket.id), "{sent:?}");
         home.clock.advance(DEADLINE);
         let failed = home.records.fail_overdue(10).await.unwrap();
         assert_eq!(failed.len(), 3);
