@@ -150,7 +150,8 @@ impl Places {
         tracing::warn!(
             last,
             highest,
-            "the records know uploads up to {last} and blobs have {highest}: were the records restored from a backup?              The next upload gets a number after {skipped}"
+            "the records know uploads up to {last} and blobs have {highest}: were the records restored from a backup? \
+             The next upload gets a number after {skipped}"
         );
         Ok(self.records.skip_numbers(skipped).await?)
     }

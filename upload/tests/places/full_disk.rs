@@ -15,11 +15,10 @@ use std::sync::Mutex;
 
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use upload::{
-    Admitted, Claimant, Crop, FileAdmission, FileId, Media, Place, Reason, Records, RecordsError, Resource, Right,
-    Service, Staged, Start, State, UploadId, Wanted,
+    Admitted, Claimant, Crop, Reason, Records, RecordsError, Resource, Service, Start, State, UploadId, Wanted,
 };
 
-use crate::home::{DEADLINE, Home, KEEP, MINUTE, admission, made, user, variant};
+use crate::home::{DEADLINE, Home, KEEP, MINUTE, admission, file_admission, made, user, variant};
 
 /// A page in the write-ahead log: 4096 bytes and a header of 24.
 const FRAME: u64 = 4120;
@@ -180,7 +179,7 @@ impl Walk {
                 admitted.is_some()
             }
             Op::AdmitFile => {
-                let upload = file();
+                let upload = file_admission();
                 let key = upload.staged.key.clone();
                 let admitted = self.with(room, records.admit_into_file(upload)).await.map(Result::unwrap);
                 self.check_admitted(&key, admitted.as_ref()).await;
@@ -208,7 +207,7 @@ impl Walk {
             }
             Op::Reject | Op::Bury | Op::Settle | Op::SettleFile => {
                 let admitted = match op {
-                    Op::SettleFile => records.admit_into_file(file()).await.unwrap().unwrap(),
+                    Op::SettleFile => records.admit_into_file(file_admission()).await.unwrap().unwrap(),
                     _ => home.admit().await,
                 };
                 let attempt = home.run(&admitted.ticket).await;
@@ -326,20 +325,6 @@ fn mary() -> Claimant {
 
 fn hers() -> Resource {
     Resource { service: Service::Users, id: "mary".to_owned() }
-}
-
-fn file() -> FileAdmission {
-    let key = format!("incoming/{}", uuid::Uuid::now_v7().simple());
-    FileAdmission {
-        owner: "mary".to_owned(),
-        right: Right::User("mary".to_owned()),
-        place: Place::NewFile(FileId::fresh()),
-        label: "report.pdf".to_owned(),
-        media: Media::Other,
-        staged: Staged { key, bytes: 99, sha256: "ef".repeat(32), media: None, estimate: std::time::Duration::ZERO },
-        deadline: DEADLINE,
-        once: None,
-    }
 }
 
 /// A file system of its own, as small as is asked for. None if this process may not mount one.

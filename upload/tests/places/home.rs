@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use upload::{
-    Admission, Admitted, Attempt, Clock, Faults, Made, Media, Records, RecordsSettings, Role, Secret, Shown, Staged,
-    Start, Ticket, User, Variant,
+    Admission, Admitted, Attempt, Clock, Faults, FileAdmission, FileId, Made, Media, Place, Records, RecordsSettings,
+    Right, Role, Secret, Shown, Staged, Start, Ticket, User, Variant,
 };
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
@@ -182,5 +182,20 @@ pub(crate) fn variant(attempt: &Attempt, name: &str) -> Variant {
         height: 512,
         bytes: 4321,
         sha256: "cd".repeat(32),
+    }
+}
+
+/// A new file that mary sends.
+pub(crate) fn file_admission() -> FileAdmission {
+    let key = format!("incoming/{}", uuid::Uuid::now_v7().simple());
+    FileAdmission {
+        owner: "mary".to_owned(),
+        right: Right::User("mary".to_owned()),
+        place: Place::NewFile(FileId::fresh()),
+        label: "report.pdf".to_owned(),
+        media: Media::Other,
+        staged: Staged { key, bytes: 99, sha256: "ef".repeat(32), media: None, estimate: Duration::ZERO },
+        deadline: DEADLINE,
+        once: None,
     }
 }

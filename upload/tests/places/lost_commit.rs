@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::AbortOnDropHandle;
-use upload::{FileAdmission, FileId, Media, Place, Records, Right, Staged, Start, UploadId};
+use upload::{Records, Start, UploadId};
 
-use crate::home::{DEADLINE, Home, MINUTE, admission, made};
+use crate::home::{Home, MINUTE, admission, file_admission, made};
 
 /// When the connection is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,20 +93,6 @@ async fn through(home: &Home) -> (Records, Cutter, AbortOnDropHandle<()>) {
         }
     });
     (Home::another(&url, &home.clock).await, cutter, AbortOnDropHandle::new(listening))
-}
-
-fn file_admission() -> FileAdmission {
-    let key = format!("incoming/{}", uuid::Uuid::now_v7().simple());
-    FileAdmission {
-        owner: "mary".to_owned(),
-        right: Right::User("mary".to_owned()),
-        place: Place::NewFile(FileId::fresh()),
-        label: "report.pdf".to_owned(),
-        media: Media::Other,
-        staged: Staged { key, bytes: 99, sha256: "ef".repeat(32), media: None, estimate: Duration::ZERO },
-        deadline: DEADLINE,
-        once: None,
-    }
 }
 
 /// What was admitted is there; what was not left nothing, so that its staged bytes can be deleted.
