@@ -6,11 +6,12 @@
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sea_orm_migration::Migration;
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::sqlx::{self, sqlite::SqliteConnectOptions};
-use sea_orm_migration::sea_orm::{DatabaseTransaction, DbBackend, SqlxSqliteConnector, Statement};
+use sea_orm_migration::sea_orm::{DatabaseConnection, DatabaseTransaction, DbBackend, SqlxSqliteConnector, Statement};
 
 mod connect;
 mod m0001_first_schema;
@@ -21,6 +22,11 @@ mod m0005_unclaimed;
 mod m0006_attempts;
 mod m0007_sessions;
 mod m0008_principals;
+
+/// How long looking at the history may take.
+const LOOKING: Duration = Duration::from_secs(10);
+/// How long one migration may take, with the wait for another process that migrates.
+const MIGRATING: Duration = Duration::from_secs(3600);
 
 struct Migrator;
 
@@ -93,16 +99,27 @@ pub async fn up(url: &str) -> Result<Vec<String>, Error> {
     }
     let db = connect::connect(url).await?;
     let mut applied = Vec::new();
-    loop {
-        let tx = connect::begin_locked(&db).await?;
-        require_utf8(&tx).await?;
-        let Some(next) = names(Migrator::get_pending_migrations(&tx).await?).into_iter().next() else { break };
-        Migrator::up(&tx, Some(1)).await?;
-        connect::commit(tx).await?;
+    while let Some(next) = within(MIGRATING, apply_next(&db)).await? {
         applied.push(next);
     }
-    db.close().await?;
+    within(LOOKING, async { Ok(db.close().await?) }).await?;
     Ok(applied)
+}
+
+/// Applies the oldest pending migration and names it.
+async fn apply_next(db: &DatabaseConnection) -> Result<Option<String>, Error> {
+    let tx = connect::begin_locked(db).await?;
+    require_utf8(&tx).await?;
+    let Some(next) = names(Migrator::get_pending_migrations(&tx).await?).into_iter().next() else { return Ok(None) };
+    Migrator::up(&tx, Some(1)).await?;
+    connect::commit(tx).await?;
+    Ok(Some(next))
+}
+
+/// A database whose host has vanished never answers, and its driver waits for ever.
+async fn within<T>(limit: Duration, asked: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let silent = || Error::Unreachable(format!("the database did not answer within {limit:?}"));
+    tokio::time::timeout(limit, asked).await.unwrap_or_else(|_| Err(silent()))
 }
 
 /// Refuses an encoding that cannot hold every name a client may send: each such name would fail for ever.
@@ -126,11 +143,15 @@ pub async fn status(url: &str) -> Result<Vec<Step>, Error> {
     if let Some(file) = file(url)?.filter(|file| !file.exists()) {
         return Err(Error::Missing(file));
     }
-    let db = connect::connect(url).await?;
-    let tx = connect::begin(&db).await?;
-    let pending = names(Migrator::get_pending_migrations_read_only(&tx).await?);
-    connect::commit(tx).await?;
-    db.close().await?;
+    let looking = async {
+        let db = connect::connect(url).await?;
+        let tx = connect::begin(&db).await?;
+        let pending = names(Migrator::get_pending_migrations_read_only(&tx).await?);
+        connect::commit(tx).await?;
+        db.close().await?;
+        Ok(pending)
+    };
+    let pending = within(LOOKING, looking).await?;
     Ok(names(Migrator::get_migration_files())
         .into_iter()
         .map(|name| Step { applied: !pending.contains(&name), name })

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::signer::Signer;
 use object_store::{Attribute, Attributes, ObjectStore, ObjectStoreExt, PutOptions};
 
 mod failure;
 mod folder;
+mod listing;
 mod object;
 mod parts;
 mod s3;
@@ -36,6 +36,10 @@ use crate::{Backend, Media};
 use folder::{Folder, Source};
 use settings::Address;
 use sizes::PartSizes;
+
+/// How long one operation may take. A bucket has shorter limits for each request; this is for a folder on a disk that does
+/// not answer, whose thread cannot be stopped: nobody waits for it any longer, and what it writes late is removed.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// What can go wrong with a store.
 #[derive(Debug, thiserror::Error)]
@@ -106,13 +110,6 @@ impl StoreError {
     }
 }
 
-/// One object as a listing shows it.
-#[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    pub(crate) key: String,
-    pub(crate) modified_ms: i64,
-}
-
 /// A store, opened.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
@@ -123,6 +120,8 @@ pub(crate) struct Store {
     home: Home,
     /// For a folder: its file system.
     space: Option<FreeSpace>,
+    /// How long one operation may take.
+    limit: Duration,
     faults: Faults,
 }
 
@@ -144,7 +143,8 @@ impl Store {
                 let engine = Arc::new(folder.engine());
                 let (prefix, sizes) = (Path::default(), PartSizes::of_files());
                 let space = Some(FreeSpace::new(place, folder.root().to_owned(), settings.min_free));
-                Ok(Self { place, engine, prefix, sizes, home: Home::Folder(folder), space, faults })
+                let home = Home::Folder(folder);
+                Ok(Self { place, engine, prefix, sizes, home, space, limit: LONGEST, faults })
             }
             Address::Bucket { bucket, prefix, ca_file } => {
                 let trusted = ca_file.map(|file| tls::read(&file)).transpose().map_err(wrong)?;
@@ -153,7 +153,8 @@ impl Store {
                 let home = format!("{}/{bucket} as {}", settings.endpoint, settings.access_key_id);
                 let engine = Arc::clone(&s3.usual);
                 let home = Home::Bucket { s3, address: home };
-                Ok(Self { place, engine, prefix, sizes: PartSizes::of_a_bucket(), home, space: None, faults })
+                let sizes = PartSizes::of_a_bucket();
+                Ok(Self { place, engine, prefix, sizes, home, space: None, limit: LONGEST, faults })
             }
         }
     }
@@ -173,7 +174,7 @@ impl Store {
                 }
             }
         };
-        self.faults.watch(self.place, "put", put).await
+        self.watch("put", put).await
     }
 
     /// Writes into a folder, in one go and all of them or none, those objects whose bytes it can get at by itself. Returns
@@ -201,7 +202,7 @@ impl Store {
                     _ => self.failed("", error),
                 })
             };
-            self.faults.watch(self.place, "put", put).await?;
+            self.watch("put", put).await?;
         }
         Ok(apart)
     }
@@ -217,7 +218,7 @@ impl Store {
                 _ => false,
             })
         };
-        self.faults.watch(self.place, "copy", copy).await
+        self.watch("copy", copy).await
     }
 
     /// An address under which anybody can get the object for as long as `valid`; None where the engine has no such thing.
@@ -232,14 +233,14 @@ impl Store {
             let found = self.engine.get(&self.path(key)).await.map_err(|error| self.error(key, error))?;
             found.bytes().await.map_err(|error| self.error(key, error))
         };
-        self.faults.watch(self.place, "get", get).await
+        self.watch("get", get).await
     }
 
     /// The same, of an object that nobody will read again soon.
     pub(crate) async fn get_once(&self, key: &str) -> Result<Bytes, StoreError> {
         let Home::Folder(folder) = &self.home else { return self.get(key).await };
         let get = async { folder.read_once(self.file(folder, key)?).await.map_err(|error| self.lost(key, error)) };
-        self.faults.watch(self.place, "get", get).await
+        self.watch("get", get).await
     }
 
     /// Deletes one object; that it is not there is what was wanted.
@@ -250,7 +251,7 @@ impl Store {
                 other => other,
             }
         };
-        self.faults.watch(self.place, "delete", delete).await
+        self.watch("delete", delete).await
     }
 
     /// Deletes every object whose key begins with `prefix`. Returns how many there were.
@@ -271,7 +272,7 @@ impl Store {
                 }
             }
         };
-        self.faults.watch(self.place, "remove_all", remove).await
+        self.watch("remove_all", remove).await
     }
 
     /// As many to a request as the engine takes.
@@ -295,34 +296,30 @@ impl Store {
         }
     }
 
-    /// Every object, in no order.
-    pub(crate) fn list(&self) -> BoxStream<'static, Result<Entry, StoreError>> {
-        self.list_in("")
-    }
-
-    /// Every object in the folder of this name, in no order.
-    pub(crate) fn list_in(&self, folder: &str) -> BoxStream<'static, Result<Entry, StoreError>> {
-        let root = self.prefix.clone();
-        let store = self.clone();
-        self.engine
-            .list(Some(&self.path(folder)))
-            .map(move |found| {
-                let found = found.map_err(|error| store.error("", error))?;
-                let parts = found.location.prefix_match(&root).map(Iterator::collect::<Path>);
-                let key = parts.unwrap_or_else(|| found.location.clone()).to_string();
-                Ok(Entry { key, modified_ms: found.last_modified.timestamp_millis() })
-            })
-            .boxed()
-    }
-
     /// Whether the store answers: asks for an object that is not there. By GET, because the answer to HEAD has no body and
     /// does not say whether it is the object that is missing or the bucket.
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
         let key = "is-anybody-there";
-        match self.engine.get(&self.path(key)).await.map_err(|error| self.error(key, error)) {
-            Ok(_) | Err(StoreError::Missing { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
+        let ping = async {
+            match self.engine.get(&self.path(key)).await.map_err(|error| self.error(key, error)) {
+                Ok(_) | Err(StoreError::Missing { .. }) => Ok(()),
+                Err(error) => Err(error),
+            }
+        };
+        self.watch("ping", ping).await
+    }
+
+    /// Runs one operation, counted, timed and limited.
+    async fn watch<T>(
+        &self,
+        op: &'static str,
+        operation: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let limited = async {
+            let in_time = tokio::time::timeout(self.limit, operation).await;
+            in_time.unwrap_or_else(|_| Err(stream::silent(self.place, self.limit)))
+        };
+        self.faults.watch(self.place, op, limited).await
     }
 
     fn path(&self, key: &str) -> Path {

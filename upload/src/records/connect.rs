@@ -5,9 +5,11 @@ mod address;
 pub(super) mod postgres;
 mod sqlite;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sea_orm::sqlx;
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
 use sea_orm::{ConnectOptions, DbBackend, DbErr, RuntimeErr, SqlxSqliteConnector};
 
@@ -31,15 +33,26 @@ pub(super) async fn connect(settings: &RecordsSettings) -> Result<Database, DbEr
         .set_application_name("cloakroom");
     let availability = postgres::Availability::default();
     postgres::configure(&mut options, settings, &availability);
-    sqlite::configure(&mut options);
+    sqlite::configure(&mut options, settings.timeout);
     let db = sea_orm::Database::connect(options).await?;
     Ok(match db.get_database_backend() {
         DbBackend::Postgres => {
             let pool = db.get_postgres_connection_pool().clone();
             Database::Postgres(postgres::Pool::new(pool, settings, availability))
         }
-        _ => Database::Sqlite(db),
+        _ => Database::Sqlite(db, settings.timeout),
     })
+}
+
+/// The error of a call that passed its limit.
+pub(super) fn no_answer(limit: Duration) -> DbErr {
+    DbErr::Query(RuntimeErr::SqlxError(silent(limit).into()))
+}
+
+/// The same as the driver would say it.
+fn silent(limit: Duration) -> sqlx::Error {
+    let why = format!("the database did not answer within {limit:?}");
+    sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, why))
 }
 
 /// Why a database did not take a write.

@@ -1,25 +1,28 @@
 //! The database behind the records: a pool of connections to one of the two engines, and transactions on it. Every
 //! statement of every verb passes here.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
-use super::connect::postgres;
+use super::connect::{no_answer, postgres};
 
 /// A pool of connections. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) enum Database {
-    Sqlite(DatabaseConnection),
+    /// With the limit of one call, because its file may lie on a disk that does not answer.
+    Sqlite(DatabaseConnection, Duration),
     Postgres(postgres::Pool),
 }
 
 /// A transaction. Dropped uncommitted, it rolls back.
 #[derive(Debug)]
 pub(super) enum Transaction {
-    Sqlite(DatabaseTransaction),
+    Sqlite(DatabaseTransaction, Duration),
     Postgres(postgres::Transaction),
 }
 
@@ -27,12 +30,12 @@ impl Database {
     /// Begins a writing transaction. Immediate on SQLite, where one that reads first and writes later can fail halfway.
     pub(super) async fn begin(&self) -> Result<Transaction, DbErr> {
         match self {
-            Self::Sqlite(db) => {
+            Self::Sqlite(db, limit) => {
                 let options = TransactionOptions {
                     sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
                     ..TransactionOptions::default()
                 };
-                Ok(Transaction::Sqlite(db.begin_with_options(options).await?))
+                Ok(Transaction::Sqlite(limited(*limit, db.begin_with_options(options)).await?, *limit))
             }
             Self::Postgres(pool) => Ok(Transaction::Postgres(pool.begin().await?)),
         }
@@ -41,7 +44,7 @@ impl Database {
     /// Begins a reading transaction that sees one moment. Those of SQLite do anyway, and have no levels to choose from.
     pub(super) async fn begin_snapshot(&self) -> Result<Transaction, DbErr> {
         match self {
-            Self::Sqlite(db) => Ok(Transaction::Sqlite(db.begin().await?)),
+            Self::Sqlite(db, limit) => Ok(Transaction::Sqlite(limited(*limit, db.begin()).await?, *limit)),
             Self::Postgres(pool) => Ok(Transaction::Postgres(pool.begin_snapshot().await?)),
         }
     }
@@ -49,7 +52,7 @@ impl Database {
     /// Closes the connections once those in use have been returned.
     pub(super) async fn close(self) -> Result<(), DbErr> {
         match self {
-            Self::Sqlite(db) => db.close().await,
+            Self::Sqlite(db, limit) => limited(limit, db.close()).await,
             Self::Postgres(pool) => {
                 pool.close().await;
                 Ok(())
@@ -61,10 +64,15 @@ impl Database {
 impl Transaction {
     pub(super) async fn commit(self) -> Result<(), DbErr> {
         match self {
-            Self::Sqlite(tx) => tx.commit().await,
+            Self::Sqlite(tx, limit) => limited(limit, tx.commit()).await,
             Self::Postgres(tx) => tx.commit().await,
         }
     }
+}
+
+/// Runs one call to SQLite, and no longer than the limit. What it does may happen later all the same.
+async fn limited<T>(limit: Duration, call: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+    tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(no_answer(limit)))
 }
 
 /// Both run statements, each in the way of its engine.
@@ -74,35 +82,35 @@ macro_rules! connection {
         impl ConnectionTrait for $which {
             fn get_database_backend(&self) -> DbBackend {
                 match self {
-                    Self::Sqlite(_) => DbBackend::Sqlite,
+                    Self::Sqlite(..) => DbBackend::Sqlite,
                     Self::Postgres(_) => DbBackend::Postgres,
                 }
             }
 
             async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
                 match self {
-                    Self::Sqlite(db) => db.execute_raw(statement).await,
+                    Self::Sqlite(db, limit) => limited(*limit, db.execute_raw(statement)).await,
                     Self::Postgres(db) => db.execute(&statement).await,
                 }
             }
 
             async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
                 match self {
-                    Self::Sqlite(db) => db.execute_unprepared(sql).await,
+                    Self::Sqlite(db, limit) => limited(*limit, db.execute_unprepared(sql)).await,
                     Self::Postgres(db) => db.execute_unprepared(sql).await,
                 }
             }
 
             async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
                 match self {
-                    Self::Sqlite(db) => db.query_one_raw(statement).await,
+                    Self::Sqlite(db, limit) => limited(*limit, db.query_one_raw(statement)).await,
                     Self::Postgres(db) => Ok(db.query(&statement).await?.into_iter().next()),
                 }
             }
 
             async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
                 match self {
-                    Self::Sqlite(db) => db.query_all_raw(statement).await,
+                    Self::Sqlite(db, limit) => limited(*limit, db.query_all_raw(statement)).await,
                     Self::Postgres(db) => db.query(&statement).await,
                 }
             }

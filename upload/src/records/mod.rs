@@ -40,7 +40,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+use sea_orm::{ConnAcquireErr, ConnectionTrait, DbBackend, DbErr, Statement};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -81,7 +81,7 @@ pub struct RecordsSettings {
     pub max_connections: u32,
     /// For SQLite: free space on its file system below which uploads are refused. 0 refuses none.
     pub min_free: ByteSize,
-    /// How long one call to the server may take; then its connection is closed. Not for SQLite, which has no server.
+    /// How long one call may take; then its connection is given up.
     #[serde(with = "human")]
     pub timeout: Duration,
     /// What stands between this process and PostgreSQL.
@@ -281,11 +281,10 @@ impl Records {
 
     /// The turn to write, where turns are taken, for a verb that is a single statement.
     async fn turn(&self) -> Result<Option<OwnedSemaphorePermit>, DbErr> {
-        match &self.turn {
-            Some(turn) => {
-                Ok(Some(Arc::clone(turn).acquire_owned().await.map_err(|error| DbErr::Custom(error.to_string()))?))
-            }
-            None => Ok(None),
+        let (Some(turn), Database::Sqlite(_, limit)) = (&self.turn, &self.db) else { return Ok(None) };
+        match tokio::time::timeout(*limit, Arc::clone(turn).acquire_owned()).await {
+            Ok(turn) => Ok(Some(turn.map_err(|error| DbErr::Custom(error.to_string()))?)),
+            Err(_) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
         }
     }
 

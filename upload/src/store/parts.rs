@@ -40,7 +40,7 @@ impl Store {
                 }
             })
         };
-        let way = self.faults.watch(self.place, "begin", begin).await?;
+        let way = self.watch("begin", begin).await?;
         Ok(Parts { store: self.clone(), key: key.to_owned(), way, size: self.sizes.next() })
     }
 }
@@ -71,7 +71,7 @@ impl Parts {
                 }
             }
         };
-        store.faults.watch(store.place, "part", put).await
+        store.watch("part", put).await
     }
 
     /// Writes the last part, and makes the whole durable under its key.
@@ -93,7 +93,7 @@ impl Parts {
                 }
             }
         };
-        store.faults.watch(store.place, "complete", complete).await
+        store.watch("complete", complete).await
     }
 
     /// Takes away what has been written, in the background: whoever went away cannot wait for that.

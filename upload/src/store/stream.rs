@@ -34,23 +34,23 @@ impl Store {
                 Err(_) => Err(silent(self.place, PATIENCE)),
             }
         };
-        let found = self.faults.watch(self.place, "stream", open).await?;
+        let found = self.watch("stream", open).await?;
         Ok(patient(self.place, found.into_stream(), PATIENCE))
     }
 }
 
-/// These chunks, each of them waited for so long. A chunk that is there is never refused, however late it is asked for:
-/// the timeout looks at its clock after it has looked for the chunk.
-fn patient(
+/// What the store sends, such as chunks or the entries of a listing, each of them waited for so long. One that is there is
+/// never refused, however late it is asked for: the timeout looks at its clock after it has looked for it.
+pub(super) fn patient<T: Send + 'static>(
     place: &'static str,
-    chunks: BoxStream<'static, object_store::Result<Bytes>>,
+    sent: BoxStream<'static, object_store::Result<T>>,
     patience: Duration,
-) -> BoxStream<'static, Result<Bytes, StoreError>> {
-    try_unfold(chunks, move |mut chunks| async move {
-        match timeout(patience, chunks.next()).await {
-            Ok(Some(Ok(chunk))) => {
+) -> BoxStream<'static, Result<T, StoreError>> {
+    try_unfold(sent, move |mut sent| async move {
+        match timeout(patience, sent.next()).await {
+            Ok(Some(Ok(next))) => {
                 crate::progress::made_progress();
-                Ok(Some((chunk, chunks)))
+                Ok(Some((next, sent)))
             }
             Ok(Some(Err(source))) => Err(StoreError::Engine { place, source }),
             Ok(None) => Ok(None),
@@ -60,7 +60,8 @@ fn patient(
     .boxed()
 }
 
-fn silent(place: &'static str, patience: Duration) -> StoreError {
+/// The error of a store that does not answer.
+pub(super) fn silent(place: &'static str, patience: Duration) -> StoreError {
     let why = format!("the store has sent nothing for {} s; see whether it is overloaded", patience.as_secs_f32());
     StoreError::Engine { place, source: object_store::Error::Generic { store: "stream", source: why.into() } }
 }
@@ -80,6 +81,17 @@ mod tests {
     use crate::store::{StoreSettings, s3};
 
     const SHORT: Duration = Duration::from_millis(50);
+
+    fn settings(url: String, endpoint: String) -> StoreSettings {
+        StoreSettings {
+            url: Secret::new(url),
+            endpoint,
+            region: "us-east-1".to_owned(),
+            access_key_id: "AK".to_owned(),
+            secret_access_key: Secret::new("SKSKSKSK"),
+            min_free: Default::default(),
+        }
+    }
 
     fn channel() -> (UnboundedSender<object_store::Result<Bytes>>, BoxStream<'static, Result<Bytes, StoreError>>) {
         let (sender, chunks) = unbounded();
@@ -110,6 +122,24 @@ mod tests {
         assert!(stream.try_next().await.unwrap().is_none());
     }
 
+    #[tokio::test]
+    async fn a_folder_that_does_not_answer_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(format!("file://{}", folder.path().display()), String::new());
+        let store = Store::open("blobs", &settings, Faults::default()).unwrap();
+        let store = Store { limit: SHORT, ..store };
+        // To open a named pipe that nobody writes to takes for ever.
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let silent = [store.get("pipe").await.map(drop), store.get_once("pipe").await.map(drop)];
+        // Lets the threads go that open it.
+        drop(std::fs::File::options().read(true).write(true).open(&pipe).unwrap());
+        for silent in silent {
+            let silent = silent.unwrap_err();
+            assert!(silent.is_transient() && silent.to_string().contains("nothing for 0.05 s"), "{silent}");
+        }
+    }
+
     /// An S3 server that answers one request, with three bytes of which each waits for its turn.
     async fn serve(listener: TcpListener, turn: Arc<tokio::sync::Notify>) -> TcpStream {
         let (mut client, _) = listener.accept().await.unwrap();
@@ -130,14 +160,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_may_take_longer_than_a_request() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let settings = StoreSettings {
-            url: Secret::new("s3://bucket"),
-            endpoint: format!("http://{}", listener.local_addr().unwrap()),
-            region: "us-east-1".to_owned(),
-            access_key_id: "AK".to_owned(),
-            secret_access_key: Secret::new("SKSKSKSK"),
-            min_free: Default::default(),
-        };
+        let settings = settings("s3://bucket".to_owned(), format!("http://{}", listener.local_addr().unwrap()));
         let mut store = Store::open("blobs", &settings, Faults::default()).unwrap();
         let s3 = s3::open("bucket", &settings, None, SHORT).unwrap();
         store.engine = Arc::clone(&s3.usual) as Arc<dyn ObjectStore>;

@@ -7,17 +7,17 @@
 //! as well as commits.
 
 use std::collections::HashSet;
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use upload::{
-    Admitted, Claimant, Crop, Reason, Records, RecordsError, Resource, Service, Start, State, UploadId, Wanted,
+    Admitted, Applink, Assigned, Claimant, Crop, FileId, FileRole, Held, OnceKey, PublicLink, Reason, Records,
+    RecordsError, Resource, Service, Start, State, UploadId, Wanted,
 };
 
+use crate::failing_disk::{Disk, Mounted};
 use crate::home::{DEADLINE, Home, KEEP, MINUTE, admission, file_admission, made, user, variant};
 
 /// A page in the write-ahead log: 4096 bytes and a header of 24.
@@ -26,41 +26,6 @@ const FRAME: u64 = 4120;
 const MOST_WRITES: u64 = 80;
 /// Says to this program that its files may be limited: it is a process of its own.
 const LIMITED: &str = "CLOAKROOM_TEST_FILE_LIMIT";
-
-/// A disk that fails when told to.
-pub(crate) enum Disk {
-    /// A file system of its own, with a file that fills it.
-    Small(PathBuf),
-    /// The limit to the size of this process's files.
-    Limited,
-}
-
-impl Disk {
-    /// Leaves room for so many more bytes.
-    pub(crate) fn leave(&self, bytes: u64) {
-        match self {
-            Self::Small(folder) => {
-                let mut ballast = OpenOptions::new().create(true).append(true).open(folder.join("ballast")).unwrap();
-                while ballast.write_all(&[0; 4096]).is_ok() {}
-                let len = ballast.metadata().unwrap().len();
-                ballast.set_len(len.next_multiple_of(4096) - bytes.next_multiple_of(4096)).unwrap();
-            }
-            Self::Limited => limit(&format!("{bytes}:unlimited")),
-        }
-    }
-
-    pub(crate) fn free(&self) {
-        match self {
-            Self::Small(folder) => std::fs::remove_file(folder.join("ballast")).unwrap(),
-            Self::Limited => limit("unlimited:unlimited"),
-        }
-    }
-}
-
-fn limit(size: &str) {
-    let (process, size) = (std::process::id().to_string(), format!("--fsize={size}"));
-    assert!(Command::new("prlimit").args(["--pid", &process, &size]).status().unwrap().success());
-}
 
 /// What is done while the disk fails.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +44,12 @@ enum Op {
     Crop,
     Claim,
     User,
+    Session,
+    Share,
+    Applink,
+    PublicLink,
+    HoldKey,
+    NoteAnswer,
     FailOverdue,
     Expire,
     TakeCondemned,
@@ -86,7 +57,7 @@ enum Op {
 }
 
 /// On an upload's way, in this order; the last ones need a clock that has gone on.
-const WAY: [Op; 18] = [
+const WAY: [Op; 24] = [
     Op::Admit,
     Op::AdmitFile,
     Op::NotePublished,
@@ -101,6 +72,12 @@ const WAY: [Op; 18] = [
     Op::Crop,
     Op::Claim,
     Op::User,
+    Op::Session,
+    Op::Share,
+    Op::Applink,
+    Op::PublicLink,
+    Op::HoldKey,
+    Op::NoteAnswer,
     Op::FailOverdue,
     Op::Expire,
     Op::TakeCondemned,
@@ -251,10 +228,51 @@ impl Walk {
                 claimed
             }
             Op::User => {
-                let id = uuid::Uuid::now_v7().simple().to_string();
+                let id = fresh_id();
                 let put = self.with(room, records.put_user(&user(&id))).await.is_some();
                 assert_eq!(seen.user(&id).await.unwrap().is_some(), put);
                 put
+            }
+            Op::Session => {
+                let (id, ends_at) = (uuid::Uuid::now_v7(), home.clock.now() + KEEP);
+                let added = self.with(room, records.add_session(id, &user("mary"), ends_at)).await.is_some();
+                assert_eq!(seen.session(id).await.unwrap().is_some(), added);
+                added
+            }
+            Op::Share => {
+                let file = FileId::fresh();
+                let shared = self.with(room, records.share_file(&file, "mary", FileRole::Viewer)).await.is_some();
+                assert_eq!(seen.file_grants(&file).await.unwrap().len(), usize::from(shared));
+                shared
+            }
+            Op::Applink => {
+                let link = applink();
+                let added = self.with(room, records.add_applink(&link)).await.is_some();
+                assert_eq!(seen.applink(&link.id).await.unwrap(), added.then_some(link));
+                added
+            }
+            Op::PublicLink => {
+                let link = PublicLink { created_at: home.clock.now(), ..public_link() };
+                let added = self.with(room, records.add_public_link(&link)).await.is_some();
+                assert_eq!(seen.public_link(&link.id).await.unwrap(), added.then_some(link));
+                added
+            }
+            Op::HoldKey => {
+                let key = fresh_id();
+                let held = self.with(room, records.hold_key("mary", &key, MINUTE)).await.is_some();
+                let next = seen.hold_key("mary", &key, MINUTE).await.unwrap();
+                assert_eq!(matches!(next, Held::InFlight { .. }), held, "{next:?}");
+                held
+            }
+            Op::NoteAnswer => {
+                let key = fresh_id();
+                let held = records.hold_key("mary", &key, MINUTE).await.unwrap();
+                let Held::Fresh(hold) = held else { panic!("{held:?}") };
+                let once = OnceKey { hold, fingerprint: "f".to_owned() };
+                let noted = self.with(room, records.note_answer(&once, "done")).await.is_some();
+                let next = seen.hold_key("mary", &key, MINUTE).await.unwrap();
+                assert_eq!(matches!(next, Held::Answered { .. }), noted, "{next:?}");
+                noted
             }
             Op::FailOverdue => {
                 records.fail_overdue(1000).await.unwrap();
@@ -323,34 +341,28 @@ fn mary() -> Claimant {
     Claimant { user: "mary".to_owned(), admin: false }
 }
 
+fn fresh_id() -> String {
+    uuid::Uuid::now_v7().simple().to_string()
+}
+
+fn applink() -> Applink {
+    Applink {
+        id: fresh_id(),
+        file: FileId::fresh(),
+        assigned: Assigned::Users(vec!["mary".to_owned()]),
+        role: FileRole::Viewer,
+        created_by: "mary".to_owned(),
+    }
+}
+
+fn public_link() -> PublicLink {
+    let Applink { id, file, assigned, role, created_by } = applink();
+    let (name, created_at) = ("a link".to_owned(), Default::default());
+    PublicLink { id, file, name, assigned, role, password_hash: None, expires_at: None, created_by, created_at }
+}
+
 fn hers() -> Resource {
     Resource { service: Service::Users, id: "mary".to_owned() }
-}
-
-/// A file system of its own, as small as is asked for. None if this process may not mount one.
-pub(crate) struct Mounted(tempfile::TempDir);
-
-impl Mounted {
-    pub(crate) fn new(size: &str) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let size = format!("size={size}");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder.path()).output();
-        if mounted.is_ok_and(|mounted| mounted.status.success()) {
-            return Some(Self(folder));
-        }
-        eprintln!("skipped: this needs a file system of its own; run it as a user who may mount one");
-        None
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        Command::new("umount").arg("--lazy").arg(self.0.path()).status().ok();
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,8 +1,11 @@
 //! Migrations that several processes run at once, and databases that they refuse.
 
+use std::time::Duration;
+
 use sea_orm::{ConnectionTrait, Database};
 
 use crate::home::Empty;
+use crate::proxy::{Proxy, Trap};
 use crate::server::PgBouncer;
 
 /// Eight processes as far as the database can tell: each has a connection of its own.
@@ -57,4 +60,20 @@ async fn a_database_that_is_not_utf8_is_refused() {
         assert!(migrations::status(&empty.url).await.unwrap().iter().all(|step| !step.applied));
         empty.end().await;
     }
+}
+
+/// A role looks at the schema before it starts, and must not hang there without a word.
+#[tokio::test]
+async fn a_database_that_stops_answering_is_given_up() {
+    let Some(empty) = Empty::database("").await else { return };
+    let trap = Trap::default();
+    let proxy = Proxy::by_way_of(empty.host(), trap.clone()).await;
+    // After the first message, in which the connection is opened.
+    trap.arm(2);
+    let url = format!("postgres://postgres@127.0.0.1:{}/{}?sslmode=disable", proxy.port, empty.name);
+    let looked = tokio::time::timeout(Duration::from_secs(60), migrations::status(&url)).await.expect("it ends");
+    let error = looked.unwrap_err().to_string();
+    assert!(error.contains("did not answer"), "{error}");
+    drop(proxy);
+    empty.end().await;
 }

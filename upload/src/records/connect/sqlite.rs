@@ -9,14 +9,16 @@ use sea_orm::sqlx::{self, Connection};
 
 use super::WriteRefusal;
 
-pub(super) fn configure(options: &mut ConnectOptions) {
+/// `limit` is how long one call may take.
+pub(super) fn configure(options: &mut ConnectOptions, limit: Duration) {
     // Full synchronous: in WAL mode "normal" may lose the last commits when the power goes, and we acknowledged them.
-    options.map_sqlx_sqlite_opts(|sqlite| {
+    options.map_sqlx_sqlite_opts(move |sqlite| {
         sqlite
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(10))
+            // Less than the limit, so that waiting for a lock ends by SQLite's own word.
+            .busy_timeout(limit.mul_f32(0.9))
             .pragma("journal_size_limit", "67108864")
     });
     options.map_sqlx_sqlite_pool_opts(|pool| {

@@ -87,12 +87,6 @@ impl Availability {
     }
 }
 
-/// The error of a call that passed its limit.
-pub(super) fn silent(limit: Duration) -> sqlx::Error {
-    let why = format!("the database did not answer within {limit:?}");
-    sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, why))
-}
-
 /// The error of a call that needed a connection, and only one to a read-only server was to be had.
 pub(super) fn read_only() -> DbErr {
     DbErr::Custom(READ_ONLY.to_owned())

@@ -11,7 +11,8 @@ use sea_orm::sqlx::{self, AssertSqlSafe, Either, Executor, PgConnection, Postgre
 use sea_query_sqlx::SqlxValues;
 use tokio::runtime::Handle;
 
-use super::availability::{Availability, silent};
+use super::super::silent;
+use super::availability::Availability;
 
 /// What the server is asked to do.
 #[derive(Clone, Copy)]
