@@ -1,4 +1,5 @@
-//! Every operation on a place passes through here: it is counted and timed, and a test can make the nth one fail.
+//! Every operation on a place that changes something there, and every one on a store, passes through here: it is counted and
+//! timed, and a test can make the nth one fail. How long it may take is limited by the place itself.
 //!
 //! One decorator for both, because both want to stand at the same spot: around each call that leaves the program.
 

@@ -150,16 +150,19 @@ impl Records {
     /// # Errors
     /// The database's.
     pub async fn renew_lease(&self, attempt: &Attempt, lease: Duration) -> Result<bool, RecordsError> {
-        let until = self.now_ms() + span(lease);
-        let renewed = jobs::Entity::update_many()
-            .col_expr(jobs::Column::LeasedUntil, Expr::value(until))
-            .col_expr(jobs::Column::RepublishAt, Expr::value(until))
-            .filter(jobs::Column::Id.eq(attempt.ticket.id))
-            .filter(jobs::Column::Attempts.eq(i32::try_from(attempt.number).unwrap_or(i32::MAX)))
-            .filter(jobs::Column::State.eq("queued"))
-            .exec(&self.db)
-            .await?;
-        Ok(renewed.rows_affected == 1)
+        let renew = async {
+            let until = self.now_ms() + span(lease);
+            let renewed = jobs::Entity::update_many()
+                .col_expr(jobs::Column::LeasedUntil, Expr::value(until))
+                .col_expr(jobs::Column::RepublishAt, Expr::value(until))
+                .filter(jobs::Column::Id.eq(attempt.ticket.id))
+                .filter(jobs::Column::Attempts.eq(i32::try_from(attempt.number).unwrap_or(i32::MAX)))
+                .filter(jobs::Column::State.eq("queued"))
+                .exec(&self.db)
+                .await?;
+            Ok::<_, RecordsError>(renewed.rows_affected == 1)
+        };
+        self.faults.watch("records", "renew_lease", renew).await
     }
 }
 

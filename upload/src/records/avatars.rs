@@ -54,22 +54,25 @@ impl Records {
     /// # Errors
     /// The database's.
     pub async fn remove_avatar(&self, resource: &Resource, by: &str) -> Result<(), RecordsError> {
-        let _turn = self.turn().await?;
-        // A newer picture that is still worked on would be shown later; so the newest row counts, not what is shown.
-        let newest = newest_first(resource).one(&self.db).await?;
-        if newest.is_none_or(|newest| newest.upload_id.is_none()) {
-            return Ok(());
-        }
-        let removed = avatars::ActiveModel {
-            service: Set(resource.service.as_str().to_owned()),
-            resource: Set(resource.id.clone()),
-            upload_id: Set(None),
-            set_by: Set(by.to_owned()),
-            created_at: Set(self.now_ms()),
-            ..Default::default()
+        let remove = async {
+            let _turn = self.turn().await?;
+            // A newer picture that is still worked on would be shown later; so the newest row counts, not what is shown.
+            let newest = newest_first(resource).one(&self.db).await?;
+            if newest.is_none_or(|newest| newest.upload_id.is_none()) {
+                return Ok(());
+            }
+            let removed = avatars::ActiveModel {
+                service: Set(resource.service.as_str().to_owned()),
+                resource: Set(resource.id.clone()),
+                upload_id: Set(None),
+                set_by: Set(by.to_owned()),
+                created_at: Set(self.now_ms()),
+                ..Default::default()
+            };
+            removed.insert(&self.db).await?;
+            Ok::<_, RecordsError>(())
         };
-        removed.insert(&self.db).await?;
-        Ok(())
+        self.faults.watch("records", "remove_avatar", remove).await
     }
 
     /// Lets a user act for a resource. Doing it a second time is fine.
@@ -77,18 +80,21 @@ impl Records {
     /// # Errors
     /// The database's.
     pub async fn grant(&self, resource: &Resource, user: &str) -> Result<(), RecordsError> {
-        let _turn = self.turn().await?;
-        let grant = grants::ActiveModel {
-            service: Set(resource.service.as_str().to_owned()),
-            resource: Set(resource.id.clone()),
-            user_id: Set(user.to_owned()),
-            created_at: Set(self.now_ms()),
+        let grant = async {
+            let _turn = self.turn().await?;
+            let grant = grants::ActiveModel {
+                service: Set(resource.service.as_str().to_owned()),
+                resource: Set(resource.id.clone()),
+                user_id: Set(user.to_owned()),
+                created_at: Set(self.now_ms()),
+            };
+            grants::Entity::insert(grant)
+                .on_conflict(sea_orm::sea_query::OnConflict::new().do_nothing().to_owned())
+                .exec_without_returning(&self.db)
+                .await?;
+            Ok::<_, RecordsError>(())
         };
-        grants::Entity::insert(grant)
-            .on_conflict(sea_orm::sea_query::OnConflict::new().do_nothing().to_owned())
-            .exec_without_returning(&self.db)
-            .await?;
-        Ok(())
+        self.faults.watch("records", "grant", grant).await
     }
 
     /// Whether a user may act for a resource: everybody for themselves, otherwise by a grant.

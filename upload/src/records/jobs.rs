@@ -86,6 +86,10 @@ impl Records {
     /// # Errors
     /// The database's; then it is as dead as it was.
     pub async fn retry_job(&self, id: JobId, patience: Duration) -> Result<Option<Unpublished>, RecordsError> {
+        self.faults.watch("records", "retry_job", self.retry_job_in_one(id, patience)).await
+    }
+
+    async fn retry_job_in_one(&self, id: JobId, patience: Duration) -> Result<Option<Unpublished>, RecordsError> {
         let now = self.now_ms();
         let tx = self.write().await?;
         let revived = jobs::Entity::update_many()
@@ -159,23 +163,26 @@ impl Records {
     /// # Errors
     /// The database's.
     pub async fn drop_job(&self, id: JobId) -> Result<bool, RecordsError> {
-        let now = self.now_ms();
-        let tx = self.write().await?;
-        let Some(job) = jobs::Entity::find_by_id(id).one(&*tx).await?.filter(|job| job.state == "dead") else {
-            return Ok(false);
+        let drop = async {
+            let now = self.now_ms();
+            let tx = self.write().await?;
+            let Some(job) = jobs::Entity::find_by_id(id).one(&*tx).await?.filter(|job| job.state == "dead") else {
+                return Ok(false);
+            };
+            jobs::Entity::delete_by_id(id).exec(&*tx).await?;
+            // Whoever asks for the size next orders it anew.
+            variants::Entity::delete_many()
+                .filter(variants::Column::UploadId.eq(job.upload_id))
+                .filter(variants::Column::Job.eq(id))
+                .filter(variants::Column::Key.is_null())
+                .exec(&*tx)
+                .await?;
+            let upload = rows::id(job.upload_id)?;
+            tx.tell(upload, [Event::new(rows::at(now), "given up by hand", job.kind)]).await?;
+            tx.commit().await?;
+            Ok::<_, RecordsError>(true)
         };
-        jobs::Entity::delete_by_id(id).exec(&*tx).await?;
-        // Whoever asks for the size next orders it anew.
-        variants::Entity::delete_many()
-            .filter(variants::Column::UploadId.eq(job.upload_id))
-            .filter(variants::Column::Job.eq(id))
-            .filter(variants::Column::Key.is_null())
-            .exec(&*tx)
-            .await?;
-        let upload = rows::id(job.upload_id)?;
-        tx.tell(upload, [Event::new(rows::at(now), "given up by hand", job.kind)]).await?;
-        tx.commit().await?;
-        Ok(true)
+        self.faults.watch("records", "drop_job", drop).await
     }
 }
 

@@ -72,9 +72,12 @@ impl Records {
     /// # Errors
     /// The database's; then it will be deleted once more, which does no harm.
     pub async fn strike_off(&self, condemned: &Condemned) -> Result<(), RecordsError> {
-        let _turn = self.turn().await?;
-        ledger::Entity::delete_by_id(condemned.id).exec(&self.db).await?;
-        Ok(())
+        let strike = async {
+            let _turn = self.turn().await?;
+            ledger::Entity::delete_by_id(condemned.id).exec(&self.db).await?;
+            Ok::<_, RecordsError>(())
+        };
+        self.faults.watch("records", "strike_off", strike).await
     }
 }
 

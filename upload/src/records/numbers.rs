@@ -5,6 +5,9 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 
 use super::{Records, RecordsError};
 
+/// How many numbers are skipped by one statement, which takes less than a second.
+const SKIPPED_AT_ONCE: i64 = 500_000;
+
 impl Records {
     /// The highest number that the database remembers to have given to an upload.
     ///
@@ -26,19 +29,28 @@ impl Records {
     /// # Errors
     /// The database's.
     pub(crate) async fn skip_numbers(&self, last: i64) -> Result<(), RecordsError> {
-        match self.db.get_database_backend() {
-            DbBackend::Sqlite => {
-                let _turn = self.turn().await?;
-                let skip = "UPDATE sqlite_sequence SET seq = ? WHERE name = 'uploads' AND seq < ?";
-                self.execute(DbBackend::Sqlite, skip, [last, last]).await
+        let skipping = async {
+            match self.db.get_database_backend() {
+                DbBackend::Sqlite => {
+                    let _turn = self.turn().await?;
+                    let skip = "UPDATE sqlite_sequence SET seq = ? WHERE name = 'uploads' AND seq < ?";
+                    self.execute(DbBackend::Sqlite, skip, [last, last]).await
+                }
+                // Drawn and thrown away: to set the sequence could set back one that another process is drawing from. In
+                // steps, because one statement for millions of numbers could pass the limit of a call.
+                postgres => {
+                    let skip = "SELECT count(nextval('uploads_id_seq')) FROM generate_series(1, $1)";
+                    loop {
+                        let ahead = last - self.last_number().await?;
+                        if ahead <= 0 {
+                            return Ok(());
+                        }
+                        self.execute(postgres, skip, [ahead.min(SKIPPED_AT_ONCE)]).await?;
+                    }
+                }
             }
-            // Drawn and thrown away: to set the sequence could set back one that another process is drawing from.
-            postgres => {
-                let ahead = last - self.last_number().await?;
-                let skip = "SELECT count(nextval('uploads_id_seq')) FROM generate_series(1, $1)";
-                self.execute(postgres, skip, [ahead]).await
-            }
-        }
+        };
+        self.faults.watch("records", "skip_numbers", skipping).await
     }
 
     async fn execute<const N: usize>(&self, backend: DbBackend, sql: &str, with: [i64; N]) -> Result<(), RecordsError> {

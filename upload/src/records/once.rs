@@ -137,17 +137,22 @@ impl Records {
     /// # Errors
     /// The database's.
     pub async fn forget_answers(&self, most: u64) -> Result<u64, RecordsError> {
-        let old = Condition::all().add(keys::Column::ExpiresAt.lte(self.now_ms()));
-        let batch = Query::select()
-            .columns([keys::Column::Caller, keys::Column::Key])
-            .from(keys::Entity)
-            .cond_where(old.clone())
-            .limit(most)
-            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-            .to_owned();
-        let batch = Expr::tuple([Expr::col(keys::Column::Caller), Expr::col(keys::Column::Key)]).in_subquery(batch);
-        let _turn = self.turn().await?;
-        Ok(keys::Entity::delete_many().filter(batch).filter(old).exec(&self.db).await?.rows_affected)
+        let forget = async {
+            let old = Condition::all().add(keys::Column::ExpiresAt.lte(self.now_ms()));
+            let batch = Query::select()
+                .columns([keys::Column::Caller, keys::Column::Key])
+                .from(keys::Entity)
+                .cond_where(old.clone())
+                .limit(most)
+                .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+                .to_owned();
+            let batch = Expr::tuple([Expr::col(keys::Column::Caller), Expr::col(keys::Column::Key)]).in_subquery(batch);
+            let _turn = self.turn().await?;
+            Ok::<_, RecordsError>(
+                keys::Entity::delete_many().filter(batch).filter(old).exec(&self.db).await?.rows_affected,
+            )
+        };
+        self.faults.watch("records", "forget_answers", forget).await
     }
 }
 

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait, LockBehavior, LockType, Query};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::entity::jobs;
 use super::{Records, RecordsError, rows, span};
@@ -29,6 +29,9 @@ const GRACE: Duration = Duration::from_secs(10);
 /// would double the messages of a queue that is only busy; the second is for deadlines of hours.
 const SHORTEST: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(900);
+
+/// How many promises are reopened by one statement, which has to end within the limit of a call.
+const REOPENED_AT_ONCE: u64 = 5000;
 
 /// One publish of a job's message. The queue's confirmation is noted for this publish only: once the job is to be published
 /// anew, a confirmation of an earlier publish says nothing any more.
@@ -166,17 +169,42 @@ impl Records {
     /// # Errors
     /// The database's.
     pub async fn reopen_promises(&self) -> Result<u64, RecordsError> {
-        let _turn = self.turn().await?;
-        let now = self.now_ms();
-        let reopened = jobs::Entity::update_many()
-            .col_expr(jobs::Column::PublishedAt, Expr::value(Option::<i64>::None))
-            .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
-            .col_expr(jobs::Column::RunAt, Expr::value(now))
-            .col_expr(jobs::Column::Publishes, next_publish())
-            .col_expr(jobs::Column::RepublishAt, Expr::value(now))
-            .filter(jobs::Column::State.eq("queued"))
-            .exec(&self.db)
-            .await?;
-        Ok(reopened.rows_affected)
+        let (mut reopened, mut after) = (0, JobId::nil());
+        while let Some((count, last)) = self.reopen_batch(after).await? {
+            reopened += count;
+            after = last;
+        }
+        Ok(reopened)
+    }
+
+    /// Reopens the next promises by id after this one. Returns how many, and the last one's id.
+    async fn reopen_batch(&self, after: JobId) -> Result<Option<(u64, JobId)>, RecordsError> {
+        let reopen = async {
+            let _turn = self.turn().await?;
+            let now = self.now_ms();
+            let open = jobs::Column::State.eq("queued").and(jobs::Column::Id.gt(after));
+            let batch: Vec<JobId> = jobs::Entity::find()
+                .select_only()
+                .column(jobs::Column::Id)
+                .filter(open.clone())
+                .order_by_asc(jobs::Column::Id)
+                .limit(REOPENED_AT_ONCE)
+                .into_tuple()
+                .all(&self.db)
+                .await?;
+            let Some(last) = batch.last().copied() else { return Ok(None) };
+            let reopened = jobs::Entity::update_many()
+                .col_expr(jobs::Column::PublishedAt, Expr::value(Option::<i64>::None))
+                .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
+                .col_expr(jobs::Column::RunAt, Expr::value(now))
+                .col_expr(jobs::Column::Publishes, next_publish())
+                .col_expr(jobs::Column::RepublishAt, Expr::value(now))
+                .filter(open)
+                .filter(jobs::Column::Id.lte(last))
+                .exec(&self.db)
+                .await?;
+            Ok::<_, RecordsError>(Some((reopened.rows_affected, last)))
+        };
+        self.faults.watch("records", "reopen_promises", reopen).await
     }
 }

@@ -104,21 +104,24 @@ impl Records {
     /// # Errors
     /// The database's, also when another user has the address.
     pub async fn put_user(&self, user: &User) -> Result<(), RecordsError> {
-        let _turn = self.turn().await?;
-        let row = new_row(user, self.now_ms());
-        let changed = [
-            users::Column::Email,
-            users::Column::Name,
-            users::Column::PasswordHash,
-            users::Column::Role,
-            users::Column::DisabledAt,
-        ];
-        let change = OnConflict::column(users::Column::Id)
-            .update_columns(changed)
-            .value(users::Column::SessionEpoch, Expr::cust(NEXT_EPOCH))
-            .to_owned();
-        users::Entity::insert(row).on_conflict(change).exec_without_returning(&self.db).await?;
-        Ok(())
+        let put = async {
+            let _turn = self.turn().await?;
+            let row = new_row(user, self.now_ms());
+            let changed = [
+                users::Column::Email,
+                users::Column::Name,
+                users::Column::PasswordHash,
+                users::Column::Role,
+                users::Column::DisabledAt,
+            ];
+            let change = OnConflict::column(users::Column::Id)
+                .update_columns(changed)
+                .value(users::Column::SessionEpoch, Expr::cust(NEXT_EPOCH))
+                .to_owned();
+            users::Entity::insert(row).on_conflict(change).exec_without_returning(&self.db).await?;
+            Ok::<_, RecordsError>(())
+        };
+        self.faults.watch("records", "put_user", put).await
     }
 
     /// Adds a user if no other one has the id or the address. Returns whether it was added.
@@ -126,12 +129,15 @@ impl Records {
     /// # Errors
     /// The database's.
     pub async fn insert_user_if_absent(&self, user: &User) -> Result<bool, RecordsError> {
-        let _turn = self.turn().await?;
-        let inserted = users::Entity::insert(new_row(user, self.now_ms()))
-            .on_conflict(sea_orm::sea_query::OnConflict::new().do_nothing().to_owned())
-            .exec_without_returning(&self.db)
-            .await?;
-        Ok(inserted > 0)
+        let insert = async {
+            let _turn = self.turn().await?;
+            let inserted = users::Entity::insert(new_row(user, self.now_ms()))
+                .on_conflict(sea_orm::sea_query::OnConflict::new().do_nothing().to_owned())
+                .exec_without_returning(&self.db)
+                .await?;
+            Ok::<_, RecordsError>(inserted > 0)
+        };
+        self.faults.watch("records", "insert_user_if_absent", insert).await
     }
 
     /// The keys that are not retired, newest first: the first signs, all of them verify.
@@ -153,16 +159,19 @@ impl Records {
     /// # Errors
     /// The database's.
     pub async fn add_signing_key(&self, key: &SigningKey) -> Result<(), RecordsError> {
-        let _turn = self.turn().await?;
-        let row = signing_keys::ActiveModel {
-            id: Set(key.id.clone()),
-            secret: Set(key.secret.clone()),
-            created_at: Set(self.now_ms()),
-            retired_at: Set(None),
-            needed_until: Set(0),
+        let add = async {
+            let _turn = self.turn().await?;
+            let row = signing_keys::ActiveModel {
+                id: Set(key.id.clone()),
+                secret: Set(key.secret.clone()),
+                created_at: Set(self.now_ms()),
+                retired_at: Set(None),
+                needed_until: Set(0),
+            };
+            row.insert(&self.db).await?;
+            Ok::<_, RecordsError>(())
         };
-        row.insert(&self.db).await?;
-        Ok(())
+        self.faults.watch("records", "add_signing_key", add).await
     }
 
     /// How old the key is that signs; `None` where there is none.
@@ -185,16 +194,19 @@ impl Records {
     /// # Errors
     /// The database's.
     pub async fn need_signing_key(&self, id: &str, until: Timestamp) -> Result<bool, RecordsError> {
-        let until = until.as_millisecond();
-        let needed = Expr::col(signing_keys::Column::NeededUntil);
-        let later = Expr::case(needed.clone().lt(until), until).finally(needed);
-        let _turn = self.turn().await?;
-        let kept = signing_keys::Entity::update_many()
-            .col_expr(signing_keys::Column::NeededUntil, later.into())
-            .filter(signing_keys::Column::Id.eq(id))
-            .exec(&self.db)
-            .await?;
-        Ok(kept.rows_affected > 0)
+        let need = async {
+            let until = until.as_millisecond();
+            let needed = Expr::col(signing_keys::Column::NeededUntil);
+            let later = Expr::case(needed.clone().lt(until), until).finally(needed);
+            let _turn = self.turn().await?;
+            let kept = signing_keys::Entity::update_many()
+                .col_expr(signing_keys::Column::NeededUntil, later.into())
+                .filter(signing_keys::Column::Id.eq(id))
+                .exec(&self.db)
+                .await?;
+            Ok::<_, RecordsError>(kept.rows_affected > 0)
+        };
+        self.faults.watch("records", "need_signing_key", need).await
     }
 
     /// Deletes the keys that nothing valid is signed with any more: those of which a successor has been there for `life`,
@@ -203,21 +215,25 @@ impl Records {
     /// # Errors
     /// The database's.
     pub async fn delete_old_signing_keys(&self, life: Duration) -> Result<u64, RecordsError> {
-        let now = self.now_ms();
-        let successor = Query::select()
-            .expr(signing_keys::Column::CreatedAt.max())
-            .from(signing_keys::Entity)
-            .and_where(signing_keys::Column::RetiredAt.is_null())
-            .and_where(signing_keys::Column::CreatedAt.lte(now - span(life)))
-            .to_owned();
-        let replaced = Expr::col(signing_keys::Column::CreatedAt).lt(Expr::SubQuery(None, Box::new(successor.into())));
-        let old = Condition::all().add(replaced).add(signing_keys::Column::NeededUntil.lte(now));
-        let _turn = self.turn().await?;
-        let deleted = signing_keys::Entity::delete_many()
-            .filter(Condition::any().add(old).add(signing_keys::Column::RetiredAt.is_not_null()))
-            .exec(&self.db)
-            .await?;
-        Ok(deleted.rows_affected)
+        let delete = async {
+            let now = self.now_ms();
+            let successor = Query::select()
+                .expr(signing_keys::Column::CreatedAt.max())
+                .from(signing_keys::Entity)
+                .and_where(signing_keys::Column::RetiredAt.is_null())
+                .and_where(signing_keys::Column::CreatedAt.lte(now - span(life)))
+                .to_owned();
+            let replaced =
+                Expr::col(signing_keys::Column::CreatedAt).lt(Expr::SubQuery(None, Box::new(successor.into())));
+            let old = Condition::all().add(replaced).add(signing_keys::Column::NeededUntil.lte(now));
+            let _turn = self.turn().await?;
+            let deleted = signing_keys::Entity::delete_many()
+                .filter(Condition::any().add(old).add(signing_keys::Column::RetiredAt.is_not_null()))
+                .exec(&self.db)
+                .await?;
+            Ok::<_, RecordsError>(deleted.rows_affected)
+        };
+        self.faults.watch("records", "delete_old_signing_keys", delete).await
     }
 
     /// Everybody, by id.

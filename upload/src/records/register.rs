@@ -67,10 +67,13 @@ impl Records {
     /// # Errors
     /// The database's.
     pub async fn revoke(&self, resource: &Resource, user: &str) -> Result<(), RecordsError> {
-        let _turn = self.turn().await?;
-        let key = (resource.service.as_str().to_owned(), resource.id.clone(), user.to_owned());
-        grants::Entity::delete_by_id(key).exec(&self.db).await?;
-        Ok(())
+        let revoke = async {
+            let _turn = self.turn().await?;
+            let key = (resource.service.as_str().to_owned(), resource.id.clone(), user.to_owned());
+            grants::Entity::delete_by_id(key).exec(&self.db).await?;
+            Ok::<_, RecordsError>(())
+        };
+        self.faults.watch("records", "revoke", revoke).await
     }
 
     /// Who may act for a resource by a grant, by id.

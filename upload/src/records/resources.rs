@@ -13,15 +13,18 @@ impl Records {
     /// # Errors
     /// The database's.
     pub async fn name_resource(&self, resource: &Resource, name: &str) -> Result<(), RecordsError> {
-        let _turn = self.turn().await?;
-        let row = resources::ActiveModel {
-            service: Set(resource.service.as_str().to_owned()),
-            resource: Set(resource.id.clone()),
-            name: Set(name.to_owned()),
-            created_at: Set(self.now_ms()),
+        let name = async {
+            let _turn = self.turn().await?;
+            let row = resources::ActiveModel {
+                service: Set(resource.service.as_str().to_owned()),
+                resource: Set(resource.id.clone()),
+                name: Set(name.to_owned()),
+                created_at: Set(self.now_ms()),
+            };
+            resources::Entity::insert(row).on_conflict(rename()).exec_without_returning(&self.db).await?;
+            Ok::<_, RecordsError>(())
         };
-        resources::Entity::insert(row).on_conflict(rename()).exec_without_returning(&self.db).await?;
-        Ok(())
+        self.faults.watch("records", "name_resource", name).await
     }
 
     /// What a resource is called.

@@ -12,7 +12,7 @@ use super::principals::{Change, Changes, Usage};
 use super::settle::{Settled, variant_row};
 use super::{Records, RecordsError, Writing, rows};
 use crate::job::{Job, Ticket};
-use crate::upload::{Reason, UploadId, Variant};
+use crate::upload::{Reason, State, UploadId, Variant};
 use crate::{JobId, VariantName, trace};
 
 /// What there is when a variant is asked for.
@@ -28,6 +28,8 @@ pub enum Wanted {
     Refused(Reason),
     /// It was not made, and the job that was to make it is a dead letter.
     Failed(Reason),
+    /// The picture has expired or was cropped anew since the caller looked at it.
+    Outdated,
 }
 
 /// The most variants of odd sizes that one picture can have under one crop, so that nobody fills the store by counting
@@ -78,8 +80,12 @@ impl Records {
                 return Ok(Wanted::Refused(Reason::new("too_many_variants", why)));
             }
         }
-        let original = uploads::Entity::find_by_id(upload.get()).one(&*tx).await?;
-        let original = original.ok_or_else(|| RecordsError::Row(format!("upload {upload} is not there")))?;
+        // Locked until this is committed: an order for a picture that expires meanwhile would outlive the picture.
+        let original = uploads::Entity::find_by_id(upload.get()).lock_shared().one(&*tx).await?;
+        let current = |row: &uploads::Model| {
+            row.state == State::Ready.as_str() && row.generation == rows::stored_pixels(generation)
+        };
+        let Some(original) = original.filter(current) else { return Ok(Wanted::Outdated) };
         let (owner, estimate) = (original.owner.clone(), rows::estimate(&original));
         let ticket = Ticket::new(Uuid::now_v7(), Job::MakeVariant { upload, generation, variant: name });
         let row = variants::ActiveModel {
@@ -98,8 +104,7 @@ impl Records {
             // Somebody was faster; their row is committed, or this insert would have waited for it.
             drop(tx);
             let row = siblings.filter(variants::Column::Name.eq(name.to_string())).one(&self.db).await?;
-            let row = row.ok_or_else(|| RecordsError::Row(format!("upload {upload}: variant {name} came and went")))?;
-            return wanted(&row);
+            return row.map_or(Ok(Wanted::Outdated), |row| wanted(&row));
         }
         let held = Usage::from(tx.change(&owner, Change::jobs(false, 1)).await?);
         let lane = self.routing.lane(&ticket.job, held.uploads + held.variants, estimate);
@@ -159,6 +164,10 @@ impl Records {
     /// # Errors
     /// The database's; then nothing was settled.
     pub async fn refuse_variant(&self, attempt: &Attempt, reason: &Reason) -> Result<Settled, RecordsError> {
+        self.faults.watch("records", "refuse_variant", self.refuse_variant_in_one(attempt, reason)).await
+    }
+
+    async fn refuse_variant_in_one(&self, attempt: &Attempt, reason: &Reason) -> Result<Settled, RecordsError> {
         let now = self.now_ms();
         let tx = self.write().await?;
         if !tx.finish_job(attempt, None, now).await? {

@@ -15,18 +15,21 @@ impl Records {
     /// # Errors
     /// The database's.
     pub async fn add_applink(&self, link: &Applink) -> Result<(), RecordsError> {
-        let _turn = self.turn().await?;
-        let row = applinks::ActiveModel {
-            id: Set(link.id.clone()),
-            file_id: Set(link.file.to_string()),
-            assigned: Set(link.assigned.words().join(" ")),
-            role: Set(link.role.as_str().to_owned()),
-            created_by: Set(link.created_by.clone()),
-            created_at: Set(self.now_ms()),
-            revoked_at: Set(None),
+        let add = async {
+            let _turn = self.turn().await?;
+            let row = applinks::ActiveModel {
+                id: Set(link.id.clone()),
+                file_id: Set(link.file.to_string()),
+                assigned: Set(link.assigned.words().join(" ")),
+                role: Set(link.role.as_str().to_owned()),
+                created_by: Set(link.created_by.clone()),
+                created_at: Set(self.now_ms()),
+                revoked_at: Set(None),
+            };
+            applinks::Entity::insert(row).exec_without_returning(&self.db).await?;
+            Ok::<_, RecordsError>(())
         };
-        applinks::Entity::insert(row).exec_without_returning(&self.db).await?;
-        Ok(())
+        self.faults.watch("records", "add_applink", add).await
     }
 
     /// An applink that was not taken back.
@@ -52,14 +55,17 @@ impl Records {
     /// # Errors
     /// The database's.
     pub async fn revoke_applink(&self, id: &str) -> Result<bool, RecordsError> {
-        let _turn = self.turn().await?;
-        let revoked = applinks::Entity::update_many()
-            .col_expr(applinks::Column::RevokedAt, Expr::value(self.now_ms()))
-            .filter(applinks::Column::Id.eq(id))
-            .filter(applinks::Column::RevokedAt.is_null())
-            .exec(&self.db)
-            .await?;
-        Ok(revoked.rows_affected == 1)
+        let revoke = async {
+            let _turn = self.turn().await?;
+            let revoked = applinks::Entity::update_many()
+                .col_expr(applinks::Column::RevokedAt, Expr::value(self.now_ms()))
+                .filter(applinks::Column::Id.eq(id))
+                .filter(applinks::Column::RevokedAt.is_null())
+                .exec(&self.db)
+                .await?;
+            Ok::<_, RecordsError>(revoked.rows_affected == 1)
+        };
+        self.faults.watch("records", "revoke_applink", revoke).await
     }
 
     /// Adds a public link. Its `created_at` is set here.
@@ -67,22 +73,25 @@ impl Records {
     /// # Errors
     /// The database's.
     pub async fn add_public_link(&self, link: &PublicLink) -> Result<(), RecordsError> {
-        let assigned = serde_json::to_string(&link.assigned.words());
-        let _turn = self.turn().await?;
-        let row = public_links::ActiveModel {
-            id: Set(link.id.clone()),
-            file_id: Set(link.file.to_string()),
-            name: Set(link.name.clone()),
-            role: Set(link.role.as_str().to_owned()),
-            assigned: Set(assigned.map_err(|error| RecordsError::Row(error.to_string()))?),
-            password_hash: Set(link.password_hash.clone()),
-            expires_at: Set(link.expires_at.map(Timestamp::as_millisecond)),
-            created_by: Set(link.created_by.clone()),
-            created_at: Set(self.now_ms()),
-            revoked_at: Set(None),
+        let add = async {
+            let assigned = serde_json::to_string(&link.assigned.words());
+            let _turn = self.turn().await?;
+            let row = public_links::ActiveModel {
+                id: Set(link.id.clone()),
+                file_id: Set(link.file.to_string()),
+                name: Set(link.name.clone()),
+                role: Set(link.role.as_str().to_owned()),
+                assigned: Set(assigned.map_err(|error| RecordsError::Row(error.to_string()))?),
+                password_hash: Set(link.password_hash.clone()),
+                expires_at: Set(link.expires_at.map(Timestamp::as_millisecond)),
+                created_by: Set(link.created_by.clone()),
+                created_at: Set(self.now_ms()),
+                revoked_at: Set(None),
+            };
+            public_links::Entity::insert(row).exec_without_returning(&self.db).await?;
+            Ok::<_, RecordsError>(())
         };
-        public_links::Entity::insert(row).exec_without_returning(&self.db).await?;
-        Ok(())
+        self.faults.watch("records", "add_public_link", add).await
     }
 
     /// A public link that was not taken back; it may have expired.
@@ -114,14 +123,17 @@ impl Records {
     /// # Errors
     /// The database's.
     pub async fn revoke_public_link(&self, id: &str) -> Result<bool, RecordsError> {
-        let _turn = self.turn().await?;
-        let revoked = public_links::Entity::update_many()
-            .col_expr(public_links::Column::RevokedAt, Expr::value(self.now_ms()))
-            .filter(public_links::Column::Id.eq(id))
-            .filter(public_links::Column::RevokedAt.is_null())
-            .exec(&self.db)
-            .await?;
-        Ok(revoked.rows_affected == 1)
+        let revoke = async {
+            let _turn = self.turn().await?;
+            let revoked = public_links::Entity::update_many()
+                .col_expr(public_links::Column::RevokedAt, Expr::value(self.now_ms()))
+                .filter(public_links::Column::Id.eq(id))
+                .filter(public_links::Column::RevokedAt.is_null())
+                .exec(&self.db)
+                .await?;
+            Ok::<_, RecordsError>(revoked.rows_affected == 1)
+        };
+        self.faults.watch("records", "revoke_public_link", revoke).await
     }
 }
 

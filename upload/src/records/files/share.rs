@@ -13,15 +13,18 @@ impl Records {
     /// # Errors
     /// The database's.
     pub async fn share_file(&self, file: &FileId, user: &str, role: FileRole) -> Result<(), RecordsError> {
-        let _turn = self.turn().await?;
-        let row = file_grants::ActiveModel {
-            file_id: Set(file.to_string()),
-            user_id: Set(user.to_owned()),
-            role: Set(role.as_str().to_owned()),
-            created_at: Set(self.now_ms()),
+        let share = async {
+            let _turn = self.turn().await?;
+            let row = file_grants::ActiveModel {
+                file_id: Set(file.to_string()),
+                user_id: Set(user.to_owned()),
+                role: Set(role.as_str().to_owned()),
+                created_at: Set(self.now_ms()),
+            };
+            file_grants::Entity::insert(row).on_conflict(other_role()).exec_without_returning(&self.db).await?;
+            Ok::<_, RecordsError>(())
         };
-        file_grants::Entity::insert(row).on_conflict(other_role()).exec_without_returning(&self.db).await?;
-        Ok(())
+        self.faults.watch("records", "share_file", share).await
     }
 
     /// Takes a user's role at a file back; that there is none is fine.
@@ -29,9 +32,12 @@ impl Records {
     /// # Errors
     /// The database's.
     pub async fn unshare_file(&self, file: &FileId, user: &str) -> Result<(), RecordsError> {
-        let _turn = self.turn().await?;
-        file_grants::Entity::delete_by_id((file.to_string(), user.to_owned())).exec(&self.db).await?;
-        Ok(())
+        let unshare = async {
+            let _turn = self.turn().await?;
+            file_grants::Entity::delete_by_id((file.to_string(), user.to_owned())).exec(&self.db).await?;
+            Ok::<_, RecordsError>(())
+        };
+        self.faults.watch("records", "unshare_file", unshare).await
     }
 
     /// Who has which role at a file by a grant, by user.
