@@ -1,6 +1,8 @@
 //! The classes of jobs, and whose turn is next among them. Used twice: for a worker's slots and for its decode threads.
 
-use upload::{Lane, Routing, Ticket, Upload};
+use std::time::Duration;
+
+use upload::{Lane, Routing};
 
 /// What a job is to others that wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +29,8 @@ impl Class {
     }
 
     /// The class of a picture among those that wait for a thread: heavy ones are in `bulk` as well.
-    pub(crate) fn on_a_thread(ticket: &Ticket, upload: &Upload, routing: Routing) -> Self {
-        if routing.is_heavy(upload.estimate) { Self::Heavy } else { Self::of(ticket.lane) }
+    pub(crate) fn on_a_thread(lane: Lane, estimate: Duration, routing: Routing) -> Self {
+        if routing.is_heavy(estimate) { Self::Heavy } else { Self::of(lane) }
     }
 
     pub(crate) fn index(self) -> usize {
@@ -77,6 +79,14 @@ impl Turns {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_heavy_picture_in_bulk_is_heavy_on_a_thread() {
+        let routing = Routing::default();
+        let class = |estimate| Class::on_a_thread(Lane::Bulk, estimate, routing);
+        assert_eq!(class(routing.heavy_after), Class::Bulk);
+        assert_eq!(class(routing.heavy_after + Duration::from_millis(1)), Class::Heavy);
+    }
 
     #[test]
     fn of_seven_turns_four_are_normal_two_bulk_and_one_heavy() {

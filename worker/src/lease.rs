@@ -97,6 +97,8 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(600);
     const SHORT: Duration = Duration::from_millis(30);
+    /// Much longer than what is under test, for a busy machine.
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     /// Keeps the lease of this work, which is told how often it was renewed, and returns how that ended.
     async fn kept(limits: Limits, work: impl AsyncFn(&AtomicU32)) -> Option<End> {
@@ -105,10 +107,13 @@ mod tests {
             renewed.fetch_add(1, Ordering::Relaxed);
             ready(Ok::<_, Infallible>(true))
         };
-        tokio::select! {
-            () = progress.watch(work(&renewed)) => None,
-            end = keep(limits, &progress, renew) => Some(end),
-        }
+        let kept = async {
+            tokio::select! {
+                () = progress.watch(work(&renewed)) => None,
+                end = keep(limits, &progress, renew) => Some(end),
+            }
+        };
+        tokio::time::timeout(PATIENCE, kept).await.expect("it is kept without end")
     }
 
     #[tokio::test]
@@ -120,9 +125,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_job_that_makes_progress_is_kept_until_it_is_done() {
-        let limits = Limits { lease: SHORT, step: LONG, job: LONG };
+        let limits = Limits { lease: SHORT, step: 20 * SHORT, job: LONG };
+        let begun = Instant::now();
         let work = async |renewed: &AtomicU32| {
-            while renewed.load(Ordering::Relaxed) < 20 {
+            while begun.elapsed() < 2 * limits.step || renewed.load(Ordering::Relaxed) < 20 {
                 sleep(Duration::from_millis(1)).await;
                 upload::made_progress();
             }

@@ -18,7 +18,7 @@ impl Worker {
         plan: Plan,
     ) -> Result<Result<Picture, Rejection>, Outcome> {
         let (limits, time) = (self.settings.pictures.limits(), self.settings.worker.render_time);
-        let class = Class::on_a_thread(&attempt.ticket, &attempt.upload, self.places.queue.routing());
+        let class = Class::on_a_thread(attempt.ticket.lane, attempt.upload.estimate, self.places.queue.routing());
         let rendered = match picture::probe(&bytes, &limits) {
             Ok(probe) => self.pool.render(Task { bytes, probe, plan, limits, class }, time).await,
             Err(rejection) => Err(rejection),

@@ -41,6 +41,9 @@ async fn reread(desk: &Desk, id: UploadId) -> Result<Upload, ApiError> {
     upload.ok_or_else(|| ApiError::Ours(format!("upload {id} is not in the records any more")))
 }
 
+/// What a client is told whose picture has changed while its request was handled. The next request sees what became of it.
+const CHANGED: &str = "the picture has just been changed or removed";
+
 /// A variant of a picture that is ready, made first where it is not there.
 pub(crate) async fn variant(desk: &Desk, upload: &Upload, name: VariantName) -> Result<Variant, ApiError> {
     let want = || desk.places.records.want_variant(upload.id, upload.generation, name);
@@ -48,6 +51,7 @@ pub(crate) async fn variant(desk: &Desk, upload: &Upload, name: VariantName) -> 
         Wanted::Made(variant) => return Ok(variant),
         Wanted::Refused(reason) => return Err(ApiError::Rejected(reason)),
         Wanted::Failed(reason) => return Err(ApiError::Failed(reason)),
+        Wanted::Outdated => return Err(ApiError::NotYet(CHANGED)),
         Wanted::Coming(job) => {
             let waiting = desk.places.queue.join_wait(job).await;
             if let Wanted::Coming(_) = want().await? {
@@ -64,6 +68,7 @@ pub(crate) async fn variant(desk: &Desk, upload: &Upload, name: VariantName) -> 
         Wanted::Made(variant) => Ok(variant),
         Wanted::Refused(reason) => Err(ApiError::Rejected(reason)),
         Wanted::Failed(reason) => Err(ApiError::Failed(reason)),
+        Wanted::Outdated => Err(ApiError::NotYet(CHANGED)),
         Wanted::Coming(_) | Wanted::Ordered(_) => Err(ApiError::NotYet("this size is being made")),
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct SessionCache {
 #[derive(Debug, Default)]
 struct Read {
     sessions: HashMap<Uuid, Known>,
+    /// How often sessions were ended here. What was read before one was ended may be older than its end.
+    ended: u64,
     /// When entries that no longer hold are removed next.
     tidy_at: Timestamp,
 }
@@ -60,8 +62,17 @@ impl SessionCache {
         now.duration_since(known.read_at).abs() < self.holds
     }
 
-    fn note(&self, session: &Session, admin: bool, now: Timestamp) {
+    /// How often sessions have been ended here so far.
+    fn ended(&self) -> u64 {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).ended
+    }
+
+    /// Remembers what was read of a session, unless one was ended since there were `ended` ends.
+    fn note(&self, session: &Session, admin: bool, now: Timestamp, ended: u64) {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if read.ended != ended {
+            return;
+        }
         if now >= read.tidy_at {
             read.tidy_at = now.saturating_add(self.holds).unwrap_or(Timestamp::MAX);
             read.sessions.retain(|_, known| self.still_holds(known, now));
@@ -73,11 +84,14 @@ impl SessionCache {
     }
 
     fn forget(&self, token: Uuid) {
-        self.read.lock().unwrap_or_else(PoisonError::into_inner).sessions.remove(&token);
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.ended += 1;
+        read.sessions.remove(&token);
     }
 
     fn forget_user(&self, user: &str) {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.ended += 1;
         read.sessions.retain(|_, known| known.user != user);
     }
 }
@@ -89,8 +103,9 @@ impl Desk {
         if let Some(admin) = self.sessions.admin(session, now) {
             return Ok(admin);
         }
+        let ended = self.sessions.ended();
         let admin = self.read_session(session).await?.role == Role::Admin;
-        self.sessions.note(session, admin, now);
+        self.sessions.note(session, admin, now, ended);
         Ok(admin)
     }
 
@@ -164,7 +179,7 @@ mod tests {
         let cache = SessionCache::new(Duration::from_secs(5));
         let now = Timestamp::UNIX_EPOCH;
         for n in 0..=MOST as u128 {
-            cache.note(&session(n), n == 7, now);
+            cache.note(&session(n), n == 7, now, 0);
         }
         assert_eq!(cache.read.lock().unwrap().sessions.len(), MOST);
         assert_eq!(cache.admin(&session(7), now), Some(true));
@@ -173,9 +188,23 @@ mod tests {
         assert_eq!(cache.admin(&stolen, now), None, "another user's session");
         let later = now + SignedDuration::from_secs(5);
         assert_eq!(cache.admin(&session(7), later), None);
-        cache.note(&session(8), false, later);
+        cache.note(&session(8), false, later, 0);
         assert_eq!(cache.read.lock().unwrap().sessions.len(), 1);
         cache.forget_user("jane");
         assert_eq!(cache.admin(&session(8), later), None);
+    }
+
+    #[test]
+    fn what_was_read_before_a_session_was_ended_is_not_remembered() {
+        let cache = SessionCache::new(Duration::from_secs(5));
+        let now = Timestamp::UNIX_EPOCH;
+        let ends: [fn(&SessionCache); 2] =
+            [|cache| cache.forget(Uuid::from_u128(1)), |cache| cache.forget_user("jane")];
+        for end in ends {
+            let ended = cache.ended();
+            end(&cache);
+            cache.note(&session(1), false, now, ended);
+            assert_eq!(cache.admin(&session(1), now), None);
+        }
     }
 }
