@@ -3,29 +3,31 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use upload::{Backend, Clock, Faults, State, UploadId};
+use tokio_util::sync::CancellationToken;
+use upload::{Backend, Clock, FaultSwitch, Faults, State, UploadId};
+use worker::Worker;
 
-use crate::parts::{Parts, prepared};
+use crate::parts::{Parts, prepared, worker_settings};
 use crate::portal::picture;
 use crate::process::Folder;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A folder that cannot be used, as far as a process that may do everything can be kept out: a file is in its place.
-struct Away {
+pub struct Away {
     folder: PathBuf,
     aside: PathBuf,
 }
 
 impl Away {
-    fn take(folder: &Path) -> Self {
+    pub fn take(folder: &Path) -> Self {
         let aside = folder.with_extension("aside");
         std::fs::rename(folder, &aside).unwrap();
         std::fs::write(folder, b"in the way").unwrap();
         Self { folder: folder.to_owned(), aside }
     }
 
-    fn give_back(self) {
+    pub fn give_back(self) {
         std::fs::remove_file(&self.folder).unwrap();
         std::fs::rename(&self.aside, &self.folder).unwrap();
     }
@@ -91,6 +93,11 @@ async fn at_the_deadline_the_failing_backend_is_named_and_the_job_can_be_tried_a
     let reason = records.upload(admitted.id).await.unwrap().unwrap().reason.unwrap();
     assert!(reason.code == "deadline" && reason.why.contains("the storage for finished files failed"), "{reason:?}");
     assert!(!reason.why.contains(&folder.path().display().to_string()), "{reason:?}");
+    let pauses: Vec<String> =
+        records.events(admitted.id).await.unwrap().into_iter().map(|event| event.detail).collect();
+    for pause in ["again in 1000 ms", "again in 2000 ms", "again in 4000 ms"] {
+        assert!(pauses.iter().any(|said| said.contains(pause)), "{pause}: {pauses:?}");
+    }
     away.give_back();
     let retried = records.retry_job(admitted.ticket.id, 600 * SECOND).await.unwrap().unwrap();
     parts.places.queue.publish(&retried.ticket).await.unwrap();
@@ -145,4 +152,80 @@ async fn a_queue_that_lost_its_messages_does_not_cost_the_uploads() {
     clock.advance(SECOND);
     assert_eq!(parts.sweeper.once().await.unwrap().published, 5);
     all_are_ready(&parts, &clock, waiting.into_iter()).await;
+}
+
+/// A process whose records fail while an attempt ends: with one attempt for each job, an outage that counted would kill it.
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_fail_while_a_job_ends_cost_no_attempt() {
+    for ops in [["settle_ready"].as_slice(), &["settle_ready", "postpone"]] {
+        let (folder, switch) = (prepared().await, FaultSwitch::default());
+        let clock = Clock::manual(jiff::Timestamp::now());
+        let parts = Parts::open(&folder, clock.clone(), switch.faults()).await.unwrap();
+        let mut settings = worker_settings();
+        settings.worker.attempts = 1;
+        let worker = Worker::new(&settings, parts.places.clone());
+        ops.iter().for_each(|op| switch.fail("records", op));
+        let admitted = parts.hand_in(&picture("astronaut.jpg")).await.unwrap();
+        let stop = CancellationToken::new();
+        let running = tokio::spawn({
+            let stop = stop.clone();
+            async move { worker.run(stop).await }
+        });
+        switch.met("records", ops[ops.len() - 1], 1).await;
+        switch.clear();
+        let settled = async {
+            let mut tick = tokio::time::interval(Duration::from_millis(200));
+            loop {
+                tick.tick().await;
+                // No faster than what is to be recorded meanwhile, or its lease ends.
+                clock.advance(SECOND);
+                parts.sweeper.once().await.unwrap();
+                let upload = parts.places.records.upload(admitted.id).await.unwrap().unwrap();
+                if upload.state != State::Accepted {
+                    return upload;
+                }
+            }
+        };
+        let upload = tokio::time::timeout(90 * SECOND, settled).await.expect("it is settled");
+        assert_eq!(upload.state, State::Ready, "{ops:?}: {:?}", upload.reason);
+        stop.cancel();
+        running.await.unwrap().unwrap();
+    }
+}
+
+/// A picture that takes too long is at fault itself: its attempts are used up, and no backend is blamed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_takes_too_long_uses_up_its_attempts() {
+    let folder = prepared().await;
+    let clock = Clock::manual(jiff::Timestamp::now());
+    let parts = Parts::open(&folder, clock.clone(), Faults::default()).await.unwrap();
+    let mut settings = worker_settings();
+    (settings.worker.render_time, settings.worker.attempts) = (Duration::ZERO, 2);
+    let worker = Worker::new(&settings, parts.places.clone());
+    let id = hand_in(&parts).await;
+    for _ in 0..10 {
+        worker.run_what_is_there().await.unwrap();
+        clock.advance(SECOND);
+        parts.sweeper.once().await.unwrap();
+    }
+    let upload = parts.places.records.upload(id).await.unwrap().unwrap();
+    assert_eq!((upload.state, upload.reason.unwrap().code.as_str()), (State::Failed, "gave_up"));
+    assert!(worker.breakers().failing().is_empty());
+}
+
+/// A job whose store does not answer is given back at the limit of a job (`worker.job_time`).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_hangs_is_given_back() {
+    let (folder, switch) = (prepared().await, FaultSwitch::default());
+    let clock = Clock::manual(jiff::Timestamp::now());
+    let parts = Parts::open(&folder, clock.clone(), switch.faults()).await.unwrap();
+    let mut settings = worker_settings();
+    (settings.worker.job_time, settings.worker.lease) = (Duration::from_millis(300), Duration::from_millis(150));
+    let worker = Worker::new(&settings, parts.places.clone());
+    let id = hand_in(&parts).await;
+    switch.hold("staging", "get");
+    tokio::time::timeout(60 * SECOND, worker.run_what_is_there()).await.expect("it is given back").unwrap();
+    assert!(parts.places.records.open_job(id).await.unwrap().is_some());
+    switch.clear();
+    all_are_ready(&parts, &clock, [id].into_iter()).await;
 }

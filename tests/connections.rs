@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::portal::{Portal, picture};
@@ -101,7 +102,6 @@ async fn a_flood_over_ipv6_keeps_nobody_out() {
 /// Whatever the public listener is busy with, probes and metrics answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn probes_answer_while_all_connections_are_busy() {
-    use tokio::io::AsyncWriteExt;
     let folder = Folder::new();
     let settings = [
         ("CLOAKROOM__HTTP__MAX_CONNECTIONS", "4"),
@@ -113,14 +113,45 @@ async fn probes_answer_while_all_connections_are_busy() {
     let process = Process::up(&folder, &settings);
     let mut busy = Vec::new();
     for _ in 0..4 {
-        let mut stream = TcpStream::connect(process.address).await.unwrap();
-        let head =
-            "POST /api/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
-        stream.write_all(head.as_bytes()).await.unwrap();
-        busy.push(stream);
+        busy.push(unfinished(&process).await);
     }
     let full = async { while !process.probe("/metrics").await.1.contains("cloakroom_connections_open 4\n") {} };
     tokio::time::timeout(Duration::from_secs(60), full).await.expect("they are taken");
     assert_eq!(process.probe("/livez").await.0, 200);
     assert_eq!(process.probe("/readyz").await.0, 200);
+}
+
+/// A process ends within its grace, whatever a client does meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_finish_does_not_keep_a_process() {
+    let folder = Folder::new();
+    let settings = [
+        ("CLOAKROOM__SHUTDOWN__GRACE", "2s"),
+        ("CLOAKROOM__HTTP__DRAIN", "1h"),
+        ("CLOAKROOM__HTTP__BODY_IDLE_TIMEOUT", "1h"),
+        ("CLOAKROOM__HTTP__BODY_TIMEOUT", "1h"),
+        ("CLOAKROOM__HTTP__BODY_LEAST_RATE", "0 B"),
+        PATIENT,
+    ];
+    let mut process = Process::up(&folder, &settings);
+    let _unfinished = unfinished(&process).await;
+    let busy = async { while !process.probe("/metrics").await.1.contains("cloakroom_connections_open 1\n") {} };
+    tokio::time::timeout(Duration::from_secs(60), busy).await.expect("it is taken");
+    process.terminate();
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    let ended = async {
+        while process.lives() {
+            tick.tick().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), ended).await.expect("it ends");
+    assert_eq!(process.end(), Some(1), "and says that something was not finished");
+}
+
+/// A request whose body does not come to its end.
+async fn unfinished(process: &Process) -> TcpStream {
+    let mut stream = TcpStream::connect(process.address).await.unwrap();
+    let head = "POST /api/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
 }

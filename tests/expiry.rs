@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use upload::{ClaimRefused, Claimant, Clock, Faults, Resource, Service, State};
+use upload::{ClaimRefused, Claimant, Clock, FaultSwitch, Faults, Resource, Service, State};
 
 use crate::parts::{OWNER, Parts, prepared};
 use crate::portal::picture;
@@ -43,6 +43,24 @@ async fn unclaimed_expires_and_every_byte_goes() {
     assert_eq!(records.upload(claimed).await.unwrap().unwrap().state, State::Ready);
     assert_eq!(folder.blobs().len(), 4, "the claimed one keeps its own");
     assert_eq!(records.claim(unclaimed, &resource(), &claimant()).await.unwrap(), Err(ClaimRefused::Expired));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_a_sweep_that_fails_keeps_no_later_one_from_being_done() {
+    let folder = prepared().await;
+    let (clock, switch) = (Clock::manual(jiff::Timestamp::now()), FaultSwitch::default());
+    let parts = Parts::open(&folder, clock.clone(), switch.faults()).await.unwrap();
+    let id = parts.hand_in(&picture("astronaut.jpg")).await.unwrap().id;
+    parts.worker.run_what_is_there().await.unwrap();
+    clock.advance(DAY);
+    for op in ["forget_answers", "remove_ended_sessions", "fail_overdue", "take_unpublished"] {
+        switch.fail("records", op);
+    }
+    parts.sweeper.once().await.unwrap_err();
+    assert_eq!(parts.places.records.upload(id).await.unwrap().unwrap().state, State::Expired);
+    assert_eq!(folder.blobs().len(), 0, "what makes room is done last, and done");
+    switch.clear();
+    parts.sweeper.once().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

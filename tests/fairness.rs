@@ -9,6 +9,7 @@ use worker::Worker;
 
 use crate::parts::{prepared, settings, worker_settings};
 use crate::portal::picture;
+use crate::process::Folder;
 
 /// Heavy in these tests: [`gray`] is estimated at 80 ms.
 pub const HEAVY_AFTER: Duration = Duration::from_millis(20);
@@ -70,36 +71,28 @@ async fn hand_in(places: &Places, owner: &str, bytes: &[u8]) -> UploadId {
     admitted.id
 }
 
-async fn flooded_by(floods: usize) {
-    let folder = prepared().await;
-    let places = upload::PlacesSettings {
-        queue: QueueSettings { heavy_after: HEAVY_AFTER, ..QueueSettings::default() },
-        ..settings(&folder)
-    };
+/// Places of one test, whose users are these.
+async fn places_of(folder: &Folder, queue: QueueSettings, users: &[String]) -> Places {
+    let places = upload::PlacesSettings { queue, ..settings(folder) };
     let places = Places::open(&places, Clock::system(), Faults::default()).await.unwrap();
-    let (heavy, small) = (gray(), picture("astronaut.jpg"));
-    let mut uploads = Vec::new();
-    for owner in (0..floods).map(|n| format!("flood{n}")).chain(["jane".to_owned(), "joe".to_owned()]) {
+    for id in users {
         let user = User {
-            id: owner.clone(),
-            email: format!("{owner}@example.org"),
-            name: owner.clone(),
+            id: id.clone(),
+            email: format!("{id}@example.org"),
+            name: id.clone(),
             password_hash: String::new(),
             role: Role::Member,
             disabled: false,
         };
         places.records.put_user(&user).await.unwrap();
-        let (bytes, count) = if owner.starts_with("flood") { (&heavy, FLOOD) } else { (&small, SMALL) };
-        for _ in 0..count {
-            uploads.push(hand_in(&places, &owner, bytes).await);
-        }
     }
-    let depth = async |lane| places.queue.depth(lane).await.unwrap();
-    let expected = (8 * floods as u64, (FLOOD - 8) as u64 * floods as u64, 2 * SMALL as u64);
-    assert_eq!((depth(Lane::Heavy).await, depth(Lane::Bulk).await, depth(Lane::Pictures).await), expected);
+    places
+}
 
+/// Has a worker with so many decode threads settle them, and says when.
+async fn settle(places: &Places, uploads: Vec<UploadId>, threads: usize) -> Vec<Settled> {
     let mut working = worker_settings();
-    (working.worker.concurrency, working.worker.threads) = (4, 2);
+    (working.worker.concurrency, working.worker.threads) = (4, threads);
     let (worker, stop) = (Worker::new(&working, places.clone()), CancellationToken::new());
     let running = tokio::spawn({
         let stop = stop.clone();
@@ -120,8 +113,50 @@ async fn flooded_by(floods: usize) {
     }
     stop.cancel();
     running.await.unwrap().unwrap();
-    is_fair(&settled, floods);
     assert_eq!(places.records.recount().await.unwrap(), Vec::<String>::new());
+    settled
+}
+
+async fn flooded_by(floods: usize) {
+    let folder = prepared().await;
+    let users: Vec<String> =
+        (0..floods).map(|n| format!("flood{n}")).chain(["jane".to_owned(), "joe".to_owned()]).collect();
+    let queue = QueueSettings { heavy_after: HEAVY_AFTER, ..QueueSettings::default() };
+    let places = places_of(&folder, queue, &users).await;
+    let (heavy, small) = (gray(), picture("astronaut.jpg"));
+    let mut uploads = Vec::new();
+    for owner in users {
+        let (bytes, count) = if owner.starts_with("flood") { (&heavy, FLOOD) } else { (&small, SMALL) };
+        for _ in 0..count {
+            uploads.push(hand_in(&places, &owner, bytes).await);
+        }
+    }
+    let depth = async |lane| places.queue.depth(lane).await.unwrap();
+    let expected = (8 * floods as u64, (FLOOD - 8) as u64 * floods as u64, 2 * SMALL as u64);
+    assert_eq!((depth(Lane::Heavy).await, depth(Lane::Bulk).await, depth(Lane::Pictures).await), expected);
+    is_fair(&settle(&places, uploads, 2).await, floods);
+}
+
+/// In one queue too, the few pictures of one user do not wait for the many that another one sent before.
+#[tokio::test(flavor = "multi_thread")]
+async fn users_take_turns_in_one_queue() {
+    const MANY: usize = 12;
+    const FEW: usize = 4;
+    let folder = prepared().await;
+    // All of them go to the same queue.
+    let queue = QueueSettings { heavy_after: Duration::from_secs(60), bulk_after: 100, ..QueueSettings::default() };
+    let places = places_of(&folder, queue, &["ann".to_owned(), "bob".to_owned()]).await;
+    let (picture, mut uploads) = (gray(), Vec::new());
+    for (owner, count) in [("ann", MANY), ("bob", FEW)] {
+        for _ in 0..count {
+            uploads.push(hand_in(&places, owner, &picture).await);
+        }
+    }
+    assert_eq!(places.queue.depth(Lane::Pictures).await.unwrap(), (MANY + FEW) as u64);
+    let settled = settle(&places, uploads, 1).await;
+    let last = settled.iter().filter(|one| one.owner == "bob").map(|one| one.at).max().unwrap();
+    let before = settled.iter().filter(|one| one.owner == "ann" && one.at < last).count();
+    assert!(before <= 2 * FEW, "{before} of ann's went before the last of bob's");
 }
 
 #[tokio::test(flavor = "multi_thread")]

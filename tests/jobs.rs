@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use upload::{Clock, Faults, FileId, Grammar, Place, Publish, RenditionName, State};
 
+use crate::backends::Away;
 use crate::parts::{Parts, prepared};
 use crate::portal::picture;
 use crate::process::{Folder, command};
@@ -49,6 +50,31 @@ async fn nothing_is_said_of_or_put_into_a_queue_that_is_another_process() {
     assert!(good && said.contains("in the memory of the running cloakroom"), "{said}");
     let (good, said) = ask(&folder, &["sweep", "--once"]);
     assert!(!good && said.contains("queue.url is memory:"), "{said}");
+}
+
+/// The command goes by the real time: what happened an hour from now lasts, and what happened an hour ago is over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_postponed_or_has_a_worker_is_told() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let (folder, now) = (prepared().await, Timestamp::now());
+    let parts = Parts::open(&folder, Clock::manual(now + HOUR), Faults::default()).await.unwrap();
+    let explained = |id: upload::UploadId, words: &[&str]| {
+        let (good, said) = ask(&folder, &["explain", &id.to_string()]);
+        assert!(good && words.iter().all(|words| said.contains(words)), "{said}");
+    };
+    let postponed = parts.hand_in(&picture("astronaut.jpg")).await.unwrap();
+    let away = Away::take(&folder.path().join("blobs"));
+    parts.worker.run_what_is_there().await.unwrap();
+    away.give_back();
+    explained(postponed.id, &["It is postponed until", "because blobs failed", "no attempt is lost"]);
+    let leased = parts.hand_in(&picture("astronaut.jpg")).await.unwrap();
+    parts.places.records.begin_attempt(&leased.ticket, HOUR).await.unwrap();
+    explained(leased.id, &["A worker is on it, attempt 1"]);
+    drop(parts);
+    let parts = Parts::open(&folder, Clock::manual(now - HOUR), Faults::default()).await.unwrap();
+    let vanished = parts.hand_in(&picture("astronaut.jpg")).await.unwrap();
+    parts.places.records.begin_attempt(&vanished.ticket, HOUR / 60).await.unwrap();
+    explained(vanished.id, &["Its worker has shown no sign of life"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

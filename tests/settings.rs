@@ -163,3 +163,19 @@ fn records_that_cannot_be_opened_are_named() {
     let (good, _, err) = run(&folder, &["migrate", "up"], &[("CLOAKROOM__RECORDS__URL", &notes)]);
     assert!(!good && err.matches("not a database").count() == 1, "{err}");
 }
+
+/// The setting reaches the client of the database: its server's certificate is from an authority that only the file names.
+#[test]
+fn a_certificate_authority_of_the_settings_is_trusted() {
+    let (Ok(url), Ok(file)) = (std::env::var("CLOAKROOM_TEST_POSTGRES_TLS"), std::env::var("CLOAKROOM_TEST_CA")) else {
+        return eprintln!("skipped: this needs CLOAKROOM_TEST_POSTGRES_TLS and CLOAKROOM_TEST_CA, or use tests/run");
+    };
+    let status = |more: &[(&str, &str)]| {
+        let settings = [&[("CLOAKROOM__RECORDS__URL", url.as_str())], more].concat();
+        run(&Folder::new(), &["migrate", "status"], &settings)
+    };
+    let (_, out, err) = status(&[]);
+    assert!(out.is_empty() && err.contains("UnknownIssuer"), "{out}{err}");
+    let (_, out, err) = status(&[("CLOAKROOM__TLS__CA_FILE", &file)]);
+    assert!(out.contains("m0001_first_schema") && !err.contains("UnknownIssuer"), "{out}{err}");
+}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use upload::Lane;
 
 use super::faults::{all_are_ready, hand_in};
 use super::oracle::{count, until};
@@ -59,6 +60,15 @@ async fn a_store_that_is_away_kills_no_waiting_job() {
             .await;
         until_probe(port, "/readyz", |said| said.starts_with("HTTP/1.1 503") && !said.contains("\"staging\":\"ok\""))
             .await;
+        let places = stack.places().await;
+        let paused = async {
+            let mut tick = tokio::time::interval(Duration::from_millis(100));
+            while places.queue.line(Lane::Pictures).await.unwrap().unwrap().consumers > 0 {
+                tick.tick().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(120), paused).await.expect("it takes no more jobs");
+        places.queue.close().await;
         let postponed = "SELECT least(count(*), 3) FROM events WHERE detail LIKE '%which does not count%'";
         until(&stack, postponed, 3).await;
         assert_eq!(count(&stack, "SELECT count(*) FROM jobs WHERE state = 'dead'").await, 0, "{way:?}");
@@ -68,6 +78,10 @@ async fn a_store_that_is_away_kills_no_waiting_job() {
         );
         let opened = worker.log().matches("no more jobs are taken until it answers").count();
         assert_eq!(opened, 1, "once per outage");
+        if matches!(way, Way::Broken) {
+            let begun = count(&stack, "SELECT count(*) FROM jobs WHERE attempts > 0").await;
+            assert!(begun < 10, "{begun} of 30 jobs were begun: the queue was burnt through");
+        }
         assert_eq!(worker.stop(), Some(0));
     }
     let (worker, port) = worker(&stack, "1").await;

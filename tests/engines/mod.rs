@@ -4,8 +4,11 @@
 //! starts what is not given. Without them these tests say so and do nothing.
 
 mod backends;
+#[path = "../soak/disk.rs"]
+mod disk;
 mod fairness;
 mod faults;
+mod full_disk;
 mod journey;
 mod keys;
 mod late;

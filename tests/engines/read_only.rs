@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::faults::{all_are_ready, hand_in};
 use super::stack::Stack;
-use crate::portal::Portal;
+use crate::portal::{Portal, picture};
 use crate::process::Process;
 
 /// What a probe says: the status, and the word for the records.
@@ -19,7 +19,7 @@ async fn probe(url: &str) -> Option<(u16, String)> {
     Some((status, records))
 }
 
-async fn until(url: &str, expected: (u16, &str)) {
+pub(super) async fn until(url: &str, expected: (u16, &str)) {
     let asked = async {
         while probe(url).await.is_none_or(|(status, records)| (status, records.as_str()) != expected) {
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -42,11 +42,8 @@ async fn set_default(stack: &Stack, how: &str) {
 async fn probes_are_red_while_the_records_cannot_be_written() {
     let Some(stack) = Stack::start().await else { return };
     let api = stack.api();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let mut worker = stack.command(&["worker"]);
-    worker.env("CLOAKROOM__PROBES__LISTEN", format!("127.0.0.1:{port}"));
-    let _worker = Process::start(worker);
-    let probes = [api.url("/readyz"), format!("http://127.0.0.1:{port}/readyz")];
+    let worker = Process::start(stack.command(&["worker"]));
+    let probes = [api.url("/readyz"), format!("http://{}/readyz", worker.probes())];
     let portal = Portal::log_in(&api).await;
     let mut acknowledged = hand_in(&portal, 8, |_| {}).await;
     for url in &probes {
@@ -58,6 +55,11 @@ async fn probes_are_red_while_the_records_cannot_be_written() {
         until(url, (503, "not writable")).await;
     }
     assert!(hand_in(&portal, 4, |_| {}).await.is_empty(), "nothing is acknowledged that is not recorded");
+    let refused = portal.upload_preferring("respond-async", "astronaut.jpg", picture("astronaut.jpg")).await;
+    assert_eq!(refused.status(), 503);
+    assert!(refused.headers().contains_key("retry-after"));
+    let said = refused.text().await.unwrap();
+    assert_eq!(said, "the database of this service takes no writes at the moment; try again later");
     set_default(&stack, "RESET default_transaction_read_only").await;
     for url in &probes {
         until(url, (200, "ok")).await;

@@ -1,5 +1,7 @@
 //! `POST /api/dropbox/pictures`: what is taken, what is refused, and in which words.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
 
@@ -17,6 +19,20 @@ async fn the_answer_is_the_bare_number() {
     assert_eq!(response.text().await.unwrap(), "1001");
     assert_eq!(jane.picture().await, "1002");
     assert_eq!(stand.staged(), 0);
+}
+
+/// An upload that may have been admitted in spite of an error needs its bytes. If it was not, the sweeper removes them.
+#[tokio::test]
+async fn bytes_of_an_upload_whose_admission_is_uncertain_are_kept() {
+    let stand = Stand::idle(|_| {}).await;
+    let jane = stand.login("jane").await;
+    stand.faults.fail("records", "admit");
+    let refused = jane.upload("a.png", PNG).await;
+    assert_eq!(refused.status(), 503);
+    assert_eq!(stand.staged(), 1);
+    stand.faults.clear();
+    stand.clock.advance(Duration::from_secs(2 * 3600));
+    assert_eq!((stand.sweep().await.orphans, stand.staged()), (1, 0));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Connections: how many one client address may hold, which of them are closed for others, and how long they may be slow.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api::ApiSettings;
 use bytesize::ByteSize;
@@ -217,6 +217,7 @@ async fn a_proxy_is_not_one_client_and_those_behind_it_are() {
 #[tokio::test]
 async fn a_head_that_does_not_come_ends_the_connection() {
     let stand = Stand::with(|settings| settings.http.header_timeout = Duration::from_millis(500)).await;
+    let begun = Instant::now();
     let mut silent = connect(&stand, 1).await;
     let mut idle = connect(&stand, 1).await;
     assert!(lives(&mut idle).await);
@@ -234,4 +235,5 @@ async fn a_head_that_does_not_come_ends_the_connection() {
     tokio::time::timeout(PATIENCE, trickle).await.expect("a slow head is cut");
     assert_eq!(head(&mut silent).await, "");
     assert_eq!(head(&mut idle).await, "");
+    assert!(begun.elapsed() < Duration::from_secs(25), "the HTTP library would wait 30 s by itself");
 }

@@ -119,11 +119,35 @@ async fn a_server_that_becomes_read_only_under_its_connections_is_noticed_and_so
     fill(&records).await;
     server.run_sql("ALTER SYSTEM SET default_transaction_read_only = on").await;
     server.run_sql("SELECT pg_reload_conf()").await;
+    // A probe finds out by itself, before any write has failed.
+    let pinged = async { while !matches!(records.ping().await, Err(RecordsError::NotWritable(_))) {} };
+    ends(pinged).await;
     until(&records, |outcome| matches!(outcome, Err(RecordsError::NotWritable(_)))).await;
-    assert!(matches!(ends(records.ping()).await, Err(RecordsError::NotWritable(_))));
     server.run_sql("ALTER SYSTEM RESET default_transaction_read_only").await;
     server.run_sql("SELECT pg_reload_conf()").await;
     until(&records, Result::is_ok).await;
     ends(records.ping()).await.unwrap();
     fill(&records).await;
+}
+
+/// What a pooler does in a failover: the connections that it holds open lead to a server that takes no writes any more.
+#[tokio::test]
+async fn the_first_write_that_is_refused_closes_all_connections_of_its_age() {
+    let (Some(former), Some(primary)) = (Server::start().await, Server::start().await) else { return };
+    for server in [&former, &primary] {
+        migrations::up(&server.url("postgres")).await.unwrap();
+        let proxy = Proxy::to(&server.host()).await;
+        open(&proxy, "postgres").await.put_user(&user("mary")).await.unwrap();
+    }
+    let proxy = Proxy::to(&former.host()).await;
+    let records = open(&proxy, "postgres").await;
+    fill(&records).await;
+    former.run_sql("ALTER SYSTEM SET default_transaction_read_only = on").await;
+    former.run_sql("SELECT pg_reload_conf()").await;
+    proxy.lead_to(&primary.host());
+    until(&records, |outcome| matches!(outcome, Err(RecordsError::NotWritable(_)))).await;
+    for outcome in ends(join_all((0..16).map(|_| write(&records)))).await {
+        outcome.unwrap();
+    }
+    drop((records, proxy));
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 use upload::{Records, Start, UploadId};
 
@@ -24,22 +25,33 @@ enum Lost {
 
 /// A way to the server that loses one connection, at the first piece of a request with certain bytes in it.
 #[derive(Clone, Default)]
-struct Cutter(Arc<Mutex<Option<Cut>>>);
+struct Cutter {
+    armed: Arc<Mutex<Option<Cut>>>,
+    /// Told when the server has done what came late.
+    late: Arc<Notify>,
+}
 
 /// The bytes at which a connection is lost, and when.
 type Cut = (&'static [u8], Lost);
 
 impl Cutter {
     fn arm(&self, bytes: &'static [u8], lost: Lost) {
-        *self.0.lock().unwrap() = Some((bytes, lost));
+        *self.armed.lock().unwrap() = Some((bytes, lost));
+    }
+
+    /// Returns once the server has done what it ever will.
+    async fn done(&self, lost: Lost) {
+        if lost == Lost::Late {
+            self.late.notified().await;
+        }
     }
 
     fn armed(&self) -> bool {
-        self.0.lock().unwrap().is_some()
+        self.armed.lock().unwrap().is_some()
     }
 
     fn take(&self, piece: &[u8]) -> Option<Lost> {
-        let mut armed = self.0.lock().unwrap();
+        let mut armed = self.armed.lock().unwrap();
         let (bytes, lost) = (*armed)?;
         piece.windows(bytes.len()).any(|window| window == bytes).then(|| armed.take())?;
         Some(lost)
@@ -64,6 +76,7 @@ impl Cutter {
                             tokio::time::sleep(Duration::from_secs(1)).await;
                             server.write_all(&request[..read]).await.unwrap();
                             assert!(server.read(&mut answer).await.unwrap() > 0);
+                            self.late.notify_one();
                             return;
                         }
                     }
@@ -117,6 +130,7 @@ async fn an_admission_whose_commit_was_lost_is_looked_up() {
         let admitted = records.admit(upload).await;
         assert!(!cutter.armed(), "nothing was lost");
         assert!(!admitted.as_ref().is_err_and(|error| error.is_outcome_unknown()), "{lost:?}: {admitted:?}");
+        cutter.done(lost).await;
         admitted_or_not(&home, lost, &key, admitted.ok().map(|admitted| admitted.id)).await;
 
         let upload = file_admission();
@@ -124,6 +138,7 @@ async fn an_admission_whose_commit_was_lost_is_looked_up() {
         cutter.arm(b"COMMIT", lost);
         let admitted = records.admit_into_file(upload).await;
         assert!(!cutter.armed(), "nothing was lost");
+        cutter.done(lost).await;
         admitted_or_not(&home, lost, &key, admitted.ok().map(|admitted| admitted.unwrap().id)).await;
     }
     records.close().await.unwrap();

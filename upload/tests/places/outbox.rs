@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use sea_orm::{ConnectionTrait, Database, DbBackend, Statement};
 use upload::{Backend, Publish, Reason, Settled, Start};
 
-use crate::home::{DEADLINE, Home, MINUTE, made, on_both};
+use crate::home::{DEADLINE, Home, KEEP, MINUTE, made, on_both};
 
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -235,13 +236,16 @@ async fn at_the_deadline_the_reason_names_the_backend_and_no_more() {
         home.clock.advance(Duration::from_secs(11));
         let sent = home.records.take_unpublished(10).await.unwrap();
         assert!(sent.iter().any(|sent| sent.ticket.id == unpublished.ticket.id), "{sent:?}");
+        // Its message was not sent a second time, so that nothing is known of the broker.
+        let fresh = home.admit().await;
         home.clock.advance(DEADLINE);
         let failed = home.records.fail_overdue(10).await.unwrap();
-        assert_eq!(failed.len(), 3);
+        assert_eq!(failed.len(), 4);
         for (admitted, words) in [
             (&stored, "the storage for finished files failed"),
             (&unpublished, "the message broker failed"),
             (&slow, "no worker settled this upload"),
+            (&fresh, "no worker settled this upload"),
         ] {
             let reason = home.records.upload(admitted.id).await.unwrap().unwrap().reason.unwrap();
             assert!(reason.code == "deadline" && reason.why.contains(words), "{reason:?}");
@@ -251,6 +255,50 @@ async fn at_the_deadline_the_reason_names_the_backend_and_no_more() {
         }
         let job = home.records.job(stored.ticket.id).await.unwrap().unwrap();
         assert_eq!(job.last_error.as_deref(), Some("tcp 10.0.0.7: refused"), "the operator sees it");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_variant_that_is_ordered_while_its_picture_expires_leaves_nothing() {
+    on_both(async |home| {
+        let mut ids = Vec::new();
+        for _ in 0..16 {
+            ids.push(home.ready().await.id);
+        }
+        home.clock.advance(2 * KEEP);
+        let name = "64.png".parse().unwrap();
+        let orders = ids.iter().map(|id| {
+            let (records, id) = (home.records.clone(), *id);
+            tokio::spawn(async move { records.want_variant(id, 0, name).await.unwrap() })
+        });
+        let sweeps = (0..16).map(|_| home.records.expire(1));
+        let (ordered, expired) = tokio::join!(join_all(orders), join_all(sweeps));
+        ordered.into_iter().for_each(|order| drop(order.unwrap()));
+        // A sweep leaves out what is being ordered just then.
+        let rest = home.records.expire(100).await.unwrap();
+        assert_eq!(expired.into_iter().flat_map(Result::unwrap).count() + rest.len(), ids.len());
+        for id in ids {
+            assert!(home.records.jobs_of(id).await.unwrap().is_empty());
+            let now = home.records.want_variant(id, 0, name).await.unwrap();
+            assert!(matches!(now, upload::Wanted::Outdated), "{now:?}");
+        }
+        assert!(home.records.recount().await.unwrap().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_variant_of_an_older_crop_is_not_ordered() {
+    on_both(async |home| {
+        let id = home.ready().await.id;
+        let mary = upload::Claimant { user: "mary".to_owned(), admin: false };
+        let crop = Some(upload::Crop { x: 1, y: 2, w: 3, h: 4 });
+        assert_eq!(home.records.crop(id, crop, &mary).await.unwrap(), Ok(1));
+        let name = "64.png".parse().unwrap();
+        let wanted = home.records.want_variant(id, 0, name).await.unwrap();
+        assert!(matches!(wanted, upload::Wanted::Outdated), "{wanted:?}");
+        assert!(matches!(home.records.want_variant(id, 1, name).await.unwrap(), upload::Wanted::Ordered(_)));
     })
     .await;
 }

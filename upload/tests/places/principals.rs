@@ -216,6 +216,32 @@ async fn a_wrong_counter_is_found_and_corrected() {
     .await;
 }
 
+#[tokio::test]
+async fn what_was_there_before_there_were_counters_is_counted() {
+    on_both(async |home| {
+        home.admit().await;
+        let ready = home.ready().await;
+        let ordered = home.records.want_variant(ready.id, 0, "64.png".parse().unwrap()).await.unwrap();
+        assert!(matches!(ordered, Wanted::Ordered(_)), "{ordered:?}");
+        let before = usage(home).await;
+        let db = Database::connect(&home.url).await.unwrap();
+        for sql in [
+            "DROP TABLE principals",
+            "ALTER TABLE jobs DROP COLUMN queue",
+            "ALTER TABLE jobs DROP COLUMN principal",
+            "ALTER TABLE uploads DROP COLUMN estimate",
+            "DELETE FROM seaql_migrations WHERE version = 'm0008_principals'",
+        ] {
+            db.execute_unprepared(sql).await.unwrap();
+        }
+        assert_eq!(migrations::up(&home.url).await.unwrap(), ["m0008_principals"]);
+        assert_eq!(usage(home).await, before);
+        assert!(home.records.recount().await.unwrap().is_empty());
+        db.close().await.unwrap();
+    })
+    .await;
+}
+
 /// What one worker does with what it gets: every way in which a job can end.
 async fn end(records: &Records, admitted: Admitted, n: usize) {
     let Start::Run(attempt) = records.begin_attempt(&admitted.ticket, MINUTE).await.unwrap() else { return };

@@ -168,6 +168,21 @@ async fn a_fault_while_a_key_is_released_does_not_keep_it() {
     assert_eq!(stand.staged(), 0);
 }
 
+/// The hold of a request whose process cannot reach the database any more ends by itself.
+#[tokio::test]
+async fn a_key_that_is_neither_renewed_nor_released_is_free_after_half_a_minute() {
+    let stand = stand().await;
+    let jane = stand.login("jane").await;
+    let id = file(&jane).await;
+    let path = format!("/files/{id}/data/rendition");
+    stand.faults.fail("records", "let_go_of_key");
+    assert_eq!(keyed(&jane, &path, "k", b"no form".to_vec()).await.status(), 400);
+    assert_eq!(keyed(&jane, &path, "k", named("small", b"x")).await.status(), 409);
+    stand.clock.advance(Duration::from_secs(30));
+    assert_eq!(keyed(&jane, &path, "k", named("small", b"x")).await.status(), 200);
+    stand.faults.clear();
+}
+
 /// A key that is held long is asked for again later, and never later than its hold lasts.
 #[tokio::test]
 async fn who_asks_for_a_key_in_flight_is_told_when_to_ask_again() {
