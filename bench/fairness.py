@@ -58,8 +58,8 @@ class Cloakroom:
         self.program = str(Path(args.cloakroom).resolve())
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("CLOAKROOM_")}
         settings = {"DATA_DIR": folder, "HTTP__LISTEN": f"127.0.0.1:{self.port}", "LOG__LEVEL": "error"}
-        settings |= {"UPLOADS__REQUESTS_PER_MINUTE": "1000000", "UPLOADS__MOST_UNCLAIMED": "1000000"}
-        settings |= {"UPLOADS__MOST_UNCLAIMED_BYTES": "1 TiB", "REALM__ADMIN_PASSWORD": "correct horse battery staple"}
+        settings |= {"UPLOADS__MAX_REQUESTS_PER_MINUTE": "1000000", "UPLOADS__MAX_UNCLAIMED": "1000000"}
+        settings |= {"UPLOADS__MAX_UNCLAIMED_BYTES": "1 TiB", "REALM__ADMIN_PASSWORD": "correct horse battery staple"}
         self.database = None
         roles = [["up"]]
         if args.engines:

@@ -59,9 +59,9 @@ class Cloakroom(Stack):
             "STAGING__URL": f"file://{self.folder}/staging",
             "BLOBS__URL": f"file://{self.folder}/blobs",
             "UPLOADS__MAX_BYTES": "16 MiB",
-            "UPLOADS__MOST_UNCLAIMED": "1000000",
-            "UPLOADS__MOST_UNCLAIMED_BYTES": "1 TiB",
-            "UPLOADS__REQUESTS_PER_MINUTE": "10000000",
+            "UPLOADS__MAX_UNCLAIMED": "1000000",
+            "UPLOADS__MAX_UNCLAIMED_BYTES": "1 TiB",
+            "UPLOADS__MAX_REQUESTS_PER_MINUTE": "10000000",
         }
         self.environment |= {f"CLOAKROOM__{name}": str(value) for name, value in settings.items()}
         self.run("migrate", "up")

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use crate::settings::{self, Settings};
 
 #[derive(Subcommand)]
-pub(crate) enum Config {
+pub(crate) enum ConfigCommand {
     /// Read all settings and print what is in effect, passwords left out. Fails where one is wrong and says which.
     Check,
     /// Print what is in effect as a settings file.
@@ -16,7 +16,7 @@ pub(crate) enum Config {
     },
 }
 
-impl Config {
+impl ConfigCommand {
     /// Prints what was asked for to standard output.
     ///
     /// # Errors

@@ -4,36 +4,36 @@ use anyhow::Context;
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
-use upload::{JobRow, Lane, Line, Places, State, Upload, UploadId};
+use upload::{Backends, JobRow, QueueName, QueueStats, Upload, UploadId, UploadState};
 
 use crate::settings::Settings;
 
 #[derive(Args)]
-pub(crate) struct Explain {
+pub(crate) struct ExplainArgs {
     /// The upload's number.
     id: String,
     #[arg(long)]
     json: bool,
 }
 
-impl Explain {
+impl ExplainArgs {
     /// Prints it.
     ///
     /// # Errors
     /// Where the records cannot be asked or there is no such upload.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<()> {
         let id: UploadId = self.id.parse()?;
-        let places = crate::roles::places(&settings).await?;
+        let places = crate::roles::open_backends(&settings).await?;
         let upload = places.records.upload(id).await?.with_context(|| format!("there is no upload {id}"))?;
         let events = places.records.events(id).await?;
         let jobs = places.records.jobs_of(id).await?;
-        let now = waits_for(&places, &upload, &jobs).await;
+        let now = describe_wait(&places, &upload, &jobs).await;
         if self.json {
             let state = upload.state.as_str();
             println!("{}", json!({ "id": id, "state": state, "now": now, "events": events, "jobs": jobs }));
         } else {
             let (kind, bytes) = (upload.media.name(), upload.bytes);
-            println!("upload {id}: {} ({kind}, {bytes} bytes), sent by {}", upload.label, upload.owner);
+            println!("upload {id}: {} ({kind}, {bytes} bytes), sent by {}", upload.filename, upload.owner);
             for event in &events {
                 let since = event.at.duration_since(upload.created_at).as_millis();
                 println!("  {}  {since:>8} ms  {:18} {}", event.at, event.what, event.detail);
@@ -46,29 +46,31 @@ impl Explain {
 }
 
 /// The sentence.
-async fn waits_for(places: &Places, upload: &Upload, jobs: &[JobRow]) -> String {
+async fn describe_wait(places: &Backends, upload: &Upload, jobs: &[JobRow]) -> String {
     let why = || upload.reason.as_ref().map_or_else(String::new, |reason| format!("{}: {}", reason.code, reason.why));
     match (upload.state, &upload.claim, upload.expires_at) {
         // Every kind of job settles its upload but those that make one more variant.
-        (State::Accepted, ..) => match jobs.iter().find(|job| !job.dead && !job.kind.starts_with("picture.variant.")) {
-            Some(job) => job_waits_for(places, job).await,
-            None => format!("No job is to settle it; the sweeper settles it as failed at {}.", upload.deadline),
-        },
-        (State::Ready, Some(claim), _) => {
+        (UploadState::Accepted, ..) => {
+            match jobs.iter().find(|job| !job.dead && !job.kind.starts_with("picture.variant.")) {
+                Some(job) => describe_job_wait(places, job).await,
+                None => format!("No job is to settle it; the sweeper settles it as failed at {}.", upload.deadline),
+            }
+        }
+        (UploadState::Ready, Some(claim), _) => {
             format!("It is ready and was claimed for {} at {}.", claim.resource, claim.at)
         }
-        (State::Ready, None, Some(at)) => format!("It is ready and waits to be claimed until {at}."),
-        (State::Ready, None, None) => "It is ready.".to_owned(),
-        (State::Rejected, ..) => format!("It was rejected ({}); nothing will happen any more.", why()),
-        (State::Failed, ..) => match jobs.iter().find(|job| job.dead) {
+        (UploadState::Ready, None, Some(at)) => format!("It is ready and waits to be claimed until {at}."),
+        (UploadState::Ready, None, None) => "It is ready.".to_owned(),
+        (UploadState::Rejected, ..) => format!("It was rejected ({}); nothing will happen any more.", why()),
+        (UploadState::Failed, ..) => match jobs.iter().find(|job| job.dead) {
             Some(job) => format!("It failed ({}); `cloakroom jobs retry {}` tries again.", why(), job.id),
             None => format!("It failed ({}); nothing will happen any more.", why()),
         },
-        (State::Expired, ..) => format!("It has expired ({}); its bytes are gone or going.", why()),
+        (UploadState::Expired, ..) => format!("It has expired ({}); its bytes are gone or going.", why()),
     }
 }
 
-async fn job_waits_for(places: &Places, job: &JobRow) -> String {
+async fn describe_job_wait(places: &Backends, job: &JobRow) -> String {
     let now: Timestamp = places.records.clock().now();
     let lane = job.queue;
     match (job.leased_until, job.published_at) {
@@ -93,7 +95,7 @@ async fn job_waits_for(places: &Places, job: &JobRow) -> String {
             Err(error) => format!("The queue has not been told of its job: {error}."),
         },
         (None, Some(at)) => {
-            let line = in_line(places, lane).await;
+            let line = describe_queue(places, lane).await;
             let again = job.republish_at;
             format!(
                 "A message for its job went to the queue at {at}. {line} Without an attempt by {again} it is sent again."
@@ -103,19 +105,19 @@ async fn job_waits_for(places: &Places, job: &JobRow) -> String {
 }
 
 /// What the broker knows of the messages of a lane: how many, but not which.
-async fn in_line(places: &Places, lane: Lane) -> String {
+async fn describe_queue(places: &Backends, lane: QueueName) -> String {
     let name = lane.as_str();
-    match places.queue.line(lane).await {
+    match places.queue.stats(lane).await {
         // The queue that could be asked here is this command's own.
         Ok(None) => "It is in the memory of the running cloakroom, which cannot be asked.".to_owned(),
-        Ok(Some(Line { consumers: 0, waiting })) => {
+        Ok(Some(QueueStats { consumers: 0, waiting })) => {
             format!("The queue {name} has {waiting} waiting messages and no consumer: no worker takes jobs from it.")
         }
-        Ok(Some(Line { waiting: 0, consumers })) => format!(
+        Ok(Some(QueueStats { waiting: 0, consumers })) => format!(
             "No message waits in the queue {name}, which has {consumers} consumers: a worker holds the message and has not \
              begun, or it is lost."
         ),
-        Ok(Some(Line { waiting, consumers })) => {
+        Ok(Some(QueueStats { waiting, consumers })) => {
             format!(
                 "The queue {name} has {waiting} waiting messages, maybe this one among them, and {consumers} consumers."
             )

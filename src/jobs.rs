@@ -7,7 +7,7 @@ use upload::{JobId, JobRow};
 use crate::settings::Settings;
 
 #[derive(Subcommand)]
-pub(crate) enum Jobs {
+pub(crate) enum JobsCommand {
     /// List the dead letters, oldest first; with --all also what is still promised.
     Ls {
         #[arg(long)]
@@ -39,19 +39,19 @@ pub(crate) enum Jobs {
     Unpark,
 }
 
-impl Jobs {
+impl JobsCommand {
     /// Does it, and says what was done to standard output.
     ///
     /// # Errors
     /// Where a place cannot be asked, or a job is not there to be shown, tried again or dropped.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<()> {
-        let places = crate::roles::places(&settings).await?;
+        let places = crate::roles::open_backends(&settings).await?;
         let (records, queue) = (&places.records, &places.queue);
         match self {
             Self::Ls { all, json, most } => {
                 let jobs = records.jobs(!all, most).await?;
                 for job in &jobs {
-                    if json { print_json(job)? } else { println!("{}", line(job)) }
+                    if json { print_json(job)? } else { println!("{}", format_job(job)) }
                 }
                 if jobs.is_empty() && !json {
                     println!("{}", if all { "no jobs" } else { "no dead letters" });
@@ -62,8 +62,8 @@ impl Jobs {
                 if json {
                     return print_json(&job);
                 }
-                println!("{}", line(&job));
-                println!("  promised   {}\n  published  {}", job.created_at, or_never(job.published_at));
+                println!("{}", format_job(&job));
+                println!("  promised   {}\n  published  {}", job.created_at, timestamp_or_never(job.published_at));
                 println!("  last error {}", job.last_error.as_deref().unwrap_or("none"));
                 if let Some(backend) = &job.waits_for {
                     println!("  postponed  {} times in a row, the last time because {backend} failed", job.postponed);
@@ -77,12 +77,12 @@ impl Jobs {
                     };
                     // That queue would be this command's own and end with it. The process that runs takes the promise up
                     // from the records, as any that its queue does not hold.
-                    if queue.forgets() {
+                    if queue.is_volatile() {
                         println!("job {id} will be tried again by the running cloakroom when it sweeps");
                         continue;
                     }
-                    match queue.publish(&retried.ticket).await {
-                        Ok(()) => records.note_published([retried.publish]).await?,
+                    match queue.publish(&retried.message).await {
+                        Ok(()) => records.confirm_published([retried.publish]).await?,
                         Err(error) => println!("job {id}: {error}; the sweeper publishes it"),
                     }
                     println!("job {id} will be tried again");
@@ -90,7 +90,7 @@ impl Jobs {
             }
             Self::Drop { ids } => {
                 for id in ids {
-                    if !records.drop_job(id).await? {
+                    if !records.discard_job(id).await? {
                         bail!("job {id} cannot be dropped: it is not dead");
                     }
                     println!("job {id} is given up");
@@ -103,13 +103,13 @@ impl Jobs {
     }
 }
 
-fn line(job: &JobRow) -> String {
+fn format_job(job: &JobRow) -> String {
     let state = if job.dead { "dead" } else { "promised" };
     let error = job.last_error.as_deref().unwrap_or_default();
     format!("{}  {state:8}  {}  upload {}  {} attempts  {error}", job.id, job.kind, job.upload, job.attempts)
 }
 
-fn or_never(at: Option<jiff::Timestamp>) -> String {
+fn timestamp_or_never(at: Option<jiff::Timestamp>) -> String {
     at.map_or_else(|| "never".to_owned(), |at| at.to_string())
 }
 

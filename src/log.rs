@@ -7,9 +7,9 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
-use upload::WrongSetting;
+use upload::InvalidSetting;
 
-use crate::traces::Traces;
+use crate::traces::TraceExporter;
 
 /// Section `[log]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -18,12 +18,12 @@ pub(crate) struct LogSettings {
     /// A level, or levels by module.
     pub(crate) level: String,
     /// How it looks.
-    pub(crate) format: Format,
+    pub(crate) format: LogFormat,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Format {
+pub(crate) enum LogFormat {
     /// Pretty on a terminal, JSON otherwise.
     Auto,
     /// Coloured.
@@ -40,9 +40,9 @@ impl LogSettings {
     ///
     /// # Errors
     /// Where the level is none and names none.
-    pub(crate) fn filter(&self) -> Result<EnvFilter, WrongSetting> {
+    pub(crate) fn filter(&self) -> Result<EnvFilter, InvalidSetting> {
         let allowed = "write error, warn, info, debug, trace or off, or levels by module as in info,worker=debug";
-        let wrong = || WrongSetting::new("log.level", format_args!("\"{}\"", self.level), allowed);
+        let wrong = || InvalidSetting::new("log.level", format_args!("\"{}\"", self.level), allowed);
         let understood = |word: &str| word.contains(['=', '[']) || word.parse::<LevelFilter>().is_ok();
         let mut words = self.level.split(',').map(str::trim).filter(|word| !word.is_empty()).peekable();
         if words.peek().is_none() || !words.all(understood) {
@@ -58,15 +58,15 @@ impl LogSettings {
 ///
 /// # Errors
 /// Where the level cannot be understood.
-pub(crate) fn begin(settings: &LogSettings, traces: &Traces) -> anyhow::Result<()> {
+pub(crate) fn init(settings: &LogSettings, traces: &TraceExporter) -> anyhow::Result<()> {
     let filter = settings.filter()?;
     let log = fmt::layer().with_writer(std::io::stderr).with_target(false);
     let terminal = std::io::stderr().is_terminal();
     let log = match settings.format {
-        Format::Pretty => log.with_ansi(true).compact().boxed(),
-        Format::Auto if terminal => log.with_ansi(std::env::var_os("NO_COLOR").is_none()).compact().boxed(),
-        Format::Plain => log.with_ansi(false).compact().boxed(),
-        Format::Auto | Format::Json => log.json().flatten_event(true).with_target(true).boxed(),
+        LogFormat::Pretty => log.with_ansi(true).compact().boxed(),
+        LogFormat::Auto if terminal => log.with_ansi(std::env::var_os("NO_COLOR").is_none()).compact().boxed(),
+        LogFormat::Plain => log.with_ansi(false).compact().boxed(),
+        LogFormat::Auto | LogFormat::Json => log.json().flatten_event(true).with_target(true).boxed(),
     };
     registry().with(traces.layer()).with(log.with_filter(filter)).init();
     Ok(())

@@ -1,24 +1,24 @@
 //! The binary: composes roles, nothing else. `up` is all of them in one process; `api`, `worker` and `sweep` are each
 //! one of them, to be run as many times as the load asks for.
 
+mod all_in_one;
 mod config;
 mod demo;
-mod descriptors;
 mod explain;
-mod gauges;
+mod fd_limit;
 mod jobs;
 mod keys;
-mod lifecycle;
 mod log;
 mod metrics;
 mod migrate;
-mod people;
 mod probes;
 mod render;
 mod roles;
 mod settings;
+mod shutdown;
+mod stats;
 mod traces;
-mod up;
+mod users;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,7 +28,7 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::Builder;
 
 use crate::settings::Settings;
-use crate::traces::Traces;
+use crate::traces::TraceExporter;
 
 /// Many threads take turns with many small buffers, and the system's allocator keeps a heap for every few of them: two
 /// hundred uploads at once (`tests/memory.rs`) grew the process by 175 MiB with it, by 60 to 95 MiB with this one.
@@ -40,7 +40,7 @@ const ERROR: Style = AnsiColor::Red.on_default().bold();
 /// An upload service for portals: hand a picture in, get a number, claim it later.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
-struct Cloakroom {
+struct Cli {
     /// Read this settings file instead of cloakroom.toml.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -53,7 +53,7 @@ enum Command {
     /// Everything in one process: migrate, then api, worker and sweeper. What a bare `cloakroom` does.
     Up,
     /// See it work: start it on a fresh folder and follow a photograph through it.
-    Demo(demo::Demo),
+    Demo(demo::DemoArgs),
     /// Serve HTTP only. Jobs go to the queue, for workers.
     Api,
     /// Run jobs only, from the queue.
@@ -62,32 +62,32 @@ enum Command {
     Sweep(roles::SweepArgs),
     /// Look after jobs: list dead letters, show one, try it again or give it up.
     #[command(subcommand)]
-    Jobs(jobs::Jobs),
+    Jobs(jobs::JobsCommand),
     /// Tell the way of one upload, hop by hop, and what it waits for now.
-    Explain(explain::Explain),
+    Explain(explain::ExplainArgs),
     /// Add, list and change users.
     #[command(subcommand)]
-    User(people::Users),
+    User(users::UserCommand),
     /// Issue tokens.
     #[command(subcommand)]
-    Token(people::Tokens),
+    Token(users::TokenCommand),
     /// Change the keys that sign sessions.
     #[command(subcommand)]
-    Keys(keys::Keys),
+    Keys(keys::KeysCommand),
     /// Let a user act for a resource, or no longer.
-    Grant(people::Grant),
+    Grant(users::GrantArgs),
     /// Bring the records' schema up to date, or show where it stands.
     #[command(subcommand)]
-    Migrate(migrate::Migrate),
+    Migrate(migrate::MigrateCommand),
     /// Render pictures as a worker would, without a server: try sizes, see verdicts.
-    Render(render::Render),
+    Render(render::RenderArgs),
     /// Show and check the settings.
     #[command(subcommand)]
-    Config(config::Config),
+    Config(config::ConfigCommand),
 }
 
 fn main() -> ExitCode {
-    match run(Cloakroom::parse()) {
+    match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             anstream::eprintln!("{ERROR}error:{ERROR:#} {error:#}");
@@ -96,43 +96,45 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(Cloakroom { config, command }: Cloakroom) -> anyhow::Result<()> {
+fn run(Cli { config, command }: Cli) -> anyhow::Result<()> {
     let settings = || Settings::load(config.as_deref());
     match command.unwrap_or(Command::Up) {
         Command::Config(command) => command.run(settings),
         Command::Render(command) => command.run(&settings()?.pictures.limits()),
-        Command::Demo(demo) => serve(demo::quiet(settings()?), |settings| demo.run(settings)),
-        Command::Up => serve(settings()?, up::run),
-        Command::Api => serve(settings()?, roles::api),
-        Command::Worker(args) => serve_on(&mut few_threads(), settings()?, |settings| roles::worker(settings, args)),
-        Command::Sweep(args) => serve(settings()?, |settings| roles::sweep(settings, args)),
-        Command::Jobs(command) => serve(quietly(settings()?), |settings| command.run(settings)),
-        Command::Explain(command) => serve(quietly(settings()?), |settings| command.run(settings)),
-        Command::User(command) => serve(settings()?, |settings| command.run(settings)),
-        Command::Token(command) => serve(settings()?, |settings| command.run(settings)),
-        Command::Keys(command) => serve(quietly(settings()?), |settings| command.run(settings)),
-        Command::Grant(command) => serve(settings()?, |settings| command.run(settings)),
-        Command::Migrate(command) => serve(settings()?, |settings| command.run(settings)),
+        Command::Demo(demo) => run_role(demo::with_warn_log_level(settings()?), |settings| demo.run(settings)),
+        Command::Up => run_role(settings()?, all_in_one::run),
+        Command::Api => run_role(settings()?, roles::api),
+        Command::Worker(args) => {
+            run_role_on(&mut small_runtime(), settings()?, |settings| roles::worker(settings, args))
+        }
+        Command::Sweep(args) => run_role(settings()?, |settings| roles::sweep(settings, args)),
+        Command::Jobs(command) => run_role(with_error_log_level(settings()?), |settings| command.run(settings)),
+        Command::Explain(command) => run_role(with_error_log_level(settings()?), |settings| command.run(settings)),
+        Command::User(command) => run_role(settings()?, |settings| command.run(settings)),
+        Command::Token(command) => run_role(settings()?, |settings| command.run(settings)),
+        Command::Keys(command) => run_role(with_error_log_level(settings()?), |settings| command.run(settings)),
+        Command::Grant(command) => run_role(settings()?, |settings| command.run(settings)),
+        Command::Migrate(command) => run_role(settings()?, |settings| command.run(settings)),
     }
 }
 
 /// For commands whose output is what they say: only what goes wrong is logged.
-fn quietly(mut settings: Settings) -> Settings {
+fn with_error_log_level(mut settings: Settings) -> Settings {
     settings.log.level = "error".to_owned();
     settings
 }
 
 /// Runs a role with the log on, and as many threads as there are processors.
-fn serve<F: Future<Output = anyhow::Result<()>>>(
+fn run_role<F: Future<Output = anyhow::Result<()>>>(
     settings: Settings,
     role: impl FnOnce(Settings) -> F,
 ) -> anyhow::Result<()> {
-    serve_on(&mut Builder::new_multi_thread(), settings, role)
+    run_role_on(&mut Builder::new_multi_thread(), settings, role)
 }
 
 /// What a worker does beside rendering, for which it has threads of its own, is little. More threads than that keeps busy
 /// wake each other for every step of a job: an avatar cost 0.85 of the time and went 1.14 times as fast with half of them.
-fn few_threads() -> Builder {
+fn small_runtime() -> Builder {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let mut runtime = Builder::new_multi_thread();
     // Tokio's own variable still has the last word.
@@ -142,22 +144,22 @@ fn few_threads() -> Builder {
     runtime
 }
 
-fn serve_on<F: Future<Output = anyhow::Result<()>>>(
+fn run_role_on<F: Future<Output = anyhow::Result<()>>>(
     runtime: &mut Builder,
     settings: Settings,
     role: impl FnOnce(Settings) -> F,
 ) -> anyhow::Result<()> {
     // One provider of TLS for every client in the process; nobody has chosen before us.
     rustls::crypto::ring::default_provider().install_default().ok();
-    let traces = Traces::begin(&settings.traces)?;
-    log::begin(&settings.log, &traces)?;
-    if let Err(error) = descriptors::raise() {
+    let traces = TraceExporter::start(&settings.traces)?;
+    log::init(&settings.log, &traces)?;
+    if let Err(error) = fd_limit::raise() {
         tracing::warn!(%error, "the limit of file descriptors could not be raised: {error}");
     }
     let runtime = runtime.enable_all().build()?;
     let outcome = runtime.block_on(role(settings));
     // A blocking call that hangs must not keep a process that has been told to stop.
     runtime.shutdown_timeout(std::time::Duration::from_secs(5));
-    traces.end();
+    traces.shutdown();
     outcome
 }

@@ -6,14 +6,14 @@ use clap::Subcommand;
 use crate::settings::Settings;
 
 #[derive(Subcommand)]
-pub(crate) enum Migrate {
+pub(crate) enum MigrateCommand {
     /// Apply what the database does not have yet. Several may run this at once.
     Up,
     /// List the migrations and whether each has been applied. Exits with 1 while some have not.
     Status,
 }
 
-impl Migrate {
+impl MigrateCommand {
     /// Does it, and says what was done to standard output.
     ///
     /// # Errors
@@ -21,7 +21,7 @@ impl Migrate {
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<()> {
         match self {
             Self::Up => {
-                let applied = up(&settings).await?;
+                let applied = apply_pending(&settings).await?;
                 for name in &applied {
                     println!("applied  {name}");
                 }
@@ -45,17 +45,17 @@ impl Migrate {
 ///
 /// # Errors
 /// Where the database cannot be reached, with its address, or refuses.
-pub(crate) async fn up(settings: &Settings) -> anyhow::Result<Vec<String>> {
-    migrations::up(&settings.records_address()?).await.map_err(|error| addressed(settings, error))
+pub(crate) async fn apply_pending(settings: &Settings) -> anyhow::Result<Vec<String>> {
+    migrations::up(&settings.records_url()?).await.map_err(|error| with_database_url(settings, error))
 }
 
-async fn status(settings: &Settings) -> anyhow::Result<Vec<migrations::Step>> {
-    migrations::status(&settings.records_address()?).await.map_err(|error| addressed(settings, error))
+async fn status(settings: &Settings) -> anyhow::Result<Vec<migrations::MigrationStatus>> {
+    migrations::status(&settings.records_url()?).await.map_err(|error| with_database_url(settings, error))
 }
 
 /// Which database it is that cannot be opened, without its password.
-fn addressed(settings: &Settings, error: migrations::Error) -> anyhow::Error {
-    let unreachable = matches!(error, migrations::Error::Unreachable(_));
+fn with_database_url(settings: &Settings, error: migrations::MigrationError) -> anyhow::Error {
+    let unreachable = matches!(error, migrations::MigrationError::Unreachable(_));
     let error = anyhow::Error::new(error);
     if unreachable { error.context(format!("the records at {} cannot be opened", settings.records.url)) } else { error }
 }
@@ -64,7 +64,7 @@ fn addressed(settings: &Settings, error: migrations::Error) -> anyhow::Error {
 ///
 /// # Errors
 /// Where it is, with the command to run; or where it cannot be reached.
-pub(crate) async fn require(settings: &Settings) -> anyhow::Result<()> {
+pub(crate) async fn require_current_schema(settings: &Settings) -> anyhow::Result<()> {
     let pending: Vec<String> =
         status(settings).await?.into_iter().filter(|step| !step.applied).map(|step| step.name).collect();
     if !pending.is_empty() {

@@ -14,40 +14,40 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use upload::{Backend, OutageLog, PlaceError, Places, WrongSetting};
-use worker::{Breakers, Pulse};
+use upload::{Backend, BackendError, Backends, InvalidSetting, OutageLog};
+use worker::{CircuitBreakers, Liveness};
 
 /// Section `[probes]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProbeSettings {
-    /// The address; `auto` for [`USUAL`] or, if that is taken, any free port of loopback; empty for none.
+    /// The address; `auto` for [`DEFAULT_LISTEN`] or, if that is taken, any free port of loopback; empty for none.
     pub(crate) listen: String,
 }
 
 /// What `auto` tries first.
-const USUAL: &str = "127.0.0.1:9090";
-/// The most probes at once. Each ends within [`PATIENCE`].
+const DEFAULT_LISTEN: &str = "127.0.0.1:9090";
+/// The most probes at once. Each ends within [`PROBE_TIMEOUT`].
 const MAX_PROBES: usize = 32;
 
 /// A watcher that is slower than this is none.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long a backend may take to answer a ping.
-const SOON: Duration = Duration::from_secs(1);
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What there is to tell.
 #[derive(Clone)]
-pub(crate) struct Probes {
+pub(crate) struct ProbeServer {
     pub(crate) metrics: PrometheusHandle,
     /// Of the worker in this process, if there is one.
-    pub(crate) pulse: Option<Pulse>,
-    pub(crate) ready: Ready,
+    pub(crate) liveness: Option<Liveness>,
+    pub(crate) readiness: ReadinessSource,
 }
 
 /// What being ready takes.
 #[derive(Clone)]
-pub(crate) enum Ready {
+pub(crate) enum ReadinessSource {
     /// What the api says.
     Api(ReadinessProbe),
     /// All four places, and none of them failing the worker's jobs.
@@ -57,8 +57,8 @@ pub(crate) enum Ready {
 /// What a worker's readiness is found out from.
 #[derive(Clone)]
 pub(crate) struct WorkerReadiness {
-    pub(crate) places: Places,
-    pub(crate) breakers: Breakers,
+    pub(crate) backends: Backends,
+    pub(crate) breakers: CircuitBreakers,
     pub(crate) outages: OutageLog,
 }
 
@@ -67,10 +67,10 @@ impl ProbeSettings {
     ///
     /// # Errors
     /// Where the address is none.
-    pub(crate) fn check(&self) -> Result<(), WrongSetting> {
+    pub(crate) fn check(&self) -> Result<(), InvalidSetting> {
         match self.listen.as_str() {
             "" | "auto" => Ok(()),
-            address => WrongSetting::unless_address("probes.listen", address),
+            address => InvalidSetting::require_listen_address("probes.listen", address),
         }
     }
 
@@ -83,7 +83,7 @@ impl ProbeSettings {
         let listener = match self.listen.as_str() {
             "" => return Ok(None),
             // Several processes on one machine have the defaults in common.
-            "auto" => match TcpListener::bind(USUAL).await {
+            "auto" => match TcpListener::bind(DEFAULT_LISTEN).await {
                 Err(error) if error.kind() == ErrorKind::AddrInUse => TcpListener::bind("127.0.0.1:0").await,
                 bound => bound,
             },
@@ -96,7 +96,7 @@ impl ProbeSettings {
     }
 }
 
-impl Probes {
+impl ProbeServer {
     /// Answers until `stop`, where there is a socket.
     pub(crate) async fn serve(self, listener: Option<TcpListener>, stop: CancellationToken) {
         let Some(listener) = listener else { return };
@@ -113,7 +113,7 @@ impl Probes {
             };
             let probes = self.clone();
             tokio::spawn(async move {
-                tokio::time::timeout(PATIENCE, probes.answer(stream)).await.ok();
+                tokio::time::timeout(PROBE_TIMEOUT, probes.answer(stream)).await.ok();
                 drop(place);
             });
         }
@@ -124,10 +124,10 @@ impl Probes {
         let read = stream.read(&mut head).await?;
         let head = String::from_utf8_lossy(&head[..read]);
         let (status, body) = match head.split(' ').nth(1) {
-            Some("/livez") if self.pulse.as_ref().is_none_or(Pulse::beats) => ("200 OK", "alive".to_owned()),
+            Some("/livez") if self.liveness.as_ref().is_none_or(Liveness::is_alive) => ("200 OK", "alive".to_owned()),
             Some("/livez") => ("503 Service Unavailable", "no consumer has shown a sign of life".to_owned()),
             Some("/readyz") => {
-                let (ready, report) = self.ready.report().await;
+                let (ready, report) = self.readiness.report().await;
                 (if ready { "200 OK" } else { "503 Service Unavailable" }, report)
             }
             Some("/metrics") => ("200 OK", self.metrics.render()),
@@ -142,7 +142,7 @@ impl Probes {
     }
 }
 
-impl Ready {
+impl ReadinessSource {
     async fn report(&self) -> (bool, String) {
         match self {
             Self::Api(probe) => probe.report().await,
@@ -154,38 +154,38 @@ impl Ready {
 impl WorkerReadiness {
     async fn report(&self) -> (bool, String) {
         let (staging, blobs, records, queue, space) = tokio::join!(
-            self.ask(Backend::Staging),
-            self.ask(Backend::Blobs),
-            self.ask(Backend::Records),
-            self.ask(Backend::Queue),
-            self.places.check_space(0),
+            self.backend_status(Backend::Staging),
+            self.backend_status(Backend::Blobs),
+            self.backend_status(Backend::Records),
+            self.backend_status(Backend::Queue),
+            self.backends.check_space(0),
         );
         let mut report =
             BTreeMap::from([("staging", staging), ("blobs", blobs), ("records", records), ("queue", queue)]);
         let ready = report.values().all(|state| *state == "ok");
         // Named and no reason to be out of service: a worker finishes and deletes from the reserve.
         if let Err(low) = space
-            && let Some(state) = report.get_mut(low.place).filter(|state| **state == "ok")
+            && let Some(state) = report.get_mut(low.backend).filter(|state| **state == "ok")
         {
-            *state = PlaceError::from(low).state();
+            *state = BackendError::from(low).probe_status();
         }
         (ready, serde_json::to_string(&report).unwrap_or_default())
     }
 
     /// Whether a backend works, by a ping and by the jobs that failed because of it. Why it does not is for the log.
-    async fn ask(&self, backend: Backend) -> &'static str {
+    async fn backend_status(&self, backend: Backend) -> &'static str {
         let place = backend.as_str();
-        match tokio::time::timeout(SOON, self.places.ping(backend)).await {
+        match tokio::time::timeout(PING_TIMEOUT, self.backends.ping(backend)).await {
             Ok(Ok(())) => {
-                self.outages.note(place, None);
+                self.outages.record(place, None);
                 if self.breakers.failing().contains(&backend) { "failing: jobs are paused" } else { "ok" }
             }
             Ok(Err(error)) => {
-                self.outages.note(place, Some(&error));
-                error.state()
+                self.outages.record(place, Some(&error));
+                error.probe_status()
             }
             Err(_) => {
-                self.outages.note(place, Some(&"no answer within 1 s"));
+                self.outages.record(place, Some(&"no answer within 1 s"));
                 "slow"
             }
         }

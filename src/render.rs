@@ -1,7 +1,7 @@
 //! `cloakroom render`: the picture engine on files at hand, without a server, queue or store.
 //!
 //! For people who want to see what their presets make of a picture, or why one is refused; and for benchmarks from
-//! outside, which read `--json`. One line per file, in the order given, whichever thread was first.
+//! outside, which read `--format_json`. One line per file, in the order given, whichever thread was first.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -19,7 +19,10 @@ use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
-use worker::picture::{Format, Limits, Output, Picture, Plan, Probe, Rejection, Shape, Stop, Workbench, probe};
+use worker::picture::{
+    CancelFlag, Limits, OutputFormat, OutputSpec, Probe, Rejection, RenderBuffers, RenderPlan, RenderedPicture, Shape,
+    probe,
+};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
@@ -27,13 +30,13 @@ const DIM: Style = Style::new().dimmed();
 
 /// Render pictures as a worker would, without a server: try sizes, see verdicts.
 #[derive(clap::Args)]
-pub(crate) struct Render {
+pub(crate) struct RenderArgs {
     /// The pictures.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Longest sides in pixels, or `full` for the picture's own size.
-    #[arg(long, value_delimiter = ',', default_value = "512,256,128,64", value_name = "N,…", value_parser = size)]
-    sizes: Vec<Size>,
+    #[arg(long, value_delimiter = ',', default_value = "512,256,128,64", value_name = "N,…", value_parser = parse_size)]
+    sizes: Vec<OutputSize>,
     /// What to encode as.
     #[arg(long, value_enum, default_value = "auto")]
     format: Encoding,
@@ -73,38 +76,38 @@ enum Fit {
 }
 
 #[derive(Clone, Copy)]
-enum Size {
+enum OutputSize {
     Side(u32),
     Full,
 }
 
 /// What a thread keeps between files.
 #[derive(Default)]
-struct Desk {
-    bench: Workbench,
+struct RenderContext {
+    buffers: RenderBuffers,
     bytes: Vec<u8>,
 }
 
 /// What is said about a file.
-struct Line {
+struct FileReport {
     text: String,
-    refused: bool,
+    rejected: bool,
 }
 
 /// What became of a file.
-type Rendered = Result<(Probe, Picture), Rejection>;
+type RenderResult = Result<(Probe, RenderedPicture), Rejection>;
 
-fn size(text: &str) -> Result<Size, String> {
+fn parse_size(text: &str) -> Result<OutputSize, String> {
     match text.trim() {
-        "full" => Ok(Size::Full),
+        "full" => Ok(OutputSize::Full),
         text => match text.parse() {
-            Ok(side @ 1..=16_384) => Ok(Size::Side(side)),
+            Ok(side @ 1..=16_384) => Ok(OutputSize::Side(side)),
             _ => Err("a size is a number of pixels from 1 to 16384, or `full`".into()),
         },
     }
 }
 
-impl Render {
+impl RenderArgs {
     /// Renders every file, within the limits that the settings give a worker.
     ///
     /// # Errors
@@ -126,24 +129,24 @@ impl Render {
                 let told = told.clone();
                 scope.spawn(|| {
                     let told = told;
-                    let mut desk = Desk::default();
+                    let mut desk = RenderContext::default();
                     loop {
                         let i = next.fetch_add(1, Ordering::Relaxed);
                         let Some(path) = self.files.get(i) else { return };
                         // Nobody listens any more once one of the files could not be read.
-                        if told.send((i, self.one(&mut desk, path, &plan, limits))).is_err() {
+                        if told.send((i, self.render_file(&mut desk, path, &plan, limits))).is_err() {
                             return;
                         }
                     }
                 });
             }
             drop(told);
-            self.tell(lines)
+            self.print_reports(lines)
         })
     }
 
     /// Prints what became of each file, in their order.
-    fn tell(&self, lines: Receiver<(usize, anyhow::Result<Line>)>) -> anyhow::Result<()> {
+    fn print_reports(&self, lines: Receiver<(usize, anyhow::Result<FileReport>)>) -> anyhow::Result<()> {
         let progress = self.progress();
         let (mut early, mut turn, mut refused) = (BTreeMap::new(), 0, 0);
         for (i, line) in lines {
@@ -152,7 +155,7 @@ impl Render {
             while let Some(line) = early.remove(&turn) {
                 let line = line?;
                 progress.suspend(|| anstream::println!("{}", line.text));
-                refused += usize::from(line.refused);
+                refused += usize::from(line.rejected);
                 turn += 1;
             }
         }
@@ -162,43 +165,52 @@ impl Render {
     }
 
     /// Renders one file, as often as was asked, and writes what came of it.
-    fn one(&self, desk: &mut Desk, path: &Path, plan: &Plan, limits: &Limits) -> anyhow::Result<Line> {
+    fn render_file(
+        &self,
+        desk: &mut RenderContext,
+        path: &Path,
+        plan: &RenderPlan,
+        limits: &Limits,
+    ) -> anyhow::Result<FileReport> {
         let cannot = || format!("cannot read {}", path.display());
         desk.bytes.clear();
         File::open(path).and_then(|mut file| file.read_to_end(&mut desk.bytes)).with_context(cannot)?;
         let bytes = &desk.bytes[..];
         let mut best: Option<Duration> = None;
-        let mut result = Err(Rejection::Stopped);
+        let mut result = Err(Rejection::Cancelled);
         for _ in 0..self.repeat {
-            let start = cpu();
+            let start = thread_cpu_time();
             result = probe(bytes, limits).and_then(|probe| {
-                let picture = desk.bench.render(bytes, &probe, plan, limits, &Stop::new())?;
+                let picture = desk.buffers.render(bytes, &probe, plan, limits, &CancelFlag::new())?;
                 Ok((probe, picture))
             });
-            best = best.into_iter().chain([cpu().saturating_sub(start)]).min();
+            best = best.into_iter().chain([thread_cpu_time().saturating_sub(start)]).min();
         }
         if let (Some(folder), Ok((_, picture))) = (&self.out, &result) {
-            write(folder, path, picture)?;
+            write_outputs(folder, path, picture)?;
         }
         let text = match self.json {
-            true => json(path, bytes, plan, &result, best).to_string(),
-            false => text(path, bytes, &result, best),
+            true => format_json(path, bytes, plan, &result, best).to_string(),
+            false => format_text(path, bytes, &result, best),
         };
-        Ok(Line { text, refused: result.is_err() })
+        Ok(FileReport { text, rejected: result.is_err() })
     }
 
-    fn plan(&self) -> Plan {
+    fn plan(&self) -> RenderPlan {
         let format = match self.format {
-            Encoding::Auto => Format::Auto,
-            Encoding::Jpeg => Format::Jpeg,
-            Encoding::Png => Format::Png,
+            Encoding::Auto => OutputFormat::Auto,
+            Encoding::Jpeg => OutputFormat::Jpeg,
+            Encoding::Png => OutputFormat::Png,
         };
-        let shape = |size: &Size| match (size, self.fit) {
-            (Size::Full, _) => Shape::Full,
-            (Size::Side(side), Fit::Square) => Shape::Square(*side),
-            (Size::Side(side), Fit::Inside) => Shape::Inside(*side),
+        let shape = |size: &OutputSize| match (size, self.fit) {
+            (OutputSize::Full, _) => Shape::Full,
+            (OutputSize::Side(side), Fit::Square) => Shape::Square(*side),
+            (OutputSize::Side(side), Fit::Inside) => Shape::Inside(*side),
         };
-        Plan { crop: None, outputs: self.sizes.iter().map(|size| Output { shape: shape(size), format }).collect() }
+        RenderPlan {
+            crop: None,
+            outputs: self.sizes.iter().map(|size| OutputSpec { shape: shape(size), format }).collect(),
+        }
     }
 
     /// A bar for many files, where somebody is watching.
@@ -212,13 +224,13 @@ impl Render {
 }
 
 /// CPU time of this thread so far. Asked of the clock, not of `/proc`, whose figures are as old as the last tick.
-fn cpu() -> Duration {
+fn thread_cpu_time() -> Duration {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32)
 }
 
 /// The most memory this process has held so far, in bytes, where the kernel tells.
-fn peak() -> Option<u64> {
+fn peak_memory() -> Option<u64> {
     let text = fs::read_to_string("/proc/self/status").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
@@ -228,7 +240,7 @@ fn milliseconds(took: Option<Duration>) -> Option<f64> {
     took.map(|took| (took.as_secs_f64() * 1e5).round() / 100.0)
 }
 
-fn text(path: &Path, bytes: &[u8], result: &Rendered, took: Option<Duration>) -> String {
+fn format_text(path: &Path, bytes: &[u8], result: &RenderResult, took: Option<Duration>) -> String {
     let name = path.display();
     match result {
         Ok((_, picture)) => {
@@ -253,7 +265,7 @@ fn text(path: &Path, bytes: &[u8], result: &Rendered, took: Option<Duration>) ->
     }
 }
 
-fn json(path: &Path, bytes: &[u8], plan: &Plan, result: &Rendered, took: Option<Duration>) -> Value {
+fn format_json(path: &Path, bytes: &[u8], plan: &RenderPlan, result: &RenderResult, took: Option<Duration>) -> Value {
     let (file, cpu_ms) = (path.display().to_string(), milliseconds(took));
     match result {
         Ok((probe, picture)) => json!({
@@ -263,8 +275,8 @@ fn json(path: &Path, bytes: &[u8], plan: &Plan, result: &Rendered, took: Option<
             "width": picture.width,
             "height": picture.height,
             "bytes": bytes.len(),
-            "memory": probe.memory(plan),
-            "peak_memory": peak(),
+            "memory": probe.memory_estimate(plan),
+            "peak_memory": peak_memory(),
             "cpu_ms": cpu_ms,
             "variants": picture.variants.iter().map(|variant| json!({
                 "type": variant.media.mime(),
@@ -284,7 +296,7 @@ fn json(path: &Path, bytes: &[u8], plan: &Plan, result: &Rendered, took: Option<
     }
 }
 
-fn write(folder: &Path, path: &Path, picture: &Picture) -> anyhow::Result<()> {
+fn write_outputs(folder: &Path, path: &Path, picture: &RenderedPicture) -> anyhow::Result<()> {
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     for variant in &picture.variants {
         let file = format!("{name}-{}x{}.{}", variant.width, variant.height, variant.media.extension());

@@ -3,17 +3,17 @@
 use anyhow::bail;
 use api::Api;
 use clap::Args;
-use upload::{Clock, Faults, Lane, OutageLog, Places};
+use upload::{Backends, Clock, FailPoints, OutageLog, QueueName};
 use worker::{Sweeper, Worker};
 
-use crate::probes::{Probes, Ready, WorkerReadiness};
+use crate::probes::{ProbeServer, ReadinessSource, WorkerReadiness};
 use crate::settings::Settings;
 
 #[derive(Args)]
 pub(crate) struct WorkerArgs {
     /// Consume only these queues: pictures, variants, renditions, bulk, heavy.
-    #[arg(long, value_delimiter = ',', value_parser = lane)]
-    queues: Vec<Lane>,
+    #[arg(long, value_delimiter = ',', value_parser = parse_queue)]
+    queues: Vec<QueueName>,
     /// Jobs at a time over all queues, whatever the settings say.
     #[arg(long, value_name = "N")]
     concurrency: Option<usize>,
@@ -26,23 +26,24 @@ pub(crate) struct SweepArgs {
     once: bool,
 }
 
-fn lane(word: &str) -> Result<Lane, String> {
-    Lane::named(word).ok_or_else(|| format!("the queues are {}", Lane::ALL.map(Lane::as_str).join(", ")))
+fn parse_queue(word: &str) -> Result<QueueName, String> {
+    QueueName::from_name(word)
+        .ok_or_else(|| format!("the queues are {}", QueueName::ALL.map(QueueName::as_str).join(", ")))
 }
 
 /// The four places, where the schema is what this program expects.
 ///
 /// # Errors
 /// Where it is behind, or a place cannot be opened.
-pub(crate) async fn places(settings: &Settings) -> anyhow::Result<Places> {
-    crate::migrate::require(settings).await?;
-    Ok(Places::open(&settings.places(), Clock::system(), Faults::default()).await?)
+pub(crate) async fn open_backends(settings: &Settings) -> anyhow::Result<Backends> {
+    crate::migrate::require_current_schema(settings).await?;
+    Ok(Backends::open(&settings.backends(), Clock::system(), FailPoints::default()).await?)
 }
 
 /// Places that other processes can share. A queue in memory ends at the process, so a role alone would wait for ever.
-async fn shared_places(settings: &Settings) -> anyhow::Result<Places> {
-    let places = places(settings).await?;
-    if places.queue.forgets() {
+async fn open_shared_backends(settings: &Settings) -> anyhow::Result<Backends> {
+    let places = open_backends(settings).await?;
+    if places.queue.is_volatile() {
         bail!("queue.url is memory:, which no other process can see; use amqp://…, or `cloakroom up` for one process");
     }
     Ok(places)
@@ -53,20 +54,20 @@ async fn shared_places(settings: &Settings) -> anyhow::Result<Places> {
 /// # Errors
 /// Where the schema is behind, a place cannot be opened or the address is taken.
 pub(crate) async fn api(settings: Settings) -> anyhow::Result<()> {
-    let stop = settings.shutdown.until_told_to_stop()?;
-    let listener = crate::up::listen(&settings).await?;
+    let stop = settings.shutdown.shutdown_signal()?;
+    let listener = crate::all_in_one::bind_http(&settings).await?;
     let address = listener.local_addr()?;
     let probing = settings.probes.bind().await?;
-    let places = shared_places(&settings).await?;
-    let metrics = crate::metrics::begin()?;
-    let api = Api::open(&crate::descriptors::fit(&settings, 0), places.clone(), metrics.clone()).await?;
+    let places = open_shared_backends(&settings).await?;
+    let metrics = crate::metrics::install_recorder()?;
+    let api = Api::open(&crate::fd_limit::fit_connections(&settings, 0), places.clone(), metrics.clone()).await?;
     // Last, because the password is shown once: a start that fails must not have made the administrator.
     if let Some(admin) = api::ensure_admin(&places.records, &settings.realm).await? {
-        crate::up::introduce(&admin, address);
+        crate::all_in_one::print_first_login(&admin, address);
     }
-    let probes = Probes { metrics, pulse: None, ready: Ready::Api(api.readiness()) };
+    let probes = ProbeServer { metrics, liveness: None, readiness: ReadinessSource::Api(api.readiness()) };
     let probing = tokio::spawn(probes.serve(probing, stop.clone()));
-    let counting = tokio::spawn(crate::gauges::keep(places.clone(), stop.clone()));
+    let counting = tokio::spawn(crate::stats::sample(places.clone(), stop.clone()));
     tracing::info!(%address, "the api is up");
     api.serve(listener, stop).await?;
     counting.abort();
@@ -85,20 +86,20 @@ pub(crate) async fn worker(mut settings: Settings, args: WorkerArgs) -> anyhow::
         settings.worker.queues = args.queues;
     }
     settings.worker.concurrency = args.concurrency.unwrap_or(settings.worker.concurrency);
-    let stop = settings.shutdown.until_told_to_stop()?;
+    let stop = settings.shutdown.shutdown_signal()?;
     let listener = settings.probes.bind().await?;
-    let places = shared_places(&settings).await?;
+    let places = open_shared_backends(&settings).await?;
     let worker = Worker::new(&settings.worker(), places.clone());
     let sweeper = Sweeper::new(&settings.sweep, places.clone());
-    let metrics = crate::metrics::begin()?;
-    let (pulse, breakers) = (Some(worker.pulse()), worker.breakers());
-    let readiness = WorkerReadiness { places: places.clone(), breakers, outages: OutageLog::default() };
-    let probes = Probes { metrics, pulse, ready: Ready::Worker(readiness) };
+    let metrics = crate::metrics::install_recorder()?;
+    let (pulse, breakers) = (Some(worker.liveness()), worker.breakers());
+    let readiness = WorkerReadiness { backends: places.clone(), breakers, outages: OutageLog::default() };
+    let probes = ProbeServer { metrics, liveness: pulse, readiness: ReadinessSource::Worker(readiness) };
     tracing::info!(queues = ?settings.worker.queues, "the worker is up");
     let (worked, (), (), ()) = tokio::join!(
         worker.run(stop.clone()),
         sweeper.run(stop.clone()),
-        crate::gauges::keep(places.clone(), stop.clone()),
+        crate::stats::sample(places.clone(), stop.clone()),
         probes.serve(listener, stop.clone()),
     );
     worked?;
@@ -114,19 +115,19 @@ pub(crate) async fn worker(mut settings: Settings, args: WorkerArgs) -> anyhow::
 /// # Errors
 /// Where the schema is behind, the queue is nobody else's or a place does not answer.
 pub(crate) async fn sweep(settings: Settings, args: SweepArgs) -> anyhow::Result<()> {
-    let stop = settings.shutdown.until_told_to_stop()?;
-    let places = shared_places(&settings).await?;
+    let stop = settings.shutdown.shutdown_signal()?;
+    let places = open_shared_backends(&settings).await?;
     let sweeper = Sweeper::new(&settings.sweep, places.clone());
     if !args.once {
         tracing::info!("the sweeper is up");
         sweeper.run(stop).await;
         return Ok(());
     }
-    let swept = sweeper.once().await?;
+    let swept = sweeper.sweep_once().await?;
     places.queue.close().await;
     println!(
         "{} expired, {} failed, {} published again, {} blobs deleted, {} orphans removed from staging",
-        swept.expired, swept.failed, swept.published, swept.collected, swept.orphans
+        swept.expired, swept.failed, swept.republished, swept.deleted_blobs, swept.deleted_orphans
     );
     Ok(())
 }

@@ -14,7 +14,7 @@ pub(crate) struct Settings {
     pub(crate) log: crate::log::LogSettings,
     pub(crate) traces: crate::traces::TraceSettings,
     pub(crate) probes: crate::probes::ProbeSettings,
-    pub(crate) shutdown: crate::lifecycle::ShutdownSettings,
+    pub(crate) shutdown: crate::shutdown::ShutdownSettings,
     pub(crate) http: api::HttpSettings,
     pub(crate) realm: api::RealmSettings,
     pub(crate) uploads: api::UploadSettings,
@@ -30,7 +30,7 @@ pub(crate) struct Settings {
 }
 
 /// The file that is read when none is named.
-const USUAL_FILE: &str = "cloakroom.toml";
+const DEFAULT_FILE: &str = "cloakroom.toml";
 
 /// The defaults of all crates, commented key by key, as one file.
 pub(crate) fn defaults() -> String {
@@ -43,7 +43,7 @@ impl Settings {
     /// # Errors
     /// Where the file cannot be read, a key is unknown or a value cannot be; the key is named.
     pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Self> {
-        let (path, required) = (file.unwrap_or(Path::new(USUAL_FILE)), file.is_some());
+        let (path, required) = (file.unwrap_or(Path::new(DEFAULT_FILE)), file.is_some());
         // No guessing at types in the environment: a password of digits stays a password.
         let environment = config::Environment::with_prefix("CLOAKROOM").prefix_separator("__").separator("__");
         let read = config::Config::builder()
@@ -55,7 +55,7 @@ impl Settings {
         let mut settings: Self = read
             .try_deserialize()
             .context("a setting is wrong; `cloakroom config dump --defaults` shows all there are, with examples")?;
-        settings.fill_in()?;
+        settings.fill_default_urls()?;
         settings.check()?;
         Ok(settings)
     }
@@ -69,13 +69,13 @@ impl Settings {
         self.shutdown.check()?;
         self.tls.check()?;
         self.api().check()?;
-        self.places().check()?;
+        self.backends().check()?;
         self.worker().check()?;
         Ok(())
     }
 
     /// Gives the places without an address one below the data directory.
-    fn fill_in(&mut self) -> anyhow::Result<()> {
+    fn fill_default_urls(&mut self) -> anyhow::Result<()> {
         let data = std::path::absolute(&self.data_dir).context("data_dir")?;
         let below = |scheme: &str, name: &str| Secret::new(format!("{scheme}://{}", data.join(name).display()));
         for (url, scheme, name) in [
@@ -91,22 +91,22 @@ impl Settings {
         Ok(())
     }
 
-    pub(crate) fn places(&self) -> upload::PlacesSettings {
-        upload::PlacesSettings {
+    pub(crate) fn backends(&self) -> upload::BackendsSettings {
+        upload::BackendsSettings {
             staging: self.staging.clone(),
             queue: self.queue.clone(),
             blobs: self.blobs.clone(),
             records: self.records.clone(),
         }
-        .trusting(&self.tls)
+        .with_trusted_ca(&self.tls)
     }
 
     /// The records' address as the migrations take it.
     ///
     /// # Errors
     /// If no database could be opened at it.
-    pub(crate) fn records_address(&self) -> Result<String, upload::WrongSetting> {
-        self.places().records.address()
+    pub(crate) fn records_url(&self) -> Result<String, upload::InvalidSetting> {
+        self.backends().records.database_url()
     }
 
     pub(crate) fn api(&self) -> api::ApiSettings {

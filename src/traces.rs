@@ -1,5 +1,5 @@
 //! Where traces are sent: to a collector that speaks OTLP over HTTP, if the settings name one. One trace goes from the
-//! request through the queue into the worker and its stores (`upload::go_on`).
+//! request through the queue into the worker and its stores (`upload::continue_trace`).
 
 use anyhow::Context;
 use opentelemetry::trace::TracerProvider;
@@ -13,7 +13,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::registry::LookupSpan;
-use upload::WrongSetting;
+use upload::InvalidSetting;
 
 /// Section `[traces]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -24,7 +24,7 @@ pub(crate) struct TraceSettings {
     /// What this process is called there.
     pub(crate) service: String,
     /// How many of the traces that begin here are sent, from 0 to 1. One that began elsewhere is sent if it is there.
-    pub(crate) share: f64,
+    pub(crate) sample_ratio: f64,
 }
 
 impl TraceSettings {
@@ -32,24 +32,29 @@ impl TraceSettings {
     ///
     /// # Errors
     /// Where the share is none, or the address.
-    pub(crate) fn check(&self) -> Result<(), WrongSetting> {
-        WrongSetting::unless((0.0..=1.0).contains(&self.share), "traces.share", self.share, "write 0.0 to 1.0")?;
+    pub(crate) fn check(&self) -> Result<(), InvalidSetting> {
+        InvalidSetting::require(
+            (0.0..=1.0).contains(&self.sample_ratio),
+            "traces.sample_ratio",
+            self.sample_ratio,
+            "write 0.0 to 1.0",
+        )?;
         let url = reqwest::Url::parse(&self.endpoint);
         let good = self.endpoint.is_empty() || url.is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
         let allowed = "write an address such as http://127.0.0.1:4318, or nothing";
-        WrongSetting::unless(good, "traces.endpoint", format_args!("\"{}\"", self.endpoint), allowed)
+        InvalidSetting::require(good, "traces.endpoint", format_args!("\"{}\"", self.endpoint), allowed)
     }
 }
 
 /// Traces on their way out, by a thread of their own. A collector that is away costs the traces and nothing else.
-pub(crate) struct Traces(Option<SdkTracerProvider>);
+pub(crate) struct TraceExporter(Option<SdkTracerProvider>);
 
-impl Traces {
+impl TraceExporter {
     /// Begins to send, where the settings say so.
     ///
     /// # Errors
     /// Where the address is none, or the share no share.
-    pub(crate) fn begin(settings: &TraceSettings) -> anyhow::Result<Self> {
+    pub(crate) fn start(settings: &TraceSettings) -> anyhow::Result<Self> {
         settings.check()?;
         if settings.endpoint.is_empty() {
             return Ok(Self(None));
@@ -60,7 +65,7 @@ impl Traces {
         let exporter = exporter.with_context(|| format!("traces.endpoint: {address}"))?;
         let provider = SdkTracerProvider::builder()
             .with_resource(Resource::builder().with_service_name(settings.service.clone()).build())
-            .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(settings.share))))
+            .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(settings.sample_ratio))))
             .with_batch_exporter(exporter)
             .build();
         opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
@@ -77,7 +82,7 @@ impl Traces {
     }
 
     /// Sends what is left, bounded.
-    pub(crate) fn end(self) {
+    pub(crate) fn shutdown(self) {
         if let Some(provider) = self.0
             && let Err(error) = provider.shutdown()
         {

@@ -3,8 +3,8 @@
 
 use std::io::Write;
 
-use crate::portal::{Portal, picture};
-use crate::process::{Folder, Process};
+use crate::portal::{PortalClient, read_picture};
+use crate::process::{DataFolder, ServerProcess};
 
 /// A PNG of one chunk after another, with right checksums.
 fn png(chunks: &[(&[u8; 4], Vec<u8>)]) -> Vec<u8> {
@@ -65,9 +65,9 @@ fn cut(mut bytes: Vec<u8>) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_gets_its_answer_and_leaves_nothing() {
-    let folder = Folder::new();
-    let mut process = Process::up(&folder, &[]);
-    let portal = Portal::log_in(&process).await;
+    let folder = DataFolder::new();
+    let mut process = ServerProcess::start_all_in_one(&folder, &[]);
+    let portal = PortalClient::log_in(&process).await;
     let peak = process.memory_kib("VmHWM");
 
     let cases: Vec<(&str, Vec<u8>, u16, &str)> = vec![
@@ -82,8 +82,8 @@ async fn each_gets_its_answer_and_leaves_nothing() {
         ),
         ("phone.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".to_vec(), 415, "HEIC"),
         ("scan.tif", b"II*\0\x08\0\0\0".to_vec(), 415, "TIFF"),
-        ("cut.jpg", cut(picture("astronaut.jpg")), 422, "JPEG"),
-        ("cut.png", cut(picture("text.png")), 422, "PNG"),
+        ("cut.jpg", cut(read_picture("astronaut.jpg")), 422, "JPEG"),
+        ("cut.png", cut(read_picture("text.png")), 422, "PNG"),
         ("giant.png", giant(), 422, "50000"),
         ("film.gif", animated(10_000), 422, "2000"),
     ];
@@ -92,18 +92,18 @@ async fn each_gets_its_answer_and_leaves_nothing() {
         assert_eq!(answer.status(), status, "{name}");
         let body = answer.text().await.unwrap();
         assert!(body.contains(says), "{name}: \"{body}\" does not mention {says}");
-        assert!(folder.staged().is_empty(), "{name} stays in staging");
-        assert!(folder.blobs().is_empty(), "{name} stays in blobs");
+        assert!(folder.staged_files().is_empty(), "{name} stays in staging");
+        assert!(folder.blob_files().is_empty(), "{name} stays in blobs");
     }
 
     let bomb = portal.upload("comment.png", text_bomb()).await;
     assert_eq!(bomb.status(), 200, "a comment is not looked at, however large");
-    let misnamed = portal.upload("photo.jpg", picture("text.png")).await;
+    let misnamed = portal.upload("photo.jpg", read_picture("text.png")).await;
     assert_eq!(misnamed.status(), 200, "content decides, not the name");
     let shown = portal.get(&format!("/api/dropbox/pictures/{}?size=75", misnamed.text().await.unwrap())).await;
     assert_eq!(shown.headers()["content-type"], "image/png");
 
-    assert!(process.lives());
+    assert!(process.is_running());
     let rise = process.memory_kib("VmHWM") - peak;
     println!("the bad pictures cost {} MiB at the peak", rise >> 10);
     assert!(rise < 64 << 10, "the process grew by {rise} KiB");

@@ -8,16 +8,16 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::portal::{Portal, picture};
-use crate::process::{Folder, Process, command};
+use crate::portal::{PortalClient, read_picture};
+use crate::process::{DataFolder, ServerProcess, cloakroom_command};
 
 /// Idle connections, more than the process may have descriptors.
 const FLOOD: usize = 1100;
 const DESCRIPTORS: u64 = 1024;
 
 /// `cloakroom up` with so many descriptors at most, of which it may open few at first.
-fn limited(folder: &Folder, settings: &[(&str, &str)]) -> Process {
-    let plain = command(folder.path());
+fn start_with_fd_limit(folder: &DataFolder, settings: &[(&str, &str)]) -> ServerProcess {
+    let plain = cloakroom_command(folder.path());
     let mut limited = Command::new("sh");
     let script = format!("ulimit -Sn 256 && ulimit -Hn {DESCRIPTORS} && exec \"$0\" up");
     limited.arg("-c").arg(script).arg(plain.get_program()).current_dir(folder.path());
@@ -28,11 +28,11 @@ fn limited(folder: &Folder, settings: &[(&str, &str)]) -> Process {
         };
     }
     limited.envs(settings.iter().copied());
-    Process::start(limited)
+    ServerProcess::start(limited)
 }
 
 /// Connections from these addresses, in turn, all of which are this machine.
-async fn flood(process: &Process, from: impl Fn(usize) -> [u8; 4]) -> Vec<TcpStream> {
+async fn open_connections(process: &ServerProcess, from: impl Fn(usize) -> [u8; 4]) -> Vec<TcpStream> {
     let own = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: own.maximum, ..own }).unwrap();
     let mut flood = Vec::new();
@@ -45,13 +45,13 @@ async fn flood(process: &Process, from: impl Fn(usize) -> [u8; 4]) -> Vec<TcpStr
 }
 
 /// Idle connections are closed for others, and not for being idle.
-const PATIENT: (&str, &str) = ("CLOAKROOM__HTTP__HEADER_TIMEOUT", "1h");
+const LONG_HEADER_TIMEOUT: (&str, &str) = ("CLOAKROOM__HTTP__HEADER_TIMEOUT", "1h");
 
-async fn serves(process: &Process) {
+async fn assert_serves(process: &ServerProcess) {
     let served = async {
-        let portal = Portal::log_in(process).await;
+        let portal = PortalClient::log_in(process).await;
         assert_eq!(portal.get("/livez").await.status(), 200);
-        let uploads = (0..40).map(|_| portal.upload("astronaut.jpg", picture("astronaut.jpg")));
+        let uploads = (0..40).map(|_| portal.upload("astronaut.jpg", read_picture("astronaut.jpg")));
         for answer in futures::future::join_all(uploads).await {
             assert_eq!(answer.status(), 200);
         }
@@ -63,21 +63,23 @@ async fn serves(process: &Process) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_one_address_keeps_nobody_out() {
-    let folder = Folder::new();
-    let process = limited(&folder, &[PATIENT]);
-    assert_eq!(process.descriptors(), (DESCRIPTORS, DESCRIPTORS), "it takes what it may");
+    let folder = DataFolder::new();
+    let process = start_with_fd_limit(&folder, &[LONG_HEADER_TIMEOUT]);
+    assert_eq!(process.fd_limits(), (DESCRIPTORS, DESCRIPTORS), "it takes what it may");
     assert!(process.log().contains("\"descriptors\":1024"), "and says so");
-    let _flood = flood(&process, |_| [127, 0, 0, 1]).await;
-    serves(&process).await;
+    let _flood = open_connections(&process, |_| [127, 0, 0, 1]).await;
+    assert_serves(&process).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_many_addresses_keeps_nobody_out() {
-    let folder = Folder::new();
-    let process = limited(&folder, &[PATIENT]);
-    let _flood =
-        flood(&process, |n| [127, 0, 1 + u8::try_from(n / 250).unwrap(), 1 + u8::try_from(n % 250).unwrap()]).await;
-    serves(&process).await;
+    let folder = DataFolder::new();
+    let process = start_with_fd_limit(&folder, &[LONG_HEADER_TIMEOUT]);
+    let _flood = open_connections(&process, |n| {
+        [127, 0, 1 + u8::try_from(n / 250).unwrap(), 1 + u8::try_from(n % 250).unwrap()]
+    })
+    .await;
+    assert_serves(&process).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,15 +87,18 @@ async fn a_flood_over_ipv6_keeps_nobody_out() {
     if std::net::TcpListener::bind("[::1]:0").is_err() {
         return eprintln!("skipped: this machine has no IPv6 loopback address");
     }
-    let folder = Folder::new();
-    let settings =
-        [("CLOAKROOM__HTTP__LISTEN", "[::1]:0"), ("CLOAKROOM__HTTP__MAX_CONNECTIONS_PER_ADDRESS", "50"), PATIENT];
-    let process = Process::up(&folder, &settings);
+    let folder = DataFolder::new();
+    let settings = [
+        ("CLOAKROOM__HTTP__LISTEN", "[::1]:0"),
+        ("CLOAKROOM__HTTP__MAX_CONNECTIONS_PER_ADDRESS", "50"),
+        LONG_HEADER_TIMEOUT,
+    ];
+    let process = ServerProcess::start_all_in_one(&folder, &settings);
     let mut flood = Vec::new();
     for _ in 0..200 {
         flood.push(TcpStream::connect(process.address).await.unwrap());
     }
-    serves(&process).await;
+    assert_serves(&process).await;
     let (_, metrics) = process.probe("/metrics").await;
     let open = metrics.lines().find_map(|line| line.strip_prefix("cloakroom_connections_open ")).unwrap();
     assert!(open.parse::<u64>().unwrap() <= 50, "{open} of one address");
@@ -102,18 +107,18 @@ async fn a_flood_over_ipv6_keeps_nobody_out() {
 /// Whatever the public listener is busy with, probes and metrics answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn probes_answer_while_all_connections_are_busy() {
-    let folder = Folder::new();
+    let folder = DataFolder::new();
     let settings = [
         ("CLOAKROOM__HTTP__MAX_CONNECTIONS", "4"),
         ("CLOAKROOM__HTTP__BODY_IDLE_TIMEOUT", "1h"),
         ("CLOAKROOM__HTTP__BODY_TIMEOUT", "1h"),
-        ("CLOAKROOM__HTTP__BODY_LEAST_RATE", "0 B"),
-        PATIENT,
+        ("CLOAKROOM__HTTP__MIN_BODY_RATE", "0 B"),
+        LONG_HEADER_TIMEOUT,
     ];
-    let process = Process::up(&folder, &settings);
+    let process = ServerProcess::start_all_in_one(&folder, &settings);
     let mut busy = Vec::new();
     for _ in 0..4 {
-        busy.push(unfinished(&process).await);
+        busy.push(open_unfinished_request(&process).await);
     }
     let full = async { while !process.probe("/metrics").await.1.contains("cloakroom_connections_open 4\n") {} };
     tokio::time::timeout(Duration::from_secs(60), full).await.expect("they are taken");
@@ -124,32 +129,32 @@ async fn probes_answer_while_all_connections_are_busy() {
 /// A process ends within its grace, whatever a client does meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_does_not_finish_does_not_keep_a_process() {
-    let folder = Folder::new();
+    let folder = DataFolder::new();
     let settings = [
-        ("CLOAKROOM__SHUTDOWN__GRACE", "2s"),
-        ("CLOAKROOM__HTTP__DRAIN", "1h"),
+        ("CLOAKROOM__SHUTDOWN__GRACE_PERIOD", "2s"),
+        ("CLOAKROOM__HTTP__DRAIN_TIMEOUT", "1h"),
         ("CLOAKROOM__HTTP__BODY_IDLE_TIMEOUT", "1h"),
         ("CLOAKROOM__HTTP__BODY_TIMEOUT", "1h"),
-        ("CLOAKROOM__HTTP__BODY_LEAST_RATE", "0 B"),
-        PATIENT,
+        ("CLOAKROOM__HTTP__MIN_BODY_RATE", "0 B"),
+        LONG_HEADER_TIMEOUT,
     ];
-    let mut process = Process::up(&folder, &settings);
-    let _unfinished = unfinished(&process).await;
+    let mut process = ServerProcess::start_all_in_one(&folder, &settings);
+    let _unfinished = open_unfinished_request(&process).await;
     let busy = async { while !process.probe("/metrics").await.1.contains("cloakroom_connections_open 1\n") {} };
     tokio::time::timeout(Duration::from_secs(60), busy).await.expect("it is taken");
     process.terminate();
     let mut tick = tokio::time::interval(Duration::from_millis(50));
     let ended = async {
-        while process.lives() {
+        while process.is_running() {
             tick.tick().await;
         }
     };
     tokio::time::timeout(Duration::from_secs(60), ended).await.expect("it ends");
-    assert_eq!(process.end(), Some(1), "and says that something was not finished");
+    assert_eq!(process.wait_for_exit(), Some(1), "and says that something was not finished");
 }
 
 /// A request whose body does not come to its end.
-async fn unfinished(process: &Process) -> TcpStream {
+async fn open_unfinished_request(process: &ServerProcess) -> TcpStream {
     let mut stream = TcpStream::connect(process.address).await.unwrap();
     let head = "POST /api/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
     stream.write_all(head.as_bytes()).await.unwrap();

@@ -4,19 +4,19 @@
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use upload::{Clock, Faults, FileId, Side, State, UploadId};
+use upload::{Clock, FailPoints, FaultSide, FileId, UploadId, UploadState};
 
-use crate::parts::{Parts, prepared};
-use crate::portal::picture;
+use crate::in_process::{InProcess, prepared_folder};
+use crate::portal::read_picture;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_operation_is_the_last_the_end_is_the_same() {
-    let photograph = picture("hubble.jpg");
+    let photograph = read_picture("hubble.jpg");
     let mut died = 0;
-    for side in [Side::Before, Side::After] {
+    for side in [FaultSide::BeforeEffect, FaultSide::AfterEffect] {
         for n in 1.. {
-            let faults = Faults::die_at(n, side);
-            if !die_and_recover(&photograph, faults).await {
+            let faults = FailPoints::crash_at(n, side);
+            if !crash_and_recover(&photograph, faults).await {
                 break;
             }
             died += 1;
@@ -27,62 +27,62 @@ async fn whatever_operation_is_the_last_the_end_is_the_same() {
 }
 
 /// Whether the process died at all: whether the way is as long as that.
-async fn die_and_recover(photograph: &[u8], faults: Faults) -> bool {
-    let folder = prepared().await;
+async fn crash_and_recover(photograph: &[u8], faults: FailPoints) -> bool {
+    let folder = prepared_folder().await;
     let clock = Clock::manual(jiff::Timestamp::now());
 
-    let parts = Parts::open(&folder, clock.clone(), faults.clone()).await.unwrap();
-    let acknowledged = parts.hand_in(photograph).await;
-    parts.worker.run_what_is_there().await.ok();
-    parts.sweeper.once().await.ok();
+    let parts = InProcess::open(&folder, clock.clone(), faults.clone()).await.unwrap();
+    let acknowledged = parts.submit_picture(photograph).await;
+    parts.worker.run_pending().await.ok();
+    parts.sweeper.sweep_once().await.ok();
     drop(parts);
-    let died = faults.struck();
+    let died = faults.has_triggered();
 
-    let parts = Parts::open(&folder, clock.clone(), Faults::default()).await.unwrap();
+    let parts = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();
     parts.recover().await.unwrap();
     // Past the hour after which what no row wants is collected, short of the day after which nobody's claim expires it.
     clock.advance(Duration::from_secs(2 * 3600));
     parts.recover().await.unwrap();
 
-    let records = &parts.places.records;
-    let census = records.census().await.unwrap();
-    assert_eq!((census.open_jobs, census.dead_jobs, census.condemned), (0, 0, 0), "{faults:?}");
-    assert_eq!(folder.staged(), Vec::<std::path::PathBuf>::new(), "{faults:?}");
-    assert_eq!(records.recount().await.unwrap(), Vec::<String>::new(), "{faults:?}: a counter is wrong");
+    let records = &parts.backends.records;
+    let census = records.stats().await.unwrap();
+    assert_eq!((census.queued_jobs, census.dead_jobs, census.pending_deletions), (0, 0, 0), "{faults:?}");
+    assert_eq!(folder.staged_files(), Vec::<std::path::PathBuf>::new(), "{faults:?}");
+    assert_eq!(records.recount_usage().await.unwrap(), Vec::<String>::new(), "{faults:?}: a counter is wrong");
     assert!(census.admitted <= 1, "{faults:?}: doubled");
     if let Ok(admitted) = &acknowledged {
         assert_eq!(admitted.id.get(), 1001);
         assert_eq!(census.admitted, 1, "{faults:?}: an acknowledged upload was lost");
     }
     if census.admitted == 1 {
-        assert_eq!(census.of(State::Ready), 1, "{faults:?}: {census:?}");
+        assert_eq!(census.in_state(UploadState::Ready), 1, "{faults:?}: {census:?}");
         let id = UploadId::try_from(1001).unwrap();
         let upload = records.upload(id).await.unwrap().unwrap();
         assert_eq!((upload.width, upload.height), (Some(1000), Some(872)));
-        let original = parts.places.blobs.read(&upload.original_key.unwrap()).await.unwrap();
+        let original = parts.backends.blobs.read(&upload.original_key.unwrap()).await.unwrap();
         assert_eq!(original, photograph);
         let variants = records.variants(id, 0).await.unwrap();
         let names: Vec<String> = variants.iter().map(|variant| variant.name.to_string()).collect();
         assert_eq!(names, ["25.jpg", "512.jpg", "75.jpg"], "{faults:?}");
         for variant in variants {
-            let bytes = parts.places.blobs.read(&variant.key).await.unwrap();
+            let bytes = parts.backends.blobs.read(&variant.key).await.unwrap();
             let digest = upload::hex(&Sha256::digest(&bytes));
             assert_eq!(digest, variant.sha256, "{faults:?}: {}", variant.name);
         }
-        assert_eq!(folder.blobs().len(), 4, "{faults:?}: blobs that nobody needs");
+        assert_eq!(folder.blob_files().len(), 4, "{faults:?}: blobs that nobody needs");
     } else {
-        assert_eq!(folder.blobs().len(), 0, "{faults:?}");
+        assert_eq!(folder.blob_files().len(), 0, "{faults:?}");
     }
     died
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn so_it_is_with_files() {
-    let photograph = picture("hubble.jpg");
+async fn whatever_operation_is_the_last_a_file_ends_the_same() {
+    let photograph = read_picture("hubble.jpg");
     let mut died = 0;
-    for side in [Side::Before, Side::After] {
+    for side in [FaultSide::BeforeEffect, FaultSide::AfterEffect] {
         for n in 1.. {
-            if !die_with_a_file(&photograph, Faults::die_at(n, side)).await {
+            if !crash_with_file_and_recover(&photograph, FailPoints::crash_at(n, side)).await {
                 break;
             }
             died += 1;
@@ -92,40 +92,40 @@ async fn so_it_is_with_files() {
     println!("{died} crash points, one end");
 }
 
-async fn die_with_a_file(photograph: &[u8], faults: Faults) -> bool {
-    let (folder, file) = (prepared().await, FileId::fresh());
+async fn crash_with_file_and_recover(photograph: &[u8], faults: FailPoints) -> bool {
+    let (folder, file) = (prepared_folder().await, FileId::generate());
     let clock = Clock::manual(jiff::Timestamp::now());
-    let parts = Parts::open(&folder, clock.clone(), faults.clone()).await.unwrap();
-    let acknowledged = parts.hand_in_file(&file, photograph).await;
-    parts.worker.run_what_is_there().await.ok();
-    parts.sweeper.once().await.ok();
+    let parts = InProcess::open(&folder, clock.clone(), faults.clone()).await.unwrap();
+    let acknowledged = parts.submit_file(&file, photograph).await;
+    parts.worker.run_pending().await.ok();
+    parts.sweeper.sweep_once().await.ok();
     drop(parts);
-    let died = faults.struck();
+    let died = faults.has_triggered();
 
-    let parts = Parts::open(&folder, clock.clone(), Faults::default()).await.unwrap();
+    let parts = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();
     parts.recover().await.unwrap();
     clock.advance(Duration::from_secs(2 * 3600));
     parts.recover().await.unwrap();
 
-    let records = &parts.places.records;
-    let census = records.census().await.unwrap();
-    assert_eq!((census.open_jobs, census.dead_jobs, census.condemned), (0, 0, 0), "{faults:?}");
-    assert_eq!(folder.staged(), Vec::<std::path::PathBuf>::new(), "{faults:?}");
-    assert_eq!(records.recount().await.unwrap(), Vec::<String>::new(), "{faults:?}: a counter is wrong");
+    let records = &parts.backends.records;
+    let census = records.stats().await.unwrap();
+    assert_eq!((census.queued_jobs, census.dead_jobs, census.pending_deletions), (0, 0, 0), "{faults:?}");
+    assert_eq!(folder.staged_files(), Vec::<std::path::PathBuf>::new(), "{faults:?}");
+    assert_eq!(records.recount_usage().await.unwrap(), Vec::<String>::new(), "{faults:?}: a counter is wrong");
     assert!(acknowledged.is_err() || census.admitted == 1, "{faults:?}: an acknowledged file was lost");
     let found = records.file(&file).await.unwrap();
     assert_eq!(found.is_some(), census.admitted == 1, "{faults:?}: {census:?}");
     if found.is_some() {
         let upload = records.file_version(&file, 1).await.unwrap().unwrap().upload.unwrap();
-        assert_eq!((upload.state, upload.width, upload.height), (State::Ready, Some(1000), Some(872)));
-        let original = parts.places.blobs.read(&upload.original_key.unwrap()).await.unwrap();
+        assert_eq!((upload.state, upload.width, upload.height), (UploadState::Ready, Some(1000), Some(872)));
+        let original = parts.backends.blobs.read(&upload.original_key.unwrap()).await.unwrap();
         assert!(original == photograph, "{faults:?}");
         let variants = records.variants(upload.id, 0).await.unwrap();
         let names: Vec<String> = variants.iter().map(|variant| variant.name.to_string()).collect();
         assert_eq!(names, ["fit256.jpg"], "{faults:?}");
-        assert_eq!(folder.blobs().len(), 2, "{faults:?}: blobs that nobody needs");
+        assert_eq!(folder.blob_files().len(), 2, "{faults:?}: blobs that nobody needs");
     } else {
-        assert_eq!(folder.blobs().len(), 0, "{faults:?}");
+        assert_eq!(folder.blob_files().len(), 0, "{faults:?}");
     }
     died
 }

@@ -1,34 +1,34 @@
-//! What is shipped beside the program: every setting that `docker-compose.yml` gives is one that the program knows, and
+//! What is shipped beside the program: every setting that `docker-compose_file.yml` gives is one that the program knows, and
 //! every address that it probes is one that the program answers.
 
 use std::path::Path;
 
-use crate::process::{Folder, command};
+use crate::process::{DataFolder, cloakroom_command};
 
-fn compose() -> String {
+fn compose_file() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docker-compose.yml")).unwrap()
 }
 
 /// `${NAME:-value}` as it is where nobody sets NAME.
-fn unset(text: &str) -> String {
+fn with_default_values(text: &str) -> String {
     let Some((before, rest)) = text.split_once("${") else { return text.to_owned() };
     let (variable, after) = rest.split_once('}').unwrap();
     let (_, value) = variable.split_once(":-").unwrap_or_else(|| panic!("{variable} has no value to begin with"));
-    format!("{before}{value}{}", unset(after))
+    format!("{before}{value}{}", with_default_values(after))
 }
 
 #[test]
 fn every_setting_of_the_compose_file_is_known() {
-    let folder = Folder::new();
-    let mut check = command(folder.path());
+    let folder = DataFolder::new();
+    let mut check = cloakroom_command(folder.path());
     check.args(["config", "check"]);
     let mut settings = 0;
-    for line in compose().lines() {
+    for line in compose_file().lines() {
         let Some((name, value)) = line.trim().split_once(": ").filter(|(name, _)| name.starts_with("CLOAKROOM__"))
         else {
             continue;
         };
-        let value = unset(value.trim_matches('"'));
+        let value = with_default_values(value.trim_matches('"'));
         // An anchor names a value, an alias repeats one.
         let value = if value.starts_with('&') { value.split_once(' ').unwrap().1.to_owned() } else { value };
         if !value.starts_with('*') {
@@ -43,7 +43,7 @@ fn every_setting_of_the_compose_file_is_known() {
 
 #[test]
 fn every_service_has_an_image_a_limit_and_a_probe_or_an_end() {
-    let compose = compose();
+    let compose = compose_file();
     let services = compose.split_once("\nservices:\n").unwrap().1.split_once("\nvolumes:\n").unwrap().0;
     let mut names = Vec::new();
     let mut service = String::new();
@@ -66,23 +66,23 @@ fn every_service_has_an_image_a_limit_and_a_probe_or_an_end() {
     assert_eq!(names, ["postgres", "rabbitmq", "garage", "garage-init", "migrate", "api", "worker"]);
 }
 
-fn beside(file: &str) -> String {
+fn read_deploy_file(file: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
 }
 
 /// What stands after `key` on the lines that have it, as JSON where it is a list.
-fn values<'a>(text: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
+fn values_of_key<'a>(text: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
     text.lines().filter_map(move |line| line.trim().trim_start_matches("- ").strip_prefix(key)).map(str::trim)
 }
 
 /// A probe runs inside of a container: its command is one that the image has, and what it asks is what listens there.
 #[test]
 fn every_probe_asks_what_is_there() {
-    let compose = compose();
-    let image = beside("deploy/Dockerfile");
+    let compose = compose_file();
+    let image = read_deploy_file("deploy/Dockerfile");
     let ours = |program: &str| image.contains(&format!(" {program} "));
     let probes: Vec<Vec<String>> =
-        values(&compose, "test:").map(|command| serde_json::from_str(command).unwrap()).collect();
+        values_of_key(&compose, "test:").map(|command| serde_json::from_str(command).unwrap()).collect();
     assert_eq!(probes.len(), 5, "{probes:?}");
     for probe in &probes {
         assert_eq!(probe[0], "CMD");
@@ -107,10 +107,11 @@ fn every_probe_asks_what_is_there() {
 /// each upload a part of what S3 takes in parts.
 #[test]
 fn the_api_has_room_for_the_uploads_that_it_lets_in() {
-    let compose = compose();
+    let compose = compose_file();
     let (_, api) = compose.split_once("\n  api:\n").unwrap();
     let api = api.split("\n\n").next().unwrap();
-    let most: u64 = values(api, "CLOAKROOM__UPLOADS__MOST_AT_ONCE:").next().unwrap().trim_matches('"').parse().unwrap();
+    let most: u64 =
+        values_of_key(api, "CLOAKROOM__UPLOADS__MAX_CONCURRENT:").next().unwrap().trim_matches('"').parse().unwrap();
     let (_, limit) = api.split_once("memory: ").unwrap();
     let mebibytes: u64 = limit.split_once('m').unwrap().0.parse().unwrap();
     assert!(compose.contains("CLOAKROOM__STAGING__URL: s3://"), "a folder's parts are smaller");
@@ -120,7 +121,7 @@ fn the_api_has_room_for_the_uploads_that_it_lets_in() {
 /// Every address of one service in another is a service's, and its port is the one that the service has.
 #[test]
 fn every_address_port_and_volume_is_there() {
-    let compose = compose();
+    let compose = compose_file();
     for (service, port) in [("rabbitmq", 5672), ("postgres", 5432), ("garage", 3900)] {
         assert!(compose.contains(&format!("\n  {service}:\n")), "{service}");
         let hosts = [format!("@{service}:"), format!("//{service}:")];
@@ -129,14 +130,14 @@ fn every_address_port_and_volume_is_there() {
             named.map(|at| compose[at..].split(|c: char| !c.is_ascii_digit()).next().unwrap()).collect();
         assert!(!ports.is_empty() && ports.iter().all(|named| *named == port.to_string()), "{service}: {ports:?}");
     }
-    let garage = beside("deploy/garage.toml");
+    let garage = read_deploy_file("deploy/garage.toml");
     let garage: toml::Table = garage.parse().unwrap();
     assert!(garage["s3_api"]["api_bind_addr"].as_str().unwrap().ends_with(":3900"));
     assert!(garage["admin"]["api_bind_addr"].as_str().unwrap().ends_with(":3903"));
-    assert_eq!(garage["s3_api"]["s3_region"].as_str(), values(&compose, "CLOAKROOM__STAGING__REGION:").next());
-    assert!(beside("deploy/garage-init.sh").contains("http://garage:3903"));
+    assert_eq!(garage["s3_api"]["s3_region"].as_str(), values_of_key(&compose, "CLOAKROOM__STAGING__REGION:").next());
+    assert!(read_deploy_file("deploy/garage-init.sh").contains("http://garage:3903"));
     // What is published is published to this machine only, and something of ours listens behind it.
-    for published in values(&compose, "ports:") {
+    for published in values_of_key(&compose, "ports:") {
         let published: Vec<String> = serde_json::from_str(published).unwrap();
         assert!(published.iter().all(|port| port.starts_with("127.0.0.1:")), "{published:?}");
     }
@@ -155,7 +156,7 @@ fn every_address_port_and_volume_is_there() {
 /// Who waits for whom waits for somebody who is there, and for an end only of what ends.
 #[test]
 fn every_dependency_is_a_service() {
-    let compose = compose();
+    let compose = compose_file();
     let waits = compose.lines().filter_map(|line| line.trim().split_once(": { condition: "));
     let mut waited = 0;
     for (service, condition) in waits {

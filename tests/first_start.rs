@@ -6,16 +6,16 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::process::{Folder, command};
+use crate::process::{DataFolder, cloakroom_command};
 
 /// No broker listens there: an api goes on without one.
-const NO_BROKER: (&str, &str) = ("CLOAKROOM__QUEUE__URL", "amqp://127.0.0.1:1");
-const MADE_UP: (&str, &str) = ("CLOAKROOM__REALM__ADMIN_PASSWORD", "");
+const UNREACHABLE_BROKER: (&str, &str) = ("CLOAKROOM__QUEUE__URL", "amqp://127.0.0.1:1");
+const GENERATED_PASSWORD: (&str, &str) = ("CLOAKROOM__REALM__ADMIN_PASSWORD", "");
 
 /// Ends a process that a failed test leaves.
-struct Running(Child);
+struct ChildGuard(Child);
 
-impl Drop for Running {
+impl Drop for ChildGuard {
     fn drop(&mut self) {
         self.0.kill().ok();
         self.0.wait().ok();
@@ -26,18 +26,21 @@ impl Drop for Running {
 fn a_port_that_is_taken_does_not_use_up_the_password() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    for (role, settings) in [("up", [MADE_UP].as_slice()), ("api", &[MADE_UP, NO_BROKER])] {
-        let folder = Folder::new();
-        assert!(command(folder.path()).args(["migrate", "up"]).output().unwrap().status.success());
+    for (role, settings) in
+        [("up", [GENERATED_PASSWORD].as_slice()), ("api", &[GENERATED_PASSWORD, UNREACHABLE_BROKER])]
+    {
+        let folder = DataFolder::new();
+        assert!(cloakroom_command(folder.path()).args(["migrate", "up"]).output().unwrap().status.success());
         let on_taken = [("CLOAKROOM__HTTP__LISTEN", address.as_str())];
-        let failed = command(folder.path()).arg(role).envs(settings.iter().copied()).envs(on_taken).output().unwrap();
+        let failed =
+            cloakroom_command(folder.path()).arg(role).envs(settings.iter().copied()).envs(on_taken).output().unwrap();
         let (out, err) = (String::from_utf8_lossy(&failed.stdout), String::from_utf8_lossy(&failed.stderr));
         assert!(!failed.status.success() && err.contains(&format!("http.listen: {address}")), "{role}: {out}{err}");
         assert_eq!(out, "", "{role}");
 
-        let mut second = command(folder.path());
+        let mut second = cloakroom_command(folder.path());
         second.arg(role).envs(settings.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut second = Running(second.spawn().unwrap());
+        let mut second = ChildGuard(second.spawn().unwrap());
         let lines = BufReader::new(second.0.stdout.take().unwrap()).lines().map_while(Result::ok);
         let mut shown = lines.filter_map(|line| line.trim().strip_prefix("password").map(|rest| rest.trim().len()));
         let (told, tell) = mpsc::channel();
@@ -48,11 +51,11 @@ fn a_port_that_is_taken_does_not_use_up_the_password() {
 }
 
 #[test]
-fn nor_does_it_make_anything_of_the_demo() {
+fn a_port_that_is_taken_leaves_no_demo_folder() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let folder = Folder::new();
+    let folder = DataFolder::new();
     let dir = folder.path().join("demo");
-    let mut demo = command(folder.path());
+    let mut demo = cloakroom_command(folder.path());
     demo.args(["demo", "--exit", "--dir"]).arg(&dir);
     let failed = demo.env("CLOAKROOM__HTTP__LISTEN", taken.local_addr().unwrap().to_string()).output().unwrap();
     let err = String::from_utf8_lossy(&failed.stderr);

@@ -4,51 +4,51 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use upload::{Clock, Faults, FileId, Grammar, Place, Publish, RenditionName, State};
+use upload::{Clock, FailPoints, FileId, PublishAttempt, RenditionName, RenditionNameRules, UploadState, UploadTarget};
 
-use crate::backends::Away;
-use crate::parts::{Parts, prepared};
-use crate::portal::picture;
-use crate::process::{Folder, command};
+use crate::backend_outages::UnusableFolder;
+use crate::in_process::{InProcess, prepared_folder};
+use crate::portal::read_picture;
+use crate::process::{DataFolder, cloakroom_command};
 
 /// What it printed, and whether it came to a good end.
-fn ask(folder: &Folder, args: &[&str]) -> (bool, String) {
-    let done = command(folder.path()).args(args).output().unwrap();
+fn run_command(folder: &DataFolder, args: &[&str]) -> (bool, String) {
+    let done = cloakroom_command(folder.path()).args(args).output().unwrap();
     let said = [done.stdout, done.stderr].concat();
     (done.status.success(), String::from_utf8(said).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_retried_by_hand_is_taken_up_by_the_process_that_runs() {
-    let folder = prepared().await;
+    let folder = prepared_folder().await;
     let clock = Clock::manual(Timestamp::now());
-    let parts = Parts::open(&folder, clock.clone(), Faults::default()).await.unwrap();
-    let id = parts.hand_in(&picture("astronaut.jpg")).await.unwrap().id;
+    let parts = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();
+    let id = parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap().id;
     // Its bytes are away for the first attempt, and there again for the next.
-    let (staged, aside) = (folder.staged().remove(0), folder.path().join("aside"));
+    let (staged, aside) = (folder.staged_files().remove(0), folder.path().join("aside"));
     std::fs::rename(&staged, &aside).unwrap();
-    parts.worker.run_what_is_there().await.unwrap();
+    parts.worker.run_pending().await.unwrap();
     std::fs::rename(&aside, &staged).unwrap();
-    let records = &parts.places.records;
+    let records = &parts.backends.records;
     let dead = records.jobs(true, 1).await.unwrap().remove(0).id;
 
-    let (good, said) = ask(&folder, &["jobs", "retry", &dead.to_string()]);
+    let (good, said) = run_command(&folder, &["jobs", "retry", &dead.to_string()]);
     assert!(good && said.contains("tried again by the running cloakroom"), "{said}");
     clock.advance(Duration::from_secs(60));
-    assert_eq!(parts.sweeper.once().await.unwrap().published, 1);
-    assert_eq!(parts.worker.run_what_is_there().await.unwrap(), 1);
-    assert_eq!(records.upload(id).await.unwrap().unwrap().state, State::Ready);
+    assert_eq!(parts.sweeper.sweep_once().await.unwrap().republished, 1);
+    assert_eq!(parts.worker.run_pending().await.unwrap(), 1);
+    assert_eq!(records.upload(id).await.unwrap().unwrap().state, UploadState::Ready);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_said_of_or_put_into_a_queue_that_is_another_process() {
-    let folder = prepared().await;
-    let parts = Parts::open(&folder, Clock::system(), Faults::default()).await.unwrap();
-    let admitted = parts.hand_in(&picture("astronaut.jpg")).await.unwrap();
-    parts.places.records.note_published([Publish::first(admitted.ticket.id)]).await.unwrap();
-    let (good, said) = ask(&folder, &["explain", &admitted.id.to_string()]);
+    let folder = prepared_folder().await;
+    let parts = InProcess::open(&folder, Clock::system(), FailPoints::default()).await.unwrap();
+    let admitted = parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap();
+    parts.backends.records.confirm_published([PublishAttempt::first(admitted.message.id)]).await.unwrap();
+    let (good, said) = run_command(&folder, &["explain", &admitted.id.to_string()]);
     assert!(good && said.contains("in the memory of the running cloakroom"), "{said}");
-    let (good, said) = ask(&folder, &["sweep", "--once"]);
+    let (good, said) = run_command(&folder, &["sweep", "--once"]);
     assert!(!good && said.contains("queue.url is memory:"), "{said}");
 }
 
@@ -56,39 +56,39 @@ async fn nothing_is_said_of_or_put_into_a_queue_that_is_another_process() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_is_postponed_or_has_a_worker_is_told() {
     const HOUR: Duration = Duration::from_secs(3600);
-    let (folder, now) = (prepared().await, Timestamp::now());
-    let parts = Parts::open(&folder, Clock::manual(now + HOUR), Faults::default()).await.unwrap();
+    let (folder, now) = (prepared_folder().await, Timestamp::now());
+    let parts = InProcess::open(&folder, Clock::manual(now + HOUR), FailPoints::default()).await.unwrap();
     let explained = |id: upload::UploadId, words: &[&str]| {
-        let (good, said) = ask(&folder, &["explain", &id.to_string()]);
+        let (good, said) = run_command(&folder, &["explain", &id.to_string()]);
         assert!(good && words.iter().all(|words| said.contains(words)), "{said}");
     };
-    let postponed = parts.hand_in(&picture("astronaut.jpg")).await.unwrap();
-    let away = Away::take(&folder.path().join("blobs"));
-    parts.worker.run_what_is_there().await.unwrap();
-    away.give_back();
+    let postponed = parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap();
+    let away = UnusableFolder::block(&folder.path().join("blobs"));
+    parts.worker.run_pending().await.unwrap();
+    away.restore();
     explained(postponed.id, &["It is postponed until", "because blobs failed", "no attempt is lost"]);
-    let leased = parts.hand_in(&picture("astronaut.jpg")).await.unwrap();
-    parts.places.records.begin_attempt(&leased.ticket, HOUR).await.unwrap();
+    let leased = parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap();
+    parts.backends.records.begin_attempt(&leased.message, HOUR).await.unwrap();
     explained(leased.id, &["A worker is on it, attempt 1"]);
     drop(parts);
-    let parts = Parts::open(&folder, Clock::manual(now - HOUR), Faults::default()).await.unwrap();
-    let vanished = parts.hand_in(&picture("astronaut.jpg")).await.unwrap();
-    parts.places.records.begin_attempt(&vanished.ticket, HOUR / 60).await.unwrap();
+    let parts = InProcess::open(&folder, Clock::manual(now - HOUR), FailPoints::default()).await.unwrap();
+    let vanished = parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap();
+    parts.backends.records.begin_attempt(&vanished.message, HOUR / 60).await.unwrap();
     explained(vanished.id, &["Its worker has shown no sign of life"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_file_and_its_rendition_wait_for_is_told() {
-    let (folder, file) = (prepared().await, FileId::fresh());
-    let parts = Parts::open(&folder, Clock::system(), Faults::default()).await.unwrap();
+    let (folder, file) = (prepared_folder().await, FileId::generate());
+    let parts = InProcess::open(&folder, Clock::system(), FailPoints::default()).await.unwrap();
     let waits = |id: upload::UploadId| {
-        let (good, said) = ask(&folder, &["explain", &id.to_string()]);
+        let (good, said) = run_command(&folder, &["explain", &id.to_string()]);
         assert!(good && said.contains("The queue has not been told of its job yet"), "{said}");
     };
-    waits(parts.hand_in_file(&file, &picture("astronaut.jpg")).await.unwrap().id);
-    parts.worker.run_what_is_there().await.unwrap();
-    let version = parts.places.records.file_versions(&file).await.unwrap().remove(0).id;
-    let name = RenditionName::parse("Small", Grammar::V1_2).unwrap();
-    let place = Place::Rendition { version, name, description: String::new(), most: 9 };
-    waits(parts.hand_in_at(place, &picture("astronaut.jpg")).await.unwrap().id);
+    waits(parts.submit_file(&file, &read_picture("astronaut.jpg")).await.unwrap().id);
+    parts.worker.run_pending().await.unwrap();
+    let version = parts.backends.records.file_versions(&file).await.unwrap().remove(0).id;
+    let name = RenditionName::parse("Small", RenditionNameRules::V1_2).unwrap();
+    let place = UploadTarget::Rendition { version, name, description: String::new(), max_renditions: 9 };
+    waits(parts.submit_to_target(place, &read_picture("astronaut.jpg")).await.unwrap().id);
 }

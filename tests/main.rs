@@ -7,9 +7,9 @@
 // A test that fails says so by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod backends;
+mod architecture;
+mod backend_outages;
 mod bad_pictures;
-mod collector;
 mod connections;
 mod crash_points;
 mod deploy;
@@ -17,17 +17,17 @@ mod engines;
 mod expiry;
 mod fairness;
 mod first_start;
-mod house;
+mod in_process;
 mod jobs;
-mod journey;
-mod kill;
+mod kill_recovery;
 mod memory;
-mod parts;
-mod people;
+mod picture_end_to_end;
 mod portal;
 mod probes;
 mod process;
 mod render;
 mod renditions;
 mod settings;
+mod trace_collector;
 mod traces;
+mod users;

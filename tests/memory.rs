@@ -2,28 +2,28 @@
 
 use futures::future::join_all;
 
-use crate::portal::Portal;
-use crate::process::{Folder, Process};
+use crate::portal::PortalClient;
+use crate::process::{DataFolder, ServerProcess};
 
 const UPLOADS: usize = 200;
-const EACH: usize = 4 << 20;
+const UPLOAD_BYTES: usize = 4 << 20;
 const LIMIT_KIB: u64 = 128 << 10;
 
 /// A JPEG as far as the door can tell, and nothing a decoder would spend memory on.
 fn body() -> Vec<u8> {
     let mut bytes = b"\xFF\xD8\xFF\xE0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0".to_vec();
-    bytes.resize(EACH, 0);
+    bytes.resize(UPLOAD_BYTES, 0);
     bytes
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_uploads_at_once_stay_small() {
-    let folder = Folder::new();
-    let process = Process::up(
+    let folder = DataFolder::new();
+    let process = ServerProcess::start_all_in_one(
         &folder,
-        &[("CLOAKROOM__UPLOADS__MOST_UNCLAIMED", "1000"), ("CLOAKROOM__UPLOADS__MOST_UNCLAIMED_BYTES", "2 GiB")],
+        &[("CLOAKROOM__UPLOADS__MAX_UNCLAIMED", "1000"), ("CLOAKROOM__UPLOADS__MAX_UNCLAIMED_BYTES", "2 GiB")],
     );
-    let portal = Portal::log_in(&process).await;
+    let portal = PortalClient::log_in(&process).await;
     let before = process.memory_kib("VmRSS");
     let bytes = body();
     let answers = join_all((0..UPLOADS).map(|_| portal.try_upload("wait=30", "large.jpg", bytes.clone()))).await;
@@ -36,7 +36,7 @@ async fn two_hundred_uploads_at_once_stay_small() {
     let rise = peak.saturating_sub(before);
     println!(
         "{UPLOADS} uploads of {} MiB at once: {} MiB before, {} MiB at the peak",
-        EACH >> 20,
+        UPLOAD_BYTES >> 20,
         before >> 10,
         peak >> 10
     );

@@ -7,15 +7,15 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
-use crate::process::{EMAIL, FED, PASSWORD, Process};
+use crate::process::{EMAIL, FEDMEMBER, PASSWORD, ServerProcess};
 
 /// Real pictures, shipped with the tests (sources in `tests/pictures/README.md`).
-pub fn picture(name: &str) -> Vec<u8> {
+pub fn read_picture(name: &str) -> Vec<u8> {
     let path = format!("{}/tests/pictures/{name}", env!("CARGO_MANIFEST_DIR"));
     std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-pub fn client() -> reqwest::Client {
+pub fn http_client() -> reqwest::Client {
     static TLS: OnceLock<()> = OnceLock::new();
     TLS.get_or_init(|| drop(rustls::crypto::ring::default_provider().install_default()));
     reqwest::Client::new()
@@ -23,15 +23,15 @@ pub fn client() -> reqwest::Client {
 
 /// A logged-in session.
 #[derive(Clone)]
-pub struct Portal {
+pub struct PortalClient {
     http: reqwest::Client,
     base: String,
     headers: HeaderMap,
 }
 
-impl Portal {
-    pub async fn log_in(process: &Process) -> Self {
-        let http = client();
+impl PortalClient {
+    pub async fn log_in(process: &ServerProcess) -> Self {
+        let http = http_client();
         let answer = http
             .post(process.url("/api/login"))
             .json(&json!({ "email": EMAIL, "password": PASSWORD }))
@@ -45,20 +45,20 @@ impl Portal {
             .iter()
             .map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap().to_owned())
             .collect();
-        let csrf = format!("Csrf-Token_{FED}=");
+        let csrf = format!("Csrf-Token_{FEDMEMBER}=");
         let token = cookies.iter().find_map(|cookie| cookie.strip_prefix(&csrf)).unwrap();
         let mut headers = HeaderMap::new();
         headers.insert("cookie", HeaderValue::from_str(&cookies.join("; ")).unwrap());
-        let name = HeaderName::try_from(format!("x-csrf-token_{FED}").to_lowercase()).unwrap();
+        let name = HeaderName::try_from(format!("x-csrf-token_{FEDMEMBER}").to_lowercase()).unwrap();
         headers.insert(name, HeaderValue::from_str(token).unwrap());
         Self { http, base: process.url(""), headers }
     }
 
     /// A client that holds a token instead of cookies.
-    pub fn bearing(process: &Process, token: &str) -> Self {
+    pub fn with_token(process: &ServerProcess, token: &str) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert("authorization", HeaderValue::from_str(&format!("Bearer {token}")).unwrap());
-        Self { http: client(), base: process.url(""), headers }
+        Self { http: http_client(), base: process.url(""), headers }
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -70,7 +70,7 @@ impl Portal {
     }
 
     /// The answer itself, also where it sends us elsewhere.
-    pub async fn get_here(&self, path: &str) -> Response {
+    pub async fn get_without_redirect(&self, path: &str) -> Response {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let request = http.get(format!("{}{path}", self.base)).headers(self.headers.clone());
         request.send().await.unwrap()

@@ -4,13 +4,13 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::Stdio;
 
-use crate::portal::Portal;
-use crate::process::{Folder, Process, command};
+use crate::portal::PortalClient;
+use crate::process::{DataFolder, ServerProcess, cloakroom_command};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn processes_with_the_same_settings_each_have_probes() {
-    let folders = [Folder::new(), Folder::new()];
-    let [one, other] = [&folders[0], &folders[1]].map(|folder| Process::up(folder, &[]));
+    let folders = [DataFolder::new(), DataFolder::new()];
+    let [one, other] = [&folders[0], &folders[1]].map(|folder| ServerProcess::start_all_in_one(folder, &[]));
     assert_ne!(one.probes(), other.probes());
     for process in [&one, &other] {
         assert!(process.probes().ip().is_loopback(), "{}", process.probes());
@@ -26,10 +26,13 @@ async fn processes_with_the_same_settings_each_have_probes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_see_metrics_if_a_setting_says_so() {
-    let folder = Folder::new();
-    let process = Process::up(&folder, &[("CLOAKROOM__HTTP__METRICS", "true"), ("CLOAKROOM__PROBES__LISTEN", "")]);
+    let folder = DataFolder::new();
+    let process = ServerProcess::start_all_in_one(
+        &folder,
+        &[("CLOAKROOM__HTTP__METRICS", "true"), ("CLOAKROOM__PROBES__LISTEN", "")],
+    );
     assert!(!process.log().contains("\"probes\""), "it was told to have none");
-    let portal = Portal::log_in(&process).await;
+    let portal = PortalClient::log_in(&process).await;
     let metrics = portal.get("/metrics").await;
     assert_eq!(metrics.status(), 200);
     assert!(metrics.text().await.unwrap().contains("cloakroom_logins_total"));
@@ -37,10 +40,10 @@ async fn clients_see_metrics_if_a_setting_says_so() {
 
 #[test]
 fn an_address_that_was_named_and_is_taken_is_an_error() {
-    let folder = Folder::new();
+    let folder = DataFolder::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let mut process = command(folder.path());
+    let mut process = cloakroom_command(folder.path());
     process.arg("up").env("CLOAKROOM__PROBES__LISTEN", &address).stderr(Stdio::piped());
     let mut process = process.spawn().unwrap();
     let mut said = String::new();

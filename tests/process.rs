@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -13,12 +13,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 /// The administrator that every test process begins with.
 pub const EMAIL: &str = "ada@example.org";
 pub const PASSWORD: &str = "correct horse battery staple";
-pub const FED: &str = "acmepaymentscorp";
+pub const FEDMEMBER: &str = "acmepaymentscorp";
 
 /// A folder that outlives the processes that run on it, one after the other.
-pub struct Folder(tempfile::TempDir);
+pub struct DataFolder(tempfile::TempDir);
 
-impl Folder {
+impl DataFolder {
     pub fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
@@ -28,25 +28,25 @@ impl Folder {
     }
 
     /// Every file in staging, finished or not.
-    pub fn staged(&self) -> Vec<PathBuf> {
-        files(&self.path().join("staging"))
+    pub fn staged_files(&self) -> Vec<PathBuf> {
+        files_below(&self.path().join("staging"))
     }
 
-    pub fn blobs(&self) -> Vec<PathBuf> {
-        files(&self.path().join("blobs"))
+    pub fn blob_files(&self) -> Vec<PathBuf> {
+        files_below(&self.path().join("blobs"))
     }
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+fn files_below(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     entries
         .flatten()
-        .flat_map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { vec![entry.path()] })
+        .flat_map(|entry| if entry.path().is_dir() { files_below(&entry.path()) } else { vec![entry.path()] })
         .collect()
 }
 
 /// The program with nothing of this machine's environment that could tell it anything.
-pub fn command(folder: &Path) -> Command {
+pub fn cloakroom_command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cloakroom"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CLOAKROOM__")) {
         command.env_remove(name);
@@ -55,28 +55,28 @@ pub fn command(folder: &Path) -> Command {
         .current_dir(folder)
         .env("CLOAKROOM__DATA_DIR", folder)
         .env("CLOAKROOM__HTTP__LISTEN", "127.0.0.1:0")
-        .env("CLOAKROOM__REALM__FEDMEMBER", FED)
+        .env("CLOAKROOM__REALM__FEDMEMBER", FEDMEMBER)
         .env("CLOAKROOM__REALM__ADMIN_EMAIL", EMAIL)
         .env("CLOAKROOM__REALM__ADMIN_PASSWORD", PASSWORD);
     command
 }
 
 /// A running process.
-pub struct Process {
+pub struct ServerProcess {
     child: Child,
     pub address: SocketAddr,
     log: Arc<Mutex<Vec<String>>>,
     /// Where the thread that reads the log sends the address.
-    up: Mutex<mpsc::Receiver<SocketAddr>>,
+    address_receiver: Mutex<mpsc::Receiver<SocketAddr>>,
 }
 
 /// The address of a process that does not listen.
-const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+const NO_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
-impl Process {
+impl ServerProcess {
     /// Starts `cloakroom up` and returns when it listens.
-    pub fn up(folder: &Folder, settings: &[(&str, &str)]) -> Self {
-        let mut command = command(folder.path());
+    pub fn start_all_in_one(folder: &DataFolder, settings: &[(&str, &str)]) -> Self {
+        let mut command = cloakroom_command(folder.path());
         command.args(["up"]).envs(settings.iter().copied());
         Self::start(command)
     }
@@ -104,14 +104,14 @@ impl Process {
                 let said =
                     serde_json::from_str::<Value>(&line).ok().and_then(|said| said["address"].as_str()?.parse().ok());
                 let works = ["the worker is up", "the sweeper is up"].iter().any(|words| line.contains(words));
-                let works = works.then_some(NOWHERE);
+                let works = works.then_some(NO_ADDRESS);
                 rest.lock().unwrap().push(line);
                 if let Some(address) = said.or(works) {
                     sender.send(address).ok();
                 }
             }
         });
-        Self { child, address: NOWHERE, log, up: Mutex::new(up) }
+        Self { child, address: NO_ADDRESS, log, address_receiver: Mutex::new(up) }
     }
 
     /// Waits until the process listens or, being a worker, consumes.
@@ -119,7 +119,7 @@ impl Process {
     /// # Errors
     /// In words, when it ended before that or the time is over.
     pub fn wait_until_up(&mut self, time: Duration) -> Result<(), String> {
-        let up = self.up.lock().unwrap();
+        let up = self.address_receiver.lock().unwrap();
         self.address = up.recv_timeout(time).map_err(|error| match error {
             mpsc::RecvTimeoutError::Disconnected => "ended".to_owned(),
             mpsc::RecvTimeoutError::Timeout => format!("took more than {time:?}"),
@@ -146,7 +146,7 @@ impl Process {
     }
 
     /// How many file descriptors it may have open, now and at most. Rule: proc_pid_limits(5).
-    pub fn descriptors(&self) -> (u64, u64) {
+    pub fn fd_limits(&self) -> (u64, u64) {
         let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).unwrap();
         let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
         let mut numbers = line.split_whitespace().map(|number| number.parse().unwrap_or(u64::MAX));
@@ -166,7 +166,7 @@ impl Process {
     /// SIGTERM, and the exit status.
     pub fn stop(self) -> Option<i32> {
         self.terminate();
-        self.end()
+        self.wait_for_exit()
     }
 
     /// SIGTERM.
@@ -181,12 +181,12 @@ impl Process {
     }
 
     /// The exit status, once it has ended.
-    pub fn end(mut self) -> Option<i32> {
+    pub fn wait_for_exit(mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 
     /// Returns once it has logged that.
-    pub async fn says(&self, words: &str) {
+    pub async fn wait_for_log(&self, words: &str) {
         let mut tick = tokio::time::interval(Duration::from_millis(20));
         let said = async {
             while !self.log().contains(words) {
@@ -208,7 +208,7 @@ impl Process {
 
     /// Lets the peak begin anew. Rule: proc_pid_clear_refs(5).
     #[allow(dead_code, reason = "the load bench's")]
-    pub fn forget_peak(&self) {
+    pub fn reset_peak_memory(&self) {
         std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").unwrap();
     }
 
@@ -218,16 +218,17 @@ impl Process {
     }
 
     /// Whether it still runs.
-    pub fn lives(&mut self) -> bool {
+    pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
     pub fn log(&self) -> String {
-        self.log.lock().unwrap().join("\n")
+        // A test that fails while it reads the log still wants to show it.
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
     }
 }
 
-impl Drop for Process {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();

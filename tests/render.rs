@@ -1,28 +1,29 @@
-//! `cloakroom render`: the engine on files at hand.
+//! `cloakroom run_render`: the engine on files at hand.
 
 use std::path::Path;
 
 use serde_json::Value;
 
-use crate::process::{Folder, command};
+use crate::process::{DataFolder, cloakroom_command};
 
-fn picture(name: &str) -> String {
+fn picture_path(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("worker/tests/pictures").join(name).display().to_string()
 }
 
-fn render(folder: &Folder, files: &[String], flags: &[&str]) -> (bool, String, String) {
-    let done = command(folder.path()).arg("render").args(files).args(flags).output().unwrap();
+fn run_render(folder: &DataFolder, files: &[String], flags: &[&str]) -> (bool, String, String) {
+    let done = cloakroom_command(folder.path()).arg("render").args(files).args(flags).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (done.status.success(), text(done.stdout), text(done.stderr))
 }
 
 #[test]
-fn each_file_gets_its_verdict_in_order() {
-    let folder = Folder::new();
+fn each_file_gets_its_result_in_order() {
+    let folder = DataFolder::new();
     let heic = folder.path().join("holiday.heic");
     std::fs::write(&heic, b"\0\0\0\x18ftypheic\0\0\0\0mif1heic").unwrap();
-    let files = [picture("420.jpg"), heic.display().to_string(), picture("rgba.png"), picture("animated.gif")];
-    let (all, out, err) = render(&folder, &files, &["--sizes", "64,32"]);
+    let files =
+        [picture_path("420.jpg"), heic.display().to_string(), picture_path("rgba.png"), picture_path("animated.gif")];
+    let (all, out, err) = run_render(&folder, &files, &["--sizes", "64,32"]);
     let lines: Vec<&str> = out.lines().collect();
     assert_eq!(lines.len(), 4, "{out}{err}");
     assert!(lines[0].starts_with("taken") && lines[0].contains("135×90") && lines[0].contains("64×43"), "{out}");
@@ -33,11 +34,11 @@ fn each_file_gets_its_verdict_in_order() {
 
 #[test]
 fn programs_read_json_and_results_are_written() {
-    let folder = Folder::new();
+    let folder = DataFolder::new();
     let made = folder.path().join("made");
-    let many: Vec<String> = (0..12).map(|i| picture(["420.jpg", "rgba.png", "lossy.webp"][i % 3])).collect();
+    let many: Vec<String> = (0..12).map(|i| picture_path(["420.jpg", "rgba.png", "lossy.webp"][i % 3])).collect();
     let flags = ["--json", "--fit", "square", "--sizes", "48,full", "--format", "png", "--repeat", "2", "--out"];
-    let (all, out, err) = render(&folder, &many, &[&flags[..], &[made.to_str().unwrap()]].concat());
+    let (all, out, err) = run_render(&folder, &many, &[&flags[..], &[made.to_str().unwrap()]].concat());
     assert!(all, "{err}");
     let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), many.len());
@@ -54,23 +55,23 @@ fn programs_read_json_and_results_are_written() {
 
 #[test]
 fn the_limits_are_those_of_the_settings() {
-    let folder = Folder::new();
-    let files = [picture("420.jpg")];
-    assert!(render(&folder, &files, &[]).0, "there is no settings file");
+    let folder = DataFolder::new();
+    let files = [picture_path("420.jpg")];
+    assert!(run_render(&folder, &files, &[]).0, "there is no settings file");
     let small = folder.path().join("small.toml");
     std::fs::write(&small, "[pictures]\nmax_side = 100\n").unwrap();
-    let (all, out, _) = render(&folder, &files, &["--config", small.to_str().unwrap()]);
+    let (all, out, _) = run_render(&folder, &files, &["--config", small.to_str().unwrap()]);
     assert!(!all && out.starts_with("refused") && out.contains("100"), "{out}");
 }
 
 #[test]
 fn mistakes_are_named() {
-    let folder = Folder::new();
-    let (good, _, err) = render(&folder, &[picture("420.jpg")], &["--sizes", "0"]);
+    let folder = DataFolder::new();
+    let (good, _, err) = run_render(&folder, &[picture_path("420.jpg")], &["--sizes", "0"]);
     assert!(!good && err.contains("from 1 to 16384"), "{err}");
-    let (good, _, err) = render(&folder, &["nowhere.jpg".to_owned()], &[]);
+    let (good, _, err) = run_render(&folder, &["nowhere.jpg".to_owned()], &[]);
     assert!(!good && err.contains("nowhere.jpg"), "{err}");
-    let (good, help, _) = render(&folder, &[], &["--help"]);
+    let (good, help, _) = run_render(&folder, &[], &["--help"]);
     for flag in ["--sizes", "--format", "--fit", "--out", "--repeat", "--threads", "--json"] {
         assert!(good && help.contains(flag), "{flag} is not in\n{help}");
     }

@@ -8,14 +8,14 @@ use reqwest::{Body, Method, Response};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::portal::{Portal, picture};
-use crate::process::{Folder, Process};
+use crate::portal::{PortalClient, read_picture};
+use crate::process::{DataFolder, ServerProcess};
 
 pub const API: &str = "/documents/api/1.2";
 
 /// A new file of somebody's, a photograph; returns its id.
-pub async fn new_file(portal: &Portal) -> String {
-    let part = Part::bytes(picture("astronaut.jpg")).file_name("astronaut.jpg");
+pub async fn new_file(portal: &PortalClient) -> String {
+    let part = Part::bytes(read_picture("astronaut.jpg")).file_name("astronaut.jpg");
     let request = portal.request(Method::POST, &format!("{API}/files/data")).header("prefer", "wait=30");
     let answer = request.multipart(Form::new().part("primaryFile", part)).send().await.unwrap();
     let (status, text) = (answer.status(), answer.text().await.unwrap());
@@ -23,18 +23,24 @@ pub async fn new_file(portal: &Portal) -> String {
     serde_json::from_str::<Value>(&text).unwrap()["id"].as_str().unwrap().to_owned()
 }
 
-pub async fn new_version(prefer: &str, portal: &Portal, file: &str, bytes: Vec<u8>) -> Response {
+pub async fn new_version(prefer: &str, portal: &PortalClient, file: &str, bytes: Vec<u8>) -> Response {
     let form = Form::new().part("primaryFile", Part::bytes(bytes).file_name("next.bin"));
     let request = portal.request(Method::POST, &format!("{API}/files/{file}/data")).header("prefer", prefer);
     request.multipart(form).send().await.unwrap()
 }
 
 /// Adds a rendition as the contract's examples do, the file before its name, and waits for the verdict.
-pub async fn add(portal: &Portal, file: &str, name: &str, bytes: Vec<u8>) -> Response {
-    add_preferring("wait=30", portal, file, name, bytes).await
+pub async fn add_rendition(portal: &PortalClient, file: &str, name: &str, bytes: Vec<u8>) -> Response {
+    add_rendition_preferring("wait=30", portal, file, name, bytes).await
 }
 
-pub async fn add_preferring(prefer: &str, portal: &Portal, file: &str, name: &str, bytes: Vec<u8>) -> Response {
+pub async fn add_rendition_preferring(
+    prefer: &str,
+    portal: &PortalClient,
+    file: &str,
+    name: &str,
+    bytes: Vec<u8>,
+) -> Response {
     let form = Form::new()
         .part("file", Part::bytes(bytes).file_name("small.bin"))
         .text("parameters", json!({ "name": name }).to_string());
@@ -43,17 +49,17 @@ pub async fn add_preferring(prefer: &str, portal: &Portal, file: &str, name: &st
 }
 
 /// Where a rendition that was uploaded is.
-pub fn uploaded(file: &str, name: &str) -> String {
+pub fn uploaded_rendition_path(file: &str, name: &str) -> String {
     format!("{API}/files/{file}/data/rendition?rendition={name}&renditionType=uploaded")
 }
 
 /// The whole of it, wherever the system runs. What `writer` hands in `reader` sees, who may be at another process.
-pub async fn story(writer: &Portal, reader: &Portal) {
+pub async fn run_scenario(writer: &PortalClient, reader: &PortalClient) {
     let file = new_file(writer).await;
     // More than one part of what S3 takes in parts, and no picture.
     let bytes: Vec<u8> = (0..6_u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    assert_eq!(add(writer, &file, "Small", bytes.clone()).await.status(), 200);
-    assert_eq!(add(writer, &file, "sMALL", bytes.clone()).await.status(), 409);
+    assert_eq!(add_rendition(writer, &file, "Small", bytes.clone()).await.status(), 200);
+    assert_eq!(add_rendition(writer, &file, "sMALL", bytes.clone()).await.status(), 409);
     let list = async |version: u32| {
         let path = format!("{API}/files/{file}/data/renditions?renditionType=uploaded&version={version}");
         reader.json(&path).await["items"].clone()
@@ -61,7 +67,7 @@ pub async fn story(writer: &Portal, reader: &Portal) {
     let small = json!({"type": "rendition", "name": "Small", "description": "", "path": "Small.bin"});
     assert_eq!(list(1).await, json!([small]));
 
-    let path = uploaded(&file, "small");
+    let path = uploaded_rendition_path(&file, "small");
     let whole = reader.get(&path).await;
     assert_eq!(whole.headers()["content-disposition"], "attachment; filename=\"Small.bin\"");
     let tag = whole.headers()["etag"].clone();
@@ -95,17 +101,17 @@ pub async fn story(writer: &Portal, reader: &Portal) {
     let delete = async || writer.request(Method::DELETE, &format!("{path}&version=1")).send().await.unwrap().status();
     assert_eq!((delete().await.as_u16(), delete().await.as_u16()), (200, 404));
     assert_eq!(list(1).await, json!([]));
-    assert_eq!(add(writer, &file, "small", b"of the second".to_vec()).await.status(), 200);
+    assert_eq!(add_rendition(writer, &file, "small", b"of the second".to_vec()).await.status(), 200);
     assert_eq!(reader.get(&path).await.text().await.unwrap(), "of the second");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_and_its_renditions() {
-    let folder = Folder::new();
-    let process = Process::up(&folder, &[]);
-    let portal = Portal::log_in(&process).await;
-    story(&portal, &portal).await;
-    assert!(folder.staged().is_empty(), "nothing stays in staging");
+    let folder = DataFolder::new();
+    let process = ServerProcess::start_all_in_one(&folder, &[]);
+    let portal = PortalClient::log_in(&process).await;
+    run_scenario(&portal, &portal).await;
+    assert!(folder.staged_files().is_empty(), "nothing stays in staging");
 }
 
 const PIECE: usize = 1 << 20;
@@ -118,18 +124,18 @@ fn piece(n: u8) -> Bytes {
     Bytes::from(vec![n; PIECE])
 }
 
-fn form(parts: Vec<Bytes>) -> Body {
+fn multipart_body(parts: Vec<Bytes>) -> Body {
     Body::wrap_stream(stream::iter(parts.into_iter().map(Ok::<_, std::io::Error>)))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_mebibytes_flow_through() {
-    let folder = Folder::new();
-    let process = Process::up(&folder, &[]);
-    let portal = Portal::log_in(&process).await;
+    let folder = DataFolder::new();
+    let process = ServerProcess::start_all_in_one(&folder, &[]);
+    let portal = PortalClient::log_in(&process).await;
     let post = async |path: &str, parts: Vec<Bytes>| {
         let request = portal.request(Method::POST, path).header("content-type", "multipart/form-data; boundary=B");
-        let answer = request.header("prefer", "wait=30").body(form(parts)).send().await.unwrap();
+        let answer = request.header("prefer", "wait=30").body(multipart_body(parts)).send().await.unwrap();
         let (status, text) = (answer.status().as_u16(), answer.text().await.unwrap());
         assert!(matches!(status, 200 | 201), "{status}: {text}");
         serde_json::from_str::<serde_json::Value>(&text).unwrap()["id"].as_str().unwrap().to_owned()

@@ -3,65 +3,65 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use crate::process::{Folder, PASSWORD, command};
+use crate::process::{DataFolder, PASSWORD, cloakroom_command};
 
-fn run(folder: &Folder, args: &[&str], settings: &[(&str, &str)]) -> (bool, String, String) {
-    let done = command(folder.path()).args(args).envs(settings.iter().copied()).output().unwrap();
+fn run_command(folder: &DataFolder, args: &[&str], settings: &[(&str, &str)]) -> (bool, String, String) {
+    let done = cloakroom_command(folder.path()).args(args).envs(settings.iter().copied()).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (done.status.success(), text(done.stdout), text(done.stderr))
 }
 
 #[test]
 fn check_shows_what_is_in_effect_and_no_secret() {
-    let folder = Folder::new();
+    let folder = DataFolder::new();
     let url = ("CLOAKROOM__RECORDS__URL", "postgres://ada:s3cret@db/cloakroom");
-    let (good, out, err) = run(&folder, &["config", "check"], &[url, ("CLOAKROOM__UPLOADS__KEEP", "36h")]);
+    let (good, out, err) = run_command(&folder, &["config", "check"], &[url, ("CLOAKROOM__UPLOADS__RETENTION", "36h")]);
     assert!(good, "{err}");
     assert!(out.contains("url = \"postgres://…@db/cloakroom\""), "{out}");
     assert!(!out.contains("s3cret") && !out.contains(PASSWORD), "{out}");
-    assert!(out.contains("keep = \"36h\"") || out.contains("keep = \"1d 12h\""), "{out}");
+    assert!(out.contains("retention = \"36h\"") || out.contains("retention = \"1d 12h\""), "{out}");
 }
 
 #[test]
 fn a_mistake_is_named() {
-    let folder = Folder::new();
+    let folder = DataFolder::new();
     for (name, value, says) in [
         ("CLOAKROOM__HTTP__LISTENN", "x", "listenn"),
-        ("CLOAKROOM__UPLOADS__KEEP", "soon", "keep"),
+        ("CLOAKROOM__UPLOADS__RETENTION", "soon", "retention"),
         ("CLOAKROOM__WORKER__QUEUES", "pictures,renderings", "renderings"),
         ("CLOAKROOM__QUEUE__URL", "kafka://localhost", "kafka"),
     ] {
-        let (good, _, err) = run(&folder, &["up"], &[(name, value)]);
+        let (good, _, err) = run_command(&folder, &["up"], &[(name, value)]);
         assert!(!good && err.contains(says), "{name}={value}: {err}");
     }
-    let (good, _, err) = run(&folder, &["--config", "nowhere.toml", "config", "check"], &[]);
+    let (good, _, err) = run_command(&folder, &["--config", "nowhere.toml", "config", "check"], &[]);
     assert!(!good && err.contains("nowhere.toml"), "{err}");
 }
 
 /// What nobody could be served with: `config check` says so as a start does, with the setting's name and what is allowed.
 #[test]
 fn a_setting_that_stops_the_service_is_no_good_one() {
-    let folder = Folder::new();
+    let folder = DataFolder::new();
     for (name, value, says) in [
         ("LOG__LEVEL", "warning", "log.level = \"warning\": write error, warn, info"),
         ("LOG__LEVEL", "", "log.level"),
         ("LOG__LEVEL", "info,worker=loud", "log.level"),
-        ("TRACES__SHARE", "1.5", "traces.share = 1.5: write 0.0 to 1.0"),
+        ("TRACES__SAMPLE_RATIO", "1.5", "traces.sample_ratio = 1.5: write 0.0 to 1.0"),
         ("TRACES__ENDPOINT", "localhost:4318", "traces.endpoint"),
         ("PROBES__LISTEN", "9090", "probes.listen = \"9090\""),
         ("HTTP__LISTEN", "http://0.0.0.0:80", "http.listen"),
         ("HTTP__MAX_CONNECTIONS", "0", "http.max_connections = 0: write 1 to"),
         ("HTTP__MAX_CONNECTIONS_PER_ADDRESS", "0", "http.max_connections_per_address = 0: write 1 to"),
-        ("REALM__LOGIN_TRIES_PER_ACCOUNT", "0", "realm.login_tries_per_account = 0: write 1 or more"),
+        ("REALM__MAX_LOGINS_PER_ACCOUNT", "0", "realm.max_logins_per_account = 0: write 1 or more"),
         ("HTTP__BODY_TIMEOUT", "0s", "http.body_timeout = 0s"),
-        ("UPLOADS__MOST_AT_ONCE", "0", "uploads.most_at_once = 0"),
-        ("UPLOADS__REQUESTS_PER_MINUTE", "0", "uploads.requests_per_minute = 0: write 1 or more"),
+        ("UPLOADS__MAX_CONCURRENT", "0", "uploads.max_concurrent = 0"),
+        ("UPLOADS__MAX_REQUESTS_PER_MINUTE", "0", "uploads.max_requests_per_minute = 0: write 1 or more"),
         ("REALM__FEDMEMBER", "acme.corp", "realm.fedmember = \"acme.corp\": write 1 to 64 letters"),
-        ("REALM__SESSION", "0s", "realm.session = 0s: write a longer time"),
+        ("REALM__SESSION_LIFETIME", "0s", "realm.session_lifetime = 0s: write a longer time"),
         ("REALM__SESSION_MAX_AGE", "0s", "realm.session_max_age = 0s: write a longer time"),
-        ("REALM__SESSION_CHECK", "61s", "realm.session_check = 61s: write 0s to 60s"),
+        ("REALM__SESSION_CACHE_TIME", "61s", "realm.session_cache_time = 61s: write 0s to 60s"),
         ("REALM__SERVICE__KEYS", "hunter2", "realm.service.keys = …: one of its keys has 7 characters"),
-        ("REALM__IDENTITY__JWKS", "keys.json", "realm.identity.issuer"),
+        ("REALM__OIDC__JWKS", "keys.json", "realm.oidc.issuer"),
         ("RECORDS__MAX_CONNECTIONS", "0", "records.max_connections = 0"),
         ("RECORDS__URL", "mysql://ada:hunter2@db/cloakroom", "records.url = \"mysql://…@db/cloakroom\""),
         ("STAGING__URL", "/var/staging", "staging.url"),
@@ -81,48 +81,49 @@ fn a_setting_that_stops_the_service_is_no_good_one() {
         ("STAGING__URL", "s3://bucket?cacertfile=/c", "unknown parameter \"cacertfile\"; the known ones are ca_file"),
         ("BLOBS__URL", "file:///blobs?x=1", "unknown parameter \"x\": this address has none"),
         ("TLS__CA_FILE", "/no/ca.pem", "tls.ca_file = \"/no/ca.pem\": the file /no/ca.pem cannot be read"),
-        ("WORKER__ATTEMPTS", "0", "worker.attempts = 0"),
+        ("WORKER__MAX_ATTEMPTS", "0", "worker.max_attempts = 0"),
         ("WORKER__LEASE", "0s", "worker.lease = 0s"),
-        ("SWEEP__BATCH", "0", "sweep.batch = 0"),
+        ("SWEEP__BATCH_SIZE", "0", "sweep.batch_size = 0"),
         ("PICTURES__MAX_SIDE", "70000", "pictures.max_side = 70000: write 1 to 65535"),
     ] {
         for command in [["config", "check"].as_slice(), &["up"]] {
-            let (good, _, err) = run(&folder, command, &[(&format!("CLOAKROOM__{name}"), value)]);
+            let (good, _, err) = run_command(&folder, command, &[(&format!("CLOAKROOM__{name}"), value)]);
             assert!(!good && err.contains(says) && !err.contains("hunter2"), "{name}={value}: {err}");
         }
     }
     for level in ["off", "WARN", "info,worker=debug", "worker=debug", "info,[hop{upload=1}]=trace"] {
-        let (good, _, err) = run(&folder, &["config", "check"], &[("CLOAKROOM__LOG__LEVEL", level)]);
+        let (good, _, err) = run_command(&folder, &["config", "check"], &[("CLOAKROOM__LOG__LEVEL", level)]);
         assert!(good, "{level}: {err}");
     }
 }
 
 #[test]
 fn the_defaults_are_a_settings_file() {
-    let folder = Folder::new();
-    let (good, defaults, _) = run(&folder, &["config", "dump", "--defaults"], &[]);
+    let folder = DataFolder::new();
+    let (good, defaults, _) = run_command(&folder, &["config", "dump", "--defaults"], &[]);
     assert!(good);
     std::fs::write(folder.path().join("cloakroom.toml"), defaults).unwrap();
-    let (good, _, err) = run(&folder, &["config", "check"], &[]);
+    let (good, _, err) = run_command(&folder, &["config", "check"], &[]);
     assert!(good, "{err}");
 }
 
 #[test]
 fn two_processes_do_not_share_a_folder() {
-    let folder = Folder::new();
-    let _first = crate::process::Process::up(&folder, &[]);
-    let (good, _, err) = run(&folder, &["up"], &[]);
+    let folder = DataFolder::new();
+    let _first = crate::process::ServerProcess::start_all_in_one(&folder, &[]);
+    let (good, _, err) = run_command(&folder, &["up"], &[]);
     assert!(!good && err.contains("another cloakroom runs on"), "{err}");
 }
 
 #[test]
 fn a_worker_that_cannot_answer_its_probes_does_not_begin() {
-    let folder = Folder::new();
-    assert!(run(&folder, &["migrate", "up"], &[]).0);
+    let folder = DataFolder::new();
+    assert!(run_command(&folder, &["migrate", "up"], &[]).0);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let settings = [("CLOAKROOM__PROBES__LISTEN", address.as_str()), ("CLOAKROOM__QUEUE__URL", "amqp://127.0.0.1:1")];
-    let mut worker = command(folder.path()).arg("worker").envs(settings).stderr(Stdio::piped()).spawn().unwrap();
+    let mut worker =
+        cloakroom_command(folder.path()).arg("worker").envs(settings).stderr(Stdio::piped()).spawn().unwrap();
     let mut said = String::new();
     for line in BufReader::new(worker.stderr.take().unwrap()).lines().map_while(Result::ok) {
         said.push_str(&line);
@@ -137,30 +138,30 @@ fn a_worker_that_cannot_answer_its_probes_does_not_begin() {
 /// The commands that look at the records say which ones, and what to do where there are none.
 #[test]
 fn records_that_cannot_be_opened_are_named() {
-    let folder = Folder::new();
+    let folder = DataFolder::new();
     let nowhere = folder.path().join("deeper/still");
     let file = nowhere.join("records.db").display().to_string();
     let data = [("CLOAKROOM__DATA_DIR", nowhere.to_str().unwrap())];
     let url = "postgres://ada:s3cret@127.0.0.1:1/cloakroom";
     let refused = [("CLOAKROOM__RECORDS__URL", url)];
     for command in [["jobs", "ls"], ["user", "ls"], ["migrate", "status"], ["explain", "1001"]] {
-        let (good, _, err) = run(&folder, &command, &data);
+        let (good, _, err) = run_command(&folder, &command, &data);
         let says = format!("there is no {file}: run this where cloakroom.toml is, or set CLOAKROOM__DATA_DIR");
         assert!(!good && err.contains(&says) && err.matches("there is no").count() == 1, "{err}");
     }
     assert!(!nowhere.exists(), "looking made something");
-    let (good, _, err) = run(&folder, &["jobs", "ls"], &refused);
+    let (good, _, err) = run_command(&folder, &["jobs", "ls"], &refused);
     let says = "the records at postgres://…@127.0.0.1:1/cloakroom cannot be opened: nobody took a connection within 5s";
     assert!(!good && err.contains(says) && !err.contains("s3cret"), "{err}");
 
-    let (good, _, err) = run(&folder, &["migrate", "up"], &data);
+    let (good, _, err) = run_command(&folder, &["migrate", "up"], &data);
     assert!(good, "{err}");
-    let (good, out, err) = run(&folder, &["jobs", "ls"], &data);
+    let (good, out, err) = run_command(&folder, &["jobs", "ls"], &data);
     assert!(good && out == "no dead letters\n", "{out}{err}");
     // One error, told once, where it is no database at all.
     std::fs::write(folder.path().join("notes.db"), "just some notes, and quite a few of them").unwrap();
     let notes = format!("sqlite://{}", folder.path().join("notes.db").display());
-    let (good, _, err) = run(&folder, &["migrate", "up"], &[("CLOAKROOM__RECORDS__URL", &notes)]);
+    let (good, _, err) = run_command(&folder, &["migrate", "up"], &[("CLOAKROOM__RECORDS__URL", &notes)]);
     assert!(!good && err.matches("not a database").count() == 1, "{err}");
 }
 
@@ -172,7 +173,7 @@ fn a_certificate_authority_of_the_settings_is_trusted() {
     };
     let status = |more: &[(&str, &str)]| {
         let settings = [&[("CLOAKROOM__RECORDS__URL", url.as_str())], more].concat();
-        run(&Folder::new(), &["migrate", "status"], &settings)
+        run_command(&DataFolder::new(), &["migrate", "status"], &settings)
     };
     let (_, out, err) = status(&[]);
     assert!(out.is_empty() && err.contains("UnknownIssuer"), "{out}{err}");

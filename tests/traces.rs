@@ -1,16 +1,16 @@
 //! One trace from the request through the queue into the worker and its stores.
 
-use crate::collector::{Collector, Span};
-use crate::portal::{Portal, picture};
-use crate::process::{Folder, Process};
+use crate::portal::{PortalClient, read_picture};
+use crate::process::{DataFolder, ServerProcess};
+use crate::trace_collector::{Span, TraceCollector};
 
 /// A trace that some portal began.
 pub const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /// Hands a picture in as part of that trace.
-pub async fn hand_in(portal: &Portal) {
-    let part = reqwest::multipart::Part::bytes(picture("astronaut.jpg")).file_name("astronaut.jpg");
+pub async fn upload_traced(portal: &PortalClient) {
+    let part = reqwest::multipart::Part::bytes(read_picture("astronaut.jpg")).file_name("astronaut.jpg");
     let request = portal.request(reqwest::Method::POST, "/api/dropbox/pictures").header("traceparent", TRACEPARENT);
     let form = reqwest::multipart::Form::new().part("Profile", part);
     let answer = request.header("prefer", "wait=30").multipart(form).send().await.unwrap();
@@ -18,7 +18,7 @@ pub async fn hand_in(portal: &Portal) {
 }
 
 /// What was sent is one tree whose root is the portal's span, and it holds every hop.
-pub fn assert_whole(collector: &Collector) {
+pub fn assert_complete_trace(collector: &TraceCollector) {
     let spans = collector.trace(TRACE);
     let way = |span: &Span| {
         let mut way = vec![span.name.clone()];
@@ -48,18 +48,18 @@ pub fn assert_whole(collector: &Collector) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trace_goes_from_the_request_to_the_stores() {
-    let collector = Collector::start();
-    let folder = Folder::new();
-    let process = Process::up(&folder, &[("CLOAKROOM__TRACES__ENDPOINT", &collector.endpoint)]);
-    hand_in(&Portal::log_in(&process).await).await;
+    let collector = TraceCollector::start();
+    let folder = DataFolder::new();
+    let process = ServerProcess::start_all_in_one(&folder, &[("CLOAKROOM__TRACES__ENDPOINT", &collector.endpoint)]);
+    upload_traced(&PortalClient::log_in(&process).await).await;
     assert_eq!(process.stop(), Some(0));
-    assert_whole(&collector);
+    assert_complete_trace(&collector);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_is_away_costs_the_traces_and_nothing_else() {
-    let folder = Folder::new();
-    let process = Process::up(&folder, &[("CLOAKROOM__TRACES__ENDPOINT", "http://127.0.0.1:1")]);
-    hand_in(&Portal::log_in(&process).await).await;
+    let folder = DataFolder::new();
+    let process = ServerProcess::start_all_in_one(&folder, &[("CLOAKROOM__TRACES__ENDPOINT", "http://127.0.0.1:1")]);
+    upload_traced(&PortalClient::log_in(&process).await).await;
     assert_eq!(process.stop(), Some(0));
 }

@@ -6,16 +6,16 @@ use axum::extract::{Path, State};
 use axum::http::Request;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use upload::{ClaimRefused, Claimant, Resource, UploadId};
+use upload::{ClaimRefusal, Claimant, Resource, UploadId};
 
-use crate::desk::Desk;
-use crate::problem::{ApiError, Problem};
-use crate::receive::small;
-use crate::resource::resource;
-use crate::who::{Action, Caller};
+use crate::auth::{Action, AuthUser};
+use crate::dropbox::json_body;
+use crate::error::{ApiError, Problem};
+use crate::resource::parse_resource;
+use crate::state::AppState;
 
 /// The longest name of a resource, in characters.
-const NAME: usize = 256;
+const MAX_NAME_CHARS: usize = 256;
 
 /// What is claimed, for programs; no other member is taken.
 #[derive(utoipa::ToSchema)]
@@ -31,7 +31,7 @@ pub(crate) struct ClaimForm {
 
 /// What stands after a claim.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(crate) struct Claimed {
+pub(crate) struct ClaimResponse {
     /// `<unique>.<fed>`
     #[serde(rename = "ID")]
     id: String,
@@ -55,7 +55,7 @@ pub(crate) struct Claimed {
         ("id" = String, Path, description = "The resource: <unique>.<federation member>"),
     ),
     responses(
-        (status = 200, description = "What stands now; claiming again answers the same", body = Claimed),
+        (status = 200, description = "What stands now; claiming again answers the same", body = ClaimResponse),
         (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The caller may not act for this resource", body = Problem, content_type = "application/problem+json"),
@@ -71,38 +71,42 @@ pub(crate) struct Claimed {
     security(("session" = [], "csrf" = []), ("bearer" = [])),
 )]
 pub(crate) async fn put(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     Path((service, id)): Path<(String, String)>,
     request: Request<Body>,
-) -> Result<Json<Claimed>, ApiError> {
-    let caller = Caller::writer(&desk, request.headers()).await?;
-    desk.count_request(&caller)?;
-    let resource = resource(&desk, &service, &id)?;
-    let body: Map<String, Value> = small::json(&desk, request, "the claim").await?;
-    let wish = Wish::parse(&body)?;
-    desk.authorize(&caller, Action::Claim, &resource).await?;
-    desk.claim(&resource, wish, &caller.claimant()).await.map(Json)
+) -> Result<Json<ClaimResponse>, ApiError> {
+    let caller = AuthUser::for_write(&state, request.headers()).await?;
+    state.check_rate_limit(&caller)?;
+    let resource = parse_resource(&state, &service, &id)?;
+    let body: Map<String, Value> = json_body::read_json(&state, request, "the claim").await?;
+    let claim = ClaimRequest::parse(&body)?;
+    state.authorize(&caller, Action::Claim, &resource).await?;
+    state.claim(&resource, claim, &caller.claimant()).await.map(Json)
 }
 
 /// What a claim asks for.
-pub(crate) struct Wish {
+pub(crate) struct ClaimRequest {
     name: Option<String>,
     picture: Option<UploadId>,
 }
 
-impl Wish {
+impl ClaimRequest {
     /// Takes a body apart; a member that would not be stored is an error, so that nothing is dropped silently.
     pub(crate) fn parse(body: &Map<String, Value>) -> Result<Self, ApiError> {
         let bad = |why: String| ApiError::malformed("bad_claim", why);
-        let mut wish = Self { name: None, picture: None };
+        let mut claim = Self { name: None, picture: None };
         for (member, value) in body {
             match (member.as_str(), value) {
-                ("Name", Value::String(name)) if name.chars().count() <= NAME => wish.name = Some(name.clone()),
-                ("Name", _) => return Err(bad(format!("Name is a text of at most {NAME} characters"))),
-                ("PictureID", Value::String(id)) => wish.picture = Some(id.parse().map_err(|_| no_picture(id))?),
+                ("Name", Value::String(name)) if name.chars().count() <= MAX_NAME_CHARS => {
+                    claim.name = Some(name.clone())
+                }
+                ("Name", _) => return Err(bad(format!("Name is a text of at most {MAX_NAME_CHARS} characters"))),
+                ("PictureID", Value::String(id)) => {
+                    claim.picture = Some(id.parse().map_err(|_| picture_not_found(id))?)
+                }
                 ("PictureID", Value::Number(id)) => {
                     let id = id.to_string();
-                    wish.picture = Some(id.parse().map_err(|_| no_picture(&id))?);
+                    claim.picture = Some(id.parse().map_err(|_| picture_not_found(&id))?);
                 }
                 ("PictureID", _) => return Err(bad("PictureID is a number, or a text with one in it".to_owned())),
                 (other, _) => {
@@ -110,38 +114,43 @@ impl Wish {
                 }
             }
         }
-        if wish.name.is_none() && wish.picture.is_none() {
+        if claim.name.is_none() && claim.picture.is_none() {
             return Err(bad("send Name, PictureID or both".to_owned()));
         }
-        Ok(wish)
+        Ok(claim)
     }
 }
 
 /// What is not a number of ours names nothing.
-fn no_picture(id: &str) -> ApiError {
+fn picture_not_found(id: &str) -> ApiError {
     ApiError::NotFound(format!("there is no picture {id:.40}"))
 }
 
-impl Desk {
+impl AppState {
     /// Does what a claim asks for, for somebody whose right to it has been looked at.
-    pub(crate) async fn claim(&self, resource: &Resource, wish: Wish, by: &Claimant) -> Result<Claimed, ApiError> {
-        if let Some(id) = wish.picture {
-            match self.places.records.claim(id, resource, by).await? {
+    pub(crate) async fn claim(
+        &self,
+        resource: &Resource,
+        claim: ClaimRequest,
+        claimant: &Claimant,
+    ) -> Result<ClaimResponse, ApiError> {
+        if let Some(id) = claim.picture {
+            match self.backends.records.claim(id, resource, claimant).await? {
                 Ok(()) => {}
-                Err(ClaimRefused::Unknown) => return Err(no_picture(&id.to_string())),
-                Err(ClaimRefused::ClaimedElsewhere) => {
+                Err(ClaimRefusal::Unknown) => return Err(picture_not_found(&id.to_string())),
+                Err(ClaimRefusal::ClaimedElsewhere) => {
                     return Err(ApiError::Conflict(format!("picture {id} has been claimed already")));
                 }
-                Err(ClaimRefused::Expired) => {
+                Err(ClaimRefusal::Expired) => {
                     return Err(ApiError::Gone(format!("picture {id} was not claimed in time; hand it in again")));
                 }
-                Err(ClaimRefused::Unusable(reason)) => return Err(ApiError::Rejected(reason)),
+                Err(ClaimRefusal::Unusable(reason)) => return Err(ApiError::Rejected(reason)),
             }
         }
-        if let Some(name) = &wish.name {
-            self.places.records.name_resource(resource, name).await?;
+        if let Some(name) = &claim.name {
+            self.backends.records.name_resource(resource, name).await?;
         }
-        let id = format!("{}.{}", resource.id, self.names.fed);
-        Ok(Claimed { id, name: wish.name, picture: wish.picture.map(UploadId::get) })
+        let id = format!("{}.{}", resource.id, self.realm_names.fedmember);
+        Ok(ClaimResponse { id, name: claim.name, picture: claim.picture.map(UploadId::get) })
     }
 }

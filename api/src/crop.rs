@@ -4,13 +4,13 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::Request;
-use upload::{CROP_SPACE, Crop, CropRefused};
+use upload::{CROP_SPACE, Crop, CropRefusal};
 
-use crate::desk::Desk;
-use crate::problem::ApiError;
-use crate::receive::{picture_id, small};
-use crate::show::picture::waiting_picture;
-use crate::who::Caller;
+use crate::auth::AuthUser;
+use crate::dropbox::{json_body, parse_picture_id};
+use crate::error::ApiError;
+use crate::pictures::picture::unclaimed_picture;
+use crate::state::AppState;
 
 /// A crop, for programs: in pixels of the picture as `?size=512` shows it. Decimals are rounded, and what lies outside is
 /// cut off.
@@ -51,36 +51,36 @@ struct CropForm {
     security(("session" = [], "csrf" = []), ("bearer" = [])),
 )]
 pub(crate) async fn put(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     Path(id): Path<String>,
     request: Request<Body>,
 ) -> Result<Json<i64>, ApiError> {
-    let caller = Caller::writer(&desk, request.headers()).await?;
-    desk.count_request(&caller)?;
-    let fields = small::form(&desk, request, "the crop").await?;
-    apply(&desk, &caller, &id, &fields).await.map(Json)
+    let caller = AuthUser::for_write(&state, request.headers()).await?;
+    state.check_rate_limit(&caller)?;
+    let fields = json_body::read_form(&state, request, "the crop").await?;
+    apply_crop(&state, &caller, &id, &fields).await.map(Json)
 }
 
 /// Crops a picture of the caller's as the fields of a form say.
-pub(crate) async fn apply(
-    desk: &Desk,
-    caller: &Caller,
+pub(crate) async fn apply_crop(
+    state: &AppState,
+    caller: &AuthUser,
     id: &str,
     fields: &[(String, String)],
 ) -> Result<i64, ApiError> {
-    let id = picture_id(id)?;
-    let crop = crop(fields)?;
+    let id = parse_picture_id(id)?;
+    let crop = parse_crop(fields)?;
     // Who it belongs to is settled before whether it is ready, and a crop of what is still processed waits for that.
-    let upload = waiting_picture(desk, caller, id).await?;
-    match desk.places.records.crop(upload.id, crop, &caller.claimant()).await? {
+    let upload = unclaimed_picture(state, caller, id).await?;
+    match state.backends.records.crop(upload.id, crop, &caller.claimant()).await? {
         Ok(_) => Ok(id.get()),
-        Err(CropRefused::Unknown) => Err(ApiError::NotFound(format!("there is no picture {id}"))),
-        Err(CropRefused::TooOften(reason)) => Err(ApiError::Rejected(reason)),
+        Err(CropRefusal::Unknown) => Err(ApiError::NotFound(format!("there is no picture {id}"))),
+        Err(CropRefusal::TooManyCrops(reason)) => Err(ApiError::Rejected(reason)),
     }
 }
 
 /// The crop in a form; `None` for the whole, which the portal's page always sends first.
-fn crop(fields: &[(String, String)]) -> Result<Option<Crop>, ApiError> {
+fn parse_crop(fields: &[(String, String)]) -> Result<Option<Crop>, ApiError> {
     let bad = |why: String| ApiError::malformed("bad_crop", why);
     let field = |name: &str| {
         let value = fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.trim());
@@ -94,14 +94,14 @@ fn crop(fields: &[(String, String)]) -> Result<Option<Crop>, ApiError> {
         return Err(bad("w and h are larger than 0".to_owned()));
     }
     let outside = || bad(format!("the crop lies outside the picture, which is {CROP_SPACE} × {CROP_SPACE} here"));
-    let (x, w) = clamped(x, w).ok_or_else(outside)?;
-    let (y, h) = clamped(y, h).ok_or_else(outside)?;
+    let (x, w) = clamp_side(x, w).ok_or_else(outside)?;
+    let (y, h) = clamp_side(y, h).ok_or_else(outside)?;
     let crop = Crop { x, y, w, h };
     Ok((crop != Crop { x: 0, y: 0, w: CROP_SPACE, h: CROP_SPACE }).then_some(crop))
 }
 
 /// One side of a crop, rounded and cut to the picture; None where nothing of it is inside.
-fn clamped(start: f64, length: f64) -> Option<(u32, u32)> {
+fn clamp_side(start: f64, length: f64) -> Option<(u32, u32)> {
     let space = f64::from(CROP_SPACE);
     let from = start.round().clamp(0.0, space);
     let to = (start + length).round().clamp(0.0, space);
@@ -129,7 +129,7 @@ mod tests {
             (fields("-5", "0", "10", "512"), Some(Crop { x: 0, y: 0, w: 5, h: 512 })),
             (fields("0", "0", "1e308", "1e308"), None),
         ] {
-            assert_eq!(crop(&given).unwrap(), expected, "{given:?}");
+            assert_eq!(parse_crop(&given).unwrap(), expected, "{given:?}");
         }
     }
 
@@ -148,7 +148,7 @@ mod tests {
             fields("0", "0", "1", "one"),
             fields("0", "0", "1", "1")[..3].to_vec(),
         ] {
-            assert!(crop(&given).is_err(), "{given:?}");
+            assert!(parse_crop(&given).is_err(), "{given:?}");
         }
     }
 }

@@ -1,13 +1,13 @@
 //! The scheme and the host in the client's address bar, as the trusted proxies before us say: `X-Forwarded-Proto` and
 //! `X-Forwarded-Host`, or else the parameters `proto` and `host` of `Forwarded` (RFC 7239).
 //!
-//! None of these headers is believed unless `http.proxies` says that there is a trusted proxy.
+//! None of these headers is believed unless `http.trusted_proxies` says that there is a trusted proxy.
 
 use axum::http::{HeaderMap, header};
 
 /// Whether the client speaks https. None if no trusted proxy says so.
-pub(crate) fn https(headers: &HeaderMap, proxies: usize) -> Option<bool> {
-    let scheme = said(headers, proxies, "x-forwarded-proto", "proto")?;
+pub(crate) fn is_https(headers: &HeaderMap, proxies: usize) -> Option<bool> {
+    let scheme = forwarded_value(headers, proxies, "x-forwarded-proto", "proto")?;
     if scheme.eq_ignore_ascii_case("https") {
         return Some(true);
     }
@@ -17,32 +17,32 @@ pub(crate) fn https(headers: &HeaderMap, proxies: usize) -> Option<bool> {
 /// The host, with its port unless that is the scheme's own: a trusted proxy's word, or else the request's `Host`.
 pub(crate) fn host(headers: &HeaderMap, proxies: usize) -> Option<String> {
     let host = || headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
-    said(headers, proxies, "x-forwarded-host", "host").or_else(host)
+    forwarded_value(headers, proxies, "x-forwarded-host", "host").or_else(host)
 }
 
 /// As with `X-Forwarded-For`, each proxy may append a value, so only the last `proxies` values are trusted. The first of
 /// those is about the client.
-fn said(headers: &HeaderMap, proxies: usize, name: &str, parameter: &str) -> Option<String> {
+fn forwarded_value(headers: &HeaderMap, proxies: usize, name: &str, parameter: &str) -> Option<String> {
     if proxies == 0 {
         return None;
     }
-    let mut values = list(headers, name);
+    let mut values = list_elements(headers, name);
     if values.is_empty() {
-        values = list(headers, "forwarded").iter().map(|element| parameter_of(element, parameter)).collect();
+        values = list_elements(headers, "forwarded").iter().map(|element| parameter_of(element, parameter)).collect();
     }
     let at = values.len().saturating_sub(proxies);
     values.into_iter().nth(at).filter(|value| !value.is_empty())
 }
 
 /// The elements of a header that is a list.
-fn list(headers: &HeaderMap, name: &str) -> Vec<String> {
+fn list_elements(headers: &HeaderMap, name: &str) -> Vec<String> {
     let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| split(line, ',')).collect()
+    lines.flat_map(|line| split_unquoted(line, ',')).collect()
 }
 
 /// The value of a parameter of an element of `Forwarded`, without quotes; empty if it is not there.
 fn parameter_of(element: &str, name: &str) -> String {
-    let pairs = split(element, ';').into_iter().find_map(|pair| {
+    let pairs = split_unquoted(element, ';').into_iter().find_map(|pair| {
         let (key, value) = pair.split_once('=')?;
         key.trim().eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
     });
@@ -54,7 +54,7 @@ fn parameter_of(element: &str, name: &str) -> String {
 }
 
 /// Splits at a separator that does not stand in quotes.
-fn split(text: &str, separator: char) -> Vec<String> {
+fn split_unquoted(text: &str, separator: char) -> Vec<String> {
     let mut parts = vec![String::new()];
     let (mut quoted, mut escaped) = (false, false);
     for c in text.chars() {
@@ -106,7 +106,7 @@ mod tests {
             (&[("x-forwarded-proto", "https"), ("forwarded", "proto=http")], 1, Some(true)),
             (&[], 1, None),
         ] {
-            assert_eq!(https(&headers(lines), proxies), expected, "{lines:?} behind {proxies}");
+            assert_eq!(is_https(&headers(lines), proxies), expected, "{lines:?} behind {proxies}");
         }
         let all = headers(&[
             ("host", "10.0.0.7:8080"),

@@ -5,11 +5,11 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::desk::Desk;
-use crate::problem::{ApiError, Problem};
-use crate::readiness::Report;
+use crate::error::{ApiError, Problem};
+use crate::readiness::ReadinessReport;
+use crate::state::AppState;
 
-/// `GET /livez`: the process answers; nothing else is asked.
+/// `GET_RENDITION /livez`: the process answers; nothing else is asked.
 #[utoipa::path(
     get,
     path = "/livez",
@@ -24,25 +24,25 @@ pub(crate) async fn livez() -> &'static str {
     "alive"
 }
 
-/// `GET /readyz`: which places answer; 503 when one is down without which no request can be served.
+/// `GET_RENDITION /readyz`: which places answer; 503 when one is down without which no request can be served.
 #[utoipa::path(
     get,
     path = "/readyz",
     tag = "operations",
     operation_id = "readyz",
     responses(
-        (status = 200, description = "Requests can be served; a queue that is down is named, and uploads wait for it", body = Report),
-        (status = 503, description = "A place is down without which nothing can be served; it is named", body = Report),
+        (status = 200, description = "Requests can be served; a queue that is down is named, and uploads wait for it", body = ReadinessReport),
+        (status = 503, description = "A place is down without which nothing can be served; it is named", body = ReadinessReport),
     ),
     security(()),
 )]
-pub(crate) async fn readyz(State(desk): State<Desk>) -> Response {
-    let report = desk.readiness.report(&desk.places).await;
+pub(crate) async fn readyz(State(state): State<AppState>) -> Response {
+    let report = state.readiness.report(&state.backends).await;
     let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(report)).into_response()
 }
 
-/// `GET /metrics`: numbers in Prometheus' text format, if `http.metrics` is on.
+/// `GET_RENDITION /metrics`: numbers in Prometheus' text format, if `http.metrics` is on.
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -54,9 +54,9 @@ pub(crate) async fn readyz(State(desk): State<Desk>) -> Response {
     ),
     security(()),
 )]
-pub(crate) async fn metrics(State(desk): State<Desk>) -> Response {
-    if !desk.http.metrics {
+pub(crate) async fn metrics(State(state): State<AppState>) -> Response {
+    if !state.http.metrics {
         return ApiError::NotFound("metrics are not answered at this address".to_owned()).into_response();
     }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], desk.metrics.render()).into_response()
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], state.metrics.render()).into_response()
 }

@@ -1,7 +1,7 @@
 //! Text into HTML.
 
 /// `text` as it may stand between tags and in attributes.
-pub(crate) fn escaped(text: &str) -> String {
+pub(crate) fn escape_html(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

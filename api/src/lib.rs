@@ -11,32 +11,32 @@
 //! The api decodes no pixel and consumes no job: it stages, admits, promises, waits, and streams what workers made. The
 //! wire rules are the dropbox and the rendition contract's; errors are what those say, and problem documents elsewhere.
 
+mod auth;
 mod claim;
-mod coming;
+mod client_ip;
 mod connections;
 mod crop;
-mod desk;
-mod docs;
 mod documents;
+mod dropbox;
+mod error;
 mod forwarded;
 mod health;
 mod html;
-mod key_lock;
-mod once;
-mod page;
-mod peer;
-mod problem;
-mod published;
+mod idempotency;
+mod idempotency_lock;
+mod in_flight;
+mod openapi;
+mod pictures;
+mod publish_confirmations;
+mod quota;
 mod readiness;
-mod receive;
 mod resource;
 mod router;
-mod serve;
-mod service;
-mod share;
-mod show;
-mod status;
-mod who;
+mod server;
+mod service_api;
+mod state;
+mod ui;
+mod upload_status;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,18 +47,18 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use upload::{Places, RecordsError, TlsSettings, WrongSetting};
+use upload::{Backends, InvalidSetting, RecordsError, TlsSettings};
 
-use desk::{Desk, Inside};
-pub use documents::settings::DocumentSettings;
-pub use readiness::ReadinessProbe;
-pub use receive::settings::UploadSettings;
-pub use serve::{HttpSettings, ServeError};
-pub use service::ServiceSettings;
-pub use who::{
-    DecisionSettings, FirstAdmin, HashError, IdentitySettings, NewUser, RealmSettings, SecureCookies, add_user,
-    change_user, end_sessions, ensure_admin, hash_password, issue_token, make_up_password, rotate_keys,
+pub use auth::{
+    FirstAdmin, HashError, NewUser, OidcSettings, PolicySettings, RealmSettings, SecureCookies, add_user, change_user,
+    end_sessions, ensure_admin, generate_password, hash_password, issue_token, rotate_keys,
 };
+pub use documents::settings::DocumentSettings;
+pub use dropbox::settings::UploadSettings;
+pub use readiness::ReadinessProbe;
+pub use server::{HttpSettings, ServeError};
+pub use service_api::ServiceSettings;
+use state::{AppState, AppStateInner};
 
 /// The defaults of the sections below, commented key by key, in TOML.
 pub const DEFAULTS: &str = include_str!("../defaults.toml");
@@ -85,21 +85,21 @@ impl ApiSettings {
     ///
     /// # Errors
     /// Where one would keep all requests from being answered; it is named.
-    pub fn check(&self) -> Result<(), WrongSetting> {
+    pub fn check(&self) -> Result<(), InvalidSetting> {
         let Self { http, realm, uploads, .. } = self;
         realm.check()?;
-        WrongSetting::unless_address("http.listen", &http.listen)?;
-        let most = Semaphore::MAX_PERMITS;
+        InvalidSetting::require_listen_address("http.listen", &http.listen)?;
+        let max = Semaphore::MAX_PERMITS;
         for (key, count) in [
             ("http.max_connections", http.max_connections),
             ("http.max_connections_per_address", http.max_connections_per_address),
-            ("uploads.most_at_once", uploads.most_at_once),
+            ("uploads.max_concurrent", uploads.max_concurrent),
         ] {
-            WrongSetting::unless((1..=most).contains(&count), key, count, &format!("write 1 to {most}"))?;
+            InvalidSetting::require((1..=max).contains(&count), key, count, &format!("write 1 to {max}"))?;
         }
-        WrongSetting::unless_counts([
+        InvalidSetting::require_positive([
             ("uploads.max_bytes", uploads.max_bytes.as_u64()),
-            ("uploads.requests_per_minute", uploads.requests_per_minute.into()),
+            ("uploads.max_requests_per_minute", uploads.max_requests_per_minute.into()),
             ("uploads.max_in_flight", uploads.max_in_flight),
             ("uploads.max_stored_bytes", uploads.max_stored_bytes.as_u64()),
         ])?;
@@ -110,7 +110,7 @@ impl ApiSettings {
             ("http.write_timeout", http.write_timeout),
             ("uploads.deadline", uploads.deadline),
         ] {
-            WrongSetting::unless(!time.is_zero(), key, "0s", "write a longer time, such as 15s")?;
+            InvalidSetting::require(!time.is_zero(), key, "0s", "write a longer time, such as 15s")?;
         }
         Ok(())
     }
@@ -124,28 +124,28 @@ pub enum OpenError {
     Records(#[from] RecordsError),
     /// What was asked for makes no sense; the text says what and what to do.
     #[error("{0}")]
-    Settings(String),
+    InvalidInput(String),
 }
 
-impl From<WrongSetting> for OpenError {
-    fn from(error: WrongSetting) -> Self {
-        Self::Settings(error.to_string())
+impl From<InvalidSetting> for OpenError {
+    fn from(error: InvalidSetting) -> Self {
+        Self::InvalidInput(error.to_string())
     }
 }
 
-impl From<who::KeyError> for OpenError {
-    fn from(error: who::KeyError) -> Self {
+impl From<auth::KeyError> for OpenError {
+    fn from(error: auth::KeyError) -> Self {
         match error {
-            who::KeyError::Records(error) => Self::Records(error),
-            who::KeyError::Random(_) => Self::Settings(error.to_string()),
+            auth::KeyError::Records(error) => Self::Records(error),
+            auth::KeyError::Random(_) => Self::InvalidInput(error.to_string()),
         }
     }
 }
 
 /// The api, ready to serve.
 pub struct Api {
-    desk: Desk,
-    noting: JoinHandle<()>,
+    state: AppState,
+    confirmation_recorder: JoinHandle<()>,
 }
 
 impl Api {
@@ -153,45 +153,50 @@ impl Api {
     ///
     /// # Errors
     /// Where the settings make no sense or the records do not answer.
-    pub async fn open(settings: &ApiSettings, places: Places, metrics: PrometheusHandle) -> Result<Self, OpenError> {
+    pub async fn open(
+        settings: &ApiSettings,
+        backends: Backends,
+        metrics: PrometheusHandle,
+    ) -> Result<Self, OpenError> {
         let realm = settings.realm.clone();
-        let names = who::Names::of(&realm.fedmember)?;
-        let keys = who::Keys::open(&places.records).await?;
-        let (published, confirmed) = mpsc::unbounded_channel();
-        let noting = tokio::spawn(published::note(places.records.clone(), confirmed));
-        let client = client(&settings.tls)?;
-        let identity = who::Identity::open(&realm.identity, &client)?;
-        let service_keys = realm.service.digests()?;
-        let desk = Desk::new(Inside {
-            decisions: who::Decisions::open(&realm.decisions, &client),
-            identity,
+        let realm_names = auth::RealmNames::from_fedmember(&realm.fedmember)?;
+        let signing_keys = auth::SigningKeys::load(&backends.records).await?;
+        let (confirmed_jobs, confirmations) = mpsc::unbounded_channel();
+        let confirmation_recorder =
+            tokio::spawn(publish_confirmations::record(backends.records.clone(), confirmations));
+        let client = http_client(&settings.tls)?;
+        let token_verifier = auth::TokenVerifier::open(&realm.oidc, &client)?;
+        let service_keys = realm.service.key_digests()?;
+        let state = AppState::new(AppStateInner {
+            policy_client: auth::PolicyClient::open(&realm.policy, &client),
+            token_verifier,
             service_keys,
-            passwords: who::Passwords::new(),
-            logins: who::Attempts::new(realm.login_limits()),
-            access_codes: who::Attempts::new(settings.documents.code_limits(&realm)),
-            opened_links: documents::opened_links::OpenedLinks::default(),
-            sessions: who::SessionCache::new(realm.session_check),
-            coming: coming::AllComing::default(),
-            arriving: coming::AllComing::default(),
+            passwords: auth::Passwords::new(),
+            login_attempts: auth::AttemptLimiter::new(realm.login_limits()),
+            access_code_attempts: auth::AttemptLimiter::new(settings.documents.access_code_limits(&realm)),
+            access_code_cache: documents::access_code_cache::AccessCodeCache::default(),
+            session_cache: auth::SessionCache::new(realm.session_cache_time),
+            in_flight_pictures: in_flight::InFlightUploads::default(),
+            in_flight_uploads: in_flight::InFlightUploads::default(),
             documents: settings.documents.clone(),
-            requests: who::Throttle::new(settings.uploads.requests_per_minute, Duration::from_secs(60)),
-            room: Arc::new(Semaphore::new(settings.uploads.most_at_once)),
+            request_limiter: auth::RateLimiter::new(settings.uploads.max_requests_per_minute, Duration::from_secs(60)),
+            upload_slots: Arc::new(Semaphore::new(settings.uploads.max_concurrent)),
             http: settings.http.clone(),
             uploads: settings.uploads.clone(),
             readiness: Arc::default(),
-            names,
-            keys,
+            realm_names,
+            signing_keys,
             realm,
-            places,
-            published,
+            backends,
+            confirmed_jobs,
             metrics,
         });
-        Ok(Self { desk, noting })
+        Ok(Self { state, confirmation_recorder })
     }
 
     /// What `/readyz` says, for a listener apart from this one.
     pub fn readiness(&self) -> ReadinessProbe {
-        ReadinessProbe { readiness: Arc::clone(&self.desk.readiness), places: self.desk.places.clone() }
+        ReadinessProbe { readiness: Arc::clone(&self.state.readiness), backends: self.state.backends.clone() }
     }
 
     /// Serves until `stop`, then lets what is in flight finish, bounded, and returns.
@@ -199,24 +204,24 @@ impl Api {
     /// # Errors
     /// Where the listening socket breaks.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<(), ServeError> {
-        let Self { desk, noting } = self;
-        let tending = tokio::spawn(tend(desk.clone(), stop.clone()));
-        let served = serve::serve(router::router(desk.clone()), listener, &desk.http, stop).await;
-        tending.abort();
-        tending.await.ok();
+        let Self { state, confirmation_recorder: noting } = self;
+        let maintenance = tokio::spawn(run_maintenance(state.clone(), stop.clone()));
+        let served = server::serve(router::router(state.clone()), listener, &state.http, stop).await;
+        maintenance.abort();
+        maintenance.await.ok();
         // The last desk takes the sender with it; what is still to be noted is noted then. Connections that were cut
         // may hold one a little longer, so this wait is bounded; what is not noted is published twice, which is fine.
-        drop(desk);
+        drop(state);
         tokio::time::timeout(Duration::from_secs(1), noting).await.ok();
         served
     }
 }
 
 /// For asking the portal's own systems: its identity provider, its policy decision point.
-fn client(tls: &TlsSettings) -> Result<reqwest::Client, OpenError> {
+fn http_client(tls: &TlsSettings) -> Result<reqwest::Client, OpenError> {
     // One provider of TLS for the whole program; that another place was faster to say so is fine.
     rustls::crypto::ring::default_provider().install_default().ok();
-    let no_client = |error| OpenError::Settings(format!("no HTTP client: {}", upload::chain(&error)));
+    let no_client = |error| OpenError::InvalidInput(format!("no HTTP client: {}", upload::chain(&error)));
     let trusted = tls.certificates()?.unwrap_or_default();
     let trusted = reqwest::Certificate::from_pem_bundle(trusted.as_bytes()).map_err(no_client)?;
     let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).tls_certs_merge(trusted);
@@ -224,28 +229,28 @@ fn client(tls: &TlsSettings) -> Result<reqwest::Client, OpenError> {
 }
 
 /// How often an api looks for a new signing key. A login and a renewed session look as well.
-const KEYS_EVERY: Duration = Duration::from_secs(10);
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Keeps the keys young and the numbers tidy.
-async fn tend(desk: Desk, stop: CancellationToken) {
+async fn run_maintenance(state: AppState, stop: CancellationToken) {
     let (mut round, mut failing): (u32, bool) = (0, false);
     while !stop.is_cancelled() {
-        desk.metrics.run_upkeep();
+        state.metrics.run_upkeep();
         let hourly = round.is_multiple_of(360);
-        let tended = if hourly {
-            desk.keys.rotate(desk.realm.rotate_keys, desk.realm.session).await
+        let result = if hourly {
+            state.signing_keys.rotate(state.realm.key_rotation_interval, state.realm.session_lifetime).await
         } else {
-            desk.keys.refresh().await.map_err(Into::into)
+            state.signing_keys.refresh().await.map_err(Into::into)
         };
-        match &tended {
+        match &result {
             Err(error) if !failing => tracing::warn!(%error, "the signing keys could not be tended: {error}"),
             _ => {}
         }
-        failing = tended.is_err();
+        failing = result.is_err();
         // What failed in an hourly round is tried again in the next one, not in an hour.
         if !(failing && hourly) {
             round = round.wrapping_add(1);
         }
-        tokio::time::sleep(KEYS_EVERY).await;
+        tokio::time::sleep(MAINTENANCE_INTERVAL).await;
     }
 }

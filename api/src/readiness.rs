@@ -7,26 +7,26 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-use upload::{OutageLog, PlaceError, Places};
+use upload::{BackendError, Backends, OutageLog};
 
 /// What `/readyz` says, for a listener apart from the api's own.
 #[derive(Clone)]
 pub struct ReadinessProbe {
     pub(crate) readiness: Arc<Readiness>,
-    pub(crate) places: Places,
+    pub(crate) backends: Backends,
 }
 
 impl ReadinessProbe {
     /// Whether requests can be served, and the report as JSON.
     pub async fn report(&self) -> (bool, String) {
-        let report = self.readiness.report(&self.places).await;
+        let report = self.readiness.report(&self.backends).await;
         (report.ready, serde_json::to_string(&report).unwrap_or_default())
     }
 }
 
 /// Which places answer.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
-pub(crate) struct Report {
+pub(crate) struct ReadinessReport {
     pub(crate) ready: bool,
     /// Whether uploads are taken; not while a place is low on space. What needs no room is served all the same.
     accepting: bool,
@@ -37,67 +37,67 @@ pub(crate) struct Report {
 /// The last report, so that a crowd of probes does not become a crowd of pings.
 #[derive(Debug, Default)]
 pub(crate) struct Readiness {
-    last: Mutex<Option<(Instant, Report)>>,
+    last: Mutex<Option<(Instant, ReadinessReport)>>,
     outages: OutageLog,
 }
 
 /// How long a place has to answer, and how long the answer holds.
-const SOON: Duration = Duration::from_secs(1);
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Readiness {
     /// Asks all places at once, or says what they said a moment ago.
-    pub(crate) async fn report(&self, places: &Places) -> Report {
+    pub(crate) async fn report(&self, backends: &Backends) -> ReadinessReport {
         let mut last = self.last.lock().await;
         if let Some((at, report)) = last.as_ref()
-            && at.elapsed() < SOON
+            && at.elapsed() < PING_TIMEOUT
         {
             return report.clone();
         }
         let (staging, queue, blobs, records, space) = tokio::join!(
-            self.ask("staging", places.staging.ping()),
-            self.ask("queue", places.queue.ping()),
-            self.ask("blobs", places.blobs.ping()),
-            self.ask("records", places.records.ping()),
-            places.check_space(0),
+            self.check_backend("staging", backends.staging.ping()),
+            self.check_backend("queue", backends.queue.ping()),
+            self.check_backend("blobs", backends.blobs.ping()),
+            self.check_backend("records", backends.records.ping()),
+            backends.check_space(0),
         );
-        let mut places = BTreeMap::from([staging, queue, blobs, records]);
+        let mut states = BTreeMap::from([staging, queue, blobs, records]);
         // Without its queue an api takes uploads in all the same, and the relay publishes them later; to take it out of
         // service for that would turn a broker's trouble into everybody's.
         let needed = |(place, answer): (&&str, &String)| *place == "queue" || answer == "ok";
-        let ready = places.iter().all(needed);
+        let ready = states.iter().all(needed);
         let accepting = ready && space.is_ok();
         // Still ready: the reserve is for reading, expiring and deleting, which makes room.
         if let Err(low) = space
-            && let Some(answer) = places.get_mut(low.place).filter(|answer| *answer == "ok")
+            && let Some(answer) = states.get_mut(low.backend).filter(|answer| *answer == "ok")
         {
-            *answer = PlaceError::from(low).state().to_owned();
+            *answer = BackendError::from(low).probe_status().to_owned();
         }
-        let report = Report { ready, accepting, places };
+        let report = ReadinessReport { ready, accepting, places: states };
         *last = Some((Instant::now(), report.clone()));
         report
     }
 
     /// One place's answer. Its own words are for the log; whoever probes learns which place it is.
-    async fn ask<E: Into<PlaceError>>(
+    async fn check_backend<E: Into<BackendError>>(
         &self,
-        place: &'static str,
+        backend: &'static str,
         ping: impl Future<Output = Result<(), E>>,
     ) -> (&'static str, String) {
-        let answer = match tokio::time::timeout(SOON, ping).await {
+        let answer = match tokio::time::timeout(PING_TIMEOUT, ping).await {
             Ok(Ok(())) => {
-                self.outages.note(place, None);
+                self.outages.record(backend, None);
                 "ok"
             }
             Ok(Err(error)) => {
-                let error: PlaceError = error.into();
-                self.outages.note(place, Some(&error));
-                error.state()
+                let error: BackendError = error.into();
+                self.outages.record(backend, Some(&error));
+                error.probe_status()
             }
             Err(_) => {
-                self.outages.note(place, Some(&"no answer within 1 s"));
+                self.outages.record(backend, Some(&"no answer within 1 s"));
                 "slow"
             }
         };
-        (place, answer.to_owned())
+        (backend, answer.to_owned())
     }
 }

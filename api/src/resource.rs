@@ -2,14 +2,14 @@
 
 use upload::{Resource, Service};
 
-use crate::desk::Desk;
-use crate::problem::ApiError;
+use crate::error::ApiError;
+use crate::state::AppState;
 
 /// The resource that an address names, if it is of the federation member served here.
-pub(crate) fn resource(desk: &Desk, service: &str, id: &str) -> Result<Resource, ApiError> {
+pub(crate) fn parse_resource(state: &AppState, service: &str, id: &str) -> Result<Resource, ApiError> {
     let service: Service =
         service.parse().map_err(|_| ApiError::NotFound(format!("there is no service \"{service:.40}\"")))?;
-    let fed = &desk.names.fed;
+    let fed = &state.realm_names.fedmember;
     let unique = id.strip_suffix(fed.as_str()).and_then(|rest| rest.strip_suffix('.'));
     match unique.filter(|unique| is_unique_part(unique)) {
         Some(unique) => Ok(Resource { service, id: unique.to_owned() }),

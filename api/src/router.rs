@@ -10,24 +10,24 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use tracing::Instrument;
 
-use crate::desk::Desk;
-use crate::documents::registry;
-use crate::problem::{ApiError, plainly};
-use crate::receive::wrap_in_html::wrap_in_html;
-use crate::serve::OverLimit;
-use crate::show::{avatar, picture};
-use crate::who::{login, logout};
-use crate::{claim, crop, docs, documents, health, page, receive, service, status};
+use crate::auth::{login, logout};
+use crate::documents::registered_files;
+use crate::dropbox::html_wrapper::wrap_in_html;
+use crate::error::{ApiError, as_plain_text};
+use crate::pictures::{avatar, picture};
+use crate::server::OverClientLimit;
+use crate::state::AppState;
+use crate::{claim, crop, documents, dropbox, health, openapi, service_api, ui, upload_status};
 
-pub(crate) fn router(desk: Desk) -> Router {
+pub(crate) fn router(state: AppState) -> Router {
     let dropbox = Router::new()
         .route(
             "/api/dropbox/pictures",
-            post(receive::add).fallback(async || ApiError::MethodNotAllowed("POST")).layer(
+            post(dropbox::add).fallback(async || ApiError::MethodNotAllowed("POST")).layer(
                 // The message first, then the page around it.
                 tower::ServiceBuilder::new()
                     .layer(middleware::from_fn(wrap_in_html))
-                    .layer(middleware::map_response(plainly)),
+                    .layer(middleware::map_response(as_plain_text)),
             ),
         )
         .route(
@@ -35,13 +35,16 @@ pub(crate) fn router(desk: Desk) -> Router {
             get(picture::get)
                 .put(crop::put)
                 .fallback(async || ApiError::MethodNotAllowed("GET, HEAD, PUT"))
-                .layer(middleware::map_response(plainly)),
+                .layer(middleware::map_response(as_plain_text)),
         );
     let rest = Router::new()
         .route("/api/login", post(login::login).fallback(async || ApiError::MethodNotAllowed("POST")))
         .route("/api/login/renewToken", post(login::renew).fallback(async || ApiError::MethodNotAllowed("POST")))
-        .route("/api/logout", post(logout::one).fallback(async || ApiError::MethodNotAllowed("POST")))
-        .route("/api/logout/everywhere", post(logout::everywhere).fallback(async || ApiError::MethodNotAllowed("POST")))
+        .route("/api/logout", post(logout::logout).fallback(async || ApiError::MethodNotAllowed("POST")))
+        .route(
+            "/api/logout/everywhere",
+            post(logout::logout_everywhere).fallback(async || ApiError::MethodNotAllowed("POST")),
+        )
         .route("/api/{service}/{id}", put(claim::put).fallback(async || ApiError::MethodNotAllowed("PUT")))
         .route(
             "/api/{service}/{id}/avatar",
@@ -55,54 +58,61 @@ pub(crate) fn router(desk: Desk) -> Router {
             "/api/{service}/{id}/picture",
             delete(avatar::remove).fallback(async || ApiError::MethodNotAllowed("DELETE")),
         )
-        .route("/uploads/{id}", get(status::get).fallback(async || ApiError::MethodNotAllowed("GET, HEAD")))
+        .route("/uploads/{id}", get(upload_status::get).fallback(async || ApiError::MethodNotAllowed("GET, HEAD")))
         .route(
             "/service/{service}/{id}",
-            get(service::look_up)
-                .put(service::register)
+            get(service_api::get)
+                .put(service_api::register)
                 .fallback(async || ApiError::MethodNotAllowed("GET, HEAD, PUT")),
         )
         .route(
             "/service/{service}/{id}/users/{user}",
-            put(service::grant).delete(service::revoke).fallback(async || ApiError::MethodNotAllowed("PUT, DELETE")),
+            put(service_api::grant)
+                .delete(service_api::revoke)
+                .fallback(async || ApiError::MethodNotAllowed("PUT, DELETE")),
         )
         .route(
             "/service/{service}/{id}/claim/{user}",
-            put(service::claim).fallback(async || ApiError::MethodNotAllowed("PUT")),
+            put(service_api::claim).fallback(async || ApiError::MethodNotAllowed("PUT")),
         )
-        .route("/service/uploads/{id}", get(service::upload).fallback(async || ApiError::MethodNotAllowed("GET, HEAD")))
+        .route(
+            "/service/uploads/{id}",
+            get(service_api::get_upload).fallback(async || ApiError::MethodNotAllowed("GET, HEAD")),
+        )
         .route(
             "/service/files/{id}",
-            get(registry::look_up)
-                .put(registry::register)
+            get(registered_files::get)
+                .put(registered_files::register)
                 .fallback(async || ApiError::MethodNotAllowed("GET, HEAD, PUT")),
         )
         .route(
             "/service/files/{id}/users/{user}",
-            put(registry::share).delete(registry::unshare).fallback(async || ApiError::MethodNotAllowed("PUT, DELETE")),
+            put(registered_files::share)
+                .delete(registered_files::unshare)
+                .fallback(async || ApiError::MethodNotAllowed("PUT, DELETE")),
         )
-        .route("/openapi.json", get(docs::json))
-        .route("/docs", get(docs::viewer))
-        .route("/", get(page::page))
-        .route("/page/page.css", get(page::style))
-        .route("/page/page.js", get(page::script))
-        .route("/page/icon.png", get(page::icon))
-        .route("/page/login", post(page::login))
-        .route("/page/logout", post(page::logout))
-        .route("/page/crop", post(page::crop))
-        .route("/page/claim", post(page::claim))
+        .route("/openapi.json", get(openapi::openapi_json))
+        .route("/docs", get(openapi::viewer))
+        .route("/", get(ui::index))
+        .route("/page/page.css", get(ui::style))
+        .route("/page/page.js", get(ui::script))
+        .route("/page/icon.png", get(ui::icon))
+        .route("/page/login", post(ui::login))
+        .route("/page/logout", post(ui::logout))
+        .route("/page/crop", post(ui::crop))
+        .route("/page/claim", post(ui::claim))
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
         .fallback(async || ApiError::NotFound("there is nothing at this address".to_owned()));
-    dropbox.merge(rest).merge(documents::routes()).layer(middleware::from_fn(around)).with_state(desk)
+    dropbox.merge(rest).merge(documents::routes()).layer(middleware::from_fn(observe_request)).with_state(state)
 }
 
 /// Around every request: a span, a count, a time, and the headers that no answer goes without.
-async fn around(request: Request, next: Next) -> Response {
-    let begun = Instant::now();
+async fn observe_request(request: Request, next: Next) -> Response {
+    let started_at = Instant::now();
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
-    let method = known(request.method());
+    let method = method_label(request.method());
     let id = uuid::Uuid::now_v7().simple().to_string();
     let span = tracing::info_span!(
         "request",
@@ -114,12 +124,12 @@ async fn around(request: Request, next: Next) -> Response {
         http.response.status_code = tracing::field::Empty
     );
     if let Some(trace) = request.headers().get(upload::TRACEPARENT).and_then(|trace| trace.to_str().ok()) {
-        upload::go_on(&span, trace);
+        upload::continue_trace(&span, trace);
     }
-    let mut response = if request.extensions().get::<OverLimit>().is_some() {
-        ApiError::TooMany {
+    let mut response = if request.extensions().get::<OverClientLimit>().is_some() {
+        ApiError::TooManyRequests {
             code: "too_many_connections",
-            why: "this address has too many requests in progress; wait for some to end".to_owned(),
+            message: "this address has too many requests in progress; wait for some to end".to_owned(),
             retry_after: 1,
         }
         .into_response()
@@ -129,10 +139,10 @@ async fn around(request: Request, next: Next) -> Response {
     let status = response.status().as_u16();
     span.record("http.response.status_code", status);
     let _entered = span.enter();
-    tracing::debug!(status, ms = begun.elapsed().as_millis(), "{method} {route} {status}");
+    tracing::debug!(status, ms = started_at.elapsed().as_millis(), "{method} {route} {status}");
     let labels = [("route", route), ("method", method.to_owned()), ("status", status.to_string())];
     metrics::counter!("cloakroom_http_requests_total", &labels).increment(1);
-    metrics::histogram!("cloakroom_http_seconds", &labels).record(begun.elapsed());
+    metrics::histogram!("cloakroom_http_seconds", &labels).record(started_at.elapsed());
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::try_from(id) {
         headers.insert(HeaderName::from_static("x-request-id"), id);
@@ -146,7 +156,7 @@ async fn around(request: Request, next: Next) -> Response {
 
 /// The method as labels and spans name it. Any token is a method, and each that stood in a label would be a series for
 /// ever; OpenTelemetry's conventions for HTTP call the unknown ones so.
-fn known(method: &Method) -> &'static str {
+fn method_label(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",

@@ -5,16 +5,16 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use fuzz::picture::{Format, Limits, Output, Plan, Region, Shape, Stop, render};
+use fuzz::picture::{OutputFormat, Limits, OutputSpec, RenderPlan, Region, Shape, CancelFlag, render};
 
 fuzz_target!(|bytes: &[u8]| {
     let limits = Limits { max_pixels: 500_000, max_memory: 64 << 20, max_scans: 20, ..Limits::default() };
     let outputs = [Shape::Full, Shape::Square(33), Shape::Inside(16)];
-    let plan = Plan {
+    let plan = RenderPlan {
         crop: (bytes.len() % 2 == 0).then_some(Region { x: 3, y: 5, width: 40, height: 9 }),
-        outputs: outputs.map(|shape| Output { shape, format: Format::Auto }).to_vec(),
+        outputs: outputs.map(|shape| OutputSpec { shape, format: OutputFormat::Auto }).to_vec(),
     };
-    if let Ok(picture) = render(bytes, &plan, &limits, &Stop::new()) {
+    if let Ok(picture) = render(bytes, &plan, &limits, &CancelFlag::new()) {
         assert_eq!(picture.variants.len(), 3);
         assert_eq!((picture.variants[1].width, picture.variants[1].height), (33, 33));
         assert!(picture.variants[2].width <= 16 && picture.variants[2].height <= 16);

@@ -9,30 +9,30 @@ use sea_orm_migration::sea_orm::{
     TransactionOptions, TransactionTrait, sqlx,
 };
 
-use crate::Error;
+use crate::MigrationError;
 
 /// How long the database may take to accept a connection. One that is restarting does not need longer.
-const PATIENCE: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a process waits for another one that migrates the same SQLite file.
-const BUSY: Duration = Duration::from_secs(120);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Opens one connection.
-pub(crate) async fn connect(url: &str) -> Result<DatabaseConnection, Error> {
+pub(crate) async fn connect(url: &str) -> Result<DatabaseConnection, MigrationError> {
     let mut options = ConnectOptions::new(url);
-    options.max_connections(1).acquire_timeout(PATIENCE).sqlx_logging(false);
-    options.map_sqlx_sqlite_opts(|sqlite| sqlite.create_if_missing(true).busy_timeout(BUSY));
+    options.max_connections(1).acquire_timeout(CONNECT_TIMEOUT).sqlx_logging(false);
+    options.map_sqlx_sqlite_opts(|sqlite| sqlite.create_if_missing(true).busy_timeout(BUSY_TIMEOUT));
     // PgBouncer refuses a client that sends extra_float_digits. No statement is cached, because `begin` deallocates them.
     options.map_sqlx_postgres_opts(|postgres| postgres.extra_float_digits(None).statement_cache_capacity(0));
     let cause = match Database::connect(options).await {
         Ok(db) => return Ok(db),
         Err(DbErr::Conn(RuntimeErr::SqlxError(error))) => match &*error {
             // A pool asks again where nobody listens, and all it tells in the end is that its time was up.
-            sqlx::Error::PoolTimedOut => format!("nobody took a connection within {PATIENCE:?}"),
+            sqlx::Error::PoolTimedOut => format!("nobody took a connection within {CONNECT_TIMEOUT:?}"),
             error => error.to_string(),
         },
         Err(error) => error.to_string(),
     };
-    Err(Error::Unreachable(cause))
+    Err(MigrationError::Unreachable(cause))
 }
 
 /// Begins a transaction.

@@ -24,9 +24,9 @@ mod m0007_sessions;
 mod m0008_principals;
 
 /// How long looking at the history may take.
-const LOOKING: Duration = Duration::from_secs(10);
+const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long one migration may take, with the wait for another process that migrates.
-const MIGRATING: Duration = Duration::from_secs(3600);
+const MIGRATION_TIMEOUT: Duration = Duration::from_secs(3600);
 
 struct Migrator;
 
@@ -47,7 +47,7 @@ impl MigratorTrait for Migrator {
 
 /// Why the schema is not up to date, or not known to be. Each says it whole: the database's words are told once.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum MigrationError {
     /// There is no file at this path, and looking does not make one.
     #[error(
         "there is no {}: run this where cloakroom.toml is, or set CLOAKROOM__DATA_DIR; \
@@ -59,24 +59,24 @@ pub enum Error {
     Unreachable(String),
     /// The database refused, in its own words.
     #[error("the records' schema could not be brought up to date: {0}")]
-    Refused(String),
+    Database(String),
     /// The database has this encoding, which is not UTF-8.
     #[error(
         "the records' database has the encoding {0} and must have UTF8, because names may contain any character: create \
          another one by `CREATE DATABASE … ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0` and set records.url to it"
     )]
-    Encoding(String),
+    UnsupportedEncoding(String),
 }
 
-impl From<DbErr> for Error {
+impl From<DbErr> for MigrationError {
     fn from(error: DbErr) -> Self {
-        Self::Refused(error.to_string())
+        Self::Database(error.to_string())
     }
 }
 
 /// One step of the history and whether the database at hand has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct MigrationStatus {
     /// The migration's name, which is its file's.
     pub name: String,
     /// Whether it has been applied.
@@ -92,22 +92,23 @@ pub struct Step {
 /// # Errors
 /// When the database cannot be reached, has an encoding other than UTF-8 or refuses a statement; migrations before the
 /// refused one stay applied.
-pub async fn up(url: &str) -> Result<Vec<String>, Error> {
-    if let Some(folder) = file(url)?.and_then(|file| file.parent().map(Path::to_owned)) {
-        let cannot = |error| Error::Unreachable(format!("the folder {} cannot be made: {error}", folder.display()));
+pub async fn up(url: &str) -> Result<Vec<String>, MigrationError> {
+    if let Some(folder) = sqlite_path(url)?.and_then(|file| file.parent().map(Path::to_owned)) {
+        let cannot =
+            |error| MigrationError::Unreachable(format!("the folder {} cannot be made: {error}", folder.display()));
         std::fs::create_dir_all(&folder).map_err(cannot)?;
     }
     let db = connect::connect(url).await?;
     let mut applied = Vec::new();
-    while let Some(next) = within(MIGRATING, apply_next(&db)).await? {
+    while let Some(next) = with_timeout(MIGRATION_TIMEOUT, apply_next(&db)).await? {
         applied.push(next);
     }
-    within(LOOKING, async { Ok(db.close().await?) }).await?;
+    with_timeout(STATUS_TIMEOUT, async { Ok(db.close().await?) }).await?;
     Ok(applied)
 }
 
 /// Applies the oldest pending migration and names it.
-async fn apply_next(db: &DatabaseConnection) -> Result<Option<String>, Error> {
+async fn apply_next(db: &DatabaseConnection) -> Result<Option<String>, MigrationError> {
     let tx = connect::begin_locked(db).await?;
     require_utf8(&tx).await?;
     let Some(next) = names(Migrator::get_pending_migrations(&tx).await?).into_iter().next() else { return Ok(None) };
@@ -117,20 +118,23 @@ async fn apply_next(db: &DatabaseConnection) -> Result<Option<String>, Error> {
 }
 
 /// A database whose host has vanished never answers, and its driver waits for ever.
-async fn within<T>(limit: Duration, asked: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let silent = || Error::Unreachable(format!("the database did not answer within {limit:?}"));
+async fn with_timeout<T>(
+    limit: Duration,
+    asked: impl Future<Output = Result<T, MigrationError>>,
+) -> Result<T, MigrationError> {
+    let silent = || MigrationError::Unreachable(format!("the database did not answer within {limit:?}"));
     tokio::time::timeout(limit, asked).await.unwrap_or_else(|_| Err(silent()))
 }
 
 /// Refuses an encoding that cannot hold every name a client may send: each such name would fail for ever.
-async fn require_utf8(tx: &DatabaseTransaction) -> Result<(), Error> {
+async fn require_utf8(tx: &DatabaseTransaction) -> Result<(), MigrationError> {
     if tx.get_database_backend() != DbBackend::Postgres {
         return Ok(());
     }
     let asked = Statement::from_string(DbBackend::Postgres, "SELECT current_setting('server_encoding')");
     let encoding: Option<String> = tx.query_one_raw(asked).await?.map(|row| row.try_get_by_index(0)).transpose()?;
     match encoding {
-        Some(encoding) if encoding != "UTF8" => Err(Error::Encoding(encoding)),
+        Some(encoding) if encoding != "UTF8" => Err(MigrationError::UnsupportedEncoding(encoding)),
         _ => Ok(()),
     }
 }
@@ -139,9 +143,9 @@ async fn require_utf8(tx: &DatabaseTransaction) -> Result<(), Error> {
 ///
 /// # Errors
 /// When the database cannot be reached or, being a file, is not there.
-pub async fn status(url: &str) -> Result<Vec<Step>, Error> {
-    if let Some(file) = file(url)?.filter(|file| !file.exists()) {
-        return Err(Error::Missing(file));
+pub async fn status(url: &str) -> Result<Vec<MigrationStatus>, MigrationError> {
+    if let Some(file) = sqlite_path(url)?.filter(|file| !file.exists()) {
+        return Err(MigrationError::Missing(file));
     }
     let looking = async {
         let db = connect::connect(url).await?;
@@ -151,10 +155,10 @@ pub async fn status(url: &str) -> Result<Vec<Step>, Error> {
         db.close().await?;
         Ok(pending)
     };
-    let pending = within(LOOKING, looking).await?;
+    let pending = with_timeout(STATUS_TIMEOUT, looking).await?;
     Ok(names(Migrator::get_migration_files())
         .into_iter()
-        .map(|name| Step { applied: !pending.contains(&name), name })
+        .map(|name| MigrationStatus { applied: !pending.contains(&name), name })
         .collect())
 }
 
@@ -163,11 +167,11 @@ fn names(migrations: Vec<Migration>) -> Vec<String> {
 }
 
 /// The whole path of the file that is the database, None where it is a server's.
-fn file(url: &str) -> Result<Option<PathBuf>, Error> {
+fn sqlite_path(url: &str) -> Result<Option<PathBuf>, MigrationError> {
     if !SqlxSqliteConnector::accepts(url) {
         return Ok(None);
     }
-    let unreachable = |error: &dyn Display| Error::Unreachable(error.to_string());
+    let unreachable = |error: &dyn Display| MigrationError::Unreachable(error.to_string());
     let options: SqliteConnectOptions = url.parse().map_err(|error: sqlx::Error| unreachable(&error))?;
     std::path::absolute(options.get_filename()).map(Some).map_err(|error| unreachable(&error))
 }

@@ -27,7 +27,7 @@ impl MigrationTrait for Migration {
             .to_owned();
         manager.create_table(principals).await?;
         let db = manager.get_connection();
-        for filled in FILLED {
+        for filled in BACKFILL {
             db.execute_unprepared(filled).await?;
         }
         Ok(())
@@ -35,7 +35,7 @@ impl MigrationTrait for Migration {
 }
 
 /// A sum of BIGINTs is a NUMERIC in PostgreSQL.
-const FILLED: [&str; 4] = [
+const BACKFILL: [&str; 4] = [
     "UPDATE jobs SET principal = COALESCE((SELECT owner FROM uploads WHERE uploads.id = jobs.upload_id), '')",
     "INSERT INTO principals (id, bytes) SELECT owner, CAST(SUM(bytes) AS BIGINT) FROM uploads
      WHERE state IN ('accepted', 'ready') GROUP BY owner",

@@ -9,18 +9,18 @@ use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
 /// A session at a Cloakroom.
-pub(super) struct Client {
+pub(super) struct DemoClient {
     http: reqwest::Client,
     base: String,
     headers: HeaderMap,
 }
 
-impl Client {
+impl DemoClient {
     /// Logs in (`POST /api/login`).
     pub(super) async fn log_in(at: SocketAddr, fedmember: &str, email: &str, password: &str) -> anyhow::Result<Self> {
         let (http, base) = (reqwest::Client::new(), format!("http://{at}"));
         let sent = http.post(format!("{base}/api/login")).json(&json!({ "email": email, "password": password }));
-        let answer = good(sent.send().await?).await?;
+        let answer = expect_success(sent.send().await?).await?;
         let cookies: Vec<&str> = answer
             .headers()
             .get_all(SET_COOKIE)
@@ -40,24 +40,24 @@ impl Client {
     pub(super) async fn upload(&self, name: &str, bytes: &'static [u8]) -> anyhow::Result<String> {
         let part = Part::bytes(bytes).file_name(name.to_owned()).mime_str("image/jpeg")?;
         let request = self.request(Method::POST, "/api/dropbox/pictures").header("prefer", "wait=30");
-        Ok(good(request.multipart(Form::new().part("Profile", part)).send().await?).await?.text().await?)
+        Ok(expect_success(request.multipart(Form::new().part("Profile", part)).send().await?).await?.text().await?)
     }
 
     /// Gets a file and its type.
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<(String, Vec<u8>)> {
-        let answer = good(self.request(Method::GET, path).send().await?).await?;
+        let answer = expect_success(self.request(Method::GET, path).send().await?).await?;
         let kind = answer.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or("?").to_owned();
         Ok((kind, answer.bytes().await?.to_vec()))
     }
 
     /// Gets JSON.
     pub(super) async fn json(&self, path: &str) -> anyhow::Result<Value> {
-        Ok(good(self.request(Method::GET, path).send().await?).await?.json().await?)
+        Ok(expect_success(self.request(Method::GET, path).send().await?).await?.json().await?)
     }
 
     /// Sends JSON.
     pub(super) async fn put(&self, path: &str, body: &Value) -> anyhow::Result<()> {
-        good(self.request(Method::PUT, path).json(body).send().await?).await.map(drop)
+        expect_success(self.request(Method::PUT, path).json(body).send().await?).await.map(drop)
     }
 
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
@@ -66,7 +66,7 @@ impl Client {
 }
 
 /// The answer, if it is a good one.
-async fn good(answer: Response) -> anyhow::Result<Response> {
+async fn expect_success(answer: Response) -> anyhow::Result<Response> {
     if answer.status().is_success() {
         return Ok(answer);
     }

@@ -2,7 +2,7 @@
 //! same HTTP that a portal would use.
 
 mod client;
-mod story;
+mod scenario;
 
 use std::path::PathBuf;
 
@@ -11,8 +11,8 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 use upload::Secret;
 
+use crate::all_in_one::AllInOne;
 use crate::settings::Settings;
-use crate::up::Up;
 
 /// Eileen Collins, photographed by NASA (public domain, image S78-32456 of the "Great Images in NASA" collection; by way
 /// of scikit-image's `astronaut`). Stored lying on its side with EXIF orientation 6 and the place where it was taken, as
@@ -20,7 +20,7 @@ use crate::up::Up;
 const PHOTOGRAPH: &[u8] = include_bytes!("astronaut.jpg");
 
 #[derive(Args)]
-pub(crate) struct Demo {
+pub(crate) struct DemoArgs {
     /// Keep everything in this folder, which must be empty or new; otherwise a fresh one is made.
     #[arg(long, value_name = "FOLDER")]
     dir: Option<PathBuf>,
@@ -29,13 +29,13 @@ pub(crate) struct Demo {
     exit: bool,
 }
 
-impl Demo {
+impl DemoArgs {
     /// Tells the story to standard output.
     ///
     /// # Errors
     /// Where any step of it does not go as it should.
     pub(crate) async fn run(self, mut settings: Settings) -> anyhow::Result<()> {
-        let folder = fresh(self.dir)?;
+        let folder = empty_folder(self.dir)?;
         let below =
             |scheme: &str, name: &str| Secret::new(format!("{scheme}://{}", folder.join("state").join(name).display()));
         settings.data_dir = folder.join("state");
@@ -43,20 +43,21 @@ impl Demo {
         settings.blobs.url = below("file", "blobs");
         settings.records.url = below("sqlite", "records.db");
         settings.queue.url = Secret::new("memory:");
-        let stop = settings.shutdown.until_told_to_stop()?;
-        let up =
-            Up::open(&settings).await.context("if another Cloakroom is up, set CLOAKROOM__HTTP__LISTEN=127.0.0.1:0")?;
+        let stop = settings.shutdown.shutdown_signal()?;
+        let up = AllInOne::open(&settings)
+            .await
+            .context("if another Cloakroom is up, set CLOAKROOM__HTTP__LISTEN=127.0.0.1:0")?;
         let address = up.address;
         let admin = up.admin.as_ref().map(|admin| (admin.email.clone(), admin.password.clone()));
         let (email, generated) = admin.context("a fresh folder has no administrator yet")?;
         let password = generated.unwrap_or_else(|| settings.realm.admin_password.expose().to_owned());
         let done = CancellationToken::new();
         let story = async {
-            let told = story::tell(address, &settings.realm.fedmember, &email, &password, &folder).await;
+            let told = scenario::run(address, &settings.realm.fedmember, &email, &password, &folder).await;
             if self.exit || told.is_err() {
                 done.cancel();
             } else {
-                story::invite(address, &settings.realm.fedmember, &email, &password, &folder);
+                scenario::print_next_steps(address, &settings.realm.fedmember, &email, &password, &folder);
             }
             told
         };
@@ -80,13 +81,13 @@ impl Demo {
 }
 
 /// The story is what is to be read; the log tells what goes wrong.
-pub(crate) fn quiet(mut settings: Settings) -> Settings {
+pub(crate) fn with_warn_log_level(mut settings: Settings) -> Settings {
     "warn".clone_into(&mut settings.log.level);
     settings
 }
 
 /// An empty folder: the one asked for, or one below the system's for temporary files.
-fn fresh(asked: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+fn empty_folder(asked: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     let folder = match asked {
         Some(folder) => std::path::absolute(folder)?,
         None => std::env::temp_dir().join(format!("cloakroom-demo-{}", std::process::id())),

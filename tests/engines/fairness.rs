@@ -3,60 +3,61 @@
 use futures::future::join_all;
 use sea_orm::{DbBackend, FromQueryResult, Statement};
 
-use super::oracle::until;
-use super::stack::Stack;
-use crate::fairness::{FLOOD, Settled, gray, is_fair};
-use crate::portal::{Portal, picture};
-use crate::process::Process;
+use super::oracle::wait_for_number;
+use super::stack::EngineStack;
+use crate::fairness::{FLOOD, SettledUpload, assert_fair, large_gray_png};
+use crate::portal::{PortalClient, read_picture};
+use crate::process::ServerProcess;
 
 #[derive(Debug, FromQueryResult)]
-struct Row {
+struct SettledRow {
     owner: String,
     settled_at: i64,
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn floods_of_heavy_pictures_do_not_delay_small_ones_of_others() {
-    let Some(stack) = Stack::start().await else { return };
+    let Some(stack) = EngineStack::start().await else { return };
     let start = |arguments: &[&str]| {
         let mut command = stack.command(arguments);
-        command.env("CLOAKROOM__QUEUE__HEAVY_AFTER", "20ms");
+        command.env("CLOAKROOM__QUEUE__HEAVY_THRESHOLD", "20ms");
         command.env("CLOAKROOM__WORKER__CONCURRENCY", "4").env("CLOAKROOM__WORKER__THREADS", "2");
         // Long enough for a busy machine: an expired lease would count as an attempt of the flood.
         command.env("CLOAKROOM__WORKER__LEASE", "60s");
         command
     };
-    let api = Process::start(start(&["api"]));
+    let api = ServerProcess::start(start(&["api"]));
     let run = |arguments: &[&str]| {
         let output = stack.command(arguments).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
-    let (heavy, small) = (gray(), picture("astronaut.jpg"));
+    let (heavy, small) = (large_gray_png(), read_picture("astronaut.jpg"));
     let mut sent = 0;
     for (owner, bytes, count) in
         [("flood0", &heavy, FLOOD), ("flood1", &heavy, FLOOD), ("jane", &small, 3), ("joe", &small, 3)]
     {
         run(&["user", "add", owner, &format!("{owner}@example.org")]);
-        let portal = Portal::bearing(&api, run(&["token", "issue", owner, "--life", "1h"]).trim());
+        let portal = PortalClient::with_token(&api, run(&["token", "issue", owner, "--life", "1h"]).trim());
         let sending = (0..count).map(|_| portal.upload_preferring("respond-async", "a", bytes.clone()));
         let answers = join_all(sending).await;
         assert!(answers.iter().all(|answer| answer.status() == 202), "{answers:?}");
         sent += answers.len();
     }
     // All of it lies in the broker before any of it is begun.
-    until(&stack, "SELECT count(*) FROM jobs WHERE published_at IS NULL", 0).await;
-    let worker = Process::start(start(&["worker"]));
-    until(&stack, "SELECT count(*) FROM uploads WHERE state = 'ready'", i64::try_from(sent).unwrap()).await;
+    wait_for_number(&stack, "SELECT count(*) FROM jobs WHERE published_at IS NULL", 0).await;
+    let worker = ServerProcess::start(start(&["worker"]));
+    wait_for_number(&stack, "SELECT count(*) FROM uploads WHERE state = 'ready'", i64::try_from(sent).unwrap()).await;
     let asked = "SELECT owner, settled_at FROM uploads";
-    let rows = Row::find_by_statement(Statement::from_string(DbBackend::Postgres, asked)).all(&stack.records).await;
-    let settled: Vec<Settled> =
-        rows.unwrap().into_iter().map(|row| Settled { owner: row.owner, at: row.settled_at }).collect();
-    is_fair(&settled, 2);
-    let places = stack.places().await;
-    assert_eq!(places.records.recount().await.unwrap(), Vec::<String>::new());
+    let rows =
+        SettledRow::find_by_statement(Statement::from_string(DbBackend::Postgres, asked)).all(&stack.records).await;
+    let settled: Vec<SettledUpload> =
+        rows.unwrap().into_iter().map(|row| SettledUpload { owner: row.owner, at: row.settled_at }).collect();
+    assert_fair(&settled, 2);
+    let places = stack.open_backends().await;
+    assert_eq!(places.records.recount_usage().await.unwrap(), Vec::<String>::new());
     places.queue.close().await;
     places.records.close().await.unwrap();
     assert_eq!((api.stop(), worker.stop()), (Some(0), Some(0)));
-    stack.end().await;
+    stack.clean_up().await;
 }

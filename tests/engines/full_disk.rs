@@ -3,33 +3,33 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::disk::Disk;
-use super::read_only::until;
-use super::stack::Stack;
-use crate::process::{Folder, Process};
+use super::disk::SmallDisk;
+use super::read_only_database::wait_for_probe;
+use super::stack::EngineStack;
+use crate::process::{DataFolder, ServerProcess};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_is_not_ready_while_its_disk_is_full() {
-    let Some(stack) = Stack::start().await else { return };
-    let folder = Folder::new();
-    let Some(disk) = Disk::mount(folder.path(), 16) else {
+    let Some(stack) = EngineStack::start().await else { return };
+    let folder = DataFolder::new();
+    let Some(disk) = SmallDisk::mount(folder.path(), 16) else {
         eprintln!("skipped: this needs a file system of its own; run it as a user who may mount one");
-        return stack.end().await;
+        return stack.clean_up().await;
     };
     let records = format!("sqlite://{}", folder.path().join("records.db").display());
     migrations::up(&records).await.unwrap();
     let mut worker = stack.command(&["worker"]);
     worker.env("CLOAKROOM__RECORDS__URL", &records);
-    let worker = Process::start(worker);
+    let worker = ServerProcess::start(worker);
     let probe = format!("http://{}/readyz", worker.probes());
-    until(&probe, (200, "ok")).await;
+    wait_for_probe(&probe, (200, "ok")).await;
 
     let disk = Arc::new(disk);
     let filled = Arc::clone(&disk);
     let filling = tokio::spawn(async move { filled.fill(Duration::MAX).await });
-    until(&probe, (503, "full")).await;
+    wait_for_probe(&probe, (503, "full")).await;
     filling.abort();
-    until(&probe, (200, "ok")).await;
+    wait_for_probe(&probe, (200, "ok")).await;
     assert_eq!(worker.stop(), Some(0));
-    stack.end().await;
+    stack.clean_up().await;
 }

@@ -3,25 +3,25 @@
 //! An engine's address comes from `CLOAKROOM_TEST_AMQP`, `CLOAKROOM_TEST_POSTGRES` and `CLOAKROOM_TEST_S3`; `tests/run`
 //! starts what is not given. Without them these tests say so and do nothing.
 
-mod backends;
+mod backend_outages;
+mod dead_letters;
 #[path = "../soak/disk.rs"]
 mod disk;
+mod engine_restarts;
 mod fairness;
 mod faults;
 mod full_disk;
-mod journey;
-mod keys;
-mod late;
-mod letters;
-mod load;
+mod idempotency_keys;
+mod kill_at_every_step;
+mod late_deliveries;
+mod load_with_failures;
+mod long_outages;
 mod oracle;
-mod outages;
+mod picture_end_to_end;
 #[path = "../../upload/tests/places/proxy.rs"]
 mod proxy;
-mod purged;
-mod read_only;
+mod purged_queue;
+mod read_only_database;
 mod renditions;
-mod restarts;
+mod shutdown;
 mod stack;
-mod steps;
-mod stopping;

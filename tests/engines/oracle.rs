@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt, TryStreamExt, stream};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, FromQueryResult, Statement};
 use sha2::{Digest, Sha256};
-use upload::{Census, Places, Reason, Records, State, UploadId};
+use upload::{Backends, Reason, Records, UploadId, UploadState, UploadStats};
 
-use super::stack::Stack;
+use super::stack::EngineStack;
 
 /// How the acknowledged uploads ended.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Ends {
+pub struct OutcomeCounts {
     pub ready: usize,
     pub rejected: usize,
     pub failed: usize,
@@ -21,41 +21,41 @@ pub struct Ends {
 }
 
 #[derive(Debug, FromQueryResult)]
-struct Key {
+struct KeyRow {
     key: String,
 }
 
 /// How long nothing may move while something is in flight. All of it may take as long as the machine needs.
-const STANDSTILL: Duration = Duration::from_secs(120);
+const STALL_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Waits until nothing is in flight.
-async fn quiet(records: &Records) -> Census {
+async fn wait_until_idle(records: &Records) -> UploadStats {
     let mut tick = tokio::time::interval(Duration::from_millis(250));
     let mut last = (0, 0, Instant::now());
     loop {
         tick.tick().await;
-        let census = records.census().await.unwrap();
-        let (accepted, jobs) = (census.of(State::Accepted), census.open_jobs);
+        let census = records.stats().await.unwrap();
+        let (accepted, jobs) = (census.in_state(UploadState::Accepted), census.queued_jobs);
         if (accepted, jobs) == (0, 0) {
             return census;
         }
         if (accepted, jobs) != (last.0, last.1) {
             last = (accepted, jobs, Instant::now());
         }
-        assert!(last.2.elapsed() < STANDSTILL, "something is in flight for ever: {census:?}");
+        assert!(last.2.elapsed() < STALL_TIMEOUT, "something is in flight for ever: {census:?}");
     }
 }
 
 /// Waits until nothing is in flight, cleans up as an operator would, and looks at everything.
 ///
 /// The processes must be running: it is they who bring things to their end.
-pub async fn settled(stack: &Stack, acknowledged: &[String]) -> Ends {
-    let places = stack.places().await;
+pub async fn settle_and_check(stack: &EngineStack, acknowledged: &[String]) -> OutcomeCounts {
+    let places = stack.open_backends().await;
     let records = &places.records;
-    accounted(&quiet(records).await, acknowledged);
-    let swept = stack.command(&["sweep", "--once"]).env("CLOAKROOM__SWEEP__ORPHAN_AGE", "0s").output().unwrap();
+    assert_every_upload_counted(&wait_until_idle(records).await, acknowledged);
+    let swept = stack.command(&["sweep", "--once"]).env("CLOAKROOM__SWEEP__MIN_ORPHAN_AGE", "0s").output().unwrap();
     assert!(swept.status.success(), "{}", String::from_utf8_lossy(&swept.stderr));
-    let ends = look_over(&places, &stack.records, acknowledged).await;
+    let ends = check_all_uploads(&places, &stack.records, acknowledged).await;
     places.queue.close().await;
     places.records.close().await.unwrap();
     assert_eq!(ends.expired, 0, "an upload has expired");
@@ -63,7 +63,7 @@ pub async fn settled(stack: &Stack, acknowledged: &[String]) -> Ends {
 }
 
 /// Conservation: what was admitted stands in exactly one state.
-pub fn accounted(census: &Census, acknowledged: &[String]) {
+pub fn assert_every_upload_counted(census: &UploadStats, acknowledged: &[String]) {
     let sum: u64 = census.states.values().sum();
     assert_eq!((census.admitted, census.unaccounted()), (sum, 0), "{census:?}");
     assert!(census.admitted >= acknowledged.len() as u64, "{census:?}: an acknowledged upload is not in the records");
@@ -72,23 +72,24 @@ pub fn accounted(census: &Census, acknowledged: &[String]) {
 
 /// Compares the records with staging and blobs, once nothing is in flight and all has been swept: no bytes without a row,
 /// no row without its bytes, no claim with two winners, and the bytes of every acknowledged upload are those of its digests.
-pub async fn look_over(places: &Places, db: &DatabaseConnection, acknowledged: &[String]) -> Ends {
+pub async fn check_all_uploads(places: &Backends, db: &DatabaseConnection, acknowledged: &[String]) -> OutcomeCounts {
     let records = &places.records;
-    assert_eq!(records.recount().await.unwrap(), Vec::<String>::new(), "a user's counters are wrong");
-    let staged: Vec<String> = places.staging.older_than(jiff::Timestamp::MAX).try_collect().await.unwrap();
-    let needed = records.needed_in_staging(&staged).await.unwrap();
+    assert_eq!(records.recount_usage().await.unwrap(), Vec::<String>::new(), "a user's counters are wrong");
+    let staged: Vec<String> = places.staging.list_older_than(jiff::Timestamp::MAX).try_collect().await.unwrap();
+    let needed = records.needed_staged_keys(&staged).await.unwrap();
     assert_eq!(staged.len(), needed.len(), "staged bytes that nobody waits for");
 
-    let mut ends = Ends::default();
+    let mut ends = OutcomeCounts::default();
     let mut wanted: HashSet<String> = HashSet::new();
-    let mut looking = stream::iter(acknowledged).map(|id| look_at(places, id.parse().unwrap())).buffer_unordered(32);
+    let mut looking =
+        stream::iter(acknowledged).map(|id| check_upload(places, id.parse().unwrap())).buffer_unordered(32);
     while let Some((state, reason, keys)) = looking.next().await {
         match state {
-            State::Ready => ends.ready += 1,
-            State::Rejected => ends.rejected += 1,
-            State::Failed => ends.failed += 1,
-            State::Expired => ends.expired += 1,
-            State::Accepted => panic!("an upload is {state:?}"),
+            UploadState::Ready => ends.ready += 1,
+            UploadState::Rejected => ends.rejected += 1,
+            UploadState::Failed => ends.failed += 1,
+            UploadState::Expired => ends.expired += 1,
+            UploadState::Accepted => panic!("an upload is {state:?}"),
         }
         ends.reasons.extend(reason.map(|reason| reason.code));
         wanted.extend(keys);
@@ -96,7 +97,7 @@ pub async fn look_over(places: &Places, db: &DatabaseConnection, acknowledged: &
     drop(looking);
 
     let keys = async |sql: &str| {
-        let asked = Key::find_by_statement(Statement::from_string(db.get_database_backend(), sql));
+        let asked = KeyRow::find_by_statement(Statement::from_string(db.get_database_backend(), sql));
         asked.all(db).await.unwrap().into_iter().map(|row| row.key).collect::<Vec<_>>()
     };
     wanted.extend(
@@ -104,7 +105,7 @@ pub async fn look_over(places: &Places, db: &DatabaseConnection, acknowledged: &
     );
     wanted.extend(keys("SELECT key FROM variants WHERE key IS NOT NULL").await);
     let condemned = keys("SELECT prefix AS key FROM ledger").await;
-    let blobs: Vec<String> = places.blobs.keys().try_collect().await.unwrap();
+    let blobs: Vec<String> = places.blobs.list_keys().try_collect().await.unwrap();
     for blob in &blobs {
         let known = wanted.contains(blob) || condemned.iter().any(|prefix| blob.starts_with(prefix));
         assert!(known, "{blob} is no row's and not in the ledger");
@@ -119,17 +120,17 @@ pub async fn look_over(places: &Places, db: &DatabaseConnection, acknowledged: &
 }
 
 /// How one upload ended, and the keys of its blobs, each of which is there and has the digest that its row says.
-async fn look_at(places: &Places, id: UploadId) -> (State, Option<Reason>, Vec<String>) {
+async fn check_upload(places: &Backends, id: UploadId) -> (UploadState, Option<Reason>, Vec<String>) {
     let upload = places.records.upload(id).await.unwrap().expect("an acknowledged upload is in the records");
     let mut keys = Vec::new();
-    if upload.state == State::Ready {
+    if upload.state == UploadState::Ready {
         let original = upload.original_key.unwrap();
-        let digest_there = digest(&places.blobs.read(&original).await.unwrap());
+        let digest_there = sha256_hex(&places.blobs.read(&original).await.unwrap());
         assert_eq!(digest_there, upload.sha256, "upload {id}: the original is not what was sent");
         keys.push(original);
         for variant in places.records.variants(id, 0).await.unwrap() {
             let bytes = places.blobs.read(&variant.key).await.unwrap();
-            assert_eq!(digest(&bytes), variant.sha256, "upload {id}: {}", variant.name);
+            assert_eq!(sha256_hex(&bytes), variant.sha256, "upload {id}: {}", variant.name);
             keys.push(variant.key);
         }
     }
@@ -137,21 +138,21 @@ async fn look_at(places: &Places, id: UploadId) -> (State, Option<Reason>, Vec<S
 }
 
 /// SHA-256 in hex, by another library than the product's.
-pub fn digest(bytes: &[u8]) -> String {
+pub fn sha256_hex(bytes: &[u8]) -> String {
     upload::hex(&Sha256::digest(bytes))
 }
 
 /// The census asked in plain SQL, for tests that want to wait for a number.
-pub async fn count(stack: &Stack, sql: &str) -> i64 {
+pub async fn query_number(stack: &EngineStack, sql: &str) -> i64 {
     let row = stack.records.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await.unwrap().unwrap();
     row.try_get_by_index(0).unwrap()
 }
 
 /// Waits until that is the answer.
-pub async fn until(stack: &Stack, sql: &str, answer: i64) {
+pub async fn wait_for_number(stack: &EngineStack, sql: &str, answer: i64) {
     let mut tick = tokio::time::interval(Duration::from_millis(50));
     let reached = async {
-        while count(stack, sql).await != answer {
+        while query_number(stack, sql).await != answer {
             tick.tick().await;
         }
     };

@@ -5,34 +5,34 @@ use futures::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 
-use super::oracle::{Ends, count, settled, until};
-use super::stack::Stack;
-use crate::portal::{Portal, picture};
-use crate::process::Process;
-use crate::renditions::{API, add, add_preferring, new_file, new_version, uploaded};
+use super::oracle::{OutcomeCounts, query_number, settle_and_check, wait_for_number};
+use super::stack::EngineStack;
+use crate::portal::{PortalClient, read_picture};
+use crate::process::ServerProcess;
+use crate::renditions::{API, add_rendition, add_rendition_preferring, new_file, new_version, uploaded_rendition_path};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_and_its_renditions_by_way_of_three_processes() {
-    let Some(stack) = Stack::start().await else { return };
+    let Some(stack) = EngineStack::start().await else { return };
     let (api, other, worker) = (stack.api(), stack.api(), stack.worker());
-    crate::renditions::story(&Portal::log_in(&api).await, &Portal::log_in(&other).await).await;
-    settled(&stack, &[]).await;
+    crate::renditions::run_scenario(&PortalClient::log_in(&api).await, &PortalClient::log_in(&other).await).await;
+    settle_and_check(&stack, &[]).await;
     for process in [api, other, worker] {
         assert_eq!(process.stop(), Some(0), "a drained process ends well");
     }
-    stack.end().await;
+    stack.clean_up().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_comes_while_a_rendition_is_on_its_way() {
-    let Some(stack) = Stack::start().await else { return };
+    let Some(stack) = EngineStack::start().await else { return };
     let (api, worker) = (stack.api(), stack.worker());
-    let portal = Portal::log_in(&api).await;
+    let portal = PortalClient::log_in(&api).await;
     let file = new_file(&portal).await;
     assert_eq!(worker.stop(), Some(0));
     let mut acknowledged = vec!["1001".to_owned()];
     for answer in [
-        add_preferring("respond-async", &portal, &file, "small", b"of the first".to_vec()).await,
+        add_rendition_preferring("respond-async", &portal, &file, "small", b"of the first".to_vec()).await,
         new_version("respond-async", &portal, &file, b"the second".to_vec()).await,
     ] {
         assert_eq!(answer.status(), 202);
@@ -40,22 +40,26 @@ async fn a_version_comes_while_a_rendition_is_on_its_way() {
         acknowledged.push(location.trim_start_matches("/uploads/").to_owned());
     }
     let _worker = stack.worker();
-    assert_eq!(settled(&stack, &acknowledged).await, Ends { ready: 3, ..Ends::default() });
+    assert_eq!(settle_and_check(&stack, &acknowledged).await, OutcomeCounts { ready: 3, ..OutcomeCounts::default() });
     assert_eq!(portal.json(&format!("{API}/files/{file}")).await["version"], "2");
-    assert_eq!(portal.get(&uploaded(&file, "small")).await.status(), 404, "the second begins without any");
-    let first = portal.get(&format!("{}&version=1", uploaded(&file, "small"))).await;
+    assert_eq!(
+        portal.get(&uploaded_rendition_path(&file, "small")).await.status(),
+        404,
+        "the second begins without any"
+    );
+    let first = portal.get(&format!("{}&version=1", uploaded_rendition_path(&file, "small"))).await;
     assert_eq!(first.text().await.unwrap(), "of the first");
-    stack.end().await;
+    stack.clean_up().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_right_is_taken_back_while_a_rendition_waits() {
     const KEY: &str = "a-service-key-of-more-than-thirty-two";
-    let Some(stack) = Stack::start().await else { return };
+    let Some(stack) = EngineStack::start().await else { return };
     let mut command = stack.command(&["api"]);
     command.env("CLOAKROOM__REALM__SERVICE__KEYS", KEY);
-    let (api, worker) = (Process::start(command), stack.worker());
-    let (ada, system) = (Portal::log_in(&api).await, Portal::bearing(&api, KEY));
+    let (api, worker) = (ServerProcess::start(command), stack.worker());
+    let (ada, system) = (PortalClient::log_in(&api).await, PortalClient::with_token(&api, KEY));
     let file = new_file(&ada).await;
     assert_eq!(worker.stop(), Some(0));
     let cli = |arguments: &[&str]| {
@@ -64,47 +68,55 @@ async fn a_right_is_taken_back_while_a_rendition_waits() {
         String::from_utf8(done.stdout).unwrap()
     };
     cli(&["user", "add", "joe", "joe@example.org"]);
-    let joe = Portal::bearing(&api, cli(&["token", "issue", "joe"]).trim());
+    let joe = PortalClient::with_token(&api, cli(&["token", "issue", "joe"]).trim());
     let right = format!("/service/files/{file}/users/joe");
     let given = system.request(Method::PUT, &right).json(&json!({"Role": "contributor"})).send().await.unwrap();
     assert_eq!(given.status(), 204);
 
     let meanwhile = async {
-        until(&stack, "SELECT count(*) FROM renditions", 1).await;
-        assert_eq!(add(&ada, &file, "SMALL", picture("astronaut.jpg")).await.status(), 409, "the name is reserved");
+        wait_for_number(&stack, "SELECT count(*) FROM renditions", 1).await;
+        assert_eq!(
+            add_rendition(&ada, &file, "SMALL", read_picture("astronaut.jpg")).await.status(),
+            409,
+            "the name is reserved"
+        );
         assert_eq!(system.request(Method::DELETE, &right).send().await.unwrap().status(), 204);
         stack.worker()
     };
-    let (answer, _worker) = tokio::join!(add(&joe, &file, "small", picture("astronaut.jpg")), meanwhile);
+    let (answer, _worker) = tokio::join!(add_rendition(&joe, &file, "small", read_picture("astronaut.jpg")), meanwhile);
     assert_eq!(answer.status(), 403);
     let refusal: serde_json::Value = answer.json().await.unwrap();
     assert_eq!(refusal["errorCode"], "-20");
     assert!(refusal["errorKey"].as_str().unwrap().ends_with(&format!(",fFileGUID:{file},ADD_RENDITION")), "{refusal}");
     let list = ada.json(&format!("{API}/files/{file}/data/renditions?renditionType=uploaded")).await;
     assert_eq!(list["items"], json!([]));
-    settled(&stack, &["1001".to_owned()]).await;
+    settle_and_check(&stack, &["1001".to_owned()]).await;
     assert_eq!(
-        count(&stack, "SELECT count(*) FROM uploads WHERE state = 'rejected' AND original_key IS NULL").await,
+        query_number(&stack, "SELECT count(*) FROM uploads WHERE state = 'rejected' AND original_key IS NULL").await,
         1
     );
-    assert_eq!(count(&stack, "SELECT count(*) FROM ledger").await, 0, "nothing that was made of it stays");
-    assert_eq!(add(&ada, &file, "small", picture("astronaut.jpg")).await.status(), 200, "the name is free");
-    stack.end().await;
+    assert_eq!(query_number(&stack, "SELECT count(*) FROM ledger").await, 0, "nothing that was made of it stays");
+    assert_eq!(
+        add_rendition(&ada, &file, "small", read_picture("astronaut.jpg")).await.status(),
+        200,
+        "the name is free"
+    );
+    stack.clean_up().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_want_one_name_of_two_apis() {
-    let Some(stack) = Stack::start().await else { return };
+    let Some(stack) = EngineStack::start().await else { return };
     let (api, other, _worker) = (stack.api(), stack.api(), stack.worker());
-    let portals = [Portal::log_in(&api).await, Portal::log_in(&other).await];
+    let portals = [PortalClient::log_in(&api).await, PortalClient::log_in(&other).await];
     let file = new_file(&portals[0]).await;
     // Every spelling is the same name.
     let spellings = ["small", "SMALL", "Small", "sMALL"];
-    let all = (0..200).map(|n| add(&portals[n % 2], &file, spellings[n % 4], picture("astronaut.jpg")));
+    let all = (0..200).map(|n| add_rendition(&portals[n % 2], &file, spellings[n % 4], read_picture("astronaut.jpg")));
     let mut answers: Vec<u16> = join_all(all).await.iter().map(|answer| answer.status().as_u16()).collect();
     answers.sort_unstable();
     assert_eq!((answers[0], answers[1..].iter().all(|status| *status == 409)), (200, true), "{answers:?}");
-    assert_eq!(count(&stack, "SELECT count(*) FROM renditions").await, 1);
-    settled(&stack, &[]).await;
-    stack.end().await;
+    assert_eq!(query_number(&stack, "SELECT count(*) FROM renditions").await, 1);
+    settle_and_check(&stack, &[]).await;
+    stack.clean_up().await;
 }

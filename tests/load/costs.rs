@@ -3,25 +3,25 @@
 
 use std::time::Duration;
 
-use crate::process::Process;
+use crate::process::ServerProcess;
 
 /// Clock ticks per second, as Linux has had them on every machine that runs this (USER_HZ).
-const TICKS: f64 = 100.0;
+const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Ticks spent so far, by whom.
-pub struct Costs([(&'static str, u64); 6]);
+pub struct CpuCosts([(&'static str, u64); 6]);
 
-impl Costs {
-    pub fn now(api: &Process, workers: &[Process]) -> Self {
-        let ours = |process: &Process| ticks(&process.id().to_string());
-        let pictures = workers.iter().map(in_pictures).sum();
+impl CpuCosts {
+    pub fn measure(api: &ServerProcess, workers: &[ServerProcess]) -> Self {
+        let ours = |process: &ServerProcess| cpu_ticks(&process.id().to_string());
+        let pictures = workers.iter().map(picture_thread_ticks).sum();
         Self([
             ("api", ours(api)),
             ("pictures", pictures),
             ("workers around them", workers.iter().map(ours).sum::<u64>().saturating_sub(pictures)),
-            ("broker", named(&["beam.smp"])),
-            ("database", named(&["postgres"])),
-            ("store", named(&["radosgw", "ceph-osd", "ceph-mon"])),
+            ("broker", ticks_of_programs(&["beam.smp"])),
+            ("database", ticks_of_programs(&["postgres"])),
+            ("store", ticks_of_programs(&["radosgw", "ceph-osd", "ceph-mon"])),
         ])
     }
 
@@ -33,8 +33,8 @@ impl Costs {
     }
 
     /// Milliseconds each.
-    pub fn per(&self, uploads: usize) -> String {
-        let ms = |ticks: u64| ticks as f64 / TICKS * 1000.0 / uploads as f64;
+    pub fn per_upload(&self, uploads: usize) -> String {
+        let ms = |ticks: u64| ticks as f64 / TICKS_PER_SECOND * 1000.0 / uploads as f64;
         let each = self.0.iter().map(|(who, ticks)| format!("{who} {:.2}", ms(*ticks))).collect::<Vec<_>>().join(" + ");
         let all: u64 = self.0.iter().map(|(_, ticks)| ticks).sum();
         let of = |name| self.0.iter().filter(|(who, _)| *who == name).map(|(_, ticks)| ticks).sum::<u64>();
@@ -48,29 +48,29 @@ impl Costs {
     }
 }
 
-fn named(names: &[&str]) -> u64 {
+fn ticks_of_programs(names: &[&str]) -> u64 {
     let Ok(processes) = std::fs::read_dir("/proc") else { return 0 };
     let ids = processes.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    ids.filter(|id| names.contains(&comm(id).as_str())).map(|id| ticks(&id)).sum()
+    ids.filter(|id| names.contains(&process_name(id).as_str())).map(|id| cpu_ticks(&id)).sum()
 }
 
 /// By the threads that a worker's pool names so.
-fn in_pictures(worker: &Process) -> u64 {
+fn picture_thread_ticks(worker: &ServerProcess) -> u64 {
     let Ok(threads) = std::fs::read_dir(format!("/proc/{}/task", worker.id())) else { return 0 };
     let threads = threads.flatten().filter_map(|entry| entry.file_name().into_string().ok());
     threads
         .map(|id| format!("{}/task/{id}", worker.id()))
-        .filter(|thread| comm(thread).starts_with("picture-"))
-        .map(|thread| ticks(&thread))
+        .filter(|thread| process_name(thread).starts_with("picture-"))
+        .map(|thread| cpu_ticks(&thread))
         .sum()
 }
 
-fn comm(id: &str) -> String {
+fn process_name(id: &str) -> String {
     std::fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default().trim().to_owned()
 }
 
 /// In user and system mode, of all threads, and of children that have ended: a database server's connections are such.
-fn ticks(id: &str) -> u64 {
+fn cpu_ticks(id: &str) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     let Some((_, rest)) = stat.rsplit_once(") ") else { return 0 };
     rest.split(' ').skip(11).take(4).filter_map(|field| field.parse::<u64>().ok()).sum()

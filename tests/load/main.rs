@@ -21,13 +21,13 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
-use costs::{Costs, percentiles};
-use engines::stack::Stack;
-use portal::Portal;
-use process::Process;
+use costs::{CpuCosts, percentiles};
+use engines::stack::EngineStack;
+use portal::PortalClient;
+use process::ServerProcess;
 
 /// How many people hand pictures in, in turn.
-const PEOPLE: usize = 20;
+const USERS: usize = 20;
 
 #[tokio::main]
 async fn main() {
@@ -51,29 +51,29 @@ async fn main() {
         let bytes = std::fs::read(&picture).unwrap();
         println!("\n{} ({} bytes), {uploads} uploads, {clients} clients", picture.display(), bytes.len());
         for prefer in ["wait=30", "respond-async"] {
-            let Some(stack) = Stack::start().await.map(Stack::directly) else { return };
-            let stack = if folders { stack.in_folders() } else { stack };
-            drive(&stack, prefer, &bytes, uploads, clients).await;
+            let Some(stack) = EngineStack::start().await.map(EngineStack::without_proxies) else { return };
+            let stack = if folders { stack.with_folder_stores() } else { stack };
+            run_load(&stack, prefer, &bytes, uploads, clients).await;
         }
     }
 }
 
-async fn drive(stack: &Stack, prefer: &str, bytes: &[u8], uploads: usize, clients: usize) {
+async fn run_load(stack: &EngineStack, prefer: &str, bytes: &[u8], uploads: usize, clients: usize) {
     // As docker-compose.yml starts them.
     let start = |role, purge_delay| {
         let mut command = stack.command(&[role]);
         command.env("MIMALLOC_PURGE_DELAY", purge_delay);
-        Process::start(command)
+        ServerProcess::start(command)
     };
     let (api, workers) = (start("api", "0"), [start("worker", "200"), start("worker", "200")]);
-    let portals = people(stack, &api);
+    let portals = create_users(stack, &api);
     // Connections, pools and plans are made once.
     for _ in 0..20 {
         portals[0].upload("warm.jpg", bytes.to_vec()).await;
     }
     // What a first start costs, such as hashing the first password, is no part of it either.
-    [&api].into_iter().chain(&workers).for_each(Process::forget_peak);
-    let before = Costs::now(&api, &workers);
+    [&api].into_iter().chain(&workers).for_each(ServerProcess::reset_peak_memory);
+    let before = CpuCosts::measure(&api, &workers);
     let begun = Instant::now();
     let mut latencies = Vec::with_capacity(uploads);
     let mut last = None;
@@ -96,16 +96,16 @@ async fn drive(stack: &Stack, prefer: &str, bytes: &[u8], uploads: usize, client
         last = Some(handed_in);
     }
     let acknowledged = begun.elapsed();
-    drain(stack, last).await;
+    wait_until_drained(stack, last).await;
     let ready = begun.elapsed();
-    let spent = Costs::now(&api, &workers).since(&before);
+    let spent = CpuCosts::measure(&api, &workers).since(&before);
     let rate = |time: Duration| f64::from(u32::try_from(uploads).unwrap()) / time.as_secs_f64();
     println!("  Prefer: {prefer}");
     println!("    {:.1} answered per second, {:.1} ready per second", rate(acknowledged), rate(ready));
     println!("    the answer took {}", percentiles(latencies));
-    println!("    CPU per upload: {}", spent.per(uploads));
+    println!("    CPU per upload: {}", spent.per_upload(uploads));
     let memory = |line| {
-        let mib = |process: &Process| f64::from(u32::try_from(process.memory_kib(line)).unwrap()) / 1024.0;
+        let mib = |process: &ServerProcess| f64::from(u32::try_from(process.memory_kib(line)).unwrap()) / 1024.0;
         format!("api {:.1} MiB, workers {:.1} and {:.1}", mib(&api), mib(&workers[0]), mib(&workers[1]))
     };
     println!("    memory at its peak: {}; at the end: {}", memory("VmHWM"), memory("VmRSS"));
@@ -115,7 +115,7 @@ async fn drive(stack: &Stack, prefer: &str, bytes: &[u8], uploads: usize, client
 }
 
 /// Returns when the last picture and all before it are done.
-async fn drain(stack: &Stack, last: Option<(Portal, String)>) {
+async fn wait_until_drained(stack: &EngineStack, last: Option<(PortalClient, String)>) {
     let Some((portal, number)) = last else { return };
     while portal.get(&format!("/api/dropbox/pictures/{number}?size=75")).await.status() != 200 {}
     // Seldom enough to be no part of what is measured.
@@ -126,7 +126,7 @@ async fn drain(stack: &Stack, last: Option<(Portal, String)>) {
 }
 
 /// As many people as hand pictures in, each with a token: what one may have unclaimed is counted at every upload.
-fn people(stack: &Stack, api: &Process) -> Vec<Portal> {
+fn create_users(stack: &EngineStack, api: &ServerProcess) -> Vec<PortalClient> {
     let run = |arguments: &[&str]| {
         let output = stack.command(arguments).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -135,7 +135,7 @@ fn people(stack: &Stack, api: &Process) -> Vec<Portal> {
     let person = |n: usize| {
         let id = format!("person{n}");
         run(&["user", "add", &id, &format!("{id}@example.org")]);
-        Portal::bearing(api, run(&["token", "issue", &id, "--life", "1h"]).trim())
+        PortalClient::with_token(api, run(&["token", "issue", &id, "--life", "1h"]).trim())
     };
-    (0..PEOPLE).map(person).collect()
+    (0..USERS).map(person).collect()
 }

@@ -4,62 +4,62 @@ use std::time::{Duration, Instant};
 
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
-use upload::{Places, State, Upload};
+use upload::{Backends, Upload, UploadState};
 
-use crate::deployment::{Deployment, LAST};
-use crate::documents::{API, rendition};
-use crate::engines::oracle::{accounted, digest, look_over};
-use crate::journal::Picture;
-use crate::process::FED;
-use crate::random::Random;
+use crate::deployment::{Deployment, FINAL_SETTINGS};
+use crate::documents::{API, rendition_path};
+use crate::engines::oracle::{assert_every_upload_counted, check_all_uploads, sha256_hex};
+use crate::journal::AcknowledgedPicture;
+use crate::process::FEDMEMBER;
+use crate::random::SeededRandom;
 use crate::workload::Workload;
 
 /// How long the probes of all processes may take to turn green after the last fault: seconds, on a busy machine too.
-const GREEN: Duration = Duration::from_secs(30);
+const READY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the work that waits may take after the last fault: the deadline of an upload, and the time to sweep.
-const QUIET: Duration = Duration::from_secs(150);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(150);
 /// Pictures that expire within this time are waited for.
-const SOON: Duration = Duration::from_secs(600);
+const EXPIRY_HORIZON: Duration = Duration::from_secs(600);
 /// How long the sweeper of the last start may take.
-const SWEPT: Duration = Duration::from_secs(90);
+const SWEEP_TIMEOUT: Duration = Duration::from_secs(90);
 
 pub struct Checker<'a, I> {
     pub deployment: &'a I,
     pub workload: &'a Workload,
-    pub places: Places,
+    pub backends: Backends,
     pub db: DatabaseConnection,
 }
 
 impl<I: Deployment> Checker<'_, I> {
     pub async fn run(&self) {
         let journal = &self.workload.journal;
-        self.probes().await;
-        self.every_api_takes_uploads().await;
-        self.nothing_waits().await;
+        self.check_probes().await;
+        self.check_every_api_takes_uploads().await;
+        self.wait_until_settled().await;
         let nodes = self.deployment.nodes();
         futures::future::join_all(nodes.iter().map(|node| node.stop())).await;
         for node in nodes {
-            node.set(&LAST);
+            node.set_extra_settings(&FINAL_SETTINGS);
             node.start().await;
         }
-        journal.note("all processes were stopped and started; the rest is swept");
-        self.swept().await;
-        self.oracle().await;
-        self.counted().await;
-        self.metrics().await;
-        self.pictures().await;
-        self.documents().await;
-        self.probes().await;
+        journal.log("all processes were stopped and started; the rest is swept");
+        self.wait_until_swept().await;
+        self.check_invariants().await;
+        self.check_counts().await;
+        self.check_metrics().await;
+        self.check_pictures().await;
+        self.check_documents().await;
+        self.check_probes().await;
         futures::future::join_all(nodes.iter().map(|node| node.stop())).await;
     }
 
     fn violation(&self, what: String) {
-        self.workload.journal.violation(what);
+        self.workload.journal.record_violation(what);
     }
 
     /// `/livez` and `/readyz` of every process.
-    async fn probes(&self) {
-        let (http, begun) = (crate::portal::client(), Instant::now());
+    async fn check_probes(&self) {
+        let (http, begun) = (crate::portal::http_client(), Instant::now());
         for node in self.deployment.nodes() {
             for path in ["/livez", "/readyz"] {
                 let mut said = String::from("no answer");
@@ -72,9 +72,9 @@ impl<I: Deployment> Checker<'_, I> {
                             Err(error) => error.to_string(),
                         };
                     }
-                    if begun.elapsed() > GREEN {
+                    if begun.elapsed() > READY_TIMEOUT {
                         self.violation(format!(
-                            "{path} of {} is red {GREEN:?} after the last fault: {said}",
+                            "{path} of {} is red {READY_TIMEOUT:?} after the last fault: {said}",
                             node.name
                         ));
                         break;
@@ -83,81 +83,83 @@ impl<I: Deployment> Checker<'_, I> {
                 }
             }
         }
-        self.workload.journal.note(&format!("probes looked at for {:.1} s", begun.elapsed().as_secs_f64()));
+        self.workload.journal.log(&format!("probes looked at for {:.1} s", begun.elapsed().as_secs_f64()));
     }
 
     /// A picture at each api, which acknowledges it.
-    async fn every_api_takes_uploads(&self) {
-        let mut random = Random::new(self.workload.fresh());
+    async fn check_every_api_takes_uploads(&self) {
+        let mut random = SeededRandom::new(self.workload.next_unique());
         for _ in 0..4 {
             let begun = Instant::now();
             while self.workload.upload(0, &mut random).await.is_none() {
-                if begun.elapsed() > GREEN {
-                    return self.violation(format!("no upload was acknowledged {GREEN:?} after the last fault"));
+                if begun.elapsed() > READY_TIMEOUT {
+                    return self
+                        .violation(format!("no upload was acknowledged {READY_TIMEOUT:?} after the last fault"));
                 }
             }
         }
     }
 
     /// Every upload comes to its end, and every job.
-    async fn nothing_waits(&self) {
+    async fn wait_until_settled(&self) {
         let begun = Instant::now();
         loop {
-            let census = self.places.records.census().await.unwrap();
-            let open = (census.of(State::Accepted), census.open_jobs);
+            let census = self.backends.records.stats().await.unwrap();
+            let open = (census.in_state(UploadState::Accepted), census.queued_jobs);
             if open == (0, 0) {
-                return self.workload.journal.note(&format!("nothing waits any more: {census:?}"));
+                return self.workload.journal.log(&format!("nothing waits any more: {census:?}"));
             }
-            if begun.elapsed() > QUIET {
-                return self.violation(format!("still waiting {QUIET:?} after the last fault: {census:?}"));
+            if begun.elapsed() > SETTLE_TIMEOUT {
+                return self.violation(format!("still waiting {SETTLE_TIMEOUT:?} after the last fault: {census:?}"));
             }
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
     }
 
     /// What is to be deleted is gone, and so is what nothing waits for in staging.
-    async fn swept(&self) {
+    async fn wait_until_swept(&self) {
         // What an attempt without an end wrote is kept for an hour, in case it is still being written.
         self.db.execute_unprepared("UPDATE ledger SET due = 1, taken_at = NULL").await.unwrap();
         let begun = Instant::now();
         loop {
             // Pictures that are kept for a short time only would expire while the rest is looked at.
-            let soon = jiff::Timestamp::now().as_millisecond() + SOON.as_millis() as i64;
+            let soon = jiff::Timestamp::now().as_millisecond() + EXPIRY_HORIZON.as_millis() as i64;
             let expiring = format!(
                 "SELECT count(*) FROM uploads WHERE claimed_at IS NULL AND state = 'ready' AND expires_at < {soon}"
             );
-            let expiring = self.number(&expiring).await;
-            let condemned = self.number("SELECT count(*) FROM ledger").await;
-            let staged: Vec<String> = self.places.staging.older_than(jiff::Timestamp::MAX).try_collect().await.unwrap();
+            let expiring = self.query_number(&expiring).await;
+            let condemned = self.query_number("SELECT count(*) FROM ledger").await;
+            let staged: Vec<String> =
+                self.backends.staging.list_older_than(jiff::Timestamp::MAX).try_collect().await.unwrap();
             // What failed keeps its bytes for a retry; that it failed is found elsewhere.
-            let staged = staged.len() - self.places.records.needed_in_staging(&staged).await.unwrap().len();
+            let staged = staged.len() - self.backends.records.needed_staged_keys(&staged).await.unwrap().len();
             if (expiring, condemned, staged) == (0, 0, 0) {
                 return;
             }
-            if begun.elapsed() > SWEPT {
+            if begun.elapsed() > SWEEP_TIMEOUT {
                 let left =
                     format!("{expiring} pictures about to expire, {condemned} prefixes, {staged} staged objects");
-                return self.violation(format!("not swept within {SWEPT:?}: {left}"));
+                return self.violation(format!("not swept within {SWEEP_TIMEOUT:?}: {left}"));
             }
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
     }
 
-    async fn oracle(&self) {
-        let numbers = self.workload.journal.numbers();
-        let census = self.places.records.census().await.unwrap();
+    async fn check_invariants(&self) {
+        let numbers = self.workload.journal.upload_ids();
+        let census = self.backends.records.stats().await.unwrap();
         let looked = async {
-            accounted(&census, &numbers);
-            look_over(&self.places, &self.db, &numbers).await
+            assert_every_upload_counted(&census, &numbers);
+            check_all_uploads(&self.backends, &self.db, &numbers).await
         };
         match std::panic::AssertUnwindSafe(looked).catch_unwind().await {
-            Ok(ends) => self.workload.journal.note(&format!("acknowledged uploads ended so: {ends:?}")),
-            Err(panic) => self.violation(said(&*panic)),
+            Ok(ends) => self.workload.journal.log(&format!("acknowledged uploads ended so: {ends:?}")),
+            Err(panic) => self.violation(panic_message(&*panic)),
         }
     }
 
     /// The records as a whole: all that was sent was good, so that nothing may have failed.
-    async fn counted(&self) {
+    async fn check_counts(&self) {
         for (what, sql) in [
             ("uploads failed", "SELECT count(*) FROM uploads WHERE state = 'failed'"),
             ("uploads were rejected", "SELECT count(*) FROM uploads WHERE state = 'rejected'"),
@@ -173,7 +175,7 @@ impl<I: Deployment> Checker<'_, I> {
                  WHERE variants.key IS NULL AND uploads.state = 'ready'",
             ),
         ] {
-            let many = self.number(sql).await;
+            let many = self.query_number(sql).await;
             if many != 0 {
                 self.violation(format!("{many} {what}"));
             }
@@ -183,13 +185,13 @@ impl<I: Deployment> Checker<'_, I> {
         for row in rows {
             let id: i64 = row.try_get_by_index(0).unwrap();
             let explained = self.deployment.command(&["explain", &id.to_string()]).output().unwrap();
-            self.workload.journal.note(&format!("explain {id}: {}", String::from_utf8_lossy(&explained.stdout)));
+            self.workload.journal.log(&format!("explain {id}: {}", String::from_utf8_lossy(&explained.stdout)));
         }
     }
 
     /// What the processes themselves count.
-    async fn metrics(&self) {
-        let http = crate::portal::client();
+    async fn check_metrics(&self) {
+        let http = crate::portal::http_client();
         for node in self.deployment.nodes() {
             for gauge in ["cloakroom_uploads_unaccounted", "cloakroom_jobs_open", "cloakroom_outbox_unpublished"] {
                 let (begun, zero) = (Instant::now(), format!("{gauge} 0\n"));
@@ -205,7 +207,7 @@ impl<I: Deployment> Checker<'_, I> {
                     if text.contains(&zero) {
                         break;
                     }
-                    if begun.elapsed() > GREEN {
+                    if begun.elapsed() > READY_TIMEOUT {
                         let line = text.lines().find(|line| line.starts_with(gauge)).unwrap_or("nothing");
                         break self.violation(format!("{} shows {line}, instead of 0 as {gauge}", node.name));
                     }
@@ -216,30 +218,30 @@ impl<I: Deployment> Checker<'_, I> {
     }
 
     /// Every acknowledged picture, by its row and by what an api shows.
-    async fn pictures(&self) {
+    async fn check_pictures(&self) {
         let pictures = self.workload.journal.entries().pictures.clone();
         let checks = pictures.into_iter().map(|(id, picture)| async move {
-            let upload = self.places.records.upload(id.try_into().unwrap()).await.unwrap();
+            let upload = self.backends.records.upload(id.try_into().unwrap()).await.unwrap();
             let Some(upload) = upload else {
                 return self.violation(format!("picture {id} was acknowledged and is not in the records"));
             };
-            if let Err(why) = row(&upload, &picture) {
+            if let Err(why) = check_row(&upload, &picture) {
                 return self.violation(format!("picture {id}: {why}"));
             }
-            if upload.state == State::Ready {
-                self.shown(&upload, &picture).await;
+            if upload.state == UploadState::Ready {
+                self.check_served_picture(&upload, &picture).await;
             }
         });
         stream::iter(checks).buffer_unordered(8).collect::<()>().await;
     }
 
-    async fn shown(&self, upload: &Upload, picture: &Picture) {
+    async fn check_served_picture(&self, upload: &Upload, picture: &AcknowledgedPicture) {
         let (id, user) = (upload.id, &self.workload.users[picture.user]);
         let path = match &upload.claim {
             Some(claim) => {
                 let version = format!("SELECT version FROM avatars WHERE upload_id = {id}");
-                let version = self.number(&version).await;
-                format!("/api/{}.{FED}/avatars/{version}.png?size=75", claim.resource)
+                let version = self.query_number(&version).await;
+                format!("/api/{}.{FEDMEMBER}/avatars/{version}.png?size=75", claim.resource)
             }
             None => format!("/api/dropbox/pictures/{id}?size=75"),
         };
@@ -254,7 +256,7 @@ impl<I: Deployment> Checker<'_, I> {
                     return;
                 }
                 // It may expire at this moment.
-                Some(answer) if answer.status == 404 && over(upload) => return,
+                Some(answer) if answer.status == 404 && claim_time_is_over(upload) => return,
                 Some(answer) if attempt == 2 => {
                     self.violation(format!("GET {path} was answered {}: {}", answer.status, answer.text()));
                 }
@@ -265,7 +267,7 @@ impl<I: Deployment> Checker<'_, I> {
     }
 
     /// Every acknowledged version and rendition comes back as it was sent, but for deleted ones.
-    async fn documents(&self) {
+    async fn check_documents(&self) {
         let (versions, renditions) = {
             let entries = self.workload.journal.entries();
             (entries.versions.clone(), entries.renditions.clone())
@@ -275,18 +277,18 @@ impl<I: Deployment> Checker<'_, I> {
                 (Some(number), _) => number.to_string(),
                 (None, Some(upload)) => {
                     let sql = format!("SELECT CAST(number AS BIGINT) FROM file_versions WHERE upload_id = {upload}");
-                    self.number(&sql).await.to_string()
+                    self.query_number(&sql).await.to_string()
                 }
                 (None, None) => return,
             };
             let path = format!("{API}/files/{}/data?version={number}", version.file);
-            self.comes_back(version.user, &path, &version.sha256).await;
+            self.check_download(version.user, &path, &version.sha256).await;
         });
         stream::iter(versions).buffer_unordered(8).collect::<()>().await;
         let renditions = renditions.into_iter().map(|one| async move {
-            let path = rendition(&one.file, &one.name);
+            let path = rendition_path(&one.file, &one.name);
             match one.deleted {
-                None => self.comes_back(one.user, &path, &one.sha256).await,
+                None => self.check_download(one.user, &path, &one.sha256).await,
                 Some(false) => {}
                 Some(true) => {
                     let answer = self.workload.users[one.user].get(0, &path).await;
@@ -300,28 +302,28 @@ impl<I: Deployment> Checker<'_, I> {
         stream::iter(renditions).buffer_unordered(8).collect::<()>().await;
     }
 
-    async fn comes_back(&self, user: usize, path: &str, sha256: &str) {
+    async fn check_download(&self, user: usize, path: &str, sha256: &str) {
         match self.workload.users[user].get(0, path).await {
-            Some(answer) if answer.status == 200 && digest(&answer.body) == sha256 => {}
+            Some(answer) if answer.status == 200 && sha256_hex(&answer.body) == sha256 => {}
             Some(answer) if answer.status == 200 => self.violation(format!("GET {path}: other bytes than were sent")),
             Some(answer) => self.violation(format!("GET {path} was answered {}: {}", answer.status, answer.text())),
             None => self.violation(format!("GET {path} was not answered")),
         }
     }
 
-    async fn number(&self, sql: &str) -> i64 {
+    async fn query_number(&self, sql: &str) -> i64 {
         let statement = Statement::from_string(self.db.get_database_backend(), sql);
         self.db.query_one_raw(statement).await.unwrap().map_or(0, |row| row.try_get_by_index(0).unwrap())
     }
 }
 
 /// Whether the time to claim a picture is over.
-fn over(upload: &Upload) -> bool {
+fn claim_time_is_over(upload: &Upload) -> bool {
     upload.claim.is_none() && upload.expires_at.is_some_and(|expires| expires <= jiff::Timestamp::now())
 }
 
 /// What the row of an acknowledged picture must say.
-fn row(upload: &Upload, picture: &Picture) -> Result<(), String> {
+fn check_row(upload: &Upload, picture: &AcknowledgedPicture) -> Result<(), String> {
     if upload.sha256 != picture.sha256 {
         return Err("its number belongs to other bytes than were sent".to_owned());
     }
@@ -338,21 +340,21 @@ fn row(upload: &Upload, picture: &Picture) -> Result<(), String> {
     if !claim_fits {
         return Err(format!("it is claimed for {claim:?}, and the answers were {:?}", picture.claims));
     }
-    if let Some(gone) = picture.gone
+    if let Some(gone) = picture.missing_since
         && claim.is_none()
         && upload.expires_at.is_none_or(|expires| expires.as_millisecond() > gone + 1000)
     {
         return Err("it was answered 404 or 410 before its time was over".to_owned());
     }
     match (upload.state, &upload.reason) {
-        (State::Ready, _) => Ok(()),
-        (State::Expired, _) if over(upload) => Ok(()),
+        (UploadState::Ready, _) => Ok(()),
+        (UploadState::Expired, _) if claim_time_is_over(upload) => Ok(()),
         (state, reason) => Err(format!("it is {state:?}: {reason:?}; claimed for {claim:?}")),
     }
 }
 
 /// What a panic said.
-pub fn said(panic: &(dyn std::any::Any + Send)) -> String {
+pub fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_else(|| "a panic".to_owned())
 }

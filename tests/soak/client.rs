@@ -11,18 +11,18 @@ use crate::node::Node;
 use crate::portal;
 
 /// After this time a client stops waiting. Longer than any answer takes while nothing is broken.
-const PATIENCE: Duration = Duration::from_secs(20);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often a request with an idempotency key is sent at most, and the pause between two times.
-const TRIES: usize = 10;
-const BETWEEN: Duration = Duration::from_millis(700);
+const MAX_ATTEMPTS: usize = 10;
+const RETRY_PAUSE: Duration = Duration::from_millis(700);
 
-pub struct Answer {
+pub struct SoakResponse {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
 
-impl Answer {
+impl SoakResponse {
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).chars().take(300).collect()
     }
@@ -32,22 +32,22 @@ impl Answer {
     }
 
     /// The number of the upload in `Location`.
-    pub fn upload(&self) -> Option<i64> {
+    pub fn upload_id(&self) -> Option<i64> {
         self.headers.get("location")?.to_str().ok()?.rsplit('/').next()?.parse().ok()
     }
 }
 
-pub struct User {
+pub struct SoakUser {
     pub id: String,
     token: String,
     http: reqwest::Client,
     apis: Vec<Arc<Node>>,
 }
 
-impl User {
+impl SoakUser {
     pub fn new(id: &str, token: &str, nodes: &[Arc<Node>]) -> Self {
-        let apis = nodes.iter().filter(|node| node.serves()).cloned().collect();
-        Self { id: id.to_owned(), token: token.to_owned(), http: portal::client(), apis }
+        let apis = nodes.iter().filter(|node| node.has_api()).cloned().collect();
+        Self { id: id.to_owned(), token: token.to_owned(), http: portal::http_client(), apis }
     }
 
     /// Sends a request to one of the apis, by its number. None if there was no whole answer: then what became of the
@@ -58,30 +58,30 @@ impl User {
         method: Method,
         path: &str,
         build: impl FnOnce(RequestBuilder) -> RequestBuilder,
-    ) -> Option<Answer> {
+    ) -> Option<SoakResponse> {
         let address = self.apis[api % self.apis.len()].address()?;
         let request = self.http.request(method, format!("http://{address}{path}"));
-        let response = build(request.bearer_auth(&self.token).timeout(PATIENCE)).send().await.ok()?;
+        let response = build(request.bearer_auth(&self.token).timeout(REQUEST_TIMEOUT)).send().await.ok()?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Some(Answer { status, headers, body: response.bytes().await.ok()? })
+        Some(SoakResponse { status, headers, body: response.bytes().await.ok()? })
     }
 
-    pub async fn get(&self, api: usize, path: &str) -> Option<Answer> {
+    pub async fn get(&self, api: usize, path: &str) -> Option<SoakResponse> {
         self.send(api, Method::GET, path, |request| request).await
     }
 
     /// Sends the same request, with an idempotency key and to one api after the other, until it is answered with what no
     /// further try would change. Without a key it is sent once.
-    pub async fn insist(
+    pub async fn send_until_answered(
         &self,
         api: usize,
         key: Option<&str>,
         path: &str,
         build: impl Fn(RequestBuilder) -> RequestBuilder,
-    ) -> Option<Answer> {
+    ) -> Option<SoakResponse> {
         let Some(key) = key else { return self.send(api, Method::POST, path, build).await };
         let mut last = None;
-        for attempt in 0..TRIES {
+        for attempt in 0..MAX_ATTEMPTS {
             last = self
                 .send(api + attempt, Method::POST, path, |request| build(request).header("idempotency-key", key))
                 .await;
@@ -91,7 +91,7 @@ impl User {
                 Some(answer) if matches!(answer.status, 408 | 409 | 429 | 503) => {}
                 Some(_) => break,
             }
-            tokio::time::sleep(BETWEEN).await;
+            tokio::time::sleep(RETRY_PAUSE).await;
         }
         last
     }

@@ -7,9 +7,9 @@ use std::process::Command;
 use std::time::Duration;
 
 /// A tmpfs, unmounted when this is dropped.
-pub struct Disk(PathBuf);
+pub struct SmallDisk(PathBuf);
 
-impl Disk {
+impl SmallDisk {
     /// None, when this user must not mount.
     pub fn mount(folder: &Path, mebibytes: u64) -> Option<Self> {
         let size = format!("size={mebibytes}m");
@@ -20,7 +20,7 @@ impl Disk {
     /// Keeps the file system full for that long: what is freed meanwhile is taken too.
     pub async fn fill(&self, duration: Duration) {
         let path = self.0.join("ballast");
-        let ballast = Ballast(path.clone());
+        let ballast = FillerFile(path.clone());
         let filling = async {
             let mut file = File::create(&path).unwrap();
             let mut tick = tokio::time::interval(Duration::from_millis(20));
@@ -36,7 +36,7 @@ impl Disk {
     }
 }
 
-impl Drop for Disk {
+impl Drop for SmallDisk {
     fn drop(&mut self) {
         // What still has a file open there does not keep the mount.
         Command::new("umount").arg("-l").arg(&self.0).status().ok();
@@ -44,9 +44,9 @@ impl Drop for Disk {
 }
 
 /// A file that is removed when this is dropped.
-struct Ballast(PathBuf);
+struct FillerFile(PathBuf);
 
-impl Drop for Ballast {
+impl Drop for FillerFile {
     fn drop(&mut self) {
         std::fs::remove_file(&self.0).ok();
     }

@@ -4,28 +4,28 @@ use reqwest::Method;
 use reqwest::multipart::{Form, Part};
 use serde_json::json;
 
-use crate::client::Answer;
-use crate::engines::oracle::digest;
-use crate::journal::{Rendition, Version};
-use crate::random::Random;
+use crate::client::SoakResponse;
+use crate::engines::oracle::sha256_hex;
+use crate::journal::{AcknowledgedRendition, AcknowledgedVersion};
+use crate::random::SeededRandom;
 use crate::test_picture::TestPicture;
 use crate::workload::Workload;
 
 pub const API: &str = "/documents/api/1.2";
 /// The longest file, in bytes.
-const LONGEST: usize = 12 << 10;
+const MAX_FILE_BYTES: usize = 12 << 10;
 
 /// Bytes that were never sent before; some of them are a picture, of which a thumbnail is made.
-fn content(workload: &Workload, random: &mut Random) -> Vec<u8> {
-    let number = workload.fresh();
+fn unique_content(workload: &Workload, random: &mut SeededRandom) -> Vec<u8> {
+    let number = workload.next_unique();
     if random.one_in(3) {
         return TestPicture::new(number).png();
     }
-    let length = 16 + random.index(LONGEST);
-    Random::new(number).bytes(length)
+    let length = 16 + random.index(MAX_FILE_BYTES);
+    SeededRandom::new(number).bytes(length)
 }
 
-fn prefer(random: &mut Random) -> &'static str {
+fn random_prefer(random: &mut SeededRandom) -> &'static str {
     if random.one_in(2) { "respond-async" } else { "wait=3" }
 }
 
@@ -33,13 +33,13 @@ fn prefer(random: &mut Random) -> &'static str {
 async fn post(
     workload: &Workload,
     user: usize,
-    random: &mut Random,
+    random: &mut SeededRandom,
     path: &str,
     name: Option<&str>,
-) -> Option<(Answer, String)> {
-    let bytes = content(workload, random);
-    let sha256 = digest(&bytes);
-    let prefer = prefer(random);
+) -> Option<(SoakResponse, String)> {
+    let bytes = unique_content(workload, random);
+    let sha256 = sha256_hex(&bytes);
+    let prefer = random_prefer(random);
     let build = |request: reqwest::RequestBuilder| {
         let part = Part::bytes(bytes.clone()).file_name("soak.bin");
         let form = match name {
@@ -49,15 +49,19 @@ async fn post(
         request.header("prefer", prefer).multipart(form)
     };
     let key = random.one_in(2).then(|| format!("file-{sha256}"));
-    let answer = workload.users[user].insist(random.index(2), key.as_deref(), path, build).await;
-    workload.answered("file", answer.as_ref());
+    let answer = workload.users[user].send_until_answered(random.index(2), key.as_deref(), path, build).await;
+    workload.record_answer("file", answer.as_ref());
     let answer = answer?;
     match answer.status {
         200..=202 => Some((answer, sha256)),
         400..500 if !matches!(answer.status, 408 | 409 | 429) => {
             // A file that was answered 202 may not be ready yet.
             if answer.status != 404 || path.ends_with("/files/data") {
-                workload.journal.violation(format!("POST {path} was answered {}: {}", answer.status, answer.text()));
+                workload.journal.record_violation(format!(
+                    "POST {path} was answered {}: {}",
+                    answer.status,
+                    answer.text()
+                ));
             }
             None
         }
@@ -65,54 +69,68 @@ async fn post(
     }
 }
 
-fn number(answer: &Answer) -> Option<u64> {
+fn version_number(answer: &SoakResponse) -> Option<u64> {
     let body = answer.json();
     body["version"].as_str().and_then(|version| version.parse().ok()).or_else(|| body["version"].as_u64())
 }
 
-pub async fn add_file(workload: &Workload, user: usize, random: &mut Random) {
+pub async fn add_file(workload: &Workload, user: usize, random: &mut SeededRandom) {
     let Some((answer, sha256)) = post(workload, user, random, &format!("{API}/files/data"), None).await else { return };
     let Some(file) = answer.json()["id"].as_str().map(str::to_owned) else {
-        return workload.journal.violation(format!("a file was answered without its id: {}", answer.text()));
+        return workload.journal.record_violation(format!("a file was answered without its id: {}", answer.text()));
     };
-    let (number, upload) = (Some(1), answer.upload());
-    let version = Version { user, file, number, upload, sha256, has_renditions: random.one_in(2) };
+    let (number, upload) = (Some(1), answer.upload_id());
+    let version = AcknowledgedVersion { user, file, number, upload, sha256, has_renditions: random.one_in(2) };
     workload.journal.entries().versions.push(version);
 }
 
 /// One of the user's files, with renditions or with versions.
-fn file(workload: &Workload, user: usize, random: &mut Random, with_renditions: bool) -> Option<String> {
+fn pick_file(workload: &Workload, user: usize, random: &mut SeededRandom, with_renditions: bool) -> Option<String> {
     let entries = workload.journal.entries();
-    let theirs = |version: &&Version| version.user == user && version.has_renditions == with_renditions;
-    let all: Vec<&Version> = entries.versions.iter().rev().filter(theirs).take(20).collect();
+    let theirs = |version: &&AcknowledgedVersion| version.user == user && version.has_renditions == with_renditions;
+    let all: Vec<&AcknowledgedVersion> = entries.versions.iter().rev().filter(theirs).take(20).collect();
     (!all.is_empty()).then(|| random.pick(&all).file.clone())
 }
 
-pub async fn add_version(workload: &Workload, user: usize, random: &mut Random) {
-    let Some(file) = file(workload, user, random, false) else { return };
+pub async fn add_version(workload: &Workload, user: usize, random: &mut SeededRandom) {
+    let Some(file) = pick_file(workload, user, random, false) else { return };
     let path = format!("{API}/files/{file}/data");
     let Some((answer, sha256)) = post(workload, user, random, &path, None).await else { return };
-    let (number, upload) = (number(&answer), answer.upload());
-    workload.journal.entries().versions.push(Version { user, file, number, upload, sha256, has_renditions: false });
+    let (number, upload) = (version_number(&answer), answer.upload_id());
+    workload.journal.entries().versions.push(AcknowledgedVersion {
+        user,
+        file,
+        number,
+        upload,
+        sha256,
+        has_renditions: false,
+    });
 }
 
-pub async fn add_rendition(workload: &Workload, user: usize, random: &mut Random) {
-    let Some(file) = file(workload, user, random, true) else { return };
-    let (path, name) = (format!("{API}/files/{file}/data/rendition"), format!("r{}", workload.fresh()));
+pub async fn add_rendition(workload: &Workload, user: usize, random: &mut SeededRandom) {
+    let Some(file) = pick_file(workload, user, random, true) else { return };
+    let (path, name) = (format!("{API}/files/{file}/data/rendition"), format!("r{}", workload.next_unique()));
     let Some((answer, sha256)) = post(workload, user, random, &path, Some(&name)).await else { return };
-    let upload = answer.upload();
-    workload.journal.entries().renditions.push(Rendition { user, file, name, upload, sha256, deleted: None });
+    let upload = answer.upload_id();
+    workload.journal.entries().renditions.push(AcknowledgedRendition {
+        user,
+        file,
+        name,
+        upload,
+        sha256,
+        deleted: None,
+    });
 }
 
-pub fn rendition(file: &str, name: &str) -> String {
+pub fn rendition_path(file: &str, name: &str) -> String {
     format!("{API}/files/{file}/data/rendition?rendition={name}&renditionType=uploaded")
 }
 
-pub async fn remove_rendition(workload: &Workload, user: usize, random: &mut Random) {
+pub async fn remove_rendition(workload: &Workload, user: usize, random: &mut SeededRandom) {
     let found = {
         let mut entries = workload.journal.entries();
         let all = entries.renditions.iter_mut().filter(|one| one.user == user && one.deleted.is_none());
-        let mut all: Vec<&mut Rendition> = all.collect();
+        let mut all: Vec<&mut AcknowledgedRendition> = all.collect();
         if all.is_empty() {
             return;
         }
@@ -120,9 +138,9 @@ pub async fn remove_rendition(workload: &Workload, user: usize, random: &mut Ran
         all[one].deleted = Some(false);
         (all[one].file.clone(), all[one].name.clone())
     };
-    let path = rendition(&found.0, &found.1);
+    let path = rendition_path(&found.0, &found.1);
     let answer = workload.users[user].send(random.index(2), Method::DELETE, &path, |request| request).await;
-    workload.answered("delete", answer.as_ref());
+    workload.record_answer("delete", answer.as_ref());
     if answer.is_some_and(|answer| answer.status == 200) {
         let mut entries = workload.journal.entries();
         if let Some(one) = entries.renditions.iter_mut().find(|one| one.name == found.1) {
@@ -131,7 +149,7 @@ pub async fn remove_rendition(workload: &Workload, user: usize, random: &mut Ran
     }
 }
 
-pub async fn download(workload: &Workload, user: usize, random: &mut Random) {
+pub async fn download(workload: &Workload, user: usize, random: &mut SeededRandom) {
     let version = {
         let entries = workload.journal.entries();
         let all: Vec<_> = entries.versions.iter().filter(|one| one.user == user && one.number.is_some()).collect();
@@ -142,11 +160,11 @@ pub async fn download(workload: &Workload, user: usize, random: &mut Random) {
     };
     let (file, number) = (&version.file, version.number.unwrap_or(1));
     let answer = workload.users[user].get(random.index(2), &format!("{API}/files/{file}/data?version={number}")).await;
-    workload.answered("download", answer.as_ref());
+    workload.record_answer("download", answer.as_ref());
     if let Some(answer) = answer
         && answer.status == 200
-        && digest(&answer.body) != version.sha256
+        && sha256_hex(&answer.body) != version.sha256
     {
-        workload.journal.violation(format!("version {number} of file {file} is not what was sent"));
+        workload.journal.record_violation(format!("version {number} of file {file} is not what was sent"));
     }
 }

@@ -5,42 +5,42 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sea_orm::{Database, DatabaseConnection};
-use upload::{Clock, Faults, Places, PlacesSettings, Secret};
+use upload::{Backends, BackendsSettings, Clock, FailPoints, Secret};
 
 use crate::deployment::{Deployment, SETTINGS};
-use crate::disk::Disk;
+use crate::disk::SmallDisk;
+use crate::fault_schedule::{FaultKind, FaultMix, FaultStep};
 use crate::journal::Journal;
-use crate::node::{Node, Role};
-use crate::process::{Folder, command};
-use crate::schedule::{Fault, FaultMix, Step};
+use crate::node::{Node, NodeRole};
+use crate::process::{DataFolder, cloakroom_command};
 
 /// So many uploads must be acknowledged within this time after a full disk: a few seconds, on a busy machine too.
-const RECOVERED: usize = 6;
-const RECOVERY: Duration = Duration::from_secs(30);
+const MIN_ACCEPTED: usize = 6;
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
-pub struct Embedded {
+pub struct EmbeddedDeployment {
     nodes: Vec<Arc<Node>>,
     journal: Arc<Journal>,
-    disk: Option<Disk>,
+    disk: Option<SmallDisk>,
     /// After the disk, which is mounted on it.
-    folder: Arc<Folder>,
+    folder: Arc<DataFolder>,
 }
 
-impl Embedded {
+impl EmbeddedDeployment {
     pub fn new(journal: &Arc<Journal>, seconds: u64) -> Self {
-        let folder = Arc::new(Folder::new());
+        let folder = Arc::new(DataFolder::new());
         // What a second of workload takes, and room for the rest.
-        let disk = Disk::mount(folder.path(), 160 + seconds / 2);
+        let disk = SmallDisk::mount(folder.path(), 160 + seconds / 2);
         if disk.is_none() {
-            journal.note("no full disk: only root can mount a small file system");
+            journal.log("no full disk: only root can mount a small file system");
         }
         let place = Arc::clone(&folder);
         let build = move || {
-            let mut command = command(place.path());
+            let mut command = cloakroom_command(place.path());
             command.arg("up").envs(SETTINGS);
             command
         };
-        let nodes = vec![Node::new("up", Role::Up, journal, Box::new(build))];
+        let nodes = vec![Node::new("up", NodeRole::Up, journal, Box::new(build))];
         Self { nodes, journal: Arc::clone(journal), disk, folder }
     }
 
@@ -49,13 +49,13 @@ impl Embedded {
     }
 
     /// Uploads are acknowledged again without a restart.
-    async fn recovers(&self) {
+    async fn check_recovery(&self) {
         let count = || self.journal.entries().pictures.len();
         let (before, begun) = (count(), Instant::now());
-        while count() < before + RECOVERED {
-            if begun.elapsed() > RECOVERY {
-                return self.journal.violation(format!(
-                    "no {RECOVERED} uploads acknowledged {RECOVERY:?} after the disk had room again"
+        while count() < before + MIN_ACCEPTED {
+            if begun.elapsed() > RECOVERY_TIMEOUT {
+                return self.journal.record_violation(format!(
+                    "no {MIN_ACCEPTED} uploads acknowledged {RECOVERY_TIMEOUT:?} after the disk had room again"
                 ));
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -63,7 +63,7 @@ impl Embedded {
     }
 
     /// A file stands where the folder of the blobs was, as when a network folder is not mounted.
-    async fn without_blobs(&self, duration: Duration) {
+    async fn hide_blob_folder(&self, duration: Duration) {
         let (blobs, aside) = (self.folder.path().join("blobs"), self.folder.path().join("aside"));
         if std::fs::rename(&blobs, &aside).is_err() {
             return;
@@ -75,7 +75,7 @@ impl Embedded {
     }
 }
 
-impl Deployment for Embedded {
+impl Deployment for EmbeddedDeployment {
     fn nodes(&self) -> &[Arc<Node>] {
         &self.nodes
     }
@@ -84,58 +84,58 @@ impl Deployment for Embedded {
         &self.journal
     }
 
-    fn mixes(&self) -> Vec<FaultMix> {
+    fn fault_mixes(&self) -> Vec<FaultMix> {
         let seconds = |least, most| (Duration::from_secs(least), Duration::from_secs(most));
-        let full = self.disk.is_some().then_some(Fault::FullDisk);
-        let first: Vec<Fault> = full.into_iter().chain([Fault::BlobsAway]).collect();
-        let others = vec![Fault::Kill(Role::Up), Fault::Pause(Role::Up), Fault::Stop(Role::Up)];
+        let full = self.disk.is_some().then_some(FaultKind::FullDisk);
+        let first: Vec<FaultKind> = full.into_iter().chain([FaultKind::BlobsAway]).collect();
+        let others = vec![FaultKind::Kill(NodeRole::Up), FaultKind::Pause(NodeRole::Up), FaultKind::Stop(NodeRole::Up)];
         vec![
-            FaultMix { all: first.clone(), first, pause: seconds(3, 8) },
-            FaultMix { first: Vec::new(), all: others, pause: seconds(3, 8) },
+            FaultMix { all: first.clone(), required_first: first, pause: seconds(3, 8) },
+            FaultMix { required_first: Vec::new(), all: others, pause: seconds(3, 8) },
         ]
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = command(self.folder.path());
+        let mut command = cloakroom_command(self.folder.path());
         command.args(arguments).envs(SETTINGS);
         command
     }
 
-    async fn inflict(&self, step: &Step) {
+    async fn apply_fault(&self, step: &FaultStep) {
         match (step.fault, &self.disk) {
-            (Fault::Kill(_), _) => self.nodes[0].kill(step.duration).await,
-            (Fault::Stop(_), _) => self.nodes[0].restart(step.duration).await,
-            (Fault::Pause(_), _) => self.nodes[0].pause_during(tokio::time::sleep(step.duration)).await,
-            (Fault::FullDisk, Some(disk)) => {
+            (FaultKind::Kill(_), _) => self.nodes[0].kill(step.duration).await,
+            (FaultKind::Stop(_), _) => self.nodes[0].restart(step.duration).await,
+            (FaultKind::Pause(_), _) => self.nodes[0].pause_during(tokio::time::sleep(step.duration)).await,
+            (FaultKind::FullDisk, Some(disk)) => {
                 // The database's log is short then, and has to grow.
                 self.nodes[0].restart(Duration::ZERO).await;
                 self.nodes[0]
                     .run_undisturbed(async {
                         disk.fill(step.duration).await;
-                        self.recovers().await;
+                        self.check_recovery().await;
                     })
                     .await;
             }
-            (Fault::BlobsAway, _) => self.without_blobs(step.duration).await,
+            (FaultKind::BlobsAway, _) => self.hide_blob_folder(step.duration).await,
             (fault, _) => unreachable!("{fault:?} is not in a mix of this"),
         }
     }
 
-    async fn places(&self) -> Places {
-        let mut settings: PlacesSettings = toml::from_str(upload::DEFAULTS).unwrap();
+    async fn open_backends(&self) -> Backends {
+        let mut settings: BackendsSettings = toml::from_str(upload::DEFAULTS).unwrap();
         settings.staging.url = self.url("file", "staging");
         settings.blobs.url = self.url("file", "blobs");
         settings.records.url = self.url("sqlite", "records.db");
-        Places::open(&settings, Clock::system(), Faults::default()).await.unwrap()
+        Backends::open(&settings, Clock::system(), FailPoints::default()).await.unwrap()
     }
 
-    async fn database(&self) -> DatabaseConnection {
+    async fn open_database(&self) -> DatabaseConnection {
         Database::connect(self.url("sqlite", "records.db").expose()).await.unwrap()
     }
 
-    async fn remove(self) {
+    async fn tear_down(self) {
         for node in &self.nodes {
-            node.end().await;
+            node.kill_for_good().await;
         }
     }
 }

@@ -8,23 +8,23 @@ use std::time::Instant;
 use crate::test_picture::TestPicture;
 
 /// More violations than this say nothing new.
-const MOST: usize = 200;
+const MAX_VIOLATIONS: usize = 200;
 
 /// A picture of the dropbox that was answered 200 or 202.
 #[derive(Clone, Debug)]
-pub struct Picture {
+pub struct AcknowledgedPicture {
     pub user: usize,
     pub sha256: String,
     pub content: TestPicture,
     /// When it was answered 404 or 410, in milliseconds since 1970: it must have expired by then.
-    pub gone: Option<i64>,
+    pub missing_since: Option<i64>,
     /// What it was claimed for, and the status of the answer, if there was one.
     pub claims: Vec<(String, Option<u16>)>,
 }
 
 /// A version of a file that was answered 201 or 202.
 #[derive(Clone, Debug)]
-pub struct Version {
+pub struct AcknowledgedVersion {
     pub user: usize,
     pub file: String,
     /// When the answer said it.
@@ -38,7 +38,7 @@ pub struct Version {
 
 /// A rendition that was answered 200 or 202.
 #[derive(Clone, Debug)]
-pub struct Rendition {
+pub struct AcknowledgedRendition {
     pub user: usize,
     pub file: String,
     pub name: String,
@@ -50,9 +50,9 @@ pub struct Rendition {
 
 #[derive(Default)]
 pub struct Entries {
-    pub pictures: BTreeMap<i64, Picture>,
-    pub versions: Vec<Version>,
-    pub renditions: Vec<Rendition>,
+    pub pictures: BTreeMap<i64, AcknowledgedPicture>,
+    pub versions: Vec<AcknowledgedVersion>,
+    pub renditions: Vec<AcknowledgedRendition>,
     /// How often what was answered.
     pub answers: BTreeMap<(&'static str, u16), u64>,
     violations: BTreeSet<String>,
@@ -78,16 +78,16 @@ impl Journal {
     }
 
     /// Writes down what happens, with the time.
-    pub fn note(&self, what: &str) {
+    pub fn log(&self, what: &str) {
         println!("{:7.1} s  {what}", self.begun.elapsed().as_secs_f64());
     }
 
     /// Writes down what must not be.
-    pub fn violation(&self, what: String) {
+    pub fn record_violation(&self, what: String) {
         let mut entries = self.entries();
-        if entries.violations.len() < MOST && entries.violations.insert(what.clone()) {
+        if entries.violations.len() < MAX_VIOLATIONS && entries.violations.insert(what.clone()) {
             drop(entries);
-            self.note(&format!("VIOLATION: {what}"));
+            self.log(&format!("VIOLATION: {what}"));
         }
     }
 
@@ -95,12 +95,12 @@ impl Journal {
         self.entries().violations.iter().cloned().collect()
     }
 
-    pub fn answered(&self, what: &'static str, status: Option<u16>) {
+    pub fn count_answer(&self, what: &'static str, status: Option<u16>) {
         *self.entries().answers.entry((what, status.unwrap_or(0))).or_default() += 1;
     }
 
     /// An acknowledged picture. A number that another picture was given already is a violation.
-    pub fn add_picture(&self, id: i64, picture: Picture) {
+    pub fn add_picture(&self, id: i64, picture: AcknowledgedPicture) {
         let taken = match self.entries().pictures.entry(id) {
             std::collections::btree_map::Entry::Vacant(free) => {
                 free.insert(picture);
@@ -109,12 +109,12 @@ impl Journal {
             std::collections::btree_map::Entry::Occupied(taken) => taken.get().sha256 != picture.sha256,
         };
         if taken {
-            self.violation(format!("the number {id} was given twice"));
+            self.record_violation(format!("the number {id} was given twice"));
         }
     }
 
     /// The numbers of all acknowledged uploads, as far as answers told them.
-    pub fn numbers(&self) -> Vec<String> {
+    pub fn upload_ids(&self) -> Vec<String> {
         let entries = self.entries();
         let (versions, renditions) = (entries.versions.iter(), entries.renditions.iter());
         let others = versions.filter_map(|version| version.upload).chain(renditions.filter_map(|one| one.upload));

@@ -18,6 +18,7 @@ mod disk;
 mod documents;
 mod embedded;
 mod engines;
+mod fault_schedule;
 mod journal;
 mod node;
 #[path = "../portal.rs"]
@@ -25,8 +26,7 @@ mod portal;
 #[path = "../process.rs"]
 mod process;
 mod random;
-mod real;
-mod schedule;
+mod real_engines;
 mod test_picture;
 mod workload;
 
@@ -37,61 +37,63 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use futures::FutureExt;
 use futures::future::{join, join_all};
 use tokio_util::sync::CancellationToken;
-use upload::{Places, Resource, Service};
+use upload::{Backends, Resource, Service};
 
 use checker::Checker;
-use client::User;
+use client::SoakUser;
 use deployment::Deployment;
-use embedded::Embedded;
+use embedded::EmbeddedDeployment;
+use fault_schedule::{FaultMix, FaultSchedule};
 use journal::Journal;
-use random::Random;
-use real::RealEngines;
-use schedule::{FaultMix, Schedule};
+use random::SeededRandom;
+use real_engines::RealEnginesDeployment;
 use workload::Workload;
 
 const USERS: usize = 6;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_defaults_lose_nothing() {
-    let (seed, seconds) = settings();
+    let (seed, seconds) = seed_and_seconds();
     let journal = Arc::new(Journal::new("embedded", seed));
-    let embedded = Embedded::new(&journal, seconds);
+    let embedded = EmbeddedDeployment::new(&journal, seconds);
     soak(embedded, seed, seconds).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_engines_lose_nothing() {
-    let (seed, seconds) = settings();
+    let (seed, seconds) = seed_and_seconds();
     let journal = Arc::new(Journal::new("engines", seed));
-    let Some(real) = RealEngines::new(&journal).await else { return };
+    let Some(real) = RealEnginesDeployment::new(&journal).await else { return };
     soak(real, seed, seconds).await;
 }
 
 /// The seed and the length in seconds.
-fn settings() -> (u64, u64) {
+fn seed_and_seconds() -> (u64, u64) {
     let given = |name| std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name}={value}")));
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let seed = given("CLOAKROOM_SOAK_SEED").unwrap_or_else(|| Random::new(now.as_nanos() as u64).below(1_000_000));
+    let seed =
+        given("CLOAKROOM_SOAK_SEED").unwrap_or_else(|| SeededRandom::new(now.as_nanos() as u64).below(1_000_000));
     (seed, given("CLOAKROOM_SOAK_SECONDS").unwrap_or(60))
 }
 
 async fn soak<I: Deployment>(deployment: I, seed: u64, seconds: u64) {
     let journal = Arc::clone(deployment.journal());
-    journal.note(&format!("CLOAKROOM_SOAK_SEED={seed} CLOAKROOM_SOAK_SECONDS={seconds}"));
-    let body = AssertUnwindSafe(drive(&deployment, seed, Duration::from_secs(seconds))).catch_unwind();
+    journal.log(&format!("CLOAKROOM_SOAK_SEED={seed} CLOAKROOM_SOAK_SECONDS={seconds}"));
+    let body =
+        AssertUnwindSafe(run_workload_and_faults(&deployment, seed, Duration::from_secs(seconds))).catch_unwind();
     // Whatever happens, nothing is left behind.
     let ended = tokio::select! {
         ended = body => ended,
         _ = tokio::signal::ctrl_c() => {
-            journal.violation("interrupted".to_owned());
+            journal.record_violation("interrupted".to_owned());
             Ok(())
         }
     };
     if let Err(panic) = ended {
-        journal.violation(checker::said(&*panic));
+        journal.record_violation(checker::panic_message(&*panic));
     }
-    deployment.remove().await;
-    journal.note(&journal.summary());
+    deployment.tear_down().await;
+    journal.log(&journal.summary());
     let violations = journal.violations();
     if violations.is_empty() {
         std::fs::remove_dir_all(&journal.folder).ok();
@@ -102,55 +104,55 @@ async fn soak<I: Deployment>(deployment: I, seed: u64, seconds: u64) {
 }
 
 /// Workload and faults together, and then the checks.
-async fn drive<I: Deployment>(deployment: &I, seed: u64, duration: Duration) {
+async fn run_workload_and_faults<I: Deployment>(deployment: &I, seed: u64, duration: Duration) {
     let journal = deployment.journal();
     let nodes = deployment.nodes();
     deployment.prepare().await;
     for node in nodes {
         node.start().await;
     }
-    let places = deployment.places().await;
-    let workload = Workload::new(users(deployment, &places).await, journal, seed);
+    let places = deployment.open_backends().await;
+    let workload = Workload::new(create_users(deployment, &places).await, journal, seed);
     // With a connection of another process, SQLite would keep its log at its longest, and so never meet a full disk.
-    close(places).await;
+    close_backends(places).await;
     let (begun, stop) = (Instant::now(), CancellationToken::new());
-    let mixes = deployment.mixes().into_iter().enumerate();
+    let mixes = deployment.fault_mixes().into_iter().enumerate();
     let tracks = mixes.map(|(track, mix)| run_track(deployment, mix, seed ^ ((track as u64) << 32), begun + duration));
     let faults = async {
         join_all(tracks).await;
         tokio::time::sleep_until((begun + duration).into()).await;
         stop.cancel();
-        journal.note("the last fault is over");
+        journal.log("the last fault is over");
     };
     join(faults, join_all((0..USERS).map(|user| workload.run(user, &stop)))).await;
-    journal.note(&journal.summary());
-    let (places, db) = (deployment.places().await, deployment.database().await);
-    let checker = Checker { deployment, workload: &workload, places, db };
+    journal.log(&journal.summary());
+    let (places, db) = (deployment.open_backends().await, deployment.open_database().await);
+    let checker = Checker { deployment, workload: &workload, backends: places, db };
     checker.run().await;
-    close(checker.places).await;
+    close_backends(checker.backends).await;
 }
 
-async fn close(places: Places) {
+async fn close_backends(places: Backends) {
     places.queue.close().await;
     places.records.close().await.unwrap();
 }
 
 /// Runs the faults of one track; the last one is over by `end`.
 async fn run_track<I: Deployment>(deployment: &I, mix: FaultMix, seed: u64, end: Instant) {
-    let mut schedule = Schedule::new(mix, seed);
+    let mut schedule = FaultSchedule::new(mix, seed);
     loop {
-        let step = schedule.next();
+        let step = schedule.next_step();
         if Instant::now() + step.pause + step.duration > end {
             return;
         }
         tokio::time::sleep(step.pause).await;
-        deployment.journal().note(&step.to_string());
-        deployment.inflict(&step).await;
+        deployment.journal().log(&step.to_string());
+        deployment.apply_fault(&step).await;
     }
 }
 
 /// Users with a token each, who may act for an app each.
-async fn users<I: Deployment>(deployment: &I, places: &Places) -> Vec<User> {
+async fn create_users<I: Deployment>(deployment: &I, places: &Backends) -> Vec<SoakUser> {
     let mut users = Vec::new();
     for number in 0..USERS {
         let id = format!("user{number}");
@@ -162,13 +164,13 @@ async fn users<I: Deployment>(deployment: &I, places: &Places) -> Vec<User> {
             role: upload::Role::Member,
             disabled: false,
         };
-        places.records.put_user(&user).await.unwrap();
+        places.records.upsert_user(&user).await.unwrap();
         let app = Resource { service: Service::Apps, id: id.clone() };
-        places.records.grant(&app, &id).await.unwrap();
+        places.records.grant_resource(&app, &id).await.unwrap();
         let issued = deployment.command(&["token", "issue", &id, "--life", "1000h"]).output().unwrap();
         assert!(issued.status.success(), "{}", String::from_utf8_lossy(&issued.stderr));
         let token = String::from_utf8(issued.stdout).unwrap();
-        users.push(User::new(&id, token.trim(), deployment.nodes()));
+        users.push(SoakUser::new(&id, token.trim(), deployment.nodes()));
     }
     users
 }

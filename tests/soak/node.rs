@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::journal::Journal;
-use crate::process::Process;
+use crate::process::ServerProcess;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub enum NodeRole {
     Api,
     Worker,
     /// All in one process.
@@ -19,20 +19,20 @@ pub enum Role {
 }
 
 /// How long a process may take from SIGTERM to its end: what docs/operating.md says, and as much again for a busy machine.
-const GRACE: Duration = Duration::from_secs(90);
+const STOP_TIMEOUT: Duration = Duration::from_secs(90);
 /// How long a process may take until it is up, outages of its backends among it.
-const START: Duration = Duration::from_secs(120);
+const START_TIMEOUT: Duration = Duration::from_secs(120);
 
-type Build = Box<dyn Fn() -> Command + Send + Sync>;
+type CommandBuilder = Box<dyn Fn() -> Command + Send + Sync>;
 
 pub struct Node {
     pub name: String,
-    pub role: Role,
-    build: Build,
+    pub role: NodeRole,
+    build_command: CommandBuilder,
     /// Settings of the environment that only the next starts have.
-    extra: Mutex<Vec<(&'static str, &'static str)>>,
+    extra_settings: Mutex<Vec<(&'static str, &'static str)>>,
     /// Only one fault at a time has a process in hand.
-    process: tokio::sync::Mutex<Option<Process>>,
+    process: tokio::sync::Mutex<Option<ServerProcess>>,
     /// Where the process answers probes and, if it has an api, requests.
     address: Mutex<Option<SocketAddr>>,
     log: PathBuf,
@@ -40,45 +40,45 @@ pub struct Node {
 }
 
 impl Node {
-    pub fn new(name: &str, role: Role, journal: &Arc<Journal>, build: Build) -> Arc<Self> {
+    pub fn new(name: &str, role: NodeRole, journal: &Arc<Journal>, build: CommandBuilder) -> Arc<Self> {
         let log = journal.folder.join(format!("{name}.log"));
         let (name, journal) = (name.to_owned(), Arc::clone(journal));
         let (process, address, extra) = (tokio::sync::Mutex::new(None), Mutex::new(None), Mutex::default());
-        Arc::new(Self { name, role, build, extra, process, address, log, journal })
+        Arc::new(Self { name, role, build_command: build, extra_settings: extra, process, address, log, journal })
     }
 
     pub fn address(&self) -> Option<SocketAddr> {
         *self.address.lock().unwrap()
     }
 
-    pub fn serves(&self) -> bool {
-        self.role != Role::Worker
+    pub fn has_api(&self) -> bool {
+        self.role != NodeRole::Worker
     }
 
     /// Starts the process from now on with these settings too.
-    pub fn set(&self, extra: &[(&'static str, &'static str)]) {
-        *self.extra.lock().unwrap() = extra.to_vec();
+    pub fn set_extra_settings(&self, extra: &[(&'static str, &'static str)]) {
+        *self.extra_settings.lock().unwrap() = extra.to_vec();
     }
 
     /// Starts the process, as often as it takes.
     pub async fn start(&self) {
         let mut process = self.process.lock().await;
-        self.start_in(&mut process).await;
+        self.start_locked(&mut process).await;
     }
 
-    async fn start_in(&self, place: &mut Option<Process>) {
+    async fn start_locked(&self, place: &mut Option<ServerProcess>) {
         let begun = Instant::now();
-        while begun.elapsed() < START {
-            let mut command = (self.build)();
-            command.envs(self.extra.lock().unwrap().iter().copied());
+        while begun.elapsed() < START_TIMEOUT {
+            let mut command = (self.build_command)();
+            command.envs(self.extra_settings.lock().unwrap().iter().copied());
             // A worker does not say which port it was given.
-            let probes = (self.role == Role::Worker).then(free_address);
+            let probes = (self.role == NodeRole::Worker).then(free_address);
             if let Some(address) = probes {
                 command.env("CLOAKROOM__PROBES__LISTEN", address.to_string());
             }
             let started = tokio::task::spawn_blocking(move || {
-                let mut process = Process::spawn(command);
-                let up = process.wait_until_up(START);
+                let mut process = ServerProcess::spawn(command);
+                let up = process.wait_until_up(START_TIMEOUT);
                 (process, up)
             });
             let (process, up) = started.await.unwrap();
@@ -91,7 +91,7 @@ impl Node {
             // A supervisor would wait before the next start too.
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
-        self.journal.violation(format!("{} did not start within {START:?}", self.name));
+        self.journal.record_violation(format!("{} did not start within {START_TIMEOUT:?}", self.name));
     }
 
     /// SIGKILL, and a new start after `away`.
@@ -103,34 +103,34 @@ impl Node {
             self.keep_log(&process);
         }
         tokio::time::sleep(away).await;
-        self.start_in(&mut place).await;
+        self.start_locked(&mut place).await;
     }
 
     /// SIGTERM, and a new start `away` after the end.
     pub async fn restart(&self, away: Duration) {
         let mut place = self.process.lock().await;
-        self.stop_in(&mut place).await;
+        self.stop_locked(&mut place).await;
         tokio::time::sleep(away).await;
-        self.start_in(&mut place).await;
+        self.start_locked(&mut place).await;
     }
 
     /// SIGTERM, and waits for the end.
     pub async fn stop(&self) {
         let mut place = self.process.lock().await;
-        self.stop_in(&mut place).await;
+        self.stop_locked(&mut place).await;
     }
 
-    async fn stop_in(&self, place: &mut Option<Process>) {
+    async fn stop_locked(&self, place: &mut Option<ServerProcess>) {
         let Some(mut process) = place.take() else { return };
         process.terminate();
         let mut tick = tokio::time::interval(Duration::from_millis(50));
         let ended = async {
-            while process.lives() {
+            while process.is_running() {
                 tick.tick().await;
             }
         };
-        if tokio::time::timeout(GRACE, ended).await.is_err() {
-            self.journal.violation(format!("{} did not end within {GRACE:?} of SIGTERM", self.name));
+        if tokio::time::timeout(STOP_TIMEOUT, ended).await.is_err() {
+            self.journal.record_violation(format!("{} did not end within {STOP_TIMEOUT:?} of SIGTERM", self.name));
         }
         *self.address.lock().unwrap() = None;
         self.keep_log(&process);
@@ -139,7 +139,7 @@ impl Node {
     /// SIGSTOP, and SIGCONT when `meanwhile` is over.
     pub async fn pause_during<T>(&self, meanwhile: impl Future<Output = T>) -> T {
         let place = self.process.lock().await;
-        let paused = place.as_ref().map(Paused::new);
+        let paused = place.as_ref().map(PauseGuard::new);
         let value = meanwhile.await;
         drop(paused);
         value
@@ -152,7 +152,7 @@ impl Node {
     }
 
     /// SIGKILL for good; the log is kept.
-    pub async fn end(&self) {
+    pub async fn kill_for_good(&self) {
         *self.address.lock().unwrap() = None;
         if let Some(process) = self.process.lock().await.take() {
             process.signal("KILL");
@@ -160,23 +160,23 @@ impl Node {
         }
     }
 
-    fn keep_log(&self, process: &Process) {
+    fn keep_log(&self, process: &ServerProcess) {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&self.log);
         writeln!(file.unwrap(), "{}", process.log()).unwrap();
     }
 }
 
 /// A process that does nothing until this is dropped.
-struct Paused<'a>(&'a Process);
+struct PauseGuard<'a>(&'a ServerProcess);
 
-impl<'a> Paused<'a> {
-    fn new(process: &'a Process) -> Self {
+impl<'a> PauseGuard<'a> {
+    fn new(process: &'a ServerProcess) -> Self {
         process.signal("STOP");
         Self(process)
     }
 }
 
-impl Drop for Paused<'_> {
+impl Drop for PauseGuard<'_> {
     fn drop(&mut self) {
         self.0.signal("CONT");
     }

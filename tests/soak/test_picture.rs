@@ -1,12 +1,12 @@
 //! Pictures that can be told apart: a square of four colours, which follow from a number. Whatever the system renders of
 //! one shows the same four colours, so a picture that was swapped for another one is found by its pixels.
 
-use crate::random::Random;
+use crate::random::SeededRandom;
 
 /// Pixels of a side.
 const SIDE: u32 = 64;
 /// Below this size the colours run into one another.
-const LEAST: u32 = 16;
+const MIN_COMPARED_SIDE: u32 = 16;
 /// What rounding may change of a channel.
 const TOLERANCE: u8 = 8;
 
@@ -15,7 +15,7 @@ pub struct TestPicture([[u8; 3]; 4]);
 
 impl TestPicture {
     pub fn new(number: u64) -> Self {
-        let mut random = Random::new(number);
+        let mut random = SeededRandom::new(number);
         Self(std::array::from_fn(|_| std::array::from_fn(|_| random.next() as u8)))
     }
 
@@ -45,7 +45,7 @@ impl TestPicture {
             return Err(format!("{} × {} pixels instead of {size} × {size}", frame.width, frame.height));
         }
         let channels = frame.color_type.samples();
-        if size < LEAST || channels < 3 {
+        if size < MIN_COMPARED_SIDE || channels < 3 {
             return Ok(());
         }
         for (x, y) in

@@ -9,16 +9,16 @@ use reqwest::multipart::{Form, Part};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::client::{Answer, User};
+use crate::client::{SoakResponse, SoakUser};
 use crate::documents;
-use crate::engines::oracle::digest;
-use crate::journal::{Journal, Picture};
-use crate::process::FED;
-use crate::random::Random;
+use crate::engines::oracle::sha256_hex;
+use crate::journal::{AcknowledgedPicture, Journal};
+use crate::process::FEDMEMBER;
+use crate::random::SeededRandom;
 use crate::test_picture::TestPicture;
 
 pub struct Workload {
-    pub users: Vec<User>,
+    pub users: Vec<SoakUser>,
     pub journal: Arc<Journal>,
     pub seed: u64,
     /// Every content is sent as one request only, so that one that is in the records twice was admitted twice.
@@ -26,24 +26,24 @@ pub struct Workload {
 }
 
 impl Workload {
-    pub fn new(users: Vec<User>, journal: &Arc<Journal>, seed: u64) -> Self {
+    pub fn new(users: Vec<SoakUser>, journal: &Arc<Journal>, seed: u64) -> Self {
         Self { users, journal: Arc::clone(journal), seed, sequence: AtomicU64::new(0) }
     }
 
     /// A number that is new, the same in no two runs with different seeds.
-    pub fn fresh(&self) -> u64 {
+    pub fn next_unique(&self) -> u64 {
         let number = self.sequence.fetch_add(1, Ordering::Relaxed);
-        Random::new(self.seed ^ number.rotate_left(32)).next()
+        SeededRandom::new(self.seed ^ number.rotate_left(32)).next()
     }
 
     /// Does what the user with this number does, until `stop`.
     pub async fn run(&self, user: usize, stop: &CancellationToken) {
-        let mut random = Random::new(self.seed ^ (user as u64 + 1));
+        let mut random = SeededRandom::new(self.seed ^ (user as u64 + 1));
         while !stop.is_cancelled() {
             match random.below(100) {
                 0..40 => drop(self.upload(user, &mut random).await),
-                40..65 => self.look(user, &mut random).await,
-                65..75 => self.claim(user, &mut random).await,
+                40..65 => self.view_picture(user, &mut random).await,
+                65..75 => self.claim_picture(user, &mut random).await,
                 75..83 => documents::add_file(self, user, &mut random).await,
                 83..87 => documents::add_version(self, user, &mut random).await,
                 87..93 => documents::add_rendition(self, user, &mut random).await,
@@ -56,19 +56,19 @@ impl Workload {
     }
 
     /// Counts an answer. One that says that the system is at fault, and not only at the moment, is a violation.
-    pub fn answered(&self, what: &'static str, answer: Option<&Answer>) {
-        self.journal.answered(what, answer.map(|answer| answer.status));
+    pub fn record_answer(&self, what: &'static str, answer: Option<&SoakResponse>) {
+        self.journal.count_answer(what, answer.map(|answer| answer.status));
         if let Some(answer) = answer
             && answer.status >= 500
             && answer.status != 503
         {
-            self.journal.violation(format!("{what} was answered {}: {}", answer.status, answer.text()));
+            self.journal.record_violation(format!("{what} was answered {}: {}", answer.status, answer.text()));
         }
     }
 
     /// Hands a picture in; returns its number, if that was acknowledged.
-    pub async fn upload(&self, user: usize, random: &mut Random) -> Option<i64> {
-        let number = self.fresh();
+    pub async fn upload(&self, user: usize, random: &mut SeededRandom) -> Option<i64> {
+        let number = self.next_unique();
         let (content, key) = (TestPicture::new(number), format!("picture-{number}"));
         let png = content.png();
         let prefer = if random.one_in(2) { "respond-async" } else { "wait=3" };
@@ -78,34 +78,39 @@ impl Workload {
         };
         let (api, keyed) = (random.index(2), random.one_in(2));
         let key = keyed.then_some(key.as_str());
-        let answer = self.users[user].insist(api, key, "/api/dropbox/pictures", build).await;
-        self.answered("upload", answer.as_ref());
+        let answer = self.users[user].send_until_answered(api, key, "/api/dropbox/pictures", build).await;
+        self.record_answer("upload", answer.as_ref());
         let id = self.acknowledged(answer?)?;
-        let sha256 = digest(&png);
-        let picture = Picture { user, sha256, content: content.clone(), gone: None, claims: Vec::new() };
+        let sha256 = sha256_hex(&png);
+        let picture =
+            AcknowledgedPicture { user, sha256, content: content.clone(), missing_since: None, claims: Vec::new() };
         self.journal.add_picture(id, picture);
         if keyed && random.one_in(4) {
-            let again = self.users[user].insist(api + 1, key, "/api/dropbox/pictures", build).await;
+            let again = self.users[user].send_until_answered(api + 1, key, "/api/dropbox/pictures", build).await;
             if let Some(other) = again.and_then(|again| self.acknowledged(again))
                 && other != id
             {
-                self.journal.violation(format!("one idempotency key was answered {id} and {other}"));
+                self.journal.record_violation(format!("one idempotency key was answered {id} and {other}"));
             }
         }
         Some(id)
     }
 
-    fn acknowledged(&self, answer: Answer) -> Option<i64> {
+    fn acknowledged(&self, answer: SoakResponse) -> Option<i64> {
         match answer.status {
             200 | 202 => {
                 let id = answer.text().trim().parse().ok();
                 if id.is_none() {
-                    self.journal.violation(format!("an upload was answered with no number: {}", answer.text()));
+                    self.journal.record_violation(format!("an upload was answered with no number: {}", answer.text()));
                 }
                 id
             }
             400..500 if !matches!(answer.status, 408 | 409 | 429) => {
-                self.journal.violation(format!("a good picture was answered {}: {}", answer.status, answer.text()));
+                self.journal.record_violation(format!(
+                    "a good picture was answered {}: {}",
+                    answer.status,
+                    answer.text()
+                ));
                 None
             }
             _ => None,
@@ -113,10 +118,10 @@ impl Workload {
     }
 
     /// One of the user's pictures that nobody tried to claim.
-    fn unclaimed(&self, user: usize, random: &mut Random) -> Option<(i64, Picture)> {
+    fn pick_unclaimed(&self, user: usize, random: &mut SeededRandom) -> Option<(i64, AcknowledgedPicture)> {
         let entries = self.journal.entries();
-        let theirs = |(_, picture): &(&i64, &Picture)| {
-            picture.user == user && picture.claims.is_empty() && picture.gone.is_none()
+        let theirs = |(_, picture): &(&i64, &AcknowledgedPicture)| {
+            picture.user == user && picture.claims.is_empty() && picture.missing_since.is_none()
         };
         let all: Vec<_> = entries.pictures.iter().rev().filter(theirs).take(30).collect();
         let (id, picture) = (!all.is_empty()).then(|| *random.pick(&all))?;
@@ -124,53 +129,53 @@ impl Workload {
     }
 
     /// Looks at a picture in any size.
-    async fn look(&self, user: usize, random: &mut Random) {
-        let Some((id, picture)) = self.unclaimed(user, random) else { return };
+    async fn view_picture(&self, user: usize, random: &mut SeededRandom) {
+        let Some((id, picture)) = self.pick_unclaimed(user, random) else { return };
         let size = if random.one_in(2) { *random.pick(&[25, 75, 512]) } else { 1 + random.below(512) as u32 };
         let path = format!("/api/dropbox/pictures/{id}?size={size}");
         let api = random.index(2);
         let answer = self.users[user].send(api, Method::GET, &path, |request| request.header("accept", "image/png"));
         let answer = answer.await;
-        self.answered("look", answer.as_ref());
+        self.record_answer("look", answer.as_ref());
         match answer {
             Some(answer) if answer.status == 200 => {
                 if let Err(why) = picture.content.compare(&answer.body, size) {
-                    self.journal.violation(format!("picture {id} in size {size} shows something else: {why}"));
+                    self.journal.record_violation(format!("picture {id} in size {size} shows something else: {why}"));
                 }
             }
-            Some(answer) if matches!(answer.status, 404 | 410) => self.gone(id),
+            Some(answer) if matches!(answer.status, 404 | 410) => self.record_missing(id),
             _ => {}
         }
     }
 
     /// The end compares this with the time at which the picture was to expire.
-    fn gone(&self, id: i64) {
+    fn record_missing(&self, id: i64) {
         if let Some(picture) = self.journal.entries().pictures.get_mut(&id) {
-            picture.gone.get_or_insert(jiff::Timestamp::now().as_millisecond());
+            picture.missing_since.get_or_insert(jiff::Timestamp::now().as_millisecond());
         }
     }
 
     /// Claims a picture for two resources at the same time, at two apis.
-    async fn claim(&self, user: usize, random: &mut Random) {
-        let Some((id, _)) = self.unclaimed(user, random) else { return };
+    async fn claim_picture(&self, user: usize, random: &mut SeededRandom) {
+        let Some((id, _)) = self.pick_unclaimed(user, random) else { return };
         let name = &self.users[user].id;
         let (first, second) = (format!("users/{name}"), format!("apps/{name}"));
         let put = async |api, resource: &str| {
-            let path = format!("/api/{resource}.{FED}");
+            let path = format!("/api/{resource}.{FEDMEMBER}");
             let body = json!({ "PictureID": id });
             let answer = self.users[user].send(api, Method::PUT, &path, |request| request.json(&body)).await;
-            self.answered("claim", answer.as_ref());
+            self.record_answer("claim", answer.as_ref());
             answer.map(|answer| answer.status)
         };
         let (one, other) = tokio::join!(put(0, &first), put(1, &second));
         if (one, other) == (Some(200), Some(200)) {
-            self.journal.violation(format!("picture {id} was claimed for two resources"));
+            self.journal.record_violation(format!("picture {id} was claimed for two resources"));
         }
         for status in [one, other] {
             match status {
-                Some(404 | 410) => self.gone(id),
+                Some(404 | 410) => self.record_missing(id),
                 Some(status @ (400..=403 | 405..=408 | 411..=428)) => {
-                    self.journal.violation(format!("a claim of picture {id} was answered {status}"));
+                    self.journal.record_violation(format!("a claim of picture {id} was answered {status}"));
                 }
                 _ => {}
             }

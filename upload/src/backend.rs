@@ -3,10 +3,10 @@
 
 use std::str::FromStr;
 
-use crate::places::{PlaceError, Places};
+use crate::backends::{BackendError, Backends};
+use crate::object_storage::StoreError;
 use crate::records::RecordsError;
-use crate::store::StoreError;
-use crate::upload::UnknownWord;
+use crate::upload::UnknownValue;
 
 /// One of the four places, by the name of its section in the settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,7 +36,7 @@ impl Backend {
     }
 
     /// The backend in words for a client.
-    pub fn described(self) -> &'static str {
+    pub fn description(self) -> &'static str {
         match self {
             Self::Staging => "the storage for incoming files",
             Self::Blobs => "the storage for finished files",
@@ -47,14 +47,14 @@ impl Backend {
 }
 
 impl FromStr for Backend {
-    type Err = UnknownWord;
+    type Err = UnknownValue;
 
-    fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        Self::ALL.into_iter().find(|backend| backend.as_str() == word).ok_or_else(|| UnknownWord(word.to_owned()))
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
+        Self::ALL.into_iter().find(|backend| backend.as_str() == text).ok_or_else(|| UnknownValue(text.to_owned()))
     }
 }
 
-impl PlaceError {
+impl BackendError {
     /// The backend whose outage this is: it failed, and not at what it was asked in particular. Such an error says
     /// nothing about an upload, and the same request may succeed later.
     pub fn outage(&self) -> Option<Backend> {
@@ -68,7 +68,7 @@ impl PlaceError {
 
     /// The state of the backend for a probe, in words that may be public. A fault that an operator has to set right is
     /// named, because no later ping succeeds before that.
-    pub fn state(&self) -> &'static str {
+    pub fn probe_status(&self) -> &'static str {
         match self {
             Self::Store(StoreError::Misconfigured { why, .. }) => why,
             Self::Store(StoreError::Full { .. }) | Self::Records(RecordsError::Full) => "full",
@@ -79,12 +79,12 @@ impl PlaceError {
     }
 }
 
-impl Places {
+impl Backends {
     /// Whether a backend answers.
     ///
     /// # Errors
     /// The backend's, when it does not.
-    pub async fn ping(&self, backend: Backend) -> Result<(), PlaceError> {
+    pub async fn ping(&self, backend: Backend) -> Result<(), BackendError> {
         match backend {
             Backend::Staging => Ok(self.staging.ping().await?),
             Backend::Blobs => Ok(self.blobs.ping().await?),

@@ -1,7 +1,7 @@
 //! The third place: bytes that we made or checked. Variants are served from here, and what belongs to a file as it came,
 //! to be saved and not to be shown; the originals of dropbox pictures never are.
 //!
-//! A worker writes under a prefix that belongs to one attempt alone ([`Blobs::prefix`]), so that no two ever write the
+//! A worker writes under a prefix that belongs to one attempt alone ([`Blobs::new_attempt_prefix`]), so that no two ever write the
 //! same key; the settling transaction decides whose keys count, and the ledger collects the others.
 
 use std::time::Duration;
@@ -13,16 +13,16 @@ use futures::stream::BoxStream;
 use uuid::Uuid;
 
 use crate::UploadId;
-use crate::faults::Faults;
+use crate::fault_injection::FailPoints;
 use crate::free_space::LowSpace;
-use crate::staging::{Intake, Staging};
-use crate::store::{Content, Object, Store, StoreError, StoreSettings};
+use crate::object_storage::{BlobContent, NewBlob, Store, StoreError, StoreSettings};
+use crate::staging::{StagedWriter, Staging};
 
 /// Uploads with consecutive numbers that share a folder: a thousand files or so.
-const IN_A_FOLDER: i64 = 256;
+const UPLOADS_PER_FOLDER: i64 = 256;
 
 /// Folders without a blob after which no higher number is looked for.
-const EMPTY_FOLDERS: i64 = 4;
+const MAX_EMPTY_FOLDERS: i64 = 4;
 
 /// The blobs place.
 #[derive(Clone, Debug)]
@@ -33,21 +33,21 @@ impl Blobs {
     ///
     /// # Errors
     /// [`StoreError::Address`] where it cannot be opened.
-    pub fn open(settings: &StoreSettings, faults: Faults) -> Result<Self, StoreError> {
-        Store::open("blobs", settings, faults).map(Self)
+    pub fn open(settings: &StoreSettings, fail_points: FailPoints) -> Result<Self, StoreError> {
+        Store::open("blobs", settings, fail_points).map(Self)
     }
 
     /// A prefix that nobody else writes under, such as `uploads/3/1001-0198…-`; it ends in `-`.
-    pub fn prefix(upload: UploadId) -> String {
-        format!("{}{}-", of(upload), Uuid::now_v7().simple())
+    pub fn new_attempt_prefix(upload: UploadId) -> String {
+        format!("{}{}-", upload_prefix(upload), Uuid::now_v7().simple())
     }
 
     /// The prefixes of all that was ever made of an upload, whose original is kept under `original`.
-    pub(crate) fn all_of(upload: UploadId, original: Option<&str>) -> Vec<String> {
+    pub(crate) fn upload_prefixes(upload: UploadId, original: Option<&str>) -> Vec<String> {
         // Until 2026-11 every upload had a folder of its own. Its key tells, and no other upload's begins so.
-        let former = format!("pictures/{upload}/");
-        let former = original.is_some_and(|key| key.starts_with(&former)).then_some(former);
-        [of(upload)].into_iter().chain(former).collect()
+        let legacy_prefix = format!("pictures/{upload}/");
+        let former = original.is_some_and(|key| key.starts_with(&legacy_prefix)).then_some(legacy_prefix);
+        [upload_prefix(upload)].into_iter().chain(former).collect()
     }
 
     /// Writes all that an attempt made; durable when this returns. A folder takes it in one go. In a bucket each object is
@@ -56,15 +56,15 @@ impl Blobs {
     ///
     /// # Errors
     /// The engine's; [`StoreError::Missing`] where nothing lies in staging. What has been written by then is condemned with its attempt.
-    pub async fn put_all(&self, staging: &Staging, objects: Vec<Object>) -> Result<(), StoreError> {
-        let apart = self.0.put_together(staging.store(), objects).await?;
-        try_join_all(apart.into_iter().map(|object| self.put_apart(staging, object))).await.map(drop)
+    pub async fn put_batch(&self, staging: &Staging, objects: Vec<NewBlob>) -> Result<(), StoreError> {
+        let not_batched = self.0.put_batch(staging.store(), objects).await?;
+        try_join_all(not_batched.into_iter().map(|object| self.put_one(staging, object))).await.map(drop)
     }
 
-    async fn put_apart(&self, staging: &Staging, object: Object) -> Result<(), StoreError> {
+    async fn put_one(&self, staging: &Staging, object: NewBlob) -> Result<(), StoreError> {
         let (staged, held) = match object.content {
-            Content::Bytes(bytes) => return self.0.put(&object.key, bytes).await,
-            Content::Staged { key, held } => (key, held),
+            BlobContent::Bytes(bytes) => return self.0.put(&object.key, bytes).await,
+            BlobContent::Staged { key, in_memory: held } => (key, held),
         };
         if self.0.copy(staging.store(), &staged, &object.key).await? {
             return Ok(());
@@ -73,7 +73,7 @@ impl Blobs {
             return self.0.put(&object.key, bytes).await;
         }
         let mut pieces = staging.stream(&staged).await?;
-        let mut copy = Intake::begin(&self.0, object.key);
+        let mut copy = StagedWriter::begin(&self.0, object.key);
         while let Some(piece) = pieces.try_next().await? {
             copy.write(&piece).await?;
         }
@@ -85,8 +85,8 @@ impl Blobs {
     ///
     /// # Errors
     /// The engine's.
-    pub async fn signed(&self, key: &str, valid: Duration) -> Result<Option<String>, StoreError> {
-        self.0.signed(key, valid).await
+    pub async fn signed_url(&self, key: &str, valid: Duration) -> Result<Option<String>, StoreError> {
+        self.0.signed_url(key, valid).await
     }
 
     /// Reads an object whole, for a worker.
@@ -109,29 +109,29 @@ impl Blobs {
         self.0.stream(key, range).await
     }
 
-    /// Deletes everything whose key begins with `prefix`. Returns how much that was. Only the ledger's keeper calls this.
+    /// Deletes everything whose key begins with `new_attempt_prefix`. Returns how much that was. Only the ledger's keeper calls this.
     ///
     /// # Errors
     /// The engine's; what has been deleted by then stays so, and the call can be repeated.
-    pub async fn remove_all(&self, prefix: &str) -> Result<usize, StoreError> {
-        self.0.remove_all(prefix).await
+    pub async fn delete_prefix(&self, prefix: &str) -> Result<usize, StoreError> {
+        self.0.delete_prefix(prefix).await
     }
 
     /// The keys of all that lies here, in no order.
-    pub fn keys(&self) -> BoxStream<'static, Result<String, StoreError>> {
+    pub fn list_keys(&self) -> BoxStream<'static, Result<String, StoreError>> {
         Box::pin(self.0.list().map_ok(|entry| entry.key))
     }
 
     /// The highest number of an upload after `last` that has blobs. Lists the folder of `last` and the next ones until
     /// four in a row are empty, so that what it costs does not grow with what is stored.
-    pub(crate) async fn highest_number_after(&self, last: i64) -> Result<Option<i64>, StoreError> {
-        let (mut folder, mut empty, mut highest) = (last / IN_A_FOLDER, 0, None);
-        while empty <= EMPTY_FOLDERS {
-            let mut listed = self.0.list_in(&format!("uploads/{folder}"));
+    pub(crate) async fn highest_upload_id_after(&self, last: i64) -> Result<Option<i64>, StoreError> {
+        let (mut folder, mut empty, mut highest) = (last / UPLOADS_PER_FOLDER, 0, None);
+        while empty <= MAX_EMPTY_FOLDERS {
+            let mut listed = self.0.list_folder(&format!("uploads/{folder}"));
             empty += 1;
             while let Some(entry) = listed.try_next().await? {
                 empty = 0;
-                highest = highest.max(number(&entry.key).filter(|number| *number > last));
+                highest = highest.max(upload_id_of_key(&entry.key).filter(|number| *number > last));
             }
             folder += 1;
         }
@@ -154,12 +154,12 @@ impl Blobs {
 
 /// What the keys of all that is made of an upload begin with. Hundreds of uploads share a folder, which as a directory is
 /// made once; the `-` keeps 1001 and 10012 apart. `uploads`, since folders below `pictures` were single uploads' once.
-fn of(upload: UploadId) -> String {
-    format!("uploads/{}/{upload}-", upload.get() / IN_A_FOLDER)
+fn upload_prefix(upload: UploadId) -> String {
+    format!("uploads/{}/{upload}-", upload.get() / UPLOADS_PER_FOLDER)
 }
 
-/// The number of the upload that a blob belongs to, by its key; None for a key of the layout before [`of`].
-fn number(key: &str) -> Option<i64> {
+/// The number of the upload that a blob belongs to, by its key; None for a key of the layout before [`upload_prefix`].
+fn upload_id_of_key(key: &str) -> Option<i64> {
     let (_, name) = key.strip_prefix("uploads/")?.split_once('/')?;
     name.split_once('-')?.0.parse().ok()
 }

@@ -13,18 +13,23 @@ pub struct Clock {
     /// Milliseconds since 1970 of a clock that stands still until it is moved.
     manual: Option<Arc<AtomicI64>>,
     /// Milliseconds by which the system's is wrong, in a test.
-    wrong_by: i64,
+    skew_ms: i64,
     /// A moment of the clock that nobody can set.
-    started: Instant,
-    /// Milliseconds since 1970 at that moment, by the clock that this one goes by; [`UNKNOWN`] while it goes by none.
-    started_at: Arc<AtomicI64>,
+    monotonic_start: Instant,
+    /// Milliseconds since 1970 at that moment, by the clock that this one goes by; [`NOT_SYNCHRONIZED`] while it goes by none.
+    synchronized_start_ms: Arc<AtomicI64>,
 }
 
-const UNKNOWN: i64 = i64::MIN;
+const NOT_SYNCHRONIZED: i64 = i64::MIN;
 
 impl Default for Clock {
     fn default() -> Self {
-        Self { manual: None, wrong_by: 0, started: Instant::now(), started_at: Arc::new(AtomicI64::new(UNKNOWN)) }
+        Self {
+            manual: None,
+            skew_ms: 0,
+            monotonic_start: Instant::now(),
+            synchronized_start_ms: Arc::new(AtomicI64::new(NOT_SYNCHRONIZED)),
+        }
     }
 }
 
@@ -40,31 +45,31 @@ impl Clock {
     }
 
     /// A machine's clock that is wrong by `millis`, until it is corrected.
-    pub fn wrong_by(millis: i64) -> Self {
-        Self { wrong_by: millis, ..Self::default() }
+    pub fn with_skew(millis: i64) -> Self {
+        Self { skew_ms: millis, ..Self::default() }
     }
 
-    /// Goes by somebody else's clock, which shows `truth` now: processes that share records must agree on the time, or
+    /// Goes by somebody else's clock, which shows `reference` now: processes that share records must agree on the time, or
     /// one that is ahead would call everybody's uploads overdue. Returns by how many milliseconds this one was ahead.
     /// A manual clock is right by definition.
     ///
     /// From here on the time passes as the processor counts it: what is done to the system's clock, such as putting it
     /// right after a boot, is no reason for an hour to have passed.
-    pub(crate) fn correct(&self, truth: Timestamp) -> i64 {
+    pub(crate) fn synchronize(&self, reference: Timestamp) -> i64 {
         if self.manual.is_some() {
             return 0;
         }
-        let ahead = self.now().as_millisecond() - truth.as_millisecond();
-        self.started_at.store(truth.as_millisecond() - self.running(), Ordering::SeqCst);
+        let ahead = self.now().as_millisecond() - reference.as_millisecond();
+        self.synchronized_start_ms.store(reference.as_millisecond() - self.elapsed_ms(), Ordering::SeqCst);
         ahead
     }
 
     /// Now, to the millisecond: the precision of the records.
     pub fn now(&self) -> Timestamp {
-        let now = match (&self.manual, self.started_at.load(Ordering::SeqCst)) {
+        let now = match (&self.manual, self.synchronized_start_ms.load(Ordering::SeqCst)) {
             (Some(millis), _) => millis.load(Ordering::SeqCst),
-            (None, UNKNOWN) => Timestamp::now().as_millisecond() + self.wrong_by,
-            (None, started_at) => started_at + self.running(),
+            (None, NOT_SYNCHRONIZED) => Timestamp::now().as_millisecond() + self.skew_ms,
+            (None, started_at) => started_at + self.elapsed_ms(),
         };
         Timestamp::from_millisecond(now).unwrap_or(Timestamp::MAX)
     }
@@ -76,8 +81,8 @@ impl Clock {
         }
     }
 
-    fn running(&self) -> i64 {
-        i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX / 4)
+    fn elapsed_ms(&self) -> i64 {
+        i64::try_from(self.monotonic_start.elapsed().as_millis()).unwrap_or(i64::MAX / 4)
     }
 }
 
@@ -88,13 +93,13 @@ mod tests {
     /// As when two probes ask at once: each sets the same, where each would have subtracted the same once more.
     #[test]
     fn a_clock_may_be_corrected_twice_at_once() {
-        let clock = Clock::wrong_by(-25 * 3_600_000);
+        let clock = Clock::with_skew(-25 * 3_600_000);
         let truth = Timestamp::now();
-        assert!((-25 * 3_600_000 - clock.correct(truth)).abs() < 1000);
+        assert!((-25 * 3_600_000 - clock.synchronize(truth)).abs() < 1000);
         let (again, asked) = (clock.clone(), clock.now());
         assert!((asked.as_millisecond() - truth.as_millisecond()).abs() < 1000);
-        again.correct(truth);
-        again.correct(truth);
+        again.synchronize(truth);
+        again.synchronize(truth);
         assert!((clock.now().as_millisecond() - truth.as_millisecond()).abs() < 1000);
     }
 }

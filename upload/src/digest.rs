@@ -11,9 +11,9 @@ pub fn sha256(bytes: &[u8]) -> String {
 }
 
 /// A digest in the making, of bytes as they come.
-pub struct Hasher(Context);
+pub struct Sha256Hasher(Context);
 
-impl Hasher {
+impl Sha256Hasher {
     /// Of nothing yet.
     pub fn new() -> Self {
         Self(Context::new(&SHA256))
@@ -30,13 +30,13 @@ impl Hasher {
     }
 }
 
-impl Default for Hasher {
+impl Default for Sha256Hasher {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl std::fmt::Debug for Hasher {
+impl std::fmt::Debug for Sha256Hasher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Hasher")
     }
@@ -57,7 +57,7 @@ mod tests {
     /// FIPS 180-4's own example.
     #[test]
     fn pieces_and_the_whole_are_known_by_the_same() {
-        let mut hasher = Hasher::new();
+        let mut hasher = Sha256Hasher::new();
         hasher.update(b"a");
         hasher.update(b"bc");
         assert_eq!(hasher.finish(), sha256(b"abc"));

@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 use bytesize::ByteSize;
 
 /// How long an answer of the file system holds.
-const HOLDS: Duration = Duration::from_secs(1);
+const CACHE_TTL: Duration = Duration::from_secs(1);
 
 /// A place has less free space than its reserve.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{place} has {free} of disk space left and {place}.min_free is {min_free}: uploads are refused; make room")]
+#[error("{backend} has {free} of disk space left and {backend}.min_free is {min_free}: uploads are refused; make room")]
 pub struct LowSpace {
     /// Which place.
-    pub place: &'static str,
+    pub backend: &'static str,
     /// What is left.
     pub free: ByteSize,
     /// The reserve.
@@ -27,25 +27,25 @@ pub struct LowSpace {
 /// The free space of one place. Clones share what is known.
 #[derive(Clone, Debug)]
 pub(crate) struct FreeSpace {
-    place: &'static str,
+    backend: &'static str,
     path: Arc<Path>,
     min_free: ByteSize,
-    known: Arc<Mutex<Known>>,
+    cache: Arc<Mutex<CachedFreeSpace>>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
-    asked: Option<Instant>,
+struct CachedFreeSpace {
+    checked_at: Option<Instant>,
     /// None if the file system did not tell.
     free: Option<u64>,
     /// Whether it was below the reserve, to log each change once.
-    low: bool,
+    is_low: bool,
 }
 
 impl FreeSpace {
     /// Watches the file system that `path` is on.
     pub(crate) fn new(place: &'static str, path: PathBuf, min_free: ByteSize) -> Self {
-        Self { place, path: path.into(), min_free, known: Arc::default() }
+        Self { backend: place, path: path.into(), min_free, cache: Arc::default() }
     }
 
     /// Whether the reserve would still be there with `incoming` more bytes. A file system that does not tell passes.
@@ -57,40 +57,40 @@ impl FreeSpace {
         if self.min_free.as_u64() == 0 || free >= self.min_free.as_u64().saturating_add(incoming) {
             return Ok(());
         }
-        Err(self.low(free))
+        Err(self.low_space(free))
     }
 
     /// Bytes that this process may still write there, as they were at most a second ago.
     pub(crate) async fn free(&self) -> Option<u64> {
         {
-            let mut known = self.known();
-            if known.asked.is_some_and(|asked| asked.elapsed() < HOLDS) {
+            let mut known = self.cached();
+            if known.checked_at.is_some_and(|asked| asked.elapsed() < CACHE_TTL) {
                 return known.free;
             }
             // Set before asking, so that of many requests one asks.
-            known.asked = Some(Instant::now());
+            known.checked_at = Some(Instant::now());
         }
         let path = Arc::clone(&self.path);
         let asked = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&*path)).await;
         let free = asked.ok().and_then(Result::ok).map(|told| told.f_bavail.saturating_mul(told.f_frsize));
-        let mut known = self.known();
+        let mut known = self.cached();
         known.free = free;
         let low = free.is_some_and(|free| free < self.min_free.as_u64());
-        if low != known.low {
-            known.low = low;
+        if low != known.is_low {
+            known.is_low = low;
             match free {
-                Some(free) if low => tracing::warn!(place = self.place, free, "{}", self.low(free)),
-                _ => tracing::info!(place = self.place, free, "{} has room for uploads again", self.place),
+                Some(free) if low => tracing::warn!(place = self.backend, free, "{}", self.low_space(free)),
+                _ => tracing::info!(place = self.backend, free, "{} has room for uploads again", self.backend),
             }
         }
         free
     }
 
-    fn low(&self, free: u64) -> LowSpace {
-        LowSpace { place: self.place, free: ByteSize(free), min_free: self.min_free }
+    fn low_space(&self, free: u64) -> LowSpace {
+        LowSpace { backend: self.backend, free: ByteSize(free), min_free: self.min_free }
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cached(&self) -> MutexGuard<'_, CachedFreeSpace> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -48,7 +48,7 @@ pub enum Job {
 /// [`Routing`] chooses one when a job is admitted, and the job's row keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Lane {
+pub enum QueueName {
     /// Uploads to process.
     Pictures,
     /// Variants that somebody is looking at an empty frame for.
@@ -61,12 +61,12 @@ pub enum Lane {
     Heavy,
 }
 
-impl Lane {
+impl QueueName {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Pictures, Self::Variants, Self::Renditions, Self::Bulk, Self::Heavy];
 
     /// The queue of a kind of work, for a job whose row names none: an older version wrote it.
-    pub fn of(kind: &str) -> Self {
+    pub fn for_kind(kind: &str) -> Self {
         match kind {
             kind if kind.starts_with("picture.variant.") => Self::Variants,
             kind if kind.starts_with("picture.") => Self::Pictures,
@@ -86,23 +86,23 @@ impl Lane {
     }
 
     /// The queue of this name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|lane| lane.as_str() == name)
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|queue| queue.as_str() == name)
     }
 }
 
 /// Which jobs go to the queues `bulk` and `heavy`, of which workers run only a share while other jobs wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Routing {
-    /// A picture that takes longer than this to render, by [`estimate`](crate::estimate), is heavy.
-    pub heavy_after: Duration,
+    /// A picture that takes longer than this to render, by [`estimate`](crate::estimate_render_time), is heavy.
+    pub heavy_threshold: Duration,
     /// How many jobs of one principal may be in flight before its further ones go to `bulk`.
-    pub bulk_after: u32,
+    pub bulk_threshold: u32,
 }
 
 impl Default for Routing {
     fn default() -> Self {
-        Self { heavy_after: Duration::from_millis(250), bulk_after: 8 }
+        Self { heavy_threshold: Duration::from_millis(250), bulk_threshold: 8 }
     }
 }
 
@@ -110,19 +110,19 @@ impl Routing {
     /// The queue of a job on a picture that takes about `estimate` to render, of a principal that has `in_flight` jobs in
     /// flight with it. A long backlog counts before a heavy picture: in `heavy`, it would delay those users that send
     /// one heavy picture now and then.
-    pub fn lane(&self, job: &Job, in_flight: u64, estimate: Duration) -> Lane {
-        if in_flight > u64::from(self.bulk_after) {
-            Lane::Bulk
+    pub fn queue(&self, job: &Job, in_flight: u64, estimate: Duration) -> QueueName {
+        if in_flight > u64::from(self.bulk_threshold) {
+            QueueName::Bulk
         } else if self.is_heavy(estimate) {
-            Lane::Heavy
+            QueueName::Heavy
         } else {
-            job.lane()
+            job.queue()
         }
     }
 
     /// Whether a picture that takes about this long is heavy.
     pub fn is_heavy(&self, estimate: Duration) -> bool {
-        estimate > self.heavy_after
+        estimate > self.heavy_threshold
     }
 }
 
@@ -148,24 +148,24 @@ impl Job {
     }
 
     /// The queue of its kind of work.
-    pub fn lane(&self) -> Lane {
+    pub fn queue(&self) -> QueueName {
         match self {
-            Self::ProcessPicture { .. } => Lane::Pictures,
-            Self::MakeVariant { .. } => Lane::Variants,
-            Self::ProcessRendition { .. } | Self::ProcessFile { .. } => Lane::Renditions,
+            Self::ProcessPicture { .. } => QueueName::Pictures,
+            Self::MakeVariant { .. } => QueueName::Variants,
+            Self::ProcessRendition { .. } | Self::ProcessFile { .. } => QueueName::Renditions,
         }
     }
 
     /// Whether it decides about an upload, which waits for it.
-    pub fn settles(&self) -> bool {
+    pub fn is_processing(&self) -> bool {
         !matches!(self, Self::MakeVariant { .. })
     }
 }
 
 /// A job on its way: what is put into the queue and comes out of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Body")]
-pub struct Ticket {
+#[serde(from = "JobMessageBody")]
+pub struct JobMessage {
     /// The job's row in the records, which is the arbiter: a ticket seen twice is work done once.
     pub id: JobId,
     /// What to do.
@@ -173,33 +173,33 @@ pub struct Ticket {
     pub job: Job,
     /// The queue it travels in. Beside the body, because the body's text never changes.
     #[serde(skip)]
-    pub lane: Lane,
+    pub queue: QueueName,
     /// The user that it is done for, among whom workers share their slots; empty in what an older version sent. Beside
     /// the body as well.
     #[serde(skip)]
     pub principal: String,
     /// The trace that it belongs to, as a W3C `traceparent`; beside the body, because it is nothing to act upon.
     #[serde(skip)]
-    pub trace: Option<String>,
+    pub traceparent: Option<String>,
 }
 
-impl Ticket {
+impl JobMessage {
     /// A ticket in the queue of its kind, for no principal.
     pub fn new(id: JobId, job: Job) -> Self {
-        Self { lane: job.lane(), id, job, principal: String::new(), trace: None }
+        Self { queue: job.queue(), id, job, principal: String::new(), traceparent: None }
     }
 }
 
 /// The part of a ticket that is its text.
 #[derive(Deserialize)]
-struct Body {
+struct JobMessageBody {
     id: JobId,
     #[serde(flatten)]
     job: Job,
 }
 
-impl From<Body> for Ticket {
-    fn from(body: Body) -> Self {
+impl From<JobMessageBody> for JobMessage {
+    fn from(body: JobMessageBody) -> Self {
         Self::new(body.id, body.job)
     }
 }
@@ -231,32 +231,32 @@ mod tests {
                 Job::ProcessFile { upload },
             ),
         ] {
-            assert_eq!(Lane::of(job.kind()), job.lane());
-            let ticket = Ticket::new(id, job);
-            assert_eq!(serde_json::from_str::<Ticket>(text).unwrap(), ticket);
-            assert_eq!(serde_json::to_string(&ticket).unwrap(), text);
-            assert!(text.contains(ticket.job.kind()));
+            assert_eq!(QueueName::for_kind(job.kind()), job.queue());
+            let message = JobMessage::new(id, job);
+            assert_eq!(serde_json::from_str::<JobMessage>(text).unwrap(), message);
+            assert_eq!(serde_json::to_string(&message).unwrap(), text);
+            assert!(text.contains(message.job.kind()));
         }
     }
 
     #[test]
     fn the_queue_of_a_job_depends_on_its_cost_and_on_what_its_principal_has_in_flight() {
-        let routing = Routing { heavy_after: Duration::from_millis(250), bulk_after: 8 };
+        let routing = Routing { heavy_threshold: Duration::from_millis(250), bulk_threshold: 8 };
         let upload = UploadId::try_from(1001).unwrap();
         let (quick, slow) = (Duration::from_millis(250), Duration::from_millis(251));
         for (in_flight, estimate, lane) in [
-            (1, quick, Lane::Pictures),
-            (8, quick, Lane::Pictures),
-            (8, slow, Lane::Heavy),
-            (9, quick, Lane::Bulk),
-            (9, slow, Lane::Bulk),
+            (1, quick, QueueName::Pictures),
+            (8, quick, QueueName::Pictures),
+            (8, slow, QueueName::Heavy),
+            (9, quick, QueueName::Bulk),
+            (9, slow, QueueName::Bulk),
         ] {
-            assert_eq!(routing.lane(&Job::ProcessPicture { upload }, in_flight, estimate), lane);
+            assert_eq!(routing.queue(&Job::ProcessPicture { upload }, in_flight, estimate), lane);
         }
         let variant = Job::MakeVariant { upload, generation: 0, variant: "75.png".parse().unwrap() };
-        assert_eq!(routing.lane(&variant, 1, slow), Lane::Heavy);
-        for lane in Lane::ALL {
-            assert_eq!(Lane::named(lane.as_str()), Some(lane));
+        assert_eq!(routing.queue(&variant, 1, slow), QueueName::Heavy);
+        for queue in QueueName::ALL {
+            assert_eq!(QueueName::from_name(queue.as_str()), Some(queue));
         }
     }
 }

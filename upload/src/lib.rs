@@ -14,65 +14,65 @@
 /// The settings of this crate, each with what it does, as a TOML file.
 pub const DEFAULTS: &str = include_str!("../defaults.toml");
 
-mod address;
 mod backend;
+mod backends;
 mod blobs;
 mod clock;
-mod cost;
 mod digest;
-mod document;
 mod error_chain;
-mod faults;
+mod fault_injection;
+mod file;
 mod free_space;
+mod invalid_setting;
 mod job;
 mod media;
+mod object_storage;
 mod outage_log;
-mod places;
 mod progress;
 mod queue;
 mod records;
+mod render_cost;
 mod rendition_name;
 mod secret;
-mod setting;
 mod staging;
-mod store;
 mod tls;
-mod trace;
+mod trace_context;
 mod upload;
+mod url_params;
 mod variant_name;
 
 pub use backend::Backend;
+pub use backends::{BackendError, Backends, BackendsSettings};
 pub use blobs::Blobs;
 pub use clock::Clock;
-pub use cost::{Look, estimate};
-pub use digest::{Hasher, hex, sha256};
-pub use document::{
-    Applink, Assigned, File, FileId, FileRole, FileVersion, Held, KeyHold, NoFileId, OnceKey, Place, PlaceTaken,
-    PublicLink, Rendition, Right,
-};
+pub use digest::{Sha256Hasher, hex, sha256};
 pub use error_chain::chain;
-pub use faults::{FaultSwitch, Faults, Side, Struck};
+pub use fault_injection::{FailPointSwitch, FailPoints, FaultSide, InjectedFault};
+pub use file::{
+    AccessGrant, Applink, Audience, File, FileId, FileRole, FileVersion, IdempotencyKey, IdempotencyKeyLock,
+    IdempotencyLockResult, InvalidFileId, PublicLink, Rendition, TargetConflict, UploadTarget,
+};
 pub use free_space::LowSpace;
-pub use job::{Job, Lane, Routing, Ticket};
+pub use invalid_setting::InvalidSetting;
+pub use job::{Job, JobMessage, QueueName, Routing};
 pub use media::{Media, SNIFF_BYTES};
+pub use object_storage::{BlobContent, NewBlob, StoreError, StoreSettings};
 pub use outage_log::OutageLog;
-pub use places::{PlaceError, Places, PlacesSettings};
-pub use progress::{Progress, made_progress};
-pub use queue::{Deliveries, Delivery, Line, Queue, QueueError, QueueSettings, Waiting};
+pub use progress::{ProgressTracker, report_progress};
+pub use queue::{Deliveries, Delivery, OutcomeWaiter, Queue, QueueError, QueueSettings, QueueStats};
 pub use records::{
-    Admission, Admitted, Attempt, Census, ClaimRefused, Claimant, Condemned, CropRefused, FileAdmission, JobRow, Made,
-    Pooler, Publish, Records, RecordsError, RecordsSettings, Role, SessionRow, Settled, Shown, SigningKey, Start,
-    Unclaimed, Unpublished, Usage, User, Wanted,
+    Admission, Admitted, Attempt, BlobDeletion, ClaimRefusal, Claimant, CropRefusal, DueMessage, FileAdmission, JobRow,
+    LeaseResult, PictureInfo, Pooler, ProcessedUpload, PublishAttempt, Records, RecordsError, RecordsSettings, Role,
+    SessionRow, SettleResult, SigningKey, UnclaimedUsage, UploadStats, Usage, User, VariantStatus,
 };
-pub use rendition_name::{Grammar, NoRenditionName, RenditionName};
+pub use render_cost::{PictureHeader, estimate_render_time};
+pub use rendition_name::{InvalidRenditionName, RenditionName, RenditionNameRules};
 pub use secret::Secret;
-pub use setting::WrongSetting;
-pub use staging::{Intake, Staged, Staging};
-pub use store::{Content, Object, StoreError, StoreSettings};
+pub use staging::{Staged, StagedWriter, Staging};
 pub use tls::TlsSettings;
-pub use trace::{TRACEPARENT, go_on};
+pub use trace_context::{TRACEPARENT, continue_trace};
 pub use upload::{
-    CROP_SPACE, Claim, Crop, Event, JobId, Kind, NoUploadId, Reason, Resource, Service, State, UnknownWord, Upload,
-    UploadId, Variant, Verdict,
+    CROP_SPACE, Claim, Crop, Event, InvalidUploadId, JobId, Outcome, Reason, Resource, Service, UnknownValue, Upload,
+    UploadId, UploadKind, UploadState, Variant,
 };
-pub use variant_name::{NoVariantName, VariantName};
+pub use variant_name::{InvalidVariantName, VariantName};

@@ -107,7 +107,7 @@ impl Media {
     }
 
     /// Whether a picture of this kind is taken (`contract/dropbox.md`, "Accepted").
-    pub fn accepted(self) -> bool {
+    pub fn is_supported_picture(self) -> bool {
         matches!(self, Self::Jpeg | Self::Png | Self::Gif | Self::Bmp | Self::WebP)
     }
 

@@ -10,7 +10,7 @@ pub struct OutageLog(Arc<Mutex<BTreeSet<&'static str>>>);
 
 impl OutageLog {
     /// Notes the answer of a backend: why there was none, with all causes, or nothing.
-    pub fn note(&self, backend: &'static str, failure: Option<&dyn Display>) {
+    pub fn record(&self, backend: &'static str, failure: Option<&dyn Display>) {
         let mut failing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match failure {
             Some(error) if failing.insert(backend) => {

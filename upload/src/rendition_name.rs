@@ -1,7 +1,7 @@
 //! What a client calls a custom rendition: a type for each thing that can be said of it, so that a text that is no name
 //! never gets further than the parser.
 //!
-//! The api parses names where they come in; the records compare them by [`RenditionName::folded`] and by nothing else.
+//! The api parses names where they come in; the records compare them by [`RenditionName::case_folded`] and by nothing else.
 
 use std::fmt;
 
@@ -9,25 +9,25 @@ use unicode_normalization::UnicodeNormalization;
 
 /// The two versions of the documents API, which differ in what a name may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Grammar {
+pub enum RenditionNameRules {
     /// 1.1: any characters but those that mean something elsewhere, control characters, and blanks at either end.
     V1_1,
     /// 1.2: ASCII letters, digits, hyphen and underscore.
     V1_2,
 }
 
-/// The name of a custom rendition: 1 to [`RenditionName::LONGEST`] characters, as it was written.
+/// The name of a custom rendition: 1 to [`RenditionName::MAX_LENGTH`] characters, as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RenditionName(String);
 
 /// Why a text is no name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoRenditionName {
+pub enum InvalidRenditionName {
     /// There is nothing.
     #[error("a rendition needs a name")]
     Missing,
     /// There is too much.
-    #[error("a rendition's name has at most {} characters", RenditionName::LONGEST)]
+    #[error("a rendition's name has at most {} characters", RenditionName::MAX_LENGTH)]
     TooLong,
     /// A character stands where it may not.
     #[error("a rendition's name has a character that it may not have")]
@@ -36,28 +36,30 @@ pub enum NoRenditionName {
 
 impl RenditionName {
     /// In Unicode scalar values.
-    pub const LONGEST: usize = 28;
+    pub const MAX_LENGTH: usize = 28;
 
     /// Reads a name by the rules of one version.
     ///
     /// # Errors
     /// Why it is none; its length is looked at first.
-    pub fn parse(text: &str, grammar: Grammar) -> Result<Self, NoRenditionName> {
+    pub fn parse(text: &str, grammar: RenditionNameRules) -> Result<Self, InvalidRenditionName> {
         if text.is_empty() {
-            return Err(NoRenditionName::Missing);
+            return Err(InvalidRenditionName::Missing);
         }
-        if text.chars().count() > Self::LONGEST {
-            return Err(NoRenditionName::TooLong);
+        if text.chars().count() > Self::MAX_LENGTH {
+            return Err(InvalidRenditionName::TooLong);
         }
         let fine = match grammar {
-            Grammar::V1_1 => {
+            RenditionNameRules::V1_1 => {
                 let blank = |c: Option<char>| c.is_some_and(char::is_whitespace);
                 let forbidden = |c: char| c.is_control() || "/\\<>[]{}=$%'*\"?:#&^.,|".contains(c);
                 !text.contains(forbidden) && !blank(text.chars().next()) && !blank(text.chars().next_back())
             }
-            Grammar::V1_2 => text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'),
+            RenditionNameRules::V1_2 => {
+                text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+            }
         };
-        if fine { Ok(Self(text.to_owned())) } else { Err(NoRenditionName::Invalid) }
+        if fine { Ok(Self(text.to_owned())) } else { Err(InvalidRenditionName::Invalid) }
     }
 
     /// The name as it was written.
@@ -65,9 +67,9 @@ impl RenditionName {
         &self.0
     }
 
-    /// What two names have in common that differ in case or composition alone: what `fold` makes of them.
-    pub fn folded(&self) -> String {
-        fold(&self.0)
+    /// What two names have in common that differ in case or composition alone: what `case_fold` makes of them.
+    pub fn case_folded(&self) -> String {
+        case_fold(&self.0)
     }
 }
 
@@ -79,7 +81,7 @@ impl fmt::Display for RenditionName {
 
 /// Canonical caseless matching (The Unicode Standard, D145), composed again: decomposed, full case folding, NFC. `ﬁ` is
 /// `fi` and `ſ` is `s`; the Turkish dotless `ı` is not `i`, since no language is known here.
-pub(crate) fn fold(text: &str) -> String {
+pub(crate) fn case_fold(text: &str) -> String {
     let folded: String = caseless::default_case_fold_str(&text.nfd().collect::<String>());
     folded.nfc().collect()
 }
@@ -92,8 +94,12 @@ mod tests {
     fn a_character_is_a_scalar_value() {
         for (what, one) in [("ASCII", "a"), ("astral", "𝔘"), ("combining", "\u{301}")] {
             let (fits, not) = (format!("e{}", one.repeat(27)), format!("e{}", one.repeat(28)));
-            assert!(RenditionName::parse(&fits, Grammar::V1_1).is_ok(), "{what}");
-            assert_eq!(RenditionName::parse(&not, Grammar::V1_1), Err(NoRenditionName::TooLong), "{what}");
+            assert!(RenditionName::parse(&fits, RenditionNameRules::V1_1).is_ok(), "{what}");
+            assert_eq!(
+                RenditionName::parse(&not, RenditionNameRules::V1_1),
+                Err(InvalidRenditionName::TooLong),
+                "{what}"
+            );
         }
     }
 
@@ -101,8 +107,8 @@ mod tests {
     fn each_forbidden_character_alone_and_within() {
         for c in "/\\<>[]{}=$%'*\"?:#&^.,|\0\t\n\r\u{7F}\u{85}".chars() {
             for text in [c.to_string(), format!("a{c}b")] {
-                for grammar in [Grammar::V1_1, Grammar::V1_2] {
-                    assert_eq!(RenditionName::parse(&text, grammar), Err(NoRenditionName::Invalid), "{text:?}");
+                for grammar in [RenditionNameRules::V1_1, RenditionNameRules::V1_2] {
+                    assert_eq!(RenditionName::parse(&text, grammar), Err(InvalidRenditionName::Invalid), "{text:?}");
                 }
             }
         }
@@ -120,11 +126,11 @@ mod tests {
             ("a\u{3000}", false, false),
             ("sm(all)", true, false),
         ] {
-            assert_eq!(RenditionName::parse(text, Grammar::V1_1).is_ok(), first, "{text:?}");
-            assert_eq!(RenditionName::parse(text, Grammar::V1_2).is_ok(), second, "{text:?}");
+            assert_eq!(RenditionName::parse(text, RenditionNameRules::V1_1).is_ok(), first, "{text:?}");
+            assert_eq!(RenditionName::parse(text, RenditionNameRules::V1_2).is_ok(), second, "{text:?}");
         }
-        for grammar in [Grammar::V1_1, Grammar::V1_2] {
-            assert_eq!(RenditionName::parse("", grammar), Err(NoRenditionName::Missing));
+        for grammar in [RenditionNameRules::V1_1, RenditionNameRules::V1_2] {
+            assert_eq!(RenditionName::parse("", grammar), Err(InvalidRenditionName::Missing));
         }
     }
 
@@ -139,10 +145,10 @@ mod tests {
             ("ΣΊΣΥΦΟΣ", "σίσυφος"),
             ("\u{1E9B}\u{323}", "\u{1E9B}\u{323}"),
         ] {
-            assert_eq!(fold(one), fold(other), "{one} {other}");
+            assert_eq!(case_fold(one), case_fold(other), "{one} {other}");
         }
         for (one, other) in [("ı", "i"), ("İ", "i"), ("a", "á"), ("0", "O")] {
-            assert_ne!(fold(one), fold(other), "{one} {other}");
+            assert_ne!(case_fold(one), case_fold(other), "{one} {other}");
         }
     }
 }

@@ -21,11 +21,11 @@ impl Secret {
     }
 
     /// What may be shown: the text without a user's name and password in a URL, or dots where it is no URL at all.
-    fn shown(&self) -> String {
+    fn redacted(&self) -> String {
         match self.0.split_once("://") {
             Some((scheme, rest)) => match rest.rsplit_once('@') {
-                Some((_, place)) => format!("{scheme}://…@{}", without_password(place)),
-                None => without_password(&self.0),
+                Some((_, place)) => format!("{scheme}://…@{}", redact_query_password(place)),
+                None => redact_query_password(&self.0),
             },
             // "memory:" is an address too, and no secret.
             None if self.0.is_empty() || self.0.ends_with(':') => self.0.clone(),
@@ -35,7 +35,7 @@ impl Secret {
 }
 
 /// An address whose parameters do not tell a password: PostgreSQL takes one there too.
-fn without_password(address: &str) -> String {
+fn redact_query_password(address: &str) -> String {
     let Some((place, parameters)) = address.split_once('?') else { return address.to_owned() };
     let hide = |parameter: &str| match parameter.split_once('=') {
         Some((name, _)) if name.eq_ignore_ascii_case("password") => format!("{name}=…"),
@@ -47,19 +47,19 @@ fn without_password(address: &str) -> String {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shown())
+        f.write_str(&self.redacted())
     }
 }
 
 impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shown())
+        f.write_str(&self.redacted())
     }
 }
 
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.shown())
+        serializer.serialize_str(&self.redacted())
     }
 }
 

@@ -11,11 +11,11 @@ use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::cost::{self, Looking};
-use crate::digest::Hasher;
-use crate::faults::Faults;
+use crate::digest::Sha256Hasher;
+use crate::fault_injection::FailPoints;
 use crate::free_space::LowSpace;
-use crate::store::{Parts, Store, StoreError, StoreSettings};
+use crate::object_storage::{MultipartWriter, Store, StoreError, StoreSettings};
+use crate::render_cost::{self, HeaderScanner};
 use crate::{Media, SNIFF_BYTES};
 
 /// The staging place.
@@ -34,7 +34,7 @@ pub struct Staged {
     /// What they look like, by their first [`SNIFF_BYTES`].
     pub media: Option<Media>,
     /// About how long they take to render, by their header; nothing where they are no picture.
-    pub estimate: Duration,
+    pub render_estimate: Duration,
 }
 
 impl Staging {
@@ -42,17 +42,17 @@ impl Staging {
     ///
     /// # Errors
     /// [`StoreError::Address`] where it cannot be opened.
-    pub fn open(settings: &StoreSettings, faults: Faults) -> Result<Self, StoreError> {
-        Store::open("staging", settings, faults).map(Self)
+    pub fn open(settings: &StoreSettings, fail_points: FailPoints) -> Result<Self, StoreError> {
+        Store::open("staging", settings, fail_points).map(Self)
     }
 
     pub(crate) fn store(&self) -> &Store {
         &self.0
     }
 
-    /// Begins to take in bytes under a key of their own. Nothing stays unless [`Intake::finish`] succeeds.
-    pub fn intake(&self) -> Intake {
-        Intake::begin(&self.0, format!("incoming/{}", Uuid::now_v7().simple()))
+    /// Begins to take in bytes under a key of their own. Nothing stays unless [`StagedWriter::finish`] succeeds.
+    pub fn new_writer(&self) -> StagedWriter {
+        StagedWriter::begin(&self.0, format!("incoming/{}", Uuid::now_v7().simple()))
     }
 
     /// Reads staged bytes whole: pictures are bounded, and a decoder wants them in one piece. It is for the worker, who is
@@ -61,7 +61,7 @@ impl Staging {
     /// # Errors
     /// [`StoreError::Missing`] where nothing lies there; otherwise the engine's.
     pub async fn read(&self, key: &str) -> Result<Bytes, StoreError> {
-        self.0.get_once(key).await
+        self.0.get_uncached(key).await
     }
 
     /// Reads staged bytes in chunks: what is only counted, hashed and copied has no need to be in one piece.
@@ -76,12 +76,12 @@ impl Staging {
     ///
     /// # Errors
     /// The engine's.
-    pub async fn remove(&self, key: &str) -> Result<(), StoreError> {
+    pub async fn delete(&self, key: &str) -> Result<(), StoreError> {
         self.0.delete(key).await
     }
 
     /// The keys of all that has lain here since before `instant`, in no order.
-    pub fn older_than(&self, instant: Timestamp) -> BoxStream<'static, Result<String, StoreError>> {
+    pub fn list_older_than(&self, instant: Timestamp) -> BoxStream<'static, Result<String, StoreError>> {
         let before = instant.as_millisecond();
         self.0
             .list()
@@ -106,19 +106,19 @@ impl Staging {
 /// An upload on its way into staging: counted, hashed and sniffed as it passes, never whole in memory. Dropped
 /// unfinished, it leaves nothing behind.
 #[derive(Debug)]
-pub struct Intake {
+pub struct StagedWriter {
     store: Store,
     key: String,
     /// Begun once the buffer has filled for the first time: what is smaller than a part is one plain put.
-    parts: Option<Parts>,
+    parts: Option<MultipartWriter>,
     buffer: Vec<u8>,
     head: Vec<u8>,
-    looking: Looking,
-    hasher: Hasher,
+    header_scanner: HeaderScanner,
+    hasher: Sha256Hasher,
     bytes: u64,
 }
 
-impl Intake {
+impl StagedWriter {
     /// Begins to write under a key.
     pub(crate) fn begin(store: &Store, key: String) -> Self {
         Self {
@@ -127,14 +127,14 @@ impl Intake {
             parts: None,
             buffer: Vec::new(),
             head: Vec::new(),
-            looking: Looking::default(),
-            hasher: Hasher::new(),
+            header_scanner: HeaderScanner::default(),
+            hasher: Sha256Hasher::new(),
             bytes: 0,
         }
     }
 
     /// How many bytes have come so far.
-    pub fn received(&self) -> u64 {
+    pub fn bytes_received(&self) -> u64 {
         self.bytes
     }
 
@@ -152,10 +152,10 @@ impl Intake {
         self.bytes += chunk.len() as u64;
         let missing = SNIFF_BYTES.saturating_sub(self.head.len()).min(chunk.len());
         self.head.extend_from_slice(&chunk[..missing]);
-        self.looking.feed(chunk);
+        self.header_scanner.feed(chunk);
         let mut chunk = chunk;
         while !chunk.is_empty() {
-            let part = self.parts.as_ref().map_or(self.store.first_part(), Parts::size);
+            let part = self.parts.as_ref().map_or(self.store.first_part_size(), MultipartWriter::part_size);
             let room = part - self.buffer.len();
             let (now, later) = chunk.split_at(room.min(chunk.len()));
             // Grown by hand up to a part and no further: doubling would hold twice what is needed, hundreds of times. Once
@@ -165,20 +165,20 @@ impl Intake {
             self.buffer.extend_from_slice(now);
             chunk = later;
             if self.buffer.len() == part {
-                self.hand_on().await?;
+                self.flush_part().await?;
             }
         }
         Ok(())
     }
 
     /// Gives what has gathered to the store, as a part.
-    async fn hand_on(&mut self) -> Result<(), StoreError> {
+    async fn flush_part(&mut self) -> Result<(), StoreError> {
         let part = std::mem::take(&mut self.buffer);
         let parts = match &mut self.parts {
             Some(parts) => parts,
-            None => self.parts.insert(self.store.begin(&self.key).await?),
+            None => self.parts.insert(self.store.begin_multipart(&self.key).await?),
         };
-        self.buffer = parts.put(part).await?;
+        self.buffer = parts.write_part(part).await?;
         Ok(())
     }
 
@@ -194,22 +194,23 @@ impl Intake {
         }
         self.parts = None;
         let media = self.media();
-        let found = media.and_then(|media| self.looking.found(media, &self.head));
+        let found = media.and_then(|media| self.header_scanner.header(media, &self.head));
         Ok(Staged {
             key: std::mem::take(&mut self.key),
             bytes: self.bytes,
             sha256: self.hasher.finish(),
             media,
-            estimate: media.map_or(Duration::ZERO, |media| cost::estimate(media, found, self.bytes)),
+            render_estimate: media
+                .map_or(Duration::ZERO, |media| render_cost::estimate_render_time(media, found, self.bytes)),
         })
     }
 }
 
-impl Drop for Intake {
+impl Drop for StagedWriter {
     fn drop(&mut self) {
         // A client that went away cannot wait for the clean-up.
         if let (Some(parts), Ok(runtime)) = (self.parts.take(), tokio::runtime::Handle::try_current()) {
-            parts.abandon(&runtime);
+            parts.abort(&runtime);
         }
     }
 }

@@ -5,7 +5,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
 
-use crate::setting::WrongSetting;
+use crate::invalid_setting::InvalidSetting;
 
 /// Section `[tls]`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ impl TlsSettings {
     ///
     /// # Errors
     /// If it cannot be read or has no certificate in it.
-    pub fn check(&self) -> Result<(), WrongSetting> {
+    pub fn check(&self) -> Result<(), InvalidSetting> {
         self.certificates().map(drop)
     }
 
@@ -28,12 +28,12 @@ impl TlsSettings {
     ///
     /// # Errors
     /// If it cannot be read or has no certificate in it.
-    pub fn certificates(&self) -> Result<Option<String>, WrongSetting> {
+    pub fn certificates(&self) -> Result<Option<String>, InvalidSetting> {
         if self.ca_file.is_empty() {
             return Ok(None);
         }
-        let read = read(&self.ca_file);
-        read.map(Some).map_err(|why| WrongSetting::new("tls.ca_file", format_args!("\"{}\"", self.ca_file), why))
+        let read = read_ca_file(&self.ca_file);
+        read.map(Some).map_err(|why| InvalidSetting::new("tls.ca_file", format_args!("\"{}\"", self.ca_file), why))
     }
 }
 
@@ -41,7 +41,7 @@ impl TlsSettings {
 ///
 /// # Errors
 /// Why it is none.
-pub(crate) fn read(path: &str) -> Result<String, String> {
+pub(crate) fn read_ca_file(path: &str) -> Result<String, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("the file {path} cannot be read: {error}"))?;
     let mut trusted = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(text.as_bytes()) {

@@ -19,7 +19,7 @@ pub struct UploadId(i64);
 /// A text that is no upload's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a picture's number is a whole number from 1 to 9007199254740991")]
-pub struct NoUploadId;
+pub struct InvalidUploadId;
 
 impl UploadId {
     const MAX: i64 = (1 << 53) - 1;
@@ -31,22 +31,22 @@ impl UploadId {
 }
 
 impl TryFrom<i64> for UploadId {
-    type Error = NoUploadId;
+    type Error = InvalidUploadId;
 
-    fn try_from(id: i64) -> Result<Self, NoUploadId> {
-        if (1..=Self::MAX).contains(&id) { Ok(Self(id)) } else { Err(NoUploadId) }
+    fn try_from(id: i64) -> Result<Self, InvalidUploadId> {
+        if (1..=Self::MAX).contains(&id) { Ok(Self(id)) } else { Err(InvalidUploadId) }
     }
 }
 
 impl FromStr for UploadId {
-    type Err = NoUploadId;
+    type Err = InvalidUploadId;
 
     /// Plain decimal digits only: no sign, no blanks.
-    fn from_str(text: &str) -> Result<Self, NoUploadId> {
+    fn from_str(text: &str) -> Result<Self, InvalidUploadId> {
         if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(NoUploadId);
+            return Err(InvalidUploadId);
         }
-        text.parse::<i64>().map_err(|_| NoUploadId)?.try_into()
+        text.parse::<i64>().map_err(|_| InvalidUploadId)?.try_into()
     }
 }
 
@@ -60,7 +60,7 @@ impl fmt::Display for UploadId {
 /// picture that nobody claims ends as expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum UploadState {
     /// Durable in staging and in the records; a worker will decide.
     Accepted,
     /// Checked, rendered and served.
@@ -73,7 +73,7 @@ pub enum State {
     Expired,
 }
 
-impl State {
+impl UploadState {
     /// The word in the records and in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -86,20 +86,20 @@ impl State {
     }
 }
 
-impl FromStr for State {
-    type Err = UnknownWord;
+impl FromStr for UploadState {
+    type Err = UnknownValue;
 
-    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
         [Self::Accepted, Self::Ready, Self::Rejected, Self::Failed, Self::Expired]
             .into_iter()
-            .find(|state| state.as_str() == word)
-            .ok_or_else(|| UnknownWord(word.to_owned()))
+            .find(|state| state.as_str() == text)
+            .ok_or_else(|| UnknownValue(text.to_owned()))
     }
 }
 
 /// What an upload is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum UploadKind {
     /// A picture in the dropbox, which waits to be claimed.
     Dropbox,
     /// A custom rendition of a file.
@@ -108,7 +108,7 @@ pub enum Kind {
     File,
 }
 
-impl Kind {
+impl UploadKind {
     /// The word in the records.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -119,21 +119,21 @@ impl Kind {
     }
 }
 
-impl FromStr for Kind {
-    type Err = UnknownWord;
+impl FromStr for UploadKind {
+    type Err = UnknownValue;
 
-    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
         [Self::Dropbox, Self::Rendition, Self::File]
             .into_iter()
-            .find(|kind| kind.as_str() == word)
-            .ok_or_else(|| UnknownWord(word.to_owned()))
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| UnknownValue(text.to_owned()))
     }
 }
 
 /// A word in the records that this version of the program does not know: a newer version wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("\"{0}\" stands in the records, and this version of cloakroom does not know what it means")]
-pub struct UnknownWord(pub(crate) String);
+pub struct UnknownValue(pub(crate) String);
 
 /// Why an upload was rejected or failed: a code that never changes its meaning, and a sentence for a person that names
 /// what was wrong, what the limit was and what to do.
@@ -155,7 +155,7 @@ impl Reason {
 /// What a worker (or, past the deadline, the sweeper) decided about a job, as the waiting api hears it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "lowercase")]
-pub enum Verdict {
+pub enum Outcome {
     /// What the job was to make is there.
     Ready,
     /// The client's fault.
@@ -227,13 +227,13 @@ impl Service {
 }
 
 impl FromStr for Service {
-    type Err = UnknownWord;
+    type Err = UnknownValue;
 
-    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
         [Self::Users, Self::Apps, Self::Apis, Self::Groups, Self::Businesses]
             .into_iter()
-            .find(|service| service.as_str() == word)
-            .ok_or_else(|| UnknownWord(word.to_owned()))
+            .find(|service| service.as_str() == text)
+            .ok_or_else(|| UnknownValue(text.to_owned()))
     }
 }
 
@@ -243,13 +243,13 @@ pub struct Upload {
     /// Its number.
     pub id: UploadId,
     /// What it is for.
-    pub kind: Kind,
+    pub kind: UploadKind,
     /// The id of the user who handed it in.
     pub owner: String,
     /// Where it stands.
-    pub state: State,
+    pub state: UploadState,
     /// The file name the client gave, cleaned of what could hurt a log or a header; a label, never a path.
-    pub label: String,
+    pub filename: String,
     /// What the bytes are.
     pub media: Media,
     /// How many there are.
@@ -261,7 +261,7 @@ pub struct Upload {
     /// Where the worker keeps them once they are checked; never served.
     pub original_key: Option<String>,
     /// The kind that `GET` without a preference gives: JPEG or PNG. Known once ready.
-    pub served: Option<Media>,
+    pub default_media: Option<Media>,
     /// Pixels across, after the EXIF orientation is applied. Known once ready.
     pub width: Option<u32>,
     /// Pixels down, likewise.
@@ -283,7 +283,7 @@ pub struct Upload {
     /// When it expires if nobody claims it.
     pub expires_at: Option<Timestamp>,
     /// About how long it takes to render, by its header.
-    pub estimate: Duration,
+    pub render_estimate: Duration,
 }
 
 /// A claim that stands.
@@ -344,7 +344,7 @@ mod tests {
         assert_eq!("1001".parse(), Ok(UploadId(1001)));
         assert_eq!("9007199254740991".parse(), Ok(UploadId(UploadId::MAX)));
         for text in ["", "0", "-1", "+1", " 1", "1 ", "1.0", "9007199254740992", "9223372036854775808", "abc", "١"] {
-            assert_eq!(text.parse::<UploadId>(), Err(NoUploadId), "{text:?}");
+            assert_eq!(text.parse::<UploadId>(), Err(InvalidUploadId), "{text:?}");
         }
     }
 }

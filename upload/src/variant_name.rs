@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Media;
 
-/// The size and kind of a variant. Sizes are sides of a square in pixels, 1 to [`VariantName::LARGEST`], which the picture
+/// The size and kind of a variant. Sizes are sides of a square in pixels, 1 to [`VariantName::MAX_SIZE`], which the picture
 /// fills or fits into; `None` is the picture at its own size, oriented and stripped. Kinds are the two we encode: JPEG
 /// and PNG.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -20,19 +20,19 @@ pub struct VariantName {
 
 /// A name that no variant can have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a variant is called <1 to {LARGEST}>.jpg, <size>.png, fit<size>.jpg, full.jpg or full.png, not \"{0}\"", LARGEST = VariantName::LARGEST)]
-pub struct NoVariantName(String);
+#[error("a variant is called <1 to {LARGEST}>.jpg, <size>.png, fit<size>.jpg, full.jpg or full.png, not \"{0}\"", LARGEST = VariantName::MAX_SIZE)]
+pub struct InvalidVariantName(String);
 
 impl VariantName {
     /// The largest square (`contract/dropbox.md`, "GET": 1 ≤ N ≤ 512).
-    pub const LARGEST: u32 = 512;
+    pub const MAX_SIZE: u32 = 512;
 
     /// The squares that every picture is shown in (`contract/dropbox.md`, "Sizes seen in the UI").
-    pub const USUAL: [u32; 3] = [512, 75, 25];
+    pub const STANDARD_SIZES: [u32; 3] = [512, 75, 25];
 
     /// A square of `size` pixels. None where the size or the kind is not one of ours.
     pub fn square(size: u32, media: Media) -> Option<Self> {
-        let ours = (1..=Self::LARGEST).contains(&size) && matches!(media, Media::Jpeg | Media::Png);
+        let ours = (1..=Self::MAX_SIZE).contains(&size) && matches!(media, Media::Jpeg | Media::Png);
         ours.then_some(Self { size: Some(size), fits: false, media })
     }
 
@@ -56,10 +56,10 @@ impl VariantName {
         self.fits
     }
 
-    /// Whether any picture may be asked for it, however many odd sizes somebody asks for: one of [`Self::USUAL`], what
+    /// Whether any picture may be asked for it, however many odd sizes somebody asks for: one of [`Self::STANDARD_SIZES`], what
     /// fits, or the own size.
-    pub fn is_usual(self) -> bool {
-        self.fits || self.size.is_none_or(|size| Self::USUAL.contains(&size))
+    pub fn is_standard(self) -> bool {
+        self.fits || self.size.is_none_or(|size| Self::STANDARD_SIZES.contains(&size))
     }
 
     /// JPEG or PNG.
@@ -78,9 +78,9 @@ impl fmt::Display for VariantName {
 }
 
 impl FromStr for VariantName {
-    type Err = NoVariantName;
+    type Err = InvalidVariantName;
 
-    fn from_str(name: &str) -> Result<Self, NoVariantName> {
+    fn from_str(name: &str) -> Result<Self, InvalidVariantName> {
         let parse = || {
             let (size, extension) = name.split_once('.')?;
             let media = [Media::Jpeg, Media::Png].into_iter().find(|media| media.extension() == extension)?;
@@ -90,7 +90,7 @@ impl FromStr for VariantName {
                 (size, None) => Self::square(size.parse().ok()?, media),
             }
         };
-        parse().filter(|parsed| parsed.to_string() == name).ok_or_else(|| NoVariantName(name.to_owned()))
+        parse().filter(|parsed| parsed.to_string() == name).ok_or_else(|| InvalidVariantName(name.to_owned()))
     }
 }
 
@@ -101,9 +101,9 @@ impl From<VariantName> for String {
 }
 
 impl TryFrom<String> for VariantName {
-    type Error = NoVariantName;
+    type Error = InvalidVariantName;
 
-    fn try_from(name: String) -> Result<Self, NoVariantName> {
+    fn try_from(name: String) -> Result<Self, InvalidVariantName> {
         name.parse()
     }
 }

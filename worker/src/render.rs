@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use upload::Attempt;
 
-use crate::class::Class;
-use crate::consume::Worker;
-use crate::outcome::Outcome;
-use crate::picture::{self, Picture, Plan, Rejection};
-use crate::pool::Task;
+use crate::attempt_result::AttemptResult;
+use crate::job_class::JobClass;
+use crate::picture::{self, Rejection, RenderPlan, RenderedPicture};
+use crate::render_pool::RenderTask;
+use crate::runner::Worker;
 
 impl Worker {
     /// What it makes of the bytes of the attempt's upload, or why it does not, which no other attempt would change.
@@ -15,17 +15,18 @@ impl Worker {
         &self,
         attempt: &Attempt,
         bytes: Bytes,
-        plan: Plan,
-    ) -> Result<Result<Picture, Rejection>, Outcome> {
-        let (limits, time) = (self.settings.pictures.limits(), self.settings.worker.render_time);
-        let class = Class::on_a_thread(attempt.ticket.lane, attempt.upload.estimate, self.places.queue.routing());
+        plan: RenderPlan,
+    ) -> Result<Result<RenderedPicture, Rejection>, AttemptResult> {
+        let (limits, time) = (self.settings.pictures.limits(), self.settings.worker.render_timeout);
+        let class =
+            JobClass::for_render(attempt.message.queue, attempt.upload.render_estimate, self.backends.queue.routing());
         let rendered = match picture::probe(&bytes, &limits) {
-            Ok(probe) => self.pool.render(Task { bytes, probe, plan, limits, class }, time).await,
+            Ok(probe) => self.pool.render(RenderTask { bytes, probe, plan, limits, class }, time).await,
             Err(rejection) => Err(rejection),
         };
-        upload::made_progress();
+        upload::report_progress();
         match rendered {
-            Err(Rejection::Stopped) => Err(Outcome::Retry("the time to render it ran out".to_owned())),
+            Err(Rejection::Cancelled) => Err(AttemptResult::Retry("the time to render it ran out".to_owned())),
             decided => Ok(decided),
         }
     }

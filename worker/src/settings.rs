@@ -6,7 +6,7 @@ use bytesize::ByteSize;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::Semaphore;
-use upload::{Lane, WrongSetting};
+use upload::{InvalidSetting, QueueName};
 
 use crate::picture::Limits;
 
@@ -26,28 +26,28 @@ impl WorkerSettings {
     ///
     /// # Errors
     /// Where one would keep all work from being done; it is named.
-    pub fn check(&self) -> Result<(), WrongSetting> {
+    pub fn check(&self) -> Result<(), InvalidSetting> {
         let Self { worker, pictures, sweep } = self;
-        WrongSetting::unless(!worker.queues.is_empty(), "worker.queues", "[]", "name one queue or more")?;
+        InvalidSetting::require(!worker.queues.is_empty(), "worker.queues", "[]", "name one queue or more")?;
         let most = Semaphore::MAX_PERMITS;
         let allowed = format!("write 0, for four for each processor, to {most}");
-        WrongSetting::unless(worker.concurrency <= most, "worker.concurrency", worker.concurrency, &allowed)?;
-        WrongSetting::unless_counts([
-            ("worker.attempts", worker.attempts.into()),
+        InvalidSetting::require(worker.concurrency <= most, "worker.concurrency", worker.concurrency, &allowed)?;
+        InvalidSetting::require_positive([
+            ("worker.max_attempts", worker.max_attempts.into()),
             ("pictures.max_pixels", pictures.max_pixels),
             ("pictures.max_frames", pictures.max_frames.into()),
             ("pictures.max_memory", pictures.max_memory.as_u64()),
-            ("sweep.batch", sweep.batch),
+            ("sweep.batch_size", sweep.batch_size),
         ])?;
         let (side, allowed) = (pictures.max_side, "write 1 to 65535, beyond which no JPEG goes");
-        WrongSetting::unless((1..=65_535).contains(&side), "pictures.max_side", side, allowed)?;
+        InvalidSetting::require((1..=65_535).contains(&side), "pictures.max_side", side, allowed)?;
         for (key, time) in [
-            ("worker.render_time", worker.render_time),
-            ("worker.job_time", worker.job_time),
+            ("worker.render_timeout", worker.render_timeout),
+            ("worker.job_timeout", worker.job_timeout),
             ("worker.lease", worker.lease),
-            ("sweep.every", sweep.every),
+            ("sweep.interval", sweep.interval),
         ] {
-            WrongSetting::unless(!time.is_zero(), key, "0s", "write a longer time, such as 5s")?;
+            InvalidSetting::require(!time.is_zero(), key, "0s", "write a longer time, such as 5s")?;
         }
         Ok(())
     }
@@ -58,8 +58,8 @@ impl WorkerSettings {
 #[serde(deny_unknown_fields)]
 pub struct JobSettings {
     /// Which queues this process consumes; a list, or in the environment words with commas between.
-    #[serde(deserialize_with = "list_or_words")]
-    pub queues: Vec<Lane>,
+    #[serde(deserialize_with = "list_or_comma_separated")]
+    pub queues: Vec<QueueName>,
     /// Jobs at a time, over all queues; 0 means four for each processor, so that some can wait for a store while others
     /// render.
     pub concurrency: usize,
@@ -69,35 +69,35 @@ pub struct JobSettings {
     pub memory: ByteSize,
     /// How long one picture may take to render.
     #[serde(with = "human")]
-    pub render_time: Duration,
+    pub render_timeout: Duration,
     /// How long one attempt at a job may take, with all its steps.
     #[serde(with = "human")]
-    pub job_time: Duration,
+    pub job_timeout: Duration,
     /// How long a job stays a dead worker's before another takes it up.
     #[serde(with = "human")]
     pub lease: Duration,
     /// How often a job is tried before it is a dead letter.
-    pub attempts: u32,
+    pub max_attempts: u32,
     /// The wait before the second attempt; it doubles with every further one.
     #[serde(with = "human")]
-    pub backoff: Duration,
+    pub initial_backoff: Duration,
     /// The longest wait between attempts.
     #[serde(with = "human")]
-    pub most_backoff: Duration,
+    pub max_backoff: Duration,
 }
 
-fn list_or_words<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Lane>, D::Error> {
+fn list_or_comma_separated<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<QueueName>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
-    enum Written {
-        List(Vec<Lane>),
-        Words(String),
+    enum ListOrText {
+        List(Vec<QueueName>),
+        Text(String),
     }
-    match Written::deserialize(from)? {
-        Written::List(lanes) => Ok(lanes),
-        Written::Words(words) => words
+    match ListOrText::deserialize(from)? {
+        ListOrText::List(lanes) => Ok(lanes),
+        ListOrText::Text(words) => words
             .split(',')
-            .map(|word| Lane::deserialize(serde::de::value::StrDeserializer::<D::Error>::new(word.trim())))
+            .map(|word| QueueName::deserialize(serde::de::value::StrDeserializer::<D::Error>::new(word.trim())))
             .collect(),
     }
 }
@@ -135,13 +135,13 @@ impl PictureSettings {
 pub struct SweepSettings {
     /// Between two rounds.
     #[serde(with = "human")]
-    pub every: Duration,
+    pub interval: Duration,
     /// Between two looks for orphans in staging, which lists it all.
     #[serde(with = "human")]
-    pub orphans_every: Duration,
+    pub orphan_interval: Duration,
     /// How old staged bytes must be before they can be an orphan: longer than any client may take to send them.
     #[serde(with = "human")]
-    pub orphan_age: Duration,
+    pub min_orphan_age: Duration,
     /// Rows to change in one transaction.
-    pub batch: u64,
+    pub batch_size: u64,
 }

@@ -15,41 +15,41 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::peer::Network;
-pub(crate) use tracked::{Tracked, TrackedSocket};
+use crate::client_ip::Network;
+pub(crate) use tracked::{TrackedBody, TrackedSocket};
 
 /// Between two log lines about refused connections.
-const LOG_EVERY: Duration = Duration::from_secs(60);
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The registry. Clones share it.
 #[derive(Clone)]
-pub(crate) struct Connections(Arc<Shared>);
+pub(crate) struct Connections(Arc<ConnectionsInner>);
 
-struct Shared {
+struct ConnectionsInner {
     max: usize,
     max_per_network: usize,
-    table: Mutex<Table>,
+    table: Mutex<ConnectionTable>,
     /// A connection was closed or became idle: the accept loop may find a slot now.
     changed: Notify,
 }
 
 #[derive(Default)]
-struct Table {
+struct ConnectionTable {
     /// The number of the next connection, and the place of the next idle one in `idle`.
-    next: u64,
-    entries: HashMap<u64, Entry>,
+    last_number: u64,
+    entries: HashMap<u64, ConnectionEntry>,
     /// Connections that were told to close and still hold their descriptor.
     closing: usize,
     /// Connections by the order in which they became idle.
     idle: BTreeMap<u64, u64>,
-    networks: HashMap<Network, Held>,
+    networks: HashMap<Network, NetworkConnections>,
     /// Requests in progress by the client that trusted proxies name.
     clients: HashMap<Network, usize>,
     refused: u64,
-    logged: Option<Instant>,
+    logged_at: Option<Instant>,
 }
 
-struct Entry {
+struct ConnectionEntry {
     network: Option<Network>,
     requests: usize,
     idle: Option<u64>,
@@ -59,14 +59,14 @@ struct Entry {
 
 /// What one network holds.
 #[derive(Default)]
-struct Held {
+struct NetworkConnections {
     open: usize,
     idle: BTreeMap<u64, u64>,
 }
 
 /// What the accept loop is told about a new connection.
-enum Admission {
-    Admitted(Slot),
+enum SlotAdmission {
+    Admitted(ConnectionSlot),
     Refused,
     /// All slots are taken; ask again after a change.
     Full,
@@ -75,73 +75,73 @@ enum Admission {
 impl Connections {
     /// At most `max` connections, and `max_per_network` of one client network.
     pub(crate) fn new(max: usize, max_per_network: usize) -> Self {
-        Self(Arc::new(Shared { max, max_per_network, table: Mutex::default(), changed: Notify::new() }))
+        Self(Arc::new(ConnectionsInner { max, max_per_network, table: Mutex::default(), changed: Notify::new() }))
     }
 
     /// A slot for a new connection, once there is one. `network` is `None` for a trusted proxy, which has no limit of its
     /// own. None if the network has as many connections as it may, all of them with requests in progress.
-    pub(crate) async fn admit(&self, network: Option<Network>) -> Option<Slot> {
+    pub(crate) async fn admit(&self, network: Option<Network>) -> Option<ConnectionSlot> {
         loop {
             // A notification that comes between the question and the wait is kept for this wait.
             match self.try_admit(network) {
-                Admission::Admitted(slot) => return Some(slot),
-                Admission::Refused => return None,
-                Admission::Full => self.0.changed.notified().await,
+                SlotAdmission::Admitted(slot) => return Some(slot),
+                SlotAdmission::Refused => return None,
+                SlotAdmission::Full => self.0.changed.notified().await,
             }
         }
     }
 
-    fn try_admit(&self, network: Option<Network>) -> Admission {
+    fn try_admit(&self, network: Option<Network>) -> SlotAdmission {
         let mut table = self.0.table();
         if let Some(network) = network {
             let held = table.networks.get(&network).map_or(0, |held| held.open);
             if held >= self.0.max_per_network {
                 let idlest = table.networks.get(&network).and_then(|held| held.idle.values().next().copied());
                 let Some(idlest) = idlest else {
-                    table.note_refusal(network, held);
-                    return Admission::Refused;
+                    table.record_refusal(network, held);
+                    return SlotAdmission::Refused;
                 };
                 table.close(idlest);
             }
         }
         if table.entries.len() >= self.0.max {
             if table.closing == 0 {
-                table.close_idlest();
+                table.close_longest_idle();
             }
-            return Admission::Full;
+            return SlotAdmission::Full;
         }
-        let id = table.number();
+        let id = table.next_number();
         let closed = CancellationToken::new();
         if let Some(network) = network {
             table.networks.entry(network).or_default().open += 1;
         }
-        table.entries.insert(id, Entry { network, requests: 0, idle: None, closed: closed.clone() });
+        table.entries.insert(id, ConnectionEntry { network, requests: 0, idle: None, closed: closed.clone() });
         table.make_idle(id);
         metrics::gauge!("cloakroom_connections_open").increment(1.0);
-        let inside = Inside { id, shared: Arc::clone(&self.0), closed, unflushed: false.into() };
-        Admission::Admitted(Slot(Handle(Arc::new(inside))))
+        let inside = ConnectionInner { id, shared: Arc::clone(&self.0), closed, unflushed: false.into() };
+        SlotAdmission::Admitted(ConnectionSlot(ConnectionHandle(Arc::new(inside))))
     }
 
     /// Closes the connection that has been idle for the longest time. Returns whether there was one.
-    pub(crate) fn close_idlest(&self) -> bool {
-        self.0.table().close_idlest()
+    pub(crate) fn close_longest_idle(&self) -> bool {
+        self.0.table().close_longest_idle()
     }
 }
 
-impl Shared {
-    fn table(&self) -> MutexGuard<'_, Table> {
+impl ConnectionsInner {
+    fn table(&self) -> MutexGuard<'_, ConnectionTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Table {
-    fn number(&mut self) -> u64 {
-        self.next += 1;
-        self.next
+impl ConnectionTable {
+    fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
     }
 
     fn make_idle(&mut self, id: u64) {
-        let place = self.number();
+        let place = self.next_number();
         let Some(entry) = self.entries.get_mut(&id) else { return };
         if entry.idle.is_some() || entry.requests > 0 || entry.closed.is_cancelled() {
             return;
@@ -169,16 +169,16 @@ impl Table {
         entry.closed.cancel();
         let network = entry.network.take();
         self.closing += 1;
-        self.leave(network);
+        self.release_network(network);
         metrics::counter!("cloakroom_connections_closed_idle_total").increment(1);
     }
 
-    fn close_idlest(&mut self) -> bool {
+    fn close_longest_idle(&mut self) -> bool {
         let idlest = self.idle.values().next().copied();
         idlest.inspect(|id| self.close(*id)).is_some()
     }
 
-    fn leave(&mut self, network: Option<Network>) {
+    fn release_network(&mut self, network: Option<Network>) {
         let Some(network) = network else { return };
         if let Some(held) = self.networks.get_mut(&network) {
             held.open -= 1;
@@ -194,15 +194,15 @@ impl Table {
         if entry.closed.is_cancelled() {
             self.closing -= 1;
         }
-        self.leave(entry.network);
+        self.release_network(entry.network);
         metrics::gauge!("cloakroom_connections_open").decrement(1.0);
     }
 
     /// Once a minute at most, because a client that is refused tries again.
-    fn note_refusal(&mut self, network: Network, held: usize) {
+    fn record_refusal(&mut self, network: Network, held: usize) {
         metrics::counter!("cloakroom_connections_refused_total").increment(1);
         self.refused += 1;
-        if self.logged.is_some_and(|at| at.elapsed() < LOG_EVERY) {
+        if self.logged_at.is_some_and(|at| at.elapsed() < LOG_INTERVAL) {
             return;
         }
         tracing::warn!(
@@ -210,35 +210,35 @@ impl Table {
             refused = self.refused,
             "{network} has {held} requests in progress; more are refused (http.max_connections_per_address)"
         );
-        (self.refused, self.logged) = (0, Some(Instant::now()));
+        (self.refused, self.logged_at) = (0, Some(Instant::now()));
     }
 }
 
 /// A connection's slot, free again when this is dropped. The connection is dropped before it.
-pub(crate) struct Slot(Handle);
+pub(crate) struct ConnectionSlot(ConnectionHandle);
 
 /// What the socket and the requests of a connection tell the registry.
 #[derive(Clone)]
-pub(crate) struct Handle(Arc<Inside>);
+pub(crate) struct ConnectionHandle(Arc<ConnectionInner>);
 
-struct Inside {
+struct ConnectionInner {
     id: u64,
-    shared: Arc<Shared>,
+    shared: Arc<ConnectionsInner>,
     closed: CancellationToken,
     /// A response has ended and may still be in the write buffer.
     unflushed: AtomicBool,
 }
 
 /// Why a request is not begun.
-pub(crate) enum NotBegun {
+pub(crate) enum RequestLimitError {
     /// Its connection has been closed for another one.
     Closed,
     /// The client that the trusted proxies name has as many requests in progress as it may.
-    TooMany,
+    ClientLimit,
 }
 
-impl Slot {
-    pub(crate) fn handle(&self) -> Handle {
+impl ConnectionSlot {
+    pub(crate) fn handle(&self) -> ConnectionHandle {
         self.0.clone()
     }
 
@@ -248,28 +248,28 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        let Inside { id, shared, .. } = &*self.0.0;
+        let ConnectionInner { id, shared, .. } = &*self.0.0;
         shared.table().remove(*id);
         shared.changed.notify_one();
     }
 }
 
-impl Handle {
+impl ConnectionHandle {
     /// A request begins. It is in progress until the last clone of what this returns is dropped. `client` is the network
     /// that trusted proxies name, if there are any.
-    pub(crate) fn begin(&self, client: Option<Network>) -> Result<InProgress, NotBegun> {
-        let Inside { id, shared, .. } = &*self.0;
+    pub(crate) fn begin(&self, client: Option<Network>) -> Result<RequestInProgress, RequestLimitError> {
+        let ConnectionInner { id, shared, .. } = &*self.0;
         let mut table = shared.table();
         if table.entries.get(id).is_none_or(|entry| entry.closed.is_cancelled()) {
-            return Err(NotBegun::Closed);
+            return Err(RequestLimitError::Closed);
         }
         if let Some(client) = client {
             let held = table.clients.get(&client).copied().unwrap_or_default();
             if held >= shared.max_per_network {
-                table.note_refusal(client, held);
-                return Err(NotBegun::TooMany);
+                table.record_refusal(client, held);
+                return Err(RequestLimitError::ClientLimit);
             }
             table.clients.insert(client, held + 1);
         }
@@ -277,18 +277,18 @@ impl Handle {
         if let Some(entry) = table.entries.get_mut(id) {
             entry.requests += 1;
         }
-        Ok(InProgress(Arc::new(Request { connection: self.clone(), client })))
+        Ok(RequestInProgress(Arc::new(RequestEntry { connection: self.clone(), client })))
     }
 
     /// Everything that was to be written has been.
     fn flushed(&self) {
         if self.0.unflushed.swap(false, Ordering::AcqRel) {
-            self.rest();
+            self.mark_idle();
         }
     }
 
     /// Notes that the connection is idle, if it is.
-    fn rest(&self) {
+    fn mark_idle(&self) {
         self.0.shared.table().make_idle(self.0.id);
         self.0.shared.changed.notify_one();
     }
@@ -296,23 +296,23 @@ impl Handle {
 
 /// A request in progress, held by its body and by the body of its response.
 #[derive(Clone)]
-pub(crate) struct InProgress(Arc<Request>);
+pub(crate) struct RequestInProgress(Arc<RequestEntry>);
 
-impl InProgress {
+impl RequestInProgress {
     /// The body of the response is at its end, and the last of it is still to be written out.
-    fn answered(&self) {
+    fn response_ended(&self) {
         self.0.connection.0.unflushed.store(true, Ordering::Release);
     }
 }
 
-struct Request {
-    connection: Handle,
+struct RequestEntry {
+    connection: ConnectionHandle,
     client: Option<Network>,
 }
 
-impl Drop for Request {
+impl Drop for RequestEntry {
     fn drop(&mut self) {
-        let Inside { id, shared, unflushed, .. } = &*self.connection.0;
+        let ConnectionInner { id, shared, unflushed, .. } = &*self.connection.0;
         let mut table = shared.table();
         if let Some(entry) = table.entries.get_mut(id) {
             entry.requests -= 1;
@@ -327,7 +327,7 @@ impl Drop for Request {
         }
         drop(table);
         if !unflushed.load(Ordering::Acquire) {
-            self.connection.rest();
+            self.connection.mark_idle();
         }
     }
 }

@@ -6,50 +6,50 @@ fn network(n: u8) -> Option<Network> {
     Some(Network::from(IpAddr::from([203, 0, 113, n])))
 }
 
-fn admitted(connections: &Connections, network: Option<Network>) -> Option<Slot> {
+fn try_admit(connections: &Connections, network: Option<Network>) -> Option<ConnectionSlot> {
     match connections.try_admit(network) {
-        Admission::Admitted(slot) => Some(slot),
-        Admission::Refused | Admission::Full => None,
+        SlotAdmission::Admitted(slot) => Some(slot),
+        SlotAdmission::Refused | SlotAdmission::Full => None,
     }
 }
 
-fn is_closed(slot: &Slot) -> bool {
+fn is_closed(slot: &ConnectionSlot) -> bool {
     slot.0.0.closed.is_cancelled()
 }
 
 #[test]
 fn a_network_closes_its_own_idlest_connection_first() {
     let connections = Connections::new(10, 2);
-    let other = admitted(&connections, network(2)).unwrap();
-    let [first, second] = [(); 2].map(|()| admitted(&connections, network(1)).unwrap());
+    let other = try_admit(&connections, network(2)).unwrap();
+    let [first, second] = [(); 2].map(|()| try_admit(&connections, network(1)).unwrap());
     // A request makes the first the one that became idle last.
     drop(first.handle().begin(None).ok().unwrap());
-    let third = admitted(&connections, network(1)).unwrap();
+    let third = try_admit(&connections, network(1)).unwrap();
     assert_eq!([&other, &first, &second, &third].map(is_closed), [false, false, true, false]);
-    assert!(matches!(second.handle().begin(None), Err(NotBegun::Closed)), "its request is not begun");
+    assert!(matches!(second.handle().begin(None), Err(RequestLimitError::Closed)), "its request is not begun");
 }
 
 #[test]
 fn a_connection_with_a_request_in_progress_is_not_closed() {
     let connections = Connections::new(10, 2);
-    let slots = [(); 2].map(|()| admitted(&connections, network(1)).unwrap());
+    let slots = [(); 2].map(|()| try_admit(&connections, network(1)).unwrap());
     let requests = [&slots[0], &slots[1]].map(|slot| slot.handle().begin(None).ok().unwrap());
-    assert!(matches!(connections.try_admit(network(1)), Admission::Refused));
+    assert!(matches!(connections.try_admit(network(1)), SlotAdmission::Refused));
     let [one, _] = requests;
     // The response has ended and is not written out yet.
     let handle = slots[0].handle();
-    one.answered();
+    one.response_ended();
     drop(one);
-    assert!(matches!(connections.try_admit(network(1)), Admission::Refused));
+    assert!(matches!(connections.try_admit(network(1)), SlotAdmission::Refused));
     handle.flushed();
-    assert!(admitted(&connections, network(1)).is_some());
+    assert!(try_admit(&connections, network(1)).is_some());
     assert_eq!([&slots[0], &slots[1]].map(is_closed), [true, false]);
 }
 
 #[tokio::test]
 async fn a_slot_is_free_when_the_closed_connection_is_gone() {
     let connections = Connections::new(2, 2);
-    let (first, second) = (admitted(&connections, network(1)).unwrap(), admitted(&connections, network(2)).unwrap());
+    let (first, second) = (try_admit(&connections, network(1)).unwrap(), try_admit(&connections, network(2)).unwrap());
     let third = tokio::spawn({
         let connections = connections.clone();
         async move { connections.admit(network(3)).await }
@@ -64,7 +64,7 @@ async fn a_slot_is_free_when_the_closed_connection_is_gone() {
 #[tokio::test]
 async fn where_all_are_busy_the_first_to_become_idle_gives_way() {
     let connections = Connections::new(1, 1);
-    let slot = admitted(&connections, None).unwrap();
+    let slot = try_admit(&connections, None).unwrap();
     let request = slot.handle().begin(None).ok().unwrap();
     let next = tokio::spawn({
         let connections = connections.clone();
@@ -82,9 +82,9 @@ async fn where_all_are_busy_the_first_to_become_idle_gives_way() {
 fn what_ends_leaves_nothing_behind() {
     let connections = Connections::new(2, 1);
     for n in 0..100 {
-        let slot = admitted(&connections, network(n)).unwrap();
+        let slot = try_admit(&connections, network(n)).unwrap();
         let request = slot.handle().begin(network(n + 100)).ok().unwrap();
-        assert!(matches!(slot.handle().begin(network(n + 100)), Err(NotBegun::TooMany)));
+        assert!(matches!(slot.handle().begin(network(n + 100)), Err(RequestLimitError::ClientLimit)));
         // The bodies may live longer than the connection.
         drop(slot);
         drop(request);

@@ -11,16 +11,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_io_timeout::TimeoutStream;
 
-use super::{Handle, InProgress};
+use super::{ConnectionHandle, RequestInProgress};
 
 /// The socket of a connection. hyper flushes it each time that its write buffer has become empty.
 pub(crate) struct TrackedSocket {
     stream: Pin<Box<TimeoutStream<TcpStream>>>,
-    connection: Handle,
+    connection: ConnectionHandle,
 }
 
 impl TrackedSocket {
-    pub(crate) fn new(stream: TimeoutStream<TcpStream>, connection: Handle) -> Self {
+    pub(crate) fn new(stream: TimeoutStream<TcpStream>, connection: ConnectionHandle) -> Self {
         Self { stream: Box::pin(stream), connection }
     }
 }
@@ -62,33 +62,33 @@ impl AsyncWrite for TrackedSocket {
 }
 
 /// The body of a request or of a response, which keeps the request in progress until it is dropped.
-pub(crate) struct Tracked<B> {
+pub(crate) struct TrackedBody<B> {
     body: B,
-    request: InProgress,
-    answers: bool,
+    request: RequestInProgress,
+    is_response: bool,
 }
 
-impl<B> Tracked<B> {
-    pub(crate) fn request(body: B, request: InProgress) -> Self {
-        Self { body, request, answers: false }
+impl<B> TrackedBody<B> {
+    pub(crate) fn request(body: B, request: RequestInProgress) -> Self {
+        Self { body, request, is_response: false }
     }
 }
 
-impl Tracked<Body> {
-    pub(crate) fn response(body: Body, request: InProgress) -> Self {
-        Self { body, request, answers: true }
+impl TrackedBody<Body> {
+    pub(crate) fn response(body: Body, request: RequestInProgress) -> Self {
+        Self { body, request, is_response: true }
     }
 }
 
-impl<B> Drop for Tracked<B> {
+impl<B> Drop for TrackedBody<B> {
     fn drop(&mut self) {
-        if self.answers {
-            self.request.answered();
+        if self.is_response {
+            self.request.response_ended();
         }
     }
 }
 
-impl<B: HttpBody + Unpin> HttpBody for Tracked<B> {
+impl<B: HttpBody + Unpin> HttpBody for TrackedBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 

@@ -4,18 +4,21 @@
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::Response;
-use upload::{Applink, Assigned, FileRole};
+use upload::{Applink, Audience, FileRole};
 
-use super::answer::Node;
-use super::call::Call;
-use super::described::{ApplinkForm, ApplinkMade, AtFile, Done, InVersion, NotTaken, Once, Refused, TokenMade};
-use super::parameters::Parameters;
-use super::refusal::{Deed, Refusal};
-use super::tokens::{self, Token};
-use super::visitor::header;
-use super::{fresh_link_id, link_role};
-use crate::once::Known;
-use crate::receive::small;
+use super::applink_tokens::{self, ApplinkTokenKind};
+use super::error::{DocumentError, DocumentOperation};
+use super::json_params::JsonParams;
+use super::principal::header_text;
+use super::request::DocumentRequest;
+use super::response_format::ResponseValue;
+use super::schemas::{
+    AccessTokenCreated, ApplinkCreated, ApplinkForm, DocumentErrors, DocumentUploadErrors, FilePath,
+    IdempotencyKeyHeader, SuccessBody, VersionPath,
+};
+use super::{generate_link_id, parse_link_role};
+use crate::dropbox::json_body;
+use crate::idempotency::IdempotencyOutcome;
 
 /// `POST …/applinks/file/{fileId}`: a link for an application.
 #[utoipa::path(
@@ -24,42 +27,49 @@ use crate::receive::small;
     tag = "documents",
     operation_id = "createApplink",
     request_body(content = ApplinkForm),
-    params(AtFile, Once),
+    params(FilePath, IdempotencyKeyHeader),
     responses(
-        (status = 200, description = "In JSON or XML, as the client likes", body = ApplinkMade),
-        Refused,
-        NotTaken,
+        (status = 200, description = "In JSON or XML, as the client likes", body = ApplinkCreated),
+        DocumentErrors,
+        DocumentUploadErrors,
     ),
 )]
-pub(crate) async fn add(call: Call, body: Body) -> Result<Response, Refusal> {
-    let visit = call.enter(Deed::SHARE, FileRole::Manager).await?;
-    let desk = &call.desk;
-    let mut once = desk.once(&call.headers, &visit.visitor.key, call.target()).await?;
-    let text = small::text(desk, &call.headers, body, "the applink").await?;
-    let parameters = Parameters::parse(&text)?;
-    let assigned = parameters.text("assignedUser")?.ok_or_else(|| Refusal::missing("assignedUser"))?;
-    let assigned = match Assigned::of(vec![assigned.to_owned()]) {
-        Assigned::Users(_) => Assigned::Users(vec![super::known_user(desk, assigned, "assignedUser").await?]),
+pub(crate) async fn add(request: DocumentRequest, body: Body) -> Result<Response, DocumentError> {
+    let authorized = request.authorize_file(DocumentOperation::ADD_LINK, FileRole::Manager).await?;
+    let state = &request.state;
+    let mut idempotency =
+        state.begin_idempotent(&request.headers, &authorized.principal.client_key, request.target()).await?;
+    let text = json_body::read_json_bytes(state, &request.headers, body, "the applink").await?;
+    let parameters = JsonParams::parse(&text)?;
+    let assigned = parameters.text("assignedUser")?.ok_or_else(|| DocumentError::missing_field("assignedUser"))?;
+    let audience = match Audience::from_strings(vec![assigned.to_owned()]) {
+        Audience::Users(_) => Audience::Users(vec![super::find_user(state, assigned, "assignedUser").await?]),
         many => many,
     };
-    let role = link_role(&parameters)?;
-    if let Known::Answer(response) = once.known(&[&text]).await? {
+    let role = parse_link_role(&parameters)?;
+    if let IdempotencyOutcome::Replay(response) = idempotency.check(&[&text]).await? {
         return Ok(response);
     }
-    let link = Applink { id: fresh_link_id()?, file: visit.file.id, assigned, role, created_by: visit.visitor.who };
-    desk.places.records.add_applink(&link).await?;
+    let link = Applink {
+        id: generate_link_id()?,
+        file: authorized.file.id,
+        audience,
+        role,
+        created_by: authorized.principal.user_id,
+    };
+    state.backends.records.add_applink(&link).await?;
     let members = vec![
-        ("appLinkID", Node::from(link.id.as_str())),
-        ("accessToken", tokens::make(desk, &link, Token::Access)?.into()),
+        ("appLinkID", ResponseValue::from(link.id.as_str())),
+        ("accessToken", applink_tokens::issue(state, &link, ApplinkTokenKind::Access)?.into()),
         ("appLinkUrl", format!("/documents/embed/link/app/{}/fileview/{}", link.id, link.file).into()),
-        ("refreshToken", tokens::make(desk, &link, Token::Refresh)?.into()),
+        ("refreshToken", applink_tokens::issue(state, &link, ApplinkTokenKind::Refresh)?.into()),
         ("role", role.as_str().into()),
         ("id", link.file.as_str().into()),
         ("type", "applink".into()),
         ("errorCode", "0".into()),
     ];
-    let response = call.format.answer(StatusCode::OK, "applink", members);
-    Ok(once.answered(response).await?)
+    let response = request.response_format.response(StatusCode::OK, "applink", members);
+    Ok(idempotency.store_response(response).await?)
 }
 
 /// `PUT …/applinks/token`: a new access token, for AppLinkID, AccessToken and RefreshToken in the head.
@@ -69,59 +79,64 @@ pub(crate) async fn add(call: Call, body: Body) -> Result<Response, Refusal> {
     tag = "documents",
     operation_id = "refreshApplink",
     params(
-        InVersion,
+        VersionPath,
         ("RefreshToken" = Option<String>, Header, description = "The link's"),
     ),
     responses(
-        (status = 200, description = "In JSON or XML, as the client likes", body = TokenMade),
-        Refused,
+        (status = 200, description = "In JSON or XML, as the client likes", body = AccessTokenCreated),
+        DocumentErrors,
     ),
     security(("applink" = [], "accessToken" = [])),
 )]
-pub(crate) async fn refresh(call: Call) -> Result<Response, Refusal> {
-    call.grammar()?;
-    let desk = &call.desk;
-    let needed = |name: &str, called| header(&call.headers, name).ok_or_else(|| Refusal::missing(called));
+pub(crate) async fn refresh(request: DocumentRequest) -> Result<Response, DocumentError> {
+    request.grammar()?;
+    let state = &request.state;
+    let needed =
+        |name: &str, called| header_text(&request.headers, name).ok_or_else(|| DocumentError::missing_field(called));
     let id = needed("applinkid", "appLinkID")?;
     let access = needed("accesstoken", "accessToken")?;
     let refresh = needed("refreshtoken", "refreshToken")?;
-    desk.count_for(&format!("applink:{id:.64}"))?;
-    let link = desk.places.records.applink(id).await?.ok_or_else(Refusal::bad_link)?;
+    state.check_rate_limit_of_key(&format!("applink:{id:.64}"))?;
+    let link = state.backends.records.applink(id).await?.ok_or_else(DocumentError::invalid_link)?;
     // The one it replaces may have ended; it must have been one.
-    tokens::read(desk, &link, access, Token::Access).await.ok_or_else(Refusal::bad_link)?;
-    let times = tokens::read(desk, &link, refresh, Token::Refresh).await.ok_or_else(Refusal::bad_link)?;
-    if times.is_over(desk.places.records.clock().now()) {
-        return Err(Refusal::bad_link());
+    applink_tokens::open(state, &link, access, ApplinkTokenKind::Access)
+        .await
+        .ok_or_else(DocumentError::invalid_link)?;
+    let times = applink_tokens::open(state, &link, refresh, ApplinkTokenKind::Refresh)
+        .await
+        .ok_or_else(DocumentError::invalid_link)?;
+    if times.is_expired(state.backends.records.clock().now()) {
+        return Err(DocumentError::invalid_link());
     }
     let members = vec![
-        ("accessToken", tokens::make(desk, &link, Token::Access)?.into()),
+        ("accessToken", applink_tokens::issue(state, &link, ApplinkTokenKind::Access)?.into()),
         ("type", "applink".into()),
         ("errorCode", "0".into()),
     ];
-    Ok(call.format.answer(StatusCode::OK, "applink", members))
+    Ok(request.response_format.response(StatusCode::OK, "applink", members))
 }
 
-/// `DELETE …/applinks/{appLinkID}`: takes an applink back, at once.
+/// `DELETE_RENDITION …/applinks/{appLinkID}`: takes an applink back, at once.
 #[utoipa::path(
     delete,
     path = "/documents/api/{version}/applinks/{id}",
     tag = "documents",
     operation_id = "revokeApplink",
     params(
-        InVersion,
+        VersionPath,
         ("id" = String, Path, description = "The applink's id"),
     ),
     responses(
-        (status = 200, description = "In JSON or XML, as the client likes", body = Done),
-        Refused,
+        (status = 200, description = "In JSON or XML, as the client likes", body = SuccessBody),
+        DocumentErrors,
     ),
 )]
-pub(crate) async fn revoke(call: Call) -> Result<Response, Refusal> {
-    let (visitor, records) = (call.visitor().await?, &call.desk.places.records);
-    let link = records.applink(&call.id).await?.ok_or_else(Refusal::no_link)?;
-    call.let_in(visitor, &link.file, Deed::UNSHARE, FileRole::Manager).await?;
+pub(crate) async fn revoke(request: DocumentRequest) -> Result<Response, DocumentError> {
+    let (principal, records) = (request.principal().await?, &request.state.backends.records);
+    let link = records.applink(&request.id).await?.ok_or_else(DocumentError::link_not_found)?;
+    request.authorize(principal, &link.file, DocumentOperation::DELETE_LINK, FileRole::Manager).await?;
     if !records.revoke_applink(&link.id).await? {
-        return Err(Refusal::no_link());
+        return Err(DocumentError::link_not_found());
     }
-    Ok(call.format.done(StatusCode::OK, "applink", &link.file))
+    Ok(request.response_format.success_response(StatusCode::OK, "applink", &link.file))
 }

@@ -13,27 +13,27 @@
 //! The wire rules are the rendition contract's. The rest of the api says problems as documents of their own; here they are
 //! said in the words of the contract ([`refusal`]).
 
-mod address;
-mod answer;
+pub(crate) mod access_code_cache;
+mod applink_tokens;
 pub(crate) mod applinks;
-mod around;
-mod call;
-mod described;
-mod download;
-mod enter;
-mod form;
-pub(crate) mod info;
-pub(crate) mod opened_links;
-mod parameters;
+mod authorize;
+mod error;
+mod error_middleware;
+pub(crate) mod file_info;
+mod file_response;
+mod json_params;
+mod principal;
 pub(crate) mod public_links;
 mod ranges;
-mod refusal;
-pub(crate) mod registry;
+pub(crate) mod registered_files;
 pub(crate) mod renditions;
+mod request;
+mod request_path;
+mod response_format;
+mod schemas;
 pub(crate) mod settings;
-mod tokens;
 pub(crate) mod upload;
-mod visitor;
+mod upload_form;
 
 use std::future::{Ready, ready};
 
@@ -43,65 +43,68 @@ use axum::{Router, middleware};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 
-use crate::desk::Desk;
-use crate::problem::ApiError;
-use parameters::Parameters;
-use refusal::Refusal;
+use crate::error::ApiError;
+use crate::state::AppState;
+use error::DocumentError;
+use json_params::JsonParams;
 
 /// Which address leads where.
-pub(crate) fn routes() -> Router<Desk> {
+pub(crate) fn routes() -> Router<AppState> {
     let calls = Router::new()
-        .route("/files/data", post(upload::file).fallback(only("POST")))
-        .route("/files/{id}", get(info::get).fallback(only("GET, HEAD")))
-        .route("/files/{id}/versions", get(info::versions).fallback(only("GET, HEAD")))
-        .route("/files/{id}/data", get(renditions::file).post(upload::next_version).fallback(only("GET, HEAD, POST")))
+        .route("/files/data", post(upload::file).fallback(method_not_allowed("POST")))
+        .route("/files/{id}", get(file_info::get).fallback(method_not_allowed("GET, HEAD")))
+        .route("/files/{id}/versions", get(file_info::versions).fallback(method_not_allowed("GET, HEAD")))
+        .route(
+            "/files/{id}/data",
+            get(renditions::file).post(upload::next_version).fallback(method_not_allowed("GET, HEAD, POST")),
+        )
         .route(
             "/files/{id}/data/rendition",
             get(renditions::get)
                 .post(upload::rendition)
                 .delete(renditions::remove)
-                .fallback(only("GET, HEAD, POST, DELETE")),
+                .fallback(method_not_allowed("GET, HEAD, POST, DELETE")),
         )
-        .route("/files/{id}/data/renditions", get(renditions::list).fallback(only("GET, HEAD")))
-        .route("/files/{id}/data/thumbnail", get(renditions::thumbnail).fallback(only("GET, HEAD")))
-        .route("/applinks/token", put(applinks::refresh).fallback(only("PUT")))
-        .route("/applinks/file/{id}", post(applinks::add).fallback(only("POST")))
-        .route("/applinks/{id}", delete(applinks::revoke).fallback(only("DELETE")))
+        .route("/files/{id}/data/renditions", get(renditions::list).fallback(method_not_allowed("GET, HEAD")))
+        .route("/files/{id}/data/thumbnail", get(renditions::thumbnail).fallback(method_not_allowed("GET, HEAD")))
+        .route("/applinks/token", put(applinks::refresh).fallback(method_not_allowed("PUT")))
+        .route("/applinks/file/{id}", post(applinks::add).fallback(method_not_allowed("POST")))
+        .route("/applinks/{id}", delete(applinks::revoke).fallback(method_not_allowed("DELETE")))
         .route(
             "/publiclinks/file/{id}",
-            get(public_links::list).post(public_links::add).fallback(only("GET, HEAD, POST")),
+            get(public_links::list).post(public_links::add).fallback(method_not_allowed("GET, HEAD, POST")),
         )
         .route(
             "/publiclinks/{id}",
-            get(public_links::get).delete(public_links::revoke).fallback(only("GET, HEAD, DELETE")),
+            get(public_links::get).delete(public_links::revoke).fallback(method_not_allowed("GET, HEAD, DELETE")),
         )
-        .fallback(async || Refusal::from(ApiError::NotFound("there is nothing at this address".to_owned())));
-    Router::new().nest("/documents/api/{version}", calls).layer(middleware::from_fn(around::around))
+        .fallback(async || DocumentError::from(ApiError::NotFound("there is nothing at this address".to_owned())));
+    Router::new().nest("/documents/api/{version}", calls).layer(middleware::from_fn(error_middleware::render_errors))
 }
 
 /// The answer to any other method.
-fn only(methods: &'static str) -> impl Fn() -> Ready<Refusal> + Clone + Send + Sync {
+fn method_not_allowed(methods: &'static str) -> impl Fn() -> Ready<DocumentError> + Clone + Send + Sync {
     move || ready(ApiError::MethodNotAllowed(methods).into())
 }
 
 /// A link's id, which nobody guesses.
-fn fresh_link_id() -> Result<String, Refusal> {
+fn generate_link_id() -> Result<String, DocumentError> {
     let mut random = [0; 32];
-    getrandom::fill(&mut random).map_err(|error| ApiError::Ours(format!("no random numbers: {error}")))?;
+    getrandom::fill(&mut random).map_err(|error| ApiError::Internal(format!("no random numbers: {error}")))?;
     Ok(format!("L{}", BASE64.encode(random)))
 }
 
 /// The role that a link is to give: viewer, unless another is asked for.
-fn link_role(parameters: &Parameters) -> Result<FileRole, Refusal> {
+fn parse_link_role(parameters: &JsonParams) -> Result<FileRole, DocumentError> {
     let Some(role) = parameters.text("role")? else { return Ok(FileRole::Viewer) };
     let role = role.parse().ok().filter(|role| *role <= FileRole::Contributor);
-    role.ok_or_else(|| Refusal::invalid("role", "a link gives viewer, downloader or contributor"))
+    role.ok_or_else(|| DocumentError::invalid_value("role", "a link gives viewer, downloader or contributor"))
 }
 
 /// A user whom we know, with or without the federation member.
-async fn known_user(desk: &Desk, word: &str, field: &str) -> Result<String, Refusal> {
-    let unknown = || Refusal::invalid(field, "there is no such user");
-    let id = desk.user_id(word).map_err(|_| unknown())?;
-    let user = desk.places.records.user(&id).await?.filter(|user| !user.disabled);
+async fn find_user(state: &AppState, word: &str, field: &str) -> Result<String, DocumentError> {
+    let unknown = || DocumentError::invalid_value(field, "there is no such user");
+    let id = state.parse_user_id(word).map_err(|_| unknown())?;
+    let user = state.backends.records.user(&id).await?.filter(|user| !user.disabled);
     user.map(|user| user.id).ok_or_else(unknown)
 }

@@ -6,28 +6,29 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
-use upload::{Assigned, FileRole, PublicLink};
+use upload::{Audience, FileRole, PublicLink};
 
-use super::answer::Node;
-use super::call::Call;
-use super::described::{
-    AtFile, Done, InVersion, NotTaken, Once, PublicLinkForm, PublicLinkInformation, PublicLinkList, Refused,
+use super::error::{DocumentError, DocumentOperation};
+use super::file_info::{UserDirectory, format_time};
+use super::json_params::JsonParams;
+use super::principal::MAX_PASSWORD_CHARS;
+use super::request::DocumentRequest;
+use super::response_format::ResponseValue;
+use super::schemas::{
+    DocumentErrors, DocumentUploadErrors, FilePath, IdempotencyKeyHeader, PublicLinkForm, PublicLinkInformation,
+    PublicLinkList, SuccessBody, VersionPath,
 };
-use super::info::{People, time};
-use super::parameters::Parameters;
-use super::refusal::{Deed, Refusal};
-use super::visitor::LONGEST_PASSWORD;
-use super::{fresh_link_id, link_role};
-use crate::desk::Desk;
-use crate::once::Known;
-use crate::receive::small;
+use super::{generate_link_id, parse_link_role};
+use crate::dropbox::json_body;
+use crate::idempotency::IdempotencyOutcome;
+use crate::state::AppState;
 
 /// In characters.
-const SHORTEST_PASSWORD: usize = 8;
+const MIN_PASSWORD_CHARS: usize = 8;
 /// In characters.
-const LONGEST_NAME: usize = 256;
+const MAX_LINK_NAME_CHARS: usize = 256;
 /// The most users that one link can be for.
-const MOST_USERS: usize = 100;
+const MAX_LINK_USERS: usize = 100;
 
 /// `POST …/publiclinks/file/{fileId}`: a link for people.
 #[utoipa::path(
@@ -36,177 +37,188 @@ const MOST_USERS: usize = 100;
     tag = "documents",
     operation_id = "createPublicLink",
     request_body(content = PublicLinkForm),
-    params(AtFile, Once),
+    params(FilePath, IdempotencyKeyHeader),
     responses(
         (status = 200, description = "In JSON or XML, as the client likes", body = PublicLinkInformation),
-        Refused,
-        NotTaken,
+        DocumentErrors,
+        DocumentUploadErrors,
     ),
 )]
-pub(crate) async fn add(call: Call, body: Body) -> Result<Response, Refusal> {
-    let visit = call.enter(Deed::SHARE, FileRole::Manager).await?;
-    let desk = &call.desk;
-    let mut once = desk.once(&call.headers, &visit.visitor.key, call.target()).await?;
-    let text = small::text(desk, &call.headers, body, "the public link").await?;
-    let parameters = Parameters::parse(&text)?;
-    let assigned = assigned(desk, &parameters).await?;
-    let role = link_role(&parameters)?;
-    let name = parameters.bounded("linkName", LONGEST_NAME)?.to_owned();
-    let expires_at = expiration(&parameters, desk.places.records.clock().now())?;
-    let password = password(&parameters)?;
-    if let Known::Answer(response) = once.known(&[&text]).await? {
+pub(crate) async fn add(request: DocumentRequest, body: Body) -> Result<Response, DocumentError> {
+    let authorized = request.authorize_file(DocumentOperation::ADD_LINK, FileRole::Manager).await?;
+    let state = &request.state;
+    let mut idempotency =
+        state.begin_idempotent(&request.headers, &authorized.principal.client_key, request.target()).await?;
+    let text = json_body::read_json_bytes(state, &request.headers, body, "the public link").await?;
+    let parameters = JsonParams::parse(&text)?;
+    let audience = parse_audience(state, &parameters).await?;
+    let role = parse_link_role(&parameters)?;
+    let name = parameters.text_up_to("linkName", MAX_LINK_NAME_CHARS)?.to_owned();
+    let expires_at = parse_expiration(&parameters, state.backends.records.clock().now())?;
+    let password = parse_password(&parameters)?;
+    if let IdempotencyOutcome::Replay(response) = idempotency.check(&[&text]).await? {
         return Ok(response);
     }
     let password_hash = match password {
-        Some(password) => Some(desk.passwords.hash(password).await?),
+        Some(password) => Some(state.passwords.hash(password).await?),
         None => None,
     };
     let link = PublicLink {
-        id: fresh_link_id()?,
-        file: visit.file.id,
+        id: generate_link_id()?,
+        file: authorized.file.id,
         name,
-        assigned,
+        audience,
         role,
         password_hash,
         expires_at,
-        created_by: visit.visitor.who,
-        created_at: desk.places.records.clock().now(),
+        created_by: authorized.principal.user_id,
+        created_at: state.backends.records.clock().now(),
     };
-    desk.places.records.add_public_link(&link).await?;
+    state.backends.records.add_public_link(&link).await?;
     let mut all = vec![("errorCode", "0".into())];
-    all.extend(members(&mut People::new(desk), &link).await?);
-    let response = call.format.answer(StatusCode::OK, "publiclink", all);
-    Ok(once.answered(response).await?)
+    all.extend(link_members(&mut UserDirectory::new(state), &link).await?);
+    let response = request.response_format.response(StatusCode::OK, "publiclink", all);
+    Ok(idempotency.store_response(response).await?)
 }
 
-async fn assigned(desk: &Desk, parameters: &Parameters) -> Result<Assigned, Refusal> {
-    let words = parameters.texts("assignedUsers")?;
+async fn parse_audience(state: &AppState, parameters: &JsonParams) -> Result<Audience, DocumentError> {
+    let words = parameters.text_list("assignedUsers")?;
     if words.is_empty() {
-        return Err(Refusal::missing("assignedUsers"));
+        return Err(DocumentError::missing_field("assignedUsers"));
     }
-    if words.len() > MOST_USERS {
-        return Err(Refusal::invalid("assignedUsers", &format!("a link is for at most {MOST_USERS} users")));
+    if words.len() > MAX_LINK_USERS {
+        return Err(DocumentError::invalid_value(
+            "assignedUsers",
+            &format!("a link is for at most {MAX_LINK_USERS} users"),
+        ));
     }
-    match Assigned::of(words) {
-        Assigned::Users(words) => {
+    match Audience::from_strings(words) {
+        Audience::Users(words) => {
             let mut users = Vec::with_capacity(words.len());
             for word in &words {
-                users.push(super::known_user(desk, word, "assignedUsers").await?);
+                users.push(super::find_user(state, word, "assignedUsers").await?);
             }
-            Ok(Assigned::Users(users))
+            Ok(Audience::Users(users))
         }
         many => Ok(many),
     }
 }
 
-fn expiration(parameters: &Parameters, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
+fn parse_expiration(parameters: &JsonParams, now: Timestamp) -> Result<Option<Timestamp>, DocumentError> {
     let Some(text) = parameters.text("expirationTime")? else { return Ok(None) };
     // The last day of the year 9999, by which many mean never, is one more than our clock has.
     let never = || text.strip_suffix('Z')?.parse::<DateTime>().ok().filter(|at| at.year() == 9999);
     let at = text.parse::<Timestamp>().ok().or_else(|| never().map(|_| Timestamp::MAX));
-    let at = at.ok_or_else(|| Refusal::invalid("expirationTime", "it is written YYYY-MM-DDThh:mm:ssZ"))?;
+    let at = at.ok_or_else(|| DocumentError::invalid_value("expirationTime", "it is written YYYY-MM-DDThh:mm:ssZ"))?;
     if at <= now {
-        return Err(Refusal::invalid("expirationTime", "it has passed"));
+        return Err(DocumentError::invalid_value("expirationTime", "it has passed"));
     }
     Ok(Some(at))
 }
 
-fn password(parameters: &Parameters) -> Result<Option<String>, Refusal> {
+fn parse_password(parameters: &JsonParams) -> Result<Option<String>, DocumentError> {
     let Some(password) = parameters.text("password")? else { return Ok(None) };
-    if !(SHORTEST_PASSWORD..=LONGEST_PASSWORD).contains(&password.chars().count()) {
-        let why = format!("it has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters");
-        return Err(Refusal::invalid("password", &why));
+    if !(MIN_PASSWORD_CHARS..=MAX_PASSWORD_CHARS).contains(&password.chars().count()) {
+        let why = format!("it has {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters");
+        return Err(DocumentError::invalid_value("password", &why));
     }
     Ok(Some(password.to_owned()))
 }
 
-/// `GET …/publiclinks/file/{fileId}`: the public links of a file.
+/// `GET_RENDITION …/publiclinks/file/{fileId}`: the public links of a file.
 #[utoipa::path(
     get,
     path = "/documents/api/{version}/publiclinks/file/{id}",
     tag = "documents",
     operation_id = "listPublicLinks",
-    params(AtFile),
+    params(FilePath),
     responses(
         (status = 200, description = "In JSON or XML, as the client likes", body = PublicLinkList),
-        Refused,
+        DocumentErrors,
     ),
 )]
-pub(crate) async fn list(call: Call) -> Result<Response, Refusal> {
-    let visit = call.enter(Deed::LINKS, FileRole::Manager).await?;
-    let mut people = People::new(&call.desk);
+pub(crate) async fn list(request: DocumentRequest) -> Result<Response, DocumentError> {
+    let authorized = request.authorize_file(DocumentOperation::GET_LINKS, FileRole::Manager).await?;
+    let mut people = UserDirectory::new(&request.state);
     let mut items = Vec::new();
-    for link in call.desk.places.records.public_links(&visit.file.id).await? {
-        items.push(Node::Object(members(&mut people, &link).await?));
+    for link in request.state.backends.records.public_links(&authorized.file.id).await? {
+        items.push(ResponseValue::Object(link_members(&mut people, &link).await?));
     }
-    Ok(call.format.all(&visit.file.id, items))
+    Ok(request.response_format.list_response(&authorized.file.id, items))
 }
 
-/// `GET …/publiclinks/{linkId}`: one public link.
+/// `GET_RENDITION …/publiclinks/{linkId}`: one public link.
 #[utoipa::path(
     get,
     path = "/documents/api/{version}/publiclinks/{id}",
     tag = "documents",
     operation_id = "getPublicLink",
     params(
-        InVersion,
+        VersionPath,
         ("id" = String, Path, description = "The public link's id"),
     ),
     responses(
         (status = 200, description = "In JSON or XML, as the client likes", body = PublicLinkInformation),
-        Refused,
+        DocumentErrors,
     ),
 )]
-pub(crate) async fn get(call: Call) -> Result<Response, Refusal> {
-    let link = mine(&call, Deed::LINKS).await?;
+pub(crate) async fn get(request: DocumentRequest) -> Result<Response, DocumentError> {
+    let link = find_managed_link(&request, DocumentOperation::GET_LINKS).await?;
     let mut all = vec![("errorCode", "0".into())];
-    all.extend(members(&mut People::new(&call.desk), &link).await?);
-    Ok(call.format.answer(StatusCode::OK, "publiclink", all))
+    all.extend(link_members(&mut UserDirectory::new(&request.state), &link).await?);
+    Ok(request.response_format.response(StatusCode::OK, "publiclink", all))
 }
 
-/// `DELETE …/publiclinks/{linkId}`: takes a public link back, at once.
+/// `DELETE_RENDITION …/publiclinks/{linkId}`: takes a public link back, at once.
 #[utoipa::path(
     delete,
     path = "/documents/api/{version}/publiclinks/{id}",
     tag = "documents",
     operation_id = "revokePublicLink",
     params(
-        InVersion,
+        VersionPath,
         ("id" = String, Path, description = "The public link's id"),
     ),
     responses(
-        (status = 200, description = "In JSON or XML, as the client likes", body = Done),
-        Refused,
+        (status = 200, description = "In JSON or XML, as the client likes", body = SuccessBody),
+        DocumentErrors,
     ),
 )]
-pub(crate) async fn revoke(call: Call) -> Result<Response, Refusal> {
-    let link = mine(&call, Deed::UNSHARE).await?;
-    if !call.desk.places.records.revoke_public_link(&link.id).await? {
-        return Err(Refusal::no_link());
+pub(crate) async fn revoke(request: DocumentRequest) -> Result<Response, DocumentError> {
+    let link = find_managed_link(&request, DocumentOperation::DELETE_LINK).await?;
+    if !request.state.backends.records.revoke_public_link(&link.id).await? {
+        return Err(DocumentError::link_not_found());
     }
-    Ok(call.format.done(StatusCode::OK, "publiclink", &link.file))
+    Ok(request.response_format.success_response(StatusCode::OK, "publiclink", &link.file))
 }
 
 /// The link in the address, to a file that the caller may share. Who nobody knows is told so, whether or not there is
 /// such a link.
-async fn mine(call: &Call, deed: Deed) -> Result<PublicLink, Refusal> {
-    let visitor = call.visitor().await?;
-    let link = call.desk.places.records.public_link(&call.id).await?.ok_or_else(Refusal::no_link)?;
-    call.let_in(visitor, &link.file, deed, FileRole::Manager).await?;
+async fn find_managed_link(
+    request: &DocumentRequest,
+    operation: DocumentOperation,
+) -> Result<PublicLink, DocumentError> {
+    let principal = request.principal().await?;
+    let link =
+        request.state.backends.records.public_link(&request.id).await?.ok_or_else(DocumentError::link_not_found)?;
+    request.authorize(principal, &link.file, operation, FileRole::Manager).await?;
     Ok(link)
 }
 
-async fn members(people: &mut People<'_>, link: &PublicLink) -> Result<Vec<(&'static str, Node)>, Refusal> {
+async fn link_members(
+    people: &mut UserDirectory<'_>,
+    link: &PublicLink,
+) -> Result<Vec<(&'static str, ResponseValue)>, DocumentError> {
     let mut members = vec![
         ("linkID", link.id.as_str().into()),
         ("linkName", link.name.as_str().into()),
         ("id", link.file.as_str().into()),
         ("type", "publiclink".into()),
         ("role", link.role.as_str().into()),
-        ("assignedUsers", link.assigned.words().join(",").into()),
-        ("createdBy", people.named(&link.created_by).await?),
-        ("createdTime", time(link.created_at)),
+        ("assignedUsers", link.audience.to_strings().join(",").into()),
+        ("createdBy", people.user_value(&link.created_by).await?),
+        ("createdTime", format_time(link.created_at)),
     ];
-    members.extend(link.expires_at.map(|at| ("expirationTime", time(at))));
+    members.extend(link.expires_at.map(|at| ("expirationTime", format_time(at))));
     Ok(members)
 }

@@ -3,122 +3,125 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use upload::{FileRole, FileVersion, Media, Rendition, State as Standing, Upload, Variant, VariantName};
+use upload::{FileRole, FileVersion, Media, Rendition, Upload, UploadState as Standing, Variant, VariantName};
 
-use super::answer::Node;
-use super::call::Call;
-use super::described::{AtFile, DocumentError, Done, Kept, OfVersion, Ranged, Refused, RenditionList};
-use super::download::{self, Object};
-use super::refusal::{Deed, Refusal};
-use crate::docs::octets::Octets;
-use crate::show;
+use super::error::{DocumentError, DocumentOperation};
+use super::file_response::{self, FileContent};
+use super::request::DocumentRequest;
+use super::response_format::ResponseValue;
+use super::schemas::{
+    DocumentErrorBody, DocumentErrors, FileContentResponses, FilePath, RangeHeaders, RenditionList, SuccessBody,
+    VersionQuery,
+};
+use crate::openapi::binary::Binary;
+use crate::pictures;
 
 /// The side of the square into which a thumbnail fits, as the worker makes it.
-const THUMBNAIL: u32 = 256;
+const THUMBNAIL_SIZE: u32 = 256;
 
-/// `GET …/files/{fileId}/data/renditions`: the renditions of a version.
+/// `GET_RENDITION …/files/{fileId}/data/renditions`: the renditions of a version.
 #[utoipa::path(
     get,
     path = "/documents/api/{version}/files/{id}/data/renditions",
     tag = "documents",
     operation_id = "listRenditions",
     params(
-        AtFile,
-        OfVersion,
+        FilePath,
+        VersionQuery,
         ("renditionType" = Option<String>, Query, description = "system (by default) or uploaded"),
     ),
     responses(
         (status = 200, description = "In JSON or XML, as the client likes", body = RenditionList),
-        Refused,
+        DocumentErrors,
     ),
 )]
-pub(crate) async fn list(call: Call) -> Result<Response, Refusal> {
-    let visit = call.enter(Deed::LIST, FileRole::Viewer).await?;
-    let version = call.version(&visit.file).await?;
-    let items = match uploaded(&call)? {
-        false => system(&version),
-        true => call.desk.places.records.renditions(version.id).await?.iter().map(described).collect(),
+pub(crate) async fn list(request: DocumentRequest) -> Result<Response, DocumentError> {
+    let authorized = request.authorize_file(DocumentOperation::LIST_RENDITIONS, FileRole::Viewer).await?;
+    let version = request.requested_version(&authorized.file).await?;
+    let items = match wants_uploaded(&request)? {
+        false => system_renditions(&version),
+        true => request.state.backends.records.renditions(version.id).await?.iter().map(rendition_members).collect(),
     };
     let members = vec![
         ("errorCode", "0".into()),
-        ("id", visit.file.id.as_str().into()),
+        ("id", authorized.file.id.as_str().into()),
         ("type", "file".into()),
-        ("items", Node::List(items.into_iter().map(Node::Object).collect())),
+        ("items", ResponseValue::List(items.into_iter().map(ResponseValue::Object).collect())),
     ];
-    Ok(call.format.answer(StatusCode::OK, "file", members))
+    Ok(request.response_format.response(StatusCode::OK, "file", members))
 }
 
-/// `GET …/files/{fileId}/data/rendition`: the bytes of a rendition.
+/// `GET_RENDITION …/files/{fileId}/data/rendition`: the bytes of a rendition.
 #[utoipa::path(
     get,
     path = "/documents/api/{version}/files/{id}/data/rendition",
     tag = "documents",
     operation_id = "getRendition",
     params(
-        AtFile,
+        FilePath,
         ("rendition" = String, Query, description = "Its name, in any case"),
         ("renditionType" = Option<String>, Query, description = "system (by default) or uploaded"),
-        OfVersion,
-        Ranged,
+        VersionQuery,
+        RangeHeaders,
     ),
-    responses(Kept, Refused),
+    responses(FileContentResponses, DocumentErrors),
 )]
-pub(crate) async fn get(mut call: Call) -> Result<Response, Refusal> {
-    let uploaded = uploaded(&call);
-    call.shows = matches!(uploaded, Ok(false));
+pub(crate) async fn get(mut request: DocumentRequest) -> Result<Response, DocumentError> {
+    let uploaded = wants_uploaded(&request);
+    request.is_image = matches!(uploaded, Ok(false));
     // To look is the viewer's; to take away what somebody uploaded, the downloader's.
-    let least = if matches!(uploaded, Ok(true)) { FileRole::Downloader } else { FileRole::Viewer };
-    let visit = call.enter(Deed::GET, least).await?;
-    let version = call.version(&visit.file).await?;
-    let name = call.query("rendition")?.ok_or_else(|| Refusal::missing("rendition"))?;
+    let min_role = if matches!(uploaded, Ok(true)) { FileRole::Downloader } else { FileRole::Viewer };
+    let authorized = request.authorize_file(DocumentOperation::GET_RENDITION, min_role).await?;
+    let version = request.requested_version(&authorized.file).await?;
+    let name = request.query_param("rendition")?.ok_or_else(|| DocumentError::missing_field("rendition"))?;
     if uploaded? {
-        let rendition = call.desk.places.records.rendition(version.id, &name).await?;
-        let rendition = rendition.ok_or_else(Refusal::no_rendition)?;
-        let file = path(&rendition.name, &rendition.extension);
-        return download::send(&call, kept(&rendition.upload, file)?).await;
+        let rendition = request.state.backends.records.rendition(version.id, &name).await?;
+        let rendition = rendition.ok_or_else(DocumentError::rendition_not_found)?;
+        let file = filename(&rendition.name, &rendition.extension);
+        return file_response::file_response(&request, original_content(&rendition.upload, file)?).await;
     }
     let name = name.to_ascii_lowercase();
     let make = match name.as_str() {
-        "thumbnail1" => |media| VariantName::fitting(THUMBNAIL, media),
+        "thumbnail1" => |media| VariantName::fitting(THUMBNAIL_SIZE, media),
         "page1" => VariantName::full,
-        _ => return Err(Refusal::no_system_rendition()),
+        _ => return Err(DocumentError::system_rendition_not_found()),
     };
-    let variant = made(&call, version.upload.as_ref(), make).await?;
+    let variant = ensure_system_variant(&request, version.upload.as_ref(), make).await?;
     let media = variant.name.media();
-    let name = path(&name, media.extension());
-    let object = Object { key: variant.key, bytes: variant.bytes, sha256: variant.sha256, media, name };
-    download::send(&call, object).await
+    let name = filename(&name, media.extension());
+    let object = FileContent { key: variant.key, bytes: variant.bytes, sha256: variant.sha256, media, name };
+    file_response::file_response(&request, object).await
 }
 
-/// `DELETE …/files/{fileId}/data/rendition`: deletes a custom rendition.
+/// `DELETE_RENDITION …/files/{fileId}/data/rendition`: deletes a custom rendition.
 #[utoipa::path(
     delete,
     path = "/documents/api/{version}/files/{id}/data/rendition",
     tag = "documents",
     operation_id = "deleteRendition",
     params(
-        AtFile,
+        FilePath,
         ("rendition" = String, Query, description = "Its name, in any case"),
-        OfVersion,
+        VersionQuery,
     ),
     responses(
-        (status = 200, description = "In JSON or XML, as the client likes", body = Done),
-        Refused,
+        (status = 200, description = "In JSON or XML, as the client likes", body = SuccessBody),
+        DocumentErrors,
     ),
 )]
-pub(crate) async fn remove(call: Call) -> Result<Response, Refusal> {
-    let visit = call.enter(Deed::DELETE, FileRole::Contributor).await?;
-    let version = call.version(&visit.file).await?;
-    let name = call.query("rendition")?.ok_or_else(|| Refusal::missing("rendition"))?;
-    let records = &call.desk.places.records;
-    let rendition = records.rendition(version.id, &name).await?.ok_or_else(Refusal::no_rendition)?;
-    if !records.remove_rendition(&rendition, &visit.visitor.who).await? {
-        return Err(Refusal::no_rendition());
+pub(crate) async fn remove(request: DocumentRequest) -> Result<Response, DocumentError> {
+    let authorized = request.authorize_file(DocumentOperation::DELETE_RENDITION, FileRole::Contributor).await?;
+    let version = request.requested_version(&authorized.file).await?;
+    let name = request.query_param("rendition")?.ok_or_else(|| DocumentError::missing_field("rendition"))?;
+    let records = &request.state.backends.records;
+    let rendition = records.rendition(version.id, &name).await?.ok_or_else(DocumentError::rendition_not_found)?;
+    if !records.delete_rendition(&rendition, &authorized.principal.user_id).await? {
+        return Err(DocumentError::rendition_not_found());
     }
-    Ok(call.format.done(StatusCode::OK, "file", &visit.file.id))
+    Ok(request.response_format.success_response(StatusCode::OK, "file", &authorized.file.id))
 }
 
-/// `GET …/files/{fileId}/data/thumbnail`: the thumbnail of a file, or, with `rendition`, of a custom rendition that is a
+/// `GET_RENDITION …/files/{fileId}/data/thumbnail`: the thumbnail of a file, or, with `rendition`, of a custom rendition that is a
 /// picture.
 #[utoipa::path(
     get,
@@ -126,52 +129,57 @@ pub(crate) async fn remove(call: Call) -> Result<Response, Refusal> {
     tag = "documents",
     operation_id = "getThumbnail",
     params(
-        AtFile,
-        OfVersion,
+        FilePath,
+        VersionQuery,
         ("rendition" = Option<String>, Query, description = "Of this custom rendition, instead of the file"),
     ),
     responses(
-        (status = 200, description = "The thumbnail, made by us", body = inline(Octets), content_type = "image/png"),
+        (status = 200, description = "The thumbnail, made by us", body = inline(Binary), content_type = "image/png"),
         (status = 302, description = "It is at the store, where the settings say so"),
         (status = 304, description = "The client has it"),
-        (status = 412, description = "It is none of those that If-Match names: -1", body = DocumentError),
-        Refused,
+        (status = 412, description = "It is none of those that If-Match names: -1", body = DocumentErrorBody),
+        DocumentErrors,
     ),
 )]
-pub(crate) async fn thumbnail(mut call: Call) -> Result<Response, Refusal> {
-    call.shows = true;
-    let visit = call.enter(Deed::GET, FileRole::Viewer).await?;
-    let version = call.version(&visit.file).await?;
-    let upload = match call.query("rendition")? {
+pub(crate) async fn thumbnail(mut request: DocumentRequest) -> Result<Response, DocumentError> {
+    request.is_image = true;
+    let authorized = request.authorize_file(DocumentOperation::GET_RENDITION, FileRole::Viewer).await?;
+    let version = request.requested_version(&authorized.file).await?;
+    let upload = match request.query_param("rendition")? {
         Some(name) => {
-            let rendition = call.desk.places.records.rendition(version.id, &name).await?;
-            Some(rendition.ok_or_else(Refusal::no_rendition)?.upload)
+            let rendition = request.state.backends.records.rendition(version.id, &name).await?;
+            Some(rendition.ok_or_else(DocumentError::rendition_not_found)?.upload)
         }
         None => version.upload,
     };
-    let variant = made(&call, upload.as_ref(), |media| VariantName::fitting(THUMBNAIL, media)).await?;
-    Ok(show::stream(&call.desk, &variant, &call.method, &call.headers, "private, no-cache").await?)
+    let variant =
+        ensure_system_variant(&request, upload.as_ref(), |media| VariantName::fitting(THUMBNAIL_SIZE, media)).await?;
+    Ok(pictures::variant_response(&request.state, &variant, &request.method, &request.headers, "private, no-cache")
+        .await?)
 }
 
-/// `GET …/files/{fileId}/data`: the bytes of a version.
+/// `GET_RENDITION …/files/{fileId}/data`: the bytes of a version.
 #[utoipa::path(
     get,
     path = "/documents/api/{version}/files/{id}/data",
     tag = "documents",
     operation_id = "getFileData",
-    params(AtFile, OfVersion, Ranged),
-    responses(Kept, Refused)
+    params(FilePath, VersionQuery, RangeHeaders),
+    responses(FileContentResponses, DocumentErrors)
 )]
-pub(crate) async fn file(call: Call) -> Result<Response, Refusal> {
-    let visit = call.enter(Deed::DOWNLOAD, FileRole::Downloader).await?;
-    let version = call.version(&visit.file).await?;
-    let upload = version.upload.as_ref().ok_or_else(Refusal::elsewhere)?;
-    download::send(&call, kept(upload, version.name.clone())?).await
+pub(crate) async fn file(request: DocumentRequest) -> Result<Response, DocumentError> {
+    let authorized = request.authorize_file(DocumentOperation::DOWNLOAD, FileRole::Downloader).await?;
+    let version = request.requested_version(&authorized.file).await?;
+    let upload = version.upload.as_ref().ok_or_else(DocumentError::content_not_found)?;
+    file_response::file_response(&request, original_content(upload, version.name.clone())?).await
 }
 
 /// Everything there is or could be of a version, each with whether it is there.
-pub(super) async fn all(call: &Call, version: &FileVersion) -> Result<Vec<Node>, Refusal> {
-    let records = &call.desk.places.records;
+pub(super) async fn all_renditions(
+    request: &DocumentRequest,
+    version: &FileVersion,
+) -> Result<Vec<ResponseValue>, DocumentError> {
+    let records = &request.state.backends.records;
     let made = match &version.upload {
         Some(upload) => records.variants(upload.id, upload.generation).await?,
         None => Vec::new(),
@@ -183,73 +191,75 @@ pub(super) async fn all(call: &Call, version: &FileVersion) -> Result<Vec<Node>,
         })
     };
     let mut items = Vec::new();
-    for (mut members, name) in system(version).into_iter().zip(SYSTEM) {
+    for (mut members, name) in system_renditions(version).into_iter().zip(SYSTEM_RENDITIONS) {
         members.push(("renditionType", "system".into()));
-        members.push(("exists", Node::Flag(is_made(name))));
-        items.push(Node::Object(members));
+        members.push(("exists", ResponseValue::Bool(is_made(name))));
+        items.push(ResponseValue::Object(members));
     }
     for rendition in records.renditions(version.id).await? {
-        let mut members = described(&rendition);
+        let mut members = rendition_members(&rendition);
         members.push(("renditionType", "uploaded".into()));
-        members.push(("exists", Node::Flag(true)));
-        items.push(Node::Object(members));
+        members.push(("exists", ResponseValue::Bool(true)));
+        items.push(ResponseValue::Object(members));
     }
     Ok(items)
 }
 
 /// Those we make of a picture.
-const SYSTEM: [&str; 2] = ["thumbnail1", "page1"];
+const SYSTEM_RENDITIONS: [&str; 2] = ["thumbnail1", "page1"];
 
-fn system(version: &FileVersion) -> Vec<Vec<(&'static str, Node)>> {
-    let served = version.upload.as_ref().and_then(|upload| upload.served);
+fn system_renditions(version: &FileVersion) -> Vec<Vec<(&'static str, ResponseValue)>> {
+    let served = version.upload.as_ref().and_then(|upload| upload.default_media);
     let Some(served) = served else { return Vec::new() };
     let item = |name: &&str| {
         vec![
             ("type", "rendition".into()),
             ("name", (*name).into()),
             ("description", "".into()),
-            ("path", path(name, served.extension()).into()),
+            ("path", filename(name, served.extension()).into()),
         ]
     };
-    SYSTEM.iter().map(item).collect()
+    SYSTEM_RENDITIONS.iter().map(item).collect()
 }
 
-fn described(rendition: &Rendition) -> Vec<(&'static str, Node)> {
+fn rendition_members(rendition: &Rendition) -> Vec<(&'static str, ResponseValue)> {
     vec![
         ("type", "rendition".into()),
         ("name", rendition.name.as_str().into()),
         ("description", rendition.description.as_str().into()),
-        ("path", path(&rendition.name, &rendition.extension).into()),
+        ("path", filename(&rendition.name, &rendition.extension).into()),
     ]
 }
 
-fn path(name: &str, extension: &str) -> String {
+fn filename(name: &str, extension: &str) -> String {
     if extension.is_empty() { name.to_owned() } else { format!("{name}.{extension}") }
 }
 
 /// Whether the call is about what was uploaded, rather than about what we make.
-fn uploaded(call: &Call) -> Result<bool, Refusal> {
-    match call.query("renditionType")?.as_deref() {
+fn wants_uploaded(request: &DocumentRequest) -> Result<bool, DocumentError> {
+    match request.query_param("renditionType")?.as_deref() {
         None | Some("system") => Ok(false),
         Some("uploaded") => Ok(true),
-        Some(_) => Err(Refusal::invalid("renditionType", "it is system or uploaded")),
+        Some(_) => Err(DocumentError::invalid_value("renditionType", "it is system or uploaded")),
     }
 }
 
 /// What we make of an upload that is a picture, made now where it is not there yet.
-async fn made(
-    call: &Call,
+async fn ensure_system_variant(
+    request: &DocumentRequest,
     upload: Option<&Upload>,
     name: impl FnOnce(Media) -> Option<VariantName>,
-) -> Result<Variant, Refusal> {
+) -> Result<Variant, DocumentError> {
     let shown = upload.filter(|upload| upload.state == Standing::Ready);
-    let (upload, media) = shown.and_then(|upload| Some((upload, upload.served?))).ok_or_else(Refusal::no_picture)?;
-    let name = name(media).ok_or_else(Refusal::no_picture)?;
-    Ok(show::variant(&call.desk, upload, name).await?)
+    let (upload, media) = shown
+        .and_then(|upload| Some((upload, upload.default_media?)))
+        .ok_or_else(DocumentError::no_renderable_picture)?;
+    let name = name(media).ok_or_else(DocumentError::no_renderable_picture)?;
+    Ok(pictures::ensure_variant(&request.state, upload, name).await?)
 }
 
 /// An upload's bytes as they came.
-fn kept(upload: &Upload, name: String) -> Result<Object, Refusal> {
-    let key = upload.original_key.clone().ok_or_else(Refusal::no_rendition)?;
-    Ok(Object { key, bytes: upload.bytes, sha256: upload.sha256.clone(), media: upload.media, name })
+fn original_content(upload: &Upload, name: String) -> Result<FileContent, DocumentError> {
+    let key = upload.original_key.clone().ok_or_else(DocumentError::rendition_not_found)?;
+    Ok(FileContent { key, bytes: upload.bytes, sha256: upload.sha256.clone(), media: upload.media, name })
 }

@@ -3,7 +3,7 @@
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
-use crate::who::{AttemptLimits, RealmSettings};
+use crate::auth::{AttemptLimits, RealmSettings};
 
 /// `[documents]`: how large files and renditions may be, and how many renditions a version may have.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -14,23 +14,23 @@ pub struct DocumentSettings {
     /// The largest file.
     pub max_file_bytes: ByteSize,
     /// The most custom renditions of one version.
-    pub most_renditions: u64,
+    pub max_renditions: u64,
     /// How many access codes may be tried at one public link from one network address, counting IPv6 by /64, per
     /// `realm.login_window`.
-    pub code_tries: u32,
+    pub max_codes_per_link_and_address: u32,
     /// How many from one network address at all links, per `realm.login_window`.
-    pub code_tries_per_address: u32,
+    pub max_codes_per_address: u32,
     /// How many at one public link from all addresses together, per `realm.login_account_window`.
-    pub code_tries_per_link: u32,
+    pub max_codes_per_link: u32,
 }
 
 impl DocumentSettings {
     /// What holds for access codes.
-    pub(crate) fn code_limits(&self, realm: &RealmSettings) -> AttemptLimits {
+    pub(crate) fn access_code_limits(&self, realm: &RealmSettings) -> AttemptLimits {
         AttemptLimits {
-            tries: self.code_tries,
-            per_address: self.code_tries_per_address,
-            per_account: self.code_tries_per_link,
+            per_address_and_account: self.max_codes_per_link_and_address,
+            per_address: self.max_codes_per_address,
+            per_account: self.max_codes_per_link,
             window: realm.login_window,
             account_window: realm.login_account_window,
         }

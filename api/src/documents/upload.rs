@@ -5,52 +5,53 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use upload::{
-    FileAdmission, FileId, FileRole, Media, NoRenditionName, Place, PlaceTaken, RecordsError, RenditionName, Right,
-    Staged, UploadId,
+    AccessGrant, FileAdmission, FileId, FileRole, InvalidRenditionName, Media, RecordsError, RenditionName, Staged,
+    TargetConflict, UploadId, UploadTarget,
 };
 
-use super::call::Call;
-use super::described::{
-    AtFile, Done, FileForm, FileInformation, InVersion, NotTaken, Once, Refused, RenditionForm, Waiting,
+use super::error::{DocumentError, DocumentOperation};
+use super::file_info;
+use super::json_params::JsonParams;
+use super::principal::Principal;
+use super::request::DocumentRequest;
+use super::schemas::{
+    DocumentErrors, DocumentUploadErrors, FileForm, FileInformation, FilePath, IdempotencyKeyHeader, PreferHeader,
+    RenditionForm, SuccessBody, VersionPath,
 };
-use super::form::Form;
-use super::info;
-use super::parameters::Parameters;
-use super::refusal::{Deed, Refusal};
-use super::visitor::Visitor;
-use crate::desk::Desk;
-use crate::once::Known;
-use crate::problem::ApiError;
-use crate::receive::flow::Flow;
-use crate::receive::prefer::Prefer;
-use crate::receive::{small, walk};
+use super::upload_form::UploadForm;
+use crate::dropbox::body::BoundedBody;
+use crate::dropbox::prefer::Prefer;
+use crate::dropbox::{json_body, multipart};
+use crate::error::ApiError;
+use crate::idempotency::IdempotencyOutcome;
+use crate::state::AppState;
 
 /// The longest description of a rendition, in characters.
-const DESCRIPTION: usize = 1000;
+const MAX_DESCRIPTION_CHARS: usize = 1000;
 /// What may stand around a file in a body: other parts, headers, boundaries.
-const ROOM_FOR_THE_REST: u64 = 1 << 20;
+const FORM_OVERHEAD_BYTES: u64 = 1 << 20;
 
 /// Who hands in what, decided before the body is read.
-struct Task {
-    visitor: Visitor,
-    right: Right,
+struct FileUpload {
+    principal: Principal,
+    grant: AccessGrant,
     /// What a refusal of the worker's is called.
-    deed: Deed,
+    operation: DocumentOperation,
     /// The part of the form in which the file comes.
-    part: &'static str,
+    file_field: &'static str,
     limit: u64,
-    goal: Goal,
+    target: FileUploadTarget,
 }
 
 /// What it is to become.
-enum Goal {
+enum FileUploadTarget {
     /// A rendition of the version with this row number.
     Rendition(FileId, i64),
     NewFile(FileId),
     NextVersion(FileId),
 }
 
-impl Goal {
+impl FileUploadTarget {
     fn file(&self) -> &FileId {
         match self {
             Self::Rendition(file, _) | Self::NewFile(file) | Self::NextVersion(file) => file,
@@ -65,25 +66,33 @@ impl Goal {
     tag = "documents",
     operation_id = "uploadRendition",
     request_body(content = RenditionForm, content_type = "multipart/form-data"),
-    params(AtFile, Waiting, Once),
+    params(FilePath, PreferHeader, IdempotencyKeyHeader),
     responses(
-        (status = 200, description = "In JSON or XML, as the client likes", body = Done),
-        (status = 202, description = "Taken, and not ready yet: see Location", body = Done),
-        Refused,
-        NotTaken,
+        (status = 200, description = "In JSON or XML, as the client likes", body = SuccessBody),
+        (status = 202, description = "Taken, and not ready yet: see Location", body = SuccessBody),
+        DocumentErrors,
+        DocumentUploadErrors,
     ),
 )]
-pub(crate) async fn rendition(call: Call, body: Body) -> Result<Response, Refusal> {
-    let task = async {
-        let visit = call.enter(Deed::ADD, FileRole::Contributor).await?;
+pub(crate) async fn rendition(request: DocumentRequest, body: Body) -> Result<Response, DocumentError> {
+    let upload = async {
+        let authorized = request.authorize_file(DocumentOperation::ADD_RENDITION, FileRole::Contributor).await?;
         // Pinned now: a version that comes while the bytes flow does not change what they are a rendition of.
-        let pinned = call.desk.places.records.file_version(&visit.file.id, visit.file.latest).await?;
-        let pinned = pinned.ok_or_else(Refusal::no_version)?;
-        let limit = call.desk.documents.max_rendition_bytes.as_u64();
-        let goal = Goal::Rendition(visit.file.id, pinned.id);
-        Ok(Task { visitor: visit.visitor, right: visit.right, deed: Deed::ADD, part: "file", limit, goal })
+        let pinned =
+            request.state.backends.records.file_version(&authorized.file.id, authorized.file.latest_version).await?;
+        let pinned = pinned.ok_or_else(DocumentError::version_not_found)?;
+        let limit = request.state.documents.max_rendition_bytes.as_u64();
+        let target = FileUploadTarget::Rendition(authorized.file.id, pinned.id);
+        Ok(FileUpload {
+            principal: authorized.principal,
+            grant: authorized.grant,
+            operation: DocumentOperation::ADD_RENDITION,
+            file_field: "file",
+            limit,
+            target,
+        })
     };
-    receive(&call, body, task).await
+    receive_upload(&request, body, upload).await
 }
 
 /// `POST …/files/data`: a new file.
@@ -93,25 +102,32 @@ pub(crate) async fn rendition(call: Call, body: Body) -> Result<Response, Refusa
     tag = "documents",
     operation_id = "uploadFile",
     request_body(content = FileForm, content_type = "multipart/form-data"),
-    params(InVersion, Waiting, Once),
+    params(VersionPath, PreferHeader, IdempotencyKeyHeader),
     responses(
         (status = 201, description = "The file", body = FileInformation),
-        (status = 202, description = "Taken, and not ready yet: see Location", body = Done),
-        Refused,
-        NotTaken,
+        (status = 202, description = "Taken, and not ready yet: see Location", body = SuccessBody),
+        DocumentErrors,
+        DocumentUploadErrors,
     ),
     security(("session" = [], "csrf" = []), ("bearer" = [])),
 )]
-pub(crate) async fn file(call: Call, body: Body) -> Result<Response, Refusal> {
-    let task = async {
-        let visitor = call.visitor().await?;
-        let right = visitor.rights.iter().find(|right| matches!(right, Right::User(_))).cloned();
-        let right = right.ok_or(ApiError::NotLoggedIn("a link leads to one file; a new one needs a session"))?;
-        let limit = call.desk.documents.max_file_bytes.as_u64();
-        let goal = Goal::NewFile(FileId::fresh());
-        Ok(Task { visitor, right, deed: Deed::NEW_FILE, part: "primaryFile", limit, goal })
+pub(crate) async fn file(request: DocumentRequest, body: Body) -> Result<Response, DocumentError> {
+    let upload = async {
+        let principal = request.principal().await?;
+        let grant = principal.grants.iter().find(|right| matches!(right, AccessGrant::User(_))).cloned();
+        let grant = grant.ok_or(ApiError::NotLoggedIn("a link leads to one file; a new one needs a session"))?;
+        let limit = request.state.documents.max_file_bytes.as_u64();
+        let target = FileUploadTarget::NewFile(FileId::generate());
+        Ok(FileUpload {
+            principal,
+            grant,
+            operation: DocumentOperation::ADD_FILE,
+            file_field: "primaryFile",
+            limit,
+            target,
+        })
     };
-    receive(&call, body, task).await
+    receive_upload(&request, body, upload).await
 }
 
 /// `POST …/files/{fileId}/data`: a new version, which begins without custom renditions.
@@ -121,177 +137,211 @@ pub(crate) async fn file(call: Call, body: Body) -> Result<Response, Refusal> {
     tag = "documents",
     operation_id = "uploadFileVersion",
     request_body(content = FileForm, content_type = "multipart/form-data"),
-    params(AtFile, Waiting, Once),
+    params(FilePath, PreferHeader, IdempotencyKeyHeader),
     responses(
         (status = 201, description = "The file", body = FileInformation),
-        (status = 202, description = "Taken, and not ready yet: see Location", body = Done),
-        Refused,
-        NotTaken,
+        (status = 202, description = "Taken, and not ready yet: see Location", body = SuccessBody),
+        DocumentErrors,
+        DocumentUploadErrors,
     ),
 )]
-pub(crate) async fn next_version(call: Call, body: Body) -> Result<Response, Refusal> {
-    let task = async {
-        let visit = call.enter(Deed::NEW_VERSION, FileRole::Contributor).await?;
-        let limit = call.desk.documents.max_file_bytes.as_u64();
-        let goal = Goal::NextVersion(visit.file.id);
-        let (visitor, right) = (visit.visitor, visit.right);
-        Ok(Task { visitor, right, deed: Deed::NEW_VERSION, part: "primaryFile", limit, goal })
+pub(crate) async fn next_version(request: DocumentRequest, body: Body) -> Result<Response, DocumentError> {
+    let upload = async {
+        let authorized = request.authorize_file(DocumentOperation::ADD_VERSION, FileRole::Contributor).await?;
+        let limit = request.state.documents.max_file_bytes.as_u64();
+        let target = FileUploadTarget::NextVersion(authorized.file.id);
+        let (principal, grant) = (authorized.principal, authorized.grant);
+        Ok(FileUpload {
+            principal,
+            grant,
+            operation: DocumentOperation::ADD_VERSION,
+            file_field: "primaryFile",
+            limit,
+            target,
+        })
     };
-    receive(&call, body, task).await
+    receive_upload(&request, body, upload).await
 }
 
-async fn receive(
-    call: &Call,
+async fn receive_upload(
+    request: &DocumentRequest,
     body: Body,
-    task: impl Future<Output = Result<Task, Refusal>>,
-) -> Result<Response, Refusal> {
-    let limit = call.desk.documents.max_rendition_bytes.max(call.desk.documents.max_file_bytes).as_u64();
-    let flow = Flow::new(body, limit + ROOM_FOR_THE_REST, &call.desk.http);
-    let answer = async { Box::pin(hand_in(call, &flow, task.await?)).await }.await;
-    if flow.received() > 0 || !call.headers.contains_key(header::EXPECT) {
-        flow.linger();
+    upload: impl Future<Output = Result<FileUpload, DocumentError>>,
+) -> Result<Response, DocumentError> {
+    let limit = request.state.documents.max_rendition_bytes.max(request.state.documents.max_file_bytes).as_u64();
+    let bounded_body = BoundedBody::new(body, limit + FORM_OVERHEAD_BYTES, &request.state.http);
+    let answer = async { Box::pin(ingest_file(request, &bounded_body, upload.await?)).await }.await;
+    if bounded_body.received() > 0 || !request.headers.contains_key(header::EXPECT) {
+        bounded_body.drain_after_error();
     }
     answer
 }
 
-async fn hand_in(call: &Call, flow: &Flow, task: Task) -> Result<Response, Refusal> {
-    let desk = &call.desk;
-    desk.accept_upload(small::declared_length(&call.headers).unwrap_or_default()).await?;
-    let mut once = desk.once(&call.headers, &task.visitor.key, call.target()).await?;
-    let boundary = walk::boundary(&call.headers)?;
-    let declared = small::declared_length(&call.headers);
-    if let Some(received) = declared.filter(|declared| *declared > task.limit + ROOM_FOR_THE_REST) {
-        return Err(ApiError::TooLarge { what: "the file", limit: task.limit, received }.into());
+async fn ingest_file(
+    request: &DocumentRequest,
+    bounded_body: &BoundedBody,
+    upload: FileUpload,
+) -> Result<Response, DocumentError> {
+    let state = &request.state;
+    state.accept_upload(json_body::content_length(&request.headers).unwrap_or_default()).await?;
+    let mut idempotency =
+        state.begin_idempotent(&request.headers, &upload.principal.client_key, request.target()).await?;
+    let boundary = multipart::parse_boundary(&request.headers)?;
+    let declared = json_body::content_length(&request.headers);
+    if let Some(received) = declared.filter(|declared| *declared > upload.limit + FORM_OVERHEAD_BYTES) {
+        return Err(ApiError::TooLarge { what: "the file", limit: upload.limit, received }.into());
     }
-    let coming = declared.unwrap_or(task.limit).min(task.limit);
-    let quota = desk.check_quota(&task.visitor.who, task.visitor.admin, coming).await?;
-    let _room = desk.room.try_acquire().map_err(|_| ApiError::Busy("too many files are being handed in at once"))?;
-    let walk = walk::Walk::new(flow, boundary);
-    let form = Form::read(walk, &desk.places.staging, task.part, task.limit).await?;
+    let incoming_bytes = declared.unwrap_or(upload.limit).min(upload.limit);
+    let quota_guard =
+        state.check_upload_quota(&upload.principal.user_id, upload.principal.is_admin, incoming_bytes).await?;
+    let _slot = state
+        .upload_slots
+        .try_acquire()
+        .map_err(|_| ApiError::Overloaded("too many files are being handed in at once"))?;
+    let multipart = multipart::MultipartReader::new(bounded_body, boundary);
+    let form = UploadForm::read(multipart, &state.backends.staging, upload.file_field, upload.limit).await?;
     let text = form.parameters.unwrap_or_default();
-    let place = place(call, &task.goal, &text)?;
-    let (intake, label) = form.file.ok_or_else(|| Refusal::missing(task.part))?;
-    let staged = intake.finish().await?;
+    let target = upload_target(request, &upload.target, &text)?;
+    let (staged_writer, filename) = form.file.ok_or_else(|| DocumentError::missing_field(upload.file_field))?;
+    let staged = staged_writer.finish().await?;
     let key = staged.key.clone();
-    let handed = async {
-        let noted = match once.known(&[staged.sha256.as_bytes(), label.as_bytes(), &text]).await? {
-            Known::New(noted) => noted,
-            Known::Answer(response) => return Ok(Admittance::Known(response)),
-            Known::Admitted(id) => {
-                let status = desk.standing(id).await.map_err(|error| worded(&task, error))?;
-                return Ok(Admittance::Known(answer(call, &task, id, status).await?));
+    let ingested = async {
+        let idempotency_key = match idempotency.check(&[staged.sha256.as_bytes(), filename.as_bytes(), &text]).await? {
+            IdempotencyOutcome::New(noted) => noted,
+            IdempotencyOutcome::Replay(response) => return Ok(IngestResult::AlreadyDone(response)),
+            IdempotencyOutcome::Admitted(id) => {
+                let status = state.upload_status_code(id).await.map_err(|error| document_error(&upload, error))?;
+                return Ok(IngestResult::AlreadyDone(upload_response(request, &upload, id, status).await?));
             }
         };
-        let admission = admission(desk, &task, place, label, staged, noted);
-        let taken = place_name(&admission);
-        let admitted = match desk.places.records.admit_into_file(admission).await {
-            Err(error) if error.is_outcome_unknown() => return Ok(Admittance::Unknown(error)),
+        let admission = file_admission(state, &upload, target, filename, staged, idempotency_key);
+        let taken_name = rendition_name(&admission);
+        let admitted = match state.backends.records.admit_into_file(admission).await {
+            Err(error) if error.is_outcome_unknown() => return Ok(IngestResult::OutcomeUnknown(error)),
             admitted => admitted?,
         };
         match admitted {
-            Ok(admitted) => Ok(Admittance::New(admitted)),
-            Err(PlaceTaken::Name) => Err(taken.map_or_else(Refusal::no_version, |name| Refusal::taken(&name))),
-            Err(PlaceTaken::Full) => Err(Refusal::full(desk.documents.most_renditions)),
+            Ok(admitted) => Ok(IngestResult::New(admitted)),
+            Err(TargetConflict::NameTaken) => {
+                Err(taken_name.map_or_else(DocumentError::version_not_found, |name| DocumentError::name_taken(&name)))
+            }
+            Err(TargetConflict::TooManyRenditions) => {
+                Err(DocumentError::too_many_renditions(state.documents.max_renditions))
+            }
         }
     };
-    let handed = handed.await;
-    if !matches!(handed, Ok(Admittance::New(_) | Admittance::Unknown(_))) {
-        desk.places.staging.remove(&key).await?;
+    let ingested = ingested.await;
+    if !matches!(ingested, Ok(IngestResult::New(_) | IngestResult::OutcomeUnknown(_))) {
+        state.backends.staging.delete(&key).await?;
     }
-    let admitted = match handed? {
-        Admittance::Known(response) => return Ok(response),
-        Admittance::New(admitted) => admitted,
-        Admittance::Unknown(error) => return Err(error.into()),
+    let admitted = match ingested? {
+        IngestResult::AlreadyDone(response) => return Ok(response),
+        IngestResult::New(admitted) => admitted,
+        IngestResult::OutcomeUnknown(error) => return Err(error.into()),
     };
-    drop(quota);
-    let prefer = Prefer::of(&call.headers);
-    let status = desk.outcome(&admitted, prefer).await.map_err(|error| worded(&task, error))?;
-    let mut response = answer(call, &task, admitted.id, status).await?;
-    response.headers_mut().extend(prefer.applied(&desk.uploads));
-    Ok(once.answered(response).await?)
+    drop(quota_guard);
+    let prefer = Prefer::from_headers(&request.headers);
+    let status = state.publish_and_wait(&admitted, prefer).await.map_err(|error| document_error(&upload, error))?;
+    let mut response = upload_response(request, &upload, admitted.id, status).await?;
+    response.headers_mut().extend(prefer.preference_applied(&state.uploads));
+    Ok(idempotency.store_response(response).await?)
 }
 
 /// What admitting came to.
-enum Admittance {
+enum IngestResult {
     /// It had been answered before.
-    Known(Response),
+    AlreadyDone(Response),
     New(upload::Admitted),
     /// Perhaps it was admitted: its staged bytes stay, and the sweeper removes them if no upload needs them.
-    Unknown(RecordsError),
+    OutcomeUnknown(RecordsError),
 }
 
-fn place(call: &Call, goal: &Goal, text: &[u8]) -> Result<Place, Refusal> {
-    let parameters = if text.is_empty() { Parameters::default() } else { Parameters::parse(text)? };
-    Ok(match goal {
-        Goal::NewFile(file) => Place::NewFile(file.clone()),
-        Goal::NextVersion(file) => Place::NextVersion(file.clone()),
-        Goal::Rendition(_, version) => {
-            let (grammar, name) = (call.grammar()?, parameters.text("name"));
-            let name = name.map_err(|_| Refusal::name(NoRenditionName::Invalid, grammar))?.unwrap_or_default();
-            let name = RenditionName::parse(name, grammar).map_err(|no| Refusal::name(no, grammar))?;
-            let description = parameters.bounded("description", DESCRIPTION)?.to_owned();
-            let most = call.desk.documents.most_renditions;
-            Place::Rendition { version: *version, name, description, most }
+fn upload_target(
+    request: &DocumentRequest,
+    target: &FileUploadTarget,
+    text: &[u8],
+) -> Result<UploadTarget, DocumentError> {
+    let parameters = if text.is_empty() { JsonParams::default() } else { JsonParams::parse(text)? };
+    Ok(match target {
+        FileUploadTarget::NewFile(file) => UploadTarget::NewFile(file.clone()),
+        FileUploadTarget::NextVersion(file) => UploadTarget::NextVersion(file.clone()),
+        FileUploadTarget::Rendition(_, version) => {
+            let (grammar, name) = (request.grammar()?, parameters.text("name"));
+            let name = name
+                .map_err(|_| DocumentError::invalid_rendition_name(InvalidRenditionName::Invalid, grammar))?
+                .unwrap_or_default();
+            let name =
+                RenditionName::parse(name, grammar).map_err(|no| DocumentError::invalid_rendition_name(no, grammar))?;
+            let description = parameters.text_up_to("description", MAX_DESCRIPTION_CHARS)?.to_owned();
+            let most = request.state.documents.max_renditions;
+            UploadTarget::Rendition { version: *version, name, description, max_renditions: most }
         }
     })
 }
 
-fn place_name(admission: &FileAdmission) -> Option<RenditionName> {
-    match &admission.place {
-        Place::Rendition { name, .. } => Some(name.clone()),
-        Place::NewFile(_) | Place::NextVersion(_) => None,
+fn rendition_name(admission: &FileAdmission) -> Option<RenditionName> {
+    match &admission.target {
+        UploadTarget::Rendition { name, .. } => Some(name.clone()),
+        UploadTarget::NewFile(_) | UploadTarget::NextVersion(_) => None,
     }
 }
 
-fn admission(
-    desk: &Desk,
-    task: &Task,
-    place: Place,
-    label: String,
+fn file_admission(
+    state: &AppState,
+    upload: &FileUpload,
+    target: UploadTarget,
+    filename: String,
     staged: Staged,
-    once: Option<upload::OnceKey>,
+    idempotency_key: Option<upload::IdempotencyKey>,
 ) -> FileAdmission {
     let media = staged.media.unwrap_or(Media::Other);
     metrics::counter!("cloakroom_uploads_total", "media" => media.name()).increment(1);
     FileAdmission {
-        owner: task.visitor.who.clone(),
-        right: task.right.clone(),
-        place,
-        label,
+        owner: upload.principal.user_id.clone(),
+        grant: upload.grant.clone(),
+        target,
+        filename,
         media,
         staged,
-        deadline: desk.uploads.deadline,
-        once,
+        deadline: state.uploads.deadline,
+        idempotency_key,
     }
 }
 
 /// The worker's no, in the words of the contract where it is about rights.
-fn worded(task: &Task, error: ApiError) -> Refusal {
+fn document_error(upload: &FileUpload, error: ApiError) -> DocumentError {
     match error {
-        ApiError::Rejected(reason) if reason.code == "not_permitted" => {
-            Refusal::privileges(task.deed, &task.visitor.name, task.goal.file())
-        }
+        ApiError::Rejected(reason) if reason.code == "not_permitted" => DocumentError::insufficient_privileges(
+            upload.operation,
+            &upload.principal.display_name,
+            upload.target.file(),
+        ),
         other => other.into(),
     }
 }
 
 /// 200, or 201 with the information about the version that came of it; 202 with the bare answer where the worker is not
 /// done.
-async fn answer(call: &Call, task: &Task, id: UploadId, status: StatusCode) -> Result<Response, Refusal> {
-    let records = &call.desk.places.records;
-    let version = match &task.goal {
-        Goal::Rendition(..) => None,
+async fn upload_response(
+    request: &DocumentRequest,
+    upload: &FileUpload,
+    id: UploadId,
+    status: StatusCode,
+) -> Result<Response, DocumentError> {
+    let records = &request.state.backends.records;
+    let version = match &upload.target {
+        FileUploadTarget::Rendition(..) => None,
         // Not the latest, which may be another's by now; and a key that was used before leads to the file that came of
         // it, not to the one that this request would have made.
-        Goal::NewFile(_) | Goal::NextVersion(_) => records.version_of(id).await?,
+        FileUploadTarget::NewFile(_) | FileUploadTarget::NextVersion(_) => records.version_of(id).await?,
     };
-    let file = version.as_ref().map_or(task.goal.file(), |(file, _)| file);
+    let file = version.as_ref().map_or(upload.target.file(), |(file, _)| file);
     if let (StatusCode::OK, Some((file, number))) = (status, &version)
         && let (Some(file), Some(version)) = (records.file(file).await?, records.file_version(file, *number).await?)
     {
-        return info::answer(call, StatusCode::CREATED, &file, &version, None).await;
+        return file_info::file_info_response(request, StatusCode::CREATED, &file, &version, None).await;
     }
-    let mut response = call.format.done(status, "file", file);
+    let mut response = request.response_format.success_response(status, "file", file);
     if status == StatusCode::ACCEPTED
         && let Ok(location) = HeaderValue::try_from(format!("/uploads/{id}"))
     {

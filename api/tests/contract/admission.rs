@@ -1,44 +1,40 @@
 //! `POST /api/dropbox/pictures`: what is taken, what is refused, and in which words.
 
-use std::time::Duration;
-
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
 
-use crate::stand::{FED, JPEG, PNG, Stand, form, header};
+use crate::test_server::{FED, JPEG, PNG, TestServer, form, header};
 
 #[tokio::test]
 async fn the_answer_is_the_bare_number() {
-    let stand = Stand::new().await;
-    let jane = stand.login("jane").await;
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
     let response = jane.upload("a.png", PNG).await;
     assert_eq!(response.status(), 200);
     assert_eq!(header(&response, "content-type"), "text/plain");
     assert_eq!(header(&response, "cache-control"), "no-store");
     assert_eq!(header(&response, "location"), "/uploads/1001");
     assert_eq!(response.text().await.unwrap(), "1001");
-    assert_eq!(jane.picture().await, "1002");
-    assert_eq!(stand.staged(), 0);
+    assert_eq!(jane.upload_picture().await, "1002");
+    assert_eq!(server.staged_files(), 0);
 }
 
-/// An upload that may have been admitted in spite of an error needs its bytes. If it was not, the sweeper removes them.
+/// An upload that may have been admitted in spite of an error needs its bytes. If it was not, they are an orphan, which the
+/// sweeper deletes.
 #[tokio::test]
 async fn bytes_of_an_upload_whose_admission_is_uncertain_are_kept() {
-    let stand = Stand::idle(|_| {}).await;
-    let jane = stand.login("jane").await;
-    stand.faults.fail("records", "admit");
+    let server = TestServer::with_idle_worker(|_| {}).await;
+    let jane = server.login("jane").await;
+    server.faults.start_failing("records", "admit");
     let refused = jane.upload("a.png", PNG).await;
     assert_eq!(refused.status(), 503);
-    assert_eq!(stand.staged(), 1);
-    stand.faults.clear();
-    stand.clock.advance(Duration::from_secs(2 * 3600));
-    assert_eq!((stand.sweep().await.orphans, stand.staged()), (1, 0));
+    assert_eq!(server.staged_files(), 1);
 }
 
 #[tokio::test]
 async fn the_sample_request_byte_for_byte() {
-    let stand = Stand::new().await;
-    let jane = stand.login("jane").await;
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
     let mut body = b"-----------------------------7df1ef1d1c0a12\r\nContent-Disposition: form-data; name=\"Profile\"; \
         filename=\"C:\\fakepath\\My Picture.png\"\r\nContent-Type: image/png\r\n\r\n"
         .to_vec();
@@ -53,14 +49,14 @@ async fn the_sample_request_byte_for_byte() {
         .unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(response.text().await.unwrap(), "1001");
-    let label = stand.places.records.upload("1001".parse().unwrap()).await.unwrap().unwrap().label;
+    let label = server.places.records.upload("1001".parse().unwrap()).await.unwrap().unwrap().filename;
     assert_eq!(label, "My Picture.png");
 }
 
 #[tokio::test]
 async fn content_decides_and_not_the_name() {
-    let stand = Stand::new().await;
-    let jane = stand.login("jane").await;
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
     for (name, bytes, media) in [
         ("a.jpg", PNG, "image/png"),
         ("a.png", JPEG, "image/jpeg"),
@@ -79,8 +75,8 @@ async fn content_decides_and_not_the_name() {
 
 #[tokio::test]
 async fn a_file_is_the_first_with_a_name_unless_a_later_one_is_called_profile() {
-    let stand = Stand::new().await;
-    let jane = stand.login("jane").await;
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
     let part = |bytes: &'static [u8], name: &str| Part::bytes(bytes).file_name(name.to_owned());
     for (form, label) in [
         (Form::new().text("note", "hello").part("FileName", part(PNG, "first.png")), "first.png"),
@@ -91,15 +87,15 @@ async fn a_file_is_the_first_with_a_name_unless_a_later_one_is_called_profile() 
         let response = jane.request(Method::POST, "/api/dropbox/pictures").multipart(form).send().await.unwrap();
         assert_eq!(response.status(), 200);
         let id = response.text().await.unwrap();
-        assert_eq!(stand.places.records.upload(id.parse().unwrap()).await.unwrap().unwrap().label, label);
+        assert_eq!(server.places.records.upload(id.parse().unwrap()).await.unwrap().unwrap().filename, label);
     }
-    assert_eq!(stand.staged(), 0);
+    assert_eq!(server.staged_files(), 0);
 }
 
 #[tokio::test]
 async fn refusals_are_sentences() {
-    let stand = Stand::new().await;
-    let jane = stand.login("jane").await;
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
     let truncated = &JPEG[..JPEG.len() / 2];
     for (name, bytes, status, says) in [
         ("a.png", &b""[..], 400, "empty"),
@@ -115,51 +111,56 @@ async fn refusals_are_sentences() {
         assert!(message.contains(says) || status == 422, "{message}");
         assert!(!message.is_empty());
     }
-    assert_eq!(stand.staged(), 0);
+    assert_eq!(server.staged_files(), 0);
 }
 
 #[tokio::test]
 async fn who_may_not_is_told_before_the_body_is_read() {
-    let stand = Stand::new().await;
-    let jane = stand.login("jane").await;
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
     let nobody =
-        stand.nobody(Method::POST, "/api/dropbox/pictures").multipart(form("a.png", PNG)).send().await.unwrap();
+        server.anonymous(Method::POST, "/api/dropbox/pictures").multipart(form("a.png", PNG)).send().await.unwrap();
     assert_eq!(nobody.status(), 401);
     assert_eq!(nobody.text().await.unwrap(), "nobody is logged in; log in again");
-    let bare = jane.bare(Method::POST, "/api/dropbox/pictures").multipart(form("a.png", PNG)).send().await.unwrap();
+    let bare = jane
+        .request_without_csrf(Method::POST, "/api/dropbox/pictures")
+        .multipart(form("a.png", PNG))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(bare.status(), 401);
     assert!(bare.text().await.unwrap().contains("CSRF"));
     let forged = jane
-        .bare(Method::POST, "/api/dropbox/pictures")
+        .request_without_csrf(Method::POST, "/api/dropbox/pictures")
         .header(format!("x-csrf-token_{FED}"), "TokenID%3Dforged")
         .multipart(form("a.png", PNG))
         .send()
         .await
         .unwrap();
     assert_eq!(forged.status(), 401);
-    assert_eq!(stand.places.records.census().await.unwrap().admitted, 0);
-    assert_eq!(stand.staged(), 0);
+    assert_eq!(server.places.records.stats().await.unwrap().admitted, 0);
+    assert_eq!(server.staged_files(), 0);
 }
 
 #[tokio::test]
 async fn the_token_may_come_as_a_field_before_the_file() {
-    let stand = Stand::new().await;
-    let jane = stand.login("jane").await;
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
     let file = || Part::bytes(PNG).file_name("a.png");
     let field = format!("X-Csrf-Token_{FED}");
     let send = async |form: Form| {
-        jane.bare(Method::POST, "/api/dropbox/pictures").multipart(form).send().await.unwrap().status()
+        jane.request_without_csrf(Method::POST, "/api/dropbox/pictures").multipart(form).send().await.unwrap().status()
     };
     assert_eq!(send(Form::new().text(field.clone(), jane.csrf.clone()).part("Profile", file())).await, 200);
     assert_eq!(send(Form::new().part("Profile", file()).text(field.clone(), jane.csrf.clone())).await, 401);
     assert_eq!(send(Form::new().text(field, "nonsense").part("Profile", file())).await, 401);
-    assert_eq!(stand.staged(), 0);
+    assert_eq!(server.staged_files(), 0);
 }
 
 #[tokio::test]
 async fn a_client_says_how_long_it_waits() {
-    let stand = Stand::idle(|_| {}).await;
-    let jane = stand.login("jane").await;
+    let server = TestServer::with_idle_worker(|_| {}).await;
+    let jane = server.login("jane").await;
     for (prefer, applied) in
         [("respond-async", "respond-async"), ("wait=0", "wait=0"), ("respond-async, wait=0", "respond-async, wait=0")]
     {
@@ -171,15 +172,15 @@ async fn a_client_says_how_long_it_waits() {
         let id = response.text().await.unwrap();
         assert_eq!(location, format!("/uploads/{id}"));
     }
-    stand.work().await;
+    server.run_jobs().await;
     let status: serde_json::Value = jane.get("/uploads/1001").await.json().await.unwrap();
     assert_eq!(status["state"], "ready");
 }
 
 #[tokio::test]
 async fn too_large_is_said_with_limit_and_received() {
-    let stand = Stand::new().await;
-    let jane = stand.login("jane").await;
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
     let mut large = PNG.to_vec();
     large.resize((4 << 20) + 1, 0);
     let response = jane.upload("a.png", &large).await;
@@ -189,14 +190,14 @@ async fn too_large_is_said_with_limit_and_received() {
     large.resize(40 << 20, 0);
     let response = jane.upload("a.png", &large).await;
     assert_eq!(response.status(), 413);
-    assert_eq!(stand.staged(), 0);
+    assert_eq!(server.staged_files(), 0);
 }
 
 #[tokio::test]
 async fn there_is_no_delete() {
-    let stand = Stand::new().await;
-    let jane = stand.login("jane").await;
-    let id = jane.picture().await;
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
+    let id = jane.upload_picture().await;
     let response = jane.request(Method::DELETE, &format!("/api/dropbox/pictures/{id}")).send().await.unwrap();
     assert_eq!(response.status(), 405);
     assert_eq!(header(&response, "allow"), "GET, HEAD, PUT");

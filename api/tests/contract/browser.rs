@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::stand::{PASSWORD, Stand, client};
+use crate::test_server::{PASSWORD, TestServer, client};
 
 /// One browser with one window. Dropped, it closes.
 struct Browser {
     driver: Child,
     session: String,
     client: reqwest::Client,
-    shots: &'static str,
+    screenshot_prefix: &'static str,
 }
 
 impl Drop for Browser {
@@ -68,7 +68,7 @@ impl Browser {
         let opened = client.post(format!("{base}/session")).json(&options).send().await.unwrap();
         let opened: Value = opened.json().await.unwrap();
         let id = opened["value"]["sessionId"].as_str().unwrap_or_else(|| panic!("{opened}"));
-        Some(Self { driver, session: format!("{base}/session/{id}"), client, shots })
+        Some(Self { driver, session: format!("{base}/session/{id}"), client, screenshot_prefix: shots })
     }
 
     async fn post(&self, path: &str, body: Value) -> Value {
@@ -95,7 +95,7 @@ impl Browser {
         self.post(&format!("{element}/click"), json!({})).await;
     }
 
-    async fn keys(&self, css: &str, text: &str) {
+    async fn type_text(&self, css: &str, text: &str) {
         let element = self.find(css).await;
         self.post(&format!("{element}/value"), json!({"text": text})).await;
     }
@@ -105,19 +105,19 @@ impl Browser {
         self.get(&format!("{element}/text")).await.as_str().unwrap_or_default().to_owned()
     }
 
-    async fn log_in(&self, stand: &Stand) {
-        self.post("url", json!({"url": stand.url("/")})).await;
-        let spoken = self.spoken().await;
+    async fn log_in(&self, server: &TestServer) {
+        self.post("url", json!({"url": server.url("/")})).await;
+        let spoken = self.accessible_names().await;
         let said = |role: &str, name: &str| spoken.iter().any(|(r, n)| r == role && n == name);
         assert!(said("textbox", "Address") && said("textbox", "Password") && said("button", "Log in"), "{spoken:?}");
-        self.keys("#email", "jane@example.com").await;
-        self.keys("#password", PASSWORD).await;
+        self.type_text("#email", "jane@example.com").await;
+        self.type_text("#password", PASSWORD).await;
         self.click("button.primary").await;
         self.find("#hand-in").await;
     }
 
     /// What a screen reader says of everything that can be reached by keyboard and is there to be seen: role and name.
-    async fn spoken(&self) -> Vec<(String, String)> {
+    async fn accessible_names(&self) -> Vec<(String, String)> {
         let css = "a[href], button, input:not([type=hidden]), select, [tabindex]";
         let found = self.post("elements", json!({"using": "css selector", "value": css})).await;
         let mut spoken = Vec::new();
@@ -133,13 +133,13 @@ impl Browser {
     }
 
     /// A picture of the window, for a person to look at.
-    async fn shot(&self, name: &str) {
+    async fn screenshot(&self, name: &str) {
         use base64::Engine as _;
         let picture = self.get("screenshot").await;
         let bytes = base64::engine::general_purpose::STANDARD.decode(picture.as_str().unwrap()).unwrap();
         let folder = concat!(env!("CARGO_TARGET_TMPDIR"), "/page");
         std::fs::create_dir_all(folder).unwrap();
-        std::fs::write(format!("{folder}/{}-{name}.png", self.shots), bytes).unwrap();
+        std::fs::write(format!("{folder}/{}-{name}.png", self.screenshot_prefix), bytes).unwrap();
     }
 }
 
@@ -147,23 +147,23 @@ impl Browser {
 #[tokio::test]
 async fn log_out_everywhere() {
     let Some(browser) = Browser::open("logout").await else { return };
-    let stand = Stand::new().await;
+    let server = TestServer::new().await;
     for script in [true, false] {
         let off = json!({"cmd": "Emulation.setScriptExecutionDisabled", "params": {"value": !script}});
         browser.post("goog/cdp/execute", off).await;
-        let elsewhere = stand.login("jane").await;
+        let elsewhere = server.login("jane").await;
         assert_eq!(elsewhere.get("/uploads/1").await.status(), 404);
-        browser.log_in(&stand).await;
-        let spoken = browser.spoken().await;
+        browser.log_in(&server).await;
+        let spoken = browser.accessible_names().await;
         assert!(spoken.contains(&("button".to_owned(), "Log out everywhere".to_owned())), "{spoken:?}");
-        browser.shot("buttons").await;
+        browser.screenshot("buttons").await;
         let copied = browser.get("cookie").await;
         browser.click("button[name=everywhere]").await;
         browser.find("#email").await;
         assert_eq!(elsewhere.get("/uploads/1").await.status(), 401);
         let is_session = |cookie: &&Value| cookie["name"].as_str().unwrap().starts_with("AtmoAuthToken_");
         let copied = copied.as_array().unwrap().iter().find(is_session).unwrap()["value"].as_str().unwrap();
-        let request = stand.nobody(reqwest::Method::GET, "/uploads/1").bearer_auth(copied);
+        let request = server.anonymous(reqwest::Method::GET, "/uploads/1").bearer_auth(copied);
         assert_eq!(request.send().await.unwrap().status(), 401, "a copy of this browser's cookie");
     }
 }
@@ -173,60 +173,60 @@ const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/contract/pictu
 #[tokio::test]
 async fn with_its_script() {
     let Some(browser) = Browser::open("script").await else { return };
-    let stand = Stand::new().await;
-    browser.log_in(&stand).await;
-    browser.keys("#file", PICTURE).await;
+    let server = TestServer::new().await;
+    browser.log_in(&server).await;
+    browser.type_text("#file", PICTURE).await;
     browser.click("#hand-in button").await;
     browser.find("#choose:not([hidden])").await;
     assert_eq!(browser.text("#stage").await, "Ready. Its number is 1001.");
     let stage = browser.find("#stage").await;
     let live = browser.get(&format!("{stage}/computedrole")).await;
     assert_eq!(live, "status", "what changes by itself is said");
-    assert!(browser.spoken().await.len() >= 5);
+    assert!(browser.accessible_names().await.len() >= 5);
     // By keyboard: four steps smaller, two to the right.
-    browser.keys("#selection", "----\u{E014}\u{E014}").await;
+    browser.type_text("#selection", "----\u{E014}\u{E014}").await;
     let label = browser.find("#selection").await;
     let label = browser.get(&format!("{label}/attribute/aria-label")).await;
     assert_eq!(label, "Selected square: 16 from the left, 0 from the top, side 480");
     browser.click("#crop button").await;
     browser.find("#message.good:not(:empty)").await;
-    browser.shot("crop").await;
+    browser.screenshot("crop").await;
     browser.click("#claim button").await;
     browser.find("#choose[hidden]").await;
     assert_eq!(browser.text("#message").await, "Saved: this is your avatar now.");
-    let upload = stand.places.records.upload("1001".parse().unwrap()).await.unwrap().unwrap();
+    let upload = server.places.records.upload("1001".parse().unwrap()).await.unwrap().unwrap();
     assert!(upload.claim.is_some());
     let crop = upload.crop.unwrap();
     assert_eq!((crop.x, crop.y, crop.w, crop.h), (16, 0, 480, 480));
-    browser.shot("saved").await;
+    browser.screenshot("saved").await;
 }
 
 #[tokio::test]
 async fn without_a_script() {
     let Some(browser) = Browser::open("forms").await else { return };
-    let stand = Stand::new().await;
+    let server = TestServer::new().await;
     let off = json!({"cmd": "Emulation.setScriptExecutionDisabled", "params": {"value": true}});
     browser.post("goog/cdp/execute", off).await;
-    browser.log_in(&stand).await;
-    browser.keys("#file", PICTURE).await;
+    browser.log_in(&server).await;
+    browser.type_text("#file", PICTURE).await;
     browser.click("#hand-in button").await;
     browser.post("frame", json!({"id": {ELEMENT: browser.find("iframe").await.trim_start_matches("element/")}})).await;
     let body = browser.find("body[status='200'][statustext='success']").await;
     assert_eq!(browser.get(&format!("{body}/text")).await, "1001");
     browser.post("frame/parent", json!({})).await;
-    browser.shot("number").await;
-    browser.keys("#number", "1001").await;
+    browser.screenshot("number").await;
+    browser.type_text("#number", "1001").await;
     browser.click("form[method=get] button").await;
     browser.find("#choose:not([hidden])").await;
     let side = browser.find("input[name=side]").await;
     browser.post(&format!("{side}/clear"), json!({})).await;
-    browser.keys("input[name=side]", "200").await;
+    browser.type_text("input[name=side]", "200").await;
     browser.click("#crop button").await;
     browser.find("#keep:not([hidden])").await;
-    browser.shot("crop").await;
+    browser.screenshot("crop").await;
     browser.click("#claim button").await;
     browser.find("#keep[hidden]").await;
-    let upload = stand.places.records.upload("1001".parse().unwrap()).await.unwrap().unwrap();
+    let upload = server.places.records.upload("1001".parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(upload.crop.map(|crop| (crop.w, crop.h)), Some((200, 200)));
     assert!(upload.claim.is_some());
 }

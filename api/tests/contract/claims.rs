@@ -6,14 +6,14 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use upload::{Resource, Service};
 
-use crate::stand::{FED, JPEG, Stand};
+use crate::test_server::{FED, JPEG, TestServer};
 
 #[tokio::test]
 async fn all_five_services() {
-    let stand = Stand::new().await;
-    let (jane, admin) = (stand.login("jane").await, stand.login("admin").await);
+    let server = TestServer::new().await;
+    let (jane, admin) = (server.login("jane").await, server.login("admin").await);
     for service in ["users", "apps", "apis", "groups", "businesses"] {
-        let id = admin.picture().await;
+        let id = admin.upload_picture().await;
         let path = format!("/api/{service}/thing.{FED}");
         let number: u64 = id.parse().unwrap();
         let body = json!({"Name": "TravelApp", "PictureID": id});
@@ -22,46 +22,46 @@ async fn all_five_services() {
         let claimed: Value = response.json().await.unwrap();
         assert_eq!(claimed, json!({"ID": format!("thing.{FED}"), "Name": "TravelApp", "PictureID": number}));
         let resource = Resource { service: service.parse().unwrap(), id: "thing".to_owned() };
-        assert_eq!(stand.places.records.resource_name(&resource).await.unwrap().as_deref(), Some("TravelApp"));
+        assert_eq!(server.places.records.resource_name(&resource).await.unwrap().as_deref(), Some("TravelApp"));
         let again = admin.request(Method::PUT, &path).json(&json!({"PictureID": number})).send().await.unwrap();
         assert_eq!(again.status(), 200, "a second time is fine, and the number may be a number");
     }
-    let id = jane.picture().await;
+    let id = jane.upload_picture().await;
     assert_eq!(jane.claim("apps/thing", &id).await.status(), 403);
     let app = Resource { service: Service::Apps, id: "thing".to_owned() };
-    stand.places.records.grant(&app, "jane").await.unwrap();
+    server.places.records.grant_resource(&app, "jane").await.unwrap();
     assert_eq!(jane.claim("apps/thing", &id).await.status(), 200);
 }
 
 #[tokio::test]
 async fn every_state_of_a_picture() {
-    let stand = Stand::idle(|settings| settings.uploads.wait = Duration::ZERO).await;
-    let (jane, joe) = (stand.login("jane").await, stand.login("joe").await);
-    let processing = jane.picture().await;
-    let foreign = joe.picture().await;
+    let server = TestServer::with_idle_worker(|settings| settings.uploads.default_wait = Duration::ZERO).await;
+    let (jane, joe) = (server.login("jane").await, server.login("joe").await);
+    let processing = jane.upload_picture().await;
+    let foreign = joe.upload_picture().await;
     let rejected = jane.upload("a.jpg", &JPEG[..JPEG.len() / 2]).await.text().await.unwrap();
-    let expiring = jane.picture().await;
+    let expiring = jane.upload_picture().await;
     assert_eq!(jane.claim("users/jane", &processing).await.status(), 200);
     assert_eq!(jane.claim("users/jane", &foreign).await.status(), 404);
-    stand.work().await;
+    server.run_jobs().await;
     let response = jane.claim("users/jane", &rejected).await;
     assert_eq!(response.status(), 422);
     assert_eq!(response.json::<Value>().await.unwrap()["code"], "broken_picture");
-    stand.clock.advance(Duration::from_secs(25 * 3600));
-    let jane = stand.login("jane").await;
+    server.clock.advance(Duration::from_secs(25 * 3600));
+    let jane = server.login("jane").await;
     assert_eq!(jane.claim("users/jane", &expiring).await.status(), 410);
-    stand.sweep().await;
+    server.sweep().await;
     assert_eq!(jane.claim("users/jane", &expiring).await.status(), 410);
     assert_eq!(jane.claim("users/jane", &processing).await.status(), 200);
     let apps = Resource { service: Service::Apps, id: "a".to_owned() };
-    stand.places.records.grant(&apps, "jane").await.unwrap();
+    server.places.records.grant_resource(&apps, "jane").await.unwrap();
     assert_eq!(jane.claim("apps/a", &processing).await.status(), 409);
 }
 
 #[tokio::test]
 async fn bodies_that_are_no_claim() {
-    let stand = Stand::new().await;
-    let jane = stand.login("jane").await;
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
     let put = async |kind: &str, body: String| {
         let request = jane.request(Method::PUT, &format!("/api/users/jane.{FED}")).header("content-type", kind);
         let response = request.body(body).send().await.unwrap();
@@ -97,10 +97,10 @@ async fn bodies_that_are_no_claim() {
 
 #[tokio::test]
 async fn of_two_who_race_one_wins() {
-    let stand = Stand::new().await;
-    let (jane, admin) = (stand.login("jane").await, stand.login("admin").await);
+    let server = TestServer::new().await;
+    let (jane, admin) = (server.login("jane").await, server.login("admin").await);
     for _ in 0..10 {
-        let id = jane.picture().await;
+        let id = jane.upload_picture().await;
         let (a, b) = tokio::join!(jane.claim("users/jane", &id), admin.claim("users/admin", &id));
         let mut outcomes = [a.status().as_u16(), b.status().as_u16()];
         outcomes.sort_unstable();
@@ -110,20 +110,20 @@ async fn of_two_who_race_one_wins() {
 
 #[tokio::test]
 async fn claim_and_expiry_race_and_one_wins() {
-    let stand = Stand::new().await;
+    let server = TestServer::new().await;
     for _ in 0..10 {
-        let jane = stand.login("jane").await;
-        let id = jane.picture().await;
-        stand.clock.advance(stand.settings.uploads.keep - Duration::from_millis(1));
-        let jane = stand.login("jane").await;
+        let jane = server.login("jane").await;
+        let id = jane.upload_picture().await;
+        server.clock.advance(server.settings.uploads.retention - Duration::from_millis(1));
+        let jane = server.login("jane").await;
         let expire = async {
-            stand.clock.advance(Duration::from_millis(1));
-            stand.sweep().await
+            server.clock.advance(Duration::from_millis(1));
+            server.sweep().await
         };
         let (claim, swept) = tokio::join!(jane.claim("users/jane", &id), expire);
-        let upload = stand.places.records.upload(id.parse().unwrap()).await.unwrap().unwrap();
+        let upload = server.places.records.upload(id.parse().unwrap()).await.unwrap().unwrap();
         match claim.status().as_u16() {
-            200 => assert!(upload.claim.is_some() && upload.state == upload::State::Ready && swept.expired == 0),
+            200 => assert!(upload.claim.is_some() && upload.state == upload::UploadState::Ready && swept.expired == 0),
             410 => assert!(upload.claim.is_none()),
             other => panic!("{other}"),
         }
@@ -132,9 +132,10 @@ async fn claim_and_expiry_race_and_one_wins() {
 
 #[tokio::test]
 async fn a_claim_takes_a_csrf_token() {
-    let stand = Stand::new().await;
-    let jane = stand.login("jane").await;
-    let id = jane.picture().await;
-    let bare = jane.bare(Method::PUT, &format!("/api/users/jane.{FED}")).json(&json!({"PictureID": id}));
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
+    let id = jane.upload_picture().await;
+    let bare =
+        jane.request_without_csrf(Method::PUT, &format!("/api/users/jane.{FED}")).json(&json!({"PictureID": id}));
     assert_eq!(bare.send().await.unwrap().status(), 401);
 }

@@ -9,17 +9,17 @@ use reqwest::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::stand::{Stand, header};
+use crate::test_server::{TestServer, header};
 
 /// Far more than anything here takes, and less than a test may hang.
-const PATIENCE: Duration = Duration::from_secs(60);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A stand on which nothing is closed for being slow.
-async fn stand(max: usize, per_address: usize) -> Stand {
-    Stand::with(|settings| patient(settings, max, per_address)).await
+async fn start_server(max: usize, per_address: usize) -> TestServer {
+    TestServer::with_settings(|settings| disable_timeouts(settings, max, per_address)).await
 }
 
-fn patient(settings: &mut ApiSettings, max: usize, per_address: usize) {
+fn disable_timeouts(settings: &mut ApiSettings, max: usize, per_address: usize) {
     let http = &mut settings.http;
     http.max_connections = max;
     http.max_connections_per_address = per_address;
@@ -27,18 +27,18 @@ fn patient(settings: &mut ApiSettings, max: usize, per_address: usize) {
     {
         *time = Duration::from_secs(3600);
     }
-    http.body_least_rate = ByteSize::b(0);
+    http.min_body_rate = ByteSize::b(0);
 }
 
-fn address(stand: &Stand) -> SocketAddr {
-    stand.base.strip_prefix("http://").unwrap().parse().unwrap()
+fn address(server: &TestServer) -> SocketAddr {
+    server.base.strip_prefix("http://").unwrap().parse().unwrap()
 }
 
 /// A connection from 127.0.0.`n`, all of which are this machine.
-async fn connect(stand: &Stand, n: u8) -> TcpStream {
+async fn connect(server: &TestServer, n: u8) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::from(([127, 0, 0, n], 0))).unwrap();
-    socket.connect(address(stand)).await.unwrap()
+    socket.connect(address(server)).await.unwrap()
 }
 
 async fn send(stream: &mut TcpStream, text: &str) {
@@ -56,13 +56,13 @@ async fn head(stream: &mut TcpStream) -> String {
             }
         }
     };
-    tokio::time::timeout(PATIENCE, read).await.expect("an answer or an end");
+    tokio::time::timeout(RESPONSE_TIMEOUT, read).await.expect("an answer or an end");
     String::from_utf8(head).unwrap()
 }
 
 const LIVEZ: &str = "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n";
 
-async fn lives(stream: &mut TcpStream) -> bool {
+async fn answers_livez(stream: &mut TcpStream) -> bool {
     if stream.write_all(LIVEZ.as_bytes()).await.is_err() {
         return false;
     }
@@ -77,8 +77,8 @@ async fn lives(stream: &mut TcpStream) -> bool {
 }
 
 /// An upload of which all but the end has been sent.
-async fn unfinished(stand: &Stand, n: u8, headers: &str) -> TcpStream {
-    let mut stream = connect(stand, n).await;
+async fn begin_request(server: &TestServer, n: u8, headers: &str) -> TcpStream {
+    let mut stream = connect(server, n).await;
     let head = format!(
         "POST /api/login HTTP/1.1\r\nhost: x\r\n{headers}content-type: application/json\r\ncontent-length: 100\r\n\r\n"
     );
@@ -96,100 +96,100 @@ async fn finish(stream: &mut TcpStream) -> String {
 
 #[tokio::test]
 async fn idle_connections_of_one_address_keep_nobody_out() {
-    let stand = stand(20, 8).await;
+    let server = start_server(20, 8).await;
     let mut flood = Vec::new();
     for _ in 0..100 {
-        flood.push(connect(&stand, 2).await);
+        flood.push(connect(&server, 2).await);
     }
-    let mut other = connect(&stand, 3).await;
-    assert!(lives(&mut other).await);
-    assert!(lives(&mut connect(&stand, 2).await).await, "and not the address itself");
+    let mut other = connect(&server, 3).await;
+    assert!(answers_livez(&mut other).await);
+    assert!(answers_livez(&mut connect(&server, 2).await).await, "and not the address itself");
     let mut open = 0;
     for mut stream in flood {
-        open += usize::from(lives(&mut stream).await);
+        open += usize::from(answers_livez(&mut stream).await);
     }
     assert!((1..=8).contains(&open), "{open} of one address");
-    assert!(lives(&mut other).await, "it was closed for connections of another address");
+    assert!(answers_livez(&mut other).await, "it was closed for connections of another address");
 }
 
 #[tokio::test]
 async fn when_slots_run_out_the_idlest_connection_is_closed() {
-    let stand = stand(4, 2).await;
+    let server = start_server(4, 2).await;
     let mut old = Vec::new();
     for n in 2..6 {
-        let mut stream = connect(&stand, n).await;
-        assert!(lives(&mut stream).await);
+        let mut stream = connect(&server, n).await;
+        assert!(answers_livez(&mut stream).await);
         old.push(stream);
     }
     // The second is the idlest now.
-    assert!(lives(&mut old[0]).await);
-    let mut new = connect(&stand, 6).await;
-    assert!(lives(&mut new).await);
+    assert!(answers_livez(&mut old[0]).await);
+    let mut new = connect(&server, 6).await;
+    assert!(answers_livez(&mut new).await);
     let mut open = Vec::new();
     for stream in &mut old {
-        open.push(lives(stream).await);
+        open.push(answers_livez(stream).await);
     }
     assert_eq!(open, [true, false, true, true]);
 }
 
 #[tokio::test]
 async fn a_request_in_progress_is_not_cut() {
-    let stand = stand(3, 2).await;
-    let mut first = unfinished(&stand, 2, "").await;
-    let mut second = unfinished(&stand, 2, "").await;
+    let server = start_server(3, 2).await;
+    let mut first = begin_request(&server, 2, "").await;
+    let mut second = begin_request(&server, 2, "").await;
     // The last slot, by turns.
     for n in 3..50 {
-        assert!(lives(&mut connect(&stand, n).await).await);
+        assert!(answers_livez(&mut connect(&server, n).await).await);
     }
     // Its address has as many as it may, none of them idle.
     for _ in 0..10 {
-        assert!(!lives(&mut connect(&stand, 2).await).await);
+        assert!(!answers_livez(&mut connect(&server, 2).await).await);
     }
     for stream in [&mut first, &mut second] {
         let answer = finish(stream).await;
         assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
     }
-    assert!(lives(&mut connect(&stand, 2).await).await, "once they are done there is room again");
+    assert!(answers_livez(&mut connect(&server, 2).await).await, "once they are done there is room again");
 }
 
 /// What is still to be written of an answer is part of the request.
 #[tokio::test]
 async fn an_answer_that_is_read_slowly_is_not_cut() {
-    let stand = stand(2, 2).await;
+    let server = start_server(2, 2).await;
     let reader = TcpSocket::new_v4().unwrap();
     reader.set_recv_buffer_size(2048).unwrap();
     reader.bind(SocketAddr::from(([127, 0, 0, 2], 0))).unwrap();
-    let mut reader = reader.connect(address(&stand)).await.unwrap();
+    let mut reader = reader.connect(address(&server)).await.unwrap();
     // More than what the sockets hold.
     let asked = "GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(40);
     let asked = asked + "GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     send(&mut reader, &asked).await;
     for n in 3..60 {
-        assert!(lives(&mut connect(&stand, n).await).await);
+        assert!(answers_livez(&mut connect(&server, n).await).await);
     }
     let mut all = Vec::new();
-    tokio::time::timeout(PATIENCE, reader.read_to_end(&mut all)).await.unwrap().unwrap();
+    tokio::time::timeout(RESPONSE_TIMEOUT, reader.read_to_end(&mut all)).await.unwrap().unwrap();
     assert!(all.ends_with(b"alive"), "the answers end after {} bytes", all.len());
 }
 
 #[tokio::test]
 async fn a_proxy_is_not_one_client_and_those_behind_it_are() {
-    let stand = Stand::with(|settings| {
-        patient(settings, 100, 2);
-        settings.http.proxies = 1;
+    let server = TestServer::with_settings(|settings| {
+        disable_timeouts(settings, 100, 2);
+        settings.http.trusted_proxies = 1;
     })
     .await;
     let by = |client: &str| format!("x-forwarded-for: {client}\r\n");
     // Far more than two of the proxy's own address.
     let mut progress = Vec::new();
     for n in 0..10 {
-        progress.push(unfinished(&stand, 1, &by(&format!("203.0.113.{n}"))).await);
+        progress.push(begin_request(&server, 1, &by(&format!("203.0.113.{n}"))).await);
     }
-    progress.push(unfinished(&stand, 1, &by("2001:db8:1:1::1")).await);
-    progress.push(unfinished(&stand, 1, &by("2001:db8:1:1:2::2")).await);
+    progress.push(begin_request(&server, 1, &by("2001:db8:1:1::1")).await);
+    progress.push(begin_request(&server, 1, &by("2001:db8:1:1:2::2")).await);
     // Both are in progress once their heads are read.
     let asked = async |client: &str| {
-        let request = stand.nobody(Method::GET, "/livez").header("x-forwarded-for", client);
+        let request = server.anonymous(Method::GET, "/livez").header("x-forwarded-for", client);
         request.send().await.unwrap()
     };
     let third = async {
@@ -200,28 +200,28 @@ async fn a_proxy_is_not_one_client_and_those_behind_it_are() {
             }
         }
     };
-    let refused = tokio::time::timeout(PATIENCE, third).await.expect("the third of one /64 is refused");
+    let refused = tokio::time::timeout(RESPONSE_TIMEOUT, third).await.expect("the third of one /64 is refused");
     assert_eq!((refused.status().as_u16(), header(&refused, "retry-after")), (429, "1"));
     assert!(refused.headers().contains_key("x-request-id"));
     assert!(refused.text().await.unwrap().contains("too_many_connections"));
     assert_eq!(asked("2001:db8:1:2::1").await.status(), 200, "another /64");
-    assert_eq!(stand.nobody(Method::GET, "/livez").send().await.unwrap().status(), 200, "the proxy's own probes");
+    assert_eq!(server.anonymous(Method::GET, "/livez").send().await.unwrap().status(), 200, "the proxy's own probes");
     for mut stream in progress {
         let answer = finish(&mut stream).await;
         assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
     }
     let again = async { while asked("2001:db8:1:1::4").await.status() != 200 {} };
-    tokio::time::timeout(PATIENCE, again).await.expect("it may again");
+    tokio::time::timeout(RESPONSE_TIMEOUT, again).await.expect("it may again");
 }
 
 #[tokio::test]
 async fn a_head_that_does_not_come_ends_the_connection() {
-    let stand = Stand::with(|settings| settings.http.header_timeout = Duration::from_millis(500)).await;
+    let server = TestServer::with_settings(|settings| settings.http.header_timeout = Duration::from_millis(500)).await;
     let begun = Instant::now();
-    let mut silent = connect(&stand, 1).await;
-    let mut idle = connect(&stand, 1).await;
-    assert!(lives(&mut idle).await);
-    let mut slow = connect(&stand, 1).await;
+    let mut silent = connect(&server, 1).await;
+    let mut idle = connect(&server, 1).await;
+    assert!(answers_livez(&mut idle).await);
+    let mut slow = connect(&server, 1).await;
     send(&mut slow, "GET /livez HTTP/1.1\r\nx: ").await;
     let mut tick = tokio::time::interval(Duration::from_millis(50));
     let trickle = async {
@@ -232,7 +232,7 @@ async fn a_head_that_does_not_come_ends_the_connection() {
             }
         }
     };
-    tokio::time::timeout(PATIENCE, trickle).await.expect("a slow head is cut");
+    tokio::time::timeout(RESPONSE_TIMEOUT, trickle).await.expect("a slow head is cut");
     assert_eq!(head(&mut silent).await, "");
     assert_eq!(head(&mut idle).await, "");
     assert!(begun.elapsed() < Duration::from_secs(25), "the HTTP library would wait 30 s by itself");

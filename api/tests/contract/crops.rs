@@ -1,12 +1,12 @@
 //! `PUT /api/dropbox/pictures/{id}`.
 
-use crate::stand::{Stand, header, png_size};
+use crate::test_server::{TestServer, header, png_size};
 
 #[tokio::test]
 async fn the_answer_is_the_number_as_json() {
-    let stand = Stand::new().await;
-    let jane = stand.login("jane").await;
-    let id = jane.picture().await;
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
+    let id = jane.upload_picture().await;
     for form in
         ["x=0&y=0&w=512&h=512", "x=10.4&y=20.5&w=100.7&h=99", "x=-5&y=-5&w=9999&h=20", "x=0&y=0&w=1e308&h=1e308"]
     {
@@ -19,9 +19,9 @@ async fn the_answer_is_the_number_as_json() {
 
 #[tokio::test]
 async fn what_is_no_crop_is_refused() {
-    let stand = Stand::new().await;
-    let jane = stand.login("jane").await;
-    let id = jane.picture().await;
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
+    let id = jane.upload_picture().await;
     for form in [
         "",
         "x=0&y=0&w=1",
@@ -41,9 +41,9 @@ async fn what_is_no_crop_is_refused() {
 
 #[tokio::test]
 async fn a_crop_shows_and_is_always_of_the_original() {
-    let stand = Stand::new().await;
-    let jane = stand.login("jane").await;
-    let id = jane.picture().await;
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
+    let id = jane.upload_picture().await;
     let show = async || jane.get(&format!("/api/dropbox/pictures/{id}?size=75")).await.bytes().await.unwrap();
     let whole = show().await;
     jane.crop(&id, "x=0&y=0&w=128&h=128").await;
@@ -62,9 +62,9 @@ async fn a_crop_shows_and_is_always_of_the_original() {
 
 #[tokio::test]
 async fn a_crop_is_for_those_who_see_the_picture() {
-    let stand = Stand::new().await;
-    let (jane, joe, admin) = (stand.login("jane").await, stand.login("joe").await, stand.login("admin").await);
-    let id = jane.picture().await;
+    let server = TestServer::new().await;
+    let (jane, joe, admin) = (server.login("jane").await, server.login("joe").await, server.login("admin").await);
+    let id = jane.upload_picture().await;
     let form = "x=0&y=0&w=100&h=100";
     assert_eq!(joe.crop(&id, form).await.status(), 404);
     assert_eq!(admin.crop(&id, form).await.status(), 200);
@@ -75,9 +75,9 @@ async fn a_crop_is_for_those_who_see_the_picture() {
 
 #[tokio::test]
 async fn crops_are_counted() {
-    let stand = Stand::new().await;
-    let jane = stand.login("jane").await;
-    let id = jane.picture().await;
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
+    let id = jane.upload_picture().await;
     for w in 1..=64 {
         assert_eq!(jane.crop(&id, &format!("x=0&y=0&w={w}&h=64")).await.status(), 200);
     }

@@ -7,20 +7,20 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::bad_bodies::Raw;
-use crate::stand::{PNG, Stand, header};
+use crate::malformed_bodies::RawUpload;
+use crate::test_server::{PNG, TestServer, header};
 
-async fn readyz(stand: &Stand) -> (u16, Value) {
-    let response = stand.nobody(Method::GET, "/readyz").send().await.unwrap();
+async fn readyz(server: &TestServer) -> (u16, Value) {
+    let response = server.anonymous(Method::GET, "/readyz").send().await.unwrap();
     (response.status().as_u16(), response.json().await.unwrap())
 }
 
 #[tokio::test]
 async fn below_the_reserve_uploads_are_refused_before_their_bodies_come() {
-    let stand = Stand::in_folder(tempfile::tempdir().unwrap(), "1 EiB", |_| {}).await;
-    let jane = stand.login("jane").await;
+    let server = TestServer::in_folder(tempfile::tempdir().unwrap(), "1 EiB", |_| {}).await;
+    let jane = server.login("jane").await;
     let head = "content-type: multipart/form-data; boundary=B\r\ncontent-length: 1000\r\nexpect: 100-continue";
-    let answer = Raw::open(&jane, head).await.answer().await;
+    let answer = RawUpload::open(&jane, head).await.response().await;
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(answer.contains("there is no room for more pictures at the moment; try again later"), "{answer}");
     assert!(answer.contains("retry-after: 5\r\n"), "{answer}");
@@ -28,16 +28,16 @@ async fn below_the_reserve_uploads_are_refused_before_their_bodies_come() {
     let form = reqwest::multipart::Form::new().part("primaryFile", file);
     let refused = jane.request(Method::POST, "/documents/api/1.2/files/data").multipart(form).send().await.unwrap();
     assert_eq!((refused.status().as_u16(), header(&refused, "retry-after")), (503, "5"));
-    assert_eq!(stand.staged(), 0);
+    assert_eq!(server.staged_files(), 0);
     // What needs no room is served: this api stays in service.
-    let (status, report) = readyz(&stand).await;
+    let (status, report) = readyz(&server).await;
     assert_eq!((status, &report["ready"], &report["accepting"]), (200, &true.into(), &false.into()));
     assert_eq!(report["places"]["staging"], "low on space");
     assert_eq!(jane.get("/api/dropbox/pictures/1001").await.status(), 404);
 }
 
 /// A folder that is a file system of its own; None if this process may not mount one.
-fn mounted() -> Option<tempfile::TempDir> {
+fn mount_tmpfs() -> Option<tempfile::TempDir> {
     let folder = tempfile::tempdir().unwrap();
     let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"]).arg(folder.path()).output();
     if mount.is_ok_and(|mount| mount.status.success()) {
@@ -48,26 +48,26 @@ fn mounted() -> Option<tempfile::TempDir> {
 }
 
 /// Unmounts at the end, even of a test that fails.
-struct Unmount(std::path::PathBuf);
+struct UnmountGuard(std::path::PathBuf);
 
-impl Drop for Unmount {
+impl Drop for UnmountGuard {
     fn drop(&mut self) {
         Command::new("umount").arg("--lazy").arg(&self.0).status().ok();
     }
 }
 
 #[tokio::test]
-async fn a_full_disk_is_red_and_named_and_loses_nothing() {
-    let Some(folder) = mounted() else { return };
+async fn a_full_disk_is_reported_by_name_and_loses_nothing() {
+    let Some(folder) = mount_tmpfs() else { return };
     let path = folder.path().to_owned();
-    let _unmount = Unmount(path.clone());
-    let stand = Stand::in_folder(folder, "0 B", |_| {}).await;
-    let jane = stand.login("jane").await;
+    let _unmount = UnmountGuard(path.clone());
+    let server = TestServer::in_folder(folder, "0 B", |_| {}).await;
+    let jane = server.login("jane").await;
     let before = jane.request(Method::POST, "/api/dropbox/pictures").header("prefer", "respond-async");
-    let before = before.multipart(crate::stand::form("a.png", PNG)).send().await.unwrap();
+    let before = before.multipart(crate::test_server::form("a.png", PNG)).send().await.unwrap();
     assert_eq!(before.status(), 202);
     let before = before.text().await.unwrap();
-    stand.work().await;
+    server.run_jobs().await;
     let shown = format!("/api/dropbox/pictures/{before}?size=75");
     assert_eq!(jane.get(&shown).await.status(), 200);
     let mut ballast = std::fs::File::create(path.join("ballast")).unwrap();
@@ -79,10 +79,10 @@ async fn a_full_disk_is_red_and_named_and_loses_nothing() {
     assert_eq!(refused.status(), 503);
     let said = refused.text().await.unwrap();
     assert_eq!(said, "there is no room for more pictures at the moment; try again later");
-    assert_eq!(stand.staged(), 0, "what was refused leaves nothing");
+    assert_eq!(server.staged_files(), 0, "what was refused leaves nothing");
     let red = async {
         loop {
-            let (status, report) = readyz(&stand).await;
+            let (status, report) = readyz(&server).await;
             if status == 503 && report["places"]["records"] == "full" {
                 return report;
             }
@@ -98,8 +98,8 @@ async fn a_full_disk_is_red_and_named_and_loses_nothing() {
     let again = async {
         loop {
             let upload = jane.request(Method::POST, "/api/dropbox/pictures").header("prefer", "respond-async");
-            let upload = upload.multipart(crate::stand::form("c.png", PNG)).send().await.unwrap();
-            if upload.status() == 202 && readyz(&stand).await.0 == 200 {
+            let upload = upload.multipart(crate::test_server::form("c.png", PNG)).send().await.unwrap();
+            if upload.status() == 202 && readyz(&server).await.0 == 200 {
                 return upload.text().await.unwrap();
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -107,9 +107,9 @@ async fn a_full_disk_is_red_and_named_and_loses_nothing() {
     };
     let after = tokio::time::timeout(Duration::from_secs(5), again).await.unwrap();
     assert!(after.parse::<i64>().unwrap() > before.parse::<i64>().unwrap());
-    stand.work().await;
+    server.run_jobs().await;
     // As a process sees it that was not there: what was acknowledged is committed.
-    let elsewhere = stand.with_clock(stand.clock.clone()).await;
+    let elsewhere = server.start_with_clock(server.clock.clone()).await;
     for id in [before, after] {
         let token = elsewhere.token("jane").await;
         let status = reqwest::Client::new().get(format!("{}/uploads/{id}", elsewhere.base)).bearer_auth(token);

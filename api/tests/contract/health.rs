@@ -4,12 +4,12 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::stand::{Stand, header};
+use crate::test_server::{TestServer, header};
 
 #[tokio::test]
 async fn probes() {
-    let stand = Stand::new().await;
-    let get = async |path: &str| stand.nobody(Method::GET, path).send().await.unwrap();
+    let server = TestServer::new().await;
+    let get = async |path: &str| server.anonymous(Method::GET, path).send().await.unwrap();
     assert_eq!(get("/livez").await.status(), 200);
     let ready = get("/readyz").await;
     assert_eq!(ready.status(), 200);
@@ -24,16 +24,16 @@ async fn probes() {
 
 #[tokio::test]
 async fn metrics_are_for_clients_where_a_setting_says_so() {
-    let stand = Stand::with(|settings| settings.http.metrics = true).await;
-    let metrics = stand.nobody(Method::GET, "/metrics").send().await.unwrap();
+    let server = TestServer::with_settings(|settings| settings.http.metrics = true).await;
+    let metrics = server.anonymous(Method::GET, "/metrics").send().await.unwrap();
     assert_eq!((metrics.status().as_u16(), header(&metrics, "content-type")), (200, "text/plain; version=0.0.4"));
 }
 
 #[tokio::test]
 async fn a_place_that_is_down_is_named() {
-    let stand = Stand::new().await;
-    stand.places.records.clone().close().await.unwrap();
-    let response = stand.nobody(Method::GET, "/readyz").send().await.unwrap();
+    let server = TestServer::new().await;
+    server.places.records.clone().close().await.unwrap();
+    let response = server.anonymous(Method::GET, "/readyz").send().await.unwrap();
     assert_eq!(response.status(), 503);
     let report: Value = response.json().await.unwrap();
     assert_eq!((&report["places"]["records"], &report["places"]["blobs"]), (&"down".into(), &"ok".into()));
@@ -45,10 +45,10 @@ async fn methods_that_nobody_knows_are_one_label() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let counts = recorder.handle();
     let _counting = metrics::set_default_local_recorder(&recorder);
-    let stand = Stand::new().await;
+    let server = TestServer::new().await;
     for method in ["GET", "PATCH", "BREW", "get", &"X".repeat(4000)] {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        stand.nobody(method, "/nothing/here").send().await.unwrap();
+        server.anonymous(method, "/nothing/here").send().await.unwrap();
     }
     let counted = counts.render();
     let of = |method: &str| {

@@ -6,13 +6,13 @@ use api::SecureCookies;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::stand::{FED, Login, PASSWORD, Stand, header};
+use crate::test_server::{FED, Login, PASSWORD, TestServer, header};
 
 #[tokio::test]
 async fn both_cookies_as_described() {
-    let stand = Stand::new().await;
+    let server = TestServer::new().await;
     let body = json!({"email": "Jane@Example.COM", "password": PASSWORD});
-    let response = stand.nobody(Method::POST, "/api/login").json(&body).send().await.unwrap();
+    let response = server.anonymous(Method::POST, "/api/login").json(&body).send().await.unwrap();
     assert_eq!(response.status(), 200);
     let lines: Vec<_> = response.headers().get_all("set-cookie").iter().map(|line| line.to_str().unwrap()).collect();
     assert_eq!(lines.len(), 2);
@@ -20,7 +20,7 @@ async fn both_cookies_as_described() {
     assert!(session.starts_with(&format!("AtmoAuthToken_{FED}=TokenID%3D")));
     assert!(session.ends_with("; Path=/; Max-Age=1800; HttpOnly; SameSite=Lax"), "{session}");
     assert!(csrf.starts_with(&format!("Csrf-Token_{FED}=TokenID%3D")) && !csrf.contains("HttpOnly"));
-    let login = Login::of(&stand, &response);
+    let login = Login::from_response(&server, &response);
     let list = percent_encoding::percent_decode_str(&login.session).decode_utf8().unwrap().into_owned();
     let fields: Vec<_> = list.split(',').map(|field| field.split_once('=').unwrap()).collect();
     let names: Vec<_> = fields.iter().map(|(name, _)| *name).collect();
@@ -37,18 +37,18 @@ async fn both_cookies_as_described() {
 }
 
 #[tokio::test]
-async fn cookies_are_secure_unless_it_is_plain_http_at_home() {
-    let stand = Stand::with(|settings| settings.http.listen = "0.0.0.0:8080".to_owned()).await;
+async fn cookies_are_secure_unless_it_is_plain_http_on_loopback() {
+    let server = TestServer::with_settings(|settings| settings.http.listen = "0.0.0.0:8080".to_owned()).await;
     let body = json!({"email": "jane@example.com", "password": PASSWORD});
-    let response = stand.nobody(Method::POST, "/api/login").json(&body).send().await.unwrap();
+    let response = server.anonymous(Method::POST, "/api/login").json(&body).send().await.unwrap();
     assert!(response.headers().get_all("set-cookie").iter().all(|line| line.to_str().unwrap().contains("; Secure;")));
 }
 
 #[tokio::test]
 async fn secure_cookies_follow_the_scheme_that_a_trusted_proxy_tells() {
-    let login = async |stand: &Stand, lines: &[(&str, &str)]| {
+    let login = async |server: &TestServer, lines: &[(&str, &str)]| {
         let body = json!({"email": "jane@example.com", "password": PASSWORD});
-        let mut request = stand.nobody(Method::POST, "/api/login").json(&body);
+        let mut request = server.anonymous(Method::POST, "/api/login").json(&body);
         for (name, value) in lines {
             request = request.header(*name, *value);
         }
@@ -59,7 +59,7 @@ async fn secure_cookies_follow_the_scheme_that_a_trusted_proxy_tells() {
         secure[0]
     };
     let (https, http) = ([("x-forwarded-proto", "https")], [("x-forwarded-proto", "http")]);
-    let home = Stand::with(|settings| settings.http.proxies = 1).await;
+    let home = TestServer::with_settings(|settings| settings.http.trusted_proxies = 1).await;
     assert!(login(&home, &https).await, "also on loopback");
     assert!(login(&home, &[("forwarded", "for=192.0.2.1;proto=https")]).await);
     assert!(!login(&home, &http).await && !login(&home, &[]).await);
@@ -69,52 +69,52 @@ async fn secure_cookies_follow_the_scheme_that_a_trusted_proxy_tells() {
         let lines: Vec<_> = response.headers().get_all("set-cookie").iter().collect();
         assert!(lines.len() == 2 && lines.iter().all(|line| line.to_str().unwrap().contains("; Secure;")), "{path}");
     }
-    let open = Stand::with(|settings| {
-        settings.http.proxies = 1;
+    let open = TestServer::with_settings(|settings| {
+        settings.http.trusted_proxies = 1;
         settings.http.listen = "0.0.0.0:8080".to_owned();
     })
     .await;
     assert!(login(&open, &https).await && login(&open, &[]).await && !login(&open, &http).await);
-    let direct = Stand::new().await;
+    let direct = TestServer::new().await;
     assert!(!login(&direct, &https).await, "without a trusted proxy that header is not believed");
     for (set, is) in [(SecureCookies::Always, true), (SecureCookies::Never, false)] {
-        let stand = Stand::with(|settings| {
-            settings.http.proxies = 1;
+        let server = TestServer::with_settings(|settings| {
+            settings.http.trusted_proxies = 1;
             settings.realm.secure_cookies = set;
         })
         .await;
-        assert!(login(&stand, &https).await == is && login(&stand, &http).await == is, "{set:?} has the last word");
+        assert!(login(&server, &https).await == is && login(&server, &http).await == is, "{set:?} has the last word");
     }
 }
 
 #[tokio::test]
 async fn what_is_wrong_is_not_said() {
-    let stand = Stand::new().await;
+    let server = TestServer::new().await;
     let login = async |email: &str, password: &str| {
         let body = json!({"email": email, "password": password});
-        let response = stand.nobody(Method::POST, "/api/login").json(&body).send().await.unwrap();
+        let response = server.anonymous(Method::POST, "/api/login").json(&body).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     };
     let wrong = login("jane@example.com", "wrong").await;
     assert_eq!(wrong.0, 401);
     assert_eq!(login("nobody@example.com", PASSWORD).await, wrong);
     assert_eq!(login("jane@example.com", &"x".repeat(5000)).await, wrong);
-    let mut jane = stand.places.records.user("jane").await.unwrap().unwrap();
+    let mut jane = server.places.records.user("jane").await.unwrap().unwrap();
     jane.disabled = true;
-    stand.places.records.put_user(&jane).await.unwrap();
+    server.places.records.upsert_user(&jane).await.unwrap();
     assert_eq!(login("jane@example.com", PASSWORD).await, wrong);
     for body in ["", "{}", "[]", "{\"email\":1}", "{\"email\":\"a\",\"password\":\"b\",\"more\":1}"] {
-        let request = stand.nobody(Method::POST, "/api/login").header("content-type", "application/json");
+        let request = server.anonymous(Method::POST, "/api/login").header("content-type", "application/json");
         assert_eq!(request.body(body).send().await.unwrap().status(), 400, "{body}");
     }
 }
 
 #[tokio::test]
 async fn too_many_attempts_wait() {
-    let stand = Stand::with(|settings| settings.realm.login_tries = 3).await;
+    let server = TestServer::with_settings(|settings| settings.realm.max_logins_per_account_and_address = 3).await;
     let login = async |email: &str, password: &str| {
         let body = json!({"email": email, "password": password});
-        stand.nobody(Method::POST, "/api/login").json(&body).send().await.unwrap()
+        server.anonymous(Method::POST, "/api/login").json(&body).send().await.unwrap()
     };
     for _ in 0..3 {
         assert_eq!(login("jane@example.com", "wrong").await.status(), 401);
@@ -122,7 +122,7 @@ async fn too_many_attempts_wait() {
     let refused = login("JANE@example.com", PASSWORD).await;
     assert_eq!((refused.status().as_u16(), header(&refused, "retry-after")), (429, "301"));
     assert_eq!(login("joe@example.com", PASSWORD).await.status(), 200);
-    stand.clock.advance(Duration::from_secs(300));
+    server.clock.advance(Duration::from_secs(300));
     assert_eq!(login("jane@example.com", PASSWORD).await.status(), 200);
     for _ in 0..3 {
         assert_eq!(login("jane@example.com", PASSWORD).await.status(), 200, "good logins are not held against anybody");
@@ -131,14 +131,14 @@ async fn too_many_attempts_wait() {
 
 #[tokio::test]
 async fn what_nobody_logs_in_with_is_refused_and_not_kept() {
-    let stand = Stand::with(|settings| {
-        settings.realm.login_tries = 3;
-        settings.realm.login_tries_per_address = 10;
+    let server = TestServer::with_settings(|settings| {
+        settings.realm.max_logins_per_account_and_address = 3;
+        settings.realm.max_logins_per_address = 10;
     })
     .await;
     let login = async |email: &str, password: &str| {
         let body = json!({"email": email, "password": password});
-        stand.nobody(Method::POST, "/api/login").json(&body).send().await.unwrap().status().as_u16()
+        server.anonymous(Method::POST, "/api/login").json(&body).send().await.unwrap().status().as_u16()
     };
     let long = format!("{}@example.com", "x".repeat(60_000));
     for _ in 0..4 {
@@ -151,15 +151,15 @@ async fn what_nobody_logs_in_with_is_refused_and_not_kept() {
 }
 
 #[tokio::test]
-async fn an_address_has_its_share_too() {
-    let stand = Stand::with(|settings| {
-        settings.realm.login_tries_per_address = 3;
-        settings.http.proxies = 1;
+async fn an_address_has_a_limit_too() {
+    let server = TestServer::with_settings(|settings| {
+        settings.realm.max_logins_per_address = 3;
+        settings.http.trusted_proxies = 1;
     })
     .await;
     let login = async |from: &str, n: usize| {
         let body = json!({"email": format!("{n}@example.com"), "password": "x"});
-        let request = stand.nobody(Method::POST, "/api/login").header("x-forwarded-for", from).json(&body);
+        let request = server.anonymous(Method::POST, "/api/login").header("x-forwarded-for", from).json(&body);
         request.send().await.unwrap().status().as_u16()
     };
     for n in 0..3 {
@@ -181,16 +181,16 @@ async fn an_address_has_its_share_too() {
 
 #[tokio::test]
 async fn a_session_is_renewed_while_it_lasts() {
-    let stand = Stand::new().await;
-    let jane = stand.login("jane").await;
-    stand.clock.advance(Duration::from_secs(29 * 60));
-    assert_eq!(jane.bare(Method::POST, "/api/login/renewToken").send().await.unwrap().status(), 401);
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
+    server.clock.advance(Duration::from_secs(29 * 60));
+    assert_eq!(jane.request_without_csrf(Method::POST, "/api/login/renewToken").send().await.unwrap().status(), 401);
     let response = jane.request(Method::POST, "/api/login/renewToken").send().await.unwrap();
     assert_eq!(response.status(), 200);
-    let renewed = Login::of(&stand, &response);
-    stand.clock.advance(Duration::from_secs(60));
+    let renewed = Login::from_response(&server, &response);
+    server.clock.advance(Duration::from_secs(60));
     assert_eq!(jane.get("/uploads/1").await.status(), 401);
     assert_eq!(renewed.get("/uploads/1").await.status(), 404);
     assert_eq!(jane.request(Method::POST, "/api/login/renewToken").send().await.unwrap().status(), 401);
-    assert_eq!(renewed.picture().await, "1001");
+    assert_eq!(renewed.upload_picture().await, "1001");
 }

@@ -5,20 +5,20 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use reqwest::{Method, Response};
 
-use crate::page::submit;
-use crate::stand::{FED, Login, PASSWORD, Stand, header};
+use crate::test_server::{FED, Login, PASSWORD, TestServer, header};
+use crate::ui::submit;
 
-/// `realm.session_check` by default.
-const CHECK: Duration = Duration::from_secs(5);
+/// `realm.session_cache_time` by default.
+const SESSION_CHECK: Duration = Duration::from_secs(5);
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Whether a session is still good, at this api.
-async fn lasts(login: &Login<'_>) -> bool {
-    lasts_at(&login.stand.base, login).await
+async fn is_valid(login: &Login<'_>) -> bool {
+    is_valid_at(&login.server.base, login).await
 }
 
-async fn lasts_at(base: &str, login: &Login<'_>) -> bool {
-    let request = login.stand.client.get(format!("{base}/uploads/1"));
+async fn is_valid_at(base: &str, login: &Login<'_>) -> bool {
+    let request = login.server.client.get(format!("{base}/uploads/1"));
     let cookie = format!("AtmoAuthToken_{FED}={}", login.session);
     match request.header("cookie", cookie).send().await.unwrap().status().as_u16() {
         404 => true,
@@ -33,72 +33,72 @@ async fn renew(login: &Login<'_>) -> Response {
 
 #[tokio::test]
 async fn a_copied_cookie_ends_with_its_session() {
-    let stand = Stand::new().await;
-    let other_api = stand.another().await;
-    let (jane, elsewhere) = (stand.login("jane").await, stand.login("jane").await);
-    assert!(lasts(&jane).await && lasts_at(&other_api, &jane).await);
-    let bare = jane.bare(Method::POST, "/api/logout").send().await.unwrap();
+    let server = TestServer::new().await;
+    let other_api = server.start_second().await;
+    let (jane, elsewhere) = (server.login("jane").await, server.login("jane").await);
+    assert!(is_valid(&jane).await && is_valid_at(&other_api, &jane).await);
+    let bare = jane.request_without_csrf(Method::POST, "/api/logout").send().await.unwrap();
     assert_eq!(bare.status(), 401, "it takes a CSRF token");
-    assert!(lasts(&jane).await);
+    assert!(is_valid(&jane).await);
     let out = jane.request(Method::POST, "/api/logout").send().await.unwrap();
     assert_eq!(out.status(), 204);
     let lines: Vec<_> = out.headers().get_all("set-cookie").iter().map(|line| line.to_str().unwrap()).collect();
     assert!(lines.len() == 2 && lines.iter().all(|line| line.contains("=; Path=/; Max-Age=0")), "{lines:?}");
-    assert!(!lasts(&jane).await, "this api refuses it at once");
+    assert!(!is_valid(&jane).await, "this api refuses it at once");
     assert_eq!(renew(&jane).await.status(), 401);
-    let request = stand.nobody(Method::GET, "/uploads/1").bearer_auth(&jane.session);
+    let request = server.anonymous(Method::GET, "/uploads/1").bearer_auth(&jane.session);
     assert_eq!(request.send().await.unwrap().status(), 401, "nor is it a bearer token");
-    stand.clock.advance(CHECK);
-    assert!(!lasts_at(&other_api, &jane).await, "another api refuses it within realm.session_check");
-    assert!(lasts(&elsewhere).await, "another session of the same user goes on");
+    server.clock.advance(SESSION_CHECK);
+    assert!(!is_valid_at(&other_api, &jane).await, "another api refuses it within realm.session_cache_time");
+    assert!(is_valid(&elsewhere).await, "another session of the same user goes on");
 }
 
 #[tokio::test]
 async fn everywhere_means_every_session_and_every_issued_token() {
-    let stand = Stand::new().await;
-    let (jane, elsewhere, joe) = (stand.login("jane").await, stand.login("jane").await, stand.login("joe").await);
-    let token = api::issue_token(&stand.places.records, &stand.settings.realm, "jane", MINUTE).await.unwrap();
+    let server = TestServer::new().await;
+    let (jane, elsewhere, joe) = (server.login("jane").await, server.login("jane").await, server.login("joe").await);
+    let token = api::issue_token(&server.places.records, &server.settings.realm, "jane", MINUTE).await.unwrap();
     let by_token = async || {
-        let request = stand.nobody(Method::GET, "/uploads/1").bearer_auth(&token);
+        let request = server.anonymous(Method::GET, "/uploads/1").bearer_auth(&token);
         request.send().await.unwrap().status().as_u16()
     };
-    assert!(lasts(&elsewhere).await && by_token().await == 404);
+    assert!(is_valid(&elsewhere).await && by_token().await == 404);
     let out = jane.request(Method::POST, "/api/logout/everywhere").send().await.unwrap();
     assert_eq!(out.status(), 204);
-    assert!(!lasts(&jane).await && !lasts(&elsewhere).await && by_token().await == 401);
-    assert!(lasts(&joe).await);
-    assert!(lasts(&stand.login("jane").await).await);
+    assert!(!is_valid(&jane).await && !is_valid(&elsewhere).await && by_token().await == 401);
+    assert!(is_valid(&joe).await);
+    assert!(is_valid(&server.login("jane").await).await);
 }
 
 #[tokio::test]
 async fn an_issued_token_is_ended_alone_by_itself() {
-    let stand = Stand::new().await;
-    let jane = stand.login("jane").await;
-    let token = api::issue_token(&stand.places.records, &stand.settings.realm, "jane", MINUTE).await.unwrap();
-    let out = stand.nobody(Method::POST, "/api/logout").bearer_auth(&token).send().await.unwrap();
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
+    let token = api::issue_token(&server.places.records, &server.settings.realm, "jane", MINUTE).await.unwrap();
+    let out = server.anonymous(Method::POST, "/api/logout").bearer_auth(&token).send().await.unwrap();
     assert_eq!(out.status(), 204, "no browser sends a bearer token by itself, so it needs no CSRF token");
-    let request = stand.nobody(Method::GET, "/uploads/1").bearer_auth(&token);
+    let request = server.anonymous(Method::GET, "/uploads/1").bearer_auth(&token);
     assert_eq!(request.send().await.unwrap().status(), 401);
-    assert!(lasts(&jane).await);
+    assert!(is_valid(&jane).await);
 }
 
 #[tokio::test]
 async fn the_operator_ends_them_within_the_bound() {
-    let stand = Stand::new().await;
-    let records = &stand.places.records;
+    let server = TestServer::new().await;
+    let records = &server.places.records;
     for what in ["password", "disable", "logout"] {
-        let jane = stand.login("jane").await;
-        assert!(lasts(&jane).await);
+        let jane = server.login("jane").await;
+        assert!(is_valid(&jane).await);
         match what {
             "password" => drop(api::change_user(records, "jane", Some(PASSWORD.to_owned()), None, None).await.unwrap()),
             "disable" => drop(api::change_user(records, "jane", None, None, Some(true)).await.unwrap()),
             _ => api::end_sessions(records, "jane").await.unwrap(),
         }
         assert_eq!(renew(&jane).await.status(), 401, "{what}: renewing looks at the row");
-        stand.clock.advance(CHECK);
-        assert!(!lasts(&jane).await, "{what}");
+        server.clock.advance(SESSION_CHECK);
+        assert!(!is_valid(&jane).await, "{what}");
         api::change_user(records, "jane", None, None, Some(false)).await.unwrap();
-        assert!(!lasts(&jane).await, "{what}, undone");
+        assert!(!is_valid(&jane).await, "{what}, undone");
     }
     assert!(api::end_sessions(records, "nobody").await.is_err());
 }
@@ -106,84 +106,86 @@ async fn the_operator_ends_them_within_the_bound() {
 /// Most requests cost no statement for knowing the caller: a row is not looked at again before its time.
 #[tokio::test]
 async fn a_session_is_not_read_for_every_request() {
-    let stand = Stand::new().await;
-    let jane = stand.login("jane").await;
-    assert!(lasts(&jane).await);
-    api::end_sessions(&stand.places.records, "jane").await.unwrap();
-    stand.clock.advance(CHECK - Duration::from_millis(1));
-    assert!(lasts(&jane).await, "it was read less than realm.session_check ago");
-    stand.clock.advance(Duration::from_millis(1));
-    assert!(!lasts(&jane).await);
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
+    assert!(is_valid(&jane).await);
+    api::end_sessions(&server.places.records, "jane").await.unwrap();
+    server.clock.advance(SESSION_CHECK - Duration::from_millis(1));
+    assert!(is_valid(&jane).await, "it was read less than realm.session_cache_time ago");
+    server.clock.advance(Duration::from_millis(1));
+    assert!(!is_valid(&jane).await);
 
-    let strict = Stand::with(|settings| settings.realm.session_check = Duration::ZERO).await;
+    let strict = TestServer::with_settings(|settings| settings.realm.session_cache_time = Duration::ZERO).await;
     let jane = strict.login("jane").await;
-    assert!(lasts(&jane).await);
+    assert!(is_valid(&jane).await);
     api::end_sessions(&strict.places.records, "jane").await.unwrap();
-    assert!(!lasts(&jane).await, "0s: it is read for every request");
+    assert!(!is_valid(&jane).await, "0s: it is read for every request");
 }
 
 #[tokio::test]
 async fn no_renewal_goes_beyond_the_absolute_end() {
-    let stand = Stand::with(|settings| settings.realm.session_max_age = 50 * MINUTE).await;
-    let mut jane = stand.login("jane").await;
-    stand.clock.advance(29 * MINUTE);
+    let server = TestServer::with_settings(|settings| settings.realm.session_max_age = 50 * MINUTE).await;
+    let mut jane = server.login("jane").await;
+    server.clock.advance(29 * MINUTE);
     let response = renew(&jane).await;
     let line = header(&response, "set-cookie").to_owned();
     assert!(line.contains("; Max-Age=1260;"), "21 minutes are left: {line}");
-    jane = Login::of(&stand, &response);
+    jane = Login::from_response(&server, &response);
     let list = percent_decode_str(&jane.session).decode_utf8().unwrap().into_owned();
     assert!(list.contains("issueTime=1795264140000,expirationTime=1795265400000"), "{list}");
-    stand.clock.advance(20 * MINUTE);
-    jane = Login::of(&stand, &renew(&jane).await);
-    assert!(lasts(&jane).await);
-    assert_eq!(stand.sweep().await.sessions, 0);
-    stand.clock.advance(MINUTE);
-    assert!(!lasts(&jane).await);
+    server.clock.advance(20 * MINUTE);
+    jane = Login::from_response(&server, &renew(&jane).await);
+    assert!(is_valid(&jane).await);
+    assert_eq!(server.sweep().await.deleted_sessions, 0);
+    server.clock.advance(MINUTE);
+    assert!(!is_valid(&jane).await);
     assert_eq!(renew(&jane).await.status(), 401);
-    assert_eq!(stand.sweep().await.sessions, 1, "the sweeper removes its row");
+    assert_eq!(server.sweep().await.deleted_sessions, 1, "the sweeper removes its row");
 }
 
 #[tokio::test]
 async fn the_page_logs_out_here_or_everywhere() {
-    let stand = Stand::new().await;
-    let (jane, elsewhere) = (stand.login("jane").await, stand.login("jane").await);
+    let server = TestServer::new().await;
+    let (jane, elsewhere) = (server.login("jane").await, server.login("jane").await);
     let field = format!("X-Csrf-Token_{FED}");
-    let out = submit(jane.bare(Method::POST, "/page/logout"), &[(&field, &jane.csrf)]).await;
+    let out = submit(jane.request_without_csrf(Method::POST, "/page/logout"), &[(&field, &jane.csrf)]).await;
     assert_eq!(out.status(), 303);
-    assert!(!lasts(&jane).await && lasts(&elsewhere).await);
-    let again = stand.login("jane").await;
-    let bare = submit(again.bare(Method::POST, "/page/logout"), &[("everywhere", "1")]).await;
+    assert!(!is_valid(&jane).await && is_valid(&elsewhere).await);
+    let again = server.login("jane").await;
+    let bare = submit(again.request_without_csrf(Method::POST, "/page/logout"), &[("everywhere", "1")]).await;
     assert_eq!(bare.status(), 401);
-    assert!(lasts(&elsewhere).await);
-    let out = submit(again.bare(Method::POST, "/page/logout"), &[(&field, &again.csrf), ("everywhere", "1")]).await;
+    assert!(is_valid(&elsewhere).await);
+    let out =
+        submit(again.request_without_csrf(Method::POST, "/page/logout"), &[(&field, &again.csrf), ("everywhere", "1")])
+            .await;
     assert_eq!((out.status().as_u16(), header(&out, "location")), (303, "/"));
-    assert!(!lasts(&again).await && !lasts(&elsewhere).await);
+    assert!(!is_valid(&again).await && !is_valid(&elsewhere).await);
 }
 
 #[tokio::test]
 async fn a_new_key_signs_everywhere_and_the_old_one_is_deleted_when_nothing_needs_it() {
-    let stand = Stand::new().await;
-    let (records, other_api) = (&stand.places.records, stand.another().await);
+    let server = TestServer::new().await;
+    let (records, other_api) = (&server.places.records, server.start_second().await);
     let kept = async || records.signing_keys().await.unwrap().into_iter().map(|key| key.id).collect::<Vec<_>>();
     let old = kept().await;
-    let token = api::issue_token(records, &stand.settings.realm, "jane", 48 * 60 * MINUTE).await.unwrap();
-    let before = stand.login("jane").await;
-    stand.clock.advance(Duration::from_secs(2));
+    let token = api::issue_token(records, &server.settings.realm, "jane", 48 * 60 * MINUTE).await.unwrap();
+    let before = server.login("jane").await;
+    server.clock.advance(Duration::from_secs(2));
     let new = api::rotate_keys(records).await.unwrap();
     assert_eq!(kept().await, [new.clone(), old[0].clone()]);
-    for base in [&stand.base, &other_api] {
-        assert!(lasts_at(base, &before).await, "what the old key signed stays valid");
+    for base in [&server.base, &other_api] {
+        assert!(is_valid_at(base, &before).await, "what the old key signed stays valid");
         let body = serde_json::json!({"email": "jane@example.com", "password": PASSWORD});
-        let response = stand.client.post(format!("{base}/api/login")).json(&body).send().await.unwrap();
-        let after = Login::of(&stand, &response);
-        assert_eq!(key(&after.session), new, "the new key signs at once");
-        assert!(lasts(&after).await && lasts_at(&other_api, &after).await);
+        let response = server.client.post(format!("{base}/api/login")).json(&body).send().await.unwrap();
+        let after = Login::from_response(&server, &response);
+        assert_eq!(signing_key_id(&after.session), new, "the new key signs at once");
+        assert!(is_valid(&after).await && is_valid_at(&other_api, &after).await);
     }
-    assert_eq!(key(&before.session), old[0]);
+    assert_eq!(signing_key_id(&before.session), old[0]);
 
     // Keys are tended when an api starts, and every hour after that.
     let tended = async |left: &[String]| {
-        stand.another().await;
+        server.start_second().await;
         let mut tick = tokio::time::interval(Duration::from_millis(20));
         let wait = async {
             while kept().await != left {
@@ -193,19 +195,19 @@ async fn a_new_key_signs_everywhere_and_the_old_one_is_deleted_when_nothing_need
         tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap();
     };
     let by_token = async || {
-        let request = stand.client.get(format!("{other_api}/uploads/1")).bearer_auth(&token);
+        let request = server.client.get(format!("{other_api}/uploads/1")).bearer_auth(&token);
         request.send().await.unwrap().status().as_u16()
     };
-    stand.clock.advance(47 * 60 * MINUTE);
+    server.clock.advance(47 * 60 * MINUTE);
     tended(&[new.clone(), old[0].clone()]).await;
     assert_eq!(by_token().await, 404, "a token of the old key's that has not expired");
-    stand.clock.advance(60 * MINUTE);
+    server.clock.advance(60 * MINUTE);
     tended(std::slice::from_ref(&new)).await;
     assert_eq!(by_token().await, 401);
 }
 
 /// The id of the key that signed a cookie.
-fn key(session: &str) -> String {
+fn signing_key_id(session: &str) -> String {
     use base64::Engine as _;
     let list = percent_decode_str(session).decode_utf8().unwrap().into_owned();
     let signature = list.split(",sig=").nth(1).unwrap();

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::json;
 use upload::{Resource, Role, Service};
 
-use crate::stand::{FED, JPEG, Login, PNG, Stand};
+use crate::test_server::{FED, JPEG, Login, PNG, TestServer};
 
 /// The callers, in the order of the table's columns. Jane uploads; Jane and Joe act for the app; Kim is a stranger.
 const CALLERS: [&str; 5] = ["nobody", "jane", "joe", "kim", "admin"];
@@ -40,42 +40,42 @@ const TABLE: [(&str, &str, [u16; 5]); 25] = [
     ("claimed", "status", [401, 200, 200, 404, 200]),
 ];
 
-async fn stand() -> Stand {
-    let stand = Stand::idle(|settings| settings.uploads.wait = Duration::ZERO).await;
-    stand.person("kim", Role::Member).await;
+async fn start_server() -> TestServer {
+    let server = TestServer::with_idle_worker(|settings| settings.uploads.default_wait = Duration::ZERO).await;
+    server.add_user("kim", Role::Member).await;
     let app = Resource { service: Service::Apps, id: "shared".to_owned() };
     for user in ["jane", "joe"] {
-        stand.places.records.grant(&app, user).await.unwrap();
+        server.places.records.grant_resource(&app, user).await.unwrap();
     }
-    stand
+    server
 }
 
 /// A picture of Jane's in that state. Where time has to pass, everybody logs in afterwards.
-async fn picture(stand: &Stand, state: &str) -> String {
-    let jane = stand.login("jane").await;
+async fn picture_in_state(server: &TestServer, state: &str) -> String {
+    let jane = server.login("jane").await;
     let bytes = if state == "rejected" { &JPEG[..JPEG.len() / 2] } else { PNG };
     let id = jane.upload("a.png", bytes).await.text().await.unwrap();
     if state != "processing" {
-        stand.work().await;
+        server.run_jobs().await;
     }
     match state {
         "claimed" => assert_eq!(jane.claim("apps/shared", &id).await.status(), 200),
         "expired" => {
-            stand.clock.advance(stand.settings.uploads.keep);
-            stand.sweep().await;
+            server.clock.advance(server.settings.uploads.retention);
+            server.sweep().await;
         }
         _ => {}
     }
     id
 }
 
-async fn call(stand: &Stand, who: &str, what: &str, id: &str) -> u16 {
+async fn call(server: &TestServer, who: &str, what: &str, id: &str) -> u16 {
     let login = match who {
-        "nobody" => Login { stand, session: String::new(), csrf: String::new() },
-        who => stand.login(who).await,
+        "nobody" => Login { server, session: String::new(), csrf: String::new() },
+        who => server.login(who).await,
     };
     let request = match what {
-        "show" => login.bare(Method::GET, &format!("/api/dropbox/pictures/{id}?size=75")),
+        "show" => login.request_without_csrf(Method::GET, &format!("/api/dropbox/pictures/{id}?size=75")),
         "crop" => login
             .request(Method::PUT, &format!("/api/dropbox/pictures/{id}"))
             .header("content-type", "application/x-www-form-urlencoded")
@@ -86,55 +86,55 @@ async fn call(stand: &Stand, who: &str, what: &str, id: &str) -> u16 {
         "claim for oneself" => {
             login.request(Method::PUT, &format!("/api/users/{who}.{FED}")).json(&json!({"PictureID": id}))
         }
-        "status" => login.bare(Method::GET, &format!("/uploads/{id}")),
+        "status" => login.request_without_csrf(Method::GET, &format!("/uploads/{id}")),
         other => panic!("{other}"),
     };
     request.send().await.unwrap().status().as_u16()
 }
 
-async fn check(state: &str) {
-    let stand = stand().await;
+async fn check_table(state: &str) {
+    let server = start_server().await;
     for (_, what, expected) in TABLE.iter().filter(|(of, _, _)| *of == state) {
         for (who, expected) in CALLERS.iter().zip(expected) {
             // A call may change the picture's state, so each has its own.
-            let id = picture(&stand, state).await;
-            assert_eq!(call(&stand, who, what, &id).await, *expected, "{state}: {who}: {what}");
+            let id = picture_in_state(&server, state).await;
+            assert_eq!(call(&server, who, what, &id).await, *expected, "{state}: {who}: {what}");
         }
     }
 }
 
 #[tokio::test]
 async fn processing() {
-    check("processing").await;
+    check_table("processing").await;
 }
 
 #[tokio::test]
 async fn ready() {
-    check("ready").await;
+    check_table("ready").await;
 }
 
 #[tokio::test]
 async fn rejected() {
-    check("rejected").await;
+    check_table("rejected").await;
 }
 
 #[tokio::test]
 async fn expired() {
-    check("expired").await;
+    check_table("expired").await;
 }
 
 #[tokio::test]
 async fn claimed() {
-    check("claimed").await;
+    check_table("claimed").await;
 }
 
 #[tokio::test]
 async fn what_has_no_state() {
-    let stand = stand().await;
+    let server = start_server().await;
     for (who, removes) in CALLERS.iter().zip([401, 200, 403, 403, 200]) {
         let login = match *who {
-            "nobody" => Login { stand: &stand, session: String::new(), csrf: String::new() },
-            who => stand.login(who).await,
+            "nobody" => Login { server: &server, session: String::new(), csrf: String::new() },
+            who => server.login(who).await,
         };
         let path = format!("/api/users/jane.{FED}/picture");
         assert_eq!(login.request(Method::DELETE, &path).send().await.unwrap().status(), removes, "{who}");

@@ -1,16 +1,16 @@
-//! `GET /api/dropbox/pictures/{id}`: sizes, kinds, and whose it is.
+//! `GET_RENDITION /api/dropbox/pictures/{id}`: sizes, kinds, and whose it is.
 
 use std::time::Duration;
 
 use reqwest::Method;
 
-use crate::stand::{JPEG, PNG, Stand, form, header, png_size};
+use crate::test_server::{JPEG, PNG, TestServer, form, header, png_size};
 
 #[tokio::test]
 async fn sizes_are_exact() {
-    let stand = Stand::new().await;
-    let jane = stand.login("jane").await;
-    let id = jane.picture().await;
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
+    let id = jane.upload_picture().await;
     for (query, expected) in [
         ("?size=512", (512, 512)),
         ("?size=75", (75, 75)),
@@ -32,9 +32,9 @@ async fn sizes_are_exact() {
 
 #[tokio::test]
 async fn bad_sizes_and_bad_numbers() {
-    let stand = Stand::new().await;
-    let jane = stand.login("jane").await;
-    let id = jane.picture().await;
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
+    let id = jane.upload_picture().await;
     for size in ["0", "513", "-1", "text", "", "1e2", "75.0", "%2B75"] {
         let response = jane.get(&format!("/api/dropbox/pictures/{id}?size={size}")).await;
         assert_eq!(response.status(), 400, "{size}");
@@ -47,8 +47,8 @@ async fn bad_sizes_and_bad_numbers() {
 
 #[tokio::test]
 async fn the_kind_is_the_clients_choice() {
-    let stand = Stand::new().await;
-    let jane = stand.login("jane").await;
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
     jane.upload("a.jpg", JPEG).await;
     for (accept, kind) in [
         ("image/png", "image/png"),
@@ -57,47 +57,48 @@ async fn the_kind_is_the_clients_choice() {
         ("*/*", "image/jpeg"),
     ] {
         for path in ["/api/dropbox/pictures/1001?size=75", "/api/dropbox/pictures/1001"] {
-            let response = jane.bare(Method::GET, path).header("accept", accept).send().await.unwrap();
+            let response = jane.request_without_csrf(Method::GET, path).header("accept", accept).send().await.unwrap();
             assert_eq!((response.status().as_u16(), header(&response, "content-type")), (200, kind), "{accept} {path}");
         }
     }
-    let response = jane.bare(Method::HEAD, "/api/dropbox/pictures/1001?size=75").send().await.unwrap();
+    let response = jane.request_without_csrf(Method::HEAD, "/api/dropbox/pictures/1001?size=75").send().await.unwrap();
     assert_eq!(response.status(), 200);
     let tag = header(&response, "etag").to_owned();
-    let again = jane.bare(Method::GET, "/api/dropbox/pictures/1001?size=75").header("if-none-match", tag);
+    let again =
+        jane.request_without_csrf(Method::GET, "/api/dropbox/pictures/1001?size=75").header("if-none-match", tag);
     assert_eq!(again.send().await.unwrap().status(), 304);
 }
 
 #[tokio::test]
 async fn it_is_the_uploaders_and_the_admins() {
-    let stand = Stand::new().await;
-    let (jane, joe, admin) = (stand.login("jane").await, stand.login("joe").await, stand.login("admin").await);
-    let id = jane.picture().await;
+    let server = TestServer::new().await;
+    let (jane, joe, admin) = (server.login("jane").await, server.login("joe").await, server.login("admin").await);
+    let id = jane.upload_picture().await;
     let path = format!("/api/dropbox/pictures/{id}?size=75");
     assert_eq!(jane.get(&path).await.status(), 200);
     assert_eq!(admin.get(&path).await.status(), 200);
     assert_eq!(joe.get(&path).await.status(), 404);
-    assert_eq!(stand.nobody(Method::GET, &path).send().await.unwrap().status(), 401);
+    assert_eq!(server.anonymous(Method::GET, &path).send().await.unwrap().status(), 401);
     assert_eq!(jane.claim("users/jane", &id).await.status(), 200);
     assert_eq!(jane.get(&path).await.status(), 404);
-    let id = jane.picture().await;
-    stand.clock.advance(Duration::from_secs(24 * 3600));
-    let jane = stand.login("jane").await;
+    let id = jane.upload_picture().await;
+    server.clock.advance(Duration::from_secs(24 * 3600));
+    let jane = server.login("jane").await;
     assert_eq!(jane.get(&format!("/api/dropbox/pictures/{id}")).await.status(), 404);
-    stand.sweep().await;
+    server.sweep().await;
     assert_eq!(jane.get(&format!("/api/dropbox/pictures/{id}")).await.status(), 404);
 }
 
 #[tokio::test]
 async fn who_comes_too_early_waits_for_the_worker() {
-    let stand = Stand::idle(|settings| settings.uploads.wait = Duration::from_secs(30)).await;
-    let jane = stand.login("jane").await;
+    let server = TestServer::with_idle_worker(|settings| settings.uploads.default_wait = Duration::from_secs(30)).await;
+    let jane = server.login("jane").await;
     let request = jane.request(Method::POST, "/api/dropbox/pictures").header("prefer", "respond-async");
     let id = request.multipart(form("a.png", PNG)).send().await.unwrap().text().await.unwrap();
     let path = format!("/api/dropbox/pictures/{id}?size=512");
     let work = async {
         // Whichever comes first, the question or the work, the answer is the picture.
-        while stand.work().await == 0 {
+        while server.run_jobs().await == 0 {
             tokio::task::yield_now().await;
         }
     };
@@ -107,8 +108,9 @@ async fn who_comes_too_early_waits_for_the_worker() {
 
 #[tokio::test]
 async fn patience_ends() {
-    let stand = Stand::idle(|settings| settings.uploads.wait = Duration::from_millis(20)).await;
-    let jane = stand.login("jane").await;
+    let server =
+        TestServer::with_idle_worker(|settings| settings.uploads.default_wait = Duration::from_millis(20)).await;
+    let jane = server.login("jane").await;
     let response = jane.upload("a.png", PNG).await;
     assert_eq!(response.status(), 202);
     let id = response.text().await.unwrap();

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::json;
 use upload::Role;
 
-use crate::stand::{FED, PNG, Stand, form};
+use crate::test_server::{FED, PNG, TestServer, form};
 
 fn decode(value: &str) -> String {
     percent_decode_str(value).decode_utf8().unwrap().into_owned()
@@ -19,8 +19,8 @@ fn encode(value: &str) -> String {
 
 #[tokio::test]
 async fn cookies_that_are_not_ours() {
-    let stand = Stand::new().await;
-    let jane = stand.login("jane").await;
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
     let good = jane.session.clone();
     let list = decode(&good);
     let admin = encode(&list.replace(&format!("{FED}:jane"), &format!("{FED}:admin")));
@@ -41,13 +41,14 @@ async fn cookies_that_are_not_ours() {
         ("no text", "%FF%FE".to_owned()),
         ("the CSRF token", jane.csrf.clone()),
     ] {
-        let request = stand.nobody(Method::GET, "/uploads/1").header("cookie", format!("AtmoAuthToken_{FED}={value}"));
+        let request =
+            server.anonymous(Method::GET, "/uploads/1").header("cookie", format!("AtmoAuthToken_{FED}={value}"));
         assert_eq!(request.send().await.unwrap().status(), 401, "{what}");
-        let request = stand.nobody(Method::GET, "/uploads/1").bearer_auth(&value);
+        let request = server.anonymous(Method::GET, "/uploads/1").bearer_auth(&value);
         assert_eq!(request.send().await.unwrap().status(), 401, "{what}, as a token");
     }
     for name in ["AtmoAuthToken_otherfed".to_owned(), format!("atmoauthtoken_{FED}"), format!("XAtmoAuthToken_{FED}")] {
-        let request = stand.nobody(Method::GET, "/uploads/1").header("cookie", format!("{name}={good}"));
+        let request = server.anonymous(Method::GET, "/uploads/1").header("cookie", format!("{name}={good}"));
         assert_eq!(request.send().await.unwrap().status(), 401, "{name}");
     }
     assert_eq!(jane.get("/uploads/1").await.status(), 404);
@@ -55,26 +56,26 @@ async fn cookies_that_are_not_ours() {
 
 #[tokio::test]
 async fn a_session_ends_to_the_second_and_with_the_account() {
-    let stand = Stand::new().await;
-    let (jane, joe) = (stand.login("jane").await, stand.login("joe").await);
-    let mut user = stand.places.records.user("joe").await.unwrap().unwrap();
+    let server = TestServer::new().await;
+    let (jane, joe) = (server.login("jane").await, server.login("joe").await);
+    let mut user = server.places.records.user("joe").await.unwrap().unwrap();
     user.disabled = true;
-    stand.places.records.put_user(&user).await.unwrap();
-    stand.clock.advance(stand.settings.realm.session_check);
+    server.places.records.upsert_user(&user).await.unwrap();
+    server.clock.advance(server.settings.realm.session_cache_time);
     assert_eq!(joe.get("/uploads/1").await.status(), 401);
-    stand.clock.advance(Duration::from_millis(30 * 60 * 1000 - 1) - stand.settings.realm.session_check);
+    server.clock.advance(Duration::from_millis(30 * 60 * 1000 - 1) - server.settings.realm.session_cache_time);
     assert_eq!(jane.get("/uploads/1").await.status(), 404);
-    stand.clock.advance(Duration::from_millis(1));
+    server.clock.advance(Duration::from_millis(1));
     assert_eq!(jane.get("/uploads/1").await.status(), 401);
 }
 
 #[tokio::test]
 async fn csrf_tokens_that_are_not_this_sessions() {
-    let stand = Stand::new().await;
-    let (jane, joe) = (stand.login("jane").await, stand.login("joe").await);
-    let other_jane = stand.login("jane").await;
+    let server = TestServer::new().await;
+    let (jane, joe) = (server.login("jane").await, server.login("joe").await);
+    let other_jane = server.login("jane").await;
     let send = async |token: &str| {
-        let request = jane.bare(Method::PUT, &format!("/api/users/jane.{FED}"));
+        let request = jane.request_without_csrf(Method::PUT, &format!("/api/users/jane.{FED}"));
         let request = request.header(format!("X-CSRF-TOKEN_{FED}"), token).json(&json!({"Name": "x"}));
         request.send().await.unwrap().status().as_u16()
     };
@@ -96,38 +97,44 @@ async fn csrf_tokens_that_are_not_this_sessions() {
 
 #[tokio::test]
 async fn a_csrf_token_expires_by_a_second() {
-    let stand = Stand::new().await;
-    let jane = stand.login("jane").await;
-    stand.clock.advance(Duration::from_secs(29 * 60));
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
+    server.clock.advance(Duration::from_secs(29 * 60));
     let response = jane.request(Method::POST, "/api/login/renewToken").send().await.unwrap();
-    let renewed = crate::stand::Login::of(&stand, &response);
-    let old_token = crate::stand::Login { stand: &stand, session: renewed.session.clone(), csrf: jane.csrf.clone() };
-    let send = async |login: &crate::stand::Login<'_>| {
+    let renewed = crate::test_server::Login::from_response(&server, &response);
+    let old_token =
+        crate::test_server::Login { server: &server, session: renewed.session.clone(), csrf: jane.csrf.clone() };
+    let send = async |login: &crate::test_server::Login<'_>| {
         let request = login.request(Method::PUT, &format!("/api/users/jane.{FED}")).json(&json!({"Name": "x"}));
         request.send().await.unwrap().status().as_u16()
     };
-    stand.clock.advance(Duration::from_secs(59));
+    server.clock.advance(Duration::from_secs(59));
     assert_eq!(send(&old_token).await, 200);
-    stand.clock.advance(Duration::from_secs(1));
+    server.clock.advance(Duration::from_secs(1));
     assert_eq!(send(&old_token).await, 401);
     assert_eq!(send(&renewed).await, 200);
 }
 
 #[tokio::test]
 async fn the_switches() {
-    let stand = Stand::with(|settings| {
+    let server = TestServer::with_settings(|settings| {
         settings.realm.csrf_writes = false;
         settings.realm.csrf_reads = true;
     })
     .await;
-    let jane = stand.login("jane").await;
-    let bare = jane.bare(Method::POST, "/api/dropbox/pictures").multipart(form("a.png", PNG)).send().await.unwrap();
+    let jane = server.login("jane").await;
+    let bare = jane
+        .request_without_csrf(Method::POST, "/api/dropbox/pictures")
+        .multipart(form("a.png", PNG))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(bare.status(), 200);
     assert_eq!(jane.get("/uploads/1001").await.status(), 401);
     assert_eq!(jane.request(Method::GET, "/uploads/1001").send().await.unwrap().status(), 200);
     assert_eq!(jane.get("/api/dropbox/pictures/1001?size=25").await.status(), 200, "an <img> sends no header");
     assert_eq!(jane.get(&format!("/api/users/jane.{FED}/avatar")).await.status(), 200);
-    let id = crate::documents::file(&jane).await;
+    let id = crate::documents::upload_file(&jane).await;
     let data = format!("/documents/api/1.1/files/{id}/data");
     for (path, bare) in [
         ("/thumbnail", 200),
@@ -142,67 +149,67 @@ async fn the_switches() {
         let guarded = jane.request(Method::GET, &format!("{data}{path}")).send().await.unwrap();
         assert_ne!(guarded.status(), 401, "{path}");
     }
-    let nobody = stand.nobody(Method::GET, &format!("{data}/thumbnail")).send().await.unwrap();
+    let nobody = server.anonymous(Method::GET, &format!("{data}/thumbnail")).send().await.unwrap();
     assert_eq!(nobody.status(), 401);
 }
 
 #[tokio::test]
 async fn a_token_is_a_session_too() {
-    let stand = Stand::new().await;
-    let (records, realm) = (&stand.places.records, &stand.settings.realm);
+    let server = TestServer::new().await;
+    let (records, realm) = (&server.places.records, &server.settings.realm);
     let token = api::issue_token(records, realm, "jane", Duration::from_secs(3600)).await.unwrap();
-    let response = stand
-        .nobody(Method::POST, "/api/dropbox/pictures")
+    let response = server
+        .anonymous(Method::POST, "/api/dropbox/pictures")
         .bearer_auth(&token)
         .multipart(form("a.png", PNG))
         .send()
         .await
         .unwrap();
     assert_eq!(response.status(), 200, "a bearer token needs no CSRF token: no browser sends it by itself");
-    let basic = stand.nobody(Method::GET, "/uploads/1001").basic_auth("jane", Some("x")).send().await.unwrap();
+    let basic = server.anonymous(Method::GET, "/uploads/1001").basic_auth("jane", Some("x")).send().await.unwrap();
     assert_eq!(basic.status(), 401);
-    let renewed = stand.nobody(Method::POST, "/api/login/renewToken").bearer_auth(&token).send().await.unwrap();
+    let renewed = server.anonymous(Method::POST, "/api/login/renewToken").bearer_auth(&token).send().await.unwrap();
     assert_eq!(renewed.status(), 401);
     assert!(api::issue_token(records, realm, "nobody", Duration::from_secs(1)).await.is_err());
 }
 
 #[tokio::test]
 async fn keys_rotate_and_nobody_is_logged_out() {
-    let stand = Stand::new().await;
-    let jane = stand.login("jane").await;
-    stand.clock.advance(Duration::from_secs(2));
-    api::rotate_keys(&stand.places.records).await.unwrap();
-    let token = api::issue_token(&stand.places.records, &stand.settings.realm, "jane", Duration::from_secs(60));
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
+    server.clock.advance(Duration::from_secs(2));
+    api::rotate_keys(&server.places.records).await.unwrap();
+    let token = api::issue_token(&server.places.records, &server.settings.realm, "jane", Duration::from_secs(60));
     let token = token.await.unwrap();
-    let signed_by_the_new_key = stand.nobody(Method::GET, "/uploads/1").bearer_auth(&token).send().await.unwrap();
+    let signed_by_the_new_key = server.anonymous(Method::GET, "/uploads/1").bearer_auth(&token).send().await.unwrap();
     assert_eq!(signed_by_the_new_key.status(), 404, "another process rotated, this one noticed");
     assert_eq!(jane.get("/uploads/1").await.status(), 404);
-    let again = stand.login("jane").await;
+    let again = server.login("jane").await;
     let key = |session: &str| decode(session).split(",sig=").nth(1).unwrap()[..8].to_owned();
     assert_ne!(key(&again.session), key(&jane.session));
 }
 
 #[tokio::test]
 async fn people_are_managed() {
-    let stand = Stand::new().await;
-    let records = &stand.places.records;
+    let server = TestServer::new().await;
+    let records = &server.places.records;
     let new = |id: &str, email: &str| api::NewUser {
         id: id.to_owned(),
         email: email.to_owned(),
         name: "Ann".to_owned(),
-        password: crate::stand::PASSWORD.to_owned(),
+        password: crate::test_server::PASSWORD.to_owned(),
     };
     api::add_user(records, new("ann", "Ann@example.com"), Role::Member).await.unwrap();
     for (id, email) in [("ann", "b@example.com"), ("b", "ann@EXAMPLE.com"), ("a,b", "c@example.com"), ("c", "nomail")] {
         assert!(api::add_user(records, new(id, email), Role::Member).await.is_err(), "{id} {email}");
     }
-    let ann = stand.login("ann").await;
+    let ann = server.login("ann").await;
     api::change_user(records, "ann", None, None, Some(true)).await.unwrap();
-    stand.clock.advance(stand.settings.realm.session_check);
+    server.clock.advance(server.settings.realm.session_cache_time);
     assert_eq!(ann.get("/uploads/1").await.status(), 401);
     api::change_user(records, "ann", None, Some(Role::Admin), Some(false)).await.unwrap();
     assert_eq!(records.user("ann").await.unwrap().unwrap().role, Role::Admin);
-    assert!(api::ensure_admin(records, &stand.settings.realm).await.unwrap().is_none());
+    assert!(api::ensure_admin(records, &server.settings.realm).await.unwrap().is_none());
 }
 
 /// Both find nobody and hash a password, and one of the two makes the administrator.
@@ -212,10 +219,11 @@ async fn of_two_processes_that_start_at_once_one_makes_the_first_administrator()
     let url = format!("sqlite://{}", folder.path().join("records.db").display());
     migrations::up(&url).await.unwrap();
     let settings = upload::RecordsSettings::new(upload::Secret::new(url), 4);
-    let open =
-        async || upload::Records::open(&settings, upload::Clock::system(), upload::Faults::default()).await.unwrap();
+    let open = async || {
+        upload::Records::open(&settings, upload::Clock::system(), upload::FailPoints::default()).await.unwrap()
+    };
     let (one, other) = (open().await, open().await);
-    let realm = crate::stand::settings().realm;
+    let realm = crate::test_server::settings().realm;
     let (one, other) = tokio::join!(api::ensure_admin(&one, &realm), api::ensure_admin(&other, &realm));
     let made = [one.unwrap(), other.unwrap()].into_iter().flatten().count();
     assert_eq!(made, 1, "and only that one has a password to tell");

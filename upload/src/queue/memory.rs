@@ -8,84 +8,84 @@ use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::QueueError;
-use crate::job::{Lane, Ticket};
+use crate::job::{JobMessage, QueueName};
 
 /// Unbounded, because a ticket is a hundred bytes and each stands for a row and a staged file that were admitted.
 #[derive(Clone, Debug)]
-pub(super) struct Memory {
-    lanes: [(Lane, Channel); Lane::ALL.len()],
+pub(super) struct MemoryQueue {
+    queues: [(QueueName, MemoryChannel); QueueName::ALL.len()],
 }
 
 #[derive(Clone, Debug)]
-struct Channel {
-    sender: UnboundedSender<Ticket>,
-    receiver: Arc<Mutex<UnboundedReceiver<Ticket>>>,
+struct MemoryChannel {
+    sender: UnboundedSender<JobMessage>,
+    receiver: Arc<Mutex<UnboundedReceiver<JobMessage>>>,
 }
 
-impl Default for Memory {
+impl Default for MemoryQueue {
     fn default() -> Self {
-        let lanes = Lane::ALL.map(|lane| {
+        let lanes = QueueName::ALL.map(|queue| {
             let (sender, receiver) = unbounded_channel();
-            (lane, Channel { sender, receiver: Arc::new(Mutex::new(receiver)) })
+            (queue, MemoryChannel { sender, receiver: Arc::new(Mutex::new(receiver)) })
         });
-        Self { lanes }
+        Self { queues: lanes }
     }
 }
 
-impl Memory {
-    fn channel(&self, lane: Lane) -> &Channel {
-        let found = self.lanes.iter().find(|(of, _)| *of == lane);
-        &found.unwrap_or(&self.lanes[0]).1
+impl MemoryQueue {
+    fn channel(&self, queue: QueueName) -> &MemoryChannel {
+        let found = self.queues.iter().find(|(of, _)| *of == queue);
+        &found.unwrap_or(&self.queues[0]).1
     }
 
-    pub(super) fn publish(&self, ticket: Ticket) -> Result<(), QueueError> {
-        self.channel(ticket.lane).sender.send(ticket).map_err(|_| QueueError::Closed)
+    pub(super) fn publish(&self, message: JobMessage) -> Result<(), QueueError> {
+        self.channel(message.queue).sender.send(message).map_err(|_| QueueError::Closed)
     }
 
-    pub(super) fn publish_later(&self, ticket: Ticket, delay: Duration) -> Result<(), QueueError> {
-        let sender = self.channel(ticket.lane).sender.clone();
+    pub(super) fn publish_delayed(&self, message: JobMessage, delay: Duration) -> Result<(), QueueError> {
+        let sender = self.channel(message.queue).sender.clone();
         tokio::spawn(async move {
             tokio::time::sleep(delay).await;
-            sender.send(ticket).ok();
+            sender.send(message).ok();
         });
         Ok(())
     }
 
     /// Counted by a receiver that can be had just now; one that waits for the next ticket waits in an empty lane.
-    pub(super) fn depth(&self, lane: Lane) -> u64 {
-        self.channel(lane).receiver.try_lock().map_or(0, |receiver| receiver.len() as u64)
+    pub(super) fn depth(&self, queue: QueueName) -> u64 {
+        self.channel(queue).receiver.try_lock().map_or(0, |receiver| receiver.len() as u64)
     }
 
-    pub(super) fn consume(&self, lane: Lane) -> Deliveries {
-        Deliveries(self.channel(lane).clone())
+    pub(super) fn consume(&self, queue: QueueName) -> Deliveries {
+        Deliveries(self.channel(queue).clone())
     }
 }
 
 #[derive(Debug)]
-pub(super) struct Deliveries(Channel);
+pub(super) struct Deliveries(MemoryChannel);
 
 impl Deliveries {
     pub(super) async fn next(&mut self) -> Option<Delivery> {
-        let ticket = self.0.receiver.lock().await.recv().await?;
-        Some(Delivery { ticket, acked: false, lane: self.0.sender.clone() })
+        let message = self.0.receiver.lock().await.recv().await?;
+        Some(Delivery { message, acked: false, sender: self.0.sender.clone() })
     }
 
     pub(super) async fn try_next(&mut self) -> Option<Delivery> {
-        let ticket = self.0.receiver.lock().await.try_recv().ok()?;
-        Some(Delivery { ticket, acked: false, lane: self.0.sender.clone() })
+        let message = self.0.receiver.lock().await.try_recv().ok()?;
+        Some(Delivery { message, acked: false, sender: self.0.sender.clone() })
     }
 }
 
 #[derive(Debug)]
 pub(super) struct Delivery {
-    ticket: Ticket,
+    message: JobMessage,
     acked: bool,
-    lane: UnboundedSender<Ticket>,
+    sender: UnboundedSender<JobMessage>,
 }
 
 impl Delivery {
-    pub(super) fn ticket(&self) -> &Ticket {
-        &self.ticket
+    pub(super) fn message(&self) -> &JobMessage {
+        &self.message
     }
 
     pub(super) fn ack(mut self) {
@@ -96,7 +96,7 @@ impl Delivery {
 impl Drop for Delivery {
     fn drop(&mut self) {
         if !self.acked {
-            self.lane.send(self.ticket.clone()).ok();
+            self.sender.send(self.message.clone()).ok();
         }
     }
 }

@@ -4,8 +4,8 @@
 //! is still work. `memory:` is for one process and is refilled from the records when that process starts.
 
 mod memory;
+mod outcome_waiters;
 mod rabbitmq;
-mod verdicts;
 
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
 use serde::{Deserialize, Serialize};
 
 use crate::error_chain::chain;
-use crate::faults::{Faults, Struck};
-use crate::job::{Lane, Routing, Ticket};
+use crate::fault_injection::{FailPoints, InjectedFault};
+use crate::invalid_setting::InvalidSetting;
+use crate::job::{JobMessage, QueueName, Routing};
 use crate::secret::Secret;
-use crate::setting::WrongSetting;
-use crate::{JobId, Verdict};
-use memory::Memory;
+use crate::{JobId, Outcome};
+use memory::MemoryQueue;
+pub use outcome_waiters::OutcomeWaiter;
+use outcome_waiters::OutcomeWaiters;
 use rabbitmq::RabbitMq;
-use verdicts::Verdicts;
-pub use verdicts::Waiting;
 
 /// Where the queue is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -34,34 +34,39 @@ pub struct QueueSettings {
     #[serde(default = "prefix")]
     pub prefix: String,
     /// How long a picture may take to render, as estimated from its header, before its jobs go to the queue `heavy`.
-    #[serde(default = "heavy_after", with = "human")]
-    pub heavy_after: Duration,
+    #[serde(default = "heavy_threshold", with = "human")]
+    pub heavy_threshold: Duration,
     /// How many jobs of one user may be in flight before further ones go to the queue `bulk`.
-    #[serde(default = "bulk_after")]
-    pub bulk_after: u32,
+    #[serde(default = "bulk_threshold")]
+    pub bulk_threshold: u32,
 }
 
 impl Default for QueueSettings {
     fn default() -> Self {
-        Self { url: Secret::new("memory:"), prefix: prefix(), heavy_after: heavy_after(), bulk_after: bulk_after() }
+        Self {
+            url: Secret::new("memory:"),
+            prefix: prefix(),
+            heavy_threshold: heavy_threshold(),
+            bulk_threshold: bulk_threshold(),
+        }
     }
 }
 
 impl QueueSettings {
     /// Which jobs go to `bulk` and `heavy`.
     pub(crate) fn routing(&self) -> Routing {
-        Routing { heavy_after: self.heavy_after, bulk_after: self.bulk_after }
+        Routing { heavy_threshold: self.heavy_threshold, bulk_threshold: self.bulk_threshold }
     }
 
     /// Looks at them without opening anything.
     pub(crate) fn check(&self) -> Result<(), QueueError> {
-        if self.url.expose() == "memory:" { Ok(()) } else { rabbitmq::address(self).map(drop) }
+        if self.url.expose() == "memory:" { Ok(()) } else { rabbitmq::parse_address(self).map(drop) }
     }
 
     /// Has a broker be trusted if its certificate is from an authority in this file, unless the address names a file
     /// itself.
-    pub(crate) fn trust(&mut self, ca_file: &str) {
-        rabbitmq::trust(self, ca_file);
+    pub(crate) fn trust_ca_file(&mut self, ca_file: &str) {
+        rabbitmq::trust_ca_file(self, ca_file);
     }
 }
 
@@ -69,12 +74,12 @@ fn prefix() -> String {
     "cloakroom".to_owned()
 }
 
-fn heavy_after() -> Duration {
-    Routing::default().heavy_after
+fn heavy_threshold() -> Duration {
+    Routing::default().heavy_threshold
 }
 
-fn bulk_after() -> u32 {
-    Routing::default().bulk_after
+fn bulk_threshold() -> u32 {
+    Routing::default().bulk_threshold
 }
 
 /// What can go wrong with the queue.
@@ -85,7 +90,7 @@ pub enum QueueError {
     Address(String),
     /// The address has a parameter that cannot be.
     #[error(transparent)]
-    Setting(#[from] WrongSetting),
+    Setting(#[from] InvalidSetting),
     /// The broker is not there, or not any more.
     #[error("the queue cannot be reached: {0}")]
     Unreachable(String),
@@ -103,7 +108,7 @@ pub enum QueueError {
     Unroutable(String),
     /// A ticket or a verdict could not be written down.
     #[error("the queue: {0}")]
-    Letter(String),
+    Codec(String),
     /// The broker or the way to it failed.
     #[error("the queue: {}", chain(.0))]
     Engine(#[from] lapin::Error),
@@ -112,7 +117,7 @@ pub enum QueueError {
     Closed,
     /// A test made it fail.
     #[error(transparent)]
-    Struck(#[from] Struck),
+    InjectedFault(#[from] InjectedFault),
 }
 
 impl QueueError {
@@ -124,7 +129,7 @@ impl QueueError {
 
 /// What the broker says of a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct QueueStats {
     /// Messages that have been delivered to no worker.
     pub waiting: u64,
     /// Consumers: one for each worker that takes jobs of this lane now.
@@ -134,15 +139,15 @@ pub struct Line {
 /// The queue, opened. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Queue {
-    engine: Engine,
-    verdicts: Verdicts,
+    engine: QueueEngine,
+    waiters: OutcomeWaiters,
     routing: Routing,
-    faults: Faults,
+    fail_points: FailPoints,
 }
 
 #[derive(Clone, Debug)]
-enum Engine {
-    Memory(Memory),
+enum QueueEngine {
+    Memory(MemoryQueue),
     RabbitMq(RabbitMq),
 }
 
@@ -152,13 +157,13 @@ impl Queue {
     ///
     /// # Errors
     /// [`QueueError::Address`] where it is none we know.
-    pub async fn open(settings: &QueueSettings, faults: Faults) -> Result<Self, QueueError> {
-        let verdicts = Verdicts::default();
+    pub async fn open(settings: &QueueSettings, fail_points: FailPoints) -> Result<Self, QueueError> {
+        let waiters = OutcomeWaiters::default();
         let engine = match settings.url.expose() {
-            "memory:" => Engine::Memory(Memory::default()),
-            _ => Engine::RabbitMq(RabbitMq::open(settings, verdicts.clone()).await?),
+            "memory:" => QueueEngine::Memory(MemoryQueue::default()),
+            _ => QueueEngine::RabbitMq(RabbitMq::open(settings, waiters.clone()).await?),
         };
-        Ok(Self { engine, verdicts, routing: settings.routing(), faults })
+        Ok(Self { engine, waiters, routing: settings.routing(), fail_points })
     }
 
     /// Which jobs go to the queues `bulk` and `heavy`.
@@ -167,27 +172,27 @@ impl Queue {
     }
 
     /// Whether what was published dies with this process, so that the records must refill it at the start.
-    pub fn forgets(&self) -> bool {
-        matches!(self.engine, Engine::Memory(_))
+    pub fn is_volatile(&self) -> bool {
+        matches!(self.engine, QueueEngine::Memory(_))
     }
 
     /// Puts a ticket into its lane; when this returns the queue will not lose it.
     ///
     /// # Errors
     /// Where the queue did not confirm; the relay will publish it again from the records.
-    pub async fn publish(&self, ticket: &Ticket) -> Result<(), QueueError> {
+    pub async fn publish(&self, message: &JobMessage) -> Result<(), QueueError> {
         let publish = async {
             match &self.engine {
-                Engine::Memory(memory) => memory.publish(ticket.clone()),
-                Engine::RabbitMq(rabbitmq) => rabbitmq.publish(ticket).await,
+                QueueEngine::Memory(memory) => memory.publish(message.clone()),
+                QueueEngine::RabbitMq(rabbitmq) => rabbitmq.publish(message).await,
             }
         };
-        self.faults.watch("queue", "publish", publish).await
+        self.fail_points.instrument("queue", "publish", publish).await
     }
 
     /// Publishes all of these at once and says which of them the queue has confirmed.
-    pub async fn publish_all(&self, tickets: &[Ticket]) -> Vec<JobId> {
-        let publishing = tickets.iter().map(async |ticket| self.publish(ticket).await.map(|()| ticket.id));
+    pub async fn publish_all(&self, messages: &[JobMessage]) -> Vec<JobId> {
+        let publishing = messages.iter().map(async |message| self.publish(message).await.map(|()| message.id));
         join_all(publishing).await.into_iter().flatten().collect()
     }
 
@@ -195,14 +200,14 @@ impl Queue {
     ///
     /// # Errors
     /// Where the queue did not confirm.
-    pub async fn publish_later(&self, ticket: &Ticket, delay: Duration) -> Result<(), QueueError> {
+    pub async fn publish_delayed(&self, message: &JobMessage, delay: Duration) -> Result<(), QueueError> {
         let publish = async {
             match &self.engine {
-                Engine::Memory(memory) => memory.publish_later(ticket.clone(), delay),
-                Engine::RabbitMq(rabbitmq) => rabbitmq.publish_later(ticket, delay).await,
+                QueueEngine::Memory(memory) => memory.publish_delayed(message.clone(), delay),
+                QueueEngine::RabbitMq(rabbitmq) => rabbitmq.publish_delayed(message, delay).await,
             }
         };
-        self.faults.watch("queue", "publish_later", publish).await
+        self.fail_points.instrument("queue", "publish_later", publish).await
     }
 
     /// The deliveries of one lane, of which at most `prefetch` are in this consumer's hands at a time. Several
@@ -210,11 +215,11 @@ impl Queue {
     ///
     /// # Errors
     /// Where the queue cannot be reached.
-    pub async fn consume(&self, lane: Lane, prefetch: u16) -> Result<Deliveries, QueueError> {
+    pub async fn consume(&self, queue: QueueName, prefetch: u16) -> Result<Deliveries, QueueError> {
         Ok(Deliveries(match &self.engine {
             // It hands a ticket to whoever asks and to nobody ahead of time, so there is nothing to bound.
-            Engine::Memory(memory) => Taking::Memory(memory.consume(lane)),
-            Engine::RabbitMq(rabbitmq) => Taking::RabbitMq(Box::new(rabbitmq.consume(lane, prefetch))),
+            QueueEngine::Memory(memory) => DeliveriesEngine::Memory(memory.consume(queue)),
+            QueueEngine::RabbitMq(rabbitmq) => DeliveriesEngine::RabbitMq(Box::new(rabbitmq.consume(queue, prefetch))),
         }))
     }
 
@@ -222,10 +227,10 @@ impl Queue {
     ///
     /// # Errors
     /// Where the queue cannot be asked.
-    pub async fn depth(&self, lane: Lane) -> Result<u64, QueueError> {
+    pub async fn depth(&self, queue: QueueName) -> Result<u64, QueueError> {
         match &self.engine {
-            Engine::Memory(memory) => Ok(memory.depth(lane)),
-            Engine::RabbitMq(rabbitmq) => rabbitmq.depth(lane).await,
+            QueueEngine::Memory(memory) => Ok(memory.depth(queue)),
+            QueueEngine::RabbitMq(rabbitmq) => rabbitmq.depth(queue).await,
         }
     }
 
@@ -233,10 +238,10 @@ impl Queue {
     ///
     /// # Errors
     /// Where the queue cannot be asked.
-    pub async fn line(&self, lane: Lane) -> Result<Option<Line>, QueueError> {
+    pub async fn stats(&self, queue: QueueName) -> Result<Option<QueueStats>, QueueError> {
         match &self.engine {
-            Engine::Memory(_) => Ok(None),
-            Engine::RabbitMq(rabbitmq) => rabbitmq.line(lane).await.map(Some),
+            QueueEngine::Memory(_) => Ok(None),
+            QueueEngine::RabbitMq(rabbitmq) => rabbitmq.stats(queue).await.map(Some),
         }
     }
 
@@ -246,39 +251,39 @@ impl Queue {
     /// Where the queue cannot be reached; what has been taken up stays so.
     pub async fn unpark(&self) -> Result<usize, QueueError> {
         match &self.engine {
-            Engine::Memory(_) => Ok(0),
-            Engine::RabbitMq(rabbitmq) => rabbitmq.unpark().await,
+            QueueEngine::Memory(_) => Ok(0),
+            QueueEngine::RabbitMq(rabbitmq) => rabbitmq.unpark().await,
         }
     }
 
     /// Begins to wait for the verdict on a job that this process is about to publish. Call it before
     /// [`publish`](Self::publish), which tells the workers that somebody waits here.
-    pub fn wait_for(&self, job: JobId) -> Waiting {
-        self.verdicts.wait_for(job)
+    pub fn wait_for_outcome(&self, job: JobId) -> OutcomeWaiter {
+        self.waiters.wait_for_outcome(job)
     }
 
     /// Begins to wait for the verdict on a job that another process may have published. Call it, then look into the
     /// records, then wait: so no verdict falls between.
-    pub async fn join_wait(&self, job: JobId) -> Waiting {
-        let waiting = self.verdicts.wait_for(job);
+    pub async fn wait_for_shared_outcome(&self, job: JobId) -> OutcomeWaiter {
+        let waiting = self.waiters.wait_for_outcome(job);
         match &self.engine {
-            Engine::Memory(_) => waiting,
-            Engine::RabbitMq(rabbitmq) => waiting.joining(rabbitmq.join(job).await),
+            QueueEngine::Memory(_) => waiting,
+            QueueEngine::RabbitMq(rabbitmq) => waiting.with_binding(rabbitmq.bind_outcome(job).await),
         }
     }
 
     /// Tells whoever waits for this job, wherever that is. Nobody waiting is the usual case; a lost word is made good
     /// by the records.
-    pub fn announce(&self, job: JobId, verdict: Verdict) {
-        self.verdicts.tell(job, verdict.clone());
-        if let Engine::RabbitMq(rabbitmq) = &self.engine {
-            rabbitmq.announce(job, verdict);
+    pub fn publish_outcome(&self, job: JobId, outcome: Outcome) {
+        self.waiters.notify(job, outcome.clone());
+        if let QueueEngine::RabbitMq(rabbitmq) = &self.engine {
+            rabbitmq.publish_outcome(job, outcome);
         }
     }
 
     /// Sends what was announced and says goodbye: the last thing a process does with its queue.
     pub async fn close(&self) {
-        if let Engine::RabbitMq(rabbitmq) = &self.engine {
+        if let QueueEngine::RabbitMq(rabbitmq) = &self.engine {
             rabbitmq.close().await;
         }
     }
@@ -289,18 +294,18 @@ impl Queue {
     /// Where it does not.
     pub async fn ping(&self) -> Result<(), QueueError> {
         match &self.engine {
-            Engine::Memory(_) => Ok(()),
-            Engine::RabbitMq(rabbitmq) => rabbitmq.ping().await,
+            QueueEngine::Memory(_) => Ok(()),
+            QueueEngine::RabbitMq(rabbitmq) => rabbitmq.ping().await,
         }
     }
 }
 
 /// A lane's deliveries, as they come. Dropped, it takes no more; what nobody has seen of it goes back.
 #[derive(Debug)]
-pub struct Deliveries(Taking);
+pub struct Deliveries(DeliveriesEngine);
 
 #[derive(Debug)]
-enum Taking {
+enum DeliveriesEngine {
     Memory(memory::Deliveries),
     RabbitMq(Box<rabbitmq::Deliveries>),
 }
@@ -310,8 +315,10 @@ impl Deliveries {
     /// or still in the queue.
     pub async fn next(&mut self) -> Option<Delivery> {
         match &mut self.0 {
-            Taking::Memory(deliveries) => deliveries.next().await.map(Held::Memory),
-            Taking::RabbitMq(deliveries) => deliveries.next().await.map(|held| Held::RabbitMq(Box::new(held))),
+            DeliveriesEngine::Memory(deliveries) => deliveries.next().await.map(DeliveryEngine::Memory),
+            DeliveriesEngine::RabbitMq(deliveries) => {
+                deliveries.next().await.map(|held| DeliveryEngine::RabbitMq(Box::new(held)))
+            }
         }
         .map(Delivery)
     }
@@ -319,8 +326,10 @@ impl Deliveries {
     /// The next delivery if one is there now: for tests that drive a worker by hand.
     pub async fn try_next(&mut self) -> Option<Delivery> {
         match &mut self.0 {
-            Taking::Memory(deliveries) => deliveries.try_next().await.map(Held::Memory),
-            Taking::RabbitMq(deliveries) => deliveries.try_next().await.map(|held| Held::RabbitMq(Box::new(held))),
+            DeliveriesEngine::Memory(deliveries) => deliveries.try_next().await.map(DeliveryEngine::Memory),
+            DeliveriesEngine::RabbitMq(deliveries) => {
+                deliveries.try_next().await.map(|held| DeliveryEngine::RabbitMq(Box::new(held)))
+            }
         }
         .map(Delivery)
     }
@@ -328,20 +337,20 @@ impl Deliveries {
 
 /// A ticket in a worker's hands. Dropped without [`ack`](Self::ack), it goes back into its lane.
 #[derive(Debug)]
-pub struct Delivery(Held);
+pub struct Delivery(DeliveryEngine);
 
 #[derive(Debug)]
-enum Held {
+enum DeliveryEngine {
     Memory(memory::Delivery),
     RabbitMq(Box<rabbitmq::Delivery>),
 }
 
 impl Delivery {
     /// What is to be done.
-    pub fn ticket(&self) -> &Ticket {
+    pub fn message(&self) -> &JobMessage {
         match &self.0 {
-            Held::Memory(delivery) => delivery.ticket(),
-            Held::RabbitMq(delivery) => delivery.ticket(),
+            DeliveryEngine::Memory(delivery) => delivery.message(),
+            DeliveryEngine::RabbitMq(delivery) => delivery.message(),
         }
     }
 
@@ -351,11 +360,11 @@ impl Delivery {
     /// Where the queue did not hear; it will deliver again, and the records will say that it is done.
     pub async fn ack(self) -> Result<(), QueueError> {
         match self.0 {
-            Held::Memory(delivery) => {
+            DeliveryEngine::Memory(delivery) => {
                 delivery.ack();
                 Ok(())
             }
-            Held::RabbitMq(delivery) => delivery.ack().await,
+            DeliveryEngine::RabbitMq(delivery) => delivery.ack().await,
         }
     }
 }

@@ -9,15 +9,15 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::commit::LookUp;
+use super::commit::CommitLookup;
 use super::entity::{events, jobs, uploads};
-use super::principals::{Change, Usage};
-use super::{Records, RecordsError, Writing, outbox, rows, span};
-use crate::document::OnceKey;
-use crate::job::{Job, Routing, Ticket};
+use super::usage::{Usage, UsageDelta};
+use super::{Records, RecordsError, WriteTx, convert, millis, outbox};
+use crate::file::IdempotencyKey;
+use crate::job::{Job, JobMessage, Routing};
 use crate::staging::Staged;
-use crate::upload::Kind;
-use crate::{Event, Media, State, UploadId, trace};
+use crate::upload::UploadKind;
+use crate::{Event, Media, UploadId, UploadState, trace_context};
 
 /// What the api knows of an upload when its bytes are durable in staging.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub struct Admission {
     /// The id of the user who sends it.
     pub owner: String,
     /// The client's file name, cleaned.
-    pub label: String,
+    pub filename: String,
     /// What the bytes look like.
     pub media: Media,
     /// The bytes.
@@ -33,9 +33,9 @@ pub struct Admission {
     /// How long workers have before the sweeper settles it as failed.
     pub deadline: Duration,
     /// How long it may stay unclaimed.
-    pub keep: Duration,
+    pub retention: Duration,
     /// Where the client gave the request a key.
-    pub once: Option<OnceKey>,
+    pub idempotency_key: Option<IdempotencyKey>,
 }
 
 /// An upload that is in.
@@ -44,46 +44,46 @@ pub struct Admitted {
     /// Its number.
     pub id: UploadId,
     /// Its job, to be published.
-    pub ticket: Ticket,
+    pub message: JobMessage,
 }
 
 impl Records {
-    /// Admits an upload. Its state is [`State::Accepted`].
+    /// Admits an upload. Its state is [`UploadState::Accepted`].
     ///
     /// # Errors
     /// The database's. Nothing was admitted and the staged bytes belong to no upload, unless
     /// [`RecordsError::is_outcome_unknown`].
     pub async fn admit(&self, admission: Admission) -> Result<Admitted, RecordsError> {
-        self.faults.watch("records", "admit", self.admit_in_one(admission)).await
+        self.fail_points.instrument("records", "admit", self.admit_in_tx(admission)).await
     }
 
-    async fn admit_in_one(&self, admission: Admission) -> Result<Admitted, RecordsError> {
-        let tx = self.write().await?;
-        let intent = Intent {
-            kind: Kind::Dropbox,
+    async fn admit_in_tx(&self, admission: Admission) -> Result<Admitted, RecordsError> {
+        let tx = self.begin_write().await?;
+        let new_upload = NewUpload {
+            kind: UploadKind::Dropbox,
             owner: admission.owner,
-            label: admission.label,
+            filename: admission.filename,
             media: admission.media,
             staged: admission.staged,
             deadline: admission.deadline,
-            keep: Some(admission.keep),
+            retention: Some(admission.retention),
         };
         let now = self.now_ms();
-        let (taken, row) = tx.take_in(intent, now).await?;
-        if let Some(once) = &admission.once {
-            tx.note_admission(once, taken.id).await?;
+        let (taken, row) = tx.insert_upload(new_upload, now).await?;
+        if let Some(idempotency_key) = &admission.idempotency_key {
+            tx.record_admitted_upload(idempotency_key, taken.id).await?;
         }
-        let admitted = tx.promise_first(taken, |upload| Job::ProcessPicture { upload }, self.routing, now).await?;
+        let admitted = tx.enqueue_first_job(taken, |upload| Job::ProcessPicture { upload }, self.routing, now).await?;
         self.commit_or_look_up(tx, row).await?;
         Ok(admitted)
     }
 }
 
 /// An admission, by the row of its upload.
-impl LookUp for uploads::Model {
+impl CommitLookup for uploads::Model {
     type Found = ();
 
-    async fn find(&self, tx: &Writing) -> Result<Option<()>, DbErr> {
+    async fn find(&self, tx: &WriteTx) -> Result<Option<()>, DbErr> {
         if tx.get_database_backend() == DbBackend::Postgres {
             // The same row again: PostgreSQL waits for a transaction under way that inserts its number, which a look at
             // the table would not see. Its numbers are drawn once, so that a row with this number is this one.
@@ -100,19 +100,19 @@ impl LookUp for uploads::Model {
 }
 
 /// What every upload has, whatever it is for.
-pub(super) struct Intent {
-    pub(super) kind: Kind,
+pub(super) struct NewUpload {
+    pub(super) kind: UploadKind,
     pub(super) owner: String,
-    pub(super) label: String,
+    pub(super) filename: String,
     pub(super) media: Media,
     pub(super) staged: Staged,
     pub(super) deadline: Duration,
     /// How long it may stay unclaimed; None for what is nobody's to claim.
-    pub(super) keep: Option<Duration>,
+    pub(super) retention: Option<Duration>,
 }
 
 /// An upload whose row is written, and which has no job yet.
-pub(super) struct Taken {
+pub(super) struct InsertedUpload {
     pub(super) id: UploadId,
     owner: String,
     media: Media,
@@ -121,75 +121,89 @@ pub(super) struct Taken {
     deadline: Duration,
 }
 
-impl Writing {
+impl WriteTx {
     /// The upload itself, and its row to look it up by. Its job follows once it has its place: see
-    /// [`promise_first`](Self::promise_first).
-    pub(super) async fn take_in(&self, intent: Intent, now: i64) -> Result<(Taken, uploads::Model), RecordsError> {
-        let staged = intent.staged;
+    /// [`enqueue_first_job`](Self::enqueue_first_job).
+    pub(super) async fn insert_upload(
+        &self,
+        new_upload: NewUpload,
+        now: i64,
+    ) -> Result<(InsertedUpload, uploads::Model), RecordsError> {
+        let staged = new_upload.staged;
         let row = uploads::ActiveModel {
-            kind: Set(intent.kind.as_str().to_owned()),
-            owner: Set(intent.owner.clone()),
-            state: Set(State::Accepted.as_str().to_owned()),
-            label: Set(intent.label),
-            media: Set(rows::media_word(intent.media)),
+            kind: Set(new_upload.kind.as_str().to_owned()),
+            owner: Set(new_upload.owner.clone()),
+            state: Set(UploadState::Accepted.as_str().to_owned()),
+            label: Set(new_upload.filename),
+            media: Set(convert::media_name(new_upload.media)),
             bytes: Set(i64::try_from(staged.bytes).unwrap_or(i64::MAX)),
             sha256: Set(staged.sha256),
             staged_key: Set(staged.key),
             generation: Set(0),
             created_at: Set(now),
-            deadline: Set(now + span(intent.deadline)),
-            expires_at: Set(intent.keep.map(|keep| now + span(keep))),
-            estimate: Set(i64::try_from(staged.estimate.as_millis()).unwrap_or(i64::MAX)),
+            deadline: Set(now + millis(new_upload.deadline)),
+            expires_at: Set(new_upload.retention.map(|keep| now + millis(keep))),
+            estimate: Set(i64::try_from(staged.render_estimate.as_millis()).unwrap_or(i64::MAX)),
             ..Default::default()
         };
         let row = row.insert(&self.tx).await?;
-        let (bytes, estimate) = (staged.bytes, staged.estimate);
-        let Intent { owner, media, deadline, .. } = intent;
-        Ok((Taken { id: rows::id(row.id)?, owner, media, bytes, estimate, deadline }, row))
+        let (bytes, estimate) = (staged.bytes, staged.render_estimate);
+        let NewUpload { owner, media, deadline, .. } = new_upload;
+        Ok((InsertedUpload { id: convert::upload_id(row.id)?, owner, media, bytes, estimate, deadline }, row))
     }
 
     /// The job of an upload that was taken in, counted, and the beginning of its history. Nothing comes after it that
-    /// another transaction could hold: see [`super::principals`].
-    pub(super) async fn promise_first(
+    /// another transaction could hold: see [`super::usage`].
+    pub(super) async fn enqueue_first_job(
         &self,
-        taken: Taken,
+        taken: InsertedUpload,
         job: impl FnOnce(UploadId) -> Job,
         routing: Routing,
         now: i64,
     ) -> Result<Admitted, RecordsError> {
-        let Taken { id, owner, media, bytes, estimate, deadline } = taken;
-        let change = Change { bytes: i64::try_from(bytes).unwrap_or(i64::MAX), ..Change::jobs(true, 1) };
-        let held = Usage::from(self.change(&owner, change).await?);
+        let InsertedUpload { id, owner, media, bytes, estimate, deadline } = taken;
+        let change = UsageDelta { bytes: i64::try_from(bytes).unwrap_or(i64::MAX), ..UsageDelta::for_jobs(true, 1) };
+        let held = Usage::from(self.apply_usage_delta(&owner, change).await?);
         let job = job(id);
-        let lane = routing.lane(&job, held.uploads + held.variants, estimate);
-        let ticket = Ticket { lane, principal: owner, trace: trace::here(), ..Ticket::new(Uuid::now_v7(), job) };
-        self.promise(&ticket, deadline, now).await?;
-        let at = rows::at(now);
+        let queue = routing.queue(&job, held.uploads + held.variants, estimate);
+        let message = JobMessage {
+            queue,
+            principal: owner,
+            traceparent: trace_context::current_traceparent(),
+            ..JobMessage::new(Uuid::now_v7(), job)
+        };
+        self.enqueue_job(&message, deadline, now).await?;
+        let at = convert::timestamp(now);
         let staged = format!("{bytes} bytes of {}", media.name());
-        let queued = format!("{} in {}", ticket.job.kind(), lane.as_str());
-        self.tell(id, [Event::new(at, "staged", staged), Event::new(at, "queued", queued)]).await?;
-        Ok(Admitted { id, ticket })
+        let queued = format!("{} in {}", message.job.kind(), queue.as_str());
+        self.record_events(id, [Event::new(at, "staged", staged), Event::new(at, "queued", queued)]).await?;
+        Ok(Admitted { id, message })
     }
 
     /// Writes a job beside what it is about; the queue hears of it once this transaction has committed. `deadline` is how
     /// long it may take. A job that settles an upload ends with that; any other is given up by itself.
-    pub(super) async fn promise(&self, ticket: &Ticket, deadline: Duration, now: i64) -> Result<(), RecordsError> {
-        let give_up_at = (!ticket.job.settles()).then(|| now + span(deadline));
+    pub(super) async fn enqueue_job(
+        &self,
+        message: &JobMessage,
+        deadline: Duration,
+        now: i64,
+    ) -> Result<(), RecordsError> {
+        let give_up_at = (!message.job.is_processing()).then(|| now + millis(deadline));
         let row = jobs::ActiveModel {
-            id: Set(ticket.id),
-            upload_id: Set(ticket.job.upload().get()),
-            kind: Set(ticket.job.kind().to_owned()),
-            payload: Set(serde_json::to_string(ticket).map_err(|error| RecordsError::Row(error.to_string()))?),
+            id: Set(message.id),
+            upload_id: Set(message.job.upload().get()),
+            kind: Set(message.job.kind().to_owned()),
+            payload: Set(serde_json::to_string(message).map_err(|error| RecordsError::CorruptRow(error.to_string()))?),
             state: Set("queued".to_owned()),
             attempts: Set(0),
-            trace: Set(ticket.trace.clone()),
+            trace: Set(message.traceparent.clone()),
             created_at: Set(now),
             run_at: Set(now),
-            republish_at: Set(outbox::after_grace(now)),
+            republish_at: Set(outbox::publish_due_at(now)),
             republish_after: Set(outbox::republish_after(deadline)),
             give_up_at: Set(give_up_at),
-            queue: Set(ticket.lane.as_str().to_owned()),
-            principal: Set(ticket.principal.clone()),
+            queue: Set(message.queue.as_str().to_owned()),
+            principal: Set(message.principal.clone()),
             ..Default::default()
         };
         jobs::Entity::insert(row).exec_without_returning(&self.tx).await?;
@@ -197,7 +211,7 @@ impl Writing {
     }
 
     /// Adds to an upload's history.
-    pub(super) async fn tell(
+    pub(super) async fn record_events(
         &self,
         upload: UploadId,
         events: impl IntoIterator<Item = Event>,

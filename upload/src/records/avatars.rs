@@ -6,8 +6,8 @@ use sea_orm::{
 };
 
 use super::entity::{avatars, grants, uploads};
-use super::{Records, RecordsError, rows};
-use crate::upload::{Resource, Service, State, Upload};
+use super::{Records, RecordsError, convert};
+use crate::upload::{Resource, Service, Upload, UploadState};
 
 impl Records {
     /// The avatar that a resource shows now and its version; `None` when it is the default one.
@@ -23,13 +23,13 @@ impl Records {
             .filter(
                 Condition::any()
                     .add(avatars::Column::UploadId.is_null())
-                    .add(uploads::Column::State.eq(State::Ready.as_str())),
+                    .add(uploads::Column::State.eq(UploadState::Ready.as_str())),
             )
             .select_also(uploads::Entity)
             .one(&self.db)
             .await?;
         let Some((avatar, Some(row))) = shown else { return Ok(None) };
-        Ok(Some((avatar.version, rows::upload(row)?)))
+        Ok(Some((avatar.version, convert::upload(row)?)))
     }
 
     /// One version of a resource's avatar, if it is a picture that is ready.
@@ -44,8 +44,8 @@ impl Records {
             .await?;
         let Some(upload) = avatar.and_then(|avatar| avatar.upload_id) else { return Ok(None) };
         let row = uploads::Entity::find_by_id(upload).one(&self.db).await?;
-        let upload = row.map(rows::upload).transpose()?;
-        Ok(upload.filter(|upload| upload.state == State::Ready))
+        let upload = row.map(convert::upload).transpose()?;
+        Ok(upload.filter(|upload| upload.state == UploadState::Ready))
     }
 
     /// Takes the avatar down: the default one is shown from now on. Where it is shown already, nothing is written, so
@@ -55,7 +55,7 @@ impl Records {
     /// The database's.
     pub async fn remove_avatar(&self, resource: &Resource, by: &str) -> Result<(), RecordsError> {
         let remove = async {
-            let _turn = self.turn().await?;
+            let _write_lock = self.write_lock().await?;
             // A newer picture that is still worked on would be shown later; so the newest row counts, not what is shown.
             let newest = newest_first(resource).one(&self.db).await?;
             if newest.is_none_or(|newest| newest.upload_id.is_none()) {
@@ -72,16 +72,16 @@ impl Records {
             removed.insert(&self.db).await?;
             Ok::<_, RecordsError>(())
         };
-        self.faults.watch("records", "remove_avatar", remove).await
+        self.fail_points.instrument("records", "remove_avatar", remove).await
     }
 
     /// Lets a user act for a resource. Doing it a second time is fine.
     ///
     /// # Errors
     /// The database's.
-    pub async fn grant(&self, resource: &Resource, user: &str) -> Result<(), RecordsError> {
+    pub async fn grant_resource(&self, resource: &Resource, user: &str) -> Result<(), RecordsError> {
         let grant = async {
-            let _turn = self.turn().await?;
+            let _write_lock = self.write_lock().await?;
             let grant = grants::ActiveModel {
                 service: Set(resource.service.as_str().to_owned()),
                 resource: Set(resource.id.clone()),
@@ -94,7 +94,7 @@ impl Records {
                 .await?;
             Ok::<_, RecordsError>(())
         };
-        self.faults.watch("records", "grant", grant).await
+        self.fail_points.instrument("records", "grant", grant).await
     }
 
     /// Whether a user may act for a resource: everybody for themselves, otherwise by a grant.

@@ -5,8 +5,8 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, EntityTrait, QueryFilter, Set};
 
 use super::entity::{avatars, uploads};
-use super::{Records, RecordsError, rows};
-use crate::upload::{Event, Kind, Reason, Resource, State, UploadId};
+use super::{Records, RecordsError, convert};
+use crate::upload::{Event, Reason, Resource, UploadId, UploadKind, UploadState};
 
 /// Who claims.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub struct Claimant {
 
 /// Why a claim was refused (`contract/dropbox.md`, "Claiming is one compare-and-set").
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ClaimRefused {
+pub enum ClaimRefusal {
     /// No such picture, or somebody else's: from outside that looks the same.
     Unknown,
     /// It belongs to another resource already, or was claimed by another.
@@ -40,19 +40,19 @@ impl Records {
         upload: UploadId,
         resource: &Resource,
         claimant: &Claimant,
-    ) -> Result<Result<(), ClaimRefused>, RecordsError> {
-        self.faults.watch("records", "claim", self.claim_in_one(upload, resource, claimant)).await
+    ) -> Result<Result<(), ClaimRefusal>, RecordsError> {
+        self.fail_points.instrument("records", "claim", self.claim_in_tx(upload, resource, claimant)).await
     }
 
-    async fn claim_in_one(
+    async fn claim_in_tx(
         &self,
         upload: UploadId,
         resource: &Resource,
         claimant: &Claimant,
-    ) -> Result<Result<(), ClaimRefused>, RecordsError> {
+    ) -> Result<Result<(), ClaimRefusal>, RecordsError> {
         let now = self.now_ms();
-        let tx = self.write().await?;
-        let mut theirs = Condition::all().add(uploads::Column::Kind.eq(Kind::Dropbox.as_str()));
+        let tx = self.begin_write().await?;
+        let mut theirs = Condition::all().add(uploads::Column::Kind.eq(UploadKind::Dropbox.as_str()));
         if !claimant.admin {
             theirs = theirs.add(uploads::Column::Owner.eq(claimant.user.as_str()));
         }
@@ -65,12 +65,12 @@ impl Records {
             .filter(theirs.clone())
             .filter(uploads::Column::ClaimedAt.is_null())
             .filter(uploads::Column::ExpiresAt.gt(now))
-            .filter(uploads::Column::State.is_in([State::Accepted.as_str(), State::Ready.as_str()]))
+            .filter(uploads::Column::State.is_in([UploadState::Accepted.as_str(), UploadState::Ready.as_str()]))
             .exec(&*tx)
             .await?;
         if claimed.rows_affected == 0 {
             let row = uploads::Entity::find_by_id(upload.get()).filter(theirs).one(&*tx).await?;
-            return self.why_not(row, resource, claimant);
+            return self.explain_refusal(row, resource, claimant);
         }
         let avatar = avatars::ActiveModel {
             service: Set(resource.service.as_str().to_owned()),
@@ -82,28 +82,28 @@ impl Records {
         };
         avatar.insert(&*tx).await?;
         let detail = format!("for {resource} by {}", claimant.user);
-        tx.tell(upload, [Event::new(rows::at(now), "claimed", detail)]).await?;
+        tx.record_events(upload, [Event::new(convert::timestamp(now), "claimed", detail)]).await?;
         tx.commit().await?;
         Ok(Ok(()))
     }
 
-    fn why_not(
+    fn explain_refusal(
         &self,
         row: Option<uploads::Model>,
         resource: &Resource,
         claimant: &Claimant,
-    ) -> Result<Result<(), ClaimRefused>, RecordsError> {
-        let Some(row) = row else { return Ok(Err(ClaimRefused::Unknown)) };
-        let upload = rows::upload(row)?;
+    ) -> Result<Result<(), ClaimRefusal>, RecordsError> {
+        let Some(row) = row else { return Ok(Err(ClaimRefusal::Unknown)) };
+        let upload = convert::upload(row)?;
         Ok(match (upload.claim, upload.state) {
             (Some(claim), _) if claim.resource == *resource && claim.by == claimant.user => Ok(()),
-            (Some(_), _) => Err(ClaimRefused::ClaimedElsewhere),
-            (None, State::Rejected | State::Failed) => {
+            (Some(_), _) => Err(ClaimRefusal::ClaimedElsewhere),
+            (None, UploadState::Rejected | UploadState::Failed) => {
                 let unknown = || Reason::new("unknown", "it never became a picture");
-                Err(ClaimRefused::Unusable(upload.reason.unwrap_or_else(unknown)))
+                Err(ClaimRefusal::Unusable(upload.reason.unwrap_or_else(unknown)))
             }
             // Past its time and not swept yet is expired as well.
-            (None, State::Expired | State::Accepted | State::Ready) => Err(ClaimRefused::Expired),
+            (None, UploadState::Expired | UploadState::Accepted | UploadState::Ready) => Err(ClaimRefusal::Expired),
         })
     }
 }

@@ -21,27 +21,27 @@ use std::time::Duration;
 use sea_orm::DbErr;
 use tokio::time::Instant;
 
-use super::{Records, RecordsError, Writing};
+use super::{Records, RecordsError, WriteTx};
 
 /// How long an outcome is looked up before the operation ends with [`RecordsError::OutcomeUnknown`]. A database that
 /// restarts takes less.
-const PATIENCE: Duration = Duration::from_secs(15);
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(15);
 /// The pause between two look-ups that failed.
-const PAUSE: Duration = Duration::from_millis(200);
+const LOOKUP_PAUSE: Duration = Duration::from_millis(200);
 
 /// A write whose outcome can be looked up.
-pub(super) trait LookUp {
+pub(super) trait CommitLookup {
     /// What it wrote.
     type Found;
 
     /// What it wrote, None if it did not happen. Must wait for the transaction in question if the database has not ended it
     /// yet: it can still be committing when its connection is lost. What this writes itself is rolled back.
-    fn find(&self, tx: &Writing) -> impl Future<Output = Result<Option<Self::Found>, DbErr>> + Send;
+    fn find(&self, tx: &WriteTx) -> impl Future<Output = Result<Option<Self::Found>, DbErr>> + Send;
 }
 
 impl Records {
     /// Commits. If that fails, looks up whether `what` happened all the same.
-    pub(super) async fn commit_or_look_up(&self, tx: Writing, what: impl LookUp) -> Result<(), RecordsError> {
+    pub(super) async fn commit_or_look_up(&self, tx: WriteTx, what: impl CommitLookup) -> Result<(), RecordsError> {
         let Err(error) = tx.commit().await else { return Ok(()) };
         match self.look_up(&error, what).await? {
             Some(_) => Ok(()),
@@ -50,20 +50,20 @@ impl Records {
     }
 
     /// Looks up what the outcome of a write was that ended with `lost`, until the database answers.
-    async fn look_up<L: LookUp>(&self, lost: &DbErr, what: L) -> Result<Option<L::Found>, RecordsError> {
+    async fn look_up<L: CommitLookup>(&self, lost: &DbErr, what: L) -> Result<Option<L::Found>, RecordsError> {
         if matches!(lost, DbErr::Conn(_) | DbErr::ConnectionAcquire(_)) {
             // There was no connection to send it on.
             return Ok(None);
         }
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + LOOKUP_TIMEOUT;
         let looking = async {
             loop {
-                let found = async { what.find(&self.write().await?).await };
+                let found = async { what.find(&self.begin_write().await?).await };
                 match found.await {
                     Ok(found) => return found,
                     Err(error) => tracing::debug!(%error, "the outcome of a write cannot be looked up yet: {error}"),
                 }
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(LOOKUP_PAUSE).await;
             }
         };
         match tokio::time::timeout_at(until, looking).await {

@@ -17,11 +17,11 @@ use super::RecordsSettings;
 use super::database::Database;
 
 /// A connection that has been idle for so long is tested before it is used again.
-const IDLE: Duration = Duration::from_secs(1);
+const IDLE_BEFORE_TEST: Duration = Duration::from_secs(1);
 
 /// Opens a pool for the database at the address in the settings.
 pub(super) async fn connect(settings: &RecordsSettings) -> Result<Database, DbErr> {
-    let address = settings.address().map_err(|error| DbErr::Custom(error.to_string()))?;
+    let address = settings.database_url().map_err(|error| DbErr::Custom(error.to_string()))?;
     let mut options = ConnectOptions::new(address);
     options
         .max_connections(settings.max_connections)
@@ -29,7 +29,7 @@ pub(super) async fn connect(settings: &RecordsSettings) -> Result<Database, DbEr
         .sqlx_logging_level(log::LevelFilter::Trace)
         .sqlx_slow_statements_logging_settings(log::LevelFilter::Warn, Duration::from_secs(1))
         // A connection in use has just shown that it works; a ping each time costs a round trip for every statement.
-        .test_before_acquire_if_idle_for(IDLE)
+        .test_before_acquire_if_idle_for(IDLE_BEFORE_TEST)
         .set_application_name("cloakroom");
     let availability = postgres::Availability::default();
     postgres::configure(&mut options, settings, &availability);
@@ -45,12 +45,12 @@ pub(super) async fn connect(settings: &RecordsSettings) -> Result<Database, DbEr
 }
 
 /// The error of a call that passed its limit.
-pub(super) fn no_answer(limit: Duration) -> DbErr {
-    DbErr::Query(RuntimeErr::SqlxError(silent(limit).into()))
+pub(super) fn call_timed_out(limit: Duration) -> DbErr {
+    DbErr::Query(RuntimeErr::SqlxError(timeout_error(limit).into()))
 }
 
 /// The same as the driver would say it.
-fn silent(limit: Duration) -> sqlx::Error {
+fn timeout_error(limit: Duration) -> sqlx::Error {
     let why = format!("the database did not answer within {limit:?}");
     sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, why))
 }
@@ -77,7 +77,7 @@ pub(super) fn write_refusal(error: &DbErr) -> Option<WriteRefusal> {
 }
 
 /// The folder of the file that is the database, None if it is a server's.
-pub(super) fn folder(settings: &RecordsSettings) -> Result<Option<PathBuf>, DbErr> {
+pub(super) fn database_folder(settings: &RecordsSettings) -> Result<Option<PathBuf>, DbErr> {
     let url = settings.url.expose();
     if !SqlxSqliteConnector::accepts(url) {
         return Ok(None);

@@ -9,7 +9,7 @@ use sea_orm::{
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
-use super::connect::{no_answer, postgres};
+use super::connect::{call_timed_out, postgres};
 
 /// A pool of connections. Clones share it.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ impl Database {
                     sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
                     ..TransactionOptions::default()
                 };
-                Ok(Transaction::Sqlite(limited(*limit, db.begin_with_options(options)).await?, *limit))
+                Ok(Transaction::Sqlite(with_timeout(*limit, db.begin_with_options(options)).await?, *limit))
             }
             Self::Postgres(pool) => Ok(Transaction::Postgres(pool.begin().await?)),
         }
@@ -44,7 +44,7 @@ impl Database {
     /// Begins a reading transaction that sees one moment. Those of SQLite do anyway, and have no levels to choose from.
     pub(super) async fn begin_snapshot(&self) -> Result<Transaction, DbErr> {
         match self {
-            Self::Sqlite(db, limit) => Ok(Transaction::Sqlite(limited(*limit, db.begin()).await?, *limit)),
+            Self::Sqlite(db, limit) => Ok(Transaction::Sqlite(with_timeout(*limit, db.begin()).await?, *limit)),
             Self::Postgres(pool) => Ok(Transaction::Postgres(pool.begin_snapshot().await?)),
         }
     }
@@ -52,7 +52,7 @@ impl Database {
     /// Closes the connections once those in use have been returned.
     pub(super) async fn close(self) -> Result<(), DbErr> {
         match self {
-            Self::Sqlite(db, limit) => limited(limit, db.close()).await,
+            Self::Sqlite(db, limit) => with_timeout(limit, db.close()).await,
             Self::Postgres(pool) => {
                 pool.close().await;
                 Ok(())
@@ -64,15 +64,15 @@ impl Database {
 impl Transaction {
     pub(super) async fn commit(self) -> Result<(), DbErr> {
         match self {
-            Self::Sqlite(tx, limit) => limited(limit, tx.commit()).await,
+            Self::Sqlite(tx, limit) => with_timeout(limit, tx.commit()).await,
             Self::Postgres(tx) => tx.commit().await,
         }
     }
 }
 
 /// Runs one call to SQLite, and no longer than the limit. What it does may happen later all the same.
-async fn limited<T>(limit: Duration, call: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
-    tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(no_answer(limit)))
+async fn with_timeout<T>(limit: Duration, call: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+    tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(call_timed_out(limit)))
 }
 
 /// Both run statements, each in the way of its engine.
@@ -89,28 +89,28 @@ macro_rules! connection {
 
             async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
                 match self {
-                    Self::Sqlite(db, limit) => limited(*limit, db.execute_raw(statement)).await,
+                    Self::Sqlite(db, limit) => with_timeout(*limit, db.execute_raw(statement)).await,
                     Self::Postgres(db) => db.execute(&statement).await,
                 }
             }
 
             async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
                 match self {
-                    Self::Sqlite(db, limit) => limited(*limit, db.execute_unprepared(sql)).await,
+                    Self::Sqlite(db, limit) => with_timeout(*limit, db.execute_unprepared(sql)).await,
                     Self::Postgres(db) => db.execute_unprepared(sql).await,
                 }
             }
 
             async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
                 match self {
-                    Self::Sqlite(db, limit) => limited(*limit, db.query_one_raw(statement)).await,
+                    Self::Sqlite(db, limit) => with_timeout(*limit, db.query_one_raw(statement)).await,
                     Self::Postgres(db) => Ok(db.query(&statement).await?.into_iter().next()),
                 }
             }
 
             async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
                 match self {
-                    Self::Sqlite(db, limit) => limited(*limit, db.query_all_raw(statement)).await,
+                    Self::Sqlite(db, limit) => with_timeout(*limit, db.query_all_raw(statement)).await,
                     Self::Postgres(db) => db.query(&statement).await,
                 }
             }

@@ -8,11 +8,11 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, Quer
 use serde::Serialize;
 
 use super::entity::{jobs, uploads, variants};
-use super::outbox::{self, Unpublished};
-use super::principals::{Change, Changes};
-use super::{Records, RecordsError, rows, span};
-use crate::job::Lane;
-use crate::upload::{Event, JobId, Kind, State, UploadId};
+use super::outbox::{self, DueMessage};
+use super::usage::{UsageDelta, UsageDeltas};
+use super::{Records, RecordsError, convert, millis};
+use crate::job::QueueName;
+use crate::upload::{Event, JobId, UploadId, UploadKind, UploadState};
 
 /// A job as its row tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -24,7 +24,7 @@ pub struct JobRow {
     /// The upload it is about.
     pub upload: UploadId,
     /// The queue that it is published into.
-    pub queue: Lane,
+    pub queue: QueueName,
     /// The user that it is done for; empty where an older version wrote it.
     pub principal: String,
     /// Whether it is a dead letter. Otherwise it is promised.
@@ -50,16 +50,16 @@ pub struct JobRow {
 }
 
 impl Records {
-    /// Up to `most` jobs, the oldest first; only the dead ones, or all.
+    /// Up to `limit` jobs, the oldest first; only the dead ones, or all.
     ///
     /// # Errors
     /// The database's.
-    pub async fn jobs(&self, dead: bool, most: u64) -> Result<Vec<JobRow>, RecordsError> {
-        let mut asked = jobs::Entity::find().order_by_asc(jobs::Column::CreatedAt).limit(most);
+    pub async fn jobs(&self, dead: bool, limit: u64) -> Result<Vec<JobRow>, RecordsError> {
+        let mut asked = jobs::Entity::find().order_by_asc(jobs::Column::CreatedAt).limit(limit);
         if dead {
             asked = asked.filter(jobs::Column::State.eq("dead"));
         }
-        asked.all(&self.db).await?.into_iter().map(row).collect()
+        asked.all(&self.db).await?.into_iter().map(job_row).collect()
     }
 
     /// One job.
@@ -67,7 +67,7 @@ impl Records {
     /// # Errors
     /// The database's.
     pub async fn job(&self, id: JobId) -> Result<Option<JobRow>, RecordsError> {
-        jobs::Entity::find_by_id(id).one(&self.db).await?.map(row).transpose()
+        jobs::Entity::find_by_id(id).one(&self.db).await?.map(job_row).transpose()
     }
 
     /// The jobs of an upload, promised and dead.
@@ -76,22 +76,22 @@ impl Records {
     /// The database's.
     pub async fn jobs_of(&self, upload: UploadId) -> Result<Vec<JobRow>, RecordsError> {
         let asked = jobs::Entity::find().filter(jobs::Column::UploadId.eq(upload.get()));
-        asked.order_by_asc(jobs::Column::CreatedAt).all(&self.db).await?.into_iter().map(row).collect()
+        asked.order_by_asc(jobs::Column::CreatedAt).all(&self.db).await?.into_iter().map(job_row).collect()
     }
 
     /// Makes a dead job a promise again, with all its attempts before it. An upload that failed with it waits once more,
-    /// for `patience` at the longest. Its message is to be published. None where no such job is dead, or its upload has
+    /// for `deadline` at the longest. Its message is to be published. None where no such job is dead, or its upload has
     /// expired in the meantime.
     ///
     /// # Errors
     /// The database's; then it is as dead as it was.
-    pub async fn retry_job(&self, id: JobId, patience: Duration) -> Result<Option<Unpublished>, RecordsError> {
-        self.faults.watch("records", "retry_job", self.retry_job_in_one(id, patience)).await
+    pub async fn retry_job(&self, id: JobId, deadline: Duration) -> Result<Option<DueMessage>, RecordsError> {
+        self.fail_points.instrument("records", "retry_job", self.retry_job_in_tx(id, deadline)).await
     }
 
-    async fn retry_job_in_one(&self, id: JobId, patience: Duration) -> Result<Option<Unpublished>, RecordsError> {
+    async fn retry_job_in_tx(&self, id: JobId, deadline: Duration) -> Result<Option<DueMessage>, RecordsError> {
         let now = self.now_ms();
-        let tx = self.write().await?;
+        let tx = self.begin_write().await?;
         let revived = jobs::Entity::update_many()
             .col_expr(jobs::Column::State, Expr::value("queued"))
             // The attempts so far do not count any more. Their number goes on growing, because it is the fence against
@@ -102,8 +102,8 @@ impl Records {
             .col_expr(jobs::Column::WaitsFor, Expr::value(Option::<String>::None))
             .col_expr(jobs::Column::RunAt, Expr::value(now))
             .col_expr(jobs::Column::Publishes, outbox::next_publish())
-            .col_expr(jobs::Column::RepublishAt, Expr::value(outbox::after_grace(now)))
-            .col_expr(jobs::Column::RepublishAfter, Expr::value(outbox::republish_after(patience)))
+            .col_expr(jobs::Column::RepublishAt, Expr::value(outbox::publish_due_at(now)))
+            .col_expr(jobs::Column::RepublishAfter, Expr::value(outbox::republish_after(deadline)))
             .col_expr(jobs::Column::PublishedAt, Expr::value(Option::<i64>::None))
             .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
             // Condemned when it died.
@@ -113,33 +113,33 @@ impl Records {
             .exec_with_returning(&*tx)
             .await?;
         let Some(job) = revived.into_iter().next() else { return Ok(None) };
-        let revived = Unpublished::of(&job)?;
-        let ticket = &revived.ticket;
-        if !ticket.job.settles() {
+        let revived = DueMessage::for_job(&job)?;
+        let message = &revived.message;
+        if !message.job.is_processing() {
             jobs::Entity::update_many()
-                .col_expr(jobs::Column::GiveUpAt, Expr::value(now + span(patience)))
+                .col_expr(jobs::Column::GiveUpAt, Expr::value(now + millis(deadline)))
                 .filter(jobs::Column::Id.eq(id))
                 .exec(&*tx)
                 .await?;
         }
         let waiting = uploads::Entity::update_many()
-            .col_expr(uploads::Column::State, Expr::value(State::Accepted.as_str()))
-            .col_expr(uploads::Column::Deadline, Expr::value(now + span(patience)))
+            .col_expr(uploads::Column::State, Expr::value(UploadState::Accepted.as_str()))
+            .col_expr(uploads::Column::Deadline, Expr::value(now + millis(deadline)))
             .col_expr(uploads::Column::SettledAt, Expr::value(Option::<i64>::None))
             .col_expr(uploads::Column::Code, Expr::value(Option::<String>::None))
             .col_expr(uploads::Column::Why, Expr::value(Option::<String>::None))
             .filter(uploads::Column::Id.eq(job.upload_id))
-            .filter(uploads::Column::State.eq(State::Failed.as_str()))
-            .filter(worth_a_retry(now))
+            .filter(uploads::Column::State.eq(UploadState::Failed.as_str()))
+            .filter(is_retriable(now))
             .exec_with_returning(&*tx)
             .await?;
         let waiting = waiting.into_iter().next();
         let waiting_bytes = waiting.as_ref().map_or(0, |waiting| waiting.bytes);
-        if ticket.job.settles() && waiting.is_none() {
+        if message.job.is_processing() && waiting.is_none() {
             return Ok(None);
         }
         if let Some(waiting) = waiting
-            && !tx.retake_place(rows::id(waiting.id)?, waiting.kind.parse()?).await?
+            && !tx.reacquire_target(convert::upload_id(waiting.id)?, waiting.kind.parse()?).await?
         {
             return Ok(None);
         }
@@ -149,11 +149,15 @@ impl Records {
             .filter(variants::Column::UploadId.eq(job.upload_id))
             .exec(&*tx)
             .await?;
-        let upload = rows::id(job.upload_id)?;
-        tx.tell(upload, [Event::new(rows::at(now), "tried again by hand", ticket.job.kind())]).await?;
-        let mut changes = Changes::default();
-        changes.add(&ticket.principal, Change { bytes: waiting_bytes, ..Change::jobs(ticket.job.settles(), 1) });
-        tx.count(changes).await?;
+        let upload = convert::upload_id(job.upload_id)?;
+        tx.record_events(upload, [Event::new(convert::timestamp(now), "tried again by hand", message.job.kind())])
+            .await?;
+        let mut changes = UsageDeltas::default();
+        changes.add(
+            &message.principal,
+            UsageDelta { bytes: waiting_bytes, ..UsageDelta::for_jobs(message.job.is_processing(), 1) },
+        );
+        tx.apply_usage(changes).await?;
         tx.commit().await?;
         Ok(Some(revived))
     }
@@ -162,10 +166,10 @@ impl Records {
     ///
     /// # Errors
     /// The database's.
-    pub async fn drop_job(&self, id: JobId) -> Result<bool, RecordsError> {
+    pub async fn discard_job(&self, id: JobId) -> Result<bool, RecordsError> {
         let drop = async {
             let now = self.now_ms();
-            let tx = self.write().await?;
+            let tx = self.begin_write().await?;
             let Some(job) = jobs::Entity::find_by_id(id).one(&*tx).await?.filter(|job| job.state == "dead") else {
                 return Ok(false);
             };
@@ -177,40 +181,40 @@ impl Records {
                 .filter(variants::Column::Key.is_null())
                 .exec(&*tx)
                 .await?;
-            let upload = rows::id(job.upload_id)?;
-            tx.tell(upload, [Event::new(rows::at(now), "given up by hand", job.kind)]).await?;
+            let upload = convert::upload_id(job.upload_id)?;
+            tx.record_events(upload, [Event::new(convert::timestamp(now), "given up by hand", job.kind)]).await?;
             tx.commit().await?;
             Ok::<_, RecordsError>(true)
         };
-        self.faults.watch("records", "drop_job", drop).await
+        self.fail_points.instrument("records", "drop_job", drop).await
     }
 }
 
 /// Whether anybody has a use for a failed upload that is tried again: a picture of the dropbox that nobody claimed in time
 /// has nobody, what is handed in for a file always has the file.
-pub(super) fn worth_a_retry(now: i64) -> Condition {
+pub(super) fn is_retriable(now: i64) -> Condition {
     Condition::any()
         .add(uploads::Column::ExpiresAt.gt(now))
         .add(uploads::Column::ClaimedAt.is_not_null())
-        .add(uploads::Column::Kind.ne(Kind::Dropbox.as_str()))
+        .add(uploads::Column::Kind.ne(UploadKind::Dropbox.as_str()))
 }
 
-fn row(job: jobs::Model) -> Result<JobRow, RecordsError> {
+fn job_row(job: jobs::Model) -> Result<JobRow, RecordsError> {
     Ok(JobRow {
         id: job.id,
-        queue: rows::lane(&job),
+        queue: convert::queue_name(&job),
         kind: job.kind,
-        upload: rows::id(job.upload_id)?,
+        upload: convert::upload_id(job.upload_id)?,
         principal: job.principal,
         dead: job.state == "dead",
         attempts: job.attempts - job.uncounted,
         postponed: job.postponed,
         waits_for: job.waits_for,
         last_error: job.last_error,
-        created_at: rows::at(job.created_at),
-        run_at: rows::at(job.run_at),
-        published_at: job.published_at.map(rows::at),
-        republish_at: rows::at(job.republish_at),
-        leased_until: job.leased_until.map(rows::at),
+        created_at: convert::timestamp(job.created_at),
+        run_at: convert::timestamp(job.run_at),
+        published_at: job.published_at.map(convert::timestamp),
+        republish_at: convert::timestamp(job.republish_at),
+        leased_until: job.leased_until.map(convert::timestamp),
     })
 }

@@ -12,28 +12,28 @@ mod avatars;
 mod claim;
 mod commit;
 mod connect;
+mod convert;
 mod crop;
 mod database;
+mod deletions;
 mod entity;
+mod error_class;
 mod expire;
 mod files;
-mod history;
+mod idempotency;
 mod jobs;
-mod ledger;
-mod numbers;
-mod once;
-mod outage;
 mod outbox;
-mod people;
-mod principals;
-mod register;
+mod resource_registration;
 mod resources;
-mod rows;
 mod sessions;
 mod settle;
-mod unclaimed;
+mod stats;
+mod unclaimed_usage;
+mod upload_ids;
+mod usage;
+mod users;
 mod variants;
-mod writable;
+mod write_check;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,30 +46,30 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::Clock;
 use crate::error_chain::chain;
-use crate::faults::{Faults, Struck};
+use crate::fault_injection::{FailPoints, InjectedFault};
 use crate::free_space::FreeSpace;
+use crate::invalid_setting::InvalidSetting;
 use crate::job::Routing;
 use crate::secret::Secret;
-use crate::setting::WrongSetting;
-use crate::upload::UnknownWord;
+use crate::upload::UnknownValue;
 pub use admit::{Admission, Admitted};
-pub use attempt::{Attempt, Start};
-pub use claim::{ClaimRefused, Claimant};
+pub use attempt::{Attempt, LeaseResult};
+pub use claim::{ClaimRefusal, Claimant};
 use connect::WriteRefusal;
-pub use crop::CropRefused;
+pub use crop::CropRefusal;
 use database::{Database, Transaction};
+pub use deletions::BlobDeletion;
 pub use files::FileAdmission;
-pub use history::Census;
 pub use jobs::JobRow;
-pub use ledger::Condemned;
-pub use outbox::{Publish, Unpublished};
-pub use people::{Role, SigningKey, User};
-pub use principals::Usage;
+pub use outbox::{DueMessage, PublishAttempt};
 pub use sessions::SessionRow;
-pub use settle::{Made, Settled, Shown};
-pub use unclaimed::Unclaimed;
-pub use variants::Wanted;
-use writable::WriteCheck;
+pub use settle::{PictureInfo, ProcessedUpload, SettleResult};
+pub use stats::UploadStats;
+pub use unclaimed_usage::UnclaimedUsage;
+pub use usage::Usage;
+pub use users::{Role, SigningKey, User};
+pub use variants::VariantStatus;
+use write_check::WriteCheck;
 
 /// Where the records are.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -107,11 +107,11 @@ impl RecordsSettings {
     }
 
     /// Looks at them without opening anything.
-    pub(crate) fn check(&self) -> Result<(), WrongSetting> {
-        self.address()?;
+    pub(crate) fn check(&self) -> Result<(), InvalidSetting> {
+        self.database_url()?;
         let short = self.timeout < Duration::from_secs(1);
-        WrongSetting::unless(!short, "records.timeout", format_args!("{:?}", self.timeout), "write 1s or more")?;
-        WrongSetting::unless_counts([("records.max_connections", self.max_connections.into())])
+        InvalidSetting::require(!short, "records.timeout", format_args!("{:?}", self.timeout), "write 1s or more")?;
+        InvalidSetting::require_positive([("records.max_connections", self.max_connections.into())])
     }
 }
 
@@ -132,16 +132,16 @@ pub enum RecordsError {
     OutcomeUnknown(#[source] DbErr),
     /// A newer version of the program has been here.
     #[error(transparent)]
-    Word(#[from] UnknownWord),
+    UnknownValue(#[from] UnknownValue),
     /// A row says what no version of the program writes.
     #[error("records: {0}")]
-    Row(String),
+    CorruptRow(String),
     /// A request's hold of its idempotency key ended, and another request took the key.
     #[error("records: another request holds this idempotency key by now")]
     KeyLost,
     /// A test made it fail.
     #[error(transparent)]
-    Struck(#[from] Struck),
+    InjectedFault(#[from] InjectedFault),
 }
 
 impl From<DbErr> for RecordsError {
@@ -157,12 +157,12 @@ impl From<DbErr> for RecordsError {
 impl RecordsError {
     /// Whether trying again later can help: a refused connection can, a row we cannot read cannot.
     pub fn is_transient(&self) -> bool {
-        !matches!(self, Self::Word(_) | Self::Row(_) | Self::KeyLost)
+        !matches!(self, Self::UnknownValue(_) | Self::CorruptRow(_) | Self::KeyLost)
     }
 
     /// Whether the operation may have happened in spite of this error.
     pub fn is_outcome_unknown(&self) -> bool {
-        matches!(self, Self::OutcomeUnknown(_) | Self::Struck(_))
+        matches!(self, Self::OutcomeUnknown(_) | Self::InjectedFault(_))
     }
 }
 
@@ -171,24 +171,24 @@ impl RecordsError {
 pub struct Records {
     db: Database,
     /// SQLite has one writer at a time; taking turns here is fair, its own busy loop is not.
-    turn: Option<Arc<Semaphore>>,
+    write_lock: Option<Arc<Semaphore>>,
     /// For SQLite: what is known of writing.
-    writes: Option<Arc<WriteCheck>>,
+    write_check: Option<Arc<WriteCheck>>,
     /// For SQLite: the file system of its file.
-    space: Option<FreeSpace>,
+    free_space: Option<FreeSpace>,
     clock: Clock,
-    faults: Faults,
+    fail_points: FailPoints,
     routing: Routing,
 }
 
 /// A writing transaction, with its turn where turns are taken. Dropped uncommitted, it rolls back.
-struct Writing {
+struct WriteTx {
     tx: Transaction,
-    writes: Option<Arc<WriteCheck>>,
-    _turn: Option<OwnedSemaphorePermit>,
+    write_check: Option<Arc<WriteCheck>>,
+    _write_lock: Option<OwnedSemaphorePermit>,
 }
 
-impl std::ops::Deref for Writing {
+impl std::ops::Deref for WriteTx {
     type Target = Transaction;
 
     fn deref(&self) -> &Transaction {
@@ -196,11 +196,11 @@ impl std::ops::Deref for Writing {
     }
 }
 
-impl Writing {
+impl WriteTx {
     async fn commit(self) -> Result<(), DbErr> {
         let ended = self.tx.commit().await;
-        if let Some(writes) = &self.writes {
-            writes.note(&ended);
+        if let Some(writes) = &self.write_check {
+            writes.record(&ended);
         }
         ended
     }
@@ -211,25 +211,34 @@ impl Records {
     ///
     /// # Errors
     /// Where it cannot be reached.
-    pub async fn open(settings: &RecordsSettings, clock: Clock, faults: Faults) -> Result<Self, RecordsError> {
+    pub async fn open(settings: &RecordsSettings, clock: Clock, fail_points: FailPoints) -> Result<Self, RecordsError> {
         let db = connect::connect(settings).await?;
         let sqlite = db.get_database_backend() == DbBackend::Sqlite;
-        let turn = sqlite.then(|| Arc::new(Semaphore::new(1)));
+        let write_lock = sqlite.then(|| Arc::new(Semaphore::new(1)));
         let writes = sqlite.then(Arc::default);
-        let space = connect::folder(settings)?.map(|folder| FreeSpace::new("records", folder, settings.min_free));
-        let records = Self { db, turn, writes, space, clock, faults, routing: Routing::default() };
-        records.check().await?;
+        let space =
+            connect::database_folder(settings)?.map(|folder| FreeSpace::new("records", folder, settings.min_free));
+        let records = Self {
+            db,
+            write_lock,
+            write_check: writes,
+            free_space: space,
+            clock,
+            fail_points,
+            routing: Routing::default(),
+        };
+        records.check_server().await?;
         Ok(records)
     }
 
     /// The same records, whose jobs go to `bulk` and `heavy` as `routing` says.
-    pub(crate) fn routed(self, routing: Routing) -> Self {
+    pub(crate) fn with_routing(self, routing: Routing) -> Self {
         Self { routing, ..self }
     }
 
     /// Asks the database whether it takes writes and, since many machines share a PostgreSQL, what time it is; our clock
     /// goes by its.
-    async fn check(&self) -> Result<(), RecordsError> {
+    async fn check_server(&self) -> Result<(), RecordsError> {
         let Database::Postgres(pool) = &self.db else {
             self.db.execute_unprepared("SELECT 1").await?;
             return Ok(());
@@ -241,7 +250,7 @@ impl Records {
         if row.try_get_by_index(1)? {
             return Err(pool.found_read_only().into());
         }
-        let ahead = self.clock.correct(rows::at(row.try_get_by_index(0)?));
+        let ahead = self.clock.synchronize(convert::timestamp(row.try_get_by_index(0)?));
         if ahead.abs() > 5_000 {
             tracing::warn!(ahead_ms = ahead, "this machine's clock differs from the database's, which counts");
         }
@@ -258,7 +267,7 @@ impl Records {
     /// # Errors
     /// The database's, where it does not.
     pub async fn ping(&self) -> Result<(), RecordsError> {
-        self.check().await?;
+        self.check_server().await?;
         self.check_writable().await
     }
 
@@ -267,8 +276,8 @@ impl Records {
     ///
     /// # Errors
     /// The database's, if it does not answer, or is a server that takes no writes.
-    pub async fn keep_time(&self) -> Result<(), RecordsError> {
-        self.check().await
+    pub async fn synchronize_clock(&self) -> Result<(), RecordsError> {
+        self.check_server().await
     }
 
     /// Closes the connections once what is under way has ended.
@@ -280,18 +289,18 @@ impl Records {
     }
 
     /// The turn to write, where turns are taken, for a verb that is a single statement.
-    async fn turn(&self) -> Result<Option<OwnedSemaphorePermit>, DbErr> {
-        let (Some(turn), Database::Sqlite(_, limit)) = (&self.turn, &self.db) else { return Ok(None) };
+    async fn write_lock(&self) -> Result<Option<OwnedSemaphorePermit>, DbErr> {
+        let (Some(turn), Database::Sqlite(_, limit)) = (&self.write_lock, &self.db) else { return Ok(None) };
         match tokio::time::timeout(*limit, Arc::clone(turn).acquire_owned()).await {
-            Ok(turn) => Ok(Some(turn.map_err(|error| DbErr::Custom(error.to_string()))?)),
+            Ok(write_lock) => Ok(Some(write_lock.map_err(|error| DbErr::Custom(error.to_string()))?)),
             Err(_) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
         }
     }
 
     /// Begins a writing transaction.
-    async fn write(&self) -> Result<Writing, DbErr> {
-        let turn = self.turn().await?;
-        Ok(Writing { tx: self.db.begin().await?, writes: self.writes.clone(), _turn: turn })
+    async fn begin_write(&self) -> Result<WriteTx, DbErr> {
+        let write_lock = self.write_lock().await?;
+        Ok(WriteTx { tx: self.db.begin().await?, write_check: self.write_check.clone(), _write_lock: write_lock })
     }
 
     fn now_ms(&self) -> i64 {
@@ -300,6 +309,6 @@ impl Records {
 }
 
 /// A length of time as the tables count it.
-fn span(duration: Duration) -> i64 {
+fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
 }

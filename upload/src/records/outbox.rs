@@ -18,65 +18,65 @@ use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait, LockBehavior, LockType,
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::entity::jobs;
-use super::{Records, RecordsError, rows, span};
+use super::{Records, RecordsError, convert, millis};
 use crate::JobId;
-use crate::job::Ticket;
+use crate::job::JobMessage;
 
 /// How long the one who made a promise has to publish it before the relay does.
-const GRACE: Duration = Duration::from_secs(10);
+const PUBLISH_GRACE: Duration = Duration::from_secs(10);
 
 /// The shortest and the longest time that a confirmed message may wait before it is published again. Less than the first
 /// would double the messages of a queue that is only busy; the second is for deadlines of hours.
-const SHORTEST: Duration = Duration::from_secs(5);
-const LONGEST: Duration = Duration::from_secs(900);
+const MIN_REPUBLISH_AFTER: Duration = Duration::from_secs(5);
+const MAX_REPUBLISH_AFTER: Duration = Duration::from_secs(900);
 
 /// How many promises are reopened by one statement, which has to end within the limit of a call.
-const REOPENED_AT_ONCE: u64 = 5000;
+const RESET_BATCH: u64 = 5000;
 
 /// One publish of a job's message. The queue's confirmation is noted for this publish only: once the job is to be published
 /// anew, a confirmation of an earlier publish says nothing any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Publish {
+pub struct PublishAttempt {
     /// The job.
     pub job: JobId,
     number: i32,
 }
 
-impl Publish {
+impl PublishAttempt {
     /// The publish of a job that was just promised.
     pub fn first(job: JobId) -> Self {
         Self { job, number: 0 }
     }
 
     /// The publish that a job's row asks for now.
-    pub(super) fn of(job: &jobs::Model) -> Self {
+    pub(super) fn for_job(job: &jobs::Model) -> Self {
         Self { job: job.id, number: job.publishes }
     }
 }
 
 /// A message that is to be published.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unpublished {
+pub struct DueMessage {
     /// The message.
-    pub ticket: Ticket,
-    /// The publish to confirm with [`Records::note_published`].
-    pub publish: Publish,
+    pub message: JobMessage,
+    /// The publish to confirm with [`Records::confirm_published`].
+    pub publish: PublishAttempt,
 }
 
-impl Unpublished {
-    pub(super) fn of(job: &jobs::Model) -> Result<Self, RecordsError> {
-        Ok(Self { ticket: rows::ticket(job)?, publish: Publish::of(job) })
+impl DueMessage {
+    pub(super) fn for_job(job: &jobs::Model) -> Result<Self, RecordsError> {
+        Ok(Self { message: convert::job_message(job)?, publish: PublishAttempt::for_job(job) })
     }
 }
 
 /// How long a confirmed message of a job with this deadline may wait in the queue before it is published again.
 pub(super) fn republish_after(deadline: Duration) -> i64 {
-    span((deadline / 10).clamp(SHORTEST, LONGEST))
+    millis((deadline / 10).clamp(MIN_REPUBLISH_AFTER, MAX_REPUBLISH_AFTER))
 }
 
 /// When a job that may run from `run_at` on is published by the sweeper, unless its message is confirmed by then.
-pub(super) fn after_grace(run_at: i64) -> i64 {
-    run_at.saturating_add(span(GRACE))
+pub(super) fn publish_due_at(run_at: i64) -> i64 {
+    run_at.saturating_add(millis(PUBLISH_GRACE))
 }
 
 /// The number of the next publish, with which the confirmations of all earlier ones become void.
@@ -85,16 +85,16 @@ pub(super) fn next_publish() -> Expr {
 }
 
 impl Records {
-    /// Up to `most` jobs whose message is due to be published, longest due first. They are due again after a short time
+    /// Up to `limit` jobs whose message is due to be published, longest due first. They are due again after a short time
     /// unless the publish is confirmed, and several sweepers share them.
     ///
     /// # Errors
     /// The database's.
-    pub async fn take_unpublished(&self, most: u64) -> Result<Vec<Unpublished>, RecordsError> {
-        self.faults.watch("records", "take_unpublished", self.take_unpublished_in_one(most)).await
+    pub async fn take_due_messages(&self, limit: u64) -> Result<Vec<DueMessage>, RecordsError> {
+        self.fail_points.instrument("records", "take_unpublished", self.take_due_messages_in_tx(limit)).await
     }
 
-    async fn take_unpublished_in_one(&self, most: u64) -> Result<Vec<Unpublished>, RecordsError> {
+    async fn take_due_messages_in_tx(&self, limit: u64) -> Result<Vec<DueMessage>, RecordsError> {
         let now = self.now_ms();
         let due = Condition::all().add(jobs::Column::State.eq("queued")).add(jobs::Column::RepublishAt.lte(now));
         let batch = Query::select()
@@ -102,7 +102,7 @@ impl Records {
             .from(jobs::Entity)
             .cond_where(due.clone())
             .order_by(jobs::Column::RepublishAt, sea_orm::Order::Asc)
-            .limit(most)
+            .limit(limit)
             .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
             .to_owned();
         let doubled = Expr::col(jobs::Column::RepublishAfter).mul(2);
@@ -110,20 +110,20 @@ impl Records {
         // long line from growing by its own copies.
         let confirmed = Expr::col(jobs::Column::PublishedAt).is_not_null();
         let after = CaseStatement::new()
-            .case(confirmed.and(doubled.clone().lte(span(LONGEST))), doubled)
+            .case(confirmed.and(doubled.clone().lte(millis(MAX_REPUBLISH_AFTER))), doubled)
             .finally(Expr::col(jobs::Column::RepublishAfter));
-        let turn = self.turn().await?;
+        let write_lock = self.write_lock().await?;
         let taken = jobs::Entity::update_many()
             .col_expr(jobs::Column::Publishes, next_publish())
-            .col_expr(jobs::Column::RepublishAt, Expr::value(after_grace(now)))
+            .col_expr(jobs::Column::RepublishAt, Expr::value(publish_due_at(now)))
             .col_expr(jobs::Column::RepublishAfter, Expr::Case(Box::new(after)))
             .filter(jobs::Column::Id.in_subquery(batch))
             .filter(due)
             .exec_with_returning(&self.db)
             .await?;
-        drop(turn);
+        drop(write_lock);
         // A job that this version cannot read is left for a newer one.
-        Ok(taken.iter().filter_map(|row| Unpublished::of(row).ok()).collect())
+        Ok(taken.iter().filter_map(|row| DueMessage::for_job(row).ok()).collect())
     }
 
     /// Notes that the queue has confirmed these publishes. One that is not the job's latest is void, and so is one of a job
@@ -131,20 +131,23 @@ impl Records {
     ///
     /// # Errors
     /// The database's; then the relay publishes them once more.
-    pub async fn note_published(&self, confirmed: impl IntoIterator<Item = Publish>) -> Result<(), RecordsError> {
+    pub async fn confirm_published(
+        &self,
+        confirmed: impl IntoIterator<Item = PublishAttempt>,
+    ) -> Result<(), RecordsError> {
         let mut by_number: BTreeMap<i32, Vec<JobId>> = BTreeMap::new();
-        for Publish { job, number } in confirmed {
+        for PublishAttempt { job, number } in confirmed {
             by_number.entry(number).or_default().push(job);
         }
-        self.faults.watch("records", "note_published", self.note_published_in_turn(by_number)).await
+        self.fail_points.instrument("records", "note_published", self.confirm_published_locked(by_number)).await
     }
 
-    async fn note_published_in_turn(&self, by_number: BTreeMap<i32, Vec<JobId>>) -> Result<(), RecordsError> {
+    async fn confirm_published_locked(&self, by_number: BTreeMap<i32, Vec<JobId>>) -> Result<(), RecordsError> {
         let now = self.now_ms();
         let later = Expr::col(jobs::Column::RunAt).gt(now);
         let available = CaseStatement::new().case(later, Expr::col(jobs::Column::RunAt)).finally(Expr::value(now));
         let again = Expr::Case(Box::new(available)).add(Expr::col(jobs::Column::RepublishAfter));
-        let _turn = self.turn().await?;
+        let _write_lock = self.write_lock().await?;
         // Nearly all are the first publish of their job, so this is one statement.
         for (number, jobs) in by_number {
             jobs::Entity::update_many()
@@ -168,9 +171,9 @@ impl Records {
     ///
     /// # Errors
     /// The database's.
-    pub async fn reopen_promises(&self) -> Result<u64, RecordsError> {
+    pub async fn reset_queued_jobs(&self) -> Result<u64, RecordsError> {
         let (mut reopened, mut after) = (0, JobId::nil());
-        while let Some((count, last)) = self.reopen_batch(after).await? {
+        while let Some((count, last)) = self.reset_queued_batch(after).await? {
             reopened += count;
             after = last;
         }
@@ -178,9 +181,9 @@ impl Records {
     }
 
     /// Reopens the next promises by id after this one. Returns how many, and the last one's id.
-    async fn reopen_batch(&self, after: JobId) -> Result<Option<(u64, JobId)>, RecordsError> {
+    async fn reset_queued_batch(&self, after: JobId) -> Result<Option<(u64, JobId)>, RecordsError> {
         let reopen = async {
-            let _turn = self.turn().await?;
+            let _write_lock = self.write_lock().await?;
             let now = self.now_ms();
             let open = jobs::Column::State.eq("queued").and(jobs::Column::Id.gt(after));
             let batch: Vec<JobId> = jobs::Entity::find()
@@ -188,7 +191,7 @@ impl Records {
                 .column(jobs::Column::Id)
                 .filter(open.clone())
                 .order_by_asc(jobs::Column::Id)
-                .limit(REOPENED_AT_ONCE)
+                .limit(RESET_BATCH)
                 .into_tuple()
                 .all(&self.db)
                 .await?;
@@ -205,6 +208,6 @@ impl Records {
                 .await?;
             Ok::<_, RecordsError>(Some((reopened.rows_affected, last)))
         };
-        self.faults.watch("records", "reopen_promises", reopen).await
+        self.fail_points.instrument("records", "reopen_promises", reopen).await
     }
 }

@@ -14,17 +14,17 @@ impl Records {
     /// The database's.
     pub async fn name_resource(&self, resource: &Resource, name: &str) -> Result<(), RecordsError> {
         let name = async {
-            let _turn = self.turn().await?;
+            let _write_lock = self.write_lock().await?;
             let row = resources::ActiveModel {
                 service: Set(resource.service.as_str().to_owned()),
                 resource: Set(resource.id.clone()),
                 name: Set(name.to_owned()),
                 created_at: Set(self.now_ms()),
             };
-            resources::Entity::insert(row).on_conflict(rename()).exec_without_returning(&self.db).await?;
+            resources::Entity::insert(row).on_conflict(replace_name()).exec_without_returning(&self.db).await?;
             Ok::<_, RecordsError>(())
         };
-        self.faults.watch("records", "name_resource", name).await
+        self.fail_points.instrument("records", "name_resource", name).await
     }
 
     /// What a resource is called.
@@ -38,7 +38,7 @@ impl Records {
 }
 
 /// Naming what has a name renames it.
-pub(super) fn rename() -> OnConflict {
+pub(super) fn replace_name() -> OnConflict {
     OnConflict::columns([resources::Column::Service, resources::Column::Resource])
         .update_column(resources::Column::Name)
         .to_owned()

@@ -2,7 +2,7 @@
 //!
 //! A session is ended by deleting its row. All sessions of a user are ended by raising the user's epoch, which each row
 //! repeats: one statement, however many there are, in the same transaction as a changed password
-//! ([`put_user`](Records::put_user)). Rows that have ended otherwise are removed by the sweeper.
+//! ([`put_user`](Records::upsert_user)). Rows that have ended otherwise are removed by the sweeper.
 
 use jiff::Timestamp;
 use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, Query};
@@ -10,8 +10,8 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, JoinType, QueryF
 use uuid::Uuid;
 
 use super::entity::{sessions, users};
-use super::people::{Role, User};
-use super::{Records, RecordsError, rows};
+use super::users::{Role, User};
+use super::{Records, RecordsError, convert};
 
 /// A session's row, together with the account it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Records {
     /// # Errors
     /// The database's.
     pub async fn add_session(&self, id: Uuid, user: &User, ends_at: Timestamp) -> Result<bool, RecordsError> {
-        self.faults.watch("records", "add_session", self.insert_session(id, user, ends_at)).await
+        self.fail_points.instrument("records", "add_session", self.insert_session(id, user, ends_at)).await
     }
 
     async fn insert_session(&self, id: Uuid, user: &User, ends_at: Timestamp) -> Result<bool, RecordsError> {
@@ -54,7 +54,7 @@ impl Records {
         let mut insert = Query::insert();
         insert.into_table(sessions::Entity).columns([Id, UserId, Epoch, CreatedAt, EndsAt]);
         insert.select_from(account).map_err(|error| DbErr::Custom(error.to_string()))?;
-        let _turn = self.turn().await?;
+        let _write_lock = self.write_lock().await?;
         Ok(self.db.execute(&insert).await?.rows_affected() > 0)
     }
 
@@ -76,7 +76,7 @@ impl Records {
             .await?;
         let Some((user, ends_at, epoch, current, role, disabled_at)) = found else { return Ok(None) };
         let (revoked, disabled) = (epoch != current, disabled_at.is_some());
-        Ok(Some(SessionRow { user, role: role.parse()?, disabled, revoked, ends_at: rows::at(ends_at) }))
+        Ok(Some(SessionRow { user, role: role.parse()?, disabled, revoked, ends_at: convert::timestamp(ends_at) }))
     }
 
     /// Ends a session. Ending one that has ended does nothing.
@@ -85,11 +85,11 @@ impl Records {
     /// The database's.
     pub async fn end_session(&self, id: Uuid) -> Result<(), RecordsError> {
         let end = async {
-            let _turn = self.turn().await?;
+            let _write_lock = self.write_lock().await?;
             sessions::Entity::delete_by_id(id).exec(&self.db).await?;
             Ok(())
         };
-        self.faults.watch("records", "end_session", end).await
+        self.fail_points.instrument("records", "end_session", end).await
     }
 
     /// Ends all sessions of a user. Returns whether there is such a user.
@@ -98,7 +98,7 @@ impl Records {
     /// The database's.
     pub async fn end_sessions(&self, user: &str) -> Result<bool, RecordsError> {
         let end = async {
-            let _turn = self.turn().await?;
+            let _write_lock = self.write_lock().await?;
             let raised = users::Entity::update_many()
                 .col_expr(users::Column::SessionEpoch, Expr::col(users::Column::SessionEpoch).add(1))
                 .filter(users::Column::Id.eq(user))
@@ -106,24 +106,24 @@ impl Records {
                 .await?;
             Ok(raised.rows_affected > 0)
         };
-        self.faults.watch("records", "end_sessions", end).await
+        self.fail_points.instrument("records", "end_sessions", end).await
     }
 
-    /// Removes up to `most` rows of sessions whose absolute end has passed. Returns how many.
+    /// Removes up to `limit` rows of sessions whose absolute end has passed. Returns how many.
     ///
     /// # Errors
     /// The database's.
-    pub async fn remove_ended_sessions(&self, most: u64) -> Result<u64, RecordsError> {
+    pub async fn delete_ended_sessions(&self, limit: u64) -> Result<u64, RecordsError> {
         let remove = async {
             let ended = sessions::Column::EndsAt.lte(self.now_ms());
             let batch = Query::select()
                 .column(sessions::Column::Id)
                 .from(sessions::Entity)
                 .and_where(ended.clone())
-                .limit(most)
+                .limit(limit)
                 .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
                 .to_owned();
-            let _turn = self.turn().await?;
+            let _write_lock = self.write_lock().await?;
             let removed = sessions::Entity::delete_many()
                 .filter(sessions::Column::Id.in_subquery(batch))
                 .filter(ended)
@@ -131,6 +131,6 @@ impl Records {
                 .await?;
             Ok(removed.rows_affected)
         };
-        self.faults.watch("records", "remove_ended_sessions", remove).await
+        self.fail_points.instrument("records", "remove_ended_sessions", remove).await
     }
 }

@@ -10,17 +10,17 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set, UpdateMany};
 
 use super::attempt::Attempt;
 use super::entity::{jobs, uploads, users, variants};
-use super::outbox::{self, Publish};
-use super::principals::Changes;
-use super::{Records, RecordsError, Writing, rows, span};
-use crate::upload::{Event, Kind, Reason, State, Upload, UploadId, Variant};
+use super::outbox::{self, PublishAttempt};
+use super::usage::UsageDeltas;
+use super::{Records, RecordsError, WriteTx, convert, millis};
+use crate::upload::{Event, Reason, Upload, UploadId, UploadKind, UploadState, Variant};
 use crate::{Backend, Media};
 
 /// What a worker made of an upload.
 #[derive(Clone, Debug)]
-pub struct Made {
+pub struct ProcessedUpload {
     /// What is known of it as a picture, where it is one that we can show.
-    pub shown: Option<Shown>,
+    pub picture: Option<PictureInfo>,
     /// Where the bytes as uploaded are kept.
     pub original_key: String,
     /// The first sizes.
@@ -29,22 +29,22 @@ pub struct Made {
 
 /// A picture that can be shown.
 #[derive(Clone, Copy, Debug)]
-pub struct Shown {
+pub struct PictureInfo {
     /// Pixels across, oriented.
     pub width: u32,
     /// Pixels down, oriented.
     pub height: u32,
     /// The kind served without a preference.
-    pub served: Media,
+    pub default_media: Media,
 }
 
 /// Whether a settling counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Settled {
+pub enum SettleResult {
     /// It did.
-    Counted,
+    Applied,
     /// Something else had been decided before: the blobs go, and nobody is told.
-    Void,
+    Superseded,
     /// The owner lost the right to upload while the job waited; the upload is rejected instead.
     Rejected(Reason),
 }
@@ -54,80 +54,84 @@ impl Records {
     ///
     /// # Errors
     /// The database's; then nothing was settled.
-    pub async fn settle_ready(&self, attempt: &Attempt, made: Made) -> Result<Settled, RecordsError> {
-        self.faults.watch("records", "settle_ready", self.ready_in_one(attempt, made)).await
+    pub async fn settle_ready(&self, attempt: &Attempt, made: ProcessedUpload) -> Result<SettleResult, RecordsError> {
+        self.fail_points.instrument("records", "settle_ready", self.settle_ready_in_tx(attempt, made)).await
     }
 
-    async fn ready_in_one(&self, attempt: &Attempt, made: Made) -> Result<Settled, RecordsError> {
-        let tx = self.write().await?;
+    async fn settle_ready_in_tx(&self, attempt: &Attempt, made: ProcessedUpload) -> Result<SettleResult, RecordsError> {
+        let tx = self.begin_write().await?;
         let now = self.now_ms();
         let owner = users::Entity::find_by_id(&attempt.upload.owner).one(&*tx).await?;
         let permitted = if owner.is_none_or(|owner| owner.disabled_at.is_some()) {
             Err(Reason::new("not_permitted", "the account that sent this picture may not upload any more"))
         } else {
-            tx.still_permitted(&attempt.upload, now).await?
+            tx.is_still_permitted(&attempt.upload, now).await?
         };
         if let Err(reason) = permitted {
             drop(tx);
             return match self.settle_rejected(attempt, &reason).await? {
-                Settled::Counted => Ok(Settled::Rejected(reason)),
+                SettleResult::Applied => Ok(SettleResult::Rejected(reason)),
                 other => Ok(other),
             };
         }
-        let pixels = |side: fn(&Shown) -> u32| made.shown.as_ref().map(|shown| rows::stored_pixels(side(shown)));
-        let settled = settling(attempt.upload.id, State::Ready, now)
+        let pixels = |side: fn(&PictureInfo) -> u32| made.picture.as_ref().map(|shown| convert::to_stored(side(shown)));
+        let settled = settle_upload(attempt.upload.id, UploadState::Ready, now)
             .col_expr(uploads::Column::Width, Expr::value(pixels(|shown| shown.width)))
             .col_expr(uploads::Column::Height, Expr::value(pixels(|shown| shown.height)))
-            .col_expr(uploads::Column::Served, Expr::value(made.shown.map(|shown| rows::media_word(shown.served))))
+            .col_expr(
+                uploads::Column::Served,
+                Expr::value(made.picture.map(|shown| convert::media_name(shown.default_media))),
+            )
             .col_expr(uploads::Column::OriginalKey, Expr::value(made.original_key))
             .exec(&*tx)
             .await?;
         let counts = settled.rows_affected > 0
             && tx.finish_job(attempt, Some(&attempt.prefix), now).await?
-            && tx.keep_place(&attempt.upload, now).await?;
+            && tx.confirm_target(&attempt.upload, now).await?;
         if !counts {
-            return Ok(Settled::Void);
+            return Ok(SettleResult::Superseded);
         }
         let rendered: u64 = made.variants.iter().map(|variant| variant.bytes).sum();
         let made: Vec<_> =
             made.variants.iter().map(|variant| variant_row(attempt.upload.id, 0, variant, now)).collect();
-        let mut changes = Changes::ended(attempt);
-        changes.bytes(&attempt.upload.owner, i64::try_from(rendered).unwrap_or(i64::MAX));
-        if attempt.ticket.principal.is_empty() {
+        let mut changes = UsageDeltas::for_ended_attempt(attempt);
+        changes.add_bytes(&attempt.upload.owner, i64::try_from(rendered).unwrap_or(i64::MAX));
+        if attempt.message.principal.is_empty() {
             // An older version admitted it, and did not count its bytes.
-            changes.bytes(&attempt.upload.owner, bytes(&attempt.upload));
+            changes.add_bytes(&attempt.upload.owner, counted_bytes(&attempt.upload));
         }
         if !made.is_empty() {
             variants::Entity::insert_many(made).exec_without_returning(&*tx).await?;
         }
-        tx.tell_end(attempt, now, "ready", "").await?;
-        tx.count(changes).await?;
+        tx.record_attempt(attempt, now, "ready", "").await?;
+        tx.apply_usage(changes).await?;
         tx.commit().await?;
-        Ok(Settled::Counted)
+        Ok(SettleResult::Applied)
     }
 
     /// The upload is refused for a reason that its sender can mend. To the queue that is a job well done.
     ///
     /// # Errors
     /// The database's; then nothing was settled.
-    pub async fn settle_rejected(&self, attempt: &Attempt, reason: &Reason) -> Result<Settled, RecordsError> {
-        self.faults.watch("records", "settle_rejected", self.rejected_in_one(attempt, reason)).await
+    pub async fn settle_rejected(&self, attempt: &Attempt, reason: &Reason) -> Result<SettleResult, RecordsError> {
+        self.fail_points.instrument("records", "settle_rejected", self.settle_rejected_in_tx(attempt, reason)).await
     }
 
-    async fn rejected_in_one(&self, attempt: &Attempt, reason: &Reason) -> Result<Settled, RecordsError> {
-        let tx = self.write().await?;
+    async fn settle_rejected_in_tx(&self, attempt: &Attempt, reason: &Reason) -> Result<SettleResult, RecordsError> {
+        let tx = self.begin_write().await?;
         let now = self.now_ms();
-        let settled = refusing(attempt.upload.id, State::Rejected, reason, now).exec(&*tx).await?;
+        let settled =
+            settle_upload_with_reason(attempt.upload.id, UploadState::Rejected, reason, now).exec(&*tx).await?;
         if settled.rows_affected == 0 || !tx.finish_job(attempt, None, now).await? {
-            return Ok(Settled::Void);
+            return Ok(SettleResult::Superseded);
         }
-        tx.release_place(attempt, now).await?;
-        tx.tell_end(attempt, now, "rejected", &reason.why).await?;
-        let mut changes = Changes::ended(attempt);
-        changes.bytes(&attempt.ticket.principal, -bytes(&attempt.upload));
-        tx.count(changes).await?;
+        tx.release_target(attempt, now).await?;
+        tx.record_attempt(attempt, now, "rejected", &reason.why).await?;
+        let mut changes = UsageDeltas::for_ended_attempt(attempt);
+        changes.add_bytes(&attempt.message.principal, -counted_bytes(&attempt.upload));
+        tx.apply_usage(changes).await?;
         tx.commit().await?;
-        Ok(Settled::Counted)
+        Ok(SettleResult::Applied)
     }
 
     /// We give up on the job: it is kept as a dead letter with `errors`, the chain of what went wrong. An upload that
@@ -135,36 +139,46 @@ impl Records {
     ///
     /// # Errors
     /// The database's; then nothing was settled.
-    pub async fn bury(&self, attempt: &Attempt, reason: &Reason, errors: &str) -> Result<Settled, RecordsError> {
-        self.faults.watch("records", "bury", self.bury_in_one(attempt, reason, errors)).await
+    pub async fn mark_dead(
+        &self,
+        attempt: &Attempt,
+        reason: &Reason,
+        errors: &str,
+    ) -> Result<SettleResult, RecordsError> {
+        self.fail_points.instrument("records", "bury", self.mark_dead_in_tx(attempt, reason, errors)).await
     }
 
-    async fn bury_in_one(&self, attempt: &Attempt, reason: &Reason, errors: &str) -> Result<Settled, RecordsError> {
-        let tx = self.write().await?;
+    async fn mark_dead_in_tx(
+        &self,
+        attempt: &Attempt,
+        reason: &Reason,
+        errors: &str,
+    ) -> Result<SettleResult, RecordsError> {
+        let tx = self.begin_write().await?;
         let now = self.now_ms();
-        let failed = refusing(attempt.upload.id, State::Failed, reason, now).exec(&*tx).await?;
-        let buried = job_of(attempt)
+        let failed = settle_upload_with_reason(attempt.upload.id, UploadState::Failed, reason, now).exec(&*tx).await?;
+        let dead_jobs = current_job(attempt)
             .col_expr(jobs::Column::State, Expr::value("dead"))
             .col_expr(jobs::Column::LastError, Expr::value(errors))
             .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
             .exec_with_returning(&*tx)
             .await?;
-        let [buried] = buried.as_slice() else { return Ok(Settled::Void) };
-        tx.condemn_attempts(buried, None, Some(&attempt.prefix), now).await?;
+        let [buried] = dead_jobs.as_slice() else { return Ok(SettleResult::Superseded) };
+        tx.schedule_attempt_deletions(buried, None, Some(&attempt.prefix), now).await?;
         if failed.rows_affected > 0 {
-            tx.release_place(attempt, now).await?;
+            tx.release_target(attempt, now).await?;
         }
-        if !attempt.ticket.job.settles() {
-            tx.fail_ordered(attempt, reason).await?;
+        if !attempt.message.job.is_processing() {
+            tx.record_variant_failure(attempt, reason).await?;
         }
-        tx.tell_end(attempt, now, "dead", errors).await?;
-        let mut changes = Changes::ended(attempt);
+        tx.record_attempt(attempt, now, "dead", errors).await?;
+        let mut changes = UsageDeltas::for_ended_attempt(attempt);
         if failed.rows_affected > 0 {
-            changes.bytes(&attempt.ticket.principal, -bytes(&attempt.upload));
+            changes.add_bytes(&attempt.message.principal, -counted_bytes(&attempt.upload));
         }
-        tx.count(changes).await?;
+        tx.apply_usage(changes).await?;
         tx.commit().await?;
-        Ok(Settled::Counted)
+        Ok(SettleResult::Applied)
     }
 
     /// The attempt came to nothing for a reason that may be the picture's; it counts, and the job is to run again after
@@ -172,13 +186,13 @@ impl Records {
     ///
     /// # Errors
     /// The database's; then the lease runs out and the sweeper has it run again.
-    pub async fn put_off(
+    pub async fn reschedule(
         &self,
         attempt: &Attempt,
         delay: Duration,
         errors: &str,
-    ) -> Result<Option<Publish>, RecordsError> {
-        self.faults.watch("records", "put_off", self.run_again(attempt, None, delay, errors)).await
+    ) -> Result<Option<PublishAttempt>, RecordsError> {
+        self.fail_points.instrument("records", "put_off", self.reschedule_job(attempt, None, delay, errors)).await
     }
 
     /// The attempt came to nothing because `backend` failed. It does not count against the limit, and the job is to run
@@ -193,28 +207,30 @@ impl Records {
         backend: Backend,
         delay: Duration,
         errors: &str,
-    ) -> Result<Option<Publish>, RecordsError> {
-        self.faults.watch("records", "postpone", self.run_again(attempt, Some(backend), delay, errors)).await
+    ) -> Result<Option<PublishAttempt>, RecordsError> {
+        self.fail_points
+            .instrument("records", "postpone", self.reschedule_job(attempt, Some(backend), delay, errors))
+            .await
     }
 
-    async fn run_again(
+    async fn reschedule_job(
         &self,
         attempt: &Attempt,
         failing: Option<Backend>,
         delay: Duration,
         errors: &str,
-    ) -> Result<Option<Publish>, RecordsError> {
-        let tx = self.write().await?;
+    ) -> Result<Option<PublishAttempt>, RecordsError> {
+        let tx = self.begin_write().await?;
         let now = self.now_ms();
-        let run_at = now + span(delay);
+        let run_at = now + millis(delay);
         if failing.is_some() {
-            uncount(attempt).exec(&*tx).await?;
+            uncount_attempt(attempt).exec(&*tx).await?;
         }
         let postponed = match failing {
             Some(_) => Expr::col(jobs::Column::Postponed).add(1),
             None => Expr::value(0),
         };
-        let put_off = job_of(attempt)
+        let put_off = current_job(attempt)
             .col_expr(jobs::Column::RunAt, Expr::value(run_at))
             .col_expr(jobs::Column::LastError, Expr::value(errors))
             .col_expr(jobs::Column::WaitsFor, Expr::value(failing.map(Backend::as_str)))
@@ -222,7 +238,7 @@ impl Records {
             .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
             .col_expr(jobs::Column::PublishedAt, Expr::value(Option::<i64>::None))
             .col_expr(jobs::Column::Publishes, outbox::next_publish())
-            .col_expr(jobs::Column::RepublishAt, Expr::value(outbox::after_grace(run_at)))
+            .col_expr(jobs::Column::RepublishAt, Expr::value(outbox::publish_due_at(run_at)))
             // Of a repeated call whose predecessor was committed, only the first counts.
             .filter(jobs::Column::LeasedUntil.is_not_null())
             .exec_with_returning(&*tx)
@@ -231,50 +247,55 @@ impl Records {
             tx.commit().await?;
             return Ok(None);
         };
-        let publish = Publish::of(job);
+        let publish = PublishAttempt::for_job(job);
         let counts = if failing.is_some() { ", which does not count" } else { "" };
         let detail = format!("attempt {}{counts}; again in {} ms: {errors}", attempt.number, delay.as_millis());
-        tx.tell_end(attempt, now, "put off", &detail).await?;
+        tx.record_attempt(attempt, now, "put off", &detail).await?;
         tx.commit().await?;
         Ok(Some(publish))
     }
 }
 
 /// Takes an attempt out of those that count, once, whether or not a later one has begun.
-fn uncount(attempt: &Attempt) -> UpdateMany<jobs::Entity> {
+fn uncount_attempt(attempt: &Attempt) -> UpdateMany<jobs::Entity> {
     let number = i32::try_from(attempt.number).unwrap_or(i32::MAX);
     jobs::Entity::update_many()
         .col_expr(jobs::Column::Uncounted, Expr::col(jobs::Column::Uncounted).add(1))
         .col_expr(jobs::Column::LastUncounted, Expr::value(number))
-        .filter(jobs::Column::Id.eq(attempt.ticket.id))
+        .filter(jobs::Column::Id.eq(attempt.message.id))
         .filter(jobs::Column::State.eq("queued"))
         .filter(jobs::Column::LastUncounted.lt(number))
 }
 
 /// The bytes of an upload, as they were counted.
-fn bytes(upload: &Upload) -> i64 {
+fn counted_bytes(upload: &Upload) -> i64 {
     i64::try_from(upload.bytes).unwrap_or(i64::MAX)
 }
 
 /// The job, as long as this attempt is its latest.
-fn job_of(attempt: &Attempt) -> UpdateMany<jobs::Entity> {
+fn current_job(attempt: &Attempt) -> UpdateMany<jobs::Entity> {
     jobs::Entity::update_many()
-        .filter(jobs::Column::Id.eq(attempt.ticket.id))
+        .filter(jobs::Column::Id.eq(attempt.message.id))
         .filter(jobs::Column::Attempts.eq(i32::try_from(attempt.number).unwrap_or(i32::MAX)))
         .filter(jobs::Column::State.eq("queued"))
 }
 
 /// Sets the end of an upload that still waits for it.
-pub(super) fn settling(upload: UploadId, state: State, now: i64) -> UpdateMany<uploads::Entity> {
+pub(super) fn settle_upload(upload: UploadId, state: UploadState, now: i64) -> UpdateMany<uploads::Entity> {
     uploads::Entity::update_many()
         .col_expr(uploads::Column::State, Expr::value(state.as_str()))
         .col_expr(uploads::Column::SettledAt, Expr::value(now))
         .filter(uploads::Column::Id.eq(upload.get()))
-        .filter(uploads::Column::State.eq(State::Accepted.as_str()))
+        .filter(uploads::Column::State.eq(UploadState::Accepted.as_str()))
 }
 
-fn refusing(upload: UploadId, state: State, reason: &Reason, now: i64) -> UpdateMany<uploads::Entity> {
-    settling(upload, state, now)
+fn settle_upload_with_reason(
+    upload: UploadId,
+    state: UploadState,
+    reason: &Reason,
+    now: i64,
+) -> UpdateMany<uploads::Entity> {
+    settle_upload(upload, state, now)
         .col_expr(uploads::Column::Code, Expr::value(reason.code.as_str()))
         .col_expr(uploads::Column::Why, Expr::value(reason.why.as_str()))
 }
@@ -282,12 +303,12 @@ fn refusing(upload: UploadId, state: State, reason: &Reason, now: i64) -> Update
 pub(super) fn variant_row(upload: UploadId, generation: u32, variant: &Variant, now: i64) -> variants::ActiveModel {
     variants::ActiveModel {
         upload_id: Set(upload.get()),
-        generation: Set(rows::stored_pixels(generation)),
+        generation: Set(convert::to_stored(generation)),
         name: Set(variant.name.to_string()),
         key: Set(Some(variant.key.clone())),
-        media: Set(Some(rows::media_word(variant.name.media()))),
-        width: Set(Some(rows::stored_pixels(variant.width))),
-        height: Set(Some(rows::stored_pixels(variant.height))),
+        media: Set(Some(convert::media_name(variant.name.media()))),
+        width: Set(Some(convert::to_stored(variant.width))),
+        height: Set(Some(convert::to_stored(variant.height))),
         bytes: Set(Some(i64::try_from(variant.bytes).unwrap_or(i64::MAX))),
         sha256: Set(Some(variant.sha256.clone())),
         job: Set(None),
@@ -296,7 +317,7 @@ pub(super) fn variant_row(upload: UploadId, generation: u32, variant: &Variant, 
     }
 }
 
-impl Writing {
+impl WriteTx {
     /// Takes the job out of the outbox and condemns what was written for it, but for what is `settled`. False when this
     /// attempt is not its latest any more.
     pub(super) async fn finish_job(
@@ -306,33 +327,33 @@ impl Writing {
         now: i64,
     ) -> Result<bool, RecordsError> {
         let finished = jobs::Entity::delete_many()
-            .filter(jobs::Column::Id.eq(attempt.ticket.id))
+            .filter(jobs::Column::Id.eq(attempt.message.id))
             .filter(jobs::Column::Attempts.eq(i32::try_from(attempt.number).unwrap_or(i32::MAX)))
             .filter(jobs::Column::State.eq("queued"))
             .exec_with_returning(&self.tx)
             .await?;
         let [job] = finished.as_slice() else { return Ok(false) };
-        self.condemn_attempts(job, settled, Some(&attempt.prefix), now).await?;
+        self.schedule_attempt_deletions(job, settled, Some(&attempt.prefix), now).await?;
         Ok(true)
     }
 
     /// What the attempt's upload took in a file is free, where it took something.
-    async fn release_place(&self, attempt: &Attempt, now: i64) -> Result<(), RecordsError> {
+    async fn release_target(&self, attempt: &Attempt, now: i64) -> Result<(), RecordsError> {
         match attempt.upload.kind {
-            Kind::Dropbox => Ok(()),
-            Kind::Rendition | Kind::File => self.release_places(&[attempt.upload.id.get()], now).await,
+            UploadKind::Dropbox => Ok(()),
+            UploadKind::Rendition | UploadKind::File => self.release_targets(&[attempt.upload.id.get()], now).await,
         }
     }
 
     /// Writes down the way of an attempt and its end.
-    pub(super) async fn tell_end(
+    pub(super) async fn record_attempt(
         &self,
         attempt: &Attempt,
         now: i64,
         what: &str,
         detail: &str,
     ) -> Result<(), RecordsError> {
-        let end = Event::new(rows::at(now), what, detail);
-        self.tell(attempt.upload.id, attempt.events.iter().cloned().chain([end])).await
+        let end = Event::new(convert::timestamp(now), what, detail);
+        self.record_events(attempt.upload.id, attempt.events.iter().cloned().chain([end])).await
     }
 }

@@ -8,22 +8,22 @@ use uuid::Uuid;
 
 use super::attempt::Attempt;
 use super::entity::{jobs, uploads, variants};
-use super::principals::{Change, Changes, Usage};
-use super::settle::{Settled, variant_row};
-use super::{Records, RecordsError, Writing, rows};
-use crate::job::{Job, Ticket};
-use crate::upload::{Reason, State, UploadId, Variant};
-use crate::{JobId, VariantName, trace};
+use super::settle::{SettleResult, variant_row};
+use super::usage::{Usage, UsageDelta, UsageDeltas};
+use super::{Records, RecordsError, WriteTx, convert};
+use crate::job::{Job, JobMessage};
+use crate::upload::{Reason, UploadId, UploadState, Variant};
+use crate::{JobId, VariantName, trace_context};
 
 /// What there is when a variant is asked for.
 #[derive(Clone, Debug)]
-pub enum Wanted {
+pub enum VariantStatus {
     /// It is there.
-    Made(Variant),
+    Ready(Variant),
     /// Somebody asked before; this job is to make it.
-    Coming(JobId),
+    Pending(JobId),
     /// Nobody had asked; this ticket is to be published.
-    Ordered(Ticket),
+    Enqueued(JobMessage),
     /// It cannot be made.
     Refused(Reason),
     /// It was not made, and the job that was to make it is a dead letter.
@@ -34,65 +34,65 @@ pub enum Wanted {
 
 /// The most variants of odd sizes that one picture can have under one crop, so that nobody fills the store by counting
 /// through the sizes. Anybody may ask for an avatar's, so the usual ones are not among them.
-const MOST_ODD: usize = 24;
+const MAX_CUSTOM_SIZES: usize = 24;
 
 /// After this long the job that makes a variant is given up. No upload's deadline ends it, and its client has gone; the
 /// next request for the size orders it anew.
-const GIVE_UP_AFTER: Duration = Duration::from_secs(600);
+const JOB_TIMEOUT: Duration = Duration::from_secs(600);
 
 impl Records {
     /// The variant, or the job that will make it, ordered in this transaction if need be.
     ///
     /// # Errors
     /// The database's.
-    pub async fn want_variant(
+    pub async fn request_variant(
         &self,
         upload: UploadId,
         generation: u32,
         name: VariantName,
-    ) -> Result<Wanted, RecordsError> {
-        let key = (upload.get(), rows::stored_pixels(generation), name.to_string());
+    ) -> Result<VariantStatus, RecordsError> {
+        let key = (upload.get(), convert::to_stored(generation), name.to_string());
         if let Some(row) = variants::Entity::find_by_id(key.clone()).one(&self.db).await? {
-            return wanted(&row);
+            return variant_status(&row);
         }
-        self.faults.watch("records", "want_variant", self.order_variant(upload, generation, name)).await
+        self.fail_points.instrument("records", "want_variant", self.enqueue_variant(upload, generation, name)).await
     }
 
-    async fn order_variant(
+    async fn enqueue_variant(
         &self,
         upload: UploadId,
         generation: u32,
         name: VariantName,
-    ) -> Result<Wanted, RecordsError> {
+    ) -> Result<VariantStatus, RecordsError> {
         let now = self.now_ms();
-        let tx = self.write().await?;
+        let tx = self.begin_write().await?;
         let siblings = variants::Entity::find()
             .filter(variants::Column::UploadId.eq(upload.get()))
-            .filter(variants::Column::Generation.eq(rows::stored_pixels(generation)));
-        if !name.is_usual() {
+            .filter(variants::Column::Generation.eq(convert::to_stored(generation)));
+        if !name.is_standard() {
             let names = siblings.clone().select_only().column(variants::Column::Name).into_tuple::<String>();
-            let odd = |name: &String| !name.parse().is_ok_and(VariantName::is_usual);
-            if names.all(&*tx).await?.iter().filter(|name| odd(name)).count() >= MOST_ODD {
-                let usual = VariantName::USUAL.map(|size| size.to_string()).join(", ");
+            let odd = |name: &String| !name.parse().is_ok_and(VariantName::is_standard);
+            if names.all(&*tx).await?.iter().filter(|name| odd(name)).count() >= MAX_CUSTOM_SIZES {
+                let usual = VariantName::STANDARD_SIZES.map(|size| size.to_string()).join(", ");
                 let why = format!(
-                    "{MOST_ODD} odd sizes of this picture exist, which is the limit; ask for {usual} or one of them"
+                    "{MAX_CUSTOM_SIZES} odd sizes of this picture exist, which is the limit; ask for {usual} or one of them"
                 );
-                return Ok(Wanted::Refused(Reason::new("too_many_variants", why)));
+                return Ok(VariantStatus::Refused(Reason::new("too_many_variants", why)));
             }
         }
         // Locked until this is committed: an order for a picture that expires meanwhile would outlive the picture.
         let original = uploads::Entity::find_by_id(upload.get()).lock_shared().one(&*tx).await?;
         let current = |row: &uploads::Model| {
-            row.state == State::Ready.as_str() && row.generation == rows::stored_pixels(generation)
+            row.state == UploadState::Ready.as_str() && row.generation == convert::to_stored(generation)
         };
-        let Some(original) = original.filter(current) else { return Ok(Wanted::Outdated) };
-        let (owner, estimate) = (original.owner.clone(), rows::estimate(&original));
-        let ticket = Ticket::new(Uuid::now_v7(), Job::MakeVariant { upload, generation, variant: name });
+        let Some(original) = original.filter(current) else { return Ok(VariantStatus::Outdated) };
+        let (owner, estimate) = (original.owner.clone(), convert::estimate(&original));
+        let message = JobMessage::new(Uuid::now_v7(), Job::MakeVariant { upload, generation, variant: name });
         let row = variants::ActiveModel {
             upload_id: Set(upload.get()),
-            generation: Set(rows::stored_pixels(generation)),
+            generation: Set(convert::to_stored(generation)),
             name: Set(name.to_string()),
-            job: Set(Some(ticket.id)),
+            job: Set(Some(message.id)),
             created_at: Set(now),
             ..Default::default()
         };
@@ -104,14 +104,15 @@ impl Records {
             // Somebody was faster; their row is committed, or this insert would have waited for it.
             drop(tx);
             let row = siblings.filter(variants::Column::Name.eq(name.to_string())).one(&self.db).await?;
-            return row.map_or(Ok(Wanted::Outdated), |row| wanted(&row));
+            return row.map_or(Ok(VariantStatus::Outdated), |row| variant_status(&row));
         }
-        let held = Usage::from(tx.change(&owner, Change::jobs(false, 1)).await?);
-        let lane = self.routing.lane(&ticket.job, held.uploads + held.variants, estimate);
-        let ticket = Ticket { lane, principal: owner, trace: trace::here(), ..ticket };
-        tx.promise(&ticket, GIVE_UP_AFTER, now).await?;
+        let held = Usage::from(tx.apply_usage_delta(&owner, UsageDelta::for_jobs(false, 1)).await?);
+        let queue = self.routing.queue(&message.job, held.uploads + held.variants, estimate);
+        let message =
+            JobMessage { queue, principal: owner, traceparent: trace_context::current_traceparent(), ..message };
+        tx.enqueue_job(&message, JOB_TIMEOUT, now).await?;
         tx.commit().await?;
-        Ok(Wanted::Ordered(ticket))
+        Ok(VariantStatus::Enqueued(message))
     }
 
     /// The variant has been made.
@@ -123,62 +124,64 @@ impl Records {
         attempt: &Attempt,
         generation: u32,
         made: &Variant,
-    ) -> Result<Settled, RecordsError> {
-        self.faults.watch("records", "settle_variant", self.settle_variant_in_one(attempt, generation, made)).await
+    ) -> Result<SettleResult, RecordsError> {
+        self.fail_points
+            .instrument("records", "settle_variant", self.settle_variant_in_tx(attempt, generation, made))
+            .await
     }
 
-    async fn settle_variant_in_one(
+    async fn settle_variant_in_tx(
         &self,
         attempt: &Attempt,
         generation: u32,
         made: &Variant,
-    ) -> Result<Settled, RecordsError> {
+    ) -> Result<SettleResult, RecordsError> {
         let now = self.now_ms();
-        let tx = self.write().await?;
+        let tx = self.begin_write().await?;
         if !tx.finish_job(attempt, Some(&attempt.prefix), now).await? {
-            return Ok(Settled::Void);
+            return Ok(SettleResult::Superseded);
         }
         let row = variant_row(attempt.upload.id, generation, made, now);
         let settled = variants::Entity::update_many()
             .set(row)
             .filter(variants::Column::UploadId.eq(attempt.upload.id.get()))
-            .filter(variants::Column::Generation.eq(rows::stored_pixels(generation)))
+            .filter(variants::Column::Generation.eq(convert::to_stored(generation)))
             .filter(variants::Column::Name.eq(made.name.to_string()))
             // Its bytes are counted once: not for a row that was ordered anew since.
-            .filter(variants::Column::Job.eq(attempt.ticket.id))
+            .filter(variants::Column::Job.eq(attempt.message.id))
             .exec(&*tx)
             .await?;
         if settled.rows_affected == 0 {
-            return Ok(Settled::Void);
+            return Ok(SettleResult::Superseded);
         }
-        tx.tell_end(attempt, now, "variant", &made.name.to_string()).await?;
-        let mut changes = Changes::ended(attempt);
-        changes.bytes(&attempt.upload.owner, i64::try_from(made.bytes).unwrap_or(i64::MAX));
-        tx.count(changes).await?;
+        tx.record_attempt(attempt, now, "variant", &made.name.to_string()).await?;
+        let mut changes = UsageDeltas::for_ended_attempt(attempt);
+        changes.add_bytes(&attempt.upload.owner, i64::try_from(made.bytes).unwrap_or(i64::MAX));
+        tx.apply_usage(changes).await?;
         tx.commit().await?;
-        Ok(Settled::Counted)
+        Ok(SettleResult::Applied)
     }
 
     /// The variant cannot be made, for a reason that will not pass.
     ///
     /// # Errors
     /// The database's; then nothing was settled.
-    pub async fn refuse_variant(&self, attempt: &Attempt, reason: &Reason) -> Result<Settled, RecordsError> {
-        self.faults.watch("records", "refuse_variant", self.refuse_variant_in_one(attempt, reason)).await
+    pub async fn refuse_variant(&self, attempt: &Attempt, reason: &Reason) -> Result<SettleResult, RecordsError> {
+        self.fail_points.instrument("records", "refuse_variant", self.refuse_variant_in_tx(attempt, reason)).await
     }
 
-    async fn refuse_variant_in_one(&self, attempt: &Attempt, reason: &Reason) -> Result<Settled, RecordsError> {
+    async fn refuse_variant_in_tx(&self, attempt: &Attempt, reason: &Reason) -> Result<SettleResult, RecordsError> {
         let now = self.now_ms();
-        let tx = self.write().await?;
+        let tx = self.begin_write().await?;
         if !tx.finish_job(attempt, None, now).await? {
-            return Ok(Settled::Void);
+            return Ok(SettleResult::Superseded);
         }
         let nobody: Option<JobId> = None;
-        ordered(attempt, reason).col_expr(variants::Column::Job, Expr::value(nobody)).exec(&*tx).await?;
-        tx.tell_end(attempt, now, "variant refused", &reason.why).await?;
-        tx.count(Changes::ended(attempt)).await?;
+        set_variant_failure(attempt, reason).col_expr(variants::Column::Job, Expr::value(nobody)).exec(&*tx).await?;
+        tx.record_attempt(attempt, now, "variant refused", &reason.why).await?;
+        tx.apply_usage(UsageDeltas::for_ended_attempt(attempt)).await?;
         tx.commit().await?;
-        Ok(Settled::Counted)
+        Ok(SettleResult::Applied)
     }
 
     /// The variants that are there, of one crop, by name.
@@ -188,18 +191,18 @@ impl Records {
     pub async fn variants(&self, upload: UploadId, generation: u32) -> Result<Vec<Variant>, RecordsError> {
         let rows = variants::Entity::find()
             .filter(variants::Column::UploadId.eq(upload.get()))
-            .filter(variants::Column::Generation.eq(rows::stored_pixels(generation)))
+            .filter(variants::Column::Generation.eq(convert::to_stored(generation)))
             .order_by_asc(variants::Column::Name)
             .all(&self.db)
             .await?;
-        rows.iter().filter_map(|row| rows::variant(row).transpose()).collect()
+        rows.iter().filter_map(|row| convert::variant(row).transpose()).collect()
     }
 
     /// The job that is to settle an upload, while there is one.
     ///
     /// # Errors
     /// The database's.
-    pub async fn open_job(&self, upload: UploadId) -> Result<Option<JobId>, RecordsError> {
+    pub async fn processing_job(&self, upload: UploadId) -> Result<Option<JobId>, RecordsError> {
         let job = jobs::Entity::find()
             .filter(jobs::Column::UploadId.eq(upload.get()))
             .filter(jobs::Column::State.eq("queued"))
@@ -210,33 +213,33 @@ impl Records {
     }
 }
 
-impl Writing {
+impl WriteTx {
     /// Whoever waits for the size that a dead job was to make is told why it does not come, until it is tried again.
-    pub(super) async fn fail_ordered(&self, attempt: &Attempt, reason: &Reason) -> Result<(), RecordsError> {
-        ordered(attempt, reason).exec(&self.tx).await?;
+    pub(super) async fn record_variant_failure(&self, attempt: &Attempt, reason: &Reason) -> Result<(), RecordsError> {
+        set_variant_failure(attempt, reason).exec(&self.tx).await?;
         Ok(())
     }
 }
 
 /// Says of the size that the attempt was to make why it does not come.
-fn ordered(attempt: &Attempt, reason: &Reason) -> UpdateMany<variants::Entity> {
+fn set_variant_failure(attempt: &Attempt, reason: &Reason) -> UpdateMany<variants::Entity> {
     variants::Entity::update_many()
         .col_expr(variants::Column::Why, Expr::value(format!("{}: {}", reason.code, reason.why)))
         .filter(variants::Column::UploadId.eq(attempt.upload.id.get()))
-        .filter(variants::Column::Job.eq(attempt.ticket.id))
+        .filter(variants::Column::Job.eq(attempt.message.id))
 }
 
-fn wanted(row: &variants::Model) -> Result<Wanted, RecordsError> {
-    if let Some(variant) = rows::variant(row)? {
-        return Ok(Wanted::Made(variant));
+fn variant_status(row: &variants::Model) -> Result<VariantStatus, RecordsError> {
+    if let Some(variant) = convert::variant(row)? {
+        return Ok(VariantStatus::Ready(variant));
     }
     let reason = |why: &str| {
         let (code, why) = why.split_once(": ").unwrap_or(("failed", why));
         Reason::new(code, why)
     };
     Ok(match (&row.why, row.job) {
-        (None, Some(job)) => Wanted::Coming(job),
-        (Some(why), Some(_)) => Wanted::Failed(reason(why)),
-        (why, None) => Wanted::Refused(reason(why.as_deref().unwrap_or_default())),
+        (None, Some(job)) => VariantStatus::Pending(job),
+        (Some(why), Some(_)) => VariantStatus::Failed(reason(why)),
+        (why, None) => VariantStatus::Refused(reason(why.as_deref().unwrap_or_default())),
     })
 }

@@ -6,31 +6,31 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A disk that fails when told to.
-pub(crate) enum Disk {
+pub(crate) enum FailingDisk {
     /// A file system of its own, with a file that fills it.
-    Small(PathBuf),
+    SmallFileSystem(PathBuf),
     /// The limit to the size of this process's files.
-    Limited,
+    FileSizeLimit,
 }
 
-impl Disk {
+impl FailingDisk {
     /// Leaves room for so many more bytes.
-    pub(crate) fn leave(&self, bytes: u64) {
+    pub(crate) fn leave_free(&self, bytes: u64) {
         match self {
-            Self::Small(folder) => {
+            Self::SmallFileSystem(folder) => {
                 let mut ballast = OpenOptions::new().create(true).append(true).open(folder.join("ballast")).unwrap();
                 while ballast.write_all(&[0; 4096]).is_ok() {}
                 let len = ballast.metadata().unwrap().len();
                 ballast.set_len(len.next_multiple_of(4096) - bytes.next_multiple_of(4096)).unwrap();
             }
-            Self::Limited => limit(&format!("{bytes}:unlimited")),
+            Self::FileSizeLimit => limit(&format!("{bytes}:unlimited")),
         }
     }
 
-    pub(crate) fn free(&self) {
+    pub(crate) fn free_all(&self) {
         match self {
-            Self::Small(folder) => std::fs::remove_file(folder.join("ballast")).unwrap(),
-            Self::Limited => limit("unlimited:unlimited"),
+            Self::SmallFileSystem(folder) => std::fs::remove_file(folder.join("ballast")).unwrap(),
+            Self::FileSizeLimit => limit("unlimited:unlimited"),
         }
     }
 }
@@ -41,9 +41,9 @@ fn limit(size: &str) {
 }
 
 /// A file system of its own, as small as is asked for. None if this process may not mount one.
-pub(crate) struct Mounted(tempfile::TempDir);
+pub(crate) struct MountedTmpfs(tempfile::TempDir);
 
-impl Mounted {
+impl MountedTmpfs {
     pub(crate) fn new(size: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let size = format!("size={size}");
@@ -60,7 +60,7 @@ impl Mounted {
     }
 }
 
-impl Drop for Mounted {
+impl Drop for MountedTmpfs {
     fn drop(&mut self) {
         Command::new("umount").arg("--lazy").arg(self.0.path()).status().ok();
     }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Database};
 
-use crate::home::Empty;
+use crate::postgres_server::PgBouncer;
 use crate::proxy::{Proxy, Trap};
-use crate::server::PgBouncer;
+use crate::test_db::EmptyDatabase;
 
 /// Eight processes as far as the database can tell: each has a connection of its own.
-async fn eight_at_once(url: &str) {
+async fn migrate_eight_times_at_once(url: &str) {
     let migrating: Vec<_> = (0..8).map(|_| tokio::spawn(migrations::up(url.to_owned().leak()))).collect();
     let mut applied = Vec::new();
     for one in migrating {
@@ -24,48 +24,49 @@ async fn eight_at_once(url: &str) {
 #[tokio::test]
 async fn eight_migrate_a_file_at_once() {
     let folder = tempfile::tempdir().unwrap();
-    eight_at_once(&format!("sqlite://{}", folder.path().join("new/records.db").display())).await;
+    migrate_eight_times_at_once(&format!("sqlite://{}", folder.path().join("new/records.db").display())).await;
 }
 
 #[tokio::test]
 async fn eight_migrate_postgres_at_once() {
-    let Some(empty) = Empty::database("").await else { return };
-    eight_at_once(&empty.url).await;
-    empty.end().await;
+    let Some(empty) = EmptyDatabase::create("").await else { return };
+    migrate_eight_times_at_once(&empty.url).await;
+    empty.drop_database().await;
 }
 
 #[tokio::test]
 async fn eight_migrate_through_a_pooler_at_once() {
-    let Some(empty) = Empty::database("").await else { return };
+    let Some(empty) = EmptyDatabase::create("").await else { return };
     for mode in ["transaction", "session"] {
         let Some(pooler) = PgBouncer::start(mode, 8, &empty.url).await else { break };
-        eight_at_once(&pooler.url(&empty.name)).await;
+        migrate_eight_times_at_once(&pooler.url(&empty.name)).await;
         let db = Database::connect(&empty.url).await.unwrap();
         for sql in ["DROP SCHEMA public CASCADE", "CREATE SCHEMA public"] {
             db.execute_unprepared(sql).await.unwrap();
         }
         db.close().await.unwrap();
     }
-    empty.end().await;
+    empty.drop_database().await;
 }
 
 #[tokio::test]
 async fn a_database_that_is_not_utf8_is_refused() {
     for encoding in ["LATIN1", "SQL_ASCII"] {
-        let Some(empty) = Empty::database(&format!("ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")).await else {
+        let Some(empty) = EmptyDatabase::create(&format!("ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")).await
+        else {
             return;
         };
         let refused = migrations::up(&empty.url).await.unwrap_err().to_string();
         assert!(refused.contains(encoding) && refused.contains("CREATE DATABASE"), "{refused}");
         assert!(migrations::status(&empty.url).await.unwrap().iter().all(|step| !step.applied));
-        empty.end().await;
+        empty.drop_database().await;
     }
 }
 
 /// A role looks at the schema before it starts, and must not hang there without a word.
 #[tokio::test]
 async fn a_database_that_stops_answering_is_given_up() {
-    let Some(empty) = Empty::database("").await else { return };
+    let Some(empty) = EmptyDatabase::create("").await else { return };
     let trap = Trap::default();
     let proxy = Proxy::by_way_of(empty.host(), trap.clone()).await;
     // After the first message, in which the connection is opened.
@@ -75,5 +76,5 @@ async fn a_database_that_stops_answering_is_given_up() {
     let error = looked.unwrap_err().to_string();
     assert!(error.contains("did not answer"), "{error}");
     drop(proxy);
-    empty.end().await;
+    empty.drop_database().await;
 }

@@ -4,33 +4,33 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use sea_orm::{ConnectionTrait, Database, DbBackend, Statement};
-use upload::{Backend, Publish, Reason, Settled, Start};
+use upload::{Backend, LeaseResult, PublishAttempt, Reason, SettleResult};
 
-use crate::home::{DEADLINE, Home, KEEP, MINUTE, made, on_both};
+use crate::test_db::{DEADLINE, MINUTE, RETENTION, TestDb, on_both_engines, processed_upload};
 
 const GRACE: Duration = Duration::from_secs(10);
 
 #[tokio::test]
-async fn the_outbox_finds_what_the_queue_was_not_told() {
-    on_both(async |home| {
-        let ticket = home.admit().await.ticket;
-        let first = Publish::first(ticket.id);
-        let is_due = async || home.due().await == [ticket.clone()];
+async fn the_outbox_finds_what_was_not_published() {
+    on_both_engines(async |db| {
+        let message = db.admit().await.message;
+        let first = PublishAttempt::first(message.id);
+        let is_due = async || db.due_messages().await == [message.clone()];
         assert!(!is_due().await, "whoever promised it may be about to publish it");
-        home.clock.advance(GRACE);
+        db.clock.advance(GRACE);
         assert!(is_due().await);
         assert!(!is_due().await, "one sweeper publishes it");
-        home.clock.advance(GRACE);
+        db.clock.advance(GRACE);
         assert!(is_due().await, "and the queue did not confirm it");
-        home.records.note_published([first]).await.unwrap();
-        home.clock.advance(GRACE);
+        db.records.confirm_published([first]).await.unwrap();
+        db.clock.advance(GRACE);
         assert!(is_due().await, "that was an earlier publish");
-        home.run(&ticket).await;
-        home.clock.advance(GRACE);
+        db.begin_attempt(&message).await;
+        db.clock.advance(GRACE);
         assert!(!is_due().await, "somebody is on it");
-        home.clock.advance(MINUTE);
+        db.clock.advance(MINUTE);
         assert!(is_due().await, "whoever was on it has died");
-        assert_eq!(home.records.reopen_promises().await.unwrap(), 1);
+        assert_eq!(db.records.reset_queued_jobs().await.unwrap(), 1);
         assert!(is_due().await);
     })
     .await;
@@ -38,16 +38,16 @@ async fn the_outbox_finds_what_the_queue_was_not_told() {
 
 #[tokio::test]
 async fn a_message_that_the_queue_has_lost_is_published_again_long_before_the_deadline() {
-    on_both(async |home| {
-        let ticket = home.admit().await.ticket;
-        home.records.note_published([Publish::first(ticket.id)]).await.unwrap();
+    on_both_engines(async |db| {
+        let message = db.admit().await.message;
+        db.records.confirm_published([PublishAttempt::first(message.id)]).await.unwrap();
         let (mut published, mut at) = (Vec::new(), Duration::ZERO);
         while at < DEADLINE {
-            home.clock.advance(GRACE);
+            db.clock.advance(GRACE);
             at += GRACE;
-            for due in home.records.take_unpublished(10).await.unwrap() {
+            for due in db.records.take_due_messages(10).await.unwrap() {
                 published.push(at.as_secs());
-                home.records.note_published([due.publish]).await.unwrap();
+                db.records.confirm_published([due.publish]).await.unwrap();
             }
         }
         // A tenth of the deadline; then ever less often, so that a queue that is only long does not fill with copies.
@@ -58,68 +58,68 @@ async fn a_message_that_the_queue_has_lost_is_published_again_long_before_the_de
 
 #[tokio::test]
 async fn a_message_that_is_delayed_is_not_lost() {
-    on_both(async |home| {
-        let ticket = home.admit().await.ticket;
-        let attempt = home.run(&ticket).await;
-        let publish = home.records.put_off(&attempt, 3 * MINUTE, "no disk").await.unwrap().unwrap();
-        home.records.note_published([publish]).await.unwrap();
-        home.clock.advance(4 * MINUTE - GRACE);
-        assert!(home.due().await.is_empty());
-        home.clock.advance(GRACE);
-        assert_eq!(home.due().await, [ticket]);
+    on_both_engines(async |db| {
+        let message = db.admit().await.message;
+        let attempt = db.begin_attempt(&message).await;
+        let publish = db.records.reschedule(&attempt, 3 * MINUTE, "no disk").await.unwrap().unwrap();
+        db.records.confirm_published([publish]).await.unwrap();
+        db.clock.advance(4 * MINUTE - GRACE);
+        assert!(db.due_messages().await.is_empty());
+        db.clock.advance(GRACE);
+        assert_eq!(db.due_messages().await, [message]);
     })
     .await;
 }
 
 /// The note of an api comes in batches, later than the job died and was retried.
 #[tokio::test]
-async fn a_late_note_of_an_earlier_publish_does_not_strand_a_retried_job() {
-    on_both(async |home| {
-        let ticket = home.admit().await.ticket;
-        let attempt = home.run(&ticket).await;
-        home.records.bury(&attempt, &Reason::new("no", "no"), "no").await.unwrap();
-        home.records.note_published([Publish::first(ticket.id)]).await.unwrap();
-        assert!(home.due().await.is_empty(), "a dead job is not published");
-        let retried = home.records.retry_job(ticket.id, DEADLINE).await.unwrap().unwrap();
-        home.records.note_published([Publish::first(ticket.id)]).await.unwrap();
-        assert_eq!(home.records.job(ticket.id).await.unwrap().unwrap().published_at, None);
-        home.clock.advance(GRACE);
-        assert_eq!(home.due().await, std::slice::from_ref(&ticket), "nobody published the retry");
-        home.records.note_published([retried.publish]).await.unwrap();
-        assert_eq!(home.records.job(ticket.id).await.unwrap().unwrap().published_at, None, "nor is that the latest");
+async fn a_late_confirmation_of_an_earlier_publish_does_not_strand_a_retried_job() {
+    on_both_engines(async |db| {
+        let message = db.admit().await.message;
+        let attempt = db.begin_attempt(&message).await;
+        db.records.mark_dead(&attempt, &Reason::new("no", "no"), "no").await.unwrap();
+        db.records.confirm_published([PublishAttempt::first(message.id)]).await.unwrap();
+        assert!(db.due_messages().await.is_empty(), "a dead job is not published");
+        let retried = db.records.retry_job(message.id, DEADLINE).await.unwrap().unwrap();
+        db.records.confirm_published([PublishAttempt::first(message.id)]).await.unwrap();
+        assert_eq!(db.records.job(message.id).await.unwrap().unwrap().published_at, None);
+        db.clock.advance(GRACE);
+        assert_eq!(db.due_messages().await, std::slice::from_ref(&message), "nobody published the retry");
+        db.records.confirm_published([retried.publish]).await.unwrap();
+        assert_eq!(db.records.job(message.id).await.unwrap().unwrap().published_at, None, "nor is that the latest");
     })
     .await;
 }
 
 #[tokio::test]
-async fn noting_a_publication_does_not_take_a_job_from_who_is_on_it() {
-    on_both(async |home| {
-        let ticket = home.admit().await.ticket;
-        let attempt = home.run(&ticket).await;
-        home.records.note_published([Publish::first(ticket.id)]).await.unwrap();
-        assert!(matches!(home.records.begin_attempt(&ticket, MINUTE).await.unwrap(), Start::Busy(_)));
-        assert_eq!(home.records.settle_ready(&attempt, made(&attempt)).await.unwrap(), Settled::Counted);
+async fn confirming_a_publish_does_not_end_a_lease() {
+    on_both_engines(async |db| {
+        let message = db.admit().await.message;
+        let attempt = db.begin_attempt(&message).await;
+        db.records.confirm_published([PublishAttempt::first(message.id)]).await.unwrap();
+        assert!(matches!(db.records.begin_attempt(&message, MINUTE).await.unwrap(), LeaseResult::Busy(_)));
+        assert_eq!(db.records.settle_ready(&attempt, processed_upload(&attempt)).await.unwrap(), SettleResult::Applied);
     })
     .await;
 }
 
 #[tokio::test]
 async fn several_sweepers_publish_each_job_once() {
-    on_both(async |home| {
+    on_both_engines(async |db| {
         for _ in 0..40 {
-            home.admit().await;
+            db.admit().await;
         }
-        home.clock.advance(GRACE);
+        db.clock.advance(GRACE);
         let takes = (0..4).map(|_| {
-            let records = home.records.clone();
+            let records = db.records.clone();
             tokio::spawn(async move {
                 let mut mine = Vec::new();
                 loop {
-                    let batch = records.take_unpublished(5).await.unwrap();
+                    let batch = records.take_due_messages(5).await.unwrap();
                     if batch.is_empty() {
                         return mine;
                     }
-                    mine.extend(batch.into_iter().map(|due| due.ticket.id));
+                    mine.extend(batch.into_iter().map(|due| due.message.id));
                 }
             })
         });
@@ -127,8 +127,8 @@ async fn several_sweepers_publish_each_job_once() {
         taken.sort_unstable();
         taken.dedup();
         // One that another sweeper held for a moment is due again.
-        home.clock.advance(GRACE);
-        taken.extend(home.records.take_unpublished(100).await.unwrap().into_iter().map(|due| due.ticket.id));
+        db.clock.advance(GRACE);
+        taken.extend(db.records.take_due_messages(100).await.unwrap().into_iter().map(|due| due.message.id));
         taken.sort_unstable();
         taken.dedup();
         assert_eq!(taken.len(), 40);
@@ -139,8 +139,8 @@ async fn several_sweepers_publish_each_job_once() {
 /// A long queue: the look for what is due reads what is due, and not what waits.
 #[tokio::test]
 async fn looking_for_what_is_due_does_not_read_the_queue() {
-    on_both(async |home: &Home| {
-        let db = Database::connect(&home.url).await.unwrap();
+    on_both_engines(async |test_db: &TestDb| {
+        let db = Database::connect(&test_db.url).await.unwrap();
         let (backend, numbers, id) = match db.get_database_backend() {
             DbBackend::Postgres => (DbBackend::Postgres, "generate_series(1, 100000) AS n", "gen_random_uuid()"),
             _ => (
@@ -170,7 +170,7 @@ async fn looking_for_what_is_due_does_not_read_the_queue() {
         let plan = plan.join("\n");
         assert!(plan.contains("ix_jobs_republish") && !plan.to_lowercase().contains("sort"), "{plan}");
         assert!(!plan.contains("TEMP B-TREE") && !plan.contains("Seq Scan"), "{plan}");
-        assert!(home.due().await.is_empty());
+        assert!(test_db.due_messages().await.is_empty());
         db.close().await.unwrap();
     })
     .await;
@@ -178,68 +178,68 @@ async fn looking_for_what_is_due_does_not_read_the_queue() {
 
 #[tokio::test]
 async fn a_failing_backend_costs_no_attempt_and_a_crash_does() {
-    on_both(async |home| {
-        let ticket = home.admit().await.ticket;
+    on_both_engines(async |db| {
+        let message = db.admit().await.message;
         for n in 1..=7 {
-            let attempt = home.run(&ticket).await;
-            assert_eq!((attempt.number, attempt.counted, attempt.postponed), (n, 1, n - 1));
-            home.records.postpone(&attempt, Backend::Blobs, MINUTE / 60, "refused").await.unwrap().unwrap();
+            let attempt = db.begin_attempt(&message).await;
+            assert_eq!((attempt.number, attempt.counted_attempts, attempt.postponed), (n, 1, n - 1));
+            db.records.postpone(&attempt, Backend::Blobs, MINUTE / 60, "refused").await.unwrap().unwrap();
         }
         // It crashes: nobody says why.
-        let crashed = home.run(&ticket).await;
-        home.clock.advance(2 * MINUTE);
-        let next = home.run(&ticket).await;
-        assert_eq!((next.number, next.counted), (9, 2));
+        let crashed = db.begin_attempt(&message).await;
+        db.clock.advance(2 * MINUTE);
+        let next = db.begin_attempt(&message).await;
+        assert_eq!((next.number, next.counted_attempts), (9, 2));
         // It was alive after all, and had met the failing backend: it does not count, and changes nothing else.
         for _ in 0..2 {
-            assert!(home.records.postpone(&crashed, Backend::Blobs, MINUTE, "refused").await.unwrap().is_none());
+            assert!(db.records.postpone(&crashed, Backend::Blobs, MINUTE, "refused").await.unwrap().is_none());
         }
-        assert!(home.records.renew_lease(&next, MINUTE).await.unwrap());
-        home.records.put_off(&next, MINUTE, "it took too long").await.unwrap().unwrap();
-        let last = home.run(&ticket).await;
-        assert_eq!((last.number, last.counted, last.postponed), (10, 2, 0));
+        assert!(db.records.renew_lease(&next, MINUTE).await.unwrap());
+        db.records.reschedule(&next, MINUTE, "it took too long").await.unwrap().unwrap();
+        let last = db.begin_attempt(&message).await;
+        assert_eq!((last.number, last.counted_attempts, last.postponed), (10, 2, 0));
         // The answer was lost, and the call repeated: once is once.
-        home.records.postpone(&last, Backend::Records, MINUTE, "reset").await.unwrap().unwrap();
-        assert!(home.records.postpone(&last, Backend::Records, MINUTE, "reset").await.unwrap().is_none());
-        assert_eq!(home.run(&ticket).await.counted, 2);
+        db.records.postpone(&last, Backend::Records, MINUTE, "reset").await.unwrap().unwrap();
+        assert!(db.records.postpone(&last, Backend::Records, MINUTE, "reset").await.unwrap().is_none());
+        assert_eq!(db.begin_attempt(&message).await.counted_attempts, 2);
     })
     .await;
 }
 
 #[tokio::test]
 async fn an_attempt_whose_beginning_got_no_answer_is_begun_once() {
-    on_both(async |home| {
-        let ticket = home.admit().await.ticket;
-        let prefix = upload::Blobs::prefix(ticket.job.upload());
-        let begin = async || home.records.begin_attempt_under(&ticket, MINUTE, &prefix).await.unwrap();
+    on_both_engines(async |db| {
+        let message = db.admit().await.message;
+        let prefix = upload::Blobs::new_attempt_prefix(message.job.upload());
+        let begin = async || db.records.begin_attempt_with_prefix(&message, MINUTE, &prefix).await.unwrap();
         for wait in [Duration::ZERO, MINUTE / 2, MINUTE] {
-            home.clock.advance(wait);
-            let Start::Run(attempt) = begin().await else { panic!("it is this caller's") };
-            assert_eq!((attempt.number, attempt.counted, &attempt.prefix), (1, 1, &prefix));
-            assert!(matches!(home.records.begin_attempt(&ticket, MINUTE).await.unwrap(), Start::Busy(_)));
+            db.clock.advance(wait);
+            let LeaseResult::Leased(attempt) = begin().await else { panic!("it is this caller's") };
+            assert_eq!((attempt.number, attempt.counted_attempts, &attempt.prefix), (1, 1, &prefix));
+            assert!(matches!(db.records.begin_attempt(&message, MINUTE).await.unwrap(), LeaseResult::Busy(_)));
         }
-        home.clock.advance(MINUTE);
-        assert_eq!(home.run(&ticket).await.number, 2);
-        assert!(matches!(begin().await, Start::Busy(_)), "another has it now");
+        db.clock.advance(MINUTE);
+        assert_eq!(db.begin_attempt(&message).await.number, 2);
+        assert!(matches!(begin().await, LeaseResult::Busy(_)), "another has it now");
     })
     .await;
 }
 
 #[tokio::test]
 async fn at_the_deadline_the_reason_names_the_backend_and_no_more() {
-    on_both(async |home| {
-        let (stored, unpublished, slow) = (home.admit().await, home.admit().await, home.admit().await);
-        let attempt = home.run(&stored.ticket).await;
-        home.records.postpone(&attempt, Backend::Blobs, MINUTE, "tcp 10.0.0.7: refused").await.unwrap().unwrap();
-        home.records.note_published([Publish::first(slow.ticket.id)]).await.unwrap();
+    on_both_engines(async |db| {
+        let (stored, unpublished, slow) = (db.admit().await, db.admit().await, db.admit().await);
+        let attempt = db.begin_attempt(&stored.message).await;
+        db.records.postpone(&attempt, Backend::Blobs, MINUTE, "tcp 10.0.0.7: refused").await.unwrap().unwrap();
+        db.records.confirm_published([PublishAttempt::first(slow.message.id)]).await.unwrap();
         // The sweeper sends its message, and the broker does not confirm it.
-        home.clock.advance(Duration::from_secs(11));
-        let sent = home.records.take_unpublished(10).await.unwrap();
-        assert!(sent.iter().any(|sent| sent.ticket.id == unpublished.ticket.id), "{sent:?}");
+        db.clock.advance(Duration::from_secs(11));
+        let sent = db.records.take_due_messages(10).await.unwrap();
+        assert!(sent.iter().any(|sent| sent.message.id == unpublished.message.id), "{sent:?}");
         // Its message was not sent a second time, so that nothing is known of the broker.
-        let fresh = home.admit().await;
-        home.clock.advance(DEADLINE);
-        let failed = home.records.fail_overdue(10).await.unwrap();
+        let fresh = db.admit().await;
+        db.clock.advance(DEADLINE);
+        let failed = db.records.fail_overdue(10).await.unwrap();
         assert_eq!(failed.len(), 4);
         for (admitted, words) in [
             (&stored, "the storage for finished files failed"),
@@ -247,79 +247,79 @@ async fn at_the_deadline_the_reason_names_the_backend_and_no_more() {
             (&slow, "no worker settled this upload"),
             (&fresh, "no worker settled this upload"),
         ] {
-            let reason = home.records.upload(admitted.id).await.unwrap().unwrap().reason.unwrap();
+            let reason = db.records.upload(admitted.id).await.unwrap().unwrap().reason.unwrap();
             assert!(reason.code == "deadline" && reason.why.contains(words), "{reason:?}");
             assert!(!reason.why.contains("10.0.0.7"), "{reason:?}");
-            let told = failed.iter().find(|(id, ..)| *id == admitted.id).unwrap();
-            assert_eq!(told.2, reason, "whoever waits hears the same");
+            let notices = failed.iter().find(|(id, ..)| *id == admitted.id).unwrap();
+            assert_eq!(notices.2, reason, "whoever waits hears the same");
         }
-        let job = home.records.job(stored.ticket.id).await.unwrap().unwrap();
+        let job = db.records.job(stored.message.id).await.unwrap().unwrap();
         assert_eq!(job.last_error.as_deref(), Some("tcp 10.0.0.7: refused"), "the operator sees it");
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_variant_that_is_ordered_while_its_picture_expires_leaves_nothing() {
-    on_both(async |home| {
+async fn a_variant_that_is_requested_while_its_picture_expires_leaves_nothing() {
+    on_both_engines(async |db| {
         let mut ids = Vec::new();
         for _ in 0..16 {
-            ids.push(home.ready().await.id);
+            ids.push(db.admit_and_settle().await.id);
         }
-        home.clock.advance(2 * KEEP);
+        db.clock.advance(2 * RETENTION);
         let name = "64.png".parse().unwrap();
         let orders = ids.iter().map(|id| {
-            let (records, id) = (home.records.clone(), *id);
-            tokio::spawn(async move { records.want_variant(id, 0, name).await.unwrap() })
+            let (records, id) = (db.records.clone(), *id);
+            tokio::spawn(async move { records.request_variant(id, 0, name).await.unwrap() })
         });
-        let sweeps = (0..16).map(|_| home.records.expire(1));
+        let sweeps = (0..16).map(|_| db.records.expire(1));
         let (ordered, expired) = tokio::join!(join_all(orders), join_all(sweeps));
         ordered.into_iter().for_each(|order| drop(order.unwrap()));
         // A sweep leaves out what is being ordered just then.
-        let rest = home.records.expire(100).await.unwrap();
+        let rest = db.records.expire(100).await.unwrap();
         assert_eq!(expired.into_iter().flat_map(Result::unwrap).count() + rest.len(), ids.len());
         for id in ids {
-            assert!(home.records.jobs_of(id).await.unwrap().is_empty());
-            let now = home.records.want_variant(id, 0, name).await.unwrap();
-            assert!(matches!(now, upload::Wanted::Outdated), "{now:?}");
+            assert!(db.records.jobs_of(id).await.unwrap().is_empty());
+            let now = db.records.request_variant(id, 0, name).await.unwrap();
+            assert!(matches!(now, upload::VariantStatus::Outdated), "{now:?}");
         }
-        assert!(home.records.recount().await.unwrap().is_empty());
+        assert!(db.records.recount_usage().await.unwrap().is_empty());
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_variant_of_an_older_crop_is_not_ordered() {
-    on_both(async |home| {
-        let id = home.ready().await.id;
+async fn a_variant_of_an_older_crop_is_not_enqueued() {
+    on_both_engines(async |db| {
+        let id = db.admit_and_settle().await.id;
         let mary = upload::Claimant { user: "mary".to_owned(), admin: false };
         let crop = Some(upload::Crop { x: 1, y: 2, w: 3, h: 4 });
-        assert_eq!(home.records.crop(id, crop, &mary).await.unwrap(), Ok(1));
+        assert_eq!(db.records.crop(id, crop, &mary).await.unwrap(), Ok(1));
         let name = "64.png".parse().unwrap();
-        let wanted = home.records.want_variant(id, 0, name).await.unwrap();
-        assert!(matches!(wanted, upload::Wanted::Outdated), "{wanted:?}");
-        assert!(matches!(home.records.want_variant(id, 1, name).await.unwrap(), upload::Wanted::Ordered(_)));
+        let wanted = db.records.request_variant(id, 0, name).await.unwrap();
+        assert!(matches!(wanted, upload::VariantStatus::Outdated), "{wanted:?}");
+        assert!(matches!(db.records.request_variant(id, 1, name).await.unwrap(), upload::VariantStatus::Enqueued(_)));
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_variant_is_given_up_in_time_and_ordered_anew() {
-    on_both(async |home| {
-        let upload = home.ready().await.id;
+async fn a_variant_job_expires_and_the_variant_is_requested_anew() {
+    on_both_engines(async |db| {
+        let upload = db.admit_and_settle().await.id;
         let name = "64.png".parse().unwrap();
-        let want = async || home.records.want_variant(upload, 0, name).await.unwrap();
-        let upload::Wanted::Ordered(ticket) = want().await else { panic!("not ordered") };
-        let attempt = home.run(&ticket).await;
-        home.records.postpone(&attempt, Backend::Blobs, MINUTE, "refused").await.unwrap().unwrap();
-        home.clock.advance(DEADLINE - Duration::from_millis(1));
-        assert!(home.records.give_up_variants(10).await.unwrap().is_empty());
-        home.clock.advance(Duration::from_millis(1));
-        let given_up = home.records.give_up_variants(10).await.unwrap();
+        let want = async || db.records.request_variant(upload, 0, name).await.unwrap();
+        let upload::VariantStatus::Enqueued(ticket) = want().await else { panic!("not ordered") };
+        let attempt = db.begin_attempt(&ticket).await;
+        db.records.postpone(&attempt, Backend::Blobs, MINUTE, "refused").await.unwrap().unwrap();
+        db.clock.advance(DEADLINE - Duration::from_millis(1));
+        assert!(db.records.fail_overdue_variants(10).await.unwrap().is_empty());
+        db.clock.advance(Duration::from_millis(1));
+        let given_up = db.records.fail_overdue_variants(10).await.unwrap();
         let [(of, job, reason)] = given_up.as_slice() else { panic!("{given_up:?}") };
         assert_eq!((*of, *job, reason.code.as_str()), (upload, ticket.id, "deadline"));
         assert!(reason.why.contains("the storage for finished files"), "{reason:?}");
-        assert!(matches!(want().await, upload::Wanted::Ordered(_)), "the next request orders it anew");
+        assert!(matches!(want().await, upload::VariantStatus::Enqueued(_)), "the next request orders it anew");
     })
     .await;
 }

@@ -9,34 +9,34 @@ use std::sync::Arc;
 
 use moxcms::{ColorProfile, DataColorSpace, Layout, Transform8BitExecutor, TransformOptions};
 
-use super::probe::Detail;
+use super::probe::FormatDetail;
 use super::raster::{Colour, Plane, Raster};
-use super::{Excess, Limits, Probe, Rejection};
+use super::{LimitKind, Limits, Probe, Rejection};
 
 /// The colour profile of `file`, inflated, if it has one that can be read.
 ///
 /// The size of a deflated one is known only by inflating it: that ends at the limit.
-pub(super) fn profile(file: &[u8], probe: &Probe, limits: &Limits) -> Result<Option<Vec<u8>>, Rejection> {
-    let Some(profile) = probe.profile(file) else { return Ok(None) };
-    if !matches!(probe.detail, Detail::Png { .. }) {
+pub(super) fn icc_profile(file: &[u8], probe: &Probe, limits: &Limits) -> Result<Option<Vec<u8>>, Rejection> {
+    let Some(profile) = probe.icc_profile(file) else { return Ok(None) };
+    if !matches!(probe.detail, FormatDetail::Png { .. }) {
         return Ok(Some(profile));
     }
     match fdeflate::decompress_to_vec_bounded(&profile, limits.max_icc as usize) {
         Ok(inflated) => Ok(Some(inflated)),
         Err(fdeflate::BoundedDecompressionError::OutputTooLarge { .. }) => {
             let limit = u64::from(limits.max_icc);
-            Err(Rejection::TooLarge { excess: Excess::Profile, limit, actual: limit + 1 })
+            Err(Rejection::LimitExceeded { excess: LimitKind::Profile, limit, actual: limit + 1 })
         }
         Err(_) => Ok(None),
     }
 }
 
 /// How the samples of one picture become sRGB.
-pub(super) struct Correction {
+pub(super) struct ColourTransform {
     transform: Option<(Arc<Transform8BitExecutor>, Colour)>,
 }
 
-impl Correction {
+impl ColourTransform {
     /// The correction for samples of `colour` under the profile in `icc`, inflated and within its size limit.
     pub(super) fn new(icc: Option<&[u8]>, colour: Colour) -> Self {
         let transform = icc.and_then(|icc| ColorProfile::new_from_slice(icc).ok()).and_then(|profile| {
@@ -50,13 +50,13 @@ impl Correction {
             };
             let srgb = ColorProfile::new_srgb();
             let transform = profile.create_transform_8bit(from, &srgb, to, TransformOptions::default()).ok()?;
-            (!changes_nothing(&*transform, from, to)).then_some((transform, result))
+            (!is_identity_transform(&*transform, from, to)).then_some((transform, result))
         });
         Self { transform }
     }
 
     /// Whether samples stay as they are, and planes of luma and chroma may go to the JPEG encoder untouched.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(super) fn is_identity(&self) -> bool {
         self.transform.is_none()
     }
 
@@ -64,17 +64,17 @@ impl Correction {
     pub(super) fn apply<'a>(&self, raster: Cow<'a, Raster>) -> Cow<'a, Raster> {
         let raster = match raster.colour {
             Colour::YCbCr => Cow::Owned(rgb_from_ycbcr(&raster)),
-            _ => Raster::close_up(raster),
+            _ => Raster::compact(raster),
         };
         let Some((transform, result)) = &self.transform else {
             return if raster.colour == Colour::Cmyk { Cow::Owned(rgb_from_cmyk(&raster)) } else { raster };
         };
-        Cow::Owned(transformed(raster.into_owned(), &**transform, *result))
+        Cow::Owned(apply_transform(raster.into_owned(), &**transform, *result))
     }
 }
 
 /// `raster`, in one plane, through a profile's `transform`, which makes `result` of it.
-fn transformed(mut raster: Raster, transform: &Transform8BitExecutor, result: Colour) -> Raster {
+fn apply_transform(mut raster: Raster, transform: &Transform8BitExecutor, result: Colour) -> Raster {
     let Some(plane) = raster.planes.first_mut() else { return raster };
     if raster.colour == Colour::Cmyk {
         // Profiles count ink the other way round than Adobe's files.
@@ -93,7 +93,7 @@ fn transformed(mut raster: Raster, transform: &Transform8BitExecutor, result: Co
 }
 
 /// Whether a transform leaves a grid of colours where it was: the profile is sRGB under one of its many names.
-fn changes_nothing(transform: &Transform8BitExecutor, from: Layout, to: Layout) -> bool {
+fn is_identity_transform(transform: &Transform8BitExecutor, from: Layout, to: Layout) -> bool {
     if (from, to) != (Layout::Rgb, Layout::Rgb) && (from, to) != (Layout::Rgba, Layout::Rgba) {
         return false;
     }
@@ -110,7 +110,7 @@ fn changes_nothing(transform: &Transform8BitExecutor, from: Layout, to: Layout) 
 
 /// One pixel. Rule: JFIF 1.02, "Conversion to and from RGB".
 #[inline(always)]
-pub(super) fn rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
+pub(super) fn ycbcr_pixel_to_rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
     let (y, cb, cr) = (i32::from(y) << 16, i32::from(cb) - 128, i32::from(cr) - 128);
     let clamp = |v: i32| ((v + (1 << 15)) >> 16).clamp(0, 255) as u8;
     [clamp(y + 91_881 * cr), clamp(y - 22_554 * cb - 46_802 * cr), clamp(y + 116_130 * cb)]
@@ -141,7 +141,7 @@ fn rgb_from_cmyk(raster: &Raster) -> Raster {
     Raster::packed(raster.width, raster.height, Colour::Rgb, samples)
 }
 
-/// `raster` without transparency, laid on white. Only for what [`Correction::apply`] returns.
+/// `raster` without transparency, laid on white. Only for what [`ColourTransform::apply`] returns.
 pub(super) fn flatten(raster: Cow<'_, Raster>) -> Cow<'_, Raster> {
     let on_white = |value: u8, alpha: u8| {
         let (value, alpha) = (u16::from(value), u16::from(alpha));
@@ -162,7 +162,7 @@ pub(super) fn flatten(raster: Cow<'_, Raster>) -> Cow<'_, Raster> {
 }
 
 /// Luma and chroma of one size, with chroma at half of it: each sample the mean of four.
-pub(super) fn half_chroma(raster: &Raster) -> Raster {
+pub(super) fn subsample_chroma(raster: &Raster) -> Raster {
     let half = |plane: &Plane| {
         let (width, height) = (plane.width.div_ceil(2), plane.height.div_ceil(2));
         let rows: Vec<&[u8]> = plane.rows(1).collect();
@@ -183,7 +183,7 @@ pub(super) fn half_chroma(raster: &Raster) -> Raster {
 
 /// Both chroma samples of four pixels, from their sums.
 #[inline(always)]
-fn chroma(r: i32, g: i32, b: i32) -> [u8; 2] {
+fn mean_chroma(r: i32, g: i32, b: i32) -> [u8; 2] {
     // Four times the weights' 2^16, and half of one step up for rounding.
     let scaled = |v: i32| ((v + (128 << 18) + (1 << 17)) >> 18).clamp(0, 255) as u8;
     [scaled(-11_059 * r - 21_709 * g + 32_768 * b), scaled(32_768 * r - 27_439 * g - 5_329 * b)]
@@ -209,13 +209,13 @@ pub(super) fn ycbcr_from_rgb(raster: &Raster) -> Raster {
         let ((upper, upper_rest), (lower, lower_rest)) = (upper.as_chunks::<2>(), lower.as_chunks::<2>());
         for (&[a, b], &[c, d]) in upper.iter().zip(lower) {
             let sum = |i: usize| i32::from(a[i]) + i32::from(b[i]) + i32::from(c[i]) + i32::from(d[i]);
-            let [cb, cr] = chroma(sum(0), sum(1), sum(2));
+            let [cb, cr] = mean_chroma(sum(0), sum(1), sum(2));
             blue.push(cb);
             red.push(cr);
         }
         if let ([a], [c]) = (upper_rest, lower_rest) {
             let sum = |i: usize| 2 * (i32::from(a[i]) + i32::from(c[i]));
-            let [cb, cr] = chroma(sum(0), sum(1), sum(2));
+            let [cb, cr] = mean_chroma(sum(0), sum(1), sum(2));
             blue.push(cb);
             red.push(cr);
         }
@@ -256,15 +256,15 @@ mod tests {
     #[test]
     fn display_p3_is_converted_and_srgb_left_alone() {
         let p3 = ColorProfile::new_display_p3().encode().unwrap();
-        let correction = Correction::new(Some(&p3), Colour::Rgb);
+        let correction = ColourTransform::new(Some(&p3), Colour::Rgb);
         let red = correction.apply(Cow::Owned(Raster::packed(1, 1, Colour::Rgb, vec![200, 80, 80])));
         // By the matrices of both spaces: 219, 71, 75.
         for (value, wanted) in red.planes[0].samples.iter().zip([215u8, 72, 77]) {
             assert!(value.abs_diff(wanted) <= 5, "{:?}", red.planes[0].samples);
         }
         let srgb = ColorProfile::new_srgb().encode().unwrap();
-        assert!(Correction::new(Some(&srgb), Colour::Rgb).is_idle());
-        assert!(Correction::new(Some(b"no profile"), Colour::Rgb).is_idle());
-        assert!(Correction::new(Some(&p3), Colour::Gray).is_idle(), "of another kind of picture");
+        assert!(ColourTransform::new(Some(&srgb), Colour::Rgb).is_identity());
+        assert!(ColourTransform::new(Some(b"no profile"), Colour::Rgb).is_identity());
+        assert!(ColourTransform::new(Some(&p3), Colour::Gray).is_identity(), "of another kind of picture");
     }
 }

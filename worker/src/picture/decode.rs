@@ -10,9 +10,9 @@ mod webp;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::probe::Detail;
+use super::probe::FormatDetail;
 use super::raster::Raster;
-use super::{Limits, Probe, Rejection, Stop, jpeg};
+use super::{CancelFlag, Limits, Probe, Rejection, jpeg};
 
 /// The first frame of `file`, at `n` eighths of its size where the kind allows it, at its full size otherwise.
 ///
@@ -22,25 +22,29 @@ pub(super) fn decode(
     probe: &Probe,
     n: u8,
     limits: &Limits,
-    desk: &mut jpeg::Desk,
-    stop: &Stop,
+    desk: &mut jpeg::JpegScratch,
+    stop: &CancelFlag,
 ) -> Result<Raster, Rejection> {
     let decoded = catch_unwind(AssertUnwindSafe(|| match &probe.detail {
-        Detail::Jpeg(header) => jpeg::decode(file, header, n, limits, desk, stop),
-        Detail::Png { .. } => png::decode(file, probe, limits, stop),
-        Detail::Gif { first, transparent } => gif::decode(file, probe, *first, *transparent, stop),
-        Detail::Bmp => bmp::decode(file, probe, limits, stop),
-        Detail::WebP { .. } => webp::decode(file, probe, limits, stop),
+        FormatDetail::Jpeg(header) => jpeg::decode(file, header, n, limits, desk, stop),
+        FormatDetail::Png { .. } => png::decode(file, probe, limits, stop),
+        FormatDetail::Gif { first, transparent } => gif::decode(file, probe, *first, *transparent, stop),
+        FormatDetail::Bmp => bmp::decode(file, probe, limits, stop),
+        FormatDetail::WebP { .. } => webp::decode(file, probe, limits, stop),
     }));
     // However a stopped decoder puts it, the picture is not to blame.
     stop.check()?;
     match decoded {
-        Ok(raster) => raster.map(Raster::without_idle_alpha),
-        Err(_) => Err(Rejection::gave_up(file)),
+        Ok(raster) => raster.map(Raster::without_opaque_alpha),
+        Err(_) => Err(Rejection::decoder_panicked(file)),
     }
 }
 
 /// A decoder that disagrees with the probe about the size: headers that lie.
-fn same_size(probe: &Probe, size: (u32, u32)) -> Result<(), Rejection> {
-    if probe.stored == size { Ok(()) } else { Err(Rejection::broken(probe.media, "its headers contradict each other")) }
+fn check_size(probe: &Probe, size: (u32, u32)) -> Result<(), Rejection> {
+    if probe.stored_size == size {
+        Ok(())
+    } else {
+        Err(Rejection::broken(probe.media, "its headers contradict each other"))
+    }
 }

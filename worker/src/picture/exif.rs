@@ -4,19 +4,19 @@
 //! Tolerant by design: phones, editors and messengers write EXIF with wrong lengths and dangling offsets, and a picture
 //! lying on its side is a worse answer than ignoring that. Nothing here can fail; what cannot be read is `Upright`.
 
-use super::orient::Orientation;
+use super::orientation::Orientation;
 
-const ORIENTATION: u16 = 0x0112;
+const ORIENTATION_TAG: u16 = 0x0112;
 
 /// The orientation in `exif`: a TIFF file in miniature, with or without the `Exif\0\0` that JPEG puts in front.
 ///
 /// Rule: EXIF 2.32, 4.6.4.A, tag 0x0112.
 pub(super) fn orientation(exif: &[u8]) -> Orientation {
     let tiff = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
-    read(tiff).unwrap_or(Orientation::Upright)
+    find_orientation(tiff).unwrap_or(Orientation::Upright)
 }
 
-fn read(tiff: &[u8]) -> Option<Orientation> {
+fn find_orientation(tiff: &[u8]) -> Option<Orientation> {
     let big = match tiff.get(..4)? {
         b"II*\0" => false,
         b"MM\0*" => true,
@@ -35,7 +35,7 @@ fn read(tiff: &[u8]) -> Option<Orientation> {
     // A count that runs past the end is cut off by the reads failing, not by the count.
     (0..entries).find_map(|i| {
         let entry = directory.checked_add(2 + 12 * i)?;
-        if u16_at(entry)? != ORIENTATION {
+        if u16_at(entry)? != ORIENTATION_TAG {
             return None;
         }
         // SHORT is the rule; some writers use LONG, whose value sits in all four bytes.
@@ -55,7 +55,7 @@ mod tests {
         let mut out = if big { b"MM\0*\0\0\0\x08".to_vec() } else { b"II*\0\x08\0\0\0".to_vec() };
         let mut put = |v: u16| out.extend(if big { v.to_be_bytes() } else { v.to_le_bytes() });
         put(entries);
-        put(ORIENTATION);
+        put(ORIENTATION_TAG);
         put(kind);
         // A count of one and the value, each in four bytes; a SHORT sits in the first two.
         let count = if big { [0, 1] } else { [1, 0] };
@@ -68,14 +68,14 @@ mod tests {
     fn read_in_either_order_and_though_broken() {
         for big in [false, true] {
             for kind in [3, 4] {
-                assert_eq!(orientation(&tiff(big, 1, kind, 6)), Orientation::Right);
+                assert_eq!(orientation(&tiff(big, 1, kind, 6)), Orientation::Rotated90);
                 // The count lies and no next directory follows: slightly broken, as piexif and some phones write it.
-                assert_eq!(orientation(&tiff(big, 900, kind, 8)), Orientation::Left);
+                assert_eq!(orientation(&tiff(big, 900, kind, 8)), Orientation::Rotated270);
             }
         }
         let mut prefixed = b"Exif\0\0".to_vec();
         prefixed.extend(tiff(true, 1, 3, 3));
-        assert_eq!(orientation(&prefixed), Orientation::Turned);
+        assert_eq!(orientation(&prefixed), Orientation::Rotated180);
         for broken in [&b""[..], b"II*\0", b"II*\0\xFF\xFF\xFF\xFF", b"MM\0*\0\0\0\x08\0\x01", &tiff(true, 1, 3, 9)] {
             assert_eq!(orientation(broken), Orientation::Upright);
         }

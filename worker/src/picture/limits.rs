@@ -13,7 +13,7 @@ pub struct Limits {
     pub max_side: u32,
     /// Frames of an animation. Only the first is shown; counting them all is work, too.
     pub max_frames: u32,
-    /// Estimated peak of the working memory ([`super::Probe::memory`]), in bytes.
+    /// Estimated peak of the working memory ([`super::Probe::memory_estimate`]), in bytes.
     pub max_memory: u64,
     /// An ICC profile, inflated, in bytes. Profiles of printing presses reach 3 MiB.
     pub max_icc: u32,

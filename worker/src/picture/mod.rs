@@ -2,7 +2,7 @@
 //! out, or the reason why not.
 //!
 //! Called by the pool, which gives it a thread, a memory budget and a deadline, and by `cloakroom render`. It does no
-//! I/O, reads no clock and keeps no state between calls but the buffers of a [`Workbench`]. All image codecs of the
+//! I/O, reads no clock and keeps no state between calls but the buffers of a [`RenderBuffers`]. All image codecs of the
 //! program are in here.
 //!
 //! ```text
@@ -18,44 +18,44 @@
 //! The first two steps meet hostile bytes, and are memory-safe code throughout; after them there are only samples.
 //! Orientation and colour come after resizing because they are cheap on a thumbnail and dear on a photograph.
 
+mod cancel;
 mod colour;
-mod crop;
 mod decode;
 mod encode;
 mod exif;
+mod geometry;
 mod jpeg;
 mod limits;
-mod orient;
+mod orientation;
 mod plan;
 mod probe;
 mod raster;
 mod rejection;
 mod resize;
-mod stop;
 
 use std::borrow::Cow;
 
 use fast_image_resize::Resizer;
 use upload::Media;
 
+pub use self::cancel::CancelFlag;
 pub use self::limits::Limits;
-pub use self::orient::Orientation;
-pub use self::plan::{Format, Output, Plan, Region, Shape};
+pub use self::orientation::Orientation;
+pub use self::plan::{OutputFormat, OutputSpec, Region, RenderPlan, Shape};
 pub use self::probe::{Probe, probe};
-pub use self::rejection::{Excess, Rejection};
-pub use self::stop::Stop;
+pub use self::rejection::{LimitKind, Rejection};
 
-use self::colour::Correction;
-use self::crop::Target;
+use self::colour::ColourTransform;
+use self::geometry::OutputTarget;
 use self::raster::{Colour, Raster};
-use self::resize::{Chroma, Ladder};
+use self::resize::{ChromaSize, ResizeChain};
 
 /// Of every JPEG written, as libjpeg counts it.
-const QUALITY: u8 = 80;
+const JPEG_QUALITY: u8 = 80;
 
 /// What became of a file.
 #[derive(Clone, Debug)]
-pub struct Picture {
+pub struct RenderedPicture {
     /// Pixels of the original, as people see it: after orientation, before any crop.
     pub width: u32,
     /// Pixels of the original, as people see it: after orientation, before any crop.
@@ -63,12 +63,12 @@ pub struct Picture {
     /// What the original was.
     pub media: Media,
     /// The outputs, in the order of the plan.
-    pub variants: Vec<Variant>,
+    pub variants: Vec<RenderedVariant>,
 }
 
 /// One output, ready to be served.
 #[derive(Clone, Debug)]
-pub struct Variant {
+pub struct RenderedVariant {
     /// Pixels.
     pub width: u32,
     /// Pixels.
@@ -79,24 +79,29 @@ pub struct Variant {
     pub bytes: Vec<u8>,
 }
 
-/// Probes and renders `bytes` as `plan` says, on a workbench of its own. See [`Workbench::render`].
+/// Probes and renders `bytes` as `plan` says, on a workbench of its own. See [`RenderBuffers::render`].
 ///
 /// # Errors
 ///
-/// As [`probe`] and [`Workbench::render`].
-pub fn render(bytes: &[u8], plan: &Plan, limits: &Limits, stop: &Stop) -> Result<Picture, Rejection> {
-    Workbench::default().render(bytes, &probe(bytes, limits)?, plan, limits, stop)
+/// As [`probe`] and [`RenderBuffers::render`].
+pub fn render(
+    bytes: &[u8],
+    plan: &RenderPlan,
+    limits: &Limits,
+    stop: &CancelFlag,
+) -> Result<RenderedPicture, Rejection> {
+    RenderBuffers::default().render(bytes, &probe(bytes, limits)?, plan, limits, stop)
 }
 
 /// What one thread keeps between pictures: buffers, so that memory is asked for once and not for every picture.
 /// No picture leaves a trace that another could see.
 #[derive(Default)]
-pub struct Workbench {
+pub struct RenderBuffers {
     resizer: Resizer,
-    desk: jpeg::Desk,
+    jpeg_scratch: jpeg::JpegScratch,
 }
 
-impl Workbench {
+impl RenderBuffers {
     /// Renders `bytes` as `plan` says. `probe` is what [`probe`] found in these very bytes; of others it would tell
     /// nothing but lies, which the decoders refuse as they refuse those of a file.
     ///
@@ -108,26 +113,26 @@ impl Workbench {
         &mut self,
         bytes: &[u8],
         probe: &Probe,
-        plan: &Plan,
+        plan: &RenderPlan,
         limits: &Limits,
-        stop: &Stop,
-    ) -> Result<Picture, Rejection> {
+        stop: &CancelFlag,
+    ) -> Result<RenderedPicture, Rejection> {
         stop.check()?;
-        Rejection::check(Excess::Memory, probe.memory(plan), limits.max_memory)?;
-        let targets = crop::targets(plan, probe.stored, probe.orientation);
-        let source = decode::decode(bytes, probe, probe::scale(&targets), limits, &mut self.desk, stop)?;
-        let profile = colour::profile(bytes, probe, limits)?;
-        let correction = Correction::new(profile.as_deref(), source.colour);
-        let mut ladder = Ladder::new(probe.media, source);
+        Rejection::check_limit(LimitKind::Memory, probe.memory_estimate(plan), limits.max_memory)?;
+        let targets = geometry::output_targets(plan, probe.stored_size, probe.orientation);
+        let source = decode::decode(bytes, probe, probe::decode_scale(&targets), limits, &mut self.jpeg_scratch, stop)?;
+        let profile = colour::icc_profile(bytes, probe, limits)?;
+        let correction = ColourTransform::new(profile.as_deref(), source.colour);
+        let mut ladder = ResizeChain::new(probe.media, source);
 
-        let mut variants: Vec<Option<Variant>> = targets.iter().map(|_| None).collect();
+        let mut variants: Vec<Option<RenderedVariant>> = targets.iter().map(|_| None).collect();
         let mut order: Vec<usize> = (0..targets.len()).collect();
         order.sort_by_key(|i| std::cmp::Reverse(targets[*i].pixels()));
         for i in order {
-            let media = media(targets[i].format, probe.media, ladder.colour());
-            variants[i] = Some(self.variant(&mut ladder, &targets[i], media, probe, &correction, stop)?);
+            let media = output_media(targets[i].format, probe.media, ladder.colour());
+            variants[i] = Some(self.render_variant(&mut ladder, &targets[i], media, probe, &correction, stop)?);
         }
-        Ok(Picture {
+        Ok(RenderedPicture {
             width: probe.width,
             height: probe.height,
             media: probe.media,
@@ -140,29 +145,35 @@ impl Workbench {
     ///
     /// # Errors
     ///
-    /// As [`Workbench::render`].
+    /// As [`RenderBuffers::render`].
     #[doc(hidden)]
-    pub fn planes(&mut self, bytes: &[u8], n: u8, limits: &Limits, stop: &Stop) -> Result<Vec<Vec<u8>>, Rejection> {
+    pub fn decode_jpeg_planes(
+        &mut self,
+        bytes: &[u8],
+        n: u8,
+        limits: &Limits,
+        stop: &CancelFlag,
+    ) -> Result<Vec<Vec<u8>>, Rejection> {
         let probe = probe(bytes, limits)?;
-        let raster = decode::decode(bytes, &probe, n, limits, &mut self.desk, stop)?;
+        let raster = decode::decode(bytes, &probe, n, limits, &mut self.jpeg_scratch, stop)?;
         Ok(raster.planes.into_iter().map(|plane| plane.samples).collect())
     }
 
-    fn variant(
+    fn render_variant(
         &mut self,
-        ladder: &mut Ladder,
-        target: &Target,
+        ladder: &mut ResizeChain,
+        target: &OutputTarget,
         media: Media,
         probe: &Probe,
-        correction: &Correction,
-        stop: &Stop,
-    ) -> Result<Variant, Rejection> {
+        correction: &ColourTransform,
+        stop: &CancelFlag,
+    ) -> Result<RenderedVariant, Rejection> {
         // Luma and chroma go straight into the encoder where nobody has to see the colours in between.
-        let planar = media == Media::Jpeg && correction.is_idle() && ladder.colour() == Colour::YCbCr;
+        let planar = media == Media::Jpeg && correction.is_identity() && ladder.colour() == Colour::YCbCr;
         // Half-size chroma can be turned with the rest, unless an odd length makes other pairs of the pixels.
-        let parted = planar && probe.orientation.parts_pairs((target.width, target.height));
-        let chroma = if planar && !parted { Chroma::Half } else { Chroma::Full };
-        let resized = ladder.step(&mut self.resizer, target, chroma, stop)?;
+        let parted = planar && probe.orientation.splits_chroma_pairs((target.width, target.height));
+        let chroma = if planar && !parted { ChromaSize::Half } else { ChromaSize::Full };
+        let resized = ladder.resize_to(&mut self.resizer, target, chroma, stop)?;
         let upright: Cow<'_, Raster> = match probe.orientation {
             Orientation::Upright => resized,
             orientation => Cow::Owned(orientation.apply(resized.into_owned())),
@@ -170,8 +181,8 @@ impl Workbench {
         stop.check()?;
         let (width, height) = (upright.width, upright.height);
         let bytes = if planar {
-            let halved = if parted { Cow::Owned(colour::half_chroma(&upright)) } else { upright };
-            encode::jpeg(&halved, QUALITY, stop)?
+            let halved = if parted { Cow::Owned(colour::subsample_chroma(&upright)) } else { upright };
+            encode::jpeg(&halved, JPEG_QUALITY, stop)?
         } else {
             let corrected = correction.apply(upright);
             stop.check()?;
@@ -180,23 +191,23 @@ impl Workbench {
                 _ => {
                     let flat = colour::flatten(corrected);
                     match flat.colour {
-                        Colour::Gray => encode::jpeg(&flat, QUALITY, stop)?,
-                        _ => encode::jpeg(&colour::ycbcr_from_rgb(&flat), QUALITY, stop)?,
+                        Colour::Gray => encode::jpeg(&flat, JPEG_QUALITY, stop)?,
+                        _ => encode::jpeg(&colour::ycbcr_from_rgb(&flat), JPEG_QUALITY, stop)?,
                     }
                 }
             }
         };
-        Ok(Variant { width, height, media, bytes })
+        Ok(RenderedVariant { width, height, media, bytes })
     }
 }
 
 /// What an output becomes, by what was wanted, what came and what was found in it.
-fn media(format: Format, from: Media, colour: Colour) -> Media {
+fn output_media(format: OutputFormat, from: Media, colour: Colour) -> Media {
     match format {
-        Format::Jpeg => Media::Jpeg,
-        Format::Png => Media::Png,
-        Format::Auto if colour.has_alpha() => Media::Png,
-        Format::Auto => match from {
+        OutputFormat::Jpeg => Media::Jpeg,
+        OutputFormat::Png => Media::Png,
+        OutputFormat::Auto if colour.has_alpha() => Media::Png,
+        OutputFormat::Auto => match from {
             Media::Png | Media::Gif => Media::Png,
             _ => Media::Jpeg,
         },

@@ -2,11 +2,11 @@
 
 /// What to make of one picture: from an optional crop of it, every output.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plan {
+pub struct RenderPlan {
     /// The part to use; all of it when `None`.
     pub crop: Option<Region>,
-    /// The variants wanted. [`super::Picture::variants`] keeps their order.
-    pub outputs: Vec<Output>,
+    /// The variants wanted. [`super::RenderedPicture::variants`] keeps their order.
+    pub outputs: Vec<OutputSpec>,
 }
 
 /// A rectangle in pixels of the oriented picture: as people see it, not as the file stores it.
@@ -26,11 +26,11 @@ pub struct Region {
 
 /// One variant: its shape and its format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Output {
+pub struct OutputSpec {
     /// How large.
     pub shape: Shape,
     /// Encoded as what.
-    pub format: Format,
+    pub format: OutputFormat,
 }
 
 /// How large an output is.
@@ -47,7 +47,7 @@ pub enum Shape {
 
 /// How an output is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum OutputFormat {
     /// JPEG stays JPEG; WebP and BMP without transparency become JPEG; PNG, GIF and anything with transparency, PNG.
     Auto,
     /// JPEG, quality 80, 4:2:0; transparency is laid on white.

@@ -13,11 +13,11 @@ use std::ops::Range;
 
 use upload::Media;
 
-pub(super) use self::gif::table_bytes;
-use super::crop::{self, COVER, Target};
+pub(super) use self::gif::colour_table_bytes;
+use super::geometry::{self, MIN_OVERSAMPLING, OutputTarget};
 use super::jpeg::header::Header;
-use super::orient::Orientation;
-use super::{Excess, Limits, Plan, Rejection};
+use super::orientation::Orientation;
+use super::{LimitKind, Limits, Rejection, RenderPlan};
 
 /// A picture by its headers.
 #[derive(Clone, Debug)]
@@ -37,17 +37,17 @@ pub struct Probe {
     /// How the stored picture has to be turned.
     pub orientation: Orientation,
     /// Width and height as stored.
-    pub(super) stored: (u32, u32),
+    pub(super) stored_size: (u32, u32),
     /// The colour profile: where its parts lie in the file.
     pub(super) icc: Vec<Range<usize>>,
-    pub(super) detail: Detail,
+    pub(super) detail: FormatDetail,
     /// Length of the file.
     length: u64,
 }
 
 /// What only one kind of file has.
 #[derive(Clone, Debug)]
-pub(super) enum Detail {
+pub(super) enum FormatDetail {
     Jpeg(Box<Header>),
     /// Bytes per pixel of the decoded rows.
     Png {
@@ -66,7 +66,7 @@ pub(super) enum Detail {
 }
 
 impl Probe {
-    fn new(media: Media, stored: (u32, u32), detail: Detail) -> Self {
+    fn new(media: Media, stored: (u32, u32), detail: FormatDetail) -> Self {
         Self {
             media,
             width: stored.0,
@@ -75,7 +75,7 @@ impl Probe {
             depth: 8,
             alpha: false,
             orientation: Orientation::Upright,
-            stored,
+            stored_size: stored,
             icc: Vec::new(),
             detail,
             length: 0,
@@ -83,42 +83,42 @@ impl Probe {
     }
 
     /// An upper bound of the bytes that rendering `plan` will hold at once, the file itself not counted.
-    pub fn memory(&self, plan: &Plan) -> u64 {
-        let pixels = u64::from(self.stored.0) * u64::from(self.stored.1);
-        let targets = crop::targets(plan, self.stored, self.orientation);
+    pub fn memory_estimate(&self, plan: &RenderPlan) -> u64 {
+        let pixels = u64::from(self.stored_size.0) * u64::from(self.stored_size.1);
+        let targets = geometry::output_targets(plan, self.stored_size, self.orientation);
         let (decoded, working) = match &self.detail {
-            Detail::Jpeg(header) => jpeg::memory(header, scale(&targets), self.length),
+            FormatDetail::Jpeg(header) => jpeg::memory_estimate(header, decode_scale(&targets), self.length),
             // Rows as they are inflated, and alpha multiplied into a copy.
-            Detail::Png { channels } => (pixels * u64::from(*channels), 256 << 10),
+            FormatDetail::Png { channels } => (pixels * u64::from(*channels), 256 << 10),
             // The canvas, and the indices of the frame that is laid on it.
-            Detail::Gif { .. } => (pixels * 4, pixels),
-            Detail::Bmp => (pixels * 4, 64 << 10),
+            FormatDetail::Gif { .. } => (pixels * 4, pixels),
+            FormatDetail::Bmp => (pixels * 4, 64 << 10),
             // Planes with their borders, or the transforms of the lossless kind.
-            Detail::WebP { lossy: true } => (pixels * 4, pixels * 2),
-            Detail::WebP { lossy: false } => (pixels * 4, pixels * 4),
+            FormatDetail::WebP { lossy: true } => (pixels * 4, pixels * 2),
+            FormatDetail::WebP { lossy: false } => (pixels * 4, pixels * 4),
         };
         let multiplied = if self.alpha { decoded } else { 0 };
         // Each output lies there as made, turned, converted and as tokens or rows for its encoder.
-        let largest = targets.iter().map(Target::pixels).max().unwrap_or(0);
+        let largest = targets.iter().map(OutputTarget::pixels).max().unwrap_or(0);
         let kept = targets.iter().fold(0u64, |sum, target| sum.saturating_add(target.pixels().saturating_mul(4)));
         // Between the two passes of the filter: as wide as the output, as high as the source.
-        let passes = targets.iter().map(|t| u64::from(t.width) * u64::from(self.stored.1)).max().unwrap_or(0) * 4;
+        let passes = targets.iter().map(|t| u64::from(t.width) * u64::from(self.stored_size.1)).max().unwrap_or(0) * 4;
         let outputs = kept.saturating_add(largest.saturating_mul(16));
         outputs.saturating_add(decoded + working.max(multiplied + passes) + (2 << 20))
     }
 
     /// The parts of the profile put together, if there is one. For PNG that is still deflated.
-    pub(super) fn profile(&self, file: &[u8]) -> Option<Vec<u8>> {
+    pub(super) fn icc_profile(&self, file: &[u8]) -> Option<Vec<u8>> {
         let parts: Vec<&[u8]> = self.icc.iter().filter_map(|part| file.get(part.clone())).collect();
         (!parts.is_empty()).then(|| parts.concat())
     }
 }
 
 /// The smallest n so that a picture decoded at n/8 still covers every target.
-pub(super) fn scale(targets: &[Target]) -> u8 {
-    let reduction = targets.iter().map(Target::reduction).fold(f64::INFINITY, f64::min);
+pub(super) fn decode_scale(targets: &[OutputTarget]) -> u8 {
+    let reduction = targets.iter().map(OutputTarget::reduction).fold(f64::INFINITY, f64::min);
     // Seven eighths would cost what eight do.
-    (1..=6).find(|n| reduction * f64::from(*n) / 8.0 >= COVER).unwrap_or(8)
+    (1..=6).find(|n| reduction * f64::from(*n) / 8.0 >= MIN_OVERSAMPLING).unwrap_or(8)
 }
 
 /// What `bytes` are by their headers, or why they are refused without a further look.
@@ -126,7 +126,7 @@ pub(super) fn scale(targets: &[Target]) -> u8 {
 /// # Errors
 ///
 /// [`Rejection::Unsupported`] for kinds that are not taken, by name; [`Rejection::Broken`] for headers that contradict
-/// themselves; [`Rejection::TooLarge`] for numbers above `limits`.
+/// themselves; [`Rejection::LimitExceeded`] for numbers above `limits`.
 pub fn probe(bytes: &[u8], limits: &Limits) -> Result<Probe, Rejection> {
     let mut probe = match Media::sniff(bytes) {
         Some(Media::Jpeg) => jpeg::probe(bytes),
@@ -149,16 +149,16 @@ pub fn probe(bytes: &[u8], limits: &Limits) -> Result<Probe, Rejection> {
             });
         }
     }?;
-    let (width, height) = probe.stored;
+    let (width, height) = probe.stored_size;
     if width == 0 || height == 0 {
         return Err(Rejection::broken(probe.media, "its width or height is zero"));
     }
-    Rejection::check(Excess::Side, u64::from(width.max(height)), u64::from(limits.max_side))?;
-    Rejection::check(Excess::Pixels, u64::from(width) * u64::from(height), limits.max_pixels)?;
-    Rejection::check(Excess::Frames, u64::from(probe.frames), u64::from(limits.max_frames))?;
+    Rejection::check_limit(LimitKind::Side, u64::from(width.max(height)), u64::from(limits.max_side))?;
+    Rejection::check_limit(LimitKind::Pixels, u64::from(width) * u64::from(height), limits.max_pixels)?;
+    Rejection::check_limit(LimitKind::Frames, u64::from(probe.frames), u64::from(limits.max_frames))?;
     let profile = probe.icc.iter().map(|part| part.len() as u64).sum();
-    Rejection::check(Excess::Profile, profile, u64::from(limits.max_icc))?;
-    (probe.width, probe.height) = probe.orientation.size(probe.stored);
+    Rejection::check_limit(LimitKind::Profile, profile, u64::from(limits.max_icc))?;
+    (probe.width, probe.height) = probe.orientation.oriented_size(probe.stored_size);
     probe.length = bytes.len() as u64;
     Ok(probe)
 }

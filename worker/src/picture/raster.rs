@@ -88,7 +88,7 @@ impl Raster {
     }
 
     /// The same picture without gaps between the rows of its one plane, as encoders and converters want it.
-    pub(super) fn close_up(raster: Cow<'_, Self>) -> Cow<'_, Self> {
+    pub(super) fn compact(raster: Cow<'_, Self>) -> Cow<'_, Self> {
         let channels = raster.colour.channels();
         let gaps = |plane: &Plane| plane.samples.len() != plane.width * plane.height * channels;
         if !raster.plane().is_some_and(gaps) {
@@ -103,15 +103,15 @@ impl Raster {
     }
 
     /// The same picture without its alpha channel, if that says nothing: many files carry one that is opaque all over.
-    pub(super) fn without_idle_alpha(mut self) -> Self {
+    pub(super) fn without_opaque_alpha(mut self) -> Self {
         let Some(plane) = self.planes.first_mut().filter(|_| self.colour.has_alpha()) else { return self };
         match self.colour {
             Colour::Rgba if plane.samples.as_chunks::<4>().0.iter().all(|pixel| pixel[3] == 255) => {
-                drop_last::<4>(&mut plane.samples);
+                drop_last_channel::<4>(&mut plane.samples);
                 self.colour = Colour::Rgb;
             }
             Colour::GrayAlpha if plane.samples.as_chunks::<2>().0.iter().all(|pixel| pixel[1] == 255) => {
-                drop_last::<2>(&mut plane.samples);
+                drop_last_channel::<2>(&mut plane.samples);
                 self.colour = Colour::Gray;
             }
             _ => {}
@@ -121,7 +121,7 @@ impl Raster {
 }
 
 /// Closes up pixels of `N` channels to `N - 1`, in place.
-fn drop_last<const N: usize>(samples: &mut Vec<u8>) {
+fn drop_last_channel<const N: usize>(samples: &mut Vec<u8>) {
     let pixels = samples.len() / N;
     for pixel in 0..pixels {
         samples.copy_within(pixel * N..pixel * N + N - 1, pixel * (N - 1));
@@ -133,8 +133,8 @@ fn drop_last<const N: usize>(samples: &mut Vec<u8>) {
 /// refused it, so this is the second line.
 pub(super) fn allocate(bytes: usize) -> Result<Vec<u8>, Rejection> {
     let mut samples = Vec::new();
-    samples.try_reserve_exact(bytes).map_err(|_| Rejection::TooLarge {
-        excess: super::Excess::Memory,
+    samples.try_reserve_exact(bytes).map_err(|_| Rejection::LimitExceeded {
+        excess: super::LimitKind::Memory,
         limit: 0,
         actual: bytes as u64,
     })?;
@@ -148,9 +148,9 @@ mod tests {
 
     #[test]
     fn alpha_goes_when_it_says_nothing() {
-        let opaque = Raster::packed(2, 1, Colour::Rgba, vec![1, 2, 3, 255, 4, 5, 6, 255]).without_idle_alpha();
+        let opaque = Raster::packed(2, 1, Colour::Rgba, vec![1, 2, 3, 255, 4, 5, 6, 255]).without_opaque_alpha();
         assert_eq!((opaque.colour, &opaque.planes[0].samples[..]), (Colour::Rgb, &[1, 2, 3, 4, 5, 6][..]));
-        let sheer = Raster::packed(2, 1, Colour::GrayAlpha, vec![1, 255, 2, 254]).without_idle_alpha();
+        let sheer = Raster::packed(2, 1, Colour::GrayAlpha, vec![1, 255, 2, 254]).without_opaque_alpha();
         assert_eq!(sheer.colour, Colour::GrayAlpha);
     }
 }

@@ -28,9 +28,9 @@ pub enum Rejection {
     },
     /// A number in its header is above a limit.
     #[error("{} is {actual}, the limit is {limit}; {}", excess.name(), excess.remedy())]
-    TooLarge {
+    LimitExceeded {
         /// Which number.
-        excess: Excess,
+        excess: LimitKind,
         /// The most that is taken.
         limit: u64,
         /// What the picture has, or would need.
@@ -39,12 +39,12 @@ pub enum Rejection {
     /// The work was stopped before it was done: the deadline passed or the process is going down. Nothing is known
     /// about the picture.
     #[error("the picture was not finished in time; try again")]
-    Stopped,
+    Cancelled,
 }
 
-/// The numbers that [`Rejection::TooLarge`] speaks of.
+/// The numbers that [`Rejection::LimitExceeded`] speaks of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Excess {
+pub enum LimitKind {
     /// Width × height.
     Pixels,
     /// The longer side.
@@ -59,7 +59,7 @@ pub enum Excess {
     Profile,
 }
 
-impl Excess {
+impl LimitKind {
     fn name(self) -> &'static str {
         match self {
             Self::Pixels => "the number of pixels",
@@ -87,21 +87,21 @@ impl Rejection {
         match self {
             Self::Unsupported { .. } => "unsupported_type",
             Self::Broken { .. } => "broken_picture",
-            Self::TooLarge { excess, .. } => match excess {
-                Excess::Pixels => "too_many_pixels",
-                Excess::Side => "side_too_long",
-                Excess::Frames => "too_many_frames",
-                Excess::Scans => "too_many_scans",
-                Excess::Memory => "too_much_memory",
-                Excess::Profile => "profile_too_large",
+            Self::LimitExceeded { excess, .. } => match excess {
+                LimitKind::Pixels => "too_many_pixels",
+                LimitKind::Side => "side_too_long",
+                LimitKind::Frames => "too_many_frames",
+                LimitKind::Scans => "too_many_scans",
+                LimitKind::Memory => "too_much_memory",
+                LimitKind::Profile => "profile_too_large",
             },
-            Self::Stopped => "stopped",
+            Self::Cancelled => "stopped",
         }
     }
 
-    /// Whether the same bytes may well pass at another time. True only of [`Rejection::Stopped`].
+    /// Whether the same bytes may well pass at another time. True only of [`Rejection::Cancelled`].
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Stopped)
+        matches!(self, Self::Cancelled)
     }
 
     pub(super) fn broken(media: Media, why: impl Into<Cow<'static, str>>) -> Self {
@@ -109,13 +109,13 @@ impl Rejection {
     }
 
     /// A decoder panicked over `file`.
-    pub(crate) fn gave_up(file: &[u8]) -> Self {
+    pub(crate) fn decoder_panicked(file: &[u8]) -> Self {
         Self::broken(Media::sniff(file).unwrap_or(Media::Jpeg), "the decoder gave up on it")
     }
 
     /// `actual` of `excess` is checked against `limit`.
-    pub(crate) fn check(excess: Excess, actual: u64, limit: u64) -> Result<(), Self> {
-        if actual > limit { Err(Self::TooLarge { excess, limit, actual }) } else { Ok(()) }
+    pub(crate) fn check_limit(excess: LimitKind, actual: u64, limit: u64) -> Result<(), Self> {
+        if actual > limit { Err(Self::LimitExceeded { excess, limit, actual }) } else { Ok(()) }
     }
 }
 
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_rejection_reads_as_a_sentence() {
-        let rejection = Rejection::check(Excess::Side, 70_000, 30_000).unwrap_err();
+        let rejection = Rejection::check_limit(LimitKind::Side, 70_000, 30_000).unwrap_err();
         assert_eq!(
             rejection.to_string(),
             "the longer side in pixels is 70000, the limit is 30000; scale it down and send it again"

@@ -10,13 +10,13 @@ use fast_image_resize::pixels::{U8, U8x2, U8x3, U8x4};
 use fast_image_resize::{Filter, FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use upload::Media;
 
-use super::crop::{COVER, Target, Window};
+use super::geometry::{MIN_OVERSAMPLING, OutputTarget, SourceRect};
 use super::raster::{Colour, Plane, Raster, allocate};
-use super::{Rejection, Stop};
+use super::{CancelFlag, Rejection};
 
 /// How large the chroma planes of a result are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Chroma {
+pub(super) enum ChromaSize {
     /// Half of the luma's width and height, rounded up: what the JPEG encoder takes.
     Half,
     /// As large as the luma: what the conversion to RGB takes.
@@ -24,23 +24,23 @@ pub(super) enum Chroma {
 }
 
 /// What has been made of a picture so far; the next smaller output starts from one of these.
-struct Step {
-    window: Window,
+struct ResizeStep {
+    source_rect: SourceRect,
     raster: Raster,
 }
 
 /// The decoded picture and the sizes made of it.
-pub(super) struct Ladder {
+pub(super) struct ResizeChain {
     media: Media,
-    source: Step,
-    steps: Vec<Step>,
+    source: ResizeStep,
+    steps: Vec<ResizeStep>,
 }
 
-impl Ladder {
+impl ResizeChain {
     /// `source` as it came from the decoder.
     pub(super) fn new(media: Media, source: Raster) -> Self {
-        let window = Window { x: 0.0, y: 0.0, width: f64::from(source.width), height: f64::from(source.height) };
-        Self { media, source: Step { window, raster: source }, steps: Vec::new() }
+        let window = SourceRect { x: 0.0, y: 0.0, width: f64::from(source.width), height: f64::from(source.height) };
+        Self { media, source: ResizeStep { source_rect: window, raster: source }, steps: Vec::new() }
     }
 
     pub(super) fn colour(&self) -> Colour {
@@ -48,12 +48,12 @@ impl Ladder {
     }
 
     /// The picture for `target`. Called with the largest first, it makes each from the one before.
-    pub(super) fn step(
+    pub(super) fn resize_to(
         &mut self,
         resizer: &mut Resizer,
-        target: &Target,
-        chroma: Chroma,
-        stop: &Stop,
+        target: &OutputTarget,
+        chroma: ChromaSize,
+        stop: &CancelFlag,
     ) -> Result<Cow<'_, Raster>, Rejection> {
         stop.check()?;
         if self.is_source(target, chroma) {
@@ -65,27 +65,27 @@ impl Ladder {
             .filter(|step| step.covers(target))
             .min_by_key(|step| u64::from(step.raster.width) * u64::from(step.raster.height))
             .unwrap_or(&self.source);
-        let raster = from.resized(resizer, target, chroma, self.media)?;
-        self.steps.push(Step { window: target.window, raster });
-        self.steps.last().map(|step| Cow::Borrowed(&step.raster)).ok_or(Rejection::Stopped)
+        let raster = from.resize(resizer, target, chroma, self.media)?;
+        self.steps.push(ResizeStep { source_rect: target.source_rect, raster });
+        self.steps.last().map(|step| Cow::Borrowed(&step.raster)).ok_or(Rejection::Cancelled)
     }
 
     /// Whether `target` is the decoded picture itself, down to the last sample.
-    fn is_source(&self, target: &Target, chroma: Chroma) -> bool {
+    fn is_source(&self, target: &OutputTarget, chroma: ChromaSize) -> bool {
         let source = &self.source;
-        if source.window != target.window {
+        if source.source_rect != target.source_rect {
             return false;
         }
         let size = (target.width as usize, target.height as usize);
         source.raster.planes.iter().enumerate().all(|(i, plane)| {
-            let wanted = if i == 0 { size } else { chroma.of(size) };
+            let wanted = if i == 0 { size } else { chroma.plane_size(size) };
             (plane.width, plane.height) == wanted
         })
     }
 }
 
-impl Chroma {
-    fn of(self, (width, height): (usize, usize)) -> (usize, usize) {
+impl ChromaSize {
+    fn plane_size(self, (width, height): (usize, usize)) -> (usize, usize) {
         match self {
             Self::Half => (width.div_ceil(2), height.div_ceil(2)),
             Self::Full => (width, height),
@@ -93,46 +93,46 @@ impl Chroma {
     }
 }
 
-impl Step {
+impl ResizeStep {
     /// Whether `target` can be made of this without losing anything.
-    fn covers(&self, target: &Target) -> bool {
-        let wide = f64::from(self.raster.width) * target.window.width / self.window.width;
-        let high = f64::from(self.raster.height) * target.window.height / self.window.height;
-        self.window.contains(&target.window)
-            && wide >= COVER * f64::from(target.width)
-            && high >= COVER * f64::from(target.height)
+    fn covers(&self, target: &OutputTarget) -> bool {
+        let wide = f64::from(self.raster.width) * target.source_rect.width / self.source_rect.width;
+        let high = f64::from(self.raster.height) * target.source_rect.height / self.source_rect.height;
+        self.source_rect.contains(&target.source_rect)
+            && wide >= MIN_OVERSAMPLING * f64::from(target.width)
+            && high >= MIN_OVERSAMPLING * f64::from(target.height)
     }
 
-    fn resized(
+    fn resize(
         &self,
         resizer: &mut Resizer,
-        target: &Target,
-        chroma: Chroma,
+        target: &OutputTarget,
+        chroma: ChromaSize,
         media: Media,
     ) -> Result<Raster, Rejection> {
         let colour = self.raster.colour;
         // As parts of the whole, so that they hold for planes of every size.
-        let x = (target.window.x - self.window.x) / self.window.width;
-        let y = (target.window.y - self.window.y) / self.window.height;
-        let w = target.window.width / self.window.width;
-        let h = target.window.height / self.window.height;
+        let x = (target.source_rect.x - self.source_rect.x) / self.source_rect.width;
+        let y = (target.source_rect.y - self.source_rect.y) / self.source_rect.height;
+        let w = target.source_rect.width / self.source_rect.width;
+        let h = target.source_rect.height / self.source_rect.height;
         let luma = (target.width as usize, target.height as usize);
         let mut planes = Vec::with_capacity(self.raster.planes.len());
         for (i, plane) in self.raster.planes.iter().enumerate() {
-            let size = if i == 0 { luma } else { chroma.of(luma) };
+            let size = if i == 0 { luma } else { chroma.plane_size(luma) };
             // The part of the result that the picture covers: half a chroma sample less than all, for odd sizes.
             let extent = match (i, chroma) {
-                (1.., Chroma::Half) => (luma.0 as f64 / 2.0, luma.1 as f64 / 2.0),
+                (1.., ChromaSize::Half) => (luma.0 as f64 / 2.0, luma.1 as f64 / 2.0),
                 _ => (size.0 as f64, size.1 as f64),
             };
             let over = (size.0 as f64 / extent.0, size.1 as f64 / extent.1);
-            let from = Window {
+            let from = SourceRect {
                 x: x * plane.extent.0,
                 y: y * plane.extent.1,
                 width: w * plane.extent.0 * over.0,
                 height: h * plane.extent.1 * over.1,
             };
-            let samples = scale(resizer, plane, colour, from, size, media)?;
+            let samples = resize_plane(resizer, plane, colour, from, size, media)?;
             planes.push(Plane { samples, stride: size.0, width: size.0, height: size.1, extent });
         }
         Ok(Raster { width: target.width, height: target.height, colour, planes })
@@ -140,23 +140,23 @@ impl Step {
 }
 
 /// `from` of `plane`, scaled to `size` by Lanczos 3.
-fn scale(
+fn resize_plane(
     resizer: &mut Resizer,
     plane: &Plane,
     colour: Colour,
-    from: Window,
+    from: SourceRect,
     size: (usize, usize),
     media: Media,
 ) -> Result<Vec<u8>, Rejection> {
     // Fractions of a sample may be missing at the far edges, never more than half of one.
-    const LEAST: f64 = 1.0 / 64.0;
+    const MIN_CROP_SIDE: f64 = 1.0 / 64.0;
     let (w, h) = (plane.width as f64, plane.height as f64);
-    let x = from.x.clamp(0.0, (w - LEAST).max(0.0));
-    let y = from.y.clamp(0.0, (h - LEAST).max(0.0));
+    let x = from.x.clamp(0.0, (w - MIN_CROP_SIDE).max(0.0));
+    let y = from.y.clamp(0.0, (h - MIN_CROP_SIDE).max(0.0));
     let filter = Filter::new("Lanczos3", lanczos, 3.0).map_or(FilterType::Lanczos3, FilterType::Custom);
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(filter))
-        .crop(x, y, from.width.clamp(LEAST, w - x), from.height.clamp(LEAST, h - y))
+        .crop(x, y, from.width.clamp(MIN_CROP_SIDE, w - x), from.height.clamp(MIN_CROP_SIDE, h - y))
         .use_alpha(colour.has_alpha());
     let mut to = allocate(size.0 * size.1 * colour.channels())?;
     let done = match colour.channels() {
@@ -200,11 +200,16 @@ fn convolve<P: PixelTrait>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::Format;
+    use super::super::OutputFormat;
     use super::*;
 
-    fn target(x: f64, width: f64, to: u32) -> Target {
-        Target { window: Window { x, y: 0.0, width, height: 64.0 }, width: to, height: to, format: Format::Png }
+    fn target(x: f64, width: f64, to: u32) -> OutputTarget {
+        OutputTarget {
+            source_rect: SourceRect { x, y: 0.0, width, height: 64.0 },
+            width: to,
+            height: to,
+            format: OutputFormat::Png,
+        }
     }
 
     #[test]
@@ -212,9 +217,11 @@ mod tests {
         // Left half opaque white, right half invisible black.
         let row: Vec<u8> = [[255; 4]; 32].into_iter().chain([[0; 4]; 32]).flatten().collect();
         let source = Raster::packed(64, 64, Colour::Rgba, row.repeat(64));
-        let mut ladder = Ladder::new(Media::Png, source);
-        let small =
-            ladder.step(&mut Resizer::new(), &target(0.0, 64.0, 9), Chroma::Half, &Stop::new()).unwrap().into_owned();
+        let mut ladder = ResizeChain::new(Media::Png, source);
+        let small = ladder
+            .resize_to(&mut Resizer::new(), &target(0.0, 64.0, 9), ChromaSize::Half, &CancelFlag::new())
+            .unwrap()
+            .into_owned();
         for pixel in small.planes[0].samples.as_chunks::<4>().0 {
             assert!(pixel[3] == 0 || pixel[..3] == [255; 3], "{pixel:?}");
         }
@@ -223,10 +230,10 @@ mod tests {
     #[test]
     fn the_nearest_larger_size_is_the_next_source() {
         let source = Raster::packed(64, 64, Colour::Gray, vec![9; 64 * 64]);
-        let mut ladder = Ladder::new(Media::Png, source);
+        let mut ladder = ResizeChain::new(Media::Png, source);
         let mut resizer = Resizer::new();
         for (window, to, steps) in [(64.0, 64, 0), (64.0, 32, 1), (64.0, 16, 2), (32.0, 10, 3)] {
-            ladder.step(&mut resizer, &target(0.0, window, to), Chroma::Half, &Stop::new()).unwrap();
+            ladder.resize_to(&mut resizer, &target(0.0, window, to), ChromaSize::Half, &CancelFlag::new()).unwrap();
             assert_eq!(ladder.steps.len(), steps);
         }
         assert!(ladder.steps[1].covers(&target(0.0, 64.0, 11)));

@@ -3,17 +3,17 @@
 use std::panic::{catch_unwind, set_hook, take_hook};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use worker::picture::{Format, Limits, Output, Plan, Shape, Stop, render};
+use worker::picture::{CancelFlag, Limits, OutputFormat, OutputSpec, RenderPlan, Shape, render};
 
-use super::{code, output, picture, pictures, small};
+use super::{all_pictures, read_picture, render_small_png, result_code, single_output_plan};
 
 /// A file that ends in the middle of its pixels is no picture; there are no half-gray ones.
 #[test]
 fn cut_off_files_are_broken() {
-    for (name, bytes) in pictures() {
+    for (name, bytes) in all_pictures() {
         for part in 1..16 {
             let cut = &bytes[..bytes.len() * part / 16];
-            let found = code(cut);
+            let found = result_code(cut);
             // A trailer may go, an animation may lose later frames, tables at the end are optional.
             let whole = match name.as_str() {
                 "trailer.jpg" => part >= 10,
@@ -28,26 +28,26 @@ fn cut_off_files_are_broken() {
 #[test]
 fn every_prefix_of_a_small_jpeg() {
     for name in ["orientation-1.jpg", "gray.jpg"] {
-        let bytes = picture(name);
+        let bytes = read_picture(name);
         // Without the last two bytes only the end mark is missing, without one more the last bits are.
         for length in 3..bytes.len() - 4 {
-            assert_eq!(code(&bytes[..length]), "broken_picture", "{name}, {length} of {} bytes", bytes.len());
+            assert_eq!(result_code(&bytes[..length]), "broken_picture", "{name}, {length} of {} bytes", bytes.len());
         }
-        assert_eq!(code(&bytes), "taken");
+        assert_eq!(result_code(&bytes), "taken");
     }
-    let bytes = picture("420-progressive.jpg");
+    let bytes = read_picture("420-progressive.jpg");
     for length in 3..bytes.len() {
-        assert_eq!(code(&bytes[..length]), "broken_picture", "{length} of {} bytes", bytes.len());
+        assert_eq!(result_code(&bytes[..length]), "broken_picture", "{length} of {} bytes", bytes.len());
     }
 }
 
 #[test]
 fn whatever_follows_the_picture_is_ignored() {
     for name in ["420.jpg", "420-progressive.jpg", "gray.jpg", "rgb.png", "plain.gif", "24.bmp"] {
-        let mut bytes = picture(name);
-        let before = small(&bytes).unwrap();
+        let mut bytes = read_picture(name);
+        let before = render_small_png(&bytes).unwrap();
         bytes.extend((0..5000u32).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()));
-        assert_eq!(small(&bytes).unwrap().variants[0].bytes, before.variants[0].bytes, "{name}");
+        assert_eq!(render_small_png(&bytes).unwrap().variants[0].bytes, before.variants[0].bytes, "{name}");
     }
 }
 
@@ -61,10 +61,10 @@ fn changed_bytes_never_panic() {
         let ours = info.location().is_some_and(|at| at.file().contains("src/picture"));
         OURS.fetch_add(usize::from(ours), Ordering::Relaxed);
     }));
-    let plan = Plan {
+    let plan = RenderPlan {
         crop: None,
         outputs: [Shape::Full, Shape::Inside(100), Shape::Inside(16)]
-            .map(|shape| Output { shape, format: Format::Auto })
+            .map(|shape| OutputSpec { shape, format: OutputFormat::Auto })
             .to_vec(),
     };
     let mut seed = 1u32;
@@ -73,7 +73,7 @@ fn changed_bytes_never_panic() {
         (seed >> 8) as usize % below
     };
     let mut escaped = Vec::new();
-    for (name, bytes) in pictures() {
+    for (name, bytes) in all_pictures() {
         for round in 0..60 {
             let mut changed = bytes.clone();
             // Half of the changes in the headers, where they hurt most.
@@ -88,7 +88,7 @@ fn changed_bytes_never_panic() {
             }
             // Small limits: what claims to be huge now is not what this is about.
             let limits = Limits { max_pixels: 1_000_000, max_memory: 64 << 20, ..Limits::default() };
-            if catch_unwind(|| render(&changed, &plan, &limits, &Stop::new())).is_err() {
+            if catch_unwind(|| render(&changed, &plan, &limits, &CancelFlag::new())).is_err() {
                 escaped.push(format!("{name} round {round}"));
             }
         }
@@ -100,10 +100,12 @@ fn changed_bytes_never_panic() {
 
 #[test]
 fn a_stopped_render_says_so() {
-    for (name, bytes) in pictures() {
-        let stop = Stop::new();
-        stop.stop();
-        let rejection = render(&bytes, &output(Shape::Inside(9), Format::Auto), &Limits::default(), &stop).unwrap_err();
+    for (name, bytes) in all_pictures() {
+        let stop = CancelFlag::new();
+        stop.cancel();
+        let rejection =
+            render(&bytes, &single_output_plan(Shape::Inside(9), OutputFormat::Auto), &Limits::default(), &stop)
+                .unwrap_err();
         assert!(rejection.is_transient(), "{name}: {rejection}");
     }
 }

@@ -1,9 +1,9 @@
 //! Honest files look as they should. What they should look like was made by other programs, see `pictures/make.py`.
 
 use upload::Media;
-use worker::picture::{Format, Limits, Output, Plan, Region, Shape, Stop, probe, render};
+use worker::picture::{CancelFlag, Limits, OutputFormat, OutputSpec, Region, RenderPlan, Shape, probe, render};
 
-use super::{output, picture, pictures, small};
+use super::{all_pictures, read_picture, render_small_png, single_output_plan};
 
 /// Width, height and RGBA of a PNG.
 fn pixels(png: &[u8]) -> (u32, u32, Vec<u8>) {
@@ -36,9 +36,9 @@ fn psnr(a: &[u8], b: &[u8]) -> f64 {
 #[test]
 fn pictures_look_as_they_should() {
     let mut wrong = Vec::new();
-    for (name, bytes) in pictures().into_iter().filter(|(name, _)| name != "scaled.jpg") {
-        let wanted = pixels(&picture_of(&name));
-        let made = small(&bytes).unwrap_or_else(|rejection| panic!("{name}: {rejection}"));
+    for (name, bytes) in all_pictures().into_iter().filter(|(name, _)| name != "scaled.jpg") {
+        let wanted = pixels(&render_picture(&name));
+        let made = render_small_png(&bytes).unwrap_or_else(|rejection| panic!("{name}: {rejection}"));
         let made = pixels(&made.variants[0].bytes);
         assert_eq!((made.0, made.1), (wanted.0, wanted.1), "{name}");
         // One picture decoded and scaled by two programs differs by rounding and the smoothing of chroma, which weighs
@@ -53,7 +53,7 @@ fn pictures_look_as_they_should() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-fn picture_of(name: &str) -> Vec<u8> {
+fn render_picture(name: &str) -> Vec<u8> {
     let file = format!("{}/tests/pictures/{name}.png", env!("CARGO_MANIFEST_DIR"));
     std::fs::read(file).unwrap()
 }
@@ -68,8 +68,8 @@ fn formats_follow_what_came() {
         ("lossy.webp", Media::Jpeg),
         ("alpha.webp", Media::Png),
     ] {
-        let plan = output(Shape::Full, Format::Auto);
-        let made = render(&picture(name), &plan, &Limits::default(), &Stop::new()).unwrap();
+        let plan = single_output_plan(Shape::Full, OutputFormat::Auto);
+        let made = render(&read_picture(name), &plan, &Limits::default(), &CancelFlag::new()).unwrap();
         assert_eq!(made.variants[0].media, media, "{name}");
         assert_eq!(Media::sniff(&made.variants[0].bytes), Some(media), "{name}");
         assert_eq!((made.variants[0].width, made.variants[0].height), (made.width, made.height), "{name}");
@@ -79,17 +79,18 @@ fn formats_follow_what_came() {
 #[test]
 fn every_output_is_a_picture_we_take_ourselves() {
     let shapes = [Shape::Full, Shape::Square(200), Shape::Square(32), Shape::Inside(50), Shape::Inside(1)];
-    let formats = [Format::Jpeg, Format::Png];
-    let outputs: Vec<Output> =
-        shapes.iter().flat_map(|shape| formats.map(|format| Output { shape: *shape, format })).collect();
+    let formats = [OutputFormat::Jpeg, OutputFormat::Png];
+    let outputs: Vec<OutputSpec> =
+        shapes.iter().flat_map(|shape| formats.map(|format| OutputSpec { shape: *shape, format })).collect();
     let crop = Some(Region { x: 7, y: 3, width: 41, height: 1000 });
-    for (name, bytes) in pictures() {
+    for (name, bytes) in all_pictures() {
         for crop in [None, crop] {
-            let plan = Plan { crop, outputs: outputs.clone() };
-            let made = render(&bytes, &plan, &Limits::default(), &Stop::new()).unwrap();
+            let plan = RenderPlan { crop, outputs: outputs.clone() };
+            let made = render(&bytes, &plan, &Limits::default(), &CancelFlag::new()).unwrap();
             assert_eq!(made.variants.len(), outputs.len());
             for (variant, output) in made.variants.iter().zip(&outputs) {
-                let again = small(&variant.bytes).unwrap_or_else(|rejection| panic!("{name} {output:?}: {rejection}"));
+                let again = render_small_png(&variant.bytes)
+                    .unwrap_or_else(|rejection| panic!("{name} {output:?}: {rejection}"));
                 assert_eq!((again.width, again.height), (variant.width, variant.height), "{name} {output:?}");
                 match output.shape {
                     Shape::Square(n) => assert_eq!((variant.width, variant.height), (n, n)),
@@ -105,8 +106,14 @@ fn every_output_is_a_picture_we_take_ourselves() {
 #[test]
 fn nothing_of_the_file_is_passed_on() {
     for name in ["orientation-6.jpg", "p3.jpg", "p3.png", "trailer.jpg"] {
-        for format in [Format::Jpeg, Format::Png] {
-            let made = render(&picture(name), &output(Shape::Full, format), &Limits::default(), &Stop::new()).unwrap();
+        for format in [OutputFormat::Jpeg, OutputFormat::Png] {
+            let made = render(
+                &read_picture(name),
+                &single_output_plan(Shape::Full, format),
+                &Limits::default(),
+                &CancelFlag::new(),
+            )
+            .unwrap();
             for word in [&b"Exif"[..], b"ICC_PROFILE", b"iCCP", b"eXIf", b"SEFT"] {
                 let found = made.variants[0].bytes.windows(word.len()).any(|window| window == word);
                 assert!(!found, "{name}: {}", String::from_utf8_lossy(word));
@@ -117,10 +124,10 @@ fn nothing_of_the_file_is_passed_on() {
 
 #[test]
 fn a_crop_is_of_the_picture_as_seen() {
-    let plan = |crop| Plan { crop, ..output(Shape::Full, Format::Png) };
+    let plan = |crop| RenderPlan { crop, ..single_output_plan(Shape::Full, OutputFormat::Png) };
     let region = Region { x: 40, y: 10, width: 30, height: 20 };
     let of = |name: &str| {
-        let made = render(&picture(name), &plan(Some(region)), &Limits::default(), &Stop::new()).unwrap();
+        let made = render(&read_picture(name), &plan(Some(region)), &Limits::default(), &CancelFlag::new()).unwrap();
         pixels(&made.variants[0].bytes)
     };
     let first = of("orientation-1.jpg");
@@ -136,16 +143,21 @@ fn a_crop_is_of_the_picture_as_seen() {
 #[test]
 fn colours_stay_in_place_when_odd_sizes_are_turned() {
     for orientation in 1..=8 {
-        let file = picture(&format!("orientation-{orientation}.jpg"));
+        let file = read_picture(&format!("orientation-{orientation}.jpg"));
         let made = |format| {
-            render(&file, &output(Shape::Full, format), &Limits::default(), &Stop::new())
+            render(&file, &single_output_plan(Shape::Full, format), &Limits::default(), &CancelFlag::new())
                 .unwrap()
                 .variants
                 .remove(0)
                 .bytes
         };
-        let again = render(&made(Format::Jpeg), &output(Shape::Full, Format::Png), &Limits::default(), &Stop::new());
-        let (jpeg, png) = (pixels(&again.unwrap().variants[0].bytes), pixels(&made(Format::Png)));
+        let again = render(
+            &made(OutputFormat::Jpeg),
+            &single_output_plan(Shape::Full, OutputFormat::Png),
+            &Limits::default(),
+            &CancelFlag::new(),
+        );
+        let (jpeg, png) = (pixels(&again.unwrap().variants[0].bytes), pixels(&made(OutputFormat::Png)));
         let found = psnr(&jpeg.2, &png.2);
         assert!(found > 36.0, "orientation {orientation}: {found:.1} dB");
     }
@@ -153,9 +165,9 @@ fn colours_stay_in_place_when_odd_sizes_are_turned() {
 
 #[test]
 fn probes_tell_what_renders_find() {
-    for (name, bytes) in pictures() {
+    for (name, bytes) in all_pictures() {
         let probe = probe(&bytes, &Limits::default()).unwrap();
-        let made = small(&bytes).unwrap();
+        let made = render_small_png(&bytes).unwrap();
         assert_eq!((probe.media, probe.width, probe.height), (made.media, made.width, made.height), "{name}");
         let animated = name.starts_with("animated");
         assert_eq!(probe.frames, if animated { 2 } else { 1 }, "{name}");

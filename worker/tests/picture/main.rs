@@ -8,10 +8,12 @@ mod hostile;
 
 use std::path::PathBuf;
 
-use worker::picture::{Format, Limits, Output, Picture, Plan, Rejection, Shape, Stop, render};
+use worker::picture::{
+    CancelFlag, Limits, OutputFormat, OutputSpec, Rejection, RenderPlan, RenderedPicture, Shape, render,
+};
 
-/// The pictures of `tests/pictures`, by name, without what they should look like. See `make.py` there.
-fn pictures() -> Vec<(String, Vec<u8>)> {
+/// The pictures of `tests/all_pictures`, by name, without what they should look like. See `make.py` there.
+fn all_pictures() -> Vec<(String, Vec<u8>)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/pictures");
     let mut found: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
         .unwrap()
@@ -27,22 +29,22 @@ fn pictures() -> Vec<(String, Vec<u8>)> {
     found
 }
 
-fn picture(name: &str) -> Vec<u8> {
-    pictures().into_iter().find(|(other, _)| other == name).unwrap().1
+fn read_picture(name: &str) -> Vec<u8> {
+    all_pictures().into_iter().find(|(other, _)| other == name).unwrap().1
 }
 
-fn output(shape: Shape, format: Format) -> Plan {
-    Plan { crop: None, outputs: vec![Output { shape, format }] }
+fn single_output_plan(shape: Shape, format: OutputFormat) -> RenderPlan {
+    RenderPlan { crop: None, outputs: vec![OutputSpec { shape, format }] }
 }
 
 /// One small PNG.
-fn small(bytes: &[u8]) -> Result<Picture, Rejection> {
-    render(bytes, &output(Shape::Inside(64), Format::Png), &Limits::default(), &Stop::new())
+fn render_small_png(bytes: &[u8]) -> Result<RenderedPicture, Rejection> {
+    render(bytes, &single_output_plan(Shape::Inside(64), OutputFormat::Png), &Limits::default(), &CancelFlag::new())
 }
 
 /// Why it was refused.
-fn code(bytes: &[u8]) -> &'static str {
-    match small(bytes) {
+fn result_code(bytes: &[u8]) -> &'static str {
+    match render_small_png(bytes) {
         Ok(_) => "taken",
         Err(rejection) => rejection.code(),
     }

@@ -2,22 +2,25 @@
 
 use reqwest::{Method, Response};
 
-use super::bodies::refuses;
-use super::{add, call, file, form, get, part as part_of, post, said, stand};
-use crate::stand::{FED, Login, PNG, header, png_size};
+use super::error_bodies::assert_refused;
+use super::{
+    api_request, form, get, part as part_of, post, start_server, status_and_text, upload_file, upload_rendition,
+};
+use crate::test_server::{FED, Login, PNG, header, png_size};
 
-async fn ranged(jane: &Login<'_>, path: &str, headers: &[(&str, &str)]) -> Response {
-    let request =
-        headers.iter().fold(call(jane, Method::GET, path), |request, (name, value)| request.header(*name, *value));
+async fn get_with_headers(jane: &Login<'_>, path: &str, headers: &[(&str, &str)]) -> Response {
+    let request = headers
+        .iter()
+        .fold(api_request(jane, Method::GET, path), |request, (name, value)| request.header(*name, *value));
     request.send().await.unwrap()
 }
 
 #[tokio::test]
 async fn one_range_several_and_none() {
-    let stand = stand().await;
-    let jane = stand.login("jane").await;
-    let id = file(&jane).await;
-    add(&jane, &id, "digits", b"0123456789").await;
+    let server = start_server().await;
+    let jane = server.login("jane").await;
+    let id = upload_file(&jane).await;
+    upload_rendition(&jane, &id, "digits", b"0123456789").await;
     let path = format!("/files/{id}/data/rendition?rendition=DIGITS&renditionType=uploaded");
     for (range, status, content_range, body) in [
         ("bytes=2-5", 206, "bytes 2-5/10", "2345"),
@@ -30,12 +33,12 @@ async fn one_range_several_and_none() {
         ("bytes=0-5,4-9", 200, "", "0123456789"),
         ("lines=1-2", 200, "", "0123456789"),
     ] {
-        let response = ranged(&jane, &path, &[("range", range)]).await;
+        let response = get_with_headers(&jane, &path, &[("range", range)]).await;
         assert_eq!(header(&response, "content-range"), content_range, "{range}");
         assert_eq!(header(&response, "accept-ranges"), "bytes");
-        assert_eq!(said(response).await, (status, body.to_owned()), "{range}");
+        assert_eq!(status_and_text(response).await, (status, body.to_owned()), "{range}");
     }
-    let response = ranged(&jane, &path, &[("range", "bytes=8-, 0-1")]).await;
+    let response = get_with_headers(&jane, &path, &[("range", "bytes=8-, 0-1")]).await;
     let kind = header(&response, "content-type").to_owned();
     let boundary = kind.strip_prefix("multipart/byteranges; boundary=").unwrap();
     let length: usize = header(&response, "content-length").parse().unwrap();
@@ -44,27 +47,27 @@ async fn one_range_several_and_none() {
         format!("\r\n--{boundary}\r\n{head}\r\n\r\n{bytes}")
     };
     let expected = format!("{}{}\r\n--{boundary}--\r\n", one("8-9", "89"), one("0-1", "01"));
-    let (status, body) = said(response).await;
+    let (status, body) = status_and_text(response).await;
     assert_eq!((status, body.as_str(), length), (206, expected.as_str(), expected.len()));
 }
 
 #[tokio::test]
 async fn what_the_client_has_is_not_sent_again() {
-    let stand = stand().await;
-    let jane = stand.login("jane").await;
-    let id = file(&jane).await;
-    add(&jane, &id, "digits", b"0123456789").await;
+    let server = start_server().await;
+    let jane = server.login("jane").await;
+    let id = upload_file(&jane).await;
+    upload_rendition(&jane, &id, "digits", b"0123456789").await;
     let path = format!("/files/{id}/data/rendition?rendition=digits&renditionType=uploaded");
     let tag = header(&get(&jane, &path).await, "etag").to_owned();
-    let again = ranged(&jane, &path, &[("if-none-match", &tag)]).await;
+    let again = get_with_headers(&jane, &path, &[("if-none-match", &tag)]).await;
     assert_eq!((again.status().as_u16(), header(&again, "etag")), (304, tag.as_str()));
     for (validator, status) in
         [(tag.as_str(), 206), ("\"other\"", 200), ("Sat, 21 Nov 2026 12:00:00 GMT", 200), (&format!("W/{tag}"), 200)]
     {
-        let response = ranged(&jane, &path, &[("range", "bytes=0-0"), ("if-range", validator)]).await;
+        let response = get_with_headers(&jane, &path, &[("range", "bytes=0-0"), ("if-range", validator)]).await;
         assert_eq!(response.status(), status, "{validator}");
     }
-    let head = call(&jane, Method::HEAD, &path).header("range", "bytes=0-0").send().await.unwrap();
+    let head = api_request(&jane, Method::HEAD, &path).header("range", "bytes=0-0").send().await.unwrap();
     assert_eq!((head.status().as_u16(), header(&head, "content-length")), (200, "10"));
     assert_eq!(header(&head, "etag"), tag);
     assert_eq!(head.bytes().await.unwrap().len(), 0);
@@ -72,25 +75,25 @@ async fn what_the_client_has_is_not_sent_again() {
 
 #[tokio::test]
 async fn a_download_goes_on_with_the_same_bytes_or_not_at_all() {
-    let stand = stand().await;
-    let jane = stand.login("jane").await;
-    let id = file(&jane).await;
+    let server = start_server().await;
+    let jane = server.login("jane").await;
+    let id = upload_file(&jane).await;
     let path = format!("/files/{id}/data");
     let first = get(&jane, &path).await;
     let (old, whole) = (header(&first, "etag").to_owned(), first.bytes().await.unwrap());
     let rest = [("range", "bytes=10-"), ("if-match", old.as_str())];
-    let part = ranged(&jane, &path, &rest).await;
+    let part = get_with_headers(&jane, &path, &rest).await;
     assert_eq!((part.status().as_u16(), part.bytes().await.unwrap()), (206, whole.slice(10..)));
     let body = form(&[part_of("name=\"primaryFile\"; filename=\"a.txt\"", b"0123456789abcdef")]);
     assert_eq!(post(&jane, &path, body).await.status(), 201);
     let message = "this has changed: its tag is none of those in If-Match; get all of it anew, without that header";
     let about = ("file", id.as_str());
     for method in [Method::GET, Method::HEAD] {
-        let request = call(&jane, method, &path).header("range", "bytes=10-").header("if-match", &old);
+        let request = api_request(&jane, method, &path).header("range", "bytes=10-").header("if-match", &old);
         assert_eq!(request.send().await.unwrap().status(), 412);
     }
-    let resumed = || call(&jane, Method::GET, &path).header("range", "bytes=10-").header("if-match", &old);
-    refuses(resumed, about, (412, "-1", "!csChanged", message)).await;
+    let resumed = || api_request(&jane, Method::GET, &path).header("range", "bytes=10-").header("if-match", &old);
+    assert_refused(resumed, about, (412, "-1", "!csChanged", message)).await;
     let new = header(&get(&jane, &path).await, "etag").to_owned();
     for (theirs, status) in [
         (new.clone(), 200),
@@ -100,27 +103,27 @@ async fn a_download_goes_on_with_the_same_bytes_or_not_at_all() {
         (new.trim_matches('"').to_owned(), 412),
         (String::new(), 412),
     ] {
-        let response = ranged(&jane, &path, &[("if-match", &theirs)]).await;
+        let response = get_with_headers(&jane, &path, &[("if-match", &theirs)]).await;
         assert_eq!(response.status(), status, "{theirs}");
     }
-    let both = ranged(&jane, &path, &[("if-match", &old), ("if-none-match", &new)]).await;
+    let both = get_with_headers(&jane, &path, &[("if-match", &old), ("if-none-match", &new)]).await;
     assert_eq!(both.status(), 412, "what must match comes first");
     // The same for pictures of ours, which have no ranges.
     let path = format!("/files/{id}/data/thumbnail?version=1");
     let tag = header(&get(&jane, &path).await, "etag").to_owned();
-    assert_eq!(ranged(&jane, &path, &[("if-match", &tag)]).await.status(), 200);
-    assert_eq!(ranged(&jane, &path, &[("if-match", &old)]).await.status(), 412);
+    assert_eq!(get_with_headers(&jane, &path, &[("if-match", &tag)]).await.status(), 200);
+    assert_eq!(get_with_headers(&jane, &path, &[("if-match", &old)]).await.status(), 412);
     let avatar = format!("/api/apps/any.{FED}/avatar");
-    let avatar = stand.nobody(Method::GET, &avatar).header("if-match", &old).send().await.unwrap();
+    let avatar = server.anonymous(Method::GET, &avatar).header("if-match", &old).send().await.unwrap();
     assert_eq!((avatar.status().as_u16(), header(&avatar, "content-type")), (412, "application/problem+json"));
 }
 
 #[tokio::test]
 async fn nothing_of_it_runs_here() {
-    let stand = stand().await;
-    let jane = stand.login("jane").await;
-    let id = file(&jane).await;
-    add(&jane, &id, "größe 猫", b"<html><script>alert(1)</script>").await;
+    let server = start_server().await;
+    let jane = server.login("jane").await;
+    let id = upload_file(&jane).await;
+    upload_rendition(&jane, &id, "größe 猫", b"<html><script>alert(1)</script>").await;
     let name = "gr%C3%B6%C3%9Fe%20%E7%8C%AB";
     let response = get(&jane, &format!("/files/{id}/data/rendition?rendition={name}&renditionType=uploaded")).await;
     assert_eq!(response.status(), 200);
@@ -137,10 +140,10 @@ async fn nothing_of_it_runs_here() {
 
 #[tokio::test]
 async fn what_we_make_is_found_without_a_type_and_what_was_uploaded_is_not() {
-    let stand = stand().await;
-    let jane = stand.login("jane").await;
-    let id = file(&jane).await;
-    add(&jane, &id, "small", PNG).await;
+    let server = start_server().await;
+    let jane = server.login("jane").await;
+    let id = upload_file(&jane).await;
+    upload_rendition(&jane, &id, "small", PNG).await;
     let path = format!("/files/{id}/data/rendition?rendition=");
     assert_eq!(get(&jane, &format!("{path}small")).await.status(), 404);
     let thumbnail = get(&jane, &format!("{path}thumbnail1")).await;
@@ -154,22 +157,22 @@ async fn what_we_make_is_found_without_a_type_and_what_was_uploaded_is_not() {
     let expected = format!(
         r#"{{"errorCode":"0","id":"{id}","type":"file","items":[{{"type":"rendition","name":"thumbnail1","description":"","path":"thumbnail1.png"}},{{"type":"rendition","name":"page1","description":"","path":"page1.png"}}]}}"#
     );
-    assert_eq!(said(list).await, (200, expected));
+    assert_eq!(status_and_text(list).await, (200, expected));
 }
 
 #[tokio::test]
 async fn deleted_is_gone_and_its_name_free() {
-    let stand = stand().await;
-    let jane = stand.login("jane").await;
-    let id = file(&jane).await;
-    add(&jane, &id, "Small", b"one").await;
+    let server = start_server().await;
+    let jane = server.login("jane").await;
+    let id = upload_file(&jane).await;
+    upload_rendition(&jane, &id, "Small", b"one").await;
     let path = format!("/files/{id}/data/rendition?rendition=sMALL&renditionType=uploaded");
-    let deleted = call(&jane, Method::DELETE, &path).send().await.unwrap();
-    assert_eq!(said(deleted).await, (200, format!(r#"{{"errorCode":"0","id":"{id}","type":"file"}}"#)));
-    assert_eq!(call(&jane, Method::DELETE, &path).send().await.unwrap().status(), 404);
+    let deleted = api_request(&jane, Method::DELETE, &path).send().await.unwrap();
+    assert_eq!(status_and_text(deleted).await, (200, format!(r#"{{"errorCode":"0","id":"{id}","type":"file"}}"#)));
+    assert_eq!(api_request(&jane, Method::DELETE, &path).send().await.unwrap().status(), 404);
     assert_eq!(get(&jane, &path).await.status(), 404);
-    assert_eq!(add(&jane, &id, "small", b"two").await.status(), 200);
+    assert_eq!(upload_rendition(&jane, &id, "small", b"two").await.status(), 200);
     assert_eq!(get(&jane, &path).await.text().await.unwrap(), "two");
-    assert!(stand.sweep().await.collected > 0, "its bytes are gone");
-    assert_eq!(stand.places.records.census().await.unwrap().unaccounted(), 0);
+    assert!(server.sweep().await.deleted_blobs > 0, "its bytes are gone");
+    assert_eq!(server.places.records.stats().await.unwrap().unaccounted(), 0);
 }

@@ -1,10 +1,10 @@
 //! The documented examples as they are printed: the file before the parameters, a `.png` that says it is a JPEG, parameters
 //! under the name that the examples use. Two have line breaks inside a text of the JSON, which JSON does not allow.
 
-use super::{call, file, said, stand};
-use crate::stand::{PNG, Stand};
+use super::{api_request, start_server, status_and_text, upload_file};
+use crate::test_server::{PNG, TestServer};
 
-const KIND: &str = "multipart/form-data; boundary=---------------------------4664151417711";
+const CONTENT_TYPE: &str = "multipart/form-data; boundary=---------------------------4664151417711";
 
 /// A request body as the reference prints one, with the picture in its place.
 fn example(name: &str, parameters: &str) -> Vec<u8> {
@@ -24,12 +24,14 @@ fn example(name: &str, parameters: &str) -> Vec<u8> {
     .concat()
 }
 
-async fn send(stand: &Stand, bodies: &[(Vec<u8>, u16)]) {
-    let jane = stand.login("jane").await;
-    let id = file(&jane).await;
+async fn send(server: &TestServer, bodies: &[(Vec<u8>, u16)]) {
+    let jane = server.login("jane").await;
+    let id = upload_file(&jane).await;
     for (body, status) in bodies {
-        let request = call(&jane, reqwest::Method::POST, &format!("/files/{id}/data/rendition"));
-        let (said, text) = said(request.header("content-type", KIND).body(body.clone()).send().await.unwrap()).await;
+        let request = api_request(&jane, reqwest::Method::POST, &format!("/files/{id}/data/rendition"));
+        let (said, text) =
+            status_and_text(request.header("content-type", CONTENT_TYPE).body(body.clone()).send().await.unwrap())
+                .await;
         assert_eq!(said, *status, "{text}");
         match status {
             200 => assert_eq!(text, format!(r#"{{"errorCode":"0","id":"{id}","type":"file"}}"#)),
@@ -39,19 +41,19 @@ async fn send(stand: &Stand, bodies: &[(Vec<u8>, u16)]) {
             _ => assert!(text.contains(r#""errorCode":"-1""#) && text.contains("!csBadJson"), "{text}"),
         }
     }
-    assert_eq!(stand.staged(), 0);
+    assert_eq!(server.staged_files(), 0);
 }
 
 #[tokio::test]
 async fn the_first_and_the_duplicate() {
     let body =
         || example("small", "{\r\n\"name\":\"small\",\r\n\"description\":\"jellyfish small custom rendition\"\r\n}");
-    send(&stand().await, &[(body(), 200), (body(), 409)]).await;
+    send(&start_server().await, &[(body(), 200), (body(), 409)]).await;
 }
 
 #[tokio::test]
 async fn line_breaks_inside_a_text_are_a_clean_400() {
     let first = example("medium", "{\"name\":\"medium\",\"description\":\"jellyfish medium\r\ncustom rendition\"}");
     let second = example("large", "{\"name\":\"large\n\",\"description\":\"jellyfish large custom rendition\"}");
-    send(&stand().await, &[(first, 400), (second, 400)]).await;
+    send(&start_server().await, &[(first, 400), (second, 400)]).await;
 }

@@ -4,13 +4,16 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use upload::FileRole;
 
-use super::{KEY, add, call, file, form, get, part, post, refused, said, share, stand};
-use crate::stand::{FED, PNG, header};
+use super::{
+    SERVICE_KEY, api_request, error_fields, form, get, part, post, share, start_server, status_and_text, upload_file,
+    upload_rendition,
+};
+use crate::test_server::{FED, PNG, header};
 
 #[tokio::test]
 async fn a_file_and_its_information() {
-    let stand = stand().await;
-    let jane = stand.login("jane").await;
+    let server = start_server().await;
+    let jane = server.login("jane").await;
     let body = form(&[
         part("name=\"jsonInputParameters\"", b"{}"),
         part("name=\"primaryFile\"; filename=\"a b.txt\"", b"text"),
@@ -24,42 +27,47 @@ async fn a_file_and_its_information() {
     let expected = format!(
         r#"{{"errorCode":"0","id":"{id}","type":"file","name":"a b.txt","version":"1","createdBy":{person},"createdTime":"2026-11-21T12:00:00Z","modifiedBy":{person},"modifiedTime":"2026-11-21T12:00:00Z","ownedBy":{person},"size":"4","mimeType":"application/octet-stream"}}"#
     );
-    assert_eq!(said(get(&jane, &format!("/files/{id}")).await).await, (200, expected));
+    assert_eq!(status_and_text(get(&jane, &format!("/files/{id}")).await).await, (200, expected));
     let missing = post(&jane, "/files/data", form(&[part("name=\"file\"; filename=\"a\"", b"text")])).await;
-    assert_eq!(refused(missing).await, (400, "-97".to_owned(), "!csRequiredFieldMissing,primaryFile".to_owned()));
-    let xml = call(&jane, Method::GET, &format!("/files/{id}")).header("accept", "text/xml").send().await.unwrap();
+    assert_eq!(error_fields(missing).await, (400, "-97".to_owned(), "!csRequiredFieldMissing,primaryFile".to_owned()));
+    let xml =
+        api_request(&jane, Method::GET, &format!("/files/{id}")).header("accept", "text/xml").send().await.unwrap();
     let text = xml.text().await.unwrap();
     assert!(text.contains("<name>a b.txt</name><version>1</version><createdBy><displayName>jane, of"), "{text}");
 }
 
 #[tokio::test]
 async fn a_new_version_begins_without_renditions_and_the_old_ones_stay() {
-    let stand = stand().await;
-    let jane = stand.login("jane").await;
-    let id = file(&jane).await;
-    assert_eq!(add(&jane, &id, "small", b"of the first").await.status(), 200);
+    let server = start_server().await;
+    let jane = server.login("jane").await;
+    let id = upload_file(&jane).await;
+    assert_eq!(upload_rendition(&jane, &id, "small", b"of the first").await.status(), 200);
     let body = form(&[part("name=\"primaryFile\"; filename=\"second.txt\"", b"the second")]);
     let second: Value = post(&jane, &format!("/files/{id}/data"), body).await.json().await.unwrap();
     assert_eq!((&second["version"], &second["name"]), (&json!("2"), &json!("second.txt")));
     let path = format!("/files/{id}/data/rendition?rendition=small&renditionType=uploaded");
     assert_eq!(get(&jane, &path).await.status(), 404);
     assert_eq!(get(&jane, &format!("{path}&version=1")).await.text().await.unwrap(), "of the first");
-    assert_eq!(add(&jane, &id, "small", b"of the second").await.status(), 200, "the name is free in the new version");
+    assert_eq!(
+        upload_rendition(&jane, &id, "small", b"of the second").await.status(),
+        200,
+        "the name is free in the new version"
+    );
     assert_eq!(get(&jane, &format!("/files/{id}/data?version=1")).await.bytes().await.unwrap(), PNG);
     assert_eq!(get(&jane, &format!("/files/{id}/data")).await.text().await.unwrap(), "the second");
     let versions: Value = get(&jane, &format!("/files/{id}/versions")).await.json().await.unwrap();
     assert_eq!((&versions["count"], &versions["items"][0]["version"]), (&json!("2"), &json!("1")));
-    let deleted = call(&jane, Method::DELETE, &format!("{path}&version=1")).send().await.unwrap();
+    let deleted = api_request(&jane, Method::DELETE, &format!("{path}&version=1")).send().await.unwrap();
     assert_eq!(deleted.status(), 200, "an old version's can be deleted");
     assert_eq!(get(&jane, &path).await.text().await.unwrap(), "of the second");
 }
 
 #[tokio::test]
 async fn renditions_with_whether_they_are_there() {
-    let stand = stand().await;
-    let jane = stand.login("jane").await;
-    let id = file(&jane).await;
-    add(&jane, &id, "small", b"x").await;
+    let server = start_server().await;
+    let jane = server.login("jane").await;
+    let id = upload_file(&jane).await;
+    upload_rendition(&jane, &id, "small", b"x").await;
     let list = async || {
         let info: Value = get(&jane, &format!("/files/{id}?includeRenditions=true")).await.json().await.unwrap();
         let name = |item: &Value| (item["name"].as_str().unwrap().to_owned(), item["exists"].as_bool().unwrap());
@@ -74,9 +82,9 @@ async fn renditions_with_whether_they_are_there() {
 
 #[tokio::test]
 async fn an_upload_into_a_file_is_no_picture_of_the_dropbox() {
-    let stand = stand().await;
-    let jane = stand.login("jane").await;
-    file(&jane).await;
+    let server = start_server().await;
+    let jane = server.login("jane").await;
+    upload_file(&jane).await;
     assert_eq!(jane.get("/api/dropbox/pictures/1001").await.status(), 404);
     assert_eq!(jane.claim("users/jane", "1001").await.status(), 404);
     assert_eq!(jane.crop("1001", "x=0&y=0&w=10&h=10").await.status(), 404);
@@ -84,22 +92,22 @@ async fn an_upload_into_a_file_is_no_picture_of_the_dropbox() {
 
 #[tokio::test]
 async fn a_system_registers_a_file_and_shares_it() {
-    let stand = stand().await;
-    let (jane, joe) = (stand.login("jane").await, stand.login("joe").await);
+    let server = start_server().await;
+    let (jane, joe) = (server.login("jane").await, server.login("joe").await);
     let system = async |method: Method, path: &str, body: Value| {
-        let response = stand.nobody(method, path).bearer_auth(KEY).json(&body).send().await.unwrap();
+        let response = server.anonymous(method, path).bearer_auth(SERVICE_KEY).json(&body).send().await.unwrap();
         (response.status().as_u16(), response.json::<Value>().await.unwrap_or_default())
     };
     let registration = json!({"Name": "plan.docx", "Owner": "jane", "Version": 7, "Users": {"joe": "contributor"}});
     let (status, known) = system(Method::PUT, "/service/files/EXT-1", registration).await;
     assert_eq!((status, &known["Version"], &known["Owner"]), (200, &json!(7), &json!(format!("jane.{FED}"))));
-    assert_eq!(add(&joe, "EXT-1", "small", b"x").await.status(), 200);
+    assert_eq!(upload_rendition(&joe, "EXT-1", "small", b"x").await.status(), 200);
     let info: Value = get(&joe, "/files/EXT-1").await.json().await.unwrap();
     assert_eq!((&info["version"], &info["name"], &info["size"]), (&json!("7"), &json!("plan.docx"), &Value::Null));
     assert_eq!(get(&joe, "/files/EXT-1/data").await.status(), 404, "its bytes live elsewhere");
     assert_eq!(get(&joe, "/files/EXT-1/data/thumbnail").await.status(), 404);
     assert_eq!(system(Method::DELETE, "/service/files/EXT-1/users/joe", json!({})).await.0, 204);
-    assert_eq!(add(&joe, "EXT-1", "large", b"x").await.status(), 403, "at once");
+    assert_eq!(upload_rendition(&joe, "EXT-1", "large", b"x").await.status(), 403, "at once");
     assert_eq!(system(Method::PUT, "/service/files/EXT-1/users/joe", json!({"Role": "viewer"})).await.0, 204);
     assert_eq!(get(&joe, "/files/EXT-1").await.status(), 200);
     let next = json!({"Name": "plan.docx", "Owner": "jane", "Version": 8});
@@ -114,24 +122,24 @@ async fn a_system_registers_a_file_and_shares_it() {
     ] {
         assert_eq!(system(Method::PUT, path, body.clone()).await.0, status, "{path} {body}");
     }
-    let ours = file(&jane).await;
+    let ours = upload_file(&jane).await;
     let body = json!({"Name": "x", "Owner": "joe", "Version": 2});
     assert_eq!(system(Method::PUT, &format!("/service/files/{ours}"), body).await.0, 409, "ours is not theirs");
     let path = format!("/service/files/{ours}");
-    assert_eq!(stand.nobody(Method::GET, &path).bearer_auth(&jane.session).send().await.unwrap().status(), 401);
+    assert_eq!(server.anonymous(Method::GET, &path).bearer_auth(&jane.session).send().await.unwrap().status(), 401);
 }
 
 #[tokio::test]
 async fn contributors_add_versions() {
-    let stand = stand().await;
-    let (jane, joe) = (stand.login("jane").await, stand.login("joe").await);
-    let id = file(&jane).await;
+    let server = start_server().await;
+    let (jane, joe) = (server.login("jane").await, server.login("joe").await);
+    let id = upload_file(&jane).await;
     let body = || form(&[part("name=\"primaryFile\"; filename=\"b.txt\"", b"b")]);
-    share(&stand, &id, "joe", FileRole::Downloader).await;
-    assert_eq!(refused(post(&joe, &format!("/files/{id}/data"), body()).await).await.0, 403);
-    share(&stand, &id, "joe", FileRole::Contributor).await;
+    share(&server, &id, "joe", FileRole::Downloader).await;
+    assert_eq!(error_fields(post(&joe, &format!("/files/{id}/data"), body()).await).await.0, 403);
+    share(&server, &id, "joe", FileRole::Contributor).await;
     let made: Value = post(&joe, &format!("/files/{id}/data"), body()).await.json().await.unwrap();
     let who = ["createdBy", "modifiedBy", "ownedBy"].map(|member| &made[member]["id"]);
     assert_eq!(who, ["jane", "joe", "jane"]);
-    assert_eq!(stand.staged(), 0);
+    assert_eq!(server.staged_files(), 0);
 }

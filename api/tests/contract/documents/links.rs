@@ -6,33 +6,36 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use upload::FileRole;
 
-use super::{call, file, file_part, form, get, json_part, refused, said, share, stand};
-use crate::stand::{Login, Stand};
+use super::{
+    api_request, error_fields, file_part, form, get, json_part, share, start_server, status_and_text, upload_file,
+};
+use crate::test_server::{Login, TestServer};
 
 /// An applink as it was answered.
-struct Applink {
+struct CreatedApplink {
     id: String,
     access: String,
     refresh: String,
 }
 
-async fn applink(login: &Login<'_>, file: &str, body: Value) -> Applink {
-    let response = call(login, Method::POST, &format!("/applinks/file/{file}")).json(&body).send().await.unwrap();
-    let (status, text) = said(response).await;
+async fn create_applink(login: &Login<'_>, file: &str, body: Value) -> CreatedApplink {
+    let response =
+        api_request(login, Method::POST, &format!("/applinks/file/{file}")).json(&body).send().await.unwrap();
+    let (status, text) = status_and_text(response).await;
     assert_eq!(status, 200, "{text}");
     let made: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((&made["type"], &made["errorCode"], &made["id"]), (&json!("applink"), &json!("0"), &json!(file)));
     let text = |name: &str| made[name].as_str().unwrap().to_owned();
     assert!(text("appLinkUrl").contains(&text("appLinkID")));
-    Applink { id: text("appLinkID"), access: text("accessToken"), refresh: text("refreshToken") }
+    CreatedApplink { id: text("appLinkID"), access: text("accessToken"), refresh: text("refreshToken") }
 }
 
-fn by(stand: &Stand, link: &Applink, method: Method, path: &str) -> RequestBuilder {
-    let request = stand.nobody(method, &format!("/documents/api/1.1{path}"));
+fn applink_request(server: &TestServer, link: &CreatedApplink, method: Method, path: &str) -> RequestBuilder {
+    let request = server.anonymous(method, &format!("/documents/api/1.1{path}"));
     request.header("appLinkID", &link.id).header("accessToken", &link.access)
 }
 
-fn upload(request: RequestBuilder, name: &str) -> RequestBuilder {
+fn with_rendition_form(request: RequestBuilder, name: &str) -> RequestBuilder {
     let body = form(&[file_part(b"x"), json_part(&format!("{{\"name\":\"{name}\"}}"))]);
     request.header("content-type", "multipart/form-data; boundary=B").body(body)
 }
@@ -43,32 +46,39 @@ async fn status(request: RequestBuilder) -> u16 {
 
 #[tokio::test]
 async fn an_applink_gives_its_role_and_no_more() {
-    let stand = stand().await;
-    let jane = stand.login("jane").await;
-    let id = file(&jane).await;
+    let server = start_server().await;
+    let jane = server.login("jane").await;
+    let id = upload_file(&jane).await;
     let path = format!("/files/{id}/data/rendition");
-    let viewer = applink(&jane, &id, json!({"assignedUser": "joe"})).await;
-    assert_eq!(status(by(&stand, &viewer, Method::GET, &format!("/files/{id}"))).await, 200);
-    let refusal = refused(upload(by(&stand, &viewer, Method::POST, &path), "a").send().await.unwrap()).await;
+    let viewer = create_applink(&jane, &id, json!({"assignedUser": "joe"})).await;
+    assert_eq!(status(applink_request(&server, &viewer, Method::GET, &format!("/files/{id}"))).await, 200);
+    let refusal = error_fields(
+        with_rendition_form(applink_request(&server, &viewer, Method::POST, &path), "a").send().await.unwrap(),
+    )
+    .await;
     assert_eq!((refusal.0, refusal.1.as_str()), (403, "-20"));
     assert!(refusal.2.contains(",joe, of the test,"), "{}", refusal.2);
-    let writer = applink(&jane, &id, json!({"assignedUser": "@everybody", "role": "contributor"})).await;
-    assert_eq!(status(upload(by(&stand, &writer, Method::POST, &path), "a")).await, 200);
-    let other = file(&jane).await;
-    assert_eq!(status(by(&stand, &writer, Method::GET, &format!("/files/{other}"))).await, 403, "it is another file's");
-    let new = upload(by(&stand, &writer, Method::POST, "/files/data"), "a");
-    assert_eq!(refused(new.send().await.unwrap()).await.0, 401, "a link leads to one file");
-    assert_eq!(stand.staged(), 0);
+    let writer = create_applink(&jane, &id, json!({"assignedUser": "@everybody", "role": "contributor"})).await;
+    assert_eq!(status(with_rendition_form(applink_request(&server, &writer, Method::POST, &path), "a")).await, 200);
+    let other = upload_file(&jane).await;
+    assert_eq!(
+        status(applink_request(&server, &writer, Method::GET, &format!("/files/{other}"))).await,
+        403,
+        "it is another file's"
+    );
+    let new = with_rendition_form(applink_request(&server, &writer, Method::POST, "/files/data"), "a");
+    assert_eq!(error_fields(new.send().await.unwrap()).await.0, 401, "a link leads to one file");
+    assert_eq!(server.staged_files(), 0);
 }
 
 #[tokio::test]
 async fn tokens_that_are_none() {
-    let stand = stand().await;
-    let jane = stand.login("jane").await;
-    let id = file(&jane).await;
-    let good = applink(&jane, &id, json!({"assignedUser": "joe"})).await;
-    let other = applink(&jane, &id, json!({"assignedUser": "joe"})).await;
-    let others = applink(&jane, &id, json!({"assignedUser": "admin"})).await;
+    let server = start_server().await;
+    let jane = server.login("jane").await;
+    let id = upload_file(&jane).await;
+    let good = create_applink(&jane, &id, json!({"assignedUser": "joe"})).await;
+    let other = create_applink(&jane, &id, json!({"assignedUser": "joe"})).await;
+    let others = create_applink(&jane, &id, json!({"assignedUser": "admin"})).await;
     let invalid = (400, "-26".to_owned(), "!csLinkInvalid".to_owned());
     let mut flipped = good.access.clone().into_bytes();
     let last = flipped.len() - 2;
@@ -83,87 +93,92 @@ async fn tokens_that_are_none() {
         ("no token", &good.id, "x"),
         ("no link", &"Lnone".to_owned(), good.access.as_str()),
     ] {
-        let link = Applink { id: link.clone(), access: token.to_owned(), refresh: String::new() };
-        let response = by(&stand, &link, Method::GET, &format!("/files/{id}")).send().await.unwrap();
-        assert_eq!(refused(response).await, invalid, "{what}");
+        let link = CreatedApplink { id: link.clone(), access: token.to_owned(), refresh: String::new() };
+        let response = applink_request(&server, &link, Method::GET, &format!("/files/{id}")).send().await.unwrap();
+        assert_eq!(error_fields(response).await, invalid, "{what}");
     }
     let missing = (400, "-97".to_owned(), "!csRequiredFieldMissing,accessToken".to_owned());
     for (name, value) in [("appLinkID", &good.id), ("accessToken", &good.access)] {
-        let request = stand.nobody(Method::GET, &format!("/documents/api/1.1/files/{id}")).header(name, value);
-        assert_eq!(refused(request.send().await.unwrap()).await, missing, "{name} alone");
+        let request = server.anonymous(Method::GET, &format!("/documents/api/1.1/files/{id}")).header(name, value);
+        assert_eq!(error_fields(request.send().await.unwrap()).await, missing, "{name} alone");
     }
 }
 
 #[tokio::test]
 async fn a_token_ends_and_is_refreshed_for_a_day() {
-    let stand = stand().await;
-    let jane = stand.login("jane").await;
-    let id = file(&jane).await;
-    let mut link = applink(&jane, &id, json!({"assignedUser": "joe"})).await;
-    let look = async |link: &Applink| status(by(&stand, link, Method::GET, &format!("/files/{id}"))).await;
-    let refresh = async |link: &Applink, token: &str| {
-        let request = by(&stand, link, Method::PUT, "/applinks/token").header("RefreshToken", token);
+    let server = start_server().await;
+    let jane = server.login("jane").await;
+    let id = upload_file(&jane).await;
+    let mut link = create_applink(&jane, &id, json!({"assignedUser": "joe"})).await;
+    let look = async |link: &CreatedApplink| {
+        status(applink_request(&server, link, Method::GET, &format!("/files/{id}"))).await
+    };
+    let refresh = async |link: &CreatedApplink, token: &str| {
+        let request = applink_request(&server, link, Method::PUT, "/applinks/token").header("RefreshToken", token);
         request.send().await.unwrap()
     };
-    stand.clock.advance(Duration::from_secs(15 * 60 - 1));
+    server.clock.advance(Duration::from_secs(15 * 60 - 1));
     assert_eq!(look(&link).await, 200);
-    stand.clock.advance(Duration::from_secs(1));
+    server.clock.advance(Duration::from_secs(1));
     assert_eq!(look(&link).await, 400);
     let body: Value = refresh(&link, &link.refresh).await.json().await.unwrap();
     assert_eq!((&body["type"], &body["errorCode"]), (&json!("applink"), &json!("0")));
     link.access = body["accessToken"].as_str().unwrap().to_owned();
     assert_eq!(look(&link).await, 200);
-    assert_eq!(refused(refresh(&link, &link.access).await).await.1, "-26", "one token is not the other");
-    let bare = by(&stand, &link, Method::PUT, "/applinks/token").send().await.unwrap();
-    assert_eq!(refused(bare).await.2, "!csRequiredFieldMissing,refreshToken");
-    stand.clock.advance(Duration::from_secs(24 * 3600));
-    assert_eq!(refused(refresh(&link, &link.refresh).await).await.1, "-26", "a day is over");
+    assert_eq!(error_fields(refresh(&link, &link.access).await).await.1, "-26", "one token is not the other");
+    let bare = applink_request(&server, &link, Method::PUT, "/applinks/token").send().await.unwrap();
+    assert_eq!(error_fields(bare).await.2, "!csRequiredFieldMissing,refreshToken");
+    server.clock.advance(Duration::from_secs(24 * 3600));
+    assert_eq!(error_fields(refresh(&link, &link.refresh).await).await.1, "-26", "a day is over");
 }
 
 #[tokio::test]
 async fn a_token_from_the_future() {
-    let (stand, later) = (stand().await, upload::Clock::manual("2026-11-22T12:00:00Z".parse().unwrap()));
-    let jane = stand.login("jane").await;
-    let id = file(&jane).await;
+    let (server, later) = (start_server().await, upload::Clock::manual("2026-11-22T12:00:00Z".parse().unwrap()));
+    let jane = server.login("jane").await;
+    let id = upload_file(&jane).await;
     // An api on the same records whose clock is a day ahead makes the link.
-    let ahead = stand.with_clock(later).await;
+    let ahead = server.start_with_clock(later).await;
     let joe = ahead.token("jane").await;
-    let request = stand.client.post(format!("{}/documents/api/1.1/applinks/file/{id}", ahead.base)).bearer_auth(joe);
+    let request = server.client.post(format!("{}/documents/api/1.1/applinks/file/{id}", ahead.base)).bearer_auth(joe);
     let made: Value = request.json(&json!({"assignedUser": "joe"})).send().await.unwrap().json().await.unwrap();
     let text = |name: &str| made[name].as_str().unwrap().to_owned();
-    let link = Applink { id: text("appLinkID"), access: text("accessToken"), refresh: text("refreshToken") };
-    let response = by(&stand, &link, Method::GET, &format!("/files/{id}")).send().await.unwrap();
-    assert_eq!(refused(response).await.1, "-26");
+    let link = CreatedApplink { id: text("appLinkID"), access: text("accessToken"), refresh: text("refreshToken") };
+    let response = applink_request(&server, &link, Method::GET, &format!("/files/{id}")).send().await.unwrap();
+    assert_eq!(error_fields(response).await.1, "-26");
 }
 
 #[tokio::test]
 async fn taking_back_is_felt_at_once() {
-    let stand = stand().await;
-    let (jane, joe) = (stand.login("jane").await, stand.login("joe").await);
-    let id = file(&jane).await;
-    share(&stand, &id, "joe", FileRole::Manager).await;
-    let look = async |link: &Applink| status(by(&stand, link, Method::GET, &format!("/files/{id}"))).await;
-    let link = applink(&joe, &id, json!({"assignedUser": "@everybody"})).await;
+    let server = start_server().await;
+    let (jane, joe) = (server.login("jane").await, server.login("joe").await);
+    let id = upload_file(&jane).await;
+    share(&server, &id, "joe", FileRole::Manager).await;
+    let look = async |link: &CreatedApplink| {
+        status(applink_request(&server, link, Method::GET, &format!("/files/{id}"))).await
+    };
+    let link = create_applink(&joe, &id, json!({"assignedUser": "@everybody"})).await;
     assert_eq!(look(&link).await, 200);
-    share(&stand, &id, "joe", FileRole::Contributor).await;
+    share(&server, &id, "joe", FileRole::Contributor).await;
     assert_eq!(look(&link).await, 403, "who made it may not share any more");
-    assert_eq!(status(call(&joe, Method::DELETE, &format!("/applinks/{}", link.id))).await, 403);
-    share(&stand, &id, "joe", FileRole::Manager).await;
+    assert_eq!(status(api_request(&joe, Method::DELETE, &format!("/applinks/{}", link.id))).await, 403);
+    share(&server, &id, "joe", FileRole::Manager).await;
     assert_eq!(look(&link).await, 200);
-    assert_eq!(status(call(&jane, Method::DELETE, &format!("/applinks/{}", link.id))).await, 200);
+    assert_eq!(status(api_request(&jane, Method::DELETE, &format!("/applinks/{}", link.id))).await, 200);
     assert_eq!(look(&link).await, 400);
-    assert_eq!(status(call(&jane, Method::DELETE, &format!("/applinks/{}", link.id))).await, 404);
+    assert_eq!(status(api_request(&jane, Method::DELETE, &format!("/applinks/{}", link.id))).await, 404);
 }
 
 #[tokio::test]
 async fn who_may_make_links_and_of_what() {
-    let stand = stand().await;
-    let (jane, joe) = (stand.login("jane").await, stand.login("joe").await);
-    let id = file(&jane).await;
-    share(&stand, &id, "joe", FileRole::Contributor).await;
+    let server = start_server().await;
+    let (jane, joe) = (server.login("jane").await, server.login("joe").await);
+    let id = upload_file(&jane).await;
+    share(&server, &id, "joe", FileRole::Contributor).await;
     for path in [format!("/applinks/file/{id}"), format!("/publiclinks/file/{id}")] {
-        let request = call(&joe, Method::POST, &path).json(&json!({"assignedUser": "joe", "assignedUsers": "joe"}));
-        assert_eq!(refused(request.send().await.unwrap()).await.1, "-20", "{path}");
+        let request =
+            api_request(&joe, Method::POST, &path).json(&json!({"assignedUser": "joe", "assignedUsers": "joe"}));
+        assert_eq!(error_fields(request.send().await.unwrap()).await.1, "-20", "{path}");
     }
     for (path, body, key) in [
         ("applinks", json!({}), "!csRequiredFieldMissing,assignedUser"),
@@ -178,16 +193,17 @@ async fn who_may_make_links_and_of_what() {
             "!csInvalidValue,expirationTime",
         ),
     ] {
-        let request = call(&jane, Method::POST, &format!("/{path}/file/{id}")).json(&body);
-        let (status, code, said) = refused(request.send().await.unwrap()).await;
+        let request = api_request(&jane, Method::POST, &format!("/{path}/file/{id}")).json(&body);
+        let (status, code, said) = error_fields(request.send().await.unwrap()).await;
         assert_eq!((status, code.as_str(), said.as_str()), (400, "-97", key), "{body}");
     }
 }
 
 /// Makes a public link and returns its id.
-async fn public(login: &Login<'_>, file: &str, body: Value) -> String {
-    let response = call(login, Method::POST, &format!("/publiclinks/file/{file}")).json(&body).send().await.unwrap();
-    let (status, text) = said(response).await;
+async fn create_public_link(login: &Login<'_>, file: &str, body: Value) -> String {
+    let response =
+        api_request(login, Method::POST, &format!("/publiclinks/file/{file}")).json(&body).send().await.unwrap();
+    let (status, text) = status_and_text(response).await;
     assert_eq!(status, 200, "{text}");
     assert!(!text.contains("12345678") && !text.contains("argon2"), "the password is never given back: {text}");
     serde_json::from_str::<Value>(&text).unwrap()["linkID"].as_str().unwrap().to_owned()
@@ -195,26 +211,29 @@ async fn public(login: &Login<'_>, file: &str, body: Value) -> String {
 
 #[tokio::test]
 async fn public_links_for_everybody_for_some_and_for_a_time() {
-    let stand = stand().await;
-    let (jane, joe, admin) = (stand.login("jane").await, stand.login("joe").await, stand.login("admin").await);
-    let id = file(&jane).await;
+    let server = start_server().await;
+    let (jane, joe, admin) = (server.login("jane").await, server.login("joe").await, server.login("admin").await);
+    let id = upload_file(&jane).await;
     let path = format!("/documents/api/1.1/files/{id}");
-    let nobody = |link: &str| stand.nobody(Method::GET, &path).header("linkID", link);
+    let nobody = |link: &str| server.anonymous(Method::GET, &path).header("linkID", link);
     let body = json!({"assignedUsers": "@everybody", "linkName": "for all", "expirationTime": "2026-11-21T13:00:00Z"});
-    let all = public(&jane, &id, body).await;
+    let all = create_public_link(&jane, &id, body).await;
     assert_eq!(status(nobody(&all)).await, 200);
-    let put = upload(stand.nobody(Method::POST, &format!("{path}/data/rendition")).header("linkID", &all), "a");
-    assert_eq!(refused(put.send().await.unwrap()).await.1, "-20");
-    let some = public(&jane, &id, json!({"assignedUsers": ["joe"], "role": "contributor"})).await;
-    assert_eq!(refused(nobody(&some).send().await.unwrap()).await.0, 401);
+    let put = with_rendition_form(
+        server.anonymous(Method::POST, &format!("{path}/data/rendition")).header("linkID", &all),
+        "a",
+    );
+    assert_eq!(error_fields(put.send().await.unwrap()).await.1, "-20");
+    let some = create_public_link(&jane, &id, json!({"assignedUsers": ["joe"], "role": "contributor"})).await;
+    assert_eq!(error_fields(nobody(&some).send().await.unwrap()).await.0, 401);
     assert_eq!(status(nobody(&some).bearer_auth(&joe.session)).await, 200);
-    let put = stand.nobody(Method::POST, &format!("{path}/data/rendition")).header("linkID", &some);
-    assert_eq!(status(upload(put.bearer_auth(&joe.session), "a")).await, 200);
-    stand.person("kim", upload::Role::Member).await;
-    let kim = stand.login("kim").await;
-    assert_eq!(refused(nobody(&some).bearer_auth(&kim.session).send().await.unwrap()).await.1, "-26");
-    let members = public(&jane, &id, json!({"assignedUsers": "@serviceinstance"})).await;
-    assert_eq!(refused(nobody(&members).send().await.unwrap()).await.0, 401);
+    let put = server.anonymous(Method::POST, &format!("{path}/data/rendition")).header("linkID", &some);
+    assert_eq!(status(with_rendition_form(put.bearer_auth(&joe.session), "a")).await, 200);
+    server.add_user("kim", upload::Role::Member).await;
+    let kim = server.login("kim").await;
+    assert_eq!(error_fields(nobody(&some).bearer_auth(&kim.session).send().await.unwrap()).await.1, "-26");
+    let members = create_public_link(&jane, &id, json!({"assignedUsers": "@serviceinstance"})).await;
+    assert_eq!(error_fields(nobody(&members).send().await.unwrap()).await.0, 401);
     assert_eq!(status(nobody(&members).bearer_auth(&kim.session)).await, 200);
     let list: Value = get(&jane, &format!("/publiclinks/file/{id}")).await.json().await.unwrap();
     assert_eq!(list["count"], "3");
@@ -223,24 +242,24 @@ async fn public_links_for_everybody_for_some_and_for_a_time() {
     let one: Value = get(&admin, &format!("/publiclinks/{some}")).await.json().await.unwrap();
     assert_eq!((&one["assignedUsers"], &one["role"]), (&json!("joe"), &json!("contributor")));
     assert_eq!(get(&kim, &format!("/publiclinks/{some}")).await.status(), 403);
-    assert_eq!(status(call(&jane, Method::DELETE, &format!("/publiclinks/{members}"))).await, 200);
+    assert_eq!(status(api_request(&jane, Method::DELETE, &format!("/publiclinks/{members}"))).await, 200);
     assert_eq!(status(nobody(&members).bearer_auth(&kim.session)).await, 400, "at once");
-    stand.clock.advance(Duration::from_secs(3600));
-    assert_eq!(refused(nobody(&all).send().await.unwrap()).await.1, "-26", "its time is over");
+    server.clock.advance(Duration::from_secs(3600));
+    assert_eq!(error_fields(nobody(&all).send().await.unwrap()).await.1, "-26", "its time is over");
 }
 
 #[tokio::test]
 async fn access_codes_are_asked_for_and_not_guessed() {
-    let stand = stand().await;
-    let jane = stand.login("jane").await;
-    let id = file(&jane).await;
-    let link = public(&jane, &id, json!({"assignedUsers": "@everybody", "password": "12345678 ü;"})).await;
+    let server = start_server().await;
+    let jane = server.login("jane").await;
+    let id = upload_file(&jane).await;
+    let link = create_public_link(&jane, &id, json!({"assignedUsers": "@everybody", "password": "12345678 ü;"})).await;
     let path = format!("/documents/api/1.1/files/{id}");
-    let nobody = || stand.nobody(Method::GET, &path).header("linkID", &link);
+    let nobody = || server.anonymous(Method::GET, &path).header("linkID", &link);
     let with = |code: &str| nobody().header("cookie", format!("dAccessCode-{link}={code}"));
     let refusal = (403, "-18".to_owned(), "!csAccessCodeRequiredForLinkAccess".to_owned());
-    assert_eq!(refused(nobody().send().await.unwrap()).await, refusal);
-    assert_eq!(refused(with("wrong").send().await.unwrap()).await, refusal);
+    assert_eq!(error_fields(nobody().send().await.unwrap()).await, refusal);
+    assert_eq!(error_fields(with("wrong").send().await.unwrap()).await, refusal);
     assert_eq!(status(with("12345678%20%C3%BC%3B")).await, 200);
     for _ in 0..10 {
         assert_eq!(status(with("wrong")).await, 403);

@@ -1,40 +1,40 @@
 //! The documents API, line by line of its contract's tables.
 
-mod bad_names;
-mod bodies;
-mod doors;
+mod authorization;
+mod check_order;
+mod concurrency;
 mod downloads;
+mod error_bodies;
 mod examples;
+mod failures;
 mod files;
-mod keys;
+mod idempotency;
+mod invalid_links;
 mod links;
-mod races;
-mod refusals;
-mod refused_links;
-mod troubles;
+mod rendition_names;
 mod uploads;
 
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 use upload::{FileId, FileRole, Secret};
 
-use crate::stand::{Login, PNG, Stand};
+use crate::test_server::{Login, PNG, TestServer};
 
 /// Of the systems that call in these tests.
-pub(crate) const KEY: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const SERVICE_KEY: &str = "0123456789abcdef0123456789abcdef";
 
 /// A stand on which a worker works and systems may call.
-pub(crate) async fn stand() -> Stand {
-    Stand::with(|settings| settings.realm.service.keys = Secret::new(KEY)).await
+pub(crate) async fn start_server() -> TestServer {
+    TestServer::with_settings(|settings| settings.realm.service.keys = Secret::new(SERVICE_KEY)).await
 }
 
 /// A call by somebody, with their session as a bearer token.
-pub(crate) fn call(login: &Login<'_>, method: Method, path: &str) -> RequestBuilder {
-    login.stand.nobody(method, &format!("/documents/api/1.1{path}")).bearer_auth(&login.session)
+pub(crate) fn api_request(login: &Login<'_>, method: Method, path: &str) -> RequestBuilder {
+    login.server.anonymous(method, &format!("/documents/api/1.1{path}")).bearer_auth(&login.session)
 }
 
 pub(crate) async fn get(login: &Login<'_>, path: &str) -> Response {
-    call(login, Method::GET, path).send().await.unwrap()
+    api_request(login, Method::GET, path).send().await.unwrap()
 }
 
 /// One part of a form whose boundary is `B`.
@@ -60,18 +60,18 @@ pub(crate) fn json_part(text: &str) -> Vec<u8> {
 
 /// Sends a form whose boundary is `B`.
 pub(crate) async fn post(login: &Login<'_>, path: &str, body: Vec<u8>) -> Response {
-    let request = call(login, Method::POST, path).header("content-type", "multipart/form-data; boundary=B");
+    let request = api_request(login, Method::POST, path).header("content-type", "multipart/form-data; boundary=B");
     request.body(body).send().await.unwrap()
 }
 
 /// Uploads a rendition, as the examples do: the file first.
-pub(crate) async fn add(login: &Login<'_>, file: &str, name: &str, content: &[u8]) -> Response {
+pub(crate) async fn upload_rendition(login: &Login<'_>, file: &str, name: &str, content: &[u8]) -> Response {
     let json = serde_json::json!({"name": name}).to_string();
     post(login, &format!("/files/{file}/data/rendition"), form(&[file_part(content), json_part(&json)])).await
 }
 
 /// A new file of somebody's, with a picture in it; returns its id.
-pub(crate) async fn file(login: &Login<'_>) -> String {
+pub(crate) async fn upload_file(login: &Login<'_>) -> String {
     let body = form(&[part("name=\"primaryFile\"; filename=\"jellyfish.png\"", PNG)]);
     let response = post(login, "/files/data", body).await;
     let (status, text) = (response.status(), response.text().await.unwrap());
@@ -80,41 +80,41 @@ pub(crate) async fn file(login: &Login<'_>) -> String {
 }
 
 /// The same on a stand whose worker works when it is told to.
-pub(crate) async fn file_by_hand(login: &Login<'_>) -> String {
-    tokio::join!(file(login), work(login.stand)).0
+pub(crate) async fn file_with_idle_worker(login: &Login<'_>) -> String {
+    tokio::join!(upload_file(login), run_all_jobs(login.server)).0
 }
 
 /// Until so many uploads wait for their worker.
-pub(crate) async fn waiting(stand: &Stand, uploads: u64) {
-    while stand.places.records.census().await.unwrap().in_flight < uploads {
+pub(crate) async fn wait_for_in_flight(server: &TestServer, uploads: u64) {
+    while server.places.records.stats().await.unwrap().in_flight < uploads {
         tokio::task::yield_now().await;
     }
 }
 
 /// Has the worker work once there is something to do, until nothing waits. What is in the records is in the queue a
 /// moment later.
-pub(crate) async fn work(stand: &Stand) {
-    waiting(stand, 1).await;
-    while stand.places.records.census().await.unwrap().in_flight > 0 {
-        stand.work().await;
+pub(crate) async fn run_all_jobs(server: &TestServer) {
+    wait_for_in_flight(server, 1).await;
+    while server.places.records.stats().await.unwrap().in_flight > 0 {
+        server.run_jobs().await;
         tokio::task::yield_now().await;
     }
 }
 
 /// Gives somebody a role at a file.
-pub(crate) async fn share(stand: &Stand, file: &str, user: &str, role: FileRole) {
+pub(crate) async fn share(server: &TestServer, file: &str, user: &str, role: FileRole) {
     let file: FileId = file.parse().unwrap();
-    stand.places.records.share_file(&file, user, role).await.unwrap();
+    server.places.records.share_file(&file, user, role).await.unwrap();
 }
 
 /// The status and the text of an answer.
-pub(crate) async fn said(response: Response) -> (u16, String) {
+pub(crate) async fn status_and_text(response: Response) -> (u16, String) {
     (response.status().as_u16(), response.text().await.unwrap())
 }
 
 /// The status of an answer, and its code and key.
-pub(crate) async fn refused(response: Response) -> (u16, String, String) {
-    let (status, text) = said(response).await;
+pub(crate) async fn error_fields(response: Response) -> (u16, String, String) {
+    let (status, text) = status_and_text(response).await;
     let body: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status} {text}"));
     let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
     assert_eq!(text("title"), text("errorMessage"));

@@ -2,48 +2,49 @@
 
 use lapin::uri::{AMQPScheme, AMQPUri};
 
-use crate::address::{parameters, value, with};
+use crate::invalid_setting::InvalidSetting;
 use crate::queue::{QueueError, QueueSettings};
 use crate::secret::Secret;
-use crate::setting::WrongSetting;
 use crate::tls;
+use crate::url_params::{param, parse_params, with_param};
 
 /// RabbitMQ's name for a file with certificate authorities.
 const CA_FILE: &str = "cacertfile";
 
 /// What lapin takes, and the file, which it does not.
-const KNOWN: [&str; 6] = ["frame_max", "channel_max", "heartbeat", "connection_timeout", "auth_mechanism", CA_FILE];
+const KNOWN_PARAMS: [&str; 6] =
+    ["frame_max", "channel_max", "heartbeat", "connection_timeout", "auth_mechanism", CA_FILE];
 
 /// A broker's address.
 #[derive(Clone, Debug)]
-pub(in crate::queue) struct Address {
+pub(in crate::queue) struct BrokerAddress {
     pub(super) uri: AMQPUri,
     /// A file with certificate authorities that the broker's certificate may be from.
     pub(super) ca_file: Option<String>,
 }
 
 /// The broker's address, looked at and no more.
-pub(in crate::queue) fn address(settings: &QueueSettings) -> Result<Address, QueueError> {
+pub(in crate::queue) fn parse_address(settings: &QueueSettings) -> Result<BrokerAddress, QueueError> {
     let url = settings.url.expose();
     let uri: AMQPUri = url.parse().map_err(|_| QueueError::Address(settings.url.to_string()))?;
-    let wrong = |why: String| WrongSetting::new("queue.url", format_args!("\"{}\"", settings.url), why);
-    let found = parameters(url, &KNOWN).map_err(wrong)?;
-    let ca_file = value(&found, CA_FILE).map(str::to_owned);
+    let invalid = |why: String| InvalidSetting::new("queue.url", format_args!("\"{}\"", settings.url), why);
+    let found = parse_params(url, &KNOWN_PARAMS).map_err(invalid)?;
+    let ca_file = param(&found, CA_FILE).map(str::to_owned);
     if let Some(file) = &ca_file {
         if uri.scheme != AMQPScheme::AMQPS {
-            return Err(wrong(format!("{CA_FILE} is for an address that begins with amqps://")).into());
+            return Err(invalid(format!("{CA_FILE} is for an address that begins with amqps://")).into());
         }
-        tls::read(file).map_err(wrong)?;
+        tls::read_ca_file(file).map_err(invalid)?;
     }
-    Ok(Address { uri, ca_file })
+    Ok(BrokerAddress { uri, ca_file })
 }
 
 /// Adds the file to an address of a broker with TLS that names none.
-pub(in crate::queue) fn trust(settings: &mut QueueSettings, ca_file: &str) {
+pub(in crate::queue) fn trust_ca_file(settings: &mut QueueSettings, ca_file: &str) {
     let url = settings.url.expose();
-    let named = parameters(url, &KNOWN).is_ok_and(|found| value(&found, CA_FILE).is_some());
+    let named = parse_params(url, &KNOWN_PARAMS).is_ok_and(|found| param(&found, CA_FILE).is_some());
     if url.starts_with("amqps://") && !named {
-        settings.url = Secret::new(with(url, CA_FILE, ca_file));
+        settings.url = Secret::new(with_param(url, CA_FILE, ca_file));
     }
 }
 
@@ -59,7 +60,7 @@ mod tests {
             ("amqps://host/v?cacertfile=/no/ca.pem", "the file /no/ca.pem cannot be read"),
         ] {
             let settings = QueueSettings { url: Secret::new(url), prefix: String::new(), ..QueueSettings::default() };
-            let said = address(&settings).unwrap_err().to_string();
+            let said = parse_address(&settings).unwrap_err().to_string();
             assert!(said.starts_with("queue.url = ") && said.contains(words), "{url}: {said}");
         }
     }
@@ -74,7 +75,7 @@ mod tests {
         ] {
             let mut settings =
                 QueueSettings { url: Secret::new(url), prefix: String::new(), ..QueueSettings::default() };
-            trust(&mut settings, "/our/ca.pem");
+            trust_ca_file(&mut settings, "/our/ca.pem");
             assert_eq!(settings.url.expose(), trusted);
         }
     }

@@ -11,30 +11,30 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{Acker, Channel, Consumer};
 
-use super::Shared;
-use super::letter::Letter;
-use super::link::step;
+use super::BrokerContext;
+use super::connection::with_timeout;
+use super::message::AmqpMessage;
 use super::parked;
-use crate::job::{Lane, Ticket};
+use crate::job::{JobMessage, QueueName};
 use crate::queue::QueueError;
 
 /// How long a consumer that cannot subscribe, or cannot park, rests before it tries again.
-const REST: Duration = Duration::from_secs(1);
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// After this long without a delivery a consumer looks whether it has been forgotten.
-const IDLE: Duration = Duration::from_secs(5);
+const IDLE_CHECK: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(in crate::queue) struct Deliveries {
-    shared: Arc<Shared>,
-    lane: Lane,
+    broker: Arc<BrokerContext>,
+    queue: QueueName,
     prefetch: u16,
     channel: Option<Channel>,
     consumer: Option<Consumer>,
 }
 
 impl Deliveries {
-    pub(super) fn new(shared: Arc<Shared>, lane: Lane, prefetch: u16) -> Self {
-        Self { shared, lane, prefetch, channel: None, consumer: None }
+    pub(super) fn new(shared: Arc<BrokerContext>, queue: QueueName, prefetch: u16) -> Self {
+        Self { broker: shared, queue, prefetch, channel: None, consumer: None }
     }
 
     pub(in crate::queue) async fn next(&mut self) -> Option<Delivery> {
@@ -42,25 +42,25 @@ impl Deliveries {
             if self.consumer.is_none()
                 && let Err(error) = self.subscribe().await
             {
-                tracing::warn!(queue = self.lane.as_str(), %error, "cannot consume; it will be tried again");
+                tracing::warn!(queue = self.queue.as_str(), %error, "cannot consume; it will be tried again");
                 // Somebody may have deleted the queue.
-                self.shared.hearing.declare().await.ok();
-                tokio::time::sleep(REST).await;
+                self.broker.consumer_connection.declare().await.ok();
+                tokio::time::sleep(RETRY_PAUSE).await;
                 continue;
             }
             let Some(consumer) = &mut self.consumer else { continue };
-            match tokio::time::timeout(IDLE, consumer.next()).await {
+            match tokio::time::timeout(IDLE_CHECK, consumer.next()).await {
                 Ok(Some(Ok(found))) => {
-                    if let Some(delivery) = self.open(&found.data, &found.properties, found.acker).await {
+                    if let Some(delivery) = self.decode_or_park(&found.data, &found.properties, found.acker).await {
                         return Some(delivery);
                     }
                 }
                 // The channel or the connection is gone, or the broker cancelled us because the queue is.
                 Ok(Some(Err(_)) | None) => (self.consumer, self.channel) = (None, None),
                 Err(_) => {
-                    if !self.is_served().await {
+                    if !self.is_queue_empty().await {
                         tracing::warn!(
-                            queue = self.lane.as_str(),
+                            queue = self.queue.as_str(),
                             "tickets lie there and none is delivered; consuming anew"
                         );
                         metrics::counter!("cloakroom_queue_consumers_revived_total").increment(1);
@@ -73,19 +73,19 @@ impl Deliveries {
 
     /// Whether the silence is an empty queue's. A consumer can be forgotten without a word: RabbitMQ 3.10 does it when a
     /// queue is deleted and declared again in one breath.
-    async fn is_served(&self) -> bool {
+    async fn is_queue_empty(&self) -> bool {
         let Some(channel) = &self.channel else { return false };
-        let found = step(parked::count(channel, &self.shared.topology.lane(self.lane))).await;
-        found.is_ok_and(|tickets| tickets == 0)
+        let found = with_timeout(parked::message_count(channel, &self.broker.topology.job_queue(self.queue))).await;
+        found.is_ok_and(|messages| messages == 0)
     }
 
     pub(in crate::queue) async fn try_next(&mut self) -> Option<Delivery> {
         loop {
-            let queue = self.shared.topology.lane(self.lane);
+            let queue = self.broker.topology.job_queue(self.queue);
             let channel = self.channel().await.ok()?;
-            let found = step(channel.basic_get(queue.into(), BasicGetOptions::default())).await.ok()??;
+            let found = with_timeout(channel.basic_get(queue.into(), BasicGetOptions::default())).await.ok()??;
             let found = found.delivery;
-            if let Some(delivery) = self.open(&found.data, &found.properties, found.acker).await {
+            if let Some(delivery) = self.decode_or_park(&found.data, &found.properties, found.acker).await {
                 return Some(delivery);
             }
         }
@@ -95,46 +95,46 @@ impl Deliveries {
         if let Some(channel) = self.channel.as_ref().filter(|channel| channel.status().connected()) {
             return Ok(channel.clone());
         }
-        let channel = self.shared.hearing.channel(Duration::MAX).await?;
+        let channel = self.broker.consumer_connection.channel(Duration::MAX).await?;
         Ok(self.channel.insert(channel).clone())
     }
 
     async fn subscribe(&mut self) -> Result<(), QueueError> {
         // A channel of its own, which can be closed without taking a delivery out of anybody's hand.
-        let channel = self.shared.hearing.channel(Duration::MAX).await?;
-        let mut beginning = Beginning(Some(channel.clone()));
+        let channel = self.broker.consumer_connection.channel(Duration::MAX).await?;
+        let mut guard = ChannelGuard(Some(channel.clone()));
         // Per consumer, not global: RabbitMQ 4.3 refuses the other. It bounds what one worker has in hand, so that the
         // others get the rest.
-        step(channel.basic_qos(self.prefetch, BasicQosOptions { global: false })).await?;
+        with_timeout(channel.basic_qos(self.prefetch, BasicQosOptions { global: false })).await?;
         // Acknowledged by hand, not exclusive, and the broker names the consumer.
-        let (queue, options) = (self.shared.topology.lane(self.lane), BasicConsumeOptions::default());
+        let (queue, options) = (self.broker.topology.job_queue(self.queue), BasicConsumeOptions::default());
         let consumer = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
-        let consumer = step(consumer).await?;
-        (self.consumer, self.channel) = (Some(consumer), beginning.0.take());
-        tracing::debug!(queue = self.lane.as_str(), prefetch = self.prefetch, "consuming");
+        let consumer = with_timeout(consumer).await?;
+        (self.consumer, self.channel) = (Some(consumer), guard.0.take());
+        tracing::debug!(queue = self.queue.as_str(), prefetch = self.prefetch, "consuming");
         Ok(())
     }
 
     /// The delivery, or None when it was something that this version does not know, which is parked.
-    async fn open(&self, body: &[u8], properties: &lapin::BasicProperties, acker: Acker) -> Option<Delivery> {
-        let hand = Hand(Some((acker, self.channel.clone()?)));
-        match Letter::open(body, properties) {
-            Ok(mut letter) => {
-                letter.ticket.lane = self.lane;
-                self.shared.remember(&letter);
-                Some(Delivery { letter, hand })
+    async fn decode_or_park(&self, body: &[u8], properties: &lapin::BasicProperties, acker: Acker) -> Option<Delivery> {
+        let ack_guard = AckGuard(Some((acker, self.channel.clone()?)));
+        match AmqpMessage::decode(body, properties) {
+            Ok(mut message) => {
+                message.body.queue = self.queue;
+                self.broker.remember_reply_target(&message);
+                Some(Delivery { message, ack_guard })
             }
             Err(error) => {
                 let kind = properties.kind().as_ref().map_or("none", |kind| kind.as_str()).to_owned();
                 tracing::error!(kind, %error, "this version does not know this job; it is parked");
-                metrics::counter!("cloakroom_jobs_parked_total", "queue" => self.lane.as_str()).increment(1);
+                metrics::counter!("cloakroom_jobs_parked_total", "queue" => self.queue.as_str()).increment(1);
                 // First the next place, then this one: a crash between leaves two, not none.
-                match parked::park(&self.shared, self.lane, body, properties).await {
-                    Ok(()) => hand.ack().await.unwrap_or_default(),
+                match parked::park(&self.broker, self.queue, body, properties).await {
+                    Ok(()) => ack_guard.ack().await.unwrap_or_default(),
                     Err(error) => {
                         tracing::warn!(%error, "it could not be parked; it goes back into its queue");
-                        tokio::time::sleep(REST).await;
-                        drop(hand);
+                        tokio::time::sleep(RETRY_PAUSE).await;
+                        drop(ack_guard);
                     }
                 }
                 None
@@ -149,9 +149,9 @@ impl Drop for Deliveries {
         let (Some(mut consumer), Some(channel)) = (self.consumer.take(), self.channel.take()) else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
-            step(channel.basic_cancel(consumer.tag(), BasicCancelOptions::default())).await.ok();
+            with_timeout(channel.basic_cancel(consumer.tag(), BasicCancelOptions::default())).await.ok();
             while let Some(Ok(unseen)) = consumer.next().await {
-                unseen.acker.nack(back()).await.ok();
+                unseen.acker.nack(requeue()).await.ok();
             }
         });
     }
@@ -160,56 +160,56 @@ impl Drop for Deliveries {
 /// A channel on which a consumer is about to begin. Where that is given up, for want of an answer or of somebody who waits
 /// for it, the channel is closed in so many words: the broker may have begun all the same, lapin keeps a channel open on
 /// which somebody consumes, and what was delivered there would be nobody's until the broker's own patience ends.
-struct Beginning(Option<Channel>);
+struct ChannelGuard(Option<Channel>);
 
-impl Drop for Beginning {
+impl Drop for ChannelGuard {
     fn drop(&mut self) {
         let Some(channel) = self.0.take() else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        runtime.spawn(async move { step(channel.close(200, "given up".into())).await.ok() });
+        runtime.spawn(async move { with_timeout(channel.close(200, "given up".into())).await.ok() });
     }
 }
 
 /// Into the queue again, where it was.
-fn back() -> BasicNackOptions {
+fn requeue() -> BasicNackOptions {
     BasicNackOptions { requeue: true, multiple: false }
 }
 
 #[derive(Debug)]
 pub(in crate::queue) struct Delivery {
-    letter: Letter,
-    hand: Hand,
+    message: AmqpMessage,
+    ack_guard: AckGuard,
 }
 
 impl Delivery {
-    pub(in crate::queue) fn ticket(&self) -> &Ticket {
-        &self.letter.ticket
+    pub(in crate::queue) fn message(&self) -> &JobMessage {
+        &self.message.body
     }
 
     pub(in crate::queue) async fn ack(self) -> Result<(), QueueError> {
-        self.hand.ack().await
+        self.ack_guard.ack().await
     }
 }
 
 /// A message that is ours to settle. Dropped without [`ack`](Self::ack), it goes back. The channel is held because an
 /// acknowledgement is worth nothing on any other.
 #[derive(Debug)]
-struct Hand(Option<(Acker, Channel)>);
+struct AckGuard(Option<(Acker, Channel)>);
 
-impl Hand {
+impl AckGuard {
     async fn ack(mut self) -> Result<(), QueueError> {
         let Some((acker, _channel)) = self.0.take() else { return Ok(()) };
         // False where the channel has gone in the meantime.
-        if step(acker.ack(BasicAckOptions::default())).await? { Ok(()) } else { Err(QueueError::Closed) }
+        if with_timeout(acker.ack(BasicAckOptions::default())).await? { Ok(()) } else { Err(QueueError::Closed) }
     }
 }
 
-impl Drop for Hand {
+impl Drop for AckGuard {
     fn drop(&mut self) {
         let Some((acker, channel)) = self.0.take() else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
-            step(acker.nack(back())).await.ok();
+            with_timeout(acker.nack(requeue())).await.ok();
             drop(channel);
         });
     }

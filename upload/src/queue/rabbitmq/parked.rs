@@ -4,41 +4,41 @@ use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions, QueueDe
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Queue};
 
-use super::letter::{Letter, QUEUE};
-use super::link::step;
-use super::{PING, Shared};
-use crate::job::Lane;
+use super::connection::with_timeout;
+use super::message::{AmqpMessage, QUEUE_HEADER};
+use super::{BrokerContext, PING_TIMEOUT};
+use crate::job::QueueName;
 use crate::queue::QueueError;
 
 /// Puts a message aside, with the queue it was found in.
 pub(super) async fn park(
-    shared: &Shared,
-    lane: Lane,
+    shared: &BrokerContext,
+    lane: QueueName,
     body: &[u8],
     properties: &BasicProperties,
 ) -> Result<(), QueueError> {
     let mut headers = properties.headers().clone().unwrap_or_default();
-    headers.insert(QUEUE.into(), AMQPValue::LongString(lane.as_str().into()));
+    headers.insert(QUEUE_HEADER.into(), AMQPValue::LongString(lane.as_str().into()));
     // Persistent, whatever its sender thought of that.
     let properties = properties.clone().with_headers(headers).with_delivery_mode(2);
     // The default exchange leads to the queue of that name.
-    shared.speaking.publish("", &shared.topology.parked(), body, &properties).await
+    shared.publisher.publish("", &shared.topology.parked(), body, &properties).await
 }
 
 /// Puts those that this version knows into their lanes and leaves the others. Each is looked at once.
-pub(super) async fn unpark(shared: &Shared) -> Result<usize, QueueError> {
-    let channel = shared.hearing.channel(PING).await?;
+pub(super) async fn unpark(shared: &BrokerContext) -> Result<usize, QueueError> {
+    let channel = shared.consumer_connection.channel(PING_TIMEOUT).await?;
     let queue = shared.topology.parked();
     let (mut taken, mut unknown) = (0, Vec::new());
-    for _ in 0..step(count(&channel, &queue)).await? {
+    for _ in 0..with_timeout(message_count(&channel, &queue)).await? {
         let found = channel.basic_get(queue.as_str().into(), BasicGetOptions::default());
-        let Some(found) = step(found).await? else { break };
+        let Some(found) = with_timeout(found).await? else { break };
         let found = found.delivery;
-        match Letter::open(&found.data, &found.properties) {
-            Ok(letter) => {
-                let (exchange, key) = shared.topology.now(letter.ticket.lane);
-                shared.speaking.publish(&exchange, &key, &found.data, &found.properties).await?;
-                step(found.acker.ack(BasicAckOptions::default())).await?;
+        match AmqpMessage::decode(&found.data, &found.properties) {
+            Ok(message) => {
+                let (exchange, key) = shared.topology.immediate_route(message.body.queue);
+                shared.publisher.publish(&exchange, &key, &found.data, &found.properties).await?;
+                with_timeout(found.acker.ack(BasicAckOptions::default())).await?;
                 taken += 1;
             }
             // Held until the end, or it would be the next one again.
@@ -46,18 +46,18 @@ pub(super) async fn unpark(shared: &Shared) -> Result<usize, QueueError> {
         }
     }
     for acker in unknown {
-        step(acker.nack(BasicNackOptions { requeue: true, multiple: false })).await?;
+        with_timeout(acker.nack(BasicNackOptions { requeue: true, multiple: false })).await?;
     }
     Ok(taken)
 }
 
 /// How many messages lie in a queue. It must be there.
-pub(super) async fn count(channel: &Channel, queue: &str) -> lapin::Result<u32> {
-    Ok(look(channel, queue).await?.message_count())
+pub(super) async fn message_count(channel: &Channel, queue: &str) -> lapin::Result<u32> {
+    Ok(describe_queue(channel, queue).await?.message_count())
 }
 
 /// A queue as the broker describes it. It must be there.
-pub(super) async fn look(channel: &Channel, queue: &str) -> lapin::Result<Queue> {
+pub(super) async fn describe_queue(channel: &Channel, queue: &str) -> lapin::Result<Queue> {
     // Passive: it asks and makes nothing.
     let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
     channel.queue_declare(queue.into(), options, FieldTable::default()).await

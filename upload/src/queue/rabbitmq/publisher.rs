@@ -10,30 +10,30 @@ use lapin::{BasicProperties, Channel, Confirmation};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::link::{Link, step};
+use super::connection::{BrokerConnection, with_timeout};
 use crate::queue::QueueError;
 
 /// How long a confirm may take. A broker under an alarm, or one that cannot write, confirms nothing and says nothing.
-const CONFIRM: Duration = Duration::from_secs(5);
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait for a lost link: about as long as an operator's "close connection" takes to heal. Whoever publishes
 /// has the records behind them, so a broker that is down must not make its clients wait.
-const LINK: Duration = Duration::from_millis(500);
+const RECONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long a deleted queue stays deleted.
-const BREATH: Duration = Duration::from_millis(300);
+const REDECLARE_DELAY: Duration = Duration::from_millis(300);
 
 #[derive(Debug)]
 pub(super) struct Publisher {
-    link: Link,
+    connection: BrokerConnection,
     channel: Mutex<Option<Channel>>,
 }
 
 impl Publisher {
-    pub(super) fn new(link: Link) -> Self {
-        Self { link, channel: Mutex::new(None) }
+    pub(super) fn new(link: BrokerConnection) -> Self {
+        Self { connection: link, channel: Mutex::new(None) }
     }
 
-    pub(super) fn link(&self) -> &Link {
-        &self.link
+    pub(super) fn connection(&self) -> &BrokerConnection {
+        &self.connection
     }
 
     /// Returns once the broker has the message on disk, in a queue.
@@ -46,15 +46,15 @@ impl Publisher {
         body: &[u8],
         properties: &BasicProperties,
     ) -> Result<(), QueueError> {
-        let until = Instant::now() + CONFIRM;
+        let until = Instant::now() + CONFIRM_TIMEOUT;
         let mut declared = false;
         loop {
-            if self.link.blocked() {
+            if self.connection.is_blocked() {
                 return Err(QueueError::Blocked);
             }
             let attempt = async {
                 let channel = self.channel().await?;
-                self.attempt(&channel, exchange, key, body, properties).await
+                self.publish_once(&channel, exchange, key, body, properties).await
             };
             let error = match tokio::time::timeout_at(until, attempt).await {
                 Err(_) => return Err(QueueError::Unconfirmed),
@@ -65,18 +65,18 @@ impl Publisher {
                 // The queue has been deleted under us: what is missing can be made. Not in the same breath, or RabbitMQ
                 // 3.10 gives the new queue the old one's consumers, who never hear of it.
                 QueueError::Unroutable(_) if !declared => {
-                    tokio::time::sleep(BREATH).await;
-                    self.link.declare().await?;
+                    tokio::time::sleep(REDECLARE_DELAY).await;
+                    self.connection.declare().await?;
                     declared = true;
                 }
                 // The channel died: the next one may live.
-                QueueError::Engine(_) if Instant::now() + LINK < until => {}
+                QueueError::Engine(_) if Instant::now() + RECONNECT_TIMEOUT < until => {}
                 error => return Err(error),
             }
         }
     }
 
-    async fn attempt(
+    async fn publish_once(
         &self,
         channel: &Channel,
         exchange: &str,
@@ -99,8 +99,8 @@ impl Publisher {
         if let Some(channel) = held.as_ref().filter(|channel| channel.status().connected()) {
             return Ok(channel.clone());
         }
-        let channel = self.link.channel(LINK).await?;
-        step(channel.confirm_select(ConfirmSelectOptions::default())).await?;
+        let channel = self.connection.channel(RECONNECT_TIMEOUT).await?;
+        with_timeout(channel.confirm_select(ConfirmSelectOptions::default())).await?;
         Ok(held.insert(channel).clone())
     }
 }

@@ -3,12 +3,12 @@
 use sea_orm::{SqlxPostgresConnector, SqlxSqliteConnector};
 
 use super::super::RecordsSettings;
-use crate::address;
-use crate::setting::WrongSetting;
+use crate::invalid_setting::InvalidSetting;
 use crate::tls;
+use crate::url_params;
 
 /// What sqlx takes for PostgreSQL. It only logs a warning for others.
-const POSTGRES: [&str; 19] = [
+const POSTGRES_PARAMS: [&str; 19] = [
     "sslmode",
     "ssl-mode",
     "sslrootcert",
@@ -31,72 +31,75 @@ const POSTGRES: [&str; 19] = [
 ];
 
 /// What sqlx takes for SQLite.
-const SQLITE: [&str; 4] = ["mode", "cache", "immutable", "vfs"];
+const SQLITE_PARAMS: [&str; 4] = ["mode", "cache", "immutable", "vfs"];
 
 /// The spellings of PostgreSQL's parameter that names a file with certificate authorities, and of the one that says
 /// whether a certificate is looked at.
-const ROOT_CERT: [&str; 3] = ["sslrootcert", "ssl-root-cert", "ssl-ca"];
-const MODE: [&str; 2] = ["sslmode", "ssl-mode"];
+const CA_FILE_PARAMS: [&str; 3] = ["sslrootcert", "ssl-root-cert", "ssl-ca"];
+const SSL_MODE_PARAMS: [&str; 2] = ["sslmode", "ssl-mode"];
 
 impl RecordsSettings {
     /// The address as the driver and the migrations take it.
     ///
     /// # Errors
     /// If no driver would take it, or it has a parameter that is not known.
-    pub fn address(&self) -> Result<String, WrongSetting> {
+    pub fn database_url(&self) -> Result<String, InvalidSetting> {
         let url = self.url.expose();
-        let wrong = |why: String| WrongSetting::new("records.url", format_args!("\"{}\"", self.url), why);
-        if let Some(rest) = postgres(url) {
-            let found = address::parameters(url, &POSTGRES).map_err(wrong)?;
-            let of = |names: &[&str]| names.iter().find_map(|name| address::value(&found, name));
-            if let Some(file) = of(&ROOT_CERT) {
-                if !verifies(of(&MODE)) {
+        let invalid = |why: String| InvalidSetting::new("records.url", format_args!("\"{}\"", self.url), why);
+        if let Some(rest) = after_postgres_scheme(url) {
+            let found = url_params::parse_params(url, &POSTGRES_PARAMS).map_err(invalid)?;
+            let of = |names: &[&str]| names.iter().find_map(|name| url_params::param(&found, name));
+            if let Some(file) = of(&CA_FILE_PARAMS) {
+                if !verifies_certificate(of(&SSL_MODE_PARAMS)) {
                     let why = "sslrootcert is used with sslmode=verify-full or sslmode=verify-ca only; add one of them";
-                    return Err(wrong(why.to_owned()));
+                    return Err(invalid(why.to_owned()));
                 }
-                tls::read(file).map_err(wrong)?;
+                tls::read_ca_file(file).map_err(invalid)?;
             }
-            let address = with_a_host(rest);
+            let address = with_empty_host(rest);
             let known = SqlxPostgresConnector::accepts(&address);
             let allowed =
                 "write postgres://user:password@host/database or postgres://user@/database?host=/socket/folder";
-            return if known { Ok(address) } else { Err(wrong(allowed.to_owned())) };
+            return if known { Ok(address) } else { Err(invalid(allowed.to_owned())) };
         }
         if url.starts_with("sqlite:") {
-            address::parameters(url, &SQLITE).map_err(wrong)?;
+            url_params::parse_params(url, &SQLITE_PARAMS).map_err(invalid)?;
         }
         if SqlxSqliteConnector::accepts(url) {
             return Ok(url.to_owned());
         }
-        Err(wrong("write sqlite:///a/file.db or postgres://user:password@host/database".to_owned()))
+        Err(invalid("write sqlite:///a/file.db or postgres://user:password@host/database".to_owned()))
     }
 
     /// Has a connection that verifies the server's certificate trust the authorities in this file, unless the address
     /// names one itself.
-    pub(crate) fn trust(&mut self, ca_file: &str) {
+    pub(crate) fn trust_ca_file(&mut self, ca_file: &str) {
         let url = self.url.expose();
-        // An address that is wrong is left to `address`, which says so.
-        let Some(Ok(found)) = postgres(url).map(|_| address::parameters(url, &POSTGRES)) else { return };
-        let of = |names: &[&str]| names.iter().find_map(|name| address::value(&found, name));
-        if of(&ROOT_CERT).is_none() && verifies(of(&MODE)) {
-            self.url = crate::secret::Secret::new(address::with(url, "sslrootcert", ca_file));
+        // An address that is wrong is left to `database_url`, which says so.
+        let Some(Ok(found)) = after_postgres_scheme(url).map(|_| url_params::parse_params(url, &POSTGRES_PARAMS))
+        else {
+            return;
+        };
+        let of = |names: &[&str]| names.iter().find_map(|name| url_params::param(&found, name));
+        if of(&CA_FILE_PARAMS).is_none() && verifies_certificate(of(&SSL_MODE_PARAMS)) {
+            self.url = crate::secret::Secret::new(url_params::with_param(url, "sslrootcert", ca_file));
         }
     }
 }
 
 /// What follows the scheme in an address of PostgreSQL.
-fn postgres(url: &str) -> Option<&str> {
+fn after_postgres_scheme(url: &str) -> Option<&str> {
     url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"))
 }
 
-fn verifies(mode: Option<&str>) -> bool {
+fn verifies_certificate(mode: Option<&str>) -> bool {
     mode.is_some_and(|mode| ["verify-full", "verify-ca"].iter().any(|one| mode.eq_ignore_ascii_case(one)))
 }
 
 /// An address of PostgreSQL in a form that is a URL. In PostgreSQL's own form the host may be left out beside a user
-/// (`postgres://user:password@/database?host=/socket/folder`), which is none: there the user and the password become
+/// (`after_postgres_scheme://user:password@/database?host=/socket/folder`), which is none: there the user and the password become
 /// parameters.
-fn with_a_host(rest: &str) -> String {
+fn with_empty_host(rest: &str) -> String {
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
     let Some(user_info) = authority.strip_suffix('@') else { return format!("postgres://{rest}") };
     let mut address = format!("postgres://{}", &rest[authority.len()..]);
@@ -119,7 +122,7 @@ mod tests {
 
     fn address(url: &str) -> Result<String, String> {
         let settings = RecordsSettings::new(Secret::new(url), 1);
-        settings.address().map_err(|error| error.to_string())
+        settings.database_url().map_err(|error| error.to_string())
     }
 
     #[test]
@@ -155,7 +158,7 @@ mod tests {
     fn an_authority_is_trusted_where_certificates_are_verified() {
         let trusted = |url: &str| {
             let mut settings = RecordsSettings::new(Secret::new(url), 1);
-            settings.trust("/our/ca.pem");
+            settings.trust_ca_file("/our/ca.pem");
             settings.url.expose().to_owned()
         };
         let verified = "postgres://u:p@/db?host=/dir&sslmode=verify-full";

@@ -20,7 +20,7 @@ pub(super) use availability::Availability;
 pub(in crate::records) use availability::is_read_only;
 pub(in crate::records) use pool::{Pool, Transaction};
 
-use super::IDLE;
+use super::IDLE_BEFORE_TEST;
 use crate::records::{Pooler, RecordsSettings};
 
 /// How long a transaction may stand still before PostgreSQL ends it. Ours take milliseconds. A machine that vanishes in the
@@ -44,7 +44,7 @@ pub(super) fn configure(options: &mut ConnectOptions, settings: &RecordsSettings
             let (script, availability) = (script.clone(), opened.clone());
             Box::pin(async move {
                 let row = connection.fetch_one(sqlx::raw_sql(sqlx::AssertSqlSafe(script))).await?;
-                availability.opened(row.try_get::<&str, _>(0)? == "on");
+                availability.connection_opened(row.try_get::<&str, _>(0)? == "on");
                 Ok(())
             })
         })

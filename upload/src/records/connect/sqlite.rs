@@ -22,7 +22,7 @@ pub(super) fn configure(options: &mut ConnectOptions, limit: Duration) {
             .pragma("journal_size_limit", "67108864")
     });
     options.map_sqlx_sqlite_pool_opts(|pool| {
-        pool.after_release(|connection, _| Box::pin(async move { Ok(ended_cleanly(connection).await) }))
+        pool.after_release(|connection, _| Box::pin(async move { Ok(is_outside_transaction(connection).await) }))
     });
 }
 
@@ -35,7 +35,7 @@ pub(super) fn configure(options: &mut ConnectOptions, limit: Duration) {
 ///
 /// A transaction that was dropped has its ROLLBACK queued when its connection is released, and the statements here run
 /// after it. SQLite refuses BEGIN inside a transaction. Outside of one, BEGIN and ROLLBACK take no lock and touch no file.
-async fn ended_cleanly(connection: &mut SqliteConnection) -> bool {
+async fn is_outside_transaction(connection: &mut SqliteConnection) -> bool {
     let outside = sqlx::raw_sql("BEGIN; ROLLBACK").execute(&mut *connection).await;
     let clean = outside.is_ok() && !connection.is_in_transaction();
     if !clean {

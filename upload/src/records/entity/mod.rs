@@ -5,6 +5,7 @@
 
 pub(super) mod applinks;
 pub(super) mod avatars;
+pub(super) mod deletions;
 pub(super) mod events;
 pub(super) mod file_grants;
 pub(super) mod file_versions;
@@ -12,7 +13,6 @@ pub(super) mod files;
 pub(super) mod grants;
 pub(super) mod idempotency_keys;
 pub(super) mod jobs;
-pub(super) mod ledger;
 pub(super) mod principals;
 pub(super) mod public_links;
 pub(super) mod renditions;

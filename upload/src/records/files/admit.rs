@@ -6,13 +6,13 @@ use std::time::Duration;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
-use super::super::admit::Intent;
+use super::super::admit::NewUpload;
 use super::super::entity::{file_versions, files, renditions};
-use super::super::{Records, RecordsError, Writing};
-use crate::document::{FileId, OnceKey, Place, PlaceTaken, Right};
+use super::super::{Records, RecordsError, WriteTx};
+use crate::file::{AccessGrant, FileId, IdempotencyKey, TargetConflict, UploadTarget};
 use crate::job::Job;
 use crate::staging::Staged;
-use crate::upload::{Kind, UploadId};
+use crate::upload::{UploadId, UploadKind};
 use crate::{Admitted, Media, RenditionName};
 
 /// What the api knows of an upload into a file when its bytes are durable in staging.
@@ -21,11 +21,11 @@ pub struct FileAdmission {
     /// Who answers for it: the user who sends it, or who made the link it comes by.
     pub owner: String,
     /// What gives the right to send it.
-    pub right: Right,
+    pub grant: AccessGrant,
     /// What it is to become.
-    pub place: Place,
+    pub target: UploadTarget,
     /// The client's file name, cleaned.
-    pub label: String,
+    pub filename: String,
     /// What the bytes look like.
     pub media: Media,
     /// The bytes.
@@ -33,7 +33,7 @@ pub struct FileAdmission {
     /// How long workers have before the sweeper settles it as failed.
     pub deadline: Duration,
     /// Where the client gave the request a key.
-    pub once: Option<OnceKey>,
+    pub idempotency_key: Option<IdempotencyKey>,
 }
 
 impl Records {
@@ -45,84 +45,86 @@ impl Records {
     pub async fn admit_into_file(
         &self,
         admission: FileAdmission,
-    ) -> Result<Result<Admitted, PlaceTaken>, RecordsError> {
-        self.faults.watch("records", "admit_into_file", self.admit_into_file_in_one(admission)).await
+    ) -> Result<Result<Admitted, TargetConflict>, RecordsError> {
+        self.fail_points.instrument("records", "admit_into_file", self.admit_into_file_in_tx(admission)).await
     }
 
-    async fn admit_into_file_in_one(
+    async fn admit_into_file_in_tx(
         &self,
         admission: FileAdmission,
-    ) -> Result<Result<Admitted, PlaceTaken>, RecordsError> {
+    ) -> Result<Result<Admitted, TargetConflict>, RecordsError> {
         let now = self.now_ms();
-        let link = match &admission.right {
-            Right::User(_) => None,
-            Right::Applink(id) => Some(format!("applink:{id}")),
-            Right::PublicLink(id) => Some(format!("publiclink:{id}")),
+        let link = match &admission.grant {
+            AccessGrant::User(_) => None,
+            AccessGrant::Applink(id) => Some(format!("applink:{id}")),
+            AccessGrant::PublicLink(id) => Some(format!("publiclink:{id}")),
         };
-        let (kind, job): (_, fn(UploadId) -> Job) = match &admission.place {
-            Place::Rendition { .. } => (Kind::Rendition, |upload| Job::ProcessRendition { upload }),
-            Place::NewFile(_) | Place::NextVersion(_) => (Kind::File, |upload| Job::ProcessFile { upload }),
+        let (kind, job): (_, fn(UploadId) -> Job) = match &admission.target {
+            UploadTarget::Rendition { .. } => (UploadKind::Rendition, |upload| Job::ProcessRendition { upload }),
+            UploadTarget::NewFile(_) | UploadTarget::NextVersion(_) => {
+                (UploadKind::File, |upload| Job::ProcessFile { upload })
+            }
         };
-        let label = admission.label;
+        let label = admission.filename;
         let extension = extension(&label);
-        let tx = self.write().await?;
-        let intent = Intent {
+        let tx = self.begin_write().await?;
+        let new_upload = NewUpload {
             kind,
             owner: admission.owner.clone(),
-            label: label.clone(),
+            filename: label.clone(),
             media: admission.media,
             staged: admission.staged,
             deadline: admission.deadline,
-            keep: None,
+            retention: None,
         };
-        let (taken, row) = tx.take_in(intent, now).await?;
-        let made = Taking { upload: taken.id, by: admission.owner, link, now };
-        match admission.place {
-            Place::Rendition { version, name, description, most } => {
-                if let Err(taken) = tx.take_name(made, version, &name, description, extension, most).await? {
+        let (taken, row) = tx.insert_upload(new_upload, now).await?;
+        let made = NewFileEntry { upload: taken.id, created_by: admission.owner, link, now };
+        match admission.target {
+            UploadTarget::Rendition { version, name, description, max_renditions: most } => {
+                if let Err(taken) = tx.insert_rendition(made, version, &name, description, extension, most).await? {
                     return Ok(Err(taken));
                 }
             }
-            Place::NewFile(file) => tx.begin_file(made, &file, label).await?,
-            Place::NextVersion(file) => tx.next_version(made, &file, label).await?,
+            UploadTarget::NewFile(file) => tx.insert_file(made, &file, label).await?,
+            UploadTarget::NextVersion(file) => tx.insert_next_version(made, &file, label).await?,
         }
-        if let Some(once) = &admission.once {
-            tx.note_admission(once, taken.id).await?;
+        if let Some(idempotency_key) = &admission.idempotency_key {
+            tx.record_admitted_upload(idempotency_key, taken.id).await?;
         }
-        let admitted = tx.promise_first(taken, job, self.routing, now).await?;
+        let admitted = tx.enqueue_first_job(taken, job, self.routing, now).await?;
         self.commit_or_look_up(tx, row).await?;
         Ok(Ok(admitted))
     }
 }
 
 /// Who takes a place in a file.
-struct Taking {
+struct NewFileEntry {
     upload: UploadId,
-    by: String,
+    created_by: String,
     link: Option<String>,
     now: i64,
 }
 
-impl Writing {
-    async fn take_name(
+impl WriteTx {
+    async fn insert_rendition(
         &self,
-        taking: Taking,
+        taking: NewFileEntry,
         version: i64,
         name: &RenditionName,
         description: String,
         extension: String,
-        most: u64,
-    ) -> Result<Result<(), PlaceTaken>, RecordsError> {
+        max_renditions: u64,
+    ) -> Result<Result<(), TargetConflict>, RecordsError> {
         // All who want a name of this version take turns here, so that none is counted twice.
         file_versions::Entity::find_by_id(version).lock_exclusive().one(&self.tx).await?;
         let row = renditions::ActiveModel {
             version_id: Set(version),
             name: Set(name.as_str().to_owned()),
-            folded: Set(name.folded()),
+            folded: Set(name.case_folded()),
             description: Set(description),
             extension: Set(extension),
             upload_id: Set(taking.upload.get()),
-            created_by: Set(taking.by),
+            created_by: Set(taking.created_by),
             link: Set(taking.link),
             created_at: Set(taking.now),
             ..Default::default()
@@ -132,28 +134,28 @@ impl Writing {
             .exec_without_returning(&self.tx)
             .await?;
         if taken == 0 {
-            return Ok(Err(PlaceTaken::Name));
+            return Ok(Err(TargetConflict::NameTaken));
         }
         let all = renditions::Entity::find()
             .filter(renditions::Column::VersionId.eq(version))
             .filter(renditions::Column::ReleasedAt.is_null());
-        Ok(if all.count(&self.tx).await? > most { Err(PlaceTaken::Full) } else { Ok(()) })
+        Ok(if all.count(&self.tx).await? > max_renditions { Err(TargetConflict::TooManyRenditions) } else { Ok(()) })
     }
 
-    async fn begin_file(&self, taking: Taking, file: &FileId, name: String) -> Result<(), RecordsError> {
+    async fn insert_file(&self, taking: NewFileEntry, file: &FileId, name: String) -> Result<(), RecordsError> {
         let row = files::ActiveModel {
             id: Set(file.to_string()),
-            owner: Set(taking.by.clone()),
+            owner: Set(taking.created_by.clone()),
             name: Set(name.clone()),
             latest: Set(0),
             created_at: Set(taking.now),
             changed_at: Set(taking.now),
         };
         files::Entity::insert(row).exec_without_returning(&self.tx).await?;
-        self.add_version(taking, file, 1, name).await
+        self.insert_version(taking, file, 1, name).await
     }
 
-    async fn next_version(&self, taking: Taking, file: &FileId, name: String) -> Result<(), RecordsError> {
+    async fn insert_next_version(&self, taking: NewFileEntry, file: &FileId, name: String) -> Result<(), RecordsError> {
         // Numbers are given out one after the other; one that came to nothing is not given again.
         files::Entity::find_by_id(file.as_str()).lock_exclusive().one(&self.tx).await?;
         let last = file_versions::Entity::find()
@@ -162,16 +164,22 @@ impl Writing {
             .one(&self.tx)
             .await?;
         let number = last.map_or(1, |last| last.number.saturating_add(1));
-        self.add_version(taking, file, number, name).await
+        self.insert_version(taking, file, number, name).await
     }
 
-    async fn add_version(&self, taking: Taking, file: &FileId, number: i32, name: String) -> Result<(), RecordsError> {
+    async fn insert_version(
+        &self,
+        taking: NewFileEntry,
+        file: &FileId,
+        number: i32,
+        name: String,
+    ) -> Result<(), RecordsError> {
         let row = file_versions::ActiveModel {
             file_id: Set(file.to_string()),
             number: Set(number),
             upload_id: Set(Some(taking.upload.get())),
             name: Set(name),
-            created_by: Set(taking.by),
+            created_by: Set(taking.created_by),
             link: Set(taking.link),
             created_at: Set(taking.now),
             ..Default::default()

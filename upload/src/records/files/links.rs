@@ -6,8 +6,8 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
 
 use super::super::entity::{applinks, public_links};
-use super::super::{Records, RecordsError, rows};
-use crate::document::{Applink, Assigned, FileId, PublicLink};
+use super::super::{Records, RecordsError, convert};
+use crate::file::{Applink, Audience, FileId, PublicLink};
 
 impl Records {
     /// Adds an applink.
@@ -16,11 +16,11 @@ impl Records {
     /// The database's.
     pub async fn add_applink(&self, link: &Applink) -> Result<(), RecordsError> {
         let add = async {
-            let _turn = self.turn().await?;
+            let _write_lock = self.write_lock().await?;
             let row = applinks::ActiveModel {
                 id: Set(link.id.clone()),
                 file_id: Set(link.file.to_string()),
-                assigned: Set(link.assigned.words().join(" ")),
+                assigned: Set(link.audience.to_strings().join(" ")),
                 role: Set(link.role.as_str().to_owned()),
                 created_by: Set(link.created_by.clone()),
                 created_at: Set(self.now_ms()),
@@ -29,7 +29,7 @@ impl Records {
             applinks::Entity::insert(row).exec_without_returning(&self.db).await?;
             Ok::<_, RecordsError>(())
         };
-        self.faults.watch("records", "add_applink", add).await
+        self.fail_points.instrument("records", "add_applink", add).await
     }
 
     /// An applink that was not taken back.
@@ -41,8 +41,8 @@ impl Records {
         let read = |row: applinks::Model| {
             Ok(Applink {
                 id: row.id,
-                file: file_id(&row.file_id)?,
-                assigned: Assigned::of(vec![row.assigned]),
+                file: parse_file_id(&row.file_id)?,
+                audience: Audience::from_strings(vec![row.assigned]),
                 role: row.role.parse()?,
                 created_by: row.created_by,
             })
@@ -56,7 +56,7 @@ impl Records {
     /// The database's.
     pub async fn revoke_applink(&self, id: &str) -> Result<bool, RecordsError> {
         let revoke = async {
-            let _turn = self.turn().await?;
+            let _write_lock = self.write_lock().await?;
             let revoked = applinks::Entity::update_many()
                 .col_expr(applinks::Column::RevokedAt, Expr::value(self.now_ms()))
                 .filter(applinks::Column::Id.eq(id))
@@ -65,7 +65,7 @@ impl Records {
                 .await?;
             Ok::<_, RecordsError>(revoked.rows_affected == 1)
         };
-        self.faults.watch("records", "revoke_applink", revoke).await
+        self.fail_points.instrument("records", "revoke_applink", revoke).await
     }
 
     /// Adds a public link. Its `created_at` is set here.
@@ -74,14 +74,14 @@ impl Records {
     /// The database's.
     pub async fn add_public_link(&self, link: &PublicLink) -> Result<(), RecordsError> {
         let add = async {
-            let assigned = serde_json::to_string(&link.assigned.words());
-            let _turn = self.turn().await?;
+            let assigned = serde_json::to_string(&link.audience.to_strings());
+            let _write_lock = self.write_lock().await?;
             let row = public_links::ActiveModel {
                 id: Set(link.id.clone()),
                 file_id: Set(link.file.to_string()),
                 name: Set(link.name.clone()),
                 role: Set(link.role.as_str().to_owned()),
-                assigned: Set(assigned.map_err(|error| RecordsError::Row(error.to_string()))?),
+                assigned: Set(assigned.map_err(|error| RecordsError::CorruptRow(error.to_string()))?),
                 password_hash: Set(link.password_hash.clone()),
                 expires_at: Set(link.expires_at.map(Timestamp::as_millisecond)),
                 created_by: Set(link.created_by.clone()),
@@ -91,7 +91,7 @@ impl Records {
             public_links::Entity::insert(row).exec_without_returning(&self.db).await?;
             Ok::<_, RecordsError>(())
         };
-        self.faults.watch("records", "add_public_link", add).await
+        self.fail_points.instrument("records", "add_public_link", add).await
     }
 
     /// A public link that was not taken back; it may have expired.
@@ -100,7 +100,7 @@ impl Records {
     /// The database's.
     pub async fn public_link(&self, id: &str) -> Result<Option<PublicLink>, RecordsError> {
         let row = public_links::Entity::find_by_id(id).one(&self.db).await?.filter(|row| row.revoked_at.is_none());
-        row.map(public_link).transpose()
+        row.map(public_link_of).transpose()
     }
 
     /// The public links of a file that were not taken back, oldest first.
@@ -115,7 +115,7 @@ impl Records {
             .order_by_asc(public_links::Column::Id)
             .all(&self.db)
             .await?;
-        rows.into_iter().map(public_link).collect()
+        rows.into_iter().map(public_link_of).collect()
     }
 
     /// Takes a public link back. False where there is none.
@@ -124,7 +124,7 @@ impl Records {
     /// The database's.
     pub async fn revoke_public_link(&self, id: &str) -> Result<bool, RecordsError> {
         let revoke = async {
-            let _turn = self.turn().await?;
+            let _write_lock = self.write_lock().await?;
             let revoked = public_links::Entity::update_many()
                 .col_expr(public_links::Column::RevokedAt, Expr::value(self.now_ms()))
                 .filter(public_links::Column::Id.eq(id))
@@ -133,26 +133,26 @@ impl Records {
                 .await?;
             Ok::<_, RecordsError>(revoked.rows_affected == 1)
         };
-        self.faults.watch("records", "revoke_public_link", revoke).await
+        self.fail_points.instrument("records", "revoke_public_link", revoke).await
     }
 }
 
-fn file_id(text: &str) -> Result<FileId, RecordsError> {
-    text.parse().map_err(|error| RecordsError::Row(format!("file {text}: {error}")))
+fn parse_file_id(text: &str) -> Result<FileId, RecordsError> {
+    text.parse().map_err(|error| RecordsError::CorruptRow(format!("file {text}: {error}")))
 }
 
-fn public_link(row: public_links::Model) -> Result<PublicLink, RecordsError> {
+fn public_link_of(row: public_links::Model) -> Result<PublicLink, RecordsError> {
     let assigned: Result<Vec<String>, _> = serde_json::from_str(&row.assigned);
-    let assigned = assigned.map_err(|error| RecordsError::Row(format!("public link {}: {error}", row.id)))?;
+    let assigned = assigned.map_err(|error| RecordsError::CorruptRow(format!("public link {}: {error}", row.id)))?;
     Ok(PublicLink {
-        file: file_id(&row.file_id)?,
+        file: parse_file_id(&row.file_id)?,
         name: row.name,
-        assigned: Assigned::of(assigned),
+        audience: Audience::from_strings(assigned),
         role: row.role.parse()?,
         password_hash: row.password_hash,
-        expires_at: row.expires_at.map(rows::at),
+        expires_at: row.expires_at.map(convert::timestamp),
         created_by: row.created_by,
-        created_at: rows::at(row.created_at),
+        created_at: convert::timestamp(row.created_at),
         id: row.id,
     })
 }

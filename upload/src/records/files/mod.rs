@@ -5,11 +5,11 @@
 //! settled that. Whoever comes to nothing releases its row, and with it its name, in the transaction that says so.
 
 mod admit;
+mod delete_rendition;
+mod grants;
 mod links;
-mod look;
-mod remove;
-mod rights;
-mod settle;
-mod share;
+mod permissions;
+mod queries;
+mod upload_target;
 
 pub use admit::FileAdmission;

@@ -6,9 +6,9 @@ mod lzw;
 
 use upload::Media;
 
-use crate::picture::probe::table_bytes;
+use crate::picture::probe::colour_table_bytes;
 use crate::picture::raster::{Colour, Raster, allocate};
-use crate::picture::{Probe, Rejection, Stop};
+use crate::picture::{CancelFlag, Probe, Rejection};
 
 /// `first` is where the frame's descriptor lies, `transparent` the index that stands for nothing in it.
 pub(super) fn decode(
@@ -16,31 +16,31 @@ pub(super) fn decode(
     probe: &Probe,
     first: usize,
     transparent: Option<u8>,
-    stop: &Stop,
+    stop: &CancelFlag,
 ) -> Result<Raster, Rejection> {
-    let (width, height) = (probe.stored.0 as usize, probe.stored.1 as usize);
-    let frame = Frame::new(file, first).ok_or_else(early)?;
+    let (width, height) = (probe.stored_size.0 as usize, probe.stored_size.1 as usize);
+    let frame = GifFrame::new(file, first).ok_or_else(truncated)?;
     if frame.width * frame.height > width * height {
         return Err(Rejection::broken(Media::Gif, "its first frame is larger than its canvas"));
     }
     let indices = frame.indices(stop)?;
-    let colours = colours(frame.palette, transparent);
+    let colours = rgba_palette(frame.palette, transparent);
     let whole = (frame.left, frame.top, frame.width, frame.height) == (0, 0, width, height);
     // Most tables have a colour in all their places; of the others it shows in the end whether only such were used.
     if whole && colours.iter().all(|colour| colour[3] == 255) {
-        let samples = frame.on_canvas(&indices, &colours.map(|[r, g, b, _]| [r, g, b]), width, height)?;
-        return Ok(Raster::packed(probe.stored.0, probe.stored.1, Colour::Rgb, samples));
+        let samples = frame.paint_on_canvas(&indices, &colours.map(|[r, g, b, _]| [r, g, b]), width, height)?;
+        return Ok(Raster::packed(probe.stored_size.0, probe.stored_size.1, Colour::Rgb, samples));
     }
-    let samples = frame.on_canvas(&indices, &colours, width, height)?;
-    Ok(Raster::packed(probe.stored.0, probe.stored.1, Colour::Rgba, samples))
+    let samples = frame.paint_on_canvas(&indices, &colours, width, height)?;
+    Ok(Raster::packed(probe.stored_size.0, probe.stored_size.1, Colour::Rgba, samples))
 }
 
-fn early() -> Rejection {
+fn truncated() -> Rejection {
     Rejection::broken(Media::Gif, "it ends too early")
 }
 
 /// RGBA for every index; places that `palette` lacks are as transparent as the one that is said to be.
-fn colours(palette: &[u8], transparent: Option<u8>) -> [[u8; 4]; 256] {
+fn rgba_palette(palette: &[u8], transparent: Option<u8>) -> [[u8; 4]; 256] {
     let mut colours = [[0; 4]; 256];
     for (colour, &[r, g, b]) in colours.iter_mut().zip(palette.as_chunks().0) {
         *colour = [r, g, b, 255];
@@ -51,7 +51,7 @@ fn colours(palette: &[u8], transparent: Option<u8>) -> [[u8; 4]; 256] {
     colours
 }
 
-struct Frame<'a> {
+struct GifFrame<'a> {
     left: usize,
     top: usize,
     width: usize,
@@ -62,20 +62,20 @@ struct Frame<'a> {
     data: &'a [u8],
 }
 
-impl<'a> Frame<'a> {
+impl<'a> GifFrame<'a> {
     /// The frame whose descriptor is at `at`; None where the file ends before its data.
     fn new(file: &'a [u8], at: usize) -> Option<Self> {
         let (&[l0, l1, t0, t1, w0, w1, h0, h1, flags], rest) = file.get(at..)?.split_first_chunk()?;
         let number = |low, high| usize::from(u16::from_le_bytes([low, high]));
-        let (own, data) = rest.split_at_checked(table_bytes(flags))?;
-        let palette = if own.is_empty() { file.get(13..13 + table_bytes(*file.get(10)?))? } else { own };
+        let (own, data) = rest.split_at_checked(colour_table_bytes(flags))?;
+        let palette = if own.is_empty() { file.get(13..13 + colour_table_bytes(*file.get(10)?))? } else { own };
         let (left, top, width, height) = (number(l0, l1), number(t0, t1), number(w0, w1), number(h0, h1));
         Some(Self { left, top, width, height, interlaced: flags & 0x40 != 0, palette, data })
     }
 
     /// The index of every pixel, row after row as they are stored.
-    fn indices(&self, stop: &Stop) -> Result<Vec<u8>, Rejection> {
-        let (size, mut rest) = self.data.split_first().ok_or_else(early)?;
+    fn indices(&self, stop: &CancelFlag) -> Result<Vec<u8>, Rejection> {
+        let (size, mut rest) = self.data.split_first().ok_or_else(truncated)?;
         let blocks = std::iter::from_fn(|| {
             let (length, behind) = rest.split_first()?;
             // One that is cut short has what is there.
@@ -84,12 +84,12 @@ impl<'a> Frame<'a> {
             (*length > 0).then_some(block)
         });
         let mut indices = allocate(self.width * self.height)?;
-        lzw::unpack(*size, blocks, &mut indices, stop)?;
+        lzw::decompress(*size, blocks, &mut indices, stop)?;
         Ok(indices)
     }
 
     /// The frame in its place on a canvas that is empty elsewhere.
-    fn on_canvas<const N: usize>(
+    fn paint_on_canvas<const N: usize>(
         &self,
         indices: &[u8],
         colours: &[[u8; N]; 256],
@@ -98,7 +98,7 @@ impl<'a> Frame<'a> {
     ) -> Result<Vec<u8>, Rejection> {
         let mut samples = allocate(width * height * N)?;
         let canvas = samples.as_chunks_mut::<N>().0;
-        for (row, indices) in self.rows().zip(indices.chunks_exact(self.width.max(1))) {
+        for (row, indices) in self.stored_rows().zip(indices.chunks_exact(self.width.max(1))) {
             let (from, to) = ((self.top + row) * width + self.left.min(width), (self.top + row + 1) * width);
             let row = canvas.get_mut(from..to).unwrap_or_default();
             for (pixel, index) in row.iter_mut().zip(indices) {
@@ -109,7 +109,7 @@ impl<'a> Frame<'a> {
     }
 
     /// The rows in the order they are stored. Rule: GIF89a, appendix E.
-    fn rows(&self) -> impl Iterator<Item = usize> {
+    fn stored_rows(&self) -> impl Iterator<Item = usize> {
         let passes: &[(usize, usize)] = if self.interlaced { &[(0, 8), (4, 8), (2, 4), (1, 2)] } else { &[(0, 1)] };
         let height = self.height;
         passes.iter().flat_map(move |(from, step)| (*from..height).step_by(*step))

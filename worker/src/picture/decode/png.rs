@@ -2,21 +2,21 @@
 
 use upload::Media;
 
-use super::same_size;
+use super::check_size;
+use crate::picture::cancel::CancellableReader;
 use crate::picture::raster::{Colour, Raster, allocate};
-use crate::picture::stop::Stoppable;
-use crate::picture::{Limits, Probe, Rejection, Stop};
+use crate::picture::{CancelFlag, Limits, Probe, Rejection};
 
-pub(super) fn decode(file: &[u8], probe: &Probe, limits: &Limits, stop: &Stop) -> Result<Raster, Rejection> {
+pub(super) fn decode(file: &[u8], probe: &Probe, limits: &Limits, stop: &CancelFlag) -> Result<Raster, Rejection> {
     let broken = |error: ::png::DecodingError| Rejection::broken(Media::Png, error.to_string());
     let bytes = usize::try_from(limits.max_memory).unwrap_or(usize::MAX);
-    let mut decoder = ::png::Decoder::new_with_limits(Stoppable::new(file, stop), ::png::Limits { bytes });
+    let mut decoder = ::png::Decoder::new_with_limits(CancellableReader::new(file, stop), ::png::Limits { bytes });
     // Text and profiles may be deflated a thousand to one: they are not even looked at.
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
     decoder.set_transformations(::png::Transformations::normalize_to_color8());
     let mut reader = decoder.read_info().map_err(broken)?;
-    same_size(probe, reader.info().size())?;
+    check_size(probe, reader.info().size())?;
     let wrong = || Rejection::broken(Media::Png, "its header makes no sense");
     let mut samples = allocate(reader.output_buffer_size().ok_or_else(wrong)?)?;
     let info = reader.next_frame(&mut samples).map_err(broken)?;
@@ -27,6 +27,6 @@ pub(super) fn decode(file: &[u8], probe: &Probe, limits: &Limits, stop: &Stop) -
         ::png::ColorType::Rgba => Colour::Rgba,
         ::png::ColorType::Indexed => return Err(wrong()),
     };
-    same_size(probe, (info.width, info.height))?;
+    check_size(probe, (info.width, info.height))?;
     Ok(Raster::packed(info.width, info.height, colour, samples))
 }

@@ -1,20 +1,20 @@
 //! WebP, lossy and lossless, the first frame of an animation.
 //!
 //! The decoder reads all it needs before it begins and so cannot be stopped in the middle: how long it may take is bound by
-//! the limit on memory alone, see [`crate::picture::Stop`].
+//! the limit on memory alone, see [`crate::read_picture::CancelFlag`].
 
 use upload::Media;
 
-use super::same_size;
+use super::check_size;
+use crate::picture::cancel::CancellableReader;
 use crate::picture::raster::{Colour, Raster, allocate};
-use crate::picture::stop::Stoppable;
-use crate::picture::{Limits, Probe, Rejection, Stop};
+use crate::picture::{CancelFlag, Limits, Probe, Rejection};
 
-pub(super) fn decode(file: &[u8], probe: &Probe, limits: &Limits, stop: &Stop) -> Result<Raster, Rejection> {
+pub(super) fn decode(file: &[u8], probe: &Probe, limits: &Limits, stop: &CancelFlag) -> Result<Raster, Rejection> {
     let broken = |error: image_webp::DecodingError| Rejection::broken(Media::WebP, error.to_string());
-    let mut decoder = image_webp::WebPDecoder::new(Stoppable::new(file, stop)).map_err(broken)?;
+    let mut decoder = image_webp::WebPDecoder::new(CancellableReader::new(file, stop)).map_err(broken)?;
     decoder.set_memory_limit(usize::try_from(limits.max_memory).unwrap_or(usize::MAX));
-    same_size(probe, decoder.dimensions())?;
+    check_size(probe, decoder.dimensions())?;
     if decoder.is_animated() {
         // The colour behind an animation is a hint for a page; a picture has none.
         decoder.set_background_color([0; 4]).map_err(broken)?;
@@ -23,5 +23,5 @@ pub(super) fn decode(file: &[u8], probe: &Probe, limits: &Limits, stop: &Stop) -
     let mut samples = allocate(size)?;
     decoder.read_image(&mut samples).map_err(broken)?;
     let colour = if decoder.has_alpha() { Colour::Rgba } else { Colour::Rgb };
-    Ok(Raster::packed(probe.stored.0, probe.stored.1, colour, samples))
+    Ok(Raster::packed(probe.stored_size.0, probe.stored_size.1, colour, samples))
 }

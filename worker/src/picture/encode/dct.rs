@@ -4,7 +4,7 @@
 //! the quantization table. Written as a loop over the columns, which the compiler turns into vector
 //! instructions; nothing here needs more than what every x86-64 and every ARM64 has.
 
-/// Divisors of a quantization table, in the order [`forward`] needs them.
+/// Divisors of a quantization table, in the order [`forward_dct`] needs them.
 pub(super) struct Divisors([[f32; 8]; 8]);
 
 /// 1 for the first, √2·cos(kπ/16) for the others.
@@ -44,27 +44,27 @@ const fn transposed(natural: [u8; 64]) -> [u8; 64] {
 
 /// The quantized coefficients of `block`, in zig-zag order. Samples are 0 to 255, rows first.
 #[inline(always)]
-pub(super) fn forward(block: &[[u8; 8]; 8], divisors: &Divisors) -> [i16; 64] {
+pub(super) fn forward_dct(block: &[[u8; 8]; 8], divisors: &Divisors) -> [i16; 64] {
     let mut work = [[0f32; 8]; 8];
     for (row, samples) in work.iter_mut().zip(block) {
         for (value, sample) in row.iter_mut().zip(samples) {
             *value = f32::from(*sample) - 128.0;
         }
     }
-    columns(&mut work);
+    transform_columns(&mut work);
     let mut turned = [[0f32; 8]; 8];
     for (y, row) in work.iter().enumerate() {
         for (x, value) in row.iter().enumerate() {
             turned[x][y] = *value;
         }
     }
-    columns(&mut turned);
+    transform_columns(&mut turned);
     // Adding 1.5 · 2^23 leaves a float whose low bits are the nearest whole number.
-    const MAGIC: f32 = 12_582_912.0;
+    const ROUNDING_BIAS: f32 = 12_582_912.0;
     let mut natural = [0i16; 64];
     for ((out, row), scale) in natural.as_chunks_mut::<8>().0.iter_mut().zip(&turned).zip(&divisors.0) {
         for ((out, value), scale) in out.iter_mut().zip(row).zip(scale) {
-            *out = ((value * scale + MAGIC).to_bits() as i32 - MAGIC.to_bits() as i32) as i16;
+            *out = ((value * scale + ROUNDING_BIAS).to_bits() as i32 - ROUNDING_BIAS.to_bits() as i32) as i16;
         }
     }
     let mut out = [0; 64];
@@ -77,7 +77,7 @@ pub(super) fn forward(block: &[[u8; 8]; 8], divisors: &Divisors) -> [i16; 64] {
 /// The eight columns of `d` at once.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "one column in eight rows, not one row")]
-fn columns(d: &mut [[f32; 8]; 8]) {
+fn transform_columns(d: &mut [[f32; 8]; 8]) {
     for i in 0..8 {
         let (s0, d0) = (d[0][i] + d[7][i], d[0][i] - d[7][i]);
         let (s1, d1) = (d[1][i] + d[6][i], d[1][i] - d[6][i]);
@@ -113,7 +113,7 @@ mod tests {
     fn against_the_definition() {
         let block: [[u8; 8]; 8] = std::array::from_fn(|y| std::array::from_fn(|x| (x * x * 31 + y * 17 + x * y) as u8));
         let table: [u8; 64] = std::array::from_fn(|i| 1 + i as u8 / 3);
-        let out = forward(&block, &Divisors::new(&table));
+        let out = forward_dct(&block, &Divisors::new(&table));
         for (k, natural) in crate::picture::encode::huffman::ZIGZAG.into_iter().enumerate() {
             let natural = usize::from(natural);
             let (v, u) = (natural / 8, natural % 8);

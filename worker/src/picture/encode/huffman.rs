@@ -8,7 +8,7 @@ pub(in crate::picture) const ZIGZAG: [u8; 64] = [
 ];
 
 /// A table as a DHT segment holds it, and as the writer uses it.
-pub(super) struct Code {
+pub(super) struct HuffmanCode {
     /// How many codes there are of each length, 1 to 16.
     pub(super) lengths: [u8; 16],
     /// The symbols, by length.
@@ -17,7 +17,7 @@ pub(super) struct Code {
     pub(super) codes: [u32; 256],
 }
 
-impl Code {
+impl HuffmanCode {
     /// The shortest code for symbols that occur `counts` times, none longer than 16 bits, none all ones.
     ///
     /// Rule: ITU-T T.81, annex K.2, with the reserved 257th symbol that keeps the code of all ones free.
@@ -103,7 +103,7 @@ mod tests {
             (a, b) = (b, a + b);
         }
         for counts in [counts, [1; 256], std::array::from_fn(|i| u32::from(i == 7)), [0; 256]] {
-            let code = Code::new(&counts);
+            let code = HuffmanCode::new(&counts);
             let wanted = counts.iter().filter(|count| **count > 0).count();
             assert_eq!(code.symbols.len(), wanted);
             assert_eq!(code.lengths.iter().map(|n| usize::from(*n)).sum::<usize>(), wanted);

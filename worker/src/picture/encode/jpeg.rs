@@ -6,20 +6,20 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::dct::{Divisors, forward};
-use super::huffman::{Code, ZIGZAG};
+use super::dct::{Divisors, forward_dct};
+use super::huffman::{HuffmanCode, ZIGZAG};
 use crate::picture::raster::{Colour, Plane, Raster};
-use crate::picture::{Rejection, Stop};
+use crate::picture::{CancelFlag, Rejection};
 
 /// Rule: ITU-T T.81, table K.1, natural order.
-const LUMA: [u8; 64] = [
+const LUMA_QUANTIZATION: [u8; 64] = [
     16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51,
     87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101,
     72, 92, 95, 98, 112, 100, 103, 99,
 ];
 
 /// Rule: ITU-T T.81, table K.2, natural order.
-const CHROMA: [u8; 64] = [
+const CHROMA_QUANTIZATION: [u8; 64] = [
     17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99, 99,
     99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
     99, 99, 99, 99, 99, 99,
@@ -27,10 +27,10 @@ const CHROMA: [u8; 64] = [
 
 /// Pixels up to which every symbol is counted; of a larger picture so many are, evenly spread, and the tables made from
 /// those. Bounds the memory for symbols in between.
-const COUNTED: usize = 2 << 20;
+const MAX_COUNTED_PIXELS: usize = 2 << 20;
 
 /// One for each symbol that the difference of two means can have: its size in bits, up to 11.
-const DC: [u32; 256] = {
+const DC_SYMBOLS: [u32; 256] = {
     let mut ones = [0; 256];
     let mut symbol = 0;
     while symbol <= 11 {
@@ -42,7 +42,7 @@ const DC: [u32; 256] = {
 
 /// One for each symbol that a coefficient can have: zeros before it and its size in bits, up to 10; and the two others,
 /// end of block and sixteen zeros.
-const AC: [u32; 256] = {
+const AC_SYMBOLS: [u32; 256] = {
     let mut ones = [0; 256];
     let mut symbol = 0;
     while symbol < 256 {
@@ -54,50 +54,50 @@ const AC: [u32; 256] = {
 
 /// `raster` as a JPEG file of `quality` 1 to 100, as libjpeg counts it. It must be gray or YCbCr with chroma of half
 /// its size, rounded up, and no more than 65535 pixels wide or high.
-pub(in crate::picture) fn jpeg(raster: &Raster, quality: u8, stop: &Stop) -> Result<Vec<u8>, Rejection> {
-    let tables = [scaled(&LUMA, quality), scaled(&CHROMA, quality)];
-    let mut scan = Scan::new(raster, &tables);
-    let rows = scan.rows();
-    let every = (raster.width as usize * raster.height as usize).div_ceil(COUNTED).max(1);
+pub(in crate::picture) fn jpeg(raster: &Raster, quality: u8, stop: &CancelFlag) -> Result<Vec<u8>, Rejection> {
+    let tables = [scale_table(&LUMA_QUANTIZATION, quality), scale_table(&CHROMA_QUANTIZATION, quality)];
+    let mut scan = ScanEncoder::new(raster, &tables);
+    let rows = scan.mcu_rows();
+    let every = (raster.width as usize * raster.height as usize).div_ceil(MAX_COUNTED_PIXELS).max(1);
     for row in (0..rows).step_by(every) {
         stop.check()?;
-        scan.row(row);
+        scan.encode_mcu_row(row);
     }
     // A symbol that was not met among those counted still needs a code.
-    let mut counts = if every > 1 { [DC, AC, DC, AC] } else { [[0; 256]; 4] };
+    let mut counts = if every > 1 { [DC_SYMBOLS, AC_SYMBOLS, DC_SYMBOLS, AC_SYMBOLS] } else { [[0; 256]; 4] };
     for token in &scan.tokens {
         let counter = &mut counts[(token >> 24) as usize & 3][(token >> 16) as usize & 255];
         *counter = counter.saturating_add(1);
     }
-    let codes = counts.map(|counts| Code::new(&counts));
+    let codes = counts.map(|counts| HuffmanCode::new(&counts));
 
-    let mut out = Writer {
+    let mut out = BitWriter {
         bytes: Vec::with_capacity(raster.width as usize * raster.height as usize / 4 + 1024),
         bits: 0,
         held: 0,
     };
-    header(&mut out.bytes, raster, &tables, &codes);
+    write_headers(&mut out.bytes, raster, &tables, &codes);
     if every == 1 {
-        out.write(&scan.tokens, &codes);
+        out.write_tokens(&scan.tokens, &codes);
     } else {
-        scan.restart();
+        scan.reset_predictions();
         for row in 0..rows {
             stop.check()?;
             scan.tokens.clear();
-            scan.row(row);
-            out.write(&scan.tokens, &codes);
+            scan.encode_mcu_row(row);
+            out.write_tokens(&scan.tokens, &codes);
         }
     }
     Ok(out.finish())
 }
 
-fn scaled(table: &[u8; 64], quality: u8) -> [u8; 64] {
+fn scale_table(table: &[u8; 64], quality: u8) -> [u8; 64] {
     let quality = u32::from(quality.clamp(1, 100));
     let percent = if quality < 50 { 5000 / quality } else { 200 - 2 * quality };
     table.map(|value| ((u32::from(value) * percent + 50) / 100).clamp(1, 255) as u8)
 }
 
-fn header(out: &mut Vec<u8>, raster: &Raster, tables: &[[u8; 64]; 2], codes: &[Code; 4]) {
+fn write_headers(out: &mut Vec<u8>, raster: &Raster, tables: &[[u8; 64]; 2], codes: &[HuffmanCode; 4]) {
     let colours = if raster.colour == Colour::YCbCr { 3 } else { 1 };
     let used = if colours == 3 { 2 } else { 1 };
     let mut segment = |marker: u8, body: &[u8]| {
@@ -140,58 +140,58 @@ fn header(out: &mut Vec<u8>, raster: &Raster, tables: &[[u8; 64]; 2], codes: &[C
 ///
 /// A token is a symbol and the bits that follow it: table (0 and 1 the luma's DC and AC, 2 and 3 the chroma's) in bits
 /// 24 and 25, symbol in 16 to 23, bits in 0 to 15. How many bits follow, the low half of the symbol says.
-struct Scan<'a> {
+struct ScanEncoder<'a> {
     raster: &'a Raster,
     divisors: [Divisors; 2],
-    last: [i16; 3],
+    dc_predictions: [i16; 3],
     tokens: Vec<u32>,
 }
 
-impl<'a> Scan<'a> {
+impl<'a> ScanEncoder<'a> {
     fn new(raster: &'a Raster, tables: &[[u8; 64]; 2]) -> Self {
         let divisors = [Divisors::new(&tables[0]), Divisors::new(&tables[1])];
-        Self { raster, divisors, last: [0; 3], tokens: Vec::new() }
+        Self { raster, divisors, dc_predictions: [0; 3], tokens: Vec::new() }
     }
 
-    fn restart(&mut self) {
-        self.last = [0; 3];
+    fn reset_predictions(&mut self) {
+        self.dc_predictions = [0; 3];
     }
 
     /// Luma blocks per unit, in each direction.
-    fn unit(&self) -> usize {
+    fn mcu_side(&self) -> usize {
         if self.raster.colour == Colour::YCbCr { 2 } else { 1 }
     }
 
-    fn rows(&self) -> usize {
-        (self.raster.height as usize).div_ceil(8 * self.unit())
+    fn mcu_rows(&self) -> usize {
+        (self.raster.height as usize).div_ceil(8 * self.mcu_side())
     }
 
-    fn row(&mut self, row: usize) {
-        Arch::new().dispatch(Row { scan: self, row });
+    fn encode_mcu_row(&mut self, row: usize) {
+        Arch::new().dispatch(McuRow { scan: self, row });
     }
 }
 
 /// A row of units, to be put into symbols: compiled for what every processor has, and once more for AVX2.
-struct Row<'a, 'b> {
-    scan: &'a mut Scan<'b>,
+struct McuRow<'a, 'b> {
+    scan: &'a mut ScanEncoder<'b>,
     row: usize,
 }
 
-impl WithSimd for Row<'_, '_> {
+impl WithSimd for McuRow<'_, '_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let Self { scan, row } = self;
-        let unit = scan.unit();
+        let unit = scan.mcu_side();
         for column in 0..(scan.raster.width as usize).div_ceil(8 * unit) {
             for (i, plane) in scan.raster.planes.iter().enumerate().take(3) {
                 let blocks = if i == 0 { unit } else { 1 };
                 for y in 0..blocks {
                     for x in 0..blocks {
-                        let block = block(plane, column * blocks + x, row * blocks + y);
-                        let coefficients = forward(&block, &scan.divisors[usize::from(i > 0)]);
-                        tokens(&mut scan.tokens, &coefficients, &mut scan.last[i], 2 * u32::from(i > 0));
+                        let block = read_block(plane, column * blocks + x, row * blocks + y);
+                        let coefficients = forward_dct(&block, &scan.divisors[usize::from(i > 0)]);
+                        push_tokens(&mut scan.tokens, &coefficients, &mut scan.dc_predictions[i], 2 * u32::from(i > 0));
                     }
                 }
             }
@@ -201,7 +201,7 @@ impl WithSimd for Row<'_, '_> {
 
 /// The block at block column `x` and row `y`; beyond the edge the last samples repeat.
 #[inline(always)]
-fn block(plane: &Plane, x: usize, y: usize) -> [[u8; 8]; 8] {
+fn read_block(plane: &Plane, x: usize, y: usize) -> [[u8; 8]; 8] {
     let mut block = [[0; 8]; 8];
     for (i, eight) in block.iter_mut().enumerate() {
         let row = (y * 8 + i).min(plane.height.saturating_sub(1));
@@ -219,7 +219,7 @@ fn block(plane: &Plane, x: usize, y: usize) -> [[u8; 8]; 8] {
 }
 
 #[inline(always)]
-fn tokens(tokens: &mut Vec<u32>, coefficients: &[i16; 64], last: &mut i16, table: u32) {
+fn push_tokens(tokens: &mut Vec<u32>, coefficients: &[i16; 64], last: &mut i16, table: u32) {
     let token = |table: u32, run: u32, value: i16| {
         let size = 16 - value.unsigned_abs().leading_zeros();
         // A negative number is written as its ones' complement.
@@ -235,7 +235,7 @@ fn tokens(tokens: &mut Vec<u32>, coefficients: &[i16; 64], last: &mut i16, table
     put(token(table, 0, coefficients[0] - *last));
     *last = coefficients[0];
     let mut before = 0;
-    let mut left = present(coefficients) & !1;
+    let mut left = nonzero_mask(coefficients) & !1;
     while left != 0 {
         let at = left.trailing_zeros();
         let mut run = at - before - 1;
@@ -255,7 +255,7 @@ fn tokens(tokens: &mut Vec<u32>, coefficients: &[i16; 64], last: &mut i16, table
 
 /// A bit for each coefficient that is not zero, the first one's the lowest.
 #[inline(always)]
-fn present(coefficients: &[i16; 64]) -> u64 {
+fn nonzero_mask(coefficients: &[i16; 64]) -> u64 {
     let mut present = 0;
     for (i, eight) in coefficients.as_chunks::<8>().0.iter().enumerate() {
         let mut ones = [0u8; 8];
@@ -269,24 +269,24 @@ fn present(coefficients: &[i16; 64]) -> u64 {
 }
 
 /// Bits into bytes, stuffed.
-struct Writer {
+struct BitWriter {
     bytes: Vec<u8>,
     bits: u64,
     held: u32,
 }
 
-impl Writer {
-    fn write(&mut self, tokens: &[u32], codes: &[Code; 4]) {
+impl BitWriter {
+    fn write_tokens(&mut self, tokens: &[u32], codes: &[HuffmanCode; 4]) {
         for token in tokens {
             let code = codes[(token >> 24) as usize & 3].codes[(token >> 16) as usize & 255];
             let size = (token >> 16) & 15;
-            self.put(u64::from(code >> 5) << size | u64::from(token & 0xFFFF), (code & 31) + size);
+            self.put_bits(u64::from(code >> 5) << size | u64::from(token & 0xFFFF), (code & 31) + size);
         }
     }
 
     /// `size` bits, no more than the 16 of a code and the 11 behind it.
     #[inline(always)]
-    fn put(&mut self, value: u64, size: u32) {
+    fn put_bits(&mut self, value: u64, size: u32) {
         self.bits = self.bits << size | value;
         self.held += size;
         if self.held >= 32 {
@@ -296,12 +296,12 @@ impl Writer {
             if word & 0x8080_8080 & !word.wrapping_add(0x0101_0101) == 0 {
                 self.bytes.extend_from_slice(&word.to_be_bytes());
             } else {
-                word.to_be_bytes().into_iter().for_each(|byte| self.byte(byte));
+                word.to_be_bytes().into_iter().for_each(|byte| self.put_byte(byte));
             }
         }
     }
 
-    fn byte(&mut self, byte: u8) {
+    fn put_byte(&mut self, byte: u8) {
         self.bytes.push(byte);
         if byte == 0xFF {
             self.bytes.push(0);
@@ -314,7 +314,7 @@ impl Writer {
         self.held += 7;
         while self.held >= 8 {
             self.held -= 8;
-            self.byte((self.bits >> self.held) as u8);
+            self.put_byte((self.bits >> self.held) as u8);
         }
         self.bytes.extend([0xFF, 0xD9]);
         self.bytes

@@ -8,14 +8,14 @@ use std::io::Write;
 use upload::Media;
 
 use crate::picture::raster::{Colour, Raster};
-use crate::picture::{Rejection, Stop};
+use crate::picture::{CancelFlag, Rejection};
 
 /// Samples that are compressed at one go, some tens of milliseconds; of a larger picture so many between two looks at
 /// the brake.
-const PORTION: usize = 8 << 20;
+const CANCEL_CHECK_BYTES: usize = 8 << 20;
 
 /// `raster` as a PNG file, 8 bit. It must be one packed plane of gray or RGB, with or without alpha.
-pub(in crate::picture) fn png(raster: &Raster, stop: &Stop) -> Result<Vec<u8>, Rejection> {
+pub(in crate::picture) fn png(raster: &Raster, stop: &CancelFlag) -> Result<Vec<u8>, Rejection> {
     let broken = |error: ::png::EncodingError| Rejection::broken(Media::Png, error.to_string());
     let Some(plane) = raster.plane() else { return Err(Rejection::broken(Media::Png, "it has no pixels")) };
     let mut file = Vec::with_capacity(plane.samples.len() / 2 + 1024);
@@ -30,11 +30,11 @@ pub(in crate::picture) fn png(raster: &Raster, stop: &Stop) -> Result<Vec<u8>, R
     encoder.set_compression(::png::Compression::Fast);
     encoder.set_filter(::png::Filter::Paeth);
     let mut writer = encoder.write_header().map_err(broken)?;
-    if plane.samples.len() <= PORTION {
+    if plane.samples.len() <= CANCEL_CHECK_BYTES {
         writer.write_image_data(&plane.samples).map_err(broken)?;
     } else {
         let mut rows = writer.stream_writer_with_size(64 << 10).map_err(broken)?;
-        for portion in plane.samples.chunks(PORTION) {
+        for portion in plane.samples.chunks(CANCEL_CHECK_BYTES) {
             stop.check()?;
             rows.write_all(portion).map_err(|error| broken(error.into()))?;
         }
@@ -51,16 +51,16 @@ mod tests {
     #[test]
     fn large_pictures_are_written_in_portions_and_can_be_stopped() {
         // A row more than two portions.
-        let (width, height) = (4096, 2 * PORTION as u32 / 4096 + 1);
+        let (width, height) = (4096, 2 * CANCEL_CHECK_BYTES as u32 / 4096 + 1);
         let samples: Vec<u8> = (0..width * height).map(|i| (i / 7 + i / 4096) as u8).collect();
         let raster = Raster::packed(width, height, Colour::Gray, samples);
-        let file = png(&raster, &Stop::new()).unwrap();
+        let file = png(&raster, &CancelFlag::new()).unwrap();
         let mut reader = ::png::Decoder::new(std::io::Cursor::new(file)).read_info().unwrap();
         let mut back = vec![0; reader.output_buffer_size().unwrap()];
         reader.next_frame(&mut back).unwrap();
         assert!(back == raster.planes[0].samples);
-        let stop = Stop::new();
-        stop.stop();
-        assert_eq!(png(&raster, &stop), Err(Rejection::Stopped));
+        let stop = CancelFlag::new();
+        stop.cancel();
+        assert_eq!(png(&raster, &stop), Err(Rejection::Cancelled));
     }
 }

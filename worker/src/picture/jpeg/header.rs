@@ -17,9 +17,9 @@ pub(in crate::picture) fn broken(why: impl Into<Cow<'static, str>>) -> Rejection
 
 /// The frame header: what kind of JPEG, how large, which components. Rule: ITU-T T.81, B.2.2.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::picture) struct Frame {
+pub(in crate::picture) struct FrameHeader {
     /// SOF0 to SOF15, without the 0xC0.
-    pub(in crate::picture) kind: u8,
+    pub(in crate::picture) sof_type: u8,
     pub(in crate::picture) precision: u8,
     pub(in crate::picture) width: u16,
     pub(in crate::picture) height: u16,
@@ -35,12 +35,12 @@ pub(in crate::picture) struct Component {
     pub(in crate::picture) h: u8,
     pub(in crate::picture) v: u8,
     /// Which quantization table, 0 to 3.
-    pub(in crate::picture) table: u8,
+    pub(in crate::picture) quantization_table: u8,
 }
 
-impl Frame {
+impl FrameHeader {
     pub(in crate::picture) fn is_progressive(&self) -> bool {
-        self.kind == 2
+        self.sof_type == 2
     }
 
     /// The largest sampling factors.
@@ -52,7 +52,7 @@ impl Frame {
 
 /// What the components mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::picture) enum Model {
+pub(in crate::picture) enum ColourModel {
     Gray,
     YCbCr,
     Rgb,
@@ -62,73 +62,73 @@ pub(in crate::picture) enum Model {
 
 /// A Huffman table as the file has it: how many codes of each length, and their symbols.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::picture) struct Codes {
+pub(in crate::picture) struct HuffmanSpec {
     pub(in crate::picture) lengths: [u8; 16],
     pub(in crate::picture) symbols: Vec<u8>,
 }
 
 /// The tables in force. Rule: ITU-T T.81, B.2.4.
 #[derive(Clone, Debug, Default)]
-pub(in crate::picture) struct Tables {
+pub(in crate::picture) struct DecoderTables {
     /// In natural order.
     pub(in crate::picture) quantization: [Option<[u16; 64]>; 4],
-    pub(in crate::picture) dc: [Option<Codes>; 4],
-    pub(in crate::picture) ac: [Option<Codes>; 4],
+    pub(in crate::picture) dc: [Option<HuffmanSpec>; 4],
+    pub(in crate::picture) ac: [Option<HuffmanSpec>; 4],
     /// Units between restart markers, 0 for none.
-    pub(in crate::picture) restart: u16,
+    pub(in crate::picture) restart_interval: u16,
 }
 
 /// A scan header: which components, which coefficients, which bits of them. Rule: ITU-T T.81, B.2.3.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::picture) struct Scan {
+pub(in crate::picture) struct ScanHeader {
     /// Index into the frame's components, DC table, AC table.
     pub(in crate::picture) components: Vec<(usize, usize, usize)>,
     /// First and last coefficient, in zig-zag order.
-    pub(in crate::picture) start: u8,
-    pub(in crate::picture) end: u8,
+    pub(in crate::picture) spectral_start: u8,
+    pub(in crate::picture) spectral_end: u8,
     /// Bits already known, and bits left out still.
-    pub(in crate::picture) high: u8,
-    pub(in crate::picture) low: u8,
+    pub(in crate::picture) approximation_high: u8,
+    pub(in crate::picture) approximation_low: u8,
 }
 
 /// All that stands before the first scan.
 #[derive(Clone, Debug)]
 pub(in crate::picture) struct Header {
-    pub(in crate::picture) frame: Frame,
-    pub(in crate::picture) model: Model,
+    pub(in crate::picture) frame: FrameHeader,
+    pub(in crate::picture) model: ColourModel,
     pub(in crate::picture) exif: Option<Range<usize>>,
     /// The parts of the colour profile, in order.
     pub(in crate::picture) icc: Vec<Range<usize>>,
-    pub(in crate::picture) tables: Tables,
-    pub(in crate::picture) scan: Scan,
+    pub(in crate::picture) tables: DecoderTables,
+    pub(in crate::picture) scan: ScanHeader,
     /// Where the data of the first scan begin.
-    pub(in crate::picture) data: usize,
+    pub(in crate::picture) scan_data: usize,
 }
 
 impl Header {
     /// Reads `file` up to the first scan.
     pub(in crate::picture) fn read(file: &[u8]) -> Result<Self, Rejection> {
-        let mut tables = Tables::default();
+        let mut tables = DecoderTables::default();
         let (mut frame, mut exif, mut jfif, mut adobe) = (None, None, false, None);
         let mut icc: Vec<(u8, Range<usize>)> = Vec::new();
         let mut at = 2;
         loop {
-            let segment = Segment::next(file, at)?;
+            let segment = MarkerSegment::next(file, at)?;
             at = segment.body.end;
             let body = &file[segment.body.clone()];
             match segment.marker {
                 0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => {
-                    if frame.replace(Frame::parse(segment.marker - 0xC0, body)?).is_some() {
+                    if frame.replace(FrameHeader::parse(segment.marker - 0xC0, body)?).is_some() {
                         return Err(broken("it has two frames"));
                     }
                 }
                 0xDA => {
                     let frame = frame.ok_or_else(|| broken("its size is missing"))?;
-                    let model = model(&frame, jfif, adobe)?;
-                    let scan = Scan::parse(&frame, body)?;
+                    let model = colour_model(&frame, jfif, adobe)?;
+                    let scan = ScanHeader::parse(&frame, body)?;
                     icc.sort_by_key(|(number, _)| *number);
                     let icc = icc.into_iter().map(|(_, range)| range).collect();
-                    return Ok(Self { frame, model, exif, icc, tables, scan, data: at });
+                    return Ok(Self { frame, model, exif, icc, tables, scan, scan_data: at });
                 }
                 0xE0 if body.starts_with(b"JFIF\0") => jfif = true,
                 0xE1 if body.starts_with(b"Exif\0") && exif.is_none() => exif = Some(segment.body),
@@ -138,21 +138,21 @@ impl Header {
                 }
                 0xEE if body.starts_with(b"Adobe") && body.len() >= 12 => adobe = Some(body[11]),
                 0xD9 => return Err(broken("it ends before the picture begins")),
-                marker => tables.read(marker, body)?,
+                marker => tables.read_segment(marker, body)?,
             }
         }
     }
 }
 
 /// A marker and what belongs to it.
-pub(in crate::picture) struct Segment {
+pub(in crate::picture) struct MarkerSegment {
     /// The byte after 0xFF.
     pub(in crate::picture) marker: u8,
     /// Without the two bytes of length; empty for markers that have none.
     pub(in crate::picture) body: Range<usize>,
 }
 
-impl Segment {
+impl MarkerSegment {
     /// The segment at or after `at`. Bytes in between that belong to no segment are passed over, as every reader does.
     pub(in crate::picture) fn next(file: &[u8], mut at: usize) -> Result<Self, Rejection> {
         let early = || broken("it ends too early");
@@ -181,7 +181,7 @@ impl Segment {
     }
 }
 
-impl Frame {
+impl FrameHeader {
     fn parse(kind: u8, body: &[u8]) -> Result<Self, Rejection> {
         let short = || broken("its frame header is too short");
         let &[precision, h1, h0, w1, w0, count, ..] = body else { return Err(short()) };
@@ -198,18 +198,23 @@ impl Frame {
             .as_chunks::<3>()
             .0
             .iter()
-            .map(|&[id, sampling, table]| Component { id, h: sampling >> 4, v: sampling & 15, table })
+            .map(|&[id, sampling, table]| Component {
+                id,
+                h: sampling >> 4,
+                v: sampling & 15,
+                quantization_table: table,
+            })
             .collect::<Vec<_>>();
-        if components.iter().any(|c| !(1..=4).contains(&c.h) || !(1..=4).contains(&c.v) || c.table > 3) {
+        if components.iter().any(|c| !(1..=4).contains(&c.h) || !(1..=4).contains(&c.v) || c.quantization_table > 3) {
             return Err(broken("its components make no sense"));
         }
-        Ok(Self { kind, precision, width, height, components })
+        Ok(Self { sof_type: kind, precision, width, height, components })
     }
 }
 
-impl Scan {
+impl ScanHeader {
     /// The scan header in `body`, checked against `frame`.
-    pub(in crate::picture) fn parse(frame: &Frame, body: &[u8]) -> Result<Self, Rejection> {
+    pub(in crate::picture) fn parse(frame: &FrameHeader, body: &[u8]) -> Result<Self, Rejection> {
         let wrong = || broken("its scan header makes no sense");
         let count = usize::from(*body.first().ok_or_else(wrong)?);
         let list = body.get(1..1 + 2 * count).ok_or_else(wrong)?;
@@ -228,26 +233,32 @@ impl Scan {
         if start > end || end > 63 || bits & 15 > 13 {
             return Err(wrong());
         }
-        Ok(Self { components, start, end, high: bits >> 4, low: bits & 15 })
+        Ok(Self {
+            components,
+            spectral_start: start,
+            spectral_end: end,
+            approximation_high: bits >> 4,
+            approximation_low: bits & 15,
+        })
     }
 }
 
-impl Tables {
+impl DecoderTables {
     /// Takes in a segment that changes tables; others are passed over.
-    pub(in crate::picture) fn read(&mut self, marker: u8, body: &[u8]) -> Result<(), Rejection> {
+    pub(in crate::picture) fn read_segment(&mut self, marker: u8, body: &[u8]) -> Result<(), Rejection> {
         match marker {
-            0xDB => self.quantization(body),
-            0xC4 => self.huffman(body),
+            0xDB => self.read_quantization(body),
+            0xC4 => self.read_huffman(body),
             0xDD => {
                 let two = body.first_chunk().ok_or_else(|| broken("its restart interval is missing"))?;
-                self.restart = u16::from_be_bytes(*two);
+                self.restart_interval = u16::from_be_bytes(*two);
                 Ok(())
             }
             _ => Ok(()),
         }
     }
 
-    fn quantization(&mut self, mut body: &[u8]) -> Result<(), Rejection> {
+    fn read_quantization(&mut self, mut body: &[u8]) -> Result<(), Rejection> {
         let wrong = || broken("its quantization tables make no sense");
         while let Some((&head, rest)) = body.split_first() {
             let wide = usize::from(head >> 4);
@@ -269,7 +280,7 @@ impl Tables {
         Ok(())
     }
 
-    fn huffman(&mut self, mut body: &[u8]) -> Result<(), Rejection> {
+    fn read_huffman(&mut self, mut body: &[u8]) -> Result<(), Rejection> {
         let wrong = || broken("its Huffman tables make no sense");
         while let Some((&head, rest)) = body.split_first() {
             let (lengths, rest) = rest.split_first_chunk::<16>().ok_or_else(wrong)?;
@@ -292,7 +303,7 @@ impl Tables {
                 return Err(wrong());
             }
             let (symbols, rest) = rest.split_at(count);
-            *slot = Some(Codes { lengths: *lengths, symbols: symbols.to_vec() });
+            *slot = Some(HuffmanSpec { lengths: *lengths, symbols: symbols.to_vec() });
             body = rest;
         }
         Ok(())
@@ -300,15 +311,15 @@ impl Tables {
 }
 
 /// What the components mean: Adobe's segment says so, or JFIF's presence, or their names.
-fn model(frame: &Frame, jfif: bool, adobe: Option<u8>) -> Result<Model, Rejection> {
+fn colour_model(frame: &FrameHeader, jfif: bool, adobe: Option<u8>) -> Result<ColourModel, Rejection> {
     let names: Vec<u8> = frame.components.iter().map(|component| component.id).collect();
     Ok(match (frame.components.len(), adobe) {
-        (1, _) => Model::Gray,
-        (3, Some(0)) if !jfif => Model::Rgb,
-        (3, None) if !jfif && names == *b"RGB" => Model::Rgb,
-        (3, _) => Model::YCbCr,
-        (4, Some(2)) => Model::Ycck,
-        (4, _) => Model::Cmyk,
+        (1, _) => ColourModel::Gray,
+        (3, Some(0)) if !jfif => ColourModel::Rgb,
+        (3, None) if !jfif && names == *b"RGB" => ColourModel::Rgb,
+        (3, _) => ColourModel::YCbCr,
+        (4, Some(2)) => ColourModel::Ycck,
+        (4, _) => ColourModel::Cmyk,
         _ => return Err(broken("it has an odd number of components")),
     })
 }

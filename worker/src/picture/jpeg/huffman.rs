@@ -1,43 +1,43 @@
 //! Huffman codes by table, over the next twelve bits.
 //!
 //! Three tables from one code. `symbols` is the ordinary one. `whole` gives a symbol together with the number that
-//! follows it, for all that fits into twelve bits: value, coefficients moved, bits used, in one lookup. `passing` gives
+//! follows it, for all that fits into twelve bits: value, coefficients moved, bits used, in one lookup. `skip_lookup` gives
 //! how far one gets by passing over as many whole symbols as fit, for the part of a block that nobody wants to see.
 //! Twelve bits, because with more the tables fall out of the first-level cache (13 costs 6 %, 14 up to 17 %) and with
 //! fewer too little fits (10 costs up to 20 %).
 
-use super::bits::Bits;
-use super::header::{Codes, broken};
+use super::bit_reader::BitReader;
+use super::header::{HuffmanSpec, broken};
 use crate::picture::Rejection;
 
-const WINDOW: u32 = 12;
-const ENTRIES: usize = 1 << WINDOW;
+const LOOKUP_BITS: u32 = 12;
+const LOOKUP_SIZE: usize = 1 << LOOKUP_BITS;
 
 /// How far the end of a block moves the coefficient counter: beyond any other count.
-pub(super) const END: u32 = 128;
+pub(super) const END_OF_BLOCK: u32 = 128;
 
 /// A code, ready to be read by.
-pub(super) struct Table {
+pub(super) struct HuffmanTable {
     /// Symbol in the upper byte, length in the lower; 0 for codes that are longer than the window or do not exist.
-    symbols: Box<[u16; ENTRIES]>,
+    symbols: Box<[u16; LOOKUP_SIZE]>,
     /// Value in the upper half, coefficients moved in bits 8 to 15, bits used in the lowest; 0 if it does not fit.
-    whole: Box<[u32; ENTRIES]>,
+    coefficient_lookup: Box<[u32; LOOKUP_SIZE]>,
     /// Bits used in the lowest four, end of block in the highest, coefficients moved in bits 8 to 14 (all ones when not
     /// even one symbol fits, which always leads out of the block).
-    passing: Box<[u16; ENTRIES]>,
+    skip_lookup: Box<[u16; LOOKUP_SIZE]>,
     /// For each length the first code beyond it, left-aligned in 16 bits, and what to add to a code for its symbol.
-    longer: [(u32, i32); 17],
+    long_codes: [(u32, i32); 17],
     values: Vec<u8>,
 }
 
-impl Table {
+impl HuffmanTable {
     /// The tables for `codes`, whose lengths the header's parser has found to fit.
-    pub(super) fn new(codes: &Codes) -> Self {
+    pub(super) fn new(codes: &HuffmanSpec) -> Self {
         let mut table = Self {
-            symbols: zeros(),
-            whole: zeros(),
-            passing: zeros(),
-            longer: [(0, 0); 17],
+            symbols: zeroed(),
+            coefficient_lookup: zeroed(),
+            skip_lookup: zeroed(),
+            long_codes: [(0, 0); 17],
             values: codes.symbols.clone(),
         };
         let (mut code, mut index) = (0u32, 0usize);
@@ -45,64 +45,64 @@ impl Table {
             let many = usize::from(codes.lengths[length as usize - 1]);
             let offset = index as i32 - code as i32;
             for symbol in codes.symbols.iter().skip(index).take(many) {
-                if length <= WINDOW {
-                    let span = 1usize << (WINDOW - length);
+                if length <= LOOKUP_BITS {
+                    let span = 1usize << (LOOKUP_BITS - length);
                     let entry = u16::from(*symbol) << 8 | length as u16;
                     table.symbols[code as usize * span..][..span].fill(entry);
                 }
                 code += 1;
             }
             index += many;
-            table.longer[length as usize] = (code << (16 - length), offset);
+            table.long_codes[length as usize] = (code << (16 - length), offset);
             code <<= 1;
         }
         table
     }
 
     /// Fills in the tables for the coefficients of sequential scans.
-    pub(super) fn for_coefficients(mut self) -> Self {
-        for window in 0..ENTRIES {
-            self.whole[window] = self.whole_entry(window, moved);
+    pub(super) fn for_ac(mut self) -> Self {
+        for window in 0..LOOKUP_SIZE {
+            self.coefficient_lookup[window] = self.coefficient_entry(window, ac_advance);
         }
-        for window in 0..ENTRIES {
-            self.passing[window] = self.passing_entry(window);
+        for window in 0..LOOKUP_SIZE {
+            self.skip_lookup[window] = self.skip_entry(window);
         }
         self
     }
 
     /// Fills in the table for the differences of means: there the symbol is just the size of the number.
-    pub(super) fn for_means(mut self) -> Self {
-        for window in 0..ENTRIES {
-            self.whole[window] = self.whole_entry(window, mean);
+    pub(super) fn for_dc(mut self) -> Self {
+        for window in 0..LOOKUP_SIZE {
+            self.coefficient_lookup[window] = self.coefficient_entry(window, dc_advance);
         }
         self
     }
 
-    fn whole_entry(&self, window: usize, moved: impl Fn(u32, u32) -> Option<u32>) -> u32 {
+    fn coefficient_entry(&self, window: usize, moved: impl Fn(u32, u32) -> Option<u32>) -> u32 {
         let [symbol, length] = self.symbols[window].to_be_bytes();
         let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
         let used = u32::from(length) + size;
         match moved(run, size) {
-            Some(moved) if length > 0 && used <= WINDOW => {
-                let number = (window as u32 >> (WINDOW - used)) & ((1 << size) - 1);
+            Some(moved) if length > 0 && used <= LOOKUP_BITS => {
+                let number = (window as u32 >> (LOOKUP_BITS - used)) & ((1 << size) - 1);
                 (extend(number, size) as u32) << 16 | moved << 8 | used
             }
             _ => 0,
         }
     }
 
-    fn passing_entry(&self, window: usize) -> u16 {
+    fn skip_entry(&self, window: usize) -> u16 {
         let (mut used, mut moved) = (0, 0);
         loop {
-            let entry = self.whole[(window << used) & (ENTRIES - 1)];
+            let entry = self.coefficient_lookup[(window << used) & (LOOKUP_SIZE - 1)];
             let (by, bits) = (entry >> 8 & 255, entry & 255);
             // Of the bits shifted in only zeros are known, so nothing that needs them counts.
-            if bits == 0 || used + bits > WINDOW || (by != END && moved + by > 126) {
+            if bits == 0 || used + bits > LOOKUP_BITS || (by != END_OF_BLOCK && moved + by > 126) {
                 let moved = if used == 0 { 127 } else { moved };
                 return (moved << 8 | used) as u16;
             }
             used += bits;
-            if by == END {
+            if by == END_OF_BLOCK {
                 return (1 << 15 | moved << 8 | used) as u16;
             }
             moved += by;
@@ -111,87 +111,91 @@ impl Table {
 
     /// The next symbol. Needs 16 bits.
     #[inline(always)]
-    pub(super) fn symbol(&self, bits: &mut Bits<'_>) -> Result<u8, Flaw> {
-        let (symbol, length) = self.found(bits.held())?;
+    pub(super) fn symbol(&self, bits: &mut BitReader<'_>) -> Result<u8, HuffmanError> {
+        let (symbol, length) = self.find_symbol(bits.held())?;
         bits.drop(length);
         Ok(symbol)
     }
 
     /// The symbol whose code is at the top of `held`, and the length of that.
     #[inline(always)]
-    fn found(&self, held: u64) -> Result<(u8, u32), Flaw> {
-        let [symbol, length] = self.symbols[(held >> (64 - WINDOW)) as usize & (ENTRIES - 1)].to_be_bytes();
-        if length > 0 { Ok((symbol, u32::from(length))) } else { self.long_symbol(held) }
+    fn find_symbol(&self, held: u64) -> Result<(u8, u32), HuffmanError> {
+        let [symbol, length] = self.symbols[(held >> (64 - LOOKUP_BITS)) as usize & (LOOKUP_SIZE - 1)].to_be_bytes();
+        if length > 0 { Ok((symbol, u32::from(length))) } else { self.find_long_symbol(held) }
     }
 
-    /// As [`Self::found`], for codes that are longer than the table is wide.
+    /// As [`Self::find_symbol`], for codes that are longer than the table is wide.
     #[cold]
-    fn long_symbol(&self, held: u64) -> Result<(u8, u32), Flaw> {
+    fn find_long_symbol(&self, held: u64) -> Result<(u8, u32), HuffmanError> {
         let code = (held >> 48) as u32;
-        for length in WINDOW + 1..=16 {
-            let (beyond, offset) = self.longer[length as usize];
+        for length in LOOKUP_BITS + 1..=16 {
+            let (beyond, offset) = self.long_codes[length as usize];
             if code < beyond {
                 let index = usize::try_from((code >> (16 - length)) as i32 + offset).unwrap_or(usize::MAX);
-                return self.values.get(index).map(|symbol| (*symbol, length)).ok_or(Flaw::NoCode);
+                return self.values.get(index).map(|symbol| (*symbol, length)).ok_or(HuffmanError::UnknownCode);
             }
         }
-        Err(Flaw::NoCode)
+        Err(HuffmanError::UnknownCode)
     }
 
     /// What the next bits mean, symbol and number together; 0 if they do not fit. Needs 12 bits, takes none.
     #[inline(always)]
-    pub(super) fn whole(&self, bits: &Bits<'_>) -> u32 {
-        self.whole[bits.peek(WINDOW) & (ENTRIES - 1)]
+    pub(super) fn peek_coefficient(&self, bits: &BitReader<'_>) -> u32 {
+        self.coefficient_lookup[bits.peek(LOOKUP_BITS) & (LOOKUP_SIZE - 1)]
     }
 
     /// The difference that comes next. Needs 32 bits.
     #[inline(always)]
-    pub(super) fn difference(&self, bits: &mut Bits<'_>) -> Result<i32, Flaw> {
-        let entry = self.whole(bits);
+    pub(super) fn dc_difference(&self, bits: &mut BitReader<'_>) -> Result<i32, HuffmanError> {
+        let entry = self.peek_coefficient(bits);
         if entry != 0 {
             bits.drop(entry & 255);
             return Ok(entry as i32 >> 16);
         }
-        let (_, value, used) = self.number(bits.held(), mean)?;
+        let (_, value, used) = self.decode_long_coefficient(bits.held(), dc_advance)?;
         bits.drop(used);
         Ok(value)
     }
 
     /// The coefficient that comes next: how far the counter moves, and the value. Needs 32 bits.
     #[inline(always)]
-    pub(super) fn coefficient(&self, bits: &mut Bits<'_>) -> Result<(u32, i16), Flaw> {
-        let entry = self.whole(bits);
+    pub(super) fn ac_coefficient(&self, bits: &mut BitReader<'_>) -> Result<(u32, i16), HuffmanError> {
+        let entry = self.peek_coefficient(bits);
         if entry != 0 {
             bits.drop(entry & 255);
             return Ok((entry >> 8 & 255, (entry as i32 >> 16) as i16));
         }
-        let (by, value, used) = self.number(bits.held(), moved)?;
+        let (by, value, used) = self.decode_long_coefficient(bits.held(), ac_advance)?;
         bits.drop(used);
         Ok((by, value as i16))
     }
 
     /// A symbol and its number the long way: how far that moves, the value, the bits used.
     #[inline(never)]
-    fn number(&self, held: u64, moved: impl Fn(u32, u32) -> Option<u32>) -> Result<(u32, i32, u32), Flaw> {
-        let (symbol, length) = self.found(held)?;
+    fn decode_long_coefficient(
+        &self,
+        held: u64,
+        moved: impl Fn(u32, u32) -> Option<u32>,
+    ) -> Result<(u32, i32, u32), HuffmanError> {
+        let (symbol, length) = self.find_symbol(held)?;
         let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
         let bits = (held << length >> 1 >> (63 - size)) as u32;
-        Ok((moved(run, size).ok_or(Flaw::NoCode)?, extend(bits, size), length + size))
+        Ok((moved(run, size).ok_or(HuffmanError::UnknownCode)?, extend(bits, size), length + size))
     }
 
     /// Passes over the rest of a block, from coefficient `k` on.
     #[inline(always)]
-    pub(super) fn pass(&self, bits: &mut Bits<'_>, mut k: u32) -> Result<(), Flaw> {
+    pub(super) fn skip_block_rest(&self, bits: &mut BitReader<'_>, mut k: u32) -> Result<(), HuffmanError> {
         loop {
             bits.refill();
             // Four times twelve bits are there.
             for _ in 0..4 {
-                let entry = u32::from(self.passing[bits.peek(WINDOW) & (ENTRIES - 1)]);
+                let entry = u32::from(self.skip_lookup[bits.peek(LOOKUP_BITS) & (LOOKUP_SIZE - 1)]);
                 let next = k + (entry >> 8 & 127);
                 if next > 63 {
                     // The block ends somewhere in these symbols, or the next is a long one: one at a time.
                     bits.refill();
-                    let (moved, used) = self.pass_one(bits.held(), k)?;
+                    let (moved, used) = self.skip_symbol(bits.held(), k)?;
                     bits.drop(used);
                     k += moved;
                     if k > 63 {
@@ -210,46 +214,53 @@ impl Table {
 
     /// How far the next symbol moves the counter from `k` on, and the bits it uses with its number.
     #[inline(never)]
-    fn pass_one(&self, held: u64, k: u32) -> Result<(u32, u32), Flaw> {
-        let (symbol, length) = self.found(held)?;
+    fn skip_symbol(&self, held: u64, k: u32) -> Result<(u32, u32), HuffmanError> {
+        let (symbol, length) = self.find_symbol(held)?;
         let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
-        let by = moved(run, size).ok_or(Flaw::NoCode)?;
-        if by == END || k + by <= 64 { Ok((by, length + size)) } else { Err(Flaw::TooMany) }
+        let by = ac_advance(run, size).ok_or(HuffmanError::UnknownCode)?;
+        if by == END_OF_BLOCK || k + by <= 64 {
+            Ok((by, length + size))
+        } else {
+            Err(HuffmanError::TooManyCoefficients)
+        }
     }
 }
 
 /// How far a coefficient's symbol moves the counter. Rule: ITU-T T.81, F.1.2.2.
-fn moved(run: u32, size: u32) -> Option<u32> {
+fn ac_advance(run: u32, size: u32) -> Option<u32> {
     Some(match (run, size) {
         (15, 0) => 16,
-        (_, 0) => END,
+        (_, 0) => END_OF_BLOCK,
         _ => run + 1,
     })
 }
 
 /// A mean's symbol is a size and nothing else.
-fn mean(run: u32, _size: u32) -> Option<u32> {
+fn dc_advance(run: u32, _size: u32) -> Option<u32> {
     (run == 0).then_some(1)
 }
 
-fn zeros<T: Copy + Default>() -> Box<[T; ENTRIES]> {
-    vec![T::default(); ENTRIES].into_boxed_slice().try_into().unwrap_or_else(|_| Box::new([T::default(); ENTRIES]))
+fn zeroed<T: Copy + Default>() -> Box<[T; LOOKUP_SIZE]> {
+    vec![T::default(); LOOKUP_SIZE]
+        .into_boxed_slice()
+        .try_into()
+        .unwrap_or_else(|_| Box::new([T::default(); LOOKUP_SIZE]))
 }
 
 /// What can be wrong with a scan, small enough to be carried through the inner loops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flaw {
+pub(super) enum HuffmanError {
     /// Bits that are no code of their table.
-    NoCode,
+    UnknownCode,
     /// More than 64 coefficients to a block.
-    TooMany,
+    TooManyCoefficients,
 }
 
-impl From<Flaw> for Rejection {
-    fn from(flaw: Flaw) -> Self {
+impl From<HuffmanError> for Rejection {
+    fn from(flaw: HuffmanError) -> Self {
         broken(match flaw {
-            Flaw::NoCode => "it contains a code that is in no table",
-            Flaw::TooMany => "a block has too many coefficients",
+            HuffmanError::UnknownCode => "it contains a code that is in no table",
+            HuffmanError::TooManyCoefficients => "a block has too many coefficients",
         })
     }
 }

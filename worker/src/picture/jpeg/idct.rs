@@ -10,17 +10,17 @@ use std::f32::consts::{FRAC_1_SQRT_2, SQRT_2};
 pub(super) type Block = [i16; 256];
 
 /// What each wanted coefficient is multiplied by.
-pub(super) struct Factors {
+pub(super) struct DequantizationFactors {
     /// Laid out as in [`Block`].
-    all: [f32; 64],
+    factors: [f32; 64],
     /// The first one as it stands in the file, for the transform of one point, which is exact.
-    mean: i32,
+    dc: i32,
 }
 
 /// cos(kπ/16)·√2, and 1 for the mean: folded into the factors of the eight-point transform.
 const SCALE: [f32; 8] = [1.0, 1.387_039_8, 1.306_562_9, 1.175_875_6, 1.0, 0.785_694_96, 0.541_196_1, 0.275_899_38];
 
-impl Factors {
+impl DequantizationFactors {
     /// For `n` and a quantization table in natural order.
     pub(super) fn new(n: usize, table: &[u16; 64]) -> Self {
         let mut all = [0.0; 64];
@@ -29,22 +29,24 @@ impl Factors {
                 let scale = match n {
                     8 => SCALE[row] * SCALE[column] / 8.0,
                     // Orthonormal, times n/8.
-                    _ => [axis(n, row), axis(n, column)].iter().product::<f32>() * n as f32 / 8.0,
+                    _ => {
+                        [frequency_weight(n, row), frequency_weight(n, column)].iter().product::<f32>() * n as f32 / 8.0
+                    }
                 };
                 all[row * n + column] = f32::from(table[row * 8 + column]) * scale;
             }
         }
-        Self { all, mean: i32::from(table[0]) }
+        Self { factors: all, dc: i32::from(table[0]) }
     }
 }
 
 /// The weight of frequency `k` in an orthonormal transform of `n` points.
-fn axis(n: usize, k: usize) -> f32 {
+fn frequency_weight(n: usize, k: usize) -> f32 {
     ((if k == 0 { 1.0 } else { 2.0 }) / n as f32).sqrt()
 }
 
 /// Where the k-th coefficient in zig-zag order lies in a [`Block`] of `n` × `n`; what is not wanted, beyond its end.
-pub(super) fn places(n: usize) -> [u8; 256] {
+pub(super) fn block_positions(n: usize) -> [u8; 256] {
     let mut places = [255; 256];
     for (place, natural) in places.iter_mut().zip(crate::picture::encode::ZIGZAG) {
         let (row, column) = (usize::from(natural / 8), usize::from(natural % 8));
@@ -56,7 +58,7 @@ pub(super) fn places(n: usize) -> [u8; 256] {
 }
 
 /// The last wanted coefficient in zig-zag order.
-pub(super) fn last(n: usize) -> u32 {
+pub(super) fn last_needed_coefficient(n: usize) -> u32 {
     match n {
         1 => 0,
         2 => 4,
@@ -70,33 +72,38 @@ pub(super) fn last(n: usize) -> u32 {
 
 /// Writes the N × N samples of `block` to `out`, rows `stride` apart. `out` is long enough for N rows.
 #[inline(always)]
-pub(super) fn write<const N: usize>(block: &Block, factors: &Factors, out: &mut [u8], stride: usize) {
+pub(super) fn write_block<const N: usize>(
+    block: &Block,
+    factors: &DequantizationFactors,
+    out: &mut [u8],
+    stride: usize,
+) {
     match N {
         1 => {
             // As libjpeg does: the mean, divided by eight, to the nearest.
-            let mean = (i32::from(block[0]) * factors.mean + 4) >> 3;
+            let mean = (i32::from(block[0]) * factors.dc + 4) >> 3;
             if let Some(out) = out.first_mut() {
                 *out = (mean + 128).clamp(0, 255) as u8;
             }
         }
-        2 => two(block, &factors.all, out, stride),
-        3 => both(coefficients(block, factors), three, out, stride),
-        4 => both(coefficients(block, factors), four, out, stride),
-        5 => both(coefficients(block, factors), five, out, stride),
-        6 => both(coefficients(block, factors), six, out, stride),
+        2 => idct_2(block, &factors.factors, out, stride),
+        3 => transform_both(dequantize(block, factors), idct_3, out, stride),
+        4 => transform_both(dequantize(block, factors), idct_4, out, stride),
+        5 => transform_both(dequantize(block, factors), idct_5, out, stride),
+        6 => transform_both(dequantize(block, factors), idct_6, out, stride),
         _ if block[1..64].iter().fold(0, |any, value| any | value) == 0 => {
-            put_flat(sample(f32::from(block[0]) * factors.all[0]), out, stride);
+            fill_block(to_sample(f32::from(block[0]) * factors.factors[0]), out, stride);
         }
-        _ => both(coefficients(block, factors), eight, out, stride),
+        _ => transform_both(dequantize(block, factors), idct_8, out, stride),
     }
 }
 
 #[inline(always)]
-fn coefficients<const N: usize>(block: &Block, factors: &Factors) -> [[f32; N]; N] {
+fn dequantize<const N: usize>(block: &Block, factors: &DequantizationFactors) -> [[f32; N]; N] {
     let mut out = [[0.0; N]; N];
     for (row, out) in out.iter_mut().enumerate() {
         for (column, out) in out.iter_mut().enumerate() {
-            *out = f32::from(block[row * N + column]) * factors.all[row * N + column];
+            *out = f32::from(block[row * N + column]) * factors.factors[row * N + column];
         }
     }
     out
@@ -104,7 +111,7 @@ fn coefficients<const N: usize>(block: &Block, factors: &Factors) -> [[f32; N]; 
 
 /// Columns, then rows, then out.
 #[inline(always)]
-fn both<const N: usize>(
+fn transform_both<const N: usize>(
     mut values: [[f32; N]; N],
     columns: impl Fn(&mut [[f32; N]; N]),
     out: &mut [u8],
@@ -113,34 +120,34 @@ fn both<const N: usize>(
     columns(&mut values);
     let mut turned = transposed(&values);
     columns(&mut turned);
-    put(&transposed(&turned), out, stride);
+    put_samples(&transposed(&turned), out, stride);
 }
 
 /// A sample from its value around zero: the nearest whole number, 0 to 255.
 #[inline(always)]
-fn sample(value: f32) -> u8 {
+fn to_sample(value: f32) -> u8 {
     // Adding 1.5 · 2^23 leaves a float whose low bits are the nearest whole number.
     ((value + 128.0).clamp(0.0, 255.0) + 12_582_912.0).to_bits() as u8
 }
 
 #[inline(always)]
-fn put<const N: usize>(values: &[[f32; N]; N], out: &mut [u8], stride: usize) {
+fn put_samples<const N: usize>(values: &[[f32; N]; N], out: &mut [u8], stride: usize) {
     for (y, row) in values.iter().enumerate() {
         if let Some(out) = out.get_mut(y * stride..y * stride + N) {
             for (out, value) in out.iter_mut().zip(row) {
-                *out = sample(*value);
+                *out = to_sample(*value);
             }
         }
     }
 }
 
 #[inline(always)]
-fn two(block: &Block, factors: &[f32; 64], out: &mut [u8], stride: usize) {
+fn idct_2(block: &Block, factors: &[f32; 64], out: &mut [u8], stride: usize) {
     let [a, b, c, d]: [f32; 4] = std::array::from_fn(|i| f32::from(block[i]) * factors[i]);
     // The factors hold the weights 1/2 and 1; the cosines are √½ each way.
     let (b, c, d) = (b * FRAC_1_SQRT_2, c * FRAC_1_SQRT_2, d * 0.5);
     let (left, right, down_left, down_right) = (a + b, a - b, c + d, c - d);
-    put(&[[left + down_left, right + down_right], [left - down_left, right - down_right]], out, stride);
+    put_samples(&[[left + down_left, right + down_right], [left - down_left, right - down_right]], out, stride);
 }
 
 #[inline(always)]
@@ -157,7 +164,7 @@ fn transposed<const N: usize>(rows: &[[f32; N]; N]) -> [[f32; N]; N] {
 /// Three points of every column.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "one column in three rows, not one row")]
-fn three(c: &mut [[f32; 3]; 3]) {
+fn idct_3(c: &mut [[f32; 3]; 3]) {
     for i in 0..3 {
         let even = c[0][i] + c[2][i] * 0.5;
         let odd = c[1][i] * 0.866_025_4;
@@ -169,7 +176,7 @@ fn three(c: &mut [[f32; 3]; 3]) {
 /// Four points of every column.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "one column in four rows, not one row")]
-fn four(c: &mut [[f32; 4]; 4]) {
+fn idct_4(c: &mut [[f32; 4]; 4]) {
     for i in 0..4 {
         let turned = c[2][i] * FRAC_1_SQRT_2;
         let (even0, even1) = (c[0][i] + turned, c[0][i] - turned);
@@ -185,7 +192,7 @@ fn four(c: &mut [[f32; 4]; 4]) {
 /// Five points of every column.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "one column in five rows, not one row")]
-fn five(c: &mut [[f32; 5]; 5]) {
+fn idct_5(c: &mut [[f32; 5]; 5]) {
     for i in 0..5 {
         let even0 = c[0][i] + c[2][i] * 0.809_017 + c[4][i] * 0.309_017;
         let even1 = c[0][i] - c[2][i] * 0.309_017 - c[4][i] * 0.809_017;
@@ -203,7 +210,7 @@ fn five(c: &mut [[f32; 5]; 5]) {
 /// Six points of every column.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "one column in six rows, not one row")]
-fn six(c: &mut [[f32; 6]; 6]) {
+fn idct_6(c: &mut [[f32; 6]; 6]) {
     for i in 0..6 {
         let (mean, turned) = (c[0][i] + c[4][i] * 0.5, c[2][i] * 0.866_025_4);
         let (even0, even1, even2) = (mean + turned, c[0][i] - c[4][i], mean - turned);
@@ -223,7 +230,7 @@ fn six(c: &mut [[f32; 6]; 6]) {
 /// Eight points of every column: Arai, Agui and Nakajima's, the scaling folded into the factors.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "one column in eight rows, not one row")]
-fn eight(c: &mut [[f32; 8]; 8]) {
+fn idct_8(c: &mut [[f32; 8]; 8]) {
     for i in 0..8 {
         let (even0, even1) = (c[0][i] + c[4][i], c[0][i] - c[4][i]);
         let even3 = c[2][i] + c[6][i];
@@ -250,7 +257,7 @@ fn eight(c: &mut [[f32; 8]; 8]) {
 }
 
 #[inline(always)]
-fn put_flat(value: u8, out: &mut [u8], stride: usize) {
+fn fill_block(value: u8, out: &mut [u8], stride: usize) {
     for y in 0..8 {
         if let Some(out) = out.get_mut(y * stride..y * stride + 8) {
             out.fill(value);
@@ -271,7 +278,7 @@ mod tests {
                 for v in 0..n {
                     for u in 0..n {
                         let cos = |i: usize, k: usize| {
-                            f64::from(axis(n, k))
+                            f64::from(frequency_weight(n, k))
                                 * ((2 * i + 1) as f64 * k as f64 * std::f64::consts::PI / (2 * n) as f64).cos()
                         };
                         let value = f64::from(block[v * n + u]) * f64::from(table[v * 8 + u]);
@@ -292,7 +299,7 @@ mod tests {
                 *value = ((seed * 7919 + i as i32 * 104_729) % 41 - 20) as i16 / if i == 0 { 1 } else { 3 };
             }
             let mut out = vec![0; N * 16];
-            write::<N>(&block, &Factors::new(N, &table), &mut out, 16);
+            write_block::<N>(&block, &DequantizationFactors::new(N, &table), &mut out, 16);
             for (i, wanted) in exact(N, &block, &table).into_iter().enumerate() {
                 let got = f64::from(out[i / N * 16 + i % N]);
                 assert!((got - wanted).abs() < 0.51, "{N}: sample {i} is {got}, not {wanted}");
@@ -315,16 +322,16 @@ mod tests {
     fn the_wildest_values_are_only_clamped() {
         let block = [i16::MIN; 256];
         for n in [1, 2, 3, 4, 5, 6, 8] {
-            let factors = Factors::new(n, &[u16::MAX; 64]);
+            let factors = DequantizationFactors::new(n, &[u16::MAX; 64]);
             let mut out = [0; 64];
             match n {
-                1 => write::<1>(&block, &factors, &mut out, 8),
-                2 => write::<2>(&block, &factors, &mut out, 8),
-                3 => write::<3>(&block, &factors, &mut out, 8),
-                4 => write::<4>(&block, &factors, &mut out, 8),
-                5 => write::<5>(&block, &factors, &mut out, 8),
-                6 => write::<6>(&block, &factors, &mut out, 8),
-                _ => write::<8>(&block, &factors, &mut out, 8),
+                1 => write_block::<1>(&block, &factors, &mut out, 8),
+                2 => write_block::<2>(&block, &factors, &mut out, 8),
+                3 => write_block::<3>(&block, &factors, &mut out, 8),
+                4 => write_block::<4>(&block, &factors, &mut out, 8),
+                5 => write_block::<5>(&block, &factors, &mut out, 8),
+                6 => write_block::<6>(&block, &factors, &mut out, 8),
+                _ => write_block::<8>(&block, &factors, &mut out, 8),
             }
         }
     }

@@ -1,33 +1,33 @@
 //! Where blocks go: the geometry of a frame at the scale it is decoded at.
 
-use super::header::{Frame, Model, broken};
-use super::idct::{self, Block, Factors};
+use super::header::{ColourModel, FrameHeader, broken};
+use super::idct::{self, Block, DequantizationFactors};
 use crate::picture::Rejection;
 use crate::picture::raster::{Colour, Plane, Raster, allocate};
 
 /// The plane one component is decoded into.
-pub(super) struct Sheet {
+pub(super) struct ComponentLayout {
     /// Blocks per unit of an interleaved scan, across and down.
-    pub(super) per_unit: (usize, usize),
+    pub(super) blocks_per_mcu: (usize, usize),
     /// Blocks that hold something of the picture, across and down: what a scan of this component alone has.
     pub(super) blocks: (usize, usize),
     /// Blocks there is room for in a row: whole units.
-    pub(super) row: usize,
+    pub(super) blocks_per_row: usize,
     /// Rows of those.
-    pub(super) rows: usize,
+    pub(super) block_rows: usize,
     pub(super) plane: Plane,
-    n: usize,
+    scale: usize,
 }
 
-/// All components of a frame at `n` eighths.
-pub(super) struct Layout {
+/// All components of a frame at `scale` eighths.
+pub(super) struct FrameLayout {
     /// Units of an interleaved scan, across and down.
-    pub(super) units: (usize, usize),
-    pub(super) sheets: Vec<Sheet>,
+    pub(super) mcus: (usize, usize),
+    pub(super) components: Vec<ComponentLayout>,
 }
 
-impl Layout {
-    pub(super) fn new(frame: &Frame, n: usize) -> Result<Self, Rejection> {
+impl FrameLayout {
+    pub(super) fn new(frame: &FrameHeader, n: usize) -> Result<Self, Rejection> {
         let (h_max, v_max) = frame.sampling();
         let (h_max, v_max) = (usize::from(h_max), usize::from(v_max));
         let (width, height) = (usize::from(frame.width), usize::from(frame.height));
@@ -47,26 +47,33 @@ impl Layout {
                 extent,
             };
             let blocks = (size.0.div_ceil(8), size.1.div_ceil(8));
-            sheets.push(Sheet { per_unit: (h, v), blocks, row, rows, plane, n });
+            sheets.push(ComponentLayout {
+                blocks_per_mcu: (h, v),
+                blocks,
+                blocks_per_row: row,
+                block_rows: rows,
+                plane,
+                scale: n,
+            });
         }
-        Ok(Self { units, sheets })
+        Ok(Self { mcus: units, components: sheets })
     }
 
     /// The decoded picture. Luma and chroma stay apart; what is RGB or ink already is put together.
-    pub(super) fn into_raster(self, frame: &Frame, model: Model) -> Result<Raster, Rejection> {
-        let planes: Vec<Plane> = self.sheets.into_iter().map(|sheet| sheet.plane).collect();
+    pub(super) fn into_raster(self, frame: &FrameHeader, model: ColourModel) -> Result<Raster, Rejection> {
+        let planes: Vec<Plane> = self.components.into_iter().map(|sheet| sheet.plane).collect();
         let (width, height) = (u32::from(frame.width), u32::from(frame.height));
         let raster = |colour, planes| Raster { width, height, colour, planes };
         Ok(match model {
-            Model::Gray => raster(Colour::Gray, planes),
-            Model::YCbCr => raster(Colour::YCbCr, planes),
-            Model::Rgb => raster(Colour::Rgb, vec![interleaved::<3>(&planes)?]),
-            Model::Cmyk => raster(Colour::Cmyk, vec![interleaved::<4>(&planes)?]),
-            Model::Ycck => {
-                let mut ink = interleaved::<4>(&planes)?;
+            ColourModel::Gray => raster(Colour::Gray, planes),
+            ColourModel::YCbCr => raster(Colour::YCbCr, planes),
+            ColourModel::Rgb => raster(Colour::Rgb, vec![interleave::<3>(&planes)?]),
+            ColourModel::Cmyk => raster(Colour::Cmyk, vec![interleave::<4>(&planes)?]),
+            ColourModel::Ycck => {
+                let mut ink = interleave::<4>(&planes)?;
                 for [y, cb, cr, _] in ink.samples.as_chunks_mut::<4>().0 {
                     // Ink was taken for light; black stayed as Adobe stores it, turned round.
-                    [*y, *cb, *cr] = crate::picture::colour::rgb(*y, *cb, *cr).map(|ink| 255 - ink);
+                    [*y, *cb, *cr] = crate::picture::colour::ycbcr_pixel_to_rgb(*y, *cb, *cr).map(|ink| 255 - ink);
                 }
                 raster(Colour::Cmyk, vec![ink])
             }
@@ -75,7 +82,7 @@ impl Layout {
 }
 
 /// One plane of N samples per pixel from N planes, the smaller ones repeated.
-fn interleaved<const N: usize>(planes: &[Plane]) -> Result<Plane, Rejection> {
+fn interleave<const N: usize>(planes: &[Plane]) -> Result<Plane, Rejection> {
     let planes: &[Plane; N] = planes.try_into().map_err(|_| broken("it has an odd number of components"))?;
     let largest = planes.iter().max_by_key(|plane| plane.width * plane.height).unwrap_or(&planes[0]);
     let (width, height) = (largest.width, largest.height);
@@ -91,14 +98,20 @@ fn interleaved<const N: usize>(planes: &[Plane]) -> Result<Plane, Rejection> {
     Ok(Plane { samples, stride: width, width, height, extent: largest.extent })
 }
 
-impl Sheet {
+impl ComponentLayout {
     /// Transforms `block` and puts it at block column `x` and row `y`.
     #[inline(always)]
-    pub(super) fn put<const N: usize>(&mut self, x: usize, y: usize, block: &Block, factors: &Factors) {
-        debug_assert_eq!(N, self.n);
+    pub(super) fn put_block<const N: usize>(
+        &mut self,
+        x: usize,
+        y: usize,
+        block: &Block,
+        factors: &DequantizationFactors,
+    ) {
+        debug_assert_eq!(N, self.scale);
         let stride = self.plane.stride;
         if let Some(out) = self.plane.samples.get_mut(y * N * stride + x * N..) {
-            idct::write::<N>(block, factors, out, stride);
+            idct::write_block::<N>(block, factors, out, stride);
         }
     }
 }

@@ -10,21 +10,21 @@ mod scan;
 
 use std::ops::Range;
 
-use super::bits::Entropy;
-use super::header::{Header, Scan, Segment, Tables, broken};
-use super::idct::{self, Block, Factors};
-use super::layout::{Layout, Sheet};
-use crate::picture::{Excess, Limits, Rejection, Stop};
+use super::bit_reader::EntropyData;
+use super::header::{DecoderTables, Header, MarkerSegment, ScanHeader, broken};
+use super::idct::{self, Block, DequantizationFactors};
+use super::layout::{ComponentLayout, FrameLayout};
+use crate::picture::{CancelFlag, LimitKind, Limits, Rejection};
 
 /// A scan and all it refers to.
-struct Part {
-    scan: Scan,
-    tables: Tables,
-    data: usize,
+struct ProgressiveScan {
+    scan: ScanHeader,
+    tables: DecoderTables,
+    scan_data: usize,
 }
 
 /// The coefficients of one component.
-struct Store {
+struct CoefficientStore {
     /// N × N for each block, as they lie in [`Block`].
     wanted: Vec<i16>,
     /// For each block, which of its coefficients are not zero so far, the k-th in bit k.
@@ -36,90 +36,95 @@ pub(super) fn decode<const N: usize>(
     file: &[u8],
     header: &Header,
     limits: &Limits,
-    entropy: &mut Entropy,
-    layout: &mut Layout,
-    stop: &Stop,
+    entropy: &mut EntropyData,
+    layout: &mut FrameLayout,
+    stop: &CancelFlag,
 ) -> Result<(), Rejection> {
     let frame = &header.frame;
-    let parts = parts(file, header, limits)?;
-    let needed = needed(&parts, idct::last(N) as u8, frame.components.len())?;
-    let mut stores = Vec::with_capacity(layout.sheets.len());
-    for sheet in &layout.sheets {
-        let blocks = sheet.row * sheet.rows;
-        stores.push(Store { wanted: zeros(blocks * N * N)?, nonzero: zeros(blocks)? });
+    let parts = read_scan_headers(file, header, limits)?;
+    let needed = needed_scans(&parts, idct::last_needed_coefficient(N) as u8, frame.components.len())?;
+    let mut stores = Vec::with_capacity(layout.components.len());
+    for sheet in &layout.components {
+        let blocks = sheet.blocks_per_row * sheet.block_rows;
+        stores.push(CoefficientStore { wanted: zeroed(blocks * N * N)?, nonzero: zeroed(blocks)? });
     }
     for part in parts.iter().zip(&needed).filter_map(|(part, needed)| needed.then_some(part)) {
-        entropy.unstuff(file, part.data, part.tables.restart > 0)?;
-        let reader = scan::Reader::new(part)?;
-        match part.scan.start {
-            0 => reader.means::<N>(part, entropy, layout, &mut stores, stop)?,
-            _ => reader.coefficients::<N>(part, entropy, layout, &mut stores, stop)?,
+        entropy.unstuff(file, part.scan_data, part.tables.restart_interval > 0)?;
+        let reader = scan::ProgressiveScanReader::new(part)?;
+        match part.scan.spectral_start {
+            0 => reader.read_dc::<N>(part, entropy, layout, &mut stores, stop)?,
+            _ => reader.read_ac::<N>(part, entropy, layout, &mut stores, stop)?,
         }
     }
     let last = parts.last().map(|part| &part.tables).unwrap_or(&header.tables);
-    for ((sheet, store), component) in layout.sheets.iter_mut().zip(&stores).zip(&frame.components) {
-        let table = last.quantization[usize::from(component.table)].as_ref();
-        let factors = Factors::new(N, table.ok_or_else(|| broken("a quantization table is missing"))?);
-        transform::<N>(sheet, store, &factors, stop)?;
+    for ((sheet, store), component) in layout.components.iter_mut().zip(&stores).zip(&frame.components) {
+        let table = last.quantization[usize::from(component.quantization_table)].as_ref();
+        let factors = DequantizationFactors::new(N, table.ok_or_else(|| broken("a quantization table is missing"))?);
+        transform_blocks::<N>(sheet, store, &factors, stop)?;
     }
     Ok(())
 }
 
 /// `length` zeros, or a rejection where memory has run out.
-fn zeros<T: Copy + Default>(length: usize) -> Result<Vec<T>, Rejection> {
+fn zeroed<T: Copy + Default>(length: usize) -> Result<Vec<T>, Rejection> {
     let mut out = Vec::new();
     let actual = (length * size_of::<T>()) as u64;
-    out.try_reserve_exact(length).map_err(|_| Rejection::TooLarge { excess: Excess::Memory, limit: 0, actual })?;
+    out.try_reserve_exact(length).map_err(|_| Rejection::LimitExceeded {
+        excess: LimitKind::Memory,
+        limit: 0,
+        actual,
+    })?;
     out.resize(length, T::default());
     Ok(out)
 }
 
 /// All scans of the file, up to its end-of-image mark, without reading one.
-fn parts(file: &[u8], header: &Header, limits: &Limits) -> Result<Vec<Part>, Rejection> {
+fn read_scan_headers(file: &[u8], header: &Header, limits: &Limits) -> Result<Vec<ProgressiveScan>, Rejection> {
     let mut tables = header.tables.clone();
-    let mut parts = vec![Part { scan: header.scan.clone(), tables: tables.clone(), data: header.data }];
-    let mut at = header.data;
+    let mut parts =
+        vec![ProgressiveScan { scan: header.scan.clone(), tables: tables.clone(), scan_data: header.scan_data }];
+    let mut at = header.scan_data;
     loop {
         // Data, stuffing and restart markers are passed over as anything is that is no segment.
-        let segment = Segment::next(file, at)?;
+        let segment = MarkerSegment::next(file, at)?;
         at = segment.body.end;
         match segment.marker {
             0xD9 => return Ok(parts),
             0xDA => {
-                let scan = Scan::parse(&header.frame, &file[segment.body])?;
+                let scan = ScanHeader::parse(&header.frame, &file[segment.body])?;
                 let count = parts.len() as u64 + 1;
-                Rejection::check(Excess::Scans, count, u64::from(limits.max_scans))?;
-                parts.push(Part { scan, tables: tables.clone(), data: at });
+                Rejection::check_limit(LimitKind::Scans, count, u64::from(limits.max_scans))?;
+                parts.push(ProgressiveScan { scan, tables: tables.clone(), scan_data: at });
             }
-            marker => tables.read(marker, &file[segment.body])?,
+            marker => tables.read_segment(marker, &file[segment.body])?,
         }
     }
 }
 
 /// Which scans have to be read for the coefficients up to `last`.
-fn needed(parts: &[Part], last: u8, components: usize) -> Result<Vec<bool>, Rejection> {
+fn needed_scans(parts: &[ProgressiveScan], last: u8, components: usize) -> Result<Vec<bool>, Rejection> {
     // For each component the coefficients whose history a later scan that is needed asks for.
     let mut history = vec![0u64; components];
     let mut needed = vec![false; parts.len()];
     for (part, needed) in parts.iter().zip(&mut needed).rev() {
         let scan = &part.scan;
-        let band = mask(u32::from(scan.start)..u32::from(scan.end) + 1);
-        if scan.start > 0 && scan.components.len() != 1 || scan.start == 0 && scan.end > 0 {
+        let band = bit_mask(u32::from(scan.spectral_start)..u32::from(scan.spectral_end) + 1);
+        if scan.spectral_start > 0 && scan.components.len() != 1 || scan.spectral_start == 0 && scan.spectral_end > 0 {
             return Err(broken("its scan header makes no sense"));
         }
-        if scan.high > 0 && scan.low + 1 != scan.high {
+        if scan.approximation_high > 0 && scan.approximation_low + 1 != scan.approximation_high {
             return Err(broken("its scans do not follow one another"));
         }
         for &(index, ..) in &scan.components {
-            *needed |= scan.start <= last || history[index] & band != 0;
+            *needed |= scan.spectral_start <= last || history[index] & band != 0;
         }
-        for &(index, ..) in scan.components.iter().filter(|_| *needed && scan.high > 0) {
+        for &(index, ..) in scan.components.iter().filter(|_| *needed && scan.approximation_high > 0) {
             history[index] |= band;
         }
     }
     for index in 0..components {
         let first = parts.iter().find(|part| part.scan.components.iter().any(|(i, ..)| *i == index));
-        if first.is_none_or(|part| part.scan.start > 0 || part.scan.high > 0) {
+        if first.is_none_or(|part| part.scan.spectral_start > 0 || part.scan.approximation_high > 0) {
             return Err(broken("a component is missing"));
         }
     }
@@ -128,23 +133,23 @@ fn needed(parts: &[Part], last: u8, components: usize) -> Result<Vec<bool>, Reje
 
 /// The bits of a range.
 #[inline(always)]
-fn mask(range: Range<u32>) -> u64 {
+fn bit_mask(range: Range<u32>) -> u64 {
     let below = |k: u32| if k > 63 { u64::MAX } else { (1 << k) - 1 };
     below(range.end) & !below(range.start)
 }
 
-fn transform<const N: usize>(
-    sheet: &mut Sheet,
-    store: &Store,
-    factors: &Factors,
-    stop: &Stop,
+fn transform_blocks<const N: usize>(
+    sheet: &mut ComponentLayout,
+    store: &CoefficientStore,
+    factors: &DequantizationFactors,
+    stop: &CancelFlag,
 ) -> Result<(), Rejection> {
     let mut block: Block = [0; 256];
     for y in 0..sheet.blocks.1 {
         stop.check()?;
         for x in 0..sheet.blocks.0 {
-            block[..N * N].copy_from_slice(&store.wanted[(y * sheet.row + x) * N * N..][..N * N]);
-            sheet.put::<N>(x, y, &block, factors);
+            block[..N * N].copy_from_slice(&store.wanted[(y * sheet.blocks_per_row + x) * N * N..][..N * N]);
+            sheet.put_block::<N>(x, y, &block, factors);
         }
     }
     Ok(())

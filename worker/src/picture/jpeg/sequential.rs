@@ -2,39 +2,39 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::bits::{Bits, Entropy, too_early};
-use super::header::{Frame, Scan, Tables, broken};
-use super::huffman::{END, Flaw, Table};
-use super::idct::{self, Block, Factors};
-use super::layout::Layout;
-use crate::picture::{Rejection, Stop};
+use super::bit_reader::{BitReader, EntropyData, truncated};
+use super::header::{DecoderTables, FrameHeader, ScanHeader, broken};
+use super::huffman::{END_OF_BLOCK, HuffmanError, HuffmanTable};
+use super::idct::{self, Block, DequantizationFactors};
+use super::layout::FrameLayout;
+use crate::picture::{CancelFlag, Rejection};
 
 /// What it takes to read one component.
-struct Reader<'a> {
+struct ComponentReader<'a> {
     index: usize,
-    means: &'a Table,
-    coefficients: &'a Table,
-    factors: Factors,
-    mean: i32,
+    dc_table: &'a HuffmanTable,
+    ac_table: &'a HuffmanTable,
+    factors: DequantizationFactors,
+    dc_prediction: i32,
 }
 
 /// The tables a scan refers to, ready to be read by.
 #[derive(Default)]
-pub(super) struct Codes {
-    dc: [Option<Table>; 4],
-    ac: [Option<Table>; 4],
+pub(super) struct ScanTables {
+    dc: [Option<HuffmanTable>; 4],
+    ac: [Option<HuffmanTable>; 4],
 }
 
-impl Codes {
-    pub(super) fn new(tables: &Tables, scan: &Scan) -> Result<Self, Rejection> {
+impl ScanTables {
+    pub(super) fn new(tables: &DecoderTables, scan: &ScanHeader) -> Result<Self, Rejection> {
         let mut codes = Self::default();
         let missing = || broken("a Huffman table is missing");
         for &(_, dc, ac) in &scan.components {
             if codes.dc[dc].is_none() {
-                codes.dc[dc] = Some(Table::new(tables.dc[dc].as_ref().ok_or_else(missing)?).for_means());
+                codes.dc[dc] = Some(HuffmanTable::new(tables.dc[dc].as_ref().ok_or_else(missing)?).for_dc());
             }
             if codes.ac[ac].is_none() {
-                codes.ac[ac] = Some(Table::new(tables.ac[ac].as_ref().ok_or_else(missing)?).for_coefficients());
+                codes.ac[ac] = Some(HuffmanTable::new(tables.ac[ac].as_ref().ok_or_else(missing)?).for_ac());
             }
         }
         Ok(codes)
@@ -42,42 +42,42 @@ impl Codes {
 }
 
 /// Decodes one scan into `layout`, which is at N eighths.
-pub(super) fn scan<const N: usize>(
-    frame: &Frame,
-    tables: &Tables,
-    scan: &Scan,
-    entropy: &Entropy,
-    layout: &mut Layout,
-    stop: &Stop,
+pub(super) fn decode_scan<const N: usize>(
+    frame: &FrameHeader,
+    tables: &DecoderTables,
+    scan: &ScanHeader,
+    entropy: &EntropyData,
+    layout: &mut FrameLayout,
+    stop: &CancelFlag,
 ) -> Result<(), Rejection> {
-    let codes = Codes::new(tables, scan)?;
+    let codes = ScanTables::new(tables, scan)?;
     let missing = || broken("a table is missing");
     let mut readers = Vec::with_capacity(scan.components.len());
     for &(index, dc, ac) in &scan.components {
-        let quantization = tables.quantization[usize::from(frame.components[index].table)].as_ref();
-        readers.push(Reader {
+        let quantization = tables.quantization[usize::from(frame.components[index].quantization_table)].as_ref();
+        readers.push(ComponentReader {
             index,
-            means: codes.dc[dc].as_ref().ok_or_else(missing)?,
-            coefficients: codes.ac[ac].as_ref().ok_or_else(missing)?,
-            factors: Factors::new(N, quantization.ok_or_else(missing)?),
-            mean: 0,
+            dc_table: codes.dc[dc].as_ref().ok_or_else(missing)?,
+            ac_table: codes.ac[ac].as_ref().ok_or_else(missing)?,
+            factors: DequantizationFactors::new(N, quantization.ok_or_else(missing)?),
+            dc_prediction: 0,
         });
     }
-    let interval = if tables.restart == 0 { usize::MAX } else { usize::from(tables.restart) };
-    Arch::new().dispatch(Blocks::<N> { readers, interval, entropy, layout, stop })
+    let interval = if tables.restart_interval == 0 { usize::MAX } else { usize::from(tables.restart_interval) };
+    Arch::new().dispatch(ScanDecoder::<N> { readers, interval, entropy, layout, stop })
 }
 
 /// The blocks of a scan, to be read and written: compiled for what every processor has, and once more for AVX2 and BMI2.
-struct Blocks<'a, const N: usize> {
-    readers: Vec<Reader<'a>>,
+struct ScanDecoder<'a, const N: usize> {
+    readers: Vec<ComponentReader<'a>>,
     /// Units between two restart markers.
     interval: usize,
-    entropy: &'a Entropy,
-    layout: &'a mut Layout,
-    stop: &'a Stop,
+    entropy: &'a EntropyData,
+    layout: &'a mut FrameLayout,
+    stop: &'a CancelFlag,
 }
 
-impl<const N: usize> WithSimd for Blocks<'_, N> {
+impl<const N: usize> WithSimd for ScanDecoder<'_, N> {
     type Output = Result<(), Rejection>;
 
     #[inline(always)]
@@ -88,8 +88,8 @@ impl<const N: usize> WithSimd for Blocks<'_, N> {
             [one] => Some(one.index),
             _ => None,
         };
-        let (across, down) = alone.map_or(layout.units, |index| layout.sheets[index].blocks);
-        let places = idct::places(N);
+        let (across, down) = alone.map_or(layout.mcus, |index| layout.components[index].blocks);
+        let places = idct::block_positions(N);
         let mut block: Block = [0; 256];
         let mut bits = entropy.interval(0)?;
         let (mut left, mut intervals) = (interval, 0);
@@ -98,59 +98,59 @@ impl<const N: usize> WithSimd for Blocks<'_, N> {
             for x in 0..across {
                 if left == 0 {
                     if bits.overran() {
-                        return Err(too_early());
+                        return Err(truncated());
                     }
                     intervals += 1;
                     bits = entropy.interval(intervals)?;
                     left = interval;
-                    readers.iter_mut().for_each(|reader| reader.mean = 0);
+                    readers.iter_mut().for_each(|reader| reader.dc_prediction = 0);
                 }
                 left -= 1;
                 for reader in &mut readers {
-                    let sheet = &mut layout.sheets[reader.index];
-                    let (h, v) = if alone.is_some() { (1, 1) } else { sheet.per_unit };
+                    let sheet = &mut layout.components[reader.index];
+                    let (h, v) = if alone.is_some() { (1, 1) } else { sheet.blocks_per_mcu };
                     for down in 0..v {
                         for right in 0..h {
-                            reader.block::<N>(&mut bits, &places, &mut block)?;
-                            sheet.put::<N>(x * h + right, y * v + down, &block, &reader.factors);
+                            reader.read_block::<N>(&mut bits, &places, &mut block)?;
+                            sheet.put_block::<N>(x * h + right, y * v + down, &block, &reader.factors);
                         }
                     }
                 }
             }
             if bits.overran() {
-                return Err(too_early());
+                return Err(truncated());
             }
         }
         Ok(())
     }
 }
 
-impl Reader<'_> {
+impl ComponentReader<'_> {
     /// The next block's wanted coefficients; the others are read and dropped.
     #[inline(always)]
-    fn block<const N: usize>(
+    fn read_block<const N: usize>(
         &mut self,
-        bits: &mut Bits<'_>,
+        bits: &mut BitReader<'_>,
         places: &[u8; 256],
         block: &mut Block,
-    ) -> Result<(), Flaw> {
+    ) -> Result<(), HuffmanError> {
         bits.refill();
-        self.mean = self.mean.wrapping_add(self.means.difference(bits)?);
+        self.dc_prediction = self.dc_prediction.wrapping_add(self.dc_table.dc_difference(bits)?);
         block[..N * N].fill(0);
-        block[0] = self.mean as i16;
+        block[0] = self.dc_prediction as i16;
         let mut k = 1;
-        while k <= idct::last(N) {
+        while k <= idct::last_needed_coefficient(N) {
             bits.ensure();
-            let (moved, value) = self.coefficients.coefficient(bits)?;
+            let (moved, value) = self.ac_table.ac_coefficient(bits)?;
             k += moved;
             // Only now is the place known; what is beyond the block lands beyond the block.
             block[usize::from(places[(k as usize).wrapping_sub(1) & 255])] = value;
         }
         match k {
-            ..64 => self.coefficients.pass(bits, k),
+            ..64 => self.ac_table.skip_block_rest(bits, k),
             // Full to the last coefficient, or ended by its own mark.
-            64 | END.. => Ok(()),
-            _ => Err(Flaw::TooMany),
+            64 | END_OF_BLOCK.. => Ok(()),
+            _ => Err(HuffmanError::TooManyCoefficients),
         }
     }
 }

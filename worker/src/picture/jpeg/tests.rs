@@ -3,11 +3,11 @@
 use super::*;
 use crate::picture::raster::Colour;
 
-const SCALED: &[u8] = include_bytes!("../../../tests/pictures/scaled.jpg");
+const SCALED_JPEG: &[u8] = include_bytes!("../../../tests/pictures/scaled.jpg");
 
 fn decoded(file: &[u8], n: u8) -> Raster {
     let header = Header::read(file).unwrap();
-    decode(file, &header, n, &Limits::default(), &mut Desk::default(), &Stop::new()).unwrap()
+    decode(file, &header, n, &Limits::default(), &mut JpegScratch::default(), &CancelFlag::new()).unwrap()
 }
 
 fn luma(raster: &Raster) -> Vec<u8> {
@@ -22,7 +22,7 @@ fn psnr(a: &[u8], b: &[u8]) -> f64 {
 
 #[test]
 fn an_eighth_is_libjpeg_turbos_bit_for_bit() {
-    assert_eq!(luma(&decoded(SCALED, 1)), include_bytes!("../../../tests/pictures/scaled-1.raw"));
+    assert_eq!(luma(&decoded(SCALED_JPEG, 1)), include_bytes!("../../../tests/pictures/scaled-1.raw"));
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn other_scales_differ_from_libjpeg_turbos_by_little() {
         (4, include_bytes!("../../../tests/pictures/scaled-4.raw"), 38.0),
         (8, include_bytes!("../../../tests/pictures/scaled-8.raw"), 55.0),
     ] {
-        let found = psnr(&luma(&decoded(SCALED, n)), raw);
+        let found = psnr(&luma(&decoded(SCALED_JPEG, n)), raw);
         assert!(found > limit, "{n}/8: {found:.1} dB");
     }
 }

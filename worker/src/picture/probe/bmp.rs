@@ -2,7 +2,7 @@
 
 use upload::Media;
 
-use super::{Detail, Probe};
+use super::{FormatDetail, Probe};
 use crate::picture::Rejection;
 
 pub(super) fn probe(file: &[u8]) -> Result<Probe, Rejection> {
@@ -22,7 +22,7 @@ pub(super) fn probe(file: &[u8]) -> Result<Probe, Rejection> {
         let width = u32::try_from(width).map_err(|_| Rejection::broken(Media::Bmp, "its width is negative"))?;
         ((width, height.unsigned_abs()), u16_at(28)?)
     };
-    let mut probe = Probe::new(Media::Bmp, stored, Detail::Bmp);
+    let mut probe = Probe::new(Media::Bmp, stored, FormatDetail::Bmp);
     probe.depth = u8::try_from(depth).unwrap_or(u8::MAX);
     probe.alpha = depth == 32;
     Ok(probe)

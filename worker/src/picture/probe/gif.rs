@@ -4,16 +4,16 @@
 
 use upload::Media;
 
-use super::{Detail, Probe};
+use super::{FormatDetail, Probe};
 use crate::picture::{Limits, Rejection};
 
 pub(super) fn probe(file: &[u8], limits: &Limits) -> Result<Probe, Rejection> {
     let early = || Rejection::broken(Media::Gif, "it ends too early");
     let &[w0, w1, h0, h1, flags, _, _] = file.get(6..).and_then(<[u8]>::first_chunk).ok_or_else(early)?;
     let stored = (u32::from(u16::from_le_bytes([w0, w1])), u32::from(u16::from_le_bytes([h0, h1])));
-    let found = frames(file, 13 + table_bytes(flags), limits.max_frames);
-    let first = found.first.ok_or_else(early)?;
-    let mut probe = Probe::new(Media::Gif, stored, Detail::Gif { first, transparent: found.transparent });
+    let found = count_frames(file, 13 + colour_table_bytes(flags), limits.max_frames);
+    let first = found.first_descriptor.ok_or_else(early)?;
+    let mut probe = Probe::new(Media::Gif, stored, FormatDetail::Gif { first, transparent: found.transparent });
     // The first frame may leave parts of the canvas out: those are transparent.
     probe.alpha = true;
     probe.frames = found.count;
@@ -21,28 +21,28 @@ pub(super) fn probe(file: &[u8], limits: &Limits) -> Result<Probe, Rejection> {
 }
 
 /// Bytes of the colour table that `flags`, of the screen or of a frame, announce.
-pub(in crate::picture) fn table_bytes(flags: u8) -> usize {
+pub(in crate::picture) fn colour_table_bytes(flags: u8) -> usize {
     if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) }
 }
 
 #[derive(Default)]
-struct Frames {
+struct FrameCount {
     count: u32,
     /// Where the first one's descriptor lies, behind its mark.
-    first: Option<usize>,
+    first_descriptor: Option<usize>,
     /// The index that stands for nothing in the first frame.
     transparent: Option<u8>,
 }
 
 /// Frames from `at` on, counted no further than one beyond `most`. A file that is cut off has those before the cut.
-fn frames(file: &[u8], mut at: usize, most: u32) -> Frames {
-    let mut found = Frames::default();
+fn count_frames(file: &[u8], mut at: usize, most: u32) -> FrameCount {
+    let mut found = FrameCount::default();
     while found.count <= most {
         match file.get(at) {
             Some(0x21) => {
                 // A graphic control extension is about the frame that follows.
                 if let (None, Some(&[0xF9, 4, flags, _, _, index])) =
-                    (found.first, file.get(at + 1..).and_then(<[u8]>::first_chunk))
+                    (found.first_descriptor, file.get(at + 1..).and_then(<[u8]>::first_chunk))
                 {
                     found.transparent = (flags & 1 != 0).then_some(index);
                 }
@@ -50,9 +50,9 @@ fn frames(file: &[u8], mut at: usize, most: u32) -> Frames {
             }
             Some(0x2C) => {
                 let Some(flags) = file.get(at + 9) else { break };
-                found.first.get_or_insert(at + 1);
+                found.first_descriptor.get_or_insert(at + 1);
                 // Position, size and flags, then the table, then one byte of code size.
-                at += 10 + table_bytes(*flags) + 1;
+                at += 10 + colour_table_bytes(*flags) + 1;
                 found.count += 1;
             }
             _ => break,

@@ -2,14 +2,14 @@
 
 use upload::Media;
 
-use super::{Detail, Probe};
-use crate::picture::jpeg::header::{Header, Model};
+use super::{FormatDetail, Probe};
+use crate::picture::jpeg::header::{ColourModel, Header};
 use crate::picture::{Rejection, exif};
 
 pub(super) fn probe(file: &[u8]) -> Result<Probe, Rejection> {
     let header = Header::read(file)?;
     let frame = &header.frame;
-    let variety = match (frame.kind, frame.precision) {
+    let variety = match (frame.sof_type, frame.precision) {
         (0..=2, 8) => None,
         (0..=2, bits) => Some(format!("JPEG with {bits} bits per sample")),
         (3, _) | (7, _) | (11, _) | (15, _) => Some("lossless JPEG".to_owned()),
@@ -24,7 +24,7 @@ pub(super) fn probe(file: &[u8]) -> Result<Probe, Rejection> {
         });
     }
     let stored = (u32::from(frame.width), u32::from(frame.height));
-    let mut probe = Probe::new(Media::Jpeg, stored, Detail::Jpeg(Box::new(header.clone())));
+    let mut probe = Probe::new(Media::Jpeg, stored, FormatDetail::Jpeg(Box::new(header.clone())));
     probe.orientation = header.exif.and_then(|at| file.get(at)).map(exif::orientation).unwrap_or_default();
     probe.icc = header.icc;
     Ok(probe)
@@ -32,7 +32,7 @@ pub(super) fn probe(file: &[u8]) -> Result<Probe, Rejection> {
 
 /// Bytes of the planes decoded at `n` eighths, and what is held on top of them while decoding: the scan without its
 /// stuffing, the tables, and of a progressive picture the wanted coefficients and a bit for each of the others.
-pub(super) fn memory(header: &Header, n: u8, length: u64) -> (u64, u64) {
+pub(super) fn memory_estimate(header: &Header, n: u8, length: u64) -> (u64, u64) {
     let (h_max, v_max) = header.frame.sampling();
     let units = u64::from(header.frame.width).div_ceil(8 * u64::from(h_max))
         * u64::from(header.frame.height).div_ceil(8 * u64::from(v_max));
@@ -40,9 +40,11 @@ pub(super) fn memory(header: &Header, n: u8, length: u64) -> (u64, u64) {
     let samples = u64::from(n) * u64::from(n);
     let stored = if header.frame.is_progressive() { blocks * (samples * 2 + 8) } else { 0 };
     let planes = match header.model {
-        Model::Gray | Model::YCbCr => blocks * samples,
+        ColourModel::Gray | ColourModel::YCbCr => blocks * samples,
         // These are put together in a second copy, each component at the size of the largest.
-        Model::Rgb | Model::Cmyk | Model::Ycck => 2 * 4 * units * u64::from(h_max) * u64::from(v_max) * samples,
+        ColourModel::Rgb | ColourModel::Cmyk | ColourModel::Ycck => {
+            2 * 4 * units * u64::from(h_max) * u64::from(v_max) * samples
+        }
     };
     (planes, stored + length + (512 << 10))
 }

@@ -2,7 +2,7 @@
 
 use upload::Media;
 
-use super::{Detail, Probe};
+use super::{FormatDetail, Probe};
 use crate::picture::{Rejection, exif};
 
 pub(super) fn probe(file: &[u8]) -> Result<Probe, Rejection> {
@@ -20,12 +20,12 @@ pub(super) fn probe(file: &[u8]) -> Result<Probe, Rejection> {
         }
         let data = file.get(body.clone()).ok_or_else(|| broken("it ends too early"))?;
         match (&kind, &mut found) {
-            (b"IHDR", None) => found = Some(header(data)?),
+            (b"IHDR", None) => found = Some(parse_header(data)?),
             (b"IHDR", Some(_)) => return Err(broken("it has two headers")),
             (_, None) => return Err(broken("its header is missing")),
             (b"tRNS", Some(probe)) => {
                 probe.alpha = true;
-                if let Detail::Png { channels } = &mut probe.detail {
+                if let FormatDetail::Png { channels } = &mut probe.detail {
                     // Gray becomes pairs, colours become quadruples.
                     *channels += *channels % 2;
                 }
@@ -49,7 +49,7 @@ pub(super) fn probe(file: &[u8]) -> Result<Probe, Rejection> {
     }
 }
 
-fn header(data: &[u8]) -> Result<Probe, Rejection> {
+fn parse_header(data: &[u8]) -> Result<Probe, Rejection> {
     let wrong = || Rejection::broken(Media::Png, "its header makes no sense");
     let &[w3, w2, w1, w0, h3, h2, h1, h0, depth, colour, ..] = data else { return Err(wrong()) };
     let (channels, alpha) = match colour {
@@ -60,7 +60,7 @@ fn header(data: &[u8]) -> Result<Probe, Rejection> {
         _ => return Err(wrong()),
     };
     let stored = (u32::from_be_bytes([w3, w2, w1, w0]), u32::from_be_bytes([h3, h2, h1, h0]));
-    let mut probe = Probe::new(Media::Png, stored, Detail::Png { channels });
+    let mut probe = Probe::new(Media::Png, stored, FormatDetail::Png { channels });
     (probe.depth, probe.alpha) = (depth, alpha);
     Ok(probe)
 }

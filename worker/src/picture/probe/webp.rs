@@ -2,7 +2,7 @@
 
 use upload::Media;
 
-use super::{Detail, Probe};
+use super::{FormatDetail, Probe};
 use crate::picture::{Rejection, exif};
 
 pub(super) fn probe(file: &[u8]) -> Result<Probe, Rejection> {
@@ -16,9 +16,9 @@ pub(super) fn probe(file: &[u8]) -> Result<Probe, Rejection> {
         let body = at + 8..at + 8 + length;
         let data = file.get(body.clone()).ok_or_else(|| broken("it ends too early"))?;
         match (&[a, b, c, d], &mut extended) {
-            (b"VP8 ", None) => return simple(data),
-            (b"VP8L", None) => return lossless_header(data),
-            (b"VP8X", None) => extended = Some(extended_header(data)?),
+            (b"VP8 ", None) => return parse_lossy(data),
+            (b"VP8L", None) => return parse_lossless(data),
+            (b"VP8X", None) => extended = Some(parse_extended(data)?),
             (b"VP8L", Some(_)) => lossless = true,
             (b"ANMF", Some(_)) => {
                 frames += 1;
@@ -34,37 +34,37 @@ pub(super) fn probe(file: &[u8]) -> Result<Probe, Rejection> {
     }
     let mut probe = extended.ok_or_else(|| broken("it has no picture"))?;
     probe.frames = frames.max(1);
-    probe.detail = Detail::WebP { lossy: !lossless };
+    probe.detail = FormatDetail::WebP { lossy: !lossless };
     Ok(probe)
 }
 
-fn short() -> Rejection {
+fn too_short() -> Rejection {
     Rejection::broken(Media::WebP, "its header is too short")
 }
 
-fn simple(data: &[u8]) -> Result<Probe, Rejection> {
-    let &[_, _, _, 0x9D, 0x01, 0x2A, w0, w1, h0, h1] = data.first_chunk().ok_or_else(short)? else {
+fn parse_lossy(data: &[u8]) -> Result<Probe, Rejection> {
+    let &[_, _, _, 0x9D, 0x01, 0x2A, w0, w1, h0, h1] = data.first_chunk().ok_or_else(too_short)? else {
         return Err(Rejection::broken(Media::WebP, "its first frame is no key frame"));
     };
     let side = |low: u8, high: u8| u32::from(u16::from_le_bytes([low, high]) & 0x3FFF);
-    Ok(Probe::new(Media::WebP, (side(w0, w1), side(h0, h1)), Detail::WebP { lossy: true }))
+    Ok(Probe::new(Media::WebP, (side(w0, w1), side(h0, h1)), FormatDetail::WebP { lossy: true }))
 }
 
-fn lossless_header(data: &[u8]) -> Result<Probe, Rejection> {
-    let &[0x2F, a, b, c, d] = data.first_chunk().ok_or_else(short)? else {
+fn parse_lossless(data: &[u8]) -> Result<Probe, Rejection> {
+    let &[0x2F, a, b, c, d] = data.first_chunk().ok_or_else(too_short)? else {
         return Err(Rejection::broken(Media::WebP, "its signature is wrong"));
     };
     let bits = u32::from_le_bytes([a, b, c, d]);
     let stored = ((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1);
-    let mut probe = Probe::new(Media::WebP, stored, Detail::WebP { lossy: false });
+    let mut probe = Probe::new(Media::WebP, stored, FormatDetail::WebP { lossy: false });
     probe.alpha = bits >> 28 & 1 == 1;
     Ok(probe)
 }
 
-fn extended_header(data: &[u8]) -> Result<Probe, Rejection> {
-    let &[flags, _, _, _, w0, w1, w2, h0, h1, h2] = data.first_chunk().ok_or_else(short)?;
+fn parse_extended(data: &[u8]) -> Result<Probe, Rejection> {
+    let &[flags, _, _, _, w0, w1, w2, h0, h1, h2] = data.first_chunk().ok_or_else(too_short)?;
     let side = |a: u8, b: u8, c: u8| u32::from_le_bytes([a, b, c, 0]) + 1;
-    let mut probe = Probe::new(Media::WebP, (side(w0, w1, w2), side(h0, h1, h2)), Detail::WebP { lossy: true });
+    let mut probe = Probe::new(Media::WebP, (side(w0, w1, w2), side(h0, h1, h2)), FormatDetail::WebP { lossy: true });
     probe.alpha = flags & 0x10 != 0;
     Ok(probe)
 }

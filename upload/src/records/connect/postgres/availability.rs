@@ -20,46 +20,46 @@ pub(in crate::records) struct Availability(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     /// Connections opened before this moment must be closed.
-    retired: Mutex<Option<Instant>>,
+    retired_before: Mutex<Option<Instant>>,
     /// How many connections were to a server that took no writes.
-    refused: AtomicU64,
+    read_only_count: AtomicU64,
     read_only: AtomicBool,
 }
 
 impl Availability {
     /// A connection has been opened, to a server that is read-only or not.
-    pub(super) fn opened(&self, read_only: bool) {
+    pub(super) fn connection_opened(&self, read_only: bool) {
         if !read_only {
             if self.0.read_only.swap(false, Ordering::SeqCst) {
                 tracing::info!("the database takes writes again");
             }
             return;
         }
-        self.0.refused.fetch_add(1, Ordering::SeqCst);
+        self.0.read_only_count.fetch_add(1, Ordering::SeqCst);
         self.found_read_only();
     }
 
     /// A server behind one of the connections takes no writes.
     pub(super) fn found_read_only(&self) {
-        self.retire();
+        self.retire_connections();
         if !self.0.read_only.swap(true, Ordering::SeqCst) {
             tracing::warn!("{READ_ONLY}; its connections are closed, and writes fail until a writable server answers");
         }
     }
 
     /// How often a connection was opened to a server that takes no writes.
-    pub(super) fn refused(&self) -> u64 {
-        self.0.refused.load(Ordering::SeqCst)
+    pub(super) fn read_only_count(&self) -> u64 {
+        self.0.read_only_count.load(Ordering::SeqCst)
     }
 
     /// Every connection that is open now must be closed.
-    pub(super) fn retire(&self) {
-        *self.0.retired.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    pub(super) fn retire_connections(&self) {
+        *self.0.retired_before.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     /// Whether a connection of this age must not be used again.
     pub(super) fn is_retired(&self, age: Duration) -> bool {
-        let retired = *self.0.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        let retired = *self.0.retired_before.lock().unwrap_or_else(PoisonError::into_inner);
         retired.is_some_and(|at| at.elapsed() <= age)
     }
 
@@ -68,7 +68,7 @@ impl Availability {
         let sqlx::Error::Database(error) = error else {
             let silent = matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut);
             if silent {
-                self.retire();
+                self.retire_connections();
             }
             return silent || matches!(error, sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_));
         };
@@ -76,7 +76,7 @@ impl Availability {
             // read_only_sql_transaction
             "25006" => self.found_read_only(),
             // admin_shutdown, crash_shutdown, cannot_connect_now
-            "57P01" | "57P02" | "57P03" => self.retire(),
+            "57P01" | "57P02" | "57P03" => self.retire_connections(),
             // Idle for too long in a transaction or a session; no such prepared statement, if a pooler is not what the
             // settings say; all connection exceptions.
             "25P03" | "57P05" | "26000" => {}
@@ -88,7 +88,7 @@ impl Availability {
 }
 
 /// The error of a call that needed a connection, and only one to a read-only server was to be had.
-pub(super) fn read_only() -> DbErr {
+pub(super) fn read_only_error() -> DbErr {
     DbErr::Custom(READ_ONLY.to_owned())
 }
 

@@ -11,7 +11,7 @@ use sea_orm::sqlx::{self, AssertSqlSafe, Either, Executor, PgConnection, Postgre
 use sea_query_sqlx::SqlxValues;
 use tokio::runtime::Handle;
 
-use super::super::silent;
+use super::super::timeout_error;
 use super::availability::Availability;
 
 /// What the server is asked to do.
@@ -25,7 +25,7 @@ pub(super) enum Call<'c> {
 
 /// What it answered.
 #[derive(Default)]
-pub(super) struct Answer {
+pub(super) struct CallResult {
     pub(super) rows: Vec<PgRow>,
     pub(super) result: PgQueryResult,
 }
@@ -37,7 +37,7 @@ pub(super) struct Connection {
     availability: Availability,
     limit: Duration,
     /// Whether the server keeps a prepared statement under a name, to be run again.
-    named: bool,
+    named_statements: bool,
     in_transaction: bool,
     /// A call has begun and not ended, or has ended in an error after which the connection is of no use.
     unusable: bool,
@@ -50,18 +50,25 @@ impl Connection {
         limit: Duration,
         named: bool,
     ) -> Self {
-        Self { inner: Some(inner), availability, limit, named, in_transaction: false, unusable: false }
+        Self {
+            inner: Some(inner),
+            availability,
+            limit,
+            named_statements: named,
+            in_transaction: false,
+            unusable: false,
+        }
     }
 
     /// Runs one call, and no longer than the limit.
-    pub(super) async fn call(&mut self, call: Call<'_>) -> Result<Answer, sqlx::Error> {
+    pub(super) async fn call(&mut self, call: Call<'_>) -> Result<CallResult, sqlx::Error> {
         let usable = self.inner.as_mut().filter(|_| !self.unusable);
         let Some(inner) = usable else { return Err(sqlx::Error::PoolClosed) };
         // Stays so if the future is dropped before the answer has been read.
         self.unusable = true;
-        let outcome = match tokio::time::timeout(self.limit, answer(inner, call, self.named)).await {
+        let outcome = match tokio::time::timeout(self.limit, run_call(inner, call, self.named_statements)).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(silent(self.limit)),
+            Err(_) => Err(timeout_error(self.limit)),
         };
         self.unusable = outcome.as_ref().is_err_and(|error| self.availability.ends_connection(error));
         outcome
@@ -79,12 +86,12 @@ impl Connection {
     }
 
     /// Keeps it from being used again.
-    pub(super) fn close_when_dropped(&mut self) {
+    pub(super) fn discard(&mut self) {
         self.unusable = true;
     }
 }
 
-async fn answer(connection: &mut PgConnection, call: Call<'_>, named: bool) -> Result<Answer, sqlx::Error> {
+async fn run_call(connection: &mut PgConnection, call: Call<'_>, named: bool) -> Result<CallResult, sqlx::Error> {
     let mut stream = match call {
         Call::Script(sql) => connection.fetch_many(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))),
         Call::Statement(statement) => {
@@ -93,7 +100,7 @@ async fn answer(connection: &mut PgConnection, call: Call<'_>, named: bool) -> R
             connection.fetch_many(query.persistent(named))
         }
     };
-    let mut answer = Answer::default();
+    let mut answer = CallResult::default();
     while let Some(part) = stream.try_next().await? {
         match part {
             Either::Left(result) => answer.result.extend([result]),
@@ -117,7 +124,7 @@ impl Drop for Connection {
         runtime.spawn(async move {
             if in_transaction {
                 let rolled_back =
-                    tokio::time::timeout(limit, answer(&mut inner, Call::Script("ROLLBACK"), false)).await;
+                    tokio::time::timeout(limit, run_call(&mut inner, Call::Script("ROLLBACK"), false)).await;
                 if !rolled_back.is_ok_and(|outcome| outcome.is_ok()) {
                     return drop(inner.detach());
                 }

@@ -8,15 +8,15 @@ use sea_orm::sqlx::{self, Connection as _, PgPool};
 use sea_orm::{ConnAcquireErr, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
 use tokio::sync::Mutex;
 
-use super::availability::{Availability, read_only};
-use super::connection::{Answer, Call, Connection};
-use super::{IDLE, limits};
+use super::availability::{Availability, read_only_error};
+use super::connection::{Call, CallResult, Connection};
+use super::{IDLE_BEFORE_TEST, limits};
 use crate::records::{Pooler, RecordsSettings};
 
 /// How long the test of an idle connection may take before another one is opened instead.
-const TEST: Duration = Duration::from_secs(2);
+const TEST_TIMEOUT: Duration = Duration::from_secs(2);
 /// The age at which a connection is replaced, so that a server's memory for it does not grow without end.
-const MAX_AGE: Duration = Duration::from_secs(1800);
+const MAX_CONNECTION_AGE: Duration = Duration::from_secs(1800);
 
 tokio::task_local! {
     /// Of a connection that the pool lends to this task: its age, and how long it was idle. None for a new one.
@@ -58,7 +58,7 @@ impl Pool {
 
     /// A connection to a server that takes writes.
     async fn acquire(&self) -> Result<Connection, DbErr> {
-        let refused = self.availability.refused();
+        let refused = self.availability.read_only_count();
         let connection = loop {
             let lent = async {
                 let connection = self.pool.acquire().await;
@@ -67,14 +67,14 @@ impl Pool {
             let (connection, lent) = LENT.scope(Cell::new(None), lent).await;
             let mut connection = connection.map_err(acquire_error)?;
             let Some((age, idle)) = lent else { break connection };
-            if age < MAX_AGE && !self.availability.is_retired(age) {
-                if idle < IDLE {
+            if age < MAX_CONNECTION_AGE && !self.availability.is_retired(age) {
+                if idle < IDLE_BEFORE_TEST {
                     break connection;
                 }
-                if tokio::time::timeout(TEST, connection.ping()).await.is_ok_and(|answer| answer.is_ok()) {
+                if tokio::time::timeout(TEST_TIMEOUT, connection.ping()).await.is_ok_and(|answer| answer.is_ok()) {
                     break connection;
                 }
-                self.availability.retire();
+                self.availability.retire_connections();
             }
             // Dropped without a goodbye, for which an encrypted connection would wait.
             drop(connection.detach());
@@ -83,24 +83,24 @@ impl Pool {
         let named = self.local_limits.is_none();
         let mut connection = Connection::new(connection, self.availability.clone(), self.timeout, named);
         // It may have been opened just now.
-        if self.availability.refused() != refused {
-            connection.close_when_dropped();
-            return Err(read_only());
+        if self.availability.read_only_count() != refused {
+            connection.discard();
+            return Err(read_only_error());
         }
         Ok(connection)
     }
 
     /// Begins a writing transaction.
     pub(in crate::records) async fn begin(&self) -> Result<Transaction, DbErr> {
-        self.begin_as("BEGIN").await
+        self.begin_with("BEGIN").await
     }
 
     /// Begins a reading transaction that sees one moment.
     pub(in crate::records) async fn begin_snapshot(&self) -> Result<Transaction, DbErr> {
-        self.begin_as("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await
+        self.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await
     }
 
-    async fn begin_as(&self, begin: &str) -> Result<Transaction, DbErr> {
+    async fn begin_with(&self, begin: &str) -> Result<Transaction, DbErr> {
         let mut connection = self.acquire().await?;
         let script = self.local_limits.as_ref().map(|limits| format!("{begin}; {limits}"));
         connection.begin(script.as_deref().unwrap_or(begin)).await.map_err(query_error)?;
@@ -109,7 +109,7 @@ impl Pool {
 
     /// Runs one call by itself. Behind a pooler in transaction mode that takes a transaction, because the driver prepares a
     /// statement in one round trip and runs it in the next, and only a transaction keeps both on the same server.
-    async fn call(&self, call: Call<'_>, error: fn(sqlx::Error) -> DbErr) -> Result<Answer, DbErr> {
+    async fn call(&self, call: Call<'_>, error: fn(sqlx::Error) -> DbErr) -> Result<CallResult, DbErr> {
         if self.local_limits.is_none() {
             return self.acquire().await?.call(call).await.map_err(error);
         }
@@ -126,12 +126,12 @@ impl Pool {
     /// The server has said in so many words that it takes no writes, or takes them.
     pub(in crate::records) fn found_read_only(&self) -> DbErr {
         self.availability.found_read_only();
-        read_only()
+        read_only_error()
     }
 }
 
 impl Transaction {
-    async fn call(&self, call: Call<'_>, error: fn(sqlx::Error) -> DbErr) -> Result<Answer, DbErr> {
+    async fn call(&self, call: Call<'_>, error: fn(sqlx::Error) -> DbErr) -> Result<CallResult, DbErr> {
         self.0.lock().await.call(call).await.map_err(error)
     }
 

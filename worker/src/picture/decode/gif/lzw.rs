@@ -5,54 +5,55 @@
 
 use upload::Media;
 
-use crate::picture::{Rejection, Stop};
+use crate::picture::{CancelFlag, Rejection};
 
 /// Codes have at most 12 bits.
-const ENTRIES: usize = 1 << 12;
+const MAX_ENTRIES: usize = 1 << 12;
 
 /// What a code stands for.
 #[derive(Clone, Copy, Default)]
-struct Entry {
+struct LzwEntry {
     /// The first eight bytes, the first of them the lowest.
-    head: u64,
+    first_bytes: u64,
     length: u32,
     /// Where in the output it stands. Nothing for strings of one byte, which never need it.
-    at: u32,
+    position: u32,
 }
 
-impl Entry {
-    fn first(self) -> u8 {
-        self.head as u8
+impl LzwEntry {
+    fn first_byte(self) -> u8 {
+        self.first_bytes as u8
     }
 
     /// This string and one byte more.
-    fn and(self, byte: u8) -> Self {
-        let head = if self.length < 8 { self.head | u64::from(byte) << (8 * self.length) } else { self.head };
-        Self { head, length: self.length + 1, at: self.at }
+    fn extended(self, byte: u8) -> Self {
+        let head =
+            if self.length < 8 { self.first_bytes | u64::from(byte) << (8 * self.length) } else { self.first_bytes };
+        Self { first_bytes: head, length: self.length + 1, position: self.position }
     }
 }
 
 /// Unpacks `blocks` into `out`, to its end; what follows is ignored. `size` is the bits of an index.
 ///
 /// A stream that ends before is broken, and so is a code that has no meaning yet.
-pub(super) fn unpack<'a>(
+pub(super) fn decompress<'a>(
     size: u8,
     blocks: impl Iterator<Item = &'a [u8]>,
     out: &mut [u8],
-    stop: &Stop,
+    stop: &CancelFlag,
 ) -> Result<(), Rejection> {
     let broken = |why| Rejection::broken(Media::Gif, why);
     if !(2..=8).contains(&size) {
         return Err(broken("its pixels have a code size that GIF does not know"));
     }
     let clear = 1usize << size;
-    let mut entries = vec![Entry::default(); ENTRIES];
+    let mut entries = vec![LzwEntry::default(); MAX_ENTRIES];
     for (value, entry) in entries.iter_mut().enumerate().take(clear) {
-        *entry = Entry { head: value as u64, length: 1, at: 0 };
+        *entry = LzwEntry { first_bytes: value as u64, length: 1, position: 0 };
     }
     // The code that the next string gets, and bits of a code.
     let (mut next, mut width) = (clear + 2, u32::from(size) + 1);
-    let mut before: Option<Entry> = None;
+    let mut before: Option<LzwEntry> = None;
     let mut done = 0;
     let (mut held, mut count) = (0u64, 0u32);
     for mut block in blocks {
@@ -81,9 +82,13 @@ pub(super) fn unpack<'a>(
                 }
                 match before {
                     // The code may be the one that is made just now: then it ends as it begins.
-                    Some(before) if code <= next && next < ENTRIES => {
-                        let byte = if code == next { before.first() } else { entries[code & (ENTRIES - 1)].first() };
-                        entries[next] = before.and(byte);
+                    Some(before) if code <= next && next < MAX_ENTRIES => {
+                        let byte = if code == next {
+                            before.first_byte()
+                        } else {
+                            entries[code & (MAX_ENTRIES - 1)].first_byte()
+                        };
+                        entries[next] = before.extended(byte);
                         next += 1;
                         if next == 1 << width && width < 12 {
                             width += 1;
@@ -93,9 +98,9 @@ pub(super) fn unpack<'a>(
                     None if code < clear => {}
                     _ => return Err(broken("its pixels refer to some that were not there before")),
                 }
-                let mut entry = entries[code & (ENTRIES - 1)];
-                write(entry, out, done);
-                entry.at = done as u32;
+                let mut entry = entries[code & (MAX_ENTRIES - 1)];
+                write_entry(entry, out, done);
+                entry.position = done as u32;
                 before = Some(entry);
                 done += entry.length as usize;
                 if done >= out.len() {
@@ -109,26 +114,26 @@ pub(super) fn unpack<'a>(
 
 /// Puts a string at `done`, as much of it as there is room for.
 #[inline(always)]
-fn write(entry: Entry, out: &mut [u8], done: usize) {
+fn write_entry(entry: LzwEntry, out: &mut [u8], done: usize) {
     let length = entry.length as usize;
     match out.get_mut(done..done + 8) {
         // What is written too much is written over.
-        Some(eight) if length <= 8 => eight.copy_from_slice(&entry.head.to_le_bytes()),
-        _ => long(entry, out, done),
+        Some(eight) if length <= 8 => eight.copy_from_slice(&entry.first_bytes.to_le_bytes()),
+        _ => write_long_entry(entry, out, done),
     }
 }
 
-/// As [`write`], for long strings and at the end.
+/// As [`write_entry`], for long strings and at the end.
 #[inline(never)]
-fn long(entry: Entry, out: &mut [u8], done: usize) {
+fn write_long_entry(entry: LzwEntry, out: &mut [u8], done: usize) {
     let length = (entry.length as usize).min(out.len() - done);
     if entry.length <= 8 {
-        out[done..done + length].copy_from_slice(&entry.head.to_le_bytes()[..length]);
+        out[done..done + length].copy_from_slice(&entry.first_bytes.to_le_bytes()[..length]);
         return;
     }
     // One byte after the other: the string may end in the byte that it begins with here.
     for i in 0..length {
-        out[done + i] = out[entry.at as usize + i];
+        out[done + i] = out[entry.position as usize + i];
     }
 }
 
@@ -155,7 +160,7 @@ mod tests {
     fn unpacked(codes: &[(u16, u32)], pixels: usize) -> Result<Vec<u8>, Rejection> {
         let mut out = vec![9; pixels];
         // In blocks of one byte, so that codes lie across them.
-        unpack(2, packed(codes).chunks(1), &mut out, &Stop::new()).map(|()| out)
+        decompress(2, packed(codes).chunks(1), &mut out, &CancelFlag::new()).map(|()| out)
     }
 
     #[test]

@@ -1,87 +1,87 @@
 //! One progressive scan, read into the stores of its components.
 
-use super::{Part, Store, mask};
-use crate::picture::jpeg::bits::{Bits, Entropy, too_early};
-use crate::picture::jpeg::header::{Scan, broken};
-use crate::picture::jpeg::huffman::{Flaw, Table, extend};
+use super::{CoefficientStore, ProgressiveScan, bit_mask};
+use crate::picture::jpeg::bit_reader::{BitReader, EntropyData, truncated};
+use crate::picture::jpeg::header::{ScanHeader, broken};
+use crate::picture::jpeg::huffman::{HuffmanError, HuffmanTable, extend};
 use crate::picture::jpeg::idct::{self, Block};
-use crate::picture::jpeg::layout::Layout;
-use crate::picture::{Rejection, Stop};
+use crate::picture::jpeg::layout::FrameLayout;
+use crate::picture::{CancelFlag, Rejection};
 
 /// What it takes to read one scan.
-pub(super) struct Reader {
+pub(super) struct ProgressiveScanReader {
     /// By component of the scan for means, one for coefficients; none where only single bits are read.
-    tables: Vec<Option<Table>>,
-    places: [u8; 256],
+    tables: Vec<Option<HuffmanTable>>,
+    positions: [u8; 256],
     /// The coefficients that have a place, the k-th in bit k.
-    seen: u64,
+    kept_mask: u64,
 }
 
 /// Where a scan stands: its bits, what is left of the restart interval, how many blocks to come are known to be over.
-struct Progress<'a> {
-    entropy: &'a Entropy,
-    bits: Bits<'a>,
+struct ScanCursor<'a> {
+    entropy: &'a EntropyData,
+    bits: BitReader<'a>,
     interval: usize,
-    left: usize,
-    number: usize,
-    over: u32,
+    mcus_left: usize,
+    restart_interval: usize,
+    eob_run: u32,
 }
 
-impl<'a> Progress<'a> {
-    fn new(entropy: &'a Entropy, restart: u16) -> Result<Self, Rejection> {
+impl<'a> ScanCursor<'a> {
+    fn new(entropy: &'a EntropyData, restart: u16) -> Result<Self, Rejection> {
         let interval = if restart == 0 { usize::MAX } else { usize::from(restart) };
-        Ok(Self { entropy, bits: entropy.interval(0)?, interval, left: interval, number: 0, over: 0 })
+        Ok(Self { entropy, bits: entropy.interval(0)?, interval, mcus_left: interval, restart_interval: 0, eob_run: 0 })
     }
 
     /// Before each unit: whether a new interval begins with it.
     #[inline(always)]
     fn next(&mut self) -> Result<bool, Rejection> {
-        let restarts = self.left == 0;
+        let restarts = self.mcus_left == 0;
         if restarts {
             self.check()?;
-            self.number += 1;
-            self.bits = self.entropy.interval(self.number)?;
-            self.left = self.interval;
-            self.over = 0;
+            self.restart_interval += 1;
+            self.bits = self.entropy.interval(self.restart_interval)?;
+            self.mcus_left = self.interval;
+            self.eob_run = 0;
         }
-        self.left -= 1;
+        self.mcus_left -= 1;
         Ok(restarts)
     }
 
     fn check(&self) -> Result<(), Rejection> {
-        if self.bits.overran() { Err(too_early()) } else { Ok(()) }
+        if self.bits.overran() { Err(truncated()) } else { Ok(()) }
     }
 }
 
-impl Reader {
-    pub(super) fn new(part: &Part) -> Result<Self, Rejection> {
+impl ProgressiveScanReader {
+    pub(super) fn new(part: &ProgressiveScan) -> Result<Self, Rejection> {
         let missing = || broken("a Huffman table is missing");
         let scan = &part.scan;
-        let tables = scan.components.iter().map(|&(_, dc, ac)| match (scan.start, scan.high) {
-            (0, 0) => Ok(Some(Table::new(part.tables.dc[dc].as_ref().ok_or_else(missing)?).for_means())),
+        let tables = scan.components.iter().map(|&(_, dc, ac)| match (scan.spectral_start, scan.approximation_high) {
+            (0, 0) => Ok(Some(HuffmanTable::new(part.tables.dc[dc].as_ref().ok_or_else(missing)?).for_dc())),
             (0, _) => Ok(None),
-            _ => Ok(Some(Table::new(part.tables.ac[ac].as_ref().ok_or_else(missing)?))),
+            _ => Ok(Some(HuffmanTable::new(part.tables.ac[ac].as_ref().ok_or_else(missing)?))),
         });
-        Ok(Self { tables: tables.collect::<Result<_, Rejection>>()?, places: [0; 256], seen: 0 })
+        Ok(Self { tables: tables.collect::<Result<_, Rejection>>()?, positions: [0; 256], kept_mask: 0 })
     }
 
     /// A scan of means, of one or several components.
-    pub(super) fn means<const N: usize>(
+    pub(super) fn read_dc<const N: usize>(
         &self,
-        part: &Part,
-        entropy: &Entropy,
-        layout: &Layout,
-        stores: &mut [Store],
-        stop: &Stop,
+        part: &ProgressiveScan,
+        entropy: &EntropyData,
+        layout: &FrameLayout,
+        stores: &mut [CoefficientStore],
+        stop: &CancelFlag,
     ) -> Result<(), Rejection> {
         let scan = &part.scan;
-        let mut progress = Progress::new(entropy, part.tables.restart)?;
+        let mut progress = ScanCursor::new(entropy, part.tables.restart_interval)?;
         let mut mean = [0i32; 4];
         let alone = match scan.components[..] {
             [(index, ..)] => Some(index),
             _ => None,
         };
-        let (across, down) = alone.map_or(layout.units, |index| layout.sheets[index].blocks);
+        let (across, down) = alone.map_or(layout.mcus, |index| layout.components[index].blocks);
         for y in 0..down {
             stop.check()?;
             for x in 0..across {
@@ -89,18 +89,18 @@ impl Reader {
                     mean = [0; 4];
                 }
                 for ((&(index, ..), table), mean) in scan.components.iter().zip(&self.tables).zip(&mut mean) {
-                    let sheet = &layout.sheets[index];
-                    let (h, v) = if alone.is_some() { (1, 1) } else { sheet.per_unit };
+                    let sheet = &layout.components[index];
+                    let (h, v) = if alone.is_some() { (1, 1) } else { sheet.blocks_per_mcu };
                     for block in (0..v).flat_map(|down| (0..h).map(move |right| (down, right))) {
-                        let at = ((y * v + block.0) * sheet.row + x * h + block.1) * N * N;
+                        let at = ((y * v + block.0) * sheet.blocks_per_row + x * h + block.1) * N * N;
                         let value = &mut stores[index].wanted[at];
                         progress.bits.refill();
                         match table {
                             Some(table) => {
-                                *mean = mean.wrapping_add(table.difference(&mut progress.bits)?);
-                                *value = (*mean << scan.low) as i16;
+                                *mean = mean.wrapping_add(table.dc_difference(&mut progress.bits)?);
+                                *value = (*mean << scan.approximation_low) as i16;
                             }
-                            None => *value |= (progress.bits.take(1) << scan.low) as i16,
+                            None => *value |= (progress.bits.take(1) << scan.approximation_low) as i16,
                         }
                     }
                 }
@@ -111,40 +111,40 @@ impl Reader {
     }
 
     /// A scan of other coefficients, of one component.
-    pub(super) fn coefficients<const N: usize>(
+    pub(super) fn read_ac<const N: usize>(
         mut self,
-        part: &Part,
-        entropy: &Entropy,
-        layout: &Layout,
-        stores: &mut [Store],
-        stop: &Stop,
+        part: &ProgressiveScan,
+        entropy: &EntropyData,
+        layout: &FrameLayout,
+        stores: &mut [CoefficientStore],
+        stop: &CancelFlag,
     ) -> Result<(), Rejection> {
         let scan = &part.scan;
         let (Some(&(index, ..)), Some(Some(table))) = (scan.components.first(), self.tables.pop()) else {
             return Err(broken("a Huffman table is missing"));
         };
-        self.places = idct::places(N);
-        self.seen = (0..64).filter(|k| usize::from(self.places[*k]) < N * N).fold(0, |seen, k| seen | 1 << k);
-        let mut progress = Progress::new(entropy, part.tables.restart)?;
-        let sheet = &layout.sheets[index];
-        let Store { wanted, nonzero } = &mut stores[index];
+        self.positions = idct::block_positions(N);
+        self.kept_mask = (0..64).filter(|k| usize::from(self.positions[*k]) < N * N).fold(0, |seen, k| seen | 1 << k);
+        let mut progress = ScanCursor::new(entropy, part.tables.restart_interval)?;
+        let sheet = &layout.components[index];
+        let CoefficientStore { wanted, nonzero } = &mut stores[index];
         // Where the unwanted coefficients go.
         let mut block: Block = [0; 256];
         for y in 0..sheet.blocks.1 {
             stop.check()?;
-            for at in y * sheet.row..y * sheet.row + sheet.blocks.0 {
+            for at in y * sheet.blocks_per_row..y * sheet.blocks_per_row + sheet.blocks.0 {
                 progress.next()?;
                 let kept = &mut wanted[at * N * N..][..N * N];
-                if scan.high == 0 {
-                    if progress.over > 0 {
-                        progress.over -= 1;
+                if scan.approximation_high == 0 {
+                    if progress.eob_run > 0 {
+                        progress.eob_run -= 1;
                         continue;
                     }
                     block[..N * N].copy_from_slice(kept);
-                    self.first(&table, scan, &mut progress, &mut block, &mut nonzero[at])?;
+                    self.read_first_pass(&table, scan, &mut progress, &mut block, &mut nonzero[at])?;
                     kept.copy_from_slice(&block[..N * N]);
                 } else {
-                    self.refine(&table, scan, &mut progress, kept, &mut nonzero[at])?;
+                    self.read_refinement(&table, scan, &mut progress, kept, &mut nonzero[at])?;
                 }
             }
             progress.check()?;
@@ -154,15 +154,15 @@ impl Reader {
 
     /// The first bits of a band in one block.
     #[inline(always)]
-    fn first(
+    fn read_first_pass(
         &self,
-        table: &Table,
-        scan: &Scan,
-        progress: &mut Progress<'_>,
+        table: &HuffmanTable,
+        scan: &ScanHeader,
+        progress: &mut ScanCursor<'_>,
         block: &mut Block,
         nonzero: &mut u64,
-    ) -> Result<(), Flaw> {
-        let (mut k, end) = (u32::from(scan.start), u32::from(scan.end));
+    ) -> Result<(), HuffmanError> {
+        let (mut k, end) = (u32::from(scan.spectral_start), u32::from(scan.spectral_end));
         while k <= end {
             let bits = &mut progress.bits;
             bits.ensure();
@@ -171,17 +171,17 @@ impl Reader {
             k += run;
             if size == 0 {
                 if run < 15 {
-                    progress.over = (1 << run) - 1 + bits.take(run);
+                    progress.eob_run = (1 << run) - 1 + bits.take(run);
                     return Ok(());
                 }
                 k += 1;
                 continue;
             }
             if k > end {
-                return Err(Flaw::TooMany);
+                return Err(HuffmanError::TooManyCoefficients);
             }
-            let value = extend(bits.take(size), size) << scan.low;
-            block[usize::from(self.places[k as usize & 255])] = value as i16;
+            let value = extend(bits.take(size), size) << scan.approximation_low;
+            block[usize::from(self.positions[k as usize & 255])] = value as i16;
             *nonzero |= 1 << (k & 63);
             k += 1;
         }
@@ -190,40 +190,40 @@ impl Reader {
 
     /// One more bit of a band in one block: of each coefficient that is not zero so far, and of those that become so.
     #[inline(always)]
-    fn refine(
+    fn read_refinement(
         &self,
-        table: &Table,
-        scan: &Scan,
-        progress: &mut Progress<'_>,
+        table: &HuffmanTable,
+        scan: &ScanHeader,
+        progress: &mut ScanCursor<'_>,
         wanted: &mut [i16],
         nonzero: &mut u64,
-    ) -> Result<(), Flaw> {
-        let (mut k, end) = (u32::from(scan.start), u32::from(scan.end));
-        let step = 1i16 << scan.low;
+    ) -> Result<(), HuffmanError> {
+        let (mut k, end) = (u32::from(scan.spectral_start), u32::from(scan.spectral_end));
+        let step = 1i16 << scan.approximation_low;
         let known = *nonzero;
-        if progress.over == 0 {
+        if progress.eob_run == 0 {
             while k <= end {
                 let bits = &mut progress.bits;
                 bits.ensure();
                 let symbol = table.symbol(bits)?;
                 let (run, size) = (u32::from(symbol >> 4), symbol & 15);
                 if size == 0 && run < 15 {
-                    progress.over = (1 << run) + bits.take(run);
+                    progress.eob_run = (1 << run) + bits.take(run);
                     break;
                 }
                 let value = if size == 0 || bits.take(1) == 1 { step } else { -step };
                 // Past as many zeros as the run says, to the next one: that is the coefficient.
-                let mut zeros = !known & mask(k..end + 1);
+                let mut zeros = !known & bit_mask(k..end + 1);
                 for _ in 0..run {
                     zeros &= zeros.wrapping_sub(1);
                 }
                 let place = if zeros == 0 { end + 1 } else { zeros.trailing_zeros() };
-                self.correct(bits, known & mask(k..place), wanted, step);
+                self.refine_nonzero(bits, known & bit_mask(k..place), wanted, step);
                 if size > 0 {
                     if place > end {
-                        return Err(Flaw::TooMany);
+                        return Err(HuffmanError::TooManyCoefficients);
                     }
-                    if let Some(kept) = wanted.get_mut(usize::from(self.places[place as usize & 255])) {
+                    if let Some(kept) = wanted.get_mut(usize::from(self.positions[place as usize & 255])) {
                         *kept = value;
                     }
                     *nonzero |= 1 << (place & 63);
@@ -231,26 +231,26 @@ impl Reader {
                 k = place + 1;
             }
         }
-        if progress.over > 0 {
-            progress.over -= 1;
-            self.correct(&mut progress.bits, known & mask(k..end + 1), wanted, step);
+        if progress.eob_run > 0 {
+            progress.eob_run -= 1;
+            self.refine_nonzero(&mut progress.bits, known & bit_mask(k..end + 1), wanted, step);
         }
         Ok(())
     }
 
     /// One bit for each coefficient in `which`.
     #[inline(always)]
-    fn correct(&self, bits: &mut Bits<'_>, which: u64, wanted: &mut [i16], step: i16) {
+    fn refine_nonzero(&self, bits: &mut BitReader<'_>, which: u64, wanted: &mut [i16], step: i16) {
         let mut many = which.count_ones();
-        let mut seen = which & self.seen;
+        let mut seen = which & self.kept_mask;
         // The bits lie in the order of the coefficients; of those in between, only how many they are matters.
         while seen != 0 {
             let k = seen.trailing_zeros();
-            let before = many - (which & !mask(0..k)).count_ones();
-            skip(bits, before);
+            let before = many - (which & !bit_mask(0..k)).count_ones();
+            skip_bits(bits, before);
             bits.ensure();
             many -= before + 1;
-            let kept = wanted.get_mut(usize::from(self.places[k as usize & 255]));
+            let kept = wanted.get_mut(usize::from(self.positions[k as usize & 255]));
             if let (1, Some(kept)) = (bits.take(1), kept)
                 && *kept & step == 0
             {
@@ -258,13 +258,13 @@ impl Reader {
             }
             seen &= seen - 1;
         }
-        skip(bits, many);
+        skip_bits(bits, many);
     }
 }
 
 /// Passes over up to 64 bits.
 #[inline(always)]
-fn skip(bits: &mut Bits<'_>, mut many: u32) {
+fn skip_bits(bits: &mut BitReader<'_>, mut many: u32) {
     while many > 0 {
         bits.ensure();
         let some = many.min(32);

@@ -1,0 +1,53 @@
+//! Texts that only we can read: sealed with a key derived from those that sign sessions (ChaCha20-Poly1305, RFC 8439), for
+//! one purpose each. What was sealed for another purpose, or cut, or changed, does not open.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use ring::aead::{Aad, NONCE_LEN, Nonce};
+
+use super::signing_keys::{ID_BYTES, SigningKeys};
+
+/// Why a text does not open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AeadError {
+    /// It was not sealed by us for this purpose, or not all of it is there.
+    Invalid,
+    /// It names a key that this process has not seen: another may have made it a moment ago.
+    UnknownKey,
+}
+
+impl SigningKeys {
+    /// Seals a text with the newest key. None where there is no key or no randomness.
+    pub(crate) fn seal(&self, purpose: &str, text: &str) -> Option<String> {
+        let (id, key) = self.newest_aead_key()?;
+        let mut nonce = [0; NONCE_LEN];
+        getrandom::fill(&mut nonce).ok()?;
+        let mut sealed = text.as_bytes().to_vec();
+        let aad = Aad::from(purpose.as_bytes());
+        key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut sealed).ok()?;
+        Some(BASE64.encode([&id[..], &nonce, &sealed].concat()))
+    }
+
+    /// The text that was sealed for this purpose. A key made by another process a moment ago is looked for.
+    pub(crate) async fn open(&self, purpose: &str, sealed: &str) -> Result<String, AeadError> {
+        match self.try_open(purpose, sealed) {
+            Err(AeadError::UnknownKey) => {
+                self.refresh().await.map_err(|_| AeadError::UnknownKey)?;
+                self.try_open(purpose, sealed)
+            }
+            other => other,
+        }
+    }
+
+    fn try_open(&self, purpose: &str, sealed: &str) -> Result<String, AeadError> {
+        let bytes = BASE64.decode(sealed).map_err(|_| AeadError::Invalid)?;
+        let (id, rest) = bytes.split_at_checked(ID_BYTES).ok_or(AeadError::Invalid)?;
+        let (nonce, text) = rest.split_at_checked(NONCE_LEN).ok_or(AeadError::Invalid)?;
+        let key = self.aead_key(id).ok_or(AeadError::UnknownKey)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| AeadError::Invalid)?;
+        let mut text = text.to_vec();
+        let opened = key.open_in_place(nonce, Aad::from(purpose.as_bytes()), &mut text);
+        let opened = opened.map_err(|_| AeadError::Invalid)?.to_vec();
+        String::from_utf8(opened).map_err(|_| AeadError::Invalid)
+    }
+}

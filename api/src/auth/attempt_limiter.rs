@@ -1,0 +1,155 @@
+//! Counting attempts to guess a secret: the password of an account, or the access code of a link.
+//!
+//! Three limits hold at once. A network may try so often in all, and so often at one account. All networks together may
+//! try so often at one account in a longer window, which bounds a guess that is spread over many networks. Wrong passwords
+//! from elsewhere do not lock the owner out, because a network that was right before is free of the third limit.
+//!
+//! In memory and per process: with several apis each allows the full number.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::rate_limiter::RateLimiter;
+use crate::client_ip::Network;
+
+/// How long a network that was right is remembered for the account.
+const SUCCESS_TTL: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// All are forgotten once there are more than this.
+const MAX_SUCCESSES: usize = 100_000;
+
+/// How many attempts are allowed. Of a link, read "link" for "account".
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AttemptLimits {
+    /// From one network at one account, per `window`.
+    pub(crate) per_address_and_account: u32,
+    /// From one network at all accounts, per `window`.
+    pub(crate) per_address: u32,
+    /// From all networks at one account, per `account_window`.
+    pub(crate) per_account: u32,
+    pub(crate) window: Duration,
+    pub(crate) account_window: Duration,
+}
+
+/// The counts. Clones share them.
+#[derive(Clone, Debug)]
+pub(crate) struct AttemptLimiter {
+    by_network: RateLimiter,
+    by_network_and_account: RateLimiter,
+    by_account: RateLimiter,
+    successes: Arc<Mutex<HashMap<String, Timestamp>>>,
+}
+
+/// An attempt that was counted.
+#[derive(Debug)]
+pub(crate) struct CountedAttempt {
+    account: String,
+    network_and_account: String,
+    /// It counts against what all networks together may try.
+    counted_for_account: bool,
+}
+
+impl AttemptLimiter {
+    pub(crate) fn new(limits: AttemptLimits) -> Self {
+        let AttemptLimits { per_address_and_account: tries, per_address, per_account, window, account_window } = limits;
+        Self {
+            by_network: RateLimiter::new(per_address, window),
+            by_network_and_account: RateLimiter::new(tries, window),
+            by_account: RateLimiter::new(per_account, account_window),
+            successes: Arc::default(),
+        }
+    }
+
+    /// Counts one that can be right at no account, or says in how many seconds to come back.
+    pub(crate) fn count_network(&self, network: Network, now: Timestamp) -> Result<(), u64> {
+        self.by_network.count(&network.to_string(), now)
+    }
+
+    /// Counts one at this account, after [`AttemptLimiter::count_network`], or says in how many seconds to come back.
+    pub(crate) fn count_account(&self, network: Network, account: &str, now: Timestamp) -> Result<CountedAttempt, u64> {
+        let both = format!("{network} {account}");
+        // What a network is refused does not count for all: one network alone cannot use up what all may try.
+        self.by_network_and_account.count(&both, now)?;
+        let known = self.successes.lock().unwrap_or_else(PoisonError::into_inner).get(&both).copied();
+        let in_all = known.is_none_or(|at| now.duration_since(at) >= SUCCESS_TTL);
+        if in_all {
+            self.by_account.count(account, now)?;
+        }
+        Ok(CountedAttempt { account: account.to_owned(), network_and_account: both, counted_for_account: in_all })
+    }
+
+    /// This one was right: it is not held against the account or the network.
+    pub(crate) fn record_success(&self, attempt: CountedAttempt, now: Timestamp) {
+        self.by_network_and_account.reset(&attempt.network_and_account);
+        if attempt.counted_for_account {
+            self.by_account.refund(&attempt.account);
+        }
+        let mut right = self.successes.lock().unwrap_or_else(PoisonError::into_inner);
+        if right.len() >= MAX_SUCCESSES {
+            right.clear();
+        }
+        right.insert(attempt.network_and_account, now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn attempts() -> AttemptLimiter {
+        AttemptLimiter::new(AttemptLimits {
+            per_address_and_account: 3,
+            per_address: 100,
+            per_account: 5,
+            window: Duration::from_secs(60),
+            account_window: Duration::from_secs(3600),
+        })
+    }
+
+    fn network(n: u8) -> Network {
+        Network::from(std::net::IpAddr::from([203, 0, 113, n]))
+    }
+
+    #[test]
+    fn a_network_alone_does_not_use_up_what_all_may_try() {
+        let attempts = attempts();
+        for _ in 0..3 {
+            attempts.count_account(network(1), "ada", NOW).unwrap();
+        }
+        for _ in 0..10 {
+            assert_eq!(attempts.count_account(network(1), "ada", NOW).unwrap_err(), 61);
+        }
+        let owner = attempts.count_account(network(2), "ada", NOW).unwrap();
+        attempts.record_success(owner, NOW);
+        attempts.count_account(network(1), "joe", NOW).unwrap();
+    }
+
+    #[test]
+    fn a_spread_guess_is_bounded_and_a_network_that_was_right_is_let_in() {
+        let attempts = attempts();
+        let owner = attempts.count_account(network(0), "ada", NOW).unwrap();
+        attempts.record_success(owner, NOW);
+        for n in 1..=5 {
+            attempts.count_account(network(n), "ada", NOW).unwrap();
+        }
+        assert_eq!(attempts.count_account(network(6), "ada", NOW).unwrap_err(), 3601);
+        let owner = attempts.count_account(network(0), "ada", NOW).unwrap();
+        attempts.record_success(owner, NOW);
+        assert_eq!(attempts.count_account(network(6), "ada", NOW).unwrap_err(), 3601, "it is not reset by the owner");
+        let later = NOW + SignedDuration::from_hours(1);
+        attempts.count_account(network(6), "ada", later).unwrap();
+    }
+
+    #[test]
+    fn what_was_right_is_not_counted() {
+        let attempts = attempts();
+        for n in 1..=20 {
+            let attempt = attempts.count_account(network(n), "ada", NOW).unwrap();
+            attempts.record_success(attempt, NOW);
+        }
+    }
+}

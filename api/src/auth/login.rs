@@ -1,0 +1,184 @@
+//! Logging in, and staying so: `POST /api/login` and `POST /api/login/renewToken`.
+
+use std::net::IpAddr;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, Request, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use upload::{Role, User};
+
+use super::auth_user::AuthUser;
+use super::csrf;
+use super::password;
+use super::session_token::Session;
+use super::user_admin::MAX_EMAIL_BYTES;
+use crate::client_ip::{ClientIp, Network};
+use crate::dropbox::json_body;
+use crate::error::{ApiError, Problem};
+use crate::forwarded;
+use crate::state::AppState;
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Credentials {
+    email: String,
+    password: String,
+}
+
+/// Who is logged in now.
+#[derive(Serialize, utoipa::ToSchema)]
+struct LoginResponse<'a> {
+    id: String,
+    name: &'a str,
+    email: &'a str,
+    role: &'a str,
+    expires_at: jiff::Timestamp,
+}
+
+/// `POST /api/login`: logs somebody in by address and password.
+#[utoipa::path(
+    post,
+    path = "/api/login",
+    tag = "people",
+    operation_id = "login",
+    request_body(content = Credentials),
+    responses(
+        (status = 200, description = "Logged in; both cookies are set", body = LoginResponse),
+        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Too large; the limit and what was received are named", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "The type is not taken", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "The caller has had their share; see Retry-After", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(()),
+)]
+pub(crate) async fn login(
+    State(state): State<AppState>,
+    ClientIp(address): ClientIp,
+    request: Request<Body>,
+) -> Result<Response, ApiError> {
+    let headers = request.headers().clone();
+    let Credentials { email, password } = json_body::read_json(&state, request, "the login").await?;
+    let (user, session) = log_in(&state, address, &email, password).await?;
+    login_response(&state, &headers, &user, &session)
+}
+
+/// Lets somebody in who knows the password, unless they, or somebody at their address, tried too often.
+pub(crate) async fn log_in(
+    state: &AppState,
+    address: IpAddr,
+    email: &str,
+    password: String,
+) -> Result<(User, Session), ApiError> {
+    let now = state.backends.records.clock().now();
+    let too_many_attempts = |retry_after| ApiError::TooManyRequests {
+        code: "too_many_logins",
+        message: format!("too many attempts to log in; try again in {retry_after} seconds"),
+        retry_after,
+    };
+    let network = Network::from(address);
+    state.login_attempts.count_network(network, now).map_err(too_many_attempts)?;
+    // Nobody has such an address or password, and what is counted is kept for a while.
+    if email.len() > MAX_EMAIL_BYTES || password.len() > password::MAX_PASSWORD_BYTES {
+        return Err(refuse_login());
+    }
+    let account = email.to_lowercase();
+    let attempt = state.login_attempts.count_account(network, &account, now).map_err(too_many_attempts)?;
+    let user = state.backends.records.user_by_email(&account).await?.filter(|user| !user.disabled);
+    let hash = user.as_ref().map(|user| user.password_hash.clone());
+    if !state.passwords.verify(password, hash).await? {
+        return Err(refuse_login());
+    }
+    let user = user.ok_or(ApiError::WrongCredentials)?;
+    state.login_attempts.record_success(attempt, now);
+    let session = state.begin_session(&user).await?;
+    metrics::counter!("cloakroom_logins_total", "outcome" => "ok").increment(1);
+    Ok((user, session))
+}
+
+fn refuse_login() -> ApiError {
+    metrics::counter!("cloakroom_logins_total", "outcome" => "refused").increment(1);
+    ApiError::WrongCredentials
+}
+
+/// `POST /api/login/renewToken`: renews a session, up to its absolute end.
+#[utoipa::path(
+    post,
+    path = "/api/login/renewToken",
+    tag = "people",
+    operation_id = "renewToken",
+    responses(
+        (status = 200, description = "The session and its CSRF token last longer; both cookies are set", body = LoginResponse),
+        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("session" = [], "csrf" = []), ("bearer" = [])),
+)]
+pub(crate) async fn renew(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let caller = AuthUser::for_write(&state, &headers).await?;
+    let session =
+        caller.cookie_session.ok_or(ApiError::NotLoggedIn("only the session in the cookie can be renewed"))?;
+    let (user, renewed) = state.renew_session(&session).await?;
+    login_response(&state, &headers, &user, &renewed)
+}
+
+/// Both cookies, and who is logged in as JSON.
+pub(crate) fn login_response(
+    state: &AppState,
+    headers: &HeaderMap,
+    user: &User,
+    session: &Session,
+) -> Result<Response, ApiError> {
+    let no_key = || ApiError::Internal("there is no key to sign a session with".to_owned());
+    let value = session.sign(&state.realm_names.fedmember, &state.signing_keys).ok_or_else(no_key)?;
+    let token = csrf::token(session, &state.signing_keys).ok_or_else(no_key)?;
+    let role = match user.role {
+        Role::Admin => "admin",
+        Role::Member => "member",
+    };
+    let body = LoginResponse {
+        id: format!("{}.{}", user.id, state.realm_names.fedmember),
+        name: &user.name,
+        email: &user.email,
+        role,
+        expires_at: session.expires_at,
+    };
+    let mut response = Json(body).into_response();
+    let max_age = u64::try_from(session.expires_at.duration_since(session.issued_at).as_secs()).unwrap_or_default();
+    for (name, value, http_only) in
+        [(&state.realm_names.session_cookie, value, true), (&state.realm_names.csrf_cookie, token, false)]
+    {
+        let cookie = state.set_cookie(headers, &SetCookie { name, value: &value, http_only, max_age });
+        response.headers_mut().append(header::SET_COOKIE, cookie?);
+    }
+    Ok(response)
+}
+
+/// A cookie to be set.
+pub(crate) struct SetCookie<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) value: &'a str,
+    /// Whether scripts cannot read it.
+    pub(crate) http_only: bool,
+    /// How long the browser keeps it, in seconds; 0 removes it.
+    pub(crate) max_age: u64,
+}
+
+impl AppState {
+    /// Whether cookies for the client that sent `headers` bear `Secure`.
+    pub(crate) fn secure_cookies(&self, headers: &HeaderMap) -> bool {
+        let https = forwarded::is_https(headers, self.http.trusted_proxies);
+        self.realm.secure_cookies.is_secure(https, self.http.listen.parse().ok())
+    }
+
+    /// The `Set-SetCookie` line of a cookie for the client that sent `headers`.
+    pub(crate) fn set_cookie(&self, headers: &HeaderMap, cookie: &SetCookie<'_>) -> Result<HeaderValue, ApiError> {
+        let SetCookie { name, value, http_only, max_age } = cookie;
+        let http_only = if *http_only { "; HttpOnly" } else { "" };
+        let secure = if self.secure_cookies(headers) { "; Secure" } else { "" };
+        let line = format!("{name}={value}; Path=/; Max-Age={max_age}{http_only}{secure}; SameSite=Lax");
+        HeaderValue::try_from(line).map_err(|error| ApiError::Internal(format!("a cookie: {error}")))
+    }
+}

@@ -1,0 +1,66 @@
+//! Logging out: `POST /api/logout` ends the caller's session, `POST /api/logout/logout_everywhere` all sessions of the caller.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::auth_user::AuthUser;
+use super::login::SetCookie;
+use crate::error::{ApiError, Problem};
+use crate::state::AppState;
+
+/// `POST /api/logout`: ends the session, or the bearer token, that the request shows.
+#[utoipa::path(
+    post,
+    path = "/api/logout",
+    tag = "people",
+    operation_id = "logout",
+    responses(
+        (status = 204, description = "The session has ended, in every copy of its cookie; both cookies are removed"),
+        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("session" = [], "csrf" = []), ("bearer" = [])),
+)]
+pub(crate) async fn logout(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let caller = AuthUser::for_write(&state, &headers).await?;
+    log_out(&state, &caller, false).await?;
+    logout_response(&state, &headers)
+}
+
+/// `POST /api/logout/logout_everywhere`: ends all sessions of the caller, and all bearer tokens that the operator issued for the caller.
+#[utoipa::path(
+    post,
+    path = "/api/logout/everywhere",
+    tag = "people",
+    operation_id = "logoutEverywhere",
+    responses(
+        (status = 204, description = "All sessions and issued bearer tokens of the caller have ended; both cookies are removed"),
+        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("session" = [], "csrf" = []), ("bearer" = [])),
+)]
+pub(crate) async fn logout_everywhere(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let caller = AuthUser::for_write(&state, &headers).await?;
+    log_out(&state, &caller, true).await?;
+    logout_response(&state, &headers)
+}
+
+/// Ends the session of the caller, or all of them.
+pub(crate) async fn log_out(state: &AppState, caller: &AuthUser, everywhere: bool) -> Result<(), ApiError> {
+    if everywhere {
+        return state.end_sessions(&caller.user_id).await;
+    }
+    let token =
+        caller.token_id.ok_or(ApiError::NotLoggedIn("only a session or a token that was issued here can be ended"))?;
+    state.end_session(token).await
+}
+
+/// The answer that removes both cookies.
+pub(crate) fn logout_response(state: &AppState, headers: &HeaderMap) -> Result<Response, ApiError> {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    for (name, http_only) in [(&state.realm_names.session_cookie, true), (&state.realm_names.csrf_cookie, false)] {
+        let cookie = state.set_cookie(headers, &SetCookie { name, value: "", http_only, max_age: 0 })?;
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
+}

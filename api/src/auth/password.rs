@@ -1,0 +1,95 @@
+//! Passwords: argon2id, off the async runtime, and few at a time, because each costs 19 MiB and tens of milliseconds.
+
+use std::sync::Arc;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Argon2, Params};
+use tokio::sync::Semaphore;
+
+use crate::error::ApiError;
+
+/// The longest password that is looked at, in bytes.
+pub(crate) const MAX_PASSWORD_BYTES: usize = 1024;
+
+/// How many may wait for their turn; more than that is an attack or a storm.
+const MAX_QUEUED: usize = 64;
+
+/// Verifies passwords, two at a time. Clones share the line.
+#[derive(Clone)]
+pub(crate) struct Passwords {
+    hash_permits: Arc<Semaphore>,
+    queue_permits: Arc<Semaphore>,
+}
+
+/// A password that cannot be hashed.
+#[derive(Debug, thiserror::Error)]
+#[error("the password could not be hashed: {0}")]
+pub struct HashError(String);
+
+/// Hashes a password, slowly, in this thread: the PHC string that the records keep.
+///
+/// # Errors
+/// Where the password is too long or the machine gives no randomness.
+pub fn hash_password(password: &str) -> Result<String, HashError> {
+    if password.len() > MAX_PASSWORD_BYTES {
+        return Err(HashError(format!("it has {} bytes and the limit is {MAX_PASSWORD_BYTES}", password.len())));
+    }
+    let hash = Argon2::default().hash_password(password.as_bytes());
+    hash.map(|hash: argon2::password_hash::phc::PasswordHash| hash.to_string())
+        .map_err(|error| HashError(error.to_string()))
+}
+
+/// A hash that costs as much as any other and is nobody's, so that an unknown address takes as long as a wrong password.
+fn dummy_hash() -> String {
+    let (memory, passes, lanes) = (Params::DEFAULT_M_COST, Params::DEFAULT_T_COST, Params::DEFAULT_P_COST);
+    let (salt, digest) = ("A".repeat(22), "A".repeat(43));
+    format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${digest}")
+}
+
+impl Passwords {
+    pub(crate) fn new() -> Self {
+        Self { hash_permits: Arc::new(Semaphore::new(2)), queue_permits: Arc::new(Semaphore::new(MAX_QUEUED)) }
+    }
+
+    /// Hashes a password when its turn has come.
+    pub(crate) async fn hash(&self, password: String) -> Result<String, ApiError> {
+        const BUSY: ApiError = ApiError::Overloaded("too many passwords are being hashed at once");
+        let _queue_slot = self.queue_permits.try_acquire().map_err(|_| BUSY)?;
+        let _permit = self.hash_permits.acquire().await.map_err(|_| BUSY)?;
+        let hashed = tokio::task::spawn_blocking(move || hash_password(&password)).await;
+        let hashed = hashed.map_err(|error| ApiError::Internal(format!("hashing a password: {error}")))?;
+        hashed.map_err(|error| ApiError::Internal(error.to_string()))
+    }
+
+    /// Whether `password` is the one that `hash` was made of. Without a hash it is not, after the same time.
+    pub(crate) async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, ApiError> {
+        const BUSY: ApiError = ApiError::Overloaded("too many people are logging in at once");
+        let _queue_slot = self.queue_permits.try_acquire().map_err(|_| BUSY)?;
+        let _permit = self.hash_permits.acquire().await.map_err(|_| BUSY)?;
+        let known = hash.is_some();
+        let hash = hash.unwrap_or_else(dummy_hash);
+        let verified = tokio::task::spawn_blocking(move || {
+            let hash = PasswordHash::new(&hash).ok()?;
+            Argon2::default().verify_password(password.as_bytes(), &hash).ok()
+        });
+        let verified = verified.await.map_err(|error| ApiError::Internal(format!("verifying a password: {error}")))?;
+        Ok(verified.is_some() && known)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobodys_hash_costs_what_a_new_one_costs() {
+        let (nobodys, new) = (dummy_hash(), hash_password("somebody's").unwrap());
+        let (nobodys, new) = (PasswordHash::new(&nobodys).unwrap(), PasswordHash::new(&new).unwrap());
+        assert_eq!((nobodys.algorithm, nobodys.version, &nobodys.params), (new.algorithm, new.version, &new.params));
+        let lengths = |hash: &PasswordHash| (hash.salt.as_ref().map(|s| s.len()), hash.hash.as_ref().map(|h| h.len()));
+        assert_eq!(lengths(&nobodys), lengths(&new));
+        let wrong = Argon2::default().verify_password(b"", &nobodys);
+        assert!(matches!(wrong, Err(argon2::password_hash::Error::PasswordInvalid)), "{wrong:?}");
+    }
+}

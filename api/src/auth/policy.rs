@@ -1,0 +1,150 @@
+//! May this user act for that resource? Asked of our grants, or, where one is configured, of the portal's own policy
+//! decision point (OpenID AuthZEN Authorization API 1.0), which then decides alone. No answer is a no.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use upload::{InvalidSetting, Resource, Secret};
+
+use super::{AuthUser, bounded_response};
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// `[realm.policy]`: whom to ask.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicySettings {
+    /// The decision point's address, to which `/access/v1/evaluation` is added. Empty: our own grants decide.
+    pub url: String,
+    /// The bearer token it wants, if it wants one.
+    pub token: Secret,
+    /// How long to wait for a decision.
+    #[serde(with = "human")]
+    pub timeout: Duration,
+    /// How long a decision holds.
+    #[serde(with = "human")]
+    pub cache: Duration,
+}
+
+impl PolicySettings {
+    /// Looks at them without asking anybody.
+    pub(crate) fn check(&self) -> Result<(), InvalidSetting> {
+        let good = self.url.is_empty() || self.url.starts_with("https://") || self.url.starts_with("http://");
+        let allowed = "write an http(s) address, or nothing";
+        InvalidSetting::require(good, "realm.policy.url", format_args!("\"{}\"", self.url), allowed)
+    }
+}
+
+/// What somebody wants to do for a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Action {
+    /// Give it an avatar or a name.
+    Claim,
+    /// Take its avatar away.
+    RemoveAvatar,
+}
+
+impl Action {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Claim => "claim",
+            Self::RemoveAvatar => "remove_avatar",
+        }
+    }
+}
+
+/// The longest answer of the decision point, in bytes. A decision with its reasons takes a few hundred.
+const MAX_RESPONSE_BYTES: usize = 64 << 10;
+
+/// Decisions are thrown away when there are more than this.
+const MAX_CACHED_DECISIONS: usize = 10_000;
+
+type PolicyQuery = (String, Action, Resource);
+
+/// The decision point. Clones share what it said.
+#[derive(Clone)]
+pub(crate) struct PolicyClient {
+    settings: Arc<PolicySettings>,
+    client: reqwest::Client,
+    cache: Arc<Mutex<HashMap<PolicyQuery, (Timestamp, bool)>>>,
+}
+
+#[derive(Deserialize)]
+struct EvaluationResponse {
+    decision: bool,
+}
+
+impl PolicyClient {
+    /// The decision point in the settings, if there is one.
+    pub(crate) fn open(settings: &PolicySettings, client: &reqwest::Client) -> Option<Self> {
+        let there = !settings.url.is_empty();
+        there.then(|| Self { settings: Arc::new(settings.clone()), client: client.clone(), cache: Arc::default() })
+    }
+
+    async fn is_permitted(&self, fed: &str, query: PolicyQuery, now: Timestamp) -> Result<bool, ApiError> {
+        let ttl = SignedDuration::try_from(self.settings.cache).unwrap_or_default();
+        let known = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(&query).copied();
+        if let Some((at, decision)) = known
+            && now.duration_since(at) < ttl
+        {
+            return Ok(decision);
+        }
+        let decision = self.evaluate(fed, &query).await.map_err(|error| {
+            tracing::error!(error, "the policy decision point gave no decision, so the answer is no: {error}");
+            ApiError::Overloaded("whether you may do this could not be found out")
+        })?;
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if cache.len() >= MAX_CACHED_DECISIONS {
+            cache.clear();
+        }
+        cache.insert(query, (now, decision));
+        Ok(decision)
+    }
+
+    async fn evaluate(&self, fed: &str, (user, action, resource): &PolicyQuery) -> Result<bool, String> {
+        let body = json!({
+            "subject": {"type": "user", "id": format!("{user}.{fed}")},
+            "action": {"name": action.as_str()},
+            "resource": {"type": resource.service.as_str(), "id": format!("{}.{fed}", resource.id)},
+        });
+        let url = format!("{}/access/v1/evaluation", self.settings.url.trim_end_matches('/'));
+        let mut request = self.client.post(url).timeout(self.settings.timeout).json(&body);
+        if !self.settings.token.expose().is_empty() {
+            request = request.bearer_auth(self.settings.token.expose());
+        }
+        let response = bounded_response::read_bounded(request.send().await, MAX_RESPONSE_BYTES).await?;
+        let decision: EvaluationResponse = serde_json::from_slice(&response).map_err(|error| error.to_string())?;
+        Ok(decision.decision)
+    }
+}
+
+impl AppState {
+    /// Whether the caller may do this for a resource, or which right is missing. Site administrators may.
+    pub(crate) async fn authorize(
+        &self,
+        caller: &AuthUser,
+        action: Action,
+        resource: &Resource,
+    ) -> Result<(), ApiError> {
+        if caller.is_admin {
+            return Ok(());
+        }
+        let fed = &self.realm_names.fedmember;
+        let permitted = match &self.policy_client {
+            Some(policy_client) => {
+                let query = (caller.user_id.clone(), action, resource.clone());
+                policy_client.is_permitted(fed, query, self.backends.records.clock().now()).await?
+            }
+            None => self.backends.records.may_act_for(&caller.user_id, resource).await?,
+        };
+        if permitted {
+            return Ok(());
+        }
+        Err(ApiError::NotPermitted(format!("you may not act for {resource}.{fed}; ask for a grant on it")))
+    }
+}

@@ -1,0 +1,106 @@
+//! Counting what somebody did lately, to say "not so fast". In memory and per process: with several apis each gives the
+//! full share, which still bounds them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// At most so many per window and key. Clones share the counts.
+#[derive(Clone, Debug)]
+pub(crate) struct RateLimiter {
+    max: u32,
+    window: SignedDuration,
+    state: Arc<Mutex<RateLimiterState>>,
+}
+
+#[derive(Debug, Default)]
+struct RateLimiterState {
+    windows: HashMap<String, RateWindow>,
+    /// When windows that are over are looked for next.
+    next_cleanup_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct RateWindow {
+    ends_at: Timestamp,
+    count: u32,
+}
+
+/// Keys whose window is over are thrown out once in a window; all of them where more than this are left.
+const MAX_KEYS: usize = 100_000;
+
+impl RateLimiter {
+    pub(crate) fn new(max: u32, window: Duration) -> Self {
+        let window = SignedDuration::try_from(window).unwrap_or(SignedDuration::from_hours(1));
+        Self { max, window, state: Arc::default() }
+    }
+
+    /// Counts one more, or says in how many seconds to come back.
+    pub(crate) fn count(&self, key: &str, now: Timestamp) -> Result<(), u64> {
+        let fresh = RateWindow { ends_at: now.saturating_add(self.window).unwrap_or(Timestamp::MAX), count: 0 };
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if now >= state.next_cleanup_at || state.windows.len() >= MAX_KEYS {
+            state.next_cleanup_at = fresh.ends_at;
+            state.windows.retain(|_, window| window.ends_at > now);
+            if state.windows.len() >= MAX_KEYS {
+                state.windows.clear();
+            }
+        }
+        let window = state.windows.entry(key.to_owned()).or_insert(fresh);
+        if window.ends_at <= now {
+            *window = fresh;
+        }
+        if window.count >= self.max {
+            let left = window.ends_at.duration_since(now).as_secs().max(0);
+            return Err(u64::try_from(left).unwrap_or_default() + 1);
+        }
+        window.count += 1;
+        Ok(())
+    }
+
+    /// Forgets what this key did: it turned out well.
+    pub(crate) fn reset(&self, key: &str) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).windows.remove(key);
+    }
+
+    /// Takes back one that was counted for this key.
+    pub(crate) fn refund(&self, key: &str) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(window) = state.windows.get_mut(key) {
+            window.count = window.count.saturating_sub(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_at_a_time() {
+        let throttle = RateLimiter::new(2, Duration::from_secs(60));
+        let now = Timestamp::UNIX_EPOCH;
+        assert_eq!(throttle.count("a", now), Ok(()));
+        assert_eq!(throttle.count("a", now), Ok(()));
+        assert_eq!(throttle.count("a", now), Err(61));
+        assert_eq!(throttle.count("b", now), Ok(()));
+        assert_eq!(throttle.count("a", now + SignedDuration::from_secs(60)), Ok(()));
+        throttle.reset("a");
+        assert_eq!(throttle.count("a", now), Ok(()));
+    }
+
+    #[test]
+    fn what_is_over_is_forgotten() {
+        let throttle = RateLimiter::new(2, Duration::from_secs(60));
+        let kept = || throttle.state.lock().unwrap().windows.len();
+        for n in 0..1000 {
+            throttle.count(&n.to_string(), Timestamp::UNIX_EPOCH).unwrap();
+        }
+        throttle.count("a", Timestamp::UNIX_EPOCH + SignedDuration::from_secs(59)).unwrap();
+        assert_eq!(kept(), 1001);
+        throttle.count("b", Timestamp::UNIX_EPOCH + SignedDuration::from_secs(60)).unwrap();
+        assert_eq!(kept(), 2, "the windows of a and b are not over");
+    }
+}

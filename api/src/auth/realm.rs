@@ -1,0 +1,203 @@
+//! The realm: which federation member is served, and how its people's sessions are kept.
+
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use axum::http::header::{COOKIE, HeaderName};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use upload::{InvalidSetting, Secret};
+
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
+
+use super::AttemptLimits;
+
+/// `[realm]`: who is served and how sessions are kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RealmSettings {
+    /// The federation member: part of the cookies' names and of every id.
+    pub fedmember: String,
+    /// What the administrator of the first start logs in with; empty means `admin@{fedmember}.example`.
+    pub admin_email: String,
+    /// The administrator's first password; empty means one that is made up and printed once.
+    pub admin_password: Secret,
+    /// Whether cookies are sent over https only.
+    pub secure_cookies: SecureCookies,
+    /// Whether reading (except for pictures) takes a CSRF token.
+    pub csrf_reads: bool,
+    /// Whether writing (except for logging in) takes a CSRF token.
+    pub csrf_writes: bool,
+    /// How long a session lasts unless it is renewed.
+    #[serde(with = "human")]
+    pub session_lifetime: Duration,
+    /// How long a session lasts at most, however often it is renewed.
+    #[serde(with = "human")]
+    pub session_max_age: Duration,
+    /// How long an api goes by what it last read of a session and its account.
+    #[serde(with = "human")]
+    pub session_cache_time: Duration,
+    /// How old the signing key grows before a new one signs.
+    #[serde(with = "human")]
+    pub key_rotation_interval: Duration,
+    /// How many wrong passwords may be tried at one account from one network address, counting IPv6 by /64, per window.
+    pub max_logins_per_account_and_address: u32,
+    /// How many logins may be tried from one network address, counting IPv6 by /64, per window.
+    pub max_logins_per_address: u32,
+    /// That window.
+    #[serde(with = "human")]
+    pub login_window: Duration,
+    /// How many wrong passwords may be tried at one account from all addresses together, per `login_account_window`.
+    pub max_logins_per_account: u32,
+    /// That window.
+    #[serde(with = "human")]
+    pub login_account_window: Duration,
+    /// The portal's own identity provider, if its tokens are to be believed.
+    pub oidc: super::OidcSettings,
+    /// The portal's own policy decision point, if it is to be asked.
+    pub policy: super::PolicySettings,
+    /// Systems that act for the portal.
+    pub service: crate::service_api::ServiceSettings,
+}
+
+/// A session that was ended by another process is accepted for `session_cache_time`, which is therefore short.
+const MAX_SESSION_CHECK: Duration = Duration::from_secs(60);
+
+impl RealmSettings {
+    /// Looks at them without asking anybody.
+    pub(crate) fn check(&self) -> Result<(), InvalidSetting> {
+        RealmNames::from_fedmember(&self.fedmember)?;
+        self.service.key_digests()?;
+        self.oidc.check()?;
+        self.policy.check()?;
+        for (key, time) in
+            [("realm.session_lifetime", self.session_lifetime), ("realm.session_max_age", self.session_max_age)]
+        {
+            InvalidSetting::require(!time.is_zero(), key, "0s", "write a longer time, such as 30m")?;
+        }
+        let (bounded, was) = (self.session_cache_time <= MAX_SESSION_CHECK, format!("{:?}", self.session_cache_time));
+        InvalidSetting::require(bounded, "realm.session_cache_time", was, "write 0s to 60s")?;
+        InvalidSetting::require_positive([
+            ("realm.max_logins_per_account_and_address", self.max_logins_per_account_and_address.into()),
+            ("realm.max_logins_per_address", self.max_logins_per_address.into()),
+            ("realm.max_logins_per_account", self.max_logins_per_account.into()),
+        ])
+    }
+
+    /// What holds for passwords.
+    pub(crate) fn login_limits(&self) -> AttemptLimits {
+        AttemptLimits {
+            per_address_and_account: self.max_logins_per_account_and_address,
+            per_address: self.max_logins_per_address,
+            per_account: self.max_logins_per_account,
+            window: self.login_window,
+            account_window: self.login_account_window,
+        }
+    }
+}
+
+/// Whether cookies bear `Secure`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecureCookies {
+    /// They do if a trusted proxy says that the client speaks https, and do not if it says http. If no trusted proxy says
+    /// so, they do unless plain http is served on a loopback address.
+    Auto,
+    /// They do.
+    Always,
+    /// They do not.
+    Never,
+}
+
+impl SecureCookies {
+    /// The answer for a client that speaks https or not, as a trusted proxy says, with an api that listens there.
+    pub(crate) fn is_secure(self, https: Option<bool>, listening: Option<std::net::SocketAddr>) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => https.unwrap_or(!listening.is_some_and(|address| address.ip().is_loopback())),
+        }
+    }
+}
+
+impl Serialize for SecureCookies {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str("auto"),
+            Self::Always => serializer.serialize_bool(true),
+            Self::Never => serializer.serialize_bool(false),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SecureCookies {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SecureCookiesVisitor;
+        impl Visitor<'_> for SecureCookiesVisitor {
+            type Value = SecureCookies;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("\"auto\", true or false")
+            }
+
+            fn visit_bool<E: de::Error>(self, always: bool) -> Result<SecureCookies, E> {
+                Ok(if always { SecureCookies::Always } else { SecureCookies::Never })
+            }
+
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<SecureCookies, E> {
+                match word {
+                    "auto" => Ok(SecureCookies::Auto),
+                    "true" => Ok(SecureCookies::Always),
+                    "false" => Ok(SecureCookies::Never),
+                    other => Err(E::invalid_value(de::Unexpected::Str(other), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(SecureCookiesVisitor)
+    }
+}
+
+/// The names that a federation member gives to cookies and headers.
+#[derive(Clone, Debug)]
+pub(crate) struct RealmNames {
+    /// The federation member.
+    pub(crate) fedmember: String,
+    /// `AtmoAuthToken_{fedmember}`, matched exactly.
+    pub(crate) session_cookie: String,
+    /// `Csrf-Token_{fedmember}`, matched exactly.
+    pub(crate) csrf_cookie: String,
+    /// `X-Csrf-Token_{fedmember}`, matched in any case.
+    pub(crate) csrf_header: HeaderName,
+}
+
+impl RealmNames {
+    /// # Errors
+    /// Where the federation member cannot stand in a cookie's name.
+    pub(crate) fn from_fedmember(fed: &str) -> Result<Self, InvalidSetting> {
+        let wrong = || {
+            let allowed = "write 1 to 64 letters, digits, '-' or '_'";
+            InvalidSetting::new("realm.fedmember", format_args!("\"{fed}\""), allowed)
+        };
+        let fine = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if fed.is_empty() || fed.len() > 64 || !fed.bytes().all(fine) {
+            return Err(wrong());
+        }
+        let csrf_header = format!("x-csrf-token_{fed}").to_lowercase();
+        Ok(Self {
+            fedmember: fed.to_owned(),
+            session_cookie: format!("AtmoAuthToken_{fed}"),
+            csrf_cookie: format!("Csrf-Token_{fed}"),
+            csrf_header: HeaderName::from_bytes(csrf_header.as_bytes()).map_err(|_| wrong())?,
+        })
+    }
+}
+
+/// The raw value of the cookie of that name, the first where there are several.
+pub(crate) fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find_map(|(key, value)| (key == name).then_some(value))
+}

@@ -1,0 +1,226 @@
+//! Sessions that last and end: a row in the records each, which a signed cookie or bearer token names.
+//!
+//! A row is read when its session is used, and counts for `realm.session_cache_time` after that without being read again, so
+//! that most requests cost no statement for knowing the caller. What is ended by this process is refused at once, what is
+//! ended by another one within that time.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use upload::{Role, SessionRow, User};
+use uuid::Uuid;
+
+use super::session_token::Session;
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// The most sessions that are remembered; a further one costs a statement for each of its requests.
+const MAX_CACHED_SESSIONS: usize = 10_000;
+
+const SESSION_ENDED: ApiError = ApiError::NotLoggedIn("the session has ended");
+
+/// What was last read of sessions. Clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct SessionCache {
+    ttl: SignedDuration,
+    state: Arc<Mutex<SessionCacheState>>,
+}
+
+#[derive(Debug, Default)]
+struct SessionCacheState {
+    sessions: HashMap<Uuid, CachedSession>,
+    /// How often sessions were ended here. What was read before one was ended may be older than its end.
+    end_count: u64,
+    /// When entries that no longer hold are removed next.
+    next_cleanup_at: Timestamp,
+}
+
+#[derive(Debug)]
+struct CachedSession {
+    user_id: String,
+    is_admin: bool,
+    read_at: Timestamp,
+}
+
+impl SessionCache {
+    /// A cache whose entries hold for so long.
+    pub(crate) fn new(ttl: Duration) -> Self {
+        Self { ttl: SignedDuration::try_from(ttl).unwrap_or_default(), state: Arc::default() }
+    }
+
+    /// Whether the session's user is an administrator, if the session was good a moment ago.
+    fn is_admin(&self, session: &Session, now: Timestamp) -> Option<bool> {
+        let read = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = read.sessions.get(&session.token_id)?;
+        (known.user_id == session.user_id && self.is_fresh(known, now)).then_some(known.is_admin)
+    }
+
+    /// A clock that was corrected backwards ends an entry as well.
+    fn is_fresh(&self, known: &CachedSession, now: Timestamp) -> bool {
+        now.duration_since(known.read_at).abs() < self.ttl
+    }
+
+    /// How often sessions have been ended here so far.
+    fn end_count(&self) -> u64 {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).end_count
+    }
+
+    /// Remembers what was read of a session, unless one was ended since there were `end_count` ends.
+    fn insert(&self, session: &Session, admin: bool, now: Timestamp, ended: u64) {
+        let mut read = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if read.end_count != ended {
+            return;
+        }
+        if now >= read.next_cleanup_at {
+            read.next_cleanup_at = now.saturating_add(self.ttl).unwrap_or(Timestamp::MAX);
+            read.sessions.retain(|_, known| self.is_fresh(known, now));
+        }
+        if read.sessions.len() < MAX_CACHED_SESSIONS {
+            let cached = CachedSession { user_id: session.user_id.clone(), is_admin: admin, read_at: now };
+            read.sessions.insert(session.token_id, cached);
+        }
+    }
+
+    fn remove(&self, token: Uuid) {
+        let mut read = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        read.end_count += 1;
+        read.sessions.remove(&token);
+    }
+
+    fn remove_user(&self, user: &str) {
+        let mut read = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        read.end_count += 1;
+        read.sessions.retain(|_, known| known.user_id != user);
+    }
+}
+
+impl AppState {
+    /// Refuses a session that has ended. Returns whether its user is an administrator.
+    pub(crate) async fn check_session(&self, session: &Session) -> Result<bool, ApiError> {
+        let now = self.backends.records.clock().now();
+        if let Some(admin) = self.session_cache.is_admin(session, now) {
+            return Ok(admin);
+        }
+        let ended = self.session_cache.end_count();
+        let admin = self.read_session(session).await?.role == Role::Admin;
+        self.session_cache.insert(session, admin, now, ended);
+        Ok(admin)
+    }
+
+    async fn read_session(&self, session: &Session) -> Result<SessionRow, ApiError> {
+        let row = self.backends.records.session(session.token_id).await?;
+        let row = row.filter(|row| row.user == session.user_id).ok_or(SESSION_ENDED)?;
+        if row.disabled {
+            return Err(ApiError::NotLoggedIn("the account is disabled"));
+        }
+        if row.revoked || row.ends_at <= self.backends.records.clock().now() { Err(SESSION_ENDED) } else { Ok(row) }
+    }
+
+    /// Begins a session for a user whose password was verified.
+    pub(crate) async fn begin_session(&self, user: &User) -> Result<Session, ApiError> {
+        self.signing_keys.refresh().await?;
+        let now = self.backends.records.clock().now();
+        let ends_at = add_duration(now, self.realm.session_max_age);
+        let token = Uuid::new_v4();
+        if !self.backends.records.add_session(token, user, ends_at).await? {
+            return Err(ApiError::WrongCredentials);
+        }
+        Ok(self.session_until(user, token, ends_at))
+    }
+
+    /// The same session with a new expiry, up to its absolute end.
+    pub(crate) async fn renew_session(&self, session: &Session) -> Result<(User, Session), ApiError> {
+        let row = self.read_session(session).await?;
+        self.signing_keys.refresh().await?;
+        let user = self.backends.records.user(&row.user).await?.ok_or(SESSION_ENDED)?;
+        let renewed = self.session_until(&user, session.token_id, row.ends_at);
+        Ok((user, renewed))
+    }
+
+    fn session_until(&self, user: &User, token: Uuid, ends_at: Timestamp) -> Session {
+        let now = self.backends.records.clock().now();
+        let expires = add_duration(now, self.realm.session_lifetime).min(ends_at);
+        Session {
+            token_id: token,
+            user_id: user.id.clone(),
+            name: user.name.clone(),
+            issued_at: now,
+            expires_at: expires,
+        }
+    }
+
+    /// Ends one session.
+    pub(crate) async fn end_session(&self, token: Uuid) -> Result<(), ApiError> {
+        self.backends.records.end_session(token).await?;
+        self.session_cache.remove(token);
+        Ok(())
+    }
+
+    /// Ends all sessions of a user, and all bearer tokens that were issued for the user.
+    pub(crate) async fn end_sessions(&self, user: &str) -> Result<(), ApiError> {
+        self.backends.records.end_sessions(user).await?;
+        self.session_cache.remove_user(user);
+        Ok(())
+    }
+}
+
+fn add_duration(now: Timestamp, time: Duration) -> Timestamp {
+    let time = SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
+    now.saturating_add(time).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(n: u128) -> Session {
+        let (issued, expires) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
+        Session {
+            token_id: Uuid::from_u128(n),
+            user_id: "jane".to_owned(),
+            name: String::new(),
+            issued_at: issued,
+            expires_at: expires,
+        }
+    }
+
+    #[test]
+    fn the_cache_is_bounded_and_forgets_entries_that_no_longer_hold() {
+        let cache = SessionCache::new(Duration::from_secs(5));
+        let now = Timestamp::UNIX_EPOCH;
+        for n in 0..=MAX_CACHED_SESSIONS as u128 {
+            cache.insert(&session(n), n == 7, now, 0);
+        }
+        assert_eq!(cache.state.lock().unwrap().sessions.len(), MAX_CACHED_SESSIONS);
+        assert_eq!(cache.is_admin(&session(7), now), Some(true));
+        assert_eq!(
+            cache.is_admin(&session(MAX_CACHED_SESSIONS as u128), now),
+            None,
+            "a further session is read each time"
+        );
+        let stolen = Session { user_id: "admin".to_owned(), ..session(7) };
+        assert_eq!(cache.is_admin(&stolen, now), None, "another user's session");
+        let later = now + SignedDuration::from_secs(5);
+        assert_eq!(cache.is_admin(&session(7), later), None);
+        cache.insert(&session(8), false, later, 0);
+        assert_eq!(cache.state.lock().unwrap().sessions.len(), 1);
+        cache.remove_user("jane");
+        assert_eq!(cache.is_admin(&session(8), later), None);
+    }
+
+    #[test]
+    fn what_was_read_before_a_session_was_ended_is_not_remembered() {
+        let cache = SessionCache::new(Duration::from_secs(5));
+        let now = Timestamp::UNIX_EPOCH;
+        let ends: [fn(&SessionCache); 2] =
+            [|cache| cache.remove(Uuid::from_u128(1)), |cache| cache.remove_user("jane")];
+        for end in ends {
+            let ended = cache.end_count();
+            end(&cache);
+            cache.insert(&session(1), false, now, ended);
+            assert_eq!(cache.is_admin(&session(1), now), None);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! What the binary's subcommands do to people: the first administrator, users, tokens, keys.
+
+use upload::{Records, Role, User, hex};
+use uuid::Uuid;
+
+use super::password::hash_password;
+use super::realm::{RealmNames, RealmSettings};
+use super::session_token::Session;
+use super::signing_keys::{SigningKeys, add_key};
+use crate::OpenError;
+use crate::resource::is_unique_part;
+
+/// The administrator that the first start made.
+#[derive(Clone, Debug)]
+pub struct FirstAdmin {
+    /// What to log in with.
+    pub email: String,
+    /// The password where one was made up, to be shown once; None where the settings gave it.
+    pub password: Option<String>,
+}
+
+/// On a first start, makes the administrator. None when users exist, or when another process made the administrator at the
+/// same time: only the process that did it can tell the password.
+///
+/// # Errors
+/// The records', or a machine without randomness.
+pub async fn ensure_admin(records: &Records, realm: &RealmSettings) -> Result<Option<FirstAdmin>, OpenError> {
+    if !records.has_no_users().await? {
+        return Ok(None);
+    }
+    let email = match realm.admin_email.as_str() {
+        "" => format!("admin@{}.example", realm.fedmember.to_lowercase()),
+        email => email.to_owned(),
+    };
+    let (password, generated) = match realm.admin_password.expose() {
+        "" => {
+            let password = generate_password()?;
+            (password.clone(), Some(password))
+        }
+        password => (password.to_owned(), None),
+    };
+    let new = NewUser { id: "admin".to_owned(), email: email.clone(), name: "Administrator".to_owned(), password };
+    validate(&new)?;
+    let admin = new.into_user(Role::Admin).await?;
+    let added = records.insert_user_if_absent(&admin).await?;
+    Ok(added.then_some(FirstAdmin { email, password: generated }))
+}
+
+/// A password that nobody guesses and everybody can type: 100 bits.
+///
+/// # Errors
+/// A machine without randomness.
+pub fn generate_password() -> Result<String, OpenError> {
+    let mut random = [0; 13];
+    getrandom::fill(&mut random).map_err(|error| OpenError::InvalidInput(format!("no random numbers: {error}")))?;
+    let digits = hex(&random);
+    let groups: Vec<&str> = (0..5).filter_map(|group| digits.get(group * 5..group * 5 + 5)).collect();
+    Ok(groups.join("-"))
+}
+
+/// The longest mail address, in bytes, that somebody can log in with (RFC 5321).
+pub(super) const MAX_EMAIL_BYTES: usize = 254;
+
+/// A person to be.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// The unique part of `<unique>.<fed>`: letters, digits, `-`, `_`, `.`, `~`.
+    pub id: String,
+    /// What they log in with.
+    pub email: String,
+    /// What they are called.
+    pub name: String,
+    /// Their first password.
+    pub password: String,
+}
+
+/// Refuses an id and an address that no user can have.
+fn validate(new: &NewUser) -> Result<(), OpenError> {
+    if !is_unique_part(&new.id) {
+        return Err(OpenError::InvalidInput(format!(
+            "\"{}\" is no user id: 1 to 128 letters, digits, '-', '_', '.' and '~' are",
+            new.id
+        )));
+    }
+    if !new.email.contains('@') || new.email.len() > MAX_EMAIL_BYTES {
+        return Err(OpenError::InvalidInput(format!("\"{}\" is no mail address", new.email)));
+    }
+    Ok(())
+}
+
+impl NewUser {
+    /// The same with the password hashed, which takes tens of milliseconds.
+    async fn into_user(self, role: Role) -> Result<User, OpenError> {
+        let password_hash = hash_password_blocking(self.password).await?;
+        let email = self.email.to_lowercase();
+        Ok(User { id: self.id, email, name: self.name, password_hash, role, disabled: false })
+    }
+}
+
+/// Adds a user. Hashing takes tens of milliseconds.
+///
+/// # Errors
+/// Where the id or the address is taken or malformed, or the records did not do it.
+pub async fn add_user(records: &Records, new: NewUser, role: Role) -> Result<User, OpenError> {
+    validate(&new)?;
+    if records.user(&new.id).await?.is_some() {
+        return Err(OpenError::InvalidInput(format!("there is a user \"{}\" already", new.id)));
+    }
+    if records.user_by_email(&new.email).await?.is_some() {
+        return Err(OpenError::InvalidInput(format!("somebody logs in with \"{}\" already", new.email)));
+    }
+    let user = new.into_user(role).await?;
+    records.upsert_user(&user).await?;
+    Ok(user)
+}
+
+/// Changes a user: a new password, a new role, disabled or not; what is None stays. A new password and disabling end all
+/// sessions and issued tokens of the user.
+///
+/// # Errors
+/// Where there is no such user, or the records did not do it.
+pub async fn change_user(
+    records: &Records,
+    id: &str,
+    password: Option<String>,
+    role: Option<Role>,
+    disabled: Option<bool>,
+) -> Result<User, OpenError> {
+    let user = records.user(id).await?;
+    let mut user = user.ok_or_else(|| OpenError::InvalidInput(format!("there is no user \"{id}\"")))?;
+    if let Some(password) = password {
+        user.password_hash = hash_password_blocking(password).await?;
+    }
+    user.role = role.unwrap_or(user.role);
+    user.disabled = disabled.unwrap_or(user.disabled);
+    records.upsert_user(&user).await?;
+    Ok(user)
+}
+
+async fn hash_password_blocking(password: String) -> Result<String, OpenError> {
+    let hashed = tokio::task::spawn_blocking(move || hash_password(&password)).await;
+    let hashed = hashed.map_err(|error| OpenError::InvalidInput(error.to_string()))?;
+    hashed.map_err(|error| OpenError::InvalidInput(error.to_string()))
+}
+
+/// Ends all sessions of a user, and all bearer tokens that were issued for the user.
+///
+/// # Errors
+/// Where there is no such user, or the records did not do it.
+pub async fn end_sessions(records: &Records, id: &str) -> Result<(), OpenError> {
+    let there = records.end_sessions(id).await?;
+    if there { Ok(()) } else { Err(OpenError::InvalidInput(format!("there is no user \"{id}\""))) }
+}
+
+/// A bearer token for a user, valid for `life`: the same text a session cookie holds. It has a row as sessions have, so
+/// it ends with them, and the key that signs it is kept until it expires.
+///
+/// # Errors
+/// Where there is no such user, or the records did not do it.
+pub async fn issue_token(
+    records: &Records,
+    realm: &RealmSettings,
+    id: &str,
+    lifetime: std::time::Duration,
+) -> Result<String, OpenError> {
+    let user = records.user(id).await?.filter(|user| !user.disabled);
+    let user =
+        user.ok_or_else(|| OpenError::InvalidInput(format!("there is no user \"{id}\", or they are disabled")))?;
+    let realm_names = RealmNames::from_fedmember(&realm.fedmember)?;
+    let signing_keys = SigningKeys::load(records).await?;
+    let now = records.clock().now();
+    let life = jiff::SignedDuration::try_from(lifetime).map_err(|error| OpenError::InvalidInput(error.to_string()))?;
+    let expires = now.saturating_add(life).map_err(|error| OpenError::InvalidInput(error.to_string()))?;
+    let no_key = || OpenError::InvalidInput("there is no key to sign with".to_owned());
+    let token = Uuid::new_v4();
+    let changed = || OpenError::InvalidInput(format!("the user \"{id}\" was changed meanwhile; try again"));
+    if !records.add_session(token, &user, expires).await? {
+        return Err(changed());
+    }
+    if !records.extend_signing_key(&signing_keys.signing_key_id().ok_or_else(no_key)?, expires).await? {
+        return Err(no_key());
+    }
+    let session = Session { token_id: token, user_id: user.id, name: user.name, issued_at: now, expires_at: expires };
+    session.sign(&realm_names.fedmember, &signing_keys).ok_or_else(no_key)
+}
+
+/// Makes a new signing key, and returns its id. The running processes sign with it within a minute. What the old keys
+/// signed stays valid until it expires; then they are deleted.
+///
+/// # Errors
+/// The records', or a machine without randomness.
+pub async fn rotate_keys(records: &Records) -> Result<String, OpenError> {
+    Ok(add_key(records).await?)
+}

@@ -1,0 +1,68 @@
+//! The tokens of applinks: opaque to whoever holds them, sealed for one link, for whom it was made and for one use, and
+//! with an end. They hold no right: the link's row does.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use upload::Applink;
+
+use super::error::DocumentError;
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// What a token is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ApplinkTokenKind {
+    /// Calls, for 15 minutes.
+    Access,
+    /// Getting a new one for calls, for 24 hours.
+    Refresh,
+}
+
+impl ApplinkTokenKind {
+    fn lifetime(self) -> SignedDuration {
+        match self {
+            Self::Access => SignedDuration::from_mins(15),
+            Self::Refresh => SignedDuration::from_hours(24),
+        }
+    }
+
+    fn purpose(self, link: &Applink) -> String {
+        let word = match self {
+            Self::Access => "access",
+            Self::Refresh => "refresh",
+        };
+        format!("applink {word}\0{}\0{}", link.id, link.audience.to_strings().join(" "))
+    }
+}
+
+/// What is inside.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct TokenTimes {
+    issued: i64,
+    expires: i64,
+}
+
+impl TokenTimes {
+    /// Whether the token is of no use any more, or not yet.
+    pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
+        // Clocks differ by as much.
+        const LEEWAY: i64 = 60_000;
+        let now = now.as_millisecond();
+        now >= self.expires || self.issued > now + LEEWAY
+    }
+}
+
+/// A new token for a link.
+pub(crate) fn issue(state: &AppState, link: &Applink, token: ApplinkTokenKind) -> Result<String, DocumentError> {
+    let now = state.backends.records.clock().now().as_millisecond();
+    let life = i64::try_from(token.lifetime().as_millis()).unwrap_or_default();
+    let times = serde_json::to_string(&TokenTimes { issued: now, expires: now + life });
+    let sealed = times.ok().and_then(|times| state.signing_keys.seal(&token.purpose(link), &times));
+    sealed.ok_or_else(|| ApiError::Internal("there is no key to seal a token with".to_owned()).into())
+}
+
+/// What is inside a token, if it is one of this link and for this use, whether or not it is over.
+pub(crate) async fn open(state: &AppState, link: &Applink, text: &str, token: ApplinkTokenKind) -> Option<TokenTimes> {
+    let times = state.signing_keys.open(&token.purpose(link), text).await.ok()?;
+    serde_json::from_str(&times).ok()
+}

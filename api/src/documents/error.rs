@@ -1,0 +1,232 @@
+//! Saying no in the words of the documents API: a status, a code, a key whose grammar is `!` and `,`, a sentence.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use upload::{FileId, InvalidRenditionName, RecordsError, RenditionName, RenditionNameRules, StoreError};
+
+use super::request_path::RequestPath;
+use super::response_format::{ResponseFormat, ResponseValue};
+use crate::error::ApiError;
+
+/// Where the contract's errors say that statuses are explained.
+const STATUS_REFERENCE_URL: &str = "https://www.w3.org/Protocols/rfc2616/rfc2616-sec10.html";
+
+/// Why a call was not done.
+#[derive(Clone, Debug)]
+pub(crate) struct DocumentError {
+    status: StatusCode,
+    code: &'static str,
+    key: String,
+    message: String,
+    /// Seconds.
+    retry_after: Option<u64>,
+    /// The methods that are answered.
+    allow: Option<&'static str>,
+}
+
+/// What somebody wants to do with a file, as refusals name it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DocumentOperation {
+    /// Before the key that says why.
+    key: &'static str,
+    /// The same as a sentence.
+    sentence: &'static str,
+    /// The service that it is.
+    service: &'static str,
+}
+
+impl DocumentOperation {
+    const fn new(key: &'static str, sentence: &'static str, service: &'static str) -> Self {
+        Self { key, sentence, service }
+    }
+
+    pub(crate) const ADD_RENDITION: Self =
+        Self::new("!csRenditionsUnableToAdd", "Unable to add the rendition.", "ADD_RENDITION");
+    pub(crate) const LIST_RENDITIONS: Self =
+        Self::new("!csRenditionsUnableToList", "Unable to list the renditions.", "LIST_RENDITIONS");
+    pub(crate) const GET_RENDITION: Self =
+        Self::new("!csRenditionsUnableToGet", "Unable to get the rendition.", "GET_RENDITION");
+    pub(crate) const DELETE_RENDITION: Self =
+        Self::new("!csRenditionsUnableToDelete", "Unable to delete the rendition.", "DELETE_RENDITION");
+    pub(crate) const ADD_FILE: Self = Self::new("!csFileUnableToAdd", "Unable to add the file.", "ADD_FILE");
+    pub(crate) const ADD_VERSION: Self =
+        Self::new("!csFileUnableToAddVersion", "Unable to add the file version.", "ADD_FILE_VERSION");
+    pub(crate) const GET_INFO: Self =
+        Self::new("!csFileUnableToGetInfo", "Unable to get the file information.", "GET_FILE_INFO");
+    pub(crate) const DOWNLOAD: Self = Self::new("!csFileUnableToGet", "Unable to get the file.", "GET_FILE");
+    pub(crate) const ADD_LINK: Self = Self::new("!csLinkUnableToAdd", "Unable to share the file.", "SHARE_FILE");
+    pub(crate) const GET_LINKS: Self = Self::new("!csLinkUnableToGet", "Unable to get the file's links.", "GET_LINKS");
+    pub(crate) const DELETE_LINK: Self =
+        Self::new("!csLinkUnableToDelete", "Unable to delete the link.", "DELETE_LINK");
+}
+
+impl DocumentError {
+    fn new(status: StatusCode, code: &'static str, key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { status, code, key: key.into(), message: message.into(), retry_after: None, allow: None }
+    }
+
+    /// A member that is not there.
+    pub(crate) fn missing_field(field: &str) -> Self {
+        let message = format!("Required field '{field}' is missing.");
+        Self::new(StatusCode::BAD_REQUEST, "-97", format!("!csRequiredFieldMissing,{field}"), message)
+    }
+
+    /// A member that cannot be what it is.
+    pub(crate) fn invalid_value(field: &str, why: &str) -> Self {
+        let message = format!("The value of '{field}' is not valid: {why}.");
+        Self::new(StatusCode::BAD_REQUEST, "-97", format!("!csInvalidValue,{field}"), message)
+    }
+
+    /// A name that breaks a rule. It is not echoed: it may hold what the key's grammar is made of.
+    pub(crate) fn invalid_rendition_name(error: InvalidRenditionName, grammar: RenditionNameRules) -> Self {
+        match error {
+            InvalidRenditionName::Missing => Self::missing_field("name"),
+            InvalidRenditionName::TooLong => {
+                let most = RenditionName::MAX_LENGTH;
+                let message = format!("The name of a rendition has at most {most} characters.");
+                Self::new(StatusCode::BAD_REQUEST, "-97", format!("!csRenditionsNameTooLong,{most}"), message)
+            }
+            InvalidRenditionName::Invalid => {
+                let message = match grammar {
+                    RenditionNameRules::V1_1 => {
+                        "The name of a rendition has no control characters, no blanks at either end, and none of \
+                         / \\ < > [ ] { } = $ % ' * \" ? : # & ^ . , | in it."
+                    }
+                    RenditionNameRules::V1_2 => {
+                        "The name of a rendition has letters of ASCII, digits, hyphens and underscores only."
+                    }
+                };
+                Self::new(StatusCode::BAD_REQUEST, "-97", "!csRenditionsInvalidName", message)
+            }
+        }
+    }
+
+    /// A name that is taken.
+    pub(crate) fn name_taken(name: &RenditionName) -> Self {
+        let message = format!("The '{name}' attachment already exists. No attachments will be added.");
+        let key = format!("!csRenditionsUnableToAddDuplicateName,{name}");
+        Self::new(StatusCode::CONFLICT, "-17", key, message)
+    }
+
+    /// A version that has as many renditions as it may.
+    pub(crate) fn too_many_renditions(most: u64) -> Self {
+        let message = format!("The file version has {most} renditions, which is the limit. Delete one to add another.");
+        Self::new(StatusCode::CONFLICT, "-1", format!("!csRenditionsTooMany,{most}"), message)
+    }
+
+    /// No such file.
+    pub(crate) fn file_not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "-16", "!csFileNotFound", "The file was not found.")
+    }
+
+    /// No such version.
+    pub(crate) fn version_not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "-16", "!csFileVersionNotFound", "The file version was not found.")
+    }
+
+    /// A version whose bytes are not ours to give.
+    pub(crate) fn content_not_found() -> Self {
+        let message = "The content of the file is kept in another system.";
+        Self::new(StatusCode::NOT_FOUND, "-16", "!csFileContentNotFound", message)
+    }
+
+    /// No such rendition among those that were uploaded.
+    pub(crate) fn rendition_not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "-16", "!csRenditionNotFound", "The rendition was not found.")
+    }
+
+    /// No such rendition among those that we make, which is where one looks who does not say otherwise.
+    pub(crate) fn system_rendition_not_found() -> Self {
+        let message = "The rendition was not found. One that was uploaded is found with renditionType=uploaded.";
+        Self::new(StatusCode::NOT_FOUND, "-16", "!csRenditionNotFound", message)
+    }
+
+    /// Nothing that we could make a thumbnail of.
+    pub(crate) fn no_renderable_picture() -> Self {
+        let message =
+            "The rendition was not found. It would be made of a picture, and there is none that can be shown.";
+        Self::new(StatusCode::NOT_FOUND, "-16", "!csRenditionNotFound", message)
+    }
+
+    /// No such link.
+    pub(crate) fn link_not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "-16", "!csLinkNotFound", "The link was not found.")
+    }
+
+    /// A link that is not valid, or not any more.
+    pub(crate) fn invalid_link() -> Self {
+        let message = "The link is not valid, or has expired. Ask for a new one.";
+        Self::new(StatusCode::BAD_REQUEST, "-26", "!csLinkInvalid", message)
+    }
+
+    /// A protected link without its code, or with another.
+    pub(crate) fn access_code_required() -> Self {
+        let message = "The access code must be provided to access the link.";
+        Self::new(StatusCode::FORBIDDEN, "-18", "!csAccessCodeRequiredForLinkAccess", message)
+    }
+
+    /// A role that is too low for what is wanted.
+    pub(crate) fn insufficient_privileges(operation: DocumentOperation, user_name: &str, file: &FileId) -> Self {
+        let DocumentOperation { key, sentence, service } = operation;
+        let key = format!("{key}!csCloudItemInsufficientPrivileges,{user_name},fFileGUID:{file},{service}");
+        let message = format!("{sentence} User '{user_name}' has insufficient privilege to access fFileGUID:{file}.");
+        Self::new(StatusCode::FORBIDDEN, "-20", key, message)
+    }
+
+    /// Written as the client likes.
+    pub(super) fn render(self, response_format: ResponseFormat, path: &RequestPath) -> Response {
+        let mut members: Vec<(&'static str, ResponseValue)> = vec![
+            ("errorCode", self.code.into()),
+            ("errorKey", self.key.into()),
+            ("errorMessage", self.message.as_str().into()),
+            ("errorType", path.kind.into()),
+        ];
+        members.extend(path.file_id.as_deref().map(|id| ("id", id.into())));
+        members.extend([("title", self.message.into()), ("type", STATUS_REFERENCE_URL.into())]);
+        let mut response = response_format.response(self.status, path.kind, members);
+        let headers = response.headers_mut();
+        headers.extend(self.retry_after.map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds))));
+        headers.extend(self.allow.map(|methods| (header::ALLOW, HeaderValue::from_static(methods))));
+        response
+    }
+}
+
+/// It travels as it is, to be written where it is known how (`around`).
+impl IntoResponse for DocumentError {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// What is said elsewhere as a problem document: its code becomes the key.
+impl From<ApiError> for DocumentError {
+    fn from(error: ApiError) -> Self {
+        error.log();
+        let status = match error.status() {
+            // The contract knows no 415: a body of another type is a body that makes no sense.
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => StatusCode::BAD_REQUEST,
+            status => status,
+        };
+        let words = error.code().split('_').map(|word| {
+            let mut letters = word.chars();
+            letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>()).unwrap_or_default()
+        });
+        let key = format!("!cs{}", words.collect::<String>());
+        let allow = if let ApiError::MethodNotAllowed(methods) = error { Some(methods) } else { None };
+        Self { retry_after: error.retry_after(), allow, ..Self::new(status, "-1", key, error.message()) }
+    }
+}
+
+impl From<RecordsError> for DocumentError {
+    fn from(error: RecordsError) -> Self {
+        ApiError::from(error).into()
+    }
+}
+
+impl From<StoreError> for DocumentError {
+    fn from(error: StoreError) -> Self {
+        ApiError::from(error).into()
+    }
+}

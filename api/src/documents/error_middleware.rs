@@ -1,0 +1,21 @@
+//! What stands around every call below `/documents/api`: what its address says goes in, and a refusal that comes out is
+//! written as the client likes.
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::error::DocumentError;
+use super::request_path::RequestPath;
+use super::response_format::ResponseFormat;
+
+pub(super) async fn render_errors(mut request: Request, next: Next) -> Response {
+    let (path, response_format) =
+        (RequestPath::parse(request.uri().path()), ResponseFormat::from_accept(request.headers()));
+    request.extensions_mut().insert(path.clone());
+    let mut response = next.run(request).await;
+    match response.extensions_mut().remove::<DocumentError>() {
+        Some(error) => error.render(response_format, &path),
+        None => response,
+    }
+}

@@ -1,0 +1,185 @@
+//! Sending bytes exactly as they were kept: whole or in ranges, streamed, and always as something to be saved and nothing
+//! that runs here.
+
+use std::fmt::Write;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::stream::{self, StreamExt};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use upload::{Media, StoreError};
+
+use super::error::DocumentError;
+use super::ranges::ByteRanges;
+use super::request::DocumentRequest;
+use crate::pictures;
+
+/// What is sent.
+pub(crate) struct FileContent {
+    /// Where its bytes are.
+    pub(crate) key: String,
+    /// How many.
+    pub(crate) bytes: u64,
+    /// Their digest, which is their tag.
+    pub(crate) sha256: String,
+    /// What they are, as judged by us.
+    pub(crate) media: Media,
+    /// What it is called.
+    pub(crate) name: String,
+}
+
+/// Between the parts of an answer with several; a digest does not stand in bytes by accident.
+fn byteranges_boundary(object: &FileContent) -> String {
+    format!("part-{}", object.sha256.get(..32).unwrap_or("of-this"))
+}
+
+/// The answer to a `GET_RENDITION` or `HEAD`.
+pub(crate) async fn file_response(request: &DocumentRequest, object: FileContent) -> Result<Response, DocumentError> {
+    let headers = &request.headers;
+    let tag = format!("\"{}\"", object.sha256);
+    pictures::check_if_match(headers, &tag)?;
+    let mut response = if pictures::matches_if_none_match(headers, &tag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        match requested_ranges(headers, &tag, object.bytes) {
+            // RFC 9110 gives `Range` a meaning for GET alone.
+            _ if request.method == Method::HEAD => {
+                response_with_length(Body::empty(), object.bytes, object.media.mime())
+            }
+            ByteRanges::Unsatisfiable => unsatisfiable_response(object.bytes),
+            ByteRanges::Whole => {
+                let body = request.state.backends.blobs.stream(&object.key, None).await?;
+                response_with_length(Body::from_stream(body), object.bytes, object.media.mime())
+            }
+            ByteRanges::Ranges(parts) => partial_response(request, &object, parts).await?,
+        }
+    };
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::ETAG, tag),
+        (header::CONTENT_DISPOSITION, content_disposition(&object.name)),
+        (header::CACHE_CONTROL, "private, no-cache".to_owned()),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox".to_owned()),
+        (header::ACCEPT_RANGES, "bytes".to_owned()),
+    ] {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    Ok(response)
+}
+
+/// A range counts only while what it is a part of is what the client has the rest of (`If-Range`). Our tags are strong,
+/// and there are no dates here to go by.
+fn requested_ranges(headers: &HeaderMap, tag: &str, length: u64) -> ByteRanges {
+    let other = headers.get(header::IF_RANGE).is_some_and(|theirs| theirs.as_bytes() != tag.as_bytes());
+    let range = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
+    match range {
+        Some(range) if !other => ByteRanges::from_header(range, length),
+        _ => ByteRanges::Whole,
+    }
+}
+
+fn response_with_length(body: Body, length: u64, mime: &str) -> Response {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    if let Ok(mime) = HeaderValue::try_from(mime) {
+        headers.insert(header::CONTENT_TYPE, mime);
+    }
+    response
+}
+
+fn unsatisfiable_response(length: u64) -> Response {
+    let mut response = StatusCode::RANGE_NOT_SATISFIABLE.into_response();
+    if let Ok(range) = HeaderValue::try_from(format!("bytes */{length}")) {
+        response.headers_mut().insert(header::CONTENT_RANGE, range);
+    }
+    response
+}
+
+async fn partial_response(
+    request: &DocumentRequest,
+    object: &FileContent,
+    parts: Vec<std::ops::Range<u64>>,
+) -> Result<Response, DocumentError> {
+    let of = |part: &std::ops::Range<u64>| format!("bytes {}-{}/{}", part.start, part.end - 1, object.bytes);
+    let blobs = request.state.backends.blobs.clone();
+    let mut response = if let [one] = parts.as_slice() {
+        let body = blobs.stream(&object.key, Some(one.clone())).await?;
+        let mut response = response_with_length(Body::from_stream(body), one.end - one.start, object.media.mime());
+        if let Ok(range) = HeaderValue::try_from(of(one)) {
+            response.headers_mut().insert(header::CONTENT_RANGE, range);
+        }
+        response
+    } else {
+        let (boundary, mime) = (byteranges_boundary(object), object.media.mime());
+        let head = |part| format!("\r\n--{boundary}\r\nContent-Type: {mime}\r\nContent-Range: {}\r\n\r\n", of(part));
+        let heads: Vec<String> = parts.iter().map(head).collect();
+        let end = format!("\r\n--{boundary}--\r\n");
+        let length = parts.iter().map(|part| part.end - part.start).sum::<u64>()
+            + (heads.iter().map(String::len).sum::<usize>() + end.len()) as u64;
+        // Each part is opened when its turn has come; one at a time.
+        let key = object.key.clone();
+        let pieces = stream::iter(heads.into_iter().zip(parts)).then(move |(head, part)| {
+            let (blobs, key) = (blobs.clone(), key.clone());
+            async move {
+                let head = stream::iter([Ok::<_, StoreError>(Bytes::from(head))]);
+                match blobs.stream(&key, Some(part)).await {
+                    Ok(bytes) => head.chain(bytes).boxed(),
+                    Err(error) => head.chain(stream::iter([Err(error)])).boxed(),
+                }
+            }
+        });
+        let body = pieces.flatten().chain(stream::iter([Ok(Bytes::from(end))]));
+        response_with_length(Body::from_stream(body), length, &format!("multipart/byteranges; boundary={boundary}"))
+    };
+    *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    Ok(response)
+}
+
+/// What RFC 8187 lets stand in an extended value.
+const ATTRIBUTE: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'!')
+    .remove(b'#')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'+')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'^')
+    .remove(b'_')
+    .remove(b'`')
+    .remove(b'|')
+    .remove(b'~');
+
+/// `Content-Disposition` as RFC 6266 has it: a name for everybody, and the whole name for those who can read it.
+fn content_disposition(name: &str) -> String {
+    let safe = |c: char| if c.is_ascii_graphic() && !"\"\\%/:*?<>|;".contains(c) || c == ' ' { c } else { '_' };
+    let plain: String = name.chars().map(safe).collect();
+    let mut text = format!("attachment; filename=\"{plain}\"");
+    if plain != name {
+        write!(text, "; filename*=UTF-8''{}", utf8_percent_encode(name, ATTRIBUTE)).ok();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_headers() {
+        for (name, expected) in [
+            ("small.png", "attachment; filename=\"small.png\""),
+            ("größe 猫.png", "attachment; filename=\"gr__e _.png\"; filename*=UTF-8''gr%C3%B6%C3%9Fe%20%E7%8C%AB.png"),
+            ("a\"b;c", "attachment; filename=\"a_b_c\"; filename*=UTF-8''a%22b%3Bc"),
+            ("a\r\nb", "attachment; filename=\"a__b\"; filename*=UTF-8''a%0D%0Ab"),
+        ] {
+            assert_eq!(content_disposition(name), expected, "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The JSON that comes with a call, in a part of a form or as the body: one object, bounded, whose members are known by
+//! their trimmed names. What stands in it twice, or is not JSON, is an error; `null` and `""` are as good as nothing.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+
+use super::error::DocumentError;
+use crate::dropbox::json_body::{NUL_NOT_ALLOWED, contains_nul};
+use crate::error::ApiError;
+
+/// The members of an object, by trimmed name.
+#[derive(Debug, Default)]
+pub(crate) struct JsonParams(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for JsonParams {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct JsonParamsVisitor;
+        impl<'de> Visitor<'de> for JsonParamsVisitor {
+            type Value = JsonParams;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JsonParams, A::Error> {
+                let mut members: Vec<(String, Value)> = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                    let name = name.trim().to_owned();
+                    if members.iter().any(|(known, _)| *known == name) {
+                        return Err(serde::de::Error::custom(format!("\"{name:.40}\" stands there twice")));
+                    }
+                    members.push((name, value));
+                }
+                Ok(JsonParams(members))
+            }
+        }
+        from.deserialize_map(JsonParamsVisitor)
+    }
+}
+
+impl JsonParams {
+    /// Reads an object. A byte order mark before it is passed over, as RFC 8259 lets one. U+0000 in it is an error.
+    pub(crate) fn parse(text: &[u8]) -> Result<Self, DocumentError> {
+        let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+        if contains_nul(text) {
+            return Err(ApiError::malformed("bad_json", format!("the parameters: {NUL_NOT_ALLOWED}")).into());
+        }
+        let bad = |error| ApiError::malformed("bad_json", format!("the parameters are not a JSON object: {error}"));
+        Ok(serde_json::from_slice(text).map_err(bad)?)
+    }
+
+    /// A member that is there and is something.
+    fn get(&self, name: &str) -> Option<&Value> {
+        let value = self.0.iter().find_map(|(known, value)| (known == name).then_some(value))?;
+        (!value.is_null() && value.as_str() != Some("")).then_some(value)
+    }
+
+    /// A text.
+    pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, DocumentError> {
+        let value = self.get(name);
+        value
+            .map(|value| value.as_str().ok_or_else(|| DocumentError::invalid_value(name, "it must be a text")))
+            .transpose()
+    }
+
+    /// A text of at most so many characters.
+    pub(crate) fn text_up_to(&self, name: &str, most: usize) -> Result<&str, DocumentError> {
+        let text = self.text(name)?.unwrap_or_default();
+        if text.chars().count() > most {
+            return Err(DocumentError::invalid_value(name, &format!("it has at most {most} characters")));
+        }
+        Ok(text)
+    }
+
+    /// Texts: a list of them, or one with commas between.
+    pub(crate) fn text_list(&self, name: &str) -> Result<Vec<String>, DocumentError> {
+        let bad = || DocumentError::invalid_value(name, "it must be a text or a list of texts");
+        match self.get(name) {
+            None => Ok(Vec::new()),
+            Some(Value::String(text)) => {
+                Ok(text.split(',').map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect())
+            }
+            Some(Value::Array(list)) => {
+                list.iter().map(|item| item.as_str().map(|word| word.trim().to_owned()).ok_or_else(bad)).collect()
+            }
+            Some(_) => Err(bad()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_trimmed_and_nothing_is_nothing() {
+        let read = JsonParams::parse("\u{FEFF}{\"name \": \"small\", \"a\": null, \"b\": \"\"}".as_bytes()).unwrap();
+        assert_eq!(read.text("name").unwrap(), Some("small"));
+        assert_eq!((read.text("a").unwrap(), read.text("b").unwrap(), read.text("c").unwrap()), (None, None, None));
+    }
+
+    #[test]
+    fn what_is_no_object_or_holds_something_twice() {
+        let deep = format!("{{\"name\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
+        for text in ["", "[]", "1", "{\"a\":1,\"a\":2}", "{\"a\":1,\"a \":2}", "{\"a\":\"x\ny\"}", "<name/>", &deep] {
+            assert!(JsonParams::parse(text.as_bytes()).is_err(), "{text:.40}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Who calls the documents API, and by which credentials: a session, an applink, a public link, in that order. All of them
+//! are looked at; what each is worth at a file is the records' to say.
+
+use axum::http::HeaderMap;
+use percent_encoding::percent_decode_str;
+use sha2::{Digest, Sha256};
+use upload::{AccessGrant, Audience, PublicLink, Role};
+
+use super::applink_tokens::{self, ApplinkTokenKind};
+use super::error::DocumentError;
+use super::request::DocumentRequest;
+use crate::auth::{AuthUser, cookie_value};
+use crate::client_ip::Network;
+use crate::error::ApiError;
+
+/// The longest password of a public link, in characters. Nothing longer is hashed to see whether it is one.
+pub(super) const MAX_PASSWORD_CHARS: usize = 50;
+
+/// Somebody, with what they showed.
+pub(crate) struct Principal {
+    /// Who answers for what they do: the user, or who made the link they came by.
+    pub(crate) user_id: String,
+    /// What they are called in refusals.
+    pub(crate) display_name: String,
+    /// Whether who answers for it is a site administrator.
+    pub(crate) is_admin: bool,
+    /// Whose share and whose keys theirs are.
+    pub(crate) client_key: String,
+    /// What may give them a role, in the order in which it is tried.
+    pub(crate) grants: Vec<AccessGrant>,
+}
+
+impl Principal {
+    /// The visitor, by the head of the call. Whoever writes with a session's cookie shows the token against forgery
+    /// too, and whoever reads where the settings want that; to look at pictures nobody does.
+    pub(super) async fn from_request(request: &DocumentRequest) -> Result<Self, DocumentError> {
+        let headers = &request.headers;
+        let applink = authenticate_applink(request).await?;
+        let public = header_text(headers, "linkid");
+        let session = match (request.is_write(), request.is_image) {
+            (true, _) => AuthUser::for_write(&request.state, headers).await,
+            (false, true) => AuthUser::authenticate(&request.state, headers).await,
+            (false, false) => AuthUser::for_read(&request.state, headers).await,
+        };
+        let public = match public {
+            Some(id) => Some(authenticate_public_link(request, id, session.as_ref().ok()).await?),
+            None => None,
+        };
+        let mut principal = Self {
+            user_id: String::new(),
+            display_name: String::new(),
+            is_admin: false,
+            client_key: String::new(),
+            grants: Vec::new(),
+        };
+        match session {
+            Ok(caller) => {
+                request.state.check_rate_limit(&caller)?;
+                principal.add_grant(
+                    &caller.user_id,
+                    format!("user:{}", caller.user_id),
+                    AccessGrant::User(caller.user_id.clone()),
+                );
+            }
+            // A stale cookie is no reason to turn a link away.
+            Err(error) if applink.is_none() && public.is_none() => return Err(error.into()),
+            Err(_) => {}
+        }
+        for (user_id, grant) in applink.into_iter().chain(public) {
+            let key = match &grant {
+                AccessGrant::User(id) => format!("user:{id}"),
+                AccessGrant::Applink(id) => format!("applink:{id}"),
+                AccessGrant::PublicLink(id) => format!("publiclink:{id}"),
+            };
+            if principal.grants.is_empty() {
+                request.state.check_rate_limit_of_key(&key)?;
+            }
+            principal.add_grant(&user_id, key, grant);
+        }
+        let user = request.state.backends.records.user(&principal.user_id).await?;
+        principal.is_admin = user.as_ref().is_some_and(|user| user.role == Role::Admin);
+        principal.display_name = user.map_or_else(|| principal.user_id.clone(), |user| user.name);
+        Ok(principal)
+    }
+
+    fn add_grant(&mut self, user_id: &str, key: String, grant: AccessGrant) {
+        if self.grants.is_empty() {
+            (self.user_id, self.client_key) = (user_id.to_owned(), key);
+        }
+        self.grants.push(grant);
+    }
+}
+
+/// A header that is text, whatever the case of its name.
+pub(crate) fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim).filter(|value| !value.is_empty())
+}
+
+/// Who comes by an applink: as the user it was made for, or, where that is nobody in particular, for who made it.
+async fn authenticate_applink(request: &DocumentRequest) -> Result<Option<(String, AccessGrant)>, DocumentError> {
+    let (id, token) = (header_text(&request.headers, "applinkid"), header_text(&request.headers, "accesstoken"));
+    let (id, token) = match (id, token) {
+        (None, None) => return Ok(None),
+        (Some(id), Some(token)) => (id, token),
+        _ => return Err(DocumentError::missing_field("accessToken")),
+    };
+    let link = request.state.backends.records.applink(id).await?.ok_or_else(DocumentError::invalid_link)?;
+    let token = applink_tokens::open(&request.state, &link, token, ApplinkTokenKind::Access)
+        .await
+        .ok_or_else(DocumentError::invalid_link)?;
+    if token.is_expired(request.state.backends.records.clock().now()) {
+        return Err(DocumentError::invalid_link());
+    }
+    let user_id = match &link.audience {
+        Audience::Users(users) => users.first().cloned().unwrap_or_default(),
+        _ => link.created_by.clone(),
+    };
+    Ok(Some((user_id, AccessGrant::Applink(link.id))))
+}
+
+async fn authenticate_public_link(
+    request: &DocumentRequest,
+    id: &str,
+    session: Option<&AuthUser>,
+) -> Result<(String, AccessGrant), DocumentError> {
+    let records = &request.state.backends.records;
+    let now = records.clock().now();
+    let link = records.public_link(id).await?.filter(|link| link.expires_at.is_none_or(|at| at > now));
+    let link = link.ok_or_else(DocumentError::invalid_link)?;
+    match (&link.audience, session) {
+        (Audience::Everybody, _) | (Audience::ServiceInstance, Some(_)) => {}
+        (Audience::Users(users), Some(caller)) if users.contains(&caller.user_id) => {}
+        (Audience::Users(_), Some(_)) => return Err(DocumentError::invalid_link()),
+        (_, None) => return Err(ApiError::NotLoggedIn("this link is for people who are logged in").into()),
+    }
+    if let Some(hash) = link.password_hash.clone() {
+        verify_access_code(request, &link, hash).await?;
+    }
+    Ok((link.created_by, AccessGrant::PublicLink(link.id)))
+}
+
+/// Whether the cookie holds the link's access code. Few may be tried, and one that was right is not hashed again for a
+/// while: each hash costs 19 MiB and tens of milliseconds.
+async fn verify_access_code(request: &DocumentRequest, link: &PublicLink, hash: String) -> Result<(), DocumentError> {
+    let code = cookie_value(&request.headers, &format!("dAccessCode-{}", link.id))
+        .ok_or_else(DocumentError::access_code_required)?;
+    let code = percent_decode_str(code).decode_utf8().map_err(|_| DocumentError::access_code_required())?.into_owned();
+    if code.len() > MAX_PASSWORD_CHARS * 4 {
+        return Err(DocumentError::access_code_required());
+    }
+    let state = &request.state;
+    let now = state.backends.records.clock().now();
+    let proof: [u8; 32] = Sha256::digest(format!("{}\0{hash}\0{code}", link.id)).into();
+    if state.access_code_cache.contains(&proof, now) {
+        return Ok(());
+    }
+    let too_many_attempts = |retry_after| ApiError::TooManyRequests {
+        code: "too_many_access_codes",
+        message: format!("too many access codes were tried; try again in {retry_after} seconds"),
+        retry_after,
+    };
+    let network = Network::from(request.client_ip);
+    state.access_code_attempts.count_network(network, now).map_err(too_many_attempts)?;
+    let attempt = state.access_code_attempts.count_account(network, &link.id, now).map_err(too_many_attempts)?;
+    if !state.passwords.verify(code, Some(hash)).await? {
+        return Err(DocumentError::access_code_required());
+    }
+    state.access_code_attempts.record_success(attempt, now);
+    state.access_code_cache.insert(proof, now);
+    Ok(())
+}

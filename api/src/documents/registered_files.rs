@@ -1,0 +1,220 @@
+//! For systems, as `/service/…` is: files that live in another system, with their owner, version and grants, and sharing
+//! any file with a user at a role.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{Request, StatusCode};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use upload::{File, FileId, FileRole};
+
+use crate::dropbox::json_body;
+use crate::error::{ApiError, Problem};
+use crate::openapi::service_schemas::{MalformedRequest, RequestBodyErrors, ServiceErrors, UserPath};
+use crate::service_api::ServiceKey;
+use crate::state::AppState;
+
+/// A file as the system that keeps it knows it.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct FileRegistration {
+    /// What it is called.
+    #[serde(rename = "Name")]
+    name: String,
+    /// The user whose it is.
+    #[serde(rename = "Owner")]
+    owner: String,
+    /// The number of its latest version; versions only grow.
+    #[serde(rename = "Version")]
+    version: u32,
+    /// Users and their roles, all of them: viewer, downloader, contributor or manager. Left out, they stay.
+    #[serde(rename = "Users")]
+    users: Option<BTreeMap<String, String>>,
+}
+
+/// The role that a user is given.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct FileShare {
+    /// viewer, downloader, contributor or manager
+    #[serde(rename = "Role")]
+    role: String,
+}
+
+/// What is known of a file.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct RegisteredFile {
+    #[serde(rename = "ID")]
+    id: String,
+    #[serde(rename = "Name")]
+    name: String,
+    #[serde(rename = "Owner")]
+    owner: String,
+    #[serde(rename = "Version")]
+    version: u32,
+    #[serde(rename = "Users")]
+    users: BTreeMap<String, &'static str>,
+}
+
+/// `PUT /service/files/{id}`: registers a file that lives in another system, or its next version.
+#[utoipa::path(
+    put,
+    path = "/service/files/{id}",
+    tag = "systems",
+    operation_id = "registerFile",
+    request_body(content = FileRegistration),
+    params(("id" = String, Path, description = "The file's id: 1 to 64 letters, digits, '-' and '_'")),
+    responses(
+        (status = 200, description = "What is known of the file now", body = RegisteredFile),
+        (status = 409, description = "The file is kept here, or something is being handed in under that version", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "The service key is missing or wrong", body = Problem, content_type = "application/problem+json"),
+        MalformedRequest,
+        RequestBodyErrors,
+    ),
+    security(("service" = [])),
+)]
+pub(crate) async fn register(
+    State(state): State<AppState>,
+    _: ServiceKey,
+    Path(id): Path<String>,
+    request: Request<Body>,
+) -> Result<Json<RegisteredFile>, ApiError> {
+    let id: FileId =
+        id.parse().map_err(|error: upload::InvalidFileId| ApiError::malformed("bad_file_id", error.to_string()))?;
+    let file: FileRegistration = json_body::read_json(&state, request, "the registration").await?;
+    let owner = state.parse_user_id(&file.owner)?;
+    if file.name.is_empty() || file.name.chars().count() > 256 {
+        return Err(ApiError::malformed("bad_name", "a file's name has 1 to 256 characters"));
+    }
+    if file.version == 0 || i32::try_from(file.version).is_err() {
+        return Err(ApiError::malformed("bad_version", "versions are numbers from 1 on"));
+    }
+    let grants = file.users.map(|users| {
+        users
+            .iter()
+            .map(|(user, role)| Ok((state.parse_user_id(user)?, parse_grantable_role(role)?)))
+            .collect::<Result<Vec<_>, ApiError>>()
+    });
+    let grants = grants.transpose()?;
+    let records = &state.backends.records;
+    if records.file_versions(&id).await?.iter().any(|version| version.upload.is_some()) {
+        return Err(ApiError::Conflict(format!("file {id} is kept here; it cannot be registered from elsewhere")));
+    }
+    if !records.register_file(&id, &file.name, &owner, file.version, grants.as_deref()).await? {
+        let why = format!("version {} of file {id} is being handed in here; register the next one", file.version);
+        return Err(ApiError::Conflict(why));
+    }
+    state.registered_file(&id).await.map(Json)
+}
+
+/// `GET_RENDITION /service/files/{id}`: what is known of a file.
+#[utoipa::path(
+    get,
+    path = "/service/files/{id}",
+    tag = "systems",
+    operation_id = "getRegisteredFile",
+    params(("id" = String, Path, description = "The file's id")),
+    responses(
+        (status = 200, description = "What is known of the file", body = RegisteredFile),
+        ServiceErrors,
+    ),
+    security(("service" = [])),
+)]
+pub(crate) async fn get(
+    State(state): State<AppState>,
+    _: ServiceKey,
+    Path(id): Path<String>,
+) -> Result<Json<RegisteredFile>, ApiError> {
+    let file = state.find_file(&id).await?;
+    state.registered_file(&file.id).await.map(Json)
+}
+
+/// `PUT /service/files/{id}/users/{user}`: gives a user a role at a file.
+#[utoipa::path(
+    put,
+    path = "/service/files/{id}/users/{user}",
+    tag = "systems",
+    operation_id = "shareFile",
+    request_body(content = FileShare),
+    params(
+        ("id" = String, Path, description = "The file's id"),
+        UserPath,
+    ),
+    responses(
+        (status = 204, description = "The user has the role"),
+        ServiceErrors,
+        MalformedRequest,
+        RequestBodyErrors,
+    ),
+    security(("service" = [])),
+)]
+pub(crate) async fn share(
+    State(state): State<AppState>,
+    _: ServiceKey,
+    Path((id, user)): Path<(String, String)>,
+    request: Request<Body>,
+) -> Result<StatusCode, ApiError> {
+    let file = state.find_file(&id).await?;
+    let share: FileShare = json_body::read_json(&state, request, "the share").await?;
+    state
+        .backends
+        .records
+        .share_file(&file.id, &state.parse_user_id(&user)?, parse_grantable_role(&share.role)?)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `DELETE_RENDITION /service/files/{id}/users/{user}`: takes a user's role back, at once.
+#[utoipa::path(
+    delete,
+    path = "/service/files/{id}/users/{user}",
+    tag = "systems",
+    operation_id = "unshareFile",
+    params(
+        ("id" = String, Path, description = "The file's id"),
+        UserPath,
+    ),
+    responses(
+        (status = 204, description = "The user has no role, or not any more"),
+        ServiceErrors,
+        MalformedRequest,
+    ),
+    security(("service" = [])),
+)]
+pub(crate) async fn unshare(
+    State(state): State<AppState>,
+    _: ServiceKey,
+    Path((id, user)): Path<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    let file = state.find_file(&id).await?;
+    state.backends.records.unshare_file(&file.id, &state.parse_user_id(&user)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A role that can be given: there is one owner, who is named elsewhere.
+fn parse_grantable_role(role: &str) -> Result<FileRole, ApiError> {
+    let bad = || ApiError::malformed("bad_role", "the roles to give are viewer, downloader, contributor and manager");
+    role.parse().ok().filter(|role| *role != FileRole::Owner).ok_or_else(bad)
+}
+
+impl AppState {
+    async fn find_file(&self, id: &str) -> Result<File, ApiError> {
+        let unknown = || ApiError::NotFound(format!("there is no file {id:.64}"));
+        let id = id.parse().map_err(|_| unknown())?;
+        self.backends.records.file(&id).await?.ok_or_else(unknown)
+    }
+
+    async fn registered_file(&self, id: &FileId) -> Result<RegisteredFile, ApiError> {
+        let file = self.find_file(id.as_str()).await?;
+        let grants = self.backends.records.file_grants(id).await?;
+        let fed = &self.realm_names.fedmember;
+        Ok(RegisteredFile {
+            id: file.id.to_string(),
+            name: file.name,
+            owner: format!("{}.{fed}", file.owner),
+            version: file.latest_version,
+            users: grants.into_iter().map(|(user, role)| (format!("{user}.{fed}"), role.as_str())).collect(),
+        })
+    }
+}

@@ -1,0 +1,325 @@
+//! A request's body as it flows in: counted, bounded in idleness, slowness and length, never more than a piece of it in
+//! memory, and drained for a while after a refusal, so that the client gets to read the answer.
+//!
+//! The time limits count only the time in which the handler waits for the client. While the handler waits for the database
+//! or the store it does not read the body, and a client that is ready to send must not be refused for that.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
+use bytes::Bytes;
+use futures::Stream;
+use http_body_util::BodyExt;
+use tokio::time::{Instant, Sleep};
+
+use crate::error::ApiError;
+use crate::server::HttpSettings;
+
+/// The most that is handed on at once.
+const MAX_CHUNK_BYTES: usize = 16 << 10;
+
+/// What is read and thrown away after a refusal, at most: bytes and time. Several times what any client of the contract
+/// has reason to send; whoever sends more may find the connection reset before they have read why.
+const MAX_DRAIN_BYTES: u64 = 32 << 20;
+const MAX_DRAIN_TIME: Duration = Duration::from_secs(10);
+
+/// How long a client may be as slow as it likes, before it must keep up with `http.min_body_rate`.
+const MIN_RATE_GRACE: Duration = Duration::from_secs(5);
+
+/// The body. Clones share it, so that a parser can own one and the handler can still drain it.
+#[derive(Clone)]
+pub(crate) struct BoundedBody(Arc<Mutex<BoundedBodyState>>);
+
+struct BoundedBodyState {
+    body: Option<Body>,
+    /// Came and was not handed on yet.
+    buffered: Bytes,
+    received: u64,
+    /// How much more may come before it is too much of something.
+    allowance: u64,
+    /// The whole body may not be longer.
+    limit: u64,
+    /// Something was handed on in this round; the next round comes after the runtime had its turn.
+    yielded: bool,
+    /// How long the handler has waited for the client, without the wait that is under way.
+    waited: Duration,
+    /// When the wait that is under way began.
+    waiting_since: Option<Instant>,
+    idle_timeout: Duration,
+    min_rate: u64,
+    total_timeout: Duration,
+    idle_timer: Pin<Box<Sleep>>,
+    total_timer: Pin<Box<Sleep>>,
+}
+
+/// Why a body stopped flowing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    #[error("the client went away: {0}")]
+    Disconnected(String),
+    #[error("nothing came for {}; send without pauses", seconds(.0))]
+    IdleTimeout(Duration),
+    #[error("the body did not arrive within {}; send faster or less", seconds(.0))]
+    TotalTimeout(Duration),
+    #[error("the body came in at less than {0} bytes a second; send faster")]
+    BelowMinRate(u64),
+    #[error("the headers of a part of the form are too long")]
+    Allowance,
+    #[error("the body is over the limit of {limit} bytes")]
+    TooLarge { limit: u64, received: u64 },
+}
+
+fn seconds(duration: &Duration) -> String {
+    format!("{} seconds", duration.as_secs_f32())
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::Disconnected(why) => {
+                Self::malformed("incomplete_body", format!("the body ended too early: {why}"))
+            }
+            BodyError::IdleTimeout(_) | BodyError::TotalTimeout(_) | BodyError::BelowMinRate(_) => {
+                Self::RequestTimeout(error.to_string())
+            }
+            BodyError::Allowance => Self::malformed("bad_multipart", error.to_string()),
+            BodyError::TooLarge { limit, received } => Self::TooLarge { what: "the body", limit, received },
+        }
+    }
+}
+
+impl BoundedBody {
+    /// The body of a request, at most `limit` bytes of it.
+    pub(crate) fn new(body: Body, limit: u64, http: &HttpSettings) -> Self {
+        Self(Arc::new(Mutex::new(BoundedBodyState {
+            body: Some(body),
+            buffered: Bytes::new(),
+            received: 0,
+            allowance: u64::MAX,
+            limit,
+            yielded: false,
+            waited: Duration::ZERO,
+            waiting_since: None,
+            idle_timeout: http.body_idle_timeout,
+            min_rate: http.min_body_rate.as_u64(),
+            total_timeout: http.body_timeout,
+            idle_timer: Box::pin(tokio::time::sleep(http.body_idle_timeout)),
+            total_timer: Box::pin(tokio::time::sleep(http.body_timeout)),
+        })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BoundedBodyState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many bytes the client has sent so far.
+    pub(crate) fn received(&self) -> u64 {
+        self.lock().received
+    }
+
+    /// Lets so many more bytes pass, with the piece in which they end, and then fails with [`BodyError::Allowance`],
+    /// until told otherwise.
+    pub(crate) fn set_allowance(&self, bytes: u64) {
+        self.lock().allowance = bytes;
+    }
+
+    /// After a refusal: reads on for a while in the background, so that a client which is still sending gets to read
+    /// the answer instead of a connection that broke. Bounded in bytes and time; then the connection closes.
+    pub(crate) fn drain_after_error(&self) {
+        let Some(mut body) = self.lock().body.take() else { return };
+        if body.is_end_stream() {
+            return;
+        }
+        tokio::spawn(async move {
+            let drain = async {
+                let mut left = MAX_DRAIN_BYTES;
+                while let Some(Ok(frame)) = body.frame().await {
+                    left = left.saturating_sub(frame.data_ref().map_or(0, |data| data.len() as u64));
+                    if left == 0 {
+                        break;
+                    }
+                }
+            };
+            tokio::time::timeout(MAX_DRAIN_TIME, drain).await.ok();
+        });
+    }
+}
+
+impl BoundedBodyState {
+    fn take_chunk(&mut self) -> Option<Bytes> {
+        if self.buffered.is_empty() {
+            return None;
+        }
+        let piece = self.buffered.split_to(self.buffered.len().min(MAX_CHUNK_BYTES));
+        self.yielded = true;
+        Some(piece)
+    }
+
+    fn charge_allowance(&mut self, piece: &Bytes) -> Result<(), BodyError> {
+        // How the connection cuts a body says nothing of what is in it: of the piece in which the allowance ends, all
+        // but a byte may be what comes after the headers.
+        if self.allowance == 0 {
+            return Err(BodyError::Allowance);
+        }
+        self.allowance = self.allowance.saturating_sub(piece.len() as u64);
+        Ok(())
+    }
+
+    /// Starts the timers, if none of them runs: the handler is ready to read, and nothing has come.
+    fn begin_wait(&mut self) {
+        if self.waiting_since.is_some() {
+            return;
+        }
+        let now = Instant::now();
+        self.waiting_since = Some(now);
+        self.idle_timer.as_mut().reset(now + self.idle_timeout);
+        self.total_timer.as_mut().reset(now + self.total_timeout.saturating_sub(self.waited));
+    }
+
+    /// Stops the timers: something came, or the body ended.
+    fn end_wait(&mut self) {
+        if let Some(since) = self.waiting_since.take() {
+            self.waited += since.elapsed();
+        }
+    }
+
+    fn poll_timeouts(&mut self, cx: &mut Context<'_>) -> Option<BodyError> {
+        if self.total_timer.as_mut().poll(cx).is_ready() {
+            return Some(BodyError::TotalTimeout(self.total_timeout));
+        }
+        self.idle_timer.as_mut().poll(cx).is_ready().then_some(BodyError::IdleTimeout(self.idle_timeout))
+    }
+
+    /// Whether the client keeps up, once it has had time to begin.
+    fn check_min_rate(&self) -> Option<BodyError> {
+        let due = self.waited.saturating_sub(MIN_RATE_GRACE).as_secs().saturating_mul(self.min_rate);
+        (self.received < due).then_some(BodyError::BelowMinRate(self.min_rate))
+    }
+
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<(), BodyError>>> {
+        let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
+        let polled = Pin::new(body).poll_frame(cx);
+        if polled.is_ready() {
+            self.end_wait();
+        }
+        match polled {
+            Poll::Pending => {
+                self.begin_wait();
+                match self.poll_timeouts(cx) {
+                    Some(late) => Poll::Ready(Some(Err(late))),
+                    None => Poll::Pending,
+                }
+            }
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Ready(Some(Err(error))) => {
+                self.body = None;
+                Poll::Ready(Some(Err(BodyError::Disconnected(error.to_string()))))
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                let data = frame.into_data().unwrap_or_default();
+                self.received += data.len() as u64;
+                self.buffered = data;
+                if self.received > self.limit {
+                    let (limit, received) = (self.limit, self.received);
+                    return Poll::Ready(Some(Err(BodyError::TooLarge { limit, received })));
+                }
+                if let Some(slow) = self.check_min_rate() {
+                    return Poll::Ready(Some(Err(slow)));
+                }
+                Poll::Ready(Some(Ok(())))
+            }
+        }
+    }
+}
+
+impl Stream for BoundedBody {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut inside = self.lock();
+        // A parser that reads until there is nothing to read would have the whole body in memory; so there is nothing
+        // to read after every piece, for a moment.
+        if std::mem::take(&mut inside.yielded) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        loop {
+            if let Some(piece) = inside.take_chunk() {
+                return Poll::Ready(Some(inside.charge_allowance(&piece).map(|()| piece)));
+            }
+            match inside.poll_body(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                Poll::Ready(Some(Ok(()))) => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{StreamExt, stream};
+
+    use super::*;
+    use crate::ApiSettings;
+
+    fn body_of_chunks(pieces: &'static [&'static [u8]]) -> BoundedBody {
+        let http = toml::from_str::<ApiSettings>(crate::DEFAULTS).unwrap().http;
+        let pieces = stream::iter(pieces).map(|piece| Ok::<_, std::io::Error>(Bytes::from_static(piece)));
+        BoundedBody::new(Body::from_stream(pieces), 1 << 20, &http)
+    }
+
+    /// As if the handler had waited for the client for so much longer.
+    fn add_wait(bounded_body: &BoundedBody, by: Duration) {
+        bounded_body.lock().waited += by;
+    }
+
+    #[tokio::test]
+    async fn a_body_may_be_slow_at_first_and_not_for_long() {
+        let mut bounded_body = body_of_chunks(&[b"a", b"b", b"c"]);
+        assert_eq!(bounded_body.next().await.unwrap().unwrap(), "a");
+        add_wait(&bounded_body, MIN_RATE_GRACE);
+        assert_eq!(bounded_body.next().await.unwrap().unwrap(), "b", "it has had no second in which to bring anything");
+        add_wait(&bounded_body, Duration::from_secs(1));
+        let slow = bounded_body.next().await.unwrap().unwrap_err();
+        let BodyError::BelowMinRate(rate) = slow else { panic!("{slow}") };
+        assert!(rate > 1, "{rate}");
+        assert!(matches!(ApiError::from(slow), ApiError::RequestTimeout(said) if said.contains("send faster")));
+    }
+
+    #[tokio::test]
+    async fn only_the_wait_for_the_client_counts() {
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel::<&'static [u8]>();
+        let came = move |cx: &mut Context<'_>| receiver.poll_recv(cx);
+        let pieces = stream::poll_fn(came).map(|piece| Ok::<_, std::io::Error>(Bytes::from_static(piece)));
+        let http = toml::from_str::<ApiSettings>(crate::DEFAULTS).unwrap().http;
+        let mut bounded_body = BoundedBody::new(Body::from_stream(pieces), 1 << 20, &http);
+        let pause = Duration::from_millis(50);
+        let client = sender.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            client.send(b"a").unwrap();
+        });
+        assert_eq!(bounded_body.next().await.unwrap().unwrap(), "a");
+        let waited = bounded_body.lock().waited;
+        assert!(waited >= pause, "{waited:?}");
+        sender.send(b"b").unwrap();
+        // The handler is busy with something else.
+        tokio::time::sleep(pause).await;
+        assert_eq!(bounded_body.next().await.unwrap().unwrap(), "b");
+        assert_eq!(bounded_body.lock().waited, waited);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_keeps_up_is_let_through() {
+        let mut bounded_body = body_of_chunks(&[&[0; 16 << 10], &[0; 16 << 10]]);
+        add_wait(&bounded_body, MIN_RATE_GRACE + Duration::from_secs(1));
+        assert_eq!(bounded_body.next().await.unwrap().unwrap().len(), 16 << 10);
+        add_wait(&bounded_body, Duration::from_secs(1));
+        assert_eq!(bounded_body.next().await.unwrap().unwrap().len(), 16 << 10);
+    }
+}

@@ -1,0 +1,113 @@
+//! The answer as a page, for forms that upload through an iframe and read what comes back from its body:
+//! `?wrapInHTML=true` and `&document.domain=` (`contract/dropbox.md`, "add").
+//!
+//! Everything that came from outside is hostile here: the domain is reflected only if it is the host's own or a parent
+//! of it, and messages are escaped.
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use http_body_util::BodyExt;
+use sha2::{Digest, Sha256};
+
+use crate::html::escape_html;
+
+/// Five hundred characters, so that no page is so small that an old browser shows its own error instead.
+const FILLER: &str = "Cloakroom takes a picture in at the counter and hands out a number. This page is the number, \
+or the reason why there is none, wrapped up for a form that uploads through a frame: the script beside that form \
+reads the body of this page and the status written on it, and nobody needs to look at it. The rest of this text says \
+nothing on purpose. It makes the page long enough, since some browsers show an error page of their own in place of \
+an answer that has fewer than five hundred and twelve bytes...";
+const _: () = assert!(FILLER.len() == 500, "the filler has five hundred characters");
+
+/// Wraps the answer to a request that asks for it.
+pub(crate) async fn wrap_in_html(request: Request, next: Next) -> Response {
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let mut wrap = false;
+    let mut domain = String::new();
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+        match key.as_ref() {
+            "wrapInHTML" => wrap = value.eq_ignore_ascii_case("true"),
+            "document.domain" => domain = value.into_owned(),
+            _ => {}
+        }
+    }
+    let domain = Some(domain).filter(|domain| may_reflect(domain, request.headers()));
+    let response = next.run(request).await;
+    if wrap { wrap_response(response, domain.as_deref()).await } else { response }
+}
+
+/// Whether the page may set `document.domain` so: it is the host or a parent domain of it, and could be nothing else.
+fn may_reflect(domain: &str, headers: &HeaderMap) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host).to_ascii_lowercase();
+    let domain = domain.to_ascii_lowercase();
+    let parent = || host.strip_suffix(&domain).is_some_and(|rest| rest.ends_with('.'));
+    !domain.is_empty() && domain.bytes().all(plain) && (host == domain || !domain.starts_with('.') && parent())
+}
+
+async fn wrap_response(response: Response, domain: Option<&str>) -> Response {
+    let (mut head, body) = response.into_parts();
+    // Answers of the calls that are wrapped are a number or a sentence.
+    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let script = domain.map(|domain| format!("document.domain='{domain}'"));
+    let html = render_wrapper(head.status, &String::from_utf8_lossy(&body), script.as_deref());
+    head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=UTF-8"));
+    head.headers.remove(header::CONTENT_LENGTH);
+    let scripts = script.map_or_else(
+        || "'none'".to_owned(),
+        |script| format!("'sha256-{}'", BASE64.encode(Sha256::digest(script.as_bytes()))),
+    );
+    if let Ok(policy) = HeaderValue::try_from(format!("default-src 'none'; script-src {scripts}")) {
+        head.headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    Response::from_parts(head, Body::from(html))
+}
+
+/// The page itself. Nothing but the payload stands in its body.
+fn render_wrapper(status: StatusCode, payload: &str, script: Option<&str>) -> String {
+    let code = status.as_u16();
+    let text = if status.is_success() { "success" } else { status.canonical_reason().unwrap_or("error") };
+    let script = script.map(|script| format!("<script>{script}</script>")).unwrap_or_default();
+    let payload = escape_html(payload);
+    format!(
+        "<!DOCTYPE html><html lang=\"en\" status=\"{code}\" statusText=\"{text}\"><head>\
+         <meta content=\"text/html; charset=UTF-8\" http-equiv=\"Content-Type\">\
+         <meta content=\"IE=edge\" http-equiv=\"X-UA-Compatible\">\
+         <meta name=\"description\" content=\"{FILLER}\">{script}</head>\
+         <body status=\"{code}\" statusText=\"{text}\">{payload}</body></html>"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_own_domain_is_reflected() {
+        let headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("Portal.Example.com:8443"))]);
+        for (domain, may) in [
+            ("portal.example.com", true),
+            ("example.com", true),
+            ("Example.COM", true),
+            ("com", true),
+            ("ample.com", false),
+            (".example.com", false),
+            ("other.com", false),
+            ("portal.example.com.evil.net", false),
+            ("evil.portal.example.com", false),
+            ("example.com'", false),
+            ("<script>", false),
+            ("example.com\"", false),
+            ("", false),
+            ("example.com\n", false),
+        ] {
+            assert_eq!(may_reflect(domain, &headers), may, "{domain:?}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Bodies that are small enough to be read whole: JSON and forms.
+
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, header};
+use futures::StreamExt;
+use serde::de::DeserializeOwned;
+
+use super::body::BoundedBody;
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// The longest of them, in bytes.
+const MAX_BODY_BYTES: u64 = 64 << 10;
+
+/// No database keeps it in a text: PostgreSQL refuses the statement, which would look as if it were down.
+pub(crate) const NUL_NOT_ALLOWED: &str = "the character U+0000 is not taken in a text; leave it out";
+
+/// Reads a JSON body. `what` names it in errors.
+pub(crate) async fn read_json<T: DeserializeOwned>(
+    state: &AppState,
+    request: Request<Body>,
+    what: &'static str,
+) -> Result<T, ApiError> {
+    let (head, body) = request.into_parts();
+    let body = read_json_bytes(state, &head.headers, body, what).await?;
+    if contains_nul(&body) {
+        return Err(ApiError::malformed("bad_json", format!("{what}: {NUL_NOT_ALLOWED}")));
+    }
+    serde_json::from_slice(&body).map_err(|error| ApiError::malformed("bad_json", format!("{what}: {error}")))
+}
+
+/// Whether a text of this JSON has U+0000 in it. JSON lets no control character stand as it is, so it is an escape.
+pub(crate) fn contains_nul(json: &[u8]) -> bool {
+    let mut rest = json;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        rest = rest.get(at + 1..).unwrap_or_default();
+        if rest.starts_with(b"u0000") {
+            return true;
+        }
+        // What is escaped may be a backslash.
+        rest = rest.get(1..).unwrap_or_default();
+    }
+    false
+}
+
+/// Reads a JSON body without looking into it. `what` names it in errors.
+pub(crate) async fn read_json_bytes(
+    state: &AppState,
+    headers: &HeaderMap,
+    body: Body,
+    what: &'static str,
+) -> Result<Vec<u8>, ApiError> {
+    let kind = media_type(headers);
+    // Vendor types, such as application/vnd.akana.v81+json, are JSON as well.
+    if kind != "application/json" && !(kind.starts_with("application/") && kind.ends_with("+json")) {
+        return Err(ApiError::UnsupportedMediaType(format!(
+            "{what} must be sent as application/json, not as \"{kind}\""
+        )));
+    }
+    read_whole(state, headers, body, what).await
+}
+
+/// Reads a form (`application/x-www-read_form-urlencoded`) as pairs.
+pub(crate) async fn read_form(
+    state: &AppState,
+    request: Request<Body>,
+    what: &'static str,
+) -> Result<Vec<(String, String)>, ApiError> {
+    let kind = media_type(request.headers());
+    if kind != "application/x-www-form-urlencoded" {
+        let why = format!("{what} must be sent as application/x-www-form-urlencoded, not as \"{kind}\"");
+        return Err(ApiError::UnsupportedMediaType(why));
+    }
+    let (head, body) = request.into_parts();
+    let body = read_whole(state, &head.headers, body, what).await?;
+    let fields: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
+    if fields.iter().any(|(_, value)| value.contains('\0')) {
+        return Err(ApiError::malformed("bad_form", format!("{what}: {NUL_NOT_ALLOWED}")));
+    }
+    Ok(fields)
+}
+
+async fn read_whole(
+    state: &AppState,
+    headers: &HeaderMap,
+    body: Body,
+    what: &'static str,
+) -> Result<Vec<u8>, ApiError> {
+    let declared = content_length(headers);
+    let mut bounded_body = BoundedBody::new(body, MAX_BODY_BYTES, &state.http);
+    if let Some(received) = declared.filter(|declared| *declared > MAX_BODY_BYTES) {
+        bounded_body.drain_after_error();
+        return Err(ApiError::TooLarge { what, limit: MAX_BODY_BYTES, received });
+    }
+    let mut whole = Vec::new();
+    while let Some(piece) = bounded_body.next().await {
+        match piece {
+            Ok(piece) => whole.extend_from_slice(&piece),
+            Err(error) => {
+                bounded_body.drain_after_error();
+                return Err(error.into());
+            }
+        }
+    }
+    Ok(whole)
+}
+
+/// The media type without its parameters, lower case.
+pub(crate) fn media_type(headers: &HeaderMap) -> String {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// How long the client says its body is.
+pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_character_that_no_text_has() {
+        for (json, found) in [
+            (r#"{"a":"\u0000"}"#, true),
+            (r#"{"\u0000":1}"#, true),
+            (r#"["x\n\\\u0000"]"#, true),
+            (r#"["\\u0000"]"#, false),
+            (r#"["\u00001"]"#, true),
+            (r#"["\u0001","u0000"]"#, false),
+            (r#"["\"#, false),
+            ("", false),
+        ] {
+            assert_eq!(contains_nul(json.as_bytes()), found, "{json}");
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Taking a picture in: `POST /api/dropbox/pictures`.
+//!
+//! ```text
+//! head ─► who are you, may you, is there room      nothing of the body has been read
+//! body ─► flow ─► parts ─► staging                 counted, hashed, sniffed, bounded as it passes
+//!         records                                  one transaction: now it cannot be lost
+//!         queue                                    told at once; what it missed the relay tells it
+//! answer ◄─ the verdict, if it falls in time
+//! ```
+
+pub(crate) mod body;
+pub(crate) mod filename;
+pub(crate) mod html_wrapper;
+pub(crate) mod json_body;
+pub(crate) mod multipart;
+mod picture_field;
+pub(crate) mod prefer;
+pub(crate) mod settings;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use upload::{Admission, Admitted, Outcome, RecordsError, UploadId, UploadState as Standing};
+
+use crate::auth::{AuthUser, CsrfStatus, check_csrf};
+use crate::error::ApiError;
+use crate::idempotency::IdempotencyOutcome;
+use crate::state::AppState;
+use body::BoundedBody;
+use picture_field::PictureFieldReader;
+use prefer::Prefer;
+
+/// What may stand around a picture in a body: other parts, headers, boundaries.
+const FORM_OVERHEAD_BYTES: u64 = 1 << 20;
+
+/// The form that a picture comes in, for programs.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "describes the form; `parts` reads it")]
+struct PictureForm {
+    /// The picture. A part of any other name with a file name is taken as well; this one is preferred.
+    #[schema(value_type = String, format = Binary, content_media_type = "application/octet-stream")]
+    #[schema(rename = "Profile")]
+    profile: Vec<u8>,
+}
+
+/// `POST /api/dropbox/pictures`: hands a picture in and gets its number.
+#[utoipa::path(
+    post,
+    path = "/api/dropbox/pictures",
+    tag = "pictures",
+    operation_id = "addPicture",
+    request_body(content = PictureForm, content_type = "multipart/form-data"),
+    params(
+        ("wrapInHTML" = Option<String>, Query, description = "true: the answer comes as a page for uploads through an iframe"),
+        ("document.domain" = Option<String>, Query, description = "With wrapInHTML: the domain that the page sets, if it is the host's own or a parent of it"),
+        ("Prefer" = Option<String>, Header, description = "wait=<seconds>, respond-async (RFC 7240)"),
+        ("Idempotency-Key" = Option<String>, Header, max_length = 255, description = "The same key with the same picture gets the first answer again for 24 hours"),
+    ),
+    responses(
+        (status = 200, description = "The PictureID in decimal digits; the picture is ready. With wrapInHTML the answer is that as an HTML page, errors too", body = String, content_type = "text/plain"),
+        (status = 202, description = "The same, but the picture is not ready yet: see Location", body = String, content_type = "text/plain"),
+        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = String, content_type = "text/plain"),
+        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = String, content_type = "text/plain"),
+        (status = 408, description = "The body came too slowly", body = String, content_type = "text/plain"),
+        (status = 413, description = "Too large; the limit and what was received are named", body = String, content_type = "text/plain"),
+        (status = 415, description = "The type is not taken", body = String, content_type = "text/plain"),
+        (status = 422, description = "The picture is broken or over a limit; the detail says which", body = String, content_type = "text/plain"),
+        (status = 429, description = "The caller has had their share; see Retry-After", body = String, content_type = "text/plain"),
+        (status = 503, description = "Not ready yet, or overloaded; see Retry-After", body = String, content_type = "text/plain"),
+    ),
+    security(("session" = [], "csrf" = []), ("bearer" = [])),
+)]
+pub(crate) async fn add(State(state): State<AppState>, request: Request<Body>) -> Result<Response, ApiError> {
+    let (head, body) = request.into_parts();
+    let max = state.uploads.max_bytes.as_u64();
+    // A form may hold two files of which the second is the one (see `parts`).
+    let bounded_body = BoundedBody::new(body, 2 * max + FORM_OVERHEAD_BYTES, &state.http);
+    let answer = receive_picture(&state, &head.headers, &bounded_body).await;
+    // Who waits for leave to send (`Expect: 100-continue`) and got a refusal instead will not send.
+    if bounded_body.received() > 0 || !head.headers.contains_key(header::EXPECT) {
+        bounded_body.drain_after_error();
+    }
+    answer
+}
+
+async fn receive_picture(
+    state: &AppState,
+    headers: &HeaderMap,
+    bounded_body: &BoundedBody,
+) -> Result<Response, ApiError> {
+    let caller = AuthUser::authenticate(state, headers).await?;
+    let csrf_status = if state.realm.csrf_writes { caller.csrf_status(state, headers)? } else { CsrfStatus::Satisfied };
+    let boundary = multipart::parse_boundary(headers)?;
+    let max = state.uploads.max_bytes.as_u64();
+    let limit = 2 * max + FORM_OVERHEAD_BYTES;
+    let declared = json_body::content_length(headers);
+    if let Some(received) = declared.filter(|declared| *declared > limit) {
+        return Err(ApiError::TooLarge { what: "the picture", limit: max, received });
+    }
+    state.check_rate_limit(&caller)?;
+    state.accept_upload(declared.unwrap_or_default()).await?;
+    let quota_guard =
+        state.check_upload_quota(&caller.user_id, caller.is_admin, declared.unwrap_or(max).min(max)).await?;
+    let unclaimed_guard = state.check_unclaimed_quota(&caller, declared.unwrap_or_default().min(max)).await?;
+    let caller_key = format!("user:{}", caller.user_id);
+    let mut idempotency = state.begin_idempotent(headers, &caller_key, "POST /api/dropbox/pictures".to_owned()).await?;
+    let _slot = state
+        .upload_slots
+        .try_acquire()
+        .map_err(|_| ApiError::Overloaded("too many pictures are being handed in at once"))?;
+    let reader = PictureFieldReader {
+        bounded_body: bounded_body.clone(),
+        staging: &state.backends.staging,
+        limit: max,
+        csrf_field: state.realm_names.csrf_header.as_str(),
+    };
+    let check_csrf_field = |token: Option<&str>| match (&csrf_status, token) {
+        (CsrfStatus::Satisfied, _) => Ok(()),
+        (CsrfStatus::Missing(_), None) => Err(ApiError::Csrf("the CSRF token is missing")),
+        (CsrfStatus::Missing(session), Some(token)) => {
+            check_csrf(token, session, &state.signing_keys, state.backends.records.clock().now())
+                .map_err(ApiError::Csrf)
+        }
+    };
+    let picture = reader.read_picture(boundary, check_csrf_field).await?;
+    let staged = picture.staged_writer.finish().await?;
+    let prefer = Prefer::from_headers(headers);
+    let outcome = idempotency.check(&[staged.sha256.as_bytes(), picture.filename.as_bytes()]).await;
+    if !matches!(outcome, Ok(IdempotencyOutcome::New(_))) {
+        state.backends.staging.delete(&staged.key).await?;
+    }
+    let idempotency_key = match outcome? {
+        IdempotencyOutcome::New(noted) => noted,
+        IdempotencyOutcome::Replay(response) => return Ok(response),
+        IdempotencyOutcome::Admitted(id) => {
+            return Ok(upload_response(state, id, state.upload_status_code(id).await?, prefer));
+        }
+    };
+    let admission = Admission {
+        owner: caller.user_id,
+        filename: picture.filename,
+        media: picture.media,
+        staged,
+        deadline: state.uploads.deadline,
+        retention: state.uploads.retention,
+        idempotency_key,
+    };
+    let key = admission.staged.key.clone();
+    let admitted = match state.backends.records.admit(admission).await {
+        Ok(admitted) => admitted,
+        Err(error) => return Err(state.remove_staged(&key, error).await.into()),
+    };
+    drop((unclaimed_guard, quota_guard));
+    metrics::counter!("cloakroom_uploads_total", "media" => picture.media.name()).increment(1);
+    let status = state.publish_and_wait(&admitted, prefer).await?;
+    idempotency.store_response(upload_response(state, admitted.id, status, prefer)).await
+}
+
+/// What is said of an upload that stands so.
+fn upload_response(state: &AppState, id: UploadId, status: StatusCode, prefer: Prefer) -> Response {
+    let mut response = (status, id.to_string()).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::VARY, HeaderValue::from_static("Prefer"));
+    if let Ok(location) = HeaderValue::try_from(format!("/uploads/{id}")) {
+        headers.insert(header::LOCATION, location);
+    }
+    headers.extend(prefer.preference_applied(&state.uploads));
+    response
+}
+
+impl AppState {
+    /// Whether an upload of about `bytes` bytes can be taken, asked before its body is read.
+    pub(crate) async fn accept_upload(&self, bytes: u64) -> Result<(), ApiError> {
+        self.backends.check_accepts_upload(bytes).await.map_err(ApiError::NotAccepting)
+    }
+
+    /// Removes the staged bytes of an upload that was not admitted, so that a client which tries again and again does not
+    /// fill staging. If it is not known whether it was, they stay, and the sweeper removes them if no upload needs them.
+    pub(crate) async fn remove_staged(&self, key: &str, error: RecordsError) -> RecordsError {
+        if !error.is_outcome_unknown()
+            && let Err(failed) = self.backends.staging.delete(key).await
+        {
+            tracing::warn!(key, error = %failed, "staged bytes of a refused upload stay until the sweeper removes them");
+        }
+        error
+    }
+
+    /// Tells the queue of an upload, waits as long as the client likes, and says how it stands: 200 or 202.
+    pub(crate) async fn publish_and_wait(&self, admitted: &Admitted, prefer: Prefer) -> Result<StatusCode, ApiError> {
+        let max_wait = prefer.wait_time(&self.uploads);
+        if max_wait.is_zero() {
+            self.publish_job(&admitted.message).await;
+            return Ok(StatusCode::ACCEPTED);
+        }
+        let waiter = self.backends.queue.wait_for_outcome(admitted.message.id);
+        self.publish_job(&admitted.message).await;
+        match waiter.outcome(max_wait).await {
+            Some(Outcome::Ready) => Ok(StatusCode::OK),
+            Some(Outcome::Rejected(reason)) => Err(ApiError::Rejected(reason)),
+            Some(Outcome::Failed(reason)) => Err(ApiError::Failed(reason)),
+            None => self.upload_status_code(admitted.id).await,
+        }
+    }
+
+    /// How an upload stands: 200 or 202.
+    pub(crate) async fn upload_status_code(&self, id: UploadId) -> Result<StatusCode, ApiError> {
+        let Some(upload) = self.backends.records.upload(id).await? else { return Ok(StatusCode::ACCEPTED) };
+        match (upload.state, upload.reason) {
+            (Standing::Ready | Standing::Expired, _) => Ok(StatusCode::OK),
+            (Standing::Rejected, Some(reason)) => Err(ApiError::Rejected(reason)),
+            (Standing::Failed, Some(reason)) => Err(ApiError::Failed(reason)),
+            _ => Ok(StatusCode::ACCEPTED),
+        }
+    }
+
+    /// Puts a ticket into the queue. Where that fails the relay does it later, from the records.
+    pub(crate) async fn publish_job(&self, message: &upload::JobMessage) {
+        match self.backends.queue.publish(message).await {
+            Ok(()) => {
+                self.confirmed_jobs.send(message.id).ok();
+            }
+            Err(error) => tracing::warn!(%error, job = %message.id, "the queue was not told of a job: {error}"),
+        }
+    }
+}
+
+/// The number in an address, or a 404: what is not a number of ours names nothing.
+pub(crate) fn parse_picture_id(text: &str) -> Result<UploadId, ApiError> {
+    text.parse().map_err(|_| ApiError::NotFound(format!("there is no picture {:.40}", text)))
+}

@@ -1,0 +1,112 @@
+//! Finding the picture among the parts of a form and feeding it into staging as it comes.
+//!
+//! The picture is the first part with a file name, unless a later one is called `Profile` (`contract/dropbox.md`,
+//! "add").
+
+use upload::{Media, SNIFF_BYTES, StagedWriter, Staging};
+
+use super::body::BoundedBody;
+use super::filename::sanitize_filename;
+use super::multipart::{MultipartPart, MultipartReader};
+use crate::error::ApiError;
+
+/// The most bytes of a part that is not the picture.
+const MAX_OTHER_PART_BYTES: u64 = 64 << 10;
+
+/// A picture that is on its way into staging, complete but for the last step.
+pub(crate) struct ReceivedPicture {
+    /// Its bytes.
+    pub(crate) staged_writer: StagedWriter,
+    /// What they look like.
+    pub(crate) media: Media,
+    /// What the client called them.
+    pub(crate) filename: String,
+}
+
+/// What is needed to find a picture in a form.
+pub(crate) struct PictureFieldReader<'a> {
+    pub(crate) bounded_body: BoundedBody,
+    pub(crate) staging: &'a Staging,
+    /// The most bytes of picture.
+    pub(crate) limit: u64,
+    /// The form field in which a CSRF token may come.
+    pub(crate) csrf_field: &'a str,
+}
+
+impl PictureFieldReader<'_> {
+    /// Takes in the picture. `guard` is asked before its first byte is, with the CSRF token that came as a field.
+    pub(crate) async fn read_picture(
+        &self,
+        boundary: String,
+        check_csrf: impl Fn(Option<&str>) -> Result<(), ApiError>,
+    ) -> Result<ReceivedPicture, ApiError> {
+        let mut form = MultipartReader::new(&self.bounded_body, boundary);
+        let (mut found, mut profile, mut empty, mut token) = (None, false, false, None);
+        while let Some(mut part) = form.next_part().await? {
+            let (name, file) = (part.name.clone(), part.filename.clone());
+            let wanted = file.is_some() && !profile && (found.is_none() || name == "Profile");
+            if !wanted {
+                if file.is_none() {
+                    let content = part.read_to_end(MAX_OTHER_PART_BYTES).await?;
+                    if name.eq_ignore_ascii_case(self.csrf_field) {
+                        token = String::from_utf8(content).ok();
+                    }
+                } else {
+                    // A second file may be as long as a picture, and nothing of it is kept.
+                    part.skip(if found.is_some() { self.limit } else { MAX_OTHER_PART_BYTES }).await?;
+                }
+                continue;
+            }
+            check_csrf(token.as_deref())?;
+            match self.stage_part(part, &file.unwrap_or_default()).await? {
+                // What a browser sends for a chooser that was left alone.
+                None => empty = true,
+                Some(handed) => {
+                    found = Some(handed);
+                    profile = name == "Profile";
+                }
+            }
+        }
+        found.ok_or_else(|| match empty {
+            true => ApiError::malformed("empty_file", "the file is empty; choose a picture"),
+            false => ApiError::malformed("no_file", "the form has no part with a file name; send the picture as one"),
+        })
+    }
+
+    /// One part into staging; None when it is empty. Refused the moment it is known to be refused.
+    async fn stage_part(&self, mut part: MultipartPart, name: &str) -> Result<Option<ReceivedPicture>, ApiError> {
+        let mut staged_writer = self.staging.new_writer();
+        let mut media = None;
+        while let Some(chunk) = part.chunk().await? {
+            let received = staged_writer.bytes_received() + chunk.len() as u64;
+            if received > self.limit {
+                return Err(ApiError::TooLarge { what: "the picture", limit: self.limit, received });
+            }
+            staged_writer.write(&chunk).await?;
+            if media.is_none() && staged_writer.bytes_received() >= SNIFF_BYTES as u64 {
+                media = Some(require_supported(staged_writer.media())?);
+            }
+        }
+        if staged_writer.bytes_received() == 0 {
+            return Ok(None);
+        }
+        let media = match media {
+            Some(media) => media,
+            None => require_supported(staged_writer.media())?,
+        };
+        Ok(Some(ReceivedPicture { staged_writer, media, filename: sanitize_filename(name) }))
+    }
+}
+
+/// The kind, if pictures of it are taken.
+fn require_supported(media: Option<Media>) -> Result<Media, ApiError> {
+    const TAKEN: &str = "JPEG, PNG, GIF, BMP and WebP pictures are taken";
+    match media {
+        Some(media) if media.is_supported_picture() => Ok(media),
+        Some(media) => {
+            let (name, remedy) = (media.name(), media.remedy());
+            Err(ApiError::UnsupportedMediaType(format!("this is a {name} file, and only {TAKEN}; {remedy}")))
+        }
+        None => Err(ApiError::UnsupportedMediaType(format!("this is no picture that we know; {TAKEN}"))),
+    }
+}

@@ -1,0 +1,150 @@
+//! Keeps an idempotency key locked while its request runs, and ends the lock afterwards: with the answer to remember, or
+//! without one.
+//!
+//! A task of its own does that for each request with a key. The lock is short, because a process that dies cannot end it,
+//! and is renewed while the request runs. If the database does not take the end of a lock, the task tries again with a
+//! growing pause, so that a short fault does not keep the key locked.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use upload::{IdempotencyKey, IdempotencyKeyLock, Records, RecordsError};
+
+/// How long a lock lasts unless it is renewed.
+pub(crate) const LOCK_DURATION: Duration = Duration::from_secs(30);
+
+/// The pause after the first try to end a lock that failed. Each pause is twice the one before, up to the longest.
+const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
+
+/// How long a client waits for its answer to be remembered. A database that takes longer remembers it later.
+const STORE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The lock of one request. Dropped without an answer, the key is free again.
+pub(crate) struct KeyLock(oneshot::Sender<CompletedResponse>);
+
+struct CompletedResponse {
+    key: IdempotencyKey,
+    response: String,
+    /// Told after the first try.
+    attempted: oneshot::Sender<()>,
+}
+
+impl KeyLock {
+    /// Begins to renew a hold that lasts `hold` from now.
+    pub(crate) fn new(records: Records, held: IdempotencyKeyLock, lock_duration: Duration) -> Self {
+        let (sender, answer) = oneshot::channel();
+        tokio::spawn(async move {
+            let (answer, until) = renew_until_done(&records, &held, lock_duration, answer).await;
+            release(&records, &held, answer, until).await;
+        });
+        Self(sender)
+    }
+
+    /// Ends the lock: the key's requests get this answer from now on.
+    pub(crate) async fn complete(self, key: IdempotencyKey, response: String) {
+        let (attempted, first_attempt) = oneshot::channel();
+        if self.0.send(CompletedResponse { key, response, attempted }).is_ok() {
+            tokio::time::timeout(STORE_TIMEOUT, first_attempt).await.ok();
+        }
+    }
+}
+
+/// Renews the hold until the request has ended. Returns the request's answer, if it has one, and when the hold ends.
+async fn renew_until_done(
+    records: &Records,
+    held: &IdempotencyKeyLock,
+    lock_duration: Duration,
+    mut answer: oneshot::Receiver<CompletedResponse>,
+) -> (Option<CompletedResponse>, Instant) {
+    let (mut until, mut failing) = (Instant::now() + lock_duration, false);
+    loop {
+        if let Ok(answer) = tokio::time::timeout(lock_duration / 3, &mut answer).await {
+            return (answer.ok(), until);
+        }
+        let asked = Instant::now();
+        match records.renew_idempotency_key(held, lock_duration).await {
+            Ok(_) => (until, failing) = (asked + lock_duration, false),
+            Err(error) => {
+                if !failing {
+                    tracing::warn!(error = upload::chain(&error), "an idempotency key could not be renewed");
+                }
+                failing = true;
+            }
+        }
+    }
+}
+
+/// Ends the hold in the records, if not at once, then later. Gives up when the hold has ended by itself.
+async fn release(records: &Records, held: &IdempotencyKeyLock, answer: Option<CompletedResponse>, until: Instant) {
+    let (response, tried) = answer.map(|answer| ((answer.key, answer.response), answer.attempted)).unzip();
+    let (mut tried, mut pause) = (tried, INITIAL_BACKOFF);
+    loop {
+        let ended = try_release(records, held, response.as_ref()).await;
+        if let Some(tried) = tried.take() {
+            tried.send(()).ok();
+        }
+        let Err(error) = ended else { return };
+        if pause == INITIAL_BACKOFF {
+            let error = upload::chain(&error);
+            tracing::warn!(error, "an idempotency key could not be released; it will be tried again");
+        }
+        if Instant::now() + pause >= until {
+            let error = upload::chain(&error);
+            tracing::warn!(error, "an idempotency key was not released before its hold ended by itself");
+            return;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(MAX_BACKOFF);
+    }
+}
+
+async fn try_release(
+    records: &Records,
+    held: &IdempotencyKeyLock,
+    response: Option<&(IdempotencyKey, String)>,
+) -> Result<(), RecordsError> {
+    match response {
+        Some((once, text)) => records.store_idempotent_response(once, text).await,
+        None => records.release_idempotency_key(held).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use upload::{Clock, FailPoints, IdempotencyLockResult, RecordsSettings, Secret};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_lock_is_renewed_while_its_request_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("records.db").display());
+        migrations::up(&url).await.unwrap();
+        let settings = RecordsSettings::new(Secret::new(url), 2);
+        let clock = Clock::manual(Timestamp::from_second(1_800_000_000).unwrap());
+        let records = Records::open(&settings, clock.clone(), FailPoints::default()).await.unwrap();
+        let hold = Duration::from_millis(300);
+        let ask = async || records.lock_idempotency_key("user:jane", "k", hold).await.unwrap();
+        let IdempotencyLockResult::Acquired(held) = ask().await else { panic!("nobody else holds it") };
+        let lock = KeyLock::new(records.clone(), held, hold);
+        let begun = clock.now();
+        for _ in 0..5 {
+            clock.advance(hold - Duration::from_millis(1));
+            let now = clock.now();
+            let renewed = async {
+                while !matches!(ask().await, IdempotencyLockResult::InFlight { locked_until, .. } if locked_until > now + hold - Duration::from_millis(1))
+                {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(30), renewed).await.unwrap();
+        }
+        assert!(matches!(ask().await, IdempotencyLockResult::InFlight { locked_at, .. } if locked_at == begun));
+        drop(lock);
+        let released = async { while !matches!(ask().await, IdempotencyLockResult::Acquired(_)) {} };
+        tokio::time::timeout(Duration::from_secs(30), released).await.unwrap();
+    }
+}

@@ -1,0 +1,145 @@
+//! Showing pictures: finding the variant that was asked for, having it made where it is not there yet, and streaming it
+//! from blobs. No pixel is decoded here.
+
+pub(crate) mod avatar;
+mod default_avatar;
+pub(crate) mod picture;
+mod requested_variant;
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use upload::{Upload, UploadId, UploadState, Variant, VariantName, VariantStatus};
+
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// How long somebody who looks at an empty frame waits for a worker.
+fn max_wait(state: &AppState) -> Duration {
+    state.uploads.default_wait
+}
+
+/// The upload once a worker has decided about it, or as it stands when patience ends.
+async fn wait_until_settled(state: &AppState, upload: Upload) -> Result<Upload, ApiError> {
+    if upload.state != UploadState::Accepted {
+        return Ok(upload);
+    }
+    let job = state.backends.records.processing_job(upload.id).await?;
+    let Some(job) = job else { return reload(state, upload.id).await };
+    let waiter = state.backends.queue.wait_for_shared_outcome(job).await;
+    let upload = reload(state, upload.id).await?;
+    if upload.state == UploadState::Accepted && waiter.outcome(max_wait(state)).await.is_some() {
+        return reload(state, upload.id).await;
+    }
+    Ok(upload)
+}
+
+async fn reload(state: &AppState, id: UploadId) -> Result<Upload, ApiError> {
+    let upload = state.backends.records.upload(id).await?;
+    upload.ok_or_else(|| ApiError::Internal(format!("upload {id} is not in the records any more")))
+}
+
+/// What a client is told whose picture has changed while its request was handled. The next request sees what became of it.
+const PICTURE_CHANGED: &str = "the picture has just been changed or removed";
+
+/// A variant of a picture that is ready, made first where it is not there.
+pub(crate) async fn ensure_variant(state: &AppState, upload: &Upload, name: VariantName) -> Result<Variant, ApiError> {
+    let request_variant = || state.backends.records.request_variant(upload.id, upload.generation, name);
+    match request_variant().await? {
+        VariantStatus::Ready(variant) => return Ok(variant),
+        VariantStatus::Refused(reason) => return Err(ApiError::Rejected(reason)),
+        VariantStatus::Failed(reason) => return Err(ApiError::Failed(reason)),
+        VariantStatus::Outdated => return Err(ApiError::NotReady(PICTURE_CHANGED)),
+        VariantStatus::Pending(job) => {
+            let waiter = state.backends.queue.wait_for_shared_outcome(job).await;
+            if let VariantStatus::Pending(_) = request_variant().await? {
+                waiter.outcome(max_wait(state)).await;
+            }
+        }
+        VariantStatus::Enqueued(message) => {
+            let waiter = state.backends.queue.wait_for_outcome(message.id);
+            state.publish_job(&message).await;
+            waiter.outcome(max_wait(state)).await;
+        }
+    }
+    match request_variant().await? {
+        VariantStatus::Ready(variant) => Ok(variant),
+        VariantStatus::Refused(reason) => Err(ApiError::Rejected(reason)),
+        VariantStatus::Failed(reason) => Err(ApiError::Failed(reason)),
+        VariantStatus::Outdated => Err(ApiError::NotReady(PICTURE_CHANGED)),
+        VariantStatus::Pending(_) | VariantStatus::Enqueued(_) => Err(ApiError::NotReady("this size is being made")),
+    }
+}
+
+/// A variant's bytes as an answer, or 304 where the client has them, or 412 where it goes by others. Where the settings
+/// say so, an address at the store instead: such is signed for GET, and good for no longer than they say.
+pub(crate) async fn variant_response(
+    state: &AppState,
+    variant: &Variant,
+    method: &Method,
+    headers: &HeaderMap,
+    cache: &'static str,
+) -> Result<Response, ApiError> {
+    let signed_for = state.http.presigned_url_lifetime;
+    // Our own page takes pictures from nowhere else, and to read one from the store it would need the bucket's leave.
+    let same_origin = headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin");
+    if !signed_for.is_zero()
+        && !same_origin
+        && method == Method::GET
+        && let Some(signed_url) = state.backends.blobs.signed_url(&variant.key, signed_for).await?
+        && let Ok(location) = HeaderValue::try_from(signed_url)
+    {
+        return Ok((StatusCode::FOUND, [(header::LOCATION, location)]).into_response());
+    }
+    let tag = format!("\"{}\"", variant.sha256);
+    check_if_match(headers, &tag)?;
+    let mut response = if matches_if_none_match(headers, &tag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        let bytes = state.backends.blobs.stream(&variant.key, None).await?;
+        let mut response = Body::from_stream(bytes).into_response();
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(variant.bytes));
+        let mime = HeaderValue::from_static(variant.name.media().mime());
+        response.headers_mut().insert(header::CONTENT_TYPE, mime);
+        response
+    };
+    picture_headers(response.headers_mut(), &tag, cache);
+    Ok(response)
+}
+
+/// What every picture's answer says: its tag, how long it may be kept, and that it is a picture and nothing that runs.
+fn picture_headers(headers: &mut HeaderMap, tag: &str, cache: &'static str) {
+    if let Ok(tag) = HeaderValue::try_from(tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("inline"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
+}
+
+/// Whether what has this tag is what the client goes by (`If-Match`; RFC 9110, 13.1.1): with a range of other bytes it
+/// would put together what never was one. Looked at before everything else that depends on the tag.
+pub(crate) fn check_if_match(headers: &HeaderMap, tag: &str) -> Result<(), ApiError> {
+    let mut theirs = headers
+        .get_all(header::IF_MATCH)
+        .iter()
+        .flat_map(|value| value.to_str().unwrap_or_default().split(','))
+        .map(str::trim)
+        .peekable();
+    // Our tags are strong, and a weak one is never the same as a strong one here.
+    let fine = theirs.peek().is_none() || theirs.any(|theirs| theirs == tag || theirs == "*");
+    if fine { Ok(()) } else { Err(ApiError::PreconditionFailed) }
+}
+
+/// Whether the client has the bytes of this tag (`If-None-Match`).
+pub(crate) fn matches_if_none_match(headers: &HeaderMap, tag: &str) -> bool {
+    headers
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|theirs| theirs.trim().trim_start_matches("W/"))
+        .any(|theirs| theirs == tag || theirs == "*")
+}

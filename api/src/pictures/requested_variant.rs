@@ -1,0 +1,93 @@
+//! What the query and the head say about how a picture is wanted: `?parse_size=N` and `Accept`.
+
+use axum::http::{HeaderMap, Uri, header};
+use upload::{Media, VariantName};
+
+use crate::error::ApiError;
+
+/// The size asked for, `None` for the picture's own. Parameters that are not known are somebody's cache busters.
+pub(super) fn parse_size(uri: &Uri) -> Result<Option<u32>, ApiError> {
+    let query = uri.query().unwrap_or_default();
+    let size = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "size");
+    let Some((_, size)) = size else { return Ok(None) };
+    let digits = !size.is_empty() && size.bytes().all(|byte| byte.is_ascii_digit());
+    let parsed = if digits { size.parse().ok() } else { None };
+    match parsed {
+        Some(size) if (1..=VariantName::MAX_SIZE).contains(&size) => Ok(Some(size)),
+        _ => {
+            let largest = VariantName::MAX_SIZE;
+            Err(ApiError::malformed("bad_size", format!("size is a whole number from 1 to {largest}, not {size:.20}")))
+        }
+    }
+}
+
+/// The variant of that size and kind.
+pub(super) fn variant_name(size: Option<u32>, media: Media) -> Result<VariantName, ApiError> {
+    let name = match size {
+        Some(size) => VariantName::square(size, media),
+        None => VariantName::full(media),
+    };
+    name.ok_or_else(|| ApiError::Internal(format!("pictures are not served as {}", media.name())))
+}
+
+/// PNG or JPEG where the client names one of them and not the other, or likes it better; otherwise the stored kind.
+pub(super) fn preferred_media(headers: &HeaderMap, stored: Media) -> Media {
+    let (mut png, mut jpeg) = (0.0_f32, 0.0_f32);
+    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    for range in values.flat_map(|value| value.split(',')) {
+        let mut parts = range.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
+        match name.as_str() {
+            "image/png" => png = quality,
+            "image/jpeg" | "image/jpg" => jpeg = quality,
+            _ => {}
+        }
+    }
+    if png > jpeg {
+        Media::Png
+    } else if jpeg > png {
+        Media::Jpeg
+    } else {
+        stored
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kind_that_is_liked_better() {
+        for (accept, expected) in [
+            ("image/png", Media::Png),
+            ("image/jpeg", Media::Jpeg),
+            ("image/avif,image/webp,*/*;q=0.8", Media::Jpeg),
+            ("image/png;q=0.5, image/jpeg;q=0.4", Media::Png),
+            ("image/png, image/jpeg", Media::Jpeg),
+            ("", Media::Jpeg),
+        ] {
+            let headers = HeaderMap::from_iter([(header::ACCEPT, accept.parse().unwrap())]);
+            assert_eq!(preferred_media(&headers, Media::Jpeg), expected, "{accept}");
+        }
+    }
+
+    #[test]
+    fn a_size_is_a_whole_number_in_range() {
+        for (uri, expected) in [
+            ("/", Some(None)),
+            ("/?s=1416", Some(None)),
+            ("/?size=1&cache=false", Some(Some(1))),
+            ("/?size=512", Some(Some(512))),
+            ("/?size=0", None),
+            ("/?size=513", None),
+            ("/?size=-1", None),
+            ("/?size=abc", None),
+            ("/?size=", None),
+            ("/?size=+75", None),
+            ("/?size=99999999999999999999", None),
+        ] {
+            assert_eq!(parse_size(&uri.parse().unwrap()).ok(), expected, "{uri}");
+        }
+    }
+}

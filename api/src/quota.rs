@@ -1,0 +1,97 @@
+//! Each user's share: how many requests, unclaimed pictures and bytes of them, uploads in flight and stored bytes, so that
+//! one user cannot use up the place for all.
+
+use crate::auth::AuthUser;
+use crate::error::ApiError;
+use crate::in_flight::InFlightGuard;
+use crate::state::AppState;
+
+/// Seconds after which some of a user's uploads are likely to be done.
+const IN_FLIGHT_RETRY_SECONDS: u64 = 5;
+/// Seconds after which a look whether there is room again costs nobody anything.
+const STORAGE_RETRY_SECONDS: u64 = 3600;
+
+impl AppState {
+    /// Counts a request of the caller's.
+    pub(crate) fn check_rate_limit(&self, caller: &AuthUser) -> Result<(), ApiError> {
+        self.check_rate_limit_of_key(&caller.user_id)
+    }
+
+    /// Counts a request of whoever goes by this key.
+    pub(crate) fn check_rate_limit_of_key(&self, key: &str) -> Result<(), ApiError> {
+        let now = self.backends.records.clock().now();
+        self.request_limiter.count(key, now).map_err(|retry_after| ApiError::TooManyRequests {
+            code: "too_many_requests",
+            message: format!(
+                "{} requests a minute are the limit for one user; try again in {retry_after} seconds",
+                self.uploads.max_requests_per_minute
+            ),
+            retry_after,
+        })
+    }
+
+    /// Whether the caller may have one more picture waiting, of `coming` bytes as far as is known. It counts as one until
+    /// the place for it is dropped, which is when it is in the records or comes to nothing.
+    pub(crate) async fn check_unclaimed_quota(
+        &self,
+        caller: &AuthUser,
+        incoming_bytes: u64,
+    ) -> Result<InFlightGuard, ApiError> {
+        // Counted before the records are asked: of two at once the second sees the first in one of them at least, and
+        // in both only where it comes in at this very moment.
+        let (guard, before) = self.in_flight_pictures.begin(&caller.user_id, incoming_bytes);
+        let unclaimed = self.backends.records.unclaimed(&caller.user_id).await?;
+        let (max, max_bytes) = (self.uploads.max_unclaimed, self.uploads.max_unclaimed_bytes.as_u64());
+        let now = self.backends.records.clock().now();
+        let soonest = unclaimed.next_expiry.map_or(60, |soonest| soonest.duration_since(now).as_secs());
+        let retry_after = u64::try_from(soonest).unwrap_or_default().max(1);
+        let refuse = |code, limit: String| {
+            let why = format!("{limit} are the limit for one user; claim some, or wait until they expire");
+            Err(ApiError::TooManyRequests { code, message: why, retry_after })
+        };
+        if unclaimed.pictures + before.uploads >= max {
+            return refuse("too_many_unclaimed", format!("{max} unclaimed pictures"));
+        }
+        if unclaimed.bytes + before.bytes + incoming_bytes > max_bytes {
+            return refuse("too_many_unclaimed_bytes", format!("{max_bytes} bytes of unclaimed pictures"));
+        }
+        Ok(guard)
+    }
+
+    /// Whether a user may send one more upload, of `coming` bytes at most, by the quotas that count over all contracts. It
+    /// counts as arriving until what is returned is dropped. Administrators are exempt.
+    ///
+    /// The counters in the records are exact; what arrives is known to this process alone. So several apis together can
+    /// go over a quota by what arrives at the others.
+    pub(crate) async fn check_upload_quota(
+        &self,
+        user: &str,
+        admin: bool,
+        incoming_bytes: u64,
+    ) -> Result<InFlightGuard, ApiError> {
+        let (guard, before) = self.in_flight_uploads.begin(user, incoming_bytes);
+        if admin {
+            return Ok(guard);
+        }
+        let usage = self.backends.records.usage(user).await?;
+        let (max, max_bytes) = (self.uploads.max_in_flight, self.uploads.max_stored_bytes.as_u64());
+        let refuse = |code, why, retry_after| Err(ApiError::TooManyRequests { code, message: why, retry_after });
+        let in_flight = usage.uploads + before.uploads;
+        if in_flight >= max {
+            let why = format!(
+                "{in_flight} uploads of this user are being processed, and {max} at a time are the limit; try again when \
+                 some of them are done"
+            );
+            return refuse("too_many_in_flight", why, IN_FLIGHT_RETRY_SECONDS);
+        }
+        let stored = usage.bytes + before.bytes;
+        if stored.saturating_add(incoming_bytes) > max_bytes {
+            let why = format!(
+                "{stored} bytes are stored for this user and {incoming_bytes} more were announced, which is over the quota of \
+                 {max_bytes} bytes; delete some, or ask the operator for a larger quota"
+            );
+            return refuse("too_many_stored_bytes", why, STORAGE_RETRY_SECONDS);
+        }
+        Ok(guard)
+    }
+}

@@ -1,0 +1,273 @@
+//! For systems, not for people: a portal that keeps its resources elsewhere registers them here, claims on a user's
+//! behalf, and asks. Own prefix (`/service/…`), own credential; no cookie is looked at.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::request::Parts;
+use axum::http::{Request, StatusCode, header};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use upload::{Claimant, InvalidSetting, Resource, Secret, Service};
+
+use crate::claim::{ClaimForm, ClaimRequest, ClaimResponse};
+use crate::dropbox::{json_body, parse_picture_id};
+use crate::error::{ApiError, Problem};
+use crate::openapi::service_schemas::{MalformedRequest, RequestBodyErrors, ResourcePath, ServiceErrors, UserPath};
+use crate::resource::{is_unique_part, parse_resource};
+use crate::state::AppState;
+use crate::upload_status::UploadStatus;
+
+/// `[realm.service]`: who may call as a system.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceSettings {
+    /// One or more keys with blanks between, so that they can be exchanged one by one; at least 32 characters each.
+    /// Empty: nobody may.
+    pub keys: Secret,
+}
+
+impl ServiceSettings {
+    /// Digests of the keys, so that comparing takes the same time for all.
+    ///
+    /// # Errors
+    /// Where one is too short to be a secret.
+    pub(crate) fn key_digests(&self) -> Result<Vec<[u8; 32]>, InvalidSetting> {
+        let digest = |key: &str| match key.len() {
+            32.. => Ok(Sha256::digest(key.as_bytes()).into()),
+            short => {
+                let allowed = format!("one of its keys has {short} characters; make each at least 32 long");
+                Err(InvalidSetting::new("realm.service.keys", "…", allowed))
+            }
+        };
+        self.keys.expose().split_whitespace().map(digest).collect()
+    }
+}
+
+/// A request that bears one of the keys.
+pub(crate) struct ServiceKey;
+
+impl FromRequestParts<AppState> for ServiceKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let bearer = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let key =
+            bearer.and_then(|value| value.split_once(' ')).filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer"));
+        let (_, key) = key.ok_or(ApiError::NotLoggedIn("a service key is needed as a bearer token"))?;
+        let sent_digest: [u8; 32] = Sha256::digest(key.trim().as_bytes()).into();
+        let known =
+            state.service_keys.iter().fold(subtle::Choice::from(0), |known, ours| known | ours.ct_eq(&sent_digest));
+        if bool::from(known) { Ok(Self) } else { Err(ApiError::NotLoggedIn("the service key is not valid")) }
+    }
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ResourceRegistration {
+    #[serde(rename = "Name")]
+    name: Option<String>,
+    /// Those who may act for the resource, all of them.
+    #[serde(rename = "Users")]
+    users: Option<Vec<String>>,
+}
+
+/// What is known of a resource.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct RegisteredResource {
+    #[serde(rename = "ID")]
+    id: String,
+    #[serde(rename = "Name")]
+    name: Option<String>,
+    #[serde(rename = "Users")]
+    users: Vec<String>,
+    /// The picture shown as its avatar, and which version of it that is.
+    #[serde(rename = "PictureID")]
+    picture: Option<i64>,
+    #[serde(rename = "AvatarVersion")]
+    version: Option<i64>,
+}
+
+/// `PUT /service/{service}/{ID}`: registers a resource, its name and its users; what is left out stays.
+#[utoipa::path(
+    put,
+    path = "/service/{service}/{id}",
+    tag = "systems",
+    operation_id = "registerResource",
+    request_body(content = ResourceRegistration),
+    params(ResourcePath),
+    responses(
+        (status = 200, description = "What is known of the resource now", body = RegisteredResource),
+        ServiceErrors,
+        MalformedRequest,
+        RequestBodyErrors,
+    ),
+    security(("service" = [])),
+)]
+pub(crate) async fn register(
+    State(state): State<AppState>,
+    _: ServiceKey,
+    Path((service, id)): Path<(String, String)>,
+    request: Request<Body>,
+) -> Result<Json<RegisteredResource>, ApiError> {
+    let resource = parse_resource(&state, &service, &id)?;
+    let registration: ResourceRegistration = json_body::read_json(&state, request, "the registration").await?;
+    let users = registration.users.map(|users| users.iter().map(|user| state.parse_user_id(user)).collect());
+    let users: Option<Vec<String>> = users.transpose()?;
+    state.backends.records.register_resource(&resource, registration.name.as_deref(), users.as_deref()).await?;
+    state.registered_resource(&resource).await.map(Json)
+}
+
+/// `GET_RENDITION /service/{service}/{ID}`: what is known of a resource.
+#[utoipa::path(
+    get,
+    path = "/service/{service}/{id}",
+    tag = "systems",
+    operation_id = "getResource",
+    params(ResourcePath),
+    responses(
+        (status = 200, description = "What is known of the resource", body = RegisteredResource),
+        ServiceErrors,
+    ),
+    security(("service" = [])),
+)]
+pub(crate) async fn get(
+    State(state): State<AppState>,
+    _: ServiceKey,
+    Path((service, id)): Path<(String, String)>,
+) -> Result<Json<RegisteredResource>, ApiError> {
+    let resource = parse_resource(&state, &service, &id)?;
+    state.registered_resource(&resource).await.map(Json)
+}
+
+/// `PUT /service/{service}/{ID}/users/{user}`: lets a user act for a resource.
+#[utoipa::path(
+    put,
+    path = "/service/{service}/{id}/users/{user}",
+    tag = "systems",
+    operation_id = "grant",
+    params(ResourcePath, UserPath),
+    responses(
+        (status = 204, description = "The user may act for the resource"),
+        ServiceErrors,
+        MalformedRequest,
+    ),
+    security(("service" = [])),
+)]
+pub(crate) async fn grant(
+    State(state): State<AppState>,
+    _: ServiceKey,
+    Path((service, id, user)): Path<(String, String, String)>,
+) -> Result<StatusCode, ApiError> {
+    let resource = parse_resource(&state, &service, &id)?;
+    state.backends.records.grant_resource(&resource, &state.parse_user_id(&user)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `DELETE_RENDITION /service/{service}/{ID}/users/{user}`: lets a user act for a resource no longer.
+#[utoipa::path(
+    delete,
+    path = "/service/{service}/{id}/users/{user}",
+    tag = "systems",
+    operation_id = "revoke",
+    params(ResourcePath, UserPath),
+    responses(
+        (status = 204, description = "The user may not, or not any more"),
+        ServiceErrors,
+        MalformedRequest,
+    ),
+    security(("service" = [])),
+)]
+pub(crate) async fn revoke(
+    State(state): State<AppState>,
+    _: ServiceKey,
+    Path((service, id, user)): Path<(String, String, String)>,
+) -> Result<StatusCode, ApiError> {
+    let resource = parse_resource(&state, &service, &id)?;
+    state.backends.records.revoke_resource_grant(&resource, &state.parse_user_id(&user)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `PUT /service/{service}/{ID}/claim/{user}`: claims a picture for a user. The system answers for the user's right to
+/// the resource; the picture must be the user's own.
+#[utoipa::path(
+    put,
+    path = "/service/{service}/{id}/claim/{user}",
+    tag = "systems",
+    operation_id = "claimForUser",
+    request_body(content = ClaimForm),
+    params(ResourcePath, UserPath),
+    responses(
+        (status = 200, description = "As the user's own claim", body = ClaimResponse),
+        (status = 409, description = "The picture has been claimed for something else", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "The picture was not claimed in time", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The picture is broken or over a limit; the detail says which", body = Problem, content_type = "application/problem+json"),
+        ServiceErrors,
+        MalformedRequest,
+        RequestBodyErrors,
+    ),
+    security(("service" = [])),
+)]
+pub(crate) async fn claim(
+    State(state): State<AppState>,
+    _: ServiceKey,
+    Path((service, id, user)): Path<(String, String, String)>,
+    request: Request<Body>,
+) -> Result<Json<ClaimResponse>, ApiError> {
+    let resource = parse_resource(&state, &service, &id)?;
+    let claimant = Claimant { user: state.parse_user_id(&user)?, admin: false };
+    let claim = ClaimRequest::parse(&json_body::read_json(&state, request, "the claim").await?)?;
+    state.claim(&resource, claim, &claimant).await.map(Json)
+}
+
+/// `GET_RENDITION /service/uploads/{id}`: where an upload stands.
+#[utoipa::path(
+    get,
+    path = "/service/uploads/{id}",
+    tag = "systems",
+    operation_id = "getAnyUpload",
+    params(
+        ("id" = i64, Path, description = "The PictureID"),
+    ),
+    responses(
+        (status = 200, description = "Where the upload stands and what happened to it", body = UploadStatus),
+        ServiceErrors,
+    ),
+    security(("service" = [])),
+)]
+pub(crate) async fn get_upload(
+    State(state): State<AppState>,
+    _: ServiceKey,
+    Path(id): Path<String>,
+) -> Result<Json<UploadStatus>, ApiError> {
+    let id = parse_picture_id(&id)?;
+    let upload = state.backends.records.upload(id).await?;
+    let upload = upload.ok_or_else(|| ApiError::NotFound(format!("there is no upload {id}")))?;
+    state.upload_status(upload).await.map(Json)
+}
+
+impl AppState {
+    /// `<unique>.<fed>` or just the unique part of a user.
+    pub(crate) fn parse_user_id(&self, user: &str) -> Result<String, ApiError> {
+        if let Ok(Resource { id, .. }) = parse_resource(self, Service::Users.as_str(), user) {
+            return Ok(id);
+        }
+        let bad = || ApiError::malformed("bad_user", format!("\"{user:.80}\" is no user's id"));
+        is_unique_part(user).then(|| user.to_owned()).ok_or_else(bad)
+    }
+
+    async fn registered_resource(&self, resource: &Resource) -> Result<RegisteredResource, ApiError> {
+        let records = &self.backends.records;
+        let fed = &self.realm_names.fedmember;
+        let (version, picture) =
+            records.avatar(resource).await?.map(|(version, upload)| (version, upload.id.get())).unzip();
+        Ok(RegisteredResource {
+            id: format!("{}.{fed}", resource.id),
+            name: records.resource_name(resource).await?,
+            users: records.resource_grants(resource).await?.iter().map(|user| format!("{user}.{fed}")).collect(),
+            picture,
+            version,
+        })
+    }
+}

@@ -1,0 +1,65 @@
+//! What every handler has at hand: the four places, the settings, the keys and the counts. Clones share it.
+
+use std::sync::Arc;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::{Semaphore, mpsc};
+use upload::{Backends, JobId};
+
+use crate::auth::{
+    AttemptLimiter, Passwords, PolicyClient, RateLimiter, RealmNames, RealmSettings, SessionCache, SigningKeys,
+    TokenVerifier,
+};
+use crate::documents::access_code_cache::AccessCodeCache;
+use crate::documents::settings::DocumentSettings;
+use crate::dropbox::settings::UploadSettings;
+use crate::in_flight::InFlightUploads;
+use crate::readiness::Readiness;
+use crate::server::HttpSettings;
+
+/// The desk behind which every handler stands.
+#[derive(Clone)]
+pub(crate) struct AppState(Arc<AppStateInner>);
+
+pub(crate) struct AppStateInner {
+    pub(crate) backends: Backends,
+    pub(crate) http: HttpSettings,
+    pub(crate) realm: RealmSettings,
+    pub(crate) uploads: UploadSettings,
+    pub(crate) documents: DocumentSettings,
+    pub(crate) realm_names: RealmNames,
+    pub(crate) signing_keys: SigningKeys,
+    pub(crate) token_verifier: Option<TokenVerifier>,
+    pub(crate) policy_client: Option<PolicyClient>,
+    /// Digests of the keys that systems call with.
+    pub(crate) service_keys: Vec<[u8; 32]>,
+    pub(crate) passwords: Passwords,
+    pub(crate) login_attempts: AttemptLimiter,
+    pub(crate) access_code_attempts: AttemptLimiter,
+    pub(crate) access_code_cache: AccessCodeCache,
+    pub(crate) session_cache: SessionCache,
+    pub(crate) request_limiter: RateLimiter,
+    pub(crate) in_flight_pictures: InFlightUploads,
+    /// The same over all contracts, for the quotas.
+    pub(crate) in_flight_uploads: InFlightUploads,
+    /// How many more uploads may be on their way in at once.
+    pub(crate) upload_slots: Arc<Semaphore>,
+    /// Tickets that the queue has confirmed, for the records.
+    pub(crate) confirmed_jobs: mpsc::UnboundedSender<JobId>,
+    pub(crate) metrics: PrometheusHandle,
+    pub(crate) readiness: Arc<Readiness>,
+}
+
+impl AppState {
+    pub(crate) fn new(inside: AppStateInner) -> Self {
+        Self(Arc::new(inside))
+    }
+}
+
+impl std::ops::Deref for AppState {
+    type Target = AppStateInner;
+
+    fn deref(&self) -> &AppStateInner {
+        &self.0
+    }
+}

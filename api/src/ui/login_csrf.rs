@@ -1,0 +1,115 @@
+//! Login CSRF: whether a login form comes from the login page of this site. Another site that logs a visitor in, as
+//! somebody else, would get what the visitor uploads then.
+//!
+//! `Sec-Fetch-Site` decides if the browser sends it, which it does over https and to loopback; or else `Origin`; or else
+//! `Referer`; or else the form must repeat a random token from a cookie that the login page set, which no other site can
+//! read. It works without a script.
+
+use axum::http::{HeaderMap, HeaderValue};
+
+use crate::auth::cookie_value;
+use crate::error::ApiError;
+use crate::forwarded;
+use crate::state::AppState;
+
+/// What the headers say of where a form comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FormOrigin {
+    /// A page of this site.
+    SameSite,
+    /// Another site.
+    CrossSite,
+    /// Nothing: the token decides.
+    Unknown,
+}
+
+impl FormOrigin {
+    pub(super) fn from_headers(headers: &HeaderMap, proxies: usize) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        match text("sec-fetch-site") {
+            Some("same-origin" | "none") => return Self::SameSite,
+            Some(_) => return Self::CrossSite,
+            None => {}
+        }
+        // A page that asks for `Referrer-Policy: no-referrer` sends the origin "null" and no referrer.
+        let origin = text("origin").filter(|origin| *origin != "null").or_else(|| text("referer"));
+        let Some(origin) = origin else { return Self::Unknown };
+        let host = forwarded::host(headers, proxies);
+        if host.is_some_and(|host| is_same_host(origin, &host)) { Self::SameSite } else { Self::CrossSite }
+    }
+
+    /// Refuses a form of another site, and one that does not say where it comes from and has no token.
+    pub(super) fn require_same_site(self, state: &AppState, headers: &HeaderMap, token: &str) -> Result<(), ApiError> {
+        let known =
+            || cookie_value(headers, &token_cookie_name(state)).is_some_and(|kept| is_token(kept) && kept == token);
+        match self {
+            Self::SameSite => Ok(()),
+            Self::CrossSite => Err(ApiError::NotPermitted("log in on this page itself".to_owned())),
+            Self::Unknown if known() => Ok(()),
+            Self::Unknown => {
+                let why = "the login form and its cookie do not match; allow cookies and log in on this page";
+                Err(ApiError::NotPermitted(why.to_owned()))
+            }
+        }
+    }
+}
+
+/// Whether an origin or the address of a page is at this host. The port of the scheme may be left out on either side.
+fn is_same_host(address: &str, host: &str) -> bool {
+    let Some((scheme, rest)) = address.split_once("://") else { return false };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let default = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
+    let bare = |authority: &str| authority.strip_suffix(default).unwrap_or(authority).to_lowercase();
+    !authority.is_empty() && bare(authority) == bare(host)
+}
+
+fn token_cookie_name(state: &AppState) -> String {
+    format!("Login-Token_{}", state.realm_names.fedmember)
+}
+
+fn is_token(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The token for a login page, and the cookie that keeps it. Another tab's is kept, so that both tabs can log in.
+pub(super) fn login_token(state: &AppState, headers: &HeaderMap) -> Result<(String, HeaderValue), ApiError> {
+    let name = token_cookie_name(state);
+    let token = match cookie_value(headers, &name).filter(|kept| is_token(kept)) {
+        Some(kept) => kept.to_owned(),
+        None => {
+            let mut random = [0; 16];
+            getrandom::fill(&mut random).map_err(|error| ApiError::Internal(format!("no random numbers: {error}")))?;
+            upload::hex(&random)
+        }
+    };
+    let secure = if state.secure_cookies(headers) { "; Secure" } else { "" };
+    let line = format!("{name}={token}; Path=/; HttpOnly{secure}; SameSite=Strict");
+    let line = HeaderValue::try_from(line).map_err(|error| ApiError::Internal(format!("a cookie: {error}")))?;
+    Ok((token, line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_form_comes_from() {
+        for (address, host, same) in [
+            ("https://portal.example", "portal.example", true),
+            ("https://portal.example", "PORTAL.example:443", true),
+            ("https://portal.example:8443", "portal.example:8443", true),
+            ("http://portal.example:80/page?x#y", "portal.example", true),
+            ("http://[::1]:8080", "[::1]:8080", true),
+            ("https://portal.example:8443", "portal.example", false),
+            ("https://portal.example:80", "portal.example", false),
+            ("https://portal.example.evil.example", "portal.example", false),
+            ("https://evil.example/portal.example", "portal.example", false),
+            ("https://portal.example@evil.example", "portal.example", false),
+            ("https://", "", false),
+            ("null", "portal.example", false),
+            ("portal.example", "portal.example", false),
+        ] {
+            assert_eq!(is_same_host(address, host), same, "{address} at {host}");
+        }
+    }
+}

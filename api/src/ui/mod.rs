@@ -1,0 +1,147 @@
+//! The page for people, at `/`: log in, hand a picture in, choose its part, keep it. No build step and nothing from
+//! elsewhere; every form works without a script, and the script takes them over where there is one.
+
+mod forms;
+mod login_csrf;
+
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+pub(crate) use forms::{claim, crop, login, logout};
+
+use crate::auth::{AuthUser, csrf_token};
+use crate::dropbox::parse_picture_id;
+use crate::error::{ApiError, ErrorMessage};
+use crate::html::escape_html;
+use crate::pictures::picture::unclaimed_picture;
+use crate::state::AppState;
+
+/// Nothing but what we serve ourselves, no inline script or style, and nobody may frame it. `blob:` is the whole picture
+/// that the script keeps while it is cropped.
+const PAGE_CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; \
+                      frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+#[derive(Deserialize)]
+pub(crate) struct PageQuery {
+    picture: Option<String>,
+}
+
+/// `GET_RENDITION /`
+pub(crate) async fn index(
+    State(state): State<AppState>,
+    Query(query): Query<PageQuery>,
+    headers: HeaderMap,
+) -> Response {
+    render_index(&state, &headers, query.picture.as_deref().unwrap_or_default(), None).await
+}
+
+/// The page for whoever is there, with a picture where one is named, and with what went wrong.
+async fn render_index(state: &AppState, headers: &HeaderMap, picture: &str, failure: Option<ApiError>) -> Response {
+    let caller = match AuthUser::authenticate(state, headers).await {
+        Ok(caller) => caller,
+        Err(error @ ApiError::Backend(_)) => return error.into_response(),
+        Err(_) => return render_login(state, headers, failure),
+    };
+    let mut failure = failure;
+    let mut found = false;
+    if !picture.is_empty() && failure.is_none() {
+        let lookup = async { unclaimed_picture(state, &caller, parse_picture_id(picture)?).await };
+        match lookup.await {
+            Ok(_) => found = true,
+            Err(error) => failure = Some(error),
+        }
+    } else if let Ok(id) = parse_picture_id(picture) {
+        found = unclaimed_picture(state, &caller, id).await.is_ok();
+    }
+    let Some(session) = &caller.cookie_session else { return render_login(state, headers, failure) };
+    let picture = if found { picture } else { "" };
+    let source = |size: u32| match found {
+        true => format!("src=\"/api/dropbox/pictures/{}?size={size}\"", escape_html(picture)),
+        false => String::new(),
+    };
+    let (status, message) = error_text(failure);
+    let page = render_template(
+        include_str!("counter.html"),
+        &[
+            ("user", &escape_html(&format!("{}.{}", session.user_id, state.realm_names.fedmember))),
+            ("name", &escape_html(&session.name)),
+            ("csrf_field", &escape_html(&format!("X-Csrf-Token_{}", state.realm_names.fedmember))),
+            ("csrf", &escape_html(&csrf_token(session, &state.signing_keys).unwrap_or_default())),
+            ("limit", &state.uploads.max_bytes.to_string()),
+            ("picture", &escape_html(picture)),
+            ("source", &source(512)),
+            ("source_75", &source(75)),
+            ("source_25", &source(25)),
+            ("hidden", if found { "" } else { "hidden" }),
+            ("message", &escape_html(&message)),
+        ],
+    );
+    html_response(status, page)
+}
+
+fn render_login(state: &AppState, headers: &HeaderMap, failure: Option<ApiError>) -> Response {
+    let (status, message) = error_text(failure);
+    let (token, cookie) = match login_csrf::login_token(state, headers) {
+        Ok(made) => made,
+        Err(error) => return error.into_response(),
+    };
+    let values = [("message", escape_html(&message)), ("token", token)];
+    let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let mut response = html_response(status, render_template(include_str!("login.html"), &values));
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    response
+}
+
+/// An error as a status and a sentence; logged, where it is ours, as everywhere.
+fn error_text(failure: Option<ApiError>) -> (StatusCode, String) {
+    let Some(error) = failure else { return (StatusCode::OK, String::new()) };
+    let response = error.into_response();
+    let message = response.extensions().get::<ErrorMessage>().map(|said| said.0.clone());
+    (response.status(), message.unwrap_or_default())
+}
+
+/// Puts values into a template: `{{name}}`. They are HTML by now.
+pub(crate) fn render_template(template: &str, values: &[(&str, &str)]) -> String {
+    let mut page = String::with_capacity(template.len() + 1024);
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let (name, after) = after.split_once("}}").unwrap_or((after, ""));
+        page.push_str(before);
+        page.push_str(values.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value));
+        rest = after;
+    }
+    page.push_str(rest);
+    page
+}
+
+/// A page of ours.
+pub(crate) fn html_response(status: StatusCode, page: String) -> Response {
+    let mut response = (status, page).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_CSP));
+    // With "no-referrer", which other answers have, a browser sends the origin of this page's own forms as "null".
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    response
+}
+
+/// `GET_RENDITION /index/index.css`
+pub(crate) async fn style() -> impl IntoResponse {
+    asset("text/css; charset=utf-8", include_bytes!("page.css"))
+}
+
+/// `GET_RENDITION /index/index.js`
+pub(crate) async fn script() -> impl IntoResponse {
+    asset("text/javascript; charset=utf-8", include_bytes!("page.js"))
+}
+
+/// `GET_RENDITION /index/icon.png`
+pub(crate) async fn icon() -> impl IntoResponse {
+    asset("image/png", include_bytes!("icon.png"))
+}
+
+fn asset(kind: &'static str, bytes: &'static [u8]) -> impl IntoResponse + use<> {
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], bytes)
+}

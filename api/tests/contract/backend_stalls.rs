@@ -1,0 +1,60 @@
+//! Backends that stall while a body is on its way: the time limits of a body are the client's, not the backends'.
+
+use std::time::Duration;
+
+use crate::malformed_bodies::{FORM_CONTENT_TYPE, RawUpload, file_part};
+use crate::test_server::TestServer;
+
+/// Longer than each limit below: the rate of a body counts from its sixth second.
+const STALL: Duration = Duration::from_millis(6500);
+
+/// An api that is impatient with clients: with them, none of the bodies here could take as long as the stall.
+async fn start_server() -> TestServer {
+    TestServer::with_settings(|settings| {
+        settings.http.body_idle_timeout = Duration::from_secs(3);
+        settings.http.body_timeout = Duration::from_secs(5);
+        settings.http.min_body_rate = bytesize::ByteSize::mib(64);
+    })
+    .await
+}
+
+fn head(length: usize) -> String {
+    format!(
+        "content-type: {FORM_CONTENT_TYPE}\r\ncontent-length: {length}\r\nprefer: respond-async\r\nidempotency-key: k"
+    )
+}
+
+#[tokio::test]
+async fn a_database_that_stalls_before_the_body_is_read() {
+    let server = start_server().await;
+    let jane = server.login("jane").await;
+    let body = [file_part("a.png"), b"--B--\r\n".to_vec()].concat();
+    server.faults.start_blocking("records", "hold_key");
+    let mut raw = RawUpload::open(&jane, &head(body.len())).await;
+    raw.send(&body).await.unwrap();
+    server.faults.wait_for_hits("records", "hold_key", 1).await;
+    tokio::time::sleep(STALL).await;
+    server.faults.clear();
+    let answer = raw.response().await;
+    assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_store_that_stalls_in_the_middle_of_a_body() {
+    let server = start_server().await;
+    let jane = server.login("jane").await;
+    let mut start = file_part("a.png");
+    start.truncate(start.len() - 2);
+    // More than a part, so that the store is met before the end.
+    start.resize(start.len() + (1 << 20), 0);
+    let rest = b"\r\n--B--\r\n";
+    server.faults.start_blocking("staging", "begin");
+    let mut raw = RawUpload::open(&jane, &head(start.len() + rest.len())).await;
+    raw.send(&start).await.unwrap();
+    server.faults.wait_for_hits("staging", "begin", 1).await;
+    tokio::time::sleep(STALL).await;
+    server.faults.clear();
+    raw.send(rest).await.unwrap();
+    let answer = raw.response().await;
+    assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
+}

@@ -1,0 +1,80 @@
+//! The order in which things are looked at, and what is no address. What is said word by word is in `bodies`.
+
+use reqwest::Method;
+use upload::FileRole;
+
+use super::{
+    api_request, error_fields, form, get, json_part, post, share, start_server, upload_file, upload_rendition,
+};
+use crate::test_server::header;
+
+#[tokio::test]
+async fn the_order_is_401_404_403_400_409() {
+    let server = start_server().await;
+    let (jane, joe) = (server.login("jane").await, server.login("joe").await);
+    let id = upload_file(&jane).await;
+    assert_eq!(upload_rendition(&jane, &id, "small", b"x").await.status(), 200);
+    // Everything is wrong at once, and mended one by one.
+    let nobody = server.anonymous(Method::POST, "/documents/api/1.1/files/none/data/rendition").body("junk");
+    assert_eq!(error_fields(nobody.send().await.unwrap()).await.0, 401);
+    let bad = server.anonymous(Method::POST, "/documents/api/1.1/files/none/data/rendition").bearer_auth("junk");
+    assert_eq!(error_fields(bad.body("junk").send().await.unwrap()).await.0, 401);
+    let unknown = api_request(&joe, Method::POST, "/files/none/data/rendition").body("junk").send().await.unwrap();
+    assert_eq!(error_fields(unknown).await, (404, "-16".to_owned(), "!csFileNotFound".to_owned()));
+    let path = format!("/files/{id}/data/rendition");
+    assert_eq!(error_fields(api_request(&joe, Method::POST, &path).body("junk").send().await.unwrap()).await.0, 403);
+    share(&server, &id, "joe", FileRole::Contributor).await;
+    let (status, code, _) =
+        error_fields(api_request(&joe, Method::POST, &path).body("junk").send().await.unwrap()).await;
+    assert_eq!((status, code.as_str()), (400, "-1"));
+    assert_eq!(error_fields(post(&joe, &path, form(&[json_part(r#"{"name":"small"}"#)])).await).await.0, 400);
+    assert_eq!(error_fields(upload_rendition(&joe, &id, "small", b"x").await).await.0, 409);
+    assert_eq!(server.staged_files(), 0);
+}
+
+#[tokio::test]
+async fn rights_come_before_bytes() {
+    let server = start_server().await;
+    let (jane, joe) = (server.login("jane").await, server.login("joe").await);
+    let id = upload_file(&jane).await;
+    // A body that never comes: the answer does.
+    let body = reqwest::Body::wrap_stream(pending_body());
+    let request = api_request(&joe, Method::POST, &format!("/files/{id}/data/rendition"))
+        .header("content-type", "multipart/form-data; boundary=B")
+        .header("content-length", "1000000")
+        .body(body);
+    assert_eq!(error_fields(request.send().await.unwrap()).await.0, 403);
+    assert_eq!(server.staged_files(), 0);
+}
+
+fn pending_body() -> futures::stream::Pending<Result<Vec<u8>, std::io::Error>> {
+    futures::stream::pending()
+}
+
+#[tokio::test]
+async fn versions_methods_and_addresses_that_are_none() {
+    let server = start_server().await;
+    let jane = server.login("jane").await;
+    let id = upload_file(&jane).await;
+    for version in ["1.0", "1.3", "2", "1.1x"] {
+        let path = format!("/documents/api/{version}/files/{id}");
+        let response = server.anonymous(Method::GET, &path).bearer_auth(&jane.session).send().await.unwrap();
+        assert_eq!(response.status(), 404, "{version}");
+    }
+    let response = api_request(&jane, Method::PATCH, &format!("/files/{id}/data/rendition")).send().await.unwrap();
+    assert_eq!((response.status().as_u16(), header(&response, "allow")), (405, "GET, HEAD, POST, DELETE"));
+    assert_eq!(error_fields(response).await.1, "-1");
+    assert_eq!(error_fields(get(&jane, "/folders/none").await).await, (404, "-1".to_owned(), "!csNotFound".to_owned()));
+    for (path, status) in [
+        (format!("/files/{id}?version=2"), 404),
+        (format!("/files/{id}?version=x"), 404),
+        (format!("/files/{id}/data/renditions?renditionType=other"), 400),
+        (format!("/files/{id}/data/rendition"), 400),
+        (format!("/files/{id}/data/rendition?rendition=page2"), 404),
+        (format!("/files/{id}/data/rendition?rendition=small&renditionType=uploaded"), 404),
+        ("/files/a%20b".to_owned(), 404),
+        (format!("/files/{}", "x".repeat(65)), 404),
+    ] {
+        assert_eq!(error_fields(get(&jane, &path).await).await.0, status, "{path}");
+    }
+}

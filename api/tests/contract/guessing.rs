@@ -1,0 +1,115 @@
+//! Guessing passwords and access codes: how often from one network, how often from all together, and that guesses from
+//! elsewhere keep no owner out.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::documents::{SERVICE_KEY, api_request, upload_file};
+use crate::test_server::{PASSWORD, TestServer, header};
+
+async fn start_server(per_account: u32) -> TestServer {
+    TestServer::with_settings(|settings| {
+        settings.http.trusted_proxies = 1;
+        settings.realm.max_logins_per_account = per_account;
+    })
+    .await
+}
+
+async fn log_in(server: &TestServer, from: &str, email: &str, password: &str) -> u16 {
+    let body = json!({"email": email, "password": password});
+    let request = server.anonymous(Method::POST, "/api/login").header("x-forwarded-for", from).json(&body);
+    request.send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn wrong_passwords_from_elsewhere_do_not_lock_the_owner_out() {
+    let server = start_server(30).await;
+    for _ in 0..10 {
+        assert_eq!(log_in(&server, "203.0.113.1", "jane@example.com", "wrong").await, 401);
+    }
+    // Refused ones count for nothing, however many.
+    for _ in 0..40 {
+        assert_eq!(log_in(&server, "203.0.113.1", "jane@example.com", "wrong").await, 429);
+    }
+    assert_eq!(log_in(&server, "203.0.113.2", "jane@example.com", PASSWORD).await, 200);
+    assert_eq!(log_in(&server, "203.0.113.1", "joe@example.com", PASSWORD).await, 200, "another account");
+}
+
+#[tokio::test]
+async fn one_64_is_one_address() {
+    let server = start_server(1000).await;
+    let mut answers = [0; 2];
+    for n in 0..130 {
+        let status = log_in(&server, &format!("2001:db8:0:1::{n:x}"), &format!("{n}@example.com"), "wrong").await;
+        answers[usize::from(status == 429)] += 1;
+    }
+    assert_eq!(answers, [100, 30], "max_logins_per_address is 100");
+    assert_eq!(log_in(&server, "2001:db8:0:2::1", "jane@example.com", "wrong").await, 401);
+    // At one account it is ten.
+    for n in 0..10 {
+        assert_eq!(log_in(&server, &format!("2001:db8:0:3::{n:x}"), "jane@example.com", "wrong").await, 401);
+    }
+    assert_eq!(log_in(&server, "2001:db8:0:3::ffff", "jane@example.com", PASSWORD).await, 429);
+}
+
+#[tokio::test]
+async fn a_guess_from_many_addresses_is_bounded() {
+    let server = start_server(20).await;
+    let known = "203.0.113.250";
+    for _ in 0..30 {
+        assert_eq!(log_in(&server, known, "jane@example.com", PASSWORD).await, 200, "what is right is not counted");
+    }
+    for n in 0..20 {
+        assert_eq!(log_in(&server, &format!("203.0.113.{n}"), "jane@example.com", "wrong").await, 401);
+    }
+    assert_eq!(log_in(&server, "203.0.113.100", "jane@example.com", "wrong").await, 429);
+    assert_eq!(
+        log_in(&server, known, "jane@example.com", PASSWORD).await,
+        200,
+        "the owner logged in from there before"
+    );
+    assert_eq!(log_in(&server, "203.0.113.100", "jane@example.com", "wrong").await, 429, "and that resets nothing");
+    assert_eq!(log_in(&server, "203.0.113.100", "joe@example.com", PASSWORD).await, 200, "another account");
+    server.clock.advance(Duration::from_secs(300));
+    assert_eq!(log_in(&server, "203.0.113.100", "jane@example.com", "wrong").await, 429, "the window is longer");
+    server.clock.advance(Duration::from_secs(3300));
+    assert_eq!(log_in(&server, "203.0.113.100", "jane@example.com", PASSWORD).await, 200);
+}
+
+#[tokio::test]
+async fn access_codes_are_counted_the_same_way() {
+    let server = TestServer::with_settings(|settings| {
+        settings.http.trusted_proxies = 1;
+        settings.realm.service.keys = upload::Secret::new(SERVICE_KEY);
+        settings.documents.max_codes_per_link = 15;
+    })
+    .await;
+    let jane = server.login("jane").await;
+    let id = upload_file(&jane).await;
+    let link = json!({"assignedUsers": "@everybody", "password": "12345678"});
+    let made = api_request(&jane, Method::POST, &format!("/publiclinks/file/{id}")).json(&link).send().await.unwrap();
+    let link = made.json::<Value>().await.unwrap()["linkID"].as_str().unwrap().to_owned();
+    let open = async |from: &str, code: &str| {
+        let request = server.anonymous(Method::GET, &format!("/documents/api/1.1/files/{id}")).header("linkID", &link);
+        let request = request.header("cookie", format!("dAccessCode-{link}={code}")).header("x-forwarded-for", from);
+        request.send().await.unwrap()
+    };
+    // One /64 has ten, whichever address it takes.
+    for n in 0..10 {
+        assert_eq!(open(&format!("2001:db8:0:1::{n:x}"), "wrong").await.status(), 403);
+    }
+    assert_eq!(open("2001:db8:0:1::ffff", "wrong").await.status(), 429);
+    assert_eq!(open("2001:db8:0:2::1", "12345678").await.status(), 200, "others are not kept out");
+    // All together have 15, of which ten are used.
+    for n in 0..5 {
+        assert_eq!(open(&format!("203.0.113.{n}"), "wrong").await.status(), 403);
+    }
+    let refused = open("203.0.113.100", "wrong").await;
+    assert_eq!((refused.status().as_u16(), header(&refused, "retry-after")), (429, "3601"));
+    // What was right a moment ago is not asked again; a while later, the network is known.
+    server.clock.advance(Duration::from_secs(600));
+    assert_eq!(open("203.0.113.100", "12345678").await.status(), 429);
+    assert_eq!(open("2001:db8:0:2::1", "12345678").await.status(), 200);
+}

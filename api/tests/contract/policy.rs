@@ -1,0 +1,86 @@
+//! The portal's own policy decision point, asked over AuthZEN.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router, routing::post};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use upload::Secret;
+
+use crate::test_server::{FED, TestServer, serve_endless_response, serve_portal};
+
+#[derive(Default)]
+struct PolicyServer {
+    request_count: AtomicUsize,
+    status: AtomicU16,
+}
+
+/// Lets Jane do what she likes with the app, and nobody anything else.
+async fn evaluate(State(point): State<Arc<PolicyServer>>, headers: HeaderMap, Json(question): Json<Value>) -> Response {
+    point.request_count.fetch_add(1, Ordering::SeqCst);
+    let status = StatusCode::from_u16(point.status.load(Ordering::SeqCst)).unwrap_or(StatusCode::OK);
+    assert_eq!(headers["authorization"], "Bearer hunter2");
+    assert_eq!(question["action"]["name"], "claim");
+    let may = question["subject"] == json!({"type": "user", "id": format!("jane.{FED}")})
+        && question["resource"] == json!({"type": "apps", "id": format!("travel.{FED}")});
+    (status, Json(json!({"decision": may, "context": {"reason": "because"}}))).into_response()
+}
+
+#[tokio::test]
+async fn it_decides_and_no_answer_is_a_no() {
+    let point = Arc::new(PolicyServer::default());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let router = Router::new().route("/access/v1/evaluation", post(evaluate)).with_state(Arc::clone(&point));
+    let portal_task = tokio::spawn(async move { serve_portal(listener, router).await });
+    let server = TestServer::with_settings(|settings| {
+        settings.realm.policy.url = url;
+        settings.realm.policy.token = Secret::new("hunter2");
+    })
+    .await;
+    let name = async |who: &str, resource: &str| {
+        let login = server.login(who).await;
+        let request = login.request(Method::PUT, &format!("/api/{resource}.{FED}")).json(&json!({"Name": "x"}));
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(name("jane", "apps/travel").await, 200);
+    assert_eq!(name("joe", "apps/travel").await, 403);
+    assert_eq!(name("joe", "users/joe").await, 403, "it decides alone");
+    assert_eq!(name("admin", "apps/other").await, 200, "site administrators are ours");
+    assert_eq!(name("jane", "apps/travel").await, 200);
+    assert_eq!(point.request_count.load(Ordering::SeqCst), 3, "decisions hold for a while");
+    server.clock.advance(Duration::from_secs(30));
+    point.status.store(500, Ordering::SeqCst);
+    assert_eq!(name("jane", "apps/travel").await, 503);
+    point.status.store(0, Ordering::SeqCst);
+    assert_eq!(name("jane", "apps/travel").await, 200);
+    portal_task.abort();
+    portal_task.await.ok();
+    server.clock.advance(Duration::from_secs(30));
+    assert_eq!(name("jane", "apps/travel").await, 503);
+}
+
+/// What the kernel takes in for a reader that is slow, and a client's own buffers: far more than an answer may be long.
+const MAX_BUFFERED_BYTES: u64 = 64 << 20;
+
+#[tokio::test]
+async fn a_decision_without_end_is_a_no() {
+    for pause in [Duration::ZERO, Duration::from_millis(20)] {
+        let (url, sent) = serve_endless_response(pause).await;
+        let server = TestServer::with_settings(|settings| {
+            settings.realm.policy.url = url;
+            settings.realm.policy.timeout = Duration::from_secs(if pause.is_zero() { 60 } else { 1 });
+        })
+        .await;
+        let jane = server.login("jane").await;
+        let request = jane.request(Method::PUT, &format!("/api/apps/travel.{FED}")).json(&json!({"Name": "x"}));
+        assert_eq!(request.send().await.unwrap().status(), 503);
+        assert!(sent.load(Ordering::SeqCst) < MAX_BUFFERED_BYTES, "{} bytes were read", sent.load(Ordering::SeqCst));
+    }
+}

@@ -1,0 +1,203 @@
+//! Each user's share, and clients that stop reading.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use reqwest::Method;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::malformed_bodies::{FORM_CONTENT_TYPE, RawUpload, file_part};
+use crate::test_server::{FED, PNG, TestServer, header};
+
+#[tokio::test]
+async fn unclaimed_pictures_are_counted() {
+    let server = TestServer::with_settings(|settings| settings.uploads.max_unclaimed = 2).await;
+    let (jane, joe) = (server.login("jane").await, server.login("joe").await);
+    let first = jane.upload_picture().await;
+    server.clock.advance(Duration::from_secs(60));
+    jane.upload_picture().await;
+    let refused = jane.upload("a.png", PNG).await;
+    assert_eq!(refused.status(), 429);
+    assert_eq!(header(&refused, "retry-after"), (24 * 3600 - 60).to_string(), "when the first of them expires");
+    assert!(refused.text().await.unwrap().contains("2 unclaimed pictures"));
+    assert_eq!(joe.upload("a.png", PNG).await.status(), 200, "it is her share and not his");
+    jane.claim("users/jane", &first).await;
+    assert_eq!(jane.upload("a.png", PNG).await.status(), 200);
+    server.clock.advance(server.settings.uploads.retention);
+    let jane = server.login("jane").await;
+    assert_eq!(jane.upload("a.png", PNG).await.status(), 200, "expired ones do not count, swept or not");
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_counts_as_well() {
+    let server = TestServer::with_settings(|settings| settings.uploads.max_unclaimed = 2).await;
+    let (jane, joe) = (server.login("jane").await, server.login("joe").await);
+    let form = [file_part("a.png"), b"--B--\r\n".to_vec()].concat();
+    let begin = async || {
+        let length = form.len();
+        let head = format!("content-type: {FORM_CONTENT_TYPE}\r\ncontent-length: {length}\r\nexpect: 100-continue");
+        let mut raw = RawUpload::open(&jane, &head).await;
+        raw.await_continue().await;
+        raw
+    };
+    let (mut first, second) = (begin().await, begin().await);
+    let refused = jane.upload("a.png", PNG).await;
+    assert_eq!(refused.status(), 429, "both may come to be pictures");
+    assert_eq!(joe.upload("a.png", PNG).await.status(), 200);
+    first.send(&form).await.unwrap();
+    let answer = first.response().await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(jane.upload("a.png", PNG).await.status(), 429, "one is here and one on its way");
+    // One that breaks off leaves its place, as soon as the api has noticed.
+    drop(second);
+    let mut turns = 0;
+    while jane.upload("a.png", PNG).await.status() == 429 && turns < 500 {
+        turns += 1;
+    }
+    assert_eq!(server.places.records.unclaimed("jane").await.unwrap().pictures, 2);
+    assert_eq!(jane.upload("a.png", PNG).await.status(), 429);
+}
+
+#[tokio::test]
+async fn unclaimed_bytes_are_counted() {
+    let server =
+        TestServer::with_settings(|settings| settings.uploads.max_unclaimed_bytes = ByteSize(PNG.len() as u64 + 1000))
+            .await;
+    let jane = server.login("jane").await;
+    jane.upload_picture().await;
+    let refused = jane.upload("a.png", &[PNG, &[0; 900]].concat()).await;
+    assert_eq!(refused.status(), 429);
+    assert!(refused.text().await.unwrap().contains("bytes"));
+    assert_eq!(server.staged_files(), 0);
+}
+
+#[tokio::test]
+async fn requests_are_counted() {
+    let server = TestServer::with_settings(|settings| settings.uploads.max_requests_per_minute = 3).await;
+    let (jane, joe) = (server.login("jane").await, server.login("joe").await);
+    let name = async |login: &crate::test_server::Login<'_>, who: &str| {
+        let request = login.request(Method::PUT, &format!("/api/users/{who}.{FED}")).json(&json!({"Name": "x"}));
+        request.send().await.unwrap()
+    };
+    for _ in 0..3 {
+        assert_eq!(name(&jane, "jane").await.status(), 200);
+    }
+    let refused = name(&jane, "jane").await;
+    assert_eq!((refused.status().as_u16(), header(&refused, "retry-after")), (429, "61"));
+    assert_eq!(name(&joe, "joe").await.status(), 200);
+    server.clock.advance(Duration::from_secs(60));
+    assert_eq!(name(&jane, "jane").await.status(), 200);
+}
+
+#[tokio::test]
+async fn too_many_at_once_are_told_to_try_again() {
+    let server = TestServer::with_settings(|settings| settings.uploads.max_concurrent = 0).await;
+    let jane = server.login("jane").await;
+    let response = jane.upload("a.png", PNG).await;
+    assert_eq!((response.status().as_u16(), header(&response, "retry-after")), (503, "1"));
+}
+
+#[tokio::test]
+async fn who_stops_reading_is_cut_off() {
+    let server = TestServer::with_settings(|settings| settings.http.write_timeout = Duration::from_millis(200)).await;
+    let mut stream = TcpStream::connect(server.base.trim_start_matches("http://")).await.unwrap();
+    // Far more answers than fit into the sockets' buffers, and nobody to read them.
+    let request = format!("GET /api/users/jane.{FED}/avatar?size=512 HTTP/1.1\r\nhost: x\r\n\r\n");
+    let requests = request.repeat(4000);
+    let answers = 4000 * 5137;
+    stream.write_all(requests.as_bytes()).await.ok();
+    // The api's end is closed while nothing is read: what can be read afterwards is what the buffers held.
+    let mut watch = tokio::time::interval(Duration::from_millis(100));
+    let mut broke = false;
+    for _ in 0..100 {
+        watch.tick().await;
+        if stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.is_err() {
+            broke = true;
+            break;
+        }
+    }
+    let mut read = Vec::new();
+    stream.read_to_end(&mut read).await.ok();
+    assert!(broke && read.len() < answers, "{broke}, {} of {answers}", read.len());
+    assert_eq!(server.anonymous(Method::GET, "/livez").send().await.unwrap().status(), 200);
+}
+
+/// What the documents API says of one who sends a file.
+async fn send_file(login: &crate::test_server::Login<'_>) -> (u16, serde_json::Value) {
+    let part = reqwest::multipart::Part::bytes(PNG.to_vec()).file_name("a.png");
+    let form = reqwest::multipart::Form::new().part("primaryFile", part);
+    let response = login.request(Method::POST, "/documents/api/1.2/files/data").multipart(form).send().await.unwrap();
+    (response.status().as_u16(), response.json().await.unwrap())
+}
+
+#[tokio::test]
+async fn stored_bytes_have_a_quota_over_all_contracts_that_claiming_does_not_empty() {
+    // Of each picture there are an original and three squares.
+    let server = TestServer::with_settings(|settings| settings.uploads.max_stored_bytes = ByteSize(20_000)).await;
+    let (jane, joe) = (server.login("jane").await, server.login("joe").await);
+    let stored = async || server.places.records.usage("jane").await.unwrap().bytes;
+    let mut avatars = 0;
+    let refused = loop {
+        let answer = jane.upload("a.png", PNG).await;
+        if answer.status() != 200 {
+            break answer;
+        }
+        jane.claim("users/jane", &answer.text().await.unwrap()).await;
+        avatars += 1;
+        assert!(avatars < 100, "{} bytes are stored", stored().await);
+    };
+    assert!(avatars > 0);
+    assert_eq!(refused.status(), 429);
+    let said = refused.text().await.unwrap();
+    assert!(said.contains("20000 bytes") && said.contains(&stored().await.to_string()), "{said}");
+    assert_eq!(server.staged_files(), 0, "it is refused before its body is read");
+    let (status, answer) = send_file(&jane).await;
+    assert_eq!(
+        (status, &answer["errorCode"], &answer["errorKey"]),
+        (429, &json!("-1"), &json!("!csTooManyStoredBytes"))
+    );
+    assert_eq!(joe.upload("a.png", PNG).await.status(), 200, "it is her quota and not his");
+}
+
+#[tokio::test]
+async fn uploads_in_flight_have_a_quota_over_all_contracts() {
+    let server = TestServer::with_idle_worker(|settings| {
+        settings.uploads.max_in_flight = 2;
+        settings.uploads.default_wait = Duration::ZERO;
+    })
+    .await;
+    let (jane, admin) = (server.login("jane").await, server.login("admin").await);
+    assert_eq!(jane.upload("a.png", PNG).await.status(), 202);
+    assert_eq!(send_file(&jane).await.0, 202);
+    let refused = jane.upload("a.png", PNG).await;
+    assert_eq!((refused.status().as_u16(), header(&refused, "retry-after")), (429, "5"));
+    let said = refused.text().await.unwrap();
+    assert!(said.contains("2 uploads") && said.contains("limit"), "{said}");
+    assert_eq!(send_file(&jane).await.1["errorKey"], "!csTooManyInFlight");
+    for _ in 0..4 {
+        assert_eq!(admin.upload("a.png", PNG).await.status(), 202, "administrators are exempt");
+    }
+    server.run_jobs().await;
+    assert_eq!(jane.upload("a.png", PNG).await.status(), 202);
+}
+
+#[tokio::test]
+async fn what_arrives_counts_against_the_quotas_as_well() {
+    let server = TestServer::with_settings(|settings| settings.uploads.max_in_flight = 1).await;
+    let jane = server.login("jane").await;
+    let form = [file_part("a.png"), b"--B--\r\n".to_vec()].concat();
+    let length = form.len();
+    let mut raw = RawUpload::open(
+        &jane,
+        &format!("content-type: {FORM_CONTENT_TYPE}\r\ncontent-length: {length}\r\nexpect: 100-continue"),
+    )
+    .await;
+    raw.await_continue().await;
+    assert_eq!(send_file(&jane).await.0, 429, "a picture is on its way");
+    raw.send(&form).await.unwrap();
+    let answer = raw.response().await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(send_file(&jane).await.0, 201);
+}

@@ -1,0 +1,346 @@
+//! The stand on which a contract test plays: an api, a worker, people, and a client that speaks plain HTTP.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use api::{Api, ApiSettings};
+use jiff::Timestamp;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use reqwest::{Method, RequestBuilder, Response};
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use upload::{Backends, BackendsSettings, Clock, FailPointSwitch, FailPoints, Role, User};
+use worker::{Sweeper, Worker, WorkerSettings};
+
+pub(crate) const PNG: &[u8] = include_bytes!("pictures/small.png");
+pub(crate) const JPEG: &[u8] = include_bytes!("pictures/small.jpg");
+pub(crate) const FED: &str = "acmepaymentscorp";
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+
+static PASSWORD_HASH: LazyLock<String> = LazyLock::new(|| api::hash_password(PASSWORD).unwrap());
+
+/// Everything a test needs. Dropped, it stops.
+pub(crate) struct TestServer {
+    pub(crate) base: String,
+    pub(crate) client: reqwest::Client,
+    pub(crate) places: Backends,
+    pub(crate) clock: Clock,
+    worker: Worker,
+    pub(crate) settings: ApiSettings,
+    sweeper: Sweeper,
+    folder: TempDir,
+    stop: CancellationToken,
+    /// Faults of the backends, switched by the test.
+    pub(crate) faults: FailPointSwitch,
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// The api's defaults, for the tests' federation member and with no patience to spare.
+pub(crate) fn settings() -> ApiSettings {
+    let mut settings: ApiSettings = toml::from_str(api::DEFAULTS).unwrap();
+    settings.realm.fedmember = FED.to_owned();
+    settings.uploads.default_wait = Duration::from_secs(20);
+    settings
+}
+
+impl TestServer {
+    /// A stand whose worker works.
+    pub(crate) async fn new() -> Self {
+        Self::with_settings(|_| {}).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn with_settings(change: impl FnOnce(&mut ApiSettings)) -> Self {
+        let server = Self::with_idle_worker(change).await;
+        let (worker, stop) = (server.worker.clone(), server.stop.clone());
+        tokio::spawn(async move { worker.run(stop).await });
+        server
+    }
+
+    /// A stand whose worker works when told to.
+    pub(crate) async fn with_idle_worker(change: impl FnOnce(&mut ApiSettings)) -> Self {
+        Self::in_folder(tempfile::tempdir().unwrap(), "0 B", change).await
+    }
+
+    /// The same with everything in this folder, and so much free space kept as a reserve.
+    pub(crate) async fn in_folder(folder: TempDir, min_free: &str, change: impl FnOnce(&mut ApiSettings)) -> Self {
+        let records = format!("sqlite://{}", folder.path().join("records.db").display());
+        migrations::up(&records).await.unwrap();
+        let store = |name: &str| {
+            let url = format!("file://{}", folder.path().join(name).display());
+            serde_json::json!({"url": url, "endpoint": "", "region": "", "access_key_id": "", "secret_access_key": "",
+                               "min_free": min_free})
+        };
+        let places: BackendsSettings = serde_json::from_value(serde_json::json!({
+            "staging": store("staging"),
+            "blobs": store("blobs"),
+            "queue": {"url": "memory:"},
+            "records": {"url": records, "max_connections": 4, "min_free": min_free,
+                        "timeout": "10s", "pooler": "none"},
+        }))
+        .unwrap();
+        let faults = FailPointSwitch::default();
+        let clock = Clock::manual("2026-11-21T12:00:00Z".parse::<Timestamp>().unwrap());
+        let places = Backends::open(&places, clock.clone(), faults.fail_points()).await.unwrap();
+        let mut settings = settings();
+        change(&mut settings);
+        let mut work: WorkerSettings = toml::from_str(worker::DEFAULTS).unwrap();
+        work.worker.threads = 1;
+        work.worker.memory = bytesize::ByteSize::mib(256);
+        let server = Self {
+            base: String::new(),
+            client: client(),
+            worker: Worker::new(&work, places.clone()),
+            sweeper: Sweeper::new(&work.sweep, places.clone()),
+            places,
+            clock,
+            settings,
+            folder,
+            stop: CancellationToken::new(),
+            faults,
+        };
+        for (id, role) in [("admin", Role::Admin), ("jane", Role::Member), ("joe", Role::Member)] {
+            server.add_user(id, role).await;
+        }
+        server.serve().await
+    }
+
+    async fn serve(mut self) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        self.base = format!("http://{}", listener.local_addr().unwrap());
+        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let api = Api::open(&self.settings, self.places.clone(), metrics).await.unwrap();
+        tokio::spawn(api.serve(listener, self.stop.clone()));
+        self
+    }
+
+    /// Another api on the same places, as another process is; returns its address.
+    pub(crate) async fn start_second(&self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let api = Api::open(&self.settings, self.places.clone(), metrics).await.unwrap();
+        tokio::spawn(api.serve(listener, self.stop.clone()));
+        base
+    }
+
+    /// Another api on the same records with another clock.
+    pub(crate) async fn start_with_clock(&self, clock: Clock) -> SecondServer {
+        let store = |name: &str| {
+            let url = format!("file://{}", self.folder.path().join(name).display());
+            serde_json::json!({"url": url, "endpoint": "", "region": "", "access_key_id": "", "secret_access_key": "",
+                               "min_free": "0 B"})
+        };
+        let records = format!("sqlite://{}", self.folder.path().join("records.db").display());
+        let places = serde_json::from_value(serde_json::json!({
+            "staging": store("staging"),
+            "blobs": store("blobs"),
+            "queue": {"url": "memory:"},
+            "records": {"url": records, "max_connections": 2, "min_free": "0 B",
+                        "timeout": "10s", "pooler": "none"},
+        }));
+        let places = Backends::open(&places.unwrap(), clock, FailPoints::default()).await.unwrap();
+        let (records, realm) = (places.records.clone(), self.settings.realm.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let api = Api::open(&self.settings, places, metrics).await.unwrap();
+        tokio::spawn(api.serve(listener, self.stop.clone()));
+        SecondServer { base, records, realm }
+    }
+
+    /// Adds somebody, whose password is everybody's.
+    pub(crate) async fn add_user(&self, id: &str, role: Role) {
+        let user = User {
+            id: id.to_owned(),
+            email: format!("{id}@example.com"),
+            name: format!("{id}, of the test"),
+            password_hash: PASSWORD_HASH.clone(),
+            role,
+            disabled: false,
+        };
+        self.places.records.upsert_user(&user).await.unwrap();
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// A request by nobody.
+    pub(crate) fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, self.url(path))
+    }
+
+    /// Logs somebody in.
+    pub(crate) async fn login(&self, id: &str) -> Login<'_> {
+        let body = serde_json::json!({"email": format!("{id}@example.com"), "password": PASSWORD});
+        let response = self.anonymous(Method::POST, "/api/login").json(&body).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{}", response.text().await.unwrap());
+        Login::from_response(self, &response)
+    }
+
+    /// Has the worker do what there is to do; returns how many jobs that was. On a task of its own, because debug
+    /// builds of rendering and of a test together take more stack than a test's thread has.
+    pub(crate) async fn run_jobs(&self) -> usize {
+        let worker = self.worker.clone();
+        tokio::spawn(async move { worker.run_pending().await }).await.unwrap().unwrap()
+    }
+
+    /// Has the sweeper go round once.
+    pub(crate) async fn sweep(&self) -> worker::SweepReport {
+        Box::pin(self.sweeper.sweep_once()).await.unwrap()
+    }
+
+    /// What lies in staging.
+    pub(crate) fn staged_files(&self) -> usize {
+        count_files(&self.folder.path().join("staging"))
+    }
+}
+
+/// A client that shows redirects instead of following them. Whichever test is first chooses the TLS of all.
+pub(crate) fn client() -> reqwest::Client {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+}
+
+/// An api beside a stand's.
+pub(crate) struct SecondServer {
+    pub(crate) base: String,
+    records: upload::Records,
+    realm: api::RealmSettings,
+}
+
+impl SecondServer {
+    /// A session of somebody's, as of this api's time.
+    pub(crate) async fn token(&self, id: &str) -> String {
+        api::issue_token(&self.records, &self.realm, id, Duration::from_secs(600)).await.unwrap()
+    }
+}
+
+fn count_files(folder: &std::path::Path) -> usize {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    entries.map(|entry| entry.unwrap().path()).map(|path| if path.is_dir() { count_files(&path) } else { 1 }).sum()
+}
+
+/// Somebody who is logged in, with both cookies.
+pub(crate) struct Login<'a> {
+    pub(crate) server: &'a TestServer,
+    pub(crate) session: String,
+    pub(crate) csrf: String,
+}
+
+impl<'a> Login<'a> {
+    pub(crate) fn from_response(server: &'a TestServer, response: &Response) -> Self {
+        Self { server, session: set_cookie(response, "AtmoAuthToken_"), csrf: set_cookie(response, "Csrf-Token_") }
+    }
+
+    /// A request with the session's cookie and without the CSRF token.
+    pub(crate) fn request_without_csrf(&self, method: Method, path: &str) -> RequestBuilder {
+        let cookie = format!("AtmoAuthToken_{FED}={}; Csrf-Token_{FED}={}", self.session, self.csrf);
+        self.server.anonymous(method, path).header("cookie", cookie)
+    }
+
+    /// A request as a page of ours sends it.
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.request_without_csrf(method, path).header(format!("X-Csrf-Token_{FED}"), &self.csrf)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Response {
+        self.request_without_csrf(Method::GET, path).send().await.unwrap()
+    }
+
+    /// Uploads bytes the documented way.
+    pub(crate) async fn upload(&self, name: &str, bytes: &[u8]) -> Response {
+        self.request(Method::POST, "/api/dropbox/pictures").multipart(form(name, bytes)).send().await.unwrap()
+    }
+
+    /// Uploads a picture that is fine and returns its number.
+    pub(crate) async fn upload_picture(&self) -> String {
+        let response = self.upload("small.png", PNG).await;
+        assert!(response.status().is_success(), "{}", response.text().await.unwrap());
+        response.text().await.unwrap()
+    }
+
+    pub(crate) async fn claim(&self, resource: &str, id: &str) -> Response {
+        let body = serde_json::json!({"PictureID": id});
+        self.request(Method::PUT, &format!("/api/{resource}.{FED}")).json(&body).send().await.unwrap()
+    }
+
+    pub(crate) async fn crop(&self, id: &str, form: &str) -> Response {
+        self.request(Method::PUT, &format!("/api/dropbox/pictures/{id}"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form.to_owned())
+            .send()
+            .await
+            .unwrap()
+    }
+}
+
+/// A form with one file, the documented way.
+pub(crate) fn form(name: &str, bytes: &[u8]) -> reqwest::multipart::Form {
+    let part = reqwest::multipart::Part::bytes(bytes.to_vec()).file_name(name.to_owned());
+    reqwest::multipart::Form::new().part("Profile", part)
+}
+
+/// The value of the cookie that a response sets, by the beginning of its name.
+pub(crate) fn set_cookie(response: &Response, name: &str) -> String {
+    let cookies = response.headers().get_all("set-cookie").iter().map(|value| value.to_str().unwrap());
+    let line = cookies.into_iter().find(|line| line.starts_with(name)).unwrap();
+    line.split_once('=').unwrap().1.split(';').next().unwrap().to_owned()
+}
+
+pub(crate) fn header<'a>(response: &'a Response, name: &str) -> &'a str {
+    response.headers().get(name).map_or("", |value| value.to_str().unwrap())
+}
+
+/// Width and height of a PNG.
+pub(crate) fn png_size(bytes: &[u8]) -> (u32, u32) {
+    assert_eq!(&bytes[..8], b"\x89PNG\r\n\x1a\n");
+    let side = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+    (side(16), side(20))
+}
+
+/// A server of the portal's own, beside ours. One connection after another is enough for a test.
+pub(crate) async fn serve_portal(listener: TcpListener, router: axum::Router) {
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let service = hyper_util::service::TowerToHyperService::new(router.clone());
+        let io = hyper_util::rt::TokioIo::new(stream);
+        let mut http = hyper::server::conn::http1::Builder::new();
+        http.keep_alive(false).serve_connection(io, service).await.ok();
+    }
+}
+
+/// A server of the portal's own that answers every request without end, slowly if `pause` is longer than nothing. Returns
+/// its address and how many bytes it got rid of.
+pub(crate) async fn serve_endless_response(pause: Duration) -> (String, Arc<AtomicU64>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let sent = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&sent);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let count = Arc::clone(&count);
+            tokio::spawn(async move {
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n";
+                stream.write_all(head.as_bytes()).await?;
+                loop {
+                    let sent = stream.write(&[b' '; 16 << 10]).await?;
+                    count.fetch_add(sent as u64, Ordering::SeqCst);
+                    tokio::time::sleep(pause).await;
+                }
+                #[expect(unreachable_code, reason = "says which error ends it")]
+                Ok::<(), std::io::Error>(())
+            });
+        }
+    });
+    (address, sent)
+}

@@ -1,0 +1,180 @@
+//! The page at `/`, as a browser without a script uses it.
+
+use reqwest::{Method, Response};
+use serde_json::Value;
+use upload::{Resource, Service};
+
+use crate::test_server::{FED, Login, PASSWORD, PNG, TestServer, header, set_cookie};
+
+pub(crate) async fn submit(request: reqwest::RequestBuilder, fields: &[(&str, &str)]) -> Response {
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    request.header("content-type", "application/x-www-form-urlencoded").body(body).send().await.unwrap()
+}
+
+#[tokio::test]
+async fn from_the_login_to_the_avatar_by_forms_alone() {
+    let server = TestServer::new().await;
+    let page = server.anonymous(Method::GET, "/").send().await.unwrap();
+    assert_eq!((page.status().as_u16(), header(&page, "content-type")), (200, "text/html; charset=utf-8"));
+    let policy = header(&page, "content-security-policy").to_owned();
+    assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'"), "{policy}");
+    assert!(!policy.contains("unsafe"));
+    assert_eq!(header(&page, "referrer-policy"), "same-origin", "with no-referrer, forms would come from \"null\"");
+    let kept = format!("Login-Token_{FED}={}", set_cookie(&page, "Login-Token_"));
+    let page = page.text().await.unwrap();
+    assert!(page.contains("action=\"/page/login\""));
+    let token = page.split("name=\"token\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let login = || server.anonymous(Method::POST, "/page/login").header("cookie", &kept);
+    let wrong = submit(login(), &[("email", "jane@example.com"), ("password", "x"), ("token", &token)]).await;
+    assert_eq!(wrong.status(), 401);
+    assert!(wrong.text().await.unwrap().contains("the address or the password is wrong"));
+    let right = [("email", "jane@example.com"), ("password", PASSWORD), ("token", &token)];
+    let entered = submit(login(), &right).await;
+    assert_eq!((entered.status().as_u16(), header(&entered, "location")), (303, "/"));
+    let jane = Login::from_response(&server, &entered);
+    let page = jane.get("/").await.text().await.unwrap();
+    let field = format!("X-Csrf-Token_{FED}");
+    assert!(page.contains(&format!("name=\"{field}\" value=\"{}\"", jane.csrf)), "the forms bear the token");
+
+    let part = reqwest::multipart::Part::bytes(PNG).file_name("a.png");
+    let handed = reqwest::multipart::Form::new().text(field.clone(), jane.csrf.clone()).part("Profile", part);
+    let answer = jane
+        .request_without_csrf(Method::POST, "/api/dropbox/pictures?wrapInHTML=true")
+        .multipart(handed)
+        .send()
+        .await
+        .unwrap();
+    assert!(answer.text().await.unwrap().contains(">1001</body>"));
+    let page = jane.get("/?picture=1001").await.text().await.unwrap();
+    assert!(page.contains("src=\"/api/dropbox/pictures/1001?size=512\""));
+
+    let crop = [(field.as_str(), jane.csrf.as_str()), ("picture", "1001"), ("x", "10"), ("y", "10"), ("side", "100")];
+    let cropped = submit(jane.request_without_csrf(Method::POST, "/page/crop"), &crop).await;
+    assert_eq!((cropped.status().as_u16(), header(&cropped, "location")), (303, "/?picture=1001"));
+    let bare = submit(jane.request_without_csrf(Method::POST, "/page/crop"), &crop[1..]).await;
+    assert_eq!(bare.status(), 401);
+    let none = [crop[0], crop[1], ("x", "10"), ("y", "10"), ("side", "0")];
+    assert_eq!(submit(jane.request_without_csrf(Method::POST, "/page/crop"), &none).await.status(), 400);
+    let whole = [crop[0], crop[1], ("whole", "1")];
+    assert_eq!(submit(jane.request_without_csrf(Method::POST, "/page/crop"), &whole).await.status(), 303);
+
+    let claimed = submit(jane.request_without_csrf(Method::POST, "/page/claim"), &crop[..2]).await;
+    assert_eq!((claimed.status().as_u16(), header(&claimed, "location")), (303, "/"));
+    let own = Resource { service: Service::Users, id: "jane".to_owned() };
+    assert!(server.places.records.avatar(&own).await.unwrap().is_some());
+    assert_eq!(
+        submit(jane.request_without_csrf(Method::POST, "/page/claim"), &[crop[0], ("picture", "7")]).await.status(),
+        404
+    );
+
+    let out = submit(jane.request_without_csrf(Method::POST, "/page/logout"), &crop[..1]).await;
+    let cookies: Vec<_> = out.headers().get_all("set-cookie").iter().map(|line| line.to_str().unwrap()).collect();
+    assert!(cookies.len() == 2 && cookies.iter().all(|line| line.contains("; Max-Age=0")), "{cookies:?}");
+}
+
+/// Login CSRF, by browsers that say where a form comes from and by those that do not.
+#[tokio::test]
+async fn another_sites_form_logs_nobody_in() {
+    let server = TestServer::with_settings(|settings| settings.http.trusted_proxies = 1).await;
+    let host = server.base.trim_start_matches("http://");
+    let page = server.anonymous(Method::GET, "/").send().await.unwrap();
+    let token = set_cookie(&page, "Login-Token_");
+    assert_eq!(token.len(), 32);
+    let kept = format!("Login-Token_{FED}={token}");
+    let other = "0".repeat(32);
+    let (ours, ours_page) = (format!("http://{host}"), format!("http://{host}/"));
+    let evil = "https://evil.example";
+    for (headers, field, status) in [
+        // By Sec-Fetch-Site, whatever else there is.
+        ([("sec-fetch-site", "same-origin")].as_slice(), "", 303),
+        (&[("sec-fetch-site", "cross-site"), ("origin", &ours), ("cookie", &kept)], token.as_str(), 403),
+        (&[("sec-fetch-site", "same-site"), ("cookie", &kept)], &token, 403),
+        // By Origin.
+        (&[("origin", &ours)], "", 303),
+        (&[("origin", evil), ("cookie", &kept)], &token, 403),
+        (&[("origin", evil), ("referer", &ours_page)], "", 403),
+        // By Referer.
+        (&[("referer", &ours_page)], "", 303),
+        (&[("referer", "https://evil.example/a"), ("cookie", &kept)], &token, 403),
+        (&[("origin", "null"), ("referer", "https://evil.example/a")], "", 403),
+        // By the token: another site can hide where its form comes from.
+        (&[], "", 403),
+        (&[("origin", "null")], "", 403),
+        (&[("cookie", &kept)], "", 403),
+        (&[("cookie", &kept)], &other, 403),
+        (&[], &token, 403),
+        (&[("origin", "null"), ("cookie", &kept)], &token, 303),
+        (&[("cookie", &kept)], &token, 303),
+        // Behind a proxy that is reached under another name.
+        (&[("x-forwarded-host", "portal.example"), ("origin", "https://portal.example")], "", 303),
+        (&[("forwarded", "host=portal.example;proto=https"), ("referer", "https://portal.example/x")], "", 303),
+        (&[("x-forwarded-host", "portal.example"), ("origin", evil)], "", 403),
+        (&[("x-forwarded-host", "portal.example"), ("origin", &ours)], "", 403),
+    ] {
+        let mut request = server.anonymous(Method::POST, "/page/login");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = submit(request, &[("email", "jane@example.com"), ("password", PASSWORD), ("token", field)]).await;
+        assert_eq!(answer.status(), status, "{headers:?} {field}");
+        let session = answer.headers().get_all("set-cookie").iter().any(|line| line.as_bytes().starts_with(b"Atmo"));
+        assert_eq!(session, status == 303, "{headers:?} {field}");
+    }
+    let again = server.anonymous(Method::GET, "/").header("cookie", &kept).send().await.unwrap();
+    assert_eq!(set_cookie(&again, "Login-Token_"), token, "another tab keeps the token");
+
+    let direct = TestServer::new().await;
+    let forged = direct.anonymous(Method::POST, "/page/login").header("x-forwarded-host", "evil.example");
+    let forged = submit(forged.header("origin", evil), &[("email", "jane@example.com"), ("password", PASSWORD)]).await;
+    assert_eq!(forged.status(), 403, "without a trusted proxy that header is not believed");
+}
+
+#[tokio::test]
+async fn what_is_hostile_is_escaped() {
+    let server = TestServer::new().await;
+    let mut jane = server.places.records.user("jane").await.unwrap().unwrap();
+    jane.name = "<script>alert('{{csrf}}')</script>".to_owned();
+    server.places.records.upsert_user(&jane).await.unwrap();
+    let jane = server.login("jane").await;
+    let page = jane.get("/?picture=%22%3E%3Cscript%3E").await;
+    assert_eq!(page.status(), 404);
+    let page = page.text().await.unwrap();
+    assert!(!page.contains("<script>"), "{page}");
+    assert!(page.contains("&lt;script&gt;alert(&#39;{{csrf}}&#39;)"));
+}
+
+#[tokio::test]
+async fn the_document_is_made_from_the_code_and_is_what_it_was() {
+    let server = TestServer::new().await;
+    let served: Value = server.anonymous(Method::GET, "/openapi.json").send().await.unwrap().json().await.unwrap();
+    let snapshot = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/contract/openapi.json");
+    let text = serde_json::to_string_pretty(&served).unwrap() + "\n";
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        std::fs::write(snapshot, &text).unwrap();
+    }
+    let was = std::fs::read_to_string(snapshot).unwrap_or_default();
+    assert!(was == text, "the API changed: look at it, then run this test once with UPDATE_SNAPSHOTS=1");
+
+    let jane = server.login("jane").await;
+    for (path, methods) in served["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let address = path.replace("{service}", "users").replace("{id}", "1001").replace("{user}", "jane");
+            let response =
+                jane.request_without_csrf(method.clone(), &address.replace("{version}", "1.png")).send().await.unwrap();
+            let (status, text) = (response.status(), response.text().await.unwrap());
+            assert!(status != 405 && !text.contains("nothing at this address"), "{method} {path}: {status} {text}");
+            let documented = operation["responses"].as_object().unwrap();
+            assert!(
+                documented.contains_key(status.as_str()),
+                "{method} {path} answered {status}, which is not documented"
+            );
+            assert!(documented.values().all(|response| response["description"].is_string()));
+            assert!(operation["summary"].is_string(), "{method} {path} does not say what it does");
+        }
+    }
+    let viewer = server.anonymous(Method::GET, "/docs").send().await.unwrap();
+    assert_eq!(viewer.status(), 200);
+    let viewer = viewer.text().await.unwrap();
+    assert!(viewer.contains("<code>/api/dropbox/pictures/{id}</code>") && !viewer.contains("<script"));
+}

@@ -1,0 +1,153 @@
+//! `cloakroom up`: migrate, then api, worker and sweeper in one process. With the defaults that is SQLite, two folders
+//! and an in-process queue below one data directory, and nothing else.
+
+use std::fs::File;
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use api::{Api, FirstAdmin};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use upload::{Backends, Clock, FailPoints};
+use worker::{Sweeper, Worker};
+
+use crate::probes::{ProbeServer, ReadinessSource};
+use crate::settings::Settings;
+
+/// A whole Cloakroom, open and listening but not serving yet.
+pub(crate) struct AllInOne {
+    pub(crate) address: SocketAddr,
+    /// The administrator, if this was the first start.
+    pub(crate) admin: Option<FirstAdmin>,
+    listener: TcpListener,
+    api: Api,
+    worker: Worker,
+    sweeper: Sweeper,
+    probes: ProbeServer,
+    probe_listener: Option<TcpListener>,
+    backends: Backends,
+    /// Held as long as the data directory is ours.
+    _lock: File,
+}
+
+impl AllInOne {
+    /// Opens everything, brings the schema up to date and takes up again what an earlier process left.
+    ///
+    /// # Errors
+    /// Where the data directory is another process's, a place cannot be opened or the address is taken.
+    pub(crate) async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let lock = lock_data_dir(settings)?;
+        let listener = bind_http(settings).await?;
+        let address = listener.local_addr()?;
+        let probing = settings.probes.bind().await?;
+        let metrics = crate::metrics::install_recorder()?;
+        for name in crate::migrate::apply_pending(settings).await? {
+            tracing::info!(name, "migrated");
+        }
+        let places = Backends::open(&settings.backends(), Clock::system(), FailPoints::default()).await?;
+        let sweeper = Sweeper::new(&settings.sweep, places.clone());
+        if places.queue.is_volatile() {
+            let jobs = places.records.reset_queued_jobs().await?;
+            if jobs > 0 {
+                tracing::info!(jobs, "taking up again what the last process left");
+            }
+        }
+        let worker = Worker::new(&settings.worker(), places.clone());
+        let api =
+            Api::open(&crate::fd_limit::fit_connections(settings, max_jobs(settings)), places.clone(), metrics.clone())
+                .await?;
+        let probes = ProbeServer {
+            metrics,
+            liveness: Some(worker.liveness()),
+            readiness: ReadinessSource::Api(api.readiness()),
+        };
+        // Last, because the password is shown once: a start that fails must not have made the administrator.
+        let admin = api::ensure_admin(&places.records, &settings.realm).await?;
+        Ok(Self {
+            address,
+            admin,
+            listener,
+            api,
+            worker,
+            sweeper,
+            probes,
+            probe_listener: probing,
+            backends: places,
+            _lock: lock,
+        })
+    }
+
+    /// Serves until `stop`, then finishes what is under way.
+    ///
+    /// # Errors
+    /// Where one of the roles cannot go on.
+    pub(crate) async fn serve(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let (api, worker, (), (), ()) = tokio::join!(
+            async { self.api.serve(self.listener, stop.clone()).await.inspect_err(|_| stop.cancel()) },
+            async { self.worker.run(stop.clone()).await.inspect_err(|_| stop.cancel()) },
+            self.sweeper.run(stop.clone()),
+            crate::stats::sample(self.backends.clone(), stop.clone()),
+            self.probes.serve(self.probe_listener, stop.clone()),
+        );
+        self.backends.queue.close().await;
+        api?;
+        worker?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// Listens on `http.bind_http`. Connections wait until they are served.
+///
+/// # Errors
+/// If the address is taken or is none of this machine's.
+pub(crate) async fn bind_http(settings: &Settings) -> anyhow::Result<TcpListener> {
+    let address = &settings.http.listen;
+    TcpListener::bind(address).await.with_context(|| format!("http.listen: {address} cannot be listened on"))
+}
+
+/// How many jobs this process runs at once, at most.
+fn max_jobs(settings: &Settings) -> usize {
+    match settings.worker.concurrency {
+        0 => 4 * std::thread::available_parallelism().map_or(1, usize::from),
+        concurrency => concurrency,
+    }
+}
+
+/// Two processes on one data directory would each think the other's jobs its own.
+fn lock_data_dir(settings: &Settings) -> anyhow::Result<File> {
+    let data = &settings.data_dir;
+    std::fs::create_dir_all(data).with_context(|| format!("data_dir: {} cannot be made", data.display()))?;
+    let path = data.join("lock");
+    let file = File::create(&path).with_context(|| format!("data_dir: {} cannot be written to", data.display()))?;
+    file.try_lock().with_context(|| {
+        format!("data_dir: another cloakroom runs on {}; stop it or name another folder", data.display())
+    })?;
+    Ok(file)
+}
+
+/// `cloakroom up`.
+///
+/// # Errors
+/// As [`AllInOne::open`] and [`AllInOne::serve`].
+pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
+    let stop = settings.shutdown.shutdown_signal()?;
+    let up = AllInOne::open(&settings).await?;
+    let address = up.address;
+    tracing::info!(%address, data = %settings.data_dir.display(), "cloakroom is up");
+    if let Some(admin) = &up.admin {
+        print_first_login(admin, address);
+    }
+    up.serve(stop).await
+}
+
+/// Says how to log in, once, to standard output: a log would keep the password.
+pub(crate) fn print_first_login(admin: &FirstAdmin, address: SocketAddr) {
+    let password = admin.password.as_deref().unwrap_or("(as you set it)");
+    println!("\n  Cloakroom is up for the first time, at http://{address}/\n");
+    println!("    email     {}\n    password  {password}\n", admin.email);
+    println!(
+        "  curl -c jar -H 'content-type: application/json' http://{address}/api/login \\\n       -d '{{\"email\":\"{}\",\"password\":\"…\"}}'\n",
+        admin.email
+    );
+}

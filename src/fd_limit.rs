@@ -1,0 +1,55 @@
+//! File descriptors: how many this process may have open, and how many connections of clients that allows.
+
+use api::ApiSettings;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::settings::Settings;
+
+/// Kept for the runtime, the log, listeners, probes, the broker, and systems that are asked over HTTP.
+const RESERVED_DESCRIPTORS: u64 = 128;
+/// A connection of SQLite has the database, its log and its index open. One of PostgreSQL has a socket.
+const PER_RECORDS_CONNECTION: u64 = 3;
+/// A job reads what is staged and writes a blob.
+const PER_JOB: u64 = 2;
+/// A client's connection is a socket, and a file or a connection to the store while a request is in progress.
+const PER_CONNECTION: u64 = 2;
+/// Fewer connections than this would serve no one.
+const MIN_CONNECTIONS: u64 = 16;
+
+/// Raises the limit of this process to what the system allows it. The usual limit of 1024 is for programs that use
+/// select(2), which this one does not.
+///
+/// # Errors
+/// If the system refuses.
+pub(crate) fn raise() -> std::io::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return Ok(());
+    }
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?)
+}
+
+/// The settings of an api, with as many connections as the limit allows. `jobs` run in the same process.
+pub(crate) fn fit_connections(settings: &Settings, jobs: usize) -> ApiSettings {
+    let mut fitted = settings.api();
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let records = u64::from(settings.records.max_connections) * PER_RECORDS_CONNECTION;
+    let jobs = u64::try_from(jobs).unwrap_or(u64::MAX).saturating_mul(PER_JOB);
+    let reserved = jobs.saturating_add(records + RESERVED_DESCRIPTORS);
+    let allowed = (descriptors.saturating_sub(reserved) / PER_CONNECTION).max(MIN_CONNECTIONS);
+    let allowed = usize::try_from(allowed).unwrap_or(usize::MAX);
+    let wanted = settings.http.max_connections;
+    let connections = wanted.min(allowed);
+    tracing::info!(descriptors, connections, "{descriptors} file descriptors, for {connections} connections at once");
+    if connections < wanted {
+        tracing::warn!(
+            "http.max_connections = {wanted} would take more than {descriptors} file descriptors; raise the hard limit \
+             (ulimit -Hn, or LimitNOFILE= of systemd), or lower the setting"
+        );
+        // The same share for one address as before.
+        let share = fitted.http.max_connections_per_address.saturating_mul(connections) / wanted;
+        fitted.http.max_connections_per_address = share.max(1);
+    }
+    fitted.http.max_connections = connections;
+    fitted
+}

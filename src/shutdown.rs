@@ -1,0 +1,70 @@
+//! How a process ends: the first SIGTERM or Ctrl-C drains (take nothing new, finish what is under way), the second one
+//! aborts, and so does the end of the grace period. Everything acknowledged is durable, so that an abort loses nothing
+//! either; it only leaves more to repair.
+
+use std::time::Duration;
+
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
+use serde::{Deserialize, Serialize};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use upload::InvalidSetting;
+
+/// Section `[shutdown]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ShutdownSettings {
+    /// How long a process may take to finish what is under way once it is told to stop.
+    #[serde(with = "human")]
+    pub(crate) grace_period: Duration,
+}
+
+/// The exit status of a process that did not finish within its grace period.
+const EXIT_UNFINISHED: i32 = 1;
+
+impl ShutdownSettings {
+    /// Refuses a grace period of nothing.
+    ///
+    /// # Errors
+    /// If it is one.
+    pub(crate) fn check(&self) -> Result<(), InvalidSetting> {
+        InvalidSetting::require(
+            !self.grace_period.is_zero(),
+            "shutdown.grace_period",
+            "0s",
+            "write a longer time, such as 40s",
+        )
+    }
+
+    /// A token that is cancelled by the first signal. The second ends the process with the status that shells use for it.
+    /// So does, whatever hangs, the end of the grace period.
+    ///
+    /// # Errors
+    /// Where the signals cannot be listened for.
+    pub(crate) fn shutdown_signal(&self) -> anyhow::Result<CancellationToken> {
+        let stop = CancellationToken::new();
+        let (token, grace) = (stop.clone(), self.grace_period);
+        let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        tokio::spawn(async move {
+            let mut next = async || {
+                tokio::select! {
+                    _ = term.recv() => 143,
+                    _ = int.recv() => 130,
+                }
+            };
+            next().await;
+            tracing::info!("stopping: finishing what is under way; once more to abort");
+            // A thread of its own, because what hangs may be the runtime, or its shutdown.
+            std::thread::spawn(move || {
+                std::thread::sleep(grace);
+                tracing::warn!("not everything under way ended within {grace:?} (shutdown.grace_period); aborted");
+                std::process::exit(EXIT_UNFINISHED);
+            });
+            token.cancel();
+            let status = next().await;
+            tracing::warn!("aborted");
+            std::process::exit(status);
+        });
+        Ok(stop)
+    }
+}

@@ -1,0 +1,48 @@
+//! What the records and the queue look like as numbers, for `/metrics`: how many stand where, how deep the queues are,
+//! how far behind the outbox is, and whether every upload is accounted for.
+
+use std::time::Duration;
+
+use metrics::gauge;
+use tokio_util::sync::CancellationToken;
+use upload::{Backends, QueueName, UploadState};
+
+/// Between two counts. Counting reads whole indexes.
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Keeps the gauges until `stop`.
+pub(crate) async fn sample(places: Backends, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(SAMPLE_INTERVAL);
+    while stop.run_until_cancelled(tick.tick()).await.is_some() {
+        collect(&places).await;
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; nobody has 2^53 uploads")]
+async fn collect(places: &Backends) {
+    for lane in QueueName::ALL {
+        if let Ok(depth) = places.queue.depth(lane).await {
+            gauge!("cloakroom_queue_depth", "queue" => lane.as_str()).set(depth as f64);
+        }
+    }
+    let census = match places.records.stats().await {
+        Ok(census) => census,
+        Err(error) => return tracing::debug!(%error, "the records cannot be counted"),
+    };
+    for state in
+        [UploadState::Accepted, UploadState::Ready, UploadState::Rejected, UploadState::Failed, UploadState::Expired]
+    {
+        gauge!("cloakroom_uploads", "state" => state.as_str()).set(census.in_state(state) as f64);
+    }
+    gauge!("cloakroom_uploads_in_flight").set(census.in_flight as f64);
+    // Must be 0: alert when it is not for a minute.
+    gauge!("cloakroom_uploads_unaccounted").set(census.unaccounted() as f64);
+    gauge!("cloakroom_jobs_open").set(census.queued_jobs as f64);
+    gauge!("cloakroom_jobs_dead").set(census.dead_jobs as f64);
+    gauge!("cloakroom_outbox_unpublished").set(census.unpublished as f64);
+    gauge!("cloakroom_ledger_condemned").set(census.pending_deletions as f64);
+    gauge!("cloakroom_staged_bytes").set(census.staged_bytes as f64);
+    let now = places.records.clock().now();
+    let age = census.oldest_queued_at.map_or(0.0, |at| now.duration_since(at).as_secs_f64());
+    gauge!("cloakroom_jobs_oldest_seconds").set(age.max(0.0));
+}

@@ -1,0 +1,223 @@
+//! `cloakroom user`, `token` and `grant`: who may, for people at a terminal.
+//!
+//! A password never comes as an argument, where every process on the machine could read it: it is made up and shown
+//! once, or read from standard input.
+
+use std::io::Read;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use api::NewUser;
+use clap::{Args, Subcommand, ValueEnum};
+use upload::{Records, Resource, Role, Service};
+
+use crate::settings::Settings;
+
+#[derive(Subcommand)]
+pub(crate) enum UserCommand {
+    /// Add a user. Their password is made up and shown once, unless it is given.
+    Add {
+        /// The unique part of what they are known by, before the federation member.
+        id: String,
+        /// What they log in with.
+        email: String,
+        /// What they are called; the id where it is not given.
+        #[arg(long)]
+        name: Option<String>,
+        #[arg(long, value_enum, default_value_t = RoleArg::Member)]
+        role: RoleArg,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// Give a user another password. It also ends all sessions and issued bearer tokens of the user.
+    Passwd {
+        id: String,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// List the users.
+    Ls,
+    /// End all sessions of a user, and all bearer tokens that were issued for the user. Processes that run refuse them
+    /// after `realm.session_cache_time` at the latest, which is 5 seconds unless it was set.
+    Logout { id: String },
+    /// Take every right from a user, and end all sessions and issued bearer tokens; with --undo give the rights back.
+    /// Processes that run refuse the user after `realm.session_cache_time` at the latest.
+    Disable {
+        id: String,
+        #[arg(long)]
+        undo: bool,
+    },
+    /// Make a user an administrator, or a member again.
+    Role { id: String, role: RoleArg },
+    /// Count anew what every user has in flight and stored, and correct the counters. Reads all uploads.
+    Recount,
+}
+
+#[derive(Args)]
+pub(crate) struct PasswordArgs {
+    /// Read the password from standard input, up to the end of the line.
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum RoleArg {
+    /// May upload, and act for what is granted.
+    Member,
+    /// May everything.
+    Admin,
+}
+
+impl From<RoleArg> for Role {
+    fn from(kind: RoleArg) -> Self {
+        match kind {
+            RoleArg::Member => Self::Member,
+            RoleArg::Admin => Self::Admin,
+        }
+    }
+}
+
+#[derive(Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Print a bearer token for a user. `cloakroom user logout` ends it before its time, with the user's sessions.
+    Issue {
+        id: String,
+        /// How long it is valid, such as 30m or 24h.
+        #[arg(long, default_value = "30m")]
+        life: jiff::SignedDuration,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct GrantArgs {
+    /// The resource, such as apps/travel.
+    resource: String,
+    /// The user who may act for it.
+    user: String,
+    /// Take the right back.
+    #[arg(long)]
+    revoke: bool,
+}
+
+async fn open_records(settings: &Settings) -> anyhow::Result<Records> {
+    Ok(crate::roles::open_backends(settings).await?.records)
+}
+
+impl PasswordArgs {
+    /// The password, and whether it was made up and is to be shown.
+    fn read_or_generate(&self) -> anyhow::Result<(String, bool)> {
+        if !self.password_stdin {
+            return Ok((api::generate_password()?, true));
+        }
+        let mut input = String::new();
+        std::io::stdin().take(4096).read_to_string(&mut input).context("reading the password from standard input")?;
+        let password = input.lines().next().unwrap_or_default();
+        if password.chars().count() < 8 {
+            bail!("a password has at least 8 characters");
+        }
+        Ok((password.to_owned(), false))
+    }
+}
+
+impl UserCommand {
+    /// Does it, and says what was done to standard output.
+    ///
+    /// # Errors
+    /// Where a user is there already or is not there, or the records cannot be asked.
+    pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<()> {
+        let records = open_records(&settings).await?;
+        match self {
+            Self::Add { id, email, name, role, password } => {
+                let (password, made_up) = password.read_or_generate()?;
+                let name = name.unwrap_or_else(|| id.clone());
+                let new = NewUser { id, email, name, password: password.clone() };
+                let user = api::add_user(&records, new, role.into()).await?;
+                println!("added {}.{}, who logs in as {}", user.id, settings.realm.fedmember, user.email);
+                print_password(&password, made_up);
+            }
+            Self::Passwd { id, password } => {
+                let (password, made_up) = password.read_or_generate()?;
+                api::change_user(&records, &id, Some(password.clone()), None, None).await?;
+                println!("changed the password of {id}");
+                print_password(&password, made_up);
+            }
+            Self::Ls => {
+                for user in records.users().await? {
+                    let off = if user.disabled { "  disabled" } else { "" };
+                    println!("{:<24}  {:<6}  {:<32}  {}{off}", user.id, user.role.as_str(), user.email, user.name);
+                }
+            }
+            Self::Logout { id } => {
+                api::end_sessions(&records, &id).await?;
+                println!("ended all sessions and tokens of {id}");
+            }
+            Self::Disable { id, undo } => {
+                api::change_user(&records, &id, None, None, Some(!undo)).await?;
+                println!("{} {id}", if undo { "enabled" } else { "disabled" });
+            }
+            Self::Role { id, role } => {
+                let user = api::change_user(&records, &id, None, Some(role.into()), None).await?;
+                println!("{id} is {} now", user.role.as_str());
+            }
+            Self::Recount => match records.recount_usage().await?.as_slice() {
+                [] => println!("every counter was right"),
+                wrong => println!("corrected the counters of {}", wrong.join(", ")),
+            },
+        }
+        Ok(())
+    }
+}
+
+fn print_password(password: &str, made_up: bool) {
+    if made_up {
+        println!("password: {password}");
+    }
+}
+
+impl TokenCommand {
+    /// Prints the token alone to standard output.
+    ///
+    /// # Errors
+    /// Where there is no such user, they are disabled, or the records cannot be asked.
+    pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<()> {
+        let Self::Issue { id, life } = self;
+        let life = Duration::try_from(life).context("--life must be positive")?;
+        println!("{}", api::issue_token(&open_records(&settings).await?, &settings.realm, &id, life).await?);
+        Ok(())
+    }
+}
+
+impl GrantArgs {
+    /// Grants or revokes, and says so to standard output.
+    ///
+    /// # Errors
+    /// Where the resource is none, there is no such user, or the records cannot be asked.
+    pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<()> {
+        let records = open_records(&settings).await?;
+        let resource = parse_resource(&self.resource, &settings.realm.fedmember)?;
+        if records.user(&self.user).await?.is_none() {
+            bail!("there is no user \"{}\"; `cloakroom user ls` lists them", self.user);
+        }
+        if self.revoke {
+            records.revoke_resource_grant(&resource, &self.user).await?;
+            println!("{} may not act for {resource} any more", self.user);
+        } else {
+            records.grant_resource(&resource, &self.user).await?;
+            println!("{} may act for {resource}", self.user);
+        }
+        Ok(())
+    }
+}
+
+/// `apps/travel`, with or without the federation member behind it.
+fn parse_resource(text: &str, fedmember: &str) -> anyhow::Result<Resource> {
+    let parse = || {
+        let (service, id) = text.split_once('/')?;
+        let id = id.strip_suffix(&format!(".{fedmember}")).unwrap_or(id);
+        let service: Service = service.parse().ok()?;
+        (!id.is_empty() && !id.contains('/')).then(|| Resource { service, id: id.to_owned() })
+    };
+    parse().with_context(|| {
+        format!("\"{text}\" is no resource: write users, apps, apis, groups or businesses, / and an id")
+    })
+}

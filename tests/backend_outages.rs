@@ -1,0 +1,231 @@
+//! Backends that fail for a while, in one process on embedded engines, with a clock that is moved by hand.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use upload::{Backend, Clock, FailPointSwitch, FailPoints, UploadId, UploadState};
+use worker::Worker;
+
+use crate::in_process::{InProcess, prepared_folder, worker_settings};
+use crate::portal::read_picture;
+use crate::process::DataFolder;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A folder that cannot be used, as far as a process that may do everything can be kept out: a file is in its place.
+pub struct UnusableFolder {
+    folder: PathBuf,
+    aside: PathBuf,
+}
+
+impl UnusableFolder {
+    pub fn block(folder: &Path) -> Self {
+        let aside = folder.with_extension("aside");
+        std::fs::rename(folder, &aside).unwrap();
+        std::fs::write(folder, b"in the way").unwrap();
+        Self { folder: folder.to_owned(), aside }
+    }
+
+    pub fn restore(self) {
+        std::fs::remove_file(&self.folder).unwrap();
+        std::fs::rename(&self.aside, &self.folder).unwrap();
+    }
+}
+
+/// A store that is away for a minute while 30 jobs wait: with five attempts at 1, 2, 4 and 8 s all would be dead letters.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_away_for_a_minute_costs_no_attempt() {
+    for (name, backend) in [("blobs", Backend::Blobs), ("staging", Backend::Staging)] {
+        let folder = prepared_folder().await;
+        let clock = Clock::manual(jiff::Timestamp::now());
+        let parts = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();
+        let mut waiting = Vec::new();
+        for _ in 0..30 {
+            waiting.push(parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap());
+        }
+        let away = UnusableFolder::block(&folder.path().join(name));
+        let (mut paused, mut attempts) = (0, 0);
+        for _ in 0..60 {
+            attempts += parts.worker.run_pending().await.unwrap();
+            paused += usize::from(parts.worker.breakers().failing() == [backend]);
+            clock.advance(SECOND);
+            // Whatever is due is in the queue again, and more often than in a real minute, since its own delays are real.
+            parts.sweeper.sweep_once().await.unwrap();
+        }
+        let records = &parts.backends.records;
+        assert_eq!(records.stats().await.unwrap().dead_jobs, 0, "{name}: none of 30 is dead");
+        assert!(paused > 50, "{name}: paused in {paused} of 60 seconds");
+        assert!(attempts < 80, "{name}: {attempts} attempts: the queue was burnt through");
+        away.restore();
+        assert_all_ready(&parts, &clock, waiting.iter().map(|admitted| admitted.id)).await;
+        assert!(parts.worker.breakers().failing().is_empty());
+        assert!(folder.staged_files().is_empty());
+    }
+}
+
+/// Everything is done once the backend is back: within the longest pause, by the clock that the pauses go by.
+async fn assert_all_ready(parts: &InProcess, clock: &Clock, uploads: impl Iterator<Item = UploadId>) {
+    for _ in 0..60 {
+        parts.worker.run_pending().await.unwrap();
+        clock.advance(SECOND);
+        parts.sweeper.sweep_once().await.unwrap();
+    }
+    for id in uploads {
+        let upload = parts.backends.records.upload(id).await.unwrap().unwrap();
+        assert_eq!(upload.state, UploadState::Ready, "{:?}", upload.reason);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_the_deadline_the_failing_backend_is_named_and_the_job_can_be_tried_again() {
+    let folder = prepared_folder().await;
+    let clock = Clock::manual(jiff::Timestamp::now());
+    let parts = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();
+    let admitted = parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap();
+    let away = UnusableFolder::block(&folder.path().join("blobs"));
+    for _ in 0..61 {
+        parts.worker.run_pending().await.unwrap();
+        clock.advance(10 * SECOND);
+        parts.sweeper.sweep_once().await.unwrap();
+    }
+    let records = &parts.backends.records;
+    let reason = records.upload(admitted.id).await.unwrap().unwrap().reason.unwrap();
+    assert!(reason.code == "deadline" && reason.why.contains("the storage for finished files failed"), "{reason:?}");
+    assert!(!reason.why.contains(&folder.path().display().to_string()), "{reason:?}");
+    let pauses: Vec<String> =
+        records.events(admitted.id).await.unwrap().into_iter().map(|event| event.detail).collect();
+    for pause in ["again in 1000 ms", "again in 2000 ms", "again in 4000 ms"] {
+        assert!(pauses.iter().any(|said| said.contains(pause)), "{pause}: {pauses:?}");
+    }
+    away.restore();
+    let retried = records.retry_job(admitted.message.id, 600 * SECOND).await.unwrap().unwrap();
+    parts.backends.queue.publish(&retried.message).await.unwrap();
+    assert_all_ready(&parts, &clock, [admitted.id].into_iter()).await;
+}
+
+/// Bytes that are lost are another matter than a store that is away: they are called so at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_bytes_that_the_store_says_are_missing_are_lost() {
+    let folder = prepared_folder().await;
+    let parts = InProcess::open(&folder, Clock::system(), FailPoints::default()).await.unwrap();
+    let (lost, kept) = (submit_picture(&parts).await, submit_picture(&parts).await);
+    let staged: Vec<PathBuf> = folder.staged_files();
+    let upload = parts.backends.records.upload(lost).await.unwrap().unwrap();
+    std::fs::remove_file(staged.iter().find(|file| file.ends_with(&upload.staged_key)).unwrap()).unwrap();
+    // Gone with the whole folder, as when its disk is not mounted.
+    let (there, aside) = (folder.path().join("staging"), folder.path().join("aside"));
+    std::fs::rename(&there, &aside).unwrap();
+    parts.worker.run_pending().await.unwrap();
+    assert_eq!(parts.backends.records.stats().await.unwrap().dead_jobs, 0);
+    std::fs::rename(&aside, &there).unwrap();
+    drop(parts);
+    let parts = InProcess::open(&folder, Clock::system(), FailPoints::default()).await.unwrap();
+    parts.recover().await.unwrap();
+    let state = async |id| parts.backends.records.upload(id).await.unwrap().unwrap();
+    let reason = state(lost).await.reason.unwrap();
+    assert!(reason.code == "bytes_lost" && !reason.why.contains("incoming/"), "{reason:?}");
+    assert_eq!(state(kept).await.state, UploadState::Ready);
+}
+
+async fn submit_picture(parts: &InProcess) -> UploadId {
+    parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap().id
+}
+
+/// A queue that lost its messages: they are published again after a tenth of the deadline and not past it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_lost_its_messages_does_not_cost_the_uploads() {
+    let folder: DataFolder = prepared_folder().await;
+    let clock = Clock::manual(jiff::Timestamp::now());
+    let parts = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();
+    let mut waiting = Vec::new();
+    for _ in 0..5 {
+        let admitted = parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap();
+        parts.backends.records.confirm_published([upload::PublishAttempt::first(admitted.message.id)]).await.unwrap();
+        waiting.push(admitted.id);
+    }
+    drop(parts);
+    // A new queue in memory knows nothing of the old one's messages.
+    let parts = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();
+    clock.advance(59 * SECOND);
+    assert_eq!(parts.sweeper.sweep_once().await.unwrap().republished, 0, "they may still be in line");
+    clock.advance(SECOND);
+    assert_eq!(parts.sweeper.sweep_once().await.unwrap().republished, 5);
+    assert_all_ready(&parts, &clock, waiting.into_iter()).await;
+}
+
+/// A process whose records fail while an attempt ends: with one attempt for each job, an outage that counted would kill it.
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_fail_while_a_job_ends_cost_no_attempt() {
+    for ops in [["settle_ready"].as_slice(), &["settle_ready", "postpone"]] {
+        let (folder, switch) = (prepared_folder().await, FailPointSwitch::default());
+        let clock = Clock::manual(jiff::Timestamp::now());
+        let parts = InProcess::open(&folder, clock.clone(), switch.fail_points()).await.unwrap();
+        let mut settings = worker_settings();
+        settings.worker.max_attempts = 1;
+        let worker = Worker::new(&settings, parts.backends.clone());
+        ops.iter().for_each(|op| switch.start_failing("records", op));
+        let admitted = parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap();
+        let stop = CancellationToken::new();
+        let running = tokio::spawn({
+            let stop = stop.clone();
+            async move { worker.run(stop).await }
+        });
+        switch.wait_for_hits("records", ops[ops.len() - 1], 1).await;
+        switch.clear();
+        let settled = async {
+            let mut tick = tokio::time::interval(Duration::from_millis(200));
+            loop {
+                tick.tick().await;
+                // No faster than what is to be recorded meanwhile, or its lease ends.
+                clock.advance(SECOND);
+                parts.sweeper.sweep_once().await.unwrap();
+                let upload = parts.backends.records.upload(admitted.id).await.unwrap().unwrap();
+                if upload.state != UploadState::Accepted {
+                    return upload;
+                }
+            }
+        };
+        let upload = tokio::time::timeout(90 * SECOND, settled).await.expect("it is settled");
+        assert_eq!(upload.state, UploadState::Ready, "{ops:?}: {:?}", upload.reason);
+        stop.cancel();
+        running.await.unwrap().unwrap();
+    }
+}
+
+/// A picture that takes too long is at fault itself: its attempts are used up, and no backend is blamed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_takes_too_long_uses_up_its_attempts() {
+    let folder = prepared_folder().await;
+    let clock = Clock::manual(jiff::Timestamp::now());
+    let parts = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();
+    let mut settings = worker_settings();
+    (settings.worker.render_timeout, settings.worker.max_attempts) = (Duration::ZERO, 2);
+    let worker = Worker::new(&settings, parts.backends.clone());
+    let id = submit_picture(&parts).await;
+    for _ in 0..10 {
+        worker.run_pending().await.unwrap();
+        clock.advance(SECOND);
+        parts.sweeper.sweep_once().await.unwrap();
+    }
+    let upload = parts.backends.records.upload(id).await.unwrap().unwrap();
+    assert_eq!((upload.state, upload.reason.unwrap().code.as_str()), (UploadState::Failed, "gave_up"));
+    assert!(worker.breakers().failing().is_empty());
+}
+
+/// A job whose store does not answer is given back at the limit of a job (`worker.job_timeout`).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_hangs_is_given_back() {
+    let (folder, switch) = (prepared_folder().await, FailPointSwitch::default());
+    let clock = Clock::manual(jiff::Timestamp::now());
+    let parts = InProcess::open(&folder, clock.clone(), switch.fail_points()).await.unwrap();
+    let mut settings = worker_settings();
+    (settings.worker.job_timeout, settings.worker.lease) = (Duration::from_millis(300), Duration::from_millis(150));
+    let worker = Worker::new(&settings, parts.backends.clone());
+    let id = submit_picture(&parts).await;
+    switch.start_blocking("staging", "get");
+    tokio::time::timeout(60 * SECOND, worker.run_pending()).await.expect("it is given back").unwrap();
+    assert!(parts.backends.records.processing_job(id).await.unwrap().is_some());
+    switch.clear();
+    assert_all_ready(&parts, &clock, [id].into_iter()).await;
+}

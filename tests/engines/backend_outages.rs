@@ -1,0 +1,159 @@
+//! Backends that fail for a while, on real engines: no job dies, the worker pauses and says so.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use upload::QueueName;
+
+use super::faults::{assert_all_ready, upload_many};
+use super::oracle::{query_number, wait_for_number};
+use super::proxy::Way;
+use super::stack::EngineStack;
+use crate::portal::PortalClient;
+use crate::process::ServerProcess;
+
+/// A worker with probes that gives a job so many attempts. With one, an outage that counted would kill every job it meets.
+async fn start_worker(stack: &EngineStack, attempts: &str) -> (ServerProcess, u16) {
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let mut command = stack.command(&["worker", "--concurrency", "2"]);
+    command
+        .env("CLOAKROOM__WORKER__MAX_ATTEMPTS", attempts)
+        .env("CLOAKROOM__PROBES__LISTEN", format!("127.0.0.1:{port}"));
+    (ServerProcess::start(command), port)
+}
+
+/// What `GET path` of a worker's probes answers.
+async fn get_probe(port: u16, path: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+async fn wait_for_probe(port: u16, path: &str, holds: impl Fn(&str) -> bool) {
+    let mut tick = tokio::time::interval(Duration::from_millis(100));
+    let mut last = String::new();
+    let reached = async {
+        loop {
+            tick.tick().await;
+            last = get_probe(port, path).await;
+            if holds(&last) {
+                return;
+            }
+        }
+    };
+    let reached = tokio::time::timeout(Duration::from_secs(120), reached).await;
+    assert!(reached.is_ok(), "{path} still says: {last}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_away_kills_no_waiting_job() {
+    let Some(stack) = EngineStack::start().await else { return };
+    let api = stack.api();
+    let portal = PortalClient::log_in(&api).await;
+    let acknowledged = upload_many(&portal, 30, |_| {}).await;
+    assert_eq!(acknowledged.len(), 30);
+    for way in [Way::Broken, Way::Overloaded] {
+        stack.store.set(way);
+        let (worker, port) = start_worker(&stack, "1").await;
+        wait_for_probe(port, "/metrics", |said| said.contains("cloakroom_circuit_breaker_open{backend=\"staging\"} 1"))
+            .await;
+        wait_for_probe(port, "/readyz", |said| {
+            said.starts_with("HTTP/1.1 503") && !said.contains("\"staging\":\"ok\"")
+        })
+        .await;
+        let places = stack.open_backends().await;
+        let paused = async {
+            let mut tick = tokio::time::interval(Duration::from_millis(100));
+            while places.queue.stats(QueueName::Pictures).await.unwrap().unwrap().consumers > 0 {
+                tick.tick().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(120), paused).await.expect("it takes no more jobs");
+        places.queue.close().await;
+        let postponed = "SELECT least(count(*), 3) FROM events WHERE detail LIKE '%which does not count%'";
+        wait_for_number(&stack, postponed, 3).await;
+        assert_eq!(query_number(&stack, "SELECT count(*) FROM jobs WHERE state = 'dead'").await, 0, "{way:?}");
+        assert_eq!(
+            query_number(&stack, "SELECT max(attempts - uncounted)::bigint FROM jobs WHERE leased_until IS NULL").await,
+            0
+        );
+        let opened = worker.log().matches("no more jobs are taken until it answers").count();
+        assert_eq!(opened, 1, "once per outage");
+        if matches!(way, Way::Broken) {
+            let begun = query_number(&stack, "SELECT count(*) FROM jobs WHERE attempts > 0").await;
+            assert!(begun < 10, "{begun} of 30 jobs were begun: the queue was burnt through");
+        }
+        assert_eq!(worker.stop(), Some(0));
+    }
+    let (worker, port) = start_worker(&stack, "1").await;
+    stack.store.set(Way::Open);
+    assert_all_ready(&stack, &acknowledged).await;
+    wait_for_probe(port, "/readyz", |said| said.starts_with("HTTP/1.1 200")).await;
+    assert_eq!(worker.stop(), Some(0));
+    let delivered = stack.operator_connection().await.create_channel().await.unwrap();
+    let dead = lapin::options::QueueDeclareOptions { passive: true, ..Default::default() };
+    let dead = delivered.queue_declare(stack.queue_name("dead").into(), dead, Default::default()).await.unwrap();
+    assert_eq!(dead.message_count(), 0, "no message was delivered too often");
+    stack.clean_up().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_away_kills_no_job_that_was_begun() {
+    let Some(stack) = EngineStack::start().await else { return };
+    let (api, (worker, port)) = (stack.api(), start_worker(&stack, "5").await);
+    let portal = PortalClient::log_in(&api).await;
+    let mut acknowledged = Vec::new();
+    for _ in 0..6 {
+        // Away while jobs are at every step.
+        acknowledged.extend(
+            upload_many(&portal, 8, |done| {
+                if done == 6 {
+                    stack.database.set(Way::Broken);
+                }
+            })
+            .await,
+        );
+        wait_for_probe(port, "/metrics", |said| said.contains("cloakroom_circuit_breaker_open{backend=\"records\"} 1"))
+            .await;
+        stack.database.set(Way::Open);
+        wait_for_probe(port, "/readyz", |said| said.starts_with("HTTP/1.1 200")).await;
+    }
+    assert_all_ready(&stack, &acknowledged).await;
+    assert_eq!(query_number(&stack, "SELECT count(*) FROM jobs").await, 0);
+    assert!(worker.log().contains("works again"));
+    stack.clean_up().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_bucket_is_said_at_readyz_and_nothing_is_called_lost() {
+    let Some(stack) = EngineStack::start().await else { return };
+    let api = stack.api();
+    let portal = PortalClient::log_in(&api).await;
+    let acknowledged = upload_many(&portal, 5, |_| {}).await;
+    let misled = |arguments: &[&str]| {
+        let mut command = stack.command(arguments);
+        for place in ["STAGING", "BLOBS"] {
+            command.env(format!("CLOAKROOM__{place}__URL"), format!("s3://no-such-bucket/{place}"));
+        }
+        command
+    };
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let mut command = misled(&["worker"]);
+    command.env("CLOAKROOM__PROBES__LISTEN", format!("127.0.0.1:{port}"));
+    let lost = ServerProcess::start(command);
+    wait_for_probe(port, "/readyz", |said| said.contains("503") && said.contains("the bucket does not exist")).await;
+    wait_for_number(&stack, "SELECT least(count(*), 1) FROM events WHERE what = 'put off'", 1).await;
+    assert_eq!(query_number(&stack, "SELECT count(*) FROM uploads WHERE state <> 'accepted'").await, 0);
+    assert_eq!(lost.stop(), Some(0));
+    let other = ServerProcess::start(misled(&["api"]));
+    let answer = PortalClient::log_in(&other).await.get("/readyz").await;
+    assert_eq!(answer.status(), 503);
+    let said: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(said["places"]["staging"], "the bucket does not exist", "{said}");
+    let _worker = stack.worker();
+    assert_all_ready(&stack, &acknowledged).await;
+    stack.clean_up().await;
+}

@@ -1,0 +1,100 @@
+//! What comes late: deliveries after the end, and the clock of one machine.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::faults::{assert_all_ready, upload_many};
+use super::oracle::{query_number, settle_and_check, wait_for_number};
+use super::stack::EngineStack;
+use crate::portal::PortalClient;
+use crate::process::{FEDMEMBER, ServerProcess};
+
+/// The ticket of an upload's job, which nobody has done yet.
+async fn open_job_message(places: &upload::Backends, number: &str) -> upload::JobMessage {
+    let id = number.parse().unwrap();
+    let job = places.records.processing_job(id).await.unwrap().unwrap();
+    upload::JobMessage::new(job, upload::Job::ProcessPicture { upload: id })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_after_claim_after_removal_and_after_expiry_changes_nothing() {
+    let Some(stack) = EngineStack::start().await else { return };
+    let api = stack.api();
+    let portal = PortalClient::log_in(&api).await;
+    let places = stack.open_backends().await;
+    let acknowledged = upload_many(&portal, 3, |_| {}).await;
+    let [claimed, removed, expired] = &acknowledged[..] else { panic!("{acknowledged:?}") };
+    let mut tickets = Vec::new();
+    for number in &acknowledged {
+        tickets.push(open_job_message(&places, number).await);
+    }
+    let worker = stack.worker();
+    wait_for_number(&stack, "SELECT count(*) FROM jobs", 0).await;
+    let owner = portal.json(&format!("/uploads/{claimed}")).await["owner"].as_str().unwrap().to_owned();
+    let me = format!("users/{owner}.{FEDMEMBER}");
+    assert_eq!(portal.claim(&me, removed).await.status(), 200);
+    let gone = portal.request(reqwest::Method::DELETE, &format!("/api/{me}/picture")).send().await.unwrap();
+    assert_eq!(gone.status(), 200);
+    assert_eq!(portal.claim(&me, claimed).await.status(), 200);
+    query_number(&stack, &format!("WITH late AS (UPDATE uploads SET expires_at = 1 WHERE id = {expired} RETURNING 1) SELECT count(*) FROM late")).await;
+    wait_for_number(&stack, "SELECT count(*) FROM uploads WHERE state = 'expired'", 1).await;
+
+    let told = query_number(&stack, "SELECT count(*) FROM events").await;
+    let avatars = query_number(&stack, "SELECT count(*) FROM avatars").await;
+    for ticket in &tickets {
+        places.queue.publish(ticket).await.unwrap();
+    }
+    // Each is taken and let go of: the queue is empty, and a picture that came after them is done.
+    let next = upload_many(&portal, 1, |_| {}).await;
+    assert_all_ready(&stack, &[claimed.clone(), removed.clone(), next[0].clone()]).await;
+    let untouched = format!("SELECT count(*) FROM events WHERE upload_id <> {}", next[0]);
+    assert_eq!(query_number(&stack, &untouched).await, told, "nothing happened to them");
+    assert_eq!(query_number(&stack, "SELECT count(*) FROM avatars").await, avatars);
+    assert_eq!(portal.get(&format!("/api/{me}/avatar?size=75")).await.status(), 200);
+    assert_eq!(worker.stop(), Some(0));
+    places.queue.close().await;
+    stack.clean_up().await;
+}
+
+/// Where Debian's faketime has its library, if it is installed.
+fn faketime() -> Option<&'static str> {
+    ["/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1"]
+        .into_iter()
+        .find(|library| Path::new(library).exists())
+}
+
+/// One machine is an hour ahead and one an hour behind: nothing expires early, no lease is taken from the living.
+#[tokio::test(flavor = "multi_thread")]
+async fn clocks_that_are_an_hour_off_harm_nobody() {
+    let Some(library) = faketime() else {
+        return eprintln!("skipped: this needs Debian's faketime, which tests/run installs");
+    };
+    // S3 itself refuses who is more than a quarter of an hour off.
+    let Some(stack) = EngineStack::start().await.map(EngineStack::with_folder_stores) else { return };
+    let off = |role: &str, by: &str| {
+        let mut command = stack.command(&[role]);
+        // Waiting is by the monotonic clock, which is nobody's idea of the time.
+        command.env("LD_PRELOAD", library).env("FAKETIME", by).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        command.env("CLOAKROOM__UPLOADS__RETENTION", "30m").env("CLOAKROOM__UPLOADS__DEADLINE", "10m");
+        ServerProcess::start(command)
+    };
+    let processes = [off("api", "+1h"), off("worker", "-1h"), off("worker", "+1h"), off("api", "-1h")];
+    let mut acknowledged = Vec::new();
+    for api in [&processes[0], &processes[3]] {
+        let portal = PortalClient::log_in(api).await;
+        acknowledged.extend(upload_many(&portal, 15, |_| {}).await);
+        // A session that one api gave is good at the other.
+        assert_eq!(portal.get("/uploads/1001").await.status(), 200);
+    }
+    assert_eq!(acknowledged.len(), 30);
+    let ends = settle_and_check(&stack, &acknowledged).await;
+    assert_eq!(ends.ready, 30, "{ends:?}");
+    let attempts = query_number(&stack, "SELECT count(*) FROM events WHERE what = 'attempt'").await;
+    assert_eq!(attempts, 30, "no lease ended early");
+    for process in &processes {
+        assert!(process.log().contains("clock differs"), "{}", json!(process.log()));
+    }
+    drop(processes);
+    stack.clean_up().await;
+}

@@ -1,0 +1,60 @@
+//! Everything at once: two thousand uploads while workers and apis are killed and every way is cut.
+
+use std::time::Instant;
+
+use super::faults::{assert_all_ready, upload_many};
+use super::proxy::Way;
+use super::stack::EngineStack;
+use crate::portal::PortalClient;
+
+const UPLOADS: usize = 2000;
+const CONCURRENT_UPLOADS: usize = 250;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_thousand_uploads_survive_kills_and_cut_connections() {
+    let Some(stack) = EngineStack::start().await else { return };
+    let begun = Instant::now();
+    let _steady = stack.worker();
+    let (mut acknowledged, mut killed, mut cut) = (Vec::new(), 0, 0);
+    for round in 1.. {
+        let mut api = Some(stack.api());
+        let mut worker = Some(stack.worker());
+        let portal = PortalClient::log_in(api.as_ref().unwrap()).await;
+        stack.broker.set(Way::Open);
+        let handed = upload_many(&portal, CONCURRENT_UPLOADS, |done| {
+            match done % 50 {
+                10 => stack.broker.cut(),
+                20 => stack.database.cut(),
+                30 => stack.store.cut(),
+                _ => return,
+            }
+            cut += 1;
+            let victim = match (done, round % 3) {
+                (60..80, _) => worker.take(),
+                (160.., 0) => api.take(),
+                (160.., 1) => {
+                    stack.broker.set(Way::Broken);
+                    None
+                }
+                _ => None,
+            };
+            if let Some(victim) = victim {
+                victim.kill();
+                killed += 1;
+            }
+        });
+        acknowledged.extend(handed.await);
+        if acknowledged.len() >= UPLOADS {
+            break;
+        }
+    }
+    stack.broker.set(Way::Open);
+    let taken_in = begun.elapsed();
+    assert_all_ready(&stack, &acknowledged).await;
+    println!(
+        "{} acknowledged in {taken_in:.0?}, all ready after {:.0?}; {killed} processes killed, {cut} ways cut",
+        acknowledged.len(),
+        begun.elapsed()
+    );
+    stack.clean_up().await;
+}

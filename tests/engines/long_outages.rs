@@ -1,0 +1,66 @@
+//! Engines that are away for long, slow, or have no time.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::faults::{assert_all_ready, upload_many};
+use super::oracle::query_number;
+use super::proxy::Way;
+use super::stack::EngineStack;
+use crate::portal::PortalClient;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_broker_says_nothing_for_half_a_minute() {
+    let Some(stack) = EngineStack::start().await else { return };
+    let (api, _worker) = (stack.api(), stack.worker());
+    let portal = PortalClient::log_in(&api).await;
+    let mut acknowledged = upload_many(&portal, 5, |_| {}).await;
+    stack.broker.set(Way::Silent);
+    let until = Instant::now() + Duration::from_secs(30);
+    while Instant::now() < until {
+        acknowledged.extend(upload_many(&portal, 8, |_| {}).await);
+    }
+    assert!(acknowledged.len() > 20, "an upload does not need the broker: {}", acknowledged.len());
+    stack.broker.set(Way::Open);
+    assert_all_ready(&stack, &acknowledged).await;
+    stack.clean_up().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_store_is_slow() {
+    let Some(stack) = EngineStack::start().await else { return };
+    let (api, _worker) = (stack.api(), stack.worker());
+    let portal = PortalClient::log_in(&api).await;
+    stack.store.set(Way::Slow(Duration::from_millis(150)));
+    let acknowledged = upload_many(&portal, 20, |_| {}).await;
+    assert_eq!(acknowledged.len(), 20, "slow is not away");
+    assert_all_ready(&stack, &acknowledged).await;
+    let attempts = query_number(&stack, "SELECT count(*) FROM events WHERE what = 'attempt'").await;
+    assert_eq!(attempts, 20, "nothing was given up that only took its time");
+    stack.clean_up().await;
+}
+
+/// A store that answers 503 makes clients wait and come again, and workers put their jobs off; nothing is half there.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_store_has_no_time() {
+    let Some(stack) = EngineStack::start().await else { return };
+    let api = stack.api();
+    let portal = PortalClient::log_in(&api).await;
+    let acknowledged = upload_many(&portal, 10, |_| {}).await;
+    assert_eq!(acknowledged.len(), 10);
+    stack.store.set(Way::Overloaded);
+    let refused =
+        portal.upload_preferring("respond-async", "a.jpg", crate::portal::read_picture("astronaut.jpg")).await;
+    assert_eq!(refused.status(), 503);
+    assert!(refused.headers().contains_key("retry-after"));
+    let ready = portal.get("/readyz").await;
+    assert_eq!(ready.status(), 503);
+    let places: serde_json::Value = ready.json().await.unwrap();
+    assert_ne!(places["places"]["staging"], "ok", "{places}");
+    let _worker = stack.worker();
+    super::oracle::wait_for_number(&stack, "SELECT least(count(*), 1) FROM events WHERE what = 'put off'", 1).await;
+    stack.store.set(Way::Open);
+    assert_all_ready(&stack, &acknowledged).await;
+    stack.clean_up().await;
+}

@@ -1,0 +1,55 @@
+//! Messages that the broker lost, and notes of publishes that come late.
+
+use lapin::options::QueuePurgeOptions;
+
+use super::faults::{assert_all_ready, upload_many};
+use super::oracle::{query_number, wait_for_number};
+use super::stack::EngineStack;
+use crate::portal::PortalClient;
+use crate::process::{DataFolder, ServerProcess};
+
+/// An operator purges the queue. Every upload is done long before its deadline.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purged_queue_costs_no_upload() {
+    let Some(stack) = EngineStack::start().await else { return };
+    let mut command = stack.command(&["api"]);
+    // A tenth of it is 12 s, and the deadline far away: this machine may be slow.
+    command.env("CLOAKROOM__UPLOADS__DEADLINE", "2m");
+    let api = ServerProcess::start(command);
+    let portal = PortalClient::log_in(&api).await;
+    let acknowledged = upload_many(&portal, 10, |_| {}).await;
+    assert_eq!(acknowledged.len(), 10);
+    wait_for_number(&stack, "SELECT count(*) FROM jobs WHERE published_at IS NULL", 0).await;
+    let channel = stack.operator_connection().await.create_channel().await.unwrap();
+    channel.queue_purge(stack.queue_name("pictures").into(), QueuePurgeOptions::default()).await.unwrap();
+    let _worker = stack.worker();
+    assert_all_ready(&stack, &acknowledged).await;
+    assert_eq!(query_number(&stack, "SELECT count(*) FROM uploads WHERE settled_at > deadline").await, 0);
+    stack.clean_up().await;
+}
+
+/// A job dies at once, and is retried while the note of its first publish is still on its way. Nobody but the sweeper
+/// publishes the retry.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_retried_right_after_it_died_is_taken_up_again() {
+    let Some(stack) = EngineStack::start().await else { return };
+    let api = stack.api();
+    let portal = PortalClient::log_in(&api).await;
+    let places = stack.open_backends().await;
+    // Its staging is another folder, whose bytes are lost: every job dies in milliseconds.
+    let elsewhere = DataFolder::new();
+    std::fs::create_dir(elsewhere.path().join("incoming")).unwrap();
+    let mut command = stack.command(&["worker"]);
+    command.env("CLOAKROOM__STAGING__URL", format!("file://{}", elsewhere.path().display()));
+    let _worker = ServerProcess::start(command);
+    for number in 1..=4 {
+        upload_many(&portal, 1, |_| {}).await;
+        wait_for_number(&stack, "SELECT count(*) FROM jobs WHERE state = 'dead' AND attempts = 1", 1).await;
+        let job = places.records.jobs(true, 100).await.unwrap().pop().unwrap().id;
+        places.records.retry_job(job, std::time::Duration::from_secs(600)).await.unwrap().unwrap();
+        wait_for_number(&stack, "SELECT count(*) FROM jobs WHERE state = 'dead' AND attempts = 2", number).await;
+    }
+    places.queue.close().await;
+    places.records.close().await.unwrap();
+    stack.clean_up().await;
+}

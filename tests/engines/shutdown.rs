@@ -1,0 +1,91 @@
+//! Processes that are told to stop or have work under way while an engine says nothing, and processes that start at once.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::faults::{assert_all_ready, upload_many};
+use super::proxy::{Trap, Way};
+use super::stack::EngineStack;
+use crate::portal::PortalClient;
+use crate::process::ServerProcess;
+
+/// Longer than `shutdown.grace_period` here, and shorter than `http.drain_timeout`.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Every role ends by itself, with work under way and an engine that keeps its connections open and passes nothing.
+async fn assert_all_roles_end(silence: impl Fn(&EngineStack)) {
+    let Some(stack) = EngineStack::start().await else { return };
+    let start = |role: &str| {
+        let mut command = stack.command(&[role]);
+        command.env("CLOAKROOM__SHUTDOWN__GRACE_PERIOD", "5s");
+        ServerProcess::start(command)
+    };
+    let mut processes = vec![start("api"), start("worker"), start("sweep"), start("up")];
+    let portal = PortalClient::log_in(&processes[0]).await;
+    assert_eq!(upload_many(&portal, 8, |_| {}).await.len(), 8);
+    silence(&stack);
+    // Requests that hang, until their process ends.
+    let hanging = tokio::spawn(async move { upload_many(&portal, 8, |_| {}).await });
+    for process in &processes {
+        process.terminate();
+    }
+    let until = Instant::now() + EXIT_TIMEOUT;
+    for process in &mut processes {
+        while process.is_running() {
+            assert!(Instant::now() < until, "a process hangs:\n{}", process.log());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    hanging.abort();
+    for way in [&stack.broker, &stack.database, &stack.store] {
+        way.set(Way::Open);
+    }
+    stack.clean_up().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_role_ends_while_the_database_says_nothing() {
+    assert_all_roles_end(|stack| stack.database.set(Way::Silent)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_role_ends_while_the_broker_says_nothing() {
+    assert_all_roles_end(|stack| stack.broker.set(Way::Silent)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_role_ends_while_the_store_says_nothing() {
+    assert_all_roles_end(|stack| stack.store.set(Way::Silent)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_apis_start_at_once_on_a_fresh_database() {
+    let Some(stack) = EngineStack::start().await else { return };
+    let starting = [stack.command(&["api"]), stack.command(&["api"])]
+        .map(|command| tokio::task::spawn_blocking(|| ServerProcess::start(command)));
+    for process in starting {
+        let process = process.await.unwrap();
+        PortalClient::log_in(&process).await;
+    }
+    stack.clean_up().await;
+}
+
+/// What that worker had taken and had not begun is on no lease, and nobody else knows that it hangs.
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_of_a_worker_whose_database_says_nothing_are_done_by_another() {
+    let Some(stack) = EngineStack::start().await else { return };
+    let ways = stack.new_proxies(&Trap::default()).await;
+    let _cut_off = ServerProcess::start(stack.command_through(&ways, &["worker"]));
+    // Messages are published again after a tenth of this: it is not what helps here.
+    let mut api = stack.command(&["api"]);
+    api.env("CLOAKROOM__UPLOADS__DEADLINE", "2h");
+    let api = ServerProcess::start(api);
+    let portal = PortalClient::log_in(&api).await;
+    ways.database.set(Way::Silent);
+    let acknowledged = upload_many(&portal, 8, |_| {}).await;
+    assert_eq!(acknowledged.len(), 8);
+    let _other = stack.worker();
+    assert_all_ready(&stack, &acknowledged).await;
+    stack.clean_up().await;
+}

@@ -1,0 +1,157 @@
+//! The parts of a Cloakroom in this process, on a folder of their own, with a clock that is moved by hand and operations
+//! that fail on demand. A "process" here is a set of opened places; dropping it and opening them anew is its restart.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use upload::{
+    AccessGrant, Admission, Admitted, BackendError, Backends, BackendsSettings, Clock, FailPoints, FileAdmission,
+    FileId, QueueName, QueueSettings, RecordsSettings, Role, Secret, StoreSettings, UploadTarget, User,
+};
+use worker::{JobSettings, PictureSettings, SweepSettings, Sweeper, Worker, WorkerSettings};
+
+use crate::process::DataFolder;
+
+/// The user whose uploads these are.
+pub const OWNER: &str = "ada";
+
+/// One incarnation of a process.
+pub struct InProcess {
+    pub backends: Backends,
+    pub worker: Worker,
+    pub sweeper: Sweeper,
+}
+
+pub fn backend_settings(folder: &DataFolder) -> BackendsSettings {
+    let below = |scheme: &str, name: &str| Secret::new(format!("{scheme}://{}", folder.path().join(name).display()));
+    let store = |name: &str| StoreSettings {
+        url: below("file", name),
+        endpoint: String::new(),
+        region: String::new(),
+        access_key_id: String::new(),
+        secret_access_key: Secret::default(),
+        min_free: Default::default(),
+    };
+    BackendsSettings {
+        staging: store("staging"),
+        queue: QueueSettings::default(),
+        blobs: store("blobs"),
+        records: RecordsSettings::new(below("sqlite", "records.db"), 4),
+    }
+}
+
+pub fn worker_settings() -> WorkerSettings {
+    WorkerSettings {
+        worker: JobSettings {
+            queues: QueueName::ALL.to_vec(),
+            concurrency: 2,
+            threads: 1,
+            memory: ByteSize::mib(256),
+            render_timeout: Duration::from_secs(60),
+            job_timeout: Duration::from_secs(600),
+            lease: Duration::from_secs(30),
+            max_attempts: 5,
+            initial_backoff: Duration::from_secs(1),
+            max_backoff: Duration::from_secs(60),
+        },
+        pictures: PictureSettings {
+            max_pixels: 50_000_000,
+            max_side: 20_000,
+            max_frames: 2_000,
+            max_memory: ByteSize::mib(256),
+        },
+        sweep: SweepSettings {
+            interval: Duration::from_secs(5),
+            orphan_interval: Duration::from_secs(600),
+            min_orphan_age: Duration::from_secs(3600),
+            batch_size: 100,
+        },
+    }
+}
+
+/// A folder with an up-to-date schema and [`OWNER`] in it.
+pub async fn prepared_folder() -> DataFolder {
+    let folder = DataFolder::new();
+    migrations::up(backend_settings(&folder).records.url.expose()).await.unwrap();
+    let parts = InProcess::open(&folder, Clock::system(), FailPoints::default()).await.unwrap();
+    let user = User {
+        id: OWNER.to_owned(),
+        email: "ada@example.org".to_owned(),
+        name: "Ada".to_owned(),
+        password_hash: String::new(),
+        role: Role::Member,
+        disabled: false,
+    };
+    parts.backends.records.upsert_user(&user).await.unwrap();
+    folder
+}
+
+impl InProcess {
+    pub async fn open(folder: &DataFolder, clock: Clock, faults: FailPoints) -> Result<Self, BackendError> {
+        let settings = worker_settings();
+        let places = Backends::open(&self::backend_settings(folder), clock, faults).await?;
+        let worker = Worker::new(&settings, places.clone());
+        let sweeper = Sweeper::new(&settings.sweep, places.clone());
+        Ok(Self { backends: places, worker, sweeper })
+    }
+
+    /// What the api does with a picture: staging, records, queue.
+    pub async fn submit_picture(&self, bytes: &[u8]) -> Result<Admitted, BackendError> {
+        let mut intake = self.backends.staging.new_writer();
+        for chunk in bytes.chunks(16 << 10) {
+            intake.write(chunk).await?;
+        }
+        let staged = intake.finish().await?;
+        let admission = Admission {
+            owner: OWNER.to_owned(),
+            filename: "astronaut.jpg".to_owned(),
+            media: staged.media.unwrap(),
+            staged,
+            deadline: Duration::from_secs(600),
+            retention: Duration::from_secs(86_400),
+            idempotency_key: None,
+        };
+        let admitted = self.backends.records.admit(admission).await?;
+        // Not being able to publish is no reason to refuse what is in the records; the relay will.
+        self.backends.queue.publish(&admitted.message).await.ok();
+        Ok(admitted)
+    }
+
+    /// What the api does with a new file: the same.
+    pub async fn submit_file(&self, file: &FileId, bytes: &[u8]) -> Result<Admitted, BackendError> {
+        self.submit_to_target(UploadTarget::NewFile(file.clone()), bytes).await
+    }
+
+    /// What it does with whatever belongs to a file.
+    pub async fn submit_to_target(&self, place: UploadTarget, bytes: &[u8]) -> Result<Admitted, BackendError> {
+        let mut intake = self.backends.staging.new_writer();
+        for chunk in bytes.chunks(16 << 10) {
+            intake.write(chunk).await?;
+        }
+        let staged = intake.finish().await?;
+        let admission = FileAdmission {
+            owner: OWNER.to_owned(),
+            grant: AccessGrant::User(OWNER.to_owned()),
+            target: place,
+            filename: "astronaut.jpg".to_owned(),
+            media: staged.media.unwrap(),
+            staged,
+            deadline: Duration::from_secs(600),
+            idempotency_key: None,
+        };
+        let admitted = self.backends.records.admit_into_file(admission).await?.expect("its place is free");
+        self.backends.queue.publish(&admitted.message).await.ok();
+        Ok(admitted)
+    }
+
+    /// What a process does when it starts: everything that an earlier one left is taken up and brought to its end.
+    pub async fn recover(&self) -> Result<(), BackendError> {
+        self.backends.records.reset_queued_jobs().await?;
+        loop {
+            self.sweeper.sweep_once().await?;
+            if self.worker.run_pending().await? == 0 {
+                return Ok(());
+            }
+        }
+    }
+}

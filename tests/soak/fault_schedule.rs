@@ -1,0 +1,107 @@
+//! Which faults happen, and when: each kind of fault happens once, in random order, before any happens again, with
+//! random pauses and lengths. All of it follows from the seed.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::engines::proxy::Way;
+use crate::node::NodeRole;
+use crate::random::SeededRandom;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineKind {
+    Broker,
+    Database,
+    Store,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// SIGKILL, and a new start after a while.
+    Kill(NodeRole),
+    /// SIGTERM, and a new start after a while.
+    Stop(NodeRole),
+    /// SIGSTOP, and SIGCONT after a while.
+    Pause(NodeRole),
+    /// The connections of one process, or of all of them, to a backend are broken for a while.
+    Outage(EngineKind, Way),
+    /// All connections to a backend are reset once.
+    Cut(EngineKind),
+    /// The messages of all queues are removed while no worker takes any.
+    PurgeQueues,
+    /// A queue is deleted.
+    DeleteQueue,
+    /// The database closes all its sessions.
+    CloseSessions,
+    /// The file system of the data directory is full for a while.
+    FullDisk,
+    /// The folder of the blobs cannot be reached for a while.
+    BlobsAway,
+}
+
+/// One fault with its times.
+#[derive(Clone, Copy, Debug)]
+pub struct FaultStep {
+    pub fault: FaultKind,
+    /// Decides which process it is, or whether it is all of them.
+    pub target: u64,
+    /// How long it lasts.
+    pub duration: Duration,
+    /// How long nothing happens before it.
+    pub pause: Duration,
+}
+
+impl fmt::Display for FaultStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} for {:.1} s", self.fault, self.duration.as_secs_f64())
+    }
+}
+
+/// The kinds of faults of one track. Tracks run at the same time, the faults of one track one after the other.
+pub struct FaultMix {
+    /// Happen first, in this order, because a short run must have them.
+    pub required_first: Vec<FaultKind>,
+    pub all: Vec<FaultKind>,
+    /// The limits of a pause.
+    pub pause: (Duration, Duration),
+}
+
+/// An endless sequence of steps.
+pub struct FaultSchedule {
+    mix: FaultMix,
+    random: SeededRandom,
+    upcoming: Vec<FaultKind>,
+}
+
+impl FaultSchedule {
+    pub fn new(mix: FaultMix, seed: u64) -> Self {
+        let mut chosen = mix.required_first.clone();
+        chosen.reverse();
+        Self { mix, random: SeededRandom::new(seed), upcoming: chosen }
+    }
+
+    pub fn next_step(&mut self) -> FaultStep {
+        let fault = self.upcoming.pop().unwrap_or_else(|| {
+            self.upcoming = self.mix.all.clone();
+            self.random.shuffle(&mut self.upcoming);
+            self.upcoming.pop().unwrap()
+        });
+        let seconds = |least, most| (Duration::from_secs(least), Duration::from_secs(most));
+        let (least, most) = match fault {
+            // Longer than all attempts together would take, were they counted.
+            FaultKind::Outage(EngineKind::Store, Way::Broken) | FaultKind::BlobsAway => seconds(10, 14),
+            FaultKind::Outage(_, Way::Slow(_)) => seconds(2, 6),
+            FaultKind::Outage(..) => seconds(5, 14),
+            FaultKind::FullDisk => seconds(4, 8),
+            // Longer than a lease.
+            FaultKind::Pause(_) => seconds(1, 8),
+            FaultKind::Kill(_) | FaultKind::Stop(_) => seconds(0, 3),
+            FaultKind::Cut(_) | FaultKind::PurgeQueues | FaultKind::DeleteQueue | FaultKind::CloseSessions => {
+                seconds(0, 0)
+            }
+        };
+        let duration = self.random.between(least, most);
+        let pause = self.random.between(self.mix.pause.0, self.mix.pause.1);
+        FaultStep { fault, target: self.random.next(), duration, pause }
+    }
+}

@@ -1,0 +1,91 @@
+//! Faults that a test switches on and off while a process runs: a backend that is away for a while.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::{FailPoints, InjectedFault};
+
+/// An operation as `FailPoints` knows it: the backend and the operation's name.
+type OperationKey = (&'static str, &'static str);
+
+/// Switches faults of single operations on and off. Clones switch the same faults.
+#[derive(Clone, Debug)]
+pub struct FailPointSwitch(Arc<watch::Sender<SwitchState>>);
+
+#[derive(Debug, Default)]
+struct SwitchState {
+    faults: HashMap<OperationKey, FaultMode>,
+    /// How often each operation met a fault.
+    hits: HashMap<OperationKey, u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FaultMode {
+    Fail,
+    Block,
+}
+
+impl Default for FailPointSwitch {
+    fn default() -> Self {
+        Self(Arc::new(watch::channel(SwitchState::default()).0))
+    }
+}
+
+impl FailPointSwitch {
+    /// The plan to give to the backends of a process.
+    pub fn fail_points(&self) -> FailPoints {
+        FailPoints { crash_plan: None, switch: Some(self.clone()) }
+    }
+
+    /// From now on, the operation fails before its effect.
+    pub fn start_failing(&self, place: &'static str, op: &'static str) {
+        self.set((place, op), FaultMode::Fail);
+    }
+
+    /// From now on, the operation waits before its effect until [`clear`](Self::clear).
+    pub fn start_blocking(&self, place: &'static str, op: &'static str) {
+        self.set((place, op), FaultMode::Block);
+    }
+
+    /// Ends all faults.
+    pub fn clear(&self) {
+        self.0.send_modify(|state| state.faults.clear());
+    }
+
+    /// Returns once the operation has met a fault `times` times in all.
+    pub async fn wait_for_hits(&self, place: &'static str, op: &'static str, times: u64) {
+        let enough = |state: &SwitchState| state.hits.get(&(place, op)).is_some_and(|met| *met >= times);
+        self.0.subscribe().wait_for(enough).await.ok();
+    }
+
+    fn set(&self, operation: OperationKey, fault: FaultMode) {
+        self.0.send_modify(|state| {
+            state.faults.insert(operation, fault);
+        });
+    }
+
+    /// Lets the operation pass if no fault is switched on for it.
+    pub(super) async fn pass(&self, operation: OperationKey) -> Result<(), InjectedFault> {
+        let (mut fault, mut met) = (None, 0);
+        self.0.send_if_modified(|state| {
+            fault = state.faults.get(&operation).copied();
+            if fault.is_some() {
+                let count = state.hits.entry(operation).or_default();
+                *count += 1;
+                met = *count;
+            }
+            fault.is_some()
+        });
+        match fault {
+            Some(FaultMode::Fail) => Err(InjectedFault(met)),
+            Some(FaultMode::Block) => {
+                let released = |state: &SwitchState| state.faults.get(&operation) != Some(&FaultMode::Block);
+                self.0.subscribe().wait_for(released).await.ok();
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}

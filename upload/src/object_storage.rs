@@ -1,0 +1,385 @@
+//! An object store under a prefix, whichever engine it is: what staging and blobs are both made of.
+//!
+//! Correctness never rests on conditional writes, which some S3 servers ignore: every key is written once because
+//! nobody else knows it, and the records say which key counts.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use object_store::path::Path;
+use object_store::signer::Signer;
+use object_store::{Attribute, Attributes, ObjectStore, ObjectStoreExt, PutOptions};
+
+mod error_mapping;
+mod folder;
+mod listing;
+mod multipart_upload;
+mod new_blob;
+mod part_size;
+mod s3;
+mod settings;
+mod stream;
+
+pub(crate) use multipart_upload::MultipartWriter;
+pub use new_blob::{BlobContent, NewBlob};
+pub use settings::StoreSettings;
+
+use crate::error_chain::chain;
+use crate::fault_injection::{FailPoints, InjectedFault};
+use crate::free_space::{FreeSpace, LowSpace};
+use crate::tls;
+use crate::{Backend, Media};
+use folder::{FileSource, Folder};
+use part_size::PartSizes;
+use settings::StoreAddress;
+
+/// How long one operation may take. A bucket has shorter limits for each request; this is for a folder on a disk that does
+/// not answer, whose thread cannot be stopped: nobody waits for it any longer, and what it writes late is removed.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What can go wrong with a store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such object.
+    #[error("{backend} has no object \"{key}\"")]
+    Missing {
+        /// Which place.
+        backend: &'static str,
+        /// The key asked for.
+        key: String,
+    },
+    /// The disk or the quota is full.
+    #[error("{backend} is full: free room or give it more")]
+    Full {
+        /// Which place.
+        backend: &'static str,
+    },
+    /// The address cannot be opened.
+    #[error("{backend}.url \"{url}\" cannot be opened: {why}")]
+    Address {
+        /// Which place.
+        backend: &'static str,
+        /// The address, without its secrets.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// An operator has to set something right before the store can do anything.
+    #[error("{backend}: {why}; check {backend}.url, its endpoint and its key: {detail}")]
+    Misconfigured {
+        /// Which place.
+        backend: &'static str,
+        /// What is wrong, in words that may be public.
+        why: &'static str,
+        /// The engine's own words.
+        detail: String,
+    },
+    /// The engine did not do it, this time.
+    #[error("{backend}: {}", chain(source))]
+    Engine {
+        /// Which place.
+        backend: &'static str,
+        /// The engine's own words.
+        source: object_store::Error,
+    },
+    /// A test made it fail.
+    #[error(transparent)]
+    InjectedFault(#[from] InjectedFault),
+}
+
+impl StoreError {
+    /// Whether trying again later can help.
+    pub fn is_transient(&self) -> bool {
+        !matches!(self, Self::Missing { .. } | Self::Address { .. })
+    }
+
+    /// The backend that failed.
+    pub(crate) fn backend(&self) -> Backend {
+        match self {
+            Self::Missing { backend: "blobs", .. }
+            | Self::Full { backend: "blobs" }
+            | Self::Address { backend: "blobs", .. }
+            | Self::Misconfigured { backend: "blobs", .. }
+            | Self::Engine { backend: "blobs", .. } => Backend::Blobs,
+            _ => Backend::Staging,
+        }
+    }
+}
+
+/// A store, opened.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    backend: &'static str,
+    client: Arc<dyn ObjectStore>,
+    prefix: Path,
+    part_sizes: PartSizes,
+    engine: StoreEngine,
+    /// For a folder: its file system.
+    free_space: Option<FreeSpace>,
+    /// How long one operation may take.
+    operation_timeout: Duration,
+    fail_points: FailPoints,
+}
+
+/// What an engine is beyond what all of them can do.
+#[derive(Clone, Debug)]
+enum StoreEngine {
+    /// A folder of this machine.
+    Folder(Folder),
+    /// A bucket, and what says that another store is in the same.
+    Bucket { s3: s3::S3Clients, address: String },
+}
+
+impl Store {
+    pub(crate) fn open(
+        place: &'static str,
+        settings: &StoreSettings,
+        fail_points: FailPoints,
+    ) -> Result<Self, StoreError> {
+        let invalid = |why: String| StoreError::Address { backend: place, url: settings.url.to_string(), why };
+        match settings.parse_address(place)? {
+            StoreAddress::Folder(folder) => {
+                let folder = Folder::open(&folder).map_err(|error| invalid(error.to_string()))?;
+                let engine = Arc::new(folder.engine());
+                let (prefix, sizes) = (Path::default(), PartSizes::for_folder());
+                let space = Some(FreeSpace::new(place, folder.root().to_owned(), settings.min_free));
+                let home = StoreEngine::Folder(folder);
+                Ok(Self {
+                    backend: place,
+                    client: engine,
+                    prefix,
+                    part_sizes: sizes,
+                    engine: home,
+                    free_space: space,
+                    operation_timeout: OPERATION_TIMEOUT,
+                    fail_points,
+                })
+            }
+            StoreAddress::Bucket { bucket, prefix, ca_file } => {
+                let trusted = ca_file.map(|file| tls::read_ca_file(&file)).transpose().map_err(invalid)?;
+                let s3 = s3::open(bucket, settings, trusted.as_deref(), s3::REQUEST_TIMEOUT);
+                let s3 = s3.map_err(|error| invalid(chain(&error)))?;
+                let home = format!("{}/{bucket} as {}", settings.endpoint, settings.access_key_id);
+                let engine = Arc::clone(&s3.bounded);
+                let home = StoreEngine::Bucket { s3, address: home };
+                let sizes = PartSizes::for_bucket();
+                Ok(Self {
+                    backend: place,
+                    client: engine,
+                    prefix,
+                    part_sizes: sizes,
+                    engine: home,
+                    free_space: None,
+                    operation_timeout: OPERATION_TIMEOUT,
+                    fail_points,
+                })
+            }
+        }
+    }
+
+    /// Writes an object whole.
+    pub(crate) async fn put(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
+        let put = async {
+            match &self.engine {
+                StoreEngine::Folder(folder) => {
+                    let written = folder.write(vec![(self.file_path(folder, key)?, FileSource::Bytes(bytes))]).await;
+                    written.map_err(|error| self.folder_error(key, error))
+                }
+                StoreEngine::Bucket { .. } => {
+                    let options = PutOptions { attributes: attributes(key), ..PutOptions::default() };
+                    let put = self.client.put_opts(&self.object_path(key), bytes.into(), options).await;
+                    put.map(drop).map_err(|error| self.map_error(key, error))
+                }
+            }
+        };
+        self.instrument("put", put).await
+    }
+
+    /// Writes into a folder, in one go and all of them or none, those objects whose bytes it can get at by itself. Returns
+    /// the others: all where this is a bucket, and what is in a bucket of `staging` where nobody holds it.
+    pub(crate) async fn put_batch(&self, staging: &Self, objects: Vec<NewBlob>) -> Result<Vec<NewBlob>, StoreError> {
+        let StoreEngine::Folder(folder) = &self.engine else { return Ok(objects) };
+        let (mut files, mut not_batched, mut staged) = (Vec::new(), Vec::new(), String::new());
+        for NewBlob { key, content } in objects {
+            let path = self.file_path(folder, &key)?;
+            match (content, &staging.engine) {
+                (BlobContent::Bytes(bytes), _)
+                | (BlobContent::Staged { in_memory: Some(bytes), .. }, StoreEngine::Bucket { .. }) => {
+                    files.push((path, FileSource::Bytes(bytes)));
+                }
+                (BlobContent::Staged { key, in_memory: held }, StoreEngine::Folder(there)) => {
+                    files.push((path, FileSource::File { path: staging.file_path(there, &key)?, held }));
+                    staged = key;
+                }
+                (content, StoreEngine::Bucket { .. }) => not_batched.push(NewBlob { key, content }),
+            }
+        }
+        if !files.is_empty() {
+            let put = async {
+                folder.write(files).await.map_err(|error| match error.kind() {
+                    io::ErrorKind::NotFound if !staged.is_empty() => staging.map_not_found(&staged, error),
+                    _ => self.folder_error("", error),
+                })
+            };
+            self.instrument("put", put).await?;
+        }
+        Ok(not_batched)
+    }
+
+    /// Has a bucket copy what `from` has under `key` without its bytes passing through this process. False where the two
+    /// are not in one bucket, or where it did not work out: then they have to.
+    pub(crate) async fn copy(&self, from: &Self, key: &str, to: &str) -> Result<bool, StoreError> {
+        let copy = async {
+            Ok::<_, StoreError>(match (&self.engine, &from.engine) {
+                (StoreEngine::Bucket { address: here, .. }, StoreEngine::Bucket { address: there, .. })
+                    if here == there =>
+                {
+                    self.client.copy(&from.object_path(key), &self.object_path(to)).await.is_ok()
+                }
+                _ => false,
+            })
+        };
+        self.instrument("copy", copy).await
+    }
+
+    /// An address under which anybody can get the object for as long as `valid`; None where the engine has no such thing.
+    pub(crate) async fn signed_url(&self, key: &str, valid: Duration) -> Result<Option<String>, StoreError> {
+        let StoreEngine::Bucket { s3, .. } = &self.engine else { return Ok(None) };
+        let url = s3.bounded.signed_url(reqwest::Method::GET, &self.object_path(key), valid).await;
+        Ok(Some(url.map_err(|error| self.map_error(key, error))?.into()))
+    }
+
+    pub(crate) async fn get(&self, key: &str) -> Result<Bytes, StoreError> {
+        let get = async {
+            let found = self.client.get(&self.object_path(key)).await.map_err(|error| self.map_error(key, error))?;
+            found.bytes().await.map_err(|error| self.map_error(key, error))
+        };
+        self.instrument("get", get).await
+    }
+
+    /// The same, of an object that nobody will read again soon.
+    pub(crate) async fn get_uncached(&self, key: &str) -> Result<Bytes, StoreError> {
+        let StoreEngine::Folder(folder) = &self.engine else { return self.get(key).await };
+        let get = async {
+            folder.read_uncached(self.file_path(folder, key)?).await.map_err(|error| self.map_not_found(key, error))
+        };
+        self.instrument("get", get).await
+    }
+
+    /// Deletes one object; that it is not there is what was wanted.
+    pub(crate) async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        let delete = async {
+            match self.client.delete(&self.object_path(key)).await.map_err(|error| self.map_error(key, error)) {
+                Err(StoreError::Missing { .. }) => Ok(()),
+                other => other,
+            }
+        };
+        self.instrument("delete", delete).await
+    }
+
+    /// Deletes every object whose key begins with `prefix`. Returns how many there were.
+    pub(crate) async fn delete_prefix(&self, prefix: &str) -> Result<usize, StoreError> {
+        let remove = async {
+            match &self.engine {
+                StoreEngine::Folder(folder) => {
+                    let (directory, stem) = prefix.rsplit_once('/').unwrap_or(("", prefix));
+                    let removed = folder.delete_prefix(self.file_path(folder, directory)?, stem.to_owned()).await;
+                    removed.map_err(|error| self.folder_error(prefix, error))
+                }
+                StoreEngine::Bucket { s3, .. } => {
+                    let whole =
+                        self.prefix.parts().map(|part| format!("{}/", part.as_ref())).collect::<String>() + prefix;
+                    let found =
+                        s3::list_prefix(&s3.bounded, &whole).await.map_err(|error| self.map_error(prefix, error))?;
+                    self.delete_paths(found).await
+                }
+            }
+        };
+        self.instrument("remove_all", remove).await
+    }
+
+    /// As many to a request as the engine takes.
+    async fn delete_paths(&self, paths: Vec<Path>) -> Result<usize, StoreError> {
+        let count = paths.len();
+        let mut deleted = self.client.delete_stream(futures::stream::iter(paths).map(Ok).boxed());
+        while let Some(one) = deleted.next().await {
+            match one.map_err(|error| self.map_error("", error)) {
+                Ok(_) | Err(StoreError::Missing { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(count)
+    }
+
+    /// Whether the store would leave its reserve free with `incoming` more bytes. True for a bucket.
+    pub(crate) async fn check_space(&self, incoming: u64) -> Result<(), LowSpace> {
+        match &self.free_space {
+            Some(space) => space.check(incoming).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the store answers: asks for an object that is not there. By GET, because the answer to HEAD has no body and
+    /// does not say whether it is the object that is missing or the bucket.
+    pub(crate) async fn ping(&self) -> Result<(), StoreError> {
+        let key = "is-anybody-there";
+        let ping = async {
+            match self.client.get(&self.object_path(key)).await.map_err(|error| self.map_error(key, error)) {
+                Ok(_) | Err(StoreError::Missing { .. }) => Ok(()),
+                Err(error) => Err(error),
+            }
+        };
+        self.instrument("ping", ping).await
+    }
+
+    /// Runs one operation, counted, timed and limited.
+    async fn instrument<T>(
+        &self,
+        op: &'static str,
+        operation: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let limited = async {
+            let in_time = tokio::time::timeout(self.operation_timeout, operation).await;
+            in_time.unwrap_or_else(|_| Err(stream::timeout_error(self.backend, self.operation_timeout)))
+        };
+        self.fail_points.instrument(self.backend, op, limited).await
+    }
+
+    fn object_path(&self, key: &str) -> Path {
+        self.prefix.parts().chain(Path::from(key).parts()).collect()
+    }
+
+    /// The file that has this key in our folder.
+    fn file_path(&self, folder: &Folder, key: &str) -> Result<PathBuf, StoreError> {
+        folder.path(&self.object_path(key)).map_err(|error| self.map_error(key, error))
+    }
+
+    fn missing(&self, key: &str) -> StoreError {
+        StoreError::Missing { backend: self.backend, key: key.to_owned() }
+    }
+
+    /// What went wrong in a folder with a file that was there.
+    fn map_not_found(&self, key: &str, error: io::Error) -> StoreError {
+        match error.kind() {
+            io::ErrorKind::NotFound => {
+                self.map_error(key, object_store::Error::NotFound { path: key.to_owned(), source: Box::new(error) })
+            }
+            _ => self.folder_error(key, error),
+        }
+    }
+
+    /// What went wrong in a folder.
+    fn folder_error(&self, key: &str, error: io::Error) -> StoreError {
+        self.map_error(key, object_store::Error::Generic { store: "folder", source: Box::new(error) })
+    }
+}
+
+/// What a bucket says of an object to whoever is sent there; a folder has nowhere to keep it.
+fn attributes(key: &str) -> Attributes {
+    let media = key.rsplit_once('.').and_then(|(_, extension)| Media::from_extension(extension));
+    media.map(|media| (Attribute::ContentType, media.mime().to_owned())).into_iter().collect()
+}

@@ -1,0 +1,43 @@
+//! What lies in a store, one entry after the other: for the sweeper, which looks for what no row knows.
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use object_store::ObjectStore;
+use object_store::path::Path;
+
+use super::{Store, StoreError, stream};
+
+/// One object as a listing shows it.
+#[derive(Clone, Debug)]
+pub(crate) struct ListedObject {
+    pub(crate) key: String,
+    pub(crate) modified_ms: i64,
+}
+
+impl Store {
+    /// Every object, in no order.
+    pub(crate) fn list(&self) -> BoxStream<'static, Result<ListedObject, StoreError>> {
+        self.list_folder("")
+    }
+
+    /// Every object in the folder of this name, in no order.
+    pub(crate) fn list_folder(&self, folder: &str) -> BoxStream<'static, Result<ListedObject, StoreError>> {
+        let root = self.prefix.clone();
+        let store = self.clone();
+        stream::with_idle_timeout(
+            self.backend,
+            self.client.list(Some(&self.object_path(folder))),
+            self.operation_timeout,
+        )
+        .map(move |found| {
+            let found = found.map_err(|error| match error {
+                StoreError::Engine { source, .. } => store.map_error("", source),
+                error => error,
+            })?;
+            let parts = found.location.prefix_match(&root).map(Iterator::collect::<Path>);
+            let key = parts.unwrap_or_else(|| found.location.clone()).to_string();
+            Ok(ListedObject { key, modified_ms: found.last_modified.timestamp_millis() })
+        })
+        .boxed()
+    }
+}

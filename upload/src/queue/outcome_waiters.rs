@@ -1,0 +1,73 @@
+//! Who waits for which job in this process.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::{JobId, Outcome};
+
+type WaitersByJob = HashMap<JobId, Vec<oneshot::Sender<Outcome>>>;
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct OutcomeWaiters(Arc<Mutex<WaitersByJob>>);
+
+impl OutcomeWaiters {
+    fn by_job(&self) -> MutexGuard<'_, WaitersByJob> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn wait_for_outcome(&self, job: JobId) -> OutcomeWaiter {
+        let (sender, receiver) = oneshot::channel();
+        self.by_job().entry(job).or_default().push(sender);
+        OutcomeWaiter { job, receiver, waiters: self.clone(), binding: None }
+    }
+
+    /// Whether anybody in this process waits for the job.
+    pub(super) fn has_waiter(&self, job: JobId) -> bool {
+        self.by_job().contains_key(&job)
+    }
+
+    pub(super) fn notify(&self, job: JobId, outcome: Outcome) {
+        for waiter in self.by_job().remove(&job).unwrap_or_default() {
+            waiter.send(outcome.clone()).ok();
+        }
+    }
+}
+
+/// A place in the line of those who wait for one job's verdict. Dropping it leaves the line.
+#[derive(Debug)]
+pub struct OutcomeWaiter {
+    job: JobId,
+    receiver: oneshot::Receiver<Outcome>,
+    waiters: OutcomeWaiters,
+    /// What makes another process's verdict come here, until this is dropped.
+    binding: Option<Box<dyn Any + Send + Sync>>,
+}
+
+impl OutcomeWaiter {
+    pub(super) fn with_binding(mut self, binding: impl Any + Send + Sync) -> Self {
+        self.binding = Some(Box::new(binding));
+        self
+    }
+
+    /// The verdict, if it falls within `timeout`.
+    pub async fn outcome(mut self, timeout: Duration) -> Option<Outcome> {
+        tokio::time::timeout(timeout, &mut self.receiver).await.ok()?.ok()
+    }
+}
+
+impl Drop for OutcomeWaiter {
+    fn drop(&mut self) {
+        self.receiver.close();
+        let mut waiters = self.waiters.by_job();
+        if let Some(line) = waiters.get_mut(&self.job) {
+            line.retain(|waiter| !waiter.is_closed());
+            if line.is_empty() {
+                waiters.remove(&self.job);
+            }
+        }
+    }
+}

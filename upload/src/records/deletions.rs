@@ -1,0 +1,127 @@
+//! The ledger of bytes to delete. Nothing in blobs is ever deleted but what stands here, and what stands here is deleted
+//! by the sweeper alone, after a row said that nobody needs it.
+
+use std::time::Duration;
+
+use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, Set};
+use uuid::Uuid;
+
+use super::entity::{deletions, jobs};
+use super::{Records, RecordsError, WriteTx, convert, millis};
+use crate::UploadId;
+
+/// A prefix of blobs whose deletion the caller has taken on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlobDeletion {
+    id: Uuid,
+    /// Whose bytes they were.
+    pub upload: UploadId,
+    /// Everything whose key begins so goes.
+    pub prefix: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// After this long a deletion that was taken on and not struck off is anybody's again.
+const DELETION_LEASE: Duration = Duration::from_secs(600);
+
+/// How long what an attempt wrote stays after its job has ended without it: it may be writing still, without knowing.
+const ATTEMPT_GRACE: Duration = Duration::from_secs(3600);
+
+impl Records {
+    /// Takes on up to `limit` due deletions.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn take_due_deletions(&self, limit: u64) -> Result<Vec<BlobDeletion>, RecordsError> {
+        self.fail_points.instrument("records", "take_condemned", self.take_due_deletions_in_tx(limit)).await
+    }
+
+    async fn take_due_deletions_in_tx(&self, limit: u64) -> Result<Vec<BlobDeletion>, RecordsError> {
+        let now = self.now_ms();
+        let due = Condition::all().add(deletions::Column::Due.lte(now)).add(
+            Condition::any()
+                .add(deletions::Column::TakenAt.is_null())
+                .add(deletions::Column::TakenAt.lte(now - millis(DELETION_LEASE))),
+        );
+        let batch = Query::select()
+            .column(deletions::Column::Id)
+            .from(deletions::Entity)
+            .cond_where(due.clone())
+            .order_by(deletions::Column::Due, sea_orm::Order::Asc)
+            .limit(limit)
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+            .to_owned();
+        let tx = self.begin_write().await?;
+        let taken = deletions::Entity::update_many()
+            .col_expr(deletions::Column::TakenAt, Expr::value(now))
+            .filter(deletions::Column::Id.in_subquery(batch))
+            .filter(due)
+            .exec_with_returning(&*tx)
+            .await?;
+        tx.commit().await?;
+        taken
+            .into_iter()
+            .map(|row| {
+                Ok(BlobDeletion {
+                    id: row.id,
+                    upload: convert::upload_id(row.upload_id)?,
+                    prefix: row.prefix,
+                    reason: row.why,
+                })
+            })
+            .collect()
+    }
+
+    /// Strikes off what has been deleted.
+    ///
+    /// # Errors
+    /// The database's; then it will be deleted once more, which does no harm.
+    pub async fn complete_deletion(&self, deletion: &BlobDeletion) -> Result<(), RecordsError> {
+        let complete = async {
+            let _write_lock = self.write_lock().await?;
+            deletions::Entity::delete_by_id(deletion.id).exec(&self.db).await?;
+            Ok::<_, RecordsError>(())
+        };
+        self.fail_points.instrument("records", "strike_off", complete).await
+    }
+}
+
+impl WriteTx {
+    /// Enters what is under a prefix, to be deleted at `due` or later.
+    pub(super) async fn schedule_deletion(
+        &self,
+        upload: i64,
+        prefix: &str,
+        why: &str,
+        due: i64,
+    ) -> Result<(), RecordsError> {
+        let row = deletions::ActiveModel {
+            id: Set(Uuid::now_v7()),
+            upload_id: Set(upload),
+            prefix: Set(prefix.to_owned()),
+            why: Set(why.to_owned()),
+            due: Set(due),
+            taken_at: Set(None),
+        };
+        deletions::Entity::insert(row).exec_without_returning(&self.tx).await?;
+        Ok(())
+    }
+
+    /// Enters what the attempts at a job may have written, now that its row does not vouch for it any more: all but what
+    /// is `settled_prefix`. What is `ended_prefix` goes at once, the rest when nobody can be writing there.
+    pub(super) async fn schedule_attempt_deletions(
+        &self,
+        job: &jobs::Model,
+        settled_prefix: Option<&str>,
+        ended_prefix: Option<&str>,
+        now: i64,
+    ) -> Result<(), RecordsError> {
+        for prefix in job.prefixes.split_whitespace().filter(|prefix| Some(*prefix) != settled_prefix) {
+            let due = if Some(prefix) == ended_prefix { now } else { now + millis(ATTEMPT_GRACE) };
+            self.schedule_deletion(job.upload_id, prefix, "an attempt that was not settled", due).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,210 @@
+//! Requests that are done once, however often they are sent: a key is held by the first, and remembers its answer. The
+//! upload that a request admits is noted with it in the same transaction, so that a process which dies before it answers
+//! leaves a key from which the answer can still be told.
+//!
+//! A hold is short and renewed by the request that has it, so that a key whose process died is free again soon. Every
+//! statement of a holder names when its hold began: a holder that lost its key changes nothing of its successor's.
+
+use std::time::Duration;
+
+use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict, Query};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, Set};
+
+use super::entity::idempotency_keys as keys;
+use super::{Records, RecordsError, WriteTx, convert, millis};
+use crate::file::{IdempotencyKey, IdempotencyKeyLock, IdempotencyLockResult};
+use crate::upload::UploadId;
+
+/// How long an answer is remembered.
+const KEY_TTL: Duration = Duration::from_secs(24 * 3600);
+
+impl Records {
+    /// Takes a key for a request that begins now, or says what is known of it. The request loses the key after `lease`
+    /// unless it renews it.
+    ///
+    /// # Errors
+    /// The database's. If the commit was lost on its way, the key may be held until `lease` ends.
+    pub async fn lock_idempotency_key(
+        &self,
+        caller: &str,
+        key: &str,
+        lease: Duration,
+    ) -> Result<IdempotencyLockResult, RecordsError> {
+        self.fail_points.instrument("records", "hold_key", self.lock_idempotency_key_in_tx(caller, key, lease)).await
+    }
+
+    async fn lock_idempotency_key_in_tx(
+        &self,
+        caller: &str,
+        key: &str,
+        lease: Duration,
+    ) -> Result<IdempotencyLockResult, RecordsError> {
+        let now = self.now_ms();
+        let row = |since: i64| keys::ActiveModel {
+            caller: Set(caller.to_owned()),
+            key: Set(key.to_owned()),
+            fingerprint: Set(None),
+            upload_id: Set(None),
+            answer: Set(None),
+            created_at: Set(since),
+            held_until: Set(now + millis(lease)),
+            expires_at: Set(now + millis(KEY_TTL)),
+        };
+        let acquired = |since: i64| {
+            IdempotencyLockResult::Acquired(IdempotencyKeyLock {
+                caller: caller.to_owned(),
+                key: key.to_owned(),
+                locked_at: since,
+            })
+        };
+        let tx = self.begin_write().await?;
+        let inserted = keys::Entity::insert(row(now))
+            .on_conflict(OnConflict::new().do_nothing().to_owned())
+            .exec_without_returning(&*tx)
+            .await?;
+        if inserted > 0 {
+            tx.commit().await?;
+            return Ok(acquired(now));
+        }
+        let known = keys::Entity::find_by_id((caller.to_owned(), key.to_owned())).lock_exclusive().one(&*tx).await?;
+        // No two holds of a key begin in the same millisecond, because that tells them apart.
+        let since = known.as_ref().map_or(now, |known| Ord::max(now, known.created_at + 1));
+        if let Some(known) = known.filter(|known| known.expires_at > now) {
+            match (known.fingerprint, known.answer, known.upload_id) {
+                (Some(fingerprint), Some(answer), _) => {
+                    return Ok(IdempotencyLockResult::Completed { fingerprint, response: answer });
+                }
+                _ if known.held_until > now => {
+                    let (since, until) = (convert::timestamp(known.created_at), convert::timestamp(known.held_until));
+                    return Ok(IdempotencyLockResult::InFlight { locked_at: since, locked_until: until });
+                }
+                (Some(fingerprint), None, Some(upload)) => {
+                    return Ok(IdempotencyLockResult::Admitted { fingerprint, upload: convert::upload_id(upload)? });
+                }
+                _ => {}
+            }
+        }
+        keys::Entity::delete_by_id((caller.to_owned(), key.to_owned())).exec(&*tx).await?;
+        keys::Entity::insert(row(since)).exec_without_returning(&*tx).await?;
+        tx.commit().await?;
+        Ok(acquired(since))
+    }
+
+    /// Extends a hold: it ends after `lease` from now. False if the key is not held by this request any more.
+    ///
+    /// # Errors
+    /// The database's; then the hold ends when it would have ended.
+    pub async fn renew_idempotency_key(
+        &self,
+        lock: &IdempotencyKeyLock,
+        lease: Duration,
+    ) -> Result<bool, RecordsError> {
+        let renew = async {
+            let _write_lock = self.write_lock().await?;
+            let renewed = update_locked_key(lock)
+                .col_expr(keys::Column::HeldUntil, Expr::value(self.now_ms() + millis(lease)))
+                .filter(keys::Column::Answer.is_null())
+                .exec(&self.db)
+                .await?;
+            Ok::<_, RecordsError>(renewed.rows_affected > 0)
+        };
+        self.fail_points.instrument("records", "renew_key", renew).await
+    }
+
+    /// Remembers an answer, unless another request holds the key by now.
+    ///
+    /// # Errors
+    /// The database's; then the key stays in flight until its hold ends.
+    pub async fn store_idempotent_response(&self, key: &IdempotencyKey, response: &str) -> Result<(), RecordsError> {
+        let note = async {
+            let _write_lock = self.write_lock().await?;
+            update_locked_key(&key.lock)
+                .col_expr(keys::Column::Fingerprint, Expr::value(key.fingerprint.as_str()))
+                .col_expr(keys::Column::Answer, Expr::value(response))
+                .exec(&self.db)
+                .await?;
+            Ok::<_, RecordsError>(())
+        };
+        self.fail_points.instrument("records", "note_answer", note).await
+    }
+
+    /// Lets go of a key whose request was not answered, so that it can be sent again: one that admitted nothing is
+    /// forgotten, and from one that admitted an upload the answer can be told from now on.
+    ///
+    /// # Errors
+    /// The database's; then the key stays in flight until its hold ends.
+    pub async fn release_idempotency_key(&self, lock: &IdempotencyKeyLock) -> Result<(), RecordsError> {
+        self.fail_points.instrument("records", "let_go_of_key", self.release_idempotency_key_in_tx(lock)).await
+    }
+
+    async fn release_idempotency_key_in_tx(&self, lock: &IdempotencyKeyLock) -> Result<(), RecordsError> {
+        let tx = self.begin_write().await?;
+        keys::Entity::delete_many()
+            .filter(is_locked_by(lock))
+            .filter(keys::Column::Answer.is_null())
+            .filter(keys::Column::UploadId.is_null())
+            .exec(&*tx)
+            .await?;
+        update_locked_key(lock)
+            .col_expr(keys::Column::HeldUntil, Expr::value(self.now_ms()))
+            .filter(keys::Column::Answer.is_null())
+            .exec(&*tx)
+            .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Forgets up to `limit` answers that are old enough. Returns how many.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn delete_expired_idempotency_keys(&self, limit: u64) -> Result<u64, RecordsError> {
+        let forget = async {
+            let old = Condition::all().add(keys::Column::ExpiresAt.lte(self.now_ms()));
+            let batch = Query::select()
+                .columns([keys::Column::Caller, keys::Column::Key])
+                .from(keys::Entity)
+                .cond_where(old.clone())
+                .limit(limit)
+                .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+                .to_owned();
+            let batch = Expr::tuple([Expr::col(keys::Column::Caller), Expr::col(keys::Column::Key)]).in_subquery(batch);
+            let _write_lock = self.write_lock().await?;
+            Ok::<_, RecordsError>(
+                keys::Entity::delete_many().filter(batch).filter(old).exec(&self.db).await?.rows_affected,
+            )
+        };
+        self.fail_points.instrument("records", "forget_answers", forget).await
+    }
+}
+
+impl WriteTx {
+    /// Writes down which upload a request admitted.
+    ///
+    /// # Errors
+    /// [`RecordsError::KeyLost`] if another request holds the key by now: that one is going to admit the upload.
+    pub(super) async fn record_admitted_upload(
+        &self,
+        key: &IdempotencyKey,
+        upload: UploadId,
+    ) -> Result<(), RecordsError> {
+        let noted = update_locked_key(&key.lock)
+            .col_expr(keys::Column::Fingerprint, Expr::value(key.fingerprint.as_str()))
+            .col_expr(keys::Column::UploadId, Expr::value(upload.get()))
+            .exec(&self.tx)
+            .await?;
+        if noted.rows_affected > 0 { Ok(()) } else { Err(RecordsError::KeyLost) }
+    }
+}
+
+fn update_locked_key(lock: &IdempotencyKeyLock) -> sea_orm::UpdateMany<keys::Entity> {
+    keys::Entity::update_many().filter(is_locked_by(lock))
+}
+
+/// The row of a key, if this request and no later one holds it.
+fn is_locked_by(lock: &IdempotencyKeyLock) -> Condition {
+    Condition::all()
+        .add(keys::Column::Caller.eq(lock.caller.as_str()))
+        .add(keys::Column::Key.eq(lock.key.as_str()))
+        .add(keys::Column::CreatedAt.eq(lock.locked_at))
+}

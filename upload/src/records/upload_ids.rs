@@ -1,0 +1,61 @@
+//! The numbers of uploads. The database gives them out one after the other and never twice, as long as it remembers them:
+//! one that was restored from a backup has forgotten the numbers given since. Blobs have not, and tell how far to skip.
+
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+
+use super::{Records, RecordsError};
+
+/// How many numbers are skipped by one statement, which takes less than a second.
+const SKIP_BATCH: i64 = 500_000;
+
+impl Records {
+    /// The highest number that the database remembers to have given to an upload.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) async fn last_upload_id(&self) -> Result<i64, RecordsError> {
+        let backend = self.db.get_database_backend();
+        let asked = match backend {
+            DbBackend::Sqlite => "SELECT seq FROM sqlite_sequence WHERE name = 'uploads'",
+            _ => "SELECT last_value FROM uploads_id_seq",
+        };
+        let row = self.db.query_one_raw(Statement::from_string(backend, asked)).await?;
+        let row = row.ok_or_else(|| RecordsError::CorruptRow("the numbers of uploads have no beginning".to_owned()))?;
+        Ok(row.try_get_by_index(0)?)
+    }
+
+    /// Gives no number up to `last` any more.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) async fn skip_upload_ids(&self, last: i64) -> Result<(), RecordsError> {
+        let skipping = async {
+            match self.db.get_database_backend() {
+                DbBackend::Sqlite => {
+                    let _write_lock = self.write_lock().await?;
+                    let skip = "UPDATE sqlite_sequence SET seq = ? WHERE name = 'uploads' AND seq < ?";
+                    self.execute(DbBackend::Sqlite, skip, [last, last]).await
+                }
+                // Drawn and thrown away: to set the sequence could set back one that another process is drawing from. In
+                // steps, because one statement for millions of numbers could pass the limit of a call.
+                postgres => {
+                    let skip = "SELECT count(nextval('uploads_id_seq')) FROM generate_series(1, $1)";
+                    loop {
+                        let ahead = last - self.last_upload_id().await?;
+                        if ahead <= 0 {
+                            return Ok(());
+                        }
+                        self.execute(postgres, skip, [ahead.min(SKIP_BATCH)]).await?;
+                    }
+                }
+            }
+        };
+        self.fail_points.instrument("records", "skip_numbers", skipping).await
+    }
+
+    async fn execute<const N: usize>(&self, backend: DbBackend, sql: &str, with: [i64; N]) -> Result<(), RecordsError> {
+        let statement = Statement::from_sql_and_values(backend, sql, with.map(Into::into));
+        let done: Result<_, DbErr> = self.db.execute_raw(statement).await;
+        Ok(done.map(drop)?)
+    }
+}

@@ -1,0 +1,158 @@
+//! Whether an upload can be taken, found out before any of it has come: the reserve of disk space, records that take
+//! writes, and numbers that were never given.
+
+use std::path::Path;
+use std::time::Duration;
+
+use upload::{
+    Backend, BackendError, Backends, BackendsSettings, BlobContent, Blobs, FailPoints, NewBlob, RecordsError,
+};
+
+use crate::failing_disk::{FailingDisk, MountedTmpfs};
+use crate::test_db::{TestDb, admission, on_both_engines};
+
+/// The places of one test below a folder, with records at an address and one reserve for all.
+async fn open_backends(folder: &Path, db: &TestDb, min_free: &str) -> Backends {
+    open_with_reserves(folder, db, [min_free; 3]).await
+}
+
+/// The same with a reserve each for staging, blobs and records.
+async fn open_with_reserves(folder: &Path, db: &TestDb, [staging, blobs, records]: [&str; 3]) -> Backends {
+    let store = |name: &str, min_free: &str| {
+        let url = format!("file://{}", folder.join(name).display());
+        serde_json::json!({"url": url, "endpoint": "", "region": "", "access_key_id": "", "secret_access_key": "",
+                           "min_free": min_free})
+    };
+    let settings: BackendsSettings = serde_json::from_value(serde_json::json!({
+        "staging": store("staging", staging),
+        "blobs": store("blobs", blobs),
+        "queue": {"url": "memory:"},
+        "records": {"url": db.url, "max_connections": 4, "min_free": records,
+                    "timeout": "10s", "pooler": "none"},
+    }))
+    .unwrap();
+    Backends::open(&settings, db.clock.clone(), FailPoints::default()).await.unwrap()
+}
+
+#[tokio::test]
+async fn records_that_were_restored_give_no_upload_id_again() {
+    on_both_engines(async |db| {
+        let folder = tempfile::tempdir().unwrap();
+        let now = open_backends(folder.path(), db, "0 B").await;
+        now.check_accepts_upload(0).await.unwrap();
+        let last = now.records.admit(admission("mary")).await.unwrap().id;
+        // What came after the backup, of which the records know nothing any more: numbers in this folder of blobs and in
+        // later ones, some of which have expired.
+        let lost = [last.get() + 1, last.get() + 700, last.get() + 1500];
+        for number in lost {
+            let key = format!("{}512.jpg", Blobs::new_attempt_prefix(number.try_into().unwrap()));
+            let blob = NewBlob { key, content: BlobContent::Bytes("a picture".into()) };
+            now.blobs.put_batch(&now.staging, vec![blob]).await.unwrap();
+        }
+        let restored = open_backends(folder.path(), db, "0 B").await;
+        restored.check_accepts_upload(0).await.unwrap();
+        let next = restored.records.admit(admission("mary")).await.unwrap().id;
+        assert!(next.get() > lost[2], "{next} after {lost:?}");
+        // And nothing is skipped where nothing was lost.
+        let again = open_backends(folder.path(), db, "0 B").await;
+        again.check_accepts_upload(0).await.unwrap();
+        let following = again.records.admit(admission("mary")).await.unwrap().id;
+        assert_eq!(following.get(), next.get() + 1);
+        for backends in [now, restored, again] {
+            backends.records.close().await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn below_the_reserve_no_upload_is_taken() {
+    on_both_engines(async |db| {
+        let folder = tempfile::tempdir().unwrap();
+        let plenty = open_backends(folder.path(), db, "1 KiB").await;
+        plenty.check_accepts_upload(1000).await.unwrap();
+        let refused = plenty.check_accepts_upload(1 << 60).await.unwrap_err();
+        assert!(matches!(refused, BackendError::LowSpace(_)) && refused.is_transient(), "{refused}");
+        assert_eq!(refused.probe_status(), "low on space");
+        let low = open_backends(folder.path(), db, "1 EiB").await;
+        low.check_accepts_upload(0).await.unwrap_err();
+        // What is there already goes on: records answer, take writes and are not called down.
+        low.records.ping().await.unwrap();
+        low.records.admit(admission("mary")).await.unwrap();
+        let none = open_backends(folder.path(), db, "0 B").await;
+        none.check_accepts_upload(1 << 60).await.unwrap();
+        for backends in [plenty, low, none] {
+            backends.records.close().await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn each_backend_has_a_reserve_of_its_own() {
+    on_both_engines(async |db| {
+        let folder = tempfile::tempdir().unwrap();
+        for (n, place) in ["staging", "blobs", "records"].into_iter().enumerate() {
+            let mut reserves = ["0 B"; 3];
+            reserves[n] = "1 EiB";
+            let backends = open_with_reserves(folder.path(), db, reserves).await;
+            match backends.check_accepts_upload(0).await {
+                Err(BackendError::LowSpace(low)) => assert_eq!(low.backend, place),
+                // The disk of a server is not seen from here.
+                taken => assert!(taken.is_ok() && place == "records" && db.url.starts_with("postgres"), "{taken:?}"),
+            }
+            backends.records.close().await.unwrap();
+        }
+    })
+    .await;
+}
+
+/// Asks until it is so.
+async fn wait_until(holds: impl AsyncFn() -> bool) {
+    let asked = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    // A second until the next look at the disk is due; the rest is a busy machine's.
+    tokio::time::timeout(Duration::from_secs(5), asked).await.unwrap();
+}
+
+#[tokio::test]
+async fn records_on_a_full_disk_say_so_until_there_is_room() {
+    let Some(small) = MountedTmpfs::new("16m") else { return };
+    let url = format!("sqlite://{}", small.path().join("records.db").display());
+    migrations::up(&url).await.unwrap();
+    let db = TestDb::open_sqlite_at(url).await;
+    let backends = open_backends(small.path(), &db, "0 B").await;
+    backends.check_accepts_upload(0).await.unwrap();
+    backends.records.ping().await.unwrap();
+    let disk = FailingDisk::SmallFileSystem(small.path().to_owned());
+    // Room for a probe of one page and not for an upload.
+    disk.leave_free(512 << 10);
+    wait_until(async || matches!(backends.records.ping().await, Err(RecordsError::Full))).await;
+    disk.free_all();
+    wait_until(async || backends.records.ping().await.is_ok()).await;
+    disk.leave_free(0);
+    // Until the log has no room of its own left.
+    let full = async {
+        loop {
+            if let Err(error) = backends.records.admit(admission("mary")).await {
+                return error;
+            }
+        }
+    };
+    let full = full.await;
+    assert!(matches!(full, RecordsError::Full), "{full}");
+    let pinged = backends.records.ping().await.unwrap_err();
+    assert!(matches!(pinged, RecordsError::Full), "{pinged}");
+    // This is what the worker asks, for its probe and its circuit breaker.
+    assert_eq!(backends.ping(Backend::Records).await.unwrap_err().probe_status(), "full");
+    let refused = backends.check_accepts_upload(0).await.unwrap_err();
+    assert_eq!(refused.probe_status(), "full");
+    disk.free_all();
+    wait_until(async || backends.check_accepts_upload(0).await.is_ok() && backends.records.ping().await.is_ok()).await;
+    backends.records.admit(admission("mary")).await.unwrap();
+    backends.records.close().await.unwrap();
+    db.close().await;
+}

@@ -1,0 +1,361 @@
+//! Circuit breakers, one for each backend: while a backend fails, a worker takes no more jobs, instead of failing one after
+//! the other.
+//!
+//! ```text
+//! closed ── 3 failures in a row ─► open ── a ping succeeds ─► trial ── a job succeeds ─► closed
+//!                                   ▲                           │
+//!                                   └──────── a job fails ──────┘
+//! ```
+//!
+//! An open breaker pings its backend after a pause that doubles up to 30 s. During a trial the worker runs one job at a
+//! time, since a store may answer pings and refuse writes; a trial that no job decides ends with another ping after 30 s. What is not begun goes back into the queue, because another
+//! worker may still reach the backend.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Instant;
+use upload::{Backend, Backends};
+
+/// Failures of one backend in a row after which no more jobs are taken. One or two are no outage: a cut connection fails
+/// whatever is on it.
+const FAILURE_THRESHOLD: u32 = 3;
+/// The pause before the first ping of a failing backend; it doubles with every ping or trial that fails.
+const INITIAL_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause. Jobs wait no longer than this once their backend works again.
+pub(crate) const MAX_PAUSE: Duration = Duration::from_secs(30);
+/// How long a ping may take.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The breakers of one worker. Clones share them.
+#[derive(Clone, Debug)]
+pub struct CircuitBreakers(Arc<BreakersInner>);
+
+#[derive(Debug)]
+struct BreakersInner {
+    breakers: Mutex<[CircuitBreaker; Backend::ALL.len()]>,
+    changed: watch::Sender<()>,
+    /// Whoever holds it runs the job that tries a backend out.
+    trial_slot: Arc<Semaphore>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct CircuitBreaker {
+    backend: Backend,
+    state: BreakerState,
+    consecutive_failures: u32,
+    pause: Duration,
+    opened_at: Instant,
+    ping_at: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BreakerState {
+    Closed,
+    Open,
+    HalfOpen,
+}
+
+/// Permission to begin a job; during a trial it is the only one.
+#[derive(Debug)]
+pub(crate) struct JobPermit {
+    _trial: Option<OwnedSemaphorePermit>,
+}
+
+impl Default for CircuitBreakers {
+    fn default() -> Self {
+        let now = Instant::now();
+        let closed = |backend| CircuitBreaker {
+            backend,
+            state: BreakerState::Closed,
+            consecutive_failures: 0,
+            pause: INITIAL_PAUSE,
+            opened_at: now,
+            ping_at: now,
+        };
+        Self(Arc::new(BreakersInner {
+            breakers: Mutex::new(Backend::ALL.map(closed)),
+            changed: watch::channel(()).0,
+            trial_slot: Arc::new(Semaphore::new(1)),
+        }))
+    }
+}
+
+impl CircuitBreakers {
+    /// The backends because of which this worker takes no jobs, or only one at a time.
+    pub fn failing(&self) -> Vec<Backend> {
+        self.lock()
+            .iter()
+            .filter(|breaker| breaker.state != BreakerState::Closed)
+            .map(|breaker| breaker.backend)
+            .collect()
+    }
+
+    /// Makes the gauges known before anything has failed.
+    pub(crate) fn publish_gauges(&self) {
+        for backend in Backend::ALL {
+            set_open_gauge(backend, self.failing().contains(&backend));
+        }
+    }
+
+    /// Counts a job that could not be done because `backend` failed.
+    pub(crate) fn record_failure(&self, backend: Backend, error: &str) {
+        self.update(backend, |breaker| match breaker.state {
+            BreakerState::Closed => {
+                breaker.consecutive_failures += 1;
+                if breaker.consecutive_failures >= FAILURE_THRESHOLD {
+                    breaker.pause = INITIAL_PAUSE;
+                    breaker.opened_at = Instant::now();
+                    breaker.open();
+                    set_open_gauge(backend, true);
+                    let (backend, failures) = (backend.as_str(), breaker.consecutive_failures);
+                    tracing::error!(
+                        backend,
+                        failures,
+                        error,
+                        "{backend} fails; no more jobs are taken until it answers"
+                    );
+                }
+            }
+            BreakerState::HalfOpen => breaker.reopen(),
+            BreakerState::Open => {}
+        });
+    }
+
+    /// Notes that a job was done with the help of these backends.
+    pub(crate) fn record_success(&self, backends: &[Backend]) {
+        for backend in backends {
+            self.update(*backend, |breaker| match breaker.state {
+                BreakerState::Closed => breaker.consecutive_failures = 0,
+                // A job that began before the backend failed says nothing about now.
+                BreakerState::Open => {}
+                BreakerState::HalfOpen => breaker.close(),
+            });
+        }
+    }
+
+    /// Whether a backend is not to be used now.
+    pub(crate) fn any_open(&self) -> bool {
+        self.lock().iter().any(|breaker| breaker.state == BreakerState::Open)
+    }
+
+    /// Returns once a backend is not to be used.
+    pub(crate) async fn wait_until_any_open(&self) {
+        self.wait_for(Self::any_open).await;
+    }
+
+    /// Returns once every backend may be used.
+    pub(crate) async fn wait_until_none_open(&self) {
+        self.wait_for(|breakers| !breakers.any_open()).await;
+    }
+
+    /// Returns once this backend may be used.
+    pub(crate) async fn wait_until_usable(&self, backend: Backend) {
+        let open = |breaker: &CircuitBreaker| breaker.backend == backend && breaker.state == BreakerState::Open;
+        self.wait_for(|breakers| !breakers.lock().iter().any(open)).await;
+    }
+
+    /// Permission to begin a job, waited for during a trial; None while a backend is not to be used.
+    pub(crate) async fn acquire_permit(&self) -> Option<JobPermit> {
+        let mut changes = self.0.changed.subscribe();
+        loop {
+            changes.mark_unchanged();
+            if self.any_open() {
+                return None;
+            }
+            if self.failing().is_empty() {
+                return Some(JobPermit { _trial: None });
+            }
+            tokio::select! {
+                permit = Arc::clone(&self.0.trial_slot).acquire_owned() => {
+                    if !self.any_open() {
+                        return Some(JobPermit { _trial: permit.ok() });
+                    }
+                }
+                _ = changes.changed() => {}
+            }
+        }
+    }
+
+    /// Pings failing backends whenever their pause is over. Never returns.
+    pub(crate) async fn ping_failing(&self, places: &Backends) {
+        let mut changes = self.0.changed.subscribe();
+        loop {
+            changes.mark_unchanged();
+            let failing: Vec<CircuitBreaker> =
+                self.lock().iter().filter(|breaker| breaker.state != BreakerState::Closed).copied().collect();
+            match failing.iter().min_by_key(|breaker| breaker.ping_at) {
+                None => drop(changes.changed().await),
+                Some(next) => {
+                    tokio::select! {
+                        () = tokio::time::sleep_until(next.ping_at) => self.ping(places, next.backend).await,
+                        _ = changes.changed() => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Pings all failing backends now.
+    pub(crate) async fn ping_all(&self, places: &Backends) {
+        for backend in self.failing() {
+            self.ping(places, backend).await;
+        }
+    }
+
+    async fn ping(&self, places: &Backends, backend: Backend) {
+        let answered =
+            tokio::time::timeout(PING_TIMEOUT, places.ping(backend)).await.is_ok_and(|answer| answer.is_ok());
+        self.record_ping(backend, answered);
+    }
+
+    fn record_ping(&self, backend: Backend, answered: bool) {
+        self.update(backend, |breaker| match (breaker.state, answered) {
+            (BreakerState::Open, true) => {
+                breaker.state = BreakerState::HalfOpen;
+                breaker.ping_at = Instant::now() + MAX_PAUSE;
+            }
+            // No job has needed the backend for that long: it is not to keep the others waiting.
+            (BreakerState::HalfOpen, true) => breaker.close(),
+            (BreakerState::Open | BreakerState::HalfOpen, false) => breaker.reopen(),
+            (BreakerState::Closed, _) => {}
+        });
+    }
+
+    fn update(&self, backend: Backend, change: impl FnOnce(&mut CircuitBreaker)) {
+        if let Some(breaker) = self.lock().iter_mut().find(|breaker| breaker.backend == backend) {
+            change(breaker);
+        }
+        self.0.changed.send_replace(());
+    }
+
+    async fn wait_for(&self, holds: impl Fn(&Self) -> bool) {
+        let mut changes = self.0.changed.subscribe();
+        loop {
+            changes.mark_unchanged();
+            if holds(self) {
+                return;
+            }
+            changes.changed().await.ok();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, [CircuitBreaker; Backend::ALL.len()]> {
+        self.0.breakers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CircuitBreaker {
+    fn reopen(&mut self) {
+        self.pause = (self.pause * 2).min(MAX_PAUSE);
+        self.open();
+    }
+
+    fn close(&mut self) {
+        (self.state, self.consecutive_failures) = (BreakerState::Closed, 0);
+        set_open_gauge(self.backend, false);
+        let (backend, after) = (self.backend.as_str(), self.opened_at.elapsed());
+        tracing::info!(backend, ?after, "{backend} works again; jobs are taken as usual");
+    }
+
+    fn open(&mut self) {
+        self.state = BreakerState::Open;
+        self.ping_at = Instant::now() + self.pause;
+    }
+}
+
+fn set_open_gauge(backend: Backend, open: bool) {
+    metrics::gauge!("cloakroom_circuit_breaker_open", "backend" => backend.as_str()).set(f64::from(u8::from(open)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn breakers_after_failures(failures: u32) -> CircuitBreakers {
+        let breakers = CircuitBreakers::default();
+        for _ in 0..failures {
+            breakers.record_failure(Backend::Blobs, "refused");
+        }
+        breakers
+    }
+
+    fn pause(breakers: &CircuitBreakers) -> Duration {
+        breakers.lock().iter().find(|breaker| breaker.backend == Backend::Blobs).unwrap().pause
+    }
+
+    fn ping_succeeds(breakers: &CircuitBreakers) {
+        breakers.record_ping(Backend::Blobs, true);
+    }
+
+    #[tokio::test]
+    async fn three_failures_in_a_row_open_it_and_a_success_in_between_does_not() {
+        let breakers = breakers_after_failures(2);
+        assert!(breakers.acquire_permit().await.is_some() && breakers.failing().is_empty());
+        breakers.record_success(&[Backend::Blobs]);
+        breakers.record_failure(Backend::Blobs, "refused");
+        breakers.record_failure(Backend::Blobs, "refused");
+        // Another backend's failure is its own.
+        breakers.record_failure(Backend::Records, "refused");
+        assert!(!breakers.any_open());
+        breakers.record_failure(Backend::Blobs, "refused");
+        assert_eq!(breakers.failing(), [Backend::Blobs]);
+        assert!(breakers.acquire_permit().await.is_none());
+        breakers.wait_until_any_open().await;
+        breakers.wait_until_usable(Backend::Records).await;
+    }
+
+    #[tokio::test]
+    async fn a_trial_is_one_job_at_a_time_and_decides() {
+        let breakers = breakers_after_failures(3);
+        ping_succeeds(&breakers);
+        let trial = breakers.acquire_permit().await.unwrap();
+        let mut second = std::pin::pin!(breakers.acquire_permit());
+        assert!(futures::poll!(&mut second).is_pending(), "one is being tried out");
+        // It fails: whoever waited is sent away, and the next ping comes later.
+        breakers.record_failure(Backend::Blobs, "full");
+        assert!(second.await.is_none());
+        drop(trial);
+        assert_eq!(pause(&breakers), 2 * INITIAL_PAUSE);
+        // One that says nothing about the backend lets the next one try.
+        ping_succeeds(&breakers);
+        drop(breakers.acquire_permit().await.unwrap());
+        let trial = breakers.acquire_permit().await.unwrap();
+        breakers.record_success(&[Backend::Staging]);
+        assert_eq!(breakers.failing(), [Backend::Blobs], "that was another backend");
+        breakers.record_success(&[Backend::Blobs]);
+        assert!(breakers.failing().is_empty());
+        let all = (breakers.acquire_permit().await, breakers.acquire_permit().await);
+        assert!(matches!(all, (Some(_), Some(_))));
+        drop(trial);
+    }
+
+    #[tokio::test]
+    async fn the_pause_grows_up_to_its_limit() {
+        let breakers = breakers_after_failures(3);
+        for _ in 0..10 {
+            ping_succeeds(&breakers);
+            breakers.record_failure(Backend::Blobs, "full");
+        }
+        assert_eq!(pause(&breakers), MAX_PAUSE);
+        ping_succeeds(&breakers);
+        breakers.record_success(&[Backend::Blobs]);
+        for _ in 0..3 {
+            breakers.record_failure(Backend::Blobs, "full");
+        }
+        assert_eq!(pause(&breakers), INITIAL_PAUSE, "it begins anew");
+    }
+
+    #[tokio::test]
+    async fn a_trial_that_no_job_decides_ends_with_a_ping() {
+        let breakers = breakers_after_failures(3);
+        ping_succeeds(&breakers);
+        ping_succeeds(&breakers);
+        assert!(breakers.failing().is_empty());
+        let breakers = breakers_after_failures(3);
+        ping_succeeds(&breakers);
+        breakers.record_ping(Backend::Blobs, false);
+        assert!(breakers.any_open() && pause(&breakers) == 2 * INITIAL_PAUSE);
+    }
+}

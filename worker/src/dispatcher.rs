@@ -1,0 +1,183 @@
+//! Running jobs: one consumer for each queue takes deliveries in hand, one schedule chooses which of them are begun.
+//!
+//! More deliveries are in hand than slots, because fair order needs a choice. What is only in hand is not leased and its
+//! attempt is not counted; when the worker stops it goes back into its queue.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use upload::{Deliveries, Delivery, QueueError, QueueName};
+
+use crate::circuit_breaker::JobPermit;
+use crate::fair_scheduler::{FairScheduler, JobSlot};
+use crate::job_class::JobClass;
+use crate::runner::{RETRY_PAUSE, Worker};
+
+/// How long a worker waits for something to happen before it shows that it is still there.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
+
+/// A delivery that waits for a slot or has one.
+struct PrefetchedDelivery {
+    delivery: Delivery,
+    /// Given back when the job has ended.
+    _prefetch_permit: OwnedSemaphorePermit,
+}
+
+/// A slot that a running job has; given back when it is dropped, however the job ends.
+struct SlotGuard(Option<JobSlot>, mpsc::UnboundedSender<JobSlot>);
+
+impl Drop for SlotGuard {
+    fn drop(&mut self) {
+        if let Some(slot) = self.0.take() {
+            self.1.send(slot).ok();
+        }
+    }
+}
+
+impl Worker {
+    /// Consumes the queues in the settings until `stop`; then lets what is under way end, and returns.
+    ///
+    /// # Errors
+    /// Where a queue cannot be consumed at all.
+    pub async fn run(&self, stop: CancellationToken) -> Result<(), QueueError> {
+        self.breakers.publish_gauges();
+        let (taken, mut arrivals) = mpsc::channel(1);
+        let consumers = TaskTracker::new();
+        let (breakers, places, stopped) = (self.breakers.clone(), self.backends.clone(), stop.clone());
+        consumers.spawn(async move { stopped.run_until_cancelled(breakers.ping_failing(&places)).await });
+        for lane in &self.settings.worker.queues {
+            let deliveries = self.backends.queue.consume(*lane, self.prefetch_count(*lane)).await?;
+            consumers.spawn(self.clone().prefetch_deliveries(*lane, deliveries, taken.clone(), stop.clone()));
+        }
+        drop(taken);
+        consumers.close();
+        let (freed, mut given_back) = mpsc::unbounded_channel();
+        let mut schedule: FairScheduler<PrefetchedDelivery> = FairScheduler::new(self.settings.worker.concurrency);
+        let running = TaskTracker::new();
+        loop {
+            if self.breakers.any_open() {
+                // Another worker may still reach the backend.
+                schedule.clear();
+            }
+            while let Some((slot, in_hand)) = schedule.next_job() {
+                running.spawn(self.clone().run_in_slot(in_hand, SlotGuard(Some(slot), freed.clone()), stop.clone()));
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some((lane, in_hand)) = arrivals.recv() => {
+                    schedule.enqueue(JobClass::for_queue(lane), &in_hand.principal(), in_hand);
+                    self.liveness.record_activity();
+                }
+                Some(slot) = given_back.recv() => {
+                    schedule.release(slot);
+                    self.liveness.record_activity();
+                }
+                () = self.breakers.wait_until_any_open(), if schedule.has_waiting() => {}
+                // Nothing to do is no reason to look dead; that no job ends while all slots are taken is one.
+                () = tokio::time::sleep(HEARTBEAT_INTERVAL) => if schedule.has_free_slot() { self.liveness.record_activity() },
+            }
+        }
+        // What was not begun goes back at once; other workers need not wait for what is running here. The consumers go
+        // first, or it would be delivered to them again.
+        drop(arrivals);
+        consumers.wait().await;
+        drop(schedule);
+        running.close();
+        tracing::debug!(running = running.len(), "no more jobs are taken");
+        running.wait().await;
+        Ok(())
+    }
+
+    /// How many deliveries of a queue may be in hand, the running ones included: enough of them to choose from, and not so
+    /// many that other workers idle. Heavy ones take long, so fewer of them may wait here.
+    fn prefetch_count(&self, lane: QueueName) -> u16 {
+        let slots = self.settings.worker.concurrency;
+        let window = if lane == QueueName::Heavy { 2 * slots } else { 4 * slots };
+        u16::try_from(window).unwrap_or(u16::MAX)
+    }
+
+    /// Runs a job once the breakers permit it; if they do not, it goes back into its queue.
+    async fn run_in_slot(self, in_hand: PrefetchedDelivery, held: SlotGuard, stop: CancellationToken) {
+        let PrefetchedDelivery { delivery, _prefetch_permit: _place } = in_hand;
+        let Some(permit) = self.wait_for_permit().await else { return };
+        let taken = self.run_delivery(delivery).await;
+        drop(permit);
+        if let Err(unrecorded) = taken {
+            tokio::time::sleep(RETRY_PAUSE).await;
+            drop((held, _place));
+            self.record_when_available(unrecorded, stop).await;
+        }
+    }
+
+    async fn wait_for_permit(&self) -> Option<JobPermit> {
+        let mut permit = std::pin::pin!(self.breakers.acquire_permit());
+        loop {
+            self.liveness.record_activity();
+            if let Ok(permit) = tokio::time::timeout(HEARTBEAT_INTERVAL, &mut permit).await {
+                return permit;
+            }
+        }
+    }
+
+    /// Takes the deliveries of one queue in hand, as many as the window has places for.
+    async fn prefetch_deliveries(
+        self,
+        lane: QueueName,
+        deliveries: Deliveries,
+        taken: mpsc::Sender<(QueueName, PrefetchedDelivery)>,
+        stop: CancellationToken,
+    ) {
+        let places = Arc::new(Semaphore::new(self.prefetch_count(lane).into()));
+        let mut deliveries = Some(deliveries);
+        while let Some(Some(in_hand)) =
+            stop.run_until_cancelled(self.next_delivery(lane, &mut deliveries, &places)).await
+        {
+            if taken.send((lane, in_hand)).await.is_err() {
+                break;
+            }
+        }
+        tracing::debug!(queue = lane.as_str(), "no more deliveries are taken");
+    }
+
+    /// The next delivery, waited for; None when the queue is closed. While a backend fails nothing is consumed, and what had
+    /// been delivered goes back: once for each failure and not in a loop, since the broker counts.
+    async fn next_delivery(
+        &self,
+        lane: QueueName,
+        deliveries: &mut Option<Deliveries>,
+        places: &Arc<Semaphore>,
+    ) -> Option<PrefetchedDelivery> {
+        let place = Arc::clone(places).acquire_owned().await.ok()?;
+        loop {
+            if self.breakers.any_open() {
+                *deliveries = None;
+                self.breakers.wait_until_none_open().await;
+                continue;
+            }
+            let from = match deliveries {
+                Some(deliveries) => deliveries,
+                None => match self.backends.queue.consume(lane, self.prefetch_count(lane)).await {
+                    Ok(again) => deliveries.insert(again),
+                    Err(error) => {
+                        tracing::warn!(queue = lane.as_str(), %error, "cannot consume; it will be tried again");
+                        tokio::time::sleep(RETRY_PAUSE).await;
+                        continue;
+                    }
+                },
+            };
+            tokio::select! {
+                next = from.next() => return Some(PrefetchedDelivery { delivery: next?, _prefetch_permit: place }),
+                () = self.breakers.wait_until_any_open() => {}
+            }
+        }
+    }
+}
+
+impl PrefetchedDelivery {
+    fn principal(&self) -> String {
+        self.delivery.message().principal.clone()
+    }
+}

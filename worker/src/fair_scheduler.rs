@@ -1,0 +1,287 @@
+//! Which of the jobs in hand is begun next, so that no user delays the others: slots shared among classes and principals.
+//!
+//! - `bulk` and `heavy` jobs have a quarter of the slots each, one at least, while other jobs wait, and all but one while
+//!   none does. The last slot stays free for a normal job, which so begins at once.
+//! - Within a class the principal with the fewest jobs running goes first; among those that have equally many, they take
+//!   turns. A principal never has all slots, whoever else waits.
+//! - With a single slot there is nothing to share: classes and principals take turns.
+//!
+//! Called by `consume` alone. It holds what it is given and does no I/O.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::job_class::{JobClass, WeightedTurns};
+
+/// The jobs in hand, and what of the slots is taken.
+#[derive(Debug)]
+pub(crate) struct FairScheduler<T> {
+    slots: usize,
+    waiting: [ClassQueue<T>; 3],
+    running: [usize; 3],
+    /// Jobs running, by principal.
+    running_by_principal: HashMap<String, usize>,
+    turns: WeightedTurns,
+}
+
+/// A slot that a job has taken, to be given back to [`FairScheduler::release`].
+#[derive(Debug)]
+pub(crate) struct JobSlot {
+    class: JobClass,
+    principal: String,
+}
+
+/// The jobs of one class that wait.
+#[derive(Debug)]
+struct ClassQueue<T> {
+    /// Those of each principal, in the order in which they came.
+    jobs: HashMap<String, VecDeque<T>>,
+    /// The principals that have some, in the order of their turns.
+    principal_order: VecDeque<String>,
+}
+
+impl<T> Default for ClassQueue<T> {
+    fn default() -> Self {
+        Self { jobs: HashMap::new(), principal_order: VecDeque::new() }
+    }
+}
+
+impl<T> ClassQueue<T> {
+    fn push(&mut self, principal: &str, job: T) {
+        if !self.jobs.contains_key(principal) {
+            self.principal_order.push_back(principal.to_owned());
+        }
+        self.jobs.entry(principal.to_owned()).or_default().push_back(job);
+    }
+
+    /// A job of the principal with the fewest running, if that is fewer than `most`.
+    fn pop_fairest(&mut self, running: &HashMap<String, usize>, most: usize) -> Option<(String, T)> {
+        let has = |principal: &String| running.get(principal).copied().unwrap_or_default();
+        let (at, _) = self
+            .principal_order
+            .iter()
+            .map(has)
+            .enumerate()
+            .filter(|(_, has)| *has < most)
+            .min_by_key(|(_, has)| *has)?;
+        let principal = self.principal_order.remove(at)?;
+        let jobs = self.jobs.get_mut(&principal)?;
+        let job = jobs.pop_front()?;
+        if jobs.is_empty() {
+            self.jobs.remove(&principal);
+        } else {
+            self.principal_order.push_back(principal.clone());
+        }
+        Some((principal, job))
+    }
+}
+
+impl<T> FairScheduler<T> {
+    /// A schedule of so many slots, at least one.
+    pub(crate) fn new(slots: usize) -> Self {
+        Self {
+            slots: slots.max(1),
+            waiting: JobClass::ALL.map(|_| ClassQueue::default()),
+            running: [0; 3],
+            running_by_principal: HashMap::new(),
+            turns: WeightedTurns::default(),
+        }
+    }
+
+    /// Takes a job in hand.
+    pub(crate) fn enqueue(&mut self, class: JobClass, principal: &str, job: T) {
+        self.waiting[class.index()].push(principal, job);
+    }
+
+    /// Whether a job waits for a slot.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.waiting.iter().any(|line| !line.principal_order.is_empty())
+    }
+
+    /// Lets go of all jobs that wait.
+    pub(crate) fn clear(&mut self) {
+        self.waiting = JobClass::ALL.map(|_| ClassQueue::default());
+    }
+
+    /// Whether a slot is free.
+    pub(crate) fn has_free_slot(&self) -> bool {
+        self.running.iter().sum::<usize>() < self.slots
+    }
+
+    /// The job to begin now, with its slot. None while every job in hand has to wait for a slot.
+    pub(crate) fn next_job(&mut self) -> Option<(JobSlot, T)> {
+        if !self.has_free_slot() {
+            return None;
+        }
+        let share = (self.slots / 4).max(1);
+        let order = self.turns.order();
+        let within = |class: &&JobClass| {
+            **class == JobClass::Normal || (self.running[class.index()] < share && self.may_exceed_share())
+        };
+        let fair: Vec<JobClass> = order.iter().filter(within).copied().collect();
+        let found = fair.into_iter().find_map(|class| self.start_job(class));
+        if found.is_some()
+            || !self.waiting[JobClass::Normal.index()].principal_order.is_empty()
+            || !self.may_exceed_share()
+        {
+            return found;
+        }
+        order.into_iter().find_map(|class| self.start_job(class))
+    }
+
+    /// Whether jobs that are not normal may have one more slot.
+    fn may_exceed_share(&self) -> bool {
+        let others = self.running[JobClass::Bulk.index()] + self.running[JobClass::Heavy.index()];
+        others < (self.slots - 1).max(1)
+    }
+
+    fn start_job(&mut self, class: JobClass) -> Option<(JobSlot, T)> {
+        let most = (self.slots - 1).max(1);
+        let (principal, job) = self.waiting[class.index()].pop_fairest(&self.running_by_principal, most)?;
+        self.turns.advance(class);
+        self.running[class.index()] += 1;
+        *self.running_by_principal.entry(principal.clone()).or_default() += 1;
+        Some((JobSlot { class, principal }, job))
+    }
+
+    /// Gives a slot back.
+    pub(crate) fn release(&mut self, slot: JobSlot) {
+        let running = &mut self.running[slot.class.index()];
+        *running = running.saturating_sub(1);
+        if let Some(has) = self.running_by_principal.get_mut(&slot.principal) {
+            *has = has.saturating_sub(1);
+            if *has == 0 {
+                self.running_by_principal.remove(&slot.principal);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A schedule in which everything waits from the beginning and each job takes one turn.
+    struct SchedulerRun {
+        schedule: FairScheduler<&'static str>,
+        slots: VecDeque<(JobSlot, &'static str)>,
+    }
+
+    impl SchedulerRun {
+        fn new(slots: usize) -> Self {
+            Self { schedule: FairScheduler::new(slots), slots: VecDeque::new() }
+        }
+
+        fn enqueue(&mut self, class: JobClass, principal: &'static str, jobs: usize) {
+            (0..jobs).for_each(|_| self.schedule.enqueue(class, principal, principal));
+        }
+
+        /// Begins all that may begin, and says of whom they are.
+        fn start_all(&mut self) -> Vec<&'static str> {
+            let mut begun = Vec::new();
+            while let Some((slot, of)) = self.schedule.next_job() {
+                begun.push(of);
+                self.slots.push_back((slot, of));
+            }
+            begun
+        }
+
+        /// Ends the first job of this principal.
+        fn finish_first_of(&mut self, of: &str) {
+            let at = self.slots.iter().position(|(_, running)| *running == of).unwrap();
+            let (slot, _) = self.slots.remove(at).unwrap();
+            self.schedule.release(slot);
+        }
+
+        fn running_of(&self, of: &str) -> usize {
+            self.slots.iter().filter(|(_, running)| *running == of).count()
+        }
+    }
+
+    #[test]
+    fn a_principal_never_has_all_slots() {
+        let mut run = SchedulerRun::new(4);
+        run.enqueue(JobClass::Normal, "flood", 100);
+        assert_eq!(run.start_all(), ["flood"; 3]);
+        run.enqueue(JobClass::Normal, "jane", 1);
+        assert_eq!(run.start_all(), ["jane"]);
+        run.finish_first_of("flood");
+        assert_eq!(run.start_all(), ["flood"]);
+        run.finish_first_of("jane");
+        run.enqueue(JobClass::Normal, "joe", 100);
+        run.enqueue(JobClass::Normal, "ann", 100);
+        for step in 0..50 {
+            run.start_all();
+            assert!(step < 2 || ["flood", "joe", "ann"].iter().all(|of| run.running_of(of) > 0));
+            let first = run.slots.front().unwrap().1;
+            run.finish_first_of(first);
+        }
+    }
+
+    #[test]
+    fn a_flood_has_a_share_while_others_wait_and_all_slots_but_one_while_none_does() {
+        let mut run = SchedulerRun::new(8);
+        run.enqueue(JobClass::Heavy, "flood", 100);
+        run.enqueue(JobClass::Bulk, "other", 100);
+        run.start_all();
+        assert_eq!(run.running_of("flood") + run.running_of("other"), 7);
+        run.enqueue(JobClass::Normal, "jane", 100);
+        run.enqueue(JobClass::Normal, "joe", 100);
+        assert_eq!(run.start_all().len(), 1, "the last slot is theirs at once");
+        for _ in 0..7 {
+            let of = if run.running_of("flood") > run.running_of("other") { "flood" } else { "other" };
+            run.finish_first_of(of);
+            run.start_all();
+        }
+        let mut turns = HashMap::new();
+        for _ in 0..210 {
+            assert!(run.running_of("flood") <= 2 && run.running_of("other") <= 2, "{run:?}", run = run.slots);
+            let first = run.slots.front().unwrap().1;
+            run.finish_first_of(first);
+            run.start_all().into_iter().for_each(|of| *turns.entry(of).or_insert(0) += 1);
+        }
+        assert!(turns["flood"] >= 25 && turns["other"] >= 50, "{turns:?}");
+    }
+
+    #[test]
+    fn with_few_slots_every_class_and_every_principal_gets_its_turn() {
+        for slots in [1, 2, 3] {
+            let mut run = SchedulerRun::new(slots);
+            for (class, of) in [
+                (JobClass::Heavy, "heavy"),
+                (JobClass::Bulk, "bulk"),
+                (JobClass::Normal, "jane"),
+                (JobClass::Normal, "joe"),
+            ] {
+                run.enqueue(class, of, 1000);
+            }
+            let mut begun: Vec<&str> = run.start_all();
+            while begun.len() < 280 {
+                let first = run.slots.front().unwrap().1;
+                run.finish_first_of(first);
+                begun.extend(run.start_all());
+            }
+            for (of, least) in [("heavy", 20), ("bulk", 20), ("jane", 60), ("joe", 60)] {
+                let turns = begun.iter().filter(|begun| **begun == of).count();
+                assert!(turns >= least, "{slots} slots: {of} had {turns} of {}", begun.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_principal_that_comes_late_does_not_wait_for_the_backlog_of_another() {
+        let mut run = SchedulerRun::new(2);
+        run.enqueue(JobClass::Heavy, "flood", 500);
+        run.enqueue(JobClass::Bulk, "flood", 500);
+        run.start_all();
+        run.enqueue(JobClass::Heavy, "jane", 1);
+        let first = run.slots.front().unwrap().1;
+        run.finish_first_of(first);
+        let mut begun = run.start_all();
+        while !begun.contains(&"jane") {
+            assert!(begun.len() < 6, "{begun:?}");
+            let first = run.slots.front().unwrap().1;
+            run.finish_first_of(first);
+            begun.extend(run.start_all());
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Picking up what was handed in, with which the work on every fresh upload begins: it still waits for its end, its bytes
+//! are there, and they are the bytes that were acknowledged. Where that is not so, no other attempt would do better.
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use upload::{Attempt, Reason, Sha256Hasher, UploadState, sha256};
+
+use crate::attempt_result::AttemptResult;
+use crate::runner::Worker;
+
+impl Worker {
+    /// The bytes of an upload, whole: somebody is to look into them.
+    pub(crate) async fn fetch_and_verify(&self, attempt: &mut Attempt) -> Result<Bytes, AttemptResult> {
+        ensure_accepted(attempt)?;
+        let bytes = self.backends.staging.read(&attempt.upload.staged_key).await?;
+        self.check_digest(attempt, bytes.len() as u64, &sha256(&bytes))?;
+        Ok(bytes)
+    }
+
+    /// The same where nobody is to look into them: they flow by, however many they are.
+    pub(crate) async fn verify_stream(&self, attempt: &mut Attempt) -> Result<(), AttemptResult> {
+        ensure_accepted(attempt)?;
+        let (mut hasher, mut bytes) = (Sha256Hasher::new(), 0_u64);
+        let mut pieces = self.backends.staging.stream(&attempt.upload.staged_key).await?;
+        while let Some(piece) = pieces.try_next().await? {
+            hasher.update(&piece);
+            bytes += piece.len() as u64;
+        }
+        self.check_digest(attempt, bytes, &hasher.finish())
+    }
+
+    fn check_digest(&self, attempt: &mut Attempt, bytes: u64, digest: &str) -> Result<(), AttemptResult> {
+        let sent = &attempt.upload;
+        if digest != sent.sha256 {
+            let why = format!("staging gave back {bytes} bytes that are not the {} that were sent", sent.bytes);
+            return Err(AttemptResult::dead(Reason::new("bytes_damaged", why)));
+        }
+        attempt.push_event(
+            self.backends.records.clock().now(),
+            "validated",
+            format!("{bytes} bytes, as they were sent"),
+        );
+        Ok(())
+    }
+}
+
+fn ensure_accepted(attempt: &Attempt) -> Result<(), AttemptResult> {
+    if attempt.upload.state == UploadState::Accepted {
+        return Ok(());
+    }
+    Err(AttemptResult::dead(Reason::new("settled_before", "the upload was settled before its job ran")))
+}

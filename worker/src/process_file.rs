@@ -1,0 +1,50 @@
+//! `rendition.process.v1` and `file.process.v1`: what belongs to a file is kept exactly as it came. A picture gets a
+//! thumbnail, and a picture that cannot be shown is content like any other.
+
+use bytes::Bytes;
+use upload::{Attempt, Media, PictureInfo, ProcessedUpload, VariantName};
+
+use crate::attempt_result::AttemptResult;
+use crate::picture::{self, RenderedPicture};
+use crate::runner::Worker;
+use crate::{promote, render_plans};
+
+/// A picture of more bytes than this is kept without a thumbnail: it would be whole in memory.
+const MAX_THUMBNAIL_SOURCE_BYTES: u64 = 32 << 20;
+
+impl Worker {
+    /// Settles an upload into a file, whichever way.
+    pub(crate) async fn process_file(&self, attempt: &mut Attempt) -> Result<AttemptResult, AttemptResult> {
+        let upload = &attempt.upload;
+        let (bytes, picture) = if upload.media.is_supported_picture() && upload.bytes <= MAX_THUMBNAIL_SOURCE_BYTES {
+            let bytes = self.fetch_and_verify(attempt).await?;
+            (Some(bytes.clone()), self.render_thumbnail(attempt, bytes).await?)
+        } else {
+            self.verify_stream(attempt).await?;
+            (None, None)
+        };
+        let shown = picture.as_ref().map(|picture| {
+            let served = picture.variants.first().map_or(Media::Jpeg, |made| made.media);
+            PictureInfo { width: picture.width, height: picture.height, default_media: served }
+        });
+        let rendered = picture.map_or_else(Vec::new, |picture| picture.variants);
+        let name = |made: &picture::RenderedVariant| VariantName::fitting(render_plans::THUMBNAIL_SIDE, made.media);
+        let (original_key, variants) =
+            promote::write_with_original(&self.backends, attempt, bytes, rendered, name).await?;
+        self.settle(attempt, ProcessedUpload { picture: shown, original_key, variants }).await
+    }
+
+    /// The thumbnail, where the bytes are a picture that can be shown.
+    async fn render_thumbnail(
+        &self,
+        attempt: &mut Attempt,
+        bytes: Bytes,
+    ) -> Result<Option<RenderedPicture>, AttemptResult> {
+        let (what, picture) = match self.render(attempt, bytes, render_plans::thumbnail()).await? {
+            Ok(picture) => (format!("a thumbnail of {} × {} pixels", picture.width, picture.height), Some(picture)),
+            Err(rejection) => (format!("no thumbnail: {rejection}"), None),
+        };
+        attempt.push_event(self.backends.records.clock().now(), "rendered", what);
+        Ok(picture)
+    }
+}

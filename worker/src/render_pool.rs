@@ -1,0 +1,240 @@
+//! Where pictures are decoded: a fixed number of threads, so that a burst of uploads does not become a burst of
+//! decoders, and a budget of bytes in front of them, so that many large pictures do not become too many at once.
+//!
+//! Called by the handlers of jobs. Promises: no more than `threads` pictures at a time, and one more while heavy ones have
+//! threads and a normal one would wait for them; together no more memory than
+//! `budget` by the engine's own estimates, a large picture waiting until it has the room for itself; no class of pictures
+//! keeps another from its share of the threads ([`line`]); an answer by the deadline, and the work really ended soon after
+//! it; a decoder that panics takes its picture with it and nothing else. What waits, what is under work and how much of the
+//! budget that holds are gauges at all times.
+
+mod gauges;
+mod memory_budget;
+mod render_queue;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use crate::job_class::JobClass;
+use crate::picture::{CancelFlag, LimitKind, Limits, Probe, Rejection, RenderBuffers, RenderPlan, RenderedPicture};
+
+use self::gauges::GaugeGuard;
+pub use self::memory_budget::default_budget;
+use self::render_queue::{RenderQueue, RunningRender};
+
+/// The decode threads and their memory budget. Cheap to share behind an `Arc`; dropping it lets the threads finish what
+/// they have and go.
+#[derive(Debug)]
+pub struct RenderPool {
+    shared: Arc<PoolShared>,
+    budget: u64,
+}
+
+#[derive(Debug)]
+struct PoolShared {
+    state: Mutex<PoolState>,
+    /// Something has come, has ended, or is to end.
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct PoolState {
+    queue: RenderQueue<QueuedRender>,
+    closed: bool,
+}
+
+/// A picture to render.
+#[derive(Debug)]
+pub struct RenderTask {
+    /// The file.
+    pub bytes: Bytes,
+    /// What its headers say.
+    pub probe: Probe,
+    /// What is to be made of it.
+    pub plan: RenderPlan,
+    /// What it may need.
+    pub limits: Limits,
+    /// What it is to others that wait.
+    pub class: JobClass,
+}
+
+#[derive(Debug)]
+struct QueuedRender {
+    task: RenderTask,
+    /// In bytes.
+    memory: u64,
+    cancel: CancelFlag,
+    result_sender: oneshot::Sender<Result<RenderedPicture, Rejection>>,
+    waiting_gauge: GaugeGuard,
+}
+
+/// Stops the work when nobody waits for it any more.
+struct CancelOnDrop(CancelFlag);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+impl PoolShared {
+    fn lock(&self) -> MutexGuard<'_, PoolState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The picture that the calling thread renders next, once there is one; None when it is to end.
+    fn next_job(&self, spare: bool) -> Option<(RunningRender, QueuedRender)> {
+        let mut queued = self.lock();
+        loop {
+            if let Some(next) = queued.queue.next_render(spare, |job| job.cancel.is_cancelled()) {
+                return Some(next);
+            }
+            if queued.closed && (spare || queued.queue.is_empty()) {
+                return None;
+            }
+            queued = self.changed.wait(queued).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl RenderPool {
+    /// A pool of `threads` (at least one) that together hold no more than `budget` bytes; see [`default_budget`].
+    pub fn new(threads: usize, budget: u64) -> Self {
+        let threads = threads.max(1);
+        let queued = PoolState { queue: RenderQueue::new(threads, budget), closed: false };
+        let shared = Arc::new(PoolShared { state: Mutex::new(queued), changed: Condvar::new() });
+        // The last one is the spare thread.
+        for i in 0..=threads {
+            let (shared, spare) = (Arc::clone(&shared), i == threads);
+            let started =
+                std::thread::Builder::new().name(format!("picture-{i}")).spawn(move || run_thread(&shared, spare));
+            if let Err(error) = started {
+                tracing::error!(%error, thread = i, "a decode thread could not be started; the others do its work");
+            }
+        }
+        gauges::set_memory_budget(budget);
+        Self { shared, budget }
+    }
+
+    /// Renders a picture within `deadline` from now, waiting included. Dropping the future stops the work.
+    ///
+    /// # Errors
+    ///
+    /// As [`RenderBuffers::render`]; [`Rejection::Cancelled`], the only transient one, when the deadline has passed. A picture
+    /// that needs more than the whole budget is refused, whatever its limits say.
+    pub async fn render(&self, mut task: RenderTask, deadline: Duration) -> Result<RenderedPicture, Rejection> {
+        task.limits.max_memory = task.limits.max_memory.min(self.budget);
+        let need = task.probe.memory_estimate(&task.plan);
+        Rejection::check_limit(LimitKind::Memory, need, task.limits.max_memory)?;
+        if deadline.is_zero() {
+            // A thread could be done with a small picture before this task waits for it.
+            return Err(Rejection::Cancelled);
+        }
+        let brake = CancelOnDrop(CancelFlag::new());
+        let (answer, answered) = oneshot::channel();
+        let class = task.class;
+        let job = QueuedRender {
+            task,
+            memory: need,
+            cancel: brake.0.clone(),
+            result_sender: answer,
+            waiting_gauge: GaugeGuard::waiting(),
+        };
+        self.shared.lock().queue.push(class, need, job);
+        // All of them, because the spare thread may not take it.
+        self.shared.changed.notify_all();
+        match tokio::time::timeout(deadline, answered).await {
+            Ok(Ok(rendered)) => rendered,
+            _ => Err(Rejection::Cancelled),
+        }
+    }
+}
+
+impl Drop for RenderPool {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+fn run_thread(shared: &PoolShared, spare: bool) {
+    let mut bench = RenderBuffers::default();
+    while let Some((
+        begun,
+        QueuedRender { task, memory: need, cancel: stop, result_sender: answer, waiting_gauge: waiting },
+    )) = shared.next_job(spare)
+    {
+        let RenderTask { bytes, probe, plan, limits, class: _ } = task;
+        drop(waiting);
+        let (held, rendering, started) = (GaugeGuard::memory(need), GaugeGuard::rendering(), Instant::now());
+        let rendered = catch_unwind(AssertUnwindSafe(|| bench.render(&bytes, &probe, &plan, &limits, &stop)));
+        let result = rendered.unwrap_or_else(|_| {
+            // What was on the bench may be half done.
+            bench = RenderBuffers::default();
+            Err(Rejection::decoder_panicked(&bytes))
+        });
+        drop((bytes, rendering, held));
+        gauges::record_render(
+            probe.media,
+            result.as_ref().map_or_else(Rejection::code, |_| "taken"),
+            started.elapsed(),
+        );
+        shared.lock().queue.finish(begun);
+        // What it held may be what several others waited for.
+        shared.changed.notify_all();
+        // Nobody may be waiting any more.
+        let _ = answer.send(result);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::picture::{OutputFormat, OutputSpec, Shape, probe};
+
+    fn thumbnail_plan() -> RenderPlan {
+        RenderPlan { crop: None, outputs: vec![OutputSpec { shape: Shape::Inside(8), format: OutputFormat::Auto }] }
+    }
+
+    /// 24 bits per pixel, all black.
+    fn black_bmp(side: u32) -> Bytes {
+        let mut file = b"BM\0\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0".to_vec();
+        file.extend(side.to_le_bytes());
+        file.extend(side.to_le_bytes());
+        file.extend(b"\x01\0\x18\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+        file.resize(54 + (side * side * 3) as usize, 0);
+        file.into()
+    }
+
+    async fn render_bmp(pool: &RenderPool, bytes: Bytes, deadline: Duration) -> Result<RenderedPicture, Rejection> {
+        let probe = probe(&bytes, &Limits::default())?;
+        let task =
+            RenderTask { bytes, probe, plan: thumbnail_plan(), limits: Limits::default(), class: JobClass::Normal };
+        pool.render(task, deadline).await
+    }
+
+    #[tokio::test]
+    async fn pictures_share_the_room_and_give_it_back() {
+        let pool = RenderPool::new(2, 6 << 20);
+        let jobs = (0..8).map(|_| render_bmp(&pool, black_bmp(64), Duration::from_secs(60)));
+        for picture in futures::future::join_all(jobs).await {
+            assert_eq!(picture.unwrap().variants[0].width, 8);
+        }
+        assert!(pool.shared.lock().queue.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_is_refused_and_what_is_late_is_stopped() {
+        let pool = RenderPool::new(1, 1 << 20);
+        let refused = render_bmp(&pool, black_bmp(1024), Duration::from_secs(60)).await.unwrap_err();
+        assert_eq!(refused.code(), "too_much_memory");
+        let pool = RenderPool::new(1, 64 << 20);
+        let late = render_bmp(&pool, black_bmp(64), Duration::ZERO).await.unwrap_err();
+        assert!(late.is_transient());
+        assert_eq!(render_bmp(&pool, black_bmp(64), Duration::from_secs(60)).await.unwrap().variants[0].width, 8);
+    }
+}

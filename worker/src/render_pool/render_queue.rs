@@ -1,0 +1,234 @@
+//! Which of the pictures that wait is rendered next, by class, by threads and by memory. A large picture that waits for
+//! memory keeps nobody waiting for longer than it must: smaller ones go past it, as long as they leave the memory that it
+//! will need once those that were running before have ended.
+//!
+//! It holds what it is given and does no I/O; the pool locks it.
+
+use std::collections::VecDeque;
+
+use crate::job_class::{JobClass, WeightedTurns};
+
+#[derive(Debug)]
+pub(super) struct RenderQueue<J> {
+    waiting: [VecDeque<WaitingRender<J>>; 3],
+    running: [usize; 3],
+    turns: WeightedTurns,
+    threads: usize,
+    /// Of how many threads heavy pictures may have while others wait.
+    heavy_share: usize,
+    budget: u64,
+    free_memory: u64,
+    /// How many have begun.
+    started_count: u64,
+    /// The class whose turn it was when there was not enough memory for its first picture.
+    reservation: Option<MemoryReservation>,
+}
+
+#[derive(Debug)]
+struct WaitingRender<J> {
+    /// Memory, in the units of the budget.
+    memory: u64,
+    job: J,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct MemoryReservation {
+    class: JobClass,
+    /// How many had begun by then.
+    started_before: u64,
+    /// Memory of those that have begun since and still run.
+    memory_started_since: u64,
+}
+
+/// A picture that was begun, to be given back to [`RenderQueue::finish`].
+#[derive(Debug)]
+pub(super) struct RunningRender {
+    class: JobClass,
+    memory: u64,
+    sequence: u64,
+}
+
+impl<J> RenderQueue<J> {
+    pub(super) fn new(threads: usize, budget: u64) -> Self {
+        Self {
+            waiting: JobClass::ALL.map(|_| VecDeque::new()),
+            running: [0; 3],
+            turns: WeightedTurns::default(),
+            threads,
+            heavy_share: (threads / 4).max(1),
+            budget,
+            free_memory: budget,
+            started_count: 0,
+            reservation: None,
+        }
+    }
+
+    /// A picture that needs this much memory, which is no more than the budget.
+    pub(super) fn push(&mut self, class: JobClass, need: u64, job: J) {
+        self.waiting[class.index()].push_back(WaitingRender { memory: need.min(self.budget), job });
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.iter().all(VecDeque::is_empty)
+    }
+
+    /// The picture that a free thread begins now; None while all have to wait. Those that are `over`, because nobody waits
+    /// for them any more, are left out. The `spare` thread helps out: it takes a normal picture that would wait for a heavy
+    /// one, and nothing else.
+    pub(super) fn next_render(&mut self, spare: bool, over: impl Fn(&J) -> bool) -> Option<(RunningRender, J)> {
+        for line in &mut self.waiting {
+            line.retain(|waiting| !over(&waiting.job));
+        }
+        self.reservation = self.reservation.filter(|owed| !self.waiting[owed.class.index()].is_empty());
+        let others = [JobClass::Normal, JobClass::Bulk].iter().any(|class| !self.waiting[class.index()].is_empty());
+        if spare && (self.running[JobClass::Heavy.index()] == 0 || self.running.iter().sum::<usize>() < self.threads) {
+            return None;
+        }
+        for class in self.turns.order() {
+            if spare && class != JobClass::Normal {
+                continue;
+            }
+            if class == JobClass::Heavy && others && self.running[class.index()] >= self.heavy_share {
+                continue;
+            }
+            let Some(need) = self.waiting[class.index()].front().map(|first| first.memory) else { continue };
+            if need > self.free_memory {
+                self.reservation.get_or_insert(MemoryReservation {
+                    class,
+                    started_before: self.started_count,
+                    memory_started_since: 0,
+                });
+            } else if self.fits_beside_reservation(class, need) {
+                let first = self.waiting[class.index()].pop_front()?;
+                return Some((self.start(class, need), first.job));
+            }
+        }
+        None
+    }
+
+    /// Whether the picture that is owed memory can still have it in the end if this one begins before.
+    fn fits_beside_reservation(&self, class: JobClass, need: u64) -> bool {
+        let Some(owed) = self.reservation.filter(|owed| owed.class != class) else { return true };
+        let first = self.waiting[owed.class.index()].front().map_or(0, |first| first.memory);
+        owed.memory_started_since + need <= self.budget - first
+    }
+
+    fn start(&mut self, class: JobClass, need: u64) -> RunningRender {
+        self.turns.advance(class);
+        match &mut self.reservation {
+            Some(owed) if owed.class == class => self.reservation = None,
+            Some(owed) => owed.memory_started_since += need,
+            None => {}
+        }
+        self.free_memory -= need;
+        self.running[class.index()] += 1;
+        self.started_count += 1;
+        RunningRender { class, memory: need, sequence: self.started_count }
+    }
+
+    pub(super) fn finish(&mut self, begun: RunningRender) {
+        self.free_memory += begun.memory;
+        self.running[begun.class.index()] -= 1;
+        if let Some(owed) = self.reservation.as_mut().filter(|owed| begun.sequence > owed.started_before) {
+            owed.memory_started_since -= begun.memory;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn next(line: &mut RenderQueue<&'static str>) -> Option<(RunningRender, &'static str)> {
+        line.next_render(false, |_| false)
+    }
+
+    #[test]
+    fn a_spare_thread_takes_a_normal_picture_that_would_wait_for_a_heavy_one_and_nothing_else() {
+        let mut line = RenderQueue::new(2, 100);
+        let spare = |line: &mut RenderQueue<&'static str>| line.next_render(true, |_| false).map(|(_, of)| of);
+        line.push(JobClass::Normal, 1, "small");
+        assert_eq!(spare(&mut line), None, "a thread is free");
+        next(&mut line).unwrap();
+        (0..3).for_each(|_| line.push(JobClass::Heavy, 1, "heavy"));
+        next(&mut line).unwrap();
+        assert_eq!(spare(&mut line), None, "only heavy ones wait");
+        line.push(JobClass::Bulk, 1, "bulk");
+        assert_eq!(spare(&mut line), None);
+        line.push(JobClass::Normal, 1, "small");
+        assert_eq!(spare(&mut line), Some("small"));
+    }
+
+    #[test]
+    fn heavy_pictures_leave_a_thread_to_others_that_wait() {
+        let mut line = RenderQueue::new(2, 100);
+        (0..3).for_each(|_| line.push(JobClass::Heavy, 1, "heavy"));
+        let (first, second) = (next(&mut line).unwrap(), next(&mut line).unwrap());
+        assert_eq!((first.1, second.1), ("heavy", "heavy"), "both threads while nothing else waits");
+        (0..9).for_each(|_| line.push(JobClass::Normal, 1, "small"));
+        line.finish(first.0);
+        for _ in 0..9 {
+            let (begun, of) = next(&mut line).unwrap();
+            assert_eq!(of, "small");
+            line.finish(begun);
+        }
+        assert_eq!(next(&mut line).unwrap().1, "heavy");
+    }
+
+    #[test]
+    fn on_one_thread_they_take_turns() {
+        let mut line = RenderQueue::new(1, 100);
+        for (class, of) in [(JobClass::Heavy, "heavy"), (JobClass::Bulk, "bulk"), (JobClass::Normal, "small")] {
+            (0..100).for_each(|_| line.push(class, 1, of));
+        }
+        let mut taken = Vec::new();
+        for _ in 0..70 {
+            let (begun, of) = next(&mut line).unwrap();
+            line.finish(begun);
+            taken.push(of);
+        }
+        let count = |of| taken.iter().filter(|taken| **taken == of).count();
+        assert_eq!((count("small"), count("bulk"), count("heavy")), (40, 20, 10));
+    }
+
+    #[test]
+    fn small_pictures_go_past_a_large_one_that_waits_for_memory_and_it_is_not_starved() {
+        let mut line = RenderQueue::new(8, 100);
+        line.push(JobClass::Heavy, 70, "first");
+        let (first, _) = next(&mut line).unwrap();
+        line.push(JobClass::Heavy, 70, "second");
+        (0..500).for_each(|_| line.push(JobClass::Normal, 10, "small"));
+        let mut running = VecDeque::new();
+        while let Some((begun, of)) = next(&mut line) {
+            assert_eq!(of, "small");
+            running.push_back(begun);
+        }
+        assert_eq!(running.len(), 3, "30 of 100 are free");
+        line.finish(first);
+        // As many as there is memory for, the oldest of which ends at each step.
+        for step in 0.. {
+            while let Some((begun, of)) = next(&mut line) {
+                if of == "second" {
+                    assert!(step > 0, "it was passed by");
+                    return;
+                }
+                running.push_back(begun);
+            }
+            assert!(step < 20, "it is passed by for ever");
+            line.finish(running.pop_front().unwrap());
+        }
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_left_out() {
+        let mut line = RenderQueue::new(1, 100);
+        line.push(JobClass::Normal, 60, "first");
+        let (first, _) = next(&mut line).unwrap();
+        line.push(JobClass::Bulk, 60, "late");
+        assert!(next(&mut line).is_none());
+        line.push(JobClass::Bulk, 10, "other");
+        assert_eq!(line.next_render(false, |of| *of == "late").unwrap().1, "other");
+        line.finish(first);
+        assert!(line.is_empty());
+    }
+}

@@ -1,0 +1,37 @@
+//! The ledger's keeper: deletes the blobs that a row has condemned, and strikes them off once they are gone.
+
+use upload::BackendError;
+
+use super::Sweeper;
+
+impl Sweeper {
+    pub(super) async fn delete_blobs(&self) -> Result<usize, BackendError> {
+        let mut collected = 0;
+        loop {
+            let batch = self.backends.records.take_due_deletions(self.settings.batch_size).await?;
+            if batch.is_empty() {
+                return Ok(collected);
+            }
+            // One that cannot be deleted is taken on again later; the others of the batch do not wait for that.
+            let mut failed = None;
+            for condemned in batch {
+                let removed = match self.backends.blobs.delete_prefix(&condemned.prefix).await {
+                    Ok(removed) => removed,
+                    Err(error) => {
+                        failed.get_or_insert(error);
+                        continue;
+                    }
+                };
+                self.backends.records.complete_deletion(&condemned).await?;
+                if removed > 0 {
+                    let (upload, why) = (condemned.upload, &condemned.reason);
+                    tracing::info!(%upload, removed, why, "deleted blobs that nobody needs");
+                }
+                collected += removed;
+            }
+            if let Some(error) = failed {
+                return Err(error.into());
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Staged bytes that no upload waits for: left by a crash while they came, between staging and the records, or between
+//! settling and unstaging.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use upload::{BackendError, StoreError};
+
+use super::Sweeper;
+
+/// Keys to ask the records about at once.
+const QUERY_BATCH: usize = 500;
+
+impl Sweeper {
+    pub(super) async fn delete_orphans_older_than(&self, age: Duration) -> Result<usize, BackendError> {
+        let now = self.backends.records.clock().now();
+        let before = now - jiff::SignedDuration::try_from(age).unwrap_or(jiff::SignedDuration::MAX);
+        let mut removed = 0;
+        let mut old = self.backends.staging.list_older_than(before).chunks(QUERY_BATCH);
+        while let Some(keys) = old.next().await {
+            let keys: Vec<String> = keys.into_iter().collect::<Result<_, StoreError>>()?;
+            let needed = self.backends.records.needed_staged_keys(&keys).await?;
+            for key in keys.iter().filter(|key| !needed.contains(*key)) {
+                self.backends.staging.delete(key).await?;
+                removed += 1;
+            }
+        }
+        if removed > 0 {
+            tracing::info!(removed, "deleted staged bytes that nobody waits for");
+        }
+        Ok(removed)
+    }
+}

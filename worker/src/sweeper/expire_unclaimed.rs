@@ -1,0 +1,21 @@
+//! What nobody claimed in time expires, batch by batch.
+
+use upload::BackendError;
+
+use super::Sweeper;
+
+impl Sweeper {
+    pub(super) async fn expire_unclaimed(&self) -> Result<usize, BackendError> {
+        let mut expired = 0;
+        loop {
+            let batch = self.backends.records.expire(self.settings.batch_size).await?;
+            for upload in &batch {
+                tracing::info!(%upload, "expired: nobody claimed it in time");
+            }
+            expired += batch.len();
+            if batch.is_empty() {
+                return Ok(expired);
+            }
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! No upload waits for ever: past its deadline it has failed, and whoever waits is told.
+
+use upload::{BackendError, Outcome};
+
+use super::Sweeper;
+
+impl Sweeper {
+    pub(super) async fn fail_overdue(&self) -> Result<usize, BackendError> {
+        let mut failed = 0;
+        loop {
+            let batch = self.backends.records.fail_overdue(self.settings.batch_size).await?;
+            failed += batch.len();
+            if batch.is_empty() {
+                break;
+            }
+            for (upload, job, reason) in batch {
+                tracing::error!(%upload, %job, reason = reason.why, "failed: not settled by its deadline");
+                self.backends.queue.publish_outcome(job, Outcome::Failed(reason));
+            }
+        }
+        self.fail_overdue_variants().await?;
+        Ok(failed)
+    }
+
+    async fn fail_overdue_variants(&self) -> Result<(), BackendError> {
+        loop {
+            let batch = self.backends.records.fail_overdue_variants(self.settings.batch_size).await?;
+            if batch.is_empty() {
+                return Ok(());
+            }
+            for (upload, job, reason) in batch {
+                tracing::error!(%upload, %job, reason = reason.why, "a variant was given up; the next request orders it anew");
+                self.backends.queue.publish_outcome(job, Outcome::Failed(reason));
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The sweeper: repairs and cleans by the same code, on a timer, without input. Any number of them may run.
+//!
+//! `overdue` settles what nobody settled in time, `relay` publishes what the queue does not know, `expire` lets go of
+//! what nobody claimed, `collect` deletes what the ledger condemns, `deleted_orphans` finds staged bytes that nobody waits for.
+
+mod delete_blobs;
+mod delete_orphans;
+mod expire_unclaimed;
+mod fail_overdue;
+mod outbox_relay;
+
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+use upload::{BackendError, Backends};
+
+use crate::attempt_result::chain;
+use crate::settings::SweepSettings;
+
+/// What one round did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SweepReport {
+    /// Uploads that expired unclaimed.
+    pub expired: usize,
+    /// Uploads settled as failed at their deadline.
+    pub failed: usize,
+    /// Tickets published again.
+    pub republished: usize,
+    /// Blobs deleted.
+    pub deleted_blobs: usize,
+    /// Staged objects that nobody waited for, deleted.
+    pub deleted_orphans: usize,
+    /// Remembered answers that are too old to be asked for.
+    pub deleted_idempotency_keys: usize,
+    /// Rows of sessions whose absolute end has passed, removed.
+    pub deleted_sessions: usize,
+}
+
+/// Sweeps the four places.
+#[derive(Clone, Debug)]
+pub struct Sweeper {
+    backends: Backends,
+    settings: SweepSettings,
+}
+
+impl Sweeper {
+    /// A sweeper of these places.
+    pub fn new(settings: &SweepSettings, places: Backends) -> Self {
+        Self { backends: places, settings: settings.clone() }
+    }
+
+    /// Sweeps until `stop`, a round at a time. A round that fails is logged, and the next one tries again.
+    pub async fn run(&self, stop: CancellationToken) {
+        let mut orphans_at: Option<Instant> = None;
+        loop {
+            let orphans = orphans_at.is_none_or(|at| at.elapsed() >= self.settings.orphan_interval);
+            if orphans {
+                orphans_at = Some(Instant::now());
+            }
+            match self.run_round(orphans).await {
+                Ok(swept) if swept == SweepReport::default() => {}
+                Ok(swept) => tracing::info!(
+                    expired = swept.expired,
+                    failed = swept.failed,
+                    published = swept.republished,
+                    collected = swept.deleted_blobs,
+                    orphans = swept.deleted_orphans,
+                    forgotten = swept.deleted_idempotency_keys,
+                    sessions = swept.deleted_sessions,
+                    "swept"
+                ),
+                Err(error) => tracing::warn!(error = chain(&error), "a sweep was cut short; the next one goes on"),
+            }
+            let pause = tokio::time::sleep(self.settings.interval);
+            if stop.run_until_cancelled(pause).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Does all there is to do now, and says what that was.
+    ///
+    /// # Errors
+    /// Where a place does not answer; what was done before stays done.
+    pub async fn sweep_once(&self) -> Result<SweepReport, BackendError> {
+        self.run_round(true).await
+    }
+
+    async fn delete_expired_idempotency_keys(&self) -> Result<usize, BackendError> {
+        let mut forgotten = 0;
+        loop {
+            let batch = self.backends.records.delete_expired_idempotency_keys(self.settings.batch_size).await?;
+            forgotten += usize::try_from(batch).unwrap_or_default();
+            if batch == 0 {
+                return Ok(forgotten);
+            }
+        }
+    }
+
+    async fn delete_ended_sessions(&self) -> Result<usize, BackendError> {
+        let mut removed = 0;
+        loop {
+            let batch = self.backends.records.delete_ended_sessions(self.settings.batch_size).await?;
+            removed += usize::try_from(batch).unwrap_or_default();
+            if batch < self.settings.batch_size {
+                return Ok(removed);
+            }
+        }
+    }
+
+    async fn run_round(&self, orphans: bool) -> Result<SweepReport, BackendError> {
+        // Nobody is to be called late by a clock that went astray since the last round.
+        self.backends.records.synchronize_clock().await?;
+        // One that fails does not keep the others from going: on a full disk, the later ones are those that make room.
+        let mut first = None;
+        let mut done = |outcome: Result<usize, BackendError>| {
+            outcome.unwrap_or_else(|error| {
+                first.get_or_insert(error);
+                0
+            })
+        };
+        let swept = SweepReport {
+            deleted_idempotency_keys: done(self.delete_expired_idempotency_keys().await),
+            deleted_sessions: done(self.delete_ended_sessions().await),
+            failed: done(self.fail_overdue().await),
+            republished: done(self.relay_outbox().await),
+            expired: done(self.expire_unclaimed().await),
+            deleted_orphans: if orphans { done(self.delete_orphans(self.settings.min_orphan_age).await) } else { 0 },
+            deleted_blobs: done(self.delete_blobs().await),
+        };
+        first.map_or(Ok(swept), Err)
+    }
+
+    /// Removes staged bytes that no upload waits for and that are older than `age`. [`run`](Self::run) does this with
+    /// the age in the settings; a process that knows that nobody is uploading may be stricter.
+    ///
+    /// # Errors
+    /// Where a place does not answer.
+    pub async fn delete_orphans(&self, age: Duration) -> Result<usize, BackendError> {
+        self.delete_orphans_older_than(age).await
+    }
+}

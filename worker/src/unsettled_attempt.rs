@@ -1,0 +1,130 @@
+//! Writes into the records how an attempt ended, when it did not settle its upload: it is put off, postponed or buried.
+//! What the records cannot be told while they are away is told once they are back.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use upload::{Attempt, Backend, JobMessage, LeaseResult, Outcome, PublishAttempt, Reason, RecordsError, SettleResult};
+
+use crate::attempt_result::chain;
+use crate::circuit_breaker::MAX_PAUSE;
+use crate::runner::{RETRY_PAUSE, Worker};
+
+/// What the records should know of a job and could not be told.
+pub(crate) struct UnrecordedAttempt {
+    pub(crate) error: RecordsError,
+    pub(crate) pending: PendingUpdate,
+}
+
+pub(crate) enum PendingUpdate {
+    /// Whether the attempt with this prefix has begun is not known.
+    BeginAttempt { ticket: JobMessage, prefix: String },
+    /// The attempt does not count.
+    Postpone(PostponedAttempt),
+    /// How the attempt ended: it counts, and the next one ends it.
+    CountAttempt,
+}
+
+/// An attempt that a failing backend ended.
+pub(crate) struct PostponedAttempt {
+    pub(crate) attempt: Box<Attempt>,
+    pub(crate) backend: Backend,
+    pub(crate) error: String,
+}
+
+impl From<RecordsError> for UnrecordedAttempt {
+    fn from(error: RecordsError) -> Self {
+        Self { error, pending: PendingUpdate::CountAttempt }
+    }
+}
+
+impl Worker {
+    /// Writes down what could not be written while the records were away, so that the attempt does not count. When the
+    /// process ends before that, it counts: it may as well have crashed.
+    pub(crate) async fn record_when_available(&self, unrecorded: UnrecordedAttempt, stop: CancellationToken) {
+        loop {
+            if stop.run_until_cancelled(self.breakers.wait_until_usable(Backend::Records)).await.is_none() {
+                return;
+            }
+            let Err(error) = self.apply_pending(&unrecorded).await else { return };
+            self.breakers.record_failure(Backend::Records, &chain(&error));
+            if stop.run_until_cancelled(tokio::time::sleep(RETRY_PAUSE)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    async fn apply_pending(&self, unrecorded: &UnrecordedAttempt) -> Result<(), RecordsError> {
+        match &unrecorded.pending {
+            PendingUpdate::BeginAttempt { ticket, prefix } => {
+                let lease = self.settings.worker.lease;
+                // The attempt may have begun without an answer, and nobody works on it.
+                match self.backends.records.begin_attempt_with_prefix(ticket, lease, prefix).await? {
+                    LeaseResult::Leased(attempt) => {
+                        let error = chain(&unrecorded.error);
+                        self.postpone(&PostponedAttempt { attempt, backend: Backend::Records, error }).await
+                    }
+                    LeaseResult::Gone | LeaseResult::Busy(_) => Ok(()),
+                }
+            }
+            PendingUpdate::Postpone(postponed) => self.postpone(postponed).await,
+            PendingUpdate::CountAttempt => Ok(()),
+        }
+    }
+
+    /// The attempt does not count, and the job runs again after a pause that grows as long as backends fail it.
+    pub(crate) async fn postpone(&self, postponed: &PostponedAttempt) -> Result<(), RecordsError> {
+        let PostponedAttempt { attempt, backend, error } = postponed;
+        let delay = self.retry_delay(attempt.postponed.saturating_add(1)).min(MAX_PAUSE);
+        tracing::warn!(
+            attempt = attempt.number,
+            backend = backend.as_str(),
+            ?delay,
+            error,
+            "a backend failed; postponed"
+        );
+        let publish = self.backends.records.postpone(attempt, *backend, delay, error).await?;
+        self.republish(attempt, publish, delay).await
+    }
+
+    pub(crate) async fn reschedule(&self, attempt: &Attempt, errors: &str) -> Result<(), RecordsError> {
+        let delay = self.retry_delay(attempt.counted_attempts);
+        tracing::warn!(attempt = attempt.counted_attempts, ?delay, errors, "will be tried again");
+        let publish = self.backends.records.reschedule(attempt, delay, errors).await?;
+        self.republish(attempt, publish, delay).await
+    }
+
+    /// Where the queue does not take it, the sweeper publishes it.
+    async fn republish(
+        &self,
+        attempt: &Attempt,
+        publish: Option<PublishAttempt>,
+        delay: Duration,
+    ) -> Result<(), RecordsError> {
+        let Some(publish) = publish else { return Ok(()) };
+        match self.backends.queue.publish_delayed(&attempt.message, delay).await {
+            Ok(()) => self.backends.records.confirm_published([publish]).await,
+            Err(error) => {
+                self.breakers.record_failure(Backend::Queue, &chain(&error));
+                Ok(())
+            }
+        }
+    }
+
+    /// The sender hears the reason; `error`, the words of whatever broke, is for those who look after dead letters.
+    pub(crate) async fn mark_dead(&self, attempt: &Attempt, reason: Reason, error: &str) -> Result<(), RecordsError> {
+        let last = attempt.last_error.as_ref().map_or_else(String::new, |error| format!("; before that: {error}"));
+        let errors = format!("{}: {error}{last}", reason.code);
+        tracing::error!(attempt = attempt.counted_attempts, errors, "a dead letter");
+        if self.backends.records.mark_dead(attempt, &reason, &errors).await? == SettleResult::Applied {
+            self.backends.queue.publish_outcome(attempt.message.id, Outcome::Failed(reason));
+        }
+        Ok(())
+    }
+
+    /// Doubles with every attempt, up to a limit.
+    fn retry_delay(&self, attempt: u32) -> Duration {
+        let settings = &self.settings.worker;
+        settings.initial_backoff.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(settings.max_backoff)
+    }
+}
