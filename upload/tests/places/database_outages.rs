@@ -151,3 +151,39 @@ async fn the_first_write_that_is_refused_closes_all_connections_of_its_age() {
     }
     drop((records, proxy));
 }
+
+/// When this machine sends the next keepalive on each connection that a server on this port has accepted; None if it sends
+/// none. Rule: https://docs.kernel.org/networking/proc_net_tcp.html
+fn keepalives_due(port: u16) -> Vec<Option<Duration>> {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let rows = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let established = rows.filter(|row| row[1].ends_with(&format!(":{port:04X}")) && row[3] == "01");
+    let due = |row: Vec<&str>| {
+        let (timer, when) = row[5].split_once(':')?;
+        let hundredths = u64::from_str_radix(when, 16).ok()?;
+        (timer == "02").then(|| Duration::from_millis(10 * hundredths))
+    };
+    established.map(due).collect()
+}
+
+#[tokio::test]
+async fn a_server_soon_notices_that_a_client_has_vanished() {
+    let Some(server) = PostgresServer::start().await else { return };
+    migrations::up(&server.url("postgres")).await.unwrap();
+    let proxy = Proxy::to(&server.host()).await;
+    let records = open(&proxy, "postgres").await;
+    records.upsert_user(&user("mary")).await.unwrap();
+    open_all_connections(&records).await;
+    let asked = async {
+        loop {
+            let due = keepalives_due(server.port);
+            if due.len() >= 4 && due.iter().all(|due| due.is_some_and(|due| due <= Duration::from_secs(30))) {
+                return;
+            }
+            // Data may be on its way just now.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    within_timeout(asked).await;
+    drop((records, proxy));
+}

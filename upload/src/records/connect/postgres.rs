@@ -28,12 +28,17 @@ use crate::records::{Pooler, RecordsSettings};
 /// believes in the connection, which is hours.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(10);
 
+/// The server asks after 30 s of silence whether this process is still there, and three times more before it closes the
+/// connection. By default it asks after two hours, and the connections of machines that vanished use up its places. This end
+/// needs no keepalive, which the driver cannot set: every call has a limit, and an idle connection is tested before its use.
+const KEEPALIVE: &str = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3";
+
 /// Sets what connections need. No startup option is sent, because PgBouncer refuses clients that send any it does not know.
 pub(super) fn configure(options: &mut ConnectOptions, settings: &RecordsSettings, availability: &Availability) {
     options.map_sqlx_postgres_opts(|postgres| postgres.extra_float_digits(None));
     let read_only = "SHOW transaction_read_only";
     let script = match settings.pooler {
-        Pooler::None => format!("{}; {read_only}", limits("SET", settings.timeout)),
+        Pooler::None => format!("{}; {KEEPALIVE}; {read_only}", limits("SET", settings.timeout)),
         // What a session sets there goes to other clients with the server.
         Pooler::Transaction => read_only.to_owned(),
     };
