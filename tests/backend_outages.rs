@@ -1,4 +1,4 @@
-//! Backends that fail for a while, in one process on embedded engines, with a clock that is moved by hand.
+//! Temporary backend failures, in one process on embedded engines, with a clock that the test moves.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::process::DataFolder;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A folder that cannot be used, as far as a process that may do everything can be kept out: a file is in its place.
+/// A folder that cannot be used, even by a process of root: a file is in its place.
 pub struct UnusableFolder {
     folder: PathBuf,
     aside: PathBuf,
@@ -33,7 +33,8 @@ impl UnusableFolder {
     }
 }
 
-/// A store that is away for a minute while 30 jobs wait: with five attempts at 1, 2, 4 and 8 s all would be dead letters.
+/// A store fails for a minute while 30 jobs wait. With five attempts and delays of 1, 2, 4 and 8 s all jobs would be
+/// dead.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_away_for_a_minute_costs_no_attempt() {
     for (name, backend) in [("blobs", Backend::Blobs), ("staging", Backend::Staging)] {
@@ -50,7 +51,8 @@ async fn a_store_away_for_a_minute_costs_no_attempt() {
             attempts += parts.worker.run_pending().await.unwrap();
             paused += usize::from(parts.worker.breakers().failing() == [backend]);
             clock.advance(SECOND);
-            // Whatever is due is in the queue again, and more often than in a real minute, since its own delays are real.
+            // The sweep queues every due job again. It runs more often than in a real minute, because the delays of the
+            // queue are in real time.
             parts.sweeper.sweep_once().await.unwrap();
         }
         let records = &parts.backends.records;
@@ -64,7 +66,7 @@ async fn a_store_away_for_a_minute_costs_no_attempt() {
     }
 }
 
-/// Everything is done once the backend is back: within the longest pause, by the clock that the pauses go by.
+/// Asserts that all uploads are ready within the longest delay after the backend's recovery, by the test's clock.
 async fn assert_all_ready(parts: &InProcess, clock: &Clock, uploads: impl Iterator<Item = UploadId>) {
     for _ in 0..60 {
         parts.worker.run_pending().await.unwrap();
@@ -104,7 +106,7 @@ async fn at_the_deadline_the_failing_backend_is_named_and_the_job_can_be_tried_a
     assert_all_ready(&parts, &clock, [admitted.id].into_iter()).await;
 }
 
-/// Bytes that are lost are another matter than a store that is away: they are called so at once.
+/// Lost bytes differ from a store that fails: they are reported as lost at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_bytes_that_the_store_says_are_missing_are_lost() {
     let folder = prepared_folder().await;
@@ -113,7 +115,7 @@ async fn only_bytes_that_the_store_says_are_missing_are_lost() {
     let staged: Vec<PathBuf> = folder.staged_files();
     let upload = parts.backends.records.upload(lost).await.unwrap().unwrap();
     std::fs::remove_file(staged.iter().find(|file| file.ends_with(&upload.staged_key)).unwrap()).unwrap();
-    // Gone with the whole folder, as when its disk is not mounted.
+    // The bytes disappear with the whole folder, as when its disk is not mounted.
     let (there, aside) = (folder.path().join("staging"), folder.path().join("aside"));
     std::fs::rename(&there, &aside).unwrap();
     parts.worker.run_pending().await.unwrap();
@@ -132,7 +134,7 @@ async fn submit_picture(parts: &InProcess) -> UploadId {
     parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap().id
 }
 
-/// A queue that lost its messages: they are published again after a tenth of the deadline and not past it.
+/// If a queue lost its messages, they are published again after a tenth of the deadline, and not after the deadline.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_lost_its_messages_does_not_cost_the_uploads() {
     let folder: DataFolder = prepared_folder().await;
@@ -145,7 +147,7 @@ async fn a_queue_that_lost_its_messages_does_not_cost_the_uploads() {
         waiting.push(admitted.id);
     }
     drop(parts);
-    // A new queue in memory knows nothing of the old one's messages.
+    // A new queue in memory does not have the old queue's messages.
     let parts = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();
     clock.advance(59 * SECOND);
     assert_eq!(parts.sweeper.sweep_once().await.unwrap().republished, 0, "they may still be in line");
@@ -154,7 +156,7 @@ async fn a_queue_that_lost_its_messages_does_not_cost_the_uploads() {
     assert_all_ready(&parts, &clock, waiting.into_iter()).await;
 }
 
-/// A process whose records fail while an attempt ends: with one attempt for each job, an outage that counted would kill it.
+/// The records fail while an attempt ends. Each job has one attempt, so an outage that counted would make it dead.
 #[tokio::test(flavor = "multi_thread")]
 async fn records_that_fail_while_a_job_ends_cost_no_attempt() {
     for ops in [["settle_ready"].as_slice(), &["settle_ready", "postpone"]] {
@@ -177,7 +179,7 @@ async fn records_that_fail_while_a_job_ends_cost_no_attempt() {
             let mut tick = tokio::time::interval(Duration::from_millis(200));
             loop {
                 tick.tick().await;
-                // No faster than what is to be recorded meanwhile, or its lease ends.
+                // The clock moves no faster than the result can be recorded, because otherwise the lease expires.
                 clock.advance(SECOND);
                 parts.sweeper.sweep_once().await.unwrap();
                 let upload = parts.backends.records.upload(admitted.id).await.unwrap().unwrap();
@@ -193,7 +195,7 @@ async fn records_that_fail_while_a_job_ends_cost_no_attempt() {
     }
 }
 
-/// A picture that takes too long is at fault itself: its attempts are used up, and no backend is blamed.
+/// A picture that takes too long is itself at fault: its attempts are used up, and no backend is reported.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_picture_that_takes_too_long_uses_up_its_attempts() {
     let folder = prepared_folder().await;
@@ -203,9 +205,9 @@ async fn a_picture_that_takes_too_long_uses_up_its_attempts() {
     (settings.worker.render_timeout, settings.worker.max_attempts) = (Duration::ZERO, 2);
     let worker = Worker::new(&settings, parts.backends.clone());
     let id = submit_picture(&parts).await;
-    for _ in 0..10 {
+    for _ in 0..20 {
         worker.run_pending().await.unwrap();
-        clock.advance(SECOND);
+        clock.advance(10 * SECOND);
         parts.sweeper.sweep_once().await.unwrap();
     }
     let upload = parts.backends.records.upload(id).await.unwrap().unwrap();
@@ -213,7 +215,7 @@ async fn a_picture_that_takes_too_long_uses_up_its_attempts() {
     assert!(worker.breakers().failing().is_empty());
 }
 
-/// A job whose store does not answer is given back at the limit of a job (`worker.job_timeout`).
+/// A job whose store does not answer is returned to the queue at the time limit of a job (`worker.job_timeout`).
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_hangs_is_given_back() {
     let (folder, switch) = (prepared_folder().await, FailPointSwitch::default());
@@ -227,5 +229,7 @@ async fn a_job_that_hangs_is_given_back() {
     tokio::time::timeout(60 * SECOND, worker.run_pending()).await.expect("it is given back").unwrap();
     assert!(parts.backends.records.processing_job(id).await.unwrap().is_some());
     switch.clear();
+    // The message for the next attempt is delayed by real time; it is sent again before that.
+    clock.advance(60 * SECOND);
     assert_all_ready(&parts, &clock, [id].into_iter()).await;
 }

@@ -1,4 +1,4 @@
-//! A database that takes no writes for a while: probes say so, and processes need no restart when it does again.
+//! A database that accepts no writes for a while: probes report it, and processes need no restart when it recovers.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use super::stack::EngineStack;
 use crate::portal::{PortalClient, read_picture};
 use crate::process::ServerProcess;
 
-/// What a probe says: the status, and the word for the records.
+/// The response of a probe: the status and the state of the records.
 async fn get_probe(url: &str) -> Option<(u16, String)> {
-    let answer = reqwest::get(url).await.ok()?;
+    let answer = crate::portal::http_client().get(url).send().await.ok()?;
     let status = answer.status().as_u16();
     let report: Value = answer.json().await.ok()?;
     let records = report.get("places").unwrap_or(&report)["records"].as_str()?.to_owned();
@@ -29,7 +29,7 @@ pub(super) async fn wait_for_probe(url: &str, expected: (u16, &str)) {
     tokio::time::timeout(patience, asked).await.unwrap_or_else(|_| panic!("{url} never says {expected:?}"));
 }
 
-/// Applies to sessions that begin afterwards, as a failover does.
+/// Changes the mode of sessions that begin later, as a failover does.
 async fn set_default_transaction_mode(stack: &EngineStack, how: &str) {
     let sql = format!(
         "SET TRANSACTION READ WRITE; DO $$ BEGIN EXECUTE \

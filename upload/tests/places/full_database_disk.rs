@@ -1,10 +1,12 @@
-//! SQLite on a disk that is full, or whose writes fail, at each write of each operation on an upload's way. What was
-//! acknowledged is there afterwards, what was refused is not, and as soon as there is room everything goes on.
+//! SQLite on a disk that is full, or whose writes fail, at each write of each operation of an upload. Afterwards, what
+//! was acknowledged exists and what was refused does not. As soon as there is space, every operation works again.
 //!
-//! The disk fails for real. A file system of its own is filled up to so many bytes, which SQLite answers with SQLITE_FULL;
-//! or the size of files is limited for a process of its own, whose writes past the limit fail (SQLITE_IOERR). SQLite writes
-//! when it commits; with a page cache of a few pages it also writes in the middle of a transaction, so that statements fail
-//! as well as commits.
+//! The disk really fails, in one of two ways:
+//! - A separate file system is filled up to a given number of free bytes, which SQLite reports as SQLITE_FULL.
+//! - The file size of a separate process is limited, so that writes past the limit fail (SQLITE_IOERR).
+//!
+//! SQLite writes when it commits. With a page cache of a few pages it also writes inside a transaction, so that
+//! statements fail as well as commits.
 
 mod operations;
 
@@ -18,20 +20,20 @@ use upload::{Admitted, Records, RecordsError, UploadId};
 
 use crate::failing_disk::{FailingDisk, MountedTmpfs};
 use crate::test_db::{TestDb, admission};
-use operations::{OPERATIONS, WalkOperation, group_resource, mary};
+use operations::{OPERATIONS, group_resource, mary};
 
-/// A page in the write-ahead log: 4096 bytes and a header of 24.
+/// The size of a page in the write-ahead log, in bytes: 4096 and a header of 24.
 const WAL_FRAME_BYTES: u64 = 4120;
 /// More writes than any operation makes.
 const MAX_WRITES: u64 = 80;
-/// Says to this program that its files may be limited: it is a process of its own.
+/// Tells this program that it is a separate process, whose file size may be limited.
 const FILE_LIMIT_VAR: &str = "CLOAKROOM_TEST_FILE_LIMIT";
 
 struct FailingDiskWalk {
     db: TestDb,
-    /// Records that see what is committed, and nothing else.
+    /// Records on another connection, which see only what is committed.
     observer: Records,
-    /// To empty the write-ahead log: it is written from its beginning then, where there is no room.
+    /// Empties the write-ahead log, so that SQLite writes the log from its beginning, where there is no space.
     checkpoint: DatabaseConnection,
     wal: PathBuf,
     disk: FailingDisk,
@@ -61,11 +63,12 @@ impl FailingDiskWalk {
         }
     }
 
-    /// Does something with so many bytes of room; None if it failed.
+    /// Runs an operation with this number of free bytes. None if it failed.
     async fn run_with_free_space<T>(&self, room: u64, act: impl Future<Output = Result<T, RecordsError>>) -> Option<T> {
-        // A connection that is still busy keeps the log from being emptied.
+        // A connection that is still busy prevents the log from being emptied.
         while self.wal.metadata().unwrap().len() > 0 {
-            // The look comes first: a connection that has not read since the log was begun knows of no log.
+            // The SELECT comes first, because a connection that has not read since the log was created does not know of
+            // the log.
             let empty = "SELECT count(*) FROM users; PRAGMA wal_checkpoint(TRUNCATE)";
             self.checkpoint.execute_unprepared(empty).await.unwrap();
         }
@@ -75,7 +78,7 @@ impl FailingDiskWalk {
         done.map_err(|error| self.errors.lock().unwrap().push(error)).ok()
     }
 
-    /// What was admitted is there under a number that was never given; what was refused is not.
+    /// An admitted upload exists under a new number; a refused upload does not exist.
     async fn check_admitted(&self, key: &str, admitted: Option<&Admitted>) {
         let needed = self.observer.needed_staged_keys(&[key.to_owned()]).await.unwrap();
         assert_eq!(needed.len(), usize::from(admitted.is_some()), "{key}");
@@ -85,7 +88,8 @@ impl FailingDiskWalk {
         }
     }
 
-    /// There is room: a transaction that is rolled back goes well, and so does one that is committed.
+    /// Asserts that there is space again: a transaction that is rolled back succeeds, and so does one that is
+    /// committed.
     async fn check_recovered(&self) {
         let (nothing, mary) = (999_999_999.try_into().unwrap(), mary());
         self.db.records.claim(nothing, &group_resource(), &mary).await.unwrap().unwrap_err();
@@ -95,7 +99,7 @@ impl FailingDiskWalk {
         self.check_admitted(&key, Some(&admitted)).await;
     }
 
-    /// Each operation with room for no write, for one, and so on until it goes well.
+    /// Runs each operation with space for no write, for one write, and so on until it succeeds.
     async fn run_all(self) {
         for op in OPERATIONS {
             let mut failures = 0;
@@ -109,7 +113,7 @@ impl FailingDiskWalk {
             self.check_recovered().await;
             assert!(failures > 0, "{op:?} was not made to fail");
         }
-        // All that was ever acknowledged, by a process that was not there.
+        // Everything that was acknowledged, as a process sees it that was started later.
         let later = TestDb::reopen(&self.db.url, &self.db.clock).await;
         let given = self.admitted_ids.lock().unwrap().clone();
         for id in given {
@@ -138,15 +142,16 @@ async fn on_a_full_disk() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_a_disk_whose_writes_fail() {
     if std::env::var_os(FILE_LIMIT_VAR).is_none() {
-        // The signal that comes with a write past the limit would end the process; what is ignored stays ignored.
-        let again = r#"trap "" XFSZ; exec "$0" --exact full_disk::on_a_disk_whose_writes_fail --nocapture"#;
-        let program = std::env::current_exe().unwrap();
-        let ended = Command::new("sh").arg("-c").arg(again).arg(program).env(FILE_LIMIT_VAR, "1").output().unwrap();
-        assert!(
-            ended.status.success(),
-            "{}",
-            String::from_utf8_lossy(&ended.stdout) + String::from_utf8_lossy(&ended.stderr)
-        );
+        // A write past the limit sends SIGXFSZ, which would end the process. A signal that the shell ignores stays
+        // ignored in the program.
+        let again = r#"trap "" XFSZ; exec "$0" --exact "$1" --nocapture"#;
+        let (_, module) = module_path!().split_once("::").unwrap();
+        let mut limited = Command::new("sh");
+        limited.arg("-c").arg(again).arg(std::env::current_exe().unwrap());
+        limited.arg(format!("{module}::on_a_disk_whose_writes_fail"));
+        let ended = limited.env(FILE_LIMIT_VAR, "1").output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stdout) + String::from_utf8_lossy(&ended.stderr);
+        assert!(ended.status.success() && said.contains("1 passed"), "{said}");
         return;
     }
     for cached_pages in [None, Some(10)] {

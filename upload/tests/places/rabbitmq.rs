@@ -1,4 +1,5 @@
-//! The queue on RabbitMQ: nothing confirmed is lost, whatever breaks; what is unknown is parked; who waits hears.
+//! The queue on RabbitMQ: no confirmed message is lost, whatever breaks; unknown messages are parked; every waiting
+//! process receives its outcome.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ async fn next_delivery(deliveries: &mut Deliveries) -> Delivery {
     tokio::time::timeout(Duration::from_secs(120), deliveries.next()).await.expect("a delivery").expect("an open queue")
 }
 
-/// Takes and acknowledges until each of these has come at least once.
+/// Takes and acknowledges deliveries until each of these messages has been delivered at least once.
 async fn take_all(deliveries: &mut Deliveries, messages: impl IntoIterator<Item = JobMessage>) {
     let mut missing: HashSet<JobId> = messages.into_iter().map(|message| message.id).collect();
     while !missing.is_empty() {
@@ -68,7 +69,8 @@ async fn what_is_dropped_goes_back_and_so_does_what_nobody_saw() {
     let kept = next_delivery(&mut draining).await;
     drop(next_delivery(&mut draining).await);
     drop(draining);
-    // The one in hand is still the first worker's, and its channel is still there to say so.
+    // The delivery that is not acknowledged still belongs to the first worker, whose channel is still open to
+    // acknowledge it.
     let mut other = queue.consume(QueueName::Pictures, 10).await.unwrap();
     let expected: Vec<JobMessage> = sent.into_iter().filter(|message| message != kept.message()).collect();
     take_all(&mut other, expected).await;
@@ -124,7 +126,7 @@ async fn jobs_of_a_newer_version_are_parked_and_others_unharmed() {
     let mut deliveries = queue.consume(QueueName::Pictures, 1).await.unwrap();
     take_all(&mut deliveries, [known]).await;
     broker.wait_for_count("parked", 2).await;
-    // A newer version would know it; of what lies there now, this one knows what was parked last.
+    // A newer version would know the first parked message. This version knows only the message that is parked last.
     let older = job_message(1002);
     broker.publish_raw("parked", &serde_json::to_string(&older).unwrap()).await;
     broker.wait_for_count("parked", 3).await;
@@ -153,7 +155,7 @@ async fn the_process_that_waits_receives_the_outcome_and_no_other() {
     let timeout = Duration::from_secs(120);
     assert_eq!(waiting.outcome(timeout).await, Some(outcome.clone()));
     assert_eq!(along.outcome(timeout).await, Some(outcome));
-    // By now it would have come.
+    // By now the outcome would have arrived.
     assert_eq!(deaf.outcome(Duration::ZERO).await, None);
     broker.delete_all().await;
 }
@@ -203,19 +205,14 @@ async fn connections_cut_under_load_lose_nothing() {
             confirmed = &mut publish => break confirmed,
             delivery = next_delivery(&mut deliveries) => {
                 seen.insert(delivery.message().id);
-                // One that the broker did not hear comes again.
+                // If the broker did not receive the acknowledgement, the message is delivered again.
                 delivery.ack().await.ok();
             }
         }
     };
     assert!(!confirmed.is_empty());
     take_all(&mut deliveries, confirmed.into_iter().filter(|message| !seen.contains(&message.id))).await;
-    drop(deliveries);
-    // What was tried twice may lie there still.
-    while broker.count("pictures").await > 0 {
-        broker.take_raw("pictures").await;
-    }
-    broker.delete_all().await;
+    broker.delete_queues().await;
 }
 
 #[tokio::test]
@@ -227,7 +224,7 @@ async fn a_broker_that_is_away_is_said_to_be_at_once_and_found_again() {
     proxy.set(Way::Broken);
     let begun = Instant::now();
     let refused = loop {
-        // One that was on its way when the connection broke may have made it.
+        // A publish that was in flight when the connection broke may have succeeded.
         if let Err(error) = queue.publish(&job_message(1001)).await {
             break error;
         }
@@ -274,8 +271,8 @@ async fn a_deleted_queue_is_declared_again() {
     broker.delete_all().await;
 }
 
-/// A queue with eight tickets in it, and the way to its broker, who hears that somebody wants to consume when they no longer
-/// wait to be told that they may: when the same process opens another channel.
+/// A queue with eight job messages, behind a proxy that holds back the consume request. The broker receives that
+/// request only when the process opens another channel, after the process has stopped waiting for the answer.
 async fn slow_consume(broker: &TestBroker) -> (Proxy, Queue, Vec<JobMessage>) {
     let (queue, open_channel) = (broker.full_name("pictures"), &[0, 20, 0, 10]);
     let mut consume = vec![0, 60, 0, 20, 0, 0, u8::try_from(queue.len()).unwrap()];
@@ -318,8 +315,8 @@ async fn dropping_a_consumer_while_a_job_is_parked_keeps_the_message() {
     queue.publish(&first).await.unwrap();
     let mut deliveries = queue.consume(QueueName::Pictures, 1).await.unwrap();
     take_all(&mut deliveries, [first]).await;
-    // It takes a moment until that is declared again, and so long the one job that may be in these hands is neither parked
-    // nor back.
+    // It takes a moment until the parking queue is declared again. Until then, the one message that may be
+    // unacknowledged is neither parked nor requeued.
     broker.delete("parked").await;
     broker.publish_raw("pictures", "not even JSON").await;
     let parking = tokio::time::timeout(Duration::from_millis(200), deliveries.next()).await;

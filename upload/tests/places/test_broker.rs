@@ -1,8 +1,8 @@
-//! A RabbitMQ with a namespace for one test, and the two hands of an operator that a test needs.
+//! A RabbitMQ namespace for one test, and the operator actions that a test needs.
 
 use std::time::Duration;
 
-use lapin::options::{BasicGetOptions, BasicPublishOptions, ExchangeDeleteOptions, QueueDeleteOptions};
+use lapin::options::{BasicPublishOptions, ExchangeDeleteOptions, QueueDeleteOptions};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use upload::{FailPoints, Queue, QueueSettings, Secret};
 
@@ -16,7 +16,7 @@ pub(crate) struct TestBroker {
     _connection: Connection,
 }
 
-/// As in `upload/src/queue/rabbitmq/topology.rs`.
+/// The queues that `upload/src/queue/rabbitmq/topology.rs` declares.
 const QUEUES: [&str; 12] = [
     "pictures",
     "variants",
@@ -34,7 +34,7 @@ const QUEUES: [&str; 12] = [
 const EXCHANGES: [&str; 3] = ["work", "later", "verdicts"];
 
 impl TestBroker {
-    /// None, with a word about it, where no broker's address is given.
+    /// Connects to the broker. Prints a message and returns None if no address of a broker is given.
     pub(crate) async fn start() -> Option<Self> {
         let Ok(url) = std::env::var("CLOAKROOM_TEST_AMQP") else {
             eprintln!("skipped: this needs RabbitMQ; give its address in CLOAKROOM_TEST_AMQP, or use tests/run");
@@ -56,30 +56,30 @@ impl TestBroker {
         place.split('/').next().unwrap()
     }
 
-    /// The broker's address by way of a proxy.
+    /// The broker's address through a proxy.
     pub(crate) fn url_through(&self, proxy: &Proxy) -> String {
         self.url.replace(self.host(), &format!("127.0.0.1:{}", proxy.port))
     }
 
-    /// A process's queue.
+    /// Opens the queue backend of a process.
     pub(crate) async fn queue(&self) -> Queue {
         self.queue_at(&self.url).await
     }
 
-    /// A process's queue that reaches the broker by another address.
+    /// Opens the queue backend of a process that reaches the broker by another address.
     pub(crate) async fn queue_at(&self, url: &str) -> Queue {
         let settings = QueueSettings { url: Secret::new(url), prefix: self.prefix.clone(), ..QueueSettings::default() };
         Queue::open(&settings, FailPoints::default()).await.unwrap()
     }
 
-    /// How many lie in a queue and are in nobody's hands.
+    /// The number of messages in a queue that are not delivered to a consumer.
     pub(crate) async fn count(&self, what: &str) -> u32 {
         let options = lapin::options::QueueDeclareOptions { passive: true, durable: true, ..Default::default() };
         let found = self.channel.queue_declare(self.full_name(what).into(), options, Default::default()).await;
         found.unwrap().message_count()
     }
 
-    /// Waits until that many lie there.
+    /// Waits until a queue has this number of messages.
     pub(crate) async fn wait_for_count(&self, what: &str, count: u32) {
         let reached = async {
             while self.count(what).await != count {
@@ -89,7 +89,7 @@ impl TestBroker {
         tokio::time::timeout(Duration::from_secs(120), reached).await.expect("the queue holds that many");
     }
 
-    /// What somebody else might put into our queues.
+    /// Publishes a raw body, as a foreign program might do.
     pub(crate) async fn publish_raw(&self, what: &str, body: &str) {
         let options = BasicPublishOptions { mandatory: true, ..Default::default() };
         let sent = self.channel.basic_publish(
@@ -102,19 +102,19 @@ impl TestBroker {
         sent.await.unwrap().await.unwrap();
     }
 
-    pub(crate) async fn take_raw(&self, what: &str) -> Option<Vec<u8>> {
-        let found = self.channel.basic_get(self.full_name(what).into(), BasicGetOptions { no_ack: true }).await;
-        found.unwrap().map(|message| message.delivery.data)
-    }
-
     pub(crate) async fn delete(&self, what: &str) {
         self.channel.queue_delete(self.full_name(what).into(), QueueDeleteOptions::default()).await.unwrap();
     }
 
-    /// Nothing may be left of a test: no ticket, and then no queue.
+    /// Waits until no message is left, then deletes the queues and exchanges.
     pub(crate) async fn delete_all(self) {
         self.wait_for_count("pictures", 0).await;
         self.wait_for_count("variants", 0).await;
+        self.delete_queues().await;
+    }
+
+    /// Deletes the queues, for a test that may leave messages which were delivered twice.
+    pub(crate) async fn delete_queues(self) {
         for queue in QUEUES {
             self.delete(queue).await;
         }
