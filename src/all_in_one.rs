@@ -1,5 +1,5 @@
-//! `cloakroom up`: migrate, then api, worker and sweeper in one process. With the defaults that is SQLite, two folders
-//! and an in-process queue below one data directory, and nothing else.
+//! `cloakroom up`: runs the migrations, then api, worker and sweeper in one process. With the defaults it needs nothing
+//! but one data directory, which holds an SQLite database and two folders; the queue is in memory.
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use worker::{Sweeper, Worker};
 use crate::probes::{ProbeServer, ReadinessSource};
 use crate::settings::Settings;
 
-/// A whole Cloakroom, open and listening but not serving yet.
+/// A complete Cloakroom that listens but does not serve yet.
 pub(crate) struct AllInOne {
     pub(crate) address: SocketAddr,
     /// The administrator, if this was the first start.
@@ -26,15 +26,15 @@ pub(crate) struct AllInOne {
     probes: ProbeServer,
     probe_listener: Option<TcpListener>,
     backends: Backends,
-    /// Held as long as the data directory is ours.
+    /// The lock of the data directory, held while this process uses it.
     _lock: File,
 }
 
 impl AllInOne {
-    /// Opens everything, brings the schema up to date and takes up again what an earlier process left.
+    /// Opens all backends, brings the schema up to date and takes over the jobs that an earlier process left.
     ///
     /// # Errors
-    /// Where the data directory is another process's, a place cannot be opened or the address is taken.
+    /// If another process has the data directory, a backend cannot be opened or the address is taken.
     pub(crate) async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let lock = lock_data_dir(settings)?;
         let listener = bind_http(settings).await?;
@@ -61,7 +61,7 @@ impl AllInOne {
             liveness: Some(worker.liveness()),
             readiness: ReadinessSource::Api(api.readiness()),
         };
-        // Last, because the password is shown once: a start that fails must not have made the administrator.
+        // Last, because the password is shown once: a start that fails must not create the administrator.
         let admin = api::ensure_admin(&places.records, &settings.realm).await?;
         Ok(Self {
             address,
@@ -77,10 +77,10 @@ impl AllInOne {
         })
     }
 
-    /// Serves until `stop`, then finishes what is under way.
+    /// Serves until `stop`, then finishes the work in progress.
     ///
     /// # Errors
-    /// Where one of the roles cannot go on.
+    /// If one of the roles cannot continue.
     pub(crate) async fn serve(self, stop: CancellationToken) -> anyhow::Result<()> {
         let (api, worker, (), (), ()) = tokio::join!(
             async { self.api.serve(self.listener, stop.clone()).await.inspect_err(|_| stop.cancel()) },
@@ -97,16 +97,16 @@ impl AllInOne {
     }
 }
 
-/// Listens on `http.bind_http`. Connections wait until they are served.
+/// Listens on `http.listen`. Connections wait until they are served.
 ///
 /// # Errors
-/// If the address is taken or is none of this machine's.
+/// If the address is taken or is not an address of this machine.
 pub(crate) async fn bind_http(settings: &Settings) -> anyhow::Result<TcpListener> {
     let address = &settings.http.listen;
     TcpListener::bind(address).await.with_context(|| format!("http.listen: {address} cannot be listened on"))
 }
 
-/// How many jobs this process runs at once, at most.
+/// The most jobs that this process runs at once.
 fn max_jobs(settings: &Settings) -> usize {
     match settings.worker.concurrency {
         0 => 4 * std::thread::available_parallelism().map_or(1, usize::from),
@@ -114,7 +114,7 @@ fn max_jobs(settings: &Settings) -> usize {
     }
 }
 
-/// Two processes on one data directory would each think the other's jobs its own.
+/// Locks the data directory, because two processes on one data directory would each treat the other's jobs as its own.
 fn lock_data_dir(settings: &Settings) -> anyhow::Result<File> {
     let data = &settings.data_dir;
     std::fs::create_dir_all(data).with_context(|| format!("data_dir: {} cannot be made", data.display()))?;
@@ -141,7 +141,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     up.serve(stop).await
 }
 
-/// Says how to log in, once, to standard output: a log would keep the password.
+/// Prints how to log in, once, to standard output, because a log would keep the password.
 pub(crate) fn print_first_login(admin: &FirstAdmin, address: SocketAddr) {
     let password = admin.password.as_deref().unwrap_or("(as you set it)");
     println!("\n  Cloakroom is up for the first time, at http://{address}/\n");

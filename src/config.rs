@@ -1,4 +1,4 @@
-//! `cloakroom config`: what the settings are, and whether they can be.
+//! `cloakroom config`: prints and checks the settings.
 
 use clap::Subcommand;
 
@@ -6,21 +6,21 @@ use crate::settings::{self, Settings};
 
 #[derive(Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Read all settings and print what is in effect, passwords left out. Fails where one is wrong and says which.
+    /// Read all settings and print those in effect, without passwords. Fails if a setting is invalid, and names it.
     Check,
-    /// Print what is in effect as a settings file.
+    /// Print the settings in effect as a settings file.
     Dump {
-        /// Print every setting there is with its default and what it does, to begin a settings file from.
+        /// Print every setting with its default and a description, as the start of a settings file.
         #[arg(long)]
         defaults: bool,
     },
 }
 
 impl ConfigCommand {
-    /// Prints what was asked for to standard output.
+    /// Prints the requested settings to standard output.
     ///
     /// # Errors
-    /// Where a setting is wrong.
+    /// If a setting is invalid.
     pub(crate) fn run(self, settings: impl FnOnce() -> anyhow::Result<Settings>) -> anyhow::Result<()> {
         match self {
             Self::Dump { defaults: true } => print!("{}", settings::defaults()),

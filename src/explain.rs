@@ -1,4 +1,4 @@
-//! `cloakroom explain`: the way of one upload, hop by hop, and in one sentence what it waits for now.
+//! `cloakroom explain`: prints the history of one upload, step by step, and one sentence that says what it waits for.
 
 use anyhow::Context;
 use clap::Args;
@@ -17,10 +17,10 @@ pub(crate) struct ExplainArgs {
 }
 
 impl ExplainArgs {
-    /// Prints it.
+    /// Prints the history.
     ///
     /// # Errors
-    /// Where the records cannot be asked or there is no such upload.
+    /// If the records cannot be asked or there is no such upload.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<()> {
         let id: UploadId = self.id.parse()?;
         let places = crate::roles::open_backends(&settings).await?;
@@ -45,11 +45,11 @@ impl ExplainArgs {
     }
 }
 
-/// The sentence.
+/// Describes in one sentence what the upload waits for.
 async fn describe_wait(places: &Backends, upload: &Upload, jobs: &[JobRow]) -> String {
     let why = || upload.reason.as_ref().map_or_else(String::new, |reason| format!("{}: {}", reason.code, reason.why));
     match (upload.state, &upload.claim, upload.expires_at) {
-        // Every kind of job settles its upload but those that make one more variant.
+        // Every kind of job settles its upload, except those that make one more variant.
         (UploadState::Accepted, ..) => {
             match jobs.iter().find(|job| !job.dead && !job.kind.starts_with("picture.variant.")) {
                 Some(job) => describe_job_wait(places, job).await,
@@ -104,11 +104,11 @@ async fn describe_job_wait(places: &Backends, job: &JobRow) -> String {
     }
 }
 
-/// What the broker knows of the messages of a lane: how many, but not which.
+/// Describes what the broker knows of a queue: how many messages it holds, but not which.
 async fn describe_queue(places: &Backends, lane: QueueName) -> String {
     let name = lane.as_str();
     match places.queue.stats(lane).await {
-        // The queue that could be asked here is this command's own.
+        // The only queue that could be asked here belongs to this command.
         Ok(None) => "It is in the memory of the running cloakroom, which cannot be asked.".to_owned(),
         Ok(Some(QueueStats { consumers: 0, waiting })) => {
             format!("The queue {name} has {waiting} waiting messages and no consumer: no worker takes jobs from it.")

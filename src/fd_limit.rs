@@ -1,23 +1,25 @@
-//! File descriptors: how many this process may have open, and how many connections of clients that allows.
+//! File descriptors: how many this process may have open, and how many client connections that allows.
 
 use api::ApiSettings;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::settings::Settings;
 
-/// Kept for the runtime, the log, listeners, probes, the broker, and systems that are asked over HTTP.
+/// Descriptors reserved for the runtime, the log, listeners, probes, the broker, and services called over HTTP.
 const RESERVED_DESCRIPTORS: u64 = 128;
-/// A connection of SQLite has the database, its log and its index open. One of PostgreSQL has a socket.
+/// Descriptors of one connection to the records. A connection of SQLite has the database, its log and its index open; a
+/// connection of PostgreSQL has a socket.
 const PER_RECORDS_CONNECTION: u64 = 3;
-/// A job reads what is staged and writes a blob.
+/// Descriptors of one job, which reads a staged file and writes a blob.
 const PER_JOB: u64 = 2;
-/// A client's connection is a socket, and a file or a connection to the store while a request is in progress.
+/// Descriptors of one client connection: a socket, and a file or a connection to the store while a request is in
+/// progress.
 const PER_CONNECTION: u64 = 2;
-/// Fewer connections than this would serve no one.
+/// The smallest useful number of client connections.
 const MIN_CONNECTIONS: u64 = 16;
 
-/// Raises the limit of this process to what the system allows it. The usual limit of 1024 is for programs that use
-/// select(2), which this one does not.
+/// Raises the limit of this process to the system's maximum. The usual limit of 1024 descriptors is for programs that
+/// use select(2), which this one does not.
 ///
 /// # Errors
 /// If the system refuses.
@@ -29,7 +31,7 @@ pub(crate) fn raise() -> std::io::Result<()> {
     Ok(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?)
 }
 
-/// The settings of an api, with as many connections as the limit allows. `jobs` run in the same process.
+/// The settings of an api, with as many connections as the limit allows. `jobs` jobs run in the same process.
 pub(crate) fn fit_connections(settings: &Settings, jobs: usize) -> ApiSettings {
     let mut fitted = settings.api();
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);

@@ -1,4 +1,4 @@
-//! `cloakroom jobs`: promises and dead letters, for people.
+//! `cloakroom jobs`: lists and changes queued jobs and dead letters.
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
@@ -8,14 +8,14 @@ use crate::settings::Settings;
 
 #[derive(Subcommand)]
 pub(crate) enum JobsCommand {
-    /// List the dead letters, oldest first; with --all also what is still promised.
+    /// List the dead letters, oldest first; with --all also the queued jobs.
     Ls {
         #[arg(long)]
         all: bool,
-        /// One JSON object a line.
+        /// One JSON object per line.
         #[arg(long)]
         json: bool,
-        /// The most to list.
+        /// The most jobs to list.
         #[arg(long, default_value_t = 100)]
         most: u64,
     },
@@ -25,25 +25,25 @@ pub(crate) enum JobsCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Try dead jobs again, with all their attempts before them. Their uploads wait once more.
+    /// Retry dead jobs, with all their attempts available again. Their uploads return to waiting.
     Retry {
         #[arg(required = true)]
         ids: Vec<JobId>,
     },
-    /// Give dead jobs up for good. Their uploads stay as they ended.
+    /// Drop dead jobs for good. Their uploads keep their state.
     Drop {
         #[arg(required = true)]
         ids: Vec<JobId>,
     },
-    /// Take up what an older version did not know and parked in the queue.
+    /// Return parked messages to their queues. An older version did not know these messages and parked them.
     Unpark,
 }
 
 impl JobsCommand {
-    /// Does it, and says what was done to standard output.
+    /// Runs the command and prints its result to standard output.
     ///
     /// # Errors
-    /// Where a place cannot be asked, or a job is not there to be shown, tried again or dropped.
+    /// If a backend cannot be asked, or a job to show, retry or drop does not exist.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<()> {
         let places = crate::roles::open_backends(&settings).await?;
         let (records, queue) = (&places.records, &places.queue);
@@ -75,8 +75,8 @@ impl JobsCommand {
                     let Some(retried) = records.retry_job(id, settings.uploads.deadline).await? else {
                         bail!("job {id} cannot be tried again: it is not dead, or its upload has expired");
                     };
-                    // That queue would be this command's own and end with it. The process that runs takes the promise up
-                    // from the records, as any that its queue does not hold.
+                    // An in-memory queue would be this command's own and end with it. The running process takes the job
+                    // from the records, as it takes any job that its queue does not hold.
                     if queue.is_volatile() {
                         println!("job {id} will be tried again by the running cloakroom when it sweeps");
                         continue;

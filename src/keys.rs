@@ -1,4 +1,4 @@
-//! `cloakroom keys`: the keys that sign sessions and bearer tokens.
+//! `cloakroom keys`: manages the keys that sign sessions and bearer tokens.
 
 use clap::Subcommand;
 
@@ -6,16 +6,16 @@ use crate::settings::Settings;
 
 #[derive(Subcommand)]
 pub(crate) enum KeysCommand {
-    /// Make a new signing key at once. Every process signs with it within a minute, logins within a second. What the old
-    /// keys signed stays valid until it expires; then they are deleted.
+    /// Create a new signing key at once. Every process signs with it within a minute, and logins within a second.
+    /// Tokens signed by the old keys stay valid until they expire; then the old keys are deleted.
     Rotate,
 }
 
 impl KeysCommand {
-    /// Does it, and says what was done to standard output.
+    /// Runs the command and prints its result to standard output.
     ///
     /// # Errors
-    /// If the database cannot be reached, or the machine gives no random numbers.
+    /// If the database cannot be reached, or the machine provides no random numbers.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<()> {
         let Self::Rotate = self;
         let records = crate::roles::open_backends(&settings).await?.records;

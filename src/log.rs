@@ -1,4 +1,4 @@
-//! What the program says of itself, to standard error: for people on a terminal, as JSON lines for machines.
+//! The log, written to standard error: formatted text on a terminal, JSON lines for machines.
 
 use std::io::IsTerminal;
 
@@ -17,7 +17,7 @@ use crate::traces::TraceExporter;
 pub(crate) struct LogSettings {
     /// A level, or levels by module.
     pub(crate) level: String,
-    /// How it looks.
+    /// The format of the lines.
     pub(crate) format: LogFormat,
 }
 
@@ -35,11 +35,11 @@ pub(crate) enum LogFormat {
 }
 
 impl LogSettings {
-    /// What is let through. The filter's own parser takes any word for a module whose events are all wanted, and
-    /// "warning" would silence everything else.
+    /// Parses the filter of log events, and refuses unknown words. The filter's own parser takes such a word as the name
+    /// of a module whose events are all logged. A level such as "warning" would therefore silence everything else.
     ///
     /// # Errors
-    /// Where the level is none and names none.
+    /// If the level is neither a level nor a list of levels by module.
     pub(crate) fn filter(&self) -> Result<EnvFilter, InvalidSetting> {
         let allowed = "write error, warn, info, debug, trace or off, or levels by module as in info,worker=debug";
         let wrong = || InvalidSetting::new("log.level", format_args!("\"{}\"", self.level), allowed);
@@ -48,16 +48,16 @@ impl LogSettings {
         if words.peek().is_none() || !words.all(understood) {
             return Err(wrong());
         }
-        // PostgreSQL notes whatever is there already, as often as a command looks for migrations.
+        // PostgreSQL sends a notice for everything that exists already, each time a command looks for migrations.
         let quiet = "opentelemetry_sdk=warn,h2=warn,sqlx::postgres::notice=warn";
         EnvFilter::try_new(format!("{},{quiet}", self.level)).map_err(|_| wrong())
     }
 }
 
-/// Begins to write the log, and to hand spans on. Call it once.
+/// Starts the log and the export of spans. Call it once.
 ///
 /// # Errors
-/// Where the level cannot be understood.
+/// If the level cannot be parsed.
 pub(crate) fn init(settings: &LogSettings, traces: &TraceExporter) -> anyhow::Result<()> {
     let filter = settings.filter()?;
     let log = fmt::layer().with_writer(std::io::stderr).with_target(false);

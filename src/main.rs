@@ -1,5 +1,5 @@
-//! The binary: composes roles, nothing else. `up` is all of them in one process; `api`, `worker` and `sweep` are each
-//! one of them, to be run as many times as the load asks for.
+//! The binary: composes the roles and does nothing else. `up` runs all roles in one process; `api`, `worker` and
+//! `sweep` run one role each, in as many processes as the load needs.
 
 mod all_in_one;
 mod config;
@@ -30,14 +30,15 @@ use tokio::runtime::Builder;
 use crate::settings::Settings;
 use crate::traces::TraceExporter;
 
-/// Many threads take turns with many small buffers, and the system's allocator keeps a heap for every few of them: two
-/// hundred uploads at once (`tests/memory.rs`) grew the process by 175 MiB with it, by 60 to 95 MiB with this one.
+/// The allocator. Many threads take turns with many small buffers, and the system's allocator keeps a heap for every
+/// few threads. During 200 concurrent uploads (`tests/memory.rs`) the process grew by 175 MiB with the system's
+/// allocator, and by 60 to 95 MiB with this one.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 
-/// An upload service for portals: hand a picture in, get a number, claim it later.
+/// An upload service for portals: upload a picture, get a number, claim the picture later.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 struct Cli {
@@ -50,20 +51,20 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything in one process: migrate, then api, worker and sweeper. What a bare `cloakroom` does.
+    /// Run everything in one process: migrate, then api, worker and sweeper. The default command.
     Up,
-    /// See it work: start it on a fresh folder and follow a photograph through it.
+    /// Start Cloakroom on a fresh folder and follow a photograph through it.
     Demo(demo::DemoArgs),
-    /// Serve HTTP only. Jobs go to the queue, for workers.
+    /// Serve HTTP only. Workers take the jobs from the queue.
     Api,
-    /// Run jobs only, from the queue.
+    /// Run jobs from the queue only.
     Worker(roles::WorkerArgs),
-    /// Repair and clean: expire, fail what is overdue, publish what was forgotten, delete what is condemned.
+    /// Repair and clean up: expire and fail overdue uploads, publish unpublished jobs, run scheduled deletions.
     Sweep(roles::SweepArgs),
-    /// Look after jobs: list dead letters, show one, try it again or give it up.
+    /// Manage jobs: list dead letters, show one, retry it or drop it.
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
-    /// Tell the way of one upload, hop by hop, and what it waits for now.
+    /// Show the history of one upload, step by step, and what it waits for now.
     Explain(explain::ExplainArgs),
     /// Add, list and change users.
     #[command(subcommand)]
@@ -74,12 +75,12 @@ enum Command {
     /// Change the keys that sign sessions.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
-    /// Let a user act for a resource, or no longer.
+    /// Grant a user the right to act for a resource, or revoke it.
     Grant(users::GrantArgs),
-    /// Bring the records' schema up to date, or show where it stands.
+    /// Bring the database schema up to date, or show its status.
     #[command(subcommand)]
     Migrate(migrate::MigrateCommand),
-    /// Render pictures as a worker would, without a server: try sizes, see verdicts.
+    /// Render pictures as a worker would, without a server: try sizes, see why a picture is rejected.
     Render(render::RenderArgs),
     /// Show and check the settings.
     #[command(subcommand)]
@@ -118,13 +119,13 @@ fn run(Cli { config, command }: Cli) -> anyhow::Result<()> {
     }
 }
 
-/// For commands whose output is what they say: only what goes wrong is logged.
+/// Limits the log to errors, for commands that print their result.
 fn with_error_log_level(mut settings: Settings) -> Settings {
     settings.log.level = "error".to_owned();
     settings
 }
 
-/// Runs a role with the log on, and as many threads as there are processors.
+/// Runs a role with the log enabled and one runtime thread for each processor.
 fn run_role<F: Future<Output = anyhow::Result<()>>>(
     settings: Settings,
     role: impl FnOnce(Settings) -> F,
@@ -132,12 +133,13 @@ fn run_role<F: Future<Output = anyhow::Result<()>>>(
     run_role_on(&mut Builder::new_multi_thread(), settings, role)
 }
 
-/// What a worker does beside rendering, for which it has threads of its own, is little. More threads than that keeps busy
-/// wake each other for every step of a job: an avatar cost 0.85 of the time and went 1.14 times as fast with half of them.
+/// A runtime with fewer threads, because a worker does little beside rendering, for which it has its own threads. More
+/// threads than the load needs wake each other for every step of a job. With half of them an avatar took 0.85 times the
+/// CPU time, and throughput was 1.14 times as high.
 fn small_runtime() -> Builder {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let mut runtime = Builder::new_multi_thread();
-    // Tokio's own variable still has the last word.
+    // Tokio's own variable takes precedence.
     if std::env::var_os("TOKIO_WORKER_THREADS").is_none() {
         runtime.worker_threads(processors.div_ceil(4));
     }
@@ -149,7 +151,7 @@ fn run_role_on<F: Future<Output = anyhow::Result<()>>>(
     settings: Settings,
     role: impl FnOnce(Settings) -> F,
 ) -> anyhow::Result<()> {
-    // One provider of TLS for every client in the process; nobody has chosen before us.
+    // One TLS provider for every client in the process. It fails only if a provider is installed already.
     rustls::crypto::ring::default_provider().install_default().ok();
     let traces = TraceExporter::start(&settings.traces)?;
     log::init(&settings.log, &traces)?;
@@ -158,7 +160,7 @@ fn run_role_on<F: Future<Output = anyhow::Result<()>>>(
     }
     let runtime = runtime.enable_all().build()?;
     let outcome = runtime.block_on(role(settings));
-    // A blocking call that hangs must not keep a process that has been told to stop.
+    // A blocking call that hangs must not delay the end of a process that was told to stop.
     runtime.shutdown_timeout(std::time::Duration::from_secs(5));
     traces.shutdown();
     outcome

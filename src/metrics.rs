@@ -5,13 +5,13 @@ use std::time::Duration;
 use anyhow::Context;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
-/// Seconds; from a hit in memory to a store that is in trouble.
+/// Bucket limits in seconds: from a hit in memory to a store that responds slowly.
 const HISTOGRAM_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
-/// Installs the recorder and keeps it trimmed.
+/// Installs the recorder and starts its periodic upkeep.
 ///
 /// # Errors
-/// Where there is one already.
+/// If a recorder is installed already.
 pub(crate) fn install_recorder() -> anyhow::Result<PrometheusHandle> {
     let recorder = PrometheusBuilder::new().set_buckets(&HISTOGRAM_BUCKETS)?.install_recorder().context("metrics")?;
     let handle = recorder.clone();

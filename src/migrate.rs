@@ -1,4 +1,4 @@
-//! `cloakroom migrate`: the schema, brought up to date or shown. Roles refuse to start on a schema that is behind.
+//! `cloakroom migrate`: applies or lists the schema migrations. Roles refuse to start on an outdated schema.
 
 use anyhow::bail;
 use clap::Subcommand;
@@ -7,17 +7,17 @@ use crate::settings::Settings;
 
 #[derive(Subcommand)]
 pub(crate) enum MigrateCommand {
-    /// Apply what the database does not have yet. Several may run this at once.
+    /// Apply the pending migrations. Several processes may run this at once.
     Up,
-    /// List the migrations and whether each has been applied. Exits with 1 while some have not.
+    /// List the migrations and whether each is applied. Exits with 1 while some are pending.
     Status,
 }
 
 impl MigrateCommand {
-    /// Does it, and says what was done to standard output.
+    /// Runs the command and prints its result to standard output.
     ///
     /// # Errors
-    /// Where the database cannot be reached or refuses; with `status`, while migrations are pending.
+    /// If the database cannot be reached or refuses a statement; with `status`, if migrations are pending.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<()> {
         match self {
             Self::Up => {
@@ -41,10 +41,10 @@ impl MigrateCommand {
     }
 }
 
-/// Brings the schema up to date, and names what it did not have.
+/// Applies the pending migrations and returns their names.
 ///
 /// # Errors
-/// Where the database cannot be reached, with its address, or refuses.
+/// If the database cannot be reached or refuses a statement. The error names the database's address.
 pub(crate) async fn apply_pending(settings: &Settings) -> anyhow::Result<Vec<String>> {
     migrations::up(&settings.records_url()?).await.map_err(|error| with_database_url(settings, error))
 }
@@ -53,17 +53,17 @@ async fn status(settings: &Settings) -> anyhow::Result<Vec<migrations::Migration
     migrations::status(&settings.records_url()?).await.map_err(|error| with_database_url(settings, error))
 }
 
-/// Which database it is that cannot be opened, without its password.
+/// Adds the address of the database, without its password, to an error.
 fn with_database_url(settings: &Settings, error: migrations::MigrationError) -> anyhow::Error {
     let unreachable = matches!(error, migrations::MigrationError::Unreachable(_));
     let error = anyhow::Error::new(error);
     if unreachable { error.context(format!("the records at {} cannot be opened", settings.records.url)) } else { error }
 }
 
-/// Refuses a database whose schema is behind this program.
+/// Refuses a database whose schema is older than this program.
 ///
 /// # Errors
-/// Where it is, with the command to run; or where it cannot be reached.
+/// If the schema is outdated, with the command to run; or if the database cannot be reached.
 pub(crate) async fn require_current_schema(settings: &Settings) -> anyhow::Result<()> {
     let pending: Vec<String> =
         status(settings).await?.into_iter().filter(|step| !step.applied).map(|step| step.name).collect();

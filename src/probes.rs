@@ -1,5 +1,5 @@
-//! `/livez`, `/readyz` and `/metrics` of a process, over the least HTTP there is, on a listener of their own: they answer
-//! while clients hold all of the api's connections, and clients do not reach them.
+//! `/livez`, `/readyz` and `/metrics` of a process, over minimal HTTP on a separate listener. They answer even if
+//! clients hold all connections of the api, and clients cannot reach them.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -21,40 +21,40 @@ use worker::{CircuitBreakers, Liveness};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProbeSettings {
-    /// The address; `auto` for [`DEFAULT_LISTEN`] or, if that is taken, any free port of loopback; empty for none.
+    /// The address; `auto` for [`DEFAULT_LISTEN`] or, if that is taken, any free loopback port; empty for no listener.
     pub(crate) listen: String,
 }
 
-/// What `auto` tries first.
+/// The address that `auto` tries first.
 const DEFAULT_LISTEN: &str = "127.0.0.1:9090";
-/// The most probes at once. Each ends within [`PROBE_TIMEOUT`].
+/// The most concurrent probes. Each ends within [`PROBE_TIMEOUT`].
 const MAX_PROBES: usize = 32;
 
-/// A watcher that is slower than this is none.
+/// The time limit of one probe. No useful prober is slower.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long a backend may take to answer a ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What there is to tell.
+/// The sources of the answers.
 #[derive(Clone)]
 pub(crate) struct ProbeServer {
     pub(crate) metrics: PrometheusHandle,
-    /// Of the worker in this process, if there is one.
+    /// The liveness of the worker in this process, if there is one.
     pub(crate) liveness: Option<Liveness>,
     pub(crate) readiness: ReadinessSource,
 }
 
-/// What being ready takes.
+/// The source of readiness.
 #[derive(Clone)]
 pub(crate) enum ReadinessSource {
-    /// What the api says.
+    /// The readiness of the api.
     Api(ReadinessProbe),
-    /// All four places, and none of them failing the worker's jobs.
+    /// The readiness of a worker: all four backends answer, and none of them fails the worker's jobs.
     Worker(WorkerReadiness),
 }
 
-/// What a worker's readiness is found out from.
+/// What a worker's readiness is computed from.
 #[derive(Clone)]
 pub(crate) struct WorkerReadiness {
     pub(crate) backends: Backends,
@@ -63,10 +63,10 @@ pub(crate) struct WorkerReadiness {
 }
 
 impl ProbeSettings {
-    /// Looks at them without listening.
+    /// Checks the settings without listening.
     ///
     /// # Errors
-    /// Where the address is none.
+    /// If the address is invalid.
     pub(crate) fn check(&self) -> Result<(), InvalidSetting> {
         match self.listen.as_str() {
             "" | "auto" => Ok(()),
@@ -74,15 +74,15 @@ impl ProbeSettings {
         }
     }
 
-    /// The socket to answer at, None where the settings name no address. Apart from answering, so that a process whose
-    /// probes nobody could reach does not begin.
+    /// Opens the socket; None if the settings name no address. Separate from serving, so that a process whose probes
+    /// cannot be reached does not start.
     ///
     /// # Errors
-    /// Where the address is taken or not this machine's.
+    /// If the address is taken or is not an address of this machine.
     pub(crate) async fn bind(&self) -> anyhow::Result<Option<TcpListener>> {
         let listener = match self.listen.as_str() {
             "" => return Ok(None),
-            // Several processes on one machine have the defaults in common.
+            // Several processes on one machine may share the defaults.
             "auto" => match TcpListener::bind(DEFAULT_LISTEN).await {
                 Err(error) if error.kind() == ErrorKind::AddrInUse => TcpListener::bind("127.0.0.1:0").await,
                 bound => bound,
@@ -97,7 +97,7 @@ impl ProbeSettings {
 }
 
 impl ProbeServer {
-    /// Answers until `stop`, where there is a socket.
+    /// Answers until `stop`, if there is a socket.
     pub(crate) async fn serve(self, listener: Option<TcpListener>, stop: CancellationToken) {
         let Some(listener) = listener else { return };
         let room = Arc::new(Semaphore::new(MAX_PROBES));
@@ -107,7 +107,7 @@ impl ProbeServer {
         };
         while let Some(accepted) = stop.run_until_cancelled(next()).await {
             let Ok(((stream, _), place)) = accepted else {
-                // Descriptors ran short, or the prober was gone; the next may be answered.
+                // The process ran out of descriptors, or the prober closed the connection. The next probe may succeed.
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
@@ -163,7 +163,7 @@ impl WorkerReadiness {
         let mut report =
             BTreeMap::from([("staging", staging), ("blobs", blobs), ("records", records), ("queue", queue)]);
         let ready = report.values().all(|state| *state == "ok");
-        // Named and no reason to be out of service: a worker finishes and deletes from the reserve.
+        // Low space is reported but does not make a worker unready, because it finishes and deletes from the reserve.
         if let Err(low) = space
             && let Some(state) = report.get_mut(low.backend).filter(|state| **state == "ok")
         {
@@ -172,7 +172,7 @@ impl WorkerReadiness {
         (ready, serde_json::to_string(&report).unwrap_or_default())
     }
 
-    /// Whether a backend works, by a ping and by the jobs that failed because of it. Why it does not is for the log.
+    /// Whether a backend works, by a ping and by the jobs that failed because of it. The cause is in the log only.
     async fn backend_status(&self, backend: Backend) -> &'static str {
         let place = backend.as_str();
         match tokio::time::timeout(PING_TIMEOUT, self.backends.ping(backend)).await {

@@ -1,7 +1,7 @@
-//! `cloakroom render`: the picture engine on files at hand, without a server, queue or store.
+//! `cloakroom render`: runs the picture engine on local files, without a server, queue or store.
 //!
-//! For people who want to see what their presets make of a picture, or why one is refused; and for benchmarks from
-//! outside, which read `--format_json`. One line per file, in the order given, whichever thread was first.
+//! It shows what presets make of a picture, and why a picture is rejected. External benchmarks read the output of
+//! `--json`. It prints one line per file in the order given, whichever is done first.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -28,7 +28,7 @@ const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
 const DIM: Style = Style::new().dimmed();
 
-/// Render pictures as a worker would, without a server: try sizes, see verdicts.
+/// Render pictures as a worker would, without a server: try sizes, see why a picture is rejected.
 #[derive(clap::Args)]
 pub(crate) struct RenderArgs {
     /// The pictures.
@@ -37,7 +37,7 @@ pub(crate) struct RenderArgs {
     /// Longest sides in pixels, or `full` for the picture's own size.
     #[arg(long, value_delimiter = ',', default_value = "512,256,128,64", value_name = "N,…", value_parser = parse_size)]
     sizes: Vec<OutputSize>,
-    /// What to encode as.
+    /// The output format.
     #[arg(long, value_enum, default_value = "auto")]
     format: Encoding,
     /// How a picture fills its sizes.
@@ -46,13 +46,13 @@ pub(crate) struct RenderArgs {
     /// Write the results into this folder, as NAME-WIDTHxHEIGHT.EXTENSION.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Render each picture this often, and report the quickest: for measuring.
+    /// Render each picture this many times and report the fastest run, for measurements.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
-    /// Pictures at a time; 0 for one on each processor.
+    /// The number of pictures to render at a time; 0 for one on each processor.
     #[arg(long, default_value_t = 0, value_name = "N")]
     threads: usize,
-    /// One JSON object per line and file.
+    /// Print one JSON object per file, each on its own line.
     #[arg(long)]
     json: bool,
 }
@@ -63,15 +63,15 @@ enum Encoding {
     Auto,
     /// Quality 80, 4:2:0; transparency is laid on white.
     Jpeg,
-    /// By the fast compressor.
+    /// PNG, by the fast compressor.
     Png,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Fit {
-    /// Exactly N × N, of the middle; scaled up where the picture is smaller.
+    /// Exactly N × N, from the centre square; scaled up if the picture is smaller.
     Square,
-    /// All of it, within N × N; never scaled up.
+    /// The whole picture, within N × N; never scaled up.
     Inside,
 }
 
@@ -81,20 +81,20 @@ enum OutputSize {
     Full,
 }
 
-/// What a thread keeps between files.
+/// The buffers that a thread keeps between files.
 #[derive(Default)]
 struct RenderContext {
     buffers: RenderBuffers,
     bytes: Vec<u8>,
 }
 
-/// What is said about a file.
+/// The report on one file.
 struct FileReport {
     text: String,
     rejected: bool,
 }
 
-/// What became of a file.
+/// The result for one file.
 type RenderResult = Result<(Probe, RenderedPicture), Rejection>;
 
 fn parse_size(text: &str) -> Result<OutputSize, String> {
@@ -112,7 +112,7 @@ impl RenderArgs {
     ///
     /// # Errors
     ///
-    /// When a file cannot be read or a result not written; at the end, when not every picture was taken.
+    /// If a file cannot be read or a result cannot be written; at the end, if a picture was rejected.
     pub(crate) fn run(self, limits: &Limits) -> anyhow::Result<()> {
         if let Some(folder) = &self.out {
             fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
@@ -133,7 +133,7 @@ impl RenderArgs {
                     loop {
                         let i = next.fetch_add(1, Ordering::Relaxed);
                         let Some(path) = self.files.get(i) else { return };
-                        // Nobody listens any more once one of the files could not be read.
+                        // The receiver is gone once one of the files could not be read.
                         if told.send((i, self.render_file(&mut desk, path, &plan, limits))).is_err() {
                             return;
                         }
@@ -145,7 +145,7 @@ impl RenderArgs {
         })
     }
 
-    /// Prints what became of each file, in their order.
+    /// Prints the report on each file, in the order of the files.
     fn print_reports(&self, lines: Receiver<(usize, anyhow::Result<FileReport>)>) -> anyhow::Result<()> {
         let progress = self.progress();
         let (mut early, mut turn, mut refused) = (BTreeMap::new(), 0, 0);
@@ -164,7 +164,7 @@ impl RenderArgs {
         Ok(())
     }
 
-    /// Renders one file, as often as was asked, and writes what came of it.
+    /// Renders one file, as often as requested, and writes the results.
     fn render_file(
         &self,
         desk: &mut RenderContext,
@@ -213,7 +213,7 @@ impl RenderArgs {
         }
     }
 
-    /// A bar for many files, where somebody is watching.
+    /// A progress bar for many files, if standard error is a terminal.
     fn progress(&self) -> ProgressBar {
         if self.files.len() < 8 || self.json || !std::io::stderr().is_terminal() {
             return ProgressBar::hidden();
@@ -223,13 +223,13 @@ impl RenderArgs {
     }
 }
 
-/// CPU time of this thread so far. Asked of the clock, not of `/proc`, whose figures are as old as the last tick.
+/// CPU time of this thread so far. Read from the clock, not from `/proc`, whose figures are as old as the last tick.
 fn thread_cpu_time() -> Duration {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32)
 }
 
-/// The most memory this process has held so far, in bytes, where the kernel tells.
+/// The peak memory of this process in bytes, if the kernel reports it.
 fn peak_memory() -> Option<u64> {
     let text = fs::read_to_string("/proc/self/status").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -1,4 +1,4 @@
-//! The roles one by one: each a process of its own, as many of each as the load asks for, sharing the four places.
+//! The roles one by one. Each is a process of its own; any number of them share the four backends.
 
 use anyhow::bail;
 use api::Api;
@@ -14,14 +14,14 @@ pub(crate) struct WorkerArgs {
     /// Consume only these queues: pictures, variants, renditions, bulk, heavy.
     #[arg(long, value_delimiter = ',', value_parser = parse_queue)]
     queues: Vec<QueueName>,
-    /// Jobs at a time over all queues, whatever the settings say.
+    /// Jobs at a time over all queues; overrides the settings.
     #[arg(long, value_name = "N")]
     concurrency: Option<usize>,
 }
 
 #[derive(Args)]
 pub(crate) struct SweepArgs {
-    /// Do all there is to do now, say what that was, and exit.
+    /// Run one round, print what it did, and exit.
     #[arg(long)]
     once: bool,
 }
@@ -31,16 +31,17 @@ fn parse_queue(word: &str) -> Result<QueueName, String> {
         .ok_or_else(|| format!("the queues are {}", QueueName::ALL.map(QueueName::as_str).join(", ")))
 }
 
-/// The four places, where the schema is what this program expects.
+/// Opens the four backends if the schema is the one that this program expects.
 ///
 /// # Errors
-/// Where it is behind, or a place cannot be opened.
+/// If the schema is outdated, or a backend cannot be opened.
 pub(crate) async fn open_backends(settings: &Settings) -> anyhow::Result<Backends> {
     crate::migrate::require_current_schema(settings).await?;
     Ok(Backends::open(&settings.backends(), Clock::system(), FailPoints::default()).await?)
 }
 
-/// Places that other processes can share. A queue in memory ends at the process, so a role alone would wait for ever.
+/// Opens backends that several processes can share. A queue in memory is refused, because it is private to its process:
+/// a role alone would wait for ever.
 async fn open_shared_backends(settings: &Settings) -> anyhow::Result<Backends> {
     let places = open_backends(settings).await?;
     if places.queue.is_volatile() {
@@ -52,7 +53,7 @@ async fn open_shared_backends(settings: &Settings) -> anyhow::Result<Backends> {
 /// `cloakroom api`.
 ///
 /// # Errors
-/// Where the schema is behind, a place cannot be opened or the address is taken.
+/// If the schema is outdated, a backend cannot be opened or the address is taken.
 pub(crate) async fn api(settings: Settings) -> anyhow::Result<()> {
     let stop = settings.shutdown.shutdown_signal()?;
     let listener = crate::all_in_one::bind_http(&settings).await?;
@@ -61,7 +62,7 @@ pub(crate) async fn api(settings: Settings) -> anyhow::Result<()> {
     let places = open_shared_backends(&settings).await?;
     let metrics = crate::metrics::install_recorder()?;
     let api = Api::open(&crate::fd_limit::fit_connections(&settings, 0), places.clone(), metrics.clone()).await?;
-    // Last, because the password is shown once: a start that fails must not have made the administrator.
+    // Last, because the password is shown once: a start that fails must not create the administrator.
     if let Some(admin) = api::ensure_admin(&places.records, &settings.realm).await? {
         crate::all_in_one::print_first_login(&admin, address);
     }
@@ -80,7 +81,7 @@ pub(crate) async fn api(settings: Settings) -> anyhow::Result<()> {
 /// `cloakroom worker`.
 ///
 /// # Errors
-/// Where the schema is behind, a place cannot be opened or the probes' address is taken.
+/// If the schema is outdated, a backend cannot be opened or the probes' address is taken.
 pub(crate) async fn worker(mut settings: Settings, args: WorkerArgs) -> anyhow::Result<()> {
     if !args.queues.is_empty() {
         settings.worker.queues = args.queues;
@@ -103,17 +104,17 @@ pub(crate) async fn worker(mut settings: Settings, args: WorkerArgs) -> anyhow::
         probes.serve(listener, stop.clone()),
     );
     worked?;
-    // The last verdicts are sent before the process goes.
+    // The last outcomes are sent before the process ends.
     places.queue.close().await;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// `cloakroom sweep`. Of places that others share: what it published into a queue of its own would be lost with it and
-/// noted as published all the same. `cloakroom up` sweeps for itself.
+/// `cloakroom sweep`. It requires shared backends: job messages published into a queue of its own would be lost with
+/// that queue, and still be recorded as published. `cloakroom up` runs its own sweeper.
 ///
 /// # Errors
-/// Where the schema is behind, the queue is nobody else's or a place does not answer.
+/// If the schema is outdated, the queue is not shared or a backend does not answer.
 pub(crate) async fn sweep(settings: Settings, args: SweepArgs) -> anyhow::Result<()> {
     let stop = settings.shutdown.shutdown_signal()?;
     let places = open_shared_backends(&settings).await?;

@@ -1,4 +1,4 @@
-//! What the program was told: the defaults in each crate, then a file, then the environment.
+//! The settings of the program: the defaults of each crate, overridden by a file, overridden by the environment.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use upload::Secret;
 
-/// Every setting there is. A key that is not here is an error, so that a typing mistake is not a silent default.
+/// All settings. An unknown key is an error, so that a typing mistake does not silently leave the default in effect.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
@@ -29,22 +29,22 @@ pub(crate) struct Settings {
     pub(crate) sweep: worker::SweepSettings,
 }
 
-/// The file that is read when none is named.
+/// The settings file to read if none is named.
 const DEFAULT_FILE: &str = "cloakroom.toml";
 
-/// The defaults of all crates, commented key by key, as one file.
+/// The commented defaults of all crates, as one file.
 pub(crate) fn defaults() -> String {
     [include_str!("defaults.toml"), api::DEFAULTS, upload::DEFAULTS, worker::DEFAULTS].join("\n")
 }
 
 impl Settings {
-    /// Reads them all. `file` must exist where it is given; otherwise `cloakroom.toml` is read if it is there.
+    /// Loads all settings. `file` must exist if it is given; otherwise `cloakroom.toml` is read if it exists.
     ///
     /// # Errors
-    /// Where the file cannot be read, a key is unknown or a value cannot be; the key is named.
+    /// If the file cannot be read, a key is unknown or a value is invalid; the error names the key.
     pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Self> {
         let (path, required) = (file.unwrap_or(Path::new(DEFAULT_FILE)), file.is_some());
-        // No guessing at types in the environment: a password of digits stays a password.
+        // Types are not guessed in the environment, so that a password of digits stays a password.
         let environment = config::Environment::with_prefix("CLOAKROOM").prefix_separator("__").separator("__");
         let read = config::Config::builder()
             .add_source(config::File::from_str(&defaults(), config::FileFormat::Toml))
@@ -60,8 +60,8 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Looks at all that can be told without asking anybody, so that what a start would refuse, or what would have it
-    /// serve nobody, is refused by `cloakroom config check`, too.
+    /// Checks everything that needs no other service. So `cloakroom config check`, too, refuses settings with which a
+    /// start would fail, or with which no request could be served.
     fn check(&self) -> anyhow::Result<()> {
         self.log.filter()?;
         self.traces.check()?;
@@ -74,7 +74,7 @@ impl Settings {
         Ok(())
     }
 
-    /// Gives the places without an address one below the data directory.
+    /// Gives each backend without an address one below the data directory.
     fn fill_default_urls(&mut self) -> anyhow::Result<()> {
         let data = std::path::absolute(&self.data_dir).context("data_dir")?;
         let below = |scheme: &str, name: &str| Secret::new(format!("{scheme}://{}", data.join(name).display()));
@@ -101,10 +101,10 @@ impl Settings {
         .with_trusted_ca(&self.tls)
     }
 
-    /// The records' address as the migrations take it.
+    /// Returns the records' address in the form that the migrations take.
     ///
     /// # Errors
-    /// If no database could be opened at it.
+    /// If no database can be opened at this address.
     pub(crate) fn records_url(&self) -> Result<String, upload::InvalidSetting> {
         self.backends().records.database_url()
     }

@@ -1,6 +1,6 @@
-//! How a process ends: the first SIGTERM or Ctrl-C drains (take nothing new, finish what is under way), the second one
-//! aborts, and so does the end of the grace period. Everything acknowledged is durable, so that an abort loses nothing
-//! either; it only leaves more to repair.
+//! How a process ends. The first SIGTERM or Ctrl-C drains: the process takes nothing new and finishes the work in
+//! progress. A second signal aborts, and so does the end of the grace period. Everything acknowledged is durable, so an
+//! abort loses nothing either; it only leaves more to repair.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use upload::InvalidSetting;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ShutdownSettings {
-    /// How long a process may take to finish what is under way once it is told to stop.
+    /// How long a process may take to finish the work in progress after it is told to stop.
     #[serde(with = "human")]
     pub(crate) grace_period: Duration,
 }
@@ -23,10 +23,10 @@ pub(crate) struct ShutdownSettings {
 const EXIT_UNFINISHED: i32 = 1;
 
 impl ShutdownSettings {
-    /// Refuses a grace period of nothing.
+    /// Refuses a grace period of zero.
     ///
     /// # Errors
-    /// If it is one.
+    /// If it is zero.
     pub(crate) fn check(&self) -> Result<(), InvalidSetting> {
         InvalidSetting::require(
             !self.grace_period.is_zero(),
@@ -36,11 +36,11 @@ impl ShutdownSettings {
         )
     }
 
-    /// A token that is cancelled by the first signal. The second ends the process with the status that shells use for it.
-    /// So does, whatever hangs, the end of the grace period.
+    /// Returns a token that is cancelled by the first signal. The second signal ends the process with the status that
+    /// shells use for that signal. The end of the grace period also ends the process, even if something hangs.
     ///
     /// # Errors
-    /// Where the signals cannot be listened for.
+    /// If the signal handlers cannot be installed.
     pub(crate) fn shutdown_signal(&self) -> anyhow::Result<CancellationToken> {
         let stop = CancellationToken::new();
         let (token, grace) = (stop.clone(), self.grace_period);
@@ -54,7 +54,7 @@ impl ShutdownSettings {
             };
             next().await;
             tracing::info!("stopping: finishing what is under way; once more to abort");
-            // A thread of its own, because what hangs may be the runtime, or its shutdown.
+            // A separate thread, because the runtime itself, or its shutdown, may hang.
             std::thread::spawn(move || {
                 std::thread::sleep(grace);
                 tracing::warn!("not everything under way ended within {grace:?} (shutdown.grace_period); aborted");

@@ -1,5 +1,9 @@
-//! What the records and the queue look like as numbers, for `/metrics`: how many stand where, how deep the queues are,
-//! how far behind the outbox is, and whether every upload is accounted for.
+//! Gauges of the records and the queue for `/metrics`:
+//!
+//! - the number of uploads and jobs in each state,
+//! - the depth of the queues,
+//! - the delay of the outbox,
+//! - whether every upload is accounted for.
 
 use std::time::Duration;
 
@@ -7,10 +11,10 @@ use metrics::gauge;
 use tokio_util::sync::CancellationToken;
 use upload::{Backends, QueueName, UploadState};
 
-/// Between two counts. Counting reads whole indexes.
+/// The time between two samples. Sampling reads whole indexes.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Keeps the gauges until `stop`.
+/// Updates the gauges until `stop`.
 pub(crate) async fn sample(places: Backends, stop: CancellationToken) {
     let mut tick = tokio::time::interval(SAMPLE_INTERVAL);
     while stop.run_until_cancelled(tick.tick()).await.is_some() {
@@ -35,7 +39,7 @@ async fn collect(places: &Backends) {
         gauge!("cloakroom_uploads", "state" => state.as_str()).set(census.in_state(state) as f64);
     }
     gauge!("cloakroom_uploads_in_flight").set(census.in_flight as f64);
-    // Must be 0: alert when it is not for a minute.
+    // Must be 0; alert if it is not 0 for a minute.
     gauge!("cloakroom_uploads_unaccounted").set(census.unaccounted() as f64);
     gauge!("cloakroom_jobs_open").set(census.queued_jobs as f64);
     gauge!("cloakroom_jobs_dead").set(census.dead_jobs as f64);

@@ -1,5 +1,5 @@
-//! Where traces are sent: to a collector that speaks OTLP over HTTP, if the settings name one. One trace goes from the
-//! request through the queue into the worker and its stores (`upload::continue_trace`).
+//! The export of traces to a collector over OTLP/HTTP, if the settings name one. One trace goes from the request
+//! through the queue into the worker and its stores (`upload::continue_trace`).
 
 use anyhow::Context;
 use opentelemetry::trace::TracerProvider;
@@ -19,19 +19,20 @@ use upload::InvalidSetting;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TraceSettings {
-    /// The collector's address; empty for none.
+    /// The collector's address; empty for no export.
     pub(crate) endpoint: String,
-    /// What this process is called there.
+    /// The name of this process in the traces.
     pub(crate) service: String,
-    /// How many of the traces that begin here are sent, from 0 to 1. One that began elsewhere is sent if it is there.
+    /// The ratio of exported traces among those that begin here, from 0 to 1. A trace that began elsewhere is exported
+    /// if it is sampled there.
     pub(crate) sample_ratio: f64,
 }
 
 impl TraceSettings {
-    /// Looks at them without sending anything.
+    /// Checks the settings without sending anything.
     ///
     /// # Errors
-    /// Where the share is none, or the address.
+    /// If the ratio or the address is invalid.
     pub(crate) fn check(&self) -> Result<(), InvalidSetting> {
         InvalidSetting::require(
             (0.0..=1.0).contains(&self.sample_ratio),
@@ -46,14 +47,15 @@ impl TraceSettings {
     }
 }
 
-/// Traces on their way out, by a thread of their own. A collector that is away costs the traces and nothing else.
+/// The exporter, with a thread of its own. While the collector is unavailable, traces are lost and nothing else is
+/// affected.
 pub(crate) struct TraceExporter(Option<SdkTracerProvider>);
 
 impl TraceExporter {
-    /// Begins to send, where the settings say so.
+    /// Starts the export if the settings name a collector.
     ///
     /// # Errors
-    /// Where the address is none, or the share no share.
+    /// If the ratio or the address is invalid.
     pub(crate) fn start(settings: &TraceSettings) -> anyhow::Result<Self> {
         settings.check()?;
         if settings.endpoint.is_empty() {
@@ -72,16 +74,17 @@ impl TraceExporter {
         Ok(Self(Some(provider)))
     }
 
-    /// What hands our spans on, and nobody else's; None where nothing is sent, and then they cost nothing.
+    /// The layer that exports the program's own spans and no others; None if there is no export, so that spans cost
+    /// nothing.
     pub(crate) fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> Option<impl Layer<S> + use<S>> {
         let ours = ["cloakroom", "api", "upload", "worker"].map(|target| (target, LevelFilter::DEBUG));
         let tracer = self.0.as_ref()?.tracer("cloakroom");
-        // Events are the log's; where in our files a span begins is nobody's business there.
+        // Events belong to the log. The source location of a span is of no use to the collector.
         let layer = tracing_opentelemetry::layer().with_tracer(tracer).with_location(false).with_threads(false);
         Some(layer.with_filter(Targets::new().with_targets(ours)))
     }
 
-    /// Sends what is left, bounded.
+    /// Sends the remaining spans, within a time limit.
     pub(crate) fn shutdown(self) {
         if let Some(provider) = self.0
             && let Err(error) = provider.shutdown()

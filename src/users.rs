@@ -1,6 +1,6 @@
-//! `cloakroom user`, `token` and `grant`: who may, for people at a terminal.
+//! `cloakroom user`, `token` and `grant`: manages users, tokens and rights from a terminal.
 //!
-//! A password never comes as an argument, where every process on the machine could read it: it is made up and shown
+//! A password is never an argument, because every process on the machine could read it there. It is generated and shown
 //! once, or read from standard input.
 
 use std::io::Read;
@@ -15,13 +15,13 @@ use crate::settings::Settings;
 
 #[derive(Subcommand)]
 pub(crate) enum UserCommand {
-    /// Add a user. Their password is made up and shown once, unless it is given.
+    /// Add a user. The password is generated and shown once, unless it is given.
     Add {
-        /// The unique part of what they are known by, before the federation member.
+        /// The unique part of the user's full id, before the federation member.
         id: String,
-        /// What they log in with.
+        /// The e-mail address that the user logs in with.
         email: String,
-        /// What they are called; the id where it is not given.
+        /// The user's display name; the id if it is not given.
         #[arg(long)]
         name: Option<String>,
         #[arg(long, value_enum, default_value_t = RoleArg::Member)]
@@ -29,7 +29,7 @@ pub(crate) enum UserCommand {
         #[command(flatten)]
         password: PasswordArgs,
     },
-    /// Give a user another password. It also ends all sessions and issued bearer tokens of the user.
+    /// Change the password of a user. This also ends all sessions and issued bearer tokens of the user.
     Passwd {
         id: String,
         #[command(flatten)]
@@ -37,19 +37,19 @@ pub(crate) enum UserCommand {
     },
     /// List the users.
     Ls,
-    /// End all sessions of a user, and all bearer tokens that were issued for the user. Processes that run refuse them
-    /// after `realm.session_cache_time` at the latest, which is 5 seconds unless it was set.
+    /// End all sessions of a user, and all bearer tokens issued for the user. Running processes refuse them after
+    /// `realm.session_cache_time` at the latest, which is 5 seconds unless it was set.
     Logout { id: String },
-    /// Take every right from a user, and end all sessions and issued bearer tokens; with --undo give the rights back.
-    /// Processes that run refuse the user after `realm.session_cache_time` at the latest.
+    /// Take every right from a user, and end all sessions and issued bearer tokens; with --undo restore the rights.
+    /// Running processes refuse the user after `realm.session_cache_time` at the latest.
     Disable {
         id: String,
         #[arg(long)]
         undo: bool,
     },
-    /// Make a user an administrator, or a member again.
+    /// Make a user a site administrator, or a member again.
     Role { id: String, role: RoleArg },
-    /// Count anew what every user has in flight and stored, and correct the counters. Reads all uploads.
+    /// Recount what every user has in flight and stored, and correct the counters. Reads all uploads.
     Recount,
 }
 
@@ -62,9 +62,9 @@ pub(crate) struct PasswordArgs {
 
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum RoleArg {
-    /// May upload, and act for what is granted.
+    /// May upload, and act for granted resources.
     Member,
-    /// May everything.
+    /// Site administrator: unrestricted.
     Admin,
 }
 
@@ -79,7 +79,7 @@ impl From<RoleArg> for Role {
 
 #[derive(Subcommand)]
 pub(crate) enum TokenCommand {
-    /// Print a bearer token for a user. `cloakroom user logout` ends it before its time, with the user's sessions.
+    /// Print a bearer token for a user. `cloakroom user logout` ends it early, together with the user's sessions.
     Issue {
         id: String,
         /// How long it is valid, such as 30m or 24h.
@@ -92,9 +92,9 @@ pub(crate) enum TokenCommand {
 pub(crate) struct GrantArgs {
     /// The resource, such as apps/travel.
     resource: String,
-    /// The user who may act for it.
+    /// The user to act for it.
     user: String,
-    /// Take the right back.
+    /// Revoke the right.
     #[arg(long)]
     revoke: bool,
 }
@@ -104,7 +104,7 @@ async fn open_records(settings: &Settings) -> anyhow::Result<Records> {
 }
 
 impl PasswordArgs {
-    /// The password, and whether it was made up and is to be shown.
+    /// Returns the password, and whether it was generated and has to be shown.
     fn read_or_generate(&self) -> anyhow::Result<(String, bool)> {
         if !self.password_stdin {
             return Ok((api::generate_password()?, true));
@@ -120,10 +120,10 @@ impl PasswordArgs {
 }
 
 impl UserCommand {
-    /// Does it, and says what was done to standard output.
+    /// Runs the command and prints its result to standard output.
     ///
     /// # Errors
-    /// Where a user is there already or is not there, or the records cannot be asked.
+    /// If a user exists already or does not exist, or the records cannot be asked.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<()> {
         let records = open_records(&settings).await?;
         match self {
@@ -175,10 +175,10 @@ fn print_password(password: &str, made_up: bool) {
 }
 
 impl TokenCommand {
-    /// Prints the token alone to standard output.
+    /// Prints only the token to standard output.
     ///
     /// # Errors
-    /// Where there is no such user, they are disabled, or the records cannot be asked.
+    /// If the user does not exist or is disabled, or the records cannot be asked.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<()> {
         let Self::Issue { id, life } = self;
         let life = Duration::try_from(life).context("--life must be positive")?;
@@ -188,10 +188,10 @@ impl TokenCommand {
 }
 
 impl GrantArgs {
-    /// Grants or revokes, and says so to standard output.
+    /// Grants or revokes the right, and reports it on standard output.
     ///
     /// # Errors
-    /// Where the resource is none, there is no such user, or the records cannot be asked.
+    /// If the resource is invalid, the user does not exist, or the records cannot be asked.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<()> {
         let records = open_records(&settings).await?;
         let resource = parse_resource(&self.resource, &settings.realm.fedmember)?;
@@ -209,7 +209,7 @@ impl GrantArgs {
     }
 }
 
-/// `apps/travel`, with or without the federation member behind it.
+/// Parses `apps/travel`, with or without the federation member after it.
 fn parse_resource(text: &str, fedmember: &str) -> anyhow::Result<Resource> {
     let parse = || {
         let (service, id) = text.split_once('/')?;

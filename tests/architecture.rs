@@ -1,9 +1,9 @@
-//! The house as the design draws it, checked against what the manifests say.
+//! The dependency rules of the architecture, checked against the crates' manifests.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Heavy dependencies and the one crate that may name each of them.
+/// Heavy dependencies and the only crates that may name each of them.
 const DEPENDENCY_OWNERS: [(&str, &[&str]); 5] = [
     ("upload", &["lapin", "object_store", "sea-orm"]),
     ("api", &["axum", "hyper", "hyper-util", "multer"]),
@@ -12,7 +12,7 @@ const DEPENDENCY_OWNERS: [(&str, &[&str]); 5] = [
     (".", &["clap", "config", "opentelemetry-otlp", "opentelemetry_sdk", "tracing-subscriber"]),
 ];
 
-/// What each crate may depend on of our own.
+/// The workspace crates on which each crate may depend.
 const ALLOWED_DEPENDENCIES: [(&str, &[&str]); 5] = [
     ("upload", &[]),
     ("migrations", &[]),
@@ -26,7 +26,7 @@ fn manifest(of: &str) -> toml::Table {
     std::fs::read_to_string(path).unwrap().parse().unwrap()
 }
 
-/// The `[dependencies]` of a crate, without those for its tests.
+/// The `[dependencies]` of a crate, without those of its tests.
 fn dependencies(of: &str) -> Vec<String> {
     manifest(of)["dependencies"].as_table().unwrap().keys().cloned().collect()
 }
@@ -57,7 +57,8 @@ fn crates_depend_only_on_allowed_crates() {
     }
 }
 
-/// The fuzzers stand outside the workspace and build the engine's files by a manifest of their own, which no build here reads.
+/// The fuzzers are outside the workspace and build the engine's files with a manifest of their own, which no other
+/// build reads.
 #[test]
 fn the_fuzz_manifest_lists_the_picture_dependencies() {
     fn read_sources(folder: &Path, text: &mut String) {

@@ -1,12 +1,12 @@
-//! What is no picture, or a picture meant to hurt: each gets an answer that says what was wrong, leaves nothing in
-//! staging or blobs, and costs the process next to nothing.
+//! Invalid and hostile pictures: each gets an answer that says what was wrong, leaves nothing in staging or blobs, and
+//! costs the process almost nothing.
 
 use std::io::Write;
 
 use crate::portal::{PortalClient, read_picture};
 use crate::process::{DataFolder, ServerProcess};
 
-/// A PNG of one chunk after another, with right checksums.
+/// Builds a PNG of these chunks, with correct checksums.
 fn png(chunks: &[(&[u8; 4], Vec<u8>)]) -> Vec<u8> {
     let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
     for (kind, data) in chunks {
@@ -37,14 +37,14 @@ fn deflated(zeros: usize) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// One grey pixel, and a comment that inflates to 1 GiB.
+/// One gray pixel, and a comment that inflates to 1 GiB.
 fn text_bomb() -> Vec<u8> {
     let mut text = b"Comment\0\0".to_vec();
     text.extend(deflated(1 << 30));
     png(&[(b"IHDR", header(1)), (b"zTXt", text), (b"IDAT", deflated(2)), (b"IEND", vec![])])
 }
 
-/// Claims 50000 × 50000 grey pixels in some sixty bytes.
+/// A file of about sixty bytes that claims to have 50000 × 50000 gray pixels.
 fn giant() -> Vec<u8> {
     png(&[(b"IHDR", header(50_000)), (b"IDAT", vec![0x78, 0x9C, 0x03, 0, 0, 0, 0, 1]), (b"IEND", vec![])])
 }

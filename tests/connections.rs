@@ -1,4 +1,4 @@
-//! Floods of connections, against a process that may open as few file descriptors as the system's usual limit.
+//! Floods of connections to a process whose limit of file descriptors is the usual limit of the system.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -11,11 +11,11 @@ use tokio::net::{TcpSocket, TcpStream};
 use crate::portal::{PortalClient, read_picture};
 use crate::process::{DataFolder, ServerProcess, cloakroom_command};
 
-/// Idle connections, more than the process may have descriptors.
+/// The number of idle connections, which is above the process's limit of descriptors.
 const FLOOD: usize = 1100;
 const DESCRIPTORS: u64 = 1024;
 
-/// `cloakroom up` with so many descriptors at most, of which it may open few at first.
+/// Starts `cloakroom up` with a hard limit of `DESCRIPTORS` file descriptors and a lower soft limit.
 fn start_with_fd_limit(folder: &DataFolder, settings: &[(&str, &str)]) -> ServerProcess {
     let plain = cloakroom_command(folder.path());
     let mut limited = Command::new("sh");
@@ -31,7 +31,7 @@ fn start_with_fd_limit(folder: &DataFolder, settings: &[(&str, &str)]) -> Server
     ServerProcess::start(limited)
 }
 
-/// Connections from these addresses, in turn, all of which are this machine.
+/// Opens connections from these addresses in turn; all of the addresses are this machine.
 async fn open_connections(process: &ServerProcess, from: impl Fn(usize) -> [u8; 4]) -> Vec<TcpStream> {
     let own = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: own.maximum, ..own }).unwrap();
@@ -44,7 +44,7 @@ async fn open_connections(process: &ServerProcess, from: impl Fn(usize) -> [u8; 
     flood
 }
 
-/// Idle connections are closed for others, and not for being idle.
+/// A long timeout: idle connections are closed to make room for others, and not because they are idle.
 const LONG_HEADER_TIMEOUT: (&str, &str) = ("CLOAKROOM__HTTP__HEADER_TIMEOUT", "1h");
 
 async fn assert_serves(process: &ServerProcess) {
@@ -104,7 +104,7 @@ async fn a_flood_over_ipv6_keeps_nobody_out() {
     assert!(open.parse::<u64>().unwrap() <= 50, "{open} of one address");
 }
 
-/// Whatever the public listener is busy with, probes and metrics answer.
+/// Probes and metrics answer, whatever load the public listener has.
 #[tokio::test(flavor = "multi_thread")]
 async fn probes_answer_while_all_connections_are_busy() {
     let folder = DataFolder::new();
@@ -126,7 +126,7 @@ async fn probes_answer_while_all_connections_are_busy() {
     assert_eq!(process.probe("/readyz").await.0, 200);
 }
 
-/// A process ends within its grace, whatever a client does meanwhile.
+/// A process ends within its grace period, whatever a client does meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_does_not_finish_does_not_keep_a_process() {
     let folder = DataFolder::new();
@@ -153,7 +153,7 @@ async fn a_client_that_does_not_finish_does_not_keep_a_process() {
     assert_eq!(process.wait_for_exit(), Some(1), "and says that something was not finished");
 }
 
-/// A request whose body does not come to its end.
+/// Opens a request whose body is never complete.
 async fn open_unfinished_request(process: &ServerProcess) -> TcpStream {
     let mut stream = TcpStream::connect(process.address).await.unwrap();
     let head = "POST /api/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";

@@ -1,5 +1,5 @@
-//! A process dies at its nth operation on any place, for every n, before or after the effect. Whatever had happened by
-//! then, the next process brings it to the same end.
+//! A process dies at its nth operation on any backend, for every n, before or after the effect. Whatever had happened
+//! by then, the next process reaches the same final state.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ async fn whatever_operation_is_the_last_the_end_is_the_same() {
     println!("{died} crash points, one end");
 }
 
-/// Whether the process died at all: whether the way is as long as that.
+/// Returns whether the process died, which means that an upload has at least that many operations.
 async fn crash_and_recover(photograph: &[u8], faults: FailPoints) -> bool {
     let folder = prepared_folder().await;
     let clock = Clock::manual(jiff::Timestamp::now());
@@ -40,7 +40,7 @@ async fn crash_and_recover(photograph: &[u8], faults: FailPoints) -> bool {
 
     let parts = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();
     parts.recover().await.unwrap();
-    // Past the hour after which what no row wants is collected, short of the day after which nobody's claim expires it.
+    // After more than an hour, orphans are deleted. Unclaimed pictures expire only after a day.
     clock.advance(Duration::from_secs(2 * 3600));
     parts.recover().await.unwrap();
 

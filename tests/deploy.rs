@@ -1,5 +1,5 @@
-//! What is shipped beside the program: every setting that `docker-compose_file.yml` gives is one that the program knows, and
-//! every address that it probes is one that the program answers.
+//! The deployment files: the program knows every setting in `docker-compose.yml`, and answers every address that the
+//! file probes.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ fn compose_file() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docker-compose.yml")).unwrap()
 }
 
-/// `${NAME:-value}` as it is where nobody sets NAME.
+/// Replaces `${NAME:-value}` by its default value.
 fn with_default_values(text: &str) -> String {
     let Some((before, rest)) = text.split_once("${") else { return text.to_owned() };
     let (variable, after) = rest.split_once('}').unwrap();
@@ -29,7 +29,7 @@ fn every_setting_of_the_compose_file_is_known() {
             continue;
         };
         let value = with_default_values(value.trim_matches('"'));
-        // An anchor names a value, an alias repeats one.
+        // An anchor defines a value, an alias repeats it.
         let value = if value.starts_with('&') { value.split_once(' ').unwrap().1.to_owned() } else { value };
         if !value.starts_with('*') {
             check.env(name, value);
@@ -70,12 +70,12 @@ fn read_deploy_file(file: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
 }
 
-/// What stands after `key` on the lines that have it, as JSON where it is a list.
+/// The values of `key` in all lines that contain it; a list is JSON.
 fn values_of_key<'a>(text: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
     text.lines().filter_map(move |line| line.trim().trim_start_matches("- ").strip_prefix(key)).map(str::trim)
 }
 
-/// A probe runs inside of a container: its command is one that the image has, and what it asks is what listens there.
+/// A probe runs inside a container: the image contains its command, and the service listens on the probed port.
 #[test]
 fn every_probe_asks_what_is_there() {
     let compose = compose_file();
@@ -87,7 +87,7 @@ fn every_probe_asks_what_is_there() {
     for probe in &probes {
         assert_eq!(probe[0], "CMD");
         match probe[1].as_str() {
-            // Those of the images' own: https://hub.docker.com/_/postgres, …/_/rabbitmq, …/r/dxflrs/garage.
+            // Programs of the other images: https://hub.docker.com/_/postgres, …/_/rabbitmq, …/r/dxflrs/garage.
             "pg_isready" | "rabbitmq-diagnostics" | "/garage" => {}
             program => {
                 assert!(ours(program), "{program} is not in our image");
@@ -103,8 +103,8 @@ fn every_probe_asks_what_is_there() {
     }
 }
 
-/// As many uploads as the api lets in fit into its memory (docs/operating.md, "Memory"): what it holds of its own, and for
-/// each upload a part of what S3 takes in parts.
+/// The memory of the api is enough for the maximum of concurrent uploads (docs/operating.md, "Memory"). It holds the
+/// api's own data and, for each upload, one part of a multipart upload to S3.
 #[test]
 fn the_api_has_room_for_the_uploads_that_it_lets_in() {
     let compose = compose_file();
@@ -118,7 +118,7 @@ fn the_api_has_room_for_the_uploads_that_it_lets_in() {
     assert!(25 + most * 5 <= mebibytes, "{most} uploads do not fit into {mebibytes} MiB");
 }
 
-/// Every address of one service in another is a service's, and its port is the one that the service has.
+/// Every address that names another service has an existing service and that service's port.
 #[test]
 fn every_address_port_and_volume_is_there() {
     let compose = compose_file();
@@ -136,7 +136,7 @@ fn every_address_port_and_volume_is_there() {
     assert!(garage["admin"]["api_bind_addr"].as_str().unwrap().ends_with(":3903"));
     assert_eq!(garage["s3_api"]["s3_region"].as_str(), values_of_key(&compose, "CLOAKROOM__STAGING__REGION:").next());
     assert!(read_deploy_file("deploy/garage-init.sh").contains("http://garage:3903"));
-    // What is published is published to this machine only, and something of ours listens behind it.
+    // Ports are published to this machine only.
     for published in values_of_key(&compose, "ports:") {
         let published: Vec<String> = serde_json::from_str(published).unwrap();
         assert!(published.iter().all(|port| port.starts_with("127.0.0.1:")), "{published:?}");
@@ -153,7 +153,8 @@ fn every_address_port_and_volume_is_there() {
     }
 }
 
-/// Who waits for whom waits for somebody who is there, and for an end only of what ends.
+/// Every dependency names an existing service. A service with a health condition has a probe, and only a service that
+/// ends is waited for until its end.
 #[test]
 fn every_dependency_is_a_service() {
     let compose = compose_file();

@@ -1,5 +1,4 @@
-//! What nobody claims expires, what nobody settles fails, and what nobody wants is collected: all by a clock that is
-//! moved by hand.
+//! Unclaimed pictures expire, unsettled uploads fail, and unneeded bytes are deleted. The tests move the clock by hand.
 
 use std::time::Duration;
 
@@ -32,7 +31,7 @@ async fn unclaimed_expires_and_every_byte_goes() {
     clock.advance(DAY - Duration::from_millis(1));
     assert_eq!(parts.sweeper.sweep_once().await.unwrap().expired, 0, "not a millisecond early");
     clock.advance(Duration::from_millis(1));
-    // Its time is over although nobody has swept yet.
+    // The picture has expired, although no sweep has run yet.
     assert_eq!(records.claim(unclaimed, &resource(), &claimant()).await.unwrap(), Err(ClaimRefusal::Expired));
     let swept = parts.sweeper.sweep_once().await.unwrap();
     assert_eq!((swept.expired, swept.deleted_blobs), (1, 4));
@@ -106,7 +105,7 @@ async fn nothing_waits_past_its_deadline() {
     assert_eq!(parts.sweeper.sweep_once().await.unwrap().failed, 1);
     let verdict = waiting.outcome(Duration::from_secs(5)).await;
     assert!(matches!(verdict, Some(upload::Outcome::Failed(reason)) if reason.code == "deadline"), "waiters are told");
-    // The delivery that comes too late does nothing.
+    // The late delivery changes nothing.
     parts.worker.run_pending().await.unwrap();
     let upload = parts.backends.records.upload(admitted.id).await.unwrap().unwrap();
     assert_eq!((upload.state, upload.reason.unwrap().code.as_str()), (UploadState::Failed, "deadline"));
@@ -122,7 +121,7 @@ async fn a_job_that_the_queue_lost_is_published_again() {
         let parts = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();
         parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap().id
     };
-    // A new queue in memory knows nothing of the old one's tickets.
+    // A new queue in memory does not have the old queue's job messages.
     let parts = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();
     assert_eq!(parts.sweeper.sweep_once().await.unwrap().republished, 0, "whoever promised gets a moment to publish");
     clock.advance(Duration::from_secs(11));
@@ -147,7 +146,7 @@ async fn staged_bytes_that_nobody_waits_for_are_removed() {
         "it may be somebody's who is about to admit it"
     );
     assert_eq!(folder.staged_files().len(), 2);
-    // Older than anything by the clock, whatever the moment at which the files were written.
+    // Files are old enough by the clock, whenever they were written.
     clock.advance(Duration::from_secs(60));
     assert_eq!(parts.sweeper.delete_orphans(Duration::ZERO).await.unwrap(), 1);
     assert_eq!(folder.staged_files().len(), 1, "what an upload waits for stays");
@@ -159,7 +158,7 @@ async fn a_store_that_fails_for_a_while_only_costs_time() {
     let clock = Clock::manual(jiff::Timestamp::now());
     let parts = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();
     let id = parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap().id;
-    // A folder that cannot be written to, as far as a process that may do everything can be stopped: a file in its way.
+    // A folder that cannot be written to, even by a process of root: a file is in its place.
     let blobs = folder.path().join("blobs");
     std::fs::remove_dir_all(&blobs).unwrap();
     std::fs::write(&blobs, b"in the way").unwrap();

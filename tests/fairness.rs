@@ -1,5 +1,5 @@
-//! One user's flood of heavy pictures does not delay other users' small ones: the order in which they are settled says so,
-//! whatever the machine is doing meanwhile.
+//! One user's flood of heavy pictures does not delay other users' small ones. The tests check the order in which
+//! uploads are settled, which does not depend on the load of the machine.
 
 use std::time::Duration;
 
@@ -11,13 +11,14 @@ use crate::in_process::{backend_settings, prepared_folder, worker_settings};
 use crate::portal::read_picture;
 use crate::process::DataFolder;
 
-/// Heavy in these tests: [`large_gray_png`] is estimated at 80 ms.
+/// The limit for heavy pictures in these tests: [`large_gray_png`] is estimated at 80 ms.
 pub const HEAVY_AFTER: Duration = Duration::from_millis(20);
-/// How many pictures a flood has. More than [`QueueSettings::bulk_threshold`], so that it is in both queues.
+/// The number of pictures in a flood. More than [`QueueSettings::bulk_threshold`], so that both queues get some of
+/// them.
 pub const FLOOD: usize = 20;
 const SMALL: usize = 3;
 
-/// A picture of 16 megapixels in a few bytes: all black, of one channel.
+/// A picture of 16 megapixels in a few bytes: all black, one channel.
 pub fn large_gray_png() -> Vec<u8> {
     const SIDE: u32 = 4000;
     let header = [&SIDE.to_be_bytes()[..], &SIDE.to_be_bytes(), &[8, 0, 0, 0, 0]].concat();
@@ -36,13 +37,13 @@ pub fn large_gray_png() -> Vec<u8> {
     file
 }
 
-/// When an upload was settled, and of whom it was.
+/// An upload's time of settling and its owner.
 pub struct SettledUpload {
     pub owner: String,
     pub at: i64,
 }
 
-/// That the small pictures did not wait for the floods, all of which were sent before them: when the last small one was
+/// Asserts that the small pictures did not wait for the floods, which were sent first. When the last small picture was
 /// settled, at most a third of the heavy ones were.
 pub fn assert_fair(settled: &[SettledUpload], floods: usize) {
     let is_heavy = |one: &&SettledUpload| one.owner.starts_with("flood");
@@ -71,7 +72,7 @@ async fn submit_picture(places: &Backends, owner: &str, bytes: &[u8]) -> UploadI
     admitted.id
 }
 
-/// Places of one test, whose users are these.
+/// Opens the backends of one test and adds these users.
 async fn open_backends(folder: &DataFolder, queue: QueueSettings, users: &[String]) -> Backends {
     let places = upload::BackendsSettings { queue, ..backend_settings(folder) };
     let places = Backends::open(&places, Clock::system(), FailPoints::default()).await.unwrap();
@@ -89,7 +90,7 @@ async fn open_backends(folder: &DataFolder, queue: QueueSettings, users: &[Strin
     places
 }
 
-/// Has a worker with so many decode threads settle them, and says when.
+/// Settles the uploads with a worker that has this number of decode threads. Returns the times.
 async fn settle_all(places: &Backends, uploads: Vec<UploadId>, threads: usize) -> Vec<SettledUpload> {
     let mut working = worker_settings();
     (working.worker.concurrency, working.worker.threads) = (4, threads);
@@ -140,13 +141,13 @@ async fn assert_fair_under_flood(floods: usize) {
     assert_fair(&settle_all(&places, uploads, 2).await, floods);
 }
 
-/// In one queue too, the few pictures of one user do not wait for the many that another one sent before.
+/// In one queue, too, the few pictures of one user do not wait for the many earlier ones of another user.
 #[tokio::test(flavor = "multi_thread")]
 async fn users_take_turns_in_one_queue() {
     const MANY: usize = 12;
     const FEW: usize = 4;
     let folder = prepared_folder().await;
-    // All of them go to the same queue.
+    // All of these pictures go to the same queue.
     let queue =
         QueueSettings { heavy_threshold: Duration::from_secs(60), bulk_threshold: 100, ..QueueSettings::default() };
     let places = open_backends(&folder, queue, &["ann".to_owned(), "bob".to_owned()]).await;

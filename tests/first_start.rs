@@ -1,4 +1,4 @@
-//! The first start, which makes the administrator and shows the password once.
+//! The first start, which creates the administrator and shows the password once.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use crate::process::{DataFolder, cloakroom_command};
 
-/// No broker listens there: an api goes on without one.
+/// An address without a broker, because an api also works without one.
 const UNREACHABLE_BROKER: (&str, &str) = ("CLOAKROOM__QUEUE__URL", "amqp://127.0.0.1:1");
 const GENERATED_PASSWORD: (&str, &str) = ("CLOAKROOM__REALM__ADMIN_PASSWORD", "");
 
-/// Ends a process that a failed test leaves.
+/// Kills a process that a failed test leaves running.
 struct ChildGuard(Child);
 
 impl Drop for ChildGuard {

@@ -1,5 +1,5 @@
-//! The parts of a Cloakroom in this process, on a folder of their own, with a clock that is moved by hand and operations
-//! that fail on demand. A "process" here is a set of opened places; dropping it and opening them anew is its restart.
+//! The parts of Cloakroom in this process, on a folder of their own, with a manual clock and injected failures. A
+//! "process" here is a set of opened backends. Dropping it and opening the backends again is a restart.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use worker::{JobSettings, PictureSettings, SweepSettings, Sweeper, Worker, Worke
 
 use crate::process::DataFolder;
 
-/// The user whose uploads these are.
+/// The owner of the tests' uploads.
 pub const OWNER: &str = "ada";
 
-/// One incarnation of a process.
+/// One lifetime of a process.
 pub struct InProcess {
     pub backends: Backends,
     pub worker: Worker,
@@ -69,7 +69,7 @@ pub fn worker_settings() -> WorkerSettings {
     }
 }
 
-/// A folder with an up-to-date schema and [`OWNER`] in it.
+/// Creates a folder with an up-to-date schema and the user [`OWNER`].
 pub async fn prepared_folder() -> DataFolder {
     let folder = DataFolder::new();
     migrations::up(backend_settings(&folder).records.url.expose()).await.unwrap();
@@ -95,7 +95,7 @@ impl InProcess {
         Ok(Self { backends: places, worker, sweeper })
     }
 
-    /// What the api does with a picture: staging, records, queue.
+    /// Does what the api does with a picture: staging, records, queue.
     pub async fn submit_picture(&self, bytes: &[u8]) -> Result<Admitted, BackendError> {
         let mut intake = self.backends.staging.new_writer();
         for chunk in bytes.chunks(16 << 10) {
@@ -112,17 +112,18 @@ impl InProcess {
             idempotency_key: None,
         };
         let admitted = self.backends.records.admit(admission).await?;
-        // Not being able to publish is no reason to refuse what is in the records; the relay will.
+        // A failed publish is no reason to refuse an upload that is in the records, because the relay publishes its
+        // message.
         self.backends.queue.publish(&admitted.message).await.ok();
         Ok(admitted)
     }
 
-    /// What the api does with a new file: the same.
+    /// Does what the api does with a new file.
     pub async fn submit_file(&self, file: &FileId, bytes: &[u8]) -> Result<Admitted, BackendError> {
         self.submit_to_target(UploadTarget::NewFile(file.clone()), bytes).await
     }
 
-    /// What it does with whatever belongs to a file.
+    /// Does what the api does with an upload into this target.
     pub async fn submit_to_target(&self, place: UploadTarget, bytes: &[u8]) -> Result<Admitted, BackendError> {
         let mut intake = self.backends.staging.new_writer();
         for chunk in bytes.chunks(16 << 10) {
@@ -144,7 +145,7 @@ impl InProcess {
         Ok(admitted)
     }
 
-    /// What a process does when it starts: everything that an earlier one left is taken up and brought to its end.
+    /// Does what a process does at its start: brings everything that an earlier process left to its final state.
     pub async fn recover(&self) -> Result<(), BackendError> {
         self.backends.records.reset_queued_jobs().await?;
         loop {

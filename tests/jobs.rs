@@ -1,5 +1,5 @@
-//! `cloakroom jobs`, `explain` and `sweep` beside a process whose queue is in its memory: they cannot reach that queue,
-//! and must not take their own for it. And `explain` for every kind of upload.
+//! `cloakroom jobs`, `explain` and `sweep` beside a process whose queue is in its memory. The commands cannot reach
+//! that queue, and must not mistake their own empty queue for it. Also `explain` for every kind of upload.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::in_process::{InProcess, prepared_folder};
 use crate::portal::read_picture;
 use crate::process::{DataFolder, cloakroom_command};
 
-/// What it printed, and whether it came to a good end.
+/// Runs a command. Returns whether it succeeded, and its output.
 fn run_command(folder: &DataFolder, args: &[&str]) -> (bool, String) {
     let done = cloakroom_command(folder.path()).args(args).output().unwrap();
     let said = [done.stdout, done.stderr].concat();
@@ -24,7 +24,7 @@ async fn a_job_retried_by_hand_is_taken_up_by_the_process_that_runs() {
     let clock = Clock::manual(Timestamp::now());
     let parts = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();
     let id = parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap().id;
-    // Its bytes are away for the first attempt, and there again for the next.
+    // The staged bytes are missing for the first attempt and present again for the next.
     let (staged, aside) = (folder.staged_files().remove(0), folder.path().join("aside"));
     std::fs::rename(&staged, &aside).unwrap();
     parts.worker.run_pending().await.unwrap();
@@ -52,7 +52,7 @@ async fn nothing_is_said_of_or_put_into_a_queue_that_is_another_process() {
     assert!(!good && said.contains("queue.url is memory:"), "{said}");
 }
 
-/// The command goes by the real time: what happened an hour from now lasts, and what happened an hour ago is over.
+/// The command uses the real time: a time an hour ahead is still in the future, and a time an hour ago is past.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_is_postponed_or_has_a_worker_is_told() {
     const HOUR: Duration = Duration::from_secs(3600);

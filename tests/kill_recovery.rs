@@ -1,4 +1,4 @@
-//! `kill -9` in the middle of a hundred uploads. What had been acknowledged by then is settled by the next process.
+//! `kill -9` in the middle of a hundred uploads. The next process settles all uploads that had been acknowledged.
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -7,7 +7,7 @@ use crate::portal::{PortalClient, read_picture};
 use crate::process::{DataFolder, ServerProcess};
 
 const UPLOADS: usize = 100;
-/// Acknowledgements to wait for before the kill, so that it comes in the middle whatever the machine's speed.
+/// The number of acknowledgements before the kill, so that it comes in the middle at any machine speed.
 const KILL_AFTER: usize = 40;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,7 +39,7 @@ async fn every_acknowledged_upload_survives_a_kill() {
     let process = ServerProcess::start_all_in_one(&folder, &[]);
     let portal = PortalClient::log_in(&process).await;
     for number in &acknowledged {
-        // Asking for the picture waits for the worker.
+        // A request for the picture waits for the worker.
         let shown = portal.get(&format!("/api/dropbox/pictures/{number}?size=75")).await;
         assert_eq!(shown.status(), 200, "{number} was acknowledged and is lost");
         let upload = portal.json(&format!("/uploads/{number}")).await;

@@ -1,10 +1,10 @@
-//! The whole system from outside: the real binary over HTTP with real files, and the same parts composed in one process
-//! where a test wants to move the clock or make the nth operation fail.
+//! Tests of the whole system from outside: the real binary over HTTP with real files. If a test moves the clock or
+//! makes the nth operation fail, it composes the same parts in this process.
 //!
-//! Each test has folders of its own; none sleeps, none depends on another.
+//! Each test has folders of its own. No test sleeps or depends on another test.
 
 #![allow(unreachable_pub, reason = "the modules of a binary have no outside")]
-// A test that fails says so by panicking.
+// A failed test panics.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod architecture;

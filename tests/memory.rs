@@ -1,4 +1,4 @@
-//! Two hundred uploads of 4 MiB at once cost less than 128 MiB: bodies flow through, they do not gather.
+//! Two hundred concurrent uploads of 4 MiB cost less than 128 MiB, because bodies are streamed and not collected.
 
 use futures::future::join_all;
 
@@ -9,7 +9,7 @@ const UPLOADS: usize = 200;
 const UPLOAD_BYTES: usize = 4 << 20;
 const LIMIT_KIB: u64 = 128 << 10;
 
-/// A JPEG as far as the door can tell, and nothing a decoder would spend memory on.
+/// A body that looks like a JPEG to the api's check and costs a decoder no memory.
 fn body() -> Vec<u8> {
     let mut bytes = b"\xFF\xD8\xFF\xE0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0".to_vec();
     bytes.resize(UPLOAD_BYTES, 0);

@@ -1,4 +1,4 @@
-//! The main job, as a portal sees it: a photograph is handed in, shown, claimed and worn as an avatar.
+//! A picture from the view of a portal: a photograph is uploaded, shown, claimed and used as an avatar.
 
 use serde_json::Value;
 use worker::picture::{Limits, probe};

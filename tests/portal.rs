@@ -1,4 +1,4 @@
-//! A portal that is a client of Cloakroom: keeps cookies as a browser does and sends the CSRF token with its writes.
+//! A portal as a client of Cloakroom: it keeps cookies as a browser does and sends the CSRF token with its writes.
 
 use std::sync::OnceLock;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::process::{EMAIL, FEDMEMBER, PASSWORD, ServerProcess};
 
-/// Real pictures, shipped with the tests (sources in `tests/pictures/README.md`).
+/// Real pictures from the tests' folder (sources in `tests/pictures/README.md`).
 pub fn read_picture(name: &str) -> Vec<u8> {
     let path = format!("{}/tests/pictures/{name}", env!("CARGO_MANIFEST_DIR"));
     std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -54,7 +54,7 @@ impl PortalClient {
         Self { http, base: process.url(""), headers }
     }
 
-    /// A client that holds a token instead of cookies.
+    /// A client that authenticates with a token instead of cookies.
     pub fn with_token(process: &ServerProcess, token: &str) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert("authorization", HeaderValue::from_str(&format!("Bearer {token}")).unwrap());
@@ -69,7 +69,7 @@ impl PortalClient {
         self.request(Method::GET, path).send().await.unwrap()
     }
 
-    /// The answer itself, also where it sends us elsewhere.
+    /// The response itself, also if it is a redirect.
     pub async fn get_without_redirect(&self, path: &str) -> Response {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let request = http.get(format!("{}{path}", self.base)).headers(self.headers.clone());
@@ -82,7 +82,7 @@ impl PortalClient {
         answer.json().await.unwrap()
     }
 
-    /// Hands a picture in and waits for the verdict.
+    /// Uploads a picture and waits for the outcome.
     pub async fn upload(&self, name: &str, bytes: Vec<u8>) -> Response {
         self.upload_preferring("wait=30", name, bytes).await
     }

@@ -1,4 +1,4 @@
-//! `/livez`, `/readyz` and `/metrics` on the listener that clients do not reach.
+//! `/livez`, `/readyz` and `/metrics` on the listener that clients cannot reach.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;

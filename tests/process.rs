@@ -1,4 +1,4 @@
-//! A real `cloakroom` process on a folder of its own, ended when it is dropped.
+//! A real `cloakroom` process on a folder of its own. It ends when it is dropped.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -10,12 +10,12 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// The administrator that every test process begins with.
+/// The administrator that exists in every test process.
 pub const EMAIL: &str = "ada@example.org";
 pub const PASSWORD: &str = "correct horse battery staple";
 pub const FEDMEMBER: &str = "acmepaymentscorp";
 
-/// A folder that outlives the processes that run on it, one after the other.
+/// A data folder that outlives the processes that use it one after another.
 pub struct DataFolder(tempfile::TempDir);
 
 impl DataFolder {
@@ -27,7 +27,7 @@ impl DataFolder {
         self.0.path()
     }
 
-    /// Every file in staging, finished or not.
+    /// Every file in staging, complete or not.
     pub fn staged_files(&self) -> Vec<PathBuf> {
         files_below(&self.path().join("staging"))
     }
@@ -45,7 +45,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The program with nothing of this machine's environment that could tell it anything.
+/// The program, without any variable of this machine's environment that could configure it.
 pub fn cloakroom_command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cloakroom"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CLOAKROOM__")) {
@@ -66,11 +66,11 @@ pub struct ServerProcess {
     child: Child,
     pub address: SocketAddr,
     log: Arc<Mutex<Vec<String>>>,
-    /// Where the thread that reads the log sends the address.
+    /// Receives the address from the thread that reads the log.
     address_receiver: Mutex<mpsc::Receiver<SocketAddr>>,
 }
 
-/// The address of a process that does not listen.
+/// Stands for the address of a process that does not listen.
 const NO_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 impl ServerProcess {
@@ -81,10 +81,10 @@ impl ServerProcess {
         Self::start(command)
     }
 
-    /// Starts a role and returns when it listens or, being a worker, consumes.
+    /// Starts a role and returns when it listens or, for a worker, consumes.
     pub fn start(command: Command) -> Self {
         let mut process = Self::spawn(command);
-        // A machine that is busy may need long; what ended says so at once.
+        // A busy machine may need long; a process that ended is reported at once.
         if let Err(why) = process.wait_until_up(Duration::from_secs(600)) {
             panic!("cloakroom {why} before it was up");
         }
@@ -114,10 +114,10 @@ impl ServerProcess {
         Self { child, address: NO_ADDRESS, log, address_receiver: Mutex::new(up) }
     }
 
-    /// Waits until the process listens or, being a worker, consumes.
+    /// Waits until the process listens or, for a worker, consumes.
     ///
     /// # Errors
-    /// In words, when it ended before that or the time is over.
+    /// A text, if the process ended first or the time is over.
     pub fn wait_until_up(&mut self, time: Duration) -> Result<(), String> {
         let up = self.address_receiver.lock().unwrap();
         self.address = up.recv_timeout(time).map_err(|error| match error {
@@ -127,7 +127,7 @@ impl ServerProcess {
         Ok(())
     }
 
-    /// Where the probes and metrics are.
+    /// The address of the probes and metrics.
     pub fn probes(&self) -> SocketAddr {
         let log = self.log.lock().unwrap();
         let named =
@@ -135,7 +135,7 @@ impl ServerProcess {
         named.expect("the log names the probes' address")
     }
 
-    /// What is at this path there: the status and the body.
+    /// The status and the body of a request to the probes listener.
     pub async fn probe(&self, path: &str) -> (u16, String) {
         let mut stream = tokio::net::TcpStream::connect(self.probes()).await.unwrap();
         stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
@@ -145,7 +145,7 @@ impl ServerProcess {
         (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
     }
 
-    /// How many file descriptors it may have open, now and at most. Rule: proc_pid_limits(5).
+    /// The soft and the hard limit of file descriptors. Rule: proc_pid_limits(5).
     pub fn fd_limits(&self) -> (u64, u64) {
         let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).unwrap();
         let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
@@ -157,35 +157,35 @@ impl ServerProcess {
         format!("http://{}{path}", self.address)
     }
 
-    /// SIGKILL: the process gets no say.
+    /// Sends SIGKILL, so the process cannot clean up.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// SIGTERM, and the exit status.
+    /// Sends SIGTERM and returns the exit status.
     pub fn stop(self) -> Option<i32> {
         self.terminate();
         self.wait_for_exit()
     }
 
-    /// SIGTERM.
+    /// Sends SIGTERM.
     pub fn terminate(&self) {
         self.signal("TERM");
     }
 
-    /// Sends a signal by its name without SIG.
+    /// Sends a signal, named without SIG.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 
-    /// The exit status, once it has ended.
+    /// Waits for the process to end and returns its exit status.
     pub fn wait_for_exit(mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 
-    /// Returns once it has logged that.
+    /// Returns once the log contains these words.
     pub async fn wait_for_log(&self, words: &str) {
         let mut tick = tokio::time::interval(Duration::from_millis(20));
         let said = async {
@@ -206,7 +206,7 @@ impl ServerProcess {
         value.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    /// Lets the peak begin anew. Rule: proc_pid_clear_refs(5).
+    /// Resets the peak. Rule: proc_pid_clear_refs(5).
     #[allow(dead_code, reason = "the load bench's")]
     pub fn reset_peak_memory(&self) {
         std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").unwrap();
@@ -217,13 +217,13 @@ impl ServerProcess {
         self.child.id()
     }
 
-    /// Whether it still runs.
+    /// Whether the process still runs.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
     pub fn log(&self) -> String {
-        // A test that fails while it reads the log still wants to show it.
+        // The log is shown even if a test failed while it read the log.
         self.log.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
     }
 }

@@ -1,4 +1,4 @@
-//! `cloakroom run_render`: the engine on files at hand.
+//! `cloakroom render`: the picture engine on local files.
 
 use std::path::Path;
 

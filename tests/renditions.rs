@@ -1,5 +1,5 @@
-//! Files and their renditions, from the first upload to the last deletion; and a rendition of 100 MiB goes in and comes
-//! out again while the process stays small: bytes flow through it.
+//! Files and their renditions, from the first upload to the last deletion. Also a rendition of 100 MiB, which is
+//! uploaded and downloaded in little memory, because its bytes are streamed.
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
@@ -13,7 +13,7 @@ use crate::process::{DataFolder, ServerProcess};
 
 pub const API: &str = "/documents/api/1.2";
 
-/// A new file of somebody's, a photograph; returns its id.
+/// Creates a file with a photograph and returns its id.
 pub async fn new_file(portal: &PortalClient) -> String {
     let part = Part::bytes(read_picture("astronaut.jpg")).file_name("astronaut.jpg");
     let request = portal.request(Method::POST, &format!("{API}/files/data")).header("prefer", "wait=30");
@@ -29,7 +29,7 @@ pub async fn new_version(prefer: &str, portal: &PortalClient, file: &str, bytes:
     request.multipart(form).send().await.unwrap()
 }
 
-/// Adds a rendition as the contract's examples do, the file before its name, and waits for the verdict.
+/// Adds a rendition as the contract's examples do, with the file before its name, and waits for the outcome.
 pub async fn add_rendition(portal: &PortalClient, file: &str, name: &str, bytes: Vec<u8>) -> Response {
     add_rendition_preferring("wait=30", portal, file, name, bytes).await
 }
@@ -48,15 +48,15 @@ pub async fn add_rendition_preferring(
     request.header("prefer", prefer).multipart(form).send().await.unwrap()
 }
 
-/// Where a rendition that was uploaded is.
+/// The path of an uploaded rendition.
 pub fn uploaded_rendition_path(file: &str, name: &str) -> String {
     format!("{API}/files/{file}/data/rendition?rendition={name}&renditionType=uploaded")
 }
 
-/// The whole of it, wherever the system runs. What `writer` hands in `reader` sees, who may be at another process.
+/// Runs the whole scenario on any deployment. `reader` sees what `writer` uploads, and may use another process.
 pub async fn run_scenario(writer: &PortalClient, reader: &PortalClient) {
     let file = new_file(writer).await;
-    // More than one part of what S3 takes in parts, and no picture.
+    // More than one part of a multipart upload to S3, and not a picture.
     let bytes: Vec<u8> = (0..6_u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     assert_eq!(add_rendition(writer, &file, "Small", bytes.clone()).await.status(), 200);
     assert_eq!(add_rendition(writer, &file, "sMALL", bytes.clone()).await.status(), 409);
@@ -116,10 +116,10 @@ async fn a_file_and_its_renditions() {
 
 const PIECE: usize = 1 << 20;
 const PIECES: u8 = 100;
-/// What the process may grow by, whatever the size of what flows.
+/// The permitted growth of the process in KiB, whatever the size of the bodies.
 const LIMIT_KIB: u64 = 48 << 10;
 
-/// Piece number `n`: no two are alike.
+/// Piece number `n`; no two pieces are equal.
 fn piece(n: u8) -> Bytes {
     Bytes::from(vec![n; PIECE])
 }

@@ -1,4 +1,4 @@
-//! What a person who configures it sees.
+//! Settings from the view of an operator.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -38,7 +38,8 @@ fn a_mistake_is_named() {
     assert!(!good && err.contains("nowhere.toml"), "{err}");
 }
 
-/// What nobody could be served with: `config check` says so as a start does, with the setting's name and what is allowed.
+/// Settings with which the service could not work: `config check` and a start report the setting's name and the allowed
+/// values.
 #[test]
 fn a_setting_that_stops_the_service_is_no_good_one() {
     let folder = DataFolder::new();
@@ -135,7 +136,7 @@ fn a_worker_that_cannot_answer_its_probes_does_not_begin() {
     assert!(said.contains(&format!("probes.listen: {address}")) && !said.contains("the worker is up"), "{said}");
 }
 
-/// The commands that look at the records say which ones, and what to do where there are none.
+/// The commands that read the records say which database they use, and what to do if it does not exist.
 #[test]
 fn records_that_cannot_be_opened_are_named() {
     let folder = DataFolder::new();
@@ -158,14 +159,14 @@ fn records_that_cannot_be_opened_are_named() {
     assert!(good, "{err}");
     let (good, out, err) = run_command(&folder, &["jobs", "ls"], &data);
     assert!(good && out == "no dead letters\n", "{out}{err}");
-    // One error, told once, where it is no database at all.
+    // A file that is no database gives one error, reported once.
     std::fs::write(folder.path().join("notes.db"), "just some notes, and quite a few of them").unwrap();
     let notes = format!("sqlite://{}", folder.path().join("notes.db").display());
     let (good, _, err) = run_command(&folder, &["migrate", "up"], &[("CLOAKROOM__RECORDS__URL", &notes)]);
     assert!(!good && err.matches("not a database").count() == 1, "{err}");
 }
 
-/// The setting reaches the client of the database: its server's certificate is from an authority that only the file names.
+/// The setting reaches the database client: the server's certificate comes from an authority that only the file names.
 #[test]
 fn a_certificate_authority_of_the_settings_is_trusted() {
     let (Ok(url), Ok(file)) = (std::env::var("CLOAKROOM_TEST_POSTGRES_TLS"), std::env::var("CLOAKROOM_TEST_CA")) else {

@@ -1,4 +1,4 @@
-//! A collector of traces: takes OTLP over HTTP on a port of its own and keeps the spans.
+//! A trace collector: accepts OTLP over HTTP on a port of its own and keeps the spans.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,14 +9,14 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use upload::hex;
 
-/// A span as it was sent.
+/// A span as it was received.
 #[derive(Clone, Debug)]
 pub struct Span {
     pub name: String,
-    /// Hex, as in a `traceparent`.
+    /// In hexadecimal, as in a `traceparent`.
     pub trace: String,
     pub id: String,
-    /// Empty where the trace begins.
+    /// Empty for the first span of a trace.
     pub parent: String,
 }
 
@@ -40,14 +40,14 @@ impl TraceCollector {
         Self { endpoint, spans }
     }
 
-    /// The spans of one trace, by their number.
+    /// The spans of one trace, by span id.
     pub fn trace(&self, trace: &str) -> HashMap<String, Span> {
         let spans = self.spans.lock().unwrap();
         spans.iter().filter(|span| span.trace == trace).map(|span| (span.id.clone(), span.clone())).collect()
     }
 }
 
-/// Takes one request; None when there is no more.
+/// Reads one request; None if there are no more.
 fn read_request(mut stream: &TcpStream, kept: &Mutex<Vec<Span>>) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut length = 0;

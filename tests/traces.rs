@@ -1,14 +1,14 @@
-//! One trace from the request through the queue into the worker and its stores.
+//! One trace from the request through the queue into the worker and its backends.
 
 use crate::portal::{PortalClient, read_picture};
 use crate::process::{DataFolder, ServerProcess};
 use crate::trace_collector::{Span, TraceCollector};
 
-/// A trace that some portal began.
+/// The id of a trace that a portal began.
 pub const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-/// Hands a picture in as part of that trace.
+/// Uploads a picture as part of that trace.
 pub async fn upload_traced(portal: &PortalClient) {
     let part = reqwest::multipart::Part::bytes(read_picture("astronaut.jpg")).file_name("astronaut.jpg");
     let request = portal.request(reqwest::Method::POST, "/api/dropbox/pictures").header("traceparent", TRACEPARENT);
@@ -17,7 +17,7 @@ pub async fn upload_traced(portal: &PortalClient) {
     assert_eq!(answer.status(), 200);
 }
 
-/// What was sent is one tree whose root is the portal's span, and it holds every hop.
+/// Asserts that the received spans are one tree with every step, whose root is the portal's span.
 pub fn assert_complete_trace(collector: &TraceCollector) {
     let spans = collector.trace(TRACE);
     let way = |span: &Span| {

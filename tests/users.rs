@@ -51,7 +51,7 @@ async fn users_are_added_granted_and_disabled() {
     assert!(!run_command(&folder, &["token", "issue", "jane"], "").0, "no token for who may nothing");
 }
 
-/// Returns once it is so. What a command changes holds in a running process within seconds.
+/// Waits until a condition holds. A running process notices the change of a command within seconds.
 async fn wait_until(so: impl AsyncFn() -> bool) {
     let mut tick = tokio::time::interval(Duration::from_millis(200));
     let wait = async {
@@ -95,7 +95,7 @@ async fn signing_keys_are_rotated_from_the_command_line() {
     assert_eq!(before.get("/uploads/1").await.status(), 404, "what the former key signed stays valid");
 }
 
-/// What stands in a session's signature for the key that made it.
+/// The part of a session's signature that identifies its signing key.
 fn signing_key_of(portal: &PortalClient) -> String {
     let request = portal.request(reqwest::Method::GET, "/").build().unwrap();
     let cookie = request.headers()["cookie"].to_str().unwrap().to_owned();

@@ -1,4 +1,4 @@
-//! Claiming a picture as somebody's avatar: `PUT /api/{service}/{ID}` with its number.
+//! Claiming a picture as the avatar of a user or of another resource: `PUT /api/{service}/{ID}` with its PictureID.
 
 use axum::Json;
 use axum::body::Body;
@@ -84,14 +84,14 @@ pub(crate) async fn put(
     state.claim(&resource, claim, &caller.claimant()).await.map(Json)
 }
 
-/// What a claim asks for.
+/// The content of a claim request.
 pub(crate) struct ClaimRequest {
     name: Option<String>,
     picture: Option<UploadId>,
 }
 
 impl ClaimRequest {
-    /// Takes a body apart; a member that would not be stored is an error, so that nothing is dropped silently.
+    /// Parses a body. A member that would not be stored is an error, so that nothing is dropped silently.
     pub(crate) fn parse(body: &Map<String, Value>) -> Result<Self, ApiError> {
         let bad = |why: String| ApiError::malformed("bad_claim", why);
         let mut claim = Self { name: None, picture: None };
@@ -121,13 +121,13 @@ impl ClaimRequest {
     }
 }
 
-/// What is not a number of ours names nothing.
+/// The error for an unknown picture, and for a text that is no PictureID.
 fn picture_not_found(id: &str) -> ApiError {
     ApiError::NotFound(format!("there is no picture {id:.40}"))
 }
 
 impl AppState {
-    /// Does what a claim asks for, for somebody whose right to it has been looked at.
+    /// Carries out a claim. The caller of this function has already checked the claimant's permission for the resource.
     pub(crate) async fn claim(
         &self,
         resource: &Resource,

@@ -1,4 +1,4 @@
-//! Where a request comes from: the other end of the connection, or what the trusted proxies before us say it was.
+//! The address of the client: the other end of the connection, or what the trusted proxies say it is.
 
 use std::convert::Infallible;
 use std::fmt::{Display, Formatter};
@@ -11,7 +11,7 @@ use axum::http::request::Parts;
 use crate::server::PeerAddr;
 use crate::state::AppState;
 
-/// The address of the client, for throttling.
+/// The address of the client, for rate limits.
 pub(crate) struct ClientIp(pub(crate) IpAddr);
 
 impl FromRequestParts<AppState> for ClientIp {
@@ -31,9 +31,9 @@ pub(crate) fn forwarded_client_ip(headers: &HeaderMap, connection_ip: IpAddr, pr
     if proxies == 0 {
         return None;
     }
-    // Each proxy appends whom it heard from; only the last `proxies` entries were written by somebody we trust.
-    // What is no address keeps its place: without it, the entry before would count, which the client may have made
-    // up.
+    // Each proxy appends the address that it received the request from, so only the last `proxies` entries were written
+    // by trusted proxies. An entry that is no address keeps its position. Without it, the entry before would count, and
+    // the client may have made that up.
     let mut hops: Vec<Option<IpAddr>> = headers
         .get_all("x-forwarded-for")
         .iter()
@@ -52,7 +52,7 @@ pub(crate) struct Network(IpAddr);
 
 impl From<IpAddr> for Network {
     fn from(address: IpAddr) -> Self {
-        // An IPv4 client of a socket that takes both comes as ::ffff:a.b.c.d.
+        // A socket that accepts both IPv4 and IPv6 reports an IPv4 client as ::ffff:a.b.c.d.
         Self(match address.to_canonical() {
             IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
             address => address,
@@ -69,7 +69,7 @@ impl Display for Network {
     }
 }
 
-/// An address as proxies write it: with a port or without, in brackets or not.
+/// Parses an address as proxies write it: with or without a port, with or without brackets.
 fn parse_address(entry: &str) -> Option<IpAddr> {
     let bare = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(entry);
     bare.parse().ok().or_else(|| Some(entry.parse::<SocketAddr>().ok()?.ip()))

@@ -1,4 +1,4 @@
-//! Choosing the part of a picture that is shown: `PUT /api/dropbox/pictures/{id}`.
+//! Crops a picture, which selects the part that is shown: `PUT /api/dropbox/pictures/{id}`.
 
 use axum::Json;
 use axum::body::Body;
@@ -61,7 +61,7 @@ pub(crate) async fn put(
     apply_crop(&state, &caller, &id, &fields).await.map(Json)
 }
 
-/// Crops a picture of the caller's as the fields of a form say.
+/// Applies the crop in the form fields to a picture of the caller.
 pub(crate) async fn apply_crop(
     state: &AppState,
     caller: &AuthUser,
@@ -70,7 +70,8 @@ pub(crate) async fn apply_crop(
 ) -> Result<i64, ApiError> {
     let id = parse_picture_id(id)?;
     let crop = parse_crop(fields)?;
-    // Who it belongs to is settled before whether it is ready, and a crop of what is still processed waits for that.
+    // The owner is checked first, and only then whether the picture is ready. A crop of a picture that is being
+    // processed waits.
     let upload = unclaimed_picture(state, caller, id).await?;
     match state.backends.records.crop(upload.id, crop, &caller.claimant()).await? {
         Ok(_) => Ok(id.get()),
@@ -79,13 +80,13 @@ pub(crate) async fn apply_crop(
     }
 }
 
-/// The crop in a form; `None` for the whole, which the portal's page always sends first.
+/// Parses the crop in a form. `None` means the whole picture, which the portal's page always sends first.
 fn parse_crop(fields: &[(String, String)]) -> Result<Option<Crop>, ApiError> {
     let bad = |why: String| ApiError::malformed("bad_crop", why);
     let field = |name: &str| {
         let value = fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.trim());
         let value = value.ok_or_else(|| bad(format!("{name} is missing; send x, y, w and h")))?;
-        // A crop widget sends decimals; "NaN" and "inf" parse as numbers and are none.
+        // A crop widget sends decimals. "NaN" and "inf" parse as `f64` but are invalid here.
         let number: f64 = value.parse().map_err(|_| bad(format!("{name} is a number, not \"{value:.20}\"")))?;
         if number.is_finite() { Ok(number) } else { Err(bad(format!("{name} is a number, not \"{value:.20}\""))) }
     };
@@ -100,12 +101,12 @@ fn parse_crop(fields: &[(String, String)]) -> Result<Option<Crop>, ApiError> {
     Ok((crop != Crop { x: 0, y: 0, w: CROP_SPACE, h: CROP_SPACE }).then_some(crop))
 }
 
-/// One side of a crop, rounded and cut to the picture; None where nothing of it is inside.
+/// Rounds one side of a crop and clamps it to the picture. None if the side lies outside the picture.
 fn clamp_side(start: f64, length: f64) -> Option<(u32, u32)> {
     let space = f64::from(CROP_SPACE);
     let from = start.round().clamp(0.0, space);
     let to = (start + length).round().clamp(0.0, space);
-    // Whole and between 0 and 512 by now.
+    // At this point the values are whole numbers from 0 to 512.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped above")]
     let (from, to) = (from as u32, to as u32);
     (from < to).then(|| (from, to - from))

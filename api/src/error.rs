@@ -1,8 +1,8 @@
-//! Saying no: one error for the whole api, with a status, a stable code and a sentence for a person.
+//! The error type of the API: each error has a status, a stable code and a message for people.
 //!
-//! Handlers return it; the router renders it as a problem document (RFC 9457), and [`as_plain_text`] turns that into the bare
-//! message where the contract wants it so. An error that is ours is logged here, once, with its cause; one that is the
-//! client's is an answer and nothing more.
+//! Handlers return it, and the router renders it as a problem document (RFC 9457). [`as_plain_text`] turns that into
+//! the bare message if the dropbox contract requires it (`docs/contracts/dropbox.md`, 1.4). A server error is logged
+//! here, once, with its cause. A client error is only answered.
 
 use axum::Json;
 use axum::body::Body;
@@ -12,104 +12,106 @@ use serde::Serialize;
 use upload::{BackendError, QueueError, Reason, RecordsError, StoreError};
 use utoipa::ToSchema;
 
-/// Why a request was not done.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
-    /// Nobody is logged in, or not any more.
+    /// The caller is not logged in, or the session has ended.
     #[error("{0}; log in again")]
     NotLoggedIn(&'static str),
-    /// The session is good, the token that guards against forged requests is not.
+    /// The session is valid, but the CSRF token is missing or invalid.
     #[error("{0}; send the value of the Csrf-Token cookie, as it stands there, in the X-Csrf-Token header")]
     Csrf(&'static str),
-    /// Which of the two was wrong is nobody's business.
+    /// The login failed. The error does not say whether the address or the password was wrong, because that would help
+    /// an attacker.
     #[error("the address or the password is wrong")]
     WrongCredentials,
-    /// Logged in, and not allowed to.
+    /// The caller is logged in, but lacks the permission.
     #[error("{0}")]
     NotPermitted(String),
-    /// There is no such thing, for this caller.
+    /// The thing does not exist, or this caller may not see it.
     #[error("{0}")]
     NotFound(String),
-    /// The request makes no sense as it is.
+    /// The request is invalid.
     #[error("{message}")]
     Malformed {
         /// Stable, for programs.
         code: &'static str,
-        /// For a person.
+        /// For people.
         message: String,
     },
-    /// More bytes than are taken.
+    /// The body is larger than the limit.
     #[error("{what} is over the limit of {limit} bytes: at least {received} bytes were sent; send less")]
     TooLarge {
         /// What is too large.
         what: &'static str,
-        /// What is taken, in bytes.
+        /// The limit, in bytes.
         limit: u64,
-        /// What came or was announced, in bytes.
+        /// The bytes that were received or announced.
         received: u64,
     },
-    /// A kind of file or body that is not taken.
+    /// The type of the file or of the body is not accepted.
     #[error("{0}")]
     UnsupportedMediaType(String),
-    /// A worker looked at it and said no.
+    /// A worker rejected the upload.
     #[error("{}", .0.why)]
     Rejected(Reason),
-    /// We gave up on it.
+    /// Processing failed and will not be tried again.
     #[error("{}", .0.why)]
     Failed(Reason),
-    /// It has been given to somebody else.
+    /// The picture is claimed for something else, or the change conflicts with an existing thing.
     #[error("{0}")]
     Conflict(String),
-    /// The same request is being done.
+    /// A request with the same idempotency key is in progress.
     #[error("a request with this Idempotency-Key is being answered; wait for that")]
     InFlight {
         /// Seconds.
         retry_after: u64,
     },
-    /// The key belongs to another request.
+    /// The idempotency key was used for a request with other content.
     #[error("this Idempotency-Key was used for a request with other content; use a new key for a new request")]
     IdempotencyKeyReused,
-    /// It was there and is not any more.
+    /// The thing existed and has been removed.
     #[error("{0}")]
     Gone(String),
-    /// What the client has is not what is there now.
+    /// The resource has changed: its ETag does not match `If-Match`.
     #[error("this has changed: its tag is none of those in If-Match; get all of it anew, without that header")]
     PreconditionFailed,
-    /// The address is right, the method is not.
+    /// The path exists, but does not support the method.
     #[error("this address answers {0} only")]
     MethodNotAllowed(&'static str),
     /// The client sends too slowly.
     #[error("{0}")]
     RequestTimeout(String),
-    /// The caller has had their share.
+    /// A rate limit or a quota is exceeded. The client may try again after `retry_after` seconds.
     #[error("{message}")]
     TooManyRequests {
         /// Stable, for programs.
         code: &'static str,
-        /// For a person.
+        /// For people.
         message: String,
         /// Seconds.
         retry_after: u64,
     },
-    /// It is coming, and not here yet.
+    /// The thing is still being processed.
     #[error("{0}; ask again in a moment")]
     NotReady(&'static str),
-    /// We have our hands full.
+    /// The server is overloaded.
     #[error("{0}; try again in a moment")]
     Overloaded(&'static str),
-    /// One of the four places did not do its part.
+    /// One of the four backends failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
-    /// No upload can be taken at the moment, found before any of it was read. Logged once for each outage, not here.
+    /// No upload can be accepted at the moment. This is found before any of the body is read. It is logged once for
+    /// each outage, not here.
     #[error("{0}")]
     NotAccepting(BackendError),
-    /// Something else of ours broke.
+    /// Another server error.
     #[error("{0}")]
     Internal(String),
 }
 
 impl ApiError {
-    /// A 400.
+    /// Creates a 400 error.
     pub(crate) fn malformed(code: &'static str, why: impl Into<String>) -> Self {
         Self::Malformed { code, message: why.into() }
     }
@@ -182,7 +184,7 @@ impl ApiError {
         }
     }
 
-    /// The sentence that goes out: an engine's own words stay in the log.
+    /// Returns the message for the client. The error texts of backends go to the log only.
     pub(crate) fn message(&self) -> String {
         match self {
             Self::Backend(_) | Self::NotAccepting(_) if self.code() == "no_room" => {
@@ -201,7 +203,7 @@ impl ApiError {
         }
     }
 
-    /// Logs what is ours to mend; whoever renders it does, once.
+    /// Logs a server error. The code that renders the error calls this once.
     pub(crate) fn log(&self) {
         if matches!(self, Self::Backend(_) | Self::Internal(_)) {
             tracing::error!(status = self.status().as_u16(), code = self.code(), error = %self, "a request failed: {self}");
@@ -212,7 +214,7 @@ impl ApiError {
 impl From<RecordsError> for ApiError {
     fn from(error: RecordsError) -> Self {
         match error {
-            // Another request with the same key is being done.
+            // Another request with the same key is in progress.
             RecordsError::KeyLost => Self::InFlight { retry_after: 1 },
             other => Self::Backend(other.into()),
         }
@@ -253,7 +255,8 @@ pub(crate) struct Problem {
     received: Option<u64>,
 }
 
-/// Travels with a rendered error, for whoever renders it differently.
+/// The message of the error that a response was rendered from. The response has it as an extension, for layers that
+/// render the error in another form.
 #[derive(Clone, Debug)]
 pub(crate) struct ErrorMessage(pub(crate) String);
 
@@ -288,7 +291,8 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Renders an error as its bare message: what the dropbox contract's clients show to people.
+/// Renders an error as its bare message, because clients of the dropbox contract show the body to people
+/// (`docs/contracts/dropbox.md`, 1.4).
 pub(crate) async fn as_plain_text(mut response: Response) -> Response {
     if let Some(ErrorMessage(message)) = response.extensions().get::<ErrorMessage>().cloned() {
         let headers = response.headers_mut();

@@ -1,11 +1,11 @@
-//! The scheme and the host in the client's address bar, as the trusted proxies before us say: `X-Forwarded-Proto` and
+//! The scheme and the host in the client's address bar, as the trusted proxies report them: `X-Forwarded-Proto` and
 //! `X-Forwarded-Host`, or else the parameters `proto` and `host` of `Forwarded` (RFC 7239).
 //!
-//! None of these headers is believed unless `http.trusted_proxies` says that there is a trusted proxy.
+//! All these headers are ignored unless `http.trusted_proxies` says that there is a trusted proxy.
 
 use axum::http::{HeaderMap, header};
 
-/// Whether the client speaks https. None if no trusted proxy says so.
+/// Returns whether the client uses https. None if no trusted proxy says so.
 pub(crate) fn is_https(headers: &HeaderMap, proxies: usize) -> Option<bool> {
     let scheme = forwarded_value(headers, proxies, "x-forwarded-proto", "proto")?;
     if scheme.eq_ignore_ascii_case("https") {
@@ -14,14 +14,15 @@ pub(crate) fn is_https(headers: &HeaderMap, proxies: usize) -> Option<bool> {
     scheme.eq_ignore_ascii_case("http").then_some(false)
 }
 
-/// The host, with its port unless that is the scheme's own: a trusted proxy's word, or else the request's `Host`.
+/// Returns the host, with its port unless that is the scheme's default port: as a trusted proxy reports it, or else the
+/// request's `Host`.
 pub(crate) fn host(headers: &HeaderMap, proxies: usize) -> Option<String> {
     let host = || headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
     forwarded_value(headers, proxies, "x-forwarded-host", "host").or_else(host)
 }
 
-/// As with `X-Forwarded-For`, each proxy may append a value, so only the last `proxies` values are trusted. The first of
-/// those is about the client.
+/// Returns a value that a trusted proxy set. As with `X-Forwarded-For`, each proxy may append a value, so only the last
+/// `proxies` values are trusted. The first of those describes the client.
 fn forwarded_value(headers: &HeaderMap, proxies: usize, name: &str, parameter: &str) -> Option<String> {
     if proxies == 0 {
         return None;
@@ -34,13 +35,13 @@ fn forwarded_value(headers: &HeaderMap, proxies: usize, name: &str, parameter: &
     values.into_iter().nth(at).filter(|value| !value.is_empty())
 }
 
-/// The elements of a header that is a list.
+/// Splits a header that is a list into its elements.
 fn list_elements(headers: &HeaderMap, name: &str) -> Vec<String> {
     let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| split_unquoted(line, ',')).collect()
 }
 
-/// The value of a parameter of an element of `Forwarded`, without quotes; empty if it is not there.
+/// Returns the value of a parameter in an element of `Forwarded`, without quotes. Empty if the parameter is missing.
 fn parameter_of(element: &str, name: &str) -> String {
     let pairs = split_unquoted(element, ';').into_iter().find_map(|pair| {
         let (key, value) = pair.split_once('=')?;
@@ -53,7 +54,7 @@ fn parameter_of(element: &str, name: &str) -> String {
     }
 }
 
-/// Splits at a separator that does not stand in quotes.
+/// Splits at a separator that is not inside quotes.
 fn split_unquoted(text: &str, separator: char) -> Vec<String> {
     let mut parts = vec![String::new()];
     let (mut quoted, mut escaped) = (false, false);

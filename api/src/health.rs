@@ -1,4 +1,4 @@
-//! Whether we are alive, whether we can work, and the numbers: `/livez`, `/readyz`, `/metrics`.
+//! Liveness, readiness and metrics: `/livez`, `/readyz`, `/metrics`.
 
 use axum::Json;
 use axum::extract::State;
@@ -9,7 +9,7 @@ use crate::error::{ApiError, Problem};
 use crate::readiness::ReadinessReport;
 use crate::state::AppState;
 
-/// `GET_RENDITION /livez`: the process answers; nothing else is asked.
+/// `GET /livez`: the process answers; nothing else is asked.
 #[utoipa::path(
     get,
     path = "/livez",
@@ -24,7 +24,7 @@ pub(crate) async fn livez() -> &'static str {
     "alive"
 }
 
-/// `GET_RENDITION /readyz`: which places answer; 503 when one is down without which no request can be served.
+/// `GET /readyz`: which places answer; 503 when one is down without which no request can be served.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -42,7 +42,7 @@ pub(crate) async fn readyz(State(state): State<AppState>) -> Response {
     (status, Json(report)).into_response()
 }
 
-/// `GET_RENDITION /metrics`: numbers in Prometheus' text format, if `http.metrics` is on.
+/// `GET /metrics`: numbers in Prometheus' text format, if `http.metrics` is on.
 #[utoipa::path(
     get,
     path = "/metrics",

@@ -1,6 +1,6 @@
-//! Text into HTML.
+//! Escaping of text for HTML.
 
-/// `text` as it may stand between tags and in attributes.
+/// Escapes `text` for use between tags and in attribute values.
 pub(crate) fn escape_html(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for c in text.chars() {

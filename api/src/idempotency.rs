@@ -1,11 +1,12 @@
-//! `Idempotency-LoadedKey`: a request that creates something is done once, however often it is sent. The same key with the same
-//! content gets the first answer again for a day, with other content a refusal, and while the first is being done, a word
-//! to wait.
+//! `Idempotency-Key`: a request that creates something takes effect once, however often it is sent. For 24 hours, the
+//! same key with the same content gets the first response again. The same key with other content is refused. While the
+//! first request is in progress, a repeated request is told to wait.
 //!
-//! Whoever handles such a request holds its key ([`AppState::begin_idempotent`]) before the body is read, asks what is known of it
-//! ([`IdempotencyGuard::check`]) when the content is, and has the answer remembered ([`IdempotencyGuard::store_response`]). Dropped before that, the key
-//! is let go of; one whose request admitted an upload stays, since the answer can be told from that. `key_lock` keeps the
-//! key for as long as the request takes.
+//! A handler locks the key before the body is read ([`AppState::begin_idempotent`]). When the content is known, it asks
+//! what is known of the request ([`IdempotencyGuard::check`]). At the end it stores the response
+//! ([`IdempotencyGuard::store_response`]). A guard that is dropped before that unlocks the key. If the request admitted
+//! an upload, the key stays, because the response can be derived from the upload. `idempotency_lock` keeps the key
+//! locked for as long as the request takes.
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -20,44 +21,44 @@ use crate::state::AppState;
 
 /// The longest key, in characters.
 const MAX_KEY_CHARS: usize = 255;
-/// No answer that is remembered is longer.
+/// The longest response that is stored, in bytes.
 const MAX_RESPONSE_BYTES: usize = 1 << 20;
 
-/// A request that is to be done once, where it has a key.
+/// The idempotency handling of one request. Does nothing if the request has no key.
 pub(crate) struct IdempotencyGuard(Option<IdempotencyRequest>);
 
-/// A request with a key.
+/// A request that has an idempotency key.
 struct IdempotencyRequest {
     state: AppState,
     client_key: String,
     key: String,
     target: String,
     key_state: IdempotencyKeyLookup,
-    /// What its answer is noted under, once it is known to be new.
+    /// What the response is stored under. Set when the request is known to be new.
     idempotency_key: Option<IdempotencyKey>,
 }
 
-/// What was found of a key when its request began.
+/// What was found for a key when its request began.
 enum IdempotencyKeyLookup {
-    /// Nothing. The request holds it now.
+    /// The key was unknown. This request holds the lock now.
     Locked(IdempotencyKeyLock, KeyLock),
-    /// A request with it was answered.
+    /// A request with this key was answered.
     Completed { fingerprint: String, answer: String },
-    /// A request with it admitted this upload, and was not answered.
+    /// A request with this key admitted this upload, but was not answered.
     Admitted { fingerprint: String, upload: UploadId },
 }
 
-/// What is known of a request, now that its content is known.
+/// What is known of a request once its content is known.
 pub(crate) enum IdempotencyOutcome {
-    /// It is to be done, and noted under the key that it has.
+    /// The request is new. Its response is stored under the key, if it has one.
     New(Option<IdempotencyKey>),
-    /// It was answered so.
+    /// The request was answered before, with this response.
     Replay(Response),
-    /// It admitted this upload, and was not answered.
+    /// The request admitted this upload before, but was not answered.
     Admitted(UploadId),
 }
 
-/// An answer as it is remembered.
+/// A response in the form in which it is stored.
 #[derive(Serialize, Deserialize)]
 struct StoredResponse {
     status: u16,
@@ -66,7 +67,7 @@ struct StoredResponse {
 }
 
 impl AppState {
-    /// Holds the key of a request, where it has one. `client_key` is whose key it is, `target` what it is sent to.
+    /// Locks the key of a request, if it has one. `caller` owns the key, and `target` is what the request is sent to.
     pub(crate) async fn begin_idempotent(
         &self,
         headers: &HeaderMap,
@@ -94,7 +95,7 @@ impl AppState {
                 IdempotencyKeyLookup::Admitted { fingerprint, upload }
             }
             IdempotencyLockResult::InFlight { locked_at: since, locked_until: until } => {
-                // The longer the other request takes, the later it is worth asking again; when its hold ends, at the latest.
+                // The longer the other request has taken, the longer the wait, but at most until its lock ends.
                 let now = records.clock().now();
                 let seconds = |from: Timestamp, to: Timestamp| (to.duration_since(from).as_millis() + 999) / 1000;
                 let wait = seconds(since, now).min(seconds(now, until)).max(1);
@@ -114,7 +115,7 @@ impl AppState {
 }
 
 impl IdempotencyGuard {
-    /// What is known of the request, by all that it asks for.
+    /// Returns what is known of the request. `content` is everything that the request asks for.
     pub(crate) async fn check(&mut self, content: &[&[u8]]) -> Result<IdempotencyOutcome, ApiError> {
         match &mut self.0 {
             Some(request) => request.check(content).await,
@@ -122,7 +123,7 @@ impl IdempotencyGuard {
         }
     }
 
-    /// Remembers an answer, if it is one that tells of something done, and gives it back.
+    /// Stores a successful response, and returns the response.
     pub(crate) async fn store_response(self, response: Response) -> Result<Response, ApiError> {
         match self.0 {
             Some(request) => request.store_response(response).await,

@@ -1,9 +1,9 @@
-//! Keeps an idempotency key locked while its request runs, and ends the lock afterwards: with the answer to remember, or
+//! Keeps an idempotency key locked while its request runs. Afterwards it ends the lock, with the response to store or
 //! without one.
 //!
-//! A task of its own does that for each request with a key. The lock is short, because a process that dies cannot end it,
-//! and is renewed while the request runs. If the database does not take the end of a lock, the task tries again with a
-//! growing pause, so that a short fault does not keep the key locked.
+//! Each request with a key has a task for this. The lock is short, because a process that dies cannot end it, and it is
+//! renewed while the request runs. If the database fails to end a lock, the task tries again with a growing pause. So a
+//! short fault does not keep the key locked.
 
 use std::time::Duration;
 
@@ -14,25 +14,25 @@ use upload::{IdempotencyKey, IdempotencyKeyLock, Records, RecordsError};
 /// How long a lock lasts unless it is renewed.
 pub(crate) const LOCK_DURATION: Duration = Duration::from_secs(30);
 
-/// The pause after the first try to end a lock that failed. Each pause is twice the one before, up to the longest.
+/// The pause after the first failed try to end a lock. Each pause is twice the one before, up to the longest.
 const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
-/// How long a client waits for its answer to be remembered. A database that takes longer remembers it later.
+/// How long a client waits until its response is stored. If the database takes longer, the response is stored later.
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The lock of one request. Dropped without an answer, the key is free again.
+/// The lock of one request. If it is dropped without a response, the key is free again.
 pub(crate) struct KeyLock(oneshot::Sender<CompletedResponse>);
 
 struct CompletedResponse {
     key: IdempotencyKey,
     response: String,
-    /// Told after the first try.
+    /// Signalled after the first try.
     attempted: oneshot::Sender<()>,
 }
 
 impl KeyLock {
-    /// Begins to renew a hold that lasts `hold` from now.
+    /// Starts to renew a lock that lasts `lock_duration` from now.
     pub(crate) fn new(records: Records, held: IdempotencyKeyLock, lock_duration: Duration) -> Self {
         let (sender, answer) = oneshot::channel();
         tokio::spawn(async move {
@@ -42,7 +42,7 @@ impl KeyLock {
         Self(sender)
     }
 
-    /// Ends the lock: the key's requests get this answer from now on.
+    /// Ends the lock: later requests with the key get this response.
     pub(crate) async fn complete(self, key: IdempotencyKey, response: String) {
         let (attempted, first_attempt) = oneshot::channel();
         if self.0.send(CompletedResponse { key, response, attempted }).is_ok() {
@@ -51,7 +51,7 @@ impl KeyLock {
     }
 }
 
-/// Renews the hold until the request has ended. Returns the request's answer, if it has one, and when the hold ends.
+/// Renews the lock until the request has ended. Returns the request's response, if it has one, and when the lock ends.
 async fn renew_until_done(
     records: &Records,
     held: &IdempotencyKeyLock,
@@ -76,7 +76,7 @@ async fn renew_until_done(
     }
 }
 
-/// Ends the hold in the records, if not at once, then later. Gives up when the hold has ended by itself.
+/// Ends the lock in the records. If that fails, tries again later. Gives up when the lock has expired by itself.
 async fn release(records: &Records, held: &IdempotencyKeyLock, answer: Option<CompletedResponse>, until: Instant) {
     let (response, tried) = answer.map(|answer| ((answer.key, answer.response), answer.attempted)).unzip();
     let (mut tried, mut pause) = (tried, INITIAL_BACKOFF);

@@ -1,22 +1,22 @@
-//! What each user is handing in at the moment. In memory and per process, like throttles: the records know of a picture
-//! only when all of it has come.
+//! The uploads of each user that are in flight. The counts are in memory and per process, as rate limits are. The
+//! records cannot count them, because a picture is in the records only after all of it has been received.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What each user is handing in. Clones share it.
+/// The uploads in flight by user. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct InFlightUploads(Arc<Mutex<HashMap<String, InFlightTotals>>>);
 
-/// How much of it there is.
+/// The number and the size of a user's uploads in flight.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct InFlightTotals {
     pub(crate) uploads: u64,
-    /// As far as is known.
+    /// The bytes, as far as they are known.
     pub(crate) bytes: u64,
 }
 
-/// A picture that is on its way in; dropped, it is not any more.
+/// Counts one upload as in flight until this is dropped.
 #[must_use]
 pub(crate) struct InFlightGuard {
     in_flight: InFlightUploads,
@@ -29,7 +29,7 @@ impl InFlightUploads {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One more picture; and what was on its way before it.
+    /// Counts one more upload. Returns its guard, and the totals before it.
     pub(crate) fn begin(&self, user: &str, bytes: u64) -> (InFlightGuard, InFlightTotals) {
         let mut totals = self.totals();
         let total = totals.entry(user.to_owned()).or_default();

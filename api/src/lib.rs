@@ -1,15 +1,17 @@
-//! HTTP in, HTTP out: the counter of the cloakroom, and the sole owner of axum.
+//! The HTTP API of Cloakroom. It is the only crate that uses axum.
 //!
 //! ```text
-//! serve ─► router ─► who      is at the counter, and what they may
-//!                    receive  takes a picture in and waits for the verdict
-//!                    show     pictures and avatars, by way of variants
-//!                    documents  files, their renditions, links to them
-//!                    crop, claim, status, health
+//! server ─► router ─► auth       authenticates the caller and checks permissions
+//!                     dropbox    takes an uploaded picture in and waits for the outcome
+//!                     pictures   serves pictures and avatars, from variants
+//!                     documents  files, their renditions, links to them
+//!                     crop, claim, upload_status, health
 //! ```
 //!
-//! The api decodes no pixel and consumes no job: it stages, admits, promises, waits, and streams what workers made. The
-//! wire rules are the dropbox and the rendition contract's; errors are what those say, and problem documents elsewhere.
+//! The API decodes no pixel and consumes no job. It stages and admits uploads, enqueues jobs, waits for outcomes, and
+//! streams what workers made. The wire rules are those of the dropbox contract (`docs/contracts/dropbox.md`) and of the
+//! rendition contract (`docs/contracts/renditions.md`). Errors have the form that these contracts define, and are
+//! problem documents elsewhere.
 
 mod auth;
 mod claim;
@@ -60,16 +62,16 @@ pub use server::{HttpSettings, ServeError};
 pub use service_api::ServiceSettings;
 use state::{AppState, AppStateInner};
 
-/// The defaults of the sections below, commented key by key, in TOML.
+/// The default settings of the API's sections, in TOML, with a comment for each key.
 pub const DEFAULTS: &str = include_str!("../defaults.toml");
 
-/// What the api is told.
+/// The settings of the API.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApiSettings {
-    /// Connections.
+    /// Connections, their limits and timeouts.
     pub http: HttpSettings,
-    /// People and sessions.
+    /// Users and sessions.
     pub realm: RealmSettings,
     /// Pictures.
     pub uploads: UploadSettings,
@@ -81,10 +83,11 @@ pub struct ApiSettings {
 }
 
 impl ApiSettings {
-    /// Looks at them without opening anything. Of what is not here, 0 has a meaning, if only that nobody may.
+    /// Checks the settings without opening anything. The settings that are not checked here may be 0, even if 0 means
+    /// that nothing is permitted.
     ///
     /// # Errors
-    /// Where one would keep all requests from being answered; it is named.
+    /// A value that would keep every request from being answered. The error names the setting.
     pub fn check(&self) -> Result<(), InvalidSetting> {
         let Self { http, realm, uploads, .. } = self;
         realm.check()?;
@@ -116,13 +119,13 @@ impl ApiSettings {
     }
 }
 
-/// Why the api could not be opened, or one of its commands not be done.
+/// Why the API could not be opened, or why one of its commands failed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The records did not do it.
+    /// The records failed.
     #[error(transparent)]
     Records(#[from] RecordsError),
-    /// What was asked for makes no sense; the text says what and what to do.
+    /// Invalid input. The text says what is wrong and what to do.
     #[error("{0}")]
     InvalidInput(String),
 }
@@ -142,17 +145,17 @@ impl From<auth::KeyError> for OpenError {
     }
 }
 
-/// The api, ready to serve.
+/// The API, ready to serve.
 pub struct Api {
     state: AppState,
     confirmation_recorder: JoinHandle<()>,
 }
 
 impl Api {
-    /// Prepares to serve: reads the signing keys, or makes the first.
+    /// Prepares to serve: reads the signing keys, or creates the first key.
     ///
     /// # Errors
-    /// Where the settings make no sense or the records do not answer.
+    /// Invalid settings. Any database error.
     pub async fn open(
         settings: &ApiSettings,
         backends: Backends,
@@ -194,32 +197,33 @@ impl Api {
         Ok(Self { state, confirmation_recorder })
     }
 
-    /// What `/readyz` says, for a listener apart from this one.
+    /// Returns a probe that gives the `/readyz` report to another listener.
     pub fn readiness(&self) -> ReadinessProbe {
         ReadinessProbe { readiness: Arc::clone(&self.state.readiness), backends: self.state.backends.clone() }
     }
 
-    /// Serves until `stop`, then lets what is in flight finish, bounded, and returns.
+    /// Serves until `stop`. Then waits a bounded time for the requests in flight to finish, and returns.
     ///
     /// # Errors
-    /// Where the listening socket breaks.
+    /// A listening socket that fails.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<(), ServeError> {
         let Self { state, confirmation_recorder: noting } = self;
         let maintenance = tokio::spawn(run_maintenance(state.clone(), stop.clone()));
         let served = server::serve(router::router(state.clone()), listener, &state.http, stop).await;
         maintenance.abort();
         maintenance.await.ok();
-        // The last desk takes the sender with it; what is still to be noted is noted then. Connections that were cut
-        // may hold one a little longer, so this wait is bounded; what is not noted is published twice, which is fine.
+        // Dropping the last `AppState` drops the sender, so the recorder writes what remains and ends. Connections that
+        // were cut may hold an `AppState` a little longer, so this wait is bounded. A job whose confirmation is not
+        // recorded is published twice, which is harmless.
         drop(state);
         tokio::time::timeout(Duration::from_secs(1), noting).await.ok();
         served
     }
 }
 
-/// For asking the portal's own systems: its identity provider, its policy decision point.
+/// Builds the client for the portal's own systems: its identity provider and its policy decision point.
 fn http_client(tls: &TlsSettings) -> Result<reqwest::Client, OpenError> {
-    // One provider of TLS for the whole program; that another place was faster to say so is fine.
+    // The whole program uses one TLS provider. It is not an error if another part of the program installed it first.
     rustls::crypto::ring::default_provider().install_default().ok();
     let no_client = |error| OpenError::InvalidInput(format!("no HTTP client: {}", upload::chain(&error)));
     let trusted = tls.certificates()?.unwrap_or_default();
@@ -228,10 +232,10 @@ fn http_client(tls: &TlsSettings) -> Result<reqwest::Client, OpenError> {
     client.redirect(reqwest::redirect::Policy::none()).build().map_err(no_client)
 }
 
-/// How often an api looks for a new signing key. A login and a renewed session look as well.
+/// How often an API process looks for a new signing key. A login and a session renewal look for one as well.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Keeps the keys young and the numbers tidy.
+/// Rotates and refreshes the signing keys, and runs the upkeep of the metrics.
 async fn run_maintenance(state: AppState, stop: CancellationToken) {
     let (mut round, mut failing): (u32, bool) = (0, false);
     while !stop.is_cancelled() {
@@ -247,7 +251,7 @@ async fn run_maintenance(state: AppState, stop: CancellationToken) {
             _ => {}
         }
         failing = result.is_err();
-        // What failed in an hourly round is tried again in the next one, not in an hour.
+        // If the hourly work fails, the next round tries it again, so that it does not wait for an hour.
         if !(failing && hourly) {
             round = round.wrapping_add(1);
         }

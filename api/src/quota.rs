@@ -1,23 +1,24 @@
-//! Each user's share: how many requests, unclaimed pictures and bytes of them, uploads in flight and stored bytes, so that
-//! one user cannot use up the place for all.
+//! The limits of each user: requests, unclaimed pictures and their bytes, uploads in flight, and stored bytes. They
+//! keep one user from using up the capacity of all.
 
 use crate::auth::AuthUser;
 use crate::error::ApiError;
 use crate::in_flight::InFlightGuard;
 use crate::state::AppState;
 
-/// Seconds after which some of a user's uploads are likely to be done.
+/// The `Retry-After` in seconds after which some of a user's uploads are likely to be done.
 const IN_FLIGHT_RETRY_SECONDS: u64 = 5;
-/// Seconds after which a look whether there is room again costs nobody anything.
+/// The `Retry-After` in seconds after which stored bytes may have been deleted. It is long enough for retries to be
+/// cheap.
 const STORAGE_RETRY_SECONDS: u64 = 3600;
 
 impl AppState {
-    /// Counts a request of the caller's.
+    /// Counts a request of the caller against the rate limit.
     pub(crate) fn check_rate_limit(&self, caller: &AuthUser) -> Result<(), ApiError> {
         self.check_rate_limit_of_key(&caller.user_id)
     }
 
-    /// Counts a request of whoever goes by this key.
+    /// Counts a request of the client with this key against the rate limit.
     pub(crate) fn check_rate_limit_of_key(&self, key: &str) -> Result<(), ApiError> {
         let now = self.backends.records.clock().now();
         self.request_limiter.count(key, now).map_err(|retry_after| ApiError::TooManyRequests {
@@ -30,15 +31,15 @@ impl AppState {
         })
     }
 
-    /// Whether the caller may have one more picture waiting, of `coming` bytes as far as is known. It counts as one until
-    /// the place for it is dropped, which is when it is in the records or comes to nothing.
+    /// Checks whether the caller may have one more unclaimed picture, of `incoming_bytes` as far as is known. It counts
+    /// as one until the guard is dropped. That is when the picture is in the records or the upload has failed.
     pub(crate) async fn check_unclaimed_quota(
         &self,
         caller: &AuthUser,
         incoming_bytes: u64,
     ) -> Result<InFlightGuard, ApiError> {
-        // Counted before the records are asked: of two at once the second sees the first in one of them at least, and
-        // in both only where it comes in at this very moment.
+        // Counted before the records are asked. Of two uploads at once, the second then sees the first in at least one
+        // of the two counts. It sees the first in both only if that is admitted at this very moment.
         let (guard, before) = self.in_flight_pictures.begin(&caller.user_id, incoming_bytes);
         let unclaimed = self.backends.records.unclaimed(&caller.user_id).await?;
         let (max, max_bytes) = (self.uploads.max_unclaimed, self.uploads.max_unclaimed_bytes.as_u64());
@@ -58,11 +59,11 @@ impl AppState {
         Ok(guard)
     }
 
-    /// Whether a user may send one more upload, of `coming` bytes at most, by the quotas that count over all contracts. It
-    /// counts as arriving until what is returned is dropped. Administrators are exempt.
+    /// Checks whether a user may send one more upload, of `incoming_bytes` at most, against the quotas that count over
+    /// both contracts. The upload counts as in flight until the guard is dropped. Administrators are exempt.
     ///
-    /// The counters in the records are exact; what arrives is known to this process alone. So several apis together can
-    /// go over a quota by what arrives at the others.
+    /// The counters in the records are exact, but uploads in flight are known to this process alone. So several API
+    /// processes together can exceed a quota by what is in flight at the others.
     pub(crate) async fn check_upload_quota(
         &self,
         user: &str,

@@ -1,4 +1,4 @@
-//! Which of the four places answer, asked at most once a second.
+//! Checks which of the four backends answer, at most once a second.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use upload::{BackendError, Backends, OutageLog};
 
-/// What `/readyz` says, for a listener apart from the api's own.
+/// The `/readyz` report, for a listener other than the API's own.
 #[derive(Clone)]
 pub struct ReadinessProbe {
     pub(crate) readiness: Arc<Readiness>,
@@ -17,7 +17,7 @@ pub struct ReadinessProbe {
 }
 
 impl ReadinessProbe {
-    /// Whether requests can be served, and the report as JSON.
+    /// Returns whether requests can be served, and the report as JSON.
     pub async fn report(&self) -> (bool, String) {
         let report = self.readiness.report(&self.backends).await;
         (report.ready, serde_json::to_string(&report).unwrap_or_default())
@@ -34,18 +34,18 @@ pub(crate) struct ReadinessReport {
     places: BTreeMap<&'static str, String>,
 }
 
-/// The last report, so that a crowd of probes does not become a crowd of pings.
+/// The last report, kept so that many probes do not cause many pings.
 #[derive(Debug, Default)]
 pub(crate) struct Readiness {
     last: Mutex<Option<(Instant, ReadinessReport)>>,
     outages: OutageLog,
 }
 
-/// How long a place has to answer, and how long the answer holds.
+/// How long a backend has to answer, and how long a report is reused.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Readiness {
-    /// Asks all places at once, or says what they said a moment ago.
+    /// Asks all backends at once, or returns the last report if it is recent.
     pub(crate) async fn report(&self, backends: &Backends) -> ReadinessReport {
         let mut last = self.last.lock().await;
         if let Some((at, report)) = last.as_ref()
@@ -61,12 +61,12 @@ impl Readiness {
             backends.check_space(0),
         );
         let mut states = BTreeMap::from([staging, queue, blobs, records]);
-        // Without its queue an api takes uploads in all the same, and the relay publishes them later; to take it out of
-        // service for that would turn a broker's trouble into everybody's.
+        // Without the queue an API process still accepts uploads, and the relay publishes their jobs later. If it
+        // became unready, a broker failure would become an outage of the whole API.
         let needed = |(place, answer): (&&str, &String)| *place == "queue" || answer == "ok";
         let ready = states.iter().all(needed);
         let accepting = ready && space.is_ok();
-        // Still ready: the reserve is for reading, expiring and deleting, which makes room.
+        // Still ready, because the reserve of space is for reading, expiring and deleting, which frees space.
         if let Err(low) = space
             && let Some(answer) = states.get_mut(low.backend).filter(|answer| *answer == "ok")
         {
@@ -77,7 +77,7 @@ impl Readiness {
         report
     }
 
-    /// One place's answer. Its own words are for the log; whoever probes learns which place it is.
+    /// Checks one backend. Its error text goes to the log. The client of the probe learns only which backend it is.
     async fn check_backend<E: Into<BackendError>>(
         &self,
         backend: &'static str,

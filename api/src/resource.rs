@@ -1,11 +1,11 @@
-//! `{service}/{ID}` in an address: one of the five services, and `<unique>.<fed>`.
+//! `{service}/{ID}` in a path: one of the five services, and `<unique>.<fed>` (`docs/contracts/dropbox.md`, 1.3).
 
 use upload::{Resource, Service};
 
 use crate::error::ApiError;
 use crate::state::AppState;
 
-/// The resource that an address names, if it is of the federation member served here.
+/// Returns the resource that a path names, if it belongs to the federation member served here.
 pub(crate) fn parse_resource(state: &AppState, service: &str, id: &str) -> Result<Resource, ApiError> {
     let service: Service =
         service.parse().map_err(|_| ApiError::NotFound(format!("there is no service \"{service:.40}\"")))?;
@@ -20,7 +20,7 @@ pub(crate) fn parse_resource(state: &AppState, service: &str, id: &str) -> Resul
     }
 }
 
-/// Whether this can be the part of an id before the federation member.
+/// Returns whether this can be the part of an id before the federation member.
 pub(crate) fn is_unique_part(unique: &str) -> bool {
     let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     (1..=128).contains(&unique.len()) && unique.bytes().all(fine)

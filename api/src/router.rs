@@ -1,4 +1,4 @@
-//! Which address leads where, and what every answer has in common.
+//! Routes, and what all responses have in common.
 
 use std::time::Instant;
 
@@ -24,7 +24,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route(
             "/api/dropbox/pictures",
             post(dropbox::add).fallback(async || ApiError::MethodNotAllowed("POST")).layer(
-                // The message first, then the page around it.
+                // The message is rendered first, then the page around it.
                 tower::ServiceBuilder::new()
                     .layer(middleware::from_fn(wrap_in_html))
                     .layer(middleware::map_response(as_plain_text)),
@@ -108,7 +108,7 @@ pub(crate) fn router(state: AppState) -> Router {
     dropbox.merge(rest).merge(documents::routes()).layer(middleware::from_fn(observe_request)).with_state(state)
 }
 
-/// Around every request: a span, a count, a time, and the headers that no answer goes without.
+/// Wraps every request: opens a span, counts and times the request, and sets the headers that every response has.
 async fn observe_request(request: Request, next: Next) -> Response {
     let started_at = Instant::now();
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
@@ -154,8 +154,8 @@ async fn observe_request(request: Request, next: Next) -> Response {
     response
 }
 
-/// The method as labels and spans name it. Any token is a method, and each that stood in a label would be a series for
-/// ever; OpenTelemetry's conventions for HTTP call the unknown ones so.
+/// Returns the method name for labels and spans. Any token is a valid HTTP method, and each one used as a label would
+/// create a time series that stays. OpenTelemetry's conventions for HTTP use this name for unknown methods.
 fn method_label(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",

@@ -1,7 +1,8 @@
-//! Connections: taking them, bounding them, and letting them end.
+//! Accepts connections, limits them, and ends them.
 //!
-//! HTTP/1.1 only: a proxy before us speaks what it likes to the world. A client that sends its head too slowly, or
-//! stops reading the answer, is cut; one that is in the middle of something when we stop is given time to finish.
+//! HTTP/1.1 only, because the proxy in front of Cloakroom can speak other versions to clients. A client that sends its
+//! request head too slowly, or stops reading the response, is disconnected. On shutdown, a request in progress gets
+//! time to finish.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -23,62 +24,63 @@ use tower::ServiceExt;
 use crate::client_ip::{self, Network};
 use crate::connections::{Connections, RequestLimitError, TrackedBody, TrackedSocket};
 
-/// `[http]`: where to listen, and how patient to be.
+/// `[http]`: where to listen, and the limits and timeouts of connections.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpSettings {
     /// The address to listen on.
     pub listen: String,
-    /// How many trusted proxies stand before us; each adds to `X-Forwarded-For`. 0 means that header is not believed.
+    /// How many trusted proxies are in front of this server. Each adds to `X-Forwarded-For`. 0 means that this header
+    /// is ignored.
     pub trusted_proxies: usize,
-    /// The most connections at once. For one more, the connection that has been idle for the longest time is closed; if
-    /// none is idle, new ones wait in the system's line.
+    /// The most connections at once. For one more, the connection that has been idle for the longest time is closed. If
+    /// none is idle, new connections wait in the operating system's queue.
     pub max_connections: usize,
     /// The most connections of one client address, counting IPv6 by /64. Behind trusted proxies: the most requests in
-    /// progress of the client that they name.
+    /// progress of the client that the proxies name.
     pub max_connections_per_address: usize,
-    /// How long a client has for the head of a request.
+    /// How long a client may take to send the head of a request.
     #[serde(with = "human")]
     pub header_timeout: Duration,
-    /// How long a body may pause.
+    /// How long the client may pause while it sends a body.
     #[serde(with = "human")]
     pub body_idle_timeout: Duration,
     /// How long a body may take.
     #[serde(with = "human")]
     pub body_timeout: Duration,
-    /// The least a body must bring per second on average, after the first seconds.
+    /// The lowest average rate of a body, in bytes per second, after the first 5 seconds.
     pub min_body_rate: ByteSize,
-    /// How long a client may stop reading an answer.
+    /// How long a client may stop reading a response.
     #[serde(with = "human")]
     pub write_timeout: Duration,
-    /// How long an address at the store is good for, to which a client that wants a picture is sent; 0s: pictures are
-    /// streamed through the api.
+    /// How long a signed store URL is valid, to which a client that requests a picture is redirected. 0s: pictures are
+    /// streamed through the API.
     #[serde(with = "human")]
     pub presigned_url_lifetime: Duration,
-    /// How long requests in flight may take to finish once we are told to stop.
+    /// How long requests in flight may take to finish after shutdown begins.
     #[serde(with = "human")]
     pub drain_timeout: Duration,
-    /// Whether `/metrics` is answered here, beside `probes.listen`.
+    /// Whether `/metrics` is served here as well as at `probes.listen`.
     pub metrics: bool,
 }
 
-/// What can end serving but being told to.
+/// Why serving ended without a request to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The listening socket broke.
+    /// The listening socket failed.
     #[error("connections cannot be accepted any more: {0}")]
     Accept(std::io::Error),
 }
 
-/// Where a connection leads to. Travels with each of its requests.
+/// The peer address of a connection. Each request of the connection has it as an extension.
 #[derive(Clone, Copy)]
 pub(crate) struct PeerAddr(pub(crate) SocketAddr);
 
-/// Travels with a request of a client that has as many in progress as it may: the router refuses it.
+/// Marks a request of a client that has reached its limit of requests in progress. The router refuses such a request.
 #[derive(Clone, Copy)]
 pub(crate) struct OverClientLimit;
 
-/// Serves until `stop`, then waits for what is in flight, at most `drain` long.
+/// Serves until `stop`. Then waits for requests in flight, at most for `drain`.
 pub(crate) async fn serve(
     router: Router,
     listener: TcpListener,
@@ -99,12 +101,12 @@ pub(crate) async fn serve(
         let (stream, peer_addr) = match accepted {
             Ok(accepted) => accepted,
             Err(error) if is_transient(&error) => {
-                // Once for all that fail until one succeeds.
+                // Logged once for all failures until one call succeeds.
                 if !std::mem::replace(&mut failing, true) {
                     tracing::warn!(%error, "a connection could not be accepted: {error}");
                 }
                 if !is_client_error(&error) {
-                    // Descriptors or memory ran short; an idle connection holds some.
+                    // File descriptors or memory ran out, and an idle connection holds some of them.
                     connections.close_longest_idle();
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
@@ -113,7 +115,7 @@ pub(crate) async fn serve(
             Err(error) => return Err(ServeError::Accept(error)),
         };
         failing = false;
-        // Every connection comes from a trusted proxy, if there are any.
+        // If there are trusted proxies, every connection comes from one of them.
         let network = (proxies == 0).then(|| Network::from(peer_addr.ip()));
         let Some(admitted) = stop.run_until_cancelled(connections.admit(network)).await else { break };
         let Some(slot) = admitted else { continue };
@@ -150,7 +152,8 @@ pub(crate) async fn serve(
                 () = slot.closed() => Ok(()),
             };
             if let Err(error) = ended {
-                // Clients go away and time out; that is theirs, and seldom news.
+                // A client that disconnects or times out is no fault of the server, so this is logged at debug level
+                // only.
                 tracing::debug!(%peer_addr, %error, "a connection ended: {error}");
             }
             drop(slot);
@@ -163,7 +166,7 @@ pub(crate) async fn serve(
     Ok(())
 }
 
-/// Whether accepting will work again by itself: the client was gone, or file descriptors ran short.
+/// Whether accepting will work again by itself: the client has gone, or file descriptors ran out.
 fn is_transient(error: &std::io::Error) -> bool {
     let unusable = matches!(error.kind(), std::io::ErrorKind::InvalidInput);
     !unusable && (is_client_error(error) || error.raw_os_error().is_some())

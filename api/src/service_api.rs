@@ -1,5 +1,6 @@
-//! For systems, not for people: a portal that keeps its resources elsewhere registers them here, claims on a user's
-//! behalf, and asks. Own prefix (`/service/…`), own credential; no cookie is looked at.
+//! The API for other systems, not for people. A portal that keeps its resources elsewhere registers them here, claims
+//! pictures for users, and reads the state. It has its own prefix (`/service/…`) and its own credential. Cookies are
+//! ignored.
 
 use axum::Json;
 use axum::body::Body;
@@ -19,20 +20,20 @@ use crate::resource::{is_unique_part, parse_resource};
 use crate::state::AppState;
 use crate::upload_status::UploadStatus;
 
-/// `[realm.service]`: who may call as a system.
+/// `[realm.service]`: which systems may call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceSettings {
-    /// One or more keys with blanks between, so that they can be exchanged one by one; at least 32 characters each.
-    /// Empty: nobody may.
+    /// One or more keys of at least 32 characters each, separated by blanks, so that they can be exchanged one by one.
+    /// Empty: no system may call.
     pub keys: Secret,
 }
 
 impl ServiceSettings {
-    /// Digests of the keys, so that comparing takes the same time for all.
+    /// Returns digests of the keys, so that a comparison takes the same time for all keys.
     ///
     /// # Errors
-    /// Where one is too short to be a secret.
+    /// A key that is too short to be a secret.
     pub(crate) fn key_digests(&self) -> Result<Vec<[u8; 32]>, InvalidSetting> {
         let digest = |key: &str| match key.len() {
             32.. => Ok(Sha256::digest(key.as_bytes()).into()),
@@ -45,7 +46,7 @@ impl ServiceSettings {
     }
 }
 
-/// A request that bears one of the keys.
+/// Proof that a request has one of the service keys.
 pub(crate) struct ServiceKey;
 
 impl FromRequestParts<AppState> for ServiceKey {
@@ -119,7 +120,7 @@ pub(crate) async fn register(
     state.registered_resource(&resource).await.map(Json)
 }
 
-/// `GET_RENDITION /service/{service}/{ID}`: what is known of a resource.
+/// `GET /service/{service}/{ID}`: what is known of a resource.
 #[utoipa::path(
     get,
     path = "/service/{service}/{id}",
@@ -165,7 +166,7 @@ pub(crate) async fn grant(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `DELETE_RENDITION /service/{service}/{ID}/users/{user}`: lets a user act for a resource no longer.
+/// `DELETE /service/{service}/{ID}/users/{user}`: lets a user act for a resource no longer.
 #[utoipa::path(
     delete,
     path = "/service/{service}/{id}/users/{user}",
@@ -221,7 +222,7 @@ pub(crate) async fn claim(
     state.claim(&resource, claim, &claimant).await.map(Json)
 }
 
-/// `GET_RENDITION /service/uploads/{id}`: where an upload stands.
+/// `GET /service/uploads/{id}`: where an upload stands.
 #[utoipa::path(
     get,
     path = "/service/uploads/{id}",
@@ -248,7 +249,7 @@ pub(crate) async fn get_upload(
 }
 
 impl AppState {
-    /// `<unique>.<fed>` or just the unique part of a user.
+    /// Parses `<unique>.<fed>`, or just the unique part of a user's id.
     pub(crate) fn parse_user_id(&self, user: &str) -> Result<String, ApiError> {
         if let Ok(Resource { id, .. }) = parse_resource(self, Service::Users.as_str(), user) {
             return Ok(id);

@@ -1,4 +1,4 @@
-//! What every handler has at hand: the four places, the settings, the keys and the counts. Clones share it.
+//! The state that all handlers share: the four backends, the settings, the keys and the counters. Clones share it.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::in_flight::InFlightUploads;
 use crate::readiness::Readiness;
 use crate::server::HttpSettings;
 
-/// The desk behind which every handler stands.
+/// The application state that every handler receives.
 #[derive(Clone)]
 pub(crate) struct AppState(Arc<AppStateInner>);
 
@@ -31,7 +31,7 @@ pub(crate) struct AppStateInner {
     pub(crate) signing_keys: SigningKeys,
     pub(crate) token_verifier: Option<TokenVerifier>,
     pub(crate) policy_client: Option<PolicyClient>,
-    /// Digests of the keys that systems call with.
+    /// Digests of the service keys.
     pub(crate) service_keys: Vec<[u8; 32]>,
     pub(crate) passwords: Passwords,
     pub(crate) login_attempts: AttemptLimiter,
@@ -40,11 +40,11 @@ pub(crate) struct AppStateInner {
     pub(crate) session_cache: SessionCache,
     pub(crate) request_limiter: RateLimiter,
     pub(crate) in_flight_pictures: InFlightUploads,
-    /// The same over all contracts, for the quotas.
+    /// The uploads in flight over both contracts, for the quotas.
     pub(crate) in_flight_uploads: InFlightUploads,
-    /// How many more uploads may be on their way in at once.
+    /// How many more uploads may be in flight at once.
     pub(crate) upload_slots: Arc<Semaphore>,
-    /// Tickets that the queue has confirmed, for the records.
+    /// Jobs that the queue has confirmed, to be recorded.
     pub(crate) confirmed_jobs: mpsc::UnboundedSender<JobId>,
     pub(crate) metrics: PrometheusHandle,
     pub(crate) readiness: Arc<Readiness>,

@@ -1,4 +1,4 @@
-//! Where an upload stands and what happened to it: `GET_RENDITION /uploads/{id}`.
+//! The state and the events of an upload: `GET /uploads/{id}`.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -70,8 +70,8 @@ pub(crate) struct UploadEvent {
     detail: String,
 }
 
-/// `GET_RENDITION /uploads/{id}`: where an upload stands, for its uploader, site administrators, and, once it is claimed, those who
-/// act for the resource.
+/// `GET /uploads/{id}`: where an upload stands, for its uploader, site administrators, and, once it is claimed, those
+/// who act for the resource.
 #[utoipa::path(
     get,
     path = "/uploads/{id}",
@@ -114,10 +114,10 @@ async fn can_view(state: &AppState, caller: &AuthUser, upload: &Upload) -> Resul
 }
 
 impl AppState {
-    /// Tells an upload's story.
+    /// Builds the status response of an upload.
     pub(crate) async fn upload_status(&self, upload: Upload) -> Result<UploadStatus, ApiError> {
         let events = self.backends.records.events(upload.id).await?;
-        // What belongs to a file is shown there, and to those who have a right to that.
+        // The variants of a file's upload are shown with that file, to users who have a right to the file.
         let variants = match upload.kind {
             UploadKind::Dropbox => self.backends.records.variants(upload.id, upload.generation).await?,
             UploadKind::Rendition | UploadKind::File => Vec::new(),

@@ -1,5 +1,5 @@
-//! The one connection that migrations use, and their transactions. Both work through PgBouncer, in its session mode and in
-//! its transaction mode.
+//! The connection that migrations use, and its transactions. Both work through PgBouncer, in session mode and in
+//! transaction mode.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::MigrationError;
 
 /// How long the database may take to accept a connection. One that is restarting does not need longer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a process waits for another one that migrates the same SQLite file.
+/// How long a process waits for another process that migrates the same SQLite file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Opens one connection.
@@ -21,12 +21,13 @@ pub(crate) async fn connect(url: &str) -> Result<DatabaseConnection, MigrationEr
     let mut options = ConnectOptions::new(url);
     options.max_connections(1).acquire_timeout(CONNECT_TIMEOUT).sqlx_logging(false);
     options.map_sqlx_sqlite_opts(|sqlite| sqlite.create_if_missing(true).busy_timeout(BUSY_TIMEOUT));
-    // PgBouncer refuses a client that sends extra_float_digits. No statement is cached, because `begin` deallocates them.
+    // PgBouncer refuses a client that sends extra_float_digits. No statement is cached, because `begin` deallocates
+    // them.
     options.map_sqlx_postgres_opts(|postgres| postgres.extra_float_digits(None).statement_cache_capacity(0));
     let cause = match Database::connect(options).await {
         Ok(db) => return Ok(db),
         Err(DbErr::Conn(RuntimeErr::SqlxError(error))) => match &*error {
-            // A pool asks again where nobody listens, and all it tells in the end is that its time was up.
+            // The pool retries while no server listens, and in the end reports only that its time was up.
             sqlx::Error::PoolTimedOut => format!("nobody took a connection within {CONNECT_TIMEOUT:?}"),
             error => error.to_string(),
         },
@@ -37,8 +38,8 @@ pub(crate) async fn connect(url: &str) -> Result<DatabaseConnection, MigrationEr
 
 /// Begins a transaction.
 ///
-/// A pooler in transaction mode hands its servers around, and with them the prepared statements of other clients, which the
-/// driver numbers as it does ours. They are deallocated first.
+/// A pooler in transaction mode passes its servers from client to client, with their prepared statements. The driver
+/// numbers those of other clients as it does its own, so they are deallocated first.
 pub(crate) async fn begin(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     begin_with(db, SqliteTransactionMode::Deferred).await
 }
@@ -52,16 +53,16 @@ async fn begin_with(db: &DatabaseConnection, mode: SqliteTransactionMode) -> Res
     Ok(tx)
 }
 
-/// Begins a transaction that holds the lock on migrations until it ends. The lock is the transaction's and not the
-/// session's, because a pooler in transaction mode gives the session's to another client.
+/// Begins a transaction that holds the migration lock until it ends. The lock belongs to the transaction and not to
+/// the session, because a pooler in transaction mode gives the session's lock to another client.
 pub(crate) async fn begin_locked(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
-    // On SQLite the file is locked at once: a transaction that reads first and writes later fails if another one wrote in
-    // between.
+    // On SQLite the file is locked at once, because a transaction that reads first and writes later fails if another
+    // one wrote in between.
     let tx = begin_with(db, SqliteTransactionMode::Immediate).await?;
     if tx.get_database_backend() == DbBackend::Postgres {
         // A machine that vanishes while it migrates must not keep the lock.
         tx.execute_unprepared("SET LOCAL idle_in_transaction_session_timeout = '60s'").await?;
-        // The number is arbitrary; that every release uses the same one is the point.
+        // The number is arbitrary, but every release must use the same one.
         tx.execute_unprepared("SELECT pg_advisory_xact_lock(20261121)").await?;
     }
     Ok(tx)

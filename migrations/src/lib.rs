@@ -1,8 +1,8 @@
-//! The schema as a history: every change ever made to the tables, in order, each spelled out with the names it had then.
+//! The schema as a history of migrations: every change ever made to the tables, in order, with the names it had then.
 //!
-//! The binary's `up` and `migrate` call this; nothing else does. It depends on nothing of ours, so that a change of the
-//! program can never change what an old migration did. A migration expands before a later one contracts: the previous
-//! release of the program keeps working on the new schema, which is what lets api and worker be upgraded one by one.
+//! Only the binary's `up` and `migrate` call this. It depends on no other crate of this project, so that a change of
+//! the program can never change what an old migration did. A migration expands the schema before a later one
+//! contracts it. The previous release works on the new schema, so api and worker can be upgraded one by one.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -23,9 +23,9 @@ mod m0006_attempts;
 mod m0007_sessions;
 mod m0008_principals;
 
-/// How long looking at the history may take.
+/// The limit for reading the migration history.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long one migration may take, with the wait for another process that migrates.
+/// The limit for one migration, including the wait for another process that migrates.
 const MIGRATION_TIMEOUT: Duration = Duration::from_secs(3600);
 
 struct Migrator;
@@ -45,19 +45,20 @@ impl MigratorTrait for Migrator {
     }
 }
 
-/// Why the schema is not up to date, or not known to be. Each says it whole: the database's words are told once.
+/// Why the schema is not up to date, or its state is unknown. Each message is complete and has the database's own
+/// message once.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationError {
-    /// There is no file at this path, and looking does not make one.
+    /// There is no file at this path; reading the status does not create one.
     #[error(
         "there is no {}: run this where cloakroom.toml is, or set CLOAKROOM__DATA_DIR; \
          for a new database run `cloakroom migrate up`", .0.display()
     )]
     Missing(PathBuf),
-    /// The database could not be opened, and why. Whoever knows the address tells it, without its password.
+    /// The database could not be opened, and why. The caller adds the address, without its password.
     #[error("{0}")]
     Unreachable(String),
-    /// The database refused, in its own words.
+    /// The database refused, with its own message.
     #[error("the records' schema could not be brought up to date: {0}")]
     Database(String),
     /// The database has this encoding, which is not UTF-8.
@@ -74,23 +75,24 @@ impl From<DbErr> for MigrationError {
     }
 }
 
-/// One step of the history and whether the database at hand has it.
+/// One migration, and whether the database has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigrationStatus {
-    /// The migration's name, which is its file's.
+    /// The migration's name, which is its file's name.
     pub name: String,
     /// Whether it has been applied.
     pub applied: bool,
 }
 
-/// Applies what the database at `url` (`sqlite://…` or `postgres://…`) does not have yet and names it, oldest first.
+/// Applies the migrations that the database at `url` (`sqlite://…` or `postgres://…`) does not have yet. Returns
+/// their names, oldest first.
 ///
-/// Several processes may call this at once, also through a pooler: each migration is a transaction that holds a lock from
-/// its first statement to its end, and looks for what is pending under that lock. A file of SQLite's is made, with its
-/// folder, where there is none.
+/// Several processes may call this at once, also through a pooler. Each migration is a transaction that holds a lock
+/// from its first statement to its end, and looks for what is pending under that lock. A missing SQLite file is
+/// created, with its folder.
 ///
 /// # Errors
-/// When the database cannot be reached, has an encoding other than UTF-8 or refuses a statement; migrations before the
+/// If the database cannot be reached, has an encoding other than UTF-8 or refuses a statement; migrations before the
 /// refused one stay applied.
 pub async fn up(url: &str) -> Result<Vec<String>, MigrationError> {
     if let Some(folder) = sqlite_path(url)?.and_then(|file| file.parent().map(Path::to_owned)) {
@@ -107,7 +109,7 @@ pub async fn up(url: &str) -> Result<Vec<String>, MigrationError> {
     Ok(applied)
 }
 
-/// Applies the oldest pending migration and names it.
+/// Applies the oldest pending migration and returns its name.
 async fn apply_next(db: &DatabaseConnection) -> Result<Option<String>, MigrationError> {
     let tx = connect::begin_locked(db).await?;
     require_utf8(&tx).await?;
@@ -117,7 +119,7 @@ async fn apply_next(db: &DatabaseConnection) -> Result<Option<String>, Migration
     Ok(Some(next))
 }
 
-/// A database whose host has vanished never answers, and its driver waits for ever.
+/// Limits a call, because a database whose host has vanished never answers and its driver waits for ever.
 async fn with_timeout<T>(
     limit: Duration,
     asked: impl Future<Output = Result<T, MigrationError>>,
@@ -126,7 +128,7 @@ async fn with_timeout<T>(
     tokio::time::timeout(limit, asked).await.unwrap_or_else(|_| Err(silent()))
 }
 
-/// Refuses an encoding that cannot hold every name a client may send: each such name would fail for ever.
+/// Refuses an encoding that cannot store every name a client may send, because each such name would fail every time.
 async fn require_utf8(tx: &DatabaseTransaction) -> Result<(), MigrationError> {
     if tx.get_database_backend() != DbBackend::Postgres {
         return Ok(());
@@ -139,10 +141,10 @@ async fn require_utf8(tx: &DatabaseTransaction) -> Result<(), MigrationError> {
     }
 }
 
-/// The whole history, oldest first, and which steps the database at `url` has.
+/// The whole history, oldest first, and which migrations the database at `url` has.
 ///
 /// # Errors
-/// When the database cannot be reached or, being a file, is not there.
+/// If the database cannot be reached or, being a file, does not exist.
 pub async fn status(url: &str) -> Result<Vec<MigrationStatus>, MigrationError> {
     if let Some(file) = sqlite_path(url)?.filter(|file| !file.exists()) {
         return Err(MigrationError::Missing(file));
@@ -166,7 +168,7 @@ fn names(migrations: Vec<Migration>) -> Vec<String> {
     migrations.into_iter().map(|migration| migration.name().to_owned()).collect()
 }
 
-/// The whole path of the file that is the database, None where it is a server's.
+/// The whole path of the database file, None for a database server.
 fn sqlite_path(url: &str) -> Result<Option<PathBuf>, MigrationError> {
     if !SqlxSqliteConnector::accepts(url) {
         return Ok(None);

@@ -1,7 +1,7 @@
 //! Uploads, their jobs, variants, events and bytes to delete; users, keys, grants and avatars.
 //!
-//! Times are milliseconds since 1970 in a BIGINT: one order and one precision on SQLite and PostgreSQL alike.
-//! Partial indexes carry the sweeper's questions, so that a table of millions of settled uploads costs it nothing.
+//! Times are milliseconds since 1970 in a BIGINT, which gives the same order and precision on SQLite and PostgreSQL.
+//! Partial indexes serve the sweeper's queries, so that a table of millions of settled uploads costs it nothing.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::*;
@@ -60,7 +60,7 @@ fn users() -> TableCreateStatement {
         .to_owned()
 }
 
-/// The keys that sign sessions: the newest signs, all that are not retired verify.
+/// The keys that sign sessions: the newest signs, and all that are not retired verify.
 fn signing_keys() -> TableCreateStatement {
     table("signing_keys")
         .col(string("id").primary_key())
@@ -100,7 +100,7 @@ fn uploads() -> TableCreateStatement {
         .to_owned()
 }
 
-/// The outbox and the arbiter of attempts in one: a row lives from the upload's transaction to the settling one.
+/// The outbox, and the fence of attempts: a row exists from the upload's transaction to the settling one.
 fn jobs() -> TableCreateStatement {
     table("jobs")
         .col(uuid("id").primary_key())
@@ -146,7 +146,7 @@ fn events() -> TableCreateStatement {
         .to_owned()
 }
 
-/// Bytes that are to be deleted, and why. Deleting starts here and nowhere else.
+/// The deletion queue: blobs to be deleted, and why. Every deletion of blobs begins here.
 fn ledger() -> TableCreateStatement {
     table("ledger")
         .col(uuid("id").primary_key())
@@ -168,7 +168,7 @@ fn grants() -> TableCreateStatement {
         .to_owned()
 }
 
-/// Every avatar a resource ever had; no upload means that it was taken down.
+/// Every avatar a resource ever had; an entry without an upload means that the avatar was removed.
 fn avatars() -> TableCreateStatement {
     table("avatars")
         .col(pk_auto("version").big_integer())

@@ -1,4 +1,4 @@
-//! What resources are called: a claim may name the resource it is for.
+//! Names of resources: a claim may name the resource it is for.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::*;

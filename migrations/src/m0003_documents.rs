@@ -1,8 +1,8 @@
-//! Files and their versions, custom renditions of them, who may do what with them, links, and answers to be repeated.
+//! Files and their versions, custom renditions, grants, links, and idempotency keys.
 //!
-//! A version or a rendition is a row from the moment its bytes are admitted: `ready_at` says that it can be seen,
-//! `released_at` that it came to nothing or was deleted. The name of a rendition is taken while it is not released, which
-//! the partial unique index holds on SQLite and PostgreSQL alike.
+//! A version or a rendition is a row from the moment its bytes are admitted. `ready_at` is set when it becomes
+//! visible, `released_at` when it failed or was deleted. The name of a rendition is reserved while it is not
+//! released; a partial unique index enforces that on SQLite and PostgreSQL.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::*;
@@ -40,7 +40,7 @@ fn table(name: &'static str) -> TableCreateStatement {
     Table::create().table(name).to_owned()
 }
 
-/// `latest` is the highest number of a version that can be seen; 0 while there is none.
+/// `latest` is the highest number of a visible version; 0 while there is none.
 fn files() -> TableCreateStatement {
     table("files")
         .col(string("id").primary_key())
@@ -68,7 +68,7 @@ fn file_versions() -> TableCreateStatement {
         .to_owned()
 }
 
-/// `folded` is the name as it is compared. `link` is what gave the right to upload, where that was not a session.
+/// `folded` is the name as it is compared. `link` is the source of the right to upload, if that was not a session.
 fn renditions() -> TableCreateStatement {
     table("renditions")
         .col(pk_auto("id").big_integer())
@@ -124,8 +124,8 @@ fn public_links() -> TableCreateStatement {
         .to_owned()
 }
 
-/// A key is in flight until `held_until`; then it has an answer, or an upload from which the answer can be told, or it
-/// is anybody's again.
+/// A key is in flight until `held_until`. After that it has an answer, or an upload from which the answer can be
+/// given, or it is free again.
 fn idempotency_keys() -> TableCreateStatement {
     table("idempotency_keys")
         .col(string("caller"))

@@ -1,5 +1,6 @@
-//! Where a job's attempts may have written blobs: in the job's own row, which every attempt writes to anyway. Before, it was
-//! a row of the ledger for every attempt, most of which were struck off again at once.
+//! Stores the prefixes under which a job's attempts may have written blobs in the job's own row, which every attempt
+//! writes to anyway. Before, every attempt inserted a row into the deletion queue, and most of these rows were
+//! removed again at once.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::*;

@@ -1,5 +1,5 @@
-//! Sessions as rows, so that they can be revoked and have an absolute end, and signing keys that are deleted once nothing
-//! they signed is valid any more.
+//! Sessions as rows, so that they can be revoked and have an absolute end. Signing keys are deleted once nothing they
+//! signed is valid any more.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::*;

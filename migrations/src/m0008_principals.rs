@@ -1,7 +1,8 @@
-//! What each principal has in flight and stored, as counters, and the queue and the principal of each job in its row.
+//! Counters of each principal's jobs in flight and stored bytes, and the queue and the principal of each job in its
+//! row.
 //!
-//! An older process writes jobs without a queue and a principal. They are in the queue of their kind, and no counter has
-//! them.
+//! An older process writes jobs without a queue and a principal. They are in the queue of their kind, and are not
+//! counted.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::*;

@@ -1,4 +1,4 @@
-//! A portal, as small as one can be: logs in, keeps its cookies, sends the CSRF token with what it writes.
+//! A minimal portal: logs in, keeps its cookies, and sends the CSRF token with every write.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
-/// A session at a Cloakroom.
+/// A session with a Cloakroom server.
 pub(super) struct DemoClient {
     http: reqwest::Client,
     base: String,
@@ -36,14 +36,14 @@ impl DemoClient {
         Ok(Self { http, base, headers })
     }
 
-    /// Hands a picture in and gets its number.
+    /// Uploads a picture and returns its number.
     pub(super) async fn upload(&self, name: &str, bytes: &'static [u8]) -> anyhow::Result<String> {
         let part = Part::bytes(bytes).file_name(name.to_owned()).mime_str("image/jpeg")?;
         let request = self.request(Method::POST, "/api/dropbox/pictures").header("prefer", "wait=30");
         Ok(expect_success(request.multipart(Form::new().part("Profile", part)).send().await?).await?.text().await?)
     }
 
-    /// Gets a file and its type.
+    /// Gets a file, and returns its media type and bytes.
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<(String, Vec<u8>)> {
         let answer = expect_success(self.request(Method::GET, path).send().await?).await?;
         let kind = answer.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or("?").to_owned();
@@ -65,7 +65,7 @@ impl DemoClient {
     }
 }
 
-/// The answer, if it is a good one.
+/// Returns the response if its status is a success.
 async fn expect_success(answer: Response) -> anyhow::Result<Response> {
     if answer.status().is_success() {
         return Ok(answer);

@@ -1,5 +1,5 @@
-//! `cloakroom demo`: a whole Cloakroom on a fresh folder, and one photograph followed through it, step by step, over the
-//! same HTTP that a portal would use.
+//! `cloakroom demo`: starts a complete Cloakroom on a fresh folder and follows one photograph through it step by step.
+//! The demo uses the same HTTP interface as a portal.
 
 mod client;
 mod scenario;
@@ -14,26 +14,26 @@ use upload::Secret;
 use crate::all_in_one::AllInOne;
 use crate::settings::Settings;
 
-/// Eileen Collins, photographed by NASA (public domain, image S78-32456 of the "Great Images in NASA" collection; by way
-/// of scikit-image's `astronaut`). Stored lying on its side with EXIF orientation 6 and the place where it was taken, as
-/// a phone stores it, so that one sees both go.
+/// Eileen Collins, photographed by NASA (public domain, image S78-32456 of the "Great Images in NASA" collection; from
+/// scikit-image's `astronaut`). Like a phone's photograph, it is stored sideways with EXIF orientation 6 and contains
+/// the location, so that the demo shows both being removed.
 const PHOTOGRAPH: &[u8] = include_bytes!("astronaut.jpg");
 
 #[derive(Args)]
 pub(crate) struct DemoArgs {
-    /// Keep everything in this folder, which must be empty or new; otherwise a fresh one is made.
+    /// Keep all data in this folder, which must be empty or new; by default a fresh one is created.
     #[arg(long, value_name = "FOLDER")]
     dir: Option<PathBuf>,
-    /// Stop when the story is told, instead of leaving the server up.
+    /// Exit after the last step, instead of leaving the server running.
     #[arg(long)]
     exit: bool,
 }
 
 impl DemoArgs {
-    /// Tells the story to standard output.
+    /// Runs the demo and prints its steps to standard output.
     ///
     /// # Errors
-    /// Where any step of it does not go as it should.
+    /// If a step fails.
     pub(crate) async fn run(self, mut settings: Settings) -> anyhow::Result<()> {
         let folder = empty_folder(self.dir)?;
         let below =
@@ -80,13 +80,13 @@ impl DemoArgs {
     }
 }
 
-/// The story is what is to be read; the log tells what goes wrong.
+/// Limits the log to warnings, because the output of the demo is meant to be read.
 pub(crate) fn with_warn_log_level(mut settings: Settings) -> Settings {
     "warn".clone_into(&mut settings.log.level);
     settings
 }
 
-/// An empty folder: the one asked for, or one below the system's for temporary files.
+/// Returns an empty folder: the requested one, or a new one in the system's folder for temporary files.
 fn empty_folder(asked: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     let folder = match asked {
         Some(folder) => std::path::absolute(folder)?,

@@ -1,4 +1,4 @@
-//! What the demo tells, and shows at the end.
+//! The steps of the demo, and what it prints at the end.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -27,7 +27,7 @@ fn print_line(mark: &str, what: &str, detail: &str) {
 /// Follows the photograph through a Cloakroom at `address`, and leaves its thumbnails in `folder`.
 ///
 /// # Errors
-/// Where a step does not go as it should.
+/// If a step fails.
 pub(super) async fn run(
     address: SocketAddr,
     fedmember: &str,
@@ -77,7 +77,7 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// What can be done with the server that stays up.
+/// Prints what the user can do with the running server.
 pub(super) fn print_next_steps(address: SocketAddr, fedmember: &str, email: &str, password: &str, folder: &Path) {
     print_heading("It stays up. Try:");
     println!("  curl -c jar -H 'content-type: application/json' http://{address}/api/login \\");
@@ -89,7 +89,7 @@ pub(super) fn print_next_steps(address: SocketAddr, fedmember: &str, email: &str
     println!("\n  {DIM}Everything is in {}; Ctrl-C ends it.{DIM:#}", folder.display());
 }
 
-/// The upload's history: milliseconds since it was staged, what, and the rest.
+/// Returns the upload's events: milliseconds since it was staged, the kind of event, and its details.
 fn events(upload: &Value) -> Vec<(i128, String, String)> {
     let mut begun = None;
     let events = upload["events"].as_array().cloned().unwrap_or_default();
@@ -104,7 +104,7 @@ fn events(upload: &Value) -> Vec<(i128, String, String)> {
         .collect()
 }
 
-/// What a JPEG says about the person who took it.
+/// Describes the personal data in a JPEG's metadata.
 fn describe_metadata(jpeg: &[u8]) -> String {
     let exif = jpeg.windows(6).any(|window| window == b"Exif\0\0");
     if exif { "lies on its side, and says where it was taken".to_owned() } else { "no metadata".to_owned() }

@@ -1,4 +1,4 @@
-//! Backends that fail for a while, on real engines: no job dies, the worker pauses and says so.
+//! Temporary backend failures on real engines: no job becomes dead, and the worker pauses and reports it.
 
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use super::stack::EngineStack;
 use crate::portal::PortalClient;
 use crate::process::ServerProcess;
 
-/// A worker with probes that gives a job so many attempts. With one, an outage that counted would kill every job it meets.
+/// Starts a worker with probes and this number of attempts per job. With one attempt, an outage that counted would make
+/// every job dead.
 async fn start_worker(stack: &EngineStack, attempts: &str) -> (ServerProcess, u16) {
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let mut command = stack.command(&["worker", "--concurrency", "2"]);
@@ -23,7 +24,7 @@ async fn start_worker(stack: &EngineStack, attempts: &str) -> (ServerProcess, u1
     (ServerProcess::start(command), port)
 }
 
-/// What `GET path` of a worker's probes answers.
+/// The response of a worker's probes to `GET path`.
 async fn get_probe(port: u16, path: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     stream.write_all(format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes()).await.unwrap();
@@ -107,7 +108,7 @@ async fn a_database_that_is_away_kills_no_job_that_was_begun() {
     let portal = PortalClient::log_in(&api).await;
     let mut acknowledged = Vec::new();
     for _ in 0..6 {
-        // Away while jobs are at every step.
+        // The outage comes while jobs are at every step.
         acknowledged.extend(
             upload_many(&portal, 8, |done| {
                 if done == 6 {

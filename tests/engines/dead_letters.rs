@@ -1,4 +1,4 @@
-//! Dead letters: how a job becomes one, and what people do with it.
+//! Dead jobs: how a job becomes dead, and how an operator retries or discards it.
 
 use std::process::Output;
 
@@ -29,7 +29,7 @@ async fn a_job_that_cannot_be_done_is_shown_explained_tried_again_and_given_up()
     wait_for_number(&stack, "SELECT count(*) FROM jobs WHERE published_at IS NOT NULL", 2).await;
     let explains = async |words: &str| {
         let mut tick = tokio::time::interval(std::time::Duration::from_millis(500));
-        // The broker counts with a delay.
+        // The message counts of the broker are delayed.
         for _ in 0..60 {
             tick.tick().await;
             if ask(&["explain", lost]).contains(words) {
@@ -39,7 +39,7 @@ async fn a_job_that_cannot_be_done_is_shown_explained_tried_again_and_given_up()
         panic!("never said \"{words}\": {}", ask(&["explain", lost]));
     };
     explains("has 2 waiting messages and no consumer").await;
-    // What was confirmed once is not there for ever, and nobody says so.
+    // A confirmed message can be lost later without any notification.
     let channel = stack.operator_connection().await.create_channel().await.unwrap();
     channel.queue_purge(stack.queue_name("pictures").into(), QueuePurgeOptions::default()).await.unwrap();
     explains("has 0 waiting messages").await;
@@ -74,7 +74,7 @@ async fn a_job_that_cannot_be_done_is_shown_explained_tried_again_and_given_up()
     stack.clean_up().await;
 }
 
-/// Bytes that kill every worker that touches them: each attempt is counted before it begins, so they run out.
+/// Bytes that kill every worker that reads them: each attempt is counted before it begins, so the attempts run out.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_kills_its_workers_runs_out_of_attempts() {
     let Some(stack) = EngineStack::start().await else { return };
@@ -86,7 +86,7 @@ async fn a_job_that_kills_its_workers_runs_out_of_attempts() {
         command.env("CLOAKROOM__WORKER__MAX_ATTEMPTS", "2");
         ServerProcess::start(command)
     };
-    // The worker is stuck with it, and then it is dead.
+    // The worker hangs on the job and is then killed.
     for attempt in 1..=2 {
         stack.store.set(Way::Silent);
         let victim = worker();

@@ -1,4 +1,4 @@
-//! Engines that are restarted under load by their operator. This needs engines that `tests/engines/start` started.
+//! Engines that an operator restarts under load. These tests need engines that `tests/engines/start` started.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use super::faults::{assert_all_ready, upload_many};
 use super::stack::EngineStack;
 use crate::portal::PortalClient;
 
-/// Runs `tests/engines/restart` beside the load.
+/// Runs `tests/engines/restart` concurrently with the load.
 fn start_engine_script(what: &str, folder: &str) -> std::process::Child {
     let script = format!("{}/tests/engines/restart", env!("CARGO_MANIFEST_DIR"));
     Command::new(script).args([folder, what]).spawn().unwrap()
@@ -23,7 +23,7 @@ async fn the_broker_and_the_database_are_restarted_and_all_connections_closed_un
     let mut acknowledged = Vec::new();
     for what in ["connections", "broker", "database"] {
         let mut operator = None;
-        // What is refused while the database is away is the client's to send again.
+        // While the database is down, uploads are refused, and the client sends them again.
         let taken = upload_many(&portal, 60, |done| {
             if done == 20 {
                 operator = Some(start_engine_script(what, &folder));
@@ -37,8 +37,8 @@ async fn the_broker_and_the_database_are_restarted_and_all_connections_closed_un
     stack.clean_up().await;
 }
 
-/// A broker that is short of memory reads nothing more from those who publish: uploads are taken in all the same, and
-/// what was promised meanwhile is done when it has recovered.
+/// A broker that is short of memory reads nothing from publishers. Uploads are accepted all the same, and their jobs
+/// are processed after the broker has recovered.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_broker_raises_an_alarm() {
     let Ok(folder) = std::env::var("CLOAKROOM_TEST_FOLDER") else {

@@ -1,4 +1,4 @@
-//! The same on RabbitMQ, where the queues are the broker's and the worker is a process of its own.
+//! Fairness between users on RabbitMQ, with queues on the broker and the worker in a separate process.
 
 use futures::future::join_all;
 use sea_orm::{DbBackend, FromQueryResult, Statement};
@@ -22,7 +22,7 @@ async fn floods_of_heavy_pictures_do_not_delay_small_ones_of_others() {
         let mut command = stack.command(arguments);
         command.env("CLOAKROOM__QUEUE__HEAVY_THRESHOLD", "20ms");
         command.env("CLOAKROOM__WORKER__CONCURRENCY", "4").env("CLOAKROOM__WORKER__THREADS", "2");
-        // Long enough for a busy machine: an expired lease would count as an attempt of the flood.
+        // Long enough for a busy machine, because an expired lease would count as an attempt of a job in the flood.
         command.env("CLOAKROOM__WORKER__LEASE", "60s");
         command
     };
@@ -44,7 +44,7 @@ async fn floods_of_heavy_pictures_do_not_delay_small_ones_of_others() {
         assert!(answers.iter().all(|answer| answer.status() == 202), "{answers:?}");
         sent += answers.len();
     }
-    // All of it lies in the broker before any of it is begun.
+    // All messages are in the broker before the first job begins.
     wait_for_number(&stack, "SELECT count(*) FROM jobs WHERE published_at IS NULL", 0).await;
     let worker = ServerProcess::start(start(&["worker"]));
     wait_for_number(&stack, "SELECT count(*) FROM uploads WHERE state = 'ready'", i64::try_from(sent).unwrap()).await;

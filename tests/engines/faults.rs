@@ -1,4 +1,4 @@
-//! Things break, in real processes on real engines, and every acknowledged upload comes to its end all the same.
+//! Faults in real processes on real engines: every acknowledged upload still reaches its final state.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use super::proxy::Way;
 use super::stack::EngineStack;
 use crate::portal::{PortalClient, read_picture};
 
-/// Hands in `many` pictures without waiting for verdicts, eight at a time, and calls `meanwhile` after each that is
-/// acknowledged with how many there are by then. Returns them.
+/// Uploads `many` pictures without waiting for outcomes, eight at a time, and returns the acknowledged ones. After each
+/// of them it calls `meanwhile` with their number so far.
 pub async fn upload_many(portal: &PortalClient, many: usize, mut meanwhile: impl FnMut(usize)) -> Vec<String> {
     let photograph = read_picture("astronaut.jpg");
     let (mut acknowledged, mut sent) = (Vec::new(), 0);

@@ -1,4 +1,5 @@
-//! A worker whose records lie on a disk that is full: its probe says so, and it needs no restart once there is room.
+//! A worker whose records are on a full disk: its probe reports this, and the worker needs no restart once there is
+//! space.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! `Idempotency-KeyRow` beside a database that goes away for a moment.
+//! `Idempotency-Key` while the database fails for a moment.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ async fn upload(portal: &PortalClient) -> Response {
     request.header("idempotency-key", "k").multipart(form).send().await.unwrap()
 }
 
-/// The request loses its database while it waits for a worker, so it can neither be answered nor release its key. Once the
-/// database is back its key is released, and the client that sends the request again gets the same upload.
+/// The request loses its database while it waits for a worker, so it can neither be answered nor release its key. When
+/// the database is back, the key is released. The client that sends the request again gets the same upload.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_released_once_the_database_is_back() {
     let Some(stack) = EngineStack::start().await.map(EngineStack::with_folder_stores) else { return };
@@ -34,7 +34,7 @@ async fn a_key_is_released_once_the_database_is_back() {
         loop {
             let answer = upload(&portal).await;
             match answer.status().as_u16() {
-                // In flight, or the api has no connection yet: it says when to come back.
+                // The key is in flight, or the api has no connection yet. Retry-After says when to retry.
                 409 | 503 => {
                     let wait = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
                     tokio::time::sleep(Duration::from_secs(wait)).await;

@@ -1,5 +1,5 @@
-//! `kill -9` between every two steps: each piece of a request that a process sends to an engine is once the one that it
-//! did not live to send.
+//! `kill -9` between every two steps. A step is one piece of a request from a process to an engine. Each piece is once
+//! the first one that the killed process does not send.
 
 use super::faults::assert_all_ready;
 use super::oracle::{query_number, settle_and_check, wait_for_number};
@@ -22,7 +22,7 @@ async fn a_worker_is_killed_between_every_two_steps() {
         let trap = Trap::default();
         let ways = stack.new_proxies(&trap).await;
         let mut command = stack.command_through(&ways, &["worker"]);
-        // Its own clockwork would be among the steps.
+        // The worker's own periodic work would be among the steps.
         command.env("CLOAKROOM__SWEEP__INTERVAL", "1h").env("CLOAKROOM__WORKER__LEASE", "2s");
         let victim = ServerProcess::start(command);
         wait_for_number(&stack, "SELECT count(*) FROM jobs WHERE published_at IS NULL OR leased_until IS NOT NULL", 0)
@@ -44,7 +44,7 @@ async fn a_worker_is_killed_between_every_two_steps() {
             assert_all_ready(&stack, &acknowledged).await;
             return stack.clean_up().await;
         }
-        // What the dead one held is taken up when its lease is over.
+        // Another worker takes over the jobs of the killed one when their leases expire.
         let healer = stack.worker();
         wait_for_number(&stack, "SELECT count(*) FROM uploads WHERE state = 'accepted'", 0).await;
         assert_eq!(healer.stop(), Some(0));
@@ -88,8 +88,8 @@ async fn an_api_is_killed_between_every_two_steps() {
     panic!("an upload has no {MAX_STEPS} steps");
 }
 
-/// A machine that loses its power says no goodbye: the database holds the locks of its transaction until it ends the
-/// session by itself.
+/// A machine that loses power closes no connection: the database holds the locks of its transaction until the server
+/// ends the session.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_vanishes_in_the_middle_of_a_transaction() {
     let Some(stack) = EngineStack::start().await else { return };
@@ -102,7 +102,7 @@ async fn a_machine_vanishes_in_the_middle_of_a_transaction() {
         ways.database = stack.new_proxies(&trap).await.database;
         let mut command = stack.command_through(&ways, &["worker"]);
         command.env("CLOAKROOM__SWEEP__INTERVAL", "1h").env("CLOAKROOM__WORKER__LEASE", "2s");
-        // Each worker that is killed costs a job an attempt, and a slow machine kills more of them per job.
+        // Each killed worker costs a job an attempt, and on a slow machine more workers are killed per job.
         command.env("CLOAKROOM__WORKER__MAX_ATTEMPTS", "1000");
         let victim = ServerProcess::start(command);
         trap.arm(step);
@@ -117,7 +117,7 @@ async fn a_machine_vanishes_in_the_middle_of_a_transaction() {
             let mut next = stack.command(&["worker"]);
             next.env("CLOAKROOM__WORKER__MAX_ATTEMPTS", "1000");
             let _next = ServerProcess::start(next);
-            // The connection stays: the trap is not cleared.
+            // The connection stays open, because the trap is not cleared.
             assert_all_ready(&stack, &acknowledged).await;
             return stack.clean_up().await;
         }

@@ -1,4 +1,4 @@
-//! What comes late: deliveries after the end, and the clock of one machine.
+//! Late deliveries, which come after the final state, and wrong clocks of single machines.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::stack::EngineStack;
 use crate::portal::PortalClient;
 use crate::process::{FEDMEMBER, ServerProcess};
 
-/// The ticket of an upload's job, which nobody has done yet.
+/// The job message of an upload whose job is not done yet.
 async fn open_job_message(places: &upload::Backends, number: &str) -> upload::JobMessage {
     let id = number.parse().unwrap();
     let job = places.records.processing_job(id).await.unwrap().unwrap();
@@ -45,7 +45,7 @@ async fn a_delivery_after_claim_after_removal_and_after_expiry_changes_nothing()
     for ticket in &tickets {
         places.queue.publish(ticket).await.unwrap();
     }
-    // Each is taken and let go of: the queue is empty, and a picture that came after them is done.
+    // Each delivery is taken and acknowledged: the queue is empty, and a picture that was sent later is done.
     let next = upload_many(&portal, 1, |_| {}).await;
     assert_all_ready(&stack, &[claimed.clone(), removed.clone(), next[0].clone()]).await;
     let untouched = format!("SELECT count(*) FROM events WHERE upload_id <> {}", next[0]);
@@ -57,24 +57,25 @@ async fn a_delivery_after_claim_after_removal_and_after_expiry_changes_nothing()
     stack.clean_up().await;
 }
 
-/// Where Debian's faketime has its library, if it is installed.
+/// The path of Debian's faketime library, if it is installed.
 fn faketime() -> Option<&'static str> {
     ["/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1"]
         .into_iter()
         .find(|library| Path::new(library).exists())
 }
 
-/// One machine is an hour ahead and one an hour behind: nothing expires early, no lease is taken from the living.
+/// One machine is an hour ahead and one is an hour behind: nothing expires early, and no lease is taken from a live
+/// worker.
 #[tokio::test(flavor = "multi_thread")]
 async fn clocks_that_are_an_hour_off_harm_nobody() {
     let Some(library) = faketime() else {
         return eprintln!("skipped: this needs Debian's faketime, which tests/run installs");
     };
-    // S3 itself refuses who is more than a quarter of an hour off.
+    // S3 itself refuses clients whose clocks differ by more than 15 minutes, so the stores are folders.
     let Some(stack) = EngineStack::start().await.map(EngineStack::with_folder_stores) else { return };
     let off = |role: &str, by: &str| {
         let mut command = stack.command(&[role]);
-        // Waiting is by the monotonic clock, which is nobody's idea of the time.
+        // Timers use the monotonic clock, which is not faked.
         command.env("LD_PRELOAD", library).env("FAKETIME", by).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         command.env("CLOAKROOM__UPLOADS__RETENTION", "30m").env("CLOAKROOM__UPLOADS__DEADLINE", "10m");
         ServerProcess::start(command)
@@ -84,7 +85,7 @@ async fn clocks_that_are_an_hour_off_harm_nobody() {
     for api in [&processes[0], &processes[3]] {
         let portal = PortalClient::log_in(api).await;
         acknowledged.extend(upload_many(&portal, 15, |_| {}).await);
-        // A session that one api gave is good at the other.
+        // A session that one api created is valid at the other.
         assert_eq!(portal.get("/uploads/1001").await.status(), 200);
     }
     assert_eq!(acknowledged.len(), 30);

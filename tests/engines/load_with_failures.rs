@@ -1,4 +1,4 @@
-//! Everything at once: two thousand uploads while workers and apis are killed and every way is cut.
+//! All faults at once: 2000 uploads while workers and apis are killed and every connection is cut.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! Engines that are away for long, slow, or have no time.
+//! Engines that are unavailable for a long time, slow, or overloaded.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ async fn the_store_is_slow() {
     stack.clean_up().await;
 }
 
-/// A store that answers 503 makes clients wait and come again, and workers put their jobs off; nothing is half there.
+/// If a store answers 503, clients retry and workers reschedule their jobs. No partial result remains.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_has_no_time() {
     let Some(stack) = EngineStack::start().await else { return };

@@ -1,7 +1,9 @@
-//! The whole system on its real engines: RabbitMQ, PostgreSQL and S3, with api and workers in processes of their own.
+//! Tests of the whole system on its real engines: RabbitMQ, PostgreSQL and S3, with api and workers in separate
+//! processes.
 //!
-//! An engine's address comes from `CLOAKROOM_TEST_AMQP`, `CLOAKROOM_TEST_POSTGRES` and `CLOAKROOM_TEST_S3`; `tests/run`
-//! starts what is not given. Without them these tests say so and do nothing.
+//! The addresses of the engines come from `CLOAKROOM_TEST_AMQP`, `CLOAKROOM_TEST_POSTGRES` and `CLOAKROOM_TEST_S3`.
+//! `tests/run` starts the engines whose address is not given. Without the addresses these tests print this and do
+//! nothing.
 
 mod backend_outages;
 mod dead_letters;

@@ -1,4 +1,4 @@
-//! What must be true at the end of every test, whatever broke on the way.
+//! Invariants that hold at the end of every test, whatever failed during it.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use upload::{Backends, Reason, Records, UploadId, UploadState, UploadStats};
 
 use super::stack::EngineStack;
 
-/// How the acknowledged uploads ended.
+/// The outcomes of the acknowledged uploads.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct OutcomeCounts {
     pub ready: usize,
@@ -25,7 +25,8 @@ struct KeyRow {
     key: String,
 }
 
-/// How long nothing may move while something is in flight. All of it may take as long as the machine needs.
+/// The longest time without progress while something is in flight. The total time is not limited, because machines
+/// differ.
 const STALL_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Waits until nothing is in flight.
@@ -46,9 +47,9 @@ async fn wait_until_idle(records: &Records) -> UploadStats {
     }
 }
 
-/// Waits until nothing is in flight, cleans up as an operator would, and looks at everything.
+/// Waits until nothing is in flight, cleans up as an operator would, and checks everything.
 ///
-/// The processes must be running: it is they who bring things to their end.
+/// The processes must be running, because they bring the uploads to their final states.
 pub async fn settle_and_check(stack: &EngineStack, acknowledged: &[String]) -> OutcomeCounts {
     let places = stack.open_backends().await;
     let records = &places.records;
@@ -62,7 +63,7 @@ pub async fn settle_and_check(stack: &EngineStack, acknowledged: &[String]) -> O
     ends
 }
 
-/// Conservation: what was admitted stands in exactly one state.
+/// Asserts that every admitted upload is in exactly one state.
 pub fn assert_every_upload_counted(census: &UploadStats, acknowledged: &[String]) {
     let sum: u64 = census.states.values().sum();
     assert_eq!((census.admitted, census.unaccounted()), (sum, 0), "{census:?}");
@@ -70,8 +71,10 @@ pub fn assert_every_upload_counted(census: &UploadStats, acknowledged: &[String]
     assert_eq!(acknowledged.iter().collect::<HashSet<_>>().len(), acknowledged.len(), "a number was given twice");
 }
 
-/// Compares the records with staging and blobs, once nothing is in flight and all has been swept: no bytes without a row,
-/// no row without its bytes, no claim with two winners, and the bytes of every acknowledged upload are those of its digests.
+/// Compares the records with staging and blobs, when nothing is in flight and everything has been swept:
+/// - no bytes without a row, and no row without its bytes;
+/// - no claim with two winners;
+/// - the bytes of every acknowledged upload have the recorded digests.
 pub async fn check_all_uploads(places: &Backends, db: &DatabaseConnection, acknowledged: &[String]) -> OutcomeCounts {
     let records = &places.records;
     assert_eq!(records.recount_usage().await.unwrap(), Vec::<String>::new(), "a user's counters are wrong");
@@ -110,7 +113,7 @@ pub async fn check_all_uploads(places: &Backends, db: &DatabaseConnection, ackno
         let known = wanted.contains(blob) || condemned.iter().any(|prefix| blob.starts_with(prefix));
         assert!(known, "{blob} is no row's and not in the ledger");
     }
-    // What is not in a bucket cannot be served.
+    // An object that is not in the bucket cannot be served.
     let there: HashSet<&String> = blobs.iter().collect();
     assert!(wanted.iter().all(|key| there.contains(key)), "a row's bytes are missing");
     let twice = "SELECT CAST(service || '/' || resource || '/' || upload_id AS TEXT) AS key FROM avatars
@@ -119,7 +122,7 @@ pub async fn check_all_uploads(places: &Backends, db: &DatabaseConnection, ackno
     ends
 }
 
-/// How one upload ended, and the keys of its blobs, each of which is there and has the digest that its row says.
+/// The outcome of an upload and the keys of its blobs. Asserts that each blob exists and has the digest of its row.
 async fn check_upload(places: &Backends, id: UploadId) -> (UploadState, Option<Reason>, Vec<String>) {
     let upload = places.records.upload(id).await.unwrap().expect("an acknowledged upload is in the records");
     let mut keys = Vec::new();
@@ -137,18 +140,18 @@ async fn check_upload(places: &Backends, id: UploadId) -> (UploadState, Option<R
     (upload.state, upload.reason, keys)
 }
 
-/// SHA-256 in hex, by another library than the product's.
+/// SHA-256 in hex, by another library than the product uses.
 pub fn sha256_hex(bytes: &[u8]) -> String {
     upload::hex(&Sha256::digest(bytes))
 }
 
-/// The census asked in plain SQL, for tests that want to wait for a number.
+/// The result of an SQL query that returns one number.
 pub async fn query_number(stack: &EngineStack, sql: &str) -> i64 {
     let row = stack.records.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await.unwrap().unwrap();
     row.try_get_by_index(0).unwrap()
 }
 
-/// Waits until that is the answer.
+/// Waits until the query returns this number.
 pub async fn wait_for_number(stack: &EngineStack, sql: &str, answer: i64) {
     let mut tick = tokio::time::interval(Duration::from_millis(50));
     let reached = async {

@@ -1,4 +1,4 @@
-//! The main job on real engines: what one process takes in another one does, and a third one shows.
+//! A picture from upload to avatar on real engines: one process accepts it, another processes it, a third serves it.
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ async fn a_photograph_becomes_an_avatar_by_way_of_three_processes() {
     assert!(rejected.status().is_client_error(), "{}", rejected.status());
 
     let elsewhere = PortalClient::log_in(&other).await;
-    // Two processes want the same size at the same moment: one orders it, both get it.
+    // Two processes request the same size at the same moment: one of them enqueues it, and both get it.
     let path = format!("/api/dropbox/pictures/{number}?size=333");
     let shown = join_all([portal.get(&path), elsewhere.get(&path)]).await;
     assert!(shown.iter().all(|shown| shown.status() == 200), "{shown:?}");
@@ -69,7 +69,8 @@ async fn a_role_refuses_a_schema_that_is_behind_and_a_queue_nobody_shares() {
     stack.clean_up().await;
 }
 
-/// A worker that is told to stop finishes what it works on and hands back the rest; nobody waits for a lease to end.
+/// A worker that is told to stop finishes its current jobs and returns the others, so that no job waits until a lease
+/// expires.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drained_worker_hands_its_work_to_the_next_one() {
     let Some(stack) = EngineStack::start().await else { return };
@@ -120,7 +121,7 @@ async fn one_trace_goes_through_the_broker_and_through_an_outage_of_it() {
     stack.clean_up().await;
 }
 
-/// A first SIGTERM waits for the job under way; a second one does not, and the job is the next worker's.
+/// The first SIGTERM waits for the current job. The second one does not, and the next worker takes the job.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_sigterm_aborts_and_loses_nothing() {
     let Some(stack) = EngineStack::start().await else { return };
@@ -142,7 +143,8 @@ async fn a_second_sigterm_aborts_and_loses_nothing() {
     stack.clean_up().await;
 }
 
-/// Where the settings say so, who wants a picture is sent to the store, with an address that is good for a while.
+/// If the settings say so, requests for a picture are redirected to the store, with a URL that is valid for a limited
+/// time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_picture_can_be_had_from_the_store_itself() {
     let Some(stack) = EngineStack::start().await else { return };

@@ -1,4 +1,4 @@
-//! Messages that the broker lost, and notes of publishes that come late.
+//! Messages that the broker lost, and publish confirmations that are recorded late.
 
 use lapin::options::QueuePurgeOptions;
 
@@ -13,7 +13,8 @@ use crate::process::{DataFolder, ServerProcess};
 async fn a_purged_queue_costs_no_upload() {
     let Some(stack) = EngineStack::start().await else { return };
     let mut command = stack.command(&["api"]);
-    // A tenth of it is 12 s, and the deadline far away: this machine may be slow.
+    // Messages are published again after a tenth of the deadline, 12 s. The deadline is long because this machine may
+    // be slow.
     command.env("CLOAKROOM__UPLOADS__DEADLINE", "2m");
     let api = ServerProcess::start(command);
     let portal = PortalClient::log_in(&api).await;
@@ -28,15 +29,16 @@ async fn a_purged_queue_costs_no_upload() {
     stack.clean_up().await;
 }
 
-/// A job dies at once, and is retried while the note of its first publish is still on its way. Nobody but the sweeper
-/// publishes the retry.
+/// A job becomes dead at once, and is retried before the confirmation of its first publish is recorded. Only the
+/// sweeper publishes the retry.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_is_retried_right_after_it_died_is_taken_up_again() {
     let Some(stack) = EngineStack::start().await else { return };
     let api = stack.api();
     let portal = PortalClient::log_in(&api).await;
     let places = stack.open_backends().await;
-    // Its staging is another folder, whose bytes are lost: every job dies in milliseconds.
+    // The staging folder of this worker is another one, which lacks the bytes: every job becomes dead within
+    // milliseconds.
     let elsewhere = DataFolder::new();
     std::fs::create_dir(elsewhere.path().join("incoming")).unwrap();
     let mut command = stack.command(&["worker"]);

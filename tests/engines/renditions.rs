@@ -1,5 +1,8 @@
-//! Renditions on real engines: the same story, a version that comes while one is on its way, a right that is taken back
-//! while one waits, and a name that many want of two processes.
+//! Tests of renditions on real engines:
+//! - the shared scenario;
+//! - a version that arrives while another one is in flight;
+//! - a permission that is revoked while a request waits;
+//! - a name that many requests want at two processes.
 
 use futures::future::join_all;
 use reqwest::Method;
@@ -110,7 +113,7 @@ async fn two_hundred_want_one_name_of_two_apis() {
     let (api, other, _worker) = (stack.api(), stack.api(), stack.worker());
     let portals = [PortalClient::log_in(&api).await, PortalClient::log_in(&other).await];
     let file = new_file(&portals[0]).await;
-    // Every spelling is the same name.
+    // All spellings are the same name.
     let spellings = ["small", "SMALL", "Small", "sMALL"];
     let all = (0..200).map(|n| add_rendition(&portals[n % 2], &file, spellings[n % 4], read_picture("astronaut.jpg")));
     let mut answers: Vec<u16> = join_all(all).await.iter().map(|answer| answer.status().as_u16()).collect();

@@ -1,4 +1,5 @@
-//! Processes that are told to stop or have work under way while an engine says nothing, and processes that start at once.
+//! Processes that stop, or have jobs in progress, while an engine does not answer, and processes that start
+//! concurrently.
 
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use crate::process::ServerProcess;
 /// Longer than `shutdown.grace_period` here, and shorter than `http.drain_timeout`.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Every role ends by itself, with work under way and an engine that keeps its connections open and passes nothing.
+/// Asserts that every role ends by itself with work in progress, while an engine keeps its connections open and passes
+/// no bytes.
 async fn assert_all_roles_end(silence: impl Fn(&EngineStack)) {
     let Some(stack) = EngineStack::start().await else { return };
     let start = |role: &str| {
@@ -25,7 +27,7 @@ async fn assert_all_roles_end(silence: impl Fn(&EngineStack)) {
     let portal = PortalClient::log_in(&processes[0]).await;
     assert_eq!(upload_many(&portal, 8, |_| {}).await.len(), 8);
     silence(&stack);
-    // Requests that hang, until their process ends.
+    // Requests that hang until their process ends.
     let hanging = tokio::spawn(async move { upload_many(&portal, 8, |_| {}).await });
     for process in &processes {
         process.terminate();
@@ -71,13 +73,13 @@ async fn two_apis_start_at_once_on_a_fresh_database() {
     stack.clean_up().await;
 }
 
-/// What that worker had taken and had not begun is on no lease, and nobody else knows that it hangs.
+/// Jobs that this worker had received and not begun have no lease, and no other process knows that the worker hangs.
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_of_a_worker_whose_database_says_nothing_are_done_by_another() {
     let Some(stack) = EngineStack::start().await else { return };
     let ways = stack.new_proxies(&Trap::default()).await;
     let _cut_off = ServerProcess::start(stack.command_through(&ways, &["worker"]));
-    // Messages are published again after a tenth of this: it is not what helps here.
+    // Messages are published again only after a tenth of this deadline, so republishing does not help here.
     let mut api = stack.command(&["api"]);
     api.env("CLOAKROOM__UPLOADS__DEADLINE", "2h");
     let api = ServerProcess::start(api);

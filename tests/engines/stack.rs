@@ -1,4 +1,4 @@
-//! The engines with a namespace for one test, each behind a proxy that can be broken, and the processes on them.
+//! The engines with a namespace for one test, each behind a proxy that can be broken, and the processes that use them.
 
 use std::process::Command;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use upload::{
 use super::proxy::{Proxy, Trap};
 use crate::process::{DataFolder, ServerProcess, cloakroom_command};
 
-/// Held by every test on the engines, and by one that restarts them alone.
+/// Read-locked by every test on the engines, and write-locked by a test that must run alone.
 static ENGINE_LOCK: RwLock<()> = RwLock::const_new(());
 
 enum EngineLock {
@@ -23,22 +23,22 @@ enum EngineLock {
     Exclusive { _guard: RwLockWriteGuard<'static, ()> },
 }
 
-/// How processes reach the engines.
+/// The proxies through which processes reach the engines.
 pub struct EngineProxies {
     pub broker: Proxy,
     pub database: Proxy,
     pub store: Proxy,
 }
 
-/// Everything one test runs on.
+/// Everything that one test runs on.
 pub struct EngineStack {
-    /// Those of all its processes, but for the ones that are given others.
+    /// The proxies of all processes that are not given others.
     proxies: EngineProxies,
     namespace: String,
     folder: DataFolder,
     addresses: EngineAddresses,
     bypass_proxies: bool,
-    /// Whether bytes lie in folders that all processes share, instead of S3.
+    /// Whether bytes are stored in folders that all processes share, instead of S3.
     folder_stores: bool,
     _lock: EngineLock,
     admin: DatabaseConnection,
@@ -86,7 +86,7 @@ impl EngineAddresses {
     }
 }
 
-/// `host:port` of an address with a scheme, perhaps somebody's name, and a path.
+/// `host:port` of an address with a scheme, optional credentials, and a path.
 fn host(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let rest = rest.split('/').next().unwrap();
@@ -94,12 +94,12 @@ fn host(url: &str) -> &str {
 }
 
 impl EngineStack {
-    /// None, with a word about it, where an engine's address is not given.
+    /// Starts a stack. Prints a message and returns None if the address of an engine is not given.
     pub async fn start() -> Option<Self> {
         Self::open(EngineLock::Shared { _guard: ENGINE_LOCK.read().await }).await
     }
 
-    /// The same, while no other test runs on the engines.
+    /// Starts a stack when no other test runs on the engines, and keeps other tests from starting.
     #[allow(dead_code, reason = "not the load bench's")]
     pub async fn start_exclusive() -> Option<Self> {
         Self::open(EngineLock::Exclusive { _guard: ENGINE_LOCK.write().await }).await
@@ -128,13 +128,13 @@ impl EngineStack {
         })
     }
 
-    /// The same without proxies, for who measures.
+    /// Removes the proxies, for measurements.
     #[allow(dead_code, reason = "the load bench's")]
     pub fn without_proxies(self) -> Self {
         Self { bypass_proxies: true, ..self }
     }
 
-    /// The same with staging and blobs in folders that all processes share.
+    /// Puts staging and blobs into folders that all processes share.
     pub fn with_folder_stores(self) -> Self {
         Self { folder_stores: true, ..self }
     }
@@ -150,7 +150,7 @@ impl EngineStack {
         if self.bypass_proxies { url.to_owned() } else { url.replace(host(url), &format!("127.0.0.1:{}", proxy.port)) }
     }
 
-    /// How many jobs are promised and not done.
+    /// The number of jobs that are enqueued and not done.
     #[allow(dead_code, reason = "the load bench's")]
     pub async fn open_jobs(&self) -> i64 {
         let asked = "SELECT count(*) FROM jobs WHERE state = 'queued'";
@@ -159,18 +159,18 @@ impl EngineStack {
         row.try_get_by_index(0).unwrap()
     }
 
-    /// A process of this stack that is not started yet; all its ways lead through the proxies.
+    /// A command for a process of this stack; all its connections lead through the proxies.
     pub fn command(&self, arguments: &[&str]) -> Command {
         self.command_through(&self.proxies, arguments)
     }
 
-    /// Ways of somebody's own, through a trap.
+    /// Starts separate proxies, with a trap.
     #[allow(dead_code, reason = "not the load bench's")]
     pub async fn new_proxies(&self, trap: &Trap) -> EngineProxies {
         self.addresses.start_proxies(trap).await
     }
 
-    /// The same by other ways.
+    /// A command for a process of this stack whose connections lead through these proxies.
     pub fn command_through(&self, ways: &EngineProxies, arguments: &[&str]) -> Command {
         let s3 = &self.addresses.s3;
         let mut command = cloakroom_command(self.folder.path());
@@ -198,7 +198,7 @@ impl EngineStack {
             command.env(format!("CLOAKROOM__{name}"), value);
         }
         if !self.bypass_proxies {
-            // Where things break they are to be mended soon.
+            // Short times, so that the system recovers soon after a fault.
             command.env("CLOAKROOM__WORKER__LEASE", "4s").env("CLOAKROOM__SWEEP__INTERVAL", "500ms");
         }
         command
@@ -212,7 +212,7 @@ impl EngineStack {
         ServerProcess::start(self.command(&["worker"]))
     }
 
-    /// The places as the oracle sees them: not through the proxies.
+    /// Opens the backends for the checks, without proxies.
     pub async fn open_backends(&self) -> Backends {
         let s3 = &self.addresses.s3;
         let store = |place: &str| StoreSettings {
@@ -236,9 +236,9 @@ impl EngineStack {
         Backends::open(&settings, Clock::system(), FailPoints::default()).await.unwrap()
     }
 
-    /// A connection of the test's own, as an operator might have one.
+    /// Opens a separate connection to the broker, as an operator might.
     pub async fn operator_connection(&self) -> Connection {
-        // A broker that is busy beyond measure cuts those whose greeting took too long.
+        // A broker under extreme load closes connections whose handshake took too long.
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         let connect = async {
             loop {
@@ -252,12 +252,12 @@ impl EngineStack {
         tokio::time::timeout(Duration::from_secs(60), connect).await.expect("the broker is there")
     }
 
-    /// The name of a queue of this stack.
+    /// The full name of a queue of this stack.
     pub fn queue_name(&self, what: &str) -> String {
         format!("{}.{what}.v1", self.namespace)
     }
 
-    /// Removes all that lies in staging and blobs.
+    /// Deletes all objects in staging and blobs.
     #[allow(dead_code, reason = "the soak's")]
     pub async fn delete_all_objects(&self) {
         let places = self.open_backends().await;
@@ -271,7 +271,7 @@ impl EngineStack {
         places.records.close().await.unwrap();
     }
 
-    /// Nothing of a test stays.
+    /// Deletes everything that the test created.
     pub async fn clean_up(self) {
         let channel = self.operator_connection().await.create_channel().await.unwrap();
         let lanes = QueueName::ALL.map(QueueName::as_str);

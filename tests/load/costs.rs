@@ -1,14 +1,14 @@
-//! Processor time, from `/proc`: of our processes by their number, of the engines by their name. What workers spend in the
-//! picture engine is told apart, by its threads.
+//! Processor time from `/proc`: of Cloakroom's processes by process id, of the engines by program name. Workers' time
+//! in the picture engine is measured separately, by its threads.
 
 use std::time::Duration;
 
 use crate::process::ServerProcess;
 
-/// Clock ticks per second, as Linux has had them on every machine that runs this (USER_HZ).
+/// Clock ticks per second (USER_HZ), which is 100 on every Linux machine that runs this.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Ticks spent so far, by whom.
+/// Clock ticks spent so far, by component.
 pub struct CpuCosts([(&'static str, u64); 6]);
 
 impl CpuCosts {
@@ -32,7 +32,7 @@ impl CpuCosts {
         self
     }
 
-    /// Milliseconds each.
+    /// Formats the milliseconds per upload.
     pub fn per_upload(&self, uploads: usize) -> String {
         let ms = |ticks: u64| ticks as f64 / TICKS_PER_SECOND * 1000.0 / uploads as f64;
         let each = self.0.iter().map(|(who, ticks)| format!("{who} {:.2}", ms(*ticks))).collect::<Vec<_>>().join(" + ");
@@ -54,7 +54,7 @@ fn ticks_of_programs(names: &[&str]) -> u64 {
     ids.filter(|id| names.contains(&process_name(id).as_str())).map(|id| cpu_ticks(&id)).sum()
 }
 
-/// By the threads that a worker's pool names so.
+/// The ticks of the threads that belong to a worker's picture pool, found by their names.
 fn picture_thread_ticks(worker: &ServerProcess) -> u64 {
     let Ok(threads) = std::fs::read_dir(format!("/proc/{}/task", worker.id())) else { return 0 };
     let threads = threads.flatten().filter_map(|entry| entry.file_name().into_string().ok());
@@ -69,7 +69,8 @@ fn process_name(id: &str) -> String {
     std::fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default().trim().to_owned()
 }
 
-/// In user and system mode, of all threads, and of children that have ended: a database server's connections are such.
+/// Ticks in user and system mode, of all threads and of children that have ended. A database server's connections are
+/// such children.
 fn cpu_ticks(id: &str) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     let Some((_, rest)) = stat.rsplit_once(") ") else { return 0 };

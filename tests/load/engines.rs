@@ -1,4 +1,4 @@
-//! The engines and the processes on them, as the tests have them.
+//! The engines and their processes, shared with the tests.
 
 #[path = "../../upload/tests/places/proxy.rs"]
 pub mod proxy;

@@ -1,9 +1,12 @@
-//! `cargo bench --bench load`: clients that hand in pictures as fast as they are taken, against an api and two workers on
-//! real engines, and what that cost whom. It prints; it judges nothing.
+//! `cargo bench --bench load`: clients upload pictures as fast as these are accepted, against an api and two workers on
+//! real engines. It prints what that cost each component, and asserts nothing.
 //!
-//! The engines' addresses come from `CLOAKROOM_TEST_AMQP`, `CLOAKROOM_TEST_POSTGRES` and `CLOAKROOM_TEST_S3`, as for the
-//! tests. Arguments after `--`: `--clients N` (8), `--uploads N` (1000), `--folders` (bytes lie in folders that all
-//! processes share, instead of S3), and pictures (those of the tests).
+//! The addresses of the engines come from `CLOAKROOM_TEST_AMQP`, `CLOAKROOM_TEST_POSTGRES` and `CLOAKROOM_TEST_S3`, as
+//! for the tests. Arguments after `--`:
+//! - `--clients N` (default 8);
+//! - `--uploads N` (default 1000);
+//! - `--folders`: bytes are stored in folders that all processes share, instead of S3;
+//! - paths of pictures (default: two pictures of the tests).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(dead_code, reason = "what the tests need beyond this")]
@@ -26,7 +29,7 @@ use engines::stack::EngineStack;
 use portal::PortalClient;
 use process::ServerProcess;
 
-/// How many people hand pictures in, in turn.
+/// The number of users that upload pictures in turn.
 const USERS: usize = 20;
 
 #[tokio::main]
@@ -38,7 +41,7 @@ async fn main() {
             "--clients" => clients = arguments.next().unwrap().parse().unwrap(),
             "--uploads" => uploads = arguments.next().unwrap().parse().unwrap(),
             "--folders" => folders = true,
-            // Said by cargo.
+            // Cargo passes this argument.
             "--bench" => {}
             picture => pictures.push(PathBuf::from(picture)),
         }
@@ -59,7 +62,7 @@ async fn main() {
 }
 
 async fn run_load(stack: &EngineStack, prefer: &str, bytes: &[u8], uploads: usize, clients: usize) {
-    // As docker-compose.yml starts them.
+    // The environment that docker-compose.yml sets.
     let start = |role, purge_delay| {
         let mut command = stack.command(&[role]);
         command.env("MIMALLOC_PURGE_DELAY", purge_delay);
@@ -67,11 +70,11 @@ async fn run_load(stack: &EngineStack, prefer: &str, bytes: &[u8], uploads: usiz
     };
     let (api, workers) = (start("api", "0"), [start("worker", "200"), start("worker", "200")]);
     let portals = create_users(stack, &api);
-    // Connections, pools and plans are made once.
+    // Connections, pools and query plans are created once, before the measurement.
     for _ in 0..20 {
         portals[0].upload("warm.jpg", bytes.to_vec()).await;
     }
-    // What a first start costs, such as hashing the first password, is no part of it either.
+    // The cost of a first start, such as hashing the first password, is not measured either.
     [&api].into_iter().chain(&workers).for_each(ServerProcess::reset_peak_memory);
     let before = CpuCosts::measure(&api, &workers);
     let begun = Instant::now();
@@ -114,18 +117,19 @@ async fn run_load(stack: &EngineStack, prefer: &str, bytes: &[u8], uploads: usiz
     }
 }
 
-/// Returns when the last picture and all before it are done.
+/// Returns when the last picture and all earlier ones are done.
 async fn wait_until_drained(stack: &EngineStack, last: Option<(PortalClient, String)>) {
     let Some((portal, number)) = last else { return };
     while portal.get(&format!("/api/dropbox/pictures/{number}?size=75")).await.status() != 200 {}
-    // Seldom enough to be no part of what is measured.
+    // The polls are rare enough not to affect the measurement.
     let mut tick = tokio::time::interval(Duration::from_millis(100));
     while stack.open_jobs().await > 0 {
         tick.tick().await;
     }
 }
 
-/// As many people as hand pictures in, each with a token: what one may have unclaimed is counted at every upload.
+/// Creates the users, each with a token. There are several, because every upload counts the unclaimed pictures of its
+/// user.
 fn create_users(stack: &EngineStack, api: &ServerProcess) -> Vec<PortalClient> {
     let run = |arguments: &[&str]| {
         let output = stack.command(arguments).output().unwrap();

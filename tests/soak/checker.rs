@@ -1,4 +1,4 @@
-//! What must be true at the end, whatever went wrong on the way.
+//! Invariants at the end of the soak, whatever failed during it.
 
 use std::time::{Duration, Instant};
 
@@ -14,9 +14,9 @@ use crate::process::FEDMEMBER;
 use crate::random::SeededRandom;
 use crate::workload::Workload;
 
-/// How long the probes of all processes may take to turn green after the last fault: seconds, on a busy machine too.
+/// How long the probes of all processes may take to report ready after the last fault: seconds, on a busy machine too.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long the work that waits may take after the last fault: the deadline of an upload, and the time to sweep.
+/// How long pending work may take after the last fault: the deadline of an upload, and the time to sweep.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(150);
 /// Pictures that expire within this time are waited for.
 const EXPIRY_HORIZON: Duration = Duration::from_secs(600);
@@ -57,7 +57,7 @@ impl<I: Deployment> Checker<'_, I> {
         self.workload.journal.record_violation(what);
     }
 
-    /// `/livez` and `/readyz` of every process.
+    /// Checks `/livez` and `/readyz` of every process.
     async fn check_probes(&self) {
         let (http, begun) = (crate::portal::http_client(), Instant::now());
         for node in self.deployment.nodes() {
@@ -86,7 +86,7 @@ impl<I: Deployment> Checker<'_, I> {
         self.workload.journal.log(&format!("probes looked at for {:.1} s", begun.elapsed().as_secs_f64()));
     }
 
-    /// A picture at each api, which acknowledges it.
+    /// Uploads a picture at each api, which must acknowledge it.
     async fn check_every_api_takes_uploads(&self) {
         let mut random = SeededRandom::new(self.workload.next_unique());
         for _ in 0..4 {
@@ -100,7 +100,7 @@ impl<I: Deployment> Checker<'_, I> {
         }
     }
 
-    /// Every upload comes to its end, and every job.
+    /// Waits until every upload is settled and no job is queued.
     async fn wait_until_settled(&self) {
         let begun = Instant::now();
         loop {
@@ -116,13 +116,13 @@ impl<I: Deployment> Checker<'_, I> {
         }
     }
 
-    /// What is to be deleted is gone, and so is what nothing waits for in staging.
+    /// Waits until all scheduled deletions are complete and staging has no unneeded objects.
     async fn wait_until_swept(&self) {
-        // What an attempt without an end wrote is kept for an hour, in case it is still being written.
+        // Bytes of an unfinished attempt are kept for an hour, in case they are still being written.
         self.db.execute_unprepared("UPDATE ledger SET due = 1, taken_at = NULL").await.unwrap();
         let begun = Instant::now();
         loop {
-            // Pictures that are kept for a short time only would expire while the rest is looked at.
+            // Pictures with a short retention would expire during the checks.
             let soon = jiff::Timestamp::now().as_millisecond() + EXPIRY_HORIZON.as_millis() as i64;
             let expiring = format!(
                 "SELECT count(*) FROM uploads WHERE claimed_at IS NULL AND state = 'ready' AND expires_at < {soon}"
@@ -131,7 +131,7 @@ impl<I: Deployment> Checker<'_, I> {
             let condemned = self.query_number("SELECT count(*) FROM ledger").await;
             let staged: Vec<String> =
                 self.backends.staging.list_older_than(jiff::Timestamp::MAX).try_collect().await.unwrap();
-            // What failed keeps its bytes for a retry; that it failed is found elsewhere.
+            // A failed upload keeps its bytes for a retry; the failure itself is found by another check.
             let staged = staged.len() - self.backends.records.needed_staged_keys(&staged).await.unwrap().len();
             if (expiring, condemned, staged) == (0, 0, 0) {
                 return;
@@ -158,7 +158,7 @@ impl<I: Deployment> Checker<'_, I> {
         }
     }
 
-    /// The records as a whole: all that was sent was good, so that nothing may have failed.
+    /// Checks the records' totals: every upload was valid, so none may have failed.
     async fn check_counts(&self) {
         for (what, sql) in [
             ("uploads failed", "SELECT count(*) FROM uploads WHERE state = 'failed'"),
@@ -189,7 +189,7 @@ impl<I: Deployment> Checker<'_, I> {
         }
     }
 
-    /// What the processes themselves count.
+    /// Checks the metrics of the processes.
     async fn check_metrics(&self) {
         let http = crate::portal::http_client();
         for node in self.deployment.nodes() {
@@ -217,7 +217,7 @@ impl<I: Deployment> Checker<'_, I> {
         }
     }
 
-    /// Every acknowledged picture, by its row and by what an api shows.
+    /// Checks every acknowledged picture, by its row and by an api's response.
     async fn check_pictures(&self) {
         let pictures = self.workload.journal.entries().pictures.clone();
         let checks = pictures.into_iter().map(|(id, picture)| async move {
@@ -255,7 +255,7 @@ impl<I: Deployment> Checker<'_, I> {
                     }
                     return;
                 }
-                // It may expire at this moment.
+                // The picture may expire at this moment.
                 Some(answer) if answer.status == 404 && claim_time_is_over(upload) => return,
                 Some(answer) if attempt == 2 => {
                     self.violation(format!("GET {path} was answered {}: {}", answer.status, answer.text()));
@@ -266,7 +266,7 @@ impl<I: Deployment> Checker<'_, I> {
         }
     }
 
-    /// Every acknowledged version and rendition comes back as it was sent, but for deleted ones.
+    /// Checks that every acknowledged version and rendition that is not deleted is returned as it was sent.
     async fn check_documents(&self) {
         let (versions, renditions) = {
             let entries = self.workload.journal.entries();
@@ -322,7 +322,7 @@ fn claim_time_is_over(upload: &Upload) -> bool {
     upload.claim.is_none() && upload.expires_at.is_some_and(|expires| expires <= jiff::Timestamp::now())
 }
 
-/// What the row of an acknowledged picture must say.
+/// Checks the row of an acknowledged picture.
 fn check_row(upload: &Upload, picture: &AcknowledgedPicture) -> Result<(), String> {
     if upload.sha256 != picture.sha256 {
         return Err("its number belongs to other bytes than were sent".to_owned());
@@ -331,7 +331,7 @@ fn check_row(upload: &Upload, picture: &AcknowledgedPicture) -> Result<(), Strin
     let won = picture.claims.iter().find(|(_, status)| *status == Some(200));
     let claim_fits = match (&claim, won) {
         (claim, Some((resource, _))) => claim.as_ref() == Some(resource),
-        // A claim without an answer may have been one all the same.
+        // A claim without a response may have succeeded.
         (Some(claim), None) => {
             picture.claims.iter().any(|(resource, status)| resource == claim && *status != Some(409))
         }
@@ -353,7 +353,7 @@ fn check_row(upload: &Upload, picture: &AcknowledgedPicture) -> Result<(), Strin
     }
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_else(|| "a panic".to_owned())

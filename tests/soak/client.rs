@@ -1,4 +1,4 @@
-//! A user of the system: a bearer token that every api takes, and requests that may stay without an answer.
+//! A user of the system: a bearer token that every api accepts, and requests that may stay without a response.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use reqwest::{Method, RequestBuilder};
 use crate::node::Node;
 use crate::portal;
 
-/// After this time a client stops waiting. Longer than any answer takes while nothing is broken.
+/// How long a client waits. Longer than any response takes while there is no fault.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
-/// How often a request with an idempotency key is sent at most, and the pause between two times.
+/// The maximum number of times that a request with an idempotency key is sent, and the pause between two attempts.
 const MAX_ATTEMPTS: usize = 10;
 const RETRY_PAUSE: Duration = Duration::from_millis(700);
 
@@ -50,7 +50,7 @@ impl SoakUser {
         Self { id: id.to_owned(), token: token.to_owned(), http: portal::http_client(), apis }
     }
 
-    /// Sends a request to one of the apis, by its number. None if there was no whole answer: then what became of the
+    /// Sends a request to the api with this number. None if there was no complete response; then the result of the
     /// request is unknown.
     pub async fn send(
         &self,
@@ -70,8 +70,8 @@ impl SoakUser {
         self.send(api, Method::GET, path, |request| request).await
     }
 
-    /// Sends the same request, with an idempotency key and to one api after the other, until it is answered with what no
-    /// further try would change. Without a key it is sent once.
+    /// Sends a request with an idempotency key to one api after another, until the response is final. Without a key the
+    /// request is sent once.
     pub async fn send_until_answered(
         &self,
         api: usize,
@@ -86,7 +86,7 @@ impl SoakUser {
                 .send(api + attempt, Method::POST, path, |request| build(request).header("idempotency-key", key))
                 .await;
             match &last {
-                // Refused for now, or another try of the same request is still being answered.
+                // The request was refused for now, or an earlier attempt of it is still in flight.
                 None => {}
                 Some(answer) if matches!(answer.status, 408 | 409 | 429 | 503) => {}
                 Some(_) => break,

@@ -1,4 +1,4 @@
-//! What the soak runs on: a set of processes, what can be done to them, and how the oracle sees their backends.
+//! The system under test of the soak: a set of processes, the faults that it supports, and access to its backends.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use crate::fault_schedule::{FaultMix, FaultStep};
 use crate::journal::Journal;
 use crate::node::Node;
 
-/// Settings of every process. The times are short, so that a minute has all of a day in it.
+/// Settings of every process. The times are short, so that a minute contains everything that happens in a day.
 pub const SETTINGS: [(&str, &str); 15] = [
-    // The counters are read from the public port.
+    // The metrics are read from the public port.
     ("CLOAKROOM__HTTP__METRICS", "true"),
     // An outage of a backend is longer than these attempts together, and shorter than the deadline.
     ("CLOAKROOM__UPLOADS__DEADLINE", "90s"),
@@ -21,10 +21,10 @@ pub const SETTINGS: [(&str, &str); 15] = [
     ("CLOAKROOM__WORKER__LEASE", "4s"),
     ("CLOAKROOM__WORKER__CONCURRENCY", "2"),
     ("CLOAKROOM__SWEEP__INTERVAL", "500ms"),
-    // Longer than an upload may take, outages among it.
+    // Longer than an upload may take, including outages.
     ("CLOAKROOM__SWEEP__ORPHAN_INTERVAL", "20s"),
     ("CLOAKROOM__SWEEP__MIN_ORPHAN_AGE", "60s"),
-    // How long a key is held after its api was killed depends on it.
+    // The time for which a key stays locked after its api was killed depends on these settings.
     ("CLOAKROOM__HTTP__BODY_TIMEOUT", "10s"),
     ("CLOAKROOM__UPLOADS__MAX_WAIT", "10s"),
     ("CLOAKROOM__UPLOADS__MAX_UNCLAIMED", "1000000"),
@@ -33,7 +33,7 @@ pub const SETTINGS: [(&str, &str); 15] = [
     ("CLOAKROOM__LOG__LEVEL", "warn,cloakroom=info"),
 ];
 
-/// Settings of the last start, when no upload is on its way any more.
+/// Settings of the last start, when no upload is in flight any more.
 pub const FINAL_SETTINGS: [(&str, &str); 2] =
     [("CLOAKROOM__SWEEP__ORPHAN_INTERVAL", "1s"), ("CLOAKROOM__SWEEP__MIN_ORPHAN_AGE", "1s")];
 
@@ -42,29 +42,29 @@ pub trait Deployment {
 
     fn journal(&self) -> &Arc<Journal>;
 
-    /// What can go wrong here: a mix for each track.
+    /// The possible faults: a mix for each track.
     fn fault_mixes(&self) -> Vec<FaultMix>;
 
-    /// A command at the command line, as an operator might give it.
+    /// A `cloakroom` command, as an operator might run it.
     fn command(&self, arguments: &[&str]) -> Command;
 
-    /// What an operator does before the first start.
+    /// Does what an operator does before the first start.
     async fn prepare(&self) {}
 
-    /// Does what the schedule says, and undoes it.
+    /// Applies the fault of a step, and ends it.
     async fn apply_fault(&self, step: &FaultStep);
 
-    /// The backends, not through any proxy.
+    /// Opens the backends without any proxy.
     async fn open_backends(&self) -> Backends;
 
-    /// The database, not through any proxy.
+    /// Opens the database without any proxy.
     async fn open_database(&self) -> DatabaseConnection;
 
-    /// Leaves nothing behind: no process, no database, no queue, no object, no mount.
+    /// Removes every process, database, queue, object and mount.
     async fn tear_down(self);
 }
 
-/// One of the processes with that role, by a random number.
+/// One of the processes with this role, selected by a random number.
 pub fn pick_node(nodes: &[Arc<Node>], role: crate::node::NodeRole, target: u64) -> &Arc<Node> {
     let all: Vec<_> = nodes.iter().filter(|node| node.role == role).collect();
     all[usize::try_from(target % all.len() as u64).unwrap()]

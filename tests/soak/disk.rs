@@ -1,4 +1,4 @@
-//! A small file system of its own, which can be filled up. It needs root.
+//! A small separate file system that can be filled up. It needs root.
 
 use std::fs::File;
 use std::io::Write;
@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// A tmpfs, unmounted when this is dropped.
+/// A tmpfs, unmounted when it is dropped.
 pub struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    /// None, when this user must not mount.
+    /// Mounts a tmpfs. None if this user may not mount.
     pub fn mount(folder: &Path, mebibytes: u64) -> Option<Self> {
         let size = format!("size={mebibytes}m");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "cloakroom-soak"]).arg(folder).output();
         mounted.is_ok_and(|mounted| mounted.status.success()).then(|| Self(folder.to_owned()))
     }
 
-    /// Keeps the file system full for that long: what is freed meanwhile is taken too.
+    /// Keeps the file system full for this time: space that becomes free meanwhile is filled again.
     pub async fn fill(&self, duration: Duration) {
         let path = self.0.join("ballast");
         let ballast = FillerFile(path.clone());
@@ -38,12 +38,12 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // What still has a file open there does not keep the mount.
+        // A lazy unmount, so that open files do not keep the mount.
         Command::new("umount").arg("-l").arg(&self.0).status().ok();
     }
 }
 
-/// A file that is removed when this is dropped.
+/// A file that is removed when it is dropped.
 struct FillerFile(PathBuf);
 
 impl Drop for FillerFile {

@@ -1,4 +1,4 @@
-//! What users do with files: hand in files, versions and renditions, get them back, delete renditions.
+//! The users' actions on files: upload files, versions and renditions, download them, delete renditions.
 
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
@@ -12,10 +12,10 @@ use crate::test_picture::TestPicture;
 use crate::workload::Workload;
 
 pub const API: &str = "/documents/api/1.2";
-/// The longest file, in bytes.
+/// The maximum length of a file, in bytes.
 const MAX_FILE_BYTES: usize = 12 << 10;
 
-/// Bytes that were never sent before; some of them are a picture, of which a thumbnail is made.
+/// Bytes that were never sent before. Some of them are a picture, so that a thumbnail is made.
 fn unique_content(workload: &Workload, random: &mut SeededRandom) -> Vec<u8> {
     let number = workload.next_unique();
     if random.one_in(3) {
@@ -29,7 +29,7 @@ fn random_prefer(random: &mut SeededRandom) -> &'static str {
     if random.one_in(2) { "respond-async" } else { "wait=3" }
 }
 
-/// Sends a form with the file and, perhaps, parameters, with an idempotency key in one of two cases.
+/// Sends a form with the file and optional parameters. Half of the requests have an idempotency key.
 async fn post(
     workload: &Workload,
     user: usize,
@@ -55,7 +55,7 @@ async fn post(
     match answer.status {
         200..=202 => Some((answer, sha256)),
         400..500 if !matches!(answer.status, 408 | 409 | 429) => {
-            // A file that was answered 202 may not be ready yet.
+            // A file that was acknowledged with 202 may not be ready yet.
             if answer.status != 404 || path.ends_with("/files/data") {
                 workload.journal.record_violation(format!(
                     "POST {path} was answered {}: {}",

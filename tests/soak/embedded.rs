@@ -1,4 +1,5 @@
-//! One `cloakroom up` on SQLite, two folders and a queue in memory, on a small file system of its own if that can be mounted.
+//! A deployment of one `cloakroom up` on SQLite, two folders and a queue in memory, on a small file system if that can
+//! be mounted.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use crate::journal::Journal;
 use crate::node::{Node, NodeRole};
 use crate::process::{DataFolder, cloakroom_command};
 
-/// So many uploads must be acknowledged within this time after a full disk: a few seconds, on a busy machine too.
+/// The number of uploads that must be acknowledged within this time after a full disk: a few seconds, on a busy machine
+/// too.
 const MIN_ACCEPTED: usize = 6;
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -22,14 +24,14 @@ pub struct EmbeddedDeployment {
     nodes: Vec<Arc<Node>>,
     journal: Arc<Journal>,
     disk: Option<SmallDisk>,
-    /// After the disk, which is mounted on it.
+    /// Declared after the disk, which is mounted on it, so that it is dropped later.
     folder: Arc<DataFolder>,
 }
 
 impl EmbeddedDeployment {
     pub fn new(journal: &Arc<Journal>, seconds: u64) -> Self {
         let folder = Arc::new(DataFolder::new());
-        // What a second of workload takes, and room for the rest.
+        // The space that a second of workload takes, and a reserve.
         let disk = SmallDisk::mount(folder.path(), 160 + seconds / 2);
         if disk.is_none() {
             journal.log("no full disk: only root can mount a small file system");
@@ -48,7 +50,7 @@ impl EmbeddedDeployment {
         Secret::new(format!("{scheme}://{}", self.folder.path().join(name).display()))
     }
 
-    /// Uploads are acknowledged again without a restart.
+    /// Checks that uploads are acknowledged again without a restart.
     async fn check_recovery(&self) {
         let count = || self.journal.entries().pictures.len();
         let (before, begun) = (count(), Instant::now());
@@ -62,7 +64,7 @@ impl EmbeddedDeployment {
         }
     }
 
-    /// A file stands where the folder of the blobs was, as when a network folder is not mounted.
+    /// Puts a file in the place of the blobs folder, as when a network folder is not mounted.
     async fn hide_blob_folder(&self, duration: Duration) {
         let (blobs, aside) = (self.folder.path().join("blobs"), self.folder.path().join("aside"));
         if std::fs::rename(&blobs, &aside).is_err() {
@@ -107,7 +109,7 @@ impl Deployment for EmbeddedDeployment {
             (FaultKind::Stop(_), _) => self.nodes[0].restart(step.duration).await,
             (FaultKind::Pause(_), _) => self.nodes[0].pause_during(tokio::time::sleep(step.duration)).await,
             (FaultKind::FullDisk, Some(disk)) => {
-                // The database's log is short then, and has to grow.
+                // The restart shortens the database's log, so that the log has to grow.
                 self.nodes[0].restart(Duration::ZERO).await;
                 self.nodes[0]
                     .run_undisturbed(async {

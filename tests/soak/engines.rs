@@ -1,4 +1,4 @@
-//! The engines, their proxies and the oracle, as the other tests have them.
+//! The engines, their proxies and the invariants, shared with the other tests.
 
 #[path = "../engines/oracle.rs"]
 pub mod oracle;

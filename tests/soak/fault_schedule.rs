@@ -1,5 +1,5 @@
-//! Which faults happen, and when: each kind of fault happens once, in random order, before any happens again, with
-//! random pauses and lengths. All of it follows from the seed.
+//! Which faults happen, and when. Each kind of fault happens once, in random order, before any happens again, with
+//! random pauses and durations. Everything follows from the seed.
 
 use std::fmt;
 use std::time::Duration;
@@ -35,19 +35,19 @@ pub enum FaultKind {
     CloseSessions,
     /// The file system of the data directory is full for a while.
     FullDisk,
-    /// The folder of the blobs cannot be reached for a while.
+    /// The folder of the blobs is not reachable for a while.
     BlobsAway,
 }
 
-/// One fault with its times.
+/// A fault with its times.
 #[derive(Clone, Copy, Debug)]
 pub struct FaultStep {
     pub fault: FaultKind,
-    /// Decides which process it is, or whether it is all of them.
+    /// Selects the process, or all processes.
     pub target: u64,
-    /// How long it lasts.
+    /// The duration of the fault.
     pub duration: Duration,
-    /// How long nothing happens before it.
+    /// The pause before the fault.
     pub pause: Duration,
 }
 
@@ -57,12 +57,12 @@ impl fmt::Display for FaultStep {
     }
 }
 
-/// The kinds of faults of one track. Tracks run at the same time, the faults of one track one after the other.
+/// The kinds of faults of one track. Tracks run concurrently; the faults of one track run one after another.
 pub struct FaultMix {
-    /// Happen first, in this order, because a short run must have them.
+    /// These faults come first, in this order, because even a short run must have them.
     pub required_first: Vec<FaultKind>,
     pub all: Vec<FaultKind>,
-    /// The limits of a pause.
+    /// The shortest and the longest pause.
     pub pause: (Duration, Duration),
 }
 
@@ -88,7 +88,7 @@ impl FaultSchedule {
         });
         let seconds = |least, most| (Duration::from_secs(least), Duration::from_secs(most));
         let (least, most) = match fault {
-            // Longer than all attempts together would take, were they counted.
+            // Longer than all attempts together would take if they were counted.
             FaultKind::Outage(EngineKind::Store, Way::Broken) | FaultKind::BlobsAway => seconds(10, 14),
             FaultKind::Outage(_, Way::Slow(_)) => seconds(2, 6),
             FaultKind::Outage(..) => seconds(5, 14),

@@ -1,4 +1,4 @@
-//! What was acknowledged, what was found wrong, and when which fault was there.
+//! A journal of acknowledged uploads, violations, and faults with their times.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -7,36 +7,36 @@ use std::time::Instant;
 
 use crate::test_picture::TestPicture;
 
-/// More violations than this say nothing new.
+/// The maximum number of recorded violations, because further ones give no new information.
 const MAX_VIOLATIONS: usize = 200;
 
-/// A picture of the dropbox that was answered 200 or 202.
+/// A picture of the dropbox that was acknowledged with 200 or 202.
 #[derive(Clone, Debug)]
 pub struct AcknowledgedPicture {
     pub user: usize,
     pub sha256: String,
     pub content: TestPicture,
-    /// When it was answered 404 or 410, in milliseconds since 1970: it must have expired by then.
+    /// When it was first answered with 404 or 410, in milliseconds since 1970: it must have expired by then.
     pub missing_since: Option<i64>,
-    /// What it was claimed for, and the status of the answer, if there was one.
+    /// The resources for which it was claimed, each with the response status, if there was a response.
     pub claims: Vec<(String, Option<u16>)>,
 }
 
-/// A version of a file that was answered 201 or 202.
+/// A version of a file that was acknowledged with 201 or 202.
 #[derive(Clone, Debug)]
 pub struct AcknowledgedVersion {
     pub user: usize,
     pub file: String,
-    /// When the answer said it.
+    /// The version number, if the response had it.
     pub number: Option<u64>,
-    /// The number in `Location`, when the answer had it.
+    /// The number in `Location`, if the response had it.
     pub upload: Option<i64>,
     pub sha256: String,
-    /// Whether renditions are added to this file, and then no further versions.
+    /// Whether renditions are added to this file. In that case it gets no further versions.
     pub has_renditions: bool,
 }
 
-/// A rendition that was answered 200 or 202.
+/// A rendition that was acknowledged with 200 or 202.
 #[derive(Clone, Debug)]
 pub struct AcknowledgedRendition {
     pub user: usize,
@@ -44,7 +44,7 @@ pub struct AcknowledgedRendition {
     pub name: String,
     pub upload: Option<i64>,
     pub sha256: String,
-    /// Whether its deletion was asked for, and whether that was answered 200.
+    /// Whether its deletion was requested and, if so, whether that was answered 200.
     pub deleted: Option<bool>,
 }
 
@@ -53,7 +53,7 @@ pub struct Entries {
     pub pictures: BTreeMap<i64, AcknowledgedPicture>,
     pub versions: Vec<AcknowledgedVersion>,
     pub renditions: Vec<AcknowledgedRendition>,
-    /// How often what was answered.
+    /// The number of responses, by request and status.
     pub answers: BTreeMap<(&'static str, u16), u64>,
     violations: BTreeSet<String>,
 }
@@ -61,7 +61,7 @@ pub struct Entries {
 pub struct Journal {
     entries: Mutex<Entries>,
     begun: Instant,
-    /// Where logs are kept until it is known whether they are needed.
+    /// The folder for logs, until it is known whether they are needed.
     pub folder: PathBuf,
 }
 
@@ -77,12 +77,12 @@ impl Journal {
         self.entries.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Writes down what happens, with the time.
+    /// Logs an event with its time.
     pub fn log(&self, what: &str) {
         println!("{:7.1} s  {what}", self.begun.elapsed().as_secs_f64());
     }
 
-    /// Writes down what must not be.
+    /// Records a violation.
     pub fn record_violation(&self, what: String) {
         let mut entries = self.entries();
         if entries.violations.len() < MAX_VIOLATIONS && entries.violations.insert(what.clone()) {
@@ -99,7 +99,7 @@ impl Journal {
         *self.entries().answers.entry((what, status.unwrap_or(0))).or_default() += 1;
     }
 
-    /// An acknowledged picture. A number that another picture was given already is a violation.
+    /// Records an acknowledged picture. A number that another picture already has is a violation.
     pub fn add_picture(&self, id: i64, picture: AcknowledgedPicture) {
         let taken = match self.entries().pictures.entry(id) {
             std::collections::btree_map::Entry::Vacant(free) => {
@@ -113,7 +113,7 @@ impl Journal {
         }
     }
 
-    /// The numbers of all acknowledged uploads, as far as answers told them.
+    /// The numbers of all acknowledged uploads, as far as responses contained them.
     pub fn upload_ids(&self) -> Vec<String> {
         let entries = self.entries();
         let (versions, renditions) = (entries.versions.iter(), entries.renditions.iter());

@@ -1,11 +1,11 @@
-//! The soak: users hand in, look at, claim and delete, while processes are killed, stopped and paused and backends go away
-//! by a random schedule. At the end everything that was acknowledged must be there, and nothing else.
+//! The soak test: users upload, view, claim and delete, while a random schedule kills, stops and pauses processes and
+//! makes backends fail. At the end, everything that was acknowledged must exist, and nothing else.
 //!
-//! `the_defaults_lose_nothing` runs one `cloakroom up` on its embedded backends; `the_engines_lose_nothing` runs two apis and
-//! two workers on RabbitMQ, PostgreSQL and S3. Both read two variables of the environment:
+//! `the_defaults_lose_nothing` runs one `cloakroom up` on its embedded backends. `the_engines_lose_nothing` runs two
+//! apis and two workers on RabbitMQ, PostgreSQL and S3. Both read two environment variables:
 //!
-//! - `CLOAKROOM_SOAK_SECONDS`: how long there are faults, 60 by default; checking takes a minute or two more.
-//! - `CLOAKROOM_SOAK_SEED`: a number that decides the schedule and what users do; printed, and another one for each run.
+//! - `CLOAKROOM_SOAK_SECONDS`: the duration of the faults in seconds, 60 by default, plus a minute or two of checks.
+//! - `CLOAKROOM_SOAK_SEED`: a number that decides the schedule and the users' actions; printed; random by default.
 
 #![allow(unreachable_pub, reason = "the modules of a binary have no outside")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -81,7 +81,7 @@ async fn soak<I: Deployment>(deployment: I, seed: u64, seconds: u64) {
     journal.log(&format!("CLOAKROOM_SOAK_SEED={seed} CLOAKROOM_SOAK_SECONDS={seconds}"));
     let body =
         AssertUnwindSafe(run_workload_and_faults(&deployment, seed, Duration::from_secs(seconds))).catch_unwind();
-    // Whatever happens, nothing is left behind.
+    // Cleans up whatever happens.
     let ended = tokio::select! {
         ended = body => ended,
         _ = tokio::signal::ctrl_c() => {
@@ -103,7 +103,7 @@ async fn soak<I: Deployment>(deployment: I, seed: u64, seconds: u64) {
     panic!("{many} violations with seed {seed}; the logs are in {folder}:\n  {}", violations.join("\n  "));
 }
 
-/// Workload and faults together, and then the checks.
+/// Runs workload and faults together, and then the checks.
 async fn run_workload_and_faults<I: Deployment>(deployment: &I, seed: u64, duration: Duration) {
     let journal = deployment.journal();
     let nodes = deployment.nodes();
@@ -113,7 +113,8 @@ async fn run_workload_and_faults<I: Deployment>(deployment: &I, seed: u64, durat
     }
     let places = deployment.open_backends().await;
     let workload = Workload::new(create_users(deployment, &places).await, journal, seed);
-    // With a connection of another process, SQLite would keep its log at its longest, and so never meet a full disk.
+    // An open connection of another process would keep SQLite's log at its longest, so the test would never meet a full
+    // disk.
     close_backends(places).await;
     let (begun, stop) = (Instant::now(), CancellationToken::new());
     let mixes = deployment.fault_mixes().into_iter().enumerate();
@@ -137,7 +138,7 @@ async fn close_backends(places: Backends) {
     places.records.close().await.unwrap();
 }
 
-/// Runs the faults of one track; the last one is over by `end`.
+/// Runs the faults of one track; the last one ends by `end`.
 async fn run_track<I: Deployment>(deployment: &I, mix: FaultMix, seed: u64, end: Instant) {
     let mut schedule = FaultSchedule::new(mix, seed);
     loop {
@@ -151,7 +152,7 @@ async fn run_track<I: Deployment>(deployment: &I, mix: FaultMix, seed: u64, end:
     }
 }
 
-/// Users with a token each, who may act for an app each.
+/// Creates users, each with a token and the permission to act for an app.
 async fn create_users<I: Deployment>(deployment: &I, places: &Backends) -> Vec<SoakUser> {
     let mut users = Vec::new();
     for number in 0..USERS {

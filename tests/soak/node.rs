@@ -1,4 +1,4 @@
-//! A process of the system under test, started again whenever it is gone, as its supervisor would.
+//! A process of the system under test. It is started again whenever it is gone, as a supervisor would do.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -14,13 +14,13 @@ use crate::process::ServerProcess;
 pub enum NodeRole {
     Api,
     Worker,
-    /// All in one process.
+    /// All roles in one process.
     Up,
 }
 
-/// How long a process may take from SIGTERM to its end: what docs/operating.md says, and as much again for a busy machine.
+/// How long a process may take from SIGTERM to its end: the time in docs/operating.md, doubled for a busy machine.
 const STOP_TIMEOUT: Duration = Duration::from_secs(90);
-/// How long a process may take until it is up, outages of its backends among it.
+/// How long a process may take to start, including outages of its backends.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
 
 type CommandBuilder = Box<dyn Fn() -> Command + Send + Sync>;
@@ -29,11 +29,11 @@ pub struct Node {
     pub name: String,
     pub role: NodeRole,
     build_command: CommandBuilder,
-    /// Settings of the environment that only the next starts have.
+    /// Settings that only the next starts have, as environment variables.
     extra_settings: Mutex<Vec<(&'static str, &'static str)>>,
-    /// Only one fault at a time has a process in hand.
+    /// Locked by a fault, so that only one fault at a time affects the process.
     process: tokio::sync::Mutex<Option<ServerProcess>>,
-    /// Where the process answers probes and, if it has an api, requests.
+    /// The address for probes and, if the process has an api, for requests.
     address: Mutex<Option<SocketAddr>>,
     log: PathBuf,
     journal: Arc<Journal>,
@@ -55,12 +55,12 @@ impl Node {
         self.role != NodeRole::Worker
     }
 
-    /// Starts the process from now on with these settings too.
+    /// Sets additional settings for the following starts.
     pub fn set_extra_settings(&self, extra: &[(&'static str, &'static str)]) {
         *self.extra_settings.lock().unwrap() = extra.to_vec();
     }
 
-    /// Starts the process, as often as it takes.
+    /// Starts the process, and repeats this until it succeeds or `START_TIMEOUT` is over.
     pub async fn start(&self) {
         let mut process = self.process.lock().await;
         self.start_locked(&mut process).await;
@@ -71,7 +71,7 @@ impl Node {
         while begun.elapsed() < START_TIMEOUT {
             let mut command = (self.build_command)();
             command.envs(self.extra_settings.lock().unwrap().iter().copied());
-            // A worker does not say which port it was given.
+            // The port of a worker's probes is chosen here, because a worker does not report which port it was given.
             let probes = (self.role == NodeRole::Worker).then(free_address);
             if let Some(address) = probes {
                 command.env("CLOAKROOM__PROBES__LISTEN", address.to_string());
@@ -88,13 +88,13 @@ impl Node {
                 return;
             }
             self.keep_log(&process);
-            // A supervisor would wait before the next start too.
+            // A supervisor would also wait before the next start.
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
         self.journal.record_violation(format!("{} did not start within {START_TIMEOUT:?}", self.name));
     }
 
-    /// SIGKILL, and a new start after `away`.
+    /// Sends SIGKILL, and starts the process again after `away`.
     pub async fn kill(&self, away: Duration) {
         let mut place = self.process.lock().await;
         *self.address.lock().unwrap() = None;
@@ -106,7 +106,7 @@ impl Node {
         self.start_locked(&mut place).await;
     }
 
-    /// SIGTERM, and a new start `away` after the end.
+    /// Sends SIGTERM, and starts the process again `away` after its end.
     pub async fn restart(&self, away: Duration) {
         let mut place = self.process.lock().await;
         self.stop_locked(&mut place).await;
@@ -114,7 +114,7 @@ impl Node {
         self.start_locked(&mut place).await;
     }
 
-    /// SIGTERM, and waits for the end.
+    /// Sends SIGTERM and waits for the end.
     pub async fn stop(&self) {
         let mut place = self.process.lock().await;
         self.stop_locked(&mut place).await;
@@ -136,7 +136,7 @@ impl Node {
         self.keep_log(&process);
     }
 
-    /// SIGSTOP, and SIGCONT when `meanwhile` is over.
+    /// Sends SIGSTOP, and SIGCONT when `meanwhile` is over.
     pub async fn pause_during<T>(&self, meanwhile: impl Future<Output = T>) -> T {
         let place = self.process.lock().await;
         let paused = place.as_ref().map(PauseGuard::new);
@@ -145,13 +145,13 @@ impl Node {
         value
     }
 
-    /// No fault of another track is done to the process while this runs.
+    /// Runs a future while no fault of another track affects the process.
     pub async fn run_undisturbed(&self, future: impl Future<Output = ()>) {
         let _place = self.process.lock().await;
         future.await;
     }
 
-    /// SIGKILL for good; the log is kept.
+    /// Sends SIGKILL without a new start; the log is kept.
     pub async fn kill_for_good(&self) {
         *self.address.lock().unwrap() = None;
         if let Some(process) = self.process.lock().await.take() {
@@ -166,7 +166,7 @@ impl Node {
     }
 }
 
-/// A process that does nothing until this is dropped.
+/// Stops a process with SIGSTOP until it is dropped.
 struct PauseGuard<'a>(&'a ServerProcess);
 
 impl<'a> PauseGuard<'a> {

@@ -1,4 +1,4 @@
-//! Random numbers from a seed, by SplitMix64. The same seed gives the same numbers on every machine.
+//! A random number generator with a seed (SplitMix64). The same seed gives the same numbers on every machine.
 
 use std::time::Duration;
 

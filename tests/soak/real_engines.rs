@@ -1,4 +1,5 @@
-//! Two apis and two workers on RabbitMQ, PostgreSQL and S3, each process with proxies of its own to each of them.
+//! A deployment of two apis and two workers on RabbitMQ, PostgreSQL and S3. Each process has its own proxy to each
+//! engine.
 
 use std::panic::AssertUnwindSafe;
 use std::process::Command;
@@ -22,7 +23,7 @@ const RETRY_QUEUES: [&str; 5] = ["later.1s", "later.5s", "later.30s", "later.2m"
 
 /// How long the removal of all objects may take.
 const CLEANUP_TIMEOUT: Duration = Duration::from_secs(120);
-/// A purge is over when so many messages are gone, or after so many seconds.
+/// A purge ends when this number of messages is removed, or after a number of seconds.
 const MIN_PURGED: u32 = 5;
 const MIN_WAITING: usize = 12;
 
@@ -34,7 +35,7 @@ pub struct RealEnginesDeployment {
 }
 
 impl RealEnginesDeployment {
-    /// None, with a word about it, when the address of an engine is not given.
+    /// Starts a stack. Prints a message and returns None if the address of an engine is not given.
     pub async fn new(journal: &Arc<Journal>) -> Option<Self> {
         let stack = Arc::new(EngineStack::start().await?);
         let (mut nodes, mut ways) = (Vec::new(), Vec::new());
@@ -49,7 +50,7 @@ impl RealEnginesDeployment {
             let build = move || {
                 let mut command = place.command_through(&through, &[word]);
                 command.envs(SETTINGS);
-                // One of the two apis keeps what nobody claims for a short time only.
+                // One of the two apis has a short retention for unclaimed pictures.
                 if name == "api-2" {
                     command.env("CLOAKROOM__UPLOADS__RETENTION", "20s");
                 }
@@ -61,7 +62,7 @@ impl RealEnginesDeployment {
         Some(Self { stack, nodes, proxies: ways, journal: Arc::clone(journal) })
     }
 
-    /// The ways of one process or, in half of the cases, of all.
+    /// The proxies of one process or, in half of the cases, of all processes.
     fn proxies_of(&self, target: u64) -> &[Arc<EngineProxies>] {
         let one = usize::try_from(target >> 1).unwrap() % self.proxies.len();
         if target.is_multiple_of(2) { &self.proxies } else { &self.proxies[one..=one] }
@@ -75,7 +76,7 @@ impl RealEnginesDeployment {
         })
     }
 
-    /// Both workers stand still until messages have gathered, and then these are gone.
+    /// Pauses both workers until messages have accumulated, and then purges the queues.
     async fn purge_queues(&self) {
         let operator = self.stack.operator_connection().await;
         let purge = async {
@@ -89,7 +90,7 @@ impl RealEnginesDeployment {
             for _ in 0..MIN_WAITING {
                 tick.tick().await;
                 for queue in &queues {
-                    // A queue that is not there closes the channel.
+                    // A purge of a missing queue closes the channel.
                     let channel = operator.create_channel().await.unwrap();
                     let removed = channel.queue_purge(queue.as_str().into(), QueuePurgeOptions::default()).await;
                     match removed {
@@ -121,7 +122,7 @@ impl RealEnginesDeployment {
     async fn close_sessions(&self) {
         let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                       WHERE datname = current_database() AND pid <> pg_backend_pid()";
-        // Its own connections in the pool are among them.
+        // The query may also end other connections of this pool.
         self.stack.records.execute_unprepared(others).await.ok();
     }
 }
@@ -178,7 +179,7 @@ impl Deployment for RealEnginesDeployment {
                 pick_node(&self.nodes, role, step.target).pause_during(tokio::time::sleep(step.duration)).await
             }
             FaultKind::Outage(backend, way) => {
-                // The long outage of the store is everybody's, so that no other worker does the work.
+                // The long outage of the store affects all processes, so that no other worker does the work.
                 let all = (backend, way) == (EngineKind::Store, Way::Broken);
                 let ways = if all { &self.proxies[..] } else { self.proxies_of(step.target) };
                 Self::proxies_to(ways, backend).for_each(|proxy| proxy.set(way));
@@ -205,10 +206,10 @@ impl Deployment for RealEnginesDeployment {
         for node in &self.nodes {
             node.kill_for_good().await;
         }
-        // The processes know the stack.
+        // The processes hold references to the stack.
         drop(self.nodes);
         let Ok(stack) = Arc::try_unwrap(self.stack) else { panic!("a process still knows the stack") };
-        // A store that does not answer does not keep the database and the queues.
+        // A store that does not answer must not prevent the removal of the database and the queues.
         let emptied =
             AssertUnwindSafe(tokio::time::timeout(CLEANUP_TIMEOUT, stack.delete_all_objects())).catch_unwind().await;
         if !matches!(emptied, Ok(Ok(()))) {

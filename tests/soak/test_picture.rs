@@ -1,13 +1,13 @@
-//! Pictures that can be told apart: a square of four colours, which follow from a number. Whatever the system renders of
-//! one shows the same four colours, so a picture that was swapped for another one is found by its pixels.
+//! Pictures that can be told apart: squares of four colours, which follow from a number. Every rendering of such a
+//! picture shows its four colours, so the pixels reveal a swapped picture.
 
 use crate::random::SeededRandom;
 
-/// Pixels of a side.
+/// The side length in pixels.
 const SIDE: u32 = 64;
-/// Below this size the colours run into one another.
+/// Below this size the colours mix.
 const MIN_COMPARED_SIDE: u32 = 16;
-/// What rounding may change of a channel.
+/// The maximum difference of a channel that rounding may cause.
 const TOLERANCE: u8 = 8;
 
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ impl TestPicture {
         file
     }
 
-    /// Compares a PNG of it that was rendered as a square of `size` pixels.
+    /// Compares a rendered PNG of `size` × `size` pixels with this picture.
     pub fn compare(&self, file: &[u8], size: u32) -> Result<(), String> {
         let mut decoder = png::Decoder::new(std::io::Cursor::new(file));
         decoder.set_transformations(png::Transformations::EXPAND | png::Transformations::STRIP_16);

@@ -1,4 +1,4 @@
-//! What users do all the time: hand pictures in, look at them, claim them.
+//! The users' continuous actions on pictures: upload, view, claim.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,7 @@ pub struct Workload {
     pub users: Vec<SoakUser>,
     pub journal: Arc<Journal>,
     pub seed: u64,
-    /// Every content is sent as one request only, so that one that is in the records twice was admitted twice.
+    /// Every content is sent in one request only, so a content that is in the records twice was admitted twice.
     sequence: AtomicU64,
 }
 
@@ -30,13 +30,13 @@ impl Workload {
         Self { users, journal: Arc::clone(journal), seed, sequence: AtomicU64::new(0) }
     }
 
-    /// A number that is new, the same in no two runs with different seeds.
+    /// A new number, different in runs with different seeds.
     pub fn next_unique(&self) -> u64 {
         let number = self.sequence.fetch_add(1, Ordering::Relaxed);
         SeededRandom::new(self.seed ^ number.rotate_left(32)).next()
     }
 
-    /// Does what the user with this number does, until `stop`.
+    /// Performs the actions of the user with this number, until `stop`.
     pub async fn run(&self, user: usize, stop: &CancellationToken) {
         let mut random = SeededRandom::new(self.seed ^ (user as u64 + 1));
         while !stop.is_cancelled() {
@@ -55,7 +55,7 @@ impl Workload {
         }
     }
 
-    /// Counts an answer. One that says that the system is at fault, and not only at the moment, is a violation.
+    /// Counts a response. A response that blames the system, and not only temporarily, is a violation.
     pub fn record_answer(&self, what: &'static str, answer: Option<&SoakResponse>) {
         self.journal.count_answer(what, answer.map(|answer| answer.status));
         if let Some(answer) = answer
@@ -66,7 +66,7 @@ impl Workload {
         }
     }
 
-    /// Hands a picture in; returns its number, if that was acknowledged.
+    /// Uploads a picture. Returns its number if the upload was acknowledged.
     pub async fn upload(&self, user: usize, random: &mut SeededRandom) -> Option<i64> {
         let number = self.next_unique();
         let (content, key) = (TestPicture::new(number), format!("picture-{number}"));
@@ -117,7 +117,7 @@ impl Workload {
         }
     }
 
-    /// One of the user's pictures that nobody tried to claim.
+    /// One of the user's pictures for which no claim was tried.
     fn pick_unclaimed(&self, user: usize, random: &mut SeededRandom) -> Option<(i64, AcknowledgedPicture)> {
         let entries = self.journal.entries();
         let theirs = |(_, picture): &(&i64, &AcknowledgedPicture)| {
@@ -128,7 +128,7 @@ impl Workload {
         Some((*id, picture.clone()))
     }
 
-    /// Looks at a picture in any size.
+    /// Views a picture in any size.
     async fn view_picture(&self, user: usize, random: &mut SeededRandom) {
         let Some((id, picture)) = self.pick_unclaimed(user, random) else { return };
         let size = if random.one_in(2) { *random.pick(&[25, 75, 512]) } else { 1 + random.below(512) as u32 };
@@ -148,7 +148,7 @@ impl Workload {
         }
     }
 
-    /// The end compares this with the time at which the picture was to expire.
+    /// Notes when the picture was missing. The final check compares this with the picture's expiry time.
     fn record_missing(&self, id: i64) {
         if let Some(picture) = self.journal.entries().pictures.get_mut(&id) {
             picture.missing_since.get_or_insert(jiff::Timestamp::now().as_millisecond());

@@ -1,5 +1,5 @@
-//! The four places by name, for who treats a failure of any of them alike: a worker that pauses, a job that says what it
-//! waits for, a probe.
+//! The four backends by name, for code that treats a failure of any of them alike: a worker that pauses, a job that
+//! records what it waits for, a probe.
 
 use std::str::FromStr;
 
@@ -8,10 +8,10 @@ use crate::object_storage::StoreError;
 use crate::records::RecordsError;
 use crate::upload::UnknownValue;
 
-/// One of the four places, by the name of its section in the settings.
+/// One of the four backends, named after its section in the settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Backend {
-    /// Bytes as they came.
+    /// Uploaded bytes as received.
     Staging,
     /// Bytes that are served.
     Blobs,
@@ -22,10 +22,10 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// All of them.
+    /// All backends.
     pub const ALL: [Self; 4] = [Self::Staging, Self::Blobs, Self::Records, Self::Queue];
 
-    /// The word in settings, metrics and the records.
+    /// The name in settings, metrics and the records.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Staging => "staging",
@@ -35,7 +35,7 @@ impl Backend {
         }
     }
 
-    /// The backend in words for a client.
+    /// A description of the backend for a client.
     pub fn description(self) -> &'static str {
         match self {
             Self::Staging => "the storage for incoming files",
@@ -55,8 +55,8 @@ impl FromStr for Backend {
 }
 
 impl BackendError {
-    /// The backend whose outage this is: it failed, and not at what it was asked in particular. Such an error says
-    /// nothing about an upload, and the same request may succeed later.
+    /// The backend that is unavailable, if this error means an outage. Such an error says nothing about an upload,
+    /// and the same request may succeed later.
     pub fn outage(&self) -> Option<Backend> {
         match self {
             Self::Store(error) if error.is_transient() => Some(error.backend()),
@@ -66,7 +66,7 @@ impl BackendError {
         }
     }
 
-    /// The state of the backend for a probe, in words that may be public. A fault that an operator has to set right is
+    /// The state of the backend for a probe, in words that may be public. A fault that an operator has to correct is
     /// named, because no later ping succeeds before that.
     pub fn probe_status(&self) -> &'static str {
         match self {
@@ -80,10 +80,10 @@ impl BackendError {
 }
 
 impl Backends {
-    /// Whether a backend answers.
+    /// Checks that a backend answers.
     ///
     /// # Errors
-    /// The backend's, when it does not.
+    /// The backend's error, if it does not.
     pub async fn ping(&self, backend: Backend) -> Result<(), BackendError> {
         match backend {
             Backend::Staging => Ok(self.staging.ping().await?),

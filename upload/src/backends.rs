@@ -1,4 +1,4 @@
-//! The four places together, as every role opens them.
+//! The four backends together, as every role opens them.
 
 use std::sync::Arc;
 
@@ -16,21 +16,21 @@ use crate::records::{Records, RecordsError, RecordsSettings};
 use crate::staging::Staging;
 use crate::tls::TlsSettings;
 
-/// Where the four places are.
+/// The settings of the four backends.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BackendsSettings {
-    /// Bytes as they came.
+    /// Uploaded bytes as received.
     pub staging: StoreSettings,
-    /// Promises of work.
+    /// The job queue.
     pub queue: QueueSettings,
     /// Bytes that are served.
     pub blobs: StoreSettings,
-    /// The truth.
+    /// The database, which is the source of truth.
     pub records: RecordsSettings,
 }
 
 impl BackendsSettings {
-    /// Has the four backends trust certificates of these authorities too, where they are reached by TLS that verifies.
+    /// Makes the four backends trust certificates of these authorities too, for connections with TLS that verify.
     #[must_use]
     pub fn with_trusted_ca(mut self, tls: &TlsSettings) -> Self {
         if !tls.ca_file.is_empty() {
@@ -42,10 +42,10 @@ impl BackendsSettings {
         self
     }
 
-    /// Looks at them without opening anything.
+    /// Checks the settings without opening anything.
     ///
     /// # Errors
-    /// Where one cannot be; it is named.
+    /// If a setting is invalid; the error names it.
     pub fn check(&self) -> Result<(), BackendError> {
         self.staging.check("staging")?;
         self.queue.check()?;
@@ -54,40 +54,41 @@ impl BackendsSettings {
     }
 }
 
-/// The four places, opened. Clones share them.
+/// The four backends, opened. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Backends {
-    /// Bytes as they came.
+    /// Uploaded bytes as received.
     pub staging: Staging,
-    /// Promises of work.
+    /// The job queue.
     pub queue: Queue,
     /// Bytes that are served.
     pub blobs: Blobs,
-    /// The truth.
+    /// The database, which is the source of truth.
     pub records: Records,
-    /// Set once the numbers of uploads are known to be ahead of all that blobs remember.
+    /// Set once the upload numbers are known to be higher than all numbers in blobs.
     ids_checked: Arc<OnceCell<()>>,
 }
 
-/// Numbers skipped after the highest one that blobs remember: uploads that followed it may have had no blobs yet.
+/// The gap of numbers skipped after the highest one found in blobs, because the uploads that followed it may have had
+/// no blobs yet.
 const ID_GAP: i64 = 1024;
 
-/// A place that did not do what was asked.
+/// An error of one of the backends.
 #[derive(Debug, thiserror::Error)]
 pub enum BackendError {
-    /// Staging or blobs.
+    /// An error of staging or blobs.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The queue.
+    /// An error of the queue.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// The records.
+    /// An error of the records.
     #[error(transparent)]
     Records(#[from] RecordsError),
-    /// One with a folder or file has less free space than its reserve.
+    /// A backend with a folder or file has less free space than its reserve.
     #[error(transparent)]
     LowSpace(#[from] LowSpace),
-    /// A setting of one of them.
+    /// A setting of a backend is invalid.
     #[error(transparent)]
     Setting(#[from] InvalidSetting),
 }
@@ -106,10 +107,10 @@ impl BackendError {
 }
 
 impl Backends {
-    /// Opens all four.
+    /// Opens all four backends.
     ///
     /// # Errors
-    /// Where one of them cannot be opened; it is named.
+    /// If one of them cannot be opened; the error names it.
     pub async fn open(
         settings: &BackendsSettings,
         clock: Clock,
@@ -124,29 +125,29 @@ impl Backends {
         })
     }
 
-    /// Whether an upload of about `bytes` bytes can be taken, asked before any of it is read: there is room for it above
-    /// the reserves, the records take writes, and its number will be one that was never given.
+    /// Checks whether an upload of about `bytes` bytes can be accepted, before any of it is read. There must be room
+    /// above the reserves, the records must take writes, and its number must be one that was never given.
     ///
     /// # Errors
-    /// Why not; the next try may find it otherwise.
+    /// Why it cannot; a later attempt may succeed.
     pub async fn check_accepts_upload(&self, bytes: u64) -> Result<(), BackendError> {
         self.check_space(bytes).await?;
         self.records.check_accepts_writes().await?;
         self.ids_checked.get_or_try_init(|| self.skip_used_ids()).await.copied()
     }
 
-    /// Whether every place with a folder or file has its reserve, and would have it with `incoming` more bytes.
+    /// Checks that every backend with a folder or file keeps its reserve with `incoming` more bytes.
     ///
     /// # Errors
-    /// The place that has not.
+    /// The backend that does not.
     pub async fn check_space(&self, incoming: u64) -> Result<(), LowSpace> {
         self.staging.check_space(incoming).await?;
         self.blobs.check_space(incoming).await?;
         self.records.check_space().await
     }
 
-    /// Records that were restored from a backup would give numbers again that they gave since it was made, and one
-    /// upload would be shown to those who know another by its number. Blobs tell how far the numbers had come.
+    /// Skips the upload numbers that blobs show to be used. Records restored from a backup would give numbers again
+    /// that were given after the backup. One upload would then be shown to clients that know another by its number.
     async fn skip_used_ids(&self) -> Result<(), BackendError> {
         let last = self.records.last_upload_id().await?;
         let Some(highest) = self.blobs.highest_upload_id_after(last).await? else { return Ok(()) };

@@ -1,8 +1,9 @@
-//! The third place: bytes that we made or checked. Variants are served from here, and what belongs to a file as it came,
-//! to be saved and not to be shown; the originals of dropbox pictures never are.
+//! Blobs: bytes that were rendered or checked. Variants are served from here, and original bytes of files, as
+//! downloads only. The originals of dropbox pictures are never served.
 //!
-//! A worker writes under a prefix that belongs to one attempt alone ([`Blobs::new_attempt_prefix`]), so that no two ever write the
-//! same key; the settling transaction decides whose keys count, and the ledger collects the others.
+//! A worker writes under a prefix that belongs to one attempt ([`Blobs::new_attempt_prefix`]), so that two attempts
+//! never write the same key. The settling transaction decides whose keys count, and the deletion queue collects the
+//! others.
 
 use std::time::Duration;
 
@@ -18,44 +19,48 @@ use crate::free_space::LowSpace;
 use crate::object_storage::{BlobContent, NewBlob, Store, StoreError, StoreSettings};
 use crate::staging::{StagedWriter, Staging};
 
-/// Uploads with consecutive numbers that share a folder: a thousand files or so.
+/// The number of uploads with consecutive ids that share a folder: about a thousand files.
 const UPLOADS_PER_FOLDER: i64 = 256;
 
-/// Folders without a blob after which no higher number is looked for.
+/// The number of consecutive empty folders after which the search for higher ids ends.
 const MAX_EMPTY_FOLDERS: i64 = 4;
 
-/// The blobs place.
+/// The blob store.
 #[derive(Clone, Debug)]
 pub struct Blobs(Store);
 
 impl Blobs {
-    /// Opens the place at the address in the settings.
+    /// Opens the store at the address in the settings.
     ///
     /// # Errors
-    /// [`StoreError::Address`] where it cannot be opened.
+    /// [`StoreError::Address`] if it cannot be opened.
     pub fn open(settings: &StoreSettings, fail_points: FailPoints) -> Result<Self, StoreError> {
         Store::open("blobs", settings, fail_points).map(Self)
     }
 
-    /// A prefix that nobody else writes under, such as `uploads/3/1001-0198…-`; it ends in `-`.
+    /// Returns a prefix that no other attempt writes under, such as `uploads/3/1001-0198…-`; it ends in `-`.
     pub fn new_attempt_prefix(upload: UploadId) -> String {
         format!("{}{}-", upload_prefix(upload), Uuid::now_v7().simple())
     }
 
-    /// The prefixes of all that was ever made of an upload, whose original is kept under `original`.
+    /// The prefixes of everything that was ever made of an upload, whose original is kept under `original`.
     pub(crate) fn upload_prefixes(upload: UploadId, original: Option<&str>) -> Vec<String> {
-        // Until 2026-11 every upload had a folder of its own. Its key tells, and no other upload's begins so.
+        // Until 2026-11 every upload had a folder of its own. The original's key shows that, and no other upload's
+        // key begins so.
         let legacy_prefix = format!("pictures/{upload}/");
         let former = original.is_some_and(|key| key.starts_with(&legacy_prefix)).then_some(legacy_prefix);
         [upload_prefix(upload)].into_iter().chain(former).collect()
     }
 
-    /// Writes all that an attempt made; durable when this returns. A folder takes it in one go. In a bucket each object is
-    /// a request, all at the same time: what is staged in the same is copied inside it, otherwise those bytes are sent
-    /// that are held, or piece by piece where nobody holds them.
+    /// Writes all objects of an attempt; they are durable when this returns.
+    ///
+    /// A folder takes them in one operation. For a bucket each object is a concurrent request. An object staged in
+    /// the same bucket is copied inside it. Otherwise the bytes are sent from memory, or in chunks if they are not in
+    /// memory.
     ///
     /// # Errors
-    /// The engine's; [`StoreError::Missing`] where nothing lies in staging. What has been written by then is condemned with its attempt.
+    /// Any storage error; [`StoreError::Missing`] if staging has no such object. What was written by then is deleted
+    /// with its attempt.
     pub async fn put_batch(&self, staging: &Staging, objects: Vec<NewBlob>) -> Result<(), StoreError> {
         let not_batched = self.0.put_batch(staging.store(), objects).await?;
         try_join_all(not_batched.into_iter().map(|object| self.put_one(staging, object))).await.map(drop)
@@ -80,11 +85,11 @@ impl Blobs {
         copy.finish().await.map(drop)
     }
 
-    /// An address at the store itself under which anybody can get the object for as long as `valid`; None where the
-    /// engine has no such thing.
+    /// Returns a URL at the store under which any client can get the object for `valid`; None if the engine has no
+    /// such URLs.
     ///
     /// # Errors
-    /// The engine's.
+    /// Any storage error.
     pub async fn signed_url(&self, key: &str, valid: Duration) -> Result<Option<String>, StoreError> {
         self.0.signed_url(key, valid).await
     }
@@ -92,15 +97,15 @@ impl Blobs {
     /// Reads an object whole, for a worker.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] where there is none; otherwise the engine's.
+    /// [`StoreError::Missing`] if there is none; otherwise any storage error.
     pub async fn read(&self, key: &str) -> Result<Bytes, StoreError> {
         self.0.get(key).await
     }
 
-    /// An object, or the given bytes of it, in chunks, for a client. It has been opened when this returns.
+    /// Returns an object, or a range of it, in chunks, for a client. The object is open when this returns.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] where there is none; otherwise the engine's.
+    /// [`StoreError::Missing`] if there is none; otherwise any storage error.
     pub async fn stream(
         &self,
         key: &str,
@@ -109,21 +114,22 @@ impl Blobs {
         self.0.stream(key, range).await
     }
 
-    /// Deletes everything whose key begins with `new_attempt_prefix`. Returns how much that was. Only the ledger's keeper calls this.
+    /// Deletes all objects whose key begins with `prefix`. Returns how many. Only the sweeper calls this, for the
+    /// deletion queue.
     ///
     /// # Errors
-    /// The engine's; what has been deleted by then stays so, and the call can be repeated.
+    /// Any storage error; what was deleted by then stays deleted, and the call can be repeated.
     pub async fn delete_prefix(&self, prefix: &str) -> Result<usize, StoreError> {
         self.0.delete_prefix(prefix).await
     }
 
-    /// The keys of all that lies here, in no order.
+    /// Lists the keys of all blobs, in no order.
     pub fn list_keys(&self) -> BoxStream<'static, Result<String, StoreError>> {
         Box::pin(self.0.list().map_ok(|entry| entry.key))
     }
 
-    /// The highest number of an upload after `last` that has blobs. Lists the folder of `last` and the next ones until
-    /// four in a row are empty, so that what it costs does not grow with what is stored.
+    /// The highest id after `last` of an upload that has blobs. Lists the folder of `last` and the next ones until
+    /// four in a row are empty. So the cost does not grow with the number of blobs.
     pub(crate) async fn highest_upload_id_after(&self, last: i64) -> Result<Option<i64>, StoreError> {
         let (mut folder, mut empty, mut highest) = (last / UPLOADS_PER_FOLDER, 0, None);
         while empty <= MAX_EMPTY_FOLDERS {
@@ -138,27 +144,28 @@ impl Blobs {
         Ok(highest)
     }
 
-    /// Whether the store would leave its reserve free with `incoming` more bytes. True for a bucket.
+    /// Checks whether the store would keep its reserve with `incoming` more bytes. Always succeeds for a bucket.
     pub(crate) async fn check_space(&self, incoming: u64) -> Result<(), LowSpace> {
         self.0.check_space(incoming).await
     }
 
-    /// Whether the place answers.
+    /// Checks that the store answers.
     ///
     /// # Errors
-    /// The engine's, where it does not.
+    /// Any storage error.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.0.ping().await
     }
 }
 
-/// What the keys of all that is made of an upload begin with. Hundreds of uploads share a folder, which as a directory is
-/// made once; the `-` keeps 1001 and 10012 apart. `uploads`, since folders below `pictures` were single uploads' once.
+/// The common prefix of all keys of an upload. Hundreds of uploads share a folder, so that a directory is seldom
+/// made. The `-` separates 1001 from 10012. The folder is `uploads`, because folders below `pictures` once were
+/// single uploads.
 fn upload_prefix(upload: UploadId) -> String {
     format!("uploads/{}/{upload}-", upload.get() / UPLOADS_PER_FOLDER)
 }
 
-/// The number of the upload that a blob belongs to, by its key; None for a key of the layout before [`upload_prefix`].
+/// The id of the upload that a blob belongs to, from its key; None for a key of the layout before [`upload_prefix`].
 fn upload_id_of_key(key: &str) -> Option<i64> {
     let (_, name) = key.strip_prefix("uploads/")?.split_once('/')?;
     name.split_once('-')?.0.parse().ok()

@@ -1,5 +1,5 @@
-//! Where time comes from. Everything that expires, waits or is late asks a [`Clock`], so that a test moves time by hand
-//! instead of sleeping.
+//! The source of time. Everything that expires, waits or is late uses a [`Clock`], so that a test advances time by
+//! hand instead of sleeping.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -7,16 +7,17 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-/// Tells the time: the system's, somebody else's by whom it goes, or a test's. Clones share it.
+/// A cloneable clock: system time, time synchronised to the database, or a manually advanced test clock. Clones share
+/// it.
 #[derive(Clone, Debug)]
 pub struct Clock {
-    /// Milliseconds since 1970 of a clock that stands still until it is moved.
+    /// Milliseconds since 1970 of a manual clock.
     manual: Option<Arc<AtomicI64>>,
-    /// Milliseconds by which the system's is wrong, in a test.
+    /// Milliseconds by which the system time is wrong, in a test.
     skew_ms: i64,
-    /// A moment of the clock that nobody can set.
+    /// The start of a monotonic clock, which cannot be set.
     monotonic_start: Instant,
-    /// Milliseconds since 1970 at that moment, by the clock that this one goes by; [`NOT_SYNCHRONIZED`] while it goes by none.
+    /// Milliseconds since 1970 at that start, by the reference clock; [`NOT_SYNCHRONIZED`] while there is none.
     synchronized_start_ms: Arc<AtomicI64>,
 }
 
@@ -34,27 +35,27 @@ impl Default for Clock {
 }
 
 impl Clock {
-    /// The machine's clock.
+    /// The system clock.
     pub fn system() -> Self {
         Self::default()
     }
 
-    /// A clock that shows `start` until [`advance`](Self::advance) moves it.
+    /// A manual clock that shows `start` until [`advance`](Self::advance) moves it.
     pub fn manual(start: Timestamp) -> Self {
         Self { manual: Some(Arc::new(AtomicI64::new(start.as_millisecond()))), ..Self::default() }
     }
 
-    /// A machine's clock that is wrong by `millis`, until it is corrected.
+    /// A system clock that is wrong by `millis`, until it is synchronised.
     pub fn with_skew(millis: i64) -> Self {
         Self { skew_ms: millis, ..Self::default() }
     }
 
-    /// Goes by somebody else's clock, which shows `reference` now: processes that share records must agree on the time, or
-    /// one that is ahead would call everybody's uploads overdue. Returns by how many milliseconds this one was ahead.
-    /// A manual clock is right by definition.
+    /// Synchronises to another clock, which shows `reference` now. Processes that share records must agree on the
+    /// time, or one that is ahead would treat all uploads as overdue. Returns the milliseconds by which this clock
+    /// was ahead. A manual clock is not changed.
     ///
-    /// From here on the time passes as the processor counts it: what is done to the system's clock, such as putting it
-    /// right after a boot, is no reason for an hour to have passed.
+    /// From then on the time passes by the monotonic clock. A change of the system clock, such as a correction after
+    /// a boot, therefore has no effect.
     pub(crate) fn synchronize(&self, reference: Timestamp) -> i64 {
         if self.manual.is_some() {
             return 0;
@@ -64,7 +65,7 @@ impl Clock {
         ahead
     }
 
-    /// Now, to the millisecond: the precision of the records.
+    /// The current time in milliseconds, the precision of the records.
     pub fn now(&self) -> Timestamp {
         let now = match (&self.manual, self.synchronized_start_ms.load(Ordering::SeqCst)) {
             (Some(millis), _) => millis.load(Ordering::SeqCst),
@@ -74,7 +75,7 @@ impl Clock {
         Timestamp::from_millisecond(now).unwrap_or(Timestamp::MAX)
     }
 
-    /// Moves a manual clock forward, for every clone of it. The system's clock is not ours to move: nothing happens.
+    /// Moves a manual clock forward, for every clone. Does nothing to a system clock.
     pub fn advance(&self, by: Duration) {
         if let Some(millis) = &self.manual {
             millis.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
@@ -90,7 +91,7 @@ impl Clock {
 mod tests {
     use super::*;
 
-    /// As when two probes ask at once: each sets the same, where each would have subtracted the same once more.
+    /// Two probes at once set the same time; a subtraction would be applied twice.
     #[test]
     fn a_clock_may_be_corrected_twice_at_once() {
         let clock = Clock::with_skew(-25 * 3_600_000);

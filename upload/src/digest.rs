@@ -1,30 +1,30 @@
-//! What bytes are known by: their SHA-256, in hex, as records and entity tags have it. By ring, whose code for processors
-//! without SHA instructions takes little more than half of the time of the usual crate's.
+//! SHA-256 digests in hex, as records and entity tags have them. By ring, because for processors without SHA
+//! instructions its code takes little more than half the time of the usual crate's.
 
 use std::fmt::Write;
 
 use ring::digest::{Context, SHA256, digest};
 
-/// The digest of bytes that are all there.
+/// The digest of `bytes`.
 pub fn sha256(bytes: &[u8]) -> String {
     hex(digest(&SHA256, bytes).as_ref())
 }
 
-/// A digest in the making, of bytes as they come.
+/// An incremental digest.
 pub struct Sha256Hasher(Context);
 
 impl Sha256Hasher {
-    /// Of nothing yet.
+    /// A digest of no bytes yet.
     pub fn new() -> Self {
         Self(Context::new(&SHA256))
     }
 
-    /// Takes the next bytes.
+    /// Adds the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// The digest of all that came.
+    /// The digest of all added bytes.
     pub fn finish(&self) -> String {
         hex(self.0.clone().finish().as_ref())
     }

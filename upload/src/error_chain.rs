@@ -1,13 +1,14 @@
-//! An error in one line, with all its causes: libraries say "error sending request" and keep the reason as a source.
+//! Formats an error with all its causes in one line, because libraries say "error sending request" and keep the
+//! reason as a source.
 
 use std::error::Error;
 
-/// The error and all its causes in one line, for a log or a dead letter. Never for a client.
+/// The error and all its causes in one line, for a log or a dead job. Never for a client.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        // Transparent errors repeat their source's words.
+        // A transparent error has the same message as its source.
         let words = error.to_string();
         if !text.contains(&words) {
             text.push_str(": ");

@@ -1,7 +1,7 @@
-//! Every operation on a place that changes something there, and every one on a store, passes through here: it is counted and
-//! timed, and a test can make the nth one fail. How long it may take is limited by the place itself.
+//! Fault injection and metrics: every operation that changes something in a backend, and every one on a store, is
+//! counted and timed here. A test can make the nth one fail. The backend itself limits the duration.
 //!
-//! One decorator for both, because both want to stand at the same spot: around each call that leaves the program.
+//! One decorator does both, because both apply to the same calls: those that leave the program.
 
 mod switch;
 
@@ -14,16 +14,16 @@ use tracing::Instrument;
 
 pub use switch::FailPointSwitch;
 
-/// On which side of its effect the struck operation fails.
+/// Whether the failing operation fails before or after its effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultSide {
     /// The effect never happens: the request was lost.
     BeforeEffect,
-    /// The effect happens and nobody hears of it: the answer was lost.
+    /// The effect happens and the answer is lost.
     AfterEffect,
 }
 
-/// A plan to fail, shared by the four places of one process. The default plan fails nothing.
+/// A plan of faults, shared by the four backends of one process. The default plan fails nothing.
 #[derive(Clone, Debug, Default)]
 pub struct FailPoints {
     crash_plan: Option<Arc<CrashPlan>>,
@@ -43,18 +43,19 @@ struct CrashPlan {
 pub struct InjectedFault(u64);
 
 impl FailPoints {
-    /// The process dies at its operation number `n` (from 1), on this side of it: that one and every later one fail.
+    /// Fails operation number `n` (from 1) on this side of its effect, and every later one, as if the process had
+    /// died.
     pub fn crash_at(n: u64, side: FaultSide) -> Self {
         let plan = CrashPlan { fail_from: n, side, calls: AtomicU64::new(0) };
         Self { crash_plan: Some(Arc::new(plan)), switch: None }
     }
 
-    /// Whether the plan has struck: whether there were as many operations as that.
+    /// Whether the planned fault has occurred, because there were as many operations as that.
     pub fn has_triggered(&self) -> bool {
         self.crash_plan.as_ref().is_some_and(|plan| plan.calls.load(Ordering::SeqCst) >= plan.fail_from)
     }
 
-    /// Runs one operation `op` on `place`, counts and times it, and fails it where the plan says so.
+    /// Runs one operation `op` on `place`, counts and times it, and fails it if the plan says so.
     pub(crate) async fn instrument<T, E: From<InjectedFault>>(
         &self,
         place: &'static str,
@@ -64,7 +65,7 @@ impl FailPoints {
         let in_flight = metrics::gauge!("cloakroom_place_in_flight", "place" => place);
         in_flight.increment(1);
         let begun = Instant::now();
-        // On the heap: a database's futures are large, and they nest, and a thread's stack is small.
+        // On the heap, because a database's futures are large and nested, and a thread's stack is small.
         let span = tracing::debug_span!("place", otel.name = format!("{place} {op}"), place, op);
         let outcome = self.inject((place, op), Box::pin(operation)).instrument(span).await;
         in_flight.decrement(1);

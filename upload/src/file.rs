@@ -1,4 +1,4 @@
-//! Files, their versions and renditions, and who may do what with them, as api and worker speak of them.
+//! Files, their versions and renditions, roles and links, as used by api and worker.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,13 +12,14 @@ use crate::upload::{UnknownValue, Upload, UploadId};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FileId(String);
 
-/// A text that is no file's id.
+/// A text that is no valid file id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a file's id is 1 to 64 letters, digits, '-' and '_'")]
 pub struct InvalidFileId;
 
 impl FileId {
-    /// A new one, as the contract's look: 44 characters that begin with a `D` and have a `T` among hexadecimal digits.
+    /// Generates an id in the contract's form: 44 characters that begin with a `D` and have a `T` among hexadecimal
+    /// digits.
     pub fn generate() -> Self {
         let digits = format!("{:X}{:X}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
         let (head, tail) = digits.split_at(23);
@@ -47,23 +48,23 @@ impl fmt::Display for FileId {
     }
 }
 
-/// What somebody may do with a file; each role includes those before it.
+/// A user's or link's role at a file; each role includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FileRole {
-    /// May look.
+    /// May view.
     Viewer,
-    /// May take bytes away.
+    /// May download.
     Downloader,
     /// May upload, change and delete.
     Contributor,
     /// May share.
     Manager,
-    /// Whose it is.
+    /// Owns the file.
     Owner,
 }
 
 impl FileRole {
-    /// The word on the wire and in the records.
+    /// The name on the wire and in the records.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Viewer => "viewer",
@@ -86,14 +87,14 @@ impl FromStr for FileRole {
     }
 }
 
-/// What gives somebody a right to a file. It is looked up each time it is used, and never kept as the role it gave.
+/// The source of a right to a file. It is looked up each time it is used, and never stored as the role it gave.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum AccessGrant {
-    /// What a user was given, or owns.
+    /// A user's grant or ownership.
     User(String),
-    /// An applink's.
+    /// An applink.
     Applink(String),
-    /// A public link's.
+    /// A public link.
     PublicLink(String),
 }
 
@@ -102,73 +103,73 @@ pub enum AccessGrant {
 pub struct File {
     /// Its id.
     pub id: FileId,
-    /// Whose it is.
+    /// The owner.
     pub owner: String,
-    /// What it is called: as its latest version.
+    /// The name of its latest version.
     pub name: String,
     /// The number of its latest version.
     pub latest_version: u32,
-    /// When it came.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When its latest version came.
+    /// When its latest version was created.
     pub changed_at: Timestamp,
 }
 
-/// A version of a file that can be seen.
+/// A ready version of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileVersion {
-    /// The row's number.
+    /// The id of the row.
     pub id: i64,
     /// 1, 2, …
     pub number: u32,
-    /// What it was called when it was uploaded.
+    /// The name of the file as it was uploaded.
     pub name: String,
-    /// Who uploaded it.
+    /// The uploading user.
     pub created_by: String,
-    /// When.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// Its bytes; None where they live in another system.
+    /// The upload with its bytes; None if they are in another system.
     pub upload: Option<Upload>,
 }
 
-/// A custom rendition that can be seen.
+/// A ready custom rendition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendition {
-    /// The row's number.
+    /// The id of the row.
     pub id: i64,
-    /// As it was written.
+    /// The name as written by the client.
     pub name: String,
     /// May be empty.
     pub description: String,
     /// The extension of the uploaded file's name, without the dot; may be empty.
     pub extension: String,
-    /// Its bytes.
+    /// The upload with its bytes.
     pub upload: Upload,
 }
 
-/// Whom a link is for.
+/// The audience of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Audience {
-    /// Anybody.
+    /// Anyone.
     Everybody,
-    /// Anybody who is logged in.
+    /// Any logged-in user.
     ServiceInstance,
     /// These users.
     Users(Vec<String>),
 }
 
 impl Audience {
-    /// The word for anybody.
+    /// The word for anyone.
     pub const EVERYBODY: &'static str = "@everybody";
-    /// The word for anybody who is logged in.
+    /// The word for any logged-in user.
     pub const SERVICE_INSTANCE: &'static str = "@serviceinstance";
 
-    /// Whether it names nobody in particular.
+    /// Whether it names no particular users.
     pub fn is_general_access(&self) -> bool {
         !matches!(self, Self::Users(_))
     }
 
-    /// The words in the records.
+    /// The words stored in the records.
     pub fn to_strings(&self) -> Vec<String> {
         match self {
             Self::Everybody => vec![Self::EVERYBODY.to_owned()],
@@ -177,7 +178,7 @@ impl Audience {
         }
     }
 
-    /// What these words say.
+    /// Parses the words stored in the records.
     pub fn from_strings(texts: Vec<String>) -> Self {
         if texts.iter().any(|text| text == Self::EVERYBODY) {
             Self::Everybody
@@ -194,51 +195,51 @@ impl Audience {
 pub struct Applink {
     /// Its id.
     pub id: String,
-    /// What it leads to.
+    /// The file.
     pub file: FileId,
-    /// For whom: one user, or a word that stands for many.
+    /// The audience: one user, or a word for many.
     pub audience: Audience,
-    /// What it gives.
+    /// The role it gives.
     pub role: FileRole,
-    /// Who made it; it is worth nothing once they may not share the file any more.
+    /// The user who created it. The link is void once this user may not share the file any more.
     pub created_by: String,
 }
 
-/// A link for people to a file.
+/// A public link to a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicLink {
     /// Its id.
     pub id: String,
-    /// What it leads to.
+    /// The file.
     pub file: FileId,
-    /// What it is called; may be empty.
+    /// The link's name; may be empty.
     pub name: String,
-    /// For whom.
+    /// The audience.
     pub audience: Audience,
-    /// What it gives.
+    /// The role it gives.
     pub role: FileRole,
-    /// An argon2id hash in PHC format, where it is protected.
+    /// An argon2id hash in PHC format, if the link has a password.
     pub password_hash: Option<String>,
-    /// When it ends.
+    /// When it expires.
     pub expires_at: Option<Timestamp>,
-    /// Who made it; it is worth nothing once they may not share the file any more.
+    /// The user who created it. The link is void once this user may not share the file any more.
     pub created_by: String,
-    /// When.
+    /// When it was created.
     pub created_at: Timestamp,
 }
 
-/// What an upload into a file is to become.
+/// The target of an upload into a file.
 #[derive(Clone, Debug)]
 pub enum UploadTarget {
-    /// A custom rendition of the version with this row number.
+    /// A custom rendition of a version.
     Rendition {
-        /// Of which version.
+        /// The row id of the version.
         version: i64,
-        /// Called what.
+        /// The name of the rendition.
         name: crate::RenditionName,
         /// May be empty.
         description: String,
-        /// The most that a version may have.
+        /// The most renditions that a version may have.
         max_renditions: u64,
     },
     /// The first version of a new file.
@@ -250,55 +251,55 @@ pub enum UploadTarget {
 /// Why an upload into a file was not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetConflict {
-    /// The version has a rendition of that name, or one is on its way.
+    /// The version has a rendition of that name, or one is being uploaded.
     NameTaken,
     /// The version has as many renditions as it may.
     TooManyRenditions,
 }
 
-/// An idempotency key that a request holds.
+/// A lock on an idempotency key, held by a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKeyLock {
-    /// Whose key.
+    /// The caller that the key belongs to.
     pub caller: String,
     /// The key.
     pub key: String,
-    /// When the request took it, in milliseconds since 1970. A request whose hold ended, and whose key another request
-    /// took since, is told from its successor by this.
+    /// When the request locked it, in milliseconds since 1970. This distinguishes a request whose lock ended from its
+    /// successor that locked the key since.
     pub locked_at: i64,
 }
 
-/// A key under which a request is done once, and what the request was.
+/// An idempotency key with the digest of its request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey {
     /// The key.
     pub lock: IdempotencyKeyLock,
-    /// A digest of all that was asked for.
+    /// A digest of the request.
     pub fingerprint: String,
 }
 
-/// What is known of a key when a request begins.
+/// The state of an idempotency key when a request begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdempotencyLockResult {
-    /// Nothing; it is the caller's from now on.
+    /// The key was free; the request has locked it.
     Acquired(IdempotencyKeyLock),
-    /// Another request holds it.
+    /// Another request has locked it.
     InFlight {
-        /// When that request took it.
+        /// When that request locked it.
         locked_at: Timestamp,
-        /// When that request loses it unless it renews it.
+        /// When that request's lock ends unless it is renewed.
         locked_until: Timestamp,
     },
-    /// A request with it was answered.
+    /// A request with this key was answered.
     Completed {
-        /// What was asked for.
+        /// The fingerprint of that request.
         fingerprint: String,
         /// The answer.
         response: String,
     },
-    /// A request with it admitted an upload, and whoever was to answer is gone.
+    /// A request with this key admitted an upload, and the process that was to answer is gone.
     Admitted {
-        /// What was asked for.
+        /// The fingerprint of that request.
         fingerprint: String,
         /// The upload.
         upload: UploadId,

@@ -1,7 +1,8 @@
-//! Free space on the file system of a place that is a folder or a file, and the reserve below which uploads are refused.
+//! Free space on the file system of a backend that is a folder or a file, and the reserve below which uploads are
+//! refused.
 //!
-//! The reserve (`min_free`) is for what was accepted: variants, settling, expiry and deletions write as well, and deletions
-//! are what makes room again. Reads, expiry and deletions do not ask here.
+//! The reserve (`min_free`) is for uploads that were accepted: variants, settling, expiry and deletions write as
+//! well, and deletions free space. Reads, expiry and deletions do not check the reserve.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,22 +10,22 @@ use std::time::{Duration, Instant};
 
 use bytesize::ByteSize;
 
-/// How long an answer of the file system holds.
+/// How long a measured value is reused.
 const CACHE_TTL: Duration = Duration::from_secs(1);
 
-/// A place has less free space than its reserve.
+/// A backend has less free space than its reserve.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{backend} has {free} of disk space left and {backend}.min_free is {min_free}: uploads are refused; make room")]
 pub struct LowSpace {
-    /// Which place.
+    /// The backend.
     pub backend: &'static str,
-    /// What is left.
+    /// The free space left.
     pub free: ByteSize,
     /// The reserve.
     pub min_free: ByteSize,
 }
 
-/// The free space of one place. Clones share what is known.
+/// The free space of one backend. Clones share the measured value.
 #[derive(Clone, Debug)]
 pub(crate) struct FreeSpace {
     backend: &'static str,
@@ -36,19 +37,20 @@ pub(crate) struct FreeSpace {
 #[derive(Debug, Default)]
 struct CachedFreeSpace {
     checked_at: Option<Instant>,
-    /// None if the file system did not tell.
+    /// None if the file system did not report it.
     free: Option<u64>,
-    /// Whether it was below the reserve, to log each change once.
+    /// Whether it was below the reserve, so that each change is logged once.
     is_low: bool,
 }
 
 impl FreeSpace {
-    /// Watches the file system that `path` is on.
+    /// Watches the file system of `path`.
     pub(crate) fn new(place: &'static str, path: PathBuf, min_free: ByteSize) -> Self {
         Self { backend: place, path: path.into(), min_free, cache: Arc::default() }
     }
 
-    /// Whether the reserve would still be there with `incoming` more bytes. A file system that does not tell passes.
+    /// Checks that the reserve would be kept with `incoming` more bytes. Succeeds if the file system reports no free
+    /// space.
     ///
     /// # Errors
     /// [`LowSpace`] if not.
@@ -60,14 +62,14 @@ impl FreeSpace {
         Err(self.low_space(free))
     }
 
-    /// Bytes that this process may still write there, as they were at most a second ago.
+    /// The bytes that this process may still write there, at most one second old.
     pub(crate) async fn free(&self) -> Option<u64> {
         {
             let mut known = self.cached();
             if known.checked_at.is_some_and(|asked| asked.elapsed() < CACHE_TTL) {
                 return known.free;
             }
-            // Set before asking, so that of many requests one asks.
+            // Set before measuring, so that only one of many requests measures.
             known.checked_at = Some(Instant::now());
         }
         let path = Arc::clone(&self.path);

@@ -1,9 +1,9 @@
-//! Settings that can be written and cannot be: each crate looks at its own before anything is opened, without asking
-//! anybody, and what it finds is told the same way.
+//! Invalid settings: each crate checks its own settings before anything is opened, and reports errors in the same
+//! form.
 
 use std::fmt::Display;
 
-/// A setting that cannot be: which one, what it was, what is allowed.
+/// An invalid setting: its key, its value, and what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{key} = {value}: {allowed}")]
 pub struct InvalidSetting {
@@ -13,31 +13,31 @@ pub struct InvalidSetting {
 }
 
 impl InvalidSetting {
-    /// The error, for a value that may be shown.
+    /// Returns the error, for a value that may be shown.
     pub fn new(key: impl Into<String>, was: impl Display, allowed: impl Into<String>) -> Self {
         Self { key: key.into(), value: was.to_string(), allowed: allowed.into() }
     }
 
-    /// Looks at a value that may be shown.
+    /// Checks a value that may be shown.
     ///
     /// # Errors
-    /// Unless it is good.
+    /// If it is invalid.
     pub fn require(is_valid: bool, key: &str, was: impl Display, allowed: &str) -> Result<(), Self> {
         if is_valid { Ok(()) } else { Err(Self::new(key, was, allowed)) }
     }
 
-    /// Looks at numbers of which 0 would mean that nothing is ever done.
+    /// Checks numbers for which 0 would mean that nothing is ever done.
     ///
     /// # Errors
-    /// Where one is 0.
+    /// If one is 0.
     pub fn require_positive<const N: usize>(counts: [(&str, u64); N]) -> Result<(), Self> {
         counts.into_iter().try_for_each(|(key, count)| Self::require(count > 0, key, count, "write 1 or more"))
     }
 
-    /// Looks at an address to listen on, as the system would take it: a host, which may be a name, and a port.
+    /// Checks an address to listen on, in the form that the system takes: a host, which may be a name, and a port.
     ///
     /// # Errors
-    /// Where it is none.
+    /// If it has another form.
     pub fn require_listen_address(key: &str, address: &str) -> Result<(), Self> {
         let name = |host: &str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:%[]".contains(&byte));
         let good = address

@@ -1,8 +1,8 @@
-//! The promises of work: what a job is called and what it carries. Handlers are the worker's.
+//! Jobs: their kinds, their queues and their messages. The worker has the handlers.
 //!
-//! A job carries ids only; everything else is in the records, where it cannot grow stale. Its kind is versioned: a
-//! change of meaning is a new version beside the old, which stays decodable (a golden text of each stands in the
-//! tests), so that an old api and a new worker understand each other. What a worker does not know it parks.
+//! A job carries ids only; everything else is in the records, where it cannot become stale. Its kind is versioned. A
+//! change of meaning is a new version beside the old one, which stays decodable, so that an old api and a new worker
+//! understand each other. The tests hold a golden text of each version. A worker parks what it does not know.
 
 use std::time::Duration;
 
@@ -14,58 +14,58 @@ use crate::{JobId, UploadId, VariantName};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind")]
 pub enum Job {
-    /// Check an upload, make its first sizes, promote it or say no.
+    /// Checks an upload, renders its first sizes, and settles it as ready or rejected.
     #[serde(rename = "picture.process.v1")]
     ProcessPicture {
-        /// Whose.
+        /// The upload.
         upload: UploadId,
     },
-    /// Make one more variant of a picture that is ready.
+    /// Renders one more variant of a ready picture.
     #[serde(rename = "picture.variant.v1")]
     MakeVariant {
-        /// Whose.
+        /// The upload.
         upload: UploadId,
-        /// Which crop of it.
+        /// The crop's generation.
         generation: u32,
-        /// Which.
+        /// The variant.
         variant: VariantName,
     },
-    /// Check a custom rendition of a file, keep it as it came, or say no.
+    /// Checks a custom rendition of a file, and keeps it unchanged or rejects it.
     #[serde(rename = "rendition.process.v1")]
     ProcessRendition {
-        /// Whose.
+        /// The upload.
         upload: UploadId,
     },
-    /// The same for a version of a file.
+    /// Checks a version of a file, and keeps it unchanged or rejects it.
     #[serde(rename = "file.process.v1")]
     ProcessFile {
-        /// Whose.
+        /// The upload.
         upload: UploadId,
     },
 }
 
-/// The queues: one for each kind of work, so that each is scaled alone, and two for what would delay other users.
-/// [`Routing`] chooses one when a job is admitted, and the job's row keeps it.
+/// The queues: one for each kind of work, so that each is scaled separately, and two for jobs that would delay other
+/// users. [`Routing`] chooses one when a job is admitted, and the job's row keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum QueueName {
-    /// Uploads to process.
+    /// Uploaded pictures to process.
     Pictures,
-    /// Variants that somebody is looking at an empty frame for.
+    /// Variants that a client is waiting for.
     Variants,
     /// Versions and custom renditions of files, which may be large and are mostly copied.
     Renditions,
-    /// Jobs of principals that have many in flight, of every kind.
+    /// Jobs of any kind, of principals that have many in flight.
     Bulk,
-    /// Jobs on pictures that take long to decode, of every kind.
+    /// Jobs of any kind, on pictures that take long to decode.
     Heavy,
 }
 
 impl QueueName {
-    /// All of them.
+    /// All queues.
     pub const ALL: [Self; 5] = [Self::Pictures, Self::Variants, Self::Renditions, Self::Bulk, Self::Heavy];
 
-    /// The queue of a kind of work, for a job whose row names none: an older version wrote it.
+    /// The queue of a kind of work, for a job whose row names none because an older version wrote it.
     pub fn for_kind(kind: &str) -> Self {
         match kind {
             kind if kind.starts_with("picture.variant.") => Self::Variants,
@@ -74,7 +74,7 @@ impl QueueName {
         }
     }
 
-    /// The word in settings, queue names and metrics.
+    /// The name in settings, queue names and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pictures => "pictures",
@@ -107,8 +107,10 @@ impl Default for Routing {
 }
 
 impl Routing {
-    /// The queue of a job on a picture that takes about `estimate` to render, of a principal that has `in_flight` jobs in
-    /// flight with it. A long backlog counts before a heavy picture: in `heavy`, it would delay those users that send
+    /// The queue of a job on a picture that takes about `estimate` to render, if its principal has `in_flight` jobs
+    /// in flight, this one included.
+    ///
+    /// A long backlog takes precedence over a heavy picture, because in `heavy` it would delay the users that send
     /// one heavy picture now and then.
     pub fn queue(&self, job: &Job, in_flight: u64, estimate: Duration) -> QueueName {
         if in_flight > u64::from(self.bulk_threshold) {
@@ -137,7 +139,7 @@ impl Job {
         }
     }
 
-    /// The upload it is about.
+    /// The upload that the job is about.
     pub fn upload(&self) -> UploadId {
         match self {
             Self::ProcessPicture { upload }
@@ -156,41 +158,43 @@ impl Job {
         }
     }
 
-    /// Whether it decides about an upload, which waits for it.
+    /// Whether the job settles an upload, which waits for it.
     pub fn is_processing(&self) -> bool {
         !matches!(self, Self::MakeVariant { .. })
     }
 }
 
-/// A job on its way: what is put into the queue and comes out of it.
+/// A job message, as published to the queue and delivered by it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "JobMessageBody")]
 pub struct JobMessage {
-    /// The job's row in the records, which is the arbiter: a ticket seen twice is work done once.
+    /// The id of the job's row in the records. The row decides whether a delivery is still work, so a message
+    /// delivered twice is done once.
     pub id: JobId,
-    /// What to do.
+    /// The job.
     #[serde(flatten)]
     pub job: Job,
-    /// The queue it travels in. Beside the body, because the body's text never changes.
+    /// The queue of the message. Not in the body, because the text of the body never changes.
     #[serde(skip)]
     pub queue: QueueName,
-    /// The user that it is done for, among whom workers share their slots; empty in what an older version sent. Beside
-    /// the body as well.
+    /// The user that the job is done for. Workers share their slots among users. Empty in messages of an older
+    /// version. Not in the body either.
     #[serde(skip)]
     pub principal: String,
-    /// The trace that it belongs to, as a W3C `traceparent`; beside the body, because it is nothing to act upon.
+    /// The trace that the job belongs to, as a W3C `traceparent`. Not in the body, because the job does not depend on
+    /// it.
     #[serde(skip)]
     pub traceparent: Option<String>,
 }
 
 impl JobMessage {
-    /// A ticket in the queue of its kind, for no principal.
+    /// A message in the queue of its kind, for no principal.
     pub fn new(id: JobId, job: Job) -> Self {
         Self { queue: job.queue(), id, job, principal: String::new(), traceparent: None }
     }
 }
 
-/// The part of a ticket that is its text.
+/// The body of a job message.
 #[derive(Deserialize)]
 struct JobMessageBody {
     id: JobId,
@@ -208,7 +212,7 @@ impl From<JobMessageBody> for JobMessage {
 mod tests {
     use super::*;
 
-    /// Golden texts: these stay decodable for ever, because they may lie in somebody's queue.
+    /// Golden texts: these stay decodable for ever, because old messages may still be in a queue.
     #[test]
     fn every_version_ever_sent_is_understood() {
         let id = JobId::from_u128(7);

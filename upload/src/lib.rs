@@ -1,17 +1,17 @@
-//! What api and worker agree on: the Upload and the four places it can be.
+//! The types and backends that api and worker share: the upload and the four backends it can be in.
 //!
 //! ```text
-//! client ─► api ─► staging   bytes as they came, believed by nobody
-//!                  records   the truth: the upload, its job, its history
-//!                  queue     a promise of work
-//!           worker ─► blobs  bytes we made or checked, served
+//! client ─► api ─► staging   bytes as received, not validated
+//!                  records   source of truth: the upload, its job, its history
+//!                  queue     a message for the job
+//!           worker ─► blobs  bytes rendered or checked, served
 //! ```
 //!
-//! Each place is one module and hides its engine: a folder or S3, memory or RabbitMQ, SQLite or PostgreSQL. Whoever
-//! moves an upload makes the next place true before letting go of the previous one, so that a crash leaves at worst a
-//! duplicate that the sweeper can see.
+//! Each backend is one module and hides its engine: a folder or S3, memory or RabbitMQ, SQLite or PostgreSQL. An
+//! upload is durable in the next backend before it leaves the previous one, so that a crash leaves at worst a
+//! duplicate that the sweeper can find.
 
-/// The settings of this crate, each with what it does, as a TOML file.
+/// The settings of this crate, each with its description, as a TOML file.
 pub const DEFAULTS: &str = include_str!("../defaults.toml");
 
 mod backend;

@@ -1,11 +1,11 @@
-//! What kind of file the bytes are, judged by their first bytes and by nothing else.
+//! The media type of a file, judged by its first bytes only.
 //!
-//! The api sniffs at the door, to refuse early what no worker would take; the worker sniffs again before it decodes.
-//! Names and declared types are labels a client wrote; they are never asked.
+//! The api sniffs early, to refuse files that no worker would accept; the worker sniffs again before it decodes. File
+//! names and declared types are ignored, because a client wrote them.
 
 use serde::{Deserialize, Serialize};
 
-/// A kind of file this program knows by name, accepted or not.
+/// A file type that this program knows by name, accepted or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Media {
@@ -35,19 +35,19 @@ pub enum Media {
     Jxl,
     /// JPEG 2000.
     Jp2,
-    /// An HTML page, often an error page somebody saved as a picture.
+    /// An HTML page, often an error page saved as a picture.
     Html,
     /// A ZIP archive, which office documents are as well.
     Zip,
-    /// Anything else, where anything is taken: kept and given back, never looked into.
+    /// Any other type, where every type is accepted: stored and returned, never decoded.
     Other,
 }
 
-/// How many leading bytes [`Media::sniff`] looks at, at most.
+/// The number of leading bytes that [`Media::sniff`] looks at, at most.
 pub const SNIFF_BYTES: usize = 512;
 
 impl Media {
-    /// The kind of the file that begins with `head` ([`SNIFF_BYTES`] of it are enough), or `None` for an unknown one.
+    /// The type of the file that begins with `head` ([`SNIFF_BYTES`] of it are enough), or `None` if it is unknown.
     pub fn sniff(head: &[u8]) -> Option<Self> {
         let head = &head[..head.len().min(SNIFF_BYTES)];
         let magic: [(&[u8], Self); 14] = [
@@ -72,7 +72,8 @@ impl Media {
         match head {
             [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Self::WebP),
             [_, _, _, _, b'f', b't', b'y', b'p', rest @ ..] => Self::sniff_heif(rest),
-            // "BM" alone is any text that begins so: the four reserved bytes, zero in every bitmap, tell.
+            // "BM" alone can be the start of any text, so the four reserved bytes, zero in every bitmap, are checked
+            // too.
             [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => Some(Self::Bmp),
             _ => Self::sniff_markup(head),
         }
@@ -106,12 +107,12 @@ impl Media {
         }
     }
 
-    /// Whether a picture of this kind is taken (`contract/dropbox.md`, "Accepted").
+    /// Whether a picture of this type is accepted (`contract/dropbox.md`, "Accepted").
     pub fn is_supported_picture(self) -> bool {
         matches!(self, Self::Jpeg | Self::Png | Self::Gif | Self::Bmp | Self::WebP)
     }
 
-    /// The kind as a person calls it.
+    /// The type's usual name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Jpeg => "JPEG",
@@ -177,7 +178,7 @@ impl Media {
         }
     }
 
-    /// The kind whose usual extension this is.
+    /// The type whose usual extension this is.
     pub(crate) fn from_extension(extension: &str) -> Option<Self> {
         [
             Self::Jpeg,
@@ -201,7 +202,7 @@ impl Media {
         .find(|media| media.extension() == extension)
     }
 
-    /// What somebody who sent a refused kind can do instead, as the end of a sentence about it.
+    /// What a client can send instead of a refused type, as the end of an error message.
     pub fn remedy(self) -> &'static str {
         match self {
             Self::Heic => {

@@ -1,7 +1,7 @@
-//! An object store under a prefix, whichever engine it is: what staging and blobs are both made of.
+//! An object store under a prefix, whatever its engine. Staging and blobs are both built on it.
 //!
-//! Correctness never rests on conditional writes, which some S3 servers ignore: every key is written once because
-//! nobody else knows it, and the records say which key counts.
+//! Correctness does not depend on conditional writes, which some S3 servers ignore: every key is written once,
+//! because only its writer knows it, and the records say which key counts.
 
 use std::io;
 use std::path::PathBuf;
@@ -37,17 +37,18 @@ use folder::{FileSource, Folder};
 use part_size::PartSizes;
 use settings::StoreAddress;
 
-/// How long one operation may take. A bucket has shorter limits for each request; this is for a folder on a disk that does
-/// not answer, whose thread cannot be stopped: nobody waits for it any longer, and what it writes late is removed.
+/// The limit of one operation. A bucket has shorter limits for each request. This one is for a folder on a disk that
+/// does not answer, whose thread cannot be stopped: the caller stops waiting, and what the thread writes late is
+/// deleted.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What can go wrong with a store.
+/// An error of a store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// There is no such object.
     #[error("{backend} has no object \"{key}\"")]
     Missing {
-        /// Which place.
+        /// The backend.
         backend: &'static str,
         /// The key asked for.
         key: String,
@@ -55,38 +56,38 @@ pub enum StoreError {
     /// The disk or the quota is full.
     #[error("{backend} is full: free room or give it more")]
     Full {
-        /// Which place.
+        /// The backend.
         backend: &'static str,
     },
     /// The address cannot be opened.
     #[error("{backend}.url \"{url}\" cannot be opened: {why}")]
     Address {
-        /// Which place.
+        /// The backend.
         backend: &'static str,
         /// The address, without its secrets.
         url: String,
-        /// What is wrong with it.
+        /// The fault.
         why: String,
     },
-    /// An operator has to set something right before the store can do anything.
+    /// An operator has to correct something before the store can work.
     #[error("{backend}: {why}; check {backend}.url, its endpoint and its key: {detail}")]
     Misconfigured {
-        /// Which place.
+        /// The backend.
         backend: &'static str,
-        /// What is wrong, in words that may be public.
+        /// The fault, in words that may be public.
         why: &'static str,
-        /// The engine's own words.
+        /// The engine's own message.
         detail: String,
     },
-    /// The engine did not do it, this time.
+    /// The engine failed.
     #[error("{backend}: {}", chain(source))]
     Engine {
-        /// Which place.
+        /// The backend.
         backend: &'static str,
-        /// The engine's own words.
+        /// The engine's own error.
         source: object_store::Error,
     },
-    /// A test made it fail.
+    /// A fault injected by a test.
     #[error(transparent)]
     InjectedFault(#[from] InjectedFault),
 }
@@ -120,17 +121,17 @@ pub(crate) struct Store {
     engine: StoreEngine,
     /// For a folder: its file system.
     free_space: Option<FreeSpace>,
-    /// How long one operation may take.
+    /// The limit of one operation.
     operation_timeout: Duration,
     fail_points: FailPoints,
 }
 
-/// What an engine is beyond what all of them can do.
+/// The features of an engine beyond those that all engines have.
 #[derive(Clone, Debug)]
 enum StoreEngine {
-    /// A folder of this machine.
+    /// A folder on this machine.
     Folder(Folder),
-    /// A bucket, and what says that another store is in the same.
+    /// A bucket, and the address that tells whether another store is in the same bucket.
     Bucket { s3: s3::S3Clients, address: String },
 }
 
@@ -181,7 +182,7 @@ impl Store {
         }
     }
 
-    /// Writes an object whole.
+    /// Writes a whole object.
     pub(crate) async fn put(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
         let put = async {
             match &self.engine {
@@ -199,8 +200,8 @@ impl Store {
         self.instrument("put", put).await
     }
 
-    /// Writes into a folder, in one go and all of them or none, those objects whose bytes it can get at by itself. Returns
-    /// the others: all where this is a bucket, and what is in a bucket of `staging` where nobody holds it.
+    /// For a folder: writes, atomically, every object whose bytes are locally available, and returns the rest, which
+    /// are in a bucket of `staging` and not in memory. For a bucket: returns all objects unchanged.
     pub(crate) async fn put_batch(&self, staging: &Self, objects: Vec<NewBlob>) -> Result<Vec<NewBlob>, StoreError> {
         let StoreEngine::Folder(folder) = &self.engine else { return Ok(objects) };
         let (mut files, mut not_batched, mut staged) = (Vec::new(), Vec::new(), String::new());
@@ -230,8 +231,8 @@ impl Store {
         Ok(not_batched)
     }
 
-    /// Has a bucket copy what `from` has under `key` without its bytes passing through this process. False where the two
-    /// are not in one bucket, or where it did not work out: then they have to.
+    /// Makes a bucket copy the object `key` of `from`, without its bytes passing through this process. Returns false
+    /// if the two are not in one bucket, or if the copy failed: then the caller has to transfer the bytes.
     pub(crate) async fn copy(&self, from: &Self, key: &str, to: &str) -> Result<bool, StoreError> {
         let copy = async {
             Ok::<_, StoreError>(match (&self.engine, &from.engine) {
@@ -246,7 +247,7 @@ impl Store {
         self.instrument("copy", copy).await
     }
 
-    /// An address under which anybody can get the object for as long as `valid`; None where the engine has no such thing.
+    /// Returns a URL under which any client can get the object for `valid`; None if the engine has no such URLs.
     pub(crate) async fn signed_url(&self, key: &str, valid: Duration) -> Result<Option<String>, StoreError> {
         let StoreEngine::Bucket { s3, .. } = &self.engine else { return Ok(None) };
         let url = s3.bounded.signed_url(reqwest::Method::GET, &self.object_path(key), valid).await;
@@ -261,7 +262,7 @@ impl Store {
         self.instrument("get", get).await
     }
 
-    /// The same, of an object that nobody will read again soon.
+    /// Reads a whole object that will not be read again soon.
     pub(crate) async fn get_uncached(&self, key: &str) -> Result<Bytes, StoreError> {
         let StoreEngine::Folder(folder) = &self.engine else { return self.get(key).await };
         let get = async {
@@ -270,7 +271,7 @@ impl Store {
         self.instrument("get", get).await
     }
 
-    /// Deletes one object; that it is not there is what was wanted.
+    /// Deletes one object. A missing object is no error.
     pub(crate) async fn delete(&self, key: &str) -> Result<(), StoreError> {
         let delete = async {
             match self.client.delete(&self.object_path(key)).await.map_err(|error| self.map_error(key, error)) {
@@ -302,7 +303,7 @@ impl Store {
         self.instrument("remove_all", remove).await
     }
 
-    /// As many to a request as the engine takes.
+    /// Deletes objects, as many in a request as the engine takes.
     async fn delete_paths(&self, paths: Vec<Path>) -> Result<usize, StoreError> {
         let count = paths.len();
         let mut deleted = self.client.delete_stream(futures::stream::iter(paths).map(Ok).boxed());
@@ -315,7 +316,7 @@ impl Store {
         Ok(count)
     }
 
-    /// Whether the store would leave its reserve free with `incoming` more bytes. True for a bucket.
+    /// Checks whether the store would keep its reserve with `incoming` more bytes. Always succeeds for a bucket.
     pub(crate) async fn check_space(&self, incoming: u64) -> Result<(), LowSpace> {
         match &self.free_space {
             Some(space) => space.check(incoming).await,
@@ -323,8 +324,8 @@ impl Store {
         }
     }
 
-    /// Whether the store answers: asks for an object that is not there. By GET, because the answer to HEAD has no body and
-    /// does not say whether it is the object that is missing or the bucket.
+    /// Checks that the store answers, by requesting an object that does not exist. By GET, because the answer to HEAD
+    /// has no body, which would say whether the object is missing or the bucket.
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
         let key = "is-anybody-there";
         let ping = async {
@@ -353,7 +354,7 @@ impl Store {
         self.prefix.parts().chain(Path::from(key).parts()).collect()
     }
 
-    /// The file that has this key in our folder.
+    /// The file of this key in the folder.
     fn file_path(&self, folder: &Folder, key: &str) -> Result<PathBuf, StoreError> {
         folder.path(&self.object_path(key)).map_err(|error| self.map_error(key, error))
     }
@@ -362,7 +363,7 @@ impl Store {
         StoreError::Missing { backend: self.backend, key: key.to_owned() }
     }
 
-    /// What went wrong in a folder with a file that was there.
+    /// Converts the error of a file that was found in the folder before.
     fn map_not_found(&self, key: &str, error: io::Error) -> StoreError {
         match error.kind() {
             io::ErrorKind::NotFound => {
@@ -372,13 +373,13 @@ impl Store {
         }
     }
 
-    /// What went wrong in a folder.
+    /// Converts the error of an operation in the folder.
     fn folder_error(&self, key: &str, error: io::Error) -> StoreError {
         self.map_error(key, object_store::Error::Generic { store: "folder", source: Box::new(error) })
     }
 }
 
-/// What a bucket says of an object to whoever is sent there; a folder has nowhere to keep it.
+/// The headers that a bucket sends with an object to a redirected client; a folder cannot store any.
 fn attributes(key: &str) -> Attributes {
     let media = key.rsplit_once('.').and_then(|(_, extension)| Media::from_extension(extension));
     media.map(|media| (Attribute::ContentType, media.mime().to_owned())).into_iter().collect()

@@ -1,15 +1,15 @@
-//! Tells the log when a backend stops answering and when it answers again: once per outage, however often it is asked.
+//! Logs when a backend stops answering and when it answers again, once per outage.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Which backends do not answer at the moment. Clones share it.
+/// The backends that do not answer at the moment. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct OutageLog(Arc<Mutex<BTreeSet<&'static str>>>);
 
 impl OutageLog {
-    /// Notes the answer of a backend: why there was none, with all causes, or nothing.
+    /// Records the result of a request to a backend: the failure with all causes, or None.
     pub fn record(&self, backend: &'static str, failure: Option<&dyn Display>) {
         let mut failing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match failure {

@@ -1,4 +1,5 @@
-//! Signs that work goes on, given from deep inside it and seen by whoever limits it: a job whose work hangs gives none.
+//! Signs of progress, reported from deep inside a piece of work and read by the code that limits it. Work that hangs
+//! reports none.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +11,7 @@ tokio::task_local! {
     static PROGRESS: ProgressTracker;
 }
 
-/// When the work that it watches last showed a sign of progress. Clones are the same.
+/// The time of the last sign of progress of the tracked work. Clones share it.
 #[derive(Clone, Debug)]
 pub struct ProgressTracker {
     begun: Instant,
@@ -29,7 +30,7 @@ impl ProgressTracker {
         PROGRESS.scope(self.clone(), work).await
     }
 
-    /// How long ago the last sign of progress was, or the beginning.
+    /// The time since the last sign of progress, or since the beginning.
     pub fn idle_time(&self) -> Duration {
         self.begun.elapsed().saturating_sub(Duration::from_millis(self.last_ms.load(Ordering::Relaxed)))
     }
@@ -40,9 +41,9 @@ impl ProgressTracker {
     }
 }
 
-/// A step of the work has been done, such as an operation of a store or a chunk of a stream. Does nothing if the work of
-/// this task is not watched.
+/// Reports that a step of the work is done, such as an operation of a store or a chunk of a stream. Does nothing if
+/// the work of this task is not tracked.
 pub fn report_progress() {
-    // An error means that it is not watched.
+    // An error means that the work is not tracked.
     PROGRESS.try_with(ProgressTracker::record).unwrap_or_default();
 }

@@ -1,26 +1,26 @@
-//! What a picture costs to render, estimated from its header while its bytes pass on their way into staging.
+//! Estimates what a picture costs to render, from its header, while its bytes pass on their way into staging.
 //!
-//! The api reads numbers of a header here and decodes no pixel. The worker's own limits decide what is rendered; an
-//! estimate only chooses the queue, so a header that lies costs its sender and not other users: pictures that claim to be
-//! large wait among heavy ones, and pictures that claim to be small are decoded as small.
+//! The api reads numbers of a header here and decodes no pixel. An estimate only chooses the queue, and the worker's
+//! own limits decide what is rendered. So a false header costs its sender and not other users. Pictures that claim to
+//! be large wait among heavy ones, and pictures that claim to be small are decoded as small.
 
 use std::time::Duration;
 
 use crate::Media;
 
-/// The numbers of a picture's header that say what rendering costs.
+/// The header fields that determine the rendering cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PictureHeader {
     /// Pixels across.
     pub width: u32,
     /// Pixels down.
     pub height: u32,
-    /// Whether it is of the other kind of its format, which costs otherwise: a progressive JPEG, a lossless WebP.
+    /// Whether it uses the second coding of its format, whose cost differs: a progressive JPEG, a lossless WebP.
     pub costly_coding: bool,
 }
 
-/// Nanoseconds for each pixel and for each byte of the file, measured in a release build (bench/README.md, "What a picture
-/// costs").
+/// Nanoseconds for each pixel and for each byte of the file, measured in a release build (bench/README.md, "What a
+/// picture costs").
 const fn cost_per_pixel_and_byte(media: Media, other: bool) -> (u64, u64) {
     match (media, other) {
         (Media::Jpeg, false) => (1, 6),
@@ -34,11 +34,12 @@ const fn cost_per_pixel_and_byte(media: Media, other: bool) -> (u64, u64) {
     }
 }
 
-/// Pixels for each byte that are assumed of a picture whose header was not understood.
+/// The assumed number of pixels for each byte of a picture whose header was not understood.
 const PIXELS_PER_BYTE: u64 = 10;
 
-/// About how long the first sizes of a picture take to render, on one thread. None for `look` means that the header says
-/// nothing; then the number of bytes decides. Nothing is rendered of other kinds of files.
+/// The estimated time to render the first sizes of a picture, on one thread. None for `header` means that the header
+/// says nothing; then the number of bytes decides. Zero for files that are no pictures, because nothing is rendered
+/// of them.
 pub fn estimate_render_time(media: Media, header: Option<PictureHeader>, bytes: u64) -> Duration {
     let (pixels, other) = match header {
         Some(look) => (u64::from(look.width) * u64::from(look.height), look.costly_coding),
@@ -48,19 +49,19 @@ pub fn estimate_render_time(media: Media, header: Option<PictureHeader>, bytes: 
     Duration::from_nanos(pixels.saturating_mul(pixel).saturating_add(bytes.saturating_mul(byte)))
 }
 
-/// Looks for the header of a picture in bytes that pass, a piece at a time. It holds a few of them at most.
+/// Finds the header of a picture in bytes that pass in pieces. It buffers a few bytes at most.
 #[derive(Debug, Default)]
 pub(crate) struct HeaderScanner {
     jpeg: JpegHeaderScanner,
 }
 
 impl HeaderScanner {
-    /// Looks at the next piece of a file. Of what is no JPEG, the first byte tells, and no more is looked at.
+    /// Reads the next piece of a file. If the first byte shows that it is no JPEG, nothing more is read.
     pub(crate) fn feed(&mut self, piece: &[u8]) {
         self.jpeg.feed(piece);
     }
 
-    /// What was found, `head` being the first bytes of the file.
+    /// The header that was found; `head` is the first bytes of the file.
     pub(crate) fn header(&self, media: Media, head: &[u8]) -> Option<PictureHeader> {
         match media {
             Media::Jpeg => self.jpeg.header,
@@ -119,7 +120,7 @@ fn webp(head: &[u8]) -> Option<PictureHeader> {
     }
 }
 
-/// Whether the first chunk with pixels is a lossless one.
+/// Whether the first chunk with pixels is lossless.
 fn is_lossless(head: &[u8]) -> bool {
     let mut at = 12;
     while let Some(&[a, b, c, d, l0, l1, l2, l3]) = head.get(at..).and_then(<[u8]>::first_chunk) {
@@ -128,20 +129,20 @@ fn is_lossless(head: &[u8]) -> bool {
             b"VP8 " => return false,
             // A frame of an animation: its own header, then its chunk.
             b"ANMF" => at += 8 + 16,
-            // Chunks begin at even places.
+            // Chunks begin at even offsets.
             _ => at += 8 + (u32::from_le_bytes([l0, l1, l2, l3]) as usize).next_multiple_of(2),
         }
     }
     false
 }
 
-/// Walks the segments of a JPEG up to its frame header, which may come behind any amount of EXIF and colour profile.
-/// Rule: ITU-T T.81, annex B.
+/// Walks the segments of a JPEG up to its frame header, which may follow any amount of EXIF and colour profile. Rule:
+/// ITU-T T.81, annex B.
 #[derive(Debug, Default)]
 struct JpegHeaderScanner {
-    /// The beginning of the segment at hand: nine bytes at most.
+    /// The beginning of the current segment: nine bytes at most.
     segment_start: Vec<u8>,
-    /// Bytes of it that still have to pass.
+    /// Remaining bytes of the segment.
     skip: usize,
     finished: bool,
     header: Option<PictureHeader>,

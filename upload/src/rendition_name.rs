@@ -1,16 +1,15 @@
-//! What a client calls a custom rendition: a type for each thing that can be said of it, so that a text that is no name
-//! never gets further than the parser.
+//! The name of a custom rendition. A text that is no valid name is rejected by the parser.
 //!
-//! The api parses names where they come in; the records compare them by [`RenditionName::case_folded`] and by nothing else.
+//! The api parses names on input; the records compare them by [`RenditionName::case_folded`] only.
 
 use std::fmt;
 
 use unicode_normalization::UnicodeNormalization;
 
-/// The two versions of the documents API, which differ in what a name may be.
+/// The two versions of the documents API, which differ in what a name may contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RenditionNameRules {
-    /// 1.1: any characters but those that mean something elsewhere, control characters, and blanks at either end.
+    /// 1.1: any characters except reserved ones, control characters, and blanks at either end.
     V1_1,
     /// 1.2: ASCII letters, digits, hyphen and underscore.
     V1_2,
@@ -20,16 +19,16 @@ pub enum RenditionNameRules {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RenditionName(String);
 
-/// Why a text is no name.
+/// Why a text is no valid name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRenditionName {
-    /// There is nothing.
+    /// The text is empty.
     #[error("a rendition needs a name")]
     Missing,
-    /// There is too much.
+    /// The text is too long.
     #[error("a rendition's name has at most {} characters", RenditionName::MAX_LENGTH)]
     TooLong,
-    /// A character stands where it may not.
+    /// The text has a character that is not allowed.
     #[error("a rendition's name has a character that it may not have")]
     Invalid,
 }
@@ -38,10 +37,10 @@ impl RenditionName {
     /// In Unicode scalar values.
     pub const MAX_LENGTH: usize = 28;
 
-    /// Reads a name by the rules of one version.
+    /// Parses a name by the rules of one version.
     ///
     /// # Errors
-    /// Why it is none; its length is looked at first.
+    /// Why it is invalid; the length is checked first.
     pub fn parse(text: &str, grammar: RenditionNameRules) -> Result<Self, InvalidRenditionName> {
         if text.is_empty() {
             return Err(InvalidRenditionName::Missing);
@@ -67,7 +66,7 @@ impl RenditionName {
         &self.0
     }
 
-    /// What two names have in common that differ in case or composition alone: what `case_fold` makes of them.
+    /// The form in which two names are equal if they differ in case or composition alone, from `case_fold`.
     pub fn case_folded(&self) -> String {
         case_fold(&self.0)
     }
@@ -79,8 +78,8 @@ impl fmt::Display for RenditionName {
     }
 }
 
-/// Canonical caseless matching (The Unicode Standard, D145), composed again: decomposed, full case folding, NFC. `ﬁ` is
-/// `fi` and `ſ` is `s`; the Turkish dotless `ı` is not `i`, since no language is known here.
+/// Canonical caseless matching (The Unicode Standard, D145), composed again: NFD, full case folding, NFC. `ﬁ` is `fi`
+/// and `ſ` is `s`; the Turkish dotless `ı` is not `i`, because no language is known here.
 pub(crate) fn case_fold(text: &str) -> String {
     let folded: String = caseless::default_case_fold_str(&text.nfd().collect::<String>());
     folded.nfc().collect()

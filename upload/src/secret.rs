@@ -1,40 +1,40 @@
-//! A text that must not be read over somebody's shoulder: a password, or an address with one in it.
+//! A text that must not be logged or displayed: a password, or an address with one in it.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-/// A secret that redacts itself wherever it is printed or written; [`expose`](Self::expose) is the only way to it.
+/// A secret that is redacted in all output; only [`expose`](Self::expose) returns it.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Keeps `text` from view.
+    /// Wraps `text` as a secret.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The secret itself, for whoever has to use it.
+    /// The secret itself, for the code that has to use it.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// What may be shown: the text without a user's name and password in a URL, or dots where it is no URL at all.
+    /// The displayable form: the text without a user's name and password in a URL, or dots if it is no URL.
     fn redacted(&self) -> String {
         match self.0.split_once("://") {
             Some((scheme, rest)) => match rest.rsplit_once('@') {
                 Some((_, place)) => format!("{scheme}://…@{}", redact_query_password(place)),
                 None => redact_query_password(&self.0),
             },
-            // "memory:" is an address too, and no secret.
+            // "memory:" is an address too, and not secret.
             None if self.0.is_empty() || self.0.ends_with(':') => self.0.clone(),
             None => "…".to_owned(),
         }
     }
 }
 
-/// An address whose parameters do not tell a password: PostgreSQL takes one there too.
+/// Redacts the password parameter of an address, because PostgreSQL takes a password there too.
 fn redact_query_password(address: &str) -> String {
     let Some((place, parameters)) = address.split_once('?') else { return address.to_owned() };
     let hide = |parameter: &str| match parameter.split_once('=') {

@@ -1,7 +1,7 @@
-//! The first place: bytes as they came, believed by nobody and served to nobody.
+//! Staging: uploaded bytes as received. They are not validated and never served.
 //!
-//! The api writes here while the client sends; the worker reads and, once the upload is settled, takes them away. An
-//! object here that no upload waits for is an orphan, and the sweeper removes it.
+//! The api writes here while the client sends. The worker reads the bytes and deletes them once the upload is
+//! settled. An object here that no upload waits for is an orphan, and the sweeper deletes it.
 
 use std::time::Duration;
 
@@ -18,30 +18,30 @@ use crate::object_storage::{MultipartWriter, Store, StoreError, StoreSettings};
 use crate::render_cost::{self, HeaderScanner};
 use crate::{Media, SNIFF_BYTES};
 
-/// The staging place.
+/// The staging store.
 #[derive(Clone, Debug)]
 pub struct Staging(Store);
 
-/// Bytes that lie in staging, complete and durable.
+/// Staged bytes, complete and durable.
 #[derive(Clone, Debug)]
 pub struct Staged {
-    /// Where.
+    /// The key.
     pub key: String,
-    /// How many.
+    /// The number of bytes.
     pub bytes: u64,
     /// Their SHA-256, in hex.
     pub sha256: String,
-    /// What they look like, by their first [`SNIFF_BYTES`].
+    /// The media type sniffed from the first [`SNIFF_BYTES`].
     pub media: Option<Media>,
-    /// About how long they take to render, by their header; nothing where they are no picture.
+    /// The estimated time to render, from the header; zero if the bytes are no picture.
     pub render_estimate: Duration,
 }
 
 impl Staging {
-    /// Opens the place at the address in the settings.
+    /// Opens the store at the address in the settings.
     ///
     /// # Errors
-    /// [`StoreError::Address`] where it cannot be opened.
+    /// [`StoreError::Address`] if it cannot be opened.
     pub fn open(settings: &StoreSettings, fail_points: FailPoints) -> Result<Self, StoreError> {
         Store::open("staging", settings, fail_points).map(Self)
     }
@@ -50,37 +50,37 @@ impl Staging {
         &self.0
     }
 
-    /// Begins to take in bytes under a key of their own. Nothing stays unless [`StagedWriter::finish`] succeeds.
+    /// Returns a writer for bytes under a new key. Nothing stays unless [`StagedWriter::finish`] succeeds.
     pub fn new_writer(&self) -> StagedWriter {
         StagedWriter::begin(&self.0, format!("incoming/{}", Uuid::now_v7().simple()))
     }
 
-    /// Reads staged bytes whole: pictures are bounded, and a decoder wants them in one piece. It is for the worker, who is
-    /// the only one to read them.
+    /// Reads a staged object whole, because a decoder needs it in one piece and pictures are bounded. Only the worker
+    /// reads staged objects.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] where nothing lies there; otherwise the engine's.
+    /// [`StoreError::Missing`] if there is none; otherwise any storage error.
     pub async fn read(&self, key: &str) -> Result<Bytes, StoreError> {
         self.0.get_uncached(key).await
     }
 
-    /// Reads staged bytes in chunks: what is only counted, hashed and copied has no need to be in one piece.
+    /// Reads a staged object in chunks, for bytes that are only counted, hashed and copied.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] where nothing lies there; otherwise the engine's.
+    /// [`StoreError::Missing`] if there is none; otherwise any storage error.
     pub async fn stream(&self, key: &str) -> Result<BoxStream<'static, Result<Bytes, StoreError>>, StoreError> {
         self.0.stream(key, None).await
     }
 
-    /// Takes the bytes away; that they are gone already is no error.
+    /// Deletes a staged object. A missing object is no error.
     ///
     /// # Errors
-    /// The engine's.
+    /// Any storage error.
     pub async fn delete(&self, key: &str) -> Result<(), StoreError> {
         self.0.delete(key).await
     }
 
-    /// The keys of all that has lain here since before `instant`, in no order.
+    /// Lists the keys of all objects that were staged before `instant`, in no order.
     pub fn list_older_than(&self, instant: Timestamp) -> BoxStream<'static, Result<String, StoreError>> {
         let before = instant.as_millisecond();
         self.0
@@ -89,27 +89,27 @@ impl Staging {
             .boxed()
     }
 
-    /// Whether the store would leave its reserve free with `incoming` more bytes. True for a bucket.
+    /// Checks whether the store would keep its reserve with `incoming` more bytes. Always succeeds for a bucket.
     pub(crate) async fn check_space(&self, incoming: u64) -> Result<(), LowSpace> {
         self.0.check_space(incoming).await
     }
 
-    /// Whether the place answers.
+    /// Checks that the store answers.
     ///
     /// # Errors
-    /// The engine's, where it does not.
+    /// Any storage error.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.0.ping().await
     }
 }
 
-/// An upload on its way into staging: counted, hashed and sniffed as it passes, never whole in memory. Dropped
+/// A writer into staging: counts, hashes and sniffs the bytes as they pass, and never holds them whole. Dropped
 /// unfinished, it leaves nothing behind.
 #[derive(Debug)]
 pub struct StagedWriter {
     store: Store,
     key: String,
-    /// Begun once the buffer has filled for the first time: what is smaller than a part is one plain put.
+    /// Begun once the buffer has filled for the first time. An object smaller than a part is one plain put.
     parts: Option<MultipartWriter>,
     buffer: Vec<u8>,
     head: Vec<u8>,
@@ -119,7 +119,7 @@ pub struct StagedWriter {
 }
 
 impl StagedWriter {
-    /// Begins to write under a key.
+    /// Begins an object under a key.
     pub(crate) fn begin(store: &Store, key: String) -> Self {
         Self {
             store: store.clone(),
@@ -133,20 +133,20 @@ impl StagedWriter {
         }
     }
 
-    /// How many bytes have come so far.
+    /// The number of bytes received so far.
     pub fn bytes_received(&self) -> u64 {
         self.bytes
     }
 
-    /// What they look like, once at least [`SNIFF_BYTES`] or all of them have come.
+    /// The sniffed media type, once at least [`SNIFF_BYTES`] or all bytes were received.
     pub fn media(&self) -> Option<Media> {
         Media::sniff(&self.head)
     }
 
-    /// Takes the next chunk; returns when the store has room for more, so a slow store slows the client down.
+    /// Writes the next chunk. Returns when the store has room for more, so a slow store slows the client down.
     ///
     /// # Errors
-    /// The engine's. The intake is of no use afterwards.
+    /// Any storage error. The writer is of no use afterwards.
     pub async fn write(&mut self, chunk: &[u8]) -> Result<(), StoreError> {
         self.hasher.update(chunk);
         self.bytes += chunk.len() as u64;
@@ -158,8 +158,8 @@ impl StagedWriter {
             let part = self.parts.as_ref().map_or(self.store.first_part_size(), MultipartWriter::part_size);
             let room = part - self.buffer.len();
             let (now, later) = chunk.split_at(room.min(chunk.len()));
-            // Grown by hand up to a part and no further: doubling would hold twice what is needed, hundreds of times. Once
-            // a part is full, more of them follow.
+            // Grown by hand to one part at most, because doubling would hold twice what is needed, for hundreds of
+            // uploads. Once a part is full, more parts are likely.
             let likely = if self.parts.is_some() { room } else { self.buffer.len() };
             self.buffer.reserve_exact(room.min(likely.max(now.len())));
             self.buffer.extend_from_slice(now);
@@ -171,7 +171,7 @@ impl StagedWriter {
         Ok(())
     }
 
-    /// Gives what has gathered to the store, as a part.
+    /// Writes the buffered bytes to the store as a part.
     async fn flush_part(&mut self) -> Result<(), StoreError> {
         let part = std::mem::take(&mut self.buffer);
         let parts = match &mut self.parts {
@@ -182,10 +182,10 @@ impl StagedWriter {
         Ok(())
     }
 
-    /// Makes all that came durable under one key.
+    /// Makes all received bytes durable under one key.
     ///
     /// # Errors
-    /// The engine's; then nothing stays.
+    /// Any storage error; then nothing stays.
     pub async fn finish(mut self) -> Result<Staged, StoreError> {
         let rest = std::mem::take(&mut self.buffer);
         match self.parts.as_mut() {
@@ -208,7 +208,7 @@ impl StagedWriter {
 
 impl Drop for StagedWriter {
     fn drop(&mut self) {
-        // A client that went away cannot wait for the clean-up.
+        // In the background, because a client that disconnected cannot wait for the clean-up.
         if let (Some(parts), Ok(runtime)) = (self.parts.take(), tokio::runtime::Handle::try_current()) {
             parts.abort(&runtime);
         }

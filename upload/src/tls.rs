@@ -16,7 +16,7 @@ pub struct TlsSettings {
 }
 
 impl TlsSettings {
-    /// Reads the file.
+    /// Checks the file.
     ///
     /// # Errors
     /// If it cannot be read or has no certificate in it.
@@ -37,10 +37,10 @@ impl TlsSettings {
     }
 }
 
-/// The text of a file with certificates in PEM, looked at.
+/// The text of a file with certificates in PEM, checked.
 ///
 /// # Errors
-/// Why it is none.
+/// Why it is invalid.
 pub(crate) fn read_ca_file(path: &str) -> Result<String, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("the file {path} cannot be read: {error}"))?;
     let mut trusted = RootCertStore::empty();

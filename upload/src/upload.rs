@@ -1,4 +1,4 @@
-//! The noun: an upload, what it can be in, and how it ended.
+//! An upload, its states, and its outcomes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,13 +10,13 @@ use uuid::Uuid;
 
 use crate::{Media, VariantName};
 
-/// The number a client gets for what it handed in: a `long` that starts at 1001 and stays below 2^53
-/// (`contract/dropbox.md`, "PictureID"). Anything else in its place is not an id, so it cannot be parsed.
+/// The number of an upload: a `long` that starts at 1001 and stays below 2^53 (`contract/dropbox.md`, "PictureID").
+/// Nothing else can be parsed as an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UploadId(i64);
 
-/// A text that is no upload's number.
+/// A text that is no upload number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a picture's number is a whole number from 1 to 9007199254740991")]
 pub struct InvalidUploadId;
@@ -41,7 +41,7 @@ impl TryFrom<i64> for UploadId {
 impl FromStr for UploadId {
     type Err = InvalidUploadId;
 
-    /// Plain decimal digits only: no sign, no blanks.
+    /// Parses plain decimal digits only: no sign, no blanks.
     fn from_str(text: &str) -> Result<Self, InvalidUploadId> {
         if !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(InvalidUploadId);
@@ -56,8 +56,8 @@ impl fmt::Display for UploadId {
     }
 }
 
-/// Where an upload stands. It begins as accepted and ends, by its deadline, as one of the others; a ready dropbox
-/// picture that nobody claims ends as expired.
+/// The state of an upload. It begins as accepted and ends, by its deadline, as one of the others. A ready dropbox
+/// picture that is not claimed ends as expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UploadState {
@@ -65,16 +65,16 @@ pub enum UploadState {
     Accepted,
     /// Checked, rendered and served.
     Ready,
-    /// A worker looked and said no; the reason is the client's to mend.
+    /// A worker rejected it for a reason that the client can correct.
     Rejected,
-    /// We could not, and gave up; the reason is ours to mend.
+    /// Processing failed, for a reason that is not the client's.
     Failed,
-    /// Nobody claimed it in time; its bytes are gone or going.
+    /// It was not claimed in time; its bytes are deleted or will be.
     Expired,
 }
 
 impl UploadState {
-    /// The word in the records and in JSON.
+    /// The name in the records and in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
@@ -97,7 +97,7 @@ impl FromStr for UploadState {
     }
 }
 
-/// What an upload is for.
+/// The purpose of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UploadKind {
     /// A picture in the dropbox, which waits to be claimed.
@@ -109,7 +109,7 @@ pub enum UploadKind {
 }
 
 impl UploadKind {
-    /// The word in the records.
+    /// The name in the records.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Dropbox => "dropbox",
@@ -130,41 +130,41 @@ impl FromStr for UploadKind {
     }
 }
 
-/// A word in the records that this version of the program does not know: a newer version wrote it.
+/// A name in the records that this version of the program does not know, because a newer version wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("\"{0}\" stands in the records, and this version of cloakroom does not know what it means")]
 pub struct UnknownValue(pub(crate) String);
 
-/// Why an upload was rejected or failed: a code that never changes its meaning, and a sentence for a person that names
-/// what was wrong, what the limit was and what to do.
+/// Why an upload was rejected or failed: a code with a fixed meaning, and a sentence that names what was wrong, the
+/// limit, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
     /// Stable and snake_case, for programs, metrics and logs.
     pub code: String,
-    /// The sentence.
+    /// The sentence, for people.
     pub why: String,
 }
 
 impl Reason {
-    /// A reason of its two parts.
+    /// Builds a reason from its two parts.
     pub fn new(code: &str, why: impl fmt::Display) -> Self {
         Self { code: code.to_owned(), why: why.to_string() }
     }
 }
 
-/// What a worker (or, past the deadline, the sweeper) decided about a job, as the waiting api hears it.
+/// The outcome of a job, as the waiting api receives it. A worker decides it or, past the deadline, the sweeper.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "lowercase")]
 pub enum Outcome {
-    /// What the job was to make is there.
+    /// The result of the job exists.
     Ready,
-    /// The client's fault.
+    /// The client can correct the reason.
     Rejected(Reason),
-    /// Ours.
+    /// The reason is not the client's.
     Failed(Reason),
 }
 
-/// The picture as the selection widget shows it: 512 × 512, so a crop's numbers are in that space
+/// The side in pixels of the square in which the selection widget shows a picture. A crop's numbers are in that space
 /// (`contract/dropbox.md`, "crop").
 pub const CROP_SPACE: u32 = 512;
 
@@ -181,13 +181,13 @@ pub struct Crop {
     pub h: u32,
 }
 
-/// Who an upload was claimed for, or whose avatar is asked for: `{service}/{ID}` of the contract, the ID without the
-/// federation member.
+/// The resource that an upload was claimed for, or whose avatar is requested: `{service}/{ID}` of the contract, the
+/// ID without the federation member.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Resource {
     /// The kind of resource.
     pub service: Service,
-    /// Its unique part.
+    /// Its unique id.
     pub id: String,
 }
 
@@ -214,7 +214,7 @@ pub enum Service {
 }
 
 impl Service {
-    /// The word in the address and in the records.
+    /// The name in the address and in the records.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Users => "users",
@@ -237,102 +237,103 @@ impl FromStr for Service {
     }
 }
 
-/// An upload as the records tell it.
+/// An upload as stored in the records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upload {
     /// Its number.
     pub id: UploadId,
-    /// What it is for.
+    /// Its purpose.
     pub kind: UploadKind,
-    /// The id of the user who handed it in.
+    /// The id of the uploading user.
     pub owner: String,
-    /// Where it stands.
+    /// Its state.
     pub state: UploadState,
-    /// The file name the client gave, cleaned of what could hurt a log or a header; a label, never a path.
+    /// The client's file name, cleaned of what could harm a log or a header; a label, never a path.
     pub filename: String,
-    /// What the bytes are.
+    /// The media type of the bytes.
     pub media: Media,
-    /// How many there are.
+    /// The number of bytes.
     pub bytes: u64,
     /// Their SHA-256, in hex.
     pub sha256: String,
-    /// Where they lie as they came, until the upload is settled.
+    /// The key of the bytes in staging, until the upload is settled.
     pub staged_key: String,
-    /// Where the worker keeps them once they are checked; never served.
+    /// The key of the original in blobs, once the upload is checked; a dropbox original is never served.
     pub original_key: Option<String>,
-    /// The kind that `GET` without a preference gives: JPEG or PNG. Known once ready.
+    /// The type that `GET` without a preference returns: JPEG or PNG. Known once ready.
     pub default_media: Option<Media>,
     /// Pixels across, after the EXIF orientation is applied. Known once ready.
     pub width: Option<u32>,
     /// Pixels down, likewise.
     pub height: Option<u32>,
-    /// Counts crops: every crop begins a new set of variants.
+    /// The number of crops: every crop begins a new set of variants.
     pub generation: u32,
-    /// The crop asked for last.
+    /// The latest crop.
     pub crop: Option<Crop>,
     /// Why it was rejected, failed or expired.
     pub reason: Option<Reason>,
-    /// What it was claimed for, by whom, when.
+    /// The claim, if it was claimed.
     pub claim: Option<Claim>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When it was settled.
     pub settled_at: Option<Timestamp>,
-    /// When it is settled as failed if nothing else settled it.
+    /// When it is settled as failed unless it was settled before.
     pub deadline: Timestamp,
-    /// When it expires if nobody claims it.
+    /// When it expires unless it is claimed.
     pub expires_at: Option<Timestamp>,
-    /// About how long it takes to render, by its header.
+    /// The estimated time to render it, from its header.
     pub render_estimate: Duration,
 }
 
-/// A claim that stands.
+/// A valid claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// What for.
+    /// The resource it was claimed for.
     pub resource: Resource,
     /// The user who claimed.
     pub by: String,
-    /// When.
+    /// When it was claimed.
     pub at: Timestamp,
 }
 
-/// One rendering of an upload, made by us, in blobs.
+/// One rendered variant of an upload, in blobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variant {
-    /// Size and kind, such as `512.jpg`.
+    /// Size and type, such as `512.jpg`.
     pub name: VariantName,
-    /// Where its bytes are.
+    /// The key of its bytes.
     pub key: String,
     /// Pixels across.
     pub width: u32,
     /// Pixels down.
     pub height: u32,
-    /// Its length.
+    /// Its length in bytes.
     pub bytes: u64,
     /// Its SHA-256, in hex; also its ETag.
     pub sha256: String,
 }
 
-/// One hop on an upload's way and when it was made.
+/// One event in an upload's history, with its time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
-    /// A word: staged, queued, attempt, validated, rendered, promoted, ready, rejected, failed, claimed, expired, …
+    /// The event: staged, queued, attempt, validated, rendered, promoted, ready, rejected, failed, claimed, expired,
+    /// …
     pub what: String,
-    /// The rest, for a person; may be empty.
+    /// Details for people; may be empty.
     pub detail: String,
 }
 
 impl Event {
-    /// An event of its parts.
+    /// Builds an event from its parts.
     pub fn new(at: Timestamp, what: &str, detail: impl Into<String>) -> Self {
         Self { at, what: what.to_owned(), detail: detail.into() }
     }
 }
 
-/// The number of a job.
+/// The id of a job.
 pub type JobId = Uuid;
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
-//! The parameters of a backend's address: what follows its question mark.
+//! The parameters of a backend's address, after its question mark.
 //!
-//! A parameter that is not known is refused, because one that is ignored looks as if it worked.
+//! An unknown parameter is refused, because an ignored one looks as if it worked.
 
-/// The parameters of an address, decoded. Refuses a name that is not among `known`, where a name that ends with `[` stands
-/// for all names that begin so.
+/// Parses and decodes the parameters of an address. Refuses a name that is not among `known`. A known name that ends
+/// with `[` stands for all names that begin so.
 ///
 /// # Errors
-/// Which parameter is not known, and which are.
+/// Which parameter is unknown, and which are known.
 pub(crate) fn parse_params(address: &str, known: &[&str]) -> Result<Vec<(String, String)>, String> {
     let Some((_, query)) = address.split_once('?') else { return Ok(Vec::new()) };
     let parsed = reqwest::Url::parse(&format!("address:?{query}")).map_err(|error| error.to_string())?;
@@ -33,7 +33,7 @@ pub(crate) fn with_param(address: &str, name: &str, value: &str) -> String {
     format!("{address}{separator}{name}={}", percent_encode(value))
 }
 
-/// A value as it stands in an address.
+/// Encodes a value for an address.
 fn percent_encode(value: &str) -> String {
     let mut text = String::new();
     for byte in value.bytes() {

@@ -1,4 +1,4 @@
-//! What a rendering of an upload is called, which is also what is to be made: `512.jpg`, `fit256.jpg`, `full.png`.
+//! The name of a variant, which also says what to render: `512.jpg`, `fit256.jpg`, `full.png`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Media;
 
-/// The size and kind of a variant. Sizes are sides of a square in pixels, 1 to [`VariantName::MAX_SIZE`], which the picture
-/// fills or fits into; `None` is the picture at its own size, oriented and stripped. Kinds are the two we encode: JPEG
-/// and PNG.
+/// The size and type of a variant. The size is the side of a square in pixels, 1 to [`VariantName::MAX_SIZE`], which
+/// the picture fills or fits into. `None` is the picture at its own size, oriented and stripped of metadata. The type
+/// is JPEG or PNG, the two that are encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct VariantName {
@@ -18,30 +18,31 @@ pub struct VariantName {
     media: Media,
 }
 
-/// A name that no variant can have.
+/// A text that is no valid variant name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a variant is called <1 to {LARGEST}>.jpg, <size>.png, fit<size>.jpg, full.jpg or full.png, not \"{0}\"", LARGEST = VariantName::MAX_SIZE)]
 pub struct InvalidVariantName(String);
 
 impl VariantName {
-    /// The largest square (`contract/dropbox.md`, "GET": 1 ≤ N ≤ 512).
+    /// The side of the largest square in pixels (`contract/dropbox.md`, "GET": 1 ≤ N ≤ 512).
     pub const MAX_SIZE: u32 = 512;
 
-    /// The squares that every picture is shown in (`contract/dropbox.md`, "Sizes seen in the UI").
+    /// The sides in pixels of the squares that every picture is shown in (`contract/dropbox.md`, "Sizes seen in the
+    /// UI").
     pub const STANDARD_SIZES: [u32; 3] = [512, 75, 25];
 
-    /// A square of `size` pixels. None where the size or the kind is not one of ours.
+    /// A square of `size` pixels. None if the size or the type is not supported.
     pub fn square(size: u32, media: Media) -> Option<Self> {
         let ours = (1..=Self::MAX_SIZE).contains(&size) && matches!(media, Media::Jpeg | Media::Png);
         ours.then_some(Self { size: Some(size), fits: false, media })
     }
 
-    /// The whole picture, no larger than a square of `size` pixels. None where the size or the kind is not one of ours.
+    /// The whole picture, no larger than a square of `size` pixels. None if the size or the type is not supported.
     pub fn fitting(size: u32, media: Media) -> Option<Self> {
         Self::square(size, media).map(|square| Self { fits: true, ..square })
     }
 
-    /// The picture at its own size. None where the kind is not one of ours.
+    /// The picture at its own size. None if the type is not supported.
     pub fn full(media: Media) -> Option<Self> {
         matches!(media, Media::Jpeg | Media::Png).then_some(Self { size: None, fits: false, media })
     }
@@ -56,8 +57,8 @@ impl VariantName {
         self.fits
     }
 
-    /// Whether any picture may be asked for it, however many odd sizes somebody asks for: one of [`Self::STANDARD_SIZES`], what
-    /// fits, or the own size.
+    /// Whether any picture may be requested so, regardless of the limit on non-standard sizes: one of
+    /// [`Self::STANDARD_SIZES`], a fitting size, or the own size.
     pub fn is_standard(self) -> bool {
         self.fits || self.size.is_none_or(|size| Self::STANDARD_SIZES.contains(&size))
     }

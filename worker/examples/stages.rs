@@ -1,4 +1,5 @@
-//! Where the time of a JPEG goes: decoding alone at each scale, and all of it. In CPU milliseconds, the quickest of ten.
+//! Measures the stages of JPEG rendering: decoding alone at each scale, and everything. Prints CPU milliseconds, the
+//! fastest of ten runs.
 //!
 //! ```text
 //! cargo run --release -p worker --example stages -- photo.jpg …     a table
@@ -55,7 +56,7 @@ fn fastest_of_ten<T>(mut work: impl FnMut() -> Result<T, Rejection>) -> Result<f
     Ok(best.as_secs_f64() * 1000.0)
 }
 
-/// CPU time of this thread so far. Asked of the clock, not of `/proc`, whose figures are as old as the last tick.
+/// CPU time of this thread so far. Read from the clock, not from `/proc`, whose figures are as old as the last tick.
 fn thread_cpu_time() -> Duration {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32)

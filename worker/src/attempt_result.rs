@@ -1,29 +1,29 @@
-//! How a job ends, as its handler sees it. Whether an error is worth another try is decided where it happens, because
-//! only there is it known.
+//! The result of one attempt at a job, as its handler reports it. The code that meets an error decides whether another
+//! attempt makes sense, because only that code knows.
 
 pub(crate) use upload::chain;
 use upload::{Backend, BackendError, Outcome, QueueError, Reason, RecordsError, StoreError};
 
-/// The outcomes. An upload that was rejected is a job that was done.
+/// The results. A job that rejects its upload is done.
 #[derive(Debug)]
 pub(crate) enum AttemptResult {
-    /// Settled; this is what those who wait are told. None when something else had been decided before.
+    /// Settled, with the outcome for the waiting clients. None if the upload or variant had been decided before.
     Done(Option<Outcome>),
-    /// Not settled because a backend failed, which says nothing about the picture: the attempt does not count.
+    /// Not settled because a backend failed. That says nothing about the picture, so the attempt does not count.
     Postponed {
-        /// Which.
+        /// The failed backend.
         backend: Backend,
-        /// The chain of what went wrong.
+        /// The error with its causes.
         error: String,
     },
-    /// Not settled, and another attempt may do better; with the chain of what went wrong. It may be the picture's fault.
+    /// Not settled, and another attempt may succeed. Holds the error with its causes; the picture may be at fault.
     Retry(String),
-    /// Not settled, and no attempt ever will be: the reason for the client, and the chain of what went wrong for operators.
+    /// Not settled, and no attempt can succeed: the reason for the client, and the error with its causes for operators.
     Dead(Reason, String),
 }
 
 impl AttemptResult {
-    /// No attempt will do better, and the reason says all there is to say.
+    /// Marks the job dead with a reason that needs no further detail for operators.
     pub(crate) fn dead(reason: Reason) -> Self {
         let error = reason.why.clone();
         Self::Dead(reason, error)

@@ -1,5 +1,5 @@
-//! Circuit breakers, one for each backend: while a backend fails, a worker takes no more jobs, instead of failing one after
-//! the other.
+//! Circuit breakers, one for each backend. While a backend fails, a worker takes no more jobs, because each of them
+//! would fail as well.
 //!
 //! ```text
 //! closed ── 3 failures in a row ─► open ── a ping succeeds ─► trial ── a job succeeds ─► closed
@@ -8,8 +8,8 @@
 //! ```
 //!
 //! An open breaker pings its backend after a pause that doubles up to 30 s. During a trial the worker runs one job at a
-//! time, since a store may answer pings and refuse writes; a trial that no job decides ends with another ping after 30 s. What is not begun goes back into the queue, because another
-//! worker may still reach the backend.
+//! time, because a store may answer pings and refuse writes. A trial that no job decides ends with another ping after
+//! 30 s. Jobs that have not begun go back into the queue, because another worker may still reach the backend.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,12 +18,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use upload::{Backend, Backends};
 
-/// Failures of one backend in a row after which no more jobs are taken. One or two are no outage: a cut connection fails
-/// whatever is on it.
+/// Consecutive failures of one backend after which no more jobs are taken. One or two failures are no outage, because a
+/// cut connection fails every request on it.
 const FAILURE_THRESHOLD: u32 = 3;
-/// The pause before the first ping of a failing backend; it doubles with every ping or trial that fails.
+/// The pause before the first ping of a failing backend. It doubles with every ping or trial that fails.
 const INITIAL_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause. Jobs wait no longer than this once their backend works again.
+/// The longest pause. Jobs wait at most this long after their backend works again.
 pub(crate) const MAX_PAUSE: Duration = Duration::from_secs(30);
 /// How long a ping may take.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,7 +36,7 @@ pub struct CircuitBreakers(Arc<BreakersInner>);
 struct BreakersInner {
     breakers: Mutex<[CircuitBreaker; Backend::ALL.len()]>,
     changed: watch::Sender<()>,
-    /// Whoever holds it runs the job that tries a backend out.
+    /// The permit for the single job that runs during a trial.
     trial_slot: Arc<Semaphore>,
 }
 
@@ -57,7 +57,7 @@ enum BreakerState {
     HalfOpen,
 }
 
-/// Permission to begin a job; during a trial it is the only one.
+/// A permit to begin a job. During a trial there is only one.
 #[derive(Debug)]
 pub(crate) struct JobPermit {
     _trial: Option<OwnedSemaphorePermit>,
@@ -83,7 +83,7 @@ impl Default for CircuitBreakers {
 }
 
 impl CircuitBreakers {
-    /// The backends because of which this worker takes no jobs, or only one at a time.
+    /// The backends that keep this worker from taking jobs, or limit it to one job at a time.
     pub fn failing(&self) -> Vec<Backend> {
         self.lock()
             .iter()
@@ -92,7 +92,7 @@ impl CircuitBreakers {
             .collect()
     }
 
-    /// Makes the gauges known before anything has failed.
+    /// Sets the gauges, so that they exist before the first failure.
     pub(crate) fn publish_gauges(&self) {
         for backend in Backend::ALL {
             set_open_gauge(backend, self.failing().contains(&backend));
@@ -123,40 +123,40 @@ impl CircuitBreakers {
         });
     }
 
-    /// Notes that a job was done with the help of these backends.
+    /// Records that a job which used these backends is done.
     pub(crate) fn record_success(&self, backends: &[Backend]) {
         for backend in backends {
             self.update(*backend, |breaker| match breaker.state {
                 BreakerState::Closed => breaker.consecutive_failures = 0,
-                // A job that began before the backend failed says nothing about now.
+                // A job that began before the backend failed says nothing about its present state.
                 BreakerState::Open => {}
                 BreakerState::HalfOpen => breaker.close(),
             });
         }
     }
 
-    /// Whether a backend is not to be used now.
+    /// Whether at least one breaker is open.
     pub(crate) fn any_open(&self) -> bool {
         self.lock().iter().any(|breaker| breaker.state == BreakerState::Open)
     }
 
-    /// Returns once a backend is not to be used.
+    /// Returns once a breaker is open.
     pub(crate) async fn wait_until_any_open(&self) {
         self.wait_for(Self::any_open).await;
     }
 
-    /// Returns once every backend may be used.
+    /// Returns once no breaker is open.
     pub(crate) async fn wait_until_none_open(&self) {
         self.wait_for(|breakers| !breakers.any_open()).await;
     }
 
-    /// Returns once this backend may be used.
+    /// Returns once the breaker of this backend is not open.
     pub(crate) async fn wait_until_usable(&self, backend: Backend) {
         let open = |breaker: &CircuitBreaker| breaker.backend == backend && breaker.state == BreakerState::Open;
         self.wait_for(|breakers| !breakers.lock().iter().any(open)).await;
     }
 
-    /// Permission to begin a job, waited for during a trial; None while a backend is not to be used.
+    /// Waits for a permit to begin a job; the wait is needed only during a trial. None while a breaker is open.
     pub(crate) async fn acquire_permit(&self) -> Option<JobPermit> {
         let mut changes = self.0.changed.subscribe();
         loop {
@@ -216,7 +216,7 @@ impl CircuitBreakers {
                 breaker.state = BreakerState::HalfOpen;
                 breaker.ping_at = Instant::now() + MAX_PAUSE;
             }
-            // No job has needed the backend for that long: it is not to keep the others waiting.
+            // No job has needed the backend for that long, so the trial must not delay other jobs any longer.
             (BreakerState::HalfOpen, true) => breaker.close(),
             (BreakerState::Open | BreakerState::HalfOpen, false) => breaker.reopen(),
             (BreakerState::Closed, _) => {}
@@ -296,7 +296,7 @@ mod tests {
         breakers.record_success(&[Backend::Blobs]);
         breakers.record_failure(Backend::Blobs, "refused");
         breakers.record_failure(Backend::Blobs, "refused");
-        // Another backend's failure is its own.
+        // A failure of another backend does not count for this one.
         breakers.record_failure(Backend::Records, "refused");
         assert!(!breakers.any_open());
         breakers.record_failure(Backend::Blobs, "refused");
@@ -313,12 +313,12 @@ mod tests {
         let trial = breakers.acquire_permit().await.unwrap();
         let mut second = std::pin::pin!(breakers.acquire_permit());
         assert!(futures::poll!(&mut second).is_pending(), "one is being tried out");
-        // It fails: whoever waited is sent away, and the next ping comes later.
+        // The job fails: a task that waits for the permit gets none, and the next ping comes later.
         breakers.record_failure(Backend::Blobs, "full");
         assert!(second.await.is_none());
         drop(trial);
         assert_eq!(pause(&breakers), 2 * INITIAL_PAUSE);
-        // One that says nothing about the backend lets the next one try.
+        // A job that says nothing about the backend lets the next job run the trial.
         ping_succeeds(&breakers);
         drop(breakers.acquire_permit().await.unwrap());
         let trial = breakers.acquire_permit().await.unwrap();

@@ -1,7 +1,7 @@
-//! Running jobs: one consumer for each queue takes deliveries in hand, one schedule chooses which of them are begun.
+//! Runs jobs: one consumer for each queue prefetches deliveries, and one scheduler chooses which of them begin.
 //!
-//! More deliveries are in hand than slots, because fair order needs a choice. What is only in hand is not leased and its
-//! attempt is not counted; when the worker stops it goes back into its queue.
+//! The worker prefetches more deliveries than it has slots, because fair order needs a choice. A prefetched delivery
+//! has no lease and its attempt is not counted; when the worker stops it goes back into its queue.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,17 +16,17 @@ use crate::fair_scheduler::{FairScheduler, JobSlot};
 use crate::job_class::JobClass;
 use crate::runner::{RETRY_PAUSE, Worker};
 
-/// How long a worker waits for something to happen before it shows that it is still there.
+/// How long a worker waits for an event before it records that it is alive.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
 
-/// A delivery that waits for a slot or has one.
+/// A prefetched delivery that waits for a slot or has one.
 struct PrefetchedDelivery {
     delivery: Delivery,
-    /// Given back when the job has ended.
+    /// Released when the job has ended.
     _prefetch_permit: OwnedSemaphorePermit,
 }
 
-/// A slot that a running job has; given back when it is dropped, however the job ends.
+/// The slot of a running job. Dropping it releases the slot, however the job ends.
 struct SlotGuard(Option<JobSlot>, mpsc::UnboundedSender<JobSlot>);
 
 impl Drop for SlotGuard {
@@ -38,10 +38,10 @@ impl Drop for SlotGuard {
 }
 
 impl Worker {
-    /// Consumes the queues in the settings until `stop`; then lets what is under way end, and returns.
+    /// Consumes the queues in the settings until `stop`, then waits for the running jobs and returns.
     ///
     /// # Errors
-    /// Where a queue cannot be consumed at all.
+    /// If a queue cannot be consumed at all.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), QueueError> {
         self.breakers.publish_gauges();
         let (taken, mut arrivals) = mpsc::channel(1);
@@ -76,12 +76,13 @@ impl Worker {
                     self.liveness.record_activity();
                 }
                 () = self.breakers.wait_until_any_open(), if schedule.has_waiting() => {}
-                // Nothing to do is no reason to look dead; that no job ends while all slots are taken is one.
+                // An idle worker is alive. A worker in which no job ends while all slots are taken may hang, so it
+                // records nothing.
                 () = tokio::time::sleep(HEARTBEAT_INTERVAL) => if schedule.has_free_slot() { self.liveness.record_activity() },
             }
         }
-        // What was not begun goes back at once; other workers need not wait for what is running here. The consumers go
-        // first, or it would be delivered to them again.
+        // Jobs that have not begun go back at once, so that other workers need not wait for the jobs that run here. The
+        // consumers stop first, because the broker would deliver these jobs to them again.
         drop(arrivals);
         consumers.wait().await;
         drop(schedule);
@@ -91,15 +92,15 @@ impl Worker {
         Ok(())
     }
 
-    /// How many deliveries of a queue may be in hand, the running ones included: enough of them to choose from, and not so
-    /// many that other workers idle. Heavy ones take long, so fewer of them may wait here.
+    /// The most deliveries of a queue to prefetch, running ones included: enough to choose from, and not so many that
+    /// other workers idle. Heavy jobs take long, so fewer of them may wait here.
     fn prefetch_count(&self, lane: QueueName) -> u16 {
         let slots = self.settings.worker.concurrency;
         let window = if lane == QueueName::Heavy { 2 * slots } else { 4 * slots };
         u16::try_from(window).unwrap_or(u16::MAX)
     }
 
-    /// Runs a job once the breakers permit it; if they do not, it goes back into its queue.
+    /// Runs a job once the breakers permit it. If they do not, the job goes back into its queue.
     async fn run_in_slot(self, in_hand: PrefetchedDelivery, held: SlotGuard, stop: CancellationToken) {
         let PrefetchedDelivery { delivery, _prefetch_permit: _place } = in_hand;
         let Some(permit) = self.wait_for_permit().await else { return };
@@ -122,7 +123,7 @@ impl Worker {
         }
     }
 
-    /// Takes the deliveries of one queue in hand, as many as the window has places for.
+    /// Prefetches the deliveries of one queue, as many as its prefetch window allows.
     async fn prefetch_deliveries(
         self,
         lane: QueueName,
@@ -142,8 +143,9 @@ impl Worker {
         tracing::debug!(queue = lane.as_str(), "no more deliveries are taken");
     }
 
-    /// The next delivery, waited for; None when the queue is closed. While a backend fails nothing is consumed, and what had
-    /// been delivered goes back: once for each failure and not in a loop, since the broker counts.
+    /// Waits for the next delivery; None when the queue is closed. While a backend fails, nothing is consumed and
+    /// prefetched deliveries go back. That happens once for each failure and not in a loop, because the broker counts
+    /// redeliveries.
     async fn next_delivery(
         &self,
         lane: QueueName,

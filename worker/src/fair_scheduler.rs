@@ -1,41 +1,41 @@
-//! Which of the jobs in hand is begun next, so that no user delays the others: slots shared among classes and principals.
+//! Chooses which prefetched job begins next, so that no user delays the others: job classes and principals share slots.
 //!
-//! - `bulk` and `heavy` jobs have a quarter of the slots each, one at least, while other jobs wait, and all but one while
-//!   none does. The last slot stays free for a normal job, which so begins at once.
-//! - Within a class the principal with the fewest jobs running goes first; among those that have equally many, they take
-//!   turns. A principal never has all slots, whoever else waits.
+//! - While other jobs wait, `bulk` and `heavy` jobs have a quarter of the slots each, at least one. While no other job
+//!   waits, they have all slots but one. The last slot stays free, so that a normal job begins at once.
+//! - Within a class the principal with the fewest running jobs goes first. Principals with equally many take turns. A
+//!   principal never has all slots, even if no other principal has jobs.
 //! - With a single slot there is nothing to share: classes and principals take turns.
 //!
-//! Called by `consume` alone. It holds what it is given and does no I/O.
+//! Called by `dispatcher` alone. It only holds jobs and does no I/O.
 
 use std::collections::{HashMap, VecDeque};
 
 use crate::job_class::{JobClass, WeightedTurns};
 
-/// The jobs in hand, and what of the slots is taken.
+/// The prefetched jobs, and the slots in use.
 #[derive(Debug)]
 pub(crate) struct FairScheduler<T> {
     slots: usize,
     waiting: [ClassQueue<T>; 3],
     running: [usize; 3],
-    /// Jobs running, by principal.
+    /// Numbers of running jobs, by principal.
     running_by_principal: HashMap<String, usize>,
     turns: WeightedTurns,
 }
 
-/// A slot that a job has taken, to be given back to [`FairScheduler::release`].
+/// A slot taken by a job; pass it to [`FairScheduler::release`] when the job ends.
 #[derive(Debug)]
 pub(crate) struct JobSlot {
     class: JobClass,
     principal: String,
 }
 
-/// The jobs of one class that wait.
+/// The waiting jobs of one class.
 #[derive(Debug)]
 struct ClassQueue<T> {
-    /// Those of each principal, in the order in which they came.
+    /// The jobs of each principal, in order of arrival.
     jobs: HashMap<String, VecDeque<T>>,
-    /// The principals that have some, in the order of their turns.
+    /// The principals with waiting jobs, in the order of their turns.
     principal_order: VecDeque<String>,
 }
 
@@ -53,7 +53,7 @@ impl<T> ClassQueue<T> {
         self.jobs.entry(principal.to_owned()).or_default().push_back(job);
     }
 
-    /// A job of the principal with the fewest running, if that is fewer than `most`.
+    /// Removes a job of the principal with the fewest running jobs, if that number is below `most`.
     fn pop_fairest(&mut self, running: &HashMap<String, usize>, most: usize) -> Option<(String, T)> {
         let has = |principal: &String| running.get(principal).copied().unwrap_or_default();
         let (at, _) = self
@@ -76,7 +76,7 @@ impl<T> ClassQueue<T> {
 }
 
 impl<T> FairScheduler<T> {
-    /// A schedule of so many slots, at least one.
+    /// A scheduler with this many slots, at least one.
     pub(crate) fn new(slots: usize) -> Self {
         Self {
             slots: slots.max(1),
@@ -87,7 +87,7 @@ impl<T> FairScheduler<T> {
         }
     }
 
-    /// Takes a job in hand.
+    /// Adds a prefetched job.
     pub(crate) fn enqueue(&mut self, class: JobClass, principal: &str, job: T) {
         self.waiting[class.index()].push(principal, job);
     }
@@ -97,7 +97,7 @@ impl<T> FairScheduler<T> {
         self.waiting.iter().any(|line| !line.principal_order.is_empty())
     }
 
-    /// Lets go of all jobs that wait.
+    /// Drops all waiting jobs.
     pub(crate) fn clear(&mut self) {
         self.waiting = JobClass::ALL.map(|_| ClassQueue::default());
     }
@@ -107,7 +107,7 @@ impl<T> FairScheduler<T> {
         self.running.iter().sum::<usize>() < self.slots
     }
 
-    /// The job to begin now, with its slot. None while every job in hand has to wait for a slot.
+    /// Removes and returns the job to begin now, with its slot. None while every prefetched job has to wait for a slot.
     pub(crate) fn next_job(&mut self) -> Option<(JobSlot, T)> {
         if !self.has_free_slot() {
             return None;
@@ -128,7 +128,7 @@ impl<T> FairScheduler<T> {
         order.into_iter().find_map(|class| self.start_job(class))
     }
 
-    /// Whether jobs that are not normal may have one more slot.
+    /// Whether jobs that are not normal may take one more slot.
     fn may_exceed_share(&self) -> bool {
         let others = self.running[JobClass::Bulk.index()] + self.running[JobClass::Heavy.index()];
         others < (self.slots - 1).max(1)
@@ -143,7 +143,7 @@ impl<T> FairScheduler<T> {
         Some((JobSlot { class, principal }, job))
     }
 
-    /// Gives a slot back.
+    /// Releases a slot.
     pub(crate) fn release(&mut self, slot: JobSlot) {
         let running = &mut self.running[slot.class.index()];
         *running = running.saturating_sub(1);
@@ -160,7 +160,7 @@ impl<T> FairScheduler<T> {
 mod tests {
     use super::*;
 
-    /// A schedule in which everything waits from the beginning and each job takes one turn.
+    /// A scheduler run in which all jobs wait from the beginning and each job takes one turn.
     struct SchedulerRun {
         schedule: FairScheduler<&'static str>,
         slots: VecDeque<(JobSlot, &'static str)>,
@@ -175,7 +175,7 @@ mod tests {
             (0..jobs).for_each(|_| self.schedule.enqueue(class, principal, principal));
         }
 
-        /// Begins all that may begin, and says of whom they are.
+        /// Begins all jobs that may begin and returns their principals.
         fn start_all(&mut self) -> Vec<&'static str> {
             let mut begun = Vec::new();
             while let Some((slot, of)) = self.schedule.next_job() {

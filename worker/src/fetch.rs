@@ -1,5 +1,5 @@
-//! Picking up what was handed in, with which the work on every fresh upload begins: it still waits for its end, its bytes
-//! are there, and they are the bytes that were acknowledged. Where that is not so, no other attempt would do better.
+//! Fetches and verifies staged bytes, the first step for every fresh upload. It checks that the upload is unsettled,
+//! that its bytes exist, and that they are the acknowledged bytes. If a check fails, no other attempt can succeed.
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -9,7 +9,7 @@ use crate::attempt_result::AttemptResult;
 use crate::runner::Worker;
 
 impl Worker {
-    /// The bytes of an upload, whole: somebody is to look into them.
+    /// Returns all bytes of an upload in memory, for a step that reads them.
     pub(crate) async fn fetch_and_verify(&self, attempt: &mut Attempt) -> Result<Bytes, AttemptResult> {
         ensure_accepted(attempt)?;
         let bytes = self.backends.staging.read(&attempt.upload.staged_key).await?;
@@ -17,7 +17,7 @@ impl Worker {
         Ok(bytes)
     }
 
-    /// The same where nobody is to look into them: they flow by, however many they are.
+    /// Verifies the bytes of an upload as a stream, without holding them, however many they are.
     pub(crate) async fn verify_stream(&self, attempt: &mut Attempt) -> Result<(), AttemptResult> {
         ensure_accepted(attempt)?;
         let (mut hasher, mut bytes) = (Sha256Hasher::new(), 0_u64);

@@ -1,25 +1,25 @@
-//! The classes of jobs, and whose turn is next among them. Used twice: for a worker's slots and for its decode threads.
+//! The classes of jobs, and which class has the next turn. Used for the slots and for the decode threads of a worker.
 
 use std::time::Duration;
 
 use upload::{QueueName, Routing};
 
-/// What a job is to others that wait.
+/// The class of a job relative to other waiting jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobClass {
-    /// One of few of its principal, and quick.
+    /// Quick, and one of few jobs of its principal.
     Normal,
-    /// One of many of its principal.
+    /// One of many jobs of its principal.
     Bulk,
-    /// Long on a thread.
+    /// Occupies a thread for a long time.
     Heavy,
 }
 
 impl JobClass {
-    /// All of them. Of two whose turn it is, the first goes first.
+    /// All classes. If two have an equal claim to a turn, the earlier one in this list goes first.
     pub const ALL: [Self; 3] = [Self::Normal, Self::Bulk, Self::Heavy];
 
-    /// The class of a job among those that wait for a slot: that of its queue.
+    /// The class of a job that waits for a slot: that of its queue.
     pub(crate) fn for_queue(lane: QueueName) -> Self {
         match lane {
             QueueName::Pictures | QueueName::Variants | QueueName::Renditions => Self::Normal,
@@ -28,7 +28,7 @@ impl JobClass {
         }
     }
 
-    /// The class of a picture among those that wait for a thread: heavy ones are in `bulk` as well.
+    /// The class of a picture that waits for a thread. A picture of a `bulk` job can be heavy, too.
     pub(crate) fn for_render(lane: QueueName, estimate: Duration, routing: Routing) -> Self {
         if routing.is_heavy(estimate) { Self::Heavy } else { Self::for_queue(lane) }
     }
@@ -37,7 +37,7 @@ impl JobClass {
         self as usize
     }
 
-    /// What one turn costs: of seven turns, four are normal, two bulk and one heavy, while all three wait.
+    /// The cost of one turn. Of seven turns, four are normal, two bulk and one heavy, while all three classes wait.
     fn stride(self) -> u64 {
         match self {
             Self::Normal => 1,
@@ -47,13 +47,13 @@ impl JobClass {
     }
 }
 
-/// Weighted turns of the classes: start-time fair queuing. A class that waits always gets its share in the end, and one
-/// that did not wait saves nothing up.
+/// Weighted turns of the classes by start-time fair queuing. A waiting class always gets its share in the end; a class
+/// that did not wait accumulates no credit.
 #[derive(Debug, Default)]
 pub(crate) struct WeightedTurns {
     /// The start of the turn that was taken last.
     virtual_time: u64,
-    /// Where each class may begin its next turn at the earliest.
+    /// The earliest start of each class's next turn.
     next_start: [u64; 3],
 }
 
@@ -69,7 +69,7 @@ impl WeightedTurns {
         order
     }
 
-    /// This class has taken a turn.
+    /// Records a turn taken by this class.
     pub(crate) fn advance(&mut self, class: JobClass) {
         self.virtual_time = self.start(class);
         self.next_start[class.index()] = self.virtual_time + class.stride();

@@ -1,5 +1,5 @@
-//! Keeps the lease of a job while its handler makes progress, and no longer than a job may take. A job that hangs is given
-//! up here, so that another worker, which may reach what this one cannot, takes it up.
+//! Renews the lease of a job while its handler makes progress, up to the job's time limit. A job that hangs is given
+//! up, so that another worker can take it. The other worker may reach a backend that this one cannot.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -10,31 +10,32 @@ use upload::{Attempt, Job, ProgressTracker};
 use crate::attempt_result::AttemptResult;
 use crate::runner::Worker;
 
-/// The longest that one step beside rendering may take: a request to a store with its repetitions, a call to the records, or
-/// a large file written to a slow disk.
+/// The longest that one step other than rendering may take. Such a step is a request to a store with its retries, a
+/// database call, or writing a large file to a slow disk.
 const MAX_STEP_TIME: Duration = Duration::from_secs(120);
 
-/// How long a job is kept.
+/// The time limits of a lease.
 #[derive(Clone, Copy, Debug)]
 struct LeaseLimits {
     lease: Duration,
-    /// For one step.
+    /// The limit for one step.
     step_timeout: Duration,
-    /// For the whole attempt.
+    /// The limit for the whole attempt.
     job_timeout: Duration,
 }
 
-/// Why a job is kept no longer.
+/// Why a lease is no longer renewed.
 #[derive(Debug, PartialEq, Eq)]
 enum LeaseEnd {
-    /// It has been settled, or is another worker's.
+    /// The job is settled, or another worker holds its lease.
     Lost,
-    /// It hangs, or takes too long.
+    /// The job hangs or takes too long.
     TimedOut(String),
 }
 
 impl Worker {
-    /// Runs the job's handler while keeping its lease. None when the lease was lost: then it is another worker's.
+    /// Runs the job's handler while renewing its lease. None if the lease was lost, because another worker has the job
+    /// then.
     pub(crate) async fn run_with_lease(&self, attempt: &mut Attempt) -> Option<AttemptResult> {
         let leased = attempt.clone();
         let progress = ProgressTracker::default();
@@ -44,7 +45,7 @@ impl Worker {
                 Job::ProcessRendition { .. } | Job::ProcessFile { .. } => self.process_file(attempt).await,
                 Job::MakeVariant { generation, variant, .. } => self.make_variant(attempt, generation, variant).await,
             };
-            // What ended it early is its outcome as well.
+            // An error that ended the attempt early is its result as well.
             done.unwrap_or_else(|outcome| outcome)
         });
         let settings = &self.settings.worker;
@@ -67,7 +68,7 @@ impl Worker {
     }
 }
 
-/// Renews a lease until there is a reason not to.
+/// Renews a lease until there is a reason to stop.
 async fn renew_until_end<E, F>(limits: LeaseLimits, progress: &ProgressTracker, renew: impl Fn() -> F) -> LeaseEnd
 where
     E: Display,
@@ -101,10 +102,10 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(600);
     const SHORT: Duration = Duration::from_millis(30);
-    /// Much longer than what is under test, for a busy machine.
+    /// Much longer than the time limits under test, because the machine may be busy.
     const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-    /// Keeps the lease of this work, which is told how often it was renewed, and returns how that ended.
+    /// Runs `work` under a lease with these limits and returns how the lease ended. `work` sees the number of renewals.
     async fn run_with_limits(limits: LeaseLimits, work: impl AsyncFn(&AtomicU32)) -> Option<LeaseEnd> {
         let (progress, renewed) = (ProgressTracker::default(), AtomicU32::new(0));
         let renew = || {

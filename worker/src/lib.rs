@@ -1,16 +1,17 @@
-//! Jobs in, blobs and records out. The back room: somebody here checks what was handed in, cleans it, hangs it up.
+//! The worker: takes jobs from the queue, and writes blobs and records. Every uploaded file is checked, cleaned and
+//! stored here.
 //!
 //! ```text
-//! queue ─► dispatch  take deliveries in hand, begin them in fair order
-//!          breaker   while a backend fails, take no more
-//!          consume   count the attempt, keep the lease, acknowledge
-//!          process   pick up ─► render ─► promote ─► settle ─► unstage
-//!          keep      pick up ─► thumbnail ─► promote ─► settle ─► unstage, for what is a file's
-//!          variant   render ─► promote ─► settle, for a size nobody had asked for before
-//!          sweep     expire, fail what is overdue, publish what was forgotten, collect what is condemned
+//! queue ─► dispatcher       prefetch deliveries, begin them in fair order
+//!          circuit_breaker  while a backend fails, take no more
+//!          runner           count the attempt, renew the lease, acknowledge
+//!          process_picture  fetch ─► render ─► promote ─► settle ─► unstage
+//!          process_file     fetch ─► thumbnail ─► promote ─► settle ─► unstage, for files and renditions
+//!          make_variant     render ─► promote ─► settle, for a size requested for the first time
+//!          sweeper          expire, fail overdue uploads, publish unpublished jobs, run scheduled deletions
 //! ```
 //!
-//! The worker is the authority: it looks again at what the api let through, and decides in the settling transaction.
+//! The worker is the authority: it checks again what the api accepted, and decides in the settling transaction.
 //! It never speaks HTTP. Image codecs live in [`picture`] and nowhere else in the program.
 
 /// The settings of this crate, each with what it does, as a TOML file.

@@ -1,14 +1,14 @@
-//! A worker's sign of life: whether its consumers still turn. Whoever watches the process asks it; a consumer that hangs
-//! would otherwise hold its tickets for as long as its connection lives.
+//! Liveness of a worker: whether its consumers still make progress. A process supervisor asks for it, because a
+//! consumer that hangs would hold its job messages for as long as its connection lives.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a consumer may be silent: several times what one job may take.
+/// How long a consumer may be silent: several times the duration of one job.
 const MAX_SILENCE: Duration = Duration::from_secs(180);
 
-/// Beats whenever a consumer asks for a ticket and whenever a job ends. Clones are the same pulse.
+/// The time of the last activity: a consumer asked for a job message, or a job ended. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Liveness {
     started_at: Instant,
@@ -26,7 +26,7 @@ impl Liveness {
         self.last_activity.store(self.started_at.elapsed().as_secs(), Ordering::Relaxed);
     }
 
-    /// Whether it has been felt lately.
+    /// Whether there was activity within the allowed silence.
     pub fn is_alive(&self) -> bool {
         let last = Duration::from_secs(self.last_activity.load(Ordering::Relaxed));
         self.started_at.elapsed().saturating_sub(last) < MAX_SILENCE

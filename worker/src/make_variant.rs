@@ -1,4 +1,4 @@
-//! `picture.variant.v1`: one more size or kind of a picture that is ready, because somebody asked for it.
+//! `picture.variant.v1`: makes one more size or format of a ready picture, because a client requested it.
 
 use upload::{Attempt, Outcome, Reason, SettleResult, UploadState, VariantName};
 
@@ -7,7 +7,7 @@ use crate::runner::Worker;
 use crate::{promote, render_plans};
 
 impl Worker {
-    /// Makes `name` from the kept original, under the crop of `generation`.
+    /// Renders `name` from the kept original, with the crop of `generation`.
     pub(crate) async fn make_variant(
         &self,
         attempt: &Attempt,

@@ -1,5 +1,5 @@
-//! `rendition.process.v1` and `file.process.v1`: what belongs to a file is kept exactly as it came. A picture gets a
-//! thumbnail, and a picture that cannot be shown is content like any other.
+//! `rendition.process.v1` and `file.process.v1`: keeps the content of a file exactly as it was uploaded. A picture gets
+//! a thumbnail; a picture that cannot be shown is kept as any other content.
 
 use bytes::Bytes;
 use upload::{Attempt, Media, PictureInfo, ProcessedUpload, VariantName};
@@ -9,11 +9,11 @@ use crate::picture::{self, RenderedPicture};
 use crate::runner::Worker;
 use crate::{promote, render_plans};
 
-/// A picture of more bytes than this is kept without a thumbnail: it would be whole in memory.
+/// A larger picture is kept without a thumbnail, because rendering would hold all of its bytes in memory.
 const MAX_THUMBNAIL_SOURCE_BYTES: u64 = 32 << 20;
 
 impl Worker {
-    /// Settles an upload into a file, whichever way.
+    /// Settles an upload into a file, with whichever outcome.
     pub(crate) async fn process_file(&self, attempt: &mut Attempt) -> Result<AttemptResult, AttemptResult> {
         let upload = &attempt.upload;
         let (bytes, picture) = if upload.media.is_supported_picture() && upload.bytes <= MAX_THUMBNAIL_SOURCE_BYTES {
@@ -34,7 +34,7 @@ impl Worker {
         self.settle(attempt, ProcessedUpload { picture: shown, original_key, variants }).await
     }
 
-    /// The thumbnail, where the bytes are a picture that can be shown.
+    /// Renders the thumbnail if the bytes are a picture that can be shown.
     async fn render_thumbnail(
         &self,
         attempt: &mut Attempt,

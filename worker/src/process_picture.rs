@@ -1,5 +1,5 @@
-//! `picture.process.v1`: pick up, render, promote, settle, unstage. What the api let through is looked at again here, by
-//! the one who decides.
+//! `picture.process.v1`: fetch, render, promote, settle, unstage. What the api accepted is checked again here, because
+//! the worker decides.
 
 use bytes::Bytes;
 use upload::{Attempt, Media, Outcome, PictureInfo, ProcessedUpload, Reason, SettleResult, VariantName};
@@ -10,7 +10,7 @@ use crate::runner::Worker;
 use crate::{promote, render_plans};
 
 impl Worker {
-    /// Settles a fresh picture of the dropbox, whichever way.
+    /// Settles a fresh dropbox picture, with whichever outcome.
     pub(crate) async fn process_picture(&self, attempt: &mut Attempt) -> Result<AttemptResult, AttemptResult> {
         let bytes = self.fetch_and_verify(attempt).await?;
         match self.render(attempt, bytes.clone(), render_plans::initial()).await? {
@@ -41,7 +41,7 @@ impl Worker {
         self.settle(attempt, ProcessedUpload { picture: shown, original_key, variants }).await
     }
 
-    /// Writes down what was made, and says how that was taken.
+    /// Records the rendered variants and the outcome, and returns the result of the attempt.
     pub(crate) async fn settle(
         &self,
         attempt: &mut Attempt,
@@ -66,8 +66,8 @@ impl Worker {
         Ok(AttemptResult::Done(Some(Outcome::Rejected(reason))))
     }
 
-    /// Takes the staged bytes away, now that the records say that nobody needs them. Where that fails they are an
-    /// orphan, which the sweeper finds.
+    /// Deletes the staged bytes once the records no longer need them. If that fails they are an orphan, which the
+    /// sweeper deletes.
     async fn delete_staged(&self, attempt: &Attempt) {
         if let Err(error) = self.backends.staging.delete(&attempt.upload.staged_key).await {
             tracing::warn!(upload = %attempt.upload.id, %error, "staged bytes stay until the sweeper comes");

@@ -1,12 +1,12 @@
-//! Hanging it up: the bytes a worker made become blobs, under the prefix of its attempt, which nobody else writes to.
-//! They count once the attempt is settled; whoever settles otherwise condemns them.
+//! Promotes bytes to blobs under the prefix of one attempt, to which no other attempt writes. The blobs become valid
+//! when the attempt is settled. A transaction that settles otherwise schedules their deletion.
 
 use bytes::Bytes;
 use upload::{Attempt, Backends, BlobContent, NewBlob, StoreError, Variant, VariantName, sha256};
 
 use crate::picture;
 
-/// Writes rendered variants and says where they are, in the order given.
+/// Writes rendered variants and returns their records, in the order given.
 pub(crate) async fn write_variants(
     places: &Backends,
     attempt: &Attempt,
@@ -18,8 +18,8 @@ pub(crate) async fn write_variants(
     Ok(variants)
 }
 
-/// The same, and keeps the bytes as they came: a file's to be given back so, a dropbox picture's for later sizes and
-/// crops. `held` are the bytes where they are in memory. Returns their key first.
+/// Writes rendered variants and the original bytes, and returns the key of the original first. A file's original is
+/// served as it is; a dropbox picture's is kept for later sizes and crops. `held` are the bytes if they are in memory.
 pub(crate) async fn write_with_original(
     places: &Backends,
     attempt: &Attempt,

@@ -1,4 +1,4 @@
-//! Having the engine make something of bytes, within the limits and the time of the settings.
+//! Renders bytes with the picture engine, within the limits and the time of the settings.
 
 use bytes::Bytes;
 use upload::Attempt;
@@ -10,7 +10,7 @@ use crate::render_pool::RenderTask;
 use crate::runner::Worker;
 
 impl Worker {
-    /// What it makes of the bytes of the attempt's upload, or why it does not, which no other attempt would change.
+    /// Renders the bytes of the attempt's upload, or returns a rejection that no other attempt would change.
     pub(crate) async fn render(
         &self,
         attempt: &Attempt,

@@ -1,10 +1,10 @@
-//! What is to be made, in the engine's terms: names of variants and a crop become outputs and a region.
+//! Render plans for the picture engine: variant names and a crop become outputs and a region.
 
 use upload::{CROP_SPACE, Crop, Media, VariantName};
 
 use crate::picture::{OutputFormat, OutputSpec, Region, RenderPlan, Shape};
 
-/// The plan of a fresh upload: the usual squares, in the kind that suits the picture.
+/// The plan of a fresh upload: the usual squares, in the format that suits the picture.
 pub(crate) fn initial() -> RenderPlan {
     let outputs =
         VariantName::STANDARD_SIZES.map(|size| OutputSpec { shape: Shape::Square(size), format: OutputFormat::Auto });
@@ -14,7 +14,7 @@ pub(crate) fn initial() -> RenderPlan {
 /// The side of the square into which the thumbnail of a file or a rendition fits.
 pub(crate) const THUMBNAIL_SIDE: u32 = 256;
 
-/// The plan of a thumbnail, in the kind that suits the picture.
+/// The plan of a thumbnail, in the format that suits the picture.
 pub(crate) fn thumbnail() -> RenderPlan {
     let output = OutputSpec { shape: Shape::Inside(THUMBNAIL_SIDE), format: OutputFormat::Auto };
     RenderPlan { crop: None, outputs: vec![output] }
@@ -27,13 +27,13 @@ pub(crate) fn variant(name: VariantName, crop: Option<Crop>, width: u32, height:
     RenderPlan { crop: crop.map(|crop| crop_region(crop, width, height)), outputs: vec![OutputSpec { shape, format }] }
 }
 
-/// A crop is given in the space of `?size=512`, which shows the centre square of the picture
-/// (`contract/dropbox.md`, "crop"); the engine wants pixels of the whole.
+/// Converts a crop into pixels of the whole picture. A crop is given in the space of `?size=512`, which shows the
+/// centre square of the picture (`contract/dropbox.md`, "crop").
 fn crop_region(crop: Crop, width: u32, height: u32) -> Region {
     let side = width.min(height);
     let scale = f64::from(side) / f64::from(CROP_SPACE);
     let (left, top) = ((width - side) / 2, (height - side) / 2);
-    // Both ends are rounded, and not an end and the length: those may lead out of the square, to what was never shown.
+    // Both ends are rounded, not one end and the length: those could reach out of the square, to pixels never shown.
     let pixels = |from: u32, length: u32| {
         let pixel = |at: u32| (f64::from(at) * scale).round() as u32;
         let start = pixel(from).min(side.saturating_sub(1));

@@ -1,12 +1,16 @@
-//! Where pictures are decoded: a fixed number of threads, so that a burst of uploads does not become a burst of
-//! decoders, and a budget of bytes in front of them, so that many large pictures do not become too many at once.
+//! The pool of decode threads. The number of threads is fixed, so that a burst of uploads does not become a burst of
+//! decoders. A memory budget keeps many large pictures from being decoded at once.
 //!
-//! Called by the handlers of jobs. Promises: no more than `threads` pictures at a time, and one more while heavy ones have
-//! threads and a normal one would wait for them; together no more memory than
-//! `budget` by the engine's own estimates, a large picture waiting until it has the room for itself; no class of pictures
-//! keeps another from its share of the threads ([`line`]); an answer by the deadline, and the work really ended soon after
-//! it; a decoder that panics takes its picture with it and nothing else. What waits, what is under work and how much of the
-//! budget that holds are gauges at all times.
+//! Called by the handlers of jobs. It guarantees:
+//!
+//! - At most `threads` pictures are rendered at a time, and one more while heavy pictures hold threads for which a
+//!   normal one would wait.
+//! - Together they use no more memory than `budget` by the engine's own estimates. A large picture waits until there is
+//!   enough memory for it.
+//! - No class of pictures keeps another from its share of the threads (`render_queue`).
+//! - A render is answered by its deadline, and its work ends soon after that.
+//! - A decoder that panics fails its own picture and nothing else.
+//! - Waiting pictures, pictures in progress and the memory these hold are gauges at all times.
 
 mod gauges;
 mod memory_budget;
@@ -26,8 +30,8 @@ use self::gauges::GaugeGuard;
 pub use self::memory_budget::default_budget;
 use self::render_queue::{RenderQueue, RunningRender};
 
-/// The decode threads and their memory budget. Cheap to share behind an `Arc`; dropping it lets the threads finish what
-/// they have and go.
+/// The decode threads and their memory budget. Cheap to share behind an `Arc`. After it is dropped, the threads finish
+/// their current pictures and exit.
 #[derive(Debug)]
 pub struct RenderPool {
     shared: Arc<PoolShared>,
@@ -37,7 +41,7 @@ pub struct RenderPool {
 #[derive(Debug)]
 struct PoolShared {
     state: Mutex<PoolState>,
-    /// Something has come, has ended, or is to end.
+    /// Signals that a picture was added, that one has ended, or that the pool shuts down.
     changed: Condvar,
 }
 
@@ -52,27 +56,27 @@ struct PoolState {
 pub struct RenderTask {
     /// The file.
     pub bytes: Bytes,
-    /// What its headers say.
+    /// Its parsed headers.
     pub probe: Probe,
-    /// What is to be made of it.
+    /// The outputs to make of it.
     pub plan: RenderPlan,
-    /// What it may need.
+    /// The limits for it.
     pub limits: Limits,
-    /// What it is to others that wait.
+    /// Its class relative to other waiting pictures.
     pub class: JobClass,
 }
 
 #[derive(Debug)]
 struct QueuedRender {
     task: RenderTask,
-    /// In bytes.
+    /// The estimated memory in bytes.
     memory: u64,
     cancel: CancelFlag,
     result_sender: oneshot::Sender<Result<RenderedPicture, Rejection>>,
     waiting_gauge: GaugeGuard,
 }
 
-/// Stops the work when nobody waits for it any more.
+/// Cancels the render when its caller no longer waits for it.
 struct CancelOnDrop(CancelFlag);
 
 impl Drop for CancelOnDrop {
@@ -86,7 +90,7 @@ impl PoolShared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The picture that the calling thread renders next, once there is one; None when it is to end.
+    /// Waits for the picture that the calling thread renders next; None when the thread has to exit.
     fn next_job(&self, spare: bool) -> Option<(RunningRender, QueuedRender)> {
         let mut queued = self.lock();
         loop {
@@ -102,7 +106,7 @@ impl PoolShared {
 }
 
 impl RenderPool {
-    /// A pool of `threads` (at least one) that together hold no more than `budget` bytes; see [`default_budget`].
+    /// A pool of `threads` threads (at least one) that together use at most `budget` bytes; see [`default_budget`].
     pub fn new(threads: usize, budget: u64) -> Self {
         let threads = threads.max(1);
         let queued = PoolState { queue: RenderQueue::new(threads, budget), closed: false };
@@ -120,18 +124,18 @@ impl RenderPool {
         Self { shared, budget }
     }
 
-    /// Renders a picture within `deadline` from now, waiting included. Dropping the future stops the work.
+    /// Renders a picture within `deadline` from now, including the time it waits. Dropping the future stops the work.
     ///
     /// # Errors
     ///
-    /// As [`RenderBuffers::render`]; [`Rejection::Cancelled`], the only transient one, when the deadline has passed. A picture
-    /// that needs more than the whole budget is refused, whatever its limits say.
+    /// As [`RenderBuffers::render`]; [`Rejection::Cancelled`], the only transient one, when the deadline has passed. A
+    /// picture that needs more than the whole budget is refused, whatever its limits say.
     pub async fn render(&self, mut task: RenderTask, deadline: Duration) -> Result<RenderedPicture, Rejection> {
         task.limits.max_memory = task.limits.max_memory.min(self.budget);
         let need = task.probe.memory_estimate(&task.plan);
         Rejection::check_limit(LimitKind::Memory, need, task.limits.max_memory)?;
         if deadline.is_zero() {
-            // A thread could be done with a small picture before this task waits for it.
+            // Without this check, a thread could finish a small picture before this task waits for it.
             return Err(Rejection::Cancelled);
         }
         let brake = CancelOnDrop(CancelFlag::new());
@@ -145,7 +149,7 @@ impl RenderPool {
             waiting_gauge: GaugeGuard::waiting(),
         };
         self.shared.lock().queue.push(class, need, job);
-        // All of them, because the spare thread may not take it.
+        // Wakes all threads, because the spare one may not be allowed to take this picture.
         self.shared.changed.notify_all();
         match tokio::time::timeout(deadline, answered).await {
             Ok(Ok(rendered)) => rendered,
@@ -173,7 +177,7 @@ fn run_thread(shared: &PoolShared, spare: bool) {
         let (held, rendering, started) = (GaugeGuard::memory(need), GaugeGuard::rendering(), Instant::now());
         let rendered = catch_unwind(AssertUnwindSafe(|| bench.render(&bytes, &probe, &plan, &limits, &stop)));
         let result = rendered.unwrap_or_else(|_| {
-            // What was on the bench may be half done.
+            // The buffers may be left in the middle of a write.
             bench = RenderBuffers::default();
             Err(Rejection::decoder_panicked(&bytes))
         });
@@ -184,9 +188,9 @@ fn run_thread(shared: &PoolShared, spare: bool) {
             started.elapsed(),
         );
         shared.lock().queue.finish(begun);
-        // What it held may be what several others waited for.
+        // Several pictures may have waited for the memory that is free now.
         shared.changed.notify_all();
-        // Nobody may be waiting any more.
+        // The caller may have stopped waiting.
         let _ = answer.send(result);
     }
 }

@@ -1,5 +1,5 @@
-//! Running one job: counted before it is run, under a lease that is kept up while it runs, acknowledged once its outcome is
-//! in the records. Which job is begun when is `dispatch`'s to say.
+//! Runs one job: counts the attempt first, renews the lease while the job runs, and acknowledges it once its outcome is
+//! in the records. `dispatcher` decides which job begins when.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::render_pool::{RenderPool, default_budget};
 use crate::settings::WorkerSettings;
 use crate::unsettled_attempt::{PendingUpdate, PostponedAttempt, UnrecordedAttempt};
 
-/// The pause of a slot whose job could not even be begun, so that records that are down are not asked in a loop.
+/// The pause of a slot whose job could not be begun, so that unavailable records are not asked in a loop.
 pub(crate) const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs jobs. Clones share the decode pool.
@@ -28,7 +28,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker on these places. Its decode threads start now.
+    /// A worker on these backends. Its decode threads start now.
     pub fn new(settings: &WorkerSettings, places: Backends) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = if settings.worker.threads == 0 { processors } else { settings.worker.threads };
@@ -50,21 +50,21 @@ impl Worker {
         }
     }
 
-    /// Whether its consumers turn, for whoever watches the process.
+    /// Whether its consumers make progress, for a process supervisor.
     pub fn liveness(&self) -> Liveness {
         self.liveness.clone()
     }
 
-    /// Which backends keep it from working, for whoever watches the process.
+    /// The breakers, which tell a process supervisor which backends keep the worker from working.
     pub fn breakers(&self) -> CircuitBreakers {
         self.breakers.clone()
     }
 
-    /// Runs the jobs that are there now and returns how many there were: for a test that wants to see each step. It stops
-    /// when a backend fails, and asks that backend first when it is called again.
+    /// Runs the jobs that are there now and returns how many there were, for a test that checks each step. It stops
+    /// when a backend fails, and pings that backend first when it is called again.
     ///
     /// # Errors
-    /// Where a queue cannot be consumed or the records cannot be asked.
+    /// If a queue cannot be consumed or the records cannot be asked.
     pub async fn run_pending(&self) -> Result<usize, BackendError> {
         let mut taken = 0;
         self.breakers.ping_all(&self.backends).await;
@@ -80,7 +80,7 @@ impl Worker {
         Ok(taken)
     }
 
-    /// Runs one job and acknowledges it. Where the records could not be asked, it goes back into its queue.
+    /// Runs one job and acknowledges it. If the records could not be asked, the job goes back into its queue.
     pub(crate) async fn run_delivery(&self, delivery: Delivery) -> Result<(), UnrecordedAttempt> {
         let ticket = delivery.message().clone();
         let span = tracing::info_span!("job", otel.name = ticket.job.kind(), otel.kind = "consumer", kind = ticket.job.kind(),
@@ -109,7 +109,7 @@ impl Worker {
         .await
     }
 
-    /// Sees to it that the records know how the job ended, or that another attempt will be made.
+    /// Ensures that the records know how the job ended, or that another attempt will be made.
     async fn run_attempt(&self, ticket: &JobMessage) -> Result<(), UnrecordedAttempt> {
         let records = &self.backends.records;
         let settings = &self.settings.worker;
@@ -172,7 +172,7 @@ fn attempts_exhausted() -> Reason {
     Reason::new("gave_up", "it was tried as often as it may be, and no attempt ended well")
 }
 
-/// The backends without which a job could not have ended so.
+/// The backends that a job with this outcome must have used.
 fn backends_used(job: &Job, verdict: Option<&Outcome>) -> &'static [Backend] {
     match (verdict, job.is_processing()) {
         (Some(Outcome::Ready), true) => &[Backend::Staging, Backend::Blobs, Backend::Records],

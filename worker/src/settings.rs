@@ -1,4 +1,4 @@
-//! What a worker may use and how patient it is.
+//! The settings of a worker: the resources it may use, its time limits and its retries.
 
 use std::time::Duration;
 
@@ -22,10 +22,10 @@ pub struct WorkerSettings {
 }
 
 impl WorkerSettings {
-    /// Looks at them without beginning anything. Of what is not here, 0 has a meaning.
+    /// Checks the settings without starting anything. For the settings that are not checked here, 0 has a meaning.
     ///
     /// # Errors
-    /// Where one would keep all work from being done; it is named.
+    /// If a setting would keep all work from being done; the error names it.
     pub fn check(&self) -> Result<(), InvalidSetting> {
         let Self { worker, pictures, sweep } = self;
         InvalidSetting::require(!worker.queues.is_empty(), "worker.queues", "[]", "name one queue or more")?;
@@ -57,7 +57,7 @@ impl WorkerSettings {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobSettings {
-    /// Which queues this process consumes; a list, or in the environment words with commas between.
+    /// The queues that this process consumes: a list, or in the environment words separated by commas.
     #[serde(deserialize_with = "list_or_comma_separated")]
     pub queues: Vec<QueueName>,
     /// Jobs at a time, over all queues; 0 means four for each processor, so that some can wait for a store while others
@@ -65,7 +65,7 @@ pub struct JobSettings {
     pub concurrency: usize,
     /// Threads that render; 0 means one for each processor.
     pub threads: usize,
-    /// Memory that all pictures being rendered may use together; 0 means half of what the machine or container has.
+    /// Memory that all pictures in progress may use together; 0 means half of the memory of the machine or container.
     pub memory: ByteSize,
     /// How long one picture may take to render.
     #[serde(with = "human")]
@@ -73,10 +73,10 @@ pub struct JobSettings {
     /// How long one attempt at a job may take, with all its steps.
     #[serde(with = "human")]
     pub job_timeout: Duration,
-    /// How long a job stays a dead worker's before another takes it up.
+    /// How long the lease of a dead worker keeps its job from being taken by another worker.
     #[serde(with = "human")]
     pub lease: Duration,
-    /// How often a job is tried before it is a dead letter.
+    /// How many attempts a job has before it becomes a dead letter.
     pub max_attempts: u32,
     /// The wait before the second attempt; it doubles with every further one.
     #[serde(with = "human")]
@@ -102,7 +102,7 @@ fn list_or_comma_separated<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Que
     }
 }
 
-/// What pictures are taken, judged by their headers before anything is decoded.
+/// The limits for accepted pictures, checked against their headers before anything is decoded.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PictureSettings {
@@ -110,14 +110,14 @@ pub struct PictureSettings {
     pub max_pixels: u64,
     /// Width or height.
     pub max_side: u32,
-    /// Frames of an animation, of which the first is shown.
+    /// Frames of an animation, of which only the first is shown.
     pub max_frames: u32,
     /// Memory that one picture may need.
     pub max_memory: ByteSize,
 }
 
 impl PictureSettings {
-    /// The same as the engine takes them.
+    /// The same limits in the form that the picture engine takes.
     pub fn limits(&self) -> Limits {
         Limits {
             max_pixels: self.max_pixels,
@@ -129,19 +129,19 @@ impl PictureSettings {
     }
 }
 
-/// How often and how gently the sweeper works.
+/// How often the sweeper runs, and how much it changes in one transaction.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SweepSettings {
-    /// Between two rounds.
+    /// The time between two rounds.
     #[serde(with = "human")]
     pub interval: Duration,
-    /// Between two looks for orphans in staging, which lists it all.
+    /// The time between two searches for orphans in staging; each search lists all of staging.
     #[serde(with = "human")]
     pub orphan_interval: Duration,
-    /// How old staged bytes must be before they can be an orphan: longer than any client may take to send them.
+    /// The minimum age of staged bytes before they count as an orphan: longer than any upload may take.
     #[serde(with = "human")]
     pub min_orphan_age: Duration,
-    /// Rows to change in one transaction.
+    /// The number of rows to change in one transaction.
     pub batch_size: u64,
 }

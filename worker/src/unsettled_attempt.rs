@@ -1,5 +1,5 @@
-//! Writes into the records how an attempt ended, when it did not settle its upload: it is put off, postponed or buried.
-//! What the records cannot be told while they are away is told once they are back.
+//! Records how an attempt ended if it did not settle its upload: rescheduled, postponed or marked dead. An update that
+//! fails because the records are unavailable is written once they are back.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use crate::attempt_result::chain;
 use crate::circuit_breaker::MAX_PAUSE;
 use crate::runner::{RETRY_PAUSE, Worker};
 
-/// What the records should know of a job and could not be told.
+/// An update of a job that could not be written to the records.
 pub(crate) struct UnrecordedAttempt {
     pub(crate) error: RecordsError,
     pub(crate) pending: PendingUpdate,
 }
 
 pub(crate) enum PendingUpdate {
-    /// Whether the attempt with this prefix has begun is not known.
+    /// It is not known whether the attempt with this prefix has begun.
     BeginAttempt { ticket: JobMessage, prefix: String },
     /// The attempt does not count.
     Postpone(PostponedAttempt),
-    /// How the attempt ended: it counts, and the next one ends it.
+    /// The end of the attempt is not recorded: the attempt counts, and the next one ends it.
     CountAttempt,
 }
 
@@ -39,8 +39,8 @@ impl From<RecordsError> for UnrecordedAttempt {
 }
 
 impl Worker {
-    /// Writes down what could not be written while the records were away, so that the attempt does not count. When the
-    /// process ends before that, it counts: it may as well have crashed.
+    /// Writes the pending update once the records are available, so that the attempt does not count. If the process
+    /// ends before that, the attempt counts, as it does after a crash.
     pub(crate) async fn record_when_available(&self, unrecorded: UnrecordedAttempt, stop: CancellationToken) {
         loop {
             if stop.run_until_cancelled(self.breakers.wait_until_usable(Backend::Records)).await.is_none() {
@@ -58,7 +58,7 @@ impl Worker {
         match &unrecorded.pending {
             PendingUpdate::BeginAttempt { ticket, prefix } => {
                 let lease = self.settings.worker.lease;
-                // The attempt may have begun without an answer, and nobody works on it.
+                // The attempt may have begun although no answer came, and no worker runs it.
                 match self.backends.records.begin_attempt_with_prefix(ticket, lease, prefix).await? {
                     LeaseResult::Leased(attempt) => {
                         let error = chain(&unrecorded.error);
@@ -72,7 +72,8 @@ impl Worker {
         }
     }
 
-    /// The attempt does not count, and the job runs again after a pause that grows as long as backends fail it.
+    /// Records that the attempt does not count. The job runs again after a pause that grows while backends keep
+    /// failing.
     pub(crate) async fn postpone(&self, postponed: &PostponedAttempt) -> Result<(), RecordsError> {
         let PostponedAttempt { attempt, backend, error } = postponed;
         let delay = self.retry_delay(attempt.postponed.saturating_add(1)).min(MAX_PAUSE);
@@ -94,7 +95,7 @@ impl Worker {
         self.republish(attempt, publish, delay).await
     }
 
-    /// Where the queue does not take it, the sweeper publishes it.
+    /// Publishes the job message again. If the queue does not take it, the sweeper publishes it.
     async fn republish(
         &self,
         attempt: &Attempt,
@@ -111,7 +112,7 @@ impl Worker {
         }
     }
 
-    /// The sender hears the reason; `error`, the words of whatever broke, is for those who look after dead letters.
+    /// Marks the job dead. The client gets `reason`; `error`, the text of the failed component, is for operators.
     pub(crate) async fn mark_dead(&self, attempt: &Attempt, reason: Reason, error: &str) -> Result<(), RecordsError> {
         let last = attempt.last_error.as_ref().map_or_else(String::new, |error| format!("; before that: {error}"));
         let errors = format!("{}: {error}{last}", reason.code);
@@ -122,7 +123,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Doubles with every attempt, up to a limit.
+    /// The delay before the next attempt. It doubles with every attempt, up to a limit.
     fn retry_delay(&self, attempt: u32) -> Duration {
         let settings = &self.settings.worker;
         settings.initial_backoff.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(settings.max_backoff)

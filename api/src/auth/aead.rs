@@ -1,5 +1,6 @@
-//! Texts that only we can read: sealed with a key derived from those that sign sessions (ChaCha20-Poly1305, RFC 8439), for
-//! one purpose each. What was sealed for another purpose, or cut, or changed, does not open.
+//! Authenticated encryption of texts that only this system can read. The keys are derived from the keys that sign
+//! sessions (ChaCha20-Poly1305, RFC 8439). Each text is sealed for one purpose. A text that was sealed for another
+//! purpose, cut or changed does not open.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -7,17 +8,17 @@ use ring::aead::{Aad, NONCE_LEN, Nonce};
 
 use super::signing_keys::{ID_BYTES, SigningKeys};
 
-/// Why a text does not open.
+/// Why a text cannot be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AeadError {
-    /// It was not sealed by us for this purpose, or not all of it is there.
+    /// The text was not sealed here for this purpose, or is incomplete.
     Invalid,
-    /// It names a key that this process has not seen: another may have made it a moment ago.
+    /// The text names a key that this process has not loaded. Another process may have made the key a moment ago.
     UnknownKey,
 }
 
 impl SigningKeys {
-    /// Seals a text with the newest key. None where there is no key or no randomness.
+    /// Seals a text with the newest key. None if there is no key or no randomness.
     pub(crate) fn seal(&self, purpose: &str, text: &str) -> Option<String> {
         let (id, key) = self.newest_aead_key()?;
         let mut nonce = [0; NONCE_LEN];
@@ -28,7 +29,8 @@ impl SigningKeys {
         Some(BASE64.encode([&id[..], &nonce, &sealed].concat()))
     }
 
-    /// The text that was sealed for this purpose. A key made by another process a moment ago is looked for.
+    /// Opens a text that was sealed for this purpose. If the key is unknown, reads the keys again, because another
+    /// process may have made it a moment ago.
     pub(crate) async fn open(&self, purpose: &str, sealed: &str) -> Result<String, AeadError> {
         match self.try_open(purpose, sealed) {
             Err(AeadError::UnknownKey) => {

@@ -1,10 +1,10 @@
-//! Counting attempts to guess a secret: the password of an account, or the access code of a link.
+//! Limits attempts to guess a secret: the password of an account, or the access code of a link.
 //!
-//! Three limits hold at once. A network may try so often in all, and so often at one account. All networks together may
-//! try so often at one account in a longer window, which bounds a guess that is spread over many networks. Wrong passwords
-//! from elsewhere do not lock the owner out, because a network that was right before is free of the third limit.
+//! Three limits hold at once: of one network in total, of one network at one account, and of all networks together at
+//! one account. The third has a longer window and bounds a guess that is spread over many networks. Wrong passwords
+//! from elsewhere do not lock the owner out, because a network that succeeded before is exempt from the third limit.
 //!
-//! In memory and per process: with several apis each allows the full number.
+//! The counts are in memory and per process, so with several API processes each one allows the full number.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,25 +15,25 @@ use jiff::{SignedDuration, Timestamp};
 use super::rate_limiter::RateLimiter;
 use crate::client_ip::Network;
 
-/// How long a network that was right is remembered for the account.
+/// How long a network is remembered for an account after it succeeded.
 const SUCCESS_TTL: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// All are forgotten once there are more than this.
+/// All entries are removed once there are more than this.
 const MAX_SUCCESSES: usize = 100_000;
 
-/// How many attempts are allowed. Of a link, read "link" for "account".
+/// The numbers of attempts allowed. For a link, read "link" instead of "account".
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AttemptLimits {
-    /// From one network at one account, per `window`.
+    /// Attempts of one network at one account, per `window`.
     pub(crate) per_address_and_account: u32,
-    /// From one network at all accounts, per `window`.
+    /// Attempts of one network at all accounts, per `window`.
     pub(crate) per_address: u32,
-    /// From all networks at one account, per `account_window`.
+    /// Attempts of all networks at one account, per `account_window`.
     pub(crate) per_account: u32,
     pub(crate) window: Duration,
     pub(crate) account_window: Duration,
 }
 
-/// The counts. Clones share them.
+/// The counts of attempts. Clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct AttemptLimiter {
     by_network: RateLimiter,
@@ -47,7 +47,7 @@ pub(crate) struct AttemptLimiter {
 pub(crate) struct CountedAttempt {
     account: String,
     network_and_account: String,
-    /// It counts against what all networks together may try.
+    /// Whether it counts against the limit of all networks together.
     counted_for_account: bool,
 }
 
@@ -62,15 +62,17 @@ impl AttemptLimiter {
         }
     }
 
-    /// Counts one that can be right at no account, or says in how many seconds to come back.
+    /// Counts an attempt that succeeds at no account. Returns the seconds to wait if the limit is reached.
     pub(crate) fn count_network(&self, network: Network, now: Timestamp) -> Result<(), u64> {
         self.by_network.count(&network.to_string(), now)
     }
 
-    /// Counts one at this account, after [`AttemptLimiter::count_network`], or says in how many seconds to come back.
+    /// Counts an attempt at this account, after [`AttemptLimiter::count_network`]. Returns the seconds to wait if a
+    /// limit is reached.
     pub(crate) fn count_account(&self, network: Network, account: &str, now: Timestamp) -> Result<CountedAttempt, u64> {
         let both = format!("{network} {account}");
-        // What a network is refused does not count for all: one network alone cannot use up what all may try.
+        // An attempt that is refused here does not count against all networks, so one network alone cannot use up their
+        // limit.
         self.by_network_and_account.count(&both, now)?;
         let known = self.successes.lock().unwrap_or_else(PoisonError::into_inner).get(&both).copied();
         let in_all = known.is_none_or(|at| now.duration_since(at) >= SUCCESS_TTL);
@@ -80,7 +82,7 @@ impl AttemptLimiter {
         Ok(CountedAttempt { account: account.to_owned(), network_and_account: both, counted_for_account: in_all })
     }
 
-    /// This one was right: it is not held against the account or the network.
+    /// Records that this attempt succeeded, so that it does not count against the account or the network.
     pub(crate) fn record_success(&self, attempt: CountedAttempt, now: Timestamp) {
         self.by_network_and_account.reset(&attempt.network_and_account);
         if attempt.counted_for_account {

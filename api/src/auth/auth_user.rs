@@ -1,5 +1,5 @@
-//! Who is calling, and whether they may call so: the session cookie or a bearer token, and the CSRF token that a cookie
-//! needs beside it. All of it is decided from the request's head, before a byte of its body is read.
+//! The authenticated user: resolved from the session cookie or a bearer token, with the CSRF token that a cookie
+//! requires. All of it is decided from the request's head, before any of the body is read.
 
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
@@ -15,31 +15,32 @@ use super::session_token::{Session, SessionError};
 use crate::error::ApiError;
 use crate::state::AppState;
 
-/// Somebody who is logged in and not disabled.
+/// A user who is logged in and not disabled.
 #[derive(Clone, Debug)]
 pub(crate) struct AuthUser {
-    /// Their id, without the federation member.
+    /// The user's id, without the federation member.
     pub(crate) user_id: String,
-    /// Whether they are a site administrator.
+    /// Whether the user is a site administrator.
     pub(crate) is_admin: bool,
-    /// The session of a browser, whose cookies go along with requests that it was tricked into. A bearer token never
-    /// does, so it needs no CSRF token.
+    /// The session, if it came in a cookie. A browser sends cookies with forged requests too, so such a session
+    /// requires a CSRF token. A bearer token is never sent that way, so it needs no CSRF token.
     pub(crate) cookie_session: Option<Session>,
-    /// The number of the session or of the bearer token, if it was issued here.
+    /// The id of the session or of the bearer token, if it was issued here.
     pub(crate) token_id: Option<Uuid>,
 }
 
-/// Whether a token came along.
+/// Whether the request still has to show a CSRF token.
 pub(crate) enum CsrfStatus {
-    /// It did, and is good, or none is needed.
+    /// The head has a valid token, or no token is needed.
     Satisfied,
-    /// None came in the head.
+    /// The head has no token.
     Missing(Session),
 }
 
 impl AuthUser {
-    /// The caller, by the head of their request. What they may is looked up, not believed: rights change while sessions
-    /// last. What was read of a session and its account counts for `realm.session_cache_time`.
+    /// Authenticates the caller from the request's head. Permissions are looked up, not taken from the session, because
+    /// they change while sessions last. What was read of a session and its account is reused for
+    /// `realm.session_cache_time`.
     pub(crate) async fn authenticate(state: &AppState, headers: &HeaderMap) -> Result<Self, ApiError> {
         if let (Some(identity), Some(token)) = (&state.token_verifier, bearer_jwt(headers)) {
             let user = identity.user_for_token(token, &state.backends.records).await;
@@ -73,7 +74,7 @@ impl AuthUser {
         })
     }
 
-    /// Somebody whom the identity provider vouches for.
+    /// Accepts a user whom the identity provider authenticated.
     fn from_verified_user(user: User) -> Result<Self, ApiError> {
         if user.disabled {
             return Err(ApiError::NotLoggedIn("the account is disabled"));
@@ -81,7 +82,7 @@ impl AuthUser {
         Ok(Self { user_id: user.id, is_admin: user.role == Role::Admin, cookie_session: None, token_id: None })
     }
 
-    /// Looks for the CSRF token in the head.
+    /// Checks the CSRF token in the head.
     pub(crate) fn csrf_status(&self, state: &AppState, headers: &HeaderMap) -> Result<CsrfStatus, ApiError> {
         let Some(session) = &self.cookie_session else { return Ok(CsrfStatus::Satisfied) };
         match headers.get(&state.realm_names.csrf_header) {
@@ -102,7 +103,7 @@ impl AuthUser {
         }
     }
 
-    /// The one who may read something that is not a picture.
+    /// Authenticates the caller of a read that is not of a picture.
     pub(crate) async fn for_read(state: &AppState, headers: &HeaderMap) -> Result<Self, ApiError> {
         let caller = Self::authenticate(state, headers).await?;
         if state.realm.csrf_reads {
@@ -111,7 +112,7 @@ impl AuthUser {
         Ok(caller)
     }
 
-    /// The one who may write.
+    /// Authenticates the caller of a write.
     pub(crate) async fn for_write(state: &AppState, headers: &HeaderMap) -> Result<Self, ApiError> {
         let caller = Self::authenticate(state, headers).await?;
         if state.realm.csrf_writes {
@@ -120,18 +121,19 @@ impl AuthUser {
         Ok(caller)
     }
 
-    /// Whether an upload is theirs to see while it waits to be claimed.
+    /// Whether the user may see this upload before it is claimed.
     pub(crate) fn owns(&self, upload: &Upload) -> bool {
         self.is_admin || upload.owner == self.user_id
     }
 
-    /// As the records know them when they claim.
+    /// Returns the user in the form in which the records take a claimant.
     pub(crate) fn claimant(&self) -> Claimant {
         Claimant { user: self.user_id.clone(), admin: self.is_admin }
     }
 }
 
-/// A bearer token of the three parts of a JWT. Our own tokens are percent-encoded, which those never are.
+/// Returns a bearer token that has the three parts of a JWT. Tokens issued here are percent-encoded, which a JWT never
+/// is.
 fn bearer_jwt(headers: &HeaderMap) -> Option<&str> {
     let (_, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     (token.matches('.').count() == 2 && !token.contains('%')).then(|| token.trim())
@@ -145,7 +147,7 @@ impl FromRequestParts<AppState> for AuthUser {
     }
 }
 
-/// A [`AuthUser`] who may read something that is not a picture.
+/// Extracts an [`AuthUser`] for a read that is not of a picture.
 pub(crate) struct ReadAccess(pub(crate) AuthUser);
 
 impl FromRequestParts<AppState> for ReadAccess {
@@ -157,7 +159,8 @@ impl FromRequestParts<AppState> for ReadAccess {
 }
 
 impl AppState {
-    /// The session in a cookie or token. A key made by another process a moment ago is looked for before it is refused.
+    /// Verifies the session in a cookie or token. If the key is unknown, reads the keys again before it refuses,
+    /// because another process may have made the key a moment ago.
     async fn verify_session(&self, value: &str) -> Result<Session, ApiError> {
         let now = self.backends.records.clock().now();
         let mut opened = Session::verify(value, &self.realm_names.fedmember, &self.signing_keys, now);

@@ -1,22 +1,22 @@
-//! The guard against forged requests: a token that a page of ours reads from a cookie and another site cannot.
+//! CSRF tokens: a token that a page of this site reads from a cookie and that another site cannot read.
 //!
-//! It is signed and bound to one session, so it needs no memory of ours. It travels in the header `X-Csrf-Token_{fed}`
-//! as it stands in the cookie, still encoded, or, for forms that cannot send headers, in a field of that name. It is
-//! never logged.
+//! A token is signed and bound to one session, so the server stores nothing for it. The header `X-Csrf-Token_{fed}` has
+//! it in the encoding of the cookie. A form that cannot send headers has it in a field of that name
+//! (`docs/contracts/dropbox.md`, 9). It is never logged.
 
 use jiff::Timestamp;
 
 use super::session_token::{Session, decode, encode, parse_millis};
 use super::signing_keys::{Purpose, SignatureCheck, SigningKeys};
 
-/// The token for a session, valid as long as the session: the cookie's value.
+/// Returns the CSRF token of a session, which is the cookie's value. It is valid as long as the session.
 pub(crate) fn token(session: &Session, signing_keys: &SigningKeys) -> Option<String> {
     let list = format!("TokenID={},expirationTime={}", session.token_id, session.expires_at.as_millisecond());
     let signature = signing_keys.sign(Purpose::Csrf, &list)?;
     Some(encode(&format!("{list},sig={signature}")))
 }
 
-/// Whether what the client sent is this session's token, or what is wrong with it.
+/// Checks whether the client sent this session's token. The error says what is wrong.
 pub(crate) fn check(
     sent: &str,
     session: &Session,
@@ -25,7 +25,7 @@ pub(crate) fn check(
 ) -> Result<(), &'static str> {
     const INVALID: &str = "the CSRF token is not valid";
     let list = decode(sent).ok_or(INVALID)?;
-    // The cookie's raw value, still encoded, and in no other encoding.
+    // The token must be the cookie's raw value, still encoded. No other encoding is accepted.
     if encode(&list) != sent {
         return Err(INVALID);
     }
@@ -36,7 +36,7 @@ pub(crate) fn check(
     let (id, expires) = list.split_once(',').ok_or(INVALID)?;
     let id = id.strip_prefix("TokenID=").ok_or(INVALID)?;
     let expires = expires.strip_prefix("expirationTime=").and_then(parse_millis).ok_or(INVALID)?;
-    // It was signed by us, so this is about whose it is, not about guessing.
+    // The token has a valid signature, so this only checks its session. It reveals nothing that helps to guess a token.
     if id != session.token_id.to_string() {
         return Err("the CSRF token belongs to another session");
     }

@@ -1,5 +1,5 @@
-//! Verifying the signatures of an identity provider's tokens with *ring*, which TLS brings along anyway: the JWT library
-//! leaves the arithmetic to whoever installs it. Public keys only; nothing is signed here.
+//! Verifies signatures of an identity provider's tokens with *ring*, which TLS needs anyway. The JWT library leaves the
+//! cryptography to the provider that is installed. It uses public keys only, and signs nothing.
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{Error, ErrorKind};
@@ -13,7 +13,7 @@ static PROVIDER: CryptoProvider = CryptoProvider {
     key_utils: KeyUtils::new_unimplemented(),
 };
 
-/// Makes the library use *ring*, for this process. That it does so already is fine.
+/// Makes the JWT library use *ring* in this process. It is not an error if it does so already.
 pub(super) fn install() {
     PROVIDER.install_default().ok();
 }

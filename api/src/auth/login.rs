@@ -1,4 +1,4 @@
-//! Logging in, and staying so: `POST /api/login` and `POST /api/login/renewToken`.
+//! Login and session renewal: `POST /api/login` and `POST /api/login/renewToken`.
 
 use std::net::IpAddr;
 
@@ -66,7 +66,8 @@ pub(crate) async fn login(
     login_response(&state, &headers, &user, &session)
 }
 
-/// Lets somebody in who knows the password, unless they, or somebody at their address, tried too often.
+/// Logs a user in by address and password, unless there were too many attempts at the account or from the client's
+/// network.
 pub(crate) async fn log_in(
     state: &AppState,
     address: IpAddr,
@@ -81,7 +82,8 @@ pub(crate) async fn log_in(
     };
     let network = Network::from(address);
     state.login_attempts.count_network(network, now).map_err(too_many_attempts)?;
-    // Nobody has such an address or password, and what is counted is kept for a while.
+    // No user has an address or password this long. Such an address must not be counted, because counts are kept in
+    // memory for a while.
     if email.len() > MAX_EMAIL_BYTES || password.len() > password::MAX_PASSWORD_BYTES {
         return Err(refuse_login());
     }
@@ -124,7 +126,7 @@ pub(crate) async fn renew(State(state): State<AppState>, headers: HeaderMap) -> 
     login_response(&state, &headers, &user, &renewed)
 }
 
-/// Both cookies, and who is logged in as JSON.
+/// The response with both cookies, and the user who is logged in as JSON.
 pub(crate) fn login_response(
     state: &AppState,
     headers: &HeaderMap,
@@ -156,7 +158,7 @@ pub(crate) fn login_response(
     Ok(response)
 }
 
-/// A cookie to be set.
+/// A cookie to set in a response.
 pub(crate) struct SetCookie<'a> {
     pub(crate) name: &'a str,
     pub(crate) value: &'a str,
@@ -167,13 +169,13 @@ pub(crate) struct SetCookie<'a> {
 }
 
 impl AppState {
-    /// Whether cookies for the client that sent `headers` bear `Secure`.
+    /// Whether cookies have the attribute `Secure` for the client that sent `headers`.
     pub(crate) fn secure_cookies(&self, headers: &HeaderMap) -> bool {
         let https = forwarded::is_https(headers, self.http.trusted_proxies);
         self.realm.secure_cookies.is_secure(https, self.http.listen.parse().ok())
     }
 
-    /// The `Set-SetCookie` line of a cookie for the client that sent `headers`.
+    /// Returns the `Set-Cookie` header of a cookie for the client that sent `headers`.
     pub(crate) fn set_cookie(&self, headers: &HeaderMap, cookie: &SetCookie<'_>) -> Result<HeaderValue, ApiError> {
         let SetCookie { name, value, http_only, max_age } = cookie;
         let http_only = if *http_only { "; HttpOnly" } else { "" };

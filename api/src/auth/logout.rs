@@ -1,4 +1,5 @@
-//! Logging out: `POST /api/logout` ends the caller's session, `POST /api/logout/logout_everywhere` all sessions of the caller.
+//! Logout: `POST /api/logout` ends the caller's session, and `POST /api/logout/logout_everywhere` ends all sessions of
+//! the caller.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -27,7 +28,8 @@ pub(crate) async fn logout(State(state): State<AppState>, headers: HeaderMap) ->
     logout_response(&state, &headers)
 }
 
-/// `POST /api/logout/logout_everywhere`: ends all sessions of the caller, and all bearer tokens that the operator issued for the caller.
+/// `POST /api/logout/logout_everywhere`: ends all sessions of the caller, and all bearer tokens that the operator
+/// issued for the caller.
 #[utoipa::path(
     post,
     path = "/api/logout/everywhere",
@@ -55,7 +57,7 @@ pub(crate) async fn log_out(state: &AppState, caller: &AuthUser, everywhere: boo
     state.end_session(token).await
 }
 
-/// The answer that removes both cookies.
+/// The response that removes both cookies.
 pub(crate) fn logout_response(state: &AppState, headers: &HeaderMap) -> Result<Response, ApiError> {
     let mut response = StatusCode::NO_CONTENT.into_response();
     for (name, http_only) in [(&state.realm_names.session_cookie, true), (&state.realm_names.csrf_cookie, false)] {

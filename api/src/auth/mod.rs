@@ -1,4 +1,4 @@
-//! Who is at the counter: logging in, the session and its guard against forgery, and what the caller may.
+//! Authentication: login, sessions, CSRF tokens, and the permissions of the caller.
 
 mod aead;
 mod attempt_limiter;

@@ -1,6 +1,6 @@
-//! People whom the portal's own identity provider vouches for: its tokens (JWTs) are sessions here, where a JWKS is
-//! configured. Signature, issuer, audience and times are checked; keys are cached and fetched again when they are old
-//! or when a token names one that is not among them.
+//! Users of the portal's own identity provider. If a JWKS is configured, the provider's tokens (JWTs) are accepted as
+//! sessions. Signature, issuer, audience and times are checked. The keys are cached, and fetched again when they are
+//! old or when a token names an unknown key.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -18,25 +18,26 @@ use upload::{InvalidSetting, Records, RecordsError, Role, User};
 use super::{bounded_response, jwt_crypto};
 use crate::resource::is_unique_part;
 
-/// `[realm.oidc]`: whose tokens are believed.
+/// `[realm.oidc]`: the identity provider whose tokens are accepted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OidcSettings {
-    /// Where the provider's keys are: an http(s) address or a file. Empty: no provider.
+    /// Where the provider's keys are: an http(s) URL or a file. Empty: no provider.
     pub jwks: String,
-    /// What `iss` must be.
+    /// The required value of `iss`.
     pub issuer: String,
-    /// What `aud` must be, or have among it.
+    /// The required value of `aud`, or one that `aud` must contain.
     pub audience: String,
-    /// The claim that holds the user's id here.
+    /// The claim that holds the id of the user.
     pub user_claim: String,
-    /// How old keys grow before they are fetched again.
+    /// The age after which keys are fetched again.
     #[serde(with = "human")]
     pub refresh: Duration,
 }
 
 impl OidcSettings {
-    /// Looks at them without asking anybody: a provider whose tokens are for others, too, is none for us.
+    /// Checks the settings without a network request. Issuer and audience are required, because the provider may issue
+    /// tokens for other systems too.
     pub(crate) fn check(&self) -> Result<(), InvalidSetting> {
         let whole = self.jwks.is_empty() || !(self.issuer.is_empty() || self.audience.is_empty());
         let allowed = "set realm.oidc.issuer and realm.oidc.audience as well";
@@ -44,26 +45,26 @@ impl OidcSettings {
     }
 }
 
-/// The password hash of those who have no password here: it verifies nothing.
+/// The password hash of users without a password here. It matches no password.
 const NO_PASSWORD: &str = "!";
 
-/// Clocks differ by as much.
+/// The tolerance for clocks that differ.
 const CLOCK_LEEWAY: SignedDuration = SignedDuration::from_secs(60);
 
-/// Keys are not fetched more often than this, whatever tokens name.
+/// The least time between two fetches of the keys, whatever keys the tokens name.
 const MIN_FETCH_INTERVAL: SignedDuration = SignedDuration::from_secs(10);
 
 /// The largest key set, in bytes. One key takes a few hundred bytes, or a few thousand with its certificates.
 const MAX_KEY_SET_BYTES: usize = 1 << 20;
 
-/// The provider. Clones share its keys.
+/// Verifies tokens of the identity provider. Clones share its keys.
 #[derive(Clone)]
 pub(crate) struct TokenVerifier {
     settings: Arc<OidcSettings>,
     client: reqwest::Client,
     keys: Arc<RwLock<CachedKeys>>,
     fetch_lock: Arc<Mutex<()>>,
-    /// How often the keys were fetched, or could not be.
+    /// How often a fetch of the keys has ended, successful or not.
     fetch_count: Arc<AtomicU64>,
 }
 
@@ -74,7 +75,7 @@ struct CachedKeys {
 }
 
 impl TokenVerifier {
-    /// The provider in the settings, if there is one.
+    /// Returns the verifier for the provider in the settings, if there is one.
     pub(crate) fn open(settings: &OidcSettings, client: &reqwest::Client) -> Result<Option<Self>, InvalidSetting> {
         settings.check()?;
         if settings.jwks.is_empty() {
@@ -90,7 +91,7 @@ impl TokenVerifier {
         }))
     }
 
-    /// The id of the user whom a token is about, or why it is not believed.
+    /// Verifies a token and returns its user, or says why the token is not accepted.
     pub(crate) async fn user_for_token(&self, token: &str, records: &Records) -> Result<User, TokenVerificationError> {
         let header = decode_header(token).map_err(|_| TokenVerificationError::Invalid("the token is not valid"))?;
         let now = records.clock().now();
@@ -113,19 +114,20 @@ impl TokenVerifier {
         algorithm: jsonwebtoken::Algorithm,
     ) -> Result<Map<String, Value>, TokenVerificationError> {
         const NOT_VALID: TokenVerificationError = TokenVerificationError::Invalid("the token is not valid");
-        // A shared secret cannot come from a public key set; verifying knows public keys only.
+        // A public key set holds no shared secrets, and only public-key algorithms are verified.
         let mut validation = Validation::new(algorithm);
         validation.set_issuer(&[&self.settings.issuer]);
         validation.set_audience(&[&self.settings.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
-        // The times are checked by the records' clock.
+        // The times are checked below, by the clock of the records.
         validation.validate_exp = false;
         let key = DecodingKey::from_jwk(key).map_err(|_| NOT_VALID)?;
         let decoded = decode::<Map<String, Value>>(token, &key, &validation).map_err(|_| NOT_VALID)?;
         Ok(decoded.claims)
     }
 
-    /// Whom we know by that id. Somebody new is noted; somebody with a password here is not the provider's to be.
+    /// Returns the user with that id. A new user is added. A user who has a password here is refused, because the
+    /// provider must not take over that account.
     async fn find_or_create_user(
         &self,
         id: &str,
@@ -140,7 +142,7 @@ impl TokenVerifier {
                 Err(TokenVerificationError::Invalid("this account logs in with its password"))
             };
         }
-        // No database keeps a text with U+0000 in it.
+        // No database stores a text that has U+0000 in it.
         let kept = |text: &&str| !text.contains('\0');
         let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(kept).map(str::to_owned);
         let placeholder_email = format!("{id}@identity.invalid");
@@ -167,7 +169,8 @@ impl TokenVerifier {
         let count_before = self.fetch_count.load(Ordering::SeqCst);
         let _fetch_guard = self.fetch_lock.lock().await;
         let age = self.keys.read().unwrap_or_else(PoisonError::into_inner).fetched_at;
-        // A try of another request that ended meanwhile counts: else each request would wait for a slow provider in turn.
+        // A fetch of another request that ended meanwhile counts. Otherwise each request would wait for a slow provider
+        // in turn.
         let fetched_meanwhile = self.fetch_count.load(Ordering::SeqCst) != count_before;
         if !fetched_meanwhile && age.is_none_or(|at| now.duration_since(at) >= MIN_FETCH_INTERVAL) {
             let fetched = self.fetch_keys().await;
@@ -177,7 +180,7 @@ impl TokenVerifier {
                     let cached = CachedKeys { fetched_at: Some(now), keys: set.keys };
                     *self.keys.write().unwrap_or_else(PoisonError::into_inner) = cached;
                 }
-                // Old keys are better than none: they were good, and the provider may just be restarting.
+                // The old keys stay in use, because they were valid and the provider may just be restarting.
                 Err(error) => tracing::warn!(error, "the identity provider's keys could not be fetched: {error}"),
             }
         }
@@ -208,7 +211,7 @@ impl TokenVerifier {
     }
 }
 
-/// `exp` and `nbf`, which are numbers of seconds, and the first of them must be there.
+/// Checks `exp` and `nbf`, which are numbers of seconds. `exp` is required.
 fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<(), TokenVerificationError> {
     let time = |name: &str| match claims.get(name) {
         None => Ok(None),
@@ -231,12 +234,12 @@ fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<(), TokenV
     }
 }
 
-/// Why a token is not believed.
+/// Why a token is not accepted.
 #[derive(Debug)]
 pub(crate) enum TokenVerificationError {
-    /// For the person.
+    /// The token is invalid. The text is for the user.
     Invalid(&'static str),
-    /// The records could not be asked.
+    /// The records failed.
     Records(RecordsError),
 }
 

@@ -1,4 +1,5 @@
-//! Passwords: argon2id, off the async runtime, and few at a time, because each costs 19 MiB and tens of milliseconds.
+//! Password hashing with argon2id. It runs off the async runtime and two hashes at a time, because each takes 19 MiB
+//! and tens of milliseconds.
 
 use std::sync::Arc;
 
@@ -9,28 +10,28 @@ use tokio::sync::Semaphore;
 
 use crate::error::ApiError;
 
-/// The longest password that is looked at, in bytes.
+/// The longest password that is accepted, in bytes.
 pub(crate) const MAX_PASSWORD_BYTES: usize = 1024;
 
-/// How many may wait for their turn; more than that is an attack or a storm.
+/// How many verifications may wait for their turn. More than that is an attack or an overload.
 const MAX_QUEUED: usize = 64;
 
-/// Verifies passwords, two at a time. Clones share the line.
+/// Hashes and verifies passwords, two at a time. Clones share the limit.
 #[derive(Clone)]
 pub(crate) struct Passwords {
     hash_permits: Arc<Semaphore>,
     queue_permits: Arc<Semaphore>,
 }
 
-/// A password that cannot be hashed.
+/// Why a password cannot be hashed.
 #[derive(Debug, thiserror::Error)]
 #[error("the password could not be hashed: {0}")]
 pub struct HashError(String);
 
-/// Hashes a password, slowly, in this thread: the PHC string that the records keep.
+/// Hashes a password in this thread, which is slow. Returns the PHC string that the records store.
 ///
 /// # Errors
-/// Where the password is too long or the machine gives no randomness.
+/// A password that is too long, or a machine without randomness.
 pub fn hash_password(password: &str) -> Result<String, HashError> {
     if password.len() > MAX_PASSWORD_BYTES {
         return Err(HashError(format!("it has {} bytes and the limit is {MAX_PASSWORD_BYTES}", password.len())));
@@ -40,7 +41,8 @@ pub fn hash_password(password: &str) -> Result<String, HashError> {
         .map_err(|error| HashError(error.to_string()))
 }
 
-/// A hash that costs as much as any other and is nobody's, so that an unknown address takes as long as a wrong password.
+/// Returns a hash that matches no account and takes as long to verify as any other. So an unknown address takes as long
+/// as a wrong password.
 fn dummy_hash() -> String {
     let (memory, passes, lanes) = (Params::DEFAULT_M_COST, Params::DEFAULT_T_COST, Params::DEFAULT_P_COST);
     let (salt, digest) = ("A".repeat(22), "A".repeat(43));
@@ -52,7 +54,7 @@ impl Passwords {
         Self { hash_permits: Arc::new(Semaphore::new(2)), queue_permits: Arc::new(Semaphore::new(MAX_QUEUED)) }
     }
 
-    /// Hashes a password when its turn has come.
+    /// Hashes a password when its turn comes.
     pub(crate) async fn hash(&self, password: String) -> Result<String, ApiError> {
         const BUSY: ApiError = ApiError::Overloaded("too many passwords are being hashed at once");
         let _queue_slot = self.queue_permits.try_acquire().map_err(|_| BUSY)?;
@@ -62,7 +64,7 @@ impl Passwords {
         hashed.map_err(|error| ApiError::Internal(error.to_string()))
     }
 
-    /// Whether `password` is the one that `hash` was made of. Without a hash it is not, after the same time.
+    /// Returns whether `password` matches `hash`. Without a hash the result is false, after the same time.
     pub(crate) async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, ApiError> {
         const BUSY: ApiError = ApiError::Overloaded("too many people are logging in at once");
         let _queue_slot = self.queue_permits.try_acquire().map_err(|_| BUSY)?;

@@ -1,5 +1,5 @@
-//! May this user act for that resource? Asked of our grants, or, where one is configured, of the portal's own policy
-//! decision point (OpenID AuthZEN Authorization API 1.0), which then decides alone. No answer is a no.
+//! Decides whether a user may act for a resource. It asks the local grants, or the portal's own policy decision point
+//! (OpenID AuthZEN Authorization API 1.0) if one is configured. That then decides alone. A missing answer means no.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,24 +15,24 @@ use super::{AuthUser, bounded_response};
 use crate::error::ApiError;
 use crate::state::AppState;
 
-/// `[realm.policy]`: whom to ask.
+/// `[realm.policy]`: the policy decision point.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicySettings {
-    /// The decision point's address, to which `/access/v1/evaluation` is added. Empty: our own grants decide.
+    /// The URL of the decision point, to which `/access/v1/evaluation` is added. Empty: the local grants decide.
     pub url: String,
-    /// The bearer token it wants, if it wants one.
+    /// The bearer token that the decision point requires, if any.
     pub token: Secret,
     /// How long to wait for a decision.
     #[serde(with = "human")]
     pub timeout: Duration,
-    /// How long a decision holds.
+    /// How long a decision is reused.
     #[serde(with = "human")]
     pub cache: Duration,
 }
 
 impl PolicySettings {
-    /// Looks at them without asking anybody.
+    /// Checks the settings without a network request.
     pub(crate) fn check(&self) -> Result<(), InvalidSetting> {
         let good = self.url.is_empty() || self.url.starts_with("https://") || self.url.starts_with("http://");
         let allowed = "write an http(s) address, or nothing";
@@ -40,12 +40,12 @@ impl PolicySettings {
     }
 }
 
-/// What somebody wants to do for a resource.
+/// What a user wants to do for a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Action {
-    /// Give it an avatar or a name.
+    /// Gives the resource an avatar or a name.
     Claim,
-    /// Take its avatar away.
+    /// Removes the avatar of the resource.
     RemoveAvatar,
 }
 
@@ -58,15 +58,15 @@ impl Action {
     }
 }
 
-/// The longest answer of the decision point, in bytes. A decision with its reasons takes a few hundred.
+/// The longest response of the decision point, in bytes. A decision with its reasons takes a few hundred bytes.
 const MAX_RESPONSE_BYTES: usize = 64 << 10;
 
-/// Decisions are thrown away when there are more than this.
+/// Cached decisions are removed when there are more than this.
 const MAX_CACHED_DECISIONS: usize = 10_000;
 
 type PolicyQuery = (String, Action, Resource);
 
-/// The decision point. Clones share what it said.
+/// The client of the decision point. Clones share its cached decisions.
 #[derive(Clone)]
 pub(crate) struct PolicyClient {
     settings: Arc<PolicySettings>,
@@ -80,7 +80,7 @@ struct EvaluationResponse {
 }
 
 impl PolicyClient {
-    /// The decision point in the settings, if there is one.
+    /// Returns the client for the decision point in the settings, if there is one.
     pub(crate) fn open(settings: &PolicySettings, client: &reqwest::Client) -> Option<Self> {
         let there = !settings.url.is_empty();
         there.then(|| Self { settings: Arc::new(settings.clone()), client: client.clone(), cache: Arc::default() })
@@ -124,7 +124,8 @@ impl PolicyClient {
 }
 
 impl AppState {
-    /// Whether the caller may do this for a resource, or which right is missing. Site administrators may.
+    /// Checks whether the caller may do this for a resource. The error names the missing permission. Site
+    /// administrators are always allowed.
     pub(crate) async fn authorize(
         &self,
         caller: &AuthUser,

@@ -1,5 +1,5 @@
-//! Counting what somebody did lately, to say "not so fast". In memory and per process: with several apis each gives the
-//! full share, which still bounds them.
+//! Rate limits by key. The counts are in memory and per process, so with several API processes each one allows the full
+//! number, which still bounds the total.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// At most so many per window and key. Clones share the counts.
+/// Allows a maximum number of events per window and key. Clones share the counts.
 #[derive(Clone, Debug)]
 pub(crate) struct RateLimiter {
     max: u32,
@@ -18,7 +18,7 @@ pub(crate) struct RateLimiter {
 #[derive(Debug, Default)]
 struct RateLimiterState {
     windows: HashMap<String, RateWindow>,
-    /// When windows that are over are looked for next.
+    /// When expired windows are removed next.
     next_cleanup_at: Timestamp,
 }
 
@@ -28,7 +28,7 @@ struct RateWindow {
     count: u32,
 }
 
-/// Keys whose window is over are thrown out once in a window; all of them where more than this are left.
+/// Expired windows are removed once per window. If more keys than this remain, all of them are removed.
 const MAX_KEYS: usize = 100_000;
 
 impl RateLimiter {
@@ -37,7 +37,7 @@ impl RateLimiter {
         Self { max, window, state: Arc::default() }
     }
 
-    /// Counts one more, or says in how many seconds to come back.
+    /// Counts one event. Returns the seconds to wait if the limit is reached.
     pub(crate) fn count(&self, key: &str, now: Timestamp) -> Result<(), u64> {
         let fresh = RateWindow { ends_at: now.saturating_add(self.window).unwrap_or(Timestamp::MAX), count: 0 };
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -60,12 +60,12 @@ impl RateLimiter {
         Ok(())
     }
 
-    /// Forgets what this key did: it turned out well.
+    /// Removes the count of this key, because its request succeeded.
     pub(crate) fn reset(&self, key: &str) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).windows.remove(key);
     }
 
-    /// Takes back one that was counted for this key.
+    /// Takes back one event that was counted for this key.
     pub(crate) fn refund(&self, key: &str) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(window) = state.windows.get_mut(key) {

@@ -1,4 +1,4 @@
-//! The realm: which federation member is served, and how its people's sessions are kept.
+//! The realm: the federation member that is served, and how sessions are kept.
 
 use std::time::Duration;
 
@@ -12,21 +12,21 @@ use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
 
 use super::AttemptLimits;
 
-/// `[realm]`: who is served and how sessions are kept.
+/// `[realm]`: the federation member that is served, and how sessions are kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RealmSettings {
     /// The federation member: part of the cookies' names and of every id.
     pub fedmember: String,
-    /// What the administrator of the first start logs in with; empty means `admin@{fedmember}.example`.
+    /// The login address of the administrator that the first start creates. Empty: `admin@{fedmember}.example`.
     pub admin_email: String,
-    /// The administrator's first password; empty means one that is made up and printed once.
+    /// The administrator's first password. Empty: a generated password, which is printed once.
     pub admin_password: Secret,
     /// Whether cookies are sent over https only.
     pub secure_cookies: SecureCookies,
-    /// Whether reading (except for pictures) takes a CSRF token.
+    /// Whether reads (except of pictures) require a CSRF token.
     pub csrf_reads: bool,
-    /// Whether writing (except for logging in) takes a CSRF token.
+    /// Whether writes (except logging in) require a CSRF token.
     pub csrf_writes: bool,
     /// How long a session lasts unless it is renewed.
     #[serde(with = "human")]
@@ -34,37 +34,38 @@ pub struct RealmSettings {
     /// How long a session lasts at most, however often it is renewed.
     #[serde(with = "human")]
     pub session_max_age: Duration,
-    /// How long an api goes by what it last read of a session and its account.
+    /// How long an API process reuses what it last read of a session and its account.
     #[serde(with = "human")]
     pub session_cache_time: Duration,
-    /// How old the signing key grows before a new one signs.
+    /// The age of the signing key after which a new key signs.
     #[serde(with = "human")]
     pub key_rotation_interval: Duration,
     /// How many wrong passwords may be tried at one account from one network address, counting IPv6 by /64, per window.
     pub max_logins_per_account_and_address: u32,
     /// How many logins may be tried from one network address, counting IPv6 by /64, per window.
     pub max_logins_per_address: u32,
-    /// That window.
+    /// The window of the two limits above.
     #[serde(with = "human")]
     pub login_window: Duration,
     /// How many wrong passwords may be tried at one account from all addresses together, per `login_account_window`.
     pub max_logins_per_account: u32,
-    /// That window.
+    /// The window of the limit above.
     #[serde(with = "human")]
     pub login_account_window: Duration,
-    /// The portal's own identity provider, if its tokens are to be believed.
+    /// The portal's own identity provider, if its tokens are accepted.
     pub oidc: super::OidcSettings,
-    /// The portal's own policy decision point, if it is to be asked.
+    /// The portal's own policy decision point, if there is one.
     pub policy: super::PolicySettings,
-    /// Systems that act for the portal.
+    /// Other systems that act for the portal.
     pub service: crate::service_api::ServiceSettings,
 }
 
-/// A session that was ended by another process is accepted for `session_cache_time`, which is therefore short.
+/// The longest `session_cache_time`. It is short, because a session that another process ended is accepted for that
+/// long.
 const MAX_SESSION_CHECK: Duration = Duration::from_secs(60);
 
 impl RealmSettings {
-    /// Looks at them without asking anybody.
+    /// Checks the settings without a network request.
     pub(crate) fn check(&self) -> Result<(), InvalidSetting> {
         RealmNames::from_fedmember(&self.fedmember)?;
         self.service.key_digests()?;
@@ -84,7 +85,7 @@ impl RealmSettings {
         ])
     }
 
-    /// What holds for passwords.
+    /// Returns the limits for password attempts.
     pub(crate) fn login_limits(&self) -> AttemptLimits {
         AttemptLimits {
             per_address_and_account: self.max_logins_per_account_and_address,
@@ -96,20 +97,21 @@ impl RealmSettings {
     }
 }
 
-/// Whether cookies bear `Secure`.
+/// Whether cookies have the attribute `Secure`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecureCookies {
-    /// They do if a trusted proxy says that the client speaks https, and do not if it says http. If no trusted proxy says
-    /// so, they do unless plain http is served on a loopback address.
+    /// If a trusted proxy says that the client uses https, cookies have it. If the proxy says http, they do not. If no
+    /// trusted proxy says either, they have it unless plain http is served on a loopback address.
     Auto,
-    /// They do.
+    /// Cookies have it.
     Always,
-    /// They do not.
+    /// Cookies do not have it.
     Never,
 }
 
 impl SecureCookies {
-    /// The answer for a client that speaks https or not, as a trusted proxy says, with an api that listens there.
+    /// Decides for a client. `https` is what a trusted proxy says, and `listening` is the address that this API listens
+    /// on.
     pub(crate) fn is_secure(self, https: Option<bool>, listening: Option<std::net::SocketAddr>) -> bool {
         match self {
             Self::Always => true,
@@ -156,22 +158,22 @@ impl<'de> Deserialize<'de> for SecureCookies {
     }
 }
 
-/// The names that a federation member gives to cookies and headers.
+/// The names of cookies and headers that depend on the federation member.
 #[derive(Clone, Debug)]
 pub(crate) struct RealmNames {
     /// The federation member.
     pub(crate) fedmember: String,
-    /// `AtmoAuthToken_{fedmember}`, matched exactly.
+    /// `AtmoAuthToken_{fedmember}`, compared exactly.
     pub(crate) session_cookie: String,
-    /// `Csrf-Token_{fedmember}`, matched exactly.
+    /// `Csrf-Token_{fedmember}`, compared exactly.
     pub(crate) csrf_cookie: String,
-    /// `X-Csrf-Token_{fedmember}`, matched in any case.
+    /// `X-Csrf-Token_{fedmember}`, compared without regard to case.
     pub(crate) csrf_header: HeaderName,
 }
 
 impl RealmNames {
     /// # Errors
-    /// Where the federation member cannot stand in a cookie's name.
+    /// A federation member that cannot be part of a cookie's name.
     pub(crate) fn from_fedmember(fed: &str) -> Result<Self, InvalidSetting> {
         let wrong = || {
             let allowed = "write 1 to 64 letters, digits, '-' or '_'";
@@ -191,7 +193,7 @@ impl RealmNames {
     }
 }
 
-/// The raw value of the cookie of that name, the first where there are several.
+/// Returns the raw value of the cookie with that name, the first if there are several.
 pub(crate) fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers
         .get_all(COOKIE)

@@ -1,5 +1,5 @@
-//! The session cookie, `AtmoAuthToken_{fed}`: a percent-encoded list that says who is logged in until when, signed. No
-//! field of it is believed before the signature is verified. The same text is what a bearer token is.
+//! The session cookie, `AtmoAuthToken_{fed}`: a signed, percent-encoded list with the user and the expiry. No field is
+//! used before the signature is verified. A bearer token has the same text.
 
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -7,42 +7,42 @@ use uuid::Uuid;
 
 use super::signing_keys::{Purpose, SignatureCheck, SigningKeys};
 
-/// What `encodeURIComponent` leaves alone, less what could end a cookie's value.
+/// The characters that `encodeURIComponent` leaves unescaped, without those that could end a cookie's value.
 const URI_COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// No session is longer; what is longer is not looked into.
+/// The longest session token, in bytes. A longer one is refused without decoding.
 const MAX_TOKEN_BYTES: usize = 4096;
 
-/// Who is logged in, and until when.
+/// A session: the user, and when the session expires.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Session {
-    /// The session's own number; its CSRF tokens bear it too.
+    /// The id of the session, which its CSRF tokens contain as well.
     pub(crate) token_id: Uuid,
     /// The user's id, without the federation member.
     pub(crate) user_id: String,
-    /// What the user is called.
+    /// The user's display name.
     pub(crate) name: String,
     /// When it was issued.
     pub(crate) issued_at: Timestamp,
-    /// From when on it is not valid.
+    /// When the session expires.
     pub(crate) expires_at: Timestamp,
 }
 
 /// Why a text is no valid session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SessionError {
-    /// Not in the form, not in the right encoding, or for another federation member.
+    /// Wrong format, wrong encoding, or another federation member.
     Malformed,
-    /// Not signed by us.
+    /// The signature is not by a key of this system.
     Forged,
-    /// Signed by a key that is not in the ring here.
+    /// The key is not in this process's key ring.
     UnknownKey,
-    /// Was valid once.
+    /// The session was valid, and has expired.
     Expired,
 }
 
 impl SessionError {
-    /// For the person.
+    /// Returns the message for people.
     pub(crate) fn message(self) -> &'static str {
         match self {
             Self::Malformed | Self::Forged | Self::UnknownKey => "the session is not valid",
@@ -52,14 +52,14 @@ impl SessionError {
 }
 
 impl Session {
-    /// The cookie's value for the federation member `fed`.
+    /// Returns the cookie's value for the federation member `fed`.
     pub(crate) fn sign(&self, fed: &str, signing_keys: &SigningKeys) -> Option<String> {
         let list = self.signed_fields(fed);
         let signature = signing_keys.sign(Purpose::Session, &list)?;
         Some(encode(&format!("{list},sig={signature}")))
     }
 
-    /// The session in a cookie's value.
+    /// Verifies a cookie's value and returns its session.
     pub(crate) fn verify(
         value: &str,
         fed: &str,
@@ -87,7 +87,7 @@ impl Session {
         )
     }
 
-    /// Parses what was signed, which is what [`signed_fields`](Self::signed_fields) writes and nothing else.
+    /// Parses the signed text. Accepts only what [`signed_fields`](Self::signed_fields) writes.
     fn parse(list: &str, fed: &str) -> Option<Self> {
         let mut fields = list.split(',').map(|field| field.split_once('='));
         let mut next = |name: &str| fields.next()?.filter(|(key, _)| *key == name).map(|(_, value)| value);
@@ -101,12 +101,12 @@ impl Session {
     }
 }
 
-/// The one encoding of a list as a cookie's value.
+/// Encodes a list as a cookie's value, in the only encoding that is accepted.
 pub(super) fn encode(list: &str) -> String {
     utf8_percent_encode(list, URI_COMPONENT).to_string()
 }
 
-/// Decodes once. None where the text is too long or not UTF-8.
+/// Decodes one level of percent-encoding. None if the text is too long or not UTF-8.
 pub(super) fn decode(value: &str) -> Option<String> {
     if value.len() > MAX_TOKEN_BYTES {
         return None;

@@ -1,8 +1,8 @@
-//! Sessions that last and end: a row in the records each, which a signed cookie or bearer token names.
+//! Sessions: each one has a row in the records, which a signed cookie or bearer token names.
 //!
-//! A row is read when its session is used, and counts for `realm.session_cache_time` after that without being read again, so
-//! that most requests cost no statement for knowing the caller. What is ended by this process is refused at once, what is
-//! ended by another one within that time.
+//! The row is read when the session is used, and then reused for `realm.session_cache_time`, so that most requests need
+//! no statement to authenticate the caller. A session that this process ended is refused at once. A session that
+//! another process ended is refused within that time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use super::session_token::Session;
 use crate::error::ApiError;
 use crate::state::AppState;
 
-/// The most sessions that are remembered; a further one costs a statement for each of its requests.
+/// The most sessions that are cached. A session beyond them costs one statement for each of its requests.
 const MAX_CACHED_SESSIONS: usize = 10_000;
 
 const SESSION_ENDED: ApiError = ApiError::NotLoggedIn("the session has ended");
@@ -31,9 +31,9 @@ pub(crate) struct SessionCache {
 #[derive(Debug, Default)]
 struct SessionCacheState {
     sessions: HashMap<Uuid, CachedSession>,
-    /// How often sessions were ended here. What was read before one was ended may be older than its end.
+    /// How often sessions were ended by this process. What was read before such an end may be outdated.
     end_count: u64,
-    /// When entries that no longer hold are removed next.
+    /// When expired entries are removed next.
     next_cleanup_at: Timestamp,
 }
 
@@ -45,29 +45,29 @@ struct CachedSession {
 }
 
 impl SessionCache {
-    /// A cache whose entries hold for so long.
+    /// Creates a cache whose entries are reused for `ttl`.
     pub(crate) fn new(ttl: Duration) -> Self {
         Self { ttl: SignedDuration::try_from(ttl).unwrap_or_default(), state: Arc::default() }
     }
 
-    /// Whether the session's user is an administrator, if the session was good a moment ago.
+    /// Returns whether the session's user is an administrator, if a recent entry says that the session is valid.
     fn is_admin(&self, session: &Session, now: Timestamp) -> Option<bool> {
         let read = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let known = read.sessions.get(&session.token_id)?;
         (known.user_id == session.user_id && self.is_fresh(known, now)).then_some(known.is_admin)
     }
 
-    /// A clock that was corrected backwards ends an entry as well.
+    /// Whether an entry may be reused. An entry from the future is not fresh, because the clock may have been set back.
     fn is_fresh(&self, known: &CachedSession, now: Timestamp) -> bool {
         now.duration_since(known.read_at).abs() < self.ttl
     }
 
-    /// How often sessions have been ended here so far.
+    /// How often this process has ended sessions so far.
     fn end_count(&self) -> u64 {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).end_count
     }
 
-    /// Remembers what was read of a session, unless one was ended since there were `end_count` ends.
+    /// Caches what was read of a session, unless a session has been ended since the counter was `ended`.
     fn insert(&self, session: &Session, admin: bool, now: Timestamp, ended: u64) {
         let mut read = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if read.end_count != ended {
@@ -118,7 +118,7 @@ impl AppState {
         if row.revoked || row.ends_at <= self.backends.records.clock().now() { Err(SESSION_ENDED) } else { Ok(row) }
     }
 
-    /// Begins a session for a user whose password was verified.
+    /// Starts a session for a user whose password was verified.
     pub(crate) async fn begin_session(&self, user: &User) -> Result<Session, ApiError> {
         self.signing_keys.refresh().await?;
         let now = self.backends.records.clock().now();
@@ -130,7 +130,7 @@ impl AppState {
         Ok(self.session_until(user, token, ends_at))
     }
 
-    /// The same session with a new expiry, up to its absolute end.
+    /// Renews the session with a later expiry, up to its absolute end.
     pub(crate) async fn renew_session(&self, session: &Session) -> Result<(User, Session), ApiError> {
         let row = self.read_session(session).await?;
         self.signing_keys.refresh().await?;

@@ -1,6 +1,6 @@
-//! The keys that sign sessions: a ring of which the newest signs and all verify, so that keys change without anybody
-//! being logged out. They live in the records, where every api process finds them, and are deleted once everything that
-//! they signed has expired.
+//! The keys that sign sessions. The newest key of the ring signs and all keys verify, so that keys change without
+//! logging users out. The keys are in the records, where every API process finds them. A key is deleted once everything
+//! that it signed has expired.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use ring::aead::{CHACHA20_POLY1305, LessSafeKey, UnboundKey};
 use sha2::Sha256;
 use upload::{Records, RecordsError, SigningKey, hex};
 
-/// What a signature is for: one made for one purpose is worth nothing for another.
+/// What a signature is for. A signature for one purpose is invalid for another.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Purpose {
     Session,
@@ -29,20 +29,20 @@ impl Purpose {
     }
 }
 
-/// How a signature turned out.
+/// The result of verifying a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SignatureCheck {
     Valid,
     Invalid,
-    /// Signed by a key that this process has not seen: another may have made it a moment ago.
+    /// Signed by a key that this process has not loaded. Another process may have made the key a moment ago.
     UnknownKey,
 }
 
-/// What is sealed ([`sealing`](super::sealing)) is needed for as long at most: an applink's refresh token, and the answer
-/// that is remembered for an idempotency key.
+/// The longest time for which sealed texts ([`aead`](super::aead)) are needed. They are an applink's refresh token, and
+/// the response that is stored for an idempotency key.
 const MAX_SEALED_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
-/// Within this time every process has noticed a new key, and signs with it.
+/// Within this time every process has loaded a new key, and signs with it.
 const KEY_PROPAGATION_TIME: Duration = Duration::from_secs(60);
 
 pub(super) const ID_BYTES: usize = 8;
@@ -55,7 +55,7 @@ struct LoadedKey {
     aead: LessSafeKey,
 }
 
-/// The ring. Clones share it.
+/// The key ring. Clones share it.
 #[derive(Clone)]
 pub(crate) struct SigningKeys {
     records: Records,
@@ -68,10 +68,10 @@ struct KeyRing {
 }
 
 impl SigningKeys {
-    /// Reads the ring, and makes its first key where there is none.
+    /// Reads the ring, and creates its first key if there is none.
     ///
     /// # Errors
-    /// The records', or a machine without randomness.
+    /// Any database error, or a machine without randomness.
     pub(crate) async fn load(records: &Records) -> Result<Self, KeyError> {
         if records.signing_keys().await?.is_empty() {
             add_key(records).await?;
@@ -92,8 +92,8 @@ impl SigningKeys {
         Ok(())
     }
 
-    /// Adds a key where the newest is older than `rotate`, and deletes those that nothing valid is signed with any more. A
-    /// session lasts for `life` unless it is renewed, by the newest key.
+    /// Adds a key if the newest is older than `max_age`. Deletes the keys that no valid signature depends on. A session
+    /// lasts for `session_lifetime` unless it is renewed, and a renewal signs with the newest key.
     pub(crate) async fn rotate(&self, max_age: Duration, session_lifetime: Duration) -> Result<(), KeyError> {
         if self.records.newest_signing_key_age().await?.is_none_or(|age| age >= max_age) {
             add_key(&self.records).await?;
@@ -109,7 +109,7 @@ impl SigningKeys {
         Ok(self.refresh().await?)
     }
 
-    /// Signs with the newest key: base64url of the key's id and the code.
+    /// Signs with the newest key. Returns base64url of the key's id and the code.
     pub(crate) fn sign(&self, purpose: Purpose, text: &str) -> Option<String> {
         let ring = self.key_ring.read().unwrap_or_else(PoisonError::into_inner);
         let key = ring.keys.first()?;
@@ -121,25 +121,25 @@ impl SigningKeys {
         Some(BASE64.encode(signature))
     }
 
-    /// The id of the key that signs, as it stands in the records.
+    /// The id of the key that signs, in the form that the records use.
     pub(crate) fn signing_key_id(&self) -> Option<String> {
         let ring = self.key_ring.read().unwrap_or_else(PoisonError::into_inner);
         ring.keys.first().map(|key| hex(&key.id))
     }
 
-    /// The newest key and its id, for sealing.
+    /// The newest key and its id, to seal texts.
     pub(super) fn newest_aead_key(&self) -> Option<([u8; ID_BYTES], LessSafeKey)> {
         let ring = self.key_ring.read().unwrap_or_else(PoisonError::into_inner);
         ring.keys.first().map(|key| (key.id, key.aead.clone()))
     }
 
-    /// The key of that id, for opening.
+    /// The key with that id, to open sealed texts.
     pub(super) fn aead_key(&self, id: &[u8]) -> Option<LessSafeKey> {
         let ring = self.key_ring.read().unwrap_or_else(PoisonError::into_inner);
         ring.keys.iter().find(|key| key.id == id).map(|key| key.aead.clone())
     }
 
-    /// Verifies in constant time.
+    /// Verifies a signature in constant time.
     pub(crate) fn verify(&self, purpose: Purpose, text: &str, signature: &str) -> SignatureCheck {
         let Ok(signature) = BASE64.decode(signature) else { return SignatureCheck::Invalid };
         let Some((id, code)) = signature.split_at_checked(ID_BYTES) else { return SignatureCheck::Invalid };
@@ -155,7 +155,7 @@ impl SigningKeys {
     }
 }
 
-/// A ring that cannot be opened or added to.
+/// Why the ring cannot be read or extended.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeyError {
     #[error(transparent)]
@@ -164,7 +164,7 @@ pub(crate) enum KeyError {
     Random(#[from] getrandom::Error),
 }
 
-/// Makes a key and puts it into the records, where it signs from now on. Returns its id.
+/// Creates a key and stores it in the records. New signatures use it from now on. Returns its id.
 pub(crate) async fn add_key(records: &Records) -> Result<String, KeyError> {
     let (mut id, mut secret) = ([0; ID_BYTES], [0; 32]);
     getrandom::fill(&mut id)?;
@@ -173,7 +173,7 @@ pub(crate) async fn add_key(records: &Records) -> Result<String, KeyError> {
     Ok(hex(&id))
 }
 
-/// Keys that cannot be read are left out; what they signed is not valid then.
+/// Parses keys. A key that cannot be read is left out, so what it signed is invalid.
 fn parse_keys(keys: Vec<SigningKey>) -> Vec<LoadedKey> {
     let parse = |key: SigningKey| {
         let id = decode_hex(&key.id)?.try_into().ok()?;
@@ -183,7 +183,7 @@ fn parse_keys(keys: Vec<SigningKey>) -> Vec<LoadedKey> {
     keys.into_iter().filter_map(parse).collect()
 }
 
-/// The key that seals, of one that signs.
+/// Derives the key that seals from a key that signs.
 fn derive_aead_key(mac: &Hmac<Sha256>) -> Option<LessSafeKey> {
     let mut mac = mac.clone();
     mac.update(b"cloakroom sealing\0");

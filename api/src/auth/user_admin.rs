@@ -1,4 +1,4 @@
-//! What the binary's subcommands do to people: the first administrator, users, tokens, keys.
+//! User administration for the subcommands of the binary: the first administrator, users, tokens, keys.
 
 use upload::{Records, Role, User, hex};
 use uuid::Uuid;
@@ -10,20 +10,20 @@ use super::signing_keys::{SigningKeys, add_key};
 use crate::OpenError;
 use crate::resource::is_unique_part;
 
-/// The administrator that the first start made.
+/// The administrator that the first start created.
 #[derive(Clone, Debug)]
 pub struct FirstAdmin {
-    /// What to log in with.
+    /// The login address.
     pub email: String,
-    /// The password where one was made up, to be shown once; None where the settings gave it.
+    /// The password if it was generated, to be shown once. None if it is from the settings.
     pub password: Option<String>,
 }
 
-/// On a first start, makes the administrator. None when users exist, or when another process made the administrator at the
-/// same time: only the process that did it can tell the password.
+/// Creates the administrator on a first start. None if users exist, or if another process created the administrator at
+/// the same time. Only the process that created it knows the password.
 ///
 /// # Errors
-/// The records', or a machine without randomness.
+/// Any database error, or a machine without randomness.
 pub async fn ensure_admin(records: &Records, realm: &RealmSettings) -> Result<Option<FirstAdmin>, OpenError> {
     if !records.has_no_users().await? {
         return Ok(None);
@@ -46,7 +46,7 @@ pub async fn ensure_admin(records: &Records, realm: &RealmSettings) -> Result<Op
     Ok(added.then_some(FirstAdmin { email, password: generated }))
 }
 
-/// A password that nobody guesses and everybody can type: 100 bits.
+/// Generates a password that cannot be guessed and is easy to type: 100 bits.
 ///
 /// # Errors
 /// A machine without randomness.
@@ -58,23 +58,23 @@ pub fn generate_password() -> Result<String, OpenError> {
     Ok(groups.join("-"))
 }
 
-/// The longest mail address, in bytes, that somebody can log in with (RFC 5321).
+/// The longest mail address that can be used to log in, in bytes (RFC 5321).
 pub(super) const MAX_EMAIL_BYTES: usize = 254;
 
-/// A person to be.
+/// A user to be created.
 #[derive(Clone, Debug)]
 pub struct NewUser {
     /// The unique part of `<unique>.<fed>`: letters, digits, `-`, `_`, `.`, `~`.
     pub id: String,
-    /// What they log in with.
+    /// The login address.
     pub email: String,
-    /// What they are called.
+    /// The display name.
     pub name: String,
-    /// Their first password.
+    /// The first password.
     pub password: String,
 }
 
-/// Refuses an id and an address that no user can have.
+/// Refuses an invalid id or an invalid address.
 fn validate(new: &NewUser) -> Result<(), OpenError> {
     if !is_unique_part(&new.id) {
         return Err(OpenError::InvalidInput(format!(
@@ -89,7 +89,7 @@ fn validate(new: &NewUser) -> Result<(), OpenError> {
 }
 
 impl NewUser {
-    /// The same with the password hashed, which takes tens of milliseconds.
+    /// Hashes the password, which takes tens of milliseconds, and returns the user.
     async fn into_user(self, role: Role) -> Result<User, OpenError> {
         let password_hash = hash_password_blocking(self.password).await?;
         let email = self.email.to_lowercase();
@@ -97,10 +97,10 @@ impl NewUser {
     }
 }
 
-/// Adds a user. Hashing takes tens of milliseconds.
+/// Adds a user. Hashing the password takes tens of milliseconds.
 ///
 /// # Errors
-/// Where the id or the address is taken or malformed, or the records did not do it.
+/// An id or address that is taken or malformed. Any database error.
 pub async fn add_user(records: &Records, new: NewUser, role: Role) -> Result<User, OpenError> {
     validate(&new)?;
     if records.user(&new.id).await?.is_some() {
@@ -114,11 +114,11 @@ pub async fn add_user(records: &Records, new: NewUser, role: Role) -> Result<Use
     Ok(user)
 }
 
-/// Changes a user: a new password, a new role, disabled or not; what is None stays. A new password and disabling end all
-/// sessions and issued tokens of the user.
+/// Changes a user: the password, the role, disabled or not. A field that is None stays. A new password and disabling
+/// end all sessions and issued tokens of the user.
 ///
 /// # Errors
-/// Where there is no such user, or the records did not do it.
+/// A user that does not exist. Any database error.
 pub async fn change_user(
     records: &Records,
     id: &str,
@@ -146,17 +146,17 @@ async fn hash_password_blocking(password: String) -> Result<String, OpenError> {
 /// Ends all sessions of a user, and all bearer tokens that were issued for the user.
 ///
 /// # Errors
-/// Where there is no such user, or the records did not do it.
+/// A user that does not exist. Any database error.
 pub async fn end_sessions(records: &Records, id: &str) -> Result<(), OpenError> {
     let there = records.end_sessions(id).await?;
     if there { Ok(()) } else { Err(OpenError::InvalidInput(format!("there is no user \"{id}\""))) }
 }
 
-/// A bearer token for a user, valid for `life`: the same text a session cookie holds. It has a row as sessions have, so
-/// it ends with them, and the key that signs it is kept until it expires.
+/// Issues a bearer token for a user, valid for `lifetime`. It is the same text that a session cookie holds. It has a
+/// row as sessions have, so it ends with them, and its signing key is kept until it expires.
 ///
 /// # Errors
-/// Where there is no such user, or the records did not do it.
+/// A user that does not exist. Any database error.
 pub async fn issue_token(
     records: &Records,
     realm: &RealmSettings,
@@ -184,11 +184,11 @@ pub async fn issue_token(
     session.sign(&realm_names.fedmember, &signing_keys).ok_or_else(no_key)
 }
 
-/// Makes a new signing key, and returns its id. The running processes sign with it within a minute. What the old keys
-/// signed stays valid until it expires; then they are deleted.
+/// Creates a new signing key, and returns its id. Running processes sign with it within one minute. Signatures of old
+/// keys stay valid until they expire, and then those keys are deleted.
 ///
 /// # Errors
-/// The records', or a machine without randomness.
+/// Any database error, or a machine without randomness.
 pub async fn rotate_keys(records: &Records) -> Result<String, OpenError> {
     Ok(add_key(records).await?)
 }

@@ -1,7 +1,7 @@
 //! The open connections: how many there are, how many each client network holds, and which of them are idle.
 //!
-//! A connection is idle while no request is in progress on it: before its first request, and from the moment a response
-//! has been written out until the head of the next request is complete. If a slot is needed, the connection that has been
+//! A connection is idle while no request is in progress on it. That is before its first request, and from the end of
+//! writing a response until the head of the next request is complete. If a slot is needed, the connection that has been
 //! idle for the longest time is closed. A connection with a request in progress is never closed for a slot.
 
 mod tracked;
@@ -18,10 +18,10 @@ use tokio_util::sync::CancellationToken;
 use crate::client_ip::Network;
 pub(crate) use tracked::{TrackedBody, TrackedSocket};
 
-/// Between two log lines about refused connections.
+/// The least time between two log lines about refused connections.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The registry. Clones share it.
+/// The registry of open connections. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Connections(Arc<ConnectionsInner>);
 
@@ -29,13 +29,13 @@ struct ConnectionsInner {
     max: usize,
     max_per_network: usize,
     table: Mutex<ConnectionTable>,
-    /// A connection was closed or became idle: the accept loop may find a slot now.
+    /// Signalled when a connection was closed or became idle: the accept loop may find a slot now.
     changed: Notify,
 }
 
 #[derive(Default)]
 struct ConnectionTable {
-    /// The number of the next connection, and the place of the next idle one in `idle`.
+    /// The last number given to a connection, or to a position in `idle`.
     last_number: u64,
     entries: HashMap<u64, ConnectionEntry>,
     /// Connections that were told to close and still hold their descriptor.
@@ -57,32 +57,32 @@ struct ConnectionEntry {
     closed: CancellationToken,
 }
 
-/// What one network holds.
+/// The connections of one network.
 #[derive(Default)]
 struct NetworkConnections {
     open: usize,
     idle: BTreeMap<u64, u64>,
 }
 
-/// What the accept loop is told about a new connection.
+/// The result of a request for a slot.
 enum SlotAdmission {
     Admitted(ConnectionSlot),
     Refused,
-    /// All slots are taken; ask again after a change.
+    /// All slots are taken. Ask again after a change.
     Full,
 }
 
 impl Connections {
-    /// At most `max` connections, and `max_per_network` of one client network.
+    /// Creates a registry for at most `max` connections, and `max_per_network` of one client network.
     pub(crate) fn new(max: usize, max_per_network: usize) -> Self {
         Self(Arc::new(ConnectionsInner { max, max_per_network, table: Mutex::default(), changed: Notify::new() }))
     }
 
-    /// A slot for a new connection, once there is one. `network` is `None` for a trusted proxy, which has no limit of its
-    /// own. None if the network has as many connections as it may, all of them with requests in progress.
+    /// Waits for a slot for a new connection. `network` is `None` for a trusted proxy, which has no limit of its own.
+    /// Returns None if the network has reached its limit and all its connections have requests in progress.
     pub(crate) async fn admit(&self, network: Option<Network>) -> Option<ConnectionSlot> {
         loop {
-            // A notification that comes between the question and the wait is kept for this wait.
+            // A notification between the check and the wait is kept for this wait.
             match self.try_admit(network) {
                 SlotAdmission::Admitted(slot) => return Some(slot),
                 SlotAdmission::Refused => return None,
@@ -162,7 +162,8 @@ impl ConnectionTable {
         }
     }
 
-    /// Its network may open another at once; its slot is free when it is gone.
+    /// Closes a connection. Its network may open another at once, but its slot becomes free only when the connection is
+    /// gone.
     fn close(&mut self, id: u64) {
         self.make_busy(id);
         let Some(entry) = self.entries.get_mut(&id) else { return };
@@ -198,7 +199,7 @@ impl ConnectionTable {
         metrics::gauge!("cloakroom_connections_open").decrement(1.0);
     }
 
-    /// Once a minute at most, because a client that is refused tries again.
+    /// Logs refusals at most once a minute, because a client that is refused tries again.
     fn record_refusal(&mut self, network: Network, held: usize) {
         metrics::counter!("cloakroom_connections_refused_total").increment(1);
         self.refused += 1;
@@ -214,10 +215,10 @@ impl ConnectionTable {
     }
 }
 
-/// A connection's slot, free again when this is dropped. The connection is dropped before it.
+/// A connection's slot, which is free again when this is dropped. The connection is dropped before it.
 pub(crate) struct ConnectionSlot(ConnectionHandle);
 
-/// What the socket and the requests of a connection tell the registry.
+/// The handle by which the socket and the requests of a connection report to the registry.
 #[derive(Clone)]
 pub(crate) struct ConnectionHandle(Arc<ConnectionInner>);
 
@@ -229,11 +230,11 @@ struct ConnectionInner {
     unflushed: AtomicBool,
 }
 
-/// Why a request is not begun.
+/// Why a request is refused.
 pub(crate) enum RequestLimitError {
-    /// Its connection has been closed for another one.
+    /// The connection has been closed for another one.
     Closed,
-    /// The client that the trusted proxies name has as many requests in progress as it may.
+    /// The client that the trusted proxies name has reached its limit of requests in progress.
     ClientLimit,
 }
 
@@ -257,8 +258,8 @@ impl Drop for ConnectionSlot {
 }
 
 impl ConnectionHandle {
-    /// A request begins. It is in progress until the last clone of what this returns is dropped. `client` is the network
-    /// that trusted proxies name, if there are any.
+    /// Begins a request. It is in progress until the last clone of the returned value is dropped. `client` is the
+    /// network that trusted proxies name, if there are any.
     pub(crate) fn begin(&self, client: Option<Network>) -> Result<RequestInProgress, RequestLimitError> {
         let ConnectionInner { id, shared, .. } = &*self.0;
         let mut table = shared.table();
@@ -280,14 +281,14 @@ impl ConnectionHandle {
         Ok(RequestInProgress(Arc::new(RequestEntry { connection: self.clone(), client })))
     }
 
-    /// Everything that was to be written has been.
+    /// Records that everything in the write buffer has been written.
     fn flushed(&self) {
         if self.0.unflushed.swap(false, Ordering::AcqRel) {
             self.mark_idle();
         }
     }
 
-    /// Notes that the connection is idle, if it is.
+    /// Records that the connection is idle, if it is.
     fn mark_idle(&self) {
         self.0.shared.table().make_idle(self.0.id);
         self.0.shared.changed.notify_one();
@@ -299,7 +300,7 @@ impl ConnectionHandle {
 pub(crate) struct RequestInProgress(Arc<RequestEntry>);
 
 impl RequestInProgress {
-    /// The body of the response is at its end, and the last of it is still to be written out.
+    /// Records that the response body has ended. Its last bytes are still to be written.
     fn response_ended(&self) {
         self.0.connection.0.unflushed.store(true, Ordering::Release);
     }

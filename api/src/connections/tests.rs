@@ -22,7 +22,7 @@ fn a_network_closes_its_own_idlest_connection_first() {
     let connections = Connections::new(10, 2);
     let other = try_admit(&connections, network(2)).unwrap();
     let [first, second] = [(); 2].map(|()| try_admit(&connections, network(1)).unwrap());
-    // A request makes the first the one that became idle last.
+    // A request makes the first connection the one that became idle last.
     drop(first.handle().begin(None).ok().unwrap());
     let third = try_admit(&connections, network(1)).unwrap();
     assert_eq!([&other, &first, &second, &third].map(is_closed), [false, false, true, false]);
@@ -36,7 +36,7 @@ fn a_connection_with_a_request_in_progress_is_not_closed() {
     let requests = [&slots[0], &slots[1]].map(|slot| slot.handle().begin(None).ok().unwrap());
     assert!(matches!(connections.try_admit(network(1)), SlotAdmission::Refused));
     let [one, _] = requests;
-    // The response has ended and is not written out yet.
+    // The response has ended but is not written out yet.
     let handle = slots[0].handle();
     one.response_ended();
     drop(one);
@@ -85,7 +85,7 @@ fn what_ends_leaves_nothing_behind() {
         let slot = try_admit(&connections, network(n)).unwrap();
         let request = slot.handle().begin(network(n + 100)).ok().unwrap();
         assert!(matches!(slot.handle().begin(network(n + 100)), Err(RequestLimitError::ClientLimit)));
-        // The bodies may live longer than the connection.
+        // The bodies may outlive the connection.
         drop(slot);
         drop(request);
     }

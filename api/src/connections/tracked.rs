@@ -1,5 +1,5 @@
-//! A socket and bodies that tell the registry when a request has ended: the bodies when they are dropped, the socket when
-//! the response has been written out.
+//! A socket and bodies that report the end of a request to the registry. The bodies report it when they are dropped,
+//! the socket when the response has been written out.
 
 use std::io;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use tokio_io_timeout::TimeoutStream;
 
 use super::{ConnectionHandle, RequestInProgress};
 
-/// The socket of a connection. hyper flushes it each time that its write buffer has become empty.
+/// The socket of a connection. hyper flushes it each time its write buffer has become empty.
 pub(crate) struct TrackedSocket {
     stream: Pin<Box<TimeoutStream<TcpStream>>>,
     connection: ConnectionHandle,

@@ -1,5 +1,5 @@
-//! The tokens of applinks: opaque to whoever holds them, sealed for one link, for whom it was made and for one use, and
-//! with an end. They hold no right: the link's row does.
+//! Tokens of applinks. A token is opaque to its holder, expires, and is sealed for one link, one audience and one use.
+//! A token grants no permission by itself, because the permission is in the link's row.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -12,9 +12,9 @@ use crate::state::AppState;
 /// What a token is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ApplinkTokenKind {
-    /// Calls, for 15 minutes.
+    /// For calls, for 15 minutes.
     Access,
-    /// Getting a new one for calls, for 24 hours.
+    /// To get a new access token, for 24 hours.
     Refresh,
 }
 
@@ -35,7 +35,7 @@ impl ApplinkTokenKind {
     }
 }
 
-/// What is inside.
+/// The content of a token.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct TokenTimes {
     issued: i64,
@@ -43,16 +43,16 @@ pub(crate) struct TokenTimes {
 }
 
 impl TokenTimes {
-    /// Whether the token is of no use any more, or not yet.
+    /// Returns whether the token has expired, or is from the future.
     pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
-        // Clocks differ by as much.
+        // The tolerance for clocks that differ, in milliseconds.
         const LEEWAY: i64 = 60_000;
         let now = now.as_millisecond();
         now >= self.expires || self.issued > now + LEEWAY
     }
 }
 
-/// A new token for a link.
+/// Issues a token for a link.
 pub(crate) fn issue(state: &AppState, link: &Applink, token: ApplinkTokenKind) -> Result<String, DocumentError> {
     let now = state.backends.records.clock().now().as_millisecond();
     let life = i64::try_from(token.lifetime().as_millis()).unwrap_or_default();
@@ -61,7 +61,7 @@ pub(crate) fn issue(state: &AppState, link: &Applink, token: ApplinkTokenKind) -
     sealed.ok_or_else(|| ApiError::Internal("there is no key to seal a token with".to_owned()).into())
 }
 
-/// What is inside a token, if it is one of this link and for this use, whether or not it is over.
+/// Opens a token and returns its content, if it is of this link and for this use. Expired tokens are opened too.
 pub(crate) async fn open(state: &AppState, link: &Applink, text: &str, token: ApplinkTokenKind) -> Option<TokenTimes> {
     let times = state.signing_keys.open(&token.purpose(link), text).await.ok()?;
     serde_json::from_str(&times).ok()

@@ -1,5 +1,5 @@
-//! Applinks: `POST …/applinks/file/{fileId}`, `PUT …/applinks/token`, and taking one back. The id and a token are the
-//! credential; the tokens are sealed, and what the link gives stands in its row.
+//! Applinks: `POST …/applinks/file/{fileId}`, `PUT …/applinks/token`, and their deletion. The id and a token are the
+//! credential. Tokens are sealed, and the role that a link gives is in its row.
 
 use axum::body::Body;
 use axum::http::StatusCode;
@@ -98,7 +98,7 @@ pub(crate) async fn refresh(request: DocumentRequest) -> Result<Response, Docume
     let refresh = needed("refreshtoken", "refreshToken")?;
     state.check_rate_limit_of_key(&format!("applink:{id:.64}"))?;
     let link = state.backends.records.applink(id).await?.ok_or_else(DocumentError::invalid_link)?;
-    // The one it replaces may have ended; it must have been one.
+    // The access token that is replaced may have expired, but it must be one of this link.
     applink_tokens::open(state, &link, access, ApplinkTokenKind::Access)
         .await
         .ok_or_else(DocumentError::invalid_link)?;
@@ -116,7 +116,7 @@ pub(crate) async fn refresh(request: DocumentRequest) -> Result<Response, Docume
     Ok(request.response_format.response(StatusCode::OK, "applink", members))
 }
 
-/// `DELETE_RENDITION …/applinks/{appLinkID}`: takes an applink back, at once.
+/// `DELETE …/applinks/{appLinkID}`: takes an applink back, at once.
 #[utoipa::path(
     delete,
     path = "/documents/api/{version}/applinks/{id}",

@@ -1,5 +1,5 @@
-//! Who may go on. The order of what is looked at is the contract's: credentials, file, role, and only then the rest of the
-//! request.
+//! Authorization for one file. The rendition contract defines the order of checks: credentials, file, role, and only
+//! then the rest of the request (`docs/contracts/renditions.md`, 4.6).
 
 use upload::{AccessGrant, File, FileId, FileRole};
 
@@ -7,22 +7,22 @@ use super::error::{DocumentError, DocumentOperation};
 use super::principal::Principal;
 use super::request::DocumentRequest;
 
-/// Somebody at a file, who may do what they came for.
+/// A file and a principal that has the required role at it.
 pub(crate) struct AuthorizedFile {
     pub(crate) file: File,
     pub(crate) principal: Principal,
-    /// What gives them the role.
+    /// The grant that gives the principal the role.
     pub(crate) grant: AccessGrant,
 }
 
 impl DocumentRequest {
-    /// Whoever calls, whatever they may.
+    /// Authenticates the caller, without any check of permissions.
     pub(crate) async fn principal(&self) -> Result<Principal, DocumentError> {
         self.grammar()?;
         Principal::from_request(self).await
     }
 
-    /// Lets whoever has at least this role in at the file in the address.
+    /// Authorizes the caller for the file in the path, with at least this role.
     pub(crate) async fn authorize_file(
         &self,
         operation: DocumentOperation,
@@ -33,7 +33,7 @@ impl DocumentRequest {
         self.authorize(principal, &id, operation, min_role).await
     }
 
-    /// Lets somebody in at a file.
+    /// Authorizes a principal for a file, with at least this role.
     pub(crate) async fn authorize(
         &self,
         principal: Principal,
@@ -43,7 +43,8 @@ impl DocumentRequest {
     ) -> Result<AuthorizedFile, DocumentError> {
         let records = &self.state.backends.records;
         let file = records.file(id).await?.ok_or_else(DocumentError::file_not_found)?;
-        // The credentials in the contract's order: the first that is enough counts.
+        // The credentials in the contract's order (`docs/contracts/renditions.md`, 2). The first one with a sufficient
+        // role counts.
         for grant in &principal.grants {
             if records.file_role(id, grant).await?.is_some_and(|role| role >= min_role) {
                 let grant = grant.clone();

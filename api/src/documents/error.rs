@@ -1,4 +1,4 @@
-//! Saying no in the words of the documents API: a status, a code, a key whose grammar is `!` and `,`, a sentence.
+//! The error of the documents API: a status, a code, a key with the separators `!` and `,`, and a message.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -8,10 +8,10 @@ use super::request_path::RequestPath;
 use super::response_format::{ResponseFormat, ResponseValue};
 use crate::error::ApiError;
 
-/// Where the contract's errors say that statuses are explained.
+/// Where the statuses are explained, as the contract's errors say (`docs/contracts/renditions.md`, 4.3).
 const STATUS_REFERENCE_URL: &str = "https://www.w3.org/Protocols/rfc2616/rfc2616-sec10.html";
 
-/// Why a call was not done.
+/// Why a request failed.
 #[derive(Clone, Debug)]
 pub(crate) struct DocumentError {
     status: StatusCode,
@@ -20,18 +20,18 @@ pub(crate) struct DocumentError {
     message: String,
     /// Seconds.
     retry_after: Option<u64>,
-    /// The methods that are answered.
+    /// The methods that the path supports.
     allow: Option<&'static str>,
 }
 
-/// What somebody wants to do with a file, as refusals name it.
+/// What a caller wants to do with a file, as errors name it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DocumentOperation {
-    /// Before the key that says why.
+    /// Stands before the key that gives the reason.
     key: &'static str,
-    /// The same as a sentence.
+    /// The operation as a sentence.
     sentence: &'static str,
-    /// The service that it is.
+    /// The name of the operation's service.
     service: &'static str,
 }
 
@@ -65,19 +65,19 @@ impl DocumentError {
         Self { status, code, key: key.into(), message: message.into(), retry_after: None, allow: None }
     }
 
-    /// A member that is not there.
+    /// A required member is missing.
     pub(crate) fn missing_field(field: &str) -> Self {
         let message = format!("Required field '{field}' is missing.");
         Self::new(StatusCode::BAD_REQUEST, "-97", format!("!csRequiredFieldMissing,{field}"), message)
     }
 
-    /// A member that cannot be what it is.
+    /// A member has an invalid value.
     pub(crate) fn invalid_value(field: &str, why: &str) -> Self {
         let message = format!("The value of '{field}' is not valid: {why}.");
         Self::new(StatusCode::BAD_REQUEST, "-97", format!("!csInvalidValue,{field}"), message)
     }
 
-    /// A name that breaks a rule. It is not echoed: it may hold what the key's grammar is made of.
+    /// A name breaks a rule. The error does not repeat the name, because the name may contain separators of the key.
     pub(crate) fn invalid_rendition_name(error: InvalidRenditionName, grammar: RenditionNameRules) -> Self {
         match error {
             InvalidRenditionName::Missing => Self::missing_field("name"),
@@ -101,71 +101,71 @@ impl DocumentError {
         }
     }
 
-    /// A name that is taken.
+    /// The name is already used.
     pub(crate) fn name_taken(name: &RenditionName) -> Self {
         let message = format!("The '{name}' attachment already exists. No attachments will be added.");
         let key = format!("!csRenditionsUnableToAddDuplicateName,{name}");
         Self::new(StatusCode::CONFLICT, "-17", key, message)
     }
 
-    /// A version that has as many renditions as it may.
+    /// The version has reached its maximum number of renditions.
     pub(crate) fn too_many_renditions(most: u64) -> Self {
         let message = format!("The file version has {most} renditions, which is the limit. Delete one to add another.");
         Self::new(StatusCode::CONFLICT, "-1", format!("!csRenditionsTooMany,{most}"), message)
     }
 
-    /// No such file.
+    /// The file does not exist.
     pub(crate) fn file_not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "-16", "!csFileNotFound", "The file was not found.")
     }
 
-    /// No such version.
+    /// The version does not exist.
     pub(crate) fn version_not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "-16", "!csFileVersionNotFound", "The file version was not found.")
     }
 
-    /// A version whose bytes are not ours to give.
+    /// The bytes of the version are not stored in Cloakroom.
     pub(crate) fn content_not_found() -> Self {
         let message = "The content of the file is kept in another system.";
         Self::new(StatusCode::NOT_FOUND, "-16", "!csFileContentNotFound", message)
     }
 
-    /// No such rendition among those that were uploaded.
+    /// No custom rendition has this name.
     pub(crate) fn rendition_not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "-16", "!csRenditionNotFound", "The rendition was not found.")
     }
 
-    /// No such rendition among those that we make, which is where one looks who does not say otherwise.
+    /// No system rendition has this name. A request without `renditionType` looks for system renditions.
     pub(crate) fn system_rendition_not_found() -> Self {
         let message = "The rendition was not found. One that was uploaded is found with renditionType=uploaded.";
         Self::new(StatusCode::NOT_FOUND, "-16", "!csRenditionNotFound", message)
     }
 
-    /// Nothing that we could make a thumbnail of.
+    /// No thumbnail can be rendered, because there is no picture.
     pub(crate) fn no_renderable_picture() -> Self {
         let message =
             "The rendition was not found. It would be made of a picture, and there is none that can be shown.";
         Self::new(StatusCode::NOT_FOUND, "-16", "!csRenditionNotFound", message)
     }
 
-    /// No such link.
+    /// The link does not exist.
     pub(crate) fn link_not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "-16", "!csLinkNotFound", "The link was not found.")
     }
 
-    /// A link that is not valid, or not any more.
+    /// The link is invalid or has expired.
     pub(crate) fn invalid_link() -> Self {
         let message = "The link is not valid, or has expired. Ask for a new one.";
         Self::new(StatusCode::BAD_REQUEST, "-26", "!csLinkInvalid", message)
     }
 
-    /// A protected link without its code, or with another.
+    /// The access code of a protected link is missing or wrong.
     pub(crate) fn access_code_required() -> Self {
         let message = "The access code must be provided to access the link.";
         Self::new(StatusCode::FORBIDDEN, "-18", "!csAccessCodeRequiredForLinkAccess", message)
     }
 
-    /// A role that is too low for what is wanted.
+    /// The role is too low for the operation.
     pub(crate) fn insufficient_privileges(operation: DocumentOperation, user_name: &str, file: &FileId) -> Self {
         let DocumentOperation { key, sentence, service } = operation;
         let key = format!("{key}!csCloudItemInsufficientPrivileges,{user_name},fFileGUID:{file},{service}");
@@ -173,7 +173,7 @@ impl DocumentError {
         Self::new(StatusCode::FORBIDDEN, "-20", key, message)
     }
 
-    /// Written as the client likes.
+    /// Renders the error in the format that the client accepts.
     pub(super) fn render(self, response_format: ResponseFormat, path: &RequestPath) -> Response {
         let mut members: Vec<(&'static str, ResponseValue)> = vec![
             ("errorCode", self.code.into()),
@@ -191,7 +191,7 @@ impl DocumentError {
     }
 }
 
-/// It travels as it is, to be written where it is known how (`around`).
+/// The error is passed on in the response and rendered where the format is known (`error_middleware`).
 impl IntoResponse for DocumentError {
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();
@@ -200,12 +200,13 @@ impl IntoResponse for DocumentError {
     }
 }
 
-/// What is said elsewhere as a problem document: its code becomes the key.
+/// Converts an error that other parts of the API send as a problem document. Its code becomes the key.
 impl From<ApiError> for DocumentError {
     fn from(error: ApiError) -> Self {
         error.log();
         let status = match error.status() {
-            // The contract knows no 415: a body of another type is a body that makes no sense.
+            // The contract has no 415 (`docs/contracts/renditions.md`, 4.4), so a body of another type is a malformed
+            // request.
             StatusCode::UNSUPPORTED_MEDIA_TYPE => StatusCode::BAD_REQUEST,
             status => status,
         };

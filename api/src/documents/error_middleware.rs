@@ -1,5 +1,5 @@
-//! What stands around every call below `/documents/api`: what its address says goes in, and a refusal that comes out is
-//! written as the client likes.
+//! Middleware around every request below `/documents/api`. It parses the path for the handlers, and renders errors in
+//! the format that the client accepts.
 
 use axum::extract::Request;
 use axum::middleware::Next;

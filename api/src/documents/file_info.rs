@@ -1,4 +1,4 @@
-//! What is known of a file and its versions: `GET_RENDITION …/files/{id}` and `GET_RENDITION …/files/{id}/versions`.
+//! Information about a file and its versions: `GET …/files/{id}` and `GET …/files/{id}/versions`.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use super::response_format::ResponseValue;
 use super::schemas::{DocumentErrors, FileInformation, FilePath, VersionList, VersionQuery};
 use crate::state::AppState;
 
-/// `GET_RENDITION …/files/{fileId}`: what is known of a file.
+/// `GET …/files/{fileId}`: what is known of a file.
 #[utoipa::path(
     get,
     path = "/documents/api/{version}/files/{id}",
@@ -41,7 +41,7 @@ pub(crate) async fn get(request: DocumentRequest) -> Result<Response, DocumentEr
     file_info_response(&request, StatusCode::OK, &authorized.file, &version, shown).await
 }
 
-/// `GET_RENDITION …/files/{fileId}/versions`: all versions of a file.
+/// `GET …/files/{fileId}/versions`: all versions of a file.
 #[utoipa::path(
     get,
     path = "/documents/api/{version}/files/{id}/versions",
@@ -66,7 +66,7 @@ pub(crate) async fn versions(request: DocumentRequest) -> Result<Response, Docum
     Ok(request.response_format.list_response(&authorized.file.id, items))
 }
 
-/// The information about one version of a file.
+/// The response with the information about one version of a file.
 pub(super) async fn file_info_response(
     request: &DocumentRequest,
     status: StatusCode,
@@ -82,7 +82,7 @@ pub(super) async fn file_info_response(
     Ok(request.response_format.response(status, "file", all))
 }
 
-/// Who made the file, as answers show them; the owner may be another by now.
+/// The creator of the file, as responses show a user. The owner may be another user by now.
 async fn creator(people: &mut UserDirectory<'_>, file: &File) -> Result<ResponseValue, DocumentError> {
     let creator = people.state.backends.records.file_creator(&file.id).await?;
     people.user_value(creator.as_deref().unwrap_or(&file.owner)).await
@@ -113,12 +113,12 @@ async fn file_members(
     Ok(members)
 }
 
-/// `YYYY-MM-DDThh:mm:ssZ`
+/// Formats a time as `YYYY-MM-DDThh:mm:ssZ`.
 pub(super) fn format_time(at: Timestamp) -> ResponseValue {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into()
 }
 
-/// People, each looked up once for an answer.
+/// Users by id, each looked up once per response.
 pub(super) struct UserDirectory<'a> {
     state: &'a AppState,
     cache: HashMap<String, ResponseValue>,
@@ -129,7 +129,7 @@ impl<'a> UserDirectory<'a> {
         Self { state, cache: HashMap::new() }
     }
 
-    /// Somebody, as answers show them.
+    /// Returns a user as responses show it.
     pub(super) async fn user_value(&mut self, id: &str) -> Result<ResponseValue, DocumentError> {
         if let Some(known) = self.cache.get(id) {
             return Ok(known.clone());

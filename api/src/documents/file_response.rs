@@ -1,5 +1,5 @@
-//! Sending bytes exactly as they were kept: whole or in ranges, streamed, and always as something to be saved and nothing
-//! that runs here.
+//! Sends stored bytes unchanged: whole or in ranges, streamed, and always as an attachment that the browser saves and
+//! does not run.
 
 use std::fmt::Write;
 
@@ -16,26 +16,27 @@ use super::ranges::ByteRanges;
 use super::request::DocumentRequest;
 use crate::pictures;
 
-/// What is sent.
+/// The file or rendition to send.
 pub(crate) struct FileContent {
-    /// Where its bytes are.
+    /// The key of its bytes in the blob store.
     pub(crate) key: String,
-    /// How many.
+    /// The length in bytes.
     pub(crate) bytes: u64,
-    /// Their digest, which is their tag.
+    /// The digest of the bytes, which is their ETag.
     pub(crate) sha256: String,
-    /// What they are, as judged by us.
+    /// The type as judged by the content.
     pub(crate) media: Media,
-    /// What it is called.
+    /// The file name.
     pub(crate) name: String,
 }
 
-/// Between the parts of an answer with several; a digest does not stand in bytes by accident.
+/// Returns the boundary between the parts of a response with several ranges. It is a digest, which does not occur in
+/// the bytes by chance.
 fn byteranges_boundary(object: &FileContent) -> String {
     format!("part-{}", object.sha256.get(..32).unwrap_or("of-this"))
 }
 
-/// The answer to a `GET_RENDITION` or `HEAD`.
+/// The response to a `GET` or `HEAD`.
 pub(crate) async fn file_response(request: &DocumentRequest, object: FileContent) -> Result<Response, DocumentError> {
     let headers = &request.headers;
     let tag = format!("\"{}\"", object.sha256);
@@ -44,7 +45,7 @@ pub(crate) async fn file_response(request: &DocumentRequest, object: FileContent
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         match requested_ranges(headers, &tag, object.bytes) {
-            // RFC 9110 gives `Range` a meaning for GET alone.
+            // RFC 9110 defines `Range` for GET only.
             _ if request.method == Method::HEAD => {
                 response_with_length(Body::empty(), object.bytes, object.media.mime())
             }
@@ -72,8 +73,8 @@ pub(crate) async fn file_response(request: &DocumentRequest, object: FileContent
     Ok(response)
 }
 
-/// A range counts only while what it is a part of is what the client has the rest of (`If-Range`). Our tags are strong,
-/// and there are no dates here to go by.
+/// Returns the ranges to send. `Range` is ignored if `If-Range` does not match the ETag, because the client then has
+/// parts of other bytes. The ETags here are strong, and dates are not supported.
 fn requested_ranges(headers: &HeaderMap, tag: &str, length: u64) -> ByteRanges {
     let other = headers.get(header::IF_RANGE).is_some_and(|theirs| theirs.as_bytes() != tag.as_bytes());
     let range = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
@@ -122,7 +123,7 @@ async fn partial_response(
         let end = format!("\r\n--{boundary}--\r\n");
         let length = parts.iter().map(|part| part.end - part.start).sum::<u64>()
             + (heads.iter().map(String::len).sum::<usize>() + end.len()) as u64;
-        // Each part is opened when its turn has come; one at a time.
+        // Each part is opened when its turn comes, one at a time.
         let key = object.key.clone();
         let pieces = stream::iter(heads.into_iter().zip(parts)).then(move |(head, part)| {
             let (blobs, key) = (blobs.clone(), key.clone());
@@ -141,7 +142,7 @@ async fn partial_response(
     Ok(response)
 }
 
-/// What RFC 8187 lets stand in an extended value.
+/// The characters that RFC 8187 permits in an extended value.
 const ATTRIBUTE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'!')
     .remove(b'#')
@@ -156,7 +157,8 @@ const ATTRIBUTE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'|')
     .remove(b'~');
 
-/// `Content-Disposition` as RFC 6266 has it: a name for everybody, and the whole name for those who can read it.
+/// Returns `Content-Disposition` by RFC 6266: an ASCII name for all clients, and the whole name for clients that
+/// support it.
 fn content_disposition(name: &str) -> String {
     let safe = |c: char| if c.is_ascii_graphic() && !"\"\\%/:*?<>|;".contains(c) || c == ' ' { c } else { '_' };
     let plain: String = name.chars().map(safe).collect();

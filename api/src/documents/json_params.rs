@@ -1,5 +1,5 @@
-//! The JSON that comes with a call, in a part of a form or as the body: one object, bounded, whose members are known by
-//! their trimmed names. What stands in it twice, or is not JSON, is an error; `null` and `""` are as good as nothing.
+//! The JSON parameters of a request, in a part of a form or as the body: one object of limited size. Names of members
+//! are trimmed. A repeated member or invalid JSON is an error. `null` and `""` count as missing.
 
 use std::fmt;
 
@@ -41,7 +41,7 @@ impl<'de> Deserialize<'de> for JsonParams {
 }
 
 impl JsonParams {
-    /// Reads an object. A byte order mark before it is passed over, as RFC 8259 lets one. U+0000 in it is an error.
+    /// Parses an object. A byte order mark before it is ignored, as RFC 8259 permits. U+0000 in it is an error.
     pub(crate) fn parse(text: &[u8]) -> Result<Self, DocumentError> {
         let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
         if contains_nul(text) {
@@ -51,13 +51,13 @@ impl JsonParams {
         Ok(serde_json::from_slice(text).map_err(bad)?)
     }
 
-    /// A member that is there and is something.
+    /// Returns a member that is present and not empty.
     fn get(&self, name: &str) -> Option<&Value> {
         let value = self.0.iter().find_map(|(known, value)| (known == name).then_some(value))?;
         (!value.is_null() && value.as_str() != Some("")).then_some(value)
     }
 
-    /// A text.
+    /// Returns a member that is a text.
     pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, DocumentError> {
         let value = self.get(name);
         value
@@ -65,7 +65,7 @@ impl JsonParams {
             .transpose()
     }
 
-    /// A text of at most so many characters.
+    /// Returns a member that is a text of at most `most` characters.
     pub(crate) fn text_up_to(&self, name: &str, most: usize) -> Result<&str, DocumentError> {
         let text = self.text(name)?.unwrap_or_default();
         if text.chars().count() > most {
@@ -74,7 +74,7 @@ impl JsonParams {
         Ok(text)
     }
 
-    /// Texts: a list of them, or one with commas between.
+    /// Returns a list of texts. It may be sent as a list, or as one text with commas.
     pub(crate) fn text_list(&self, name: &str) -> Result<Vec<String>, DocumentError> {
         let bad = || DocumentError::invalid_value(name, "it must be a text or a list of texts");
         match self.get(name) {

@@ -1,17 +1,18 @@
 //! The documents API, `/documents/api/1.1` and `/1.2`: files, their versions and custom renditions, links to them.
 //!
 //! ```text
-//! address   which version, about what; around: before every call, and how a refusal goes out
-//! call      in which format; visitor ─► enter: credentials, file, role, in this order
-//! upload    form ─► staging ─► records ─► queue ─► the worker's verdict, for renditions, files and versions alike
-//! renditions, download, info                      what is there, and its bytes
-//! applinks, public_links, tokens                  rights handed on
-//! answer, refusal                                 what is said, in JSON or XML
-//! registry                                        files of other systems, for those
+//! request_path, error_middleware   parse the path before every request, render errors after it
+//! request, principal, authorize    format, credentials, file, role, in this order
+//! upload, upload_form              form ─► staging ─► records ─► queue ─► the outcome from the worker, for renditions,
+//!                                  files and versions alike
+//! renditions, file_response, file_info    what exists, and its bytes
+//! applinks, public_links, applink_tokens  delegation of permissions
+//! response_format, error           responses and errors, in JSON or XML
+//! registered_files                 files of other systems, registered by those systems
 //! ```
 //!
-//! The wire rules are the rendition contract's. The rest of the api says problems as documents of their own; here they are
-//! said in the words of the contract ([`refusal`]).
+//! The wire rules are those of the rendition contract (`docs/contracts/renditions.md`). Errors have the form of that
+//! contract (4.3 and 4.4, see [`error`]), not the problem documents of the rest of the API.
 
 pub(crate) mod access_code_cache;
 mod applink_tokens;
@@ -48,7 +49,7 @@ use crate::state::AppState;
 use error::DocumentError;
 use json_params::JsonParams;
 
-/// Which address leads where.
+/// The routes of the documents API.
 pub(crate) fn routes() -> Router<AppState> {
     let calls = Router::new()
         .route("/files/data", post(upload::file).fallback(method_not_allowed("POST")))
@@ -82,26 +83,26 @@ pub(crate) fn routes() -> Router<AppState> {
     Router::new().nest("/documents/api/{version}", calls).layer(middleware::from_fn(error_middleware::render_errors))
 }
 
-/// The answer to any other method.
+/// Responds with 405 to all other methods.
 fn method_not_allowed(methods: &'static str) -> impl Fn() -> Ready<DocumentError> + Clone + Send + Sync {
     move || ready(ApiError::MethodNotAllowed(methods).into())
 }
 
-/// A link's id, which nobody guesses.
+/// Generates a link id that cannot be guessed.
 fn generate_link_id() -> Result<String, DocumentError> {
     let mut random = [0; 32];
     getrandom::fill(&mut random).map_err(|error| ApiError::Internal(format!("no random numbers: {error}")))?;
     Ok(format!("L{}", BASE64.encode(random)))
 }
 
-/// The role that a link is to give: viewer, unless another is asked for.
+/// Parses the role that a link gives. Viewer if the parameters name no role.
 fn parse_link_role(parameters: &JsonParams) -> Result<FileRole, DocumentError> {
     let Some(role) = parameters.text("role")? else { return Ok(FileRole::Viewer) };
     let role = role.parse().ok().filter(|role| *role <= FileRole::Contributor);
     role.ok_or_else(|| DocumentError::invalid_value("role", "a link gives viewer, downloader or contributor"))
 }
 
-/// A user whom we know, with or without the federation member.
+/// Finds a known user. `word` is the user's id with or without the federation member.
 async fn find_user(state: &AppState, word: &str, field: &str) -> Result<String, DocumentError> {
     let unknown = || DocumentError::invalid_value(field, "there is no such user");
     let id = state.parse_user_id(word).map_err(|_| unknown())?;

@@ -1,5 +1,6 @@
-//! Who calls the documents API, and by which credentials: a session, an applink, a public link, in that order. All of them
-//! are looked at; what each is worth at a file is the records' to say.
+//! The principal of a request to the documents API, and its credentials: a session, an applink, a public link, in that
+//! order (`docs/contracts/renditions.md`, 2). All credentials are verified. The records decide which role each of them
+//! has at a file.
 
 use axum::http::HeaderMap;
 use percent_encoding::percent_decode_str;
@@ -13,26 +14,26 @@ use crate::auth::{AuthUser, cookie_value};
 use crate::client_ip::Network;
 use crate::error::ApiError;
 
-/// The longest password of a public link, in characters. Nothing longer is hashed to see whether it is one.
+/// The longest password of a public link, in characters. A longer one is not hashed to compare it.
 pub(super) const MAX_PASSWORD_CHARS: usize = 50;
 
-/// Somebody, with what they showed.
+/// A caller with its verified credentials.
 pub(crate) struct Principal {
-    /// Who answers for what they do: the user, or who made the link they came by.
+    /// The user that is responsible for the request: the caller, or the creator of the link.
     pub(crate) user_id: String,
-    /// What they are called in refusals.
+    /// The user's name in errors.
     pub(crate) display_name: String,
-    /// Whether who answers for it is a site administrator.
+    /// Whether the responsible user is a site administrator.
     pub(crate) is_admin: bool,
-    /// Whose share and whose keys theirs are.
+    /// The key under which rate limits and idempotency keys are counted.
     pub(crate) client_key: String,
-    /// What may give them a role, in the order in which it is tried.
+    /// The grants that may give a role, in the order in which they are tried.
     pub(crate) grants: Vec<AccessGrant>,
 }
 
 impl Principal {
-    /// The visitor, by the head of the call. Whoever writes with a session's cookie shows the token against forgery
-    /// too, and whoever reads where the settings want that; to look at pictures nobody does.
+    /// Resolves the principal from the request headers. Cookie-authenticated writes require a CSRF token. Reads require
+    /// one only if configured; image requests never do.
     pub(super) async fn from_request(request: &DocumentRequest) -> Result<Self, DocumentError> {
         let headers = &request.headers;
         let applink = authenticate_applink(request).await?;
@@ -62,7 +63,7 @@ impl Principal {
                     AccessGrant::User(caller.user_id.clone()),
                 );
             }
-            // A stale cookie is no reason to turn a link away.
+            // A stale cookie is no reason to refuse a request with a valid link.
             Err(error) if applink.is_none() && public.is_none() => return Err(error.into()),
             Err(_) => {}
         }
@@ -91,12 +92,12 @@ impl Principal {
     }
 }
 
-/// A header that is text, whatever the case of its name.
+/// Returns a header that is text. The case of its name does not matter.
 pub(crate) fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim).filter(|value| !value.is_empty())
 }
 
-/// Who comes by an applink: as the user it was made for, or, where that is nobody in particular, for who made it.
+/// Resolves the user of an applink: the user it was made for, or its creator if it is for no particular user.
 async fn authenticate_applink(request: &DocumentRequest) -> Result<Option<(String, AccessGrant)>, DocumentError> {
     let (id, token) = (header_text(&request.headers, "applinkid"), header_text(&request.headers, "accesstoken"));
     let (id, token) = match (id, token) {
@@ -139,8 +140,8 @@ async fn authenticate_public_link(
     Ok((link.created_by, AccessGrant::PublicLink(link.id)))
 }
 
-/// Whether the cookie holds the link's access code. Few may be tried, and one that was right is not hashed again for a
-/// while: each hash costs 19 MiB and tens of milliseconds.
+/// Checks whether the cookie has the link's access code. Attempts are limited. A correct code is not hashed again for a
+/// while, because each hash takes 19 MiB and tens of milliseconds.
 async fn verify_access_code(request: &DocumentRequest, link: &PublicLink, hash: String) -> Result<(), DocumentError> {
     let code = cookie_value(&request.headers, &format!("dAccessCode-{}", link.id))
         .ok_or_else(DocumentError::access_code_required)?;

@@ -1,5 +1,5 @@
-//! Public links: making them, looking at them, taking them back. The password of a protected one is hashed and never
-//! given back.
+//! Public links: create, list, show and delete them. The password of a protected link is stored as a hash and never
+//! returned.
 
 use axum::body::Body;
 use axum::http::StatusCode;
@@ -23,9 +23,9 @@ use crate::dropbox::json_body;
 use crate::idempotency::IdempotencyOutcome;
 use crate::state::AppState;
 
-/// In characters.
+/// The shortest password of a link, in characters.
 const MIN_PASSWORD_CHARS: usize = 8;
-/// In characters.
+/// The longest name of a link, in characters.
 const MAX_LINK_NAME_CHARS: usize = 256;
 /// The most users that one link can be for.
 const MAX_LINK_USERS: usize = 100;
@@ -106,7 +106,7 @@ async fn parse_audience(state: &AppState, parameters: &JsonParams) -> Result<Aud
 
 fn parse_expiration(parameters: &JsonParams, now: Timestamp) -> Result<Option<Timestamp>, DocumentError> {
     let Some(text) = parameters.text("expirationTime")? else { return Ok(None) };
-    // The last day of the year 9999, by which many mean never, is one more than our clock has.
+    // Many clients mean "never" by the last day of the year 9999, which is later than the clock type can represent.
     let never = || text.strip_suffix('Z')?.parse::<DateTime>().ok().filter(|at| at.year() == 9999);
     let at = text.parse::<Timestamp>().ok().or_else(|| never().map(|_| Timestamp::MAX));
     let at = at.ok_or_else(|| DocumentError::invalid_value("expirationTime", "it is written YYYY-MM-DDThh:mm:ssZ"))?;
@@ -125,7 +125,7 @@ fn parse_password(parameters: &JsonParams) -> Result<Option<String>, DocumentErr
     Ok(Some(password.to_owned()))
 }
 
-/// `GET_RENDITION …/publiclinks/file/{fileId}`: the public links of a file.
+/// `GET …/publiclinks/file/{fileId}`: the public links of a file.
 #[utoipa::path(
     get,
     path = "/documents/api/{version}/publiclinks/file/{id}",
@@ -147,7 +147,7 @@ pub(crate) async fn list(request: DocumentRequest) -> Result<Response, DocumentE
     Ok(request.response_format.list_response(&authorized.file.id, items))
 }
 
-/// `GET_RENDITION …/publiclinks/{linkId}`: one public link.
+/// `GET …/publiclinks/{linkId}`: one public link.
 #[utoipa::path(
     get,
     path = "/documents/api/{version}/publiclinks/{id}",
@@ -169,7 +169,7 @@ pub(crate) async fn get(request: DocumentRequest) -> Result<Response, DocumentEr
     Ok(request.response_format.response(StatusCode::OK, "publiclink", all))
 }
 
-/// `DELETE_RENDITION …/publiclinks/{linkId}`: takes a public link back, at once.
+/// `DELETE …/publiclinks/{linkId}`: takes a public link back, at once.
 #[utoipa::path(
     delete,
     path = "/documents/api/{version}/publiclinks/{id}",
@@ -192,8 +192,8 @@ pub(crate) async fn revoke(request: DocumentRequest) -> Result<Response, Documen
     Ok(request.response_format.success_response(StatusCode::OK, "publiclink", &link.file))
 }
 
-/// The link in the address, to a file that the caller may share. Who nobody knows is told so, whether or not there is
-/// such a link.
+/// Returns the link in the path, if the caller may share its file. A caller without valid credentials gets the same
+/// error whether or not the link exists.
 async fn find_managed_link(
     request: &DocumentRequest,
     operation: DocumentOperation,

@@ -1,22 +1,22 @@
-//! `Range` (RFC 9110, 14): which bytes of how many are wanted.
+//! `Range` (RFC 9110, 14): which bytes the client requests.
 
 /// What a `Range` header asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ByteRanges {
-    /// Everything: there is no such header, or it is to be ignored.
+    /// The whole content: there is no such header, or it is to be ignored.
     Whole,
-    /// These, in this order; at least one, each at least a byte.
+    /// These ranges, in this order. There is at least one, and each has at least one byte.
     Ranges(Vec<std::ops::Range<u64>>),
-    /// Nothing that is there.
+    /// None of the requested bytes exist.
     Unsatisfiable,
 }
 
-/// The most ranges that are answered one by one. Who asks for more, or for a byte twice, gets the whole: the RFC lets a
-/// server ignore what looks like an attack.
+/// The most ranges that are sent one by one. A request for more ranges, or for overlapping ranges, gets the whole
+/// content. The RFC permits that, because such a request looks like an attack.
 const MAX_RANGES: usize = 8;
 
 impl ByteRanges {
-    /// Reads a header about something of `length` bytes. What is no range of bytes is ignored.
+    /// Parses a header for content of `length` bytes. An invalid header is ignored.
     pub(crate) fn from_header(header: &str, length: u64) -> Self {
         let Some((unit, set)) = header.split_once('=') else { return Self::Whole };
         if !unit.trim().eq_ignore_ascii_case("bytes") {
@@ -47,7 +47,7 @@ impl ByteRanges {
     }
 }
 
-/// One range; an empty one is beyond the end. None where it is none.
+/// Parses one range. A range beyond the end is empty. None if the text is no range.
 fn parse_range(text: &str, length: u64) -> Option<std::ops::Range<u64>> {
     let (first, last) = text.split_once('-')?;
     match (first.trim(), last.trim()) {
@@ -61,7 +61,7 @@ fn parse_range(text: &str, length: u64) -> Option<std::ops::Range<u64>> {
     }
 }
 
-/// A number however long: what is more than any length is just that.
+/// Parses a number of any length. A number that is too large becomes the largest possible value.
 fn parse_number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().unwrap_or(u64::MAX))

@@ -1,5 +1,5 @@
-//! For systems, as `/service/…` is: files that live in another system, with their owner, version and grants, and sharing
-//! any file with a user at a role.
+//! The service-to-service API for files that another system keeps: their owner, version and grants. It also shares any
+//! file with a user at a role.
 
 use axum::Json;
 use axum::body::Body;
@@ -108,7 +108,7 @@ pub(crate) async fn register(
     state.registered_file(&id).await.map(Json)
 }
 
-/// `GET_RENDITION /service/files/{id}`: what is known of a file.
+/// `GET /service/files/{id}`: what is known of a file.
 #[utoipa::path(
     get,
     path = "/service/files/{id}",
@@ -165,7 +165,7 @@ pub(crate) async fn share(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `DELETE_RENDITION /service/files/{id}/users/{user}`: takes a user's role back, at once.
+/// `DELETE /service/files/{id}/users/{user}`: takes a user's role back, at once.
 #[utoipa::path(
     delete,
     path = "/service/files/{id}/users/{user}",
@@ -192,7 +192,7 @@ pub(crate) async fn unshare(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A role that can be given: there is one owner, who is named elsewhere.
+/// Parses a role that can be granted. Owner cannot be granted, because a file has one owner, who is set elsewhere.
 fn parse_grantable_role(role: &str) -> Result<FileRole, ApiError> {
     let bad = || ApiError::malformed("bad_role", "the roles to give are viewer, downloader, contributor and manager");
     role.parse().ok().filter(|role| *role != FileRole::Owner).ok_or_else(bad)

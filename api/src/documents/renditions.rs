@@ -1,5 +1,5 @@
-//! The renditions of a version: those we make of it (`thumbnail1`, `page1`) and those that were uploaded. Listing, getting
-//! and deleting them, and the thumbnail.
+//! The renditions of a version: system renditions (`thumbnail1`, `page1`) and custom renditions, which users upload.
+//! Lists, serves and deletes them, and serves the thumbnail.
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -16,10 +16,10 @@ use super::schemas::{
 use crate::openapi::binary::Binary;
 use crate::pictures;
 
-/// The side of the square into which a thumbnail fits, as the worker makes it.
+/// The side of the square into which a thumbnail fits, in pixels, as the worker renders it.
 const THUMBNAIL_SIZE: u32 = 256;
 
-/// `GET_RENDITION …/files/{fileId}/data/renditions`: the renditions of a version.
+/// `GET …/files/{fileId}/data/renditions`: the renditions of a version.
 #[utoipa::path(
     get,
     path = "/documents/api/{version}/files/{id}/data/renditions",
@@ -51,7 +51,7 @@ pub(crate) async fn list(request: DocumentRequest) -> Result<Response, DocumentE
     Ok(request.response_format.response(StatusCode::OK, "file", members))
 }
 
-/// `GET_RENDITION …/files/{fileId}/data/rendition`: the bytes of a rendition.
+/// `GET …/files/{fileId}/data/rendition`: the bytes of a rendition.
 #[utoipa::path(
     get,
     path = "/documents/api/{version}/files/{id}/data/rendition",
@@ -69,7 +69,7 @@ pub(crate) async fn list(request: DocumentRequest) -> Result<Response, DocumentE
 pub(crate) async fn get(mut request: DocumentRequest) -> Result<Response, DocumentError> {
     let uploaded = wants_uploaded(&request);
     request.is_image = matches!(uploaded, Ok(false));
-    // To look is the viewer's; to take away what somebody uploaded, the downloader's.
+    // A viewer may see system renditions. Downloading a custom rendition requires the downloader role.
     let min_role = if matches!(uploaded, Ok(true)) { FileRole::Downloader } else { FileRole::Viewer };
     let authorized = request.authorize_file(DocumentOperation::GET_RENDITION, min_role).await?;
     let version = request.requested_version(&authorized.file).await?;
@@ -93,7 +93,7 @@ pub(crate) async fn get(mut request: DocumentRequest) -> Result<Response, Docume
     file_response::file_response(&request, object).await
 }
 
-/// `DELETE_RENDITION …/files/{fileId}/data/rendition`: deletes a custom rendition.
+/// `DELETE …/files/{fileId}/data/rendition`: deletes a custom rendition.
 #[utoipa::path(
     delete,
     path = "/documents/api/{version}/files/{id}/data/rendition",
@@ -121,8 +121,8 @@ pub(crate) async fn remove(request: DocumentRequest) -> Result<Response, Documen
     Ok(request.response_format.success_response(StatusCode::OK, "file", &authorized.file.id))
 }
 
-/// `GET_RENDITION …/files/{fileId}/data/thumbnail`: the thumbnail of a file, or, with `rendition`, of a custom rendition that is a
-/// picture.
+/// `GET …/files/{fileId}/data/thumbnail`: the thumbnail of a file, or, with `rendition`, of a custom rendition that is
+/// a picture.
 #[utoipa::path(
     get,
     path = "/documents/api/{version}/files/{id}/data/thumbnail",
@@ -158,7 +158,7 @@ pub(crate) async fn thumbnail(mut request: DocumentRequest) -> Result<Response, 
         .await?)
 }
 
-/// `GET_RENDITION …/files/{fileId}/data`: the bytes of a version.
+/// `GET …/files/{fileId}/data`: the bytes of a version.
 #[utoipa::path(
     get,
     path = "/documents/api/{version}/files/{id}/data",
@@ -174,7 +174,7 @@ pub(crate) async fn file(request: DocumentRequest) -> Result<Response, DocumentE
     file_response::file_response(&request, original_content(upload, version.name.clone())?).await
 }
 
-/// Everything there is or could be of a version, each with whether it is there.
+/// Returns all renditions that a version has or could have, each with whether it exists.
 pub(super) async fn all_renditions(
     request: &DocumentRequest,
     version: &FileVersion,
@@ -205,7 +205,7 @@ pub(super) async fn all_renditions(
     Ok(items)
 }
 
-/// Those we make of a picture.
+/// The renditions that Cloakroom makes of a picture.
 const SYSTEM_RENDITIONS: [&str; 2] = ["thumbnail1", "page1"];
 
 fn system_renditions(version: &FileVersion) -> Vec<Vec<(&'static str, ResponseValue)>> {
@@ -235,7 +235,7 @@ fn filename(name: &str, extension: &str) -> String {
     if extension.is_empty() { name.to_owned() } else { format!("{name}.{extension}") }
 }
 
-/// Whether the call is about what was uploaded, rather than about what we make.
+/// Returns whether the request is for custom renditions instead of system renditions.
 fn wants_uploaded(request: &DocumentRequest) -> Result<bool, DocumentError> {
     match request.query_param("renditionType")?.as_deref() {
         None | Some("system") => Ok(false),
@@ -244,7 +244,7 @@ fn wants_uploaded(request: &DocumentRequest) -> Result<bool, DocumentError> {
     }
 }
 
-/// What we make of an upload that is a picture, made now where it is not there yet.
+/// Returns a variant of an upload that is a picture. Has it rendered now if it is missing.
 async fn ensure_system_variant(
     request: &DocumentRequest,
     upload: Option<&Upload>,
@@ -258,7 +258,7 @@ async fn ensure_system_variant(
     Ok(pictures::ensure_variant(&request.state, upload, name).await?)
 }
 
-/// An upload's bytes as they came.
+/// Returns the original bytes of an upload.
 fn original_content(upload: &Upload, name: String) -> Result<FileContent, DocumentError> {
     let key = upload.original_key.clone().ok_or_else(DocumentError::rendition_not_found)?;
     Ok(FileContent { key, bytes: upload.bytes, sha256: upload.sha256.clone(), media: upload.media, name })

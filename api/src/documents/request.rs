@@ -1,4 +1,4 @@
-//! One call of the documents API: in which version it was made, about what, and in which format it is answered.
+//! A request to the documents API: its API version, its target, and the format of its response.
 
 use std::convert::Infallible;
 
@@ -14,7 +14,7 @@ use crate::client_ip::ClientIp;
 use crate::error::ApiError;
 use crate::state::AppState;
 
-/// A call, without its body.
+/// A request without its body.
 pub(crate) struct DocumentRequest {
     pub(crate) state: AppState,
     pub(crate) response_format: ResponseFormat,
@@ -23,9 +23,9 @@ pub(crate) struct DocumentRequest {
     pub(crate) headers: HeaderMap,
     pub(crate) client_ip: std::net::IpAddr,
     grammar: Option<RenditionNameRules>,
-    /// The id in the address: a file's, or a link's.
+    /// The id in the path, of a file or of a link.
     pub(crate) id: String,
-    /// The answer is a picture of ours, for an `<img>`, which sends no token against forgery.
+    /// The response is a picture for an `<img>` element, which sends no CSRF token.
     pub(crate) is_image: bool,
 }
 
@@ -51,18 +51,18 @@ impl FromRequestParts<AppState> for DocumentRequest {
 }
 
 impl DocumentRequest {
-    /// What names of renditions may be in this version.
+    /// Returns the rules for names of renditions in this API version.
     pub(crate) fn grammar(&self) -> Result<RenditionNameRules, DocumentError> {
         let unknown = || ApiError::NotFound("there are versions 1.1 and 1.2 of this API".to_owned());
         Ok(self.grammar.ok_or_else(unknown)?)
     }
 
-    /// Whether it may change something.
+    /// Returns whether the request may change something.
     pub(crate) fn is_write(&self) -> bool {
         !self.method.is_safe()
     }
 
-    /// The first parameter of this name in the address, where it says something. U+0000 in it is an error.
+    /// Returns the first query parameter with this name, if it is not empty. U+0000 in it is an error.
     pub(crate) fn query_param(&self, name: &str) -> Result<Option<String>, DocumentError> {
         let query = self.uri.query().unwrap_or_default();
         let mut pairs = form_urlencoded::parse(query.as_bytes());
@@ -75,12 +75,12 @@ impl DocumentRequest {
         }
     }
 
-    /// What the call is, for telling it from others with the same key.
+    /// Returns the method and path, which distinguish this request from others with the same idempotency key.
     pub(crate) fn target(&self) -> String {
         format!("{} {}", self.method, self.uri.path())
     }
 
-    /// The version that the address asks for, or the latest.
+    /// Returns the version that the query names, or the latest version.
     pub(crate) async fn requested_version(&self, file: &File) -> Result<FileVersion, DocumentError> {
         let number = match self.query_param("version")? {
             None => file.latest_version,

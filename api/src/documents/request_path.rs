@@ -1,19 +1,20 @@
-//! What the address of a call says: in which version of the API it is, what it is about, and which of that. It is read
-//! before anything is decided, so that a call to any address below ours is answered in the words of the contract.
+//! Parses the path of a request: the version of the API, the kind of the target, and its id. It is parsed before
+//! anything is decided, so that errors at every path below `/documents/api` have the form of the contract
+//! (`docs/contracts/renditions.md`, 4.3).
 
 use percent_encoding::percent_decode_str;
 use upload::RenditionNameRules;
 
-/// An address below `/documents/api`.
+/// A path below `/documents/api`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RequestPath {
-    /// None where there is no such version.
+    /// The rules for names of renditions. None if the API version does not exist.
     pub(crate) grammar: Option<RenditionNameRules>,
-    /// What refusals are about: file, applink or publiclink.
+    /// What errors are about: file, applink or publiclink.
     pub(crate) kind: &'static str,
-    /// The id in it, a file's or a link's; empty where there is none.
+    /// The id of the file or of the link. Empty if the path has none.
     pub(crate) id: String,
-    /// The file in it, where there is one.
+    /// The id of the file, if the path has one.
     pub(crate) file_id: Option<String>,
 }
 
@@ -34,7 +35,7 @@ impl RequestPath {
             ["publiclinks", id, ..] => ("publiclink", id, false),
             _ => ("file", "", false),
         };
-        // No id has a U+0000 in it, and no database takes one to look for.
+        // No id contains U+0000, and no database accepts it in a query.
         let id = percent_decode_str(id).decode_utf8_lossy().replace('\0', "\u{FFFD}");
         let file = of_file.then(|| id.clone());
         Self { grammar, kind, id, file_id: file }

@@ -1,5 +1,5 @@
-//! What is said in the documents API, in JSON or XML as the client likes: one tree, two ways to write it. XML is written
-//! here and read nowhere.
+//! Responses of the documents API, in JSON or XML as the client prefers: one value tree with two serializations. XML is
+//! only written, never parsed.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use upload::FileId;
 
-/// A value of an answer. Numbers are texts in this API.
+/// A value in a response. Numbers are texts in this API.
 #[derive(Clone, Debug)]
 pub(crate) enum ResponseValue {
     Text(String),
@@ -28,7 +28,7 @@ impl From<String> for ResponseValue {
     }
 }
 
-/// How an answer is written.
+/// The format of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ResponseFormat {
     Json,
@@ -36,7 +36,7 @@ pub(crate) enum ResponseFormat {
 }
 
 impl ResponseFormat {
-    /// XML where the client likes that better than JSON; anything is JSON.
+    /// Selects XML if the client prefers it to JSON. Everything else means JSON.
     pub(crate) fn from_accept(headers: &HeaderMap) -> Self {
         let (mut json, mut xml, mut any) = (None, None, None);
         let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
@@ -53,7 +53,7 @@ impl ResponseFormat {
             };
             *best = Some(best.map_or(quality, |before: f32| before.max(quality)));
         }
-        // What is named goes before what any kind is liked.
+        // A format that is named takes precedence over a wildcard.
         if xml.or(any) > json.or(any) { Self::Xml } else { Self::Json }
     }
 
@@ -64,7 +64,7 @@ impl ResponseFormat {
         }
     }
 
-    /// The members of an item, written so; the item's type is the root of XML.
+    /// Builds the response for an item with these members. The item's type is the root element in XML.
     pub(crate) fn response(
         self,
         status: StatusCode,
@@ -87,7 +87,7 @@ impl ResponseFormat {
         response
     }
 
-    /// All there are of something of a file's.
+    /// Builds the response for a list of items of a file.
     pub(crate) fn list_response(self, file: &FileId, items: Vec<ResponseValue>) -> Response {
         let members = vec![
             ("errorCode", "0".into()),
@@ -99,7 +99,7 @@ impl ResponseFormat {
         self.response(StatusCode::OK, "file", members)
     }
 
-    /// The bare answer: it was done.
+    /// Builds the response that reports success and no more.
     pub(crate) fn success_response(self, status: StatusCode, kind: &'static str, file: &FileId) -> Response {
         let members = vec![("errorCode", "0".into()), ("id", file.as_str().into()), ("type", kind.into())];
         self.response(status, kind, members)
@@ -140,7 +140,7 @@ fn write_xml(name: &str, node: &ResponseValue, text: &mut String) {
     write!(text, "</{name}>").ok();
 }
 
-/// XML 1.0 has no place for most control characters, in any spelling.
+/// Escapes a text for XML. XML 1.0 has no form for most control characters, not even escaped.
 fn write_escaped(value: &str, text: &mut String) {
     for c in value.chars() {
         match c {

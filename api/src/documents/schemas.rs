@@ -1,5 +1,5 @@
-//! The documents API's parameters and bodies as the API's description shows them; what is said is written by `answer` and
-//! `refusal`.
+//! Parameters and bodies of the documents API for the OpenAPI document. The responses themselves are built by
+//! `response_format` and `error`.
 
 #![expect(dead_code, reason = "describes parameters, forms and answers for programs")]
 
@@ -8,7 +8,7 @@ use utoipa::{IntoParams, IntoResponses, ToSchema};
 
 use crate::openapi::binary::Binary;
 
-/// What every address begins with.
+/// The start of every path.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(super) struct VersionPath {
@@ -16,7 +16,7 @@ pub(super) struct VersionPath {
     version: String,
 }
 
-/// The address of a file.
+/// The path of a file.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(super) struct FilePath {
@@ -26,7 +26,7 @@ pub(super) struct FilePath {
     id: String,
 }
 
-/// Which of a file's versions.
+/// A version of a file.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct VersionQuery {
@@ -34,7 +34,7 @@ pub(super) struct VersionQuery {
     version: Option<u32>,
 }
 
-/// Which bytes.
+/// The range of bytes to send.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(super) struct RangeHeaders {
@@ -46,7 +46,7 @@ pub(super) struct RangeHeaders {
     if_match: Option<String>,
 }
 
-/// How long one waits for the verdict.
+/// How long to wait for the outcome.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(super) struct PreferHeader {
@@ -55,7 +55,7 @@ pub(super) struct PreferHeader {
     prefer: Option<String>,
 }
 
-/// What makes a request safe to repeat.
+/// The header that makes a request safe to repeat.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(super) struct IdempotencyKeyHeader {
@@ -64,7 +64,7 @@ pub(super) struct IdempotencyKeyHeader {
     key: Option<String>,
 }
 
-/// Bytes as they were kept.
+/// The stored bytes, unchanged.
 #[derive(IntoResponses)]
 pub(super) enum FileContentResponses {
     /// The bytes, as an attachment
@@ -108,7 +108,7 @@ pub(super) struct DocumentErrorBody {
     kind: String,
 }
 
-/// What any call may be refused with, in JSON or XML as the client likes.
+/// The errors of any operation, in JSON or XML as the client prefers.
 #[derive(IntoResponses)]
 pub(super) enum DocumentErrors {
     /// A name, a parameter, the form or a link is not valid: -97, -1, -26
@@ -131,7 +131,7 @@ pub(super) enum DocumentErrors {
     Busy(DocumentErrorBody),
 }
 
-/// What a call that hands something in may be refused with beside that.
+/// The additional errors of an upload.
 #[derive(IntoResponses)]
 pub(super) enum DocumentUploadErrors {
     /// The body came too slowly: -1

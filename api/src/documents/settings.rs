@@ -1,4 +1,4 @@
-//! `[documents]`: what is taken for files.
+//! `[documents]`: limits of files and renditions.
 
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
@@ -18,14 +18,15 @@ pub struct DocumentSettings {
     /// How many access codes may be tried at one public link from one network address, counting IPv6 by /64, per
     /// `realm.login_window`.
     pub max_codes_per_link_and_address: u32,
-    /// How many from one network address at all links, per `realm.login_window`.
+    /// How many access codes may be tried from one network address at all links, per `realm.login_window`.
     pub max_codes_per_address: u32,
-    /// How many at one public link from all addresses together, per `realm.login_account_window`.
+    /// How many access codes may be tried at one public link from all addresses together, per
+    /// `realm.login_account_window`.
     pub max_codes_per_link: u32,
 }
 
 impl DocumentSettings {
-    /// What holds for access codes.
+    /// Returns the limits for access-code attempts.
     pub(crate) fn access_code_limits(&self, realm: &RealmSettings) -> AttemptLimits {
         AttemptLimits {
             per_address_and_account: self.max_codes_per_link_and_address,

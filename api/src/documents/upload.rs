@@ -1,5 +1,5 @@
-//! Handing something in for a file: a custom rendition, a new file, a new version. One way for all three, by which rights
-//! are looked at before a byte of the body is read, and on any error nothing stays in staging.
+//! Uploads to a file: a custom rendition, a new file, a new version. All three use the same steps. Permissions are
+//! checked before any of the body is read, and after an error nothing stays in staging.
 
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -28,22 +28,22 @@ use crate::state::AppState;
 
 /// The longest description of a rendition, in characters.
 const MAX_DESCRIPTION_CHARS: usize = 1000;
-/// What may stand around a file in a body: other parts, headers, boundaries.
+/// The most bytes beside the file in a body: other parts, headers, boundaries.
 const FORM_OVERHEAD_BYTES: u64 = 1 << 20;
 
-/// Who hands in what, decided before the body is read.
+/// An upload whose permissions were checked before its body is read.
 struct FileUpload {
     principal: Principal,
     grant: AccessGrant,
-    /// What a refusal of the worker's is called.
+    /// The operation that an error names if the worker finds that permission is missing.
     operation: DocumentOperation,
-    /// The part of the form in which the file comes.
+    /// The part of the form that holds the file.
     file_field: &'static str,
     limit: u64,
     target: FileUploadTarget,
 }
 
-/// What it is to become.
+/// What the upload becomes.
 enum FileUploadTarget {
     /// A rendition of the version with this row number.
     Rendition(FileId, i64),
@@ -77,7 +77,8 @@ impl FileUploadTarget {
 pub(crate) async fn rendition(request: DocumentRequest, body: Body) -> Result<Response, DocumentError> {
     let upload = async {
         let authorized = request.authorize_file(DocumentOperation::ADD_RENDITION, FileRole::Contributor).await?;
-        // Pinned now: a version that comes while the bytes flow does not change what they are a rendition of.
+        // The version is fixed now. If another version is added during the upload, the rendition still belongs to this
+        // one.
         let pinned =
             request.state.backends.records.file_version(&authorized.file.id, authorized.file.latest_version).await?;
         let pinned = pinned.ok_or_else(DocumentError::version_not_found)?;
@@ -247,12 +248,12 @@ async fn ingest_file(
     Ok(idempotency.store_response(response).await?)
 }
 
-/// What admitting came to.
+/// The result of admitting an upload.
 enum IngestResult {
-    /// It had been answered before.
+    /// The request had been answered before.
     AlreadyDone(Response),
     New(upload::Admitted),
-    /// Perhaps it was admitted: its staged bytes stay, and the sweeper removes them if no upload needs them.
+    /// The upload may have been admitted. Its staged bytes stay, and the sweeper removes them if no upload needs them.
     OutcomeUnknown(RecordsError),
 }
 
@@ -308,7 +309,8 @@ fn file_admission(
     }
 }
 
-/// The worker's no, in the words of the contract where it is about rights.
+/// Converts an error of the upload. If the worker found missing permission, the error has the form of the contract
+/// (`docs/contracts/renditions.md`, 4.5).
 fn document_error(upload: &FileUpload, error: ApiError) -> DocumentError {
     match error {
         ApiError::Rejected(reason) if reason.code == "not_permitted" => DocumentError::insufficient_privileges(
@@ -320,8 +322,8 @@ fn document_error(upload: &FileUpload, error: ApiError) -> DocumentError {
     }
 }
 
-/// 200, or 201 with the information about the version that came of it; 202 with the bare answer where the worker is not
-/// done.
+/// The response for an upload. 200, or 201 with the information about the new version. 202 without that if the worker
+/// has not finished.
 async fn upload_response(
     request: &DocumentRequest,
     upload: &FileUpload,
@@ -331,8 +333,8 @@ async fn upload_response(
     let records = &request.state.backends.records;
     let version = match &upload.target {
         FileUploadTarget::Rendition(..) => None,
-        // Not the latest, which may be another's by now; and a key that was used before leads to the file that came of
-        // it, not to the one that this request would have made.
+        // Not the latest version, because another upload may have added one. With a repeated idempotency key this is
+        // the file of the first request, not the one that this request would have created.
         FileUploadTarget::NewFile(_) | FileUploadTarget::NextVersion(_) => records.version_of(id).await?,
     };
     let file = version.as_ref().map_or(upload.target.file(), |(file, _)| file);

@@ -1,5 +1,6 @@
-//! A file and its parameters, in whichever order they come: the file's bytes go into staging as they flow, the parameters
-//! are bounded and kept. Dropped before it is finished, nothing of the file stays.
+//! A form with a file and its parameters, in any order. The file's bytes are written to staging as they arrive. The
+//! parameters are limited in size and kept in memory. If the form is dropped before it is finished, no bytes of the
+//! file stay.
 
 use upload::{StagedWriter, Staging};
 
@@ -7,20 +8,20 @@ use crate::dropbox::filename::sanitize_filename;
 use crate::dropbox::multipart::MultipartReader;
 use crate::error::ApiError;
 
-/// The most bytes of parameters, and of a part that is neither.
+/// The most bytes of the parameters, and of any other part that is not the file.
 const MAX_PARAMETERS_BYTES: u64 = 64 << 10;
 
-/// What came.
+/// The content of the form.
 #[derive(Default)]
 pub(crate) struct UploadForm {
-    /// The file and what the client called it; None where there is none, or an empty one.
+    /// The file and its file name. None if the form has no file, or an empty one.
     pub(crate) file: Option<(StagedWriter, String)>,
-    /// The parameters, as they were written.
+    /// The parameters as they were sent.
     pub(crate) parameters: Option<Vec<u8>>,
 }
 
 impl UploadForm {
-    /// Reads a form whose file is called `file` and has at most `limit` bytes.
+    /// Reads a form whose file is in the part `file` and has at most `limit` bytes.
     pub(crate) async fn read(
         mut multipart: MultipartReader,
         staging: &Staging,
@@ -31,7 +32,8 @@ impl UploadForm {
         let duplicate_part =
             |name: &str| ApiError::malformed("bad_multipart", format!("the form has two parts called \"{name}\""));
         while let Some(mut part) = multipart.next_part().await? {
-            // The schema calls the parameters one thing and every example another: both are taken, the schema wins.
+            // The schema and the examples use different names for the parameters. Both are accepted, and the schema's
+            // name takes precedence (`docs/contracts/renditions.md`, 5.2).
             let slot = match part.name.as_str() {
                 name if name == file => {
                     if std::mem::replace(&mut seen, true) {

@@ -1,8 +1,8 @@
-//! A request's body as it flows in: counted, bounded in idleness, slowness and length, never more than a piece of it in
-//! memory, and drained for a while after a refusal, so that the client gets to read the answer.
+//! A request body as a stream: counted, and limited in idle time, slowness and length. It holds at most one piece in
+//! memory. After an error it is drained for a while, so that the client can read the response.
 //!
-//! The time limits count only the time in which the handler waits for the client. While the handler waits for the database
-//! or the store it does not read the body, and a client that is ready to send must not be refused for that.
+//! The time limits count only the time in which the handler waits for the client. While the handler waits for the
+//! database or the store, it does not read the body. A client that is ready to send must not be refused for that.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,35 +18,36 @@ use tokio::time::{Instant, Sleep};
 use crate::error::ApiError;
 use crate::server::HttpSettings;
 
-/// The most that is handed on at once.
+/// The largest chunk that the stream yields, in bytes.
 const MAX_CHUNK_BYTES: usize = 16 << 10;
 
-/// What is read and thrown away after a refusal, at most: bytes and time. Several times what any client of the contract
-/// has reason to send; whoever sends more may find the connection reset before they have read why.
+/// The most that is read and discarded after an error: bytes and time. This is several times what a client of the
+/// dropbox contract has reason to send (`docs/contracts/dropbox.md`, 2.3). A client that sends more may find the
+/// connection reset before it has read the response.
 const MAX_DRAIN_BYTES: u64 = 32 << 20;
 const MAX_DRAIN_TIME: Duration = Duration::from_secs(10);
 
-/// How long a client may be as slow as it likes, before it must keep up with `http.min_body_rate`.
+/// The time after which a body must keep up with `http.min_body_rate`.
 const MIN_RATE_GRACE: Duration = Duration::from_secs(5);
 
-/// The body. Clones share it, so that a parser can own one and the handler can still drain it.
+/// A request body with limits. Clones share it, so that a parser can own one and the handler can still drain it.
 #[derive(Clone)]
 pub(crate) struct BoundedBody(Arc<Mutex<BoundedBodyState>>);
 
 struct BoundedBodyState {
     body: Option<Body>,
-    /// Came and was not handed on yet.
+    /// Received bytes that the stream has not yielded yet.
     buffered: Bytes,
     received: u64,
-    /// How much more may come before it is too much of something.
+    /// Bytes still permitted before the stream fails with [`BodyError::Allowance`].
     allowance: u64,
-    /// The whole body may not be longer.
+    /// The most bytes of the whole body.
     limit: u64,
-    /// Something was handed on in this round; the next round comes after the runtime had its turn.
+    /// A chunk was yielded in this round. The next one follows after the runtime has run other tasks.
     yielded: bool,
-    /// How long the handler has waited for the client, without the wait that is under way.
+    /// How long the handler has waited for the client, without the current wait.
     waited: Duration,
-    /// When the wait that is under way began.
+    /// When the current wait began.
     waiting_since: Option<Instant>,
     idle_timeout: Duration,
     min_rate: u64,
@@ -55,7 +56,7 @@ struct BoundedBodyState {
     total_timer: Pin<Box<Sleep>>,
 }
 
-/// Why a body stopped flowing.
+/// Why reading a body failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
     #[error("the client went away: {0}")]
@@ -92,7 +93,7 @@ impl From<BodyError> for ApiError {
 }
 
 impl BoundedBody {
-    /// The body of a request, at most `limit` bytes of it.
+    /// Wraps the body of a request, of which at most `limit` bytes are accepted.
     pub(crate) fn new(body: Body, limit: u64, http: &HttpSettings) -> Self {
         Self(Arc::new(Mutex::new(BoundedBodyState {
             body: Some(body),
@@ -115,19 +116,19 @@ impl BoundedBody {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many bytes the client has sent so far.
+    /// Returns how many bytes the client has sent so far.
     pub(crate) fn received(&self) -> u64 {
         self.lock().received
     }
 
-    /// Lets so many more bytes pass, with the piece in which they end, and then fails with [`BodyError::Allowance`],
-    /// until told otherwise.
+    /// Sets the bytes still permitted. The chunk in which they end still passes. After it the stream fails with
+    /// [`BodyError::Allowance`] until a new allowance is set.
     pub(crate) fn set_allowance(&self, bytes: u64) {
         self.lock().allowance = bytes;
     }
 
-    /// After a refusal: reads on for a while in the background, so that a client which is still sending gets to read
-    /// the answer instead of a connection that broke. Bounded in bytes and time; then the connection closes.
+    /// Reads on in the background for a while after an error. So a client that is still sending can read the response
+    /// instead of finding a broken connection. It is limited in bytes and time, and then the connection closes.
     pub(crate) fn drain_after_error(&self) {
         let Some(mut body) = self.lock().body.take() else { return };
         if body.is_end_stream() {
@@ -159,8 +160,8 @@ impl BoundedBodyState {
     }
 
     fn charge_allowance(&mut self, piece: &Bytes) -> Result<(), BodyError> {
-        // How the connection cuts a body says nothing of what is in it: of the piece in which the allowance ends, all
-        // but a byte may be what comes after the headers.
+        // The chunks of a connection do not follow the structure of the content. In the chunk in which the allowance
+        // ends, all but one byte may come after the headers.
         if self.allowance == 0 {
             return Err(BodyError::Allowance);
         }
@@ -168,7 +169,7 @@ impl BoundedBodyState {
         Ok(())
     }
 
-    /// Starts the timers, if none of them runs: the handler is ready to read, and nothing has come.
+    /// Starts the timers, if none of them runs: the handler is ready to read, and nothing has been received.
     fn begin_wait(&mut self) {
         if self.waiting_since.is_some() {
             return;
@@ -179,7 +180,7 @@ impl BoundedBodyState {
         self.total_timer.as_mut().reset(now + self.total_timeout.saturating_sub(self.waited));
     }
 
-    /// Stops the timers: something came, or the body ended.
+    /// Stops the timers: data has been received, or the body ended.
     fn end_wait(&mut self) {
         if let Some(since) = self.waiting_since.take() {
             self.waited += since.elapsed();
@@ -193,7 +194,7 @@ impl BoundedBodyState {
         self.idle_timer.as_mut().poll(cx).is_ready().then_some(BodyError::IdleTimeout(self.idle_timeout))
     }
 
-    /// Whether the client keeps up, once it has had time to begin.
+    /// Returns an error if the client sends too slowly after the first seconds.
     fn check_min_rate(&self) -> Option<BodyError> {
         let due = self.waited.saturating_sub(MIN_RATE_GRACE).as_secs().saturating_mul(self.min_rate);
         (self.received < due).then_some(BodyError::BelowMinRate(self.min_rate))
@@ -240,8 +241,8 @@ impl Stream for BoundedBody {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut inside = self.lock();
-        // A parser that reads until there is nothing to read would have the whole body in memory; so there is nothing
-        // to read after every piece, for a moment.
+        // A parser reads until there is nothing left to read, which would put the whole body into memory. So the stream
+        // is pending for a moment after every chunk.
         if std::mem::take(&mut inside.yielded) {
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -273,7 +274,7 @@ mod tests {
         BoundedBody::new(Body::from_stream(pieces), 1 << 20, &http)
     }
 
-    /// As if the handler had waited for the client for so much longer.
+    /// Adds time to what the handler has waited for the client.
     fn add_wait(bounded_body: &BoundedBody, by: Duration) {
         bounded_body.lock().waited += by;
     }
@@ -308,7 +309,7 @@ mod tests {
         let waited = bounded_body.lock().waited;
         assert!(waited >= pause, "{waited:?}");
         sender.send(b"b").unwrap();
-        // The handler is busy with something else.
+        // The handler is busy with other work.
         tokio::time::sleep(pause).await;
         assert_eq!(bounded_body.next().await.unwrap().unwrap(), "b");
         assert_eq!(bounded_body.lock().waited, waited);

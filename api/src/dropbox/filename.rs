@@ -1,10 +1,10 @@
-//! What a client called its file, made harmless: a label for people, never a path, never in a header unescaped.
+//! File names from clients, sanitized for display. They are never used as a path, and always escaped in a header.
 
-/// The longest label, in characters.
+/// The longest file name, in characters.
 const MAX_FILENAME_CHARS: usize = 120;
 
-/// The last component of `name` without control characters, marks that turn the direction of writing, and invisible
-/// characters; at most [`MAX_FILENAME_CHARS`] characters of it. "picture" where nothing is left.
+/// Returns the last component of `name` without control characters, marks that change the writing direction, and
+/// invisible characters. It has at most [`MAX_FILENAME_CHARS`] characters. "picture" if nothing is left.
 pub(crate) fn sanitize_filename(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let clean: String =

@@ -1,8 +1,8 @@
-//! The answer as a page, for forms that upload through an iframe and read what comes back from its body:
-//! `?wrapInHTML=true` and `&document.domain=` (`contract/dropbox.md`, "add").
+//! The response as an HTML page, for forms that upload through an iframe and read the result from its body:
+//! `?wrapInHTML=true` and `&document.domain=` (`docs/contracts/dropbox.md`, 2.7).
 //!
-//! Everything that came from outside is hostile here: the domain is reflected only if it is the host's own or a parent
-//! of it, and messages are escaped.
+//! All input from clients is untrusted here. The domain is reflected only if it is the host's own domain or a parent of
+//! it, and messages are escaped.
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -16,7 +16,8 @@ use sha2::{Digest, Sha256};
 
 use crate::html::escape_html;
 
-/// Five hundred characters, so that no page is so small that an old browser shows its own error instead.
+/// Text of 500 characters, so that the page is large enough for old browsers to show it instead of their own error
+/// page.
 const FILLER: &str = "Cloakroom takes a picture in at the counter and hands out a number. This page is the number, \
 or the reason why there is none, wrapped up for a form that uploads through a frame: the script beside that form \
 reads the body of this page and the status written on it, and nobody needs to look at it. The rest of this text says \
@@ -24,7 +25,7 @@ nothing on purpose. It makes the page long enough, since some browsers show an e
 an answer that has fewer than five hundred and twelve bytes...";
 const _: () = assert!(FILLER.len() == 500, "the filler has five hundred characters");
 
-/// Wraps the answer to a request that asks for it.
+/// Wraps the response in a page if the request asks for it.
 pub(crate) async fn wrap_in_html(request: Request, next: Next) -> Response {
     let query = request.uri().query().unwrap_or_default().to_owned();
     let mut wrap = false;
@@ -41,7 +42,8 @@ pub(crate) async fn wrap_in_html(request: Request, next: Next) -> Response {
     if wrap { wrap_response(response, domain.as_deref()).await } else { response }
 }
 
-/// Whether the page may set `document.domain` so: it is the host or a parent domain of it, and could be nothing else.
+/// Returns whether the page may set `document.domain` to this: it is the host or a parent domain of it, and has no
+/// other characters.
 fn may_reflect(domain: &str, headers: &HeaderMap) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
@@ -53,7 +55,7 @@ fn may_reflect(domain: &str, headers: &HeaderMap) -> bool {
 
 async fn wrap_response(response: Response, domain: Option<&str>) -> Response {
     let (mut head, body) = response.into_parts();
-    // Answers of the calls that are wrapped are a number or a sentence.
+    // The responses of the wrapped operations are small: a number or a sentence.
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let script = domain.map(|domain| format!("document.domain='{domain}'"));
     let html = render_wrapper(head.status, &String::from_utf8_lossy(&body), script.as_deref());
@@ -69,7 +71,7 @@ async fn wrap_response(response: Response, domain: Option<&str>) -> Response {
     Response::from_parts(head, Body::from(html))
 }
 
-/// The page itself. Nothing but the payload stands in its body.
+/// Renders the page. Its body contains only the payload.
 fn render_wrapper(status: StatusCode, payload: &str, script: Option<&str>) -> String {
     let code = status.as_u16();
     let text = if status.is_success() { "success" } else { status.canonical_reason().unwrap_or("error") };

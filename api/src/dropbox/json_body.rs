@@ -1,4 +1,4 @@
-//! Bodies that are small enough to be read whole: JSON and forms.
+//! Request bodies that are small enough to be read whole: JSON and forms.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, header};
@@ -9,10 +9,11 @@ use super::body::BoundedBody;
 use crate::error::ApiError;
 use crate::state::AppState;
 
-/// The longest of them, in bytes.
+/// The longest such body, in bytes.
 const MAX_BODY_BYTES: u64 = 64 << 10;
 
-/// No database keeps it in a text: PostgreSQL refuses the statement, which would look as if it were down.
+/// The error for U+0000. No database stores it in a text. PostgreSQL would refuse the statement, which would look like
+/// a database failure.
 pub(crate) const NUL_NOT_ALLOWED: &str = "the character U+0000 is not taken in a text; leave it out";
 
 /// Reads a JSON body. `what` names it in errors.
@@ -29,7 +30,8 @@ pub(crate) async fn read_json<T: DeserializeOwned>(
     serde_json::from_slice(&body).map_err(|error| ApiError::malformed("bad_json", format!("{what}: {error}")))
 }
 
-/// Whether a text of this JSON has U+0000 in it. JSON lets no control character stand as it is, so it is an escape.
+/// Returns whether a text in this JSON contains U+0000. JSON permits no raw control character in a text, so only
+/// escapes are searched.
 pub(crate) fn contains_nul(json: &[u8]) -> bool {
     let mut rest = json;
     while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
@@ -37,13 +39,13 @@ pub(crate) fn contains_nul(json: &[u8]) -> bool {
         if rest.starts_with(b"u0000") {
             return true;
         }
-        // What is escaped may be a backslash.
+        // The escaped character may be a backslash.
         rest = rest.get(1..).unwrap_or_default();
     }
     false
 }
 
-/// Reads a JSON body without looking into it. `what` names it in errors.
+/// Reads a JSON body without parsing it. `what` names it in errors.
 pub(crate) async fn read_json_bytes(
     state: &AppState,
     headers: &HeaderMap,
@@ -60,7 +62,7 @@ pub(crate) async fn read_json_bytes(
     read_whole(state, headers, body, what).await
 }
 
-/// Reads a form (`application/x-www-read_form-urlencoded`) as pairs.
+/// Reads a form (`application/x-www-form-urlencoded`) as pairs.
 pub(crate) async fn read_form(
     state: &AppState,
     request: Request<Body>,
@@ -105,13 +107,13 @@ async fn read_whole(
     Ok(whole)
 }
 
-/// The media type without its parameters, lower case.
+/// Returns the media type without its parameters, in lower case.
 pub(crate) fn media_type(headers: &HeaderMap) -> String {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// How long the client says its body is.
+/// Returns the length of the body that the client announced.
 pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

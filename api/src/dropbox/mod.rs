@@ -1,11 +1,11 @@
-//! Taking a picture in: `POST /api/dropbox/pictures`.
+//! Uploads a picture: `POST /api/dropbox/pictures`.
 //!
 //! ```text
-//! head ─► who are you, may you, is there room      nothing of the body has been read
-//! body ─► flow ─► parts ─► staging                 counted, hashed, sniffed, bounded as it passes
-//!         records                                  one transaction: now it cannot be lost
-//!         queue                                    told at once; what it missed the relay tells it
-//! answer ◄─ the verdict, if it falls in time
+//! head ─► authentication, permissions, limits        none of the body has been read
+//! body ─► BoundedBody ─► multipart ─► staging        counted, hashed, sniffed and limited as it passes
+//!         records                                    one transaction: now the upload cannot be lost
+//!         queue                                      gets the job at once; if that fails, the relay publishes it
+//! response ◄─ the outcome, if it comes in time
 //! ```
 
 pub(crate) mod body;
@@ -31,7 +31,7 @@ use body::BoundedBody;
 use picture_field::PictureFieldReader;
 use prefer::Prefer;
 
-/// What may stand around a picture in a body: other parts, headers, boundaries.
+/// The most bytes beside the picture in a body: other parts, headers, boundaries.
 const FORM_OVERHEAD_BYTES: u64 = 1 << 20;
 
 /// The form that a picture comes in, for programs.
@@ -74,10 +74,10 @@ struct PictureForm {
 pub(crate) async fn add(State(state): State<AppState>, request: Request<Body>) -> Result<Response, ApiError> {
     let (head, body) = request.into_parts();
     let max = state.uploads.max_bytes.as_u64();
-    // A form may hold two files of which the second is the one (see `parts`).
+    // A form may hold two files, of which the second is the picture (see `picture_field`).
     let bounded_body = BoundedBody::new(body, 2 * max + FORM_OVERHEAD_BYTES, &state.http);
     let answer = receive_picture(&state, &head.headers, &bounded_body).await;
-    // Who waits for leave to send (`Expect: 100-continue`) and got a refusal instead will not send.
+    // A client that waits for permission to send (`Expect: 100-continue`) sends no body after an error response.
     if bounded_body.received() > 0 || !head.headers.contains_key(header::EXPECT) {
         bounded_body.drain_after_error();
     }
@@ -157,7 +157,7 @@ async fn receive_picture(
     idempotency.store_response(upload_response(state, admitted.id, status, prefer)).await
 }
 
-/// What is said of an upload that stands so.
+/// The response for an upload with this status.
 fn upload_response(state: &AppState, id: UploadId, status: StatusCode, prefer: Prefer) -> Response {
     let mut response = (status, id.to_string()).into_response();
     let headers = response.headers_mut();
@@ -172,13 +172,14 @@ fn upload_response(state: &AppState, id: UploadId, status: StatusCode, prefer: P
 }
 
 impl AppState {
-    /// Whether an upload of about `bytes` bytes can be taken, asked before its body is read.
+    /// Checks whether an upload of about `bytes` bytes can be accepted, before its body is read.
     pub(crate) async fn accept_upload(&self, bytes: u64) -> Result<(), ApiError> {
         self.backends.check_accepts_upload(bytes).await.map_err(ApiError::NotAccepting)
     }
 
-    /// Removes the staged bytes of an upload that was not admitted, so that a client which tries again and again does not
-    /// fill staging. If it is not known whether it was, they stay, and the sweeper removes them if no upload needs them.
+    /// Removes the staged bytes of an upload that was not admitted, so that a client that tries again and again does
+    /// not fill staging. If it is unknown whether the upload was admitted, the bytes stay. The sweeper removes them if
+    /// no upload needs them.
     pub(crate) async fn remove_staged(&self, key: &str, error: RecordsError) -> RecordsError {
         if !error.is_outcome_unknown()
             && let Err(failed) = self.backends.staging.delete(key).await
@@ -188,7 +189,7 @@ impl AppState {
         error
     }
 
-    /// Tells the queue of an upload, waits as long as the client likes, and says how it stands: 200 or 202.
+    /// Publishes the job of an upload, waits as long as the client prefers, and returns the status: 200 or 202.
     pub(crate) async fn publish_and_wait(&self, admitted: &Admitted, prefer: Prefer) -> Result<StatusCode, ApiError> {
         let max_wait = prefer.wait_time(&self.uploads);
         if max_wait.is_zero() {
@@ -205,7 +206,7 @@ impl AppState {
         }
     }
 
-    /// How an upload stands: 200 or 202.
+    /// Returns the status code for the state of an upload: 200 or 202.
     pub(crate) async fn upload_status_code(&self, id: UploadId) -> Result<StatusCode, ApiError> {
         let Some(upload) = self.backends.records.upload(id).await? else { return Ok(StatusCode::ACCEPTED) };
         match (upload.state, upload.reason) {
@@ -216,7 +217,7 @@ impl AppState {
         }
     }
 
-    /// Puts a ticket into the queue. Where that fails the relay does it later, from the records.
+    /// Publishes a job message. If that fails, the relay publishes it later from the records.
     pub(crate) async fn publish_job(&self, message: &upload::JobMessage) {
         match self.backends.queue.publish(message).await {
             Ok(()) => {
@@ -227,7 +228,7 @@ impl AppState {
     }
 }
 
-/// The number in an address, or a 404: what is not a number of ours names nothing.
+/// Parses the PictureID in a path. A text that is no PictureID gets 404.
 pub(crate) fn parse_picture_id(text: &str) -> Result<UploadId, ApiError> {
     text.parse().map_err(|_| ApiError::NotFound(format!("there is no picture {:.40}", text)))
 }

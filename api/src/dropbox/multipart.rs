@@ -1,5 +1,5 @@
-//! Walking through the parts of a multipart form, whoever wants something of it. Everything about the form is bounded: its
-//! boundary, its parts' number and headers, and, by whoever reads a part, that.
+//! Reads the parts of a multipart form. Everything about the form is limited here: the boundary, the number of parts,
+//! and their headers. The code that reads a part limits its content.
 
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
@@ -8,14 +8,15 @@ use multer::{Field, Multipart};
 use super::body::{BodyError, BoundedBody};
 use crate::error::ApiError;
 
-/// RFC 2046 allows no longer boundary.
+/// The longest boundary in characters, by RFC 2046.
 const MAX_BOUNDARY_CHARS: usize = 70;
-/// The most parts, wanted and ignored.
+/// The most parts, including ignored parts.
 const MAX_PARTS: usize = 100;
-/// The most bytes between two parts' contents, the boundary and the headers, give or take a piece of the flow.
+/// The most bytes between the contents of two parts, which are the boundary and the headers. The limit is exact to one
+/// chunk of the stream.
 const MAX_PART_HEADER_BYTES: u64 = 16 << 10;
 
-/// The boundary of a multipart form, or why there is none.
+/// Returns the boundary of a multipart form, or why there is none.
 pub(crate) fn parse_boundary(headers: &HeaderMap) -> Result<String, ApiError> {
     let bad = |why: &str| ApiError::malformed("bad_multipart", why);
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -33,19 +34,19 @@ pub(crate) fn parse_boundary(headers: &HeaderMap) -> Result<String, ApiError> {
     Ok(boundary)
 }
 
-/// A form, as its parts come.
+/// A multipart form, read part by part.
 pub(crate) struct MultipartReader {
     multipart: Multipart<'static>,
     bounded_body: BoundedBody,
     part_count: usize,
 }
 
-/// One part. It must be read to its end, or dropped, before the next one comes.
+/// One part. It must be read to its end, or dropped, before the next part is read.
 pub(crate) struct MultipartPart {
     field: Field<'static>,
-    /// The form's name for it; may be empty.
+    /// The name of the form field. It may be empty.
     pub(crate) name: String,
-    /// What the client calls the file in it, where it says that it is one.
+    /// The file name, if the client declares the part as a file.
     pub(crate) filename: Option<String>,
 }
 
@@ -58,7 +59,7 @@ impl MultipartReader {
         }
     }
 
-    /// The next part; None at the end of the form.
+    /// Reads the head of the next part. None at the end of the form.
     pub(crate) async fn next_part(&mut self) -> Result<Option<MultipartPart>, ApiError> {
         self.bounded_body.set_allowance(MAX_PART_HEADER_BYTES);
         let Some(field) = self.multipart.next_field().await.map_err(to_api_error)? else { return Ok(None) };
@@ -74,12 +75,12 @@ impl MultipartReader {
 }
 
 impl MultipartPart {
-    /// The next piece of its content.
+    /// Reads the next chunk of the part's content.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, ApiError> {
         self.field.chunk().await.map_err(to_api_error)
     }
 
-    /// All of its content, if that is not more than `limit` bytes.
+    /// Reads the whole content, which must not be longer than `limit` bytes.
     pub(crate) async fn read_to_end(&mut self, limit: u64) -> Result<Vec<u8>, ApiError> {
         let mut kept = Vec::new();
         while let Some(chunk) = self.chunk().await? {
@@ -89,7 +90,7 @@ impl MultipartPart {
         Ok(kept)
     }
 
-    /// Reads over its content, of which there may be `limit` bytes.
+    /// Skips the content, which must not be longer than `limit` bytes.
     pub(crate) async fn skip(&mut self, limit: u64) -> Result<(), ApiError> {
         let mut received = 0;
         while let Some(chunk) = self.chunk().await? {
@@ -107,7 +108,7 @@ fn check_part_size(received: u64, limit: u64) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// What went wrong with a form, as an answer: the body's own trouble first, then the parser's.
+/// Converts an error of the parser. An error of the body itself takes precedence.
 fn to_api_error(error: multer::Error) -> ApiError {
     match error {
         multer::Error::StreamReadFailed(source) => match source.downcast::<BodyError>() {

@@ -1,7 +1,7 @@
-//! Finding the picture among the parts of a form and feeding it into staging as it comes.
+//! Finds the picture among the parts of a form, and writes it to staging as it arrives.
 //!
-//! The picture is the first part with a file name, unless a later one is called `Profile` (`contract/dropbox.md`,
-//! "add").
+//! The picture is the first part with a file name, unless a later one is called `Profile` (`docs/contracts/dropbox.md`,
+//! 2.2).
 
 use upload::{Media, SNIFF_BYTES, StagedWriter, Staging};
 
@@ -13,28 +13,29 @@ use crate::error::ApiError;
 /// The most bytes of a part that is not the picture.
 const MAX_OTHER_PART_BYTES: u64 = 64 << 10;
 
-/// A picture that is on its way into staging, complete but for the last step.
+/// A picture that has been written to staging, but not finished yet.
 pub(crate) struct ReceivedPicture {
-    /// Its bytes.
+    /// The writer of its bytes.
     pub(crate) staged_writer: StagedWriter,
-    /// What they look like.
+    /// The type as judged by its content.
     pub(crate) media: Media,
-    /// What the client called them.
+    /// The sanitized file name from the client.
     pub(crate) filename: String,
 }
 
-/// What is needed to find a picture in a form.
+/// The context for finding the picture in a form.
 pub(crate) struct PictureFieldReader<'a> {
     pub(crate) bounded_body: BoundedBody,
     pub(crate) staging: &'a Staging,
-    /// The most bytes of picture.
+    /// The most bytes of the picture.
     pub(crate) limit: u64,
-    /// The form field in which a CSRF token may come.
+    /// The form field that may hold a CSRF token.
     pub(crate) csrf_field: &'a str,
 }
 
 impl PictureFieldReader<'_> {
-    /// Takes in the picture. `guard` is asked before its first byte is, with the CSRF token that came as a field.
+    /// Reads the picture. `check_csrf` is called before the first byte of the picture is read, with the CSRF token from
+    /// a form field.
     pub(crate) async fn read_picture(
         &self,
         boundary: String,
@@ -52,14 +53,14 @@ impl PictureFieldReader<'_> {
                         token = String::from_utf8(content).ok();
                     }
                 } else {
-                    // A second file may be as long as a picture, and nothing of it is kept.
+                    // A second file may be as long as a picture, and is discarded.
                     part.skip(if found.is_some() { self.limit } else { MAX_OTHER_PART_BYTES }).await?;
                 }
                 continue;
             }
             check_csrf(token.as_deref())?;
             match self.stage_part(part, &file.unwrap_or_default()).await? {
-                // What a browser sends for a chooser that was left alone.
+                // A browser sends an empty part if no file was chosen.
                 None => empty = true,
                 Some(handed) => {
                     found = Some(handed);
@@ -73,7 +74,7 @@ impl PictureFieldReader<'_> {
         })
     }
 
-    /// One part into staging; None when it is empty. Refused the moment it is known to be refused.
+    /// Writes one part to staging. None if it is empty. Fails as soon as it is known that the part is refused.
     async fn stage_part(&self, mut part: MultipartPart, name: &str) -> Result<Option<ReceivedPicture>, ApiError> {
         let mut staged_writer = self.staging.new_writer();
         let mut media = None;
@@ -98,7 +99,7 @@ impl PictureFieldReader<'_> {
     }
 }
 
-/// The kind, if pictures of it are taken.
+/// Returns the type, if pictures of it are accepted.
 fn require_supported(media: Option<Media>) -> Result<Media, ApiError> {
     const TAKEN: &str = "JPEG, PNG, GIF, BMP and WebP pictures are taken";
     match media {

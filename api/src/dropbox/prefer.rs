@@ -1,5 +1,5 @@
-//! How long a client would like to wait: `Prefer: wait=N` and `Prefer: respond-async` (RFC 7240). What is not
-//! understood is ignored, as that RFC asks.
+//! How long a client prefers to wait: `Prefer: wait=N` and `Prefer: respond-async` (RFC 7240). Unknown preferences are
+//! ignored, as that RFC requires.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::settings::UploadSettings;
 
-/// The preferences that mean something here.
+/// The preferences that are supported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Prefer {
     wait: Option<u64>,
@@ -22,7 +22,7 @@ impl Prefer {
             let preference = preference.split(';').next().unwrap_or_default();
             let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
             match name.trim().to_ascii_lowercase().as_str() {
-                // The first of a name counts.
+                // If a preference is repeated, the first one counts.
                 "wait" if prefer.wait.is_none() => prefer.wait = value.trim().trim_matches('"').parse().ok(),
                 "respond-async" => prefer.respond_async = true,
                 _ => {}
@@ -31,7 +31,7 @@ impl Prefer {
         prefer
     }
 
-    /// How long to wait for a verdict.
+    /// Returns how long to wait for an outcome.
     pub(crate) fn wait_time(self, settings: &UploadSettings) -> Duration {
         match self.wait {
             Some(seconds) => Duration::from_secs(seconds).min(settings.max_wait),
@@ -40,7 +40,7 @@ impl Prefer {
         }
     }
 
-    /// What was heeded, for the answer's head.
+    /// Returns the header with the preferences that were applied.
     pub(crate) fn preference_applied(self, settings: &UploadSettings) -> Option<(HeaderName, HeaderValue)> {
         let wait = self.wait.map(|_| format!("wait={}", self.wait_time(settings).as_secs()));
         let respond_async = self.respond_async.then(|| "respond-async".to_owned());

@@ -1,9 +1,9 @@
-//! Bytes, as the api's description shows them.
+//! The schema of raw bytes in the OpenAPI document.
 
 use utoipa::openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-/// Bytes of the type that is named beside them, as they are. `Vec<u8>` would be a list of numbers to a generated client.
+/// Raw bytes of the type that is named beside them. `Vec<u8>` would be a list of numbers to a generated client.
 pub(crate) struct Binary;
 
 impl PartialSchema for Binary {

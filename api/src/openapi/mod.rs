@@ -1,5 +1,5 @@
-//! The api described for programs: an OpenAPI 3.1 document made from the handlers themselves, at `/openapi.json`, and
-//! readable at `/docs`.
+//! The OpenAPI 3.1 document of the API, generated from the handlers, at `/openapi.json`, and in readable form at
+//! `/docs`.
 
 pub(crate) mod binary;
 pub(crate) mod service_schemas;
@@ -77,7 +77,7 @@ use crate::{claim, crop, documents, dropbox, health, pictures, service_api, uplo
 )]
 struct ApiDoc;
 
-/// The document, with the names that the federation member gives to cookies and headers.
+/// Builds the document, with the federation member's names for cookies and headers.
 fn openapi_document(names: &RealmNames) -> utoipa::openapi::OpenApi {
     let mut document = ApiDoc::openapi();
     let cookie = |name: &str| SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(name)));
@@ -98,7 +98,7 @@ fn openapi_document(names: &RealmNames) -> utoipa::openapi::OpenApi {
     for item in document.paths.paths.values_mut() {
         for operation in [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten() {
             operation.summary = operation.summary.as_deref().and_then(operation_summary);
-            // Of the documents API, what names no credential takes any of them.
+            // An operation of the documents API that names no credential accepts any of them.
             if operation.tags.iter().flatten().any(|tag| tag == "documents") && operation.security.is_none() {
                 operation.security = Some(any_credential());
             }
@@ -113,19 +113,19 @@ fn any_credential() -> Vec<SecurityRequirement> {
     vec![both("session", "csrf"), with("bearer"), both("applink", "accessToken"), with("publicLink")]
 }
 
-/// A handler's first line begins with its address, which the document has already.
+/// Returns the summary without the method and path at its beginning, because the document has those already.
 fn operation_summary(line: &str) -> Option<String> {
     let (_, about) = line.split_once("`: ")?;
     let mut letters = about.chars().map(|letter| if letter == '\n' { ' ' } else { letter });
     letters.next().map(|first| first.to_uppercase().chain(letters).collect())
 }
 
-/// `GET_RENDITION /openapi.json`
+/// `GET /openapi.json`
 pub(crate) async fn openapi_json(State(state): State<AppState>) -> Json<utoipa::openapi::OpenApi> {
     Json(openapi_document(&state.realm_names))
 }
 
-/// `GET_RENDITION /docs`
+/// `GET /docs`
 pub(crate) async fn viewer(State(state): State<AppState>) -> Response {
     viewer::render(&serde_json::to_value(openapi_document(&state.realm_names)).unwrap_or_default())
 }

@@ -1,4 +1,4 @@
-//! What the calls of systems have in common, as the api's description shows it.
+//! Parameters and responses that the service-to-service operations share in the OpenAPI document.
 
 #![expect(dead_code, reason = "describes parameters and answers for programs")]
 
@@ -6,7 +6,7 @@ use utoipa::{IntoParams, IntoResponses};
 
 use crate::error::Problem;
 
-/// The address of a resource.
+/// The path of a resource.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(crate) struct ResourcePath {
@@ -16,7 +16,7 @@ pub(crate) struct ResourcePath {
     id: String,
 }
 
-/// A user in an address.
+/// A user in a path.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(crate) struct UserPath {
@@ -24,7 +24,7 @@ pub(crate) struct UserPath {
     user: String,
 }
 
-/// What any call may be refused with.
+/// The errors of any operation.
 #[derive(IntoResponses)]
 pub(crate) enum ServiceErrors {
     /// The service key is missing or wrong
@@ -35,7 +35,7 @@ pub(crate) enum ServiceErrors {
     NotFound(Problem),
 }
 
-/// What a call that names a user or brings a body may be refused with beside that.
+/// The additional errors of an operation that names a user or has a body.
 #[derive(IntoResponses)]
 pub(crate) enum MalformedRequest {
     /// What was sent makes no sense; the detail says what and what to send instead
@@ -43,7 +43,7 @@ pub(crate) enum MalformedRequest {
     Malformed(Problem),
 }
 
-/// What a call that brings a body may be refused with beside that.
+/// The additional errors of an operation that has a body.
 #[derive(IntoResponses)]
 pub(crate) enum RequestBodyErrors {
     /// Too large; the limit and what was received are named

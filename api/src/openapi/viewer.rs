@@ -1,4 +1,4 @@
-//! The document as a page: no script, nothing from elsewhere.
+//! Renders the OpenAPI document as a page, without a script and without content of other sites.
 
 use std::fmt::Write;
 
@@ -27,7 +27,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// All operations of one tag.
+/// Renders all operations of one tag.
 fn section(document: &Value, tag: &Value) -> String {
     let name = text(&tag["name"]);
     let mut html = format!(
@@ -80,7 +80,7 @@ fn operation_block(path: &str, method: &str, operation: &Value) -> String {
     html + "</table></details>"
 }
 
-/// A schema's name with a link, or its type.
+/// Renders a schema's name with a link, or its type.
 fn schema_link(schema: &Value) -> String {
     let reference = schema["$ref"].as_str().or_else(|| {
         let any = schema["oneOf"].as_array()?;

@@ -1,4 +1,4 @@
-//! Avatars: the picture that a resource shows, to everybody, since pages everywhere embed it.
+//! Avatars: the picture of a resource, public because pages everywhere embed it.
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
@@ -13,10 +13,10 @@ use crate::openapi::binary::Binary;
 use crate::resource::parse_resource;
 use crate::state::AppState;
 
-/// The size shown when none is asked for.
+/// The default size, in pixels.
 const DEFAULT_SIZE: u32 = 512;
 
-/// `GET_RENDITION /api/{service}/{ID}/avatar`: the avatar of now, or the default one.
+/// `GET /api/{service}/{ID}/avatar`: the avatar of now, or the default one.
 #[utoipa::path(
     get,
     path = "/api/{service}/{id}/avatar",
@@ -55,7 +55,7 @@ pub(crate) async fn current(
     }
 }
 
-/// `GET_RENDITION /api/{service}/{ID}/avatars/{version}.png`: one version, which never changes.
+/// `GET /api/{service}/{ID}/avatars/{version}.png`: one version, which never changes.
 #[utoipa::path(
     get,
     path = "/api/{service}/{id}/avatars/{version}",
@@ -106,7 +106,7 @@ async fn avatar_response(
     variant_response(state, &variant, method, headers, cache).await
 }
 
-/// `DELETE_RENDITION /api/users/{UserID}/picture`: back to the default one; users only.
+/// `DELETE /api/users/{UserID}/picture`: back to the default one; users only.
 #[utoipa::path(
     delete,
     path = "/api/{service}/{id}/picture",

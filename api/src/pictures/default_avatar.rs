@@ -1,5 +1,5 @@
-//! The picture of those who have none: a plain figure, drawn at the size that is asked for. It is a drawing and no
-//! upload, so that no worker is needed for it and nothing is decoded.
+//! The avatar of a resource without a picture: a plain figure, drawn at the requested size. It is drawn instead of
+//! stored, so that it needs no worker and nothing is decoded.
 
 use std::sync::OnceLock;
 
@@ -12,18 +12,18 @@ use upload::sha256;
 use super::{check_if_match, matches_if_none_match, picture_headers};
 use crate::error::ApiError;
 
-/// Red, green and blue of the paper and of the figure.
+/// Red, green and blue of the background and of the figure.
 const BACKGROUND: [u8; 3] = [221, 226, 233];
 const FIGURE: [u8; 3] = [140, 151, 166];
-/// From paper to figure; an edge lies between.
+/// The number of shades from background to figure, for smooth edges.
 const SHADES: u32 = 16;
 
-/// The largest side there is (contract, "GET …/avatar").
+/// The largest side, in pixels (`docs/contracts/dropbox.md`, 7.1).
 const MAX_SIZE: usize = 512;
-/// Each size is drawn once in a process; all together are two megabytes.
+/// Each size is drawn once per process. All sizes together take 2 MB.
 static RENDERED: [OnceLock<(Bytes, String)>; MAX_SIZE] = [const { OnceLock::new() }; MAX_SIZE];
 
-/// The figure, `size` × `size` pixels of PNG, 1 to 512.
+/// Returns the figure as a PNG of `size` × `size` pixels, 1 to 512.
 pub(super) fn default_avatar(size: u32, headers: &HeaderMap, cache: &'static str) -> Result<Response, ApiError> {
     let size = usize::try_from(size).unwrap_or(MAX_SIZE).clamp(1, MAX_SIZE);
     let (drawn, tag) = RENDERED[size - 1].get_or_init(|| {
@@ -43,7 +43,8 @@ pub(super) fn default_avatar(size: u32, headers: &HeaderMap, cache: &'static str
     Ok(response)
 }
 
-/// Whether a point is of the figure: a head above shoulders, in thousandths of the picture's side.
+/// Returns whether a point belongs to the figure: a head above shoulders. The unit is a thousandth of the picture's
+/// side.
 fn is_figure(x: u32, y: u32) -> bool {
     let within = |(cx, cy): (u32, u32), (rx, ry): (u32, u32)| {
         let (dx, dy) = (u64::from(x.abs_diff(cx)), u64::from(y.abs_diff(cy)));
@@ -53,11 +54,12 @@ fn is_figure(x: u32, y: u32) -> bool {
     within((500, 390), (170, 190)) || within((500, 1020), (360, 360))
 }
 
-/// How much of a pixel is figure, of [`SHADES`] − 1: the share of the points in it on a grid of four by four.
+/// Returns how much of a pixel is figure, from 0 to [`SHADES`] − 1. It is the share of 4 × 4 points in the pixel that
+/// are figure.
 fn shade(size: u32, px: u32, py: u32) -> u8 {
     let point = |pixel: u32, part: u32| (8 * pixel + 2 * part + 1) * 1000 / (8 * size);
     let part = |part: u32| is_figure(point(px, part % 4), point(py, part / 4));
-    // Most pixels lie wholly on one side.
+    // Most pixels are entirely figure or entirely background, so the corners decide first.
     let corners = [0, 3, 12, 15].map(part);
     let points = match corners {
         [true, true, true, true] => 16,
@@ -67,7 +69,7 @@ fn shade(size: u32, px: u32, py: u32) -> u8 {
     u8::try_from(points.min(SHADES as usize - 1)).unwrap_or_default()
 }
 
-/// One byte for each pixel, a palette of shades (PNG, third edition, https://www.w3.org/TR/png-3/).
+/// Encodes one byte for each pixel, with a palette of shades (PNG, third edition, https://www.w3.org/TR/png-3/).
 fn encode_png(size: u32) -> Vec<u8> {
     let rows = (0..size).flat_map(|y| std::iter::once(0).chain((0..size).map(move |x| shade(size, x, y))));
     let pixels = miniz_oxide::deflate::compress_to_vec_zlib(&rows.collect::<Vec<u8>>(), 6);

@@ -1,5 +1,5 @@
-//! Showing pictures: finding the variant that was asked for, having it made where it is not there yet, and streaming it
-//! from blobs. No pixel is decoded here.
+//! Serves pictures: finds the requested variant, has it rendered if it is missing, and streams it from the blob store.
+//! It decodes no pixel.
 
 pub(crate) mod avatar;
 mod default_avatar;
@@ -16,12 +16,12 @@ use upload::{Upload, UploadId, UploadState, Variant, VariantName, VariantStatus}
 use crate::error::ApiError;
 use crate::state::AppState;
 
-/// How long somebody who looks at an empty frame waits for a worker.
+/// How long a request for a picture waits for a worker.
 fn max_wait(state: &AppState) -> Duration {
     state.uploads.default_wait
 }
 
-/// The upload once a worker has decided about it, or as it stands when patience ends.
+/// Waits until a worker has settled the upload, at most for the wait time. Returns the upload in its state then.
 async fn wait_until_settled(state: &AppState, upload: Upload) -> Result<Upload, ApiError> {
     if upload.state != UploadState::Accepted {
         return Ok(upload);
@@ -41,10 +41,10 @@ async fn reload(state: &AppState, id: UploadId) -> Result<Upload, ApiError> {
     upload.ok_or_else(|| ApiError::Internal(format!("upload {id} is not in the records any more")))
 }
 
-/// What a client is told whose picture has changed while its request was handled. The next request sees what became of it.
+/// The message if the picture changed while its request was handled. The next request sees the new state.
 const PICTURE_CHANGED: &str = "the picture has just been changed or removed";
 
-/// A variant of a picture that is ready, made first where it is not there.
+/// Returns a variant of a picture that is ready. Has the variant rendered first if it is missing.
 pub(crate) async fn ensure_variant(state: &AppState, upload: &Upload, name: VariantName) -> Result<Variant, ApiError> {
     let request_variant = || state.backends.records.request_variant(upload.id, upload.generation, name);
     match request_variant().await? {
@@ -73,8 +73,9 @@ pub(crate) async fn ensure_variant(state: &AppState, upload: &Upload, name: Vari
     }
 }
 
-/// A variant's bytes as an answer, or 304 where the client has them, or 412 where it goes by others. Where the settings
-/// say so, an address at the store instead: such is signed for GET, and good for no longer than they say.
+/// The response with a variant's bytes, 304 if the client has them, or 412 if `If-Match` does not match. If the
+/// settings say so, a redirect to a signed URL of the store instead. The URL is signed for GET only, and expires after
+/// the time in the settings.
 pub(crate) async fn variant_response(
     state: &AppState,
     variant: &Variant,
@@ -83,7 +84,8 @@ pub(crate) async fn variant_response(
     cache: &'static str,
 ) -> Result<Response, ApiError> {
     let signed_for = state.http.presigned_url_lifetime;
-    // Our own page takes pictures from nowhere else, and to read one from the store it would need the bucket's leave.
+    // A page of this site loads pictures from this site only. Reading one from the store would need the bucket's
+    // permission.
     let same_origin = headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin");
     if !signed_for.is_zero()
         && !same_origin
@@ -109,7 +111,7 @@ pub(crate) async fn variant_response(
     Ok(response)
 }
 
-/// What every picture's answer says: its tag, how long it may be kept, and that it is a picture and nothing that runs.
+/// Sets the headers of every picture response: its ETag, its caching, and that it is a picture and must not run.
 fn picture_headers(headers: &mut HeaderMap, tag: &str, cache: &'static str) {
     if let Ok(tag) = HeaderValue::try_from(tag) {
         headers.insert(header::ETAG, tag);
@@ -119,8 +121,8 @@ fn picture_headers(headers: &mut HeaderMap, tag: &str, cache: &'static str) {
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
 }
 
-/// Whether what has this tag is what the client goes by (`If-Match`; RFC 9110, 13.1.1): with a range of other bytes it
-/// would put together what never was one. Looked at before everything else that depends on the tag.
+/// Checks `If-Match` (RFC 9110, 13.1.1) against this ETag. Otherwise a client could combine a range of these bytes with
+/// other bytes. This is checked before everything else that depends on the ETag.
 pub(crate) fn check_if_match(headers: &HeaderMap, tag: &str) -> Result<(), ApiError> {
     let mut theirs = headers
         .get_all(header::IF_MATCH)
@@ -128,12 +130,12 @@ pub(crate) fn check_if_match(headers: &HeaderMap, tag: &str) -> Result<(), ApiEr
         .flat_map(|value| value.to_str().unwrap_or_default().split(','))
         .map(str::trim)
         .peekable();
-    // Our tags are strong, and a weak one is never the same as a strong one here.
+    // The ETags here are strong, and `If-Match` uses the strong comparison, so a weak tag never matches.
     let fine = theirs.peek().is_none() || theirs.any(|theirs| theirs == tag || theirs == "*");
     if fine { Ok(()) } else { Err(ApiError::PreconditionFailed) }
 }
 
-/// Whether the client has the bytes of this tag (`If-None-Match`).
+/// Returns whether the client has the bytes with this ETag (`If-None-Match`).
 pub(crate) fn matches_if_none_match(headers: &HeaderMap, tag: &str) -> bool {
     headers
         .get_all(header::IF_NONE_MATCH)

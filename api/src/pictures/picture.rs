@@ -1,4 +1,4 @@
-//! A picture that waits to be claimed: `GET_RENDITION /api/dropbox/pictures/{id}[?size=N]`.
+//! An unclaimed picture: `GET /api/dropbox/pictures/{id}[?size=N]`.
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
@@ -12,7 +12,8 @@ use crate::error::ApiError;
 use crate::openapi::binary::Binary;
 use crate::state::AppState;
 
-/// `GET_RENDITION /api/dropbox/pictures/{id}`: shows a picture to its uploader and to site administrators, until it is claimed or expires.
+/// `GET /api/dropbox/pictures/{id}`: shows a picture to its uploader and to site administrators, until it is claimed or
+/// expires.
 #[utoipa::path(
     get,
     path = "/api/dropbox/pictures/{id}",
@@ -50,13 +51,13 @@ pub(crate) async fn get(
     let upload = unclaimed_picture(&state, &caller, parse_picture_id(&id)?).await?;
     let media = requested_variant::preferred_media(&headers, upload.default_media.unwrap_or(Media::Png));
     let variant = ensure_variant(&state, &upload, requested_variant::variant_name(size, media)?).await?;
-    // Tomorrow it may be cropped, claimed or gone.
+    // No long caching, because the picture may be cropped, claimed or removed at any time.
     let mut response = variant_response(&state, &variant, &method, &headers, "private, no-cache").await?;
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept, Cookie, Authorization"));
     Ok(response)
 }
 
-/// A picture that is ready and waits to be claimed, for somebody whose it is; waits for the worker, bounded.
+/// Returns a picture that is ready, unclaimed and visible to the caller. Waits a bounded time for the worker.
 pub(crate) async fn unclaimed_picture(state: &AppState, caller: &AuthUser, id: UploadId) -> Result<Upload, ApiError> {
     let unknown = || ApiError::NotFound(format!("there is no picture {id}"));
     let now = state.backends.records.clock().now();

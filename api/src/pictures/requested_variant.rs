@@ -1,11 +1,12 @@
-//! What the query and the head say about how a picture is wanted: `?parse_size=N` and `Accept`.
+//! The variant that the query and the head ask for: `?size=N` and `Accept`.
 
 use axum::http::{HeaderMap, Uri, header};
 use upload::{Media, VariantName};
 
 use crate::error::ApiError;
 
-/// The size asked for, `None` for the picture's own. Parameters that are not known are somebody's cache busters.
+/// Returns the requested size, or `None` for the picture's own size. Unknown parameters are ignored, because clients
+/// add them to avoid caches.
 pub(super) fn parse_size(uri: &Uri) -> Result<Option<u32>, ApiError> {
     let query = uri.query().unwrap_or_default();
     let size = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "size");
@@ -21,7 +22,7 @@ pub(super) fn parse_size(uri: &Uri) -> Result<Option<u32>, ApiError> {
     }
 }
 
-/// The variant of that size and kind.
+/// The variant with that size and kind.
 pub(super) fn variant_name(size: Option<u32>, media: Media) -> Result<VariantName, ApiError> {
     let name = match size {
         Some(size) => VariantName::square(size, media),
@@ -30,7 +31,7 @@ pub(super) fn variant_name(size: Option<u32>, media: Media) -> Result<VariantNam
     name.ok_or_else(|| ApiError::Internal(format!("pictures are not served as {}", media.name())))
 }
 
-/// PNG or JPEG where the client names one of them and not the other, or likes it better; otherwise the stored kind.
+/// Returns PNG or JPEG if the client accepts only that one of them, or prefers it. Otherwise the stored kind.
 pub(super) fn preferred_media(headers: &HeaderMap, stored: Media) -> Media {
     let (mut png, mut jpeg) = (0.0_f32, 0.0_f32);
     let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());

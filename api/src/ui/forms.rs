@@ -1,5 +1,5 @@
-//! The page's forms, for browsers without a script: each does what a call of the contract does and comes back to the
-//! page. The CSRF token is a hidden field.
+//! The page's forms, for browsers without a script. Each one does what a call of the dropbox contract does
+//! (`docs/contracts/dropbox.md`, 2, 4, 6, 8), and then returns to the page. The CSRF token is a hidden field.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -87,7 +87,7 @@ pub(crate) async fn crop(State(state): State<AppState>, request: Request<Body>) 
     }
 }
 
-/// `POST /page/claim`: as the caller's own avatar.
+/// `POST /page/claim`: claims a picture as the caller's own avatar.
 pub(crate) async fn claim(State(state): State<AppState>, request: Request<Body>) -> Response {
     let headers = request.headers().clone();
     let mut picture = String::new();
@@ -106,7 +106,8 @@ pub(crate) async fn claim(State(state): State<AppState>, request: Request<Body>)
     }
 }
 
-/// The caller whose token came as a field, and the other fields.
+/// Authenticates the caller by the session cookie and the CSRF token in a field. Returns the caller and the other
+/// fields.
 async fn read_csrf_form(state: &AppState, request: Request<Body>) -> Result<(AuthUser, FormFields), ApiError> {
     let caller = AuthUser::authenticate(state, request.headers()).await?;
     state.check_rate_limit(&caller)?;
@@ -119,7 +120,7 @@ async fn read_csrf_form(state: &AppState, request: Request<Body>) -> Result<(Aut
     Ok((caller, fields))
 }
 
-/// To another page, with the cookies that an answer set.
+/// Redirects to another page, with the cookies that a response set.
 fn redirect(location: &str, cookies_from: &Response) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
     for cookie in cookies_from.headers().get_all(header::SET_COOKIE) {

@@ -1,9 +1,9 @@
-//! Login CSRF: whether a login form comes from the login page of this site. Another site that logs a visitor in, as
-//! somebody else, would get what the visitor uploads then.
+//! Login CSRF: checks that a login form comes from the login page of this site. Otherwise another site could log a
+//! visitor in to an account of its own, and would get what the visitor then uploads.
 //!
-//! `Sec-Fetch-Site` decides if the browser sends it, which it does over https and to loopback; or else `Origin`; or else
-//! `Referer`; or else the form must repeat a random token from a cookie that the login page set, which no other site can
-//! read. It works without a script.
+//! `Sec-Fetch-Site` decides if the browser sends it, which it does over https and to loopback. Otherwise `Origin`
+//! decides, or else `Referer`. If all are missing, the form must repeat a random token from a cookie that the login
+//! page set. No other site can read that cookie. This works without a script.
 
 use axum::http::{HeaderMap, HeaderValue};
 
@@ -12,14 +12,14 @@ use crate::error::ApiError;
 use crate::forwarded;
 use crate::state::AppState;
 
-/// What the headers say of where a form comes from.
+/// What the headers say about the origin of a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FormOrigin {
     /// A page of this site.
     SameSite,
     /// Another site.
     CrossSite,
-    /// Nothing: the token decides.
+    /// The headers say nothing, so the token decides.
     Unknown,
 }
 
@@ -31,14 +31,14 @@ impl FormOrigin {
             Some(_) => return Self::CrossSite,
             None => {}
         }
-        // A page that asks for `Referrer-Policy: no-referrer` sends the origin "null" and no referrer.
+        // A page with `Referrer-Policy: no-referrer` sends the origin "null" and no `Referer`.
         let origin = text("origin").filter(|origin| *origin != "null").or_else(|| text("referer"));
         let Some(origin) = origin else { return Self::Unknown };
         let host = forwarded::host(headers, proxies);
         if host.is_some_and(|host| is_same_host(origin, &host)) { Self::SameSite } else { Self::CrossSite }
     }
 
-    /// Refuses a form of another site, and one that does not say where it comes from and has no token.
+    /// Refuses a form of another site. Refuses a form of unknown origin if it has no token.
     pub(super) fn require_same_site(self, state: &AppState, headers: &HeaderMap, token: &str) -> Result<(), ApiError> {
         let known =
             || cookie_value(headers, &token_cookie_name(state)).is_some_and(|kept| is_token(kept) && kept == token);
@@ -54,7 +54,7 @@ impl FormOrigin {
     }
 }
 
-/// Whether an origin or the address of a page is at this host. The port of the scheme may be left out on either side.
+/// Returns whether an origin or the URL of a page is at this host. The default port may be left out on either side.
 fn is_same_host(address: &str, host: &str) -> bool {
     let Some((scheme, rest)) = address.split_once("://") else { return false };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -71,7 +71,8 @@ fn is_token(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// The token for a login page, and the cookie that keeps it. Another tab's is kept, so that both tabs can log in.
+/// Returns the token for a login page, and the cookie that holds it. The token of another tab is reused, so that both
+/// tabs can log in.
 pub(super) fn login_token(state: &AppState, headers: &HeaderMap) -> Result<(String, HeaderValue), ApiError> {
     let name = token_cookie_name(state);
     let token = match cookie_value(headers, &name).filter(|kept| is_token(kept)) {

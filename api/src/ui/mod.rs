@@ -1,5 +1,5 @@
-//! The page for people, at `/`: log in, hand a picture in, choose its part, keep it. No build step and nothing from
-//! elsewhere; every form works without a script, and the script takes them over where there is one.
+//! The web page at `/`: log in, upload a picture, crop it, claim it. It has no build step and loads nothing from other
+//! sites. Every form works without a script. With a script, the script handles the forms.
 
 mod forms;
 mod login_csrf;
@@ -18,8 +18,8 @@ use crate::html::escape_html;
 use crate::pictures::picture::unclaimed_picture;
 use crate::state::AppState;
 
-/// Nothing but what we serve ourselves, no inline script or style, and nobody may frame it. `blob:` is the whole picture
-/// that the script keeps while it is cropped.
+/// The content security policy of the page. It permits only content of this site, no inline script or style, and no
+/// framing. `blob:` is the whole picture, which the script keeps while it is cropped.
 const PAGE_CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; \
                       frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -28,7 +28,7 @@ pub(crate) struct PageQuery {
     picture: Option<String>,
 }
 
-/// `GET_RENDITION /`
+/// `GET /`
 pub(crate) async fn index(
     State(state): State<AppState>,
     Query(query): Query<PageQuery>,
@@ -37,7 +37,7 @@ pub(crate) async fn index(
     render_index(&state, &headers, query.picture.as_deref().unwrap_or_default(), None).await
 }
 
-/// The page for whoever is there, with a picture where one is named, and with what went wrong.
+/// Renders the page for the current user, with the picture that is named, if any, and with what failed.
 async fn render_index(state: &AppState, headers: &HeaderMap, picture: &str, failure: Option<ApiError>) -> Response {
     let caller = match AuthUser::authenticate(state, headers).await {
         Ok(caller) => caller,
@@ -94,7 +94,7 @@ fn render_login(state: &AppState, headers: &HeaderMap, failure: Option<ApiError>
     response
 }
 
-/// An error as a status and a sentence; logged, where it is ours, as everywhere.
+/// Returns an error as a status and a sentence. A server error is logged here, as everywhere.
 fn error_text(failure: Option<ApiError>) -> (StatusCode, String) {
     let Some(error) = failure else { return (StatusCode::OK, String::new()) };
     let response = error.into_response();
@@ -102,7 +102,7 @@ fn error_text(failure: Option<ApiError>) -> (StatusCode, String) {
     (response.status(), message.unwrap_or_default())
 }
 
-/// Puts values into a template: `{{name}}`. They are HTML by now.
+/// Replaces `{{name}}` in a template by values. The values are HTML already.
 pub(crate) fn render_template(template: &str, values: &[(&str, &str)]) -> String {
     let mut page = String::with_capacity(template.len() + 1024);
     let mut rest = template;
@@ -116,28 +116,28 @@ pub(crate) fn render_template(template: &str, values: &[(&str, &str)]) -> String
     page
 }
 
-/// A page of ours.
+/// The response with a page of this site.
 pub(crate) fn html_response(status: StatusCode, page: String) -> Response {
     let mut response = (status, page).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_CSP));
-    // With "no-referrer", which other answers have, a browser sends the origin of this page's own forms as "null".
+    // With "no-referrer", which other responses have, a browser sends "null" as the origin of this page's own forms.
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
 }
 
-/// `GET_RENDITION /index/index.css`
+/// `GET /index/index.css`
 pub(crate) async fn style() -> impl IntoResponse {
     asset("text/css; charset=utf-8", include_bytes!("page.css"))
 }
 
-/// `GET_RENDITION /index/index.js`
+/// `GET /index/index.js`
 pub(crate) async fn script() -> impl IntoResponse {
     asset("text/javascript; charset=utf-8", include_bytes!("page.js"))
 }
 
-/// `GET_RENDITION /index/icon.png`
+/// `GET /index/icon.png`
 pub(crate) async fn icon() -> impl IntoResponse {
     asset("image/png", include_bytes!("icon.png"))
 }

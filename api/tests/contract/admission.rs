@@ -1,4 +1,4 @@
-//! `POST /api/dropbox/pictures`: what is taken, what is refused, and in which words.
+//! `POST /api/dropbox/pictures`: which uploads are accepted, which are refused, and with which messages.
 
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
@@ -19,8 +19,8 @@ async fn the_answer_is_the_bare_number() {
     assert_eq!(server.staged_files(), 0);
 }
 
-/// An upload that may have been admitted in spite of an error needs its bytes. If it was not, they are an orphan, which the
-/// sweeper deletes.
+/// An upload that may have been admitted in spite of an error needs its bytes. If it was not admitted, the bytes are
+/// orphans, and the sweeper deletes them.
 #[tokio::test]
 async fn bytes_of_an_upload_whose_admission_is_uncertain_are_kept() {
     let server = TestServer::with_idle_worker(|_| {}).await;

@@ -1,4 +1,4 @@
-//! Avatars: current, versions, default, removal.
+//! Avatars: the current picture, versions, the default picture, removal.
 
 use std::time::Duration;
 

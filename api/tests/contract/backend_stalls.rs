@@ -1,14 +1,16 @@
-//! Backends that stall while a body is on its way: the time limits of a body are the client's, not the backends'.
+//! Backends that stall while a request body arrives: the time limits of a body apply to the client, not to the
+//! backends.
 
 use std::time::Duration;
 
 use crate::malformed_bodies::{FORM_CONTENT_TYPE, RawUpload, file_part};
 use crate::test_server::TestServer;
 
-/// Longer than each limit below: the rate of a body counts from its sixth second.
+/// Longer than each limit below, because the minimum rate of a body applies from its sixth second.
 const STALL: Duration = Duration::from_millis(6500);
 
-/// An api that is impatient with clients: with them, none of the bodies here could take as long as the stall.
+/// Starts an api with short time limits for clients: no body here could take as long as the stall and still be
+/// accepted.
 async fn start_server() -> TestServer {
     TestServer::with_settings(|settings| {
         settings.http.body_idle_timeout = Duration::from_secs(3);
@@ -45,7 +47,7 @@ async fn a_store_that_stalls_in_the_middle_of_a_body() {
     let jane = server.login("jane").await;
     let mut start = file_part("a.png");
     start.truncate(start.len() - 2);
-    // More than a part, so that the store is met before the end.
+    // More than one part, so that bytes are sent to the store before the body ends.
     start.resize(start.len() + (1 << 20), 0);
     let rest = b"\r\n--B--\r\n";
     server.faults.start_blocking("staging", "begin");

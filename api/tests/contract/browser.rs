@@ -1,7 +1,7 @@
-//! The page in a real browser: headless Chromium, driven over WebDriver, with its script and without.
+//! The UI in a real browser: headless Chromium, driven over WebDriver, with JavaScript and without.
 //!
-//! Where there is no `chromedriver` these tests say so and pass, unless `CLOAKROOM_TEST_BROWSER` says that there is one,
-//! as `tests/run` does.
+//! If there is no `chromedriver`, these tests print that and pass. If `CLOAKROOM_TEST_BROWSER` is set, as `tests/run`
+//! does, `chromedriver` is required.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::test_server::{PASSWORD, TestServer, client};
 
-/// One browser with one window. Dropped, it closes.
+/// A browser with one window. It closes when it is dropped.
 struct Browser {
     driver: Child,
     session: String,
@@ -22,7 +22,8 @@ struct Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The driver's end alone would leave the browser running. By hand, because nothing can be awaited here.
+        // Killing only the driver would leave the browser running. The request is written by hand because `drop` cannot
+        // await.
         let address = self.session.trim_start_matches("http://");
         if let Some((host, path)) = address.split_once('/')
             && let Ok(mut driver) = TcpStream::connect(host)
@@ -30,7 +31,7 @@ impl Drop for Browser {
             let goodbye = format!("DELETE /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
             driver.write_all(goodbye.as_bytes()).ok();
             driver.set_read_timeout(Some(Duration::from_secs(10))).ok();
-            // Whatever it answers: then it is done.
+            // Any answer means that the browser has closed.
             driver.read_exact(&mut [0]).ok();
         }
         self.driver.kill().ok();
@@ -84,7 +85,7 @@ impl Browser {
         answer["value"].clone()
     }
 
-    /// The element, once it is there.
+    /// Returns the element, once it exists.
     async fn find(&self, css: &str) -> String {
         let found = self.post("element", json!({"using": "css selector", "value": css})).await;
         format!("element/{}", found[ELEMENT].as_str().unwrap())
@@ -116,7 +117,7 @@ impl Browser {
         self.find("#hand-in").await;
     }
 
-    /// What a screen reader says of everything that can be reached by keyboard and is there to be seen: role and name.
+    /// Role and name, as a screen reader announces them, of every visible element that can be reached by keyboard.
     async fn accessible_names(&self) -> Vec<(String, String)> {
         let css = "a[href], button, input:not([type=hidden]), select, [tabindex]";
         let found = self.post("elements", json!({"using": "css selector", "value": css})).await;
@@ -132,7 +133,7 @@ impl Browser {
         spoken
     }
 
-    /// A picture of the window, for a person to look at.
+    /// Saves a screenshot of the window for a person to look at.
     async fn screenshot(&self, name: &str) {
         use base64::Engine as _;
         let picture = self.get("screenshot").await;
@@ -143,7 +144,7 @@ impl Browser {
     }
 }
 
-/// The button ends every session of the user, in other browsers too, with the script and without.
+/// The button ends every session of the user, in other browsers too. It works with JavaScript and without.
 #[tokio::test]
 async fn log_out_everywhere() {
     let Some(browser) = Browser::open("logout").await else { return };
@@ -183,7 +184,7 @@ async fn with_its_script() {
     let live = browser.get(&format!("{stage}/computedrole")).await;
     assert_eq!(live, "status", "what changes by itself is said");
     assert!(browser.accessible_names().await.len() >= 5);
-    // By keyboard: four steps smaller, two to the right.
+    // By keyboard: four steps smaller, two steps to the right.
     browser.type_text("#selection", "----\u{E014}\u{E014}").await;
     let label = browser.find("#selection").await;
     let label = browser.get(&format!("{label}/attribute/aria-label")).await;

@@ -1,4 +1,4 @@
-//! `PUT /api/{service}/{ID}`: claiming, by whom, once.
+//! `PUT /api/{service}/{ID}`: claiming, which callers may claim, and that a picture is claimed only once.
 
 use std::time::Duration;
 

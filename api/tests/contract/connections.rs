@@ -1,4 +1,5 @@
-//! Connections: how many one client address may hold, which of them are closed for others, and how long they may be slow.
+//! Connection limits: how many connections one client address may hold, which idle ones are closed to make room, and
+//! how long a connection may be slow.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -11,10 +12,10 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::test_server::{TestServer, header};
 
-/// Far more than anything here takes, and less than a test may hang.
+/// Far longer than any step here takes, and short enough for a test that hangs.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A stand on which nothing is closed for being slow.
+/// Starts a server that closes no connection because it is slow.
 async fn start_server(max: usize, per_address: usize) -> TestServer {
     TestServer::with_settings(|settings| disable_timeouts(settings, max, per_address)).await
 }
@@ -34,7 +35,7 @@ fn address(server: &TestServer) -> SocketAddr {
     server.base.strip_prefix("http://").unwrap().parse().unwrap()
 }
 
-/// A connection from 127.0.0.`n`, all of which are this machine.
+/// Connects from 127.0.0.`n`; all of these addresses are this machine.
 async fn connect(server: &TestServer, n: u8) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::from(([127, 0, 0, n], 0))).unwrap();
@@ -45,7 +46,7 @@ async fn send(stream: &mut TcpStream, text: &str) {
     stream.write_all(text.as_bytes()).await.unwrap();
 }
 
-/// The head of the next answer; empty if the connection ends instead.
+/// Reads the head of the next response; empty if the connection ends instead.
 async fn head(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     let read = async {
@@ -76,7 +77,7 @@ async fn answers_livez(stream: &mut TcpStream) -> bool {
     true
 }
 
-/// An upload of which all but the end has been sent.
+/// Sends an upload without its last bytes.
 async fn begin_request(server: &TestServer, n: u8, headers: &str) -> TcpStream {
     let mut stream = connect(server, n).await;
     let head = format!(
@@ -87,7 +88,7 @@ async fn begin_request(server: &TestServer, n: u8, headers: &str) -> TcpStream {
     stream
 }
 
-/// Sends the end, and returns the head of the answer.
+/// Sends the last bytes and returns the head of the response.
 async fn finish(stream: &mut TcpStream) -> String {
     let rest = 100 - "{\"email\":".len();
     send(stream, &format!("\"a@example.com\",\"password\":\"x\"{}}}", " ".repeat(rest - 31))).await;
@@ -121,7 +122,7 @@ async fn when_slots_run_out_the_idlest_connection_is_closed() {
         assert!(answers_livez(&mut stream).await);
         old.push(stream);
     }
-    // The second is the idlest now.
+    // Now the second connection has been idle for longest.
     assert!(answers_livez(&mut old[0]).await);
     let mut new = connect(&server, 6).await;
     assert!(answers_livez(&mut new).await);
@@ -137,11 +138,11 @@ async fn a_request_in_progress_is_not_cut() {
     let server = start_server(3, 2).await;
     let mut first = begin_request(&server, 2, "").await;
     let mut second = begin_request(&server, 2, "").await;
-    // The last slot, by turns.
+    // The other connections use the last slot one after the other.
     for n in 3..50 {
         assert!(answers_livez(&mut connect(&server, n).await).await);
     }
-    // Its address has as many as it may, none of them idle.
+    // Its address holds as many connections as it may, and none of them is idle.
     for _ in 0..10 {
         assert!(!answers_livez(&mut connect(&server, 2).await).await);
     }
@@ -152,7 +153,7 @@ async fn a_request_in_progress_is_not_cut() {
     assert!(answers_livez(&mut connect(&server, 2).await).await, "once they are done there is room again");
 }
 
-/// What is still to be written of an answer is part of the request.
+/// The part of a response that is not written yet belongs to the request.
 #[tokio::test]
 async fn an_answer_that_is_read_slowly_is_not_cut() {
     let server = start_server(2, 2).await;
@@ -160,7 +161,7 @@ async fn an_answer_that_is_read_slowly_is_not_cut() {
     reader.set_recv_buffer_size(2048).unwrap();
     reader.bind(SocketAddr::from(([127, 0, 0, 2], 0))).unwrap();
     let mut reader = reader.connect(address(&server)).await.unwrap();
-    // More than what the sockets hold.
+    // More bytes than the socket buffers hold.
     let asked = "GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(40);
     let asked = asked + "GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     send(&mut reader, &asked).await;
@@ -180,14 +181,14 @@ async fn a_proxy_is_not_one_client_and_those_behind_it_are() {
     })
     .await;
     let by = |client: &str| format!("x-forwarded-for: {client}\r\n");
-    // Far more than two of the proxy's own address.
+    // Far more than the two connections that the proxy's own address may hold.
     let mut progress = Vec::new();
     for n in 0..10 {
         progress.push(begin_request(&server, 1, &by(&format!("203.0.113.{n}"))).await);
     }
     progress.push(begin_request(&server, 1, &by("2001:db8:1:1::1")).await);
     progress.push(begin_request(&server, 1, &by("2001:db8:1:1:2::2")).await);
-    // Both are in progress once their heads are read.
+    // A request is in progress once its head is read.
     let asked = async |client: &str| {
         let request = server.anonymous(Method::GET, "/livez").header("x-forwarded-for", client);
         request.send().await.unwrap()

@@ -1,4 +1,4 @@
-//! A disk that is full, or nearly: uploads are refused before their bodies come, with a reason; everything else goes on.
+//! A full or nearly full disk: uploads are refused with a reason before their bodies are sent; everything else works.
 
 use std::io::Write;
 use std::process::Command;
@@ -29,14 +29,14 @@ async fn below_the_reserve_uploads_are_refused_before_their_bodies_come() {
     let refused = jane.request(Method::POST, "/documents/api/1.2/files/data").multipart(form).send().await.unwrap();
     assert_eq!((refused.status().as_u16(), header(&refused, "retry-after")), (503, "5"));
     assert_eq!(server.staged_files(), 0);
-    // What needs no room is served: this api stays in service.
+    // Requests that need no disk space are served: this api stays in service.
     let (status, report) = readyz(&server).await;
     assert_eq!((status, &report["ready"], &report["accepting"]), (200, &true.into(), &false.into()));
     assert_eq!(report["places"]["staging"], "low on space");
     assert_eq!(jane.get("/api/dropbox/pictures/1001").await.status(), 404);
 }
 
-/// A folder that is a file system of its own; None if this process may not mount one.
+/// Mounts a file system of its own. Returns None if this process may not mount one.
 fn mount_tmpfs() -> Option<tempfile::TempDir> {
     let folder = tempfile::tempdir().unwrap();
     let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"]).arg(folder.path()).output();
@@ -47,7 +47,7 @@ fn mount_tmpfs() -> Option<tempfile::TempDir> {
     None
 }
 
-/// Unmounts at the end, even of a test that fails.
+/// Unmounts when it is dropped, also after a failed test.
 struct UnmountGuard(std::path::PathBuf);
 
 impl Drop for UnmountGuard {
@@ -72,7 +72,7 @@ async fn a_full_disk_is_reported_by_name_and_loses_nothing() {
     assert_eq!(jane.get(&shown).await.status(), 200);
     let mut ballast = std::fs::File::create(path.join("ballast")).unwrap();
     while ballast.write_all(&[0; 4096]).is_ok() {}
-    // A size that is not there yet is a job, which cannot be written down.
+    // A size that does not exist yet needs a job, which cannot be recorded.
     let odd = jane.get(&format!("/api/dropbox/pictures/{before}?size=97")).await;
     assert!(odd.status().as_u16() >= 400, "{}", odd.status());
     let refused = jane.upload("b.png", PNG).await;
@@ -108,7 +108,7 @@ async fn a_full_disk_is_reported_by_name_and_loses_nothing() {
     let after = tokio::time::timeout(Duration::from_secs(5), again).await.unwrap();
     assert!(after.parse::<i64>().unwrap() > before.parse::<i64>().unwrap());
     server.run_jobs().await;
-    // As a process sees it that was not there: what was acknowledged is committed.
+    // Another process sees the same: what was acknowledged is committed.
     let elsewhere = server.start_with_clock(server.clock.clone()).await;
     for id in [before, after] {
         let token = elsewhere.token("jane").await;

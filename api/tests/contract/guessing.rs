@@ -1,5 +1,5 @@
-//! Guessing passwords and access codes: how often from one network, how often from all together, and that guesses from
-//! elsewhere keep no owner out.
+//! Guessing passwords and access codes: the limit per network, the limit for all networks together, and that guesses
+//! from other networks do not lock out the owner.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ async fn wrong_passwords_from_elsewhere_do_not_lock_the_owner_out() {
     for _ in 0..10 {
         assert_eq!(log_in(&server, "203.0.113.1", "jane@example.com", "wrong").await, 401);
     }
-    // Refused ones count for nothing, however many.
+    // Refused attempts do not count, however many there are.
     for _ in 0..40 {
         assert_eq!(log_in(&server, "203.0.113.1", "jane@example.com", "wrong").await, 429);
     }
@@ -47,7 +47,7 @@ async fn one_64_is_one_address() {
     }
     assert_eq!(answers, [100, 30], "max_logins_per_address is 100");
     assert_eq!(log_in(&server, "2001:db8:0:2::1", "jane@example.com", "wrong").await, 401);
-    // At one account it is ten.
+    // The limit for one account is ten attempts.
     for n in 0..10 {
         assert_eq!(log_in(&server, &format!("2001:db8:0:3::{n:x}"), "jane@example.com", "wrong").await, 401);
     }
@@ -96,19 +96,19 @@ async fn access_codes_are_counted_the_same_way() {
         let request = request.header("cookie", format!("dAccessCode-{link}={code}")).header("x-forwarded-for", from);
         request.send().await.unwrap()
     };
-    // One /64 has ten, whichever address it takes.
+    // A /64 network has ten attempts, from whichever of its addresses.
     for n in 0..10 {
         assert_eq!(open(&format!("2001:db8:0:1::{n:x}"), "wrong").await.status(), 403);
     }
     assert_eq!(open("2001:db8:0:1::ffff", "wrong").await.status(), 429);
     assert_eq!(open("2001:db8:0:2::1", "12345678").await.status(), 200, "others are not kept out");
-    // All together have 15, of which ten are used.
+    // All networks together have 15 attempts, of which ten are used.
     for n in 0..5 {
         assert_eq!(open(&format!("203.0.113.{n}"), "wrong").await.status(), 403);
     }
     let refused = open("203.0.113.100", "wrong").await;
     assert_eq!((refused.status().as_u16(), header(&refused, "retry-after")), (429, "3601"));
-    // What was right a moment ago is not asked again; a while later, the network is known.
+    // A code that was accepted a moment ago is not checked again. A while later, its network is known.
     server.clock.advance(Duration::from_secs(600));
     assert_eq!(open("203.0.113.100", "12345678").await.status(), 429);
     assert_eq!(open("2001:db8:0:2::1", "12345678").await.status(), 200);

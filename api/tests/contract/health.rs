@@ -1,4 +1,4 @@
-//! `/livez`, `/readyz`, `/metrics`, and addresses where nothing is.
+//! `/livez`, `/readyz`, `/metrics`, and paths that do not exist.
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 use reqwest::Method;
@@ -41,7 +41,7 @@ async fn a_place_that_is_down_is_named() {
 
 #[tokio::test]
 async fn methods_that_nobody_knows_are_one_label() {
-    // This thread's, and a test has one: what the api counts is counted here.
+    // The recorder belongs to this thread. A test has one thread, so everything that the api counts is counted here.
     let recorder = PrometheusBuilder::new().build_recorder();
     let counts = recorder.handle();
     let _counting = metrics::set_default_local_recorder(&recorder);

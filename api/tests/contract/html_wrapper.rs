@@ -1,4 +1,4 @@
-//! `?wrapInHTML=true`: the page around the answer.
+//! `?wrapInHTML=true`: the response inside an HTML page.
 
 use reqwest::Method;
 

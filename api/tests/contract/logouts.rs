@@ -1,4 +1,4 @@
-//! Ending sessions: by logging out, everywhere, by a changed password, by the operator. A copied cookie ends with them.
+//! Ending sessions: by logout, by logout everywhere, by a changed password, by the operator. A copied cookie ends too.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use reqwest::{Method, Response};
 use crate::test_server::{FED, Login, PASSWORD, TestServer, header};
 use crate::ui::submit;
 
-/// `realm.session_cache_time` by default.
+/// The default of `realm.session_cache_time`.
 const SESSION_CHECK: Duration = Duration::from_secs(5);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Whether a session is still good, at this api.
+/// Whether this api still accepts a session.
 async fn is_valid(login: &Login<'_>) -> bool {
     is_valid_at(&login.server.base, login).await
 }
@@ -103,7 +103,7 @@ async fn the_operator_ends_them_within_the_bound() {
     assert!(api::end_sessions(records, "nobody").await.is_err());
 }
 
-/// Most requests cost no statement for knowing the caller: a row is not looked at again before its time.
+/// Most requests need no database query to authenticate, because a session is not read again within the cache time.
 #[tokio::test]
 async fn a_session_is_not_read_for_every_request() {
     let server = TestServer::new().await;
@@ -183,7 +183,7 @@ async fn a_new_key_signs_everywhere_and_the_old_one_is_deleted_when_nothing_need
     }
     assert_eq!(signing_key_id(&before.session), old[0]);
 
-    // Keys are tended when an api starts, and every hour after that.
+    // Signing keys are maintained when an api starts, and every hour after that.
     let tended = async |left: &[String]| {
         server.start_second().await;
         let mut tick = tokio::time::interval(Duration::from_millis(20));

@@ -1,5 +1,5 @@
-//! The contract, line by line, over real HTTP: an api on real places (SQLite, folders, the in-process queue) with a real
-//! worker, each test with its own. Time is moved by hand; nothing sleeps.
+//! Tests of the contract over real HTTP. Each test has its own api with real backends (SQLite, folders, the in-process
+//! queue) and its own real worker. Tests move the clock by hand, so no test sleeps.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 

@@ -1,4 +1,5 @@
-//! Bodies that are malformed, endless, slow or gone. Each gets a clear answer, the api lives on, staging stays empty.
+//! Bodies that are malformed, endless, slow or cut off. Each gets a clear answer, the api continues, staging stays
+//! empty.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::test_server::{FED, Login, PNG, TestServer};
 
-/// Sends raw bytes after a head made for the upload, and returns the whole answer.
+/// A connection that sends raw bytes after the head of an upload and returns the whole response.
 pub(crate) struct RawUpload {
     stream: TcpStream,
 }
@@ -21,7 +22,7 @@ impl RawUpload {
         raw
     }
 
-    /// The head of an upload, on a connection that may have carried others.
+    /// Sends the head of an upload, on a connection that may have carried other requests.
     async fn begin(&mut self, login: &Login<'_>, headers: &str) {
         let head = format!(
             "POST /api/dropbox/pictures HTTP/1.1\r\nhost: x\r\ncookie: AtmoAuthToken_{FED}={}\r\n\
@@ -35,8 +36,8 @@ impl RawUpload {
         self.stream.write_all(bytes).await
     }
 
-    /// Until the api wants the body of a head with `Expect: 100-continue`, which is when it has made up its mind about
-    /// the head.
+    /// Waits until the api asks for the body of a head with `Expect: 100-continue`, which is when it has accepted the
+    /// head.
     pub(crate) async fn await_continue(&mut self) {
         const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
         let mut said = [0; CONTINUE.len()];
@@ -48,7 +49,7 @@ impl RawUpload {
         self.read().await
     }
 
-    /// One answer, after which there may be more.
+    /// Reads one response; more may follow.
     async fn read(&mut self) -> String {
         let mut answer = Vec::new();
         let mut piece = [0; 4096];
@@ -127,7 +128,7 @@ async fn forms_that_are_none() {
 async fn a_form_is_taken_however_the_connection_cuts_it() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
-    // An earlier body on the same connection makes the server read in larger pieces.
+    // After an earlier body on the same connection the server reads in larger pieces.
     let earlier =
         [part("Content-Disposition: form-data; name=\"a\"", &[b'x'; 20 << 10]), b"--B--\r\n".to_vec()].concat();
     let padded = [PNG, &[0; 750 << 10]].concat();
@@ -140,7 +141,7 @@ async fn a_form_is_taken_however_the_connection_cuts_it() {
         assert!(raw.read().await.starts_with("HTTP/1.1 400 "));
         raw.begin(&jane, &headers(&form)).await;
         raw.send(&form[..cut]).await.unwrap();
-        // The api's next answers come after it has looked at this connection.
+        // The next responses of the api come after it has polled this connection.
         for _ in 0..20 {
             jane.get("/livez").await;
         }
@@ -204,7 +205,7 @@ async fn who_sends_too_much_gets_to_read_why() {
     let answer = raw.response().await;
     assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("4194304"), "{answer}");
     let mut turns = 0;
-    // What had come is deleted beside the answer, not before it.
+    // The received bytes are deleted concurrently with the response, not before it.
     while server.staged_files() > 0 && turns < 1000 {
         jane.get("/livez").await;
         turns += 1;
@@ -222,7 +223,7 @@ async fn who_goes_away_leaves_nothing() {
     raw.send(&vec![0; 300_000]).await.unwrap();
     drop(raw);
     let mut turns = 0;
-    // The api's next answer comes after it has looked at the other connection often enough.
+    // By then the api has polled the other connection often enough.
     while server.staged_files() > 0 && turns < 1000 {
         jane.get("/livez").await;
         turns += 1;
@@ -245,7 +246,7 @@ async fn who_is_slow_is_told_so() {
     let answer = raw.response().await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
 
-    // Never idle, never done.
+    // The body is never idle and never complete.
     let mut raw =
         RawUpload::open(&jane, &format!("content-type: {FORM_CONTENT_TYPE}\r\ncontent-length: 1000000")).await;
     raw.send(b"--B\r\nContent-Disposition: form-data; name=\"Profile\"; filename=\"a\"\r\n\r\n").await.unwrap();

@@ -1,4 +1,4 @@
-//! Texts with U+0000 in them, which no database keeps: refused where they come in, whichever database it is.
+//! Texts with U+0000: the api refuses them with every database, because no database stores them.
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Tokens of the portal's own identity provider.
+//! Tokens of the portal's own OpenID Connect provider.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ use crate::test_server::{PNG, TestServer, form, serve_endless_response, serve_po
 
 const NOW: i64 = 1_795_262_400;
 
-/// The provider's signing key and what it publishes of it.
+/// An OpenID Connect provider: its signing key and the public keys that it publishes.
 struct OidcProvider {
     key: EcdsaKeyPair,
     random: SystemRandom,
@@ -173,7 +173,7 @@ async fn keys_are_cached_and_rotate() {
     assert_eq!(ask(&new).await, 404, "what was fetched serves on");
 }
 
-/// The provider's set at its own address, where it is slow to come and then gone.
+/// The key set comes from the provider's own address, where it is slow at first and then unavailable.
 #[tokio::test]
 async fn keys_come_from_an_address() {
     let provider = OidcProvider::new("one");
@@ -184,7 +184,7 @@ async fn keys_come_from_an_address() {
     let count = Arc::clone(&asked);
     let answer = move || {
         let (keys, n) = (keys.clone(), count.fetch_add(1, Ordering::SeqCst));
-        // The second time it has trouble.
+        // The second request fails.
         async move { if n == 1 { Err(StatusCode::BAD_GATEWAY) } else { Ok(Json(keys)) } }
     };
     let router = Router::new().route("/keys", get(answer));
@@ -229,11 +229,12 @@ async fn keys_without_end_are_none() {
     let token = OidcProvider::new("one").valid_token(&claims("mia"));
     let response = server.anonymous(Method::GET, "/uploads/1").bearer_auth(token).send().await.unwrap();
     assert_eq!(response.status(), 401);
-    // 1 MiB and what the kernel and the client buffer.
+    // 1 MiB and the buffers of the kernel and the client.
     assert!(sent.load(Ordering::SeqCst) < 64 << 20, "{} bytes were read", sent.load(Ordering::SeqCst));
 }
 
-/// A key server whose certificate is from an authority that only `tls.ca_file` knows: a store, at an address that it signed.
+/// A key server whose certificate comes from an authority that only `tls.ca_file` knows. The key set lies in a store,
+/// behind a signed URL.
 #[tokio::test]
 async fn keys_come_from_a_server_with_a_private_authority() {
     let (Ok(url), Ok(ca_file)) = (std::env::var("CLOAKROOM_TEST_S3_TLS"), std::env::var("CLOAKROOM_TEST_CA")) else {

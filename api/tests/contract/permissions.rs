@@ -1,4 +1,4 @@
-//! Every caller × every call × every state of a picture: one table.
+//! Permissions: every caller × every call × every state of a picture, in one table.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::test_server::{FED, JPEG, Login, PNG, TestServer};
 /// The callers, in the order of the table's columns. Jane uploads; Jane and Joe act for the app; Kim is a stranger.
 const CALLERS: [&str; 5] = ["nobody", "jane", "joe", "kim", "admin"];
 
-/// state, call, and the answer to each caller.
+/// The state, the call, and the status for each caller.
 const TABLE: [(&str, &str, [u16; 5]); 25] = [
     ("processing", "show", [401, 503, 404, 404, 503]),
     ("processing", "crop", [401, 503, 404, 404, 503]),
@@ -50,7 +50,7 @@ async fn start_server() -> TestServer {
     server
 }
 
-/// A picture of Jane's in that state. Where time has to pass, everybody logs in afterwards.
+/// Creates a picture of Jane's in this state. If time has to pass, all users log in afterwards.
 async fn picture_in_state(server: &TestServer, state: &str) -> String {
     let jane = server.login("jane").await;
     let bytes = if state == "rejected" { &JPEG[..JPEG.len() / 2] } else { PNG };
@@ -96,7 +96,7 @@ async fn check_table(state: &str) {
     let server = start_server().await;
     for (_, what, expected) in TABLE.iter().filter(|(of, _, _)| *of == state) {
         for (who, expected) in CALLERS.iter().zip(expected) {
-            // A call may change the picture's state, so each has its own.
+            // A call may change the state of the picture, so each call has a picture of its own.
             let id = picture_in_state(&server, state).await;
             assert_eq!(call(&server, who, what, &id).await, *expected, "{state}: {who}: {what}");
         }

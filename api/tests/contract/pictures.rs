@@ -1,4 +1,4 @@
-//! `GET_RENDITION /api/dropbox/pictures/{id}`: sizes, kinds, and whose it is.
+//! `GET /api/dropbox/pictures/{id}`: sizes, media types, and access.
 
 use std::time::Duration;
 
@@ -97,7 +97,7 @@ async fn who_comes_too_early_waits_for_the_worker() {
     let id = request.multipart(form("a.png", PNG)).send().await.unwrap().text().await.unwrap();
     let path = format!("/api/dropbox/pictures/{id}?size=512");
     let work = async {
-        // Whichever comes first, the question or the work, the answer is the picture.
+        // The answer is the picture, whether the request or the job comes first.
         while server.run_jobs().await == 0 {
             tokio::task::yield_now().await;
         }

@@ -1,4 +1,4 @@
-//! The portal's own policy decision point, asked over AuthZEN.
+//! Authorization by the portal's own policy decision point, over AuthZEN.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ struct PolicyServer {
     status: AtomicU16,
 }
 
-/// Lets Jane do what she likes with the app, and nobody anything else.
+/// Permits Jane every action on the app, and denies everything else.
 async fn evaluate(State(point): State<Arc<PolicyServer>>, headers: HeaderMap, Json(question): Json<Value>) -> Response {
     point.request_count.fetch_add(1, Ordering::SeqCst);
     let status = StatusCode::from_u16(point.status.load(Ordering::SeqCst)).unwrap_or(StatusCode::OK);
@@ -66,7 +66,7 @@ async fn it_decides_and_no_answer_is_a_no() {
     assert_eq!(name("jane", "apps/travel").await, 503);
 }
 
-/// What the kernel takes in for a reader that is slow, and a client's own buffers: far more than an answer may be long.
+/// Bytes that the kernel buffers for a slow reader, and the client's own buffers: far more than a valid answer has.
 const MAX_BUFFERED_BYTES: u64 = 64 << 20;
 
 #[tokio::test]

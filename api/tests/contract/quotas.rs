@@ -1,4 +1,4 @@
-//! Each user's share, and clients that stop reading.
+//! Quotas of each user, and clients that stop reading.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ async fn what_is_on_its_way_counts_as_well() {
     let answer = first.response().await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert_eq!(jane.upload("a.png", PNG).await.status(), 429, "one is here and one on its way");
-    // One that breaks off leaves its place, as soon as the api has noticed.
+    // An upload that breaks off frees its slot, as soon as the api has noticed.
     drop(second);
     let mut turns = 0;
     while jane.upload("a.png", PNG).await.status() == 429 && turns < 500 {
@@ -103,12 +103,13 @@ async fn too_many_at_once_are_told_to_try_again() {
 async fn who_stops_reading_is_cut_off() {
     let server = TestServer::with_settings(|settings| settings.http.write_timeout = Duration::from_millis(200)).await;
     let mut stream = TcpStream::connect(server.base.trim_start_matches("http://")).await.unwrap();
-    // Far more answers than fit into the sockets' buffers, and nobody to read them.
+    // Far more responses than fit into the socket buffers, and the client does not read.
     let request = format!("GET /api/users/jane.{FED}/avatar?size=512 HTTP/1.1\r\nhost: x\r\n\r\n");
     let requests = request.repeat(4000);
     let answers = 4000 * 5137;
     stream.write_all(requests.as_bytes()).await.ok();
-    // The api's end is closed while nothing is read: what can be read afterwards is what the buffers held.
+    // The api closes the connection while the client does not read. What can be read afterwards is what the buffers
+    // held.
     let mut watch = tokio::time::interval(Duration::from_millis(100));
     let mut broke = false;
     for _ in 0..100 {
@@ -124,7 +125,7 @@ async fn who_stops_reading_is_cut_off() {
     assert_eq!(server.anonymous(Method::GET, "/livez").send().await.unwrap().status(), 200);
 }
 
-/// What the documents API says of one who sends a file.
+/// Sends a file and returns the status and body of the documents API.
 async fn send_file(login: &crate::test_server::Login<'_>) -> (u16, serde_json::Value) {
     let part = reqwest::multipart::Part::bytes(PNG.to_vec()).file_name("a.png");
     let form = reqwest::multipart::Form::new().part("primaryFile", part);
@@ -134,7 +135,7 @@ async fn send_file(login: &crate::test_server::Login<'_>) -> (u16, serde_json::V
 
 #[tokio::test]
 async fn stored_bytes_have_a_quota_over_all_contracts_that_claiming_does_not_empty() {
-    // Of each picture there are an original and three squares.
+    // Each picture has an original and three squares.
     let server = TestServer::with_settings(|settings| settings.uploads.max_stored_bytes = ByteSize(20_000)).await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
     let stored = async || server.places.records.usage("jane").await.unwrap().bytes;

@@ -1,4 +1,4 @@
-//! `/service/…`: for systems, with a key of their own.
+//! `/service/…`: the API for services, which authenticate with a key of their own.
 
 use reqwest::Method;
 use serde_json::{Value, json};

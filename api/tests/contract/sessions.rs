@@ -1,4 +1,4 @@
-//! Cookies and tokens that are not what they should be.
+//! Invalid cookies and tokens.
 
 use std::time::Duration;
 
@@ -212,7 +212,7 @@ async fn people_are_managed() {
     assert!(api::ensure_admin(records, &server.settings.realm).await.unwrap().is_none());
 }
 
-/// Both find nobody and hash a password, and one of the two makes the administrator.
+/// Both processes find no user and hash a password. Only one of them creates the administrator.
 #[tokio::test]
 async fn of_two_processes_that_start_at_once_one_makes_the_first_administrator() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The stand on which a contract test plays: an api, a worker, people, and a client that speaks plain HTTP.
+//! The test server: an api, a worker, users, and a plain HTTP client.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -22,7 +22,7 @@ pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
 static PASSWORD_HASH: LazyLock<String> = LazyLock::new(|| api::hash_password(PASSWORD).unwrap());
 
-/// Everything a test needs. Dropped, it stops.
+/// Everything that a test needs. It stops when it is dropped.
 pub(crate) struct TestServer {
     pub(crate) base: String,
     pub(crate) client: reqwest::Client,
@@ -33,7 +33,7 @@ pub(crate) struct TestServer {
     sweeper: Sweeper,
     folder: TempDir,
     stop: CancellationToken,
-    /// Faults of the backends, switched by the test.
+    /// Switches faults of the backends on and off.
     pub(crate) faults: FailPointSwitch,
 }
 
@@ -43,7 +43,7 @@ impl Drop for TestServer {
     }
 }
 
-/// The api's defaults, for the tests' federation member and with no patience to spare.
+/// The api's default settings, for the tests' federation member and with a default wait of 20 s.
 pub(crate) fn settings() -> ApiSettings {
     let mut settings: ApiSettings = toml::from_str(api::DEFAULTS).unwrap();
     settings.realm.fedmember = FED.to_owned();
@@ -52,12 +52,12 @@ pub(crate) fn settings() -> ApiSettings {
 }
 
 impl TestServer {
-    /// A stand whose worker works.
+    /// Starts a server with a running worker.
     pub(crate) async fn new() -> Self {
         Self::with_settings(|_| {}).await
     }
 
-    /// The same with other settings.
+    /// Starts a server with a running worker and with changed settings.
     pub(crate) async fn with_settings(change: impl FnOnce(&mut ApiSettings)) -> Self {
         let server = Self::with_idle_worker(change).await;
         let (worker, stop) = (server.worker.clone(), server.stop.clone());
@@ -65,12 +65,13 @@ impl TestServer {
         server
     }
 
-    /// A stand whose worker works when told to.
+    /// Starts a server whose worker runs only when it is told to.
     pub(crate) async fn with_idle_worker(change: impl FnOnce(&mut ApiSettings)) -> Self {
         Self::in_folder(tempfile::tempdir().unwrap(), "0 B", change).await
     }
 
-    /// The same with everything in this folder, and so much free space kept as a reserve.
+    /// Like [`with_idle_worker`](Self::with_idle_worker), with all data in this folder and with this reserve of free
+    /// space.
     pub(crate) async fn in_folder(folder: TempDir, min_free: &str, change: impl FnOnce(&mut ApiSettings)) -> Self {
         let records = format!("sqlite://{}", folder.path().join("records.db").display());
         migrations::up(&records).await.unwrap();
@@ -122,7 +123,7 @@ impl TestServer {
         self
     }
 
-    /// Another api on the same places, as another process is; returns its address.
+    /// Starts another api on the same backends, like a second process, and returns its address.
     pub(crate) async fn start_second(&self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
@@ -132,7 +133,7 @@ impl TestServer {
         base
     }
 
-    /// Another api on the same records with another clock.
+    /// Starts another api on the same records with another clock.
     pub(crate) async fn start_with_clock(&self, clock: Clock) -> SecondServer {
         let store = |name: &str| {
             let url = format!("file://{}", self.folder.path().join(name).display());
@@ -157,7 +158,7 @@ impl TestServer {
         SecondServer { base, records, realm }
     }
 
-    /// Adds somebody, whose password is everybody's.
+    /// Adds a user. All test users have the same password.
     pub(crate) async fn add_user(&self, id: &str, role: Role) {
         let user = User {
             id: id.to_owned(),
@@ -174,12 +175,12 @@ impl TestServer {
         format!("{}{path}", self.base)
     }
 
-    /// A request by nobody.
+    /// A request without credentials.
     pub(crate) fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, self.url(path))
     }
 
-    /// Logs somebody in.
+    /// Logs a user in.
     pub(crate) async fn login(&self, id: &str) -> Login<'_> {
         let body = serde_json::json!({"email": format!("{id}@example.com"), "password": PASSWORD});
         let response = self.anonymous(Method::POST, "/api/login").json(&body).send().await.unwrap();
@@ -187,31 +188,31 @@ impl TestServer {
         Login::from_response(self, &response)
     }
 
-    /// Has the worker do what there is to do; returns how many jobs that was. On a task of its own, because debug
-    /// builds of rendering and of a test together take more stack than a test's thread has.
+    /// Runs all pending jobs and returns their number. They run on a task of their own, because in debug builds
+    /// rendering and the test together exceed the stack of a test thread.
     pub(crate) async fn run_jobs(&self) -> usize {
         let worker = self.worker.clone();
         tokio::spawn(async move { worker.run_pending().await }).await.unwrap().unwrap()
     }
 
-    /// Has the sweeper go round once.
+    /// Runs one round of the sweeper.
     pub(crate) async fn sweep(&self) -> worker::SweepReport {
         Box::pin(self.sweeper.sweep_once()).await.unwrap()
     }
 
-    /// What lies in staging.
+    /// The number of files in staging.
     pub(crate) fn staged_files(&self) -> usize {
         count_files(&self.folder.path().join("staging"))
     }
 }
 
-/// A client that shows redirects instead of following them. Whichever test is first chooses the TLS of all.
+/// A client that does not follow redirects. The first test that calls this chooses the TLS provider of all tests.
 pub(crate) fn client() -> reqwest::Client {
     rustls::crypto::ring::default_provider().install_default().ok();
     reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }
 
-/// An api beside a stand's.
+/// A second api beside the one of a test server.
 pub(crate) struct SecondServer {
     pub(crate) base: String,
     records: upload::Records,
@@ -219,7 +220,7 @@ pub(crate) struct SecondServer {
 }
 
 impl SecondServer {
-    /// A session of somebody's, as of this api's time.
+    /// A session of a user, created at the time of this api.
     pub(crate) async fn token(&self, id: &str) -> String {
         api::issue_token(&self.records, &self.realm, id, Duration::from_secs(600)).await.unwrap()
     }
@@ -230,7 +231,7 @@ fn count_files(folder: &std::path::Path) -> usize {
     entries.map(|entry| entry.unwrap().path()).map(|path| if path.is_dir() { count_files(&path) } else { 1 }).sum()
 }
 
-/// Somebody who is logged in, with both cookies.
+/// A user who is logged in, with both cookies.
 pub(crate) struct Login<'a> {
     pub(crate) server: &'a TestServer,
     pub(crate) session: String,
@@ -242,13 +243,13 @@ impl<'a> Login<'a> {
         Self { server, session: set_cookie(response, "AtmoAuthToken_"), csrf: set_cookie(response, "Csrf-Token_") }
     }
 
-    /// A request with the session's cookie and without the CSRF token.
+    /// A request with the session cookie and without the CSRF token.
     pub(crate) fn request_without_csrf(&self, method: Method, path: &str) -> RequestBuilder {
         let cookie = format!("AtmoAuthToken_{FED}={}; Csrf-Token_{FED}={}", self.session, self.csrf);
         self.server.anonymous(method, path).header("cookie", cookie)
     }
 
-    /// A request as a page of ours sends it.
+    /// A request as the UI sends it.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.request_without_csrf(method, path).header(format!("X-Csrf-Token_{FED}"), &self.csrf)
     }
@@ -257,12 +258,12 @@ impl<'a> Login<'a> {
         self.request_without_csrf(Method::GET, path).send().await.unwrap()
     }
 
-    /// Uploads bytes the documented way.
+    /// Uploads bytes as the documentation describes it.
     pub(crate) async fn upload(&self, name: &str, bytes: &[u8]) -> Response {
         self.request(Method::POST, "/api/dropbox/pictures").multipart(form(name, bytes)).send().await.unwrap()
     }
 
-    /// Uploads a picture that is fine and returns its number.
+    /// Uploads a valid picture and returns its number.
     pub(crate) async fn upload_picture(&self) -> String {
         let response = self.upload("small.png", PNG).await;
         assert!(response.status().is_success(), "{}", response.text().await.unwrap());
@@ -284,13 +285,13 @@ impl<'a> Login<'a> {
     }
 }
 
-/// A form with one file, the documented way.
+/// A form with one file, as the documentation describes it.
 pub(crate) fn form(name: &str, bytes: &[u8]) -> reqwest::multipart::Form {
     let part = reqwest::multipart::Part::bytes(bytes.to_vec()).file_name(name.to_owned());
     reqwest::multipart::Form::new().part("Profile", part)
 }
 
-/// The value of the cookie that a response sets, by the beginning of its name.
+/// The value of the cookie that a response sets; `name` is the beginning of the cookie's name.
 pub(crate) fn set_cookie(response: &Response, name: &str) -> String {
     let cookies = response.headers().get_all("set-cookie").iter().map(|value| value.to_str().unwrap());
     let line = cookies.into_iter().find(|line| line.starts_with(name)).unwrap();
@@ -308,7 +309,7 @@ pub(crate) fn png_size(bytes: &[u8]) -> (u32, u32) {
     (side(16), side(20))
 }
 
-/// A server of the portal's own, beside ours. One connection after another is enough for a test.
+/// A server of the portal. It handles one connection at a time, which is enough for a test.
 pub(crate) async fn serve_portal(listener: TcpListener, router: axum::Router) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
@@ -319,8 +320,8 @@ pub(crate) async fn serve_portal(listener: TcpListener, router: axum::Router) {
     }
 }
 
-/// A server of the portal's own that answers every request without end, slowly if `pause` is longer than nothing. Returns
-/// its address and how many bytes it got rid of.
+/// A server of the portal that sends endless responses, with this pause between pieces. Returns its address and the
+/// number of bytes sent.
 pub(crate) async fn serve_endless_response(pause: Duration) -> (String, Arc<AtomicU64>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! The page at `/`, as a browser without a script uses it.
+//! The UI at `/`, as a browser without JavaScript uses it.
 
 use reqwest::{Method, Response};
 use serde_json::Value;
@@ -72,7 +72,7 @@ async fn from_the_login_to_the_avatar_by_forms_alone() {
     assert!(cookies.len() == 2 && cookies.iter().all(|line| line.contains("; Max-Age=0")), "{cookies:?}");
 }
 
-/// Login CSRF, by browsers that say where a form comes from and by those that do not.
+/// Login CSRF, with browsers that send the origin of a form and with browsers that do not.
 #[tokio::test]
 async fn another_sites_form_logs_nobody_in() {
     let server = TestServer::with_settings(|settings| settings.http.trusted_proxies = 1).await;
@@ -85,19 +85,19 @@ async fn another_sites_form_logs_nobody_in() {
     let (ours, ours_page) = (format!("http://{host}"), format!("http://{host}/"));
     let evil = "https://evil.example";
     for (headers, field, status) in [
-        // By Sec-Fetch-Site, whatever else there is.
+        // Decided by Sec-Fetch-Site, whatever other headers there are.
         ([("sec-fetch-site", "same-origin")].as_slice(), "", 303),
         (&[("sec-fetch-site", "cross-site"), ("origin", &ours), ("cookie", &kept)], token.as_str(), 403),
         (&[("sec-fetch-site", "same-site"), ("cookie", &kept)], &token, 403),
-        // By Origin.
+        // Decided by Origin.
         (&[("origin", &ours)], "", 303),
         (&[("origin", evil), ("cookie", &kept)], &token, 403),
         (&[("origin", evil), ("referer", &ours_page)], "", 403),
-        // By Referer.
+        // Decided by Referer.
         (&[("referer", &ours_page)], "", 303),
         (&[("referer", "https://evil.example/a"), ("cookie", &kept)], &token, 403),
         (&[("origin", "null"), ("referer", "https://evil.example/a")], "", 403),
-        // By the token: another site can hide where its form comes from.
+        // Decided by the token, because another site can hide the origin of its form.
         (&[], "", 403),
         (&[("origin", "null")], "", 403),
         (&[("cookie", &kept)], "", 403),
@@ -105,7 +105,7 @@ async fn another_sites_form_logs_nobody_in() {
         (&[], &token, 403),
         (&[("origin", "null"), ("cookie", &kept)], &token, 303),
         (&[("cookie", &kept)], &token, 303),
-        // Behind a proxy that is reached under another name.
+        // Behind a proxy that clients reach under another host name.
         (&[("x-forwarded-host", "portal.example"), ("origin", "https://portal.example")], "", 303),
         (&[("forwarded", "host=portal.example;proto=https"), ("referer", "https://portal.example/x")], "", 303),
         (&[("x-forwarded-host", "portal.example"), ("origin", evil)], "", 403),

@@ -1,4 +1,4 @@
-//! `GET_RENDITION /uploads/{id}`.
+//! `GET /uploads/{id}`.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Faults that a test switches on and off while a process runs: a backend that is away for a while.
+//! Faults that a test switches on and off while a process runs, such as a backend outage.
 
 use std::collections::HashMap;
 use std::sync::Arc;

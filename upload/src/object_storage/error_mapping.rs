@@ -1,8 +1,8 @@
-//! What a store's failure means: that an object is not there, that the disk is full, that an operator has to set something
-//! right, or that the store does not work just now.
+//! Classifies a store's failure: the object is missing, the disk is full, an operator has to correct something, or
+//! the store is not available now.
 //!
-//! An object is called missing only if the store says so itself. S3 answers 404 for a missing bucket too, and so does a proxy
-//! that knows nothing of the store; a folder whose disk is not mounted has no file either.
+//! An object counts as missing only if the store says so itself. S3 answers 404 for a missing bucket too, and so does
+//! a proxy that does not know the store. A folder whose disk is not mounted has no files either.
 
 use std::error::Error;
 use std::io;
@@ -11,7 +11,7 @@ use object_store::Error as EngineError;
 
 use super::{Store, StoreEngine, StoreError};
 
-/// S3's error codes that only an operator can set right, and what there is to be said of them in public.
+/// S3's error codes that only an operator can correct, with the public message for each.
 const MISCONFIGURED: [(&str, &str); 8] = [
     ("NoSuchBucket", NO_BUCKET),
     ("InvalidBucketName", NO_BUCKET),
@@ -28,7 +28,7 @@ const DENIED: &str = "the store denies access";
 const NO_FOLDER: &str = "the folder does not exist";
 
 impl Store {
-    /// What the engine's error means for the object at `key`.
+    /// Converts the engine's error for the object at `key`.
     pub(super) fn map_error(&self, key: &str, error: EngineError) -> StoreError {
         let place = self.backend;
         if is_full(&error) {
@@ -61,7 +61,7 @@ impl Store {
     }
 }
 
-/// The code in S3's answer. The engine hands on the answer's text and no more.
+/// The code in S3's answer. The engine gives only the answer's text.
 fn s3_error_code(error: &EngineError) -> Option<String> {
     let text = error.to_string();
     let (_, rest) = text.split_once("<Code>")?;

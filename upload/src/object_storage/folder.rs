@@ -1,13 +1,13 @@
-//! How a folder takes bytes durably. [`Store`](super::Store) writes and clears away by this; looking one object up, and
-//! reading, listing and deleting it, are object_store's `LocalFileSystem`'s, which has its files under the same names.
+//! Durable writes to a folder. [`Store`](super::Store) writes and deletes through this module. Lookup, reading,
+//! listing and deleting of one object are done by object_store's `LocalFileSystem`, which uses the same file names.
 //!
-//! A file is written straight under its final name, without a temporary one and a rename. That is right because every key
-//! is written once, since nobody else knows it, and the records say which key counts: nobody looks at a file before its
-//! writer has said that it is whole. What a killed process leaves of one is an object like any other: an orphan where
-//! it is staging, under a prefix that its job's row knows where it is blobs.
+//! A file is written directly under its final name, without a temporary name and a rename. That is right because
+//! every key is written once, since only its writer knows it, and the records say which key counts. No reader opens a
+//! file before its writer has reported it complete. A file left by a killed process is an object like any other. In
+//! staging it is an orphan; in blobs it is under a prefix that its job's row knows.
 //!
-//! What has returned without an error is on disk: the bytes, the names in their directory, and the names of the
-//! directories on the way to it. What fails leaves no file. Each operation is one hop to a thread that may block.
+//! What has returned without an error is on disk: the bytes, the names in their directory, and the names of all
+//! parent directories. An operation that fails leaves no file. Each operation is one call on a blocking thread.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
@@ -19,9 +19,9 @@ use bytes::Bytes;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 
-/// How often a directory is made again that somebody removes before anything is in it.
+/// How often a directory is created again if another process removes it while it is empty.
 const MAX_CREATE_ATTEMPTS: usize = 1000;
-/// Directories to remember; uploads of one hour share a few.
+/// The number of remembered directories; the uploads of one hour share a few.
 const MAX_DURABLE_DIRS: usize = 1024;
 
 /// A folder, opened. Clones share it.
@@ -29,8 +29,8 @@ const MAX_DURABLE_DIRS: usize = 1024;
 pub(super) struct Folder {
     engine: LocalFileSystem,
     root: Arc<Path>,
-    /// Directories whose own names this process has seen to be durable, whoever made them. We remove no directory that
-    /// is written to, so they stay so.
+    /// Directories whose own names are known to be durable, whichever process made them. They stay so, because no
+    /// directory in use is removed.
     durable_dirs: Arc<Mutex<HashSet<PathBuf>>>,
 }
 
@@ -39,13 +39,13 @@ pub(super) struct Folder {
 pub(super) enum FileSource {
     /// From memory.
     Bytes(Bytes),
-    /// From another file, durable already and never changed, which gets a second name where the file system can do that;
-    /// otherwise from `held`, or from a copy where nobody holds them.
+    /// From another file, which is durable and never changes. It gets a second name if the file system supports that;
+    /// otherwise the bytes come from `held`, or from a copy if `held` is None.
     File { path: PathBuf, held: Option<Bytes> },
 }
 
 impl Folder {
-    /// Opens a folder, and makes it where there is none.
+    /// Opens a folder, and creates it if it is missing.
     pub(super) fn open(root: &Path) -> object_store::Result<Self> {
         let failed = |error: io::Error| object_store::Error::Generic { store: "folder", source: Box::new(error) };
         create_dir_durably(&std::path::absolute(root).map_err(failed)?).map_err(failed)?;
@@ -59,19 +59,19 @@ impl Folder {
         &self.root
     }
 
-    /// What reads, lists and deletes here. It leaves directories alone that become empty: it would remove and make them
-    /// all the time, and with them what is known to be durable.
+    /// The engine that reads, lists and deletes. It keeps directories that become empty, because it would otherwise
+    /// remove and create them all the time, and the remembered durability would be lost.
     pub(super) fn engine(&self) -> LocalFileSystem {
         self.engine.clone()
     }
 
-    /// The file that holds what has this key, or the directory of all keys that begin so.
+    /// The path of the file with this key, or of the directory of all keys that begin so.
     pub(super) fn path(&self, key: &Key) -> object_store::Result<PathBuf> {
         if key.is_root() { Ok(self.root.to_path_buf()) } else { self.engine.path_to_filesystem(key) }
     }
 
-    /// Whether the directory that all keys like this one lie in is there. Where it is not, a missing file says nothing: the
-    /// disk may not be mounted. We remove no such directory.
+    /// Whether the top-level directory of the key exists. If not, a missing file proves nothing, because the disk may
+    /// not be mounted. This program removes no such directory.
     pub(super) fn has_top_level_dir(&self, key: &Key) -> bool {
         let mut parts = key.parts();
         match (parts.next(), parts.next()) {
@@ -80,11 +80,11 @@ impl Folder {
         }
     }
 
-    /// Writes new files, all of them or none. [`ErrorKind::NotFound`] says that a source is not there.
+    /// Writes new files, all of them or none. [`ErrorKind::NotFound`] means that a source does not exist.
     pub(super) async fn write(&self, files: Vec<(PathBuf, FileSource)>) -> io::Result<()> {
         let folder = self.clone();
         let pending = run_blocking(move || folder.write_blocking(files)).await?;
-        // Here and not there: whoever stopped waiting has nothing to keep.
+        // Persisted here and not on the blocking thread, because a caller that stopped waiting must leave no file.
         pending.into_iter().for_each(PendingFile::persist);
         Ok(())
     }
@@ -94,13 +94,13 @@ impl Folder {
         let filled =
             files.into_iter().map(|(path, source)| self.write_source(path, source)).collect::<io::Result<Vec<_>>>()?;
         let (begun, written): (Vec<PendingFile>, Vec<Option<File>>) = filled.into_iter().unzip();
-        // All have been handed to the system by now, which may put together what it writes.
+        // All bytes have been given to the system by now, so that it can combine the writes.
         written.iter().flatten().try_for_each(File::sync_data)?;
         directories.iter().try_for_each(|directory| self.make_durable(directory))?;
         Ok(begun)
     }
 
-    /// Makes a file. None beside it where it is another name of one that is durable already.
+    /// Creates a file. Returns None instead of the open file if it is another name of a durable one.
     fn write_source(&self, path: PathBuf, source: FileSource) -> io::Result<(PendingFile, Option<File>)> {
         let (source, held) = match source {
             FileSource::Bytes(bytes) => return self.write_bytes(path, &bytes),
@@ -126,27 +126,27 @@ impl Folder {
 
     fn hard_link(&self, source: &Path, path: &Path) -> io::Result<()> {
         self.create_entry(path, || match std::fs::hard_link(source, path) {
-            // No directory that we make helps with that.
+            // Creating a directory does not help with that.
             Err(error) if is_missing(&error) && !source.exists() => Err(io::Error::other(error)),
             linked => linked,
         })
     }
 
-    /// A new file, which must not be there yet.
+    /// Creates a new file, which must not exist yet.
     fn create(&self, path: PathBuf) -> io::Result<(PendingFile, File)> {
         let file = self.create_entry(&path, || File::create_new(&path))?;
         Ok((PendingFile(Some(path)), file))
     }
 
-    /// Puts a name into the directory of `path`, which is made where it is missing: never written to, or just removed by
-    /// somebody who found it empty.
+    /// Creates an entry in the directory of `path`. Creates the directory if it is missing: it was never used, or
+    /// another process has just removed it while empty.
     fn create_entry<T>(&self, path: &Path, place: impl Fn() -> io::Result<T>) -> io::Result<T> {
         for _ in 0..MAX_CREATE_ATTEMPTS {
             match place() {
                 Err(error) if is_missing(&error) => {}
                 placed => return placed,
             }
-            // Whoever removed it may have removed more.
+            // The process that removed it may have removed more.
             self.durable_dirs().clear();
             match create_dir_durably(&self.root).and_then(|()| std::fs::create_dir_all(parent_dir(path))) {
                 Err(error) if !is_missing(&error) => return Err(error),
@@ -156,14 +156,15 @@ impl Folder {
         Err(io::Error::other(format!("{} was removed each time that it was made", parent_dir(path).display())))
     }
 
-    /// Reads a file that nobody will read again soon: the system's memory is for what is, and for the next file.
+    /// Reads a file that will not be read again soon, and keeps it out of the system's page cache, which is for other
+    /// files.
     pub(super) async fn read_uncached(&self, path: PathBuf) -> io::Result<Bytes> {
         let read = move || {
             let mut file = File::open(path)?;
             let mut bytes = Vec::new();
             bytes.try_reserve_exact(usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX))?;
             file.read_to_end(&mut bytes)?;
-            // Advice, which not every system takes.
+            // This is advice, which not every system takes.
             #[cfg(target_os = "linux")]
             rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).ok();
             Ok(bytes.into())
@@ -171,7 +172,7 @@ impl Folder {
         run_blocking(read).await
     }
 
-    /// Makes the names in a directory durable, and those on the way to it unless they are known to be.
+    /// Makes the names in a directory durable, and the names of its parents unless they are known to be.
     fn make_durable(&self, directory: &Path) -> io::Result<()> {
         sync_dir(directory)?;
         if self.durable_dirs().contains(directory) {
@@ -191,8 +192,9 @@ impl Folder {
         self.durable_dirs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes the files of a directory whose names begin with `stem`; where it is empty, everything below the directory
-    /// and itself. Returns how many. That they are gone is durable when this returns: no row remembers them any more.
+    /// Deletes the files of a directory whose names begin with `stem`; if `stem` is empty, the directory with
+    /// everything below it. Returns how many. The deletion is durable when this returns, because no row remembers the
+    /// files any more.
     pub(super) async fn delete_prefix(&self, directory: PathBuf, stem: String) -> io::Result<usize> {
         let folder = self.clone();
         let remove = move || {
@@ -200,8 +202,8 @@ impl Folder {
             if stem.is_empty() && directory != *folder.root {
                 std::fs::remove_dir(&directory).ok();
             }
-            // Even where nothing was left: whoever removed it may have been killed before they came to this. Where the
-            // directory is gone as well, it is the next one up that knows.
+            // Even if nothing was left, because an earlier process may have been killed before this step. If the
+            // directory is gone as well, its nearest existing parent is synced.
             let left = directory.ancestors().take_while(|above| above.starts_with(&folder.root));
             let synced = left.map(sync_dir).find(|synced| !synced.as_ref().is_err_and(is_missing));
             synced.unwrap_or(Ok(())).map(|()| removed)
@@ -210,7 +212,7 @@ impl Folder {
     }
 }
 
-/// A file that comes in parts. Dropped before it is finished, it is removed.
+/// A file written in parts. Dropped before it is finished, it is deleted.
 #[derive(Debug)]
 pub(super) struct FileWriter {
     folder: Folder,
@@ -219,12 +221,12 @@ pub(super) struct FileWriter {
 }
 
 impl FileWriter {
-    /// Nothing is written yet.
+    /// Returns a writer that has written nothing yet.
     pub(super) fn new(folder: &Folder, path: PathBuf) -> Self {
         Self { folder: folder.clone(), path, pending: None }
     }
 
-    /// Writes a part, and gives back its room.
+    /// Writes a part and returns its buffer.
     pub(super) async fn write(self, mut part: Vec<u8>) -> io::Result<(Self, Vec<u8>)> {
         run_blocking(move || {
             let mut writer = self;
@@ -235,13 +237,14 @@ impl FileWriter {
         .await
     }
 
-    /// Writes the last part and makes the whole durable.
+    /// Writes the last part and makes the whole file durable.
     pub(super) async fn finish(self, part: Vec<u8>) -> io::Result<()> {
         let writer = run_blocking(move || {
             let mut writer = self;
             writer.write_blocking(&part)?.sync_data()?;
             writer.folder.make_durable(parent_dir(&writer.path))?;
-            // It may have been minutes: what somebody took for an orphan meanwhile has no name any more.
+            // The upload may have taken minutes. If the sweeper deleted the file as an orphan meanwhile, its name is
+            // gone.
             writer.path.symlink_metadata()?;
             Ok(writer)
         });
@@ -257,7 +260,7 @@ impl FileWriter {
     }
 }
 
-/// A file of ours that is removed again unless it is kept.
+/// A new file that is deleted on drop unless it is persisted.
 #[derive(Debug)]
 struct PendingFile(Option<PathBuf>);
 
@@ -279,7 +282,7 @@ async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + 
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|stopped| Err(io::Error::other(stopped)))
 }
 
-/// Makes a folder and those on the way to it, durably, where they are missing.
+/// Creates a folder and its missing parents, durably.
 fn create_dir_durably(root: &Path) -> io::Result<()> {
     let missing: Vec<&Path> = root.ancestors().take_while(|folder| !folder.exists()).collect();
     if missing.is_empty() {
@@ -320,7 +323,7 @@ fn is_missing(error: &io::Error) -> bool {
     error.kind() == ErrorKind::NotFound
 }
 
-/// What a file or folder lies in.
+/// The parent directory of a path.
 fn parent_dir(path: &Path) -> &Path {
     path.parent().unwrap_or(path)
 }

@@ -1,4 +1,4 @@
-//! What lies in a store, one entry after the other: for the sweeper, which looks for what no row knows.
+//! Listing of a store's objects, for the sweeper, which looks for objects that no row knows.
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -7,7 +7,7 @@ use object_store::path::Path;
 
 use super::{Store, StoreError, stream};
 
-/// One object as a listing shows it.
+/// One listed object.
 #[derive(Clone, Debug)]
 pub(crate) struct ListedObject {
     pub(crate) key: String,
@@ -15,12 +15,12 @@ pub(crate) struct ListedObject {
 }
 
 impl Store {
-    /// Every object, in no order.
+    /// Lists every object, in no order.
     pub(crate) fn list(&self) -> BoxStream<'static, Result<ListedObject, StoreError>> {
         self.list_folder("")
     }
 
-    /// Every object in the folder of this name, in no order.
+    /// Lists every object in the folder of this name, in no order.
     pub(crate) fn list_folder(&self, folder: &str) -> BoxStream<'static, Result<ListedObject, StoreError>> {
         let root = self.prefix.clone();
         let store = self.clone();

@@ -1,4 +1,4 @@
-//! An object that comes in parts, into whichever engine: what an [`StagedWriter`](crate::StagedWriter) writes to.
+//! Writes an object in parts, for any engine. [`StagedWriter`](crate::StagedWriter) uses it.
 
 use object_store::{MultipartUpload, ObjectStoreExt};
 use tokio::runtime::Handle;
@@ -7,7 +7,7 @@ use super::folder::FileWriter;
 use super::part_size::PartSize;
 use super::{Store, StoreEngine, StoreError};
 
-/// An object on its way. Nothing of it can be seen as whole before [`complete`](Self::complete).
+/// An object being written. It is not visible as complete before [`complete`](Self::complete).
 #[derive(Debug)]
 pub(crate) struct MultipartWriter {
     store: Store,
@@ -19,12 +19,12 @@ pub(crate) struct MultipartWriter {
 #[derive(Debug)]
 enum MultipartEngine {
     Bucket(Box<dyn MultipartUpload>),
-    /// None once a step has failed: then the file is gone.
+    /// None once a step has failed: then the file is deleted.
     Folder(Option<FileWriter>),
 }
 
 impl Store {
-    /// The size of a first part, with which an object can be begun. What is smaller is better put at once.
+    /// The size of the first part, with which an object can be begun. A smaller object is better written in one put.
     pub(crate) fn first_part_size(&self) -> usize {
         self.part_sizes.first()
     }
@@ -48,15 +48,16 @@ impl Store {
 }
 
 impl MultipartWriter {
-    /// The size of all parts after the first and before the last.
+    /// The size of all parts between the first and the last.
     pub(crate) fn part_size(&self) -> usize {
         self.part_size.bytes
     }
 
-    /// Writes the next part, of [`Store::first_part_size`] or [`Self::part_size`] bytes. Returns room for the next one.
+    /// Writes the next part, of [`Store::first_part_size`] or [`Self::part_size`] bytes. Returns a buffer for the
+    /// next one.
     ///
     /// # Errors
-    /// The engine's; the object is of no use afterwards.
+    /// Any storage error; the object is of no use afterwards.
     pub(crate) async fn write_part(&mut self, part: Vec<u8>) -> Result<Vec<u8>, StoreError> {
         let (store, key, way) = (&self.store, &self.key, &mut self.engine);
         let put = async {
@@ -76,10 +77,10 @@ impl MultipartWriter {
         store.instrument("part", put).await
     }
 
-    /// Writes the last part, and makes the whole durable under its key.
+    /// Writes the last part, and makes the whole object durable under its key.
     ///
     /// # Errors
-    /// The engine's; the object is of no use afterwards. [`StoreError::Missing`] where somebody removed it meanwhile.
+    /// Any storage error; the object is of no use afterwards. [`StoreError::Missing`] if it was deleted meanwhile.
     pub(crate) async fn complete(&mut self, rest: Vec<u8>) -> Result<(), StoreError> {
         let mut rest = rest;
         if matches!(self.engine, MultipartEngine::Bucket(_)) && !rest.is_empty() {
@@ -100,7 +101,7 @@ impl MultipartWriter {
         store.instrument("complete", complete).await
     }
 
-    /// Takes away what has been written, in the background: whoever went away cannot wait for that.
+    /// Deletes what has been written, in the background, because a client that disconnected cannot wait for that.
     pub(crate) fn abort(self, runtime: &Handle) {
         match self.engine {
             MultipartEngine::Bucket(mut upload) => {

@@ -1,26 +1,26 @@
-//! What is to be written: a key and where the bytes come from.
+//! A blob to be written: its key and the source of its bytes.
 
 use bytes::Bytes;
 
-/// A blob in the making.
+/// A blob to be written.
 #[derive(Clone, Debug)]
 pub struct NewBlob {
-    /// What it is to be found under. Nobody else writes there.
+    /// The key, which no other writer uses.
     pub key: String,
-    /// What it is made of.
+    /// The source of its bytes.
     pub content: BlobContent,
 }
 
-/// What a blob is made of.
+/// The source of a blob's bytes.
 #[derive(Clone, Debug)]
 pub enum BlobContent {
-    /// These bytes.
+    /// Bytes in memory.
     Bytes(Bytes),
-    /// What lies in staging.
+    /// A staged object.
     Staged {
-        /// Where.
+        /// Its key in staging.
         key: String,
-        /// Its bytes, where they are in memory.
+        /// Its bytes, if they are in memory.
         in_memory: Option<Bytes>,
     },
 }

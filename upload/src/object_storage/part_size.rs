@@ -1,16 +1,17 @@
-//! How many bytes are gathered before they are handed on: what one object in progress costs in memory.
+//! The part sizes of object writers, which are the memory that one object in progress takes.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Small parts keep two hundred uploads in progress small; a file system takes any size.
+/// The usual part of a file: small, so that two hundred uploads in progress take little memory. A file system takes
+/// any size.
 const FILE_PART: usize = 128 << 10;
-/// What a few at a time take instead: half of the trips to a thread that may block.
+/// The part of a file for a few writers at a time: it halves the calls on blocking threads.
 const LARGE_FILE_PART: usize = 256 << 10;
-/// How many those are.
+/// The number of those writers.
 const MAX_LARGE: usize = 8;
-/// The least that S3 takes for any part but the last (Amazon S3 User Guide, "Multipart upload limits").
+/// The minimum that S3 takes for any part but the last (Amazon S3 User Guide, "Multipart upload limits").
 const S3_PART: usize = 5 << 20;
 
 /// The sizes of a store's parts. Clones share the large ones.
@@ -20,11 +21,11 @@ pub(super) struct PartSizes {
     large_permits: Arc<Semaphore>,
 }
 
-/// The size of one object's parts after the first and before the last.
+/// The size of one object's parts between the first and the last.
 #[derive(Debug)]
 pub(super) struct PartSize {
     pub(super) bytes: usize,
-    /// Where they are large, for as long as the object is on its way.
+    /// The permit for large parts, held while the object is written.
     _large_permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -41,7 +42,7 @@ impl PartSizes {
         self.regular
     }
 
-    /// For one more object.
+    /// Chooses the part size for one more object.
     pub(super) fn next(&self) -> PartSize {
         let large = Arc::clone(&self.large_permits).try_acquire_owned().ok();
         PartSize { bytes: if large.is_some() { LARGE_FILE_PART } else { self.regular }, _large_permit: large }

@@ -1,5 +1,4 @@
-//! How an S3 bucket is opened. Anything that speaks S3 will do: nothing here rests on conditional writes, versions or
-//! object locks.
+//! Opens an S3 bucket. Any S3 server works: conditional writes, versions and object locks are not used.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,27 +10,28 @@ use object_store::{BackoffConfig, Certificate, ClientOptions, RetryConfig};
 
 use super::StoreSettings;
 
-/// How long a request with its body may take: a part of five megabytes over a line that deserves the name.
+/// The limit of a request with its body, such as a part of 5 MiB over a slow line.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// One bucket, by two clients, since a client has one limit for whole requests.
+/// One bucket with two clients, because a client has one limit for all its requests.
 #[derive(Clone, Debug)]
 pub(super) struct S3Clients {
-    /// Bounded in all that it does.
+    /// The client with a limit for each request.
     pub(super) bounded: Arc<AmazonS3>,
-    /// For bodies that somebody takes at their own pace, who says how long each step of it may take: it has no limit.
+    /// The client for bodies that are read slowly, without a limit. The reader limits each step instead.
     pub(super) streaming: Arc<AmazonS3>,
 }
 
-/// S3 clients with bounded patience: a request path waits seconds, not the library's three minutes. `request_timeout` is for a
-/// request with its body. `ca_certificates` are certificate authorities in PEM, for both clients, besides the system's.
+/// Opens the clients with short timeouts, because a request path waits seconds, not the library's default of three
+/// minutes. `request_timeout` limits a request with its body. `ca_certificates` are certificate authorities in PEM,
+/// for both clients, besides the system's.
 pub(super) fn open(
     bucket: &str,
     settings: &StoreSettings,
     ca_certificates: Option<&str>,
     request_timeout: Duration,
 ) -> object_store::Result<S3Clients> {
-    // One provider of TLS for the whole program; that another place was faster to say so is fine.
+    // One provider of TLS for the whole program. An error means that another backend has installed it already.
     rustls::crypto::ring::default_provider().install_default().ok();
     let mut client = ClientOptions::new().with_connect_timeout(Duration::from_secs(3)).with_allow_http(true);
     for certificate in Certificate::from_pem_bundle(ca_certificates.unwrap_or_default().as_bytes())? {
@@ -52,7 +52,7 @@ pub(super) fn open(
         builder = builder.with_access_key_id(&settings.access_key_id);
         builder = builder.with_secret_access_key(settings.secret_access_key.expose());
     }
-    // TLS sees to it that what arrives is what was sent; without it the signature must. One hash less of every byte.
+    // TLS protects the body; without it the signature must. This saves one hash of every byte.
     let tls = settings.endpoint.is_empty() || settings.endpoint.starts_with("https://");
     let builder = builder.with_unsigned_payload(tls);
     let usual = builder.clone().with_client_options(client.clone().with_timeout(request_timeout)).build()?;
@@ -60,8 +60,8 @@ pub(super) fn open(
     Ok(S3Clients { bounded: Arc::new(usual), streaming: Arc::new(streaming) })
 }
 
-/// The paths of all objects whose keys begin so. The library's usual listing takes whole folders only, and hundreds of
-/// uploads share one.
+/// Lists the paths of all objects whose keys begin with `prefix`. The library's usual listing takes whole folders
+/// only, and hundreds of uploads share one.
 pub(super) async fn list_prefix(s3: &AmazonS3, prefix: &str) -> object_store::Result<Vec<Path>> {
     let (mut found, mut page_token) = (Vec::new(), None);
     loop {

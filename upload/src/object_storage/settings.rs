@@ -1,4 +1,4 @@
-//! Where a store is: `[staging]` and `[blobs]`, and what their addresses name.
+//! Settings of a store: `[staging]` and `[blobs]`, and the forms of their addresses.
 
 use std::path::PathBuf;
 
@@ -10,13 +10,13 @@ use super::StoreError;
 use crate::secret::Secret;
 use crate::{tls, url_params};
 
-/// Where a store is and how to get in.
+/// The address of a store and its credentials.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoreSettings {
     /// `file:///a/folder` or `s3://bucket/prefix`; empty means a folder below the data directory.
     pub url: Secret,
-    /// The S3 server's address, where it is not Amazon's.
+    /// The S3 server's address, if it is not Amazon's.
     pub endpoint: String,
     /// The S3 region.
     pub region: String,
@@ -28,10 +28,10 @@ pub struct StoreSettings {
     pub min_free: ByteSize,
 }
 
-/// What an address names.
+/// The parsed address of a store.
 pub(super) enum StoreAddress<'a> {
     Folder(PathBuf),
-    /// `ca_file` has certificate authorities that the server's certificate may be from.
+    /// A bucket. `ca_file` names certificate authorities that may have issued the server's certificate.
     Bucket {
         bucket: &'a str,
         prefix: Path,
@@ -43,7 +43,7 @@ pub(super) enum StoreAddress<'a> {
 const CA_FILE: &str = "ca_file";
 
 impl StoreSettings {
-    /// What the address names; `place` is whose it is.
+    /// Parses the address. `place` is the backend, for errors.
     pub(super) fn parse_address(&self, place: &'static str) -> Result<StoreAddress<'_>, StoreError> {
         let url = self.url.expose();
         let invalid = |why: String| StoreError::Address { backend: place, url: self.url.to_string(), why };
@@ -68,7 +68,7 @@ impl StoreSettings {
         Ok(StoreAddress::Bucket { bucket, prefix, ca_file })
     }
 
-    /// Has a bucket's server be trusted if its certificate is from an authority in this file, unless the address names
+    /// Makes a bucket's server trusted if its certificate is from an authority in this file, unless the address names
     /// a file itself.
     pub(crate) fn trust_ca_file(&mut self, ca_file: &str) {
         let url = self.url.expose();
@@ -79,12 +79,12 @@ impl StoreSettings {
         }
     }
 
-    /// Whether the server is spoken to without TLS.
+    /// Whether the connection to the server is without TLS.
     fn is_plaintext(&self) -> bool {
         self.endpoint.starts_with("http://")
     }
 
-    /// Looks at them without opening anything.
+    /// Checks the settings without opening anything.
     pub(crate) fn check(&self, place: &'static str) -> Result<(), StoreError> {
         match self.parse_address(place)? {
             StoreAddress::Bucket { ca_file: Some(file), .. } => {

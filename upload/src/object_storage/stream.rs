@@ -1,7 +1,7 @@
-//! An object in chunks, for whoever takes them at their own pace: a client, or a digest.
+//! Reads an object in chunks, for a reader that may be slow: a client or a digest.
 //!
-//! A limit on the whole would cut off everybody who is slower than it takes for granted: 100 MiB in 30 s are 3.5 MB/s.
-//! What is bounded is each wait for the store; how long its reader lets a chunk lie is the reader's affair.
+//! A limit for the whole object would cut off slow readers: 100 MiB in 30 s are 3.5 MB/s. So each wait for the store
+//! is bounded, and the time a reader takes for a chunk is not.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use tokio::time::timeout;
 
 use super::{Store, StoreEngine, StoreError};
 
-/// How long the store may take to open an object, and again to send the next of it.
+/// The limit for opening an object, and for each further chunk.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Store {
-    /// The object in chunks; it has been opened when this returns, so a missing one is known before the first byte.
+    /// The object in chunks. It is open when this returns, so a missing object is known before the first byte.
     pub(crate) async fn stream(
         &self,
         key: &str,
@@ -40,8 +40,9 @@ impl Store {
     }
 }
 
-/// What the store sends, such as chunks or the entries of a listing, each of them waited for so long. One that is there is
-/// never refused, however late it is asked for: the timeout looks at its clock after it has looked for it.
+/// Limits each wait for the next item of a stream, such as a chunk or an entry of a listing. An item that is
+/// available is always returned, however late it is requested, because the timeout checks its clock only after it has
+/// polled the stream.
 pub(super) fn with_idle_timeout<T: Send + 'static>(
     place: &'static str,
     sent: BoxStream<'static, object_store::Result<T>>,
@@ -112,7 +113,7 @@ mod tests {
     #[tokio::test]
     async fn a_reader_who_pauses_longer_than_the_store_may_still_gets_everything() {
         let (sender, mut stream) = channel();
-        // Asked for before it is there, and after the pause again.
+        // Requested before it is available, and again after the pause.
         assert!(futures::poll!(stream.next()).is_pending());
         for chunk in ["a", "b"] {
             sender.unbounded_send(Ok(Bytes::from_static(chunk.as_bytes()))).unwrap();
@@ -129,11 +130,11 @@ mod tests {
         let settings = settings(format!("file://{}", folder.path().display()), String::new());
         let store = Store::open("blobs", &settings, FailPoints::default()).unwrap();
         let store = Store { operation_timeout: SHORT_TIMEOUT, ..store };
-        // To open a named pipe that nobody writes to takes for ever.
+        // Opening a named pipe without a writer takes for ever.
         let pipe = folder.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let silent = [store.get("pipe").await.map(drop), store.get_uncached("pipe").await.map(drop)];
-        // Lets the threads go that open it.
+        // Releases the threads that open it.
         drop(std::fs::File::options().read(true).write(true).open(&pipe).unwrap());
         for silent in silent {
             let silent = silent.unwrap_err();
@@ -141,7 +142,7 @@ mod tests {
         }
     }
 
-    /// An S3 server that answers one request, with three bytes of which each waits for its turn.
+    /// An S3 server that answers one request with three bytes; each waits for `turn`.
     async fn serve(listener: TcpListener, turn: Arc<tokio::sync::Notify>) -> TcpStream {
         let (mut client, _) = listener.accept().await.unwrap();
         let mut head = Vec::new();

@@ -1,5 +1,5 @@
-//! The queue of one process: a channel per lane. It forgets everything when the process ends, which is why every job
-//! has a row in the records.
+//! The queue of a single process: one channel per queue. It loses everything when the process ends, which is why
+//! every job has a row in the records.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::QueueError;
 use crate::job::{JobMessage, QueueName};
 
-/// Unbounded, because a ticket is a hundred bytes and each stands for a row and a staged file that were admitted.
+/// Unbounded, because a message takes about a hundred bytes and each stands for a row and a staged file that were
+/// admitted.
 #[derive(Clone, Debug)]
 pub(super) struct MemoryQueue {
     queues: [(QueueName, MemoryChannel); QueueName::ALL.len()],
@@ -51,7 +52,7 @@ impl MemoryQueue {
         Ok(())
     }
 
-    /// Counted by a receiver that can be had just now; one that waits for the next ticket waits in an empty lane.
+    /// Counted by a receiver if it is free now. A receiver that waits for the next message waits in an empty queue.
     pub(super) fn depth(&self, queue: QueueName) -> u64 {
         self.channel(queue).receiver.try_lock().map_or(0, |receiver| receiver.len() as u64)
     }

@@ -1,7 +1,8 @@
-//! The second place: a promise of work on its way from the api to a worker.
+//! The job queue between api and worker.
 //!
-//! The queue may lose nothing it confirmed, but it may repeat: the job's row in the records decides whether a delivery
-//! is still work. `memory:` is for one process and is refilled from the records when that process starts.
+//! The queue loses no message that it confirmed, but it may deliver a message twice: the job's row in the records
+//! decides whether a delivery is still work. `memory:` is for one process and is refilled from the records when that
+//! process starts.
 
 mod memory;
 mod outcome_waiters;
@@ -24,13 +25,13 @@ pub use outcome_waiters::OutcomeWaiter;
 use outcome_waiters::OutcomeWaiters;
 use rabbitmq::RabbitMq;
 
-/// Where the queue is.
+/// Settings of the queue.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QueueSettings {
     /// `memory:` or `amqp://user:password@host:5672/vhost`.
     pub url: Secret,
-    /// What every queue and exchange of ours is called by, so that two installations can share one broker.
+    /// The prefix of the names of all queues and exchanges, so that two installations can share one broker.
     #[serde(default = "prefix")]
     pub prefix: String,
     /// How long a picture may take to render, as estimated from its header, before its jobs go to the queue `heavy`.
@@ -58,12 +59,12 @@ impl QueueSettings {
         Routing { heavy_threshold: self.heavy_threshold, bulk_threshold: self.bulk_threshold }
     }
 
-    /// Looks at them without opening anything.
+    /// Checks the settings without opening anything.
     pub(crate) fn check(&self) -> Result<(), QueueError> {
         if self.url.expose() == "memory:" { Ok(()) } else { rabbitmq::parse_address(self).map(drop) }
     }
 
-    /// Has a broker be trusted if its certificate is from an authority in this file, unless the address names a file
+    /// Makes a broker trusted if its certificate is from an authority in this file, unless the address names a file
     /// itself.
     pub(crate) fn trust_ca_file(&mut self, ca_file: &str) {
         rabbitmq::trust_ca_file(self, ca_file);
@@ -82,40 +83,40 @@ fn bulk_threshold() -> u32 {
     Routing::default().bulk_threshold
 }
 
-/// What can go wrong with the queue.
+/// An error of the queue.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// The address is none we know.
+    /// The address has an unknown form.
     #[error("queue.url \"{0}\" cannot be opened: write memory: or amqp://user:password@host:5672/vhost")]
     Address(String),
-    /// The address has a parameter that cannot be.
+    /// The address has an invalid parameter.
     #[error(transparent)]
     Setting(#[from] InvalidSetting),
-    /// The broker is not there, or not any more.
+    /// The broker cannot be reached, or the connection to it was lost.
     #[error("the queue cannot be reached: {0}")]
     Unreachable(String),
-    /// The broker is short of memory or disk and takes nothing in.
+    /// The broker is short of memory or disk and accepts no messages.
     #[error("the queue takes nothing in: its broker is short of memory or disk")]
     Blocked,
-    /// The broker did not confirm in time; it may have the ticket or not.
+    /// The broker did not confirm in time; it may or may not have the message.
     #[error("the queue did not confirm in time")]
     Unconfirmed,
-    /// The broker will not have the ticket: a limit on the queue, most likely.
+    /// The broker rejected the message, most likely because of a limit on the queue.
     #[error("the queue refused a ticket")]
     Refused,
-    /// There is no queue for the ticket.
+    /// There is no queue for the message.
     #[error("the broker has no queue for \"{0}\"")]
     Unroutable(String),
-    /// A ticket or a verdict could not be written down.
+    /// A job message or an outcome could not be serialized.
     #[error("the queue: {0}")]
     Codec(String),
-    /// The broker or the way to it failed.
+    /// The broker or the connection to it failed.
     #[error("the queue: {}", chain(.0))]
     Engine(#[from] lapin::Error),
     /// The queue is being shut down.
     #[error("the queue is closed")]
     Closed,
-    /// A test made it fail.
+    /// A fault injected by a test.
     #[error(transparent)]
     InjectedFault(#[from] InjectedFault),
 }
@@ -127,12 +128,12 @@ impl QueueError {
     }
 }
 
-/// What the broker says of a lane.
+/// The broker's figures for a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueStats {
     /// Messages that have been delivered to no worker.
     pub waiting: u64,
-    /// Consumers: one for each worker that takes jobs of this lane now.
+    /// Consumers: one for each worker that takes jobs of this queue now.
     pub consumers: u64,
 }
 
@@ -152,11 +153,11 @@ enum QueueEngine {
 }
 
 impl Queue {
-    /// Opens the queue at the address in the settings. A broker that is away just now is no error: what needs it says
-    /// so, and it is connected to once it is back.
+    /// Opens the queue at the address in the settings. A broker that is not available now is no error: operations
+    /// that need it fail until it is connected again.
     ///
     /// # Errors
-    /// [`QueueError::Address`] where it is none we know.
+    /// [`QueueError::Address`] if the address has an unknown form.
     pub async fn open(settings: &QueueSettings, fail_points: FailPoints) -> Result<Self, QueueError> {
         let waiters = OutcomeWaiters::default();
         let engine = match settings.url.expose() {
@@ -171,15 +172,16 @@ impl Queue {
         self.routing
     }
 
-    /// Whether what was published dies with this process, so that the records must refill it at the start.
+    /// Whether messages are lost when this process ends, so that they must be published again from the records at the
+    /// start.
     pub fn is_volatile(&self) -> bool {
         matches!(self.engine, QueueEngine::Memory(_))
     }
 
-    /// Puts a ticket into its lane; when this returns the queue will not lose it.
+    /// Publishes a job message to its queue. When this returns, the queue will not lose it.
     ///
     /// # Errors
-    /// Where the queue did not confirm; the relay will publish it again from the records.
+    /// If the queue did not confirm; the relay will publish the message again from the records.
     pub async fn publish(&self, message: &JobMessage) -> Result<(), QueueError> {
         let publish = async {
             match &self.engine {
@@ -190,16 +192,16 @@ impl Queue {
         self.fail_points.instrument("queue", "publish", publish).await
     }
 
-    /// Publishes all of these at once and says which of them the queue has confirmed.
+    /// Publishes all these messages at once and returns the jobs that the queue has confirmed.
     pub async fn publish_all(&self, messages: &[JobMessage]) -> Vec<JobId> {
         let publishing = messages.iter().map(async |message| self.publish(message).await.map(|()| message.id));
         join_all(publishing).await.into_iter().flatten().collect()
     }
 
-    /// Puts a ticket into its lane, to be delivered after `delay` at the earliest.
+    /// Publishes a job message to its queue, to be delivered after `delay` at the earliest.
     ///
     /// # Errors
-    /// Where the queue did not confirm.
+    /// If the queue did not confirm.
     pub async fn publish_delayed(&self, message: &JobMessage, delay: Duration) -> Result<(), QueueError> {
         let publish = async {
             match &self.engine {
@@ -210,23 +212,23 @@ impl Queue {
         self.fail_points.instrument("queue", "publish_later", publish).await
     }
 
-    /// The deliveries of one lane, of which at most `prefetch` are in this consumer's hands at a time. Several
-    /// consumers of a lane share its tickets.
+    /// Consumes a queue. At most `prefetch` deliveries are unacknowledged in this consumer at a time. Several
+    /// consumers of a queue share its messages.
     ///
     /// # Errors
-    /// Where the queue cannot be reached.
+    /// If the queue cannot be reached.
     pub async fn consume(&self, queue: QueueName, prefetch: u16) -> Result<Deliveries, QueueError> {
         Ok(Deliveries(match &self.engine {
-            // It hands a ticket to whoever asks and to nobody ahead of time, so there is nothing to bound.
+            // The memory queue hands out a message only when it is asked for, so there is nothing to bound.
             QueueEngine::Memory(memory) => DeliveriesEngine::Memory(memory.consume(queue)),
             QueueEngine::RabbitMq(rabbitmq) => DeliveriesEngine::RabbitMq(Box::new(rabbitmq.consume(queue, prefetch))),
         }))
     }
 
-    /// How many tickets lie in a lane and are in no worker's hands.
+    /// The number of messages in a queue that are delivered to no worker.
     ///
     /// # Errors
-    /// Where the queue cannot be asked.
+    /// If the queue cannot be asked.
     pub async fn depth(&self, queue: QueueName) -> Result<u64, QueueError> {
         match &self.engine {
             QueueEngine::Memory(memory) => Ok(memory.depth(queue)),
@@ -234,10 +236,11 @@ impl Queue {
         }
     }
 
-    /// How many messages wait in a lane, and how many consumers it has; None for a queue that nobody but this process has.
+    /// The number of messages that wait in a queue, and of its consumers; None for a queue that only this process
+    /// uses.
     ///
     /// # Errors
-    /// Where the queue cannot be asked.
+    /// If the queue cannot be asked.
     pub async fn stats(&self, queue: QueueName) -> Result<Option<QueueStats>, QueueError> {
         match &self.engine {
             QueueEngine::Memory(_) => Ok(None),
@@ -245,10 +248,11 @@ impl Queue {
         }
     }
 
-    /// Takes up what was parked by a version that did not know it and that this one does. Returns how many.
+    /// Publishes parked messages that this version knows, and that an earlier one did not know, to their queues.
+    /// Returns how many.
     ///
     /// # Errors
-    /// Where the queue cannot be reached; what has been taken up stays so.
+    /// If the queue cannot be reached; messages published by then stay published.
     pub async fn unpark(&self) -> Result<usize, QueueError> {
         match &self.engine {
             QueueEngine::Memory(_) => Ok(0),
@@ -256,14 +260,14 @@ impl Queue {
         }
     }
 
-    /// Begins to wait for the verdict on a job that this process is about to publish. Call it before
-    /// [`publish`](Self::publish), which tells the workers that somebody waits here.
+    /// Begins to wait for the outcome of a job that this process is about to publish. Must be called before
+    /// [`publish`](Self::publish), which tells the workers that this process waits.
     pub fn wait_for_outcome(&self, job: JobId) -> OutcomeWaiter {
         self.waiters.wait_for_outcome(job)
     }
 
-    /// Begins to wait for the verdict on a job that another process may have published. Call it, then look into the
-    /// records, then wait: so no verdict falls between.
+    /// Begins to wait for the outcome of a job that another process may have published. The caller must call this,
+    /// then read the records, then wait, so that no outcome is missed in between.
     pub async fn wait_for_shared_outcome(&self, job: JobId) -> OutcomeWaiter {
         let waiting = self.waiters.wait_for_outcome(job);
         match &self.engine {
@@ -272,8 +276,8 @@ impl Queue {
         }
     }
 
-    /// Tells whoever waits for this job, wherever that is. Nobody waiting is the usual case; a lost word is made good
-    /// by the records.
+    /// Sends the outcome of a job to its waiters, in this process and others. A job usually has no waiter. A lost
+    /// message does no harm, because waiters read the records in the end.
     pub fn publish_outcome(&self, job: JobId, outcome: Outcome) {
         self.waiters.notify(job, outcome.clone());
         if let QueueEngine::RabbitMq(rabbitmq) = &self.engine {
@@ -281,17 +285,17 @@ impl Queue {
         }
     }
 
-    /// Sends what was announced and says goodbye: the last thing a process does with its queue.
+    /// Sends the pending outcomes and closes the connections. A process must not use the queue afterwards.
     pub async fn close(&self) {
         if let QueueEngine::RabbitMq(rabbitmq) = &self.engine {
             rabbitmq.close().await;
         }
     }
 
-    /// Whether the place answers.
+    /// Checks that the queue answers.
     ///
     /// # Errors
-    /// Where it does not.
+    /// If it does not.
     pub async fn ping(&self) -> Result<(), QueueError> {
         match &self.engine {
             QueueEngine::Memory(_) => Ok(()),
@@ -300,7 +304,8 @@ impl Queue {
     }
 }
 
-/// A lane's deliveries, as they come. Dropped, it takes no more; what nobody has seen of it goes back.
+/// The deliveries of one queue, in order. Dropped, it consumes no more, and deliveries that were not returned go back
+/// to the queue.
 #[derive(Debug)]
 pub struct Deliveries(DeliveriesEngine);
 
@@ -311,8 +316,8 @@ enum DeliveriesEngine {
 }
 
 impl Deliveries {
-    /// The next delivery, waiting for it; `None` when the queue is closed. Cancel-safe: a delivery is either returned
-    /// or still in the queue.
+    /// Waits for the next delivery; `None` when the queue is closed. Cancel-safe: a delivery is either returned or
+    /// still in the queue.
     pub async fn next(&mut self) -> Option<Delivery> {
         match &mut self.0 {
             DeliveriesEngine::Memory(deliveries) => deliveries.next().await.map(DeliveryEngine::Memory),
@@ -323,7 +328,7 @@ impl Deliveries {
         .map(Delivery)
     }
 
-    /// The next delivery if one is there now: for tests that drive a worker by hand.
+    /// The next delivery if there is one now, for tests that drive a worker by hand.
     pub async fn try_next(&mut self) -> Option<Delivery> {
         match &mut self.0 {
             DeliveriesEngine::Memory(deliveries) => deliveries.try_next().await.map(DeliveryEngine::Memory),
@@ -335,7 +340,7 @@ impl Deliveries {
     }
 }
 
-/// A ticket in a worker's hands. Dropped without [`ack`](Self::ack), it goes back into its lane.
+/// A job message delivered to a worker. Dropped without [`ack`](Self::ack), it goes back to its queue.
 #[derive(Debug)]
 pub struct Delivery(DeliveryEngine);
 
@@ -346,7 +351,7 @@ enum DeliveryEngine {
 }
 
 impl Delivery {
-    /// What is to be done.
+    /// The job message.
     pub fn message(&self) -> &JobMessage {
         match &self.0 {
             DeliveryEngine::Memory(delivery) => delivery.message(),
@@ -354,10 +359,11 @@ impl Delivery {
         }
     }
 
-    /// It has been dealt with, whichever way; the queue forgets it.
+    /// Acknowledges the delivery, whatever its result; the queue deletes the message.
     ///
     /// # Errors
-    /// Where the queue did not hear; it will deliver again, and the records will say that it is done.
+    /// If the acknowledgement did not reach the queue. The queue will deliver again, and the records will say that
+    /// the job is done.
     pub async fn ack(self) -> Result<(), QueueError> {
         match self.0 {
             DeliveryEngine::Memory(delivery) => {

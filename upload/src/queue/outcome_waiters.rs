@@ -1,4 +1,4 @@
-//! Who waits for which job in this process.
+//! The waiters for job outcomes in this process.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -25,7 +25,7 @@ impl OutcomeWaiters {
         OutcomeWaiter { job, receiver, waiters: self.clone(), binding: None }
     }
 
-    /// Whether anybody in this process waits for the job.
+    /// Whether this process has a waiter for the job.
     pub(super) fn has_waiter(&self, job: JobId) -> bool {
         self.by_job().contains_key(&job)
     }
@@ -37,13 +37,13 @@ impl OutcomeWaiters {
     }
 }
 
-/// A place in the line of those who wait for one job's verdict. Dropping it leaves the line.
+/// A waiter for one job's outcome. Dropping it ends the wait.
 #[derive(Debug)]
 pub struct OutcomeWaiter {
     job: JobId,
     receiver: oneshot::Receiver<Outcome>,
     waiters: OutcomeWaiters,
-    /// What makes another process's verdict come here, until this is dropped.
+    /// The binding through which outcomes from other processes arrive, until it is dropped.
     binding: Option<Box<dyn Any + Send + Sync>>,
 }
 
@@ -53,7 +53,7 @@ impl OutcomeWaiter {
         self
     }
 
-    /// The verdict, if it falls within `timeout`.
+    /// The outcome, if it arrives within `timeout`.
     pub async fn outcome(mut self, timeout: Duration) -> Option<Outcome> {
         tokio::time::timeout(timeout, &mut self.receiver).await.ok()?.ok()
     }

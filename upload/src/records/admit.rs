@@ -1,5 +1,7 @@
-//! Taking an upload in: the upload, its job and the beginning of its history in one transaction. When it has committed,
-//! the bytes in staging are waited for and the job will be done, whatever happens to the process that asked.
+//! Admission of uploads: the upload, its job and its first events are inserted in one transaction.
+//!
+//! After the commit the staged bytes are kept and the job will be done, whatever happens to the process that admitted
+//! it.
 
 use std::time::Duration;
 
@@ -19,14 +21,14 @@ use crate::staging::Staged;
 use crate::upload::UploadKind;
 use crate::{Event, Media, UploadId, UploadState, trace_context};
 
-/// What the api knows of an upload when its bytes are durable in staging.
+/// An upload whose bytes are durable in staging, before its admission.
 #[derive(Clone, Debug)]
 pub struct Admission {
-    /// The id of the user who sends it.
+    /// The id of the uploading user.
     pub owner: String,
     /// The client's file name, cleaned.
     pub filename: String,
-    /// What the bytes look like.
+    /// The media type as sniffed from the bytes.
     pub media: Media,
     /// The bytes.
     pub staged: Staged,
@@ -34,11 +36,11 @@ pub struct Admission {
     pub deadline: Duration,
     /// How long it may stay unclaimed.
     pub retention: Duration,
-    /// Where the client gave the request a key.
+    /// The idempotency key of the request, if it had one.
     pub idempotency_key: Option<IdempotencyKey>,
 }
 
-/// An upload that is in.
+/// An admitted upload.
 #[derive(Clone, Debug)]
 pub struct Admitted {
     /// Its number.
@@ -51,7 +53,7 @@ impl Records {
     /// Admits an upload. Its state is [`UploadState::Accepted`].
     ///
     /// # Errors
-    /// The database's. Nothing was admitted and the staged bytes belong to no upload, unless
+    /// Any database error. Nothing was admitted and the staged bytes belong to no upload, unless
     /// [`RecordsError::is_outcome_unknown`].
     pub async fn admit(&self, admission: Admission) -> Result<Admitted, RecordsError> {
         self.fail_points.instrument("records", "admit", self.admit_in_tx(admission)).await
@@ -79,27 +81,28 @@ impl Records {
     }
 }
 
-/// An admission, by the row of its upload.
+/// Looks an admission up by the row of its upload.
 impl CommitLookup for uploads::Model {
     type Found = ();
 
     async fn find(&self, tx: &WriteTx) -> Result<Option<()>, DbErr> {
         if tx.get_database_backend() == DbBackend::Postgres {
-            // The same row again: PostgreSQL waits for a transaction under way that inserts its number, which a look at
-            // the table would not see. Its numbers are drawn once, so that a row with this number is this one.
+            // Inserts the same row again, because PostgreSQL then waits for a transaction under way that inserts this
+            // number; a SELECT would not see that row. Each number is drawn once, so a row with this number is this
+            // one.
             let again = uploads::Entity::insert(self.clone().into_active_model().reset_all())
                 .on_conflict(OnConflict::column(uploads::Column::Id).do_nothing().to_owned());
             let inserted = again.exec_without_returning(&tx.tx).await?;
             return Ok((inserted == 0).then_some(()));
         }
-        // SQLite has one writing transaction, and it is this one. A number that was rolled back is given again.
+        // SQLite has one write transaction, and it is this one. A number that was rolled back is given again.
         let found =
             uploads::Entity::find_by_id(self.id).filter(uploads::Column::StagedKey.eq(self.staged_key.as_str()));
         Ok(found.one(&tx.tx).await?.map(drop))
     }
 }
 
-/// What every upload has, whatever it is for.
+/// The columns that every upload has, whatever its kind.
 pub(super) struct NewUpload {
     pub(super) kind: UploadKind,
     pub(super) owner: String,
@@ -107,11 +110,11 @@ pub(super) struct NewUpload {
     pub(super) media: Media,
     pub(super) staged: Staged,
     pub(super) deadline: Duration,
-    /// How long it may stay unclaimed; None for what is nobody's to claim.
+    /// How long it may stay unclaimed; None for an upload that cannot be claimed.
     pub(super) retention: Option<Duration>,
 }
 
-/// An upload whose row is written, and which has no job yet.
+/// An upload whose row is inserted and which has no job yet.
 pub(super) struct InsertedUpload {
     pub(super) id: UploadId,
     owner: String,
@@ -122,8 +125,8 @@ pub(super) struct InsertedUpload {
 }
 
 impl WriteTx {
-    /// The upload itself, and its row to look it up by. Its job follows once it has its place: see
-    /// [`enqueue_first_job`](Self::enqueue_first_job).
+    /// Inserts the upload and returns it with its row, by which it can be looked up. Its job follows once its target
+    /// is reserved: see [`enqueue_first_job`](Self::enqueue_first_job).
     pub(super) async fn insert_upload(
         &self,
         new_upload: NewUpload,
@@ -152,8 +155,8 @@ impl WriteTx {
         Ok((InsertedUpload { id: convert::upload_id(row.id)?, owner, media, bytes, estimate, deadline }, row))
     }
 
-    /// The job of an upload that was taken in, counted, and the beginning of its history. Nothing comes after it that
-    /// another transaction could hold: see [`super::usage`].
+    /// Inserts the first job of an inserted upload, counts it and records the first events. Nothing may follow in the
+    /// transaction that another transaction could lock: see [`super::usage`].
     pub(super) async fn enqueue_first_job(
         &self,
         taken: InsertedUpload,
@@ -180,8 +183,9 @@ impl WriteTx {
         Ok(Admitted { id, message })
     }
 
-    /// Writes a job beside what it is about; the queue hears of it once this transaction has committed. `deadline` is how
-    /// long it may take. A job that settles an upload ends with that; any other is given up by itself.
+    /// Inserts a job in the transaction of what it is about. The queue receives it after this transaction has
+    /// committed. `deadline` is how long the job may take. A job that settles an upload ends with the upload's
+    /// deadline; any other job is given up by itself.
     pub(super) async fn enqueue_job(
         &self,
         message: &JobMessage,
@@ -210,7 +214,7 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Adds to an upload's history.
+    /// Adds events to an upload's history.
     pub(super) async fn record_events(
         &self,
         upload: UploadId,

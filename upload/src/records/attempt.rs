@@ -1,6 +1,9 @@
-//! Handing a job to a worker. The attempt is counted before anything is done, so that bytes which kill workers run out
-//! of attempts; the lease says how long nobody else may try; the job's row knows the attempt's blobs before they exist, and
-//! whoever ends the job condemns those that were not settled.
+//! Leasing a job to a worker.
+//!
+//! - The attempt is counted before any work is done, so that bytes which crash workers run out of attempts.
+//! - The lease says how long no other worker may try the job.
+//! - The job's row stores the attempt's blob prefix before any blob exists. The transaction that ends the job
+//!   schedules the deletion of all blobs that were not settled.
 
 use std::time::Duration;
 
@@ -15,28 +18,29 @@ use crate::blobs::Blobs;
 use crate::job::JobMessage;
 use crate::upload::{Event, Upload};
 
-/// How a worker's reaching for a job ended.
+/// The result of a worker's request for a job.
 #[derive(Clone, Debug)]
 pub enum LeaseResult {
-    /// It is this worker's: run it.
+    /// The worker has the lease and must run the job.
     Leased(Box<Attempt>),
-    /// Another worker holds the lease until then; the sweeper will see to it if that one is dead.
+    /// Another worker holds the lease until then. If that worker is dead, the sweeper publishes the job again.
     Busy(Timestamp),
-    /// It has been done, or buried, or its upload is gone: the delivery is an echo.
+    /// The job is done or dead, or its upload is gone: the delivery is a duplicate.
     Gone,
 }
 
-/// One worker's try at one job.
+/// One attempt of a worker at a job.
 #[derive(Clone, Debug)]
 pub struct Attempt {
     /// The job.
     pub message: JobMessage,
-    /// Its upload as it stood when the attempt began.
+    /// The upload as it was when the attempt began.
     pub upload: Upload,
-    /// Which attempt this is, from 1, for ever growing. It is also the fence: a later attempt makes this one's settling
-    /// void.
+    /// The number of the attempt, from 1, always growing. It is also the fence: a later attempt makes this one's
+    /// settling void.
     pub number: u32,
-    /// The same without the attempts that a failing backend ended: those say nothing about the picture.
+    /// The number of attempts without those that a failing backend ended, because those say nothing about the
+    /// picture.
     pub counted_attempts: u32,
     /// How often in a row a backend has postponed the job.
     pub postponed: u32,
@@ -44,33 +48,35 @@ pub struct Attempt {
     pub prefix: String,
     /// When the lease ends unless it is renewed.
     pub leased_until: Timestamp,
-    /// How the last attempt ended, if that was not well.
+    /// How the last attempt failed, if it did.
     pub last_error: Option<String>,
-    /// The upload's history of this attempt, written when it is settled.
+    /// The upload's events of this attempt, written when it is settled.
     pub(super) events: Vec<Event>,
 }
 
 impl Attempt {
-    /// Notes a hop, to be written with the outcome.
+    /// Adds an event, to be written with the outcome.
     pub fn push_event(&mut self, at: Timestamp, what: &str, detail: impl Into<String>) {
         self.events.push(Event { at, what: what.to_owned(), detail: detail.into() });
     }
 }
 
 impl Records {
-    /// Counts an attempt at a job and leases it to the caller.
+    /// Counts an attempt at a job and leases the job to the caller.
     ///
     /// # Errors
-    /// The database's; then no attempt was begun.
+    /// Any database error; then no attempt was begun.
     pub async fn begin_attempt(&self, message: &JobMessage, lease: Duration) -> Result<LeaseResult, RecordsError> {
         self.begin_attempt_with_prefix(message, lease, &Blobs::new_attempt_prefix(message.job.upload())).await
     }
 
-    /// The same with a prefix that the caller has chosen ([`Blobs::new_attempt_prefix`]). When the database failed and did not say
-    /// whether it had begun the attempt, the call can be repeated with the same prefix: the attempt is counted once.
+    /// Does the same with a prefix that the caller has chosen ([`Blobs::new_attempt_prefix`]).
+    ///
+    /// If the database failed without saying whether the attempt was begun, the call can be repeated with the same
+    /// prefix: the attempt is counted once.
     ///
     /// # Errors
-    /// The database's; then the attempt may have begun or not.
+    /// Any database error; then the attempt may have begun or not.
     pub async fn begin_attempt_with_prefix(
         &self,
         message: &JobMessage,
@@ -127,7 +133,7 @@ impl Records {
             return Ok(LeaseResult::Gone);
         };
         let attempt = Attempt {
-            // The row says whose counters have the job.
+            // The row says which principal's counters include the job.
             message: JobMessage {
                 queue: convert::queue_name(&job),
                 principal: job.principal.clone(),
@@ -142,17 +148,18 @@ impl Records {
             last_error: job.last_error,
             events: Vec::new(),
         };
-        // An attempt that an earlier call began has lost some of its lease by now, or all of it.
+        // An attempt that an earlier call began has lost some or all of its lease by now.
         if attempt.leased_until < convert::timestamp(until) && !self.renew_lease(&attempt, lease).await? {
             return Ok(LeaseResult::Busy(attempt.leased_until));
         }
         Ok(LeaseResult::Leased(Box::new(attempt)))
     }
 
-    /// Extends an attempt's lease. False when the attempt is no longer the job's: then its work is in vain.
+    /// Extends an attempt's lease. Returns false if the attempt is no longer the job's latest: then its work is
+    /// useless.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn renew_lease(&self, attempt: &Attempt, lease: Duration) -> Result<bool, RecordsError> {
         let renew = async {
             let until = self.now_ms() + millis(lease);
@@ -170,8 +177,7 @@ impl Records {
     }
 }
 
-/// Whether the latest attempt at a job is the one that writes under `prefix`: an earlier call began it, and the answer was
-/// lost.
+/// Whether the latest attempt at a job writes under `prefix`: then an earlier call began it, and the answer was lost.
 fn is_begun_with_prefix(job: &jobs::Model, prefix: &str) -> bool {
     job.leased_until.is_some() && job.prefixes.split_whitespace().next_back() == Some(prefix)
 }

@@ -1,5 +1,5 @@
-//! Avatars: which picture a resource shows. The history is kept; what is shown is its newest entry that is ready, so a
-//! former avatar stays while a new one is processed, and for good if that one turns out broken.
+//! Avatars: which picture a resource shows. The history is kept. The newest entry that is ready is shown. So a former
+//! avatar stays while a new one is processed, and for good if the new one turns out to be broken.
 
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, Select, Set,
@@ -10,14 +10,14 @@ use super::{Records, RecordsError, convert};
 use crate::upload::{Resource, Service, Upload, UploadState};
 
 impl Records {
-    /// The avatar that a resource shows now and its version; `None` when it is the default one.
+    /// The avatar that a resource shows now and its version; `None` for the default avatar.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn avatar(&self, resource: &Resource) -> Result<Option<(i64, Upload)>, RecordsError> {
         let its_upload =
             avatars::Entity::belongs_to(uploads::Entity).from(avatars::Column::UploadId).to(uploads::Column::Id);
-        // Anybody may ask, and a history has no end: the database looks for the one row that counts.
+        // Any client may request this and a history has no limit, so the database selects the one row.
         let shown = newest_first(resource)
             .join(JoinType::LeftJoin, its_upload.into())
             .filter(
@@ -32,10 +32,10 @@ impl Records {
         Ok(Some((avatar.version, convert::upload(row)?)))
     }
 
-    /// One version of a resource's avatar, if it is a picture that is ready.
+    /// One version of a resource's avatar, if it is a ready picture.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn avatar_version(&self, resource: &Resource, version: i64) -> Result<Option<Upload>, RecordsError> {
         let avatar = avatars::Entity::find_by_id(version)
             .filter(avatars::Column::Service.eq(resource.service.as_str()))
@@ -48,15 +48,16 @@ impl Records {
         Ok(upload.filter(|upload| upload.state == UploadState::Ready))
     }
 
-    /// Takes the avatar down: the default one is shown from now on. Where it is shown already, nothing is written, so
-    /// that a history grows no longer than what was claimed.
+    /// Removes the avatar, so that the default one is shown. Nothing is written if the default is shown already, so
+    /// that a history grows no longer than the number of claims.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn remove_avatar(&self, resource: &Resource, by: &str) -> Result<(), RecordsError> {
         let remove = async {
             let _write_lock = self.write_lock().await?;
-            // A newer picture that is still worked on would be shown later; so the newest row counts, not what is shown.
+            // A newer picture that is still being processed would be shown later, so the newest row counts, not the
+            // one that is shown.
             let newest = newest_first(resource).one(&self.db).await?;
             if newest.is_none_or(|newest| newest.upload_id.is_none()) {
                 return Ok(());
@@ -75,10 +76,10 @@ impl Records {
         self.fail_points.instrument("records", "remove_avatar", remove).await
     }
 
-    /// Lets a user act for a resource. Doing it a second time is fine.
+    /// Grants a user the right to act for a resource. A second time has no effect.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn grant_resource(&self, resource: &Resource, user: &str) -> Result<(), RecordsError> {
         let grant = async {
             let _write_lock = self.write_lock().await?;
@@ -97,10 +98,10 @@ impl Records {
         self.fail_points.instrument("records", "grant", grant).await
     }
 
-    /// Whether a user may act for a resource: everybody for themselves, otherwise by a grant.
+    /// Whether a user may act for a resource: all users for themselves, otherwise by a grant.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn may_act_for(&self, user: &str, resource: &Resource) -> Result<bool, RecordsError> {
         if resource.service == Service::Users && resource.id == user {
             return Ok(true);
@@ -110,7 +111,7 @@ impl Records {
     }
 }
 
-/// What a resource ever showed or was to show.
+/// All avatar entries of a resource, newest first.
 fn newest_first(resource: &Resource) -> Select<avatars::Entity> {
     avatars::Entity::find()
         .filter(avatars::Column::Service.eq(resource.service.as_str()))

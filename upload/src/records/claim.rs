@@ -1,5 +1,5 @@
-//! Claiming: one compare-and-set on the row that expiry sets too, so that a picture is claimed or expires and never
-//! both. The avatar it becomes is a second row of the same transaction.
+//! Claiming: one compare-and-set on the row that expiry also sets, so that a picture is claimed or expires, never
+//! both. The avatar entry is a second row of the same transaction.
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, EntityTrait, QueryFilter, Set};
@@ -8,33 +8,33 @@ use super::entity::{avatars, uploads};
 use super::{Records, RecordsError, convert};
 use crate::upload::{Event, Reason, Resource, UploadId, UploadKind, UploadState};
 
-/// Who claims.
+/// The claiming user.
 #[derive(Clone, Debug)]
 pub struct Claimant {
     /// The user's id.
     pub user: String,
-    /// Whether other people's uploads are theirs to claim: a site administrator's are.
+    /// Whether the user may claim other users' uploads, as a site administrator may.
     pub admin: bool,
 }
 
 /// Why a claim was refused (`contract/dropbox.md`, "Claiming is one compare-and-set").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClaimRefusal {
-    /// No such picture, or somebody else's: from outside that looks the same.
+    /// There is no such picture, or it belongs to another user. Clients cannot tell these apart.
     Unknown,
-    /// It belongs to another resource already, or was claimed by another.
+    /// It belongs to another resource already, or another user claimed it.
     ClaimedElsewhere,
-    /// Nobody claimed it in time.
+    /// It was not claimed in time.
     Expired,
     /// It never became a picture.
     Unusable(Reason),
 }
 
 impl Records {
-    /// Claims an upload for a resource. Doing it a second time is fine.
+    /// Claims an upload for a resource. A second time has no further effect.
     ///
     /// # Errors
-    /// The outer one is the database's, and then nothing was claimed; the inner one says why not.
+    /// Outer: any database error, and then nothing was claimed. Inner: why the claim was refused.
     pub async fn claim(
         &self,
         upload: UploadId,
@@ -102,7 +102,7 @@ impl Records {
                 let unknown = || Reason::new("unknown", "it never became a picture");
                 Err(ClaimRefusal::Unusable(upload.reason.unwrap_or_else(unknown)))
             }
-            // Past its time and not swept yet is expired as well.
+            // An upload past its time that the sweeper has not expired yet is expired as well.
             (None, UploadState::Expired | UploadState::Accepted | UploadState::Ready) => Err(ClaimRefusal::Expired),
         })
     }

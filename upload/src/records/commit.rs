@@ -1,20 +1,23 @@
-//! Commits whose outcome is not known. A COMMIT that fails may have happened: its answer can be lost with the connection.
+//! Commits whose outcome is not known. A COMMIT that fails may have happened: its answer can be lost with the
+//! connection.
 //!
 //! Operations whose caller acts wrongly on a false "failed" look the outcome up before they answer: `admit` and
-//! `admit_into_file`, because the caller deletes the staged bytes of an upload that was not admitted, and the client sends
-//! the upload again.
+//! `admit_into_file`, because the caller deletes the staged bytes of an upload that was not admitted, and the client
+//! sends the upload again.
 //!
 //! The others need no look-up, because repeating them after a false "failed" changes nothing:
 //!
-//! - `begin_attempt_under` counts an attempt once for each prefix, and a worker repeats the call with the same prefix;
-//! - settling (`settle_*`, `bury`, `put_off`, the variants' ends) is fenced by the attempt's number and the job's row: the
-//!   second try is void, and a client that waits reads the outcome from the upload's row;
-//! - `claim`, `crop`, grants, shares, registrations and deletions of the same thing by the same caller have the same result
-//!   a second time;
-//! - `want_variant`: a variant whose job was committed is found by the next request, and the relay publishes the job;
-//! - `expire`, `fail_overdue`, `take_condemned` and the other sweeps take up rows by their state;
-//! - idempotency keys: a key that is held by a lost `hold_key` is released when its hold ends, and a lost `note_answer`
-//!   leaves a key that names its upload.
+//! - `begin_attempt_with_prefix` counts an attempt once for each prefix, and a worker repeats the call with the same
+//!   prefix;
+//! - settling (`settle_*`, `mark_dead`, `reschedule`, the variants' ends) is fenced by the attempt's number and the
+//!   job's row: the second try is void, and a waiting client reads the outcome from the upload's row;
+//! - `claim`, `crop`, grants, shares, registrations and deletions of the same thing by the same caller have the same
+//!   result a second time;
+//! - `request_variant`: a variant whose job was committed is found by the next request, and the relay publishes the
+//!   job;
+//! - `expire`, `fail_overdue`, `take_due_deletions` and the other sweeps take up rows by their state;
+//! - idempotency keys: a key that is held by a lost `lock_idempotency_key` is released when its hold ends, and a lost
+//!   `store_idempotent_response` leaves a key that names its upload.
 
 use std::time::Duration;
 
@@ -34,13 +37,14 @@ pub(super) trait CommitLookup {
     /// What it wrote.
     type Found;
 
-    /// What it wrote, None if it did not happen. Must wait for the transaction in question if the database has not ended it
-    /// yet: it can still be committing when its connection is lost. What this writes itself is rolled back.
+    /// What it wrote; None if it did not happen. Must wait for the transaction in question if the database has not
+    /// ended it yet, because it can still be committing when its connection is lost. What this writes itself is
+    /// rolled back.
     fn find(&self, tx: &WriteTx) -> impl Future<Output = Result<Option<Self::Found>, DbErr>> + Send;
 }
 
 impl Records {
-    /// Commits. If that fails, looks up whether `what` happened all the same.
+    /// Commits. If that fails, looks up whether `what` happened nevertheless.
     pub(super) async fn commit_or_look_up(&self, tx: WriteTx, what: impl CommitLookup) -> Result<(), RecordsError> {
         let Err(error) = tx.commit().await else { return Ok(()) };
         match self.look_up(&error, what).await? {
@@ -49,7 +53,7 @@ impl Records {
         }
     }
 
-    /// Looks up what the outcome of a write was that ended with `lost`, until the database answers.
+    /// Looks up the outcome of a write that ended with `lost`, until the database answers.
     async fn look_up<L: CommitLookup>(&self, lost: &DbErr, what: L) -> Result<Option<L::Found>, RecordsError> {
         if matches!(lost, DbErr::Conn(_) | DbErr::ConnectionAcquire(_)) {
             // There was no connection to send it on.

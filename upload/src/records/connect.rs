@@ -1,5 +1,5 @@
-//! Opens the pool of database connections: what both databases share here, what only one of them needs in `sqlite` and
-//! `postgres`.
+//! Opens the pool of database connections. Code for both databases is here; `sqlite` and `postgres` have what only
+//! one of them needs.
 
 mod address;
 pub(super) mod postgres;
@@ -16,7 +16,7 @@ use sea_orm::{ConnectOptions, DbBackend, DbErr, RuntimeErr, SqlxSqliteConnector}
 use super::RecordsSettings;
 use super::database::Database;
 
-/// A connection that has been idle for so long is tested before it is used again.
+/// A connection that has been idle for this long is tested before it is used again.
 const IDLE_BEFORE_TEST: Duration = Duration::from_secs(1);
 
 /// Opens a pool for the database at the address in the settings.
@@ -28,7 +28,8 @@ pub(super) async fn connect(settings: &RecordsSettings) -> Result<Database, DbEr
         .acquire_timeout(settings.timeout)
         .sqlx_logging_level(log::LevelFilter::Trace)
         .sqlx_slow_statements_logging_settings(log::LevelFilter::Warn, Duration::from_secs(1))
-        // A connection in use has just shown that it works; a ping each time costs a round trip for every statement.
+        // A connection in use has just shown that it works, and a ping each time would cost a round trip for every
+        // statement.
         .test_before_acquire_if_idle_for(IDLE_BEFORE_TEST)
         .set_application_name("cloakroom");
     let availability = postgres::Availability::default();
@@ -44,18 +45,18 @@ pub(super) async fn connect(settings: &RecordsSettings) -> Result<Database, DbEr
     })
 }
 
-/// The error of a call that passed its limit.
+/// The error of a call that exceeded its limit.
 pub(super) fn call_timed_out(limit: Duration) -> DbErr {
     DbErr::Query(RuntimeErr::SqlxError(timeout_error(limit).into()))
 }
 
-/// The same as the driver would say it.
+/// The same error as the driver's.
 fn timeout_error(limit: Duration) -> sqlx::Error {
     let why = format!("the database did not answer within {limit:?}");
     sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, why))
 }
 
-/// Why a database did not take a write.
+/// Why a database refused a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WriteRefusal {
     /// Its disk is full.
@@ -76,7 +77,7 @@ pub(super) fn write_refusal(error: &DbErr) -> Option<WriteRefusal> {
     sqlite::write_refusal(error).or_else(|| postgres::is_full(error).then_some(WriteRefusal::Full))
 }
 
-/// The folder of the file that is the database, None if it is a server's.
+/// The folder of the database file, None for a database server.
 pub(super) fn database_folder(settings: &RecordsSettings) -> Result<Option<PathBuf>, DbErr> {
     let url = settings.url.expose();
     if !SqlxSqliteConnector::accepts(url) {

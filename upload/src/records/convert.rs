@@ -1,4 +1,4 @@
-//! Rows into nouns: what the tables hold, parsed once into the types the rest of the program speaks.
+//! Converts rows into domain types. What the tables hold is parsed here once.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(super) fn timestamp(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
 }
 
-/// The word under which a kind of file is kept.
+/// The name under which a media type is stored.
 pub(super) fn media_name(media: Media) -> String {
     media.extension().to_owned()
 }
@@ -27,7 +27,7 @@ pub(super) fn media(word: &str) -> Result<Media, RecordsError> {
     Media::from_extension(word).ok_or_else(|| RecordsError::CorruptRow(format!("no kind of file is called \"{word}\"")))
 }
 
-/// Sizes are stored signed, as both databases have them, and were unsigned when they were written.
+/// Converts a size. Both databases store it signed; it was unsigned when it was written.
 pub(super) fn from_stored(stored: Option<i32>) -> Option<u32> {
     stored.and_then(|side| u32::try_from(side).ok())
 }
@@ -71,7 +71,7 @@ pub(super) fn upload(row: uploads::Model) -> Result<Upload, RecordsError> {
     })
 }
 
-/// About how long an upload takes to render.
+/// The estimated time to render an upload.
 pub(super) fn estimate(row: &uploads::Model) -> Duration {
     Duration::from_millis(u64::try_from(row.estimate).unwrap_or_default())
 }
@@ -81,7 +81,7 @@ pub(super) fn queue_name(row: &jobs::Model) -> QueueName {
     QueueName::from_name(&row.queue).unwrap_or_else(|| QueueName::for_kind(&row.kind))
 }
 
-/// A promise as it is to be published.
+/// The message of a job, to be published.
 pub(super) fn job_message(row: &jobs::Model) -> Result<JobMessage, RecordsError> {
     let message: JobMessage = serde_json::from_str(&row.payload)
         .map_err(|error| RecordsError::CorruptRow(format!("job {}: {error}", row.id)))?;
@@ -93,7 +93,7 @@ pub(super) fn job_message(row: &jobs::Model) -> Result<JobMessage, RecordsError>
     })
 }
 
-/// None while the variant is wanted and not made.
+/// None while the variant is requested and not made.
 pub(super) fn variant(row: &variants::Model) -> Result<Option<Variant>, RecordsError> {
     let name =
         row.name.parse().map_err(|error| RecordsError::CorruptRow(format!("upload {}: {error}", row.upload_id)))?;

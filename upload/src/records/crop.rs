@@ -1,5 +1,5 @@
-//! Cropping: a picture that waits to be claimed is shown differently from now on. Every crop begins a new generation of
-//! variants; those of the former one stay with the picture and go with it.
+//! Cropping: changes what an unclaimed picture shows. Every crop begins a new generation of variants. Variants of
+//! former generations are kept and deleted with the picture.
 
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
@@ -11,21 +11,21 @@ use crate::upload::{Crop, Event, Reason, UploadId, UploadState};
 /// Why a crop was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CropRefusal {
-    /// No such picture waits to be claimed, for this caller.
+    /// There is no such unclaimed picture for this caller.
     Unknown,
     /// It has been cropped as often as one picture may be.
     TooManyCrops(Reason),
 }
 
-/// The most generations of one picture: each may have its share of variants.
+/// The most generations of one picture, because each generation has its own limit of variants.
 const MAX_GENERATIONS: i32 = 64;
 
 impl Records {
-    /// Shows a crop of a ready, unclaimed picture from now on; `None` for the whole. Returns the generation that its
-    /// variants belong to, which is the former one where nothing changes.
+    /// Crops a ready, unclaimed picture; `None` shows the whole picture. Returns the generation that its variants
+    /// belong to, which is the former one if nothing changes.
     ///
     /// # Errors
-    /// The outer one is the database's, and then nothing was changed; the inner one says why not.
+    /// Outer: any database error, and then nothing was changed. Inner: why the crop was refused.
     pub async fn crop(
         &self,
         upload: UploadId,

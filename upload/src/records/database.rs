@@ -1,5 +1,5 @@
-//! The database behind the records: a pool of connections to one of the two engines, and transactions on it. Every
-//! statement of every verb passes here.
+//! The database of the records: a pool of connections to one of the two engines, and transactions on it. Every
+//! statement of every operation passes here.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::connect::{call_timed_out, postgres};
 /// A pool of connections. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) enum Database {
-    /// With the limit of one call, because its file may lie on a disk that does not answer.
+    /// With the limit of one call, because the file may be on a disk that does not answer.
     Sqlite(DatabaseConnection, Duration),
     Postgres(postgres::Pool),
 }
@@ -27,7 +27,8 @@ pub(super) enum Transaction {
 }
 
 impl Database {
-    /// Begins a writing transaction. Immediate on SQLite, where one that reads first and writes later can fail halfway.
+    /// Begins a write transaction. Immediate on SQLite, because there a transaction that reads first and writes later
+    /// can fail halfway.
     pub(super) async fn begin(&self) -> Result<Transaction, DbErr> {
         match self {
             Self::Sqlite(db, limit) => {
@@ -41,7 +42,8 @@ impl Database {
         }
     }
 
-    /// Begins a reading transaction that sees one moment. Those of SQLite do anyway, and have no levels to choose from.
+    /// Begins a read transaction that sees one snapshot. On SQLite every transaction does, and there are no isolation
+    /// levels to choose from.
     pub(super) async fn begin_snapshot(&self) -> Result<Transaction, DbErr> {
         match self {
             Self::Sqlite(db, limit) => Ok(Transaction::Sqlite(with_timeout(*limit, db.begin()).await?, *limit)),
@@ -70,12 +72,12 @@ impl Transaction {
     }
 }
 
-/// Runs one call to SQLite, and no longer than the limit. What it does may happen later all the same.
+/// Runs one call to SQLite, with a limit. The call may still take effect after that.
 async fn with_timeout<T>(limit: Duration, call: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
     tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(call_timed_out(limit)))
 }
 
-/// Both run statements, each in the way of its engine.
+/// Implements statements for both types, each in the way of its engine.
 macro_rules! connection {
     ($($which:ident),*) => {$(
         #[async_trait]

@@ -1,5 +1,7 @@
-//! The ledger of bytes to delete. Nothing in blobs is ever deleted but what stands here, and what stands here is deleted
-//! by the sweeper alone, after a row said that nobody needs it.
+//! The deletion queue: prefixes of blobs to delete.
+//!
+//! Blobs are deleted only if they are in this queue. They are deleted by the sweeper alone, after a row recorded that
+//! they are not needed.
 
 use std::time::Duration;
 
@@ -11,29 +13,29 @@ use super::entity::{deletions, jobs};
 use super::{Records, RecordsError, WriteTx, convert, millis};
 use crate::UploadId;
 
-/// A prefix of blobs whose deletion the caller has taken on.
+/// A blob prefix whose deletion the caller has leased.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlobDeletion {
     id: Uuid,
-    /// Whose bytes they were.
+    /// The upload that the bytes belonged to.
     pub upload: UploadId,
-    /// Everything whose key begins so goes.
+    /// All blobs whose key begins with this are deleted.
     pub prefix: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// After this long a deletion that was taken on and not struck off is anybody's again.
+/// The lease of a deletion. If it is not completed by then, another sweeper may take it.
 const DELETION_LEASE: Duration = Duration::from_secs(600);
 
-/// How long what an attempt wrote stays after its job has ended without it: it may be writing still, without knowing.
+/// How long an attempt's blobs stay after its job has ended without it, because the attempt may still be writing.
 const ATTEMPT_GRACE: Duration = Duration::from_secs(3600);
 
 impl Records {
-    /// Takes on up to `limit` due deletions.
+    /// Leases up to `limit` due deletions.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn take_due_deletions(&self, limit: u64) -> Result<Vec<BlobDeletion>, RecordsError> {
         self.fail_points.instrument("records", "take_condemned", self.take_due_deletions_in_tx(limit)).await
     }
@@ -74,10 +76,10 @@ impl Records {
             .collect()
     }
 
-    /// Strikes off what has been deleted.
+    /// Removes a completed deletion from the queue.
     ///
     /// # Errors
-    /// The database's; then it will be deleted once more, which does no harm.
+    /// Any database error; then the blobs are deleted once more, which does no harm.
     pub async fn complete_deletion(&self, deletion: &BlobDeletion) -> Result<(), RecordsError> {
         let complete = async {
             let _write_lock = self.write_lock().await?;
@@ -89,7 +91,7 @@ impl Records {
 }
 
 impl WriteTx {
-    /// Enters what is under a prefix, to be deleted at `due` or later.
+    /// Schedules the deletion of everything under a prefix, at `due` or later.
     pub(super) async fn schedule_deletion(
         &self,
         upload: i64,
@@ -109,8 +111,8 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Enters what the attempts at a job may have written, now that its row does not vouch for it any more: all but what
-    /// is `settled_prefix`. What is `ended_prefix` goes at once, the rest when nobody can be writing there.
+    /// Schedules the deletion of what the attempts at a job may have written, except what is under `settled_prefix`.
+    /// Blobs under `ended_prefix` are due at once; the rest when no attempt can be writing there any more.
     pub(super) async fn schedule_attempt_deletions(
         &self,
         job: &jobs::Model,

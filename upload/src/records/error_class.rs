@@ -1,12 +1,12 @@
-//! Whether a failure is the database's or belongs to what it was asked.
+//! Whether a failure is the database's or belongs to the request.
 
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 
 use super::RecordsError;
 
 impl RecordsError {
-    /// Whether the database failed and not the statement. A value or a key that the database refuses is refused again,
-    /// however long one waits, and it may be an upload that brought it; everything else is no upload's fault.
+    /// Whether the database failed and not the statement. A value or a key that the database refuses is refused again
+    /// every time, and an upload may have brought it. Every other failure is independent of the upload.
     pub fn is_outage(&self) -> bool {
         let Self::Database(error) = self else { return self.is_transient() };
         let (DbErr::Query(RuntimeErr::SqlxError(error)) | DbErr::Exec(RuntimeErr::SqlxError(error))) = error else {
@@ -17,8 +17,8 @@ impl RecordsError {
     }
 }
 
-/// PostgreSQL's codes have five characters, of which the first two are the class; SQLite's are numbers, of which the lowest
-/// byte is the class.
+/// PostgreSQL's codes have five characters, of which the first two are the class; SQLite's are numbers, of which the
+/// lowest byte is the class.
 fn is_data_error(code: &str) -> bool {
     if code.len() == 5 {
         // Data exceptions and violated constraints.
@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn a_value_that_is_refused_is_no_outage() {
-        // A bad byte, a key that is there, one of SQLite's, a value that is too long.
+        // An invalid byte, an existing key, one of SQLite's, a value that is too long.
         for code in ["22021", "23505", "2067", "18"] {
             assert!(is_data_error(code), "{code}");
         }

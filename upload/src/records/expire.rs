@@ -1,5 +1,7 @@
-//! Letting go: what nobody claimed in time, and what nobody settled in time. A batch is one statement that picks and
-//! changes in one, so that several sweepers share the work and none waits for another.
+//! Expiry of uploads that were not claimed in time, and failure of uploads that were not settled in time.
+//!
+//! A batch is one statement that selects and changes, so that several sweepers share the work and none waits for
+//! another.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,10 +16,11 @@ use crate::blobs::Blobs;
 use crate::upload::{Event, JobId, Reason, UploadId, UploadKind, UploadState};
 
 impl Records {
-    /// Expires up to `limit` uploads whose time is over and that nobody claimed, and condemns their bytes. Returns them.
+    /// Expires up to `limit` unclaimed uploads whose time is over, and schedules the deletion of their bytes. Returns
+    /// them.
     ///
     /// # Errors
-    /// The database's; then none of the batch has expired.
+    /// Any database error; then none of the batch has expired.
     pub async fn expire(&self, limit: u64) -> Result<Vec<UploadId>, RecordsError> {
         self.fail_points.instrument("records", "expire", self.expire_in_tx(limit)).await
     }
@@ -52,12 +55,12 @@ impl Records {
         let mut changes = UsageDeltas::default();
         let mut owners: HashMap<i64, &str> = expired.iter().map(|row| (row.id, row.owner.as_str())).collect();
         for job in ended.exec_with_returning(&*tx).await? {
-            // Somebody may be at it still.
+            // A worker may still be running an attempt.
             tx.schedule_attempt_deletions(&job, None, None, now).await?;
             if job.state == "queued" {
                 changes.job_left_queue(&job);
                 if job.principal.is_empty() && job.kind.contains(".process.") {
-                    // An older version admitted it, and did not count its bytes.
+                    // An older version admitted it and did not count its bytes.
                     owners.remove(&job.upload_id);
                 }
             }
@@ -75,11 +78,11 @@ impl Records {
         Ok(gone)
     }
 
-    /// Settles as failed up to `limit` uploads that are still waiting past their deadline, and buries their jobs, whose
-    /// last error stays with them. Returns the uploads and the jobs, whose waiters are to be told the reason.
+    /// Settles as failed up to `limit` uploads that still wait past their deadline, and marks their jobs dead. A dead
+    /// job keeps its last error. Returns the uploads and jobs, with the reason to notify their waiters of.
     ///
     /// # Errors
-    /// The database's; then none of the batch has been settled.
+    /// Any database error; then none of the batch has been settled.
     pub async fn fail_overdue(&self, limit: u64) -> Result<Vec<(UploadId, JobId, Reason)>, RecordsError> {
         self.fail_points.instrument("records", "fail_overdue", self.fail_overdue_in_tx(limit)).await
     }
@@ -144,11 +147,11 @@ impl Records {
         Ok(notices)
     }
 
-    /// Gives up to `limit` jobs up that make a variant and have taken too long. The next request for the size orders it
-    /// anew. Returns the uploads and the jobs, whose waiters are to be told the reason.
+    /// Gives up as many as `limit` jobs that make a variant and have taken too long. The next request for the size
+    /// enqueues a new job. Returns the uploads and jobs, with the reason to notify their waiters of.
     ///
     /// # Errors
-    /// The database's; then none of the batch has been given up.
+    /// Any database error; then none of the batch has been given up.
     pub async fn fail_overdue_variants(&self, limit: u64) -> Result<Vec<(UploadId, JobId, Reason)>, RecordsError> {
         self.fail_points.instrument("records", "give_up_variants", self.fail_overdue_variants_in_tx(limit)).await
     }
@@ -174,7 +177,7 @@ impl Records {
         let mut changes = UsageDeltas::default();
         for job in given_up {
             changes.job_left_queue(&job);
-            // A worker may be at it still.
+            // A worker may still be running an attempt.
             tx.schedule_attempt_deletions(&job, None, None, now).await?;
             variants::Entity::delete_many()
                 .filter(variants::Column::UploadId.eq(job.upload_id))
@@ -194,17 +197,17 @@ impl Records {
     }
 }
 
-/// The backend that kept a job from being done, as far as its row knows.
+/// The backend that kept a job from being done, as far as its row says.
 fn failing_backend(job: &jobs::Model) -> Option<Backend> {
     match &job.waits_for {
         Some(backend) => backend.parse().ok(),
-        // No worker has ever had it, and the queue has confirmed no message though the sweeper has sent one.
+        // No worker has ever leased it, and the queue has confirmed no message though the sweeper has sent one.
         None if job.attempts == 0 && job.published_at.is_none() && job.publishes > 0 => Some(Backend::Queue),
         None => None,
     }
 }
 
-/// Why something was not done by its deadline, in words for its client.
+/// Why a job was not done by its deadline, in words for the client.
 fn deadline_reason(failing: Option<Backend>) -> Reason {
     let why = match failing {
         Some(backend) => format!("not processed by its deadline, because {} failed", backend.description()),
@@ -213,7 +216,8 @@ fn deadline_reason(failing: Option<Backend>) -> Reason {
     Reason::new("deadline", format!("{why}; try again, or ask the operator to"))
 }
 
-/// The ids of the `limit` oldest uploads by `order` that are so; rows another sweeper holds are passed over.
+/// Selects the ids of the `limit` oldest uploads by `order` that match the condition. Rows that another sweeper has
+/// locked are skipped.
 fn batch(order: uploads::Column, so: Condition, limit: u64) -> SelectStatement {
     Query::select()
         .column(uploads::Column::Id)

@@ -1,9 +1,9 @@
-//! Requests that are done once, however often they are sent: a key is held by the first, and remembers its answer. The
-//! upload that a request admits is noted with it in the same transaction, so that a process which dies before it answers
-//! leaves a key from which the answer can still be told.
+//! Idempotency keys: a request is done once, however often it is sent. The first request locks the key, and its
+//! answer is stored. The upload that a request admits is recorded with the key in the same transaction. So the answer
+//! can be given even if the process dies before it answers.
 //!
-//! A hold is short and renewed by the request that has it, so that a key whose process died is free again soon. Every
-//! statement of a holder names when its hold began: a holder that lost its key changes nothing of its successor's.
+//! A lock is short and renewed by its request, so that a key whose process died is free again soon. Every statement
+//! of a lock's holder names when the lock began, so a holder that lost its key changes nothing of its successor's.
 
 use std::time::Duration;
 
@@ -15,15 +15,15 @@ use super::{Records, RecordsError, WriteTx, convert, millis};
 use crate::file::{IdempotencyKey, IdempotencyKeyLock, IdempotencyLockResult};
 use crate::upload::UploadId;
 
-/// How long an answer is remembered.
+/// How long an answer is stored.
 const KEY_TTL: Duration = Duration::from_secs(24 * 3600);
 
 impl Records {
-    /// Takes a key for a request that begins now, or says what is known of it. The request loses the key after `lease`
+    /// Locks a key for a request that begins now, or returns its state. The request loses the key after `lease`
     /// unless it renews it.
     ///
     /// # Errors
-    /// The database's. If the commit was lost on its way, the key may be held until `lease` ends.
+    /// Any database error. If the commit was lost, the key may be locked until `lease` ends.
     pub async fn lock_idempotency_key(
         &self,
         caller: &str,
@@ -67,7 +67,7 @@ impl Records {
             return Ok(acquired(now));
         }
         let known = keys::Entity::find_by_id((caller.to_owned(), key.to_owned())).lock_exclusive().one(&*tx).await?;
-        // No two holds of a key begin in the same millisecond, because that tells them apart.
+        // No two locks of a key begin in the same millisecond, because the time distinguishes them.
         let since = known.as_ref().map_or(now, |known| Ord::max(now, known.created_at + 1));
         if let Some(known) = known.filter(|known| known.expires_at > now) {
             match (known.fingerprint, known.answer, known.upload_id) {
@@ -90,10 +90,10 @@ impl Records {
         Ok(acquired(since))
     }
 
-    /// Extends a hold: it ends after `lease` from now. False if the key is not held by this request any more.
+    /// Extends a lock: it ends after `lease` from now. Returns false if this request does not hold the lock any more.
     ///
     /// # Errors
-    /// The database's; then the hold ends when it would have ended.
+    /// Any database error; then the lock ends when it would have ended.
     pub async fn renew_idempotency_key(
         &self,
         lock: &IdempotencyKeyLock,
@@ -111,10 +111,10 @@ impl Records {
         self.fail_points.instrument("records", "renew_key", renew).await
     }
 
-    /// Remembers an answer, unless another request holds the key by now.
+    /// Stores an answer, unless another request has locked the key by now.
     ///
     /// # Errors
-    /// The database's; then the key stays in flight until its hold ends.
+    /// Any database error; then the key stays in flight until its lock ends.
     pub async fn store_idempotent_response(&self, key: &IdempotencyKey, response: &str) -> Result<(), RecordsError> {
         let note = async {
             let _write_lock = self.write_lock().await?;
@@ -128,11 +128,11 @@ impl Records {
         self.fail_points.instrument("records", "note_answer", note).await
     }
 
-    /// Lets go of a key whose request was not answered, so that it can be sent again: one that admitted nothing is
-    /// forgotten, and from one that admitted an upload the answer can be told from now on.
+    /// Releases a key whose request was not answered, so that it can be sent again. A key that admitted nothing is
+    /// deleted. A key that admitted an upload keeps it, so that the answer can be given from now on.
     ///
     /// # Errors
-    /// The database's; then the key stays in flight until its hold ends.
+    /// Any database error; then the key stays in flight until its lock ends.
     pub async fn release_idempotency_key(&self, lock: &IdempotencyKeyLock) -> Result<(), RecordsError> {
         self.fail_points.instrument("records", "let_go_of_key", self.release_idempotency_key_in_tx(lock)).await
     }
@@ -154,10 +154,10 @@ impl Records {
         Ok(())
     }
 
-    /// Forgets up to `limit` answers that are old enough. Returns how many.
+    /// Deletes up to `limit` expired answers. Returns how many.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn delete_expired_idempotency_keys(&self, limit: u64) -> Result<u64, RecordsError> {
         let forget = async {
             let old = Condition::all().add(keys::Column::ExpiresAt.lte(self.now_ms()));
@@ -179,10 +179,11 @@ impl Records {
 }
 
 impl WriteTx {
-    /// Writes down which upload a request admitted.
+    /// Records which upload a request admitted.
     ///
     /// # Errors
-    /// [`RecordsError::KeyLost`] if another request holds the key by now: that one is going to admit the upload.
+    /// [`RecordsError::KeyLost`] if another request has locked the key by now: that request is going to admit the
+    /// upload.
     pub(super) async fn record_admitted_upload(
         &self,
         key: &IdempotencyKey,
@@ -201,7 +202,7 @@ fn update_locked_key(lock: &IdempotencyKeyLock) -> sea_orm::UpdateMany<keys::Ent
     keys::Entity::update_many().filter(is_locked_by(lock))
 }
 
-/// The row of a key, if this request and no later one holds it.
+/// Selects the row of a key if this request holds its lock.
 fn is_locked_by(lock: &IdempotencyKeyLock) -> Condition {
     Condition::all()
         .add(keys::Column::Caller.eq(lock.caller.as_str()))

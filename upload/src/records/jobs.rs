@@ -1,4 +1,4 @@
-//! Jobs for people to look at: what is promised, what is dead and why, trying a dead one again, giving one up.
+//! Jobs for operators: lists queued and dead jobs, retries a dead one, discards one.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::{Records, RecordsError, convert, millis};
 use crate::job::QueueName;
 use crate::upload::{Event, JobId, UploadId, UploadKind, UploadState};
 
-/// A job as its row tells it.
+/// A job as its row stores it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct JobRow {
     /// Its number.
@@ -25,9 +25,9 @@ pub struct JobRow {
     pub upload: UploadId,
     /// The queue that it is published into.
     pub queue: QueueName,
-    /// The user that it is done for; empty where an older version wrote it.
+    /// The user that the job is done for; empty if an older version wrote the row.
     pub principal: String,
-    /// Whether it is a dead letter. Otherwise it is promised.
+    /// Whether it is dead. Otherwise it is queued.
     pub dead: bool,
     /// How often it has been tried, without the attempts that a failing backend ended.
     pub attempts: i32,
@@ -35,9 +35,9 @@ pub struct JobRow {
     pub postponed: i32,
     /// The backend whose failure postponed it last.
     pub waits_for: Option<String>,
-    /// What went wrong last, and before.
+    /// The errors so far, the last one first.
     pub last_error: Option<String>,
-    /// When it was promised.
+    /// When it was enqueued.
     pub created_at: Timestamp,
     /// When it was or is to be published.
     pub run_at: Timestamp,
@@ -45,7 +45,7 @@ pub struct JobRow {
     pub published_at: Option<Timestamp>,
     /// When the sweeper publishes it again unless something happens to it before that.
     pub republish_at: Timestamp,
-    /// Until when it is a worker's.
+    /// When the worker's lease ends.
     pub leased_until: Option<Timestamp>,
 }
 
@@ -53,7 +53,7 @@ impl Records {
     /// Up to `limit` jobs, the oldest first; only the dead ones, or all.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn jobs(&self, dead: bool, limit: u64) -> Result<Vec<JobRow>, RecordsError> {
         let mut asked = jobs::Entity::find().order_by_asc(jobs::Column::CreatedAt).limit(limit);
         if dead {
@@ -65,26 +65,25 @@ impl Records {
     /// One job.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn job(&self, id: JobId) -> Result<Option<JobRow>, RecordsError> {
         jobs::Entity::find_by_id(id).one(&self.db).await?.map(job_row).transpose()
     }
 
-    /// The jobs of an upload, promised and dead.
+    /// The jobs of an upload, queued and dead.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn jobs_of(&self, upload: UploadId) -> Result<Vec<JobRow>, RecordsError> {
         let asked = jobs::Entity::find().filter(jobs::Column::UploadId.eq(upload.get()));
         asked.order_by_asc(jobs::Column::CreatedAt).all(&self.db).await?.into_iter().map(job_row).collect()
     }
 
-    /// Makes a dead job a promise again, with all its attempts before it. An upload that failed with it waits once more,
-    /// for `deadline` at the longest. Its message is to be published. None where no such job is dead, or its upload has
-    /// expired in the meantime.
+    /// Enqueues a dead job again, with no attempts counted. An upload that failed with it waits again, for `deadline`
+    /// at most. Its message is to be published. None if no such job is dead, or if its upload has expired meanwhile.
     ///
     /// # Errors
-    /// The database's; then it is as dead as it was.
+    /// Any database error; then the job stays dead.
     pub async fn retry_job(&self, id: JobId, deadline: Duration) -> Result<Option<DueMessage>, RecordsError> {
         self.fail_points.instrument("records", "retry_job", self.retry_job_in_tx(id, deadline)).await
     }
@@ -94,8 +93,8 @@ impl Records {
         let tx = self.begin_write().await?;
         let revived = jobs::Entity::update_many()
             .col_expr(jobs::Column::State, Expr::value("queued"))
-            // The attempts so far do not count any more. Their number goes on growing, because it is the fence against
-            // a worker that still runs one of them.
+            // The attempts so far do not count any more. Their number goes on growing, because it is the fence
+            // against a worker that still runs one of them.
             .col_expr(jobs::Column::Uncounted, Expr::col(jobs::Column::Attempts))
             .col_expr(jobs::Column::LastUncounted, Expr::col(jobs::Column::Attempts))
             .col_expr(jobs::Column::Postponed, Expr::value(0))
@@ -106,7 +105,7 @@ impl Records {
             .col_expr(jobs::Column::RepublishAfter, Expr::value(outbox::republish_after(deadline)))
             .col_expr(jobs::Column::PublishedAt, Expr::value(Option::<i64>::None))
             .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
-            // Condemned when it died.
+            // Their deletion was scheduled when the job was marked dead.
             .col_expr(jobs::Column::Prefixes, Expr::value(""))
             .filter(jobs::Column::Id.eq(id))
             .filter(jobs::Column::State.eq("dead"))
@@ -162,10 +161,10 @@ impl Records {
         Ok(Some(revived))
     }
 
-    /// Gives a dead job up for good. Its upload stays as it ended. False where no such job is dead.
+    /// Discards a dead job. Its upload keeps its state. False if no such job is dead.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn discard_job(&self, id: JobId) -> Result<bool, RecordsError> {
         let drop = async {
             let now = self.now_ms();
@@ -174,7 +173,7 @@ impl Records {
                 return Ok(false);
             };
             jobs::Entity::delete_by_id(id).exec(&*tx).await?;
-            // Whoever asks for the size next orders it anew.
+            // The next request for the size enqueues a new job.
             variants::Entity::delete_many()
                 .filter(variants::Column::UploadId.eq(job.upload_id))
                 .filter(variants::Column::Job.eq(id))
@@ -190,8 +189,8 @@ impl Records {
     }
 }
 
-/// Whether anybody has a use for a failed upload that is tried again: a picture of the dropbox that nobody claimed in time
-/// has nobody, what is handed in for a file always has the file.
+/// Whether a failed upload can still be used if it is retried. A dropbox picture that was not claimed in time cannot;
+/// an upload into a file always can.
 pub(super) fn is_retriable(now: i64) -> Condition {
     Condition::any()
         .add(uploads::Column::ExpiresAt.gt(now))

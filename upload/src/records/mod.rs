@@ -1,10 +1,16 @@
-//! The fourth place: the truth. What is written here happened; what is not, did not.
+//! The records: the database, and the source of truth.
 //!
-//! One folder of verbs: `admit` takes an upload in, `attempt` hands its job to a worker, `settle` ends it, `variants`
-//! adds renderings, `crop` changes what they show, `claim` gives it to somebody, `expire` and `ledger` throw away what nobody claimed, `outbox` finds
-//! what the queue forgot, `history` tells the way it went, `jobs` shows promises and
-//! dead letters to people, `principals` counts what each user has in flight and stored, `people` says who may, `sessions` keeps logins until they end, `files` keeps files and their renditions, `once` remembers answers. Each verb is one transaction, and each
-//! compare-and-set names in its filter what must still be so. The same code runs on SQLite and PostgreSQL.
+//! Each submodule is one group of operations:
+//!
+//! - `admit` inserts uploads, `attempt` leases their jobs to workers, and `settle` ends attempts;
+//! - `variants` looks variants up and requests them, `crop` changes what they show, and `claim` assigns a picture;
+//! - `expire` ends what was not claimed or not settled in time, and `deletions` is the queue of blobs to delete;
+//! - `outbox` publishes what the queue lost, and `jobs` shows jobs to operators;
+//! - `stats` counts, and `usage` counts what each principal has in flight and stored;
+//! - `users`, `sessions` and `files` hold what their names say, and `idempotency` remembers answers.
+//!
+//! Each operation is one transaction. Each compare-and-set names in its filter what must still be so. The same code
+//! runs on SQLite and PostgreSQL. Any operation can fail with a database error.
 
 mod admit;
 mod attempt;
@@ -71,20 +77,20 @@ pub use users::{Role, SigningKey, User};
 pub use variants::VariantStatus;
 use write_check::WriteCheck;
 
-/// Where the records are.
+/// Settings of the records.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecordsSettings {
     /// `sqlite:///a/file.db` or `postgres://user:password@host/database`; empty means a file in the data directory.
     pub url: Secret,
-    /// The most connections to hold open.
+    /// Maximum number of open connections.
     pub max_connections: u32,
     /// For SQLite: free space on its file system below which uploads are refused. 0 refuses none.
     pub min_free: ByteSize,
-    /// How long one call may take; then its connection is given up.
+    /// Maximum duration of one call; after that its connection is discarded.
     #[serde(with = "human")]
     pub timeout: Duration,
-    /// What stands between this process and PostgreSQL.
+    /// The pooler between this process and PostgreSQL.
     pub pooler: Pooler,
 }
 
@@ -100,13 +106,13 @@ pub enum Pooler {
 }
 
 impl RecordsSettings {
-    /// The settings for a database, with the defaults for everything else but the reserve, which is none.
+    /// Settings for a database at `url`. Everything else has its default, except the reserve, which is 0.
     pub fn new(url: Secret, max_connections: u32) -> Self {
         let timeout = Duration::from_secs(10);
         Self { url, max_connections, min_free: ByteSize::b(0), timeout, pooler: Pooler::None }
     }
 
-    /// Looks at them without opening anything.
+    /// Checks the settings without opening anything.
     pub(crate) fn check(&self) -> Result<(), InvalidSetting> {
         self.database_url()?;
         let short = self.timeout < Duration::from_secs(1);
@@ -115,10 +121,10 @@ impl RecordsSettings {
     }
 }
 
-/// What can go wrong with the records.
+/// An error of the records.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordsError {
-    /// The database did not do it.
+    /// The database failed.
     #[error("records: {}", chain(.0))]
     Database(DbErr),
     /// The disk of the database is full.
@@ -130,16 +136,16 @@ pub enum RecordsError {
     /// The connection was lost while the database committed, and the outcome could not be looked up afterwards.
     #[error("records: it is not known whether this was written: {}", chain(.0))]
     OutcomeUnknown(#[source] DbErr),
-    /// A newer version of the program has been here.
+    /// A newer version of the program wrote to the database.
     #[error(transparent)]
     UnknownValue(#[from] UnknownValue),
-    /// A row says what no version of the program writes.
+    /// A row has a value that no version of the program writes.
     #[error("records: {0}")]
     CorruptRow(String),
     /// A request's hold of its idempotency key ended, and another request took the key.
     #[error("records: another request holds this idempotency key by now")]
     KeyLost,
-    /// A test made it fail.
+    /// A fault injected by a test.
     #[error(transparent)]
     InjectedFault(#[from] InjectedFault),
 }
@@ -170,9 +176,9 @@ impl RecordsError {
 #[derive(Clone, Debug)]
 pub struct Records {
     db: Database,
-    /// SQLite has one writer at a time; taking turns here is fair, its own busy loop is not.
+    /// SQLite has one writer at a time. A semaphore is fair; SQLite's own busy loop is not.
     write_lock: Option<Arc<Semaphore>>,
-    /// For SQLite: what is known of writing.
+    /// For SQLite: the state of the last write.
     write_check: Option<Arc<WriteCheck>>,
     /// For SQLite: the file system of its file.
     free_space: Option<FreeSpace>,
@@ -181,7 +187,7 @@ pub struct Records {
     routing: Routing,
 }
 
-/// A writing transaction, with its turn where turns are taken. Dropped uncommitted, it rolls back.
+/// A write transaction, with the write lock if the database needs one. Dropped uncommitted, it rolls back.
 struct WriteTx {
     tx: Transaction,
     write_check: Option<Arc<WriteCheck>>,
@@ -207,10 +213,10 @@ impl WriteTx {
 }
 
 impl Records {
-    /// Opens the database at the address in the settings. The schema is expected to be there (`migrations`).
+    /// Opens the database at the address in the settings. The schema must exist already (`migrations`).
     ///
     /// # Errors
-    /// Where it cannot be reached.
+    /// If the database cannot be reached.
     pub async fn open(settings: &RecordsSettings, clock: Clock, fail_points: FailPoints) -> Result<Self, RecordsError> {
         let db = connect::connect(settings).await?;
         let sqlite = db.get_database_backend() == DbBackend::Sqlite;
@@ -236,8 +242,8 @@ impl Records {
         Self { routing, ..self }
     }
 
-    /// Asks the database whether it takes writes and, since many machines share a PostgreSQL, what time it is; our clock
-    /// goes by its.
+    /// Asks the database whether it takes writes and what time it is. The clock is synchronised to the database,
+    /// because many machines share a PostgreSQL.
     async fn check_server(&self) -> Result<(), RecordsError> {
         let Database::Postgres(pool) = &self.db else {
             self.db.execute_unprepared("SELECT 1").await?;
@@ -257,38 +263,38 @@ impl Records {
         Ok(())
     }
 
-    /// The clock that the records go by.
+    /// The clock of the records.
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    /// Whether the place answers and takes writes. It also keeps our clock with the database's.
+    /// Checks that the database answers and takes writes. Also synchronises the clock to the database.
     ///
     /// # Errors
-    /// The database's, where it does not.
+    /// Any database error.
     pub async fn ping(&self) -> Result<(), RecordsError> {
         self.check_server().await?;
         self.check_writable().await
     }
 
-    /// Keeps our clock with the database's, for the sweeper. It says nothing about the writes of SQLite, because what is
-    /// left to sweep can be what makes room.
+    /// Synchronises the clock to the database, for the sweeper. It does not check writes to SQLite, because the
+    /// sweeper's deletions can be what makes room.
     ///
     /// # Errors
-    /// The database's, if it does not answer, or is a server that takes no writes.
+    /// If the database does not answer, or is a server that takes no writes.
     pub async fn synchronize_clock(&self) -> Result<(), RecordsError> {
         self.check_server().await
     }
 
-    /// Closes the connections once what is under way has ended.
+    /// Closes the connections once the operations under way have ended.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn close(self) -> Result<(), RecordsError> {
         Ok(self.db.close().await?)
     }
 
-    /// The turn to write, where turns are taken, for a verb that is a single statement.
+    /// Takes the write lock, if the database needs one, for an operation that is a single statement.
     async fn write_lock(&self) -> Result<Option<OwnedSemaphorePermit>, DbErr> {
         let (Some(turn), Database::Sqlite(_, limit)) = (&self.write_lock, &self.db) else { return Ok(None) };
         match tokio::time::timeout(*limit, Arc::clone(turn).acquire_owned()).await {
@@ -297,7 +303,7 @@ impl Records {
         }
     }
 
-    /// Begins a writing transaction.
+    /// Begins a write transaction.
     async fn begin_write(&self) -> Result<WriteTx, DbErr> {
         let write_lock = self.write_lock().await?;
         Ok(WriteTx { tx: self.db.begin().await?, write_check: self.write_check.clone(), _write_lock: write_lock })
@@ -308,7 +314,7 @@ impl Records {
     }
 }
 
-/// A length of time as the tables count it.
+/// A duration in milliseconds, as the tables store it.
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
 }

@@ -1,15 +1,16 @@
-//! Publishing the messages of jobs. A job's row says when its message is to be published again (`republish_at`), and every
-//! change of the job moves that time:
+//! Publishing the messages of jobs. A job's row says when its message is to be published again (`republish_at`), and
+//! every change of the job moves that time:
 //!
 //! | the job | is published again |
 //! |---|---|
-//! | is promised, or to be tried again | 10 s after it may run, unless its process has published it by then |
+//! | is queued, or to be tried again | 10 s after it may run, unless it is published by then |
 //! | has a message that the queue confirmed | after `republish_after`, a tenth of the deadline, doubled each time |
 //! | is leased by a worker | when the lease ends |
 //! | is dead | never |
 //!
-//! A message that is published twice does no harm: the row decides. So a queue that lost its messages costs a fraction
-//! of the deadline, and a queue that is only long gets at most four messages for one job before the deadline.
+//! A message that is published twice does no harm, because the row decides whether it is still work. So a queue that
+//! lost its messages costs a fraction of the deadline. A queue that is only long gets at most four messages for one
+//! job before the deadline.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,19 +23,19 @@ use super::{Records, RecordsError, convert, millis};
 use crate::JobId;
 use crate::job::JobMessage;
 
-/// How long the one who made a promise has to publish it before the relay does.
+/// How long the process that enqueued a job has to publish it before the relay does.
 const PUBLISH_GRACE: Duration = Duration::from_secs(10);
 
-/// The shortest and the longest time that a confirmed message may wait before it is published again. Less than the first
-/// would double the messages of a queue that is only busy; the second is for deadlines of hours.
+/// The shortest and the longest time that a confirmed message may wait before it is published again. A shorter
+/// minimum would double the messages of a queue that is only busy; the maximum is for deadlines of hours.
 const MIN_REPUBLISH_AFTER: Duration = Duration::from_secs(5);
 const MAX_REPUBLISH_AFTER: Duration = Duration::from_secs(900);
 
-/// How many promises are reopened by one statement, which has to end within the limit of a call.
+/// How many queued jobs are reset by one statement, which has to end within the limit of a call.
 const RESET_BATCH: u64 = 5000;
 
-/// One publish of a job's message. The queue's confirmation is noted for this publish only: once the job is to be published
-/// anew, a confirmation of an earlier publish says nothing any more.
+/// One publish of a job's message. The queue's confirmation is recorded for this publish only: once the job is to be
+/// published again, a confirmation of an earlier publish is void.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PublishAttempt {
     /// The job.
@@ -43,18 +44,18 @@ pub struct PublishAttempt {
 }
 
 impl PublishAttempt {
-    /// The publish of a job that was just promised.
+    /// The first publish of a job that was just enqueued.
     pub fn first(job: JobId) -> Self {
         Self { job, number: 0 }
     }
 
-    /// The publish that a job's row asks for now.
+    /// The publish that a job's row requires now.
     pub(super) fn for_job(job: &jobs::Model) -> Self {
         Self { job: job.id, number: job.publishes }
     }
 }
 
-/// A message that is to be published.
+/// A message that is due to be published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DueMessage {
     /// The message.
@@ -79,17 +80,17 @@ pub(super) fn publish_due_at(run_at: i64) -> i64 {
     run_at.saturating_add(millis(PUBLISH_GRACE))
 }
 
-/// The number of the next publish, with which the confirmations of all earlier ones become void.
+/// The number of the next publish, which makes the confirmations of all earlier ones void.
 pub(super) fn next_publish() -> Expr {
     Expr::col(jobs::Column::Publishes).add(1)
 }
 
 impl Records {
-    /// Up to `limit` jobs whose message is due to be published, longest due first. They are due again after a short time
-    /// unless the publish is confirmed, and several sweepers share them.
+    /// Takes up to `limit` jobs whose message is due to be published, longest due first. They are due again after a
+    /// short time unless the publish is confirmed. Several sweepers share them.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn take_due_messages(&self, limit: u64) -> Result<Vec<DueMessage>, RecordsError> {
         self.fail_points.instrument("records", "take_unpublished", self.take_due_messages_in_tx(limit)).await
     }
@@ -106,8 +107,8 @@ impl Records {
             .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
             .to_owned();
         let doubled = Expr::col(jobs::Column::RepublishAfter).mul(2);
-        // A message that the queue has confirmed was lost or waits in a long line; publishing it ever less often keeps a
-        // long line from growing by its own copies.
+        // A message that the queue has confirmed was lost or waits in a long queue. Doubling the interval keeps a
+        // long queue from growing by copies.
         let confirmed = Expr::col(jobs::Column::PublishedAt).is_not_null();
         let after = CaseStatement::new()
             .case(confirmed.and(doubled.clone().lte(millis(MAX_REPUBLISH_AFTER))), doubled)
@@ -126,11 +127,11 @@ impl Records {
         Ok(taken.iter().filter_map(|row| DueMessage::for_job(row).ok()).collect())
     }
 
-    /// Notes that the queue has confirmed these publishes. One that is not the job's latest is void, and so is one of a job
-    /// that a worker has taken up or that is dead.
+    /// Records that the queue has confirmed these publishes. A confirmation is void if it is not of the job's latest
+    /// publish, if a worker has leased the job, or if the job is dead.
     ///
     /// # Errors
-    /// The database's; then the relay publishes them once more.
+    /// Any database error; then the relay publishes them once more.
     pub async fn confirm_published(
         &self,
         confirmed: impl IntoIterator<Item = PublishAttempt>,
@@ -148,7 +149,7 @@ impl Records {
         let available = CaseStatement::new().case(later, Expr::col(jobs::Column::RunAt)).finally(Expr::value(now));
         let again = Expr::Case(Box::new(available)).add(Expr::col(jobs::Column::RepublishAfter));
         let _write_lock = self.write_lock().await?;
-        // Nearly all are the first publish of their job, so this is one statement.
+        // Nearly all are the first publish of their job, so this is usually one statement.
         for (number, jobs) in by_number {
             jobs::Entity::update_many()
                 .col_expr(jobs::Column::PublishedAt, Expr::value(now))
@@ -166,11 +167,12 @@ impl Records {
         Ok(())
     }
 
-    /// For a queue that forgets: all promises are open again and nobody is on them. Only for the one process that owns
-    /// both the queue and its workers, before it begins. Returns how many there are.
+    /// Marks all queued jobs as unpublished and unleased, for a queue that loses its messages when the process ends.
+    /// Only for the one process that owns both the queue and its workers, before it begins. Returns how many jobs
+    /// there are.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn reset_queued_jobs(&self) -> Result<u64, RecordsError> {
         let (mut reopened, mut after) = (0, JobId::nil());
         while let Some((count, last)) = self.reset_queued_batch(after).await? {
@@ -180,7 +182,7 @@ impl Records {
         Ok(reopened)
     }
 
-    /// Reopens the next promises by id after this one. Returns how many, and the last one's id.
+    /// Resets the next batch of queued jobs by id after this one. Returns how many, and the last one's id.
     async fn reset_queued_batch(&self, after: JobId) -> Result<Option<(u64, JobId)>, RecordsError> {
         let reopen = async {
             let _write_lock = self.write_lock().await?;

@@ -1,4 +1,4 @@
-//! Registering resources that another system keeps: what they are called and who may act for them.
+//! Registers resources that another system manages: their names and the users who may act for them.
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
 
@@ -7,11 +7,11 @@ use super::{Records, RecordsError};
 use crate::upload::Resource;
 
 impl Records {
-    /// Registers a resource: its name where one is given, and exactly these users as those who may act for it where
-    /// they are given. What is `None` stays as it is.
+    /// Registers a resource: sets its name if one is given, and exactly these users as those who may act for it if
+    /// they are given. What is `None` stays unchanged.
     ///
     /// # Errors
-    /// The database's; then nothing was changed.
+    /// Any database error; then nothing was changed.
     pub async fn register_resource(
         &self,
         resource: &Resource,
@@ -65,10 +65,10 @@ impl Records {
         Ok(())
     }
 
-    /// Takes a user's grant on a resource back; that there is none is fine.
+    /// Revokes a user's grant on a resource. A missing grant is no error.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn revoke_resource_grant(&self, resource: &Resource, user: &str) -> Result<(), RecordsError> {
         let revoke = async {
             let _write_lock = self.write_lock().await?;
@@ -79,10 +79,10 @@ impl Records {
         self.fail_points.instrument("records", "revoke", revoke).await
     }
 
-    /// Who may act for a resource by a grant, by id.
+    /// The users with a grant to act for a resource, by id.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn resource_grants(&self, resource: &Resource) -> Result<Vec<String>, RecordsError> {
         let rows = grants::Entity::find()
             .filter(grants::Column::Service.eq(resource.service.as_str()))

@@ -1,4 +1,4 @@
-//! What resources are called, where somebody said so. A resource needs no row to have an avatar.
+//! Names of resources. A resource needs no row to have an avatar.
 
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{EntityTrait, Set};
@@ -8,10 +8,10 @@ use super::{Records, RecordsError};
 use crate::upload::Resource;
 
 impl Records {
-    /// Names a resource, or renames it.
+    /// Sets or replaces a resource's name.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn name_resource(&self, resource: &Resource, name: &str) -> Result<(), RecordsError> {
         let name = async {
             let _write_lock = self.write_lock().await?;
@@ -27,17 +27,17 @@ impl Records {
         self.fail_points.instrument("records", "name_resource", name).await
     }
 
-    /// What a resource is called.
+    /// The name of a resource.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn resource_name(&self, resource: &Resource) -> Result<Option<String>, RecordsError> {
         let key = (resource.service.as_str().to_owned(), resource.id.clone());
         Ok(resources::Entity::find_by_id(key).one(&self.db).await?.map(|row| row.name))
     }
 }
 
-/// Naming what has a name renames it.
+/// Replaces the name if there is one.
 pub(super) fn replace_name() -> OnConflict {
     OnConflict::columns([resources::Column::Service, resources::Column::Resource])
         .update_column(resources::Column::Name)

@@ -1,8 +1,8 @@
 //! Sessions: one row for each login and each issued bearer token, with an absolute end.
 //!
-//! A session is ended by deleting its row. All sessions of a user are ended by raising the user's epoch, which each row
-//! repeats: one statement, however many there are, in the same transaction as a changed password
-//! ([`put_user`](Records::upsert_user)). Rows that have ended otherwise are removed by the sweeper.
+//! A session is ended by deleting its row. All sessions of a user are ended by raising the user's epoch, which each
+//! row repeats: one statement, however many there are, in the same transaction as a changed password
+//! ([`upsert_user`](Records::upsert_user)). Rows of sessions that ended by time are removed by the sweeper.
 
 use jiff::Timestamp;
 use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, Query};
@@ -29,11 +29,11 @@ pub struct SessionRow {
 }
 
 impl Records {
-    /// Adds a session of `user`. Returns false, and adds nothing, if the account was disabled or its password was changed
-    /// after `user` was read: a login that verified the former password must not outlive the change.
+    /// Adds a session of `user`. Returns false, and adds nothing, if the account was disabled or its password was
+    /// changed after `user` was read: a login that verified the former password must not outlive the change.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn add_session(&self, id: Uuid, user: &User, ends_at: Timestamp) -> Result<bool, RecordsError> {
         self.fail_points.instrument("records", "add_session", self.insert_session(id, user, ends_at)).await
     }
@@ -61,7 +61,7 @@ impl Records {
     /// The row of a session. None if it has ended.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn session(&self, id: Uuid) -> Result<Option<SessionRow>, RecordsError> {
         let account: RelationDef =
             sessions::Entity::belongs_to(users::Entity).from(sessions::Column::UserId).to(users::Column::Id).into();
@@ -82,7 +82,7 @@ impl Records {
     /// Ends a session. Ending one that has ended does nothing.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn end_session(&self, id: Uuid) -> Result<(), RecordsError> {
         let end = async {
             let _write_lock = self.write_lock().await?;
@@ -95,7 +95,7 @@ impl Records {
     /// Ends all sessions of a user. Returns whether there is such a user.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn end_sessions(&self, user: &str) -> Result<bool, RecordsError> {
         let end = async {
             let _write_lock = self.write_lock().await?;
@@ -112,7 +112,7 @@ impl Records {
     /// Removes up to `limit` rows of sessions whose absolute end has passed. Returns how many.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn delete_ended_sessions(&self, limit: u64) -> Result<u64, RecordsError> {
         let remove = async {
             let ended = sessions::Column::EndsAt.lte(self.now_ms());

@@ -1,7 +1,8 @@
-//! Ending an attempt: ready, rejected, failed, or to be tried again. Each is one transaction that counts only while the
-//! attempt is still the job's latest and the upload still waits; otherwise it is void, and whoever ends the job has what
-//! was written collected. The upload's row comes first and the job's after it, as in `expire`, or the two would wait for
-//! each other.
+//! Settling an attempt: ready, rejected, failed, or to be tried again.
+//!
+//! Each outcome is one transaction. It applies only while the attempt is the job's latest and the upload still waits.
+//! Otherwise it is void, and the transaction that ends the job schedules the deletion of the written blobs. The
+//! upload's row is locked before the job's, as in `expire`, because the opposite order could deadlock.
 
 use std::time::Duration;
 
@@ -16,12 +17,12 @@ use super::{Records, RecordsError, WriteTx, convert, millis};
 use crate::upload::{Event, Reason, Upload, UploadId, UploadKind, UploadState, Variant};
 use crate::{Backend, Media};
 
-/// What a worker made of an upload.
+/// The result of processing an upload.
 #[derive(Clone, Debug)]
 pub struct ProcessedUpload {
-    /// What is known of it as a picture, where it is one that we can show.
+    /// The picture's size and type, if the upload is a picture that can be shown.
     pub picture: Option<PictureInfo>,
-    /// Where the bytes as uploaded are kept.
+    /// The key of the original in blobs.
     pub original_key: String,
     /// The first sizes.
     pub variants: Vec<Variant>,
@@ -34,26 +35,26 @@ pub struct PictureInfo {
     pub width: u32,
     /// Pixels down, oriented.
     pub height: u32,
-    /// The kind served without a preference.
+    /// The media type served without a preference.
     pub default_media: Media,
 }
 
-/// Whether a settling counted.
+/// Whether an outcome was applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettleResult {
-    /// It did.
+    /// It was applied.
     Applied,
-    /// Something else had been decided before: the blobs go, and nobody is told.
+    /// Another outcome was settled first: the blobs are deleted, and no waiter is notified.
     Superseded,
     /// The owner lost the right to upload while the job waited; the upload is rejected instead.
     Rejected(Reason),
 }
 
 impl Records {
-    /// The upload is ready, with these variants. The owner's right is looked at again, here where it counts.
+    /// Settles the upload as ready, with these variants. The owner's right is checked again in this transaction.
     ///
     /// # Errors
-    /// The database's; then nothing was settled.
+    /// Any database error; then nothing was settled.
     pub async fn settle_ready(&self, attempt: &Attempt, made: ProcessedUpload) -> Result<SettleResult, RecordsError> {
         self.fail_points.instrument("records", "settle_ready", self.settle_ready_in_tx(attempt, made)).await
     }
@@ -97,7 +98,7 @@ impl Records {
         let mut changes = UsageDeltas::for_ended_attempt(attempt);
         changes.add_bytes(&attempt.upload.owner, i64::try_from(rendered).unwrap_or(i64::MAX));
         if attempt.message.principal.is_empty() {
-            // An older version admitted it, and did not count its bytes.
+            // An older version admitted it and did not count its bytes.
             changes.add_bytes(&attempt.upload.owner, counted_bytes(&attempt.upload));
         }
         if !made.is_empty() {
@@ -109,10 +110,10 @@ impl Records {
         Ok(SettleResult::Applied)
     }
 
-    /// The upload is refused for a reason that its sender can mend. To the queue that is a job well done.
+    /// Rejects the upload for a reason that the client can correct. For the queue the job is done.
     ///
     /// # Errors
-    /// The database's; then nothing was settled.
+    /// Any database error; then nothing was settled.
     pub async fn settle_rejected(&self, attempt: &Attempt, reason: &Reason) -> Result<SettleResult, RecordsError> {
         self.fail_points.instrument("records", "settle_rejected", self.settle_rejected_in_tx(attempt, reason)).await
     }
@@ -134,11 +135,11 @@ impl Records {
         Ok(SettleResult::Applied)
     }
 
-    /// We give up on the job: it is kept as a dead letter with `errors`, the chain of what went wrong. An upload that
-    /// still waits has failed; staged bytes stay, so that the job can be retried by hand.
+    /// Marks the job dead and keeps it with `errors`, the chain of what went wrong. An upload that still waits is
+    /// settled as failed. Its staged bytes stay, so that an operator can retry the job.
     ///
     /// # Errors
-    /// The database's; then nothing was settled.
+    /// Any database error; then nothing was settled.
     pub async fn mark_dead(
         &self,
         attempt: &Attempt,
@@ -181,11 +182,11 @@ impl Records {
         Ok(SettleResult::Applied)
     }
 
-    /// The attempt came to nothing for a reason that may be the picture's; it counts, and the job is to run again after
-    /// `delay`. Returns the publish that is due then; None when something else had been decided before.
+    /// Reschedules the job after `delay`, because the attempt failed for a reason that may be the picture's. The
+    /// attempt counts. Returns the publish that is due then; None if another outcome was settled first.
     ///
     /// # Errors
-    /// The database's; then the lease runs out and the sweeper has it run again.
+    /// Any database error; then the lease runs out and the sweeper publishes the job again.
     pub async fn reschedule(
         &self,
         attempt: &Attempt,
@@ -195,12 +196,13 @@ impl Records {
         self.fail_points.instrument("records", "put_off", self.reschedule_job(attempt, None, delay, errors)).await
     }
 
-    /// The attempt came to nothing because `backend` failed. It does not count against the limit, and the job is to run
-    /// again after `delay`. Returns the publish that is due then. None when something else had been decided before; the
-    /// attempt does not count then either. The call can be repeated when the database did not say how it ended.
+    /// Postpones the job by `delay` because `backend` failed. The attempt does not count against the limit.
+    ///
+    /// Returns the publish that is due then. None if another outcome was settled first; the attempt does not count
+    /// then either. The call can be repeated if the database did not say how it ended.
     ///
     /// # Errors
-    /// The database's; then the attempt counts until a repeated call succeeds, since it may have crashed.
+    /// Any database error; then the attempt counts until a repeated call succeeds, since it may have crashed.
     pub async fn postpone(
         &self,
         attempt: &Attempt,
@@ -239,7 +241,7 @@ impl Records {
             .col_expr(jobs::Column::PublishedAt, Expr::value(Option::<i64>::None))
             .col_expr(jobs::Column::Publishes, outbox::next_publish())
             .col_expr(jobs::Column::RepublishAt, Expr::value(outbox::publish_due_at(run_at)))
-            // Of a repeated call whose predecessor was committed, only the first counts.
+            // If the call is repeated after its predecessor was committed, only the first counts.
             .filter(jobs::Column::LeasedUntil.is_not_null())
             .exec_with_returning(&*tx)
             .await?;
@@ -256,7 +258,7 @@ impl Records {
     }
 }
 
-/// Takes an attempt out of those that count, once, whether or not a later one has begun.
+/// Excludes an attempt from those that count, once, whether or not a later one has begun.
 fn uncount_attempt(attempt: &Attempt) -> UpdateMany<jobs::Entity> {
     let number = i32::try_from(attempt.number).unwrap_or(i32::MAX);
     jobs::Entity::update_many()
@@ -267,12 +269,12 @@ fn uncount_attempt(attempt: &Attempt) -> UpdateMany<jobs::Entity> {
         .filter(jobs::Column::LastUncounted.lt(number))
 }
 
-/// The bytes of an upload, as they were counted.
+/// The bytes of an upload, as counted at its admission.
 fn counted_bytes(upload: &Upload) -> i64 {
     i64::try_from(upload.bytes).unwrap_or(i64::MAX)
 }
 
-/// The job, as long as this attempt is its latest.
+/// Selects the job if this attempt is its latest.
 fn current_job(attempt: &Attempt) -> UpdateMany<jobs::Entity> {
     jobs::Entity::update_many()
         .filter(jobs::Column::Id.eq(attempt.message.id))
@@ -280,7 +282,7 @@ fn current_job(attempt: &Attempt) -> UpdateMany<jobs::Entity> {
         .filter(jobs::Column::State.eq("queued"))
 }
 
-/// Sets the end of an upload that still waits for it.
+/// Settles an upload that still waits.
 pub(super) fn settle_upload(upload: UploadId, state: UploadState, now: i64) -> UpdateMany<uploads::Entity> {
     uploads::Entity::update_many()
         .col_expr(uploads::Column::State, Expr::value(state.as_str()))
@@ -318,8 +320,8 @@ pub(super) fn variant_row(upload: UploadId, generation: u32, variant: &Variant, 
 }
 
 impl WriteTx {
-    /// Takes the job out of the outbox and condemns what was written for it, but for what is `settled`. False when this
-    /// attempt is not its latest any more.
+    /// Deletes the job from the outbox and schedules the deletion of its blobs, except those under `settled`. Returns
+    /// false if this attempt is not its latest any more.
     pub(super) async fn finish_job(
         &self,
         attempt: &Attempt,
@@ -337,7 +339,7 @@ impl WriteTx {
         Ok(true)
     }
 
-    /// What the attempt's upload took in a file is free, where it took something.
+    /// Releases the target in a file that the attempt's upload reserved, if it reserved one.
     async fn release_target(&self, attempt: &Attempt, now: i64) -> Result<(), RecordsError> {
         match attempt.upload.kind {
             UploadKind::Dropbox => Ok(()),
@@ -345,7 +347,7 @@ impl WriteTx {
         }
     }
 
-    /// Writes down the way of an attempt and its end.
+    /// Records the events of an attempt and its end.
     pub(super) async fn record_attempt(
         &self,
         attempt: &Attempt,

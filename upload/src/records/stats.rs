@@ -1,4 +1,4 @@
-//! Reading the truth: one upload, the way it went, and how many stand where.
+//! Queries about uploads: one upload, its events, and counts by state.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,36 +10,37 @@ use super::entity::{deletions, events, jobs, uploads};
 use super::{Records, RecordsError, convert};
 use crate::upload::{Event, Upload, UploadId, UploadState};
 
-/// How many uploads stand where, and what is still owed.
+/// Counts of uploads by state, and of outstanding work.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UploadStats {
-    /// Uploads ever admitted.
+    /// All uploads ever admitted.
     pub admitted: u64,
-    /// By state. Those accepted are in flight.
+    /// Uploads by state. Accepted ones are in flight.
     pub states: HashMap<UploadState, u64>,
-    /// Jobs that are promised and not done.
+    /// Jobs that are queued and not done.
     pub queued_jobs: u64,
-    /// Dead letters.
+    /// Dead jobs.
     pub dead_jobs: u64,
     /// Prefixes of blobs waiting to be deleted.
     pub pending_deletions: u64,
-    /// Uploads that a promised job is to settle.
+    /// Uploads that a queued job is to settle.
     pub in_flight: u64,
-    /// Promises that the queue has not been told of.
+    /// Queued jobs that have not been published.
     pub unpublished: u64,
-    /// When the oldest of the promised jobs was promised.
+    /// When the oldest queued job was enqueued.
     pub oldest_queued_at: Option<Timestamp>,
-    /// Bytes in staging that somebody waits for, or may try again.
+    /// Bytes in staging of uploads that wait or may be retried.
     pub staged_bytes: u64,
 }
 
 impl UploadStats {
-    /// How many uploads stand in a state.
+    /// The number of uploads in a state.
     pub fn in_state(&self, state: UploadState) -> u64 {
         self.states.get(&state).copied().unwrap_or_default()
     }
 
-    /// Admitted, less every end, less those that a job is to settle. Anything but 0 is an upload that was lost or doubled.
+    /// Admitted uploads, less those in each final state, less those that a job is to settle. Anything but 0 is an
+    /// upload that was lost or duplicated.
     pub fn unaccounted(&self) -> i64 {
         let ends = [UploadState::Ready, UploadState::Rejected, UploadState::Failed, UploadState::Expired]
             .map(|state| self.in_state(state));
@@ -49,18 +50,18 @@ impl UploadStats {
 }
 
 impl Records {
-    /// An upload.
+    /// Returns an upload.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn upload(&self, id: UploadId) -> Result<Option<Upload>, RecordsError> {
         uploads::Entity::find_by_id(id.get()).one(&self.db).await?.map(convert::upload).transpose()
     }
 
-    /// What happened to an upload, oldest first.
+    /// The events of an upload, oldest first.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn events(&self, id: UploadId) -> Result<Vec<Event>, RecordsError> {
         let rows = events::Entity::find()
             .filter(events::Column::UploadId.eq(id.get()))
@@ -74,10 +75,10 @@ impl Records {
             .collect())
     }
 
-    /// Which of these staged keys an upload still needs: one that waits, or one that failed and may be retried.
+    /// Selects those staged keys that an upload still needs: one that waits, or one that failed and may be retried.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn needed_staged_keys(&self, keys: &[String]) -> Result<HashSet<String>, RecordsError> {
         let dead = Query::select()
             .expr(Expr::value(1))
@@ -100,12 +101,12 @@ impl Records {
         Ok(needed.into_iter().collect())
     }
 
-    /// Counts everything. It reads whole indexes; ask seldom.
+    /// Counts everything. It reads whole indexes, so it should be called seldom.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn stats(&self) -> Result<UploadStats, RecordsError> {
-        // One moment for all the counts, or what moves between two of them would look lost.
+        // One snapshot for all counts, because an upload that changes between two of them would look lost.
         let tx = self.db.begin_snapshot().await?;
         let counted: Vec<(String, i64)> = uploads::Entity::find()
             .select_only()

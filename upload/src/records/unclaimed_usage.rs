@@ -1,4 +1,4 @@
-//! What a user has lying about: the pictures they handed in and nobody claimed yet.
+//! A user's unclaimed usage: uploaded pictures that are not claimed yet.
 
 use jiff::Timestamp;
 use sea_orm::sea_query::{Alias, Func, SimpleExpr};
@@ -8,22 +8,22 @@ use super::entity::uploads;
 use super::{Records, RecordsError, convert};
 use crate::upload::UploadState;
 
-/// How much of the room one user takes up.
+/// The unclaimed usage of one user.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UnclaimedUsage {
-    /// How many pictures wait to be claimed.
+    /// The number of unclaimed pictures.
     pub pictures: u64,
-    /// How many bytes they were handed in as.
+    /// Their size in bytes, as uploaded.
     pub bytes: u64,
     /// When the first of them expires.
     pub next_expiry: Option<Timestamp>,
 }
 
 impl Records {
-    /// What a user has waiting to be claimed.
+    /// The unclaimed usage of a user.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn unclaimed(&self, owner: &str) -> Result<UnclaimedUsage, RecordsError> {
         // A sum of BIGINTs is a NUMERIC in PostgreSQL.
         let sum: SimpleExpr = Func::cast_as(uploads::Column::Bytes.sum(), Alias::new("BIGINT")).into();

@@ -1,18 +1,18 @@
-//! The numbers of uploads. The database gives them out one after the other and never twice, as long as it remembers them:
-//! one that was restored from a backup has forgotten the numbers given since. Blobs have not, and tell how far to skip.
+//! Upload numbers. The database gives them in order and never twice, but one that was restored from a backup has lost
+//! the numbers given since. Blobs still have them and show how far to skip.
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 
 use super::{Records, RecordsError};
 
-/// How many numbers are skipped by one statement, which takes less than a second.
+/// How many numbers one statement skips; it takes less than a second.
 const SKIP_BATCH: i64 = 500_000;
 
 impl Records {
-    /// The highest number that the database remembers to have given to an upload.
+    /// The highest number that the database has given to an upload, as far as it knows.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub(crate) async fn last_upload_id(&self) -> Result<i64, RecordsError> {
         let backend = self.db.get_database_backend();
         let asked = match backend {
@@ -24,10 +24,10 @@ impl Records {
         Ok(row.try_get_by_index(0)?)
     }
 
-    /// Gives no number up to `last` any more.
+    /// Skips all numbers up to `last`.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub(crate) async fn skip_upload_ids(&self, last: i64) -> Result<(), RecordsError> {
         let skipping = async {
             match self.db.get_database_backend() {
@@ -36,8 +36,9 @@ impl Records {
                     let skip = "UPDATE sqlite_sequence SET seq = ? WHERE name = 'uploads' AND seq < ?";
                     self.execute(DbBackend::Sqlite, skip, [last, last]).await
                 }
-                // Drawn and thrown away: to set the sequence could set back one that another process is drawing from. In
-                // steps, because one statement for millions of numbers could pass the limit of a call.
+                // Numbers are drawn and discarded, because setting the sequence could set it back while another
+                // process draws from it. In steps, because one statement for millions of numbers could exceed the
+                // limit of a call.
                 postgres => {
                     let skip = "SELECT count(nextval('uploads_id_seq')) FROM generate_series(1, $1)";
                     loop {

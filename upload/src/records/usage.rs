@@ -1,8 +1,10 @@
-//! What each principal has in flight and stored, as counters: one row for each owner of uploads, changed by the
-//! transactions that admit, settle, expire, delete, fail and retry. A counter costs the same whatever the tables hold.
+//! Counters of each principal's jobs in flight and stored bytes. There is one row for each owner of uploads. The
+//! transactions that admit, settle, expire, delete, fail and retry change it. Reading a counter costs the same
+//! whatever the tables hold.
 //!
-//! Every transaction changes these rows after all others that it shares with anybody, and in the order of their ids. So a
-//! transaction that holds one waits for nothing but a later one, and no two wait for each other.
+//! Every transaction changes these rows after all other rows that it shares with other transactions, and in the order
+//! of their ids. A transaction that holds one therefore waits only for one with a higher id, which prevents
+//! deadlocks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +16,7 @@ use super::entity::{jobs, principals, uploads, variants};
 use super::{Records, RecordsError, WriteTx};
 use crate::upload::UploadState;
 
-/// What a principal has in flight and stored.
+/// A principal's jobs in flight and stored bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Uploads that wait for a worker.
@@ -33,21 +35,21 @@ impl From<principals::Model> for Usage {
 }
 
 impl Records {
-    /// What a principal has in flight and stored.
+    /// The usage of a principal.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn usage(&self, principal: &str) -> Result<Usage, RecordsError> {
         let row = principals::Entity::find_by_id(principal).one(&self.db).await?;
         Ok(row.map_or_else(Usage::default, Usage::from))
     }
 
-    /// Counts all that every principal has, anew, and corrects the counters. Returns the principals of whom they were
-    /// wrong, which can be after an upgrade during which processes of the version before settled jobs. It reads all
-    /// uploads, one principal after the other; other processes may go on with their work.
+    /// Counts every principal's usage again and corrects the counters. Returns the principals whose counters were
+    /// wrong, which can happen after an upgrade during which processes of the previous version settled jobs. It reads
+    /// all uploads, one principal after the other; other processes may continue to work.
     ///
     /// # Errors
-    /// The database's; counters that were corrected by then stay so.
+    /// Any database error; counters corrected by then stay corrected.
     pub async fn recount_usage(&self) -> Result<Vec<String>, RecordsError> {
         let owners = uploads::Entity::find().select_only().column(uploads::Column::Owner).distinct();
         let known = principals::Entity::find().select_only().column(principals::Column::Id);
@@ -56,8 +58,8 @@ impl Records {
         let mut wrong = Vec::new();
         for owner in all {
             let tx = self.begin_write().await?;
-            // The row is locked before anything is counted: whatever another transaction has changed is either committed
-            // and seen, or that transaction still has to change this row, and then changes the corrected one.
+            // The row is locked before anything is counted. A change by another transaction is then either committed
+            // and counted, or that transaction still has to change this row, and changes the corrected one.
             let counted = tx.apply_usage_delta(&owner, UsageDelta::default()).await?;
             let right = count_usage(&tx.tx, &owner).await?;
             if counted == right {
@@ -78,14 +80,14 @@ impl Records {
     }
 }
 
-/// What a principal's row must say.
+/// Counts a principal's usage from the tables.
 async fn count_usage(db: &impl ConnectionTrait, principal: &str) -> Result<principals::Model, RecordsError> {
     let queued =
         || jobs::Entity::find().filter(jobs::Column::Principal.eq(principal)).filter(jobs::Column::State.eq("queued"));
     let settling = jobs::Column::Kind.contains(".process.");
     let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let held = [UploadState::Accepted.as_str(), UploadState::Ready.as_str()];
-    // What an older version admitted is counted once it is settled.
+    // An upload that an older version admitted is counted once it is settled.
     let later = Query::select()
         .column(jobs::Column::UploadId)
         .from(jobs::Entity)
@@ -124,7 +126,7 @@ fn sum(column: impl ColumnTrait) -> SimpleExpr {
     Func::cast_as(column.sum(), Alias::new("BIGINT")).into()
 }
 
-/// By how much the counters of one principal change.
+/// A change of one principal's counters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct UsageDelta {
     pub(super) uploads: i64,
@@ -133,19 +135,19 @@ pub(super) struct UsageDelta {
 }
 
 impl UsageDelta {
-    /// So many more or fewer jobs in flight, of a kind that settles an upload or makes a variant.
+    /// A change of the jobs in flight by `more`. `settles` says whether they settle uploads or make variants.
     pub(super) fn for_jobs(settles: bool, more: i64) -> Self {
         let (uploads, variants) = if settles { (more, 0) } else { (0, more) };
         Self { uploads, variants, bytes: 0 }
     }
 }
 
-/// The changes that a transaction makes, in the order in which it makes them.
+/// The changes of one transaction, in the order in which they are applied.
 #[derive(Debug, Default)]
 pub(super) struct UsageDeltas(BTreeMap<String, UsageDelta>);
 
 impl UsageDeltas {
-    /// What an attempt that ended its job leaves.
+    /// The changes of an attempt that ended its job.
     pub(super) fn for_ended_attempt(attempt: &Attempt) -> Self {
         let mut changes = Self::default();
         let job = &attempt.message;
@@ -153,17 +155,17 @@ impl UsageDeltas {
         changes
     }
 
-    /// A job that was queued and is so no longer.
+    /// Adds the change for a job that leaves the queue.
     pub(super) fn job_left_queue(&mut self, job: &jobs::Model) {
         self.add(&job.principal, UsageDelta::for_jobs(job.kind.contains(".process."), -1));
     }
 
-    /// So many bytes more or fewer.
+    /// Adds a change of the stored bytes by `more`.
     pub(super) fn add_bytes(&mut self, principal: &str, more: i64) {
         self.add(principal, UsageDelta { bytes: more, ..UsageDelta::default() });
     }
 
-    /// A job without a principal was not counted.
+    /// Adds a change. A job without a principal was not counted.
     pub(super) fn add(&mut self, principal: &str, change: UsageDelta) {
         if !principal.is_empty() {
             let sum = self.0.entry(principal.to_owned()).or_default();
@@ -175,7 +177,7 @@ impl UsageDeltas {
 }
 
 impl WriteTx {
-    /// Makes the changes. The last thing that a transaction does before it commits.
+    /// Applies the changes. This is the last step of a transaction before its commit.
     pub(super) async fn apply_usage(&self, changes: UsageDeltas) -> Result<(), RecordsError> {
         for (principal, change) in changes.0 {
             if change != UsageDelta::default() {
@@ -185,7 +187,7 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Changes one principal's counters and says what they are then. The row is locked until the transaction ends.
+    /// Changes one principal's counters and returns the new values. The row is locked until the transaction ends.
     pub(super) async fn apply_usage_delta(
         &self,
         principal: &str,

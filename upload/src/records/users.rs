@@ -1,4 +1,4 @@
-//! Who may: users, and the keys that sign their sessions. Password hashes are opaque here; the api makes and checks them.
+//! Users, and the keys that sign their sessions. Password hashes are opaque here; the api creates and verifies them.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use crate::upload::UnknownValue;
 /// A user's role in the realm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// May upload, and act for what is granted.
+    /// May upload, and act for granted resources.
     Member,
-    /// May everything: the contract's site admin.
+    /// Site administrator: unrestricted.
     Admin,
 }
 
 impl Role {
-    /// The word in the records.
+    /// The name in the records.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Member => "member",
@@ -46,22 +46,22 @@ impl std::str::FromStr for Role {
 pub struct User {
     /// The unique part of `<unique>.<fed>`.
     pub id: String,
-    /// What they log in with, lower case.
+    /// The login address, in lower case.
     pub email: String,
-    /// What they are called.
+    /// The display name.
     pub name: String,
     /// An argon2id hash in PHC format.
     pub password_hash: String,
-    /// What they may.
+    /// The role.
     pub role: Role,
-    /// Whether they may nothing any more.
+    /// Whether the account is disabled.
     pub disabled: bool,
 }
 
-/// A key that signs or once signed sessions.
+/// A key that signs sessions, or signed them before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SigningKey {
-    /// Names the key in what it signed.
+    /// The id of the key, named in what it signed.
     pub id: String,
     /// 64 hex digits.
     pub secret: String,
@@ -73,10 +73,10 @@ const NEXT_EPOCH: &str = "users.session_epoch + CASE WHEN users.password_hash <>
                           OR (users.disabled_at IS NULL AND excluded.disabled_at IS NOT NULL) THEN 1 ELSE 0 END";
 
 impl Records {
-    /// The user who logs in with this address, whatever its case.
+    /// The user with this login address, compared case-insensitively.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn user_by_email(&self, email: &str) -> Result<Option<User>, RecordsError> {
         let row = users::Entity::find().filter(users::Column::Email.eq(email.to_lowercase())).one(&self.db).await?;
         row.map(user).transpose()
@@ -85,24 +85,24 @@ impl Records {
     /// The user with this id.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn user(&self, id: &str) -> Result<Option<User>, RecordsError> {
         users::Entity::find_by_id(id).one(&self.db).await?.map(user).transpose()
     }
 
-    /// Whether there is nobody yet: a first start.
+    /// Whether there are no users yet, as at a first start.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn has_no_users(&self) -> Result<bool, RecordsError> {
         Ok(users::Entity::find().one(&self.db).await?.is_none())
     }
 
-    /// Adds a user, or changes the one with this id. If this changes the password or disables the account, it also ends all
-    /// sessions of the user, in the same statement.
+    /// Inserts a user, or updates the one with this id. If this changes the password or disables the account, the
+    /// same statement also ends all sessions of the user.
     ///
     /// # Errors
-    /// The database's, also when another user has the address.
+    /// Any database error, also if another user has the address.
     pub async fn upsert_user(&self, user: &User) -> Result<(), RecordsError> {
         let put = async {
             let _write_lock = self.write_lock().await?;
@@ -127,7 +127,7 @@ impl Records {
     /// Adds a user if no other one has the id or the address. Returns whether it was added.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn insert_user_if_absent(&self, user: &User) -> Result<bool, RecordsError> {
         let insert = async {
             let _write_lock = self.write_lock().await?;
@@ -143,7 +143,7 @@ impl Records {
     /// The keys that are not retired, newest first: the first signs, all of them verify.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn signing_keys(&self) -> Result<Vec<SigningKey>, RecordsError> {
         let rows = signing_keys::Entity::find()
             .filter(signing_keys::Column::RetiredAt.is_null())
@@ -154,10 +154,10 @@ impl Records {
         Ok(rows.into_iter().map(|row| SigningKey { id: row.id, secret: row.secret }).collect())
     }
 
-    /// Adds a key, which signs from now on.
+    /// Adds a key, which is the signing key from now on.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn add_signing_key(&self, key: &SigningKey) -> Result<(), RecordsError> {
         let add = async {
             let _write_lock = self.write_lock().await?;
@@ -174,10 +174,10 @@ impl Records {
         self.fail_points.instrument("records", "add_signing_key", add).await
     }
 
-    /// How old the key is that signs; `None` where there is none.
+    /// The age of the signing key; `None` if there is none.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn newest_signing_key_age(&self) -> Result<Option<Duration>, RecordsError> {
         let newest = signing_keys::Entity::find()
             .filter(signing_keys::Column::RetiredAt.is_null())
@@ -188,11 +188,11 @@ impl Records {
         Ok(newest.map(age).map(Duration::from_millis))
     }
 
-    /// Keeps a key until `until` at least, because something that it signs is valid until then. Returns whether the key is
-    /// there.
+    /// Keeps a key until `until` at least, because something it signed is valid until then. Returns whether the key
+    /// exists.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn extend_signing_key(&self, id: &str, until: Timestamp) -> Result<bool, RecordsError> {
         let need = async {
             let until = until.as_millisecond();
@@ -209,11 +209,11 @@ impl Records {
         self.fail_points.instrument("records", "need_signing_key", need).await
     }
 
-    /// Deletes the keys that nothing valid is signed with any more: those of which a successor has been there for `max_session`,
-    /// and that no bearer token needs. Returns how many.
+    /// Deletes keys that signed nothing that is still valid: keys whose successor has existed for `max_session`, and
+    /// that no bearer token needs. Returns how many.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn delete_old_signing_keys(&self, max_session: Duration) -> Result<u64, RecordsError> {
         let delete = async {
             let now = self.now_ms();
@@ -236,10 +236,10 @@ impl Records {
         self.fail_points.instrument("records", "delete_old_signing_keys", delete).await
     }
 
-    /// Everybody, by id.
+    /// All users, by id.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn users(&self) -> Result<Vec<User>, RecordsError> {
         let rows = users::Entity::find().order_by_asc(users::Column::Id).all(&self.db).await?;
         rows.into_iter().map(user).collect()

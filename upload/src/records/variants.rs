@@ -1,4 +1,5 @@
-//! Renderings of a ready picture: looking one up, wanting one that is not there yet, and ending the job that makes it.
+//! Variants of a ready picture: looking one up, requesting one that does not exist yet, and settling the job that
+//! makes it.
 
 use std::time::Duration;
 
@@ -15,36 +16,36 @@ use crate::job::{Job, JobMessage};
 use crate::upload::{Reason, UploadId, UploadState, Variant};
 use crate::{JobId, VariantName, trace_context};
 
-/// What there is when a variant is asked for.
+/// The status of a requested variant.
 #[derive(Clone, Debug)]
 pub enum VariantStatus {
-    /// It is there.
+    /// The variant exists.
     Ready(Variant),
-    /// Somebody asked before; this job is to make it.
+    /// An earlier request enqueued this job, which is to make it.
     Pending(JobId),
-    /// Nobody had asked; this ticket is to be published.
+    /// This request enqueued the job; its message is to be published.
     Enqueued(JobMessage),
     /// It cannot be made.
     Refused(Reason),
-    /// It was not made, and the job that was to make it is a dead letter.
+    /// It was not made, and the job that was to make it is dead.
     Failed(Reason),
-    /// The picture has expired or was cropped anew since the caller looked at it.
+    /// The picture has expired or was cropped again since the caller read it.
     Outdated,
 }
 
-/// The most variants of odd sizes that one picture can have under one crop, so that nobody fills the store by counting
-/// through the sizes. Anybody may ask for an avatar's, so the usual ones are not among them.
+/// The most variants of non-standard sizes that one picture can have under one crop, so that no client fills the
+/// store by requesting every size. Standard sizes are not counted, because any client may request an avatar's.
 const MAX_CUSTOM_SIZES: usize = 24;
 
-/// After this long the job that makes a variant is given up. No upload's deadline ends it, and its client has gone; the
-/// next request for the size orders it anew.
+/// After this long the job that makes a variant is given up. No upload's deadline ends it, and its client has gone.
+/// The next request for the size enqueues a new job.
 const JOB_TIMEOUT: Duration = Duration::from_secs(600);
 
 impl Records {
-    /// The variant, or the job that will make it, ordered in this transaction if need be.
+    /// Returns the variant, or the job that will make it, which this transaction enqueues if necessary.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn request_variant(
         &self,
         upload: UploadId,
@@ -80,7 +81,7 @@ impl Records {
                 return Ok(VariantStatus::Refused(Reason::new("too_many_variants", why)));
             }
         }
-        // Locked until this is committed: an order for a picture that expires meanwhile would outlive the picture.
+        // Locked until the commit, because a job for a picture that expires meanwhile would outlive the picture.
         let original = uploads::Entity::find_by_id(upload.get()).lock_shared().one(&*tx).await?;
         let current = |row: &uploads::Model| {
             row.state == UploadState::Ready.as_str() && row.generation == convert::to_stored(generation)
@@ -101,7 +102,7 @@ impl Records {
             .exec_without_returning(&*tx)
             .await?;
         if ordered == 0 {
-            // Somebody was faster; their row is committed, or this insert would have waited for it.
+            // Another request was faster. Its row is committed, or this insert would have waited for it.
             drop(tx);
             let row = siblings.filter(variants::Column::Name.eq(name.to_string())).one(&self.db).await?;
             return row.map_or(Ok(VariantStatus::Outdated), |row| variant_status(&row));
@@ -115,10 +116,10 @@ impl Records {
         Ok(VariantStatus::Enqueued(message))
     }
 
-    /// The variant has been made.
+    /// Settles the job of a variant that has been made.
     ///
     /// # Errors
-    /// The database's; then nothing was settled.
+    /// Any database error; then nothing was settled.
     pub async fn settle_variant(
         &self,
         attempt: &Attempt,
@@ -147,7 +148,7 @@ impl Records {
             .filter(variants::Column::UploadId.eq(attempt.upload.id.get()))
             .filter(variants::Column::Generation.eq(convert::to_stored(generation)))
             .filter(variants::Column::Name.eq(made.name.to_string()))
-            // Its bytes are counted once: not for a row that was ordered anew since.
+            // Its bytes are counted once: not for a row that was enqueued again since.
             .filter(variants::Column::Job.eq(attempt.message.id))
             .exec(&*tx)
             .await?;
@@ -162,10 +163,10 @@ impl Records {
         Ok(SettleResult::Applied)
     }
 
-    /// The variant cannot be made, for a reason that will not pass.
+    /// Records that the variant cannot be made, for a permanent reason.
     ///
     /// # Errors
-    /// The database's; then nothing was settled.
+    /// Any database error; then nothing was settled.
     pub async fn refuse_variant(&self, attempt: &Attempt, reason: &Reason) -> Result<SettleResult, RecordsError> {
         self.fail_points.instrument("records", "refuse_variant", self.refuse_variant_in_tx(attempt, reason)).await
     }
@@ -184,10 +185,10 @@ impl Records {
         Ok(SettleResult::Applied)
     }
 
-    /// The variants that are there, of one crop, by name.
+    /// The existing variants of one crop, by name.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn variants(&self, upload: UploadId, generation: u32) -> Result<Vec<Variant>, RecordsError> {
         let rows = variants::Entity::find()
             .filter(variants::Column::UploadId.eq(upload.get()))
@@ -198,10 +199,10 @@ impl Records {
         rows.iter().filter_map(|row| convert::variant(row).transpose()).collect()
     }
 
-    /// The job that is to settle an upload, while there is one.
+    /// The job that is to settle an upload, if there is one.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn processing_job(&self, upload: UploadId) -> Result<Option<JobId>, RecordsError> {
         let job = jobs::Entity::find()
             .filter(jobs::Column::UploadId.eq(upload.get()))
@@ -214,14 +215,15 @@ impl Records {
 }
 
 impl WriteTx {
-    /// Whoever waits for the size that a dead job was to make is told why it does not come, until it is tried again.
+    /// Records the failure of a dead job for the variant that it was to make. Clients that wait for the variant get
+    /// this reason until the job is retried.
     pub(super) async fn record_variant_failure(&self, attempt: &Attempt, reason: &Reason) -> Result<(), RecordsError> {
         set_variant_failure(attempt, reason).exec(&self.tx).await?;
         Ok(())
     }
 }
 
-/// Says of the size that the attempt was to make why it does not come.
+/// Sets the failure reason of the variant that the attempt was to make.
 fn set_variant_failure(attempt: &Attempt, reason: &Reason) -> UpdateMany<variants::Entity> {
     variants::Entity::update_many()
         .col_expr(variants::Column::Why, Expr::value(format!("{}: {}", reason.code, reason.why)))

@@ -1,8 +1,9 @@
-//! Whether the records can be written, as distinct from whether they answer: a database on a full or failing disk goes on
-//! answering reads.
+//! Whether the records can be written, as distinct from whether they answer: a database on a full or failing disk
+//! still answers reads.
 //!
-//! Only SQLite is asked here. Every commit says how it went, so that a busy process writes nothing for this. Without a
-//! recent commit a probe writes one page: `PRAGMA user_version` is a real transaction, which is synced like any other.
+//! Only SQLite is checked here. Every commit reports its result, so that a busy process writes nothing extra. Without
+//! a recent commit a probe writes one page: `PRAGMA user_version` is a real transaction, which is synced like any
+//! other.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,29 +13,29 @@ use sea_orm::{ConnectionTrait, DbErr};
 use super::{Records, RecordsError};
 use crate::free_space::LowSpace;
 
-/// How long a write that went well stands for the next one. One probe costs a page and an fsync.
+/// How long a successful write counts as proof. One probe costs a page and an fsync.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How often a database that refused a write is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// With less free space than this a probe of one page can go well while the transaction of an upload does not.
+/// With less free space than this, a probe of one page can succeed although the transaction of an upload would not.
 const MIN_TRANSACTION_SPACE: u64 = 1 << 20;
 
-/// What is known of writing.
+/// The result of the last write.
 #[derive(Debug, Default)]
 pub(super) struct WriteCheck(Mutex<LastWrite>);
 
 #[derive(Debug, Default)]
 struct LastWrite {
-    /// When the last write ended, well or not.
+    /// When the last write ended, successfully or not.
     at: Option<Instant>,
     /// Why it was refused.
     refusal: Option<DbErr>,
 }
 
 impl WriteCheck {
-    /// Takes down how a write ended. An error that says nothing about the disk is not counted.
+    /// Records the result of a write. An error that says nothing about the disk is ignored.
     pub(super) fn record(&self, ended: &Result<(), DbErr>) {
         let refused = match ended {
             Ok(()) => None,
@@ -50,12 +51,12 @@ impl WriteCheck {
         *known = LastWrite { at: Some(Instant::now()), refusal: refused };
     }
 
-    /// The last refusal that still stands.
+    /// The last refusal, if it still applies.
     fn refusal(&self) -> Option<DbErr> {
         self.last_write().refusal.clone()
     }
 
-    /// Whether a probe is due; the caller is then the one to make it.
+    /// Whether a probe is due; the caller must then make it.
     fn take_probe_due(&self) -> bool {
         let mut known = self.last_write();
         let holds = if known.refusal.is_some() { RETRY_INTERVAL } else { PROBE_INTERVAL };
@@ -72,8 +73,8 @@ impl WriteCheck {
 }
 
 impl Records {
-    /// Whether the records can be written. SQLite alone is asked, by a write of one page at most every 5 seconds, and
-    /// every second after a refused write.
+    /// Checks whether the records can be written. Only SQLite is checked: by a write of one page at most every 5 s,
+    /// and every 1 s after a refused write.
     pub(super) async fn check_writable(&self) -> Result<(), RecordsError> {
         let Some(writes) = &self.write_check else { return Ok(()) };
         if writes.take_probe_due() {
@@ -94,7 +95,7 @@ impl Records {
         }
     }
 
-    /// The same for an upload that is about to come: nothing is written unless the last write was refused.
+    /// Does the same for an upload that is about to arrive: nothing is written unless the last write was refused.
     ///
     /// # Errors
     /// [`RecordsError::Full`] or [`RecordsError::NotWritable`].
@@ -105,7 +106,7 @@ impl Records {
         }
     }
 
-    /// Whether the file of the records leaves its reserve free. True for a database server.
+    /// Checks that the file of the records keeps its reserve. Always succeeds for a database server.
     ///
     /// # Errors
     /// [`LowSpace`] if not.

@@ -1,4 +1,4 @@
-//! Claiming, expiring and avatars, on SQLite and PostgreSQL alike: a picture is claimed or expires, and never both.
+//! Claiming, expiry and avatars, on SQLite and PostgreSQL: a picture is either claimed or expires, never both.
 
 use std::collections::HashSet;
 
@@ -26,7 +26,7 @@ async fn a_claim_stands_and_can_be_repeated_and_nobody_else_gets_it() {
         assert_eq!((claim.resource, claim.by.as_str()), (group("choir"), "mary"));
         let elsewhere = db.records.claim(upload, &group("band"), &mary()).await.unwrap();
         assert_eq!(elsewhere, Err(ClaimRefusal::ClaimedElsewhere));
-        // Nothing of a claimed picture expires.
+        // A claimed picture does not expire.
         db.clock.advance(2 * RETENTION);
         assert!(db.records.expire(10).await.unwrap().is_empty());
     })
@@ -77,7 +77,8 @@ async fn of_many_claims_one_wins() {
     .await;
 }
 
-/// Claims that begin before the hour and sweeps that begin after it, in any order: each picture goes one way.
+/// Claims that begin before the hour and sweeps that begin after it, in any order: each picture is either claimed or
+/// expired.
 #[tokio::test]
 async fn a_picture_is_claimed_or_expires_and_never_both() {
     on_both_engines(async |db| {
@@ -157,7 +158,7 @@ async fn an_avatar_is_the_newest_claimed_picture_that_is_ready() {
         db.records.claim(first, &choir, &mary()).await.unwrap().unwrap();
         let (version, shown) = db.records.avatar(&choir).await.unwrap().unwrap();
         assert_eq!(shown.id, first);
-        // One that is still worked on does not hide the one before.
+        // A picture that is still being processed does not hide the one before it.
         let second = db.admit().await;
         db.records.claim(second.id, &choir, &mary()).await.unwrap().unwrap();
         assert_eq!(db.records.avatar(&choir).await.unwrap().unwrap().1.id, first);
@@ -198,9 +199,9 @@ async fn a_history_grows_by_what_was_claimed_alone() {
         assert!(shown().await.is_none());
         let second = claimed().await;
         settled(&second).await;
-        // Versions are numbers of rows, of this test's database.
+        // Version numbers are row numbers of this test's database.
         assert_eq!(shown().await.unwrap().0, version + 2, "the picture, the default one, a picture");
-        // What is taken down while the next one is worked on stays so when that is ready.
+        // If an avatar is removed while the next picture is processed, it stays removed when that picture is ready.
         let third = claimed().await;
         remove().await;
         settled(&third).await;
@@ -209,7 +210,7 @@ async fn a_history_grows_by_what_was_claimed_alone() {
     .await;
 }
 
-/// SQLite keeps one writer at a time and PostgreSQL many; the sum must be the same.
+/// SQLite has one writer at a time and PostgreSQL many; the totals must be the same.
 #[tokio::test]
 async fn a_crowd_admits_and_settles_and_everything_adds_up() {
     on_both_engines(async |db| {

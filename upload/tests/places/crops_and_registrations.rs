@@ -1,5 +1,5 @@
-//! What the counter asks of the records: crops, shares, registered resources, keys that retire; on SQLite and PostgreSQL
-//! alike.
+//! Records that the api needs besides uploads, on SQLite and PostgreSQL: crops, quotas, registered resources, signing
+//! keys that retire.
 
 use std::time::Duration;
 

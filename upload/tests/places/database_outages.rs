@@ -1,4 +1,4 @@
-//! PostgreSQL that vanishes without a word, becomes read-only, or is replaced by another server.
+//! A PostgreSQL server that vanishes silently, becomes read-only, or is replaced by another server.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::proxy::{Proxy, Way};
 use crate::test_db::{EmptyDatabase, admission, user};
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(8);
-/// Much longer than what is under test, for a busy machine.
+/// Much longer than the tested time limits, to allow for a busy machine.
 const TEST_TIMEOUT: Duration = Duration::from_secs(90);
 
 async fn open(proxy: &Proxy, database: &str) -> Records {
@@ -30,7 +30,7 @@ async fn open_all_connections(records: &Records) {
     }
 }
 
-/// Ends within the test's patience, whatever it ends in.
+/// Asserts that a call ends within `TEST_TIMEOUT`, whatever its result.
 async fn within_timeout<T>(call: impl Future<Output = T>) -> T {
     tokio::time::timeout(TEST_TIMEOUT, call).await.expect("a call ends at its limit")
 }
@@ -43,7 +43,7 @@ async fn a_server_that_says_nothing_is_given_up_and_its_connections_closed() {
     let records = open(&proxy, &empty.name).await;
     records.upsert_user(&user("mary")).await.unwrap();
 
-    // Every call ends, those that wait for a connection, too.
+    // Every call ends, also the calls that wait for a connection.
     open_all_connections(&records).await;
     proxy.set(Way::Silent);
     for outcome in within_timeout(join_all((0..16).map(|_| write_once(&records)))).await {
@@ -52,7 +52,7 @@ async fn a_server_that_says_nothing_is_given_up_and_its_connections_closed() {
     proxy.set(Way::Open);
     within_timeout(write_once(&records)).await.unwrap();
 
-    // The connections stay silent and the server is there again: one call finds out for all of them.
+    // The connections stay silent although the server is reachable again. One call detects this for all of them.
     open_all_connections(&records).await;
     proxy.set(Way::Frozen);
     within_timeout(write_once(&records)).await.ok();
@@ -60,7 +60,7 @@ async fn a_server_that_says_nothing_is_given_up_and_its_connections_closed() {
         outcome.unwrap();
     }
 
-    // Calls that are given up by their callers leave nothing in the pool that would wait for an answer.
+    // A call that its caller gives up leaves no connection in the pool that waits for an answer.
     open_all_connections(&records).await;
     proxy.set(Way::Frozen);
     let given_up = (0..16).map(|_| tokio::time::timeout(Duration::from_millis(200), write_once(&records)));
@@ -72,7 +72,7 @@ async fn a_server_that_says_nothing_is_given_up_and_its_connections_closed() {
     empty.drop_database().await;
 }
 
-/// Calls until it is as expected.
+/// Repeats a write until its result is as expected.
 async fn wait_until(records: &Records, expected: impl Fn(&Result<(), RecordsError>) -> bool) {
     let asked = async {
         while !expected(&write_once(records).await) {
@@ -92,7 +92,7 @@ async fn after_a_failover_no_connection_to_the_standby_stays() {
     records.upsert_user(&user("mary")).await.unwrap();
     open_all_connections(&records).await;
 
-    // All connections break, and new ones lead to a server that takes no writes.
+    // All connections break, and new ones lead to a server that accepts no writes.
     proxy.lead_to(&standby.host());
     proxy.cut();
     wait_until(&records, |outcome| matches!(outcome, Err(RecordsError::NotWritable(_)))).await;
@@ -101,14 +101,14 @@ async fn after_a_failover_no_connection_to_the_standby_stays() {
         assert!(outcome.is_err(), "no connection to it is used for reading either, and stays");
     }
 
-    // New connections lead to the right one again, and nothing breaks the old ones.
+    // New connections lead to the primary again, and nothing breaks the old ones.
     proxy.lead_to(&primary.host());
     within_timeout(records.ping()).await.unwrap();
     open_all_connections(&records).await;
     drop((records, proxy));
 }
 
-/// As a pooler shows it, which puts another server behind a connection that stays.
+/// A pooler causes the same: it puts another server behind a connection that stays open.
 #[tokio::test]
 async fn a_server_that_becomes_read_only_under_its_connections_is_noticed_and_so_is_its_recovery() {
     let Some(server) = PostgresServer::start().await else { return };
@@ -119,7 +119,7 @@ async fn a_server_that_becomes_read_only_under_its_connections_is_noticed_and_so
     open_all_connections(&records).await;
     server.run_sql("ALTER SYSTEM SET default_transaction_read_only = on").await;
     server.run_sql("SELECT pg_reload_conf()").await;
-    // A probe finds out by itself, before any write has failed.
+    // A probe detects it by itself, before any write has failed.
     let pinged = async { while !matches!(records.ping().await, Err(RecordsError::NotWritable(_))) {} };
     within_timeout(pinged).await;
     wait_until(&records, |outcome| matches!(outcome, Err(RecordsError::NotWritable(_)))).await;
@@ -130,7 +130,8 @@ async fn a_server_that_becomes_read_only_under_its_connections_is_noticed_and_so
     open_all_connections(&records).await;
 }
 
-/// What a pooler does in a failover: the connections that it holds open lead to a server that takes no writes any more.
+/// A pooler causes this in a failover: the connections that it holds open lead to a server that no longer accepts
+/// writes.
 #[tokio::test]
 async fn the_first_write_that_is_refused_closes_all_connections_of_its_age() {
     let (Some(former), Some(primary)) = (PostgresServer::start().await, PostgresServer::start().await) else { return };
@@ -152,8 +153,8 @@ async fn the_first_write_that_is_refused_closes_all_connections_of_its_age() {
     drop((records, proxy));
 }
 
-/// When this machine sends the next keepalive on each connection that a server on this port has accepted; None if it sends
-/// none. Rule: https://docs.kernel.org/networking/proc_net_tcp.html
+/// For each connection that a server on this port has accepted: the time until this machine sends the next keepalive,
+/// None if it sends none. Rule: https://docs.kernel.org/networking/proc_net_tcp.html
 fn keepalives_due(port: u16) -> Vec<Option<Duration>> {
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
     let rows = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
@@ -180,7 +181,7 @@ async fn a_server_soon_notices_that_a_client_has_vanished() {
             if due.len() >= 4 && due.iter().all(|due| due.is_some_and(|due| due <= Duration::from_secs(30))) {
                 return;
             }
-            // Data may be on its way just now.
+            // Data may be in transit at this moment.
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };

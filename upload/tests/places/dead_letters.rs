@@ -1,4 +1,4 @@
-//! Dead letters in people's hands, on SQLite and PostgreSQL alike.
+//! Dead jobs, and how an operator retries or discards them, on SQLite and PostgreSQL.
 
 use std::collections::HashSet;
 
@@ -21,7 +21,7 @@ async fn a_dead_job_keeps_its_history_and_its_bytes() {
         let stats = db.records.stats().await.unwrap();
         assert_eq!((stats.dead_jobs, stats.queued_jobs), (1, 0));
         assert!(matches!(db.records.begin_attempt(&admitted.message, MINUTE).await.unwrap(), LeaseResult::Gone));
-        // Once nobody could claim it any more, its bytes go too.
+        // Once the upload cannot be claimed any more, its bytes are deleted too.
         db.clock.advance(RETENTION);
         assert!(db.records.needed_staged_keys(&keys).await.unwrap().is_empty());
     })
@@ -80,7 +80,8 @@ async fn a_dead_letter_is_discarded_and_an_expired_one_stays_dead() {
     .await;
 }
 
-/// A file waits for it, however long it takes to find out what was wrong; nobody is to claim it.
+/// The target file waits for the upload, however long it takes to find the fault. Such an upload is not claimed, so it
+/// does not expire.
 #[tokio::test]
 async fn an_upload_into_a_file_keeps_its_bytes_until_its_job_is_discarded() {
     on_both_engines(async |db| {

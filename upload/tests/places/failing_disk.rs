@@ -1,4 +1,4 @@
-//! Disks that fail for real: a small file system that is filled up, and a limit to the size of a process's files.
+//! Disks that really fail: a small file system that is filled up, and a limit on the size of the files of a process.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -7,14 +7,14 @@ use std::process::Command;
 
 /// A disk that fails when told to.
 pub(crate) enum FailingDisk {
-    /// A file system of its own, with a file that fills it.
+    /// A separate file system, with a file that fills it.
     SmallFileSystem(PathBuf),
-    /// The limit to the size of this process's files.
+    /// A limit on the size of this process's files.
     FileSizeLimit,
 }
 
 impl FailingDisk {
-    /// Leaves room for so many more bytes.
+    /// Leaves this number of bytes free.
     pub(crate) fn leave_free(&self, bytes: u64) {
         match self {
             Self::SmallFileSystem(folder) => {
@@ -40,7 +40,7 @@ fn limit(size: &str) {
     assert!(Command::new("prlimit").args(["--pid", &process, &size]).status().unwrap().success());
 }
 
-/// A file system of its own, as small as is asked for. None if this process may not mount one.
+/// A separate file system of the requested size. None if this process may not mount one.
 pub(crate) struct MountedTmpfs(tempfile::TempDir);
 
 impl MountedTmpfs {

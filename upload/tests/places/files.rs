@@ -1,4 +1,4 @@
-//! Files, renditions and their names in the records, on SQLite and PostgreSQL alike.
+//! Files, renditions and their names in the records, on SQLite and PostgreSQL.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub(crate) async fn settle_ready(db: &TestDb, admitted: &Admitted) -> SettleResu
     db.records.settle_ready(&attempt, made).await.unwrap()
 }
 
-/// A file of Mary's with one version, and that version's row.
+/// Creates a file of Mary's with one version, and returns the file and the row of that version.
 pub(crate) async fn new_file(db: &TestDb) -> (FileId, i64) {
     let id = FileId::generate();
     let admitted =
@@ -101,7 +101,7 @@ async fn names_are_given_back_by_those_that_come_to_nothing() {
     .await;
 }
 
-/// The number of a version that came to nothing is free, for the system whose file it is as for anybody.
+/// The number of a version that failed is free again, for the system that owns the file as for any other caller.
 #[tokio::test]
 async fn a_version_of_another_system_replaces_one_that_was_released() {
     on_both_engines(async |db| {

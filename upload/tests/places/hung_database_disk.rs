@@ -1,4 +1,4 @@
-//! A database file that does not answer: no call waits for it without end, and once it answers everything goes on.
+//! A database file that does not answer: no call waits for it forever, and all calls work again once it answers.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ async fn a_statement_that_does_not_end_is_given_up_and_later_ones_go_well() {
     let records = Records::open(&settings, Clock::system(), FailPoints::default()).await.unwrap();
     records.upsert_user(&user("mary")).await.unwrap();
     let before = records.admit(admission("mary")).await.unwrap();
-    // Several times the limit, and not for ever: the thread that counts cannot be stopped.
+    // The statement takes several times the time limit, but ends, because the thread that counts cannot be stopped.
     let other = Database::connect(&url).await.unwrap();
     let slow = "CREATE TABLE n (i INTEGER);
         WITH RECURSIVE n1(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n1 LIMIT 700) INSERT INTO n SELECT i FROM n1;
@@ -25,10 +25,10 @@ async fn a_statement_that_does_not_end_is_given_up_and_later_ones_go_well() {
 
     let refused = records.admit(admission("mary")).await.unwrap_err();
     assert!(refused.is_transient() && refused.to_string().contains("did not answer within 1s"), "{refused}");
-    // The other connections are not waited for.
+    // Other connections are not affected.
     assert!(records.upload(before.id).await.unwrap().is_some());
 
-    // It may still be locked by the statement that nobody waits for.
+    // The database may still be locked by the abandoned statement.
     while other.execute_unprepared("DROP TRIGGER slow").await.is_err() {}
     let after = records.admit(admission("mary")).await.unwrap();
     assert!(records.upload(after.id).await.unwrap().is_some());

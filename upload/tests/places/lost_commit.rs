@@ -1,5 +1,5 @@
-//! PostgreSQL's connection lost in the middle of a write whose outcome the caller must know: before the server heard of it,
-//! after it was done, and while the server hears of it only later.
+//! A PostgreSQL connection that is lost during a write whose outcome the caller must know: before the server receives
+//! the write, after the server has done it, and while the server receives it only later.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,23 +15,23 @@ use crate::test_db::{MINUTE, TestDb, admission, file_admission, processed_upload
 /// When the connection is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CommitLoss {
-    /// The server does not hear of the write.
+    /// The server does not receive the write.
     Before,
-    /// The server has done it; its answer is lost.
+    /// The server has done the write; its response is lost.
     After,
-    /// The client loses the connection at once, and the server gets the write a second later.
+    /// The client loses the connection at once, and the server receives the write a second later.
     Delayed,
 }
 
-/// A way to the server that loses one connection, at the first piece of a request with certain bytes in it.
+/// A proxy that loses one connection, at the first piece of a request that contains certain bytes.
 #[derive(Clone, Default)]
 struct ConnectionCutter {
     armed: Arc<Mutex<Option<CutPoint>>>,
-    /// Told when the server has done what came late.
+    /// Notified when the server has done the delayed write.
     late: Arc<Notify>,
 }
 
-/// The bytes at which a connection is lost, and when.
+/// The bytes at which a connection is lost, and when it is lost.
 type CutPoint = (&'static [u8], CommitLoss);
 
 impl ConnectionCutter {
@@ -39,7 +39,7 @@ impl ConnectionCutter {
         *self.armed.lock().unwrap() = Some((bytes, lost));
     }
 
-    /// Returns once the server has done what it ever will.
+    /// Returns once the server has done everything that it will do.
     async fn wait_until_applied(&self, lost: CommitLoss) {
         if lost == CommitLoss::Delayed {
             self.late.notified().await;
@@ -90,13 +90,13 @@ impl ConnectionCutter {
     }
 }
 
-/// Records that go through a cutter.
+/// Opens records that connect through a cutter.
 async fn open_through_cutter(db: &TestDb) -> (Records, ConnectionCutter, AbortOnDropHandle<()>) {
     let (user, rest) = db.url.split_once('@').unwrap();
     let (server, database) = rest.split_once('/').unwrap();
     let (server, cutter) = (server.to_owned(), ConnectionCutter::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    // The bytes that the cutter waits for are not to be seen in an encrypted connection.
+    // Without TLS, because the cutter cannot see the bytes in an encrypted connection.
     let url = format!("{user}@{}/{database}?sslmode=disable", listener.local_addr().unwrap());
     let cutting = cutter.clone();
     let listening = tokio::spawn(async move {
@@ -108,9 +108,10 @@ async fn open_through_cutter(db: &TestDb) -> (Records, ConnectionCutter, AbortOn
     (TestDb::reopen(&url, &db.clock).await, cutter, AbortOnDropHandle::new(listening))
 }
 
-/// What was admitted is there; what was not left nothing, so that its staged bytes can be deleted.
+/// Asserts that an admitted upload exists, and that a refused one left nothing, so that its staged bytes can be
+/// deleted.
 async fn check_admitted_or_not(db: &TestDb, lost: CommitLoss, key: &str, id: Option<UploadId>) {
-    // A transaction that comes too late may have been ended by the server: a slow machine's is.
+    // The server may have ended a transaction that arrives too late, as on a slow machine.
     assert!(lost == CommitLoss::Delayed || id.is_some() == (lost == CommitLoss::After), "{lost:?}");
     let needed = db.records.needed_staged_keys(&[key.to_owned()]).await.unwrap();
     assert_eq!(needed.len(), usize::from(id.is_some()), "{lost:?}: the staged bytes are needed if it was admitted");
@@ -145,7 +146,7 @@ async fn an_admission_whose_commit_was_lost_is_looked_up() {
     db.close().await;
 }
 
-/// Operations that need no look-up: the same again after a lost answer has the same result.
+/// Operations whose outcome is not looked up: repeating one after a lost response has the same result.
 #[tokio::test]
 async fn what_is_not_looked_up_can_be_repeated() {
     let Some(db) = TestDb::postgres().await else { return };
@@ -162,7 +163,7 @@ async fn what_is_not_looked_up_can_be_repeated() {
 
         let other = db.admit().await;
         let prefix = upload::Blobs::new_attempt_prefix(other.id);
-        // The statement's arguments have the prefix of the attempt in them.
+        // The arguments of the statement contain the prefix of the attempt.
         cutter.arm(b"uploads/", lost);
         records.begin_attempt_with_prefix(&other.message, MINUTE, &prefix).await.unwrap_err();
         let LeaseResult::Leased(attempt) =

@@ -1,6 +1,6 @@
-//! The four places on their real engines, each test in a namespace of its own.
+//! Tests of the four backends on their real engines. Each test has a namespace of its own.
 //!
-//! An engine is used where its address is given; `tests/run` starts them all and gives them:
+//! An engine is used if its address is given. `tests/run` starts all engines and sets these variables:
 //!
 //! | variable | example |
 //! |---|---|
@@ -8,12 +8,12 @@
 //! | `CLOAKROOM_TEST_POSTGRES` | `postgres://postgres@127.0.0.1:5432/postgres` |
 //! | `CLOAKROOM_TEST_S3` | `http://KEY:SECRET@127.0.0.1:7480/bucket` |
 //!
-//! The same with `_TLS` behind the name is an engine's address by TLS, whose certificate is from the authority in the file
-//! that `CLOAKROOM_TEST_CA` names.
+//! The same names with `_TLS` at the end give the addresses for TLS. The certificates come from the authority in the
+//! file that `CLOAKROOM_TEST_CA` names.
 //!
-//! Without an address the tests of that engine say so and do nothing.
+//! Without an address, the tests of that engine print this and do nothing.
 
-// A test that fails says so by panicking.
+// A failed test panics.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod claims_and_avatars;

@@ -1,4 +1,4 @@
-//! Migrations that several processes run at once, and databases that they refuse.
+//! Migrations that several processes run at once, and databases that migrations refuse.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::postgres_server::PgBouncer;
 use crate::proxy::{Proxy, Trap};
 use crate::test_db::EmptyDatabase;
 
-/// Eight processes as far as the database can tell: each has a connection of its own.
+/// Runs eight migrations, which are like eight processes for the database because each has a connection of its own.
 async fn migrate_eight_times_at_once(url: &str) {
     let migrating: Vec<_> = (0..8).map(|_| tokio::spawn(migrations::up(url.to_owned().leak()))).collect();
     let mut applied = Vec::new();
@@ -63,13 +63,13 @@ async fn a_database_that_is_not_utf8_is_refused() {
     }
 }
 
-/// A role looks at the schema before it starts, and must not hang there without a word.
+/// A role reads the schema version before it starts, and must not hang there silently.
 #[tokio::test]
 async fn a_database_that_stops_answering_is_given_up() {
     let Some(empty) = EmptyDatabase::create("").await else { return };
     let trap = Trap::default();
     let proxy = Proxy::by_way_of(empty.host(), trap.clone()).await;
-    // After the first message, in which the connection is opened.
+    // After the first message, which opens the connection.
     trap.arm(2);
     let url = format!("postgres://postgres@127.0.0.1:{}/{}?sslmode=disable", proxy.port, empty.name);
     let looked = tokio::time::timeout(Duration::from_secs(60), migrations::status(&url)).await.expect("it ends");

@@ -1,4 +1,4 @@
-//! When a message is published again, and which publish a confirmation belongs to: on SQLite and PostgreSQL alike.
+//! When a message is published again, and to which publish a confirmation belongs, on SQLite and PostgreSQL.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ async fn a_message_that_the_queue_has_lost_is_published_again_long_before_the_de
                 db.records.confirm_published([due.publish]).await.unwrap();
             }
         }
-        // A tenth of the deadline; then ever less often, so that a queue that is only long does not fill with copies.
+        // After a tenth of the deadline, then at growing intervals, so that a long queue does not fill with copies.
         assert_eq!(published, [60, 180, 420]);
     })
     .await;
@@ -71,7 +71,7 @@ async fn a_message_that_is_delayed_is_not_lost() {
     .await;
 }
 
-/// The note of an api comes in batches, later than the job died and was retried.
+/// An api records its publish confirmations in batches, which can be later than the death and the retry of the job.
 #[tokio::test]
 async fn a_late_confirmation_of_an_earlier_publish_does_not_strand_a_retried_job() {
     on_both_engines(async |db| {
@@ -126,7 +126,7 @@ async fn several_sweepers_publish_each_job_once() {
         let mut taken: Vec<_> = futures::future::join_all(takes).await.into_iter().flat_map(Result::unwrap).collect();
         taken.sort_unstable();
         taken.dedup();
-        // One that another sweeper held for a moment is due again.
+        // A message that another sweeper had locked for a moment is due again.
         db.clock.advance(GRACE);
         taken.extend(db.records.take_due_messages(100).await.unwrap().into_iter().map(|due| due.message.id));
         taken.sort_unstable();
@@ -136,7 +136,7 @@ async fn several_sweepers_publish_each_job_once() {
     .await;
 }
 
-/// A long queue: the look for what is due reads what is due, and not what waits.
+/// In a long queue, the query for due messages reads only due messages, not the waiting ones.
 #[tokio::test]
 async fn looking_for_what_is_due_does_not_read_the_queue() {
     on_both_engines(async |test_db: &TestDb| {
@@ -159,7 +159,7 @@ async fn looking_for_what_is_due_does_not_read_the_queue() {
         db.execute_unprepared("ANALYZE").await.unwrap();
         let (explain, first, second) =
             if backend == DbBackend::Postgres { ("EXPLAIN", "$1", "$2") } else { ("EXPLAIN QUERY PLAN", "?", "?") };
-        // As the relay asks: with parameters, whose values no plan may rest upon.
+        // The query has parameters, as in the relay, so that the plan cannot depend on their values.
         let sql = format!(
             "{explain} SELECT id FROM jobs WHERE state = {first} AND republish_at <= {second} ORDER BY republish_at LIMIT 200"
         );
@@ -185,12 +185,13 @@ async fn a_failing_backend_costs_no_attempt_and_a_crash_does() {
             assert_eq!((attempt.number, attempt.counted_attempts, attempt.postponed), (n, 1, n - 1));
             db.records.postpone(&attempt, Backend::Blobs, MINUTE / 60, "refused").await.unwrap().unwrap();
         }
-        // It crashes: nobody says why.
+        // The worker crashes without reporting an error.
         let crashed = db.begin_attempt(&message).await;
         db.clock.advance(2 * MINUTE);
         let next = db.begin_attempt(&message).await;
         assert_eq!((next.number, next.counted_attempts), (9, 2));
-        // It was alive after all, and had met the failing backend: it does not count, and changes nothing else.
+        // The worker was alive after all and had met the failing backend. Its attempt does not count, and nothing else
+        // changes.
         for _ in 0..2 {
             assert!(db.records.postpone(&crashed, Backend::Blobs, MINUTE, "refused").await.unwrap().is_none());
         }
@@ -198,7 +199,7 @@ async fn a_failing_backend_costs_no_attempt_and_a_crash_does() {
         db.records.reschedule(&next, MINUTE, "it took too long").await.unwrap().unwrap();
         let last = db.begin_attempt(&message).await;
         assert_eq!((last.number, last.counted_attempts, last.postponed), (10, 2, 0));
-        // The answer was lost, and the call repeated: once is once.
+        // The response was lost and the call is repeated: it takes effect once.
         db.records.postpone(&last, Backend::Records, MINUTE, "reset").await.unwrap().unwrap();
         assert!(db.records.postpone(&last, Backend::Records, MINUTE, "reset").await.unwrap().is_none());
         assert_eq!(db.begin_attempt(&message).await.counted_attempts, 2);
@@ -236,7 +237,7 @@ async fn at_the_deadline_the_reason_names_the_backend_and_no_more() {
         db.clock.advance(Duration::from_secs(11));
         let sent = db.records.take_due_messages(10).await.unwrap();
         assert!(sent.iter().any(|sent| sent.message.id == unpublished.message.id), "{sent:?}");
-        // Its message was not sent a second time, so that nothing is known of the broker.
+        // The message of this upload was not sent a second time, so nothing is known about the broker.
         let fresh = db.admit().await;
         db.clock.advance(DEADLINE);
         let failed = db.records.fail_overdue(10).await.unwrap();
@@ -275,7 +276,7 @@ async fn a_variant_that_is_requested_while_its_picture_expires_leaves_nothing() 
         let sweeps = (0..16).map(|_| db.records.expire(1));
         let (ordered, expired) = tokio::join!(join_all(orders), join_all(sweeps));
         ordered.into_iter().for_each(|order| drop(order.unwrap()));
-        // A sweep leaves out what is being ordered just then.
+        // A sweep skips an upload for which a variant is being requested.
         let rest = db.records.expire(100).await.unwrap();
         assert_eq!(expired.into_iter().flat_map(Result::unwrap).count() + rest.len(), ids.len());
         for id in ids {

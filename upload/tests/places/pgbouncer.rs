@@ -1,4 +1,4 @@
-//! Records behind PgBouncer, as Debian has it, with more clients than servers.
+//! Records behind PgBouncer in Debian's configuration, with more clients than server connections.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ async fn open(url: &str, pooler: Pooler) -> Records {
     Records::open(&settings, Clock::system(), FailPoints::default()).await.unwrap()
 }
 
-/// An upload's way through the records, with statements in transactions and by themselves.
+/// Runs all records calls of an upload, with statements inside transactions and outside.
 async fn upload(records: &Records) -> Result<(), upload::RecordsError> {
     let admitted = records.admit(admission("mary")).await?;
     let upload::LeaseResult::Leased(attempt) = records.begin_attempt(&admitted.message, MINUTE).await? else {

@@ -1,4 +1,4 @@
-//! PostgreSQL servers and poolers that belong to one test, from Debian's packages. They refuse to run as root.
+//! PostgreSQL servers and poolers for one test, from Debian's packages. PostgreSQL's programs refuse to run as root.
 
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Database};
 
-/// The port of something that is about to listen.
+/// A free port for a server that is about to listen.
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// A number of the user postgres, None if this process is not root.
+/// The user or group id of the user postgres. None if this process is not root.
 fn postgres_id(which: &str) -> Option<u32> {
     let number = |args: &[&str]| {
         let said = Command::new("id").args(args).output().unwrap().stdout;
@@ -68,7 +68,7 @@ pub(crate) struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// None, with a word about it, if PostgreSQL's programs are not where Debian has them.
+    /// Starts a server. Prints a message and returns None if PostgreSQL's programs are not where Debian installs them.
     pub(crate) async fn start() -> Option<Self> {
         let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
         let Some(bin) = versions.map(|version| version.path().join("bin")).find(|bin| bin.join("initdb").exists())
@@ -85,7 +85,7 @@ impl PostgresServer {
         Some(Self::run(bin, folder).await)
     }
 
-    /// A streaming standby of this one.
+    /// Starts a streaming standby of this server.
     pub(crate) async fn standby(&self) -> Self {
         let folder = folder();
         let made = command(&self.bin.join("pg_basebackup"))
@@ -117,7 +117,7 @@ impl PostgresServer {
         format!("postgres://postgres@{}/{database}", self.host())
     }
 
-    /// Runs a statement as an operator does.
+    /// Runs a statement as an operator.
     pub(crate) async fn run_sql(&self, sql: &str) {
         let db = Database::connect(self.url("postgres")).await.unwrap();
         db.execute_unprepared(sql).await.unwrap();
@@ -127,13 +127,13 @@ impl PostgresServer {
 
 impl Drop for PostgresServer {
     fn drop(&mut self) {
-        // At once, without waiting for clients.
+        // Stops at once, without waiting for clients.
         stop(&mut self.child, "-QUIT");
         let _kept_until_now = &self.folder;
     }
 }
 
-/// A PgBouncer before the server of the tests.
+/// A PgBouncer in front of the test's server.
 pub(crate) struct PgBouncer {
     port: u16,
     _folder: tempfile::TempDir,
@@ -141,7 +141,8 @@ pub(crate) struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// With as many servers for each database. None, with a word about it, if there is no PgBouncer.
+    /// Starts a PgBouncer with this number of server connections for each database. Prints a message and returns None
+    /// if PgBouncer is not installed.
     pub(crate) async fn start(mode: &str, servers: u32, server: &str) -> Option<Self> {
         let program = Path::new("/usr/sbin/pgbouncer");
         if !program.exists() {
@@ -152,7 +153,7 @@ impl PgBouncer {
         let place = server.rsplit_once('@').unwrap().1;
         let (host, server_port) = place.split('/').next().unwrap().split_once(':').unwrap();
         let path = folder.path().display();
-        // As Debian has it, but for the address, the users and the pool.
+        // Debian's configuration, except for the address, the users and the pool.
         let settings = format!(
             "[databases]\n* = host={host} port={server_port} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = {mode}\nmax_client_conn = 300\n\

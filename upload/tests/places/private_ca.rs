@@ -1,4 +1,4 @@
-//! Backends whose certificates are from an authority that only `tls.ca_file` knows.
+//! Backends whose certificates come from an authority that only `tls.ca_file` knows.
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -12,7 +12,7 @@ use upload::{
 use crate::test_broker::TestBroker;
 use crate::test_db::TestDb;
 
-/// The address of an engine that is reached by TLS, and the file with its authority.
+/// The TLS address of an engine, and the file with its authority.
 fn engine_address(name: &str) -> Option<(String, TlsSettings)> {
     let (Ok(url), Ok(ca_file)) = (std::env::var(name), std::env::var("CLOAKROOM_TEST_CA")) else {
         eprintln!(
@@ -24,7 +24,7 @@ fn engine_address(name: &str) -> Option<(String, TlsSettings)> {
     Some((url, TlsSettings { ca_file }))
 }
 
-/// Settings of which one part counts.
+/// Settings of which each test replaces the part that it needs.
 fn backends_settings() -> BackendsSettings {
     let store = StoreSettings {
         url: Secret::new("file:///nowhere"),
@@ -42,7 +42,7 @@ fn backends_settings() -> BackendsSettings {
     }
 }
 
-/// That the certificate is from an authority nobody knows, is said.
+/// Asserts that the error says that the authority of the certificate is unknown.
 fn assert_unknown_issuer(said: &str) {
     assert!(said.contains("invalid peer certificate: UnknownIssuer"), "{said}");
 }
@@ -88,7 +88,7 @@ async fn a_database_with_a_private_authority() {
     test_db.close().await;
 }
 
-/// By both of a bucket's clients: the one for whole requests and the one for bodies.
+/// Tests both clients of a bucket: the client for whole requests and the client for bodies.
 #[tokio::test]
 async fn a_store_with_a_private_authority() {
     let Some((url, tls)) = engine_address("CLOAKROOM_TEST_S3_TLS") else { return };
@@ -120,7 +120,7 @@ async fn a_store_with_a_private_authority() {
     assert_unknown_issuer(&chain(&refused));
 }
 
-/// The form that PostgreSQL's own tools take for a server on this machine.
+/// The URL form of a Unix socket, as PostgreSQL's own tools use it for a server on this machine.
 #[tokio::test]
 async fn a_database_by_its_socket() {
     let Some(test_db) = TestDb::postgres().await else { return };

@@ -1,4 +1,5 @@
-//! A way to a server that can be broken: cut, closed, silent, slow, or answered by somebody who has no time.
+//! A TCP proxy to a server whose connections can be broken: cut, closed, silent, slow, or answered by an overloaded
+//! server.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,27 +9,27 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 
-/// What the way is like. A change tears every connection that is under way, except into silence.
+/// The state of a proxy. A change resets every open connection, except a change to a silent state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(dead_code, reason = "not every binary breaks everything")]
 pub(crate) enum Way {
-    /// As it should be.
+    /// Connections work.
     Open,
     /// Connections are refused or reset.
     Broken,
-    /// Nothing gets through and nobody is told.
+    /// No bytes pass, and neither side is told.
     Silent,
-    /// So it is on the connections that are under way; on new ones all is as it should be.
+    /// Open connections are silent; new ones work.
     Frozen,
-    /// Silent, and what was connected by then stays silent for good, as when a machine vanishes without a reset. New
-    /// connections are silent until something else is set.
+    /// Open connections stay silent for good, as when a machine vanishes without a reset. New connections are silent
+    /// until the state changes.
     Vanished,
-    /// It takes so long for every piece of a request.
+    /// Each piece of a request is delayed by this time.
     Slow(Duration),
-    /// Once on each connection, a request with the first of these bytes in it goes on only when one with the second has
-    /// been made: when its client has stopped waiting for the answer.
+    /// Once on each connection, a request that contains the first bytes is held until a request with the second bytes
+    /// follows. By then the client has stopped waiting for the response.
     Late(&'static [u8], &'static [u8]),
-    /// Every request is answered with 503 by an HTTP server that has no time.
+    /// An overloaded HTTP server answers every request with 503.
     Overloaded,
 }
 
@@ -41,13 +42,13 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Leads to `target`, which is `host:port`.
+    /// Starts a proxy to `target`, which is `host:port`.
     #[allow(dead_code, reason = "who sets traps goes by the other")]
     pub(crate) async fn to(target: &str) -> Self {
         Self::by_way_of(target, Trap::default()).await
     }
 
-    /// The same, through a trap.
+    /// Starts a proxy to `target` that passes requests through a trap.
     pub(crate) async fn by_way_of(target: &str, trap: Trap) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -67,26 +68,26 @@ impl Proxy {
         self.way.send_modify(|state| *state = (state.0 + 1, way));
     }
 
-    /// New connections lead to this target; those that are under way stay.
+    /// Leads new connections to this target; open ones stay.
     #[allow(dead_code, reason = "not every binary has another target")]
     pub(crate) fn lead_to(&self, target: &str) {
         target.clone_into(&mut self.target.lock().unwrap());
     }
 
-    /// Every connection is reset once; new ones are what they would have been.
+    /// Resets every open connection once; the state stays the same for new ones.
     #[allow(dead_code, reason = "the soak's")]
     pub(crate) fn reset(&self) {
         self.way.send_modify(|state| state.0 += 1);
     }
 
-    /// Every connection is reset once; new ones are fine.
+    /// Resets every open connection once; new ones work.
     pub(crate) fn cut(&self) {
         self.set(Way::Open);
     }
 }
 
-/// Lets so many pieces of requests through, on all the ways that share it, and stops the next one for ever: the moment
-/// before that step, for who wants to kill a process there.
+/// Lets a number of pieces of requests through, on all proxies that share it, and stops the next piece forever. A test
+/// kills a process at that moment, just before the step.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trap(Arc<Inside>);
 
@@ -115,12 +116,12 @@ impl Trap {
         self.0.sprung.notified().await;
     }
 
-    /// What was stopped is gone for good, and so is the connection that it was on: its process is dead.
+    /// Discards the stopped piece and closes its connection, because its process is dead.
     pub(crate) fn clear(&self) {
         self.0.cleared.send_replace(true);
     }
 
-    /// Whether the next piece may go on.
+    /// Waits until the next piece is passed or discarded. Returns whether it may continue.
     async fn pass(&self) -> bool {
         let mut caught = false;
         self.0.left.send_modify(|left| match left {
@@ -148,7 +149,8 @@ async fn lead(mut client: TcpStream, target: String, mut way: watch::Receiver<(u
     let Ok(server) = TcpStream::connect(&target).await else { return };
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    // Pinned outside of `select!`, which drops what it owns before its branch runs, and with the pipe both connections.
+    // The pipe is pinned outside of `select!`, because `select!` drops what it owns, and so both connections, before a
+    // branch runs.
     let mut pipe = std::pin::pin!(async {
         tokio::join!(
             carry(from_client, to_server, state.1, Some(trap)),
@@ -159,7 +161,8 @@ async fn lead(mut client: TcpStream, target: String, mut way: watch::Receiver<(u
         () = &mut pipe => {}
         _ = way.changed() => {
             let state = *way.borrow_and_update();
-            // The pipe is no longer driven; its ends stay open until something else happens, or for long.
+            // The pipe is no longer driven. Its connections stay open until the state changes or a long time limit
+            // ends.
             match state.1 {
                 Way::Silent | Way::Frozen => {
                     drop(tokio::time::timeout(Duration::from_secs(120), way.changed()).await);
@@ -171,7 +174,7 @@ async fn lead(mut client: TcpStream, target: String, mut way: watch::Receiver<(u
     }
 }
 
-/// Carries one direction until it ends.
+/// Forwards one direction until it ends.
 async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, way: Way, trap: Option<Trap>) {
     let (mut piece, mut held) = (vec![0; 16 << 10], Vec::new());
     let mut late = if let Way::Late(request, until) = way { Some((request, until)) } else { None };
@@ -205,14 +208,14 @@ fn find(all: &[u8], part: &[u8]) -> Option<usize> {
     all.windows(part.len()).position(|window| window == part)
 }
 
-/// Reads a request's head and as much of its body as is there, and has no time for it.
+/// Reads a request's head and the part of its body that has arrived, and answers 503.
 async fn refuse(client: &mut TcpStream) -> std::io::Result<()> {
     let mut piece = vec![0; 16 << 10];
     while client.read(&mut piece).await? == piece.len() {}
     let answer = "HTTP/1.1 503 Slow Down\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
     client.write_all(answer.as_bytes()).await?;
     client.shutdown().await?;
-    // Until the other end has read that: a reset would overtake it.
+    // Waits until the client has read the response, because a reset would overtake it.
     while client.read(&mut piece).await? > 0 {}
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! PostgreSQL answers every hot question from an index, whatever lies in the tables: asked by the verbs themselves, and
-//! told by the server's own counters of scans.
+//! PostgreSQL answers every frequent query from an index, whatever is in the tables. The test calls the records' own
+//! functions and reads the server's counters of scans.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ async fn scans(db: &DatabaseConnection) -> Vec<SequentialScans> {
     SequentialScans::find_by_statement(Statement::from_string(DbBackend::Postgres, sql)).all(db).await.unwrap()
 }
 
-/// A few years of a portal: settled uploads with their history, and a queue that has fallen behind.
+/// A few years of a portal: settled uploads with their events, and a queue that has fallen behind.
 const FILL: &str = "
 INSERT INTO uploads (kind, owner, state, label, media, bytes, sha256, staged_key, generation, created_at, deadline, expires_at, claimed_at)
 SELECT 'dropbox', 'user' || n % 500, CASE n % 40 WHEN 0 THEN 'expired' WHEN 1 THEN 'rejected' ELSE 'ready' END,
@@ -50,8 +50,8 @@ async fn no_hot_question_reads_a_whole_table() {
     looking.execute_unprepared(FILL).await.unwrap();
     let before = scans(&looking).await;
 
-    // A process of its own, so that its counters are told when it ends. Each question often enough that the server
-    // would have settled for a plan that fits any parameter.
+    // The records have connections of their own, because the server reports their counters when they end. Each query
+    // runs often enough for the server to choose a generic plan.
     let records = TestDb::reopen(&db.url, &db.clock).await;
     let choir = Resource { service: Service::Groups, id: "choir".to_owned() };
     let mary = Claimant { user: "mary".to_owned(), admin: false };
@@ -103,7 +103,7 @@ async fn no_hot_question_reads_a_whole_table() {
     let read_whole = async || {
         let after = scans(&looking).await;
         let tables = before.iter().zip(&after).filter(|(before, after)| {
-            // A handful of rows that are read whole: the keys, and what is not ours.
+            // Tables with few rows that are always read whole: the signing keys, and the migrations table of SeaORM.
             !matches!(after.relname.as_str(), "signing_keys" | "seaql_migrations") && before.seq_scan != after.seq_scan
         });
         tables
@@ -111,7 +111,7 @@ async fn no_hot_question_reads_a_whole_table() {
             .collect::<Vec<_>>()
     };
     assert_eq!(read_whole().await, Vec::<String>::new());
-    // An index may be read whole as well: what was claimed or has expired is not looked at again.
+    // An index may also be read whole, so the entries are counted: claimed or expired uploads are not read again.
     let unclaimed = "SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'ix_uploads_unclaimed'";
     let read = looking.query_one_raw(Statement::from_string(DbBackend::Postgres, unclaimed)).await.unwrap().unwrap();
     let read: i64 = read.try_get_by_index(0).unwrap();

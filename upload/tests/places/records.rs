@@ -1,4 +1,4 @@
-//! Every verb of the records, on SQLite and PostgreSQL alike.
+//! Every operation of the records, on SQLite and PostgreSQL.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -41,7 +41,7 @@ async fn a_job_is_leased_to_one_worker_until_the_lease_ends_and_then_to_the_next
         let second = db.begin_attempt(&admitted.message).await;
         assert_eq!(second.number, 2);
         assert_ne!(second.prefix, first.prefix, "no two attempts write the same key");
-        // The first is alive after all: whatever it says now is void.
+        // The first worker is alive after all: none of its calls takes effect now.
         assert!(!db.records.renew_lease(&first, MINUTE).await.unwrap());
         let reason = Reason::new("late", "late");
         assert_eq!(db.records.settle_ready(&first, processed_upload(&first)).await.unwrap(), SettleResult::Superseded);
@@ -223,8 +223,7 @@ async fn what_is_overdue_fails_with_its_job_and_its_waiter_can_be_notified() {
     .await;
 }
 
-/// The prefixes that are due now, struck off at once.
-/// Both take the upload's row first and the job's after it; the other way round they waited for each other.
+/// Both lock the upload's row first and the job's row after it. In the opposite order they waited for each other.
 #[tokio::test]
 async fn what_is_settled_at_its_deadline_and_what_fails_there_do_not_wait_for_each_other() {
     on_both_engines(async |db| {

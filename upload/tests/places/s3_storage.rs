@@ -7,7 +7,7 @@ use upload::{BlobContent, Media, NewBlob, Staged, StoreError};
 use crate::folder_storage::in_folder;
 use crate::test_stores::{S3Fault, TestStores, on_each_s3};
 
-/// Not compressible, and different everywhere, so that a part that is lost or doubled is seen.
+/// Incompressible bytes without repetition, so that a lost or doubled part is noticed.
 pub(crate) fn random_bytes(len: usize) -> Bytes {
     let mut state = 0x9e37_79b9_u32;
     (0..len)
@@ -31,7 +31,7 @@ pub(crate) async fn stage(bucket: &TestStores, bytes: &Bytes) -> Staged {
 #[tokio::test]
 async fn what_is_staged_is_whole_whatever_its_length() {
     on_each_s3(async |bucket| {
-        // Nothing, less than a part, a part, and several with a rest.
+        // No bytes, less than a part, exactly one part, and several parts with a rest.
         for len in [0, 100_000, 5 << 20, (12 << 20) + 17] {
             let bytes = random_bytes(len);
             let staged = stage(bucket, &bytes).await;
@@ -41,7 +41,7 @@ async fn what_is_staged_is_whole_whatever_its_length() {
             bucket.staging.delete(&staged.key).await.unwrap();
             let gone = bucket.staging.read(&staged.key).await.unwrap_err();
             assert!(matches!(gone, StoreError::Missing { .. }) && !gone.is_transient(), "{gone}");
-            // That it is gone already is what was wanted.
+            // Deleting an object that is already gone succeeds.
             bucket.staging.delete(&staged.key).await.unwrap();
         }
     })
@@ -85,7 +85,7 @@ async fn an_answer_that_is_torn_is_never_taken_for_the_whole() {
     let staged = stage(&bucket, &bytes).await;
     bucket.local_server.as_ref().unwrap().inject([S3Fault::Truncated]);
     match bucket.staging.read(&staged.key).await {
-        // Taken up where it was torn.
+        // The read was resumed where the connection broke.
         Ok(read) => assert!(read == bytes, "{} of {}", read.len(), bytes.len()),
         Err(torn) => assert!(torn.is_transient(), "{torn}"),
     }
@@ -97,12 +97,12 @@ async fn what_is_promoted_is_the_same_bytes_without_sending_them() {
         let bytes = random_bytes(6 << 20);
         let staged = stage(bucket, &bytes).await;
         let (first, second) = ("uploads/3/1001-a-original", "uploads/3/1001-b-original");
-        // What the caller holds is not asked for where the store can copy.
+        // If the store can copy, the bytes that the caller holds are not used.
         bucket.copy_to_blobs(&bucket.staging, &staged.key, first, Some(Bytes::new())).await.unwrap();
         assert!(bucket.blobs.read(first).await.unwrap() == bytes);
         bucket.staging.delete(&staged.key).await.unwrap();
         assert!(bucket.blobs.read(first).await.unwrap() == bytes);
-        // Where it cannot, it is.
+        // If the store cannot copy, they are used.
         bucket.copy_to_blobs(&bucket.staging, &staged.key, second, Some(bytes.clone())).await.unwrap();
         assert!(bucket.blobs.read(second).await.unwrap() == bytes);
     })
@@ -116,7 +116,7 @@ async fn what_is_not_in_memory_is_promoted_whether_or_not_both_share_a_store() {
         let staged = stage(bucket, &bytes).await;
         bucket.copy_to_blobs(&bucket.staging, &staged.key, "uploads/3/1001-a-original", None).await.unwrap();
         assert!(bucket.blobs.read("uploads/3/1001-a-original").await.unwrap() == bytes);
-        // A folder and a bucket have nothing in common: the bytes go through here, piece by piece.
+        // A folder and a bucket share no storage, so this process copies the bytes piece by piece.
         let folder = tempfile::tempdir().unwrap();
         let elsewhere = in_folder(&folder);
         let there = stage(&elsewhere, &bytes).await;
@@ -133,7 +133,7 @@ async fn what_is_not_in_memory_is_promoted_whether_or_not_both_share_a_store() {
     .await;
 }
 
-/// In a bucket and in a folder alike.
+/// Tests the deletion of prefixes, in a bucket as in a folder.
 async fn delete_prefixes(bucket: &TestStores) {
     for n in 0..30 {
         bucket.put_blob(&format!("uploads/3/1001-a-{n}.jpg"), random_bytes(100)).await;
@@ -158,7 +158,7 @@ async fn delete_prefixes(bucket: &TestStores) {
         assert_eq!(bucket.blobs.delete_prefix(prefix).await.unwrap(), 0);
     }
     assert_eq!(left().await, others);
-    // All of an upload, as it is laid out now and as it was.
+    // All blobs of an upload, in the current layout and in the former one.
     for prefix in ["uploads/3/1001-", "pictures/1001/"] {
         assert_eq!(bucket.blobs.delete_prefix(prefix).await.unwrap(), 1);
     }

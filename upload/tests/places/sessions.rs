@@ -1,4 +1,4 @@
-//! Sessions and their ends; on SQLite and PostgreSQL alike.
+//! Sessions and how they end, on SQLite and PostgreSQL.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::test_db::{MINUTE, TestDb, on_both_engines, user};
 
-/// A new session of a user, for an hour.
+/// Creates a session of a user, valid for an hour.
 async fn add_session(db: &TestDb, id: &str) -> Uuid {
     let (session, user) = (Uuid::new_v4(), db.records.user(id).await.unwrap().unwrap());
     assert!(db.records.add_session(session, &user, in_an_hour(db)).await.unwrap());
@@ -19,7 +19,7 @@ fn in_an_hour(db: &TestDb) -> Timestamp {
     db.clock.now() + SignedDuration::from_hours(1)
 }
 
-/// Whether a session counts.
+/// Whether a session is valid.
 async fn is_valid(db: &TestDb, session: Uuid) -> bool {
     db.records.session(session).await.unwrap().is_some_and(|row| !row.revoked && !row.disabled)
 }

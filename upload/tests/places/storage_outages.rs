@@ -1,4 +1,4 @@
-//! What a store says when it is not set up, not there or too busy, and that no object is called missing because of that.
+//! Errors of a store that is not set up, not reachable or overloaded: none of them calls an object missing.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::proxy::{Proxy, Way};
 use crate::s3_storage::{random_bytes, stage};
 use crate::test_stores::{S3Fault, TestStores};
 
-/// A real S3 server's address in parts: host and port, bucket, key and secret.
+/// The parts of a real S3 server's address: host and port, bucket, key and secret.
 fn real_server() -> Option<(String, String, String, String)> {
     let Ok(url) = std::env::var("CLOAKROOM_TEST_S3") else {
         eprintln!("skipped: this needs an S3 server; give its address in CLOAKROOM_TEST_S3, or use tests/run");
@@ -71,7 +71,7 @@ async fn a_store_that_refuses_has_no_time_or_hangs_is_away_and_nothing_is_missin
     for way in [Way::Broken, Way::Overloaded, Way::Silent] {
         proxy.set(way);
         let asked = tokio::time::timeout(Duration::from_secs(20), staging.read("incoming/a")).await;
-        // One that hangs is given up by its caller or by the client's own limit.
+        // A request that hangs is ended by its caller or by the client's own time limit.
         if let Ok(asked) = asked {
             let error = asked.unwrap_err();
             assert!(matches!(error, StoreError::Engine { .. }), "{way:?}: {error}");
@@ -100,7 +100,7 @@ async fn a_folder_whose_disk_is_gone_has_lost_nothing() {
     let stores = in_folder(&folder);
     let staged = stage(&stores, &random_bytes(1000)).await;
     let (there, aside) = (folder.path().join("staging"), folder.path().join("aside"));
-    // Gone with its mount point, and with an empty mount point left.
+    // The folder disappears with its mount point, and then with an empty mount point left.
     for mount_point in [false, true] {
         std::fs::rename(&there, &aside).unwrap();
         if mount_point {

@@ -18,12 +18,13 @@ pub(crate) struct TestDb {
     pub(crate) records: Records,
     pub(crate) clock: Clock,
     pub(crate) url: String,
-    /// PostgreSQL, if that is the engine: to look behind the scenes, and to drop the database at the end.
+    /// A connection to PostgreSQL, if that is the engine: to read the tables directly, and to drop the database at the
+    /// end.
     postgres: Option<(DatabaseConnection, String)>,
     _folder: Option<tempfile::TempDir>,
 }
 
-/// Runs a test on SQLite, and on PostgreSQL where its address is given.
+/// Runs a test on SQLite, and on PostgreSQL if its address is given.
 pub(crate) async fn on_both_engines(test: impl AsyncFn(&TestDb)) {
     let db = TestDb::sqlite().await;
     test(&db).await;
@@ -34,7 +35,7 @@ pub(crate) async fn on_both_engines(test: impl AsyncFn(&TestDb)) {
     }
 }
 
-/// A database of PostgreSQL's with nothing in it.
+/// An empty PostgreSQL database.
 pub(crate) struct EmptyDatabase {
     pub(crate) url: String,
     pub(crate) name: String,
@@ -42,7 +43,7 @@ pub(crate) struct EmptyDatabase {
 }
 
 impl EmptyDatabase {
-    /// None, with a word about it, where no PostgreSQL's address is given.
+    /// Creates a database. Prints a message and returns None if no address of PostgreSQL is given.
     pub(crate) async fn create(options: &str) -> Option<Self> {
         let Ok(server) = std::env::var("CLOAKROOM_TEST_POSTGRES") else {
             eprintln!("skipped: this needs PostgreSQL; give its address in CLOAKROOM_TEST_POSTGRES, or use tests/run");
@@ -55,7 +56,7 @@ impl EmptyDatabase {
         Some(Self { url: format!("{base}/{name}"), name, admin })
     }
 
-    /// `host:port` of its server.
+    /// `host:port` of the server.
     pub(crate) fn host(&self) -> &str {
         self.url.rsplit_once('@').unwrap().1.split('/').next().unwrap()
     }
@@ -72,12 +73,12 @@ impl TestDb {
         Self::open(url, None, Some(folder)).await
     }
 
-    /// On the SQLite file at an address.
+    /// Opens the records in the SQLite file at an address.
     pub(crate) async fn open_sqlite_at(url: String) -> Self {
         Self::open(url, None, None).await
     }
 
-    /// None, with a word about it, where no PostgreSQL's address is given.
+    /// Opens the records on PostgreSQL. Prints a message and returns None if no address is given.
     pub(crate) async fn postgres() -> Option<Self> {
         let EmptyDatabase { url, name, admin } = EmptyDatabase::create("").await?;
         Some(Self::open(url, Some((admin, name)), None).await)
@@ -95,7 +96,7 @@ impl TestDb {
         Self { records, clock, url, postgres, _folder: folder }
     }
 
-    /// The records as another process opens them.
+    /// Opens the records as another process.
     pub(crate) async fn reopen(url: &str, clock: &Clock) -> Records {
         let settings = RecordsSettings::new(Secret::new(url), 8);
         Records::open(&settings, clock.clone(), FailPoints::default()).await.unwrap()
@@ -108,12 +109,12 @@ impl TestDb {
         }
     }
 
-    /// An upload of Mary's, admitted.
+    /// Admits an upload of Mary's.
     pub(crate) async fn admit(&self) -> Admitted {
         self.records.admit(admission("mary")).await.unwrap()
     }
 
-    /// An upload of Mary's, ready.
+    /// Admits an upload of Mary's and settles it as ready.
     pub(crate) async fn admit_and_settle(&self) -> Admitted {
         let admitted = self.admit().await;
         let attempt = self.begin_attempt(&admitted.message).await;
@@ -121,12 +122,12 @@ impl TestDb {
         admitted
     }
 
-    /// The messages that the relay publishes now.
+    /// The messages that the relay would publish now.
     pub(crate) async fn due_messages(&self) -> Vec<JobMessage> {
         self.records.take_due_messages(10).await.unwrap().into_iter().map(|due| due.message).collect()
     }
 
-    /// An attempt that must be had.
+    /// Begins an attempt and panics if none is leased.
     pub(crate) async fn begin_attempt(&self, message: &JobMessage) -> Attempt {
         match self.records.begin_attempt(message, MINUTE).await.unwrap() {
             LeaseResult::Leased(attempt) => *attempt,
@@ -185,7 +186,7 @@ pub(crate) fn variant(attempt: &Attempt, name: &str) -> Variant {
     }
 }
 
-/// A new file that mary sends.
+/// A new file that Mary uploads.
 pub(crate) fn file_admission() -> FileAdmission {
     let key = format!("incoming/{}", uuid::Uuid::now_v7().simple());
     FileAdmission {

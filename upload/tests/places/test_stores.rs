@@ -1,5 +1,5 @@
-//! A bucket with a namespace for one test: of the S3 server whose address is given, and of one in this process, which can
-//! be told to have a bad day.
+//! A bucket namespace for one test: on the S3 server whose address is given, or on an S3 server in this process that
+//! can inject faults.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -15,14 +15,14 @@ use hyper_util::server::conn::auto::Builder;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use upload::{BlobContent, Blobs, FailPoints, NewBlob, Secret, Staging, StoreError, StoreSettings};
 
-/// What is wrong with the next request.
+/// A fault of the next request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum S3Fault {
     /// 503, "slow down".
     SlowDown,
-    /// 404 without S3's words, as from a proxy that does not know the store.
+    /// 404 without an S3 error body, as from a proxy that does not know the store.
     NotFound,
-    /// The connection is closed in the middle of the answer.
+    /// The connection is closed in the middle of the response.
     Truncated,
 }
 
@@ -30,7 +30,7 @@ pub(crate) enum S3Fault {
 pub(crate) struct TestStores {
     pub(crate) staging: Staging,
     pub(crate) blobs: Blobs,
-    /// Of the server in this process.
+    /// The S3 server in this process, if the bucket is on it.
     pub(crate) local_server: Option<LocalS3>,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct LocalS3 {
     _serving: tokio_util::task::AbortOnDropHandle<()>,
 }
 
-/// Runs a test on the server in this process and, where its address is given, on a real one.
+/// Runs a test on the server in this process and, if its address is given, on a real one.
 pub(crate) async fn on_each_s3(test: impl AsyncFn(&TestStores)) {
     test(&TestStores::local().await).await;
     match std::env::var("CLOAKROOM_TEST_S3") {
@@ -50,7 +50,7 @@ pub(crate) async fn on_each_s3(test: impl AsyncFn(&TestStores)) {
 }
 
 impl TestStores {
-    /// On the server in this process.
+    /// Opens a bucket on the server in this process.
     pub(crate) async fn local() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("pictures")).unwrap();
@@ -75,7 +75,7 @@ impl TestStores {
         Self::open(&format!("http://{address}"), "pictures", "AK", "SKSKSKSK", Some(server))
     }
 
-    /// On the server at `http://KEY:SECRET@host:port/bucket`.
+    /// Opens a bucket on the server at `http://KEY:SECRET@host:port/bucket`.
     fn remote(url: &str) -> Self {
         let (keys, place) = url.strip_prefix("http://").unwrap().split_once('@').unwrap();
         let ((id, secret), (host, bucket)) = (keys.split_once(':').unwrap(), place.split_once('/').unwrap());
@@ -105,7 +105,7 @@ impl TestStores {
         self.blobs.put_batch(&self.staging, vec![object]).await.unwrap();
     }
 
-    /// Makes what lies in `staging` a blob.
+    /// Copies a staged object to a blob.
     pub(crate) async fn copy_to_blobs(
         &self,
         staging: &Staging,
@@ -123,7 +123,7 @@ impl LocalS3 {
         self.pending_faults.lock().unwrap().extend(trouble);
     }
 
-    /// Every file of the server, finished or not.
+    /// Every file of the server, complete or not.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         fn below(folder: PathBuf) -> Vec<PathBuf> {
             let entries = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());

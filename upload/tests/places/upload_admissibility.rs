@@ -1,5 +1,5 @@
-//! Whether an upload can be taken, found out before any of it has come: the reserve of disk space, records that take
-//! writes, and numbers that were never given.
+//! Checks whether an upload can be accepted before any of it is received: the reserve of disk space, writable records,
+//! and upload numbers that were never assigned.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use upload::{
 use crate::failing_disk::{FailingDisk, MountedTmpfs};
 use crate::test_db::{TestDb, admission, on_both_engines};
 
-/// The places of one test below a folder, with records at an address and one reserve for all.
+/// Opens the backends of one test in a folder, with records at an address and one reserve for all.
 async fn open_backends(folder: &Path, db: &TestDb, min_free: &str) -> Backends {
     open_with_reserves(folder, db, [min_free; 3]).await
 }
 
-/// The same with a reserve each for staging, blobs and records.
+/// Opens the backends with separate reserves for staging, blobs and records.
 async fn open_with_reserves(folder: &Path, db: &TestDb, [staging, blobs, records]: [&str; 3]) -> Backends {
     let store = |name: &str, min_free: &str| {
         let url = format!("file://{}", folder.join(name).display());
@@ -41,8 +41,8 @@ async fn records_that_were_restored_give_no_upload_id_again() {
         let now = open_backends(folder.path(), db, "0 B").await;
         now.check_accepts_upload(0).await.unwrap();
         let last = now.records.admit(admission("mary")).await.unwrap().id;
-        // What came after the backup, of which the records know nothing any more: numbers in this folder of blobs and in
-        // later ones, some of which have expired.
+        // Uploads after the backup, which the restored records do not know: their numbers are in this folder of blobs
+        // and in later ones. Some of these uploads have expired.
         let lost = [last.get() + 1, last.get() + 700, last.get() + 1500];
         for number in lost {
             let key = format!("{}512.jpg", Blobs::new_attempt_prefix(number.try_into().unwrap()));
@@ -53,7 +53,7 @@ async fn records_that_were_restored_give_no_upload_id_again() {
         restored.check_accepts_upload(0).await.unwrap();
         let next = restored.records.admit(admission("mary")).await.unwrap().id;
         assert!(next.get() > lost[2], "{next} after {lost:?}");
-        // And nothing is skipped where nothing was lost.
+        // Nothing is skipped if nothing was lost.
         let again = open_backends(folder.path(), db, "0 B").await;
         again.check_accepts_upload(0).await.unwrap();
         let following = again.records.admit(admission("mary")).await.unwrap().id;
@@ -76,7 +76,7 @@ async fn below_the_reserve_no_upload_is_taken() {
         assert_eq!(refused.probe_status(), "low on space");
         let low = open_backends(folder.path(), db, "1 EiB").await;
         low.check_accepts_upload(0).await.unwrap_err();
-        // What is there already goes on: records answer, take writes and are not called down.
+        // Existing work continues: the records answer, accept writes and are not reported as down.
         low.records.ping().await.unwrap();
         low.records.admit(admission("mary")).await.unwrap();
         let none = open_backends(folder.path(), db, "0 B").await;
@@ -98,7 +98,7 @@ async fn each_backend_has_a_reserve_of_its_own() {
             let backends = open_with_reserves(folder.path(), db, reserves).await;
             match backends.check_accepts_upload(0).await {
                 Err(BackendError::LowSpace(low)) => assert_eq!(low.backend, place),
-                // The disk of a server is not seen from here.
+                // The free space of a database server is not visible from here.
                 taken => assert!(taken.is_ok() && place == "records" && db.url.starts_with("postgres"), "{taken:?}"),
             }
             backends.records.close().await.unwrap();
@@ -107,14 +107,14 @@ async fn each_backend_has_a_reserve_of_its_own() {
     .await;
 }
 
-/// Asks until it is so.
+/// Repeats a check until it holds.
 async fn wait_until(holds: impl AsyncFn() -> bool) {
     let asked = async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    // A second until the next look at the disk is due; the rest is a busy machine's.
+    // The next check of the disk is due within a second; the rest is for a busy machine.
     tokio::time::timeout(Duration::from_secs(5), asked).await.unwrap();
 }
 
@@ -128,13 +128,13 @@ async fn records_on_a_full_disk_say_so_until_there_is_room() {
     backends.check_accepts_upload(0).await.unwrap();
     backends.records.ping().await.unwrap();
     let disk = FailingDisk::SmallFileSystem(small.path().to_owned());
-    // Room for a probe of one page and not for an upload.
+    // Space for the page that a probe writes, but not for an upload.
     disk.leave_free(512 << 10);
     wait_until(async || matches!(backends.records.ping().await, Err(RecordsError::Full))).await;
     disk.free_all();
     wait_until(async || backends.records.ping().await.is_ok()).await;
     disk.leave_free(0);
-    // Until the log has no room of its own left.
+    // Repeats until the log has no free space of its own left.
     let full = async {
         loop {
             if let Err(error) = backends.records.admit(admission("mary")).await {
@@ -146,7 +146,7 @@ async fn records_on_a_full_disk_say_so_until_there_is_room() {
     assert!(matches!(full, RecordsError::Full), "{full}");
     let pinged = backends.records.ping().await.unwrap_err();
     assert!(matches!(pinged, RecordsError::Full), "{pinged}");
-    // This is what the worker asks, for its probe and its circuit breaker.
+    // The worker uses this call for its probe and its circuit breaker.
     assert_eq!(backends.ping(Backend::Records).await.unwrap_err().probe_status(), "full");
     let refused = backends.check_accepts_upload(0).await.unwrap_err();
     assert_eq!(refused.probe_status(), "full");

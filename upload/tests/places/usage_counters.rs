@@ -1,5 +1,5 @@
-//! The counters of what each user has in flight and stored, against a full count, and the queues that they lead to. On
-//! SQLite and PostgreSQL alike.
+//! The counters of what each user has in flight and stored, compared with a full count, and the queues that follow from
+//! them. On SQLite and PostgreSQL.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::test_db::{
     DEADLINE, MINUTE, RETENTION, TestDb, admission, on_both_engines, processed_upload, user, variant,
 };
 
-/// What Mary has, and that every counter says what a full count says.
+/// Returns Mary's usage and asserts that every counter equals a full count.
 async fn usage(db: &TestDb) -> (u64, u64, u64) {
     assert_eq!(db.records.recount_usage().await.unwrap(), Vec::<String>::new(), "a counter was wrong");
     let Usage { uploads, variants, bytes } = db.records.usage("mary").await.unwrap();
@@ -141,7 +141,7 @@ async fn a_job_goes_to_bulk_or_heavy_and_stays_there() {
         let sent = admitted.iter().map(|one| one.message.clone()).chain([slow.message.clone()]);
         assert_eq!(relayed, sent.collect::<Vec<_>>(), "the relay publishes into the same queues");
 
-        // One less in flight: the next is one of few again.
+        // With one upload less in flight, the next one counts as one of few again.
         let attempt = db.begin_attempt(&admitted[0].message).await;
         db.records.settle_ready(&attempt, processed_upload(&attempt)).await.unwrap();
         let attempt = db.begin_attempt(&admitted[1].message).await;
@@ -166,7 +166,7 @@ async fn a_job_goes_to_bulk_or_heavy_and_stays_there() {
     .await;
 }
 
-/// Admitted by a process of the version before, which knows neither queue nor principal nor counters.
+/// Admits an upload as the previous version does, which knows neither queue nor principal nor counters.
 async fn admit_as_older_version(test_db: &TestDb) -> Admitted {
     let admitted = test_db.admit().await;
     let db = Database::connect(&test_db.url).await.unwrap();
@@ -246,7 +246,7 @@ async fn what_was_there_before_there_were_counters_is_counted() {
     .await;
 }
 
-/// What one worker does with what it gets: every way in which a job can end.
+/// Ends a job as a worker does; `n` selects one of the ways in which a job can end.
 async fn end_job(records: &Records, admitted: Admitted, n: usize) {
     let LeaseResult::Leased(attempt) = records.begin_attempt(&admitted.message, MINUTE).await.unwrap() else { return };
     match n % 4 {
@@ -255,7 +255,7 @@ async fn end_job(records: &Records, admitted: Admitted, n: usize) {
             records.mark_dead(&attempt, &rejection(), "no").await.unwrap();
             records.retry_job(admitted.message.id, DEADLINE).await.unwrap();
         }
-        // Left to the sweeper.
+        // The sweeper ends this job.
         2 => {}
         _ => {
             let counted =
@@ -271,8 +271,8 @@ async fn end_job(records: &Records, admitted: Admitted, n: usize) {
     }
 }
 
-/// Two users whose uploads are admitted, settled, failed at the deadline and expired by many at the same time: nobody waits
-/// for each other in a circle, and nothing is counted twice or not at all.
+/// Two users whose uploads are admitted, settled, failed at the deadline and expired by many writers at the same time.
+/// There is no deadlock, and every change is counted exactly once.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_writers_at_once_keep_the_counters_right() {
     on_both_engines(async |db| {

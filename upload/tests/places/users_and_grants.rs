@@ -1,4 +1,4 @@
-//! People, grants, and the time that processes agree on; on SQLite and PostgreSQL alike.
+//! Users, grants, and the time that processes agree on, on SQLite and PostgreSQL.
 
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ async fn another_process_sees_the_same_records() {
     .await;
 }
 
-/// A machine whose clock is an hour ahead would otherwise call everybody's uploads overdue.
+/// Otherwise, a machine whose clock is an hour ahead would treat the uploads of all users as overdue.
 #[tokio::test]
 async fn processes_whose_clocks_differ_by_an_hour_agree_on_the_time() {
     let Some(db) = TestDb::postgres().await else { return };

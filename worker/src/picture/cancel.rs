@@ -1,9 +1,10 @@
-//! The brake. A deadline is kept elsewhere, by whoever has a clock; here is only the flag it pulls, and the reader
-//! through which decoders that know nothing of it are stopped all the same.
+//! Cancellation of a render. The caller keeps the deadline, because it has a clock. This module holds only the flag
+//! that the caller sets, and the reader that also stops decoders which do not know the flag.
 //!
-//! Looked at between rows of a JPEG, portions of every other file, outputs and portions of a PNG. Two things run to their
-//! end once begun: a WebP's pixels, and one resize. How long that is depends on the limits: on a busy machine a WebP of 63
-//! megapixels, the largest that the default ones take, was seen to need 4.7 seconds, 100 megapixels of gray PNG 0.2.
+//! The flag is checked between rows of a JPEG, portions of every other file, outputs, and portions of a PNG. Two steps
+//! cannot be cancelled once begun: decoding the pixels of a WebP, and one resize. Their duration depends on the limits.
+//! On a busy machine, a WebP of 63 megapixels, the largest within the default limits, took 4.7 seconds. Resizing a gray
+//! PNG of 100 megapixels took 0.2 seconds.
 
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Rejection;
 
-/// A flag that stops a [`super::render`] under way, from any thread. Clones share it.
+/// A flag that cancels a running [`super::render`] from any thread. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct CancelFlag(Arc<AtomicBool>);
 
@@ -21,7 +22,8 @@ impl CancelFlag {
         Self::default()
     }
 
-    /// Stops the work that holds a clone of this: within milliseconds, but for what the module's head names.
+    /// Stops the work that holds a clone of this: within milliseconds, except for the two steps named in the module's
+    /// documentation.
     pub fn cancel(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -31,16 +33,16 @@ impl CancelFlag {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// [`Rejection::Cancelled`] once the flag is set: every long loop asks this now and then.
+    /// Returns [`Rejection::Cancelled`] once the flag is set. Every long loop calls this regularly.
     pub(super) fn check(&self) -> Result<(), Rejection> {
         if self.is_cancelled() { Err(Rejection::Cancelled) } else { Ok(()) }
     }
 }
 
-/// Bytes in memory as a general decoder wants them, in portions, failing once the flag is set.
+/// A reader of bytes in memory for general decoders. It returns portions, and fails once the flag is set.
 ///
-/// No decoder gets further than one portion after that: at the highest ratio that deflate allows, 1032 to 1, a portion
-/// is 8 MiB of pixels.
+/// After that a decoder processes at most one more portion. At the highest ratio of deflate, 1032 to 1, a portion
+/// becomes 8 MiB of pixels.
 pub(super) struct CancellableReader<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -68,7 +70,7 @@ impl Read for CancellableReader<'_> {
 impl BufRead for CancellableReader<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.cancel.is_cancelled() {
-            // Not `Interrupted`: readers take that as an invitation to try again.
+            // Not `Interrupted`, because readers retry after it.
             return Err(io::Error::other("stopped"));
         }
         let rest = self.bytes.get(self.at..).unwrap_or_default();
@@ -88,7 +90,8 @@ impl Seek for CancellableReader<'_> {
             SeekFrom::Current(by) => from(self.at, by),
             SeekFrom::End(by) => from(self.bytes.len(), by),
         };
-        // As a file does: past the end is a place, where there is nothing to read; before the beginning is none.
+        // As in a file: a position past the end is valid and has nothing to read; a position before the beginning is
+        // invalid.
         let at = at.and_then(|at| usize::try_from(at).ok()).ok_or(io::ErrorKind::InvalidInput)?;
         self.at = at;
         Ok(at as u64)

@@ -1,8 +1,8 @@
-//! From the colours of the file to the ones everybody shows: sRGB, 8 bit.
+//! Converts the colours of a file to sRGB with 8 bits per sample.
 //!
-//! Runs on each output at its own size. What it is given keeps the file's colour space; what it returns is sRGB, in the
-//! form its encoder takes. A profile that is broken, or that belongs to another kind of picture, counts as none: that
-//! is what every viewer does with it.
+//! Runs on each output at its own size. The input keeps the file's colour space; the result is sRGB in the form that
+//! its encoder takes. A profile that is broken, or that belongs to another colour model, is ignored, because every
+//! viewer does the same.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use super::probe::FormatDetail;
 use super::raster::{Colour, Plane, Raster};
 use super::{LimitKind, Limits, Probe, Rejection};
 
-/// The colour profile of `file`, inflated, if it has one that can be read.
+/// Returns the colour profile of `file`, inflated, if it has a readable one.
 ///
-/// The size of a deflated one is known only by inflating it: that ends at the limit.
+/// The size of a deflated profile is known only by inflating it, so inflating stops at the limit.
 pub(super) fn icc_profile(file: &[u8], probe: &Probe, limits: &Limits) -> Result<Option<Vec<u8>>, Rejection> {
     let Some(profile) = probe.icc_profile(file) else { return Ok(None) };
     if !matches!(probe.detail, FormatDetail::Png { .. }) {
@@ -31,7 +31,7 @@ pub(super) fn icc_profile(file: &[u8], probe: &Probe, limits: &Limits) -> Result
     }
 }
 
-/// How the samples of one picture become sRGB.
+/// The conversion of one picture's samples to sRGB.
 pub(super) struct ColourTransform {
     transform: Option<(Arc<Transform8BitExecutor>, Colour)>,
 }
@@ -55,12 +55,12 @@ impl ColourTransform {
         Self { transform }
     }
 
-    /// Whether samples stay as they are, and planes of luma and chroma may go to the JPEG encoder untouched.
+    /// Whether samples stay as they are, so that planes of luma and chroma may go to the JPEG encoder unchanged.
     pub(super) fn is_identity(&self) -> bool {
         self.transform.is_none()
     }
 
-    /// `raster` as sRGB in one plane: gray or RGB, each with or without alpha.
+    /// Converts `raster` to sRGB in one plane: gray or RGB, each with or without alpha.
     pub(super) fn apply<'a>(&self, raster: Cow<'a, Raster>) -> Cow<'a, Raster> {
         let raster = match raster.colour {
             Colour::YCbCr => Cow::Owned(rgb_from_ycbcr(&raster)),
@@ -73,16 +73,16 @@ impl ColourTransform {
     }
 }
 
-/// `raster`, in one plane, through a profile's `transform`, which makes `result` of it.
+/// Applies a profile's `transform` to `raster`, which has one plane. The result has the colour type `result`.
 fn apply_transform(mut raster: Raster, transform: &Transform8BitExecutor, result: Colour) -> Raster {
     let Some(plane) = raster.planes.first_mut() else { return raster };
     if raster.colour == Colour::Cmyk {
-        // Profiles count ink the other way round than Adobe's files.
+        // Ink values in profiles are inverted compared with Adobe's files.
         plane.samples.iter_mut().for_each(|ink| *ink = 255 - *ink);
     }
     let pixels = plane.samples.len() / raster.colour.channels();
     let mut samples = vec![0; pixels * result.channels()];
-    // Row counts always fit; were they not to, the colours would stay as they are.
+    // Row counts always fit. If they did not, the colours would stay as they are.
     if transform.transform(&plane.samples, &mut samples).is_ok() {
         plane.samples = samples;
         raster.colour = result;
@@ -92,7 +92,7 @@ fn apply_transform(mut raster: Raster, transform: &Transform8BitExecutor, result
     raster
 }
 
-/// Whether a transform leaves a grid of colours where it was: the profile is sRGB under one of its many names.
+/// Whether a transform leaves a grid of colours unchanged: then the profile is sRGB under one of its many names.
 fn is_identity_transform(transform: &Transform8BitExecutor, from: Layout, to: Layout) -> bool {
     if (from, to) != (Layout::Rgb, Layout::Rgb) && (from, to) != (Layout::Rgba, Layout::Rgba) {
         return false;
@@ -108,7 +108,7 @@ fn is_identity_transform(transform: &Transform8BitExecutor, from: Layout, to: La
     transform.transform(&grid, &mut out).is_ok() && grid.iter().zip(&out).all(|(a, b)| a.abs_diff(*b) <= 2)
 }
 
-/// One pixel. Rule: JFIF 1.02, "Conversion to and from RGB".
+/// Converts one pixel. Rule: JFIF 1.02, "Conversion to and from RGB".
 #[inline(always)]
 pub(super) fn ycbcr_pixel_to_rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
     let (y, cb, cr) = (i32::from(y) << 16, i32::from(cb) - 128, i32::from(cr) - 128);
@@ -116,7 +116,7 @@ pub(super) fn ycbcr_pixel_to_rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
     [clamp(y + 91_881 * cr), clamp(y - 22_554 * cb - 46_802 * cr), clamp(y + 116_130 * cb)]
 }
 
-/// Chroma must be as large as luma.
+/// Converts YCbCr to RGB. Chroma must be as large as luma.
 fn rgb_from_ycbcr(raster: &Raster) -> Raster {
     let mut samples = Vec::with_capacity(raster.width as usize * raster.height as usize * 3);
     if let [y, cb, cr] = &raster.planes[..] {
@@ -131,7 +131,7 @@ fn rgb_from_ycbcr(raster: &Raster) -> Raster {
     Raster::packed(raster.width, raster.height, Colour::Rgb, samples)
 }
 
-/// Without a profile: ink stops light, and nothing is known about it but that.
+/// Converts CMYK to RGB without a profile, assuming only that ink blocks light.
 fn rgb_from_cmyk(raster: &Raster) -> Raster {
     let pixels = raster.plane().map(|plane| plane.samples.as_chunks::<4>().0).unwrap_or_default();
     let samples = pixels
@@ -141,7 +141,7 @@ fn rgb_from_cmyk(raster: &Raster) -> Raster {
     Raster::packed(raster.width, raster.height, Colour::Rgb, samples)
 }
 
-/// `raster` without transparency, laid on white. Only for what [`ColourTransform::apply`] returns.
+/// Removes transparency by laying `raster` on white. Only for results of [`ColourTransform::apply`].
 pub(super) fn flatten(raster: Cow<'_, Raster>) -> Cow<'_, Raster> {
     let on_white = |value: u8, alpha: u8| {
         let (value, alpha) = (u16::from(value), u16::from(alpha));
@@ -161,7 +161,7 @@ pub(super) fn flatten(raster: Cow<'_, Raster>) -> Cow<'_, Raster> {
     Cow::Owned(Raster::packed(raster.width, raster.height, colour, samples))
 }
 
-/// Luma and chroma of one size, with chroma at half of it: each sample the mean of four.
+/// Halves the chroma planes of a raster whose chroma is as large as its luma: each new sample is the mean of four.
 pub(super) fn subsample_chroma(raster: &Raster) -> Raster {
     let half = |plane: &Plane| {
         let (width, height) = (plane.width.div_ceil(2), plane.height.div_ceil(2));
@@ -181,15 +181,16 @@ pub(super) fn subsample_chroma(raster: &Raster) -> Raster {
     Raster { width: raster.width, height: raster.height, colour: raster.colour, planes: planes.collect() }
 }
 
-/// Both chroma samples of four pixels, from their sums.
+/// Computes both chroma samples of four pixels from their sums.
 #[inline(always)]
 fn mean_chroma(r: i32, g: i32, b: i32) -> [u8; 2] {
-    // Four times the weights' 2^16, and half of one step up for rounding.
+    // The weights are scaled by 2^16 and the sums are of four pixels; half a step is added for rounding.
     let scaled = |v: i32| ((v + (128 << 18) + (1 << 17)) >> 18).clamp(0, 255) as u8;
     [scaled(-11_059 * r - 21_709 * g + 32_768 * b), scaled(32_768 * r - 27_439 * g - 5_329 * b)]
 }
 
-/// RGB as the JPEG encoder takes it: luma at full size, chroma at half, each the mean of four pixels.
+/// Converts RGB to the JPEG encoder's form: luma at full size, chroma at half, each chroma sample the mean of four
+/// pixels.
 pub(super) fn ycbcr_from_rgb(raster: &Raster) -> Raster {
     let (width, height) = (raster.width as usize, raster.height as usize);
     let pixels = raster.plane().map(|plane| plane.samples.as_chunks::<3>().0).unwrap_or_default();
@@ -258,7 +259,7 @@ mod tests {
         let p3 = ColorProfile::new_display_p3().encode().unwrap();
         let correction = ColourTransform::new(Some(&p3), Colour::Rgb);
         let red = correction.apply(Cow::Owned(Raster::packed(1, 1, Colour::Rgb, vec![200, 80, 80])));
-        // By the matrices of both spaces: 219, 71, 75.
+        // Computed from the matrices of both colour spaces: 219, 71, 75.
         for (value, wanted) in red.planes[0].samples.iter().zip([215u8, 72, 77]) {
             assert!(value.abs_diff(wanted) <= 5, "{:?}", red.planes[0].samples);
         }

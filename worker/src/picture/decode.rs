@@ -1,7 +1,7 @@
-//! Bytes into samples, one decoder for each kind of file, all of them in safe Rust.
+//! Decodes files into samples, with one decoder for each format, all of them in safe Rust.
 //!
-//! The probe has seen the headers and passed them; a decoder that finds something else in the file than the probe did
-//! says so and stops. What comes back has the file's own colours: gray, RGB, or the planes of a JPEG.
+//! The probe has parsed and accepted the headers. A decoder that finds something else in the file than the probe did
+//! rejects it. The result has the file's own colours: gray, RGB, or the planes of a JPEG.
 
 mod bmp;
 mod gif;
@@ -14,9 +14,9 @@ use super::probe::FormatDetail;
 use super::raster::Raster;
 use super::{CancelFlag, Limits, Probe, Rejection, jpeg};
 
-/// The first frame of `file`, at `n` eighths of its size where the kind allows it, at its full size otherwise.
+/// Decodes the first frame of `file`: at `n` eighths of its size if the format allows it, at its full size otherwise.
 ///
-/// A panic in a decoder is a bug of that decoder, and for the person who sent the file one more way to be broken.
+/// A panic in a decoder is a bug of that decoder. The sender gets it as one more kind of broken file.
 pub(super) fn decode(
     file: &[u8],
     probe: &Probe,
@@ -32,7 +32,7 @@ pub(super) fn decode(
         FormatDetail::Bmp => bmp::decode(file, probe, limits, stop),
         FormatDetail::WebP { .. } => webp::decode(file, probe, limits, stop),
     }));
-    // However a stopped decoder puts it, the picture is not to blame.
+    // If the decoder was cancelled, its error says nothing about the picture.
     stop.check()?;
     match decoded {
         Ok(raster) => raster.map(Raster::without_opaque_alpha),
@@ -40,7 +40,7 @@ pub(super) fn decode(
     }
 }
 
-/// A decoder that disagrees with the probe about the size: headers that lie.
+/// Rejects a file whose decoder disagrees with the probe about the size, because its headers are wrong.
 fn check_size(probe: &Probe, size: (u32, u32)) -> Result<(), Rejection> {
     if probe.stored_size == size {
         Ok(())

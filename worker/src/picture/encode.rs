@@ -1,5 +1,5 @@
-//! Pixels into files. Nothing of the source file is passed on, so nothing has to be removed: no EXIF, no place, no
-//! profile, no comment; sRGB is what a file without a profile means.
+//! Encodes pixels into files. Nothing of the source file is copied, so no metadata has to be removed: no EXIF, no
+//! location, no profile, no comment. The pixels are sRGB, which is what a file without a profile means.
 
 mod dct;
 mod huffman;

@@ -1,14 +1,14 @@
-//! The one thing wanted of EXIF: which way up the picture is. Everything else in there, places and owners and
-//! thumbnails, is never read and so never kept.
+//! Reads the orientation of a picture from EXIF. Everything else in EXIF, such as locations, owners and thumbnails, is
+//! never read and so never kept.
 //!
-//! Tolerant by design: phones, editors and messengers write EXIF with wrong lengths and dangling offsets, and a picture
-//! lying on its side is a worse answer than ignoring that. Nothing here can fail; what cannot be read is `Upright`.
+//! The parser is tolerant, because phones, editors and messengers write EXIF with wrong lengths and dangling offsets. A
+//! sideways picture is worse than ignoring such errors. Nothing here can fail; unreadable data means `Upright`.
 
 use super::orientation::Orientation;
 
 const ORIENTATION_TAG: u16 = 0x0112;
 
-/// The orientation in `exif`: a TIFF file in miniature, with or without the `Exif\0\0` that JPEG puts in front.
+/// Reads the orientation in `exif`: a small TIFF file, with or without the `Exif\0\0` that JPEG puts in front.
 ///
 /// Rule: EXIF 2.32, 4.6.4.A, tag 0x0112.
 pub(super) fn orientation(exif: &[u8]) -> Orientation {
@@ -32,13 +32,13 @@ fn find_orientation(tiff: &[u8]) -> Option<Orientation> {
     };
     let directory = usize::try_from(u32_at(4)?).ok()?;
     let entries = usize::from(u16_at(directory)?);
-    // A count that runs past the end is cut off by the reads failing, not by the count.
+    // The reads end the loop at the end of the data if the count is too high.
     (0..entries).find_map(|i| {
         let entry = directory.checked_add(2 + 12 * i)?;
         if u16_at(entry)? != ORIENTATION_TAG {
             return None;
         }
-        // SHORT is the rule; some writers use LONG, whose value sits in all four bytes.
+        // SHORT is the rule; some writers use LONG, whose value fills all four bytes.
         let value = match u16_at(entry + 2)? {
             4 => u32_at(entry + 8)?,
             _ => u32::from(u16_at(entry + 8)?),
@@ -57,7 +57,7 @@ mod tests {
         put(entries);
         put(ORIENTATION_TAG);
         put(kind);
-        // A count of one and the value, each in four bytes; a SHORT sits in the first two.
+        // The count, which is one, and the value, each in four bytes. A SHORT is stored in the first two.
         let count = if big { [0, 1] } else { [1, 0] };
         let value = if big && kind == 4 { [0, value] } else { [value, 0] };
         count.into_iter().chain(value).for_each(put);
@@ -69,7 +69,8 @@ mod tests {
         for big in [false, true] {
             for kind in [3, 4] {
                 assert_eq!(orientation(&tiff(big, 1, kind, 6)), Orientation::Rotated90);
-                // The count lies and no next directory follows: slightly broken, as piexif and some phones write it.
+                // The count is wrong and no next directory follows; piexif and some phones write such slightly broken
+                // data.
                 assert_eq!(orientation(&tiff(big, 900, kind, 8)), Orientation::Rotated270);
             }
         }

@@ -1,15 +1,15 @@
-//! Which part of the stored picture goes into which output, and how large: the geometry of a plan, before any pixel.
+//! The geometry of a plan: which part of the stored picture becomes which output, and how large.
 //!
-//! Called by `probe` for the estimate and by `render` for the work, so that both mean the same.
+//! Called by `probe` for the memory estimate and by `render` for the work, so that both use the same geometry.
 
 use super::orientation::Orientation;
 use super::{OutputFormat, Region, RenderPlan, Shape};
 
-/// How much larger than an output the pixels it is made from have to be: below this the result is visibly softer than
-/// one from the full picture (at 1.0 by three points of ssimulacra2), above it nobody sees a difference.
+/// How many source pixels per output pixel are needed along one axis. Below this, the result is visibly softer than one
+/// from the full picture (at 1.0 by three points of ssimulacra2). Above it, the difference is not visible.
 pub(super) const MIN_OVERSAMPLING: f64 = 1.4;
 
-/// A rectangle in pixels of the stored picture, before orientation, with fractions.
+/// A rectangle in fractional pixels of the stored picture, before orientation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct SourceRect {
     pub(super) x: f64,
@@ -28,18 +28,18 @@ impl SourceRect {
     }
 }
 
-/// One output in terms of the stored picture.
+/// One output, described relative to the stored picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct OutputTarget {
     pub(super) source_rect: SourceRect,
-    /// Size before the orientation is applied.
+    /// The size before the orientation is applied.
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) format: OutputFormat,
 }
 
 impl OutputTarget {
-    /// Pixels of the stored picture per pixel of output, along the tighter axis.
+    /// Pixels of the stored picture per pixel of the output, along the tighter axis.
     pub(super) fn reduction(&self) -> f64 {
         (self.source_rect.width / f64::from(self.width)).min(self.source_rect.height / f64::from(self.height))
     }
@@ -49,7 +49,7 @@ impl OutputTarget {
     }
 }
 
-/// The outputs of `plan` for a stored picture of `size`, in the plan's order.
+/// Returns the outputs of `plan` for a stored picture of `size`, in the plan's order.
 pub(super) fn output_targets(plan: &RenderPlan, size: (u32, u32), orientation: Orientation) -> Vec<OutputTarget> {
     let (width, height) = orientation.oriented_size(size);
     let seen = clamp_crop(plan.crop, width, height);
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn crops_are_clamped_and_turned() {
         let crop = |x, y, width, height| Some(Region { x, y, width, height });
-        // Seen upright it is 20 wide and 30 high; the top right corner of that is stored at the top left.
+        // Upright it is 20 wide and 30 high; the top right corner of the upright picture is stored at the top left.
         let full = target(Shape::Full, crop(15, 0, 99, 10), (30, 20), Orientation::Rotated90);
         assert_eq!((full.width, full.height), (10, 5));
         assert_eq!(full.source_rect, SourceRect { x: 0.0, y: 0.0, width: 10.0, height: 5.0 });

@@ -1,20 +1,20 @@
-//! JPEG in: the header, and the decoder that makes no more of a picture than is needed.
+//! Reads JPEG: the header, and a decoder that decodes no more of a picture than is needed.
 //!
-//! Every Huffman-coded JPEG of 8 bits, sequential and progressive, gray, colour or ink, with any sampling, at 1 to 6
-//! or 8 eighths of its size. What it needs not see it passes over as fast as it can:
+//! Decodes every Huffman-coded JPEG of 8 bits: sequential and progressive, gray, colour or CMYK, with any sampling. It
+//! decodes at 1 to 6 or 8 eighths of the size, and skips what it does not need as fast as possible:
 //!
 //! ```text
-//! header       sizes, tables, where the metadata lie
-//! bits         a scan without its stuffing, and the bits in it
-//! huffman      codes by table: symbols, whole coefficients, several unwanted ones at once
+//! header       sizes, tables, positions of the metadata
+//! bit_reader   a scan without its byte stuffing, and the bits in it
+//! huffman      codes by table: symbols, whole coefficients, several unneeded ones at once
 //! sequential   block by block into the planes
-//! progressive  scan by scan into coefficients, those scans only that carry wanted ones
+//! progressive  scan by scan into coefficients, only those scans that carry needed ones
 //! idct         n × n coefficients into n × n samples
-//! layout       where blocks go
+//! layout       positions of the blocks
 //! ```
 //!
-//! Nothing here is repaired: a code that is in no table, a block too full, a scan cut short, each is a rejection.
-//! Anything after the picture is ignored, as phones put second pictures and films there.
+//! Nothing is repaired: a code that is in no table, a block with too many coefficients or a truncated scan is a
+//! rejection. Anything after the picture is ignored, because phones put second pictures and films there.
 
 mod bit_reader;
 pub(super) mod header;
@@ -30,13 +30,13 @@ use self::layout::FrameLayout;
 use super::raster::Raster;
 use super::{CancelFlag, Limits, Rejection};
 
-/// Buffers for the next picture.
+/// Buffers that are reused for the next picture.
 #[derive(Default)]
 pub(super) struct JpegScratch {
     entropy: EntropyData,
 }
 
-/// The picture behind `header`, at `n` eighths of its size: 1 to 6, or 8.
+/// Decodes the picture after `header`, at `n` eighths of its size: 1 to 6, or 8.
 pub(super) fn decode(
     file: &[u8],
     header: &Header,
@@ -73,7 +73,7 @@ fn decode_scans<const N: usize>(
     }
 }
 
-/// Scan after scan, until every component has been seen.
+/// Decodes scan after scan, until every component is decoded.
 fn decode_sequential<const N: usize>(
     file: &[u8],
     header: &Header,
@@ -88,7 +88,7 @@ fn decode_sequential<const N: usize>(
     let mut missing: Vec<usize> = (0..frame.components.len()).collect();
     loop {
         at = desk.entropy.unstuff(file, at, tables.restart_interval > 0)?;
-        // A component that comes twice would be work without end.
+        // Without this check, repeated components would mean unbounded work.
         if scan.components.iter().any(|(index, ..)| !missing.contains(index)) {
             return Err(broken("it has the same component twice"));
         }

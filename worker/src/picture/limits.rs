@@ -1,9 +1,9 @@
-//! How much a picture may ask for. Every number is checked against headers, before anything is decoded.
+//! Limits for one picture. Every number is checked against headers, before anything is decoded.
 
-/// What [`super::probe`] and [`super::render`] refuse to go beyond.
+/// The limits that [`super::probe`] and [`super::render`] enforce.
 ///
-/// The defaults take every photograph a phone makes, 12, 48 and 50 megapixels alike: a JPEG is decoded at the scale its
-/// outputs need and so costs a few megabytes whatever its size. Kinds that have to be decoded whole are held by
+/// The defaults accept every phone photograph of 12, 48 or 50 megapixels, because a JPEG is decoded at the scale that
+/// its outputs need. So it takes a few megabytes whatever its size. Formats that have to be decoded whole reach
 /// `max_memory` long before they reach `max_pixels`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -11,13 +11,13 @@ pub struct Limits {
     pub max_pixels: u64,
     /// The longer side, in pixels.
     pub max_side: u32,
-    /// Frames of an animation. Only the first is shown; counting them all is work, too.
+    /// Frames of an animation. Only the first is shown, but counting the frames is work, too.
     pub max_frames: u32,
     /// Estimated peak of the working memory ([`super::Probe::memory_estimate`]), in bytes.
     pub max_memory: u64,
-    /// An ICC profile, inflated, in bytes. Profiles of printing presses reach 3 MiB.
+    /// The size of an ICC profile, inflated, in bytes. Profiles of printing presses reach 3 MiB.
     pub max_icc: u32,
-    /// Scans of a progressive JPEG. Encoders write about ten; every scan walks the whole picture once more.
+    /// Scans of a progressive JPEG. Encoders write about ten; every scan passes over the whole picture once more.
     pub max_scans: u32,
 }
 

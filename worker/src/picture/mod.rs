@@ -1,22 +1,22 @@
-//! The picture engine: bytes that nobody believes go in; an upright, colour-true, stripped picture and its sizes come
-//! out, or the reason why not.
+//! The picture engine. It takes untrusted bytes and returns an upright picture in its sizes, in correct colours and
+//! without metadata; or the reason for a rejection.
 //!
 //! Called by the pool, which gives it a thread, a memory budget and a deadline, and by `cloakroom render`. It does no
 //! I/O, reads no clock and keeps no state between calls but the buffers of a [`RenderBuffers`]. All image codecs of the
 //! program are in here.
 //!
 //! ```text
-//! probe     what the headers say, and whether they alone rule the file out
-//! decode    the first frame, no larger than the outputs need
-//! crop      which part of it goes into which output
-//! resize    every size from the next larger one, planes as they are
-//! orient    upright
-//! colour    sRGB
-//! encode    JPEG or PNG, without anything the file said besides its pixels
+//! probe        parse the headers, and reject the file if they alone rule it out
+//! decode       the first frame, no larger than the outputs need
+//! geometry     choose the part of the picture for each output
+//! resize       every size from the next larger one, planes as they are
+//! orientation  turn upright
+//! colour       convert to sRGB
+//! encode       JPEG or PNG, from the pixels alone
 //! ```
 //!
-//! The first two steps meet hostile bytes, and are memory-safe code throughout; after them there are only samples.
-//! Orientation and colour come after resizing because they are cheap on a thumbnail and dear on a photograph.
+//! The first two steps read hostile bytes, and are memory-safe code throughout; after them there are only samples.
+//! Orientation and colour come after resizing, because they are cheap on a thumbnail and expensive on a photograph.
 
 mod cancel;
 mod colour;
@@ -50,17 +50,17 @@ use self::geometry::OutputTarget;
 use self::raster::{Colour, Raster};
 use self::resize::{ChromaSize, ResizeChain};
 
-/// Of every JPEG written, as libjpeg counts it.
+/// The quality of every written JPEG, on libjpeg's scale.
 const JPEG_QUALITY: u8 = 80;
 
-/// What became of a file.
+/// The result of rendering a file.
 #[derive(Clone, Debug)]
 pub struct RenderedPicture {
-    /// Pixels of the original, as people see it: after orientation, before any crop.
+    /// The width of the original in pixels, after orientation and before any crop.
     pub width: u32,
-    /// Pixels of the original, as people see it: after orientation, before any crop.
+    /// The height of the original in pixels, after orientation and before any crop.
     pub height: u32,
-    /// What the original was.
+    /// The media type of the original.
     pub media: Media,
     /// The outputs, in the order of the plan.
     pub variants: Vec<RenderedVariant>,
@@ -69,9 +69,9 @@ pub struct RenderedPicture {
 /// One output, ready to be served.
 #[derive(Clone, Debug)]
 pub struct RenderedVariant {
-    /// Pixels.
+    /// Width in pixels.
     pub width: u32,
-    /// Pixels.
+    /// Height in pixels.
     pub height: u32,
     /// [`Media::Jpeg`] or [`Media::Png`].
     pub media: Media,
@@ -79,7 +79,7 @@ pub struct RenderedVariant {
     pub bytes: Vec<u8>,
 }
 
-/// Probes and renders `bytes` as `plan` says, on a workbench of its own. See [`RenderBuffers::render`].
+/// Probes and renders `bytes` according to `plan`, with new buffers. See [`RenderBuffers::render`].
 ///
 /// # Errors
 ///
@@ -93,8 +93,8 @@ pub fn render(
     RenderBuffers::default().render(bytes, &probe(bytes, limits)?, plan, limits, stop)
 }
 
-/// What one thread keeps between pictures: buffers, so that memory is asked for once and not for every picture.
-/// No picture leaves a trace that another could see.
+/// The buffers that one thread keeps between pictures, so that memory is not allocated again for each picture.
+/// Nothing of one picture can be seen in another.
 #[derive(Default)]
 pub struct RenderBuffers {
     resizer: Resizer,
@@ -102,13 +102,13 @@ pub struct RenderBuffers {
 }
 
 impl RenderBuffers {
-    /// Renders `bytes` as `plan` says. `probe` is what [`probe`] found in these very bytes; of others it would tell
-    /// nothing but lies, which the decoders refuse as they refuse those of a file.
+    /// Renders `bytes` according to `plan`. `probe` must be the result of [`probe`] for these bytes. The decoders
+    /// reject a probe of other bytes, as they reject a file with wrong headers.
     ///
     /// # Errors
     ///
-    /// A [`Rejection`] when the bytes are broken, the plan needs more memory than `limits` allow, or when `stop` was set.
-    /// A damaged or cut-off file is rejected as a whole; there are no half pictures.
+    /// A [`Rejection`] if the bytes are broken, if the plan needs more memory than `limits` allow, or if `stop` was
+    /// set. A damaged or truncated file is rejected as a whole; there are no half pictures.
     pub fn render(
         &mut self,
         bytes: &[u8],
@@ -140,8 +140,8 @@ impl RenderBuffers {
         })
     }
 
-    /// The planes of a JPEG at `n` eighths (1 to 6, or 8) of its size, and nothing after that: the step by itself,
-    /// for its fuzzer and its benchmark.
+    /// Decodes the planes of a JPEG at `n` eighths (1 to 6, or 8) of its size, and does nothing else. The fuzzer and
+    /// the benchmark of this step call it.
     ///
     /// # Errors
     ///
@@ -168,9 +168,9 @@ impl RenderBuffers {
         correction: &ColourTransform,
         stop: &CancelFlag,
     ) -> Result<RenderedVariant, Rejection> {
-        // Luma and chroma go straight into the encoder where nobody has to see the colours in between.
+        // Luma and chroma go straight into the encoder if no step in between needs RGB.
         let planar = media == Media::Jpeg && correction.is_identity() && ladder.colour() == Colour::YCbCr;
-        // Half-size chroma can be turned with the rest, unless an odd length makes other pairs of the pixels.
+        // Half-size chroma can be turned with the luma, unless an odd length changes which pixels form a pair.
         let parted = planar && probe.orientation.splits_chroma_pairs((target.width, target.height));
         let chroma = if planar && !parted { ChromaSize::Half } else { ChromaSize::Full };
         let resized = ladder.resize_to(&mut self.resizer, target, chroma, stop)?;
@@ -201,7 +201,7 @@ impl RenderBuffers {
     }
 }
 
-/// What an output becomes, by what was wanted, what came and what was found in it.
+/// Chooses the format of an output by the requested format, the format of the original and its colours.
 fn output_media(format: OutputFormat, from: Media, colour: Colour) -> Media {
     match format {
         OutputFormat::Jpeg => Media::Jpeg,

@@ -1,11 +1,11 @@
-//! The eight ways a camera may have been held, and turning the picture upright.
+//! The eight EXIF orientations, and turning a picture upright.
 //!
-//! Done last, on the small outputs: eight bytes turned at 512 pixels cost nothing, at twelve megapixels more than the
-//! decoding. Rectangles given by people are turned the other way instead, onto the stored picture.
+//! Turning is the last step and works on the small outputs: at 512 pixels it costs almost nothing, at 12 megapixels
+//! more than decoding. A requested rectangle is turned the other way instead, onto the stored picture.
 
 use super::raster::{Plane, Raster};
 
-/// How the stored picture lies, named by what has to be done to it.
+/// The orientation of the stored picture, named by the operation that turns it upright.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Orientation {
     /// EXIF 1: nothing.
@@ -28,7 +28,7 @@ pub enum Orientation {
 }
 
 impl Orientation {
-    /// The orientation that EXIF writes as `value`, 1 to 8.
+    /// Converts the EXIF value, 1 to 8.
     pub(super) fn from_exif(value: u32) -> Option<Self> {
         Some(match value {
             1 => Self::Upright,
@@ -43,7 +43,7 @@ impl Orientation {
         })
     }
 
-    /// Whether width and height change places.
+    /// Whether width and height are swapped.
     pub fn swaps_sides(self) -> bool {
         matches!(self, Self::Transposed | Self::Rotated90 | Self::Transverse | Self::Rotated270)
     }
@@ -58,18 +58,19 @@ impl Orientation {
         matches!(self, Self::Rotated180 | Self::FlippedVertically | Self::Rotated90 | Self::Transverse)
     }
 
-    /// Whether pairs of pixels, counted from the top left, are other pairs once a picture of this size is upright: then
-    /// chroma at half size, one sample for a pair, cannot be turned by itself.
+    /// Whether turning a picture of this size upright changes which pixels form pairs, counted from the top left. Then
+    /// half-size chroma, which has one sample for each pair, cannot be turned by itself.
     pub(super) fn splits_chroma_pairs(self, (width, height): (u32, u32)) -> bool {
         self.reverses_x() && width % 2 == 1 || self.reverses_y() && height % 2 == 1
     }
 
-    /// Width and height, of the stored picture from the upright one or the other way round.
+    /// Converts width and height of the stored picture to those of the upright one, or the other way round.
     pub(super) fn oriented_size<T>(self, (width, height): (T, T)) -> (T, T) {
         if self.swaps_sides() { (height, width) } else { (width, height) }
     }
 
-    /// The place in the stored picture, itself `width` × `height`, of a rectangle (x, y, width, height) seen upright.
+    /// Converts a rectangle (x, y, width, height) of the upright picture to one of the stored picture, which is
+    /// `width` × `height`.
     pub(super) fn to_stored_rect(
         self,
         seen: (f64, f64, f64, f64),
@@ -81,7 +82,7 @@ impl Orientation {
         (x, y, w, h)
     }
 
-    /// The upright picture.
+    /// Turns the picture upright.
     pub(super) fn apply(self, raster: Raster) -> Raster {
         if self == Self::Upright {
             return raster;
@@ -102,7 +103,7 @@ impl Orientation {
         let from = plane.samples.as_chunks::<N>().0;
         let to = samples.as_chunks_mut::<N>().0;
         if self.swaps_sides() {
-            // In strips of sixteen rows: each cache line of the source is then used up while it is at hand.
+            // Strips of sixteen rows use each cache line of the source completely while it is in the cache.
             for (strip, rows) in to.chunks_mut(16 * width.max(1)).enumerate() {
                 for x in 0..width {
                     let y = if self.reverses_y() { plane.height - 1 - x } else { x };
@@ -131,7 +132,7 @@ mod tests {
     use super::super::raster::Colour;
     use super::*;
 
-    /// The letters as EXIF's own figure: `abc/def` upright, stored in the eight ways.
+    /// Turns the figure of EXIF's own specification: `abc/def` upright, stored in the eight ways.
     #[test]
     fn all_eight() {
         for (value, width, stored) in [
@@ -149,7 +150,7 @@ mod tests {
             let upright = orientation.apply(raster);
             assert_eq!((upright.width, upright.height), (3, 2));
             assert_eq!(String::from_utf8_lossy(&upright.planes[0].samples), "abcdef", "orientation {value}");
-            // Where is `c`, seen at the top right?
+            // Finds `c`, which is at the top right of the upright picture.
             let size = (f64::from(width), f64::from(6 / width));
             let (x, y, w, h) = orientation.to_stored_rect((2.0, 0.0, 1.0, 1.0), size);
             assert_eq!((w, h), (1.0, 1.0));

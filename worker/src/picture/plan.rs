@@ -1,43 +1,43 @@
-//! What is wanted of a picture: the words in which the rest of the program talks to the engine.
+//! Render plans: what the rest of the program requests from the picture engine.
 
-/// What to make of one picture: from an optional crop of it, every output.
+/// The outputs to make of one picture, from an optional crop of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RenderPlan {
-    /// The part to use; all of it when `None`.
+    /// The part to use; the whole picture if `None`.
     pub crop: Option<Region>,
-    /// The variants wanted. [`super::RenderedPicture::variants`] keeps their order.
+    /// The requested variants. [`super::RenderedPicture::variants`] keeps their order.
     pub outputs: Vec<OutputSpec>,
 }
 
-/// A rectangle in pixels of the oriented picture: as people see it, not as the file stores it.
+/// A rectangle in pixels of the upright picture, which may differ from the picture as the file stores it.
 ///
-/// The engine clamps it to the picture; one that misses the picture altogether becomes the nearest single pixel.
+/// The engine clamps it to the picture. A rectangle outside the picture becomes the nearest single pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {
-    /// From the left edge.
+    /// Pixels from the left edge.
     pub x: u32,
-    /// From the top edge.
+    /// Pixels from the top edge.
     pub y: u32,
-    /// Pixels to the right, at least one.
+    /// Width in pixels, at least one.
     pub width: u32,
-    /// Pixels down, at least one.
+    /// Height in pixels, at least one.
     pub height: u32,
 }
 
 /// One variant: its shape and its format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutputSpec {
-    /// How large.
+    /// The size.
     pub shape: Shape,
-    /// Encoded as what.
+    /// The encoding.
     pub format: OutputFormat,
 }
 
-/// How large an output is.
+/// The size of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// Exactly n × n pixels of the centre square of the picture or crop. A smaller picture is scaled up: whoever asks
-    /// for a square has promised somebody exactly that many pixels.
+    /// Exactly n × n pixels of the centre square of the picture or crop. A smaller picture is scaled up, because the
+    /// caller needs exactly that many pixels.
     Square(u32),
     /// Fits into n × n, proportions kept, never scaled up.
     Inside(u32),
@@ -45,10 +45,10 @@ pub enum Shape {
     Full,
 }
 
-/// How an output is encoded.
+/// The encoding of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputFormat {
-    /// JPEG stays JPEG; WebP and BMP without transparency become JPEG; PNG, GIF and anything with transparency, PNG.
+    /// JPEG stays JPEG; WebP and BMP become JPEG, or PNG if they have transparency; PNG and GIF become PNG.
     Auto,
     /// JPEG, quality 80, 4:2:0; transparency is laid on white.
     Jpeg,

@@ -1,7 +1,7 @@
-//! What a file says about itself, believed by nobody, and whether that alone rules it out.
+//! Parses the headers of a file, without trusting them, and rejects the file if they alone rule it out.
 //!
-//! Reads headers only: no pixel is decoded, nothing is inflated, nothing is allocated that grows with a number in the
-//! file. Called at the head of every `render`, and by whoever wants to know what a picture would cost.
+//! Reads headers only: no pixel is decoded, nothing is inflated, and no allocation grows with a number in the file.
+//! Called at the start of every `render`, and by callers that need an estimate of a picture's cost.
 
 mod bmp;
 mod gif;
@@ -19,14 +19,14 @@ use super::jpeg::header::Header;
 use super::orientation::Orientation;
 use super::{LimitKind, Limits, Rejection, RenderPlan};
 
-/// A picture by its headers.
+/// A picture as described by its headers.
 #[derive(Clone, Debug)]
 pub struct Probe {
-    /// What it is.
+    /// The media type.
     pub media: Media,
-    /// Pixels, as people see it: after orientation.
+    /// Width in pixels, after orientation.
     pub width: u32,
-    /// Pixels, as people see it: after orientation.
+    /// Height in pixels, after orientation.
     pub height: u32,
     /// Frames; one unless it is animated.
     pub frames: u32,
@@ -38,14 +38,14 @@ pub struct Probe {
     pub orientation: Orientation,
     /// Width and height as stored.
     pub(super) stored_size: (u32, u32),
-    /// The colour profile: where its parts lie in the file.
+    /// The ranges of the file that hold the parts of the colour profile.
     pub(super) icc: Vec<Range<usize>>,
     pub(super) detail: FormatDetail,
     /// Length of the file.
     length: u64,
 }
 
-/// What only one kind of file has.
+/// What only one format has.
 #[derive(Clone, Debug)]
 pub(super) enum FormatDetail {
     Jpeg(Box<Header>),
@@ -54,9 +54,9 @@ pub(super) enum FormatDetail {
         channels: u8,
     },
     Gif {
-        /// Where the first frame's descriptor lies.
+        /// The position of the first frame's descriptor.
         first: usize,
-        /// The index that stands for nothing in it.
+        /// The index of transparent pixels in that frame.
         transparent: Option<u8>,
     },
     Bmp,
@@ -82,51 +82,51 @@ impl Probe {
         }
     }
 
-    /// An upper bound of the bytes that rendering `plan` will hold at once, the file itself not counted.
+    /// An upper bound of the bytes that rendering `plan` will hold at once, without the file itself.
     pub fn memory_estimate(&self, plan: &RenderPlan) -> u64 {
         let pixels = u64::from(self.stored_size.0) * u64::from(self.stored_size.1);
         let targets = geometry::output_targets(plan, self.stored_size, self.orientation);
         let (decoded, working) = match &self.detail {
             FormatDetail::Jpeg(header) => jpeg::memory_estimate(header, decode_scale(&targets), self.length),
-            // Rows as they are inflated, and alpha multiplied into a copy.
+            // The inflated rows, and a copy with premultiplied alpha.
             FormatDetail::Png { channels } => (pixels * u64::from(*channels), 256 << 10),
-            // The canvas, and the indices of the frame that is laid on it.
+            // The canvas, and the indices of the frame that is painted on it.
             FormatDetail::Gif { .. } => (pixels * 4, pixels),
             FormatDetail::Bmp => (pixels * 4, 64 << 10),
-            // Planes with their borders, or the transforms of the lossless kind.
+            // The planes with their borders, or the transforms of the lossless format.
             FormatDetail::WebP { lossy: true } => (pixels * 4, pixels * 2),
             FormatDetail::WebP { lossy: false } => (pixels * 4, pixels * 4),
         };
         let multiplied = if self.alpha { decoded } else { 0 };
-        // Each output lies there as made, turned, converted and as tokens or rows for its encoder.
+        // Each output exists as resized, turned and converted, and as tokens or rows for its encoder.
         let largest = targets.iter().map(OutputTarget::pixels).max().unwrap_or(0);
         let kept = targets.iter().fold(0u64, |sum, target| sum.saturating_add(target.pixels().saturating_mul(4)));
-        // Between the two passes of the filter: as wide as the output, as high as the source.
+        // Between the two passes of the filter, a plane is as wide as the output and as high as the source.
         let passes = targets.iter().map(|t| u64::from(t.width) * u64::from(self.stored_size.1)).max().unwrap_or(0) * 4;
         let outputs = kept.saturating_add(largest.saturating_mul(16));
         outputs.saturating_add(decoded + working.max(multiplied + passes) + (2 << 20))
     }
 
-    /// The parts of the profile put together, if there is one. For PNG that is still deflated.
+    /// Joins the parts of the profile, if there is one. For PNG the result is still deflated.
     pub(super) fn icc_profile(&self, file: &[u8]) -> Option<Vec<u8>> {
         let parts: Vec<&[u8]> = self.icc.iter().filter_map(|part| file.get(part.clone())).collect();
         (!parts.is_empty()).then(|| parts.concat())
     }
 }
 
-/// The smallest n so that a picture decoded at n/8 still covers every target.
+/// The smallest n for which a picture decoded at n/8 is still large enough for every target.
 pub(super) fn decode_scale(targets: &[OutputTarget]) -> u8 {
     let reduction = targets.iter().map(OutputTarget::reduction).fold(f64::INFINITY, f64::min);
-    // Seven eighths would cost what eight do.
+    // Seven eighths would cost as much as eight.
     (1..=6).find(|n| reduction * f64::from(*n) / 8.0 >= MIN_OVERSAMPLING).unwrap_or(8)
 }
 
-/// What `bytes` are by their headers, or why they are refused without a further look.
+/// Identifies `bytes` by their headers, or rejects them.
 ///
 /// # Errors
 ///
-/// [`Rejection::Unsupported`] for kinds that are not taken, by name; [`Rejection::Broken`] for headers that contradict
-/// themselves; [`Rejection::LimitExceeded`] for numbers above `limits`.
+/// [`Rejection::Unsupported`] for formats that are not accepted, by name; [`Rejection::Broken`] for headers that
+/// contradict themselves; [`Rejection::LimitExceeded`] for numbers above `limits`.
 pub fn probe(bytes: &[u8], limits: &Limits) -> Result<Probe, Rejection> {
     let mut probe = match Media::sniff(bytes) {
         Some(Media::Jpeg) => jpeg::probe(bytes),

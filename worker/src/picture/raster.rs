@@ -1,14 +1,14 @@
-//! Decoded samples on their way from decoder to encoder.
+//! Decoded samples, passed from the decoder to the encoder.
 //!
-//! A raster stands for a picture of `width` × `height` and holds it in one or several planes. The planes of a JPEG stay
-//! as the file has them, chroma at half size and everything at the decoded scale, so a plane also knows which part of
-//! it, down to fractions of a sample, the picture covers.
+//! A raster is a picture of `width` × `height` in one or several planes. The planes of a JPEG stay as the file has
+//! them: chroma at half size, and everything at the decoded scale. So a plane also knows which part of it, in fractions
+//! of a sample, the picture covers.
 
 use std::borrow::Cow;
 
 use super::Rejection;
 
-/// What the samples mean, and how they lie.
+/// The meaning and the layout of the samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Colour {
     /// One plane of lightness.
@@ -17,9 +17,9 @@ pub(super) enum Colour {
     GrayAlpha,
     /// One plane of triples.
     Rgb,
-    /// One plane of quadruples, alpha not multiplied in.
+    /// One plane of quadruples, alpha not premultiplied.
     Rgba,
-    /// One plane of quadruples of ink, 255 for none of it (as Adobe stores it).
+    /// One plane of quadruples of ink; 255 means no ink (as Adobe stores it).
     Cmyk,
     /// Three planes, JFIF's full-range BT.601; the second and third may be smaller than the first.
     YCbCr,
@@ -41,14 +41,14 @@ impl Colour {
     }
 }
 
-/// Rows of samples; `samples` holds `height` rows of `stride` pixels, of which `width` count.
+/// Rows of samples; `samples` holds `height` rows of `stride` pixels, of which `width` are valid.
 #[derive(Clone, Debug)]
 pub(super) struct Plane {
     pub(super) samples: Vec<u8>,
     pub(super) stride: usize,
     pub(super) width: usize,
     pub(super) height: usize,
-    /// The part the picture covers, in pixels from the top left: `width` less what was rounded up.
+    /// The part that the picture covers, in pixels from the top left: `width` and `height` without what was rounded up.
     pub(super) extent: (f64, f64),
 }
 
@@ -58,7 +58,7 @@ impl Plane {
         Self { samples, stride: width, width, height, extent: (width as f64, height as f64) }
     }
 
-    /// The rows that count, without what lies between.
+    /// The valid pixels of each row, without those after `width`.
     pub(super) fn rows(&self, channels: usize) -> impl Iterator<Item = &[u8]> {
         let (stride, width) = (self.stride * channels, self.width * channels);
         self.samples.chunks(stride.max(1)).take(self.height).map(move |row| row.get(..width).unwrap_or(row))
@@ -68,7 +68,7 @@ impl Plane {
 /// A picture in memory.
 #[derive(Clone, Debug)]
 pub(super) struct Raster {
-    /// Of the picture, whatever the scale of the planes.
+    /// The width of the picture, whatever the scale of the planes.
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) colour: Colour,
@@ -82,12 +82,12 @@ impl Raster {
         Self { width, height, colour, planes: vec![plane] }
     }
 
-    /// The first plane: all there is, unless `colour` is [`Colour::YCbCr`].
+    /// The first plane. It is the only one, unless `colour` is [`Colour::YCbCr`].
     pub(super) fn plane(&self) -> Option<&Plane> {
         self.planes.first()
     }
 
-    /// The same picture without gaps between the rows of its one plane, as encoders and converters want it.
+    /// Removes gaps between the rows of the one plane, as encoders and converters need it.
     pub(super) fn compact(raster: Cow<'_, Self>) -> Cow<'_, Self> {
         let channels = raster.colour.channels();
         let gaps = |plane: &Plane| plane.samples.len() != plane.width * plane.height * channels;
@@ -102,7 +102,7 @@ impl Raster {
         Cow::Owned(raster)
     }
 
-    /// The same picture without its alpha channel, if that says nothing: many files carry one that is opaque all over.
+    /// Removes the alpha channel if it is opaque everywhere, as it is in many files.
     pub(super) fn without_opaque_alpha(mut self) -> Self {
         let Some(plane) = self.planes.first_mut().filter(|_| self.colour.has_alpha()) else { return self };
         match self.colour {
@@ -120,7 +120,7 @@ impl Raster {
     }
 }
 
-/// Closes up pixels of `N` channels to `N - 1`, in place.
+/// Compacts pixels of `N` channels to `N - 1`, in place.
 fn drop_last_channel<const N: usize>(samples: &mut Vec<u8>) {
     let pixels = samples.len() / N;
     for pixel in 0..pixels {
@@ -129,8 +129,8 @@ fn drop_last_channel<const N: usize>(samples: &mut Vec<u8>) {
     samples.truncate(pixels * (N - 1));
 }
 
-/// `bytes` zeros, or the rejection of a picture that the machine has no memory for: the estimate in front should have
-/// refused it, so this is the second line.
+/// Allocates `bytes` zeros, or returns a rejection if the machine has no memory for them. The memory estimate should
+/// have refused such a picture before; this is the second check.
 pub(super) fn allocate(bytes: usize) -> Result<Vec<u8>, Rejection> {
     let mut samples = Vec::new();
     samples.try_reserve_exact(bytes).map_err(|_| Rejection::LimitExceeded {

@@ -1,48 +1,48 @@
-//! Why a picture was not taken. A rejection is an answer, not a failure of ours: it is written for the person who sent
-//! the picture, and every one carries a code that never changes for the programs between.
+//! Reasons for the rejection of a picture. A rejection is an answer and not an internal failure. Its text is written
+//! for the sender of the picture. Its code is for programs and never changes.
 
 use std::borrow::Cow;
 
 use upload::Media;
 
-/// Why there is no picture.
+/// The reason why a picture is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    /// A kind of file, or a variety of a kind, that this engine does not take.
+    /// A format, or a variant of a format, that this engine does not accept.
     #[error("{what} is not supported; {remedy}")]
     Unsupported {
-        /// What was recognized, if anything.
+        /// The recognized format, if any.
         media: Option<Media>,
-        /// The same as the beginning of a sentence.
+        /// The rejected format, as the beginning of a sentence.
         what: Cow<'static, str>,
-        /// What to do instead, as the end of a sentence.
+        /// The remedy, as the end of a sentence.
         remedy: &'static str,
     },
-    /// The kind is taken, but the bytes are damaged, incomplete or a lie.
+    /// The format is accepted, but the bytes are damaged, incomplete or contradictory.
     #[error("the {} file is broken: {why}; save it again and send the new file", media.name())]
     Broken {
-        /// What it began as.
+        /// The format that the file begins with.
         media: Media,
         /// What is wrong with it.
         why: Cow<'static, str>,
     },
-    /// A number in its header is above a limit.
+    /// A number in the file's headers is above a limit.
     #[error("{} is {actual}, the limit is {limit}; {}", excess.name(), excess.remedy())]
     LimitExceeded {
-        /// Which number.
+        /// The limit that is exceeded.
         excess: LimitKind,
-        /// The most that is taken.
+        /// The highest accepted value.
         limit: u64,
-        /// What the picture has, or would need.
+        /// The value that the picture has, or would need.
         actual: u64,
     },
-    /// The work was stopped before it was done: the deadline passed or the process is going down. Nothing is known
+    /// The work was stopped before it was done, because the deadline passed or the process ends. This says nothing
     /// about the picture.
     #[error("the picture was not finished in time; try again")]
     Cancelled,
 }
 
-/// The numbers that [`Rejection::LimitExceeded`] speaks of.
+/// The limits that [`Rejection::LimitExceeded`] names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitKind {
     /// Width × height.
@@ -82,7 +82,7 @@ impl LimitKind {
 }
 
 impl Rejection {
-    /// The stable name of the reason, for answers, metrics and tests.
+    /// The stable code of the reason, for answers, metrics and tests.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unsupported { .. } => "unsupported_type",
@@ -99,7 +99,7 @@ impl Rejection {
         }
     }
 
-    /// Whether the same bytes may well pass at another time. True only of [`Rejection::Cancelled`].
+    /// Whether the same bytes may be accepted at another time. True only of [`Rejection::Cancelled`].
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Cancelled)
     }
@@ -108,12 +108,12 @@ impl Rejection {
         Self::Broken { media, why: why.into() }
     }
 
-    /// A decoder panicked over `file`.
+    /// The rejection for a `file` on which a decoder panicked.
     pub(crate) fn decoder_panicked(file: &[u8]) -> Self {
         Self::broken(Media::sniff(file).unwrap_or(Media::Jpeg), "the decoder gave up on it")
     }
 
-    /// `actual` of `excess` is checked against `limit`.
+    /// Checks that `actual` of `excess` is not above `limit`.
     pub(crate) fn check_limit(excess: LimitKind, actual: u64, limit: u64) -> Result<(), Self> {
         if actual > limit { Err(Self::LimitExceeded { excess, limit, actual }) } else { Ok(()) }
     }

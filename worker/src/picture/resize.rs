@@ -1,7 +1,7 @@
-//! Every size from the nearest larger one.
+//! Resizes a picture: every size from the nearest larger one.
 //!
-//! Planes are resized as they are, chroma apart from luma and before any colour conversion: that happens at the size of
-//! the output. Alpha is multiplied in around the filter, so that invisible colours do not bleed into edges.
+//! Planes are resized as they are, chroma separately from luma. Colours are converted afterwards, at the size of the
+//! output. Alpha is premultiplied around the filter, so that invisible colours do not bleed into edges.
 
 use std::borrow::Cow;
 
@@ -14,22 +14,22 @@ use super::geometry::{MIN_OVERSAMPLING, OutputTarget, SourceRect};
 use super::raster::{Colour, Plane, Raster, allocate};
 use super::{CancelFlag, Rejection};
 
-/// How large the chroma planes of a result are.
+/// The size of the chroma planes of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ChromaSize {
-    /// Half of the luma's width and height, rounded up: what the JPEG encoder takes.
+    /// Half of the luma's width and height, rounded up, as the JPEG encoder takes it.
     Half,
-    /// As large as the luma: what the conversion to RGB takes.
+    /// As large as the luma, as the conversion to RGB takes it.
     Full,
 }
 
-/// What has been made of a picture so far; the next smaller output starts from one of these.
+/// One size of a picture, from which the next smaller output can be made.
 struct ResizeStep {
     source_rect: SourceRect,
     raster: Raster,
 }
 
-/// The decoded picture and the sizes made of it.
+/// The decoded picture and the sizes made from it.
 pub(super) struct ResizeChain {
     media: Media,
     source: ResizeStep,
@@ -37,7 +37,7 @@ pub(super) struct ResizeChain {
 }
 
 impl ResizeChain {
-    /// `source` as it came from the decoder.
+    /// A chain that starts with `source`, the decoded picture.
     pub(super) fn new(media: Media, source: Raster) -> Self {
         let window = SourceRect { x: 0.0, y: 0.0, width: f64::from(source.width), height: f64::from(source.height) };
         Self { media, source: ResizeStep { source_rect: window, raster: source }, steps: Vec::new() }
@@ -47,7 +47,8 @@ impl ResizeChain {
         self.source.raster.colour
     }
 
-    /// The picture for `target`. Called with the largest first, it makes each from the one before.
+    /// Makes the picture for `target`. Call it with the largest target first, because it makes each from the one
+    /// before.
     pub(super) fn resize_to(
         &mut self,
         resizer: &mut Resizer,
@@ -70,7 +71,7 @@ impl ResizeChain {
         self.steps.last().map(|step| Cow::Borrowed(&step.raster)).ok_or(Rejection::Cancelled)
     }
 
-    /// Whether `target` is the decoded picture itself, down to the last sample.
+    /// Whether `target` is exactly the decoded picture.
     fn is_source(&self, target: &OutputTarget, chroma: ChromaSize) -> bool {
         let source = &self.source;
         if source.source_rect != target.source_rect {
@@ -94,7 +95,7 @@ impl ChromaSize {
 }
 
 impl ResizeStep {
-    /// Whether `target` can be made of this without losing anything.
+    /// Whether `target` can be made from this size without loss.
     fn covers(&self, target: &OutputTarget) -> bool {
         let wide = f64::from(self.raster.width) * target.source_rect.width / self.source_rect.width;
         let high = f64::from(self.raster.height) * target.source_rect.height / self.source_rect.height;
@@ -111,7 +112,7 @@ impl ResizeStep {
         media: Media,
     ) -> Result<Raster, Rejection> {
         let colour = self.raster.colour;
-        // As parts of the whole, so that they hold for planes of every size.
+        // As fractions of the whole, so that they apply to planes of every size.
         let x = (target.source_rect.x - self.source_rect.x) / self.source_rect.width;
         let y = (target.source_rect.y - self.source_rect.y) / self.source_rect.height;
         let w = target.source_rect.width / self.source_rect.width;
@@ -120,7 +121,7 @@ impl ResizeStep {
         let mut planes = Vec::with_capacity(self.raster.planes.len());
         for (i, plane) in self.raster.planes.iter().enumerate() {
             let size = if i == 0 { luma } else { chroma.plane_size(luma) };
-            // The part of the result that the picture covers: half a chroma sample less than all, for odd sizes.
+            // The part of the result that the picture covers: for odd sizes half a chroma sample less than the whole.
             let extent = match (i, chroma) {
                 (1.., ChromaSize::Half) => (luma.0 as f64 / 2.0, luma.1 as f64 / 2.0),
                 _ => (size.0 as f64, size.1 as f64),
@@ -139,7 +140,7 @@ impl ResizeStep {
     }
 }
 
-/// `from` of `plane`, scaled to `size` by Lanczos 3.
+/// Scales the part `from` of `plane` to `size` with Lanczos 3.
 fn resize_plane(
     resizer: &mut Resizer,
     plane: &Plane,
@@ -148,7 +149,7 @@ fn resize_plane(
     size: (usize, usize),
     media: Media,
 ) -> Result<Vec<u8>, Rejection> {
-    // Fractions of a sample may be missing at the far edges, never more than half of one.
+    // At the far edges a fraction of a sample may be missing, never more than half a sample.
     const MIN_CROP_SIDE: f64 = 1.0 / 64.0;
     let (w, h) = (plane.width as f64, plane.height as f64);
     let x = from.x.clamp(0.0, (w - MIN_CROP_SIDE).max(0.0));
@@ -168,8 +169,8 @@ fn resize_plane(
     done.map(|()| to).ok_or_else(|| Rejection::broken(media, "its planes do not fit together"))
 }
 
-/// The filter's weight at `x` samples from its middle: sinc(x) · sinc(x / 3). One sine for both, as
-/// sin 3a = 3 sin a − 4 sin³ a: of a small picture every weight is used for a few rows only, so that computing them counts.
+/// The filter's weight at `x` samples from its centre: sinc(x) · sinc(x / 3). It computes one sine for both, by
+/// sin 3a = 3 sin a − 4 sin³ a. This matters because in a small picture every weight is used for a few rows only.
 fn lanczos(x: f64) -> f64 {
     if x == 0.0 {
         return 1.0;
@@ -182,8 +183,8 @@ fn lanczos(x: f64) -> f64 {
     square * (3.0 - 4.0 * square) / (3.0 * third * third)
 }
 
-/// Typed by hand: left to find out the type at run time, the resizer is compiled for eleven kinds of pixels that never
-/// come, which takes longer than the rest of the program.
+/// Resizes with an explicit pixel type, to save compile time. If the type were found out at run time, the resizer would
+/// be compiled for eleven pixel types that never occur. That takes longer than compiling the rest of the program.
 fn convolve<P: PixelTrait>(
     resizer: &mut Resizer,
     plane: &Plane,

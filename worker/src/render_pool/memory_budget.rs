@@ -1,15 +1,15 @@
-//! How much memory this process may use: asked of the container it runs in, or else of the machine.
+//! How much memory this process may use, as limited by its container or else by the machine.
 
 use std::fs;
 use std::path::Path;
 
-/// What is left for everything that is not a picture under work, of the memory there is: a half.
+/// The divisor of the available memory: pictures in progress use a half, everything else the other half.
 const BUDGET_DIVISOR: u64 = 2;
 
-/// Used when nothing can be found out.
+/// The memory to assume if neither a container limit nor the machine's memory is known.
 const FALLBACK_MEMORY: u64 = 1 << 30;
 
-/// A memory budget for [`super::RenderPool`], in bytes: half of what the control group allows, or of what the machine has.
+/// A memory budget in bytes for [`super::RenderPool`]: half of the control group's limit, or of the machine's memory.
 pub fn default_budget() -> u64 {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let limit = cgroup_limit(Path::new("/sys/fs/cgroup"), &groups);
@@ -17,7 +17,7 @@ pub fn default_budget() -> u64 {
     limit.into_iter().chain(machine).min().unwrap_or(FALLBACK_MEMORY) / BUDGET_DIVISOR
 }
 
-/// The tightest limit among the groups of /proc/self/cgroup, for version 2 and version 1 alike.
+/// The tightest limit among the groups of /proc/self/cgroup, for version 2 and version 1.
 fn cgroup_limit(root: &Path, groups: &str) -> Option<u64> {
     groups
         .lines()
@@ -29,7 +29,7 @@ fn cgroup_limit(root: &Path, groups: &str) -> Option<u64> {
                 list if list.split(',').any(|name| name == "memory") => (root.join("memory"), "memory.limit_in_bytes"),
                 _ => return None,
             };
-            // Inside a container the path may be the host's, of which only the root is mounted here.
+            // Inside a container the path may be the host's, and only its root is mounted here.
             let path = path.trim_start_matches('/');
             let levels = Path::new(path).ancestors().map(|level| root.join(level).join(file));
             levels.filter_map(|file| fs::read_to_string(file).ok()?.trim().parse::<u64>().ok()).min()

@@ -1,8 +1,8 @@
-//! Which of the pictures that wait is rendered next, by class, by threads and by memory. A large picture that waits for
-//! memory keeps nobody waiting for longer than it must: smaller ones go past it, as long as they leave the memory that it
-//! will need once those that were running before have ended.
+//! Chooses which waiting picture is rendered next, by class, by threads and by memory. A large picture that waits for
+//! memory delays smaller ones as little as possible. They may pass it if it will still have enough memory once the
+//! pictures that were running before have ended.
 //!
-//! It holds what it is given and does no I/O; the pool locks it.
+//! It only holds pictures and does no I/O; the pool locks it.
 
 use std::collections::VecDeque;
 
@@ -14,13 +14,13 @@ pub(super) struct RenderQueue<J> {
     running: [usize; 3],
     turns: WeightedTurns,
     threads: usize,
-    /// Of how many threads heavy pictures may have while others wait.
+    /// The number of threads that heavy pictures may use while others wait.
     heavy_share: usize,
     budget: u64,
     free_memory: u64,
-    /// How many have begun.
+    /// The number of pictures that have begun.
     started_count: u64,
-    /// The class whose turn it was when there was not enough memory for its first picture.
+    /// The class that had the turn when there was not enough memory for its first picture.
     reservation: Option<MemoryReservation>,
 }
 
@@ -34,13 +34,13 @@ struct WaitingRender<J> {
 #[derive(Clone, Copy, Debug)]
 struct MemoryReservation {
     class: JobClass,
-    /// How many had begun by then.
+    /// The number of pictures that had begun by then.
     started_before: u64,
-    /// Memory of those that have begun since and still run.
+    /// Memory of the pictures that have begun since and still run.
     memory_started_since: u64,
 }
 
-/// A picture that was begun, to be given back to [`RenderQueue::finish`].
+/// A picture that has begun; pass it to [`RenderQueue::finish`] when it ends.
 #[derive(Debug)]
 pub(super) struct RunningRender {
     class: JobClass,
@@ -63,7 +63,7 @@ impl<J> RenderQueue<J> {
         }
     }
 
-    /// A picture that needs this much memory, which is no more than the budget.
+    /// Adds a picture that needs this much memory, which is no more than the budget.
     pub(super) fn push(&mut self, class: JobClass, need: u64, job: J) {
         self.waiting[class.index()].push_back(WaitingRender { memory: need.min(self.budget), job });
     }
@@ -72,9 +72,9 @@ impl<J> RenderQueue<J> {
         self.waiting.iter().all(VecDeque::is_empty)
     }
 
-    /// The picture that a free thread begins now; None while all have to wait. Those that are `over`, because nobody waits
-    /// for them any more, are left out. The `spare` thread helps out: it takes a normal picture that would wait for a heavy
-    /// one, and nothing else.
+    /// Removes and returns the picture that a free thread begins now; None while all have to wait. Pictures that are
+    /// `over`, because no caller waits for them any more, are left out. The `spare` thread takes only a normal picture
+    /// that would otherwise wait for a heavy one.
     pub(super) fn next_render(&mut self, spare: bool, over: impl Fn(&J) -> bool) -> Option<(RunningRender, J)> {
         for line in &mut self.waiting {
             line.retain(|waiting| !over(&waiting.job));
@@ -106,7 +106,7 @@ impl<J> RenderQueue<J> {
         None
     }
 
-    /// Whether the picture that is owed memory can still have it in the end if this one begins before.
+    /// Whether the picture with the memory reservation can still get that memory in the end if this one begins first.
     fn fits_beside_reservation(&self, class: JobClass, need: u64) -> bool {
         let Some(owed) = self.reservation.filter(|owed| owed.class != class) else { return true };
         let first = self.waiting[owed.class.index()].front().map_or(0, |first| first.memory);
@@ -205,7 +205,7 @@ mod tests {
         }
         assert_eq!(running.len(), 3, "30 of 100 are free");
         line.finish(first);
-        // As many as there is memory for, the oldest of which ends at each step.
+        // As many run as there is memory for; the oldest ends at each step.
         for step in 0.. {
             while let Some((begun, of)) = next(&mut line) {
                 if of == "second" {

@@ -1,4 +1,4 @@
-//! The ledger's keeper: deletes the blobs that a row has condemned, and strikes them off once they are gone.
+//! Runs the deletion queue: deletes the blobs of each scheduled deletion, then completes the deletion in the records.
 
 use upload::BackendError;
 
@@ -12,7 +12,7 @@ impl Sweeper {
             if batch.is_empty() {
                 return Ok(collected);
             }
-            // One that cannot be deleted is taken on again later; the others of the batch do not wait for that.
+            // A deletion that fails is taken up again later; the others of the batch do not wait for it.
             let mut failed = None;
             for condemned in batch {
                 let removed = match self.backends.blobs.delete_prefix(&condemned.prefix).await {

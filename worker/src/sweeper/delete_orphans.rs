@@ -1,5 +1,5 @@
-//! Staged bytes that no upload waits for: left by a crash while they came, between staging and the records, or between
-//! settling and unstaging.
+//! Deletes staged bytes that no upload needs. A crash leaves them: during an upload, between staging and the records,
+//! or between settling and unstaging.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use upload::{BackendError, StoreError};
 
 use super::Sweeper;
 
-/// Keys to ask the records about at once.
+/// The number of keys in one query to the records.
 const QUERY_BATCH: usize = 500;
 
 impl Sweeper {

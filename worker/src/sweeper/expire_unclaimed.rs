@@ -1,4 +1,4 @@
-//! What nobody claimed in time expires, batch by batch.
+//! Expires uploads that were not claimed in time, batch by batch.
 
 use upload::BackendError;
 

@@ -1,4 +1,4 @@
-//! No upload waits for ever: past its deadline it has failed, and whoever waits is told.
+//! Fails uploads that are past their deadline, so that no upload waits for ever, and notifies the waiting clients.
 
 use upload::{BackendError, Outcome};
 

@@ -1,7 +1,10 @@
-//! The sweeper: repairs and cleans by the same code, on a timer, without input. Any number of them may run.
+//! The sweeper: repairs and cleans up with the same code, on a timer, without input. Any number of sweepers may run.
 //!
-//! `overdue` settles what nobody settled in time, `relay` publishes what the queue does not know, `expire` lets go of
-//! what nobody claimed, `collect` deletes what the ledger condemns, `deleted_orphans` finds staged bytes that nobody waits for.
+//! - `fail_overdue` settles overdue uploads as failed.
+//! - `outbox_relay` publishes job messages that the queue does not hold.
+//! - `expire_unclaimed` expires uploads that were not claimed.
+//! - `delete_blobs` runs the scheduled deletions.
+//! - `delete_orphans` deletes staged bytes that no upload needs.
 
 mod delete_blobs;
 mod delete_orphans;
@@ -17,26 +20,26 @@ use upload::{BackendError, Backends};
 use crate::attempt_result::chain;
 use crate::settings::SweepSettings;
 
-/// What one round did.
+/// The counts of one round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SweepReport {
     /// Uploads that expired unclaimed.
     pub expired: usize,
     /// Uploads settled as failed at their deadline.
     pub failed: usize,
-    /// Tickets published again.
+    /// Job messages published again.
     pub republished: usize,
     /// Blobs deleted.
     pub deleted_blobs: usize,
-    /// Staged objects that nobody waited for, deleted.
+    /// Staged objects that no upload needed, deleted.
     pub deleted_orphans: usize,
-    /// Remembered answers that are too old to be asked for.
+    /// Idempotency keys whose stored answers have expired, deleted.
     pub deleted_idempotency_keys: usize,
-    /// Rows of sessions whose absolute end has passed, removed.
+    /// Sessions past their absolute end, deleted.
     pub deleted_sessions: usize,
 }
 
-/// Sweeps the four places.
+/// Sweeps the four backends.
 #[derive(Clone, Debug)]
 pub struct Sweeper {
     backends: Backends,
@@ -44,12 +47,12 @@ pub struct Sweeper {
 }
 
 impl Sweeper {
-    /// A sweeper of these places.
+    /// A sweeper of these backends.
     pub fn new(settings: &SweepSettings, places: Backends) -> Self {
         Self { backends: places, settings: settings.clone() }
     }
 
-    /// Sweeps until `stop`, a round at a time. A round that fails is logged, and the next one tries again.
+    /// Sweeps in rounds until `stop`. A round that fails is logged, and the next one tries again.
     pub async fn run(&self, stop: CancellationToken) {
         let mut orphans_at: Option<Instant> = None;
         loop {
@@ -78,10 +81,10 @@ impl Sweeper {
         }
     }
 
-    /// Does all there is to do now, and says what that was.
+    /// Runs one round, including the search for orphans, and returns its counts.
     ///
     /// # Errors
-    /// Where a place does not answer; what was done before stays done.
+    /// If a backend does not answer. Changes made before that remain.
     pub async fn sweep_once(&self) -> Result<SweepReport, BackendError> {
         self.run_round(true).await
     }
@@ -109,9 +112,9 @@ impl Sweeper {
     }
 
     async fn run_round(&self, orphans: bool) -> Result<SweepReport, BackendError> {
-        // Nobody is to be called late by a clock that went astray since the last round.
+        // The clock may have drifted since the last round, and nothing must count as overdue because of that.
         self.backends.records.synchronize_clock().await?;
-        // One that fails does not keep the others from going: on a full disk, the later ones are those that make room.
+        // A step that fails does not stop the others, because on a full disk the later steps free space.
         let mut first = None;
         let mut done = |outcome: Result<usize, BackendError>| {
             outcome.unwrap_or_else(|error| {
@@ -131,11 +134,11 @@ impl Sweeper {
         first.map_or(Ok(swept), Err)
     }
 
-    /// Removes staged bytes that no upload waits for and that are older than `age`. [`run`](Self::run) does this with
-    /// the age in the settings; a process that knows that nobody is uploading may be stricter.
+    /// Deletes staged bytes that no upload needs and that are older than `age`. [`run`](Self::run) uses the age in the
+    /// settings. A process that knows that no upload is in progress may use a lower one.
     ///
     /// # Errors
-    /// Where a place does not answer.
+    /// If a backend does not answer.
     pub async fn delete_orphans(&self, age: Duration) -> Result<usize, BackendError> {
         self.delete_orphans_older_than(age).await
     }

@@ -1,4 +1,5 @@
-//! The relay: promises that the queue does not hold are published, from the records, which hold them all.
+//! The outbox relay: publishes the enqueued jobs that the queue does not hold, from the records, which hold all of
+//! them.
 
 use std::collections::HashSet;
 
@@ -6,11 +7,12 @@ use upload::{BackendError, JobMessage};
 
 use super::Sweeper;
 
-/// The most batches of one round: what else there is to sweep does not wait for a long outbox.
+/// The most batches of one round, so that a long outbox does not delay the other steps of the sweeper.
 const MAX_BATCHES_PER_ROUND: usize = 50;
 
 impl Sweeper {
-    /// A ticket that is published twice does no harm: the job's row decides. So publishing comes first, noting second.
+    /// Publishes first and records the publication second. A job message that is published twice does no harm, because
+    /// the job's row decides.
     pub(super) async fn relay_outbox(&self) -> Result<usize, BackendError> {
         let mut published = 0;
         for _ in 0..MAX_BATCHES_PER_ROUND {
@@ -23,7 +25,7 @@ impl Sweeper {
             let noted = batch.iter().map(|due| due.publish).filter(|publish| confirmed.contains(&publish.job));
             self.backends.records.confirm_published(noted).await?;
             published += confirmed.len();
-            // A queue that is away takes the rest another time; what else there is to sweep does not wait for it.
+            // If the queue is unavailable, the rest waits for another round, so that the other steps are not delayed.
             if confirmed.len() < batch.len() {
                 tracing::warn!(waiting = batch.len() - confirmed.len(), "the queue did not take all that was promised");
                 break;

@@ -1,4 +1,4 @@
-//! Damaged files are rejected, whole, and nothing panics over them.
+//! Damaged files are rejected completely, and no file causes a panic.
 
 use std::panic::{catch_unwind, set_hook, take_hook};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,14 +7,14 @@ use worker::picture::{CancelFlag, Limits, OutputFormat, OutputSpec, RenderPlan, 
 
 use super::{all_pictures, read_picture, render_small_png, result_code, single_output_plan};
 
-/// A file that ends in the middle of its pixels is no picture; there are no half-gray ones.
+/// A file that ends in the middle of its pixels is rejected, so that there are no half-gray pictures.
 #[test]
 fn cut_off_files_are_broken() {
     for (name, bytes) in all_pictures() {
         for part in 1..16 {
             let cut = &bytes[..bytes.len() * part / 16];
             let found = result_code(cut);
-            // A trailer may go, an animation may lose later frames, tables at the end are optional.
+            // A trailer may be missing, an animation may lose later frames, and tables at the end are optional.
             let whole = match name.as_str() {
                 "trailer.jpg" => part >= 10,
                 _ if name.starts_with("animated") => found == "taken" && part >= 7,
@@ -29,7 +29,7 @@ fn cut_off_files_are_broken() {
 fn every_prefix_of_a_small_jpeg() {
     for name in ["orientation-1.jpg", "gray.jpg"] {
         let bytes = read_picture(name);
-        // Without the last two bytes only the end mark is missing, without one more the last bits are.
+        // The last two bytes are only the end mark; with one byte less, the last bits are missing.
         for length in 3..bytes.len() - 4 {
             assert_eq!(result_code(&bytes[..length]), "broken_picture", "{name}, {length} of {} bytes", bytes.len());
         }
@@ -51,12 +51,12 @@ fn whatever_follows_the_picture_is_ignored() {
     }
 }
 
-/// Some thousand files with a few bytes changed: any answer will do, but a panic.
+/// Some thousand files with a few changed bytes: any result is accepted except a panic.
 #[test]
 fn changed_bytes_never_panic() {
     static OURS: AtomicUsize = AtomicUsize::new(0);
     let before = take_hook();
-    // Decoders of others are caught by the engine; what panics in our own is a bug of ours.
+    // The engine catches panics of third-party decoders. A panic in our own code is a bug.
     set_hook(Box::new(|info| {
         let ours = info.location().is_some_and(|at| at.file().contains("src/picture"));
         OURS.fetch_add(usize::from(ours), Ordering::Relaxed);
@@ -76,7 +76,7 @@ fn changed_bytes_never_panic() {
     for (name, bytes) in all_pictures() {
         for round in 0..60 {
             let mut changed = bytes.clone();
-            // Half of the changes in the headers, where they hurt most.
+            // Half of the changes are in the headers, where they have the most effect.
             let reach = if round % 2 == 0 { changed.len().min(700) } else { changed.len() };
             for _ in 0..1 + round % 5 {
                 let at = next(reach);
@@ -86,7 +86,7 @@ fn changed_bytes_never_panic() {
                     _ => changed[at] ^ 1 << next(8),
                 };
             }
-            // Small limits: what claims to be huge now is not what this is about.
+            // Small limits, because files that claim to be huge are not the subject of this test.
             let limits = Limits { max_pixels: 1_000_000, max_memory: 64 << 20, ..Limits::default() };
             if catch_unwind(|| render(&changed, &plan, &limits, &CancelFlag::new())).is_err() {
                 escaped.push(format!("{name} round {round}"));

@@ -1,4 +1,4 @@
-//! Honest files look as they should. What they should look like was made by other programs, see `pictures/make.py`.
+//! Valid files are rendered correctly. The reference pictures were made by other programs, see `pictures/make.py`.
 
 use upload::Media;
 use worker::picture::{CancelFlag, Limits, OutputFormat, OutputSpec, Region, RenderPlan, Shape, probe, render};
@@ -19,7 +19,7 @@ fn pixels(png: &[u8]) -> (u32, u32, Vec<u8>) {
     (info.width, info.height, rgba)
 }
 
-/// Peak signal to noise in dB, of what is seen: colours count as much as they are opaque.
+/// Peak signal-to-noise ratio in dB of the visible picture: colours are weighted by their opacity.
 fn psnr(a: &[u8], b: &[u8]) -> f64 {
     assert_eq!(a.len(), b.len());
     let seen = |pixel: &[u8; 4], i: usize| match i {
@@ -41,9 +41,9 @@ fn pictures_look_as_they_should() {
         let made = render_small_png(&bytes).unwrap_or_else(|rejection| panic!("{name}: {rejection}"));
         let made = pixels(&made.variants[0].bytes);
         assert_eq!((made.0, made.1), (wanted.0, wanted.1), "{name}");
-        // One picture decoded and scaled by two programs differs by rounding and the smoothing of chroma, which weighs
-        // most on the smallest, and of the rest on what is all edges. Two that are turned differently are at 15, one in the
-        // wrong colours at 30 at the best.
+        // A picture that two programs decode and scale differs by rounding and by chroma smoothing. Both matter most on
+        // the smallest pictures, and on pictures that consist of edges. A wrong orientation gives 15 dB, wrong colours
+        // give 30 dB at most.
         let limit = if name.ends_with(".jpg") || name == "bits.png" { 36.0 } else { 40.0 };
         let found = psnr(&made.2, &wanted.2);
         if found < limit {
@@ -139,7 +139,8 @@ fn a_crop_is_of_the_picture_as_seen() {
     }
 }
 
-/// Chroma at half size belongs to pairs of pixels; of 75 × 49 turned pixels those are other pairs.
+/// Each chroma value at half size belongs to a pair of pixels. In a turned picture of 75 × 49 pixels the pairs are
+/// different ones.
 #[test]
 fn colours_stay_in_place_when_odd_sizes_are_turned() {
     for orientation in 1..=8 {

@@ -1,5 +1,5 @@
-//! Files made to do harm, one for every trick the formats allow. Each is refused by its own number, or taken without
-//! letting the trick happen; none may take long or much.
+//! Hostile files, one for every attack that the formats allow. Each is rejected with its own code, or accepted without
+//! harm; none may take much time or memory.
 
 use worker::picture::{CancelFlag, LimitKind, Limits, OutputFormat, Rejection, Shape, probe, render};
 
@@ -20,7 +20,7 @@ fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A PNG of zeros, `extra` chunks before its pixels.
+/// Builds a PNG of zeros with the `extra` chunks before its pixels.
 fn png_file(width: u32, height: u32, depth: u8, colour: u8, extra: &[Vec<u8>], rows: usize) -> Vec<u8> {
     let mut header = width.to_be_bytes().to_vec();
     header.extend(height.to_be_bytes());
@@ -35,7 +35,7 @@ fn png_file(width: u32, height: u32, depth: u8, colour: u8, extra: &[Vec<u8>], r
     out
 }
 
-/// `length` zeros as a zlib stream: about a thousandth of that.
+/// `length` zeros as a zlib stream, which has about a thousandth of that length.
 fn deflated(length: usize) -> Vec<u8> {
     fdeflate::compress_to_vec(&vec![0; length])
 }
@@ -62,11 +62,11 @@ fn png_whose_metadata_explode() {
     let bomb = deflated(64 << 20);
     assert!(bomb.len() < 1 << 20);
     let with = |kind: &[u8; 4], head: &[u8]| png_file(10, 10, 8, 2, &[chunk(kind, &[head, &bomb].concat())], 10);
-    // Text is never inflated; a profile up to its limit and no further.
+    // Text is never inflated; a colour profile is inflated up to its limit.
     assert_eq!(result_code(&with(b"zTXt", b"a\0\0")), "taken");
     assert_eq!(result_code(&with(b"iTXt", b"a\0\x01\0\0\0")), "taken");
     assert_eq!(result_code(&with(b"iCCP", b"a\0\0")), "profile_too_large");
-    // A thousand of them are read past.
+    // A thousand text chunks are skipped.
     let text = chunk(b"zTXt", &[b"a\0\0", &bomb[..1000]].concat());
     assert_eq!(result_code(&png_file(10, 10, 8, 2, &vec![text; 1000], 10)), "taken");
 }
@@ -102,7 +102,7 @@ fn gif_of_a_hundred_thousand_frames_or_a_giant_canvas() {
     assert_eq!(result_code(&gif_file(20_000, 20_000, 1)), "too_many_pixels");
     assert_eq!(result_code(&gif_file(9_000, 9_000, 1)), "too_much_memory");
     assert_eq!(result_code(&gif_file(10, 10, 0)), "broken_picture");
-    // A frame far larger than its canvas.
+    // A frame that is far larger than its canvas.
     let mut large = gif_file(4, 4, 1);
     large[24..28].copy_from_slice(&[0xFF; 4]);
     assert_eq!(result_code(&large), "broken_picture");
@@ -150,7 +150,7 @@ fn bmp_with_impossible_sizes_and_run_length_loops() {
     assert_eq!(result_code(&bmp_file(i32::MAX, i32::MAX, 24, 0, &rows)), "side_too_long");
     assert_eq!(result_code(&bmp_file(25_000, 25_000, 32, 0, &rows)), "too_many_pixels");
     assert_eq!(result_code(&bmp_file(10, 10, 24, 0, &[0; 100])), "broken_picture", "fewer rows than it claims");
-    // Deltas that lead out of the picture, runs across its edge, ends of line without end.
+    // Deltas that lead out of the picture, runs across its edge, endless ends of lines.
     for run in [&[0, 2, 255, 255][..], &[255, 1], &[0, 0], &[0, 255]] {
         let found = result_code(&bmp_file(10, 10, 8, 1, &run.repeat(50_000)));
         assert!(found == "broken_picture" || found == "taken", "{run:?}: {found}");
@@ -185,11 +185,11 @@ fn webp_with_lying_and_nested_chunks() {
         "too_many_pixels",
         "16384 each way"
     );
-    // The outer header says ten pixels, the picture inside is another one.
+    // The outer header says ten pixels, but the picture inside has another size.
     let inside = read_picture("lossy.webp")[20..].to_vec();
     let lying = riff_file(&[(b"VP8X", 10, extended(0, 9)), (b"VP8 ", inside.len() as u32, inside)]);
     assert_eq!(result_code(&lying), "broken_picture");
-    // Frames within frames.
+    // Nested frames.
     let mut nested = vec![0; 16];
     for _ in 0..100 {
         let mut outer = vec![0; 16];
@@ -203,7 +203,7 @@ fn webp_with_lying_and_nested_chunks() {
     assert_eq!(result_code(&animated), "broken_picture");
 }
 
-/// `name` with the segment of `marker` changed by `change`.
+/// Reads the picture `name` and changes its segment of `marker` with `change`.
 fn with_changed_segment(name: &str, marker: u8, change: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
     let bytes = read_picture(name);
     let mut at = 2;
@@ -228,12 +228,12 @@ fn jpeg_that_claims_too_much() {
     assert_eq!(result_code(&sized(20_000, 20_000)), "too_many_pixels");
     assert_eq!(result_code(&sized(9_900, 9_900)), "broken_picture", "there are not that many bits");
     assert_eq!(result_code(&sized(100, 0)), "broken_picture", "its height comes later");
-    // And comes, in a DNL segment after the scan: what libraries read, and nobody writes.
+    // The height comes in a DNL segment after the scan, which libraries read but no program writes.
     let mut later = sized(135, 0);
     later.truncate(later.len() - 2);
     later.extend(b"\xFF\xDC\0\x04\0\x5A\xFF\xD9");
     assert_eq!(result_code(&later), "broken_picture");
-    // One that says again what the header said changes nothing.
+    // A second DNL segment that repeats the header's height changes nothing.
     let mut again = read_picture("420.jpg");
     again.truncate(again.len() - 2);
     again.extend(b"\xFF\xDC\0\x04\xFF\xFF\xFF\xD9");
@@ -251,7 +251,7 @@ fn jpeg_with_tables_missing_or_impossible() {
                 "{name} without {marker:X}"
             );
         }
-        // More codes of one bit than there are, and a code of nothing.
+        // More codes of one bit than exist, and a table without codes.
         assert_eq!(result_code(&with_changed_segment(name, 0xC4, |table| table[5] = 255)), "broken_picture");
         assert_eq!(result_code(&with_changed_segment(name, 0xC4, |table| table[5..21].fill(0))), "broken_picture");
     }
@@ -358,7 +358,7 @@ fn limits_are_told_with_both_numbers() {
     assert_eq!(rejection.code(), "too_much_memory");
 }
 
-/// Phone photographs are cheap, however large: they are never decoded whole for a thumbnail.
+/// Large photographs of phones are cheap, because they are never decoded whole for a thumbnail.
 #[test]
 fn fifty_megapixels_fit_into_little_memory() {
     let large = with_changed_segment("420.jpg", 0xC0, |frame| frame[5..9].copy_from_slice(&[0x18, 0x80, 0x20, 0x00]));

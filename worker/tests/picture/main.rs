@@ -1,4 +1,4 @@
-//! The picture engine from outside: what it makes of honest files, of damaged ones and of hostile ones.
+//! Tests of the picture engine through its public API: valid files, damaged files and hostile files.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -12,7 +12,7 @@ use worker::picture::{
     CancelFlag, Limits, OutputFormat, OutputSpec, Rejection, RenderPlan, RenderedPicture, Shape, render,
 };
 
-/// The pictures of `tests/all_pictures`, by name, without what they should look like. See `make.py` there.
+/// The pictures in `tests/pictures` by name, without the reference pictures. See `make.py` there.
 fn all_pictures() -> Vec<(String, Vec<u8>)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/pictures");
     let mut found: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
@@ -37,12 +37,12 @@ fn single_output_plan(shape: Shape, format: OutputFormat) -> RenderPlan {
     RenderPlan { crop: None, outputs: vec![OutputSpec { shape, format }] }
 }
 
-/// One small PNG.
+/// Renders one small PNG.
 fn render_small_png(bytes: &[u8]) -> Result<RenderedPicture, Rejection> {
     render(bytes, &single_output_plan(Shape::Inside(64), OutputFormat::Png), &Limits::default(), &CancelFlag::new())
 }
 
-/// Why it was refused.
+/// The error code of a rejection, or "taken".
 fn result_code(bytes: &[u8]) -> &'static str {
     match render_small_png(bytes) {
         Ok(_) => "taken",

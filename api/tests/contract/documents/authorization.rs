@@ -1,4 +1,4 @@
-//! Who may not, and what is not there: each refusal to the byte, in JSON and in XML.
+//! Missing permissions and missing files: each error body is compared byte for byte, in JSON and in XML.
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
@@ -191,7 +191,7 @@ async fn what_is_not_there() {
     let send = || server.anonymous(Method::GET, &format!("/documents/api/1.3/files/{id}"));
     let message = "there are versions 1.1 and 1.2 of this API";
     assert_refused(send, ("file", &id), (404, "-1", "!csNotFound", message)).await;
-    // What says in its head how much there is has no body.
+    // A response that says the length in its headers has no body.
     let beyond: Response = api_request(&jane, Method::GET, &format!("/files/{id}/data"))
         .header("range", "bytes=999999-")
         .send()

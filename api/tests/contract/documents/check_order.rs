@@ -1,4 +1,5 @@
-//! The order in which things are looked at, and what is no address. What is said word by word is in `bodies`.
+//! The order in which a request is checked, and paths that do not exist. The wording of errors is tested in
+//! `error_bodies`.
 
 use reqwest::Method;
 use upload::FileRole;
@@ -14,7 +15,7 @@ async fn the_order_is_401_404_403_400_409() {
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
     let id = upload_file(&jane).await;
     assert_eq!(upload_rendition(&jane, &id, "small", b"x").await.status(), 200);
-    // Everything is wrong at once, and mended one by one.
+    // At first everything is wrong, then one fault after the other is corrected.
     let nobody = server.anonymous(Method::POST, "/documents/api/1.1/files/none/data/rendition").body("junk");
     assert_eq!(error_fields(nobody.send().await.unwrap()).await.0, 401);
     let bad = server.anonymous(Method::POST, "/documents/api/1.1/files/none/data/rendition").bearer_auth("junk");
@@ -37,7 +38,7 @@ async fn rights_come_before_bytes() {
     let server = start_server().await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
     let id = upload_file(&jane).await;
-    // A body that never comes: the answer does.
+    // The body never arrives; the response does.
     let body = reqwest::Body::wrap_stream(pending_body());
     let request = api_request(&joe, Method::POST, &format!("/files/{id}/data/rendition"))
         .header("content-type", "multipart/form-data; boundary=B")

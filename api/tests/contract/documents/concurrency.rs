@@ -1,4 +1,4 @@
-//! Many at once, and rights that change while something waits.
+//! Concurrent requests, and permissions that change while a request waits.
 
 use futures::future::join_all;
 use reqwest::Method;
@@ -90,7 +90,7 @@ async fn a_rendition_belongs_to_the_version_that_was_there_when_it_began() {
     let jane = server.login("jane").await;
     let new = form(&[part("name=\"primaryFile\"; filename=\"a.txt\"", b"a")]);
     let id = file_with_idle_worker(&jane).await;
-    // The rendition begins while the second version waits for a worker, which then does both.
+    // The rendition begins while the second version waits for the worker, which then processes both.
     let request = api_request(&jane, Method::POST, &format!("/files/{id}/data")).header("prefer", "respond-async");
     let second = request.header("content-type", "multipart/form-data; boundary=B").body(new).send().await.unwrap();
     assert_eq!(second.status(), 202);
@@ -117,7 +117,7 @@ async fn who_adds_a_version_is_told_of_that_one() {
         assert_eq!(made["name"], name);
         made["version"].as_str().unwrap().to_owned()
     };
-    // Both are ready before either is answered.
+    // Both uploads are ready before either request is answered.
     let both = async {
         wait_for_in_flight(&server, 2).await;
         run_all_jobs(&server).await;

@@ -1,4 +1,4 @@
-//! Bytes come back as they went in: whole, in ranges, or not again.
+//! Downloads return the uploaded bytes: complete, in ranges, or 304 and 412 because of a precondition.
 
 use reqwest::{Method, Response};
 
@@ -108,7 +108,7 @@ async fn a_download_goes_on_with_the_same_bytes_or_not_at_all() {
     }
     let both = get_with_headers(&jane, &path, &[("if-match", &old), ("if-none-match", &new)]).await;
     assert_eq!(both.status(), 412, "what must match comes first");
-    // The same for pictures of ours, which have no ranges.
+    // The same for generated pictures, which do not support ranges.
     let path = format!("/files/{id}/data/thumbnail?version=1");
     let tag = header(&get(&jane, &path).await, "etag").to_owned();
     assert_eq!(get_with_headers(&jane, &path, &[("if-match", &tag)]).await.status(), 200);

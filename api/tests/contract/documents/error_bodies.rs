@@ -1,5 +1,5 @@
-//! What is refused for what it is: each body to the byte, in JSON and in XML. Who and where is in `doors`, links are in
-//! `refused_links`, and what is nobody's fault, or takes two at once, in `troubles`.
+//! Errors in the request itself: each error body is compared byte for byte, in JSON and in XML. Permissions and paths
+//! are tested in `authorization`, links in `invalid_links`. Conflicts and internal failures are tested in `failures`.
 
 use bytesize::ByteSize;
 use reqwest::header::HeaderMap;
@@ -11,14 +11,15 @@ use super::{
 };
 use crate::test_server::{TestServer, header};
 
-/// What a refusal says: status, errorCode, errorKey, errorMessage.
+/// The expected error: status, errorCode, errorKey, errorMessage.
 pub(super) type ExpectedError<'a> = (u16, &'a str, &'a str, &'a str);
 
 const STATUS_REFERENCE_URL: &str = "https://www.w3.org/Protocols/rfc2616/rfc2616-sec10.html";
 
 pub(super) const CONTENT_TYPES: [&str; 2] = ["application/json", "application/xml"];
 
-/// Has a call be refused so in each kind. Returns the last answer's headers.
+/// Asserts that the request is refused with this error in each response format. Returns the headers of the last
+/// response.
 pub(super) async fn assert_refused(
     send: impl Fn() -> RequestBuilder,
     about: (&str, &str),
@@ -33,8 +34,8 @@ pub(super) async fn assert_refused(
     headers
 }
 
-/// Whether this is what is said, to the byte. `about` is errorType, and the id where there is one. `{n}` in the message
-/// stands for how many bytes had come by then.
+/// Compares an error body byte for byte. `about` is errorType and, if there is one, the id. `{n}` in the message stands
+/// for the number of bytes received by then.
 pub(super) async fn assert_error_body(kind: &str, response: Response, about: (&str, &str), words: ExpectedError<'_>) {
     let (status, code, key, message) = words;
     assert_eq!(header(&response, "content-type"), kind);
@@ -68,7 +69,7 @@ pub(super) fn with_form(request: RequestBuilder, parts: &[Vec<u8>]) -> RequestBu
     request.header("content-type", "multipart/form-data; boundary=B").body(form(parts))
 }
 
-/// As the contract prints them, by hand.
+/// The bodies as the contract prints them, written out by hand.
 #[tokio::test]
 async fn a_taken_name_in_json_and_xml() {
     let server = start_server().await;
@@ -248,7 +249,7 @@ async fn limits() {
     let full = "The file version has 2 renditions, which is the limit. Delete one to add another.";
     assert_refused(|| adding(1), ("file", &id), (409, "-1", "!csRenditionsTooMany,2", full)).await;
     let large = "the file is over the limit of 65536 bytes: at least {n} bytes were sent; send less";
-    // One byte too many, and so many that the announced length is enough to know.
+    // One byte too many, and then so many bytes that the announced length is enough to refuse.
     for bytes in [(64 << 10) + 1, 2 << 20] {
         let headers = assert_refused(|| adding(bytes), ("file", &id), (413, "-1", "!csTooLarge", large)).await;
         assert!(!headers.contains_key("retry-after"));

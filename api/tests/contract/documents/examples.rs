@@ -1,12 +1,13 @@
-//! The documented examples as they are printed: the file before the parameters, a `.png` that says it is a JPEG, parameters
-//! under the name that the examples use. Two have line breaks inside a text of the JSON, which JSON does not allow.
+//! The contract's examples exactly as they are printed: the file before the parameters, a `.png` that says it is a
+//! JPEG, parameters under the examples' name. Two examples have line breaks inside a JSON string, which JSON does not
+//! allow.
 
 use super::{api_request, start_server, status_and_text, upload_file};
 use crate::test_server::{PNG, TestServer};
 
 const CONTENT_TYPE: &str = "multipart/form-data; boundary=---------------------------4664151417711";
 
-/// A request body as the reference prints one, with the picture in its place.
+/// A request body as the contract prints it, with the picture inserted.
 fn example(name: &str, parameters: &str) -> Vec<u8> {
     let boundary = "-----------------------------4664151417711";
     [

@@ -1,5 +1,5 @@
-//! What is refused because something else is going on, or because something of ours does not work: each body to the byte,
-//! in JSON and in XML.
+//! Errors caused by a concurrent request or by an internal failure: each body is compared byte for byte, in JSON and in
+//! XML.
 
 use std::time::Duration;
 
@@ -115,7 +115,7 @@ async fn overload_and_a_size_that_is_not_rendered_yet() {
     assert_eq!(headers["retry-after"], "1");
 }
 
-/// The same where nobody waits for the worker.
+/// Creates a file without waiting for the worker.
 async fn file_without_waiting(server: &TestServer, login: &Login<'_>) -> String {
     let body = super::form(&[part("name=\"primaryFile\"; filename=\"a.png\"", crate::test_server::PNG)]);
     let answer = post(login, "/files/data", body).await;

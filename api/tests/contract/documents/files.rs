@@ -1,4 +1,4 @@
-//! New files, new versions, what is known of them, and files that live in another system.
+//! New files, new versions, file information, and files of another system.
 
 use reqwest::Method;
 use serde_json::{Value, json};

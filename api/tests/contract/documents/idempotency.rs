@@ -1,4 +1,4 @@
-//! `Idempotency-LoadedKey`: once, however often it is sent.
+//! `Idempotency-Key`: a request takes effect once, however often it is sent.
 
 use std::time::Duration;
 
@@ -143,7 +143,7 @@ async fn who_went_away_before_the_answer_finds_it_later() {
     }
     assert_eq!(server.run_jobs().await, 1);
     let answer = loop {
-        // Until the api has noticed that the first one left.
+        // Repeats until the api has noticed that the first client disconnected.
         let answer = upload().await;
         if answer.status() != 409 {
             break status_and_text(answer).await;
@@ -153,7 +153,8 @@ async fn who_went_away_before_the_answer_finds_it_later() {
     assert_eq!(server.places.records.stats().await.unwrap().admitted, 1);
 }
 
-/// A fault of the database that ends is forgotten by the key, too: the api that holds it goes on until it is noted.
+/// A temporary database fault does not keep the key locked, because the api that holds the key retries until the result
+/// is recorded.
 #[tokio::test]
 async fn a_fault_while_an_answer_is_noted_does_not_keep_the_key() {
     let server = start_server().await;
@@ -192,7 +193,7 @@ async fn a_fault_while_a_key_is_released_does_not_keep_it() {
     assert_eq!(server.staged_files(), 0);
 }
 
-/// The hold of a request whose process cannot reach the database any more ends by itself.
+/// The lock of a request expires by itself if its process cannot reach the database any more.
 #[tokio::test]
 async fn a_key_that_is_neither_renewed_nor_released_is_free_after_half_a_minute() {
     let server = start_server().await;
@@ -207,7 +208,7 @@ async fn a_key_that_is_neither_renewed_nor_released_is_free_after_half_a_minute(
     server.faults.clear();
 }
 
-/// A key that is held long is asked for again later, and never later than its hold lasts.
+/// Retry-After grows with the time for which a key is locked, and never exceeds the rest of its lock.
 #[tokio::test]
 async fn who_asks_for_a_key_in_flight_is_told_when_to_ask_again() {
     let server = crate::test_server::TestServer::with_idle_worker(|_| {}).await;
@@ -229,7 +230,7 @@ async fn who_asks_for_a_key_in_flight_is_told_when_to_ask_again() {
     assert_eq!(wait().await, "5");
 }
 
-/// The first answer that is not "in flight".
+/// Repeats the request and returns the first response that is not "in flight".
 async fn retry_while_in_flight(send: impl AsyncFn() -> Response) -> (u16, String) {
     let asked = async {
         loop {

@@ -1,4 +1,5 @@
-//! Applinks and public links: what they give, to whom, for how long, and that taking one back is felt at once.
+//! Applinks and public links: what they grant, to which users, for how long, and that a revocation takes effect at
+//! once.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::test_server::{Login, TestServer};
 
-/// An applink as it was answered.
+/// An applink as the api returned it.
 struct CreatedApplink {
     id: String,
     access: String,
@@ -137,7 +138,7 @@ async fn a_token_from_the_future() {
     let (server, later) = (start_server().await, upload::Clock::manual("2026-11-22T12:00:00Z".parse().unwrap()));
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
-    // An api on the same records whose clock is a day ahead makes the link.
+    // The link is created by an api on the same records whose clock is a day ahead.
     let ahead = server.start_with_clock(later).await;
     let joe = ahead.token("jane").await;
     let request = server.client.post(format!("{}/documents/api/1.1/applinks/file/{id}", ahead.base)).bearer_auth(joe);

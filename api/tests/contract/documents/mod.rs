@@ -1,4 +1,4 @@
-//! The documents API, line by line of its contract's tables.
+//! The documents API, tested line by line against the tables of its contract.
 
 mod authorization;
 mod check_order;
@@ -20,15 +20,15 @@ use upload::{FileId, FileRole, Secret};
 
 use crate::test_server::{Login, PNG, TestServer};
 
-/// Of the systems that call in these tests.
+/// The key of the services that call in these tests.
 pub(crate) const SERVICE_KEY: &str = "0123456789abcdef0123456789abcdef";
 
-/// A stand on which a worker works and systems may call.
+/// Starts a server with a running worker and with service access.
 pub(crate) async fn start_server() -> TestServer {
     TestServer::with_settings(|settings| settings.realm.service.keys = Secret::new(SERVICE_KEY)).await
 }
 
-/// A call by somebody, with their session as a bearer token.
+/// A request of a user, with the user's session as a bearer token.
 pub(crate) fn api_request(login: &Login<'_>, method: Method, path: &str) -> RequestBuilder {
     login.server.anonymous(method, &format!("/documents/api/1.1{path}")).bearer_auth(&login.session)
 }
@@ -45,7 +45,7 @@ pub(crate) fn part(head: &str, content: &[u8]) -> Vec<u8> {
     part
 }
 
-/// The whole form.
+/// A complete form of these parts.
 pub(crate) fn form(parts: &[Vec<u8>]) -> Vec<u8> {
     [parts.concat(), b"--B--\r\n".to_vec()].concat()
 }
@@ -64,13 +64,13 @@ pub(crate) async fn post(login: &Login<'_>, path: &str, body: Vec<u8>) -> Respon
     request.body(body).send().await.unwrap()
 }
 
-/// Uploads a rendition, as the examples do: the file first.
+/// Uploads a rendition as the contract's examples do: the file comes first.
 pub(crate) async fn upload_rendition(login: &Login<'_>, file: &str, name: &str, content: &[u8]) -> Response {
     let json = serde_json::json!({"name": name}).to_string();
     post(login, &format!("/files/{file}/data/rendition"), form(&[file_part(content), json_part(&json)])).await
 }
 
-/// A new file of somebody's, with a picture in it; returns its id.
+/// Creates a file with a picture for a user and returns its id.
 pub(crate) async fn upload_file(login: &Login<'_>) -> String {
     let body = form(&[part("name=\"primaryFile\"; filename=\"jellyfish.png\"", PNG)]);
     let response = post(login, "/files/data", body).await;
@@ -79,20 +79,20 @@ pub(crate) async fn upload_file(login: &Login<'_>) -> String {
     serde_json::from_str::<Value>(&text).unwrap()["id"].as_str().unwrap().to_owned()
 }
 
-/// The same on a stand whose worker works when it is told to.
+/// Like [`upload_file`], on a server whose worker runs only when it is told to.
 pub(crate) async fn file_with_idle_worker(login: &Login<'_>) -> String {
     tokio::join!(upload_file(login), run_all_jobs(login.server)).0
 }
 
-/// Until so many uploads wait for their worker.
+/// Waits until this number of uploads wait for the worker.
 pub(crate) async fn wait_for_in_flight(server: &TestServer, uploads: u64) {
     while server.places.records.stats().await.unwrap().in_flight < uploads {
         tokio::task::yield_now().await;
     }
 }
 
-/// Has the worker work once there is something to do, until nothing waits. What is in the records is in the queue a
-/// moment later.
+/// Waits until there is a job, then runs the worker until no upload is in flight. A job reaches the queue a moment
+/// after it is in the records.
 pub(crate) async fn run_all_jobs(server: &TestServer) {
     wait_for_in_flight(server, 1).await;
     while server.places.records.stats().await.unwrap().in_flight > 0 {
@@ -101,7 +101,7 @@ pub(crate) async fn run_all_jobs(server: &TestServer) {
     }
 }
 
-/// Gives somebody a role at a file.
+/// Gives a user a role for a file.
 pub(crate) async fn share(server: &TestServer, file: &str, user: &str, role: FileRole) {
     let file: FileId = file.parse().unwrap();
     server.places.records.share_file(&file, user, role).await.unwrap();
@@ -112,7 +112,7 @@ pub(crate) async fn status_and_text(response: Response) -> (u16, String) {
     (response.status().as_u16(), response.text().await.unwrap())
 }
 
-/// The status of an answer, and its code and key.
+/// The status, the error code and the error key of a response.
 pub(crate) async fn error_fields(response: Response) -> (u16, String, String) {
     let (status, text) = status_and_text(response).await;
     let body: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status} {text}"));

@@ -1,4 +1,4 @@
-//! `POST …/data/rendition`: what is taken, in which order of parts, and what is said of it.
+//! `POST …/data/rendition`: which uploads are accepted, in which order of parts, and with which response.
 
 use reqwest::Method;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! What the broker's address may be: RabbitMQ's URI with those parameters that are known here.
+//! The forms of a broker's address: RabbitMQ's URI, with the parameters that are known here.
 
 use lapin::uri::{AMQPScheme, AMQPUri};
 
@@ -8,10 +8,10 @@ use crate::secret::Secret;
 use crate::tls;
 use crate::url_params::{param, parse_params, with_param};
 
-/// RabbitMQ's name for a file with certificate authorities.
+/// RabbitMQ's name for the parameter with a file of certificate authorities.
 const CA_FILE: &str = "cacertfile";
 
-/// What lapin takes, and the file, which it does not.
+/// The parameters that lapin takes, and the file, which lapin does not take.
 const KNOWN_PARAMS: [&str; 6] =
     ["frame_max", "channel_max", "heartbeat", "connection_timeout", "auth_mechanism", CA_FILE];
 
@@ -23,7 +23,7 @@ pub(in crate::queue) struct BrokerAddress {
     pub(super) ca_file: Option<String>,
 }
 
-/// The broker's address, looked at and no more.
+/// Parses the broker's address, without connecting.
 pub(in crate::queue) fn parse_address(settings: &QueueSettings) -> Result<BrokerAddress, QueueError> {
     let url = settings.url.expose();
     let uri: AMQPUri = url.parse().map_err(|_| QueueError::Address(settings.url.to_string()))?;
@@ -39,7 +39,7 @@ pub(in crate::queue) fn parse_address(settings: &QueueSettings) -> Result<Broker
     Ok(BrokerAddress { uri, ca_file })
 }
 
-/// Adds the file to an address of a broker with TLS that names none.
+/// Adds the file to the address of a broker with TLS, if the address names none.
 pub(in crate::queue) fn trust_ca_file(settings: &mut QueueSettings, ca_file: &str) {
     let url = settings.url.expose();
     let named = parse_params(url, &KNOWN_PARAMS).is_ok_and(|found| param(&found, CA_FILE).is_some());

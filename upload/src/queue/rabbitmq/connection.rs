@@ -1,11 +1,10 @@
-//! A connection to the broker that is there again after it was lost: one task holds it up for as long as the link lives.
+//! A connection to the broker that reconnects: one task maintains it as long as the [`BrokerConnection`] lives.
 //!
-//! A process has two. What publishes and what consumes are kept apart because a broker that is short of memory or disk
-//! stops reading from every connection that publishes: acknowledgements must not wait behind that.
+//! A process has two, one to publish and one to consume. They are separate because a broker that is short of memory
+//! or disk stops reading from every connection that publishes, and acknowledgements must not wait behind that.
 //!
-//! lapin can recover connections itself; it is not asked to. A channel of ours is either on a live connection or is
-//! thrown away, and what was unconfirmed or unacknowledged on it is done again, which is easier to be sure of than a
-//! channel whose past is replayed.
+//! lapin's own recovery is not used. A channel is either on a live connection or is discarded. What was unconfirmed
+//! or unacknowledged on it is done again, because that is easier to verify than a channel whose past is replayed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,12 +20,13 @@ use super::topology::Topology;
 use crate::queue::QueueError;
 use crate::tls;
 
-/// How long one step of the protocol may take before the peer counts as gone.
+/// How long one step of the protocol may take before the peer counts as lost.
 const PROTOCOL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The pause after the first failed connection; it doubles up to [`MAX_BACKOFF`].
 const MIN_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(3);
-/// A lost connection is seen at the next frame; this finds the one that died without a word in between.
+/// How often the connection's status is read. A lost connection is noticed at the next frame; this finds one that was
+/// lost between frames.
 const STATUS_POLL: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
@@ -52,30 +52,31 @@ impl std::fmt::Debug for ConnectionState {
 }
 
 impl BrokerConnection {
-    /// Begins to connect, and goes on for as long as the link lives. `name` is shown to the broker's operator.
+    /// Begins to connect, and maintains the connection as long as this value lives. The broker shows `name` to its
+    /// operator.
     pub(super) fn new(address: BrokerAddress, name: &'static str, topology: Topology) -> Self {
         let (sender, state) = watch::channel(ConnectionState::Down("not connected yet".to_owned()));
         let keeper = tokio::spawn(maintain(address, name, topology.clone(), sender)).abort_handle();
         Self { state, topology, maintainer: keeper }
     }
 
-    /// A new channel; waits up to `timeout` for the link to come up.
+    /// Opens a channel; waits up to `timeout` for the connection.
     pub(super) async fn channel(&self, timeout: Duration) -> Result<Channel, QueueError> {
         let connection = self.connection(timeout).await?;
         with_timeout(connection.create_channel()).await
     }
 
-    /// Whether the broker has asked everybody who publishes to stop.
+    /// Whether the broker has blocked all publishers.
     pub(super) fn is_blocked(&self) -> bool {
         matches!(&*self.state.borrow(), ConnectionState::Up(connection) if connection.status().blocked())
     }
 
-    /// Declares everything once more: somebody may have deleted a queue under us.
+    /// Declares the topology again, because a queue may have been deleted.
     pub(super) async fn declare(&self) -> Result<(), QueueError> {
         declare(&*self.connection(Duration::ZERO).await?, &self.topology).await
     }
 
-    /// Says goodbye, so that the broker need not find out.
+    /// Closes the connection, so that the broker need not detect its loss.
     pub(super) async fn close(&self) {
         self.maintainer.abort();
         let ConnectionState::Up(connection) = self.state.borrow().clone() else { return };
@@ -107,7 +108,7 @@ impl Drop for BrokerConnection {
     }
 }
 
-/// Runs one step of the protocol with bounded patience.
+/// Runs one step of the protocol with a timeout.
 pub(super) async fn with_timeout<T>(call: impl Future<Output = lapin::Result<T>>) -> Result<T, QueueError> {
     match tokio::time::timeout(PROTOCOL_TIMEOUT, call).await {
         Ok(done) => Ok(done?),
@@ -136,13 +137,14 @@ async fn maintain(
                 state.send_replace(ConnectionState::Down("the connection was lost".to_owned()));
             }
             Err(error) => {
-                // Once per outage, not once per try.
+                // Logged once per outage, not once per attempt.
                 if failures == 0 {
                     tracing::warn!(connection = name, %error, "the queue cannot be reached; it will be tried again");
                 }
                 failures += 1;
                 state.send_replace(ConnectionState::Down(error.to_string()));
-                // Half of it by chance, so that a broker that comes back is not met by everybody at once.
+                // Half of the pause is random, so that not all processes reconnect to a restarted broker at the same
+                // moment.
                 let share = f64::from(Uuid::new_v4().as_bytes()[0]) / 255.0;
                 tokio::time::sleep(pause.mul_f64(0.5 + share / 2.0)).await;
                 pause = (pause * 2).min(MAX_BACKOFF);
@@ -154,7 +156,7 @@ async fn maintain(
 async fn connect(address: &BrokerAddress, name: &str, topology: &Topology) -> Result<Connection, QueueError> {
     let name = format!("cloakroom {name} {}", std::process::id());
     let options = ConnectionProperties::default().with_connection_name(name.into());
-    // Read each time, because a certificate authority may be replaced while this process runs.
+    // Read for each connection, because a certificate authority may be replaced while this process runs.
     let trusted = address.ca_file.as_deref().map(tls::read_ca_file).transpose().map_err(QueueError::Unreachable)?;
     let tls = OwnedTLSConfig { identity: None, cert_chain: trusted };
     let runtime = lapin::runtime::default_runtime()?;
@@ -166,7 +168,7 @@ async fn connect(address: &BrokerAddress, name: &str, topology: &Topology) -> Re
 
 async fn declare(connection: &Connection, topology: &Topology) -> Result<(), QueueError> {
     let channel = with_timeout(connection.create_channel()).await?;
-    // An empty broker takes a moment to elect a leader for each queue.
+    // Longer than other steps, because an empty broker takes a moment to elect a leader for each queue.
     match tokio::time::timeout(4 * PROTOCOL_TIMEOUT, topology.declare(&channel)).await {
         Ok(declared) => declared?,
         Err(_) => return Err(QueueError::Unreachable("the queues could not be declared in time".to_owned())),
@@ -175,7 +177,7 @@ async fn declare(connection: &Connection, topology: &Topology) -> Result<(), Que
     Ok(())
 }
 
-/// Returns when the connection is no more.
+/// Returns when the connection is closed.
 async fn closed(connection: &Connection) {
     let mut events = Box::pin(connection.events_listener());
     while connection.status().connected() {

@@ -1,5 +1,5 @@
-//! Taking deliveries from one lane, for as long as somebody asks for the next one: what breaks in between is opened
-//! again, and what the broker had delivered by then comes again.
+//! Consumes one queue. A lost channel or connection is opened again, and the broker then redelivers what was not
+//! acknowledged.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +18,9 @@ use super::parked;
 use crate::job::{JobMessage, QueueName};
 use crate::queue::QueueError;
 
-/// How long a consumer that cannot subscribe, or cannot park, rests before it tries again.
+/// The pause of a consumer that could not subscribe or could not park a message.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// After this long without a delivery a consumer looks whether it has been forgotten.
+/// After this long without a delivery, a consumer checks whether the broker has dropped it.
 const IDLE_CHECK: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Deliveries {
                 && let Err(error) = self.subscribe().await
             {
                 tracing::warn!(queue = self.queue.as_str(), %error, "cannot consume; it will be tried again");
-                // Somebody may have deleted the queue.
+                // The queue may have been deleted.
                 self.broker.consumer_connection.declare().await.ok();
                 tokio::time::sleep(RETRY_PAUSE).await;
                 continue;
@@ -55,7 +55,8 @@ impl Deliveries {
                         return Some(delivery);
                     }
                 }
-                // The channel or the connection is gone, or the broker cancelled us because the queue is.
+                // The channel or the connection is lost, or the broker cancelled the consumer because the queue was
+                // deleted.
                 Ok(Some(Err(_)) | None) => (self.consumer, self.channel) = (None, None),
                 Err(_) => {
                     if !self.is_queue_empty().await {
@@ -71,8 +72,8 @@ impl Deliveries {
         }
     }
 
-    /// Whether the silence is an empty queue's. A consumer can be forgotten without a word: RabbitMQ 3.10 does it when a
-    /// queue is deleted and declared again in one breath.
+    /// Whether there are no deliveries because the queue is empty. The broker can drop a consumer without a notice:
+    /// RabbitMQ 3.10 does so when a queue is deleted and declared again at once.
     async fn is_queue_empty(&self) -> bool {
         let Some(channel) = &self.channel else { return false };
         let found = with_timeout(parked::message_count(channel, &self.broker.topology.job_queue(self.queue))).await;
@@ -100,13 +101,13 @@ impl Deliveries {
     }
 
     async fn subscribe(&mut self) -> Result<(), QueueError> {
-        // A channel of its own, which can be closed without taking a delivery out of anybody's hand.
+        // A separate channel, which can be closed without affecting a delivery that a worker holds.
         let channel = self.broker.consumer_connection.channel(Duration::MAX).await?;
         let mut guard = ChannelGuard(Some(channel.clone()));
-        // Per consumer, not global: RabbitMQ 4.3 refuses the other. It bounds what one worker has in hand, so that the
-        // others get the rest.
+        // Per consumer, because RabbitMQ 4.3 refuses a global limit. It bounds the deliveries of one worker, so that
+        // the others get the rest.
         with_timeout(channel.basic_qos(self.prefetch, BasicQosOptions { global: false })).await?;
-        // Acknowledged by hand, not exclusive, and the broker names the consumer.
+        // With manual acknowledgement, not exclusive; the broker names the consumer.
         let (queue, options) = (self.broker.topology.job_queue(self.queue), BasicConsumeOptions::default());
         let consumer = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
         let consumer = with_timeout(consumer).await?;
@@ -115,7 +116,7 @@ impl Deliveries {
         Ok(())
     }
 
-    /// The delivery, or None when it was something that this version does not know, which is parked.
+    /// The delivery, or None if this version does not know the message, which is then parked.
     async fn decode_or_park(&self, body: &[u8], properties: &lapin::BasicProperties, acker: Acker) -> Option<Delivery> {
         let ack_guard = AckGuard(Some((acker, self.channel.clone()?)));
         match AmqpMessage::decode(body, properties) {
@@ -128,7 +129,7 @@ impl Deliveries {
                 let kind = properties.kind().as_ref().map_or("none", |kind| kind.as_str()).to_owned();
                 tracing::error!(kind, %error, "this version does not know this job; it is parked");
                 metrics::counter!("cloakroom_jobs_parked_total", "queue" => self.queue.as_str()).increment(1);
-                // First the next place, then this one: a crash between leaves two, not none.
+                // Published first and acknowledged second: a crash in between leaves two messages, not none.
                 match parked::park(&self.broker, self.queue, body, properties).await {
                     Ok(()) => ack_guard.ack().await.unwrap_or_default(),
                     Err(error) => {
@@ -144,7 +145,8 @@ impl Deliveries {
 }
 
 impl Drop for Deliveries {
-    /// No more deliveries, and those that nobody has looked at go back; those in a worker's hands keep the channel open.
+    /// Ends the deliveries and returns the unread ones to the queue. Deliveries that a worker holds keep the channel
+    /// open.
     fn drop(&mut self) {
         let (Some(mut consumer), Some(channel)) = (self.consumer.take(), self.channel.take()) else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
@@ -157,9 +159,11 @@ impl Drop for Deliveries {
     }
 }
 
-/// A channel on which a consumer is about to begin. Where that is given up, for want of an answer or of somebody who waits
-/// for it, the channel is closed in so many words: the broker may have begun all the same, lapin keeps a channel open on
-/// which somebody consumes, and what was delivered there would be nobody's until the broker's own patience ends.
+/// A channel on which a consumer is about to begin. If that is abandoned, because of a timeout or a dropped future,
+/// the channel is closed explicitly.
+///
+/// The broker may have begun the consumer all the same, and lapin keeps a channel with a consumer open. Messages
+/// delivered there would be handled by no worker until the broker's own timeout ends.
 struct ChannelGuard(Option<Channel>);
 
 impl Drop for ChannelGuard {
@@ -170,7 +174,7 @@ impl Drop for ChannelGuard {
     }
 }
 
-/// Into the queue again, where it was.
+/// Options that return a message to its place in the queue.
 fn requeue() -> BasicNackOptions {
     BasicNackOptions { requeue: true, multiple: false }
 }
@@ -191,15 +195,15 @@ impl Delivery {
     }
 }
 
-/// A message that is ours to settle. Dropped without [`ack`](Self::ack), it goes back. The channel is held because an
-/// acknowledgement is worth nothing on any other.
+/// A message to be acknowledged. Dropped without [`ack`](Self::ack), it goes back. It holds the channel because an
+/// acknowledgement is valid on no other.
 #[derive(Debug)]
 struct AckGuard(Option<(Acker, Channel)>);
 
 impl AckGuard {
     async fn ack(mut self) -> Result<(), QueueError> {
         let Some((acker, _channel)) = self.0.take() else { return Ok(()) };
-        // False where the channel has gone in the meantime.
+        // False if the channel was closed in the meantime.
         if with_timeout(acker.ack(BasicAckOptions::default())).await? { Ok(()) } else { Err(QueueError::Closed) }
     }
 }

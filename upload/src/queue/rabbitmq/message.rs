@@ -1,4 +1,5 @@
-//! A ticket as a message, and back. The body is the ticket's JSON; the properties are for people and for answering.
+//! Encodes a job message as an AMQP message and decodes it. The body is the job message's JSON; the properties are
+//! for operators and for outcomes.
 
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
@@ -12,11 +13,11 @@ const PRINCIPAL_HEADER: &str = "cloakroom-principal";
 /// The header with the queue that a parked message was found in.
 pub(super) const QUEUE_HEADER: &str = "cloakroom-queue";
 
-/// A ticket and what travels with it.
+/// A job message and its AMQP properties.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AmqpMessage {
     pub(super) body: JobMessage,
-    /// The process that waits for the verdict.
+    /// The process that waits for the outcome.
     pub(super) reply_to: Option<Uuid>,
 }
 
@@ -31,7 +32,8 @@ impl AmqpMessage {
             headers.insert(PRINCIPAL_HEADER.into(), AMQPValue::LongString(self.body.principal.as_str().into()));
         }
         let mut properties = BasicProperties::default()
-            // Persistent. A quorum queue writes everything down, but an exchange may be bound to another kind some day.
+            // Persistent. A quorum queue stores every message anyway, but an exchange may be bound to another kind
+            // later.
             .with_delivery_mode(2)
             .with_content_type("application/json".into())
             .with_type(self.body.job.kind().into())
@@ -44,12 +46,12 @@ impl AmqpMessage {
         Ok((body, properties))
     }
 
-    /// None where this version does not know the kind, or where it is no ticket at all.
+    /// Decodes a message. Fails if this version does not know the kind, or if the message is no job message.
     ///
-    /// Whoever can publish into our queues can write what they like, so what is read here is parsed: a `reply_to` is
-    /// the name of a process, which only ever becomes the key of a message to our own exchange, and never an address. A
-    /// principal is only ever compared; the job's row says whose the job is. The queue is that of the kind, or the one
-    /// that the message was parked from; a consumer knows better.
+    /// Any client that can publish to these queues can write anything, so every property is parsed. A `reply_to` is
+    /// the id of a process. It is used only as a routing key on our own exchange, never as an address. A principal is
+    /// only compared; the job's row says whose job it is. The queue is that of the kind, or the one that the message
+    /// was parked from; a consumer sets the actual one.
     pub(super) fn decode(body: &[u8], properties: &BasicProperties) -> Result<Self, serde_json::Error> {
         let header = |name: &str| match properties.headers().as_ref()?.inner().get(name)? {
             AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok().map(str::to_owned),

@@ -1,8 +1,11 @@
-//! RabbitMQ, 3.10 or newer, by lapin. `topology` is what stands in the broker, `message` what travels, `link` the
-//! connections, `publisher` and `consumer` the two directions, `outcome_consumer` the way back for verdicts.
+//! RabbitMQ, 3.10 or newer, through lapin.
 //!
-//! A ticket may be delivered twice and is never lost once [`RabbitMq::publish`] has returned. Everything waits with
-//! bounded patience, except for the next delivery, which may be long in coming.
+//! - `topology` declares exchanges and queues; `message` encodes messages; `connection` keeps the connections.
+//! - `publisher` publishes, `consumer` consumes, and `parked` keeps messages of unknown kinds.
+//! - `outcomes` sends the outcomes of jobs back to the processes that wait for them.
+//!
+//! A job message may be delivered twice and is never lost once [`RabbitMq::publish`] has returned. Every wait has a
+//! timeout, except the wait for the next delivery.
 
 mod address;
 mod connection;
@@ -32,19 +35,21 @@ use outcomes::{OutcomeConsumer, OutcomePublisher};
 use publisher::Publisher;
 use topology::Topology;
 
-/// How long a start waits for the broker. It goes on without it, because an api accepts without it.
+/// How long a start waits for the broker. It then continues without the broker, because an api accepts uploads
+/// without it.
 const STARTUP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a ping may take.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a shutdown waits for the last verdicts to be sent.
+/// How long a shutdown waits for the last outcomes to be sent.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// A dead peer is found within two of these. The broker's own default is a minute.
+/// The heartbeat in seconds. A dead peer is detected within two of these; the broker's own default is 60 s.
 const HEARTBEAT_SECS: u16 = 10;
-/// The largest frame, in bytes. A letter has a few hundred, and lapin keeps room for 64 frames on each connection: with
-/// the broker's own default, 128 KiB, that is 16 MiB in every process. RabbitMQ 4.1 refuses less than 8 KiB, and the
-/// headers of a letter that others may have written to have to fit into one.
+/// The largest frame, in bytes. A message has a few hundred, and lapin keeps room for 64 frames on each connection:
+/// with the broker's default of 128 KiB, that is 16 MiB in every process. RabbitMQ 4.1 refuses less than 8 KiB, and
+/// the headers of a message that other clients may have written have to fit into one frame.
 const MAX_FRAME_BYTES: u32 = 16 << 10;
-/// Of how many tickets delivered here it is remembered who waits for them: far more than are worked on at a time.
+/// How many delivered messages are remembered with the process that waits for their outcome: far more than are
+/// processed at a time.
 const MAX_REPLY_TARGETS: usize = 4096;
 
 #[derive(Clone, Debug)]
@@ -55,18 +60,18 @@ pub(super) struct RabbitMq {
     waiters: OutcomeWaiters,
 }
 
-/// What the parts of one process's queue have in common.
+/// The shared state of one process's queue.
 #[derive(Debug)]
 struct BrokerContext {
     topology: Topology,
-    /// This process's name among those who wait.
+    /// The id of this process as a waiter.
     instance: Uuid,
     publisher: Publisher,
     consumer_connection: BrokerConnection,
     reply_targets: Mutex<ReplyTargets>,
 }
 
-/// Who waits for the tickets that were delivered here.
+/// The processes that wait for the outcomes of jobs delivered here.
 #[derive(Debug, Default)]
 struct ReplyTargets {
     by_job: HashMap<JobId, Uuid>,
@@ -133,7 +138,7 @@ impl RabbitMq {
     }
 
     pub(super) fn publish_outcome(&self, job: JobId, outcome: Outcome) {
-        // Who waits here has been told already.
+        // Waiters in this process have been notified already.
         let to = self.broker.take_reply_target(job).filter(|process| *process != self.broker.instance);
         self.outcome_publisher.publish(to, job, outcome);
     }

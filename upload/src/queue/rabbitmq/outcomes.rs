@@ -1,9 +1,9 @@
-//! Verdicts between processes. A process that waits has one exclusive queue, bound by its own name; a ticket says who
-//! waits for it, so a verdict goes to that process and to no other.
+//! Outcomes between processes. A process that waits has one exclusive queue, bound by its own id. A job message names
+//! the process that waits for it, so an outcome goes to that process only.
 //!
-//! Waiting for a job that another process promised is rare (two people look at the same picture); such a waiter binds the
-//! job's number for as long as it waits. Nothing of this is durable or confirmed: a lost word is made good by the
-//! records, which every waiter reads when its patience ends.
+//! Waiting for a job that another process enqueued is rare (two clients request the same picture). Such a waiter
+//! binds the job's id as long as it waits. Nothing of this is durable or confirmed, because every waiter reads the
+//! records when its timeout ends.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,13 +23,14 @@ use crate::queue::QueueError;
 use crate::queue::outcome_waiters::OutcomeWaiters;
 use crate::{JobId, Outcome};
 
-/// How long a waiter that joins waits for its binding: longer than that, and the records are asked sooner.
+/// How long a waiter waits for its binding. After that the records are read sooner.
 const BIND_TIMEOUT: Duration = Duration::from_secs(1);
-/// Words that may wait for a broker that is away; what comes on top is dropped and found in the records.
+/// The number of outcomes that may wait for a broker that is not available. More are dropped, because waiters find
+/// them in the records.
 const MAX_PENDING: usize = 4096;
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
-/// A verdict as a message.
+/// An outcome as a message.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct OutcomeMessage {
     job: JobId,
@@ -37,7 +38,7 @@ struct OutcomeMessage {
     outcome: Outcome,
 }
 
-/// Listens for verdicts and hands them to those who wait in this process.
+/// Receives outcomes and hands them to the waiters in this process.
 #[derive(Debug)]
 pub(super) struct OutcomeConsumer {
     endpoint: watch::Receiver<Option<(Channel, String)>>,
@@ -62,13 +63,13 @@ impl OutcomeConsumer {
         Self { endpoint: place, bound_jobs, task: listener.abort_handle() }
     }
 
-    /// Returns once verdicts can be heard, or after `timeout`.
+    /// Returns once outcomes can be received, or after `timeout`.
     pub(super) async fn wait_until_ready(&self, timeout: Duration) {
         let mut place = self.endpoint.clone();
         tokio::time::timeout(timeout, place.wait_for(Option::is_some)).await.ok();
     }
 
-    /// Hears of a job that another process promised, until the guard is dropped.
+    /// Receives the outcome of a job that another process enqueued, until the guard is dropped.
     pub(super) async fn bind_job(self: &Arc<Self>, exchange: &str, job: JobId) -> ConsumerBinding {
         *self.bound_jobs.lock().unwrap_or_else(PoisonError::into_inner).entry(job).or_default() += 1;
         let binding = ConsumerBinding { consumer: Arc::clone(self), exchange: exchange.to_owned(), job };
@@ -86,7 +87,7 @@ impl Drop for OutcomeConsumer {
     }
 }
 
-/// A binding that goes when its last waiter does.
+/// A binding that is removed with its last waiter.
 #[derive(Debug)]
 pub(in crate::queue) struct ConsumerBinding {
     consumer: Arc<OutcomeConsumer>,
@@ -121,9 +122,9 @@ async fn consume_outcomes(
     place: &watch::Sender<Option<(Channel, String)>>,
 ) -> Result<(), QueueError> {
     let channel = shared.consumer_connection.channel(Duration::MAX).await?;
-    // Exclusive: it is this process's and goes with its connection, which is also the only kind of queue that RabbitMQ
-    // 4.3 lets be transient. The broker names it, because the name of a queue whose connection died a moment ago may
-    // still be taken.
+    // Exclusive: the queue belongs to this process and is deleted with its connection. RabbitMQ 4.3 lets no other
+    // kind of queue be transient. The broker names it, because the name of a queue whose connection was just lost may
+    // still be in use.
     let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
     let queue =
         with_timeout(channel.queue_declare("".into(), options, FieldTable::default())).await?.name().to_string();
@@ -133,7 +134,7 @@ async fn consume_outcomes(
     for job in again {
         with_timeout(bind(&channel, &queue, &exchange, &job.simple().to_string())).await?;
     }
-    // No acknowledgement: a verdict that is lost between the broker and us is found in the records.
+    // No acknowledgement, because a lost outcome is found in the records.
     let options = BasicConsumeOptions { no_ack: true, exclusive: true, ..BasicConsumeOptions::default() };
     let consumer = channel.basic_consume(queue.as_str().into(), "".into(), options, FieldTable::default());
     let mut consumer = with_timeout(consumer).await?;
@@ -152,7 +153,7 @@ async fn bind(channel: &Channel, queue: &str, exchange: &str, key: &str) -> lapi
     channel.queue_bind(queue.into(), exchange.into(), key.into(), options, FieldTable::default()).await
 }
 
-/// Says verdicts to other processes, in the order they were given, without making anybody wait.
+/// Publishes outcomes to other processes, in order, without blocking the caller.
 #[derive(Debug)]
 pub(super) struct OutcomePublisher(mpsc::Sender<PendingPublish>);
 
@@ -186,7 +187,8 @@ impl OutcomePublisher {
         Self(sender)
     }
 
-    /// `reply_to` is the process that waits, where it is known; whoever joined hears it by the job's number.
+    /// Publishes an outcome. `to` is the process that waits, if it is known; other waiters receive it by the job's
+    /// id.
     pub(super) fn publish(&self, to: Option<Uuid>, job: JobId, outcome: Outcome) {
         if self.0.try_send(PendingPublish::Publish { reply_to: to, message: OutcomeMessage { job, outcome } }).is_err()
         {
@@ -194,7 +196,7 @@ impl OutcomePublisher {
         }
     }
 
-    /// Returns once all that was said before has been sent.
+    /// Returns once all outcomes published before have been sent.
     pub(super) async fn flush(&self) {
         let (done, flushed) = oneshot::channel();
         if self.0.send(PendingPublish::Flush(done)).await.is_ok() {
@@ -220,12 +222,12 @@ async fn publish_outcome(
     let body = serde_json::to_vec(word).map_err(|error| QueueError::Codec(error.to_string()))?;
     let mut headers = FieldTable::default();
     if let Some(instance) = to {
-        // One message with two keys (RabbitMQ's sender-selected distribution), for the one who asked and for those who
-        // joined; a queue that both lead to gets it once.
+        // One message with two keys (RabbitMQ's sender-selected distribution), for the process that asked and for
+        // those that bound the job. A queue that both lead to gets it once.
         let instance = AMQPValue::LongString(instance.simple().to_string().into());
         headers.insert("CC".into(), AMQPValue::FieldArray(vec![instance].into()));
     }
-    // Neither persistent nor mandatory: that nobody waits is the usual case.
+    // Neither persistent nor mandatory, because a job usually has no waiter.
     let properties = BasicProperties::default()
         .with_delivery_mode(1)
         .with_content_type("application/json".into())
@@ -240,7 +242,7 @@ mod tests {
     use super::*;
     use crate::Reason;
 
-    /// Golden texts: an old worker's verdict may reach a new api, and the other way round.
+    /// Golden texts: an old worker's outcome may reach a new api, and the other way round.
     #[test]
     fn an_outcome_message_is_decoded_by_every_version() {
         for (text, verdict) in [

@@ -1,4 +1,5 @@
-//! What no worker of this version knows: kept as it came, for a newer version or a person, and taken up again by hand.
+//! Parked messages, which no worker of this version knows: kept unchanged for a newer version or an operator. A
+//! command publishes them again.
 
 use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
@@ -10,7 +11,7 @@ use super::{BrokerContext, PING_TIMEOUT};
 use crate::job::QueueName;
 use crate::queue::QueueError;
 
-/// Puts a message aside, with the queue it was found in.
+/// Parks a message, with the name of the queue it came from.
 pub(super) async fn park(
     shared: &BrokerContext,
     lane: QueueName,
@@ -19,13 +20,13 @@ pub(super) async fn park(
 ) -> Result<(), QueueError> {
     let mut headers = properties.headers().clone().unwrap_or_default();
     headers.insert(QUEUE_HEADER.into(), AMQPValue::LongString(lane.as_str().into()));
-    // Persistent, whatever its sender thought of that.
+    // Persistent, even if the sender did not set that.
     let properties = properties.clone().with_headers(headers).with_delivery_mode(2);
     // The default exchange leads to the queue of that name.
     shared.publisher.publish("", &shared.topology.parked(), body, &properties).await
 }
 
-/// Puts those that this version knows into their lanes and leaves the others. Each is looked at once.
+/// Publishes parked messages that this version knows to their queues and leaves the others. Each is read once.
 pub(super) async fn unpark(shared: &BrokerContext) -> Result<usize, QueueError> {
     let channel = shared.consumer_connection.channel(PING_TIMEOUT).await?;
     let queue = shared.topology.parked();
@@ -41,7 +42,7 @@ pub(super) async fn unpark(shared: &BrokerContext) -> Result<usize, QueueError> 
                 with_timeout(found.acker.ack(BasicAckOptions::default())).await?;
                 taken += 1;
             }
-            // Held until the end, or it would be the next one again.
+            // Held until the end, or it would be delivered again as the next one.
             Err(_) => unknown.push(found.acker),
         }
     }
@@ -51,14 +52,14 @@ pub(super) async fn unpark(shared: &BrokerContext) -> Result<usize, QueueError> 
     Ok(taken)
 }
 
-/// How many messages lie in a queue. It must be there.
+/// The number of messages in a queue, which must exist.
 pub(super) async fn message_count(channel: &Channel, queue: &str) -> lapin::Result<u32> {
     Ok(describe_queue(channel, queue).await?.message_count())
 }
 
-/// A queue as the broker describes it. It must be there.
+/// Asks the broker for a queue, which must exist.
 pub(super) async fn describe_queue(channel: &Channel, queue: &str) -> lapin::Result<Queue> {
-    // Passive: it asks and makes nothing.
+    // Passive: declares nothing and only asks.
     let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
     channel.queue_declare(queue.into(), options, FieldTable::default()).await
 }

@@ -1,6 +1,6 @@
-//! Publishing so that nothing is lost: persistent, mandatory, and confirmed before anybody is told that it is done.
+//! Publishing without loss: persistent, mandatory, and confirmed before the caller is told that it is done.
 //!
-//! All of a process share one channel. Each waits for its own confirm only, so those that publish at the same time are
+//! All publishers of a process share one channel. Each waits for its own confirm only, so concurrent publishes are
 //! pipelined and the broker syncs its disk for many at once.
 
 use std::time::Duration;
@@ -13,12 +13,13 @@ use tokio::time::Instant;
 use super::connection::{BrokerConnection, with_timeout};
 use crate::queue::QueueError;
 
-/// How long a confirm may take. A broker under an alarm, or one that cannot write, confirms nothing and says nothing.
+/// How long a confirm may take. A broker with a resource alarm, or one that cannot write, sends no confirm and no
+/// error.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long to wait for a lost link: about as long as an operator's "close connection" takes to heal. Whoever publishes
-/// has the records behind them, so a broker that is down must not make its clients wait.
+/// How long to wait for a lost connection: about as long as a reconnect takes after an operator closed it. The
+/// records hold every job, so clients must not wait for a broker that is down.
 const RECONNECT_TIMEOUT: Duration = Duration::from_millis(500);
-/// How long a deleted queue stays deleted.
+/// The pause before a deleted queue is declared again.
 const REDECLARE_DELAY: Duration = Duration::from_millis(300);
 
 #[derive(Debug)]
@@ -38,7 +39,8 @@ impl Publisher {
 
     /// Returns once the broker has the message on disk, in a queue.
     ///
-    /// It may have it twice when this had to try twice; the records make one of two tickets an echo.
+    /// The broker may have the message twice if this had to try twice. The records make one of the two a duplicate
+    /// that does nothing.
     pub(super) async fn publish(
         &self,
         exchange: &str,
@@ -62,14 +64,14 @@ impl Publisher {
                 Ok(Err(error)) => error,
             };
             match error {
-                // The queue has been deleted under us: what is missing can be made. Not in the same breath, or RabbitMQ
-                // 3.10 gives the new queue the old one's consumers, who never hear of it.
+                // The queue has been deleted, so it is declared again. Not at once, because RabbitMQ 3.10 then gives
+                // the new queue the old one's consumers, which never receive anything.
                 QueueError::Unroutable(_) if !declared => {
                     tokio::time::sleep(REDECLARE_DELAY).await;
                     self.connection.declare().await?;
                     declared = true;
                 }
-                // The channel died: the next one may live.
+                // The channel is lost; the next one may work.
                 QueueError::Engine(_) if Instant::now() + RECONNECT_TIMEOUT < until => {}
                 error => return Err(error),
             }
@@ -84,7 +86,7 @@ impl Publisher {
         body: &[u8],
         properties: &BasicProperties,
     ) -> Result<(), QueueError> {
-        // Mandatory: a message that no queue takes comes back, instead of being confirmed and gone.
+        // Mandatory: a message that no queue takes is returned instead of being confirmed and lost.
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let confirm = channel.basic_publish(exchange.into(), key.into(), options, body, properties.clone()).await?;
         match confirm.await? {

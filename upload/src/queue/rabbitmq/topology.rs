@@ -1,16 +1,17 @@
-//! What stands in the broker: every exchange and queue of ours, with the reason for each flag.
+//! The exchanges and queues in the broker, with the reason for each flag.
 //!
 //! ```text
 //!            work.v1 (topic)                    now.pictures ─┐
 //! publisher ────────────────►  *.pictures ─► pictures.v1   ◄──┤ dead-lettered back with the key it came with
-//!            later.v1 (topic)  5s.*       ─► later.5s.v1 ─────┘ when its time is over
+//!            later.v1 (topic)  5s.*       ─► later.5s.v1 ─────┘ when its delay is over
 //! consumer ──► parked.v1   what this version does not know
 //!   broker ──► dead.v1     what was delivered too often
 //!   worker ──► verdicts.v1 (direct) ─► one exclusive queue per process that waits
 //! ```
 //!
-//! [`BrokerConnection`](super::link::BrokerConnection) declares all of it on every connection, so an empty broker is as good as an old one. The
-//! arguments of a queue that exists can never change: a change is a new name, `v2`, and the old queue is drained first.
+//! [`BrokerConnection`](super::connection::BrokerConnection) declares all of it on every connection, so an empty
+//! broker works like an old one. The arguments of a queue that exists can never change: a change needs a new name,
+//! `v2`, and the old queue is drained first.
 
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ use lapin::{Channel, ExchangeKind};
 
 use crate::job::QueueName;
 
-/// How long a ticket may be put off: one queue each, because a queue whose messages have different times to live lets a
-/// long one at its head keep the short ones behind it. Shared by all lanes.
+/// The delays of rescheduled jobs. Each delay has its own queue, because in a queue with different times to live a
+/// long one at its head keeps the short ones behind it. All job queues share them.
 const RETRY_DELAYS: [(&str, Duration); 5] = [
     ("1s", Duration::from_secs(1)),
     ("5s", Duration::from_secs(5)),
@@ -30,7 +31,7 @@ const RETRY_DELAYS: [(&str, Duration); 5] = [
     ("10m", Duration::from_secs(600)),
 ];
 
-/// The names of one installation. Two with different prefixes can share a broker.
+/// The names of one installation. Two installations with different prefixes can share a broker.
 #[derive(Clone, Debug)]
 pub(super) struct Topology {
     prefix: String,
@@ -57,24 +58,25 @@ impl Topology {
         self.name("dead")
     }
 
-    /// The exchange of verdicts: the key is the process that waits, or the job.
+    /// The exchange of outcomes: the key is the process that waits, or the job.
     pub(super) fn outcome_exchange(&self) -> String {
         self.name("verdicts")
     }
 
-    /// Where a ticket goes that is to be worked on now: exchange and key.
+    /// The exchange and key of a message to be delivered now.
     pub(super) fn immediate_route(&self, queue: QueueName) -> (String, String) {
         (self.name("work"), format!("now.{}", queue.as_str()))
     }
 
-    /// Where a ticket goes that is to be worked on after `delay` at the earliest, or after the longest there is.
+    /// The exchange and key of a message to be delivered after `delay` at the earliest, or after the longest delay
+    /// there is.
     pub(super) fn delayed_route(&self, queue: QueueName, delay: Duration) -> (String, String) {
         let longest = RETRY_DELAYS[RETRY_DELAYS.len() - 1].0;
         let rung = RETRY_DELAYS.iter().find(|(_, wait)| *wait >= delay).map_or(longest, |(rung, _)| rung);
         (self.name("later"), format!("{rung}.{}", queue.as_str()))
     }
 
-    /// Declares everything. On a channel of its own, because a refusal closes the channel.
+    /// Declares everything. On a separate channel, because a refusal closes the channel.
     pub(super) async fn declare(&self, channel: &Channel) -> lapin::Result<()> {
         for exchange in ["work", "later"] {
             self.exchange(channel, &self.name(exchange), ExchangeKind::Topic).await?;
@@ -97,13 +99,13 @@ impl Topology {
     }
 
     async fn exchange(&self, channel: &Channel, name: &str, kind: ExchangeKind) -> lapin::Result<()> {
-        // Durable: it outlives the broker's restart, as the queues bound to it do.
+        // Durable: it survives a restart of the broker, as the queues bound to it do.
         let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
         channel.exchange_declare(name.into(), kind, options, FieldTable::default()).await
     }
 
     async fn queue(&self, channel: &Channel, name: &str, arguments: FieldTable) -> lapin::Result<()> {
-        // Durable: the only kind of quorum queue there is.
+        // Durable, because quorum queues can be nothing else.
         let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
         channel.queue_declare(name.into(), options, arguments).await.map(drop)
     }
@@ -115,29 +117,30 @@ impl Topology {
     }
 }
 
-/// A queue of work.
+/// The arguments of a job queue.
 fn job_queue_args(dead: &str) -> FieldTable {
     let mut arguments = quorum_args();
-    // Attempts are counted in the records, before anything is done; this only ends what circles in the broker itself. It
-    // is set far above the worker's own limit, because up to 3.13 a ticket handed back by a draining worker counts too,
-    // and because 4.0 has a limit of 20 where none is set.
+    // Attempts are counted in the records before any work is done; this limit only ends messages that circle in the
+    // broker itself. It is far above the worker's own limit for two reasons: up to RabbitMQ 3.13 a message returned
+    // by a draining worker counts too, and 4.0 has a limit of 20 if none is set.
     arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(200));
-    // The default exchange and the queue's own name as the key: no binding that somebody could remove.
+    // The default exchange with the queue's own name as the key, because that binding cannot be removed.
     set_dead_letter_args(&mut arguments, "", Some(dead));
     arguments
 }
 
-/// A rung of the ladder: nobody consumes it, its messages leave by growing old.
+/// The arguments of a delay queue. It has no consumer; its messages leave when they expire.
 fn delay_queue_args(wait: Duration, work: &str) -> FieldTable {
     let mut arguments = quorum_args();
     let millis = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
     arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(millis));
-    // No key of its own: the message keeps "5s.pictures", by which the lane is found.
+    // No key of its own: the message keeps a key such as "5s.pictures", which names its job queue.
     set_dead_letter_args(&mut arguments, work, None);
     arguments
 }
 
-/// What is kept for people to look at: the newest ten thousand for thirty days, so that it cannot fill a disk.
+/// The arguments of a queue kept for operators: the newest ten thousand messages for thirty days, so that it cannot
+/// fill a disk.
 fn retention_args() -> FieldTable {
     let mut arguments = quorum_args();
     arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(30 * 24 * 3600 * 1000));
@@ -146,15 +149,15 @@ fn retention_args() -> FieldTable {
     arguments
 }
 
-/// Replicated and on disk before it is confirmed; the only replicated kind from RabbitMQ 4 on.
+/// Replicated and on disk before the confirm; the only replicated kind from RabbitMQ 4 on.
 fn quorum_args() -> FieldTable {
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
     arguments
 }
 
-/// Dead-letters at least once: the message leaves this queue when the next has confirmed it, not before. The broker asks
-/// for reject-publish with it, since a queue that drops its head could drop what is on its way.
+/// Dead-letters at least once: a message leaves this queue only when the next one has confirmed it. The broker
+/// requires reject-publish with it, because a queue that drops its head could drop a message in transit.
 fn set_dead_letter_args(arguments: &mut FieldTable, exchange: &str, key: Option<&str>) {
     arguments.insert("x-dead-letter-strategy".into(), AMQPValue::LongString("at-least-once".into()));
     arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));

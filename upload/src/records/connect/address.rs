@@ -1,4 +1,4 @@
-//! What an address of the records may be: which forms and parameters are known, and how each is handed to the driver.
+//! The address of the records: its known forms and parameters, and their conversion for the driver.
 
 use sea_orm::{SqlxPostgresConnector, SqlxSqliteConnector};
 
@@ -7,7 +7,7 @@ use crate::invalid_setting::InvalidSetting;
 use crate::tls;
 use crate::url_params;
 
-/// What sqlx takes for PostgreSQL. It only logs a warning for others.
+/// The parameters that sqlx takes for PostgreSQL. For others it only logs a warning.
 const POSTGRES_PARAMS: [&str; 19] = [
     "sslmode",
     "ssl-mode",
@@ -30,19 +30,19 @@ const POSTGRES_PARAMS: [&str; 19] = [
     "options[",
 ];
 
-/// What sqlx takes for SQLite.
+/// The parameters that sqlx takes for SQLite.
 const SQLITE_PARAMS: [&str; 4] = ["mode", "cache", "immutable", "vfs"];
 
 /// The spellings of PostgreSQL's parameter that names a file with certificate authorities, and of the one that says
-/// whether a certificate is looked at.
+/// whether a certificate is verified.
 const CA_FILE_PARAMS: [&str; 3] = ["sslrootcert", "ssl-root-cert", "ssl-ca"];
 const SSL_MODE_PARAMS: [&str; 2] = ["sslmode", "ssl-mode"];
 
 impl RecordsSettings {
-    /// The address as the driver and the migrations take it.
+    /// Converts the address to the form that the driver and the migrations take.
     ///
     /// # Errors
-    /// If no driver would take it, or it has a parameter that is not known.
+    /// If no driver would take it, or if it has an unknown parameter.
     pub fn database_url(&self) -> Result<String, InvalidSetting> {
         let url = self.url.expose();
         let invalid = |why: String| InvalidSetting::new("records.url", format_args!("\"{}\"", self.url), why);
@@ -71,11 +71,11 @@ impl RecordsSettings {
         Err(invalid("write sqlite:///a/file.db or postgres://user:password@host/database".to_owned()))
     }
 
-    /// Has a connection that verifies the server's certificate trust the authorities in this file, unless the address
-    /// names one itself.
+    /// Makes a connection that verifies the server's certificate trust the authorities in this file, unless the
+    /// address names a file itself.
     pub(crate) fn trust_ca_file(&mut self, ca_file: &str) {
         let url = self.url.expose();
-        // An address that is wrong is left to `database_url`, which says so.
+        // An invalid address is left to `database_url`, which reports it.
         let Some(Ok(found)) = after_postgres_scheme(url).map(|_| url_params::parse_params(url, &POSTGRES_PARAMS))
         else {
             return;
@@ -87,7 +87,7 @@ impl RecordsSettings {
     }
 }
 
-/// What follows the scheme in an address of PostgreSQL.
+/// The part of a PostgreSQL address after the scheme.
 fn after_postgres_scheme(url: &str) -> Option<&str> {
     url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"))
 }
@@ -96,9 +96,9 @@ fn verifies_certificate(mode: Option<&str>) -> bool {
     mode.is_some_and(|mode| ["verify-full", "verify-ca"].iter().any(|one| mode.eq_ignore_ascii_case(one)))
 }
 
-/// An address of PostgreSQL in a form that is a URL. In PostgreSQL's own form the host may be left out beside a user
-/// (`after_postgres_scheme://user:password@/database?host=/socket/folder`), which is none: there the user and the password become
-/// parameters.
+/// Converts an address of PostgreSQL to a valid URL. PostgreSQL's own form may have a user and no host
+/// (`postgres://user:password@/database?host=/socket/folder`), which is no URL. There the user and the password
+/// become parameters.
 fn with_empty_host(rest: &str) -> String {
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
     let Some(user_info) = authority.strip_suffix('@') else { return format!("postgres://{rest}") };
@@ -107,7 +107,7 @@ fn with_empty_host(rest: &str) -> String {
     for (name, value) in [("user", Some(user)), ("password", password)] {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             let separator = if address.contains('?') { '&' } else { '?' };
-            // It is percent-encoded already, but for what has a meaning among parameters only.
+            // It is percent-encoded already, except for characters that have a meaning only among parameters.
             let value = value.replace('+', "%2B").replace('&', "%26");
             address.push_str(&format!("{separator}{name}={value}"));
         }

@@ -1,4 +1,4 @@
-//! What connections to SQLite need.
+//! Configuration of connections to SQLite.
 
 use std::time::Duration;
 
@@ -9,15 +9,16 @@ use sea_orm::sqlx::{self, Connection};
 
 use super::WriteRefusal;
 
-/// `limit` is how long one call may take.
+/// Configures the connections; `limit` is the limit of one call.
 pub(super) fn configure(options: &mut ConnectOptions, limit: Duration) {
-    // Full synchronous: in WAL mode "normal" may lose the last commits when the power goes, and we acknowledged them.
+    // Full synchronous, because in WAL mode "normal" may lose the last commits in a power failure, and those were
+    // acknowledged.
     options.map_sqlx_sqlite_opts(move |sqlite| {
         sqlite
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            // Less than the limit, so that waiting for a lock ends by SQLite's own word.
+            // Less than the limit, so that a wait for a lock ends with SQLite's own error.
             .busy_timeout(limit.mul_f32(0.9))
             .pragma("journal_size_limit", "67108864")
     });
@@ -26,15 +27,16 @@ pub(super) fn configure(options: &mut ConnectOptions, limit: Duration) {
     });
 }
 
-/// Whether no transaction is left on a released connection, by what SQLite says and by what the driver counts. The pool
+/// Whether no transaction is left on a released connection, according to SQLite and to the driver's count. The pool
 /// closes a connection for which this is false.
 ///
-/// SQLite rolls a transaction back by itself when the disk is full or a read or write fails. The ROLLBACK that the driver
-/// sends then fails, and the driver goes on counting the transaction as open: every later transaction on the connection
-/// would be a savepoint, and its COMMIT would commit nothing.
+/// SQLite rolls a transaction back by itself when the disk is full or a read or write fails. The ROLLBACK that the
+/// driver sends then fails, and the driver goes on counting the transaction as open: every later transaction on the
+/// connection would be a savepoint, and its COMMIT would commit nothing.
 ///
-/// A transaction that was dropped has its ROLLBACK queued when its connection is released, and the statements here run
-/// after it. SQLite refuses BEGIN inside a transaction. Outside of one, BEGIN and ROLLBACK take no lock and touch no file.
+/// A transaction that was dropped has its ROLLBACK queued when its connection is released, and the statements here
+/// run after it. SQLite refuses BEGIN inside a transaction. Outside a transaction, BEGIN and ROLLBACK take no lock
+/// and access no file.
 async fn is_outside_transaction(connection: &mut SqliteConnection) -> bool {
     let outside = sqlx::raw_sql("BEGIN; ROLLBACK").execute(&mut *connection).await;
     let clean = outside.is_ok() && !connection.is_in_transaction();

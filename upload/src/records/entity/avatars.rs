@@ -1,4 +1,4 @@
-//! Every avatar a resource ever had.
+//! All avatar entries of a resource, former ones included.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Bytes that are to be deleted.
+//! The deletion queue.
 
 use sea_orm::entity::prelude::*;
 

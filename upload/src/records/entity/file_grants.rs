@@ -1,4 +1,4 @@
-//! Who may do what with a file.
+//! Users' roles at files.
 
 use sea_orm::entity::prelude::*;
 

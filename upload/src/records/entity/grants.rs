@@ -1,4 +1,4 @@
-//! Who may act for a resource.
+//! Users' rights to act for resources.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Answers to be repeated.
+//! Idempotency keys and their answers.
 
 use sea_orm::entity::prelude::*;
 

@@ -19,13 +19,13 @@ pub struct Model {
     pub run_at: i64,
     pub published_at: Option<i64>,
     pub leased_until: Option<i64>,
-    /// What its attempts so far may have written blobs under, each with a blank behind it.
+    /// The blob prefixes of its attempts so far, each followed by a blank.
     pub prefixes: String,
-    /// Counts publishes; a confirmation names the one it belongs to.
+    /// The number of publishes; a confirmation names the one it belongs to.
     pub publishes: i32,
     /// When the sweeper publishes the job again.
     pub republish_at: i64,
-    /// Milliseconds that a confirmed message may wait in the queue.
+    /// Milliseconds that a confirmed message may wait in the queue before it is published again.
     pub republish_after: i64,
     /// How many of the attempts do not count against the limit.
     pub uncounted: i32,
@@ -35,11 +35,11 @@ pub struct Model {
     pub postponed: i32,
     /// The backend whose failure postponed the job last.
     pub waits_for: Option<String>,
-    /// When a job that no upload's deadline ends is given up.
+    /// When a job without an upload's deadline is given up.
     pub give_up_at: Option<i64>,
-    /// The name of the queue that it is published into. Empty for that of its kind.
+    /// The name of the queue that it is published into; empty for the queue of its kind.
     pub queue: String,
-    /// Whose counters have it while it is queued. Empty for nobody's: an older version wrote it.
+    /// The principal whose counters include it while it is queued; empty if an older version wrote the row.
     pub principal: String,
 }
 

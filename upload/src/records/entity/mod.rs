@@ -1,6 +1,6 @@
-//! The tables as sea-orm sees them. Private to the records: nobody else knows that there are tables.
+//! The tables as sea-orm entities. Private to the records, so that no other module depends on tables.
 
-// The derive asks for `pub` and gives it to everything it makes; this module keeps it all in.
+// The derive requires `pub` and gives it to everything it generates; this module keeps all of it private.
 #![expect(unreachable_pub, reason = "sea-orm's derive")]
 
 pub(super) mod applinks;

@@ -1,4 +1,4 @@
-//! What each principal has in flight and stored.
+//! Counters of each principal's jobs in flight and stored bytes.
 
 use sea_orm::entity::prelude::*;
 

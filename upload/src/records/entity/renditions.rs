@@ -1,4 +1,4 @@
-//! Custom renditions, and the names they take.
+//! Custom renditions and their reserved names.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Variants, made or wanted.
+//! Variants, made or requested.
 
 use sea_orm::entity::prelude::*;
 

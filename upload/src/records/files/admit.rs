@@ -1,5 +1,6 @@
-//! Taking a version or a custom rendition in: the upload, its job, its place in the file and the name it takes there, in
-//! one transaction. Two of one name cannot both be in, whichever processes they came through: the index decides.
+//! Admission of a version or a custom rendition: the upload, its job, its target in the file and its name there are
+//! inserted in one transaction. A unique index refuses the second of two with the same name, even if they come
+//! through different processes.
 
 use std::time::Duration;
 
@@ -15,24 +16,24 @@ use crate::staging::Staged;
 use crate::upload::{UploadId, UploadKind};
 use crate::{Admitted, Media, RenditionName};
 
-/// What the api knows of an upload into a file when its bytes are durable in staging.
+/// An upload into a file whose bytes are durable in staging, before its admission.
 #[derive(Clone, Debug)]
 pub struct FileAdmission {
-    /// Who answers for it: the user who sends it, or who made the link it comes by.
+    /// The responsible user: the uploading user, or the creator of the link.
     pub owner: String,
-    /// What gives the right to send it.
+    /// The grant that permits the upload.
     pub grant: AccessGrant,
-    /// What it is to become.
+    /// The target in the file.
     pub target: UploadTarget,
     /// The client's file name, cleaned.
     pub filename: String,
-    /// What the bytes look like.
+    /// The media type as sniffed from the bytes.
     pub media: Media,
     /// The bytes.
     pub staged: Staged,
     /// How long workers have before the sweeper settles it as failed.
     pub deadline: Duration,
-    /// Where the client gave the request a key.
+    /// The idempotency key of the request, if it had one.
     pub idempotency_key: Option<IdempotencyKey>,
 }
 
@@ -40,8 +41,8 @@ impl Records {
     /// Admits a version or a rendition.
     ///
     /// # Errors
-    /// The outer one is the database's; the inner one says why not. Nothing was admitted then and the staged bytes belong to
-    /// no upload, unless [`RecordsError::is_outcome_unknown`].
+    /// Outer: any database error. Inner: why it was refused. In both cases nothing was admitted and the staged bytes
+    /// belong to no upload, unless [`RecordsError::is_outcome_unknown`].
     pub async fn admit_into_file(
         &self,
         admission: FileAdmission,
@@ -97,7 +98,7 @@ impl Records {
     }
 }
 
-/// Who takes a place in a file.
+/// The columns that the rows of a new version and of a new rendition share.
 struct NewFileEntry {
     upload: UploadId,
     created_by: String,
@@ -115,7 +116,7 @@ impl WriteTx {
         extension: String,
         max_renditions: u64,
     ) -> Result<Result<(), TargetConflict>, RecordsError> {
-        // All who want a name of this version take turns here, so that none is counted twice.
+        // Locked, so that admissions of renditions to this version run one after the other and none is counted twice.
         file_versions::Entity::find_by_id(version).lock_exclusive().one(&self.tx).await?;
         let row = renditions::ActiveModel {
             version_id: Set(version),
@@ -156,7 +157,7 @@ impl WriteTx {
     }
 
     async fn insert_next_version(&self, taking: NewFileEntry, file: &FileId, name: String) -> Result<(), RecordsError> {
-        // Numbers are given out one after the other; one that came to nothing is not given again.
+        // Numbers are given in order; the number of a failed version is not given again.
         files::Entity::find_by_id(file.as_str()).lock_exclusive().one(&self.tx).await?;
         let last = file_versions::Entity::find()
             .filter(file_versions::Column::FileId.eq(file.as_str()))

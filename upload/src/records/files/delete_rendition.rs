@@ -1,4 +1,4 @@
-//! Deleting a custom rendition: its name is free and its bytes are condemned, in one transaction.
+//! Deletes a custom rendition: one transaction frees its name and schedules the deletion of its bytes.
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
@@ -11,10 +11,10 @@ use crate::file::Rendition;
 use crate::upload::{Event, UploadState};
 
 impl Records {
-    /// Deletes a rendition. False where somebody else was faster.
+    /// Deletes a rendition. Returns false if another request was faster.
     ///
     /// # Errors
-    /// The database's; then it is there as before.
+    /// Any database error; then nothing was deleted.
     pub async fn delete_rendition(&self, rendition: &Rendition, by: &str) -> Result<bool, RecordsError> {
         self.fail_points.instrument("records", "remove_rendition", self.delete_rendition_in_tx(rendition, by)).await
     }

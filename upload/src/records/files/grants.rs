@@ -1,4 +1,4 @@
-//! Giving users roles at files, and registering files whose bytes live in another system.
+//! Grants users roles at files, and registers files whose bytes are in another system.
 
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
@@ -8,10 +8,10 @@ use super::super::{Records, RecordsError, WriteTx};
 use crate::file::{FileId, FileRole};
 
 impl Records {
-    /// Gives a user a role at a file, in the place of one they have there.
+    /// Grants a user a role at a file and replaces an earlier one.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn share_file(&self, file: &FileId, user: &str, role: FileRole) -> Result<(), RecordsError> {
         let share = async {
             let _write_lock = self.write_lock().await?;
@@ -27,10 +27,10 @@ impl Records {
         self.fail_points.instrument("records", "share_file", share).await
     }
 
-    /// Takes a user's role at a file back; that there is none is fine.
+    /// Revokes a user's role at a file. A missing role is no error.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn unshare_file(&self, file: &FileId, user: &str) -> Result<(), RecordsError> {
         let unshare = async {
             let _write_lock = self.write_lock().await?;
@@ -40,10 +40,10 @@ impl Records {
         self.fail_points.instrument("records", "unshare_file", unshare).await
     }
 
-    /// Who has which role at a file by a grant, by user.
+    /// The users with a grant at a file and their roles, by user.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn file_grants(&self, file: &FileId) -> Result<Vec<(String, FileRole)>, RecordsError> {
         let rows = file_grants::Entity::find()
             .filter(file_grants::Column::FileId.eq(file.as_str()))
@@ -53,12 +53,14 @@ impl Records {
         rows.into_iter().map(|row| Ok((row.user_id, row.role.parse()?))).collect()
     }
 
-    /// Registers a file whose bytes live in another system, or a newer version of it: its name, its owner, the number of
-    /// its latest version, and exactly these grants where they are given. Versions only grow; a number that is not higher
-    /// changes nothing but the name, the owner and the grants. False where that version is just being handed in here.
+    /// Registers a file whose bytes are in another system, or a newer version of it. Sets its name, its owner, the
+    /// number of its latest version, and exactly these grants if they are given.
+    ///
+    /// Version numbers only grow: a number that is not higher changes only the name, the owner and the grants.
+    /// Returns false if that version is being uploaded here.
     ///
     /// # Errors
-    /// The database's; then nothing was changed.
+    /// Any database error; then nothing was changed.
     pub async fn register_file(
         &self,
         file: &FileId,
@@ -125,8 +127,8 @@ impl Records {
 }
 
 impl WriteTx {
-    /// The version with this number, of another system. One that was registered before gets the name; what was handed in
-    /// here under the number and came to nothing leaves it. False where something is being handed in under it.
+    /// Registers a version with this number from another system. A version registered before gets the name. A failed
+    /// upload under the number is replaced. Returns false if an upload under the number is in progress.
     async fn register_version(
         &self,
         file: &FileId,
@@ -164,7 +166,7 @@ impl WriteTx {
             None if newer => {
                 let first = OnConflict::new().do_nothing().to_owned();
                 let written = file_versions::Entity::insert(fresh).on_conflict(first);
-                // Somebody was faster.
+                // Another request was faster.
                 return Ok(written.exec_without_returning(&self.tx).await? > 0);
             }
             None => {}

@@ -1,5 +1,5 @@
-//! Links to files, for applications and for people. A link is a row, looked at each time it is used, so that taking one
-//! back takes effect at once.
+//! Links to files, for applications and for people. A link is a row that is read each time it is used, so that a
+//! revocation takes effect at once.
 
 use jiff::Timestamp;
 use sea_orm::sea_query::Expr;
@@ -13,7 +13,7 @@ impl Records {
     /// Adds an applink.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn add_applink(&self, link: &Applink) -> Result<(), RecordsError> {
         let add = async {
             let _write_lock = self.write_lock().await?;
@@ -32,10 +32,10 @@ impl Records {
         self.fail_points.instrument("records", "add_applink", add).await
     }
 
-    /// An applink that was not taken back.
+    /// An applink that is not revoked.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn applink(&self, id: &str) -> Result<Option<Applink>, RecordsError> {
         let row = applinks::Entity::find_by_id(id).one(&self.db).await?.filter(|row| row.revoked_at.is_none());
         let read = |row: applinks::Model| {
@@ -50,10 +50,10 @@ impl Records {
         row.map(read).transpose()
     }
 
-    /// Takes an applink back. False where there is none.
+    /// Revokes an applink. Returns false if there is none.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn revoke_applink(&self, id: &str) -> Result<bool, RecordsError> {
         let revoke = async {
             let _write_lock = self.write_lock().await?;
@@ -71,7 +71,7 @@ impl Records {
     /// Adds a public link. Its `created_at` is set here.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn add_public_link(&self, link: &PublicLink) -> Result<(), RecordsError> {
         let add = async {
             let assigned = serde_json::to_string(&link.audience.to_strings());
@@ -94,19 +94,19 @@ impl Records {
         self.fail_points.instrument("records", "add_public_link", add).await
     }
 
-    /// A public link that was not taken back; it may have expired.
+    /// A public link that is not revoked; it may have expired.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn public_link(&self, id: &str) -> Result<Option<PublicLink>, RecordsError> {
         let row = public_links::Entity::find_by_id(id).one(&self.db).await?.filter(|row| row.revoked_at.is_none());
         row.map(public_link_of).transpose()
     }
 
-    /// The public links of a file that were not taken back, oldest first.
+    /// The public links of a file that are not revoked, oldest first.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn public_links(&self, file: &FileId) -> Result<Vec<PublicLink>, RecordsError> {
         let rows = public_links::Entity::find()
             .filter(public_links::Column::FileId.eq(file.as_str()))
@@ -118,10 +118,10 @@ impl Records {
         rows.into_iter().map(public_link_of).collect()
     }
 
-    /// Takes a public link back. False where there is none.
+    /// Revokes a public link. Returns false if there is none.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn revoke_public_link(&self, id: &str) -> Result<bool, RecordsError> {
         let revoke = async {
             let _write_lock = self.write_lock().await?;

@@ -1,8 +1,12 @@
-//! Files in the records: `admit` takes a version or a rendition in and takes its name, `settle` keeps or releases what was
-//! taken, `rights` says who may do what, `look` finds, `remove` deletes a rendition, `share` and `links` hand rights on.
+//! Files in the records:
 //!
-//! A row of a version or a rendition comes with its upload, in one transaction, and can be seen once the worker has
-//! settled that. Whoever comes to nothing releases its row, and with it its name, in the transaction that says so.
+//! - `admit` inserts a version or a rendition and reserves its name; `upload_target` confirms or releases what was
+//!   reserved;
+//! - `permissions` resolves roles, `grants` and `links` give them;
+//! - `queries` finds files, and `delete_rendition` deletes a rendition.
+//!
+//! The row of a version or a rendition is inserted with its upload, in one transaction, and is visible once the
+//! worker has settled the upload. If the upload fails, the same transaction releases the row, and with it its name.
 
 mod admit;
 mod delete_rendition;

@@ -1,4 +1,4 @@
-//! Who may do what with a file, now: asked at the door, and again by the settling transaction.
+//! Current roles at a file, checked when a request arrives and again by the settling transaction.
 
 use sea_orm::{ConnectionTrait, EntityTrait};
 
@@ -8,17 +8,17 @@ use super::super::{Records, RecordsError, WriteTx};
 use crate::file::{AccessGrant, Audience, FileId, FileRole};
 
 impl Records {
-    /// The role that a right gives at a file now; None where it gives none.
+    /// The current role that a right gives at a file; None if it gives none.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn file_role(&self, file: &FileId, right: &AccessGrant) -> Result<Option<FileRole>, RecordsError> {
         role_of(&self.db, file.as_str(), right, self.now_ms()).await
     }
 }
 
 impl WriteTx {
-    /// The same, as it stands in this transaction.
+    /// Does the same within this transaction.
     pub(super) async fn file_role(
         &self,
         file: &str,
@@ -58,7 +58,7 @@ async fn role_of(
     }
 }
 
-/// A link is worth what it says for as long as whoever made it may share the file.
+/// The role of a link; it counts only while the link's creator may share the file.
 async fn role_of_link(
     db: &impl ConnectionTrait,
     file: &str,

@@ -1,4 +1,4 @@
-//! Finding files, versions and renditions. Only what is ready is found.
+//! Queries for files, versions and renditions. Only ready ones are found.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ impl Records {
     /// A file that has a version.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn file(&self, id: &FileId) -> Result<Option<File>, RecordsError> {
         let row = files::Entity::find_by_id(id.as_str()).one(&self.db).await?.filter(|row| row.latest > 0);
         Ok(row.map(|row| File {
@@ -30,17 +30,17 @@ impl Records {
     /// One version of a file.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn file_version(&self, file: &FileId, number: u32) -> Result<Option<FileVersion>, RecordsError> {
         let Ok(number) = i32::try_from(number) else { return Ok(None) };
         let found = ready_versions(file).filter(file_versions::Column::Number.eq(number)).all(&self.db).await?;
         Ok(self.versions_of(found).await?.into_iter().next())
     }
 
-    /// Who made the oldest version of a file that there is, and with it the file.
+    /// The creator of the oldest existing version of a file, who is the file's creator.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn file_creator(&self, file: &FileId) -> Result<Option<String>, RecordsError> {
         let oldest = ready_versions(file).order_by_asc(file_versions::Column::Number).one(&self.db).await?;
         Ok(oldest.map(|version| version.created_by))
@@ -49,16 +49,16 @@ impl Records {
     /// All versions of a file, oldest first.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn file_versions(&self, file: &FileId) -> Result<Vec<FileVersion>, RecordsError> {
         let found = ready_versions(file).order_by_asc(file_versions::Column::Number).all(&self.db).await?;
         self.versions_of(found).await
     }
 
-    /// The file and the number of the version that an upload is to become, or became.
+    /// The file and the version number of an upload.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn version_of(&self, upload: UploadId) -> Result<Option<(FileId, u32)>, RecordsError> {
         let row = file_versions::Entity::find().filter(file_versions::Column::UploadId.eq(upload.get()));
         let row = row.one(&self.db).await?;
@@ -68,18 +68,18 @@ impl Records {
     /// The custom renditions of a version, oldest first.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn renditions(&self, version: i64) -> Result<Vec<Rendition>, RecordsError> {
         let found = ready_renditions(version).order_by_asc(renditions::Column::Id).all(&self.db).await?;
         self.renditions_of(found).await
     }
 
-    /// The custom rendition of a version that goes by this name, however it is written.
+    /// The custom rendition of a version with this name, compared case-insensitively.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn rendition(&self, version: i64, name: &str) -> Result<Option<Rendition>, RecordsError> {
-        // What is longer than any name's fold is nobody's.
+        // A text longer than the case fold of any name matches no name.
         if name.chars().count() > RenditionName::MAX_LENGTH * 4 {
             return Ok(None);
         }

@@ -1,5 +1,5 @@
-//! What becomes of a place in a file when the upload that took it is settled: kept, or released for somebody else. Called
-//! by the transactions that settle uploads, for those that are not the dropbox's.
+//! The target of an upload in a file: it is confirmed or released when the upload is settled. Called by the
+//! transactions that settle uploads, for uploads into files.
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
@@ -9,11 +9,11 @@ use super::super::{RecordsError, WriteTx};
 use crate::file::{AccessGrant, FileRole};
 use crate::upload::{Reason, Upload, UploadId, UploadKind};
 
-/// The code of an upload whose sender lost the right to it while it waited.
+/// The code of an upload whose sender lost the right to upload while it waited.
 const NOT_PERMITTED: &str = "not_permitted";
 
 impl WriteTx {
-    /// Whether what gave the right to upload still does; otherwise why not.
+    /// Checks that the upload is still permitted; returns the reason if it is not.
     pub(in super::super) async fn is_still_permitted(
         &self,
         upload: &Upload,
@@ -48,7 +48,7 @@ impl WriteTx {
         })
     }
 
-    /// The upload is ready: it can be seen in its place from now on. False where the place is not its any more.
+    /// Makes a ready upload visible at its target. Returns false if the target is not reserved for it any more.
     pub(in super::super) async fn confirm_target(&self, upload: &Upload, now: i64) -> Result<bool, RecordsError> {
         match upload.kind {
             UploadKind::Dropbox => Ok(true),
@@ -85,7 +85,7 @@ impl WriteTx {
         Ok(true)
     }
 
-    /// These uploads came to nothing: their places, and the names they took there, are free.
+    /// Releases the targets of failed uploads, with the names that they reserved.
     pub(in super::super) async fn release_targets(&self, uploads: &[i64], now: i64) -> Result<(), RecordsError> {
         if uploads.is_empty() {
             return Ok(());
@@ -105,7 +105,8 @@ impl WriteTx {
         Ok(())
     }
 
-    /// An upload is tried again by hand: it takes its place once more. False where somebody else has it by now.
+    /// Reserves the target again for an upload that an operator retries. Returns false if another upload has it by
+    /// now.
     pub(in super::super) async fn reacquire_target(
         &self,
         upload: UploadId,

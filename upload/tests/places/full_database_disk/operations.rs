@@ -1,4 +1,4 @@
-//! The operations of the walk, and what must be true after each, whether it went well or not.
+//! The operations of the test, and what must be true after each, whether it succeeded or not.
 
 use upload::{
     Applink, Audience, Claimant, Crop, FileId, FileRole, IdempotencyKey, IdempotencyLockResult, LeaseResult,
@@ -8,7 +8,7 @@ use upload::{
 use super::FailingDiskWalk;
 use crate::test_db::{DEADLINE, MINUTE, RETENTION, admission, file_admission, processed_upload, user, variant};
 
-/// What is done while the disk fails.
+/// An operation that runs while the disk fails.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum WalkOperation {
     Admit,
@@ -37,7 +37,7 @@ pub(super) enum WalkOperation {
     CompleteDeletion,
 }
 
-/// On an upload's way, in this order; the last ones need a clock that has gone on.
+/// The operations in the order of an upload's life. The last ones need a clock that has advanced.
 pub(super) const OPERATIONS: [WalkOperation; 24] = [
     WalkOperation::Admit,
     WalkOperation::AdmitFile,
@@ -66,7 +66,8 @@ pub(super) const OPERATIONS: [WalkOperation; 24] = [
 ];
 
 impl FailingDiskWalk {
-    /// One operation with so many bytes of room. Whether it went well, which what is there must agree with.
+    /// Runs one operation with this number of free bytes and checks that the records agree with its result. Returns
+    /// whether it succeeded.
     pub(super) async fn step(&self, op: WalkOperation, room: u64) -> bool {
         let (db, seen, records) = (&self.db, &self.observer, &self.db.records);
         match op {

@@ -1,4 +1,4 @@
-//! BMP, every depth and both run-length codes.
+//! BMP, with every depth and both run-length codes.
 
 use image::{ColorType, ImageDecoder};
 use upload::Media;

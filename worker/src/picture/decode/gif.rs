@@ -1,4 +1,4 @@
-//! GIF: the first frame, laid on its canvas. The others are not decoded, and of what else the file holds nothing is read.
+//! GIF: decodes the first frame and paints it on its canvas. The rest of the file is not read.
 //!
 //! Rule: GIF89a, sections 18 to 22.
 
@@ -10,7 +10,7 @@ use crate::picture::probe::colour_table_bytes;
 use crate::picture::raster::{Colour, Raster, allocate};
 use crate::picture::{CancelFlag, Probe, Rejection};
 
-/// `first` is where the frame's descriptor lies, `transparent` the index that stands for nothing in it.
+/// `first` is the position of the frame's descriptor, `transparent` the index of its transparent pixels.
 pub(super) fn decode(
     file: &[u8],
     probe: &Probe,
@@ -26,7 +26,8 @@ pub(super) fn decode(
     let indices = frame.indices(stop)?;
     let colours = rgba_palette(frame.palette, transparent);
     let whole = (frame.left, frame.top, frame.width, frame.height) == (0, 0, width, height);
-    // Most tables have a colour in all their places; of the others it shows in the end whether only such were used.
+    // Most tables define every index. For the others, only the decoded pixels show whether all used indices are
+    // defined.
     if whole && colours.iter().all(|colour| colour[3] == 255) {
         let samples = frame.paint_on_canvas(&indices, &colours.map(|[r, g, b, _]| [r, g, b]), width, height)?;
         return Ok(Raster::packed(probe.stored_size.0, probe.stored_size.1, Colour::Rgb, samples));
@@ -39,7 +40,7 @@ fn truncated() -> Rejection {
     Rejection::broken(Media::Gif, "it ends too early")
 }
 
-/// RGBA for every index; places that `palette` lacks are as transparent as the one that is said to be.
+/// Returns RGBA for every index. An index that `palette` lacks is transparent, as is the index `transparent`.
 fn rgba_palette(palette: &[u8], transparent: Option<u8>) -> [[u8; 4]; 256] {
     let mut colours = [[0; 4]; 256];
     for (colour, &[r, g, b]) in colours.iter_mut().zip(palette.as_chunks().0) {
@@ -58,12 +59,12 @@ struct GifFrame<'a> {
     height: usize,
     interlaced: bool,
     palette: &'a [u8],
-    /// The byte of the code size, and the sub-blocks.
+    /// The byte with the code size, and the sub-blocks.
     data: &'a [u8],
 }
 
 impl<'a> GifFrame<'a> {
-    /// The frame whose descriptor is at `at`; None where the file ends before its data.
+    /// The frame whose descriptor is at `at`; None if the file ends before its data.
     fn new(file: &'a [u8], at: usize) -> Option<Self> {
         let (&[l0, l1, t0, t1, w0, w1, h0, h1, flags], rest) = file.get(at..)?.split_first_chunk()?;
         let number = |low, high| usize::from(u16::from_le_bytes([low, high]));
@@ -73,12 +74,12 @@ impl<'a> GifFrame<'a> {
         Some(Self { left, top, width, height, interlaced: flags & 0x40 != 0, palette, data })
     }
 
-    /// The index of every pixel, row after row as they are stored.
+    /// Returns the index of every pixel, in the order of the stored rows.
     fn indices(&self, stop: &CancelFlag) -> Result<Vec<u8>, Rejection> {
         let (size, mut rest) = self.data.split_first().ok_or_else(truncated)?;
         let blocks = std::iter::from_fn(|| {
             let (length, behind) = rest.split_first()?;
-            // One that is cut short has what is there.
+            // A truncated sub-block holds only the bytes that are there.
             let (block, behind) = behind.split_at(usize::from(*length).min(behind.len()));
             rest = behind;
             (*length > 0).then_some(block)
@@ -88,7 +89,7 @@ impl<'a> GifFrame<'a> {
         Ok(indices)
     }
 
-    /// The frame in its place on a canvas that is empty elsewhere.
+    /// Paints the frame at its position on an otherwise empty canvas.
     fn paint_on_canvas<const N: usize>(
         &self,
         indices: &[u8],
@@ -108,7 +109,7 @@ impl<'a> GifFrame<'a> {
         Ok(samples)
     }
 
-    /// The rows in the order they are stored. Rule: GIF89a, appendix E.
+    /// Returns the row numbers in the order in which they are stored. Rule: GIF89a, appendix E.
     fn stored_rows(&self) -> impl Iterator<Item = usize> {
         let passes: &[(usize, usize)] = if self.interlaced { &[(0, 8), (4, 8), (2, 4), (1, 2)] } else { &[(0, 1)] };
         let height = self.height;

@@ -11,7 +11,7 @@ pub(super) fn decode(file: &[u8], probe: &Probe, limits: &Limits, stop: &CancelF
     let broken = |error: ::png::DecodingError| Rejection::broken(Media::Png, error.to_string());
     let bytes = usize::try_from(limits.max_memory).unwrap_or(usize::MAX);
     let mut decoder = ::png::Decoder::new_with_limits(CancellableReader::new(file, stop), ::png::Limits { bytes });
-    // Text and profiles may be deflated a thousand to one: they are not even looked at.
+    // Text and profiles may be deflated a thousand to one, so they are ignored.
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
     decoder.set_transformations(::png::Transformations::normalize_to_color8());

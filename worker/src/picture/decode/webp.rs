@@ -1,7 +1,7 @@
 //! WebP, lossy and lossless, the first frame of an animation.
 //!
-//! The decoder reads all it needs before it begins and so cannot be stopped in the middle: how long it may take is bound by
-//! the limit on memory alone, see [`crate::read_picture::CancelFlag`].
+//! The decoder reads all of its input before it begins, so it cannot be cancelled while it runs. Only the memory limit
+//! bounds its duration, see [`crate::picture::CancelFlag`].
 
 use upload::Media;
 
@@ -16,7 +16,7 @@ pub(super) fn decode(file: &[u8], probe: &Probe, limits: &Limits, stop: &CancelF
     decoder.set_memory_limit(usize::try_from(limits.max_memory).unwrap_or(usize::MAX));
     check_size(probe, decoder.dimensions())?;
     if decoder.is_animated() {
-        // The colour behind an animation is a hint for a page; a picture has none.
+        // The background colour of an animation is a hint for a web page; a picture has none.
         decoder.set_background_color([0; 4]).map_err(broken)?;
     }
     let size = decoder.output_buffer_size().ok_or_else(|| Rejection::broken(Media::WebP, "it is too large"))?;

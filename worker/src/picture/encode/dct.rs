@@ -1,10 +1,10 @@
-//! The forward transform of an 8 × 8 block, quantized.
+//! The forward transform of an 8 × 8 block, with quantization.
 //!
-//! The algorithm of Arai, Agui and Nakajima, 1988: five multiplications per line, the rest of the scaling folded into
-//! the quantization table. Written as a loop over the columns, which the compiler turns into vector
-//! instructions; nothing here needs more than what every x86-64 and every ARM64 has.
+//! The algorithm of Arai, Agui and Nakajima, 1988: five multiplications per line; the rest of the scaling is part of
+//! the quantization table. It is written as a loop over the columns, which the compiler turns into vector instructions.
+//! Every x86-64 and every ARM64 processor has the instructions it needs.
 
-/// Divisors of a quantization table, in the order [`forward_dct`] needs them.
+/// The divisors of a quantization table, in the order in which [`forward_dct`] needs them.
 pub(super) struct Divisors([[f32; 8]; 8]);
 
 /// 1 for the first, √2·cos(kπ/16) for the others.
@@ -22,14 +22,14 @@ const SCALE: [f64; 8] = [
 impl Divisors {
     /// For `table` in natural order: row after row, the lowest frequency first.
     pub(super) fn new(table: &[u8; 64]) -> Self {
-        // Transposed, as the blocks are after two passes with one transposition.
+        // Transposed, because the blocks are transposed after two passes with one transposition.
         Self(std::array::from_fn(|u| {
             std::array::from_fn(|v| (1.0 / (f64::from(table[v * 8 + u]) * SCALE[u] * SCALE[v] * 8.0)) as f32)
         }))
     }
 }
 
-/// Natural order after transposition → zig-zag: `ZIGZAG[k]` is where the k-th coefficient lies.
+/// From natural order after transposition to zig-zag: `ZIGZAG[k]` is the position of the k-th coefficient.
 const ZIGZAG: [u8; 64] = transposed(super::huffman::ZIGZAG);
 
 const fn transposed(natural: [u8; 64]) -> [u8; 64] {
@@ -42,7 +42,7 @@ const fn transposed(natural: [u8; 64]) -> [u8; 64] {
     out
 }
 
-/// The quantized coefficients of `block`, in zig-zag order. Samples are 0 to 255, rows first.
+/// Returns the quantized coefficients of `block` in zig-zag order. Samples are 0 to 255, in rows.
 #[inline(always)]
 pub(super) fn forward_dct(block: &[[u8; 8]; 8], divisors: &Divisors) -> [i16; 64] {
     let mut work = [[0f32; 8]; 8];
@@ -74,7 +74,7 @@ pub(super) fn forward_dct(block: &[[u8; 8]; 8], divisors: &Divisors) -> [i16; 64
     out
 }
 
-/// The eight columns of `d` at once.
+/// Transforms the eight columns of `d` at once.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "one column in eight rows, not one row")]
 fn transform_columns(d: &mut [[f32; 8]; 8]) {

@@ -1,4 +1,4 @@
-//! Huffman codes made to measure: counted first, written after.
+//! Optimal Huffman codes, built from counted symbols.
 
 /// Natural position (row × 8 + column) of the k-th coefficient. Rule: ITU-T T.81, figure A.6.
 pub(in crate::picture) const ZIGZAG: [u8; 64] = [
@@ -7,20 +7,21 @@ pub(in crate::picture) const ZIGZAG: [u8; 64] = [
     47, 55, 62, 63,
 ];
 
-/// A table as a DHT segment holds it, and as the writer uses it.
+/// A Huffman code, in the form of a DHT segment and in the form that the writer uses.
 pub(super) struct HuffmanCode {
-    /// How many codes there are of each length, 1 to 16.
+    /// The number of codes of each length, 1 to 16.
     pub(super) lengths: [u8; 16],
     /// The symbols, by length.
     pub(super) symbols: Vec<u8>,
-    /// For every symbol its code in the upper bits and its length in the lower five; 0 for those without.
+    /// For every symbol its code in the upper bits and the code's length in the lower five; 0 for symbols without a
+    /// code.
     pub(super) codes: [u32; 256],
 }
 
 impl HuffmanCode {
-    /// The shortest code for symbols that occur `counts` times, none longer than 16 bits, none all ones.
+    /// Builds the shortest code for symbols that occur `counts` times. No code word is longer than 16 bits or all ones.
     ///
-    /// Rule: ITU-T T.81, annex K.2, with the reserved 257th symbol that keeps the code of all ones free.
+    /// Rule: ITU-T T.81, annex K.2, with the reserved 257th symbol that takes the code of all ones.
     pub(super) fn new(counts: &[u32; 256]) -> Self {
         let mut weight = [0u64; 257];
         for (weight, count) in weight.iter_mut().zip(counts) {
@@ -30,7 +31,7 @@ impl HuffmanCode {
         let mut length = [0usize; 257];
         let mut chain: [Option<usize>; 257] = [None; 257];
         let mut left: Vec<usize> = (0..257).filter(|i| weight[*i] > 0).collect();
-        // Of equal weights the later symbol goes first, so that the reserved one is the longest.
+        // Of equal weights the later symbol comes first, so that the reserved symbol gets the longest code.
         let least = |left: &[usize], weight: &[u64; 257]| (0..left.len()).rev().min_by_key(|at| weight[left[*at]]);
         while let Some(at) = least(&left, &weight).filter(|_| left.len() > 1) {
             let a = left.remove(at);
@@ -58,7 +59,8 @@ impl HuffmanCode {
         for length in length.iter().filter(|length| **length > 0) {
             many[(*length).min(64)] += 1;
         }
-        // Pairs of codes that are too long move up: one takes the place of their prefix, the other joins a shorter one.
+        // Pairs of codes that are too long are shortened: one gets the code of their prefix, the other pairs with a
+        // shorter code.
         for i in (17..=64).rev() {
             while many[i] > 0 {
                 let Some(j) = (1..i - 1).rev().find(|j| many[*j] > 0) else { break };
@@ -68,7 +70,7 @@ impl HuffmanCode {
                 many[j] -= 1;
             }
         }
-        // The reserved symbol, which has the longest code, goes.
+        // The reserved symbol, which has the longest code, is removed.
         if let Some(longest) = (1..=16).rev().find(|i| many[*i] > 0) {
             many[longest] -= 1;
         }
@@ -95,7 +97,7 @@ mod tests {
 
     #[test]
     fn codes_are_prefix_free_and_short_enough() {
-        // Fibonacci weights make the deepest tree there is.
+        // Fibonacci weights build the deepest tree.
         let mut counts = [0u32; 256];
         let (mut a, mut b) = (1, 1);
         for count in &mut counts[..40] {

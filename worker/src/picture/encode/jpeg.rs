@@ -1,8 +1,8 @@
-//! Baseline JPEG, 4:2:0 or gray, from planes that are 4:2:0 already.
+//! Encodes baseline JPEG, 4:2:0 or gray, from planes that are 4:2:0 already.
 //!
-//! General encoders take RGB, convert it, and throw three quarters of the chroma away again. Here the planes come at
-//! the size they are stored in, and the Huffman tables are made to measure, which saves five per cent of the bytes.
-//! The samples are ours by now, so nothing in here meets a hostile byte.
+//! General encoders take RGB, convert it, and discard three quarters of the chroma again. This one takes the planes at
+//! the size in which they are stored. It builds optimal Huffman tables, which saves five per cent of the bytes. Its
+//! input comes from this program's own steps, so it meets no hostile bytes.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -25,11 +25,11 @@ const CHROMA_QUANTIZATION: [u8; 64] = [
     99, 99, 99, 99, 99, 99,
 ];
 
-/// Pixels up to which every symbol is counted; of a larger picture so many are, evenly spread, and the tables made from
-/// those. Bounds the memory for symbols in between.
+/// The number of pixels up to which every symbol is counted. Of a larger picture, this many evenly spread pixels are
+/// counted and the tables built from those counts. This bounds the memory for symbols.
 const MAX_COUNTED_PIXELS: usize = 2 << 20;
 
-/// One for each symbol that the difference of two means can have: its size in bits, up to 11.
+/// One count for each symbol that a DC difference can have: its size in bits, up to 11.
 const DC_SYMBOLS: [u32; 256] = {
     let mut ones = [0; 256];
     let mut symbol = 0;
@@ -40,8 +40,8 @@ const DC_SYMBOLS: [u32; 256] = {
     ones
 };
 
-/// One for each symbol that a coefficient can have: zeros before it and its size in bits, up to 10; and the two others,
-/// end of block and sixteen zeros.
+/// One count for each symbol that a coefficient can have: the zeros before it and its size in bits, up to 10. Two more
+/// are for end of block and sixteen zeros.
 const AC_SYMBOLS: [u32; 256] = {
     let mut ones = [0; 256];
     let mut symbol = 0;
@@ -52,8 +52,8 @@ const AC_SYMBOLS: [u32; 256] = {
     ones
 };
 
-/// `raster` as a JPEG file of `quality` 1 to 100, as libjpeg counts it. It must be gray or YCbCr with chroma of half
-/// its size, rounded up, and no more than 65535 pixels wide or high.
+/// Encodes `raster` as a JPEG file of `quality` 1 to 100, on libjpeg's scale. It must be gray, or YCbCr with chroma of
+/// half its size, rounded up. It must be at most 65535 pixels wide and high.
 pub(in crate::picture) fn jpeg(raster: &Raster, quality: u8, stop: &CancelFlag) -> Result<Vec<u8>, Rejection> {
     let tables = [scale_table(&LUMA_QUANTIZATION, quality), scale_table(&CHROMA_QUANTIZATION, quality)];
     let mut scan = ScanEncoder::new(raster, &tables);
@@ -63,7 +63,7 @@ pub(in crate::picture) fn jpeg(raster: &Raster, quality: u8, stop: &CancelFlag) 
         stop.check()?;
         scan.encode_mcu_row(row);
     }
-    // A symbol that was not met among those counted still needs a code.
+    // A symbol that does not occur among the counted pixels still needs a code.
     let mut counts = if every > 1 { [DC_SYMBOLS, AC_SYMBOLS, DC_SYMBOLS, AC_SYMBOLS] } else { [[0; 256]; 4] };
     for token in &scan.tokens {
         let counter = &mut counts[(token >> 24) as usize & 3][(token >> 16) as usize & 255];
@@ -105,7 +105,7 @@ fn write_headers(out: &mut Vec<u8>, raster: &Raster, tables: &[[u8; 64]; 2], cod
         out.extend((body.len() as u16 + 2).to_be_bytes());
         out.extend(body);
     };
-    // SOI has no body; it goes in front of the first segment.
+    // SOI has no body, so it is written in front of the first segment.
     segment(0xE0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0");
     for (id, table) in tables.iter().enumerate().take(used) {
         let body: Vec<u8> =
@@ -136,10 +136,13 @@ fn write_headers(out: &mut Vec<u8>, raster: &Raster, tables: &[[u8; 64]; 2], cod
     out.splice(0..0, [0xFF, 0xD8]);
 }
 
-/// Blocks into symbols.
+/// Turns blocks into symbols.
 ///
-/// A token is a symbol and the bits that follow it: table (0 and 1 the luma's DC and AC, 2 and 3 the chroma's) in bits
-/// 24 and 25, symbol in 16 to 23, bits in 0 to 15. How many bits follow, the low half of the symbol says.
+/// A token holds a symbol and the bits that follow it:
+///
+/// - bits 24 and 25: the table, 0 and 1 for the luma's DC and AC, 2 and 3 for the chroma's;
+/// - bits 16 to 23: the symbol, whose low half is the number of following bits;
+/// - bits 0 to 15: the following bits.
 struct ScanEncoder<'a> {
     raster: &'a Raster,
     divisors: [Divisors; 2],
@@ -157,7 +160,7 @@ impl<'a> ScanEncoder<'a> {
         self.dc_predictions = [0; 3];
     }
 
-    /// Luma blocks per unit, in each direction.
+    /// Luma blocks per MCU, in each direction.
     fn mcu_side(&self) -> usize {
         if self.raster.colour == Colour::YCbCr { 2 } else { 1 }
     }
@@ -171,7 +174,7 @@ impl<'a> ScanEncoder<'a> {
     }
 }
 
-/// A row of units, to be put into symbols: compiled for what every processor has, and once more for AVX2.
+/// A row of MCUs to be turned into symbols: compiled for what every processor has, and once more for AVX2.
 struct McuRow<'a, 'b> {
     scan: &'a mut ScanEncoder<'b>,
     row: usize,
@@ -199,7 +202,7 @@ impl WithSimd for McuRow<'_, '_> {
     }
 }
 
-/// The block at block column `x` and row `y`; beyond the edge the last samples repeat.
+/// Reads the block at block column `x` and row `y`. Beyond the edge the last samples repeat.
 #[inline(always)]
 fn read_block(plane: &Plane, x: usize, y: usize) -> [[u8; 8]; 8] {
     let mut block = [[0; 8]; 8];
@@ -222,7 +225,7 @@ fn read_block(plane: &Plane, x: usize, y: usize) -> [[u8; 8]; 8] {
 fn push_tokens(tokens: &mut Vec<u32>, coefficients: &[i16; 64], last: &mut i16, table: u32) {
     let token = |table: u32, run: u32, value: i16| {
         let size = 16 - value.unsigned_abs().leading_zeros();
-        // A negative number is written as its ones' complement.
+        // A negative number is written as the ones' complement of its absolute value.
         let bits = (value + (value >> 15)) as u32 & ((1 << size) - 1);
         table << 24 | run << 20 | size << 16 | bits
     };
@@ -253,7 +256,7 @@ fn push_tokens(tokens: &mut Vec<u32>, coefficients: &[i16; 64], last: &mut i16, 
     tokens.extend_from_slice(&batch[..many & 127]);
 }
 
-/// A bit for each coefficient that is not zero, the first one's the lowest.
+/// One bit for each coefficient that is not zero; the first coefficient has the lowest bit.
 #[inline(always)]
 fn nonzero_mask(coefficients: &[i16; 64]) -> u64 {
     let mut present = 0;
@@ -262,13 +265,13 @@ fn nonzero_mask(coefficients: &[i16; 64]) -> u64 {
         for (one, value) in ones.iter_mut().zip(eight) {
             *one = u8::from(*value != 0);
         }
-        // The product has the lowest bits of the eight bytes side by side in its highest byte.
+        // The highest byte of the product holds the lowest bits of the eight bytes, side by side.
         present |= (u64::from_le_bytes(ones).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
     }
     present
 }
 
-/// Bits into bytes, stuffed.
+/// Writes bits as bytes, with byte stuffing.
 struct BitWriter {
     bytes: Vec<u8>,
     bits: u64,
@@ -284,7 +287,7 @@ impl BitWriter {
         }
     }
 
-    /// `size` bits, no more than the 16 of a code and the 11 behind it.
+    /// Appends `size` bits: at most the 16 of a code and the 11 after it.
     #[inline(always)]
     fn put_bits(&mut self, value: u64, size: u32) {
         self.bits = self.bits << size | value;
@@ -292,7 +295,7 @@ impl BitWriter {
         if self.held >= 32 {
             self.held -= 32;
             let word = (self.bits >> self.held) as u32;
-            // Whether any of the four bytes is 0xFF: a zero has to follow those.
+            // Whether any of the four bytes is 0xFF: a zero has to follow such a byte.
             if word & 0x8080_8080 & !word.wrapping_add(0x0101_0101) == 0 {
                 self.bytes.extend_from_slice(&word.to_be_bytes());
             } else {
@@ -308,7 +311,7 @@ impl BitWriter {
         }
     }
 
-    /// The rest of the last byte is ones, then the end of image.
+    /// Fills the last byte with ones and appends the end-of-image marker.
     fn finish(mut self) -> Vec<u8> {
         self.bits = self.bits << 7 | 0x7F;
         self.held += 7;

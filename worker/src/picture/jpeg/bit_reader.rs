@@ -1,26 +1,26 @@
-//! The entropy-coded bytes of a scan, freed of their stuffing, and the bits in them.
+//! The entropy-coded bytes of a scan, without their byte stuffing, and a reader of their bits.
 //!
-//! Both halves are there for speed: with the stuffing gone the reader takes eight bytes at once and asks nothing about
-//! them, and with zeros after the end it needs no question per symbol either. Whether it read too far is asked now and
-//! then, by [`BitReader::overran`].
+//! Both are designed for speed. Without the stuffing, the reader takes eight bytes at once without checking them. Zeros
+//! after the end make a check per symbol unnecessary as well. [`BitReader::overran`] tells whether the reader has
+//! passed the end; it is called at intervals.
 
 use super::header::broken;
 use crate::picture::Rejection;
 
-/// Zeros after the last byte, so that eight can be taken anywhere.
+/// Zeros after the last byte, so that eight bytes can be read at any position.
 const PADDING: usize = 16;
 
 /// The data of one scan.
 #[derive(Default)]
 pub(super) struct EntropyData {
     bytes: Vec<u8>,
-    /// Where each restart interval ends.
+    /// The end of each restart interval.
     ends: Vec<usize>,
 }
 
 impl EntropyData {
-    /// Takes in the data that begin at `position`, up to the next marker, and gives back where that marker is. Restart markers
-    /// belong to the data if `restarts`. The memory of what was held before is used again.
+    /// Reads the data that begin at `position`, up to the next marker, and returns the position of that marker. Restart
+    /// markers belong to the data if `restarts` is set. The memory of earlier data is reused.
     pub(super) fn unstuff(&mut self, file: &[u8], mut at: usize, restarts: bool) -> Result<usize, Rejection> {
         self.bytes.clear();
         self.ends.clear();
@@ -28,7 +28,7 @@ impl EntropyData {
         loop {
             let rest = file.get(at..).unwrap_or_default();
             let Some(run) = memchr::memchr(0xFF, rest) else {
-                // No marker follows: cut off, unless all that is needed happens to be there.
+                // No marker follows, so the file is truncated. All data that are needed may still be there.
                 self.bytes.extend_from_slice(rest);
                 at = file.len();
                 break;
@@ -63,7 +63,7 @@ impl EntropyData {
         Ok(at)
     }
 
-    /// The bits of restart interval `i`.
+    /// Returns a reader for the bits of restart interval `i`.
     pub(super) fn interval(&self, i: usize) -> Result<BitReader<'_>, Rejection> {
         let end = *self.ends.get(i).ok_or_else(truncated)?;
         let at = if i == 0 { 0 } else { self.ends[i - 1] };
@@ -75,18 +75,18 @@ pub(super) fn truncated() -> Rejection {
     broken("it ends too early")
 }
 
-/// A reader of bits, the first one the highest of its byte.
+/// A reader of bits; the first bit is the highest of its byte.
 ///
-/// Lives in registers, which it does only as long as nothing that is not inlined takes a reference to it: what is rare
-/// and long is given [`BitReader::buffer`] by value instead.
+/// It stays in registers only as long as no function that is not inlined takes a reference to it. Rare and long
+/// functions therefore take [`BitReader::buffer`] by value.
 #[derive(Clone, Copy)]
 pub(super) struct BitReader<'a> {
     bytes: &'a [u8],
-    /// The next byte to take.
+    /// The position of the next byte.
     position: usize,
-    /// Bits taken and not yet read, from the highest down.
+    /// Bits that are loaded and not yet read, from the highest down.
     buffer: u64,
-    /// How many of those count.
+    /// How many bits of the buffer are valid.
     buffered_bits: u32,
     end: usize,
 }
@@ -98,12 +98,12 @@ impl BitReader<'_> {
         if let Some(&[a, b, c, d, e, f, g, h]) = self.bytes.get(self.position..self.position + 8) {
             self.buffer |= u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> self.buffered_bits;
         }
-        // Beyond the end there are zeros, and `position` goes on counting them.
+        // Beyond the end there are zeros, and `position` continues to count them.
         self.position += ((63 - self.buffered_bits) >> 3) as usize;
         self.buffered_bits |= 56;
     }
 
-    /// As [`Self::refill`], for places where that is seldom needed; at least 32 bits.
+    /// As [`Self::refill`], for callers that seldom need it; makes at least 32 bits available.
     #[inline(always)]
     pub(super) fn ensure(&mut self) {
         if self.buffered_bits < 32 {
@@ -111,29 +111,29 @@ impl BitReader<'_> {
         }
     }
 
-    /// The bits at hand, the next one the highest; at least as many as were asked for count.
+    /// Returns the buffered bits; the next one is the highest. At least as many as were requested are valid.
     #[inline(always)]
     pub(super) fn held(&self) -> u64 {
         self.buffer
     }
 
-    /// The next `n` bits, 1 to 16, without taking them.
+    /// Returns the next `n` bits, 1 to 16, without removing them.
     #[inline(always)]
     pub(super) fn peek(&self, n: u32) -> usize {
         (self.buffer >> (64 - n)) as usize
     }
 
-    /// Drops `n` bits, no more than are available.
+    /// Removes `n` bits, no more than are available.
     #[inline(always)]
     pub(super) fn drop(&mut self, n: u32) {
         self.buffer <<= n & 63;
         self.buffered_bits = self.buffered_bits.wrapping_sub(n);
     }
 
-    /// The next `n` bits, 0 to 16.
+    /// Removes and returns the next `n` bits, 0 to 16.
     #[inline(always)]
     pub(super) fn take(&mut self, n: u32) -> u32 {
-        // Two shifts, as one by 64 is none.
+        // Two shifts, because for n = 0 a single shift would be by 64, which overflows.
         let value = (self.buffer >> 1 >> (63 - n)) as u32;
         self.drop(n);
         value

@@ -1,7 +1,8 @@
-//! Everything a JPEG says before its first scan, and the tables it may change between scans.
+//! Parses everything in a JPEG before its first scan, and the tables that it may change between scans.
 //!
-//! Called by the probe, which wants sizes and where the metadata lies, and by the decoder, which wants the tables.
-//! Nothing is copied but the tables; a profile or EXIF block is a range of the file. Bounded by the length of the file.
+//! Called by the probe, which needs sizes and the positions of the metadata, and by the decoder, which needs the
+//! tables. Only the tables are copied; a profile or EXIF block is a range of the file. The work is bounded by the
+//! file's length.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -15,10 +16,10 @@ pub(in crate::picture) fn broken(why: impl Into<Cow<'static, str>>) -> Rejection
     Rejection::broken(Media::Jpeg, why)
 }
 
-/// The frame header: what kind of JPEG, how large, which components. Rule: ITU-T T.81, B.2.2.
+/// The frame header: the kind of JPEG, its size and its components. Rule: ITU-T T.81, B.2.2.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::picture) struct FrameHeader {
-    /// SOF0 to SOF15, without the 0xC0.
+    /// SOF0 to SOF15, as the marker's low four bits.
     pub(in crate::picture) sof_type: u8,
     pub(in crate::picture) precision: u8,
     pub(in crate::picture) width: u16,
@@ -34,7 +35,7 @@ pub(in crate::picture) struct Component {
     /// Sampling factors, 1 to 4 each.
     pub(in crate::picture) h: u8,
     pub(in crate::picture) v: u8,
-    /// Which quantization table, 0 to 3.
+    /// The index of the quantization table, 0 to 3.
     pub(in crate::picture) quantization_table: u8,
 }
 
@@ -50,7 +51,7 @@ impl FrameHeader {
     }
 }
 
-/// What the components mean.
+/// The meaning of the components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::picture) enum ColourModel {
     Gray,
@@ -60,7 +61,7 @@ pub(in crate::picture) enum ColourModel {
     Ycck,
 }
 
-/// A Huffman table as the file has it: how many codes of each length, and their symbols.
+/// A Huffman table as stored in the file: the number of codes of each length, and their symbols.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::picture) struct HuffmanSpec {
     pub(in crate::picture) lengths: [u8; 16],
@@ -74,24 +75,24 @@ pub(in crate::picture) struct DecoderTables {
     pub(in crate::picture) quantization: [Option<[u16; 64]>; 4],
     pub(in crate::picture) dc: [Option<HuffmanSpec>; 4],
     pub(in crate::picture) ac: [Option<HuffmanSpec>; 4],
-    /// Units between restart markers, 0 for none.
+    /// MCUs between restart markers, 0 for none.
     pub(in crate::picture) restart_interval: u16,
 }
 
-/// A scan header: which components, which coefficients, which bits of them. Rule: ITU-T T.81, B.2.3.
+/// A scan header: the components, the coefficients, and the bits of them that the scan holds. Rule: ITU-T T.81, B.2.3.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::picture) struct ScanHeader {
-    /// Index into the frame's components, DC table, AC table.
+    /// For each component its index in the frame, its DC table and its AC table.
     pub(in crate::picture) components: Vec<(usize, usize, usize)>,
     /// First and last coefficient, in zig-zag order.
     pub(in crate::picture) spectral_start: u8,
     pub(in crate::picture) spectral_end: u8,
-    /// Bits already known, and bits left out still.
+    /// The number of low bits that were missing before this scan, and that are still missing after it.
     pub(in crate::picture) approximation_high: u8,
     pub(in crate::picture) approximation_low: u8,
 }
 
-/// All that stands before the first scan.
+/// Everything before the data of the first scan.
 #[derive(Clone, Debug)]
 pub(in crate::picture) struct Header {
     pub(in crate::picture) frame: FrameHeader,
@@ -101,12 +102,12 @@ pub(in crate::picture) struct Header {
     pub(in crate::picture) icc: Vec<Range<usize>>,
     pub(in crate::picture) tables: DecoderTables,
     pub(in crate::picture) scan: ScanHeader,
-    /// Where the data of the first scan begin.
+    /// The position of the first scan's data.
     pub(in crate::picture) scan_data: usize,
 }
 
 impl Header {
-    /// Reads `file` up to the first scan.
+    /// Reads `file` up to the data of the first scan.
     pub(in crate::picture) fn read(file: &[u8]) -> Result<Self, Rejection> {
         let mut tables = DecoderTables::default();
         let (mut frame, mut exif, mut jfif, mut adobe) = (None, None, false, None);
@@ -132,7 +133,7 @@ impl Header {
                 }
                 0xE0 if body.starts_with(b"JFIF\0") => jfif = true,
                 0xE1 if body.starts_with(b"Exif\0") && exif.is_none() => exif = Some(segment.body),
-                // Fourteen bytes of name, number and count; the rest is profile.
+                // Fourteen bytes are name, number and count; the rest is profile.
                 0xE2 if body.starts_with(b"ICC_PROFILE\0") && body.len() > 14 => {
                     icc.push((body[12], segment.body.start + 14..segment.body.end));
                 }
@@ -144,7 +145,7 @@ impl Header {
     }
 }
 
-/// A marker and what belongs to it.
+/// A marker and its segment.
 pub(in crate::picture) struct MarkerSegment {
     /// The byte after 0xFF.
     pub(in crate::picture) marker: u8,
@@ -153,7 +154,8 @@ pub(in crate::picture) struct MarkerSegment {
 }
 
 impl MarkerSegment {
-    /// The segment at or after `at`. Bytes in between that belong to no segment are passed over, as every reader does.
+    /// Finds the segment at or after `at`. Bytes in between that belong to no segment are skipped, as every reader
+    /// does.
     pub(in crate::picture) fn next(file: &[u8], mut at: usize) -> Result<Self, Rejection> {
         let early = || broken("it ends too early");
         loop {
@@ -162,7 +164,7 @@ impl MarkerSegment {
             match file.get(at + 1) {
                 None => return Err(early()),
                 Some(0xFF) => at += 1,
-                // Data, fill or restart markers that nobody waits for.
+                // Data, fill bytes or restart markers that are not needed.
                 Some(0 | 1 | 0xD0..=0xD8) => at += 2,
                 Some(0xD9) => return Ok(Self { marker: 0xD9, body: at + 2..at + 2 }),
                 Some(marker) => {
@@ -187,7 +189,7 @@ impl FrameHeader {
         let &[precision, h1, h0, w1, w0, count, ..] = body else { return Err(short()) };
         let (width, height) = (u16::from_be_bytes([w1, w0]), u16::from_be_bytes([h1, h0]));
         if width == 0 || height == 0 {
-            // A height of zero announces a DNL segment after the scan, which no writer in use makes.
+            // A height of zero announces a DNL segment after the scan, which no encoder in use writes.
             return Err(broken("its width or height is zero"));
         }
         let list = body.get(6..6 + 3 * usize::from(count)).ok_or_else(short)?;
@@ -213,7 +215,7 @@ impl FrameHeader {
 }
 
 impl ScanHeader {
-    /// The scan header in `body`, checked against `frame`.
+    /// Parses the scan header in `body` and checks it against `frame`.
     pub(in crate::picture) fn parse(frame: &FrameHeader, body: &[u8]) -> Result<Self, Rejection> {
         let wrong = || broken("its scan header makes no sense");
         let count = usize::from(*body.first().ok_or_else(wrong)?);
@@ -244,7 +246,7 @@ impl ScanHeader {
 }
 
 impl DecoderTables {
-    /// Takes in a segment that changes tables; others are passed over.
+    /// Reads a segment that changes tables; other segments are ignored.
     pub(in crate::picture) fn read_segment(&mut self, marker: u8, body: &[u8]) -> Result<(), Rejection> {
         match marker {
             0xDB => self.read_quantization(body),
@@ -291,7 +293,7 @@ impl DecoderTables {
                 _ => return Err(wrong()),
             };
             let slot = class.get_mut(usize::from(head & 15)).ok_or_else(wrong)?;
-            // As many codes of a length as there is room for, at most.
+            // The number of codes of a length is limited by the room that shorter codes leave.
             let mut room = 1i32;
             for many in lengths {
                 room = 2 * room - i32::from(*many);
@@ -310,7 +312,8 @@ impl DecoderTables {
     }
 }
 
-/// What the components mean: Adobe's segment says so, or JFIF's presence, or their names.
+/// Determines the meaning of the components from Adobe's segment, else from the presence of JFIF, else from their
+/// names.
 fn colour_model(frame: &FrameHeader, jfif: bool, adobe: Option<u8>) -> Result<ColourModel, Rejection> {
     let names: Vec<u8> = frame.components.iter().map(|component| component.id).collect();
     Ok(match (frame.components.len(), adobe) {

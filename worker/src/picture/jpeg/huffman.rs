@@ -1,10 +1,14 @@
-//! Huffman codes by table, over the next twelve bits.
+//! Decodes Huffman codes with lookup tables, indexed by the next twelve bits.
 //!
-//! Three tables from one code. `symbols` is the ordinary one. `whole` gives a symbol together with the number that
-//! follows it, for all that fits into twelve bits: value, coefficients moved, bits used, in one lookup. `skip_lookup` gives
-//! how far one gets by passing over as many whole symbols as fit, for the part of a block that nobody wants to see.
-//! Twelve bits, because with more the tables fall out of the first-level cache (13 costs 6 %, 14 up to 17 %) and with
-//! fewer too little fits (10 costs up to 20 %).
+//! There are three tables for one code:
+//!
+//! - `symbols` is the ordinary one.
+//! - `coefficient_lookup` gives a symbol together with the number after it, if both fit into twelve bits. One lookup
+//!   returns the value, the coefficients advanced and the bits used.
+//! - `skip_lookup` tells how far to advance to skip as many whole symbols as fit, for the unneeded part of a block.
+//!
+//! Twelve bits are the best size. Larger tables fall out of the first-level cache (13 bits cost 6 %, 14 up to 17 %). In
+//! smaller ones too few numbers fit (10 bits cost up to 20 %).
 
 use super::bit_reader::BitReader;
 use super::header::{HuffmanSpec, broken};
@@ -13,25 +17,27 @@ use crate::picture::Rejection;
 const LOOKUP_BITS: u32 = 12;
 const LOOKUP_SIZE: usize = 1 << LOOKUP_BITS;
 
-/// How far the end of a block moves the coefficient counter: beyond any other count.
+/// How far the end of a block advances the coefficient counter: beyond any other count.
 pub(super) const END_OF_BLOCK: u32 = 128;
 
-/// A code, ready to be read by.
+/// A Huffman code, prepared for decoding.
 pub(super) struct HuffmanTable {
-    /// Symbol in the upper byte, length in the lower; 0 for codes that are longer than the window or do not exist.
+    /// Symbol in the upper byte, length in the lower; 0 for codes that do not exist or are longer than the lookup's
+    /// index.
     symbols: Box<[u16; LOOKUP_SIZE]>,
-    /// Value in the upper half, coefficients moved in bits 8 to 15, bits used in the lowest; 0 if it does not fit.
+    /// Value in the upper half, coefficients advanced in bits 8 to 15, bits used in the lowest byte; 0 if it does not
+    /// fit.
     coefficient_lookup: Box<[u32; LOOKUP_SIZE]>,
-    /// Bits used in the lowest four, end of block in the highest, coefficients moved in bits 8 to 14 (all ones when not
-    /// even one symbol fits, which always leads out of the block).
+    /// Bits used in the lowest four bits, end of block in the highest, coefficients advanced in bits 8 to 14. These are
+    /// all ones if not even one symbol fits, which always leads out of the block.
     skip_lookup: Box<[u16; LOOKUP_SIZE]>,
-    /// For each length the first code beyond it, left-aligned in 16 bits, and what to add to a code for its symbol.
+    /// For each length the first code beyond it, left-aligned in 16 bits, and the offset from a code to its symbol.
     long_codes: [(u32, i32); 17],
     values: Vec<u8>,
 }
 
 impl HuffmanTable {
-    /// The tables for `codes`, whose lengths the header's parser has found to fit.
+    /// Builds the tables for `codes`, whose lengths the header's parser has checked.
     pub(super) fn new(codes: &HuffmanSpec) -> Self {
         let mut table = Self {
             symbols: zeroed(),
@@ -59,7 +65,7 @@ impl HuffmanTable {
         table
     }
 
-    /// Fills in the tables for the coefficients of sequential scans.
+    /// Fills the tables for the coefficients of sequential scans.
     pub(super) fn for_ac(mut self) -> Self {
         for window in 0..LOOKUP_SIZE {
             self.coefficient_lookup[window] = self.coefficient_entry(window, ac_advance);
@@ -70,7 +76,7 @@ impl HuffmanTable {
         self
     }
 
-    /// Fills in the table for the differences of means: there the symbol is just the size of the number.
+    /// Fills the table for DC differences, in which the symbol is just the size of the number.
     pub(super) fn for_dc(mut self) -> Self {
         for window in 0..LOOKUP_SIZE {
             self.coefficient_lookup[window] = self.coefficient_entry(window, dc_advance);
@@ -96,7 +102,7 @@ impl HuffmanTable {
         loop {
             let entry = self.coefficient_lookup[(window << used) & (LOOKUP_SIZE - 1)];
             let (by, bits) = (entry >> 8 & 255, entry & 255);
-            // Of the bits shifted in only zeros are known, so nothing that needs them counts.
+            // Of the bits shifted in only zeros are known, so an entry that needs those bits is not valid.
             if bits == 0 || used + bits > LOOKUP_BITS || (by != END_OF_BLOCK && moved + by > 126) {
                 let moved = if used == 0 { 127 } else { moved };
                 return (moved << 8 | used) as u16;
@@ -109,7 +115,7 @@ impl HuffmanTable {
         }
     }
 
-    /// The next symbol. Needs 16 bits.
+    /// Reads the next symbol. Needs 16 bits.
     #[inline(always)]
     pub(super) fn symbol(&self, bits: &mut BitReader<'_>) -> Result<u8, HuffmanError> {
         let (symbol, length) = self.find_symbol(bits.held())?;
@@ -117,14 +123,14 @@ impl HuffmanTable {
         Ok(symbol)
     }
 
-    /// The symbol whose code is at the top of `held`, and the length of that.
+    /// Returns the symbol whose code is at the top of `held`, and the length of the code.
     #[inline(always)]
     fn find_symbol(&self, held: u64) -> Result<(u8, u32), HuffmanError> {
         let [symbol, length] = self.symbols[(held >> (64 - LOOKUP_BITS)) as usize & (LOOKUP_SIZE - 1)].to_be_bytes();
         if length > 0 { Ok((symbol, u32::from(length))) } else { self.find_long_symbol(held) }
     }
 
-    /// As [`Self::find_symbol`], for codes that are longer than the table is wide.
+    /// As [`Self::find_symbol`], for codes that are longer than the table's index.
     #[cold]
     fn find_long_symbol(&self, held: u64) -> Result<(u8, u32), HuffmanError> {
         let code = (held >> 48) as u32;
@@ -138,13 +144,13 @@ impl HuffmanTable {
         Err(HuffmanError::UnknownCode)
     }
 
-    /// What the next bits mean, symbol and number together; 0 if they do not fit. Needs 12 bits, takes none.
+    /// Looks up the next symbol together with its number; 0 if they do not fit. Needs 12 bits, removes none.
     #[inline(always)]
     pub(super) fn peek_coefficient(&self, bits: &BitReader<'_>) -> u32 {
         self.coefficient_lookup[bits.peek(LOOKUP_BITS) & (LOOKUP_SIZE - 1)]
     }
 
-    /// The difference that comes next. Needs 32 bits.
+    /// Reads the next DC difference. Needs 32 bits.
     #[inline(always)]
     pub(super) fn dc_difference(&self, bits: &mut BitReader<'_>) -> Result<i32, HuffmanError> {
         let entry = self.peek_coefficient(bits);
@@ -157,7 +163,7 @@ impl HuffmanTable {
         Ok(value)
     }
 
-    /// The coefficient that comes next: how far the counter moves, and the value. Needs 32 bits.
+    /// Reads the next coefficient: how far the counter advances, and the value. Needs 32 bits.
     #[inline(always)]
     pub(super) fn ac_coefficient(&self, bits: &mut BitReader<'_>) -> Result<(u32, i16), HuffmanError> {
         let entry = self.peek_coefficient(bits);
@@ -170,7 +176,7 @@ impl HuffmanTable {
         Ok((by, value as i16))
     }
 
-    /// A symbol and its number the long way: how far that moves, the value, the bits used.
+    /// Decodes a symbol and its number without the lookup: how far the counter advances, the value, the bits used.
     #[inline(never)]
     fn decode_long_coefficient(
         &self,
@@ -183,17 +189,18 @@ impl HuffmanTable {
         Ok((moved(run, size).ok_or(HuffmanError::UnknownCode)?, extend(bits, size), length + size))
     }
 
-    /// Passes over the rest of a block, from coefficient `k` on.
+    /// Skips the rest of a block, from coefficient `k` on.
     #[inline(always)]
     pub(super) fn skip_block_rest(&self, bits: &mut BitReader<'_>, mut k: u32) -> Result<(), HuffmanError> {
         loop {
             bits.refill();
-            // Four times twelve bits are there.
+            // The buffer holds four times twelve bits.
             for _ in 0..4 {
                 let entry = u32::from(self.skip_lookup[bits.peek(LOOKUP_BITS) & (LOOKUP_SIZE - 1)]);
                 let next = k + (entry >> 8 & 127);
                 if next > 63 {
-                    // The block ends somewhere in these symbols, or the next is a long one: one at a time.
+                    // The block ends somewhere in these symbols, or the next symbol is long: continue one symbol at a
+                    // time.
                     bits.refill();
                     let (moved, used) = self.skip_symbol(bits.held(), k)?;
                     bits.drop(used);
@@ -212,7 +219,7 @@ impl HuffmanTable {
         }
     }
 
-    /// How far the next symbol moves the counter from `k` on, and the bits it uses with its number.
+    /// Returns how far the next symbol advances the counter from `k` on, and the bits used with its number.
     #[inline(never)]
     fn skip_symbol(&self, held: u64, k: u32) -> Result<(u32, u32), HuffmanError> {
         let (symbol, length) = self.find_symbol(held)?;
@@ -226,7 +233,7 @@ impl HuffmanTable {
     }
 }
 
-/// How far a coefficient's symbol moves the counter. Rule: ITU-T T.81, F.1.2.2.
+/// How far a coefficient's symbol advances the counter. Rule: ITU-T T.81, F.1.2.2.
 fn ac_advance(run: u32, size: u32) -> Option<u32> {
     Some(match (run, size) {
         (15, 0) => 16,
@@ -235,7 +242,7 @@ fn ac_advance(run: u32, size: u32) -> Option<u32> {
     })
 }
 
-/// A mean's symbol is a size and nothing else.
+/// As [`ac_advance`], for a DC symbol, which is a size and nothing else.
 fn dc_advance(run: u32, _size: u32) -> Option<u32> {
     (run == 0).then_some(1)
 }
@@ -247,12 +254,12 @@ fn zeroed<T: Copy + Default>() -> Box<[T; LOOKUP_SIZE]> {
         .unwrap_or_else(|_| Box::new([T::default(); LOOKUP_SIZE]))
 }
 
-/// What can be wrong with a scan, small enough to be carried through the inner loops.
+/// Errors in a scan, small enough to be returned through the inner loops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HuffmanError {
     /// Bits that are no code of their table.
     UnknownCode,
-    /// More than 64 coefficients to a block.
+    /// More than 64 coefficients in a block.
     TooManyCoefficients,
 }
 
@@ -265,10 +272,10 @@ impl From<HuffmanError> for Rejection {
     }
 }
 
-/// The number that `size` bits stand for. Rule: ITU-T T.81, figure F.12.
+/// Converts `size` bits to the number they stand for. Rule: ITU-T T.81, figure F.12.
 #[inline(always)]
 pub(super) fn extend(bits: u32, size: u32) -> i32 {
-    // Half and more is the number itself, less stands for the negative ones.
+    // The upper half of the values are the numbers themselves, the lower half stands for negative numbers.
     let below = ((bits << 1) >> size) ^ 1;
     bits as i32 - ((((1 << size) - 1) * (below & 1)) as i32)
 }

@@ -1,34 +1,34 @@
-//! From coefficients to samples, at one to six or eight samples per block and direction.
+//! Transforms coefficients to samples, with one to six or eight samples per block and direction.
 //!
-//! An n-point inverse transform of the n × n lowest frequencies is the block shrunk to n × n, as well as one can: what
-//! the left-out frequencies say is finer than the samples that are made. The transforms go over all columns in a
-//! loop, which the compiler turns into vector instructions.
+//! An n-point inverse transform of the n × n lowest frequencies shrinks the block to n × n. This is the best possible
+//! result, because the omitted frequencies are finer than the new samples. The transforms loop over all columns, which
+//! the compiler turns into vector instructions.
 
 use std::f32::consts::{FRAC_1_SQRT_2, SQRT_2};
 
-/// The part of a block that is wanted, row after row, N to a row; beyond that, room for what is not.
+/// The needed part of a block in rows of N, followed by space for the coefficients that are not needed.
 pub(super) type Block = [i16; 256];
 
-/// What each wanted coefficient is multiplied by.
+/// The factors that the needed coefficients are multiplied by.
 pub(super) struct DequantizationFactors {
-    /// Laid out as in [`Block`].
+    /// In the layout of [`Block`].
     factors: [f32; 64],
-    /// The first one as it stands in the file, for the transform of one point, which is exact.
+    /// The first factor as stored in the file, for the transform of one point, which is exact.
     dc: i32,
 }
 
-/// cos(kπ/16)·√2, and 1 for the mean: folded into the factors of the eight-point transform.
+/// cos(kπ/16)·√2, and 1 for DC: part of the factors of the eight-point transform.
 const SCALE: [f32; 8] = [1.0, 1.387_039_8, 1.306_562_9, 1.175_875_6, 1.0, 0.785_694_96, 0.541_196_1, 0.275_899_38];
 
 impl DequantizationFactors {
-    /// For `n` and a quantization table in natural order.
+    /// Computes the factors for `n` points and a quantization table in natural order.
     pub(super) fn new(n: usize, table: &[u16; 64]) -> Self {
         let mut all = [0.0; 64];
         for row in 0..n {
             for column in 0..n {
                 let scale = match n {
                     8 => SCALE[row] * SCALE[column] / 8.0,
-                    // Orthonormal, times n/8.
+                    // The orthonormal transform, times n/8.
                     _ => {
                         [frequency_weight(n, row), frequency_weight(n, column)].iter().product::<f32>() * n as f32 / 8.0
                     }
@@ -45,7 +45,8 @@ fn frequency_weight(n: usize, k: usize) -> f32 {
     ((if k == 0 { 1.0 } else { 2.0 }) / n as f32).sqrt()
 }
 
-/// Where the k-th coefficient in zig-zag order lies in a [`Block`] of `n` × `n`; what is not wanted, beyond its end.
+/// The position of the k-th coefficient in zig-zag order in a [`Block`] of `n` × `n`. Coefficients that are not needed
+/// have positions beyond the needed part.
 pub(super) fn block_positions(n: usize) -> [u8; 256] {
     let mut places = [255; 256];
     for (place, natural) in places.iter_mut().zip(crate::picture::encode::ZIGZAG) {
@@ -57,7 +58,7 @@ pub(super) fn block_positions(n: usize) -> [u8; 256] {
     places
 }
 
-/// The last wanted coefficient in zig-zag order.
+/// The last needed coefficient in zig-zag order.
 pub(super) fn last_needed_coefficient(n: usize) -> u32 {
     match n {
         1 => 0,
@@ -80,7 +81,7 @@ pub(super) fn write_block<const N: usize>(
 ) {
     match N {
         1 => {
-            // As libjpeg does: the mean, divided by eight, to the nearest.
+            // As in libjpeg: the DC value divided by eight, rounded to the nearest.
             let mean = (i32::from(block[0]) * factors.dc + 4) >> 3;
             if let Some(out) = out.first_mut() {
                 *out = (mean + 128).clamp(0, 255) as u8;
@@ -109,7 +110,7 @@ fn dequantize<const N: usize>(block: &Block, factors: &DequantizationFactors) ->
     out
 }
 
-/// Columns, then rows, then out.
+/// Transforms the columns, then the rows, and writes the samples.
 #[inline(always)]
 fn transform_both<const N: usize>(
     mut values: [[f32; N]; N],
@@ -123,7 +124,7 @@ fn transform_both<const N: usize>(
     put_samples(&transposed(&turned), out, stride);
 }
 
-/// A sample from its value around zero: the nearest whole number, 0 to 255.
+/// Converts a value around zero to a sample: the nearest whole number, 0 to 255.
 #[inline(always)]
 fn to_sample(value: f32) -> u8 {
     // Adding 1.5 · 2^23 leaves a float whose low bits are the nearest whole number.
@@ -144,7 +145,7 @@ fn put_samples<const N: usize>(values: &[[f32; N]; N], out: &mut [u8], stride: u
 #[inline(always)]
 fn idct_2(block: &Block, factors: &[f32; 64], out: &mut [u8], stride: usize) {
     let [a, b, c, d]: [f32; 4] = std::array::from_fn(|i| f32::from(block[i]) * factors[i]);
-    // The factors hold the weights 1/2 and 1; the cosines are √½ each way.
+    // The factors hold the weights 1/2 and 1; the cosines are √½ in each direction.
     let (b, c, d) = (b * FRAC_1_SQRT_2, c * FRAC_1_SQRT_2, d * 0.5);
     let (left, right, down_left, down_right) = (a + b, a - b, c + d, c - d);
     put_samples(&[[left + down_left, right + down_right], [left - down_left, right - down_right]], out, stride);
@@ -161,7 +162,7 @@ fn transposed<const N: usize>(rows: &[[f32; N]; N]) -> [[f32; N]; N] {
     out
 }
 
-/// Three points of every column.
+/// Transforms three points of every column.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "one column in three rows, not one row")]
 fn idct_3(c: &mut [[f32; 3]; 3]) {
@@ -173,7 +174,7 @@ fn idct_3(c: &mut [[f32; 3]; 3]) {
     }
 }
 
-/// Four points of every column.
+/// Transforms four points of every column.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "one column in four rows, not one row")]
 fn idct_4(c: &mut [[f32; 4]; 4]) {
@@ -189,7 +190,7 @@ fn idct_4(c: &mut [[f32; 4]; 4]) {
     }
 }
 
-/// Five points of every column.
+/// Transforms five points of every column.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "one column in five rows, not one row")]
 fn idct_5(c: &mut [[f32; 5]; 5]) {
@@ -207,7 +208,7 @@ fn idct_5(c: &mut [[f32; 5]; 5]) {
     }
 }
 
-/// Six points of every column.
+/// Transforms six points of every column.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "one column in six rows, not one row")]
 fn idct_6(c: &mut [[f32; 6]; 6]) {
@@ -227,7 +228,7 @@ fn idct_6(c: &mut [[f32; 6]; 6]) {
     }
 }
 
-/// Eight points of every column: Arai, Agui and Nakajima's, the scaling folded into the factors.
+/// Transforms eight points of every column, by Arai, Agui and Nakajima; the scaling is part of the factors.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "one column in eight rows, not one row")]
 fn idct_8(c: &mut [[f32; 8]; 8]) {
@@ -269,7 +270,7 @@ fn fill_block(value: u8, out: &mut [u8], stride: usize) {
 mod tests {
     use super::*;
 
-    /// The samples by the definition of the transform.
+    /// Computes the samples by the definition of the transform.
     fn exact(n: usize, block: &Block, table: &[u16; 64]) -> Vec<f64> {
         let mut out = Vec::new();
         for y in 0..n {

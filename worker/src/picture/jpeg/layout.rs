@@ -1,19 +1,19 @@
-//! Where blocks go: the geometry of a frame at the scale it is decoded at.
+//! The positions of blocks: the geometry of a frame at the scale at which it is decoded.
 
 use super::header::{ColourModel, FrameHeader, broken};
 use super::idct::{self, Block, DequantizationFactors};
 use crate::picture::Rejection;
 use crate::picture::raster::{Colour, Plane, Raster, allocate};
 
-/// The plane one component is decoded into.
+/// The plane into which one component is decoded.
 pub(super) struct ComponentLayout {
-    /// Blocks per unit of an interleaved scan, across and down.
+    /// Blocks per MCU of an interleaved scan, across and down.
     pub(super) blocks_per_mcu: (usize, usize),
-    /// Blocks that hold something of the picture, across and down: what a scan of this component alone has.
+    /// Blocks that hold part of the picture, across and down. A scan of this component alone has exactly these.
     pub(super) blocks: (usize, usize),
-    /// Blocks there is room for in a row: whole units.
+    /// Blocks for which a row has room, in whole MCUs.
     pub(super) blocks_per_row: usize,
-    /// Rows of those.
+    /// Rows of blocks, in whole MCUs.
     pub(super) block_rows: usize,
     pub(super) plane: Plane,
     scale: usize,
@@ -21,7 +21,7 @@ pub(super) struct ComponentLayout {
 
 /// All components of a frame at `scale` eighths.
 pub(super) struct FrameLayout {
-    /// Units of an interleaved scan, across and down.
+    /// MCUs of an interleaved scan, across and down.
     pub(super) mcus: (usize, usize),
     pub(super) components: Vec<ComponentLayout>,
 }
@@ -59,7 +59,7 @@ impl FrameLayout {
         Ok(Self { mcus: units, components: sheets })
     }
 
-    /// The decoded picture. Luma and chroma stay apart; what is RGB or ink already is put together.
+    /// Returns the decoded picture. Luma and chroma stay separate planes; RGB and CMYK are interleaved.
     pub(super) fn into_raster(self, frame: &FrameHeader, model: ColourModel) -> Result<Raster, Rejection> {
         let planes: Vec<Plane> = self.components.into_iter().map(|sheet| sheet.plane).collect();
         let (width, height) = (u32::from(frame.width), u32::from(frame.height));
@@ -72,7 +72,8 @@ impl FrameLayout {
             ColourModel::Ycck => {
                 let mut ink = interleave::<4>(&planes)?;
                 for [y, cb, cr, _] in ink.samples.as_chunks_mut::<4>().0 {
-                    // Ink was taken for light; black stayed as Adobe stores it, turned round.
+                    // The conversion treats ink as light, so its result is inverted. Black stays as Adobe stores it,
+                    // inverted.
                     [*y, *cb, *cr] = crate::picture::colour::ycbcr_pixel_to_rgb(*y, *cb, *cr).map(|ink| 255 - ink);
                 }
                 raster(Colour::Cmyk, vec![ink])
@@ -81,7 +82,7 @@ impl FrameLayout {
     }
 }
 
-/// One plane of N samples per pixel from N planes, the smaller ones repeated.
+/// Interleaves N planes into one plane of N samples per pixel; samples of smaller planes are repeated.
 fn interleave<const N: usize>(planes: &[Plane]) -> Result<Plane, Rejection> {
     let planes: &[Plane; N] = planes.try_into().map_err(|_| broken("it has an odd number of components"))?;
     let largest = planes.iter().max_by_key(|plane| plane.width * plane.height).unwrap_or(&planes[0]);
@@ -99,7 +100,7 @@ fn interleave<const N: usize>(planes: &[Plane]) -> Result<Plane, Rejection> {
 }
 
 impl ComponentLayout {
-    /// Transforms `block` and puts it at block column `x` and row `y`.
+    /// Transforms `block` and writes it at block column `x` and row `y`.
     #[inline(always)]
     pub(super) fn put_block<const N: usize>(
         &mut self,

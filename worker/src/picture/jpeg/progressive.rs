@@ -1,8 +1,8 @@
-//! Progressive scans: each adds some bits to some coefficients of all blocks.
+//! Decodes progressive scans; each adds some bits to some coefficients of all blocks.
 //!
-//! Two things save most of the work. A scan that neither carries a wanted coefficient nor prepares one that does is not
-//! read at all. And of coefficients that are not wanted only one thing has to be known, whether they are zero, because
-//! that is what later scans are written in terms of: one bit each, 64 to a block, instead of the numbers.
+//! Two optimizations save most of the work. A scan is skipped if it neither carries a needed coefficient nor is
+//! required to read one that does. For a coefficient that is not needed only one fact matters, whether it is zero,
+//! because later scans are encoded in terms of it. So one bit is kept for it, 64 to a block, instead of the number.
 //!
 //! Rule: ITU-T T.81, annex G.
 
@@ -16,7 +16,7 @@ use super::idct::{self, Block, DequantizationFactors};
 use super::layout::{ComponentLayout, FrameLayout};
 use crate::picture::{CancelFlag, LimitKind, Limits, Rejection};
 
-/// A scan and all it refers to.
+/// A scan with its tables and the position of its data.
 struct ProgressiveScan {
     scan: ScanHeader,
     tables: DecoderTables,
@@ -25,13 +25,13 @@ struct ProgressiveScan {
 
 /// The coefficients of one component.
 struct CoefficientStore {
-    /// N × N for each block, as they lie in [`Block`].
+    /// N × N for each block, in the layout of [`Block`].
     wanted: Vec<i16>,
-    /// For each block, which of its coefficients are not zero so far, the k-th in bit k.
+    /// For each block, which of its coefficients are not zero so far; bit k is the k-th coefficient.
     nonzero: Vec<u64>,
 }
 
-/// Decodes all scans into `layout`, which is at N eighths.
+/// Decodes all scans into `layout`, whose scale is N eighths.
 pub(super) fn decode<const N: usize>(
     file: &[u8],
     header: &Header,
@@ -65,7 +65,7 @@ pub(super) fn decode<const N: usize>(
     Ok(())
 }
 
-/// `length` zeros, or a rejection where memory has run out.
+/// Allocates `length` zeros, or returns a rejection if memory has run out.
 fn zeroed<T: Copy + Default>(length: usize) -> Result<Vec<T>, Rejection> {
     let mut out = Vec::new();
     let actual = (length * size_of::<T>()) as u64;
@@ -78,14 +78,14 @@ fn zeroed<T: Copy + Default>(length: usize) -> Result<Vec<T>, Rejection> {
     Ok(out)
 }
 
-/// All scans of the file, up to its end-of-image mark, without reading one.
+/// Reads all scan headers of the file, up to its end-of-image marker, without reading the scans' data.
 fn read_scan_headers(file: &[u8], header: &Header, limits: &Limits) -> Result<Vec<ProgressiveScan>, Rejection> {
     let mut tables = header.tables.clone();
     let mut parts =
         vec![ProgressiveScan { scan: header.scan.clone(), tables: tables.clone(), scan_data: header.scan_data }];
     let mut at = header.scan_data;
     loop {
-        // Data, stuffing and restart markers are passed over as anything is that is no segment.
+        // Data, stuffing and restart markers are skipped, as is everything that is no segment.
         let segment = MarkerSegment::next(file, at)?;
         at = segment.body.end;
         match segment.marker {
@@ -101,9 +101,9 @@ fn read_scan_headers(file: &[u8], header: &Header, limits: &Limits) -> Result<Ve
     }
 }
 
-/// Which scans have to be read for the coefficients up to `last`.
+/// Determines which scans have to be read for the coefficients up to `last`.
 fn needed_scans(parts: &[ProgressiveScan], last: u8, components: usize) -> Result<Vec<bool>, Rejection> {
-    // For each component the coefficients whose history a later scan that is needed asks for.
+    // For each component, the coefficients whose earlier bits are required by a later scan that is needed.
     let mut history = vec![0u64; components];
     let mut needed = vec![false; parts.len()];
     for (part, needed) in parts.iter().zip(&mut needed).rev() {
@@ -131,7 +131,7 @@ fn needed_scans(parts: &[ProgressiveScan], last: u8, components: usize) -> Resul
     Ok(needed)
 }
 
-/// The bits of a range.
+/// A mask with the bits of a range.
 #[inline(always)]
 fn bit_mask(range: Range<u32>) -> u64 {
     let below = |k: u32| if k > 63 { u64::MAX } else { (1 << k) - 1 };

@@ -1,4 +1,4 @@
-//! Sequential scans: each block is read, transformed and forgotten.
+//! Decodes sequential scans: each block is read, transformed and not kept.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -9,7 +9,7 @@ use super::idct::{self, Block, DequantizationFactors};
 use super::layout::FrameLayout;
 use crate::picture::{CancelFlag, Rejection};
 
-/// What it takes to read one component.
+/// The tables and state for reading one component.
 struct ComponentReader<'a> {
     index: usize,
     dc_table: &'a HuffmanTable,
@@ -18,7 +18,7 @@ struct ComponentReader<'a> {
     dc_prediction: i32,
 }
 
-/// The tables a scan refers to, ready to be read by.
+/// The tables of a scan, prepared for decoding.
 #[derive(Default)]
 pub(super) struct ScanTables {
     dc: [Option<HuffmanTable>; 4],
@@ -41,7 +41,7 @@ impl ScanTables {
     }
 }
 
-/// Decodes one scan into `layout`, which is at N eighths.
+/// Decodes one scan into `layout`, whose scale is N eighths.
 pub(super) fn decode_scan<const N: usize>(
     frame: &FrameHeader,
     tables: &DecoderTables,
@@ -67,10 +67,10 @@ pub(super) fn decode_scan<const N: usize>(
     Arch::new().dispatch(ScanDecoder::<N> { readers, interval, entropy, layout, stop })
 }
 
-/// The blocks of a scan, to be read and written: compiled for what every processor has, and once more for AVX2 and BMI2.
+/// A scan to be read and written: compiled for what every processor has, and once more for AVX2 and BMI2.
 struct ScanDecoder<'a, const N: usize> {
     readers: Vec<ComponentReader<'a>>,
-    /// Units between two restart markers.
+    /// MCUs between two restart markers.
     interval: usize,
     entropy: &'a EntropyData,
     layout: &'a mut FrameLayout,
@@ -83,7 +83,7 @@ impl<const N: usize> WithSimd for ScanDecoder<'_, N> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Self::Output {
         let Self { mut readers, interval, entropy, layout, stop } = self;
-        // A scan of one component has that component's blocks, one by one, without those that only fill up units.
+        // A scan of one component has that component's blocks one by one, without those that only complete MCUs.
         let alone = match &readers[..] {
             [one] => Some(one.index),
             _ => None,
@@ -126,7 +126,7 @@ impl<const N: usize> WithSimd for ScanDecoder<'_, N> {
 }
 
 impl ComponentReader<'_> {
-    /// The next block's wanted coefficients; the others are read and dropped.
+    /// Reads the next block and keeps its needed coefficients; the others are dropped.
     #[inline(always)]
     fn read_block<const N: usize>(
         &mut self,
@@ -143,12 +143,12 @@ impl ComponentReader<'_> {
             bits.ensure();
             let (moved, value) = self.ac_table.ac_coefficient(bits)?;
             k += moved;
-            // Only now is the place known; what is beyond the block lands beyond the block.
+            // The position is known only now. A coefficient beyond the block is written beyond the needed part.
             block[usize::from(places[(k as usize).wrapping_sub(1) & 255])] = value;
         }
         match k {
             ..64 => self.ac_table.skip_block_rest(bits, k),
-            // Full to the last coefficient, or ended by its own mark.
+            // The block is full, or its end-of-block code was read.
             64 | END_OF_BLOCK.. => Ok(()),
             _ => Err(HuffmanError::TooManyCoefficients),
         }

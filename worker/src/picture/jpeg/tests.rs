@@ -1,4 +1,4 @@
-//! The decoder against others: libjpeg-turbo's scaled output, made offline, and the general decoder in safe Rust.
+//! Compares the decoder with others: libjpeg-turbo's scaled output, made offline, and the general decoder in safe Rust.
 
 use super::*;
 use crate::picture::raster::Colour;
@@ -27,7 +27,8 @@ fn an_eighth_is_libjpeg_turbos_bit_for_bit() {
 
 #[test]
 fn other_scales_differ_from_libjpeg_turbos_by_little() {
-    // It averages where this keeps the low frequencies: alike where the picture is smooth, sharper here at edges.
+    // libjpeg-turbo averages; this decoder keeps the low frequencies. The results are alike in smooth pictures; at
+    // edges this one is sharper.
     for (n, raw, limit) in [
         (2, &include_bytes!("../../../tests/pictures/scaled-2.raw")[..], 34.0),
         (4, include_bytes!("../../../tests/pictures/scaled-4.raw"), 38.0),

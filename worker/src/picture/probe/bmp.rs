@@ -1,4 +1,4 @@
-//! BMP: the information header, in the three lengths it has had.
+//! BMP: parses the information header, in its three lengths.
 
 use upload::Media;
 
@@ -17,7 +17,7 @@ pub(super) fn probe(file: &[u8]) -> Result<Probe, Rejection> {
         // The header of OS/2 1.x has 16-bit sizes.
         ((u32::from(u16_at(18)?), u32::from(u16_at(20)?)), u16_at(24)?)
     } else {
-        // A negative height means rows from the top; a negative width means nothing.
+        // A negative height means that rows start at the top; a negative width is invalid.
         let (width, height) = (u32_at(18)?.cast_signed(), u32_at(22)?.cast_signed());
         let width = u32::try_from(width).map_err(|_| Rejection::broken(Media::Bmp, "its width is negative"))?;
         ((width, height.unsigned_abs()), u16_at(28)?)

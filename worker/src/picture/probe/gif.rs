@@ -1,4 +1,4 @@
-//! GIF: the canvas, where its first frame lies, and how many follow, without decoding one.
+//! GIF: finds the canvas and its first frame, and counts the frames, without decoding any.
 //!
 //! Rule: GIF89a, sections 17 to 27.
 
@@ -14,13 +14,13 @@ pub(super) fn probe(file: &[u8], limits: &Limits) -> Result<Probe, Rejection> {
     let found = count_frames(file, 13 + colour_table_bytes(flags), limits.max_frames);
     let first = found.first_descriptor.ok_or_else(early)?;
     let mut probe = Probe::new(Media::Gif, stored, FormatDetail::Gif { first, transparent: found.transparent });
-    // The first frame may leave parts of the canvas out: those are transparent.
+    // The first frame may leave parts of the canvas empty; those are transparent.
     probe.alpha = true;
     probe.frames = found.count;
     Ok(probe)
 }
 
-/// Bytes of the colour table that `flags`, of the screen or of a frame, announce.
+/// The size in bytes of the colour table that `flags`, of the screen or of a frame, announce.
 pub(in crate::picture) fn colour_table_bytes(flags: u8) -> usize {
     if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) }
 }
@@ -28,19 +28,19 @@ pub(in crate::picture) fn colour_table_bytes(flags: u8) -> usize {
 #[derive(Default)]
 struct FrameCount {
     count: u32,
-    /// Where the first one's descriptor lies, behind its mark.
+    /// The position of the first frame's descriptor, after its introducer byte.
     first_descriptor: Option<usize>,
-    /// The index that stands for nothing in the first frame.
+    /// The index of transparent pixels in the first frame.
     transparent: Option<u8>,
 }
 
-/// Frames from `at` on, counted no further than one beyond `most`. A file that is cut off has those before the cut.
+/// Counts frames from `at` on, and stops at `most` + 1. In a truncated file, the frames before the cut count.
 fn count_frames(file: &[u8], mut at: usize, most: u32) -> FrameCount {
     let mut found = FrameCount::default();
     while found.count <= most {
         match file.get(at) {
             Some(0x21) => {
-                // A graphic control extension is about the frame that follows.
+                // A graphic control extension applies to the frame that follows.
                 if let (None, Some(&[0xF9, 4, flags, _, _, index])) =
                     (found.first_descriptor, file.get(at + 1..).and_then(<[u8]>::first_chunk))
                 {
@@ -51,7 +51,7 @@ fn count_frames(file: &[u8], mut at: usize, most: u32) -> FrameCount {
             Some(0x2C) => {
                 let Some(flags) = file.get(at + 9) else { break };
                 found.first_descriptor.get_or_insert(at + 1);
-                // Position, size and flags, then the table, then one byte of code size.
+                // Position, size and flags, then the table, then one byte with the code size.
                 at += 10 + colour_table_bytes(*flags) + 1;
                 found.count += 1;
             }

@@ -1,4 +1,4 @@
-//! JPEG: the frame header, EXIF's orientation, the profile.
+//! JPEG: reads the frame header, the EXIF orientation and the profile.
 
 use upload::Media;
 
@@ -30,8 +30,9 @@ pub(super) fn probe(file: &[u8]) -> Result<Probe, Rejection> {
     Ok(probe)
 }
 
-/// Bytes of the planes decoded at `n` eighths, and what is held on top of them while decoding: the scan without its
-/// stuffing, the tables, and of a progressive picture the wanted coefficients and a bit for each of the others.
+/// Bytes of the planes decoded at `n` eighths, and bytes that are held on top of them while decoding. These are the
+/// scan without its stuffing, the tables, and for a progressive picture the needed coefficients and one bit for each
+/// other.
 pub(super) fn memory_estimate(header: &Header, n: u8, length: u64) -> (u64, u64) {
     let (h_max, v_max) = header.frame.sampling();
     let units = u64::from(header.frame.width).div_ceil(8 * u64::from(h_max))
@@ -41,7 +42,7 @@ pub(super) fn memory_estimate(header: &Header, n: u8, length: u64) -> (u64, u64)
     let stored = if header.frame.is_progressive() { blocks * (samples * 2 + 8) } else { 0 };
     let planes = match header.model {
         ColourModel::Gray | ColourModel::YCbCr => blocks * samples,
-        // These are put together in a second copy, each component at the size of the largest.
+        // These are interleaved in a second copy, each component at the size of the largest.
         ColourModel::Rgb | ColourModel::Cmyk | ColourModel::Ycck => {
             2 * 4 * units * u64::from(h_max) * u64::from(v_max) * samples
         }

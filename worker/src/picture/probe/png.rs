@@ -1,4 +1,4 @@
-//! PNG: the chunks up to the first that holds pixels. None is inflated.
+//! PNG: reads the chunks up to the first that holds pixels. None is inflated.
 
 use upload::Media;
 
@@ -14,7 +14,7 @@ pub(super) fn probe(file: &[u8]) -> Result<Probe, Rejection> {
         let &[l3, l2, l1, l0, kind @ ..] = head;
         let length = u32::from_be_bytes([l3, l2, l1, l0]) as usize;
         let body = at + 8..at + 8 + length;
-        // Pixels may be cut off; the decoder will tell.
+        // Pixels may be truncated; the decoder rejects such a file.
         if &kind == b"IDAT" {
             return found.ok_or_else(|| broken("its header is missing"));
         }
@@ -26,7 +26,7 @@ pub(super) fn probe(file: &[u8]) -> Result<Probe, Rejection> {
             (b"tRNS", Some(probe)) => {
                 probe.alpha = true;
                 if let FormatDetail::Png { channels } = &mut probe.detail {
-                    // Gray becomes pairs, colours become quadruples.
+                    // Transparency turns gray into pairs and colours into quadruples.
                     *channels += *channels % 2;
                 }
             }
@@ -37,7 +37,7 @@ pub(super) fn probe(file: &[u8]) -> Result<Probe, Rejection> {
             }
             (b"eXIf", Some(probe)) => probe.orientation = exif::orientation(data),
             (b"iCCP", Some(probe)) => {
-                // A name of at most 79 bytes, a zero, and the method, which is always zero as well.
+                // A name of at most 79 bytes, a zero byte, and the method, which is always zero as well.
                 if let Some(name) = data.iter().take(80).position(|byte| *byte == 0).filter(|n| n + 2 < length) {
                     probe.icc.push(body.start + name + 2..body.end);
                 }

@@ -1,4 +1,4 @@
-//! WebP: the chunks of its RIFF container. Rule: RFC 9649.
+//! WebP: reads the chunks of its RIFF container. Rule: RFC 9649.
 
 use upload::Media;
 
@@ -22,14 +22,14 @@ pub(super) fn probe(file: &[u8]) -> Result<Probe, Rejection> {
             (b"VP8L", Some(_)) => lossless = true,
             (b"ANMF", Some(_)) => {
                 frames += 1;
-                // The frame's own header, then a chunk of its own: that tells the kind.
+                // The frame's own header comes first, then a chunk whose name tells whether the frame is lossless.
                 lossless |= data.get(16..20) == Some(b"VP8L");
             }
             (b"ICCP", Some(probe)) => probe.icc = vec![body.clone()],
             (b"EXIF", Some(probe)) => probe.orientation = exif::orientation(data),
             _ => {}
         }
-        // Chunks begin at even places.
+        // Chunks begin at even positions.
         at = body.end + length % 2;
     }
     let mut probe = extended.ok_or_else(|| broken("it has no picture"))?;

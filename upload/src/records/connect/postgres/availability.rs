@@ -1,7 +1,7 @@
 //! Whether the server takes writes, and which connections must not be used again.
 //!
-//! After a failover a pool is full of connections to what has become a read-only standby, or to a machine that is gone.
-//! One error or one silence is enough to retire all of them, so that each call does not have to find out for itself.
+//! After a failover a pool is full of connections to a read-only standby, or to a machine that is gone. One error or
+//! one timeout is enough to retire all of them, so that not every call has to fail first.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,13 +21,13 @@ pub(in crate::records) struct Availability(Arc<Inner>);
 struct Inner {
     /// Connections opened before this moment must be closed.
     retired_before: Mutex<Option<Instant>>,
-    /// How many connections were to a server that took no writes.
+    /// The number of connections that were to a server that took no writes.
     read_only_count: AtomicU64,
     read_only: AtomicBool,
 }
 
 impl Availability {
-    /// A connection has been opened, to a server that is read-only or not.
+    /// Records that a connection has been opened, and whether its server is read-only.
     pub(super) fn connection_opened(&self, read_only: bool) {
         if !read_only {
             if self.0.read_only.swap(false, Ordering::SeqCst) {
@@ -39,7 +39,7 @@ impl Availability {
         self.found_read_only();
     }
 
-    /// A server behind one of the connections takes no writes.
+    /// Records that a server behind one of the connections takes no writes.
     pub(super) fn found_read_only(&self) {
         self.retire_connections();
         if !self.0.read_only.swap(true, Ordering::SeqCst) {
@@ -52,7 +52,7 @@ impl Availability {
         self.0.read_only_count.load(Ordering::SeqCst)
     }
 
-    /// Every connection that is open now must be closed.
+    /// Requires every connection that is open now to be closed.
     pub(super) fn retire_connections(&self) {
         *self.0.retired_before.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
@@ -63,7 +63,8 @@ impl Availability {
         retired.is_some_and(|at| at.elapsed() <= age)
     }
 
-    /// Whether the connection on which a call failed like this must be closed. Retires all others if they must be, too.
+    /// Whether the connection must be closed after this error. Also retires all other connections if the error
+    /// requires that.
     pub(super) fn ends_connection(&self, error: &sqlx::Error) -> bool {
         let sqlx::Error::Database(error) = error else {
             let silent = matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut);
@@ -77,8 +78,8 @@ impl Availability {
             "25006" => self.found_read_only(),
             // admin_shutdown, crash_shutdown, cannot_connect_now
             "57P01" | "57P02" | "57P03" => self.retire_connections(),
-            // Idle for too long in a transaction or a session; no such prepared statement, if a pooler is not what the
-            // settings say; all connection exceptions.
+            // Idle for too long in a transaction or a session; an unknown prepared statement, if a pooler is not what
+            // the settings say; all connection exceptions.
             "25P03" | "57P05" | "26000" => {}
             code if code.starts_with("08") => {}
             _ => return false,
@@ -87,7 +88,7 @@ impl Availability {
     }
 }
 
-/// The error of a call that needed a connection, and only one to a read-only server was to be had.
+/// The error of a call for which only connections to a read-only server were available.
 pub(super) fn read_only_error() -> DbErr {
     DbErr::Custom(READ_ONLY.to_owned())
 }

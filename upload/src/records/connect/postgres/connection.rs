@@ -1,4 +1,4 @@
-//! A connection lent by the pool. Each call on it has a limit, and it goes back to the pool only if it is known to be good.
+//! A connection lent by the pool. Each call on it has a limit. It returns to the pool only if it is known to be good.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use super::super::timeout_error;
 use super::availability::Availability;
 
-/// What the server is asked to do.
+/// A request to the server.
 #[derive(Clone, Copy)]
 pub(super) enum Call<'c> {
     /// Statements without parameters, in one round trip.
@@ -23,7 +23,7 @@ pub(super) enum Call<'c> {
     Statement(&'c Statement),
 }
 
-/// What it answered.
+/// The server's answer.
 #[derive(Default)]
 pub(super) struct CallResult {
     pub(super) rows: Vec<PgRow>,
@@ -32,14 +32,14 @@ pub(super) struct CallResult {
 
 #[derive(Debug)]
 pub(super) struct Connection {
-    /// None once it has been given back.
+    /// None once the connection has been returned.
     inner: Option<PoolConnection<Postgres>>,
     availability: Availability,
     limit: Duration,
-    /// Whether the server keeps a prepared statement under a name, to be run again.
+    /// Whether the server keeps prepared statements under a name, to be run again.
     named_statements: bool,
     in_transaction: bool,
-    /// A call has begun and not ended, or has ended in an error after which the connection is of no use.
+    /// A call has begun and not ended, or has ended in an error that makes the connection useless.
     unusable: bool,
 }
 
@@ -60,11 +60,11 @@ impl Connection {
         }
     }
 
-    /// Runs one call, and no longer than the limit.
+    /// Runs one call, with a limit.
     pub(super) async fn call(&mut self, call: Call<'_>) -> Result<CallResult, sqlx::Error> {
         let usable = self.inner.as_mut().filter(|_| !self.unusable);
         let Some(inner) = usable else { return Err(sqlx::Error::PoolClosed) };
-        // Stays so if the future is dropped before the answer has been read.
+        // Stays true if the future is dropped before the answer has been read.
         self.unusable = true;
         let outcome = match tokio::time::timeout(self.limit, run_call(inner, call, self.named_statements)).await {
             Ok(outcome) => outcome,
@@ -85,7 +85,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Keeps it from being used again.
+    /// Prevents the connection from being used again.
     pub(super) fn discard(&mut self) {
         self.unusable = true;
     }
@@ -111,13 +111,13 @@ async fn run_call(connection: &mut PgConnection, call: Call<'_>, named: bool) ->
 }
 
 impl Drop for Connection {
-    /// Gives it back in the background, after a rollback if it is in a transaction. Both are limited as calls are, because
-    /// a connection that is on its way back still counts as one of the pool's.
+    /// Returns the connection in the background, after a rollback if it is in a transaction. Both are limited as
+    /// calls are, because a connection being returned still counts as one of the pool's.
     fn drop(&mut self) {
         let Some(mut inner) = self.inner.take() else { return };
         let Ok(runtime) = Handle::try_current() else { return drop(inner.leak()) };
         if self.unusable {
-            // Without a goodbye, for which an encrypted connection would wait.
+            // Closed without a farewell message, for which an encrypted connection would wait.
             return drop(inner.detach());
         }
         let (limit, in_transaction) = (self.limit, self.in_transaction);

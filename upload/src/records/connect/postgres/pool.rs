@@ -19,11 +19,13 @@ const TEST_TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_CONNECTION_AGE: Duration = Duration::from_secs(1800);
 
 tokio::task_local! {
-    /// Of a connection that the pool lends to this task: its age, and how long it was idle. None for a new one.
+    /// The age of the connection that the pool lends to this task, and how long it was idle. None for a new
+    /// connection.
     static LENT: Cell<Option<(Duration, Duration)>>;
 }
 
-/// Notes what is known of a connection that the pool is about to lend. Returns true: [`Pool::acquire`] judges it.
+/// Records what is known of a connection that the pool is about to lend. Returns true, because [`Pool::acquire`]
+/// judges it.
 pub(super) fn note_lent(meta: PoolConnectionMetadata) -> bool {
     LENT.try_with(|lent| lent.set(Some((meta.age, meta.idle_for)))).ok();
     true
@@ -35,7 +37,8 @@ pub(in crate::records) struct Pool {
     pool: PgPool,
     availability: Availability,
     timeout: Duration,
-    /// What a transaction sets first, where a session cannot: behind a pooler in transaction mode.
+    /// The settings at the start of a transaction, if a session cannot have them: behind a pooler in transaction
+    /// mode.
     local_limits: Option<String>,
 }
 
@@ -56,7 +59,7 @@ impl Pool {
         Self { pool, availability, timeout: settings.timeout, local_limits }
     }
 
-    /// A connection to a server that takes writes.
+    /// Acquires a connection to a server that takes writes.
     async fn acquire(&self) -> Result<Connection, DbErr> {
         let refused = self.availability.read_only_count();
         let connection = loop {
@@ -76,10 +79,11 @@ impl Pool {
                 }
                 self.availability.retire_connections();
             }
-            // Dropped without a goodbye, for which an encrypted connection would wait.
+            // Dropped without a farewell message, for which an encrypted connection would wait.
             drop(connection.detach());
         };
-        // A name is the session's, and so is a server only without a pooler in transaction mode.
+        // A statement's name belongs to the session, and a session keeps its server only without a pooler in
+        // transaction mode.
         let named = self.local_limits.is_none();
         let mut connection = Connection::new(connection, self.availability.clone(), self.timeout, named);
         // It may have been opened just now.
@@ -90,12 +94,12 @@ impl Pool {
         Ok(connection)
     }
 
-    /// Begins a writing transaction.
+    /// Begins a write transaction.
     pub(in crate::records) async fn begin(&self) -> Result<Transaction, DbErr> {
         self.begin_with("BEGIN").await
     }
 
-    /// Begins a reading transaction that sees one moment.
+    /// Begins a read transaction that sees one snapshot.
     pub(in crate::records) async fn begin_snapshot(&self) -> Result<Transaction, DbErr> {
         self.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await
     }
@@ -107,8 +111,9 @@ impl Pool {
         Ok(Transaction(Mutex::new(connection)))
     }
 
-    /// Runs one call by itself. Behind a pooler in transaction mode that takes a transaction, because the driver prepares a
-    /// statement in one round trip and runs it in the next, and only a transaction keeps both on the same server.
+    /// Runs one call outside a transaction. Behind a pooler in transaction mode that takes a transaction all the
+    /// same: the driver prepares a statement in one round trip and runs it in the next, and only a transaction keeps
+    /// both on the same server.
     async fn call(&self, call: Call<'_>, error: fn(sqlx::Error) -> DbErr) -> Result<CallResult, DbErr> {
         if self.local_limits.is_none() {
             return self.acquire().await?.call(call).await.map_err(error);
@@ -123,7 +128,7 @@ impl Pool {
         self.pool.close().await;
     }
 
-    /// The server has said in so many words that it takes no writes, or takes them.
+    /// Records that the server has reported that it takes no writes.
     pub(in crate::records) fn found_read_only(&self) -> DbErr {
         self.availability.found_read_only();
         read_only_error()
@@ -140,7 +145,7 @@ impl Transaction {
     }
 }
 
-/// What sea-orm asks of a connection.
+/// The methods that sea-orm needs of a connection.
 macro_rules! statements {
     ($($which:ident),*) => {$(
         impl $which {

@@ -1,7 +1,7 @@
-//! The packing of GIF's pixels: codes of 3 to 12 bits, each for a string that was there before.
+//! The LZW compression of GIF's pixels: codes of 3 to 12 bits, each for a string that occurred before.
 //!
 //! Rule: GIF89a, appendix F. Most strings are short, so an entry holds its first eight bytes and writes them with one
-//! store; of longer ones it knows where in the output they stand.
+//! store. For a longer string, the entry also holds its position in the output.
 
 use upload::Media;
 
@@ -10,13 +10,13 @@ use crate::picture::{CancelFlag, Rejection};
 /// Codes have at most 12 bits.
 const MAX_ENTRIES: usize = 1 << 12;
 
-/// What a code stands for.
+/// The string of one code.
 #[derive(Clone, Copy, Default)]
 struct LzwEntry {
-    /// The first eight bytes, the first of them the lowest.
+    /// The first eight bytes; the first one is the lowest.
     first_bytes: u64,
     length: u32,
-    /// Where in the output it stands. Nothing for strings of one byte, which never need it.
+    /// The position of the string in the output. Not set for strings of one byte, which never need it.
     position: u32,
 }
 
@@ -25,7 +25,7 @@ impl LzwEntry {
         self.first_bytes as u8
     }
 
-    /// This string and one byte more.
+    /// This string with one byte appended.
     fn extended(self, byte: u8) -> Self {
         let head =
             if self.length < 8 { self.first_bytes | u64::from(byte) << (8 * self.length) } else { self.first_bytes };
@@ -33,9 +33,9 @@ impl LzwEntry {
     }
 }
 
-/// Unpacks `blocks` into `out`, to its end; what follows is ignored. `size` is the bits of an index.
+/// Decompresses `blocks` until `out` is full, and ignores the rest. `size` is the number of bits of an index.
 ///
-/// A stream that ends before is broken, and so is a code that has no meaning yet.
+/// A stream that ends earlier is broken, and so is a code without a meaning.
 pub(super) fn decompress<'a>(
     size: u8,
     blocks: impl Iterator<Item = &'a [u8]>,
@@ -51,7 +51,7 @@ pub(super) fn decompress<'a>(
     for (value, entry) in entries.iter_mut().enumerate().take(clear) {
         *entry = LzwEntry { first_bytes: value as u64, length: 1, position: 0 };
     }
-    // The code that the next string gets, and bits of a code.
+    // The code of the next string, and the number of bits of a code.
     let (mut next, mut width) = (clear + 2, u32::from(size) + 1);
     let mut before: Option<LzwEntry> = None;
     let mut done = 0;
@@ -81,7 +81,7 @@ pub(super) fn decompress<'a>(
                     return Err(broken("it ends too early"));
                 }
                 match before {
-                    // The code may be the one that is made just now: then it ends as it begins.
+                    // The code may be the one that is defined now: then its last byte is its first byte.
                     Some(before) if code <= next && next < MAX_ENTRIES => {
                         let byte = if code == next {
                             before.first_byte()
@@ -112,18 +112,18 @@ pub(super) fn decompress<'a>(
     Err(broken("it ends too early"))
 }
 
-/// Puts a string at `done`, as much of it as there is room for.
+/// Writes a string at `done`, as much of it as fits.
 #[inline(always)]
 fn write_entry(entry: LzwEntry, out: &mut [u8], done: usize) {
     let length = entry.length as usize;
     match out.get_mut(done..done + 8) {
-        // What is written too much is written over.
+        // The bytes beyond the string are overwritten later.
         Some(eight) if length <= 8 => eight.copy_from_slice(&entry.first_bytes.to_le_bytes()),
         _ => write_long_entry(entry, out, done),
     }
 }
 
-/// As [`write_entry`], for long strings and at the end.
+/// As [`write_entry`], for long strings and for the end of the output.
 #[inline(never)]
 fn write_long_entry(entry: LzwEntry, out: &mut [u8], done: usize) {
     let length = (entry.length as usize).min(out.len() - done);
@@ -131,7 +131,7 @@ fn write_long_entry(entry: LzwEntry, out: &mut [u8], done: usize) {
         out[done..done + length].copy_from_slice(&entry.first_bytes.to_le_bytes()[..length]);
         return;
     }
-    // One byte after the other: the string may end in the byte that it begins with here.
+    // Byte by byte, because the string may overlap its own copy.
     for i in 0..length {
         out[done + i] = out[entry.position as usize + i];
     }
@@ -141,7 +141,7 @@ fn write_long_entry(entry: LzwEntry, out: &mut [u8], done: usize) {
 mod tests {
     use super::*;
 
-    /// Codes as they are stored, the lowest bit first.
+    /// Packs codes as they are stored, the lowest bit first.
     fn packed(codes: &[(u16, u32)]) -> Vec<u8> {
         let (mut bytes, mut held, mut count) = (Vec::new(), 0u64, 0);
         for (code, width) in codes {
@@ -159,13 +159,13 @@ mod tests {
 
     fn unpacked(codes: &[(u16, u32)], pixels: usize) -> Result<Vec<u8>, Rejection> {
         let mut out = vec![9; pixels];
-        // In blocks of one byte, so that codes lie across them.
+        // In blocks of one byte, so that codes cross block limits.
         decompress(2, packed(codes).chunks(1), &mut out, &CancelFlag::new()).map(|()| out)
     }
 
     #[test]
     fn strings_grow_out_of_strings() {
-        // 6 is the code that is made while it is read: 1, 11, 111, and at four bits 1111.
+        // 6 is the code that is defined while it is read: 1, 11, 111, and at four bits 1111.
         let codes = [(4, 3), (1, 3), (6, 3), (7, 3), (8, 4), (0, 4), (5, 4)];
         assert_eq!(unpacked(&codes, 11).unwrap(), [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0]);
         assert_eq!(unpacked(&codes, 8).unwrap(), [1; 8], "no more than there is room for");
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn long_strings() {
-        // Each string one byte longer than the one before: 1 + 2 + … + 40 pixels of one colour.
+        // Each string is one byte longer than the one before: 1 + 2 + … + 40 pixels of one colour.
         let mut codes = vec![(4, 3), (3, 3)];
         let mut width = 3;
         for code in 6..45u16 {

@@ -1,4 +1,4 @@
-//! One progressive scan, read into the stores of its components.
+//! Reads one progressive scan into the stores of its components.
 
 use super::{CoefficientStore, ProgressiveScan, bit_mask};
 use crate::picture::jpeg::bit_reader::{BitReader, EntropyData, truncated};
@@ -8,16 +8,17 @@ use crate::picture::jpeg::idct::{self, Block};
 use crate::picture::jpeg::layout::FrameLayout;
 use crate::picture::{CancelFlag, Rejection};
 
-/// What it takes to read one scan.
+/// The tables and positions for reading one scan.
 pub(super) struct ProgressiveScanReader {
-    /// By component of the scan for means, one for coefficients; none where only single bits are read.
+    /// For a DC scan one table for each of its components, otherwise one table. None if only single bits are read.
     tables: Vec<Option<HuffmanTable>>,
     positions: [u8; 256],
-    /// The coefficients that have a place, the k-th in bit k.
+    /// The coefficients that are kept; bit k is the k-th coefficient.
     kept_mask: u64,
 }
 
-/// Where a scan stands: its bits, what is left of the restart interval, how many blocks to come are known to be over.
+/// The state of a scan: its bits, the MCUs left in the restart interval, and the number of coming blocks that are
+/// empty.
 struct ScanCursor<'a> {
     entropy: &'a EntropyData,
     bits: BitReader<'a>,
@@ -33,7 +34,7 @@ impl<'a> ScanCursor<'a> {
         Ok(Self { entropy, bits: entropy.interval(0)?, interval, mcus_left: interval, restart_interval: 0, eob_run: 0 })
     }
 
-    /// Before each unit: whether a new interval begins with it.
+    /// Prepares the next MCU and returns whether a new restart interval begins with it.
     #[inline(always)]
     fn next(&mut self) -> Result<bool, Rejection> {
         let restarts = self.mcus_left == 0;
@@ -65,7 +66,7 @@ impl ProgressiveScanReader {
         Ok(Self { tables: tables.collect::<Result<_, Rejection>>()?, positions: [0; 256], kept_mask: 0 })
     }
 
-    /// A scan of means, of one or several components.
+    /// Reads a DC scan, of one or several components.
     pub(super) fn read_dc<const N: usize>(
         &self,
         part: &ProgressiveScan,
@@ -110,7 +111,7 @@ impl ProgressiveScanReader {
         Ok(())
     }
 
-    /// A scan of other coefficients, of one component.
+    /// Reads an AC scan, of one component.
     pub(super) fn read_ac<const N: usize>(
         mut self,
         part: &ProgressiveScan,
@@ -128,7 +129,7 @@ impl ProgressiveScanReader {
         let mut progress = ScanCursor::new(entropy, part.tables.restart_interval)?;
         let sheet = &layout.components[index];
         let CoefficientStore { wanted, nonzero } = &mut stores[index];
-        // Where the unwanted coefficients go.
+        // Receives the coefficients that are not needed.
         let mut block: Block = [0; 256];
         for y in 0..sheet.blocks.1 {
             stop.check()?;
@@ -152,7 +153,7 @@ impl ProgressiveScanReader {
         Ok(())
     }
 
-    /// The first bits of a band in one block.
+    /// Reads the first bits of a band in one block.
     #[inline(always)]
     fn read_first_pass(
         &self,
@@ -188,7 +189,8 @@ impl ProgressiveScanReader {
         Ok(())
     }
 
-    /// One more bit of a band in one block: of each coefficient that is not zero so far, and of those that become so.
+    /// Reads one more bit of a band in one block, for each coefficient that is not zero so far and for those that
+    /// become so.
     #[inline(always)]
     fn read_refinement(
         &self,
@@ -212,7 +214,7 @@ impl ProgressiveScanReader {
                     break;
                 }
                 let value = if size == 0 || bits.take(1) == 1 { step } else { -step };
-                // Past as many zeros as the run says, to the next one: that is the coefficient.
+                // The coefficient is the next zero after as many zeros as the run says.
                 let mut zeros = !known & bit_mask(k..end + 1);
                 for _ in 0..run {
                     zeros &= zeros.wrapping_sub(1);
@@ -238,12 +240,13 @@ impl ProgressiveScanReader {
         Ok(())
     }
 
-    /// One bit for each coefficient in `which`.
+    /// Reads one bit for each coefficient in `which`.
     #[inline(always)]
     fn refine_nonzero(&self, bits: &mut BitReader<'_>, which: u64, wanted: &mut [i16], step: i16) {
         let mut many = which.count_ones();
         let mut seen = which & self.kept_mask;
-        // The bits lie in the order of the coefficients; of those in between, only how many they are matters.
+        // The bits are in the order of the coefficients. Of the coefficients that are not kept, only the number
+        // matters.
         while seen != 0 {
             let k = seen.trailing_zeros();
             let before = many - (which & !bit_mask(0..k)).count_ones();
@@ -262,7 +265,7 @@ impl ProgressiveScanReader {
     }
 }
 
-/// Passes over up to 64 bits.
+/// Skips up to 64 bits.
 #[inline(always)]
 fn skip_bits(bits: &mut BitReader<'_>, mut many: u32) {
     while many > 0 {
