@@ -20,7 +20,7 @@ async fn a_worker_is_not_ready_while_its_disk_is_full() {
     let records = format!("sqlite://{}", folder.path().join("records.db").display());
     migrations::up(&records).await.unwrap();
     let mut worker = stack.command(&["worker"]);
-    worker.env("CLOAKROOM__RECORDS__URL", &records);
+    worker.env("CLOAKROOM__RECORDS__URL", &records).env("CLOAKROOM__RECORDS__MIN_FREE", "0 B");
     let worker = ServerProcess::start(worker);
     let probe = format!("http://{}/readyz", worker.probes());
     wait_for_probe(&probe, (200, "ok")).await;
