@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use upload::QueueName;
 
 use super::faults::{assert_all_ready, upload_many};
@@ -13,40 +11,27 @@ use super::stack::EngineStack;
 use crate::portal::PortalClient;
 use crate::process::ServerProcess;
 
-/// Starts a worker with probes and this number of attempts per job. With one attempt, an outage that counted would make
-/// every job dead.
-async fn start_worker(stack: &EngineStack, attempts: &str) -> (ServerProcess, u16) {
-    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+/// Starts a worker with this number of attempts per job. With one attempt, an outage that counted would make every job dead.
+fn start_worker(stack: &EngineStack, attempts: &str) -> ServerProcess {
     let mut command = stack.command(&["worker", "--concurrency", "2"]);
-    command
-        .env("CLOAKROOM__WORKER__MAX_ATTEMPTS", attempts)
-        .env("CLOAKROOM__PROBES__LISTEN", format!("127.0.0.1:{port}"));
-    (ServerProcess::start(command), port)
+    command.env("CLOAKROOM__WORKER__MAX_ATTEMPTS", attempts);
+    ServerProcess::start(command)
 }
 
-/// The response of a worker's probes to `GET path`.
-async fn get_probe(port: u16, path: &str) -> String {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    stream.write_all(format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
-}
-
-async fn wait_for_probe(port: u16, path: &str, holds: impl Fn(&str) -> bool) {
+async fn wait_for_probe(worker: &ServerProcess, path: &str, holds: impl Fn(u16, &str) -> bool) {
     let mut tick = tokio::time::interval(Duration::from_millis(100));
-    let mut last = String::new();
+    let mut last = (0, String::new());
     let reached = async {
         loop {
             tick.tick().await;
-            last = get_probe(port, path).await;
-            if holds(&last) {
+            last = worker.probe(path).await;
+            if holds(last.0, &last.1) {
                 return;
             }
         }
     };
     let reached = tokio::time::timeout(Duration::from_secs(120), reached).await;
-    assert!(reached.is_ok(), "{path} still says: {last}");
+    assert!(reached.is_ok(), "{path} still says: {last:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,13 +43,12 @@ async fn a_store_that_is_away_kills_no_waiting_job() {
     assert_eq!(acknowledged.len(), 30);
     for way in [Way::Broken, Way::Overloaded] {
         stack.store.set(way);
-        let (worker, port) = start_worker(&stack, "1").await;
-        wait_for_probe(port, "/metrics", |said| said.contains("cloakroom_circuit_breaker_open{backend=\"staging\"} 1"))
-            .await;
-        wait_for_probe(port, "/readyz", |said| {
-            said.starts_with("HTTP/1.1 503") && !said.contains("\"staging\":\"ok\"")
+        let worker = start_worker(&stack, "1");
+        wait_for_probe(&worker, "/metrics", |_, said| {
+            said.contains("cloakroom_circuit_breaker_open{backend=\"staging\"} 1")
         })
         .await;
+        wait_for_probe(&worker, "/readyz", |status, said| status == 503 && !said.contains("\"staging\":\"ok\"")).await;
         let places = stack.open_backends().await;
         let paused = async {
             let mut tick = tokio::time::interval(Duration::from_millis(100));
@@ -89,10 +73,10 @@ async fn a_store_that_is_away_kills_no_waiting_job() {
         }
         assert_eq!(worker.stop(), Some(0));
     }
-    let (worker, port) = start_worker(&stack, "1").await;
+    let worker = start_worker(&stack, "1");
     stack.store.set(Way::Open);
     assert_all_ready(&stack, &acknowledged).await;
-    wait_for_probe(port, "/readyz", |said| said.starts_with("HTTP/1.1 200")).await;
+    wait_for_probe(&worker, "/readyz", |status, _| status == 200).await;
     assert_eq!(worker.stop(), Some(0));
     let delivered = stack.operator_connection().await.create_channel().await.unwrap();
     let dead = lapin::options::QueueDeclareOptions { passive: true, ..Default::default() };
@@ -104,7 +88,7 @@ async fn a_store_that_is_away_kills_no_waiting_job() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_away_kills_no_job_that_was_begun() {
     let Some(stack) = EngineStack::start().await else { return };
-    let (api, (worker, port)) = (stack.api(), start_worker(&stack, "5").await);
+    let (api, worker) = (stack.api(), start_worker(&stack, "5"));
     let portal = PortalClient::log_in(&api).await;
     let mut acknowledged = Vec::new();
     for _ in 0..6 {
@@ -117,10 +101,12 @@ async fn a_database_that_is_away_kills_no_job_that_was_begun() {
             })
             .await,
         );
-        wait_for_probe(port, "/metrics", |said| said.contains("cloakroom_circuit_breaker_open{backend=\"records\"} 1"))
-            .await;
+        wait_for_probe(&worker, "/metrics", |_, said| {
+            said.contains("cloakroom_circuit_breaker_open{backend=\"records\"} 1")
+        })
+        .await;
         stack.database.set(Way::Open);
-        wait_for_probe(port, "/readyz", |said| said.starts_with("HTTP/1.1 200")).await;
+        wait_for_probe(&worker, "/readyz", |status, _| status == 200).await;
     }
     assert_all_ready(&stack, &acknowledged).await;
     assert_eq!(query_number(&stack, "SELECT count(*) FROM jobs").await, 0);
@@ -141,11 +127,8 @@ async fn a_wrong_bucket_is_said_at_readyz_and_nothing_is_called_lost() {
         }
         command
     };
-    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let mut command = misled(&["worker"]);
-    command.env("CLOAKROOM__PROBES__LISTEN", format!("127.0.0.1:{port}"));
-    let lost = ServerProcess::start(command);
-    wait_for_probe(port, "/readyz", |said| said.contains("503") && said.contains("the bucket does not exist")).await;
+    let lost = ServerProcess::start(misled(&["worker"]));
+    wait_for_probe(&lost, "/readyz", |status, said| status == 503 && said.contains("the bucket does not exist")).await;
     wait_for_number(&stack, "SELECT least(count(*), 1) FROM events WHERE what = 'put off'", 1).await;
     assert_eq!(query_number(&stack, "SELECT count(*) FROM uploads WHERE state <> 'accepted'").await, 0);
     assert_eq!(lost.stop(), Some(0));

@@ -338,16 +338,16 @@ impl Store {
     }
 
     /// Runs one operation, counted, timed and limited.
-    async fn instrument<T>(
+    fn instrument<T>(
         &self,
         op: &'static str,
         operation: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        let limited = async {
+    ) -> impl Future<Output = Result<T, StoreError>> {
+        let limited = async move {
             let in_time = tokio::time::timeout(self.operation_timeout, operation).await;
             in_time.unwrap_or_else(|_| Err(stream::timeout_error(self.backend, self.operation_timeout)))
         };
-        self.fail_points.instrument(self.backend, op, limited).await
+        self.fail_points.instrument(self.backend, op, limited)
     }
 
     fn object_path(&self, key: &str) -> Path {

@@ -56,7 +56,7 @@ impl Records {
     /// Any database error. Nothing was admitted and the staged bytes belong to no upload, unless
     /// [`RecordsError::is_outcome_unknown`].
     pub async fn admit(&self, admission: Admission) -> Result<Admitted, RecordsError> {
-        self.fail_points.instrument("records", "admit", self.admit_in_tx(admission)).await
+        self.instrument("admit", self.admit_in_tx(admission)).await
     }
 
     async fn admit_in_tx(&self, admission: Admission) -> Result<Admitted, RecordsError> {

@@ -83,7 +83,7 @@ impl Records {
         lease: Duration,
         prefix: &str,
     ) -> Result<LeaseResult, RecordsError> {
-        self.fail_points.instrument("records", "begin_attempt", self.begin_attempt_in_tx(message, lease, prefix)).await
+        self.instrument("begin_attempt", self.begin_attempt_in_tx(message, lease, prefix)).await
     }
 
     async fn begin_attempt_in_tx(
@@ -173,7 +173,7 @@ impl Records {
                 .await?;
             Ok::<_, RecordsError>(renewed.rows_affected == 1)
         };
-        self.fail_points.instrument("records", "renew_lease", renew).await
+        self.instrument("renew_lease", renew).await
     }
 }
 

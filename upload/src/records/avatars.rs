@@ -73,7 +73,7 @@ impl Records {
             removed.insert(&self.db).await?;
             Ok::<_, RecordsError>(())
         };
-        self.fail_points.instrument("records", "remove_avatar", remove).await
+        self.instrument("remove_avatar", remove).await
     }
 
     /// Grants a user the right to act for a resource. A second time has no effect.
@@ -95,7 +95,7 @@ impl Records {
                 .await?;
             Ok::<_, RecordsError>(())
         };
-        self.fail_points.instrument("records", "grant", grant).await
+        self.instrument("grant", grant).await
     }
 
     /// Whether a user may act for a resource: all users for themselves, otherwise by a grant.

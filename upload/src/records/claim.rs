@@ -41,7 +41,7 @@ impl Records {
         resource: &Resource,
         claimant: &Claimant,
     ) -> Result<Result<(), ClaimRefusal>, RecordsError> {
-        self.fail_points.instrument("records", "claim", self.claim_in_tx(upload, resource, claimant)).await
+        self.instrument("claim", self.claim_in_tx(upload, resource, claimant)).await
     }
 
     async fn claim_in_tx(

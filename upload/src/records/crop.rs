@@ -32,7 +32,7 @@ impl Records {
         crop: Option<Crop>,
         by: &Claimant,
     ) -> Result<Result<u32, CropRefusal>, RecordsError> {
-        self.fail_points.instrument("records", "crop", self.crop_in_tx(upload, crop, by)).await
+        self.instrument("crop", self.crop_in_tx(upload, crop, by)).await
     }
 
     async fn crop_in_tx(

@@ -37,7 +37,7 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn take_due_deletions(&self, limit: u64) -> Result<Vec<BlobDeletion>, RecordsError> {
-        self.fail_points.instrument("records", "take_condemned", self.take_due_deletions_in_tx(limit)).await
+        self.instrument("take_condemned", self.take_due_deletions_in_tx(limit)).await
     }
 
     async fn take_due_deletions_in_tx(&self, limit: u64) -> Result<Vec<BlobDeletion>, RecordsError> {
@@ -86,7 +86,7 @@ impl Records {
             deletions::Entity::delete_by_id(deletion.id).exec(&self.db).await?;
             Ok::<_, RecordsError>(())
         };
-        self.fail_points.instrument("records", "strike_off", complete).await
+        self.instrument("strike_off", complete).await
     }
 }
 

@@ -22,7 +22,7 @@ impl Records {
     /// # Errors
     /// Any database error; then none of the batch has expired.
     pub async fn expire(&self, limit: u64) -> Result<Vec<UploadId>, RecordsError> {
-        self.fail_points.instrument("records", "expire", self.expire_in_tx(limit)).await
+        self.instrument("expire", self.expire_in_tx(limit)).await
     }
 
     async fn expire_in_tx(&self, limit: u64) -> Result<Vec<UploadId>, RecordsError> {
@@ -84,7 +84,7 @@ impl Records {
     /// # Errors
     /// Any database error; then none of the batch has been settled.
     pub async fn fail_overdue(&self, limit: u64) -> Result<Vec<(UploadId, JobId, Reason)>, RecordsError> {
-        self.fail_points.instrument("records", "fail_overdue", self.fail_overdue_in_tx(limit)).await
+        self.instrument("fail_overdue", self.fail_overdue_in_tx(limit)).await
     }
 
     async fn fail_overdue_in_tx(&self, limit: u64) -> Result<Vec<(UploadId, JobId, Reason)>, RecordsError> {
@@ -153,7 +153,7 @@ impl Records {
     /// # Errors
     /// Any database error; then none of the batch has been given up.
     pub async fn fail_overdue_variants(&self, limit: u64) -> Result<Vec<(UploadId, JobId, Reason)>, RecordsError> {
-        self.fail_points.instrument("records", "give_up_variants", self.fail_overdue_variants_in_tx(limit)).await
+        self.instrument("give_up_variants", self.fail_overdue_variants_in_tx(limit)).await
     }
 
     async fn fail_overdue_variants_in_tx(&self, limit: u64) -> Result<Vec<(UploadId, JobId, Reason)>, RecordsError> {

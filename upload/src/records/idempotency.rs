@@ -30,7 +30,7 @@ impl Records {
         key: &str,
         lease: Duration,
     ) -> Result<IdempotencyLockResult, RecordsError> {
-        self.fail_points.instrument("records", "hold_key", self.lock_idempotency_key_in_tx(caller, key, lease)).await
+        self.instrument("hold_key", self.lock_idempotency_key_in_tx(caller, key, lease)).await
     }
 
     async fn lock_idempotency_key_in_tx(
@@ -108,7 +108,7 @@ impl Records {
                 .await?;
             Ok::<_, RecordsError>(renewed.rows_affected > 0)
         };
-        self.fail_points.instrument("records", "renew_key", renew).await
+        self.instrument("renew_key", renew).await
     }
 
     /// Stores an answer, unless another request has locked the key by now.
@@ -125,7 +125,7 @@ impl Records {
                 .await?;
             Ok::<_, RecordsError>(())
         };
-        self.fail_points.instrument("records", "note_answer", note).await
+        self.instrument("note_answer", note).await
     }
 
     /// Releases a key whose request was not answered, so that it can be sent again. A key that admitted nothing is
@@ -134,7 +134,7 @@ impl Records {
     /// # Errors
     /// Any database error; then the key stays in flight until its lock ends.
     pub async fn release_idempotency_key(&self, lock: &IdempotencyKeyLock) -> Result<(), RecordsError> {
-        self.fail_points.instrument("records", "let_go_of_key", self.release_idempotency_key_in_tx(lock)).await
+        self.instrument("let_go_of_key", self.release_idempotency_key_in_tx(lock)).await
     }
 
     async fn release_idempotency_key_in_tx(&self, lock: &IdempotencyKeyLock) -> Result<(), RecordsError> {
@@ -174,7 +174,7 @@ impl Records {
                 keys::Entity::delete_many().filter(batch).filter(old).exec(&self.db).await?.rows_affected,
             )
         };
-        self.fail_points.instrument("records", "forget_answers", forget).await
+        self.instrument("forget_answers", forget).await
     }
 }
 

@@ -85,7 +85,7 @@ impl Records {
     /// # Errors
     /// Any database error; then the job stays dead.
     pub async fn retry_job(&self, id: JobId, deadline: Duration) -> Result<Option<DueMessage>, RecordsError> {
-        self.fail_points.instrument("records", "retry_job", self.retry_job_in_tx(id, deadline)).await
+        self.instrument("retry_job", self.retry_job_in_tx(id, deadline)).await
     }
 
     async fn retry_job_in_tx(&self, id: JobId, deadline: Duration) -> Result<Option<DueMessage>, RecordsError> {
@@ -185,7 +185,7 @@ impl Records {
             tx.commit().await?;
             Ok::<_, RecordsError>(true)
         };
-        self.fail_points.instrument("records", "drop_job", drop).await
+        self.instrument("drop_job", drop).await
     }
 }
 

@@ -309,6 +309,15 @@ impl Records {
         Ok(WriteTx { tx: self.db.begin().await?, write_check: self.write_check.clone(), _write_lock: write_lock })
     }
 
+    /// Runs one operation through the seam for fault injection and metrics.
+    fn instrument<T>(
+        &self,
+        op: &'static str,
+        operation: impl Future<Output = Result<T, RecordsError>>,
+    ) -> impl Future<Output = Result<T, RecordsError>> {
+        self.fail_points.instrument("records", op, operation)
+    }
+
     fn now_ms(&self) -> i64 {
         self.clock.now().as_millisecond()
     }

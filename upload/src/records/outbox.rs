@@ -92,7 +92,7 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn take_due_messages(&self, limit: u64) -> Result<Vec<DueMessage>, RecordsError> {
-        self.fail_points.instrument("records", "take_unpublished", self.take_due_messages_in_tx(limit)).await
+        self.instrument("take_unpublished", self.take_due_messages_in_tx(limit)).await
     }
 
     async fn take_due_messages_in_tx(&self, limit: u64) -> Result<Vec<DueMessage>, RecordsError> {
@@ -140,7 +140,7 @@ impl Records {
         for PublishAttempt { job, number } in confirmed {
             by_number.entry(number).or_default().push(job);
         }
-        self.fail_points.instrument("records", "note_published", self.confirm_published_locked(by_number)).await
+        self.instrument("note_published", self.confirm_published_locked(by_number)).await
     }
 
     async fn confirm_published_locked(&self, by_number: BTreeMap<i32, Vec<JobId>>) -> Result<(), RecordsError> {
@@ -210,6 +210,6 @@ impl Records {
                 .await?;
             Ok::<_, RecordsError>(Some((reopened.rows_affected, last)))
         };
-        self.fail_points.instrument("records", "reopen_promises", reopen).await
+        self.instrument("reopen_promises", reopen).await
     }
 }

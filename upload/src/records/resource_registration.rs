@@ -18,7 +18,7 @@ impl Records {
         name: Option<&str>,
         users: Option<&[String]>,
     ) -> Result<(), RecordsError> {
-        self.fail_points.instrument("records", "register", self.register_resource_in_tx(resource, name, users)).await
+        self.instrument("register", self.register_resource_in_tx(resource, name, users)).await
     }
 
     async fn register_resource_in_tx(
@@ -76,7 +76,7 @@ impl Records {
             grants::Entity::delete_by_id(key).exec(&self.db).await?;
             Ok::<_, RecordsError>(())
         };
-        self.fail_points.instrument("records", "revoke", revoke).await
+        self.instrument("revoke", revoke).await
     }
 
     /// The users with a grant to act for a resource, by id.

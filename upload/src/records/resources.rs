@@ -24,7 +24,7 @@ impl Records {
             resources::Entity::insert(row).on_conflict(replace_name()).exec_without_returning(&self.db).await?;
             Ok::<_, RecordsError>(())
         };
-        self.fail_points.instrument("records", "name_resource", name).await
+        self.instrument("name_resource", name).await
     }
 
     /// The name of a resource.

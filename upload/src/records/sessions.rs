@@ -35,7 +35,7 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn add_session(&self, id: Uuid, user: &User, ends_at: Timestamp) -> Result<bool, RecordsError> {
-        self.fail_points.instrument("records", "add_session", self.insert_session(id, user, ends_at)).await
+        self.instrument("add_session", self.insert_session(id, user, ends_at)).await
     }
 
     async fn insert_session(&self, id: Uuid, user: &User, ends_at: Timestamp) -> Result<bool, RecordsError> {
@@ -89,7 +89,7 @@ impl Records {
             sessions::Entity::delete_by_id(id).exec(&self.db).await?;
             Ok(())
         };
-        self.fail_points.instrument("records", "end_session", end).await
+        self.instrument("end_session", end).await
     }
 
     /// Ends all sessions of a user. Returns whether there is such a user.
@@ -106,7 +106,7 @@ impl Records {
                 .await?;
             Ok(raised.rows_affected > 0)
         };
-        self.fail_points.instrument("records", "end_sessions", end).await
+        self.instrument("end_sessions", end).await
     }
 
     /// Removes up to `limit` rows of sessions whose absolute end has passed. Returns how many.
@@ -131,6 +131,6 @@ impl Records {
                 .await?;
             Ok(removed.rows_affected)
         };
-        self.fail_points.instrument("records", "remove_ended_sessions", remove).await
+        self.instrument("remove_ended_sessions", remove).await
     }
 }

@@ -56,7 +56,7 @@ impl Records {
     /// # Errors
     /// Any database error; then nothing was settled.
     pub async fn settle_ready(&self, attempt: &Attempt, made: ProcessedUpload) -> Result<SettleResult, RecordsError> {
-        self.fail_points.instrument("records", "settle_ready", self.settle_ready_in_tx(attempt, made)).await
+        self.instrument("settle_ready", self.settle_ready_in_tx(attempt, made)).await
     }
 
     async fn settle_ready_in_tx(&self, attempt: &Attempt, made: ProcessedUpload) -> Result<SettleResult, RecordsError> {
@@ -115,7 +115,7 @@ impl Records {
     /// # Errors
     /// Any database error; then nothing was settled.
     pub async fn settle_rejected(&self, attempt: &Attempt, reason: &Reason) -> Result<SettleResult, RecordsError> {
-        self.fail_points.instrument("records", "settle_rejected", self.settle_rejected_in_tx(attempt, reason)).await
+        self.instrument("settle_rejected", self.settle_rejected_in_tx(attempt, reason)).await
     }
 
     async fn settle_rejected_in_tx(&self, attempt: &Attempt, reason: &Reason) -> Result<SettleResult, RecordsError> {
@@ -146,7 +146,7 @@ impl Records {
         reason: &Reason,
         errors: &str,
     ) -> Result<SettleResult, RecordsError> {
-        self.fail_points.instrument("records", "bury", self.mark_dead_in_tx(attempt, reason, errors)).await
+        self.instrument("bury", self.mark_dead_in_tx(attempt, reason, errors)).await
     }
 
     async fn mark_dead_in_tx(
@@ -193,7 +193,7 @@ impl Records {
         delay: Duration,
         errors: &str,
     ) -> Result<Option<PublishAttempt>, RecordsError> {
-        self.fail_points.instrument("records", "put_off", self.reschedule_job(attempt, None, delay, errors)).await
+        self.instrument("put_off", self.reschedule_job(attempt, None, delay, errors)).await
     }
 
     /// Postpones the job by `delay` because `backend` failed. The attempt does not count against the limit.
@@ -210,9 +210,7 @@ impl Records {
         delay: Duration,
         errors: &str,
     ) -> Result<Option<PublishAttempt>, RecordsError> {
-        self.fail_points
-            .instrument("records", "postpone", self.reschedule_job(attempt, Some(backend), delay, errors))
-            .await
+        self.instrument("postpone", self.reschedule_job(attempt, Some(backend), delay, errors)).await
     }
 
     async fn reschedule_job(

@@ -51,7 +51,7 @@ impl Records {
                 }
             }
         };
-        self.fail_points.instrument("records", "skip_numbers", skipping).await
+        self.instrument("skip_numbers", skipping).await
     }
 
     async fn execute<const N: usize>(&self, backend: DbBackend, sql: &str, with: [i64; N]) -> Result<(), RecordsError> {

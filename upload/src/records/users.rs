@@ -121,7 +121,7 @@ impl Records {
             users::Entity::insert(row).on_conflict(change).exec_without_returning(&self.db).await?;
             Ok::<_, RecordsError>(())
         };
-        self.fail_points.instrument("records", "put_user", put).await
+        self.instrument("put_user", put).await
     }
 
     /// Adds a user if no other one has the id or the address. Returns whether it was added.
@@ -137,7 +137,7 @@ impl Records {
                 .await?;
             Ok::<_, RecordsError>(inserted > 0)
         };
-        self.fail_points.instrument("records", "insert_user_if_absent", insert).await
+        self.instrument("insert_user_if_absent", insert).await
     }
 
     /// The keys that are not retired, newest first: the first signs, all of them verify.
@@ -171,7 +171,7 @@ impl Records {
             row.insert(&self.db).await?;
             Ok::<_, RecordsError>(())
         };
-        self.fail_points.instrument("records", "add_signing_key", add).await
+        self.instrument("add_signing_key", add).await
     }
 
     /// The age of the signing key; `None` if there is none.
@@ -206,7 +206,7 @@ impl Records {
                 .await?;
             Ok::<_, RecordsError>(kept.rows_affected > 0)
         };
-        self.fail_points.instrument("records", "need_signing_key", need).await
+        self.instrument("need_signing_key", need).await
     }
 
     /// Deletes keys that signed nothing that is still valid: keys whose successor has existed for `max_session`, and
@@ -233,7 +233,7 @@ impl Records {
                 .await?;
             Ok::<_, RecordsError>(deleted.rows_affected)
         };
-        self.fail_points.instrument("records", "delete_old_signing_keys", delete).await
+        self.instrument("delete_old_signing_keys", delete).await
     }
 
     /// All users, by id.

@@ -56,7 +56,7 @@ impl Records {
         if let Some(row) = variants::Entity::find_by_id(key.clone()).one(&self.db).await? {
             return variant_status(&row);
         }
-        self.fail_points.instrument("records", "want_variant", self.enqueue_variant(upload, generation, name)).await
+        self.instrument("want_variant", self.enqueue_variant(upload, generation, name)).await
     }
 
     async fn enqueue_variant(
@@ -126,9 +126,7 @@ impl Records {
         generation: u32,
         made: &Variant,
     ) -> Result<SettleResult, RecordsError> {
-        self.fail_points
-            .instrument("records", "settle_variant", self.settle_variant_in_tx(attempt, generation, made))
-            .await
+        self.instrument("settle_variant", self.settle_variant_in_tx(attempt, generation, made)).await
     }
 
     async fn settle_variant_in_tx(
@@ -168,7 +166,7 @@ impl Records {
     /// # Errors
     /// Any database error; then nothing was settled.
     pub async fn refuse_variant(&self, attempt: &Attempt, reason: &Reason) -> Result<SettleResult, RecordsError> {
-        self.fail_points.instrument("records", "refuse_variant", self.refuse_variant_in_tx(attempt, reason)).await
+        self.instrument("refuse_variant", self.refuse_variant_in_tx(attempt, reason)).await
     }
 
     async fn refuse_variant_in_tx(&self, attempt: &Attempt, reason: &Reason) -> Result<SettleResult, RecordsError> {

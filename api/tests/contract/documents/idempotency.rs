@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     api_request, error_fields, file_part, form, get, json_part, part, start_server, status_and_text, upload_file,
 };
-use crate::test_server::{Login, PNG, header};
+use crate::test_server::{Login, PNG, TestServer, header};
 
 async fn post_with_key(login: &Login<'_>, path: &str, key: &str, body: Vec<u8>) -> Response {
     let request = api_request(login, Method::POST, path).header("content-type", "multipart/form-data; boundary=B");
@@ -175,15 +175,20 @@ async fn a_fault_while_an_answer_is_noted_does_not_keep_the_key() {
     assert_eq!(retry_while_in_flight(send).await, first);
 }
 
+/// Sends a request that is refused and whose key cannot be released: the key stays locked.
+async fn leave_key_locked(server: &TestServer, login: &Login<'_>, path: &str) {
+    server.faults.start_failing("records", "let_go_of_key");
+    assert_eq!(post_with_key(login, path, "k", b"no form".to_vec()).await.status(), 400);
+    assert_eq!(post_with_key(login, path, "k", rendition_form("small", b"x")).await.status(), 409);
+}
+
 #[tokio::test]
 async fn a_fault_while_a_key_is_released_does_not_keep_it() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
     let path = format!("/files/{id}/data/rendition");
-    server.faults.start_failing("records", "let_go_of_key");
-    assert_eq!(post_with_key(&jane, &path, "k", b"no form".to_vec()).await.status(), 400);
-    assert_eq!(post_with_key(&jane, &path, "k", rendition_form("small", b"x")).await.status(), 409);
+    leave_key_locked(&server, &jane, &path).await;
     server.faults.wait_for_hits("records", "let_go_of_key", 2).await;
     server.faults.clear();
     assert_eq!(
@@ -200,9 +205,7 @@ async fn a_key_that_is_neither_renewed_nor_released_is_free_after_half_a_minute(
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
     let path = format!("/files/{id}/data/rendition");
-    server.faults.start_failing("records", "let_go_of_key");
-    assert_eq!(post_with_key(&jane, &path, "k", b"no form".to_vec()).await.status(), 400);
-    assert_eq!(post_with_key(&jane, &path, "k", rendition_form("small", b"x")).await.status(), 409);
+    leave_key_locked(&server, &jane, &path).await;
     server.clock.advance(Duration::from_secs(30));
     assert_eq!(post_with_key(&jane, &path, "k", rendition_form("small", b"x")).await.status(), 200);
     server.faults.clear();

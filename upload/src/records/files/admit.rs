@@ -47,7 +47,7 @@ impl Records {
         &self,
         admission: FileAdmission,
     ) -> Result<Result<Admitted, TargetConflict>, RecordsError> {
-        self.fail_points.instrument("records", "admit_into_file", self.admit_into_file_in_tx(admission)).await
+        self.instrument("admit_into_file", self.admit_into_file_in_tx(admission)).await
     }
 
     async fn admit_into_file_in_tx(

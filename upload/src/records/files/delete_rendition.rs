@@ -16,7 +16,7 @@ impl Records {
     /// # Errors
     /// Any database error; then nothing was deleted.
     pub async fn delete_rendition(&self, rendition: &Rendition, by: &str) -> Result<bool, RecordsError> {
-        self.fail_points.instrument("records", "remove_rendition", self.delete_rendition_in_tx(rendition, by)).await
+        self.instrument("remove_rendition", self.delete_rendition_in_tx(rendition, by)).await
     }
 
     async fn delete_rendition_in_tx(&self, rendition: &Rendition, by: &str) -> Result<bool, RecordsError> {

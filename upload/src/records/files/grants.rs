@@ -24,7 +24,7 @@ impl Records {
             file_grants::Entity::insert(row).on_conflict(replace_role()).exec_without_returning(&self.db).await?;
             Ok::<_, RecordsError>(())
         };
-        self.fail_points.instrument("records", "share_file", share).await
+        self.instrument("share_file", share).await
     }
 
     /// Revokes a user's role at a file. A missing role is no error.
@@ -37,7 +37,7 @@ impl Records {
             file_grants::Entity::delete_by_id((file.to_string(), user.to_owned())).exec(&self.db).await?;
             Ok::<_, RecordsError>(())
         };
-        self.fail_points.instrument("records", "unshare_file", unshare).await
+        self.instrument("unshare_file", unshare).await
     }
 
     /// The users with a grant at a file and their roles, by user.
@@ -69,9 +69,7 @@ impl Records {
         version: u32,
         grants: Option<&[(String, FileRole)]>,
     ) -> Result<bool, RecordsError> {
-        self.fail_points
-            .instrument("records", "register_file", self.register_file_in_tx(file, name, owner, version, grants))
-            .await
+        self.instrument("register_file", self.register_file_in_tx(file, name, owner, version, grants)).await
     }
 
     async fn register_file_in_tx(

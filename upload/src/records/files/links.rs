@@ -29,7 +29,7 @@ impl Records {
             applinks::Entity::insert(row).exec_without_returning(&self.db).await?;
             Ok::<_, RecordsError>(())
         };
-        self.fail_points.instrument("records", "add_applink", add).await
+        self.instrument("add_applink", add).await
     }
 
     /// An applink that is not revoked.
@@ -65,7 +65,7 @@ impl Records {
                 .await?;
             Ok::<_, RecordsError>(revoked.rows_affected == 1)
         };
-        self.fail_points.instrument("records", "revoke_applink", revoke).await
+        self.instrument("revoke_applink", revoke).await
     }
 
     /// Adds a public link. Its `created_at` is set here.
@@ -91,7 +91,7 @@ impl Records {
             public_links::Entity::insert(row).exec_without_returning(&self.db).await?;
             Ok::<_, RecordsError>(())
         };
-        self.fail_points.instrument("records", "add_public_link", add).await
+        self.instrument("add_public_link", add).await
     }
 
     /// A public link that is not revoked; it may have expired.
@@ -133,7 +133,7 @@ impl Records {
                 .await?;
             Ok::<_, RecordsError>(revoked.rows_affected == 1)
         };
-        self.fail_points.instrument("records", "revoke_public_link", revoke).await
+        self.instrument("revoke_public_link", revoke).await
     }
 }
 
