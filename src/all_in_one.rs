@@ -6,9 +6,11 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 use api::{Api, FirstAdmin};
+use backends::Backends;
+use domain::Clock;
+use instrument::FailPoints;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use upload::{Backends, Clock, FailPoints};
 use worker::{Sweeper, Worker};
 
 use crate::probes::{ProbeServer, ReadinessSource};

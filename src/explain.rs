@@ -1,10 +1,13 @@
 //! `cloakroom explain`: prints the history of one upload, step by step, and one sentence that says what it waits for.
 
 use anyhow::Context;
+use backends::Backends;
 use clap::Args;
+use domain::{QueueName, Upload, UploadId, UploadState};
 use jiff::Timestamp;
+use queue::QueueStats;
+use records::JobRow;
 use serde_json::json;
-use upload::{Backends, JobRow, QueueName, QueueStats, Upload, UploadId, UploadState};
 
 use crate::settings::Settings;
 

@@ -2,7 +2,8 @@
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
-use upload::{JobId, JobRow};
+use domain::JobId;
+use records::JobRow;
 
 use crate::settings::Settings;
 

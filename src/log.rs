@@ -2,12 +2,12 @@
 
 use std::io::IsTerminal;
 
+use domain::InvalidSetting;
 use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
-use upload::InvalidSetting;
 
 use crate::traces::TraceExporter;
 

@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use anyhow::Context;
 use api::ReadinessProbe;
+use backends::{BackendError, Backends};
+use domain::{Backend, InvalidSetting};
+use instrument::OutageLog;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use upload::{Backend, BackendError, Backends, InvalidSetting, OutageLog};
 use worker::{CircuitBreakers, Liveness};
 
 /// Section `[probes]`.

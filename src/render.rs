@@ -17,12 +17,12 @@ use anyhow::{Context, ensure};
 use bytesize::ByteSize;
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
-use rustix::time::{ClockId, clock_gettime};
-use serde_json::{Value, json};
-use worker::picture::{
+use picture::{
     CancelFlag, Limits, OutputFormat, OutputSpec, Probe, Rejection, RenderBuffers, RenderPlan, RenderedPicture, Shape,
     probe,
 };
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::{Value, json};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default();

@@ -2,8 +2,10 @@
 
 use anyhow::bail;
 use api::Api;
+use backends::Backends;
 use clap::Args;
-use upload::{Backends, Clock, FailPoints, OutageLog, QueueName};
+use domain::{Clock, QueueName};
+use instrument::{FailPoints, OutageLog};
 use worker::{Sweeper, Worker};
 
 use crate::probes::{ProbeServer, ReadinessSource, WorkerReadiness};

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use domain::Secret;
 use serde::{Deserialize, Serialize};
-use upload::Secret;
 
 /// All settings. An unknown key is an error, so that a typing mistake does not silently leave the default in effect.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,11 +19,11 @@ pub(crate) struct Settings {
     pub(crate) realm: api::RealmSettings,
     pub(crate) uploads: api::UploadSettings,
     pub(crate) documents: api::DocumentSettings,
-    pub(crate) tls: upload::TlsSettings,
-    pub(crate) staging: upload::StoreSettings,
-    pub(crate) queue: upload::QueueSettings,
-    pub(crate) blobs: upload::StoreSettings,
-    pub(crate) records: upload::RecordsSettings,
+    pub(crate) tls: address::TlsSettings,
+    pub(crate) staging: storage::StoreSettings,
+    pub(crate) queue: queue::QueueSettings,
+    pub(crate) blobs: storage::StoreSettings,
+    pub(crate) records: records::RecordsSettings,
     pub(crate) worker: worker::JobSettings,
     pub(crate) pictures: worker::PictureSettings,
     pub(crate) sweep: worker::SweepSettings,
@@ -34,7 +34,7 @@ const DEFAULT_FILE: &str = "cloakroom.toml";
 
 /// The commented defaults of all crates, as one file.
 pub(crate) fn defaults() -> String {
-    [include_str!("defaults.toml"), api::DEFAULTS, upload::DEFAULTS, worker::DEFAULTS].join("\n")
+    [include_str!("defaults.toml"), api::DEFAULTS, backends::DEFAULTS, worker::DEFAULTS].join("\n")
 }
 
 impl Settings {
@@ -91,8 +91,8 @@ impl Settings {
         Ok(())
     }
 
-    pub(crate) fn backends(&self) -> upload::BackendsSettings {
-        upload::BackendsSettings {
+    pub(crate) fn backends(&self) -> backends::BackendsSettings {
+        backends::BackendsSettings {
             staging: self.staging.clone(),
             queue: self.queue.clone(),
             blobs: self.blobs.clone(),
@@ -105,7 +105,7 @@ impl Settings {
     ///
     /// # Errors
     /// If no database can be opened at this address.
-    pub(crate) fn records_url(&self) -> Result<String, upload::InvalidSetting> {
+    pub(crate) fn records_url(&self) -> Result<String, domain::InvalidSetting> {
         self.backends().records.database_url()
     }
 

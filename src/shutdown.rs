@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
+use domain::InvalidSetting;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
 use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use upload::InvalidSetting;
 
 /// Section `[shutdown]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]

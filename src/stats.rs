@@ -7,9 +7,10 @@
 
 use std::time::Duration;
 
+use backends::Backends;
+use domain::{QueueName, UploadState};
 use metrics::gauge;
 use tokio_util::sync::CancellationToken;
-use upload::{Backends, QueueName, UploadState};
 
 /// The time between two samples. Sampling reads whole indexes.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(15);

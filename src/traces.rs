@@ -1,7 +1,8 @@
 //! The export of traces to a collector over OTLP/HTTP, if the settings name one. One trace goes from the request
-//! through the queue into the worker and its stores (`upload::continue_trace`).
+//! through the queue into the worker and its stores (`instrument::continue_trace`).
 
 use anyhow::Context;
+use domain::InvalidSetting;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
@@ -13,7 +14,6 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::registry::LookupSpan;
-use upload::InvalidSetting;
 
 /// Section `[traces]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]

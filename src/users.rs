@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use api::NewUser;
 use clap::{Args, Subcommand, ValueEnum};
-use upload::{Records, Resource, Role, Service};
+use domain::{Resource, Service};
+use records::{Records, Role};
 
 use crate::settings::Settings;
 

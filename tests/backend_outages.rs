@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use domain::{Backend, Clock, UploadId, UploadState};
+use instrument::{FailPointSwitch, FailPoints};
 use tokio_util::sync::CancellationToken;
-use upload::{Backend, Clock, FailPointSwitch, FailPoints, UploadId, UploadState};
 use worker::Worker;
 
 use crate::in_process::{InProcess, prepared_folder, worker_settings};
@@ -143,7 +144,7 @@ async fn a_queue_that_lost_its_messages_does_not_cost_the_uploads() {
     let mut waiting = Vec::new();
     for _ in 0..5 {
         let admitted = parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap();
-        parts.backends.records.confirm_published([upload::PublishAttempt::first(admitted.message.id)]).await.unwrap();
+        parts.backends.records.confirm_published([records::PublishAttempt::first(admitted.message.id)]).await.unwrap();
         waiting.push(admitted.id);
     }
     drop(parts);

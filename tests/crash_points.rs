@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use domain::{Clock, FileId, UploadId, UploadState};
+use instrument::{FailPoints, FaultSide};
 use sha2::{Digest, Sha256};
-use upload::{Clock, FailPoints, FaultSide, FileId, UploadId, UploadState};
 
 use crate::in_process::{InProcess, prepared_folder};
 use crate::portal::read_picture;
@@ -66,7 +67,7 @@ async fn crash_and_recover(photograph: &[u8], faults: FailPoints) -> bool {
         assert_eq!(names, ["25.jpg", "512.jpg", "75.jpg"], "{faults:?}");
         for variant in variants {
             let bytes = parts.backends.blobs.read(&variant.key).await.unwrap();
-            let digest = upload::hex(&Sha256::digest(&bytes));
+            let digest = domain::hex(&Sha256::digest(&bytes));
             assert_eq!(digest, variant.sha256, "{faults:?}: {}", variant.name);
         }
         assert_eq!(folder.blob_files().len(), 4, "{faults:?}: blobs that nobody needs");

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use upload::{ClaimRefusal, Claimant, Clock, FailPointSwitch, FailPoints, Resource, Service, UploadState};
+use domain::{Clock, Resource, Service, UploadState};
+use instrument::{FailPointSwitch, FailPoints};
+use records::{ClaimRefusal, Claimant};
 
 use crate::in_process::{InProcess, OWNER, prepared_folder};
 use crate::portal::read_picture;
@@ -104,7 +106,7 @@ async fn nothing_waits_past_its_deadline() {
     clock.advance(Duration::from_secs(600));
     assert_eq!(parts.sweeper.sweep_once().await.unwrap().failed, 1);
     let verdict = waiting.outcome(Duration::from_secs(5)).await;
-    assert!(matches!(verdict, Some(upload::Outcome::Failed(reason)) if reason.code == "deadline"), "waiters are told");
+    assert!(matches!(verdict, Some(domain::Outcome::Failed(reason)) if reason.code == "deadline"), "waiters are told");
     // The late delivery changes nothing.
     parts.worker.run_pending().await.unwrap();
     let upload = parts.backends.records.upload(admitted.id).await.unwrap().unwrap();

@@ -3,8 +3,12 @@
 
 use std::time::Duration;
 
+use backends::Backends;
+use domain::{Clock, QueueName, UploadId, UploadState};
+use instrument::FailPoints;
+use queue::QueueSettings;
+use records::{Admission, Role, User};
 use tokio_util::sync::CancellationToken;
-use upload::{Admission, Backends, Clock, FailPoints, QueueName, QueueSettings, Role, UploadId, UploadState, User};
 use worker::Worker;
 
 use crate::in_process::{backend_settings, prepared_folder, worker_settings};
@@ -74,7 +78,7 @@ async fn submit_picture(places: &Backends, owner: &str, bytes: &[u8]) -> UploadI
 
 /// Opens the backends of one test and adds these users.
 async fn open_backends(folder: &DataFolder, queue: QueueSettings, users: &[String]) -> Backends {
-    let places = upload::BackendsSettings { queue, ..backend_settings(folder) };
+    let places = backends::BackendsSettings { queue, ..backend_settings(folder) };
     let places = Backends::open(&places, Clock::system(), FailPoints::default()).await.unwrap();
     for id in users {
         let user = User {

@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
+use backends::{BackendError, Backends, BackendsSettings};
 use bytesize::ByteSize;
-use upload::{
-    AccessGrant, Admission, Admitted, BackendError, Backends, BackendsSettings, Clock, FailPoints, FileAdmission,
-    FileId, QueueName, QueueSettings, RecordsSettings, Role, Secret, StoreSettings, UploadTarget, User,
-};
+use domain::{AccessGrant, Clock, FileId, QueueName, Secret, UploadTarget};
+use instrument::FailPoints;
+use queue::QueueSettings;
+use records::{Admission, Admitted, FileAdmission, RecordsSettings, Role, User};
+use storage::StoreSettings;
 use worker::{JobSettings, PictureSettings, SweepSettings, Sweeper, Worker, WorkerSettings};
 
 use crate::process::DataFolder;

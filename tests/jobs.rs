@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use domain::{Clock, FileId, RenditionName, RenditionNameRules, UploadState, UploadTarget};
+use instrument::FailPoints;
 use jiff::Timestamp;
-use upload::{Clock, FailPoints, FileId, PublishAttempt, RenditionName, RenditionNameRules, UploadState, UploadTarget};
+use records::PublishAttempt;
 
 use crate::backend_outages::UnusableFolder;
 use crate::in_process::{InProcess, prepared_folder};
@@ -58,7 +60,7 @@ async fn a_job_that_is_postponed_or_has_a_worker_is_told() {
     const HOUR: Duration = Duration::from_secs(3600);
     let (folder, now) = (prepared_folder().await, Timestamp::now());
     let parts = InProcess::open(&folder, Clock::manual(now + HOUR), FailPoints::default()).await.unwrap();
-    let explained = |id: upload::UploadId, words: &[&str]| {
+    let explained = |id: domain::UploadId, words: &[&str]| {
         let (good, said) = run_command(&folder, &["explain", &id.to_string()]);
         assert!(good && words.iter().all(|words| said.contains(words)), "{said}");
     };
@@ -81,7 +83,7 @@ async fn a_job_that_is_postponed_or_has_a_worker_is_told() {
 async fn what_a_file_and_its_rendition_wait_for_is_told() {
     let (folder, file) = (prepared_folder().await, FileId::generate());
     let parts = InProcess::open(&folder, Clock::system(), FailPoints::default()).await.unwrap();
-    let waits = |id: upload::UploadId| {
+    let waits = |id: domain::UploadId| {
         let (good, said) = run_command(&folder, &["explain", &id.to_string()]);
         assert!(good && said.contains("The queue has not been told of its job yet"), "{said}");
     };

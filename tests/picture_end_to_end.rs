@@ -1,7 +1,7 @@
 //! A picture from the view of a portal: a photograph is uploaded, shown, claimed and used as an avatar.
 
+use picture::{Limits, probe};
 use serde_json::Value;
-use worker::picture::{Limits, probe};
 
 use crate::portal::{PortalClient, read_picture};
 use crate::process::{DataFolder, FEDMEMBER, ServerProcess};

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::process::{DataFolder, cloakroom_command};
 
 fn picture_path(name: &str) -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("worker/tests/pictures").join(name).display().to_string()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/picture/tests/pictures").join(name).display().to_string()
 }
 
 fn run_render(folder: &DataFolder, files: &[String], flags: &[&str]) -> (bool, String, String) {

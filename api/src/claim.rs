@@ -4,9 +4,10 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::Request;
+use domain::{Resource, UploadId};
+use records::{ClaimRefusal, Claimant};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use upload::{ClaimRefusal, Claimant, Resource, UploadId};
 
 use crate::auth::{Action, AuthUser};
 use crate::dropbox::json_body;

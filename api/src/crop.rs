@@ -4,7 +4,8 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::Request;
-use upload::{CROP_SPACE, Crop, CropRefusal};
+use domain::{CROP_SPACE, Crop};
+use records::CropRefusal;
 
 use crate::auth::AuthUser;
 use crate::dropbox::{json_body, parse_picture_id};

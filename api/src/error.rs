@@ -8,8 +8,12 @@ use axum::Json;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use backends::BackendError;
+use domain::Reason;
+use queue::QueueError;
+use records::RecordsError;
 use serde::Serialize;
-use upload::{BackendError, QueueError, Reason, RecordsError, StoreError};
+use storage::StoreError;
 use utoipa::ToSchema;
 
 /// Why a request failed.

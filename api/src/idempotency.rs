@@ -11,9 +11,9 @@
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use domain::{IdempotencyKey, IdempotencyKeyLock, IdempotencyLockResult, Sha256Hasher, UploadId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use upload::{IdempotencyKey, IdempotencyKeyLock, IdempotencyLockResult, Sha256Hasher, UploadId};
 
 use crate::error::ApiError;
 use crate::idempotency_lock::{KeyLock, LOCK_DURATION};

@@ -7,9 +7,10 @@
 
 use std::time::Duration;
 
+use domain::{IdempotencyKey, IdempotencyKeyLock};
+use records::{Records, RecordsError};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use upload::{IdempotencyKey, IdempotencyKeyLock, Records, RecordsError};
 
 /// How long a lock lasts unless it is renewed.
 pub(crate) const LOCK_DURATION: Duration = Duration::from_secs(30);
@@ -68,7 +69,7 @@ async fn renew_until_done(
             Ok(_) => (until, failing) = (asked + lock_duration, false),
             Err(error) => {
                 if !failing {
-                    tracing::warn!(error = upload::chain(&error), "an idempotency key could not be renewed");
+                    tracing::warn!(error = domain::chain(&error), "an idempotency key could not be renewed");
                 }
                 failing = true;
             }
@@ -87,11 +88,11 @@ async fn release(records: &Records, held: &IdempotencyKeyLock, answer: Option<Co
         }
         let Err(error) = ended else { return };
         if pause == INITIAL_BACKOFF {
-            let error = upload::chain(&error);
+            let error = domain::chain(&error);
             tracing::warn!(error, "an idempotency key could not be released; it will be tried again");
         }
         if Instant::now() + pause >= until {
-            let error = upload::chain(&error);
+            let error = domain::chain(&error);
             tracing::warn!(error, "an idempotency key was not released before its hold ended by itself");
             return;
         }
@@ -113,8 +114,10 @@ async fn try_release(
 
 #[cfg(test)]
 mod tests {
+    use domain::{Clock, IdempotencyLockResult, Secret};
+    use instrument::FailPoints;
     use jiff::Timestamp;
-    use upload::{Clock, FailPoints, IdempotencyLockResult, RecordsSettings, Secret};
+    use records::RecordsSettings;
 
     use super::*;
 

@@ -43,13 +43,16 @@ mod upload_status;
 use std::sync::Arc;
 use std::time::Duration;
 
+use address::TlsSettings;
+use backends::Backends;
+use domain::InvalidSetting;
 use metrics_exporter_prometheus::PrometheusHandle;
+use records::RecordsError;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use upload::{Backends, InvalidSetting, RecordsError, TlsSettings};
 
 pub use auth::{
     FirstAdmin, HashError, NewUser, OidcSettings, PolicySettings, RealmSettings, SecureCookies, add_user, change_user,
@@ -225,7 +228,7 @@ impl Api {
 fn http_client(tls: &TlsSettings) -> Result<reqwest::Client, OpenError> {
     // The whole program uses one TLS provider. It is not an error if another part of the program installed it first.
     rustls::crypto::ring::default_provider().install_default().ok();
-    let no_client = |error| OpenError::InvalidInput(format!("no HTTP client: {}", upload::chain(&error)));
+    let no_client = |error| OpenError::InvalidInput(format!("no HTTP client: {}", domain::chain(&error)));
     let trusted = tls.certificates()?.unwrap_or_default();
     let trusted = reqwest::Certificate::from_pem_bundle(trusted.as_bytes()).map_err(no_client)?;
     let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).tls_certs_merge(trusted);

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use domain::JobId;
+use records::{PublishAttempt, Records};
 use tokio::sync::mpsc::UnboundedReceiver;
-use upload::{JobId, PublishAttempt, Records};
 
 /// The most confirmations that one statement records.
 const BATCH_SIZE: usize = 256;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backends::{BackendError, Backends};
+use instrument::OutageLog;
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-use upload::{BackendError, Backends, OutageLog};
 
 /// The `/readyz` report, for a listener other than the API's own.
 #[derive(Clone)]

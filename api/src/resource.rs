@@ -1,6 +1,6 @@
 //! `{service}/{ID}` in a path: one of the five services, and `<unique>.<fed>` (`docs/contracts/dropbox.md`, 1.3).
 
-use upload::{Resource, Service};
+use domain::{Resource, Service};
 
 use crate::error::ApiError;
 use crate::state::AppState;

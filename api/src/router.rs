@@ -123,8 +123,8 @@ async fn observe_request(request: Request, next: Next) -> Response {
         id,
         http.response.status_code = tracing::field::Empty
     );
-    if let Some(trace) = request.headers().get(upload::TRACEPARENT).and_then(|trace| trace.to_str().ok()) {
-        upload::continue_trace(&span, trace);
+    if let Some(trace) = request.headers().get(instrument::TRACEPARENT).and_then(|trace| trace.to_str().ok()) {
+        instrument::continue_trace(&span, trace);
     }
     let mut response = if request.extensions().get::<OverClientLimit>().is_some() {
         ApiError::TooManyRequests {

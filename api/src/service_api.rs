@@ -7,10 +7,11 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
 use axum::http::{Request, StatusCode, header};
+use domain::{InvalidSetting, Resource, Secret, Service};
+use records::Claimant;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use upload::{Claimant, InvalidSetting, Resource, Secret, Service};
 
 use crate::claim::{ClaimForm, ClaimRequest, ClaimResponse};
 use crate::dropbox::{json_body, parse_picture_id};

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use backends::Backends;
+use domain::JobId;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{Semaphore, mpsc};
-use upload::{Backends, JobId};
 
 use crate::auth::{
     AttemptLimiter, Passwords, PolicyClient, RateLimiter, RealmNames, RealmSettings, SessionCache, SigningKeys,

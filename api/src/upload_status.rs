@@ -2,9 +2,9 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use domain::{Event, Upload, UploadKind, Variant};
 use jiff::Timestamp;
 use serde::Serialize;
-use upload::{Event, Upload, UploadKind, Variant};
 
 use crate::auth::{AuthUser, ReadAccess};
 use crate::dropbox::parse_picture_id;

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use fuzz::picture::{OutputFormat, Limits, OutputSpec, RenderPlan, Shape, probe};
+use picture::{OutputFormat, Limits, OutputSpec, RenderPlan, Shape, probe};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(probe) = probe(bytes, &Limits::default()) {

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
+use domain::Secret;
 use tokio_util::sync::CancellationToken;
-use upload::Secret;
 
 use crate::all_in_one::AllInOne;
 use crate::settings::Settings;

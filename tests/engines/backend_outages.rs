@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use upload::QueueName;
+use domain::QueueName;
 
 use super::faults::{assert_all_ready, upload_many};
 use super::oracle::{query_number, wait_for_number};

@@ -47,7 +47,7 @@ async fn a_job_that_cannot_be_done_is_shown_explained_tried_again_and_given_up()
     for number in &acknowledged {
         let id = number.parse().unwrap();
         let job = places.records.processing_job(id).await.unwrap().unwrap();
-        let ticket = upload::JobMessage::new(job, upload::Job::ProcessPicture { upload: id });
+        let ticket = domain::JobMessage::new(job, domain::Job::ProcessPicture { upload: id });
         places.queue.publish(&ticket).await.unwrap();
     }
     places.staging.delete(&upload.staged_key).await.unwrap();

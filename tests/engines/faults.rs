@@ -149,7 +149,7 @@ async fn a_message_delivered_twice_or_after_the_end_changes_nothing() {
     for number in &acknowledged {
         let id = number.parse().unwrap();
         let job = places.records.processing_job(id).await.unwrap().unwrap();
-        let ticket = upload::JobMessage::new(job, upload::Job::ProcessPicture { upload: id });
+        let ticket = domain::JobMessage::new(job, domain::Job::ProcessPicture { upload: id });
         for _ in 0..3 {
             places.queue.publish(&ticket).await.unwrap();
         }

@@ -11,10 +11,10 @@ use crate::portal::PortalClient;
 use crate::process::{FEDMEMBER, ServerProcess};
 
 /// The job message of an upload whose job is not done yet.
-async fn open_job_message(places: &upload::Backends, number: &str) -> upload::JobMessage {
+async fn open_job_message(places: &backends::Backends, number: &str) -> domain::JobMessage {
     let id = number.parse().unwrap();
     let job = places.records.processing_job(id).await.unwrap().unwrap();
-    upload::JobMessage::new(job, upload::Job::ProcessPicture { upload: id })
+    domain::JobMessage::new(job, domain::Job::ProcessPicture { upload: id })
 }
 
 #[tokio::test(flavor = "multi_thread")]

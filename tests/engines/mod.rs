@@ -20,7 +20,7 @@ mod load_with_failures;
 mod long_outages;
 mod oracle;
 mod picture_end_to_end;
-#[path = "../../upload/tests/places/proxy.rs"]
+#[path = "../../crates/backends/tests/backends/proxy.rs"]
 mod proxy;
 mod purged_queue;
 mod read_only_database;

@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use backends::Backends;
+use domain::{Reason, UploadId, UploadState};
 use futures::{StreamExt, TryStreamExt, stream};
+use records::{Records, UploadStats};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, FromQueryResult, Statement};
 use sha2::{Digest, Sha256};
-use upload::{Backends, Reason, Records, UploadId, UploadState, UploadStats};
 
 use super::stack::EngineStack;
 
@@ -142,7 +144,7 @@ async fn check_upload(places: &Backends, id: UploadId) -> (UploadState, Option<R
 
 /// SHA-256 in hex, by another library than the product uses.
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    upload::hex(&Sha256::digest(bytes))
+    domain::hex(&Sha256::digest(bytes))
 }
 
 /// The result of an SQL query that returns one number.

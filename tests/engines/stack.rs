@@ -3,14 +3,17 @@
 use std::process::Command;
 use std::time::Duration;
 
+use backends::{Backends, BackendsSettings};
+use domain::{Clock, QueueName, Secret};
 use futures::{StreamExt, TryStreamExt, stream};
+use instrument::FailPoints;
 use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
 use lapin::{Connection, ConnectionProperties};
+use queue::QueueSettings;
+use records::RecordsSettings;
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
+use storage::StoreSettings;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
-use upload::{
-    Backends, BackendsSettings, Clock, FailPoints, QueueName, QueueSettings, RecordsSettings, Secret, StoreSettings,
-};
 
 use super::proxy::{Proxy, Trap};
 use crate::process::{DataFolder, ServerProcess, cloakroom_command};

@@ -1,6 +1,6 @@
 //! The engines and their processes, shared with the tests.
 
-#[path = "../../upload/tests/places/proxy.rs"]
+#[path = "../../crates/backends/tests/backends/proxy.rs"]
 pub mod proxy;
 #[path = "../engines/stack.rs"]
 pub mod stack;

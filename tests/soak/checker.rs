@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use backends::Backends;
+use domain::{Upload, UploadState};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
-use upload::{Backends, Upload, UploadState};
 
 use crate::deployment::{Deployment, FINAL_SETTINGS};
 use crate::documents::{API, rendition_path};

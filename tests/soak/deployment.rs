@@ -3,8 +3,8 @@
 use std::process::Command;
 use std::sync::Arc;
 
+use backends::Backends;
 use sea_orm::DatabaseConnection;
-use upload::Backends;
 
 use crate::fault_schedule::{FaultMix, FaultStep};
 use crate::journal::Journal;

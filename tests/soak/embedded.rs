@@ -5,8 +5,10 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use backends::{Backends, BackendsSettings};
+use domain::{Clock, Secret};
+use instrument::FailPoints;
 use sea_orm::{Database, DatabaseConnection};
-use upload::{Backends, BackendsSettings, Clock, FailPoints, Secret};
 
 use crate::deployment::{Deployment, SETTINGS};
 use crate::disk::SmallDisk;
@@ -124,7 +126,7 @@ impl Deployment for EmbeddedDeployment {
     }
 
     async fn open_backends(&self) -> Backends {
-        let mut settings: BackendsSettings = toml::from_str(upload::DEFAULTS).unwrap();
+        let mut settings: BackendsSettings = toml::from_str(backends::DEFAULTS).unwrap();
         settings.staging.url = self.url("file", "staging");
         settings.blobs.url = self.url("file", "blobs");
         settings.records.url = self.url("sqlite", "records.db");

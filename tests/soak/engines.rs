@@ -2,7 +2,7 @@
 
 #[path = "../engines/oracle.rs"]
 pub mod oracle;
-#[path = "../../upload/tests/places/proxy.rs"]
+#[path = "../../crates/backends/tests/backends/proxy.rs"]
 pub mod proxy;
 #[path = "../engines/stack.rs"]
 pub mod stack;

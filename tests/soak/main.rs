@@ -34,10 +34,11 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use backends::Backends;
+use domain::{Resource, Service};
 use futures::FutureExt;
 use futures::future::{join, join_all};
 use tokio_util::sync::CancellationToken;
-use upload::{Backends, Resource, Service};
 
 use checker::Checker;
 use client::SoakUser;
@@ -157,12 +158,12 @@ async fn create_users<I: Deployment>(deployment: &I, places: &Backends) -> Vec<S
     let mut users = Vec::new();
     for number in 0..USERS {
         let id = format!("user{number}");
-        let user = upload::User {
+        let user = records::User {
             id: id.clone(),
             email: format!("{id}@example.org"),
             name: id.clone(),
             password_hash: String::new(),
-            role: upload::Role::Member,
+            role: records::Role::Member,
             disabled: false,
         };
         places.records.upsert_user(&user).await.unwrap();

@@ -6,10 +6,11 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backends::Backends;
+use domain::QueueName;
 use futures::FutureExt;
 use lapin::options::{QueueDeleteOptions, QueuePurgeOptions};
 use sea_orm::{ConnectionTrait, DatabaseConnection};
-use upload::{Backends, QueueName};
 
 use crate::deployment::{Deployment, SETTINGS, pick_node};
 use crate::engines::proxy::{Proxy, Trap, Way};

@@ -1,8 +1,13 @@
 //! The result of one attempt at a job, as its handler reports it. The code that meets an error decides whether another
 //! attempt makes sense, because only that code knows.
 
-pub(crate) use upload::chain;
-use upload::{Backend, BackendError, Outcome, QueueError, Reason, RecordsError, StoreError};
+use backends::BackendError;
+use domain::{Backend, Outcome, Reason};
+use queue::QueueError;
+use records::RecordsError;
+use storage::StoreError;
+
+pub(crate) use domain::chain;
 
 /// The results. A job that rejects its upload is done.
 #[derive(Debug)]

@@ -14,9 +14,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use backends::Backends;
+use domain::Backend;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
-use upload::{Backend, Backends};
 
 /// Consecutive failures of one backend after which no more jobs are taken. One or two failures are no outage, because a
 /// cut connection fails every request on it.

@@ -6,10 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::QueueName;
+use queue::{Deliveries, Delivery, QueueError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use upload::{Deliveries, Delivery, QueueError, QueueName};
 
 use crate::circuit_breaker::JobPermit;
 use crate::fair_scheduler::{FairScheduler, JobSlot};

@@ -2,8 +2,9 @@
 //! that its bytes exist, and that they are the acknowledged bytes. If a check fails, no other attempt can succeed.
 
 use bytes::Bytes;
+use domain::{Reason, Sha256Hasher, UploadState, sha256};
 use futures::TryStreamExt;
-use upload::{Attempt, Reason, Sha256Hasher, UploadState, sha256};
+use records::Attempt;
 
 use crate::attempt_result::AttemptResult;
 use crate::runner::Worker;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use upload::{QueueName, Routing};
+use domain::{QueueName, Routing};
 
 /// The class of a job relative to other waiting jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,10 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+use domain::Job;
+use instrument::ProgressTracker;
+use records::Attempt;
 use tokio::time::{Instant, sleep};
-use upload::{Attempt, Job, ProgressTracker};
 
 use crate::attempt_result::AttemptResult;
 use crate::runner::Worker;
@@ -135,7 +137,7 @@ mod tests {
         let work = async |renewed: &AtomicU32| {
             while begun.elapsed() < 2 * limits.step_timeout || renewed.load(Ordering::Relaxed) < 20 {
                 sleep(Duration::from_millis(1)).await;
-                upload::report_progress();
+                instrument::report_progress();
             }
         };
         assert_eq!(run_with_limits(limits, work).await, None);
@@ -146,7 +148,7 @@ mod tests {
         let limits = LeaseLimits { lease: SHORT, step_timeout: LONG, job_timeout: 3 * SHORT };
         let work = async |_: &AtomicU32| loop {
             sleep(Duration::from_millis(1)).await;
-            upload::report_progress();
+            instrument::report_progress();
         };
         let end = run_with_limits(limits, work).await;
         assert!(matches!(&end, Some(LeaseEnd::TimedOut(why)) if why.contains("worker.job_timeout")), "{end:?}");

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! The worker is the authority: it checks again what the api accepted, and decides in the settling transaction.
-//! It never speaks HTTP. Image codecs live in [`picture`] and nowhere else in the program.
+//! It never speaks HTTP. Pictures are rendered by the crate [`picture`].
 
 /// The settings of this crate, each with what it does, as a TOML file.
 pub const DEFAULTS: &str = include_str!("../defaults.toml");
@@ -26,7 +26,6 @@ mod job_class;
 mod lease;
 mod liveness;
 mod make_variant;
-pub mod picture;
 mod process_file;
 mod process_picture;
 mod promote;

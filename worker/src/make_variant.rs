@@ -1,6 +1,7 @@
 //! `picture.variant.v1`: makes one more size or format of a ready picture, because a client requested it.
 
-use upload::{Attempt, Outcome, Reason, SettleResult, UploadState, VariantName};
+use domain::{Outcome, Reason, UploadState, VariantName};
+use records::{Attempt, SettleResult};
 
 use crate::attempt_result::AttemptResult;
 use crate::runner::Worker;

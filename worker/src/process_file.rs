@@ -2,10 +2,11 @@
 //! a thumbnail; a picture that cannot be shown is kept as any other content.
 
 use bytes::Bytes;
-use upload::{Attempt, Media, PictureInfo, ProcessedUpload, VariantName};
+use domain::{Media, VariantName};
+use picture::RenderedPicture;
+use records::{Attempt, PictureInfo, ProcessedUpload};
 
 use crate::attempt_result::AttemptResult;
-use crate::picture::{self, RenderedPicture};
 use crate::runner::Worker;
 use crate::{promote, render_plans};
 

@@ -2,10 +2,11 @@
 //! the worker decides.
 
 use bytes::Bytes;
-use upload::{Attempt, Media, Outcome, PictureInfo, ProcessedUpload, Reason, SettleResult, VariantName};
+use domain::{Media, Outcome, Reason, VariantName};
+use picture::RenderedPicture;
+use records::{Attempt, PictureInfo, ProcessedUpload, SettleResult};
 
 use crate::attempt_result::AttemptResult;
-use crate::picture::{self, RenderedPicture};
 use crate::runner::Worker;
 use crate::{promote, render_plans};
 

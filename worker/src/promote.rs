@@ -1,10 +1,11 @@
 //! Promotes bytes to blobs under the prefix of one attempt, to which no other attempt writes. The blobs become valid
 //! when the attempt is settled. A transaction that settles otherwise schedules their deletion.
 
+use backends::Backends;
 use bytes::Bytes;
-use upload::{Attempt, Backends, BlobContent, NewBlob, StoreError, Variant, VariantName, sha256};
-
-use crate::picture;
+use domain::{Variant, VariantName, sha256};
+use records::Attempt;
+use storage::{BlobContent, NewBlob, StoreError};
 
 /// Writes rendered variants and returns their records, in the order given.
 pub(crate) async fn write_variants(

@@ -1,11 +1,11 @@
 //! Renders bytes with the picture engine, within the limits and the time of the settings.
 
 use bytes::Bytes;
-use upload::Attempt;
+use picture::{Rejection, RenderPlan, RenderedPicture};
+use records::Attempt;
 
 use crate::attempt_result::AttemptResult;
 use crate::job_class::JobClass;
-use crate::picture::{self, Rejection, RenderPlan, RenderedPicture};
 use crate::render_pool::RenderTask;
 use crate::runner::Worker;
 
@@ -24,7 +24,7 @@ impl Worker {
             Ok(probe) => self.pool.render(RenderTask { bytes, probe, plan, limits, class }, time).await,
             Err(rejection) => Err(rejection),
         };
-        upload::report_progress();
+        instrument::report_progress();
         match rendered {
             Err(Rejection::Cancelled) => Err(AttemptResult::Retry("the time to render it ran out".to_owned())),
             decided => Ok(decided),

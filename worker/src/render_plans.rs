@@ -1,8 +1,7 @@
 //! Render plans for the picture engine: variant names and a crop become outputs and a region.
 
-use upload::{CROP_SPACE, Crop, Media, VariantName};
-
-use crate::picture::{OutputFormat, OutputSpec, Region, RenderPlan, Shape};
+use domain::{CROP_SPACE, Crop, Media, VariantName};
+use picture::{OutputFormat, OutputSpec, Region, RenderPlan, Shape};
 
 /// The plan of a fresh upload: the usual squares, in the format that suits the picture.
 pub(crate) fn initial() -> RenderPlan {

@@ -21,14 +21,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use picture::{CancelFlag, LimitKind, Limits, Probe, Rejection, RenderBuffers, RenderPlan, RenderedPicture};
 use tokio::sync::oneshot;
-
-use crate::job_class::JobClass;
-use crate::picture::{CancelFlag, LimitKind, Limits, Probe, Rejection, RenderBuffers, RenderPlan, RenderedPicture};
 
 use self::gauges::GaugeGuard;
 pub use self::memory_budget::default_budget;
 use self::render_queue::{RenderQueue, RunningRender};
+use crate::job_class::JobClass;
 
 /// The decode threads and their memory budget. Cheap to share behind an `Arc`. After it is dropped, the threads finish
 /// their current pictures and exit.
@@ -198,7 +197,7 @@ fn run_thread(shared: &PoolShared, spare: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::picture::{OutputFormat, OutputSpec, Shape, probe};
+    use picture::{OutputFormat, OutputSpec, Shape, probe};
 
     fn thumbnail_plan() -> RenderPlan {
         RenderPlan { crop: None, outputs: vec![OutputSpec { shape: Shape::Inside(8), format: OutputFormat::Auto }] }

@@ -4,8 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use backends::{BackendError, Backends};
+use domain::{Backend, Job, JobMessage, Outcome, Reason};
+use queue::Delivery;
+use records::LeaseResult;
 use tracing::Instrument;
-use upload::{Backend, BackendError, Backends, Blobs, Delivery, Job, JobMessage, LeaseResult, Outcome, Reason};
 
 use crate::attempt_result::{AttemptResult, chain};
 use crate::circuit_breaker::CircuitBreakers;
@@ -86,7 +89,7 @@ impl Worker {
         let span = tracing::info_span!("job", otel.name = ticket.job.kind(), otel.kind = "consumer", kind = ticket.job.kind(),
                 upload = %ticket.job.upload(), job = %ticket.id);
         if let Some(trace) = &ticket.traceparent {
-            upload::continue_trace(&span, trace);
+            instrument::continue_trace(&span, trace);
         }
         async {
             self.run_attempt(&ticket).await.inspect_err(|unrecorded| {
@@ -113,7 +116,7 @@ impl Worker {
     async fn run_attempt(&self, ticket: &JobMessage) -> Result<(), UnrecordedAttempt> {
         let records = &self.backends.records;
         let settings = &self.settings.worker;
-        let prefix = Blobs::new_attempt_prefix(ticket.job.upload());
+        let prefix = domain::blob_keys::new_attempt_prefix(ticket.job.upload());
         let mut attempt = match records.begin_attempt_with_prefix(ticket, settings.lease, &prefix).await {
             Ok(LeaseResult::Leased(attempt)) => attempt,
             Ok(LeaseResult::Gone | LeaseResult::Busy(_)) => return Ok(()),

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use domain::{InvalidSetting, QueueName};
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
+use picture::Limits;
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::Semaphore;
-use upload::{InvalidSetting, QueueName};
-
-use crate::picture::Limits;
 
 /// The settings of this crate.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use domain::{Backend, JobMessage, Outcome, Reason};
+use records::{Attempt, LeaseResult, PublishAttempt, RecordsError, SettleResult};
 use tokio_util::sync::CancellationToken;
-use upload::{Attempt, Backend, JobMessage, LeaseResult, Outcome, PublishAttempt, Reason, RecordsError, SettleResult};
 
 use crate::attempt_result::chain;
 use crate::circuit_breaker::MAX_PAUSE;

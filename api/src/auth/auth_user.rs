@@ -5,7 +5,8 @@ use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use upload::{Claimant, Role, Upload, User};
+use domain::Upload;
+use records::{Claimant, Role, User};
 use uuid::Uuid;
 
 use super::csrf;

@@ -8,9 +8,9 @@ use reqwest::Response;
 /// # Errors
 /// A response that is not successful, is longer than `limit`, or ends too early. The text has all causes, for the log.
 pub(super) async fn read_bounded(response_result: reqwest::Result<Response>, limit: usize) -> Result<Vec<u8>, String> {
-    let mut response = response_result.and_then(Response::error_for_status).map_err(|error| upload::chain(&error))?;
+    let mut response = response_result.and_then(Response::error_for_status).map_err(|error| domain::chain(&error))?;
     let mut body = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(|error| upload::chain(&error))? {
+    while let Some(piece) = response.chunk().await.map_err(|error| domain::chain(&error))? {
         if body.len() + piece.len() > limit {
             return Err(format!("the answer is over the limit of {limit} bytes"));
         }

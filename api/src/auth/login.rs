@@ -7,14 +7,13 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Request, header};
 use axum::response::{IntoResponse, Response};
+use records::{Role, User};
 use serde::{Deserialize, Serialize};
-use upload::{Role, User};
 
 use super::auth_user::AuthUser;
-use super::csrf;
-use super::password;
 use super::session_token::Session;
 use super::user_admin::MAX_EMAIL_BYTES;
+use super::{csrf, password};
 use crate::client_ip::{ClientIp, Network};
 use crate::dropbox::json_body;
 use crate::error::{ApiError, Problem};

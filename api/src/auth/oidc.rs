@@ -6,14 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use domain::InvalidSetting;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
+use records::{Records, RecordsError, Role, User};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
-use upload::{InvalidSetting, Records, RecordsError, Role, User};
 
 use super::{bounded_response, jwt_crypto};
 use crate::resource::is_unique_part;

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use domain::{InvalidSetting, Resource, Secret};
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use upload::{InvalidSetting, Resource, Secret};
 
 use super::{AuthUser, bounded_response};
 use crate::error::ApiError;

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use axum::http::HeaderMap;
 use axum::http::header::{COOKIE, HeaderName};
+use domain::{InvalidSetting, Secret};
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use upload::{InvalidSetting, Secret};
-
-use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
 
 use super::AttemptLimits;
 

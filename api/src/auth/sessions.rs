@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use upload::{Role, SessionRow, User};
+use records::{Role, SessionRow, User};
 use uuid::Uuid;
 
 use super::session_token::Session;

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use domain::hex;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
+use records::{Records, RecordsError, SigningKey};
 use ring::aead::{CHACHA20_POLY1305, LessSafeKey, UnboundKey};
 use sha2::Sha256;
-use upload::{Records, RecordsError, SigningKey, hex};
 
 /// What a signature is for. A signature for one purpose is invalid for another.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,7 @@
 //! User administration for the subcommands of the binary: the first administrator, users, tokens, keys.
 
-use upload::{Records, Role, User, hex};
+use domain::hex;
+use records::{Records, Role, User};
 use uuid::Uuid;
 
 use super::password::hash_password;

@@ -1,9 +1,9 @@
 //! Tokens of applinks. A token is opaque to its holder, expires, and is sealed for one link, one audience and one use.
 //! A token grants no permission by itself, because the permission is in the link's row.
 
+use domain::Applink;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use upload::Applink;
 
 use super::error::DocumentError;
 use crate::error::ApiError;

@@ -4,7 +4,7 @@
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::Response;
-use upload::{Applink, Audience, FileRole};
+use domain::{Applink, Audience, FileRole};
 
 use super::applink_tokens::{self, ApplinkTokenKind};
 use super::error::{DocumentError, DocumentOperation};

@@ -1,7 +1,7 @@
 //! Authorization for one file. The rendition contract defines the order of checks: credentials, file, role, and only
 //! then the rest of the request (`docs/contracts/renditions.md`, 4.6).
 
-use upload::{AccessGrant, File, FileId, FileRole};
+use domain::{AccessGrant, File, FileId, FileRole};
 
 use super::error::{DocumentError, DocumentOperation};
 use super::principal::Principal;

@@ -2,7 +2,9 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use upload::{FileId, InvalidRenditionName, RecordsError, RenditionName, RenditionNameRules, StoreError};
+use domain::{FileId, InvalidRenditionName, RenditionName, RenditionNameRules};
+use records::RecordsError;
+use storage::StoreError;
 
 use super::request_path::RequestPath;
 use super::response_format::{ResponseFormat, ResponseValue};

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use domain::{File, FileRole, FileVersion};
 use jiff::Timestamp;
-use upload::{File, FileRole, FileVersion};
 
 use super::error::{DocumentError, DocumentOperation};
 use super::renditions;

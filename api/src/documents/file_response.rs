@@ -7,9 +7,10 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use domain::Media;
 use futures::stream::{self, StreamExt};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use upload::{Media, StoreError};
+use storage::StoreError;
 
 use super::error::DocumentError;
 use super::ranges::ByteRanges;

@@ -38,11 +38,11 @@ mod upload_form;
 
 use std::future::{Ready, ready};
 
-use ::upload::FileRole;
 use axum::routing::{delete, get, post, put};
 use axum::{Router, middleware};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use domain::FileRole;
 
 use crate::error::ApiError;
 use crate::state::AppState;

@@ -3,9 +3,10 @@
 //! has at a file.
 
 use axum::http::HeaderMap;
+use domain::{AccessGrant, Audience, PublicLink};
 use percent_encoding::percent_decode_str;
+use records::Role;
 use sha2::{Digest, Sha256};
-use upload::{AccessGrant, Audience, PublicLink, Role};
 
 use super::applink_tokens::{self, ApplinkTokenKind};
 use super::error::DocumentError;

@@ -4,9 +4,9 @@
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::Response;
+use domain::{Audience, FileRole, PublicLink};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
-use upload::{Audience, FileRole, PublicLink};
 
 use super::error::{DocumentError, DocumentOperation};
 use super::file_info::{UserDirectory, format_time};

@@ -1,13 +1,14 @@
 //! The service-to-service API for files that another system keeps: their owner, version and grants. It also shares any
 //! file with a user at a role.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{Request, StatusCode};
+use domain::{File, FileId, FileRole};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use upload::{File, FileId, FileRole};
 
 use crate::dropbox::json_body;
 use crate::error::{ApiError, Problem};
@@ -81,7 +82,7 @@ pub(crate) async fn register(
     request: Request<Body>,
 ) -> Result<Json<RegisteredFile>, ApiError> {
     let id: FileId =
-        id.parse().map_err(|error: upload::InvalidFileId| ApiError::malformed("bad_file_id", error.to_string()))?;
+        id.parse().map_err(|error: domain::InvalidFileId| ApiError::malformed("bad_file_id", error.to_string()))?;
     let file: FileRegistration = json_body::read_json(&state, request, "the registration").await?;
     let owner = state.parse_user_id(&file.owner)?;
     if file.name.is_empty() || file.name.chars().count() > 256 {

@@ -3,7 +3,7 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use upload::{FileRole, FileVersion, Media, Rendition, Upload, UploadState as Standing, Variant, VariantName};
+use domain::{FileRole, FileVersion, Media, Rendition, Upload, UploadState as Standing, Variant, VariantName};
 
 use super::error::{DocumentError, DocumentOperation};
 use super::file_response::{self, FileContent};

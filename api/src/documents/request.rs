@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Uri};
-use upload::{File, FileVersion, RenditionNameRules};
+use domain::{File, FileVersion, RenditionNameRules};
 
 use super::error::DocumentError;
 use super::request_path::RequestPath;

@@ -2,8 +2,8 @@
 //! anything is decided, so that errors at every path below `/documents/api` have the form of the contract
 //! (`docs/contracts/renditions.md`, 4.3).
 
+use domain::RenditionNameRules;
 use percent_encoding::percent_decode_str;
-use upload::RenditionNameRules;
 
 /// A path below `/documents/api`.
 #[derive(Clone, Debug, Default)]

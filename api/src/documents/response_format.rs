@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use upload::FileId;
+use domain::FileId;
 
 /// A value in a response. Numbers are texts in this API.
 #[derive(Clone, Debug)]

@@ -4,10 +4,11 @@
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use upload::{
-    AccessGrant, FileAdmission, FileId, FileRole, InvalidRenditionName, Media, RecordsError, RenditionName, Staged,
-    TargetConflict, UploadId, UploadTarget,
+use domain::{
+    AccessGrant, FileId, FileRole, InvalidRenditionName, Media, RenditionName, Staged, TargetConflict, UploadId,
+    UploadTarget,
 };
+use records::{FileAdmission, RecordsError};
 
 use super::error::{DocumentError, DocumentOperation};
 use super::file_info;
@@ -252,7 +253,7 @@ async fn ingest_file(
 enum IngestResult {
     /// The request had been answered before.
     AlreadyDone(Response),
-    New(upload::Admitted),
+    New(records::Admitted),
     /// The upload may have been admitted. Its staged bytes stay, and the sweeper removes them if no upload needs them.
     OutcomeUnknown(RecordsError),
 }
@@ -293,7 +294,7 @@ fn file_admission(
     target: UploadTarget,
     filename: String,
     staged: Staged,
-    idempotency_key: Option<upload::IdempotencyKey>,
+    idempotency_key: Option<domain::IdempotencyKey>,
 ) -> FileAdmission {
     let media = staged.media.unwrap_or(Media::Other);
     metrics::counter!("cloakroom_uploads_total", "media" => media.name()).increment(1);

@@ -2,7 +2,7 @@
 //! parameters are limited in size and kept in memory. If the form is dropped before it is finished, no bytes of the
 //! file stay.
 
-use upload::{StagedWriter, Staging};
+use storage::{StagedWriter, Staging};
 
 use crate::dropbox::filename::sanitize_filename;
 use crate::dropbox::multipart::MultipartReader;

@@ -21,7 +21,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use upload::{Admission, Admitted, Outcome, RecordsError, UploadId, UploadState as Standing};
+use domain::{Outcome, UploadId, UploadState as Standing};
+use records::{Admission, Admitted, RecordsError};
 
 use crate::auth::{AuthUser, CsrfStatus, check_csrf};
 use crate::error::ApiError;
@@ -218,7 +219,7 @@ impl AppState {
     }
 
     /// Publishes a job message. If that fails, the relay publishes it later from the records.
-    pub(crate) async fn publish_job(&self, message: &upload::JobMessage) {
+    pub(crate) async fn publish_job(&self, message: &domain::JobMessage) {
         match self.backends.queue.publish(message).await {
             Ok(()) => {
                 self.confirmed_jobs.send(message.id).ok();

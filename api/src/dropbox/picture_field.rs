@@ -3,7 +3,8 @@
 //! The picture is the first part with a file name, unless a later one is called `Profile` (`docs/contracts/dropbox.md`,
 //! 2.2).
 
-use upload::{Media, SNIFF_BYTES, StagedWriter, Staging};
+use domain::{Media, SNIFF_BYTES};
+use storage::{StagedWriter, Staging};
 
 use super::body::BoundedBody;
 use super::filename::sanitize_filename;

@@ -3,7 +3,7 @@
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::Response;
-use upload::{Media, Service, Upload};
+use domain::{Media, Service, Upload};
 
 use super::default_avatar::default_avatar;
 use super::{ensure_variant, requested_variant, variant_response};

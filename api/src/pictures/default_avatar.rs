@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use upload::sha256;
+use domain::sha256;
 
 use super::{check_if_match, matches_if_none_match, picture_headers};
 use crate::error::ApiError;

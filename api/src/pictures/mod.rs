@@ -11,7 +11,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use upload::{Upload, UploadId, UploadState, Variant, VariantName, VariantStatus};
+use domain::{Upload, UploadId, UploadState, Variant, VariantName};
+use records::VariantStatus;
 
 use crate::error::ApiError;
 use crate::state::AppState;

@@ -3,7 +3,7 @@
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::response::Response;
-use upload::{Media, Upload, UploadId, UploadKind, UploadState as Standing};
+use domain::{Media, Upload, UploadId, UploadKind, UploadState as Standing};
 
 use super::{ensure_variant, requested_variant, variant_response, wait_until_settled};
 use crate::auth::AuthUser;

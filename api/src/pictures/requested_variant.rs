@@ -1,7 +1,7 @@
 //! The variant that the query and the head ask for: `?size=N` and `Accept`.
 
 use axum::http::{HeaderMap, Uri, header};
-use upload::{Media, VariantName};
+use domain::{Media, VariantName};
 
 use crate::error::ApiError;
 

@@ -5,8 +5,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::{Resource, Service};
 use serde_json::{Map, Value};
-use upload::{Resource, Service};
 
 use super::login_csrf::FormOrigin;
 use super::{render_index, render_login};

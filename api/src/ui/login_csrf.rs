@@ -80,7 +80,7 @@ pub(super) fn login_token(state: &AppState, headers: &HeaderMap) -> Result<(Stri
         None => {
             let mut random = [0; 16];
             getrandom::fill(&mut random).map_err(|error| ApiError::Internal(format!("no random numbers: {error}")))?;
-            upload::hex(&random)
+            domain::hex(&random)
         }
     };
     let secure = if state.secure_cookies(headers) { "; Secure" } else { "" };

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use domain::{Resource, Service};
 use reqwest::Method;
 use serde_json::{Value, json};
-use upload::{Resource, Service};
 
 use crate::test_server::{FED, JPEG, TestServer};
 
@@ -123,7 +123,7 @@ async fn claim_and_expiry_race_and_one_wins() {
         let (claim, swept) = tokio::join!(jane.claim("users/jane", &id), expire);
         let upload = server.places.records.upload(id.parse().unwrap()).await.unwrap().unwrap();
         match claim.status().as_u16() {
-            200 => assert!(upload.claim.is_some() && upload.state == upload::UploadState::Ready && swept.expired == 0),
+            200 => assert!(upload.claim.is_some() && upload.state == domain::UploadState::Ready && swept.expired == 0),
             410 => assert!(upload.claim.is_none()),
             other => panic!("{other}"),
         }

@@ -82,7 +82,7 @@ async fn a_guess_from_many_addresses_is_bounded() {
 async fn access_codes_are_counted_the_same_way() {
     let server = TestServer::with_settings(|settings| {
         settings.http.trusted_proxies = 1;
-        settings.realm.service.keys = upload::Secret::new(SERVICE_KEY);
+        settings.realm.service.keys = domain::Secret::new(SERVICE_KEY);
         settings.documents.max_codes_per_link = 15;
     })
     .await;

@@ -212,5 +212,5 @@ fn signing_key_id(session: &str) -> String {
     let list = percent_decode_str(session).decode_utf8().unwrap().into_owned();
     let signature = list.split(",sig=").nth(1).unwrap();
     let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(signature).unwrap();
-    upload::hex(&bytes[..8])
+    domain::hex(&bytes[..8])
 }

@@ -4,18 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use address::TlsSettings;
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use instrument::FailPoints;
 use reqwest::Method;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
+use storage::{BlobContent, Blobs, NewBlob, Staging, StoreSettings};
 use tokio::net::TcpListener;
-use upload::{BlobContent, Blobs, FailPoints, NewBlob, Staging, StoreSettings, TlsSettings};
 
 use crate::test_server::{PNG, TestServer, form, serve_endless_response, serve_portal};
 
@@ -79,7 +80,7 @@ async fn the_user_of_a_valid_token_is_created() {
     let response = request.multipart(form("a.png", PNG)).send().await.unwrap();
     assert_eq!(response.status(), 200, "{}", response.text().await.unwrap());
     let mia = server.places.records.user("mia").await.unwrap().unwrap();
-    assert_eq!((mia.email.as_str(), mia.name.as_str(), mia.role), ("mia@idp.example", "Mia", upload::Role::Member));
+    assert_eq!((mia.email.as_str(), mia.name.as_str(), mia.role), ("mia@idp.example", "Mia", records::Role::Member));
     let mut odd = claims("max");
     odd["name"] = json!("Ma\0x");
     let known =

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use domain::{Resource, Service};
+use records::Role;
 use reqwest::Method;
 use serde_json::json;
-use upload::{Resource, Role, Service};
 
 use crate::test_server::{FED, JPEG, Login, PNG, TestServer};
 

@@ -7,11 +7,12 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing::post};
+use axum::routing::post;
+use axum::{Json, Router};
+use domain::Secret;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use upload::Secret;
 
 use crate::test_server::{FED, TestServer, serve_endless_response, serve_portal};
 

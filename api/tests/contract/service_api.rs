@@ -1,8 +1,8 @@
 //! `/service/…`: the API for services, which authenticate with a key of their own.
 
+use domain::Secret;
 use reqwest::Method;
 use serde_json::{Value, json};
-use upload::Secret;
 
 use crate::test_server::{FED, TestServer};
 

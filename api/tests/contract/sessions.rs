@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use records::Role;
 use reqwest::Method;
 use serde_json::json;
-use upload::Role;
 
 use crate::test_server::{FED, PNG, TestServer, form};
 
@@ -218,9 +218,9 @@ async fn of_two_processes_that_start_at_once_one_makes_the_first_administrator()
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", folder.path().join("records.db").display());
     migrations::up(&url).await.unwrap();
-    let settings = upload::RecordsSettings::new(upload::Secret::new(url), 4);
+    let settings = records::RecordsSettings::new(domain::Secret::new(url), 4);
     let open = async || {
-        upload::Records::open(&settings, upload::Clock::system(), upload::FailPoints::default()).await.unwrap()
+        records::Records::open(&settings, domain::Clock::system(), instrument::FailPoints::default()).await.unwrap()
     };
     let (one, other) = (open().await, open().await);
     let realm = crate::test_server::settings().realm;

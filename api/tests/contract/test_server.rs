@@ -5,14 +5,17 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use api::{Api, ApiSettings};
+use backends::{Backends, BackendsSettings};
+use domain::Clock;
+use instrument::{FailPointSwitch, FailPoints};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusBuilder;
+use records::{Role, User};
 use reqwest::{Method, RequestBuilder, Response};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use upload::{Backends, BackendsSettings, Clock, FailPointSwitch, FailPoints, Role, User};
 use worker::{Sweeper, Worker, WorkerSettings};
 
 pub(crate) const PNG: &[u8] = include_bytes!("pictures/small.png");
@@ -215,7 +218,7 @@ pub(crate) fn client() -> reqwest::Client {
 /// A second api beside the one of a test server.
 pub(crate) struct SecondServer {
     pub(crate) base: String,
-    records: upload::Records,
+    records: records::Records,
     realm: api::RealmSettings,
 }
 

@@ -1,8 +1,8 @@
 //! The UI at `/`, as a browser without JavaScript uses it.
 
+use domain::{Resource, Service};
 use reqwest::{Method, Response};
 use serde_json::Value;
-use upload::{Resource, Service};
 
 use crate::test_server::{FED, Login, PASSWORD, PNG, TestServer, header, set_cookie};
 

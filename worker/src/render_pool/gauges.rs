@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
+use domain::Media;
 use metrics::{Gauge, counter, gauge, histogram};
-use upload::Media;
 
 /// A guard that adds to a gauge for as long as it lives.
 #[derive(Debug)]

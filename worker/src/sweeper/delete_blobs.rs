@@ -1,6 +1,6 @@
 //! Runs the deletion queue: deletes the blobs of each scheduled deletion, then completes the deletion in the records.
 
-use upload::BackendError;
+use backends::BackendError;
 
 use super::Sweeper;
 

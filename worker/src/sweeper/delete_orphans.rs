@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use backends::BackendError;
 use futures::StreamExt;
-use upload::{BackendError, StoreError};
+use storage::StoreError;
 
 use super::Sweeper;
 

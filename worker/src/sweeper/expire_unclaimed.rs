@@ -1,6 +1,6 @@
 //! Expires uploads that were not claimed in time, batch by batch.
 
-use upload::BackendError;
+use backends::BackendError;
 
 use super::Sweeper;
 

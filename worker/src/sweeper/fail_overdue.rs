@@ -1,6 +1,7 @@
 //! Fails uploads that are past their deadline, so that no upload waits for ever, and notifies the waiting clients.
 
-use upload::{BackendError, Outcome};
+use backends::BackendError;
+use domain::Outcome;
 
 use super::Sweeper;
 

@@ -14,8 +14,8 @@ mod outbox_relay;
 
 use std::time::{Duration, Instant};
 
+use backends::{BackendError, Backends};
 use tokio_util::sync::CancellationToken;
-use upload::{BackendError, Backends};
 
 use crate::attempt_result::chain;
 use crate::settings::SweepSettings;

@@ -3,7 +3,8 @@
 
 use std::collections::HashSet;
 
-use upload::{BackendError, JobMessage};
+use backends::BackendError;
+use domain::JobMessage;
 
 use super::Sweeper;
 

@@ -1,8 +1,8 @@
 //! Missing permissions and missing files: each error body is compared byte for byte, in JSON and in XML.
 
+use domain::{FileId, FileRole};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
-use upload::{FileId, FileRole};
 
 use super::error_bodies::assert_refused;
 use super::{api_request, share, start_server, status_and_text, upload_file, upload_rendition};

@@ -1,8 +1,8 @@
 //! The order in which a request is checked, and paths that do not exist. The wording of errors is tested in
 //! `error_bodies`.
 
+use domain::FileRole;
 use reqwest::Method;
-use upload::FileRole;
 
 use super::{
     api_request, error_fields, form, get, json_part, post, share, start_server, upload_file, upload_rendition,

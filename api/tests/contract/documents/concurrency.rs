@@ -1,8 +1,8 @@
 //! Concurrent requests, and permissions that change while a request waits.
 
+use domain::FileRole;
 use futures::future::join_all;
 use reqwest::Method;
-use upload::FileRole;
 
 use super::{
     api_request, error_fields, file_part, file_with_idle_worker, form, get, json_part, part, run_all_jobs, share,

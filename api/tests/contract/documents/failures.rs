@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use domain::FileRole;
 use futures::{StreamExt, stream};
 use reqwest::Method;
-use upload::FileRole;
 
 use super::error_bodies::{CONTENT_TYPES, assert_error_body, assert_refused, with_form};
 use super::{

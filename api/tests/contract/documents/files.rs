@@ -1,8 +1,8 @@
 //! New files, new versions, file information, and files of another system.
 
+use domain::FileRole;
 use reqwest::Method;
 use serde_json::{Value, json};
-use upload::FileRole;
 
 use super::{
     SERVICE_KEY, api_request, error_fields, form, get, part, post, share, start_server, status_and_text, upload_file,

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use domain::FileRole;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
-use upload::FileRole;
 
 use super::{
     api_request, error_fields, file_part, form, get, json_part, share, start_server, status_and_text, upload_file,
@@ -135,7 +135,7 @@ async fn a_token_ends_and_is_refreshed_for_a_day() {
 
 #[tokio::test]
 async fn a_token_from_the_future() {
-    let (server, later) = (start_server().await, upload::Clock::manual("2026-11-22T12:00:00Z".parse().unwrap()));
+    let (server, later) = (start_server().await, domain::Clock::manual("2026-11-22T12:00:00Z".parse().unwrap()));
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
     // The link is created by an api on the same records whose clock is a day ahead.
@@ -230,7 +230,7 @@ async fn public_links_for_everybody_for_some_and_for_a_time() {
     assert_eq!(status(nobody(&some).bearer_auth(&joe.session)).await, 200);
     let put = server.anonymous(Method::POST, &format!("{path}/data/rendition")).header("linkID", &some);
     assert_eq!(status(with_rendition_form(put.bearer_auth(&joe.session), "a")).await, 200);
-    server.add_user("kim", upload::Role::Member).await;
+    server.add_user("kim", records::Role::Member).await;
     let kim = server.login("kim").await;
     assert_eq!(error_fields(nobody(&some).bearer_auth(&kim.session).send().await.unwrap()).await.1, "-26");
     let members = create_public_link(&jane, &id, json!({"assignedUsers": "@serviceinstance"})).await;

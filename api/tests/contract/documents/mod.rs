@@ -14,9 +14,9 @@ mod links;
 mod rendition_names;
 mod uploads;
 
+use domain::{FileId, FileRole, Secret};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
-use upload::{FileId, FileRole, Secret};
 
 use crate::test_server::{Login, PNG, TestServer};
 

@@ -1,8 +1,8 @@
 //! `POST …/data/rendition`: which uploads are accepted, in which order of parts, and with which response.
 
+use domain::FileRole;
 use reqwest::Method;
 use serde_json::Value;
-use upload::FileRole;
 
 use super::{
     api_request, error_fields, file_part, form, get, json_part, part, post, share, start_server, status_and_text,

@@ -1,0 +1,101 @@
+//! The four backends together, as every role opens them.
+
+use std::sync::Arc;
+
+use domain::{Backend, Clock};
+use instrument::{FailPoints, LowSpace};
+use queue::Queue;
+use records::Records;
+use storage::{Blobs, Staging};
+use tokio::sync::OnceCell;
+
+use crate::error::BackendError;
+use crate::settings::BackendsSettings;
+
+/// The four backends, opened. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Backends {
+    /// Uploaded bytes as received.
+    pub staging: Staging,
+    /// The job queue.
+    pub queue: Queue,
+    /// Bytes that are served.
+    pub blobs: Blobs,
+    /// The database, which is the source of truth.
+    pub records: Records,
+    /// Set once the upload numbers are known to be higher than all numbers in blobs.
+    ids_checked: Arc<OnceCell<()>>,
+}
+
+/// The gap of numbers skipped after the highest one found in blobs, because the uploads that followed it may have had
+/// no blobs yet.
+const ID_GAP: i64 = 1024;
+
+impl Backends {
+    /// Opens all four backends.
+    ///
+    /// # Errors
+    /// If one of them cannot be opened; the error names it.
+    pub async fn open(
+        settings: &BackendsSettings,
+        clock: Clock,
+        fail_points: FailPoints,
+    ) -> Result<Self, BackendError> {
+        Ok(Self {
+            staging: Staging::open(&settings.staging, fail_points.clone())?,
+            queue: Queue::open(&settings.queue, fail_points.clone()).await?,
+            blobs: Blobs::open(&settings.blobs, fail_points.clone())?,
+            records: Records::open(&settings.records, clock, fail_points).await?.with_routing(settings.queue.routing()),
+            ids_checked: Arc::default(),
+        })
+    }
+
+    /// Checks whether an upload of about `bytes` bytes can be accepted, before any of it is read. There must be room
+    /// above the reserves, the records must take writes, and its number must be one that was never given.
+    ///
+    /// # Errors
+    /// Why it cannot; a later attempt may succeed.
+    pub async fn check_accepts_upload(&self, bytes: u64) -> Result<(), BackendError> {
+        self.check_space(bytes).await?;
+        self.records.check_accepts_writes().await?;
+        self.ids_checked.get_or_try_init(|| self.skip_used_ids()).await.copied()
+    }
+
+    /// Checks that every backend with a folder or file keeps its reserve with `incoming` more bytes.
+    ///
+    /// # Errors
+    /// The backend that does not.
+    pub async fn check_space(&self, incoming: u64) -> Result<(), LowSpace> {
+        self.staging.check_space(incoming).await?;
+        self.blobs.check_space(incoming).await?;
+        self.records.check_space().await
+    }
+
+    /// Skips the upload numbers that blobs show to be used. Records restored from a backup would give numbers again
+    /// that were given after the backup. One upload would then be shown to clients that know another by its number.
+    async fn skip_used_ids(&self) -> Result<(), BackendError> {
+        let last = self.records.last_upload_id().await?;
+        let Some(highest) = self.blobs.highest_upload_id_after(last).await? else { return Ok(()) };
+        let skipped = highest.saturating_add(ID_GAP);
+        tracing::warn!(
+            last,
+            highest,
+            "the records know uploads up to {last} and blobs have {highest}: were the records restored from a backup? \
+             The next upload gets a number after {skipped}"
+        );
+        Ok(self.records.skip_upload_ids(skipped).await?)
+    }
+
+    /// Checks that a backend answers.
+    ///
+    /// # Errors
+    /// The backend's error, if it does not.
+    pub async fn ping(&self, backend: Backend) -> Result<(), BackendError> {
+        match backend {
+            Backend::Staging => Ok(self.staging.ping().await?),
+            Backend::Blobs => Ok(self.blobs.ping().await?),
+            Backend::Records => Ok(self.records.ping().await?),
+            Backend::Queue => Ok(self.queue.ping().await?),
+        }
+    }
+}

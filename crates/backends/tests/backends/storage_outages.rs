@@ -1,0 +1,125 @@
+//! Errors of a store that is not set up, not reachable or overloaded: none of them calls an object missing.
+
+use std::time::Duration;
+
+use domain::Secret;
+use instrument::FailPoints;
+use storage::{Staging, StoreError, StoreSettings};
+
+use crate::folder_storage::in_folder;
+use crate::proxy::{Proxy, Way};
+use crate::s3_storage::{random_bytes, stage};
+use crate::test_stores::{S3Fault, TestStores};
+
+/// The parts of a real S3 server's address: host and port, bucket, key and secret.
+fn real_server() -> Option<(String, String, String, String)> {
+    let Ok(url) = std::env::var("CLOAKROOM_TEST_S3") else {
+        eprintln!("skipped: this needs an S3 server; give its address in CLOAKROOM_TEST_S3, or use tests/run");
+        return None;
+    };
+    let (keys, place) = url.strip_prefix("http://").unwrap().split_once('@').unwrap();
+    let ((id, secret), (host, bucket)) = (keys.split_once(':').unwrap(), place.split_once('/').unwrap());
+    Some((host.to_owned(), bucket.to_owned(), id.to_owned(), secret.to_owned()))
+}
+
+fn open_staging(host: &str, bucket: &str, id: &str, secret: &str) -> Staging {
+    let settings = StoreSettings {
+        url: Secret::new(format!("s3://{bucket}/{}", uuid::Uuid::now_v7().simple())),
+        endpoint: format!("http://{host}"),
+        region: "us-east-1".to_owned(),
+        access_key_id: id.to_owned(),
+        secret_access_key: Secret::new(secret),
+        min_free: Default::default(),
+    };
+    Staging::open(&settings, FailPoints::default()).unwrap()
+}
+
+#[tokio::test]
+async fn a_missing_bucket_or_a_wrong_key_is_not_a_missing_object() {
+    let Some((host, bucket, id, secret)) = real_server() else { return };
+    for (staging, why) in [
+        (open_staging(&host, "no-such-bucket", &id, &secret), "the bucket does not exist"),
+        (open_staging(&host, &bucket, "NOBODY", &secret), "the store does not accept the access key"),
+        (open_staging(&host, &bucket, &id, "wrong"), "the store does not accept the access key"),
+    ] {
+        let mut writer = staging.new_writer();
+        writer.write(b"abc").await.unwrap();
+        let errors = [
+            staging.ping().await.unwrap_err(),
+            staging.read("incoming/a").await.unwrap_err(),
+            staging.stream("incoming/a").await.map(drop).unwrap_err(),
+            staging.delete("incoming/a").await.unwrap_err(),
+            futures::TryStreamExt::try_collect::<Vec<_>>(staging.list_older_than(jiff::Timestamp::MAX))
+                .await
+                .unwrap_err(),
+            writer.finish().await.map(drop).unwrap_err(),
+        ];
+        for error in errors {
+            let StoreError::Misconfigured { why: said, .. } = &error else { panic!("{error}") };
+            assert_eq!(*said, why, "{error}");
+            assert!(error.is_transient(), "an operator can set it right: {error}");
+        }
+    }
+    let right = open_staging(&host, &bucket, &id, &secret);
+    right.ping().await.unwrap();
+    assert!(matches!(right.read("incoming/a").await.unwrap_err(), StoreError::Missing { .. }));
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_has_no_time_or_hangs_is_away_and_nothing_is_missing() {
+    let Some((host, bucket, id, secret)) = real_server() else { return };
+    let proxy = Proxy::to(&host).await;
+    let staging = open_staging(&format!("127.0.0.1:{}", proxy.port), &bucket, &id, &secret);
+    for way in [Way::Broken, Way::Overloaded, Way::Silent] {
+        proxy.set(way);
+        let asked = tokio::time::timeout(Duration::from_secs(20), staging.read("incoming/a")).await;
+        // A request that hangs is ended by its caller or by the client's own time limit.
+        if let Ok(asked) = asked {
+            let error = asked.unwrap_err();
+            assert!(matches!(error, StoreError::Engine { .. }), "{way:?}: {error}");
+        } else {
+            assert_eq!(way, Way::Silent);
+        }
+    }
+    proxy.set(Way::Open);
+    assert!(matches!(staging.read("incoming/a").await.unwrap_err(), StoreError::Missing { .. }));
+}
+
+#[tokio::test]
+async fn a_404_that_is_not_the_stores_own_says_nothing_about_an_object() {
+    let bucket = TestStores::local().await;
+    let staged = stage(&bucket, &random_bytes(1000)).await;
+    bucket.local_server.as_ref().unwrap().inject([S3Fault::NotFound; 2]);
+    let error = bucket.staging.read(&staged.key).await.unwrap_err();
+    assert!(matches!(error, StoreError::Engine { .. }) && error.is_transient(), "{error}");
+    bucket.staging.ping().await.unwrap_err();
+    bucket.staging.read(&staged.key).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_folder_whose_disk_is_gone_has_lost_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let stores = in_folder(&folder);
+    let staged = stage(&stores, &random_bytes(1000)).await;
+    let (there, aside) = (folder.path().join("staging"), folder.path().join("aside"));
+    // The folder disappears with its mount point, and then with an empty mount point left.
+    for mount_point in [false, true] {
+        std::fs::rename(&there, &aside).unwrap();
+        if mount_point {
+            std::fs::create_dir(&there).unwrap();
+        }
+        for error in [
+            stores.staging.read(&staged.key).await.unwrap_err(),
+            stores.staging.stream(&staged.key).await.map(drop).unwrap_err(),
+            stores.copy_to_blobs(&stores.staging, &staged.key, "uploads/3/1001-a-original", None).await.unwrap_err(),
+        ] {
+            assert!(matches!(error, StoreError::Misconfigured { backend: "staging", .. }), "{error}");
+        }
+        assert_eq!(stores.staging.ping().await.is_err(), !mount_point);
+        std::fs::remove_dir(&there).ok();
+        std::fs::rename(&aside, &there).unwrap();
+    }
+    stores.staging.ping().await.unwrap();
+    stores.staging.delete(&staged.key).await.unwrap();
+    assert!(matches!(stores.staging.read(&staged.key).await.unwrap_err(), StoreError::Missing { .. }));
+}

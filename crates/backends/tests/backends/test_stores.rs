@@ -1,0 +1,165 @@
+//! A bucket namespace for one test: on the S3 server whose address is given, or on an S3 server in this process that
+//! can inject faults.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use domain::Secret;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use instrument::FailPoints;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use storage::{BlobContent, Blobs, NewBlob, Staging, StoreError, StoreSettings};
+
+/// A fault of the next request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum S3Fault {
+    /// 503, "slow down".
+    SlowDown,
+    /// 404 without an S3 error body, as from a proxy that does not know the store.
+    NotFound,
+    /// The connection is closed in the middle of the response.
+    Truncated,
+}
+
+/// Staging and blobs under two prefixes of one bucket.
+pub(crate) struct TestStores {
+    pub(crate) staging: Staging,
+    pub(crate) blobs: Blobs,
+    /// The S3 server in this process, if the bucket is on it.
+    pub(crate) local_server: Option<LocalS3>,
+}
+
+pub(crate) struct LocalS3 {
+    folder: tempfile::TempDir,
+    pub(crate) pending_faults: Arc<Mutex<VecDeque<S3Fault>>>,
+    _serving: tokio_util::task::AbortOnDropHandle<()>,
+}
+
+/// Runs a test on the server in this process and, if its address is given, on a real one.
+pub(crate) async fn on_each_s3(test: impl AsyncFn(&TestStores)) {
+    test(&TestStores::local().await).await;
+    match std::env::var("CLOAKROOM_TEST_S3") {
+        Ok(url) => test(&TestStores::remote(&url)).await,
+        Err(_) => eprintln!("skipped in part: a real S3 server is used where CLOAKROOM_TEST_S3 names one"),
+    }
+}
+
+impl TestStores {
+    /// Opens a bucket on the server in this process.
+    pub(crate) async fn local() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("pictures")).unwrap();
+        let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
+        service.set_auth(s3s::auth::SimpleAuth::from_single("AK", "SKSKSKSK"));
+        let service = service.build();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let trouble: Arc<Mutex<VecDeque<S3Fault>>> = Arc::default();
+        let troubles = Arc::clone(&trouble);
+        let serving = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (service, troubles) = (service.clone(), Arc::clone(&troubles));
+                tokio::spawn(async move {
+                    let service = service_fn(move |request| answer(service.clone(), Arc::clone(&troubles), request));
+                    Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await.ok();
+                });
+            }
+        });
+        let serving = tokio_util::task::AbortOnDropHandle::new(serving);
+        let server = LocalS3 { folder, pending_faults: trouble, _serving: serving };
+        Self::open(&format!("http://{address}"), "pictures", "AK", "SKSKSKSK", Some(server))
+    }
+
+    /// Opens a bucket on the server at `http://KEY:SECRET@host:port/bucket`.
+    fn remote(url: &str) -> Self {
+        let (keys, place) = url.strip_prefix("http://").unwrap().split_once('@').unwrap();
+        let ((id, secret), (host, bucket)) = (keys.split_once(':').unwrap(), place.split_once('/').unwrap());
+        Self::open(&format!("http://{host}"), bucket, id, secret, None)
+    }
+
+    fn open(endpoint: &str, bucket: &str, id: &str, secret: &str, server: Option<LocalS3>) -> Self {
+        let space = uuid::Uuid::now_v7().simple();
+        let settings = |place: &str| StoreSettings {
+            url: Secret::new(format!("s3://{bucket}/{space}/{place}")),
+            endpoint: endpoint.to_owned(),
+            region: "us-east-1".to_owned(),
+            access_key_id: id.to_owned(),
+            secret_access_key: Secret::new(secret),
+            min_free: Default::default(),
+        };
+        let staging = Staging::open(&settings("staging"), FailPoints::default()).unwrap();
+        let blobs = Blobs::open(&settings("blobs"), FailPoints::default()).unwrap();
+        Self { staging, blobs, local_server: server }
+    }
+}
+
+impl TestStores {
+    /// Puts one blob.
+    pub(crate) async fn put_blob(&self, key: &str, bytes: Bytes) {
+        let object = NewBlob { key: key.to_owned(), content: BlobContent::Bytes(bytes) };
+        self.blobs.put_batch(&self.staging, vec![object]).await.unwrap();
+    }
+
+    /// Copies a staged object to a blob.
+    pub(crate) async fn copy_to_blobs(
+        &self,
+        staging: &Staging,
+        staged: &str,
+        key: &str,
+        held: Option<Bytes>,
+    ) -> Result<(), StoreError> {
+        let content = BlobContent::Staged { key: staged.to_owned(), in_memory: held };
+        self.blobs.put_batch(staging, vec![NewBlob { key: key.to_owned(), content }]).await
+    }
+}
+
+impl LocalS3 {
+    pub(crate) fn inject(&self, trouble: impl IntoIterator<Item = S3Fault>) {
+        self.pending_faults.lock().unwrap().extend(trouble);
+    }
+
+    /// Every file of the server, complete or not.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        fn below(folder: PathBuf) -> Vec<PathBuf> {
+            let entries = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
+            entries.flat_map(|path| if path.is_dir() { below(path) } else { vec![path] }).collect()
+        }
+        below(self.folder.path().to_owned())
+    }
+}
+
+async fn answer(
+    service: S3Service,
+    troubles: Arc<Mutex<VecDeque<S3Fault>>>,
+    request: Request<Incoming>,
+) -> Result<Response<http_body_util::combinators::UnsyncBoxBody<Bytes, std::io::Error>>, Infallible> {
+    let trouble = troubles.lock().unwrap().pop_front();
+    if trouble == Some(S3Fault::SlowDown) {
+        let busy =
+            Full::new(Bytes::from_static(b"<Error><Code>SlowDown</Code></Error>")).map_err(|never| match never {});
+        return Ok(Response::builder().status(StatusCode::SERVICE_UNAVAILABLE).body(busy.boxed_unsync()).unwrap());
+    }
+    if trouble == Some(S3Fault::NotFound) {
+        let lost = Full::new(Bytes::from_static(b"no such backend")).map_err(|never| match never {});
+        return Ok(Response::builder().status(StatusCode::NOT_FOUND).body(lost.boxed_unsync()).unwrap());
+    }
+    let answered = service.call(request.map(s3s::Body::from)).await.unwrap();
+    let (parts, body) = answered.into_parts();
+    let whole = body.collect().await.unwrap().to_bytes();
+    if trouble == Some(S3Fault::Truncated) {
+        let half = whole.slice(..whole.len() / 2);
+        let torn = futures::stream::iter([
+            Ok(hyper::body::Frame::data(half)),
+            Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
+        ]);
+        return Ok(Response::from_parts(parts, http_body_util::StreamBody::new(torn).boxed_unsync()));
+    }
+    Ok(Response::from_parts(parts, Full::new(whole).map_err(|never| match never {}).boxed_unsync()))
+}

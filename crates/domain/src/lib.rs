@@ -1,0 +1,43 @@
+//! Uploads, jobs, files and their rules: the types that every other crate uses. There is no I/O in here.
+//!
+//! - `upload`, `file` and `job` are the three things that the records hold; `staged` is an upload before that.
+//! - `media`, `variant_name`, `rendition_name`, `blob_keys` are names, and what may be said by them.
+//! - `render_cost` estimates how long a picture takes to render; `job` chooses a queue by it.
+//! - `clock`, `digest`, `secret`, `invalid_setting` and `error_chain` are values that every crate needs.
+
+mod backend;
+pub mod blob_keys;
+mod clock;
+mod digest;
+mod error_chain;
+mod file;
+mod invalid_setting;
+mod job;
+mod media;
+mod render_cost;
+mod rendition_name;
+mod secret;
+mod staged;
+mod upload;
+mod variant_name;
+
+pub use backend::Backend;
+pub use clock::Clock;
+pub use digest::{Sha256Hasher, hex, sha256};
+pub use error_chain::chain;
+pub use file::{
+    AccessGrant, Applink, Audience, File, FileId, FileRole, FileVersion, IdempotencyKey, IdempotencyKeyLock,
+    IdempotencyLockResult, InvalidFileId, PublicLink, Rendition, TargetConflict, UploadTarget,
+};
+pub use invalid_setting::InvalidSetting;
+pub use job::{Job, JobMessage, QueueName, Routing};
+pub use media::{Media, SNIFF_BYTES};
+pub use render_cost::{HeaderScanner, PictureHeader, estimate_render_time};
+pub use rendition_name::{InvalidRenditionName, RenditionName, RenditionNameRules, case_fold};
+pub use secret::Secret;
+pub use staged::Staged;
+pub use upload::{
+    CROP_SPACE, Claim, Crop, Event, InvalidUploadId, JobId, Outcome, Reason, Resource, Service, UnknownValue, Upload,
+    UploadId, UploadKind, UploadState, Variant,
+};
+pub use variant_name::{InvalidVariantName, VariantName};

@@ -1,0 +1,249 @@
+//! The media type of a file, judged by its first bytes only.
+//!
+//! The api sniffs early, to refuse files that no worker would accept; the worker sniffs again before it decodes. File
+//! names and declared types are ignored, because a client wrote them.
+
+use serde::{Deserialize, Serialize};
+
+/// A file type that this program knows by name, accepted or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Media {
+    /// JPEG, ITU-T T.81.
+    Jpeg,
+    /// PNG, ISO/IEC 15948.
+    Png,
+    /// GIF 87a or 89a.
+    Gif,
+    /// Windows bitmap.
+    Bmp,
+    /// WebP, lossy or lossless, in its RIFF container.
+    WebP,
+    /// HEIF with HEVC inside: what iPhones store.
+    Heic,
+    /// HEIF with AV1 inside.
+    Avif,
+    /// TIFF, either byte order, and BigTIFF.
+    Tiff,
+    /// Scalable vector graphics, or any XML that begins like it.
+    Svg,
+    /// Portable document format.
+    Pdf,
+    /// Photoshop document.
+    Psd,
+    /// JPEG XL, bare or boxed.
+    Jxl,
+    /// JPEG 2000.
+    Jp2,
+    /// An HTML page, often an error page saved as a picture.
+    Html,
+    /// A ZIP archive, which office documents are as well.
+    Zip,
+    /// Any other type, where every type is accepted: stored and returned, never decoded.
+    Other,
+}
+
+/// The number of leading bytes that [`Media::sniff`] looks at, at most.
+pub const SNIFF_BYTES: usize = 512;
+
+impl Media {
+    /// The type of the file that begins with `head` ([`SNIFF_BYTES`] of it are enough), or `None` if it is unknown.
+    pub fn sniff(head: &[u8]) -> Option<Self> {
+        let head = &head[..head.len().min(SNIFF_BYTES)];
+        let magic: [(&[u8], Self); 14] = [
+            (b"\xFF\xD8\xFF", Self::Jpeg),
+            (b"\x89PNG\r\n\x1a\n", Self::Png),
+            (b"GIF87a", Self::Gif),
+            (b"GIF89a", Self::Gif),
+            (b"II*\0", Self::Tiff),
+            (b"MM\0*", Self::Tiff),
+            (b"II+\0", Self::Tiff),
+            (b"MM\0+", Self::Tiff),
+            (b"%PDF-", Self::Pdf),
+            (b"8BPS", Self::Psd),
+            (b"\xFF\x0A", Self::Jxl),
+            (b"\0\0\0\x0CJXL \r\n\x87\n", Self::Jxl),
+            (b"\0\0\0\x0CjP  \r\n\x87\n", Self::Jp2),
+            (b"PK\x03\x04", Self::Zip),
+        ];
+        if let Some((_, media)) = magic.iter().find(|(bytes, _)| head.starts_with(bytes)) {
+            return Some(*media);
+        }
+        match head {
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Self::WebP),
+            [_, _, _, _, b'f', b't', b'y', b'p', rest @ ..] => Self::sniff_heif(rest),
+            // "BM" alone can be the start of any text, so the four reserved bytes, zero in every bitmap, are checked
+            // too.
+            [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => Some(Self::Bmp),
+            _ => Self::sniff_markup(head),
+        }
+    }
+
+    /// `brands` is a HEIF `ftyp` box after its name: major brand, version, compatible brands.
+    fn sniff_heif(brands: &[u8]) -> Option<Self> {
+        let any =
+            |names: &[&[u8; 4]]| brands.chunks_exact(4).take(16).any(|brand| names.iter().any(|name| brand == *name));
+        if any(&[b"avif", b"avis"]) {
+            Some(Self::Avif)
+        } else if any(&[b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"]) {
+            Some(Self::Heic)
+        } else {
+            None
+        }
+    }
+
+    fn sniff_markup(head: &[u8]) -> Option<Self> {
+        let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start();
+        let begins = |word: &[u8]| text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+        let mentions = |word: &[u8]| text.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word));
+        if begins(b"<!doctype html") || begins(b"<html") {
+            Some(Self::Html)
+        } else if begins(b"<svg")
+            || (begins(b"<?xml") || begins(b"<!--") || begins(b"<!doctype svg")) && mentions(b"<svg")
+        {
+            Some(Self::Svg)
+        } else {
+            None
+        }
+    }
+
+    /// Whether a picture of this type is accepted (`contract/dropbox.md`, "Accepted").
+    pub fn is_supported_picture(self) -> bool {
+        matches!(self, Self::Jpeg | Self::Png | Self::Gif | Self::Bmp | Self::WebP)
+    }
+
+    /// The type's usual name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Jpeg => "JPEG",
+            Self::Png => "PNG",
+            Self::Gif => "GIF",
+            Self::Bmp => "BMP",
+            Self::WebP => "WebP",
+            Self::Heic => "HEIC",
+            Self::Avif => "AVIF",
+            Self::Tiff => "TIFF",
+            Self::Svg => "SVG",
+            Self::Pdf => "PDF",
+            Self::Psd => "Photoshop",
+            Self::Jxl => "JPEG XL",
+            Self::Jp2 => "JPEG 2000",
+            Self::Html => "HTML",
+            Self::Zip => "ZIP",
+            Self::Other => "unknown",
+        }
+    }
+
+    /// The media type to serve it as, from the IANA registry.
+    pub fn mime(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+            Self::Gif => "image/gif",
+            Self::Bmp => "image/bmp",
+            Self::WebP => "image/webp",
+            Self::Heic => "image/heic",
+            Self::Avif => "image/avif",
+            Self::Tiff => "image/tiff",
+            Self::Svg => "image/svg+xml",
+            Self::Pdf => "application/pdf",
+            Self::Psd => "image/vnd.adobe.photoshop",
+            Self::Jxl => "image/jxl",
+            Self::Jp2 => "image/jp2",
+            Self::Html => "text/html",
+            Self::Zip => "application/zip",
+            Self::Other => "application/octet-stream",
+        }
+    }
+
+    /// The usual file name extension, without the dot.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Jpeg => "jpg",
+            Self::Png => "png",
+            Self::Gif => "gif",
+            Self::Bmp => "bmp",
+            Self::WebP => "webp",
+            Self::Heic => "heic",
+            Self::Avif => "avif",
+            Self::Tiff => "tif",
+            Self::Svg => "svg",
+            Self::Pdf => "pdf",
+            Self::Psd => "psd",
+            Self::Jxl => "jxl",
+            Self::Jp2 => "jp2",
+            Self::Html => "html",
+            Self::Zip => "zip",
+            Self::Other => "bin",
+        }
+    }
+
+    /// The type whose usual extension this is.
+    pub fn from_extension(extension: &str) -> Option<Self> {
+        [
+            Self::Jpeg,
+            Self::Png,
+            Self::Gif,
+            Self::Bmp,
+            Self::WebP,
+            Self::Heic,
+            Self::Avif,
+            Self::Tiff,
+            Self::Svg,
+            Self::Pdf,
+            Self::Psd,
+            Self::Jxl,
+            Self::Jp2,
+            Self::Html,
+            Self::Zip,
+            Self::Other,
+        ]
+        .into_iter()
+        .find(|media| media.extension() == extension)
+    }
+
+    /// What a client can send instead of a refused type, as the end of an error message.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Heic => {
+                "set the camera to \"Most Compatible\", or let the form ask for image/jpeg so that the phone converts it"
+            }
+            Self::Svg => "export it as PNG",
+            Self::Pdf => "export the page as PNG or JPEG",
+            Self::Html => "save the picture itself, not the page that shows it",
+            Self::Zip => "unpack it and send one picture",
+            _ => "save it as JPEG or PNG",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_decides() {
+        for (head, media) in [
+            (&b"\xFF\xD8\xFF\xE0\0\x10JFIF"[..], Some(Media::Jpeg)),
+            (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", Some(Media::Png)),
+            (b"GIF89a\x01\0", Some(Media::Gif)),
+            (b"BM\x46\0\0\0\0\0\0\0\x36\0", Some(Media::Bmp)),
+            (b"BMW is a car maker", None),
+            (b"RIFF\x24\0\0\0WEBPVP8 ", Some(Media::WebP)),
+            (b"RIFF\x24\0\0\0WAVEfmt ", None),
+            (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", Some(Media::Heic)),
+            (b"\0\0\0\x1Cftypavif\0\0\0\0avifmif1miaf", Some(Media::Avif)),
+            (b"\0\0\0\x18ftypmp42\0\0\0\0isom", None),
+            (b"II*\0\x08\0\0\0", Some(Media::Tiff)),
+            (b"%PDF-1.7", Some(Media::Pdf)),
+            (b"\xEF\xBB\xBF  <SVG xmlns=\"\">", Some(Media::Svg)),
+            (b"<?xml version=\"1.0\"?><svg>", Some(Media::Svg)),
+            (b"<?xml version=\"1.0\"?><note>", None),
+            (b"\n<!DOCTYPE html><title>", Some(Media::Html)),
+            (b"hello", None),
+            (b"", None),
+        ] {
+            assert_eq!(Media::sniff(head), media, "{:?}", String::from_utf8_lossy(head));
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Fault injection and metrics: every operation that changes something in a backend, and every one on a store, is
+//! counted and timed here. A test can make the nth one fail. The backend itself limits the duration.
+//!
+//! One decorator does both, because both apply to the same calls: those that leave the program.
+
+mod switch;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use tracing::Instrument;
+
+pub use switch::FailPointSwitch;
+
+/// Whether the failing operation fails before or after its effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultSide {
+    /// The effect never happens: the request was lost.
+    BeforeEffect,
+    /// The effect happens and the answer is lost.
+    AfterEffect,
+}
+
+/// A plan of faults, shared by the four backends of one process. The default plan fails nothing.
+#[derive(Clone, Debug, Default)]
+pub struct FailPoints {
+    crash_plan: Option<Arc<CrashPlan>>,
+    switch: Option<FailPointSwitch>,
+}
+
+#[derive(Debug)]
+struct CrashPlan {
+    fail_from: u64,
+    side: FaultSide,
+    calls: AtomicU64,
+}
+
+/// An operation that a test made fail.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("operation {0} was made to fail by a test")]
+pub struct InjectedFault(u64);
+
+impl FailPoints {
+    /// Fails operation number `n` (from 1) on this side of its effect, and every later one, as if the process had
+    /// died.
+    pub fn crash_at(n: u64, side: FaultSide) -> Self {
+        let plan = CrashPlan { fail_from: n, side, calls: AtomicU64::new(0) };
+        Self { crash_plan: Some(Arc::new(plan)), switch: None }
+    }
+
+    /// Whether the planned fault has occurred, because there were as many operations as that.
+    pub fn has_triggered(&self) -> bool {
+        self.crash_plan.as_ref().is_some_and(|plan| plan.calls.load(Ordering::SeqCst) >= plan.fail_from)
+    }
+
+    /// Runs one operation `op` on `place`, counts and times it, and fails it if the plan says so.
+    pub async fn instrument<T, E: From<InjectedFault>>(
+        &self,
+        place: &'static str,
+        op: &'static str,
+        operation: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let in_flight = metrics::gauge!("cloakroom_place_in_flight", "place" => place);
+        in_flight.increment(1);
+        let begun = Instant::now();
+        // On the heap, because a database's futures are large and nested, and a thread's stack is small.
+        let span = tracing::debug_span!("place", otel.name = format!("{place} {op}"), place, op);
+        let outcome = self.inject((place, op), Box::pin(operation)).instrument(span).await;
+        in_flight.decrement(1);
+        let outcome_label = if outcome.is_ok() { "ok" } else { "error" };
+        if outcome.is_ok() {
+            crate::progress::report_progress();
+        }
+        metrics::counter!("cloakroom_place_operations_total", "place" => place, "op" => op, "outcome" => outcome_label)
+            .increment(1);
+        metrics::histogram!("cloakroom_place_seconds", "place" => place, "op" => op).record(begun.elapsed());
+        outcome
+    }
+
+    async fn inject<T, E: From<InjectedFault>>(
+        &self,
+        name: (&'static str, &'static str),
+        operation: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        if let Some(switch) = &self.switch {
+            switch.pass(name).await?;
+        }
+        let Some(plan) = &self.crash_plan else { return operation.await };
+        let call = plan.calls.fetch_add(1, Ordering::SeqCst) + 1;
+        if call > plan.fail_from || (call == plan.fail_from && plan.side == FaultSide::BeforeEffect) {
+            return Err(InjectedFault(call).into());
+        }
+        let outcome = operation.await;
+        if call == plan.fail_from { Err(InjectedFault(call).into()) } else { outcome }
+    }
+}

@@ -1,0 +1,98 @@
+//! Free space on the file system of a backend that is a folder or a file, and the reserve below which uploads are
+//! refused.
+//!
+//! The reserve (`min_free`) is for uploads that were accepted: variants, settling, expiry and deletions write as
+//! well, and deletions free space. Reads, expiry and deletions do not check the reserve.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytesize::ByteSize;
+
+/// How long a measured value is reused.
+const CACHE_TTL: Duration = Duration::from_secs(1);
+
+/// A backend has less free space than its reserve.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{backend} has {free} of disk space left and {backend}.min_free is {min_free}: uploads are refused; make room")]
+pub struct LowSpace {
+    /// The backend.
+    pub backend: &'static str,
+    /// The free space left.
+    pub free: ByteSize,
+    /// The reserve.
+    pub min_free: ByteSize,
+}
+
+/// The free space of one backend. Clones share the measured value.
+#[derive(Clone, Debug)]
+pub struct FreeSpace {
+    backend: &'static str,
+    path: Arc<Path>,
+    min_free: ByteSize,
+    cache: Arc<Mutex<CachedFreeSpace>>,
+}
+
+#[derive(Debug, Default)]
+struct CachedFreeSpace {
+    checked_at: Option<Instant>,
+    /// None if the file system did not report it.
+    free: Option<u64>,
+    /// Whether it was below the reserve, so that each change is logged once.
+    is_low: bool,
+}
+
+impl FreeSpace {
+    /// Watches the file system of `path`.
+    pub fn new(place: &'static str, path: PathBuf, min_free: ByteSize) -> Self {
+        Self { backend: place, path: path.into(), min_free, cache: Arc::default() }
+    }
+
+    /// Checks that the reserve would be kept with `incoming` more bytes. Succeeds if the file system reports no free
+    /// space.
+    ///
+    /// # Errors
+    /// [`LowSpace`] if not.
+    pub async fn check(&self, incoming: u64) -> Result<(), LowSpace> {
+        let Some(free) = self.free().await else { return Ok(()) };
+        if self.min_free.as_u64() == 0 || free >= self.min_free.as_u64().saturating_add(incoming) {
+            return Ok(());
+        }
+        Err(self.low_space(free))
+    }
+
+    /// The bytes that this process may still write there, at most one second old.
+    pub async fn free(&self) -> Option<u64> {
+        {
+            let mut known = self.cached();
+            if known.checked_at.is_some_and(|asked| asked.elapsed() < CACHE_TTL) {
+                return known.free;
+            }
+            // Set before measuring, so that only one of many requests measures.
+            known.checked_at = Some(Instant::now());
+        }
+        let path = Arc::clone(&self.path);
+        let asked = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&*path)).await;
+        let free = asked.ok().and_then(Result::ok).map(|told| told.f_bavail.saturating_mul(told.f_frsize));
+        let mut known = self.cached();
+        known.free = free;
+        let low = free.is_some_and(|free| free < self.min_free.as_u64());
+        if low != known.is_low {
+            known.is_low = low;
+            match free {
+                Some(free) if low => tracing::warn!(place = self.backend, free, "{}", self.low_space(free)),
+                _ => tracing::info!(place = self.backend, free, "{} has room for uploads again", self.backend),
+            }
+        }
+        free
+    }
+
+    fn low_space(&self, free: u64) -> LowSpace {
+        LowSpace { backend: self.backend, free: ByteSize(free), min_free: self.min_free }
+    }
+
+    fn cached(&self) -> MutexGuard<'_, CachedFreeSpace> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,27 @@
+//! WebP, lossy and lossless, the first frame of an animation.
+//!
+//! The decoder reads all of its input before it begins, so it cannot be cancelled while it runs. Only the memory limit
+//! bounds its duration, see [`crate::CancelFlag`].
+
+use domain::Media;
+
+use super::check_size;
+use crate::cancel::CancellableReader;
+use crate::raster::{Colour, Raster, allocate};
+use crate::{CancelFlag, Limits, Probe, Rejection};
+
+pub(super) fn decode(file: &[u8], probe: &Probe, limits: &Limits, stop: &CancelFlag) -> Result<Raster, Rejection> {
+    let broken = |error: image_webp::DecodingError| Rejection::broken(Media::WebP, error.to_string());
+    let mut decoder = image_webp::WebPDecoder::new(CancellableReader::new(file, stop)).map_err(broken)?;
+    decoder.set_memory_limit(usize::try_from(limits.max_memory).unwrap_or(usize::MAX));
+    check_size(probe, decoder.dimensions())?;
+    if decoder.is_animated() {
+        // The background colour of an animation is a hint for a web page; a picture has none.
+        decoder.set_background_color([0; 4]).map_err(broken)?;
+    }
+    let size = decoder.output_buffer_size().ok_or_else(|| Rejection::broken(Media::WebP, "it is too large"))?;
+    let mut samples = allocate(size)?;
+    decoder.read_image(&mut samples).map_err(broken)?;
+    let colour = if decoder.has_alpha() { Colour::Rgba } else { Colour::Rgb };
+    Ok(Raster::packed(probe.stored_size.0, probe.stored_size.1, colour, samples))
+}

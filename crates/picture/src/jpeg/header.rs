@@ -1,0 +1,328 @@
+//! Parses everything in a JPEG before its first scan, and the tables that it may change between scans.
+//!
+//! Called by the probe, which needs sizes and the positions of the metadata, and by the decoder, which needs the
+//! tables. Only the tables are copied; a profile or EXIF block is a range of the file. The work is bounded by the
+//! file's length.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use domain::Media;
+
+use crate::Rejection;
+use crate::encode::ZIGZAG;
+
+pub(crate) fn broken(why: impl Into<Cow<'static, str>>) -> Rejection {
+    Rejection::broken(Media::Jpeg, why)
+}
+
+/// The frame header: the kind of JPEG, its size and its components. Rule: ITU-T T.81, B.2.2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FrameHeader {
+    /// SOF0 to SOF15, as the marker's low four bits.
+    pub(crate) sof_type: u8,
+    pub(crate) precision: u8,
+    pub(crate) width: u16,
+    pub(crate) height: u16,
+    /// One, three or four.
+    pub(crate) components: Vec<Component>,
+}
+
+/// One component of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Component {
+    pub(crate) id: u8,
+    /// Sampling factors, 1 to 4 each.
+    pub(crate) h: u8,
+    pub(crate) v: u8,
+    /// The index of the quantization table, 0 to 3.
+    pub(crate) quantization_table: u8,
+}
+
+impl FrameHeader {
+    pub(crate) fn is_progressive(&self) -> bool {
+        self.sof_type == 2
+    }
+
+    /// The largest sampling factors.
+    pub(crate) fn sampling(&self) -> (u8, u8) {
+        let most = |factor: fn(&Component) -> u8| self.components.iter().map(factor).max().unwrap_or(1);
+        (most(|c| c.h), most(|c| c.v))
+    }
+}
+
+/// The meaning of the components.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ColourModel {
+    Gray,
+    YCbCr,
+    Rgb,
+    Cmyk,
+    Ycck,
+}
+
+/// A Huffman table as stored in the file: the number of codes of each length, and their symbols.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HuffmanSpec {
+    pub(crate) lengths: [u8; 16],
+    pub(crate) symbols: Vec<u8>,
+}
+
+/// The tables in force. Rule: ITU-T T.81, B.2.4.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DecoderTables {
+    /// In natural order.
+    pub(crate) quantization: [Option<[u16; 64]>; 4],
+    pub(crate) dc: [Option<HuffmanSpec>; 4],
+    pub(crate) ac: [Option<HuffmanSpec>; 4],
+    /// MCUs between restart markers, 0 for none.
+    pub(crate) restart_interval: u16,
+}
+
+/// A scan header: the components, the coefficients, and the bits of them that the scan holds. Rule: ITU-T T.81, B.2.3.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ScanHeader {
+    /// For each component its index in the frame, its DC table and its AC table.
+    pub(crate) components: Vec<(usize, usize, usize)>,
+    /// First and last coefficient, in zig-zag order.
+    pub(crate) spectral_start: u8,
+    pub(crate) spectral_end: u8,
+    /// The number of low bits that were missing before this scan, and that are still missing after it.
+    pub(crate) approximation_high: u8,
+    pub(crate) approximation_low: u8,
+}
+
+/// Everything before the data of the first scan.
+#[derive(Clone, Debug)]
+pub(crate) struct Header {
+    pub(crate) frame: FrameHeader,
+    pub(crate) model: ColourModel,
+    pub(crate) exif: Option<Range<usize>>,
+    /// The parts of the colour profile, in order.
+    pub(crate) icc: Vec<Range<usize>>,
+    pub(crate) tables: DecoderTables,
+    pub(crate) scan: ScanHeader,
+    /// The position of the first scan's data.
+    pub(crate) scan_data: usize,
+}
+
+impl Header {
+    /// Reads `file` up to the data of the first scan.
+    pub(crate) fn read(file: &[u8]) -> Result<Self, Rejection> {
+        let mut tables = DecoderTables::default();
+        let (mut frame, mut exif, mut jfif, mut adobe) = (None, None, false, None);
+        let mut icc: Vec<(u8, Range<usize>)> = Vec::new();
+        let mut at = 2;
+        loop {
+            let segment = MarkerSegment::next(file, at)?;
+            at = segment.body.end;
+            let body = &file[segment.body.clone()];
+            match segment.marker {
+                0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => {
+                    if frame.replace(FrameHeader::parse(segment.marker - 0xC0, body)?).is_some() {
+                        return Err(broken("it has two frames"));
+                    }
+                }
+                0xDA => {
+                    let frame = frame.ok_or_else(|| broken("its size is missing"))?;
+                    let model = colour_model(&frame, jfif, adobe)?;
+                    let scan = ScanHeader::parse(&frame, body)?;
+                    icc.sort_by_key(|(number, _)| *number);
+                    let icc = icc.into_iter().map(|(_, range)| range).collect();
+                    return Ok(Self { frame, model, exif, icc, tables, scan, scan_data: at });
+                }
+                0xE0 if body.starts_with(b"JFIF\0") => jfif = true,
+                0xE1 if body.starts_with(b"Exif\0") && exif.is_none() => exif = Some(segment.body),
+                // Fourteen bytes are name, number and count; the rest is profile.
+                0xE2 if body.starts_with(b"ICC_PROFILE\0") && body.len() > 14 => {
+                    icc.push((body[12], segment.body.start + 14..segment.body.end));
+                }
+                0xEE if body.starts_with(b"Adobe") && body.len() >= 12 => adobe = Some(body[11]),
+                0xD9 => return Err(broken("it ends before the picture begins")),
+                marker => tables.read_segment(marker, body)?,
+            }
+        }
+    }
+}
+
+/// A marker and its segment.
+pub(crate) struct MarkerSegment {
+    /// The byte after 0xFF.
+    pub(crate) marker: u8,
+    /// Without the two bytes of length; empty for markers that have none.
+    pub(crate) body: Range<usize>,
+}
+
+impl MarkerSegment {
+    /// Finds the segment at or after `at`. Bytes in between that belong to no segment are skipped, as every reader
+    /// does.
+    pub(crate) fn next(file: &[u8], mut at: usize) -> Result<Self, Rejection> {
+        let early = || broken("it ends too early");
+        loop {
+            let rest = file.get(at..).unwrap_or_default();
+            at += memchr::memchr(0xFF, rest).ok_or_else(early)?;
+            match file.get(at + 1) {
+                None => return Err(early()),
+                Some(0xFF) => at += 1,
+                // Data, fill bytes or restart markers that are not needed.
+                Some(0 | 1 | 0xD0..=0xD8) => at += 2,
+                Some(0xD9) => return Ok(Self { marker: 0xD9, body: at + 2..at + 2 }),
+                Some(marker) => {
+                    let length = match file.get(at + 2..at + 4) {
+                        Some(two) => usize::from(two[0]) << 8 | usize::from(two[1]),
+                        None => return Err(early()),
+                    };
+                    let body = at + 4..at + 2 + length;
+                    if length < 2 {
+                        return Err(broken("a segment is shorter than its own length"));
+                    }
+                    return if body.end > file.len() { Err(early()) } else { Ok(Self { marker: *marker, body }) };
+                }
+            }
+        }
+    }
+}
+
+impl FrameHeader {
+    fn parse(kind: u8, body: &[u8]) -> Result<Self, Rejection> {
+        let short = || broken("its frame header is too short");
+        let &[precision, h1, h0, w1, w0, count, ..] = body else { return Err(short()) };
+        let (width, height) = (u16::from_be_bytes([w1, w0]), u16::from_be_bytes([h1, h0]));
+        if width == 0 || height == 0 {
+            // A height of zero announces a DNL segment after the scan, which no encoder in use writes.
+            return Err(broken("its width or height is zero"));
+        }
+        let list = body.get(6..6 + 3 * usize::from(count)).ok_or_else(short)?;
+        if !matches!(count, 1 | 3 | 4) {
+            return Err(broken(format!("it has {count} components")));
+        }
+        let components = list
+            .as_chunks::<3>()
+            .0
+            .iter()
+            .map(|&[id, sampling, table]| Component {
+                id,
+                h: sampling >> 4,
+                v: sampling & 15,
+                quantization_table: table,
+            })
+            .collect::<Vec<_>>();
+        if components.iter().any(|c| !(1..=4).contains(&c.h) || !(1..=4).contains(&c.v) || c.quantization_table > 3) {
+            return Err(broken("its components make no sense"));
+        }
+        Ok(Self { sof_type: kind, precision, width, height, components })
+    }
+}
+
+impl ScanHeader {
+    /// Parses the scan header in `body` and checks it against `frame`.
+    pub(crate) fn parse(frame: &FrameHeader, body: &[u8]) -> Result<Self, Rejection> {
+        let wrong = || broken("its scan header makes no sense");
+        let count = usize::from(*body.first().ok_or_else(wrong)?);
+        let list = body.get(1..1 + 2 * count).ok_or_else(wrong)?;
+        let &[start, end, bits] = body.get(1 + 2 * count..).and_then(<[u8]>::first_chunk).ok_or_else(wrong)?;
+        if !(1..=4).contains(&count) {
+            return Err(wrong());
+        }
+        let mut components: Vec<(usize, usize, usize)> = Vec::with_capacity(count);
+        for &[id, tables] in list.as_chunks::<2>().0 {
+            let index = frame.components.iter().position(|component| component.id == id).ok_or_else(wrong)?;
+            if components.iter().any(|(other, ..)| *other == index) || tables >> 4 > 3 || tables & 15 > 3 {
+                return Err(wrong());
+            }
+            components.push((index, usize::from(tables >> 4), usize::from(tables & 15)));
+        }
+        if start > end || end > 63 || bits & 15 > 13 {
+            return Err(wrong());
+        }
+        Ok(Self {
+            components,
+            spectral_start: start,
+            spectral_end: end,
+            approximation_high: bits >> 4,
+            approximation_low: bits & 15,
+        })
+    }
+}
+
+impl DecoderTables {
+    /// Reads a segment that changes tables; other segments are ignored.
+    pub(crate) fn read_segment(&mut self, marker: u8, body: &[u8]) -> Result<(), Rejection> {
+        match marker {
+            0xDB => self.read_quantization(body),
+            0xC4 => self.read_huffman(body),
+            0xDD => {
+                let two = body.first_chunk().ok_or_else(|| broken("its restart interval is missing"))?;
+                self.restart_interval = u16::from_be_bytes(*two);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn read_quantization(&mut self, mut body: &[u8]) -> Result<(), Rejection> {
+        let wrong = || broken("its quantization tables make no sense");
+        while let Some((&head, rest)) = body.split_first() {
+            let wide = usize::from(head >> 4);
+            let slot = self.quantization.get_mut(usize::from(head & 15)).ok_or_else(wrong)?;
+            if wide > 1 || rest.len() < 64 << wide {
+                return Err(wrong());
+            }
+            let (values, rest) = rest.split_at(64 << wide);
+            let mut table = [0; 64];
+            for (k, natural) in ZIGZAG.iter().enumerate() {
+                table[usize::from(*natural)] = match wide {
+                    0 => u16::from(values[k]),
+                    _ => u16::from_be_bytes([values[2 * k], values[2 * k + 1]]),
+                };
+            }
+            *slot = Some(table);
+            body = rest;
+        }
+        Ok(())
+    }
+
+    fn read_huffman(&mut self, mut body: &[u8]) -> Result<(), Rejection> {
+        let wrong = || broken("its Huffman tables make no sense");
+        while let Some((&head, rest)) = body.split_first() {
+            let (lengths, rest) = rest.split_first_chunk::<16>().ok_or_else(wrong)?;
+            let count = lengths.iter().map(|many| usize::from(*many)).sum::<usize>();
+            let class = match head >> 4 {
+                0 => &mut self.dc,
+                1 => &mut self.ac,
+                _ => return Err(wrong()),
+            };
+            let slot = class.get_mut(usize::from(head & 15)).ok_or_else(wrong)?;
+            // The number of codes of a length is limited by the room that shorter codes leave.
+            let mut room = 1i32;
+            for many in lengths {
+                room = 2 * room - i32::from(*many);
+                if room < 0 {
+                    return Err(wrong());
+                }
+            }
+            if count > 256 || rest.len() < count {
+                return Err(wrong());
+            }
+            let (symbols, rest) = rest.split_at(count);
+            *slot = Some(HuffmanSpec { lengths: *lengths, symbols: symbols.to_vec() });
+            body = rest;
+        }
+        Ok(())
+    }
+}
+
+/// Determines the meaning of the components from Adobe's segment, else from the presence of JFIF, else from their
+/// names.
+fn colour_model(frame: &FrameHeader, jfif: bool, adobe: Option<u8>) -> Result<ColourModel, Rejection> {
+    let names: Vec<u8> = frame.components.iter().map(|component| component.id).collect();
+    Ok(match (frame.components.len(), adobe) {
+        (1, _) => ColourModel::Gray,
+        (3, Some(0)) if !jfif => ColourModel::Rgb,
+        (3, None) if !jfif && names == *b"RGB" => ColourModel::Rgb,
+        (3, _) => ColourModel::YCbCr,
+        (4, Some(2)) => ColourModel::Ycck,
+        (4, _) => ColourModel::Cmyk,
+        _ => return Err(broken("it has an odd number of components")),
+    })
+}

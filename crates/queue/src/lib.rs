@@ -1,0 +1,17 @@
+//! The job queue between api and worker: RabbitMQ, or memory for one process. It is the only crate that uses lapin.
+
+mod delivery;
+mod error;
+mod memory;
+mod outcome_waiters;
+mod queue;
+mod rabbitmq;
+mod settings;
+mod stats;
+
+pub use delivery::{Deliveries, Delivery};
+pub use error::QueueError;
+pub use outcome_waiters::OutcomeWaiter;
+pub use queue::Queue;
+pub use settings::QueueSettings;
+pub use stats::QueueStats;

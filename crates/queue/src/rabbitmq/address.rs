@@ -1,0 +1,81 @@
+//! The forms of a broker's address: RabbitMQ's URI, with the parameters that are known here.
+
+use address::{param, parse_params, read_ca_file, with_param};
+use domain::{InvalidSetting, Secret};
+use lapin::uri::{AMQPScheme, AMQPUri};
+
+use crate::error::QueueError;
+use crate::settings::QueueSettings;
+
+/// RabbitMQ's name for the parameter with a file of certificate authorities.
+const CA_FILE: &str = "cacertfile";
+
+/// The parameters that lapin takes, and the file, which lapin does not take.
+const KNOWN_PARAMS: [&str; 6] =
+    ["frame_max", "channel_max", "heartbeat", "connection_timeout", "auth_mechanism", CA_FILE];
+
+/// A broker's address.
+#[derive(Clone, Debug)]
+pub(crate) struct BrokerAddress {
+    pub(super) uri: AMQPUri,
+    /// A file with certificate authorities that the broker's certificate may be from.
+    pub(super) ca_file: Option<String>,
+}
+
+/// Parses the broker's address, without connecting.
+pub(crate) fn parse_address(settings: &QueueSettings) -> Result<BrokerAddress, QueueError> {
+    let url = settings.url.expose();
+    let uri: AMQPUri = url.parse().map_err(|_| QueueError::Address(settings.url.to_string()))?;
+    let invalid = |why: String| InvalidSetting::new("queue.url", format_args!("\"{}\"", settings.url), why);
+    let found = parse_params(url, &KNOWN_PARAMS).map_err(invalid)?;
+    let ca_file = param(&found, CA_FILE).map(str::to_owned);
+    if let Some(file) = &ca_file {
+        if uri.scheme != AMQPScheme::AMQPS {
+            return Err(invalid(format!("{CA_FILE} is for an address that begins with amqps://")).into());
+        }
+        read_ca_file(file).map_err(invalid)?;
+    }
+    Ok(BrokerAddress { uri, ca_file })
+}
+
+/// Adds the file to the address of a broker with TLS, if the address names none.
+pub(crate) fn trust_ca_file(settings: &mut QueueSettings, ca_file: &str) {
+    let url = settings.url.expose();
+    let named = parse_params(url, &KNOWN_PARAMS).is_ok_and(|found| param(&found, CA_FILE).is_some());
+    if url.starts_with("amqps://") && !named {
+        settings.url = Secret::new(with_param(url, CA_FILE, ca_file));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_that_are_not_known_are_refused() {
+        for (url, words) in [
+            ("amqps://host/v?certfile=/c.pem", "unknown parameter \"certfile\"; the known ones are frame_max,"),
+            ("amqp://host/v?heartbeat=5&cacertfile=/ca.pem", "cacertfile is for an address that begins with amqps://"),
+            ("amqps://host/v?cacertfile=/no/ca.pem", "the file /no/ca.pem cannot be read"),
+        ] {
+            let settings = QueueSettings { url: Secret::new(url), prefix: String::new(), ..QueueSettings::default() };
+            let said = parse_address(&settings).unwrap_err().to_string();
+            assert!(said.starts_with("queue.url = ") && said.contains(words), "{url}: {said}");
+        }
+    }
+
+    #[test]
+    fn an_authority_is_trusted_where_there_is_tls() {
+        for (url, trusted) in [
+            ("amqps://host/v?heartbeat=5", "amqps://host/v?heartbeat=5&cacertfile=/our/ca.pem"),
+            ("amqps://host/v?cacertfile=/its/own.pem", "amqps://host/v?cacertfile=/its/own.pem"),
+            ("amqp://host/v", "amqp://host/v"),
+            ("memory:", "memory:"),
+        ] {
+            let mut settings =
+                QueueSettings { url: Secret::new(url), prefix: String::new(), ..QueueSettings::default() };
+            trust_ca_file(&mut settings, "/our/ca.pem");
+            assert_eq!(settings.url.expose(), trusted);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Consumes one queue. A lost channel or connection is opened again, and the broker then redelivers what was not
+//! acknowledged.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{JobMessage, QueueName};
+use futures::StreamExt;
+use lapin::options::{
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions, BasicQosOptions,
+};
+use lapin::types::FieldTable;
+use lapin::{Acker, Channel, Consumer};
+
+use super::connection::with_timeout;
+use super::message::AmqpMessage;
+use super::{BrokerContext, parked};
+use crate::error::QueueError;
+
+/// The pause of a consumer that could not subscribe or could not park a message.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// After this long without a delivery, a consumer checks whether the broker has dropped it.
+const IDLE_CHECK: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(crate) struct Deliveries {
+    broker: Arc<BrokerContext>,
+    queue: QueueName,
+    prefetch: u16,
+    channel: Option<Channel>,
+    consumer: Option<Consumer>,
+}
+
+impl Deliveries {
+    pub(super) fn new(shared: Arc<BrokerContext>, queue: QueueName, prefetch: u16) -> Self {
+        Self { broker: shared, queue, prefetch, channel: None, consumer: None }
+    }
+
+    pub(crate) async fn next(&mut self) -> Option<Delivery> {
+        loop {
+            if self.consumer.is_none()
+                && let Err(error) = self.subscribe().await
+            {
+                tracing::warn!(queue = self.queue.as_str(), %error, "cannot consume; it will be tried again");
+                // The queue may have been deleted.
+                self.broker.consumer_connection.declare().await.ok();
+                tokio::time::sleep(RETRY_PAUSE).await;
+                continue;
+            }
+            let Some(consumer) = &mut self.consumer else { continue };
+            match tokio::time::timeout(IDLE_CHECK, consumer.next()).await {
+                Ok(Some(Ok(found))) => {
+                    if let Some(delivery) = self.decode_or_park(&found.data, &found.properties, found.acker).await {
+                        return Some(delivery);
+                    }
+                }
+                // The channel or the connection is lost, or the broker cancelled the consumer because the queue was
+                // deleted.
+                Ok(Some(Err(_)) | None) => (self.consumer, self.channel) = (None, None),
+                Err(_) => {
+                    if !self.is_queue_empty().await {
+                        tracing::warn!(
+                            queue = self.queue.as_str(),
+                            "tickets lie there and none is delivered; consuming anew"
+                        );
+                        metrics::counter!("cloakroom_queue_consumers_revived_total").increment(1);
+                        (self.consumer, self.channel) = (None, None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether there are no deliveries because the queue is empty. The broker can drop a consumer without a notice:
+    /// RabbitMQ 3.10 does so when a queue is deleted and declared again at once.
+    async fn is_queue_empty(&self) -> bool {
+        let Some(channel) = &self.channel else { return false };
+        let found = with_timeout(parked::message_count(channel, &self.broker.topology.job_queue(self.queue))).await;
+        found.is_ok_and(|messages| messages == 0)
+    }
+
+    pub(crate) async fn try_next(&mut self) -> Option<Delivery> {
+        loop {
+            let queue = self.broker.topology.job_queue(self.queue);
+            let channel = self.channel().await.ok()?;
+            let found = with_timeout(channel.basic_get(queue.into(), BasicGetOptions::default())).await.ok()??;
+            let found = found.delivery;
+            if let Some(delivery) = self.decode_or_park(&found.data, &found.properties, found.acker).await {
+                return Some(delivery);
+            }
+        }
+    }
+
+    async fn channel(&mut self) -> Result<Channel, QueueError> {
+        if let Some(channel) = self.channel.as_ref().filter(|channel| channel.status().connected()) {
+            return Ok(channel.clone());
+        }
+        let channel = self.broker.consumer_connection.channel(Duration::MAX).await?;
+        Ok(self.channel.insert(channel).clone())
+    }
+
+    async fn subscribe(&mut self) -> Result<(), QueueError> {
+        // A separate channel, which can be closed without affecting a delivery that a worker holds.
+        let channel = self.broker.consumer_connection.channel(Duration::MAX).await?;
+        let mut guard = ChannelGuard(Some(channel.clone()));
+        // Per consumer, because RabbitMQ 4.3 refuses a global limit. It bounds the deliveries of one worker, so that
+        // the others get the rest.
+        with_timeout(channel.basic_qos(self.prefetch, BasicQosOptions { global: false })).await?;
+        // With manual acknowledgement, not exclusive; the broker names the consumer.
+        let (queue, options) = (self.broker.topology.job_queue(self.queue), BasicConsumeOptions::default());
+        let consumer = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
+        let consumer = with_timeout(consumer).await?;
+        (self.consumer, self.channel) = (Some(consumer), guard.0.take());
+        tracing::debug!(queue = self.queue.as_str(), prefetch = self.prefetch, "consuming");
+        Ok(())
+    }
+
+    /// The delivery, or None if this version does not know the message, which is then parked.
+    async fn decode_or_park(&self, body: &[u8], properties: &lapin::BasicProperties, acker: Acker) -> Option<Delivery> {
+        let ack_guard = AckGuard(Some((acker, self.channel.clone()?)));
+        match AmqpMessage::decode(body, properties) {
+            Ok(mut message) => {
+                message.body.queue = self.queue;
+                self.broker.remember_reply_target(&message);
+                Some(Delivery { message, ack_guard })
+            }
+            Err(error) => {
+                let kind = properties.kind().as_ref().map_or("none", |kind| kind.as_str()).to_owned();
+                tracing::error!(kind, %error, "this version does not know this job; it is parked");
+                metrics::counter!("cloakroom_jobs_parked_total", "queue" => self.queue.as_str()).increment(1);
+                // Published first and acknowledged second: a crash in between leaves two messages, not none.
+                match parked::park(&self.broker, self.queue, body, properties).await {
+                    Ok(()) => ack_guard.ack().await.unwrap_or_default(),
+                    Err(error) => {
+                        tracing::warn!(%error, "it could not be parked; it goes back into its queue");
+                        tokio::time::sleep(RETRY_PAUSE).await;
+                        drop(ack_guard);
+                    }
+                }
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Deliveries {
+    /// Ends the deliveries and returns the unread ones to the queue. Deliveries that a worker holds keep the channel
+    /// open.
+    fn drop(&mut self) {
+        let (Some(mut consumer), Some(channel)) = (self.consumer.take(), self.channel.take()) else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            with_timeout(channel.basic_cancel(consumer.tag(), BasicCancelOptions::default())).await.ok();
+            while let Some(Ok(unseen)) = consumer.next().await {
+                unseen.acker.nack(requeue()).await.ok();
+            }
+        });
+    }
+}
+
+/// A channel on which a consumer is about to begin. If that is abandoned, because of a timeout or a dropped future,
+/// the channel is closed explicitly.
+///
+/// The broker may have begun the consumer all the same, and lapin keeps a channel with a consumer open. Messages
+/// delivered there would be handled by no worker until the broker's own timeout ends.
+struct ChannelGuard(Option<Channel>);
+
+impl Drop for ChannelGuard {
+    fn drop(&mut self) {
+        let Some(channel) = self.0.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move { with_timeout(channel.close(200, "given up".into())).await.ok() });
+    }
+}
+
+/// Options that return a message to its place in the queue.
+fn requeue() -> BasicNackOptions {
+    BasicNackOptions { requeue: true, multiple: false }
+}
+
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    message: AmqpMessage,
+    ack_guard: AckGuard,
+}
+
+impl Delivery {
+    pub(crate) fn message(&self) -> &JobMessage {
+        &self.message.body
+    }
+
+    pub(crate) async fn ack(self) -> Result<(), QueueError> {
+        self.ack_guard.ack().await
+    }
+}
+
+/// A message to be acknowledged. Dropped without [`ack`](Self::ack), it goes back. It holds the channel because an
+/// acknowledgement is valid on no other.
+#[derive(Debug)]
+struct AckGuard(Option<(Acker, Channel)>);
+
+impl AckGuard {
+    async fn ack(mut self) -> Result<(), QueueError> {
+        let Some((acker, _channel)) = self.0.take() else { return Ok(()) };
+        // False if the channel was closed in the meantime.
+        if with_timeout(acker.ack(BasicAckOptions::default())).await? { Ok(()) } else { Err(QueueError::Closed) }
+    }
+}
+
+impl Drop for AckGuard {
+    fn drop(&mut self) {
+        let Some((acker, channel)) = self.0.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            with_timeout(acker.nack(requeue())).await.ok();
+            drop(channel);
+        });
+    }
+}

@@ -1,0 +1,188 @@
+//! RabbitMQ, 3.10 or newer, through lapin.
+//!
+//! - `topology` declares exchanges and queues; `message` encodes messages; `connection` keeps the connections.
+//! - `publisher` publishes, `consumer` consumes, and `parked` keeps messages of unknown kinds.
+//! - `outcomes` sends the outcomes of jobs back to the processes that wait for them.
+//!
+//! A job message may be delivered twice and is never lost once [`RabbitMq::publish`] has returned. Every wait has a
+//! timeout, except the wait for the next delivery.
+
+mod address;
+mod connection;
+mod consumer;
+mod message;
+mod outcomes;
+mod parked;
+mod publisher;
+mod topology;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use domain::{JobId, JobMessage, Outcome, QueueName};
+use uuid::Uuid;
+
+use crate::error::QueueError;
+use crate::outcome_waiters::OutcomeWaiters;
+use crate::settings::QueueSettings;
+use crate::stats::QueueStats;
+pub(crate) use address::{parse_address, trust_ca_file};
+use connection::{BrokerConnection, with_timeout};
+pub(crate) use consumer::{Deliveries, Delivery};
+use message::AmqpMessage;
+pub(crate) use outcomes::ConsumerBinding;
+use outcomes::{OutcomeConsumer, OutcomePublisher};
+use publisher::Publisher;
+use topology::Topology;
+
+/// How long a start waits for the broker. It then continues without the broker, because an api accepts uploads
+/// without it.
+const STARTUP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a ping may take.
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a shutdown waits for the last outcomes to be sent.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The heartbeat in seconds. A dead peer is detected within two of these; the broker's own default is 60 s.
+const HEARTBEAT_SECS: u16 = 10;
+/// The largest frame, in bytes. A message has a few hundred, and lapin keeps room for 64 frames on each connection:
+/// with the broker's default of 128 KiB, that is 16 MiB in every process. RabbitMQ 4.1 refuses less than 8 KiB, and
+/// the headers of a message that other clients may have written have to fit into one frame.
+const MAX_FRAME_BYTES: u32 = 16 << 10;
+/// How many delivered messages are remembered with the process that waits for their outcome: far more than are
+/// processed at a time.
+const MAX_REPLY_TARGETS: usize = 4096;
+
+#[derive(Clone, Debug)]
+pub(crate) struct RabbitMq {
+    broker: Arc<BrokerContext>,
+    outcome_consumer: Arc<OutcomeConsumer>,
+    outcome_publisher: Arc<OutcomePublisher>,
+    waiters: OutcomeWaiters,
+}
+
+/// The shared state of one process's queue.
+#[derive(Debug)]
+struct BrokerContext {
+    topology: Topology,
+    /// The id of this process as a waiter.
+    instance: Uuid,
+    publisher: Publisher,
+    consumer_connection: BrokerConnection,
+    reply_targets: Mutex<ReplyTargets>,
+}
+
+/// The processes that wait for the outcomes of jobs delivered here.
+#[derive(Debug, Default)]
+struct ReplyTargets {
+    by_job: HashMap<JobId, Uuid>,
+    order: VecDeque<JobId>,
+}
+
+impl RabbitMq {
+    pub(super) async fn open(settings: &QueueSettings, waiters: OutcomeWaiters) -> Result<Self, QueueError> {
+        let mut address = parse_address(settings)?;
+        address.uri.query.heartbeat.get_or_insert(HEARTBEAT_SECS);
+        address.uri.query.frame_max.get_or_insert(MAX_FRAME_BYTES);
+        let topology = Topology::new(&settings.prefix);
+        let shared = Arc::new(BrokerContext {
+            instance: Uuid::now_v7(),
+            publisher: Publisher::new(BrokerConnection::new(address.clone(), "publishes", topology.clone())),
+            consumer_connection: BrokerConnection::new(address, "consumes", topology.clone()),
+            topology,
+            reply_targets: Mutex::default(),
+        });
+        let outcome_consumer = Arc::new(OutcomeConsumer::new(Arc::clone(&shared), waiters.clone()));
+        let outcome_publisher = Arc::new(OutcomePublisher::new(Arc::clone(&shared)));
+        outcome_consumer.wait_until_ready(STARTUP_TIMEOUT).await;
+        Ok(Self { broker: shared, outcome_consumer, outcome_publisher, waiters })
+    }
+
+    pub(super) async fn publish(&self, message: &JobMessage) -> Result<(), QueueError> {
+        let (exchange, key) = self.broker.topology.immediate_route(message.queue);
+        self.send(&exchange, &key, message).await
+    }
+
+    pub(super) async fn publish_delayed(&self, message: &JobMessage, delay: Duration) -> Result<(), QueueError> {
+        let (exchange, key) = self.broker.topology.delayed_route(message.queue, delay);
+        self.send(&exchange, &key, message).await
+    }
+
+    async fn send(&self, exchange: &str, key: &str, message: &JobMessage) -> Result<(), QueueError> {
+        let here = self.waiters.has_waiter(message.id).then_some(self.broker.instance);
+        let reply_to = here.or_else(|| self.broker.reply_target(message.id));
+        let message = AmqpMessage { body: message.clone(), reply_to };
+        let (body, properties) = message.encode().map_err(|error| QueueError::Codec(error.to_string()))?;
+        self.broker.publisher.publish(exchange, key, &body, &properties).await
+    }
+
+    pub(super) fn consume(&self, queue: QueueName, prefetch: u16) -> Deliveries {
+        Deliveries::new(Arc::clone(&self.broker), queue, prefetch)
+    }
+
+    pub(super) async fn depth(&self, queue: QueueName) -> Result<u64, QueueError> {
+        Ok(self.stats(queue).await?.waiting)
+    }
+
+    pub(super) async fn stats(&self, queue: QueueName) -> Result<QueueStats, QueueError> {
+        let channel = self.broker.consumer_connection.channel(PING_TIMEOUT).await?;
+        let found = with_timeout(parked::describe_queue(&channel, &self.broker.topology.job_queue(queue))).await?;
+        Ok(QueueStats { waiting: found.message_count().into(), consumers: found.consumer_count().into() })
+    }
+
+    pub(super) async fn unpark(&self) -> Result<usize, QueueError> {
+        parked::unpark(&self.broker).await
+    }
+
+    pub(super) async fn bind_outcome(&self, job: JobId) -> ConsumerBinding {
+        self.outcome_consumer.bind_job(&self.broker.topology.outcome_exchange(), job).await
+    }
+
+    pub(super) fn publish_outcome(&self, job: JobId, outcome: Outcome) {
+        // Waiters in this process have been notified already.
+        let to = self.broker.take_reply_target(job).filter(|process| *process != self.broker.instance);
+        self.outcome_publisher.publish(to, job, outcome);
+    }
+
+    pub(super) async fn ping(&self) -> Result<(), QueueError> {
+        let link = self.broker.publisher.connection();
+        if link.is_blocked() {
+            return Err(QueueError::Blocked);
+        }
+        let channel = link.channel(PING_TIMEOUT).await?;
+        with_timeout(channel.close(200, "pong".into())).await
+    }
+
+    pub(super) async fn close(&self) {
+        tokio::time::timeout(CLOSE_TIMEOUT, self.outcome_publisher.flush()).await.ok();
+        self.broker.publisher.connection().close().await;
+        self.broker.consumer_connection.close().await;
+    }
+}
+
+impl BrokerContext {
+    fn reply_targets(&self) -> std::sync::MutexGuard<'_, ReplyTargets> {
+        self.reply_targets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember_reply_target(&self, message: &AmqpMessage) {
+        let Some(process) = message.reply_to else { return };
+        let mut waiting = self.reply_targets();
+        if waiting.by_job.insert(message.body.id, process).is_none() {
+            waiting.order.push_back(message.body.id);
+        }
+        while waiting.order.len() > MAX_REPLY_TARGETS {
+            if let Some(oldest) = waiting.order.pop_front() {
+                waiting.by_job.remove(&oldest);
+            }
+        }
+    }
+
+    fn reply_target(&self, job: JobId) -> Option<Uuid> {
+        self.reply_targets().by_job.get(&job).copied()
+    }
+
+    fn take_reply_target(&self, job: JobId) -> Option<Uuid> {
+        self.reply_targets().by_job.remove(&job)
+    }
+}

@@ -1,0 +1,65 @@
+//! Parked messages, which no worker of this version knows: kept unchanged for a newer version or an operator. A
+//! command publishes them again.
+
+use domain::QueueName;
+use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Channel, Queue};
+
+use super::connection::with_timeout;
+use super::message::{AmqpMessage, QUEUE_HEADER};
+use super::{BrokerContext, PING_TIMEOUT};
+use crate::error::QueueError;
+
+/// Parks a message, with the name of the queue it came from.
+pub(super) async fn park(
+    shared: &BrokerContext,
+    lane: QueueName,
+    body: &[u8],
+    properties: &BasicProperties,
+) -> Result<(), QueueError> {
+    let mut headers = properties.headers().clone().unwrap_or_default();
+    headers.insert(QUEUE_HEADER.into(), AMQPValue::LongString(lane.as_str().into()));
+    // Persistent, even if the sender did not set that.
+    let properties = properties.clone().with_headers(headers).with_delivery_mode(2);
+    // The default exchange leads to the queue of that name.
+    shared.publisher.publish("", &shared.topology.parked(), body, &properties).await
+}
+
+/// Publishes parked messages that this version knows to their queues and leaves the others. Each is read once.
+pub(super) async fn unpark(shared: &BrokerContext) -> Result<usize, QueueError> {
+    let channel = shared.consumer_connection.channel(PING_TIMEOUT).await?;
+    let queue = shared.topology.parked();
+    let (mut taken, mut unknown) = (0, Vec::new());
+    for _ in 0..with_timeout(message_count(&channel, &queue)).await? {
+        let found = channel.basic_get(queue.as_str().into(), BasicGetOptions::default());
+        let Some(found) = with_timeout(found).await? else { break };
+        let found = found.delivery;
+        match AmqpMessage::decode(&found.data, &found.properties) {
+            Ok(message) => {
+                let (exchange, key) = shared.topology.immediate_route(message.body.queue);
+                shared.publisher.publish(&exchange, &key, &found.data, &found.properties).await?;
+                with_timeout(found.acker.ack(BasicAckOptions::default())).await?;
+                taken += 1;
+            }
+            // Held until the end, or it would be delivered again as the next one.
+            Err(_) => unknown.push(found.acker),
+        }
+    }
+    for acker in unknown {
+        with_timeout(acker.nack(BasicNackOptions { requeue: true, multiple: false })).await?;
+    }
+    Ok(taken)
+}
+
+/// The number of messages in a queue, which must exist.
+pub(super) async fn message_count(channel: &Channel, queue: &str) -> lapin::Result<u32> {
+    Ok(describe_queue(channel, queue).await?.message_count())
+}
+
+/// Asks the broker for a queue, which must exist.
+pub(super) async fn describe_queue(channel: &Channel, queue: &str) -> lapin::Result<Queue> {
+    // Passive: declares nothing and only asks.
+    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(queue.into(), options, FieldTable::default()).await
+}

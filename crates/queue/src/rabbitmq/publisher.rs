@@ -1,0 +1,108 @@
+//! Publishing without loss: persistent, mandatory, and confirmed before the caller is told that it is done.
+//!
+//! All publishers of a process share one channel. Each waits for its own confirm only, so concurrent publishes are
+//! pipelined and the broker syncs its disk for many at once.
+
+use std::time::Duration;
+
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, Channel, Confirmation};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::connection::{BrokerConnection, with_timeout};
+use crate::error::QueueError;
+
+/// How long a confirm may take. A broker with a resource alarm, or one that cannot write, sends no confirm and no
+/// error.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait for a lost connection: about as long as a reconnect takes after an operator closed it. The
+/// records hold every job, so clients must not wait for a broker that is down.
+const RECONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+/// The pause before a deleted queue is declared again.
+const REDECLARE_DELAY: Duration = Duration::from_millis(300);
+
+#[derive(Debug)]
+pub(super) struct Publisher {
+    connection: BrokerConnection,
+    channel: Mutex<Option<Channel>>,
+}
+
+impl Publisher {
+    pub(super) fn new(link: BrokerConnection) -> Self {
+        Self { connection: link, channel: Mutex::new(None) }
+    }
+
+    pub(super) fn connection(&self) -> &BrokerConnection {
+        &self.connection
+    }
+
+    /// Returns once the broker has the message on disk, in a queue.
+    ///
+    /// The broker may have the message twice if this had to try twice. The records make one of the two a duplicate
+    /// that does nothing.
+    pub(super) async fn publish(
+        &self,
+        exchange: &str,
+        key: &str,
+        body: &[u8],
+        properties: &BasicProperties,
+    ) -> Result<(), QueueError> {
+        let until = Instant::now() + CONFIRM_TIMEOUT;
+        let mut declared = false;
+        loop {
+            if self.connection.is_blocked() {
+                return Err(QueueError::Blocked);
+            }
+            let attempt = async {
+                let channel = self.channel().await?;
+                self.publish_once(&channel, exchange, key, body, properties).await
+            };
+            let error = match tokio::time::timeout_at(until, attempt).await {
+                Err(_) => return Err(QueueError::Unconfirmed),
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => error,
+            };
+            match error {
+                // The queue has been deleted, so it is declared again. Not at once, because RabbitMQ 3.10 then gives
+                // the new queue the old one's consumers, which never receive anything.
+                QueueError::Unroutable(_) if !declared => {
+                    tokio::time::sleep(REDECLARE_DELAY).await;
+                    self.connection.declare().await?;
+                    declared = true;
+                }
+                // The channel is lost; the next one may work.
+                QueueError::Engine(_) if Instant::now() + RECONNECT_TIMEOUT < until => {}
+                error => return Err(error),
+            }
+        }
+    }
+
+    async fn publish_once(
+        &self,
+        channel: &Channel,
+        exchange: &str,
+        key: &str,
+        body: &[u8],
+        properties: &BasicProperties,
+    ) -> Result<(), QueueError> {
+        // Mandatory: a message that no queue takes is returned instead of being confirmed and lost.
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        let confirm = channel.basic_publish(exchange.into(), key.into(), options, body, properties.clone()).await?;
+        match confirm.await? {
+            Confirmation::Ack(None) => Ok(()),
+            Confirmation::Ack(Some(_)) => Err(QueueError::Unroutable(key.to_owned())),
+            Confirmation::Nack(_) | Confirmation::NotRequested => Err(QueueError::Refused),
+        }
+    }
+
+    async fn channel(&self) -> Result<Channel, QueueError> {
+        let mut held = self.channel.lock().await;
+        if let Some(channel) = held.as_ref().filter(|channel| channel.status().connected()) {
+            return Ok(channel.clone());
+        }
+        let channel = self.connection.channel(RECONNECT_TIMEOUT).await?;
+        with_timeout(channel.confirm_select(ConfirmSelectOptions::default())).await?;
+        Ok(held.insert(channel).clone())
+    }
+}

@@ -1,0 +1,237 @@
+//! Admission of uploads: the upload, its job and its first events are inserted in one transaction.
+//!
+//! After the commit the staged bytes are kept and the job will be done, whatever happens to the process that admitted
+//! it.
+
+use std::time::Duration;
+
+use domain::{Event, IdempotencyKey, Job, JobMessage, Media, Routing, Staged, UploadId, UploadKind, UploadState};
+use instrument::current_traceparent;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, IntoActiveModel, QueryFilter, Set,
+};
+use uuid::Uuid;
+
+use crate::commit::CommitLookup;
+use crate::convert::millis;
+use crate::entity::{events, jobs, uploads};
+use crate::error::RecordsError;
+use crate::records::Records;
+use crate::usage::{Usage, UsageDelta};
+use crate::write_tx::WriteTx;
+use crate::{convert, outbox};
+
+/// An upload whose bytes are durable in staging, before its admission.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// The id of the uploading user.
+    pub owner: String,
+    /// The client's file name, cleaned.
+    pub filename: String,
+    /// The media type as sniffed from the bytes.
+    pub media: Media,
+    /// The bytes.
+    pub staged: Staged,
+    /// How long workers have before the sweeper settles it as failed.
+    pub deadline: Duration,
+    /// How long it may stay unclaimed.
+    pub retention: Duration,
+    /// The idempotency key of the request, if it had one.
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+/// An admitted upload.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    /// Its number.
+    pub id: UploadId,
+    /// Its job, to be published.
+    pub message: JobMessage,
+}
+
+impl Records {
+    /// Admits an upload. Its state is [`UploadState::Accepted`].
+    ///
+    /// # Errors
+    /// Any database error. Nothing was admitted and the staged bytes belong to no upload, unless
+    /// [`RecordsError::is_outcome_unknown`].
+    pub async fn admit(&self, admission: Admission) -> Result<Admitted, RecordsError> {
+        self.instrument("admit", self.admit_in_tx(admission)).await
+    }
+
+    async fn admit_in_tx(&self, admission: Admission) -> Result<Admitted, RecordsError> {
+        let tx = self.begin_write().await?;
+        let new_upload = NewUpload {
+            kind: UploadKind::Dropbox,
+            owner: admission.owner,
+            filename: admission.filename,
+            media: admission.media,
+            staged: admission.staged,
+            deadline: admission.deadline,
+            retention: Some(admission.retention),
+        };
+        let now = self.now_ms();
+        let (taken, row) = tx.insert_upload(new_upload, now).await?;
+        if let Some(idempotency_key) = &admission.idempotency_key {
+            tx.record_admitted_upload(idempotency_key, taken.id).await?;
+        }
+        let admitted = tx.enqueue_first_job(taken, |upload| Job::ProcessPicture { upload }, self.routing, now).await?;
+        self.commit_or_look_up(tx, row).await?;
+        Ok(admitted)
+    }
+}
+
+/// Looks an admission up by the row of its upload.
+impl CommitLookup for uploads::Model {
+    type Found = ();
+
+    async fn find(&self, tx: &WriteTx) -> Result<Option<()>, DbErr> {
+        if tx.get_database_backend() == DbBackend::Postgres {
+            // Inserts the same row again, because PostgreSQL then waits for a transaction under way that inserts this
+            // number; a SELECT would not see that row. Each number is drawn once, so a row with this number is this
+            // one.
+            let again = uploads::Entity::insert(self.clone().into_active_model().reset_all())
+                .on_conflict(OnConflict::column(uploads::Column::Id).do_nothing().to_owned());
+            let inserted = again.exec_without_returning(&tx.tx).await?;
+            return Ok((inserted == 0).then_some(()));
+        }
+        // SQLite has one write transaction, and it is this one. A number that was rolled back is given again.
+        let found =
+            uploads::Entity::find_by_id(self.id).filter(uploads::Column::StagedKey.eq(self.staged_key.as_str()));
+        Ok(found.one(&tx.tx).await?.map(drop))
+    }
+}
+
+/// The columns that every upload has, whatever its kind.
+pub(crate) struct NewUpload {
+    pub(crate) kind: UploadKind,
+    pub(crate) owner: String,
+    pub(crate) filename: String,
+    pub(crate) media: Media,
+    pub(crate) staged: Staged,
+    pub(crate) deadline: Duration,
+    /// How long it may stay unclaimed; None for an upload that cannot be claimed.
+    pub(crate) retention: Option<Duration>,
+}
+
+/// An upload whose row is inserted and which has no job yet.
+pub(crate) struct InsertedUpload {
+    pub(crate) id: UploadId,
+    owner: String,
+    media: Media,
+    bytes: u64,
+    estimate: Duration,
+    deadline: Duration,
+}
+
+impl WriteTx {
+    /// Inserts the upload and returns it with its row, by which it can be looked up. Its job follows once its target
+    /// is reserved: see [`enqueue_first_job`](Self::enqueue_first_job).
+    pub(crate) async fn insert_upload(
+        &self,
+        new_upload: NewUpload,
+        now: i64,
+    ) -> Result<(InsertedUpload, uploads::Model), RecordsError> {
+        let staged = new_upload.staged;
+        let row = uploads::ActiveModel {
+            kind: Set(new_upload.kind.as_str().to_owned()),
+            owner: Set(new_upload.owner.clone()),
+            state: Set(UploadState::Accepted.as_str().to_owned()),
+            label: Set(new_upload.filename),
+            media: Set(convert::media_name(new_upload.media)),
+            bytes: Set(i64::try_from(staged.bytes).unwrap_or(i64::MAX)),
+            sha256: Set(staged.sha256),
+            staged_key: Set(staged.key),
+            generation: Set(0),
+            created_at: Set(now),
+            deadline: Set(now + millis(new_upload.deadline)),
+            expires_at: Set(new_upload.retention.map(|keep| now + millis(keep))),
+            estimate: Set(i64::try_from(staged.render_estimate.as_millis()).unwrap_or(i64::MAX)),
+            ..Default::default()
+        };
+        let row = row.insert(&self.tx).await?;
+        let (bytes, estimate) = (staged.bytes, staged.render_estimate);
+        let NewUpload { owner, media, deadline, .. } = new_upload;
+        Ok((InsertedUpload { id: convert::upload_id(row.id)?, owner, media, bytes, estimate, deadline }, row))
+    }
+
+    /// Inserts the first job of an inserted upload, counts it and records the first events. Nothing may follow in the
+    /// transaction that another transaction could lock: see [`super::usage`].
+    pub(crate) async fn enqueue_first_job(
+        &self,
+        taken: InsertedUpload,
+        job: impl FnOnce(UploadId) -> Job,
+        routing: Routing,
+        now: i64,
+    ) -> Result<Admitted, RecordsError> {
+        let InsertedUpload { id, owner, media, bytes, estimate, deadline } = taken;
+        let change = UsageDelta { bytes: i64::try_from(bytes).unwrap_or(i64::MAX), ..UsageDelta::for_jobs(true, 1) };
+        let held = Usage::from(self.apply_usage_delta(&owner, change).await?);
+        let job = job(id);
+        let queue = routing.queue(&job, held.uploads + held.variants, estimate);
+        let message = JobMessage {
+            queue,
+            principal: owner,
+            traceparent: current_traceparent(),
+            ..JobMessage::new(Uuid::now_v7(), job)
+        };
+        self.enqueue_job(&message, deadline, now).await?;
+        let at = convert::timestamp(now);
+        let staged = format!("{bytes} bytes of {}", media.name());
+        let queued = format!("{} in {}", message.job.kind(), queue.as_str());
+        self.record_events(id, [Event::new(at, "staged", staged), Event::new(at, "queued", queued)]).await?;
+        Ok(Admitted { id, message })
+    }
+
+    /// Inserts a job in the transaction of what it is about. The queue receives it after this transaction has
+    /// committed. `deadline` is how long the job may take. A job that settles an upload ends with the upload's
+    /// deadline; any other job is given up by itself.
+    pub(crate) async fn enqueue_job(
+        &self,
+        message: &JobMessage,
+        deadline: Duration,
+        now: i64,
+    ) -> Result<(), RecordsError> {
+        let give_up_at = (!message.job.is_processing()).then(|| now + millis(deadline));
+        let row = jobs::ActiveModel {
+            id: Set(message.id),
+            upload_id: Set(message.job.upload().get()),
+            kind: Set(message.job.kind().to_owned()),
+            payload: Set(serde_json::to_string(message).map_err(|error| RecordsError::CorruptRow(error.to_string()))?),
+            state: Set("queued".to_owned()),
+            attempts: Set(0),
+            trace: Set(message.traceparent.clone()),
+            created_at: Set(now),
+            run_at: Set(now),
+            republish_at: Set(outbox::publish_due_at(now)),
+            republish_after: Set(outbox::republish_after(deadline)),
+            give_up_at: Set(give_up_at),
+            queue: Set(message.queue.as_str().to_owned()),
+            principal: Set(message.principal.clone()),
+            ..Default::default()
+        };
+        jobs::Entity::insert(row).exec_without_returning(&self.tx).await?;
+        Ok(())
+    }
+
+    /// Adds events to an upload's history.
+    pub(crate) async fn record_events(
+        &self,
+        upload: UploadId,
+        events: impl IntoIterator<Item = Event>,
+    ) -> Result<(), RecordsError> {
+        let rows: Vec<events::ActiveModel> = events
+            .into_iter()
+            .map(|event| events::ActiveModel {
+                upload_id: Set(upload.get()),
+                at: Set(event.at.as_millisecond()),
+                what: Set(event.what),
+                detail: Set(event.detail),
+                ..Default::default()
+            })
+            .collect();
+        events::Entity::insert_many(rows).exec_without_returning(&self.tx).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+//! Claiming: one compare-and-set on the row that expiry also sets, so that a picture is claimed or expires, never
+//! both. The avatar entry is a second row of the same transaction.
+
+use domain::{Event, Reason, Resource, UploadId, UploadKind, UploadState};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, EntityTrait, QueryFilter, Set};
+
+use crate::convert;
+use crate::entity::{avatars, uploads};
+use crate::error::RecordsError;
+use crate::records::Records;
+
+/// The claiming user.
+#[derive(Clone, Debug)]
+pub struct Claimant {
+    /// The user's id.
+    pub user: String,
+    /// Whether the user may claim other users' uploads, as a site administrator may.
+    pub admin: bool,
+}
+
+/// Why a claim was refused (`contract/dropbox.md`, "Claiming is one compare-and-set").
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClaimRefusal {
+    /// There is no such picture, or it belongs to another user. Clients cannot tell these apart.
+    Unknown,
+    /// It belongs to another resource already, or another user claimed it.
+    ClaimedElsewhere,
+    /// It was not claimed in time.
+    Expired,
+    /// It never became a picture.
+    Unusable(Reason),
+}
+
+impl Records {
+    /// Claims an upload for a resource. A second time has no further effect.
+    ///
+    /// # Errors
+    /// Outer: any database error, and then nothing was claimed. Inner: why the claim was refused.
+    pub async fn claim(
+        &self,
+        upload: UploadId,
+        resource: &Resource,
+        claimant: &Claimant,
+    ) -> Result<Result<(), ClaimRefusal>, RecordsError> {
+        self.instrument("claim", self.claim_in_tx(upload, resource, claimant)).await
+    }
+
+    async fn claim_in_tx(
+        &self,
+        upload: UploadId,
+        resource: &Resource,
+        claimant: &Claimant,
+    ) -> Result<Result<(), ClaimRefusal>, RecordsError> {
+        let now = self.now_ms();
+        let tx = self.begin_write().await?;
+        let mut theirs = Condition::all().add(uploads::Column::Kind.eq(UploadKind::Dropbox.as_str()));
+        if !claimant.admin {
+            theirs = theirs.add(uploads::Column::Owner.eq(claimant.user.as_str()));
+        }
+        let claimed = uploads::Entity::update_many()
+            .col_expr(uploads::Column::ClaimedService, Expr::value(resource.service.as_str()))
+            .col_expr(uploads::Column::ClaimedResource, Expr::value(resource.id.as_str()))
+            .col_expr(uploads::Column::ClaimedBy, Expr::value(claimant.user.as_str()))
+            .col_expr(uploads::Column::ClaimedAt, Expr::value(now))
+            .filter(uploads::Column::Id.eq(upload.get()))
+            .filter(theirs.clone())
+            .filter(uploads::Column::ClaimedAt.is_null())
+            .filter(uploads::Column::ExpiresAt.gt(now))
+            .filter(uploads::Column::State.is_in([UploadState::Accepted.as_str(), UploadState::Ready.as_str()]))
+            .exec(&*tx)
+            .await?;
+        if claimed.rows_affected == 0 {
+            let row = uploads::Entity::find_by_id(upload.get()).filter(theirs).one(&*tx).await?;
+            return self.explain_refusal(row, resource, claimant);
+        }
+        let avatar = avatars::ActiveModel {
+            service: Set(resource.service.as_str().to_owned()),
+            resource: Set(resource.id.clone()),
+            upload_id: Set(Some(upload.get())),
+            set_by: Set(claimant.user.clone()),
+            created_at: Set(now),
+            ..Default::default()
+        };
+        avatar.insert(&*tx).await?;
+        let detail = format!("for {resource} by {}", claimant.user);
+        tx.record_events(upload, [Event::new(convert::timestamp(now), "claimed", detail)]).await?;
+        tx.commit().await?;
+        Ok(Ok(()))
+    }
+
+    fn explain_refusal(
+        &self,
+        row: Option<uploads::Model>,
+        resource: &Resource,
+        claimant: &Claimant,
+    ) -> Result<Result<(), ClaimRefusal>, RecordsError> {
+        let Some(row) = row else { return Ok(Err(ClaimRefusal::Unknown)) };
+        let upload = convert::upload(row)?;
+        Ok(match (upload.claim, upload.state) {
+            (Some(claim), _) if claim.resource == *resource && claim.by == claimant.user => Ok(()),
+            (Some(_), _) => Err(ClaimRefusal::ClaimedElsewhere),
+            (None, UploadState::Rejected | UploadState::Failed) => {
+                let unknown = || Reason::new("unknown", "it never became a picture");
+                Err(ClaimRefusal::Unusable(upload.reason.unwrap_or_else(unknown)))
+            }
+            // An upload past its time that the sweeper has not expired yet is expired as well.
+            (None, UploadState::Expired | UploadState::Accepted | UploadState::Ready) => Err(ClaimRefusal::Expired),
+        })
+    }
+}

@@ -1,0 +1,80 @@
+//! Connections to PostgreSQL, directly or through PgBouncer.
+//!
+//! - `connection` runs calls with a limit and closes what a failed call leaves behind.
+//! - `pool` lends connections and begins transactions.
+//! - `availability` knows whether the server takes writes and which connections are too old to be trusted.
+//!
+//! sea-orm's own pool is not used for statements, for three reasons:
+//!
+//! - it has no limit for a call;
+//! - it returns every connection to the pool whatever happened on it;
+//! - it names the statements it prepares, which a pooler in transaction mode mixes up.
+
+mod availability;
+mod connection;
+mod pool;
+
+use std::time::Duration;
+
+use sea_orm::ConnectOptions;
+use sea_orm::sqlx::error::DatabaseError;
+use sea_orm::sqlx::{self, Executor, Row};
+
+use super::IDLE_BEFORE_TEST;
+use crate::settings::{Pooler, RecordsSettings};
+pub(super) use availability::Availability;
+pub(crate) use availability::is_read_only;
+pub(crate) use pool::{Pool, Transaction};
+
+/// How long a transaction may be idle before PostgreSQL ends it. Transactions here take milliseconds. A machine that
+/// vanishes in the middle of a transaction does not close its connection. Without this limit its locks would stay
+/// until the server notices, which takes hours.
+const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(10);
+
+/// The server sends a keepalive after 30 s of silence, and three more before it closes the connection. By default it
+/// sends the first after two hours, and the connections of vanished machines use up its connection slots. This end
+/// needs no keepalive, which the driver cannot set: every call has a limit, and an idle connection is tested before
+/// its use.
+const KEEPALIVE: &str = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3";
+
+/// Configures the connections. No startup option is sent, because PgBouncer refuses clients that send any it does not
+/// know.
+pub(super) fn configure(options: &mut ConnectOptions, settings: &RecordsSettings, availability: &Availability) {
+    options.map_sqlx_postgres_opts(|postgres| postgres.extra_float_digits(None));
+    let read_only = "SHOW transaction_read_only";
+    let script = match settings.pooler {
+        Pooler::None => format!("{}; {KEEPALIVE}; {read_only}", limits("SET", settings.timeout)),
+        // What a session sets there passes to other clients with the server.
+        Pooler::Transaction => read_only.to_owned(),
+    };
+    let availability = availability.clone();
+    options.map_sqlx_postgres_pool_opts(move |pool| {
+        let (script, opened) = (script.clone(), availability.clone());
+        pool.after_connect(move |connection, _| {
+            let (script, availability) = (script.clone(), opened.clone());
+            Box::pin(async move {
+                let row = connection.fetch_one(sqlx::raw_sql(sqlx::AssertSqlSafe(script))).await?;
+                availability.connection_opened(row.try_get::<&str, _>(0)? == "on");
+                Ok(())
+            })
+        })
+        // A connection is judged by `Pool::acquire`, because the driver would close one rejected here with a message.
+        // Over TLS that waits for the server, and a server that vanished never answers.
+        .before_acquire(|_, meta| Box::pin(async move { Ok(pool::note_lent(meta)) }))
+        .idle_timeout(None)
+        .max_lifetime(None)
+    });
+}
+
+/// The limits that the server enforces, as a script that begins each of them with `set`. The limit of a statement is
+/// shorter than the client's, so that a statement that is merely slow does not cost its connection.
+fn limits(set: &str, timeout: Duration) -> String {
+    let statement = timeout.mul_f32(0.9).as_millis().max(1);
+    let idle = IDLE_IN_TRANSACTION.as_millis();
+    format!("{set} statement_timeout = {statement}; {set} idle_in_transaction_session_timeout = {idle}")
+}
+
+/// Whether an error says that PostgreSQL does not take writes because its disk is full, by its SQLSTATE `disk_full`.
+pub(super) fn is_full(error: &dyn DatabaseError) -> bool {
+    error.code().as_deref() == Some("53100")
+}

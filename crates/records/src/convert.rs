@@ -1,0 +1,110 @@
+//! Converts rows into domain types. What the tables hold is parsed here once.
+
+use std::time::Duration;
+
+use domain::{Claim, JobMessage, Media, QueueName, Reason, Resource, Upload, UploadId, Variant};
+use jiff::Timestamp;
+
+use crate::entity::{jobs, uploads, variants};
+use crate::error::RecordsError;
+
+pub(crate) fn upload_id(raw: i64) -> Result<UploadId, RecordsError> {
+    UploadId::try_from(raw).map_err(|error| RecordsError::CorruptRow(format!("upload {raw}: {error}")))
+}
+
+pub(crate) fn timestamp(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
+}
+
+/// The name under which a media type is stored.
+pub(crate) fn media_name(media: Media) -> String {
+    media.extension().to_owned()
+}
+
+pub(crate) fn media(word: &str) -> Result<Media, RecordsError> {
+    Media::from_extension(word).ok_or_else(|| RecordsError::CorruptRow(format!("no kind of file is called \"{word}\"")))
+}
+
+/// Converts a size. Both databases store it signed; it was unsigned when it was written.
+pub(crate) fn from_stored(stored: Option<i32>) -> Option<u32> {
+    stored.and_then(|side| u32::try_from(side).ok())
+}
+
+pub(crate) fn to_stored(side: u32) -> i32 {
+    i32::try_from(side).unwrap_or(i32::MAX)
+}
+
+pub(crate) fn upload(row: uploads::Model) -> Result<Upload, RecordsError> {
+    let estimate = estimate(&row);
+    let claim = match (row.claimed_service, row.claimed_resource, row.claimed_by, row.claimed_at) {
+        (Some(service), Some(resource), Some(by), Some(when)) => {
+            Some(Claim { resource: Resource { service: service.parse()?, id: resource }, by, at: timestamp(when) })
+        }
+        _ => None,
+    };
+    let crop = row.crop.as_deref().map(serde_json::from_str).transpose();
+    Ok(Upload {
+        id: upload_id(row.id)?,
+        kind: row.kind.parse()?,
+        owner: row.owner,
+        state: row.state.parse()?,
+        filename: row.label,
+        media: media(&row.media)?,
+        bytes: u64::try_from(row.bytes).unwrap_or_default(),
+        sha256: row.sha256,
+        staged_key: row.staged_key,
+        original_key: row.original_key,
+        default_media: row.served.as_deref().map(media).transpose()?,
+        width: from_stored(row.width),
+        height: from_stored(row.height),
+        generation: u32::try_from(row.generation).unwrap_or_default(),
+        crop: crop.map_err(|error| RecordsError::CorruptRow(format!("upload {}: crop: {error}", row.id)))?,
+        reason: row.code.map(|code| Reason { code, why: row.why.unwrap_or_default() }),
+        claim,
+        created_at: timestamp(row.created_at),
+        settled_at: row.settled_at.map(timestamp),
+        deadline: timestamp(row.deadline),
+        expires_at: row.expires_at.map(timestamp),
+        render_estimate: estimate,
+    })
+}
+
+/// The estimated time to render an upload.
+pub(crate) fn estimate(row: &uploads::Model) -> Duration {
+    Duration::from_millis(u64::try_from(row.estimate).unwrap_or_default())
+}
+
+/// The queue of a job.
+pub(crate) fn queue_name(row: &jobs::Model) -> QueueName {
+    QueueName::from_name(&row.queue).unwrap_or_else(|| QueueName::for_kind(&row.kind))
+}
+
+/// The message of a job, to be published.
+pub(crate) fn job_message(row: &jobs::Model) -> Result<JobMessage, RecordsError> {
+    let message: JobMessage = serde_json::from_str(&row.payload)
+        .map_err(|error| RecordsError::CorruptRow(format!("job {}: {error}", row.id)))?;
+    Ok(JobMessage {
+        queue: queue_name(row),
+        principal: row.principal.clone(),
+        traceparent: row.trace.clone(),
+        ..message
+    })
+}
+
+/// None while the variant is requested and not made.
+pub(crate) fn variant(row: &variants::Model) -> Result<Option<Variant>, RecordsError> {
+    let name =
+        row.name.parse().map_err(|error| RecordsError::CorruptRow(format!("upload {}: {error}", row.upload_id)))?;
+    let (Some(key), Some(width), Some(height), Some(bytes), Some(sha256)) =
+        (&row.key, from_stored(row.width), from_stored(row.height), row.bytes, &row.sha256)
+    else {
+        return Ok(None);
+    };
+    let bytes = u64::try_from(bytes).unwrap_or_default();
+    Ok(Some(Variant { name, key: key.clone(), width, height, bytes, sha256: sha256.clone() }))
+}
+
+/// A duration in milliseconds, as the tables store it.
+pub(crate) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
+}

@@ -1,0 +1,133 @@
+//! The deletion queue: prefixes of blobs to delete.
+//!
+//! Blobs are deleted only if they are in this queue. They are deleted by the sweeper alone, after a row recorded that
+//! they are not needed.
+
+use std::time::Duration;
+
+use domain::UploadId;
+use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, Set};
+use uuid::Uuid;
+
+use crate::convert;
+use crate::convert::millis;
+use crate::entity::{deletions, jobs};
+use crate::error::RecordsError;
+use crate::records::Records;
+use crate::write_tx::WriteTx;
+
+/// A blob prefix whose deletion the caller has leased.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlobDeletion {
+    id: Uuid,
+    /// The upload that the bytes belonged to.
+    pub upload: UploadId,
+    /// All blobs whose key begins with this are deleted.
+    pub prefix: String,
+    /// The reason.
+    pub reason: String,
+}
+
+/// The lease of a deletion. If it is not completed by then, another sweeper may take it.
+const DELETION_LEASE: Duration = Duration::from_secs(600);
+
+/// How long an attempt's blobs stay after its job has ended without it, because the attempt may still be writing.
+const ATTEMPT_GRACE: Duration = Duration::from_secs(3600);
+
+impl Records {
+    /// Leases up to `limit` due deletions.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub async fn take_due_deletions(&self, limit: u64) -> Result<Vec<BlobDeletion>, RecordsError> {
+        self.instrument("take_condemned", self.take_due_deletions_in_tx(limit)).await
+    }
+
+    async fn take_due_deletions_in_tx(&self, limit: u64) -> Result<Vec<BlobDeletion>, RecordsError> {
+        let now = self.now_ms();
+        let due = Condition::all().add(deletions::Column::Due.lte(now)).add(
+            Condition::any()
+                .add(deletions::Column::TakenAt.is_null())
+                .add(deletions::Column::TakenAt.lte(now - millis(DELETION_LEASE))),
+        );
+        let batch = Query::select()
+            .column(deletions::Column::Id)
+            .from(deletions::Entity)
+            .cond_where(due.clone())
+            .order_by(deletions::Column::Due, sea_orm::Order::Asc)
+            .limit(limit)
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+            .to_owned();
+        let tx = self.begin_write().await?;
+        let taken = deletions::Entity::update_many()
+            .col_expr(deletions::Column::TakenAt, Expr::value(now))
+            .filter(deletions::Column::Id.in_subquery(batch))
+            .filter(due)
+            .exec_with_returning(&*tx)
+            .await?;
+        tx.commit().await?;
+        taken
+            .into_iter()
+            .map(|row| {
+                Ok(BlobDeletion {
+                    id: row.id,
+                    upload: convert::upload_id(row.upload_id)?,
+                    prefix: row.prefix,
+                    reason: row.why,
+                })
+            })
+            .collect()
+    }
+
+    /// Removes a completed deletion from the queue.
+    ///
+    /// # Errors
+    /// Any database error; then the blobs are deleted once more, which does no harm.
+    pub async fn complete_deletion(&self, deletion: &BlobDeletion) -> Result<(), RecordsError> {
+        let complete = async {
+            let _write_lock = self.write_lock().await?;
+            deletions::Entity::delete_by_id(deletion.id).exec(&self.db).await?;
+            Ok::<_, RecordsError>(())
+        };
+        self.instrument("strike_off", complete).await
+    }
+}
+
+impl WriteTx {
+    /// Schedules the deletion of everything under a prefix, at `due` or later.
+    pub(crate) async fn schedule_deletion(
+        &self,
+        upload: i64,
+        prefix: &str,
+        why: &str,
+        due: i64,
+    ) -> Result<(), RecordsError> {
+        let row = deletions::ActiveModel {
+            id: Set(Uuid::now_v7()),
+            upload_id: Set(upload),
+            prefix: Set(prefix.to_owned()),
+            why: Set(why.to_owned()),
+            due: Set(due),
+            taken_at: Set(None),
+        };
+        deletions::Entity::insert(row).exec_without_returning(&self.tx).await?;
+        Ok(())
+    }
+
+    /// Schedules the deletion of what the attempts at a job may have written, except what is under `settled_prefix`.
+    /// Blobs under `ended_prefix` are due at once; the rest when no attempt can be writing there any more.
+    pub(crate) async fn schedule_attempt_deletions(
+        &self,
+        job: &jobs::Model,
+        settled_prefix: Option<&str>,
+        ended_prefix: Option<&str>,
+        now: i64,
+    ) -> Result<(), RecordsError> {
+        for prefix in job.prefixes.split_whitespace().filter(|prefix| Some(*prefix) != settled_prefix) {
+            let due = if Some(prefix) == ended_prefix { now } else { now + millis(ATTEMPT_GRACE) };
+            self.schedule_deletion(job.upload_id, prefix, "an attempt that was not settled", due).await?;
+        }
+        Ok(())
+    }
+}

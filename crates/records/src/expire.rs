@@ -1,0 +1,230 @@
+//! Expiry of uploads that were not claimed in time, and failure of uploads that were not settled in time.
+//!
+//! A batch is one statement that selects and changes, so that several sweepers share the work and none waits for
+//! another.
+
+use std::collections::{BTreeMap, HashMap};
+
+use domain::{Backend, Event, JobId, Reason, UploadId, UploadKind, UploadState, blob_keys};
+use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query, SelectStatement};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
+
+use crate::convert;
+use crate::entity::{jobs, uploads, variants};
+use crate::error::RecordsError;
+use crate::records::Records;
+use crate::usage::UsageDeltas;
+
+impl Records {
+    /// Expires up to `limit` unclaimed uploads whose time is over, and schedules the deletion of their bytes. Returns
+    /// them.
+    ///
+    /// # Errors
+    /// Any database error; then none of the batch has expired.
+    pub async fn expire(&self, limit: u64) -> Result<Vec<UploadId>, RecordsError> {
+        self.instrument("expire", self.expire_in_tx(limit)).await
+    }
+
+    async fn expire_in_tx(&self, limit: u64) -> Result<Vec<UploadId>, RecordsError> {
+        let now = self.now_ms();
+        let unclaimed = Condition::all()
+            .add(uploads::Column::ExpiresAt.lte(now))
+            .add(uploads::Column::ClaimedAt.is_null())
+            .add(uploads::Column::State.is_in([UploadState::Accepted.as_str(), UploadState::Ready.as_str()]));
+        let tx = self.begin_write().await?;
+        let expired = uploads::Entity::update_many()
+            .col_expr(uploads::Column::State, Expr::value(UploadState::Expired.as_str()))
+            .col_expr(uploads::Column::SettledAt, Expr::value(now))
+            .col_expr(uploads::Column::Code, Expr::value("unclaimed"))
+            .col_expr(uploads::Column::Why, Expr::value("nobody claimed it in time"))
+            .filter(uploads::Column::Id.in_subquery(batch(uploads::Column::ExpiresAt, unclaimed.clone(), limit)))
+            .filter(unclaimed)
+            .exec_with_returning(&*tx)
+            .await?;
+        let mut gone = Vec::with_capacity(expired.len());
+        for row in &expired {
+            let id = convert::upload_id(row.id)?;
+            for prefix in blob_keys::upload_prefixes(id, row.original_key.as_deref()) {
+                tx.schedule_deletion(row.id, &prefix, "unclaimed", now).await?;
+            }
+            tx.record_events(id, [Event::new(convert::timestamp(now), "expired", "nobody claimed it in time")]).await?;
+            gone.push(id);
+        }
+        let raw = || gone.iter().map(|id| id.get());
+        let ended = jobs::Entity::delete_many().filter(jobs::Column::UploadId.is_in(raw()));
+        let mut changes = UsageDeltas::default();
+        let mut owners: HashMap<i64, &str> = expired.iter().map(|row| (row.id, row.owner.as_str())).collect();
+        for job in ended.exec_with_returning(&*tx).await? {
+            // A worker may still be running an attempt.
+            tx.schedule_attempt_deletions(&job, None, None, now).await?;
+            if job.state == "queued" {
+                changes.job_left_queue(&job);
+                if job.principal.is_empty() && job.kind.contains(".process.") {
+                    // An older version admitted it and did not count its bytes.
+                    owners.remove(&job.upload_id);
+                }
+            }
+        }
+        for row in expired.iter().filter(|row| owners.contains_key(&row.id)) {
+            changes.add_bytes(&row.owner, -row.bytes);
+        }
+        let made = variants::Entity::delete_many().filter(variants::Column::UploadId.is_in(raw()));
+        for variant in made.exec_with_returning(&*tx).await? {
+            let owner = owners.get(&variant.upload_id).copied().unwrap_or_default();
+            changes.add_bytes(owner, -variant.bytes.unwrap_or_default());
+        }
+        tx.apply_usage(changes).await?;
+        tx.commit().await?;
+        Ok(gone)
+    }
+
+    /// Settles as failed up to `limit` uploads that still wait past their deadline, and marks their jobs dead. A dead
+    /// job keeps its last error. Returns the uploads and jobs, with the reason to notify their waiters of.
+    ///
+    /// # Errors
+    /// Any database error; then none of the batch has been settled.
+    pub async fn fail_overdue(&self, limit: u64) -> Result<Vec<(UploadId, JobId, Reason)>, RecordsError> {
+        self.instrument("fail_overdue", self.fail_overdue_in_tx(limit)).await
+    }
+
+    async fn fail_overdue_in_tx(&self, limit: u64) -> Result<Vec<(UploadId, JobId, Reason)>, RecordsError> {
+        let now = self.now_ms();
+        let overdue = Condition::all()
+            .add(uploads::Column::Deadline.lte(now))
+            .add(uploads::Column::State.eq(UploadState::Accepted.as_str()));
+        let reason = deadline_reason(None);
+        let tx = self.begin_write().await?;
+        let failed = uploads::Entity::update_many()
+            .col_expr(uploads::Column::State, Expr::value(UploadState::Failed.as_str()))
+            .col_expr(uploads::Column::SettledAt, Expr::value(now))
+            .col_expr(uploads::Column::Code, Expr::value(reason.code.as_str()))
+            .col_expr(uploads::Column::Why, Expr::value(reason.why.as_str()))
+            .filter(uploads::Column::Id.in_subquery(batch(uploads::Column::Deadline, overdue.clone(), limit)))
+            .filter(overdue)
+            .exec_with_returning(&*tx)
+            .await?;
+        let ids: Vec<i64> = failed.iter().map(|row| row.id).collect();
+        let placed = failed.iter().filter(|row| row.kind != UploadKind::Dropbox.as_str()).map(|row| row.id);
+        tx.release_targets(&placed.collect::<Vec<_>>(), now).await?;
+        let dead_jobs = jobs::Entity::update_many()
+            .col_expr(jobs::Column::State, Expr::value("dead"))
+            .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
+            .filter(jobs::Column::UploadId.is_in(ids))
+            .filter(jobs::Column::State.eq("queued"))
+            .exec_with_returning(&*tx)
+            .await?;
+        let mut notices = Vec::with_capacity(dead_jobs.len());
+        let mut by_backend: BTreeMap<&'static str, (Reason, Vec<i64>)> = BTreeMap::new();
+        let mut changes = UsageDeltas::default();
+        let sent: HashMap<i64, i64> = failed.iter().map(|row| (row.id, row.bytes)).collect();
+        for job in dead_jobs {
+            changes.job_left_queue(&job);
+            changes.add_bytes(&job.principal, -sent.get(&job.upload_id).copied().unwrap_or_default());
+            tx.schedule_attempt_deletions(&job, None, None, now).await?;
+            let id = convert::upload_id(job.upload_id)?;
+            let failing = failing_backend(&job);
+            let reason = deadline_reason(failing);
+            if let Some(failing) = failing {
+                by_backend
+                    .entry(failing.as_str())
+                    .or_insert_with(|| (reason.clone(), Vec::new()))
+                    .1
+                    .push(job.upload_id);
+            }
+            let detail = job.last_error.map_or_else(|| reason.why.clone(), |error| format!("last error: {error}"));
+            tx.record_events(id, [Event::new(convert::timestamp(now), "failed at the deadline", detail)]).await?;
+            notices.push((id, job.id, reason));
+        }
+        for (reason, uploads) in by_backend.into_values() {
+            uploads::Entity::update_many()
+                .col_expr(uploads::Column::Why, Expr::value(reason.why))
+                .filter(uploads::Column::Id.is_in(uploads))
+                .exec(&*tx)
+                .await?;
+        }
+        tx.apply_usage(changes).await?;
+        tx.commit().await?;
+        Ok(notices)
+    }
+
+    /// Gives up as many as `limit` jobs that make a variant and have taken too long. The next request for the size
+    /// enqueues a new job. Returns the uploads and jobs, with the reason to notify their waiters of.
+    ///
+    /// # Errors
+    /// Any database error; then none of the batch has been given up.
+    pub async fn fail_overdue_variants(&self, limit: u64) -> Result<Vec<(UploadId, JobId, Reason)>, RecordsError> {
+        self.instrument("give_up_variants", self.fail_overdue_variants_in_tx(limit)).await
+    }
+
+    async fn fail_overdue_variants_in_tx(&self, limit: u64) -> Result<Vec<(UploadId, JobId, Reason)>, RecordsError> {
+        let now = self.now_ms();
+        let overdue = Condition::all().add(jobs::Column::GiveUpAt.lte(now)).add(jobs::Column::State.eq("queued"));
+        let batch = Query::select()
+            .column(jobs::Column::Id)
+            .from(jobs::Entity)
+            .cond_where(overdue.clone())
+            .order_by(jobs::Column::GiveUpAt, sea_orm::Order::Asc)
+            .limit(limit)
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+            .to_owned();
+        let tx = self.begin_write().await?;
+        let given_up = jobs::Entity::delete_many()
+            .filter(jobs::Column::Id.in_subquery(batch))
+            .filter(overdue)
+            .exec_with_returning(&*tx)
+            .await?;
+        let mut notices = Vec::with_capacity(given_up.len());
+        let mut changes = UsageDeltas::default();
+        for job in given_up {
+            changes.job_left_queue(&job);
+            // A worker may still be running an attempt.
+            tx.schedule_attempt_deletions(&job, None, None, now).await?;
+            variants::Entity::delete_many()
+                .filter(variants::Column::UploadId.eq(job.upload_id))
+                .filter(variants::Column::Job.eq(job.id))
+                .filter(variants::Column::Key.is_null())
+                .exec(&*tx)
+                .await?;
+            let id = convert::upload_id(job.upload_id)?;
+            let reason = deadline_reason(failing_backend(&job));
+            let detail = job.last_error.map_or_else(|| reason.why.clone(), |error| format!("last error: {error}"));
+            tx.record_events(id, [Event::new(convert::timestamp(now), "variant given up", detail)]).await?;
+            notices.push((id, job.id, reason));
+        }
+        tx.apply_usage(changes).await?;
+        tx.commit().await?;
+        Ok(notices)
+    }
+}
+
+/// The backend that kept a job from being done, as far as its row says.
+fn failing_backend(job: &jobs::Model) -> Option<Backend> {
+    match &job.waits_for {
+        Some(backend) => backend.parse().ok(),
+        // No worker has ever leased it, and the queue has confirmed no message though the sweeper has sent one.
+        None if job.attempts == 0 && job.published_at.is_none() && job.publishes > 0 => Some(Backend::Queue),
+        None => None,
+    }
+}
+
+/// Why a job was not done by its deadline, in words for the client.
+fn deadline_reason(failing: Option<Backend>) -> Reason {
+    let why = match failing {
+        Some(backend) => format!("not processed by its deadline, because {} failed", backend.description()),
+        None => "no worker settled this upload before its deadline".to_owned(),
+    };
+    Reason::new("deadline", format!("{why}; try again, or ask the operator to"))
+}
+
+/// Selects the ids of the `limit` oldest uploads by `order` that match the condition. Rows that another sweeper has
+/// locked are skipped.
+fn batch(order: uploads::Column, so: Condition, limit: u64) -> SelectStatement {
+    Query::select()
+        .column(uploads::Column::Id)
+        .from(uploads::Entity)
+        .cond_where(so)
+        .order_by(order, sea_orm::Order::Asc)
+        .limit(limit)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .to_owned()
+}

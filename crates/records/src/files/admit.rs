@@ -1,0 +1,199 @@
+//! Admission of a version or a custom rendition: the upload, its job, its target in the file and its name there are
+//! inserted in one transaction. A unique index refuses the second of two with the same name, even if they come
+//! through different processes.
+
+use std::time::Duration;
+
+use domain::{
+    AccessGrant, FileId, IdempotencyKey, Job, Media, RenditionName, Staged, TargetConflict, UploadId, UploadKind,
+    UploadTarget,
+};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+
+use crate::admit::{Admitted, NewUpload};
+use crate::entity::{file_versions, files, renditions};
+use crate::error::RecordsError;
+use crate::records::Records;
+use crate::write_tx::WriteTx;
+
+/// An upload into a file whose bytes are durable in staging, before its admission.
+#[derive(Clone, Debug)]
+pub struct FileAdmission {
+    /// The responsible user: the uploading user, or the creator of the link.
+    pub owner: String,
+    /// The grant that permits the upload.
+    pub grant: AccessGrant,
+    /// The target in the file.
+    pub target: UploadTarget,
+    /// The client's file name, cleaned.
+    pub filename: String,
+    /// The media type as sniffed from the bytes.
+    pub media: Media,
+    /// The bytes.
+    pub staged: Staged,
+    /// How long workers have before the sweeper settles it as failed.
+    pub deadline: Duration,
+    /// The idempotency key of the request, if it had one.
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+impl Records {
+    /// Admits a version or a rendition.
+    ///
+    /// # Errors
+    /// Outer: any database error. Inner: why it was refused. In both cases nothing was admitted and the staged bytes
+    /// belong to no upload, unless [`RecordsError::is_outcome_unknown`].
+    pub async fn admit_into_file(
+        &self,
+        admission: FileAdmission,
+    ) -> Result<Result<Admitted, TargetConflict>, RecordsError> {
+        self.instrument("admit_into_file", self.admit_into_file_in_tx(admission)).await
+    }
+
+    async fn admit_into_file_in_tx(
+        &self,
+        admission: FileAdmission,
+    ) -> Result<Result<Admitted, TargetConflict>, RecordsError> {
+        let now = self.now_ms();
+        let link = match &admission.grant {
+            AccessGrant::User(_) => None,
+            AccessGrant::Applink(id) => Some(format!("applink:{id}")),
+            AccessGrant::PublicLink(id) => Some(format!("publiclink:{id}")),
+        };
+        let (kind, job): (_, fn(UploadId) -> Job) = match &admission.target {
+            UploadTarget::Rendition { .. } => (UploadKind::Rendition, |upload| Job::ProcessRendition { upload }),
+            UploadTarget::NewFile(_) | UploadTarget::NextVersion(_) => {
+                (UploadKind::File, |upload| Job::ProcessFile { upload })
+            }
+        };
+        let label = admission.filename;
+        let extension = extension(&label);
+        let tx = self.begin_write().await?;
+        let new_upload = NewUpload {
+            kind,
+            owner: admission.owner.clone(),
+            filename: label.clone(),
+            media: admission.media,
+            staged: admission.staged,
+            deadline: admission.deadline,
+            retention: None,
+        };
+        let (taken, row) = tx.insert_upload(new_upload, now).await?;
+        let made = NewFileEntry { upload: taken.id, created_by: admission.owner, link, now };
+        match admission.target {
+            UploadTarget::Rendition { version, name, description, max_renditions: most } => {
+                if let Err(taken) = tx.insert_rendition(made, version, &name, description, extension, most).await? {
+                    return Ok(Err(taken));
+                }
+            }
+            UploadTarget::NewFile(file) => tx.insert_file(made, &file, label).await?,
+            UploadTarget::NextVersion(file) => tx.insert_next_version(made, &file, label).await?,
+        }
+        if let Some(idempotency_key) = &admission.idempotency_key {
+            tx.record_admitted_upload(idempotency_key, taken.id).await?;
+        }
+        let admitted = tx.enqueue_first_job(taken, job, self.routing, now).await?;
+        self.commit_or_look_up(tx, row).await?;
+        Ok(Ok(admitted))
+    }
+}
+
+/// The columns that the rows of a new version and of a new rendition share.
+struct NewFileEntry {
+    upload: UploadId,
+    created_by: String,
+    link: Option<String>,
+    now: i64,
+}
+
+impl WriteTx {
+    async fn insert_rendition(
+        &self,
+        taking: NewFileEntry,
+        version: i64,
+        name: &RenditionName,
+        description: String,
+        extension: String,
+        max_renditions: u64,
+    ) -> Result<Result<(), TargetConflict>, RecordsError> {
+        // Locked, so that admissions of renditions to this version run one after the other and none is counted twice.
+        file_versions::Entity::find_by_id(version).lock_exclusive().one(&self.tx).await?;
+        let row = renditions::ActiveModel {
+            version_id: Set(version),
+            name: Set(name.as_str().to_owned()),
+            folded: Set(name.case_folded()),
+            description: Set(description),
+            extension: Set(extension),
+            upload_id: Set(taking.upload.get()),
+            created_by: Set(taking.created_by),
+            link: Set(taking.link),
+            created_at: Set(taking.now),
+            ..Default::default()
+        };
+        let taken = renditions::Entity::insert(row)
+            .on_conflict(OnConflict::new().do_nothing().to_owned())
+            .exec_without_returning(&self.tx)
+            .await?;
+        if taken == 0 {
+            return Ok(Err(TargetConflict::NameTaken));
+        }
+        let all = renditions::Entity::find()
+            .filter(renditions::Column::VersionId.eq(version))
+            .filter(renditions::Column::ReleasedAt.is_null());
+        Ok(if all.count(&self.tx).await? > max_renditions { Err(TargetConflict::TooManyRenditions) } else { Ok(()) })
+    }
+
+    async fn insert_file(&self, taking: NewFileEntry, file: &FileId, name: String) -> Result<(), RecordsError> {
+        let row = files::ActiveModel {
+            id: Set(file.to_string()),
+            owner: Set(taking.created_by.clone()),
+            name: Set(name.clone()),
+            latest: Set(0),
+            created_at: Set(taking.now),
+            changed_at: Set(taking.now),
+        };
+        files::Entity::insert(row).exec_without_returning(&self.tx).await?;
+        self.insert_version(taking, file, 1, name).await
+    }
+
+    async fn insert_next_version(&self, taking: NewFileEntry, file: &FileId, name: String) -> Result<(), RecordsError> {
+        // Numbers are given in order; the number of a failed version is not given again.
+        files::Entity::find_by_id(file.as_str()).lock_exclusive().one(&self.tx).await?;
+        let last = file_versions::Entity::find()
+            .filter(file_versions::Column::FileId.eq(file.as_str()))
+            .order_by_desc(file_versions::Column::Number)
+            .one(&self.tx)
+            .await?;
+        let number = last.map_or(1, |last| last.number.saturating_add(1));
+        self.insert_version(taking, file, number, name).await
+    }
+
+    async fn insert_version(
+        &self,
+        taking: NewFileEntry,
+        file: &FileId,
+        number: i32,
+        name: String,
+    ) -> Result<(), RecordsError> {
+        let row = file_versions::ActiveModel {
+            file_id: Set(file.to_string()),
+            number: Set(number),
+            upload_id: Set(Some(taking.upload.get())),
+            name: Set(name),
+            created_by: Set(taking.created_by),
+            link: Set(taking.link),
+            created_at: Set(taking.now),
+            ..Default::default()
+        };
+        file_versions::Entity::insert(row).exec_without_returning(&self.tx).await?;
+        Ok(())
+    }
+}
+
+/// The extension of a file's name: at most ten letters and digits, or none.
+fn extension(label: &str) -> String {
+    let extension = label.rsplit_once('.').map(|(_, extension)| extension).unwrap_or_default();
+    let fine = extension.len() <= 10 && extension.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if fine { extension.to_owned() } else { String::new() }
+}

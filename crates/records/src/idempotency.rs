@@ -1,0 +1,214 @@
+//! Idempotency keys: a request is done once, however often it is sent. The first request locks the key, and its
+//! answer is stored. The upload that a request admits is recorded with the key in the same transaction. So the answer
+//! can be given even if the process dies before it answers.
+//!
+//! A lock is short and renewed by its request, so that a key whose process died is free again soon. Every statement
+//! of a lock's holder names when the lock began, so a holder that lost its key changes nothing of its successor's.
+
+use std::time::Duration;
+
+use domain::{IdempotencyKey, IdempotencyKeyLock, IdempotencyLockResult, UploadId};
+use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict, Query};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, Set};
+
+use crate::convert;
+use crate::convert::millis;
+use crate::entity::idempotency_keys as keys;
+use crate::error::RecordsError;
+use crate::records::Records;
+use crate::write_tx::WriteTx;
+
+/// How long an answer is stored.
+const KEY_TTL: Duration = Duration::from_secs(24 * 3600);
+
+impl Records {
+    /// Locks a key for a request that begins now, or returns its state. The request loses the key after `lease`
+    /// unless it renews it.
+    ///
+    /// # Errors
+    /// Any database error. If the commit was lost, the key may be locked until `lease` ends.
+    pub async fn lock_idempotency_key(
+        &self,
+        caller: &str,
+        key: &str,
+        lease: Duration,
+    ) -> Result<IdempotencyLockResult, RecordsError> {
+        self.instrument("hold_key", self.lock_idempotency_key_in_tx(caller, key, lease)).await
+    }
+
+    async fn lock_idempotency_key_in_tx(
+        &self,
+        caller: &str,
+        key: &str,
+        lease: Duration,
+    ) -> Result<IdempotencyLockResult, RecordsError> {
+        let now = self.now_ms();
+        let row = |since: i64| keys::ActiveModel {
+            caller: Set(caller.to_owned()),
+            key: Set(key.to_owned()),
+            fingerprint: Set(None),
+            upload_id: Set(None),
+            answer: Set(None),
+            created_at: Set(since),
+            held_until: Set(now + millis(lease)),
+            expires_at: Set(now + millis(KEY_TTL)),
+        };
+        let acquired = |since: i64| {
+            IdempotencyLockResult::Acquired(IdempotencyKeyLock {
+                caller: caller.to_owned(),
+                key: key.to_owned(),
+                locked_at: since,
+            })
+        };
+        let tx = self.begin_write().await?;
+        let inserted = keys::Entity::insert(row(now))
+            .on_conflict(OnConflict::new().do_nothing().to_owned())
+            .exec_without_returning(&*tx)
+            .await?;
+        if inserted > 0 {
+            tx.commit().await?;
+            return Ok(acquired(now));
+        }
+        let known = keys::Entity::find_by_id((caller.to_owned(), key.to_owned())).lock_exclusive().one(&*tx).await?;
+        // No two locks of a key begin in the same millisecond, because the time distinguishes them.
+        let since = known.as_ref().map_or(now, |known| Ord::max(now, known.created_at + 1));
+        if let Some(known) = known.filter(|known| known.expires_at > now) {
+            match (known.fingerprint, known.answer, known.upload_id) {
+                (Some(fingerprint), Some(answer), _) => {
+                    return Ok(IdempotencyLockResult::Completed { fingerprint, response: answer });
+                }
+                _ if known.held_until > now => {
+                    let (since, until) = (convert::timestamp(known.created_at), convert::timestamp(known.held_until));
+                    return Ok(IdempotencyLockResult::InFlight { locked_at: since, locked_until: until });
+                }
+                (Some(fingerprint), None, Some(upload)) => {
+                    return Ok(IdempotencyLockResult::Admitted { fingerprint, upload: convert::upload_id(upload)? });
+                }
+                _ => {}
+            }
+        }
+        keys::Entity::delete_by_id((caller.to_owned(), key.to_owned())).exec(&*tx).await?;
+        keys::Entity::insert(row(since)).exec_without_returning(&*tx).await?;
+        tx.commit().await?;
+        Ok(acquired(since))
+    }
+
+    /// Extends a lock: it ends after `lease` from now. Returns false if this request does not hold the lock any more.
+    ///
+    /// # Errors
+    /// Any database error; then the lock ends when it would have ended.
+    pub async fn renew_idempotency_key(
+        &self,
+        lock: &IdempotencyKeyLock,
+        lease: Duration,
+    ) -> Result<bool, RecordsError> {
+        let renew = async {
+            let _write_lock = self.write_lock().await?;
+            let renewed = update_locked_key(lock)
+                .col_expr(keys::Column::HeldUntil, Expr::value(self.now_ms() + millis(lease)))
+                .filter(keys::Column::Answer.is_null())
+                .exec(&self.db)
+                .await?;
+            Ok::<_, RecordsError>(renewed.rows_affected > 0)
+        };
+        self.instrument("renew_key", renew).await
+    }
+
+    /// Stores an answer, unless another request has locked the key by now.
+    ///
+    /// # Errors
+    /// Any database error; then the key stays in flight until its lock ends.
+    pub async fn store_idempotent_response(&self, key: &IdempotencyKey, response: &str) -> Result<(), RecordsError> {
+        let note = async {
+            let _write_lock = self.write_lock().await?;
+            update_locked_key(&key.lock)
+                .col_expr(keys::Column::Fingerprint, Expr::value(key.fingerprint.as_str()))
+                .col_expr(keys::Column::Answer, Expr::value(response))
+                .exec(&self.db)
+                .await?;
+            Ok::<_, RecordsError>(())
+        };
+        self.instrument("note_answer", note).await
+    }
+
+    /// Releases a key whose request was not answered, so that it can be sent again. A key that admitted nothing is
+    /// deleted. A key that admitted an upload keeps it, so that the answer can be given from now on.
+    ///
+    /// # Errors
+    /// Any database error; then the key stays in flight until its lock ends.
+    pub async fn release_idempotency_key(&self, lock: &IdempotencyKeyLock) -> Result<(), RecordsError> {
+        self.instrument("let_go_of_key", self.release_idempotency_key_in_tx(lock)).await
+    }
+
+    async fn release_idempotency_key_in_tx(&self, lock: &IdempotencyKeyLock) -> Result<(), RecordsError> {
+        let tx = self.begin_write().await?;
+        keys::Entity::delete_many()
+            .filter(is_locked_by(lock))
+            .filter(keys::Column::Answer.is_null())
+            .filter(keys::Column::UploadId.is_null())
+            .exec(&*tx)
+            .await?;
+        update_locked_key(lock)
+            .col_expr(keys::Column::HeldUntil, Expr::value(self.now_ms()))
+            .filter(keys::Column::Answer.is_null())
+            .exec(&*tx)
+            .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Deletes up to `limit` expired answers. Returns how many.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub async fn delete_expired_idempotency_keys(&self, limit: u64) -> Result<u64, RecordsError> {
+        let forget = async {
+            let old = Condition::all().add(keys::Column::ExpiresAt.lte(self.now_ms()));
+            let batch = Query::select()
+                .columns([keys::Column::Caller, keys::Column::Key])
+                .from(keys::Entity)
+                .cond_where(old.clone())
+                .limit(limit)
+                .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+                .to_owned();
+            let batch = Expr::tuple([Expr::col(keys::Column::Caller), Expr::col(keys::Column::Key)]).in_subquery(batch);
+            let _write_lock = self.write_lock().await?;
+            Ok::<_, RecordsError>(
+                keys::Entity::delete_many().filter(batch).filter(old).exec(&self.db).await?.rows_affected,
+            )
+        };
+        self.instrument("forget_answers", forget).await
+    }
+}
+
+impl WriteTx {
+    /// Records which upload a request admitted.
+    ///
+    /// # Errors
+    /// [`RecordsError::KeyLost`] if another request has locked the key by now: that request is going to admit the
+    /// upload.
+    pub(crate) async fn record_admitted_upload(
+        &self,
+        key: &IdempotencyKey,
+        upload: UploadId,
+    ) -> Result<(), RecordsError> {
+        let noted = update_locked_key(&key.lock)
+            .col_expr(keys::Column::Fingerprint, Expr::value(key.fingerprint.as_str()))
+            .col_expr(keys::Column::UploadId, Expr::value(upload.get()))
+            .exec(&self.tx)
+            .await?;
+        if noted.rows_affected > 0 { Ok(()) } else { Err(RecordsError::KeyLost) }
+    }
+}
+
+fn update_locked_key(lock: &IdempotencyKeyLock) -> sea_orm::UpdateMany<keys::Entity> {
+    keys::Entity::update_many().filter(is_locked_by(lock))
+}
+
+/// Selects the row of a key if this request holds its lock.
+fn is_locked_by(lock: &IdempotencyKeyLock) -> Condition {
+    Condition::all()
+        .add(keys::Column::Caller.eq(lock.caller.as_str()))
+        .add(keys::Column::Key.eq(lock.key.as_str()))
+        .add(keys::Column::CreatedAt.eq(lock.locked_at))
+}

@@ -1,0 +1,65 @@
+//! The records: the database, and the source of truth.
+//!
+//! Each submodule is one group of operations:
+//!
+//! - `admit` inserts uploads, `attempt` leases their jobs to workers, and `settle` ends attempts;
+//! - `variants` looks variants up and requests them, `crop` changes what they show, and `claim` assigns a picture;
+//! - `expire` ends what was not claimed or not settled in time, and `deletions` is the queue of blobs to delete;
+//! - `outbox` publishes what the queue lost, and `jobs` shows jobs to operators;
+//! - `stats` counts, and `usage` counts what each principal has in flight and stored;
+//! - `users`, `sessions` and `files` hold what their names say, and `idempotency` remembers answers.
+//!
+//! Each operation is one transaction. Each compare-and-set names in its filter what must still be so. The same code
+//! runs on SQLite and PostgreSQL. Any operation can fail with a database error.
+
+mod admit;
+mod attempt;
+mod avatars;
+mod claim;
+mod commit;
+mod connect;
+mod convert;
+mod crop;
+mod database;
+mod deletions;
+mod entity;
+mod error;
+mod error_class;
+mod expire;
+mod files;
+mod idempotency;
+mod jobs;
+mod outbox;
+mod records;
+mod resource_registration;
+mod resources;
+mod sessions;
+mod settings;
+mod settle;
+mod stats;
+mod unclaimed_usage;
+mod upload_ids;
+mod usage;
+mod users;
+mod variants;
+mod write_check;
+mod write_tx;
+
+pub use admit::{Admission, Admitted};
+pub use attempt::{Attempt, LeaseResult};
+pub use claim::{ClaimRefusal, Claimant};
+pub use crop::CropRefusal;
+pub use deletions::BlobDeletion;
+pub use error::RecordsError;
+pub use files::FileAdmission;
+pub use jobs::JobRow;
+pub use outbox::{DueMessage, PublishAttempt};
+pub use records::Records;
+pub use sessions::SessionRow;
+pub use settings::{Pooler, RecordsSettings};
+pub use settle::{PictureInfo, ProcessedUpload, SettleResult};
+pub use stats::UploadStats;
+pub use unclaimed_usage::UnclaimedUsage;
+pub use usage::Usage;
+pub use users::{Role, SigningKey, User};
+pub use variants::VariantStatus;

@@ -1,0 +1,96 @@
+//! Registers resources that another system manages: their names and the users who may act for them.
+
+use domain::Resource;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
+
+use crate::entity::{grants, resources};
+use crate::error::RecordsError;
+use crate::records::Records;
+
+impl Records {
+    /// Registers a resource: sets its name if one is given, and exactly these users as those who may act for it if
+    /// they are given. What is `None` stays unchanged.
+    ///
+    /// # Errors
+    /// Any database error; then nothing was changed.
+    pub async fn register_resource(
+        &self,
+        resource: &Resource,
+        name: Option<&str>,
+        users: Option<&[String]>,
+    ) -> Result<(), RecordsError> {
+        self.instrument("register", self.register_resource_in_tx(resource, name, users)).await
+    }
+
+    async fn register_resource_in_tx(
+        &self,
+        resource: &Resource,
+        name: Option<&str>,
+        users: Option<&[String]>,
+    ) -> Result<(), RecordsError> {
+        let now = self.now_ms();
+        let tx = self.begin_write().await?;
+        if let Some(name) = name {
+            let row = resources::ActiveModel {
+                service: Set(resource.service.as_str().to_owned()),
+                resource: Set(resource.id.clone()),
+                name: Set(name.to_owned()),
+                created_at: Set(now),
+            };
+            resources::Entity::insert(row)
+                .on_conflict(super::resources::replace_name())
+                .exec_without_returning(&*tx)
+                .await?;
+        }
+        if let Some(users) = users {
+            grants::Entity::delete_many()
+                .filter(grants::Column::Service.eq(resource.service.as_str()))
+                .filter(grants::Column::Resource.eq(resource.id.as_str()))
+                .exec(&*tx)
+                .await?;
+            let mut users = users.to_vec();
+            users.sort_unstable();
+            users.dedup();
+            let rows = users.into_iter().map(|user| grants::ActiveModel {
+                service: Set(resource.service.as_str().to_owned()),
+                resource: Set(resource.id.clone()),
+                user_id: Set(user),
+                created_at: Set(now),
+            });
+            let rows: Vec<_> = rows.collect();
+            if !rows.is_empty() {
+                grants::Entity::insert_many(rows).exec_without_returning(&*tx).await?;
+            }
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Revokes a user's grant on a resource. A missing grant is no error.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub async fn revoke_resource_grant(&self, resource: &Resource, user: &str) -> Result<(), RecordsError> {
+        let revoke = async {
+            let _write_lock = self.write_lock().await?;
+            let key = (resource.service.as_str().to_owned(), resource.id.clone(), user.to_owned());
+            grants::Entity::delete_by_id(key).exec(&self.db).await?;
+            Ok::<_, RecordsError>(())
+        };
+        self.instrument("revoke", revoke).await
+    }
+
+    /// The users with a grant to act for a resource, by id.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub async fn resource_grants(&self, resource: &Resource) -> Result<Vec<String>, RecordsError> {
+        let rows = grants::Entity::find()
+            .filter(grants::Column::Service.eq(resource.service.as_str()))
+            .filter(grants::Column::Resource.eq(resource.id.as_str()))
+            .order_by_asc(grants::Column::UserId)
+            .all(&self.db)
+            .await?;
+        Ok(rows.into_iter().map(|row| row.user_id).collect())
+    }
+}

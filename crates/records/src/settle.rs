@@ -1,0 +1,362 @@
+//! Settling an attempt: ready, rejected, failed, or to be tried again.
+//!
+//! Each outcome is one transaction. It applies only while the attempt is the job's latest and the upload still waits.
+//! Otherwise it is void, and the transaction that ends the job schedules the deletion of the written blobs. The
+//! upload's row is locked before the job's, as in `expire`, because the opposite order could deadlock.
+
+use std::time::Duration;
+
+use domain::{Backend, Event, Media, Reason, Upload, UploadId, UploadKind, UploadState, Variant};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set, UpdateMany};
+
+use crate::attempt::Attempt;
+use crate::convert;
+use crate::convert::millis;
+use crate::entity::{jobs, uploads, users, variants};
+use crate::error::RecordsError;
+use crate::outbox::{self, PublishAttempt};
+use crate::records::Records;
+use crate::usage::UsageDeltas;
+use crate::write_tx::WriteTx;
+
+/// The result of processing an upload.
+#[derive(Clone, Debug)]
+pub struct ProcessedUpload {
+    /// The picture's size and type, if the upload is a picture that can be shown.
+    pub picture: Option<PictureInfo>,
+    /// The key of the original in blobs.
+    pub original_key: String,
+    /// The first sizes.
+    pub variants: Vec<Variant>,
+}
+
+/// A picture that can be shown.
+#[derive(Clone, Copy, Debug)]
+pub struct PictureInfo {
+    /// Pixels across, oriented.
+    pub width: u32,
+    /// Pixels down, oriented.
+    pub height: u32,
+    /// The media type served without a preference.
+    pub default_media: Media,
+}
+
+/// Whether an outcome was applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SettleResult {
+    /// It was applied.
+    Applied,
+    /// Another outcome was settled first: the blobs are deleted, and no waiter is notified.
+    Superseded,
+    /// The owner lost the right to upload while the job waited; the upload is rejected instead.
+    Rejected(Reason),
+}
+
+impl Records {
+    /// Settles the upload as ready, with these variants. The owner's right is checked again in this transaction.
+    ///
+    /// # Errors
+    /// Any database error; then nothing was settled.
+    pub async fn settle_ready(&self, attempt: &Attempt, made: ProcessedUpload) -> Result<SettleResult, RecordsError> {
+        self.instrument("settle_ready", self.settle_ready_in_tx(attempt, made)).await
+    }
+
+    async fn settle_ready_in_tx(&self, attempt: &Attempt, made: ProcessedUpload) -> Result<SettleResult, RecordsError> {
+        let tx = self.begin_write().await?;
+        let now = self.now_ms();
+        let owner = users::Entity::find_by_id(&attempt.upload.owner).one(&*tx).await?;
+        let permitted = if owner.is_none_or(|owner| owner.disabled_at.is_some()) {
+            Err(Reason::new("not_permitted", "the account that sent this picture may not upload any more"))
+        } else {
+            tx.is_still_permitted(&attempt.upload, now).await?
+        };
+        if let Err(reason) = permitted {
+            drop(tx);
+            return match self.settle_rejected(attempt, &reason).await? {
+                SettleResult::Applied => Ok(SettleResult::Rejected(reason)),
+                other => Ok(other),
+            };
+        }
+        let pixels = |side: fn(&PictureInfo) -> u32| made.picture.as_ref().map(|shown| convert::to_stored(side(shown)));
+        let settled = settle_upload(attempt.upload.id, UploadState::Ready, now)
+            .col_expr(uploads::Column::Width, Expr::value(pixels(|shown| shown.width)))
+            .col_expr(uploads::Column::Height, Expr::value(pixels(|shown| shown.height)))
+            .col_expr(
+                uploads::Column::Served,
+                Expr::value(made.picture.map(|shown| convert::media_name(shown.default_media))),
+            )
+            .col_expr(uploads::Column::OriginalKey, Expr::value(made.original_key))
+            .exec(&*tx)
+            .await?;
+        let counts = settled.rows_affected > 0
+            && tx.finish_job(attempt, Some(&attempt.prefix), now).await?
+            && tx.confirm_target(&attempt.upload, now).await?;
+        if !counts {
+            return Ok(SettleResult::Superseded);
+        }
+        let rendered: u64 = made.variants.iter().map(|variant| variant.bytes).sum();
+        let made: Vec<_> =
+            made.variants.iter().map(|variant| variant_row(attempt.upload.id, 0, variant, now)).collect();
+        let mut changes = UsageDeltas::for_ended_attempt(attempt);
+        changes.add_bytes(&attempt.upload.owner, i64::try_from(rendered).unwrap_or(i64::MAX));
+        if attempt.message.principal.is_empty() {
+            // An older version admitted it and did not count its bytes.
+            changes.add_bytes(&attempt.upload.owner, counted_bytes(&attempt.upload));
+        }
+        if !made.is_empty() {
+            variants::Entity::insert_many(made).exec_without_returning(&*tx).await?;
+        }
+        tx.record_attempt(attempt, now, "ready", "").await?;
+        tx.apply_usage(changes).await?;
+        tx.commit().await?;
+        Ok(SettleResult::Applied)
+    }
+
+    /// Rejects the upload for a reason that the client can correct. For the queue the job is done.
+    ///
+    /// # Errors
+    /// Any database error; then nothing was settled.
+    pub async fn settle_rejected(&self, attempt: &Attempt, reason: &Reason) -> Result<SettleResult, RecordsError> {
+        self.instrument("settle_rejected", self.settle_rejected_in_tx(attempt, reason)).await
+    }
+
+    async fn settle_rejected_in_tx(&self, attempt: &Attempt, reason: &Reason) -> Result<SettleResult, RecordsError> {
+        let tx = self.begin_write().await?;
+        let now = self.now_ms();
+        let settled =
+            settle_upload_with_reason(attempt.upload.id, UploadState::Rejected, reason, now).exec(&*tx).await?;
+        if settled.rows_affected == 0 || !tx.finish_job(attempt, None, now).await? {
+            return Ok(SettleResult::Superseded);
+        }
+        tx.release_target(attempt, now).await?;
+        tx.record_attempt(attempt, now, "rejected", &reason.why).await?;
+        let mut changes = UsageDeltas::for_ended_attempt(attempt);
+        changes.add_bytes(&attempt.message.principal, -counted_bytes(&attempt.upload));
+        tx.apply_usage(changes).await?;
+        tx.commit().await?;
+        Ok(SettleResult::Applied)
+    }
+
+    /// Marks the job dead and keeps it with `errors`, the chain of what went wrong. An upload that still waits is
+    /// settled as failed. Its staged bytes stay, so that an operator can retry the job.
+    ///
+    /// # Errors
+    /// Any database error; then nothing was settled.
+    pub async fn mark_dead(
+        &self,
+        attempt: &Attempt,
+        reason: &Reason,
+        errors: &str,
+    ) -> Result<SettleResult, RecordsError> {
+        self.instrument("bury", self.mark_dead_in_tx(attempt, reason, errors)).await
+    }
+
+    async fn mark_dead_in_tx(
+        &self,
+        attempt: &Attempt,
+        reason: &Reason,
+        errors: &str,
+    ) -> Result<SettleResult, RecordsError> {
+        let tx = self.begin_write().await?;
+        let now = self.now_ms();
+        let failed = settle_upload_with_reason(attempt.upload.id, UploadState::Failed, reason, now).exec(&*tx).await?;
+        let dead_jobs = current_job(attempt)
+            .col_expr(jobs::Column::State, Expr::value("dead"))
+            .col_expr(jobs::Column::LastError, Expr::value(errors))
+            .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
+            .exec_with_returning(&*tx)
+            .await?;
+        let [buried] = dead_jobs.as_slice() else { return Ok(SettleResult::Superseded) };
+        tx.schedule_attempt_deletions(buried, None, Some(&attempt.prefix), now).await?;
+        if failed.rows_affected > 0 {
+            tx.release_target(attempt, now).await?;
+        }
+        if !attempt.message.job.is_processing() {
+            tx.record_variant_failure(attempt, reason).await?;
+        }
+        tx.record_attempt(attempt, now, "dead", errors).await?;
+        let mut changes = UsageDeltas::for_ended_attempt(attempt);
+        if failed.rows_affected > 0 {
+            changes.add_bytes(&attempt.message.principal, -counted_bytes(&attempt.upload));
+        }
+        tx.apply_usage(changes).await?;
+        tx.commit().await?;
+        Ok(SettleResult::Applied)
+    }
+
+    /// Reschedules the job after `delay`, because the attempt failed for a reason that may be the picture's. The
+    /// attempt counts. Returns the publish that is due then; None if another outcome was settled first.
+    ///
+    /// # Errors
+    /// Any database error; then the lease runs out and the sweeper publishes the job again.
+    pub async fn reschedule(
+        &self,
+        attempt: &Attempt,
+        delay: Duration,
+        errors: &str,
+    ) -> Result<Option<PublishAttempt>, RecordsError> {
+        self.instrument("put_off", self.reschedule_job(attempt, None, delay, errors)).await
+    }
+
+    /// Postpones the job by `delay` because `backend` failed. The attempt does not count against the limit.
+    ///
+    /// Returns the publish that is due then. None if another outcome was settled first; the attempt does not count
+    /// then either. The call can be repeated if the database did not say how it ended.
+    ///
+    /// # Errors
+    /// Any database error; then the attempt counts until a repeated call succeeds, since it may have crashed.
+    pub async fn postpone(
+        &self,
+        attempt: &Attempt,
+        backend: Backend,
+        delay: Duration,
+        errors: &str,
+    ) -> Result<Option<PublishAttempt>, RecordsError> {
+        self.instrument("postpone", self.reschedule_job(attempt, Some(backend), delay, errors)).await
+    }
+
+    async fn reschedule_job(
+        &self,
+        attempt: &Attempt,
+        failing: Option<Backend>,
+        delay: Duration,
+        errors: &str,
+    ) -> Result<Option<PublishAttempt>, RecordsError> {
+        let tx = self.begin_write().await?;
+        let now = self.now_ms();
+        let run_at = now + millis(delay);
+        if failing.is_some() {
+            uncount_attempt(attempt).exec(&*tx).await?;
+        }
+        let postponed = match failing {
+            Some(_) => Expr::col(jobs::Column::Postponed).add(1),
+            None => Expr::value(0),
+        };
+        let put_off = current_job(attempt)
+            .col_expr(jobs::Column::RunAt, Expr::value(run_at))
+            .col_expr(jobs::Column::LastError, Expr::value(errors))
+            .col_expr(jobs::Column::WaitsFor, Expr::value(failing.map(Backend::as_str)))
+            .col_expr(jobs::Column::Postponed, postponed)
+            .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
+            .col_expr(jobs::Column::PublishedAt, Expr::value(Option::<i64>::None))
+            .col_expr(jobs::Column::Publishes, outbox::next_publish())
+            .col_expr(jobs::Column::RepublishAt, Expr::value(outbox::publish_due_at(run_at)))
+            // If the call is repeated after its predecessor was committed, only the first counts.
+            .filter(jobs::Column::LeasedUntil.is_not_null())
+            .exec_with_returning(&*tx)
+            .await?;
+        let Some(job) = put_off.first() else {
+            tx.commit().await?;
+            return Ok(None);
+        };
+        let publish = PublishAttempt::for_job(job);
+        let counts = if failing.is_some() { ", which does not count" } else { "" };
+        let detail = format!("attempt {}{counts}; again in {} ms: {errors}", attempt.number, delay.as_millis());
+        tx.record_attempt(attempt, now, "put off", &detail).await?;
+        tx.commit().await?;
+        Ok(Some(publish))
+    }
+}
+
+/// Excludes an attempt from those that count, once, whether or not a later one has begun.
+fn uncount_attempt(attempt: &Attempt) -> UpdateMany<jobs::Entity> {
+    let number = i32::try_from(attempt.number).unwrap_or(i32::MAX);
+    jobs::Entity::update_many()
+        .col_expr(jobs::Column::Uncounted, Expr::col(jobs::Column::Uncounted).add(1))
+        .col_expr(jobs::Column::LastUncounted, Expr::value(number))
+        .filter(jobs::Column::Id.eq(attempt.message.id))
+        .filter(jobs::Column::State.eq("queued"))
+        .filter(jobs::Column::LastUncounted.lt(number))
+}
+
+/// The bytes of an upload, as counted at its admission.
+fn counted_bytes(upload: &Upload) -> i64 {
+    i64::try_from(upload.bytes).unwrap_or(i64::MAX)
+}
+
+/// Selects the job if this attempt is its latest.
+fn current_job(attempt: &Attempt) -> UpdateMany<jobs::Entity> {
+    jobs::Entity::update_many()
+        .filter(jobs::Column::Id.eq(attempt.message.id))
+        .filter(jobs::Column::Attempts.eq(i32::try_from(attempt.number).unwrap_or(i32::MAX)))
+        .filter(jobs::Column::State.eq("queued"))
+}
+
+/// Settles an upload that still waits.
+pub(crate) fn settle_upload(upload: UploadId, state: UploadState, now: i64) -> UpdateMany<uploads::Entity> {
+    uploads::Entity::update_many()
+        .col_expr(uploads::Column::State, Expr::value(state.as_str()))
+        .col_expr(uploads::Column::SettledAt, Expr::value(now))
+        .filter(uploads::Column::Id.eq(upload.get()))
+        .filter(uploads::Column::State.eq(UploadState::Accepted.as_str()))
+}
+
+fn settle_upload_with_reason(
+    upload: UploadId,
+    state: UploadState,
+    reason: &Reason,
+    now: i64,
+) -> UpdateMany<uploads::Entity> {
+    settle_upload(upload, state, now)
+        .col_expr(uploads::Column::Code, Expr::value(reason.code.as_str()))
+        .col_expr(uploads::Column::Why, Expr::value(reason.why.as_str()))
+}
+
+pub(crate) fn variant_row(upload: UploadId, generation: u32, variant: &Variant, now: i64) -> variants::ActiveModel {
+    variants::ActiveModel {
+        upload_id: Set(upload.get()),
+        generation: Set(convert::to_stored(generation)),
+        name: Set(variant.name.to_string()),
+        key: Set(Some(variant.key.clone())),
+        media: Set(Some(convert::media_name(variant.name.media()))),
+        width: Set(Some(convert::to_stored(variant.width))),
+        height: Set(Some(convert::to_stored(variant.height))),
+        bytes: Set(Some(i64::try_from(variant.bytes).unwrap_or(i64::MAX))),
+        sha256: Set(Some(variant.sha256.clone())),
+        job: Set(None),
+        why: Set(None),
+        created_at: Set(now),
+    }
+}
+
+impl WriteTx {
+    /// Deletes the job from the outbox and schedules the deletion of its blobs, except those under `settled`. Returns
+    /// false if this attempt is not its latest any more.
+    pub(crate) async fn finish_job(
+        &self,
+        attempt: &Attempt,
+        settled: Option<&str>,
+        now: i64,
+    ) -> Result<bool, RecordsError> {
+        let finished = jobs::Entity::delete_many()
+            .filter(jobs::Column::Id.eq(attempt.message.id))
+            .filter(jobs::Column::Attempts.eq(i32::try_from(attempt.number).unwrap_or(i32::MAX)))
+            .filter(jobs::Column::State.eq("queued"))
+            .exec_with_returning(&self.tx)
+            .await?;
+        let [job] = finished.as_slice() else { return Ok(false) };
+        self.schedule_attempt_deletions(job, settled, Some(&attempt.prefix), now).await?;
+        Ok(true)
+    }
+
+    /// Releases the target in a file that the attempt's upload reserved, if it reserved one.
+    async fn release_target(&self, attempt: &Attempt, now: i64) -> Result<(), RecordsError> {
+        match attempt.upload.kind {
+            UploadKind::Dropbox => Ok(()),
+            UploadKind::Rendition | UploadKind::File => self.release_targets(&[attempt.upload.id.get()], now).await,
+        }
+    }
+
+    /// Records the events of an attempt and its end.
+    pub(crate) async fn record_attempt(
+        &self,
+        attempt: &Attempt,
+        now: i64,
+        what: &str,
+        detail: &str,
+    ) -> Result<(), RecordsError> {
+        let end = Event::new(convert::timestamp(now), what, detail);
+        self.record_events(attempt.upload.id, attempt.events.iter().cloned().chain([end])).await
+    }
+}

@@ -1,0 +1,147 @@
+//! Queries about uploads: one upload, its events, and counts by state.
+
+use std::collections::{HashMap, HashSet};
+
+use domain::{Event, Upload, UploadId, UploadState};
+use jiff::Timestamp;
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use crate::convert;
+use crate::entity::{deletions, events, jobs, uploads};
+use crate::error::RecordsError;
+use crate::records::Records;
+
+/// Counts of uploads by state, and of outstanding work.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UploadStats {
+    /// All uploads ever admitted.
+    pub admitted: u64,
+    /// Uploads by state. Accepted ones are in flight.
+    pub states: HashMap<UploadState, u64>,
+    /// Jobs that are queued and not done.
+    pub queued_jobs: u64,
+    /// Dead jobs.
+    pub dead_jobs: u64,
+    /// Prefixes of blobs waiting to be deleted.
+    pub pending_deletions: u64,
+    /// Uploads that a queued job is to settle.
+    pub in_flight: u64,
+    /// Queued jobs that have not been published.
+    pub unpublished: u64,
+    /// When the oldest queued job was enqueued.
+    pub oldest_queued_at: Option<Timestamp>,
+    /// Bytes in staging of uploads that wait or may be retried.
+    pub staged_bytes: u64,
+}
+
+impl UploadStats {
+    /// The number of uploads in a state.
+    pub fn in_state(&self, state: UploadState) -> u64 {
+        self.states.get(&state).copied().unwrap_or_default()
+    }
+
+    /// Admitted uploads, less those in each final state, less those that a job is to settle. Anything but 0 is an
+    /// upload that was lost or duplicated.
+    pub fn unaccounted(&self) -> i64 {
+        let ends = [UploadState::Ready, UploadState::Rejected, UploadState::Failed, UploadState::Expired]
+            .map(|state| self.in_state(state));
+        let accounted = ends.iter().sum::<u64>() + self.in_flight;
+        i64::try_from(self.admitted).unwrap_or(i64::MAX) - i64::try_from(accounted).unwrap_or(i64::MAX)
+    }
+}
+
+impl Records {
+    /// Returns an upload.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub async fn upload(&self, id: UploadId) -> Result<Option<Upload>, RecordsError> {
+        uploads::Entity::find_by_id(id.get()).one(&self.db).await?.map(convert::upload).transpose()
+    }
+
+    /// The events of an upload, oldest first.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub async fn events(&self, id: UploadId) -> Result<Vec<Event>, RecordsError> {
+        let rows = events::Entity::find()
+            .filter(events::Column::UploadId.eq(id.get()))
+            .order_by_asc(events::Column::At)
+            .order_by_asc(events::Column::Id)
+            .all(&self.db)
+            .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| Event { at: convert::timestamp(row.at), what: row.what, detail: row.detail })
+            .collect())
+    }
+
+    /// Selects those staged keys that an upload still needs: one that waits, or one that failed and may be retried.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub async fn needed_staged_keys(&self, keys: &[String]) -> Result<HashSet<String>, RecordsError> {
+        let dead = Query::select()
+            .expr(Expr::value(1))
+            .from(jobs::Entity)
+            .and_where(Expr::col((jobs::Entity, jobs::Column::UploadId)).equals((uploads::Entity, uploads::Column::Id)))
+            .and_where(Expr::col((jobs::Entity, jobs::Column::State)).eq("dead"))
+            .to_owned();
+        let retriable = Condition::all()
+            .add(uploads::Column::State.eq(UploadState::Failed.as_str()))
+            .add(super::jobs::is_retriable(self.now_ms()))
+            .add(Expr::exists(dead));
+        let needed = uploads::Entity::find()
+            .select_only()
+            .column(uploads::Column::StagedKey)
+            .filter(uploads::Column::StagedKey.is_in(keys))
+            .filter(Condition::any().add(uploads::Column::State.eq(UploadState::Accepted.as_str())).add(retriable))
+            .into_tuple::<String>()
+            .all(&self.db)
+            .await?;
+        Ok(needed.into_iter().collect())
+    }
+
+    /// Counts everything. It reads whole indexes, so it should be called seldom.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub async fn stats(&self) -> Result<UploadStats, RecordsError> {
+        // One snapshot for all counts, because an upload that changes between two of them would look lost.
+        let tx = self.db.begin_snapshot().await?;
+        let counted: Vec<(String, i64)> = uploads::Entity::find()
+            .select_only()
+            .column(uploads::Column::State)
+            .column_as(uploads::Column::Id.count(), "uploads")
+            .group_by(uploads::Column::State)
+            .into_tuple()
+            .all(&tx)
+            .await?;
+        let mut stats = UploadStats::default();
+        for (state, uploads) in counted {
+            let uploads = u64::try_from(uploads).unwrap_or_default();
+            stats.admitted += uploads;
+            stats.states.insert(state.parse()?, uploads);
+        }
+        let queued = jobs::Entity::find().filter(jobs::Column::State.eq("queued"));
+        stats.queued_jobs = queued.clone().count(&tx).await?;
+        stats.in_flight = queued.clone().filter(jobs::Column::Kind.contains(".process.")).count(&tx).await?;
+        stats.unpublished = queued.clone().filter(jobs::Column::PublishedAt.is_null()).count(&tx).await?;
+        let oldest = queued.order_by_asc(jobs::Column::CreatedAt).one(&tx).await?;
+        stats.oldest_queued_at = oldest.map(|job| convert::timestamp(job.created_at));
+        stats.dead_jobs = jobs::Entity::find().filter(jobs::Column::State.eq("dead")).count(&tx).await?;
+        stats.pending_deletions = deletions::Entity::find().count(&tx).await?;
+        let staged: Option<(Option<i64>,)> = uploads::Entity::find()
+            .select_only()
+            .column_as(Expr::col(uploads::Column::Bytes).sum().cast_as("BIGINT"), "staged")
+            .filter(uploads::Column::State.is_in([UploadState::Accepted.as_str(), UploadState::Failed.as_str()]))
+            .into_tuple()
+            .one(&tx)
+            .await?;
+        let staged = staged.and_then(|(bytes,)| bytes).unwrap_or_default();
+        stats.staged_bytes = u64::try_from(staged).unwrap_or_default();
+        tx.commit().await?;
+        Ok(stats)
+    }
+}

@@ -1,0 +1,63 @@
+//! Upload numbers. The database gives them in order and never twice, but one that was restored from a backup has lost
+//! the numbers given since. Blobs still have them and show how far to skip.
+
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+
+use crate::error::RecordsError;
+use crate::records::Records;
+
+/// How many numbers one statement skips; it takes less than a second.
+const SKIP_BATCH: i64 = 500_000;
+
+impl Records {
+    /// The highest number that the database has given to an upload, as far as it knows.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub async fn last_upload_id(&self) -> Result<i64, RecordsError> {
+        let backend = self.db.get_database_backend();
+        let asked = match backend {
+            DbBackend::Sqlite => "SELECT seq FROM sqlite_sequence WHERE name = 'uploads'",
+            _ => "SELECT last_value FROM uploads_id_seq",
+        };
+        let row = self.db.query_one_raw(Statement::from_string(backend, asked)).await?;
+        let row = row.ok_or_else(|| RecordsError::CorruptRow("the numbers of uploads have no beginning".to_owned()))?;
+        Ok(row.try_get_by_index(0)?)
+    }
+
+    /// Skips all numbers up to `last`.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub async fn skip_upload_ids(&self, last: i64) -> Result<(), RecordsError> {
+        let skipping = async {
+            match self.db.get_database_backend() {
+                DbBackend::Sqlite => {
+                    let _write_lock = self.write_lock().await?;
+                    let skip = "UPDATE sqlite_sequence SET seq = ? WHERE name = 'uploads' AND seq < ?";
+                    self.execute(DbBackend::Sqlite, skip, [last, last]).await
+                }
+                // Numbers are drawn and discarded, because setting the sequence could set it back while another
+                // process draws from it. In steps, because one statement for millions of numbers could exceed the
+                // limit of a call.
+                postgres => {
+                    let skip = "SELECT count(nextval('uploads_id_seq')) FROM generate_series(1, $1)";
+                    loop {
+                        let ahead = last - self.last_upload_id().await?;
+                        if ahead <= 0 {
+                            return Ok(());
+                        }
+                        self.execute(postgres, skip, [ahead.min(SKIP_BATCH)]).await?;
+                    }
+                }
+            }
+        };
+        self.instrument("skip_numbers", skipping).await
+    }
+
+    async fn execute<const N: usize>(&self, backend: DbBackend, sql: &str, with: [i64; N]) -> Result<(), RecordsError> {
+        let statement = Statement::from_sql_and_values(backend, sql, with.map(Into::into));
+        let done: Result<_, DbErr> = self.db.execute_raw(statement).await;
+        Ok(done.map(drop)?)
+    }
+}

@@ -1,0 +1,212 @@
+//! Counters of each principal's jobs in flight and stored bytes. There is one row for each owner of uploads. The
+//! transactions that admit, settle, expire, delete, fail and retry change it. Reading a counter costs the same
+//! whatever the tables hold.
+//!
+//! Every transaction changes these rows after all other rows that it shares with other transactions, and in the order
+//! of their ids. A transaction that holds one therefore waits only for one with a higher id, which prevents
+//! deadlocks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::UploadState;
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, OnConflict, Query, SimpleExpr};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, JoinType, PaginatorTrait, QueryFilter, QuerySelect, Set};
+
+use crate::attempt::Attempt;
+use crate::entity::{jobs, principals, uploads, variants};
+use crate::error::RecordsError;
+use crate::records::Records;
+use crate::write_tx::WriteTx;
+
+/// A principal's jobs in flight and stored bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Uploads that wait for a worker.
+    pub uploads: u64,
+    /// Variants that wait for a worker.
+    pub variants: u64,
+    /// Bytes of originals and variants whose deletion is not scheduled.
+    pub bytes: u64,
+}
+
+impl From<principals::Model> for Usage {
+    fn from(row: principals::Model) -> Self {
+        let count = |number: i64| u64::try_from(number).unwrap_or_default();
+        Self { uploads: count(row.uploads), variants: count(row.variants), bytes: count(row.bytes) }
+    }
+}
+
+impl Records {
+    /// The usage of a principal.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub async fn usage(&self, principal: &str) -> Result<Usage, RecordsError> {
+        let row = principals::Entity::find_by_id(principal).one(&self.db).await?;
+        Ok(row.map_or_else(Usage::default, Usage::from))
+    }
+
+    /// Counts every principal's usage again and corrects the counters. Returns the principals whose counters were
+    /// wrong, which can happen after an upgrade during which processes of the previous version settled jobs. It reads
+    /// all uploads, one principal after the other; other processes may continue to work.
+    ///
+    /// # Errors
+    /// Any database error; counters corrected by then stay corrected.
+    pub async fn recount_usage(&self) -> Result<Vec<String>, RecordsError> {
+        let owners = uploads::Entity::find().select_only().column(uploads::Column::Owner).distinct();
+        let known = principals::Entity::find().select_only().column(principals::Column::Id);
+        let mut all: BTreeSet<String> = owners.into_tuple().all(&self.db).await?.into_iter().collect();
+        all.extend(known.into_tuple::<String>().all(&self.db).await?);
+        let mut wrong = Vec::new();
+        for owner in all {
+            let tx = self.begin_write().await?;
+            // The row is locked before anything is counted. A change by another transaction is then either committed
+            // and counted, or that transaction still has to change this row, and changes the corrected one.
+            let counted = tx.apply_usage_delta(&owner, UsageDelta::default()).await?;
+            let right = count_usage(&tx.tx, &owner).await?;
+            if counted == right {
+                continue;
+            }
+            principals::Entity::update(principals::ActiveModel {
+                id: Set(owner.clone()),
+                uploads: Set(right.uploads),
+                variants: Set(right.variants),
+                bytes: Set(right.bytes),
+            })
+            .exec(&*tx)
+            .await?;
+            tx.commit().await?;
+            wrong.push(owner);
+        }
+        Ok(wrong)
+    }
+}
+
+/// Counts a principal's usage from the tables.
+async fn count_usage(db: &impl ConnectionTrait, principal: &str) -> Result<principals::Model, RecordsError> {
+    let queued =
+        || jobs::Entity::find().filter(jobs::Column::Principal.eq(principal)).filter(jobs::Column::State.eq("queued"));
+    let settling = jobs::Column::Kind.contains(".process.");
+    let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let held = [UploadState::Accepted.as_str(), UploadState::Ready.as_str()];
+    // An upload that an older version admitted is counted once it is settled.
+    let later = Query::select()
+        .column(jobs::Column::UploadId)
+        .from(jobs::Entity)
+        .and_where(jobs::Column::Principal.eq(""))
+        .and_where(jobs::Column::State.eq("queued"))
+        .and_where(settling.clone())
+        .to_owned();
+    let originals: Option<Option<i64>> = uploads::Entity::find()
+        .select_only()
+        .column_as(sum(uploads::Column::Bytes), "bytes")
+        .filter(uploads::Column::Owner.eq(principal))
+        .filter(uploads::Column::State.is_in(held))
+        .filter(uploads::Column::Id.not_in_subquery(later))
+        .into_tuple()
+        .one(db)
+        .await?;
+    let theirs = variants::Entity::belongs_to(uploads::Entity).from(variants::Column::UploadId).to(uploads::Column::Id);
+    let made: Option<Option<i64>> = variants::Entity::find()
+        .select_only()
+        .column_as(sum(variants::Column::Bytes), "bytes")
+        .join(JoinType::InnerJoin, theirs.into())
+        .filter(uploads::Column::Owner.eq(principal))
+        .into_tuple()
+        .one(db)
+        .await?;
+    Ok(principals::Model {
+        id: principal.to_owned(),
+        uploads: count(queued().filter(settling.clone()).count(db).await?),
+        variants: count(queued().filter(settling.not()).count(db).await?),
+        bytes: originals.flatten().unwrap_or_default() + made.flatten().unwrap_or_default(),
+    })
+}
+
+/// A sum of BIGINTs is a NUMERIC in PostgreSQL.
+fn sum(column: impl ColumnTrait) -> SimpleExpr {
+    Func::cast_as(column.sum(), Alias::new("BIGINT")).into()
+}
+
+/// A change of one principal's counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct UsageDelta {
+    pub(crate) uploads: i64,
+    pub(crate) variants: i64,
+    pub(crate) bytes: i64,
+}
+
+impl UsageDelta {
+    /// A change of the jobs in flight by `more`. `settles` says whether they settle uploads or make variants.
+    pub(crate) fn for_jobs(settles: bool, more: i64) -> Self {
+        let (uploads, variants) = if settles { (more, 0) } else { (0, more) };
+        Self { uploads, variants, bytes: 0 }
+    }
+}
+
+/// The changes of one transaction, in the order in which they are applied.
+#[derive(Debug, Default)]
+pub(crate) struct UsageDeltas(BTreeMap<String, UsageDelta>);
+
+impl UsageDeltas {
+    /// The changes of an attempt that ended its job.
+    pub(crate) fn for_ended_attempt(attempt: &Attempt) -> Self {
+        let mut changes = Self::default();
+        let job = &attempt.message;
+        changes.add(&job.principal, UsageDelta::for_jobs(job.job.is_processing(), -1));
+        changes
+    }
+
+    /// Adds the change for a job that leaves the queue.
+    pub(crate) fn job_left_queue(&mut self, job: &jobs::Model) {
+        self.add(&job.principal, UsageDelta::for_jobs(job.kind.contains(".process."), -1));
+    }
+
+    /// Adds a change of the stored bytes by `more`.
+    pub(crate) fn add_bytes(&mut self, principal: &str, more: i64) {
+        self.add(principal, UsageDelta { bytes: more, ..UsageDelta::default() });
+    }
+
+    /// Adds a change. A job without a principal was not counted.
+    pub(crate) fn add(&mut self, principal: &str, change: UsageDelta) {
+        if !principal.is_empty() {
+            let sum = self.0.entry(principal.to_owned()).or_default();
+            sum.uploads += change.uploads;
+            sum.variants += change.variants;
+            sum.bytes += change.bytes;
+        }
+    }
+}
+
+impl WriteTx {
+    /// Applies the changes. This is the last step of a transaction before its commit.
+    pub(crate) async fn apply_usage(&self, changes: UsageDeltas) -> Result<(), RecordsError> {
+        for (principal, change) in changes.0 {
+            if change != UsageDelta::default() {
+                self.apply_usage_delta(&principal, change).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes one principal's counters and returns the new values. The row is locked until the transaction ends.
+    pub(crate) async fn apply_usage_delta(
+        &self,
+        principal: &str,
+        change: UsageDelta,
+    ) -> Result<principals::Model, RecordsError> {
+        let row = principals::ActiveModel {
+            id: Set(principal.to_owned()),
+            uploads: Set(change.uploads),
+            variants: Set(change.variants),
+            bytes: Set(change.bytes),
+        };
+        let more = |column: principals::Column, by: i64| Expr::col((principals::Entity, column)).add(by);
+        let known = OnConflict::column(principals::Column::Id)
+            .value(principals::Column::Uploads, more(principals::Column::Uploads, change.uploads))
+            .value(principals::Column::Variants, more(principals::Column::Variants, change.variants))
+            .value(principals::Column::Bytes, more(principals::Column::Bytes, change.bytes))
+            .to_owned();
+        Ok(principals::Entity::insert(row).on_conflict(known).exec_with_returning(&self.tx).await?)
+    }
+}

@@ -1,0 +1,183 @@
+//! Reads an object in chunks, for a reader that may be slow: a client or a digest.
+//!
+//! A limit for the whole object would cut off slow readers: 100 MiB in 30 s are 3.5 MB/s. So each wait for the store
+//! is bounded, and the time a reader takes for a chunk is not.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::{BoxStream, try_unfold};
+use object_store::{GetOptions, ObjectStore};
+use tokio::time::timeout;
+
+use crate::error::StoreError;
+use crate::store::{Store, StoreEngine};
+
+/// The limit for opening an object, and for each further chunk.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Store {
+    /// The object in chunks. It is open when this returns, so a missing object is known before the first byte.
+    pub(crate) async fn stream(
+        &self,
+        key: &str,
+        range: Option<std::ops::Range<u64>>,
+    ) -> Result<BoxStream<'static, Result<Bytes, StoreError>>, StoreError> {
+        let engine: &dyn ObjectStore = match &self.engine {
+            StoreEngine::Folder(_) => &self.client,
+            StoreEngine::Bucket { s3, .. } => &s3.streaming,
+        };
+        let (path, options) =
+            (self.object_path(key), GetOptions { range: range.map(Into::into), ..GetOptions::default() });
+        let open = async {
+            match timeout(STREAM_TIMEOUT, engine.get_opts(&path, options)).await {
+                Ok(found) => found.map_err(|error| self.map_error(key, error)),
+                Err(_) => Err(timeout_error(self.backend, STREAM_TIMEOUT)),
+            }
+        };
+        let found = self.instrument("stream", open).await?;
+        Ok(with_idle_timeout(self.backend, found.into_stream(), STREAM_TIMEOUT))
+    }
+}
+
+/// Limits each wait for the next item of a stream, such as a chunk or an entry of a listing. An item that is
+/// available is always returned, however late it is requested, because the timeout checks its clock only after it has
+/// polled the stream.
+pub(super) fn with_idle_timeout<T: Send + 'static>(
+    place: &'static str,
+    sent: BoxStream<'static, object_store::Result<T>>,
+    patience: Duration,
+) -> BoxStream<'static, Result<T, StoreError>> {
+    try_unfold(sent, move |mut sent| async move {
+        match timeout(patience, sent.next()).await {
+            Ok(Some(Ok(next))) => {
+                instrument::report_progress();
+                Ok(Some((next, sent)))
+            }
+            Ok(Some(Err(source))) => Err(StoreError::Engine { backend: place, source }),
+            Ok(None) => Ok(None),
+            Err(_) => Err(timeout_error(place, patience)),
+        }
+    })
+    .boxed()
+}
+
+/// The error of a store that does not answer.
+pub(super) fn timeout_error(place: &'static str, timeout: Duration) -> StoreError {
+    let why = format!("the store has sent nothing for {} s; see whether it is overloaded", timeout.as_secs_f32());
+    StoreError::Engine { backend: place, source: object_store::Error::Generic { store: "stream", source: why.into() } }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures::TryStreamExt;
+    use futures::channel::mpsc::{UnboundedSender, unbounded};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::s3;
+    use crate::settings::StoreSettings;
+    use domain::Secret;
+    use instrument::FailPoints;
+
+    const SHORT_TIMEOUT: Duration = Duration::from_millis(50);
+
+    fn settings(url: String, endpoint: String) -> StoreSettings {
+        StoreSettings {
+            url: Secret::new(url),
+            endpoint,
+            region: "us-east-1".to_owned(),
+            access_key_id: "AK".to_owned(),
+            secret_access_key: Secret::new("SKSKSKSK"),
+            min_free: Default::default(),
+        }
+    }
+
+    fn channel() -> (UnboundedSender<object_store::Result<Bytes>>, BoxStream<'static, Result<Bytes, StoreError>>) {
+        let (sender, chunks) = unbounded();
+        (sender, with_idle_timeout("blobs", chunks.boxed(), SHORT_TIMEOUT))
+    }
+
+    #[tokio::test]
+    async fn a_store_that_sends_nothing_more_is_given_up() {
+        let (sender, mut stream) = channel();
+        sender.unbounded_send(Ok(Bytes::from_static(b"a"))).unwrap();
+        assert_eq!(stream.try_next().await.unwrap().unwrap(), "a");
+        let silent = stream.try_next().await.unwrap_err();
+        assert!(silent.is_transient() && silent.to_string().contains("nothing for 0.05 s"), "{silent}");
+        assert!(stream.try_next().await.unwrap().is_none(), "that was the end");
+    }
+
+    #[tokio::test]
+    async fn a_reader_who_pauses_longer_than_the_store_may_still_gets_everything() {
+        let (sender, mut stream) = channel();
+        // Requested before it is available, and again after the pause.
+        assert!(futures::poll!(stream.next()).is_pending());
+        for chunk in ["a", "b"] {
+            sender.unbounded_send(Ok(Bytes::from_static(chunk.as_bytes()))).unwrap();
+            tokio::time::sleep(2 * SHORT_TIMEOUT).await;
+            assert_eq!(stream.try_next().await.unwrap().unwrap(), chunk);
+        }
+        drop(sender);
+        assert!(stream.try_next().await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_does_not_answer_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(format!("file://{}", folder.path().display()), String::new());
+        let store = Store::open("blobs", &settings, FailPoints::default()).unwrap();
+        let store = Store { operation_timeout: SHORT_TIMEOUT, ..store };
+        // Opening a named pipe without a writer takes for ever.
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let silent = [store.get("pipe").await.map(drop), store.get_uncached("pipe").await.map(drop)];
+        // Releases the threads that open it.
+        drop(std::fs::File::options().read(true).write(true).open(&pipe).unwrap());
+        for silent in silent {
+            let silent = silent.unwrap_err();
+            assert!(silent.is_transient() && silent.to_string().contains("nothing for 0.05 s"), "{silent}");
+        }
+    }
+
+    /// An S3 server that answers one request with three bytes; each waits for `turn`.
+    async fn serve(listener: TcpListener, turn: Arc<tokio::sync::Notify>) -> TcpStream {
+        let (mut client, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(client.read_u8().await.unwrap());
+        }
+        let head = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\netag: \"e\"\r\n\
+            last-modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n\r\n";
+        client.write_all(head.as_bytes()).await.unwrap();
+        for byte in *b"abc" {
+            turn.notified().await;
+            client.write_u8(byte).await.unwrap();
+        }
+        client
+    }
+
+    #[tokio::test]
+    async fn a_body_may_take_longer_than_a_request() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let settings = settings("s3://bucket".to_owned(), format!("http://{}", listener.local_addr().unwrap()));
+        let mut store = Store::open("blobs", &settings, FailPoints::default()).unwrap();
+        let s3 = s3::open("bucket", &settings, None, SHORT_TIMEOUT).unwrap();
+        store.client = Arc::clone(&s3.bounded) as Arc<dyn ObjectStore>;
+        store.engine = StoreEngine::Bucket { s3, address: String::new() };
+        let turn = Arc::new(tokio::sync::Notify::new());
+        let server = tokio::spawn(serve(listener, Arc::clone(&turn)));
+        let mut stream = store.stream("uploads/0/1-a-original", None).await.unwrap();
+        for byte in ["a", "b", "c"] {
+            tokio::time::sleep(2 * SHORT_TIMEOUT).await;
+            turn.notify_one();
+            assert_eq!(stream.try_next().await.unwrap().unwrap(), byte);
+        }
+        assert!(stream.try_next().await.unwrap().is_none());
+        drop(server.await.unwrap());
+    }
+}
