@@ -15,7 +15,8 @@ use tokio_util::task::TaskTracker;
 use crate::circuit_breaker::JobPermit;
 use crate::fair_scheduler::{FairScheduler, JobSlot};
 use crate::job_class::JobClass;
-use crate::runner::{RETRY_PAUSE, Worker};
+use crate::unsettled_attempt::RETRY_PAUSE;
+use crate::worker::Worker;
 
 /// How long a worker waits for an event before it records that it is alive.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);

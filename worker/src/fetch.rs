@@ -7,7 +7,7 @@ use futures::TryStreamExt;
 use records::Attempt;
 
 use crate::attempt_result::AttemptResult;
-use crate::runner::Worker;
+use crate::worker::Worker;
 
 impl Worker {
     /// Returns all bytes of an upload in memory, for a step that reads them.

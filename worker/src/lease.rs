@@ -10,7 +10,7 @@ use records::Attempt;
 use tokio::time::{Instant, sleep};
 
 use crate::attempt_result::AttemptResult;
-use crate::runner::Worker;
+use crate::worker::Worker;
 
 /// The longest that one step other than rendering may take. Such a step is a request to a store with its retries, a
 /// database call, or writing a large file to a slow disk.

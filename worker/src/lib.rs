@@ -36,10 +36,11 @@ mod runner;
 mod settings;
 mod sweeper;
 mod unsettled_attempt;
+mod worker;
 
 pub use circuit_breaker::CircuitBreakers;
 pub use job_class::JobClass;
 pub use liveness::Liveness;
-pub use runner::Worker;
 pub use settings::{JobSettings, PictureSettings, SweepSettings, WorkerSettings};
 pub use sweeper::{SweepReport, Sweeper};
+pub use worker::Worker;

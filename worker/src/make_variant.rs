@@ -4,7 +4,7 @@ use domain::{Outcome, Reason, UploadState, VariantName};
 use records::{Attempt, SettleResult};
 
 use crate::attempt_result::AttemptResult;
-use crate::runner::Worker;
+use crate::worker::Worker;
 use crate::{promote, render_plans};
 
 impl Worker {

@@ -7,7 +7,7 @@ use picture::RenderedPicture;
 use records::{Attempt, PictureInfo, ProcessedUpload};
 
 use crate::attempt_result::AttemptResult;
-use crate::runner::Worker;
+use crate::worker::Worker;
 use crate::{promote, render_plans};
 
 /// A larger picture is kept without a thumbnail, because rendering would hold all of its bytes in memory.

@@ -7,7 +7,7 @@ use picture::RenderedPicture;
 use records::{Attempt, PictureInfo, ProcessedUpload, SettleResult};
 
 use crate::attempt_result::AttemptResult;
-use crate::runner::Worker;
+use crate::worker::Worker;
 use crate::{promote, render_plans};
 
 impl Worker {

@@ -7,7 +7,7 @@ use records::Attempt;
 use crate::attempt_result::AttemptResult;
 use crate::job_class::JobClass;
 use crate::render_pool::RenderTask;
-use crate::runner::Worker;
+use crate::worker::Worker;
 
 impl Worker {
     /// Renders the bytes of the attempt's upload, or returns a rejection that no other attempt would change.

@@ -1,68 +1,17 @@
 //! Runs one job: counts the attempt first, renews the lease while the job runs, and acknowledges it once its outcome is
 //! in the records. `dispatcher` decides which job begins when.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use backends::{BackendError, Backends};
+use backends::BackendError;
 use domain::{Backend, Job, JobMessage, Outcome, Reason};
 use queue::Delivery;
 use records::LeaseResult;
 use tracing::Instrument;
 
 use crate::attempt_result::{AttemptResult, chain};
-use crate::circuit_breaker::CircuitBreakers;
-use crate::liveness::Liveness;
-use crate::render_pool::{RenderPool, default_budget};
-use crate::settings::WorkerSettings;
 use crate::unsettled_attempt::{PendingUpdate, PostponedAttempt, UnrecordedAttempt};
-
-/// The pause of a slot whose job could not be begun, so that unavailable records are not asked in a loop.
-pub(crate) const RETRY_PAUSE: Duration = Duration::from_secs(1);
-
-/// Runs jobs. Clones share the decode pool.
-#[derive(Clone)]
-pub struct Worker {
-    pub(crate) backends: Backends,
-    pub(crate) pool: Arc<RenderPool>,
-    pub(crate) settings: Arc<WorkerSettings>,
-    pub(crate) liveness: Liveness,
-    pub(crate) breakers: CircuitBreakers,
-}
+use crate::worker::Worker;
 
 impl Worker {
-    /// A worker on these backends. Its decode threads start now.
-    pub fn new(settings: &WorkerSettings, places: Backends) -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = if settings.worker.threads == 0 { processors } else { settings.worker.threads };
-        let mut settings = settings.clone();
-        if settings.worker.concurrency == 0 {
-            settings.worker.concurrency = 4 * processors;
-        }
-        let memory = match settings.worker.memory.as_u64() {
-            0 => default_budget(),
-            bytes => bytes,
-        };
-        let pool = Arc::new(RenderPool::new(threads, memory));
-        Self {
-            backends: places,
-            pool,
-            settings: Arc::new(settings),
-            liveness: Liveness::default(),
-            breakers: CircuitBreakers::default(),
-        }
-    }
-
-    /// Whether its consumers make progress, for a process supervisor.
-    pub fn liveness(&self) -> Liveness {
-        self.liveness.clone()
-    }
-
-    /// The breakers, which tell a process supervisor which backends keep the worker from working.
-    pub fn breakers(&self) -> CircuitBreakers {
-        self.breakers.clone()
-    }
-
     /// Runs the jobs that are there now and returns how many there were, for a test that checks each step. It stops
     /// when a backend fails, and pings that backend first when it is called again.
     ///

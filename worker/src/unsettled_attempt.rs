@@ -9,7 +9,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::attempt_result::chain;
 use crate::circuit_breaker::MAX_PAUSE;
-use crate::runner::{RETRY_PAUSE, Worker};
+use crate::worker::Worker;
+
+/// The pause of a slot whose job could not be begun, so that unavailable records are not asked in a loop.
+pub(crate) const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// An update of a job that could not be written to the records.
 pub(crate) struct UnrecordedAttempt {

@@ -236,7 +236,7 @@ pub enum UploadTarget {
         /// The row id of the version.
         version: i64,
         /// The name of the rendition.
-        name: crate::RenditionName,
+        name: crate::rendition_name::RenditionName,
         /// May be empty.
         description: String,
         /// The most renditions that a version may have.

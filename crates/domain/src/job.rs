@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{JobId, UploadId, VariantName};
+use crate::upload::{JobId, UploadId};
+use crate::variant_name::VariantName;
 
 /// A piece of work on one upload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

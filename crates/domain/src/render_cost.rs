@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::Media;
+use crate::media::Media;
 
 /// The header fields that determine the rendering cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Media, VariantName};
+use crate::media::Media;
+use crate::variant_name::VariantName;
 
 /// The number of an upload: a `long` that starts at 1001 and stays below 2^53 (`contract/dropbox.md`, "PictureID").
 /// Nothing else can be parsed as an id.

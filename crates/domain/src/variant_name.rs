@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Media;
+use crate::media::Media;
 
 /// The size and type of a variant. The size is the side of a square in pixels, 1 to [`VariantName::MAX_SIZE`], which
 /// the picture fills or fits into. `None` is the picture at its own size, oriented and stripped of metadata. The type

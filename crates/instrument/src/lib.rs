@@ -1,18 +1,23 @@
 //! What is measured at every backend, and what tests make fail there.
 //!
-//! - `fault_injection` counts, times and can fail every operation; it is the only way to a backend.
+//! - `fail_points` counts, times and can fail every operation; it is the only way to a backend.
+//! - `fail_point_switch` switches faults on and off while a process runs.
 //! - `progress` tells a limit that work goes on; `outage_log` logs an outage once.
 //! - `free_space` measures the disk of a backend that is a folder or a file, and keeps its reserve.
 //! - `trace_context` carries a trace from one process to another.
 
-mod fault_injection;
+mod fail_point_switch;
+mod fail_points;
 mod free_space;
+mod injected_fault;
 mod outage_log;
 mod progress;
 mod trace_context;
 
-pub use fault_injection::{FailPointSwitch, FailPoints, FaultSide, InjectedFault};
+pub use fail_point_switch::FailPointSwitch;
+pub use fail_points::{FailPoints, FaultSide};
 pub use free_space::{FreeSpace, LowSpace};
+pub use injected_fault::InjectedFault;
 pub use outage_log::OutageLog;
 pub use progress::{ProgressTracker, report_progress};
 pub use trace_context::{TRACEPARENT, continue_trace, current_traceparent};

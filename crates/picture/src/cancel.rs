@@ -10,7 +10,7 @@ use std::io::{self, BufRead, Read, Seek, SeekFrom};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::Rejection;
+use crate::rejection::Rejection;
 
 /// A flag that cancels a running [`super::render`] from any thread. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +34,7 @@ impl CancelFlag {
     }
 
     /// Returns [`Rejection::Cancelled`] once the flag is set. Every long loop calls this regularly.
-    pub(super) fn check(&self) -> Result<(), Rejection> {
+    pub(crate) fn check(&self) -> Result<(), Rejection> {
         if self.is_cancelled() { Err(Rejection::Cancelled) } else { Ok(()) }
     }
 }
@@ -43,7 +43,7 @@ impl CancelFlag {
 ///
 /// After that a decoder processes at most one more portion. At the highest ratio of deflate, 1032 to 1, a portion
 /// becomes 8 MiB of pixels.
-pub(super) struct CancellableReader<'a> {
+pub(crate) struct CancellableReader<'a> {
     bytes: &'a [u8],
     at: usize,
     cancel: &'a CancelFlag,
@@ -52,7 +52,7 @@ pub(super) struct CancellableReader<'a> {
 const READ_CHUNK: usize = 8 << 10;
 
 impl<'a> CancellableReader<'a> {
-    pub(super) fn new(bytes: &'a [u8], stop: &'a CancelFlag) -> Self {
+    pub(crate) fn new(bytes: &'a [u8], stop: &'a CancelFlag) -> Self {
         Self { bytes, at: 0, cancel: stop }
     }
 }

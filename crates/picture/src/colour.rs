@@ -9,14 +9,16 @@ use std::sync::Arc;
 
 use moxcms::{ColorProfile, DataColorSpace, Layout, Transform8BitExecutor, TransformOptions};
 
-use super::probe::FormatDetail;
-use super::raster::{Colour, Plane, Raster};
-use super::{LimitKind, Limits, Probe, Rejection};
+use crate::limits::Limits;
+use crate::probed_picture::FormatDetail;
+use crate::probed_picture::Probe;
+use crate::raster::{Colour, Plane, Raster};
+use crate::rejection::{LimitKind, Rejection};
 
 /// Returns the colour profile of `file`, inflated, if it has a readable one.
 ///
 /// The size of a deflated profile is known only by inflating it, so inflating stops at the limit.
-pub(super) fn icc_profile(file: &[u8], probe: &Probe, limits: &Limits) -> Result<Option<Vec<u8>>, Rejection> {
+pub(crate) fn icc_profile(file: &[u8], probe: &Probe, limits: &Limits) -> Result<Option<Vec<u8>>, Rejection> {
     let Some(profile) = probe.icc_profile(file) else { return Ok(None) };
     if !matches!(probe.detail, FormatDetail::Png { .. }) {
         return Ok(Some(profile));
@@ -32,13 +34,13 @@ pub(super) fn icc_profile(file: &[u8], probe: &Probe, limits: &Limits) -> Result
 }
 
 /// The conversion of one picture's samples to sRGB.
-pub(super) struct ColourTransform {
+pub(crate) struct ColourTransform {
     transform: Option<(Arc<Transform8BitExecutor>, Colour)>,
 }
 
 impl ColourTransform {
     /// The correction for samples of `colour` under the profile in `icc`, inflated and within its size limit.
-    pub(super) fn new(icc: Option<&[u8]>, colour: Colour) -> Self {
+    pub(crate) fn new(icc: Option<&[u8]>, colour: Colour) -> Self {
         let transform = icc.and_then(|icc| ColorProfile::new_from_slice(icc).ok()).and_then(|profile| {
             let (from, to, result) = match (profile.color_space, colour) {
                 (DataColorSpace::Rgb, Colour::Rgb | Colour::YCbCr) => (Layout::Rgb, Layout::Rgb, Colour::Rgb),
@@ -56,12 +58,12 @@ impl ColourTransform {
     }
 
     /// Whether samples stay as they are, so that planes of luma and chroma may go to the JPEG encoder unchanged.
-    pub(super) fn is_identity(&self) -> bool {
+    pub(crate) fn is_identity(&self) -> bool {
         self.transform.is_none()
     }
 
     /// Converts `raster` to sRGB in one plane: gray or RGB, each with or without alpha.
-    pub(super) fn apply<'a>(&self, raster: Cow<'a, Raster>) -> Cow<'a, Raster> {
+    pub(crate) fn apply<'a>(&self, raster: Cow<'a, Raster>) -> Cow<'a, Raster> {
         let raster = match raster.colour {
             Colour::YCbCr => Cow::Owned(rgb_from_ycbcr(&raster)),
             _ => Raster::compact(raster),
@@ -110,7 +112,7 @@ fn is_identity_transform(transform: &Transform8BitExecutor, from: Layout, to: La
 
 /// Converts one pixel. Rule: JFIF 1.02, "Conversion to and from RGB".
 #[inline(always)]
-pub(super) fn ycbcr_pixel_to_rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
+pub(crate) fn ycbcr_pixel_to_rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
     let (y, cb, cr) = (i32::from(y) << 16, i32::from(cb) - 128, i32::from(cr) - 128);
     let clamp = |v: i32| ((v + (1 << 15)) >> 16).clamp(0, 255) as u8;
     [clamp(y + 91_881 * cr), clamp(y - 22_554 * cb - 46_802 * cr), clamp(y + 116_130 * cb)]
@@ -142,7 +144,7 @@ fn rgb_from_cmyk(raster: &Raster) -> Raster {
 }
 
 /// Removes transparency by laying `raster` on white. Only for results of [`ColourTransform::apply`].
-pub(super) fn flatten(raster: Cow<'_, Raster>) -> Cow<'_, Raster> {
+pub(crate) fn flatten(raster: Cow<'_, Raster>) -> Cow<'_, Raster> {
     let on_white = |value: u8, alpha: u8| {
         let (value, alpha) = (u16::from(value), u16::from(alpha));
         ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
@@ -162,7 +164,7 @@ pub(super) fn flatten(raster: Cow<'_, Raster>) -> Cow<'_, Raster> {
 }
 
 /// Halves the chroma planes of a raster whose chroma is as large as its luma: each new sample is the mean of four.
-pub(super) fn subsample_chroma(raster: &Raster) -> Raster {
+pub(crate) fn subsample_chroma(raster: &Raster) -> Raster {
     let half = |plane: &Plane| {
         let (width, height) = (plane.width.div_ceil(2), plane.height.div_ceil(2));
         let rows: Vec<&[u8]> = plane.rows(1).collect();
@@ -191,7 +193,7 @@ fn mean_chroma(r: i32, g: i32, b: i32) -> [u8; 2] {
 
 /// Converts RGB to the JPEG encoder's form: luma at full size, chroma at half, each chroma sample the mean of four
 /// pixels.
-pub(super) fn ycbcr_from_rgb(raster: &Raster) -> Raster {
+pub(crate) fn ycbcr_from_rgb(raster: &Raster) -> Raster {
     let (width, height) = (raster.width as usize, raster.height as usize);
     let pixels = raster.plane().map(|plane| plane.samples.as_chunks::<3>().0).unwrap_or_default();
     let luma = pixels

@@ -10,14 +10,17 @@ mod webp;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::probe::FormatDetail;
-use super::raster::Raster;
-use super::{CancelFlag, Limits, Probe, Rejection, jpeg};
+use crate::cancel::CancelFlag;
+use crate::jpeg;
+use crate::limits::Limits;
+use crate::probed_picture::{FormatDetail, Probe};
+use crate::raster::Raster;
+use crate::rejection::Rejection;
 
 /// Decodes the first frame of `file`: at `n` eighths of its size if the format allows it, at its full size otherwise.
 ///
 /// A panic in a decoder is a bug of that decoder. The sender gets it as one more kind of broken file.
-pub(super) fn decode(
+pub(crate) fn decode(
     file: &[u8],
     probe: &Probe,
     n: u8,
@@ -37,14 +40,5 @@ pub(super) fn decode(
     match decoded {
         Ok(raster) => raster.map(Raster::without_opaque_alpha),
         Err(_) => Err(Rejection::decoder_panicked(file)),
-    }
-}
-
-/// Rejects a file whose decoder disagrees with the probe about the size, because its headers are wrong.
-fn check_size(probe: &Probe, size: (u32, u32)) -> Result<(), Rejection> {
-    if probe.stored_size == size {
-        Ok(())
-    } else {
-        Err(Rejection::broken(probe.media, "its headers contradict each other"))
     }
 }

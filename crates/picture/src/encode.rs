@@ -6,6 +6,5 @@ mod huffman;
 mod jpeg;
 mod png;
 
-pub(super) use self::huffman::ZIGZAG;
-pub(super) use self::jpeg::jpeg;
-pub(super) use self::png::png;
+pub(crate) use self::jpeg::jpeg;
+pub(crate) use self::png::png;

@@ -4,14 +4,14 @@
 //! The parser is tolerant, because phones, editors and messengers write EXIF with wrong lengths and dangling offsets. A
 //! sideways picture is worse than ignoring such errors. Nothing here can fail; unreadable data means `Upright`.
 
-use super::orientation::Orientation;
+use crate::orientation::Orientation;
 
 const ORIENTATION_TAG: u16 = 0x0112;
 
 /// Reads the orientation in `exif`: a small TIFF file, with or without the `Exif\0\0` that JPEG puts in front.
 ///
 /// Rule: EXIF 2.32, 4.6.4.A, tag 0x0112.
-pub(super) fn orientation(exif: &[u8]) -> Orientation {
+pub(crate) fn orientation(exif: &[u8]) -> Orientation {
     let tiff = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
     find_orientation(tiff).unwrap_or(Orientation::Upright)
 }

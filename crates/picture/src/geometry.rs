@@ -2,24 +2,24 @@
 //!
 //! Called by `probe` for the memory estimate and by `render` for the work, so that both use the same geometry.
 
-use super::orientation::Orientation;
-use super::{OutputFormat, Region, RenderPlan, Shape};
+use crate::orientation::Orientation;
+use crate::plan::{OutputFormat, Region, RenderPlan, Shape};
 
 /// How many source pixels per output pixel are needed along one axis. Below this, the result is visibly softer than one
 /// from the full picture (at 1.0 by three points of ssimulacra2). Above it, the difference is not visible.
-pub(super) const MIN_OVERSAMPLING: f64 = 1.4;
+pub(crate) const MIN_OVERSAMPLING: f64 = 1.4;
 
 /// A rectangle in fractional pixels of the stored picture, before orientation.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct SourceRect {
-    pub(super) x: f64,
-    pub(super) y: f64,
-    pub(super) width: f64,
-    pub(super) height: f64,
+pub(crate) struct SourceRect {
+    pub(crate) x: f64,
+    pub(crate) y: f64,
+    pub(crate) width: f64,
+    pub(crate) height: f64,
 }
 
 impl SourceRect {
-    pub(super) fn contains(&self, other: &Self) -> bool {
+    pub(crate) fn contains(&self, other: &Self) -> bool {
         const EPSILON: f64 = 1e-6;
         self.x <= other.x + EPSILON
             && self.y <= other.y + EPSILON
@@ -30,27 +30,27 @@ impl SourceRect {
 
 /// One output, described relative to the stored picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct OutputTarget {
-    pub(super) source_rect: SourceRect,
+pub(crate) struct OutputTarget {
+    pub(crate) source_rect: SourceRect,
     /// The size before the orientation is applied.
-    pub(super) width: u32,
-    pub(super) height: u32,
-    pub(super) format: OutputFormat,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) format: OutputFormat,
 }
 
 impl OutputTarget {
     /// Pixels of the stored picture per pixel of the output, along the tighter axis.
-    pub(super) fn reduction(&self) -> f64 {
+    pub(crate) fn reduction(&self) -> f64 {
         (self.source_rect.width / f64::from(self.width)).min(self.source_rect.height / f64::from(self.height))
     }
 
-    pub(super) fn pixels(&self) -> u64 {
+    pub(crate) fn pixels(&self) -> u64 {
         u64::from(self.width) * u64::from(self.height)
     }
 }
 
 /// Returns the outputs of `plan` for a stored picture of `size`, in the plan's order.
-pub(super) fn output_targets(plan: &RenderPlan, size: (u32, u32), orientation: Orientation) -> Vec<OutputTarget> {
+pub(crate) fn output_targets(plan: &RenderPlan, size: (u32, u32), orientation: Orientation) -> Vec<OutputTarget> {
     let (width, height) = orientation.oriented_size(size);
     let seen = clamp_crop(plan.crop, width, height);
     let stored_size = (f64::from(size.0), f64::from(size.1));
@@ -98,8 +98,8 @@ fn fit_inside(side: u32, width: u32, height: u32) -> (u32, u32) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::OutputSpec;
     use super::*;
+    use crate::plan::OutputSpec;
 
     fn target(shape: Shape, crop: Option<Region>, size: (u32, u32), orientation: Orientation) -> OutputTarget {
         output_targets(

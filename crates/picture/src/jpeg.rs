@@ -17,7 +17,7 @@
 //! rejection. Anything after the picture is ignored, because phones put second pictures and films there.
 
 mod bit_reader;
-pub(super) mod header;
+pub(crate) mod header;
 mod huffman;
 mod idct;
 mod layout;
@@ -27,17 +27,19 @@ mod sequential;
 use self::bit_reader::EntropyData;
 use self::header::{Header, MarkerSegment, ScanHeader, broken};
 use self::layout::FrameLayout;
-use super::raster::Raster;
-use super::{CancelFlag, Limits, Rejection};
+use crate::cancel::CancelFlag;
+use crate::limits::Limits;
+use crate::raster::Raster;
+use crate::rejection::Rejection;
 
 /// Buffers that are reused for the next picture.
 #[derive(Default)]
-pub(super) struct JpegScratch {
+pub(crate) struct JpegScratch {
     entropy: EntropyData,
 }
 
 /// Decodes the picture after `header`, at `n` eighths of its size: 1 to 6, or 8.
-pub(super) fn decode(
+pub(crate) fn decode(
     file: &[u8],
     header: &Header,
     n: u8,

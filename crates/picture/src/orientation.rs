@@ -3,7 +3,7 @@
 //! Turning is the last step and works on the small outputs: at 512 pixels it costs almost nothing, at 12 megapixels
 //! more than decoding. A requested rectangle is turned the other way instead, onto the stored picture.
 
-use super::raster::{Plane, Raster};
+use crate::raster::{Plane, Raster};
 
 /// The orientation of the stored picture, named by the operation that turns it upright.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub enum Orientation {
 
 impl Orientation {
     /// Converts the EXIF value, 1 to 8.
-    pub(super) fn from_exif(value: u32) -> Option<Self> {
+    pub(crate) fn from_exif(value: u32) -> Option<Self> {
         Some(match value {
             1 => Self::Upright,
             2 => Self::FlippedHorizontally,
@@ -60,18 +60,18 @@ impl Orientation {
 
     /// Whether turning a picture of this size upright changes which pixels form pairs, counted from the top left. Then
     /// half-size chroma, which has one sample for each pair, cannot be turned by itself.
-    pub(super) fn splits_chroma_pairs(self, (width, height): (u32, u32)) -> bool {
+    pub(crate) fn splits_chroma_pairs(self, (width, height): (u32, u32)) -> bool {
         self.reverses_x() && width % 2 == 1 || self.reverses_y() && height % 2 == 1
     }
 
     /// Converts width and height of the stored picture to those of the upright one, or the other way round.
-    pub(super) fn oriented_size<T>(self, (width, height): (T, T)) -> (T, T) {
+    pub(crate) fn oriented_size<T>(self, (width, height): (T, T)) -> (T, T) {
         if self.swaps_sides() { (height, width) } else { (width, height) }
     }
 
     /// Converts a rectangle (x, y, width, height) of the upright picture to one of the stored picture, which is
     /// `width` × `height`.
-    pub(super) fn to_stored_rect(
+    pub(crate) fn to_stored_rect(
         self,
         seen: (f64, f64, f64, f64),
         (width, height): (f64, f64),
@@ -83,7 +83,7 @@ impl Orientation {
     }
 
     /// Turns the picture upright.
-    pub(super) fn apply(self, raster: Raster) -> Raster {
+    pub(crate) fn apply(self, raster: Raster) -> Raster {
         if self == Self::Upright {
             return raster;
         }
@@ -129,8 +129,8 @@ impl Orientation {
 
 #[cfg(test)]
 mod tests {
-    use super::super::raster::Colour;
     use super::*;
+    use crate::raster::Colour;
 
     /// Turns the figure of EXIF's own specification: `abc/def` upright, stored in the eight ways.
     #[test]

@@ -6,11 +6,11 @@
 
 use std::borrow::Cow;
 
-use super::Rejection;
+use crate::rejection::{LimitKind, Rejection};
 
 /// The meaning and the layout of the samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Colour {
+pub(crate) enum Colour {
     /// One plane of lightness.
     Gray,
     /// One plane of pairs.
@@ -27,7 +27,7 @@ pub(super) enum Colour {
 
 impl Colour {
     /// Bytes per pixel within one plane.
-    pub(super) fn channels(self) -> usize {
+    pub(crate) fn channels(self) -> usize {
         match self {
             Self::Gray | Self::YCbCr => 1,
             Self::GrayAlpha => 2,
@@ -36,30 +36,30 @@ impl Colour {
         }
     }
 
-    pub(super) fn has_alpha(self) -> bool {
+    pub(crate) fn has_alpha(self) -> bool {
         matches!(self, Self::GrayAlpha | Self::Rgba)
     }
 }
 
 /// Rows of samples; `samples` holds `height` rows of `stride` pixels, of which `width` are valid.
 #[derive(Clone, Debug)]
-pub(super) struct Plane {
-    pub(super) samples: Vec<u8>,
-    pub(super) stride: usize,
-    pub(super) width: usize,
-    pub(super) height: usize,
+pub(crate) struct Plane {
+    pub(crate) samples: Vec<u8>,
+    pub(crate) stride: usize,
+    pub(crate) width: usize,
+    pub(crate) height: usize,
     /// The part that the picture covers, in pixels from the top left: `width` and `height` without what was rounded up.
-    pub(super) extent: (f64, f64),
+    pub(crate) extent: (f64, f64),
 }
 
 impl Plane {
     /// A plane without gaps. `samples` must hold `width` × `height` pixels.
-    pub(super) fn packed(samples: Vec<u8>, width: usize, height: usize) -> Self {
+    pub(crate) fn packed(samples: Vec<u8>, width: usize, height: usize) -> Self {
         Self { samples, stride: width, width, height, extent: (width as f64, height as f64) }
     }
 
     /// The valid pixels of each row, without those after `width`.
-    pub(super) fn rows(&self, channels: usize) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn rows(&self, channels: usize) -> impl Iterator<Item = &[u8]> {
         let (stride, width) = (self.stride * channels, self.width * channels);
         self.samples.chunks(stride.max(1)).take(self.height).map(move |row| row.get(..width).unwrap_or(row))
     }
@@ -67,28 +67,28 @@ impl Plane {
 
 /// A picture in memory.
 #[derive(Clone, Debug)]
-pub(super) struct Raster {
+pub(crate) struct Raster {
     /// The width of the picture, whatever the scale of the planes.
-    pub(super) width: u32,
-    pub(super) height: u32,
-    pub(super) colour: Colour,
-    pub(super) planes: Vec<Plane>,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) colour: Colour,
+    pub(crate) planes: Vec<Plane>,
 }
 
 impl Raster {
     /// A raster of one plane at its own size, with the samples packed.
-    pub(super) fn packed(width: u32, height: u32, colour: Colour, samples: Vec<u8>) -> Self {
+    pub(crate) fn packed(width: u32, height: u32, colour: Colour, samples: Vec<u8>) -> Self {
         let plane = Plane::packed(samples, width as usize, height as usize);
         Self { width, height, colour, planes: vec![plane] }
     }
 
     /// The first plane. It is the only one, unless `colour` is [`Colour::YCbCr`].
-    pub(super) fn plane(&self) -> Option<&Plane> {
+    pub(crate) fn plane(&self) -> Option<&Plane> {
         self.planes.first()
     }
 
     /// Removes gaps between the rows of the one plane, as encoders and converters need it.
-    pub(super) fn compact(raster: Cow<'_, Self>) -> Cow<'_, Self> {
+    pub(crate) fn compact(raster: Cow<'_, Self>) -> Cow<'_, Self> {
         let channels = raster.colour.channels();
         let gaps = |plane: &Plane| plane.samples.len() != plane.width * plane.height * channels;
         if !raster.plane().is_some_and(gaps) {
@@ -103,7 +103,7 @@ impl Raster {
     }
 
     /// Removes the alpha channel if it is opaque everywhere, as it is in many files.
-    pub(super) fn without_opaque_alpha(mut self) -> Self {
+    pub(crate) fn without_opaque_alpha(mut self) -> Self {
         let Some(plane) = self.planes.first_mut().filter(|_| self.colour.has_alpha()) else { return self };
         match self.colour {
             Colour::Rgba if plane.samples.as_chunks::<4>().0.iter().all(|pixel| pixel[3] == 255) => {
@@ -131,10 +131,10 @@ fn drop_last_channel<const N: usize>(samples: &mut Vec<u8>) {
 
 /// Allocates `bytes` zeros, or returns a rejection if the machine has no memory for them. The memory estimate should
 /// have refused such a picture before; this is the second check.
-pub(super) fn allocate(bytes: usize) -> Result<Vec<u8>, Rejection> {
+pub(crate) fn allocate(bytes: usize) -> Result<Vec<u8>, Rejection> {
     let mut samples = Vec::new();
     samples.try_reserve_exact(bytes).map_err(|_| Rejection::LimitExceeded {
-        excess: super::LimitKind::Memory,
+        excess: LimitKind::Memory,
         limit: 0,
         actual: bytes as u64,
     })?;

@@ -104,7 +104,7 @@ impl Rejection {
         matches!(self, Self::Cancelled)
     }
 
-    pub(super) fn broken(media: Media, why: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn broken(media: Media, why: impl Into<Cow<'static, str>>) -> Self {
         Self::Broken { media, why: why.into() }
     }
 

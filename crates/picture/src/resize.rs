@@ -10,13 +10,14 @@ use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{U8, U8x2, U8x3, U8x4};
 use fast_image_resize::{Filter, FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
-use super::geometry::{MIN_OVERSAMPLING, OutputTarget, SourceRect};
-use super::raster::{Colour, Plane, Raster, allocate};
-use super::{CancelFlag, Rejection};
+use crate::cancel::CancelFlag;
+use crate::geometry::{MIN_OVERSAMPLING, OutputTarget, SourceRect};
+use crate::raster::{Colour, Plane, Raster, allocate};
+use crate::rejection::Rejection;
 
 /// The size of the chroma planes of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ChromaSize {
+pub(crate) enum ChromaSize {
     /// Half of the luma's width and height, rounded up, as the JPEG encoder takes it.
     Half,
     /// As large as the luma, as the conversion to RGB takes it.
@@ -30,7 +31,7 @@ struct ResizeStep {
 }
 
 /// The decoded picture and the sizes made from it.
-pub(super) struct ResizeChain {
+pub(crate) struct ResizeChain {
     media: Media,
     source: ResizeStep,
     steps: Vec<ResizeStep>,
@@ -38,18 +39,18 @@ pub(super) struct ResizeChain {
 
 impl ResizeChain {
     /// A chain that starts with `source`, the decoded picture.
-    pub(super) fn new(media: Media, source: Raster) -> Self {
+    pub(crate) fn new(media: Media, source: Raster) -> Self {
         let window = SourceRect { x: 0.0, y: 0.0, width: f64::from(source.width), height: f64::from(source.height) };
         Self { media, source: ResizeStep { source_rect: window, raster: source }, steps: Vec::new() }
     }
 
-    pub(super) fn colour(&self) -> Colour {
+    pub(crate) fn colour(&self) -> Colour {
         self.source.raster.colour
     }
 
     /// Makes the picture for `target`. Call it with the largest target first, because it makes each from the one
     /// before.
-    pub(super) fn resize_to(
+    pub(crate) fn resize_to(
         &mut self,
         resizer: &mut Resizer,
         target: &OutputTarget,
@@ -201,8 +202,8 @@ fn convolve<P: PixelTrait>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::OutputFormat;
     use super::*;
+    use crate::plan::OutputFormat;
 
     fn target(x: f64, width: f64, to: u32) -> OutputTarget {
         OutputTarget {

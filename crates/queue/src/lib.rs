@@ -1,5 +1,6 @@
 //! The job queue between api and worker: RabbitMQ, or memory for one process. It is the only crate that uses lapin.
 
+mod broker_address;
 mod delivery;
 mod error;
 mod memory;

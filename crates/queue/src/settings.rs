@@ -6,8 +6,8 @@ use domain::{Routing, Secret};
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
 use serde::{Deserialize, Serialize};
 
+use crate::broker_address;
 use crate::error::QueueError;
-use crate::rabbitmq;
 
 /// Settings of the queue.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,13 +45,13 @@ impl QueueSettings {
 
     /// Checks the settings without opening anything.
     pub fn check(&self) -> Result<(), QueueError> {
-        if self.url.expose() == "memory:" { Ok(()) } else { rabbitmq::parse_address(self).map(drop) }
+        if self.url.expose() == "memory:" { Ok(()) } else { broker_address::parse_address(&self.url).map(drop) }
     }
 
     /// Makes a broker trusted if its certificate is from an authority in this file, unless the address names a file
     /// itself.
     pub fn trust_ca_file(&mut self, ca_file: &str) {
-        rabbitmq::trust_ca_file(self, ca_file);
+        broker_address::trust_ca_file(&mut self.url, ca_file);
     }
 }
 

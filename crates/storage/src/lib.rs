@@ -6,6 +6,7 @@ mod blobs;
 mod error;
 mod error_mapping;
 mod folder;
+mod idle_timeout;
 mod listing;
 mod multipart_upload;
 mod new_blob;

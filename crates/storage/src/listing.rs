@@ -6,8 +6,8 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 
 use crate::error::StoreError;
+use crate::idle_timeout::with_idle_timeout;
 use crate::store::Store;
-use crate::stream;
 
 /// One listed object.
 #[derive(Clone, Debug)]
@@ -26,20 +26,16 @@ impl Store {
     pub(crate) fn list_folder(&self, folder: &str) -> BoxStream<'static, Result<ListedObject, StoreError>> {
         let root = self.prefix.clone();
         let store = self.clone();
-        stream::with_idle_timeout(
-            self.backend,
-            self.client.list(Some(&self.object_path(folder))),
-            self.operation_timeout,
-        )
-        .map(move |found| {
-            let found = found.map_err(|error| match error {
-                StoreError::Engine { source, .. } => store.map_error("", source),
-                error => error,
-            })?;
-            let parts = found.location.prefix_match(&root).map(Iterator::collect::<Path>);
-            let key = parts.unwrap_or_else(|| found.location.clone()).to_string();
-            Ok(ListedObject { key, modified_ms: found.last_modified.timestamp_millis() })
-        })
-        .boxed()
+        with_idle_timeout(self.backend, self.client.list(Some(&self.object_path(folder))), self.operation_timeout)
+            .map(move |found| {
+                let found = found.map_err(|error| match error {
+                    StoreError::Engine { source, .. } => store.map_error("", source),
+                    error => error,
+                })?;
+                let parts = found.location.prefix_match(&root).map(Iterator::collect::<Path>);
+                let key = parts.unwrap_or_else(|| found.location.clone()).to_string();
+                Ok(ListedObject { key, modified_ms: found.last_modified.timestamp_millis() })
+            })
+            .boxed()
     }
 }

@@ -19,10 +19,11 @@ use object_store::{Attribute, Attributes, ObjectStore, ObjectStoreExt, PutOption
 
 use crate::error::StoreError;
 use crate::folder::{FileSource, Folder};
+use crate::idle_timeout::timeout_error;
 use crate::new_blob::{BlobContent, NewBlob};
 use crate::part_size::PartSizes;
+use crate::s3;
 use crate::settings::{StoreAddress, StoreSettings};
-use crate::{s3, stream};
 
 /// The limit of one operation. A bucket has shorter limits for each request. This one is for a folder on a disk that
 /// does not answer, whose thread cannot be stopped: the caller stops waiting, and what the thread writes late is
@@ -263,7 +264,7 @@ impl Store {
     ) -> impl Future<Output = Result<T, StoreError>> {
         let limited = async move {
             let in_time = tokio::time::timeout(self.operation_timeout, operation).await;
-            in_time.unwrap_or_else(|_| Err(stream::timeout_error(self.backend, self.operation_timeout)))
+            in_time.unwrap_or_else(|_| Err(timeout_error(self.backend, self.operation_timeout)))
         };
         self.fail_points.instrument(self.backend, op, limited)
     }

@@ -6,12 +6,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::StreamExt;
-use futures::stream::{BoxStream, try_unfold};
+use futures::stream::BoxStream;
 use object_store::{GetOptions, ObjectStore};
 use tokio::time::timeout;
 
 use crate::error::StoreError;
+use crate::idle_timeout::{timeout_error, with_idle_timeout};
 use crate::store::{Store, StoreEngine};
 
 /// The limit for opening an object, and for each further chunk.
@@ -41,48 +41,20 @@ impl Store {
     }
 }
 
-/// Limits each wait for the next item of a stream, such as a chunk or an entry of a listing. An item that is
-/// available is always returned, however late it is requested, because the timeout checks its clock only after it has
-/// polled the stream.
-pub(super) fn with_idle_timeout<T: Send + 'static>(
-    place: &'static str,
-    sent: BoxStream<'static, object_store::Result<T>>,
-    patience: Duration,
-) -> BoxStream<'static, Result<T, StoreError>> {
-    try_unfold(sent, move |mut sent| async move {
-        match timeout(patience, sent.next()).await {
-            Ok(Some(Ok(next))) => {
-                instrument::report_progress();
-                Ok(Some((next, sent)))
-            }
-            Ok(Some(Err(source))) => Err(StoreError::Engine { backend: place, source }),
-            Ok(None) => Ok(None),
-            Err(_) => Err(timeout_error(place, patience)),
-        }
-    })
-    .boxed()
-}
-
-/// The error of a store that does not answer.
-pub(super) fn timeout_error(place: &'static str, timeout: Duration) -> StoreError {
-    let why = format!("the store has sent nothing for {} s; see whether it is overloaded", timeout.as_secs_f32());
-    StoreError::Engine { backend: place, source: object_store::Error::Generic { store: "stream", source: why.into() } }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use futures::TryStreamExt;
+    use domain::Secret;
     use futures::channel::mpsc::{UnboundedSender, unbounded};
+    use futures::{StreamExt, TryStreamExt};
+    use instrument::FailPoints;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
     use crate::s3;
     use crate::settings::StoreSettings;
-    use domain::Secret;
-    use instrument::FailPoints;
 
     const SHORT_TIMEOUT: Duration = Duration::from_millis(50);
 

@@ -3,10 +3,12 @@
 use domain::Media;
 use image::{ColorType, ImageDecoder};
 
-use super::check_size;
+use crate::cancel::CancelFlag;
 use crate::cancel::CancellableReader;
+use crate::limits::Limits;
+use crate::probed_picture::Probe;
 use crate::raster::{Colour, Raster, allocate};
-use crate::{CancelFlag, Limits, Probe, Rejection};
+use crate::rejection::Rejection;
 
 pub(super) fn decode(file: &[u8], probe: &Probe, limits: &Limits, stop: &CancelFlag) -> Result<Raster, Rejection> {
     let broken = |error: image::ImageError| Rejection::broken(Media::Bmp, error.to_string());
@@ -14,7 +16,7 @@ pub(super) fn decode(file: &[u8], probe: &Probe, limits: &Limits, stop: &CancelF
     let mut most = image::Limits::default();
     most.max_alloc = Some(limits.max_memory);
     decoder.set_limits(most).map_err(broken)?;
-    check_size(probe, decoder.dimensions())?;
+    probe.check_size(decoder.dimensions())?;
     let colour = match decoder.color_type() {
         ColorType::L8 => Colour::Gray,
         ColorType::Rgb8 => Colour::Rgb,

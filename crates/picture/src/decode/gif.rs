@@ -6,9 +6,11 @@ mod lzw;
 
 use domain::Media;
 
+use crate::cancel::CancelFlag;
 use crate::probe::colour_table_bytes;
+use crate::probed_picture::Probe;
 use crate::raster::{Colour, Raster, allocate};
-use crate::{CancelFlag, Probe, Rejection};
+use crate::rejection::Rejection;
 
 /// `first` is the position of the frame's descriptor, `transparent` the index of its transparent pixels.
 pub(super) fn decode(

@@ -2,10 +2,12 @@
 
 use domain::Media;
 
-use super::check_size;
+use crate::cancel::CancelFlag;
 use crate::cancel::CancellableReader;
+use crate::limits::Limits;
+use crate::probed_picture::Probe;
 use crate::raster::{Colour, Raster, allocate};
-use crate::{CancelFlag, Limits, Probe, Rejection};
+use crate::rejection::Rejection;
 
 pub(super) fn decode(file: &[u8], probe: &Probe, limits: &Limits, stop: &CancelFlag) -> Result<Raster, Rejection> {
     let broken = |error: ::png::DecodingError| Rejection::broken(Media::Png, error.to_string());
@@ -16,7 +18,7 @@ pub(super) fn decode(file: &[u8], probe: &Probe, limits: &Limits, stop: &CancelF
     decoder.set_ignore_iccp_chunk(true);
     decoder.set_transformations(::png::Transformations::normalize_to_color8());
     let mut reader = decoder.read_info().map_err(broken)?;
-    check_size(probe, reader.info().size())?;
+    probe.check_size(reader.info().size())?;
     let wrong = || Rejection::broken(Media::Png, "its header makes no sense");
     let mut samples = allocate(reader.output_buffer_size().ok_or_else(wrong)?)?;
     let info = reader.next_frame(&mut samples).map_err(broken)?;
@@ -27,6 +29,6 @@ pub(super) fn decode(file: &[u8], probe: &Probe, limits: &Limits, stop: &CancelF
         ::png::ColorType::Rgba => Colour::Rgba,
         ::png::ColorType::Indexed => return Err(wrong()),
     };
-    check_size(probe, (info.width, info.height))?;
+    probe.check_size((info.width, info.height))?;
     Ok(Raster::packed(info.width, info.height, colour, samples))
 }

@@ -5,16 +5,18 @@
 
 use domain::Media;
 
-use super::check_size;
+use crate::cancel::CancelFlag;
 use crate::cancel::CancellableReader;
+use crate::limits::Limits;
+use crate::probed_picture::Probe;
 use crate::raster::{Colour, Raster, allocate};
-use crate::{CancelFlag, Limits, Probe, Rejection};
+use crate::rejection::Rejection;
 
 pub(super) fn decode(file: &[u8], probe: &Probe, limits: &Limits, stop: &CancelFlag) -> Result<Raster, Rejection> {
     let broken = |error: image_webp::DecodingError| Rejection::broken(Media::WebP, error.to_string());
     let mut decoder = image_webp::WebPDecoder::new(CancellableReader::new(file, stop)).map_err(broken)?;
     decoder.set_memory_limit(usize::try_from(limits.max_memory).unwrap_or(usize::MAX));
-    check_size(probe, decoder.dimensions())?;
+    probe.check_size(decoder.dimensions())?;
     if decoder.is_animated() {
         // The background colour of an animation is a hint for a web page; a picture has none.
         decoder.set_background_color([0; 4]).map_err(broken)?;

@@ -30,7 +30,7 @@ impl Divisors {
 }
 
 /// From natural order after transposition to zig-zag: `ZIGZAG[k]` is the position of the k-th coefficient.
-const ZIGZAG: [u8; 64] = transposed(super::huffman::ZIGZAG);
+const ZIGZAG: [u8; 64] = transposed(crate::zigzag::ZIGZAG);
 
 const fn transposed(natural: [u8; 64]) -> [u8; 64] {
     let mut out = [0; 64];
@@ -114,7 +114,7 @@ mod tests {
         let block: [[u8; 8]; 8] = std::array::from_fn(|y| std::array::from_fn(|x| (x * x * 31 + y * 17 + x * y) as u8));
         let table: [u8; 64] = std::array::from_fn(|i| 1 + i as u8 / 3);
         let out = forward_dct(&block, &Divisors::new(&table));
-        for (k, natural) in crate::encode::huffman::ZIGZAG.into_iter().enumerate() {
+        for (k, natural) in crate::zigzag::ZIGZAG.into_iter().enumerate() {
             let natural = usize::from(natural);
             let (v, u) = (natural / 8, natural % 8);
             let c = |i: usize| if i == 0 { 0.5f64.sqrt() } else { 1.0 };

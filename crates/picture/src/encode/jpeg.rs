@@ -7,9 +7,11 @@
 use pulp::{Arch, Simd, WithSimd};
 
 use super::dct::{Divisors, forward_dct};
-use super::huffman::{HuffmanCode, ZIGZAG};
+use super::huffman::HuffmanCode;
+use crate::cancel::CancelFlag;
 use crate::raster::{Colour, Plane, Raster};
-use crate::{CancelFlag, Rejection};
+use crate::rejection::Rejection;
+use crate::zigzag::ZIGZAG;
 
 /// Rule: ITU-T T.81, table K.1, natural order.
 const LUMA_QUANTIZATION: [u8; 64] = [

@@ -7,8 +7,9 @@ use std::io::Write;
 
 use domain::Media;
 
+use crate::cancel::CancelFlag;
 use crate::raster::{Colour, Raster};
-use crate::{CancelFlag, Rejection};
+use crate::rejection::Rejection;
 
 /// Bytes of samples to compress between two checks of the cancel flag, which takes some tens of milliseconds.
 const CANCEL_CHECK_BYTES: usize = 8 << 20;

@@ -5,7 +5,7 @@
 //! passed the end; it is called at intervals.
 
 use super::header::broken;
-use crate::Rejection;
+use crate::rejection::Rejection;
 
 /// Zeros after the last byte, so that eight bytes can be read at any position.
 const PADDING: usize = 16;

@@ -9,8 +9,8 @@ use std::ops::Range;
 
 use domain::Media;
 
-use crate::Rejection;
-use crate::encode::ZIGZAG;
+use crate::rejection::Rejection;
+use crate::zigzag::ZIGZAG;
 
 pub(crate) fn broken(why: impl Into<Cow<'static, str>>) -> Rejection {
     Rejection::broken(Media::Jpeg, why)
@@ -107,6 +107,26 @@ pub(crate) struct Header {
 }
 
 impl Header {
+    /// Bytes of the planes decoded at `n` eighths, and bytes that are held on top of them while decoding a file of
+    /// `length` bytes. These are the scan without its stuffing, the tables, and for a progressive picture the needed
+    /// coefficients and one bit for each other.
+    pub(crate) fn memory_estimate(&self, n: u8, length: u64) -> (u64, u64) {
+        let (h_max, v_max) = self.frame.sampling();
+        let units = u64::from(self.frame.width).div_ceil(8 * u64::from(h_max))
+            * u64::from(self.frame.height).div_ceil(8 * u64::from(v_max));
+        let blocks: u64 = self.frame.components.iter().map(|c| units * u64::from(c.h) * u64::from(c.v)).sum();
+        let samples = u64::from(n) * u64::from(n);
+        let stored = if self.frame.is_progressive() { blocks * (samples * 2 + 8) } else { 0 };
+        let planes = match self.model {
+            ColourModel::Gray | ColourModel::YCbCr => blocks * samples,
+            // These are interleaved in a second copy, each component at the size of the largest.
+            ColourModel::Rgb | ColourModel::Cmyk | ColourModel::Ycck => {
+                2 * 4 * units * u64::from(h_max) * u64::from(v_max) * samples
+            }
+        };
+        (planes, stored + length + (512 << 10))
+    }
+
     /// Reads `file` up to the data of the first scan.
     pub(crate) fn read(file: &[u8]) -> Result<Self, Rejection> {
         let mut tables = DecoderTables::default();

@@ -12,7 +12,7 @@
 
 use super::bit_reader::BitReader;
 use super::header::{HuffmanSpec, broken};
-use crate::Rejection;
+use crate::rejection::Rejection;
 
 const LOOKUP_BITS: u32 = 12;
 const LOOKUP_SIZE: usize = 1 << LOOKUP_BITS;

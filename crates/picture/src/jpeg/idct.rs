@@ -49,7 +49,7 @@ fn frequency_weight(n: usize, k: usize) -> f32 {
 /// have positions beyond the needed part.
 pub(super) fn block_positions(n: usize) -> [u8; 256] {
     let mut places = [255; 256];
-    for (place, natural) in places.iter_mut().zip(crate::encode::ZIGZAG) {
+    for (place, natural) in places.iter_mut().zip(crate::zigzag::ZIGZAG) {
         let (row, column) = (usize::from(natural / 8), usize::from(natural % 8));
         if row < n && column < n {
             *place = (row * n + column) as u8;

@@ -2,8 +2,8 @@
 
 use super::header::{ColourModel, FrameHeader, broken};
 use super::idct::{self, Block, DequantizationFactors};
-use crate::Rejection;
 use crate::raster::{Colour, Plane, Raster, allocate};
+use crate::rejection::Rejection;
 
 /// The plane into which one component is decoded.
 pub(super) struct ComponentLayout {

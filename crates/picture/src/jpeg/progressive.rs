@@ -6,30 +6,19 @@
 //!
 //! Rule: ITU-T T.81, annex G.
 
+mod coefficient_store;
 mod scan;
+mod scan_list;
 
-use std::ops::Range;
-
+use self::coefficient_store::{CoefficientStore, zeroed};
+use self::scan_list::{needed_scans, read_scan_headers};
 use super::bit_reader::EntropyData;
-use super::header::{DecoderTables, Header, MarkerSegment, ScanHeader, broken};
+use super::header::{Header, broken};
 use super::idct::{self, Block, DequantizationFactors};
 use super::layout::{ComponentLayout, FrameLayout};
-use crate::{CancelFlag, LimitKind, Limits, Rejection};
-
-/// A scan with its tables and the position of its data.
-struct ProgressiveScan {
-    scan: ScanHeader,
-    tables: DecoderTables,
-    scan_data: usize,
-}
-
-/// The coefficients of one component.
-struct CoefficientStore {
-    /// N × N for each block, in the layout of [`Block`].
-    wanted: Vec<i16>,
-    /// For each block, which of its coefficients are not zero so far; bit k is the k-th coefficient.
-    nonzero: Vec<u64>,
-}
+use crate::cancel::CancelFlag;
+use crate::limits::Limits;
+use crate::rejection::Rejection;
 
 /// Decodes all scans into `layout`, whose scale is N eighths.
 pub(super) fn decode<const N: usize>(
@@ -63,79 +52,6 @@ pub(super) fn decode<const N: usize>(
         transform_blocks::<N>(sheet, store, &factors, stop)?;
     }
     Ok(())
-}
-
-/// Allocates `length` zeros, or returns a rejection if memory has run out.
-fn zeroed<T: Copy + Default>(length: usize) -> Result<Vec<T>, Rejection> {
-    let mut out = Vec::new();
-    let actual = (length * size_of::<T>()) as u64;
-    out.try_reserve_exact(length).map_err(|_| Rejection::LimitExceeded {
-        excess: LimitKind::Memory,
-        limit: 0,
-        actual,
-    })?;
-    out.resize(length, T::default());
-    Ok(out)
-}
-
-/// Reads all scan headers of the file, up to its end-of-image marker, without reading the scans' data.
-fn read_scan_headers(file: &[u8], header: &Header, limits: &Limits) -> Result<Vec<ProgressiveScan>, Rejection> {
-    let mut tables = header.tables.clone();
-    let mut parts =
-        vec![ProgressiveScan { scan: header.scan.clone(), tables: tables.clone(), scan_data: header.scan_data }];
-    let mut at = header.scan_data;
-    loop {
-        // Data, stuffing and restart markers are skipped, as is everything that is no segment.
-        let segment = MarkerSegment::next(file, at)?;
-        at = segment.body.end;
-        match segment.marker {
-            0xD9 => return Ok(parts),
-            0xDA => {
-                let scan = ScanHeader::parse(&header.frame, &file[segment.body])?;
-                let count = parts.len() as u64 + 1;
-                Rejection::check_limit(LimitKind::Scans, count, u64::from(limits.max_scans))?;
-                parts.push(ProgressiveScan { scan, tables: tables.clone(), scan_data: at });
-            }
-            marker => tables.read_segment(marker, &file[segment.body])?,
-        }
-    }
-}
-
-/// Determines which scans have to be read for the coefficients up to `last`.
-fn needed_scans(parts: &[ProgressiveScan], last: u8, components: usize) -> Result<Vec<bool>, Rejection> {
-    // For each component, the coefficients whose earlier bits are required by a later scan that is needed.
-    let mut history = vec![0u64; components];
-    let mut needed = vec![false; parts.len()];
-    for (part, needed) in parts.iter().zip(&mut needed).rev() {
-        let scan = &part.scan;
-        let band = bit_mask(u32::from(scan.spectral_start)..u32::from(scan.spectral_end) + 1);
-        if scan.spectral_start > 0 && scan.components.len() != 1 || scan.spectral_start == 0 && scan.spectral_end > 0 {
-            return Err(broken("its scan header makes no sense"));
-        }
-        if scan.approximation_high > 0 && scan.approximation_low + 1 != scan.approximation_high {
-            return Err(broken("its scans do not follow one another"));
-        }
-        for &(index, ..) in &scan.components {
-            *needed |= scan.spectral_start <= last || history[index] & band != 0;
-        }
-        for &(index, ..) in scan.components.iter().filter(|_| *needed && scan.approximation_high > 0) {
-            history[index] |= band;
-        }
-    }
-    for index in 0..components {
-        let first = parts.iter().find(|part| part.scan.components.iter().any(|(i, ..)| *i == index));
-        if first.is_none_or(|part| part.scan.spectral_start > 0 || part.scan.approximation_high > 0) {
-            return Err(broken("a component is missing"));
-        }
-    }
-    Ok(needed)
-}
-
-/// A mask with the bits of a range.
-#[inline(always)]
-fn bit_mask(range: Range<u32>) -> u64 {
-    let below = |k: u32| if k > 63 { u64::MAX } else { (1 << k) - 1 };
-    below(range.end) & !below(range.start)
 }
 
 fn transform_blocks<const N: usize>(

@@ -7,7 +7,8 @@ use super::header::{DecoderTables, FrameHeader, ScanHeader, broken};
 use super::huffman::{END_OF_BLOCK, HuffmanError, HuffmanTable};
 use super::idct::{self, Block, DequantizationFactors};
 use super::layout::FrameLayout;
-use crate::{CancelFlag, Rejection};
+use crate::cancel::CancelFlag;
+use crate::rejection::Rejection;
 
 /// The tables and state for reading one component.
 struct ComponentReader<'a> {

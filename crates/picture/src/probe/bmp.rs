@@ -2,8 +2,8 @@
 
 use domain::Media;
 
-use super::{FormatDetail, Probe};
-use crate::Rejection;
+use crate::probed_picture::{FormatDetail, Probe};
+use crate::rejection::Rejection;
 
 pub(super) fn probe(file: &[u8]) -> Result<Probe, Rejection> {
     let early = || Rejection::broken(Media::Bmp, "it ends too early");

@@ -4,8 +4,9 @@
 
 use domain::Media;
 
-use super::{FormatDetail, Probe};
-use crate::{Limits, Rejection};
+use crate::limits::Limits;
+use crate::probed_picture::{FormatDetail, Probe};
+use crate::rejection::Rejection;
 
 pub(super) fn probe(file: &[u8], limits: &Limits) -> Result<Probe, Rejection> {
     let early = || Rejection::broken(Media::Gif, "it ends too early");

@@ -2,9 +2,10 @@
 
 use domain::Media;
 
-use super::{FormatDetail, Probe};
-use crate::jpeg::header::{ColourModel, Header};
-use crate::{Rejection, exif};
+use crate::exif;
+use crate::jpeg::header::Header;
+use crate::probed_picture::{FormatDetail, Probe};
+use crate::rejection::Rejection;
 
 pub(super) fn probe(file: &[u8]) -> Result<Probe, Rejection> {
     let header = Header::read(file)?;
@@ -28,24 +29,4 @@ pub(super) fn probe(file: &[u8]) -> Result<Probe, Rejection> {
     probe.orientation = header.exif.and_then(|at| file.get(at)).map(exif::orientation).unwrap_or_default();
     probe.icc = header.icc;
     Ok(probe)
-}
-
-/// Bytes of the planes decoded at `n` eighths, and bytes that are held on top of them while decoding. These are the
-/// scan without its stuffing, the tables, and for a progressive picture the needed coefficients and one bit for each
-/// other.
-pub(super) fn memory_estimate(header: &Header, n: u8, length: u64) -> (u64, u64) {
-    let (h_max, v_max) = header.frame.sampling();
-    let units = u64::from(header.frame.width).div_ceil(8 * u64::from(h_max))
-        * u64::from(header.frame.height).div_ceil(8 * u64::from(v_max));
-    let blocks: u64 = header.frame.components.iter().map(|c| units * u64::from(c.h) * u64::from(c.v)).sum();
-    let samples = u64::from(n) * u64::from(n);
-    let stored = if header.frame.is_progressive() { blocks * (samples * 2 + 8) } else { 0 };
-    let planes = match header.model {
-        ColourModel::Gray | ColourModel::YCbCr => blocks * samples,
-        // These are interleaved in a second copy, each component at the size of the largest.
-        ColourModel::Rgb | ColourModel::Cmyk | ColourModel::Ycck => {
-            2 * 4 * units * u64::from(h_max) * u64::from(v_max) * samples
-        }
-    };
-    (planes, stored + length + (512 << 10))
 }

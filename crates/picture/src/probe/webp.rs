@@ -2,8 +2,9 @@
 
 use domain::Media;
 
-use super::{FormatDetail, Probe};
-use crate::{Rejection, exif};
+use crate::exif;
+use crate::probed_picture::{FormatDetail, Probe};
+use crate::rejection::Rejection;
 
 pub(super) fn probe(file: &[u8]) -> Result<Probe, Rejection> {
     let broken = |why: &'static str| Rejection::broken(Media::WebP, why);

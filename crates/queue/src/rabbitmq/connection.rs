@@ -16,8 +16,8 @@ use lapin::{Channel, Connection, ConnectionProperties};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::address::BrokerAddress;
 use super::topology::Topology;
+use crate::broker_address::BrokerAddress;
 use crate::error::QueueError;
 
 /// How long one step of the protocol may take before the peer counts as lost.

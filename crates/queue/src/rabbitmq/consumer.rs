@@ -12,9 +12,10 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{Acker, Channel, Consumer};
 
+use super::broker::BrokerContext;
 use super::connection::with_timeout;
 use super::message::AmqpMessage;
-use super::{BrokerContext, parked};
+use super::parked;
 use crate::error::QueueError;
 
 /// The pause of a consumer that could not subscribe or could not park a message.

@@ -7,7 +7,7 @@
 //! A job message may be delivered twice and is never lost once [`RabbitMq::publish`] has returned. Every wait has a
 //! timeout, except the wait for the next delivery.
 
-mod address;
+mod broker;
 mod connection;
 mod consumer;
 mod message;
@@ -16,18 +16,18 @@ mod parked;
 mod publisher;
 mod topology;
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use domain::{JobId, JobMessage, Outcome, QueueName};
 use uuid::Uuid;
 
+use crate::broker_address::parse_address;
 use crate::error::QueueError;
 use crate::outcome_waiters::OutcomeWaiters;
 use crate::settings::QueueSettings;
 use crate::stats::QueueStats;
-pub(crate) use address::{parse_address, trust_ca_file};
+use broker::{BrokerContext, PING_TIMEOUT};
 use connection::{BrokerConnection, with_timeout};
 pub(crate) use consumer::{Deliveries, Delivery};
 use message::AmqpMessage;
@@ -39,8 +39,6 @@ use topology::Topology;
 /// How long a start waits for the broker. It then continues without the broker, because an api accepts uploads
 /// without it.
 const STARTUP_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a ping may take.
-const PING_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a shutdown waits for the last outcomes to be sent.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The heartbeat in seconds. A dead peer is detected within two of these; the broker's own default is 60 s.
@@ -49,10 +47,6 @@ const HEARTBEAT_SECS: u16 = 10;
 /// with the broker's default of 128 KiB, that is 16 MiB in every process. RabbitMQ 4.1 refuses less than 8 KiB, and
 /// the headers of a message that other clients may have written have to fit into one frame.
 const MAX_FRAME_BYTES: u32 = 16 << 10;
-/// How many delivered messages are remembered with the process that waits for their outcome: far more than are
-/// processed at a time.
-const MAX_REPLY_TARGETS: usize = 4096;
-
 #[derive(Clone, Debug)]
 pub(crate) struct RabbitMq {
     broker: Arc<BrokerContext>,
@@ -61,27 +55,9 @@ pub(crate) struct RabbitMq {
     waiters: OutcomeWaiters,
 }
 
-/// The shared state of one process's queue.
-#[derive(Debug)]
-struct BrokerContext {
-    topology: Topology,
-    /// The id of this process as a waiter.
-    instance: Uuid,
-    publisher: Publisher,
-    consumer_connection: BrokerConnection,
-    reply_targets: Mutex<ReplyTargets>,
-}
-
-/// The processes that wait for the outcomes of jobs delivered here.
-#[derive(Debug, Default)]
-struct ReplyTargets {
-    by_job: HashMap<JobId, Uuid>,
-    order: VecDeque<JobId>,
-}
-
 impl RabbitMq {
     pub(super) async fn open(settings: &QueueSettings, waiters: OutcomeWaiters) -> Result<Self, QueueError> {
-        let mut address = parse_address(settings)?;
+        let mut address = parse_address(&settings.url)?;
         address.uri.query.heartbeat.get_or_insert(HEARTBEAT_SECS);
         address.uri.query.frame_max.get_or_insert(MAX_FRAME_BYTES);
         let topology = Topology::new(&settings.prefix);
@@ -157,32 +133,5 @@ impl RabbitMq {
         tokio::time::timeout(CLOSE_TIMEOUT, self.outcome_publisher.flush()).await.ok();
         self.broker.publisher.connection().close().await;
         self.broker.consumer_connection.close().await;
-    }
-}
-
-impl BrokerContext {
-    fn reply_targets(&self) -> std::sync::MutexGuard<'_, ReplyTargets> {
-        self.reply_targets.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn remember_reply_target(&self, message: &AmqpMessage) {
-        let Some(process) = message.reply_to else { return };
-        let mut waiting = self.reply_targets();
-        if waiting.by_job.insert(message.body.id, process).is_none() {
-            waiting.order.push_back(message.body.id);
-        }
-        while waiting.order.len() > MAX_REPLY_TARGETS {
-            if let Some(oldest) = waiting.order.pop_front() {
-                waiting.by_job.remove(&oldest);
-            }
-        }
-    }
-
-    fn reply_target(&self, job: JobId) -> Option<Uuid> {
-        self.reply_targets().by_job.get(&job).copied()
-    }
-
-    fn take_reply_target(&self, job: JobId) -> Option<Uuid> {
-        self.reply_targets().by_job.remove(&job)
     }
 }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
-use super::BrokerContext;
+use super::broker::BrokerContext;
 use super::connection::{BrokerConnection, with_timeout};
 use crate::error::QueueError;
 use crate::outcome_waiters::OutcomeWaiters;

@@ -6,9 +6,9 @@ use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions, QueueDe
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Queue};
 
+use super::broker::{BrokerContext, PING_TIMEOUT};
 use super::connection::with_timeout;
 use super::message::{AmqpMessage, QUEUE_HEADER};
-use super::{BrokerContext, PING_TIMEOUT};
 use crate::error::QueueError;
 
 /// Parks a message, with the name of the queue it came from.

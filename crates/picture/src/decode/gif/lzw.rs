@@ -5,7 +5,8 @@
 
 use domain::Media;
 
-use crate::{CancelFlag, Rejection};
+use crate::cancel::CancelFlag;
+use crate::rejection::Rejection;
 
 /// Codes have at most 12 bits.
 const MAX_ENTRIES: usize = 1 << 12;

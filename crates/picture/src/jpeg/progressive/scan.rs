@@ -1,12 +1,14 @@
 //! Reads one progressive scan into the stores of its components.
 
-use super::{CoefficientStore, ProgressiveScan, bit_mask};
+use super::coefficient_store::CoefficientStore;
+use super::scan_list::{ProgressiveScan, bit_mask};
+use crate::cancel::CancelFlag;
 use crate::jpeg::bit_reader::{BitReader, EntropyData, truncated};
 use crate::jpeg::header::{ScanHeader, broken};
 use crate::jpeg::huffman::{HuffmanError, HuffmanTable, extend};
 use crate::jpeg::idct::{self, Block};
 use crate::jpeg::layout::FrameLayout;
-use crate::{CancelFlag, Rejection};
+use crate::rejection::Rejection;
 
 /// The tables and positions for reading one scan.
 pub(super) struct ProgressiveScanReader {

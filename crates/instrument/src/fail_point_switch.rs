@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{FailPoints, InjectedFault};
+use crate::injected_fault::InjectedFault;
 
 /// An operation as `FailPoints` knows it: the backend and the operation's name.
 type OperationKey = (&'static str, &'static str);
@@ -34,11 +34,6 @@ impl Default for FailPointSwitch {
 }
 
 impl FailPointSwitch {
-    /// The plan to give to the backends of a process.
-    pub fn fail_points(&self) -> FailPoints {
-        FailPoints { crash_plan: None, switch: Some(self.clone()) }
-    }
-
     /// From now on, the operation fails before its effect.
     pub fn start_failing(&self, place: &'static str, op: &'static str) {
         self.set((place, op), FaultMode::Fail);
@@ -67,7 +62,7 @@ impl FailPointSwitch {
     }
 
     /// Lets the operation pass if no fault is switched on for it.
-    pub(super) async fn pass(&self, operation: OperationKey) -> Result<(), InjectedFault> {
+    pub(crate) async fn pass(&self, operation: OperationKey) -> Result<(), InjectedFault> {
         let (mut fault, mut met) = (None, 0);
         self.0.send_if_modified(|state| {
             fault = state.faults.get(&operation).copied();

@@ -5,7 +5,6 @@ use domain::{InvalidSetting, Secret};
 use lapin::uri::{AMQPScheme, AMQPUri};
 
 use crate::error::QueueError;
-use crate::settings::QueueSettings;
 
 /// RabbitMQ's name for the parameter with a file of certificate authorities.
 const CA_FILE: &str = "cacertfile";
@@ -17,16 +16,16 @@ const KNOWN_PARAMS: [&str; 6] =
 /// A broker's address.
 #[derive(Clone, Debug)]
 pub(crate) struct BrokerAddress {
-    pub(super) uri: AMQPUri,
+    pub(crate) uri: AMQPUri,
     /// A file with certificate authorities that the broker's certificate may be from.
-    pub(super) ca_file: Option<String>,
+    pub(crate) ca_file: Option<String>,
 }
 
 /// Parses the broker's address, without connecting.
-pub(crate) fn parse_address(settings: &QueueSettings) -> Result<BrokerAddress, QueueError> {
-    let url = settings.url.expose();
-    let uri: AMQPUri = url.parse().map_err(|_| QueueError::Address(settings.url.to_string()))?;
-    let invalid = |why: String| InvalidSetting::new("queue.url", format_args!("\"{}\"", settings.url), why);
+pub(crate) fn parse_address(address: &Secret) -> Result<BrokerAddress, QueueError> {
+    let url = address.expose();
+    let uri: AMQPUri = url.parse().map_err(|_| QueueError::Address(address.to_string()))?;
+    let invalid = |why: String| InvalidSetting::new("queue.url", format_args!("\"{address}\""), why);
     let found = parse_params(url, &KNOWN_PARAMS).map_err(invalid)?;
     let ca_file = param(&found, CA_FILE).map(str::to_owned);
     if let Some(file) = &ca_file {
@@ -39,11 +38,11 @@ pub(crate) fn parse_address(settings: &QueueSettings) -> Result<BrokerAddress, Q
 }
 
 /// Adds the file to the address of a broker with TLS, if the address names none.
-pub(crate) fn trust_ca_file(settings: &mut QueueSettings, ca_file: &str) {
-    let url = settings.url.expose();
+pub(crate) fn trust_ca_file(address: &mut Secret, ca_file: &str) {
+    let url = address.expose();
     let named = parse_params(url, &KNOWN_PARAMS).is_ok_and(|found| param(&found, CA_FILE).is_some());
     if url.starts_with("amqps://") && !named {
-        settings.url = Secret::new(with_param(url, CA_FILE, ca_file));
+        *address = Secret::new(with_param(url, CA_FILE, ca_file));
     }
 }
 
@@ -58,8 +57,7 @@ mod tests {
             ("amqp://host/v?heartbeat=5&cacertfile=/ca.pem", "cacertfile is for an address that begins with amqps://"),
             ("amqps://host/v?cacertfile=/no/ca.pem", "the file /no/ca.pem cannot be read"),
         ] {
-            let settings = QueueSettings { url: Secret::new(url), prefix: String::new(), ..QueueSettings::default() };
-            let said = parse_address(&settings).unwrap_err().to_string();
+            let said = parse_address(&Secret::new(url)).unwrap_err().to_string();
             assert!(said.starts_with("queue.url = ") && said.contains(words), "{url}: {said}");
         }
     }
@@ -72,10 +70,9 @@ mod tests {
             ("amqp://host/v", "amqp://host/v"),
             ("memory:", "memory:"),
         ] {
-            let mut settings =
-                QueueSettings { url: Secret::new(url), prefix: String::new(), ..QueueSettings::default() };
-            trust_ca_file(&mut settings, "/our/ca.pem");
-            assert_eq!(settings.url.expose(), trusted);
+            let mut address = Secret::new(url);
+            trust_ca_file(&mut address, "/our/ca.pem");
+            assert_eq!(address.expose(), trusted);
         }
     }
 }

@@ -3,8 +3,6 @@
 //!
 //! One decorator does both, because both apply to the same calls: those that leave the program.
 
-mod switch;
-
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +10,9 @@ use std::time::Instant;
 
 use tracing::Instrument;
 
-pub use switch::FailPointSwitch;
+use crate::fail_point_switch::FailPointSwitch;
+use crate::injected_fault::InjectedFault;
+use crate::progress::report_progress;
 
 /// Whether the failing operation fails before or after its effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +37,12 @@ struct CrashPlan {
     calls: AtomicU64,
 }
 
-/// An operation that a test made fail.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("operation {0} was made to fail by a test")]
-pub struct InjectedFault(u64);
+impl FailPointSwitch {
+    /// The plan to give to the backends of a process.
+    pub fn fail_points(&self) -> FailPoints {
+        FailPoints { crash_plan: None, switch: Some(self.clone()) }
+    }
+}
 
 impl FailPoints {
     /// Fails operation number `n` (from 1) on this side of its effect, and every later one, as if the process had
@@ -71,7 +73,7 @@ impl FailPoints {
         in_flight.decrement(1);
         let outcome_label = if outcome.is_ok() { "ok" } else { "error" };
         if outcome.is_ok() {
-            crate::progress::report_progress();
+            report_progress();
         }
         metrics::counter!("cloakroom_place_operations_total", "place" => place, "op" => op, "outcome" => outcome_label)
             .increment(1);

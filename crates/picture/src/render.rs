@@ -1,0 +1,183 @@
+//! Renders a picture: decodes it once, and makes every output from that.
+
+use std::borrow::Cow;
+
+use domain::Media;
+use fast_image_resize::Resizer;
+
+use crate::cancel::CancelFlag;
+use crate::colour::{self, ColourTransform};
+use crate::geometry::{self, OutputTarget};
+use crate::limits::Limits;
+use crate::orientation::Orientation;
+use crate::plan::{OutputFormat, RenderPlan};
+use crate::probe::probe;
+use crate::probed_picture::{Probe, decode_scale};
+use crate::raster::{Colour, Raster};
+use crate::rejection::{LimitKind, Rejection};
+use crate::resize::{ChromaSize, ResizeChain};
+use crate::{decode, encode, jpeg};
+
+/// The quality of every written JPEG, on libjpeg's scale.
+const JPEG_QUALITY: u8 = 80;
+
+/// The result of rendering a file.
+#[derive(Clone, Debug)]
+pub struct RenderedPicture {
+    /// The width of the original in pixels, after orientation and before any crop.
+    pub width: u32,
+    /// The height of the original in pixels, after orientation and before any crop.
+    pub height: u32,
+    /// The media type of the original.
+    pub media: Media,
+    /// The outputs, in the order of the plan.
+    pub variants: Vec<RenderedVariant>,
+}
+
+/// One output, ready to be served.
+#[derive(Clone, Debug)]
+pub struct RenderedVariant {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// [`Media::Jpeg`] or [`Media::Png`].
+    pub media: Media,
+    /// The file.
+    pub bytes: Vec<u8>,
+}
+
+/// Probes and renders `bytes` according to `plan`, with new buffers. See [`RenderBuffers::render`].
+///
+/// # Errors
+///
+/// As [`probe`] and [`RenderBuffers::render`].
+pub fn render(
+    bytes: &[u8],
+    plan: &RenderPlan,
+    limits: &Limits,
+    stop: &CancelFlag,
+) -> Result<RenderedPicture, Rejection> {
+    RenderBuffers::default().render(bytes, &probe(bytes, limits)?, plan, limits, stop)
+}
+
+/// The buffers that one thread keeps between pictures, so that memory is not allocated again for each picture.
+/// Nothing of one picture can be seen in another.
+#[derive(Default)]
+pub struct RenderBuffers {
+    resizer: Resizer,
+    jpeg_scratch: jpeg::JpegScratch,
+}
+
+impl RenderBuffers {
+    /// Renders `bytes` according to `plan`. `probe` must be the result of [`probe`] for these bytes. The decoders
+    /// reject a probe of other bytes, as they reject a file with wrong headers.
+    ///
+    /// # Errors
+    ///
+    /// A [`Rejection`] if the bytes are broken, if the plan needs more memory than `limits` allow, or if `stop` was
+    /// set. A damaged or truncated file is rejected as a whole; there are no half pictures.
+    pub fn render(
+        &mut self,
+        bytes: &[u8],
+        probe: &Probe,
+        plan: &RenderPlan,
+        limits: &Limits,
+        stop: &CancelFlag,
+    ) -> Result<RenderedPicture, Rejection> {
+        stop.check()?;
+        Rejection::check_limit(LimitKind::Memory, probe.memory_estimate(plan), limits.max_memory)?;
+        let targets = geometry::output_targets(plan, probe.stored_size, probe.orientation);
+        let source = decode::decode(bytes, probe, decode_scale(&targets), limits, &mut self.jpeg_scratch, stop)?;
+        let profile = colour::icc_profile(bytes, probe, limits)?;
+        let correction = ColourTransform::new(profile.as_deref(), source.colour);
+        let mut ladder = ResizeChain::new(probe.media, source);
+
+        let mut variants: Vec<Option<RenderedVariant>> = targets.iter().map(|_| None).collect();
+        let mut order: Vec<usize> = (0..targets.len()).collect();
+        order.sort_by_key(|i| std::cmp::Reverse(targets[*i].pixels()));
+        for i in order {
+            let media = output_media(targets[i].format, probe.media, ladder.colour());
+            variants[i] = Some(self.render_variant(&mut ladder, &targets[i], media, probe, &correction, stop)?);
+        }
+        Ok(RenderedPicture {
+            width: probe.width,
+            height: probe.height,
+            media: probe.media,
+            variants: variants.into_iter().flatten().collect(),
+        })
+    }
+
+    /// Decodes the planes of a JPEG at `n` eighths (1 to 6, or 8) of its size, and does nothing else. The fuzzer and
+    /// the benchmark of this step call it.
+    ///
+    /// # Errors
+    ///
+    /// As [`RenderBuffers::render`].
+    #[doc(hidden)]
+    pub fn decode_jpeg_planes(
+        &mut self,
+        bytes: &[u8],
+        n: u8,
+        limits: &Limits,
+        stop: &CancelFlag,
+    ) -> Result<Vec<Vec<u8>>, Rejection> {
+        let probe = probe(bytes, limits)?;
+        let raster = decode::decode(bytes, &probe, n, limits, &mut self.jpeg_scratch, stop)?;
+        Ok(raster.planes.into_iter().map(|plane| plane.samples).collect())
+    }
+
+    fn render_variant(
+        &mut self,
+        ladder: &mut ResizeChain,
+        target: &OutputTarget,
+        media: Media,
+        probe: &Probe,
+        correction: &ColourTransform,
+        stop: &CancelFlag,
+    ) -> Result<RenderedVariant, Rejection> {
+        // Luma and chroma go straight into the encoder if no step in between needs RGB.
+        let planar = media == Media::Jpeg && correction.is_identity() && ladder.colour() == Colour::YCbCr;
+        // Half-size chroma can be turned with the luma, unless an odd length changes which pixels form a pair.
+        let parted = planar && probe.orientation.splits_chroma_pairs((target.width, target.height));
+        let chroma = if planar && !parted { ChromaSize::Half } else { ChromaSize::Full };
+        let resized = ladder.resize_to(&mut self.resizer, target, chroma, stop)?;
+        let upright: Cow<'_, Raster> = match probe.orientation {
+            Orientation::Upright => resized,
+            orientation => Cow::Owned(orientation.apply(resized.into_owned())),
+        };
+        stop.check()?;
+        let (width, height) = (upright.width, upright.height);
+        let bytes = if planar {
+            let halved = if parted { Cow::Owned(colour::subsample_chroma(&upright)) } else { upright };
+            encode::jpeg(&halved, JPEG_QUALITY, stop)?
+        } else {
+            let corrected = correction.apply(upright);
+            stop.check()?;
+            match media {
+                Media::Png => encode::png(&corrected, stop)?,
+                _ => {
+                    let flat = colour::flatten(corrected);
+                    match flat.colour {
+                        Colour::Gray => encode::jpeg(&flat, JPEG_QUALITY, stop)?,
+                        _ => encode::jpeg(&colour::ycbcr_from_rgb(&flat), JPEG_QUALITY, stop)?,
+                    }
+                }
+            }
+        };
+        Ok(RenderedVariant { width, height, media, bytes })
+    }
+}
+
+/// Chooses the format of an output by the requested format, the format of the original and its colours.
+fn output_media(format: OutputFormat, from: Media, colour: Colour) -> Media {
+    match format {
+        OutputFormat::Jpeg => Media::Jpeg,
+        OutputFormat::Png => Media::Png,
+        OutputFormat::Auto if colour.has_alpha() => Media::Png,
+        OutputFormat::Auto => match from {
+            Media::Png | Media::Gif => Media::Png,
+            _ => Media::Jpeg,
+        },
+    }
+}
