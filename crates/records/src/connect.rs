@@ -2,21 +2,18 @@
 //! one of them needs.
 
 mod address;
-pub(crate) mod postgres;
 mod sqlite;
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
-use sea_orm::{ConnectOptions, DbBackend, DbErr, RuntimeErr, SqlxSqliteConnector, sqlx};
+use sea_orm::{ConnectOptions, DbBackend, DbErr, RuntimeErr, SqlxSqliteConnector};
 
+use crate::connection_limits::IDLE_BEFORE_TEST;
 use crate::database::Database;
+use crate::postgres;
 use crate::settings::RecordsSettings;
-
-/// A connection that has been idle for this long is tested before it is used again.
-const IDLE_BEFORE_TEST: Duration = Duration::from_secs(1);
 
 /// Opens a pool for the database at the address in the settings.
 pub(crate) async fn connect(settings: &RecordsSettings) -> Result<Database, DbErr> {
@@ -42,17 +39,6 @@ pub(crate) async fn connect(settings: &RecordsSettings) -> Result<Database, DbEr
         }
         _ => Database::Sqlite(db, settings.timeout),
     })
-}
-
-/// The error of a call that exceeded its limit.
-pub(crate) fn call_timed_out(limit: Duration) -> DbErr {
-    DbErr::Query(RuntimeErr::SqlxError(timeout_error(limit).into()))
-}
-
-/// The same error as the driver's.
-fn timeout_error(limit: Duration) -> sqlx::Error {
-    let why = format!("the database did not answer within {limit:?}");
-    sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, why))
 }
 
 /// Why a database refused a write.

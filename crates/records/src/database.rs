@@ -9,7 +9,8 @@ use sea_orm::{
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
-use crate::connect::{call_timed_out, postgres};
+use crate::connection_limits::call_timed_out;
+use crate::postgres;
 
 /// A pool of connections. Clones share it.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 use super::availability::{Availability, read_only_error};
 use super::connection::{Call, CallResult, Connection};
-use super::{IDLE_BEFORE_TEST, limits};
+use crate::connection_limits::{IDLE_BEFORE_TEST, server_limits};
 use crate::settings::{Pooler, RecordsSettings};
 
 /// How long the test of an idle connection may take before another one is opened instead.
@@ -47,10 +47,10 @@ pub(crate) struct Pool {
 pub(crate) struct Transaction(Mutex<Connection>);
 
 impl Pool {
-    pub(in crate::connect) fn new(pool: PgPool, settings: &RecordsSettings, availability: Availability) -> Self {
+    pub(crate) fn new(pool: PgPool, settings: &RecordsSettings, availability: Availability) -> Self {
         let local_limits = match settings.pooler {
             Pooler::None => None,
-            Pooler::Transaction => Some(limits("SET LOCAL", settings.timeout)),
+            Pooler::Transaction => Some(server_limits("SET LOCAL", settings.timeout)),
         };
         Self { pool, availability, timeout: settings.timeout, local_limits }
     }

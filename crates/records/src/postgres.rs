@@ -14,22 +14,15 @@ mod availability;
 mod connection;
 mod pool;
 
-use std::time::Duration;
-
 use sea_orm::ConnectOptions;
 use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::sqlx::{self, Executor, Row};
 
-use super::IDLE_BEFORE_TEST;
+use crate::connection_limits::server_limits;
 use crate::settings::{Pooler, RecordsSettings};
-pub(super) use availability::Availability;
+pub(crate) use availability::Availability;
 pub(crate) use availability::is_read_only;
 pub(crate) use pool::{Pool, Transaction};
-
-/// How long a transaction may be idle before PostgreSQL ends it. Transactions here take milliseconds. A machine that
-/// vanishes in the middle of a transaction does not close its connection. Without this limit its locks would stay
-/// until the server notices, which takes hours.
-const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(10);
 
 /// The server sends a keepalive after 30 s of silence, and three more before it closes the connection. By default it
 /// sends the first after two hours, and the connections of vanished machines use up its connection slots. This end
@@ -39,11 +32,11 @@ const KEEPALIVE: &str = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interv
 
 /// Configures the connections. No startup option is sent, because PgBouncer refuses clients that send any it does not
 /// know.
-pub(super) fn configure(options: &mut ConnectOptions, settings: &RecordsSettings, availability: &Availability) {
+pub(crate) fn configure(options: &mut ConnectOptions, settings: &RecordsSettings, availability: &Availability) {
     options.map_sqlx_postgres_opts(|postgres| postgres.extra_float_digits(None));
     let read_only = "SHOW transaction_read_only";
     let script = match settings.pooler {
-        Pooler::None => format!("{}; {KEEPALIVE}; {read_only}", limits("SET", settings.timeout)),
+        Pooler::None => format!("{}; {KEEPALIVE}; {read_only}", server_limits("SET", settings.timeout)),
         // What a session sets there passes to other clients with the server.
         Pooler::Transaction => read_only.to_owned(),
     };
@@ -66,15 +59,7 @@ pub(super) fn configure(options: &mut ConnectOptions, settings: &RecordsSettings
     });
 }
 
-/// The limits that the server enforces, as a script that begins each of them with `set`. The limit of a statement is
-/// shorter than the client's, so that a statement that is merely slow does not cost its connection.
-fn limits(set: &str, timeout: Duration) -> String {
-    let statement = timeout.mul_f32(0.9).as_millis().max(1);
-    let idle = IDLE_IN_TRANSACTION.as_millis();
-    format!("{set} statement_timeout = {statement}; {set} idle_in_transaction_session_timeout = {idle}")
-}
-
 /// Whether an error says that PostgreSQL does not take writes because its disk is full, by its SQLSTATE `disk_full`.
-pub(super) fn is_full(error: &dyn DatabaseError) -> bool {
+pub(crate) fn is_full(error: &dyn DatabaseError) -> bool {
     error.code().as_deref() == Some("53100")
 }

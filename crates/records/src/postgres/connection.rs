@@ -11,8 +11,8 @@ use sea_orm::sqlx::{self, AssertSqlSafe, Either, Executor, PgConnection, Postgre
 use sea_query_sqlx::SqlxValues;
 use tokio::runtime::Handle;
 
-use super::super::timeout_error;
 use super::availability::Availability;
+use crate::connection_limits::timeout_error;
 
 /// A request to the server.
 #[derive(Clone, Copy)]
