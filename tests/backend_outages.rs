@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use domain::{Backend, Clock, UploadId, UploadState};
 use instrument::{FailPointSwitch, FailPoints};
+use test_support::in_process::{InProcess, prepared_folder, worker_settings};
+use test_support::portal::read_picture;
+use test_support::process::DataFolder;
 use tokio_util::sync::CancellationToken;
 use worker::Worker;
-
-use crate::in_process::{InProcess, prepared_folder, worker_settings};
-use crate::portal::read_picture;
-use crate::process::DataFolder;
 
 const SECOND: Duration = Duration::from_secs(1);
 

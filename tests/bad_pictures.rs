@@ -3,8 +3,8 @@
 
 use std::io::Write;
 
-use crate::portal::{PortalClient, read_picture};
-use crate::process::{DataFolder, ServerProcess};
+use test_support::portal::{PortalClient, read_picture};
+use test_support::process::{DataFolder, ServerProcess};
 
 /// Builds a PNG of these chunks, with correct checksums.
 fn png(chunks: &[(&[u8; 4], Vec<u8>)]) -> Vec<u8> {

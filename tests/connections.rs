@@ -5,11 +5,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use test_support::portal::{PortalClient, read_picture};
+use test_support::process::{DataFolder, ServerProcess, cloakroom_command};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
-
-use crate::portal::{PortalClient, read_picture};
-use crate::process::{DataFolder, ServerProcess, cloakroom_command};
 
 /// The number of idle connections, which is above the process's limit of descriptors.
 const FLOOD: usize = 1100;

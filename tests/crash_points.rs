@@ -6,9 +6,8 @@ use std::time::Duration;
 use domain::{Clock, FileId, UploadId, UploadState};
 use instrument::{FailPoints, FaultSide};
 use sha2::{Digest, Sha256};
-
-use crate::in_process::{InProcess, prepared_folder};
-use crate::portal::read_picture;
+use test_support::in_process::{InProcess, prepared_folder};
+use test_support::portal::read_picture;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_operation_is_the_last_the_end_is_the_same() {

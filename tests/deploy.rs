@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::process::{DataFolder, cloakroom_command};
+use test_support::process::{DataFolder, cloakroom_command};
 
 fn compose_file() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docker-compose.yml")).unwrap()

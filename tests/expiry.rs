@@ -5,9 +5,8 @@ use std::time::Duration;
 use domain::{Clock, Resource, Service, UploadState};
 use instrument::{FailPointSwitch, FailPoints};
 use records::{ClaimRefusal, Claimant};
-
-use crate::in_process::{InProcess, OWNER, prepared_folder};
-use crate::portal::read_picture;
+use test_support::in_process::{InProcess, OWNER, prepared_folder};
+use test_support::portal::read_picture;
 
 const DAY: Duration = Duration::from_secs(86_400);
 

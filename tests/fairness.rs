@@ -8,12 +8,11 @@ use domain::{Clock, QueueName, UploadId, UploadState};
 use instrument::FailPoints;
 use queue::QueueSettings;
 use records::{Admission, Role, User};
+use test_support::in_process::{backend_settings, prepared_folder, worker_settings};
+use test_support::portal::read_picture;
+use test_support::process::DataFolder;
 use tokio_util::sync::CancellationToken;
 use worker::Worker;
-
-use crate::in_process::{backend_settings, prepared_folder, worker_settings};
-use crate::portal::read_picture;
-use crate::process::DataFolder;
 
 /// The limit for heavy pictures in these tests: [`large_gray_png`] is estimated at 80 ms.
 pub const HEAVY_AFTER: Duration = Duration::from_millis(20);

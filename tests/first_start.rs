@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::process::{DataFolder, cloakroom_command};
+use test_support::process::{DataFolder, cloakroom_command};
 
 /// An address without a broker, because an api also works without one.
 const UNREACHABLE_BROKER: (&str, &str) = ("CLOAKROOM__QUEUE__URL", "amqp://127.0.0.1:1");

@@ -7,11 +7,11 @@ use domain::{Clock, FileId, RenditionName, RenditionNameRules, UploadState, Uplo
 use instrument::FailPoints;
 use jiff::Timestamp;
 use records::PublishAttempt;
+use test_support::in_process::{InProcess, prepared_folder};
+use test_support::portal::read_picture;
+use test_support::process::{DataFolder, cloakroom_command};
 
 use crate::backend_outages::UnusableFolder;
-use crate::in_process::{InProcess, prepared_folder};
-use crate::portal::read_picture;
-use crate::process::{DataFolder, cloakroom_command};
 
 /// Runs a command. Returns whether it succeeded, and its output.
 fn run_command(folder: &DataFolder, args: &[&str]) -> (bool, String) {

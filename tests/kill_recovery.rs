@@ -2,9 +2,8 @@
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-
-use crate::portal::{PortalClient, read_picture};
-use crate::process::{DataFolder, ServerProcess};
+use test_support::portal::{PortalClient, read_picture};
+use test_support::process::{DataFolder, ServerProcess};
 
 const UPLOADS: usize = 100;
 /// The number of acknowledgements before the kill, so that it comes in the middle at any machine speed.

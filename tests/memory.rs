@@ -1,9 +1,8 @@
 //! Two hundred concurrent uploads of 4 MiB cost less than 128 MiB, because bodies are streamed and not collected.
 
 use futures::future::join_all;
-
-use crate::portal::PortalClient;
-use crate::process::{DataFolder, ServerProcess};
+use test_support::portal::PortalClient;
+use test_support::process::{DataFolder, ServerProcess};
 
 const UPLOADS: usize = 200;
 const UPLOAD_BYTES: usize = 4 << 20;

@@ -2,9 +2,8 @@
 
 use picture::{Limits, probe};
 use serde_json::Value;
-
-use crate::portal::{PortalClient, read_picture};
-use crate::process::{DataFolder, FEDMEMBER, ServerProcess};
+use test_support::portal::{PortalClient, read_picture};
+use test_support::process::{DataFolder, FEDMEMBER, ServerProcess};
 
 fn pixels(bytes: &[u8]) -> (u32, u32) {
     let probed = probe(bytes, &Limits::default()).unwrap();

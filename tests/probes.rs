@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::Stdio;
 
-use crate::portal::PortalClient;
-use crate::process::{DataFolder, ServerProcess, cloakroom_command};
+use test_support::portal::PortalClient;
+use test_support::process::{DataFolder, ServerProcess, cloakroom_command};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn processes_with_the_same_settings_each_have_probes() {

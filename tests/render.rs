@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use serde_json::Value;
-
-use crate::process::{DataFolder, cloakroom_command};
+use test_support::process::{DataFolder, cloakroom_command};
 
 fn picture_path(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/picture/tests/pictures").join(name).display().to_string()

@@ -7,9 +7,8 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{Body, Method, Response};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-
-use crate::portal::{PortalClient, read_picture};
-use crate::process::{DataFolder, ServerProcess};
+use test_support::portal::{PortalClient, read_picture};
+use test_support::process::{DataFolder, ServerProcess};
 
 pub const API: &str = "/documents/api/1.2";
 

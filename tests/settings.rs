@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use crate::process::{DataFolder, PASSWORD, cloakroom_command};
+use test_support::process::{DataFolder, PASSWORD, cloakroom_command};
 
 fn run_command(folder: &DataFolder, args: &[&str], settings: &[(&str, &str)]) -> (bool, String, String) {
     let done = cloakroom_command(folder.path()).args(args).envs(settings.iter().copied()).output().unwrap();
@@ -111,7 +111,7 @@ fn the_defaults_are_a_settings_file() {
 #[test]
 fn two_processes_do_not_share_a_folder() {
     let folder = DataFolder::new();
-    let _first = crate::process::ServerProcess::start_all_in_one(&folder, &[]);
+    let _first = test_support::process::ServerProcess::start_all_in_one(&folder, &[]);
     let (good, _, err) = run_command(&folder, &["up"], &[]);
     assert!(!good && err.contains("another cloakroom runs on"), "{err}");
 }

@@ -1,7 +1,8 @@
 //! One trace from the request through the queue into the worker and its backends.
 
-use crate::portal::{PortalClient, read_picture};
-use crate::process::{DataFolder, ServerProcess};
+use test_support::portal::{PortalClient, read_picture};
+use test_support::process::{DataFolder, ServerProcess};
+
 use crate::trace_collector::{Span, TraceCollector};
 
 /// The id of a trace that a portal began.

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::portal::{PortalClient, read_picture};
-use crate::process::{DataFolder, FEDMEMBER, PASSWORD, ServerProcess, cloakroom_command};
+use test_support::portal::{PortalClient, read_picture};
+use test_support::process::{DataFolder, FEDMEMBER, PASSWORD, ServerProcess, cloakroom_command};
 
 fn run_command(folder: &DataFolder, args: &[&str], input: &str) -> (bool, String, String) {
     let mut child = cloakroom_command(folder.path())

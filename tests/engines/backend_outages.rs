@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use domain::QueueName;
+use test_support::engine_stack::EngineStack;
+use test_support::invariants::{query_number, wait_for_number};
+use test_support::portal::PortalClient;
+use test_support::process::ServerProcess;
+use test_support::proxy::Way;
 
 use super::faults::{assert_all_ready, upload_many};
-use super::oracle::{query_number, wait_for_number};
-use super::proxy::Way;
-use super::stack::EngineStack;
-use crate::portal::PortalClient;
-use crate::process::ServerProcess;
 
 /// Starts a worker with this number of attempts per job. With one attempt, an outage that counted would make every job dead.
 fn start_worker(stack: &EngineStack, attempts: &str) -> ServerProcess {

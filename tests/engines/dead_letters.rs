@@ -3,13 +3,13 @@
 use std::process::Output;
 
 use lapin::options::QueuePurgeOptions;
+use test_support::engine_stack::EngineStack;
+use test_support::invariants::{query_number, settle_and_check, wait_for_number};
+use test_support::portal::PortalClient;
+use test_support::process::ServerProcess;
+use test_support::proxy::Way;
 
 use super::faults::upload_many;
-use super::oracle::{query_number, settle_and_check, wait_for_number};
-use super::proxy::Way;
-use super::stack::EngineStack;
-use crate::portal::PortalClient;
-use crate::process::ServerProcess;
 
 fn output_text(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -2,9 +2,10 @@
 
 use std::process::Command;
 
+use test_support::engine_stack::EngineStack;
+use test_support::portal::PortalClient;
+
 use super::faults::{assert_all_ready, upload_many};
-use super::stack::EngineStack;
-use crate::portal::PortalClient;
 
 /// Runs `tests/engines/restart` concurrently with the load.
 fn start_engine_script(what: &str, folder: &str) -> std::process::Child {

@@ -2,12 +2,12 @@
 
 use futures::future::join_all;
 use sea_orm::{DbBackend, FromQueryResult, Statement};
+use test_support::engine_stack::EngineStack;
+use test_support::invariants::wait_for_number;
+use test_support::portal::{PortalClient, read_picture};
+use test_support::process::ServerProcess;
 
-use super::oracle::wait_for_number;
-use super::stack::EngineStack;
 use crate::fairness::{FLOOD, SettledUpload, assert_fair, large_gray_png};
-use crate::portal::{PortalClient, read_picture};
-use crate::process::ServerProcess;
 
 #[derive(Debug, FromQueryResult)]
 struct SettledRow {

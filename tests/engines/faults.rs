@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-
-use super::oracle::{OutcomeCounts, query_number, settle_and_check};
-use super::proxy::Way;
-use super::stack::EngineStack;
-use crate::portal::{PortalClient, read_picture};
+use test_support::engine_stack::EngineStack;
+use test_support::invariants::{OutcomeCounts, query_number, settle_and_check};
+use test_support::portal::{PortalClient, read_picture};
+use test_support::proxy::Way;
 
 /// Uploads `many` pictures without waiting for outcomes, eight at a time, and returns the acknowledged ones. After each
 /// of them it calls `meanwhile` with their number so far.

@@ -4,19 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::disk::SmallDisk;
+use test_support::engine_stack::EngineStack;
+use test_support::process::{DataFolder, ServerProcess};
+use test_support::tmpfs::Tmpfs;
+
 use super::read_only_database::wait_for_probe;
-use super::stack::EngineStack;
-use crate::process::{DataFolder, ServerProcess};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_is_not_ready_while_its_disk_is_full() {
     let Some(stack) = EngineStack::start().await else { return };
     let folder = DataFolder::new();
-    let Some(disk) = SmallDisk::mount(folder.path(), 16) else {
-        eprintln!("skipped: this needs a file system of its own; run it as a user who may mount one");
-        return stack.clean_up().await;
-    };
+    let Some(disk) = Tmpfs::mount(folder.path(), "16m") else { return stack.clean_up().await };
     let records = format!("sqlite://{}", folder.path().join("records.db").display());
     migrations::up(&records).await.unwrap();
     let mut worker = stack.command(&["worker"]);
@@ -27,7 +25,7 @@ async fn a_worker_is_not_ready_while_its_disk_is_full() {
 
     let disk = Arc::new(disk);
     let filled = Arc::clone(&disk);
-    let filling = tokio::spawn(async move { filled.fill(Duration::MAX).await });
+    let filling = tokio::spawn(async move { filled.keep_full(Duration::MAX).await });
     wait_for_probe(&probe, (503, "full")).await;
     filling.abort();
     wait_for_probe(&probe, (200, "ok")).await;

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, Response};
-
-use super::oracle::wait_for_number;
-use super::proxy::Way;
-use super::stack::EngineStack;
-use crate::portal::{PortalClient, read_picture};
+use test_support::engine_stack::EngineStack;
+use test_support::invariants::wait_for_number;
+use test_support::portal::{PortalClient, read_picture};
+use test_support::proxy::Way;
 
 async fn upload(portal: &PortalClient) -> Response {
     let form = Form::new().part("Profile", Part::bytes(read_picture("astronaut.jpg")).file_name("astronaut.jpg"));

@@ -1,12 +1,13 @@
 //! `kill -9` between every two steps. A step is one piece of a request from a process to an engine. Each piece is once
 //! the first one that the killed process does not send.
 
+use test_support::engine_stack::EngineStack;
+use test_support::invariants::{query_number, settle_and_check, wait_for_number};
+use test_support::portal::{PortalClient, read_picture};
+use test_support::process::ServerProcess;
+use test_support::proxy::Trap;
+
 use super::faults::assert_all_ready;
-use super::oracle::{query_number, settle_and_check, wait_for_number};
-use super::proxy::Trap;
-use super::stack::EngineStack;
-use crate::portal::{PortalClient, read_picture};
-use crate::process::ServerProcess;
 
 /// More steps than any job has.
 const MAX_STEPS: usize = 200;

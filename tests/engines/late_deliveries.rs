@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use serde_json::json;
+use test_support::engine_stack::EngineStack;
+use test_support::invariants::{query_number, settle_and_check, wait_for_number};
+use test_support::portal::PortalClient;
+use test_support::process::{FEDMEMBER, ServerProcess};
 
 use super::faults::{assert_all_ready, upload_many};
-use super::oracle::{query_number, settle_and_check, wait_for_number};
-use super::stack::EngineStack;
-use crate::portal::PortalClient;
-use crate::process::{FEDMEMBER, ServerProcess};
 
 /// The job message of an upload whose job is not done yet.
 async fn open_job_message(places: &backends::Backends, number: &str) -> domain::JobMessage {

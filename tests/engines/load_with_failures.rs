@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
+use test_support::engine_stack::EngineStack;
+use test_support::portal::PortalClient;
+use test_support::proxy::Way;
+
 use super::faults::{assert_all_ready, upload_many};
-use super::proxy::Way;
-use super::stack::EngineStack;
-use crate::portal::PortalClient;
 
 const UPLOADS: usize = 2000;
 const CONCURRENT_UPLOADS: usize = 250;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use test_support::engine_stack::EngineStack;
+use test_support::invariants::query_number;
+use test_support::portal::PortalClient;
+use test_support::proxy::Way;
 use tokio::time::Instant;
 
 use super::faults::{assert_all_ready, upload_many};
-use super::oracle::query_number;
-use super::proxy::Way;
-use super::stack::EngineStack;
-use crate::portal::PortalClient;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_broker_says_nothing_for_half_a_minute() {
@@ -51,7 +51,7 @@ async fn the_store_has_no_time() {
     assert_eq!(acknowledged.len(), 10);
     stack.store.set(Way::Overloaded);
     let refused =
-        portal.upload_preferring("respond-async", "a.jpg", crate::portal::read_picture("astronaut.jpg")).await;
+        portal.upload_preferring("respond-async", "a.jpg", test_support::portal::read_picture("astronaut.jpg")).await;
     assert_eq!(refused.status(), 503);
     assert!(refused.headers().contains_key("retry-after"));
     let ready = portal.get("/readyz").await;
@@ -59,7 +59,12 @@ async fn the_store_has_no_time() {
     let places: serde_json::Value = ready.json().await.unwrap();
     assert_ne!(places["places"]["staging"], "ok", "{places}");
     let _worker = stack.worker();
-    super::oracle::wait_for_number(&stack, "SELECT least(count(*), 1) FROM events WHERE what = 'put off'", 1).await;
+    test_support::invariants::wait_for_number(
+        &stack,
+        "SELECT least(count(*), 1) FROM events WHERE what = 'put off'",
+        1,
+    )
+    .await;
     stack.store.set(Way::Open);
     assert_all_ready(&stack, &acknowledged).await;
     stack.clean_up().await;

@@ -7,8 +7,6 @@
 
 mod backend_outages;
 mod dead_letters;
-#[path = "../soak/disk.rs"]
-mod disk;
 mod engine_restarts;
 mod fairness;
 mod faults;
@@ -18,12 +16,8 @@ mod kill_at_every_step;
 mod late_deliveries;
 mod load_with_failures;
 mod long_outages;
-mod oracle;
 mod picture_end_to_end;
-#[path = "../../crates/backends/tests/backends/proxy.rs"]
-mod proxy;
 mod purged_queue;
 mod read_only_database;
 mod renditions;
 mod shutdown;
-mod stack;

@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
+use test_support::engine_stack::EngineStack;
+use test_support::invariants::{OutcomeCounts, settle_and_check, wait_for_number};
+use test_support::portal::{PortalClient, read_picture};
+use test_support::process::{FEDMEMBER, ServerProcess};
+use test_support::proxy::{Trap, Way};
 
-use super::oracle::{OutcomeCounts, settle_and_check, wait_for_number};
-use super::proxy::{Trap, Way};
-use super::stack::EngineStack;
-use crate::portal::{PortalClient, read_picture};
-use crate::process::{FEDMEMBER, ServerProcess};
 use crate::trace_collector::TraceCollector;
 use crate::traces;
 
@@ -54,7 +54,7 @@ async fn a_role_refuses_a_schema_that_is_behind_and_a_queue_nobody_shares() {
     };
     let empty = stack.command(&["migrate", "status"]).output().unwrap();
     assert!(empty.status.success(), "{}", String::from_utf8_lossy(&empty.stderr));
-    let folder = crate::process::DataFolder::new();
+    let folder = test_support::process::DataFolder::new();
     let fresh = format!("sqlite://{}", folder.path().join("fresh.db").display());
     for role in [["api"].as_slice(), &["worker"], &["sweep", "--once"]] {
         let said = refused(role, "CLOAKROOM__RECORDS__URL", &fresh);
@@ -87,7 +87,10 @@ async fn a_drained_worker_hands_its_work_to_the_next_one() {
     assert_eq!(first.stop(), Some(0));
     let ends = settle_and_check(&stack, &acknowledged).await;
     assert_eq!(ends.ready, 40, "{ends:?}");
-    assert_eq!(super::oracle::query_number(&stack, "SELECT count(*) FROM events WHERE what = 'attempt'").await, 40);
+    assert_eq!(
+        test_support::invariants::query_number(&stack, "SELECT count(*) FROM events WHERE what = 'attempt'").await,
+        40
+    );
     assert_eq!((second.stop(), api.stop()), (Some(0), Some(0)));
     stack.clean_up().await;
 }

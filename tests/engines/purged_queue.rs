@@ -1,12 +1,12 @@
 //! Messages that the broker lost, and publish confirmations that are recorded late.
 
 use lapin::options::QueuePurgeOptions;
+use test_support::engine_stack::EngineStack;
+use test_support::invariants::{query_number, wait_for_number};
+use test_support::portal::PortalClient;
+use test_support::process::{DataFolder, ServerProcess};
 
 use super::faults::{assert_all_ready, upload_many};
-use super::oracle::{query_number, wait_for_number};
-use super::stack::EngineStack;
-use crate::portal::PortalClient;
-use crate::process::{DataFolder, ServerProcess};
 
 /// An operator purges the queue. Every upload is done long before its deadline.
 #[tokio::test(flavor = "multi_thread")]

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use sea_orm::ConnectionTrait;
 use serde_json::Value;
+use test_support::engine_stack::EngineStack;
+use test_support::portal::{PortalClient, read_picture};
+use test_support::process::ServerProcess;
 
 use super::faults::{assert_all_ready, upload_many};
-use super::stack::EngineStack;
-use crate::portal::{PortalClient, read_picture};
-use crate::process::ServerProcess;
 
 /// The response of a probe: the status and the state of the records.
 async fn get_probe(url: &str) -> Option<(u16, String)> {
-    let answer = crate::portal::http_client().get(url).send().await.ok()?;
+    let answer = test_support::portal::http_client().get(url).send().await.ok()?;
     let status = answer.status().as_u16();
     let report: Value = answer.json().await.ok()?;
     let records = report.get("places").unwrap_or(&report)["records"].as_str()?.to_owned();

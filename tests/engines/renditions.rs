@@ -7,11 +7,11 @@
 use futures::future::join_all;
 use reqwest::Method;
 use serde_json::json;
+use test_support::engine_stack::EngineStack;
+use test_support::invariants::{OutcomeCounts, query_number, settle_and_check, wait_for_number};
+use test_support::portal::{PortalClient, read_picture};
+use test_support::process::ServerProcess;
 
-use super::oracle::{OutcomeCounts, query_number, settle_and_check, wait_for_number};
-use super::stack::EngineStack;
-use crate::portal::{PortalClient, read_picture};
-use crate::process::ServerProcess;
 use crate::renditions::{API, add_rendition, add_rendition_preferring, new_file, new_version, uploaded_rendition_path};
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
+use test_support::engine_stack::EngineStack;
+use test_support::portal::PortalClient;
+use test_support::process::ServerProcess;
+use test_support::proxy::{Trap, Way};
 use tokio::time::Instant;
 
 use super::faults::{assert_all_ready, upload_many};
-use super::proxy::{Trap, Way};
-use super::stack::EngineStack;
-use crate::portal::PortalClient;
-use crate::process::ServerProcess;
 
 /// Longer than `shutdown.grace_period` here, and shorter than `http.drain_timeout`.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(30);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::process::ServerProcess;
+use test_support::process::ServerProcess;
 
 /// Clock ticks per second (USER_HZ), which is 100 on every Linux machine that runs this.
 const TICKS_PER_SECOND: f64 = 100.0;

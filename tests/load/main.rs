@@ -9,25 +9,19 @@
 //! - paths of pictures (default: two pictures of the tests).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-#![allow(dead_code, reason = "what the tests need beyond this")]
 #![allow(unreachable_pub, reason = "the modules of a binary have no outside")]
 
 mod costs;
-mod engines;
-#[path = "../portal.rs"]
-mod portal;
-#[path = "../process.rs"]
-mod process;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use test_support::engine_stack::EngineStack;
+use test_support::portal::PortalClient;
+use test_support::process::ServerProcess;
 
 use costs::{CpuCosts, percentiles};
-use engines::stack::EngineStack;
-use portal::PortalClient;
-use process::ServerProcess;
 
 /// The number of users that upload pictures in turn.
 const USERS: usize = 20;

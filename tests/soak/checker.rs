@@ -6,12 +6,12 @@ use backends::Backends;
 use domain::{Upload, UploadState};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+use test_support::invariants::{assert_every_upload_counted, check_all_uploads, sha256_hex};
+use test_support::process::FEDMEMBER;
 
 use crate::deployment::{Deployment, FINAL_SETTINGS};
 use crate::documents::{API, rendition_path};
-use crate::engines::oracle::{assert_every_upload_counted, check_all_uploads, sha256_hex};
 use crate::journal::AcknowledgedPicture;
-use crate::process::FEDMEMBER;
 use crate::random::SeededRandom;
 use crate::workload::Workload;
 
@@ -60,7 +60,7 @@ impl<I: Deployment> Checker<'_, I> {
 
     /// Checks `/livez` and `/readyz` of every process.
     async fn check_probes(&self) {
-        let (http, begun) = (crate::portal::http_client(), Instant::now());
+        let (http, begun) = (test_support::portal::http_client(), Instant::now());
         for node in self.deployment.nodes() {
             for path in ["/livez", "/readyz"] {
                 let mut said = String::from("no answer");
@@ -192,7 +192,7 @@ impl<I: Deployment> Checker<'_, I> {
 
     /// Checks the metrics of the processes.
     async fn check_metrics(&self) {
-        let http = crate::portal::http_client();
+        let http = test_support::portal::http_client();
         for node in self.deployment.nodes() {
             for gauge in ["cloakroom_uploads_unaccounted", "cloakroom_jobs_open", "cloakroom_outbox_unpublished"] {
                 let (begun, zero) = (Instant::now(), format!("{gauge} 0\n"));

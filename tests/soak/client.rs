@@ -8,7 +8,6 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 
 use crate::node::Node;
-use crate::portal;
 
 /// How long a client waits. Longer than any response takes while there is no fault.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -47,7 +46,7 @@ pub struct SoakUser {
 impl SoakUser {
     pub fn new(id: &str, token: &str, nodes: &[Arc<Node>]) -> Self {
         let apis = nodes.iter().filter(|node| node.has_api()).cloned().collect();
-        Self { id: id.to_owned(), token: token.to_owned(), http: portal::http_client(), apis }
+        Self { id: id.to_owned(), token: token.to_owned(), http: test_support::portal::http_client(), apis }
     }
 
     /// Sends a request to the api with this number. None if there was no complete response; then the result of the

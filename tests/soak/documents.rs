@@ -3,9 +3,9 @@
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
 use serde_json::json;
+use test_support::invariants::sha256_hex;
 
 use crate::client::SoakResponse;
-use crate::engines::oracle::sha256_hex;
 use crate::journal::{AcknowledgedRendition, AcknowledgedVersion};
 use crate::random::SeededRandom;
 use crate::test_picture::TestPicture;

@@ -9,13 +9,13 @@ use backends::{Backends, BackendsSettings};
 use domain::{Clock, Secret};
 use instrument::FailPoints;
 use sea_orm::{Database, DatabaseConnection};
+use test_support::process::{DataFolder, cloakroom_command};
+use test_support::tmpfs::Tmpfs;
 
 use crate::deployment::{Deployment, SETTINGS};
-use crate::disk::SmallDisk;
 use crate::fault_schedule::{FaultKind, FaultMix, FaultStep};
 use crate::journal::Journal;
 use crate::node::{Node, NodeRole};
-use crate::process::{DataFolder, cloakroom_command};
 
 /// The number of uploads that must be acknowledged within this time after a full disk: a few seconds, on a busy machine
 /// too.
@@ -25,7 +25,7 @@ const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct EmbeddedDeployment {
     nodes: Vec<Arc<Node>>,
     journal: Arc<Journal>,
-    disk: Option<SmallDisk>,
+    disk: Option<Tmpfs>,
     /// Declared after the disk, which is mounted on it, so that it is dropped later.
     folder: Arc<DataFolder>,
 }
@@ -34,7 +34,7 @@ impl EmbeddedDeployment {
     pub fn new(journal: &Arc<Journal>, seconds: u64) -> Self {
         let folder = Arc::new(DataFolder::new());
         // The space that a second of workload takes, and a reserve.
-        let disk = SmallDisk::mount(folder.path(), 160 + seconds / 2);
+        let disk = Tmpfs::mount(folder.path(), &format!("{}m", 160 + seconds / 2));
         if disk.is_none() {
             journal.log("no full disk: only root can mount a small file system");
         }
@@ -115,7 +115,7 @@ impl Deployment for EmbeddedDeployment {
                 self.nodes[0].restart(Duration::ZERO).await;
                 self.nodes[0]
                     .run_undisturbed(async {
-                        disk.fill(step.duration).await;
+                        disk.keep_full(step.duration).await;
                         self.check_recovery().await;
                     })
                     .await;

@@ -4,7 +4,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::engines::proxy::Way;
+use test_support::proxy::Way;
+
 use crate::node::NodeRole;
 use crate::random::SeededRandom;
 

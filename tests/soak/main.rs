@@ -9,22 +9,15 @@
 
 #![allow(unreachable_pub, reason = "the modules of a binary have no outside")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-#![allow(dead_code, reason = "what other tests need beyond this")]
 
 mod checker;
 mod client;
 mod deployment;
-mod disk;
 mod documents;
 mod embedded;
-mod engines;
 mod fault_schedule;
 mod journal;
 mod node;
-#[path = "../portal.rs"]
-mod portal;
-#[path = "../process.rs"]
-mod process;
 mod random;
 mod real_engines;
 mod test_picture;

@@ -7,8 +7,9 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use test_support::process::ServerProcess;
+
 use crate::journal::Journal;
-use crate::process::ServerProcess;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NodeRole {

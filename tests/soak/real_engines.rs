@@ -11,10 +11,10 @@ use domain::QueueName;
 use futures::FutureExt;
 use lapin::options::{QueueDeleteOptions, QueuePurgeOptions};
 use sea_orm::{ConnectionTrait, DatabaseConnection};
+use test_support::engine_stack::{EngineProxies, EngineStack};
+use test_support::proxy::{Proxy, Trap, Way};
 
 use crate::deployment::{Deployment, SETTINGS, pick_node};
-use crate::engines::proxy::{Proxy, Trap, Way};
-use crate::engines::stack::{EngineProxies, EngineStack};
 use crate::fault_schedule::{EngineKind, FaultKind, FaultMix, FaultStep};
 use crate::journal::Journal;
 use crate::node::{Node, NodeRole};

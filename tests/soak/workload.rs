@@ -7,13 +7,13 @@ use std::time::Duration;
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
 use serde_json::json;
+use test_support::invariants::sha256_hex;
+use test_support::process::FEDMEMBER;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{SoakResponse, SoakUser};
 use crate::documents;
-use crate::engines::oracle::sha256_hex;
 use crate::journal::{AcknowledgedPicture, Journal};
-use crate::process::FEDMEMBER;
 use crate::random::SeededRandom;
 use crate::test_picture::TestPicture;
 

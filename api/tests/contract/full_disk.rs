@@ -1,11 +1,10 @@
 //! A full or nearly full disk: uploads are refused with a reason before their bodies are sent; everything else works.
 
-use std::io::Write;
-use std::process::Command;
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::Value;
+use test_support::tmpfs::Tmpfs;
 
 use crate::malformed_bodies::RawUpload;
 use crate::test_server::{PNG, TestServer, header};
@@ -36,31 +35,10 @@ async fn below_the_reserve_uploads_are_refused_before_their_bodies_come() {
     assert_eq!(jane.get("/api/dropbox/pictures/1001").await.status(), 404);
 }
 
-/// Mounts a file system of its own. Returns None if this process may not mount one.
-fn mount_tmpfs() -> Option<tempfile::TempDir> {
-    let folder = tempfile::tempdir().unwrap();
-    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"]).arg(folder.path()).output();
-    if mount.is_ok_and(|mount| mount.status.success()) {
-        return Some(folder);
-    }
-    eprintln!("skipped: this needs a file system of its own; run it as a user who may mount one");
-    None
-}
-
-/// Unmounts when it is dropped, also after a failed test.
-struct UnmountGuard(std::path::PathBuf);
-
-impl Drop for UnmountGuard {
-    fn drop(&mut self) {
-        Command::new("umount").arg("--lazy").arg(&self.0).status().ok();
-    }
-}
-
 #[tokio::test]
 async fn a_full_disk_is_reported_by_name_and_loses_nothing() {
-    let Some(folder) = mount_tmpfs() else { return };
-    let path = folder.path().to_owned();
-    let _unmount = UnmountGuard(path.clone());
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = Tmpfs::mount(folder.path(), "16m") else { return };
     let server = TestServer::in_folder(folder, "0 B", |_| {}).await;
     let jane = server.login("jane").await;
     let before = jane.request(Method::POST, "/api/dropbox/pictures").header("prefer", "respond-async");
@@ -70,8 +48,7 @@ async fn a_full_disk_is_reported_by_name_and_loses_nothing() {
     server.run_jobs().await;
     let shown = format!("/api/dropbox/pictures/{before}?size=75");
     assert_eq!(jane.get(&shown).await.status(), 200);
-    let mut ballast = std::fs::File::create(path.join("ballast")).unwrap();
-    while ballast.write_all(&[0; 4096]).is_ok() {}
+    let filler = disk.fill();
     // A size that does not exist yet needs a job, which cannot be recorded.
     let odd = jane.get(&format!("/api/dropbox/pictures/{before}?size=97")).await;
     assert!(odd.status().as_u16() >= 400, "{}", odd.status());
@@ -93,8 +70,7 @@ async fn a_full_disk_is_reported_by_name_and_loses_nothing() {
     assert_eq!((&report["ready"], &report["accepting"]), (&false.into(), &false.into()));
     assert_eq!(jane.get(&shown).await.status(), 200, "reads go on");
 
-    std::fs::remove_file(path.join("ballast")).unwrap();
-    drop(ballast);
+    drop(filler);
     let again = async {
         loop {
             let upload = jane.request(Method::POST, "/api/dropbox/pictures").header("prefer", "respond-async");

@@ -5,8 +5,7 @@ use std::collections::HashSet;
 use domain::{Reason, Resource, Service, UploadId, UploadState};
 use futures::future::join_all;
 use records::{ClaimRefusal, Claimant};
-
-use crate::test_db::{MINUTE, RETENTION, on_both_engines, user};
+use test_support::test_db::{MINUTE, RETENTION, on_both_engines, user};
 
 fn mary() -> Claimant {
     Claimant { user: "mary".to_owned(), admin: false }
@@ -142,7 +141,8 @@ async fn an_attempt_at_an_expired_upload_settles_nothing() {
         let attempt = db.begin_attempt(&admitted.message).await;
         db.clock.advance(MINUTE);
         db.records.expire(10).await.unwrap();
-        let settled = db.records.settle_ready(&attempt, crate::test_db::processed_upload(&attempt)).await.unwrap();
+        let settled =
+            db.records.settle_ready(&attempt, test_support::test_db::processed_upload(&attempt)).await.unwrap();
         assert_eq!(settled, records::SettleResult::Superseded);
         assert_eq!(db.records.upload(admitted.id).await.unwrap().unwrap().state, UploadState::Expired);
         assert!(db.records.variants(admitted.id, 0).await.unwrap().is_empty());
@@ -164,7 +164,7 @@ async fn an_avatar_is_the_newest_claimed_picture_that_is_ready() {
         db.records.claim(second.id, &choir, &mary()).await.unwrap().unwrap();
         assert_eq!(db.records.avatar(&choir).await.unwrap().unwrap().1.id, first);
         let attempt = db.begin_attempt(&second.message).await;
-        db.records.settle_ready(&attempt, crate::test_db::processed_upload(&attempt)).await.unwrap();
+        db.records.settle_ready(&attempt, test_support::test_db::processed_upload(&attempt)).await.unwrap();
         assert_eq!(db.records.avatar(&choir).await.unwrap().unwrap().1.id, second.id);
         assert_eq!(db.records.avatar_version(&choir, version).await.unwrap().unwrap().id, first);
         assert!(db.records.avatar_version(&group("band"), version).await.unwrap().is_none());
@@ -185,7 +185,7 @@ async fn a_history_grows_by_what_was_claimed_alone() {
         };
         let settled = async |admitted: &records::Admitted| {
             let attempt = db.begin_attempt(&admitted.message).await;
-            db.records.settle_ready(&attempt, crate::test_db::processed_upload(&attempt)).await.unwrap();
+            db.records.settle_ready(&attempt, test_support::test_db::processed_upload(&attempt)).await.unwrap();
         };
         let shown = async || db.records.avatar(&choir).await.unwrap();
         let remove = async || db.records.remove_avatar(&choir, "mary").await.unwrap();
@@ -219,7 +219,7 @@ async fn a_crowd_admits_and_settles_and_everything_adds_up() {
         let crowd = (0..40).map(|n| {
             let records = db.records.clone();
             tokio::spawn(async move {
-                let admitted = records.admit(crate::test_db::admission("paul")).await.unwrap();
+                let admitted = records.admit(test_support::test_db::admission("paul")).await.unwrap();
                 let records::LeaseResult::Leased(attempt) =
                     records.begin_attempt(&admitted.message, MINUTE).await.unwrap()
                 else {
@@ -233,7 +233,9 @@ async fn a_crowd_admits_and_settles_and_everything_adds_up() {
                         .await
                         .unwrap()
                         .map_or(records::SettleResult::Superseded, |_| records::SettleResult::Applied),
-                    _ => records.settle_ready(&attempt, crate::test_db::processed_upload(&attempt)).await.unwrap(),
+                    _ => {
+                        records.settle_ready(&attempt, test_support::test_db::processed_upload(&attempt)).await.unwrap()
+                    }
                 }
             })
         });

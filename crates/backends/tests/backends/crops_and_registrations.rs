@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use domain::{Crop, Resource, Service};
 use records::{Claimant, CropRefusal, SigningKey};
-
-use crate::test_db::{MINUTE, RETENTION, admission, on_both_engines, user};
+use test_support::test_db::{MINUTE, RETENTION, admission, on_both_engines, user};
 
 fn mary() -> Claimant {
     Claimant { user: "mary".to_owned(), admin: false }

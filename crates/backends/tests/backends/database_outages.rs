@@ -6,10 +6,10 @@ use domain::{Clock, Secret};
 use futures::future::join_all;
 use instrument::FailPoints;
 use records::{Records, RecordsError, RecordsSettings};
+use test_support::proxy::{Proxy, Way};
+use test_support::test_db::{EmptyDatabase, admission, user};
 
 use crate::postgres_server::PostgresServer;
-use crate::proxy::{Proxy, Way};
-use crate::test_db::{EmptyDatabase, admission, user};
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 /// Much longer than the tested time limits, to allow for a busy machine.

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use domain::{Reason, UploadState, UploadTarget};
 use records::{LeaseResult, SettleResult, VariantStatus};
+use test_support::test_db::{DEADLINE, MINUTE, RETENTION, on_both_engines, processed_upload, variant};
 
 use crate::files;
-use crate::test_db::{DEADLINE, MINUTE, RETENTION, on_both_engines, processed_upload, variant};
 
 #[tokio::test]
 async fn a_dead_job_keeps_its_history_and_its_bytes() {

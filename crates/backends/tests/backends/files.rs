@@ -8,8 +8,7 @@ use domain::{
 };
 use futures::future::join_all;
 use records::{Admitted, FileAdmission, ProcessedUpload, RecordsError, SettleResult};
-
-use crate::test_db::{DEADLINE, MINUTE, TestDb, on_both_engines, user};
+use test_support::test_db::{DEADLINE, MINUTE, TestDb, on_both_engines, user};
 
 pub(crate) fn file_admission(place: UploadTarget) -> FileAdmission {
     let key = format!("incoming/{}", uuid::Uuid::now_v7().simple());

@@ -10,9 +10,9 @@ use futures::TryStreamExt;
 use futures::future::{join_all, try_join_all};
 use instrument::FailPoints;
 use storage::{BlobContent, Blobs, NewBlob, Staging, StoreError, StoreSettings};
+use test_support::test_stores::TestStores;
 
 use crate::s3_storage::{random_bytes, stage};
-use crate::test_stores::TestStores;
 
 /// Staging and blobs in one folder.
 pub(crate) fn in_folder(folder: &tempfile::TempDir) -> TestStores {

@@ -18,9 +18,10 @@ use std::sync::Mutex;
 use domain::UploadId;
 use records::{Admitted, Records, RecordsError};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
+use test_support::failing_disk::FailingDisk;
+use test_support::test_db::{TestDb, admission};
+use test_support::tmpfs::Tmpfs;
 
-use crate::failing_disk::{FailingDisk, MountedTmpfs};
-use crate::test_db::{TestDb, admission};
 use operations::{OPERATIONS, group_resource, mary};
 
 /// The size of a page in the write-ahead log, in bytes: 4096 and a header of 24.
@@ -134,7 +135,7 @@ impl FailingDiskWalk {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_a_full_disk() {
     for cached_pages in [None, Some(10)] {
-        let Some(small) = MountedTmpfs::new("16m") else { return };
+        let Some(small) = Tmpfs::new("16m") else { return };
         let disk = FailingDisk::SmallFileSystem(small.path().to_owned());
         FailingDiskWalk::on(disk, small.path(), cached_pages).await.run_all().await;
     }

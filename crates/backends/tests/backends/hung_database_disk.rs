@@ -6,8 +6,7 @@ use domain::{Clock, Secret};
 use instrument::FailPoints;
 use records::{Records, RecordsSettings};
 use sea_orm::{ConnectionTrait, Database};
-
-use crate::test_db::{admission, user};
+use test_support::test_db::{admission, user};
 
 #[tokio::test]
 async fn a_statement_that_does_not_end_is_given_up_and_later_ones_go_well() {

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use domain::UploadId;
 use records::{LeaseResult, Records};
+use test_support::test_db::{MINUTE, TestDb, admission, file_admission, processed_upload};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
-
-use crate::test_db::{MINUTE, TestDb, admission, file_admission, processed_upload};
 
 /// When the connection is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Database};
+use test_support::proxy::{Proxy, Trap};
+use test_support::test_db::EmptyDatabase;
 
 use crate::postgres_server::PgBouncer;
-use crate::proxy::{Proxy, Trap};
-use crate::test_db::EmptyDatabase;
 
 /// Runs eight migrations, which are like eight processes for the database because each has a connection of its own.
 async fn migrate_eight_times_at_once(url: &str) {

@@ -6,8 +6,7 @@ use domain::{Backend, Reason};
 use futures::future::join_all;
 use records::{LeaseResult, PublishAttempt, SettleResult};
 use sea_orm::{ConnectionTrait, Database, DbBackend, Statement};
-
-use crate::test_db::{DEADLINE, MINUTE, RETENTION, TestDb, on_both_engines, processed_upload};
+use test_support::test_db::{DEADLINE, MINUTE, RETENTION, TestDb, on_both_engines, processed_upload};
 
 const GRACE: Duration = Duration::from_secs(10);
 

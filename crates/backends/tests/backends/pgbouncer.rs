@@ -6,9 +6,9 @@ use domain::{Clock, Secret};
 use futures::future::try_join_all;
 use instrument::FailPoints;
 use records::{Pooler, Records, RecordsSettings, SettleResult};
+use test_support::test_db::{EmptyDatabase, MINUTE, admission, processed_upload, user};
 
 use crate::postgres_server::PgBouncer;
-use crate::test_db::{EmptyDatabase, MINUTE, admission, processed_upload, user};
 
 async fn open(url: &str, pooler: Pooler) -> Records {
     let settings =

@@ -11,9 +11,8 @@ use queue::{Queue, QueueSettings};
 use records::{Records, RecordsSettings};
 use sea_orm::{ConnectionTrait, Database, DbBackend, Statement};
 use storage::{BlobContent, Blobs, NewBlob, Staging, StoreSettings};
-
-use crate::test_broker::TestBroker;
-use crate::test_db::TestDb;
+use test_support::test_broker::TestBroker;
+use test_support::test_db::TestDb;
 
 /// The TLS address of an engine, and the file with its authority.
 fn engine_address(name: &str) -> Option<(String, TlsSettings)> {

@@ -6,8 +6,7 @@ use std::time::Duration;
 use domain::{Resource, Service};
 use records::{Claimant, LeaseResult, PublishAttempt};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, FromQueryResult, Statement};
-
-use crate::test_db::{MINUTE, RETENTION, TestDb, processed_upload};
+use test_support::test_db::{MINUTE, RETENTION, TestDb, processed_upload};
 
 #[derive(Debug, FromQueryResult)]
 struct SequentialScans {
@@ -57,7 +56,7 @@ async fn no_hot_question_reads_a_whole_table() {
     let choir = Resource { service: Service::Groups, id: "choir".to_owned() };
     let mary = Claimant { user: "mary".to_owned(), admin: false };
     for _ in 0..8 {
-        let admitted = records.admit(crate::test_db::admission("mary")).await.unwrap();
+        let admitted = records.admit(test_support::test_db::admission("mary")).await.unwrap();
         records.confirm_published([PublishAttempt::first(admitted.message.id)]).await.unwrap();
         let LeaseResult::Leased(attempt) = records.begin_attempt(&admitted.message, MINUTE).await.unwrap() else {
             panic!("busy")
@@ -82,9 +81,9 @@ async fn no_hot_question_reads_a_whole_table() {
         records.end_sessions("mary").await.unwrap();
         records.end_session(session).await.unwrap();
         assert!(records.add_session(session, &user, ends_at).await.unwrap());
-        let lost = records.admit(crate::test_db::admission("mary")).await.unwrap();
+        let lost = records.admit(test_support::test_db::admission("mary")).await.unwrap();
         records.begin_attempt(&lost.message, MINUTE).await.unwrap();
-        let forgotten = records.admit(crate::test_db::admission("mary")).await.unwrap();
+        let forgotten = records.admit(test_support::test_db::admission("mary")).await.unwrap();
         db.clock.advance(Duration::from_secs(90));
         let due = records.take_due_messages(100).await.unwrap();
         assert!(due.iter().any(|due| due.message == forgotten.message));

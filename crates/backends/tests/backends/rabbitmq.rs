@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 use domain::{Job, JobId, JobMessage, Outcome, QueueName, Reason, UploadId};
 use futures::future::join_all;
 use queue::{Deliveries, Delivery, Queue, QueueError};
-
-use crate::proxy::{Proxy, Way};
-use crate::test_broker::TestBroker;
+use test_support::proxy::{Proxy, Way};
+use test_support::test_broker::TestBroker;
 
 fn job_message(upload: i64) -> JobMessage {
     let upload = UploadId::try_from(upload).unwrap();

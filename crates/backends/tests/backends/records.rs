@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use domain::{JobId, Reason, UploadState};
 use records::{LeaseResult, SettleResult, VariantStatus};
-
-use crate::test_db::{DEADLINE, MINUTE, RETENTION, TestDb, on_both_engines, processed_upload, user, variant};
+use test_support::test_db::{DEADLINE, MINUTE, RETENTION, TestDb, on_both_engines, processed_upload, user, variant};
 
 const MS: Duration = Duration::from_millis(1);
 

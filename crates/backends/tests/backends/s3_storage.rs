@@ -4,9 +4,9 @@ use bytes::Bytes;
 use domain::{Media, Staged};
 use futures::TryStreamExt;
 use storage::{BlobContent, NewBlob, StoreError};
+use test_support::test_stores::{S3Fault, TestStores, on_each_s3};
 
 use crate::folder_storage::in_folder;
-use crate::test_stores::{S3Fault, TestStores, on_each_s3};
 
 /// Incompressible bytes without repetition, so that a lost or doubled part is noticed.
 pub(crate) fn random_bytes(len: usize) -> Bytes {

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use records::Role;
+use test_support::test_db::{MINUTE, TestDb, on_both_engines, user};
 use uuid::Uuid;
-
-use crate::test_db::{MINUTE, TestDb, on_both_engines, user};
 
 /// Creates a session of a user, valid for an hour.
 async fn add_session(db: &TestDb, id: &str) -> Uuid {

@@ -5,11 +5,11 @@ use std::time::Duration;
 use domain::Secret;
 use instrument::FailPoints;
 use storage::{Staging, StoreError, StoreSettings};
+use test_support::proxy::{Proxy, Way};
+use test_support::test_stores::{S3Fault, TestStores};
 
 use crate::folder_storage::in_folder;
-use crate::proxy::{Proxy, Way};
 use crate::s3_storage::{random_bytes, stage};
-use crate::test_stores::{S3Fault, TestStores};
 
 /// The parts of a real S3 server's address: host and port, bucket, key and secret.
 fn real_server() -> Option<(String, String, String, String)> {

@@ -9,9 +9,9 @@ use domain::Backend;
 use instrument::FailPoints;
 use records::RecordsError;
 use storage::{BlobContent, NewBlob};
-
-use crate::failing_disk::{FailingDisk, MountedTmpfs};
-use crate::test_db::{TestDb, admission, on_both_engines};
+use test_support::failing_disk::FailingDisk;
+use test_support::test_db::{TestDb, admission, on_both_engines};
+use test_support::tmpfs::Tmpfs;
 
 /// Opens the backends of one test in a folder, with records at an address and one reserve for all.
 async fn open_backends(folder: &Path, db: &TestDb, min_free: &str) -> Backends {
@@ -122,7 +122,7 @@ async fn wait_until(holds: impl AsyncFn() -> bool) {
 
 #[tokio::test]
 async fn records_on_a_full_disk_say_so_until_there_is_room() {
-    let Some(small) = MountedTmpfs::new("16m") else { return };
+    let Some(small) = Tmpfs::new("16m") else { return };
     let url = format!("sqlite://{}", small.path().join("records.db").display());
     migrations::up(&url).await.unwrap();
     let db = TestDb::open_sqlite_at(url).await;

@@ -7,11 +7,11 @@ use domain::{JobMessage, QueueName, Reason, UploadId, UploadTarget};
 use futures::future::join_all;
 use records::{Admission, Admitted, FileAdmission, LeaseResult, Records, SettleResult, Usage, VariantStatus};
 use sea_orm::{ConnectionTrait, Database};
-
-use crate::files::{self, new_file, rendition_target};
-use crate::test_db::{
+use test_support::test_db::{
     DEADLINE, MINUTE, RETENTION, TestDb, admission, on_both_engines, processed_upload, user, variant,
 };
+
+use crate::files::{self, new_file, rendition_target};
 
 /// Returns Mary's usage and asserts that every counter equals a full count.
 async fn usage(db: &TestDb) -> (u64, u64, u64) {

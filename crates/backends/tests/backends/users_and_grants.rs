@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use domain::{Clock, Resource, Service};
 use records::{LeaseResult, Role, SigningKey};
-
-use crate::test_db::{MINUTE, TestDb, admission, on_both_engines, processed_upload, user};
+use test_support::test_db::{MINUTE, TestDb, admission, on_both_engines, processed_upload, user};
 
 const MS: Duration = Duration::from_millis(1);
 

@@ -5,9 +5,9 @@ use domain::{
     Service, UploadState,
 };
 use records::{Claimant, LeaseResult, VariantStatus};
+use test_support::test_db::{DEADLINE, MINUTE, RETENTION, admission, file_admission, processed_upload, user, variant};
 
 use super::FailingDiskWalk;
-use crate::test_db::{DEADLINE, MINUTE, RETENTION, admission, file_admission, processed_upload, user, variant};
 
 /// An operation that runs while the disk fails.
 #[derive(Clone, Copy, Debug)]

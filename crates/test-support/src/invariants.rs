@@ -10,7 +10,7 @@ use records::{Records, UploadStats};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, FromQueryResult, Statement};
 use sha2::{Digest, Sha256};
 
-use super::stack::EngineStack;
+use crate::engine_stack::EngineStack;
 
 /// The outcomes of the acknowledged uploads.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -18,9 +18,15 @@ pub const FEDMEMBER: &str = "acmepaymentscorp";
 /// A data folder that outlives the processes that use it one after another.
 pub struct DataFolder(tempfile::TempDir);
 
+impl Default for DataFolder {
+    fn default() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+}
+
 impl DataFolder {
     pub fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        Self::default()
     }
 
     pub fn path(&self) -> &Path {
@@ -45,9 +51,17 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+/// The binary that was built with the running test, which is in a folder beside it.
+fn cloakroom_binary() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let binary = test.parent().and_then(Path::parent).unwrap().join("cloakroom");
+    assert!(binary.exists(), "{} is not built: run the tests of the package cloakroom", binary.display());
+    binary
+}
+
 /// The program, without any variable of this machine's environment that could configure it.
 pub fn cloakroom_command(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cloakroom"));
+    let mut command = Command::new(cloakroom_binary());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CLOAKROOM__")) {
         command.env_remove(name);
     }
@@ -207,12 +221,10 @@ impl ServerProcess {
     }
 
     /// Resets the peak. Rule: proc_pid_clear_refs(5).
-    #[allow(dead_code, reason = "the load bench's")]
     pub fn reset_peak_memory(&self) {
         std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").unwrap();
     }
 
-    #[allow(dead_code, reason = "the load bench's")]
     pub fn id(&self) -> u32 {
         self.child.id()
     }

@@ -2,11 +2,11 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// A disk that fails when told to.
-pub(crate) enum FailingDisk {
+pub enum FailingDisk {
     /// A separate file system, with a file that fills it.
     SmallFileSystem(PathBuf),
     /// A limit on the size of this process's files.
@@ -15,7 +15,7 @@ pub(crate) enum FailingDisk {
 
 impl FailingDisk {
     /// Leaves this number of bytes free.
-    pub(crate) fn leave_free(&self, bytes: u64) {
+    pub fn leave_free(&self, bytes: u64) {
         match self {
             Self::SmallFileSystem(folder) => {
                 let mut ballast = OpenOptions::new().create(true).append(true).open(folder.join("ballast")).unwrap();
@@ -27,7 +27,7 @@ impl FailingDisk {
         }
     }
 
-    pub(crate) fn free_all(&self) {
+    pub fn free_all(&self) {
         match self {
             Self::SmallFileSystem(folder) => std::fs::remove_file(folder.join("ballast")).unwrap(),
             Self::FileSizeLimit => limit("unlimited:unlimited"),
@@ -38,30 +38,4 @@ impl FailingDisk {
 fn limit(size: &str) {
     let (process, size) = (std::process::id().to_string(), format!("--fsize={size}"));
     assert!(Command::new("prlimit").args(["--pid", &process, &size]).status().unwrap().success());
-}
-
-/// A separate file system of the requested size. None if this process may not mount one.
-pub(crate) struct MountedTmpfs(tempfile::TempDir);
-
-impl MountedTmpfs {
-    pub(crate) fn new(size: &str) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let size = format!("size={size}");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder.path()).output();
-        if mounted.is_ok_and(|mounted| mounted.status.success()) {
-            return Some(Self(folder));
-        }
-        eprintln!("skipped: this needs a file system of its own; run it as a user who may mount one");
-        None
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-impl Drop for MountedTmpfs {
-    fn drop(&mut self) {
-        Command::new("umount").arg("--lazy").arg(self.0.path()).status().ok();
-    }
 }

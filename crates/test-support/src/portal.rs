@@ -11,7 +11,7 @@ use crate::process::{EMAIL, FEDMEMBER, PASSWORD, ServerProcess};
 
 /// Real pictures from the tests' folder (sources in `tests/pictures/README.md`).
 pub fn read_picture(name: &str) -> Vec<u8> {
-    let path = format!("{}/tests/pictures/{name}", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("{}/../../tests/pictures/{name}", env!("CARGO_MANIFEST_DIR"));
     std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 

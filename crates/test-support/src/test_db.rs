@@ -11,15 +11,15 @@ use records::{
 };
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 
-pub(crate) const MINUTE: Duration = Duration::from_secs(60);
-pub(crate) const DEADLINE: Duration = Duration::from_secs(600);
-pub(crate) const RETENTION: Duration = Duration::from_secs(24 * 3600);
+pub const MINUTE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_secs(600);
+pub const RETENTION: Duration = Duration::from_secs(24 * 3600);
 
 /// The records of one test.
-pub(crate) struct TestDb {
-    pub(crate) records: Records,
-    pub(crate) clock: Clock,
-    pub(crate) url: String,
+pub struct TestDb {
+    pub records: Records,
+    pub clock: Clock,
+    pub url: String,
     /// A connection to PostgreSQL, if that is the engine: to read the tables directly, and to drop the database at the
     /// end.
     postgres: Option<(DatabaseConnection, String)>,
@@ -27,7 +27,7 @@ pub(crate) struct TestDb {
 }
 
 /// Runs a test on SQLite, and on PostgreSQL if its address is given.
-pub(crate) async fn on_both_engines(test: impl AsyncFn(&TestDb)) {
+pub async fn on_both_engines(test: impl AsyncFn(&TestDb)) {
     let db = TestDb::sqlite().await;
     test(&db).await;
     db.close().await;
@@ -38,15 +38,15 @@ pub(crate) async fn on_both_engines(test: impl AsyncFn(&TestDb)) {
 }
 
 /// An empty PostgreSQL database.
-pub(crate) struct EmptyDatabase {
-    pub(crate) url: String,
-    pub(crate) name: String,
+pub struct EmptyDatabase {
+    pub url: String,
+    pub name: String,
     admin: DatabaseConnection,
 }
 
 impl EmptyDatabase {
     /// Creates a database. Prints a message and returns None if no address of PostgreSQL is given.
-    pub(crate) async fn create(options: &str) -> Option<Self> {
+    pub async fn create(options: &str) -> Option<Self> {
         let Ok(server) = std::env::var("CLOAKROOM_TEST_POSTGRES") else {
             eprintln!("skipped: this needs PostgreSQL; give its address in CLOAKROOM_TEST_POSTGRES, or use tests/run");
             return None;
@@ -59,11 +59,11 @@ impl EmptyDatabase {
     }
 
     /// `host:port` of the server.
-    pub(crate) fn host(&self) -> &str {
+    pub fn host(&self) -> &str {
         self.url.rsplit_once('@').unwrap().1.split('/').next().unwrap()
     }
 
-    pub(crate) async fn drop_database(self) {
+    pub async fn drop_database(self) {
         self.admin.execute_unprepared(&format!("DROP DATABASE {} WITH (FORCE)", self.name)).await.unwrap();
     }
 }
@@ -76,12 +76,12 @@ impl TestDb {
     }
 
     /// Opens the records in the SQLite file at an address.
-    pub(crate) async fn open_sqlite_at(url: String) -> Self {
+    pub async fn open_sqlite_at(url: String) -> Self {
         Self::open(url, None, None).await
     }
 
     /// Opens the records on PostgreSQL. Prints a message and returns None if no address is given.
-    pub(crate) async fn postgres() -> Option<Self> {
+    pub async fn postgres() -> Option<Self> {
         let EmptyDatabase { url, name, admin } = EmptyDatabase::create("").await?;
         Some(Self::open(url, Some((admin, name)), None).await)
     }
@@ -99,12 +99,12 @@ impl TestDb {
     }
 
     /// Opens the records as another process.
-    pub(crate) async fn reopen(url: &str, clock: &Clock) -> Records {
+    pub async fn reopen(url: &str, clock: &Clock) -> Records {
         let settings = RecordsSettings::new(Secret::new(url), 8);
         Records::open(&settings, clock.clone(), FailPoints::default()).await.unwrap()
     }
 
-    pub(crate) async fn close(self) {
+    pub async fn close(self) {
         self.records.close().await.unwrap();
         if let Some((admin, name)) = self.postgres {
             admin.execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
@@ -112,12 +112,12 @@ impl TestDb {
     }
 
     /// Admits an upload of Mary's.
-    pub(crate) async fn admit(&self) -> Admitted {
+    pub async fn admit(&self) -> Admitted {
         self.records.admit(admission("mary")).await.unwrap()
     }
 
     /// Admits an upload of Mary's and settles it as ready.
-    pub(crate) async fn admit_and_settle(&self) -> Admitted {
+    pub async fn admit_and_settle(&self) -> Admitted {
         let admitted = self.admit().await;
         let attempt = self.begin_attempt(&admitted.message).await;
         self.records.settle_ready(&attempt, processed_upload(&attempt)).await.unwrap();
@@ -125,12 +125,12 @@ impl TestDb {
     }
 
     /// The messages that the relay would publish now.
-    pub(crate) async fn due_messages(&self) -> Vec<JobMessage> {
+    pub async fn due_messages(&self) -> Vec<JobMessage> {
         self.records.take_due_messages(10).await.unwrap().into_iter().map(|due| due.message).collect()
     }
 
     /// Begins an attempt and panics if none is leased.
-    pub(crate) async fn begin_attempt(&self, message: &JobMessage) -> Attempt {
+    pub async fn begin_attempt(&self, message: &JobMessage) -> Attempt {
         match self.records.begin_attempt(message, MINUTE).await.unwrap() {
             LeaseResult::Leased(attempt) => *attempt,
             other => panic!("the job cannot be had: {other:?}"),
@@ -138,7 +138,7 @@ impl TestDb {
     }
 }
 
-pub(crate) fn user(id: &str) -> User {
+pub fn user(id: &str) -> User {
     User {
         id: id.to_owned(),
         email: format!("{id}@example.org"),
@@ -149,7 +149,7 @@ pub(crate) fn user(id: &str) -> User {
     }
 }
 
-pub(crate) fn admission(owner: &str) -> Admission {
+pub fn admission(owner: &str) -> Admission {
     let key = format!("incoming/{}", uuid::Uuid::now_v7().simple());
     Admission {
         owner: owner.to_owned(),
@@ -168,7 +168,7 @@ pub(crate) fn admission(owner: &str) -> Admission {
     }
 }
 
-pub(crate) fn processed_upload(attempt: &Attempt) -> ProcessedUpload {
+pub fn processed_upload(attempt: &Attempt) -> ProcessedUpload {
     let variants = ["512.jpg", "150.jpg", "75.jpg"].map(|name| variant(attempt, name)).to_vec();
     ProcessedUpload {
         picture: Some(PictureInfo { width: 4032, height: 3024, default_media: Media::Jpeg }),
@@ -177,7 +177,7 @@ pub(crate) fn processed_upload(attempt: &Attempt) -> ProcessedUpload {
     }
 }
 
-pub(crate) fn variant(attempt: &Attempt, name: &str) -> Variant {
+pub fn variant(attempt: &Attempt, name: &str) -> Variant {
     Variant {
         name: name.parse().unwrap(),
         key: format!("{}{name}", attempt.prefix),
@@ -189,7 +189,7 @@ pub(crate) fn variant(attempt: &Attempt, name: &str) -> Variant {
 }
 
 /// A new file that Mary uploads.
-pub(crate) fn file_admission() -> FileAdmission {
+pub fn file_admission() -> FileAdmission {
     let key = format!("incoming/{}", uuid::Uuid::now_v7().simple());
     FileAdmission {
         owner: "mary".to_owned(),

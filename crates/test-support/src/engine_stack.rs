@@ -15,8 +15,8 @@ use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statemen
 use storage::StoreSettings;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::proxy::{Proxy, Trap};
 use crate::process::{DataFolder, ServerProcess, cloakroom_command};
+use crate::proxy::{Proxy, Trap};
 
 /// Read-locked by every test on the engines, and write-locked by a test that must run alone.
 static ENGINE_LOCK: RwLock<()> = RwLock::const_new(());
@@ -103,7 +103,6 @@ impl EngineStack {
     }
 
     /// Starts a stack when no other test runs on the engines, and keeps other tests from starting.
-    #[allow(dead_code, reason = "not the load bench's")]
     pub async fn start_exclusive() -> Option<Self> {
         Self::open(EngineLock::Exclusive { _guard: ENGINE_LOCK.write().await }).await
     }
@@ -132,7 +131,6 @@ impl EngineStack {
     }
 
     /// Removes the proxies, for measurements.
-    #[allow(dead_code, reason = "the load bench's")]
     pub fn without_proxies(self) -> Self {
         Self { bypass_proxies: true, ..self }
     }
@@ -154,7 +152,6 @@ impl EngineStack {
     }
 
     /// The number of jobs that are enqueued and not done.
-    #[allow(dead_code, reason = "the load bench's")]
     pub async fn open_jobs(&self) -> i64 {
         let asked = "SELECT count(*) FROM jobs WHERE state = 'queued'";
         let row =
@@ -168,7 +165,6 @@ impl EngineStack {
     }
 
     /// Starts separate proxies, with a trap.
-    #[allow(dead_code, reason = "not the load bench's")]
     pub async fn new_proxies(&self, trap: &Trap) -> EngineProxies {
         self.addresses.start_proxies(trap).await
     }
@@ -261,7 +257,6 @@ impl EngineStack {
     }
 
     /// Deletes all objects in staging and blobs.
-    #[allow(dead_code, reason = "the soak's")]
     pub async fn delete_all_objects(&self) {
         let places = self.open_backends().await;
         let blobs: Vec<String> = places.blobs.list_keys().try_collect().await.unwrap();

@@ -11,8 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// The state of a proxy. A change resets every open connection, except a change to a silent state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "not every binary breaks everything")]
-pub(crate) enum Way {
+pub enum Way {
     /// Connections work.
     Open,
     /// Connections are refused or reset.
@@ -34,8 +33,8 @@ pub(crate) enum Way {
 }
 
 /// A TCP proxy on a port of its own.
-pub(crate) struct Proxy {
-    pub(crate) port: u16,
+pub struct Proxy {
+    pub port: u16,
     way: Arc<watch::Sender<(u64, Way)>>,
     target: Arc<Mutex<String>>,
     _listener: AbortOnDropHandle<()>,
@@ -43,13 +42,12 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     /// Starts a proxy to `target`, which is `host:port`.
-    #[allow(dead_code, reason = "who sets traps goes by the other")]
-    pub(crate) async fn to(target: &str) -> Self {
+    pub async fn to(target: &str) -> Self {
         Self::by_way_of(target, Trap::default()).await
     }
 
     /// Starts a proxy to `target` that passes requests through a trap.
-    pub(crate) async fn by_way_of(target: &str, trap: Trap) -> Self {
+    pub async fn by_way_of(target: &str, trap: Trap) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let way = Arc::new(watch::channel((0, Way::Open)).0);
@@ -64,24 +62,22 @@ impl Proxy {
         Self { port, way, target, _listener: AbortOnDropHandle::new(listening) }
     }
 
-    pub(crate) fn set(&self, way: Way) {
+    pub fn set(&self, way: Way) {
         self.way.send_modify(|state| *state = (state.0 + 1, way));
     }
 
     /// Leads new connections to this target; open ones stay.
-    #[allow(dead_code, reason = "not every binary has another target")]
-    pub(crate) fn lead_to(&self, target: &str) {
+    pub fn lead_to(&self, target: &str) {
         target.clone_into(&mut self.target.lock().unwrap());
     }
 
     /// Resets every open connection once; the state stays the same for new ones.
-    #[allow(dead_code, reason = "the soak's")]
-    pub(crate) fn reset(&self) {
+    pub fn reset(&self) {
         self.way.send_modify(|state| state.0 += 1);
     }
 
     /// Resets every open connection once; new ones work.
-    pub(crate) fn cut(&self) {
+    pub fn cut(&self) {
         self.set(Way::Open);
     }
 }
@@ -89,7 +85,7 @@ impl Proxy {
 /// Lets a number of pieces of requests through, on all proxies that share it, and stops the next piece forever. A test
 /// kills a process at that moment, just before the step.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Trap(Arc<Inside>);
+pub struct Trap(Arc<Inside>);
 
 #[derive(Debug)]
 struct Inside {
@@ -104,20 +100,19 @@ impl Default for Inside {
     }
 }
 
-#[allow(dead_code, reason = "only where processes are killed")]
 impl Trap {
     /// Lets `pieces` more through.
-    pub(crate) fn arm(&self, pieces: usize) {
+    pub fn arm(&self, pieces: usize) {
         self.0.left.send_replace(Some(pieces));
     }
 
     /// Returns once a piece has been stopped.
-    pub(crate) async fn sprung(&self) {
+    pub async fn sprung(&self) {
         self.0.sprung.notified().await;
     }
 
     /// Discards the stopped piece and closes its connection, because its process is dead.
-    pub(crate) fn clear(&self) {
+    pub fn clear(&self) {
         self.0.cleared.send_replace(true);
     }
 

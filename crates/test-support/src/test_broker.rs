@@ -11,10 +11,10 @@ use queue::{Queue, QueueSettings};
 use crate::proxy::Proxy;
 
 /// The queues and exchanges of one test.
-pub(crate) struct TestBroker {
-    pub(crate) url: String,
-    pub(crate) prefix: String,
-    pub(crate) channel: Channel,
+pub struct TestBroker {
+    pub url: String,
+    pub prefix: String,
+    pub channel: Channel,
     _connection: Connection,
 }
 
@@ -37,7 +37,7 @@ const EXCHANGES: [&str; 3] = ["work", "later", "verdicts"];
 
 impl TestBroker {
     /// Connects to the broker. Prints a message and returns None if no address of a broker is given.
-    pub(crate) async fn start() -> Option<Self> {
+    pub async fn start() -> Option<Self> {
         let Ok(url) = std::env::var("CLOAKROOM_TEST_AMQP") else {
             eprintln!("skipped: this needs RabbitMQ; give its address in CLOAKROOM_TEST_AMQP, or use tests/run");
             return None;
@@ -48,41 +48,41 @@ impl TestBroker {
         Some(Self { url, prefix, channel, _connection: connection })
     }
 
-    pub(crate) fn full_name(&self, what: &str) -> String {
+    pub fn full_name(&self, what: &str) -> String {
         format!("{}.{what}.v1", self.prefix)
     }
 
     /// `host:port` of the broker.
-    pub(crate) fn host(&self) -> &str {
+    pub fn host(&self) -> &str {
         let place = self.url.rsplit_once('@').map_or(self.url.as_str(), |(_, place)| place);
         place.split('/').next().unwrap()
     }
 
     /// The broker's address through a proxy.
-    pub(crate) fn url_through(&self, proxy: &Proxy) -> String {
+    pub fn url_through(&self, proxy: &Proxy) -> String {
         self.url.replace(self.host(), &format!("127.0.0.1:{}", proxy.port))
     }
 
     /// Opens the queue backend of a process.
-    pub(crate) async fn queue(&self) -> Queue {
+    pub async fn queue(&self) -> Queue {
         self.queue_at(&self.url).await
     }
 
     /// Opens the queue backend of a process that reaches the broker by another address.
-    pub(crate) async fn queue_at(&self, url: &str) -> Queue {
+    pub async fn queue_at(&self, url: &str) -> Queue {
         let settings = QueueSettings { url: Secret::new(url), prefix: self.prefix.clone(), ..QueueSettings::default() };
         Queue::open(&settings, FailPoints::default()).await.unwrap()
     }
 
     /// The number of messages in a queue that are not delivered to a consumer.
-    pub(crate) async fn count(&self, what: &str) -> u32 {
+    pub async fn count(&self, what: &str) -> u32 {
         let options = lapin::options::QueueDeclareOptions { passive: true, durable: true, ..Default::default() };
         let found = self.channel.queue_declare(self.full_name(what).into(), options, Default::default()).await;
         found.unwrap().message_count()
     }
 
     /// Waits until a queue has this number of messages.
-    pub(crate) async fn wait_for_count(&self, what: &str, count: u32) {
+    pub async fn wait_for_count(&self, what: &str, count: u32) {
         let reached = async {
             while self.count(what).await != count {
                 tokio::task::yield_now().await;
@@ -92,7 +92,7 @@ impl TestBroker {
     }
 
     /// Publishes a raw body, as a foreign program might do.
-    pub(crate) async fn publish_raw(&self, what: &str, body: &str) {
+    pub async fn publish_raw(&self, what: &str, body: &str) {
         let options = BasicPublishOptions { mandatory: true, ..Default::default() };
         let sent = self.channel.basic_publish(
             "".into(),
@@ -104,19 +104,19 @@ impl TestBroker {
         sent.await.unwrap().await.unwrap();
     }
 
-    pub(crate) async fn delete(&self, what: &str) {
+    pub async fn delete(&self, what: &str) {
         self.channel.queue_delete(self.full_name(what).into(), QueueDeleteOptions::default()).await.unwrap();
     }
 
     /// Waits until no message is left, then deletes the queues and exchanges.
-    pub(crate) async fn delete_all(self) {
+    pub async fn delete_all(self) {
         self.wait_for_count("pictures", 0).await;
         self.wait_for_count("variants", 0).await;
         self.delete_queues().await;
     }
 
     /// Deletes the queues, for a test that may leave messages which were delivered twice.
-    pub(crate) async fn delete_queues(self) {
+    pub async fn delete_queues(self) {
         for queue in QUEUES {
             self.delete(queue).await;
         }

@@ -19,7 +19,7 @@ use storage::{BlobContent, Blobs, NewBlob, Staging, StoreError, StoreSettings};
 
 /// A fault of the next request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum S3Fault {
+pub enum S3Fault {
     /// 503, "slow down".
     SlowDown,
     /// 404 without an S3 error body, as from a proxy that does not know the store.
@@ -29,21 +29,21 @@ pub(crate) enum S3Fault {
 }
 
 /// Staging and blobs under two prefixes of one bucket.
-pub(crate) struct TestStores {
-    pub(crate) staging: Staging,
-    pub(crate) blobs: Blobs,
+pub struct TestStores {
+    pub staging: Staging,
+    pub blobs: Blobs,
     /// The S3 server in this process, if the bucket is on it.
-    pub(crate) local_server: Option<LocalS3>,
+    pub local_server: Option<LocalS3>,
 }
 
-pub(crate) struct LocalS3 {
+pub struct LocalS3 {
     folder: tempfile::TempDir,
-    pub(crate) pending_faults: Arc<Mutex<VecDeque<S3Fault>>>,
+    pub pending_faults: Arc<Mutex<VecDeque<S3Fault>>>,
     _serving: tokio_util::task::AbortOnDropHandle<()>,
 }
 
 /// Runs a test on the server in this process and, if its address is given, on a real one.
-pub(crate) async fn on_each_s3(test: impl AsyncFn(&TestStores)) {
+pub async fn on_each_s3(test: impl AsyncFn(&TestStores)) {
     test(&TestStores::local().await).await;
     match std::env::var("CLOAKROOM_TEST_S3") {
         Ok(url) => test(&TestStores::remote(&url)).await,
@@ -53,7 +53,7 @@ pub(crate) async fn on_each_s3(test: impl AsyncFn(&TestStores)) {
 
 impl TestStores {
     /// Opens a bucket on the server in this process.
-    pub(crate) async fn local() -> Self {
+    pub async fn local() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("pictures")).unwrap();
         let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
@@ -102,13 +102,13 @@ impl TestStores {
 
 impl TestStores {
     /// Puts one blob.
-    pub(crate) async fn put_blob(&self, key: &str, bytes: Bytes) {
+    pub async fn put_blob(&self, key: &str, bytes: Bytes) {
         let object = NewBlob { key: key.to_owned(), content: BlobContent::Bytes(bytes) };
         self.blobs.put_batch(&self.staging, vec![object]).await.unwrap();
     }
 
     /// Copies a staged object to a blob.
-    pub(crate) async fn copy_to_blobs(
+    pub async fn copy_to_blobs(
         &self,
         staging: &Staging,
         staged: &str,
@@ -121,12 +121,12 @@ impl TestStores {
 }
 
 impl LocalS3 {
-    pub(crate) fn inject(&self, trouble: impl IntoIterator<Item = S3Fault>) {
+    pub fn inject(&self, trouble: impl IntoIterator<Item = S3Fault>) {
         self.pending_faults.lock().unwrap().extend(trouble);
     }
 
     /// Every file of the server, complete or not.
-    pub(crate) fn files(&self) -> Vec<PathBuf> {
+    pub fn files(&self) -> Vec<PathBuf> {
         fn below(folder: PathBuf) -> Vec<PathBuf> {
             let entries = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
             entries.flat_map(|path| if path.is_dir() { below(path) } else { vec![path] }).collect()
