@@ -113,3 +113,28 @@ fn files_are_short_and_have_no_generic_names() {
     }
     check_folder(Path::new(env!("CARGO_MANIFEST_DIR")));
 }
+
+/// Documents name files of the tree in backticks, such as `worker/src/runner.rs`.
+#[test]
+fn documents_name_files_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut documents =
+        vec!["README.md".into(), "CONTRIBUTING.md".into(), "SECURITY.md".into(), "bench/README.md".into()];
+    let mut folders = vec![root.join("docs")];
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()) {
+            if path.is_dir() { folders.push(path) } else { documents.push(path) }
+        }
+    }
+    for document in documents {
+        let text = std::fs::read_to_string(root.join(&document)).unwrap();
+        for word in text.split('`').skip(1).step_by(2) {
+            let plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte));
+            let source = [".rs", ".toml", ".md", ".py"].iter().any(|end| word.ends_with(end));
+            if plain && source && word.contains('/') {
+                let found = [root.join(word), root.join("docs").join(word)].iter().any(|path| path.exists());
+                assert!(found, "{} names {word}, which does not exist", document.display());
+            }
+        }
+    }
+}
