@@ -63,7 +63,7 @@ async fn render_index(state: &AppState, headers: &HeaderMap, picture: &str, fail
     };
     let (status, message) = error_text(failure);
     let page = render_template(
-        include_str!("counter.html"),
+        include_str!("index.html"),
         &[
             ("user", &escape_html(&format!("{}.{}", session.user_id, state.realm_names.fedmember))),
             ("name", &escape_html(&session.name)),
