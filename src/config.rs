@@ -28,7 +28,7 @@ impl ConfigCommand {
             Self::Check => {
                 let settings = settings()?;
                 print!("{}", toml::to_string_pretty(&settings)?);
-                eprintln!("The settings are good.");
+                eprintln!("All settings are valid.");
             }
         }
         Ok(())
