@@ -65,15 +65,10 @@ pub(super) fn decode<const N: usize>(
     Ok(())
 }
 
-/// Allocates `length` zeros, or returns a rejection if memory has run out.
+/// Allocates `length` zeros.
 fn zeroed<T: Copy + Default>(length: usize) -> Result<Vec<T>, Rejection> {
     let mut out = Vec::new();
-    let actual = (length * size_of::<T>()) as u64;
-    out.try_reserve_exact(length).map_err(|_| Rejection::LimitExceeded {
-        excess: LimitKind::Memory,
-        limit: 0,
-        actual,
-    })?;
+    out.try_reserve_exact(length).map_err(|_| Rejection::out_of_memory(length.saturating_mul(size_of::<T>())))?;
     out.resize(length, T::default());
     Ok(out)
 }
@@ -110,7 +105,7 @@ fn needed_scans(parts: &[ProgressiveScan], last: u8, components: usize) -> Resul
         let scan = &part.scan;
         let band = bit_mask(u32::from(scan.spectral_start)..u32::from(scan.spectral_end) + 1);
         if scan.spectral_start > 0 && scan.components.len() != 1 || scan.spectral_start == 0 && scan.spectral_end > 0 {
-            return Err(broken("its scan header makes no sense"));
+            return Err(broken("its scan header is invalid"));
         }
         if scan.approximation_high > 0 && scan.approximation_low + 1 != scan.approximation_high {
             return Err(broken("its scans do not follow one another"));
@@ -125,7 +120,7 @@ fn needed_scans(parts: &[ProgressiveScan], last: u8, components: usize) -> Resul
     for index in 0..components {
         let first = parts.iter().find(|part| part.scan.components.iter().any(|(i, ..)| *i == index));
         if first.is_none_or(|part| part.scan.spectral_start > 0 || part.scan.approximation_high > 0) {
-            return Err(broken("a component is missing"));
+            return Err(broken("a colour component is missing"));
         }
     }
     Ok(needed)

@@ -44,7 +44,7 @@ pub(super) fn decompress<'a>(
 ) -> Result<(), Rejection> {
     let broken = |why| Rejection::broken(Media::Gif, why);
     if !(2..=8).contains(&size) {
-        return Err(broken("its pixels have a code size that GIF does not know"));
+        return Err(broken("the code size of its pixels is not one that GIF allows"));
     }
     let clear = 1usize << size;
     let mut entries = vec![LzwEntry::default(); MAX_ENTRIES];
@@ -96,7 +96,7 @@ pub(super) fn decompress<'a>(
                     }
                     Some(_) if code < next => {}
                     None if code < clear => {}
-                    _ => return Err(broken("its pixels refer to some that were not there before")),
+                    _ => return Err(broken("its compressed pixels are damaged")),
                 }
                 let mut entry = entries[code & (MAX_ENTRIES - 1)];
                 write_entry(entry, out, done);
