@@ -89,7 +89,7 @@ impl TraceExporter {
         if let Some(provider) = self.0
             && let Err(error) = provider.shutdown()
         {
-            tracing::warn!(%error, "the last traces could not be sent");
+            tracing::warn!(%error, "the last traces could not be exported");
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::settings::Settings;
 
 #[derive(Subcommand)]
 pub(crate) enum UserCommand {
-    /// Add a user. The password is generated and shown once, unless it is given.
+    /// Add a user. The password is generated and shown once, unless --password-stdin is given.
     Add {
         /// The unique part of the user's full id, before the federation member.
         id: String,
@@ -114,7 +114,7 @@ impl PasswordArgs {
         std::io::stdin().take(4096).read_to_string(&mut input).context("reading the password from standard input")?;
         let password = input.lines().next().unwrap_or_default();
         if password.chars().count() < 8 {
-            bail!("a password has at least 8 characters");
+            bail!("the password is too short: it needs at least 8 characters");
         }
         Ok((password.to_owned(), false))
     }
@@ -129,18 +129,21 @@ impl UserCommand {
         let records = open_records(&settings).await?;
         match self {
             Self::Add { id, email, name, role, password } => {
-                let (password, made_up) = password.read_or_generate()?;
+                let (password, generated) = password.read_or_generate()?;
                 let name = name.unwrap_or_else(|| id.clone());
                 let new = NewUser { id, email, name, password: password.clone() };
                 let user = api::add_user(&records, new, role.into()).await?;
-                println!("added {}.{}, who logs in as {}", user.id, settings.realm.fedmember, user.email);
-                print_password(&password, made_up);
+                println!(
+                    "added the user {}.{} with the e-mail address {}",
+                    user.id, settings.realm.fedmember, user.email
+                );
+                print_password(&password, generated);
             }
             Self::Passwd { id, password } => {
-                let (password, made_up) = password.read_or_generate()?;
+                let (password, generated) = password.read_or_generate()?;
                 api::change_user(&records, &id, Some(password.clone()), None, None).await?;
                 println!("changed the password of {id}");
-                print_password(&password, made_up);
+                print_password(&password, generated);
             }
             Self::Ls => {
                 for user in records.users().await? {
@@ -161,7 +164,7 @@ impl UserCommand {
                 println!("{id} is {} now", user.role.as_str());
             }
             Self::Recount => match records.recount_usage().await?.as_slice() {
-                [] => println!("every counter was right"),
+                [] => println!("all counters were right"),
                 wrong => println!("corrected the counters of {}", wrong.join(", ")),
             },
         }
@@ -169,8 +172,8 @@ impl UserCommand {
     }
 }
 
-fn print_password(password: &str, made_up: bool) {
-    if made_up {
+fn print_password(password: &str, generated: bool) {
+    if generated {
         println!("password: {password}");
     }
 }
@@ -201,10 +204,10 @@ impl GrantArgs {
         }
         if self.revoke {
             records.revoke_resource_grant(&resource, &self.user).await?;
-            println!("{} may not act for {resource} any more", self.user);
+            println!("revoked: {} may not act for {resource}", self.user);
         } else {
             records.grant_resource(&resource, &self.user).await?;
-            println!("{} may act for {resource}", self.user);
+            println!("granted: {} may act for {resource}", self.user);
         }
         Ok(())
     }
@@ -219,6 +222,6 @@ fn parse_resource(text: &str, fedmember: &str) -> anyhow::Result<Resource> {
         (!id.is_empty() && !id.contains('/')).then(|| Resource { service, id: id.to_owned() })
     };
     parse().with_context(|| {
-        format!("\"{text}\" is no resource: write users, apps, apis, groups or businesses, / and an id")
+        format!("\"{text}\" is not a resource: write users, apps, apis, groups or businesses, then / and an id, such as apps/travel")
     })
 }

@@ -15,7 +15,9 @@ const CACHE_TTL: Duration = Duration::from_secs(1);
 
 /// A backend has less free space than its reserve.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{backend} has {free} of disk space left and {backend}.min_free is {min_free}: uploads are refused; make room")]
+#[error(
+    "the disk of {backend} has {free} left, less than {backend}.min_free = {min_free}, so uploads are refused; free some space"
+)]
 pub struct LowSpace {
     /// The backend.
     pub backend: &'static str,
@@ -82,7 +84,12 @@ impl FreeSpace {
             known.is_low = low;
             match free {
                 Some(free) if low => tracing::warn!(place = self.backend, free, "{}", self.low_space(free)),
-                _ => tracing::info!(place = self.backend, free, "{} has room for uploads again", self.backend),
+                _ => tracing::info!(
+                    place = self.backend,
+                    free,
+                    "the disk of {} has enough free space again; uploads are accepted",
+                    self.backend
+                ),
             }
         }
         free

@@ -153,7 +153,10 @@ impl Folder {
                 _ => {}
             }
         }
-        Err(io::Error::other(format!("{} was removed each time that it was made", parent_dir(path).display())))
+        Err(io::Error::other(format!(
+            "the folder {} was removed each time after it was created",
+            parent_dir(path).display()
+        )))
     }
 
     /// Reads a file that will not be read again soon, and keeps it out of the system's page cache, which is for other

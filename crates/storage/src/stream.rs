@@ -65,7 +65,7 @@ pub(super) fn with_idle_timeout<T: Send + 'static>(
 
 /// The error of a store that does not answer.
 pub(super) fn timeout_error(place: &'static str, timeout: Duration) -> StoreError {
-    let why = format!("the store has sent nothing for {} s; see whether it is overloaded", timeout.as_secs_f32());
+    let why = format!("the store has sent nothing for {} s; check whether it is overloaded", timeout.as_secs_f32());
     StoreError::Engine { backend: place, source: object_store::Error::Generic { store: "stream", source: why.into() } }
 }
 

@@ -41,7 +41,7 @@ impl Deliveries {
             if self.consumer.is_none()
                 && let Err(error) = self.subscribe().await
             {
-                tracing::warn!(queue = self.queue.as_str(), %error, "cannot consume; it will be tried again");
+                tracing::warn!(queue = self.queue.as_str(), %error, "the queue cannot be consumed; consuming is retried");
                 // The queue may have been deleted.
                 self.broker.consumer_connection.declare().await.ok();
                 tokio::time::sleep(RETRY_PAUSE).await;
@@ -61,7 +61,7 @@ impl Deliveries {
                     if !self.is_queue_empty().await {
                         tracing::warn!(
                             queue = self.queue.as_str(),
-                            "tickets lie there and none is delivered; consuming anew"
+                            "messages wait in the queue and none is delivered; consuming again"
                         );
                         metrics::counter!("cloakroom_queue_consumers_revived_total").increment(1);
                         (self.consumer, self.channel) = (None, None);
@@ -126,13 +126,13 @@ impl Deliveries {
             }
             Err(error) => {
                 let kind = properties.kind().as_ref().map_or("none", |kind| kind.as_str()).to_owned();
-                tracing::error!(kind, %error, "this version does not know this job; it is parked");
+                tracing::error!(kind, %error, "parked a message, because this version does not know its job");
                 metrics::counter!("cloakroom_jobs_parked_total", "queue" => self.queue.as_str()).increment(1);
                 // Published first and acknowledged second: a crash in between leaves two messages, not none.
                 match parked::park(&self.broker, self.queue, body, properties).await {
                     Ok(()) => ack_guard.ack().await.unwrap_or_default(),
                     Err(error) => {
-                        tracing::warn!(%error, "it could not be parked; it goes back into its queue");
+                        tracing::warn!(%error, "the message could not be parked; it goes back to its queue");
                         tokio::time::sleep(RETRY_PAUSE).await;
                         drop(ack_guard);
                     }

@@ -54,7 +54,7 @@ impl OutcomeConsumer {
         let listener = tokio::spawn(async move {
             loop {
                 if let Err(error) = consume_outcomes(&shared, &waiters, &known, &sender).await {
-                    tracing::debug!(%error, "verdicts cannot be heard; it will be tried again");
+                    tracing::debug!(%error, "outcomes cannot be consumed; consuming is retried");
                 }
                 sender.send_replace(None);
                 tokio::time::sleep(RETRY_PAUSE).await;
@@ -142,7 +142,7 @@ async fn consume_outcomes(
     while let Some(delivery) = consumer.next().await {
         match serde_json::from_slice::<OutcomeMessage>(&delivery?.data) {
             Ok(message) => verdicts.notify(message.job, message.outcome),
-            Err(error) => tracing::debug!(%error, "a word that this version does not understand"),
+            Err(error) => tracing::debug!(%error, "ignored an outcome message that this version does not know"),
         }
     }
     Ok(())
