@@ -130,7 +130,10 @@ mod tests {
     async fn a_job_that_hangs_is_given_up() {
         let limits = LeaseLimits { lease: SHORT, step_timeout: 3 * SHORT, job_timeout: LONG };
         let end = run_with_limits(limits, async |_| std::future::pending().await).await;
-        assert!(matches!(&end, Some(LeaseEnd::TimedOut(why)) if why.starts_with("it made no progress")), "{end:?}");
+        assert!(
+            matches!(&end, Some(LeaseEnd::TimedOut(why)) if why.starts_with("the attempt made no progress")),
+            "{end:?}"
+        );
     }
 
     #[tokio::test]

@@ -53,3 +53,6 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

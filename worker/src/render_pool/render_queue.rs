@@ -201,20 +201,20 @@ mod tests {
         queue.push(JobClass::Heavy, 70, "second");
         (0..500).for_each(|_| queue.push(JobClass::Normal, 10, "small"));
         let mut running = VecDeque::new();
-        while let Some((running, name)) = next(&mut queue) {
+        while let Some((render, name)) = next(&mut queue) {
             assert_eq!(name, "small");
-            running.push_back(running);
+            running.push_back(render);
         }
         assert_eq!(running.len(), 3, "30 name 100 are free");
         queue.finish(first);
         // As many run as there is memory for; the oldest ends at each step.
         for step in 0.. {
-            while let Some((running, name)) = next(&mut queue) {
+            while let Some((render, name)) = next(&mut queue) {
                 if name == "second" {
                     assert!(step > 0, "it was passed by");
                     return;
                 }
-                running.push_back(running);
+                running.push_back(render);
             }
             assert!(step < 20, "it is passed by for ever");
             queue.finish(running.pop_front().unwrap());

@@ -18,7 +18,7 @@ async fn migrate_eight_times_at_once(url: &str) {
     applied.sort();
     let all: Vec<_> = migrations::status(url).await.unwrap().into_iter().map(|step| step.name).collect();
     assert_eq!(applied, all, "each of them once, by whichever process");
-    assert!(migrations::up(url).await.unwrap().is_empty(), "and the next run finds the schema was up to date already");
+    assert!(migrations::up(url).await.unwrap().is_empty(), "and the next run finds nothing to do");
 }
 
 #[tokio::test]
