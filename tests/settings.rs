@@ -189,7 +189,7 @@ fn a_setting_that_stops_the_service_is_no_good_one() {
             "unknown parameter \"sslmod\"; the known ones are sslmode, ",
         ),
         ("STAGING__URL", "s3://bucket?cacertfile=/c", "unknown parameter \"cacertfile\"; the known ones are ca_file"),
-        ("BLOBS__URL", "file:///blobs?x=1", "unknown parameter \"x\": this address has none"),
+        ("BLOBS__URL", "file:///blobs?x=1", "unknown parameter \"x\": this address allows no parameters"),
         ("TLS__CA_FILE", "/no/ca.pem", "tls.ca_file = \"/no/ca.pem\": the file /no/ca.pem cannot be read"),
         ("WORKER__MAX_ATTEMPTS", "0", "worker.max_attempts = 0"),
         ("WORKER__LEASE", "0s", "worker.lease = 0s"),

@@ -19,7 +19,10 @@ impl Worker {
         plan: RenderPlan,
     ) -> Result<Result<RenderedPicture, Rejection>, AttemptResult> {
         match self.try_render(attempt, bytes, plan).await? {
-            Err(Rejection::EngineFailed { detail }) => Err(AttemptResult::Retry(detail)),
+            // The events of the upload show this text to clients, so the detail stays in the log.
+            Err(Rejection::EngineFailed { .. }) => {
+                Err(AttemptResult::Retry("the picture engine failed; the log of the worker has the detail".to_owned()))
+            }
             decided => Ok(decided),
         }
     }

@@ -45,28 +45,28 @@ impl Store {
 /// available is always returned, however late it is requested, because the timeout checks its clock only after it has
 /// polled the stream.
 pub(super) fn with_idle_timeout<T: Send + 'static>(
-    place: &'static str,
+    backend: &'static str,
     sent: BoxStream<'static, object_store::Result<T>>,
-    patience: Duration,
+    idle_timeout: Duration,
 ) -> BoxStream<'static, Result<T, StoreError>> {
     try_unfold(sent, move |mut sent| async move {
-        match timeout(patience, sent.next()).await {
+        match timeout(idle_timeout, sent.next()).await {
             Ok(Some(Ok(next))) => {
                 instrument::report_progress();
                 Ok(Some((next, sent)))
             }
-            Ok(Some(Err(source))) => Err(StoreError::Engine { backend: place, source }),
+            Ok(Some(Err(source))) => Err(StoreError::Engine { backend, source }),
             Ok(None) => Ok(None),
-            Err(_) => Err(timeout_error(place, patience)),
+            Err(_) => Err(timeout_error(backend, idle_timeout)),
         }
     })
     .boxed()
 }
 
 /// The error of a store that does not answer.
-pub(super) fn timeout_error(place: &'static str, timeout: Duration) -> StoreError {
+pub(super) fn timeout_error(backend: &'static str, timeout: Duration) -> StoreError {
     let why = format!("the store has sent nothing for {} s; check whether it is overloaded", timeout.as_secs_f32());
-    StoreError::Engine { backend: place, source: object_store::Error::Generic { store: "stream", source: why.into() } }
+    StoreError::Engine { backend, source: object_store::Error::Generic { store: "stream", source: why.into() } }
 }
 
 #[cfg(test)]
@@ -144,8 +144,8 @@ mod tests {
         }
     }
 
-    /// An S3 server that answers one request with three bytes; each waits for `turn`.
-    async fn serve(listener: TcpListener, turn: Arc<tokio::sync::Notify>) -> TcpStream {
+    /// An S3 server that answers one request with three bytes; each waits for `next_part`.
+    async fn serve(listener: TcpListener, next_part: Arc<tokio::sync::Notify>) -> TcpStream {
         let (mut client, _) = listener.accept().await.unwrap();
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -155,7 +155,7 @@ mod tests {
             last-modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n\r\n";
         client.write_all(head.as_bytes()).await.unwrap();
         for byte in *b"abc" {
-            turn.notified().await;
+            next_part.notified().await;
             client.write_u8(byte).await.unwrap();
         }
         client
@@ -169,12 +169,12 @@ mod tests {
         let s3 = s3::open("bucket", &settings, None, SHORT_TIMEOUT).unwrap();
         store.client = Arc::clone(&s3.bounded) as Arc<dyn ObjectStore>;
         store.engine = StoreEngine::Bucket { s3, address: String::new() };
-        let turn = Arc::new(tokio::sync::Notify::new());
-        let server = tokio::spawn(serve(listener, Arc::clone(&turn)));
+        let next_part = Arc::new(tokio::sync::Notify::new());
+        let server = tokio::spawn(serve(listener, Arc::clone(&next_part)));
         let mut stream = store.stream("uploads/0/1-a-original", None).await.unwrap();
         for byte in ["a", "b", "c"] {
             tokio::time::sleep(2 * SHORT_TIMEOUT).await;
-            turn.notify_one();
+            next_part.notify_one();
             assert_eq!(stream.try_next().await.unwrap().unwrap(), byte);
         }
         assert!(stream.try_next().await.unwrap().is_none());

@@ -27,8 +27,8 @@ pub(crate) fn parse_address(settings: &QueueSettings) -> Result<BrokerAddress, Q
     let url = settings.url.expose();
     let uri: AMQPUri = url.parse().map_err(|_| QueueError::Address(settings.url.to_string()))?;
     let invalid = |why: String| InvalidSetting::new("queue.url", format_args!("\"{}\"", settings.url), why);
-    let found = parse_params(url, &KNOWN_PARAMS).map_err(invalid)?;
-    let ca_file = param(&found, CA_FILE).map(str::to_owned);
+    let parameters = parse_params(url, &KNOWN_PARAMS).map_err(invalid)?;
+    let ca_file = param(&parameters, CA_FILE).map(str::to_owned);
     if let Some(file) = &ca_file {
         if uri.scheme != AMQPScheme::AMQPS {
             return Err(invalid(format!("{CA_FILE} is for an address that begins with amqps://")).into());
@@ -41,7 +41,7 @@ pub(crate) fn parse_address(settings: &QueueSettings) -> Result<BrokerAddress, Q
 /// Adds the file to the address of a broker with TLS, if the address names none.
 pub(crate) fn trust_ca_file(settings: &mut QueueSettings, ca_file: &str) {
     let url = settings.url.expose();
-    let named = parse_params(url, &KNOWN_PARAMS).is_ok_and(|found| param(&found, CA_FILE).is_some());
+    let named = parse_params(url, &KNOWN_PARAMS).is_ok_and(|parameters| param(&parameters, CA_FILE).is_some());
     if url.starts_with("amqps://") && !named {
         settings.url = Secret::new(with_param(url, CA_FILE, ca_file));
     }
@@ -59,8 +59,8 @@ mod tests {
             ("amqps://host/v?cacertfile=/no/ca.pem", "the file /no/ca.pem cannot be read"),
         ] {
             let settings = QueueSettings { url: Secret::new(url), prefix: String::new(), ..QueueSettings::default() };
-            let said = parse_address(&settings).unwrap_err().to_string();
-            assert!(said.starts_with("queue.url = ") && said.contains(words), "{url}: {said}");
+            let message = parse_address(&settings).unwrap_err().to_string();
+            assert!(message.starts_with("queue.url = ") && message.contains(words), "{url}: {message}");
         }
     }
 

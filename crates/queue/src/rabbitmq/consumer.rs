@@ -49,8 +49,10 @@ impl Deliveries {
             }
             let Some(consumer) = &mut self.consumer else { continue };
             match tokio::time::timeout(IDLE_CHECK, consumer.next()).await {
-                Ok(Some(Ok(found))) => {
-                    if let Some(delivery) = self.decode_or_park(&found.data, &found.properties, found.acker).await {
+                Ok(Some(Ok(delivery))) => {
+                    if let Some(delivery) =
+                        self.decode_or_park(&delivery.data, &delivery.properties, delivery.acker).await
+                    {
                         return Some(delivery);
                     }
                 }
@@ -75,17 +77,17 @@ impl Deliveries {
     /// RabbitMQ 3.10 does so when a queue is deleted and declared again at once.
     async fn is_queue_empty(&self) -> bool {
         let Some(channel) = &self.channel else { return false };
-        let found = with_timeout(parked::message_count(channel, &self.broker.topology.job_queue(self.queue))).await;
-        found.is_ok_and(|messages| messages == 0)
+        let count = with_timeout(parked::message_count(channel, &self.broker.topology.job_queue(self.queue))).await;
+        count.is_ok_and(|messages| messages == 0)
     }
 
     pub(crate) async fn try_next(&mut self) -> Option<Delivery> {
         loop {
             let queue = self.broker.topology.job_queue(self.queue);
             let channel = self.channel().await.ok()?;
-            let found = with_timeout(channel.basic_get(queue.into(), BasicGetOptions::default())).await.ok()??;
-            let found = found.delivery;
-            if let Some(delivery) = self.decode_or_park(&found.data, &found.properties, found.acker).await {
+            let message = with_timeout(channel.basic_get(queue.into(), BasicGetOptions::default())).await.ok()??;
+            let delivery = message.delivery;
+            if let Some(delivery) = self.decode_or_park(&delivery.data, &delivery.properties, delivery.acker).await {
                 return Some(delivery);
             }
         }
