@@ -15,6 +15,7 @@ use crate::settings::Settings;
 pub(crate) struct ExplainArgs {
     /// The number of the upload.
     id: String,
+    /// Print one JSON object.
     #[arg(long)]
     json: bool,
 }

@@ -9,34 +9,39 @@ use crate::settings::Settings;
 
 #[derive(Subcommand)]
 pub(crate) enum JobsCommand {
-    /// List the dead letters, oldest first; with --all also the queued jobs.
+    /// List the dead letters, oldest first.
     Ls {
+        /// Also list the queued jobs.
         #[arg(long)]
         all: bool,
-        /// One JSON object per line.
+        /// Print one JSON object per line.
         #[arg(long)]
         json: bool,
-        /// The most jobs to list.
-        #[arg(long, default_value_t = 100)]
-        most: u64,
+        /// The maximum number of jobs to list.
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: u64,
     },
-    /// Show one job and what went wrong.
+    /// Show one job and its errors.
     Show {
+        /// The id of the job, as listed by `jobs ls`.
         id: JobId,
+        /// Print one JSON object.
         #[arg(long)]
         json: bool,
     },
-    /// Retry dead jobs, with all their attempts available again. Their uploads return to waiting.
+    /// Retry dead jobs, with all their attempts available again. Their uploads return to the state `accepted`.
     Retry {
+        /// The ids of the jobs, as listed by `jobs ls`.
         #[arg(required = true)]
         ids: Vec<JobId>,
     },
     /// Drop dead jobs for good. Their uploads keep their state.
     Drop {
+        /// The ids of the jobs, as listed by `jobs ls`.
         #[arg(required = true)]
         ids: Vec<JobId>,
     },
-    /// Return parked messages to their queues. An older version did not know these messages and parked them.
+    /// Return parked messages to their queues. An older version parked them, because it did not know their jobs.
     Unpark,
 }
 
@@ -49,8 +54,8 @@ impl JobsCommand {
         let backends = crate::roles::open_backends(&settings).await?;
         let (records, queue) = (&backends.records, &backends.queue);
         match self {
-            Self::Ls { all, json, most } => {
-                let jobs = records.jobs(!all, most).await?;
+            Self::Ls { all, json, limit } => {
+                let jobs = records.jobs(!all, limit).await?;
                 for job in &jobs {
                     if json { print_json(job)? } else { println!("{}", format_job(job)) }
                 }

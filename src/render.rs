@@ -28,10 +28,10 @@ const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
 const DIM: Style = Style::new().dimmed();
 
-/// Render pictures as a worker would, without a server: try sizes, see why a picture is rejected.
+/// Render local pictures as a worker would, to try sizes or to see why a picture is rejected.
 #[derive(clap::Args)]
 pub(crate) struct RenderArgs {
-    /// The pictures.
+    /// The files to render.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Longest sides in pixels, or `full` for the picture's own size.
@@ -49,7 +49,7 @@ pub(crate) struct RenderArgs {
     /// Render each picture this many times and report the fastest run, for measurements.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
-    /// The number of pictures to render at a time; 0 for one on each processor.
+    /// The number of pictures to render at the same time; 0 for one on each processor.
     #[arg(long, default_value_t = 0, value_name = "N")]
     threads: usize,
     /// Print one JSON object per file, each on its own line.
@@ -61,9 +61,9 @@ pub(crate) struct RenderArgs {
 enum Encoding {
     /// JPEG stays JPEG, opaque WebP and BMP become JPEG, everything else PNG.
     Auto,
-    /// Quality 80, 4:2:0; transparency is laid on white.
+    /// JPEG of quality 80 with 4:2:0 subsampling; transparent pixels become white.
     Jpeg,
-    /// PNG, by the fast compressor.
+    /// PNG, with the fast compressor.
     Png,
 }
 

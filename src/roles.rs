@@ -13,17 +13,17 @@ use crate::settings::Settings;
 
 #[derive(Args)]
 pub(crate) struct WorkerArgs {
-    /// Consume only these queues: pictures, variants, renditions, bulk, heavy.
+    /// Consume only these queues: pictures, variants, renditions, bulk, heavy. Overrides worker.queues.
     #[arg(long, value_delimiter = ',', value_parser = parse_queue)]
     queues: Vec<QueueName>,
-    /// Jobs at a time over all queues; overrides the settings.
+    /// The number of jobs to run at the same time, over all queues. Overrides worker.concurrency.
     #[arg(long, value_name = "N")]
     concurrency: Option<usize>,
 }
 
 #[derive(Args)]
 pub(crate) struct SweepArgs {
-    /// Run one round, print what it did, and exit.
+    /// Sweep once, print what was done, and exit.
     #[arg(long)]
     once: bool,
 }
@@ -132,7 +132,7 @@ pub(crate) async fn sweep(settings: Settings, args: SweepArgs) -> anyhow::Result
     let swept = sweeper.sweep_once().await?;
     backends.queue.close().await;
     println!(
-        "{} expired, {} failed, {} published again, {} blobs deleted, {} orphans removed from staging",
+        "{} uploads expired, {} uploads failed, {} jobs published again, {} blobs deleted, {} orphans deleted from staging",
         swept.expired, swept.failed, swept.republished, swept.deleted_blobs, swept.deleted_orphans
     );
     Ok(())

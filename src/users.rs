@@ -18,13 +18,14 @@ use crate::settings::Settings;
 pub(crate) enum UserCommand {
     /// Add a user. The password is generated and shown once, unless --password-stdin is given.
     Add {
-        /// The unique part of the user's full id, before the federation member.
+        /// The id of the user, without the federation member.
         id: String,
         /// The e-mail address that the user logs in with.
         email: String,
-        /// The user's display name; the id if it is not given.
+        /// The display name of the user. Default: the id.
         #[arg(long)]
         name: Option<String>,
+        /// The role of the user.
         #[arg(long, value_enum, default_value_t = RoleArg::Member)]
         role: RoleArg,
         #[command(flatten)]
@@ -32,6 +33,7 @@ pub(crate) enum UserCommand {
     },
     /// Change the password of a user. This also ends all sessions and issued bearer tokens of the user.
     Passwd {
+        /// The id of the user.
         id: String,
         #[command(flatten)]
         password: PasswordArgs,
@@ -39,18 +41,28 @@ pub(crate) enum UserCommand {
     /// List the users.
     Ls,
     /// End all sessions of a user, and all bearer tokens issued for the user. Running processes refuse them after
-    /// `realm.session_cache_time` at the latest, which is 5 seconds unless it was set.
-    Logout { id: String },
-    /// Take every right from a user, and end all sessions and issued bearer tokens; with --undo restore the rights.
+    /// `realm.session_cache_time` at the latest (default: 5s).
+    Logout {
+        /// The id of the user.
+        id: String,
+    },
+    /// Disable a user, and end all sessions and bearer tokens of the user.
     /// Running processes refuse the user after `realm.session_cache_time` at the latest.
     Disable {
+        /// The id of the user.
         id: String,
+        /// Enable the user again.
         #[arg(long)]
         undo: bool,
     },
     /// Make a user a site administrator, or a member again.
-    Role { id: String, role: RoleArg },
-    /// Recount what every user has in flight and stored, and correct the counters. Reads all uploads.
+    Role {
+        /// The id of the user.
+        id: String,
+        /// The new role.
+        role: RoleArg,
+    },
+    /// Recount the uploads in flight and the stored bytes of every user, and correct the counters. Reads all uploads.
     Recount,
 }
 
@@ -82,10 +94,11 @@ impl From<RoleArg> for Role {
 pub(crate) enum TokenCommand {
     /// Print a bearer token for a user. `cloakroom user logout` ends it early, together with the user's sessions.
     Issue {
+        /// The id of the user.
         id: String,
-        /// How long it is valid, such as 30m or 24h.
-        #[arg(long, default_value = "30m")]
-        life: jiff::SignedDuration,
+        /// How long the token is valid, such as 30m or 24h.
+        #[arg(long, value_name = "TIME", default_value = "30m")]
+        lifetime: jiff::SignedDuration,
     },
 }
 
@@ -93,9 +106,9 @@ pub(crate) enum TokenCommand {
 pub(crate) struct GrantArgs {
     /// The resource, such as apps/travel.
     resource: String,
-    /// The user to act for it.
+    /// The id of the user.
     user: String,
-    /// Revoke the right.
+    /// Revoke the right instead of granting it.
     #[arg(long)]
     revoke: bool,
 }
@@ -184,9 +197,9 @@ impl TokenCommand {
     /// # Errors
     /// If the user does not exist or is disabled, or the records cannot be asked.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<()> {
-        let Self::Issue { id, life } = self;
-        let life = Duration::try_from(life).context("--life must be positive")?;
-        println!("{}", api::issue_token(&open_records(&settings).await?, &settings.realm, &id, life).await?);
+        let Self::Issue { id, lifetime } = self;
+        let lifetime = Duration::try_from(lifetime).context("--lifetime: write a positive time, such as 30m")?;
+        println!("{}", api::issue_token(&open_records(&settings).await?, &settings.realm, &id, lifetime).await?);
         Ok(())
     }
 }

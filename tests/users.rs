@@ -34,7 +34,7 @@ async fn users_are_added_granted_and_disabled() {
     let (_, listed, _) = run_command(&folder, &["user", "ls"], "");
     assert!(listed.lines().any(|line| line.starts_with("jane ") && line.contains("member")), "{listed}");
 
-    let (good, token, err) = run_command(&folder, &["token", "issue", "jane", "--life", "10m"], "");
+    let (good, token, err) = run_command(&folder, &["token", "issue", "jane", "--lifetime", "10m"], "");
     assert!(good, "{err}");
     let jane = PortalClient::with_token(&process, token.trim());
     let number = jane.upload("astronaut.jpg", read_picture("astronaut.jpg")).await.text().await.unwrap();
