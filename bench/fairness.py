@@ -80,7 +80,7 @@ class Cloakroom:
         self.tokens = {}
         for user in [*SMALL_USERS, "flood1", "flood2"]:
             self.run("user", "add", user, f"{user}@example.org")
-            self.tokens[user] = self.run("token", "issue", user, "--life", "4h").strip()
+            self.tokens[user] = self.run("token", "issue", user, "--lifetime", "4h").strip()
 
     def run(self, *arguments):
         done = subprocess.run([self.program, *arguments], env=self.environment, capture_output=True, text=True, check=False)

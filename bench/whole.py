@@ -67,7 +67,7 @@ class Cloakroom(Stack):
         self.run("migrate", "up")
         for n in range(PEOPLE):
             self.run("user", "add", f"person{n}", f"person{n}@example.org")
-        tokens = [self.run("token", "issue", f"person{n}", "--life", "1h") for n in range(PEOPLE)]
+        tokens = [self.run("token", "issue", f"person{n}", "--lifetime", "1h") for n in range(PEOPLE)]
         self.path = "/api/dropbox/pictures"
         self.headers = [{"authorization": f"Bearer {token}", "prefer": "respond-async"} for token in tokens]
         # The allocator as docker-compose.yml has it.

@@ -44,27 +44,30 @@ impl AllInOne {
         let probing = settings.probes.bind().await?;
         let metrics = crate::metrics::install_recorder()?;
         for name in crate::migrate::apply_pending(settings).await? {
-            tracing::info!(name, "migrated");
+            tracing::info!(name, "migration applied");
         }
-        let places = Backends::open(&settings.backends(), Clock::system(), FailPoints::default()).await?;
-        let sweeper = Sweeper::new(&settings.sweep, places.clone());
-        if places.queue.is_volatile() {
-            let jobs = places.records.reset_queued_jobs().await?;
+        let backends = Backends::open(&settings.backends(), Clock::system(), FailPoints::default()).await?;
+        let sweeper = Sweeper::new(&settings.sweep, backends.clone());
+        if backends.queue.is_volatile() {
+            let jobs = backends.records.reset_queued_jobs().await?;
             if jobs > 0 {
-                tracing::info!(jobs, "taking up again what the last process left");
+                tracing::info!(jobs, "published the jobs again that the last process left");
             }
         }
-        let worker = Worker::new(&settings.worker(), places.clone());
-        let api =
-            Api::open(&crate::fd_limit::fit_connections(settings, max_jobs(settings)), places.clone(), metrics.clone())
-                .await?;
+        let worker = Worker::new(&settings.worker(), backends.clone());
+        let api = Api::open(
+            &crate::fd_limit::fit_connections(settings, max_jobs(settings)),
+            backends.clone(),
+            metrics.clone(),
+        )
+        .await?;
         let probes = ProbeServer {
             metrics,
             liveness: Some(worker.liveness()),
             readiness: ReadinessSource::Api(api.readiness()),
         };
         // Last, because the password is shown once: a start that fails must not create the administrator.
-        let admin = api::ensure_admin(&places.records, &settings.realm).await?;
+        let admin = api::ensure_admin(&backends.records, &settings.realm).await?;
         Ok(Self {
             address,
             admin,
@@ -74,7 +77,7 @@ impl AllInOne {
             sweeper,
             probes,
             probe_listener: probing,
-            backends: places,
+            backends,
             _lock: lock,
         })
     }
@@ -119,11 +122,13 @@ fn max_jobs(settings: &Settings) -> usize {
 /// Locks the data directory, because two processes on one data directory would each treat the other's jobs as its own.
 fn lock_data_dir(settings: &Settings) -> anyhow::Result<File> {
     let data = &settings.data_dir;
-    std::fs::create_dir_all(data).with_context(|| format!("data_dir: {} cannot be made", data.display()))?;
+    std::fs::create_dir_all(data)
+        .with_context(|| format!("data_dir: the folder {} cannot be created", data.display()))?;
     let path = data.join("lock");
-    let file = File::create(&path).with_context(|| format!("data_dir: {} cannot be written to", data.display()))?;
+    let file =
+        File::create(&path).with_context(|| format!("data_dir: the folder {} cannot be written to", data.display()))?;
     file.try_lock().with_context(|| {
-        format!("data_dir: another cloakroom runs on {}; stop it or name another folder", data.display())
+        format!("data_dir: another cloakroom uses the folder {}; stop it, or set another folder", data.display())
     })?;
     Ok(file)
 }
@@ -145,9 +150,9 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
 
 /// Prints how to log in, once, to standard output, because a log would keep the password.
 pub(crate) fn print_first_login(admin: &FirstAdmin, address: SocketAddr) {
-    let password = admin.password.as_deref().unwrap_or("(as you set it)");
-    println!("\n  Cloakroom is up for the first time, at http://{address}/\n");
-    println!("    email     {}\n    password  {password}\n", admin.email);
+    let password = admin.password.as_deref().unwrap_or("(as set in realm.admin_password)");
+    println!("\n  Cloakroom runs for the first time, at http://{address}/\n");
+    println!("    e-mail    {}\n    password  {password}\n", admin.email);
     println!(
         "  curl -c jar -H 'content-type: application/json' http://{address}/api/login \\\n       -d '{{\"email\":\"{}\",\"password\":\"…\"}}'\n",
         admin.email

@@ -6,11 +6,11 @@ use crate::settings::{self, Settings};
 
 #[derive(Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Read all settings and print those in effect, without passwords. Fails if a setting is invalid, and names it.
+    /// Print the settings in effect, without passwords. Fails if a setting is invalid, and names every such setting.
     Check,
     /// Print the settings in effect as a settings file.
     Dump {
-        /// Print every setting with its default and a description, as the start of a settings file.
+        /// Print every setting with its default and a description, as a template for a settings file.
         #[arg(long)]
         defaults: bool,
     },
@@ -28,7 +28,7 @@ impl ConfigCommand {
             Self::Check => {
                 let settings = settings()?;
                 print!("{}", toml::to_string_pretty(&settings)?);
-                eprintln!("The settings are good.");
+                eprintln!("All settings are valid.");
             }
         }
         Ok(())

@@ -13,8 +13,9 @@ use crate::settings::Settings;
 
 #[derive(Args)]
 pub(crate) struct ExplainArgs {
-    /// The upload's number.
+    /// The number of the upload.
     id: String,
+    /// Print one JSON object.
     #[arg(long)]
     json: bool,
 }
@@ -26,95 +27,102 @@ impl ExplainArgs {
     /// If the records cannot be asked or there is no such upload.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<()> {
         let id: UploadId = self.id.parse()?;
-        let places = crate::roles::open_backends(&settings).await?;
-        let upload = places.records.upload(id).await?.with_context(|| format!("there is no upload {id}"))?;
-        let events = places.records.events(id).await?;
-        let jobs = places.records.jobs_of(id).await?;
-        let now = describe_wait(&places, &upload, &jobs).await;
+        let backends = crate::roles::open_backends(&settings).await?;
+        let upload = backends.records.upload(id).await?.with_context(|| format!("there is no upload {id}"))?;
+        let events = backends.records.events(id).await?;
+        let jobs = backends.records.jobs_of(id).await?;
+        let now = describe_wait(&backends, &upload, &jobs).await;
         if self.json {
             let state = upload.state.as_str();
             println!("{}", json!({ "id": id, "state": state, "now": now, "events": events, "jobs": jobs }));
         } else {
-            let (kind, bytes) = (upload.media.name(), upload.bytes);
-            println!("upload {id}: {} ({kind}, {bytes} bytes), sent by {}", upload.filename, upload.owner);
+            let (media, bytes) = (upload.media.name(), upload.bytes);
+            println!("upload {id}: {} ({media}, {bytes} bytes), uploaded by {}", upload.filename, upload.owner);
             for event in &events {
                 let since = event.at.duration_since(upload.created_at).as_millis();
                 println!("  {}  {since:>8} ms  {:18} {}", event.at, event.what, event.detail);
             }
             println!("{now}");
         }
-        places.queue.close().await;
+        backends.queue.close().await;
         Ok(())
     }
 }
 
 /// Describes in one sentence what the upload waits for.
-async fn describe_wait(places: &Backends, upload: &Upload, jobs: &[JobRow]) -> String {
+async fn describe_wait(backends: &Backends, upload: &Upload, jobs: &[JobRow]) -> String {
     let why = || upload.reason.as_ref().map_or_else(String::new, |reason| format!("{}: {}", reason.code, reason.why));
     match (upload.state, &upload.claim, upload.expires_at) {
-        // Every kind of job settles its upload, except those that make one more variant.
+        // Every kind of job settles its upload, except the kinds that make a further variant.
         (UploadState::Accepted, ..) => {
             match jobs.iter().find(|job| !job.dead && !job.kind.starts_with("picture.variant.")) {
-                Some(job) => describe_job_wait(places, job).await,
-                None => format!("No job is to settle it; the sweeper settles it as failed at {}.", upload.deadline),
+                Some(job) => describe_job_wait(backends, job).await,
+                None => format!("The upload has no job. The sweeper settles it as failed at {}.", upload.deadline),
             }
         }
         (UploadState::Ready, Some(claim), _) => {
-            format!("It is ready and was claimed for {} at {}.", claim.resource, claim.at)
+            format!("The upload is ready and was claimed for {} at {}.", claim.resource, claim.at)
         }
-        (UploadState::Ready, None, Some(at)) => format!("It is ready and waits to be claimed until {at}."),
-        (UploadState::Ready, None, None) => "It is ready.".to_owned(),
-        (UploadState::Rejected, ..) => format!("It was rejected ({}); nothing will happen any more.", why()),
+        (UploadState::Ready, None, Some(at)) => {
+            format!("The upload is ready. It expires at {at} unless it is claimed.")
+        }
+        (UploadState::Ready, None, None) => "The upload is ready.".to_owned(),
+        (UploadState::Rejected, ..) => format!("The upload was rejected ({}). This is final.", why()),
         (UploadState::Failed, ..) => match jobs.iter().find(|job| job.dead) {
-            Some(job) => format!("It failed ({}); `cloakroom jobs retry {}` tries again.", why(), job.id),
-            None => format!("It failed ({}); nothing will happen any more.", why()),
+            Some(job) => format!("The upload failed ({}). `cloakroom jobs retry {}` tries again.", why(), job.id),
+            None => format!("The upload failed ({}). This is final.", why()),
         },
-        (UploadState::Expired, ..) => format!("It has expired ({}); its bytes are gone or going.", why()),
+        (UploadState::Expired, ..) => {
+            format!("The upload has expired ({}). Its bytes are deleted, or will be by the next sweeps.", why())
+        }
     }
 }
 
-async fn describe_job_wait(places: &Backends, job: &JobRow) -> String {
-    let now: Timestamp = places.records.clock().now();
-    let lane = job.queue;
+async fn describe_job_wait(backends: &Backends, job: &JobRow) -> String {
+    let now: Timestamp = backends.records.clock().now();
     match (job.leased_until, job.published_at) {
         (Some(until), _) if until > now => {
-            format!("A worker is on it, attempt {}, and has it until {until}.", job.attempts)
+            format!("A worker runs attempt {} of its job. The lease lasts until {until}.", job.attempts)
         }
-        (Some(until), _) => format!("Its worker has shown no sign of life; since {until} another may have it."),
+        (Some(until), _) => {
+            format!("The worker that ran its job has shown no activity. Since {until} another worker may take the job.")
+        }
         _ if job.run_at > now => {
-            let error = job.last_error.as_deref().unwrap_or("nothing is known of the last one");
+            let error = job.last_error.as_deref().unwrap_or("no error is recorded");
             match &job.waits_for {
                 Some(backend) => {
                     format!(
-                        "It is postponed until {}, because {backend} failed ({error}); no attempt is lost.",
+                        "The job is postponed until {}, because {backend} failed ({error}). The attempt does not count.",
                         job.run_at
                     )
                 }
                 None => format!("Attempt {} is due at {} ({error}).", job.attempts + 1, job.run_at),
             }
         }
-        (None, None) => match places.queue.ping().await {
-            Ok(()) => "The queue has not been told of its job yet; the sweeper is about to.".to_owned(),
-            Err(error) => format!("The queue has not been told of its job: {error}."),
+        (None, None) => match backends.queue.ping().await {
+            Ok(()) => "The job is not published to the queue yet. The sweeper will publish it.".to_owned(),
+            Err(error) => format!("The job cannot be published to the queue: {error}."),
         },
         (None, Some(at)) => {
-            let line = describe_queue(places, lane).await;
+            let queue = describe_queue(backends, job.queue).await;
             let again = job.republish_at;
             format!(
-                "A message for its job went to the queue at {at}. {line} Without an attempt by {again} it is sent again."
+                "The job was published to the queue at {at}. {queue} If no attempt begins by {again}, it is published again."
             )
         }
     }
 }
 
 /// Describes what the broker knows of a queue: how many messages it holds, but not which.
-async fn describe_queue(places: &Backends, lane: QueueName) -> String {
-    let name = lane.as_str();
-    match places.queue.stats(lane).await {
+async fn describe_queue(backends: &Backends, queue: QueueName) -> String {
+    let name = queue.as_str();
+    match backends.queue.stats(queue).await {
         // The only queue that could be asked here belongs to this command.
-        Ok(None) => "It is in the memory of the running cloakroom, which cannot be asked.".to_owned(),
+        Ok(None) => "The queue is in the memory of the running cloakroom, which this command cannot read.".to_owned(),
         Ok(Some(QueueStats { consumers: 0, waiting })) => {
-            format!("The queue {name} has {waiting} waiting messages and no consumer: no worker takes jobs from it.")
+            format!(
+                "The queue {name} has {waiting} waiting messages and no consumer. Start a worker that consumes this queue."
+            )
         }
         Ok(Some(QueueStats { waiting: 0, consumers })) => format!(
             "No message waits in the queue {name}, which has {consumers} consumers: a worker holds the message and has not \

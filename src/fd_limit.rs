@@ -42,7 +42,11 @@ pub(crate) fn fit_connections(settings: &Settings, jobs: usize) -> ApiSettings {
     let allowed = usize::try_from(allowed).unwrap_or(usize::MAX);
     let wanted = settings.http.max_connections;
     let connections = wanted.min(allowed);
-    tracing::info!(descriptors, connections, "{descriptors} file descriptors, for {connections} connections at once");
+    tracing::info!(
+        descriptors,
+        connections,
+        "the limit of {descriptors} file descriptors allows {connections} client connections"
+    );
     if connections < wanted {
         tracing::warn!(
             "http.max_connections = {wanted} would take more than {descriptors} file descriptors; raise the hard limit \

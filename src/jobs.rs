@@ -9,34 +9,39 @@ use crate::settings::Settings;
 
 #[derive(Subcommand)]
 pub(crate) enum JobsCommand {
-    /// List the dead letters, oldest first; with --all also the queued jobs.
+    /// List the dead letters, oldest first.
     Ls {
+        /// Also list the queued jobs.
         #[arg(long)]
         all: bool,
-        /// One JSON object per line.
+        /// Print one JSON object per line.
         #[arg(long)]
         json: bool,
-        /// The most jobs to list.
-        #[arg(long, default_value_t = 100)]
-        most: u64,
+        /// The maximum number of jobs to list.
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: u64,
     },
-    /// Show one job and what went wrong.
+    /// Show one job and its errors.
     Show {
+        /// The id of the job, as listed by `jobs ls`.
         id: JobId,
+        /// Print one JSON object.
         #[arg(long)]
         json: bool,
     },
-    /// Retry dead jobs, with all their attempts available again. Their uploads return to waiting.
+    /// Retry dead jobs, with all their attempts available again. Their uploads return to the state `accepted`.
     Retry {
+        /// The ids of the jobs, as listed by `jobs ls`.
         #[arg(required = true)]
         ids: Vec<JobId>,
     },
     /// Drop dead jobs for good. Their uploads keep their state.
     Drop {
+        /// The ids of the jobs, as listed by `jobs ls`.
         #[arg(required = true)]
         ids: Vec<JobId>,
     },
-    /// Return parked messages to their queues. An older version did not know these messages and parked them.
+    /// Return parked messages to their queues. An older version parked them, because it did not know their jobs.
     Unpark,
 }
 
@@ -46,11 +51,11 @@ impl JobsCommand {
     /// # Errors
     /// If a backend cannot be asked, or a job to show, retry or drop does not exist.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<()> {
-        let places = crate::roles::open_backends(&settings).await?;
-        let (records, queue) = (&places.records, &places.queue);
+        let backends = crate::roles::open_backends(&settings).await?;
+        let (records, queue) = (&backends.records, &backends.queue);
         match self {
-            Self::Ls { all, json, most } => {
-                let jobs = records.jobs(!all, most).await?;
+            Self::Ls { all, json, limit } => {
+                let jobs = records.jobs(!all, limit).await?;
                 for job in &jobs {
                     if json { print_json(job)? } else { println!("{}", format_job(job)) }
                 }
@@ -59,45 +64,50 @@ impl JobsCommand {
                 }
             }
             Self::Show { id, json } => {
-                let job = records.job(id).await?.with_context(|| format!("there is no job {id}"))?;
+                let job = records
+                    .job(id)
+                    .await?
+                    .with_context(|| format!("there is no job {id}; `cloakroom jobs ls --all` lists the jobs"))?;
                 if json {
                     return print_json(&job);
                 }
                 println!("{}", format_job(&job));
-                println!("  promised   {}\n  published  {}", job.created_at, timestamp_or_never(job.published_at));
+                println!("  created    {}\n  published  {}", job.created_at, timestamp_or_never(job.published_at));
                 println!("  last error {}", job.last_error.as_deref().unwrap_or("none"));
                 if let Some(backend) = &job.waits_for {
                     println!("  postponed  {} times in a row, the last time because {backend} failed", job.postponed);
                 }
-                println!("  `cloakroom explain {}` tells the whole way", job.upload);
+                println!("  `cloakroom explain {}` shows the history of the upload", job.upload);
             }
             Self::Retry { ids } => {
                 for id in ids {
                     let Some(retried) = records.retry_job(id, settings.uploads.deadline).await? else {
-                        bail!("job {id} cannot be tried again: it is not dead, or its upload has expired");
+                        bail!(
+                            "job {id} cannot be retried: it is not dead, or its upload has expired; `cloakroom jobs show {id}` shows its state"
+                        );
                     };
                     // An in-memory queue would be this command's own and end with it. The running process takes the job
                     // from the records, as it takes any job that its queue does not hold.
                     if queue.is_volatile() {
-                        println!("job {id} will be tried again by the running cloakroom when it sweeps");
+                        println!("job {id} will be retried by the running cloakroom within one sweep interval");
                         continue;
                     }
                     match queue.publish(&retried.message).await {
                         Ok(()) => records.confirm_published([retried.publish]).await?,
-                        Err(error) => println!("job {id}: {error}; the sweeper publishes it"),
+                        Err(error) => println!("job {id}: {error}; the sweeper will publish it"),
                     }
-                    println!("job {id} will be tried again");
+                    println!("job {id} will be retried");
                 }
             }
             Self::Drop { ids } => {
                 for id in ids {
                     if !records.discard_job(id).await? {
-                        bail!("job {id} cannot be dropped: it is not dead");
+                        bail!("job {id} cannot be dropped: it is not dead; `cloakroom jobs show {id}` shows its state");
                     }
-                    println!("job {id} is given up");
+                    println!("job {id} is dropped");
                 }
             }
-            Self::Unpark => println!("{} parked jobs taken up", queue.unpark().await?),
+            Self::Unpark => println!("returned {} parked messages to their queues", queue.unpark().await?),
         }
         queue.close().await;
         Ok(())
@@ -105,7 +115,7 @@ impl JobsCommand {
 }
 
 fn format_job(job: &JobRow) -> String {
-    let state = if job.dead { "dead" } else { "promised" };
+    let state = if job.dead { "dead" } else { "queued" };
     let error = job.last_error.as_deref().unwrap_or_default();
     format!("{}  {state:8}  {}  upload {}  {} attempts  {error}", job.id, job.kind, job.upload, job.attempts)
 }

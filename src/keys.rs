@@ -20,7 +20,7 @@ impl KeysCommand {
         let Self::Rotate = self;
         let records = crate::roles::open_backends(&settings).await?.records;
         let id = api::rotate_keys(&records).await?;
-        println!("key {id} signs from now on; what older keys signed stays valid until it expires");
+        println!("the new key is {id}; what older keys signed stays valid until it expires");
         Ok(())
     }
 }

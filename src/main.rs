@@ -38,7 +38,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 
-/// An upload service for portals: upload a picture, get a number, claim the picture later.
+/// An upload service for portals. It stages, validates, renders and stores pictures and files.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 struct Cli {
@@ -53,34 +53,34 @@ struct Cli {
 enum Command {
     /// Run everything in one process: migrate, then api, worker and sweeper. The default command.
     Up,
-    /// Start Cloakroom on a fresh folder and follow a photograph through it.
+    /// Start Cloakroom on an empty folder, upload a photograph and show each step of its processing.
     Demo(demo::DemoArgs),
-    /// Serve HTTP only. Workers take the jobs from the queue.
+    /// Serve HTTP only. Workers, which are other processes, run the jobs.
     Api,
-    /// Run jobs from the queue only.
+    /// Run jobs from the queue only, and sweep.
     Worker(roles::WorkerArgs),
-    /// Repair and clean up: expire and fail overdue uploads, publish unpublished jobs, run scheduled deletions.
+    /// Sweep only: expire unclaimed uploads, fail overdue ones, publish unpublished jobs, delete scheduled blobs.
     Sweep(roles::SweepArgs),
-    /// Manage jobs: list dead letters, show one, retry it or drop it.
+    /// List, show, retry and drop dead letters.
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
-    /// Show the history of one upload, step by step, and what it waits for now.
+    /// Show the history of one upload, and what it waits for.
     Explain(explain::ExplainArgs),
     /// Add, list and change users.
     #[command(subcommand)]
     User(users::UserCommand),
-    /// Issue tokens.
+    /// Issue bearer tokens.
     #[command(subcommand)]
     Token(users::TokenCommand),
-    /// Change the keys that sign sessions.
+    /// Rotate the keys that sign sessions and bearer tokens.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Grant a user the right to act for a resource, or revoke it.
     Grant(users::GrantArgs),
-    /// Bring the database schema up to date, or show its status.
+    /// Apply the migrations of the database schema, or list them.
     #[command(subcommand)]
     Migrate(migrate::MigrateCommand),
-    /// Render pictures as a worker would, without a server: try sizes, see why a picture is rejected.
+    /// Render local pictures as a worker would, to try sizes or to see why a picture is rejected.
     Render(render::RenderArgs),
     /// Show and check the settings.
     #[command(subcommand)]
@@ -156,7 +156,7 @@ fn run_role_on<F: Future<Output = anyhow::Result<()>>>(
     let traces = TraceExporter::start(&settings.traces)?;
     log::init(&settings.log, &traces)?;
     if let Err(error) = fd_limit::raise() {
-        tracing::warn!(%error, "the limit of file descriptors could not be raised: {error}");
+        tracing::warn!(%error, "the limit of file descriptors could not be raised");
     }
     let runtime = runtime.enable_all().build()?;
     let outcome = runtime.block_on(role(settings));

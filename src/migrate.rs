@@ -25,7 +25,10 @@ impl MigrateCommand {
                 for name in &applied {
                     println!("applied  {name}");
                 }
-                println!("{}", if applied.is_empty() { "nothing to do" } else { "the schema is up to date" });
+                println!(
+                    "{}",
+                    if applied.is_empty() { "the schema was up to date already" } else { "the schema is up to date" }
+                );
             }
             Self::Status => {
                 let steps = status(&settings).await?;
@@ -68,7 +71,7 @@ pub(crate) async fn require_current_schema(settings: &Settings) -> anyhow::Resul
     let pending: Vec<String> =
         status(settings).await?.into_iter().filter(|step| !step.applied).map(|step| step.name).collect();
     if !pending.is_empty() {
-        bail!("the records' schema is behind ({} pending): run `cloakroom migrate up` first", pending.join(", "));
+        bail!("the schema of the records is outdated ({} pending): run `cloakroom migrate up`", pending.join(", "));
     }
     Ok(())
 }

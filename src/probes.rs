@@ -102,13 +102,13 @@ impl ProbeServer {
     /// Answers until `stop`, if there is a socket.
     pub(crate) async fn serve(self, listener: Option<TcpListener>, stop: CancellationToken) {
         let Some(listener) = listener else { return };
-        let room = Arc::new(Semaphore::new(MAX_PROBES));
+        let permits = Arc::new(Semaphore::new(MAX_PROBES));
         let next = async || {
-            let place = Arc::clone(&room).acquire_owned().await.map_err(std::io::Error::other)?;
-            Ok::<_, std::io::Error>((listener.accept().await?, place))
+            let permit = Arc::clone(&permits).acquire_owned().await.map_err(std::io::Error::other)?;
+            Ok::<_, std::io::Error>((listener.accept().await?, permit))
         };
         while let Some(accepted) = stop.run_until_cancelled(next()).await {
-            let Ok(((stream, _), place)) = accepted else {
+            let Ok(((stream, _), permit)) = accepted else {
                 // The process ran out of descriptors, or the prober closed the connection. The next probe may succeed.
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
@@ -116,7 +116,7 @@ impl ProbeServer {
             let probes = self.clone();
             tokio::spawn(async move {
                 tokio::time::timeout(PROBE_TIMEOUT, probes.answer(stream)).await.ok();
-                drop(place);
+                drop(permit);
             });
         }
     }
@@ -127,7 +127,7 @@ impl ProbeServer {
         let head = String::from_utf8_lossy(&head[..read]);
         let (status, body) = match head.split(' ').nth(1) {
             Some("/livez") if self.liveness.as_ref().is_none_or(Liveness::is_alive) => ("200 OK", "alive".to_owned()),
-            Some("/livez") => ("503 Service Unavailable", "no consumer has shown a sign of life".to_owned()),
+            Some("/livez") => ("503 Service Unavailable", "the worker has shown no activity for too long".to_owned()),
             Some("/readyz") => {
                 let (ready, report) = self.readiness.report().await;
                 (if ready { "200 OK" } else { "503 Service Unavailable" }, report)
@@ -176,18 +176,18 @@ impl WorkerReadiness {
 
     /// Whether a backend works, by a ping and by the jobs that failed because of it. The cause is in the log only.
     async fn backend_status(&self, backend: Backend) -> &'static str {
-        let place = backend.as_str();
+        let name = backend.as_str();
         match tokio::time::timeout(PING_TIMEOUT, self.backends.ping(backend)).await {
             Ok(Ok(())) => {
-                self.outages.record(place, None);
+                self.outages.record(name, None);
                 if self.breakers.failing().contains(&backend) { "failing: jobs are paused" } else { "ok" }
             }
             Ok(Err(error)) => {
-                self.outages.record(place, Some(&error));
+                self.outages.record(name, Some(&error));
                 error.probe_status()
             }
             Err(_) => {
-                self.outages.record(place, Some(&"no answer within 1 s"));
+                self.outages.record(name, Some(&"no answer within 1 s"));
                 "slow"
             }
         }

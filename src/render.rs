@@ -28,10 +28,10 @@ const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
 const DIM: Style = Style::new().dimmed();
 
-/// Render pictures as a worker would, without a server: try sizes, see why a picture is rejected.
+/// Render local pictures as a worker would, to try sizes or to see why a picture is rejected.
 #[derive(clap::Args)]
 pub(crate) struct RenderArgs {
-    /// The pictures.
+    /// The files to render.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Longest sides in pixels, or `full` for the picture's own size.
@@ -49,7 +49,7 @@ pub(crate) struct RenderArgs {
     /// Render each picture this many times and report the fastest run, for measurements.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
-    /// The number of pictures to render at a time; 0 for one on each processor.
+    /// The number of pictures to render at the same time; 0 for one on each processor.
     #[arg(long, default_value_t = 0, value_name = "N")]
     threads: usize,
     /// Print one JSON object per file, each on its own line.
@@ -61,9 +61,9 @@ pub(crate) struct RenderArgs {
 enum Encoding {
     /// JPEG stays JPEG, opaque WebP and BMP become JPEG, everything else PNG.
     Auto,
-    /// Quality 80, 4:2:0; transparency is laid on white.
+    /// JPEG of quality 80 with 4:2:0 subsampling; transparent pixels become white.
     Jpeg,
-    /// PNG, by the fast compressor.
+    /// PNG, with the fast compressor.
     Png,
 }
 
@@ -102,7 +102,7 @@ fn parse_size(text: &str) -> Result<OutputSize, String> {
         "full" => Ok(OutputSize::Full),
         text => match text.parse() {
             Ok(side @ 1..=16_384) => Ok(OutputSize::Side(side)),
-            _ => Err("a size is a number of pixels from 1 to 16384, or `full`".into()),
+            _ => Err("a size is `full` or a number of pixels from 1 to 16384".into()),
         },
     }
 }
@@ -115,73 +115,73 @@ impl RenderArgs {
     /// If a file cannot be read or a result cannot be written; at the end, if a picture was rejected.
     pub(crate) fn run(self, limits: &Limits) -> anyhow::Result<()> {
         if let Some(folder) = &self.out {
-            fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+            fs::create_dir_all(folder).with_context(|| format!("the folder {} cannot be created", folder.display()))?;
         }
         let plan = self.plan();
         let threads = match self.threads {
             0 => thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
-        let (told, lines) = channel();
-        let next = AtomicUsize::new(0);
+        let (report_sender, reports) = channel();
+        let next_file = AtomicUsize::new(0);
         thread::scope(|scope| {
             for _ in 0..threads.min(self.files.len()) {
-                let told = told.clone();
+                let report_sender = report_sender.clone();
                 scope.spawn(|| {
-                    let told = told;
-                    let mut desk = RenderContext::default();
+                    let report_sender = report_sender;
+                    let mut context = RenderContext::default();
                     loop {
-                        let i = next.fetch_add(1, Ordering::Relaxed);
+                        let i = next_file.fetch_add(1, Ordering::Relaxed);
                         let Some(path) = self.files.get(i) else { return };
                         // The receiver is gone once one of the files could not be read.
-                        if told.send((i, self.render_file(&mut desk, path, &plan, limits))).is_err() {
+                        if report_sender.send((i, self.render_file(&mut context, path, &plan, limits))).is_err() {
                             return;
                         }
                     }
                 });
             }
-            drop(told);
-            self.print_reports(lines)
+            drop(report_sender);
+            self.print_reports(reports)
         })
     }
 
     /// Prints the report on each file, in the order of the files.
-    fn print_reports(&self, lines: Receiver<(usize, anyhow::Result<FileReport>)>) -> anyhow::Result<()> {
+    fn print_reports(&self, reports: Receiver<(usize, anyhow::Result<FileReport>)>) -> anyhow::Result<()> {
         let progress = self.progress();
-        let (mut early, mut turn, mut refused) = (BTreeMap::new(), 0, 0);
-        for (i, line) in lines {
+        let (mut finished, mut next, mut rejected) = (BTreeMap::new(), 0, 0);
+        for (i, report) in reports {
             progress.inc(1);
-            early.insert(i, line);
-            while let Some(line) = early.remove(&turn) {
-                let line = line?;
-                progress.suspend(|| anstream::println!("{}", line.text));
-                refused += usize::from(line.rejected);
-                turn += 1;
+            finished.insert(i, report);
+            while let Some(report) = finished.remove(&next) {
+                let report = report?;
+                progress.suspend(|| anstream::println!("{}", report.text));
+                rejected += usize::from(report.rejected);
+                next += 1;
             }
         }
         progress.finish_and_clear();
-        ensure!(refused == 0, "{refused} of {} pictures were not taken", self.files.len());
+        ensure!(rejected == 0, "{rejected} of {} pictures were not rendered", self.files.len());
         Ok(())
     }
 
     /// Renders one file, as often as requested, and writes the results.
     fn render_file(
         &self,
-        desk: &mut RenderContext,
+        context: &mut RenderContext,
         path: &Path,
         plan: &RenderPlan,
         limits: &Limits,
     ) -> anyhow::Result<FileReport> {
-        let cannot = || format!("cannot read {}", path.display());
-        desk.bytes.clear();
-        File::open(path).and_then(|mut file| file.read_to_end(&mut desk.bytes)).with_context(cannot)?;
-        let bytes = &desk.bytes[..];
+        let unreadable = || format!("the file {} cannot be read", path.display());
+        context.bytes.clear();
+        File::open(path).and_then(|mut file| file.read_to_end(&mut context.bytes)).with_context(unreadable)?;
+        let bytes = &context.bytes[..];
         let mut best: Option<Duration> = None;
         let mut result = Err(Rejection::Cancelled);
         for _ in 0..self.repeat {
             let start = thread_cpu_time();
             result = probe(bytes, limits).and_then(|probe| {
-                let picture = desk.buffers.render(bytes, &probe, plan, limits, &CancelFlag::new())?;
+                let picture = context.buffers.render(bytes, &probe, plan, limits, &CancelFlag::new())?;
                 Ok((probe, picture))
             });
             best = best.into_iter().chain([thread_cpu_time().saturating_sub(start)]).min();
@@ -236,11 +236,11 @@ fn peak_memory() -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
-fn milliseconds(took: Option<Duration>) -> Option<f64> {
-    took.map(|took| (took.as_secs_f64() * 1e5).round() / 100.0)
+fn milliseconds(duration: Option<Duration>) -> Option<f64> {
+    duration.map(|duration| (duration.as_secs_f64() * 1e5).round() / 100.0)
 }
 
-fn format_text(path: &Path, bytes: &[u8], result: &RenderResult, took: Option<Duration>) -> String {
+fn format_text(path: &Path, bytes: &[u8], result: &RenderResult, duration: Option<Duration>) -> String {
     let name = path.display();
     match result {
         Ok((_, picture)) => {
@@ -251,9 +251,9 @@ fn format_text(path: &Path, bytes: &[u8], result: &RenderResult, took: Option<Du
                     format!("{}×{} {DIM}{}{DIM:#}", v.width, v.height, ByteSize(v.bytes.len() as u64).display().si())
                 })
                 .collect();
-            let took = milliseconds(took).map(|ms| format!("  {DIM}{ms:.1} ms{DIM:#}")).unwrap_or_default();
+            let duration = milliseconds(duration).map(|ms| format!("  {DIM}{ms:.1} ms{DIM:#}")).unwrap_or_default();
             format!(
-                "{GOOD}taken{GOOD:#}    {name}  {} {}×{} {DIM}{}{DIM:#}  →  {}{took}",
+                "{GOOD}rendered{GOOD:#}  {name}  {} {}×{} {DIM}{}{DIM:#}  →  {}{duration}",
                 picture.media.name(),
                 picture.width,
                 picture.height,
@@ -261,16 +261,22 @@ fn format_text(path: &Path, bytes: &[u8], result: &RenderResult, took: Option<Du
                 variants.join("  ")
             )
         }
-        Err(rejection) => format!("{BAD}refused{BAD:#}  {name}  {rejection} {DIM}({}){DIM:#}", rejection.code()),
+        Err(rejection) => format!("{BAD}rejected{BAD:#}  {name}  {rejection} {DIM}({}){DIM:#}", rejection.code()),
     }
 }
 
-fn format_json(path: &Path, bytes: &[u8], plan: &RenderPlan, result: &RenderResult, took: Option<Duration>) -> Value {
-    let (file, cpu_ms) = (path.display().to_string(), milliseconds(took));
+fn format_json(
+    path: &Path,
+    bytes: &[u8],
+    plan: &RenderPlan,
+    result: &RenderResult,
+    duration: Option<Duration>,
+) -> Value {
+    let (file, cpu_ms) = (path.display().to_string(), milliseconds(duration));
     match result {
         Ok((probe, picture)) => json!({
             "file": file,
-            "verdict": "taken",
+            "result": "rendered",
             "type": picture.media.mime(),
             "width": picture.width,
             "height": picture.height,
@@ -287,7 +293,7 @@ fn format_json(path: &Path, bytes: &[u8], plan: &RenderPlan, result: &RenderResu
         }),
         Err(rejection) => json!({
             "file": file,
-            "verdict": "refused",
+            "result": "rejected",
             "code": rejection.code(),
             "message": rejection.to_string(),
             "bytes": bytes.len(),
@@ -301,7 +307,7 @@ fn write_outputs(folder: &Path, path: &Path, picture: &RenderedPicture) -> anyho
     for variant in &picture.variants {
         let file = format!("{name}-{}x{}.{}", variant.width, variant.height, variant.media.extension());
         let file = folder.join(file);
-        fs::write(&file, &variant.bytes).with_context(|| format!("cannot write {}", file.display()))?;
+        fs::write(&file, &variant.bytes).with_context(|| format!("the file {} cannot be written", file.display()))?;
     }
     Ok(())
 }

@@ -13,24 +13,25 @@ use crate::settings::Settings;
 
 #[derive(Args)]
 pub(crate) struct WorkerArgs {
-    /// Consume only these queues: pictures, variants, renditions, bulk, heavy.
+    /// Consume only these queues: pictures, variants, renditions, bulk, heavy. Overrides worker.queues.
     #[arg(long, value_delimiter = ',', value_parser = parse_queue)]
     queues: Vec<QueueName>,
-    /// Jobs at a time over all queues; overrides the settings.
+    /// The number of jobs to run at the same time, over all queues. Overrides worker.concurrency.
     #[arg(long, value_name = "N")]
     concurrency: Option<usize>,
 }
 
 #[derive(Args)]
 pub(crate) struct SweepArgs {
-    /// Run one round, print what it did, and exit.
+    /// Sweep once, print what was done, and exit.
     #[arg(long)]
     once: bool,
 }
 
 fn parse_queue(word: &str) -> Result<QueueName, String> {
-    QueueName::from_name(word)
-        .ok_or_else(|| format!("the queues are {}", QueueName::ALL.map(QueueName::as_str).join(", ")))
+    QueueName::from_name(word).ok_or_else(|| {
+        format!("there is no such queue; the queues are {}", QueueName::ALL.map(QueueName::as_str).join(", "))
+    })
 }
 
 /// Opens the four backends if the schema is the one that this program expects.
@@ -45,11 +46,13 @@ pub(crate) async fn open_backends(settings: &Settings) -> anyhow::Result<Backend
 /// Opens backends that several processes can share. A queue in memory is refused, because it is private to its process:
 /// a role alone would wait for ever.
 async fn open_shared_backends(settings: &Settings) -> anyhow::Result<Backends> {
-    let places = open_backends(settings).await?;
-    if places.queue.is_volatile() {
-        bail!("queue.url is memory:, which no other process can see; use amqp://…, or `cloakroom up` for one process");
+    let backends = open_backends(settings).await?;
+    if backends.queue.is_volatile() {
+        bail!(
+            "queue.url = \"memory:\" is private to one process; set an amqp:// address, or use `cloakroom up` to run everything in one process"
+        );
     }
-    Ok(places)
+    Ok(backends)
 }
 
 /// `cloakroom api`.
@@ -61,21 +64,21 @@ pub(crate) async fn api(settings: Settings) -> anyhow::Result<()> {
     let listener = crate::all_in_one::bind_http(&settings).await?;
     let address = listener.local_addr()?;
     let probing = settings.probes.bind().await?;
-    let places = open_shared_backends(&settings).await?;
+    let backends = open_shared_backends(&settings).await?;
     let metrics = crate::metrics::install_recorder()?;
-    let api = Api::open(&crate::fd_limit::fit_connections(&settings, 0), places.clone(), metrics.clone()).await?;
+    let api = Api::open(&crate::fd_limit::fit_connections(&settings, 0), backends.clone(), metrics.clone()).await?;
     // Last, because the password is shown once: a start that fails must not create the administrator.
-    if let Some(admin) = api::ensure_admin(&places.records, &settings.realm).await? {
+    if let Some(admin) = api::ensure_admin(&backends.records, &settings.realm).await? {
         crate::all_in_one::print_first_login(&admin, address);
     }
     let probes = ProbeServer { metrics, liveness: None, readiness: ReadinessSource::Api(api.readiness()) };
     let probing = tokio::spawn(probes.serve(probing, stop.clone()));
-    let counting = tokio::spawn(crate::stats::sample(places.clone(), stop.clone()));
+    let counting = tokio::spawn(crate::stats::sample(backends.clone(), stop.clone()));
     tracing::info!(%address, "the api is up");
     api.serve(listener, stop).await?;
     counting.abort();
     probing.abort();
-    places.queue.close().await;
+    backends.queue.close().await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -91,23 +94,23 @@ pub(crate) async fn worker(mut settings: Settings, args: WorkerArgs) -> anyhow::
     settings.worker.concurrency = args.concurrency.unwrap_or(settings.worker.concurrency);
     let stop = settings.shutdown.shutdown_signal()?;
     let listener = settings.probes.bind().await?;
-    let places = open_shared_backends(&settings).await?;
-    let worker = Worker::new(&settings.worker(), places.clone());
-    let sweeper = Sweeper::new(&settings.sweep, places.clone());
+    let backends = open_shared_backends(&settings).await?;
+    let worker = Worker::new(&settings.worker(), backends.clone());
+    let sweeper = Sweeper::new(&settings.sweep, backends.clone());
     let metrics = crate::metrics::install_recorder()?;
-    let (pulse, breakers) = (Some(worker.liveness()), worker.breakers());
-    let readiness = WorkerReadiness { backends: places.clone(), breakers, outages: OutageLog::default() };
-    let probes = ProbeServer { metrics, liveness: pulse, readiness: ReadinessSource::Worker(readiness) };
+    let (liveness, breakers) = (Some(worker.liveness()), worker.breakers());
+    let readiness = WorkerReadiness { backends: backends.clone(), breakers, outages: OutageLog::default() };
+    let probes = ProbeServer { metrics, liveness: liveness, readiness: ReadinessSource::Worker(readiness) };
     tracing::info!(queues = ?settings.worker.queues, "the worker is up");
     let (worked, (), (), ()) = tokio::join!(
         worker.run(stop.clone()),
         sweeper.run(stop.clone()),
-        crate::stats::sample(places.clone(), stop.clone()),
+        crate::stats::sample(backends.clone(), stop.clone()),
         probes.serve(listener, stop.clone()),
     );
     worked?;
     // The last outcomes are sent before the process ends.
-    places.queue.close().await;
+    backends.queue.close().await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -119,17 +122,17 @@ pub(crate) async fn worker(mut settings: Settings, args: WorkerArgs) -> anyhow::
 /// If the schema is outdated, the queue is not shared or a backend does not answer.
 pub(crate) async fn sweep(settings: Settings, args: SweepArgs) -> anyhow::Result<()> {
     let stop = settings.shutdown.shutdown_signal()?;
-    let places = open_shared_backends(&settings).await?;
-    let sweeper = Sweeper::new(&settings.sweep, places.clone());
+    let backends = open_shared_backends(&settings).await?;
+    let sweeper = Sweeper::new(&settings.sweep, backends.clone());
     if !args.once {
         tracing::info!("the sweeper is up");
         sweeper.run(stop).await;
         return Ok(());
     }
     let swept = sweeper.sweep_once().await?;
-    places.queue.close().await;
+    backends.queue.close().await;
     println!(
-        "{} expired, {} failed, {} published again, {} blobs deleted, {} orphans removed from staging",
+        "{} uploads expired, {} uploads failed, {} jobs published again, {} blobs deleted, {} orphans deleted from staging",
         swept.expired, swept.failed, swept.republished, swept.deleted_blobs, swept.deleted_orphans
     );
     Ok(())

@@ -53,16 +53,16 @@ impl ShutdownSettings {
                 }
             };
             next().await;
-            tracing::info!("stopping: finishing what is under way; once more to abort");
+            tracing::info!("stopping: finishing the work in progress; send the signal again to abort");
             // A separate thread, because the runtime itself, or its shutdown, may hang.
             std::thread::spawn(move || {
                 std::thread::sleep(grace);
-                tracing::warn!("not everything under way ended within {grace:?} (shutdown.grace_period); aborted");
+                tracing::warn!("aborted: the work in progress did not end within {grace:?} (shutdown.grace_period)");
                 std::process::exit(EXIT_UNFINISHED);
             });
             token.cancel();
             let status = next().await;
-            tracing::warn!("aborted");
+            tracing::warn!("aborted by a second signal");
             std::process::exit(status);
         });
         Ok(stop)

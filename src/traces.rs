@@ -77,7 +77,9 @@ impl TraceExporter {
     /// The layer that exports the program's own spans and no others; None if there is no export, so that spans cost
     /// nothing.
     pub(crate) fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> Option<impl Layer<S> + use<S>> {
-        let ours = ["cloakroom", "api", "upload", "worker"].map(|target| (target, LevelFilter::DEBUG));
+        // Every crate of the workspace that makes spans.
+        let ours = ["cloakroom", "api", "worker", "backends", "instrument", "queue", "records", "storage"]
+            .map(|target| (target, LevelFilter::DEBUG));
         let tracer = self.0.as_ref()?.tracer("cloakroom");
         // Events belong to the log. The source location of a span is of no use to the collector.
         let layer = tracing_opentelemetry::layer().with_tracer(tracer).with_location(false).with_threads(false);
@@ -89,7 +91,7 @@ impl TraceExporter {
         if let Some(provider) = self.0
             && let Err(error) = provider.shutdown()
         {
-            tracing::warn!(%error, "the last traces could not be sent");
+            tracing::warn!(%error, "the last traces could not be exported");
         }
     }
 }

@@ -16,15 +16,16 @@ use crate::settings::Settings;
 
 #[derive(Subcommand)]
 pub(crate) enum UserCommand {
-    /// Add a user. The password is generated and shown once, unless it is given.
+    /// Add a user. The password is generated and shown once, unless --password-stdin is given.
     Add {
-        /// The unique part of the user's full id, before the federation member.
+        /// The id of the user, without the federation member.
         id: String,
         /// The e-mail address that the user logs in with.
         email: String,
-        /// The user's display name; the id if it is not given.
+        /// The display name of the user. Default: the id.
         #[arg(long)]
         name: Option<String>,
+        /// The role of the user.
         #[arg(long, value_enum, default_value_t = RoleArg::Member)]
         role: RoleArg,
         #[command(flatten)]
@@ -32,6 +33,7 @@ pub(crate) enum UserCommand {
     },
     /// Change the password of a user. This also ends all sessions and issued bearer tokens of the user.
     Passwd {
+        /// The id of the user.
         id: String,
         #[command(flatten)]
         password: PasswordArgs,
@@ -39,18 +41,28 @@ pub(crate) enum UserCommand {
     /// List the users.
     Ls,
     /// End all sessions of a user, and all bearer tokens issued for the user. Running processes refuse them after
-    /// `realm.session_cache_time` at the latest, which is 5 seconds unless it was set.
-    Logout { id: String },
-    /// Take every right from a user, and end all sessions and issued bearer tokens; with --undo restore the rights.
+    /// `realm.session_cache_time` at the latest (default: 5s).
+    Logout {
+        /// The id of the user.
+        id: String,
+    },
+    /// Disable a user, and end all sessions and bearer tokens of the user.
     /// Running processes refuse the user after `realm.session_cache_time` at the latest.
     Disable {
+        /// The id of the user.
         id: String,
+        /// Enable the user again.
         #[arg(long)]
         undo: bool,
     },
     /// Make a user a site administrator, or a member again.
-    Role { id: String, role: RoleArg },
-    /// Recount what every user has in flight and stored, and correct the counters. Reads all uploads.
+    Role {
+        /// The id of the user.
+        id: String,
+        /// The new role.
+        role: RoleArg,
+    },
+    /// Recount the uploads in flight and the stored bytes of every user, and correct the counters. Reads all uploads.
     Recount,
 }
 
@@ -82,10 +94,11 @@ impl From<RoleArg> for Role {
 pub(crate) enum TokenCommand {
     /// Print a bearer token for a user. `cloakroom user logout` ends it early, together with the user's sessions.
     Issue {
+        /// The id of the user.
         id: String,
-        /// How long it is valid, such as 30m or 24h.
-        #[arg(long, default_value = "30m")]
-        life: jiff::SignedDuration,
+        /// How long the token is valid, such as 30m or 24h.
+        #[arg(long, value_name = "TIME", default_value = "30m")]
+        lifetime: jiff::SignedDuration,
     },
 }
 
@@ -93,9 +106,9 @@ pub(crate) enum TokenCommand {
 pub(crate) struct GrantArgs {
     /// The resource, such as apps/travel.
     resource: String,
-    /// The user to act for it.
+    /// The id of the user.
     user: String,
-    /// Revoke the right.
+    /// Revoke the right instead of granting it.
     #[arg(long)]
     revoke: bool,
 }
@@ -114,7 +127,7 @@ impl PasswordArgs {
         std::io::stdin().take(4096).read_to_string(&mut input).context("reading the password from standard input")?;
         let password = input.lines().next().unwrap_or_default();
         if password.chars().count() < 8 {
-            bail!("a password has at least 8 characters");
+            bail!("the password is too short: it needs at least 8 characters");
         }
         Ok((password.to_owned(), false))
     }
@@ -129,18 +142,21 @@ impl UserCommand {
         let records = open_records(&settings).await?;
         match self {
             Self::Add { id, email, name, role, password } => {
-                let (password, made_up) = password.read_or_generate()?;
+                let (password, generated) = password.read_or_generate()?;
                 let name = name.unwrap_or_else(|| id.clone());
                 let new = NewUser { id, email, name, password: password.clone() };
                 let user = api::add_user(&records, new, role.into()).await?;
-                println!("added {}.{}, who logs in as {}", user.id, settings.realm.fedmember, user.email);
-                print_password(&password, made_up);
+                println!(
+                    "added the user {}.{} with the e-mail address {}",
+                    user.id, settings.realm.fedmember, user.email
+                );
+                print_password(&password, generated);
             }
             Self::Passwd { id, password } => {
-                let (password, made_up) = password.read_or_generate()?;
+                let (password, generated) = password.read_or_generate()?;
                 api::change_user(&records, &id, Some(password.clone()), None, None).await?;
                 println!("changed the password of {id}");
-                print_password(&password, made_up);
+                print_password(&password, generated);
             }
             Self::Ls => {
                 for user in records.users().await? {
@@ -161,7 +177,7 @@ impl UserCommand {
                 println!("{id} is {} now", user.role.as_str());
             }
             Self::Recount => match records.recount_usage().await?.as_slice() {
-                [] => println!("every counter was right"),
+                [] => println!("all counters were right"),
                 wrong => println!("corrected the counters of {}", wrong.join(", ")),
             },
         }
@@ -169,8 +185,8 @@ impl UserCommand {
     }
 }
 
-fn print_password(password: &str, made_up: bool) {
-    if made_up {
+fn print_password(password: &str, generated: bool) {
+    if generated {
         println!("password: {password}");
     }
 }
@@ -181,9 +197,9 @@ impl TokenCommand {
     /// # Errors
     /// If the user does not exist or is disabled, or the records cannot be asked.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<()> {
-        let Self::Issue { id, life } = self;
-        let life = Duration::try_from(life).context("--life must be positive")?;
-        println!("{}", api::issue_token(&open_records(&settings).await?, &settings.realm, &id, life).await?);
+        let Self::Issue { id, lifetime } = self;
+        let lifetime = Duration::try_from(lifetime).context("--lifetime: write a positive time, such as 30m")?;
+        println!("{}", api::issue_token(&open_records(&settings).await?, &settings.realm, &id, lifetime).await?);
         Ok(())
     }
 }
@@ -201,10 +217,10 @@ impl GrantArgs {
         }
         if self.revoke {
             records.revoke_resource_grant(&resource, &self.user).await?;
-            println!("{} may not act for {resource} any more", self.user);
+            println!("revoked: {} may not act for {resource}", self.user);
         } else {
             records.grant_resource(&resource, &self.user).await?;
-            println!("{} may act for {resource}", self.user);
+            println!("granted: {} may act for {resource}", self.user);
         }
         Ok(())
     }
@@ -219,6 +235,6 @@ fn parse_resource(text: &str, fedmember: &str) -> anyhow::Result<Resource> {
         (!id.is_empty() && !id.contains('/')).then(|| Resource { service, id: id.to_owned() })
     };
     parse().with_context(|| {
-        format!("\"{text}\" is no resource: write users, apps, apis, groups or businesses, / and an id")
+        format!("\"{text}\" is not a resource: write users, apps, apis, groups or businesses, then / and an id, such as apps/travel")
     })
 }

@@ -11,7 +11,7 @@ const DEPENDENCY_OWNERS: [(&str, &[&str]); 7] = [
     ("crates/picture", &["fast_image_resize", "image", "image-webp", "png", "pulp", "moxcms", "fdeflate"]),
     ("api", &["axum", "hyper", "hyper-util", "multer", "utoipa"]),
     ("migrations", &["sea-orm-migration"]),
-    (".", &["clap", "config", "opentelemetry-otlp", "opentelemetry_sdk", "tracing-subscriber"]),
+    (".", &["clap", "opentelemetry-otlp", "opentelemetry_sdk", "tracing-subscriber"]),
 ];
 
 /// The workspace crates on which each crate may depend.

@@ -35,7 +35,7 @@ async fn a_job_retried_by_hand_is_taken_up_by_the_process_that_runs() {
     let dead = records.jobs(true, 1).await.unwrap().remove(0).id;
 
     let (good, said) = run_command(&folder, &["jobs", "retry", &dead.to_string()]);
-    assert!(good && said.contains("tried again by the running cloakroom"), "{said}");
+    assert!(good && said.contains("retried by the running cloakroom"), "{said}");
     clock.advance(Duration::from_secs(60));
     assert_eq!(parts.sweeper.sweep_once().await.unwrap().republished, 1);
     assert_eq!(parts.worker.run_pending().await.unwrap(), 1);
@@ -51,7 +51,7 @@ async fn nothing_is_said_of_or_put_into_a_queue_that_is_another_process() {
     let (good, said) = run_command(&folder, &["explain", &admitted.id.to_string()]);
     assert!(good && said.contains("in the memory of the running cloakroom"), "{said}");
     let (good, said) = run_command(&folder, &["sweep", "--once"]);
-    assert!(!good && said.contains("queue.url is memory:"), "{said}");
+    assert!(!good && said.contains("queue.url = \"memory:\" is private"), "{said}");
 }
 
 /// The command uses the real time: a time an hour ahead is still in the future, and a time an hour ago is past.
@@ -68,15 +68,15 @@ async fn a_job_that_is_postponed_or_has_a_worker_is_told() {
     let away = UnusableFolder::block(&folder.path().join("blobs"));
     parts.worker.run_pending().await.unwrap();
     away.restore();
-    explained(postponed.id, &["It is postponed until", "because blobs failed", "no attempt is lost"]);
+    explained(postponed.id, &["The job is postponed until", "because blobs failed", "The attempt does not count"]);
     let leased = parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap();
     parts.backends.records.begin_attempt(&leased.message, HOUR).await.unwrap();
-    explained(leased.id, &["A worker is on it, attempt 1"]);
+    explained(leased.id, &["A worker runs attempt 1"]);
     drop(parts);
     let parts = InProcess::open(&folder, Clock::manual(now - HOUR), FailPoints::default()).await.unwrap();
     let vanished = parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap();
     parts.backends.records.begin_attempt(&vanished.message, HOUR / 60).await.unwrap();
-    explained(vanished.id, &["Its worker has shown no sign of life"]);
+    explained(vanished.id, &["The worker that ran its job has shown no activity"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,7 +85,7 @@ async fn what_a_file_and_its_rendition_wait_for_is_told() {
     let parts = InProcess::open(&folder, Clock::system(), FailPoints::default()).await.unwrap();
     let waits = |id: domain::UploadId| {
         let (good, said) = run_command(&folder, &["explain", &id.to_string()]);
-        assert!(good && said.contains("The queue has not been told of its job yet"), "{said}");
+        assert!(good && said.contains("The job is not published to the queue yet"), "{said}");
     };
     waits(parts.submit_file(&file, &read_picture("astronaut.jpg")).await.unwrap().id);
     parts.worker.run_pending().await.unwrap();

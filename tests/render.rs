@@ -25,10 +25,10 @@ fn each_file_gets_its_result_in_order() {
     let (all, out, err) = run_render(&folder, &files, &["--sizes", "64,32"]);
     let lines: Vec<&str> = out.lines().collect();
     assert_eq!(lines.len(), 4, "{out}{err}");
-    assert!(lines[0].starts_with("taken") && lines[0].contains("135×90") && lines[0].contains("64×43"), "{out}");
-    assert!(lines[1].starts_with("refused") && lines[1].contains("HEIC"), "{out}");
+    assert!(lines[0].starts_with("rendered") && lines[0].contains("135×90") && lines[0].contains("64×43"), "{out}");
+    assert!(lines[1].starts_with("rejected") && lines[1].contains("HEIC"), "{out}");
     assert!(lines[2].contains("rgba.png") && lines[3].contains("animated.gif"), "{out}");
-    assert!(!all && err.contains("1 of 4 pictures were not taken"), "{err}");
+    assert!(!all && err.contains("1 of 4 pictures were not rendered"), "{err}");
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn programs_read_json_and_results_are_written() {
     assert_eq!(lines.len(), many.len());
     for (line, file) in lines.iter().zip(&many) {
         assert_eq!(line["file"], **file);
-        assert_eq!(line["verdict"], "taken");
+        assert_eq!(line["result"], "rendered");
         assert_eq!((&line["variants"][0]["width"], &line["variants"][0]["type"]), (&48.into(), &"image/png".into()));
         assert!(line["cpu_ms"].as_f64().unwrap() > 0.0 && line["memory"].as_u64().unwrap() > 0);
     }
@@ -60,7 +60,7 @@ fn the_limits_are_those_of_the_settings() {
     let small = folder.path().join("small.toml");
     std::fs::write(&small, "[pictures]\nmax_side = 100\n").unwrap();
     let (all, out, _) = run_render(&folder, &files, &["--config", small.to_str().unwrap()]);
-    assert!(!all && out.starts_with("refused") && out.contains("100"), "{out}");
+    assert!(!all && out.starts_with("rejected") && out.contains("100"), "{out}");
 }
 
 #[test]

@@ -38,6 +38,115 @@ fn a_mistake_is_named() {
     assert!(!good && err.contains("nowhere.toml"), "{err}");
 }
 
+/// Every problem of the file and of the environment is reported at once, with its place, and without a Rust type.
+#[test]
+fn all_problems_are_reported_at_once() {
+    let folder = DataFolder::new();
+    let file = folder.path().join("cloakroom.toml");
+    std::fs::write(
+        &file,
+        r#"data_dir = 5
+
+[http]
+listenn = "127.0.0.1:1"
+max_connections = 0
+body_timeout = "soon"
+
+[wroker]
+lease = "30s"
+
+[realm]
+admin_password = 12345
+
+[realm.oidc]
+jwks = "keys.json"
+"#,
+    )
+    .unwrap();
+    let settings = [
+        ("CLOAKROOM__HTTP__METRICS", "perhaps"),
+        ("CLOAKROOM__LOG__FORMAT", "xml"),
+        ("CLOAKROOM__REALM__OIDC", "x"),
+        ("CLOAKROOM__SWEEP__BATCH", "5"),
+        ("CLOAKROOM__UPLOADS__MAX_BYTES", "big"),
+        ("CLOAKROOM__WORKER__MAX_ATTEMPTS", "-1"),
+        ("CLOAKROOM__WORKER__QUEUES", "pictures,renderings"),
+        ("CLOAKROOM_HTTP_LISTEN", "127.0.0.1:1"),
+    ];
+    for command in [["config", "check"].as_slice(), &["up"]] {
+        let (good, _, err) = run_command(&folder, command, &settings);
+        assert!(!good);
+        let mut lines = err.lines();
+        assert_eq!(lines.next(), Some("error: the settings have 15 problems:"), "{err}");
+        for says in [
+            "cloakroom.toml:1: data_dir = 5: write text in quotation marks",
+            "cloakroom.toml:4: there is no setting http.listenn; did you mean http.listen?",
+            "cloakroom.toml:5: http.max_connections = 0: write 1 to 2305843009213693951",
+            "cloakroom.toml:6: http.body_timeout = \"soon\": write a time with its unit, such as 30s, 10m or 24h",
+            "cloakroom.toml:8: there is no setting wroker; did you mean worker?",
+            "cloakroom.toml:12: realm.admin_password = …: write text in quotation marks",
+            "cloakroom.toml:15: realm.oidc.jwks = \"keys.json\": ",
+            "CLOAKROOM_HTTP_LISTEN: there is no such setting; did you mean CLOAKROOM__HTTP__LISTEN?",
+            "CLOAKROOM__HTTP__METRICS: http.metrics = \"perhaps\": write true or false",
+            "CLOAKROOM__LOG__FORMAT: log.format = \"xml\": write one of `auto`, `pretty`, `plain`, `json`",
+            "CLOAKROOM__REALM__OIDC: realm.oidc is a section; set CLOAKROOM__REALM__OIDC__… for one of its settings",
+            "CLOAKROOM__SWEEP__BATCH: there is no setting sweep.batch; did you mean CLOAKROOM__SWEEP__BATCH_SIZE?",
+            "CLOAKROOM__UPLOADS__MAX_BYTES: uploads.max_bytes = \"big\": write a size with its unit, such as",
+            "CLOAKROOM__WORKER__MAX_ATTEMPTS: worker.max_attempts = -1: write a whole number from 0 to 4294967295",
+            "CLOAKROOM__WORKER__QUEUES: worker.queues = [\"pictures\", \"renderings\"]: write a list, each entry one of",
+        ] {
+            assert!(lines.next().is_some_and(|line| line.trim().starts_with(says)), "{says}: {err}");
+        }
+        assert_eq!(lines.next(), None);
+        assert!(
+            !err.contains("12345") && !["usize", "u32", "i64", "struct", "enum"].iter().any(|word| err.contains(word))
+        );
+    }
+}
+
+#[test]
+fn a_line_that_is_not_toml_is_named() {
+    let folder = DataFolder::new();
+    std::fs::write(folder.path().join("cloakroom.toml"), "[http]\nlisten = \"127.0.0.1:1\"\n\n[uploads\n").unwrap();
+    let (good, _, err) = run_command(&folder, &["config", "check"], &[("CLOAKROOM__HTTP__LISTENN", "s3cret")]);
+    assert!(!good && err.contains("cloakroom.toml:4: this line is not TOML: "), "{err}");
+    assert!(err.contains("did you mean CLOAKROOM__HTTP__LISTEN?") && !err.contains("s3cret"), "{err}");
+}
+
+/// The environment wins over the file, words have the types of their settings, and text stays text.
+#[test]
+fn a_variable_overrides_the_file() {
+    let folder = DataFolder::new();
+    std::fs::write(folder.path().join("cloakroom.toml"), "[uploads]\nretention = \"1h\"\nmax_concurrent = 0\n")
+        .unwrap();
+    let settings = [
+        ("CLOAKROOM__UPLOADS__RETENTION", "2h"),
+        ("CLOAKROOM__UPLOADS__MAX_CONCURRENT", "7"),
+        ("CLOAKROOM__HTTP__METRICS", "true"),
+        ("CLOAKROOM__REALM__SECURE_COOKIES", "true"),
+        ("CLOAKROOM__TRACES__SAMPLE_RATIO", "0.5"),
+        ("CLOAKROOM__WORKER__QUEUES", "pictures, bulk"),
+        ("CLOAKROOM__TRACES__SERVICE", "12345"),
+        // Kubernetes adds variables such as this one to every container beside a service of this name.
+        ("CLOAKROOM_PORT", "tcp://10.0.0.1:80"),
+    ];
+    let (good, out, err) = run_command(&folder, &["config", "check"], &settings);
+    assert!(good, "{err}");
+    for line in [
+        "retention = \"2h\"",
+        "max_concurrent = 7",
+        "metrics = true",
+        "secure_cookies = true",
+        "sample_ratio = 0.5",
+        "service = \"12345\"",
+    ] {
+        assert!(out.lines().any(|shown| shown == line), "{line} is not in\n{out}");
+    }
+    let queues: String =
+        out.split("queues = [").nth(1).unwrap().split(']').next().unwrap().split_whitespace().collect();
+    assert_eq!(queues, "\"pictures\",\"bulk\",");
+}
+
 /// Settings with which the service could not work: `config check` and a start report the setting's name and the allowed
 /// values.
 #[test]
@@ -66,7 +175,7 @@ fn a_setting_that_stops_the_service_is_no_good_one() {
         ("RECORDS__MAX_CONNECTIONS", "0", "records.max_connections = 0"),
         ("RECORDS__URL", "mysql://ada:hunter2@db/cloakroom", "records.url = \"mysql://…@db/cloakroom\""),
         ("STAGING__URL", "/var/staging", "staging.url"),
-        ("BLOBS__URL", "gs://bucket", "blobs.url \"gs://bucket\""),
+        ("BLOBS__URL", "gs://bucket", "blobs.url = \"gs://bucket\": write file:///a/folder or s3://bucket/prefix"),
         ("BLOBS__URL", "s3://", "blobs.url"),
         ("QUEUE__URL", "amqp:rabbit", "queue.url"),
         (
@@ -80,7 +189,7 @@ fn a_setting_that_stops_the_service_is_no_good_one() {
             "unknown parameter \"sslmod\"; the known ones are sslmode, ",
         ),
         ("STAGING__URL", "s3://bucket?cacertfile=/c", "unknown parameter \"cacertfile\"; the known ones are ca_file"),
-        ("BLOBS__URL", "file:///blobs?x=1", "unknown parameter \"x\": this address has none"),
+        ("BLOBS__URL", "file:///blobs?x=1", "unknown parameter \"x\": this address allows no parameters"),
         ("TLS__CA_FILE", "/no/ca.pem", "tls.ca_file = \"/no/ca.pem\": the file /no/ca.pem cannot be read"),
         ("WORKER__MAX_ATTEMPTS", "0", "worker.max_attempts = 0"),
         ("WORKER__LEASE", "0s", "worker.lease = 0s"),
@@ -113,7 +222,7 @@ fn two_processes_do_not_share_a_folder() {
     let folder = DataFolder::new();
     let _first = test_support::process::ServerProcess::start_all_in_one(&folder, &[]);
     let (good, _, err) = run_command(&folder, &["up"], &[]);
-    assert!(!good && err.contains("another cloakroom runs on"), "{err}");
+    assert!(!good && err.contains("another cloakroom uses the folder"), "{err}");
 }
 
 #[test]

@@ -34,7 +34,7 @@ async fn users_are_added_granted_and_disabled() {
     let (_, listed, _) = run_command(&folder, &["user", "ls"], "");
     assert!(listed.lines().any(|line| line.starts_with("jane ") && line.contains("member")), "{listed}");
 
-    let (good, token, err) = run_command(&folder, &["token", "issue", "jane", "--life", "10m"], "");
+    let (good, token, err) = run_command(&folder, &["token", "issue", "jane", "--lifetime", "10m"], "");
     assert!(good, "{err}");
     let jane = PortalClient::with_token(&process, token.trim());
     let number = jane.upload("astronaut.jpg", read_picture("astronaut.jpg")).await.text().await.unwrap();
@@ -90,7 +90,7 @@ async fn signing_keys_are_rotated_from_the_command_line() {
     let before = PortalClient::log_in(&process).await;
     let former = signing_key_of(&before);
     let (good, out, err) = run_command(&folder, &["keys", "rotate"], "");
-    assert!(good && out.contains("signs from now on"), "{out}{err}");
+    assert!(good && out.contains("the new key is"), "{out}{err}");
     wait_until(async || signing_key_of(&PortalClient::log_in(&process).await) != former).await;
     assert_eq!(before.get("/uploads/1").await.status(), 404, "what the former key signed stays valid");
 }

@@ -1,4 +1,4 @@
-//! A minimal portal: logs in, keeps its cookies, and sends the CSRF token with every write.
+//! An HTTP client that acts like a portal: logs in, keeps its cookies, and sends the CSRF token with every write.
 
 use std::net::SocketAddr;
 
@@ -19,16 +19,17 @@ impl DemoClient {
     /// Logs in (`POST /api/login`).
     pub(super) async fn log_in(at: SocketAddr, fedmember: &str, email: &str, password: &str) -> anyhow::Result<Self> {
         let (http, base) = (reqwest::Client::new(), format!("http://{at}"));
-        let sent = http.post(format!("{base}/api/login")).json(&json!({ "email": email, "password": password }));
-        let answer = expect_success(sent.send().await?).await?;
-        let cookies: Vec<&str> = answer
+        let request = http.post(format!("{base}/api/login")).json(&json!({ "email": email, "password": password }));
+        let response = expect_success(request.send().await?).await?;
+        let cookies: Vec<&str> = response
             .headers()
             .get_all(SET_COOKIE)
             .iter()
             .filter_map(|cookie| cookie.to_str().ok()?.split(';').next())
             .collect();
         let csrf = format!("Csrf-Token_{fedmember}=");
-        let token = cookies.iter().find_map(|cookie| cookie.strip_prefix(&csrf)).context("no CSRF cookie came")?;
+        let token =
+            cookies.iter().find_map(|cookie| cookie.strip_prefix(&csrf)).context("the login set no CSRF cookie")?;
         let mut headers = HeaderMap::new();
         headers.insert(COOKIE, HeaderValue::from_str(&cookies.join("; "))?);
         let name = HeaderName::try_from(format!("X-Csrf-Token_{fedmember}").to_lowercase())?;
@@ -36,7 +37,7 @@ impl DemoClient {
         Ok(Self { http, base, headers })
     }
 
-    /// Uploads a picture and returns its number.
+    /// Uploads a picture and returns the number of the upload.
     pub(super) async fn upload(&self, name: &str, bytes: &'static [u8]) -> anyhow::Result<String> {
         let part = Part::bytes(bytes).file_name(name.to_owned()).mime_str("image/jpeg")?;
         let request = self.request(Method::POST, "/api/dropbox/pictures").header("prefer", "wait=30");
@@ -45,9 +46,10 @@ impl DemoClient {
 
     /// Gets a file, and returns its media type and bytes.
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<(String, Vec<u8>)> {
-        let answer = expect_success(self.request(Method::GET, path).send().await?).await?;
-        let kind = answer.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or("?").to_owned();
-        Ok((kind, answer.bytes().await?.to_vec()))
+        let response = expect_success(self.request(Method::GET, path).send().await?).await?;
+        let media_type =
+            response.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or("?").to_owned();
+        Ok((media_type, response.bytes().await?.to_vec()))
     }
 
     /// Gets JSON.
@@ -66,10 +68,10 @@ impl DemoClient {
 }
 
 /// Returns the response if its status is a success.
-async fn expect_success(answer: Response) -> anyhow::Result<Response> {
-    if answer.status().is_success() {
-        return Ok(answer);
+async fn expect_success(response: Response) -> anyhow::Result<Response> {
+    if response.status().is_success() {
+        return Ok(response);
     }
-    let (status, url) = (answer.status(), answer.url().clone());
-    bail!("{url} answered {status}: {}", answer.text().await.unwrap_or_default())
+    let (status, url) = (response.status(), response.url().clone());
+    bail!("{url} answered {status}: {}", response.text().await.unwrap_or_default())
 }

@@ -1,5 +1,5 @@
-//! `cloakroom demo`: starts a complete Cloakroom on a fresh folder and follows one photograph through it step by step.
-//! The demo uses the same HTTP interface as a portal.
+//! `cloakroom demo`: starts a complete Cloakroom on an empty folder, uploads one photograph and shows each step of its
+//! processing. The demo uses the same HTTP interface as a portal.
 
 mod client;
 mod scenario;
@@ -16,15 +16,15 @@ use crate::settings::Settings;
 
 /// Eileen Collins, photographed by NASA (public domain, image S78-32456 of the "Great Images in NASA" collection; from
 /// scikit-image's `astronaut`). Like a phone's photograph, it is stored sideways with EXIF orientation 6 and contains
-/// the location, so that the demo shows both being removed.
+/// the location. So the demo shows that the picture is turned upright and that the location is removed.
 const PHOTOGRAPH: &[u8] = include_bytes!("astronaut.jpg");
 
 #[derive(Args)]
 pub(crate) struct DemoArgs {
-    /// Keep all data in this folder, which must be empty or new; by default a fresh one is created.
+    /// Keep all data in this folder, which must be empty or not exist. Default: a new temporary folder.
     #[arg(long, value_name = "FOLDER")]
     dir: Option<PathBuf>,
-    /// Exit after the last step, instead of leaving the server running.
+    /// Exit after the last step. Otherwise the server keeps running until Ctrl-C.
     #[arg(long)]
     exit: bool,
 }
@@ -44,22 +44,22 @@ impl DemoArgs {
         settings.records.url = below("sqlite", "records.db");
         settings.queue.url = Secret::new("memory:");
         let stop = settings.shutdown.shutdown_signal()?;
-        let up = AllInOne::open(&settings)
-            .await
-            .context("if another Cloakroom is up, set CLOAKROOM__HTTP__LISTEN=127.0.0.1:0")?;
+        let up = AllInOne::open(&settings).await.context(
+            "the demo could not start; if another process uses the port, set CLOAKROOM__HTTP__LISTEN=127.0.0.1:0",
+        )?;
         let address = up.address;
         let admin = up.admin.as_ref().map(|admin| (admin.email.clone(), admin.password.clone()));
-        let (email, generated) = admin.context("a fresh folder has no administrator yet")?;
+        let (email, generated) = admin.context("the demo needs an empty database, but this one has users")?;
         let password = generated.unwrap_or_else(|| settings.realm.admin_password.expose().to_owned());
         let done = CancellationToken::new();
-        let story = async {
-            let told = scenario::run(address, &settings.realm.fedmember, &email, &password, &folder).await;
-            if self.exit || told.is_err() {
+        let scenario = async {
+            let result = scenario::run(address, &settings.realm.fedmember, &email, &password, &folder).await;
+            if self.exit || result.is_err() {
                 done.cancel();
             } else {
                 scenario::print_next_steps(address, &settings.realm.fedmember, &email, &password, &folder);
             }
-            told
+            result
         };
         let ended = CancellationToken::new();
         let serving = async {
@@ -74,9 +74,9 @@ impl DemoArgs {
             }
             ended.cancel();
         };
-        let (told, served, ()) = tokio::join!(story, serving, waiting);
+        let (result, served, ()) = tokio::join!(scenario, serving, waiting);
         served?;
-        told
+        result
     }
 }
 
@@ -87,16 +87,17 @@ pub(crate) fn with_warn_log_level(mut settings: Settings) -> Settings {
 }
 
 /// Returns an empty folder: the requested one, or a new one in the system's folder for temporary files.
-fn empty_folder(asked: Option<PathBuf>) -> anyhow::Result<PathBuf> {
-    let folder = match asked {
+fn empty_folder(requested: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    let folder = match requested {
         Some(folder) => std::path::absolute(folder)?,
         None => std::env::temp_dir().join(format!("cloakroom-demo-{}", std::process::id())),
     };
-    std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    let mut inside = std::fs::read_dir(&folder)?;
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("--dir: the folder {} cannot be created", folder.display()))?;
+    let mut entries = std::fs::read_dir(&folder)?;
     anyhow::ensure!(
-        inside.next().is_none(),
-        "{} is not empty: name a folder that is, or is not there yet",
+        entries.next().is_none(),
+        "--dir: the folder {} is not empty; name an empty folder, or one that does not exist",
         folder.display()
     );
     Ok(folder)

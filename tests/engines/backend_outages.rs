@@ -65,7 +65,7 @@ async fn a_store_that_is_away_kills_no_waiting_job() {
             query_number(&stack, "SELECT max(attempts - uncounted)::bigint FROM jobs WHERE leased_until IS NULL").await,
             0
         );
-        let opened = worker.log().matches("no more jobs are taken until it answers").count();
+        let opened = worker.log().matches("no more jobs are begun until it answers").count();
         assert_eq!(opened, 1, "once per outage");
         if matches!(way, Way::Broken) {
             let begun = query_number(&stack, "SELECT count(*) FROM jobs WHERE attempts > 0").await;

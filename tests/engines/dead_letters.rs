@@ -43,7 +43,7 @@ async fn a_job_that_cannot_be_done_is_shown_explained_tried_again_and_given_up()
     let channel = stack.operator_connection().await.create_channel().await.unwrap();
     channel.queue_purge(stack.queue_name("pictures").into(), QueuePurgeOptions::default()).await.unwrap();
     explains("has 0 waiting messages").await;
-    explains("it is sent again").await;
+    explains("it is published again").await;
     for number in &acknowledged {
         let id = number.parse().unwrap();
         let job = places.records.processing_job(id).await.unwrap().unwrap();

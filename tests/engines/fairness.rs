@@ -38,7 +38,7 @@ async fn floods_of_heavy_pictures_do_not_delay_small_ones_of_others() {
         [("flood0", &heavy, FLOOD), ("flood1", &heavy, FLOOD), ("jane", &small, 3), ("joe", &small, 3)]
     {
         run(&["user", "add", owner, &format!("{owner}@example.org")]);
-        let portal = PortalClient::with_token(&api, run(&["token", "issue", owner, "--life", "1h"]).trim());
+        let portal = PortalClient::with_token(&api, run(&["token", "issue", owner, "--lifetime", "1h"]).trim());
         let sending = (0..count).map(|_| portal.upload_preferring("respond-async", "a", bytes.clone()));
         let answers = join_all(sending).await;
         assert!(answers.iter().all(|answer| answer.status() == 202), "{answers:?}");

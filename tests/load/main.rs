@@ -133,7 +133,7 @@ fn create_users(stack: &EngineStack, api: &ServerProcess) -> Vec<PortalClient> {
     let person = |n: usize| {
         let id = format!("person{n}");
         run(&["user", "add", &id, &format!("{id}@example.org")]);
-        PortalClient::with_token(api, run(&["token", "issue", &id, "--life", "1h"]).trim())
+        PortalClient::with_token(api, run(&["token", "issue", &id, "--lifetime", "1h"]).trim())
     };
     (0..USERS).map(person).collect()
 }

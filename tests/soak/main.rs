@@ -162,7 +162,7 @@ async fn create_users<I: Deployment>(deployment: &I, places: &Backends) -> Vec<S
         places.records.upsert_user(&user).await.unwrap();
         let app = Resource { service: Service::Apps, id: id.clone() };
         places.records.grant_resource(&app, &id).await.unwrap();
-        let issued = deployment.command(&["token", "issue", &id, "--life", "1000h"]).output().unwrap();
+        let issued = deployment.command(&["token", "issue", &id, "--lifetime", "1000h"]).output().unwrap();
         assert!(issued.status.success(), "{}", String::from_utf8_lossy(&issued.stderr));
         let token = String::from_utf8(issued.stdout).unwrap();
         users.push(SoakUser::new(&id, token.trim(), deployment.nodes()));

@@ -115,7 +115,7 @@ impl CircuitBreakers {
                         backend,
                         failures,
                         error,
-                        "{backend} fails; no more jobs are taken until it answers"
+                        "the backend {backend} fails; no more jobs are begun until it answers"
                     );
                 }
             }
@@ -180,7 +180,7 @@ impl CircuitBreakers {
     }
 
     /// Pings failing backends whenever their pause is over. Never returns.
-    pub(crate) async fn ping_failing(&self, places: &Backends) {
+    pub(crate) async fn ping_failing(&self, backends: &Backends) {
         let mut changes = self.0.changed.subscribe();
         loop {
             changes.mark_unchanged();
@@ -190,7 +190,7 @@ impl CircuitBreakers {
                 None => drop(changes.changed().await),
                 Some(next) => {
                     tokio::select! {
-                        () = tokio::time::sleep_until(next.ping_at) => self.ping(places, next.backend).await,
+                        () = tokio::time::sleep_until(next.ping_at) => self.ping(backends, next.backend).await,
                         _ = changes.changed() => {}
                     }
                 }
@@ -199,15 +199,15 @@ impl CircuitBreakers {
     }
 
     /// Pings all failing backends now.
-    pub(crate) async fn ping_all(&self, places: &Backends) {
+    pub(crate) async fn ping_all(&self, backends: &Backends) {
         for backend in self.failing() {
-            self.ping(places, backend).await;
+            self.ping(backends, backend).await;
         }
     }
 
-    async fn ping(&self, places: &Backends, backend: Backend) {
+    async fn ping(&self, backends: &Backends, backend: Backend) {
         let answered =
-            tokio::time::timeout(PING_TIMEOUT, places.ping(backend)).await.is_ok_and(|answer| answer.is_ok());
+            tokio::time::timeout(PING_TIMEOUT, backends.ping(backend)).await.is_ok_and(|answer| answer.is_ok());
         self.record_ping(backend, answered);
     }
 
@@ -257,7 +257,7 @@ impl CircuitBreaker {
         (self.state, self.consecutive_failures) = (BreakerState::Closed, 0);
         set_open_gauge(self.backend, false);
         let (backend, after) = (self.backend.as_str(), self.opened_at.elapsed());
-        tracing::info!(backend, ?after, "{backend} works again; jobs are taken as usual");
+        tracing::info!(backend, ?after, "the backend {backend} works again; jobs are begun as usual");
     }
 
     fn open(&mut self) {

@@ -46,17 +46,17 @@ impl Worker {
     /// If a queue cannot be consumed at all.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), QueueError> {
         self.breakers.publish_gauges();
-        let (taken, mut arrivals) = mpsc::channel(1);
+        let (arrival_sender, mut arrivals) = mpsc::channel(1);
         let consumers = TaskTracker::new();
-        let (breakers, places, stopped) = (self.breakers.clone(), self.backends.clone(), stop.clone());
-        consumers.spawn(async move { stopped.run_until_cancelled(breakers.ping_failing(&places)).await });
-        for lane in &self.settings.worker.queues {
-            let deliveries = self.backends.queue.consume(*lane, self.prefetch_count(*lane)).await?;
-            consumers.spawn(self.clone().prefetch_deliveries(*lane, deliveries, taken.clone(), stop.clone()));
+        let (breakers, backends, stopped) = (self.breakers.clone(), self.backends.clone(), stop.clone());
+        consumers.spawn(async move { stopped.run_until_cancelled(breakers.ping_failing(&backends)).await });
+        for queue in &self.settings.worker.queues {
+            let deliveries = self.backends.queue.consume(*queue, self.prefetch_count(*queue)).await?;
+            consumers.spawn(self.clone().prefetch_deliveries(*queue, deliveries, arrival_sender.clone(), stop.clone()));
         }
-        drop(taken);
+        drop(arrival_sender);
         consumers.close();
-        let (freed, mut given_back) = mpsc::unbounded_channel();
+        let (free_sender, mut free_slots) = mpsc::unbounded_channel();
         let mut schedule: FairScheduler<PrefetchedDelivery> = FairScheduler::new(self.settings.worker.concurrency);
         let running = TaskTracker::new();
         loop {
@@ -64,16 +64,20 @@ impl Worker {
                 // Another worker may still reach the backend.
                 schedule.clear();
             }
-            while let Some((slot, in_hand)) = schedule.next_job() {
-                running.spawn(self.clone().run_in_slot(in_hand, SlotGuard(Some(slot), freed.clone()), stop.clone()));
+            while let Some((slot, prefetched)) = schedule.next_job() {
+                running.spawn(self.clone().run_in_slot(
+                    prefetched,
+                    SlotGuard(Some(slot), free_sender.clone()),
+                    stop.clone(),
+                ));
             }
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some((lane, in_hand)) = arrivals.recv() => {
-                    schedule.enqueue(JobClass::for_queue(lane), &in_hand.principal(), in_hand);
+                Some((queue, prefetched)) = arrivals.recv() => {
+                    schedule.enqueue(JobClass::for_queue(queue), &prefetched.principal(), prefetched);
                     self.liveness.record_activity();
                 }
-                Some(slot) = given_back.recv() => {
+                Some(slot) = free_slots.recv() => {
                     schedule.release(slot);
                     self.liveness.record_activity();
                 }
@@ -89,28 +93,28 @@ impl Worker {
         consumers.wait().await;
         drop(schedule);
         running.close();
-        tracing::debug!(running = running.len(), "no more jobs are taken");
+        tracing::debug!(running = running.len(), "stopping: no more jobs are begun");
         running.wait().await;
         Ok(())
     }
 
     /// The most deliveries of a queue to prefetch, running ones included: enough to choose from, and not so many that
     /// other workers idle. Heavy jobs take long, so fewer of them may wait here.
-    fn prefetch_count(&self, lane: QueueName) -> u16 {
+    fn prefetch_count(&self, queue: QueueName) -> u16 {
         let slots = self.settings.worker.concurrency;
-        let window = if lane == QueueName::Heavy { 2 * slots } else { 4 * slots };
+        let window = if queue == QueueName::Heavy { 2 * slots } else { 4 * slots };
         u16::try_from(window).unwrap_or(u16::MAX)
     }
 
     /// Runs a job once the breakers permit it. If they do not, the job goes back into its queue.
-    async fn run_in_slot(self, in_hand: PrefetchedDelivery, held: SlotGuard, stop: CancellationToken) {
-        let PrefetchedDelivery { delivery, _prefetch_permit: _place } = in_hand;
+    async fn run_in_slot(self, prefetched: PrefetchedDelivery, slot: SlotGuard, stop: CancellationToken) {
+        let PrefetchedDelivery { delivery, _prefetch_permit } = prefetched;
         let Some(permit) = self.wait_for_permit().await else { return };
-        let taken = self.run_delivery(delivery).await;
+        let recorded = self.run_delivery(delivery).await;
         drop(permit);
-        if let Err(unrecorded) = taken {
+        if let Err(unrecorded) = recorded {
             tokio::time::sleep(RETRY_PAUSE).await;
-            drop((held, _place));
+            drop((slot, _prefetch_permit));
             self.record_when_available(unrecorded, stop).await;
         }
     }
@@ -128,21 +132,21 @@ impl Worker {
     /// Prefetches the deliveries of one queue, as many as its prefetch window allows.
     async fn prefetch_deliveries(
         self,
-        lane: QueueName,
+        queue: QueueName,
         deliveries: Deliveries,
-        taken: mpsc::Sender<(QueueName, PrefetchedDelivery)>,
+        arrivals: mpsc::Sender<(QueueName, PrefetchedDelivery)>,
         stop: CancellationToken,
     ) {
-        let places = Arc::new(Semaphore::new(self.prefetch_count(lane).into()));
+        let permits = Arc::new(Semaphore::new(self.prefetch_count(queue).into()));
         let mut deliveries = Some(deliveries);
-        while let Some(Some(in_hand)) =
-            stop.run_until_cancelled(self.next_delivery(lane, &mut deliveries, &places)).await
+        while let Some(Some(prefetched)) =
+            stop.run_until_cancelled(self.next_delivery(queue, &mut deliveries, &permits)).await
         {
-            if taken.send((lane, in_hand)).await.is_err() {
+            if arrivals.send((queue, prefetched)).await.is_err() {
                 break;
             }
         }
-        tracing::debug!(queue = lane.as_str(), "no more deliveries are taken");
+        tracing::debug!(queue = queue.as_str(), "stopping: no more deliveries are accepted");
     }
 
     /// Waits for the next delivery; None when the queue is closed. While a backend fails, nothing is consumed and
@@ -150,11 +154,11 @@ impl Worker {
     /// redeliveries.
     async fn next_delivery(
         &self,
-        lane: QueueName,
+        queue: QueueName,
         deliveries: &mut Option<Deliveries>,
-        places: &Arc<Semaphore>,
+        permits: &Arc<Semaphore>,
     ) -> Option<PrefetchedDelivery> {
-        let place = Arc::clone(places).acquire_owned().await.ok()?;
+        let permit = Arc::clone(permits).acquire_owned().await.ok()?;
         loop {
             if self.breakers.any_open() {
                 *deliveries = None;
@@ -163,17 +167,17 @@ impl Worker {
             }
             let from = match deliveries {
                 Some(deliveries) => deliveries,
-                None => match self.backends.queue.consume(lane, self.prefetch_count(lane)).await {
+                None => match self.backends.queue.consume(queue, self.prefetch_count(queue)).await {
                     Ok(again) => deliveries.insert(again),
                     Err(error) => {
-                        tracing::warn!(queue = lane.as_str(), %error, "cannot consume; it will be tried again");
+                        tracing::warn!(queue = queue.as_str(), %error, "the queue cannot be consumed; consuming is retried");
                         tokio::time::sleep(RETRY_PAUSE).await;
                         continue;
                     }
                 },
             };
             tokio::select! {
-                next = from.next() => return Some(PrefetchedDelivery { delivery: next?, _prefetch_permit: place }),
+                next = from.next() => return Some(PrefetchedDelivery { delivery: next?, _prefetch_permit: permit }),
                 () = self.breakers.wait_until_any_open() => {}
             }
         }

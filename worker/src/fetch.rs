@@ -33,14 +33,13 @@ impl Worker {
     fn check_digest(&self, attempt: &mut Attempt, bytes: u64, digest: &str) -> Result<(), AttemptResult> {
         let sent = &attempt.upload;
         if digest != sent.sha256 {
-            let why = format!("staging gave back {bytes} bytes that are not the {} that were sent", sent.bytes);
+            let why = format!(
+                "staging returned {bytes} bytes that differ from the {} bytes of the upload; upload it again",
+                sent.bytes
+            );
             return Err(AttemptResult::dead(Reason::new("bytes_damaged", why)));
         }
-        attempt.push_event(
-            self.backends.records.clock().now(),
-            "validated",
-            format!("{bytes} bytes, as they were sent"),
-        );
+        attempt.push_event(self.backends.records.clock().now(), "validated", format!("{bytes} bytes, unchanged"));
         Ok(())
     }
 }

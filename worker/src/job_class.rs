@@ -20,8 +20,8 @@ impl JobClass {
     pub const ALL: [Self; 3] = [Self::Normal, Self::Bulk, Self::Heavy];
 
     /// The class of a job that waits for a slot: that of its queue.
-    pub(crate) fn for_queue(lane: QueueName) -> Self {
-        match lane {
+    pub(crate) fn for_queue(queue: QueueName) -> Self {
+        match queue {
             QueueName::Pictures | QueueName::Variants | QueueName::Renditions => Self::Normal,
             QueueName::Bulk => Self::Bulk,
             QueueName::Heavy => Self::Heavy,
@@ -29,8 +29,8 @@ impl JobClass {
     }
 
     /// The class of a picture that waits for a thread. A picture of a `bulk` job can be heavy, too.
-    pub(crate) fn for_render(lane: QueueName, estimate: Duration, routing: Routing) -> Self {
-        if routing.is_heavy(estimate) { Self::Heavy } else { Self::for_queue(lane) }
+    pub(crate) fn for_render(queue: QueueName, estimate: Duration, routing: Routing) -> Self {
+        if routing.is_heavy(estimate) { Self::Heavy } else { Self::for_queue(queue) }
     }
 
     pub(crate) fn index(self) -> usize {

@@ -61,7 +61,7 @@ impl Worker {
             outcome = handler => Some(outcome),
             end = kept => match end {
                 LeaseEnd::Lost => {
-                    tracing::warn!("the lease was lost; the job is another worker's or settled");
+                    tracing::warn!("the lease was lost, because the job is settled or another worker has it");
                     None
                 }
                 LeaseEnd::TimedOut(why) => Some(AttemptResult::Retry(why)),
@@ -81,15 +81,18 @@ where
         sleep(limits.lease / 3).await;
         let (idle, taken) = (progress.idle_time(), begun.elapsed());
         if idle >= limits.step_timeout {
-            return LeaseEnd::TimedOut(format!("it made no progress for {} s", idle.as_secs()));
+            return LeaseEnd::TimedOut(format!("the attempt made no progress for {} s", idle.as_secs()));
         }
         if taken >= limits.job_timeout {
-            return LeaseEnd::TimedOut(format!("it was not done after {} s (worker.job_timeout)", taken.as_secs()));
+            return LeaseEnd::TimedOut(format!(
+                "the attempt was not done after {} s (worker.job_timeout)",
+                taken.as_secs()
+            ));
         }
         match renew().await {
             Ok(true) => {}
             Ok(false) => return LeaseEnd::Lost,
-            Err(error) => tracing::warn!(%error, "the lease could not be renewed this time"),
+            Err(error) => tracing::warn!(%error, "the lease could not be renewed; renewing is retried"),
         }
     }
 }
@@ -127,7 +130,10 @@ mod tests {
     async fn a_job_that_hangs_is_given_up() {
         let limits = LeaseLimits { lease: SHORT, step_timeout: 3 * SHORT, job_timeout: LONG };
         let end = run_with_limits(limits, async |_| std::future::pending().await).await;
-        assert!(matches!(&end, Some(LeaseEnd::TimedOut(why)) if why.starts_with("it made no progress")), "{end:?}");
+        assert!(
+            matches!(&end, Some(LeaseEnd::TimedOut(why)) if why.starts_with("the attempt made no progress")),
+            "{end:?}"
+        );
     }
 
     #[tokio::test]

@@ -19,11 +19,14 @@ impl Worker {
         let (UploadState::Ready, Some(key), Some(width), Some(height)) =
             (upload.state, &upload.original_key, upload.width, upload.height)
         else {
-            return self.reject_variant(attempt, Reason::new("not_ready", "the picture is not there any more")).await;
+            return self.reject_variant(attempt, Reason::new("not_ready", "the picture does not exist any more")).await;
         };
         if generation != upload.generation {
             return self
-                .reject_variant(attempt, Reason::new("superseded", "the picture was cropped anew meanwhile"))
+                .reject_variant(
+                    attempt,
+                    Reason::new("superseded", "the picture has been cropped again since this variant was requested"),
+                )
                 .await;
         }
         let bytes = self.backends.blobs.read(key).await?;
@@ -34,7 +37,7 @@ impl Worker {
         };
         let made = promote::write_variants(&self.backends, attempt, picture.variants, |_| Some(name)).await?;
         let Some(made) = made.into_iter().next() else {
-            return Err(AttemptResult::dead(Reason::new("nothing_made", "the engine made nothing of its plan")));
+            return Err(AttemptResult::dead(Reason::new("nothing_made", "the picture engine returned no variant")));
         };
         Ok(match self.backends.records.settle_variant(attempt, generation, &made).await? {
             SettleResult::Superseded => AttemptResult::Done(None),

@@ -1,5 +1,5 @@
 //! `rendition.process.v1` and `file.process.v1`: keeps the content of a file exactly as it was uploaded. A picture gets
-//! a thumbnail; a picture that cannot be shown is kept as any other content.
+//! a thumbnail; a picture that cannot be rendered is kept as any other content.
 
 use bytes::Bytes;
 use domain::{Media, VariantName};
@@ -35,17 +35,18 @@ impl Worker {
         self.settle(attempt, ProcessedUpload { picture: shown, original_key, variants }).await
     }
 
-    /// Renders the thumbnail if the bytes are a picture that can be shown.
+    /// Renders the thumbnail if the bytes are a picture that can be shown. If the engine fails, the file is kept without
+    /// a thumbnail, because its content is what the client needs.
     async fn render_thumbnail(
         &self,
         attempt: &mut Attempt,
         bytes: Bytes,
     ) -> Result<Option<RenderedPicture>, AttemptResult> {
-        let (what, picture) = match self.render(attempt, bytes, render_plans::thumbnail()).await? {
+        let (detail, picture) = match self.try_render(attempt, bytes, render_plans::thumbnail()).await? {
             Ok(picture) => (format!("a thumbnail of {} × {} pixels", picture.width, picture.height), Some(picture)),
-            Err(rejection) => (format!("no thumbnail: {rejection}"), None),
+            Err(rejection) => (format!("no thumbnail. {rejection}"), None),
         };
-        attempt.push_event(self.backends.records.clock().now(), "rendered", what);
+        attempt.push_event(self.backends.records.clock().now(), "rendered", detail);
         Ok(picture)
     }
 }

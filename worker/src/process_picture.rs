@@ -50,13 +50,13 @@ impl Worker {
     ) -> Result<AttemptResult, AttemptResult> {
         let promoted = format!("{} objects", made.variants.len() + 1);
         attempt.push_event(self.backends.records.clock().now(), "promoted", promoted);
-        let verdict = match self.backends.records.settle_ready(attempt, made).await? {
+        let outcome = match self.backends.records.settle_ready(attempt, made).await? {
             SettleResult::Applied => Outcome::Ready,
             SettleResult::Rejected(reason) => Outcome::Rejected(reason),
             SettleResult::Superseded => return Ok(AttemptResult::Done(None)),
         };
         self.delete_staged(attempt).await;
-        Ok(AttemptResult::Done(Some(verdict)))
+        Ok(AttemptResult::Done(Some(outcome)))
     }
 
     async fn reject(&self, attempt: &Attempt, reason: Reason) -> Result<AttemptResult, AttemptResult> {
@@ -71,7 +71,7 @@ impl Worker {
     /// sweeper deletes.
     async fn delete_staged(&self, attempt: &Attempt) {
         if let Err(error) = self.backends.staging.delete(&attempt.upload.staged_key).await {
-            tracing::warn!(upload = %attempt.upload.id, %error, "staged bytes stay until the sweeper comes");
+            tracing::warn!(upload = %attempt.upload.id, %error, "the staged bytes could not be deleted; the sweeper will delete them");
         }
     }
 }

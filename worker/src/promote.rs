@@ -9,30 +9,30 @@ use storage::{BlobContent, NewBlob, StoreError};
 
 /// Writes rendered variants and returns their records, in the order given.
 pub(crate) async fn write_variants(
-    places: &Backends,
+    backends: &Backends,
     attempt: &Attempt,
     rendered: Vec<picture::RenderedVariant>,
     name: impl Fn(&picture::RenderedVariant) -> Option<VariantName>,
 ) -> Result<Vec<Variant>, StoreError> {
     let (variants, objects) = blob_objects(attempt, rendered, name);
-    places.blobs.put_batch(&places.staging, objects).await?;
+    backends.blobs.put_batch(&backends.staging, objects).await?;
     Ok(variants)
 }
 
 /// Writes rendered variants and the original bytes, and returns the key of the original first. A file's original is
-/// served as it is; a dropbox picture's is kept for later sizes and crops. `held` are the bytes if they are in memory.
+/// served as it is; a dropbox picture's is kept for later sizes and crops. `in_memory` are the bytes if they are in memory.
 pub(crate) async fn write_with_original(
-    places: &Backends,
+    backends: &Backends,
     attempt: &Attempt,
-    held: Option<Bytes>,
+    in_memory: Option<Bytes>,
     rendered: Vec<picture::RenderedVariant>,
     name: impl Fn(&picture::RenderedVariant) -> Option<VariantName>,
 ) -> Result<(String, Vec<Variant>), StoreError> {
     let (variants, mut objects) = blob_objects(attempt, rendered, name);
     let key = format!("{}original", attempt.prefix);
-    let content = BlobContent::Staged { key: attempt.upload.staged_key.clone(), in_memory: held };
+    let content = BlobContent::Staged { key: attempt.upload.staged_key.clone(), in_memory };
     objects.push(NewBlob { key: key.clone(), content });
-    places.blobs.put_batch(&places.staging, objects).await?;
+    backends.blobs.put_batch(&backends.staging, objects).await?;
     Ok((key, variants))
 }
 
@@ -41,12 +41,12 @@ fn blob_objects(
     rendered: Vec<picture::RenderedVariant>,
     name: impl Fn(&picture::RenderedVariant) -> Option<VariantName>,
 ) -> (Vec<Variant>, Vec<NewBlob>) {
-    let named = rendered.into_iter().filter_map(|made| {
-        let name = name(&made)?;
+    let named = rendered.into_iter().filter_map(|variant| {
+        let name = name(&variant)?;
         let key = format!("{}{name}", attempt.prefix);
-        let (bytes, digest) = (made.bytes.len() as u64, sha256(&made.bytes));
-        let object = NewBlob { key: key.clone(), content: BlobContent::Bytes(made.bytes.into()) };
-        Some((Variant { name, key, width: made.width, height: made.height, bytes, sha256: digest }, object))
+        let (bytes, digest) = (variant.bytes.len() as u64, sha256(&variant.bytes));
+        let object = NewBlob { key: key.clone(), content: BlobContent::Bytes(variant.bytes.into()) };
+        Some((Variant { name, key, width: variant.width, height: variant.height, bytes, sha256: digest }, object))
     });
     named.unzip()
 }

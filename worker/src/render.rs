@@ -10,8 +10,26 @@ use crate::render_pool::RenderTask;
 use crate::worker::Worker;
 
 impl Worker {
-    /// Renders the bytes of the attempt's upload, or returns a rejection that no other attempt would change.
+    /// Renders the bytes of the attempt's upload, or returns a rejection that no other attempt would change. If the
+    /// engine fails, the attempt fails and the upload is not rejected: the fault is ours, and the file may be correct.
     pub(crate) async fn render(
+        &self,
+        attempt: &Attempt,
+        bytes: Bytes,
+        plan: RenderPlan,
+    ) -> Result<Result<RenderedPicture, Rejection>, AttemptResult> {
+        match self.try_render(attempt, bytes, plan).await? {
+            // The events of the upload show this text to clients, so the detail stays in the log.
+            Err(Rejection::EngineFailed { .. }) => {
+                Err(AttemptResult::Retry("the picture engine failed; the log of the worker has the detail".to_owned()))
+            }
+            decided => Ok(decided),
+        }
+    }
+
+    /// As [`render`](Self::render), but an engine that failed is a result as well, for a caller that can do without the
+    /// picture. The failure is logged here and counted by the pool.
+    pub(crate) async fn try_render(
         &self,
         attempt: &Attempt,
         bytes: Bytes,
@@ -26,8 +44,18 @@ impl Worker {
         };
         instrument::report_progress();
         match rendered {
-            Err(Rejection::Cancelled) => Err(AttemptResult::Retry("the time to render it ran out".to_owned())),
+            Err(Rejection::Cancelled) => {
+                Err(AttemptResult::Retry(format!("rendering took longer than {time:?} (worker.render_timeout)")))
+            }
+            Err(Rejection::EngineFailed { detail }) => {
+                let media = attempt.upload.media.name();
+                tracing::error!(media, error = detail, "the picture engine failed; this is a fault of this program");
+                Ok(Err(Rejection::EngineFailed { detail }))
+            }
             decided => Ok(decided),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@
 //!   enough memory for it.
 //! - No class of pictures keeps another from its share of the threads (`render_queue`).
 //! - A render is answered by its deadline, and its work ends soon after that.
-//! - A decoder that panics fails its own picture and nothing else.
+//! - A codec that panics fails the attempt at its own picture and nothing else.
 //! - Waiting pictures, pictures in progress and the memory these hold are gauges at all times.
 
 mod gauges;
@@ -42,7 +42,11 @@ struct PoolShared {
     state: Mutex<PoolState>,
     /// Signals that a picture was added, that one has ended, or that the pool shuts down.
     changed: Condvar,
+    render: RenderFn,
 }
+
+/// Renders one picture on a thread of the pool. Tests replace it with one that fails.
+type RenderFn = fn(&mut RenderBuffers, &RenderTask, &CancelFlag) -> Result<RenderedPicture, Rejection>;
 
 #[derive(Debug)]
 struct PoolState {
@@ -107,16 +111,22 @@ impl PoolShared {
 impl RenderPool {
     /// A pool of `threads` threads (at least one) that together use at most `budget` bytes; see [`default_budget`].
     pub fn new(threads: usize, budget: u64) -> Self {
+        Self::with_render_fn(threads, budget, |buffers, task, cancel| {
+            buffers.render(&task.bytes, &task.probe, &task.plan, &task.limits, cancel)
+        })
+    }
+
+    pub(crate) fn with_render_fn(threads: usize, budget: u64, render: RenderFn) -> Self {
         let threads = threads.max(1);
         let queued = PoolState { queue: RenderQueue::new(threads, budget), closed: false };
-        let shared = Arc::new(PoolShared { state: Mutex::new(queued), changed: Condvar::new() });
+        let shared = Arc::new(PoolShared { state: Mutex::new(queued), changed: Condvar::new(), render });
         // The last one is the spare thread.
         for i in 0..=threads {
             let (shared, spare) = (Arc::clone(&shared), i == threads);
             let started =
                 std::thread::Builder::new().name(format!("picture-{i}")).spawn(move || run_thread(&shared, spare));
             if let Err(error) = started {
-                tracing::error!(%error, thread = i, "a decode thread could not be started; the others do its work");
+                tracing::error!(%error, thread = i, "a render thread could not be started; the other threads do its work");
             }
         }
         gauges::set_memory_budget(budget);
@@ -127,8 +137,9 @@ impl RenderPool {
     ///
     /// # Errors
     ///
-    /// As [`RenderBuffers::render`]; [`Rejection::Cancelled`], the only transient one, when the deadline has passed. A
-    /// picture that needs more than the whole budget is refused, whatever its limits say.
+    /// As [`RenderBuffers::render`]; [`Rejection::Cancelled`] when the deadline has passed, and
+    /// [`Rejection::EngineFailed`] if the engine panicked. A picture that needs more than the whole budget is refused,
+    /// whatever its limits say.
     pub async fn render(&self, mut task: RenderTask, deadline: Duration) -> Result<RenderedPicture, Rejection> {
         task.limits.max_memory = task.limits.max_memory.min(self.budget);
         let need = task.probe.memory_estimate(&task.plan);
@@ -137,20 +148,20 @@ impl RenderPool {
             // Without this check, a thread could finish a small picture before this task waits for it.
             return Err(Rejection::Cancelled);
         }
-        let brake = CancelOnDrop(CancelFlag::new());
-        let (answer, answered) = oneshot::channel();
+        let cancel_on_drop = CancelOnDrop(CancelFlag::new());
+        let (result_sender, result) = oneshot::channel();
         let class = task.class;
         let job = QueuedRender {
             task,
             memory: need,
-            cancel: brake.0.clone(),
-            result_sender: answer,
+            cancel: cancel_on_drop.0.clone(),
+            result_sender,
             waiting_gauge: GaugeGuard::waiting(),
         };
         self.shared.lock().queue.push(class, need, job);
         // Wakes all threads, because the spare one may not be allowed to take this picture.
         self.shared.changed.notify_all();
-        match tokio::time::timeout(deadline, answered).await {
+        match tokio::time::timeout(deadline, result).await {
             Ok(Ok(rendered)) => rendered,
             _ => Err(Rejection::Cancelled),
         }
@@ -165,32 +176,27 @@ impl Drop for RenderPool {
 }
 
 fn run_thread(shared: &PoolShared, spare: bool) {
-    let mut bench = RenderBuffers::default();
-    while let Some((
-        begun,
-        QueuedRender { task, memory: need, cancel: stop, result_sender: answer, waiting_gauge: waiting },
-    )) = shared.next_job(spare)
+    let mut buffers = RenderBuffers::default();
+    while let Some((running, QueuedRender { task, memory, cancel, result_sender, waiting_gauge })) =
+        shared.next_job(spare)
     {
-        let RenderTask { bytes, probe, plan, limits, class: _ } = task;
-        drop(waiting);
-        let (held, rendering, started) = (GaugeGuard::memory(need), GaugeGuard::rendering(), Instant::now());
-        let rendered = catch_unwind(AssertUnwindSafe(|| bench.render(&bytes, &probe, &plan, &limits, &stop)));
-        let result = rendered.unwrap_or_else(|_| {
+        drop(waiting_gauge);
+        let media = task.probe.media;
+        let (memory_gauge, rendering_gauge, started) =
+            (GaugeGuard::memory(memory), GaugeGuard::rendering(), Instant::now());
+        let rendered = catch_unwind(AssertUnwindSafe(|| (shared.render)(&mut buffers, &task, &cancel)));
+        let result = rendered.unwrap_or_else(|payload| {
             // The buffers may be left in the middle of a write.
-            bench = RenderBuffers::default();
-            Err(Rejection::decoder_panicked(&bytes))
+            buffers = RenderBuffers::default();
+            Err(Rejection::from_panic(payload.as_ref()))
         });
-        drop((bytes, rendering, held));
-        gauges::record_render(
-            probe.media,
-            result.as_ref().map_or_else(Rejection::code, |_| "taken"),
-            started.elapsed(),
-        );
-        shared.lock().queue.finish(begun);
+        drop((task, rendering_gauge, memory_gauge));
+        gauges::record_render(media, result.as_ref().map_or_else(Rejection::code, |_| "taken"), started.elapsed());
+        shared.lock().queue.finish(running);
         // Several pictures may have waited for the memory that is free now.
         shared.changed.notify_all();
         // The caller may have stopped waiting.
-        let _ = answer.send(result);
+        let _ = result_sender.send(result);
     }
 }
 
@@ -238,6 +244,19 @@ mod tests {
         let pool = RenderPool::new(1, 64 << 20);
         let late = render_bmp(&pool, black_bmp(64), Duration::ZERO).await.unwrap_err();
         assert!(late.is_transient());
+        assert_eq!(render_bmp(&pool, black_bmp(64), Duration::from_secs(60)).await.unwrap().variants[0].width, 8);
+    }
+    #[tokio::test]
+    async fn a_panic_fails_its_own_picture_and_the_thread_goes_on() {
+        let pool = RenderPool::with_render_fn(1, 64 << 20, |buffers, task, cancel| {
+            assert!(task.bytes.len() > 1000, "a bug in a codec");
+            buffers.render(&task.bytes, &task.probe, &task.plan, &task.limits, cancel)
+        });
+        let failed = render_bmp(&pool, black_bmp(8), Duration::from_secs(60)).await.unwrap_err();
+        assert!(
+            matches!(&failed, Rejection::EngineFailed { detail } if detail.contains("a bug in a codec")),
+            "{failed:?}"
+        );
         assert_eq!(render_bmp(&pool, black_bmp(64), Duration::from_secs(60)).await.unwrap().variants[0].width, 8);
     }
 }

@@ -18,41 +18,41 @@ impl Worker {
     /// # Errors
     /// If a queue cannot be consumed or the records cannot be asked.
     pub async fn run_pending(&self) -> Result<usize, BackendError> {
-        let mut taken = 0;
+        let mut count = 0;
         self.breakers.ping_all(&self.backends).await;
-        for lane in &self.settings.worker.queues {
-            let mut deliveries = self.backends.queue.consume(*lane, 1).await?;
+        for queue in &self.settings.worker.queues {
+            let mut deliveries = self.backends.queue.consume(*queue, 1).await?;
             while !self.breakers.any_open()
                 && let Some(delivery) = deliveries.try_next().await
             {
                 self.run_delivery(delivery).await.map_err(|unrecorded| unrecorded.error)?;
-                taken += 1;
+                count += 1;
             }
         }
-        Ok(taken)
+        Ok(count)
     }
 
     /// Runs one job and acknowledges it. If the records could not be asked, the job goes back into its queue.
     pub(crate) async fn run_delivery(&self, delivery: Delivery) -> Result<(), UnrecordedAttempt> {
-        let ticket = delivery.message().clone();
-        let span = tracing::info_span!("job", otel.name = ticket.job.kind(), otel.kind = "consumer", kind = ticket.job.kind(),
-                upload = %ticket.job.upload(), job = %ticket.id);
-        if let Some(trace) = &ticket.traceparent {
+        let message = delivery.message().clone();
+        let span = tracing::info_span!("job", otel.name = message.job.kind(), otel.kind = "consumer", kind = message.job.kind(),
+                upload = %message.job.upload(), job = %message.id);
+        if let Some(trace) = &message.traceparent {
             instrument::continue_trace(&span, trace);
         }
         async {
-            self.run_attempt(&ticket).await.inspect_err(|unrecorded| {
+            self.run_attempt(&message).await.inspect_err(|unrecorded| {
                 self.breakers.record_failure(Backend::Records, &chain(&unrecorded.error));
                 tracing::warn!(
                     error = chain(&unrecorded.error),
-                    "the records do not answer; the job is back in its queue"
+                    "the records do not answer; the job goes back to its queue"
                 );
             })?;
             match delivery.ack().await {
                 Ok(()) => self.breakers.record_success(&[Backend::Queue]),
                 Err(error) => {
                     self.breakers.record_failure(Backend::Queue, &chain(&error));
-                    tracing::warn!(%error, "the queue did not hear that a job is done; it will deliver it again");
+                    tracing::warn!(%error, "a finished job could not be acknowledged; the queue delivers it again, which changes nothing");
                 }
             }
             Ok(())
@@ -62,44 +62,44 @@ impl Worker {
     }
 
     /// Ensures that the records know how the job ended, or that another attempt will be made.
-    async fn run_attempt(&self, ticket: &JobMessage) -> Result<(), UnrecordedAttempt> {
+    async fn run_attempt(&self, message: &JobMessage) -> Result<(), UnrecordedAttempt> {
         let records = &self.backends.records;
         let settings = &self.settings.worker;
-        let prefix = domain::blob_keys::new_attempt_prefix(ticket.job.upload());
-        let mut attempt = match records.begin_attempt_with_prefix(ticket, settings.lease, &prefix).await {
+        let prefix = domain::blob_keys::new_attempt_prefix(message.job.upload());
+        let mut attempt = match records.begin_attempt_with_prefix(message, settings.lease, &prefix).await {
             Ok(LeaseResult::Leased(attempt)) => attempt,
             Ok(LeaseResult::Gone | LeaseResult::Busy(_)) => return Ok(()),
             Err(error) => {
                 return Err(UnrecordedAttempt {
                     error,
-                    pending: PendingUpdate::BeginAttempt { ticket: ticket.clone(), prefix },
+                    pending: PendingUpdate::BeginAttempt { message: message.clone(), prefix },
                 });
             }
         };
         attempt.push_event(records.clock().now(), "attempt", format!("number {}", attempt.number));
-        let outcome = if attempt.counted_attempts > settings.max_attempts {
+        let result = if attempt.counted_attempts > settings.max_attempts {
             AttemptResult::dead(attempts_exhausted())
         } else {
             match self.run_with_lease(&mut attempt).await {
-                Some(outcome) => outcome,
+                Some(result) => result,
                 None => return Ok(()),
             }
         };
-        let word = match &outcome {
+        let label = match &result {
             AttemptResult::Done(_) => "done",
             AttemptResult::Postponed { .. } => "postponed",
             AttemptResult::Retry(_) => "retry",
             AttemptResult::Dead(..) => "dead",
         };
-        metrics::counter!("cloakroom_jobs_total", "kind" => ticket.job.kind(), "outcome" => word).increment(1);
-        match outcome {
-            AttemptResult::Done(verdict) => {
-                self.breakers.record_success(backends_used(&ticket.job, verdict.as_ref()));
-                match verdict {
-                    None => tracing::info!("void: something else had been decided before"),
-                    Some(verdict) => {
-                        tracing::info!(?verdict, "settled");
-                        self.backends.queue.publish_outcome(ticket.id, verdict);
+        metrics::counter!("cloakroom_jobs_total", "kind" => message.job.kind(), "outcome" => label).increment(1);
+        match result {
+            AttemptResult::Done(outcome) => {
+                self.breakers.record_success(backends_used(&message.job, outcome.as_ref()));
+                match outcome {
+                    None => tracing::info!("the attempt changed nothing, because the upload was settled before"),
+                    Some(outcome) => {
+                        tracing::info!(?outcome, "settled");
+                        self.backends.queue.publish_outcome(message.id, outcome);
                     }
                 }
             }
@@ -121,12 +121,12 @@ impl Worker {
 }
 
 fn attempts_exhausted() -> Reason {
-    Reason::new("gave_up", "it was tried as often as it may be, and no attempt ended well")
+    Reason::new("gave_up", "all attempts failed; the operator can see why with `cloakroom jobs ls`")
 }
 
 /// The backends that a job with this outcome must have used.
-fn backends_used(job: &Job, verdict: Option<&Outcome>) -> &'static [Backend] {
-    match (verdict, job.is_processing()) {
+fn backends_used(job: &Job, outcome: Option<&Outcome>) -> &'static [Backend] {
+    match (outcome, job.is_processing()) {
         (Some(Outcome::Ready), true) => &[Backend::Staging, Backend::Blobs, Backend::Records],
         (Some(Outcome::Ready), false) => &[Backend::Blobs, Backend::Records],
         (Some(Outcome::Rejected(_)), true) => &[Backend::Staging, Backend::Records],

@@ -6,7 +6,7 @@ use bytesize::ByteSize;
 use domain::{InvalidSetting, QueueName};
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
 use picture::Limits;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 /// The settings of this crate.
@@ -28,9 +28,9 @@ impl WorkerSettings {
     pub fn check(&self) -> Result<(), InvalidSetting> {
         let Self { worker, pictures, sweep } = self;
         InvalidSetting::require(!worker.queues.is_empty(), "worker.queues", "[]", "name one queue or more")?;
-        let most = Semaphore::MAX_PERMITS;
-        let allowed = format!("write 0, for four for each processor, to {most}");
-        InvalidSetting::require(worker.concurrency <= most, "worker.concurrency", worker.concurrency, &allowed)?;
+        let max = Semaphore::MAX_PERMITS;
+        let allowed = format!("write a number from 0 to {max}; 0 means four for each processor");
+        InvalidSetting::require(worker.concurrency <= max, "worker.concurrency", worker.concurrency, &allowed)?;
         InvalidSetting::require_positive([
             ("worker.max_attempts", worker.max_attempts.into()),
             ("pictures.max_pixels", pictures.max_pixels),
@@ -38,7 +38,7 @@ impl WorkerSettings {
             ("pictures.max_memory", pictures.max_memory.as_u64()),
             ("sweep.batch_size", sweep.batch_size),
         ])?;
-        let (side, allowed) = (pictures.max_side, "write 1 to 65535, beyond which no JPEG goes");
+        let (side, allowed) = (pictures.max_side, "write 1 to 65535, which is the largest side of a JPEG");
         InvalidSetting::require((1..=65_535).contains(&side), "pictures.max_side", side, allowed)?;
         for (key, time) in [
             ("worker.render_timeout", worker.render_timeout),
@@ -56,8 +56,7 @@ impl WorkerSettings {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobSettings {
-    /// The queues that this process consumes: a list, or in the environment words separated by commas.
-    #[serde(deserialize_with = "list_or_comma_separated")]
+    /// The queues that this process consumes.
     pub queues: Vec<QueueName>,
     /// Jobs at a time, over all queues; 0 means four for each processor, so that some can wait for a store while others
     /// render.
@@ -83,22 +82,6 @@ pub struct JobSettings {
     /// The longest wait between attempts.
     #[serde(with = "human")]
     pub max_backoff: Duration,
-}
-
-fn list_or_comma_separated<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<QueueName>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum ListOrText {
-        List(Vec<QueueName>),
-        Text(String),
-    }
-    match ListOrText::deserialize(from)? {
-        ListOrText::List(lanes) => Ok(lanes),
-        ListOrText::Text(words) => words
-            .split(',')
-            .map(|word| QueueName::deserialize(serde::de::value::StrDeserializer::<D::Error>::new(word.trim())))
-            .collect(),
-    }
 }
 
 /// The limits for accepted pictures, checked against their headers before anything is decoded.

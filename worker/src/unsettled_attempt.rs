@@ -22,7 +22,7 @@ pub(crate) struct UnrecordedAttempt {
 
 pub(crate) enum PendingUpdate {
     /// It is not known whether the attempt with this prefix has begun.
-    BeginAttempt { ticket: JobMessage, prefix: String },
+    BeginAttempt { message: JobMessage, prefix: String },
     /// The attempt does not count.
     Postpone(PostponedAttempt),
     /// The end of the attempt is not recorded: the attempt counts, and the next one ends it.
@@ -60,10 +60,10 @@ impl Worker {
 
     async fn apply_pending(&self, unrecorded: &UnrecordedAttempt) -> Result<(), RecordsError> {
         match &unrecorded.pending {
-            PendingUpdate::BeginAttempt { ticket, prefix } => {
+            PendingUpdate::BeginAttempt { message, prefix } => {
                 let lease = self.settings.worker.lease;
                 // The attempt may have begun although no answer came, and no worker runs it.
-                match self.backends.records.begin_attempt_with_prefix(ticket, lease, prefix).await? {
+                match self.backends.records.begin_attempt_with_prefix(message, lease, prefix).await? {
                     LeaseResult::Leased(attempt) => {
                         let error = chain(&unrecorded.error);
                         self.postpone(&PostponedAttempt { attempt, backend: Backend::Records, error }).await
@@ -86,7 +86,7 @@ impl Worker {
             backend = backend.as_str(),
             ?delay,
             error,
-            "a backend failed; postponed"
+            "the attempt is postponed and does not count, because a backend failed"
         );
         let publish = self.backends.records.postpone(attempt, *backend, delay, error).await?;
         self.republish(attempt, publish, delay).await
@@ -94,7 +94,12 @@ impl Worker {
 
     pub(crate) async fn reschedule(&self, attempt: &Attempt, errors: &str) -> Result<(), RecordsError> {
         let delay = self.retry_delay(attempt.counted_attempts);
-        tracing::warn!(attempt = attempt.counted_attempts, ?delay, errors, "will be tried again");
+        tracing::warn!(
+            attempt = attempt.counted_attempts,
+            ?delay,
+            errors,
+            "the attempt failed; the job will be retried"
+        );
         let publish = self.backends.records.reschedule(attempt, delay, errors).await?;
         self.republish(attempt, publish, delay).await
     }
@@ -120,7 +125,11 @@ impl Worker {
     pub(crate) async fn mark_dead(&self, attempt: &Attempt, reason: Reason, error: &str) -> Result<(), RecordsError> {
         let last = attempt.last_error.as_ref().map_or_else(String::new, |error| format!("; before that: {error}"));
         let errors = format!("{}: {error}{last}", reason.code);
-        tracing::error!(attempt = attempt.counted_attempts, errors, "a dead letter");
+        tracing::error!(
+            attempt = attempt.counted_attempts,
+            errors,
+            "the job is dead: it will not be retried; see `cloakroom jobs show`"
+        );
         if self.backends.records.mark_dead(attempt, &reason, &errors).await? == SettleResult::Applied {
             self.backends.queue.publish_outcome(attempt.message.id, Outcome::Failed(reason));
         }

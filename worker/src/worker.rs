@@ -21,7 +21,7 @@ pub struct Worker {
 
 impl Worker {
     /// A worker on these backends. Its decode threads start now.
-    pub fn new(settings: &WorkerSettings, places: Backends) -> Self {
+    pub fn new(settings: &WorkerSettings, backends: Backends) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = if settings.worker.threads == 0 { processors } else { settings.worker.threads };
         let mut settings = settings.clone();
@@ -34,7 +34,7 @@ impl Worker {
         };
         let pool = Arc::new(RenderPool::new(threads, memory));
         Self {
-            backends: places,
+            backends,
             pool,
             settings: Arc::new(settings),
             liveness: Liveness::default(),

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::login_csrf::FormOrigin;
 use super::{render_index, render_login};
 use crate::auth::logout::{log_out, logout_response};
-use crate::auth::{Action, AuthUser, check_csrf, login as who};
+use crate::auth::{Action, AuthUser, check_csrf, login as login_endpoint};
 use crate::claim::ClaimRequest;
 use crate::client_ip::ClientIp;
 use crate::crop::apply_crop;
@@ -39,11 +39,11 @@ pub(crate) async fn login(
         }
         let fields = json_body::read_form(&state, request, "the login").await?;
         origin.require_same_site(&state, &headers, field(&fields, "token"))?;
-        who::log_in(&state, address, field(&fields, "email"), field(&fields, "password").to_owned()).await
+        login_endpoint::log_in(&state, address, field(&fields, "email"), field(&fields, "password").to_owned()).await
     };
     match login.await {
-        Ok((user, session)) => match who::login_response(&state, &headers, &user, &session) {
-            Ok(answer) => redirect("/", &answer),
+        Ok((user, session)) => match login_endpoint::login_response(&state, &headers, &user, &session) {
+            Ok(response) => redirect("/", &response),
             Err(error) => render_login(&state, &headers, Some(error)),
         },
         Err(error) => render_login(&state, &headers, Some(error)),
@@ -60,7 +60,7 @@ pub(crate) async fn logout(State(state): State<AppState>, request: Request<Body>
     };
     let ended = ended.await;
     match ended {
-        Ok(gone) => redirect("/", &gone),
+        Ok(response) => redirect("/", &response),
         Err(error) => render_index(&state, &headers, "", Some(error)).await,
     }
 }
@@ -126,8 +126,8 @@ fn redirect(location: &str, cookies_from: &Response) -> Response {
     for cookie in cookies_from.headers().get_all(header::SET_COOKIE) {
         response.headers_mut().append(header::SET_COOKIE, cookie.clone());
     }
-    if let Ok(place) = HeaderValue::try_from(location) {
-        response.headers_mut().insert(header::LOCATION, place);
+    if let Ok(location) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(header::LOCATION, location);
     }
     response
 }

@@ -40,14 +40,17 @@ impl FormOrigin {
 
     /// Refuses a form of another site. Refuses a form of unknown origin if it has no token.
     pub(super) fn require_same_site(self, state: &AppState, headers: &HeaderMap, token: &str) -> Result<(), ApiError> {
-        let known =
-            || cookie_value(headers, &token_cookie_name(state)).is_some_and(|kept| is_token(kept) && kept == token);
+        let known = || {
+            cookie_value(headers, &token_cookie_name(state)).is_some_and(|cookie| is_token(cookie) && cookie == token)
+        };
         match self {
             Self::SameSite => Ok(()),
-            Self::CrossSite => Err(ApiError::NotPermitted("log in on this page itself".to_owned())),
+            Self::CrossSite => Err(ApiError::NotPermitted(
+                "the login form was sent by another site; open this page and log in here".to_owned(),
+            )),
             Self::Unknown if known() => Ok(()),
             Self::Unknown => {
-                let why = "the login form and its cookie do not match; allow cookies and log in on this page";
+                let why = "the login form does not match its cookie; allow cookies for this site and log in again";
                 Err(ApiError::NotPermitted(why.to_owned()))
             }
         }
@@ -75,8 +78,8 @@ fn is_token(text: &str) -> bool {
 /// tabs can log in.
 pub(super) fn login_token(state: &AppState, headers: &HeaderMap) -> Result<(String, HeaderValue), ApiError> {
     let name = token_cookie_name(state);
-    let token = match cookie_value(headers, &name).filter(|kept| is_token(kept)) {
-        Some(kept) => kept.to_owned(),
+    let token = match cookie_value(headers, &name).filter(|cookie| is_token(cookie)) {
+        Some(token) => token.to_owned(),
         None => {
             let mut random = [0; 16];
             getrandom::fill(&mut random).map_err(|error| ApiError::Internal(format!("no random numbers: {error}")))?;

@@ -63,7 +63,7 @@ async fn render_index(state: &AppState, headers: &HeaderMap, picture: &str, fail
     };
     let (status, message) = error_text(failure);
     let page = render_template(
-        include_str!("counter.html"),
+        include_str!("index.html"),
         &[
             ("user", &escape_html(&format!("{}.{}", session.user_id, state.realm_names.fedmember))),
             ("name", &escape_html(&session.name)),
@@ -84,7 +84,7 @@ async fn render_index(state: &AppState, headers: &HeaderMap, picture: &str, fail
 fn render_login(state: &AppState, headers: &HeaderMap, failure: Option<ApiError>) -> Response {
     let (status, message) = error_text(failure);
     let (token, cookie) = match login_csrf::login_token(state, headers) {
-        Ok(made) => made,
+        Ok(token) => token,
         Err(error) => return error.into_response(),
     };
     let values = [("message", escape_html(&message)), ("token", token)];
@@ -94,12 +94,15 @@ fn render_login(state: &AppState, headers: &HeaderMap, failure: Option<ApiError>
     response
 }
 
-/// Returns an error as a status and a sentence. A server error is logged here, as everywhere.
+/// Returns an error as a status and a sentence. Messages of the API begin with a small letter, because programs put them
+/// into sentences. A server error is logged here, as everywhere.
 fn error_text(failure: Option<ApiError>) -> (StatusCode, String) {
     let Some(error) = failure else { return (StatusCode::OK, String::new()) };
     let response = error.into_response();
-    let message = response.extensions().get::<ErrorMessage>().map(|said| said.0.clone());
-    (response.status(), message.unwrap_or_default())
+    let message = response.extensions().get::<ErrorMessage>().map_or("", |message| &message.0);
+    let mut letters = message.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string());
+    (response.status(), first.unwrap_or_default() + letters.as_str())
 }
 
 /// Replaces `{{name}}` in a template by values. The values are HTML already.
@@ -127,17 +130,17 @@ pub(crate) fn html_response(status: StatusCode, page: String) -> Response {
     response
 }
 
-/// `GET /index/index.css`
+/// `GET /page/page.css`
 pub(crate) async fn style() -> impl IntoResponse {
     asset("text/css; charset=utf-8", include_bytes!("page.css"))
 }
 
-/// `GET /index/index.js`
+/// `GET /page/page.js`
 pub(crate) async fn script() -> impl IntoResponse {
     asset("text/javascript; charset=utf-8", include_bytes!("page.js"))
 }
 
-/// `GET /index/icon.png`
+/// `GET /page/icon.png`
 pub(crate) async fn icon() -> impl IntoResponse {
     asset("image/png", include_bytes!("icon.png"))
 }

@@ -1,5 +1,5 @@
-// The counter with a script: progress while a picture goes up, its way while it is processed, a square to drag.
-// Everything here works without it as well, by the forms that it takes over.
+// The script of the page: shows the progress of an upload and the steps of its processing, and a square to drag.
+// The page works without this script too, because the script takes over forms that the server accepts.
 "use strict";
 
 const page = document.body.dataset;
@@ -10,21 +10,24 @@ let whole = null;
 
 document.documentElement.classList.add("js");
 
-function say(text, good) {
+// Messages of the API begin with a small letter, because programs put them into sentences.
+function showMessage(text, good) {
   $("message").classList.toggle("good", Boolean(good));
-  $("message").textContent = text;
+  $("message").textContent = text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function headers(more) {
   return Object.assign({ [page.csrfHeader]: page.csrf }, more);
 }
 
-function broken() {
-  say("The connection broke. Try again.");
+const CONNECTION_LOST = "The connection to the server was lost. Try again.";
+
+function showConnectionLost() {
+  showMessage(CONNECTION_LOST);
 }
 
-async function refusal(response) {
-  if (response.status === 401) return "You are not logged in any more. Reload this page and log in again.";
+async function errorMessage(response) {
+  if (response.status === 401) return "Your session has ended. Reload this page and log in again.";
   const text = await response.text();
   try {
     return JSON.parse(text).detail || text;
@@ -33,7 +36,7 @@ async function refusal(response) {
   }
 }
 
-// --- 1: handing in
+// --- 1: upload
 
 function upload(file) {
   return new Promise((resolve, reject) => {
@@ -45,34 +48,34 @@ function upload(file) {
       if (!event.lengthComputable) return;
       const percent = Math.round((100 * event.loaded) / event.total);
       $("progress").value = percent;
-      $("stage").textContent = percent < 100 ? `${percent} % sent` : "Sent; being looked at";
+      $("stage").textContent = percent < 100 ? `${percent} % uploaded` : "Uploaded. Waiting for the server.";
     });
     request.addEventListener("load", () => {
       const good = request.status === 200 || request.status === 202;
       if (good) return resolve(request.responseText);
-      const again = request.status === 401 ? " Reload this page and log in again." : "";
-      reject(new Error(request.responseText + again));
+      if (request.status === 401) return reject(new Error("Your session has ended. Reload this page and log in again."));
+      reject(new Error(request.responseText));
     });
-    request.addEventListener("error", () => reject(new Error("The connection broke. Try again.")));
+    request.addEventListener("error", () => reject(new Error(CONNECTION_LOST)));
     const form = new FormData();
     form.append("Profile", file, file.name);
     request.send(form);
   });
 }
 
-async function follow(id) {
+async function waitUntilReady(id) {
   let pause = 100;
-  let missed = 0;
+  let failures = 0;
   for (;;) {
     const response = await fetch(`/uploads/${id}`, { headers: headers() }).catch(() => null);
-    // The picture has been taken in; that nobody answers for a moment does not change that.
+    // The picture has been accepted. A server that does not answer for a moment does not change that.
     if (!response || response.status === 429 || response.status === 503) {
-      missed += 1;
-      if (missed > 15) throw new Error(`The picture was taken in as number ${id}, but nobody says what became of it. Reload this page later.`);
+      failures += 1;
+      if (failures > 15) throw new Error(`The picture was accepted as number ${id}, but the server does not answer. Reload this page later.`);
       await new Promise((resolve) => setTimeout(resolve, 1000));
       continue;
     }
-    if (!response.ok) throw new Error(await refusal(response));
+    if (!response.ok) throw new Error(await errorMessage(response));
     const upload = await response.json();
     const steps = upload.events.map((event) => {
       const item = document.createElement("li");
@@ -81,42 +84,42 @@ async function follow(id) {
     });
     $("steps").replaceChildren(...steps);
     if (upload.state === "ready") return;
-    if (upload.state !== "accepted") throw new Error(upload.why || `The picture is ${upload.state}.`);
-    $("stage").textContent = `Being processed: ${upload.stage}`;
+    if (upload.state !== "accepted") throw new Error(upload.why || `The picture is in the state "${upload.state}".`);
+    $("stage").textContent = `Processing: ${upload.stage}`;
     await new Promise((resolve) => setTimeout(resolve, pause));
     pause = Math.min(2 * pause, 2000);
   }
 }
 
-async function handIn(file) {
-  const button = $("hand-in").querySelector("button");
+async function startUpload(file) {
+  const button = $("upload").querySelector("button");
   // A file can be dropped at any time.
   if (button.disabled) return;
-  say("");
+  showMessage("");
   button.disabled = true;
-  $("way").hidden = false;
+  $("upload-status").hidden = false;
   $("progress").value = 0;
   $("steps").replaceChildren();
-  $("stage").textContent = "Being sent";
+  $("stage").textContent = "Uploading";
   try {
     const id = await upload(file);
-    await follow(id);
-    $("stage").textContent = `Ready. Its number is ${id}.`;
+    await waitUntilReady(id);
+    $("stage").textContent = `Ready. The number of the picture is ${id}.`;
     await show(id);
-    $("choose-title").tabIndex = -1;
-    $("choose-title").focus();
+    $("crop-title").tabIndex = -1;
+    $("crop-title").focus();
   } catch (error) {
     $("stage").textContent = "";
-    $("way").hidden = true;
-    say(error.message);
+    $("upload-status").hidden = true;
+    showMessage(error.message);
   } finally {
     button.disabled = false;
   }
 }
 
-$("hand-in").addEventListener("submit", (event) => {
+$("upload").addEventListener("submit", (event) => {
   event.preventDefault();
-  if ($("file").files[0]) handIn($("file").files[0]);
+  if ($("file").files[0]) startUpload($("file").files[0]);
 });
 
 for (const name of ["dragenter", "dragover"]) {
@@ -130,10 +133,10 @@ for (const name of ["dragleave", "drop"]) {
 }
 $("drop").addEventListener("drop", (event) => {
   event.preventDefault();
-  if (event.dataTransfer.files[0]) handIn(event.dataTransfer.files[0]);
+  if (event.dataTransfer.files[0]) startUpload(event.dataTransfer.files[0]);
 });
 
-// --- 2: choosing a part
+// --- 2: crop
 
 const square = { x: 0, y: 0, side: SPACE };
 
@@ -151,7 +154,7 @@ function draw() {
   box.right = box.bottom = "auto";
   box.width = box.height = `${(100 * square.side) / SPACE}%`;
   for (const name of ["x", "y", "side"]) $("crop").elements[name].value = square[name];
-  $("selection").setAttribute("aria-label", `Selected square: ${square.x} from the left, ${square.y} from the top, side ${square.side}`);
+  $("selection").setAttribute("aria-label", `Selected square: ${square.x} from the left, ${square.y} from the top, side length ${square.side}`);
 }
 
 let drag = null;
@@ -166,8 +169,8 @@ $("selection").addEventListener("pointermove", (event) => {
   const scale = SPACE / $("frame").clientWidth;
   const [x, y] = [(event.clientX - drag.x) * scale, (event.clientY - drag.y) * scale];
   if (drag.grip) {
-    const room = SPACE - Math.max(drag.from.x, drag.from.y);
-    square.side = Math.min(room, drag.from.side + Math.max(x, y));
+    const maxSide = SPACE - Math.max(drag.from.x, drag.from.y);
+    square.side = Math.min(maxSide, drag.from.side + Math.max(x, y));
   } else {
     Object.assign(square, { x: drag.from.x + x, y: drag.from.y + y });
   }
@@ -196,7 +199,7 @@ $("selection").addEventListener("keydown", (event) => {
 for (const name of ["x", "y", "side"]) {
   $("crop").elements[name].addEventListener("change", (event) => {
     square[name] = Number(event.target.value) || 0;
-    // Whoever says where it begins has not said yet how large it is.
+    // A new position limits the side. A new side moves the square if necessary.
     if (name !== "side") square.side = Math.min(square.side, SPACE - square[name]);
     draw();
   });
@@ -205,55 +208,55 @@ for (const name of ["x", "y", "side"]) {
 async function crop(x, y, side) {
   const body = new URLSearchParams({ x, y, w: side, h: side });
   const response = await fetch(`/api/dropbox/pictures/${number}`, { method: "PUT", headers: headers(), body });
-  if (!response.ok) return say(await refusal(response));
-  say("This is the part that is shown now.", true);
-  sizes();
+  if (!response.ok) return showMessage(await errorMessage(response));
+  showMessage("The picture is cropped.", true);
+  showSizes();
 }
 
 $("crop").addEventListener("submit", (event) => {
   event.preventDefault();
   if (event.submitter && event.submitter.name === "whole") Object.assign(square, { x: 0, y: 0, side: SPACE });
   draw();
-  crop(square.x, square.y, square.side).catch(broken);
+  crop(square.x, square.y, square.side).catch(showConnectionLost);
 });
 
-// --- 3: keeping it
+// --- 3: claim
 
-function sizes() {
+function showSizes() {
   for (const image of $("sizes").querySelectorAll("img")) {
     image.src = `/api/dropbox/pictures/${number}?size=${image.dataset.size}&time=${Date.now()}`;
   }
 }
 
-// A crop is always of the whole, so the whole is kept to choose from while the sizes show the part.
+// A crop is always relative to the whole picture. So the whole picture is shown here, while the sizes show the crop.
 async function show(id) {
   number = id;
   for (const field of document.querySelectorAll("input.number")) field.value = id;
   const response = await fetch(`/api/dropbox/pictures/${id}?size=${SPACE}`);
-  if (!response.ok) throw new Error(await refusal(response));
+  if (!response.ok) throw new Error(await errorMessage(response));
   if (whole) URL.revokeObjectURL(whole);
   whole = URL.createObjectURL(await response.blob());
   $("picture").src = whole;
-  $("choose").hidden = $("keep").hidden = false;
+  $("crop-section").hidden = $("claim-section").hidden = false;
   Object.assign(square, { x: 0, y: 0, side: SPACE });
   draw();
-  sizes();
+  showSizes();
 }
 
 async function claim() {
   const body = JSON.stringify({ PictureID: number });
   const response = await fetch(`/api/users/${page.user}`, { method: "PUT", headers: headers({ "Content-Type": "application/json" }), body });
-  if (!response.ok) return say(await refusal(response));
+  if (!response.ok) return showMessage(await errorMessage(response));
   $("avatar").src = `/api/users/${page.user}/avatar?size=75&time=${Date.now()}`;
-  $("choose").hidden = $("keep").hidden = $("way").hidden = true;
-  $("hand-in").reset();
-  say("Saved: this is your avatar now.", true);
+  $("crop-section").hidden = $("claim-section").hidden = $("upload-status").hidden = true;
+  $("upload").reset();
+  showMessage("The picture is now your avatar.", true);
   $("file").focus();
 }
 
 $("claim").addEventListener("submit", (event) => {
   event.preventDefault();
-  claim().catch(broken);
+  claim().catch(showConnectionLost);
 });
 
-if (number) show(number).catch((error) => say(error.message));
+if (number) show(number).catch((error) => showMessage(error.message));

@@ -45,8 +45,11 @@ impl Browser {
     async fn open(shots: &'static str) -> Option<Self> {
         let driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let Ok(mut driver) = driver else {
-            assert!(std::env::var_os("CLOAKROOM_TEST_BROWSER").is_none(), "chromedriver is promised and not there");
-            eprintln!("there is no chromedriver here, so the page is not tried in a browser");
+            assert!(
+                std::env::var_os("CLOAKROOM_TEST_BROWSER").is_none(),
+                "CLOAKROOM_TEST_BROWSER is set, but there is no chromedriver"
+            );
+            eprintln!("skipped: there is no chromedriver");
             return None;
         };
         let lines = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
@@ -110,11 +113,14 @@ impl Browser {
         self.post("url", json!({"url": server.url("/")})).await;
         let spoken = self.accessible_names().await;
         let said = |role: &str, name: &str| spoken.iter().any(|(r, n)| r == role && n == name);
-        assert!(said("textbox", "Address") && said("textbox", "Password") && said("button", "Log in"), "{spoken:?}");
+        assert!(
+            said("textbox", "E-mail address") && said("textbox", "Password") && said("button", "Log in"),
+            "{spoken:?}"
+        );
         self.type_text("#email", "jane@example.com").await;
         self.type_text("#password", PASSWORD).await;
         self.click("button.primary").await;
-        self.find("#hand-in").await;
+        self.find("#upload").await;
     }
 
     /// Role and name, as a screen reader announces them, of every visible element that can be reached by keyboard.
@@ -177,24 +183,24 @@ async fn with_its_script() {
     let server = TestServer::new().await;
     browser.log_in(&server).await;
     browser.type_text("#file", PICTURE).await;
-    browser.click("#hand-in button").await;
-    browser.find("#choose:not([hidden])").await;
-    assert_eq!(browser.text("#stage").await, "Ready. Its number is 1001.");
+    browser.click("#upload button").await;
+    browser.find("#crop-section:not([hidden])").await;
+    assert_eq!(browser.text("#stage").await, "Ready. The number of the picture is 1001.");
     let stage = browser.find("#stage").await;
     let live = browser.get(&format!("{stage}/computedrole")).await;
-    assert_eq!(live, "status", "what changes by itself is said");
+    assert_eq!(live, "status", "changes are announced");
     assert!(browser.accessible_names().await.len() >= 5);
     // By keyboard: four steps smaller, two steps to the right.
     browser.type_text("#selection", "----\u{E014}\u{E014}").await;
     let label = browser.find("#selection").await;
     let label = browser.get(&format!("{label}/attribute/aria-label")).await;
-    assert_eq!(label, "Selected square: 16 from the left, 0 from the top, side 480");
+    assert_eq!(label, "Selected square: 16 from the left, 0 from the top, side length 480");
     browser.click("#crop button").await;
     browser.find("#message.good:not(:empty)").await;
     browser.screenshot("crop").await;
     browser.click("#claim button").await;
-    browser.find("#choose[hidden]").await;
-    assert_eq!(browser.text("#message").await, "Saved: this is your avatar now.");
+    browser.find("#crop-section[hidden]").await;
+    assert_eq!(browser.text("#message").await, "The picture is now your avatar.");
     let upload = server.places.records.upload("1001".parse().unwrap()).await.unwrap().unwrap();
     assert!(upload.claim.is_some());
     let crop = upload.crop.unwrap();
@@ -210,7 +216,7 @@ async fn without_a_script() {
     browser.post("goog/cdp/execute", off).await;
     browser.log_in(&server).await;
     browser.type_text("#file", PICTURE).await;
-    browser.click("#hand-in button").await;
+    browser.click("#upload button").await;
     browser.post("frame", json!({"id": {ELEMENT: browser.find("iframe").await.trim_start_matches("element/")}})).await;
     let body = browser.find("body[status='200'][statustext='success']").await;
     assert_eq!(browser.get(&format!("{body}/text")).await, "1001");
@@ -218,15 +224,15 @@ async fn without_a_script() {
     browser.screenshot("number").await;
     browser.type_text("#number", "1001").await;
     browser.click("form[method=get] button").await;
-    browser.find("#choose:not([hidden])").await;
+    browser.find("#crop-section:not([hidden])").await;
     let side = browser.find("input[name=side]").await;
     browser.post(&format!("{side}/clear"), json!({})).await;
     browser.type_text("input[name=side]", "200").await;
     browser.click("#crop button").await;
-    browser.find("#keep:not([hidden])").await;
+    browser.find("#claim-section:not([hidden])").await;
     browser.screenshot("crop").await;
     browser.click("#claim button").await;
-    browser.find("#keep[hidden]").await;
+    browser.find("#claim-section[hidden]").await;
     let upload = server.places.records.upload("1001".parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(upload.crop.map(|crop| (crop.w, crop.h)), Some((200, 200)));
     assert!(upload.claim.is_some());

@@ -27,7 +27,7 @@ async fn from_the_login_to_the_avatar_by_forms_alone() {
     let login = || server.anonymous(Method::POST, "/page/login").header("cookie", &kept);
     let wrong = submit(login(), &[("email", "jane@example.com"), ("password", "x"), ("token", &token)]).await;
     assert_eq!(wrong.status(), 401);
-    assert!(wrong.text().await.unwrap().contains("the address or the password is wrong"));
+    assert!(wrong.text().await.unwrap().contains("The address or the password is wrong"));
     let right = [("email", "jane@example.com"), ("password", PASSWORD), ("token", &token)];
     let entered = submit(login(), &right).await;
     assert_eq!((entered.status().as_u16(), header(&entered, "location")), (303, "/"));

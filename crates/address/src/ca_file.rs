@@ -71,8 +71,8 @@ mod tests {
             ("empty.pem", "has no certificate in PEM form"),
             ("broken.pem", "has a certificate that cannot be used"),
         ] {
-            let said = settings(name).check().unwrap_err().to_string();
-            assert!(said.starts_with("tls.ca_file = ") && said.contains(words), "{said}");
+            let message = settings(name).check().unwrap_err().to_string();
+            assert!(message.starts_with("tls.ca_file = ") && message.contains(words), "{message}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The parameters of a backend's address, after its question mark.
 //!
-//! An unknown parameter is refused, because an ignored one looks as if it worked.
+//! An unknown parameter is refused, because an ignored name looks as if it worked.
 
 /// Parses and decodes the parameters of an address. Refuses a name that is not among `known`. A known name that ends
 /// with `[` stands for all names that begin so.
@@ -10,24 +10,27 @@
 pub fn parse_params(address: &str, known: &[&str]) -> Result<Vec<(String, String)>, String> {
     let Some((_, query)) = address.split_once('?') else { return Ok(Vec::new()) };
     let query = query.split_once('#').map_or(query, |(query, _)| query);
-    let found: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-    let is_known = |name: &str| known.iter().any(|one| *one == name || (one.ends_with('[') && name.starts_with(one)));
-    match found.iter().find(|(name, _)| !is_known(name)) {
-        None => Ok(found),
-        Some((name, _)) if known.is_empty() => Err(format!("unknown parameter \"{name}\": this address has none")),
+    let parameters: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let is_known =
+        |name: &str| known.iter().any(|known| *known == name || (known.ends_with('[') && name.starts_with(known)));
+    match parameters.iter().find(|(name, _)| !is_known(name)) {
+        None => Ok(parameters),
+        Some((name, _)) if known.is_empty() => {
+            Err(format!("unknown parameter \"{name}\": this address allows no parameters"))
+        }
         Some((name, _)) => {
-            let known: Vec<String> = known.iter().map(|one| one.replace('[', "[…]")).collect();
+            let known: Vec<String> = known.iter().map(|name| name.replace('[', "[…]")).collect();
             Err(format!("unknown parameter \"{name}\"; the known ones are {}", known.join(", ")))
         }
     }
 }
 
-/// The value of a parameter, the last one if it is there more than once.
+/// The value of a parameter, the last name if it is there more than once.
 pub fn param<'a>(parameters: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    parameters.iter().rev().find(|(one, _)| one == name).map(|(_, value)| value.as_str())
+    parameters.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
-/// The address with one more parameter.
+/// The address with name more parameter.
 pub fn with_param(address: &str, name: &str, value: &str) -> String {
     let separator = if address.contains('?') { '&' } else { '?' };
     format!("{address}{separator}{name}={}", percent_encode(value))
@@ -52,20 +55,20 @@ mod tests {
     #[test]
     fn a_parameter_that_is_not_known_is_named_with_those_that_are() {
         let known = ["heartbeat", "options["];
-        let found = parse_params("amqp://host/v?heartbeat=5&options[x]=a%20b", &known).unwrap();
-        assert_eq!(param(&found, "options[x]"), Some("a b"));
-        let said = parse_params("amqp://host/v?heartbeat=5&cacertfil=/ca.pem", &known).unwrap_err();
-        assert_eq!(said, "unknown parameter \"cacertfil\"; the known ones are heartbeat, options[…]");
-        let said = parse_params("file:///folder?x", &[]).unwrap_err();
-        assert_eq!(said, "unknown parameter \"x\": this address has none");
+        let parameters = parse_params("amqp://host/v?heartbeat=5&options[x]=a%20b", &known).unwrap();
+        assert_eq!(param(&parameters, "options[x]"), Some("a b"));
+        let message = parse_params("amqp://host/v?heartbeat=5&cacertfil=/ca.pem", &known).unwrap_err();
+        assert_eq!(message, "unknown parameter \"cacertfil\"; the known ones are heartbeat, options[…]");
+        let message = parse_params("file:///folder?x", &[]).unwrap_err();
+        assert_eq!(message, "unknown parameter \"x\": this address allows no parameters");
     }
 
     #[test]
     fn a_parameter_that_was_added_is_found() {
         for address in ["s3://bucket/prefix", "s3://bucket?a=b"] {
             let path = "/etc/cloakroom/our ca+1&2 ä.pem";
-            let found = parse_params(&with_param(address, "ca_file", path), &["a", "ca_file"]).unwrap();
-            assert_eq!(param(&found, "ca_file"), Some(path));
+            let parameters = parse_params(&with_param(address, "ca_file", path), &["a", "ca_file"]).unwrap();
+            assert_eq!(param(&parameters, "ca_file"), Some(path));
         }
     }
 }

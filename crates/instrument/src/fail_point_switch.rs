@@ -35,13 +35,13 @@ impl Default for FailPointSwitch {
 
 impl FailPointSwitch {
     /// From now on, the operation fails before its effect.
-    pub fn start_failing(&self, place: &'static str, op: &'static str) {
-        self.set((place, op), FaultMode::Fail);
+    pub fn start_failing(&self, backend: &'static str, op: &'static str) {
+        self.set((backend, op), FaultMode::Fail);
     }
 
     /// From now on, the operation waits before its effect until [`clear`](Self::clear).
-    pub fn start_blocking(&self, place: &'static str, op: &'static str) {
-        self.set((place, op), FaultMode::Block);
+    pub fn start_blocking(&self, backend: &'static str, op: &'static str) {
+        self.set((backend, op), FaultMode::Block);
     }
 
     /// Ends all faults.
@@ -50,8 +50,8 @@ impl FailPointSwitch {
     }
 
     /// Returns once the operation has met a fault `times` times in all.
-    pub async fn wait_for_hits(&self, place: &'static str, op: &'static str, times: u64) {
-        let enough = |state: &SwitchState| state.hits.get(&(place, op)).is_some_and(|met| *met >= times);
+    pub async fn wait_for_hits(&self, backend: &'static str, op: &'static str, times: u64) {
+        let enough = |state: &SwitchState| state.hits.get(&(backend, op)).is_some_and(|met| *met >= times);
         self.0.subscribe().wait_for(enough).await.ok();
     }
 

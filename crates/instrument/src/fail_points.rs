@@ -60,24 +60,24 @@ impl FailPoints {
     /// Runs one operation `op` on `place`, counts and times it, and fails it if the plan says so.
     pub async fn instrument<T, E: From<InjectedFault>>(
         &self,
-        place: &'static str,
+        backend: &'static str,
         op: &'static str,
         operation: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        let in_flight = metrics::gauge!("cloakroom_place_in_flight", "place" => place);
+        let in_flight = metrics::gauge!("cloakroom_place_in_flight", "place" => backend);
         in_flight.increment(1);
-        let begun = Instant::now();
+        let started = Instant::now();
         // On the heap, because a database's futures are large and nested, and a thread's stack is small.
-        let span = tracing::debug_span!("place", otel.name = format!("{place} {op}"), place, op);
-        let outcome = self.inject((place, op), Box::pin(operation)).instrument(span).await;
+        let span = tracing::debug_span!("backend", otel.name = format!("{backend} {op}"), backend, op);
+        let outcome = self.inject((backend, op), Box::pin(operation)).instrument(span).await;
         in_flight.decrement(1);
         let outcome_label = if outcome.is_ok() { "ok" } else { "error" };
         if outcome.is_ok() {
             report_progress();
         }
-        metrics::counter!("cloakroom_place_operations_total", "place" => place, "op" => op, "outcome" => outcome_label)
+        metrics::counter!("cloakroom_place_operations_total", "place" => backend, "op" => op, "outcome" => outcome_label)
             .increment(1);
-        metrics::histogram!("cloakroom_place_seconds", "place" => place, "op" => op).record(begun.elapsed());
+        metrics::histogram!("cloakroom_place_seconds", "place" => backend, "op" => op).record(started.elapsed());
         outcome
     }
 

@@ -15,7 +15,9 @@ const CACHE_TTL: Duration = Duration::from_secs(1);
 
 /// A backend has less free space than its reserve.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{backend} has {free} of disk space left and {backend}.min_free is {min_free}: uploads are refused; make room")]
+#[error(
+    "the disk of {backend} has {free} left, less than {backend}.min_free = {min_free}, so uploads are refused; free some space"
+)]
 pub struct LowSpace {
     /// The backend.
     pub backend: &'static str,
@@ -45,8 +47,8 @@ struct CachedFreeSpace {
 
 impl FreeSpace {
     /// Watches the file system of `path`.
-    pub fn new(place: &'static str, path: PathBuf, min_free: ByteSize) -> Self {
-        Self { backend: place, path: path.into(), min_free, cache: Arc::default() }
+    pub fn new(backend: &'static str, path: PathBuf, min_free: ByteSize) -> Self {
+        Self { backend, path: path.into(), min_free, cache: Arc::default() }
     }
 
     /// Checks that the reserve would be kept with `incoming` more bytes. Succeeds if the file system reports no free
@@ -65,24 +67,29 @@ impl FreeSpace {
     /// The bytes that this process may still write there, at most one second old.
     pub async fn free(&self) -> Option<u64> {
         {
-            let mut known = self.cached();
-            if known.checked_at.is_some_and(|asked| asked.elapsed() < CACHE_TTL) {
-                return known.free;
+            let mut cached = self.cached();
+            if cached.checked_at.is_some_and(|checked_at| checked_at.elapsed() < CACHE_TTL) {
+                return cached.free;
             }
             // Set before measuring, so that only one of many requests measures.
-            known.checked_at = Some(Instant::now());
+            cached.checked_at = Some(Instant::now());
         }
         let path = Arc::clone(&self.path);
-        let asked = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&*path)).await;
-        let free = asked.ok().and_then(Result::ok).map(|told| told.f_bavail.saturating_mul(told.f_frsize));
-        let mut known = self.cached();
-        known.free = free;
+        let stat = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&*path)).await;
+        let free = stat.ok().and_then(Result::ok).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+        let mut cached = self.cached();
+        cached.free = free;
         let low = free.is_some_and(|free| free < self.min_free.as_u64());
-        if low != known.is_low {
-            known.is_low = low;
+        if low != cached.is_low {
+            cached.is_low = low;
             match free {
-                Some(free) if low => tracing::warn!(place = self.backend, free, "{}", self.low_space(free)),
-                _ => tracing::info!(place = self.backend, free, "{} has room for uploads again", self.backend),
+                Some(free) if low => tracing::warn!(backend = self.backend, free, "{}", self.low_space(free)),
+                _ => tracing::info!(
+                    backend = self.backend,
+                    free,
+                    "the disk of {} has enough free space again; uploads are accepted",
+                    self.backend
+                ),
             }
         }
         free

@@ -14,9 +14,9 @@ impl OutageLog {
         let mut failing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match failure {
             Some(error) if failing.insert(backend) => {
-                tracing::warn!(place = backend, %error, "{backend} does not answer: {error}");
+                tracing::warn!(backend, %error, "{backend} does not answer: {error}");
             }
-            None if failing.remove(backend) => tracing::info!(place = backend, "{backend} answers again"),
+            None if failing.remove(backend) => tracing::info!(backend, "{backend} answers again"),
             _ => {}
         }
     }

@@ -14,13 +14,13 @@ tokio::task_local! {
 /// The time of the last sign of progress of the tracked work. Clones share it.
 #[derive(Clone, Debug)]
 pub struct ProgressTracker {
-    begun: Instant,
+    started_at: Instant,
     last_ms: Arc<AtomicU64>,
 }
 
 impl Default for ProgressTracker {
     fn default() -> Self {
-        Self { begun: Instant::now(), last_ms: Arc::default() }
+        Self { started_at: Instant::now(), last_ms: Arc::default() }
     }
 }
 
@@ -32,11 +32,11 @@ impl ProgressTracker {
 
     /// The time since the last sign of progress, or since the beginning.
     pub fn idle_time(&self) -> Duration {
-        self.begun.elapsed().saturating_sub(Duration::from_millis(self.last_ms.load(Ordering::Relaxed)))
+        self.started_at.elapsed().saturating_sub(Duration::from_millis(self.last_ms.load(Ordering::Relaxed)))
     }
 
     fn record(&self) {
-        let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now = u64::try_from(self.started_at.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last_ms.store(now, Ordering::Relaxed);
     }
 }

@@ -4,6 +4,7 @@
 //! rejects it. The result has the file's own colours: gray, RGB, or the planes of a JPEG.
 
 mod bmp;
+mod decoder_errors;
 mod gif;
 mod png;
 mod webp;
@@ -19,26 +20,28 @@ use crate::rejection::Rejection;
 
 /// Decodes the first frame of `file`: at `n` eighths of its size if the format allows it, at its full size otherwise.
 ///
-/// A panic in a decoder is a bug of that decoder. The sender gets it as one more kind of broken file.
+/// A panic in a decoder is a bug of that decoder, so it is our failure and says nothing about the file.
 pub(crate) fn decode(
     file: &[u8],
     probe: &Probe,
     n: u8,
     limits: &Limits,
-    desk: &mut jpeg::JpegScratch,
+    scratch: &mut jpeg::JpegScratch,
     stop: &CancelFlag,
 ) -> Result<Raster, Rejection> {
-    let decoded = catch_unwind(AssertUnwindSafe(|| match &probe.detail {
-        FormatDetail::Jpeg(header) => jpeg::decode(file, header, n, limits, desk, stop),
+    let decoded = catch_panic(|| match &probe.detail {
+        FormatDetail::Jpeg(header) => jpeg::decode(file, header, n, limits, scratch, stop),
         FormatDetail::Png { .. } => png::decode(file, probe, limits, stop),
         FormatDetail::Gif { first, transparent } => gif::decode(file, probe, *first, *transparent, stop),
         FormatDetail::Bmp => bmp::decode(file, probe, limits, stop),
         FormatDetail::WebP { .. } => webp::decode(file, probe, limits, stop),
-    }));
+    });
     // If the decoder was cancelled, its error says nothing about the picture.
     stop.check()?;
-    match decoded {
-        Ok(raster) => raster.map(Raster::without_opaque_alpha),
-        Err(_) => Err(Rejection::decoder_panicked(file)),
-    }
+    decoded.map(Raster::without_opaque_alpha)
+}
+
+/// Returns what `work` returns, or [`Rejection::EngineFailed`] with the message of its panic.
+pub(super) fn catch_panic<T>(work: impl FnOnce() -> Result<T, Rejection>) -> Result<T, Rejection> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| Err(Rejection::from_panic(payload.as_ref())))
 }

@@ -44,18 +44,18 @@ pub(crate) fn decode(
     header: &Header,
     n: u8,
     limits: &Limits,
-    desk: &mut JpegScratch,
+    scratch: &mut JpegScratch,
     stop: &CancelFlag,
 ) -> Result<Raster, Rejection> {
     let mut layout = FrameLayout::new(&header.frame, usize::from(n))?;
     match n {
-        1 => decode_scans::<1>(file, header, limits, desk, &mut layout, stop),
-        2 => decode_scans::<2>(file, header, limits, desk, &mut layout, stop),
-        3 => decode_scans::<3>(file, header, limits, desk, &mut layout, stop),
-        4 => decode_scans::<4>(file, header, limits, desk, &mut layout, stop),
-        5 => decode_scans::<5>(file, header, limits, desk, &mut layout, stop),
-        6 => decode_scans::<6>(file, header, limits, desk, &mut layout, stop),
-        _ => decode_scans::<8>(file, header, limits, desk, &mut layout, stop),
+        1 => decode_scans::<1>(file, header, limits, scratch, &mut layout, stop),
+        2 => decode_scans::<2>(file, header, limits, scratch, &mut layout, stop),
+        3 => decode_scans::<3>(file, header, limits, scratch, &mut layout, stop),
+        4 => decode_scans::<4>(file, header, limits, scratch, &mut layout, stop),
+        5 => decode_scans::<5>(file, header, limits, scratch, &mut layout, stop),
+        6 => decode_scans::<6>(file, header, limits, scratch, &mut layout, stop),
+        _ => decode_scans::<8>(file, header, limits, scratch, &mut layout, stop),
     }?;
     layout.into_raster(&header.frame, header.model)
 }
@@ -64,14 +64,14 @@ fn decode_scans<const N: usize>(
     file: &[u8],
     header: &Header,
     limits: &Limits,
-    desk: &mut JpegScratch,
+    scratch: &mut JpegScratch,
     layout: &mut FrameLayout,
     stop: &CancelFlag,
 ) -> Result<(), Rejection> {
     if header.frame.is_progressive() {
-        progressive::decode::<N>(file, header, limits, &mut desk.entropy, layout, stop)
+        progressive::decode::<N>(file, header, limits, &mut scratch.entropy, layout, stop)
     } else {
-        decode_sequential::<N>(file, header, desk, layout, stop)
+        decode_sequential::<N>(file, header, scratch, layout, stop)
     }
 }
 
@@ -79,7 +79,7 @@ fn decode_scans<const N: usize>(
 fn decode_sequential<const N: usize>(
     file: &[u8],
     header: &Header,
-    desk: &mut JpegScratch,
+    scratch: &mut JpegScratch,
     layout: &mut FrameLayout,
     stop: &CancelFlag,
 ) -> Result<(), Rejection> {
@@ -89,12 +89,12 @@ fn decode_sequential<const N: usize>(
     let mut at = header.scan_data;
     let mut missing: Vec<usize> = (0..frame.components.len()).collect();
     loop {
-        at = desk.entropy.unstuff(file, at, tables.restart_interval > 0)?;
+        at = scratch.entropy.unstuff(file, at, tables.restart_interval > 0)?;
         // Without this check, repeated components would mean unbounded work.
         if scan.components.iter().any(|(index, ..)| !missing.contains(index)) {
-            return Err(broken("it has the same component twice"));
+            return Err(broken("it has a colour component twice"));
         }
-        sequential::decode_scan::<N>(frame, &tables, &scan, &desk.entropy, layout, stop)?;
+        sequential::decode_scan::<N>(frame, &tables, &scan, &scratch.entropy, layout, stop)?;
         missing.retain(|index| scan.components.iter().all(|(seen, ..)| seen != index));
         if missing.is_empty() {
             return Ok(());
@@ -107,7 +107,7 @@ fn decode_sequential<const N: usize>(
                     scan = ScanHeader::parse(frame, &file[segment.body])?;
                     break;
                 }
-                0xD9 => return Err(broken("it ends before its last component")),
+                0xD9 => return Err(broken("a colour component is missing")),
                 marker => tables.read_segment(marker, &file[segment.body])?,
             }
         }

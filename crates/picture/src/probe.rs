@@ -39,8 +39,8 @@ pub fn probe(bytes: &[u8], limits: &Limits) -> Result<Probe, Rejection> {
         None => {
             return Err(Rejection::Unsupported {
                 media: None,
-                what: "this kind of file".into(),
-                remedy: "send a picture saved as JPEG or PNG",
+                what: "This kind of file".into(),
+                remedy: "upload a picture saved as JPEG, PNG, GIF, BMP or WebP",
             });
         }
     }?;

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use crate::rejection::{LimitKind, Rejection};
+use crate::rejection::Rejection;
 
 /// The meaning and the layout of the samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,15 +129,11 @@ fn drop_last_channel<const N: usize>(samples: &mut Vec<u8>) {
     samples.truncate(pixels * (N - 1));
 }
 
-/// Allocates `bytes` zeros, or returns a rejection if the machine has no memory for them. The memory estimate should
-/// have refused such a picture before; this is the second check.
+/// Allocates `bytes` zeros. If the machine has no memory for them, that is our failure, because the memory estimate
+/// refuses a picture that needs too much.
 pub(crate) fn allocate(bytes: usize) -> Result<Vec<u8>, Rejection> {
     let mut samples = Vec::new();
-    samples.try_reserve_exact(bytes).map_err(|_| Rejection::LimitExceeded {
-        excess: LimitKind::Memory,
-        limit: 0,
-        actual: bytes as u64,
-    })?;
+    samples.try_reserve_exact(bytes).map_err(|_| Rejection::out_of_memory(bytes))?;
     samples.resize(bytes, 0);
     Ok(samples)
 }

@@ -1,15 +1,19 @@
-//! Reasons for the rejection of a picture. A rejection is an answer and not an internal failure. Its text is written
-//! for the sender of the picture. Its code is for programs and never changes.
+//! Why a picture was not rendered. Almost always that is a rejection: an answer to the sender of the picture, and not an
+//! internal failure. The text is written for the sender. The code is for programs and never changes.
+//!
+//! Two variants say nothing about the picture: [`Rejection::Cancelled`] and [`Rejection::EngineFailed`]. A caller must not
+//! reject an upload because of them.
 
+use std::any::Any;
 use std::borrow::Cow;
 
 use domain::Media;
 
-/// The reason why a picture is rejected.
+/// The reason why a picture was not rendered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     /// A format, or a variant of a format, that this engine does not accept.
-    #[error("{what} is not supported; {remedy}")]
+    #[error("{what} is not supported; {remedy}.")]
     Unsupported {
         /// The recognized format, if any.
         media: Option<Media>,
@@ -19,7 +23,7 @@ pub enum Rejection {
         remedy: &'static str,
     },
     /// The format is accepted, but the bytes are damaged, incomplete or contradictory.
-    #[error("the {} file is broken: {why}; save it again and send the new file", media.name())]
+    #[error("The {} file is broken: {why}. Save it again and upload the new file.", media.name())]
     Broken {
         /// The format that the file begins with.
         media: Media,
@@ -27,7 +31,7 @@ pub enum Rejection {
         why: Cow<'static, str>,
     },
     /// A number in the file's headers is above a limit.
-    #[error("{} is {actual}, the limit is {limit}; {}", excess.name(), excess.remedy())]
+    #[error("{}", describe_limit(*excess, *limit, *actual))]
     LimitExceeded {
         /// The limit that is exceeded.
         excess: LimitKind,
@@ -38,8 +42,15 @@ pub enum Rejection {
     },
     /// The work was stopped before it was done, because the deadline passed or the process ends. This says nothing
     /// about the picture.
-    #[error("the picture was not finished in time; try again")]
+    #[error("The picture was not rendered in time. Try again later.")]
     Cancelled,
+    /// This program failed: a codec panicked or was called wrongly, or memory ran out. This says nothing about the
+    /// picture.
+    #[error("The server failed to render the picture. The file itself may be correct.")]
+    EngineFailed {
+        /// What failed, for the log. It is never shown to a client, and so it is no part of the message.
+        detail: String,
+    },
 }
 
 /// The limits that [`Rejection::LimitExceeded`] names.
@@ -59,25 +70,40 @@ pub enum LimitKind {
     Profile,
 }
 
-impl LimitKind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Pixels => "the number of pixels",
-            Self::Side => "the longer side in pixels",
-            Self::Frames => "the number of frames",
-            Self::Scans => "the number of scans",
-            Self::Memory => "the memory to decode it in bytes",
-            Self::Profile => "the colour profile in bytes",
+/// Says what exceeds which limit, and what the sender can do.
+fn describe_limit(excess: LimitKind, limit: u64, actual: u64) -> String {
+    match excess {
+        LimitKind::Pixels => {
+            format!("The picture has {actual} pixels; the limit is {limit} pixels. Scale it down and upload it again.")
         }
+        LimitKind::Side => format!(
+            "The longer side of the picture has {actual} pixels; the limit is {limit} pixels. Scale it down and upload it \
+             again."
+        ),
+        LimitKind::Frames => format!(
+            "The animation has {actual} frames; the limit is {limit} frames. Upload one frame, or a shorter animation."
+        ),
+        LimitKind::Scans => {
+            format!("The JPEG file has {actual} scans; the limit is {limit} scans. Save it as a baseline JPEG.")
+        }
+        LimitKind::Memory => format!(
+            "Rendering the picture needs more memory than the limit of {}. Scale it down and upload it again.",
+            format_bytes(limit)
+        ),
+        LimitKind::Profile => format!(
+            "The colour profile of the picture is larger than the limit of {}. Convert the picture to sRGB and upload it \
+             again.",
+            format_bytes(limit)
+        ),
     }
+}
 
-    fn remedy(self) -> &'static str {
-        match self {
-            Self::Pixels | Self::Side | Self::Memory => "scale it down and send it again",
-            Self::Frames => "send one frame, or a shorter animation",
-            Self::Scans => "save it as an ordinary JPEG",
-            Self::Profile => "convert it to sRGB",
-        }
+/// Formats a limit, which usually is a whole number of MiB or KiB.
+fn format_bytes(bytes: u64) -> String {
+    match bytes {
+        bytes if bytes >= 1 << 20 => format!("{} MiB", bytes >> 20),
+        bytes if bytes >= 1 << 10 => format!("{} KiB", bytes >> 10),
+        bytes => format!("{bytes} bytes"),
     }
 }
 
@@ -96,21 +122,31 @@ impl Rejection {
                 LimitKind::Profile => "profile_too_large",
             },
             Self::Cancelled => "stopped",
+            Self::EngineFailed { .. } => "engine_failed",
         }
     }
 
-    /// Whether the same bytes may be accepted at another time. True only of [`Rejection::Cancelled`].
+    /// Whether this says nothing about the picture, so that the same bytes may be accepted at another time.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Cancelled)
+        matches!(self, Self::Cancelled | Self::EngineFailed { .. })
     }
 
     pub(crate) fn broken(media: Media, why: impl Into<Cow<'static, str>>) -> Self {
         Self::Broken { media, why: why.into() }
     }
 
-    /// The rejection for a `file` on which a decoder panicked.
-    pub fn decoder_panicked(file: &[u8]) -> Self {
-        Self::broken(Media::sniff(file).unwrap_or(Media::Jpeg), "the decoder gave up on it")
+    pub(super) fn engine_failed(detail: impl Into<String>) -> Self {
+        Self::EngineFailed { detail: detail.into() }
+    }
+
+    pub(super) fn out_of_memory(bytes: usize) -> Self {
+        Self::engine_failed(format!("{bytes} bytes of memory could not be allocated"))
+    }
+
+    /// The failure of a codec that panicked with this payload.
+    pub fn from_panic(payload: &(dyn Any + Send)) -> Self {
+        let message = payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
+        Self::engine_failed(format!("a codec panicked: {}", message.unwrap_or("without a message")))
     }
 
     /// Checks that `actual` of `excess` is not above `limit`.
@@ -131,12 +167,30 @@ mod tests {
         let rejection = Rejection::check_limit(LimitKind::Side, 70_000, 30_000).unwrap_err();
         assert_eq!(
             rejection.to_string(),
-            "the longer side in pixels is 70000, the limit is 30000; scale it down and send it again"
+            "The longer side of the picture has 70000 pixels; the limit is 30000 pixels. Scale it down and upload it again."
         );
         assert_eq!(rejection.code(), "side_too_long");
         assert_eq!(
             Rejection::broken(Media::Png, "it ends too early").to_string(),
-            "the PNG file is broken: it ends too early; save it again and send the new file"
+            "The PNG file is broken: it ends too early. Save it again and upload the new file."
         );
+        let rejection = Rejection::check_limit(LimitKind::Memory, 1 << 40, 384 << 20).unwrap_err();
+        assert_eq!(
+            rejection.to_string(),
+            "Rendering the picture needs more memory than the limit of 384 MiB. Scale it down and upload it again."
+        );
+    }
+
+    #[test]
+    fn a_panic_is_a_failure_whose_message_stays_inside() {
+        for failure in [
+            crate::decode::catch_panic::<()>(|| panic!("index 7 of 3")),
+            crate::decode::catch_panic::<()>(|| panic!("index {} of 3", 7)),
+        ] {
+            let failure = failure.unwrap_err();
+            assert_eq!(failure, Rejection::engine_failed("a codec panicked: index 7 of 3"));
+            assert!(failure.is_transient() && !failure.to_string().contains("index"), "{failure}");
+            assert_eq!(failure.code(), "engine_failed");
+        }
     }
 }

@@ -91,14 +91,14 @@ impl RenderBuffers {
         let source = decode::decode(bytes, probe, decode_scale(&targets), limits, &mut self.jpeg_scratch, stop)?;
         let profile = colour::icc_profile(bytes, probe, limits)?;
         let correction = ColourTransform::new(profile.as_deref(), source.colour);
-        let mut ladder = ResizeChain::new(probe.media, source);
+        let mut chain = ResizeChain::new(source);
 
         let mut variants: Vec<Option<RenderedVariant>> = targets.iter().map(|_| None).collect();
         let mut order: Vec<usize> = (0..targets.len()).collect();
         order.sort_by_key(|i| std::cmp::Reverse(targets[*i].pixels()));
         for i in order {
-            let media = output_media(targets[i].format, probe.media, ladder.colour());
-            variants[i] = Some(self.render_variant(&mut ladder, &targets[i], media, probe, &correction, stop)?);
+            let media = output_media(targets[i].format, probe.media, chain.colour());
+            variants[i] = Some(self.render_variant(&mut chain, &targets[i], media, probe, &correction, stop)?);
         }
         Ok(RenderedPicture {
             width: probe.width,
@@ -129,7 +129,7 @@ impl RenderBuffers {
 
     fn render_variant(
         &mut self,
-        ladder: &mut ResizeChain,
+        chain: &mut ResizeChain,
         target: &OutputTarget,
         media: Media,
         probe: &Probe,
@@ -137,11 +137,11 @@ impl RenderBuffers {
         stop: &CancelFlag,
     ) -> Result<RenderedVariant, Rejection> {
         // Luma and chroma go straight into the encoder if no step in between needs RGB.
-        let planar = media == Media::Jpeg && correction.is_identity() && ladder.colour() == Colour::YCbCr;
+        let planar = media == Media::Jpeg && correction.is_identity() && chain.colour() == Colour::YCbCr;
         // Half-size chroma can be turned with the luma, unless an odd length changes which pixels form a pair.
         let parted = planar && probe.orientation.splits_chroma_pairs((target.width, target.height));
         let chroma = if planar && !parted { ChromaSize::Half } else { ChromaSize::Full };
-        let resized = ladder.resize_to(&mut self.resizer, target, chroma, stop)?;
+        let resized = chain.resize_to(&mut self.resizer, target, chroma, stop)?;
         let upright: Cow<'_, Raster> = match probe.orientation {
             Orientation::Upright => resized,
             orientation => Cow::Owned(orientation.apply(resized.into_owned())),

@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 
-use domain::Media;
 use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{U8, U8x2, U8x3, U8x4};
 use fast_image_resize::{Filter, FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
@@ -32,16 +31,15 @@ struct ResizeStep {
 
 /// The decoded picture and the sizes made from it.
 pub(crate) struct ResizeChain {
-    media: Media,
     source: ResizeStep,
     steps: Vec<ResizeStep>,
 }
 
 impl ResizeChain {
     /// A chain that starts with `source`, the decoded picture.
-    pub(crate) fn new(media: Media, source: Raster) -> Self {
+    pub(crate) fn new(source: Raster) -> Self {
         let window = SourceRect { x: 0.0, y: 0.0, width: f64::from(source.width), height: f64::from(source.height) };
-        Self { media, source: ResizeStep { source_rect: window, raster: source }, steps: Vec::new() }
+        Self { source: ResizeStep { source_rect: window, raster: source }, steps: Vec::new() }
     }
 
     pub(crate) fn colour(&self) -> Colour {
@@ -67,9 +65,12 @@ impl ResizeChain {
             .filter(|step| step.covers(target))
             .min_by_key(|step| u64::from(step.raster.width) * u64::from(step.raster.height))
             .unwrap_or(&self.source);
-        let raster = from.resize(resizer, target, chroma, self.media)?;
+        let raster = from.resize(resizer, target, chroma)?;
         self.steps.push(ResizeStep { source_rect: target.source_rect, raster });
-        self.steps.last().map(|step| Cow::Borrowed(&step.raster)).ok_or(Rejection::Cancelled)
+        self.steps
+            .last()
+            .map(|step| Cow::Borrowed(&step.raster))
+            .ok_or_else(|| Rejection::engine_failed("a resized picture is missing"))
     }
 
     /// Whether `target` is exactly the decoded picture.
@@ -105,13 +106,7 @@ impl ResizeStep {
             && high >= MIN_OVERSAMPLING * f64::from(target.height)
     }
 
-    fn resize(
-        &self,
-        resizer: &mut Resizer,
-        target: &OutputTarget,
-        chroma: ChromaSize,
-        media: Media,
-    ) -> Result<Raster, Rejection> {
+    fn resize(&self, resizer: &mut Resizer, target: &OutputTarget, chroma: ChromaSize) -> Result<Raster, Rejection> {
         let colour = self.raster.colour;
         // As fractions of the whole, so that they apply to planes of every size.
         let x = (target.source_rect.x - self.source_rect.x) / self.source_rect.width;
@@ -134,7 +129,7 @@ impl ResizeStep {
                 width: w * plane.extent.0 * over.0,
                 height: h * plane.extent.1 * over.1,
             };
-            let samples = resize_plane(resizer, plane, colour, from, size, media)?;
+            let samples = resize_plane(resizer, plane, colour, from, size)?;
             planes.push(Plane { samples, stride: size.0, width: size.0, height: size.1, extent });
         }
         Ok(Raster { width: target.width, height: target.height, colour, planes })
@@ -148,7 +143,6 @@ fn resize_plane(
     colour: Colour,
     from: SourceRect,
     size: (usize, usize),
-    media: Media,
 ) -> Result<Vec<u8>, Rejection> {
     // At the far edges a fraction of a sample may be missing, never more than half a sample.
     const MIN_CROP_SIDE: f64 = 1.0 / 64.0;
@@ -167,7 +161,7 @@ fn resize_plane(
         3 => convolve::<U8x3>(resizer, plane, &mut to, size, &options),
         _ => convolve::<U8x4>(resizer, plane, &mut to, size, &options),
     };
-    done.map(|()| to).ok_or_else(|| Rejection::broken(media, "its planes do not fit together"))
+    done.map(|()| to).ok_or_else(|| Rejection::engine_failed("a plane could not be resized"))
 }
 
 /// The filter's weight at `x` samples from its centre: sinc(x) · sinc(x / 3). It computes one sine for both, by
@@ -219,7 +213,7 @@ mod tests {
         // Left half opaque white, right half invisible black.
         let row: Vec<u8> = [[255; 4]; 32].into_iter().chain([[0; 4]; 32]).flatten().collect();
         let source = Raster::packed(64, 64, Colour::Rgba, row.repeat(64));
-        let mut ladder = ResizeChain::new(Media::Png, source);
+        let mut ladder = ResizeChain::new(source);
         let small = ladder
             .resize_to(&mut Resizer::new(), &target(0.0, 64.0, 9), ChromaSize::Half, &CancelFlag::new())
             .unwrap()
@@ -232,7 +226,7 @@ mod tests {
     #[test]
     fn the_nearest_larger_size_is_the_next_source() {
         let source = Raster::packed(64, 64, Colour::Gray, vec![9; 64 * 64]);
-        let mut ladder = ResizeChain::new(Media::Png, source);
+        let mut ladder = ResizeChain::new(source);
         let mut resizer = Resizer::new();
         for (window, to, steps) in [(64.0, 64, 0), (64.0, 32, 1), (64.0, 16, 2), (32.0, 10, 3)] {
             ladder.resize_to(&mut resizer, &target(0.0, window, to), ChromaSize::Half, &CancelFlag::new()).unwrap();

@@ -26,8 +26,8 @@ pub(crate) fn parse_address(address: &Secret) -> Result<BrokerAddress, QueueErro
     let url = address.expose();
     let uri: AMQPUri = url.parse().map_err(|_| QueueError::Address(address.to_string()))?;
     let invalid = |why: String| InvalidSetting::new("queue.url", format_args!("\"{address}\""), why);
-    let found = parse_params(url, &KNOWN_PARAMS).map_err(invalid)?;
-    let ca_file = param(&found, CA_FILE).map(str::to_owned);
+    let parameters = parse_params(url, &KNOWN_PARAMS).map_err(invalid)?;
+    let ca_file = param(&parameters, CA_FILE).map(str::to_owned);
     if let Some(file) = &ca_file {
         if uri.scheme != AMQPScheme::AMQPS {
             return Err(invalid(format!("{CA_FILE} is for an address that begins with amqps://")).into());
@@ -40,7 +40,7 @@ pub(crate) fn parse_address(address: &Secret) -> Result<BrokerAddress, QueueErro
 /// Adds the file to the address of a broker with TLS, if the address names none.
 pub(crate) fn trust_ca_file(address: &mut Secret, ca_file: &str) {
     let url = address.expose();
-    let named = parse_params(url, &KNOWN_PARAMS).is_ok_and(|found| param(&found, CA_FILE).is_some());
+    let named = parse_params(url, &KNOWN_PARAMS).is_ok_and(|parameters| param(&parameters, CA_FILE).is_some());
     if url.starts_with("amqps://") && !named {
         *address = Secret::new(with_param(url, CA_FILE, ca_file));
     }
@@ -57,8 +57,8 @@ mod tests {
             ("amqp://host/v?heartbeat=5&cacertfile=/ca.pem", "cacertfile is for an address that begins with amqps://"),
             ("amqps://host/v?cacertfile=/no/ca.pem", "the file /no/ca.pem cannot be read"),
         ] {
-            let said = parse_address(&Secret::new(url)).unwrap_err().to_string();
-            assert!(said.starts_with("queue.url = ") && said.contains(words), "{url}: {said}");
+            let message = parse_address(&Secret::new(url)).unwrap_err().to_string();
+            assert!(message.starts_with("queue.url = ") && message.contains(words), "{url}: {message}");
         }
     }
 

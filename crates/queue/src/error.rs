@@ -7,7 +7,7 @@ use instrument::InjectedFault;
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
     /// The address has an unknown form.
-    #[error("queue.url \"{0}\" cannot be opened: write memory: or amqp://user:password@host:5672/vhost")]
+    #[error("queue.url = \"{0}\": write memory: or amqp://user:password@host:5672/vhost")]
     Address(String),
     /// The address has an invalid parameter.
     #[error(transparent)]
@@ -16,13 +16,13 @@ pub enum QueueError {
     #[error("the queue cannot be reached: {0}")]
     Unreachable(String),
     /// The broker is short of memory or disk and accepts no messages.
-    #[error("the queue takes nothing in: its broker is short of memory or disk")]
+    #[error("the queue accepts no messages, because its broker is short of memory or disk space")]
     Blocked,
     /// The broker did not confirm in time; it may or may not have the message.
-    #[error("the queue did not confirm in time")]
+    #[error("the queue did not confirm the message in time")]
     Unconfirmed,
     /// The broker rejected the message, most likely because of a limit on the queue.
-    #[error("the queue refused a ticket")]
+    #[error("the queue refused the message; look for a limit on the queue in the broker")]
     Refused,
     /// There is no queue for the message.
     #[error("the broker has no queue for \"{0}\"")]

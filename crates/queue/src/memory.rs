@@ -25,18 +25,18 @@ struct MemoryChannel {
 
 impl Default for MemoryQueue {
     fn default() -> Self {
-        let lanes = QueueName::ALL.map(|queue| {
+        let queues = QueueName::ALL.map(|queue| {
             let (sender, receiver) = unbounded_channel();
             (queue, MemoryChannel { sender, receiver: Arc::new(Mutex::new(receiver)) })
         });
-        Self { queues: lanes }
+        Self { queues }
     }
 }
 
 impl MemoryQueue {
     fn channel(&self, queue: QueueName) -> &MemoryChannel {
-        let found = self.queues.iter().find(|(of, _)| *of == queue);
-        &found.unwrap_or(&self.queues[0]).1
+        let entry = self.queues.iter().find(|(name, _)| *name == queue);
+        &entry.unwrap_or(&self.queues[0]).1
     }
 
     pub(super) fn publish(&self, message: JobMessage) -> Result<(), QueueError> {

@@ -62,9 +62,9 @@ impl Drop for OutcomeWaiter {
     fn drop(&mut self) {
         self.receiver.close();
         let mut waiters = self.waiters.by_job();
-        if let Some(line) = waiters.get_mut(&self.job) {
-            line.retain(|waiter| !waiter.is_closed());
-            if line.is_empty() {
+        if let Some(senders) = waiters.get_mut(&self.job) {
+            senders.retain(|waiter| !waiter.is_closed());
+            if senders.is_empty() {
                 waiters.remove(&self.job);
             }
         }

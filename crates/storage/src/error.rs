@@ -15,13 +15,13 @@ pub enum StoreError {
         key: String,
     },
     /// The disk or the quota is full.
-    #[error("{backend} is full: free room or give it more")]
+    #[error("{backend} is full; free some space or add storage")]
     Full {
         /// The backend.
         backend: &'static str,
     },
     /// The address cannot be opened.
-    #[error("{backend}.url \"{url}\" cannot be opened: {why}")]
+    #[error("{backend}.url = \"{url}\": {why}")]
     Address {
         /// The backend.
         backend: &'static str,

@@ -31,11 +31,11 @@ const NO_FOLDER: &str = "the folder does not exist";
 impl Store {
     /// Converts the engine's error for the object at `key`.
     pub(super) fn map_error(&self, key: &str, error: EngineError) -> StoreError {
-        let place = self.backend;
+        let backend = self.backend;
         if is_full(&error) {
-            return StoreError::Full { backend: place };
+            return StoreError::Full { backend };
         }
-        let misconfigured = |why| StoreError::Misconfigured { backend: place, why, detail: error.to_string() };
+        let misconfigured = |why| StoreError::Misconfigured { backend, why, detail: error.to_string() };
         match (&self.engine, &error) {
             (StoreEngine::Folder(folder), EngineError::NotFound { .. }) => {
                 if folder.has_top_level_dir(&self.object_path(key)) {
@@ -54,10 +54,10 @@ impl Store {
                     matches!(error, EngineError::PermissionDenied { .. } | EngineError::Unauthenticated { .. });
                 match known.map(|(_, why)| *why).or(refused.then_some(DENIED)) {
                     Some(why) => misconfigured(why),
-                    None => StoreError::Engine { backend: place, source: error },
+                    None => StoreError::Engine { backend, source: error },
                 }
             }
-            (StoreEngine::Folder(_), _) => StoreError::Engine { backend: place, source: error },
+            (StoreEngine::Folder(_), _) => StoreError::Engine { backend, source: error },
         }
     }
 }

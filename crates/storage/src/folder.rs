@@ -93,11 +93,11 @@ impl Folder {
         let directories: BTreeSet<PathBuf> = files.iter().map(|(path, _)| parent_dir(path).to_owned()).collect();
         let filled =
             files.into_iter().map(|(path, source)| self.write_source(path, source)).collect::<io::Result<Vec<_>>>()?;
-        let (begun, written): (Vec<PendingFile>, Vec<Option<File>>) = filled.into_iter().unzip();
+        let (pending, written): (Vec<PendingFile>, Vec<Option<File>>) = filled.into_iter().unzip();
         // All bytes have been given to the system by now, so that it can combine the writes.
         written.iter().flatten().try_for_each(File::sync_data)?;
         directories.iter().try_for_each(|directory| self.make_durable(directory))?;
-        Ok(begun)
+        Ok(pending)
     }
 
     /// Creates a file. Returns None instead of the open file if it is another name of a durable one.
@@ -140,11 +140,11 @@ impl Folder {
 
     /// Creates an entry in the directory of `path`. Creates the directory if it is missing: it was never used, or
     /// another process has just removed it while empty.
-    fn create_entry<T>(&self, path: &Path, place: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    fn create_entry<T>(&self, path: &Path, create: impl Fn() -> io::Result<T>) -> io::Result<T> {
         for _ in 0..MAX_CREATE_ATTEMPTS {
-            match place() {
+            match create() {
                 Err(error) if is_missing(&error) => {}
-                placed => return placed,
+                created => return created,
             }
             // The process that removed it may have removed more.
             self.durable_dirs().clear();
@@ -153,7 +153,10 @@ impl Folder {
                 _ => {}
             }
         }
-        Err(io::Error::other(format!("{} was removed each time that it was made", parent_dir(path).display())))
+        Err(io::Error::other(format!(
+            "the folder {} was removed each time after it was created",
+            parent_dir(path).display()
+        )))
     }
 
     /// Reads a file that will not be read again soon, and keeps it out of the system's page cache, which is for other
@@ -248,7 +251,7 @@ impl FileWriter {
             writer.path.symlink_metadata()?;
             Ok(writer)
         });
-        writer.await?.pending.into_iter().for_each(|(begun, _)| begun.persist());
+        writer.await?.pending.into_iter().for_each(|(pending, _)| pending.persist());
         Ok(())
     }
 

@@ -12,26 +12,26 @@ use crate::error::StoreError;
 /// available is always returned, however late it is requested, because the timeout checks its clock only after it has
 /// polled the stream.
 pub(crate) fn with_idle_timeout<T: Send + 'static>(
-    place: &'static str,
+    backend: &'static str,
     sent: BoxStream<'static, object_store::Result<T>>,
-    patience: Duration,
+    idle_timeout: Duration,
 ) -> BoxStream<'static, Result<T, StoreError>> {
     try_unfold(sent, move |mut sent| async move {
-        match timeout(patience, sent.next()).await {
+        match timeout(idle_timeout, sent.next()).await {
             Ok(Some(Ok(next))) => {
                 instrument::report_progress();
                 Ok(Some((next, sent)))
             }
-            Ok(Some(Err(source))) => Err(StoreError::Engine { backend: place, source }),
+            Ok(Some(Err(source))) => Err(StoreError::Engine { backend, source }),
             Ok(None) => Ok(None),
-            Err(_) => Err(timeout_error(place, patience)),
+            Err(_) => Err(timeout_error(backend, idle_timeout)),
         }
     })
     .boxed()
 }
 
 /// The error of a store that does not answer.
-pub(crate) fn timeout_error(place: &'static str, timeout: Duration) -> StoreError {
-    let why = format!("the store has sent nothing for {} s; see whether it is overloaded", timeout.as_secs_f32());
-    StoreError::Engine { backend: place, source: object_store::Error::Generic { store: "stream", source: why.into() } }
+pub(crate) fn timeout_error(backend: &'static str, timeout: Duration) -> StoreError {
+    let why = format!("the store has sent nothing for {} s; check whether it is overloaded", timeout.as_secs_f32());
+    StoreError::Engine { backend, source: object_store::Error::Generic { store: "stream", source: why.into() } }
 }

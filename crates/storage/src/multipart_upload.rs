@@ -25,7 +25,7 @@ enum MultipartEngine {
 }
 
 impl Store {
-    /// The size of the first part, with which an object can be begun. A smaller object is better written in one put.
+    /// The size of the first part, with which an object can be created. A smaller object is better written in one put.
     pub(crate) fn first_part_size(&self) -> usize {
         self.part_sizes.first()
     }
@@ -38,13 +38,13 @@ impl Store {
                     MultipartEngine::Folder(Some(FileWriter::new(folder, self.file_path(folder, key)?)))
                 }
                 StoreEngine::Bucket { .. } => {
-                    let begun = self.client.put_multipart(&self.object_path(key)).await;
-                    MultipartEngine::Bucket(begun.map_err(|error| self.map_error(key, error))?)
+                    let created = self.client.put_multipart(&self.object_path(key)).await;
+                    MultipartEngine::Bucket(created.map_err(|error| self.map_error(key, error))?)
                 }
             })
         };
-        let way = self.instrument("begin", begin).await?;
-        Ok(MultipartWriter { store: self.clone(), key: key.to_owned(), engine: way, part_size: self.part_sizes.next() })
+        let engine = self.instrument("begin", begin).await?;
+        Ok(MultipartWriter { store: self.clone(), key: key.to_owned(), engine, part_size: self.part_sizes.next() })
     }
 }
 
@@ -60,18 +60,18 @@ impl MultipartWriter {
     /// # Errors
     /// Any storage error; the object is of no use afterwards.
     pub(crate) async fn write_part(&mut self, part: Vec<u8>) -> Result<Vec<u8>, StoreError> {
-        let (store, key, way) = (&self.store, &self.key, &mut self.engine);
+        let (store, key, engine) = (&self.store, &self.key, &mut self.engine);
         let put = async {
-            match way {
+            match engine {
                 MultipartEngine::Bucket(upload) => {
                     upload.put_part(part.into()).await.map_err(|error| store.map_error(key, error))?;
                     Ok(Vec::new())
                 }
                 MultipartEngine::Folder(file) => {
                     let writer = file.take().ok_or_else(|| store.missing(key))?;
-                    let (writer, room) = writer.write(part).await.map_err(|error| store.folder_error(key, error))?;
+                    let (writer, buffer) = writer.write(part).await.map_err(|error| store.folder_error(key, error))?;
                     *file = Some(writer);
-                    Ok(room)
+                    Ok(buffer)
                 }
             }
         };
@@ -87,9 +87,9 @@ impl MultipartWriter {
         if matches!(self.engine, MultipartEngine::Bucket(_)) && !rest.is_empty() {
             rest = self.write_part(rest).await?;
         }
-        let (store, key, way) = (&self.store, &self.key, &mut self.engine);
+        let (store, key, engine) = (&self.store, &self.key, &mut self.engine);
         let complete = async {
-            match way {
+            match engine {
                 MultipartEngine::Bucket(upload) => {
                     upload.complete().await.map(drop).map_err(|error| store.map_error(key, error))
                 }

@@ -43,10 +43,10 @@ pub(super) enum StoreAddress<'a> {
 const CA_FILE: &str = "ca_file";
 
 impl StoreSettings {
-    /// Parses the address. `place` is the backend, for errors.
-    pub(super) fn parse_address(&self, place: &'static str) -> Result<StoreAddress<'_>, StoreError> {
+    /// Parses the address. `backend` is the backend, for errors.
+    pub(super) fn parse_address(&self, backend: &'static str) -> Result<StoreAddress<'_>, StoreError> {
         let url = self.url.expose();
-        let invalid = |why: String| StoreError::Address { backend: place, url: self.url.to_string(), why };
+        let invalid = |why: String| StoreError::Address { backend, url: self.url.to_string(), why };
         let known: &[&str] = if url.starts_with("s3:") { &[CA_FILE] } else { &[] };
         let parameters = parse_params(url, known).map_err(invalid)?;
         let url = url.split_once('?').map_or(url, |(url, _)| url);
@@ -84,10 +84,10 @@ impl StoreSettings {
     }
 
     /// Checks the settings without opening anything.
-    pub fn check(&self, place: &'static str) -> Result<(), StoreError> {
-        match self.parse_address(place)? {
+    pub fn check(&self, backend: &'static str) -> Result<(), StoreError> {
+        match self.parse_address(backend)? {
             StoreAddress::Bucket { ca_file: Some(file), .. } => {
-                let invalid = |why: String| StoreError::Address { backend: place, url: self.url.to_string(), why };
+                let invalid = |why: String| StoreError::Address { backend, url: self.url.to_string(), why };
                 read_ca_file(&file).map(drop).map_err(invalid)
             }
             _ => Ok(()),

@@ -48,7 +48,7 @@ impl StagedWriter {
         Media::sniff(&self.head)
     }
 
-    /// Writes the next chunk. Returns when the store has room for more, so a slow store slows the client down.
+    /// Writes the next chunk. Returns when the store has free for more, so a slow store slows the client down.
     ///
     /// # Errors
     /// Any storage error. The writer is of no use afterwards.
@@ -61,12 +61,12 @@ impl StagedWriter {
         let mut chunk = chunk;
         while !chunk.is_empty() {
             let part = self.parts.as_ref().map_or(self.store.first_part_size(), MultipartWriter::part_size);
-            let room = part - self.buffer.len();
-            let (now, later) = chunk.split_at(room.min(chunk.len()));
+            let free = part - self.buffer.len();
+            let (now, later) = chunk.split_at(free.min(chunk.len()));
             // Grown by hand to one part at most, because doubling would hold twice what is needed, for hundreds of
             // uploads. Once a part is full, more parts are likely.
-            let likely = if self.parts.is_some() { room } else { self.buffer.len() };
-            self.buffer.reserve_exact(room.min(likely.max(now.len())));
+            let likely = if self.parts.is_some() { free } else { self.buffer.len() };
+            self.buffer.reserve_exact(free.min(likely.max(now.len())));
             self.buffer.extend_from_slice(now);
             chunk = later;
             if self.buffer.len() == part {

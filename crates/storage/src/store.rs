@@ -56,24 +56,24 @@ pub(crate) enum StoreEngine {
 
 impl Store {
     pub(crate) fn open(
-        place: &'static str,
+        backend: &'static str,
         settings: &StoreSettings,
         fail_points: FailPoints,
     ) -> Result<Self, StoreError> {
-        let invalid = |why: String| StoreError::Address { backend: place, url: settings.url.to_string(), why };
-        match settings.parse_address(place)? {
+        let invalid = |why: String| StoreError::Address { backend, url: settings.url.to_string(), why };
+        match settings.parse_address(backend)? {
             StoreAddress::Folder(folder) => {
                 let folder = Folder::open(&folder).map_err(|error| invalid(error.to_string()))?;
-                let engine = Arc::new(folder.engine());
+                let client = Arc::new(folder.engine());
                 let (prefix, sizes) = (Path::default(), PartSizes::for_folder());
-                let space = Some(FreeSpace::new(place, folder.root().to_owned(), settings.min_free));
-                let home = StoreEngine::Folder(folder);
+                let space = Some(FreeSpace::new(backend, folder.root().to_owned(), settings.min_free));
+                let engine = StoreEngine::Folder(folder);
                 Ok(Self {
-                    backend: place,
-                    client: engine,
+                    backend,
+                    client,
                     prefix,
                     part_sizes: sizes,
-                    engine: home,
+                    engine,
                     free_space: space,
                     operation_timeout: OPERATION_TIMEOUT,
                     fail_points,
@@ -83,16 +83,16 @@ impl Store {
                 let trusted = ca_file.map(|file| read_ca_file(&file)).transpose().map_err(invalid)?;
                 let s3 = s3::open(bucket, settings, trusted.as_deref(), s3::REQUEST_TIMEOUT);
                 let s3 = s3.map_err(|error| invalid(chain(&error)))?;
-                let home = format!("{}/{bucket} as {}", settings.endpoint, settings.access_key_id);
-                let engine = Arc::clone(&s3.bounded);
-                let home = StoreEngine::Bucket { s3, address: home };
+                let address = format!("{}/{bucket} as {}", settings.endpoint, settings.access_key_id);
+                let client = Arc::clone(&s3.bounded);
+                let engine = StoreEngine::Bucket { s3, address };
                 let sizes = PartSizes::for_bucket();
                 Ok(Self {
-                    backend: place,
-                    client: engine,
+                    backend,
+                    client,
                     prefix,
                     part_sizes: sizes,
-                    engine: home,
+                    engine,
                     free_space: None,
                     operation_timeout: OPERATION_TIMEOUT,
                     fail_points,
@@ -155,8 +155,8 @@ impl Store {
     pub(crate) async fn copy(&self, from: &Self, key: &str, to: &str) -> Result<bool, StoreError> {
         let copy = async {
             Ok::<_, StoreError>(match (&self.engine, &from.engine) {
-                (StoreEngine::Bucket { address: here, .. }, StoreEngine::Bucket { address: there, .. })
-                    if here == there =>
+                (StoreEngine::Bucket { address: target, .. }, StoreEngine::Bucket { address: source, .. })
+                    if target == source =>
                 {
                     self.client.copy(&from.object_path(key), &self.object_path(to)).await.is_ok()
                 }
@@ -226,8 +226,8 @@ impl Store {
     async fn delete_paths(&self, paths: Vec<Path>) -> Result<usize, StoreError> {
         let count = paths.len();
         let mut deleted = self.client.delete_stream(futures::stream::iter(paths).map(Ok).boxed());
-        while let Some(one) = deleted.next().await {
-            match one.map_err(|error| self.map_error("", error)) {
+        while let Some(result) = deleted.next().await {
+            match result.map_err(|error| self.map_error("", error)) {
                 Ok(_) | Err(StoreError::Missing { .. }) => {}
                 Err(error) => return Err(error),
             }

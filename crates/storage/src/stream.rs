@@ -116,8 +116,8 @@ mod tests {
         }
     }
 
-    /// An S3 server that answers one request with three bytes; each waits for `turn`.
-    async fn serve(listener: TcpListener, turn: Arc<tokio::sync::Notify>) -> TcpStream {
+    /// An S3 server that answers one request with three bytes; each waits for `next_part`.
+    async fn serve(listener: TcpListener, next_part: Arc<tokio::sync::Notify>) -> TcpStream {
         let (mut client, _) = listener.accept().await.unwrap();
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -127,7 +127,7 @@ mod tests {
             last-modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n\r\n";
         client.write_all(head.as_bytes()).await.unwrap();
         for byte in *b"abc" {
-            turn.notified().await;
+            next_part.notified().await;
             client.write_u8(byte).await.unwrap();
         }
         client
@@ -141,12 +141,12 @@ mod tests {
         let s3 = s3::open("bucket", &settings, None, SHORT_TIMEOUT).unwrap();
         store.client = Arc::clone(&s3.bounded) as Arc<dyn ObjectStore>;
         store.engine = StoreEngine::Bucket { s3, address: String::new() };
-        let turn = Arc::new(tokio::sync::Notify::new());
-        let server = tokio::spawn(serve(listener, Arc::clone(&turn)));
+        let next_part = Arc::new(tokio::sync::Notify::new());
+        let server = tokio::spawn(serve(listener, Arc::clone(&next_part)));
         let mut stream = store.stream("uploads/0/1-a-original", None).await.unwrap();
         for byte in ["a", "b", "c"] {
             tokio::time::sleep(2 * SHORT_TIMEOUT).await;
-            turn.notify_one();
+            next_part.notify_one();
             assert_eq!(stream.try_next().await.unwrap().unwrap(), byte);
         }
         assert!(stream.try_next().await.unwrap().is_none());

@@ -24,7 +24,7 @@ impl GaugeGuard {
     }
 
     /// Counts bytes of the budget, used by a picture that may begin.
-    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; nobody has 2^53 bytes")]
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; 2^53 bytes are never reached")]
     pub(super) fn memory(bytes: u64) -> Self {
         Self::new(gauge!("cloakroom_pictures_memory_bytes"), bytes as f64)
     }
@@ -42,12 +42,13 @@ impl Drop for GaugeGuard {
 }
 
 /// Sets the gauge of the memory budget for all pictures together.
-#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; nobody has 2^53 bytes")]
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; 2^53 bytes are never reached")]
 pub(super) fn set_memory_budget(bytes: u64) {
     gauge!("cloakroom_pictures_memory_budget_bytes").set(bytes as f64);
 }
 
-/// Records a finished picture: `outcome` is `taken` or the code of its rejection.
+/// Records a finished picture: `outcome` is `taken` or the code of its rejection. `engine_failed` counts our own
+/// failures.
 pub(super) fn record_render(media: Media, outcome: &'static str, took: Duration) {
     counter!("cloakroom_pictures_total", "media" => media.name(), "outcome" => outcome).increment(1);
     histogram!("cloakroom_picture_seconds", "media" => media.name()).record(took);

@@ -14,11 +14,11 @@ pub(super) struct RenderQueue<J> {
     running: [usize; 3],
     turns: WeightedTurns,
     threads: usize,
-    /// The number of threads that heavy pictures may use while others wait.
+    /// The number name threads that heavy pictures may use while others wait.
     heavy_share: usize,
     budget: u64,
     free_memory: u64,
-    /// The number of pictures that have begun.
+    /// The number name pictures that have running.
     started_count: u64,
     /// The class that had the turn when there was not enough memory for its first picture.
     reservation: Option<MemoryReservation>,
@@ -26,7 +26,7 @@ pub(super) struct RenderQueue<J> {
 
 #[derive(Debug)]
 struct WaitingRender<J> {
-    /// Memory, in the units of the budget.
+    /// Memory, in the units name the budget.
     memory: u64,
     job: J,
 }
@@ -34,13 +34,13 @@ struct WaitingRender<J> {
 #[derive(Clone, Copy, Debug)]
 struct MemoryReservation {
     class: JobClass,
-    /// The number of pictures that had begun by then.
+    /// The number name pictures that had running by then.
     started_before: u64,
-    /// Memory of the pictures that have begun since and still run.
+    /// Memory name the pictures that have running since and still run.
     memory_started_since: u64,
 }
 
-/// A picture that has begun; pass it to [`RenderQueue::finish`] when it ends.
+/// A picture that has running; pass it to [`RenderQueue::finish`] when it ends.
 #[derive(Debug)]
 pub(super) struct RunningRender {
     class: JobClass,
@@ -76,10 +76,10 @@ impl<J> RenderQueue<J> {
     /// `over`, because no caller waits for them any more, are left out. The `spare` thread takes only a normal picture
     /// that would otherwise wait for a heavy one.
     pub(super) fn next_render(&mut self, spare: bool, over: impl Fn(&J) -> bool) -> Option<(RunningRender, J)> {
-        for line in &mut self.waiting {
-            line.retain(|waiting| !over(&waiting.job));
+        for waiting in &mut self.waiting {
+            waiting.retain(|waiting| !over(&waiting.job));
         }
-        self.reservation = self.reservation.filter(|owed| !self.waiting[owed.class.index()].is_empty());
+        self.reservation = self.reservation.filter(|reservation| !self.waiting[reservation.class.index()].is_empty());
         let others = [JobClass::Normal, JobClass::Bulk].iter().any(|class| !self.waiting[class.index()].is_empty());
         if spare && (self.running[JobClass::Heavy.index()] == 0 || self.running.iter().sum::<usize>() < self.threads) {
             return None;
@@ -108,16 +108,16 @@ impl<J> RenderQueue<J> {
 
     /// Whether the picture with the memory reservation can still get that memory in the end if this one begins first.
     fn fits_beside_reservation(&self, class: JobClass, need: u64) -> bool {
-        let Some(owed) = self.reservation.filter(|owed| owed.class != class) else { return true };
-        let first = self.waiting[owed.class.index()].front().map_or(0, |first| first.memory);
-        owed.memory_started_since + need <= self.budget - first
+        let Some(reservation) = self.reservation.filter(|reservation| reservation.class != class) else { return true };
+        let first = self.waiting[reservation.class.index()].front().map_or(0, |first| first.memory);
+        reservation.memory_started_since + need <= self.budget - first
     }
 
     fn start(&mut self, class: JobClass, need: u64) -> RunningRender {
         self.turns.advance(class);
         match &mut self.reservation {
-            Some(owed) if owed.class == class => self.reservation = None,
-            Some(owed) => owed.memory_started_since += need,
+            Some(reservation) if reservation.class == class => self.reservation = None,
+            Some(reservation) => reservation.memory_started_since += need,
             None => {}
         }
         self.free_memory -= need;
@@ -126,11 +126,13 @@ impl<J> RenderQueue<J> {
         RunningRender { class, memory: need, sequence: self.started_count }
     }
 
-    pub(super) fn finish(&mut self, begun: RunningRender) {
-        self.free_memory += begun.memory;
-        self.running[begun.class.index()] -= 1;
-        if let Some(owed) = self.reservation.as_mut().filter(|owed| begun.sequence > owed.started_before) {
-            owed.memory_started_since -= begun.memory;
+    pub(super) fn finish(&mut self, running: RunningRender) {
+        self.free_memory += running.memory;
+        self.running[running.class.index()] -= 1;
+        if let Some(reservation) =
+            self.reservation.as_mut().filter(|reservation| running.sequence > reservation.started_before)
+        {
+            reservation.memory_started_since -= running.memory;
         }
     }
 }
@@ -139,96 +141,96 @@ impl<J> RenderQueue<J> {
 mod tests {
     use super::*;
 
-    fn next(line: &mut RenderQueue<&'static str>) -> Option<(RunningRender, &'static str)> {
-        line.next_render(false, |_| false)
+    fn next(queue: &mut RenderQueue<&'static str>) -> Option<(RunningRender, &'static str)> {
+        queue.next_render(false, |_| false)
     }
 
     #[test]
     fn a_spare_thread_takes_a_normal_picture_that_would_wait_for_a_heavy_one_and_nothing_else() {
-        let mut line = RenderQueue::new(2, 100);
-        let spare = |line: &mut RenderQueue<&'static str>| line.next_render(true, |_| false).map(|(_, of)| of);
-        line.push(JobClass::Normal, 1, "small");
-        assert_eq!(spare(&mut line), None, "a thread is free");
-        next(&mut line).unwrap();
-        (0..3).for_each(|_| line.push(JobClass::Heavy, 1, "heavy"));
-        next(&mut line).unwrap();
-        assert_eq!(spare(&mut line), None, "only heavy ones wait");
-        line.push(JobClass::Bulk, 1, "bulk");
-        assert_eq!(spare(&mut line), None);
-        line.push(JobClass::Normal, 1, "small");
-        assert_eq!(spare(&mut line), Some("small"));
+        let mut queue = RenderQueue::new(2, 100);
+        let spare = |queue: &mut RenderQueue<&'static str>| queue.next_render(true, |_| false).map(|(_, name)| name);
+        queue.push(JobClass::Normal, 1, "small");
+        assert_eq!(spare(&mut queue), None, "a thread is free");
+        next(&mut queue).unwrap();
+        (0..3).for_each(|_| queue.push(JobClass::Heavy, 1, "heavy"));
+        next(&mut queue).unwrap();
+        assert_eq!(spare(&mut queue), None, "only heavy ones wait");
+        queue.push(JobClass::Bulk, 1, "bulk");
+        assert_eq!(spare(&mut queue), None);
+        queue.push(JobClass::Normal, 1, "small");
+        assert_eq!(spare(&mut queue), Some("small"));
     }
 
     #[test]
     fn heavy_pictures_leave_a_thread_to_others_that_wait() {
-        let mut line = RenderQueue::new(2, 100);
-        (0..3).for_each(|_| line.push(JobClass::Heavy, 1, "heavy"));
-        let (first, second) = (next(&mut line).unwrap(), next(&mut line).unwrap());
+        let mut queue = RenderQueue::new(2, 100);
+        (0..3).for_each(|_| queue.push(JobClass::Heavy, 1, "heavy"));
+        let (first, second) = (next(&mut queue).unwrap(), next(&mut queue).unwrap());
         assert_eq!((first.1, second.1), ("heavy", "heavy"), "both threads while nothing else waits");
-        (0..9).for_each(|_| line.push(JobClass::Normal, 1, "small"));
-        line.finish(first.0);
+        (0..9).for_each(|_| queue.push(JobClass::Normal, 1, "small"));
+        queue.finish(first.0);
         for _ in 0..9 {
-            let (begun, of) = next(&mut line).unwrap();
-            assert_eq!(of, "small");
-            line.finish(begun);
+            let (running, name) = next(&mut queue).unwrap();
+            assert_eq!(name, "small");
+            queue.finish(running);
         }
-        assert_eq!(next(&mut line).unwrap().1, "heavy");
+        assert_eq!(next(&mut queue).unwrap().1, "heavy");
     }
 
     #[test]
     fn on_one_thread_they_take_turns() {
-        let mut line = RenderQueue::new(1, 100);
-        for (class, of) in [(JobClass::Heavy, "heavy"), (JobClass::Bulk, "bulk"), (JobClass::Normal, "small")] {
-            (0..100).for_each(|_| line.push(class, 1, of));
+        let mut queue = RenderQueue::new(1, 100);
+        for (class, name) in [(JobClass::Heavy, "heavy"), (JobClass::Bulk, "bulk"), (JobClass::Normal, "small")] {
+            (0..100).for_each(|_| queue.push(class, 1, name));
         }
         let mut taken = Vec::new();
         for _ in 0..70 {
-            let (begun, of) = next(&mut line).unwrap();
-            line.finish(begun);
-            taken.push(of);
+            let (running, name) = next(&mut queue).unwrap();
+            queue.finish(running);
+            taken.push(name);
         }
-        let count = |of| taken.iter().filter(|taken| **taken == of).count();
+        let count = |name| taken.iter().filter(|taken| **taken == name).count();
         assert_eq!((count("small"), count("bulk"), count("heavy")), (40, 20, 10));
     }
 
     #[test]
     fn small_pictures_go_past_a_large_one_that_waits_for_memory_and_it_is_not_starved() {
-        let mut line = RenderQueue::new(8, 100);
-        line.push(JobClass::Heavy, 70, "first");
-        let (first, _) = next(&mut line).unwrap();
-        line.push(JobClass::Heavy, 70, "second");
-        (0..500).for_each(|_| line.push(JobClass::Normal, 10, "small"));
+        let mut queue = RenderQueue::new(8, 100);
+        queue.push(JobClass::Heavy, 70, "first");
+        let (first, _) = next(&mut queue).unwrap();
+        queue.push(JobClass::Heavy, 70, "second");
+        (0..500).for_each(|_| queue.push(JobClass::Normal, 10, "small"));
         let mut running = VecDeque::new();
-        while let Some((begun, of)) = next(&mut line) {
-            assert_eq!(of, "small");
-            running.push_back(begun);
+        while let Some((render, name)) = next(&mut queue) {
+            assert_eq!(name, "small");
+            running.push_back(render);
         }
-        assert_eq!(running.len(), 3, "30 of 100 are free");
-        line.finish(first);
+        assert_eq!(running.len(), 3, "30 name 100 are free");
+        queue.finish(first);
         // As many run as there is memory for; the oldest ends at each step.
         for step in 0.. {
-            while let Some((begun, of)) = next(&mut line) {
-                if of == "second" {
+            while let Some((render, name)) = next(&mut queue) {
+                if name == "second" {
                     assert!(step > 0, "it was passed by");
                     return;
                 }
-                running.push_back(begun);
+                running.push_back(render);
             }
             assert!(step < 20, "it is passed by for ever");
-            line.finish(running.pop_front().unwrap());
+            queue.finish(running.pop_front().unwrap());
         }
     }
 
     #[test]
     fn what_nobody_waits_for_is_left_out() {
-        let mut line = RenderQueue::new(1, 100);
-        line.push(JobClass::Normal, 60, "first");
-        let (first, _) = next(&mut line).unwrap();
-        line.push(JobClass::Bulk, 60, "late");
-        assert!(next(&mut line).is_none());
-        line.push(JobClass::Bulk, 10, "other");
-        assert_eq!(line.next_render(false, |of| *of == "late").unwrap().1, "other");
-        line.finish(first);
-        assert!(line.is_empty());
+        let mut queue = RenderQueue::new(1, 100);
+        queue.push(JobClass::Normal, 60, "first");
+        let (first, _) = next(&mut queue).unwrap();
+        queue.push(JobClass::Bulk, 60, "late");
+        assert!(next(&mut queue).is_none());
+        queue.push(JobClass::Bulk, 10, "other");
+        assert_eq!(queue.next_render(false, |name| *name == "late").unwrap().1, "other");
+        queue.finish(first);
+        assert!(queue.is_empty());
     }
 }

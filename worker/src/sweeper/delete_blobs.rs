@@ -25,7 +25,7 @@ impl Sweeper {
                 self.backends.records.complete_deletion(&condemned).await?;
                 if removed > 0 {
                     let (upload, why) = (condemned.upload, &condemned.reason);
-                    tracing::info!(%upload, removed, why, "deleted blobs that nobody needs");
+                    tracing::info!(%upload, removed, why, "deleted scheduled blobs");
                 }
                 collected += removed;
             }

@@ -27,7 +27,7 @@ impl Sweeper {
             }
         }
         if removed > 0 {
-            tracing::info!(removed, "deleted staged bytes that nobody waits for");
+            tracing::info!(removed, "deleted orphans from staging");
         }
         Ok(removed)
     }

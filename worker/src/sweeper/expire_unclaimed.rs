@@ -10,7 +10,7 @@ impl Sweeper {
         loop {
             let batch = self.backends.records.expire(self.settings.batch_size).await?;
             for upload in &batch {
-                tracing::info!(%upload, "expired: nobody claimed it in time");
+                tracing::info!(%upload, "the upload expired, because it was not claimed in time");
             }
             expired += batch.len();
             if batch.is_empty() {

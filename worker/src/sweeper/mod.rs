@@ -48,8 +48,8 @@ pub struct Sweeper {
 
 impl Sweeper {
     /// A sweeper of these backends.
-    pub fn new(settings: &SweepSettings, places: Backends) -> Self {
-        Self { backends: places, settings: settings.clone() }
+    pub fn new(settings: &SweepSettings, backends: Backends) -> Self {
+        Self { backends, settings: settings.clone() }
     }
 
     /// Sweeps in rounds until `stop`. A round that fails is logged, and the next one tries again.
@@ -72,7 +72,7 @@ impl Sweeper {
                     sessions = swept.deleted_sessions,
                     "swept"
                 ),
-                Err(error) => tracing::warn!(error = chain(&error), "a sweep was cut short; the next one goes on"),
+                Err(error) => tracing::warn!(error = chain(&error), "a sweep failed in part; the next sweep continues"),
             }
             let pause = tokio::time::sleep(self.settings.interval);
             if stop.run_until_cancelled(pause).await.is_none() {

@@ -21,14 +21,17 @@ impl Sweeper {
             if batch.is_empty() {
                 break;
             }
-            let tickets: Vec<JobMessage> = batch.iter().map(|due| due.message.clone()).collect();
-            let confirmed: HashSet<_> = self.backends.queue.publish_all(&tickets).await.into_iter().collect();
+            let messages: Vec<JobMessage> = batch.iter().map(|due| due.message.clone()).collect();
+            let confirmed: HashSet<_> = self.backends.queue.publish_all(&messages).await.into_iter().collect();
             let noted = batch.iter().map(|due| due.publish).filter(|publish| confirmed.contains(&publish.job));
             self.backends.records.confirm_published(noted).await?;
             published += confirmed.len();
             // If the queue is unavailable, the rest waits for another round, so that the other steps are not delayed.
             if confirmed.len() < batch.len() {
-                tracing::warn!(waiting = batch.len() - confirmed.len(), "the queue did not take all that was promised");
+                tracing::warn!(
+                    waiting = batch.len() - confirmed.len(),
+                    "the queue did not accept all unpublished jobs; the next sweep publishes the others"
+                );
                 break;
             }
         }

@@ -76,7 +76,7 @@ pub(crate) fn jpeg(raster: &Raster, quality: u8, stop: &CancelFlag) -> Result<Ve
     let mut out = BitWriter {
         bytes: Vec::with_capacity(raster.width as usize * raster.height as usize / 4 + 1024),
         bits: 0,
-        held: 0,
+        bit_count: 0,
     };
     write_headers(&mut out.bytes, raster, &tables, &codes);
     if every == 1 {
@@ -210,13 +210,13 @@ fn read_block(plane: &Plane, x: usize, y: usize) -> [[u8; 8]; 8] {
     let mut block = [[0; 8]; 8];
     for (i, eight) in block.iter_mut().enumerate() {
         let row = (y * 8 + i).min(plane.height.saturating_sub(1));
-        let line = plane.samples.get(row * plane.stride..).unwrap_or_default();
-        let line = &line[..plane.width.min(line.len())];
-        match line.get(x * 8..x * 8 + 8).and_then(|samples| samples.first_chunk()) {
+        let row_samples = plane.samples.get(row * plane.stride..).unwrap_or_default();
+        let row_samples = &row_samples[..plane.width.min(row_samples.len())];
+        match row_samples.get(x * 8..x * 8 + 8).and_then(|samples| samples.first_chunk()) {
             Some(samples) => *eight = *samples,
             None => {
-                let edge = line.last().copied().unwrap_or_default();
-                *eight = std::array::from_fn(|i| line.get(x * 8 + i).copied().unwrap_or(edge));
+                let edge = row_samples.last().copied().unwrap_or_default();
+                *eight = std::array::from_fn(|i| row_samples.get(x * 8 + i).copied().unwrap_or(edge));
             }
         }
     }
@@ -277,7 +277,7 @@ fn nonzero_mask(coefficients: &[i16; 64]) -> u64 {
 struct BitWriter {
     bytes: Vec<u8>,
     bits: u64,
-    held: u32,
+    bit_count: u32,
 }
 
 impl BitWriter {
@@ -293,10 +293,10 @@ impl BitWriter {
     #[inline(always)]
     fn put_bits(&mut self, value: u64, size: u32) {
         self.bits = self.bits << size | value;
-        self.held += size;
-        if self.held >= 32 {
-            self.held -= 32;
-            let word = (self.bits >> self.held) as u32;
+        self.bit_count += size;
+        if self.bit_count >= 32 {
+            self.bit_count -= 32;
+            let word = (self.bits >> self.bit_count) as u32;
             // Whether any of the four bytes is 0xFF: a zero has to follow such a byte.
             if word & 0x8080_8080 & !word.wrapping_add(0x0101_0101) == 0 {
                 self.bytes.extend_from_slice(&word.to_be_bytes());
@@ -316,10 +316,10 @@ impl BitWriter {
     /// Fills the last byte with ones and appends the end-of-image marker.
     fn finish(mut self) -> Vec<u8> {
         self.bits = self.bits << 7 | 0x7F;
-        self.held += 7;
-        while self.held >= 8 {
-            self.held -= 8;
-            self.put_byte((self.bits >> self.held) as u8);
+        self.bit_count += 7;
+        while self.bit_count >= 8 {
+            self.bit_count -= 8;
+            self.put_byte((self.bits >> self.bit_count) as u8);
         }
         self.bytes.extend([0xFF, 0xD9]);
         self.bytes

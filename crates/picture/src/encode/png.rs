@@ -5,8 +5,6 @@
 
 use std::io::Write;
 
-use domain::Media;
-
 use crate::cancel::CancelFlag;
 use crate::raster::{Colour, Raster};
 use crate::rejection::Rejection;
@@ -17,8 +15,10 @@ const CANCEL_CHECK_BYTES: usize = 8 << 20;
 /// Encodes `raster` as a PNG file with 8 bits per sample. It must be one packed plane of gray or RGB, with or without
 /// alpha.
 pub(crate) fn png(raster: &Raster, stop: &CancelFlag) -> Result<Vec<u8>, Rejection> {
-    let broken = |error: ::png::EncodingError| Rejection::broken(Media::Png, error.to_string());
-    let Some(plane) = raster.plane() else { return Err(Rejection::broken(Media::Png, "it has no pixels")) };
+    let failed = |error: ::png::EncodingError| Rejection::engine_failed(format!("the PNG encoder failed: {error}"));
+    let Some(plane) = raster.plane() else {
+        return Err(Rejection::engine_failed("a PNG was to be encoded from several planes"));
+    };
     let mut file = Vec::with_capacity(plane.samples.len() / 2 + 1024);
     let mut encoder = ::png::Encoder::new(&mut file, raster.width, raster.height);
     encoder.set_depth(::png::BitDepth::Eight);
@@ -30,18 +30,18 @@ pub(crate) fn png(raster: &Raster, stop: &CancelFlag) -> Result<Vec<u8>, Rejecti
     });
     encoder.set_compression(::png::Compression::Fast);
     encoder.set_filter(::png::Filter::Paeth);
-    let mut writer = encoder.write_header().map_err(broken)?;
+    let mut writer = encoder.write_header().map_err(failed)?;
     if plane.samples.len() <= CANCEL_CHECK_BYTES {
-        writer.write_image_data(&plane.samples).map_err(broken)?;
+        writer.write_image_data(&plane.samples).map_err(failed)?;
     } else {
-        let mut rows = writer.stream_writer_with_size(64 << 10).map_err(broken)?;
+        let mut rows = writer.stream_writer_with_size(64 << 10).map_err(failed)?;
         for portion in plane.samples.chunks(CANCEL_CHECK_BYTES) {
             stop.check()?;
-            rows.write_all(portion).map_err(|error| broken(error.into()))?;
+            rows.write_all(portion).map_err(|error| failed(error.into()))?;
         }
-        rows.finish().map_err(broken)?;
+        rows.finish().map_err(failed)?;
     }
-    writer.finish().map_err(broken)?;
+    writer.finish().map_err(failed)?;
     Ok(file)
 }
 

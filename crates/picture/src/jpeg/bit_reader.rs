@@ -113,7 +113,7 @@ impl BitReader<'_> {
 
     /// Returns the buffered bits; the next one is the highest. At least as many as were requested are valid.
     #[inline(always)]
-    pub(super) fn held(&self) -> u64 {
+    pub(super) fn buffered(&self) -> u64 {
         self.buffer
     }
 

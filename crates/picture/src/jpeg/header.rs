@@ -140,11 +140,11 @@ impl Header {
             match segment.marker {
                 0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => {
                     if frame.replace(FrameHeader::parse(segment.marker - 0xC0, body)?).is_some() {
-                        return Err(broken("it has two frames"));
+                        return Err(broken("it has two frame headers"));
                     }
                 }
                 0xDA => {
-                    let frame = frame.ok_or_else(|| broken("its size is missing"))?;
+                    let frame = frame.ok_or_else(|| broken("its frame header is missing"))?;
                     let model = colour_model(&frame, jfif, adobe)?;
                     let scan = ScanHeader::parse(&frame, body)?;
                     icc.sort_by_key(|(number, _)| *number);
@@ -158,7 +158,7 @@ impl Header {
                     icc.push((body[12], segment.body.start + 14..segment.body.end));
                 }
                 0xEE if body.starts_with(b"Adobe") && body.len() >= 12 => adobe = Some(body[11]),
-                0xD9 => return Err(broken("it ends before the picture begins")),
+                0xD9 => return Err(broken("its pixels are missing")),
                 marker => tables.read_segment(marker, body)?,
             }
         }
@@ -214,7 +214,7 @@ impl FrameHeader {
         }
         let list = body.get(6..6 + 3 * usize::from(count)).ok_or_else(short)?;
         if !matches!(count, 1 | 3 | 4) {
-            return Err(broken(format!("it has {count} components")));
+            return Err(broken(format!("it has {count} colour components; 1, 3 or 4 are allowed")));
         }
         let components = list
             .as_chunks::<3>()
@@ -228,7 +228,7 @@ impl FrameHeader {
             })
             .collect::<Vec<_>>();
         if components.iter().any(|c| !(1..=4).contains(&c.h) || !(1..=4).contains(&c.v) || c.quantization_table > 3) {
-            return Err(broken("its components make no sense"));
+            return Err(broken("its frame header is invalid"));
         }
         Ok(Self { sof_type: kind, precision, width, height, components })
     }
@@ -237,7 +237,7 @@ impl FrameHeader {
 impl ScanHeader {
     /// Parses the scan header in `body` and checks it against `frame`.
     pub(crate) fn parse(frame: &FrameHeader, body: &[u8]) -> Result<Self, Rejection> {
-        let wrong = || broken("its scan header makes no sense");
+        let wrong = || broken("its scan header is invalid");
         let count = usize::from(*body.first().ok_or_else(wrong)?);
         let list = body.get(1..1 + 2 * count).ok_or_else(wrong)?;
         let &[start, end, bits] = body.get(1 + 2 * count..).and_then(<[u8]>::first_chunk).ok_or_else(wrong)?;
@@ -281,7 +281,7 @@ impl DecoderTables {
     }
 
     fn read_quantization(&mut self, mut body: &[u8]) -> Result<(), Rejection> {
-        let wrong = || broken("its quantization tables make no sense");
+        let wrong = || broken("its quantization tables are invalid");
         while let Some((&head, rest)) = body.split_first() {
             let wide = usize::from(head >> 4);
             let slot = self.quantization.get_mut(usize::from(head & 15)).ok_or_else(wrong)?;
@@ -303,7 +303,7 @@ impl DecoderTables {
     }
 
     fn read_huffman(&mut self, mut body: &[u8]) -> Result<(), Rejection> {
-        let wrong = || broken("its Huffman tables make no sense");
+        let wrong = || broken("its Huffman tables are invalid");
         while let Some((&head, rest)) = body.split_first() {
             let (lengths, rest) = rest.split_first_chunk::<16>().ok_or_else(wrong)?;
             let count = lengths.iter().map(|many| usize::from(*many)).sum::<usize>();
@@ -313,11 +313,11 @@ impl DecoderTables {
                 _ => return Err(wrong()),
             };
             let slot = class.get_mut(usize::from(head & 15)).ok_or_else(wrong)?;
-            // The number of codes of a length is limited by the room that shorter codes leave.
-            let mut room = 1i32;
+            // The number of codes of a length is limited by what shorter codes leave.
+            let mut free_codes = 1i32;
             for many in lengths {
-                room = 2 * room - i32::from(*many);
-                if room < 0 {
+                free_codes = 2 * free_codes - i32::from(*many);
+                if free_codes < 0 {
                     return Err(wrong());
                 }
             }
@@ -343,6 +343,6 @@ fn colour_model(frame: &FrameHeader, jfif: bool, adobe: Option<u8>) -> Result<Co
         (3, _) => ColourModel::YCbCr,
         (4, Some(2)) => ColourModel::Ycck,
         (4, _) => ColourModel::Cmyk,
-        _ => return Err(broken("it has an odd number of components")),
+        _ => return Err(broken("the number of its colour components is not 1, 3 or 4")),
     })
 }

@@ -118,22 +118,23 @@ impl HuffmanTable {
     /// Reads the next symbol. Needs 16 bits.
     #[inline(always)]
     pub(super) fn symbol(&self, bits: &mut BitReader<'_>) -> Result<u8, HuffmanError> {
-        let (symbol, length) = self.find_symbol(bits.held())?;
+        let (symbol, length) = self.find_symbol(bits.buffered())?;
         bits.drop(length);
         Ok(symbol)
     }
 
-    /// Returns the symbol whose code is at the top of `held`, and the length of the code.
+    /// Returns the symbol whose code is at the top of `buffered`, and the length of the code.
     #[inline(always)]
-    fn find_symbol(&self, held: u64) -> Result<(u8, u32), HuffmanError> {
-        let [symbol, length] = self.symbols[(held >> (64 - LOOKUP_BITS)) as usize & (LOOKUP_SIZE - 1)].to_be_bytes();
-        if length > 0 { Ok((symbol, u32::from(length))) } else { self.find_long_symbol(held) }
+    fn find_symbol(&self, buffered: u64) -> Result<(u8, u32), HuffmanError> {
+        let [symbol, length] =
+            self.symbols[(buffered >> (64 - LOOKUP_BITS)) as usize & (LOOKUP_SIZE - 1)].to_be_bytes();
+        if length > 0 { Ok((symbol, u32::from(length))) } else { self.find_long_symbol(buffered) }
     }
 
     /// As [`Self::find_symbol`], for codes that are longer than the table's index.
     #[cold]
-    fn find_long_symbol(&self, held: u64) -> Result<(u8, u32), HuffmanError> {
-        let code = (held >> 48) as u32;
+    fn find_long_symbol(&self, buffered: u64) -> Result<(u8, u32), HuffmanError> {
+        let code = (buffered >> 48) as u32;
         for length in LOOKUP_BITS + 1..=16 {
             let (beyond, offset) = self.long_codes[length as usize];
             if code < beyond {
@@ -158,7 +159,7 @@ impl HuffmanTable {
             bits.drop(entry & 255);
             return Ok(entry as i32 >> 16);
         }
-        let (_, value, used) = self.decode_long_coefficient(bits.held(), dc_advance)?;
+        let (_, value, used) = self.decode_long_coefficient(bits.buffered(), dc_advance)?;
         bits.drop(used);
         Ok(value)
     }
@@ -171,7 +172,7 @@ impl HuffmanTable {
             bits.drop(entry & 255);
             return Ok((entry >> 8 & 255, (entry as i32 >> 16) as i16));
         }
-        let (by, value, used) = self.decode_long_coefficient(bits.held(), ac_advance)?;
+        let (by, value, used) = self.decode_long_coefficient(bits.buffered(), ac_advance)?;
         bits.drop(used);
         Ok((by, value as i16))
     }
@@ -180,12 +181,12 @@ impl HuffmanTable {
     #[inline(never)]
     fn decode_long_coefficient(
         &self,
-        held: u64,
+        buffered: u64,
         moved: impl Fn(u32, u32) -> Option<u32>,
     ) -> Result<(u32, i32, u32), HuffmanError> {
-        let (symbol, length) = self.find_symbol(held)?;
+        let (symbol, length) = self.find_symbol(buffered)?;
         let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
-        let bits = (held << length >> 1 >> (63 - size)) as u32;
+        let bits = (buffered << length >> 1 >> (63 - size)) as u32;
         Ok((moved(run, size).ok_or(HuffmanError::UnknownCode)?, extend(bits, size), length + size))
     }
 
@@ -202,7 +203,7 @@ impl HuffmanTable {
                     // The block ends somewhere in these symbols, or the next symbol is long: continue one symbol at a
                     // time.
                     bits.refill();
-                    let (moved, used) = self.skip_symbol(bits.held(), k)?;
+                    let (moved, used) = self.skip_symbol(bits.buffered(), k)?;
                     bits.drop(used);
                     k += moved;
                     if k > 63 {
@@ -221,8 +222,8 @@ impl HuffmanTable {
 
     /// Returns how far the next symbol advances the counter from `k` on, and the bits used with its number.
     #[inline(never)]
-    fn skip_symbol(&self, held: u64, k: u32) -> Result<(u32, u32), HuffmanError> {
-        let (symbol, length) = self.find_symbol(held)?;
+    fn skip_symbol(&self, buffered: u64, k: u32) -> Result<(u32, u32), HuffmanError> {
+        let (symbol, length) = self.find_symbol(buffered)?;
         let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
         let by = ac_advance(run, size).ok_or(HuffmanError::UnknownCode)?;
         if by == END_OF_BLOCK || k + by <= 64 {

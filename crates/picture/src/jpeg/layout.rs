@@ -84,7 +84,8 @@ impl FrameLayout {
 
 /// Interleaves N planes into one plane of N samples per pixel; samples of smaller planes are repeated.
 fn interleave<const N: usize>(planes: &[Plane]) -> Result<Plane, Rejection> {
-    let planes: &[Plane; N] = planes.try_into().map_err(|_| broken("it has an odd number of components"))?;
+    let planes: &[Plane; N] =
+        planes.try_into().map_err(|_| broken("the number of its colour components is not 1, 3 or 4"))?;
     let largest = planes.iter().max_by_key(|plane| plane.width * plane.height).unwrap_or(&planes[0]);
     let (width, height) = (largest.width, largest.height);
     let mut samples = allocate(width * height * N)?;

@@ -12,12 +12,12 @@ pub(super) fn probe(file: &[u8], limits: &Limits) -> Result<Probe, Rejection> {
     let early = || Rejection::broken(Media::Gif, "it ends too early");
     let &[w0, w1, h0, h1, flags, _, _] = file.get(6..).and_then(<[u8]>::first_chunk).ok_or_else(early)?;
     let stored = (u32::from(u16::from_le_bytes([w0, w1])), u32::from(u16::from_le_bytes([h0, h1])));
-    let found = count_frames(file, 13 + colour_table_bytes(flags), limits.max_frames);
-    let first = found.first_descriptor.ok_or_else(early)?;
-    let mut probe = Probe::new(Media::Gif, stored, FormatDetail::Gif { first, transparent: found.transparent });
+    let frames = count_frames(file, 13 + colour_table_bytes(flags), limits.max_frames);
+    let first = frames.first_descriptor.ok_or_else(early)?;
+    let mut probe = Probe::new(Media::Gif, stored, FormatDetail::Gif { first, transparent: frames.transparent });
     // The first frame may leave parts of the canvas empty; those are transparent.
     probe.alpha = true;
-    probe.frames = found.count;
+    probe.frames = frames.count;
     Ok(probe)
 }
 
@@ -35,26 +35,26 @@ struct FrameCount {
     transparent: Option<u8>,
 }
 
-/// Counts frames from `at` on, and stops at `most` + 1. In a truncated file, the frames before the cut count.
-fn count_frames(file: &[u8], mut at: usize, most: u32) -> FrameCount {
-    let mut found = FrameCount::default();
-    while found.count <= most {
+/// Counts frames from `at` on, and stops at `max` + 1. In a truncated file, the frames before the cut count.
+fn count_frames(file: &[u8], mut at: usize, max: u32) -> FrameCount {
+    let mut frames = FrameCount::default();
+    while frames.count <= max {
         match file.get(at) {
             Some(0x21) => {
                 // A graphic control extension applies to the frame that follows.
                 if let (None, Some(&[0xF9, 4, flags, _, _, index])) =
-                    (found.first_descriptor, file.get(at + 1..).and_then(<[u8]>::first_chunk))
+                    (frames.first_descriptor, file.get(at + 1..).and_then(<[u8]>::first_chunk))
                 {
-                    found.transparent = (flags & 1 != 0).then_some(index);
+                    frames.transparent = (flags & 1 != 0).then_some(index);
                 }
                 at += 2;
             }
             Some(0x2C) => {
                 let Some(flags) = file.get(at + 9) else { break };
-                found.first_descriptor.get_or_insert(at + 1);
+                frames.first_descriptor.get_or_insert(at + 1);
                 // Position, size and flags, then the table, then one byte with the code size.
                 at += 10 + colour_table_bytes(*flags) + 1;
-                found.count += 1;
+                frames.count += 1;
             }
             _ => break,
         }
@@ -66,5 +66,5 @@ fn count_frames(file: &[u8], mut at: usize, most: u32) -> FrameCount {
             }
         }
     }
-    found
+    frames
 }

@@ -13,15 +13,15 @@ pub(super) fn probe(file: &[u8]) -> Result<Probe, Rejection> {
     let variety = match (frame.sof_type, frame.precision) {
         (0..=2, 8) => None,
         (0..=2, bits) => Some(format!("JPEG with {bits} bits per sample")),
-        (3, _) | (7, _) | (11, _) | (15, _) => Some("lossless JPEG".to_owned()),
-        (5..=6, _) | (13..=14, _) => Some("hierarchical JPEG".to_owned()),
-        _ => Some("arithmetic-coded JPEG".to_owned()),
+        (3, _) | (7, _) | (11, _) | (15, _) => Some("Lossless JPEG".to_owned()),
+        (5..=6, _) | (13..=14, _) => Some("Hierarchical JPEG".to_owned()),
+        _ => Some("Arithmetic-coded JPEG".to_owned()),
     };
     if let Some(what) = variety {
         return Err(Rejection::Unsupported {
             media: Some(Media::Jpeg),
             what: what.into(),
-            remedy: "save it as an ordinary JPEG",
+            remedy: "save it as a baseline JPEG",
         });
     }
     let stored = (u32::from(frame.width), u32::from(frame.height));

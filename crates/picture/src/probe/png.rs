@@ -43,7 +43,7 @@ pub(super) fn probe(file: &[u8]) -> Result<Probe, Rejection> {
                     probe.icc.push(body.start + name + 2..body.end);
                 }
             }
-            (b"IEND", _) => return Err(broken("it has no pixels")),
+            (b"IEND", _) => return Err(broken("its pixels are missing")),
             _ => {}
         }
         at = body.end + 4;
@@ -51,7 +51,7 @@ pub(super) fn probe(file: &[u8]) -> Result<Probe, Rejection> {
 }
 
 fn parse_header(data: &[u8]) -> Result<Probe, Rejection> {
-    let wrong = || Rejection::broken(Media::Png, "its header makes no sense");
+    let wrong = || Rejection::broken(Media::Png, "its header is invalid");
     let &[w3, w2, w1, w0, h3, h2, h1, h0, depth, colour, ..] = data else { return Err(wrong()) };
     let (channels, alpha) = match colour {
         0 => (1, false),

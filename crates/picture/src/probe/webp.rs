@@ -33,7 +33,7 @@ pub(super) fn probe(file: &[u8]) -> Result<Probe, Rejection> {
         // Chunks begin at even positions.
         at = body.end + length % 2;
     }
-    let mut probe = extended.ok_or_else(|| broken("it has no picture"))?;
+    let mut probe = extended.ok_or_else(|| broken("its pixels are missing"))?;
     probe.frames = frames.max(1);
     probe.detail = FormatDetail::WebP { lossy: !lossless };
     Ok(probe)
@@ -45,7 +45,7 @@ fn too_short() -> Rejection {
 
 fn parse_lossy(data: &[u8]) -> Result<Probe, Rejection> {
     let &[_, _, _, 0x9D, 0x01, 0x2A, w0, w1, h0, h1] = data.first_chunk().ok_or_else(too_short)? else {
-        return Err(Rejection::broken(Media::WebP, "its first frame is no key frame"));
+        return Err(Rejection::broken(Media::WebP, "its first frame is not a key frame"));
     };
     let side = |low: u8, high: u8| u32::from(u16::from_le_bytes([low, high]) & 0x3FFF);
     Ok(Probe::new(Media::WebP, (side(w0, w1), side(h0, h1)), FormatDetail::WebP { lossy: true }))

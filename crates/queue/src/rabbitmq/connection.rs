@@ -139,7 +139,7 @@ async fn maintain(
             Err(error) => {
                 // Logged once per outage, not once per attempt.
                 if failures == 0 {
-                    tracing::warn!(connection = name, %error, "the queue cannot be reached; it will be tried again");
+                    tracing::warn!(connection = name, %error, "the queue cannot be reached; connecting is retried");
                 }
                 failures += 1;
                 state.send_replace(ConnectionState::Down(error.to_string()));

@@ -42,7 +42,7 @@ impl Deliveries {
             if self.consumer.is_none()
                 && let Err(error) = self.subscribe().await
             {
-                tracing::warn!(queue = self.queue.as_str(), %error, "cannot consume; it will be tried again");
+                tracing::warn!(queue = self.queue.as_str(), %error, "the queue cannot be consumed; consuming is retried");
                 // The queue may have been deleted.
                 self.broker.consumer_connection.declare().await.ok();
                 tokio::time::sleep(RETRY_PAUSE).await;
@@ -50,8 +50,10 @@ impl Deliveries {
             }
             let Some(consumer) = &mut self.consumer else { continue };
             match tokio::time::timeout(IDLE_CHECK, consumer.next()).await {
-                Ok(Some(Ok(found))) => {
-                    if let Some(delivery) = self.decode_or_park(&found.data, &found.properties, found.acker).await {
+                Ok(Some(Ok(delivery))) => {
+                    if let Some(delivery) =
+                        self.decode_or_park(&delivery.data, &delivery.properties, delivery.acker).await
+                    {
                         return Some(delivery);
                     }
                 }
@@ -62,7 +64,7 @@ impl Deliveries {
                     if !self.is_queue_empty().await {
                         tracing::warn!(
                             queue = self.queue.as_str(),
-                            "tickets lie there and none is delivered; consuming anew"
+                            "messages wait in the queue and none is delivered; consuming again"
                         );
                         metrics::counter!("cloakroom_queue_consumers_revived_total").increment(1);
                         (self.consumer, self.channel) = (None, None);
@@ -76,17 +78,17 @@ impl Deliveries {
     /// RabbitMQ 3.10 does so when a queue is deleted and declared again at once.
     async fn is_queue_empty(&self) -> bool {
         let Some(channel) = &self.channel else { return false };
-        let found = with_timeout(parked::message_count(channel, &self.broker.topology.job_queue(self.queue))).await;
-        found.is_ok_and(|messages| messages == 0)
+        let count = with_timeout(parked::message_count(channel, &self.broker.topology.job_queue(self.queue))).await;
+        count.is_ok_and(|messages| messages == 0)
     }
 
     pub(crate) async fn try_next(&mut self) -> Option<Delivery> {
         loop {
             let queue = self.broker.topology.job_queue(self.queue);
             let channel = self.channel().await.ok()?;
-            let found = with_timeout(channel.basic_get(queue.into(), BasicGetOptions::default())).await.ok()??;
-            let found = found.delivery;
-            if let Some(delivery) = self.decode_or_park(&found.data, &found.properties, found.acker).await {
+            let message = with_timeout(channel.basic_get(queue.into(), BasicGetOptions::default())).await.ok()??;
+            let delivery = message.delivery;
+            if let Some(delivery) = self.decode_or_park(&delivery.data, &delivery.properties, delivery.acker).await {
                 return Some(delivery);
             }
         }
@@ -127,13 +129,13 @@ impl Deliveries {
             }
             Err(error) => {
                 let kind = properties.kind().as_ref().map_or("none", |kind| kind.as_str()).to_owned();
-                tracing::error!(kind, %error, "this version does not know this job; it is parked");
+                tracing::error!(kind, %error, "parked a message, because this version does not know its job");
                 metrics::counter!("cloakroom_jobs_parked_total", "queue" => self.queue.as_str()).increment(1);
                 // Published first and acknowledged second: a crash in between leaves two messages, not none.
                 match parked::park(&self.broker, self.queue, body, properties).await {
                     Ok(()) => ack_guard.ack().await.unwrap_or_default(),
                     Err(error) => {
-                        tracing::warn!(%error, "it could not be parked; it goes back into its queue");
+                        tracing::warn!(%error, "the message could not be parked; it goes back to its queue");
                         tokio::time::sleep(RETRY_PAUSE).await;
                         drop(ack_guard);
                     }

@@ -85,8 +85,8 @@ impl RabbitMq {
     }
 
     async fn send(&self, exchange: &str, key: &str, message: &JobMessage) -> Result<(), QueueError> {
-        let here = self.waiters.has_waiter(message.id).then_some(self.broker.instance);
-        let reply_to = here.or_else(|| self.broker.reply_target(message.id));
+        let local_waiter = self.waiters.has_waiter(message.id).then_some(self.broker.instance);
+        let reply_to = local_waiter.or_else(|| self.broker.reply_target(message.id));
         let message = AmqpMessage { body: message.clone(), reply_to };
         let (body, properties) = message.encode().map_err(|error| QueueError::Codec(error.to_string()))?;
         self.broker.publisher.publish(exchange, key, &body, &properties).await
@@ -102,8 +102,9 @@ impl RabbitMq {
 
     pub(super) async fn stats(&self, queue: QueueName) -> Result<QueueStats, QueueError> {
         let channel = self.broker.consumer_connection.channel(PING_TIMEOUT).await?;
-        let found = with_timeout(parked::describe_queue(&channel, &self.broker.topology.job_queue(queue))).await?;
-        Ok(QueueStats { waiting: found.message_count().into(), consumers: found.consumer_count().into() })
+        let description =
+            with_timeout(parked::describe_queue(&channel, &self.broker.topology.job_queue(queue))).await?;
+        Ok(QueueStats { waiting: description.message_count().into(), consumers: description.consumer_count().into() })
     }
 
     pub(super) async fn unpark(&self) -> Result<usize, QueueError> {

@@ -38,7 +38,7 @@ struct OutcomeMessage {
     outcome: Outcome,
 }
 
-/// Receives outcomes and hands them to the waiters in this process.
+/// Receives outcomes and notifies the waiters in this process.
 #[derive(Debug)]
 pub(super) struct OutcomeConsumer {
     endpoint: watch::Receiver<Option<(Channel, String)>>,
@@ -48,33 +48,33 @@ pub(super) struct OutcomeConsumer {
 
 impl OutcomeConsumer {
     pub(super) fn new(shared: Arc<BrokerContext>, waiters: OutcomeWaiters) -> Self {
-        let (sender, place) = watch::channel(None);
+        let (sender, endpoint) = watch::channel(None);
         let bound_jobs: Arc<Mutex<HashMap<JobId, usize>>> = Arc::default();
-        let known = Arc::clone(&bound_jobs);
+        let jobs = Arc::clone(&bound_jobs);
         let listener = tokio::spawn(async move {
             loop {
-                if let Err(error) = consume_outcomes(&shared, &waiters, &known, &sender).await {
-                    tracing::debug!(%error, "verdicts cannot be heard; it will be tried again");
+                if let Err(error) = consume_outcomes(&shared, &waiters, &jobs, &sender).await {
+                    tracing::debug!(%error, "outcomes cannot be consumed; consuming is retried");
                 }
                 sender.send_replace(None);
                 tokio::time::sleep(RETRY_PAUSE).await;
             }
         });
-        Self { endpoint: place, bound_jobs, task: listener.abort_handle() }
+        Self { endpoint, bound_jobs, task: listener.abort_handle() }
     }
 
     /// Returns once outcomes can be received, or after `timeout`.
     pub(super) async fn wait_until_ready(&self, timeout: Duration) {
-        let mut place = self.endpoint.clone();
-        tokio::time::timeout(timeout, place.wait_for(Option::is_some)).await.ok();
+        let mut endpoint = self.endpoint.clone();
+        tokio::time::timeout(timeout, endpoint.wait_for(Option::is_some)).await.ok();
     }
 
     /// Receives the outcome of a job that another process enqueued, until the guard is dropped.
     pub(super) async fn bind_job(self: &Arc<Self>, exchange: &str, job: JobId) -> ConsumerBinding {
         *self.bound_jobs.lock().unwrap_or_else(PoisonError::into_inner).entry(job).or_default() += 1;
         let binding = ConsumerBinding { consumer: Arc::clone(self), exchange: exchange.to_owned(), job };
-        let place = self.endpoint.borrow().clone();
-        if let Some((channel, queue)) = place {
+        let endpoint = self.endpoint.borrow().clone();
+        if let Some((channel, queue)) = endpoint {
             tokio::time::timeout(BIND_TIMEOUT, bind(&channel, &queue, exchange, &job.simple().to_string())).await.ok();
         }
         binding
@@ -104,11 +104,11 @@ impl Drop for ConsumerBinding {
             return;
         }
         bound_jobs.remove(&self.job);
-        let place = self.consumer.endpoint.borrow().clone();
-        let (Some((channel, queue)), Ok(runtime)) = (place, tokio::runtime::Handle::try_current()) else { return };
-        let (verdicts, key) = (self.exchange.clone(), self.job.simple().to_string());
+        let endpoint = self.consumer.endpoint.borrow().clone();
+        let (Some((channel, queue)), Ok(runtime)) = (endpoint, tokio::runtime::Handle::try_current()) else { return };
+        let (exchange, key) = (self.exchange.clone(), self.job.simple().to_string());
         runtime.spawn(async move {
-            with_timeout(channel.queue_unbind(queue.into(), verdicts.into(), key.into(), FieldTable::default()))
+            with_timeout(channel.queue_unbind(queue.into(), exchange.into(), key.into(), FieldTable::default()))
                 .await
                 .ok();
         });
@@ -117,9 +117,9 @@ impl Drop for ConsumerBinding {
 
 async fn consume_outcomes(
     shared: &BrokerContext,
-    verdicts: &OutcomeWaiters,
-    joined: &Mutex<HashMap<JobId, usize>>,
-    place: &watch::Sender<Option<(Channel, String)>>,
+    waiters: &OutcomeWaiters,
+    bound_jobs: &Mutex<HashMap<JobId, usize>>,
+    endpoint: &watch::Sender<Option<(Channel, String)>>,
 ) -> Result<(), QueueError> {
     let channel = shared.consumer_connection.channel(Duration::MAX).await?;
     // Exclusive: the queue belongs to this process and is deleted with its connection. RabbitMQ 4.3 lets no other
@@ -130,7 +130,7 @@ async fn consume_outcomes(
         with_timeout(channel.queue_declare("".into(), options, FieldTable::default())).await?.name().to_string();
     let exchange = shared.topology.outcome_exchange();
     with_timeout(bind(&channel, &queue, &exchange, &shared.instance.simple().to_string())).await?;
-    let again: Vec<JobId> = joined.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect();
+    let again: Vec<JobId> = bound_jobs.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect();
     for job in again {
         with_timeout(bind(&channel, &queue, &exchange, &job.simple().to_string())).await?;
     }
@@ -138,11 +138,11 @@ async fn consume_outcomes(
     let options = BasicConsumeOptions { no_ack: true, exclusive: true, ..BasicConsumeOptions::default() };
     let consumer = channel.basic_consume(queue.as_str().into(), "".into(), options, FieldTable::default());
     let mut consumer = with_timeout(consumer).await?;
-    place.send_replace(Some((channel, queue)));
+    endpoint.send_replace(Some((channel, queue)));
     while let Some(delivery) = consumer.next().await {
         match serde_json::from_slice::<OutcomeMessage>(&delivery?.data) {
-            Ok(message) => verdicts.notify(message.job, message.outcome),
-            Err(error) => tracing::debug!(%error, "a word that this version does not understand"),
+            Ok(message) => waiters.notify(message.job, message.outcome),
+            Err(error) => tracing::debug!(%error, "ignored an outcome message that this version does not know"),
         }
     }
     Ok(())
@@ -171,8 +171,8 @@ impl OutcomePublisher {
             let mut channel = None;
             while let Some(pending) = receiver.recv().await {
                 match pending {
-                    PendingPublish::Publish { reply_to: to, message: word } => {
-                        if publish_outcome(shared.publisher.connection(), &mut channel, &exchange, to, &word)
+                    PendingPublish::Publish { reply_to, message } => {
+                        if publish_outcome(shared.publisher.connection(), &mut channel, &exchange, reply_to, &message)
                             .await
                             .is_err()
                         {
@@ -206,20 +206,20 @@ impl OutcomePublisher {
 }
 
 async fn publish_outcome(
-    link: &BrokerConnection,
-    held: &mut Option<Channel>,
+    connection: &BrokerConnection,
+    channel_slot: &mut Option<Channel>,
     exchange: &str,
     to: Option<Uuid>,
-    word: &OutcomeMessage,
+    message: &OutcomeMessage,
 ) -> Result<(), QueueError> {
-    let channel = match held {
+    let channel = match channel_slot {
         Some(channel) if channel.status().connected() => channel,
-        _ => held.insert(link.channel(RETRY_PAUSE).await?),
+        _ => channel_slot.insert(connection.channel(RETRY_PAUSE).await?),
     };
-    if link.is_blocked() {
+    if connection.is_blocked() {
         return Err(QueueError::Blocked);
     }
-    let body = serde_json::to_vec(word).map_err(|error| QueueError::Codec(error.to_string()))?;
+    let body = serde_json::to_vec(message).map_err(|error| QueueError::Codec(error.to_string()))?;
     let mut headers = FieldTable::default();
     if let Some(instance) = to {
         // One message with two keys (RabbitMQ's sender-selected distribution), for the process that asked and for
@@ -232,7 +232,7 @@ async fn publish_outcome(
         .with_delivery_mode(1)
         .with_content_type("application/json".into())
         .with_headers(headers);
-    let key = word.job.simple().to_string();
+    let key = message.job.simple().to_string();
     let options = BasicPublishOptions::default();
     with_timeout(channel.basic_publish(exchange.into(), key.into(), options, &body, properties)).await.map(drop)
 }
@@ -245,14 +245,14 @@ mod tests {
     /// Golden texts: an old worker's outcome may reach a new api, and the other way round.
     #[test]
     fn an_outcome_message_is_decoded_by_every_version() {
-        for (text, verdict) in [
+        for (text, outcome) in [
             (r#"{"job":"00000000-0000-0000-0000-000000000007","verdict":"ready"}"#, Outcome::Ready),
             (
                 r#"{"job":"00000000-0000-0000-0000-000000000007","verdict":"rejected","code":"c","why":"w"}"#,
                 Outcome::Rejected(Reason::new("c", "w")),
             ),
         ] {
-            let message = OutcomeMessage { job: JobId::from_u128(7), outcome: verdict };
+            let message = OutcomeMessage { job: JobId::from_u128(7), outcome };
             assert_eq!(serde_json::from_str::<OutcomeMessage>(text).unwrap(), message);
             assert_eq!(serde_json::to_string(&message).unwrap(), text);
         }

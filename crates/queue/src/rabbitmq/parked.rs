@@ -14,12 +14,12 @@ use crate::error::QueueError;
 /// Parks a message, with the name of the queue it came from.
 pub(super) async fn park(
     shared: &BrokerContext,
-    lane: QueueName,
+    queue: QueueName,
     body: &[u8],
     properties: &BasicProperties,
 ) -> Result<(), QueueError> {
     let mut headers = properties.headers().clone().unwrap_or_default();
-    headers.insert(QUEUE_HEADER.into(), AMQPValue::LongString(lane.as_str().into()));
+    headers.insert(QUEUE_HEADER.into(), AMQPValue::LongString(queue.as_str().into()));
     // Persistent, even if the sender did not set that.
     let properties = properties.clone().with_headers(headers).with_delivery_mode(2);
     // The default exchange leads to the queue of that name.
@@ -30,26 +30,26 @@ pub(super) async fn park(
 pub(super) async fn unpark(shared: &BrokerContext) -> Result<usize, QueueError> {
     let channel = shared.consumer_connection.channel(PING_TIMEOUT).await?;
     let queue = shared.topology.parked();
-    let (mut taken, mut unknown) = (0, Vec::new());
+    let (mut returned, mut unknown) = (0, Vec::new());
     for _ in 0..with_timeout(message_count(&channel, &queue)).await? {
-        let found = channel.basic_get(queue.as_str().into(), BasicGetOptions::default());
-        let Some(found) = with_timeout(found).await? else { break };
-        let found = found.delivery;
-        match AmqpMessage::decode(&found.data, &found.properties) {
+        let message = channel.basic_get(queue.as_str().into(), BasicGetOptions::default());
+        let Some(message) = with_timeout(message).await? else { break };
+        let delivery = message.delivery;
+        match AmqpMessage::decode(&delivery.data, &delivery.properties) {
             Ok(message) => {
                 let (exchange, key) = shared.topology.immediate_route(message.body.queue);
-                shared.publisher.publish(&exchange, &key, &found.data, &found.properties).await?;
-                with_timeout(found.acker.ack(BasicAckOptions::default())).await?;
-                taken += 1;
+                shared.publisher.publish(&exchange, &key, &delivery.data, &delivery.properties).await?;
+                with_timeout(delivery.acker.ack(BasicAckOptions::default())).await?;
+                returned += 1;
             }
-            // Held until the end, or it would be delivered again as the next one.
-            Err(_) => unknown.push(found.acker),
+            // Returned at the end only, because the broker would deliver it again as the next message.
+            Err(_) => unknown.push(delivery.acker),
         }
     }
     for acker in unknown {
         with_timeout(acker.nack(BasicNackOptions { requeue: true, multiple: false })).await?;
     }
-    Ok(taken)
+    Ok(returned)
 }
 
 /// The number of messages in a queue, which must exist.

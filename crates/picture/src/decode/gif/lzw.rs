@@ -45,7 +45,7 @@ pub(super) fn decompress<'a>(
 ) -> Result<(), Rejection> {
     let broken = |why| Rejection::broken(Media::Gif, why);
     if !(2..=8).contains(&size) {
-        return Err(broken("its pixels have a code size that GIF does not know"));
+        return Err(broken("the code size of its pixels is not one that GIF allows"));
     }
     let clear = 1usize << size;
     let mut entries = vec![LzwEntry::default(); MAX_ENTRIES];
@@ -56,14 +56,14 @@ pub(super) fn decompress<'a>(
     let (mut next, mut width) = (clear + 2, u32::from(size) + 1);
     let mut before: Option<LzwEntry> = None;
     let mut done = 0;
-    let (mut held, mut count) = (0u64, 0u32);
+    let (mut buffer, mut count) = (0u64, 0u32);
     for mut block in blocks {
         stop.check()?;
         loop {
             while count <= 56
                 && let Some((byte, rest)) = block.split_first()
             {
-                held |= u64::from(*byte) << count;
+                buffer |= u64::from(*byte) << count;
                 count += 8;
                 block = rest;
             }
@@ -71,8 +71,8 @@ pub(super) fn decompress<'a>(
                 break;
             }
             while count >= width {
-                let code = held as usize & ((1 << width) - 1);
-                held >>= width;
+                let code = buffer as usize & ((1 << width) - 1);
+                buffer >>= width;
                 count -= width;
                 if code == clear {
                     (next, width, before) = (clear + 2, u32::from(size) + 1, None);
@@ -97,7 +97,7 @@ pub(super) fn decompress<'a>(
                     }
                     Some(_) if code < next => {}
                     None if code < clear => {}
-                    _ => return Err(broken("its pixels refer to some that were not there before")),
+                    _ => return Err(broken("its compressed pixels are damaged")),
                 }
                 let mut entry = entries[code & (MAX_ENTRIES - 1)];
                 write_entry(entry, out, done);
@@ -144,17 +144,17 @@ mod tests {
 
     /// Packs codes as they are stored, the lowest bit first.
     fn packed(codes: &[(u16, u32)]) -> Vec<u8> {
-        let (mut bytes, mut held, mut count) = (Vec::new(), 0u64, 0);
+        let (mut bytes, mut buffer, mut count) = (Vec::new(), 0u64, 0);
         for (code, width) in codes {
-            held |= u64::from(*code) << count;
+            buffer |= u64::from(*code) << count;
             count += width;
             while count >= 8 {
-                bytes.push(held as u8);
-                held >>= 8;
+                bytes.push(buffer as u8);
+                buffer >>= 8;
                 count -= 8;
             }
         }
-        bytes.push(held as u8);
+        bytes.push(buffer as u8);
         bytes
     }
 
@@ -169,7 +169,7 @@ mod tests {
         // 6 is the code that is defined while it is read: 1, 11, 111, and at four bits 1111.
         let codes = [(4, 3), (1, 3), (6, 3), (7, 3), (8, 4), (0, 4), (5, 4)];
         assert_eq!(unpacked(&codes, 11).unwrap(), [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0]);
-        assert_eq!(unpacked(&codes, 8).unwrap(), [1; 8], "no more than there is room for");
+        assert_eq!(unpacked(&codes, 8).unwrap(), [1; 8], "no more than the output holds");
         assert!(unpacked(&codes, 12).is_err(), "the end comes too early");
     }
 
@@ -178,7 +178,7 @@ mod tests {
         let codes = [(4, 3), (1, 3), (6, 3), (4, 3), (2, 3), (3, 3)];
         assert_eq!(unpacked(&codes, 5).unwrap(), [1, 1, 1, 2, 3]);
         assert!(unpacked(&[(4, 3), (1, 3), (6, 3), (4, 3), (6, 3)], 9).is_err());
-        assert!(unpacked(&[(4, 3), (1, 3), (7, 3)], 9).is_err(), "a code that nobody made");
+        assert!(unpacked(&[(4, 3), (1, 3), (7, 3)], 9).is_err(), "a code that was not defined");
         assert!(unpacked(&[(4, 3), (7, 3)], 9).is_err());
     }
 

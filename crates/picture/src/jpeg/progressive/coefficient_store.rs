@@ -1,6 +1,6 @@
 //! The coefficients of a component while its scans are read.
 
-use crate::rejection::{LimitKind, Rejection};
+use crate::rejection::Rejection;
 
 /// The coefficients of one component.
 pub(super) struct CoefficientStore {
@@ -10,15 +10,10 @@ pub(super) struct CoefficientStore {
     pub(super) nonzero: Vec<u64>,
 }
 
-/// Allocates `length` zeros, or returns a rejection if memory has run out.
+/// Allocates `length` zeros.
 pub(super) fn zeroed<T: Copy + Default>(length: usize) -> Result<Vec<T>, Rejection> {
     let mut out = Vec::new();
-    let actual = (length * size_of::<T>()) as u64;
-    out.try_reserve_exact(length).map_err(|_| Rejection::LimitExceeded {
-        excess: LimitKind::Memory,
-        limit: 0,
-        actual,
-    })?;
+    out.try_reserve_exact(length).map_err(|_| Rejection::out_of_memory(length.saturating_mul(size_of::<T>())))?;
     out.resize(length, T::default());
     Ok(out)
 }

@@ -15,7 +15,7 @@ pub(super) struct ProgressiveScanReader {
     /// For a DC scan one table for each of its components, otherwise one table. None if only single bits are read.
     tables: Vec<Option<HuffmanTable>>,
     positions: [u8; 256],
-    /// The coefficients that are kept; bit k is the k-th coefficient.
+    /// The coefficients that are coefficients; bit k is the k-th coefficient.
     kept_mask: u64,
 }
 
@@ -137,17 +137,17 @@ impl ProgressiveScanReader {
             stop.check()?;
             for at in y * sheet.blocks_per_row..y * sheet.blocks_per_row + sheet.blocks.0 {
                 progress.next()?;
-                let kept = &mut wanted[at * N * N..][..N * N];
+                let coefficients = &mut wanted[at * N * N..][..N * N];
                 if scan.approximation_high == 0 {
                     if progress.eob_run > 0 {
                         progress.eob_run -= 1;
                         continue;
                     }
-                    block[..N * N].copy_from_slice(kept);
+                    block[..N * N].copy_from_slice(coefficients);
                     self.read_first_pass(&table, scan, &mut progress, &mut block, &mut nonzero[at])?;
-                    kept.copy_from_slice(&block[..N * N]);
+                    coefficients.copy_from_slice(&block[..N * N]);
                 } else {
-                    self.read_refinement(&table, scan, &mut progress, kept, &mut nonzero[at])?;
+                    self.read_refinement(&table, scan, &mut progress, coefficients, &mut nonzero[at])?;
                 }
             }
             progress.check()?;
@@ -227,8 +227,8 @@ impl ProgressiveScanReader {
                     if place > end {
                         return Err(HuffmanError::TooManyCoefficients);
                     }
-                    if let Some(kept) = wanted.get_mut(usize::from(self.positions[place as usize & 255])) {
-                        *kept = value;
+                    if let Some(coefficient) = wanted.get_mut(usize::from(self.positions[place as usize & 255])) {
+                        *coefficient = value;
                     }
                     *nonzero |= 1 << (place & 63);
                 }
@@ -247,7 +247,7 @@ impl ProgressiveScanReader {
     fn refine_nonzero(&self, bits: &mut BitReader<'_>, which: u64, wanted: &mut [i16], step: i16) {
         let mut many = which.count_ones();
         let mut seen = which & self.kept_mask;
-        // The bits are in the order of the coefficients. Of the coefficients that are not kept, only the number
+        // The bits are in the order of the coefficients. Of the coefficients that are not coefficients, only the number
         // matters.
         while seen != 0 {
             let k = seen.trailing_zeros();
@@ -255,11 +255,11 @@ impl ProgressiveScanReader {
             skip_bits(bits, before);
             bits.ensure();
             many -= before + 1;
-            let kept = wanted.get_mut(usize::from(self.positions[k as usize & 255]));
-            if let (1, Some(kept)) = (bits.take(1), kept)
-                && *kept & step == 0
+            let coefficient = wanted.get_mut(usize::from(self.positions[k as usize & 255]));
+            if let (1, Some(coefficient)) = (bits.take(1), coefficient)
+                && *coefficient & step == 0
             {
-                *kept = kept.wrapping_add(if *kept < 0 { -step } else { step });
+                *coefficient = coefficient.wrapping_add(if *coefficient < 0 { -step } else { step });
             }
             seen &= seen - 1;
         }

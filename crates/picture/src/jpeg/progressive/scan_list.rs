@@ -49,7 +49,7 @@ pub(super) fn needed_scans(parts: &[ProgressiveScan], last: u8, components: usiz
         let scan = &part.scan;
         let band = bit_mask(u32::from(scan.spectral_start)..u32::from(scan.spectral_end) + 1);
         if scan.spectral_start > 0 && scan.components.len() != 1 || scan.spectral_start == 0 && scan.spectral_end > 0 {
-            return Err(broken("its scan header makes no sense"));
+            return Err(broken("its scan header is invalid"));
         }
         if scan.approximation_high > 0 && scan.approximation_low + 1 != scan.approximation_high {
             return Err(broken("its scans do not follow one another"));
@@ -64,7 +64,7 @@ pub(super) fn needed_scans(parts: &[ProgressiveScan], last: u8, components: usiz
     for index in 0..components {
         let first = parts.iter().find(|part| part.scan.components.iter().any(|(i, ..)| *i == index));
         if first.is_none_or(|part| part.scan.spectral_start > 0 || part.scan.approximation_high > 0) {
-            return Err(broken("a component is missing"));
+            return Err(broken("a colour component is missing"));
         }
     }
     Ok(needed)
