@@ -2,6 +2,7 @@
 //! processing. The demo uses the same HTTP interface as a portal.
 
 mod client;
+mod photograph;
 mod scenario;
 
 use std::path::PathBuf;
@@ -13,11 +14,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::all_in_one::AllInOne;
 use crate::settings::Settings;
-
-/// Eileen Collins, photographed by NASA (public domain, image S78-32456 of the "Great Images in NASA" collection; from
-/// scikit-image's `astronaut`). Like a phone's photograph, it is stored sideways with EXIF orientation 6 and contains
-/// the location. So the demo shows that the picture is turned upright and that the location is removed.
-const PHOTOGRAPH: &[u8] = include_bytes!("astronaut.jpg");
 
 #[derive(Args)]
 pub(crate) struct DemoArgs {

@@ -10,8 +10,8 @@ use anyhow::Context;
 use bytesize::ByteSize;
 use serde_json::{Value, json};
 
-use super::PHOTOGRAPH;
 use super::client::DemoClient;
+use super::photograph::PHOTOGRAPH;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();

@@ -6,7 +6,7 @@ use domain::Secret;
 use jiff::SignedDuration;
 use toml::{Table, Value};
 
-use super::Settings;
+use super::sections::{Settings, defaults};
 
 /// The sections and keys of the embedded defaults.
 pub(super) struct KnownKeys {
@@ -29,7 +29,7 @@ impl KnownKeys {
     /// # Errors
     /// If they are not TOML, which is a mistake in this program.
     pub(super) fn embedded() -> anyhow::Result<Self> {
-        Ok(Self { defaults: super::defaults().parse()? })
+        Ok(Self { defaults: defaults().parse()? })
     }
 
     /// The default of every setting.
