@@ -67,7 +67,8 @@ impl KnownKeys {
     pub(super) fn nearest(&self, unknown: &str) -> Option<String> {
         let name = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
         let unknown_name = name(unknown);
-        let max_distance = (unknown_name.chars().count() / 3).max(2);
+        let length = unknown_name.chars().count();
+        let max_distance = (length / 3).max(if length > 3 { 2 } else { 1 });
         let distance = |known: &str| {
             let whole = strsim::damerau_levenshtein(unknown, known);
             // A setting in another section must have nearly the same name.
@@ -175,6 +176,7 @@ mod tests {
             ("datadir", Some("data_dir")),
             ("sweep.batch", Some("sweep.batch_size")),
             ("http.colour_of_the_sky", None),
+            ("foo", None),
         ] {
             assert_eq!(known.nearest(unknown).as_deref(), nearest, "{unknown}");
         }
