@@ -49,7 +49,7 @@ async fn crash_and_recover(photograph: &[u8], faults: FailPoints) -> bool {
     let census = records.stats().await.unwrap();
     assert_eq!((census.queued_jobs, census.dead_jobs, census.pending_deletions), (0, 0, 0), "{faults:?}");
     assert_eq!(folder.staged_files(), Vec::<std::path::PathBuf>::new(), "{faults:?}");
-    assert_eq!(records.recount_usage().await.unwrap(), Vec::<String>::new(), "{faults:?}: a counter is wrong");
+    assert_eq!(records.recount_usage().await.unwrap(), Vec::<String>::new(), "{faults:?}: a usage counter is wrong");
     assert!(census.admitted <= 1, "{faults:?}: doubled");
     if let Ok(admitted) = &acknowledged {
         assert_eq!(admitted.id.get(), 1001);
@@ -70,7 +70,7 @@ async fn crash_and_recover(photograph: &[u8], faults: FailPoints) -> bool {
             let digest = domain::hex(&Sha256::digest(&bytes));
             assert_eq!(digest, variant.sha256, "{faults:?}: {}", variant.name);
         }
-        assert_eq!(folder.blob_files().len(), 4, "{faults:?}: blobs that nobody needs");
+        assert_eq!(folder.blob_files().len(), 4, "{faults:?}: blobs without a row");
     } else {
         assert_eq!(folder.blob_files().len(), 0, "{faults:?}");
     }
@@ -112,7 +112,7 @@ async fn crash_with_file_and_recover(photograph: &[u8], faults: FailPoints) -> b
     let census = records.stats().await.unwrap();
     assert_eq!((census.queued_jobs, census.dead_jobs, census.pending_deletions), (0, 0, 0), "{faults:?}");
     assert_eq!(folder.staged_files(), Vec::<std::path::PathBuf>::new(), "{faults:?}");
-    assert_eq!(records.recount_usage().await.unwrap(), Vec::<String>::new(), "{faults:?}: a counter is wrong");
+    assert_eq!(records.recount_usage().await.unwrap(), Vec::<String>::new(), "{faults:?}: a usage counter is wrong");
     assert!(acknowledged.is_err() || census.admitted == 1, "{faults:?}: an acknowledged file was lost");
     let found = records.file(&file).await.unwrap();
     assert_eq!(found.is_some(), census.admitted == 1, "{faults:?}: {census:?}");
@@ -124,7 +124,7 @@ async fn crash_with_file_and_recover(photograph: &[u8], faults: FailPoints) -> b
         let variants = records.variants(upload.id, 0).await.unwrap();
         let names: Vec<String> = variants.iter().map(|variant| variant.name.to_string()).collect();
         assert_eq!(names, ["fit256.jpg"], "{faults:?}");
-        assert_eq!(folder.blob_files().len(), 2, "{faults:?}: blobs that nobody needs");
+        assert_eq!(folder.blob_files().len(), 2, "{faults:?}: blobs without a row");
     } else {
         assert_eq!(folder.blob_files().len(), 0, "{faults:?}");
     }

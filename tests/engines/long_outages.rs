@@ -56,8 +56,8 @@ async fn the_store_has_no_time() {
     assert!(refused.headers().contains_key("retry-after"));
     let ready = portal.get("/readyz").await;
     assert_eq!(ready.status(), 503);
-    let places: serde_json::Value = ready.json().await.unwrap();
-    assert_ne!(places["places"]["staging"], "ok", "{places}");
+    let report: serde_json::Value = ready.json().await.unwrap();
+    assert_ne!(report["places"]["staging"], "ok", "{report}");
     let _worker = stack.worker();
     super::oracle::wait_for_number(&stack, "SELECT least(count(*), 1) FROM events WHERE what = 'put off'", 1).await;
     stack.store.set(Way::Open);

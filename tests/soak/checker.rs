@@ -129,17 +129,17 @@ impl<I: Deployment> Checker<'_, I> {
                 "SELECT count(*) FROM uploads WHERE claimed_at IS NULL AND state = 'ready' AND expires_at < {soon}"
             );
             let expiring = self.query_number(&expiring).await;
-            let condemned = self.query_number("SELECT count(*) FROM ledger").await;
+            let scheduled = self.query_number("SELECT count(*) FROM ledger").await;
             let staged: Vec<String> =
                 self.backends.staging.list_older_than(jiff::Timestamp::MAX).try_collect().await.unwrap();
             // A failed upload keeps its bytes for a retry; the failure itself is found by another check.
             let staged = staged.len() - self.backends.records.needed_staged_keys(&staged).await.unwrap().len();
-            if (expiring, condemned, staged) == (0, 0, 0) {
+            if (expiring, scheduled, staged) == (0, 0, 0) {
                 return;
             }
             if begun.elapsed() > SWEEP_TIMEOUT {
                 let left =
-                    format!("{expiring} pictures about to expire, {condemned} prefixes, {staged} staged objects");
+                    format!("{expiring} pictures about to expire, {scheduled} prefixes, {staged} staged objects");
                 return self.violation(format!("not swept within {SWEEP_TIMEOUT:?}: {left}"));
             }
             tokio::time::sleep(Duration::from_millis(250)).await;

@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_waits_for_is_left_out() {
+    fn a_picture_without_a_caller_is_left_out() {
         let mut queue = RenderQueue::new(1, 100);
         queue.push(JobClass::Normal, 60, "first");
         let (first, _) = next(&mut queue).unwrap();

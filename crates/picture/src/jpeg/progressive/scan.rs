@@ -219,18 +219,18 @@ impl ProgressiveScanReader {
                 for _ in 0..run {
                     zeros &= zeros.wrapping_sub(1);
                 }
-                let place = if zeros == 0 { end + 1 } else { zeros.trailing_zeros() };
-                self.refine_nonzero(bits, known & bit_mask(k..place), wanted, step);
+                let position = if zeros == 0 { end + 1 } else { zeros.trailing_zeros() };
+                self.refine_nonzero(bits, known & bit_mask(k..position), wanted, step);
                 if size > 0 {
-                    if place > end {
+                    if position > end {
                         return Err(HuffmanError::TooManyCoefficients);
                     }
-                    if let Some(coefficient) = wanted.get_mut(usize::from(self.positions[place as usize & 255])) {
+                    if let Some(coefficient) = wanted.get_mut(usize::from(self.positions[position as usize & 255])) {
                         *coefficient = value;
                     }
-                    *nonzero |= 1 << (place & 63);
+                    *nonzero |= 1 << (position & 63);
                 }
-                k = place + 1;
+                k = position + 1;
             }
         }
         if progress.eob_run > 0 {
