@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::QueueName;
 
 use super::faults::{assert_all_ready, upload_many};
-use super::oracle::{query_number, wait_for_number};
+use super::invariants::{query_number, wait_for_number};
 use super::proxy::Way;
 use super::stack::EngineStack;
 use crate::portal::PortalClient;

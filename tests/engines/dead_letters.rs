@@ -5,7 +5,7 @@ use std::process::Output;
 use lapin::options::QueuePurgeOptions;
 
 use super::faults::upload_many;
-use super::oracle::{query_number, settle_and_check, wait_for_number};
+use super::invariants::{query_number, settle_and_check, wait_for_number};
 use super::proxy::Way;
 use super::stack::EngineStack;
 use crate::portal::PortalClient;

@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use sea_orm::{DbBackend, FromQueryResult, Statement};
 
-use super::oracle::wait_for_number;
+use super::invariants::wait_for_number;
 use super::stack::EngineStack;
 use crate::fairness::{FLOOD, SettledUpload, assert_fair, large_gray_png};
 use crate::portal::{PortalClient, read_picture};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
-use super::oracle::{OutcomeCounts, query_number, settle_and_check};
+use super::invariants::{OutcomeCounts, query_number, settle_and_check};
 use super::proxy::Way;
 use super::stack::EngineStack;
 use crate::portal::{PortalClient, read_picture};

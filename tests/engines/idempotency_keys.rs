@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, Response};
 
-use super::oracle::wait_for_number;
+use super::invariants::wait_for_number;
 use super::proxy::Way;
 use super::stack::EngineStack;
 use crate::portal::{PortalClient, read_picture};

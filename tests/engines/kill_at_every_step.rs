@@ -2,7 +2,7 @@
 //! the first one that the killed process does not send.
 
 use super::faults::assert_all_ready;
-use super::oracle::{query_number, settle_and_check, wait_for_number};
+use super::invariants::{query_number, settle_and_check, wait_for_number};
 use super::proxy::Trap;
 use super::stack::EngineStack;
 use crate::portal::{PortalClient, read_picture};

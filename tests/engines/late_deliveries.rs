@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::faults::{assert_all_ready, upload_many};
-use super::oracle::{query_number, settle_and_check, wait_for_number};
+use super::invariants::{query_number, settle_and_check, wait_for_number};
 use super::stack::EngineStack;
 use crate::portal::PortalClient;
 use crate::process::{FEDMEMBER, ServerProcess};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::faults::{assert_all_ready, upload_many};
-use super::oracle::query_number;
+use super::invariants::query_number;
 use super::proxy::Way;
 use super::stack::EngineStack;
 use crate::portal::PortalClient;
@@ -59,7 +59,7 @@ async fn the_store_has_no_time() {
     let report: serde_json::Value = ready.json().await.unwrap();
     assert_ne!(report["places"]["staging"], "ok", "{report}");
     let _worker = stack.worker();
-    super::oracle::wait_for_number(&stack, "SELECT least(count(*), 1) FROM events WHERE what = 'put off'", 1).await;
+    super::invariants::wait_for_number(&stack, "SELECT least(count(*), 1) FROM events WHERE what = 'put off'", 1).await;
     stack.store.set(Way::Open);
     assert_all_ready(&stack, &acknowledged).await;
     stack.clean_up().await;

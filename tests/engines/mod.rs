@@ -18,7 +18,7 @@ mod kill_at_every_step;
 mod late_deliveries;
 mod load_with_failures;
 mod long_outages;
-mod oracle;
+mod invariants;
 mod picture_end_to_end;
 #[path = "../../crates/backends/tests/backends/proxy.rs"]
 mod proxy;

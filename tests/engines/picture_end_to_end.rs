@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 
-use super::oracle::{OutcomeCounts, settle_and_check, wait_for_number};
+use super::invariants::{OutcomeCounts, settle_and_check, wait_for_number};
 use super::proxy::{Trap, Way};
 use super::stack::EngineStack;
 use crate::portal::{PortalClient, read_picture};
@@ -87,7 +87,7 @@ async fn a_drained_worker_hands_its_work_to_the_next_one() {
     assert_eq!(first.stop(), Some(0));
     let ends = settle_and_check(&stack, &acknowledged).await;
     assert_eq!(ends.ready, 40, "{ends:?}");
-    assert_eq!(super::oracle::query_number(&stack, "SELECT count(*) FROM events WHERE what = 'attempt'").await, 40);
+    assert_eq!(super::invariants::query_number(&stack, "SELECT count(*) FROM events WHERE what = 'attempt'").await, 40);
     assert_eq!((second.stop(), api.stop()), (Some(0), Some(0)));
     stack.clean_up().await;
 }

@@ -3,7 +3,7 @@
 use lapin::options::QueuePurgeOptions;
 
 use super::faults::{assert_all_ready, upload_many};
-use super::oracle::{query_number, wait_for_number};
+use super::invariants::{query_number, wait_for_number};
 use super::stack::EngineStack;
 use crate::portal::PortalClient;
 use crate::process::{DataFolder, ServerProcess};

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 
-use super::oracle::{OutcomeCounts, query_number, settle_and_check, wait_for_number};
+use super::invariants::{OutcomeCounts, query_number, settle_and_check, wait_for_number};
 use super::stack::EngineStack;
 use crate::portal::{PortalClient, read_picture};
 use crate::process::ServerProcess;

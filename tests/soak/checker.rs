@@ -9,7 +9,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
 use crate::deployment::{Deployment, FINAL_SETTINGS};
 use crate::documents::{API, rendition_path};
-use crate::engines::oracle::{assert_every_upload_counted, check_all_uploads, sha256_hex};
+use crate::engines::invariants::{assert_every_upload_counted, check_all_uploads, sha256_hex};
 use crate::journal::AcknowledgedPicture;
 use crate::process::FEDMEMBER;
 use crate::random::SeededRandom;

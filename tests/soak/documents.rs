@@ -5,7 +5,7 @@ use reqwest::multipart::{Form, Part};
 use serde_json::json;
 
 use crate::client::SoakResponse;
-use crate::engines::oracle::sha256_hex;
+use crate::engines::invariants::sha256_hex;
 use crate::journal::{AcknowledgedRendition, AcknowledgedVersion};
 use crate::random::SeededRandom;
 use crate::test_picture::TestPicture;

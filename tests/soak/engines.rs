@@ -1,7 +1,7 @@
 //! The engines, their proxies and the invariants, shared with the other tests.
 
-#[path = "../engines/oracle.rs"]
-pub mod oracle;
+#[path = "../engines/invariants.rs"]
+pub mod invariants;
 #[path = "../../crates/backends/tests/backends/proxy.rs"]
 pub mod proxy;
 #[path = "../engines/stack.rs"]

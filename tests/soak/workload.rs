@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::{SoakResponse, SoakUser};
 use crate::documents;
-use crate::engines::oracle::sha256_hex;
+use crate::engines::invariants::sha256_hex;
 use crate::journal::{AcknowledgedPicture, Journal};
 use crate::process::FEDMEMBER;
 use crate::random::SeededRandom;
