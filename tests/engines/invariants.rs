@@ -37,15 +37,15 @@ async fn wait_until_idle(records: &Records) -> UploadStats {
     let mut last = (0, 0, Instant::now());
     loop {
         tick.tick().await;
-        let census = records.stats().await.unwrap();
-        let (accepted, jobs) = (census.in_state(UploadState::Accepted), census.queued_jobs);
+        let stats = records.stats().await.unwrap();
+        let (accepted, jobs) = (stats.in_state(UploadState::Accepted), stats.queued_jobs);
         if (accepted, jobs) == (0, 0) {
-            return census;
+            return stats;
         }
         if (accepted, jobs) != (last.0, last.1) {
             last = (accepted, jobs, Instant::now());
         }
-        assert!(last.2.elapsed() < STALL_TIMEOUT, "something is in flight for ever: {census:?}");
+        assert!(last.2.elapsed() < STALL_TIMEOUT, "something is in flight for ever: {stats:?}");
     }
 }
 
@@ -66,10 +66,10 @@ pub async fn settle_and_check(stack: &EngineStack, acknowledged: &[String]) -> O
 }
 
 /// Asserts that every admitted upload is in exactly one state.
-pub fn assert_every_upload_counted(census: &UploadStats, acknowledged: &[String]) {
-    let sum: u64 = census.states.values().sum();
-    assert_eq!((census.admitted, census.unaccounted()), (sum, 0), "{census:?}");
-    assert!(census.admitted >= acknowledged.len() as u64, "{census:?}: an acknowledged upload is not in the records");
+pub fn assert_every_upload_counted(stats: &UploadStats, acknowledged: &[String]) {
+    let sum: u64 = stats.states.values().sum();
+    assert_eq!((stats.admitted, stats.unaccounted()), (sum, 0), "{stats:?}");
+    assert!(stats.admitted >= acknowledged.len() as u64, "{stats:?}: an acknowledged upload is not in the records");
     assert_eq!(acknowledged.iter().collect::<HashSet<_>>().len(), acknowledged.len(), "a number was given twice");
 }
 

@@ -14,11 +14,11 @@ mod fairness;
 mod faults;
 mod full_disk;
 mod idempotency_keys;
+mod invariants;
 mod kill_at_every_step;
 mod late_deliveries;
 mod load_with_failures;
 mod long_outages;
-mod invariants;
 mod picture_end_to_end;
 #[path = "../../crates/backends/tests/backends/proxy.rs"]
 mod proxy;

@@ -105,13 +105,13 @@ impl<I: Deployment> Checker<'_, I> {
     async fn wait_until_settled(&self) {
         let begun = Instant::now();
         loop {
-            let census = self.backends.records.stats().await.unwrap();
-            let open = (census.in_state(UploadState::Accepted), census.queued_jobs);
+            let stats = self.backends.records.stats().await.unwrap();
+            let open = (stats.in_state(UploadState::Accepted), stats.queued_jobs);
             if open == (0, 0) {
-                return self.workload.journal.log(&format!("nothing waits any more: {census:?}"));
+                return self.workload.journal.log(&format!("nothing waits any more: {stats:?}"));
             }
             if begun.elapsed() > SETTLE_TIMEOUT {
-                return self.violation(format!("still waiting {SETTLE_TIMEOUT:?} after the last fault: {census:?}"));
+                return self.violation(format!("still waiting {SETTLE_TIMEOUT:?} after the last fault: {stats:?}"));
             }
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
@@ -148,9 +148,9 @@ impl<I: Deployment> Checker<'_, I> {
 
     async fn check_invariants(&self) {
         let numbers = self.workload.journal.upload_ids();
-        let census = self.backends.records.stats().await.unwrap();
+        let stats = self.backends.records.stats().await.unwrap();
         let looked = async {
-            assert_every_upload_counted(&census, &numbers);
+            assert_every_upload_counted(&stats, &numbers);
             check_all_uploads(&self.backends, &self.db, &numbers).await
         };
         match std::panic::AssertUnwindSafe(looked).catch_unwind().await {
