@@ -72,7 +72,7 @@ struct BrokerContext {
     reply_targets: Mutex<ReplyTargets>,
 }
 
-/// The processes that wait for the outcomes of jobs delivered local_waiter.
+/// The processes that wait for the outcomes of jobs delivered here.
 #[derive(Debug, Default)]
 struct ReplyTargets {
     by_job: HashMap<JobId, Uuid>,

@@ -13,7 +13,7 @@ pub(super) struct ProgressiveScanReader {
     /// For a DC scan one table for each of its components, otherwise one table. None if only single bits are read.
     tables: Vec<Option<HuffmanTable>>,
     positions: [u8; 256],
-    /// The coefficients that are coefficients; bit k is the k-th coefficient.
+    /// The coefficients that are kept; bit k is the k-th coefficient.
     kept_mask: u64,
 }
 
@@ -245,7 +245,7 @@ impl ProgressiveScanReader {
     fn refine_nonzero(&self, bits: &mut BitReader<'_>, which: u64, wanted: &mut [i16], step: i16) {
         let mut many = which.count_ones();
         let mut seen = which & self.kept_mask;
-        // The bits are in the order of the coefficients. Of the coefficients that are not coefficients, only the number
+        // The bits are in the order of the coefficients. Of the coefficients that are not kept, only the number
         // matters.
         while seen != 0 {
             let k = seen.trailing_zeros();
