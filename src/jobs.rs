@@ -24,6 +24,7 @@ pub(crate) enum JobsCommand {
     /// Show one job and its errors.
     Show {
         /// The id of the job, as listed by `jobs ls`.
+        #[arg(value_parser = parse_job_id)]
         id: JobId,
         /// Print one JSON object.
         #[arg(long)]
@@ -32,17 +33,21 @@ pub(crate) enum JobsCommand {
     /// Retry dead jobs, with all their attempts available again. Their uploads return to the state `accepted`.
     Retry {
         /// The ids of the jobs, as listed by `jobs ls`.
-        #[arg(required = true)]
+        #[arg(required = true, value_parser = parse_job_id)]
         ids: Vec<JobId>,
     },
     /// Drop dead jobs for good. Their uploads keep their state.
     Drop {
         /// The ids of the jobs, as listed by `jobs ls`.
-        #[arg(required = true)]
+        #[arg(required = true, value_parser = parse_job_id)]
         ids: Vec<JobId>,
     },
     /// Return parked messages to their queues. An older version parked them, because it did not know their jobs.
     Unpark,
+}
+
+fn parse_job_id(text: &str) -> Result<JobId, String> {
+    text.parse().map_err(|_| "this is not the id of a job; `cloakroom jobs ls --all` lists the jobs".to_owned())
 }
 
 impl JobsCommand {

@@ -111,11 +111,11 @@ fn run(Cli { config, command }: Cli) -> anyhow::Result<()> {
         Command::Sweep(args) => run_role(settings()?, |settings| roles::sweep(settings, args)),
         Command::Jobs(command) => run_role(with_error_log_level(settings()?), |settings| command.run(settings)),
         Command::Explain(command) => run_role(with_error_log_level(settings()?), |settings| command.run(settings)),
-        Command::User(command) => run_role(settings()?, |settings| command.run(settings)),
-        Command::Token(command) => run_role(settings()?, |settings| command.run(settings)),
+        Command::User(command) => run_role(with_error_log_level(settings()?), |settings| command.run(settings)),
+        Command::Token(command) => run_role(with_error_log_level(settings()?), |settings| command.run(settings)),
         Command::Keys(command) => run_role(with_error_log_level(settings()?), |settings| command.run(settings)),
-        Command::Grant(command) => run_role(settings()?, |settings| command.run(settings)),
-        Command::Migrate(command) => run_role(settings()?, |settings| command.run(settings)),
+        Command::Grant(command) => run_role(with_error_log_level(settings()?), |settings| command.run(settings)),
+        Command::Migrate(command) => run_role(with_error_log_level(settings()?), |settings| command.run(settings)),
     }
 }
 

@@ -100,7 +100,7 @@ pub(crate) async fn worker(mut settings: Settings, args: WorkerArgs) -> anyhow::
     let metrics = crate::metrics::install_recorder()?;
     let (liveness, breakers) = (Some(worker.liveness()), worker.breakers());
     let readiness = WorkerReadiness { backends: backends.clone(), breakers, outages: OutageLog::default() };
-    let probes = ProbeServer { metrics, liveness: liveness, readiness: ReadinessSource::Worker(readiness) };
+    let probes = ProbeServer { metrics, liveness, readiness: ReadinessSource::Worker(readiness) };
     tracing::info!(queues = ?settings.worker.queues, "the worker is up");
     let (worked, (), (), ()) = tokio::join!(
         worker.run(stop.clone()),

@@ -97,8 +97,8 @@ pub(crate) enum TokenCommand {
         /// The id of the user.
         id: String,
         /// How long the token is valid, such as 30m or 24h.
-        #[arg(long, value_name = "TIME", default_value = "30m")]
-        lifetime: jiff::SignedDuration,
+        #[arg(long, value_name = "TIME", default_value = "30m", value_parser = parse_lifetime)]
+        lifetime: Duration,
     },
 }
 
@@ -191,6 +191,11 @@ fn print_password(password: &str, generated: bool) {
     }
 }
 
+fn parse_lifetime(text: &str) -> Result<Duration, String> {
+    let lifetime = text.parse::<jiff::SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
+    lifetime.filter(|time| !time.is_zero()).ok_or_else(|| "write a positive time, such as 30m or 24h".to_owned())
+}
+
 impl TokenCommand {
     /// Prints only the token to standard output.
     ///
@@ -198,7 +203,6 @@ impl TokenCommand {
     /// If the user does not exist or is disabled, or the records cannot be asked.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<()> {
         let Self::Issue { id, lifetime } = self;
-        let lifetime = Duration::try_from(lifetime).context("--lifetime: write a positive time, such as 30m")?;
         println!("{}", api::issue_token(&open_records(&settings).await?, &settings.realm, &id, lifetime).await?);
         Ok(())
     }

@@ -56,12 +56,12 @@ async fn assert_serves(process: &ServerProcess) {
         }
         assert_eq!(process.probe("/livez").await.0, 200);
     };
-    tokio::time::timeout(Duration::from_secs(300), served).await.expect("idle connections keep nobody out");
+    tokio::time::timeout(Duration::from_secs(300), served).await.expect("idle connections keep no other client out");
     assert!(!process.log().contains("could not be accepted"), "descriptors ran out");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_one_address_keeps_nobody_out() {
+async fn a_flood_of_one_address_keeps_no_other_client_out() {
     let folder = DataFolder::new();
     let process = start_with_fd_limit(&folder, &[LONG_HEADER_TIMEOUT]);
     assert_eq!(process.fd_limits(), (DESCRIPTORS, DESCRIPTORS), "it takes what it may");
@@ -71,7 +71,7 @@ async fn a_flood_of_one_address_keeps_nobody_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_many_addresses_keeps_nobody_out() {
+async fn a_flood_of_many_addresses_keeps_no_other_client_out() {
     let folder = DataFolder::new();
     let process = start_with_fd_limit(&folder, &[LONG_HEADER_TIMEOUT]);
     let _flood = open_connections(&process, |n| {
@@ -82,7 +82,7 @@ async fn a_flood_of_many_addresses_keeps_nobody_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_over_ipv6_keeps_nobody_out() {
+async fn a_flood_over_ipv6_keeps_no_other_client_out() {
     if std::net::TcpListener::bind("[::1]:0").is_err() {
         return eprintln!("skipped: this machine has no IPv6 loopback address");
     }

@@ -45,17 +45,17 @@ async fn crash_and_recover(photograph: &[u8], faults: FailPoints) -> bool {
     parts.recover().await.unwrap();
 
     let records = &parts.backends.records;
-    let census = records.stats().await.unwrap();
-    assert_eq!((census.queued_jobs, census.dead_jobs, census.pending_deletions), (0, 0, 0), "{faults:?}");
+    let stats = records.stats().await.unwrap();
+    assert_eq!((stats.queued_jobs, stats.dead_jobs, stats.pending_deletions), (0, 0, 0), "{faults:?}");
     assert_eq!(folder.staged_files(), Vec::<std::path::PathBuf>::new(), "{faults:?}");
-    assert_eq!(records.recount_usage().await.unwrap(), Vec::<String>::new(), "{faults:?}: a counter is wrong");
-    assert!(census.admitted <= 1, "{faults:?}: doubled");
+    assert_eq!(records.recount_usage().await.unwrap(), Vec::<String>::new(), "{faults:?}: a usage counter is wrong");
+    assert!(stats.admitted <= 1, "{faults:?}: doubled");
     if let Ok(admitted) = &acknowledged {
         assert_eq!(admitted.id.get(), 1001);
-        assert_eq!(census.admitted, 1, "{faults:?}: an acknowledged upload was lost");
+        assert_eq!(stats.admitted, 1, "{faults:?}: an acknowledged upload was lost");
     }
-    if census.admitted == 1 {
-        assert_eq!(census.in_state(UploadState::Ready), 1, "{faults:?}: {census:?}");
+    if stats.admitted == 1 {
+        assert_eq!(stats.in_state(UploadState::Ready), 1, "{faults:?}: {stats:?}");
         let id = UploadId::try_from(1001).unwrap();
         let upload = records.upload(id).await.unwrap().unwrap();
         assert_eq!((upload.width, upload.height), (Some(1000), Some(872)));
@@ -69,7 +69,7 @@ async fn crash_and_recover(photograph: &[u8], faults: FailPoints) -> bool {
             let digest = domain::hex(&Sha256::digest(&bytes));
             assert_eq!(digest, variant.sha256, "{faults:?}: {}", variant.name);
         }
-        assert_eq!(folder.blob_files().len(), 4, "{faults:?}: blobs that nobody needs");
+        assert_eq!(folder.blob_files().len(), 4, "{faults:?}: blobs without a row");
     } else {
         assert_eq!(folder.blob_files().len(), 0, "{faults:?}");
     }
@@ -108,13 +108,13 @@ async fn crash_with_file_and_recover(photograph: &[u8], faults: FailPoints) -> b
     parts.recover().await.unwrap();
 
     let records = &parts.backends.records;
-    let census = records.stats().await.unwrap();
-    assert_eq!((census.queued_jobs, census.dead_jobs, census.pending_deletions), (0, 0, 0), "{faults:?}");
+    let stats = records.stats().await.unwrap();
+    assert_eq!((stats.queued_jobs, stats.dead_jobs, stats.pending_deletions), (0, 0, 0), "{faults:?}");
     assert_eq!(folder.staged_files(), Vec::<std::path::PathBuf>::new(), "{faults:?}");
-    assert_eq!(records.recount_usage().await.unwrap(), Vec::<String>::new(), "{faults:?}: a counter is wrong");
-    assert!(acknowledged.is_err() || census.admitted == 1, "{faults:?}: an acknowledged file was lost");
+    assert_eq!(records.recount_usage().await.unwrap(), Vec::<String>::new(), "{faults:?}: a usage counter is wrong");
+    assert!(acknowledged.is_err() || stats.admitted == 1, "{faults:?}: an acknowledged file was lost");
     let found = records.file(&file).await.unwrap();
-    assert_eq!(found.is_some(), census.admitted == 1, "{faults:?}: {census:?}");
+    assert_eq!(found.is_some(), stats.admitted == 1, "{faults:?}: {stats:?}");
     if found.is_some() {
         let upload = records.file_version(&file, 1).await.unwrap().unwrap().upload.unwrap();
         assert_eq!((upload.state, upload.width, upload.height), (UploadState::Ready, Some(1000), Some(872)));
@@ -123,7 +123,7 @@ async fn crash_with_file_and_recover(photograph: &[u8], faults: FailPoints) -> b
         let variants = records.variants(upload.id, 0).await.unwrap();
         let names: Vec<String> = variants.iter().map(|variant| variant.name.to_string()).collect();
         assert_eq!(names, ["fit256.jpg"], "{faults:?}");
-        assert_eq!(folder.blob_files().len(), 2, "{faults:?}: blobs that nobody needs");
+        assert_eq!(folder.blob_files().len(), 2, "{faults:?}: blobs without a row");
     } else {
         assert_eq!(folder.blob_files().len(), 0, "{faults:?}");
     }

@@ -124,7 +124,11 @@ async fn a_job_that_the_queue_lost_is_published_again() {
     };
     // A new queue in memory does not have the old queue's job messages.
     let parts = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();
-    assert_eq!(parts.sweeper.sweep_once().await.unwrap().republished, 0, "whoever promised gets a moment to publish");
+    assert_eq!(
+        parts.sweeper.sweep_once().await.unwrap().republished,
+        0,
+        "the api gets a moment to publish the job itself"
+    );
     clock.advance(Duration::from_secs(11));
     assert_eq!(parts.sweeper.sweep_once().await.unwrap().republished, 1);
     assert_eq!(parts.worker.run_pending().await.unwrap(), 1);
@@ -133,19 +137,15 @@ async fn a_job_that_the_queue_lost_is_published_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn staged_bytes_that_nobody_waits_for_are_removed() {
+async fn orphans_in_staging_are_deleted() {
     let folder = prepared_folder().await;
     let clock = Clock::manual(jiff::Timestamp::now());
     let parts = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();
     let mut orphan = parts.backends.staging.new_writer();
-    orphan.write(b"nobody will admit this").await.unwrap();
+    orphan.write(b"never admitted").await.unwrap();
     orphan.finish().await.unwrap();
     parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap();
-    assert_eq!(
-        parts.sweeper.sweep_once().await.unwrap().deleted_orphans,
-        0,
-        "it may be somebody's who is about to admit it"
-    );
+    assert_eq!(parts.sweeper.sweep_once().await.unwrap().deleted_orphans, 0, "an api may be about to admit it");
     assert_eq!(folder.staged_files().len(), 2);
     // Files are old enough by the clock, whenever they were written.
     clock.advance(Duration::from_secs(60));

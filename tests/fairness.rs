@@ -57,8 +57,8 @@ pub fn assert_fair(settled: &[SettledUpload], floods: usize) {
     assert!(before <= floods * FLOOD / 3, "{before} heavy pictures went before the last small one");
 }
 
-async fn submit_picture(places: &Backends, owner: &str, bytes: &[u8]) -> UploadId {
-    let mut intake = places.staging.new_writer();
+async fn submit_picture(backends: &Backends, owner: &str, bytes: &[u8]) -> UploadId {
+    let mut intake = backends.staging.new_writer();
     intake.write(bytes).await.unwrap();
     let staged = intake.finish().await.unwrap();
     let admission = Admission {
@@ -70,15 +70,15 @@ async fn submit_picture(places: &Backends, owner: &str, bytes: &[u8]) -> UploadI
         retention: Duration::from_secs(86_400),
         idempotency_key: None,
     };
-    let admitted = places.records.admit(admission).await.unwrap();
-    places.queue.publish(&admitted.message).await.unwrap();
+    let admitted = backends.records.admit(admission).await.unwrap();
+    backends.queue.publish(&admitted.message).await.unwrap();
     admitted.id
 }
 
 /// Opens the backends of one test and adds these users.
 async fn open_backends(folder: &DataFolder, queue: QueueSettings, users: &[String]) -> Backends {
-    let places = backends::BackendsSettings { queue, ..backend_settings(folder) };
-    let places = Backends::open(&places, Clock::system(), FailPoints::default()).await.unwrap();
+    let backends = backends::BackendsSettings { queue, ..backend_settings(folder) };
+    let backends = Backends::open(&backends, Clock::system(), FailPoints::default()).await.unwrap();
     for id in users {
         let user = User {
             id: id.clone(),
@@ -88,16 +88,16 @@ async fn open_backends(folder: &DataFolder, queue: QueueSettings, users: &[Strin
             role: Role::Member,
             disabled: false,
         };
-        places.records.upsert_user(&user).await.unwrap();
+        backends.records.upsert_user(&user).await.unwrap();
     }
-    places
+    backends
 }
 
 /// Settles the uploads with a worker that has this number of decode threads. Returns the times.
-async fn settle_all(places: &Backends, uploads: Vec<UploadId>, threads: usize) -> Vec<SettledUpload> {
+async fn settle_all(backends: &Backends, uploads: Vec<UploadId>, threads: usize) -> Vec<SettledUpload> {
     let mut working = worker_settings();
     (working.worker.concurrency, working.worker.threads) = (4, threads);
-    let (worker, stop) = (Worker::new(&working, places.clone()), CancellationToken::new());
+    let (worker, stop) = (Worker::new(&working, backends.clone()), CancellationToken::new());
     let running = tokio::spawn({
         let stop = stop.clone();
         async move { worker.run(stop).await }
@@ -106,7 +106,7 @@ async fn settle_all(places: &Backends, uploads: Vec<UploadId>, threads: usize) -
     let mut tick = tokio::time::interval(Duration::from_millis(100));
     for id in uploads {
         let upload = loop {
-            let upload = places.records.upload(id).await.unwrap().unwrap();
+            let upload = backends.records.upload(id).await.unwrap().unwrap();
             if let Some(at) = upload.settled_at {
                 assert_eq!(upload.state, UploadState::Ready, "{:?}", upload.reason);
                 break SettledUpload { owner: upload.owner, at: at.as_millisecond() };
@@ -117,7 +117,7 @@ async fn settle_all(places: &Backends, uploads: Vec<UploadId>, threads: usize) -
     }
     stop.cancel();
     running.await.unwrap().unwrap();
-    assert_eq!(places.records.recount_usage().await.unwrap(), Vec::<String>::new());
+    assert_eq!(backends.records.recount_usage().await.unwrap(), Vec::<String>::new());
     settled
 }
 
@@ -126,22 +126,22 @@ async fn assert_fair_under_flood(floods: usize) {
     let users: Vec<String> =
         (0..floods).map(|n| format!("flood{n}")).chain(["jane".to_owned(), "joe".to_owned()]).collect();
     let queue = QueueSettings { heavy_threshold: HEAVY_AFTER, ..QueueSettings::default() };
-    let places = open_backends(&folder, queue, &users).await;
+    let backends = open_backends(&folder, queue, &users).await;
     let (heavy, small) = (large_gray_png(), read_picture("astronaut.jpg"));
     let mut uploads = Vec::new();
     for owner in users {
         let (bytes, count) = if owner.starts_with("flood") { (&heavy, FLOOD) } else { (&small, SMALL) };
         for _ in 0..count {
-            uploads.push(submit_picture(&places, &owner, bytes).await);
+            uploads.push(submit_picture(&backends, &owner, bytes).await);
         }
     }
-    let depth = async |lane| places.queue.depth(lane).await.unwrap();
+    let depth = async |queue| backends.queue.depth(queue).await.unwrap();
     let expected = (8 * floods as u64, (FLOOD - 8) as u64 * floods as u64, 2 * SMALL as u64);
     assert_eq!(
         (depth(QueueName::Heavy).await, depth(QueueName::Bulk).await, depth(QueueName::Pictures).await),
         expected
     );
-    assert_fair(&settle_all(&places, uploads, 2).await, floods);
+    assert_fair(&settle_all(&backends, uploads, 2).await, floods);
 }
 
 /// In one queue, too, the few pictures of one user do not wait for the many earlier ones of another user.
@@ -153,15 +153,15 @@ async fn users_take_turns_in_one_queue() {
     // All of these pictures go to the same queue.
     let queue =
         QueueSettings { heavy_threshold: Duration::from_secs(60), bulk_threshold: 100, ..QueueSettings::default() };
-    let places = open_backends(&folder, queue, &["ann".to_owned(), "bob".to_owned()]).await;
+    let backends = open_backends(&folder, queue, &["ann".to_owned(), "bob".to_owned()]).await;
     let (picture, mut uploads) = (large_gray_png(), Vec::new());
     for (owner, count) in [("ann", MANY), ("bob", FEW)] {
         for _ in 0..count {
-            uploads.push(submit_picture(&places, owner, &picture).await);
+            uploads.push(submit_picture(&backends, owner, &picture).await);
         }
     }
-    assert_eq!(places.queue.depth(QueueName::Pictures).await.unwrap(), (MANY + FEW) as u64);
-    let settled = settle_all(&places, uploads, 1).await;
+    assert_eq!(backends.queue.depth(QueueName::Pictures).await.unwrap(), (MANY + FEW) as u64);
+    let settled = settle_all(&backends, uploads, 1).await;
     let last = settled.iter().filter(|one| one.owner == "bob").map(|one| one.at).max().unwrap();
     let before = settled.iter().filter(|one| one.owner == "ann" && one.at < last).count();
     assert!(before <= 2 * FEW, "{before} of ann's went before the last of bob's");

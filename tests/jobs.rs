@@ -91,6 +91,6 @@ async fn what_a_file_and_its_rendition_wait_for_is_told() {
     parts.worker.run_pending().await.unwrap();
     let version = parts.backends.records.file_versions(&file).await.unwrap().remove(0).id;
     let name = RenditionName::parse("Small", RenditionNameRules::V1_2).unwrap();
-    let place = UploadTarget::Rendition { version, name, description: String::new(), max_renditions: 9 };
-    waits(parts.submit_to_target(place, &read_picture("astronaut.jpg")).await.unwrap().id);
+    let target = UploadTarget::Rendition { version, name, description: String::new(), max_renditions: 9 };
+    waits(parts.submit_to_target(target, &read_picture("astronaut.jpg")).await.unwrap().id);
 }

@@ -38,7 +38,7 @@ fn a_mistake_is_named() {
     assert!(!good && err.contains("nowhere.toml"), "{err}");
 }
 
-/// Every problem of the file and of the environment is reported at once, with its place, and without a Rust type.
+/// Every problem of the file and of the environment is reported at once, with its location, and without a Rust type.
 #[test]
 fn all_problems_are_reported_at_once() {
     let folder = DataFolder::new();

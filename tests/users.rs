@@ -36,6 +36,11 @@ async fn users_are_added_granted_and_disabled() {
 
     let (good, token, err) = run_command(&folder, &["token", "issue", "jane", "--lifetime", "10m"], "");
     assert!(good, "{err}");
+    for lifetime in ["0s", "-5m", "soon"] {
+        let flag = format!("--lifetime={lifetime}");
+        let (good, token, err) = run_command(&folder, &["token", "issue", "jane", &flag], "");
+        assert!(!good && token.is_empty() && err.contains("write a positive time"), "{lifetime}: {err}");
+    }
     let jane = PortalClient::with_token(&process, token.trim());
     let number = jane.upload("astronaut.jpg", read_picture("astronaut.jpg")).await.text().await.unwrap();
     let app = format!("apps/travel.{FEDMEMBER}");
@@ -48,7 +53,7 @@ async fn users_are_added_granted_and_disabled() {
 
     assert!(run_command(&folder, &["user", "disable", "jane"], "").0);
     wait_until(async || jane.upload("astronaut.jpg", read_picture("astronaut.jpg")).await.status() == 401).await;
-    assert!(!run_command(&folder, &["token", "issue", "jane"], "").0, "no token for who may nothing");
+    assert!(!run_command(&folder, &["token", "issue", "jane"], "").0, "no token for a disabled user");
 }
 
 /// Waits until a condition holds. A running process notices the change of a command within seconds.

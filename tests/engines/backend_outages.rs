@@ -49,15 +49,15 @@ async fn a_store_that_is_away_kills_no_waiting_job() {
         })
         .await;
         wait_for_probe(&worker, "/readyz", |status, said| status == 503 && !said.contains("\"staging\":\"ok\"")).await;
-        let places = stack.open_backends().await;
+        let backends = stack.open_backends().await;
         let paused = async {
             let mut tick = tokio::time::interval(Duration::from_millis(100));
-            while places.queue.stats(QueueName::Pictures).await.unwrap().unwrap().consumers > 0 {
+            while backends.queue.stats(QueueName::Pictures).await.unwrap().unwrap().consumers > 0 {
                 tick.tick().await;
             }
         };
         tokio::time::timeout(Duration::from_secs(120), paused).await.expect("it takes no more jobs");
-        places.queue.close().await;
+        backends.queue.close().await;
         let postponed = "SELECT least(count(*), 3) FROM events WHERE detail LIKE '%which does not count%'";
         wait_for_number(&stack, postponed, 3).await;
         assert_eq!(query_number(&stack, "SELECT count(*) FROM jobs WHERE state = 'dead'").await, 0, "{way:?}");
@@ -122,8 +122,8 @@ async fn a_wrong_bucket_is_said_at_readyz_and_nothing_is_called_lost() {
     let acknowledged = upload_many(&portal, 5, |_| {}).await;
     let misled = |arguments: &[&str]| {
         let mut command = stack.command(arguments);
-        for place in ["STAGING", "BLOBS"] {
-            command.env(format!("CLOAKROOM__{place}__URL"), format!("s3://no-such-bucket/{place}"));
+        for backend in ["STAGING", "BLOBS"] {
+            command.env(format!("CLOAKROOM__{backend}__URL"), format!("s3://no-such-bucket/{backend}"));
         }
         command
     };

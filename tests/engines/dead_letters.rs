@@ -24,8 +24,8 @@ async fn a_job_that_cannot_be_done_is_shown_explained_tried_again_and_given_up()
     let portal = PortalClient::log_in(&api).await;
     let acknowledged = upload_many(&portal, 2, |_| {}).await;
     let lost = acknowledged[0].as_str();
-    let places = stack.open_backends().await;
-    let upload = places.records.upload(lost.parse().unwrap()).await.unwrap().unwrap();
+    let backends = stack.open_backends().await;
+    let upload = backends.records.upload(lost.parse().unwrap()).await.unwrap().unwrap();
     wait_for_number(&stack, "SELECT count(*) FROM jobs WHERE published_at IS NOT NULL", 2).await;
     let explains = async |words: &str| {
         let mut tick = tokio::time::interval(std::time::Duration::from_millis(500));
@@ -46,11 +46,11 @@ async fn a_job_that_cannot_be_done_is_shown_explained_tried_again_and_given_up()
     explains("it is published again").await;
     for number in &acknowledged {
         let id = number.parse().unwrap();
-        let job = places.records.processing_job(id).await.unwrap().unwrap();
-        let ticket = domain::JobMessage::new(job, domain::Job::ProcessPicture { upload: id });
-        places.queue.publish(&ticket).await.unwrap();
+        let job = backends.records.processing_job(id).await.unwrap().unwrap();
+        let message = domain::JobMessage::new(job, domain::Job::ProcessPicture { upload: id });
+        backends.queue.publish(&message).await.unwrap();
     }
-    places.staging.delete(&upload.staged_key).await.unwrap();
+    backends.staging.delete(&upload.staged_key).await.unwrap();
 
     let worker = stack.worker();
     let ends = settle_and_check(&stack, &acknowledged).await;
@@ -70,7 +70,7 @@ async fn a_job_that_cannot_be_done_is_shown_explained_tried_again_and_given_up()
     assert_eq!(ask(&["jobs", "ls"]), "no dead letters\n");
     assert_eq!(settle_and_check(&stack, &acknowledged).await.failed, 1);
     assert_eq!((worker.stop(), api.stop()), (Some(0), Some(0)));
-    places.queue.close().await;
+    backends.queue.close().await;
     stack.clean_up().await;
 }
 

@@ -52,8 +52,8 @@ async fn the_broker_raises_an_alarm() {
     assert!(start_engine_script("alarm", &folder).wait().unwrap().success());
     acknowledged.extend(upload_many(&portal, 20, |_| {}).await);
     let ready = portal.get("/readyz").await;
-    let places: serde_json::Value = ready.json().await.unwrap();
-    assert_eq!(places["places"]["queue"], "down", "{places}");
+    let report: serde_json::Value = ready.json().await.unwrap();
+    assert_eq!(report["places"]["queue"], "down", "{report}");
     assert!(start_engine_script("calm", &folder).wait().unwrap().success());
     assert_eq!(acknowledged.len(), 30, "an upload does not need the broker");
     assert_all_ready(&stack, &acknowledged).await;

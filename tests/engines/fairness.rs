@@ -54,10 +54,10 @@ async fn floods_of_heavy_pictures_do_not_delay_small_ones_of_others() {
     let settled: Vec<SettledUpload> =
         rows.unwrap().into_iter().map(|row| SettledUpload { owner: row.owner, at: row.settled_at }).collect();
     assert_fair(&settled, 2);
-    let places = stack.open_backends().await;
-    assert_eq!(places.records.recount_usage().await.unwrap(), Vec::<String>::new());
-    places.queue.close().await;
-    places.records.close().await.unwrap();
+    let backends = stack.open_backends().await;
+    assert_eq!(backends.records.recount_usage().await.unwrap(), Vec::<String>::new());
+    backends.queue.close().await;
+    backends.records.close().await.unwrap();
     assert_eq!((api.stop(), worker.stop()), (Some(0), Some(0)));
     stack.clean_up().await;
 }

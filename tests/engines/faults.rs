@@ -102,9 +102,9 @@ async fn the_broker_is_away_and_uploads_are_accepted_all_the_same() {
     assert_eq!(acknowledged.len(), 20);
     let ready = portal.get("/readyz").await;
     assert_eq!(ready.status(), 200, "taken out of service, it would take nothing in");
-    let places: serde_json::Value = ready.json().await.unwrap();
-    assert_ne!(places["places"]["queue"], "ok");
-    assert_eq!(portal.get("/livez").await.status(), 200, "restarting us would help nobody");
+    let report: serde_json::Value = ready.json().await.unwrap();
+    assert_ne!(report["places"]["queue"], "ok");
+    assert_eq!(portal.get("/livez").await.status(), 200, "a restart would not help");
     assert_eq!(query_number(&stack, "SELECT count(*) FROM uploads WHERE state = 'accepted'").await, 20);
     stack.broker.set(Way::Open);
     assert_all_ready(&stack, &acknowledged).await;
@@ -144,21 +144,21 @@ async fn a_message_delivered_twice_or_after_the_end_changes_nothing() {
     let api = stack.api();
     let portal = PortalClient::log_in(&api).await;
     let acknowledged = upload_many(&portal, 5, |_| {}).await;
-    let places = stack.open_backends().await;
+    let backends = stack.open_backends().await;
     for number in &acknowledged {
         let id = number.parse().unwrap();
-        let job = places.records.processing_job(id).await.unwrap().unwrap();
-        let ticket = domain::JobMessage::new(job, domain::Job::ProcessPicture { upload: id });
+        let job = backends.records.processing_job(id).await.unwrap().unwrap();
+        let message = domain::JobMessage::new(job, domain::Job::ProcessPicture { upload: id });
         for _ in 0..3 {
-            places.queue.publish(&ticket).await.unwrap();
+            backends.queue.publish(&message).await.unwrap();
         }
-        places.queue.publish_delayed(&ticket, Duration::from_millis(1)).await.unwrap();
+        backends.queue.publish_delayed(&message, Duration::from_millis(1)).await.unwrap();
     }
     let (_one, _two) = (stack.worker(), stack.worker());
     assert_all_ready(&stack, &acknowledged).await;
     let rendered = query_number(&stack, "SELECT count(*) FROM events WHERE what = 'ready'").await;
     assert_eq!(rendered, 5, "done once each");
-    places.queue.close().await;
+    backends.queue.close().await;
     stack.clean_up().await;
 }
 

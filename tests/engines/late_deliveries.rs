@@ -11,9 +11,9 @@ use test_support::process::{FEDMEMBER, ServerProcess};
 use super::faults::{assert_all_ready, upload_many};
 
 /// The job message of an upload whose job is not done yet.
-async fn open_job_message(places: &backends::Backends, number: &str) -> domain::JobMessage {
+async fn open_job_message(backends: &backends::Backends, number: &str) -> domain::JobMessage {
     let id = number.parse().unwrap();
-    let job = places.records.processing_job(id).await.unwrap().unwrap();
+    let job = backends.records.processing_job(id).await.unwrap().unwrap();
     domain::JobMessage::new(job, domain::Job::ProcessPicture { upload: id })
 }
 
@@ -22,12 +22,12 @@ async fn a_delivery_after_claim_after_removal_and_after_expiry_changes_nothing()
     let Some(stack) = EngineStack::start().await else { return };
     let api = stack.api();
     let portal = PortalClient::log_in(&api).await;
-    let places = stack.open_backends().await;
+    let backends = stack.open_backends().await;
     let acknowledged = upload_many(&portal, 3, |_| {}).await;
     let [claimed, removed, expired] = &acknowledged[..] else { panic!("{acknowledged:?}") };
-    let mut tickets = Vec::new();
+    let mut messages = Vec::new();
     for number in &acknowledged {
-        tickets.push(open_job_message(&places, number).await);
+        messages.push(open_job_message(&backends, number).await);
     }
     let worker = stack.worker();
     wait_for_number(&stack, "SELECT count(*) FROM jobs", 0).await;
@@ -42,8 +42,8 @@ async fn a_delivery_after_claim_after_removal_and_after_expiry_changes_nothing()
 
     let told = query_number(&stack, "SELECT count(*) FROM events").await;
     let avatars = query_number(&stack, "SELECT count(*) FROM avatars").await;
-    for ticket in &tickets {
-        places.queue.publish(ticket).await.unwrap();
+    for message in &messages {
+        backends.queue.publish(message).await.unwrap();
     }
     // Each delivery is taken and acknowledged: the queue is empty, and a picture that was sent later is done.
     let next = upload_many(&portal, 1, |_| {}).await;
@@ -53,7 +53,7 @@ async fn a_delivery_after_claim_after_removal_and_after_expiry_changes_nothing()
     assert_eq!(query_number(&stack, "SELECT count(*) FROM avatars").await, avatars);
     assert_eq!(portal.get(&format!("/api/{me}/avatar?size=75")).await.status(), 200);
     assert_eq!(worker.stop(), Some(0));
-    places.queue.close().await;
+    backends.queue.close().await;
     stack.clean_up().await;
 }
 
@@ -67,7 +67,7 @@ fn faketime() -> Option<&'static str> {
 /// One machine is an hour ahead and one is an hour behind: nothing expires early, and no lease is taken from a live
 /// worker.
 #[tokio::test(flavor = "multi_thread")]
-async fn clocks_that_are_an_hour_off_harm_nobody() {
+async fn clocks_that_are_an_hour_off_do_no_harm() {
     let Some(library) = faketime() else {
         return eprintln!("skipped: this needs Debian's faketime, which tests/run installs");
     };

@@ -56,8 +56,8 @@ async fn the_store_has_no_time() {
     assert!(refused.headers().contains_key("retry-after"));
     let ready = portal.get("/readyz").await;
     assert_eq!(ready.status(), 503);
-    let places: serde_json::Value = ready.json().await.unwrap();
-    assert_ne!(places["places"]["staging"], "ok", "{places}");
+    let report: serde_json::Value = ready.json().await.unwrap();
+    assert_ne!(report["places"]["staging"], "ok", "{report}");
     let _worker = stack.worker();
     test_support::invariants::wait_for_number(
         &stack,

@@ -45,7 +45,7 @@ async fn a_photograph_becomes_an_avatar_by_way_of_three_processes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_refuses_a_schema_that_is_behind_and_a_queue_nobody_shares() {
+async fn a_role_refuses_a_schema_that_is_behind_and_a_queue_in_memory() {
     let Some(stack) = EngineStack::start().await else { return };
     let refused = |arguments: &[&str], name: &str, value: &str| {
         let output = stack.command(arguments).env(name, value).output().unwrap();
@@ -64,8 +64,8 @@ async fn a_role_refuses_a_schema_that_is_behind_and_a_queue_nobody_shares() {
         let said = refused(role, "CLOAKROOM__QUEUE__URL", "memory:");
         assert!(said.contains("amqp://"), "{role:?}: {said}");
     }
-    let places = stack.open_backends().await;
-    places.queue.close().await;
+    let backends = stack.open_backends().await;
+    backends.queue.close().await;
     stack.clean_up().await;
 }
 

@@ -36,7 +36,7 @@ async fn a_job_that_is_retried_right_after_it_died_is_taken_up_again() {
     let Some(stack) = EngineStack::start().await else { return };
     let api = stack.api();
     let portal = PortalClient::log_in(&api).await;
-    let places = stack.open_backends().await;
+    let backends = stack.open_backends().await;
     // The staging folder of this worker is another one, which lacks the bytes: every job becomes dead within
     // milliseconds.
     let elsewhere = DataFolder::new();
@@ -47,11 +47,11 @@ async fn a_job_that_is_retried_right_after_it_died_is_taken_up_again() {
     for number in 1..=4 {
         upload_many(&portal, 1, |_| {}).await;
         wait_for_number(&stack, "SELECT count(*) FROM jobs WHERE state = 'dead' AND attempts = 1", 1).await;
-        let job = places.records.jobs(true, 100).await.unwrap().pop().unwrap().id;
-        places.records.retry_job(job, std::time::Duration::from_secs(600)).await.unwrap().unwrap();
+        let job = backends.records.jobs(true, 100).await.unwrap().pop().unwrap().id;
+        backends.records.retry_job(job, std::time::Duration::from_secs(600)).await.unwrap().unwrap();
         wait_for_number(&stack, "SELECT count(*) FROM jobs WHERE state = 'dead' AND attempts = 2", number).await;
     }
-    places.queue.close().await;
-    places.records.close().await.unwrap();
+    backends.queue.close().await;
+    backends.records.close().await.unwrap();
     stack.clean_up().await;
 }

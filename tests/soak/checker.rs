@@ -105,13 +105,13 @@ impl<I: Deployment> Checker<'_, I> {
     async fn wait_until_settled(&self) {
         let begun = Instant::now();
         loop {
-            let census = self.backends.records.stats().await.unwrap();
-            let open = (census.in_state(UploadState::Accepted), census.queued_jobs);
+            let stats = self.backends.records.stats().await.unwrap();
+            let open = (stats.in_state(UploadState::Accepted), stats.queued_jobs);
             if open == (0, 0) {
-                return self.workload.journal.log(&format!("nothing waits any more: {census:?}"));
+                return self.workload.journal.log(&format!("nothing waits any more: {stats:?}"));
             }
             if begun.elapsed() > SETTLE_TIMEOUT {
-                return self.violation(format!("still waiting {SETTLE_TIMEOUT:?} after the last fault: {census:?}"));
+                return self.violation(format!("still waiting {SETTLE_TIMEOUT:?} after the last fault: {stats:?}"));
             }
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
@@ -129,17 +129,17 @@ impl<I: Deployment> Checker<'_, I> {
                 "SELECT count(*) FROM uploads WHERE claimed_at IS NULL AND state = 'ready' AND expires_at < {soon}"
             );
             let expiring = self.query_number(&expiring).await;
-            let condemned = self.query_number("SELECT count(*) FROM ledger").await;
+            let scheduled = self.query_number("SELECT count(*) FROM ledger").await;
             let staged: Vec<String> =
                 self.backends.staging.list_older_than(jiff::Timestamp::MAX).try_collect().await.unwrap();
             // A failed upload keeps its bytes for a retry; the failure itself is found by another check.
             let staged = staged.len() - self.backends.records.needed_staged_keys(&staged).await.unwrap().len();
-            if (expiring, condemned, staged) == (0, 0, 0) {
+            if (expiring, scheduled, staged) == (0, 0, 0) {
                 return;
             }
             if begun.elapsed() > SWEEP_TIMEOUT {
                 let left =
-                    format!("{expiring} pictures about to expire, {condemned} prefixes, {staged} staged objects");
+                    format!("{expiring} pictures about to expire, {scheduled} prefixes, {staged} staged objects");
                 return self.violation(format!("not swept within {SWEEP_TIMEOUT:?}: {left}"));
             }
             tokio::time::sleep(Duration::from_millis(250)).await;
@@ -148,9 +148,9 @@ impl<I: Deployment> Checker<'_, I> {
 
     async fn check_invariants(&self) {
         let numbers = self.workload.journal.upload_ids();
-        let census = self.backends.records.stats().await.unwrap();
+        let stats = self.backends.records.stats().await.unwrap();
         let looked = async {
-            assert_every_upload_counted(&census, &numbers);
+            assert_every_upload_counted(&stats, &numbers);
             check_all_uploads(&self.backends, &self.db, &numbers).await
         };
         match std::panic::AssertUnwindSafe(looked).catch_unwind().await {

@@ -38,9 +38,9 @@ impl EmbeddedDeployment {
         if disk.is_none() {
             journal.log("no full disk: only root can mount a small file system");
         }
-        let place = Arc::clone(&folder);
+        let data = Arc::clone(&folder);
         let build = move || {
-            let mut command = cloakroom_command(place.path());
+            let mut command = cloakroom_command(data.path());
             command.arg("up").envs(SETTINGS);
             command
         };

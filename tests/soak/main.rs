@@ -105,11 +105,11 @@ async fn run_workload_and_faults<I: Deployment>(deployment: &I, seed: u64, durat
     for node in nodes {
         node.start().await;
     }
-    let places = deployment.open_backends().await;
-    let workload = Workload::new(create_users(deployment, &places).await, journal, seed);
+    let backends = deployment.open_backends().await;
+    let workload = Workload::new(create_users(deployment, &backends).await, journal, seed);
     // An open connection of another process would keep SQLite's log at its longest, so the test would never meet a full
     // disk.
-    close_backends(places).await;
+    close_backends(backends).await;
     let (begun, stop) = (Instant::now(), CancellationToken::new());
     let mixes = deployment.fault_mixes().into_iter().enumerate();
     let tracks = mixes.map(|(track, mix)| run_track(deployment, mix, seed ^ ((track as u64) << 32), begun + duration));
@@ -121,15 +121,15 @@ async fn run_workload_and_faults<I: Deployment>(deployment: &I, seed: u64, durat
     };
     join(faults, join_all((0..USERS).map(|user| workload.run(user, &stop)))).await;
     journal.log(&journal.summary());
-    let (places, db) = (deployment.open_backends().await, deployment.open_database().await);
-    let checker = Checker { deployment, workload: &workload, backends: places, db };
+    let (backends, db) = (deployment.open_backends().await, deployment.open_database().await);
+    let checker = Checker { deployment, workload: &workload, backends, db };
     checker.run().await;
     close_backends(checker.backends).await;
 }
 
-async fn close_backends(places: Backends) {
-    places.queue.close().await;
-    places.records.close().await.unwrap();
+async fn close_backends(backends: Backends) {
+    backends.queue.close().await;
+    backends.records.close().await.unwrap();
 }
 
 /// Runs the faults of one track; the last one ends by `end`.
@@ -147,7 +147,7 @@ async fn run_track<I: Deployment>(deployment: &I, mix: FaultMix, seed: u64, end:
 }
 
 /// Creates users, each with a token and the permission to act for an app.
-async fn create_users<I: Deployment>(deployment: &I, places: &Backends) -> Vec<SoakUser> {
+async fn create_users<I: Deployment>(deployment: &I, backends: &Backends) -> Vec<SoakUser> {
     let mut users = Vec::new();
     for number in 0..USERS {
         let id = format!("user{number}");
@@ -159,9 +159,9 @@ async fn create_users<I: Deployment>(deployment: &I, places: &Backends) -> Vec<S
             role: records::Role::Member,
             disabled: false,
         };
-        places.records.upsert_user(&user).await.unwrap();
+        backends.records.upsert_user(&user).await.unwrap();
         let app = Resource { service: Service::Apps, id: id.clone() };
-        places.records.grant_resource(&app, &id).await.unwrap();
+        backends.records.grant_resource(&app, &id).await.unwrap();
         let issued = deployment.command(&["token", "issue", &id, "--lifetime", "1000h"]).output().unwrap();
         assert!(issued.status.success(), "{}", String::from_utf8_lossy(&issued.stderr));
         let token = String::from_utf8(issued.stdout).unwrap();

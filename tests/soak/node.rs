@@ -67,7 +67,7 @@ impl Node {
         self.start_locked(&mut process).await;
     }
 
-    async fn start_locked(&self, place: &mut Option<ServerProcess>) {
+    async fn start_locked(&self, process_slot: &mut Option<ServerProcess>) {
         let begun = Instant::now();
         while begun.elapsed() < START_TIMEOUT {
             let mut command = (self.build_command)();
@@ -85,7 +85,7 @@ impl Node {
             let (process, up) = started.await.unwrap();
             if up.is_ok() {
                 *self.address.lock().unwrap() = Some(probes.unwrap_or(process.address));
-                *place = Some(process);
+                *process_slot = Some(process);
                 return;
             }
             self.keep_log(&process);
@@ -97,32 +97,32 @@ impl Node {
 
     /// Sends SIGKILL, and starts the process again after `away`.
     pub async fn kill(&self, away: Duration) {
-        let mut place = self.process.lock().await;
+        let mut process_slot = self.process.lock().await;
         *self.address.lock().unwrap() = None;
-        if let Some(process) = place.take() {
+        if let Some(process) = process_slot.take() {
             process.signal("KILL");
             self.keep_log(&process);
         }
         tokio::time::sleep(away).await;
-        self.start_locked(&mut place).await;
+        self.start_locked(&mut process_slot).await;
     }
 
     /// Sends SIGTERM, and starts the process again `away` after its end.
     pub async fn restart(&self, away: Duration) {
-        let mut place = self.process.lock().await;
-        self.stop_locked(&mut place).await;
+        let mut process_slot = self.process.lock().await;
+        self.stop_locked(&mut process_slot).await;
         tokio::time::sleep(away).await;
-        self.start_locked(&mut place).await;
+        self.start_locked(&mut process_slot).await;
     }
 
     /// Sends SIGTERM and waits for the end.
     pub async fn stop(&self) {
-        let mut place = self.process.lock().await;
-        self.stop_locked(&mut place).await;
+        let mut process_slot = self.process.lock().await;
+        self.stop_locked(&mut process_slot).await;
     }
 
-    async fn stop_locked(&self, place: &mut Option<ServerProcess>) {
-        let Some(mut process) = place.take() else { return };
+    async fn stop_locked(&self, process_slot: &mut Option<ServerProcess>) {
+        let Some(mut process) = process_slot.take() else { return };
         process.terminate();
         let mut tick = tokio::time::interval(Duration::from_millis(50));
         let ended = async {
@@ -139,8 +139,8 @@ impl Node {
 
     /// Sends SIGSTOP, and SIGCONT when `meanwhile` is over.
     pub async fn pause_during<T>(&self, meanwhile: impl Future<Output = T>) -> T {
-        let place = self.process.lock().await;
-        let paused = place.as_ref().map(PauseGuard::new);
+        let process_slot = self.process.lock().await;
+        let paused = process_slot.as_ref().map(PauseGuard::new);
         let value = meanwhile.await;
         drop(paused);
         value

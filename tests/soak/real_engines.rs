@@ -47,9 +47,9 @@ impl RealEnginesDeployment {
             ("worker-2", NodeRole::Worker, "worker"),
         ] {
             let own = Arc::new(stack.new_proxies(&Trap::default()).await);
-            let (place, through) = (Arc::clone(&stack), Arc::clone(&own));
+            let (stack, through) = (Arc::clone(&stack), Arc::clone(&own));
             let build = move || {
-                let mut command = place.command_through(&through, &[word]);
+                let mut command = stack.command_through(&through, &[word]);
                 command.envs(SETTINGS);
                 // One of the two apis has a short retention for unclaimed pictures.
                 if name == "api-2" {
@@ -113,8 +113,8 @@ impl RealEnginesDeployment {
     async fn delete_queue(&self, target: u64) {
         let operator = self.stack.operator_connection().await;
         let channel = operator.create_channel().await.unwrap();
-        let lane = QueueName::ALL[usize::try_from(target).unwrap_or_default() % QueueName::ALL.len()];
-        let queue = self.stack.queue_name(lane.as_str());
+        let name = QueueName::ALL[usize::try_from(target).unwrap_or_default() % QueueName::ALL.len()];
+        let queue = self.stack.queue_name(name.as_str());
         let deleted = channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await;
         self.journal.log(&format!("{queue} deleted with its messages: {deleted:?}"));
         operator.close(200, "done".into()).await.ok();

@@ -135,8 +135,8 @@ impl<T> FairScheduler<T> {
     }
 
     fn start_job(&mut self, class: JobClass) -> Option<(JobSlot, T)> {
-        let most = (self.slots - 1).max(1);
-        let (principal, job) = self.waiting[class.index()].pop_fairest(&self.running_by_principal, most)?;
+        let max_running = (self.slots - 1).max(1);
+        let (principal, job) = self.waiting[class.index()].pop_fairest(&self.running_by_principal, max_running)?;
         self.turns.advance(class);
         self.running[class.index()] += 1;
         *self.running_by_principal.entry(principal.clone()).or_default() += 1;
@@ -177,23 +177,23 @@ mod tests {
 
         /// Begins all jobs that may begin and returns their principals.
         fn start_all(&mut self) -> Vec<&'static str> {
-            let mut begun = Vec::new();
-            while let Some((slot, of)) = self.schedule.next_job() {
-                begun.push(of);
-                self.slots.push_back((slot, of));
+            let mut started = Vec::new();
+            while let Some((slot, name)) = self.schedule.next_job() {
+                started.push(name);
+                self.slots.push_back((slot, name));
             }
-            begun
+            started
         }
 
         /// Ends the first job of this principal.
-        fn finish_first_of(&mut self, of: &str) {
-            let at = self.slots.iter().position(|(_, running)| *running == of).unwrap();
+        fn finish_first_of(&mut self, name: &str) {
+            let at = self.slots.iter().position(|(_, running)| *running == name).unwrap();
             let (slot, _) = self.slots.remove(at).unwrap();
             self.schedule.release(slot);
         }
 
-        fn running_of(&self, of: &str) -> usize {
-            self.slots.iter().filter(|(_, running)| *running == of).count()
+        fn running_of(&self, name: &str) -> usize {
+            self.slots.iter().filter(|(_, running)| *running == name).count()
         }
     }
 
@@ -211,7 +211,7 @@ mod tests {
         run.enqueue(JobClass::Normal, "ann", 100);
         for step in 0..50 {
             run.start_all();
-            assert!(step < 2 || ["flood", "joe", "ann"].iter().all(|of| run.running_of(of) > 0));
+            assert!(step < 2 || ["flood", "joe", "ann"].iter().all(|name| run.running_of(name) > 0));
             let first = run.slots.front().unwrap().1;
             run.finish_first_of(first);
         }
@@ -228,8 +228,8 @@ mod tests {
         run.enqueue(JobClass::Normal, "joe", 100);
         assert_eq!(run.start_all().len(), 1, "the last slot is theirs at once");
         for _ in 0..7 {
-            let of = if run.running_of("flood") > run.running_of("other") { "flood" } else { "other" };
-            run.finish_first_of(of);
+            let name = if run.running_of("flood") > run.running_of("other") { "flood" } else { "other" };
+            run.finish_first_of(name);
             run.start_all();
         }
         let mut turns = HashMap::new();
@@ -237,7 +237,7 @@ mod tests {
             assert!(run.running_of("flood") <= 2 && run.running_of("other") <= 2, "{run:?}", run = run.slots);
             let first = run.slots.front().unwrap().1;
             run.finish_first_of(first);
-            run.start_all().into_iter().for_each(|of| *turns.entry(of).or_insert(0) += 1);
+            run.start_all().into_iter().for_each(|name| *turns.entry(name).or_insert(0) += 1);
         }
         assert!(turns["flood"] >= 25 && turns["other"] >= 50, "{turns:?}");
     }
@@ -246,23 +246,23 @@ mod tests {
     fn with_few_slots_every_class_and_every_principal_gets_its_turn() {
         for slots in [1, 2, 3] {
             let mut run = SchedulerRun::new(slots);
-            for (class, of) in [
+            for (class, name) in [
                 (JobClass::Heavy, "heavy"),
                 (JobClass::Bulk, "bulk"),
                 (JobClass::Normal, "jane"),
                 (JobClass::Normal, "joe"),
             ] {
-                run.enqueue(class, of, 1000);
+                run.enqueue(class, name, 1000);
             }
-            let mut begun: Vec<&str> = run.start_all();
-            while begun.len() < 280 {
+            let mut started: Vec<&str> = run.start_all();
+            while started.len() < 280 {
                 let first = run.slots.front().unwrap().1;
                 run.finish_first_of(first);
-                begun.extend(run.start_all());
+                started.extend(run.start_all());
             }
-            for (of, least) in [("heavy", 20), ("bulk", 20), ("jane", 60), ("joe", 60)] {
-                let turns = begun.iter().filter(|begun| **begun == of).count();
-                assert!(turns >= least, "{slots} slots: {of} had {turns} of {}", begun.len());
+            for (name, least) in [("heavy", 20), ("bulk", 20), ("jane", 60), ("joe", 60)] {
+                let turns = started.iter().filter(|started| **started == name).count();
+                assert!(turns >= least, "{slots} slots: {name} had {turns} of {}", started.len());
             }
         }
     }
@@ -276,12 +276,12 @@ mod tests {
         run.enqueue(JobClass::Heavy, "jane", 1);
         let first = run.slots.front().unwrap().1;
         run.finish_first_of(first);
-        let mut begun = run.start_all();
-        while !begun.contains(&"jane") {
-            assert!(begun.len() < 6, "{begun:?}");
+        let mut started = run.start_all();
+        while !started.contains(&"jane") {
+            assert!(started.len() < 6, "{started:?}");
             let first = run.slots.front().unwrap().1;
             run.finish_first_of(first);
-            begun.extend(run.start_all());
+            started.extend(run.start_all());
         }
     }
 }

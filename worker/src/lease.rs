@@ -56,10 +56,10 @@ impl Worker {
             step_timeout: settings.render_timeout + MAX_STEP_TIME,
             job_timeout: settings.job_timeout,
         };
-        let kept = renew_until_end(limits, &progress, || self.backends.records.renew_lease(&leased, limits.lease));
+        let renewal = renew_until_end(limits, &progress, || self.backends.records.renew_lease(&leased, limits.lease));
         tokio::select! {
             outcome = handler => Some(outcome),
-            end = kept => match end {
+            end = renewal => match end {
                 LeaseEnd::Lost => {
                     tracing::warn!("the lease was lost, because the job is settled or another worker has it");
                     None
@@ -76,10 +76,10 @@ where
     E: Display,
     F: Future<Output = Result<bool, E>>,
 {
-    let begun = Instant::now();
+    let started = Instant::now();
     loop {
         sleep(limits.lease / 3).await;
-        let (idle, taken) = (progress.idle_time(), begun.elapsed());
+        let (idle, taken) = (progress.idle_time(), started.elapsed());
         if idle >= limits.step_timeout {
             return LeaseEnd::TimedOut(format!("the attempt made no progress for {} s", idle.as_secs()));
         }
@@ -117,13 +117,13 @@ mod tests {
             renewed.fetch_add(1, Ordering::Relaxed);
             ready(Ok::<_, Infallible>(true))
         };
-        let kept = async {
+        let renewal = async {
             tokio::select! {
                 () = progress.track(work(&renewed)) => None,
                 end = renew_until_end(limits, &progress, renew) => Some(end),
             }
         };
-        tokio::time::timeout(TEST_TIMEOUT, kept).await.expect("it is kept without end")
+        tokio::time::timeout(TEST_TIMEOUT, renewal).await.expect("the lease is renewed without end")
     }
 
     #[tokio::test]
@@ -139,9 +139,9 @@ mod tests {
     #[tokio::test]
     async fn a_job_that_makes_progress_is_kept_until_it_is_done() {
         let limits = LeaseLimits { lease: SHORT, step_timeout: 20 * SHORT, job_timeout: LONG };
-        let begun = Instant::now();
+        let started = Instant::now();
         let work = async |renewed: &AtomicU32| {
-            while begun.elapsed() < 2 * limits.step_timeout || renewed.load(Ordering::Relaxed) < 20 {
+            while started.elapsed() < 2 * limits.step_timeout || renewed.load(Ordering::Relaxed) < 20 {
                 sleep(Duration::from_millis(1)).await;
                 instrument::report_progress();
             }
@@ -163,12 +163,12 @@ mod tests {
     #[tokio::test]
     async fn records_that_do_not_answer_end_nothing_and_a_lost_lease_does() {
         let limits = LeaseLimits { lease: SHORT, step_timeout: LONG, job_timeout: LONG };
-        let asked = AtomicU32::new(0);
-        let renew = || match asked.fetch_add(1, Ordering::Relaxed) {
+        let renewals = AtomicU32::new(0);
+        let renew = || match renewals.fetch_add(1, Ordering::Relaxed) {
             0..3 => ready(Err("the records are away")),
             _ => ready(Ok(false)),
         };
         assert_eq!(renew_until_end(limits, &ProgressTracker::default(), renew).await, LeaseEnd::Lost);
-        assert_eq!(asked.load(Ordering::Relaxed), 4);
+        assert_eq!(renewals.load(Ordering::Relaxed), 4);
     }
 }

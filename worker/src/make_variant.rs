@@ -35,11 +35,11 @@ impl Worker {
             Ok(picture) => picture,
             Err(rejection) => return self.reject_variant(attempt, Reason::new(rejection.code(), &rejection)).await,
         };
-        let made = promote::write_variants(&self.backends, attempt, picture.variants, |_| Some(name)).await?;
-        let Some(made) = made.into_iter().next() else {
+        let variants = promote::write_variants(&self.backends, attempt, picture.variants, |_| Some(name)).await?;
+        let Some(variant) = variants.into_iter().next() else {
             return Err(AttemptResult::dead(Reason::new("nothing_made", "the picture engine returned no variant")));
         };
-        Ok(match self.backends.records.settle_variant(attempt, generation, &made).await? {
+        Ok(match self.backends.records.settle_variant(attempt, generation, &variant).await? {
             SettleResult::Superseded => AttemptResult::Done(None),
             _ => AttemptResult::Done(Some(Outcome::Ready)),
         })

@@ -25,11 +25,12 @@ impl Worker {
             (None, None)
         };
         let shown = picture.as_ref().map(|picture| {
-            let served = picture.variants.first().map_or(Media::Jpeg, |made| made.media);
+            let served = picture.variants.first().map_or(Media::Jpeg, |variant| variant.media);
             PictureInfo { width: picture.width, height: picture.height, default_media: served }
         });
         let rendered = picture.map_or_else(Vec::new, |picture| picture.variants);
-        let name = |made: &picture::RenderedVariant| VariantName::fitting(render_plans::THUMBNAIL_SIDE, made.media);
+        let name =
+            |variant: &picture::RenderedVariant| VariantName::fitting(render_plans::THUMBNAIL_SIDE, variant.media);
         let (original_key, variants) =
             promote::write_with_original(&self.backends, attempt, bytes, rendered, name).await?;
         self.settle(attempt, ProcessedUpload { picture: shown, original_key, variants }).await

@@ -26,16 +26,16 @@ impl Worker {
         bytes: Bytes,
         picture: RenderedPicture,
     ) -> Result<AttemptResult, AttemptResult> {
-        let sizes = picture.variants.iter().map(|made| {
-            let (width, height, bytes) = (made.width, made.height, made.bytes.len());
+        let sizes = picture.variants.iter().map(|variant| {
+            let (width, height, bytes) = (variant.width, variant.height, variant.bytes.len());
             format!("{width} × {height}: {bytes} bytes")
         });
         let sizes = sizes.collect::<Vec<_>>().join(", ");
         let media = attempt.upload.media.name();
         let rendered = format!("{media} of {} × {} pixels; {sizes}", picture.width, picture.height);
         attempt.push_event(self.backends.records.clock().now(), "rendered", rendered);
-        let served = picture.variants.first().map_or(Media::Jpeg, |made| made.media);
-        let name = |made: &picture::RenderedVariant| VariantName::square(made.width, made.media);
+        let served = picture.variants.first().map_or(Media::Jpeg, |variant| variant.media);
+        let name = |variant: &picture::RenderedVariant| VariantName::square(variant.width, variant.media);
         let (original_key, variants) =
             promote::write_with_original(&self.backends, attempt, Some(bytes), picture.variants, name).await?;
         let shown = Some(PictureInfo { width: picture.width, height: picture.height, default_media: served });
@@ -46,11 +46,11 @@ impl Worker {
     pub(crate) async fn settle(
         &self,
         attempt: &mut Attempt,
-        made: ProcessedUpload,
+        processed: ProcessedUpload,
     ) -> Result<AttemptResult, AttemptResult> {
-        let promoted = format!("{} objects", made.variants.len() + 1);
+        let promoted = format!("{} objects", processed.variants.len() + 1);
         attempt.push_event(self.backends.records.clock().now(), "promoted", promoted);
-        let outcome = match self.backends.records.settle_ready(attempt, made).await? {
+        let outcome = match self.backends.records.settle_ready(attempt, processed).await? {
             SettleResult::Applied => Outcome::Ready,
             SettleResult::Rejected(reason) => Outcome::Rejected(reason),
             SettleResult::Superseded => return Ok(AttemptResult::Done(None)),

@@ -25,12 +25,12 @@ pub fn parse_params(address: &str, known: &[&str]) -> Result<Vec<(String, String
     }
 }
 
-/// The value of a parameter, the last name if it is there more than once.
+/// The value of a parameter, the last one if there are several.
 pub fn param<'a>(parameters: &'a [(String, String)], name: &str) -> Option<&'a str> {
     parameters.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
-/// The address with name more parameter.
+/// The address with one more parameter.
 pub fn with_param(address: &str, name: &str, value: &str) -> String {
     let separator = if address.contains('?') { '&' } else { '?' };
     format!("{address}{separator}{name}={}", percent_encode(value))

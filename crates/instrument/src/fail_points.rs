@@ -57,7 +57,7 @@ impl FailPoints {
         self.crash_plan.as_ref().is_some_and(|plan| plan.calls.load(Ordering::SeqCst) >= plan.fail_from)
     }
 
-    /// Runs one operation `op` on `place`, counts and times it, and fails it if the plan says so.
+    /// Runs one operation `op` of `backend`, counts and times it, and fails it if the plan says so.
     pub async fn instrument<T, E: From<InjectedFault>>(
         &self,
         backend: &'static str,

@@ -120,7 +120,7 @@ mod tests {
         let fit = target(Shape::Inside(10), None, (30_000, 1), Orientation::Upright);
         assert_eq!((fit.width, fit.height), (10, 1), "never empty");
         let square = target(Shape::Square(512), None, (30, 21), Orientation::Upright);
-        assert_eq!((square.width, square.height), (512, 512), "a promise");
+        assert_eq!((square.width, square.height), (512, 512), "a square is exact");
         assert_eq!(square.source_rect, SourceRect { x: 4.5, y: 0.0, width: 21.0, height: 21.0 });
     }
 

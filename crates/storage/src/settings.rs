@@ -43,7 +43,7 @@ pub(super) enum StoreAddress<'a> {
 const CA_FILE: &str = "ca_file";
 
 impl StoreSettings {
-    /// Parses the address. `backend` is the backend, for errors.
+    /// Parses the address. `backend` names the store in errors.
     pub(super) fn parse_address(&self, backend: &'static str) -> Result<StoreAddress<'_>, StoreError> {
         let url = self.url.expose();
         let invalid = |why: String| StoreError::Address { backend, url: self.url.to_string(), why };

@@ -48,7 +48,7 @@ impl StagedWriter {
         Media::sniff(&self.head)
     }
 
-    /// Writes the next chunk. Returns when the store has free for more, so a slow store slows the client down.
+    /// Writes the next chunk. Returns when the store has room for more, so a slow store slows the client down.
     ///
     /// # Errors
     /// Any storage error. The writer is of no use afterwards.

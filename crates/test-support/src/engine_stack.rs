@@ -81,8 +81,8 @@ impl EngineAddresses {
             }
         };
         let s3 = given("CLOAKROOM_TEST_S3")?;
-        let (keys, place) = s3.strip_prefix("http://").unwrap().split_once('@').unwrap();
-        let ((id, secret), (host, bucket)) = (keys.split_once(':').unwrap(), place.split_once('/').unwrap());
+        let (keys, backend) = s3.strip_prefix("http://").unwrap().split_once('@').unwrap();
+        let ((id, secret), (host, bucket)) = (keys.split_once(':').unwrap(), backend.split_once('/').unwrap());
         let (endpoint, bucket) = (format!("http://{host}"), bucket.to_owned());
         let s3 = S3Account { endpoint, bucket, id: id.to_owned(), secret: secret.to_owned() };
         Some(Self { amqp: given("CLOAKROOM_TEST_AMQP")?, postgres: given("CLOAKROOM_TEST_POSTGRES")?, s3 })
@@ -140,11 +140,11 @@ impl EngineStack {
         Self { folder_stores: true, ..self }
     }
 
-    fn store_url(&self, place: &str) -> String {
+    fn store_url(&self, backend: &str) -> String {
         if self.folder_stores {
-            return format!("file://{}", self.folder.path().join(place).display());
+            return format!("file://{}", self.folder.path().join(backend).display());
         }
-        format!("s3://{}/{}/{place}", self.addresses.s3.bucket, self.namespace)
+        format!("s3://{}/{}/{backend}", self.addresses.s3.bucket, self.namespace)
     }
 
     fn url_through(&self, url: &str, proxy: &Proxy) -> String {
@@ -174,19 +174,19 @@ impl EngineStack {
         let s3 = &self.addresses.s3;
         let mut command = cloakroom_command(self.folder.path());
         command.args(arguments);
-        for (place, url) in [
+        for (backend, url) in [
             ("QUEUE", self.url_through(&self.addresses.amqp, &ways.broker)),
             ("RECORDS", self.url_through(&self.addresses.postgres, &ways.database)),
             ("STAGING", self.store_url("staging")),
             ("BLOBS", self.store_url("blobs")),
         ] {
-            command.env(format!("CLOAKROOM__{place}__URL"), url);
+            command.env(format!("CLOAKROOM__{backend}__URL"), url);
         }
-        for place in ["STAGING", "BLOBS"] {
+        for backend in ["STAGING", "BLOBS"] {
             command
-                .env(format!("CLOAKROOM__{place}__ENDPOINT"), self.url_through(&s3.endpoint, &ways.store))
-                .env(format!("CLOAKROOM__{place}__ACCESS_KEY_ID"), &s3.id)
-                .env(format!("CLOAKROOM__{place}__SECRET_ACCESS_KEY"), &s3.secret);
+                .env(format!("CLOAKROOM__{backend}__ENDPOINT"), self.url_through(&s3.endpoint, &ways.store))
+                .env(format!("CLOAKROOM__{backend}__ACCESS_KEY_ID"), &s3.id)
+                .env(format!("CLOAKROOM__{backend}__SECRET_ACCESS_KEY"), &s3.secret);
         }
         for (name, value) in [
             ("QUEUE__PREFIX", self.namespace.as_str()),
@@ -214,8 +214,8 @@ impl EngineStack {
     /// Opens the backends for the checks, without proxies.
     pub async fn open_backends(&self) -> Backends {
         let s3 = &self.addresses.s3;
-        let store = |place: &str| StoreSettings {
-            url: Secret::new(self.store_url(place)),
+        let store = |backend: &str| StoreSettings {
+            url: Secret::new(self.store_url(backend)),
             endpoint: s3.endpoint.clone(),
             region: "us-east-1".to_owned(),
             access_key_id: s3.id.clone(),
@@ -258,23 +258,23 @@ impl EngineStack {
 
     /// Deletes all objects in staging and blobs.
     pub async fn delete_all_objects(&self) {
-        let places = self.open_backends().await;
-        let blobs: Vec<String> = places.blobs.list_keys().try_collect().await.unwrap();
-        let staged: Vec<String> = places.staging.list_older_than(jiff::Timestamp::MAX).try_collect().await.unwrap();
-        let blobs = stream::iter(blobs).map(async |key| places.blobs.delete_prefix(&key).await.unwrap());
+        let backends = self.open_backends().await;
+        let blobs: Vec<String> = backends.blobs.list_keys().try_collect().await.unwrap();
+        let staged: Vec<String> = backends.staging.list_older_than(jiff::Timestamp::MAX).try_collect().await.unwrap();
+        let blobs = stream::iter(blobs).map(async |key| backends.blobs.delete_prefix(&key).await.unwrap());
         blobs.buffer_unordered(16).collect::<Vec<_>>().await;
-        let staged = stream::iter(staged).map(async |key| places.staging.delete(&key).await.unwrap());
+        let staged = stream::iter(staged).map(async |key| backends.staging.delete(&key).await.unwrap());
         staged.buffer_unordered(16).collect::<()>().await;
-        places.queue.close().await;
-        places.records.close().await.unwrap();
+        backends.queue.close().await;
+        backends.records.close().await.unwrap();
     }
 
     /// Deletes everything that the test created.
     pub async fn clean_up(self) {
         let channel = self.operator_connection().await.create_channel().await.unwrap();
-        let lanes = QueueName::ALL.map(QueueName::as_str);
+        let queues = QueueName::ALL.map(QueueName::as_str);
         let others = ["parked", "dead", "later.1s", "later.5s", "later.30s", "later.2m", "later.10m"];
-        for queue in lanes.into_iter().chain(others) {
+        for queue in queues.into_iter().chain(others) {
             channel.queue_delete(self.queue_name(queue).into(), QueueDeleteOptions::default()).await.unwrap();
         }
         for exchange in ["work", "later", "verdicts"] {

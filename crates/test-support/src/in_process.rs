@@ -91,10 +91,10 @@ pub async fn prepared_folder() -> DataFolder {
 impl InProcess {
     pub async fn open(folder: &DataFolder, clock: Clock, faults: FailPoints) -> Result<Self, BackendError> {
         let settings = worker_settings();
-        let places = Backends::open(&self::backend_settings(folder), clock, faults).await?;
-        let worker = Worker::new(&settings, places.clone());
-        let sweeper = Sweeper::new(&settings.sweep, places.clone());
-        Ok(Self { backends: places, worker, sweeper })
+        let backends = Backends::open(&self::backend_settings(folder), clock, faults).await?;
+        let worker = Worker::new(&settings, backends.clone());
+        let sweeper = Sweeper::new(&settings.sweep, backends.clone());
+        Ok(Self { backends, worker, sweeper })
     }
 
     /// Does what the api does with a picture: staging, records, queue.
@@ -126,7 +126,7 @@ impl InProcess {
     }
 
     /// Does what the api does with an upload into this target.
-    pub async fn submit_to_target(&self, place: UploadTarget, bytes: &[u8]) -> Result<Admitted, BackendError> {
+    pub async fn submit_to_target(&self, target: UploadTarget, bytes: &[u8]) -> Result<Admitted, BackendError> {
         let mut intake = self.backends.staging.new_writer();
         for chunk in bytes.chunks(16 << 10) {
             intake.write(chunk).await?;
@@ -135,14 +135,14 @@ impl InProcess {
         let admission = FileAdmission {
             owner: OWNER.to_owned(),
             grant: AccessGrant::User(OWNER.to_owned()),
-            target: place,
+            target,
             filename: "astronaut.jpg".to_owned(),
             media: staged.media.unwrap(),
             staged,
             deadline: Duration::from_secs(600),
             idempotency_key: None,
         };
-        let admitted = self.backends.records.admit_into_file(admission).await?.expect("its place is free");
+        let admitted = self.backends.records.admit_into_file(admission).await?.expect("the target has no conflict");
         self.backends.queue.publish(&admitted.message).await.ok();
         Ok(admitted)
     }

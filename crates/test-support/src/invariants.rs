@@ -37,15 +37,15 @@ async fn wait_until_idle(records: &Records) -> UploadStats {
     let mut last = (0, 0, Instant::now());
     loop {
         tick.tick().await;
-        let census = records.stats().await.unwrap();
-        let (accepted, jobs) = (census.in_state(UploadState::Accepted), census.queued_jobs);
+        let stats = records.stats().await.unwrap();
+        let (accepted, jobs) = (stats.in_state(UploadState::Accepted), stats.queued_jobs);
         if (accepted, jobs) == (0, 0) {
-            return census;
+            return stats;
         }
         if (accepted, jobs) != (last.0, last.1) {
             last = (accepted, jobs, Instant::now());
         }
-        assert!(last.2.elapsed() < STALL_TIMEOUT, "something is in flight for ever: {census:?}");
+        assert!(last.2.elapsed() < STALL_TIMEOUT, "something is in flight for ever: {stats:?}");
     }
 }
 
@@ -53,23 +53,23 @@ async fn wait_until_idle(records: &Records) -> UploadStats {
 ///
 /// The processes must be running, because they bring the uploads to their final states.
 pub async fn settle_and_check(stack: &EngineStack, acknowledged: &[String]) -> OutcomeCounts {
-    let places = stack.open_backends().await;
-    let records = &places.records;
+    let backends = stack.open_backends().await;
+    let records = &backends.records;
     assert_every_upload_counted(&wait_until_idle(records).await, acknowledged);
     let swept = stack.command(&["sweep", "--once"]).env("CLOAKROOM__SWEEP__MIN_ORPHAN_AGE", "0s").output().unwrap();
     assert!(swept.status.success(), "{}", String::from_utf8_lossy(&swept.stderr));
-    let ends = check_all_uploads(&places, &stack.records, acknowledged).await;
-    places.queue.close().await;
-    places.records.close().await.unwrap();
+    let ends = check_all_uploads(&backends, &stack.records, acknowledged).await;
+    backends.queue.close().await;
+    backends.records.close().await.unwrap();
     assert_eq!(ends.expired, 0, "an upload has expired");
     ends
 }
 
 /// Asserts that every admitted upload is in exactly one state.
-pub fn assert_every_upload_counted(census: &UploadStats, acknowledged: &[String]) {
-    let sum: u64 = census.states.values().sum();
-    assert_eq!((census.admitted, census.unaccounted()), (sum, 0), "{census:?}");
-    assert!(census.admitted >= acknowledged.len() as u64, "{census:?}: an acknowledged upload is not in the records");
+pub fn assert_every_upload_counted(stats: &UploadStats, acknowledged: &[String]) {
+    let sum: u64 = stats.states.values().sum();
+    assert_eq!((stats.admitted, stats.unaccounted()), (sum, 0), "{stats:?}");
+    assert!(stats.admitted >= acknowledged.len() as u64, "{stats:?}: an acknowledged upload is not in the records");
     assert_eq!(acknowledged.iter().collect::<HashSet<_>>().len(), acknowledged.len(), "a number was given twice");
 }
 
@@ -77,17 +77,17 @@ pub fn assert_every_upload_counted(census: &UploadStats, acknowledged: &[String]
 /// - no bytes without a row, and no row without its bytes;
 /// - no claim with two winners;
 /// - the bytes of every acknowledged upload have the recorded digests.
-pub async fn check_all_uploads(places: &Backends, db: &DatabaseConnection, acknowledged: &[String]) -> OutcomeCounts {
-    let records = &places.records;
+pub async fn check_all_uploads(backends: &Backends, db: &DatabaseConnection, acknowledged: &[String]) -> OutcomeCounts {
+    let records = &backends.records;
     assert_eq!(records.recount_usage().await.unwrap(), Vec::<String>::new(), "a user's counters are wrong");
-    let staged: Vec<String> = places.staging.list_older_than(jiff::Timestamp::MAX).try_collect().await.unwrap();
+    let staged: Vec<String> = backends.staging.list_older_than(jiff::Timestamp::MAX).try_collect().await.unwrap();
     let needed = records.needed_staged_keys(&staged).await.unwrap();
-    assert_eq!(staged.len(), needed.len(), "staged bytes that nobody waits for");
+    assert_eq!(staged.len(), needed.len(), "orphans in staging");
 
     let mut ends = OutcomeCounts::default();
     let mut wanted: HashSet<String> = HashSet::new();
     let mut looking =
-        stream::iter(acknowledged).map(|id| check_upload(places, id.parse().unwrap())).buffer_unordered(32);
+        stream::iter(acknowledged).map(|id| check_upload(backends, id.parse().unwrap())).buffer_unordered(32);
     while let Some((state, reason, keys)) = looking.next().await {
         match state {
             UploadState::Ready => ends.ready += 1,
@@ -109,10 +109,10 @@ pub async fn check_all_uploads(places: &Backends, db: &DatabaseConnection, ackno
         keys("SELECT original_key AS key FROM uploads WHERE original_key IS NOT NULL AND state = 'ready'").await,
     );
     wanted.extend(keys("SELECT key FROM variants WHERE key IS NOT NULL").await);
-    let condemned = keys("SELECT prefix AS key FROM ledger").await;
-    let blobs: Vec<String> = places.blobs.list_keys().try_collect().await.unwrap();
+    let scheduled = keys("SELECT prefix AS key FROM ledger").await;
+    let blobs: Vec<String> = backends.blobs.list_keys().try_collect().await.unwrap();
     for blob in &blobs {
-        let known = wanted.contains(blob) || condemned.iter().any(|prefix| blob.starts_with(prefix));
+        let known = wanted.contains(blob) || scheduled.iter().any(|prefix| blob.starts_with(prefix));
         assert!(known, "{blob} is no row's and not in the ledger");
     }
     // An object that is not in the bucket cannot be served.
@@ -125,16 +125,16 @@ pub async fn check_all_uploads(places: &Backends, db: &DatabaseConnection, ackno
 }
 
 /// The outcome of an upload and the keys of its blobs. Asserts that each blob exists and has the digest of its row.
-async fn check_upload(places: &Backends, id: UploadId) -> (UploadState, Option<Reason>, Vec<String>) {
-    let upload = places.records.upload(id).await.unwrap().expect("an acknowledged upload is in the records");
+async fn check_upload(backends: &Backends, id: UploadId) -> (UploadState, Option<Reason>, Vec<String>) {
+    let upload = backends.records.upload(id).await.unwrap().expect("an acknowledged upload is in the records");
     let mut keys = Vec::new();
     if upload.state == UploadState::Ready {
         let original = upload.original_key.unwrap();
-        let digest_there = sha256_hex(&places.blobs.read(&original).await.unwrap());
+        let digest_there = sha256_hex(&backends.blobs.read(&original).await.unwrap());
         assert_eq!(digest_there, upload.sha256, "upload {id}: the original is not what was sent");
         keys.push(original);
-        for variant in places.records.variants(id, 0).await.unwrap() {
-            let bytes = places.blobs.read(&variant.key).await.unwrap();
+        for variant in backends.records.variants(id, 0).await.unwrap() {
+            let bytes = backends.blobs.read(&variant.key).await.unwrap();
             assert_eq!(sha256_hex(&bytes), variant.sha256, "upload {id}: {}", variant.name);
             keys.push(variant.key);
         }

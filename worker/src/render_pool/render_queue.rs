@@ -14,11 +14,11 @@ pub(super) struct RenderQueue<J> {
     running: [usize; 3],
     turns: WeightedTurns,
     threads: usize,
-    /// The number name threads that heavy pictures may use while others wait.
+    /// The number of threads that heavy pictures may use while others wait.
     heavy_share: usize,
     budget: u64,
     free_memory: u64,
-    /// The number name pictures that have running.
+    /// The number of pictures that have begun.
     started_count: u64,
     /// The class that had the turn when there was not enough memory for its first picture.
     reservation: Option<MemoryReservation>,
@@ -26,7 +26,7 @@ pub(super) struct RenderQueue<J> {
 
 #[derive(Debug)]
 struct WaitingRender<J> {
-    /// Memory, in the units name the budget.
+    /// Memory, in the units of the budget.
     memory: u64,
     job: J,
 }
@@ -34,13 +34,13 @@ struct WaitingRender<J> {
 #[derive(Clone, Copy, Debug)]
 struct MemoryReservation {
     class: JobClass,
-    /// The number name pictures that had running by then.
+    /// The number of pictures that had begun by then.
     started_before: u64,
-    /// Memory name the pictures that have running since and still run.
+    /// Memory of the pictures that have begun since and still run.
     memory_started_since: u64,
 }
 
-/// A picture that has running; pass it to [`RenderQueue::finish`] when it ends.
+/// A picture that has begun; pass it to [`RenderQueue::finish`] when it ends.
 #[derive(Debug)]
 pub(super) struct RunningRender {
     class: JobClass,
@@ -205,7 +205,7 @@ mod tests {
             assert_eq!(name, "small");
             running.push_back(render);
         }
-        assert_eq!(running.len(), 3, "30 name 100 are free");
+        assert_eq!(running.len(), 3, "30 of 100 are free");
         queue.finish(first);
         // As many run as there is memory for; the oldest ends at each step.
         for step in 0.. {
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_waits_for_is_left_out() {
+    fn a_picture_without_a_caller_is_left_out() {
         let mut queue = RenderQueue::new(1, 100);
         queue.push(JobClass::Normal, 60, "first");
         let (first, _) = next(&mut queue).unwrap();

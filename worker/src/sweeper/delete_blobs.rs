@@ -14,17 +14,17 @@ impl Sweeper {
             }
             // A deletion that fails is taken up again later; the others of the batch do not wait for it.
             let mut failed = None;
-            for condemned in batch {
-                let removed = match self.backends.blobs.delete_prefix(&condemned.prefix).await {
+            for deletion in batch {
+                let removed = match self.backends.blobs.delete_prefix(&deletion.prefix).await {
                     Ok(removed) => removed,
                     Err(error) => {
                         failed.get_or_insert(error);
                         continue;
                     }
                 };
-                self.backends.records.complete_deletion(&condemned).await?;
+                self.backends.records.complete_deletion(&deletion).await?;
                 if removed > 0 {
-                    let (upload, why) = (condemned.upload, &condemned.reason);
+                    let (upload, why) = (deletion.upload, &deletion.reason);
                     tracing::info!(%upload, removed, why, "deleted scheduled blobs");
                 }
                 collected += removed;

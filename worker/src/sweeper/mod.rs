@@ -66,10 +66,10 @@ impl Sweeper {
                     expired = swept.expired,
                     failed = swept.failed,
                     published = swept.republished,
-                    collected = swept.deleted_blobs,
-                    orphans = swept.deleted_orphans,
-                    forgotten = swept.deleted_idempotency_keys,
-                    sessions = swept.deleted_sessions,
+                    deleted_blobs = swept.deleted_blobs,
+                    deleted_orphans = swept.deleted_orphans,
+                    deleted_idempotency_keys = swept.deleted_idempotency_keys,
+                    deleted_sessions = swept.deleted_sessions,
                     "swept"
                 ),
                 Err(error) => tracing::warn!(error = chain(&error), "a sweep failed in part; the next sweep continues"),
@@ -90,12 +90,12 @@ impl Sweeper {
     }
 
     async fn delete_expired_idempotency_keys(&self) -> Result<usize, BackendError> {
-        let mut forgotten = 0;
+        let mut deleted = 0;
         loop {
             let batch = self.backends.records.delete_expired_idempotency_keys(self.settings.batch_size).await?;
-            forgotten += usize::try_from(batch).unwrap_or_default();
+            deleted += usize::try_from(batch).unwrap_or_default();
             if batch == 0 {
-                return Ok(forgotten);
+                return Ok(deleted);
             }
         }
     }

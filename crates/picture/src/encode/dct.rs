@@ -68,8 +68,8 @@ pub(super) fn forward_dct(block: &[[u8; 8]; 8], divisors: &Divisors) -> [i16; 64
         }
     }
     let mut out = [0; 64];
-    for (out, place) in out.iter_mut().zip(&ZIGZAG) {
-        *out = natural[usize::from(place & 63)];
+    for (out, position) in out.iter_mut().zip(&ZIGZAG) {
+        *out = natural[usize::from(position & 63)];
     }
     out
 }

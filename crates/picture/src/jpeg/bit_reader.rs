@@ -163,7 +163,11 @@ mod tests {
         assert_eq!((bits.peek(4), bits.take(8), bits.overran()), (7, 0x78, false));
         assert!(entropy.interval(3).is_err());
         assert!(entropy.unstuff(b"\xFF\xD1\xFF\xD9", 0, true).is_err(), "the second before the first");
-        assert_eq!(entropy.unstuff(b"\x01\xFF\xD0\x02", 0, false).unwrap(), 1, "restarts that nobody announced");
+        assert_eq!(
+            entropy.unstuff(b"\x01\xFF\xD0\x02", 0, false).unwrap(),
+            1,
+            "a restart marker without a restart interval"
+        );
     }
 
     #[test]

@@ -48,14 +48,14 @@ fn frequency_weight(n: usize, k: usize) -> f32 {
 /// The position of the k-th coefficient in zig-zag order in a [`Block`] of `n` × `n`. Coefficients that are not needed
 /// have positions beyond the needed part.
 pub(super) fn block_positions(n: usize) -> [u8; 256] {
-    let mut places = [255; 256];
-    for (place, natural) in places.iter_mut().zip(crate::zigzag::ZIGZAG) {
+    let mut positions = [255; 256];
+    for (position, natural) in positions.iter_mut().zip(crate::zigzag::ZIGZAG) {
         let (row, column) = (usize::from(natural / 8), usize::from(natural % 8));
         if row < n && column < n {
-            *place = (row * n + column) as u8;
+            *position = (row * n + column) as u8;
         }
     }
-    places
+    positions
 }
 
 /// The last needed coefficient in zig-zag order.

@@ -90,7 +90,7 @@ impl<const N: usize> WithSimd for ScanDecoder<'_, N> {
             _ => None,
         };
         let (across, down) = alone.map_or(layout.mcus, |index| layout.components[index].blocks);
-        let places = idct::block_positions(N);
+        let positions = idct::block_positions(N);
         let mut block: Block = [0; 256];
         let mut bits = entropy.interval(0)?;
         let (mut left, mut intervals) = (interval, 0);
@@ -112,7 +112,7 @@ impl<const N: usize> WithSimd for ScanDecoder<'_, N> {
                     let (h, v) = if alone.is_some() { (1, 1) } else { sheet.blocks_per_mcu };
                     for down in 0..v {
                         for right in 0..h {
-                            reader.read_block::<N>(&mut bits, &places, &mut block)?;
+                            reader.read_block::<N>(&mut bits, &positions, &mut block)?;
                             sheet.put_block::<N>(x * h + right, y * v + down, &block, &reader.factors);
                         }
                     }
@@ -132,7 +132,7 @@ impl ComponentReader<'_> {
     fn read_block<const N: usize>(
         &mut self,
         bits: &mut BitReader<'_>,
-        places: &[u8; 256],
+        positions: &[u8; 256],
         block: &mut Block,
     ) -> Result<(), HuffmanError> {
         bits.refill();
@@ -145,7 +145,7 @@ impl ComponentReader<'_> {
             let (moved, value) = self.ac_table.ac_coefficient(bits)?;
             k += moved;
             // The position is known only now. A coefficient beyond the block is written beyond the needed part.
-            block[usize::from(places[(k as usize).wrapping_sub(1) & 255])] = value;
+            block[usize::from(positions[(k as usize).wrapping_sub(1) & 255])] = value;
         }
         match k {
             ..64 => self.ac_table.skip_block_rest(bits, k),

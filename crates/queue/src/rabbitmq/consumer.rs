@@ -176,7 +176,7 @@ impl Drop for ChannelGuard {
     }
 }
 
-/// Options that return a message to its place in the queue.
+/// Options that return a message to its position in the queue.
 fn requeue() -> BasicNackOptions {
     BasicNackOptions { requeue: true, multiple: false }
 }

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_no_process_is_nobody() {
+    fn a_reply_address_that_is_not_a_process_is_ignored() {
         let (body, properties) = message().encode().unwrap();
         let forged = properties.with_reply_to("amq.rabbitmq.reply-to.g1h2AA".into());
         assert_eq!(AmqpMessage::decode(&body, &forged).unwrap().reply_to, None);

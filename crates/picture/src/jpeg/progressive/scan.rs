@@ -15,7 +15,7 @@ pub(super) struct ProgressiveScanReader {
     /// For a DC scan one table for each of its components, otherwise one table. None if only single bits are read.
     tables: Vec<Option<HuffmanTable>>,
     positions: [u8; 256],
-    /// The coefficients that are coefficients; bit k is the k-th coefficient.
+    /// The coefficients that are kept; bit k is the k-th coefficient.
     kept_mask: u64,
 }
 
@@ -221,18 +221,18 @@ impl ProgressiveScanReader {
                 for _ in 0..run {
                     zeros &= zeros.wrapping_sub(1);
                 }
-                let place = if zeros == 0 { end + 1 } else { zeros.trailing_zeros() };
-                self.refine_nonzero(bits, known & bit_mask(k..place), wanted, step);
+                let position = if zeros == 0 { end + 1 } else { zeros.trailing_zeros() };
+                self.refine_nonzero(bits, known & bit_mask(k..position), wanted, step);
                 if size > 0 {
-                    if place > end {
+                    if position > end {
                         return Err(HuffmanError::TooManyCoefficients);
                     }
-                    if let Some(coefficient) = wanted.get_mut(usize::from(self.positions[place as usize & 255])) {
+                    if let Some(coefficient) = wanted.get_mut(usize::from(self.positions[position as usize & 255])) {
                         *coefficient = value;
                     }
-                    *nonzero |= 1 << (place & 63);
+                    *nonzero |= 1 << (position & 63);
                 }
-                k = place + 1;
+                k = position + 1;
             }
         }
         if progress.eob_run > 0 {
@@ -247,7 +247,7 @@ impl ProgressiveScanReader {
     fn refine_nonzero(&self, bits: &mut BitReader<'_>, which: u64, wanted: &mut [i16], step: i16) {
         let mut many = which.count_ones();
         let mut seen = which & self.kept_mask;
-        // The bits are in the order of the coefficients. Of the coefficients that are not coefficients, only the number
+        // The bits are in the order of the coefficients. Of the coefficients that are not kept, only the number
         // matters.
         while seen != 0 {
             let k = seen.trailing_zeros();
