@@ -83,7 +83,7 @@ async fn describe_job_wait(places: &Backends, job: &JobRow) -> String {
         (Some(until), _) => format!("Its worker has shown no sign of life; since {until} another may have it."),
         _ if job.run_at > now => {
             let error = job.last_error.as_deref().unwrap_or("nothing is known of the last one");
-            match &job.waits_for {
+            match &job.waiting_for {
                 Some(backend) => {
                     format!(
                         "It is postponed until {}, because {backend} failed ({error}); no attempt is lost.",

@@ -36,7 +36,7 @@ async fn the_store_is_slow() {
     let acknowledged = upload_many(&portal, 20, |_| {}).await;
     assert_eq!(acknowledged.len(), 20, "slow is not away");
     assert_all_ready(&stack, &acknowledged).await;
-    let attempts = query_number(&stack, "SELECT count(*) FROM events WHERE what = 'attempt'").await;
+    let attempts = query_number(&stack, "SELECT count(*) FROM events WHERE kind = 'attempt'").await;
     assert_eq!(attempts, 20, "nothing was given up that only took its time");
     stack.clean_up().await;
 }
@@ -59,7 +59,7 @@ async fn the_store_has_no_time() {
     let places: serde_json::Value = ready.json().await.unwrap();
     assert_ne!(places["places"]["staging"], "ok", "{places}");
     let _worker = stack.worker();
-    super::oracle::wait_for_number(&stack, "SELECT least(count(*), 1) FROM events WHERE what = 'put off'", 1).await;
+    super::oracle::wait_for_number(&stack, "SELECT least(count(*), 1) FROM events WHERE kind = 'put off'", 1).await;
     stack.store.set(Way::Open);
     assert_all_ready(&stack, &acknowledged).await;
     stack.clean_up().await;

@@ -65,15 +65,6 @@ impl QueueName {
     /// All queues.
     pub const ALL: [Self; 5] = [Self::Pictures, Self::Variants, Self::Renditions, Self::Bulk, Self::Heavy];
 
-    /// The queue of a kind of work, for a job whose row names none because an older version wrote it.
-    pub fn for_kind(kind: &str) -> Self {
-        match kind {
-            kind if kind.starts_with("picture.variant.") => Self::Variants,
-            kind if kind.starts_with("picture.") => Self::Pictures,
-            _ => Self::Renditions,
-        }
-    }
-
     /// The name in settings, queue names and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -235,7 +226,6 @@ mod tests {
                 Job::ProcessFile { upload },
             ),
         ] {
-            assert_eq!(QueueName::for_kind(job.kind()), job.queue());
             let message = JobMessage::new(id, job);
             assert_eq!(serde_json::from_str::<JobMessage>(text).unwrap(), message);
             assert_eq!(serde_json::to_string(&message).unwrap(), text);

@@ -138,7 +138,7 @@ impl WriteTx {
             kind: Set(new_upload.kind.as_str().to_owned()),
             owner: Set(new_upload.owner.clone()),
             state: Set(UploadState::Accepted.as_str().to_owned()),
-            label: Set(new_upload.filename),
+            filename: Set(new_upload.filename),
             media: Set(convert::media_name(new_upload.media)),
             bytes: Set(i64::try_from(staged.bytes).unwrap_or(i64::MAX)),
             sha256: Set(staged.sha256),
@@ -147,7 +147,7 @@ impl WriteTx {
             created_at: Set(now),
             deadline: Set(now + millis(new_upload.deadline)),
             expires_at: Set(new_upload.retention.map(|keep| now + millis(keep))),
-            estimate: Set(i64::try_from(staged.render_estimate.as_millis()).unwrap_or(i64::MAX)),
+            render_estimate_ms: Set(i64::try_from(staged.render_estimate.as_millis()).unwrap_or(i64::MAX)),
             ..Default::default()
         };
         let row = row.insert(&self.tx).await?;
@@ -193,20 +193,20 @@ impl WriteTx {
         deadline: Duration,
         now: i64,
     ) -> Result<(), RecordsError> {
-        let give_up_at = (!message.job.is_processing()).then(|| now + millis(deadline));
+        let expires_at = (!message.job.is_processing()).then(|| now + millis(deadline));
         let row = jobs::ActiveModel {
             id: Set(message.id),
-            upload_id: Set(message.job.upload().get()),
+            upload_id: Set(Some(message.job.upload().get())),
             kind: Set(message.job.kind().to_owned()),
             payload: Set(serde_json::to_string(message).map_err(|error| RecordsError::CorruptRow(error.to_string()))?),
             state: Set("queued".to_owned()),
             attempts: Set(0),
-            trace: Set(message.traceparent.clone()),
+            traceparent: Set(message.traceparent.clone()),
             created_at: Set(now),
             run_at: Set(now),
             republish_at: Set(outbox::publish_due_at(now)),
-            republish_after: Set(outbox::republish_after(deadline)),
-            give_up_at: Set(give_up_at),
+            republish_after_ms: Set(outbox::republish_after(deadline)),
+            expires_at: Set(expires_at),
             queue: Set(message.queue.as_str().to_owned()),
             principal: Set(message.principal.clone()),
             ..Default::default()
@@ -225,8 +225,8 @@ impl WriteTx {
             .into_iter()
             .map(|event| events::ActiveModel {
                 upload_id: Set(upload.get()),
-                at: Set(event.at.as_millisecond()),
-                what: Set(event.what),
+                occurred_at: Set(event.at.as_millisecond()),
+                kind: Set(event.what),
                 detail: Set(event.detail),
                 ..Default::default()
             })

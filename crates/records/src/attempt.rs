@@ -103,13 +103,13 @@ impl Records {
             .col_expr(jobs::Column::PublishedAt, Expr::value(now))
             .col_expr(jobs::Column::RepublishAt, Expr::value(until))
             .col_expr(
-                jobs::Column::Prefixes,
-                Expr::col(jobs::Column::Prefixes).binary(BinOper::Custom("||"), format!("{prefix} ")),
+                jobs::Column::BlobPrefixes,
+                Expr::col(jobs::Column::BlobPrefixes).binary(BinOper::Custom("||"), format!("{prefix} ")),
             )
             .filter(jobs::Column::Id.eq(message.id))
             .filter(jobs::Column::State.eq("queued"))
             .filter(free)
-            .filter(jobs::Column::Prefixes.not_like(format!("%{prefix} ")))
+            .filter(jobs::Column::BlobPrefixes.not_like(format!("%{prefix} ")))
             .exec_with_returning(&self.db)
             .await?;
         drop(write_lock);
@@ -123,7 +123,11 @@ impl Records {
                 _ => return Ok(LeaseResult::Gone),
             },
         };
-        let Some(upload) = uploads::Entity::find_by_id(job.upload_id).one(&self.db).await? else {
+        let upload = match job.upload_id {
+            Some(id) => uploads::Entity::find_by_id(id).one(&self.db).await?,
+            None => None,
+        };
+        let Some(upload) = upload else {
             let tx = self.begin_write().await?;
             jobs::Entity::delete_by_id(job.id).exec(&*tx).await?;
             tx.schedule_attempt_deletions(&job, None, Some(prefix), now).await?;
@@ -136,14 +140,14 @@ impl Records {
         let attempt = Attempt {
             // The row says which principal's counters include the job.
             message: JobMessage {
-                queue: convert::queue_name(&job),
+                queue: convert::queue_name(&job)?,
                 principal: job.principal.clone(),
                 ..message.clone()
             },
             upload: convert::upload(upload)?,
             number: u32::try_from(job.attempts).unwrap_or(u32::MAX),
-            counted_attempts: u32::try_from(job.attempts - job.uncounted).unwrap_or_default(),
-            postponed: u32::try_from(job.postponed).unwrap_or_default(),
+            counted_attempts: u32::try_from(job.attempts - job.uncounted_attempts).unwrap_or_default(),
+            postponed: u32::try_from(job.postponements).unwrap_or_default(),
             prefix: prefix.to_owned(),
             leased_until: convert::timestamp(job.leased_until.unwrap_or(until)),
             last_error: job.last_error,
@@ -180,5 +184,5 @@ impl Records {
 
 /// Whether the latest attempt at a job writes under `prefix`: then an earlier call began it, and the answer was lost.
 fn is_begun_with_prefix(job: &jobs::Model, prefix: &str) -> bool {
-    job.leased_until.is_some() && job.prefixes.split_whitespace().next_back() == Some(prefix)
+    job.leased_until.is_some() && job.blob_prefixes.split_whitespace().next_back() == Some(prefix)
 }

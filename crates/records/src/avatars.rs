@@ -7,7 +7,7 @@ use sea_orm::{
 };
 
 use crate::convert;
-use crate::entity::{avatars, grants, uploads};
+use crate::entity::{avatars, resource_grants, uploads};
 use crate::error::RecordsError;
 use crate::records::Records;
 
@@ -41,7 +41,7 @@ impl Records {
     pub async fn avatar_version(&self, resource: &Resource, version: i64) -> Result<Option<Upload>, RecordsError> {
         let avatar = avatars::Entity::find_by_id(version)
             .filter(avatars::Column::Service.eq(resource.service.as_str()))
-            .filter(avatars::Column::Resource.eq(resource.id.as_str()))
+            .filter(avatars::Column::ResourceId.eq(resource.id.as_str()))
             .one(&self.db)
             .await?;
         let Some(upload) = avatar.and_then(|avatar| avatar.upload_id) else { return Ok(None) };
@@ -66,7 +66,7 @@ impl Records {
             }
             let removed = avatars::ActiveModel {
                 service: Set(resource.service.as_str().to_owned()),
-                resource: Set(resource.id.clone()),
+                resource_id: Set(resource.id.clone()),
                 upload_id: Set(None),
                 set_by: Set(by.to_owned()),
                 created_at: Set(self.now_ms()),
@@ -85,13 +85,13 @@ impl Records {
     pub async fn grant_resource(&self, resource: &Resource, user: &str) -> Result<(), RecordsError> {
         let grant = async {
             let _write_lock = self.write_lock().await?;
-            let grant = grants::ActiveModel {
+            let grant = resource_grants::ActiveModel {
                 service: Set(resource.service.as_str().to_owned()),
-                resource: Set(resource.id.clone()),
+                resource_id: Set(resource.id.clone()),
                 user_id: Set(user.to_owned()),
                 created_at: Set(self.now_ms()),
             };
-            grants::Entity::insert(grant)
+            resource_grants::Entity::insert(grant)
                 .on_conflict(sea_orm::sea_query::OnConflict::new().do_nothing().to_owned())
                 .exec_without_returning(&self.db)
                 .await?;
@@ -109,7 +109,7 @@ impl Records {
             return Ok(true);
         }
         let key = (resource.service.as_str().to_owned(), resource.id.clone(), user.to_owned());
-        Ok(grants::Entity::find_by_id(key).one(&self.db).await?.is_some())
+        Ok(resource_grants::Entity::find_by_id(key).one(&self.db).await?.is_some())
     }
 }
 
@@ -117,6 +117,6 @@ impl Records {
 fn newest_first(resource: &Resource) -> Select<avatars::Entity> {
     avatars::Entity::find()
         .filter(avatars::Column::Service.eq(resource.service.as_str()))
-        .filter(avatars::Column::Resource.eq(resource.id.as_str()))
+        .filter(avatars::Column::ResourceId.eq(resource.id.as_str()))
         .order_by_desc(avatars::Column::Version)
 }

@@ -60,7 +60,7 @@ impl Records {
         }
         let claimed = uploads::Entity::update_many()
             .col_expr(uploads::Column::ClaimedService, Expr::value(resource.service.as_str()))
-            .col_expr(uploads::Column::ClaimedResource, Expr::value(resource.id.as_str()))
+            .col_expr(uploads::Column::ClaimedResourceId, Expr::value(resource.id.as_str()))
             .col_expr(uploads::Column::ClaimedBy, Expr::value(claimant.user.as_str()))
             .col_expr(uploads::Column::ClaimedAt, Expr::value(now))
             .filter(uploads::Column::Id.eq(upload.get()))
@@ -76,7 +76,7 @@ impl Records {
         }
         let avatar = avatars::ActiveModel {
             service: Set(resource.service.as_str().to_owned()),
-            resource: Set(resource.id.clone()),
+            resource_id: Set(resource.id.clone()),
             upload_id: Set(Some(upload.get())),
             set_by: Set(claimant.user.clone()),
             created_at: Set(now),

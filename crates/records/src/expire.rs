@@ -35,8 +35,8 @@ impl Records {
         let expired = uploads::Entity::update_many()
             .col_expr(uploads::Column::State, Expr::value(UploadState::Expired.as_str()))
             .col_expr(uploads::Column::SettledAt, Expr::value(now))
-            .col_expr(uploads::Column::Code, Expr::value("unclaimed"))
-            .col_expr(uploads::Column::Why, Expr::value("nobody claimed it in time"))
+            .col_expr(uploads::Column::ReasonCode, Expr::value("unclaimed"))
+            .col_expr(uploads::Column::ReasonMessage, Expr::value("nobody claimed it in time"))
             .filter(uploads::Column::Id.in_subquery(batch(uploads::Column::ExpiresAt, unclaimed.clone(), limit)))
             .filter(unclaimed)
             .exec_with_returning(&*tx)
@@ -44,28 +44,22 @@ impl Records {
         let mut gone = Vec::with_capacity(expired.len());
         for row in &expired {
             let id = convert::upload_id(row.id)?;
-            for prefix in blob_keys::upload_prefixes(id, row.original_key.as_deref()) {
-                tx.schedule_deletion(row.id, &prefix, "unclaimed", now).await?;
-            }
+            tx.schedule_deletion(Some(row.id), &blob_keys::upload_prefix(id), "unclaimed", now).await?;
             tx.record_events(id, [Event::new(convert::timestamp(now), "expired", "nobody claimed it in time")]).await?;
             gone.push(id);
         }
         let raw = || gone.iter().map(|id| id.get());
         let ended = jobs::Entity::delete_many().filter(jobs::Column::UploadId.is_in(raw()));
         let mut changes = UsageDeltas::default();
-        let mut owners: HashMap<i64, &str> = expired.iter().map(|row| (row.id, row.owner.as_str())).collect();
+        let owners: HashMap<i64, &str> = expired.iter().map(|row| (row.id, row.owner.as_str())).collect();
         for job in ended.exec_with_returning(&*tx).await? {
             // A worker may still be running an attempt.
             tx.schedule_attempt_deletions(&job, None, None, now).await?;
             if job.state == "queued" {
                 changes.job_left_queue(&job);
-                if job.principal.is_empty() && job.kind.contains(".process.") {
-                    // An older version admitted it and did not count its bytes.
-                    owners.remove(&job.upload_id);
-                }
             }
         }
-        for row in expired.iter().filter(|row| owners.contains_key(&row.id)) {
+        for row in &expired {
             changes.add_bytes(&row.owner, -row.bytes);
         }
         let made = variants::Entity::delete_many().filter(variants::Column::UploadId.is_in(raw()));
@@ -97,8 +91,8 @@ impl Records {
         let failed = uploads::Entity::update_many()
             .col_expr(uploads::Column::State, Expr::value(UploadState::Failed.as_str()))
             .col_expr(uploads::Column::SettledAt, Expr::value(now))
-            .col_expr(uploads::Column::Code, Expr::value(reason.code.as_str()))
-            .col_expr(uploads::Column::Why, Expr::value(reason.why.as_str()))
+            .col_expr(uploads::Column::ReasonCode, Expr::value(reason.code.as_str()))
+            .col_expr(uploads::Column::ReasonMessage, Expr::value(reason.why.as_str()))
             .filter(uploads::Column::Id.in_subquery(batch(uploads::Column::Deadline, overdue.clone(), limit)))
             .filter(overdue)
             .exec_with_returning(&*tx)
@@ -119,17 +113,13 @@ impl Records {
         let sent: HashMap<i64, i64> = failed.iter().map(|row| (row.id, row.bytes)).collect();
         for job in dead_jobs {
             changes.job_left_queue(&job);
-            changes.add_bytes(&job.principal, -sent.get(&job.upload_id).copied().unwrap_or_default());
             tx.schedule_attempt_deletions(&job, None, None, now).await?;
-            let id = convert::upload_id(job.upload_id)?;
+            let Some(id) = convert::job_upload(&job)? else { continue };
+            changes.add_bytes(&job.principal, -sent.get(&id.get()).copied().unwrap_or_default());
             let failing = failing_backend(&job);
             let reason = deadline_reason(failing);
             if let Some(failing) = failing {
-                by_backend
-                    .entry(failing.as_str())
-                    .or_insert_with(|| (reason.clone(), Vec::new()))
-                    .1
-                    .push(job.upload_id);
+                by_backend.entry(failing.as_str()).or_insert_with(|| (reason.clone(), Vec::new())).1.push(id.get());
             }
             let detail = job.last_error.map_or_else(|| reason.why.clone(), |error| format!("last error: {error}"));
             tx.record_events(id, [Event::new(convert::timestamp(now), "failed at the deadline", detail)]).await?;
@@ -137,7 +127,7 @@ impl Records {
         }
         for (reason, uploads) in by_backend.into_values() {
             uploads::Entity::update_many()
-                .col_expr(uploads::Column::Why, Expr::value(reason.why))
+                .col_expr(uploads::Column::ReasonMessage, Expr::value(reason.why))
                 .filter(uploads::Column::Id.is_in(uploads))
                 .exec(&*tx)
                 .await?;
@@ -158,12 +148,12 @@ impl Records {
 
     async fn fail_overdue_variants_in_tx(&self, limit: u64) -> Result<Vec<(UploadId, JobId, Reason)>, RecordsError> {
         let now = self.now_ms();
-        let overdue = Condition::all().add(jobs::Column::GiveUpAt.lte(now)).add(jobs::Column::State.eq("queued"));
+        let overdue = Condition::all().add(jobs::Column::ExpiresAt.lte(now)).add(jobs::Column::State.eq("queued"));
         let batch = Query::select()
             .column(jobs::Column::Id)
             .from(jobs::Entity)
             .cond_where(overdue.clone())
-            .order_by(jobs::Column::GiveUpAt, sea_orm::Order::Asc)
+            .order_by(jobs::Column::ExpiresAt, sea_orm::Order::Asc)
             .limit(limit)
             .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
             .to_owned();
@@ -179,13 +169,14 @@ impl Records {
             changes.job_left_queue(&job);
             // A worker may still be running an attempt.
             tx.schedule_attempt_deletions(&job, None, None, now).await?;
+            // No client waits for a job that is not about an upload.
+            let Some(id) = convert::job_upload(&job)? else { continue };
             variants::Entity::delete_many()
-                .filter(variants::Column::UploadId.eq(job.upload_id))
-                .filter(variants::Column::Job.eq(job.id))
-                .filter(variants::Column::Key.is_null())
+                .filter(variants::Column::UploadId.eq(id.get()))
+                .filter(variants::Column::JobId.eq(job.id))
+                .filter(variants::Column::BlobKey.is_null())
                 .exec(&*tx)
                 .await?;
-            let id = convert::upload_id(job.upload_id)?;
             let reason = deadline_reason(failing_backend(&job));
             let detail = job.last_error.map_or_else(|| reason.why.clone(), |error| format!("last error: {error}"));
             tx.record_events(id, [Event::new(convert::timestamp(now), "variant given up", detail)]).await?;
@@ -199,7 +190,7 @@ impl Records {
 
 /// The backend that kept a job from being done, as far as its row says.
 fn failing_backend(job: &jobs::Model) -> Option<Backend> {
-    match &job.waits_for {
+    match &job.waiting_for {
         Some(backend) => backend.parse().ok(),
         // No worker has ever leased it, and the queue has confirmed no message though the sweeper has sent one.
         None if job.attempts == 0 && job.published_at.is_none() && job.publishes > 0 => Some(Backend::Queue),

@@ -48,9 +48,9 @@ impl Records {
             key: Set(key.to_owned()),
             fingerprint: Set(None),
             upload_id: Set(None),
-            answer: Set(None),
-            created_at: Set(since),
-            held_until: Set(now + millis(lease)),
+            response: Set(None),
+            locked_at: Set(since),
+            locked_until: Set(now + millis(lease)),
             expires_at: Set(now + millis(KEY_TTL)),
         };
         let acquired = |since: i64| {
@@ -71,14 +71,14 @@ impl Records {
         }
         let known = keys::Entity::find_by_id((caller.to_owned(), key.to_owned())).lock_exclusive().one(&*tx).await?;
         // No two locks of a key begin in the same millisecond, because the time distinguishes them.
-        let since = known.as_ref().map_or(now, |known| Ord::max(now, known.created_at + 1));
+        let since = known.as_ref().map_or(now, |known| Ord::max(now, known.locked_at + 1));
         if let Some(known) = known.filter(|known| known.expires_at > now) {
-            match (known.fingerprint, known.answer, known.upload_id) {
-                (Some(fingerprint), Some(answer), _) => {
-                    return Ok(IdempotencyLockResult::Completed { fingerprint, response: answer });
+            match (known.fingerprint, known.response, known.upload_id) {
+                (Some(fingerprint), Some(response), _) => {
+                    return Ok(IdempotencyLockResult::Completed { fingerprint, response });
                 }
-                _ if known.held_until > now => {
-                    let (since, until) = (convert::timestamp(known.created_at), convert::timestamp(known.held_until));
+                _ if known.locked_until > now => {
+                    let (since, until) = (convert::timestamp(known.locked_at), convert::timestamp(known.locked_until));
                     return Ok(IdempotencyLockResult::InFlight { locked_at: since, locked_until: until });
                 }
                 (Some(fingerprint), None, Some(upload)) => {
@@ -105,8 +105,8 @@ impl Records {
         let renew = async {
             let _write_lock = self.write_lock().await?;
             let renewed = update_locked_key(lock)
-                .col_expr(keys::Column::HeldUntil, Expr::value(self.now_ms() + millis(lease)))
-                .filter(keys::Column::Answer.is_null())
+                .col_expr(keys::Column::LockedUntil, Expr::value(self.now_ms() + millis(lease)))
+                .filter(keys::Column::Response.is_null())
                 .exec(&self.db)
                 .await?;
             Ok::<_, RecordsError>(renewed.rows_affected > 0)
@@ -123,7 +123,7 @@ impl Records {
             let _write_lock = self.write_lock().await?;
             update_locked_key(&key.lock)
                 .col_expr(keys::Column::Fingerprint, Expr::value(key.fingerprint.as_str()))
-                .col_expr(keys::Column::Answer, Expr::value(response))
+                .col_expr(keys::Column::Response, Expr::value(response))
                 .exec(&self.db)
                 .await?;
             Ok::<_, RecordsError>(())
@@ -144,13 +144,13 @@ impl Records {
         let tx = self.begin_write().await?;
         keys::Entity::delete_many()
             .filter(is_locked_by(lock))
-            .filter(keys::Column::Answer.is_null())
+            .filter(keys::Column::Response.is_null())
             .filter(keys::Column::UploadId.is_null())
             .exec(&*tx)
             .await?;
         update_locked_key(lock)
-            .col_expr(keys::Column::HeldUntil, Expr::value(self.now_ms()))
-            .filter(keys::Column::Answer.is_null())
+            .col_expr(keys::Column::LockedUntil, Expr::value(self.now_ms()))
+            .filter(keys::Column::Response.is_null())
             .exec(&*tx)
             .await?;
         tx.commit().await?;
@@ -210,5 +210,5 @@ fn is_locked_by(lock: &IdempotencyKeyLock) -> Condition {
     Condition::all()
         .add(keys::Column::Caller.eq(lock.caller.as_str()))
         .add(keys::Column::Key.eq(lock.key.as_str()))
-        .add(keys::Column::CreatedAt.eq(lock.locked_at))
+        .add(keys::Column::LockedAt.eq(lock.locked_at))
 }

@@ -23,20 +23,20 @@ pub struct JobRow {
     pub id: JobId,
     /// Its kind, with the version.
     pub kind: String,
-    /// The upload it is about.
-    pub upload: UploadId,
+    /// The upload it is about, if it is about one.
+    pub upload: Option<UploadId>,
     /// The queue that it is published into.
     pub queue: QueueName,
-    /// The user that the job is done for; empty if an older version wrote the row.
+    /// The user that the job is done for; empty if it is done for none.
     pub principal: String,
     /// Whether it is dead. Otherwise it is queued.
     pub dead: bool,
     /// How often it has been tried, without the attempts that a failing backend ended.
     pub attempts: i32,
     /// How often in a row a failing backend has postponed it.
-    pub postponed: i32,
+    pub postponements: i32,
     /// The backend whose failure postponed it last.
-    pub waits_for: Option<String>,
+    pub waiting_for: Option<String>,
     /// The errors so far, the last one first.
     pub last_error: Option<String>,
     /// When it was enqueued.
@@ -97,18 +97,18 @@ impl Records {
             .col_expr(jobs::Column::State, Expr::value("queued"))
             // The attempts so far do not count any more. Their number goes on growing, because it is the fence
             // against a worker that still runs one of them.
-            .col_expr(jobs::Column::Uncounted, Expr::col(jobs::Column::Attempts))
-            .col_expr(jobs::Column::LastUncounted, Expr::col(jobs::Column::Attempts))
-            .col_expr(jobs::Column::Postponed, Expr::value(0))
-            .col_expr(jobs::Column::WaitsFor, Expr::value(Option::<String>::None))
+            .col_expr(jobs::Column::UncountedAttempts, Expr::col(jobs::Column::Attempts))
+            .col_expr(jobs::Column::LastUncountedAttempt, Expr::col(jobs::Column::Attempts))
+            .col_expr(jobs::Column::Postponements, Expr::value(0))
+            .col_expr(jobs::Column::WaitingFor, Expr::value(Option::<String>::None))
             .col_expr(jobs::Column::RunAt, Expr::value(now))
             .col_expr(jobs::Column::Publishes, outbox::next_publish())
             .col_expr(jobs::Column::RepublishAt, Expr::value(outbox::publish_due_at(now)))
-            .col_expr(jobs::Column::RepublishAfter, Expr::value(outbox::republish_after(deadline)))
+            .col_expr(jobs::Column::RepublishAfterMs, Expr::value(outbox::republish_after(deadline)))
             .col_expr(jobs::Column::PublishedAt, Expr::value(Option::<i64>::None))
             .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
             // Their deletion was scheduled when the job was marked dead.
-            .col_expr(jobs::Column::Prefixes, Expr::value(""))
+            .col_expr(jobs::Column::BlobPrefixes, Expr::value(""))
             .filter(jobs::Column::Id.eq(id))
             .filter(jobs::Column::State.eq("dead"))
             .exec_with_returning(&*tx)
@@ -116,9 +116,10 @@ impl Records {
         let Some(job) = revived.into_iter().next() else { return Ok(None) };
         let revived = DueMessage::for_job(&job)?;
         let message = &revived.message;
+        let upload = message.job.upload();
         if !message.job.is_processing() {
             jobs::Entity::update_many()
-                .col_expr(jobs::Column::GiveUpAt, Expr::value(now + millis(deadline)))
+                .col_expr(jobs::Column::ExpiresAt, Expr::value(now + millis(deadline)))
                 .filter(jobs::Column::Id.eq(id))
                 .exec(&*tx)
                 .await?;
@@ -127,9 +128,9 @@ impl Records {
             .col_expr(uploads::Column::State, Expr::value(UploadState::Accepted.as_str()))
             .col_expr(uploads::Column::Deadline, Expr::value(now + millis(deadline)))
             .col_expr(uploads::Column::SettledAt, Expr::value(Option::<i64>::None))
-            .col_expr(uploads::Column::Code, Expr::value(Option::<String>::None))
-            .col_expr(uploads::Column::Why, Expr::value(Option::<String>::None))
-            .filter(uploads::Column::Id.eq(job.upload_id))
+            .col_expr(uploads::Column::ReasonCode, Expr::value(Option::<String>::None))
+            .col_expr(uploads::Column::ReasonMessage, Expr::value(Option::<String>::None))
+            .filter(uploads::Column::Id.eq(upload.get()))
             .filter(uploads::Column::State.eq(UploadState::Failed.as_str()))
             .filter(is_retriable(now))
             .exec_with_returning(&*tx)
@@ -145,12 +146,12 @@ impl Records {
             return Ok(None);
         }
         variants::Entity::update_many()
-            .col_expr(variants::Column::Why, Expr::value(Option::<String>::None))
-            .filter(variants::Column::Job.eq(id))
-            .filter(variants::Column::UploadId.eq(job.upload_id))
+            .col_expr(variants::Column::ReasonCode, Expr::value(Option::<String>::None))
+            .col_expr(variants::Column::ReasonMessage, Expr::value(Option::<String>::None))
+            .filter(variants::Column::JobId.eq(id))
+            .filter(variants::Column::UploadId.eq(upload.get()))
             .exec(&*tx)
             .await?;
-        let upload = convert::upload_id(job.upload_id)?;
         tx.record_events(upload, [Event::new(convert::timestamp(now), "tried again by hand", message.job.kind())])
             .await?;
         let mut changes = UsageDeltas::default();
@@ -175,15 +176,16 @@ impl Records {
                 return Ok(false);
             };
             jobs::Entity::delete_by_id(id).exec(&*tx).await?;
-            // The next request for the size enqueues a new job.
-            variants::Entity::delete_many()
-                .filter(variants::Column::UploadId.eq(job.upload_id))
-                .filter(variants::Column::Job.eq(id))
-                .filter(variants::Column::Key.is_null())
-                .exec(&*tx)
-                .await?;
-            let upload = convert::upload_id(job.upload_id)?;
-            tx.record_events(upload, [Event::new(convert::timestamp(now), "given up by hand", job.kind)]).await?;
+            if let Some(upload) = convert::job_upload(&job)? {
+                // The next request for the size enqueues a new job.
+                variants::Entity::delete_many()
+                    .filter(variants::Column::UploadId.eq(upload.get()))
+                    .filter(variants::Column::JobId.eq(id))
+                    .filter(variants::Column::BlobKey.is_null())
+                    .exec(&*tx)
+                    .await?;
+                tx.record_events(upload, [Event::new(convert::timestamp(now), "given up by hand", job.kind)]).await?;
+            }
             tx.commit().await?;
             Ok::<_, RecordsError>(true)
         };
@@ -203,14 +205,14 @@ pub(crate) fn is_retriable(now: i64) -> Condition {
 fn job_row(job: jobs::Model) -> Result<JobRow, RecordsError> {
     Ok(JobRow {
         id: job.id,
-        queue: convert::queue_name(&job),
+        queue: convert::queue_name(&job)?,
+        upload: convert::job_upload(&job)?,
         kind: job.kind,
-        upload: convert::upload_id(job.upload_id)?,
         principal: job.principal,
         dead: job.state == "dead",
-        attempts: job.attempts - job.uncounted,
-        postponed: job.postponed,
-        waits_for: job.waits_for,
+        attempts: job.attempts - job.uncounted_attempts,
+        postponements: job.postponements,
+        waiting_for: job.waiting_for,
         last_error: job.last_error,
         created_at: convert::timestamp(job.created_at),
         run_at: convert::timestamp(job.run_at),

@@ -108,18 +108,18 @@ impl Records {
             .limit(limit)
             .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
             .to_owned();
-        let doubled = Expr::col(jobs::Column::RepublishAfter).mul(2);
+        let doubled = Expr::col(jobs::Column::RepublishAfterMs).mul(2);
         // A message that the queue has confirmed was lost or waits in a long queue. Doubling the interval keeps a
         // long queue from growing by copies.
         let confirmed = Expr::col(jobs::Column::PublishedAt).is_not_null();
         let after = CaseStatement::new()
             .case(confirmed.and(doubled.clone().lte(millis(MAX_REPUBLISH_AFTER))), doubled)
-            .finally(Expr::col(jobs::Column::RepublishAfter));
+            .finally(Expr::col(jobs::Column::RepublishAfterMs));
         let write_lock = self.write_lock().await?;
         let taken = jobs::Entity::update_many()
             .col_expr(jobs::Column::Publishes, next_publish())
             .col_expr(jobs::Column::RepublishAt, Expr::value(publish_due_at(now)))
-            .col_expr(jobs::Column::RepublishAfter, Expr::Case(Box::new(after)))
+            .col_expr(jobs::Column::RepublishAfterMs, Expr::Case(Box::new(after)))
             .filter(jobs::Column::Id.in_subquery(batch))
             .filter(due)
             .exec_with_returning(&self.db)
@@ -149,7 +149,7 @@ impl Records {
         let now = self.now_ms();
         let later = Expr::col(jobs::Column::RunAt).gt(now);
         let available = CaseStatement::new().case(later, Expr::col(jobs::Column::RunAt)).finally(Expr::value(now));
-        let again = Expr::Case(Box::new(available)).add(Expr::col(jobs::Column::RepublishAfter));
+        let again = Expr::Case(Box::new(available)).add(Expr::col(jobs::Column::RepublishAfterMs));
         let _write_lock = self.write_lock().await?;
         // Nearly all are the first publish of their job, so this is usually one statement.
         for (number, jobs) in by_number {

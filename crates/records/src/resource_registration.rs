@@ -3,7 +3,7 @@
 use domain::Resource;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
 
-use crate::entity::{grants, resources};
+use crate::entity::{resource_grants, resources};
 use crate::error::RecordsError;
 use crate::records::Records;
 
@@ -33,7 +33,7 @@ impl Records {
         if let Some(name) = name {
             let row = resources::ActiveModel {
                 service: Set(resource.service.as_str().to_owned()),
-                resource: Set(resource.id.clone()),
+                resource_id: Set(resource.id.clone()),
                 name: Set(name.to_owned()),
                 created_at: Set(now),
             };
@@ -43,23 +43,23 @@ impl Records {
                 .await?;
         }
         if let Some(users) = users {
-            grants::Entity::delete_many()
-                .filter(grants::Column::Service.eq(resource.service.as_str()))
-                .filter(grants::Column::Resource.eq(resource.id.as_str()))
+            resource_grants::Entity::delete_many()
+                .filter(resource_grants::Column::Service.eq(resource.service.as_str()))
+                .filter(resource_grants::Column::ResourceId.eq(resource.id.as_str()))
                 .exec(&*tx)
                 .await?;
             let mut users = users.to_vec();
             users.sort_unstable();
             users.dedup();
-            let rows = users.into_iter().map(|user| grants::ActiveModel {
+            let rows = users.into_iter().map(|user| resource_grants::ActiveModel {
                 service: Set(resource.service.as_str().to_owned()),
-                resource: Set(resource.id.clone()),
+                resource_id: Set(resource.id.clone()),
                 user_id: Set(user),
                 created_at: Set(now),
             });
             let rows: Vec<_> = rows.collect();
             if !rows.is_empty() {
-                grants::Entity::insert_many(rows).exec_without_returning(&*tx).await?;
+                resource_grants::Entity::insert_many(rows).exec_without_returning(&*tx).await?;
             }
         }
         tx.commit().await?;
@@ -74,7 +74,7 @@ impl Records {
         let revoke = async {
             let _write_lock = self.write_lock().await?;
             let key = (resource.service.as_str().to_owned(), resource.id.clone(), user.to_owned());
-            grants::Entity::delete_by_id(key).exec(&self.db).await?;
+            resource_grants::Entity::delete_by_id(key).exec(&self.db).await?;
             Ok::<_, RecordsError>(())
         };
         self.instrument("revoke", revoke).await
@@ -85,10 +85,10 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn resource_grants(&self, resource: &Resource) -> Result<Vec<String>, RecordsError> {
-        let rows = grants::Entity::find()
-            .filter(grants::Column::Service.eq(resource.service.as_str()))
-            .filter(grants::Column::Resource.eq(resource.id.as_str()))
-            .order_by_asc(grants::Column::UserId)
+        let rows = resource_grants::Entity::find()
+            .filter(resource_grants::Column::Service.eq(resource.service.as_str()))
+            .filter(resource_grants::Column::ResourceId.eq(resource.id.as_str()))
+            .order_by_asc(resource_grants::Column::UserId)
             .all(&self.db)
             .await?;
         Ok(rows.into_iter().map(|row| row.user_id).collect())

@@ -18,7 +18,7 @@ impl Records {
             let _write_lock = self.write_lock().await?;
             let row = resources::ActiveModel {
                 service: Set(resource.service.as_str().to_owned()),
-                resource: Set(resource.id.clone()),
+                resource_id: Set(resource.id.clone()),
                 name: Set(name.to_owned()),
                 created_at: Set(self.now_ms()),
             };
@@ -40,7 +40,7 @@ impl Records {
 
 /// Replaces the name if there is one.
 pub(crate) fn replace_name() -> OnConflict {
-    OnConflict::columns([resources::Column::Service, resources::Column::Resource])
+    OnConflict::columns([resources::Column::Service, resources::Column::ResourceId])
         .update_column(resources::Column::Name)
         .to_owned()
 }

@@ -83,7 +83,7 @@ impl Records {
             .col_expr(uploads::Column::Width, Expr::value(pixels(|shown| shown.width)))
             .col_expr(uploads::Column::Height, Expr::value(pixels(|shown| shown.height)))
             .col_expr(
-                uploads::Column::Served,
+                uploads::Column::DefaultMedia,
                 Expr::value(made.picture.map(|shown| convert::media_name(shown.default_media))),
             )
             .col_expr(uploads::Column::OriginalKey, Expr::value(made.original_key))
@@ -100,10 +100,6 @@ impl Records {
             made.variants.iter().map(|variant| variant_row(attempt.upload.id, 0, variant, now)).collect();
         let mut changes = UsageDeltas::for_ended_attempt(attempt);
         changes.add_bytes(&attempt.upload.owner, i64::try_from(rendered).unwrap_or(i64::MAX));
-        if attempt.message.principal.is_empty() {
-            // An older version admitted it and did not count its bytes.
-            changes.add_bytes(&attempt.upload.owner, counted_bytes(&attempt.upload));
-        }
         if !made.is_empty() {
             variants::Entity::insert_many(made).exec_without_returning(&*tx).await?;
         }
@@ -230,14 +226,14 @@ impl Records {
             uncount_attempt(attempt).exec(&*tx).await?;
         }
         let postponed = match failing {
-            Some(_) => Expr::col(jobs::Column::Postponed).add(1),
+            Some(_) => Expr::col(jobs::Column::Postponements).add(1),
             None => Expr::value(0),
         };
         let put_off = current_job(attempt)
             .col_expr(jobs::Column::RunAt, Expr::value(run_at))
             .col_expr(jobs::Column::LastError, Expr::value(errors))
-            .col_expr(jobs::Column::WaitsFor, Expr::value(failing.map(Backend::as_str)))
-            .col_expr(jobs::Column::Postponed, postponed)
+            .col_expr(jobs::Column::WaitingFor, Expr::value(failing.map(Backend::as_str)))
+            .col_expr(jobs::Column::Postponements, postponed)
             .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
             .col_expr(jobs::Column::PublishedAt, Expr::value(Option::<i64>::None))
             .col_expr(jobs::Column::Publishes, outbox::next_publish())
@@ -263,11 +259,11 @@ impl Records {
 fn uncount_attempt(attempt: &Attempt) -> UpdateMany<jobs::Entity> {
     let number = i32::try_from(attempt.number).unwrap_or(i32::MAX);
     jobs::Entity::update_many()
-        .col_expr(jobs::Column::Uncounted, Expr::col(jobs::Column::Uncounted).add(1))
-        .col_expr(jobs::Column::LastUncounted, Expr::value(number))
+        .col_expr(jobs::Column::UncountedAttempts, Expr::col(jobs::Column::UncountedAttempts).add(1))
+        .col_expr(jobs::Column::LastUncountedAttempt, Expr::value(number))
         .filter(jobs::Column::Id.eq(attempt.message.id))
         .filter(jobs::Column::State.eq("queued"))
-        .filter(jobs::Column::LastUncounted.lt(number))
+        .filter(jobs::Column::LastUncountedAttempt.lt(number))
 }
 
 /// The bytes of an upload, as counted at its admission.
@@ -299,8 +295,8 @@ fn settle_upload_with_reason(
     now: i64,
 ) -> UpdateMany<uploads::Entity> {
     settle_upload(upload, state, now)
-        .col_expr(uploads::Column::Code, Expr::value(reason.code.as_str()))
-        .col_expr(uploads::Column::Why, Expr::value(reason.why.as_str()))
+        .col_expr(uploads::Column::ReasonCode, Expr::value(reason.code.as_str()))
+        .col_expr(uploads::Column::ReasonMessage, Expr::value(reason.why.as_str()))
 }
 
 pub(crate) fn variant_row(upload: UploadId, generation: u32, variant: &Variant, now: i64) -> variants::ActiveModel {
@@ -308,14 +304,15 @@ pub(crate) fn variant_row(upload: UploadId, generation: u32, variant: &Variant, 
         upload_id: Set(upload.get()),
         generation: Set(convert::to_stored(generation)),
         name: Set(variant.name.to_string()),
-        key: Set(Some(variant.key.clone())),
+        blob_key: Set(Some(variant.key.clone())),
         media: Set(Some(convert::media_name(variant.name.media()))),
         width: Set(Some(convert::to_stored(variant.width))),
         height: Set(Some(convert::to_stored(variant.height))),
         bytes: Set(Some(i64::try_from(variant.bytes).unwrap_or(i64::MAX))),
         sha256: Set(Some(variant.sha256.clone())),
-        job: Set(None),
-        why: Set(None),
+        job_id: Set(None),
+        reason_code: Set(None),
+        reason_message: Set(None),
         created_at: Set(now),
     }
 }

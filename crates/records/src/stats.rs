@@ -67,13 +67,13 @@ impl Records {
     pub async fn events(&self, id: UploadId) -> Result<Vec<Event>, RecordsError> {
         let rows = events::Entity::find()
             .filter(events::Column::UploadId.eq(id.get()))
-            .order_by_asc(events::Column::At)
+            .order_by_asc(events::Column::OccurredAt)
             .order_by_asc(events::Column::Id)
             .all(&self.db)
             .await?;
         Ok(rows
             .into_iter()
-            .map(|row| Event { at: convert::timestamp(row.at), what: row.what, detail: row.detail })
+            .map(|row| Event { at: convert::timestamp(row.occurred_at), what: row.kind, detail: row.detail })
             .collect())
     }
 

@@ -142,13 +142,12 @@ impl Records {
         self.instrument("insert_user_if_absent", insert).await
     }
 
-    /// The keys that are not retired, newest first: the first signs, all of them verify.
+    /// All keys, newest first: the first signs, all of them verify.
     ///
     /// # Errors
     /// Any database error.
     pub async fn signing_keys(&self) -> Result<Vec<SigningKey>, RecordsError> {
         let rows = signing_keys::Entity::find()
-            .filter(signing_keys::Column::RetiredAt.is_null())
             .order_by_desc(signing_keys::Column::CreatedAt)
             .order_by_desc(signing_keys::Column::Id)
             .all(&self.db)
@@ -167,7 +166,6 @@ impl Records {
                 id: Set(key.id.clone()),
                 secret: Set(key.secret.clone()),
                 created_at: Set(self.now_ms()),
-                retired_at: Set(None),
                 needed_until: Set(0),
             };
             row.insert(&self.db).await?;
@@ -181,11 +179,7 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn newest_signing_key_age(&self) -> Result<Option<Duration>, RecordsError> {
-        let newest = signing_keys::Entity::find()
-            .filter(signing_keys::Column::RetiredAt.is_null())
-            .order_by_desc(signing_keys::Column::CreatedAt)
-            .one(&self.db)
-            .await?;
+        let newest = signing_keys::Entity::find().order_by_desc(signing_keys::Column::CreatedAt).one(&self.db).await?;
         let age = |row: signing_keys::Model| u64::try_from(self.now_ms() - row.created_at).unwrap_or_default();
         Ok(newest.map(age).map(Duration::from_millis))
     }
@@ -222,17 +216,13 @@ impl Records {
             let successor = Query::select()
                 .expr(signing_keys::Column::CreatedAt.max())
                 .from(signing_keys::Entity)
-                .and_where(signing_keys::Column::RetiredAt.is_null())
                 .and_where(signing_keys::Column::CreatedAt.lte(now - millis(max_session)))
                 .to_owned();
             let replaced =
                 Expr::col(signing_keys::Column::CreatedAt).lt(Expr::SubQuery(None, Box::new(successor.into())));
             let old = Condition::all().add(replaced).add(signing_keys::Column::NeededUntil.lte(now));
             let _write_lock = self.write_lock().await?;
-            let deleted = signing_keys::Entity::delete_many()
-                .filter(Condition::any().add(old).add(signing_keys::Column::RetiredAt.is_not_null()))
-                .exec(&self.db)
-                .await?;
+            let deleted = signing_keys::Entity::delete_many().filter(old).exec(&self.db).await?;
             Ok::<_, RecordsError>(deleted.rows_affected)
         };
         self.instrument("delete_old_signing_keys", delete).await

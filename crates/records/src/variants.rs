@@ -89,13 +89,13 @@ impl Records {
             row.state == UploadState::Ready.as_str() && row.generation == convert::to_stored(generation)
         };
         let Some(original) = original.filter(current) else { return Ok(VariantStatus::Outdated) };
-        let (owner, estimate) = (original.owner.clone(), convert::estimate(&original));
+        let (owner, estimate) = (original.owner.clone(), convert::render_estimate(&original));
         let message = JobMessage::new(Uuid::now_v7(), Job::MakeVariant { upload, generation, variant: name });
         let row = variants::ActiveModel {
             upload_id: Set(upload.get()),
             generation: Set(convert::to_stored(generation)),
             name: Set(name.to_string()),
-            job: Set(Some(message.id)),
+            job_id: Set(Some(message.id)),
             created_at: Set(now),
             ..Default::default()
         };
@@ -148,7 +148,7 @@ impl Records {
             .filter(variants::Column::Generation.eq(convert::to_stored(generation)))
             .filter(variants::Column::Name.eq(made.name.to_string()))
             // Its bytes are counted once: not for a row that was enqueued again since.
-            .filter(variants::Column::Job.eq(attempt.message.id))
+            .filter(variants::Column::JobId.eq(attempt.message.id))
             .exec(&*tx)
             .await?;
         if settled.rows_affected == 0 {
@@ -177,7 +177,7 @@ impl Records {
             return Ok(SettleResult::Superseded);
         }
         let nobody: Option<JobId> = None;
-        set_variant_failure(attempt, reason).col_expr(variants::Column::Job, Expr::value(nobody)).exec(&*tx).await?;
+        set_variant_failure(attempt, reason).col_expr(variants::Column::JobId, Expr::value(nobody)).exec(&*tx).await?;
         tx.record_attempt(attempt, now, "variant refused", &reason.why).await?;
         tx.apply_usage(UsageDeltas::for_ended_attempt(attempt)).await?;
         tx.commit().await?;
@@ -225,22 +225,23 @@ impl WriteTx {
 /// Sets the failure reason of the variant that the attempt was to make.
 fn set_variant_failure(attempt: &Attempt, reason: &Reason) -> UpdateMany<variants::Entity> {
     variants::Entity::update_many()
-        .col_expr(variants::Column::Why, Expr::value(format!("{}: {}", reason.code, reason.why)))
+        .col_expr(variants::Column::ReasonCode, Expr::value(reason.code.as_str()))
+        .col_expr(variants::Column::ReasonMessage, Expr::value(reason.why.as_str()))
         .filter(variants::Column::UploadId.eq(attempt.upload.id.get()))
-        .filter(variants::Column::Job.eq(attempt.message.id))
+        .filter(variants::Column::JobId.eq(attempt.message.id))
 }
 
 fn variant_status(row: &variants::Model) -> Result<VariantStatus, RecordsError> {
     if let Some(variant) = convert::variant(row)? {
         return Ok(VariantStatus::Ready(variant));
     }
-    let reason = |why: &str| {
-        let (code, why) = why.split_once(": ").unwrap_or(("failed", why));
-        Reason::new(code, why)
-    };
-    Ok(match (&row.why, row.job) {
-        (None, Some(job)) => VariantStatus::Pending(job),
-        (Some(why), Some(_)) => VariantStatus::Failed(reason(why)),
-        (why, None) => VariantStatus::Refused(reason(why.as_deref().unwrap_or_default())),
-    })
+    match (convert::reason(row.reason_code.clone(), row.reason_message.clone()), row.job_id) {
+        (None, Some(job)) => Ok(VariantStatus::Pending(job)),
+        (Some(reason), Some(_)) => Ok(VariantStatus::Failed(reason)),
+        (Some(reason), None) => Ok(VariantStatus::Refused(reason)),
+        (None, None) => Err(RecordsError::CorruptRow(format!(
+            "variant {} of upload {} has neither bytes nor a job nor a reason",
+            row.name, row.upload_id
+        ))),
+    }
 }

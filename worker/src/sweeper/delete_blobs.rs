@@ -24,8 +24,8 @@ impl Sweeper {
                 };
                 self.backends.records.complete_deletion(&condemned).await?;
                 if removed > 0 {
-                    let (upload, why) = (condemned.upload, &condemned.reason);
-                    tracing::info!(%upload, removed, why, "deleted blobs that nobody needs");
+                    let (upload, why) = (condemned.upload.map(tracing::field::display), &condemned.reason);
+                    tracing::info!(upload, removed, why, "deleted blobs that nobody needs");
                 }
                 collected += removed;
             }

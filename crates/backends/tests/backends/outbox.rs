@@ -151,8 +151,9 @@ async fn looking_for_what_is_due_does_not_read_the_queue() {
             ),
         };
         db.execute_unprepared(&format!(
-            "INSERT INTO jobs (id, upload_id, kind, payload, state, created_at, run_at, published_at, republish_at)
-             SELECT {id}, n, 'picture.process.v1', '{{}}', CASE n % 2 WHEN 0 THEN 'dead' ELSE 'queued' END, 0, 0, 0,
+            "INSERT INTO jobs (id, upload_id, kind, payload, queue, principal, republish_after_ms, state, created_at, run_at,
+                               published_at, republish_at)
+             SELECT {id}, n, 'picture.process.v1', '{{}}', 'pictures', 'mary', 60000, CASE n % 2 WHEN 0 THEN 'dead' ELSE 'queued' END, 0, 0, 0,
                     CASE n % 2 WHEN 0 THEN 0 ELSE 4000000000000 END FROM {numbers}"
         ))
         .await
@@ -169,7 +170,7 @@ async fn looking_for_what_is_due_does_not_read_the_queue() {
         let column = if backend == DbBackend::Postgres { "QUERY PLAN" } else { "detail" };
         let plan: Vec<String> = rows.iter().map(|row| row.try_get("", column).unwrap()).collect();
         let plan = plan.join("\n");
-        assert!(plan.contains("ix_jobs_republish") && !plan.to_lowercase().contains("sort"), "{plan}");
+        assert!(plan.contains("ix_jobs_republish_at") && !plan.to_lowercase().contains("sort"), "{plan}");
         assert!(!plan.contains("TEMP B-TREE") && !plan.contains("Seq Scan"), "{plan}");
         assert!(test_db.due_messages().await.is_empty());
         db.close().await.unwrap();

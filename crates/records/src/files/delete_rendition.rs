@@ -34,17 +34,15 @@ impl Records {
         }
         let removed = uploads::Entity::update_many()
             .col_expr(uploads::Column::State, Expr::value(UploadState::Expired.as_str()))
-            .col_expr(uploads::Column::Code, Expr::value("deleted"))
-            .col_expr(uploads::Column::Why, Expr::value("the rendition was deleted"))
+            .col_expr(uploads::Column::ReasonCode, Expr::value("deleted"))
+            .col_expr(uploads::Column::ReasonMessage, Expr::value("the rendition was deleted"))
             .filter(uploads::Column::Id.eq(upload.get()))
             .filter(uploads::Column::State.eq(UploadState::Ready.as_str()))
             .exec(&*tx)
             .await?;
         let made = variants::Entity::delete_many().filter(variants::Column::UploadId.eq(upload.get()));
         let made = made.exec_with_returning(&*tx).await?;
-        for prefix in blob_keys::upload_prefixes(upload, rendition.upload.original_key.as_deref()) {
-            tx.schedule_deletion(upload.get(), &prefix, "deleted", now).await?;
-        }
+        tx.schedule_deletion(Some(upload.get()), &blob_keys::upload_prefix(upload), "deleted", now).await?;
         tx.record_events(upload, [Event::new(convert::timestamp(now), "deleted", format!("by {by}"))]).await?;
         let mut changes = UsageDeltas::default();
         let owner = &rendition.upload.owner;

@@ -90,7 +90,7 @@ impl Records {
             id: Set(file.to_string()),
             owner: Set(owner.to_owned()),
             name: Set(name.to_owned()),
-            latest: Set(number),
+            latest_version: Set(number),
             created_at: Set(now),
             changed_at: Set(now),
         };
@@ -98,15 +98,15 @@ impl Records {
             .update_columns([files::Column::Owner, files::Column::Name])
             .to_owned();
         files::Entity::insert(row).on_conflict(known).exec_without_returning(&*tx).await?;
-        let newer = before.is_none_or(|before| before.latest < number);
+        let newer = before.is_none_or(|before| before.latest_version < number);
         if !tx.register_version(file, number, name, owner, newer, now).await? {
             return Ok(false);
         }
         files::Entity::update_many()
-            .col_expr(files::Column::Latest, Expr::value(number))
+            .col_expr(files::Column::LatestVersion, Expr::value(number))
             .col_expr(files::Column::ChangedAt, Expr::value(now))
             .filter(files::Column::Id.eq(file.as_str()))
-            .filter(files::Column::Latest.lt(number))
+            .filter(files::Column::LatestVersion.lt(number))
             .exec(&*tx)
             .await?;
         if let Some(grants) = grants {
@@ -147,7 +147,7 @@ impl WriteTx {
             upload_id: Set(None),
             name: Set(name.to_owned()),
             created_by: Set(owner.to_owned()),
-            link: Set(None),
+            access_grant: Set(None),
             created_at: Set(now),
             ready_at: Set(Some(now)),
             released_at: Set(None),

@@ -22,7 +22,7 @@ impl Records {
             let row = applinks::ActiveModel {
                 id: Set(link.id.clone()),
                 file_id: Set(link.file.to_string()),
-                assigned: Set(link.audience.to_strings().join(" ")),
+                audience: Set(link.audience.to_strings().join(" ")),
                 role: Set(link.role.as_str().to_owned()),
                 created_by: Set(link.created_by.clone()),
                 created_at: Set(self.now_ms()),
@@ -44,7 +44,7 @@ impl Records {
             Ok(Applink {
                 id: row.id,
                 file: parse_file_id(&row.file_id)?,
-                audience: Audience::from_strings(vec![row.assigned]),
+                audience: Audience::from_strings(vec![row.audience]),
                 role: row.role.parse()?,
                 created_by: row.created_by,
             })
@@ -76,14 +76,14 @@ impl Records {
     /// Any database error.
     pub async fn add_public_link(&self, link: &PublicLink) -> Result<(), RecordsError> {
         let add = async {
-            let assigned = serde_json::to_string(&link.audience.to_strings());
+            let audience = serde_json::to_string(&link.audience.to_strings());
             let _write_lock = self.write_lock().await?;
             let row = public_links::ActiveModel {
                 id: Set(link.id.clone()),
                 file_id: Set(link.file.to_string()),
                 name: Set(link.name.clone()),
                 role: Set(link.role.as_str().to_owned()),
-                assigned: Set(assigned.map_err(|error| RecordsError::CorruptRow(error.to_string()))?),
+                audience: Set(audience.map_err(|error| RecordsError::CorruptRow(error.to_string()))?),
                 password_hash: Set(link.password_hash.clone()),
                 expires_at: Set(link.expires_at.map(Timestamp::as_millisecond)),
                 created_by: Set(link.created_by.clone()),
@@ -144,12 +144,12 @@ fn parse_file_id(text: &str) -> Result<FileId, RecordsError> {
 }
 
 fn public_link_of(row: public_links::Model) -> Result<PublicLink, RecordsError> {
-    let assigned: Result<Vec<String>, _> = serde_json::from_str(&row.assigned);
-    let assigned = assigned.map_err(|error| RecordsError::CorruptRow(format!("public link {}: {error}", row.id)))?;
+    let audience: Result<Vec<String>, _> = serde_json::from_str(&row.audience);
+    let audience = audience.map_err(|error| RecordsError::CorruptRow(format!("public link {}: {error}", row.id)))?;
     Ok(PublicLink {
         file: parse_file_id(&row.file_id)?,
         name: row.name,
-        audience: Audience::from_strings(assigned),
+        audience: Audience::from_strings(audience),
         role: row.role.parse()?,
         password_hash: row.password_hash,
         expires_at: row.expires_at.map(convert::timestamp),
