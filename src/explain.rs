@@ -39,7 +39,7 @@ impl ExplainArgs {
             println!("upload {id}: {} ({kind}, {bytes} bytes), sent by {}", upload.filename, upload.owner);
             for event in &events {
                 let since = event.at.duration_since(upload.created_at).as_millis();
-                println!("  {}  {since:>8} ms  {:18} {}", event.at, event.what, event.detail);
+                println!("  {}  {since:>8} ms  {:18} {}", event.at, event.kind, event.detail);
             }
             println!("{now}");
         }
@@ -50,7 +50,7 @@ impl ExplainArgs {
 
 /// Describes in one sentence what the upload waits for.
 async fn describe_wait(places: &Backends, upload: &Upload, jobs: &[JobRow]) -> String {
-    let why = || upload.reason.as_ref().map_or_else(String::new, |reason| format!("{}: {}", reason.code, reason.why));
+    let why = || upload.reason.as_ref().map_or_else(String::new, |reason| reason.to_string());
     match (upload.state, &upload.claim, upload.expires_at) {
         // Every kind of job settles its upload, except those that make one more variant.
         (UploadState::Accepted, ..) => {

@@ -29,8 +29,7 @@ pub(crate) struct SweepArgs {
 }
 
 fn parse_queue(word: &str) -> Result<QueueName, String> {
-    QueueName::from_name(word)
-        .ok_or_else(|| format!("the queues are {}", QueueName::ALL.map(QueueName::as_str).join(", ")))
+    word.parse().map_err(|_| format!("the queues are {}", QueueName::ALL.map(QueueName::as_str).join(", ")))
 }
 
 /// Opens the four backends if the schema is the one that this program expects.

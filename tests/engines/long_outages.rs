@@ -59,7 +59,7 @@ async fn the_store_has_no_time() {
     let places: serde_json::Value = ready.json().await.unwrap();
     assert_ne!(places["places"]["staging"], "ok", "{places}");
     let _worker = stack.worker();
-    super::oracle::wait_for_number(&stack, "SELECT least(count(*), 1) FROM events WHERE kind = 'put off'", 1).await;
+    super::oracle::wait_for_number(&stack, "SELECT least(count(*), 1) FROM events WHERE kind = 'postponed'", 1).await;
     stack.store.set(Way::Open);
     assert_all_ready(&stack, &acknowledged).await;
     stack.clean_up().await;

@@ -96,7 +96,7 @@ pub async fn check_all_uploads(places: &Backends, db: &DatabaseConnection, ackno
             UploadState::Expired => ends.expired += 1,
             UploadState::Accepted => panic!("an upload is {state:?}"),
         }
-        ends.reasons.extend(reason.map(|reason| reason.code));
+        ends.reasons.extend(reason.map(|reason| reason.code.to_string()));
         wanted.extend(keys);
     }
     drop(looking);

@@ -2,7 +2,7 @@
 //! that its bytes exist, and that they are the acknowledged bytes. If a check fails, no other attempt can succeed.
 
 use bytes::Bytes;
-use domain::{Reason, Sha256Hasher, UploadState, sha256};
+use domain::{EventKind, Reason, ReasonCode, Sha256Hasher, UploadState, sha256};
 use futures::TryStreamExt;
 use records::Attempt;
 
@@ -34,11 +34,11 @@ impl Worker {
         let sent = &attempt.upload;
         if digest != sent.sha256 {
             let why = format!("staging gave back {bytes} bytes that are not the {} that were sent", sent.bytes);
-            return Err(AttemptResult::dead(Reason::new("bytes_damaged", why)));
+            return Err(AttemptResult::dead(Reason::new(ReasonCode::BytesDamaged, why)));
         }
         attempt.push_event(
             self.backends.records.clock().now(),
-            "validated",
+            EventKind::Validated,
             format!("{bytes} bytes, as they were sent"),
         );
         Ok(())
@@ -49,5 +49,5 @@ fn ensure_accepted(attempt: &Attempt) -> Result<(), AttemptResult> {
     if attempt.upload.state == UploadState::Accepted {
         return Ok(());
     }
-    Err(AttemptResult::dead(Reason::new("settled_before", "the upload was settled before its job ran")))
+    Err(AttemptResult::dead(Reason::new(ReasonCode::SettledBefore, "the upload was settled before its job ran")))
 }

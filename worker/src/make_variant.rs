@@ -1,6 +1,6 @@
 //! `picture.variant.v1`: makes one more size or format of a ready picture, because a client requested it.
 
-use domain::{Outcome, Reason, UploadState, VariantName};
+use domain::{Outcome, Reason, ReasonCode, UploadState, VariantName};
 use records::{Attempt, SettleResult};
 
 use crate::attempt_result::AttemptResult;
@@ -19,11 +19,13 @@ impl Worker {
         let (UploadState::Ready, Some(key), Some(width), Some(height)) =
             (upload.state, &upload.original_key, upload.width, upload.height)
         else {
-            return self.reject_variant(attempt, Reason::new("not_ready", "the picture is not there any more")).await;
+            return self
+                .reject_variant(attempt, Reason::new(ReasonCode::NotReady, "the picture is not there any more"))
+                .await;
         };
         if generation != upload.generation {
             return self
-                .reject_variant(attempt, Reason::new("superseded", "the picture was cropped anew meanwhile"))
+                .reject_variant(attempt, Reason::new(ReasonCode::Superseded, "the picture was cropped anew meanwhile"))
                 .await;
         }
         let bytes = self.backends.blobs.read(key).await?;
@@ -34,7 +36,10 @@ impl Worker {
         };
         let made = promote::write_variants(&self.backends, attempt, picture.variants, |_| Some(name)).await?;
         let Some(made) = made.into_iter().next() else {
-            return Err(AttemptResult::dead(Reason::new("nothing_made", "the engine made nothing of its plan")));
+            return Err(AttemptResult::dead(Reason::new(
+                ReasonCode::NothingMade,
+                "the engine made nothing of its plan",
+            )));
         };
         Ok(match self.backends.records.settle_variant(attempt, generation, &made).await? {
             SettleResult::Superseded => AttemptResult::Done(None),

@@ -2,7 +2,7 @@
 //! a thumbnail; a picture that cannot be shown is kept as any other content.
 
 use bytes::Bytes;
-use domain::{Media, VariantName};
+use domain::{EventKind, Media, VariantName};
 use picture::RenderedPicture;
 use records::{Attempt, PictureInfo, ProcessedUpload};
 
@@ -45,7 +45,7 @@ impl Worker {
             Ok(picture) => (format!("a thumbnail of {} × {} pixels", picture.width, picture.height), Some(picture)),
             Err(rejection) => (format!("no thumbnail: {rejection}"), None),
         };
-        attempt.push_event(self.backends.records.clock().now(), "rendered", what);
+        attempt.push_event(self.backends.records.clock().now(), EventKind::Rendered, what);
         Ok(picture)
     }
 }

@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
-use domain::{Event, IdempotencyKey, Job, JobMessage, Media, Routing, Staged, UploadId, UploadKind, UploadState};
+use domain::{
+    Event, EventKind, IdempotencyKey, Job, JobMessage, JobState, Media, Routing, Staged, UploadId, UploadKind,
+    UploadState,
+};
 use instrument::current_traceparent;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
@@ -179,8 +182,9 @@ impl WriteTx {
         self.enqueue_job(&message, deadline, now).await?;
         let at = convert::timestamp(now);
         let staged = format!("{bytes} bytes of {}", media.name());
-        let queued = format!("{} in {}", message.job.kind(), queue.as_str());
-        self.record_events(id, [Event::new(at, "staged", staged), Event::new(at, "queued", queued)]).await?;
+        let queued = format!("{} in {queue}", message.job.kind());
+        self.record_events(id, [Event::new(at, EventKind::Staged, staged), Event::new(at, EventKind::Queued, queued)])
+            .await?;
         Ok(Admitted { id, message })
     }
 
@@ -199,7 +203,7 @@ impl WriteTx {
             upload_id: Set(Some(message.job.upload().get())),
             kind: Set(message.job.kind().to_owned()),
             payload: Set(serde_json::to_string(message).map_err(|error| RecordsError::CorruptRow(error.to_string()))?),
-            state: Set("queued".to_owned()),
+            state: Set(JobState::Queued.as_str().to_owned()),
             attempts: Set(0),
             traceparent: Set(message.traceparent.clone()),
             created_at: Set(now),
@@ -226,7 +230,7 @@ impl WriteTx {
             .map(|event| events::ActiveModel {
                 upload_id: Set(upload.get()),
                 occurred_at: Set(event.at.as_millisecond()),
-                kind: Set(event.what),
+                kind: Set(event.kind.to_string()),
                 detail: Set(event.detail),
                 ..Default::default()
             })

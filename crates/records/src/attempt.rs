@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use domain::{Event, JobMessage, Upload, blob_keys};
+use domain::{Event, EventKind, JobMessage, JobState, Upload, blob_keys};
 use jiff::Timestamp;
 use sea_orm::sea_query::{BinOper, Expr, ExprTrait};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
@@ -57,8 +57,8 @@ pub struct Attempt {
 
 impl Attempt {
     /// Adds an event, to be written with the outcome.
-    pub fn push_event(&mut self, at: Timestamp, what: &str, detail: impl Into<String>) {
-        self.events.push(Event { at, what: what.to_owned(), detail: detail.into() });
+    pub fn push_event(&mut self, at: Timestamp, kind: EventKind, detail: impl Into<String>) {
+        self.events.push(Event::new(at, kind, detail));
     }
 }
 
@@ -107,7 +107,7 @@ impl Records {
                 Expr::col(jobs::Column::BlobPrefixes).binary(BinOper::Custom("||"), format!("{prefix} ")),
             )
             .filter(jobs::Column::Id.eq(message.id))
-            .filter(jobs::Column::State.eq("queued"))
+            .filter(jobs::Column::State.eq(JobState::Queued.as_str()))
             .filter(free)
             .filter(jobs::Column::BlobPrefixes.not_like(format!("%{prefix} ")))
             .exec_with_returning(&self.db)
@@ -116,8 +116,8 @@ impl Records {
         let job = match leased.into_iter().next() {
             Some(job) => job,
             None => match jobs::Entity::find_by_id(message.id).one(&self.db).await? {
-                Some(job) if job.state == "queued" && is_begun_with_prefix(&job, prefix) => job,
-                Some(job) if job.state == "queued" => {
+                Some(job) if job.state == JobState::Queued.as_str() && is_begun_with_prefix(&job, prefix) => job,
+                Some(job) if job.state == JobState::Queued.as_str() => {
                     return Ok(LeaseResult::Busy(convert::timestamp(job.leased_until.unwrap_or(now))));
                 }
                 _ => return Ok(LeaseResult::Gone),
@@ -173,7 +173,7 @@ impl Records {
                 .col_expr(jobs::Column::RepublishAt, Expr::value(until))
                 .filter(jobs::Column::Id.eq(attempt.message.id))
                 .filter(jobs::Column::Attempts.eq(i32::try_from(attempt.number).unwrap_or(i32::MAX)))
-                .filter(jobs::Column::State.eq("queued"))
+                .filter(jobs::Column::State.eq(JobState::Queued.as_str()))
                 .exec(&self.db)
                 .await?;
             Ok::<_, RecordsError>(renewed.rows_affected == 1)

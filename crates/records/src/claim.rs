@@ -1,7 +1,7 @@
 //! Claiming: one compare-and-set on the row that expiry also sets, so that a picture is claimed or expires, never
 //! both. The avatar entry is a second row of the same transaction.
 
-use domain::{Event, Reason, Resource, UploadId, UploadKind, UploadState};
+use domain::{Event, EventKind, Reason, ReasonCode, Resource, UploadId, UploadKind, UploadState};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, EntityTrait, QueryFilter, Set};
 
@@ -84,7 +84,7 @@ impl Records {
         };
         avatar.insert(&*tx).await?;
         let detail = format!("for {resource} by {}", claimant.user);
-        tx.record_events(upload, [Event::new(convert::timestamp(now), "claimed", detail)]).await?;
+        tx.record_events(upload, [Event::new(convert::timestamp(now), EventKind::Claimed, detail)]).await?;
         tx.commit().await?;
         Ok(Ok(()))
     }
@@ -101,7 +101,7 @@ impl Records {
             (Some(claim), _) if claim.resource == *resource && claim.by == claimant.user => Ok(()),
             (Some(_), _) => Err(ClaimRefusal::ClaimedElsewhere),
             (None, UploadState::Rejected | UploadState::Failed) => {
-                let unknown = || Reason::new("unknown", "it never became a picture");
+                let unknown = || Reason::new(ReasonCode::NoPicture, "it never became a picture");
                 Err(ClaimRefusal::Unusable(upload.reason.unwrap_or_else(unknown)))
             }
             // An upload past its time that the sweeper has not expired yet is expired as well.

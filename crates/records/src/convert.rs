@@ -76,13 +76,12 @@ pub(crate) fn render_estimate(row: &uploads::Model) -> Duration {
 
 /// Why an upload or a variant ended as it did, from its two columns.
 pub(crate) fn reason(code: Option<String>, message: Option<String>) -> Option<Reason> {
-    code.map(|code| Reason { code, why: message.unwrap_or_default() })
+    code.map(|code| Reason::new(code, message.unwrap_or_default()))
 }
 
 /// The queue of a job.
 pub(crate) fn queue_name(row: &jobs::Model) -> Result<QueueName, RecordsError> {
-    QueueName::from_name(&row.queue)
-        .ok_or_else(|| RecordsError::CorruptRow(format!("job {}: no queue is called \"{}\"", row.id, row.queue)))
+    Ok(row.queue.parse()?)
 }
 
 /// The upload that a job is about, if it is about one.

@@ -1,7 +1,7 @@
 //! Cropping: changes what an unclaimed picture shows. Every crop begins a new generation of variants. Variants of
 //! former generations are kept and deleted with the picture.
 
-use domain::{Crop, Event, Reason, UploadId, UploadState};
+use domain::{Crop, Event, EventKind, Reason, ReasonCode, UploadId, UploadState};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 
@@ -71,12 +71,15 @@ impl Records {
             .exec_with_returning(&*tx)
             .await?;
         let Some(row) = cropped.into_iter().next() else {
-            let why =
+            let message =
                 format!("this picture has been cropped {MAX_GENERATIONS} times, which is the limit; hand it in again");
-            return Ok(Err(CropRefusal::TooManyCrops(Reason::new("too_many_crops", why))));
+            return Ok(Err(CropRefusal::TooManyCrops(Reason::new(ReasonCode::TooManyCrops, message))));
         };
-        let event =
-            Event::new(convert::timestamp(now), "cropped", crop_json.unwrap_or_else(|| "to the whole".to_owned()));
+        let event = Event::new(
+            convert::timestamp(now),
+            EventKind::Cropped,
+            crop_json.unwrap_or_else(|| "to the whole".to_owned()),
+        );
         tx.record_events(upload, [event]).await?;
         tx.commit().await?;
         Ok(Ok(convert::upload(row)?.generation))

@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use domain::{Backend, Event, JobId, Reason, UploadId, UploadKind, UploadState, blob_keys};
+use domain::{
+    Backend, Event, EventKind, JobId, JobState, Reason, ReasonCode, UploadId, UploadKind, UploadState, blob_keys,
+};
 use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query, SelectStatement};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 
@@ -14,6 +16,9 @@ use crate::entity::{jobs, uploads, variants};
 use crate::error::RecordsError;
 use crate::records::Records;
 use crate::usage::UsageDeltas;
+
+/// What clients are told about an expired upload.
+const NOT_CLAIMED: &str = "the picture was not claimed in time; upload it again";
 
 impl Records {
     /// Expires up to `limit` unclaimed uploads whose time is over, and schedules the deletion of their bytes. Returns
@@ -35,8 +40,8 @@ impl Records {
         let expired = uploads::Entity::update_many()
             .col_expr(uploads::Column::State, Expr::value(UploadState::Expired.as_str()))
             .col_expr(uploads::Column::SettledAt, Expr::value(now))
-            .col_expr(uploads::Column::ReasonCode, Expr::value("unclaimed"))
-            .col_expr(uploads::Column::ReasonMessage, Expr::value("nobody claimed it in time"))
+            .col_expr(uploads::Column::ReasonCode, Expr::value(ReasonCode::Unclaimed.as_str()))
+            .col_expr(uploads::Column::ReasonMessage, Expr::value(NOT_CLAIMED))
             .filter(uploads::Column::Id.in_subquery(batch(uploads::Column::ExpiresAt, unclaimed.clone(), limit)))
             .filter(unclaimed)
             .exec_with_returning(&*tx)
@@ -45,7 +50,7 @@ impl Records {
         for row in &expired {
             let id = convert::upload_id(row.id)?;
             tx.schedule_deletion(Some(row.id), &blob_keys::upload_prefix(id), "unclaimed", now).await?;
-            tx.record_events(id, [Event::new(convert::timestamp(now), "expired", "nobody claimed it in time")]).await?;
+            tx.record_events(id, [Event::new(convert::timestamp(now), EventKind::Expired, NOT_CLAIMED)]).await?;
             gone.push(id);
         }
         let raw = || gone.iter().map(|id| id.get());
@@ -55,7 +60,7 @@ impl Records {
         for job in ended.exec_with_returning(&*tx).await? {
             // A worker may still be running an attempt.
             tx.schedule_attempt_deletions(&job, None, None, now).await?;
-            if job.state == "queued" {
+            if job.state == JobState::Queued.as_str() {
                 changes.job_left_queue(&job);
             }
         }
@@ -92,7 +97,7 @@ impl Records {
             .col_expr(uploads::Column::State, Expr::value(UploadState::Failed.as_str()))
             .col_expr(uploads::Column::SettledAt, Expr::value(now))
             .col_expr(uploads::Column::ReasonCode, Expr::value(reason.code.as_str()))
-            .col_expr(uploads::Column::ReasonMessage, Expr::value(reason.why.as_str()))
+            .col_expr(uploads::Column::ReasonMessage, Expr::value(reason.message.as_str()))
             .filter(uploads::Column::Id.in_subquery(batch(uploads::Column::Deadline, overdue.clone(), limit)))
             .filter(overdue)
             .exec_with_returning(&*tx)
@@ -101,10 +106,10 @@ impl Records {
         let placed = failed.iter().filter(|row| row.kind != UploadKind::Dropbox.as_str()).map(|row| row.id);
         tx.release_targets(&placed.collect::<Vec<_>>(), now).await?;
         let dead_jobs = jobs::Entity::update_many()
-            .col_expr(jobs::Column::State, Expr::value("dead"))
+            .col_expr(jobs::Column::State, Expr::value(JobState::Dead.as_str()))
             .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
             .filter(jobs::Column::UploadId.is_in(ids))
-            .filter(jobs::Column::State.eq("queued"))
+            .filter(jobs::Column::State.eq(JobState::Queued.as_str()))
             .exec_with_returning(&*tx)
             .await?;
         let mut notices = Vec::with_capacity(dead_jobs.len());
@@ -121,13 +126,13 @@ impl Records {
             if let Some(failing) = failing {
                 by_backend.entry(failing.as_str()).or_insert_with(|| (reason.clone(), Vec::new())).1.push(id.get());
             }
-            let detail = job.last_error.map_or_else(|| reason.why.clone(), |error| format!("last error: {error}"));
-            tx.record_events(id, [Event::new(convert::timestamp(now), "failed at the deadline", detail)]).await?;
+            let detail = job.last_error.map_or_else(|| reason.message.clone(), |error| format!("last error: {error}"));
+            tx.record_events(id, [Event::new(convert::timestamp(now), EventKind::DeadlinePassed, detail)]).await?;
             notices.push((id, job.id, reason));
         }
         for (reason, uploads) in by_backend.into_values() {
             uploads::Entity::update_many()
-                .col_expr(uploads::Column::ReasonMessage, Expr::value(reason.why))
+                .col_expr(uploads::Column::ReasonMessage, Expr::value(reason.message))
                 .filter(uploads::Column::Id.is_in(uploads))
                 .exec(&*tx)
                 .await?;
@@ -148,7 +153,9 @@ impl Records {
 
     async fn fail_overdue_variants_in_tx(&self, limit: u64) -> Result<Vec<(UploadId, JobId, Reason)>, RecordsError> {
         let now = self.now_ms();
-        let overdue = Condition::all().add(jobs::Column::ExpiresAt.lte(now)).add(jobs::Column::State.eq("queued"));
+        let overdue = Condition::all()
+            .add(jobs::Column::ExpiresAt.lte(now))
+            .add(jobs::Column::State.eq(JobState::Queued.as_str()));
         let batch = Query::select()
             .column(jobs::Column::Id)
             .from(jobs::Entity)
@@ -178,8 +185,8 @@ impl Records {
                 .exec(&*tx)
                 .await?;
             let reason = deadline_reason(failing_backend(&job));
-            let detail = job.last_error.map_or_else(|| reason.why.clone(), |error| format!("last error: {error}"));
-            tx.record_events(id, [Event::new(convert::timestamp(now), "variant given up", detail)]).await?;
+            let detail = job.last_error.map_or_else(|| reason.message.clone(), |error| format!("last error: {error}"));
+            tx.record_events(id, [Event::new(convert::timestamp(now), EventKind::VariantOverdue, detail)]).await?;
             notices.push((id, job.id, reason));
         }
         tx.apply_usage(changes).await?;
@@ -200,11 +207,11 @@ fn failing_backend(job: &jobs::Model) -> Option<Backend> {
 
 /// Why a job was not done by its deadline, in words for the client.
 fn deadline_reason(failing: Option<Backend>) -> Reason {
-    let why = match failing {
+    let message = match failing {
         Some(backend) => format!("not processed by its deadline, because {} failed", backend.description()),
         None => "no worker settled this upload before its deadline".to_owned(),
     };
-    Reason::new("deadline", format!("{why}; try again, or ask the operator to"))
+    Reason::new(ReasonCode::DeadlinePassed, format!("{message}; try again, or ask the operator to"))
 }
 
 /// Selects the ids of the `limit` oldest uploads by `order` that match the condition. Rows that another sweeper has

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Event, JobId, QueueName, UploadId, UploadKind, UploadState};
+use domain::{Event, EventKind, JobId, JobState, QueueName, UploadId, UploadKind, UploadState};
 use jiff::Timestamp;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -59,7 +59,7 @@ impl Records {
     pub async fn jobs(&self, dead: bool, limit: u64) -> Result<Vec<JobRow>, RecordsError> {
         let mut asked = jobs::Entity::find().order_by_asc(jobs::Column::CreatedAt).limit(limit);
         if dead {
-            asked = asked.filter(jobs::Column::State.eq("dead"));
+            asked = asked.filter(jobs::Column::State.eq(JobState::Dead.as_str()));
         }
         asked.all(&self.db).await?.into_iter().map(job_row).collect()
     }
@@ -94,7 +94,7 @@ impl Records {
         let now = self.now_ms();
         let tx = self.begin_write().await?;
         let revived = jobs::Entity::update_many()
-            .col_expr(jobs::Column::State, Expr::value("queued"))
+            .col_expr(jobs::Column::State, Expr::value(JobState::Queued.as_str()))
             // The attempts so far do not count any more. Their number goes on growing, because it is the fence
             // against a worker that still runs one of them.
             .col_expr(jobs::Column::UncountedAttempts, Expr::col(jobs::Column::Attempts))
@@ -110,7 +110,7 @@ impl Records {
             // Their deletion was scheduled when the job was marked dead.
             .col_expr(jobs::Column::BlobPrefixes, Expr::value(""))
             .filter(jobs::Column::Id.eq(id))
-            .filter(jobs::Column::State.eq("dead"))
+            .filter(jobs::Column::State.eq(JobState::Dead.as_str()))
             .exec_with_returning(&*tx)
             .await?;
         let Some(job) = revived.into_iter().next() else { return Ok(None) };
@@ -152,8 +152,7 @@ impl Records {
             .filter(variants::Column::UploadId.eq(upload.get()))
             .exec(&*tx)
             .await?;
-        tx.record_events(upload, [Event::new(convert::timestamp(now), "tried again by hand", message.job.kind())])
-            .await?;
+        tx.record_events(upload, [Event::new(convert::timestamp(now), EventKind::Retried, message.job.kind())]).await?;
         let mut changes = UsageDeltas::default();
         changes.add(
             &message.principal,
@@ -172,7 +171,9 @@ impl Records {
         let drop = async {
             let now = self.now_ms();
             let tx = self.begin_write().await?;
-            let Some(job) = jobs::Entity::find_by_id(id).one(&*tx).await?.filter(|job| job.state == "dead") else {
+            let Some(job) =
+                jobs::Entity::find_by_id(id).one(&*tx).await?.filter(|job| job.state == JobState::Dead.as_str())
+            else {
                 return Ok(false);
             };
             jobs::Entity::delete_by_id(id).exec(&*tx).await?;
@@ -184,7 +185,7 @@ impl Records {
                     .filter(variants::Column::BlobKey.is_null())
                     .exec(&*tx)
                     .await?;
-                tx.record_events(upload, [Event::new(convert::timestamp(now), "given up by hand", job.kind)]).await?;
+                tx.record_events(upload, [Event::new(convert::timestamp(now), EventKind::Discarded, job.kind)]).await?;
             }
             tx.commit().await?;
             Ok::<_, RecordsError>(true)
@@ -209,7 +210,7 @@ fn job_row(job: jobs::Model) -> Result<JobRow, RecordsError> {
         upload: convert::job_upload(&job)?,
         kind: job.kind,
         principal: job.principal,
-        dead: job.state == "dead",
+        dead: job.state == JobState::Dead.as_str(),
         attempts: job.attempts - job.uncounted_attempts,
         postponements: job.postponements,
         waiting_for: job.waiting_for,

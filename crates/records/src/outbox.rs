@@ -15,7 +15,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::{JobId, JobMessage};
+use domain::{JobId, JobMessage, JobState};
 use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait, LockBehavior, LockType, Query};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
@@ -99,7 +99,9 @@ impl Records {
 
     async fn take_due_messages_in_tx(&self, limit: u64) -> Result<Vec<DueMessage>, RecordsError> {
         let now = self.now_ms();
-        let due = Condition::all().add(jobs::Column::State.eq("queued")).add(jobs::Column::RepublishAt.lte(now));
+        let due = Condition::all()
+            .add(jobs::Column::State.eq(JobState::Queued.as_str()))
+            .add(jobs::Column::RepublishAt.lte(now));
         let batch = Query::select()
             .column(jobs::Column::Id)
             .from(jobs::Entity)
@@ -159,7 +161,7 @@ impl Records {
                 .col_expr(jobs::Column::RepublishAt, again.clone())
                 .filter(jobs::Column::Id.is_in(jobs))
                 .filter(jobs::Column::Publishes.eq(number))
-                .filter(jobs::Column::State.eq("queued"))
+                .filter(jobs::Column::State.eq(JobState::Queued.as_str()))
                 .filter(
                     Condition::any().add(jobs::Column::LeasedUntil.is_null()).add(jobs::Column::LeasedUntil.lte(now)),
                 )
@@ -189,7 +191,7 @@ impl Records {
         let reopen = async {
             let _write_lock = self.write_lock().await?;
             let now = self.now_ms();
-            let open = jobs::Column::State.eq("queued").and(jobs::Column::Id.gt(after));
+            let open = jobs::Column::State.eq(JobState::Queued.as_str()).and(jobs::Column::Id.gt(after));
             let batch: Vec<JobId> = jobs::Entity::find()
                 .select_only()
                 .column(jobs::Column::Id)

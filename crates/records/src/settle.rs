@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
-use domain::{Backend, Event, Media, Reason, Upload, UploadId, UploadKind, UploadState, Variant};
+use domain::{
+    Backend, Event, EventKind, JobState, Media, Reason, ReasonCode, Upload, UploadId, UploadKind, UploadState, Variant,
+};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set, UpdateMany};
 
@@ -67,7 +69,7 @@ impl Records {
         let now = self.now_ms();
         let owner = users::Entity::find_by_id(&attempt.upload.owner).one(&*tx).await?;
         let permitted = if owner.is_none_or(|owner| owner.disabled_at.is_some()) {
-            Err(Reason::new("not_permitted", "the account that sent this picture may not upload any more"))
+            Err(Reason::new(ReasonCode::NotPermitted, "the account that sent this picture may not upload any more"))
         } else {
             tx.is_still_permitted(&attempt.upload, now).await?
         };
@@ -103,7 +105,7 @@ impl Records {
         if !made.is_empty() {
             variants::Entity::insert_many(made).exec_without_returning(&*tx).await?;
         }
-        tx.record_attempt(attempt, now, "ready", "").await?;
+        tx.record_attempt(attempt, now, EventKind::Ready, "").await?;
         tx.apply_usage(changes).await?;
         tx.commit().await?;
         Ok(SettleResult::Applied)
@@ -126,7 +128,7 @@ impl Records {
             return Ok(SettleResult::Superseded);
         }
         tx.release_target(attempt, now).await?;
-        tx.record_attempt(attempt, now, "rejected", &reason.why).await?;
+        tx.record_attempt(attempt, now, EventKind::Rejected, &reason.message).await?;
         let mut changes = UsageDeltas::for_ended_attempt(attempt);
         changes.add_bytes(&attempt.message.principal, -counted_bytes(&attempt.upload));
         tx.apply_usage(changes).await?;
@@ -158,7 +160,7 @@ impl Records {
         let now = self.now_ms();
         let failed = settle_upload_with_reason(attempt.upload.id, UploadState::Failed, reason, now).exec(&*tx).await?;
         let dead_jobs = current_job(attempt)
-            .col_expr(jobs::Column::State, Expr::value("dead"))
+            .col_expr(jobs::Column::State, Expr::value(JobState::Dead.as_str()))
             .col_expr(jobs::Column::LastError, Expr::value(errors))
             .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
             .exec_with_returning(&*tx)
@@ -171,7 +173,7 @@ impl Records {
         if !attempt.message.job.is_processing() {
             tx.record_variant_failure(attempt, reason).await?;
         }
-        tx.record_attempt(attempt, now, "dead", errors).await?;
+        tx.record_attempt(attempt, now, EventKind::Dead, errors).await?;
         let mut changes = UsageDeltas::for_ended_attempt(attempt);
         if failed.rows_affected > 0 {
             changes.add_bytes(&attempt.message.principal, -counted_bytes(&attempt.upload));
@@ -247,9 +249,12 @@ impl Records {
             return Ok(None);
         };
         let publish = PublishAttempt::for_job(job);
-        let counts = if failing.is_some() { ", which does not count" } else { "" };
+        let (kind, counts) = match failing {
+            Some(_) => (EventKind::Postponed, ", which does not count"),
+            None => (EventKind::Rescheduled, ""),
+        };
         let detail = format!("attempt {}{counts}; again in {} ms: {errors}", attempt.number, delay.as_millis());
-        tx.record_attempt(attempt, now, "put off", &detail).await?;
+        tx.record_attempt(attempt, now, kind, &detail).await?;
         tx.commit().await?;
         Ok(Some(publish))
     }
@@ -262,7 +267,7 @@ fn uncount_attempt(attempt: &Attempt) -> UpdateMany<jobs::Entity> {
         .col_expr(jobs::Column::UncountedAttempts, Expr::col(jobs::Column::UncountedAttempts).add(1))
         .col_expr(jobs::Column::LastUncountedAttempt, Expr::value(number))
         .filter(jobs::Column::Id.eq(attempt.message.id))
-        .filter(jobs::Column::State.eq("queued"))
+        .filter(jobs::Column::State.eq(JobState::Queued.as_str()))
         .filter(jobs::Column::LastUncountedAttempt.lt(number))
 }
 
@@ -276,7 +281,7 @@ fn current_job(attempt: &Attempt) -> UpdateMany<jobs::Entity> {
     jobs::Entity::update_many()
         .filter(jobs::Column::Id.eq(attempt.message.id))
         .filter(jobs::Column::Attempts.eq(i32::try_from(attempt.number).unwrap_or(i32::MAX)))
-        .filter(jobs::Column::State.eq("queued"))
+        .filter(jobs::Column::State.eq(JobState::Queued.as_str()))
 }
 
 /// Settles an upload that still waits.
@@ -296,7 +301,7 @@ fn settle_upload_with_reason(
 ) -> UpdateMany<uploads::Entity> {
     settle_upload(upload, state, now)
         .col_expr(uploads::Column::ReasonCode, Expr::value(reason.code.as_str()))
-        .col_expr(uploads::Column::ReasonMessage, Expr::value(reason.why.as_str()))
+        .col_expr(uploads::Column::ReasonMessage, Expr::value(reason.message.as_str()))
 }
 
 pub(crate) fn variant_row(upload: UploadId, generation: u32, variant: &Variant, now: i64) -> variants::ActiveModel {
@@ -329,7 +334,7 @@ impl WriteTx {
         let finished = jobs::Entity::delete_many()
             .filter(jobs::Column::Id.eq(attempt.message.id))
             .filter(jobs::Column::Attempts.eq(i32::try_from(attempt.number).unwrap_or(i32::MAX)))
-            .filter(jobs::Column::State.eq("queued"))
+            .filter(jobs::Column::State.eq(JobState::Queued.as_str()))
             .exec_with_returning(&self.tx)
             .await?;
         let [job] = finished.as_slice() else { return Ok(false) };
@@ -350,10 +355,10 @@ impl WriteTx {
         &self,
         attempt: &Attempt,
         now: i64,
-        what: &str,
+        kind: EventKind,
         detail: &str,
     ) -> Result<(), RecordsError> {
-        let end = Event::new(convert::timestamp(now), what, detail);
+        let end = Event::new(convert::timestamp(now), kind, detail);
         self.record_events(attempt.upload.id, attempt.events.iter().cloned().chain([end])).await
     }
 }

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::UploadState;
+use domain::{JobState, UploadState};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, OnConflict, SimpleExpr};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, JoinType, PaginatorTrait, QueryFilter, QuerySelect, Set};
 
@@ -88,8 +88,11 @@ impl Records {
 
 /// Counts a principal's usage from the tables.
 async fn count_usage(db: &impl ConnectionTrait, principal: &str) -> Result<usage_counters::Model, RecordsError> {
-    let queued =
-        || jobs::Entity::find().filter(jobs::Column::Principal.eq(principal)).filter(jobs::Column::State.eq("queued"));
+    let queued = || {
+        jobs::Entity::find()
+            .filter(jobs::Column::Principal.eq(principal))
+            .filter(jobs::Column::State.eq(JobState::Queued.as_str()))
+    };
     let settling = jobs::Column::Kind.contains(".process.");
     let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let held = [UploadState::Accepted.as_str(), UploadState::Ready.as_str()];

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use domain::{Job, JobId, JobMessage, Reason, UploadId, UploadState, Variant, VariantName};
+use domain::{
+    EventKind, Job, JobId, JobMessage, JobState, Reason, ReasonCode, UploadId, UploadState, Variant, VariantName,
+};
 use instrument::current_traceparent;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set, UpdateMany};
@@ -77,10 +79,10 @@ impl Records {
             let odd = |name: &String| !name.parse().is_ok_and(VariantName::is_standard);
             if names.all(&*tx).await?.iter().filter(|name| odd(name)).count() >= MAX_CUSTOM_SIZES {
                 let usual = VariantName::STANDARD_SIZES.map(|size| size.to_string()).join(", ");
-                let why = format!(
+                let message = format!(
                     "{MAX_CUSTOM_SIZES} odd sizes of this picture exist, which is the limit; ask for {usual} or one of them"
                 );
-                return Ok(VariantStatus::Refused(Reason::new("too_many_variants", why)));
+                return Ok(VariantStatus::Refused(Reason::new(ReasonCode::TooManyVariants, message)));
             }
         }
         // Locked until the commit, because a job for a picture that expires meanwhile would outlive the picture.
@@ -154,7 +156,7 @@ impl Records {
         if settled.rows_affected == 0 {
             return Ok(SettleResult::Superseded);
         }
-        tx.record_attempt(attempt, now, "variant", &made.name.to_string()).await?;
+        tx.record_attempt(attempt, now, EventKind::VariantMade, &made.name.to_string()).await?;
         let mut changes = UsageDeltas::for_ended_attempt(attempt);
         changes.add_bytes(&attempt.upload.owner, i64::try_from(made.bytes).unwrap_or(i64::MAX));
         tx.apply_usage(changes).await?;
@@ -178,7 +180,7 @@ impl Records {
         }
         let nobody: Option<JobId> = None;
         set_variant_failure(attempt, reason).col_expr(variants::Column::JobId, Expr::value(nobody)).exec(&*tx).await?;
-        tx.record_attempt(attempt, now, "variant refused", &reason.why).await?;
+        tx.record_attempt(attempt, now, EventKind::VariantRefused, &reason.message).await?;
         tx.apply_usage(UsageDeltas::for_ended_attempt(attempt)).await?;
         tx.commit().await?;
         Ok(SettleResult::Applied)
@@ -205,7 +207,7 @@ impl Records {
     pub async fn processing_job(&self, upload: UploadId) -> Result<Option<JobId>, RecordsError> {
         let job = jobs::Entity::find()
             .filter(jobs::Column::UploadId.eq(upload.get()))
-            .filter(jobs::Column::State.eq("queued"))
+            .filter(jobs::Column::State.eq(JobState::Queued.as_str()))
             .filter(jobs::Column::Kind.contains(".process."))
             .one(&self.db)
             .await?;
@@ -226,7 +228,7 @@ impl WriteTx {
 fn set_variant_failure(attempt: &Attempt, reason: &Reason) -> UpdateMany<variants::Entity> {
     variants::Entity::update_many()
         .col_expr(variants::Column::ReasonCode, Expr::value(reason.code.as_str()))
-        .col_expr(variants::Column::ReasonMessage, Expr::value(reason.why.as_str()))
+        .col_expr(variants::Column::ReasonMessage, Expr::value(reason.message.as_str()))
         .filter(variants::Column::UploadId.eq(attempt.upload.id.get()))
         .filter(variants::Column::JobId.eq(attempt.message.id))
 }

@@ -15,7 +15,7 @@ impl Sweeper {
                 break;
             }
             for (upload, job, reason) in batch {
-                tracing::error!(%upload, %job, reason = reason.why, "failed: not settled by its deadline");
+                tracing::error!(%upload, %job, reason = reason.message, "failed: not settled by its deadline");
                 self.backends.queue.publish_outcome(job, Outcome::Failed(reason));
             }
         }
@@ -30,7 +30,7 @@ impl Sweeper {
                 return Ok(());
             }
             for (upload, job, reason) in batch {
-                tracing::error!(%upload, %job, reason = reason.why, "a variant was given up; the next request orders it anew");
+                tracing::error!(%upload, %job, reason = reason.message, "a variant was given up; the next request orders it anew");
                 self.backends.queue.publish_outcome(job, Outcome::Failed(reason));
             }
         }

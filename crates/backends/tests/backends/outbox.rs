@@ -251,8 +251,8 @@ async fn at_the_deadline_the_reason_names_the_backend_and_no_more() {
             (&fresh, "no worker settled this upload"),
         ] {
             let reason = db.records.upload(admitted.id).await.unwrap().unwrap().reason.unwrap();
-            assert!(reason.code == "deadline" && reason.why.contains(words), "{reason:?}");
-            assert!(!reason.why.contains("10.0.0.7"), "{reason:?}");
+            assert!(reason.code.as_str() == "deadline" && reason.message.contains(words), "{reason:?}");
+            assert!(!reason.message.contains("10.0.0.7"), "{reason:?}");
             let notices = failed.iter().find(|(id, ..)| *id == admitted.id).unwrap();
             assert_eq!(notices.2, reason, "whoever waits hears the same");
         }
@@ -321,7 +321,7 @@ async fn a_variant_job_expires_and_the_variant_is_requested_anew() {
         let given_up = db.records.fail_overdue_variants(10).await.unwrap();
         let [(of, job, reason)] = given_up.as_slice() else { panic!("{given_up:?}") };
         assert_eq!((*of, *job, reason.code.as_str()), (upload, ticket.id, "deadline"));
-        assert!(reason.why.contains("the storage for finished files"), "{reason:?}");
+        assert!(reason.message.contains("the storage for finished files"), "{reason:?}");
         assert!(matches!(want().await, records::VariantStatus::Enqueued(_)), "the next request orders it anew");
     })
     .await;

@@ -1,6 +1,6 @@
 //! Deletes a custom rendition: one transaction frees its name and schedules the deletion of its bytes.
 
-use domain::{Event, Rendition, UploadState, blob_keys};
+use domain::{Event, EventKind, ReasonCode, Rendition, UploadState, blob_keys};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
@@ -34,7 +34,7 @@ impl Records {
         }
         let removed = uploads::Entity::update_many()
             .col_expr(uploads::Column::State, Expr::value(UploadState::Expired.as_str()))
-            .col_expr(uploads::Column::ReasonCode, Expr::value("deleted"))
+            .col_expr(uploads::Column::ReasonCode, Expr::value(ReasonCode::Deleted.as_str()))
             .col_expr(uploads::Column::ReasonMessage, Expr::value("the rendition was deleted"))
             .filter(uploads::Column::Id.eq(upload.get()))
             .filter(uploads::Column::State.eq(UploadState::Ready.as_str()))
@@ -43,7 +43,7 @@ impl Records {
         let made = variants::Entity::delete_many().filter(variants::Column::UploadId.eq(upload.get()));
         let made = made.exec_with_returning(&*tx).await?;
         tx.schedule_deletion(Some(upload.get()), &blob_keys::upload_prefix(upload), "deleted", now).await?;
-        tx.record_events(upload, [Event::new(convert::timestamp(now), "deleted", format!("by {by}"))]).await?;
+        tx.record_events(upload, [Event::new(convert::timestamp(now), EventKind::Deleted, format!("by {by}"))]).await?;
         let mut changes = UsageDeltas::default();
         let owner = &rendition.upload.owner;
         changes.add_bytes(owner, -made.iter().filter_map(|variant| variant.bytes).sum::<i64>());

@@ -1,16 +1,13 @@
 //! The target of an upload in a file: it is confirmed or released when the upload is settled. Called by the
 //! transactions that settle uploads, for uploads into files.
 
-use domain::{AccessGrant, FileRole, Reason, Upload, UploadId, UploadKind};
+use domain::{AccessGrant, FileRole, Reason, ReasonCode, Upload, UploadId, UploadKind};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::entity::{file_versions, files, renditions};
 use crate::error::RecordsError;
 use crate::write_tx::WriteTx;
-
-/// The code of an upload whose sender lost the right to upload while it waited.
-const NOT_PERMITTED: &str = "not_permitted";
 
 impl WriteTx {
     /// Checks that the upload is still permitted; returns the reason if it is not.
@@ -41,7 +38,10 @@ impl WriteTx {
         Ok(if role.is_some_and(|role| role >= least) {
             Ok(())
         } else {
-            Err(Reason::new(NOT_PERMITTED, "the right to upload into this file was taken back while the upload waited"))
+            Err(Reason::new(
+                ReasonCode::NotPermitted,
+                "the right to upload into this file was taken back while the upload waited",
+            ))
         })
     }
 
@@ -135,5 +135,5 @@ impl WriteTx {
 }
 
 fn target_gone() -> Reason {
-    Reason::new("place_gone", "the file that this was uploaded into is not there any more")
+    Reason::new(ReasonCode::TargetGone, "the file that this was uploaded into is not there any more")
 }
