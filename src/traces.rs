@@ -77,7 +77,8 @@ impl TraceExporter {
     /// The layer that exports the program's own spans and no others; None if there is no export, so that spans cost
     /// nothing.
     pub(crate) fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> Option<impl Layer<S> + use<S>> {
-        let ours = ["cloakroom", "api", "upload", "worker"].map(|target| (target, LevelFilter::DEBUG));
+        // Operations at backends are spans of `instrument`.
+        let ours = ["cloakroom", "api", "worker", "instrument"].map(|target| (target, LevelFilter::DEBUG));
         let tracer = self.0.as_ref()?.tracer("cloakroom");
         // Events belong to the log. The source location of a span is of no use to the collector.
         let layer = tracing_opentelemetry::layer().with_tracer(tracer).with_location(false).with_threads(false);
