@@ -54,7 +54,7 @@ async fn a_part_of_a_sweep_that_fails_keeps_no_later_one_from_being_done() {
     let id = parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap().id;
     parts.worker.run_pending().await.unwrap();
     clock.advance(DAY);
-    for op in ["forget_answers", "remove_ended_sessions", "fail_overdue", "take_unpublished"] {
+    for op in ["delete_expired_idempotency_keys", "delete_ended_sessions", "fail_overdue", "take_due_messages"] {
         switch.start_failing("records", op);
     }
     parts.sweeper.sweep_once().await.unwrap_err();

@@ -60,28 +60,26 @@ impl Records {
     /// Any database error. Nothing was admitted and the staged bytes belong to no upload, unless
     /// [`RecordsError::is_outcome_unknown`].
     pub async fn admit(&self, admission: Admission) -> Result<Admitted, RecordsError> {
-        self.instrument("admit", self.admit_in_tx(admission)).await
-    }
-
-    async fn admit_in_tx(&self, admission: Admission) -> Result<Admitted, RecordsError> {
-        let tx = self.begin_write().await?;
-        let new_upload = NewUpload {
-            kind: UploadKind::Dropbox,
-            owner: admission.owner,
-            filename: admission.filename,
-            media: admission.media,
-            staged: admission.staged,
-            deadline: admission.deadline,
-            retention: Some(admission.retention),
-        };
-        let now = self.now_ms();
-        let (taken, row) = tx.insert_upload(new_upload, now).await?;
-        if let Some(idempotency_key) = &admission.idempotency_key {
-            tx.record_admitted_upload(idempotency_key, taken.id).await?;
-        }
-        let admitted = tx.enqueue_first_job(taken, |upload| Job::ProcessPicture { upload }, self.routing, now).await?;
-        self.commit_or_look_up(tx, row).await?;
-        Ok(admitted)
+        self.write_with_lookup("admit", async |tx| {
+            let new_upload = NewUpload {
+                kind: UploadKind::Dropbox,
+                owner: admission.owner,
+                filename: admission.filename,
+                media: admission.media,
+                staged: admission.staged,
+                deadline: admission.deadline,
+                retention: Some(admission.retention),
+            };
+            let now = self.now_ms();
+            let (taken, row) = tx.insert_upload(new_upload, now).await?;
+            if let Some(idempotency_key) = &admission.idempotency_key {
+                tx.record_admitted_upload(idempotency_key, taken.id).await?;
+            }
+            let admitted =
+                tx.enqueue_first_job(taken, |upload| Job::ProcessPicture { upload }, self.routing, now).await?;
+            Ok((admitted, Some(row)))
+        })
+        .await
     }
 }
 
@@ -90,7 +88,7 @@ impl CommitLookup for uploads::Model {
     type Found = ();
 
     async fn find(&self, tx: &WriteTx) -> Result<Option<()>, DbErr> {
-        if tx.get_database_backend() == DbBackend::Postgres {
+        if tx.tx.get_database_backend() == DbBackend::Postgres {
             // Inserts the same row again, because PostgreSQL then waits for a transaction under way that inserts this
             // number; a SELECT would not see that row. Each number is drawn once, so a row with this number is this
             // one.

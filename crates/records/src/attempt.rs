@@ -18,6 +18,7 @@ use crate::entity::{jobs, uploads};
 use crate::error::RecordsError;
 use crate::records::Records;
 use crate::usage::UsageDeltas;
+use crate::write_tx::TxEnd;
 
 /// The result of a worker's request for a job.
 #[derive(Clone, Debug)]
@@ -44,7 +45,7 @@ pub struct Attempt {
     /// picture.
     pub counted_attempts: u32,
     /// How often in a row a backend has postponed the job.
-    pub postponed: u32,
+    pub postponements: u32,
     /// The prefix of blobs that this attempt alone may write under; ends in `-`.
     pub prefix: String,
     /// When the lease ends unless it is renewed.
@@ -84,40 +85,36 @@ impl Records {
         lease: Duration,
         prefix: &str,
     ) -> Result<LeaseResult, RecordsError> {
-        self.instrument("begin_attempt", self.begin_attempt_in_tx(message, lease, prefix)).await
-    }
-
-    async fn begin_attempt_in_tx(
-        &self,
-        message: &JobMessage,
-        lease: Duration,
-        prefix: &str,
-    ) -> Result<LeaseResult, RecordsError> {
-        let now = self.now_ms();
-        let until = now + millis(lease);
-        let free = Condition::any().add(jobs::Column::LeasedUntil.is_null()).add(jobs::Column::LeasedUntil.lte(now));
-        let write_lock = self.write_lock().await?;
-        let leased = jobs::Entity::update_many()
-            .col_expr(jobs::Column::Attempts, Expr::col(jobs::Column::Attempts).add(1))
-            .col_expr(jobs::Column::LeasedUntil, Expr::value(until))
-            .col_expr(jobs::Column::PublishedAt, Expr::value(now))
-            .col_expr(jobs::Column::RepublishAt, Expr::value(until))
-            .col_expr(
-                jobs::Column::BlobPrefixes,
-                Expr::col(jobs::Column::BlobPrefixes).binary(BinOper::Custom("||"), format!("{prefix} ")),
-            )
-            .filter(jobs::Column::Id.eq(message.id))
-            .filter(jobs::Column::State.eq(JobState::Queued.as_str()))
-            .filter(free)
-            .filter(jobs::Column::BlobPrefixes.not_like(format!("%{prefix} ")))
-            .exec_with_returning(&self.db)
-            .await?;
-        drop(write_lock);
-        let job = match leased.into_iter().next() {
+        let leased = self.write_statement("begin_attempt", async |db| {
+            let now = self.now_ms();
+            let until = now + millis(lease);
+            let free =
+                Condition::any().add(jobs::Column::LeasedUntil.is_null()).add(jobs::Column::LeasedUntil.lte(now));
+            let leased = jobs::Entity::update_many()
+                .col_expr(jobs::Column::Attempts, Expr::col(jobs::Column::Attempts).add(1))
+                .col_expr(jobs::Column::LeasedUntil, Expr::value(until))
+                .col_expr(jobs::Column::PublishedAt, Expr::value(now))
+                .col_expr(jobs::Column::RepublishAt, Expr::value(until))
+                .col_expr(
+                    jobs::Column::BlobPrefixes,
+                    Expr::col(jobs::Column::BlobPrefixes).binary(BinOper::Custom("||"), format!("{prefix} ")),
+                )
+                .filter(jobs::Column::Id.eq(message.id))
+                .filter(jobs::Column::State.eq(JobState::Queued.as_str()))
+                .filter(free)
+                .filter(jobs::Column::BlobPrefixes.not_like(format!("%{prefix} ")))
+                .exec_with_returning(db)
+                .await?;
+            Ok(leased.into_iter().next())
+        });
+        let leased = leased.await?;
+        let begun_before = leased.is_none();
+        let job = match leased {
             Some(job) => job,
             None => match jobs::Entity::find_by_id(message.id).one(&self.db).await? {
                 Some(job) if job.state == JobState::Queued.as_str() && is_begun_with_prefix(&job, prefix) => job,
                 Some(job) if job.state == JobState::Queued.as_str() => {
+                    let now = self.now_ms();
                     return Ok(LeaseResult::Busy(convert::timestamp(job.leased_until.unwrap_or(now))));
                 }
                 _ => return Ok(LeaseResult::Gone),
@@ -128,15 +125,10 @@ impl Records {
             None => None,
         };
         let Some(upload) = upload else {
-            let tx = self.begin_write().await?;
-            jobs::Entity::delete_by_id(job.id).exec(&*tx).await?;
-            tx.schedule_attempt_deletions(&job, None, Some(prefix), now).await?;
-            let mut changes = UsageDeltas::default();
-            changes.job_left_queue(&job);
-            tx.apply_usage(changes).await?;
-            tx.commit().await?;
+            self.delete_job_without_upload(&job, prefix).await?;
             return Ok(LeaseResult::Gone);
         };
+        let until = self.now_ms() + millis(lease);
         let attempt = Attempt {
             // The row says which principal's counters include the job.
             message: JobMessage {
@@ -147,17 +139,30 @@ impl Records {
             upload: convert::upload(upload)?,
             number: u32::try_from(job.attempts).unwrap_or(u32::MAX),
             counted_attempts: u32::try_from(job.attempts - job.uncounted_attempts).unwrap_or_default(),
-            postponed: u32::try_from(job.postponements).unwrap_or_default(),
+            postponements: u32::try_from(job.postponements).unwrap_or_default(),
             prefix: prefix.to_owned(),
             leased_until: convert::timestamp(job.leased_until.unwrap_or(until)),
             last_error: job.last_error,
             events: Vec::new(),
         };
         // An attempt that an earlier call began has lost some or all of its lease by now.
-        if attempt.leased_until < convert::timestamp(until) && !self.renew_lease(&attempt, lease).await? {
+        if begun_before && !self.renew_lease(&attempt, lease).await? {
             return Ok(LeaseResult::Busy(attempt.leased_until));
         }
         Ok(LeaseResult::Leased(Box::new(attempt)))
+    }
+
+    /// Deletes a job whose upload does not exist any more.
+    async fn delete_job_without_upload(&self, job: &jobs::Model, prefix: &str) -> Result<(), RecordsError> {
+        self.write("begin_attempt", async |tx| {
+            jobs::Entity::delete_by_id(job.id).exec(&tx.tx).await?;
+            tx.schedule_attempt_deletions(job, None, Some(prefix), self.now_ms()).await?;
+            let mut changes = UsageDeltas::default();
+            changes.job_left_queue(job);
+            tx.apply_usage(changes).await?;
+            Ok(TxEnd::Commit(()))
+        })
+        .await
     }
 
     /// Extends an attempt's lease. Returns false if the attempt is no longer the job's latest: then its work is
@@ -166,7 +171,7 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn renew_lease(&self, attempt: &Attempt, lease: Duration) -> Result<bool, RecordsError> {
-        let renew = async {
+        self.write_statement("renew_lease", async |db| {
             let until = self.now_ms() + millis(lease);
             let renewed = jobs::Entity::update_many()
                 .col_expr(jobs::Column::LeasedUntil, Expr::value(until))
@@ -174,11 +179,11 @@ impl Records {
                 .filter(jobs::Column::Id.eq(attempt.message.id))
                 .filter(jobs::Column::Attempts.eq(i32::try_from(attempt.number).unwrap_or(i32::MAX)))
                 .filter(jobs::Column::State.eq(JobState::Queued.as_str()))
-                .exec(&self.db)
+                .exec(db)
                 .await?;
-            Ok::<_, RecordsError>(renewed.rows_affected == 1)
-        };
-        self.instrument("renew_lease", renew).await
+            Ok(renewed.rows_affected == 1)
+        })
+        .await
     }
 }
 

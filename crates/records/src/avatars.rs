@@ -56,11 +56,10 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn remove_avatar(&self, resource: &Resource, by: &str) -> Result<(), RecordsError> {
-        let remove = async {
-            let _write_lock = self.write_lock().await?;
+        self.write_statement("remove_avatar", async |db| {
             // A newer picture that is still being processed would be shown later, so the newest row counts, not the
             // one that is shown.
-            let newest = newest_first(resource).one(&self.db).await?;
+            let newest = newest_first(resource).one(db).await?;
             if newest.is_none_or(|newest| newest.upload_id.is_none()) {
                 return Ok(());
             }
@@ -72,10 +71,10 @@ impl Records {
                 created_at: Set(self.now_ms()),
                 ..Default::default()
             };
-            removed.insert(&self.db).await?;
-            Ok::<_, RecordsError>(())
-        };
-        self.instrument("remove_avatar", remove).await
+            removed.insert(db).await?;
+            Ok(())
+        })
+        .await
     }
 
     /// Grants a user the right to act for a resource. A second time has no effect.
@@ -83,8 +82,7 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn grant_resource(&self, resource: &Resource, user: &str) -> Result<(), RecordsError> {
-        let grant = async {
-            let _write_lock = self.write_lock().await?;
+        self.write_statement("grant_resource", async |db| {
             let grant = resource_grants::ActiveModel {
                 service: Set(resource.service.as_str().to_owned()),
                 resource_id: Set(resource.id.clone()),
@@ -93,11 +91,11 @@ impl Records {
             };
             resource_grants::Entity::insert(grant)
                 .on_conflict(sea_orm::sea_query::OnConflict::new().do_nothing().to_owned())
-                .exec_without_returning(&self.db)
+                .exec_without_returning(db)
                 .await?;
-            Ok::<_, RecordsError>(())
-        };
-        self.instrument("grant", grant).await
+            Ok(())
+        })
+        .await
     }
 
     /// Whether a user may act for a resource: all users for themselves, otherwise by a grant.

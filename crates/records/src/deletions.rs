@@ -41,41 +41,39 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn take_due_deletions(&self, limit: u64) -> Result<Vec<BlobDeletion>, RecordsError> {
-        self.instrument("take_condemned", self.take_due_deletions_in_tx(limit)).await
-    }
-
-    async fn take_due_deletions_in_tx(&self, limit: u64) -> Result<Vec<BlobDeletion>, RecordsError> {
-        let now = self.now_ms();
-        let free =
-            Condition::any().add(deletions::Column::LeasedUntil.is_null()).add(deletions::Column::LeasedUntil.lte(now));
-        let due = Condition::all().add(deletions::Column::DueAt.lte(now)).add(free);
-        let batch = Query::select()
-            .column(deletions::Column::Id)
-            .from(deletions::Entity)
-            .cond_where(due.clone())
-            .order_by(deletions::Column::DueAt, sea_orm::Order::Asc)
-            .limit(limit)
-            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-            .to_owned();
-        let tx = self.begin_write().await?;
-        let taken = deletions::Entity::update_many()
-            .col_expr(deletions::Column::LeasedUntil, Expr::value(now + millis(DELETION_LEASE)))
-            .filter(deletions::Column::Id.in_subquery(batch))
-            .filter(due)
-            .exec_with_returning(&*tx)
-            .await?;
-        tx.commit().await?;
-        taken
-            .into_iter()
-            .map(|row| {
-                Ok(BlobDeletion {
-                    id: row.id,
-                    upload: row.upload_id.map(convert::upload_id).transpose()?,
-                    prefix: row.blob_prefix,
-                    reason: row.reason,
+        self.write_statement("take_due_deletions", async |db| {
+            let now = self.now_ms();
+            let free = Condition::any()
+                .add(deletions::Column::LeasedUntil.is_null())
+                .add(deletions::Column::LeasedUntil.lte(now));
+            let due = Condition::all().add(deletions::Column::DueAt.lte(now)).add(free);
+            let batch = Query::select()
+                .column(deletions::Column::Id)
+                .from(deletions::Entity)
+                .cond_where(due.clone())
+                .order_by(deletions::Column::DueAt, sea_orm::Order::Asc)
+                .limit(limit)
+                .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+                .to_owned();
+            let taken = deletions::Entity::update_many()
+                .col_expr(deletions::Column::LeasedUntil, Expr::value(now + millis(DELETION_LEASE)))
+                .filter(deletions::Column::Id.in_subquery(batch))
+                .filter(due)
+                .exec_with_returning(db)
+                .await?;
+            taken
+                .into_iter()
+                .map(|row| {
+                    Ok(BlobDeletion {
+                        id: row.id,
+                        upload: row.upload_id.map(convert::upload_id).transpose()?,
+                        prefix: row.blob_prefix,
+                        reason: row.reason,
+                    })
                 })
-            })
-            .collect()
+                .collect()
+        })
+        .await
     }
 
     /// Removes a completed deletion from the queue.
@@ -83,12 +81,11 @@ impl Records {
     /// # Errors
     /// Any database error; then the blobs are deleted once more, which does no harm.
     pub async fn complete_deletion(&self, deletion: &BlobDeletion) -> Result<(), RecordsError> {
-        let complete = async {
-            let _write_lock = self.write_lock().await?;
-            deletions::Entity::delete_by_id(deletion.id).exec(&self.db).await?;
-            Ok::<_, RecordsError>(())
-        };
-        self.instrument("strike_off", complete).await
+        self.write_statement("complete_deletion", async |db| {
+            deletions::Entity::delete_by_id(deletion.id).exec(db).await?;
+            Ok(())
+        })
+        .await
     }
 }
 

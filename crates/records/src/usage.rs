@@ -16,7 +16,7 @@ use crate::attempt::Attempt;
 use crate::entity::{jobs, uploads, usage_counters, variants};
 use crate::error::RecordsError;
 use crate::records::Records;
-use crate::write_tx::WriteTx;
+use crate::write_tx::{TxEnd, WriteTx};
 
 /// A principal's jobs in flight and stored bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,26 +63,34 @@ impl Records {
         all.extend(known.into_tuple::<String>().all(&self.db).await?);
         let mut wrong = Vec::new();
         for owner in all {
-            let tx = self.begin_write().await?;
+            if !self.recount_principal(&owner).await? {
+                wrong.push(owner);
+            }
+        }
+        Ok(wrong)
+    }
+
+    /// Counts one principal's usage again. Returns whether the counters were right.
+    async fn recount_principal(&self, principal: &str) -> Result<bool, RecordsError> {
+        self.write("recount_usage", async |tx| {
             // The row is locked before anything is counted. A change by another transaction is then either committed
             // and counted, or that transaction still has to change this row, and changes the corrected one.
-            let counted = tx.apply_usage_delta(&owner, UsageDelta::default()).await?;
-            let right = count_usage(&tx.tx, &owner).await?;
+            let counted = tx.apply_usage_delta(principal, UsageDelta::default()).await?;
+            let right = count_usage(&tx.tx, principal).await?;
             if counted == right {
-                continue;
+                return Ok(TxEnd::Rollback(true));
             }
             usage_counters::Entity::update(usage_counters::ActiveModel {
-                principal: Set(owner.clone()),
+                principal: Set(principal.to_owned()),
                 uploads_in_flight: Set(right.uploads_in_flight),
                 variants_in_flight: Set(right.variants_in_flight),
                 stored_bytes: Set(right.stored_bytes),
             })
-            .exec(&*tx)
+            .exec(&tx.tx)
             .await?;
-            tx.commit().await?;
-            wrong.push(owner);
-        }
-        Ok(wrong)
+            Ok(TxEnd::Commit(false))
+        })
+        .await
     }
 }
 

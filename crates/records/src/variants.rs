@@ -18,7 +18,7 @@ use crate::error::RecordsError;
 use crate::records::Records;
 use crate::settle::{SettleResult, variant_row};
 use crate::usage::{Usage, UsageDelta, UsageDeltas};
-use crate::write_tx::WriteTx;
+use crate::write_tx::{TxEnd, WriteTx};
 
 /// The status of a requested variant.
 #[derive(Clone, Debug)]
@@ -60,37 +60,28 @@ impl Records {
         if let Some(row) = variants::Entity::find_by_id(key.clone()).one(&self.db).await? {
             return variant_status(&row);
         }
-        self.instrument("want_variant", self.enqueue_variant(upload, generation, name)).await
-    }
-
-    async fn enqueue_variant(
-        &self,
-        upload: UploadId,
-        generation: u32,
-        name: VariantName,
-    ) -> Result<VariantStatus, RecordsError> {
+        self.write("request_variant", async |tx| {
         let now = self.now_ms();
-        let tx = self.begin_write().await?;
         let siblings = variants::Entity::find()
             .filter(variants::Column::UploadId.eq(upload.get()))
             .filter(variants::Column::Generation.eq(convert::to_stored(generation)));
         if !name.is_standard() {
             let names = siblings.clone().select_only().column(variants::Column::Name).into_tuple::<String>();
             let odd = |name: &String| !name.parse().is_ok_and(VariantName::is_standard);
-            if names.all(&*tx).await?.iter().filter(|name| odd(name)).count() >= MAX_CUSTOM_SIZES {
+            if names.all(&tx.tx).await?.iter().filter(|name| odd(name)).count() >= MAX_CUSTOM_SIZES {
                 let usual = VariantName::STANDARD_SIZES.map(|size| size.to_string()).join(", ");
                 let message = format!(
                     "{MAX_CUSTOM_SIZES} odd sizes of this picture exist, which is the limit; ask for {usual} or one of them"
                 );
-                return Ok(VariantStatus::Refused(Reason::new(ReasonCode::TooManyVariants, message)));
+                return Ok(TxEnd::Rollback(VariantStatus::Refused(Reason::new(ReasonCode::TooManyVariants, message))));
             }
         }
         // Locked until the commit, because a job for a picture that expires meanwhile would outlive the picture.
-        let original = uploads::Entity::find_by_id(upload.get()).lock_shared().one(&*tx).await?;
+        let original = uploads::Entity::find_by_id(upload.get()).lock_shared().one(&tx.tx).await?;
         let current = |row: &uploads::Model| {
             row.state == UploadState::Ready.as_str() && row.generation == convert::to_stored(generation)
         };
-        let Some(original) = original.filter(current) else { return Ok(VariantStatus::Outdated) };
+        let Some(original) = original.filter(current) else { return Ok(TxEnd::Rollback(VariantStatus::Outdated)) };
         let (owner, estimate) = (original.owner.clone(), convert::render_estimate(&original));
         let message = JobMessage::new(Uuid::now_v7(), Job::MakeVariant { upload, generation, variant: name });
         let row = variants::ActiveModel {
@@ -103,20 +94,21 @@ impl Records {
         };
         let ordered = variants::Entity::insert(row)
             .on_conflict(OnConflict::new().do_nothing().to_owned())
-            .exec_without_returning(&*tx)
+            .exec_without_returning(&tx.tx)
             .await?;
         if ordered == 0 {
             // Another request was faster. Its row is committed, or this insert would have waited for it.
-            drop(tx);
-            let row = siblings.filter(variants::Column::Name.eq(name.to_string())).one(&self.db).await?;
-            return row.map_or(Ok(VariantStatus::Outdated), |row| variant_status(&row));
+            let row = siblings.filter(variants::Column::Name.eq(name.to_string())).one(&tx.tx).await?;
+            let status = row.as_ref().map_or(Ok(VariantStatus::Outdated), variant_status)?;
+            return Ok(TxEnd::Rollback(status));
         }
         let held = Usage::from(tx.apply_usage_delta(&owner, UsageDelta::for_jobs(false, 1)).await?);
         let queue = self.routing.queue(&message.job, held.uploads + held.variants, estimate);
         let message = JobMessage { queue, principal: owner, traceparent: current_traceparent(), ..message };
         tx.enqueue_job(&message, JOB_TIMEOUT, now).await?;
-        tx.commit().await?;
-        Ok(VariantStatus::Enqueued(message))
+        Ok(TxEnd::Commit(VariantStatus::Enqueued(message)))
+        })
+        .await
     }
 
     /// Settles the job of a variant that has been made.
@@ -129,39 +121,31 @@ impl Records {
         generation: u32,
         made: &Variant,
     ) -> Result<SettleResult, RecordsError> {
-        self.instrument("settle_variant", self.settle_variant_in_tx(attempt, generation, made)).await
-    }
-
-    async fn settle_variant_in_tx(
-        &self,
-        attempt: &Attempt,
-        generation: u32,
-        made: &Variant,
-    ) -> Result<SettleResult, RecordsError> {
-        let now = self.now_ms();
-        let tx = self.begin_write().await?;
-        if !tx.finish_job(attempt, Some(&attempt.prefix), now).await? {
-            return Ok(SettleResult::Superseded);
-        }
-        let row = variant_row(attempt.upload.id, generation, made, now);
-        let settled = variants::Entity::update_many()
-            .set(row)
-            .filter(variants::Column::UploadId.eq(attempt.upload.id.get()))
-            .filter(variants::Column::Generation.eq(convert::to_stored(generation)))
-            .filter(variants::Column::Name.eq(made.name.to_string()))
-            // Its bytes are counted once: not for a row that was enqueued again since.
-            .filter(variants::Column::JobId.eq(attempt.message.id))
-            .exec(&*tx)
-            .await?;
-        if settled.rows_affected == 0 {
-            return Ok(SettleResult::Superseded);
-        }
-        tx.record_attempt(attempt, now, EventKind::VariantMade, &made.name.to_string()).await?;
-        let mut changes = UsageDeltas::for_ended_attempt(attempt);
-        changes.add_bytes(&attempt.upload.owner, i64::try_from(made.bytes).unwrap_or(i64::MAX));
-        tx.apply_usage(changes).await?;
-        tx.commit().await?;
-        Ok(SettleResult::Applied)
+        self.write("settle_variant", async |tx| {
+            let now = self.now_ms();
+            if !tx.finish_job(attempt, Some(&attempt.prefix), now).await? {
+                return Ok(TxEnd::Rollback(SettleResult::Superseded));
+            }
+            let row = variant_row(attempt.upload.id, generation, made, now);
+            let settled = variants::Entity::update_many()
+                .set(row)
+                .filter(variants::Column::UploadId.eq(attempt.upload.id.get()))
+                .filter(variants::Column::Generation.eq(convert::to_stored(generation)))
+                .filter(variants::Column::Name.eq(made.name.to_string()))
+                // Its bytes are counted once: not for a row that was enqueued again since.
+                .filter(variants::Column::JobId.eq(attempt.message.id))
+                .exec(&tx.tx)
+                .await?;
+            if settled.rows_affected == 0 {
+                return Ok(TxEnd::Rollback(SettleResult::Superseded));
+            }
+            tx.record_attempt(attempt, now, EventKind::VariantMade, &made.name.to_string()).await?;
+            let mut changes = UsageDeltas::for_ended_attempt(attempt);
+            changes.add_bytes(&attempt.upload.owner, i64::try_from(made.bytes).unwrap_or(i64::MAX));
+            tx.apply_usage(changes).await?;
+            Ok(TxEnd::Commit(SettleResult::Applied))
+        })
+        .await
     }
 
     /// Records that the variant cannot be made, for a permanent reason.
@@ -169,21 +153,21 @@ impl Records {
     /// # Errors
     /// Any database error; then nothing was settled.
     pub async fn refuse_variant(&self, attempt: &Attempt, reason: &Reason) -> Result<SettleResult, RecordsError> {
-        self.instrument("refuse_variant", self.refuse_variant_in_tx(attempt, reason)).await
-    }
-
-    async fn refuse_variant_in_tx(&self, attempt: &Attempt, reason: &Reason) -> Result<SettleResult, RecordsError> {
-        let now = self.now_ms();
-        let tx = self.begin_write().await?;
-        if !tx.finish_job(attempt, None, now).await? {
-            return Ok(SettleResult::Superseded);
-        }
-        let nobody: Option<JobId> = None;
-        set_variant_failure(attempt, reason).col_expr(variants::Column::JobId, Expr::value(nobody)).exec(&*tx).await?;
-        tx.record_attempt(attempt, now, EventKind::VariantRefused, &reason.message).await?;
-        tx.apply_usage(UsageDeltas::for_ended_attempt(attempt)).await?;
-        tx.commit().await?;
-        Ok(SettleResult::Applied)
+        self.write("refuse_variant", async |tx| {
+            let now = self.now_ms();
+            if !tx.finish_job(attempt, None, now).await? {
+                return Ok(TxEnd::Rollback(SettleResult::Superseded));
+            }
+            let no_job: Option<JobId> = None;
+            set_variant_failure(attempt, reason)
+                .col_expr(variants::Column::JobId, Expr::value(no_job))
+                .exec(&tx.tx)
+                .await?;
+            tx.record_attempt(attempt, now, EventKind::VariantRefused, &reason.message).await?;
+            tx.apply_usage(UsageDeltas::for_ended_attempt(attempt)).await?;
+            Ok(TxEnd::Commit(SettleResult::Applied))
+        })
+        .await
     }
 
     /// The existing variants of one crop, by name.

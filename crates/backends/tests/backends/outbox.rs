@@ -184,7 +184,7 @@ async fn a_failing_backend_costs_no_attempt_and_a_crash_does() {
         let message = db.admit().await.message;
         for n in 1..=7 {
             let attempt = db.begin_attempt(&message).await;
-            assert_eq!((attempt.number, attempt.counted_attempts, attempt.postponed), (n, 1, n - 1));
+            assert_eq!((attempt.number, attempt.counted_attempts, attempt.postponements), (n, 1, n - 1));
             db.records.postpone(&attempt, Backend::Blobs, MINUTE / 60, "refused").await.unwrap().unwrap();
         }
         // The worker crashes without reporting an error.
@@ -200,7 +200,7 @@ async fn a_failing_backend_costs_no_attempt_and_a_crash_does() {
         assert!(db.records.renew_lease(&next, MINUTE).await.unwrap());
         db.records.reschedule(&next, MINUTE, "it took too long").await.unwrap().unwrap();
         let last = db.begin_attempt(&message).await;
-        assert_eq!((last.number, last.counted_attempts, last.postponed), (10, 2, 0));
+        assert_eq!((last.number, last.counted_attempts, last.postponements), (10, 2, 0));
         // The response was lost and the call is repeated: it takes effect once.
         db.records.postpone(&last, Backend::Records, MINUTE, "reset").await.unwrap().unwrap();
         assert!(db.records.postpone(&last, Backend::Records, MINUTE, "reset").await.unwrap().is_none());

@@ -48,49 +48,44 @@ impl Records {
         &self,
         admission: FileAdmission,
     ) -> Result<Result<Admitted, TargetConflict>, RecordsError> {
-        self.instrument("admit_into_file", self.admit_into_file_in_tx(admission)).await
-    }
-
-    async fn admit_into_file_in_tx(
-        &self,
-        admission: FileAdmission,
-    ) -> Result<Result<Admitted, TargetConflict>, RecordsError> {
-        let now = self.now_ms();
-        let (kind, job): (_, fn(UploadId) -> Job) = match &admission.target {
-            UploadTarget::Rendition { .. } => (UploadKind::Rendition, |upload| Job::ProcessRendition { upload }),
-            UploadTarget::NewFile(_) | UploadTarget::NextVersion(_) => {
-                (UploadKind::File, |upload| Job::ProcessFile { upload })
-            }
-        };
-        let filename = admission.filename;
-        let extension = extension(&filename);
-        let tx = self.begin_write().await?;
-        let new_upload = NewUpload {
-            kind,
-            owner: admission.owner.clone(),
-            filename: filename.clone(),
-            media: admission.media,
-            staged: admission.staged,
-            deadline: admission.deadline,
-            retention: None,
-        };
-        let (taken, row) = tx.insert_upload(new_upload, now).await?;
-        let made = NewFileEntry { upload: taken.id, created_by: admission.owner, access_grant: admission.grant, now };
-        match admission.target {
-            UploadTarget::Rendition { version, name, description, max_renditions: most } => {
-                if let Err(taken) = tx.insert_rendition(made, version, &name, description, extension, most).await? {
-                    return Ok(Err(taken));
+        self.write_with_lookup("admit_into_file", async |tx| {
+            let now = self.now_ms();
+            let (kind, job): (_, fn(UploadId) -> Job) = match &admission.target {
+                UploadTarget::Rendition { .. } => (UploadKind::Rendition, |upload| Job::ProcessRendition { upload }),
+                UploadTarget::NewFile(_) | UploadTarget::NextVersion(_) => {
+                    (UploadKind::File, |upload| Job::ProcessFile { upload })
                 }
+            };
+            let filename = admission.filename;
+            let extension = extension(&filename);
+            let new_upload = NewUpload {
+                kind,
+                owner: admission.owner.clone(),
+                filename: filename.clone(),
+                media: admission.media,
+                staged: admission.staged,
+                deadline: admission.deadline,
+                retention: None,
+            };
+            let (taken, row) = tx.insert_upload(new_upload, now).await?;
+            let made =
+                NewFileEntry { upload: taken.id, created_by: admission.owner, access_grant: admission.grant, now };
+            match admission.target {
+                UploadTarget::Rendition { version, name, description, max_renditions: most } => {
+                    if let Err(taken) = tx.insert_rendition(made, version, &name, description, extension, most).await? {
+                        return Ok((Err(taken), None));
+                    }
+                }
+                UploadTarget::NewFile(file) => tx.insert_file(made, &file, filename).await?,
+                UploadTarget::NextVersion(file) => tx.insert_next_version(made, &file, filename).await?,
             }
-            UploadTarget::NewFile(file) => tx.insert_file(made, &file, filename).await?,
-            UploadTarget::NextVersion(file) => tx.insert_next_version(made, &file, filename).await?,
-        }
-        if let Some(idempotency_key) = &admission.idempotency_key {
-            tx.record_admitted_upload(idempotency_key, taken.id).await?;
-        }
-        let admitted = tx.enqueue_first_job(taken, job, self.routing, now).await?;
-        self.commit_or_look_up(tx, row).await?;
-        Ok(Ok(admitted))
+            if let Some(idempotency_key) = &admission.idempotency_key {
+                tx.record_admitted_upload(idempotency_key, taken.id).await?;
+            }
+            let admitted = tx.enqueue_first_job(taken, job, self.routing, now).await?;
+            Ok((Ok(admitted), Some(row)))
+        })
+        .await
     }
 }
 

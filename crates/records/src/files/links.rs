@@ -17,8 +17,7 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn add_applink(&self, link: &Applink) -> Result<(), RecordsError> {
-        let add = async {
-            let _write_lock = self.write_lock().await?;
+        self.write_statement("add_applink", async |db| {
             let row = applinks::ActiveModel {
                 id: Set(link.id.clone()),
                 file_id: Set(link.file.to_string()),
@@ -28,10 +27,10 @@ impl Records {
                 created_at: Set(self.now_ms()),
                 revoked_at: Set(None),
             };
-            applinks::Entity::insert(row).exec_without_returning(&self.db).await?;
-            Ok::<_, RecordsError>(())
-        };
-        self.instrument("add_applink", add).await
+            applinks::Entity::insert(row).exec_without_returning(db).await?;
+            Ok(())
+        })
+        .await
     }
 
     /// An applink that is not revoked.
@@ -57,17 +56,16 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn revoke_applink(&self, id: &str) -> Result<bool, RecordsError> {
-        let revoke = async {
-            let _write_lock = self.write_lock().await?;
+        self.write_statement("revoke_applink", async |db| {
             let revoked = applinks::Entity::update_many()
                 .col_expr(applinks::Column::RevokedAt, Expr::value(self.now_ms()))
                 .filter(applinks::Column::Id.eq(id))
                 .filter(applinks::Column::RevokedAt.is_null())
-                .exec(&self.db)
+                .exec(db)
                 .await?;
-            Ok::<_, RecordsError>(revoked.rows_affected == 1)
-        };
-        self.instrument("revoke_applink", revoke).await
+            Ok(revoked.rows_affected == 1)
+        })
+        .await
     }
 
     /// Adds a public link. Its `created_at` is set here.
@@ -75,9 +73,8 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn add_public_link(&self, link: &PublicLink) -> Result<(), RecordsError> {
-        let add = async {
+        self.write_statement("add_public_link", async |db| {
             let audience = serde_json::to_string(&link.audience.to_strings());
-            let _write_lock = self.write_lock().await?;
             let row = public_links::ActiveModel {
                 id: Set(link.id.clone()),
                 file_id: Set(link.file.to_string()),
@@ -90,10 +87,10 @@ impl Records {
                 created_at: Set(self.now_ms()),
                 revoked_at: Set(None),
             };
-            public_links::Entity::insert(row).exec_without_returning(&self.db).await?;
-            Ok::<_, RecordsError>(())
-        };
-        self.instrument("add_public_link", add).await
+            public_links::Entity::insert(row).exec_without_returning(db).await?;
+            Ok(())
+        })
+        .await
     }
 
     /// A public link that is not revoked; it may have expired.
@@ -125,17 +122,16 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn revoke_public_link(&self, id: &str) -> Result<bool, RecordsError> {
-        let revoke = async {
-            let _write_lock = self.write_lock().await?;
+        self.write_statement("revoke_public_link", async |db| {
             let revoked = public_links::Entity::update_many()
                 .col_expr(public_links::Column::RevokedAt, Expr::value(self.now_ms()))
                 .filter(public_links::Column::Id.eq(id))
                 .filter(public_links::Column::RevokedAt.is_null())
-                .exec(&self.db)
+                .exec(db)
                 .await?;
-            Ok::<_, RecordsError>(revoked.rows_affected == 1)
-        };
-        self.instrument("revoke_public_link", revoke).await
+            Ok(revoked.rows_affected == 1)
+        })
+        .await
     }
 }
 

@@ -105,13 +105,13 @@ impl FailingDiskWalk {
             }
             WalkOperation::Reschedule => {
                 let attempt = db.begin_attempt(&db.admit().await.message).await;
-                let put_off = self
+                let rescheduled = self
                     .run_with_free_space(room, records.reschedule(&attempt, MINUTE, "the store is away"))
                     .await
                     .is_some();
                 let job = seen.job(attempt.message.id).await.unwrap().unwrap();
-                assert_eq!(job.last_error.is_some(), put_off);
-                put_off
+                assert_eq!(job.last_error.is_some(), rescheduled);
+                rescheduled
             }
             WalkOperation::Reject | WalkOperation::MarkDead | WalkOperation::Settle | WalkOperation::SettleFile => {
                 let admitted = match op {
