@@ -40,7 +40,7 @@ impl ExplainArgs {
             println!("upload {id}: {} ({media}, {bytes} bytes), uploaded by {}", upload.filename, upload.owner);
             for event in &events {
                 let since = event.at.duration_since(upload.created_at).as_millis();
-                println!("  {}  {since:>8} ms  {:18} {}", event.at, event.what, event.detail);
+                println!("  {}  {since:>8} ms  {:18} {}", event.at, event.kind, event.detail);
             }
             println!("{now}");
         }
@@ -51,7 +51,7 @@ impl ExplainArgs {
 
 /// Describes in one sentence what the upload waits for.
 async fn describe_wait(backends: &Backends, upload: &Upload, jobs: &[JobRow]) -> String {
-    let why = || upload.reason.as_ref().map_or_else(String::new, |reason| format!("{}: {}", reason.code, reason.why));
+    let why = || upload.reason.as_ref().map_or_else(String::new, |reason| reason.to_string());
     match (upload.state, &upload.claim, upload.expires_at) {
         // Every kind of job settles its upload, except the kinds that make a further variant.
         (UploadState::Accepted, ..) => {
@@ -89,7 +89,7 @@ async fn describe_job_wait(backends: &Backends, job: &JobRow) -> String {
         }
         _ if job.run_at > now => {
             let error = job.last_error.as_deref().unwrap_or("no error is recorded");
-            match &job.waits_for {
+            match &job.waiting_for {
                 Some(backend) => {
                     format!(
                         "The job is postponed until {}, because {backend} failed ({error}). The attempt does not count.",

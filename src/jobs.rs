@@ -79,10 +79,15 @@ impl JobsCommand {
                 println!("{}", format_job(&job));
                 println!("  created    {}\n  published  {}", job.created_at, timestamp_or_never(job.published_at));
                 println!("  last error {}", job.last_error.as_deref().unwrap_or("none"));
-                if let Some(backend) = &job.waits_for {
-                    println!("  postponed  {} times in a row, the last time because {backend} failed", job.postponed);
+                if let Some(backend) = &job.waiting_for {
+                    println!(
+                        "  postponed  {} times in a row, the last time because {backend} failed",
+                        job.postponements
+                    );
                 }
-                println!("  `cloakroom explain {}` shows the history of the upload", job.upload);
+                if let Some(upload) = job.upload {
+                    println!("  `cloakroom explain {upload}` shows the history of the upload");
+                }
             }
             Self::Retry { ids } => {
                 for id in ids {
@@ -122,7 +127,8 @@ impl JobsCommand {
 fn format_job(job: &JobRow) -> String {
     let state = if job.dead { "dead" } else { "queued" };
     let error = job.last_error.as_deref().unwrap_or_default();
-    format!("{}  {state:8}  {}  upload {}  {} attempts  {error}", job.id, job.kind, job.upload, job.attempts)
+    let upload = job.upload.map_or_else(|| "-".to_owned(), |upload| upload.to_string());
+    format!("{}  {state:8}  {}  upload {upload}  {} attempts  {error}", job.id, job.kind, job.attempts)
 }
 
 fn timestamp_or_never(at: Option<jiff::Timestamp>) -> String {

@@ -29,7 +29,7 @@ pub(crate) struct SweepArgs {
 }
 
 fn parse_queue(word: &str) -> Result<QueueName, String> {
-    QueueName::from_name(word).ok_or_else(|| {
+    word.parse().map_err(|_| {
         format!("there is no such queue; the queues are {}", QueueName::ALL.map(QueueName::as_str).join(", "))
     })
 }

@@ -93,8 +93,11 @@ async fn at_the_deadline_the_failing_backend_is_named_and_the_job_can_be_tried_a
     }
     let records = &parts.backends.records;
     let reason = records.upload(admitted.id).await.unwrap().unwrap().reason.unwrap();
-    assert!(reason.code == "deadline" && reason.why.contains("the storage for finished files failed"), "{reason:?}");
-    assert!(!reason.why.contains(&folder.path().display().to_string()), "{reason:?}");
+    assert!(
+        reason.code.as_str() == "deadline" && reason.message.contains("the storage for finished files failed"),
+        "{reason:?}"
+    );
+    assert!(!reason.message.contains(&folder.path().display().to_string()), "{reason:?}");
     let pauses: Vec<String> =
         records.events(admitted.id).await.unwrap().into_iter().map(|event| event.detail).collect();
     for pause in ["again in 1000 ms", "again in 2000 ms", "again in 4000 ms"] {
@@ -126,7 +129,7 @@ async fn only_bytes_that_the_store_says_are_missing_are_lost() {
     parts.recover().await.unwrap();
     let state = async |id| parts.backends.records.upload(id).await.unwrap().unwrap();
     let reason = state(lost).await.reason.unwrap();
-    assert!(reason.code == "bytes_lost" && !reason.why.contains("incoming/"), "{reason:?}");
+    assert!(reason.code.as_str() == "bytes_lost" && !reason.message.contains("incoming/"), "{reason:?}");
     assert_eq!(state(kept).await.state, UploadState::Ready);
 }
 

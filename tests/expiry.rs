@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Clock, Resource, Service, UploadState};
+use domain::{Clock, EventKind, Resource, Service, UploadState};
 use instrument::{FailPointSwitch, FailPoints};
 use records::{ClaimRefusal, Claimant};
 use test_support::in_process::{InProcess, OWNER, prepared_folder};
@@ -39,7 +39,7 @@ async fn unclaimed_expires_and_every_byte_goes() {
 
     let gone = records.upload(unclaimed).await.unwrap().unwrap();
     assert_eq!(gone.state, UploadState::Expired);
-    assert_eq!(gone.reason.unwrap().code, "unclaimed", "the record says why");
+    assert_eq!(gone.reason.unwrap().code.as_str(), "unclaimed", "the record says why");
     assert_eq!(records.upload(claimed).await.unwrap().unwrap().state, UploadState::Ready);
     assert_eq!(folder.blob_files().len(), 4, "the claimed one keeps its own");
     assert_eq!(records.claim(unclaimed, &resource(), &claimant()).await.unwrap(), Err(ClaimRefusal::Expired));
@@ -53,7 +53,7 @@ async fn a_part_of_a_sweep_that_fails_keeps_no_later_one_from_being_done() {
     let id = parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap().id;
     parts.worker.run_pending().await.unwrap();
     clock.advance(DAY);
-    for op in ["forget_answers", "remove_ended_sessions", "fail_overdue", "take_unpublished"] {
+    for op in ["delete_expired_idempotency_keys", "delete_ended_sessions", "fail_overdue", "take_due_messages"] {
         switch.start_failing("records", op);
     }
     parts.sweeper.sweep_once().await.unwrap_err();
@@ -105,7 +105,10 @@ async fn nothing_waits_past_its_deadline() {
     clock.advance(Duration::from_secs(600));
     assert_eq!(parts.sweeper.sweep_once().await.unwrap().failed, 1);
     let verdict = waiting.outcome(Duration::from_secs(5)).await;
-    assert!(matches!(verdict, Some(domain::Outcome::Failed(reason)) if reason.code == "deadline"), "waiters are told");
+    assert!(
+        matches!(verdict, Some(domain::Outcome::Failed(reason)) if reason.code.as_str() == "deadline"),
+        "waiters are told"
+    );
     // The late delivery changes nothing.
     parts.worker.run_pending().await.unwrap();
     let upload = parts.backends.records.upload(admitted.id).await.unwrap().unwrap();
@@ -165,7 +168,7 @@ async fn a_store_that_fails_for_a_while_only_costs_time() {
     std::fs::write(&blobs, b"in the way").unwrap();
     parts.worker.run_pending().await.unwrap();
     let events = parts.backends.records.events(id).await.unwrap();
-    assert!(events.iter().any(|event| event.what == "put off"), "{events:?}");
+    assert!(events.iter().any(|event| event.kind == EventKind::Postponed), "{events:?}");
     std::fs::remove_file(&blobs).unwrap();
     clock.advance(Duration::from_secs(20));
     parts.recover().await.unwrap();

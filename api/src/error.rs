@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use backends::BackendError;
-use domain::Reason;
+use domain::{Reason, ReasonCode};
 use queue::QueueError;
 use records::RecordsError;
 use serde::Serialize;
@@ -57,10 +57,10 @@ pub(crate) enum ApiError {
     #[error("{0}")]
     UnsupportedMediaType(String),
     /// A worker rejected the upload.
-    #[error("{}", .0.why)]
+    #[error("{}", .0.message)]
     Rejected(Reason),
     /// Processing failed and will not be tried again.
-    #[error("{}", .0.why)]
+    #[error("{}", .0.message)]
     Failed(Reason),
     /// The picture is claimed for something else, or the change conflicts with an existing thing.
     #[error("{0}")]
@@ -128,9 +128,9 @@ impl ApiError {
             Self::Malformed { .. } => StatusCode::BAD_REQUEST,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Rejected(reason) => match reason.code.as_str() {
-                "unsupported_type" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "not_permitted" => StatusCode::FORBIDDEN,
+            Self::Rejected(reason) => match reason.code {
+                ReasonCode::UnsupportedType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                ReasonCode::NotPermitted => StatusCode::FORBIDDEN,
                 _ => StatusCode::UNPROCESSABLE_ENTITY,
             },
             Self::Conflict(_) | Self::InFlight { .. } => StatusCode::CONFLICT,
@@ -157,7 +157,7 @@ impl ApiError {
             Self::Malformed { code, .. } | Self::TooManyRequests { code, .. } => code,
             Self::TooLarge { .. } => "too_large",
             Self::UnsupportedMediaType(_) => "unsupported_type",
-            Self::Rejected(reason) | Self::Failed(reason) => &reason.code,
+            Self::Rejected(reason) | Self::Failed(reason) => reason.code.as_str(),
             Self::Conflict(_) => "conflict",
             Self::InFlight { .. } => "in_flight",
             Self::IdempotencyKeyReused => "other_content",

@@ -123,7 +123,7 @@ impl AppState {
             UploadKind::Rendition | UploadKind::File => Vec::new(),
         };
         let variants = variants.into_iter().map(|variant| self.variant_status(&upload, &variant)).collect();
-        let (code, why) = upload.reason.map(|reason| (reason.code, reason.why)).unzip();
+        let (code, why) = upload.reason.map(|reason| (reason.code.to_string(), reason.message)).unzip();
         let claimed = upload.claim.map(|claim| {
             let resource = format!("{}.{}", claim.resource, self.realm_names.fedmember);
             UploadClaim { resource, by: claim.by, at: claim.at }
@@ -131,7 +131,7 @@ impl AppState {
         Ok(UploadStatus {
             id: upload.id.get(),
             state: upload.state.as_str(),
-            stage: events.last().map(|event| event.what.clone()).unwrap_or_default(),
+            stage: events.last().map(|event| event.kind.to_string()).unwrap_or_default(),
             owner: upload.owner,
             label: upload.filename,
             code,

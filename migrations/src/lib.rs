@@ -15,13 +15,6 @@ use sea_orm_migration::sea_orm::{DatabaseConnection, DatabaseTransaction, DbBack
 
 mod connect;
 mod m0001_first_schema;
-mod m0002_resources;
-mod m0003_documents;
-mod m0004_prefixes;
-mod m0005_unclaimed;
-mod m0006_attempts;
-mod m0007_sessions;
-mod m0008_principals;
 
 /// The limit for reading the migration history.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,16 +25,7 @@ struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
-            Box::new(m0001_first_schema::Migration),
-            Box::new(m0002_resources::Migration),
-            Box::new(m0003_documents::Migration),
-            Box::new(m0004_prefixes::Migration),
-            Box::new(m0005_unclaimed::Migration),
-            Box::new(m0006_attempts::Migration),
-            Box::new(m0007_sessions::Migration),
-            Box::new(m0008_principals::Migration),
-        ]
+        vec![Box::new(m0001_first_schema::Migration)]
     }
 }
 

@@ -62,7 +62,11 @@ async fn a_store_that_is_away_kills_no_waiting_job() {
         wait_for_number(&stack, postponed, 3).await;
         assert_eq!(query_number(&stack, "SELECT count(*) FROM jobs WHERE state = 'dead'").await, 0, "{way:?}");
         assert_eq!(
-            query_number(&stack, "SELECT max(attempts - uncounted)::bigint FROM jobs WHERE leased_until IS NULL").await,
+            query_number(
+                &stack,
+                "SELECT max(attempts - uncounted_attempts)::bigint FROM jobs WHERE leased_until IS NULL"
+            )
+            .await,
             0
         );
         let opened = worker.log().matches("no more jobs are begun until it answers").count();
@@ -129,7 +133,7 @@ async fn a_wrong_bucket_is_said_at_readyz_and_nothing_is_called_lost() {
     };
     let lost = ServerProcess::start(misled(&["worker"]));
     wait_for_probe(&lost, "/readyz", |status, said| status == 503 && said.contains("the bucket does not exist")).await;
-    wait_for_number(&stack, "SELECT least(count(*), 1) FROM events WHERE what = 'put off'", 1).await;
+    wait_for_number(&stack, "SELECT least(count(*), 1) FROM events WHERE kind = 'postponed'", 1).await;
     assert_eq!(query_number(&stack, "SELECT count(*) FROM uploads WHERE state <> 'accepted'").await, 0);
     assert_eq!(lost.stop(), Some(0));
     let other = ServerProcess::start(misled(&["api"]));

@@ -65,7 +65,7 @@ async fn a_job_that_cannot_be_done_is_shown_explained_tried_again_and_given_up()
 
     ask(&["jobs", "retry", job]);
     assert_eq!(settle_and_check(&stack, &acknowledged).await.failed, 1, "nobody put the bytes back");
-    wait_for_number(&stack, "SELECT count(*) FROM events WHERE what = 'tried again by hand'", 1).await;
+    wait_for_number(&stack, "SELECT count(*) FROM events WHERE kind = 'retried'", 1).await;
     ask(&["jobs", "drop", job]);
     assert_eq!(ask(&["jobs", "ls"]), "no dead letters\n");
     assert_eq!(settle_and_check(&stack, &acknowledged).await.failed, 1);

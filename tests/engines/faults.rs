@@ -156,7 +156,7 @@ async fn a_message_delivered_twice_or_after_the_end_changes_nothing() {
     }
     let (_one, _two) = (stack.worker(), stack.worker());
     assert_all_ready(&stack, &acknowledged).await;
-    let rendered = query_number(&stack, "SELECT count(*) FROM events WHERE what = 'ready'").await;
+    let rendered = query_number(&stack, "SELECT count(*) FROM events WHERE kind = 'ready'").await;
     assert_eq!(rendered, 5, "done once each");
     backends.queue.close().await;
     stack.clean_up().await;

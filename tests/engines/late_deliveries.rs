@@ -91,7 +91,7 @@ async fn clocks_that_are_an_hour_off_do_no_harm() {
     assert_eq!(acknowledged.len(), 30);
     let ends = settle_and_check(&stack, &acknowledged).await;
     assert_eq!(ends.ready, 30, "{ends:?}");
-    let attempts = query_number(&stack, "SELECT count(*) FROM events WHERE what = 'attempt'").await;
+    let attempts = query_number(&stack, "SELECT count(*) FROM events WHERE kind = 'attempt'").await;
     assert_eq!(attempts, 30, "no lease ended early");
     for process in &processes {
         assert!(process.log().contains("clock differs"), "{}", json!(process.log()));

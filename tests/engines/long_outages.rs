@@ -36,7 +36,7 @@ async fn the_store_is_slow() {
     let acknowledged = upload_many(&portal, 20, |_| {}).await;
     assert_eq!(acknowledged.len(), 20, "slow is not away");
     assert_all_ready(&stack, &acknowledged).await;
-    let attempts = query_number(&stack, "SELECT count(*) FROM events WHERE what = 'attempt'").await;
+    let attempts = query_number(&stack, "SELECT count(*) FROM events WHERE kind = 'attempt'").await;
     assert_eq!(attempts, 20, "nothing was given up that only took its time");
     stack.clean_up().await;
 }
@@ -59,12 +59,8 @@ async fn the_store_has_no_time() {
     let report: serde_json::Value = ready.json().await.unwrap();
     assert_ne!(report["places"]["staging"], "ok", "{report}");
     let _worker = stack.worker();
-    test_support::invariants::wait_for_number(
-        &stack,
-        "SELECT least(count(*), 1) FROM events WHERE what = 'put off'",
-        1,
-    )
-    .await;
+    let postponed = "SELECT least(count(*), 1) FROM events WHERE kind = 'postponed'";
+    test_support::invariants::wait_for_number(&stack, postponed, 1).await;
     stack.store.set(Way::Open);
     assert_all_ready(&stack, &acknowledged).await;
     stack.clean_up().await;

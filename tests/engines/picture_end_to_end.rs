@@ -87,10 +87,8 @@ async fn a_drained_worker_hands_its_work_to_the_next_one() {
     assert_eq!(first.stop(), Some(0));
     let ends = settle_and_check(&stack, &acknowledged).await;
     assert_eq!(ends.ready, 40, "{ends:?}");
-    assert_eq!(
-        test_support::invariants::query_number(&stack, "SELECT count(*) FROM events WHERE what = 'attempt'").await,
-        40
-    );
+    let attempts = "SELECT count(*) FROM events WHERE kind = 'attempt'";
+    assert_eq!(test_support::invariants::query_number(&stack, attempts).await, 40);
     assert_eq!((second.stop(), api.stop()), (Some(0), Some(0)));
     stack.clean_up().await;
 }

@@ -98,7 +98,7 @@ async fn a_right_is_taken_back_while_a_rendition_waits() {
         query_number(&stack, "SELECT count(*) FROM uploads WHERE state = 'rejected' AND original_key IS NULL").await,
         1
     );
-    assert_eq!(query_number(&stack, "SELECT count(*) FROM ledger").await, 0, "nothing that was made of it stays");
+    assert_eq!(query_number(&stack, "SELECT count(*) FROM deletions").await, 0, "nothing that was made of it stays");
     assert_eq!(
         add_rendition(&ada, &file, "small", read_picture("astronaut.jpg")).await.status(),
         200,

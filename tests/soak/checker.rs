@@ -120,7 +120,7 @@ impl<I: Deployment> Checker<'_, I> {
     /// Waits until all scheduled deletions are complete and staging has no unneeded objects.
     async fn wait_until_swept(&self) {
         // Bytes of an unfinished attempt are kept for an hour, in case they are still being written.
-        self.db.execute_unprepared("UPDATE ledger SET due = 1, taken_at = NULL").await.unwrap();
+        self.db.execute_unprepared("UPDATE deletions SET due_at = 1, leased_until = NULL").await.unwrap();
         let begun = Instant::now();
         loop {
             // Pictures with a short retention would expire during the checks.
@@ -129,7 +129,7 @@ impl<I: Deployment> Checker<'_, I> {
                 "SELECT count(*) FROM uploads WHERE claimed_at IS NULL AND state = 'ready' AND expires_at < {soon}"
             );
             let expiring = self.query_number(&expiring).await;
-            let scheduled = self.query_number("SELECT count(*) FROM ledger").await;
+            let scheduled = self.query_number("SELECT count(*) FROM deletions").await;
             let staged: Vec<String> =
                 self.backends.staging.list_older_than(jiff::Timestamp::MAX).try_collect().await.unwrap();
             // A failed upload keeps its bytes for a retry; the failure itself is found by another check.
@@ -173,7 +173,7 @@ impl<I: Deployment> Checker<'_, I> {
             (
                 "variants of pictures were never made",
                 "SELECT count(*) FROM variants JOIN uploads ON uploads.id = variants.upload_id
-                 WHERE variants.key IS NULL AND uploads.state = 'ready'",
+                 WHERE variants.blob_key IS NULL AND uploads.state = 'ready'",
             ),
         ] {
             let many = self.query_number(sql).await;

@@ -2,7 +2,7 @@
 //! attempt makes sense, because only that code knows.
 
 use backends::BackendError;
-use domain::{Backend, Outcome, Reason};
+use domain::{Backend, Outcome, Reason, ReasonCode};
 use queue::QueueError;
 use records::RecordsError;
 use storage::StoreError;
@@ -30,7 +30,7 @@ pub(crate) enum AttemptResult {
 impl AttemptResult {
     /// Marks the job dead with a reason that needs no further detail for operators.
     pub(crate) fn dead(reason: Reason) -> Self {
-        let error = reason.why.clone();
+        let error = reason.message.clone();
         Self::Dead(reason, error)
     }
 }
@@ -42,13 +42,14 @@ impl From<BackendError> for AttemptResult {
             return Self::Postponed { backend, error: errors };
         }
         match error {
-            BackendError::Store(StoreError::Missing { .. }) => {
-                Self::Dead(Reason::new("bytes_lost", "the bytes of this upload are lost; upload it again"), errors)
-            }
+            BackendError::Store(StoreError::Missing { .. }) => Self::Dead(
+                Reason::new(ReasonCode::BytesLost, "the bytes of this upload are lost; upload it again"),
+                errors,
+            ),
             error if error.is_transient() => Self::Retry(errors),
             _ => {
                 let why = "this upload cannot be processed as it is stored; ask the operator";
-                Self::Dead(Reason::new("unusable", why), errors)
+                Self::Dead(Reason::new(ReasonCode::Unusable, why), errors)
             }
         }
     }

@@ -2,7 +2,7 @@
 //! that its bytes exist, and that they are the acknowledged bytes. If a check fails, no other attempt can succeed.
 
 use bytes::Bytes;
-use domain::{Reason, Sha256Hasher, UploadState, sha256};
+use domain::{EventKind, Reason, ReasonCode, Sha256Hasher, UploadState, sha256};
 use futures::TryStreamExt;
 use records::Attempt;
 
@@ -33,13 +33,14 @@ impl Worker {
     fn check_digest(&self, attempt: &mut Attempt, bytes: u64, digest: &str) -> Result<(), AttemptResult> {
         let sent = &attempt.upload;
         if digest != sent.sha256 {
-            let why = format!(
+            let message = format!(
                 "staging returned {bytes} bytes that differ from the {} bytes of the upload; upload it again",
                 sent.bytes
             );
-            return Err(AttemptResult::dead(Reason::new("bytes_damaged", why)));
+            return Err(AttemptResult::dead(Reason::new(ReasonCode::BytesDamaged, message)));
         }
-        attempt.push_event(self.backends.records.clock().now(), "validated", format!("{bytes} bytes, unchanged"));
+        let detail = format!("{bytes} bytes, unchanged");
+        attempt.push_event(self.backends.records.clock().now(), EventKind::Validated, detail);
         Ok(())
     }
 }
@@ -48,5 +49,5 @@ fn ensure_accepted(attempt: &Attempt) -> Result<(), AttemptResult> {
     if attempt.upload.state == UploadState::Accepted {
         return Ok(());
     }
-    Err(AttemptResult::dead(Reason::new("settled_before", "the upload was settled before its job ran")))
+    Err(AttemptResult::dead(Reason::new(ReasonCode::SettledBefore, "the upload was settled before its job ran")))
 }

@@ -1,6 +1,6 @@
 //! `picture.variant.v1`: makes one more size or format of a ready picture, because a client requested it.
 
-use domain::{Outcome, Reason, UploadState, VariantName};
+use domain::{Outcome, Reason, ReasonCode, UploadState, VariantName};
 use records::{Attempt, SettleResult};
 
 use crate::attempt_result::AttemptResult;
@@ -19,15 +19,12 @@ impl Worker {
         let (UploadState::Ready, Some(key), Some(width), Some(height)) =
             (upload.state, &upload.original_key, upload.width, upload.height)
         else {
-            return self.reject_variant(attempt, Reason::new("not_ready", "the picture does not exist any more")).await;
+            let reason = Reason::new(ReasonCode::NotReady, "the picture does not exist any more");
+            return self.reject_variant(attempt, reason).await;
         };
         if generation != upload.generation {
-            return self
-                .reject_variant(
-                    attempt,
-                    Reason::new("superseded", "the picture has been cropped again since this variant was requested"),
-                )
-                .await;
+            let message = "the picture has been cropped again since this variant was requested";
+            return self.reject_variant(attempt, Reason::new(ReasonCode::Superseded, message)).await;
         }
         let bytes = self.backends.blobs.read(key).await?;
         let plan = render_plans::variant(name, upload.crop, width, height);
@@ -37,7 +34,8 @@ impl Worker {
         };
         let variants = promote::write_variants(&self.backends, attempt, picture.variants, |_| Some(name)).await?;
         let Some(variant) = variants.into_iter().next() else {
-            return Err(AttemptResult::dead(Reason::new("nothing_made", "the picture engine returned no variant")));
+            let reason = Reason::new(ReasonCode::NothingMade, "the picture engine returned no variant");
+            return Err(AttemptResult::dead(reason));
         };
         Ok(match self.backends.records.settle_variant(attempt, generation, &variant).await? {
             SettleResult::Superseded => AttemptResult::Done(None),

@@ -2,7 +2,7 @@
 //! a thumbnail; a picture that cannot be rendered is kept as any other content.
 
 use bytes::Bytes;
-use domain::{Media, VariantName};
+use domain::{EventKind, Media, VariantName};
 use picture::RenderedPicture;
 use records::{Attempt, PictureInfo, ProcessedUpload};
 
@@ -47,7 +47,7 @@ impl Worker {
             Ok(picture) => (format!("a thumbnail of {} × {} pixels", picture.width, picture.height), Some(picture)),
             Err(rejection) => (format!("no thumbnail. {rejection}"), None),
         };
-        attempt.push_event(self.backends.records.clock().now(), "rendered", detail);
+        attempt.push_event(self.backends.records.clock().now(), EventKind::Rendered, detail);
         Ok(picture)
     }
 }

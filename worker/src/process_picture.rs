@@ -2,7 +2,7 @@
 //! the worker decides.
 
 use bytes::Bytes;
-use domain::{Media, Outcome, Reason, VariantName};
+use domain::{EventKind, Media, Outcome, Reason, VariantName};
 use picture::RenderedPicture;
 use records::{Attempt, PictureInfo, ProcessedUpload, SettleResult};
 
@@ -33,7 +33,7 @@ impl Worker {
         let sizes = sizes.collect::<Vec<_>>().join(", ");
         let media = attempt.upload.media.name();
         let rendered = format!("{media} of {} × {} pixels; {sizes}", picture.width, picture.height);
-        attempt.push_event(self.backends.records.clock().now(), "rendered", rendered);
+        attempt.push_event(self.backends.records.clock().now(), EventKind::Rendered, rendered);
         let served = picture.variants.first().map_or(Media::Jpeg, |variant| variant.media);
         let name = |variant: &picture::RenderedVariant| VariantName::square(variant.width, variant.media);
         let (original_key, variants) =
@@ -49,7 +49,7 @@ impl Worker {
         processed: ProcessedUpload,
     ) -> Result<AttemptResult, AttemptResult> {
         let promoted = format!("{} objects", processed.variants.len() + 1);
-        attempt.push_event(self.backends.records.clock().now(), "promoted", promoted);
+        attempt.push_event(self.backends.records.clock().now(), EventKind::Promoted, promoted);
         let outcome = match self.backends.records.settle_ready(attempt, processed).await? {
             SettleResult::Applied => Outcome::Ready,
             SettleResult::Rejected(reason) => Outcome::Rejected(reason),

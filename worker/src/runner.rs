@@ -2,7 +2,7 @@
 //! in the records. `dispatcher` decides which job begins when.
 
 use backends::BackendError;
-use domain::{Backend, Job, JobMessage, Outcome, Reason};
+use domain::{Backend, EventKind, Job, JobMessage, Outcome, Reason, ReasonCode};
 use queue::Delivery;
 use records::LeaseResult;
 use tracing::Instrument;
@@ -76,9 +76,9 @@ impl Worker {
                 });
             }
         };
-        attempt.push_event(records.clock().now(), "attempt", format!("number {}", attempt.number));
+        attempt.push_event(records.clock().now(), EventKind::Attempt, format!("number {}", attempt.number));
         let result = if attempt.counted_attempts > settings.max_attempts {
-            AttemptResult::dead(attempts_exhausted())
+            AttemptResult::dead(last_attempt_vanished())
         } else {
             match self.run_with_lease(&mut attempt).await {
                 Some(result) => result,
@@ -113,15 +113,23 @@ impl Worker {
             AttemptResult::Retry(error) if attempt.counted_attempts < settings.max_attempts => {
                 self.reschedule(&attempt, &error).await?;
             }
-            AttemptResult::Retry(error) => self.mark_dead(&attempt, attempts_exhausted(), &error).await?,
+            AttemptResult::Retry(error) => self.mark_dead(&attempt, all_attempts_failed(), &error).await?,
             AttemptResult::Dead(reason, error) => self.mark_dead(&attempt, reason, &error).await?,
         }
         Ok(())
     }
 }
 
-fn attempts_exhausted() -> Reason {
-    Reason::new("gave_up", "all attempts failed; the operator can see why with `cloakroom jobs ls`")
+/// The last attempt that counts ended with an error.
+fn all_attempts_failed() -> Reason {
+    Reason::new(ReasonCode::AttemptsExhausted, "all attempts to process this upload failed; ask the operator")
+}
+
+/// The last attempt that counts ended without a result: its worker crashed, or it lost its lease.
+fn last_attempt_vanished() -> Reason {
+    let message =
+        "all attempts to process this upload were used, and the last one ended without a result; ask the operator";
+    Reason::new(ReasonCode::AttemptsExhausted, message)
 }
 
 /// The backends that a job with this outcome must have used.

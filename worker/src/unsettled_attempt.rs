@@ -80,7 +80,7 @@ impl Worker {
     /// failing.
     pub(crate) async fn postpone(&self, postponed: &PostponedAttempt) -> Result<(), RecordsError> {
         let PostponedAttempt { attempt, backend, error } = postponed;
-        let delay = self.retry_delay(attempt.postponed.saturating_add(1)).min(MAX_PAUSE);
+        let delay = self.retry_delay(attempt.postponements.saturating_add(1)).min(MAX_PAUSE);
         tracing::warn!(
             attempt = attempt.number,
             backend = backend.as_str(),

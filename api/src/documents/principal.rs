@@ -69,11 +69,7 @@ impl Principal {
             Err(_) => {}
         }
         for (user_id, grant) in applink.into_iter().chain(public) {
-            let key = match &grant {
-                AccessGrant::User(id) => format!("user:{id}"),
-                AccessGrant::Applink(id) => format!("applink:{id}"),
-                AccessGrant::PublicLink(id) => format!("publiclink:{id}"),
-            };
+            let key = grant.to_string();
             if principal.grants.is_empty() {
                 request.state.check_rate_limit_of_key(&key)?;
             }

@@ -5,8 +5,8 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use domain::{
-    AccessGrant, FileId, FileRole, InvalidRenditionName, Media, RenditionName, Staged, TargetConflict, UploadId,
-    UploadTarget,
+    AccessGrant, FileId, FileRole, InvalidRenditionName, Media, ReasonCode, RenditionName, Staged, TargetConflict,
+    UploadId, UploadTarget,
 };
 use records::{FileAdmission, RecordsError};
 
@@ -314,11 +314,13 @@ fn file_admission(
 /// (`docs/contracts/renditions.md`, 4.5).
 fn document_error(upload: &FileUpload, error: ApiError) -> DocumentError {
     match error {
-        ApiError::Rejected(reason) if reason.code == "not_permitted" => DocumentError::insufficient_privileges(
-            upload.operation,
-            &upload.principal.display_name,
-            upload.target.file(),
-        ),
+        ApiError::Rejected(reason) if reason.code == ReasonCode::NotPermitted => {
+            DocumentError::insufficient_privileges(
+                upload.operation,
+                &upload.principal.display_name,
+                upload.target.file(),
+            )
+        }
         other => other.into(),
     }
 }

@@ -76,7 +76,7 @@ pub(crate) async fn unclaimed_picture(state: &AppState, caller: &AuthUser, id: U
         (Standing::Ready, _) => Ok(upload),
         (Standing::Accepted, _) => Err(ApiError::NotReady("the picture is still being processed")),
         (Standing::Rejected | Standing::Failed, Some(reason)) => {
-            Err(ApiError::NotFound(format!("there is no picture {id}: {}", reason.why)))
+            Err(ApiError::NotFound(format!("there is no picture {id}: {}", reason.message)))
         }
         _ => Err(unknown()),
     }

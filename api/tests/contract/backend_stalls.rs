@@ -31,10 +31,10 @@ async fn a_database_that_stalls_before_the_body_is_read() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let body = [file_part("a.png"), b"--B--\r\n".to_vec()].concat();
-    server.faults.start_blocking("records", "hold_key");
+    server.faults.start_blocking("records", "lock_idempotency_key");
     let mut raw = RawUpload::open(&jane, &head(body.len())).await;
     raw.send(&body).await.unwrap();
-    server.faults.wait_for_hits("records", "hold_key", 1).await;
+    server.faults.wait_for_hits("records", "lock_idempotency_key", 1).await;
     tokio::time::sleep(STALL).await;
     server.faults.clear();
     let answer = raw.response().await;
@@ -50,10 +50,10 @@ async fn a_store_that_stalls_in_the_middle_of_a_body() {
     // More than one part, so that bytes are sent to the store before the body ends.
     start.resize(start.len() + (1 << 20), 0);
     let rest = b"\r\n--B--\r\n";
-    server.faults.start_blocking("staging", "begin");
+    server.faults.start_blocking("staging", "begin_multipart");
     let mut raw = RawUpload::open(&jane, &head(start.len() + rest.len())).await;
     raw.send(&start).await.unwrap();
-    server.faults.wait_for_hits("staging", "begin", 1).await;
+    server.faults.wait_for_hits("staging", "begin_multipart", 1).await;
     tokio::time::sleep(STALL).await;
     server.faults.clear();
     raw.send(rest).await.unwrap();

@@ -98,6 +98,30 @@ pub enum AccessGrant {
     PublicLink(String),
 }
 
+impl fmt::Display for AccessGrant {
+    /// Writes the form in which the records store it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(id) => write!(f, "user:{id}"),
+            Self::Applink(id) => write!(f, "applink:{id}"),
+            Self::PublicLink(id) => write!(f, "publiclink:{id}"),
+        }
+    }
+}
+
+impl FromStr for AccessGrant {
+    type Err = UnknownValue;
+
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
+        match text.split_once(':') {
+            Some(("user", id)) => Ok(Self::User(id.to_owned())),
+            Some(("applink", id)) => Ok(Self::Applink(id.to_owned())),
+            Some(("publiclink", id)) => Ok(Self::PublicLink(id.to_owned())),
+            _ => Err(UnknownValue(text.to_owned())),
+        }
+    }
+}
+
 /// A file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
@@ -320,6 +344,19 @@ mod tests {
         for text in ["", "a b", "a/b", "ä", &"x".repeat(65)] {
             assert_eq!(text.parse::<FileId>(), Err(InvalidFileId), "{text}");
         }
+    }
+
+    #[test]
+    fn grants_are_stored_in_these_words() {
+        for (grant, stored) in [
+            (AccessGrant::User("mary".to_owned()), "user:mary"),
+            (AccessGrant::Applink("1:a".to_owned()), "applink:1:a"),
+            (AccessGrant::PublicLink("2".to_owned()), "publiclink:2"),
+        ] {
+            assert_eq!(grant.to_string(), stored);
+            assert_eq!(stored.parse(), Ok(grant));
+        }
+        assert!("mary".parse::<AccessGrant>().is_err());
     }
 
     #[test]

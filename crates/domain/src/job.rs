@@ -4,11 +4,13 @@
 //! change of meaning is a new version beside the old one, which stays decodable, so that an old api and a new worker
 //! understand each other. The tests hold a golden text of each version. A worker parks what it does not know.
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::upload::{JobId, UploadId};
+use crate::upload::{JobId, UnknownValue, UploadId};
 use crate::variant_name::VariantName;
 
 /// A piece of work on one upload.
@@ -66,15 +68,6 @@ impl QueueName {
     /// All queues.
     pub const ALL: [Self; 5] = [Self::Pictures, Self::Variants, Self::Renditions, Self::Bulk, Self::Heavy];
 
-    /// The queue of a kind of work, for a job whose row names none because an older version wrote it.
-    pub fn for_kind(kind: &str) -> Self {
-        match kind {
-            kind if kind.starts_with("picture.variant.") => Self::Variants,
-            kind if kind.starts_with("picture.") => Self::Pictures,
-            _ => Self::Renditions,
-        }
-    }
-
     /// The name in settings, queue names and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -85,10 +78,55 @@ impl QueueName {
             Self::Heavy => "heavy",
         }
     }
+}
 
-    /// The queue of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|queue| queue.as_str() == name)
+impl fmt::Display for QueueName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for QueueName {
+    type Err = UnknownValue;
+
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
+        Self::ALL.into_iter().find(|queue| queue.as_str() == text).ok_or_else(|| UnknownValue(text.to_owned()))
+    }
+}
+
+/// The state of a job that is not done. A job that is done has no row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum JobState {
+    /// It waits for a worker, or a worker runs it.
+    Queued,
+    /// It ran out of attempts, or no attempt can succeed. An operator retries or discards it.
+    Dead,
+}
+
+impl JobState {
+    /// The name in the records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+impl fmt::Display for JobState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for JobState {
+    type Err = UnknownValue;
+
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
+        [Self::Queued, Self::Dead]
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or_else(|| UnknownValue(text.to_owned()))
     }
 }
 
@@ -236,7 +274,6 @@ mod tests {
                 Job::ProcessFile { upload },
             ),
         ] {
-            assert_eq!(QueueName::for_kind(job.kind()), job.queue());
             let message = JobMessage::new(id, job);
             assert_eq!(serde_json::from_str::<JobMessage>(text).unwrap(), message);
             assert_eq!(serde_json::to_string(&message).unwrap(), text);
@@ -260,8 +297,19 @@ mod tests {
         }
         let variant = Job::MakeVariant { upload, generation: 0, variant: "75.png".parse().unwrap() };
         assert_eq!(routing.queue(&variant, 1, slow), QueueName::Heavy);
+    }
+
+    #[test]
+    fn queues_and_states_are_stored_in_these_words() {
+        assert_eq!(QueueName::ALL.map(QueueName::as_str), ["pictures", "variants", "renditions", "bulk", "heavy"]);
         for queue in QueueName::ALL {
-            assert_eq!(QueueName::from_name(queue.as_str()), Some(queue));
+            assert_eq!(queue.to_string().parse(), Ok(queue));
         }
+        assert!("Pictures".parse::<QueueName>().is_err());
+        for (state, word) in [(JobState::Queued, "queued"), (JobState::Dead, "dead")] {
+            assert_eq!(state.to_string(), word);
+            assert_eq!(word.parse(), Ok(state));
+        }
+        assert!("done".parse::<JobState>().is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! Uploads, jobs, files and their rules: the types that every other crate uses. There is no I/O in here.
 //!
 //! - `upload`, `file` and `job` are the three things that the records hold; `staged` is an upload before that.
+//! - `reason` and `event` say why an upload ended and what happened to it.
 //! - `media`, `variant_name`, `rendition_name`, `blob_keys` are names, and what may be said by them.
 //! - `render_cost` estimates how long a picture takes to render; `job` chooses a queue by it.
 //! - `clock`, `digest`, `secret`, `invalid_setting` and `error_chain` are values that every crate needs.
@@ -10,10 +11,13 @@ pub mod blob_keys;
 mod clock;
 mod digest;
 mod error_chain;
+mod event;
 mod file;
 mod invalid_setting;
 mod job;
 mod media;
+mod open_enum;
+mod reason;
 mod render_cost;
 mod rendition_name;
 mod secret;
@@ -25,19 +29,21 @@ pub use backend::Backend;
 pub use clock::Clock;
 pub use digest::{Sha256Hasher, hex, sha256};
 pub use error_chain::chain;
+pub use event::{Event, EventKind};
 pub use file::{
     AccessGrant, Applink, Audience, File, FileId, FileRole, FileVersion, IdempotencyKey, IdempotencyKeyLock,
     IdempotencyLockResult, InvalidFileId, PublicLink, Rendition, TargetConflict, UploadTarget,
 };
 pub use invalid_setting::InvalidSetting;
-pub use job::{Job, JobMessage, QueueName, Routing};
+pub use job::{Job, JobMessage, JobState, QueueName, Routing};
 pub use media::{Media, SNIFF_BYTES};
+pub use reason::{Outcome, Reason, ReasonCode};
 pub use render_cost::{HeaderScanner, PictureHeader, estimate_render_time};
 pub use rendition_name::{InvalidRenditionName, RenditionName, RenditionNameRules, case_fold};
 pub use secret::Secret;
 pub use staged::Staged;
 pub use upload::{
-    CROP_SPACE, Claim, Crop, Event, InvalidUploadId, JobId, Outcome, Reason, Resource, Service, UnknownValue, Upload,
-    UploadId, UploadKind, UploadState, Variant,
+    CROP_SPACE, Claim, Crop, InvalidUploadId, JobId, Resource, Service, UnknownValue, Upload, UploadId, UploadKind,
+    UploadState, Variant,
 };
 pub use variant_name::{InvalidVariantName, VariantName};

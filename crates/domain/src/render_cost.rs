@@ -217,7 +217,7 @@ mod tests {
             ("alpha.webp", false),
         ];
         for (name, other) in pictures {
-            let path = format!("{}/../crates/picture/tests/pictures/{name}", env!("CARGO_MANIFEST_DIR"));
+            let path = format!("{}/../picture/tests/pictures/{name}", env!("CARGO_MANIFEST_DIR"));
             let file = std::fs::read(path).unwrap();
             let found = scan_header(&file, usize::MAX).unwrap_or_else(|| panic!("{name}: nothing was found"));
             assert_eq!(found.costly_coding, other, "{name}");

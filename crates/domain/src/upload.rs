@@ -1,4 +1,4 @@
-//! An upload, its states, and its outcomes.
+//! An upload, its states, its claim and its variants.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::media::Media;
+use crate::reason::Reason;
 use crate::variant_name::VariantName;
 
 /// The number of an upload: a `long` that starts at 1001 and stays below 2^53 (`contract/dropbox.md`, "PictureID").
@@ -135,35 +136,6 @@ impl FromStr for UploadKind {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("\"{0}\" stands in the records, and this version of cloakroom does not know what it means")]
 pub struct UnknownValue(pub String);
-
-/// Why an upload was rejected or failed: a code with a fixed meaning, and a sentence that names what was wrong, the
-/// limit, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reason {
-    /// Stable and snake_case, for programs, metrics and logs.
-    pub code: String,
-    /// The sentence, for people.
-    pub why: String,
-}
-
-impl Reason {
-    /// Builds a reason from its two parts.
-    pub fn new(code: &str, why: impl fmt::Display) -> Self {
-        Self { code: code.to_owned(), why: why.to_string() }
-    }
-}
-
-/// The outcome of a job, as the waiting api receives it. A worker decides it or, past the deadline, the sweeper.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "verdict", rename_all = "lowercase")]
-pub enum Outcome {
-    /// The result of the job exists.
-    Ready,
-    /// The client can correct the reason.
-    Rejected(Reason),
-    /// The reason is not the client's.
-    Failed(Reason),
-}
 
 /// The side in pixels of the square in which the selection widget shows a picture. A crop's numbers are in that space
 /// (`contract/dropbox.md`, "crop").
@@ -313,25 +285,6 @@ pub struct Variant {
     pub bytes: u64,
     /// Its SHA-256, in hex; also its ETag.
     pub sha256: String,
-}
-
-/// One event in an upload's history, with its time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Event {
-    /// When it happened.
-    pub at: Timestamp,
-    /// The event: staged, queued, attempt, validated, rendered, promoted, ready, rejected, failed, claimed, expired,
-    /// …
-    pub what: String,
-    /// Details for people; may be empty.
-    pub detail: String,
-}
-
-impl Event {
-    /// Builds an event from its parts.
-    pub fn new(at: Timestamp, what: &str, detail: impl Into<String>) -> Self {
-        Self { at, what: what.to_owned(), detail: detail.into() }
-    }
 }
 
 /// The id of a job.

@@ -90,7 +90,7 @@ impl Queue {
                 QueueEngine::RabbitMq(rabbitmq) => rabbitmq.publish_delayed(message, delay).await,
             }
         };
-        self.fail_points.instrument("queue", "publish_later", publish).await
+        self.fail_points.instrument("queue", "publish_delayed", publish).await
     }
 
     /// Consumes a queue. At most `prefetch` deliveries are unacknowledged in this consumer at a time. Several

@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
-use domain::{Event, IdempotencyKey, Job, JobMessage, Media, Routing, Staged, UploadId, UploadKind, UploadState};
+use domain::{
+    Event, EventKind, IdempotencyKey, Job, JobMessage, JobState, Media, Routing, Staged, UploadId, UploadKind,
+    UploadState,
+};
 use instrument::current_traceparent;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
@@ -57,28 +60,26 @@ impl Records {
     /// Any database error. Nothing was admitted and the staged bytes belong to no upload, unless
     /// [`RecordsError::is_outcome_unknown`].
     pub async fn admit(&self, admission: Admission) -> Result<Admitted, RecordsError> {
-        self.instrument("admit", self.admit_in_tx(admission)).await
-    }
-
-    async fn admit_in_tx(&self, admission: Admission) -> Result<Admitted, RecordsError> {
-        let tx = self.begin_write().await?;
-        let new_upload = NewUpload {
-            kind: UploadKind::Dropbox,
-            owner: admission.owner,
-            filename: admission.filename,
-            media: admission.media,
-            staged: admission.staged,
-            deadline: admission.deadline,
-            retention: Some(admission.retention),
-        };
-        let now = self.now_ms();
-        let (taken, row) = tx.insert_upload(new_upload, now).await?;
-        if let Some(idempotency_key) = &admission.idempotency_key {
-            tx.record_admitted_upload(idempotency_key, taken.id).await?;
-        }
-        let admitted = tx.enqueue_first_job(taken, |upload| Job::ProcessPicture { upload }, self.routing, now).await?;
-        self.commit_or_look_up(tx, row).await?;
-        Ok(admitted)
+        self.write_with_lookup("admit", async |tx| {
+            let new_upload = NewUpload {
+                kind: UploadKind::Dropbox,
+                owner: admission.owner,
+                filename: admission.filename,
+                media: admission.media,
+                staged: admission.staged,
+                deadline: admission.deadline,
+                retention: Some(admission.retention),
+            };
+            let now = self.now_ms();
+            let (taken, row) = tx.insert_upload(new_upload, now).await?;
+            if let Some(idempotency_key) = &admission.idempotency_key {
+                tx.record_admitted_upload(idempotency_key, taken.id).await?;
+            }
+            let admitted =
+                tx.enqueue_first_job(taken, |upload| Job::ProcessPicture { upload }, self.routing, now).await?;
+            Ok((admitted, Some(row)))
+        })
+        .await
     }
 }
 
@@ -87,7 +88,7 @@ impl CommitLookup for uploads::Model {
     type Found = ();
 
     async fn find(&self, tx: &WriteTx) -> Result<Option<()>, DbErr> {
-        if tx.get_database_backend() == DbBackend::Postgres {
+        if tx.tx.get_database_backend() == DbBackend::Postgres {
             // Inserts the same row again, because PostgreSQL then waits for a transaction under way that inserts this
             // number; a SELECT would not see that row. Each number is drawn once, so a row with this number is this
             // one.
@@ -138,7 +139,7 @@ impl WriteTx {
             kind: Set(new_upload.kind.as_str().to_owned()),
             owner: Set(new_upload.owner.clone()),
             state: Set(UploadState::Accepted.as_str().to_owned()),
-            label: Set(new_upload.filename),
+            filename: Set(new_upload.filename),
             media: Set(convert::media_name(new_upload.media)),
             bytes: Set(i64::try_from(staged.bytes).unwrap_or(i64::MAX)),
             sha256: Set(staged.sha256),
@@ -147,7 +148,7 @@ impl WriteTx {
             created_at: Set(now),
             deadline: Set(now + millis(new_upload.deadline)),
             expires_at: Set(new_upload.retention.map(|keep| now + millis(keep))),
-            estimate: Set(i64::try_from(staged.render_estimate.as_millis()).unwrap_or(i64::MAX)),
+            render_estimate_ms: Set(i64::try_from(staged.render_estimate.as_millis()).unwrap_or(i64::MAX)),
             ..Default::default()
         };
         let row = row.insert(&self.tx).await?;
@@ -179,8 +180,9 @@ impl WriteTx {
         self.enqueue_job(&message, deadline, now).await?;
         let at = convert::timestamp(now);
         let staged = format!("{bytes} bytes of {}", media.name());
-        let queued = format!("{} in {}", message.job.kind(), queue.as_str());
-        self.record_events(id, [Event::new(at, "staged", staged), Event::new(at, "queued", queued)]).await?;
+        let queued = format!("{} in {queue}", message.job.kind());
+        self.record_events(id, [Event::new(at, EventKind::Staged, staged), Event::new(at, EventKind::Queued, queued)])
+            .await?;
         Ok(Admitted { id, message })
     }
 
@@ -193,20 +195,20 @@ impl WriteTx {
         deadline: Duration,
         now: i64,
     ) -> Result<(), RecordsError> {
-        let give_up_at = (!message.job.is_processing()).then(|| now + millis(deadline));
+        let expires_at = (!message.job.is_processing()).then(|| now + millis(deadline));
         let row = jobs::ActiveModel {
             id: Set(message.id),
-            upload_id: Set(message.job.upload().get()),
+            upload_id: Set(Some(message.job.upload().get())),
             kind: Set(message.job.kind().to_owned()),
             payload: Set(serde_json::to_string(message).map_err(|error| RecordsError::CorruptRow(error.to_string()))?),
-            state: Set("queued".to_owned()),
+            state: Set(JobState::Queued.as_str().to_owned()),
             attempts: Set(0),
-            trace: Set(message.traceparent.clone()),
+            traceparent: Set(message.traceparent.clone()),
             created_at: Set(now),
             run_at: Set(now),
             republish_at: Set(outbox::publish_due_at(now)),
-            republish_after: Set(outbox::republish_after(deadline)),
-            give_up_at: Set(give_up_at),
+            republish_after_ms: Set(outbox::republish_after(deadline)),
+            expires_at: Set(expires_at),
             queue: Set(message.queue.as_str().to_owned()),
             principal: Set(message.principal.clone()),
             ..Default::default()
@@ -225,8 +227,8 @@ impl WriteTx {
             .into_iter()
             .map(|event| events::ActiveModel {
                 upload_id: Set(upload.get()),
-                at: Set(event.at.as_millisecond()),
-                what: Set(event.what),
+                occurred_at: Set(event.at.as_millisecond()),
+                kind: Set(event.kind.to_string()),
                 detail: Set(event.detail),
                 ..Default::default()
             })

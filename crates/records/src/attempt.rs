@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use domain::{Event, JobMessage, Upload, blob_keys};
+use domain::{Event, EventKind, JobMessage, JobState, Upload, blob_keys};
 use jiff::Timestamp;
 use sea_orm::sea_query::{BinOper, Expr, ExprTrait};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
@@ -18,6 +18,7 @@ use crate::entity::{jobs, uploads};
 use crate::error::RecordsError;
 use crate::records::Records;
 use crate::usage::UsageDeltas;
+use crate::write_tx::TxEnd;
 
 /// The result of a worker's request for a job.
 #[derive(Clone, Debug)]
@@ -44,7 +45,7 @@ pub struct Attempt {
     /// picture.
     pub counted_attempts: u32,
     /// How often in a row a backend has postponed the job.
-    pub postponed: u32,
+    pub postponements: u32,
     /// The prefix of blobs that this attempt alone may write under; ends in `-`.
     pub prefix: String,
     /// When the lease ends unless it is renewed.
@@ -57,8 +58,8 @@ pub struct Attempt {
 
 impl Attempt {
     /// Adds an event, to be written with the outcome.
-    pub fn push_event(&mut self, at: Timestamp, what: &str, detail: impl Into<String>) {
-        self.events.push(Event { at, what: what.to_owned(), detail: detail.into() });
+    pub fn push_event(&mut self, at: Timestamp, kind: EventKind, detail: impl Into<String>) {
+        self.events.push(Event::new(at, kind, detail));
     }
 }
 
@@ -84,76 +85,84 @@ impl Records {
         lease: Duration,
         prefix: &str,
     ) -> Result<LeaseResult, RecordsError> {
-        self.instrument("begin_attempt", self.begin_attempt_in_tx(message, lease, prefix)).await
-    }
-
-    async fn begin_attempt_in_tx(
-        &self,
-        message: &JobMessage,
-        lease: Duration,
-        prefix: &str,
-    ) -> Result<LeaseResult, RecordsError> {
-        let now = self.now_ms();
-        let until = now + millis(lease);
-        let free = Condition::any().add(jobs::Column::LeasedUntil.is_null()).add(jobs::Column::LeasedUntil.lte(now));
-        let write_lock = self.write_lock().await?;
-        let leased = jobs::Entity::update_many()
-            .col_expr(jobs::Column::Attempts, Expr::col(jobs::Column::Attempts).add(1))
-            .col_expr(jobs::Column::LeasedUntil, Expr::value(until))
-            .col_expr(jobs::Column::PublishedAt, Expr::value(now))
-            .col_expr(jobs::Column::RepublishAt, Expr::value(until))
-            .col_expr(
-                jobs::Column::Prefixes,
-                Expr::col(jobs::Column::Prefixes).binary(BinOper::Custom("||"), format!("{prefix} ")),
-            )
-            .filter(jobs::Column::Id.eq(message.id))
-            .filter(jobs::Column::State.eq("queued"))
-            .filter(free)
-            .filter(jobs::Column::Prefixes.not_like(format!("%{prefix} ")))
-            .exec_with_returning(&self.db)
-            .await?;
-        drop(write_lock);
-        let job = match leased.into_iter().next() {
+        let leased = self.write_statement("begin_attempt", async |db| {
+            let now = self.now_ms();
+            let until = now + millis(lease);
+            let free =
+                Condition::any().add(jobs::Column::LeasedUntil.is_null()).add(jobs::Column::LeasedUntil.lte(now));
+            let leased = jobs::Entity::update_many()
+                .col_expr(jobs::Column::Attempts, Expr::col(jobs::Column::Attempts).add(1))
+                .col_expr(jobs::Column::LeasedUntil, Expr::value(until))
+                .col_expr(jobs::Column::PublishedAt, Expr::value(now))
+                .col_expr(jobs::Column::RepublishAt, Expr::value(until))
+                .col_expr(
+                    jobs::Column::BlobPrefixes,
+                    Expr::col(jobs::Column::BlobPrefixes).binary(BinOper::Custom("||"), format!("{prefix} ")),
+                )
+                .filter(jobs::Column::Id.eq(message.id))
+                .filter(jobs::Column::State.eq(JobState::Queued.as_str()))
+                .filter(free)
+                .filter(jobs::Column::BlobPrefixes.not_like(format!("%{prefix} ")))
+                .exec_with_returning(db)
+                .await?;
+            Ok(leased.into_iter().next())
+        });
+        let leased = leased.await?;
+        let begun_before = leased.is_none();
+        let job = match leased {
             Some(job) => job,
             None => match jobs::Entity::find_by_id(message.id).one(&self.db).await? {
-                Some(job) if job.state == "queued" && is_begun_with_prefix(&job, prefix) => job,
-                Some(job) if job.state == "queued" => {
+                Some(job) if job.state == JobState::Queued.as_str() && is_begun_with_prefix(&job, prefix) => job,
+                Some(job) if job.state == JobState::Queued.as_str() => {
+                    let now = self.now_ms();
                     return Ok(LeaseResult::Busy(convert::timestamp(job.leased_until.unwrap_or(now))));
                 }
                 _ => return Ok(LeaseResult::Gone),
             },
         };
-        let Some(upload) = uploads::Entity::find_by_id(job.upload_id).one(&self.db).await? else {
-            let tx = self.begin_write().await?;
-            jobs::Entity::delete_by_id(job.id).exec(&*tx).await?;
-            tx.schedule_attempt_deletions(&job, None, Some(prefix), now).await?;
-            let mut changes = UsageDeltas::default();
-            changes.job_left_queue(&job);
-            tx.apply_usage(changes).await?;
-            tx.commit().await?;
+        let upload = match job.upload_id {
+            Some(id) => uploads::Entity::find_by_id(id).one(&self.db).await?,
+            None => None,
+        };
+        let Some(upload) = upload else {
+            self.delete_job_without_upload(&job, prefix).await?;
             return Ok(LeaseResult::Gone);
         };
+        let until = self.now_ms() + millis(lease);
         let attempt = Attempt {
             // The row says which principal's counters include the job.
             message: JobMessage {
-                queue: convert::queue_name(&job),
+                queue: convert::queue_name(&job)?,
                 principal: job.principal.clone(),
                 ..message.clone()
             },
             upload: convert::upload(upload)?,
             number: u32::try_from(job.attempts).unwrap_or(u32::MAX),
-            counted_attempts: u32::try_from(job.attempts - job.uncounted).unwrap_or_default(),
-            postponed: u32::try_from(job.postponed).unwrap_or_default(),
+            counted_attempts: u32::try_from(job.attempts - job.uncounted_attempts).unwrap_or_default(),
+            postponements: u32::try_from(job.postponements).unwrap_or_default(),
             prefix: prefix.to_owned(),
             leased_until: convert::timestamp(job.leased_until.unwrap_or(until)),
             last_error: job.last_error,
             events: Vec::new(),
         };
         // An attempt that an earlier call began has lost some or all of its lease by now.
-        if attempt.leased_until < convert::timestamp(until) && !self.renew_lease(&attempt, lease).await? {
+        if begun_before && !self.renew_lease(&attempt, lease).await? {
             return Ok(LeaseResult::Busy(attempt.leased_until));
         }
         Ok(LeaseResult::Leased(Box::new(attempt)))
+    }
+
+    /// Deletes a job whose upload does not exist any more.
+    async fn delete_job_without_upload(&self, job: &jobs::Model, prefix: &str) -> Result<(), RecordsError> {
+        self.write("begin_attempt", async |tx| {
+            jobs::Entity::delete_by_id(job.id).exec(&tx.tx).await?;
+            tx.schedule_attempt_deletions(job, None, Some(prefix), self.now_ms()).await?;
+            let mut changes = UsageDeltas::default();
+            changes.job_left_queue(job);
+            tx.apply_usage(changes).await?;
+            Ok(TxEnd::Commit(()))
+        })
+        .await
     }
 
     /// Extends an attempt's lease. Returns false if the attempt is no longer the job's latest: then its work is
@@ -162,23 +171,23 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn renew_lease(&self, attempt: &Attempt, lease: Duration) -> Result<bool, RecordsError> {
-        let renew = async {
+        self.write_statement("renew_lease", async |db| {
             let until = self.now_ms() + millis(lease);
             let renewed = jobs::Entity::update_many()
                 .col_expr(jobs::Column::LeasedUntil, Expr::value(until))
                 .col_expr(jobs::Column::RepublishAt, Expr::value(until))
                 .filter(jobs::Column::Id.eq(attempt.message.id))
                 .filter(jobs::Column::Attempts.eq(i32::try_from(attempt.number).unwrap_or(i32::MAX)))
-                .filter(jobs::Column::State.eq("queued"))
-                .exec(&self.db)
+                .filter(jobs::Column::State.eq(JobState::Queued.as_str()))
+                .exec(db)
                 .await?;
-            Ok::<_, RecordsError>(renewed.rows_affected == 1)
-        };
-        self.instrument("renew_lease", renew).await
+            Ok(renewed.rows_affected == 1)
+        })
+        .await
     }
 }
 
 /// Whether the latest attempt at a job writes under `prefix`: then an earlier call began it, and the answer was lost.
 fn is_begun_with_prefix(job: &jobs::Model, prefix: &str) -> bool {
-    job.leased_until.is_some() && job.prefixes.split_whitespace().next_back() == Some(prefix)
+    job.leased_until.is_some() && job.blob_prefixes.split_whitespace().next_back() == Some(prefix)
 }

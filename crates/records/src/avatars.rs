@@ -7,7 +7,7 @@ use sea_orm::{
 };
 
 use crate::convert;
-use crate::entity::{avatars, grants, uploads};
+use crate::entity::{avatars, resource_grants, uploads};
 use crate::error::RecordsError;
 use crate::records::Records;
 
@@ -41,7 +41,7 @@ impl Records {
     pub async fn avatar_version(&self, resource: &Resource, version: i64) -> Result<Option<Upload>, RecordsError> {
         let avatar = avatars::Entity::find_by_id(version)
             .filter(avatars::Column::Service.eq(resource.service.as_str()))
-            .filter(avatars::Column::Resource.eq(resource.id.as_str()))
+            .filter(avatars::Column::ResourceId.eq(resource.id.as_str()))
             .one(&self.db)
             .await?;
         let Some(upload) = avatar.and_then(|avatar| avatar.upload_id) else { return Ok(None) };
@@ -56,26 +56,25 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn remove_avatar(&self, resource: &Resource, by: &str) -> Result<(), RecordsError> {
-        let remove = async {
-            let _write_lock = self.write_lock().await?;
+        self.write_statement("remove_avatar", async |db| {
             // A newer picture that is still being processed would be shown later, so the newest row counts, not the
             // one that is shown.
-            let newest = newest_first(resource).one(&self.db).await?;
+            let newest = newest_first(resource).one(db).await?;
             if newest.is_none_or(|newest| newest.upload_id.is_none()) {
                 return Ok(());
             }
             let removed = avatars::ActiveModel {
                 service: Set(resource.service.as_str().to_owned()),
-                resource: Set(resource.id.clone()),
+                resource_id: Set(resource.id.clone()),
                 upload_id: Set(None),
                 set_by: Set(by.to_owned()),
                 created_at: Set(self.now_ms()),
                 ..Default::default()
             };
-            removed.insert(&self.db).await?;
-            Ok::<_, RecordsError>(())
-        };
-        self.instrument("remove_avatar", remove).await
+            removed.insert(db).await?;
+            Ok(())
+        })
+        .await
     }
 
     /// Grants a user the right to act for a resource. A second time has no effect.
@@ -83,21 +82,20 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn grant_resource(&self, resource: &Resource, user: &str) -> Result<(), RecordsError> {
-        let grant = async {
-            let _write_lock = self.write_lock().await?;
-            let grant = grants::ActiveModel {
+        self.write_statement("grant_resource", async |db| {
+            let grant = resource_grants::ActiveModel {
                 service: Set(resource.service.as_str().to_owned()),
-                resource: Set(resource.id.clone()),
+                resource_id: Set(resource.id.clone()),
                 user_id: Set(user.to_owned()),
                 created_at: Set(self.now_ms()),
             };
-            grants::Entity::insert(grant)
+            resource_grants::Entity::insert(grant)
                 .on_conflict(sea_orm::sea_query::OnConflict::new().do_nothing().to_owned())
-                .exec_without_returning(&self.db)
+                .exec_without_returning(db)
                 .await?;
-            Ok::<_, RecordsError>(())
-        };
-        self.instrument("grant", grant).await
+            Ok(())
+        })
+        .await
     }
 
     /// Whether a user may act for a resource: all users for themselves, otherwise by a grant.
@@ -109,7 +107,7 @@ impl Records {
             return Ok(true);
         }
         let key = (resource.service.as_str().to_owned(), resource.id.clone(), user.to_owned());
-        Ok(grants::Entity::find_by_id(key).one(&self.db).await?.is_some())
+        Ok(resource_grants::Entity::find_by_id(key).one(&self.db).await?.is_some())
     }
 }
 
@@ -117,6 +115,6 @@ impl Records {
 fn newest_first(resource: &Resource) -> Select<avatars::Entity> {
     avatars::Entity::find()
         .filter(avatars::Column::Service.eq(resource.service.as_str()))
-        .filter(avatars::Column::Resource.eq(resource.id.as_str()))
+        .filter(avatars::Column::ResourceId.eq(resource.id.as_str()))
         .order_by_desc(avatars::Column::Version)
 }

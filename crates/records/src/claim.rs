@@ -1,7 +1,7 @@
 //! Claiming: one compare-and-set on the row that expiry also sets, so that a picture is claimed or expires, never
 //! both. The avatar entry is a second row of the same transaction.
 
-use domain::{Event, Reason, Resource, UploadId, UploadKind, UploadState};
+use domain::{Event, EventKind, Reason, ReasonCode, Resource, UploadId, UploadKind, UploadState};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, EntityTrait, QueryFilter, Set};
 
@@ -9,6 +9,7 @@ use crate::convert;
 use crate::entity::{avatars, uploads};
 use crate::error::RecordsError;
 use crate::records::Records;
+use crate::write_tx::TxEnd;
 
 /// The claiming user.
 #[derive(Clone, Debug)]
@@ -43,69 +44,62 @@ impl Records {
         resource: &Resource,
         claimant: &Claimant,
     ) -> Result<Result<(), ClaimRefusal>, RecordsError> {
-        self.instrument("claim", self.claim_in_tx(upload, resource, claimant)).await
-    }
-
-    async fn claim_in_tx(
-        &self,
-        upload: UploadId,
-        resource: &Resource,
-        claimant: &Claimant,
-    ) -> Result<Result<(), ClaimRefusal>, RecordsError> {
-        let now = self.now_ms();
-        let tx = self.begin_write().await?;
-        let mut theirs = Condition::all().add(uploads::Column::Kind.eq(UploadKind::Dropbox.as_str()));
-        if !claimant.admin {
-            theirs = theirs.add(uploads::Column::Owner.eq(claimant.user.as_str()));
-        }
-        let claimed = uploads::Entity::update_many()
-            .col_expr(uploads::Column::ClaimedService, Expr::value(resource.service.as_str()))
-            .col_expr(uploads::Column::ClaimedResource, Expr::value(resource.id.as_str()))
-            .col_expr(uploads::Column::ClaimedBy, Expr::value(claimant.user.as_str()))
-            .col_expr(uploads::Column::ClaimedAt, Expr::value(now))
-            .filter(uploads::Column::Id.eq(upload.get()))
-            .filter(theirs.clone())
-            .filter(uploads::Column::ClaimedAt.is_null())
-            .filter(uploads::Column::ExpiresAt.gt(now))
-            .filter(uploads::Column::State.is_in([UploadState::Accepted.as_str(), UploadState::Ready.as_str()]))
-            .exec(&*tx)
-            .await?;
-        if claimed.rows_affected == 0 {
-            let row = uploads::Entity::find_by_id(upload.get()).filter(theirs).one(&*tx).await?;
-            return self.explain_refusal(row, resource, claimant);
-        }
-        let avatar = avatars::ActiveModel {
-            service: Set(resource.service.as_str().to_owned()),
-            resource: Set(resource.id.clone()),
-            upload_id: Set(Some(upload.get())),
-            set_by: Set(claimant.user.clone()),
-            created_at: Set(now),
-            ..Default::default()
-        };
-        avatar.insert(&*tx).await?;
-        let detail = format!("for {resource} by {}", claimant.user);
-        tx.record_events(upload, [Event::new(convert::timestamp(now), "claimed", detail)]).await?;
-        tx.commit().await?;
-        Ok(Ok(()))
-    }
-
-    fn explain_refusal(
-        &self,
-        row: Option<uploads::Model>,
-        resource: &Resource,
-        claimant: &Claimant,
-    ) -> Result<Result<(), ClaimRefusal>, RecordsError> {
-        let Some(row) = row else { return Ok(Err(ClaimRefusal::Unknown)) };
-        let upload = convert::upload(row)?;
-        Ok(match (upload.claim, upload.state) {
-            (Some(claim), _) if claim.resource == *resource && claim.by == claimant.user => Ok(()),
-            (Some(_), _) => Err(ClaimRefusal::ClaimedElsewhere),
-            (None, UploadState::Rejected | UploadState::Failed) => {
-                let unknown = || Reason::new("unknown", "it never became a picture");
-                Err(ClaimRefusal::Unusable(upload.reason.unwrap_or_else(unknown)))
+        self.write("claim", async |tx| {
+            let now = self.now_ms();
+            let mut theirs = Condition::all().add(uploads::Column::Kind.eq(UploadKind::Dropbox.as_str()));
+            if !claimant.admin {
+                theirs = theirs.add(uploads::Column::Owner.eq(claimant.user.as_str()));
             }
-            // An upload past its time that the sweeper has not expired yet is expired as well.
-            (None, UploadState::Expired | UploadState::Accepted | UploadState::Ready) => Err(ClaimRefusal::Expired),
+            let claimed = uploads::Entity::update_many()
+                .col_expr(uploads::Column::ClaimedService, Expr::value(resource.service.as_str()))
+                .col_expr(uploads::Column::ClaimedResourceId, Expr::value(resource.id.as_str()))
+                .col_expr(uploads::Column::ClaimedBy, Expr::value(claimant.user.as_str()))
+                .col_expr(uploads::Column::ClaimedAt, Expr::value(now))
+                .filter(uploads::Column::Id.eq(upload.get()))
+                .filter(theirs.clone())
+                .filter(uploads::Column::ClaimedAt.is_null())
+                .filter(uploads::Column::ExpiresAt.gt(now))
+                .filter(uploads::Column::State.is_in([UploadState::Accepted.as_str(), UploadState::Ready.as_str()]))
+                .exec(&tx.tx)
+                .await?;
+            if claimed.rows_affected == 0 {
+                let row = uploads::Entity::find_by_id(upload.get()).filter(theirs).one(&tx.tx).await?;
+                return Ok(TxEnd::Rollback(explain_refusal(row, resource, claimant)?));
+            }
+            let avatar = avatars::ActiveModel {
+                service: Set(resource.service.as_str().to_owned()),
+                resource_id: Set(resource.id.clone()),
+                upload_id: Set(Some(upload.get())),
+                set_by: Set(claimant.user.clone()),
+                created_at: Set(now),
+                ..Default::default()
+            };
+            avatar.insert(&tx.tx).await?;
+            let detail = format!("for {resource} by {}", claimant.user);
+            let event = Event::new(convert::timestamp(now), EventKind::Claimed, detail);
+            tx.record_events(upload, [event]).await?;
+            Ok(TxEnd::Commit(Ok(())))
         })
+        .await
     }
+}
+
+/// Why nothing was claimed; Ok if it was claimed before for the same resource by the same user.
+fn explain_refusal(
+    row: Option<uploads::Model>,
+    resource: &Resource,
+    claimant: &Claimant,
+) -> Result<Result<(), ClaimRefusal>, RecordsError> {
+    let Some(row) = row else { return Ok(Err(ClaimRefusal::Unknown)) };
+    let upload = convert::upload(row)?;
+    Ok(match (upload.claim, upload.state) {
+        (Some(claim), _) if claim.resource == *resource && claim.by == claimant.user => Ok(()),
+        (Some(_), _) => Err(ClaimRefusal::ClaimedElsewhere),
+        (None, UploadState::Rejected | UploadState::Failed) => {
+            let unknown = || Reason::new(ReasonCode::NoPicture, "it never became a picture");
+            Err(ClaimRefusal::Unusable(upload.reason.unwrap_or_else(unknown)))
+        }
+        // An upload past its time that the sweeper has not expired yet is expired as well.
+        (None, UploadState::Expired | UploadState::Accepted | UploadState::Ready) => Err(ClaimRefusal::Expired),
+    })
 }

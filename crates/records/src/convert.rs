@@ -35,8 +35,8 @@ pub(crate) fn to_stored(side: u32) -> i32 {
 }
 
 pub(crate) fn upload(row: uploads::Model) -> Result<Upload, RecordsError> {
-    let estimate = estimate(&row);
-    let claim = match (row.claimed_service, row.claimed_resource, row.claimed_by, row.claimed_at) {
+    let render_estimate = render_estimate(&row);
+    let claim = match (row.claimed_service, row.claimed_resource_id, row.claimed_by, row.claimed_at) {
         (Some(service), Some(resource), Some(by), Some(when)) => {
             Some(Claim { resource: Resource { service: service.parse()?, id: resource }, by, at: timestamp(when) })
         }
@@ -48,35 +48,45 @@ pub(crate) fn upload(row: uploads::Model) -> Result<Upload, RecordsError> {
         kind: row.kind.parse()?,
         owner: row.owner,
         state: row.state.parse()?,
-        filename: row.label,
+        filename: row.filename,
         media: media(&row.media)?,
         bytes: u64::try_from(row.bytes).unwrap_or_default(),
         sha256: row.sha256,
         staged_key: row.staged_key,
         original_key: row.original_key,
-        default_media: row.served.as_deref().map(media).transpose()?,
+        default_media: row.default_media.as_deref().map(media).transpose()?,
         width: from_stored(row.width),
         height: from_stored(row.height),
         generation: u32::try_from(row.generation).unwrap_or_default(),
         crop: crop.map_err(|error| RecordsError::CorruptRow(format!("upload {}: crop: {error}", row.id)))?,
-        reason: row.code.map(|code| Reason { code, why: row.why.unwrap_or_default() }),
+        reason: reason(row.reason_code, row.reason_message),
         claim,
         created_at: timestamp(row.created_at),
         settled_at: row.settled_at.map(timestamp),
         deadline: timestamp(row.deadline),
         expires_at: row.expires_at.map(timestamp),
-        render_estimate: estimate,
+        render_estimate,
     })
 }
 
 /// The estimated time to render an upload.
-pub(crate) fn estimate(row: &uploads::Model) -> Duration {
-    Duration::from_millis(u64::try_from(row.estimate).unwrap_or_default())
+pub(crate) fn render_estimate(row: &uploads::Model) -> Duration {
+    Duration::from_millis(u64::try_from(row.render_estimate_ms).unwrap_or_default())
+}
+
+/// Why an upload or a variant ended as it did, from its two columns.
+pub(crate) fn reason(code: Option<String>, message: Option<String>) -> Option<Reason> {
+    code.map(|code| Reason::new(code, message.unwrap_or_default()))
 }
 
 /// The queue of a job.
-pub(crate) fn queue_name(row: &jobs::Model) -> QueueName {
-    QueueName::from_name(&row.queue).unwrap_or_else(|| QueueName::for_kind(&row.kind))
+pub(crate) fn queue_name(row: &jobs::Model) -> Result<QueueName, RecordsError> {
+    Ok(row.queue.parse()?)
+}
+
+/// The upload that a job is about, if it is about one.
+pub(crate) fn job_upload(row: &jobs::Model) -> Result<Option<UploadId>, RecordsError> {
+    row.upload_id.map(upload_id).transpose()
 }
 
 /// The message of a job, to be published.
@@ -84,9 +94,9 @@ pub(crate) fn job_message(row: &jobs::Model) -> Result<JobMessage, RecordsError>
     let message: JobMessage = serde_json::from_str(&row.payload)
         .map_err(|error| RecordsError::CorruptRow(format!("job {}: {error}", row.id)))?;
     Ok(JobMessage {
-        queue: queue_name(row),
+        queue: queue_name(row)?,
         principal: row.principal.clone(),
-        traceparent: row.trace.clone(),
+        traceparent: row.traceparent.clone(),
         ..message
     })
 }
@@ -96,7 +106,7 @@ pub(crate) fn variant(row: &variants::Model) -> Result<Option<Variant>, RecordsE
     let name =
         row.name.parse().map_err(|error| RecordsError::CorruptRow(format!("upload {}: {error}", row.upload_id)))?;
     let (Some(key), Some(width), Some(height), Some(bytes), Some(sha256)) =
-        (&row.key, from_stored(row.width), from_stored(row.height), row.bytes, &row.sha256)
+        (&row.blob_key, from_stored(row.width), from_stored(row.height), row.bytes, &row.sha256)
     else {
         return Ok(None);
     };

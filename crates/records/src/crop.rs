@@ -1,7 +1,7 @@
 //! Cropping: changes what an unclaimed picture shows. Every crop begins a new generation of variants. Variants of
 //! former generations are kept and deleted with the picture.
 
-use domain::{Crop, Event, Reason, UploadId, UploadState};
+use domain::{Crop, Event, EventKind, Reason, ReasonCode, UploadId, UploadState};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 
@@ -10,6 +10,7 @@ use crate::convert;
 use crate::entity::uploads;
 use crate::error::RecordsError;
 use crate::records::Records;
+use crate::write_tx::TxEnd;
 
 /// Why a crop was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,50 +36,49 @@ impl Records {
         crop: Option<Crop>,
         by: &Claimant,
     ) -> Result<Result<u32, CropRefusal>, RecordsError> {
-        self.instrument("crop", self.crop_in_tx(upload, crop, by)).await
-    }
-
-    async fn crop_in_tx(
-        &self,
-        upload: UploadId,
-        crop: Option<Crop>,
-        by: &Claimant,
-    ) -> Result<Result<u32, CropRefusal>, RecordsError> {
-        let now = self.now_ms();
-        let mut theirs = Condition::all()
-            .add(uploads::Column::Id.eq(upload.get()))
-            .add(uploads::Column::ClaimedAt.is_null())
-            .add(uploads::Column::ExpiresAt.gt(now))
-            .add(uploads::Column::State.eq(UploadState::Ready.as_str()));
-        if !by.admin {
-            theirs = theirs.add(uploads::Column::Owner.eq(by.user.as_str()));
-        }
-        let tx = self.begin_write().await?;
-        let Some(row) = uploads::Entity::find().filter(theirs.clone()).one(&*tx).await? else {
-            return Ok(Err(CropRefusal::Unknown));
-        };
-        let stands = convert::upload(row)?;
-        if stands.crop == crop {
-            return Ok(Ok(stands.generation));
-        }
-        let crop_json = crop.map(|crop| serde_json::to_string(&crop)).transpose();
-        let crop_json = crop_json.map_err(|error| RecordsError::CorruptRow(error.to_string()))?;
-        let cropped = uploads::Entity::update_many()
-            .col_expr(uploads::Column::Crop, Expr::value(crop_json.clone()))
-            .col_expr(uploads::Column::Generation, Expr::col(uploads::Column::Generation).add(1))
-            .filter(theirs)
-            .filter(uploads::Column::Generation.lt(MAX_GENERATIONS))
-            .exec_with_returning(&*tx)
-            .await?;
-        let Some(row) = cropped.into_iter().next() else {
-            let why =
-                format!("this picture has been cropped {MAX_GENERATIONS} times, which is the limit; hand it in again");
-            return Ok(Err(CropRefusal::TooManyCrops(Reason::new("too_many_crops", why))));
-        };
-        let event =
-            Event::new(convert::timestamp(now), "cropped", crop_json.unwrap_or_else(|| "to the whole".to_owned()));
-        tx.record_events(upload, [event]).await?;
-        tx.commit().await?;
-        Ok(Ok(convert::upload(row)?.generation))
+        self.write("crop", async |tx| {
+            let now = self.now_ms();
+            let mut theirs = Condition::all()
+                .add(uploads::Column::Id.eq(upload.get()))
+                .add(uploads::Column::ClaimedAt.is_null())
+                .add(uploads::Column::ExpiresAt.gt(now))
+                .add(uploads::Column::State.eq(UploadState::Ready.as_str()));
+            if !by.admin {
+                theirs = theirs.add(uploads::Column::Owner.eq(by.user.as_str()));
+            }
+            let Some(row) = uploads::Entity::find().filter(theirs.clone()).one(&tx.tx).await? else {
+                return Ok(TxEnd::Rollback(Err(CropRefusal::Unknown)));
+            };
+            let stands = convert::upload(row)?;
+            if stands.crop == crop {
+                return Ok(TxEnd::Rollback(Ok(stands.generation)));
+            }
+            let crop_json = crop.map(|crop| serde_json::to_string(&crop)).transpose();
+            let crop_json = crop_json.map_err(|error| RecordsError::CorruptRow(error.to_string()))?;
+            let cropped = uploads::Entity::update_many()
+                .col_expr(uploads::Column::Crop, Expr::value(crop_json.clone()))
+                .col_expr(uploads::Column::Generation, Expr::col(uploads::Column::Generation).add(1))
+                .filter(theirs)
+                .filter(uploads::Column::Generation.lt(MAX_GENERATIONS))
+                .exec_with_returning(&tx.tx)
+                .await?;
+            let Some(row) = cropped.into_iter().next() else {
+                let message = format!(
+                    "this picture has been cropped {MAX_GENERATIONS} times, which is the limit; hand it in again"
+                );
+                return Ok(TxEnd::Rollback(Err(CropRefusal::TooManyCrops(Reason::new(
+                    ReasonCode::TooManyCrops,
+                    message,
+                )))));
+            };
+            let event = Event::new(
+                convert::timestamp(now),
+                EventKind::Cropped,
+                crop_json.unwrap_or_else(|| "to the whole".to_owned()),
+            );
+            tx.record_events(upload, [event]).await?;
+            Ok(TxEnd::Commit(Ok(convert::upload(row)?.generation)))
+        })
+        .await
     }
 }

@@ -21,8 +21,8 @@ use crate::write_tx::WriteTx;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlobDeletion {
     id: Uuid,
-    /// The upload that the bytes belonged to.
-    pub upload: UploadId,
+    /// The upload that the bytes belonged to, if they belonged to one.
+    pub upload: Option<UploadId>,
     /// All blobs whose key begins with this are deleted.
     pub prefix: String,
     /// The reason.
@@ -41,43 +41,39 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn take_due_deletions(&self, limit: u64) -> Result<Vec<BlobDeletion>, RecordsError> {
-        self.instrument("take_condemned", self.take_due_deletions_in_tx(limit)).await
-    }
-
-    async fn take_due_deletions_in_tx(&self, limit: u64) -> Result<Vec<BlobDeletion>, RecordsError> {
-        let now = self.now_ms();
-        let due = Condition::all().add(deletions::Column::Due.lte(now)).add(
-            Condition::any()
-                .add(deletions::Column::TakenAt.is_null())
-                .add(deletions::Column::TakenAt.lte(now - millis(DELETION_LEASE))),
-        );
-        let batch = Query::select()
-            .column(deletions::Column::Id)
-            .from(deletions::Entity)
-            .cond_where(due.clone())
-            .order_by(deletions::Column::Due, sea_orm::Order::Asc)
-            .limit(limit)
-            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-            .to_owned();
-        let tx = self.begin_write().await?;
-        let taken = deletions::Entity::update_many()
-            .col_expr(deletions::Column::TakenAt, Expr::value(now))
-            .filter(deletions::Column::Id.in_subquery(batch))
-            .filter(due)
-            .exec_with_returning(&*tx)
-            .await?;
-        tx.commit().await?;
-        taken
-            .into_iter()
-            .map(|row| {
-                Ok(BlobDeletion {
-                    id: row.id,
-                    upload: convert::upload_id(row.upload_id)?,
-                    prefix: row.prefix,
-                    reason: row.why,
+        self.write_statement("take_due_deletions", async |db| {
+            let now = self.now_ms();
+            let free = Condition::any()
+                .add(deletions::Column::LeasedUntil.is_null())
+                .add(deletions::Column::LeasedUntil.lte(now));
+            let due = Condition::all().add(deletions::Column::DueAt.lte(now)).add(free);
+            let batch = Query::select()
+                .column(deletions::Column::Id)
+                .from(deletions::Entity)
+                .cond_where(due.clone())
+                .order_by(deletions::Column::DueAt, sea_orm::Order::Asc)
+                .limit(limit)
+                .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+                .to_owned();
+            let taken = deletions::Entity::update_many()
+                .col_expr(deletions::Column::LeasedUntil, Expr::value(now + millis(DELETION_LEASE)))
+                .filter(deletions::Column::Id.in_subquery(batch))
+                .filter(due)
+                .exec_with_returning(db)
+                .await?;
+            taken
+                .into_iter()
+                .map(|row| {
+                    Ok(BlobDeletion {
+                        id: row.id,
+                        upload: row.upload_id.map(convert::upload_id).transpose()?,
+                        prefix: row.blob_prefix,
+                        reason: row.reason,
+                    })
                 })
-            })
-            .collect()
+                .collect()
+        })
+        .await
     }
 
     /// Removes a completed deletion from the queue.
@@ -85,31 +81,30 @@ impl Records {
     /// # Errors
     /// Any database error; then the blobs are deleted once more, which does no harm.
     pub async fn complete_deletion(&self, deletion: &BlobDeletion) -> Result<(), RecordsError> {
-        let complete = async {
-            let _write_lock = self.write_lock().await?;
-            deletions::Entity::delete_by_id(deletion.id).exec(&self.db).await?;
-            Ok::<_, RecordsError>(())
-        };
-        self.instrument("strike_off", complete).await
+        self.write_statement("complete_deletion", async |db| {
+            deletions::Entity::delete_by_id(deletion.id).exec(db).await?;
+            Ok(())
+        })
+        .await
     }
 }
 
 impl WriteTx {
-    /// Schedules the deletion of everything under a prefix, at `due` or later.
+    /// Schedules the deletion of everything under a prefix, at `due_at` or later.
     pub(crate) async fn schedule_deletion(
         &self,
-        upload: i64,
+        upload: Option<i64>,
         prefix: &str,
-        why: &str,
-        due: i64,
+        reason: &str,
+        due_at: i64,
     ) -> Result<(), RecordsError> {
         let row = deletions::ActiveModel {
             id: Set(Uuid::now_v7()),
             upload_id: Set(upload),
-            prefix: Set(prefix.to_owned()),
-            why: Set(why.to_owned()),
-            due: Set(due),
-            taken_at: Set(None),
+            blob_prefix: Set(prefix.to_owned()),
+            reason: Set(reason.to_owned()),
+            due_at: Set(due_at),
+            leased_until: Set(None),
         };
         deletions::Entity::insert(row).exec_without_returning(&self.tx).await?;
         Ok(())
@@ -124,9 +119,9 @@ impl WriteTx {
         ended_prefix: Option<&str>,
         now: i64,
     ) -> Result<(), RecordsError> {
-        for prefix in job.prefixes.split_whitespace().filter(|prefix| Some(*prefix) != settled_prefix) {
-            let due = if Some(prefix) == ended_prefix { now } else { now + millis(ATTEMPT_GRACE) };
-            self.schedule_deletion(job.upload_id, prefix, "an attempt that was not settled", due).await?;
+        for prefix in job.blob_prefixes.split_whitespace().filter(|prefix| Some(*prefix) != settled_prefix) {
+            let due_at = if Some(prefix) == ended_prefix { now } else { now + millis(ATTEMPT_GRACE) };
+            self.schedule_deletion(job.upload_id, prefix, "an attempt that was not settled", due_at).await?;
         }
         Ok(())
     }

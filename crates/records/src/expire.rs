@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use domain::{Backend, Event, JobId, Reason, UploadId, UploadKind, UploadState, blob_keys};
+use domain::{
+    Backend, Event, EventKind, JobId, JobState, Reason, ReasonCode, UploadId, UploadKind, UploadState, blob_keys,
+};
 use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query, SelectStatement};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 
@@ -14,6 +16,10 @@ use crate::entity::{jobs, uploads, variants};
 use crate::error::RecordsError;
 use crate::records::Records;
 use crate::usage::UsageDeltas;
+use crate::write_tx::TxEnd;
+
+/// What clients are told about an expired upload.
+const NOT_CLAIMED: &str = "the picture was not claimed in time; upload it again";
 
 impl Records {
     /// Expires up to `limit` unclaimed uploads whose time is over, and schedules the deletion of their bytes. Returns
@@ -22,60 +28,51 @@ impl Records {
     /// # Errors
     /// Any database error; then none of the batch has expired.
     pub async fn expire(&self, limit: u64) -> Result<Vec<UploadId>, RecordsError> {
-        self.instrument("expire", self.expire_in_tx(limit)).await
-    }
-
-    async fn expire_in_tx(&self, limit: u64) -> Result<Vec<UploadId>, RecordsError> {
-        let now = self.now_ms();
-        let unclaimed = Condition::all()
-            .add(uploads::Column::ExpiresAt.lte(now))
-            .add(uploads::Column::ClaimedAt.is_null())
-            .add(uploads::Column::State.is_in([UploadState::Accepted.as_str(), UploadState::Ready.as_str()]));
-        let tx = self.begin_write().await?;
-        let expired = uploads::Entity::update_many()
-            .col_expr(uploads::Column::State, Expr::value(UploadState::Expired.as_str()))
-            .col_expr(uploads::Column::SettledAt, Expr::value(now))
-            .col_expr(uploads::Column::Code, Expr::value("unclaimed"))
-            .col_expr(uploads::Column::Why, Expr::value("nobody claimed it in time"))
-            .filter(uploads::Column::Id.in_subquery(batch(uploads::Column::ExpiresAt, unclaimed.clone(), limit)))
-            .filter(unclaimed)
-            .exec_with_returning(&*tx)
-            .await?;
-        let mut gone = Vec::with_capacity(expired.len());
-        for row in &expired {
-            let id = convert::upload_id(row.id)?;
-            for prefix in blob_keys::upload_prefixes(id, row.original_key.as_deref()) {
-                tx.schedule_deletion(row.id, &prefix, "unclaimed", now).await?;
+        self.write("expire", async |tx| {
+            let now = self.now_ms();
+            let unclaimed = Condition::all()
+                .add(uploads::Column::ExpiresAt.lte(now))
+                .add(uploads::Column::ClaimedAt.is_null())
+                .add(uploads::Column::State.is_in([UploadState::Accepted.as_str(), UploadState::Ready.as_str()]));
+            let expired = uploads::Entity::update_many()
+                .col_expr(uploads::Column::State, Expr::value(UploadState::Expired.as_str()))
+                .col_expr(uploads::Column::SettledAt, Expr::value(now))
+                .col_expr(uploads::Column::ReasonCode, Expr::value(ReasonCode::Unclaimed.as_str()))
+                .col_expr(uploads::Column::ReasonMessage, Expr::value(NOT_CLAIMED))
+                .filter(uploads::Column::Id.in_subquery(batch(uploads::Column::ExpiresAt, unclaimed.clone(), limit)))
+                .filter(unclaimed)
+                .exec_with_returning(&tx.tx)
+                .await?;
+            let mut gone = Vec::with_capacity(expired.len());
+            for row in &expired {
+                let id = convert::upload_id(row.id)?;
+                tx.schedule_deletion(Some(row.id), &blob_keys::upload_prefix(id), "unclaimed", now).await?;
+                tx.record_events(id, [Event::new(convert::timestamp(now), EventKind::Expired, NOT_CLAIMED)]).await?;
+                gone.push(id);
             }
-            tx.record_events(id, [Event::new(convert::timestamp(now), "expired", "nobody claimed it in time")]).await?;
-            gone.push(id);
-        }
-        let raw = || gone.iter().map(|id| id.get());
-        let ended = jobs::Entity::delete_many().filter(jobs::Column::UploadId.is_in(raw()));
-        let mut changes = UsageDeltas::default();
-        let mut owners: HashMap<i64, &str> = expired.iter().map(|row| (row.id, row.owner.as_str())).collect();
-        for job in ended.exec_with_returning(&*tx).await? {
-            // A worker may still be running an attempt.
-            tx.schedule_attempt_deletions(&job, None, None, now).await?;
-            if job.state == "queued" {
-                changes.job_left_queue(&job);
-                if job.principal.is_empty() && job.kind.contains(".process.") {
-                    // An older version admitted it and did not count its bytes.
-                    owners.remove(&job.upload_id);
+            let raw = || gone.iter().map(|id| id.get());
+            let ended = jobs::Entity::delete_many().filter(jobs::Column::UploadId.is_in(raw()));
+            let mut changes = UsageDeltas::default();
+            let owners: HashMap<i64, &str> = expired.iter().map(|row| (row.id, row.owner.as_str())).collect();
+            for job in ended.exec_with_returning(&tx.tx).await? {
+                // A worker may still be running an attempt.
+                tx.schedule_attempt_deletions(&job, None, None, now).await?;
+                if job.state == JobState::Queued.as_str() {
+                    changes.job_left_queue(&job);
                 }
             }
-        }
-        for row in expired.iter().filter(|row| owners.contains_key(&row.id)) {
-            changes.add_bytes(&row.owner, -row.bytes);
-        }
-        let made = variants::Entity::delete_many().filter(variants::Column::UploadId.is_in(raw()));
-        for variant in made.exec_with_returning(&*tx).await? {
-            let owner = owners.get(&variant.upload_id).copied().unwrap_or_default();
-            changes.add_bytes(owner, -variant.bytes.unwrap_or_default());
-        }
-        tx.apply_usage(changes).await?;
-        tx.commit().await?;
-        Ok(gone)
+            for row in &expired {
+                changes.add_bytes(&row.owner, -row.bytes);
+            }
+            let made = variants::Entity::delete_many().filter(variants::Column::UploadId.is_in(raw()));
+            for variant in made.exec_with_returning(&tx.tx).await? {
+                let owner = owners.get(&variant.upload_id).copied().unwrap_or_default();
+                changes.add_bytes(owner, -variant.bytes.unwrap_or_default());
+            }
+            tx.apply_usage(changes).await?;
+            Ok(TxEnd::Commit(gone))
+        })
+        .await
     }
 
     /// Settles as failed up to `limit` uploads that still wait past their deadline, and marks their jobs dead. A dead
@@ -84,67 +81,61 @@ impl Records {
     /// # Errors
     /// Any database error; then none of the batch has been settled.
     pub async fn fail_overdue(&self, limit: u64) -> Result<Vec<(UploadId, JobId, Reason)>, RecordsError> {
-        self.instrument("fail_overdue", self.fail_overdue_in_tx(limit)).await
-    }
-
-    async fn fail_overdue_in_tx(&self, limit: u64) -> Result<Vec<(UploadId, JobId, Reason)>, RecordsError> {
-        let now = self.now_ms();
-        let overdue = Condition::all()
-            .add(uploads::Column::Deadline.lte(now))
-            .add(uploads::Column::State.eq(UploadState::Accepted.as_str()));
-        let reason = deadline_reason(None);
-        let tx = self.begin_write().await?;
-        let failed = uploads::Entity::update_many()
-            .col_expr(uploads::Column::State, Expr::value(UploadState::Failed.as_str()))
-            .col_expr(uploads::Column::SettledAt, Expr::value(now))
-            .col_expr(uploads::Column::Code, Expr::value(reason.code.as_str()))
-            .col_expr(uploads::Column::Why, Expr::value(reason.why.as_str()))
-            .filter(uploads::Column::Id.in_subquery(batch(uploads::Column::Deadline, overdue.clone(), limit)))
-            .filter(overdue)
-            .exec_with_returning(&*tx)
-            .await?;
-        let ids: Vec<i64> = failed.iter().map(|row| row.id).collect();
-        let placed = failed.iter().filter(|row| row.kind != UploadKind::Dropbox.as_str()).map(|row| row.id);
-        tx.release_targets(&placed.collect::<Vec<_>>(), now).await?;
-        let dead_jobs = jobs::Entity::update_many()
-            .col_expr(jobs::Column::State, Expr::value("dead"))
-            .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
-            .filter(jobs::Column::UploadId.is_in(ids))
-            .filter(jobs::Column::State.eq("queued"))
-            .exec_with_returning(&*tx)
-            .await?;
-        let mut notices = Vec::with_capacity(dead_jobs.len());
-        let mut by_backend: BTreeMap<&'static str, (Reason, Vec<i64>)> = BTreeMap::new();
-        let mut changes = UsageDeltas::default();
-        let sent: HashMap<i64, i64> = failed.iter().map(|row| (row.id, row.bytes)).collect();
-        for job in dead_jobs {
-            changes.job_left_queue(&job);
-            changes.add_bytes(&job.principal, -sent.get(&job.upload_id).copied().unwrap_or_default());
-            tx.schedule_attempt_deletions(&job, None, None, now).await?;
-            let id = convert::upload_id(job.upload_id)?;
-            let failing = failing_backend(&job);
-            let reason = deadline_reason(failing);
-            if let Some(failing) = failing {
-                by_backend
-                    .entry(failing.as_str())
-                    .or_insert_with(|| (reason.clone(), Vec::new()))
-                    .1
-                    .push(job.upload_id);
-            }
-            let detail = job.last_error.map_or_else(|| reason.why.clone(), |error| format!("last error: {error}"));
-            tx.record_events(id, [Event::new(convert::timestamp(now), "failed at the deadline", detail)]).await?;
-            notices.push((id, job.id, reason));
-        }
-        for (reason, uploads) in by_backend.into_values() {
-            uploads::Entity::update_many()
-                .col_expr(uploads::Column::Why, Expr::value(reason.why))
-                .filter(uploads::Column::Id.is_in(uploads))
-                .exec(&*tx)
+        self.write("fail_overdue", async |tx| {
+            let now = self.now_ms();
+            let overdue = Condition::all()
+                .add(uploads::Column::Deadline.lte(now))
+                .add(uploads::Column::State.eq(UploadState::Accepted.as_str()));
+            let reason = deadline_reason(None);
+            let failed = uploads::Entity::update_many()
+                .col_expr(uploads::Column::State, Expr::value(UploadState::Failed.as_str()))
+                .col_expr(uploads::Column::SettledAt, Expr::value(now))
+                .col_expr(uploads::Column::ReasonCode, Expr::value(reason.code.as_str()))
+                .col_expr(uploads::Column::ReasonMessage, Expr::value(reason.message.as_str()))
+                .filter(uploads::Column::Id.in_subquery(batch(uploads::Column::Deadline, overdue.clone(), limit)))
+                .filter(overdue)
+                .exec_with_returning(&tx.tx)
                 .await?;
-        }
-        tx.apply_usage(changes).await?;
-        tx.commit().await?;
-        Ok(notices)
+            let ids: Vec<i64> = failed.iter().map(|row| row.id).collect();
+            let placed = failed.iter().filter(|row| row.kind != UploadKind::Dropbox.as_str()).map(|row| row.id);
+            tx.release_targets(&placed.collect::<Vec<_>>(), now).await?;
+            let dead_jobs = jobs::Entity::update_many()
+                .col_expr(jobs::Column::State, Expr::value(JobState::Dead.as_str()))
+                .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
+                .filter(jobs::Column::UploadId.is_in(ids))
+                .filter(jobs::Column::State.eq(JobState::Queued.as_str()))
+                .exec_with_returning(&tx.tx)
+                .await?;
+            let mut notices = Vec::with_capacity(dead_jobs.len());
+            let mut by_backend: BTreeMap<&'static str, (Reason, Vec<i64>)> = BTreeMap::new();
+            let mut changes = UsageDeltas::default();
+            let sent: HashMap<i64, i64> = failed.iter().map(|row| (row.id, row.bytes)).collect();
+            for job in dead_jobs {
+                changes.job_left_queue(&job);
+                tx.schedule_attempt_deletions(&job, None, None, now).await?;
+                let Some(id) = convert::job_upload(&job)? else { continue };
+                changes.add_bytes(&job.principal, -sent.get(&id.get()).copied().unwrap_or_default());
+                let failing = failing_backend(&job);
+                let reason = deadline_reason(failing);
+                if let Some(failing) = failing {
+                    by_backend.entry(failing.as_str()).or_insert_with(|| (reason.clone(), Vec::new())).1.push(id.get());
+                }
+                let detail =
+                    job.last_error.map_or_else(|| reason.message.clone(), |error| format!("last error: {error}"));
+                tx.record_events(id, [Event::new(convert::timestamp(now), EventKind::DeadlinePassed, detail)]).await?;
+                notices.push((id, job.id, reason));
+            }
+            for (reason, uploads) in by_backend.into_values() {
+                uploads::Entity::update_many()
+                    .col_expr(uploads::Column::ReasonMessage, Expr::value(reason.message))
+                    .filter(uploads::Column::Id.is_in(uploads))
+                    .exec(&tx.tx)
+                    .await?;
+            }
+            tx.apply_usage(changes).await?;
+            Ok(TxEnd::Commit(notices))
+        })
+        .await
     }
 
     /// Gives up as many as `limit` jobs that make a variant and have taken too long. The next request for the size
@@ -153,53 +144,54 @@ impl Records {
     /// # Errors
     /// Any database error; then none of the batch has been given up.
     pub async fn fail_overdue_variants(&self, limit: u64) -> Result<Vec<(UploadId, JobId, Reason)>, RecordsError> {
-        self.instrument("give_up_variants", self.fail_overdue_variants_in_tx(limit)).await
-    }
-
-    async fn fail_overdue_variants_in_tx(&self, limit: u64) -> Result<Vec<(UploadId, JobId, Reason)>, RecordsError> {
-        let now = self.now_ms();
-        let overdue = Condition::all().add(jobs::Column::GiveUpAt.lte(now)).add(jobs::Column::State.eq("queued"));
-        let batch = Query::select()
-            .column(jobs::Column::Id)
-            .from(jobs::Entity)
-            .cond_where(overdue.clone())
-            .order_by(jobs::Column::GiveUpAt, sea_orm::Order::Asc)
-            .limit(limit)
-            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-            .to_owned();
-        let tx = self.begin_write().await?;
-        let given_up = jobs::Entity::delete_many()
-            .filter(jobs::Column::Id.in_subquery(batch))
-            .filter(overdue)
-            .exec_with_returning(&*tx)
-            .await?;
-        let mut notices = Vec::with_capacity(given_up.len());
-        let mut changes = UsageDeltas::default();
-        for job in given_up {
-            changes.job_left_queue(&job);
-            // A worker may still be running an attempt.
-            tx.schedule_attempt_deletions(&job, None, None, now).await?;
-            variants::Entity::delete_many()
-                .filter(variants::Column::UploadId.eq(job.upload_id))
-                .filter(variants::Column::Job.eq(job.id))
-                .filter(variants::Column::Key.is_null())
-                .exec(&*tx)
+        self.write("fail_overdue_variants", async |tx| {
+            let now = self.now_ms();
+            let overdue = Condition::all()
+                .add(jobs::Column::ExpiresAt.lte(now))
+                .add(jobs::Column::State.eq(JobState::Queued.as_str()));
+            let batch = Query::select()
+                .column(jobs::Column::Id)
+                .from(jobs::Entity)
+                .cond_where(overdue.clone())
+                .order_by(jobs::Column::ExpiresAt, sea_orm::Order::Asc)
+                .limit(limit)
+                .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+                .to_owned();
+            let given_up = jobs::Entity::delete_many()
+                .filter(jobs::Column::Id.in_subquery(batch))
+                .filter(overdue)
+                .exec_with_returning(&tx.tx)
                 .await?;
-            let id = convert::upload_id(job.upload_id)?;
-            let reason = deadline_reason(failing_backend(&job));
-            let detail = job.last_error.map_or_else(|| reason.why.clone(), |error| format!("last error: {error}"));
-            tx.record_events(id, [Event::new(convert::timestamp(now), "variant given up", detail)]).await?;
-            notices.push((id, job.id, reason));
-        }
-        tx.apply_usage(changes).await?;
-        tx.commit().await?;
-        Ok(notices)
+            let mut notices = Vec::with_capacity(given_up.len());
+            let mut changes = UsageDeltas::default();
+            for job in given_up {
+                changes.job_left_queue(&job);
+                // A worker may still be running an attempt.
+                tx.schedule_attempt_deletions(&job, None, None, now).await?;
+                // No client waits for a job that is not about an upload.
+                let Some(id) = convert::job_upload(&job)? else { continue };
+                variants::Entity::delete_many()
+                    .filter(variants::Column::UploadId.eq(id.get()))
+                    .filter(variants::Column::JobId.eq(job.id))
+                    .filter(variants::Column::BlobKey.is_null())
+                    .exec(&tx.tx)
+                    .await?;
+                let reason = deadline_reason(failing_backend(&job));
+                let detail =
+                    job.last_error.map_or_else(|| reason.message.clone(), |error| format!("last error: {error}"));
+                tx.record_events(id, [Event::new(convert::timestamp(now), EventKind::VariantOverdue, detail)]).await?;
+                notices.push((id, job.id, reason));
+            }
+            tx.apply_usage(changes).await?;
+            Ok(TxEnd::Commit(notices))
+        })
+        .await
     }
 }
 
 /// The backend that kept a job from being done, as far as its row says.
 fn failing_backend(job: &jobs::Model) -> Option<Backend> {
-    match &job.waits_for {
+    match &job.waiting_for {
         Some(backend) => backend.parse().ok(),
         // No worker has ever leased it, and the queue has confirmed no message though the sweeper has sent one.
         None if job.attempts == 0 && job.published_at.is_none() && job.publishes > 0 => Some(Backend::Queue),
@@ -209,11 +201,11 @@ fn failing_backend(job: &jobs::Model) -> Option<Backend> {
 
 /// Why a job was not done by its deadline, in words for the client.
 fn deadline_reason(failing: Option<Backend>) -> Reason {
-    let why = match failing {
+    let message = match failing {
         Some(backend) => format!("not processed by its deadline, because {} failed", backend.description()),
         None => "no worker settled this upload before its deadline".to_owned(),
     };
-    Reason::new("deadline", format!("{why}; try again, or ask the operator to"))
+    Reason::new(ReasonCode::DeadlinePassed, format!("{message}; try again, or ask the operator to"))
 }
 
 /// Selects the ids of the `limit` oldest uploads by `order` that match the condition. Rows that another sweeper has

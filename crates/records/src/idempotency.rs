@@ -16,7 +16,7 @@ use crate::convert::millis;
 use crate::entity::idempotency_keys as keys;
 use crate::error::RecordsError;
 use crate::records::Records;
-use crate::write_tx::WriteTx;
+use crate::write_tx::{TxEnd, WriteTx};
 
 /// How long an answer is stored.
 const KEY_TTL: Duration = Duration::from_secs(24 * 3600);
@@ -33,64 +33,63 @@ impl Records {
         key: &str,
         lease: Duration,
     ) -> Result<IdempotencyLockResult, RecordsError> {
-        self.instrument("hold_key", self.lock_idempotency_key_in_tx(caller, key, lease)).await
-    }
-
-    async fn lock_idempotency_key_in_tx(
-        &self,
-        caller: &str,
-        key: &str,
-        lease: Duration,
-    ) -> Result<IdempotencyLockResult, RecordsError> {
-        let now = self.now_ms();
-        let row = |since: i64| keys::ActiveModel {
-            caller: Set(caller.to_owned()),
-            key: Set(key.to_owned()),
-            fingerprint: Set(None),
-            upload_id: Set(None),
-            answer: Set(None),
-            created_at: Set(since),
-            held_until: Set(now + millis(lease)),
-            expires_at: Set(now + millis(KEY_TTL)),
-        };
-        let acquired = |since: i64| {
-            IdempotencyLockResult::Acquired(IdempotencyKeyLock {
-                caller: caller.to_owned(),
-                key: key.to_owned(),
-                locked_at: since,
-            })
-        };
-        let tx = self.begin_write().await?;
-        let inserted = keys::Entity::insert(row(now))
-            .on_conflict(OnConflict::new().do_nothing().to_owned())
-            .exec_without_returning(&*tx)
-            .await?;
-        if inserted > 0 {
-            tx.commit().await?;
-            return Ok(acquired(now));
-        }
-        let known = keys::Entity::find_by_id((caller.to_owned(), key.to_owned())).lock_exclusive().one(&*tx).await?;
-        // No two locks of a key begin in the same millisecond, because the time distinguishes them.
-        let since = known.as_ref().map_or(now, |known| Ord::max(now, known.created_at + 1));
-        if let Some(known) = known.filter(|known| known.expires_at > now) {
-            match (known.fingerprint, known.answer, known.upload_id) {
-                (Some(fingerprint), Some(answer), _) => {
-                    return Ok(IdempotencyLockResult::Completed { fingerprint, response: answer });
-                }
-                _ if known.held_until > now => {
-                    let (since, until) = (convert::timestamp(known.created_at), convert::timestamp(known.held_until));
-                    return Ok(IdempotencyLockResult::InFlight { locked_at: since, locked_until: until });
-                }
-                (Some(fingerprint), None, Some(upload)) => {
-                    return Ok(IdempotencyLockResult::Admitted { fingerprint, upload: convert::upload_id(upload)? });
-                }
-                _ => {}
+        self.write("lock_idempotency_key", async |tx| {
+            let now = self.now_ms();
+            let row = |since: i64| keys::ActiveModel {
+                caller: Set(caller.to_owned()),
+                key: Set(key.to_owned()),
+                fingerprint: Set(None),
+                upload_id: Set(None),
+                response: Set(None),
+                locked_at: Set(since),
+                locked_until: Set(now + millis(lease)),
+                expires_at: Set(now + millis(KEY_TTL)),
+            };
+            let acquired = |since: i64| {
+                IdempotencyLockResult::Acquired(IdempotencyKeyLock {
+                    caller: caller.to_owned(),
+                    key: key.to_owned(),
+                    locked_at: since,
+                })
+            };
+            let inserted = keys::Entity::insert(row(now))
+                .on_conflict(OnConflict::new().do_nothing().to_owned())
+                .exec_without_returning(&tx.tx)
+                .await?;
+            if inserted > 0 {
+                return Ok(TxEnd::Commit(acquired(now)));
             }
-        }
-        keys::Entity::delete_by_id((caller.to_owned(), key.to_owned())).exec(&*tx).await?;
-        keys::Entity::insert(row(since)).exec_without_returning(&*tx).await?;
-        tx.commit().await?;
-        Ok(acquired(since))
+            let known =
+                keys::Entity::find_by_id((caller.to_owned(), key.to_owned())).lock_exclusive().one(&tx.tx).await?;
+            // No two locks of a key begin in the same millisecond, because the time distinguishes them.
+            let since = known.as_ref().map_or(now, |known| Ord::max(now, known.locked_at + 1));
+            if let Some(known) = known.filter(|known| known.expires_at > now) {
+                match (known.fingerprint, known.response, known.upload_id) {
+                    (Some(fingerprint), Some(response), _) => {
+                        return Ok(TxEnd::Rollback(IdempotencyLockResult::Completed { fingerprint, response }));
+                    }
+                    _ if known.locked_until > now => {
+                        let (since, until) =
+                            (convert::timestamp(known.locked_at), convert::timestamp(known.locked_until));
+                        return Ok(TxEnd::Rollback(IdempotencyLockResult::InFlight {
+                            locked_at: since,
+                            locked_until: until,
+                        }));
+                    }
+                    (Some(fingerprint), None, Some(upload)) => {
+                        return Ok(TxEnd::Rollback(IdempotencyLockResult::Admitted {
+                            fingerprint,
+                            upload: convert::upload_id(upload)?,
+                        }));
+                    }
+                    _ => {}
+                }
+            }
+            keys::Entity::delete_by_id((caller.to_owned(), key.to_owned())).exec(&tx.tx).await?;
+            keys::Entity::insert(row(since)).exec_without_returning(&tx.tx).await?;
+            Ok(TxEnd::Commit(acquired(since)))
+        })
+        .await
     }
 
     /// Extends a lock: it ends after `lease` from now. Returns false if this request does not hold the lock any more.
@@ -102,16 +101,15 @@ impl Records {
         lock: &IdempotencyKeyLock,
         lease: Duration,
     ) -> Result<bool, RecordsError> {
-        let renew = async {
-            let _write_lock = self.write_lock().await?;
+        self.write_statement("renew_idempotency_key", async |db| {
             let renewed = update_locked_key(lock)
-                .col_expr(keys::Column::HeldUntil, Expr::value(self.now_ms() + millis(lease)))
-                .filter(keys::Column::Answer.is_null())
-                .exec(&self.db)
+                .col_expr(keys::Column::LockedUntil, Expr::value(self.now_ms() + millis(lease)))
+                .filter(keys::Column::Response.is_null())
+                .exec(db)
                 .await?;
-            Ok::<_, RecordsError>(renewed.rows_affected > 0)
-        };
-        self.instrument("renew_key", renew).await
+            Ok(renewed.rows_affected > 0)
+        })
+        .await
     }
 
     /// Stores an answer, unless another request has locked the key by now.
@@ -119,16 +117,15 @@ impl Records {
     /// # Errors
     /// Any database error; then the key stays in flight until its lock ends.
     pub async fn store_idempotent_response(&self, key: &IdempotencyKey, response: &str) -> Result<(), RecordsError> {
-        let note = async {
-            let _write_lock = self.write_lock().await?;
+        self.write_statement("store_idempotent_response", async |db| {
             update_locked_key(&key.lock)
                 .col_expr(keys::Column::Fingerprint, Expr::value(key.fingerprint.as_str()))
-                .col_expr(keys::Column::Answer, Expr::value(response))
-                .exec(&self.db)
+                .col_expr(keys::Column::Response, Expr::value(response))
+                .exec(db)
                 .await?;
-            Ok::<_, RecordsError>(())
-        };
-        self.instrument("note_answer", note).await
+            Ok(())
+        })
+        .await
     }
 
     /// Releases a key whose request was not answered, so that it can be sent again. A key that admitted nothing is
@@ -137,24 +134,21 @@ impl Records {
     /// # Errors
     /// Any database error; then the key stays in flight until its lock ends.
     pub async fn release_idempotency_key(&self, lock: &IdempotencyKeyLock) -> Result<(), RecordsError> {
-        self.instrument("let_go_of_key", self.release_idempotency_key_in_tx(lock)).await
-    }
-
-    async fn release_idempotency_key_in_tx(&self, lock: &IdempotencyKeyLock) -> Result<(), RecordsError> {
-        let tx = self.begin_write().await?;
-        keys::Entity::delete_many()
-            .filter(is_locked_by(lock))
-            .filter(keys::Column::Answer.is_null())
-            .filter(keys::Column::UploadId.is_null())
-            .exec(&*tx)
-            .await?;
-        update_locked_key(lock)
-            .col_expr(keys::Column::HeldUntil, Expr::value(self.now_ms()))
-            .filter(keys::Column::Answer.is_null())
-            .exec(&*tx)
-            .await?;
-        tx.commit().await?;
-        Ok(())
+        self.write("release_idempotency_key", async |tx| {
+            keys::Entity::delete_many()
+                .filter(is_locked_by(lock))
+                .filter(keys::Column::Response.is_null())
+                .filter(keys::Column::UploadId.is_null())
+                .exec(&tx.tx)
+                .await?;
+            update_locked_key(lock)
+                .col_expr(keys::Column::LockedUntil, Expr::value(self.now_ms()))
+                .filter(keys::Column::Response.is_null())
+                .exec(&tx.tx)
+                .await?;
+            Ok(TxEnd::Commit(()))
+        })
+        .await
     }
 
     /// Deletes up to `limit` expired answers. Returns how many.
@@ -162,7 +156,7 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn delete_expired_idempotency_keys(&self, limit: u64) -> Result<u64, RecordsError> {
-        let forget = async {
+        self.write_statement("delete_expired_idempotency_keys", async |db| {
             let old = Condition::all().add(keys::Column::ExpiresAt.lte(self.now_ms()));
             let batch = Query::select()
                 .columns([keys::Column::Caller, keys::Column::Key])
@@ -172,12 +166,9 @@ impl Records {
                 .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
                 .to_owned();
             let batch = Expr::tuple([Expr::col(keys::Column::Caller), Expr::col(keys::Column::Key)]).in_subquery(batch);
-            let _write_lock = self.write_lock().await?;
-            Ok::<_, RecordsError>(
-                keys::Entity::delete_many().filter(batch).filter(old).exec(&self.db).await?.rows_affected,
-            )
-        };
-        self.instrument("forget_answers", forget).await
+            Ok(keys::Entity::delete_many().filter(batch).filter(old).exec(db).await?.rows_affected)
+        })
+        .await
     }
 }
 
@@ -210,5 +201,5 @@ fn is_locked_by(lock: &IdempotencyKeyLock) -> Condition {
     Condition::all()
         .add(keys::Column::Caller.eq(lock.caller.as_str()))
         .add(keys::Column::Key.eq(lock.key.as_str()))
-        .add(keys::Column::CreatedAt.eq(lock.locked_at))
+        .add(keys::Column::LockedAt.eq(lock.locked_at))
 }

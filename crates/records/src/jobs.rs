@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Event, JobId, QueueName, UploadId, UploadKind, UploadState};
+use domain::{Event, EventKind, JobId, JobState, QueueName, UploadId, UploadKind, UploadState};
 use jiff::Timestamp;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -15,6 +15,7 @@ use crate::error::RecordsError;
 use crate::outbox::{self, DueMessage};
 use crate::records::Records;
 use crate::usage::{UsageDelta, UsageDeltas};
+use crate::write_tx::TxEnd;
 
 /// A job as its row stores it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -23,20 +24,20 @@ pub struct JobRow {
     pub id: JobId,
     /// Its kind, with the version.
     pub kind: String,
-    /// The upload it is about.
-    pub upload: UploadId,
+    /// The upload it is about, if it is about one.
+    pub upload: Option<UploadId>,
     /// The queue that it is published into.
     pub queue: QueueName,
-    /// The user that the job is done for; empty if an older version wrote the row.
+    /// The user that the job is done for; empty if it is done for none.
     pub principal: String,
     /// Whether it is dead. Otherwise it is queued.
     pub dead: bool,
     /// How often it has been tried, without the attempts that a failing backend ended.
     pub attempts: i32,
     /// How often in a row a failing backend has postponed it.
-    pub postponed: i32,
+    pub postponements: i32,
     /// The backend whose failure postponed it last.
-    pub waits_for: Option<String>,
+    pub waiting_for: Option<String>,
     /// The errors so far, the last one first.
     pub last_error: Option<String>,
     /// When it was enqueued.
@@ -59,7 +60,7 @@ impl Records {
     pub async fn jobs(&self, dead: bool, limit: u64) -> Result<Vec<JobRow>, RecordsError> {
         let mut asked = jobs::Entity::find().order_by_asc(jobs::Column::CreatedAt).limit(limit);
         if dead {
-            asked = asked.filter(jobs::Column::State.eq("dead"));
+            asked = asked.filter(jobs::Column::State.eq(JobState::Dead.as_str()));
         }
         asked.all(&self.db).await?.into_iter().map(job_row).collect()
     }
@@ -87,80 +88,78 @@ impl Records {
     /// # Errors
     /// Any database error; then the job stays dead.
     pub async fn retry_job(&self, id: JobId, deadline: Duration) -> Result<Option<DueMessage>, RecordsError> {
-        self.instrument("retry_job", self.retry_job_in_tx(id, deadline)).await
-    }
-
-    async fn retry_job_in_tx(&self, id: JobId, deadline: Duration) -> Result<Option<DueMessage>, RecordsError> {
-        let now = self.now_ms();
-        let tx = self.begin_write().await?;
-        let revived = jobs::Entity::update_many()
-            .col_expr(jobs::Column::State, Expr::value("queued"))
-            // The attempts so far do not count any more. Their number goes on growing, because it is the fence
-            // against a worker that still runs one of them.
-            .col_expr(jobs::Column::Uncounted, Expr::col(jobs::Column::Attempts))
-            .col_expr(jobs::Column::LastUncounted, Expr::col(jobs::Column::Attempts))
-            .col_expr(jobs::Column::Postponed, Expr::value(0))
-            .col_expr(jobs::Column::WaitsFor, Expr::value(Option::<String>::None))
-            .col_expr(jobs::Column::RunAt, Expr::value(now))
-            .col_expr(jobs::Column::Publishes, outbox::next_publish())
-            .col_expr(jobs::Column::RepublishAt, Expr::value(outbox::publish_due_at(now)))
-            .col_expr(jobs::Column::RepublishAfter, Expr::value(outbox::republish_after(deadline)))
-            .col_expr(jobs::Column::PublishedAt, Expr::value(Option::<i64>::None))
-            .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
-            // Their deletion was scheduled when the job was marked dead.
-            .col_expr(jobs::Column::Prefixes, Expr::value(""))
-            .filter(jobs::Column::Id.eq(id))
-            .filter(jobs::Column::State.eq("dead"))
-            .exec_with_returning(&*tx)
-            .await?;
-        let Some(job) = revived.into_iter().next() else { return Ok(None) };
-        let revived = DueMessage::for_job(&job)?;
-        let message = &revived.message;
-        if !message.job.is_processing() {
-            jobs::Entity::update_many()
-                .col_expr(jobs::Column::GiveUpAt, Expr::value(now + millis(deadline)))
+        self.write("retry_job", async |tx| {
+            let now = self.now_ms();
+            let revived = jobs::Entity::update_many()
+                .col_expr(jobs::Column::State, Expr::value(JobState::Queued.as_str()))
+                // The attempts so far do not count any more. Their number goes on growing, because it is the fence
+                // against a worker that still runs one of them.
+                .col_expr(jobs::Column::UncountedAttempts, Expr::col(jobs::Column::Attempts))
+                .col_expr(jobs::Column::LastUncountedAttempt, Expr::col(jobs::Column::Attempts))
+                .col_expr(jobs::Column::Postponements, Expr::value(0))
+                .col_expr(jobs::Column::WaitingFor, Expr::value(Option::<String>::None))
+                .col_expr(jobs::Column::RunAt, Expr::value(now))
+                .col_expr(jobs::Column::Publishes, outbox::next_publish())
+                .col_expr(jobs::Column::RepublishAt, Expr::value(outbox::publish_due_at(now)))
+                .col_expr(jobs::Column::RepublishAfterMs, Expr::value(outbox::republish_after(deadline)))
+                .col_expr(jobs::Column::PublishedAt, Expr::value(Option::<i64>::None))
+                .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
+                // Their deletion was scheduled when the job was marked dead.
+                .col_expr(jobs::Column::BlobPrefixes, Expr::value(""))
                 .filter(jobs::Column::Id.eq(id))
-                .exec(&*tx)
+                .filter(jobs::Column::State.eq(JobState::Dead.as_str()))
+                .exec_with_returning(&tx.tx)
                 .await?;
-        }
-        let waiting = uploads::Entity::update_many()
-            .col_expr(uploads::Column::State, Expr::value(UploadState::Accepted.as_str()))
-            .col_expr(uploads::Column::Deadline, Expr::value(now + millis(deadline)))
-            .col_expr(uploads::Column::SettledAt, Expr::value(Option::<i64>::None))
-            .col_expr(uploads::Column::Code, Expr::value(Option::<String>::None))
-            .col_expr(uploads::Column::Why, Expr::value(Option::<String>::None))
-            .filter(uploads::Column::Id.eq(job.upload_id))
-            .filter(uploads::Column::State.eq(UploadState::Failed.as_str()))
-            .filter(is_retriable(now))
-            .exec_with_returning(&*tx)
-            .await?;
-        let waiting = waiting.into_iter().next();
-        let waiting_bytes = waiting.as_ref().map_or(0, |waiting| waiting.bytes);
-        if message.job.is_processing() && waiting.is_none() {
-            return Ok(None);
-        }
-        if let Some(waiting) = waiting
-            && !tx.reacquire_target(convert::upload_id(waiting.id)?, waiting.kind.parse()?).await?
-        {
-            return Ok(None);
-        }
-        variants::Entity::update_many()
-            .col_expr(variants::Column::Why, Expr::value(Option::<String>::None))
-            .filter(variants::Column::Job.eq(id))
-            .filter(variants::Column::UploadId.eq(job.upload_id))
-            .exec(&*tx)
-            .await?;
-        let upload = convert::upload_id(job.upload_id)?;
-        tx.record_events(upload, [Event::new(convert::timestamp(now), "tried again by hand", message.job.kind())])
-            .await?;
-        let mut changes = UsageDeltas::default();
-        changes.add(
-            &message.principal,
-            UsageDelta { bytes: waiting_bytes, ..UsageDelta::for_jobs(message.job.is_processing(), 1) },
-        );
-        tx.apply_usage(changes).await?;
-        tx.commit().await?;
-        Ok(Some(revived))
+            let Some(job) = revived.into_iter().next() else { return Ok(TxEnd::Rollback(None)) };
+            let revived = DueMessage::for_job(&job)?;
+            let message = &revived.message;
+            let upload = message.job.upload();
+            if !message.job.is_processing() {
+                jobs::Entity::update_many()
+                    .col_expr(jobs::Column::ExpiresAt, Expr::value(now + millis(deadline)))
+                    .filter(jobs::Column::Id.eq(id))
+                    .exec(&tx.tx)
+                    .await?;
+            }
+            let waiting = uploads::Entity::update_many()
+                .col_expr(uploads::Column::State, Expr::value(UploadState::Accepted.as_str()))
+                .col_expr(uploads::Column::Deadline, Expr::value(now + millis(deadline)))
+                .col_expr(uploads::Column::SettledAt, Expr::value(Option::<i64>::None))
+                .col_expr(uploads::Column::ReasonCode, Expr::value(Option::<String>::None))
+                .col_expr(uploads::Column::ReasonMessage, Expr::value(Option::<String>::None))
+                .filter(uploads::Column::Id.eq(upload.get()))
+                .filter(uploads::Column::State.eq(UploadState::Failed.as_str()))
+                .filter(is_retriable(now))
+                .exec_with_returning(&tx.tx)
+                .await?;
+            let waiting = waiting.into_iter().next();
+            let waiting_bytes = waiting.as_ref().map_or(0, |waiting| waiting.bytes);
+            if message.job.is_processing() && waiting.is_none() {
+                return Ok(TxEnd::Rollback(None));
+            }
+            if let Some(waiting) = waiting
+                && !tx.reacquire_target(convert::upload_id(waiting.id)?, waiting.kind.parse()?).await?
+            {
+                return Ok(TxEnd::Rollback(None));
+            }
+            variants::Entity::update_many()
+                .col_expr(variants::Column::ReasonCode, Expr::value(Option::<String>::None))
+                .col_expr(variants::Column::ReasonMessage, Expr::value(Option::<String>::None))
+                .filter(variants::Column::JobId.eq(id))
+                .filter(variants::Column::UploadId.eq(upload.get()))
+                .exec(&tx.tx)
+                .await?;
+            tx.record_events(upload, [Event::new(convert::timestamp(now), EventKind::Retried, message.job.kind())])
+                .await?;
+            let mut changes = UsageDeltas::default();
+            changes.add(
+                &message.principal,
+                UsageDelta { bytes: waiting_bytes, ..UsageDelta::for_jobs(message.job.is_processing(), 1) },
+            );
+            tx.apply_usage(changes).await?;
+            Ok(TxEnd::Commit(Some(revived)))
+        })
+        .await
     }
 
     /// Discards a dead job. Its upload keeps its state. False if no such job is dead.
@@ -168,26 +167,27 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn discard_job(&self, id: JobId) -> Result<bool, RecordsError> {
-        let drop = async {
+        self.write("discard_job", async |tx| {
             let now = self.now_ms();
-            let tx = self.begin_write().await?;
-            let Some(job) = jobs::Entity::find_by_id(id).one(&*tx).await?.filter(|job| job.state == "dead") else {
-                return Ok(false);
+            let Some(job) =
+                jobs::Entity::find_by_id(id).one(&tx.tx).await?.filter(|job| job.state == JobState::Dead.as_str())
+            else {
+                return Ok(TxEnd::Rollback(false));
             };
-            jobs::Entity::delete_by_id(id).exec(&*tx).await?;
-            // The next request for the size enqueues a new job.
-            variants::Entity::delete_many()
-                .filter(variants::Column::UploadId.eq(job.upload_id))
-                .filter(variants::Column::Job.eq(id))
-                .filter(variants::Column::Key.is_null())
-                .exec(&*tx)
-                .await?;
-            let upload = convert::upload_id(job.upload_id)?;
-            tx.record_events(upload, [Event::new(convert::timestamp(now), "given up by hand", job.kind)]).await?;
-            tx.commit().await?;
-            Ok::<_, RecordsError>(true)
-        };
-        self.instrument("drop_job", drop).await
+            jobs::Entity::delete_by_id(id).exec(&tx.tx).await?;
+            if let Some(upload) = convert::job_upload(&job)? {
+                // The next request for the size enqueues a new job.
+                variants::Entity::delete_many()
+                    .filter(variants::Column::UploadId.eq(upload.get()))
+                    .filter(variants::Column::JobId.eq(id))
+                    .filter(variants::Column::BlobKey.is_null())
+                    .exec(&tx.tx)
+                    .await?;
+                tx.record_events(upload, [Event::new(convert::timestamp(now), EventKind::Discarded, job.kind)]).await?;
+            }
+            Ok(TxEnd::Commit(true))
+        })
+        .await
     }
 }
 
@@ -203,14 +203,14 @@ pub(crate) fn is_retriable(now: i64) -> Condition {
 fn job_row(job: jobs::Model) -> Result<JobRow, RecordsError> {
     Ok(JobRow {
         id: job.id,
-        queue: convert::queue_name(&job),
+        queue: convert::queue_name(&job)?,
+        upload: convert::job_upload(&job)?,
         kind: job.kind,
-        upload: convert::upload_id(job.upload_id)?,
         principal: job.principal,
-        dead: job.state == "dead",
-        attempts: job.attempts - job.uncounted,
-        postponed: job.postponed,
-        waits_for: job.waits_for,
+        dead: job.state == JobState::Dead.as_str(),
+        attempts: job.attempts - job.uncounted_attempts,
+        postponements: job.postponements,
+        waiting_for: job.waiting_for,
         last_error: job.last_error,
         created_at: convert::timestamp(job.created_at),
         run_at: convert::timestamp(job.run_at),

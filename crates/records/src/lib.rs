@@ -9,8 +9,9 @@
 //! - `stats` counts, and `usage` counts what each principal has in flight and stored;
 //! - `users`, `sessions` and `files` hold what their names say, and `idempotency` remembers answers.
 //!
-//! Each operation is one transaction. Each compare-and-set names in its filter what must still be so. The same code
-//! runs on SQLite and PostgreSQL. Any operation can fail with a database error.
+//! Each operation that writes is one transaction, or one statement, written as one call in `write_tx`. Each
+//! compare-and-set names in its filter what must still be so. The same code runs on SQLite and PostgreSQL. Any operation
+//! can fail with a database error.
 
 mod admit;
 mod attempt;

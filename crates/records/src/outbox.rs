@@ -15,7 +15,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::{JobId, JobMessage};
+use domain::{JobId, JobMessage, JobState};
 use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait, LockBehavior, LockType, Query};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
@@ -94,39 +94,38 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn take_due_messages(&self, limit: u64) -> Result<Vec<DueMessage>, RecordsError> {
-        self.instrument("take_unpublished", self.take_due_messages_in_tx(limit)).await
-    }
-
-    async fn take_due_messages_in_tx(&self, limit: u64) -> Result<Vec<DueMessage>, RecordsError> {
-        let now = self.now_ms();
-        let due = Condition::all().add(jobs::Column::State.eq("queued")).add(jobs::Column::RepublishAt.lte(now));
-        let batch = Query::select()
-            .column(jobs::Column::Id)
-            .from(jobs::Entity)
-            .cond_where(due.clone())
-            .order_by(jobs::Column::RepublishAt, sea_orm::Order::Asc)
-            .limit(limit)
-            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-            .to_owned();
-        let doubled = Expr::col(jobs::Column::RepublishAfter).mul(2);
-        // A message that the queue has confirmed was lost or waits in a long queue. Doubling the interval keeps a
-        // long queue from growing by copies.
-        let confirmed = Expr::col(jobs::Column::PublishedAt).is_not_null();
-        let after = CaseStatement::new()
-            .case(confirmed.and(doubled.clone().lte(millis(MAX_REPUBLISH_AFTER))), doubled)
-            .finally(Expr::col(jobs::Column::RepublishAfter));
-        let write_lock = self.write_lock().await?;
-        let taken = jobs::Entity::update_many()
-            .col_expr(jobs::Column::Publishes, next_publish())
-            .col_expr(jobs::Column::RepublishAt, Expr::value(publish_due_at(now)))
-            .col_expr(jobs::Column::RepublishAfter, Expr::Case(Box::new(after)))
-            .filter(jobs::Column::Id.in_subquery(batch))
-            .filter(due)
-            .exec_with_returning(&self.db)
-            .await?;
-        drop(write_lock);
-        // A job that this version cannot read is left for a newer one.
-        Ok(taken.iter().filter_map(|row| DueMessage::for_job(row).ok()).collect())
+        self.write_statement("take_due_messages", async |db| {
+            let now = self.now_ms();
+            let due = Condition::all()
+                .add(jobs::Column::State.eq(JobState::Queued.as_str()))
+                .add(jobs::Column::RepublishAt.lte(now));
+            let batch = Query::select()
+                .column(jobs::Column::Id)
+                .from(jobs::Entity)
+                .cond_where(due.clone())
+                .order_by(jobs::Column::RepublishAt, sea_orm::Order::Asc)
+                .limit(limit)
+                .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+                .to_owned();
+            let doubled = Expr::col(jobs::Column::RepublishAfterMs).mul(2);
+            // A message that the queue has confirmed was lost or waits in a long queue. Doubling the interval keeps a
+            // long queue from growing by copies.
+            let confirmed = Expr::col(jobs::Column::PublishedAt).is_not_null();
+            let after = CaseStatement::new()
+                .case(confirmed.and(doubled.clone().lte(millis(MAX_REPUBLISH_AFTER))), doubled)
+                .finally(Expr::col(jobs::Column::RepublishAfterMs));
+            let taken = jobs::Entity::update_many()
+                .col_expr(jobs::Column::Publishes, next_publish())
+                .col_expr(jobs::Column::RepublishAt, Expr::value(publish_due_at(now)))
+                .col_expr(jobs::Column::RepublishAfterMs, Expr::Case(Box::new(after)))
+                .filter(jobs::Column::Id.in_subquery(batch))
+                .filter(due)
+                .exec_with_returning(db)
+                .await?;
+            // A job that this version cannot read is left for a newer one.
+            Ok(taken.iter().filter_map(|row| DueMessage::for_job(row).ok()).collect())
+        })
+        .await
     }
 
     /// Records that the queue has confirmed these publishes. A confirmation is void if it is not of the job's latest
@@ -142,31 +141,31 @@ impl Records {
         for PublishAttempt { job, number } in confirmed {
             by_number.entry(number).or_default().push(job);
         }
-        self.instrument("note_published", self.confirm_published_locked(by_number)).await
-    }
-
-    async fn confirm_published_locked(&self, by_number: BTreeMap<i32, Vec<JobId>>) -> Result<(), RecordsError> {
-        let now = self.now_ms();
-        let later = Expr::col(jobs::Column::RunAt).gt(now);
-        let available = CaseStatement::new().case(later, Expr::col(jobs::Column::RunAt)).finally(Expr::value(now));
-        let again = Expr::Case(Box::new(available)).add(Expr::col(jobs::Column::RepublishAfter));
-        let _write_lock = self.write_lock().await?;
-        // Nearly all are the first publish of their job, so this is usually one statement.
-        for (number, jobs) in by_number {
-            jobs::Entity::update_many()
-                .col_expr(jobs::Column::PublishedAt, Expr::value(now))
-                .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
-                .col_expr(jobs::Column::RepublishAt, again.clone())
-                .filter(jobs::Column::Id.is_in(jobs))
-                .filter(jobs::Column::Publishes.eq(number))
-                .filter(jobs::Column::State.eq("queued"))
-                .filter(
-                    Condition::any().add(jobs::Column::LeasedUntil.is_null()).add(jobs::Column::LeasedUntil.lte(now)),
-                )
-                .exec(&self.db)
-                .await?;
-        }
-        Ok(())
+        self.write_statement("confirm_published", async |db| {
+            let now = self.now_ms();
+            let later = Expr::col(jobs::Column::RunAt).gt(now);
+            let available = CaseStatement::new().case(later, Expr::col(jobs::Column::RunAt)).finally(Expr::value(now));
+            let again = Expr::Case(Box::new(available)).add(Expr::col(jobs::Column::RepublishAfterMs));
+            // Nearly all are the first publish of their job, so this is usually one statement.
+            for (number, jobs) in by_number {
+                jobs::Entity::update_many()
+                    .col_expr(jobs::Column::PublishedAt, Expr::value(now))
+                    .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
+                    .col_expr(jobs::Column::RepublishAt, again.clone())
+                    .filter(jobs::Column::Id.is_in(jobs))
+                    .filter(jobs::Column::Publishes.eq(number))
+                    .filter(jobs::Column::State.eq(JobState::Queued.as_str()))
+                    .filter(
+                        Condition::any()
+                            .add(jobs::Column::LeasedUntil.is_null())
+                            .add(jobs::Column::LeasedUntil.lte(now)),
+                    )
+                    .exec(db)
+                    .await?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Marks all queued jobs as unpublished and unleased, for a queue that loses its messages when the process ends.
@@ -186,10 +185,9 @@ impl Records {
 
     /// Resets the next batch of queued jobs by id after this one. Returns how many, and the last one's id.
     async fn reset_queued_batch(&self, after: JobId) -> Result<Option<(u64, JobId)>, RecordsError> {
-        let reopen = async {
-            let _write_lock = self.write_lock().await?;
+        self.write_statement("reset_queued_jobs", async |db| {
             let now = self.now_ms();
-            let open = jobs::Column::State.eq("queued").and(jobs::Column::Id.gt(after));
+            let open = jobs::Column::State.eq(JobState::Queued.as_str()).and(jobs::Column::Id.gt(after));
             let batch: Vec<JobId> = jobs::Entity::find()
                 .select_only()
                 .column(jobs::Column::Id)
@@ -197,7 +195,7 @@ impl Records {
                 .order_by_asc(jobs::Column::Id)
                 .limit(RESET_BATCH)
                 .into_tuple()
-                .all(&self.db)
+                .all(db)
                 .await?;
             let Some(last) = batch.last().copied() else { return Ok(None) };
             let reopened = jobs::Entity::update_many()
@@ -208,10 +206,10 @@ impl Records {
                 .col_expr(jobs::Column::RepublishAt, Expr::value(now))
                 .filter(open)
                 .filter(jobs::Column::Id.lte(last))
-                .exec(&self.db)
+                .exec(db)
                 .await?;
-            Ok::<_, RecordsError>(Some((reopened.rows_affected, last)))
-        };
-        self.instrument("reopen_promises", reopen).await
+            Ok(Some((reopened.rows_affected, last)))
+        })
+        .await
     }
 }

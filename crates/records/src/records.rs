@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use domain::{Clock, Routing};
 use instrument::{FailPoints, FreeSpace};
-use sea_orm::{ConnAcquireErr, ConnectionTrait, DbBackend, DbErr, Statement};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use tokio::sync::Semaphore;
 
 use crate::database::Database;
 use crate::error::RecordsError;
 use crate::settings::RecordsSettings;
 use crate::write_check::WriteCheck;
-use crate::write_tx::WriteTx;
 use crate::{connect, convert};
 
 /// The records, opened. Clones share them.
@@ -109,21 +108,6 @@ impl Records {
     /// Any database error.
     pub async fn close(self) -> Result<(), RecordsError> {
         Ok(self.db.close().await?)
-    }
-
-    /// Takes the write lock, if the database needs one, for an operation that is a single statement.
-    pub(crate) async fn write_lock(&self) -> Result<Option<OwnedSemaphorePermit>, DbErr> {
-        let (Some(turn), Database::Sqlite(_, limit)) = (&self.write_lock, &self.db) else { return Ok(None) };
-        match tokio::time::timeout(*limit, Arc::clone(turn).acquire_owned()).await {
-            Ok(write_lock) => Ok(Some(write_lock.map_err(|error| DbErr::Custom(error.to_string()))?)),
-            Err(_) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
-        }
-    }
-
-    /// Begins a write transaction.
-    pub(crate) async fn begin_write(&self) -> Result<WriteTx, DbErr> {
-        let write_lock = self.write_lock().await?;
-        Ok(WriteTx { tx: self.db.begin().await?, write_check: self.write_check.clone(), _write_lock: write_lock })
     }
 
     /// Runs one operation through the seam for fault injection and metrics.

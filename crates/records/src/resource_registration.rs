@@ -3,9 +3,10 @@
 use domain::Resource;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
 
-use crate::entity::{grants, resources};
+use crate::entity::{resource_grants, resources};
 use crate::error::RecordsError;
 use crate::records::Records;
+use crate::write_tx::TxEnd;
 
 impl Records {
     /// Registers a resource: sets its name if one is given, and exactly these users as those who may act for it if
@@ -19,51 +20,43 @@ impl Records {
         name: Option<&str>,
         users: Option<&[String]>,
     ) -> Result<(), RecordsError> {
-        self.instrument("register", self.register_resource_in_tx(resource, name, users)).await
-    }
-
-    async fn register_resource_in_tx(
-        &self,
-        resource: &Resource,
-        name: Option<&str>,
-        users: Option<&[String]>,
-    ) -> Result<(), RecordsError> {
-        let now = self.now_ms();
-        let tx = self.begin_write().await?;
-        if let Some(name) = name {
-            let row = resources::ActiveModel {
-                service: Set(resource.service.as_str().to_owned()),
-                resource: Set(resource.id.clone()),
-                name: Set(name.to_owned()),
-                created_at: Set(now),
-            };
-            resources::Entity::insert(row)
-                .on_conflict(super::resources::replace_name())
-                .exec_without_returning(&*tx)
-                .await?;
-        }
-        if let Some(users) = users {
-            grants::Entity::delete_many()
-                .filter(grants::Column::Service.eq(resource.service.as_str()))
-                .filter(grants::Column::Resource.eq(resource.id.as_str()))
-                .exec(&*tx)
-                .await?;
-            let mut users = users.to_vec();
-            users.sort_unstable();
-            users.dedup();
-            let rows = users.into_iter().map(|user| grants::ActiveModel {
-                service: Set(resource.service.as_str().to_owned()),
-                resource: Set(resource.id.clone()),
-                user_id: Set(user),
-                created_at: Set(now),
-            });
-            let rows: Vec<_> = rows.collect();
-            if !rows.is_empty() {
-                grants::Entity::insert_many(rows).exec_without_returning(&*tx).await?;
+        self.write("register_resource", async |tx| {
+            let now = self.now_ms();
+            if let Some(name) = name {
+                let row = resources::ActiveModel {
+                    service: Set(resource.service.as_str().to_owned()),
+                    resource_id: Set(resource.id.clone()),
+                    name: Set(name.to_owned()),
+                    created_at: Set(now),
+                };
+                resources::Entity::insert(row)
+                    .on_conflict(super::resources::replace_name())
+                    .exec_without_returning(&tx.tx)
+                    .await?;
             }
-        }
-        tx.commit().await?;
-        Ok(())
+            if let Some(users) = users {
+                resource_grants::Entity::delete_many()
+                    .filter(resource_grants::Column::Service.eq(resource.service.as_str()))
+                    .filter(resource_grants::Column::ResourceId.eq(resource.id.as_str()))
+                    .exec(&tx.tx)
+                    .await?;
+                let mut users = users.to_vec();
+                users.sort_unstable();
+                users.dedup();
+                let rows = users.into_iter().map(|user| resource_grants::ActiveModel {
+                    service: Set(resource.service.as_str().to_owned()),
+                    resource_id: Set(resource.id.clone()),
+                    user_id: Set(user),
+                    created_at: Set(now),
+                });
+                let rows: Vec<_> = rows.collect();
+                if !rows.is_empty() {
+                    resource_grants::Entity::insert_many(rows).exec_without_returning(&tx.tx).await?;
+                }
+            }
+            Ok(TxEnd::Commit(()))
+        })
+        .await
     }
 
     /// Revokes a user's grant on a resource. A missing grant is no error.
@@ -71,13 +64,12 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn revoke_resource_grant(&self, resource: &Resource, user: &str) -> Result<(), RecordsError> {
-        let revoke = async {
-            let _write_lock = self.write_lock().await?;
+        self.write_statement("revoke_resource_grant", async |db| {
             let key = (resource.service.as_str().to_owned(), resource.id.clone(), user.to_owned());
-            grants::Entity::delete_by_id(key).exec(&self.db).await?;
-            Ok::<_, RecordsError>(())
-        };
-        self.instrument("revoke", revoke).await
+            resource_grants::Entity::delete_by_id(key).exec(db).await?;
+            Ok(())
+        })
+        .await
     }
 
     /// The users with a grant to act for a resource, by id.
@@ -85,10 +77,10 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn resource_grants(&self, resource: &Resource) -> Result<Vec<String>, RecordsError> {
-        let rows = grants::Entity::find()
-            .filter(grants::Column::Service.eq(resource.service.as_str()))
-            .filter(grants::Column::Resource.eq(resource.id.as_str()))
-            .order_by_asc(grants::Column::UserId)
+        let rows = resource_grants::Entity::find()
+            .filter(resource_grants::Column::Service.eq(resource.service.as_str()))
+            .filter(resource_grants::Column::ResourceId.eq(resource.id.as_str()))
+            .order_by_asc(resource_grants::Column::UserId)
             .all(&self.db)
             .await?;
         Ok(rows.into_iter().map(|row| row.user_id).collect())

@@ -14,18 +14,17 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn name_resource(&self, resource: &Resource, name: &str) -> Result<(), RecordsError> {
-        let name = async {
-            let _write_lock = self.write_lock().await?;
+        self.write_statement("name_resource", async |db| {
             let row = resources::ActiveModel {
                 service: Set(resource.service.as_str().to_owned()),
-                resource: Set(resource.id.clone()),
+                resource_id: Set(resource.id.clone()),
                 name: Set(name.to_owned()),
                 created_at: Set(self.now_ms()),
             };
-            resources::Entity::insert(row).on_conflict(replace_name()).exec_without_returning(&self.db).await?;
-            Ok::<_, RecordsError>(())
-        };
-        self.instrument("name_resource", name).await
+            resources::Entity::insert(row).on_conflict(replace_name()).exec_without_returning(db).await?;
+            Ok(())
+        })
+        .await
     }
 
     /// The name of a resource.
@@ -40,7 +39,7 @@ impl Records {
 
 /// Replaces the name if there is one.
 pub(crate) fn replace_name() -> OnConflict {
-    OnConflict::columns([resources::Column::Service, resources::Column::Resource])
+    OnConflict::columns([resources::Column::Service, resources::Column::ResourceId])
         .update_column(resources::Column::Name)
         .to_owned()
 }

@@ -37,27 +37,25 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn add_session(&self, id: Uuid, user: &User, ends_at: Timestamp) -> Result<bool, RecordsError> {
-        self.instrument("add_session", self.insert_session(id, user, ends_at)).await
-    }
-
-    async fn insert_session(&self, id: Uuid, user: &User, ends_at: Timestamp) -> Result<bool, RecordsError> {
-        let account = Query::select()
-            .expr(Expr::value(id))
-            .column(users::Column::Id)
-            .column(users::Column::SessionEpoch)
-            .expr(Expr::value(self.now_ms()))
-            .expr(Expr::value(ends_at.as_millisecond()))
-            .from(users::Entity)
-            .and_where(users::Column::Id.eq(user.id.as_str()))
-            .and_where(users::Column::PasswordHash.eq(user.password_hash.as_str()))
-            .and_where(users::Column::DisabledAt.is_null())
-            .to_owned();
-        use sessions::Column::{CreatedAt, EndsAt, Epoch, Id, UserId};
-        let mut insert = Query::insert();
-        insert.into_table(sessions::Entity).columns([Id, UserId, Epoch, CreatedAt, EndsAt]);
-        insert.select_from(account).map_err(|error| DbErr::Custom(error.to_string()))?;
-        let _write_lock = self.write_lock().await?;
-        Ok(self.db.execute(&insert).await?.rows_affected() > 0)
+        self.write_statement("add_session", async |db| {
+            let account = Query::select()
+                .expr(Expr::value(id))
+                .column(users::Column::Id)
+                .column(users::Column::SessionEpoch)
+                .expr(Expr::value(self.now_ms()))
+                .expr(Expr::value(ends_at.as_millisecond()))
+                .from(users::Entity)
+                .and_where(users::Column::Id.eq(user.id.as_str()))
+                .and_where(users::Column::PasswordHash.eq(user.password_hash.as_str()))
+                .and_where(users::Column::DisabledAt.is_null())
+                .to_owned();
+            use sessions::Column::{CreatedAt, EndsAt, Epoch, Id, UserId};
+            let mut insert = Query::insert();
+            insert.into_table(sessions::Entity).columns([Id, UserId, Epoch, CreatedAt, EndsAt]);
+            insert.select_from(account).map_err(|error| DbErr::Custom(error.to_string()))?;
+            Ok(db.execute(&insert).await?.rows_affected() > 0)
+        })
+        .await
     }
 
     /// The row of a session. None if it has ended.
@@ -86,12 +84,11 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn end_session(&self, id: Uuid) -> Result<(), RecordsError> {
-        let end = async {
-            let _write_lock = self.write_lock().await?;
-            sessions::Entity::delete_by_id(id).exec(&self.db).await?;
+        self.write_statement("end_session", async |db| {
+            sessions::Entity::delete_by_id(id).exec(db).await?;
             Ok(())
-        };
-        self.instrument("end_session", end).await
+        })
+        .await
     }
 
     /// Ends all sessions of a user. Returns whether there is such a user.
@@ -99,16 +96,15 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn end_sessions(&self, user: &str) -> Result<bool, RecordsError> {
-        let end = async {
-            let _write_lock = self.write_lock().await?;
+        self.write_statement("end_sessions", async |db| {
             let raised = users::Entity::update_many()
                 .col_expr(users::Column::SessionEpoch, Expr::col(users::Column::SessionEpoch).add(1))
                 .filter(users::Column::Id.eq(user))
-                .exec(&self.db)
+                .exec(db)
                 .await?;
             Ok(raised.rows_affected > 0)
-        };
-        self.instrument("end_sessions", end).await
+        })
+        .await
     }
 
     /// Removes up to `limit` rows of sessions whose absolute end has passed. Returns how many.
@@ -116,7 +112,7 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn delete_ended_sessions(&self, limit: u64) -> Result<u64, RecordsError> {
-        let remove = async {
+        self.write_statement("delete_ended_sessions", async |db| {
             let ended = sessions::Column::EndsAt.lte(self.now_ms());
             let batch = Query::select()
                 .column(sessions::Column::Id)
@@ -125,14 +121,13 @@ impl Records {
                 .limit(limit)
                 .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
                 .to_owned();
-            let _write_lock = self.write_lock().await?;
             let removed = sessions::Entity::delete_many()
                 .filter(sessions::Column::Id.in_subquery(batch))
                 .filter(ended)
-                .exec(&self.db)
+                .exec(db)
                 .await?;
             Ok(removed.rows_affected)
-        };
-        self.instrument("remove_ended_sessions", remove).await
+        })
+        .await
     }
 }

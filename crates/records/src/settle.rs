@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
-use domain::{Backend, Event, Media, Reason, Upload, UploadId, UploadKind, UploadState, Variant};
+use domain::{
+    Backend, Event, EventKind, JobState, Media, Reason, ReasonCode, Upload, UploadId, UploadKind, UploadState, Variant,
+};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set, UpdateMany};
 
@@ -18,7 +20,7 @@ use crate::error::RecordsError;
 use crate::outbox::{self, PublishAttempt};
 use crate::records::Records;
 use crate::usage::UsageDeltas;
-use crate::write_tx::WriteTx;
+use crate::write_tx::{TxEnd, WriteTx};
 
 /// The result of processing an upload.
 #[derive(Clone, Debug)]
@@ -59,58 +61,51 @@ impl Records {
     /// # Errors
     /// Any database error; then nothing was settled.
     pub async fn settle_ready(&self, attempt: &Attempt, made: ProcessedUpload) -> Result<SettleResult, RecordsError> {
-        self.instrument("settle_ready", self.settle_ready_in_tx(attempt, made)).await
-    }
-
-    async fn settle_ready_in_tx(&self, attempt: &Attempt, made: ProcessedUpload) -> Result<SettleResult, RecordsError> {
-        let tx = self.begin_write().await?;
-        let now = self.now_ms();
-        let owner = users::Entity::find_by_id(&attempt.upload.owner).one(&*tx).await?;
-        let permitted = if owner.is_none_or(|owner| owner.disabled_at.is_some()) {
-            Err(Reason::new("not_permitted", "the account that sent this picture may not upload any more"))
-        } else {
-            tx.is_still_permitted(&attempt.upload, now).await?
-        };
-        if let Err(reason) = permitted {
-            drop(tx);
-            return match self.settle_rejected(attempt, &reason).await? {
-                SettleResult::Applied => Ok(SettleResult::Rejected(reason)),
-                other => Ok(other),
+        self.write("settle_ready", async |tx| {
+            let now = self.now_ms();
+            let owner = users::Entity::find_by_id(&attempt.upload.owner).one(&tx.tx).await?;
+            let permitted = if owner.is_none_or(|owner| owner.disabled_at.is_some()) {
+                Err(Reason::new(ReasonCode::NotPermitted, "the account that sent this picture may not upload any more"))
+            } else {
+                tx.is_still_permitted(&attempt.upload, now).await?
             };
-        }
-        let pixels = |side: fn(&PictureInfo) -> u32| made.picture.as_ref().map(|shown| convert::to_stored(side(shown)));
-        let settled = settle_upload(attempt.upload.id, UploadState::Ready, now)
-            .col_expr(uploads::Column::Width, Expr::value(pixels(|shown| shown.width)))
-            .col_expr(uploads::Column::Height, Expr::value(pixels(|shown| shown.height)))
-            .col_expr(
-                uploads::Column::Served,
-                Expr::value(made.picture.map(|shown| convert::media_name(shown.default_media))),
-            )
-            .col_expr(uploads::Column::OriginalKey, Expr::value(made.original_key))
-            .exec(&*tx)
-            .await?;
-        let counts = settled.rows_affected > 0
-            && tx.finish_job(attempt, Some(&attempt.prefix), now).await?
-            && tx.confirm_target(&attempt.upload, now).await?;
-        if !counts {
-            return Ok(SettleResult::Superseded);
-        }
-        let rendered: u64 = made.variants.iter().map(|variant| variant.bytes).sum();
-        let made: Vec<_> =
-            made.variants.iter().map(|variant| variant_row(attempt.upload.id, 0, variant, now)).collect();
-        let mut changes = UsageDeltas::for_ended_attempt(attempt);
-        changes.add_bytes(&attempt.upload.owner, i64::try_from(rendered).unwrap_or(i64::MAX));
-        if attempt.message.principal.is_empty() {
-            // An older version admitted it and did not count its bytes.
-            changes.add_bytes(&attempt.upload.owner, counted_bytes(&attempt.upload));
-        }
-        if !made.is_empty() {
-            variants::Entity::insert_many(made).exec_without_returning(&*tx).await?;
-        }
-        tx.record_attempt(attempt, now, "ready", "").await?;
-        tx.apply_usage(changes).await?;
-        tx.commit().await?;
-        Ok(SettleResult::Applied)
+            if let Err(reason) = permitted {
+                return Ok(match tx.reject(attempt, &reason, now).await? {
+                    true => TxEnd::Commit(SettleResult::Rejected(reason)),
+                    false => TxEnd::Rollback(SettleResult::Superseded),
+                });
+            }
+            let pixels =
+                |side: fn(&PictureInfo) -> u32| made.picture.as_ref().map(|shown| convert::to_stored(side(shown)));
+            let settled = settle_upload(attempt.upload.id, UploadState::Ready, now)
+                .col_expr(uploads::Column::Width, Expr::value(pixels(|shown| shown.width)))
+                .col_expr(uploads::Column::Height, Expr::value(pixels(|shown| shown.height)))
+                .col_expr(
+                    uploads::Column::DefaultMedia,
+                    Expr::value(made.picture.map(|shown| convert::media_name(shown.default_media))),
+                )
+                .col_expr(uploads::Column::OriginalKey, Expr::value(made.original_key))
+                .exec(&tx.tx)
+                .await?;
+            let counts = settled.rows_affected > 0
+                && tx.finish_job(attempt, Some(&attempt.prefix), now).await?
+                && tx.confirm_target(&attempt.upload, now).await?;
+            if !counts {
+                return Ok(TxEnd::Rollback(SettleResult::Superseded));
+            }
+            let rendered: u64 = made.variants.iter().map(|variant| variant.bytes).sum();
+            let made: Vec<_> =
+                made.variants.iter().map(|variant| variant_row(attempt.upload.id, 0, variant, now)).collect();
+            let mut changes = UsageDeltas::for_ended_attempt(attempt);
+            changes.add_bytes(&attempt.upload.owner, i64::try_from(rendered).unwrap_or(i64::MAX));
+            if !made.is_empty() {
+                variants::Entity::insert_many(made).exec_without_returning(&tx.tx).await?;
+            }
+            tx.record_attempt(attempt, now, EventKind::Ready, "").await?;
+            tx.apply_usage(changes).await?;
+            Ok(TxEnd::Commit(SettleResult::Applied))
+        })
+        .await
     }
 
     /// Rejects the upload for a reason that the client can correct. For the queue the job is done.
@@ -118,24 +113,13 @@ impl Records {
     /// # Errors
     /// Any database error; then nothing was settled.
     pub async fn settle_rejected(&self, attempt: &Attempt, reason: &Reason) -> Result<SettleResult, RecordsError> {
-        self.instrument("settle_rejected", self.settle_rejected_in_tx(attempt, reason)).await
-    }
-
-    async fn settle_rejected_in_tx(&self, attempt: &Attempt, reason: &Reason) -> Result<SettleResult, RecordsError> {
-        let tx = self.begin_write().await?;
-        let now = self.now_ms();
-        let settled =
-            settle_upload_with_reason(attempt.upload.id, UploadState::Rejected, reason, now).exec(&*tx).await?;
-        if settled.rows_affected == 0 || !tx.finish_job(attempt, None, now).await? {
-            return Ok(SettleResult::Superseded);
-        }
-        tx.release_target(attempt, now).await?;
-        tx.record_attempt(attempt, now, "rejected", &reason.why).await?;
-        let mut changes = UsageDeltas::for_ended_attempt(attempt);
-        changes.add_bytes(&attempt.message.principal, -counted_bytes(&attempt.upload));
-        tx.apply_usage(changes).await?;
-        tx.commit().await?;
-        Ok(SettleResult::Applied)
+        self.write("settle_rejected", async |tx| {
+            Ok(match tx.reject(attempt, reason, self.now_ms()).await? {
+                true => TxEnd::Commit(SettleResult::Applied),
+                false => TxEnd::Rollback(SettleResult::Superseded),
+            })
+        })
+        .await
     }
 
     /// Marks the job dead and keeps it with `errors`, the chain of what went wrong. An upload that still waits is
@@ -149,40 +133,33 @@ impl Records {
         reason: &Reason,
         errors: &str,
     ) -> Result<SettleResult, RecordsError> {
-        self.instrument("bury", self.mark_dead_in_tx(attempt, reason, errors)).await
-    }
-
-    async fn mark_dead_in_tx(
-        &self,
-        attempt: &Attempt,
-        reason: &Reason,
-        errors: &str,
-    ) -> Result<SettleResult, RecordsError> {
-        let tx = self.begin_write().await?;
-        let now = self.now_ms();
-        let failed = settle_upload_with_reason(attempt.upload.id, UploadState::Failed, reason, now).exec(&*tx).await?;
-        let dead_jobs = current_job(attempt)
-            .col_expr(jobs::Column::State, Expr::value("dead"))
-            .col_expr(jobs::Column::LastError, Expr::value(errors))
-            .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
-            .exec_with_returning(&*tx)
-            .await?;
-        let [buried] = dead_jobs.as_slice() else { return Ok(SettleResult::Superseded) };
-        tx.schedule_attempt_deletions(buried, None, Some(&attempt.prefix), now).await?;
-        if failed.rows_affected > 0 {
-            tx.release_target(attempt, now).await?;
-        }
-        if !attempt.message.job.is_processing() {
-            tx.record_variant_failure(attempt, reason).await?;
-        }
-        tx.record_attempt(attempt, now, "dead", errors).await?;
-        let mut changes = UsageDeltas::for_ended_attempt(attempt);
-        if failed.rows_affected > 0 {
-            changes.add_bytes(&attempt.message.principal, -counted_bytes(&attempt.upload));
-        }
-        tx.apply_usage(changes).await?;
-        tx.commit().await?;
-        Ok(SettleResult::Applied)
+        self.write("mark_dead", async |tx| {
+            let now = self.now_ms();
+            let failed =
+                settle_upload_with_reason(attempt.upload.id, UploadState::Failed, reason, now).exec(&tx.tx).await?;
+            let dead_jobs = current_job(attempt)
+                .col_expr(jobs::Column::State, Expr::value(JobState::Dead.as_str()))
+                .col_expr(jobs::Column::LastError, Expr::value(errors))
+                .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
+                .exec_with_returning(&tx.tx)
+                .await?;
+            let [dead_job] = dead_jobs.as_slice() else { return Ok(TxEnd::Rollback(SettleResult::Superseded)) };
+            tx.schedule_attempt_deletions(dead_job, None, Some(&attempt.prefix), now).await?;
+            if failed.rows_affected > 0 {
+                tx.release_target(attempt, now).await?;
+            }
+            if !attempt.message.job.is_processing() {
+                tx.record_variant_failure(attempt, reason).await?;
+            }
+            tx.record_attempt(attempt, now, EventKind::Dead, errors).await?;
+            let mut changes = UsageDeltas::for_ended_attempt(attempt);
+            if failed.rows_affected > 0 {
+                changes.add_bytes(&attempt.message.principal, -counted_bytes(&attempt.upload));
+            }
+            tx.apply_usage(changes).await?;
+            Ok(TxEnd::Commit(SettleResult::Applied))
+        })
+        .await
     }
 
     /// Reschedules the job after `delay`, because the attempt failed for a reason that may be the picture's. The
@@ -196,7 +173,10 @@ impl Records {
         delay: Duration,
         errors: &str,
     ) -> Result<Option<PublishAttempt>, RecordsError> {
-        self.instrument("put_off", self.reschedule_job(attempt, None, delay, errors)).await
+        self.write("reschedule", async |tx| {
+            Ok(TxEnd::Commit(tx.reschedule(attempt, None, delay, errors, self.now_ms()).await?))
+        })
+        .await
     }
 
     /// Postpones the job by `delay` because `backend` failed. The attempt does not count against the limit.
@@ -213,49 +193,10 @@ impl Records {
         delay: Duration,
         errors: &str,
     ) -> Result<Option<PublishAttempt>, RecordsError> {
-        self.instrument("postpone", self.reschedule_job(attempt, Some(backend), delay, errors)).await
-    }
-
-    async fn reschedule_job(
-        &self,
-        attempt: &Attempt,
-        failing: Option<Backend>,
-        delay: Duration,
-        errors: &str,
-    ) -> Result<Option<PublishAttempt>, RecordsError> {
-        let tx = self.begin_write().await?;
-        let now = self.now_ms();
-        let run_at = now + millis(delay);
-        if failing.is_some() {
-            uncount_attempt(attempt).exec(&*tx).await?;
-        }
-        let postponed = match failing {
-            Some(_) => Expr::col(jobs::Column::Postponed).add(1),
-            None => Expr::value(0),
-        };
-        let put_off = current_job(attempt)
-            .col_expr(jobs::Column::RunAt, Expr::value(run_at))
-            .col_expr(jobs::Column::LastError, Expr::value(errors))
-            .col_expr(jobs::Column::WaitsFor, Expr::value(failing.map(Backend::as_str)))
-            .col_expr(jobs::Column::Postponed, postponed)
-            .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
-            .col_expr(jobs::Column::PublishedAt, Expr::value(Option::<i64>::None))
-            .col_expr(jobs::Column::Publishes, outbox::next_publish())
-            .col_expr(jobs::Column::RepublishAt, Expr::value(outbox::publish_due_at(run_at)))
-            // If the call is repeated after its predecessor was committed, only the first counts.
-            .filter(jobs::Column::LeasedUntil.is_not_null())
-            .exec_with_returning(&*tx)
-            .await?;
-        let Some(job) = put_off.first() else {
-            tx.commit().await?;
-            return Ok(None);
-        };
-        let publish = PublishAttempt::for_job(job);
-        let counts = if failing.is_some() { ", which does not count" } else { "" };
-        let detail = format!("attempt {}{counts}; again in {} ms: {errors}", attempt.number, delay.as_millis());
-        tx.record_attempt(attempt, now, "put off", &detail).await?;
-        tx.commit().await?;
-        Ok(Some(publish))
+        self.write("postpone", async |tx| {
+            Ok(TxEnd::Commit(tx.reschedule(attempt, Some(backend), delay, errors, self.now_ms()).await?))
+        })
+        .await
     }
 }
 
@@ -263,11 +204,11 @@ impl Records {
 fn uncount_attempt(attempt: &Attempt) -> UpdateMany<jobs::Entity> {
     let number = i32::try_from(attempt.number).unwrap_or(i32::MAX);
     jobs::Entity::update_many()
-        .col_expr(jobs::Column::Uncounted, Expr::col(jobs::Column::Uncounted).add(1))
-        .col_expr(jobs::Column::LastUncounted, Expr::value(number))
+        .col_expr(jobs::Column::UncountedAttempts, Expr::col(jobs::Column::UncountedAttempts).add(1))
+        .col_expr(jobs::Column::LastUncountedAttempt, Expr::value(number))
         .filter(jobs::Column::Id.eq(attempt.message.id))
-        .filter(jobs::Column::State.eq("queued"))
-        .filter(jobs::Column::LastUncounted.lt(number))
+        .filter(jobs::Column::State.eq(JobState::Queued.as_str()))
+        .filter(jobs::Column::LastUncountedAttempt.lt(number))
 }
 
 /// The bytes of an upload, as counted at its admission.
@@ -280,7 +221,7 @@ fn current_job(attempt: &Attempt) -> UpdateMany<jobs::Entity> {
     jobs::Entity::update_many()
         .filter(jobs::Column::Id.eq(attempt.message.id))
         .filter(jobs::Column::Attempts.eq(i32::try_from(attempt.number).unwrap_or(i32::MAX)))
-        .filter(jobs::Column::State.eq("queued"))
+        .filter(jobs::Column::State.eq(JobState::Queued.as_str()))
 }
 
 /// Settles an upload that still waits.
@@ -299,8 +240,8 @@ fn settle_upload_with_reason(
     now: i64,
 ) -> UpdateMany<uploads::Entity> {
     settle_upload(upload, state, now)
-        .col_expr(uploads::Column::Code, Expr::value(reason.code.as_str()))
-        .col_expr(uploads::Column::Why, Expr::value(reason.why.as_str()))
+        .col_expr(uploads::Column::ReasonCode, Expr::value(reason.code.as_str()))
+        .col_expr(uploads::Column::ReasonMessage, Expr::value(reason.message.as_str()))
 }
 
 pub(crate) fn variant_row(upload: UploadId, generation: u32, variant: &Variant, now: i64) -> variants::ActiveModel {
@@ -308,19 +249,77 @@ pub(crate) fn variant_row(upload: UploadId, generation: u32, variant: &Variant, 
         upload_id: Set(upload.get()),
         generation: Set(convert::to_stored(generation)),
         name: Set(variant.name.to_string()),
-        key: Set(Some(variant.key.clone())),
+        blob_key: Set(Some(variant.key.clone())),
         media: Set(Some(convert::media_name(variant.name.media()))),
         width: Set(Some(convert::to_stored(variant.width))),
         height: Set(Some(convert::to_stored(variant.height))),
         bytes: Set(Some(i64::try_from(variant.bytes).unwrap_or(i64::MAX))),
         sha256: Set(Some(variant.sha256.clone())),
-        job: Set(None),
-        why: Set(None),
+        job_id: Set(None),
+        reason_code: Set(None),
+        reason_message: Set(None),
         created_at: Set(now),
     }
 }
 
 impl WriteTx {
+    /// Rejects the upload of an attempt. Returns false if another outcome was settled first; then the transaction must
+    /// be rolled back.
+    async fn reject(&self, attempt: &Attempt, reason: &Reason, now: i64) -> Result<bool, RecordsError> {
+        let rejected = settle_upload_with_reason(attempt.upload.id, UploadState::Rejected, reason, now);
+        if rejected.exec(&self.tx).await?.rows_affected == 0 || !self.finish_job(attempt, None, now).await? {
+            return Ok(false);
+        }
+        self.release_target(attempt, now).await?;
+        self.record_attempt(attempt, now, EventKind::Rejected, &reason.message).await?;
+        let mut changes = UsageDeltas::for_ended_attempt(attempt);
+        changes.add_bytes(&attempt.message.principal, -counted_bytes(&attempt.upload));
+        self.apply_usage(changes).await?;
+        Ok(true)
+    }
+
+    /// Lets the job run again after `delay`. If a backend failed, the attempt does not count. Returns the publish that
+    /// is due then; None if another outcome was settled first.
+    async fn reschedule(
+        &self,
+        attempt: &Attempt,
+        failing: Option<Backend>,
+        delay: Duration,
+        errors: &str,
+        now: i64,
+    ) -> Result<Option<PublishAttempt>, RecordsError> {
+        let run_at = now + millis(delay);
+        if failing.is_some() {
+            uncount_attempt(attempt).exec(&self.tx).await?;
+        }
+        let postponements = match failing {
+            Some(_) => Expr::col(jobs::Column::Postponements).add(1),
+            None => Expr::value(0),
+        };
+        let rescheduled = current_job(attempt)
+            .col_expr(jobs::Column::RunAt, Expr::value(run_at))
+            .col_expr(jobs::Column::LastError, Expr::value(errors))
+            .col_expr(jobs::Column::WaitingFor, Expr::value(failing.map(Backend::as_str)))
+            .col_expr(jobs::Column::Postponements, postponements)
+            .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
+            .col_expr(jobs::Column::PublishedAt, Expr::value(Option::<i64>::None))
+            .col_expr(jobs::Column::Publishes, outbox::next_publish())
+            .col_expr(jobs::Column::RepublishAt, Expr::value(outbox::publish_due_at(run_at)))
+            // If the call is repeated after its predecessor was committed, only the first counts.
+            .filter(jobs::Column::LeasedUntil.is_not_null())
+            .exec_with_returning(&self.tx)
+            .await?;
+        let Some(job) = rescheduled.first() else { return Ok(None) };
+        let publish = PublishAttempt::for_job(job);
+        let (kind, counts) = match failing {
+            Some(_) => (EventKind::Postponed, ", which does not count"),
+            None => (EventKind::Rescheduled, ""),
+        };
+        let detail = format!("attempt {}{counts}; again in {} ms: {errors}", attempt.number, delay.as_millis());
+        self.record_attempt(attempt, now, kind, &detail).await?;
+        Ok(Some(publish))
+    }
+
     /// Deletes the job from the outbox and schedules the deletion of its blobs, except those under `settled`. Returns
     /// false if this attempt is not its latest any more.
     pub(crate) async fn finish_job(
@@ -332,7 +331,7 @@ impl WriteTx {
         let finished = jobs::Entity::delete_many()
             .filter(jobs::Column::Id.eq(attempt.message.id))
             .filter(jobs::Column::Attempts.eq(i32::try_from(attempt.number).unwrap_or(i32::MAX)))
-            .filter(jobs::Column::State.eq("queued"))
+            .filter(jobs::Column::State.eq(JobState::Queued.as_str()))
             .exec_with_returning(&self.tx)
             .await?;
         let [job] = finished.as_slice() else { return Ok(false) };
@@ -353,10 +352,10 @@ impl WriteTx {
         &self,
         attempt: &Attempt,
         now: i64,
-        what: &str,
+        kind: EventKind,
         detail: &str,
     ) -> Result<(), RecordsError> {
-        let end = Event::new(convert::timestamp(now), what, detail);
+        let end = Event::new(convert::timestamp(now), kind, detail);
         self.record_events(attempt.upload.id, attempt.events.iter().cloned().chain([end])).await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use domain::{Event, Upload, UploadId, UploadState};
+use domain::{Event, JobState, Upload, UploadId, UploadState};
 use jiff::Timestamp;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -67,13 +67,13 @@ impl Records {
     pub async fn events(&self, id: UploadId) -> Result<Vec<Event>, RecordsError> {
         let rows = events::Entity::find()
             .filter(events::Column::UploadId.eq(id.get()))
-            .order_by_asc(events::Column::At)
+            .order_by_asc(events::Column::OccurredAt)
             .order_by_asc(events::Column::Id)
             .all(&self.db)
             .await?;
         Ok(rows
             .into_iter()
-            .map(|row| Event { at: convert::timestamp(row.at), what: row.what, detail: row.detail })
+            .map(|row| Event::new(convert::timestamp(row.occurred_at), row.kind.into(), row.detail))
             .collect())
     }
 
@@ -86,7 +86,7 @@ impl Records {
             .expr(Expr::value(1))
             .from(jobs::Entity)
             .and_where(Expr::col((jobs::Entity, jobs::Column::UploadId)).equals((uploads::Entity, uploads::Column::Id)))
-            .and_where(Expr::col((jobs::Entity, jobs::Column::State)).eq("dead"))
+            .and_where(Expr::col((jobs::Entity, jobs::Column::State)).eq(JobState::Dead.as_str()))
             .to_owned();
         let retriable = Condition::all()
             .add(uploads::Column::State.eq(UploadState::Failed.as_str()))
@@ -124,13 +124,14 @@ impl Records {
             stats.admitted += uploads;
             stats.states.insert(state.parse()?, uploads);
         }
-        let queued = jobs::Entity::find().filter(jobs::Column::State.eq("queued"));
+        let queued = jobs::Entity::find().filter(jobs::Column::State.eq(JobState::Queued.as_str()));
         stats.queued_jobs = queued.clone().count(&tx).await?;
         stats.in_flight = queued.clone().filter(jobs::Column::Kind.contains(".process.")).count(&tx).await?;
         stats.unpublished = queued.clone().filter(jobs::Column::PublishedAt.is_null()).count(&tx).await?;
         let oldest = queued.order_by_asc(jobs::Column::CreatedAt).one(&tx).await?;
         stats.oldest_queued_at = oldest.map(|job| convert::timestamp(job.created_at));
-        stats.dead_jobs = jobs::Entity::find().filter(jobs::Column::State.eq("dead")).count(&tx).await?;
+        stats.dead_jobs =
+            jobs::Entity::find().filter(jobs::Column::State.eq(JobState::Dead.as_str())).count(&tx).await?;
         stats.pending_deletions = deletions::Entity::find().count(&tx).await?;
         let staged: Option<(Option<i64>,)> = uploads::Entity::find()
             .select_only()

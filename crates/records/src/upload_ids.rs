@@ -1,8 +1,9 @@
 //! Upload numbers. The database gives them in order and never twice, but one that was restored from a backup has lost
 //! the numbers given since. Blobs still have them and show how far to skip.
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
+use crate::database::Database;
 use crate::error::RecordsError;
 use crate::records::Records;
 
@@ -30,34 +31,33 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn skip_upload_ids(&self, last: i64) -> Result<(), RecordsError> {
-        let skipping = async {
-            match self.db.get_database_backend() {
+        self.write_statement("skip_upload_ids", async |db| {
+            match db.get_database_backend() {
                 DbBackend::Sqlite => {
-                    let _write_lock = self.write_lock().await?;
                     let skip = "UPDATE sqlite_sequence SET seq = ? WHERE name = 'uploads' AND seq < ?";
-                    self.execute(DbBackend::Sqlite, skip, [last, last]).await
+                    execute(db, skip, [last, last]).await
                 }
                 // Numbers are drawn and discarded, because setting the sequence could set it back while another
                 // process draws from it. In steps, because one statement for millions of numbers could exceed the
                 // limit of a call.
-                postgres => {
+                _ => {
                     let skip = "SELECT count(nextval('uploads_id_seq')) FROM generate_series(1, $1)";
                     loop {
                         let ahead = last - self.last_upload_id().await?;
                         if ahead <= 0 {
                             return Ok(());
                         }
-                        self.execute(postgres, skip, [ahead.min(SKIP_BATCH)]).await?;
+                        execute(db, skip, [ahead.min(SKIP_BATCH)]).await?;
                     }
                 }
             }
-        };
-        self.instrument("skip_numbers", skipping).await
+        })
+        .await
     }
+}
 
-    async fn execute<const N: usize>(&self, backend: DbBackend, sql: &str, with: [i64; N]) -> Result<(), RecordsError> {
-        let statement = Statement::from_sql_and_values(backend, sql, with.map(Into::into));
-        let done: Result<_, DbErr> = self.db.execute_raw(statement).await;
-        Ok(done.map(drop)?)
-    }
+async fn execute<const N: usize>(db: &Database, sql: &str, with: [i64; N]) -> Result<(), RecordsError> {
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, with.map(Into::into));
+    db.execute_raw(statement).await?;
+    Ok(())
 }

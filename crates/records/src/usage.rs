@@ -8,15 +8,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::UploadState;
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, OnConflict, Query, SimpleExpr};
+use domain::{JobState, UploadState};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, OnConflict, SimpleExpr};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, JoinType, PaginatorTrait, QueryFilter, QuerySelect, Set};
 
 use crate::attempt::Attempt;
-use crate::entity::{jobs, principals, uploads, variants};
+use crate::entity::{jobs, uploads, usage_counters, variants};
 use crate::error::RecordsError;
 use crate::records::Records;
-use crate::write_tx::WriteTx;
+use crate::write_tx::{TxEnd, WriteTx};
 
 /// A principal's jobs in flight and stored bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,10 +29,14 @@ pub struct Usage {
     pub bytes: u64,
 }
 
-impl From<principals::Model> for Usage {
-    fn from(row: principals::Model) -> Self {
+impl From<usage_counters::Model> for Usage {
+    fn from(row: usage_counters::Model) -> Self {
         let count = |number: i64| u64::try_from(number).unwrap_or_default();
-        Self { uploads: count(row.uploads), variants: count(row.variants), bytes: count(row.bytes) }
+        Self {
+            uploads: count(row.uploads_in_flight),
+            variants: count(row.variants_in_flight),
+            bytes: count(row.stored_bytes),
+        }
     }
 }
 
@@ -42,67 +46,69 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn usage(&self, principal: &str) -> Result<Usage, RecordsError> {
-        let row = principals::Entity::find_by_id(principal).one(&self.db).await?;
+        let row = usage_counters::Entity::find_by_id(principal).one(&self.db).await?;
         Ok(row.map_or_else(Usage::default, Usage::from))
     }
 
     /// Counts every principal's usage again and corrects the counters. Returns the principals whose counters were
-    /// wrong, which can happen after an upgrade during which processes of the previous version settled jobs. It reads
-    /// all uploads, one principal after the other; other processes may continue to work.
+    /// wrong, for example because rows were changed by hand. It reads all uploads, one principal after the other;
+    /// other processes may continue to work.
     ///
     /// # Errors
     /// Any database error; counters corrected by then stay corrected.
     pub async fn recount_usage(&self) -> Result<Vec<String>, RecordsError> {
         let owners = uploads::Entity::find().select_only().column(uploads::Column::Owner).distinct();
-        let known = principals::Entity::find().select_only().column(principals::Column::Id);
+        let known = usage_counters::Entity::find().select_only().column(usage_counters::Column::Principal);
         let mut all: BTreeSet<String> = owners.into_tuple().all(&self.db).await?.into_iter().collect();
         all.extend(known.into_tuple::<String>().all(&self.db).await?);
         let mut wrong = Vec::new();
         for owner in all {
-            let tx = self.begin_write().await?;
-            // The row is locked before anything is counted. A change by another transaction is then either committed
-            // and counted, or that transaction still has to change this row, and changes the corrected one.
-            let counted = tx.apply_usage_delta(&owner, UsageDelta::default()).await?;
-            let right = count_usage(&tx.tx, &owner).await?;
-            if counted == right {
-                continue;
+            if !self.recount_principal(&owner).await? {
+                wrong.push(owner);
             }
-            principals::Entity::update(principals::ActiveModel {
-                id: Set(owner.clone()),
-                uploads: Set(right.uploads),
-                variants: Set(right.variants),
-                bytes: Set(right.bytes),
-            })
-            .exec(&*tx)
-            .await?;
-            tx.commit().await?;
-            wrong.push(owner);
         }
         Ok(wrong)
+    }
+
+    /// Counts one principal's usage again. Returns whether the counters were right.
+    async fn recount_principal(&self, principal: &str) -> Result<bool, RecordsError> {
+        self.write("recount_usage", async |tx| {
+            // The row is locked before anything is counted. A change by another transaction is then either committed
+            // and counted, or that transaction still has to change this row, and changes the corrected one.
+            let counted = tx.apply_usage_delta(principal, UsageDelta::default()).await?;
+            let right = count_usage(&tx.tx, principal).await?;
+            if counted == right {
+                return Ok(TxEnd::Rollback(true));
+            }
+            usage_counters::Entity::update(usage_counters::ActiveModel {
+                principal: Set(principal.to_owned()),
+                uploads_in_flight: Set(right.uploads_in_flight),
+                variants_in_flight: Set(right.variants_in_flight),
+                stored_bytes: Set(right.stored_bytes),
+            })
+            .exec(&tx.tx)
+            .await?;
+            Ok(TxEnd::Commit(false))
+        })
+        .await
     }
 }
 
 /// Counts a principal's usage from the tables.
-async fn count_usage(db: &impl ConnectionTrait, principal: &str) -> Result<principals::Model, RecordsError> {
-    let queued =
-        || jobs::Entity::find().filter(jobs::Column::Principal.eq(principal)).filter(jobs::Column::State.eq("queued"));
+async fn count_usage(db: &impl ConnectionTrait, principal: &str) -> Result<usage_counters::Model, RecordsError> {
+    let queued = || {
+        jobs::Entity::find()
+            .filter(jobs::Column::Principal.eq(principal))
+            .filter(jobs::Column::State.eq(JobState::Queued.as_str()))
+    };
     let settling = jobs::Column::Kind.contains(".process.");
     let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let held = [UploadState::Accepted.as_str(), UploadState::Ready.as_str()];
-    // An upload that an older version admitted is counted once it is settled.
-    let later = Query::select()
-        .column(jobs::Column::UploadId)
-        .from(jobs::Entity)
-        .and_where(jobs::Column::Principal.eq(""))
-        .and_where(jobs::Column::State.eq("queued"))
-        .and_where(settling.clone())
-        .to_owned();
     let originals: Option<Option<i64>> = uploads::Entity::find()
         .select_only()
         .column_as(sum(uploads::Column::Bytes), "bytes")
         .filter(uploads::Column::Owner.eq(principal))
         .filter(uploads::Column::State.is_in(held))
-        .filter(uploads::Column::Id.not_in_subquery(later))
         .into_tuple()
         .one(db)
         .await?;
@@ -115,11 +121,11 @@ async fn count_usage(db: &impl ConnectionTrait, principal: &str) -> Result<princ
         .into_tuple()
         .one(db)
         .await?;
-    Ok(principals::Model {
-        id: principal.to_owned(),
-        uploads: count(queued().filter(settling.clone()).count(db).await?),
-        variants: count(queued().filter(settling.not()).count(db).await?),
-        bytes: originals.flatten().unwrap_or_default() + made.flatten().unwrap_or_default(),
+    Ok(usage_counters::Model {
+        principal: principal.to_owned(),
+        uploads_in_flight: count(queued().filter(settling.clone()).count(db).await?),
+        variants_in_flight: count(queued().filter(settling.not()).count(db).await?),
+        stored_bytes: originals.flatten().unwrap_or_default() + made.flatten().unwrap_or_default(),
     })
 }
 
@@ -167,7 +173,7 @@ impl UsageDeltas {
         self.add(principal, UsageDelta { bytes: more, ..UsageDelta::default() });
     }
 
-    /// Adds a change. A job without a principal was not counted.
+    /// Adds a change. A job without a principal is not counted.
     pub(crate) fn add(&mut self, principal: &str, change: UsageDelta) {
         if !principal.is_empty() {
             let sum = self.0.entry(principal.to_owned()).or_default();
@@ -194,19 +200,25 @@ impl WriteTx {
         &self,
         principal: &str,
         change: UsageDelta,
-    ) -> Result<principals::Model, RecordsError> {
-        let row = principals::ActiveModel {
-            id: Set(principal.to_owned()),
-            uploads: Set(change.uploads),
-            variants: Set(change.variants),
-            bytes: Set(change.bytes),
+    ) -> Result<usage_counters::Model, RecordsError> {
+        let row = usage_counters::ActiveModel {
+            principal: Set(principal.to_owned()),
+            uploads_in_flight: Set(change.uploads),
+            variants_in_flight: Set(change.variants),
+            stored_bytes: Set(change.bytes),
         };
-        let more = |column: principals::Column, by: i64| Expr::col((principals::Entity, column)).add(by);
-        let known = OnConflict::column(principals::Column::Id)
-            .value(principals::Column::Uploads, more(principals::Column::Uploads, change.uploads))
-            .value(principals::Column::Variants, more(principals::Column::Variants, change.variants))
-            .value(principals::Column::Bytes, more(principals::Column::Bytes, change.bytes))
+        let more = |column: usage_counters::Column, by: i64| Expr::col((usage_counters::Entity, column)).add(by);
+        let known = OnConflict::column(usage_counters::Column::Principal)
+            .value(
+                usage_counters::Column::UploadsInFlight,
+                more(usage_counters::Column::UploadsInFlight, change.uploads),
+            )
+            .value(
+                usage_counters::Column::VariantsInFlight,
+                more(usage_counters::Column::VariantsInFlight, change.variants),
+            )
+            .value(usage_counters::Column::StoredBytes, more(usage_counters::Column::StoredBytes, change.bytes))
             .to_owned();
-        Ok(principals::Entity::insert(row).on_conflict(known).exec_with_returning(&self.tx).await?)
+        Ok(usage_counters::Entity::insert(row).on_conflict(known).exec_with_returning(&self.tx).await?)
     }
 }

@@ -106,8 +106,7 @@ impl Records {
     /// # Errors
     /// Any database error, also if another user has the address.
     pub async fn upsert_user(&self, user: &User) -> Result<(), RecordsError> {
-        let put = async {
-            let _write_lock = self.write_lock().await?;
+        self.write_statement("upsert_user", async |db| {
             let row = user_row(user, self.now_ms());
             let changed = [
                 users::Column::Email,
@@ -120,10 +119,10 @@ impl Records {
                 .update_columns(changed)
                 .value(users::Column::SessionEpoch, Expr::cust(NEXT_EPOCH))
                 .to_owned();
-            users::Entity::insert(row).on_conflict(change).exec_without_returning(&self.db).await?;
-            Ok::<_, RecordsError>(())
-        };
-        self.instrument("put_user", put).await
+            users::Entity::insert(row).on_conflict(change).exec_without_returning(db).await?;
+            Ok(())
+        })
+        .await
     }
 
     /// Adds a user if no other one has the id or the address. Returns whether it was added.
@@ -131,24 +130,22 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn insert_user_if_absent(&self, user: &User) -> Result<bool, RecordsError> {
-        let insert = async {
-            let _write_lock = self.write_lock().await?;
+        self.write_statement("insert_user_if_absent", async |db| {
             let inserted = users::Entity::insert(user_row(user, self.now_ms()))
                 .on_conflict(sea_orm::sea_query::OnConflict::new().do_nothing().to_owned())
-                .exec_without_returning(&self.db)
+                .exec_without_returning(db)
                 .await?;
-            Ok::<_, RecordsError>(inserted > 0)
-        };
-        self.instrument("insert_user_if_absent", insert).await
+            Ok(inserted > 0)
+        })
+        .await
     }
 
-    /// The keys that are not retired, newest first: the first signs, all of them verify.
+    /// All keys, newest first: the first signs, all of them verify.
     ///
     /// # Errors
     /// Any database error.
     pub async fn signing_keys(&self) -> Result<Vec<SigningKey>, RecordsError> {
         let rows = signing_keys::Entity::find()
-            .filter(signing_keys::Column::RetiredAt.is_null())
             .order_by_desc(signing_keys::Column::CreatedAt)
             .order_by_desc(signing_keys::Column::Id)
             .all(&self.db)
@@ -161,19 +158,17 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn add_signing_key(&self, key: &SigningKey) -> Result<(), RecordsError> {
-        let add = async {
-            let _write_lock = self.write_lock().await?;
+        self.write_statement("add_signing_key", async |db| {
             let row = signing_keys::ActiveModel {
                 id: Set(key.id.clone()),
                 secret: Set(key.secret.clone()),
                 created_at: Set(self.now_ms()),
-                retired_at: Set(None),
                 needed_until: Set(0),
             };
-            row.insert(&self.db).await?;
-            Ok::<_, RecordsError>(())
-        };
-        self.instrument("add_signing_key", add).await
+            row.insert(db).await?;
+            Ok(())
+        })
+        .await
     }
 
     /// The age of the signing key; `None` if there is none.
@@ -181,11 +176,7 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn newest_signing_key_age(&self) -> Result<Option<Duration>, RecordsError> {
-        let newest = signing_keys::Entity::find()
-            .filter(signing_keys::Column::RetiredAt.is_null())
-            .order_by_desc(signing_keys::Column::CreatedAt)
-            .one(&self.db)
-            .await?;
+        let newest = signing_keys::Entity::find().order_by_desc(signing_keys::Column::CreatedAt).one(&self.db).await?;
         let age = |row: signing_keys::Model| u64::try_from(self.now_ms() - row.created_at).unwrap_or_default();
         Ok(newest.map(age).map(Duration::from_millis))
     }
@@ -196,19 +187,18 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn extend_signing_key(&self, id: &str, until: Timestamp) -> Result<bool, RecordsError> {
-        let need = async {
+        self.write_statement("extend_signing_key", async |db| {
             let until = until.as_millisecond();
             let needed = Expr::col(signing_keys::Column::NeededUntil);
             let later = Expr::case(needed.clone().lt(until), until).finally(needed);
-            let _write_lock = self.write_lock().await?;
             let kept = signing_keys::Entity::update_many()
                 .col_expr(signing_keys::Column::NeededUntil, later.into())
                 .filter(signing_keys::Column::Id.eq(id))
-                .exec(&self.db)
+                .exec(db)
                 .await?;
-            Ok::<_, RecordsError>(kept.rows_affected > 0)
-        };
-        self.instrument("need_signing_key", need).await
+            Ok(kept.rows_affected > 0)
+        })
+        .await
     }
 
     /// Deletes keys that signed nothing that is still valid: keys whose successor has existed for `max_session`, and
@@ -217,25 +207,20 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn delete_old_signing_keys(&self, max_session: Duration) -> Result<u64, RecordsError> {
-        let delete = async {
+        self.write_statement("delete_old_signing_keys", async |db| {
             let now = self.now_ms();
             let successor = Query::select()
                 .expr(signing_keys::Column::CreatedAt.max())
                 .from(signing_keys::Entity)
-                .and_where(signing_keys::Column::RetiredAt.is_null())
                 .and_where(signing_keys::Column::CreatedAt.lte(now - millis(max_session)))
                 .to_owned();
             let replaced =
                 Expr::col(signing_keys::Column::CreatedAt).lt(Expr::SubQuery(None, Box::new(successor.into())));
             let old = Condition::all().add(replaced).add(signing_keys::Column::NeededUntil.lte(now));
-            let _write_lock = self.write_lock().await?;
-            let deleted = signing_keys::Entity::delete_many()
-                .filter(Condition::any().add(old).add(signing_keys::Column::RetiredAt.is_not_null()))
-                .exec(&self.db)
-                .await?;
-            Ok::<_, RecordsError>(deleted.rows_affected)
-        };
-        self.instrument("delete_old_signing_keys", delete).await
+            let deleted = signing_keys::Entity::delete_many().filter(old).exec(db).await?;
+            Ok(deleted.rows_affected)
+        })
+        .await
     }
 
     /// All users, by id.

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use domain::{Job, JobId, JobMessage, Reason, UploadId, UploadState, Variant, VariantName};
+use domain::{
+    EventKind, Job, JobId, JobMessage, JobState, Reason, ReasonCode, UploadId, UploadState, Variant, VariantName,
+};
 use instrument::current_traceparent;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set, UpdateMany};
@@ -16,7 +18,7 @@ use crate::error::RecordsError;
 use crate::records::Records;
 use crate::settle::{SettleResult, variant_row};
 use crate::usage::{Usage, UsageDelta, UsageDeltas};
-use crate::write_tx::WriteTx;
+use crate::write_tx::{TxEnd, WriteTx};
 
 /// The status of a requested variant.
 #[derive(Clone, Debug)]
@@ -58,63 +60,55 @@ impl Records {
         if let Some(row) = variants::Entity::find_by_id(key.clone()).one(&self.db).await? {
             return variant_status(&row);
         }
-        self.instrument("want_variant", self.enqueue_variant(upload, generation, name)).await
-    }
-
-    async fn enqueue_variant(
-        &self,
-        upload: UploadId,
-        generation: u32,
-        name: VariantName,
-    ) -> Result<VariantStatus, RecordsError> {
+        self.write("request_variant", async |tx| {
         let now = self.now_ms();
-        let tx = self.begin_write().await?;
         let siblings = variants::Entity::find()
             .filter(variants::Column::UploadId.eq(upload.get()))
             .filter(variants::Column::Generation.eq(convert::to_stored(generation)));
         if !name.is_standard() {
             let names = siblings.clone().select_only().column(variants::Column::Name).into_tuple::<String>();
             let odd = |name: &String| !name.parse().is_ok_and(VariantName::is_standard);
-            if names.all(&*tx).await?.iter().filter(|name| odd(name)).count() >= MAX_CUSTOM_SIZES {
+            if names.all(&tx.tx).await?.iter().filter(|name| odd(name)).count() >= MAX_CUSTOM_SIZES {
                 let usual = VariantName::STANDARD_SIZES.map(|size| size.to_string()).join(", ");
-                let why = format!(
+                let message = format!(
                     "{MAX_CUSTOM_SIZES} odd sizes of this picture exist, which is the limit; ask for {usual} or one of them"
                 );
-                return Ok(VariantStatus::Refused(Reason::new("too_many_variants", why)));
+                return Ok(TxEnd::Rollback(VariantStatus::Refused(Reason::new(ReasonCode::TooManyVariants, message))));
             }
         }
         // Locked until the commit, because a job for a picture that expires meanwhile would outlive the picture.
-        let original = uploads::Entity::find_by_id(upload.get()).lock_shared().one(&*tx).await?;
+        let original = uploads::Entity::find_by_id(upload.get()).lock_shared().one(&tx.tx).await?;
         let current = |row: &uploads::Model| {
             row.state == UploadState::Ready.as_str() && row.generation == convert::to_stored(generation)
         };
-        let Some(original) = original.filter(current) else { return Ok(VariantStatus::Outdated) };
-        let (owner, estimate) = (original.owner.clone(), convert::estimate(&original));
+        let Some(original) = original.filter(current) else { return Ok(TxEnd::Rollback(VariantStatus::Outdated)) };
+        let (owner, estimate) = (original.owner.clone(), convert::render_estimate(&original));
         let message = JobMessage::new(Uuid::now_v7(), Job::MakeVariant { upload, generation, variant: name });
         let row = variants::ActiveModel {
             upload_id: Set(upload.get()),
             generation: Set(convert::to_stored(generation)),
             name: Set(name.to_string()),
-            job: Set(Some(message.id)),
+            job_id: Set(Some(message.id)),
             created_at: Set(now),
             ..Default::default()
         };
         let ordered = variants::Entity::insert(row)
             .on_conflict(OnConflict::new().do_nothing().to_owned())
-            .exec_without_returning(&*tx)
+            .exec_without_returning(&tx.tx)
             .await?;
         if ordered == 0 {
             // Another request was faster. Its row is committed, or this insert would have waited for it.
-            drop(tx);
-            let row = siblings.filter(variants::Column::Name.eq(name.to_string())).one(&self.db).await?;
-            return row.map_or(Ok(VariantStatus::Outdated), |row| variant_status(&row));
+            let row = siblings.filter(variants::Column::Name.eq(name.to_string())).one(&tx.tx).await?;
+            let status = row.as_ref().map_or(Ok(VariantStatus::Outdated), variant_status)?;
+            return Ok(TxEnd::Rollback(status));
         }
         let held = Usage::from(tx.apply_usage_delta(&owner, UsageDelta::for_jobs(false, 1)).await?);
         let queue = self.routing.queue(&message.job, held.uploads + held.variants, estimate);
         let message = JobMessage { queue, principal: owner, traceparent: current_traceparent(), ..message };
         tx.enqueue_job(&message, JOB_TIMEOUT, now).await?;
-        tx.commit().await?;
-        Ok(VariantStatus::Enqueued(message))
+        Ok(TxEnd::Commit(VariantStatus::Enqueued(message)))
+        })
+        .await
     }
 
     /// Settles the job of a variant that has been made.
@@ -127,39 +121,31 @@ impl Records {
         generation: u32,
         made: &Variant,
     ) -> Result<SettleResult, RecordsError> {
-        self.instrument("settle_variant", self.settle_variant_in_tx(attempt, generation, made)).await
-    }
-
-    async fn settle_variant_in_tx(
-        &self,
-        attempt: &Attempt,
-        generation: u32,
-        made: &Variant,
-    ) -> Result<SettleResult, RecordsError> {
-        let now = self.now_ms();
-        let tx = self.begin_write().await?;
-        if !tx.finish_job(attempt, Some(&attempt.prefix), now).await? {
-            return Ok(SettleResult::Superseded);
-        }
-        let row = variant_row(attempt.upload.id, generation, made, now);
-        let settled = variants::Entity::update_many()
-            .set(row)
-            .filter(variants::Column::UploadId.eq(attempt.upload.id.get()))
-            .filter(variants::Column::Generation.eq(convert::to_stored(generation)))
-            .filter(variants::Column::Name.eq(made.name.to_string()))
-            // Its bytes are counted once: not for a row that was enqueued again since.
-            .filter(variants::Column::Job.eq(attempt.message.id))
-            .exec(&*tx)
-            .await?;
-        if settled.rows_affected == 0 {
-            return Ok(SettleResult::Superseded);
-        }
-        tx.record_attempt(attempt, now, "variant", &made.name.to_string()).await?;
-        let mut changes = UsageDeltas::for_ended_attempt(attempt);
-        changes.add_bytes(&attempt.upload.owner, i64::try_from(made.bytes).unwrap_or(i64::MAX));
-        tx.apply_usage(changes).await?;
-        tx.commit().await?;
-        Ok(SettleResult::Applied)
+        self.write("settle_variant", async |tx| {
+            let now = self.now_ms();
+            if !tx.finish_job(attempt, Some(&attempt.prefix), now).await? {
+                return Ok(TxEnd::Rollback(SettleResult::Superseded));
+            }
+            let row = variant_row(attempt.upload.id, generation, made, now);
+            let settled = variants::Entity::update_many()
+                .set(row)
+                .filter(variants::Column::UploadId.eq(attempt.upload.id.get()))
+                .filter(variants::Column::Generation.eq(convert::to_stored(generation)))
+                .filter(variants::Column::Name.eq(made.name.to_string()))
+                // Its bytes are counted once: not for a row that was enqueued again since.
+                .filter(variants::Column::JobId.eq(attempt.message.id))
+                .exec(&tx.tx)
+                .await?;
+            if settled.rows_affected == 0 {
+                return Ok(TxEnd::Rollback(SettleResult::Superseded));
+            }
+            tx.record_attempt(attempt, now, EventKind::VariantMade, &made.name.to_string()).await?;
+            let mut changes = UsageDeltas::for_ended_attempt(attempt);
+            changes.add_bytes(&attempt.upload.owner, i64::try_from(made.bytes).unwrap_or(i64::MAX));
+            tx.apply_usage(changes).await?;
+            Ok(TxEnd::Commit(SettleResult::Applied))
+        })
+        .await
     }
 
     /// Records that the variant cannot be made, for a permanent reason.
@@ -167,21 +153,21 @@ impl Records {
     /// # Errors
     /// Any database error; then nothing was settled.
     pub async fn refuse_variant(&self, attempt: &Attempt, reason: &Reason) -> Result<SettleResult, RecordsError> {
-        self.instrument("refuse_variant", self.refuse_variant_in_tx(attempt, reason)).await
-    }
-
-    async fn refuse_variant_in_tx(&self, attempt: &Attempt, reason: &Reason) -> Result<SettleResult, RecordsError> {
-        let now = self.now_ms();
-        let tx = self.begin_write().await?;
-        if !tx.finish_job(attempt, None, now).await? {
-            return Ok(SettleResult::Superseded);
-        }
-        let nobody: Option<JobId> = None;
-        set_variant_failure(attempt, reason).col_expr(variants::Column::Job, Expr::value(nobody)).exec(&*tx).await?;
-        tx.record_attempt(attempt, now, "variant refused", &reason.why).await?;
-        tx.apply_usage(UsageDeltas::for_ended_attempt(attempt)).await?;
-        tx.commit().await?;
-        Ok(SettleResult::Applied)
+        self.write("refuse_variant", async |tx| {
+            let now = self.now_ms();
+            if !tx.finish_job(attempt, None, now).await? {
+                return Ok(TxEnd::Rollback(SettleResult::Superseded));
+            }
+            let no_job: Option<JobId> = None;
+            set_variant_failure(attempt, reason)
+                .col_expr(variants::Column::JobId, Expr::value(no_job))
+                .exec(&tx.tx)
+                .await?;
+            tx.record_attempt(attempt, now, EventKind::VariantRefused, &reason.message).await?;
+            tx.apply_usage(UsageDeltas::for_ended_attempt(attempt)).await?;
+            Ok(TxEnd::Commit(SettleResult::Applied))
+        })
+        .await
     }
 
     /// The existing variants of one crop, by name.
@@ -205,7 +191,7 @@ impl Records {
     pub async fn processing_job(&self, upload: UploadId) -> Result<Option<JobId>, RecordsError> {
         let job = jobs::Entity::find()
             .filter(jobs::Column::UploadId.eq(upload.get()))
-            .filter(jobs::Column::State.eq("queued"))
+            .filter(jobs::Column::State.eq(JobState::Queued.as_str()))
             .filter(jobs::Column::Kind.contains(".process."))
             .one(&self.db)
             .await?;
@@ -225,22 +211,23 @@ impl WriteTx {
 /// Sets the failure reason of the variant that the attempt was to make.
 fn set_variant_failure(attempt: &Attempt, reason: &Reason) -> UpdateMany<variants::Entity> {
     variants::Entity::update_many()
-        .col_expr(variants::Column::Why, Expr::value(format!("{}: {}", reason.code, reason.why)))
+        .col_expr(variants::Column::ReasonCode, Expr::value(reason.code.as_str()))
+        .col_expr(variants::Column::ReasonMessage, Expr::value(reason.message.as_str()))
         .filter(variants::Column::UploadId.eq(attempt.upload.id.get()))
-        .filter(variants::Column::Job.eq(attempt.message.id))
+        .filter(variants::Column::JobId.eq(attempt.message.id))
 }
 
 fn variant_status(row: &variants::Model) -> Result<VariantStatus, RecordsError> {
     if let Some(variant) = convert::variant(row)? {
         return Ok(VariantStatus::Ready(variant));
     }
-    let reason = |why: &str| {
-        let (code, why) = why.split_once(": ").unwrap_or(("failed", why));
-        Reason::new(code, why)
-    };
-    Ok(match (&row.why, row.job) {
-        (None, Some(job)) => VariantStatus::Pending(job),
-        (Some(why), Some(_)) => VariantStatus::Failed(reason(why)),
-        (why, None) => VariantStatus::Refused(reason(why.as_deref().unwrap_or_default())),
-    })
+    match (convert::reason(row.reason_code.clone(), row.reason_message.clone()), row.job_id) {
+        (None, Some(job)) => Ok(VariantStatus::Pending(job)),
+        (Some(reason), Some(_)) => Ok(VariantStatus::Failed(reason)),
+        (Some(reason), None) => Ok(VariantStatus::Refused(reason)),
+        (None, None) => Err(RecordsError::CorruptRow(format!(
+            "variant {} of upload {} has neither bytes nor a job nor a reason",
+            row.name, row.upload_id
+        ))),
+    }
 }

@@ -43,7 +43,7 @@ impl Store {
                 }
             })
         };
-        let engine = self.instrument("begin", begin).await?;
+        let engine = self.instrument("begin_multipart", begin).await?;
         Ok(MultipartWriter { store: self.clone(), key: key.to_owned(), engine, part_size: self.part_sizes.next() })
     }
 }
@@ -75,7 +75,7 @@ impl MultipartWriter {
                 }
             }
         };
-        store.instrument("part", put).await
+        store.instrument("write_part", put).await
     }
 
     /// Writes the last part, and makes the whole object durable under its key.

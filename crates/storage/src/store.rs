@@ -219,7 +219,7 @@ impl Store {
                 }
             }
         };
-        self.instrument("remove_all", remove).await
+        self.instrument("delete_prefix", remove).await
     }
 
     /// Deletes objects, as many in a request as the engine takes.

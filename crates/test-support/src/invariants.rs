@@ -96,7 +96,7 @@ pub async fn check_all_uploads(backends: &Backends, db: &DatabaseConnection, ack
             UploadState::Expired => ends.expired += 1,
             UploadState::Accepted => panic!("an upload is {state:?}"),
         }
-        ends.reasons.extend(reason.map(|reason| reason.code));
+        ends.reasons.extend(reason.map(|reason| reason.code.to_string()));
         wanted.extend(keys);
     }
     drop(looking);
@@ -108,18 +108,18 @@ pub async fn check_all_uploads(backends: &Backends, db: &DatabaseConnection, ack
     wanted.extend(
         keys("SELECT original_key AS key FROM uploads WHERE original_key IS NOT NULL AND state = 'ready'").await,
     );
-    wanted.extend(keys("SELECT key FROM variants WHERE key IS NOT NULL").await);
-    let scheduled = keys("SELECT prefix AS key FROM ledger").await;
+    wanted.extend(keys("SELECT blob_key AS key FROM variants WHERE blob_key IS NOT NULL").await);
+    let scheduled = keys("SELECT blob_prefix AS key FROM deletions").await;
     let blobs: Vec<String> = backends.blobs.list_keys().try_collect().await.unwrap();
     for blob in &blobs {
         let known = wanted.contains(blob) || scheduled.iter().any(|prefix| blob.starts_with(prefix));
-        assert!(known, "{blob} is no row's and not in the ledger");
+        assert!(known, "{blob} is no row's and not in the deletion queue");
     }
     // An object that is not in the bucket cannot be served.
     let there: HashSet<&String> = blobs.iter().collect();
     assert!(wanted.iter().all(|key| there.contains(key)), "a row's bytes are missing");
-    let twice = "SELECT CAST(service || '/' || resource || '/' || upload_id AS TEXT) AS key FROM avatars
-                 WHERE upload_id IS NOT NULL GROUP BY service, resource, upload_id HAVING count(*) > 1";
+    let twice = "SELECT CAST(service || '/' || resource_id || '/' || upload_id AS TEXT) AS key FROM avatars
+                 WHERE upload_id IS NOT NULL GROUP BY service, resource_id, upload_id HAVING count(*) > 1";
     assert_eq!(keys(twice).await, Vec::<String>::new(), "a claim had two winners");
     ends
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use backends::{Backends, BackendsSettings};
 use bytesize::ByteSize;
-use domain::{AccessGrant, Clock, FileId, Secret, Staged, UploadState, UploadTarget};
+use domain::{AccessGrant, Clock, EventKind, FileId, Secret, Staged, UploadState, UploadTarget};
 use instrument::FailPoints;
 use queue::QueueSettings;
 use records::{Admission, FileAdmission, RecordsSettings, Role, User};
@@ -106,7 +106,7 @@ async fn an_upload_on_which_the_engine_panics_fails_after_its_attempts_and_is_no
     assert!(job.dead && job.attempts == MAX_ATTEMPTS.cast_signed(), "{job:?}");
     assert!(job.last_error.as_ref().unwrap().contains("the picture engine failed"), "{job:?}");
     let events = backends.records.events(admitted.id).await.unwrap();
-    let texts = events.iter().map(|event| event.detail.as_str()).chain([reason.why.as_str()]);
+    let texts = events.iter().map(|event| event.detail.as_str()).chain([reason.message.as_str()]);
     assert!(texts.into_iter().all(|text| !text.contains("index 7")), "clients see the detail: {events:?}");
 }
 
@@ -133,7 +133,7 @@ async fn a_file_on_whose_thumbnail_the_engine_panics_is_kept_without_it() {
     let upload = backends.records.upload(admitted.id).await.unwrap().unwrap();
     assert_eq!((upload.state, upload.width), (UploadState::Ready, None));
     let events = backends.records.events(admitted.id).await.unwrap();
-    let rendered = events.iter().find(|event| event.what == "rendered").unwrap();
+    let rendered = events.iter().find(|event| event.kind == EventKind::Rendered).unwrap();
     assert_eq!(
         rendered.detail,
         "no thumbnail. The server failed to render the picture. The file itself may be correct."

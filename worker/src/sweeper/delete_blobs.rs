@@ -24,8 +24,8 @@ impl Sweeper {
                 };
                 self.backends.records.complete_deletion(&deletion).await?;
                 if removed > 0 {
-                    let (upload, why) = (deletion.upload, &deletion.reason);
-                    tracing::info!(%upload, removed, why, "deleted scheduled blobs");
+                    let (upload, why) = (deletion.upload.map(tracing::field::display), &deletion.reason);
+                    tracing::info!(upload, removed, why, "deleted scheduled blobs");
                 }
                 collected += removed;
             }

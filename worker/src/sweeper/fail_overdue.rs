@@ -15,7 +15,7 @@ impl Sweeper {
                 break;
             }
             for (upload, job, reason) in batch {
-                tracing::error!(%upload, %job, reason = reason.why, "the upload failed, because it was not settled by its deadline");
+                tracing::error!(%upload, %job, reason = reason.message, "the upload failed, because it was not settled by its deadline");
                 self.backends.queue.publish_outcome(job, Outcome::Failed(reason));
             }
         }
@@ -30,7 +30,7 @@ impl Sweeper {
                 return Ok(());
             }
             for (upload, job, reason) in batch {
-                tracing::error!(%upload, %job, reason = reason.why, "the job of a variant passed its deadline and was given up; the next request for the variant creates a new job");
+                tracing::error!(%upload, %job, reason = reason.message, "the job of a variant passed its deadline and was given up; the next request for the variant creates a new job");
                 self.backends.queue.publish_outcome(job, Outcome::Failed(reason));
             }
         }

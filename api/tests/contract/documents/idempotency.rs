@@ -165,19 +165,19 @@ async fn a_fault_while_an_answer_is_noted_does_not_keep_the_key() {
         let request = api_request(&jane, Method::POST, &path).header("idempotency-key", "k");
         request.json(&json!({"assignedUser": "@everybody"})).send().await.unwrap()
     };
-    server.faults.start_failing("records", "note_answer");
+    server.faults.start_failing("records", "store_idempotent_response");
     let first = status_and_text(send().await).await;
     assert_eq!(first.0, 200, "what was asked for is done");
     let second = send().await;
     assert_eq!((second.status().as_u16(), header(&second, "retry-after")), (409, "1"));
-    server.faults.wait_for_hits("records", "note_answer", 2).await;
+    server.faults.wait_for_hits("records", "store_idempotent_response", 2).await;
     server.faults.clear();
     assert_eq!(retry_while_in_flight(send).await, first);
 }
 
 /// Sends a request that is refused and whose key cannot be released: the key stays locked.
 async fn leave_key_locked(server: &TestServer, login: &Login<'_>, path: &str) {
-    server.faults.start_failing("records", "let_go_of_key");
+    server.faults.start_failing("records", "release_idempotency_key");
     assert_eq!(post_with_key(login, path, "k", b"no form".to_vec()).await.status(), 400);
     assert_eq!(post_with_key(login, path, "k", rendition_form("small", b"x")).await.status(), 409);
 }
@@ -189,7 +189,7 @@ async fn a_fault_while_a_key_is_released_does_not_keep_it() {
     let id = upload_file(&jane).await;
     let path = format!("/files/{id}/data/rendition");
     leave_key_locked(&server, &jane, &path).await;
-    server.faults.wait_for_hits("records", "let_go_of_key", 2).await;
+    server.faults.wait_for_hits("records", "release_idempotency_key", 2).await;
     server.faults.clear();
     assert_eq!(
         retry_while_in_flight(async || post_with_key(&jane, &path, "k", rendition_form("small", b"x")).await).await.0,

@@ -146,7 +146,7 @@ async fn a_grant_is_checked_again_when_the_upload_is_settled() {
         let admitted = db.records.admit_into_file(by_paul).await.unwrap().unwrap();
         db.records.share_file(&id, "paul", FileRole::Viewer).await.unwrap();
         match settle_ready(db, &admitted).await {
-            SettleResult::Rejected(reason) => assert_eq!(reason.code, "not_permitted"),
+            SettleResult::Rejected(reason) => assert_eq!(reason.code.as_str(), "not_permitted"),
             other => panic!("{other:?}"),
         }
         assert!(db.records.renditions(version).await.unwrap().is_empty());

@@ -150,8 +150,9 @@ async fn looking_for_what_is_due_does_not_read_the_queue() {
             ),
         };
         db.execute_unprepared(&format!(
-            "INSERT INTO jobs (id, upload_id, kind, payload, state, created_at, run_at, published_at, republish_at)
-             SELECT {id}, n, 'picture.process.v1', '{{}}', CASE n % 2 WHEN 0 THEN 'dead' ELSE 'queued' END, 0, 0, 0,
+            "INSERT INTO jobs (id, upload_id, kind, payload, queue, principal, republish_after_ms, state, created_at, run_at,
+                               published_at, republish_at)
+             SELECT {id}, n, 'picture.process.v1', '{{}}', 'pictures', 'mary', 60000, CASE n % 2 WHEN 0 THEN 'dead' ELSE 'queued' END, 0, 0, 0,
                     CASE n % 2 WHEN 0 THEN 0 ELSE 4000000000000 END FROM {numbers}"
         ))
         .await
@@ -168,7 +169,7 @@ async fn looking_for_what_is_due_does_not_read_the_queue() {
         let column = if backend == DbBackend::Postgres { "QUERY PLAN" } else { "detail" };
         let plan: Vec<String> = rows.iter().map(|row| row.try_get("", column).unwrap()).collect();
         let plan = plan.join("\n");
-        assert!(plan.contains("ix_jobs_republish") && !plan.to_lowercase().contains("sort"), "{plan}");
+        assert!(plan.contains("ix_jobs_republish_at") && !plan.to_lowercase().contains("sort"), "{plan}");
         assert!(!plan.contains("TEMP B-TREE") && !plan.contains("Seq Scan"), "{plan}");
         assert!(test_db.due_messages().await.is_empty());
         db.close().await.unwrap();
@@ -182,7 +183,7 @@ async fn a_failing_backend_costs_no_attempt_and_a_crash_does() {
         let message = db.admit().await.message;
         for n in 1..=7 {
             let attempt = db.begin_attempt(&message).await;
-            assert_eq!((attempt.number, attempt.counted_attempts, attempt.postponed), (n, 1, n - 1));
+            assert_eq!((attempt.number, attempt.counted_attempts, attempt.postponements), (n, 1, n - 1));
             db.records.postpone(&attempt, Backend::Blobs, MINUTE / 60, "refused").await.unwrap().unwrap();
         }
         // The worker crashes without reporting an error.
@@ -198,7 +199,7 @@ async fn a_failing_backend_costs_no_attempt_and_a_crash_does() {
         assert!(db.records.renew_lease(&next, MINUTE).await.unwrap());
         db.records.reschedule(&next, MINUTE, "it took too long").await.unwrap().unwrap();
         let last = db.begin_attempt(&message).await;
-        assert_eq!((last.number, last.counted_attempts, last.postponed), (10, 2, 0));
+        assert_eq!((last.number, last.counted_attempts, last.postponements), (10, 2, 0));
         // The response was lost and the call is repeated: it takes effect once.
         db.records.postpone(&last, Backend::Records, MINUTE, "reset").await.unwrap().unwrap();
         assert!(db.records.postpone(&last, Backend::Records, MINUTE, "reset").await.unwrap().is_none());
@@ -249,8 +250,8 @@ async fn at_the_deadline_the_reason_names_the_backend_and_no_more() {
             (&fresh, "no worker settled this upload"),
         ] {
             let reason = db.records.upload(admitted.id).await.unwrap().unwrap().reason.unwrap();
-            assert!(reason.code == "deadline" && reason.why.contains(words), "{reason:?}");
-            assert!(!reason.why.contains("10.0.0.7"), "{reason:?}");
+            assert!(reason.code.as_str() == "deadline" && reason.message.contains(words), "{reason:?}");
+            assert!(!reason.message.contains("10.0.0.7"), "{reason:?}");
             let notices = failed.iter().find(|(id, ..)| *id == admitted.id).unwrap();
             assert_eq!(notices.2, reason, "whoever waits hears the same");
         }
@@ -319,7 +320,7 @@ async fn a_variant_job_expires_and_the_variant_is_requested_anew() {
         let given_up = db.records.fail_overdue_variants(10).await.unwrap();
         let [(of, job, reason)] = given_up.as_slice() else { panic!("{given_up:?}") };
         assert_eq!((*of, *job, reason.code.as_str()), (upload, ticket.id, "deadline"));
-        assert!(reason.why.contains("the storage for finished files"), "{reason:?}");
+        assert!(reason.message.contains("the storage for finished files"), "{reason:?}");
         assert!(matches!(want().await, records::VariantStatus::Enqueued(_)), "the next request orders it anew");
     })
     .await;

@@ -21,26 +21,26 @@ async fn scans(db: &DatabaseConnection) -> Vec<SequentialScans> {
 
 /// A few years of a portal: settled uploads with their events, and a queue that has fallen behind.
 const FILL: &str = "
-INSERT INTO uploads (kind, owner, state, label, media, bytes, sha256, staged_key, generation, created_at, deadline, expires_at, claimed_at)
+INSERT INTO uploads (kind, owner, state, filename, media, bytes, sha256, staged_key, generation, created_at, deadline, expires_at, claimed_at)
 SELECT 'dropbox', 'user' || n % 500, CASE n % 40 WHEN 0 THEN 'expired' WHEN 1 THEN 'rejected' ELSE 'ready' END,
        'x', 'jpg', 1, 'x', 'incoming/' || n, 0, n, n, n, CASE n % 40 WHEN 0 THEN NULL WHEN 1 THEN NULL ELSE n END
 FROM generate_series(1, 30000) n;
-INSERT INTO events (upload_id, at, what, detail) SELECT 1001 + n % 30000, n, 'ready', '' FROM generate_series(1, 60000) n;
+INSERT INTO events (upload_id, occurred_at, kind, detail) SELECT 1001 + n % 30000, n, 'ready', '' FROM generate_series(1, 60000) n;
 INSERT INTO variants (upload_id, generation, name, created_at) SELECT 1001 + n % 30000, 0, n / 30000 || '.jpg', n
 FROM generate_series(1, 60000) n;
-INSERT INTO jobs (id, upload_id, kind, payload, state, attempts, created_at, run_at, published_at, republish_at)
-SELECT gen_random_uuid(), 1001 + n, 'picture.process.v1', '{}', CASE n % 10 WHEN 0 THEN 'dead' ELSE 'queued' END, 0, n,
+INSERT INTO jobs (id, upload_id, kind, payload, queue, principal, republish_after_ms, state, attempts, created_at, run_at, published_at, republish_at)
+SELECT gen_random_uuid(), 1001 + n, 'picture.process.v1', '{}', 'pictures', 'mary', 60000, CASE n % 10 WHEN 0 THEN 'dead' ELSE 'queued' END, 0, n,
        4000000000000, 4000000000000, CASE n % 10 WHEN 0 THEN n ELSE 4000000000000 END FROM generate_series(1, 20000) n;
-INSERT INTO ledger (id, upload_id, prefix, why, due) SELECT gen_random_uuid(), n, 'p', 'w', 4000000000000
+INSERT INTO deletions (id, upload_id, blob_prefix, reason, due_at) SELECT gen_random_uuid(), n, 'p', 'w', 4000000000000
 FROM generate_series(1, 20000) n;
-INSERT INTO avatars (service, resource, upload_id, set_by, created_at) SELECT 'groups', 'g' || n % 5000, n, 'x', n
+INSERT INTO avatars (service, resource_id, upload_id, set_by, created_at) SELECT 'groups', 'g' || n % 5000, n, 'x', n
 FROM generate_series(1, 20000) n;
 INSERT INTO users (id, email, name, password_hash, role, created_at) SELECT 'user' || n, 'user' || n || '@x', 'x', 'x', 'member', n
 FROM generate_series(1, 5000) n;
 INSERT INTO sessions (id, user_id, epoch, created_at, ends_at) SELECT gen_random_uuid(), 'user' || n % 5000, 0, n, 4000000000000
 FROM generate_series(1, 20000) n;
-INSERT INTO principals (id, uploads, bytes) SELECT 'user' || n, 1, n FROM generate_series(1, 5000) n;
-INSERT INTO grants (service, resource, user_id, created_at) SELECT 'groups', 'g' || n, 'user' || n, n FROM generate_series(1, 5000) n;
+INSERT INTO usage_counters (principal, uploads_in_flight, stored_bytes) SELECT 'user' || n, 1, n FROM generate_series(1, 5000) n;
+INSERT INTO resource_grants (service, resource_id, user_id, created_at) SELECT 'groups', 'g' || n, 'user' || n, n FROM generate_series(1, 5000) n;
 ANALYZE";
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn no_hot_question_reads_a_whole_table() {
     let read = looking.query_one_raw(Statement::from_string(DbBackend::Postgres, unclaimed)).await.unwrap().unwrap();
     let read: i64 = read.try_get_by_index(0).unwrap();
     assert!(read < 1000, "{read} entries were read for the few uploads that nobody claimed");
-    let republish = "SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'ix_jobs_republish'";
+    let republish = "SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'ix_jobs_republish_at'";
     let read = looking.query_one_raw(Statement::from_string(DbBackend::Postgres, republish)).await.unwrap().unwrap();
     let read: i64 = read.try_get_by_index(0).unwrap();
     assert!(read < 1000, "{read} entries were read for the few jobs that were due");

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use domain::{JobId, Reason, UploadState};
+use domain::{EventKind, JobId, Reason, UploadState};
 use records::{LeaseResult, SettleResult, VariantStatus};
 use test_support::test_db::{DEADLINE, MINUTE, RETENTION, TestDb, on_both_engines, processed_upload, user, variant};
 
@@ -19,7 +19,8 @@ async fn what_is_admitted_is_there_with_its_job_and_its_history() {
         assert_eq!((upload.state, upload.owner.as_str(), upload.bytes), (UploadState::Accepted, "mary", 1234));
         assert_eq!(upload.deadline.duration_since(upload.created_at).unsigned_abs(), DEADLINE);
         assert_eq!(db.records.processing_job(first.id).await.unwrap(), Some(first.message.id));
-        let history: Vec<_> = db.records.events(first.id).await.unwrap().into_iter().map(|e| e.what).collect();
+        let history: Vec<_> =
+            db.records.events(first.id).await.unwrap().into_iter().map(|event| event.kind.to_string()).collect();
         assert_eq!(history, ["staged", "queued"]);
         let stats = db.records.stats().await.unwrap();
         assert_eq!((stats.admitted, stats.in_state(UploadState::Accepted), stats.queued_jobs), (2, 2, 2));
@@ -78,7 +79,7 @@ async fn a_ready_upload_has_its_variants_and_no_open_job() {
     on_both_engines(async |db| {
         let admitted = db.admit().await;
         let mut attempt = db.begin_attempt(&admitted.message).await;
-        attempt.push_event(db.clock.now(), "rendered", "three sizes");
+        attempt.push_event(db.clock.now(), EventKind::Rendered, "three sizes");
         assert_eq!(db.records.settle_ready(&attempt, processed_upload(&attempt)).await.unwrap(), SettleResult::Applied);
         let upload = db.records.upload(admitted.id).await.unwrap().unwrap();
         assert_eq!((upload.state, upload.width, upload.height), (UploadState::Ready, Some(4032), Some(3024)));
@@ -89,7 +90,7 @@ async fn a_ready_upload_has_its_variants_and_no_open_job() {
         assert_eq!((stats.in_state(UploadState::Ready), stats.queued_jobs, stats.pending_deletions), (1, 0, 0));
         assert!(db.records.needed_staged_keys(&[upload.staged_key]).await.unwrap().is_empty());
         let last = db.records.events(admitted.id).await.unwrap().pop().unwrap();
-        assert_eq!(last.what, "ready");
+        assert_eq!(last.kind.as_str(), "ready");
     })
     .await;
 }
@@ -118,7 +119,7 @@ async fn a_grant_revoked_while_the_job_waited_is_a_rejection() {
         mary.disabled = true;
         db.records.upsert_user(&mary).await.unwrap();
         let settled = db.records.settle_ready(&attempt, processed_upload(&attempt)).await.unwrap();
-        assert!(matches!(settled, SettleResult::Rejected(reason) if reason.code == "not_permitted"));
+        assert!(matches!(settled, SettleResult::Rejected(reason) if reason.code.as_str() == "not_permitted"));
         assert_eq!(db.records.upload(admitted.id).await.unwrap().unwrap().state, UploadState::Rejected);
         assert!(db.records.variants(admitted.id, 0).await.unwrap().is_empty());
     })

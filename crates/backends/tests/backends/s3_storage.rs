@@ -159,7 +159,7 @@ async fn delete_prefixes(bucket: &TestStores) {
         assert_eq!(bucket.blobs.delete_prefix(prefix).await.unwrap(), 0);
     }
     assert_eq!(left().await, others);
-    // All blobs of an upload, in the current layout and in the former one.
+    // All blobs of an upload, if the prefix is the beginning of names and if it is a folder.
     for prefix in ["uploads/3/1001-", "pictures/1001/"] {
         assert_eq!(bucket.blobs.delete_prefix(prefix).await.unwrap(), 1);
     }

@@ -164,81 +164,15 @@ async fn a_job_goes_to_bulk_or_heavy_and_stays_there() {
     .await;
 }
 
-/// Admits an upload as the previous version does, which knows neither queue nor principal nor counters.
-async fn admit_as_older_version(test_db: &TestDb) -> Admitted {
-    let admitted = test_db.admit().await;
-    let db = Database::connect(&test_db.url).await.unwrap();
-    let id = admitted.id;
-    for sql in [
-        format!("UPDATE jobs SET queue = '', principal = '' WHERE upload_id = {id}"),
-        format!("UPDATE principals SET uploads = uploads - 1, bytes = bytes - {ORIGINAL_BYTES}"),
-    ] {
-        db.execute_unprepared(&sql).await.unwrap();
-    }
-    db.close().await.unwrap();
-    admitted
-}
-
-#[tokio::test]
-async fn what_an_older_api_admits_makes_no_counter_wrong_for_good() {
-    on_both_engines(async |db| {
-        let admitted = admit_as_older_version(db).await;
-        assert_eq!(usage(db).await, (0, 0, 0));
-        let attempt = db.begin_attempt(&admitted.message).await;
-        assert_eq!((attempt.message.queue, attempt.message.principal.as_str()), (QueueName::Pictures, ""));
-        db.records.settle_ready(&attempt, processed_upload(&attempt)).await.unwrap();
-        assert_eq!(usage(db).await, (0, 0, ORIGINAL_BYTES + 3 * VARIANT_BYTES));
-        let attempt = db.begin_attempt(&admit_as_older_version(db).await.message).await;
-        db.records.settle_rejected(&attempt, &rejection()).await.unwrap();
-        let attempt = db.begin_attempt(&admit_as_older_version(db).await.message).await;
-        db.records.mark_dead(&attempt, &rejection(), "no").await.unwrap();
-        admit_as_older_version(db).await;
-        db.clock.advance(DEADLINE);
-        assert_eq!(db.records.fail_overdue(10).await.unwrap().len(), 1);
-        assert_eq!(usage(db).await, (0, 0, ORIGINAL_BYTES + 3 * VARIANT_BYTES));
-        admit_as_older_version(db).await;
-        db.clock.advance(RETENTION);
-        assert_eq!(db.records.expire(10).await.unwrap().len(), 2);
-        assert_eq!(usage(db).await, (0, 0, 0));
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn a_wrong_counter_is_found_and_corrected() {
     on_both_engines(async |test_db| {
         test_db.admit().await;
         let db = Database::connect(&test_db.url).await.unwrap();
-        db.execute_unprepared("UPDATE principals SET uploads = 7, bytes = -5").await.unwrap();
+        db.execute_unprepared("UPDATE usage_counters SET uploads_in_flight = 7, stored_bytes = -5").await.unwrap();
         assert_eq!(test_db.records.usage("mary").await.unwrap().bytes, 0);
         assert_eq!(test_db.records.recount_usage().await.unwrap(), ["mary"]);
         assert_eq!(usage(test_db).await, (1, 0, ORIGINAL_BYTES));
-        db.close().await.unwrap();
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn what_was_there_before_there_were_counters_is_counted() {
-    on_both_engines(async |test_db| {
-        test_db.admit().await;
-        let ready = test_db.admit_and_settle().await;
-        let ordered = test_db.records.request_variant(ready.id, 0, "64.png".parse().unwrap()).await.unwrap();
-        assert!(matches!(ordered, VariantStatus::Enqueued(_)), "{ordered:?}");
-        let before = usage(test_db).await;
-        let db = Database::connect(&test_db.url).await.unwrap();
-        for sql in [
-            "DROP TABLE principals",
-            "ALTER TABLE jobs DROP COLUMN queue",
-            "ALTER TABLE jobs DROP COLUMN principal",
-            "ALTER TABLE uploads DROP COLUMN estimate",
-            "DELETE FROM seaql_migrations WHERE version = 'm0008_principals'",
-        ] {
-            db.execute_unprepared(sql).await.unwrap();
-        }
-        assert_eq!(migrations::up(&test_db.url).await.unwrap(), ["m0008_principals"]);
-        assert_eq!(usage(test_db).await, before);
-        assert!(test_db.records.recount_usage().await.unwrap().is_empty());
         db.close().await.unwrap();
     })
     .await;

@@ -1,7 +1,7 @@
 //! Encodes a job message as an AMQP message and decodes it. The body is the job message's JSON; the properties are
 //! for operators and for outcomes.
 
-use domain::{JobMessage, QueueName};
+use domain::JobMessage;
 use instrument::TRACEPARENT;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
@@ -60,7 +60,7 @@ impl AmqpMessage {
         let mut message: JobMessage = serde_json::from_slice(body)?;
         message.traceparent = header(TRACEPARENT);
         message.principal = header(PRINCIPAL_HEADER).unwrap_or_default();
-        if let Some(queue) = header(QUEUE_HEADER).as_deref().and_then(QueueName::from_name) {
+        if let Some(queue) = header(QUEUE_HEADER).and_then(|queue| queue.parse().ok()) {
             message.queue = queue;
         }
         Ok(Self {
@@ -73,7 +73,7 @@ impl AmqpMessage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::{Job, JobId, UploadId};
+    use domain::{Job, JobId, QueueName, UploadId};
 
     fn message() -> AmqpMessage {
         let job = Job::ProcessPicture { upload: UploadId::try_from(1001).unwrap() };

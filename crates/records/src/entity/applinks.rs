@@ -9,7 +9,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
     pub file_id: String,
-    pub assigned: String,
+    pub audience: String,
     pub role: String,
     pub created_by: String,
     pub created_at: i64,

@@ -9,7 +9,7 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub version: i64,
     pub service: String,
-    pub resource: String,
+    pub resource_id: String,
     pub upload_id: Option<i64>,
     pub set_by: String,
     pub created_at: i64,

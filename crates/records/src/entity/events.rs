@@ -9,9 +9,9 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub id: i64,
     pub upload_id: i64,
-    pub at: i64,
-    pub what: String,
+    pub kind: String,
     pub detail: String,
+    pub occurred_at: i64,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

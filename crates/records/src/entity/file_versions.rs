@@ -13,7 +13,7 @@ pub struct Model {
     pub upload_id: Option<i64>,
     pub name: String,
     pub created_by: String,
-    pub link: Option<String>,
+    pub access_grant: Option<String>,
     pub created_at: i64,
     pub ready_at: Option<i64>,
     pub released_at: Option<i64>,

@@ -10,7 +10,7 @@ pub struct Model {
     pub id: String,
     pub owner: String,
     pub name: String,
-    pub latest: i32,
+    pub latest_version: i32,
     pub created_at: i64,
     pub changed_at: i64,
 }

@@ -1,4 +1,4 @@
-//! Idempotency keys and their answers.
+//! Idempotency keys and their responses.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,9 +12,9 @@ pub struct Model {
     pub key: String,
     pub fingerprint: Option<String>,
     pub upload_id: Option<i64>,
-    pub answer: Option<String>,
-    pub created_at: i64,
-    pub held_until: i64,
+    pub response: Option<String>,
+    pub locked_at: i64,
+    pub locked_until: i64,
     pub expires_at: i64,
 }
 

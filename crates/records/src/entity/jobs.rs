@@ -8,38 +8,39 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    pub upload_id: i64,
+    /// None if the job is not about an upload.
+    pub upload_id: Option<i64>,
     pub kind: String,
     pub payload: String,
     pub state: String,
     pub attempts: i32,
-    pub trace: Option<String>,
+    pub traceparent: Option<String>,
     pub last_error: Option<String>,
     pub created_at: i64,
     pub run_at: i64,
     pub published_at: Option<i64>,
     pub leased_until: Option<i64>,
     /// The blob prefixes of its attempts so far, each followed by a blank.
-    pub prefixes: String,
+    pub blob_prefixes: String,
     /// The number of publishes; a confirmation names the one it belongs to.
     pub publishes: i32,
     /// When the sweeper publishes the job again.
     pub republish_at: i64,
     /// Milliseconds that a confirmed message may wait in the queue before it is published again.
-    pub republish_after: i64,
+    pub republish_after_ms: i64,
     /// How many of the attempts do not count against the limit.
-    pub uncounted: i32,
+    pub uncounted_attempts: i32,
     /// The number of the last attempt that does not count.
-    pub last_uncounted: i32,
+    pub last_uncounted_attempt: i32,
     /// How often in a row a backend postponed the job.
-    pub postponed: i32,
+    pub postponements: i32,
     /// The backend whose failure postponed the job last.
-    pub waits_for: Option<String>,
-    /// When a job without an upload's deadline is given up.
-    pub give_up_at: Option<i64>,
-    /// The name of the queue that it is published into; empty for the queue of its kind.
+    pub waiting_for: Option<String>,
+    /// When a job that no upload's deadline ends is given up.
+    pub expires_at: Option<i64>,
+    /// The name of the queue that it is published into.
     pub queue: String,
-    /// The principal whose counters include it while it is queued; empty if an older version wrote the row.
+    /// The principal whose counters include it while it is queued; empty if it is not counted.
     pub principal: String,
 }
 

@@ -11,7 +11,7 @@ pub struct Model {
     pub file_id: String,
     pub name: String,
     pub role: String,
-    pub assigned: String,
+    pub audience: String,
     pub password_hash: Option<String>,
     pub expires_at: Option<i64>,
     pub created_by: String,

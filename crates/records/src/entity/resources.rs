@@ -9,7 +9,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub service: String,
     #[sea_orm(primary_key, auto_increment = false)]
-    pub resource: String,
+    pub resource_id: String,
     pub name: String,
     pub created_at: i64,
 }

@@ -10,7 +10,6 @@ pub struct Model {
     pub id: String,
     pub secret: String,
     pub created_at: i64,
-    pub retired_at: Option<i64>,
     pub needed_until: i64,
 }
 

@@ -12,14 +12,15 @@ pub struct Model {
     pub generation: i32,
     #[sea_orm(primary_key, auto_increment = false)]
     pub name: String,
-    pub key: Option<String>,
+    pub blob_key: Option<String>,
     pub media: Option<String>,
     pub width: Option<i32>,
     pub height: Option<i32>,
     pub bytes: Option<i64>,
     pub sha256: Option<String>,
-    pub job: Option<Uuid>,
-    pub why: Option<String>,
+    pub job_id: Option<Uuid>,
+    pub reason_code: Option<String>,
+    pub reason_message: Option<String>,
     pub created_at: i64,
 }
 

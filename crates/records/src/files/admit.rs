@@ -48,54 +48,44 @@ impl Records {
         &self,
         admission: FileAdmission,
     ) -> Result<Result<Admitted, TargetConflict>, RecordsError> {
-        self.instrument("admit_into_file", self.admit_into_file_in_tx(admission)).await
-    }
-
-    async fn admit_into_file_in_tx(
-        &self,
-        admission: FileAdmission,
-    ) -> Result<Result<Admitted, TargetConflict>, RecordsError> {
-        let now = self.now_ms();
-        let link = match &admission.grant {
-            AccessGrant::User(_) => None,
-            AccessGrant::Applink(id) => Some(format!("applink:{id}")),
-            AccessGrant::PublicLink(id) => Some(format!("publiclink:{id}")),
-        };
-        let (kind, job): (_, fn(UploadId) -> Job) = match &admission.target {
-            UploadTarget::Rendition { .. } => (UploadKind::Rendition, |upload| Job::ProcessRendition { upload }),
-            UploadTarget::NewFile(_) | UploadTarget::NextVersion(_) => {
-                (UploadKind::File, |upload| Job::ProcessFile { upload })
-            }
-        };
-        let label = admission.filename;
-        let extension = extension(&label);
-        let tx = self.begin_write().await?;
-        let new_upload = NewUpload {
-            kind,
-            owner: admission.owner.clone(),
-            filename: label.clone(),
-            media: admission.media,
-            staged: admission.staged,
-            deadline: admission.deadline,
-            retention: None,
-        };
-        let (taken, row) = tx.insert_upload(new_upload, now).await?;
-        let made = NewFileEntry { upload: taken.id, created_by: admission.owner, link, now };
-        match admission.target {
-            UploadTarget::Rendition { version, name, description, max_renditions: most } => {
-                if let Err(taken) = tx.insert_rendition(made, version, &name, description, extension, most).await? {
-                    return Ok(Err(taken));
+        self.write_with_lookup("admit_into_file", async |tx| {
+            let now = self.now_ms();
+            let (kind, job): (_, fn(UploadId) -> Job) = match &admission.target {
+                UploadTarget::Rendition { .. } => (UploadKind::Rendition, |upload| Job::ProcessRendition { upload }),
+                UploadTarget::NewFile(_) | UploadTarget::NextVersion(_) => {
+                    (UploadKind::File, |upload| Job::ProcessFile { upload })
                 }
+            };
+            let filename = admission.filename;
+            let extension = extension(&filename);
+            let new_upload = NewUpload {
+                kind,
+                owner: admission.owner.clone(),
+                filename: filename.clone(),
+                media: admission.media,
+                staged: admission.staged,
+                deadline: admission.deadline,
+                retention: None,
+            };
+            let (taken, row) = tx.insert_upload(new_upload, now).await?;
+            let made =
+                NewFileEntry { upload: taken.id, created_by: admission.owner, access_grant: admission.grant, now };
+            match admission.target {
+                UploadTarget::Rendition { version, name, description, max_renditions: most } => {
+                    if let Err(taken) = tx.insert_rendition(made, version, &name, description, extension, most).await? {
+                        return Ok((Err(taken), None));
+                    }
+                }
+                UploadTarget::NewFile(file) => tx.insert_file(made, &file, filename).await?,
+                UploadTarget::NextVersion(file) => tx.insert_next_version(made, &file, filename).await?,
             }
-            UploadTarget::NewFile(file) => tx.insert_file(made, &file, label).await?,
-            UploadTarget::NextVersion(file) => tx.insert_next_version(made, &file, label).await?,
-        }
-        if let Some(idempotency_key) = &admission.idempotency_key {
-            tx.record_admitted_upload(idempotency_key, taken.id).await?;
-        }
-        let admitted = tx.enqueue_first_job(taken, job, self.routing, now).await?;
-        self.commit_or_look_up(tx, row).await?;
-        Ok(Ok(admitted))
+            if let Some(idempotency_key) = &admission.idempotency_key {
+                tx.record_admitted_upload(idempotency_key, taken.id).await?;
+            }
+            let admitted = tx.enqueue_first_job(taken, job, self.routing, now).await?;
+            Ok((Ok(admitted), Some(row)))
+        })
+        .await
     }
 }
 
@@ -103,7 +93,7 @@ impl Records {
 struct NewFileEntry {
     upload: UploadId,
     created_by: String,
-    link: Option<String>,
+    access_grant: AccessGrant,
     now: i64,
 }
 
@@ -122,12 +112,12 @@ impl WriteTx {
         let row = renditions::ActiveModel {
             version_id: Set(version),
             name: Set(name.as_str().to_owned()),
-            folded: Set(name.case_folded()),
+            case_folded_name: Set(name.case_folded()),
             description: Set(description),
             extension: Set(extension),
             upload_id: Set(taking.upload.get()),
             created_by: Set(taking.created_by),
-            link: Set(taking.link),
+            access_grant: Set(taking.access_grant.to_string()),
             created_at: Set(taking.now),
             ..Default::default()
         };
@@ -149,7 +139,7 @@ impl WriteTx {
             id: Set(file.to_string()),
             owner: Set(taking.created_by.clone()),
             name: Set(name.clone()),
-            latest: Set(0),
+            latest_version: Set(0),
             created_at: Set(taking.now),
             changed_at: Set(taking.now),
         };
@@ -182,7 +172,7 @@ impl WriteTx {
             upload_id: Set(Some(taking.upload.get())),
             name: Set(name),
             created_by: Set(taking.created_by),
-            link: Set(taking.link),
+            access_grant: Set(Some(taking.access_grant.to_string())),
             created_at: Set(taking.now),
             ..Default::default()
         };
@@ -192,8 +182,8 @@ impl WriteTx {
 }
 
 /// The extension of a file's name: at most ten letters and digits, or none.
-fn extension(label: &str) -> String {
-    let extension = label.rsplit_once('.').map(|(_, extension)| extension).unwrap_or_default();
+fn extension(filename: &str) -> String {
+    let extension = filename.rsplit_once('.').map(|(_, extension)| extension).unwrap_or_default();
     let fine = extension.len() <= 10 && extension.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if fine { extension.to_owned() } else { String::new() }
 }

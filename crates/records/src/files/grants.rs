@@ -7,7 +7,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrde
 use crate::entity::{file_grants, file_versions, files};
 use crate::error::RecordsError;
 use crate::records::Records;
-use crate::write_tx::WriteTx;
+use crate::write_tx::{TxEnd, WriteTx};
 
 impl Records {
     /// Grants a user a role at a file and replaces an earlier one.
@@ -15,18 +15,17 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn share_file(&self, file: &FileId, user: &str, role: FileRole) -> Result<(), RecordsError> {
-        let share = async {
-            let _write_lock = self.write_lock().await?;
+        self.write_statement("share_file", async |db| {
             let row = file_grants::ActiveModel {
                 file_id: Set(file.to_string()),
                 user_id: Set(user.to_owned()),
                 role: Set(role.as_str().to_owned()),
                 created_at: Set(self.now_ms()),
             };
-            file_grants::Entity::insert(row).on_conflict(replace_role()).exec_without_returning(&self.db).await?;
-            Ok::<_, RecordsError>(())
-        };
-        self.instrument("share_file", share).await
+            file_grants::Entity::insert(row).on_conflict(replace_role()).exec_without_returning(db).await?;
+            Ok(())
+        })
+        .await
     }
 
     /// Revokes a user's role at a file. A missing role is no error.
@@ -34,12 +33,11 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn unshare_file(&self, file: &FileId, user: &str) -> Result<(), RecordsError> {
-        let unshare = async {
-            let _write_lock = self.write_lock().await?;
-            file_grants::Entity::delete_by_id((file.to_string(), user.to_owned())).exec(&self.db).await?;
-            Ok::<_, RecordsError>(())
-        };
-        self.instrument("unshare_file", unshare).await
+        self.write_statement("unshare_file", async |db| {
+            file_grants::Entity::delete_by_id((file.to_string(), user.to_owned())).exec(db).await?;
+            Ok(())
+        })
+        .await
     }
 
     /// The users with a grant at a file and their roles, by user.
@@ -71,58 +69,51 @@ impl Records {
         version: u32,
         grants: Option<&[(String, FileRole)]>,
     ) -> Result<bool, RecordsError> {
-        self.instrument("register_file", self.register_file_in_tx(file, name, owner, version, grants)).await
-    }
-
-    async fn register_file_in_tx(
-        &self,
-        file: &FileId,
-        name: &str,
-        owner: &str,
-        version: u32,
-        grants: Option<&[(String, FileRole)]>,
-    ) -> Result<bool, RecordsError> {
-        let now = self.now_ms();
-        let number = i32::try_from(version).unwrap_or(i32::MAX);
-        let tx = self.begin_write().await?;
-        let before = files::Entity::find_by_id(file.as_str()).one(&*tx).await?;
-        let row = files::ActiveModel {
-            id: Set(file.to_string()),
-            owner: Set(owner.to_owned()),
-            name: Set(name.to_owned()),
-            latest: Set(number),
-            created_at: Set(now),
-            changed_at: Set(now),
-        };
-        let known = OnConflict::column(files::Column::Id)
-            .update_columns([files::Column::Owner, files::Column::Name])
-            .to_owned();
-        files::Entity::insert(row).on_conflict(known).exec_without_returning(&*tx).await?;
-        let newer = before.is_none_or(|before| before.latest < number);
-        if !tx.register_version(file, number, name, owner, newer, now).await? {
-            return Ok(false);
-        }
-        files::Entity::update_many()
-            .col_expr(files::Column::Latest, Expr::value(number))
-            .col_expr(files::Column::ChangedAt, Expr::value(now))
-            .filter(files::Column::Id.eq(file.as_str()))
-            .filter(files::Column::Latest.lt(number))
-            .exec(&*tx)
-            .await?;
-        if let Some(grants) = grants {
-            file_grants::Entity::delete_many().filter(file_grants::Column::FileId.eq(file.as_str())).exec(&*tx).await?;
-            for (user, role) in grants {
-                let row = file_grants::ActiveModel {
-                    file_id: Set(file.to_string()),
-                    user_id: Set(user.clone()),
-                    role: Set(role.as_str().to_owned()),
-                    created_at: Set(now),
-                };
-                file_grants::Entity::insert(row).on_conflict(replace_role()).exec_without_returning(&*tx).await?;
+        self.write("register_file", async |tx| {
+            let now = self.now_ms();
+            let number = i32::try_from(version).unwrap_or(i32::MAX);
+            let before = files::Entity::find_by_id(file.as_str()).one(&tx.tx).await?;
+            let row = files::ActiveModel {
+                id: Set(file.to_string()),
+                owner: Set(owner.to_owned()),
+                name: Set(name.to_owned()),
+                latest_version: Set(number),
+                created_at: Set(now),
+                changed_at: Set(now),
+            };
+            let known = OnConflict::column(files::Column::Id)
+                .update_columns([files::Column::Owner, files::Column::Name])
+                .to_owned();
+            files::Entity::insert(row).on_conflict(known).exec_without_returning(&tx.tx).await?;
+            let newer = before.is_none_or(|before| before.latest_version < number);
+            if !tx.register_version(file, number, name, owner, newer, now).await? {
+                return Ok(TxEnd::Rollback(false));
             }
-        }
-        tx.commit().await?;
-        Ok(true)
+            files::Entity::update_many()
+                .col_expr(files::Column::LatestVersion, Expr::value(number))
+                .col_expr(files::Column::ChangedAt, Expr::value(now))
+                .filter(files::Column::Id.eq(file.as_str()))
+                .filter(files::Column::LatestVersion.lt(number))
+                .exec(&tx.tx)
+                .await?;
+            if let Some(grants) = grants {
+                file_grants::Entity::delete_many()
+                    .filter(file_grants::Column::FileId.eq(file.as_str()))
+                    .exec(&tx.tx)
+                    .await?;
+                for (user, role) in grants {
+                    let row = file_grants::ActiveModel {
+                        file_id: Set(file.to_string()),
+                        user_id: Set(user.clone()),
+                        role: Set(role.as_str().to_owned()),
+                        created_at: Set(now),
+                    };
+                    file_grants::Entity::insert(row).on_conflict(replace_role()).exec_without_returning(&tx.tx).await?;
+                }
+            }
+            Ok(TxEnd::Commit(true))
+        })
+        .await
     }
 }
 
@@ -147,7 +138,7 @@ impl WriteTx {
             upload_id: Set(None),
             name: Set(name.to_owned()),
             created_by: Set(owner.to_owned()),
-            link: Set(None),
+            access_grant: Set(None),
             created_at: Set(now),
             ready_at: Set(Some(now)),
             released_at: Set(None),

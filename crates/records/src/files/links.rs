@@ -17,21 +17,20 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn add_applink(&self, link: &Applink) -> Result<(), RecordsError> {
-        let add = async {
-            let _write_lock = self.write_lock().await?;
+        self.write_statement("add_applink", async |db| {
             let row = applinks::ActiveModel {
                 id: Set(link.id.clone()),
                 file_id: Set(link.file.to_string()),
-                assigned: Set(link.audience.to_strings().join(" ")),
+                audience: Set(link.audience.to_strings().join(" ")),
                 role: Set(link.role.as_str().to_owned()),
                 created_by: Set(link.created_by.clone()),
                 created_at: Set(self.now_ms()),
                 revoked_at: Set(None),
             };
-            applinks::Entity::insert(row).exec_without_returning(&self.db).await?;
-            Ok::<_, RecordsError>(())
-        };
-        self.instrument("add_applink", add).await
+            applinks::Entity::insert(row).exec_without_returning(db).await?;
+            Ok(())
+        })
+        .await
     }
 
     /// An applink that is not revoked.
@@ -44,7 +43,7 @@ impl Records {
             Ok(Applink {
                 id: row.id,
                 file: parse_file_id(&row.file_id)?,
-                audience: Audience::from_strings(vec![row.assigned]),
+                audience: Audience::from_strings(vec![row.audience]),
                 role: row.role.parse()?,
                 created_by: row.created_by,
             })
@@ -57,17 +56,16 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn revoke_applink(&self, id: &str) -> Result<bool, RecordsError> {
-        let revoke = async {
-            let _write_lock = self.write_lock().await?;
+        self.write_statement("revoke_applink", async |db| {
             let revoked = applinks::Entity::update_many()
                 .col_expr(applinks::Column::RevokedAt, Expr::value(self.now_ms()))
                 .filter(applinks::Column::Id.eq(id))
                 .filter(applinks::Column::RevokedAt.is_null())
-                .exec(&self.db)
+                .exec(db)
                 .await?;
-            Ok::<_, RecordsError>(revoked.rows_affected == 1)
-        };
-        self.instrument("revoke_applink", revoke).await
+            Ok(revoked.rows_affected == 1)
+        })
+        .await
     }
 
     /// Adds a public link. Its `created_at` is set here.
@@ -75,25 +73,24 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn add_public_link(&self, link: &PublicLink) -> Result<(), RecordsError> {
-        let add = async {
-            let assigned = serde_json::to_string(&link.audience.to_strings());
-            let _write_lock = self.write_lock().await?;
+        self.write_statement("add_public_link", async |db| {
+            let audience = serde_json::to_string(&link.audience.to_strings());
             let row = public_links::ActiveModel {
                 id: Set(link.id.clone()),
                 file_id: Set(link.file.to_string()),
                 name: Set(link.name.clone()),
                 role: Set(link.role.as_str().to_owned()),
-                assigned: Set(assigned.map_err(|error| RecordsError::CorruptRow(error.to_string()))?),
+                audience: Set(audience.map_err(|error| RecordsError::CorruptRow(error.to_string()))?),
                 password_hash: Set(link.password_hash.clone()),
                 expires_at: Set(link.expires_at.map(Timestamp::as_millisecond)),
                 created_by: Set(link.created_by.clone()),
                 created_at: Set(self.now_ms()),
                 revoked_at: Set(None),
             };
-            public_links::Entity::insert(row).exec_without_returning(&self.db).await?;
-            Ok::<_, RecordsError>(())
-        };
-        self.instrument("add_public_link", add).await
+            public_links::Entity::insert(row).exec_without_returning(db).await?;
+            Ok(())
+        })
+        .await
     }
 
     /// A public link that is not revoked; it may have expired.
@@ -125,17 +122,16 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn revoke_public_link(&self, id: &str) -> Result<bool, RecordsError> {
-        let revoke = async {
-            let _write_lock = self.write_lock().await?;
+        self.write_statement("revoke_public_link", async |db| {
             let revoked = public_links::Entity::update_many()
                 .col_expr(public_links::Column::RevokedAt, Expr::value(self.now_ms()))
                 .filter(public_links::Column::Id.eq(id))
                 .filter(public_links::Column::RevokedAt.is_null())
-                .exec(&self.db)
+                .exec(db)
                 .await?;
-            Ok::<_, RecordsError>(revoked.rows_affected == 1)
-        };
-        self.instrument("revoke_public_link", revoke).await
+            Ok(revoked.rows_affected == 1)
+        })
+        .await
     }
 }
 
@@ -144,12 +140,12 @@ fn parse_file_id(text: &str) -> Result<FileId, RecordsError> {
 }
 
 fn public_link_of(row: public_links::Model) -> Result<PublicLink, RecordsError> {
-    let assigned: Result<Vec<String>, _> = serde_json::from_str(&row.assigned);
-    let assigned = assigned.map_err(|error| RecordsError::CorruptRow(format!("public link {}: {error}", row.id)))?;
+    let audience: Result<Vec<String>, _> = serde_json::from_str(&row.audience);
+    let audience = audience.map_err(|error| RecordsError::CorruptRow(format!("public link {}: {error}", row.id)))?;
     Ok(PublicLink {
         file: parse_file_id(&row.file_id)?,
         name: row.name,
-        audience: Audience::from_strings(assigned),
+        audience: Audience::from_strings(audience),
         role: row.role.parse()?,
         password_hash: row.password_hash,
         expires_at: row.expires_at.map(convert::timestamp),

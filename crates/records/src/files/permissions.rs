@@ -43,8 +43,8 @@ async fn role_of(
             let link = applinks::Entity::find_by_id(id).one(db).await?;
             let link = link.filter(|link| link.file_id == file && link.revoked_at.is_none());
             let Some(link) = link else { return Ok(None) };
-            if !Audience::from_strings(vec![link.assigned.clone()]).is_general_access()
-                && !is_active_user(db, &link.assigned).await?
+            if !Audience::from_strings(vec![link.audience.clone()]).is_general_access()
+                && !is_active_user(db, &link.audience).await?
             {
                 return Ok(None);
             }

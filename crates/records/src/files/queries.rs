@@ -16,12 +16,12 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn file(&self, id: &FileId) -> Result<Option<File>, RecordsError> {
-        let row = files::Entity::find_by_id(id.as_str()).one(&self.db).await?.filter(|row| row.latest > 0);
+        let row = files::Entity::find_by_id(id.as_str()).one(&self.db).await?.filter(|row| row.latest_version > 0);
         Ok(row.map(|row| File {
             id: id.clone(),
             owner: row.owner,
             name: row.name,
-            latest_version: u32::try_from(row.latest).unwrap_or_default(),
+            latest_version: u32::try_from(row.latest_version).unwrap_or_default(),
             created_at: convert::timestamp(row.created_at),
             changed_at: convert::timestamp(row.changed_at),
         }))
@@ -83,7 +83,7 @@ impl Records {
         if name.chars().count() > RenditionName::MAX_LENGTH * 4 {
             return Ok(None);
         }
-        let folded = renditions::Column::Folded.eq(case_fold(name));
+        let folded = renditions::Column::CaseFoldedName.eq(case_fold(name));
         let found = ready_renditions(version).filter(folded).all(&self.db).await?;
         Ok(self.renditions_of(found).await?.into_iter().next())
     }

@@ -1,16 +1,13 @@
 //! The target of an upload in a file: it is confirmed or released when the upload is settled. Called by the
 //! transactions that settle uploads, for uploads into files.
 
-use domain::{AccessGrant, FileRole, Reason, Upload, UploadId, UploadKind};
+use domain::{AccessGrant, FileRole, Reason, ReasonCode, Upload, UploadId, UploadKind};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::entity::{file_versions, files, renditions};
 use crate::error::RecordsError;
 use crate::write_tx::WriteTx;
-
-/// The code of an upload whose sender lost the right to upload while it waited.
-const NOT_PERMITTED: &str = "not_permitted";
 
 impl WriteTx {
     /// Checks that the upload is still permitted; returns the reason if it is not.
@@ -19,32 +16,32 @@ impl WriteTx {
         upload: &Upload,
         now: i64,
     ) -> Result<Result<(), Reason>, RecordsError> {
-        let (file, by, link, new) = match upload.kind {
+        let (file, grant, new) = match upload.kind {
             UploadKind::Dropbox => return Ok(Ok(())),
             UploadKind::Rendition => {
                 let row = renditions::Entity::find().filter(renditions::Column::UploadId.eq(upload.id.get()));
                 let Some(row) = row.one(&self.tx).await? else { return Ok(Err(target_gone())) };
                 let version = file_versions::Entity::find_by_id(row.version_id).one(&self.tx).await?;
                 let Some(version) = version else { return Ok(Err(target_gone())) };
-                (version.file_id, row.created_by, row.link, false)
+                (version.file_id, Some(row.access_grant), false)
             }
             UploadKind::File => {
                 let row = file_versions::Entity::find().filter(file_versions::Column::UploadId.eq(upload.id.get()));
                 let Some(row) = row.one(&self.tx).await? else { return Ok(Err(target_gone())) };
-                (row.file_id, row.created_by, row.link, row.number == 1)
+                (row.file_id, row.access_grant, row.number == 1)
             }
         };
-        let right = match link.as_deref().and_then(|link| link.split_once(':')) {
-            Some(("applink", id)) => AccessGrant::Applink(id.to_owned()),
-            Some((_, id)) => AccessGrant::PublicLink(id.to_owned()),
-            None => AccessGrant::User(by),
-        };
+        let Some(grant) = grant else { return Ok(Err(target_gone())) };
+        let grant: AccessGrant = grant.parse()?;
         let least = if new { FileRole::Owner } else { FileRole::Contributor };
-        let role = self.file_role(&file, &right, now).await?;
+        let role = self.file_role(&file, &grant, now).await?;
         Ok(if role.is_some_and(|role| role >= least) {
             Ok(())
         } else {
-            Err(Reason::new(NOT_PERMITTED, "the right to upload into this file was taken back while the upload waited"))
+            Err(Reason::new(
+                ReasonCode::NotPermitted,
+                "the right to upload into this file was taken back while the upload waited",
+            ))
         })
     }
 
@@ -75,11 +72,11 @@ impl WriteTx {
         let Some(version) = kept.into_iter().next() else { return Ok(false) };
         // The later of two versions may be ready first.
         files::Entity::update_many()
-            .col_expr(files::Column::Latest, Expr::value(version.number))
+            .col_expr(files::Column::LatestVersion, Expr::value(version.number))
             .col_expr(files::Column::Name, Expr::value(version.name))
             .col_expr(files::Column::ChangedAt, Expr::value(version.created_at))
             .filter(files::Column::Id.eq(version.file_id))
-            .filter(files::Column::Latest.lt(version.number))
+            .filter(files::Column::LatestVersion.lt(version.number))
             .exec(&self.tx)
             .await?;
         Ok(true)
@@ -123,7 +120,7 @@ impl WriteTx {
         let Some(row) = row.one(&self.tx).await? else { return Ok(false) };
         let taken = renditions::Entity::find()
             .filter(renditions::Column::VersionId.eq(row.version_id))
-            .filter(renditions::Column::Folded.eq(row.folded))
+            .filter(renditions::Column::CaseFoldedName.eq(row.case_folded_name))
             .filter(renditions::Column::ReleasedAt.is_null());
         if taken.one(&self.tx).await?.is_some_and(|taken| taken.id != row.id) {
             return Ok(false);
@@ -138,5 +135,5 @@ impl WriteTx {
 }
 
 fn target_gone() -> Reason {
-    Reason::new("place_gone", "the file that this was uploaded into is not there any more")
+    Reason::new(ReasonCode::TargetGone, "the file that this was uploaded into is not there any more")
 }

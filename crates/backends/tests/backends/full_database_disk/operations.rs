@@ -105,13 +105,13 @@ impl FailingDiskWalk {
             }
             WalkOperation::Reschedule => {
                 let attempt = db.begin_attempt(&db.admit().await.message).await;
-                let put_off = self
+                let rescheduled = self
                     .run_with_free_space(room, records.reschedule(&attempt, MINUTE, "the store is away"))
                     .await
                     .is_some();
                 let job = seen.job(attempt.message.id).await.unwrap().unwrap();
-                assert_eq!(job.last_error.is_some(), put_off);
-                put_off
+                assert_eq!(job.last_error.is_some(), rescheduled);
+                rescheduled
             }
             WalkOperation::Reject | WalkOperation::MarkDead | WalkOperation::Settle | WalkOperation::SettleFile => {
                 let admitted = match op {
@@ -279,19 +279,9 @@ fn applink() -> Applink {
 }
 
 fn public_link() -> PublicLink {
-    let Applink { id, file, audience: assigned, role, created_by } = applink();
+    let Applink { id, file, audience, role, created_by } = applink();
     let (name, created_at) = ("a link".to_owned(), Default::default());
-    PublicLink {
-        id,
-        file,
-        name,
-        audience: assigned,
-        role,
-        password_hash: None,
-        expires_at: None,
-        created_by,
-        created_at,
-    }
+    PublicLink { id, file, name, audience, role, password_hash: None, expires_at: None, created_by, created_at }
 }
 
 pub(super) fn group_resource() -> Resource {

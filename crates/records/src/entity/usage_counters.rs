@@ -4,16 +4,16 @@ use sea_orm::entity::prelude::*;
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-#[sea_orm(table_name = "principals")]
+#[sea_orm(table_name = "usage_counters")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub id: String,
+    pub principal: String,
     /// Uploads that a queued job is to settle.
-    pub uploads: i64,
+    pub uploads_in_flight: i64,
     /// Variants that a queued job is to make.
-    pub variants: i64,
+    pub variants_in_flight: i64,
     /// Bytes of uploads that wait or are ready, and of their variants.
-    pub bytes: i64,
+    pub stored_bytes: i64,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,96 @@
+//! Events: what happened to an upload, and when.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::open_enum::open_enum;
+
+open_enum! {
+    /// The kinds of events, as the records store them and `GET /uploads/{id}` shows them.
+    EventKind {
+        /// The bytes are durable in staging.
+        Staged = "staged",
+        /// The first job is in the outbox.
+        Queued = "queued",
+        /// A worker began an attempt.
+        Attempt = "attempt",
+        /// The bytes have the recorded digest.
+        Validated = "validated",
+        /// The sizes are rendered.
+        Rendered = "rendered",
+        /// The result is in blob storage.
+        Promoted = "promoted",
+        /// The upload was settled as ready.
+        Ready = "ready",
+        /// The upload was rejected.
+        Rejected = "rejected",
+        /// The job ran out of attempts, or no attempt can succeed.
+        Dead = "dead",
+        /// An attempt failed, and the job runs again.
+        Rescheduled = "rescheduled",
+        /// A backend failed. The job runs again, and the attempt does not count.
+        Postponed = "postponed",
+        /// No worker settled the upload before its deadline.
+        DeadlinePassed = "deadline passed",
+        /// An operator retried the dead job.
+        Retried = "retried",
+        /// An operator discarded the dead job.
+        Discarded = "discarded",
+        /// A requested variant was made.
+        VariantMade = "variant",
+        /// A requested variant cannot be made.
+        VariantRefused = "variant refused",
+        /// The job of a requested variant took too long and was given up.
+        VariantOverdue = "variant overdue",
+        /// The picture was claimed.
+        Claimed = "claimed",
+        /// The picture was cropped.
+        Cropped = "cropped",
+        /// The picture was not claimed in time.
+        Expired = "expired",
+        /// The rendition was deleted.
+        Deleted = "deleted",
+    }
+}
+
+/// One event in an upload's history, with its time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    #[serde(rename = "what")]
+    pub kind: EventKind,
+    /// Details for people; may be empty.
+    pub detail: String,
+}
+
+impl Event {
+    /// Builds an event from its parts.
+    pub fn new(at: Timestamp, kind: EventKind, detail: impl Into<String>) -> Self {
+        Self { at, kind, detail: detail.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_stored_in_these_words() {
+        let words: Vec<&str> = EventKind::KNOWN.iter().map(EventKind::as_str).collect();
+        let expected = "staged|queued|attempt|validated|rendered|promoted|ready|rejected|dead|rescheduled|postponed|\
+            deadline passed|retried|discarded|variant|variant refused|variant overdue|claimed|cropped|expired|deleted";
+        assert_eq!(words, expected.split('|').collect::<Vec<_>>());
+        for kind in EventKind::KNOWN {
+            assert_eq!(EventKind::from(kind.as_str()), *kind);
+        }
+    }
+
+    #[test]
+    fn an_event_has_this_text() {
+        let event = Event::new(Timestamp::UNIX_EPOCH, EventKind::VariantRefused, "75.png");
+        let text = r#"{"at":"1970-01-01T00:00:00Z","what":"variant refused","detail":"75.png"}"#;
+        assert_eq!(serde_json::to_string(&event).unwrap(), text);
+    }
+}
