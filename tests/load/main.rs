@@ -51,6 +51,7 @@ async fn main() {
             let Some(stack) = EngineStack::start().await.map(EngineStack::without_proxies) else { return };
             let stack = if folders { stack.with_folder_stores() } else { stack };
             run_load(&stack, prefer, &bytes, uploads, clients).await;
+            stack.clean_up().await;
         }
     }
 }

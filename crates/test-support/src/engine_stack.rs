@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use backends::{Backends, BackendsSettings};
-use domain::{Clock, QueueName, Secret};
+use domain::{Clock, Secret};
 use futures::{StreamExt, TryStreamExt, stream};
 use instrument::FailPoints;
 use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
@@ -17,6 +17,7 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::process::{DataFolder, ServerProcess, cloakroom_command};
 use crate::proxy::{Proxy, Trap};
+use crate::test_broker::{EXCHANGES, QUEUES};
 
 /// Read-locked by every test on the engines, and write-locked by a test that must run alone.
 static ENGINE_LOCK: RwLock<()> = RwLock::const_new(());
@@ -43,6 +44,8 @@ pub struct EngineStack {
     bypass_proxies: bool,
     /// Whether bytes are stored in folders that all processes share, instead of S3.
     folder_stores: bool,
+    /// Whether everything that the test created has been deleted.
+    is_clean: bool,
     _lock: EngineLock,
     admin: DatabaseConnection,
     /// The test's own database.
@@ -124,6 +127,7 @@ impl EngineStack {
             addresses,
             bypass_proxies: false,
             folder_stores: false,
+            is_clean: false,
             _lock: share,
             admin,
             records,
@@ -131,13 +135,15 @@ impl EngineStack {
     }
 
     /// Removes the proxies, for measurements.
-    pub fn without_proxies(self) -> Self {
-        Self { bypass_proxies: true, ..self }
+    pub fn without_proxies(mut self) -> Self {
+        self.bypass_proxies = true;
+        self
     }
 
     /// Puts staging and blobs into folders that all processes share.
-    pub fn with_folder_stores(self) -> Self {
-        Self { folder_stores: true, ..self }
+    pub fn with_folder_stores(mut self) -> Self {
+        self.folder_stores = true;
+        self
     }
 
     fn store_url(&self, backend: &str) -> String {
@@ -269,19 +275,40 @@ impl EngineStack {
         backends.records.close().await.unwrap();
     }
 
-    /// Deletes everything that the test created.
+    /// Asserts that the test left nothing: no job that is not done, and no staged object without an upload. Then deletes
+    /// everything that the test created.
     pub async fn clean_up(self) {
+        let backends = self.open_backends().await;
+        let stats = backends.records.stats().await.unwrap();
+        let staged: Vec<String> = backends.staging.list_older_than(jiff::Timestamp::MAX).try_collect().await.unwrap();
+        let needed = backends.records.needed_staged_keys(&staged).await.unwrap();
+        backends.queue.close().await;
+        backends.records.close().await.unwrap();
+        assert_eq!(stats.queued_jobs, 0, "the test leaves jobs: {stats:?}");
+        let orphans: Vec<&String> = staged.iter().filter(|key| !needed.contains(*key)).collect();
+        assert!(orphans.is_empty(), "the test leaves staged objects that no upload needs: {orphans:?}");
+        self.clean_up_leftovers().await;
+    }
+
+    /// Deletes everything that the test created, and whatever work it leaves on purpose.
+    pub async fn clean_up_leftovers(mut self) {
         let channel = self.operator_connection().await.create_channel().await.unwrap();
-        let queues = QueueName::ALL.map(QueueName::as_str);
-        let others = ["parked", "dead", "later.1s", "later.5s", "later.30s", "later.2m", "later.10m"];
-        for queue in queues.into_iter().chain(others) {
+        for queue in QUEUES {
             channel.queue_delete(self.queue_name(queue).into(), QueueDeleteOptions::default()).await.unwrap();
         }
-        for exchange in ["work", "later", "verdicts"] {
+        for exchange in EXCHANGES {
             channel.exchange_delete(self.queue_name(exchange).into(), ExchangeDeleteOptions::default()).await.unwrap();
         }
-        self.records.close().await.unwrap();
+        self.records.clone().close().await.unwrap();
         self.admin.execute_unprepared(&format!("DROP DATABASE {} WITH (FORCE)", self.namespace)).await.unwrap();
+        self.is_clean = true;
+    }
+}
+
+impl Drop for EngineStack {
+    fn drop(&mut self) {
+        let clean = self.is_clean || std::thread::panicking();
+        assert!(clean, "the test ends without `clean_up` and leaves the database {}", self.namespace);
     }
 }
 

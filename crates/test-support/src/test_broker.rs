@@ -19,7 +19,7 @@ pub struct TestBroker {
 }
 
 /// The queues that `crates/queue/src/rabbitmq/topology.rs` declares.
-const QUEUES: [&str; 12] = [
+pub(crate) const QUEUES: [&str; 12] = [
     "pictures",
     "variants",
     "renditions",
@@ -33,7 +33,7 @@ const QUEUES: [&str; 12] = [
     "later.2m",
     "later.10m",
 ];
-const EXCHANGES: [&str; 3] = ["work", "later", "verdicts"];
+pub(crate) const EXCHANGES: [&str; 3] = ["work", "later", "outcomes"];
 
 impl TestBroker {
     /// Connects to the broker. Prints a message and returns None if no address of a broker is given.

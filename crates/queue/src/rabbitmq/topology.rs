@@ -6,7 +6,7 @@
 //!            later.v1 (topic)  5s.*       ─► later.5s.v1 ─────┘ when its delay is over
 //! consumer ──► parked.v1   what this version does not know
 //!   broker ──► dead.v1     what was delivered too often
-//!   worker ──► verdicts.v1 (direct) ─► one exclusive queue per process that waits
+//!   worker ──► outcomes.v1 (direct) ─► one exclusive queue per process that waits
 //! ```
 //!
 //! [`BrokerConnection`](super::connection::BrokerConnection) declares all of it on every connection, so an empty
@@ -59,7 +59,7 @@ impl Topology {
 
     /// The exchange of outcomes: the key is the process that waits, or the job.
     pub(super) fn outcome_exchange(&self) -> String {
-        self.name("verdicts")
+        self.name("outcomes")
     }
 
     /// The exchange and key of a message to be delivered now.
