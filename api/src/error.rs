@@ -80,9 +80,9 @@ pub(crate) enum ApiError {
     /// The resource has changed: its ETag does not match `If-Match`.
     #[error("this has changed: its tag is none of those in If-Match; get all of it anew, without that header")]
     PreconditionFailed,
-    /// The path exists, but does not support the method.
+    /// The path exists, but does not support the method. The text lists the methods that it supports.
     #[error("this address answers {0} only")]
-    MethodNotAllowed(&'static str),
+    MethodNotAllowed(String),
     /// The client sends too slowly.
     #[error("{0}")]
     RequestTimeout(String),
@@ -287,8 +287,10 @@ impl IntoResponse for ApiError {
         if let Some(seconds) = self.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Self::MethodNotAllowed(allow) = self {
-            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        if let Self::MethodNotAllowed(allow) = self
+            && let Ok(allow) = HeaderValue::try_from(allow)
+        {
+            headers.insert(header::ALLOW, allow);
         }
         response.extensions_mut().insert(ErrorMessage(message));
         response

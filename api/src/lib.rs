@@ -28,6 +28,7 @@ mod idempotency;
 mod idempotency_lock;
 mod in_flight;
 mod openapi;
+mod other_methods;
 mod pictures;
 mod publish_confirmations;
 mod quota;

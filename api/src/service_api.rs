@@ -95,7 +95,7 @@ pub(crate) struct RegisteredResource {
 #[utoipa::path(
     put,
     path = "/service/{service}/{id}",
-    tag = "systems",
+    tag = "services",
     operation_id = "registerResource",
     request_body(content = ResourceRegistration),
     params(ResourcePath),
@@ -125,7 +125,7 @@ pub(crate) async fn register(
 #[utoipa::path(
     get,
     path = "/service/{service}/{id}",
-    tag = "systems",
+    tag = "services",
     operation_id = "getResource",
     params(ResourcePath),
     responses(
@@ -147,7 +147,7 @@ pub(crate) async fn get(
 #[utoipa::path(
     put,
     path = "/service/{service}/{id}/users/{user}",
-    tag = "systems",
+    tag = "services",
     operation_id = "grant",
     params(ResourcePath, UserPath),
     responses(
@@ -171,7 +171,7 @@ pub(crate) async fn grant(
 #[utoipa::path(
     delete,
     path = "/service/{service}/{id}/users/{user}",
-    tag = "systems",
+    tag = "services",
     operation_id = "revoke",
     params(ResourcePath, UserPath),
     responses(
@@ -196,7 +196,7 @@ pub(crate) async fn revoke(
 #[utoipa::path(
     put,
     path = "/service/{service}/{id}/claim/{user}",
-    tag = "systems",
+    tag = "services",
     operation_id = "claimForUser",
     request_body(content = ClaimForm),
     params(ResourcePath, UserPath),
@@ -227,7 +227,7 @@ pub(crate) async fn claim(
 #[utoipa::path(
     get,
     path = "/service/uploads/{id}",
-    tag = "systems",
+    tag = "services",
     operation_id = "getAnyUpload",
     params(
         ("id" = i64, Path, description = "The PictureID"),

@@ -41,7 +41,7 @@ struct LoginResponse<'a> {
 #[utoipa::path(
     post,
     path = "/api/login",
-    tag = "people",
+    tag = "sessions",
     operation_id = "login",
     request_body(content = Credentials),
     responses(
@@ -109,7 +109,7 @@ fn refuse_login() -> ApiError {
 #[utoipa::path(
     post,
     path = "/api/login/renewToken",
-    tag = "people",
+    tag = "sessions",
     operation_id = "renewToken",
     responses(
         (status = 200, description = "The session and its CSRF token last longer; both cookies are set", body = LoginResponse),

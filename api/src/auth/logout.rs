@@ -14,7 +14,7 @@ use crate::state::AppState;
 #[utoipa::path(
     post,
     path = "/api/logout",
-    tag = "people",
+    tag = "sessions",
     operation_id = "logout",
     responses(
         (status = 204, description = "The session has ended, in every copy of its cookie; both cookies are removed"),
@@ -33,7 +33,7 @@ pub(crate) async fn logout(State(state): State<AppState>, headers: HeaderMap) ->
 #[utoipa::path(
     post,
     path = "/api/logout/everywhere",
-    tag = "people",
+    tag = "sessions",
     operation_id = "logoutEverywhere",
     responses(
         (status = 204, description = "All sessions and issued bearer tokens of the caller have ended; both cookies are removed"),

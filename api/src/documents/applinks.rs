@@ -23,7 +23,7 @@ use crate::idempotency::IdempotencyOutcome;
 /// `POST …/applinks/file/{fileId}`: a link for an application.
 #[utoipa::path(
     post,
-    path = "/documents/api/{version}/applinks/file/{id}",
+    path = "/applinks/file/{id}",
     tag = "documents",
     operation_id = "createApplink",
     request_body(content = ApplinkForm),
@@ -75,7 +75,7 @@ pub(crate) async fn add(request: DocumentRequest, body: Body) -> Result<Response
 /// `PUT …/applinks/token`: a new access token, for AppLinkID, AccessToken and RefreshToken in the head.
 #[utoipa::path(
     put,
-    path = "/documents/api/{version}/applinks/token",
+    path = "/applinks/token",
     tag = "documents",
     operation_id = "refreshApplink",
     params(
@@ -119,7 +119,7 @@ pub(crate) async fn refresh(request: DocumentRequest) -> Result<Response, Docume
 /// `DELETE …/applinks/{appLinkID}`: takes an applink back, at once.
 #[utoipa::path(
     delete,
-    path = "/documents/api/{version}/applinks/{id}",
+    path = "/applinks/{id}",
     tag = "documents",
     operation_id = "revokeApplink",
     params(

@@ -23,7 +23,7 @@ pub(crate) struct DocumentError {
     /// Seconds.
     retry_after: Option<u64>,
     /// The methods that the path supports.
-    allow: Option<&'static str>,
+    allow: Option<String>,
 }
 
 /// What a caller wants to do with a file, as errors name it.
@@ -188,7 +188,8 @@ impl DocumentError {
         let mut response = response_format.response(self.status, path.kind, members);
         let headers = response.headers_mut();
         headers.extend(self.retry_after.map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds))));
-        headers.extend(self.allow.map(|methods| (header::ALLOW, HeaderValue::from_static(methods))));
+        let allow = self.allow.and_then(|methods| HeaderValue::try_from(methods).ok());
+        headers.extend(allow.map(|methods| (header::ALLOW, methods)));
         response
     }
 }
@@ -217,8 +218,12 @@ impl From<ApiError> for DocumentError {
             letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>()).unwrap_or_default()
         });
         let key = format!("!cs{}", words.collect::<String>());
-        let allow = if let ApiError::MethodNotAllowed(methods) = error { Some(methods) } else { None };
-        Self { retry_after: error.retry_after(), allow, ..Self::new(status, "-1", key, error.message()) }
+        let mut converted = Self::new(status, "-1", key, error.message());
+        converted.retry_after = error.retry_after();
+        if let ApiError::MethodNotAllowed(methods) = error {
+            converted.allow = Some(methods);
+        }
+        converted
     }
 }
 

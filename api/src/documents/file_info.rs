@@ -17,7 +17,7 @@ use crate::state::AppState;
 /// `GET …/files/{fileId}`: what is known of a file.
 #[utoipa::path(
     get,
-    path = "/documents/api/{version}/files/{id}",
+    path = "/files/{id}",
     tag = "documents",
     operation_id = "getFile",
     params(
@@ -44,7 +44,7 @@ pub(crate) async fn get(request: DocumentRequest) -> Result<Response, DocumentEr
 /// `GET …/files/{fileId}/versions`: all versions of a file.
 #[utoipa::path(
     get,
-    path = "/documents/api/{version}/files/{id}/versions",
+    path = "/files/{id}/versions",
     tag = "documents",
     operation_id = "getFileVersions",
     params(FilePath),

@@ -33,7 +33,7 @@ const MAX_LINK_USERS: usize = 100;
 /// `POST …/publiclinks/file/{fileId}`: a link for people.
 #[utoipa::path(
     post,
-    path = "/documents/api/{version}/publiclinks/file/{id}",
+    path = "/publiclinks/file/{id}",
     tag = "documents",
     operation_id = "createPublicLink",
     request_body(content = PublicLinkForm),
@@ -128,7 +128,7 @@ fn parse_password(parameters: &JsonParams) -> Result<Option<String>, DocumentErr
 /// `GET …/publiclinks/file/{fileId}`: the public links of a file.
 #[utoipa::path(
     get,
-    path = "/documents/api/{version}/publiclinks/file/{id}",
+    path = "/publiclinks/file/{id}",
     tag = "documents",
     operation_id = "listPublicLinks",
     params(FilePath),
@@ -150,7 +150,7 @@ pub(crate) async fn list(request: DocumentRequest) -> Result<Response, DocumentE
 /// `GET …/publiclinks/{linkId}`: one public link.
 #[utoipa::path(
     get,
-    path = "/documents/api/{version}/publiclinks/{id}",
+    path = "/publiclinks/{id}",
     tag = "documents",
     operation_id = "getPublicLink",
     params(
@@ -172,7 +172,7 @@ pub(crate) async fn get(request: DocumentRequest) -> Result<Response, DocumentEr
 /// `DELETE …/publiclinks/{linkId}`: takes a public link back, at once.
 #[utoipa::path(
     delete,
-    path = "/documents/api/{version}/publiclinks/{id}",
+    path = "/publiclinks/{id}",
     tag = "documents",
     operation_id = "revokePublicLink",
     params(

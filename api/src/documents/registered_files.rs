@@ -62,7 +62,7 @@ pub(crate) struct RegisteredFile {
 #[utoipa::path(
     put,
     path = "/service/files/{id}",
-    tag = "systems",
+    tag = "services",
     operation_id = "registerFile",
     request_body(content = FileRegistration),
     params(("id" = String, Path, description = "The file's id: 1 to 64 letters, digits, '-' and '_'")),
@@ -113,7 +113,7 @@ pub(crate) async fn register(
 #[utoipa::path(
     get,
     path = "/service/files/{id}",
-    tag = "systems",
+    tag = "services",
     operation_id = "getRegisteredFile",
     params(("id" = String, Path, description = "The file's id")),
     responses(
@@ -135,7 +135,7 @@ pub(crate) async fn get(
 #[utoipa::path(
     put,
     path = "/service/files/{id}/users/{user}",
-    tag = "systems",
+    tag = "services",
     operation_id = "shareFile",
     request_body(content = FileShare),
     params(
@@ -170,7 +170,7 @@ pub(crate) async fn share(
 #[utoipa::path(
     delete,
     path = "/service/files/{id}/users/{user}",
-    tag = "systems",
+    tag = "services",
     operation_id = "unshareFile",
     params(
         ("id" = String, Path, description = "The file's id"),

@@ -22,7 +22,7 @@ const THUMBNAIL_SIZE: u32 = 256;
 /// `GET …/files/{fileId}/data/renditions`: the renditions of a version.
 #[utoipa::path(
     get,
-    path = "/documents/api/{version}/files/{id}/data/renditions",
+    path = "/files/{id}/data/renditions",
     tag = "documents",
     operation_id = "listRenditions",
     params(
@@ -54,7 +54,7 @@ pub(crate) async fn list(request: DocumentRequest) -> Result<Response, DocumentE
 /// `GET …/files/{fileId}/data/rendition`: the bytes of a rendition.
 #[utoipa::path(
     get,
-    path = "/documents/api/{version}/files/{id}/data/rendition",
+    path = "/files/{id}/data/rendition",
     tag = "documents",
     operation_id = "getRendition",
     params(
@@ -96,7 +96,7 @@ pub(crate) async fn get(mut request: DocumentRequest) -> Result<Response, Docume
 /// `DELETE …/files/{fileId}/data/rendition`: deletes a custom rendition.
 #[utoipa::path(
     delete,
-    path = "/documents/api/{version}/files/{id}/data/rendition",
+    path = "/files/{id}/data/rendition",
     tag = "documents",
     operation_id = "deleteRendition",
     params(
@@ -125,7 +125,7 @@ pub(crate) async fn remove(request: DocumentRequest) -> Result<Response, Documen
 /// a picture.
 #[utoipa::path(
     get,
-    path = "/documents/api/{version}/files/{id}/data/thumbnail",
+    path = "/files/{id}/data/thumbnail",
     tag = "documents",
     operation_id = "getThumbnail",
     params(
@@ -161,7 +161,7 @@ pub(crate) async fn thumbnail(mut request: DocumentRequest) -> Result<Response, 
 /// `GET …/files/{fileId}/data`: the bytes of a version.
 #[utoipa::path(
     get,
-    path = "/documents/api/{version}/files/{id}/data",
+    path = "/files/{id}/data",
     tag = "documents",
     operation_id = "getFileData",
     params(FilePath, VersionQuery, RangeHeaders),

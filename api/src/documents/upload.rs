@@ -63,7 +63,7 @@ impl FileUploadTarget {
 /// `POST …/files/{fileId}/data/rendition`: uploads a custom rendition of the latest version.
 #[utoipa::path(
     post,
-    path = "/documents/api/{version}/files/{id}/data/rendition",
+    path = "/files/{id}/data/rendition",
     tag = "documents",
     operation_id = "uploadRendition",
     request_body(content = RenditionForm, content_type = "multipart/form-data"),
@@ -100,7 +100,7 @@ pub(crate) async fn rendition(request: DocumentRequest, body: Body) -> Result<Re
 /// `POST …/files/data`: a new file.
 #[utoipa::path(
     post,
-    path = "/documents/api/{version}/files/data",
+    path = "/files/data",
     tag = "documents",
     operation_id = "uploadFile",
     request_body(content = FileForm, content_type = "multipart/form-data"),
@@ -135,7 +135,7 @@ pub(crate) async fn file(request: DocumentRequest, body: Body) -> Result<Respons
 /// `POST …/files/{fileId}/data`: a new version, which begins without custom renditions.
 #[utoipa::path(
     post,
-    path = "/documents/api/{version}/files/{id}/data",
+    path = "/files/{id}/data",
     tag = "documents",
     operation_id = "uploadFileVersion",
     request_body(content = FileForm, content_type = "multipart/form-data"),

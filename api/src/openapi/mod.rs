@@ -5,81 +5,43 @@ pub(crate) mod binary;
 pub(crate) mod service_schemas;
 mod viewer;
 
-use axum::Json;
-use axum::extract::State;
-use axum::response::Response;
+use std::sync::Arc;
+
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 
-use crate::auth::{RealmNames, login, logout};
-use crate::state::AppState;
-use crate::{claim, crop, documents, dropbox, health, pictures, service_api, upload_status};
+use crate::auth::RealmNames;
 
+/// What the document says beside its operations.
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Cloakroom",
-        description = "Hand a picture in at the counter, get a number, come back and claim it.",
+        description = "Upload service for pictures and files. An upload gets an id, is validated and rendered in the \
+                       background, and expires if it is not claimed.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
-    paths(
-        login::login,
-        login::renew,
-        logout::logout,
-        logout::logout_everywhere,
-        dropbox::add,
-        pictures::picture::get,
-        crop::put,
-        upload_status::get,
-        claim::put,
-        pictures::avatar::current,
-        pictures::avatar::version,
-        pictures::avatar::remove,
-        service_api::register,
-        service_api::get,
-        service_api::grant,
-        service_api::revoke,
-        service_api::claim,
-        service_api::get_upload,
-        documents::registered_files::register,
-        documents::registered_files::get,
-        documents::registered_files::share,
-        documents::registered_files::unshare,
-        documents::upload::rendition,
-        documents::upload::file,
-        documents::upload::next_version,
-        documents::file_info::get,
-        documents::file_info::versions,
-        documents::renditions::list,
-        documents::renditions::get,
-        documents::renditions::remove,
-        documents::renditions::thumbnail,
-        documents::renditions::file,
-        documents::applinks::add,
-        documents::applinks::refresh,
-        documents::applinks::revoke,
-        documents::public_links::add,
-        documents::public_links::list,
-        documents::public_links::get,
-        documents::public_links::revoke,
-        health::livez,
-        health::readyz,
-        health::metrics,
-    ),
     tags(
-        (name = "people", description = "Logging in. A session lasts half an hour unless it is renewed."),
-        (name = "pictures", description = "Handing pictures in, and seeing them until they are claimed or expire."),
-        (name = "avatars", description = "Claiming a picture for a resource, and showing it to everybody."),
-        (name = "documents", description = "Files, their versions, custom renditions of them, and links to them. Answers and errors are JSON or XML, as the client likes."),
-        (name = "systems", description = "For a portal that keeps its resources elsewhere, with a key of its own."),
-        (name = "operations", description = "Probes and numbers."),
+        (name = "sessions", description = "Login and logout. A session ends after 30 minutes unless it is renewed."),
+        (name = "pictures", description = "Upload of pictures. A picture is visible to its uploader until it is claimed or expires."),
+        (name = "avatars", description = "Claims of pictures for resources. Avatars are public."),
+        (name = "documents", description = "Files, their versions, custom renditions of them, and links to them. Responses and errors are JSON, or XML if `Accept` prefers it."),
+        (name = "services", description = "Calls of other systems, such as a portal that keeps its resources elsewhere. They have a service key."),
+        (name = "operations", description = "Probes, metrics and this document."),
     )
 )]
 struct ApiDoc;
 
-/// Builds the document, with the federation member's names for cookies and headers.
-fn openapi_document(names: &RealmNames) -> utoipa::openapi::OpenApi {
-    let mut document = ApiDoc::openapi();
+/// Returns a document without operations.
+pub(crate) fn description() -> utoipa::openapi::OpenApi {
+    ApiDoc::openapi()
+}
+
+/// Completes a document of operations: the security schemes with the federation member's names for cookies and headers,
+/// and summaries.
+pub(crate) fn complete(document: &mut utoipa::openapi::OpenApi, names: &RealmNames) {
     let cookie = |name: &str| SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(name)));
     let components = document.components.get_or_insert_default();
     components.add_security_scheme("session", cookie(&names.session_cookie));
@@ -104,7 +66,6 @@ fn openapi_document(names: &RealmNames) -> utoipa::openapi::OpenApi {
             }
         }
     }
-    document
 }
 
 fn any_credential() -> Vec<SecurityRequirement> {
@@ -120,12 +81,20 @@ fn operation_summary(line: &str) -> Option<String> {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect())
 }
 
-/// `GET /openapi.json`
-pub(crate) async fn openapi_json(State(state): State<AppState>) -> Json<utoipa::openapi::OpenApi> {
-    Json(openapi_document(&state.realm_names))
+/// `GET /openapi.json`: this document.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = "operations",
+    operation_id = "openapi",
+    responses((status = 200, description = "An OpenAPI 3.1 document", body = inline(serde_json::Value))),
+    security(()),
+)]
+pub(crate) async fn openapi_json(Extension(document): Extension<Arc<utoipa::openapi::OpenApi>>) -> Response {
+    Json(document.as_ref()).into_response()
 }
 
 /// `GET /docs`
-pub(crate) async fn viewer(State(state): State<AppState>) -> Response {
-    viewer::render(&serde_json::to_value(openapi_document(&state.realm_names)).unwrap_or_default())
+pub(crate) async fn viewer(Extension(document): Extension<Arc<utoipa::openapi::OpenApi>>) -> Response {
+    viewer::render(&serde_json::to_value(document.as_ref()).unwrap_or_default())
 }
