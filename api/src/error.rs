@@ -237,26 +237,49 @@ impl From<QueueError> for ApiError {
     }
 }
 
-/// A problem document, RFC 9457, with a stable `code` and, where it was a matter of numbers, the numbers.
+/// A problem document (RFC 9457) with a stable `code`. If something was too large, it has the limit and the size.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Problem {
-    /// about:blank: the code says what it is
+    /// Always `about:blank`, because `code` identifies the problem
     #[serde(rename = "type")]
     kind: &'static str,
-    /// The status in words
+    /// The name of the status
     title: &'static str,
-    /// The status
+    /// The HTTP status
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// Stable, for programs
+    /// Identifies the problem. It is stable, for programs
+    #[schema(pattern = "^[a-z0-9_]+$")]
     code: String,
-    /// For a person: what was wrong, what the limit is, what to do
+    /// What is wrong, the limit if there is one, and what to do. It is for people and may change
     detail: String,
-    /// In bytes, where something was too large
+    /// The limit, in bytes, if something was too large
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     limit: Option<u64>,
-    /// In bytes, where something was too large
+    /// The received or announced size, in bytes, if something was too large
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     received: Option<u64>,
+}
+
+impl From<&ApiError> for Problem {
+    fn from(error: &ApiError) -> Self {
+        let status = error.status();
+        let (limit, received) = match error {
+            ApiError::TooLarge { limit, received, .. } => (Some(*limit), Some(*received)),
+            _ => (None, None),
+        };
+        Self {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            code: error.code().to_owned(),
+            detail: error.message(),
+            limit,
+            received,
+        }
+    }
 }
 
 /// The message of the error that a response was rendered from. The response has it as an extension, for layers that
@@ -266,22 +289,10 @@ pub(crate) struct ErrorMessage(pub(crate) String);
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (status, message) = (self.status(), self.message());
         self.log();
-        let (limit, received) = match &self {
-            Self::TooLarge { limit, received, .. } => (Some(*limit), Some(*received)),
-            _ => (None, None),
-        };
-        let problem = Problem {
-            kind: "about:blank",
-            title: status.canonical_reason().unwrap_or_default(),
-            status: status.as_u16(),
-            code: self.code().to_owned(),
-            detail: message.clone(),
-            limit,
-            received,
-        };
-        let mut response = (status, Json(problem)).into_response();
+        let problem = Problem::from(&self);
+        let message = problem.detail.clone();
+        let mut response = (self.status(), Json(problem)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = self.retry_after() {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+#[cfg(debug_assertions)]
+use axum::extract::State;
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::{self, Next};
@@ -17,6 +19,8 @@ use crate::auth::{login, logout};
 use crate::documents::registered_files;
 use crate::dropbox::html_wrapper::wrap_in_html;
 use crate::error::{ApiError, as_plain_text};
+#[cfg(debug_assertions)]
+use crate::openapi::documented_responses::DocumentedResponses;
 use crate::other_methods::refuse_other_methods;
 use crate::pictures::{avatar, picture};
 use crate::server::OverClientLimit;
@@ -27,6 +31,11 @@ use crate::{claim, crop, documents, dropbox, health, openapi, service_api, ui, u
 pub(crate) fn router(state: AppState) -> Router {
     let (router, mut document) = operations().split_for_parts();
     openapi::complete(&mut document, &state.realm_names);
+    #[cfg(debug_assertions)]
+    let router = {
+        let documented = DocumentedResponses::new(&document);
+        router.layer(middleware::from_fn_with_state(Arc::new(documented), check_documented))
+    };
     router
         .merge(pages())
         .fallback(async || ApiError::NotFound("there is nothing at this address".to_owned()))
@@ -88,6 +97,24 @@ fn dropbox_operations() -> OpenApiRouter<AppState> {
     let pictures = refuse_other_methods::<ApiError>(routes!(dropbox::add)).layer(wrapped);
     let picture = refuse_other_methods::<ApiError>(routes!(picture::get, crop::put));
     OpenApiRouter::new().routes(pictures).routes(picture.layer(middleware::map_response(as_plain_text)))
+}
+
+/// Ends a test that gets an undocumented response.
+#[cfg(debug_assertions)]
+async fn check_documented(
+    State(documented): State<Arc<DocumentedResponses>>,
+    path: Option<MatchedPath>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let method = request.method().clone();
+    let response = next.run(request).await;
+    // A request to a path that does not exist has no matched path.
+    let undocumented = path.and_then(|path| {
+        documented.undocumented((path.as_str().to_owned(), method), response.status(), response.headers())
+    });
+    debug_assert!(undocumented.is_none(), "{}", undocumented.unwrap_or_default());
+    response
 }
 
 /// Wraps every request: opens a span, counts and times the request, and sets the headers that every response has.
@@ -153,4 +180,42 @@ fn method_label(method: &Method) -> &'static str {
 
 fn default_header(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
     headers.entry(name).or_insert(HeaderValue::from_static(value));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The paths that a router has routes for. Only its `Debug` text lists them.
+    fn routed_paths(router: &Router<AppState>) -> BTreeSet<String> {
+        let text = format!("{router:?}");
+        let paths = text.split("RouteId(").filter_map(|part| part.split_once("): \"")?.1.split('"').next());
+        paths.filter(|path| !path.contains("{*")).map(ToOwned::to_owned).collect()
+    }
+
+    #[test]
+    fn every_route_is_documented_or_a_page() {
+        let (router, document) = operations().split_for_parts();
+        let mut routed = routed_paths(&router);
+        // The fallback of the documents API, for paths below its prefix.
+        assert!(routed.remove("/") && routed.remove("/documents/api/{version}"));
+        let documented: BTreeSet<String> = document.paths.paths.keys().cloned().collect();
+        assert_eq!(routed, documented);
+        assert!(documented.len() > 30);
+        let pages = routed_paths(&pages());
+        let expected = [
+            "/",
+            "/docs",
+            "/page/claim",
+            "/page/crop",
+            "/page/icon.png",
+            "/page/login",
+            "/page/logout",
+            "/page/page.css",
+            "/page/page.js",
+        ];
+        assert_eq!(pages.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+    }
 }

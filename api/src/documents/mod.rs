@@ -7,7 +7,8 @@
 //!                                  files and versions alike
 //! renditions, file_response, file_info    what exists, and its bytes
 //! applinks, public_links, applink_tokens  delegation of permissions
-//! response_format, error           responses and errors, in JSON or XML
+//! response_bodies, response_format, xml, error   responses and errors, in JSON or XML
+//! parameters, error_responses      what the OpenAPI document says about requests and errors
 //! registered_files                 files of other systems, registered by those systems
 //! ```
 //!
@@ -20,9 +21,11 @@ pub(crate) mod applinks;
 mod authorize;
 mod error;
 mod error_middleware;
+mod error_responses;
 pub(crate) mod file_info;
 mod file_response;
 mod json_params;
+mod parameters;
 mod principal;
 pub(crate) mod public_links;
 mod ranges;
@@ -30,24 +33,32 @@ pub(crate) mod registered_files;
 pub(crate) mod renditions;
 mod request;
 mod request_path;
+mod response_bodies;
 mod response_format;
-mod schemas;
 pub(crate) mod settings;
 pub(crate) mod upload;
 mod upload_form;
+mod xml;
 
 use axum::middleware;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use domain::FileRole;
+use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::error::ApiError;
+use crate::openapi;
 use crate::other_methods::refuse_other_methods;
 use crate::state::AppState;
 use error::DocumentError;
 use json_params::JsonParams;
+
+/// What the OpenAPI document says about this API beside its operations.
+#[derive(OpenApi)]
+#[openapi(components(schemas(response_bodies::DocumentErrorBody)))]
+struct DocumentsDoc;
 
 /// The routes of the documents API. Paths in the handlers are relative to `/documents/api/{version}`.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
@@ -66,8 +77,9 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         routes!(public_links::get, public_links::revoke),
     ];
     let operations = operations.into_iter().map(refuse_other_methods::<DocumentError>);
+    let mut operations = operations.fold(OpenApiRouter::with_openapi(DocumentsDoc::openapi()), OpenApiRouter::routes);
+    openapi::complete_documents(operations.get_openapi_mut());
     let operations = operations
-        .fold(OpenApiRouter::new(), OpenApiRouter::routes)
         .fallback(async || DocumentError::from(ApiError::NotFound("there is nothing at this address".to_owned())));
     OpenApiRouter::new()
         .nest("/documents/api/{version}", operations)

@@ -11,20 +11,20 @@ use domain::{
 use records::{FileAdmission, RecordsError};
 
 use super::error::{DocumentError, DocumentOperation};
+use super::error_responses::{DocumentErrors, UploadErrors};
 use super::file_info;
 use super::json_params::JsonParams;
+use super::parameters::{FileForm, FilePath, RenditionForm, VersionPath};
 use super::principal::Principal;
 use super::request::DocumentRequest;
-use super::schemas::{
-    DocumentErrors, DocumentUploadErrors, FileForm, FileInformation, FilePath, IdempotencyKeyHeader, PreferHeader,
-    RenditionForm, SuccessBody, VersionPath,
-};
+use super::response_bodies::{FileInformation, ItemBody, ItemKind, SuccessBody};
 use super::upload_form::UploadForm;
 use crate::dropbox::body::BoundedBody;
 use crate::dropbox::prefer::Prefer;
 use crate::dropbox::{json_body, multipart};
 use crate::error::ApiError;
 use crate::idempotency::IdempotencyOutcome;
+use crate::openapi::request_headers::{IdempotencyKeyHeader, PreferHeader};
 use crate::state::AppState;
 
 /// The longest description of a rendition, in characters.
@@ -69,10 +69,14 @@ impl FileUploadTarget {
     request_body(content = RenditionForm, content_type = "multipart/form-data"),
     params(FilePath, PreferHeader, IdempotencyKeyHeader),
     responses(
-        (status = 200, description = "In JSON or XML, as the client likes", body = SuccessBody),
-        (status = 202, description = "Taken, and not ready yet: see Location", body = SuccessBody),
-        DocumentErrors,
-        DocumentUploadErrors,
+        (status = 200, description = "The rendition is ready", body = SuccessBody,
+            headers(("Preference-Applied" = String, description = "The preferences of `Prefer` that were applied"))),
+        (status = 202, description = "Accepted, and not ready yet. `Location` has the status of the upload", body = SuccessBody,
+            headers(
+                ("Location" = String, description = "`/uploads/{id}`"),
+                ("Preference-Applied" = String, description = "The preferences of `Prefer` that were applied"),
+            )),
+        DocumentErrors::<UploadErrors>,
     ),
 )]
 pub(crate) async fn rendition(request: DocumentRequest, body: Body) -> Result<Response, DocumentError> {
@@ -97,7 +101,7 @@ pub(crate) async fn rendition(request: DocumentRequest, body: Body) -> Result<Re
     receive_upload(&request, body, upload).await
 }
 
-/// `POST …/files/data`: a new file.
+/// `POST …/files/data`: uploads a new file.
 #[utoipa::path(
     post,
     path = "/files/data",
@@ -106,10 +110,14 @@ pub(crate) async fn rendition(request: DocumentRequest, body: Body) -> Result<Re
     request_body(content = FileForm, content_type = "multipart/form-data"),
     params(VersionPath, PreferHeader, IdempotencyKeyHeader),
     responses(
-        (status = 201, description = "The file", body = FileInformation),
-        (status = 202, description = "Taken, and not ready yet: see Location", body = SuccessBody),
-        DocumentErrors,
-        DocumentUploadErrors,
+        (status = 201, description = "The file is ready", body = ItemBody<FileInformation>,
+            headers(("Preference-Applied" = String, description = "The preferences of `Prefer` that were applied"))),
+        (status = 202, description = "Accepted, and not ready yet. `Location` has the status of the upload", body = SuccessBody,
+            headers(
+                ("Location" = String, description = "`/uploads/{id}`"),
+                ("Preference-Applied" = String, description = "The preferences of `Prefer` that were applied"),
+            )),
+        DocumentErrors::<UploadErrors>,
     ),
     security(("session" = [], "csrf" = []), ("bearer" = [])),
 )]
@@ -132,7 +140,7 @@ pub(crate) async fn file(request: DocumentRequest, body: Body) -> Result<Respons
     receive_upload(&request, body, upload).await
 }
 
-/// `POST …/files/{fileId}/data`: a new version, which begins without custom renditions.
+/// `POST …/files/{fileId}/data`: uploads a new version, which begins without custom renditions.
 #[utoipa::path(
     post,
     path = "/files/{id}/data",
@@ -141,10 +149,14 @@ pub(crate) async fn file(request: DocumentRequest, body: Body) -> Result<Respons
     request_body(content = FileForm, content_type = "multipart/form-data"),
     params(FilePath, PreferHeader, IdempotencyKeyHeader),
     responses(
-        (status = 201, description = "The file", body = FileInformation),
-        (status = 202, description = "Taken, and not ready yet: see Location", body = SuccessBody),
-        DocumentErrors,
-        DocumentUploadErrors,
+        (status = 201, description = "The file is ready", body = ItemBody<FileInformation>,
+            headers(("Preference-Applied" = String, description = "The preferences of `Prefer` that were applied"))),
+        (status = 202, description = "Accepted, and not ready yet. `Location` has the status of the upload", body = SuccessBody,
+            headers(
+                ("Location" = String, description = "`/uploads/{id}`"),
+                ("Preference-Applied" = String, description = "The preferences of `Prefer` that were applied"),
+            )),
+        DocumentErrors::<UploadErrors>,
     ),
 )]
 pub(crate) async fn next_version(request: DocumentRequest, body: Body) -> Result<Response, DocumentError> {
@@ -344,7 +356,8 @@ async fn upload_response(
     {
         return file_info::file_info_response(request, StatusCode::CREATED, &file, &version, None).await;
     }
-    let mut response = request.response_format.success_response(status, "file", file);
+    let body = SuccessBody::new(ItemKind::File, file);
+    let mut response = request.response_format.response(status, ItemKind::File, &body)?;
     if status == StatusCode::ACCEPTED
         && let Ok(location) = HeaderValue::try_from(format!("/uploads/{id}"))
     {
