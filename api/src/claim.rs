@@ -148,7 +148,7 @@ impl AppState {
                     return Err(ApiError::Conflict(format!("picture {id} has been claimed already")));
                 }
                 Err(ClaimRefusal::Expired) => {
-                    return Err(ApiError::Gone(format!("picture {id} was not claimed in time; hand it in again")));
+                    return Err(ApiError::Gone(format!("picture {id} was not claimed in time; upload it again")));
                 }
                 Err(ClaimRefusal::Unusable(reason)) => return Err(ApiError::Rejected(reason)),
             }

@@ -20,10 +20,10 @@ use utoipa::ToSchema;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
     /// The caller is not logged in, or the session has ended.
-    #[error("{0}; log in again")]
+    #[error("{0}")]
     NotLoggedIn(&'static str),
     /// The session is valid, but the CSRF token is missing or invalid.
-    #[error("{0}; send the value of the Csrf-Token cookie, as it stands there, in the X-Csrf-Token header")]
+    #[error("{0}; send the raw value of the Csrf-Token cookie in the X-Csrf-Token header")]
     Csrf(&'static str),
     /// The login failed. The error does not say whether the address or the password was wrong, because that would help
     /// an attacker.
@@ -66,7 +66,7 @@ pub(crate) enum ApiError {
     #[error("{0}")]
     Conflict(String),
     /// A request with the same idempotency key is in progress.
-    #[error("a request with this Idempotency-Key is being answered; wait for that")]
+    #[error("a request with this Idempotency-Key is in progress; repeat this request later")]
     InFlight {
         /// Seconds.
         retry_after: u64,
@@ -78,10 +78,10 @@ pub(crate) enum ApiError {
     #[error("{0}")]
     Gone(String),
     /// The resource has changed: its ETag does not match `If-Match`.
-    #[error("this has changed: its tag is none of those in If-Match; get all of it anew, without that header")]
+    #[error("the resource has changed: its ETag does not match If-Match; fetch it again without If-Match")]
     PreconditionFailed,
     /// The path exists, but does not support the method. The text lists the methods that it supports.
-    #[error("this address answers {0} only")]
+    #[error("this path supports {0} only")]
     MethodNotAllowed(String),
     /// The client sends too slowly.
     #[error("{0}")]
@@ -97,7 +97,7 @@ pub(crate) enum ApiError {
         retry_after: u64,
     },
     /// The thing is still being processed.
-    #[error("{0}; ask again in a moment")]
+    #[error("{0}; try again in a moment")]
     NotReady(&'static str),
     /// The server is overloaded.
     #[error("{0}; try again in a moment")]
@@ -192,16 +192,16 @@ impl ApiError {
     pub(crate) fn message(&self) -> String {
         match self {
             Self::Backend(_) | Self::NotAccepting(_) if self.code() == "no_room" => {
-                "there is no room for more pictures at the moment; try again later".to_owned()
+                "the storage of this service is full; try again later".to_owned()
             }
             Self::Backend(_) | Self::NotAccepting(_) if self.code() == "not_writable" => {
                 "the database of this service takes no writes at the moment; try again later".to_owned()
             }
             Self::Backend(error) | Self::NotAccepting(error) if error.is_transient() => {
-                "a part of this service does not answer at the moment; try again later".to_owned()
+                "a backend of this service does not answer; try again later".to_owned()
             }
             Self::Backend(_) | Self::NotAccepting(_) | Self::Internal(_) => {
-                "something broke on our side; the operator's log says what".to_owned()
+                "the server failed; its log has the cause".to_owned()
             }
             other => other.to_string(),
         }

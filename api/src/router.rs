@@ -38,7 +38,7 @@ pub(crate) fn router(state: AppState) -> Router {
     };
     router
         .merge(pages())
-        .fallback(async || ApiError::NotFound("there is nothing at this address".to_owned()))
+        .fallback(async || ApiError::NotFound("there is nothing at this path".to_owned()))
         .layer(Extension(Arc::new(document)))
         .layer(middleware::from_fn(observe_request))
         .with_state(state)

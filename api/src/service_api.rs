@@ -1,6 +1,5 @@
-//! The API for other systems, not for people. A portal that keeps its resources elsewhere registers them here, claims
-//! pictures for users, and reads the state. It has its own prefix (`/service/…`) and its own credential. Cookies are
-//! ignored.
+//! The service-to-service API. A portal that keeps its resources elsewhere registers them here, claims pictures for
+//! users, and reads the state. It has its own prefix (`/service/…`) and its own credential. Cookies are ignored.
 
 use axum::Json;
 use axum::body::Body;
@@ -60,11 +59,15 @@ impl FromRequestParts<AppState> for ServiceKey {
         let bearer = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let key =
             bearer.and_then(|value| value.split_once(' ')).filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer"));
-        let (_, key) = key.ok_or(ApiError::NotLoggedIn("a service key is needed as a bearer token"))?;
+        let (_, key) = key.ok_or(ApiError::NotLoggedIn("the service key is missing; send it as a bearer token"))?;
         let sent_digest: [u8; 32] = Sha256::digest(key.trim().as_bytes()).into();
         let known =
             state.service_keys.iter().fold(subtle::Choice::from(0), |known, ours| known | ours.ct_eq(&sent_digest));
-        if bool::from(known) { Ok(Self) } else { Err(ApiError::NotLoggedIn("the service key is not valid")) }
+        if bool::from(known) {
+            Ok(Self)
+        } else {
+            Err(ApiError::NotLoggedIn("the service key is not valid; use a key of realm.service.keys"))
+        }
     }
 }
 

@@ -136,8 +136,9 @@ fn refuse_login() -> ApiError {
 )]
 pub(crate) async fn renew(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, ApiError> {
     let caller = AuthUser::for_write(&state, &headers).await?;
-    let session =
-        caller.cookie_session.ok_or(ApiError::NotLoggedIn("only the session in the cookie can be renewed"))?;
+    let session = caller
+        .cookie_session
+        .ok_or(ApiError::NotLoggedIn("only a session in a cookie can be renewed; send the session cookie"))?;
     let (user, renewed) = state.renew_session(&session).await?;
     login_response(&state, &headers, &user, &renewed)
 }

@@ -55,8 +55,9 @@ pub(crate) async fn log_out(state: &AppState, caller: &AuthUser, everywhere: boo
     if everywhere {
         return state.end_sessions(&caller.user_id).await;
     }
-    let token =
-        caller.token_id.ok_or(ApiError::NotLoggedIn("only a session or a token that was issued here can be ended"))?;
+    let token = caller
+        .token_id
+        .ok_or(ApiError::NotLoggedIn("this token was not issued here; end it at the identity provider"))?;
     state.end_session(token).await
 }
 

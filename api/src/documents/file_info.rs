@@ -26,7 +26,7 @@ use crate::state::AppState;
     params(
         FilePath,
         VersionQuery,
-        ("includeRenditions" = inline(Option<bool>), Query, description = "`true`: with all renditions that exist or can be rendered"),
+        ("includeRenditions" = inline(Option<String>), Query, description = "`true`: with all renditions that exist or can be rendered. Any other value has no effect"),
     ),
     responses(
         (status = 200, description = "The information", body = ItemBody<FileInformation>),

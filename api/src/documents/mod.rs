@@ -80,7 +80,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
     let mut operations = operations.fold(OpenApiRouter::with_openapi(DocumentsDoc::openapi()), OpenApiRouter::routes);
     openapi::complete_documents(operations.get_openapi_mut());
     let operations = operations
-        .fallback(async || DocumentError::from(ApiError::NotFound("there is nothing at this address".to_owned())));
+        .fallback(async || DocumentError::from(ApiError::NotFound("there is nothing at this path".to_owned())));
     OpenApiRouter::new()
         .nest("/documents/api/{version}", operations)
         .layer(middleware::from_fn(error_middleware::render_errors))

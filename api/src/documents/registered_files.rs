@@ -122,7 +122,7 @@ pub(crate) async fn register(
         return Err(ApiError::Conflict(format!("file {id} is kept here; it cannot be registered from elsewhere")));
     }
     if !records.register_file(&id, &file.name, &owner, file.version, grants.as_deref()).await? {
-        let why = format!("version {} of file {id} is being handed in here; register the next one", file.version);
+        let why = format!("version {} of file {id} is being uploaded here; register the next one", file.version);
         return Err(ApiError::Conflict(why));
     }
     state.registered_file(&id).await.map(Json)

@@ -125,7 +125,7 @@ pub(crate) async fn file(request: DocumentRequest, body: Body) -> Result<Respons
     let upload = async {
         let principal = request.principal().await?;
         let grant = principal.grants.iter().find(|right| matches!(right, AccessGrant::User(_))).cloned();
-        let grant = grant.ok_or(ApiError::NotLoggedIn("a link leads to one file; a new one needs a session"))?;
+        let grant = grant.ok_or(ApiError::NotLoggedIn("a link is for one file; log in to create another file"))?;
         let limit = request.state.documents.max_file_bytes.as_u64();
         let target = FileUploadTarget::NewFile(FileId::generate());
         Ok(FileUpload {
@@ -211,7 +211,7 @@ async fn ingest_file(
     let _slot = state
         .upload_slots
         .try_acquire()
-        .map_err(|_| ApiError::Overloaded("too many files are being handed in at once"))?;
+        .map_err(|_| ApiError::Overloaded("too many files are being uploaded at once"))?;
     let multipart = multipart::MultipartReader::new(bounded_body, boundary);
     let form = UploadForm::read(multipart, &state.backends.staging, upload.file_field, upload.limit).await?;
     let text = form.parameters.unwrap_or_default();

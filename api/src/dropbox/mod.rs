@@ -53,9 +53,10 @@ struct PictureForm {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes parameters that `html_wrapper` reads")]
 struct WrapQuery {
-    /// `true`: the response is an HTML page, for forms that upload through an iframe
-    #[param(rename = "wrapInHTML", nullable = false)]
-    wrap_in_html: Option<bool>,
+    /// `true`, in any case: the response is an HTML page, for forms that upload through an iframe. Any other value has no
+    /// effect
+    #[param(rename = "wrapInHTML", nullable = false, example = "true")]
+    wrap_in_html: Option<String>,
     /// The domain that the HTML page sets. It is ignored unless it is the domain of the host or a parent of it
     #[param(rename = "document.domain", nullable = false, example = "example.com")]
     document_domain: Option<String>,
@@ -125,7 +126,7 @@ async fn receive_picture(
     let _slot = state
         .upload_slots
         .try_acquire()
-        .map_err(|_| ApiError::Overloaded("too many pictures are being handed in at once"))?;
+        .map_err(|_| ApiError::Overloaded("too many pictures are being uploaded at once"))?;
     let reader = PictureFieldReader {
         bounded_body: bounded_body.clone(),
         staging: &state.backends.staging,
@@ -240,7 +241,9 @@ impl AppState {
             Ok(()) => {
                 self.confirmed_jobs.send(message.id).ok();
             }
-            Err(error) => tracing::warn!(%error, job = %message.id, "the queue was not told of a job: {error}"),
+            Err(error) => {
+                tracing::warn!(%error, job = %message.id, "a job was not published, so the relay publishes it: {error}")
+            }
         }
     }
 }

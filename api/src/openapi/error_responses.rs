@@ -71,10 +71,12 @@ impl ErrorKind {
     fn sample(self) -> ApiError {
         match self {
             Self::Malformed => ApiError::malformed("bad_json", "the body is not valid JSON"),
-            Self::NotLoggedIn => ApiError::NotLoggedIn("the session has expired"),
+            Self::NotLoggedIn => ApiError::NotLoggedIn("the session has expired; log in again"),
             Self::Csrf => ApiError::Csrf("the CSRF token is missing"),
             Self::WrongCredentials => ApiError::WrongCredentials,
-            Self::InvalidServiceKey => ApiError::NotLoggedIn("the service key is not valid"),
+            Self::InvalidServiceKey => {
+                ApiError::NotLoggedIn("the service key is not valid; use a key of realm.service.keys")
+            }
             Self::NotPermitted => ApiError::NotPermitted("you may not act for groups/1.acme".to_owned()),
             Self::NotFound => ApiError::NotFound("there is no picture 1001".to_owned()),
             Self::RequestTimeout => ApiError::RequestTimeout("the body paused for more than 15 s".to_owned()),
