@@ -6,68 +6,73 @@ use axum::extract::{Path, State};
 use axum::http::Request;
 use domain::{Resource, UploadId};
 use records::{ClaimRefusal, Claimant};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::auth::{Action, AuthUser};
 use crate::dropbox::json_body;
-use crate::error::{ApiError, Problem};
+use crate::error::ApiError;
+use crate::openapi::error_responses::{BodyErrors, ClaimErrors, CsrfErrors, PermissionErrors, Problems, TargetErrors};
+use crate::openapi::path_parameters::ResourcePath;
 use crate::resource::parse_resource;
 use crate::state::AppState;
 
 /// The longest name of a resource, in characters.
 const MAX_NAME_CHARS: usize = 256;
 
-/// What is claimed, for programs; no other member is taken.
-#[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "describes the body; `Wish` reads it")]
+/// A claim, with a name, a PictureID or both. Other members are refused.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"PictureID": 1001}))]
+#[expect(dead_code, reason = "describes the body that `ClaimRequest` reads")]
 pub(crate) struct ClaimForm {
-    /// What the resource is called, at most 256 characters
-    #[schema(rename = "Name")]
+    /// The name of the resource
+    #[serde(rename = "Name")]
+    #[schema(max_length = 256, nullable = false)]
     name: Option<String>,
-    /// The PictureID; a text with the number in it is taken as well
-    #[schema(rename = "PictureID")]
-    picture: Option<i64>,
+    /// The picture
+    #[serde(rename = "PictureID")]
+    #[schema(nullable = false)]
+    picture: Option<ClaimedPicture>,
 }
 
-/// What stands after a claim.
+/// The PictureID as a number or as its decimal digits
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes a member that `ClaimRequest` reads")]
+enum ClaimedPicture {
+    Number(i64),
+    Text(String),
+}
+
+/// The result of a claim.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(example = json!({"ID": "jane.acme", "PictureID": 1001}))]
 pub(crate) struct ClaimResponse {
-    /// `<unique>.<fed>`
+    /// `<unique>.<federation member>`
     #[serde(rename = "ID")]
     id: String,
-    /// What the resource is called, where it was said.
+    /// The name of the resource, if the claim has one
     #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     name: Option<String>,
-    /// The picture it was given, where one was.
+    /// The picture, if the claim has one
     #[serde(rename = "PictureID", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     picture: Option<i64>,
 }
 
-/// `PUT /api/{service}/{ID}`: claims a picture as the avatar of a resource.
+/// `PUT /api/{service}/{ID}`: claims a picture as the avatar of a resource, and names the resource.
 #[utoipa::path(
     put,
     path = "/api/{service}/{id}",
     tag = "avatars",
     operation_id = "claim",
     request_body(content = ClaimForm),
-    params(
-        ("service" = String, Path, description = "users, apps, apis, groups or businesses"),
-        ("id" = String, Path, description = "The resource: <unique>.<federation member>"),
-    ),
+    params(ResourcePath),
     responses(
-        (status = 200, description = "What stands now; claiming again answers the same", body = ClaimResponse),
-        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The caller may not act for this resource", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such thing, for this caller", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The picture has been claimed for something else", body = Problem, content_type = "application/problem+json"),
-        (status = 410, description = "The picture was not claimed in time", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "Too large; the limit and what was received are named", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The type is not taken", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The picture is broken or over a limit; the detail says which", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "The caller has had their share; see Retry-After", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Not ready yet, or overloaded; see Retry-After", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "What is claimed now. Repeating the claim gives the same response", body = ClaimResponse),
+        Problems::<(CsrfErrors, BodyErrors, PermissionErrors, TargetErrors, ClaimErrors)>,
     ),
     security(("session" = [], "csrf" = []), ("bearer" = [])),
 )]
@@ -143,7 +148,7 @@ impl AppState {
                     return Err(ApiError::Conflict(format!("picture {id} has been claimed already")));
                 }
                 Err(ClaimRefusal::Expired) => {
-                    return Err(ApiError::Gone(format!("picture {id} was not claimed in time; hand it in again")));
+                    return Err(ApiError::Gone(format!("picture {id} was not claimed in time; upload it again")));
                 }
                 Err(ClaimRefusal::Unusable(reason)) => return Err(ApiError::Rejected(reason)),
             }

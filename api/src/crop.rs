@@ -10,44 +10,40 @@ use records::CropRefusal;
 use crate::auth::AuthUser;
 use crate::dropbox::{json_body, parse_picture_id};
 use crate::error::ApiError;
+use crate::openapi::error_responses::{BodyErrors, CsrfErrors, RejectionErrors, TargetErrors, TextErrors};
+use crate::openapi::path_parameters::PicturePath;
 use crate::pictures::picture::unclaimed_picture;
 use crate::state::AppState;
 
-/// A crop, for programs: in pixels of the picture as `?size=512` shows it. Decimals are rounded, and what lies outside is
-/// cut off.
+/// A crop, in pixels of the picture as `?size=512` shows it. Numbers are rounded, and what lies outside the picture is cut
+/// off.
 #[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "describes the form; `crop` reads it")]
+#[schema(example = json!({"x": 10, "y": 10, "w": 100, "h": 100}))]
+#[expect(dead_code, reason = "describes the form that `parse_crop` reads")]
 struct CropForm {
-    /// Left edge
+    /// The left edge
     x: f64,
-    /// Upper edge
+    /// The upper edge
     y: f64,
-    /// Width, more than 0
+    /// The width
+    #[schema(exclusive_minimum = 0)]
     w: f64,
-    /// Height, more than 0
+    /// The height
+    #[schema(exclusive_minimum = 0)]
     h: f64,
 }
 
-/// `PUT /api/dropbox/pictures/{id}`: crops a picture; the answer is its number as JSON.
+/// `PUT /api/dropbox/pictures/{id}`: crops a picture and returns its PictureID as JSON.
 #[utoipa::path(
     put,
     path = "/api/dropbox/pictures/{id}",
     tag = "pictures",
     operation_id = "cropPicture",
     request_body(content = CropForm, content_type = "application/x-www-form-urlencoded"),
-    params(
-        ("id" = i64, Path, description = "The PictureID"),
-    ),
+    params(PicturePath),
     responses(
-        (status = 200, description = "The PictureID as a JSON number", body = i64),
-        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = String, content_type = "text/plain"),
-        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = String, content_type = "text/plain"),
-        (status = 404, description = "There is no such thing, for this caller", body = String, content_type = "text/plain"),
-        (status = 413, description = "Too large; the limit and what was received are named", body = String, content_type = "text/plain"),
-        (status = 415, description = "The type is not taken", body = String, content_type = "text/plain"),
-        (status = 422, description = "The picture is broken or over a limit; the detail says which", body = String, content_type = "text/plain"),
-        (status = 429, description = "The caller has had their share; see Retry-After", body = String, content_type = "text/plain"),
-        (status = 503, description = "Not ready yet, or overloaded; see Retry-After", body = String, content_type = "text/plain"),
+        (status = 200, description = "The PictureID", body = inline(i64), content_type = "application/json", example = json!(1001)),
+        TextErrors::<(CsrfErrors, BodyErrors, TargetErrors, RejectionErrors)>,
     ),
     security(("session" = [], "csrf" = []), ("bearer" = [])),
 )]

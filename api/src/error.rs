@@ -20,10 +20,10 @@ use utoipa::ToSchema;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
     /// The caller is not logged in, or the session has ended.
-    #[error("{0}; log in again")]
+    #[error("{0}")]
     NotLoggedIn(&'static str),
     /// The session is valid, but the CSRF token is missing or invalid.
-    #[error("{0}; send the value of the Csrf-Token cookie, as it stands there, in the X-Csrf-Token header")]
+    #[error("{0}; send the raw value of the Csrf-Token cookie in the X-Csrf-Token header")]
     Csrf(&'static str),
     /// The login failed. The error does not say whether the address or the password was wrong, because that would help
     /// an attacker.
@@ -66,7 +66,7 @@ pub(crate) enum ApiError {
     #[error("{0}")]
     Conflict(String),
     /// A request with the same idempotency key is in progress.
-    #[error("a request with this Idempotency-Key is being answered; wait for that")]
+    #[error("a request with this Idempotency-Key is in progress; repeat this request later")]
     InFlight {
         /// Seconds.
         retry_after: u64,
@@ -78,11 +78,11 @@ pub(crate) enum ApiError {
     #[error("{0}")]
     Gone(String),
     /// The resource has changed: its ETag does not match `If-Match`.
-    #[error("this has changed: its tag is none of those in If-Match; get all of it anew, without that header")]
+    #[error("the resource has changed: its ETag does not match If-Match; fetch it again without If-Match")]
     PreconditionFailed,
-    /// The path exists, but does not support the method.
-    #[error("this address answers {0} only")]
-    MethodNotAllowed(&'static str),
+    /// The path exists, but does not support the method. The text lists the methods that it supports.
+    #[error("this path supports {0} only")]
+    MethodNotAllowed(String),
     /// The client sends too slowly.
     #[error("{0}")]
     RequestTimeout(String),
@@ -97,7 +97,7 @@ pub(crate) enum ApiError {
         retry_after: u64,
     },
     /// The thing is still being processed.
-    #[error("{0}; ask again in a moment")]
+    #[error("{0}; try again in a moment")]
     NotReady(&'static str),
     /// The server is overloaded.
     #[error("{0}; try again in a moment")]
@@ -192,16 +192,16 @@ impl ApiError {
     pub(crate) fn message(&self) -> String {
         match self {
             Self::Backend(_) | Self::NotAccepting(_) if self.code() == "no_room" => {
-                "there is no room for more pictures at the moment; try again later".to_owned()
+                "the storage of this service is full; try again later".to_owned()
             }
             Self::Backend(_) | Self::NotAccepting(_) if self.code() == "not_writable" => {
                 "the database of this service takes no writes at the moment; try again later".to_owned()
             }
             Self::Backend(error) | Self::NotAccepting(error) if error.is_transient() => {
-                "a part of this service does not answer at the moment; try again later".to_owned()
+                "a backend of this service does not answer; try again later".to_owned()
             }
             Self::Backend(_) | Self::NotAccepting(_) | Self::Internal(_) => {
-                "something broke on our side; the operator's log says what".to_owned()
+                "the server failed; its log has the cause".to_owned()
             }
             other => other.to_string(),
         }
@@ -237,26 +237,49 @@ impl From<QueueError> for ApiError {
     }
 }
 
-/// A problem document, RFC 9457, with a stable `code` and, where it was a matter of numbers, the numbers.
+/// A problem document (RFC 9457) with a stable `code`. If something was too large, it has the limit and the size.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Problem {
-    /// about:blank: the code says what it is
+    /// Always `about:blank`, because `code` identifies the problem
     #[serde(rename = "type")]
     kind: &'static str,
-    /// The status in words
+    /// The name of the status
     title: &'static str,
-    /// The status
+    /// The HTTP status
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// Stable, for programs
+    /// Identifies the problem. It is stable, for programs
+    #[schema(pattern = "^[a-z0-9_]+$")]
     code: String,
-    /// For a person: what was wrong, what the limit is, what to do
+    /// What is wrong, the limit if there is one, and what to do. It is for people and may change
     detail: String,
-    /// In bytes, where something was too large
+    /// The limit, in bytes, if something was too large
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     limit: Option<u64>,
-    /// In bytes, where something was too large
+    /// The received or announced size, in bytes, if something was too large
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     received: Option<u64>,
+}
+
+impl From<&ApiError> for Problem {
+    fn from(error: &ApiError) -> Self {
+        let status = error.status();
+        let (limit, received) = match error {
+            ApiError::TooLarge { limit, received, .. } => (Some(*limit), Some(*received)),
+            _ => (None, None),
+        };
+        Self {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            code: error.code().to_owned(),
+            detail: error.message(),
+            limit,
+            received,
+        }
+    }
 }
 
 /// The message of the error that a response was rendered from. The response has it as an extension, for layers that
@@ -266,29 +289,19 @@ pub(crate) struct ErrorMessage(pub(crate) String);
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (status, message) = (self.status(), self.message());
         self.log();
-        let (limit, received) = match &self {
-            Self::TooLarge { limit, received, .. } => (Some(*limit), Some(*received)),
-            _ => (None, None),
-        };
-        let problem = Problem {
-            kind: "about:blank",
-            title: status.canonical_reason().unwrap_or_default(),
-            status: status.as_u16(),
-            code: self.code().to_owned(),
-            detail: message.clone(),
-            limit,
-            received,
-        };
-        let mut response = (status, Json(problem)).into_response();
+        let problem = Problem::from(&self);
+        let message = problem.detail.clone();
+        let mut response = (self.status(), Json(problem)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = self.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Self::MethodNotAllowed(allow) = self {
-            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        if let Self::MethodNotAllowed(allow) = self
+            && let Ok(allow) = HeaderValue::try_from(allow)
+        {
+            headers.insert(header::ALLOW, allow);
         }
         response.extensions_mut().insert(ErrorMessage(message));
         response

@@ -9,14 +9,14 @@ use crate::error::{ApiError, Problem};
 use crate::readiness::ReadinessReport;
 use crate::state::AppState;
 
-/// `GET /livez`: the process answers; nothing else is asked.
+/// `GET /livez`: reports that the process answers. It checks nothing else.
 #[utoipa::path(
     get,
     path = "/livez",
     tag = "operations",
     operation_id = "livez",
     responses(
-        (status = 200, description = "The process answers", body = String, content_type = "text/plain"),
+        (status = 200, description = "The process answers", body = inline(String), content_type = "text/plain", example = json!("alive")),
     ),
     security(()),
 )]
@@ -24,15 +24,15 @@ pub(crate) async fn livez() -> &'static str {
     "alive"
 }
 
-/// `GET /readyz`: which places answer; 503 when one is down without which no request can be served.
+/// `GET /readyz`: reports which backends answer.
 #[utoipa::path(
     get,
     path = "/readyz",
     tag = "operations",
     operation_id = "readyz",
     responses(
-        (status = 200, description = "Requests can be served; a queue that is down is named, and uploads wait for it", body = ReadinessReport),
-        (status = 503, description = "A place is down without which nothing can be served; it is named", body = ReadinessReport),
+        (status = 200, description = "Requests can be served. A queue that is down is named; uploads wait for it", body = ReadinessReport),
+        (status = 503, description = "A backend is down without which no request can be served. It is named", body = ReadinessReport),
     ),
     security(()),
 )]
@@ -42,15 +42,16 @@ pub(crate) async fn readyz(State(state): State<AppState>) -> Response {
     (status, Json(report)).into_response()
 }
 
-/// `GET /metrics`: numbers in Prometheus' text format, if `http.metrics` is on.
+/// `GET /metrics`: returns metrics in the Prometheus text format, if `http.metrics` is on.
 #[utoipa::path(
     get,
     path = "/metrics",
     tag = "operations",
     operation_id = "metrics",
     responses(
-        (status = 200, description = "Numbers in Prometheus' text format", body = String, content_type = "text/plain"),
-        (status = 404, description = "They are kept from this address, which is the default", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "Metrics in the Prometheus text format", body = inline(String), content_type = "text/plain",
+            example = json!("cloakroom_uploads_total{media=\"png\"} 1")),
+        (status = 404, description = "`http.metrics` is off, which is the default", body = Problem, content_type = "application/problem+json"),
     ),
     security(()),
 )]

@@ -28,6 +28,7 @@ mod idempotency;
 mod idempotency_lock;
 mod in_flight;
 mod openapi;
+mod other_methods;
 mod pictures;
 mod publish_confirmations;
 mod quota;
@@ -210,7 +211,7 @@ impl Api {
     /// # Errors
     /// A listening socket that fails.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<(), ServeError> {
-        let Self { state, confirmation_recorder: noting } = self;
+        let Self { state, confirmation_recorder } = self;
         let maintenance = tokio::spawn(run_maintenance(state.clone(), stop.clone()));
         let served = server::serve(router::router(state.clone()), listener, &state.http, stop).await;
         maintenance.abort();
@@ -219,7 +220,7 @@ impl Api {
         // were cut may hold an `AppState` a little longer, so this wait is bounded. A job whose confirmation is not
         // recorded is published twice, which is harmless.
         drop(state);
-        tokio::time::timeout(Duration::from_secs(1), noting).await.ok();
+        tokio::time::timeout(Duration::from_secs(1), confirmation_recorder).await.ok();
         served
     }
 }
@@ -250,7 +251,7 @@ async fn run_maintenance(state: AppState, stop: CancellationToken) {
             state.signing_keys.refresh().await.map_err(Into::into)
         };
         match &result {
-            Err(error) if !failing => tracing::warn!(%error, "the signing keys could not be tended: {error}"),
+            Err(error) if !failing => tracing::warn!(%error, "the signing keys were not refreshed: {error}"),
             _ => {}
         }
         failing = result.is_err();

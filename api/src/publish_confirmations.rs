@@ -25,7 +25,7 @@ pub(crate) async fn record(records: Records, mut confirmations: UnboundedReceive
         // of its own.
         if let Err(error) = records.confirm_published(batch.drain(..).map(PublishAttempt::first)).await {
             // The relay publishes the jobs once more. The rows in the database decide whether there is work left.
-            tracing::warn!(%error, "confirmed jobs could not be noted: {error}");
+            tracing::warn!(%error, "confirmations of jobs were not recorded, so the jobs are published again: {error}");
         }
     }
 }

@@ -25,13 +25,16 @@ impl ReadinessProbe {
     }
 }
 
-/// Which places answer.
+/// Which backends answer.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(example = json!({"ready": true, "accepting": true,
+                          "places": {"blobs": "ok", "queue": "ok", "records": "ok", "staging": "ok"}}))]
 pub(crate) struct ReadinessReport {
+    /// Whether requests can be served
     pub(crate) ready: bool,
-    /// Whether uploads are taken; not while a place is low on space. What needs no room is served all the same.
+    /// Whether uploads are accepted. They are not while a backend is low on space; other requests are served
     accepting: bool,
-    /// `ok`, or what is wrong, by place.
+    /// For each backend `ok`, or what is wrong
     places: BTreeMap<&'static str, String>,
 }
 

@@ -1,97 +1,82 @@
 //! Routes, and what all responses have in common.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Router;
+#[cfg(debug_assertions)]
+use axum::extract::State;
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post, put};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
 use tracing::Instrument;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
+use utoipa_axum::routes;
 
 use crate::auth::{login, logout};
 use crate::documents::registered_files;
 use crate::dropbox::html_wrapper::wrap_in_html;
 use crate::error::{ApiError, as_plain_text};
+#[cfg(debug_assertions)]
+use crate::openapi::documented_responses::DocumentedResponses;
+use crate::other_methods::refuse_other_methods;
 use crate::pictures::{avatar, picture};
 use crate::server::OverClientLimit;
 use crate::state::AppState;
 use crate::{claim, crop, documents, dropbox, health, openapi, service_api, ui, upload_status};
 
+/// Builds the router, and the OpenAPI document of what is routed.
 pub(crate) fn router(state: AppState) -> Router {
-    let dropbox = Router::new()
-        .route(
-            "/api/dropbox/pictures",
-            post(dropbox::add).fallback(async || ApiError::MethodNotAllowed("POST")).layer(
-                // The message is rendered first, then the page around it.
-                tower::ServiceBuilder::new()
-                    .layer(middleware::from_fn(wrap_in_html))
-                    .layer(middleware::map_response(as_plain_text)),
-            ),
-        )
-        .route(
-            "/api/dropbox/pictures/{id}",
-            get(picture::get)
-                .put(crop::put)
-                .fallback(async || ApiError::MethodNotAllowed("GET, HEAD, PUT"))
-                .layer(middleware::map_response(as_plain_text)),
-        );
-    let rest = Router::new()
-        .route("/api/login", post(login::login).fallback(async || ApiError::MethodNotAllowed("POST")))
-        .route("/api/login/renewToken", post(login::renew).fallback(async || ApiError::MethodNotAllowed("POST")))
-        .route("/api/logout", post(logout::logout).fallback(async || ApiError::MethodNotAllowed("POST")))
-        .route(
-            "/api/logout/everywhere",
-            post(logout::logout_everywhere).fallback(async || ApiError::MethodNotAllowed("POST")),
-        )
-        .route("/api/{service}/{id}", put(claim::put).fallback(async || ApiError::MethodNotAllowed("PUT")))
-        .route(
-            "/api/{service}/{id}/avatar",
-            get(avatar::current).fallback(async || ApiError::MethodNotAllowed("GET, HEAD")),
-        )
-        .route(
-            "/api/{service}/{id}/avatars/{version}",
-            get(avatar::version).fallback(async || ApiError::MethodNotAllowed("GET, HEAD")),
-        )
-        .route(
-            "/api/{service}/{id}/picture",
-            delete(avatar::remove).fallback(async || ApiError::MethodNotAllowed("DELETE")),
-        )
-        .route("/uploads/{id}", get(upload_status::get).fallback(async || ApiError::MethodNotAllowed("GET, HEAD")))
-        .route(
-            "/service/{service}/{id}",
-            get(service_api::get)
-                .put(service_api::register)
-                .fallback(async || ApiError::MethodNotAllowed("GET, HEAD, PUT")),
-        )
-        .route(
-            "/service/{service}/{id}/users/{user}",
-            put(service_api::grant)
-                .delete(service_api::revoke)
-                .fallback(async || ApiError::MethodNotAllowed("PUT, DELETE")),
-        )
-        .route(
-            "/service/{service}/{id}/claim/{user}",
-            put(service_api::claim).fallback(async || ApiError::MethodNotAllowed("PUT")),
-        )
-        .route(
-            "/service/uploads/{id}",
-            get(service_api::get_upload).fallback(async || ApiError::MethodNotAllowed("GET, HEAD")),
-        )
-        .route(
-            "/service/files/{id}",
-            get(registered_files::get)
-                .put(registered_files::register)
-                .fallback(async || ApiError::MethodNotAllowed("GET, HEAD, PUT")),
-        )
-        .route(
-            "/service/files/{id}/users/{user}",
-            put(registered_files::share)
-                .delete(registered_files::unshare)
-                .fallback(async || ApiError::MethodNotAllowed("PUT, DELETE")),
-        )
-        .route("/openapi.json", get(openapi::openapi_json))
+    let (router, mut document) = operations().split_for_parts();
+    openapi::complete(&mut document, &state.realm_names);
+    #[cfg(debug_assertions)]
+    let router = {
+        let documented = DocumentedResponses::new(&document);
+        router.layer(middleware::from_fn_with_state(Arc::new(documented), check_documented))
+    };
+    router
+        .merge(pages())
+        .fallback(async || ApiError::NotFound("there is nothing at this path".to_owned()))
+        .layer(Extension(Arc::new(document)))
+        .layer(middleware::from_fn(observe_request))
+        .with_state(state)
+}
+
+/// The operations of the API: everything but the pages for browsers.
+fn operations() -> OpenApiRouter<AppState> {
+    let with_problems = [
+        routes!(login::login),
+        routes!(login::renew),
+        routes!(logout::logout),
+        routes!(logout::logout_everywhere),
+        routes!(claim::put),
+        routes!(avatar::current),
+        routes!(avatar::version),
+        routes!(avatar::remove),
+        routes!(upload_status::get),
+        routes!(service_api::get, service_api::register),
+        routes!(service_api::grant, service_api::revoke),
+        routes!(service_api::claim),
+        routes!(service_api::get_upload),
+        routes!(registered_files::get, registered_files::register),
+        routes!(registered_files::share, registered_files::unshare),
+        routes!(openapi::openapi_json),
+        routes!(health::livez),
+        routes!(health::readyz),
+        routes!(health::metrics),
+    ];
+    let with_problems = with_problems.into_iter().map(refuse_other_methods::<ApiError>);
+    with_problems
+        .fold(OpenApiRouter::with_openapi(openapi::description()), OpenApiRouter::routes)
+        .merge(dropbox_operations())
+        .merge(documents::routes())
+}
+
+/// The pages for browsers. They are not part of the API, so the document leaves them out.
+fn pages() -> Router<AppState> {
+    Router::new()
         .route("/docs", get(openapi::viewer))
         .route("/", get(ui::index))
         .route("/page/page.css", get(ui::style))
@@ -101,11 +86,35 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/page/logout", post(ui::logout))
         .route("/page/crop", post(ui::crop))
         .route("/page/claim", post(ui::claim))
-        .route("/livez", get(health::livez))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics))
-        .fallback(async || ApiError::NotFound("there is nothing at this address".to_owned()));
-    dropbox.merge(rest).merge(documents::routes()).layer(middleware::from_fn(observe_request)).with_state(state)
+}
+
+/// The operations whose errors are plain text (`docs/contracts/dropbox.md`, 1.4).
+fn dropbox_operations() -> OpenApiRouter<AppState> {
+    // The message is rendered first, then the page around it.
+    let wrapped = tower::ServiceBuilder::new()
+        .layer(middleware::from_fn(wrap_in_html))
+        .layer(middleware::map_response(as_plain_text));
+    let pictures = refuse_other_methods::<ApiError>(routes!(dropbox::add)).layer(wrapped);
+    let picture = refuse_other_methods::<ApiError>(routes!(picture::get, crop::put));
+    OpenApiRouter::new().routes(pictures).routes(picture.layer(middleware::map_response(as_plain_text)))
+}
+
+/// Ends a test that gets an undocumented response.
+#[cfg(debug_assertions)]
+async fn check_documented(
+    State(documented): State<Arc<DocumentedResponses>>,
+    path: Option<MatchedPath>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let method = request.method().clone();
+    let response = next.run(request).await;
+    // A request to a path that does not exist has no matched path.
+    let undocumented = path.and_then(|path| {
+        documented.undocumented((path.as_str().to_owned(), method), response.status(), response.headers())
+    });
+    debug_assert!(undocumented.is_none(), "{}", undocumented.unwrap_or_default());
+    response
 }
 
 /// Wraps every request: opens a span, counts and times the request, and sets the headers that every response has.
@@ -171,4 +180,42 @@ fn method_label(method: &Method) -> &'static str {
 
 fn default_header(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
     headers.entry(name).or_insert(HeaderValue::from_static(value));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The paths that a router has routes for. Only its `Debug` text lists them.
+    fn routed_paths(router: &Router<AppState>) -> BTreeSet<String> {
+        let text = format!("{router:?}");
+        let paths = text.split("RouteId(").filter_map(|part| part.split_once("): \"")?.1.split('"').next());
+        paths.filter(|path| !path.contains("{*")).map(ToOwned::to_owned).collect()
+    }
+
+    #[test]
+    fn every_route_is_documented_or_a_page() {
+        let (router, document) = operations().split_for_parts();
+        let mut routed = routed_paths(&router);
+        // The fallback of the documents API, for paths below its prefix.
+        assert!(routed.remove("/") && routed.remove("/documents/api/{version}"));
+        let documented: BTreeSet<String> = document.paths.paths.keys().cloned().collect();
+        assert_eq!(routed, documented);
+        assert!(documented.len() > 30);
+        let pages = routed_paths(&pages());
+        let expected = [
+            "/",
+            "/docs",
+            "/page/claim",
+            "/page/crop",
+            "/page/icon.png",
+            "/page/login",
+            "/page/logout",
+            "/page/page.css",
+            "/page/page.js",
+        ];
+        assert_eq!(pages.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+    }
 }

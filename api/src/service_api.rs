@@ -1,6 +1,5 @@
-//! The API for other systems, not for people. A portal that keeps its resources elsewhere registers them here, claims
-//! pictures for users, and reads the state. It has its own prefix (`/service/…`) and its own credential. Cookies are
-//! ignored.
+//! The service-to-service API. A portal that keeps its resources elsewhere registers them here, claims pictures for
+//! users, and reads the state. It has its own prefix (`/service/…`) and its own credential. Cookies are ignored.
 
 use axum::Json;
 use axum::body::Body;
@@ -15,8 +14,11 @@ use subtle::ConstantTimeEq;
 
 use crate::claim::{ClaimForm, ClaimRequest, ClaimResponse};
 use crate::dropbox::{json_body, parse_picture_id};
-use crate::error::{ApiError, Problem};
-use crate::openapi::service_schemas::{MalformedRequest, RequestBodyErrors, ResourcePath, ServiceErrors, UserPath};
+use crate::error::ApiError;
+use crate::openapi::error_responses::{
+    BodyErrors, ClaimErrors, ParameterErrors, Problems, ServiceKeyErrors, TargetErrors,
+};
+use crate::openapi::path_parameters::{PicturePath, ResourcePath, UserPath};
 use crate::resource::{is_unique_part, parse_resource};
 use crate::state::AppState;
 use crate::upload_status::UploadStatus;
@@ -57,53 +59,61 @@ impl FromRequestParts<AppState> for ServiceKey {
         let bearer = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let key =
             bearer.and_then(|value| value.split_once(' ')).filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer"));
-        let (_, key) = key.ok_or(ApiError::NotLoggedIn("a service key is needed as a bearer token"))?;
+        let (_, key) = key.ok_or(ApiError::NotLoggedIn("the service key is missing; send it as a bearer token"))?;
         let sent_digest: [u8; 32] = Sha256::digest(key.trim().as_bytes()).into();
         let known =
             state.service_keys.iter().fold(subtle::Choice::from(0), |known, ours| known | ours.ct_eq(&sent_digest));
-        if bool::from(known) { Ok(Self) } else { Err(ApiError::NotLoggedIn("the service key is not valid")) }
+        if bool::from(known) {
+            Ok(Self)
+        } else {
+            Err(ApiError::NotLoggedIn("the service key is not valid; use a key of realm.service.keys"))
+        }
     }
 }
 
+/// A resource to register. What is left out stays as it is.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"Name": "Group 1", "Users": ["jane", "joe.acme"]}))]
 struct ResourceRegistration {
     #[serde(rename = "Name")]
     name: Option<String>,
-    /// Those who may act for the resource, all of them.
+    /// All users who may act for the resource
     #[serde(rename = "Users")]
     users: Option<Vec<String>>,
 }
 
-/// What is known of a resource.
+/// A resource.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(example = json!({"ID": "1.acme", "Name": "Group 1", "Users": ["jane.acme"], "PictureID": 1001, "AvatarVersion": 1}))]
 pub(crate) struct RegisteredResource {
+    /// `<unique>.<federation member>`
     #[serde(rename = "ID")]
     id: String,
     #[serde(rename = "Name")]
     name: Option<String>,
+    /// The users who may act for the resource
     #[serde(rename = "Users")]
     users: Vec<String>,
-    /// The picture shown as its avatar, and which version of it that is.
+    /// The picture that is its avatar
     #[serde(rename = "PictureID")]
     picture: Option<i64>,
+    /// The version of the avatar
     #[serde(rename = "AvatarVersion")]
     version: Option<i64>,
 }
 
-/// `PUT /service/{service}/{ID}`: registers a resource, its name and its users; what is left out stays.
+/// `PUT /service/{service}/{ID}`: registers a resource, its name and its users. What is left out stays as it is.
 #[utoipa::path(
     put,
     path = "/service/{service}/{id}",
-    tag = "systems",
+    tag = "services",
     operation_id = "registerResource",
     request_body(content = ResourceRegistration),
     params(ResourcePath),
     responses(
-        (status = 200, description = "What is known of the resource now", body = RegisteredResource),
-        ServiceErrors,
-        MalformedRequest,
-        RequestBodyErrors,
+        (status = 200, description = "The resource", body = RegisteredResource),
+        Problems::<(ServiceKeyErrors, TargetErrors, BodyErrors)>,
     ),
     security(("service" = [])),
 )]
@@ -121,16 +131,16 @@ pub(crate) async fn register(
     state.registered_resource(&resource).await.map(Json)
 }
 
-/// `GET /service/{service}/{ID}`: what is known of a resource.
+/// `GET /service/{service}/{ID}`: returns a resource.
 #[utoipa::path(
     get,
     path = "/service/{service}/{id}",
-    tag = "systems",
+    tag = "services",
     operation_id = "getResource",
     params(ResourcePath),
     responses(
-        (status = 200, description = "What is known of the resource", body = RegisteredResource),
-        ServiceErrors,
+        (status = 200, description = "The resource", body = RegisteredResource),
+        Problems::<(ServiceKeyErrors, TargetErrors)>,
     ),
     security(("service" = [])),
 )]
@@ -147,13 +157,12 @@ pub(crate) async fn get(
 #[utoipa::path(
     put,
     path = "/service/{service}/{id}/users/{user}",
-    tag = "systems",
+    tag = "services",
     operation_id = "grant",
     params(ResourcePath, UserPath),
     responses(
         (status = 204, description = "The user may act for the resource"),
-        ServiceErrors,
-        MalformedRequest,
+        Problems::<(ServiceKeyErrors, TargetErrors, ParameterErrors)>,
     ),
     security(("service" = [])),
 )]
@@ -167,17 +176,16 @@ pub(crate) async fn grant(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `DELETE /service/{service}/{ID}/users/{user}`: lets a user act for a resource no longer.
+/// `DELETE /service/{service}/{ID}/users/{user}`: no longer lets a user act for a resource.
 #[utoipa::path(
     delete,
     path = "/service/{service}/{id}/users/{user}",
-    tag = "systems",
+    tag = "services",
     operation_id = "revoke",
     params(ResourcePath, UserPath),
     responses(
-        (status = 204, description = "The user may not, or not any more"),
-        ServiceErrors,
-        MalformedRequest,
+        (status = 204, description = "The user may not act for the resource"),
+        Problems::<(ServiceKeyErrors, TargetErrors, ParameterErrors)>,
     ),
     security(("service" = [])),
 )]
@@ -191,23 +199,18 @@ pub(crate) async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `PUT /service/{service}/{ID}/claim/{user}`: claims a picture for a user. The system answers for the user's right to
-/// the resource; the picture must be the user's own.
+/// `PUT /service/{service}/{ID}/claim/{user}`: claims a picture for a user. The calling system is responsible for the user's
+/// right to the resource; the picture must be the user's own.
 #[utoipa::path(
     put,
     path = "/service/{service}/{id}/claim/{user}",
-    tag = "systems",
+    tag = "services",
     operation_id = "claimForUser",
     request_body(content = ClaimForm),
     params(ResourcePath, UserPath),
     responses(
-        (status = 200, description = "As the user's own claim", body = ClaimResponse),
-        (status = 409, description = "The picture has been claimed for something else", body = Problem, content_type = "application/problem+json"),
-        (status = 410, description = "The picture was not claimed in time", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The picture is broken or over a limit; the detail says which", body = Problem, content_type = "application/problem+json"),
-        ServiceErrors,
-        MalformedRequest,
-        RequestBodyErrors,
+        (status = 200, description = "What is claimed now. Repeating the claim gives the same response", body = ClaimResponse),
+        Problems::<(ServiceKeyErrors, TargetErrors, BodyErrors, ClaimErrors)>,
     ),
     security(("service" = [])),
 )]
@@ -223,18 +226,16 @@ pub(crate) async fn claim(
     state.claim(&resource, claim, &claimant).await.map(Json)
 }
 
-/// `GET /service/uploads/{id}`: where an upload stands.
+/// `GET /service/uploads/{id}`: returns the state of an upload.
 #[utoipa::path(
     get,
     path = "/service/uploads/{id}",
-    tag = "systems",
+    tag = "services",
     operation_id = "getAnyUpload",
-    params(
-        ("id" = i64, Path, description = "The PictureID"),
-    ),
+    params(PicturePath),
     responses(
-        (status = 200, description = "Where the upload stands and what happened to it", body = UploadStatus),
-        ServiceErrors,
+        (status = 200, description = "The state of the upload and its events", body = UploadStatus),
+        Problems::<(ServiceKeyErrors, TargetErrors)>,
     ),
     security(("service" = [])),
 )]

@@ -8,32 +8,62 @@ use serde::Serialize;
 
 use crate::auth::{AuthUser, ReadAccess};
 use crate::dropbox::parse_picture_id;
-use crate::error::{ApiError, Problem};
+use crate::error::ApiError;
+use crate::openapi::error_responses::{Problems, TargetErrors, UserErrors};
+use crate::openapi::path_parameters::PicturePath;
 use crate::state::AppState;
 
-/// An upload's whole story.
+/// The state of an upload
+#[derive(utoipa::ToSchema, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "describes the names of `UploadState`")]
+enum UploadStateName {
+    Accepted,
+    Ready,
+    Rejected,
+    Failed,
+    Expired,
+}
+
+/// An upload, its variants and its events.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct UploadStatus {
+    /// The PictureID
+    #[schema(example = 1001)]
     id: i64,
-    /// accepted, ready, rejected, failed or expired
+    #[schema(value_type = UploadStateName)]
     state: &'static str,
-    /// The last thing that happened to it.
+    /// The last event
+    #[schema(example = "ready")]
     stage: String,
-    /// The user who handed it in.
+    /// The id of the user who uploaded it
+    #[schema(example = "jane")]
     owner: String,
-    /// What the client called it.
+    /// The file name that the client sent
+    #[schema(example = "jellyfish.png")]
     label: String,
+    /// Why it was rejected or failed: a stable code, for programs
     code: Option<String>,
+    /// Why it was rejected or failed: a sentence, for people
     why: Option<String>,
     created_at: Timestamp,
+    /// When it fails if it is still being processed
     deadline: Timestamp,
+    /// When it expires if it is not claimed
     expires_at: Option<Timestamp>,
+    /// When processing ended
     settled_at: Option<Timestamp>,
+    /// In pixels
     width: Option<u32>,
+    /// In pixels
     height: Option<u32>,
-    /// The type as judged by its content.
+    /// The media type as judged by the content
+    #[schema(example = "image/png")]
     media: &'static str,
+    /// The size of the upload, in bytes
     bytes: u64,
+    /// The digest of the upload, in hexadecimal digits
+    #[schema(min_length = 64, max_length = 64, pattern = "^[0-9a-f]+$")]
     sha256: String,
     claimed: Option<UploadClaim>,
     variants: Vec<UploadedVariant>,
@@ -41,50 +71,56 @@ pub(crate) struct UploadStatus {
     events: Vec<Event>,
 }
 
+/// The claim of a picture.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct UploadClaim {
+    /// `<service>/<unique>.<federation member>`
+    #[schema(example = "users/jane.acme")]
     resource: String,
+    /// The id of the user who claimed it
     by: String,
     at: Timestamp,
 }
 
+/// A rendered variant of a picture.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct UploadedVariant {
     name: String,
+    #[schema(example = "image/png")]
     media: &'static str,
+    /// In pixels
     width: u32,
+    /// In pixels
     height: u32,
+    /// The size, in bytes
     bytes: u64,
+    #[schema(format = "uri-reference")]
     href: String,
 }
 
-/// One thing that happened to an upload.
+/// Something that happened to an upload.
 #[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "describes an event for programs")]
+#[expect(dead_code, reason = "describes `Event`")]
 pub(crate) struct UploadEvent {
-    /// When
     at: Timestamp,
-    /// A word: staged, queued, attempt, rendered, ready, rejected, claimed, expired, …
+    /// The event: staged, queued, attempt, rendered, ready, rejected, claimed, expired, …
+    #[schema(example = "staged")]
     what: String,
-    /// The rest, for a person
+    /// Details for people. It may be empty
     detail: String,
 }
 
-/// `GET /uploads/{id}`: where an upload stands, for its uploader, site administrators, and, once it is claimed, those
-/// who act for the resource.
+/// `GET /uploads/{id}`: returns the state of an upload to its uploader, to site administrators and, once it is claimed, to
+/// the users of the resource.
 #[utoipa::path(
     get,
     path = "/uploads/{id}",
     tag = "pictures",
     operation_id = "getUpload",
-    params(
-        ("id" = i64, Path, description = "The PictureID"),
-    ),
+    params(PicturePath),
     responses(
-        (status = 200, description = "Where the upload stands and what happened to it", body = UploadStatus),
-        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such thing, for this caller", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "The caller has had their share; see Retry-After", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The state of the upload and its events", body = UploadStatus),
+        Problems::<(UserErrors, TargetErrors)>,
     ),
     security(("session" = []), ("bearer" = [])),
 )]

@@ -57,12 +57,14 @@ impl AuthUser {
                     let (scheme, token) = value.split_once(' ')?;
                     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
                 });
-                let token = token.ok_or(ApiError::NotLoggedIn("only bearer tokens are understood"))?;
+                let token = token.ok_or(ApiError::NotLoggedIn(
+                    "the Authorization header has no bearer token; send \"Authorization: Bearer <token>\"",
+                ))?;
                 (state.verify_session(token).await?, false)
             }
             None => {
                 let value = cookie_value(headers, &state.realm_names.session_cookie);
-                let value = value.ok_or(ApiError::NotLoggedIn("nobody is logged in"))?;
+                let value = value.ok_or(ApiError::NotLoggedIn("you are not logged in; log in first"))?;
                 (state.verify_session(value).await?, true)
             }
         };
@@ -78,7 +80,7 @@ impl AuthUser {
     /// Accepts a user whom the identity provider authenticated.
     fn from_verified_user(user: User) -> Result<Self, ApiError> {
         if user.disabled {
-            return Err(ApiError::NotLoggedIn("the account is disabled"));
+            return Err(ApiError::NotLoggedIn("the account is disabled; ask an administrator to enable it"));
         }
         Ok(Self { user_id: user.id, is_admin: user.role == Role::Admin, cookie_session: None, token_id: None })
     }

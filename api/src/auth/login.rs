@@ -16,41 +16,57 @@ use super::user_admin::MAX_EMAIL_BYTES;
 use super::{csrf, password};
 use crate::client_ip::{ClientIp, Network};
 use crate::dropbox::json_body;
-use crate::error::{ApiError, Problem};
+use crate::error::ApiError;
 use crate::forwarded;
+use crate::openapi::error_responses::{BodyErrors, CsrfErrors, LoginErrors, Problems};
 use crate::state::AppState;
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"email": "jane@example.com", "password": "correct horse battery staple"}))]
 struct Credentials {
+    /// The e-mail address
+    #[schema(max_length = 254)]
     email: String,
+    #[schema(format = Password, max_length = 1024)]
     password: String,
 }
 
-/// Who is logged in now.
+/// The role of a user
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum LoginRole {
+    Admin,
+    Member,
+}
+
+/// The user who is logged in.
 #[derive(Serialize, utoipa::ToSchema)]
 struct LoginResponse<'a> {
+    /// `<unique>.<federation member>`
+    #[schema(example = "jane.acme")]
     id: String,
+    #[schema(example = "Jane Doe")]
     name: &'a str,
+    /// The e-mail address
+    #[schema(example = "jane@example.com")]
     email: &'a str,
-    role: &'a str,
+    role: LoginRole,
+    /// When the session ends unless it is renewed
     expires_at: jiff::Timestamp,
 }
 
-/// `POST /api/login`: logs somebody in by address and password.
+/// `POST /api/login`: logs a user in by e-mail address and password.
 #[utoipa::path(
     post,
     path = "/api/login",
-    tag = "people",
+    tag = "sessions",
     operation_id = "login",
     request_body(content = Credentials),
     responses(
-        (status = 200, description = "Logged in; both cookies are set", body = LoginResponse),
-        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "Too large; the limit and what was received are named", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The type is not taken", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "The caller has had their share; see Retry-After", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "Logged in", body = LoginResponse,
+            headers(("Set-Cookie" = String, description = "The session cookie and the CSRF cookie, one header each"))),
+        Problems::<(LoginErrors, BodyErrors)>,
     ),
     security(()),
 )]
@@ -105,22 +121,24 @@ fn refuse_login() -> ApiError {
     ApiError::WrongCredentials
 }
 
-/// `POST /api/login/renewToken`: renews a session, up to its absolute end.
+/// `POST /api/login/renewToken`: renews the session, up to its absolute end.
 #[utoipa::path(
     post,
     path = "/api/login/renewToken",
-    tag = "people",
+    tag = "sessions",
     operation_id = "renewToken",
     responses(
-        (status = 200, description = "The session and its CSRF token last longer; both cookies are set", body = LoginResponse),
-        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The session and its CSRF token are renewed", body = LoginResponse,
+            headers(("Set-Cookie" = String, description = "The session cookie and the CSRF cookie, one header each"))),
+        Problems::<CsrfErrors>,
     ),
-    security(("session" = [], "csrf" = []), ("bearer" = [])),
+    security(("session" = [], "csrf" = [])),
 )]
 pub(crate) async fn renew(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, ApiError> {
     let caller = AuthUser::for_write(&state, &headers).await?;
-    let session =
-        caller.cookie_session.ok_or(ApiError::NotLoggedIn("only the session in the cookie can be renewed"))?;
+    let session = caller
+        .cookie_session
+        .ok_or(ApiError::NotLoggedIn("only a session in a cookie can be renewed; send the session cookie"))?;
     let (user, renewed) = state.renew_session(&session).await?;
     login_response(&state, &headers, &user, &renewed)
 }
@@ -136,8 +154,8 @@ pub(crate) fn login_response(
     let value = session.sign(&state.realm_names.fedmember, &state.signing_keys).ok_or_else(no_key)?;
     let token = csrf::token(session, &state.signing_keys).ok_or_else(no_key)?;
     let role = match user.role {
-        Role::Admin => "admin",
-        Role::Member => "member",
+        Role::Admin => LoginRole::Admin,
+        Role::Member => LoginRole::Member,
     };
     let body = LoginResponse {
         id: format!("{}.{}", user.id, state.realm_names.fedmember),

@@ -1,5 +1,5 @@
-//! Logout: `POST /api/logout` ends the caller's session, and `POST /api/logout/logout_everywhere` ends all sessions of
-//! the caller.
+//! Logout: `POST /api/logout` ends the caller's session, and `POST /api/logout/everywhere` ends all sessions of the
+//! caller.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -7,18 +7,20 @@ use axum::response::{IntoResponse, Response};
 
 use super::auth_user::AuthUser;
 use super::login::SetCookie;
-use crate::error::{ApiError, Problem};
+use crate::error::ApiError;
+use crate::openapi::error_responses::{CsrfErrors, Problems};
 use crate::state::AppState;
 
-/// `POST /api/logout`: ends the session, or the bearer token, that the request shows.
+/// `POST /api/logout`: ends the session of the request, or its bearer token.
 #[utoipa::path(
     post,
     path = "/api/logout",
-    tag = "people",
+    tag = "sessions",
     operation_id = "logout",
     responses(
-        (status = 204, description = "The session has ended, in every copy of its cookie; both cookies are removed"),
-        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 204, description = "The session has ended, in every copy of its cookie",
+            headers(("Set-Cookie" = String, description = "Removes the session cookie and the CSRF cookie, one header each"))),
+        Problems::<CsrfErrors>,
     ),
     security(("session" = [], "csrf" = []), ("bearer" = [])),
 )]
@@ -28,16 +30,17 @@ pub(crate) async fn logout(State(state): State<AppState>, headers: HeaderMap) ->
     logout_response(&state, &headers)
 }
 
-/// `POST /api/logout/logout_everywhere`: ends all sessions of the caller, and all bearer tokens that the operator
-/// issued for the caller.
+/// `POST /api/logout/everywhere`: ends all sessions of the caller, and all bearer tokens that the operator issued for
+/// the caller.
 #[utoipa::path(
     post,
     path = "/api/logout/everywhere",
-    tag = "people",
+    tag = "sessions",
     operation_id = "logoutEverywhere",
     responses(
-        (status = 204, description = "All sessions and issued bearer tokens of the caller have ended; both cookies are removed"),
-        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 204, description = "All sessions and all issued bearer tokens of the caller have ended",
+            headers(("Set-Cookie" = String, description = "Removes the session cookie and the CSRF cookie, one header each"))),
+        Problems::<CsrfErrors>,
     ),
     security(("session" = [], "csrf" = []), ("bearer" = [])),
 )]
@@ -52,8 +55,9 @@ pub(crate) async fn log_out(state: &AppState, caller: &AuthUser, everywhere: boo
     if everywhere {
         return state.end_sessions(&caller.user_id).await;
     }
-    let token =
-        caller.token_id.ok_or(ApiError::NotLoggedIn("only a session or a token that was issued here can be ended"))?;
+    let token = caller
+        .token_id
+        .ok_or(ApiError::NotLoggedIn("this token was not issued here; end it at the identity provider"))?;
     state.end_session(token).await
 }
 

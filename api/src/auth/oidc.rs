@@ -140,7 +140,7 @@ impl TokenVerifier {
             return if from_provider {
                 Ok(user)
             } else {
-                Err(TokenVerificationError::Invalid("this account logs in with its password"))
+                Err(TokenVerificationError::Invalid("this account logs in with its password, not with a token"))
             };
         }
         // No database stores a text that has U+0000 in it.
@@ -159,7 +159,7 @@ impl TokenVerifier {
             user.email = placeholder_email;
         }
         records.upsert_user(&user).await?;
-        tracing::info!(user = id, "somebody whom the identity provider vouches for is here for the first time");
+        tracing::info!(user = id, "added a user of the identity provider");
         Ok(user)
     }
 
@@ -225,7 +225,7 @@ fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<(), TokenV
     };
     let expires = time("exp")?.ok_or(TokenVerificationError::Invalid("the token never expires"))?;
     if now.duration_since(expires) >= CLOCK_LEEWAY {
-        return Err(TokenVerificationError::Invalid("the token has expired"));
+        return Err(TokenVerificationError::Invalid("the token has expired; get a new one from the identity provider"));
     }
     match time("nbf")? {
         Some(begins) if begins.duration_since(now) > CLOCK_LEEWAY => {

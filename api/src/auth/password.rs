@@ -66,7 +66,7 @@ impl Passwords {
 
     /// Returns whether `password` matches `hash`. Without a hash the result is false, after the same time.
     pub(crate) async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, ApiError> {
-        const BUSY: ApiError = ApiError::Overloaded("too many people are logging in at once");
+        const BUSY: ApiError = ApiError::Overloaded("too many logins are in progress");
         let _queue_slot = self.queue_permits.try_acquire().map_err(|_| BUSY)?;
         let _permit = self.hash_permits.acquire().await.map_err(|_| BUSY)?;
         let known = hash.is_some();

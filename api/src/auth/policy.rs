@@ -95,8 +95,8 @@ impl PolicyClient {
             return Ok(decision);
         }
         let decision = self.evaluate(fed, &query).await.map_err(|error| {
-            tracing::error!(error, "the policy decision point gave no decision, so the answer is no: {error}");
-            ApiError::Overloaded("whether you may do this could not be found out")
+            tracing::error!(error, "the policy decision point gave no decision, so the request is refused: {error}");
+            ApiError::Overloaded("the policy decision point does not answer")
         })?;
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.len() >= MAX_CACHED_DECISIONS {

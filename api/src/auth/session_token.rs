@@ -45,8 +45,8 @@ impl SessionError {
     /// Returns the message for people.
     pub(crate) fn message(self) -> &'static str {
         match self {
-            Self::Malformed | Self::Forged | Self::UnknownKey => "the session is not valid",
-            Self::Expired => "the session has expired",
+            Self::Malformed | Self::Forged | Self::UnknownKey => "the session is not valid; log in again",
+            Self::Expired => "the session has expired; log in again",
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::state::AppState;
 /// The most sessions that are cached. A session beyond them costs one statement for each of its requests.
 const MAX_CACHED_SESSIONS: usize = 10_000;
 
-const SESSION_ENDED: ApiError = ApiError::NotLoggedIn("the session has ended");
+const SESSION_ENDED: ApiError = ApiError::NotLoggedIn("the session has ended; log in again");
 
 /// What was last read of sessions. Clones share it.
 #[derive(Clone, Debug)]
@@ -113,7 +113,7 @@ impl AppState {
         let row = self.backends.records.session(session.token_id).await?;
         let row = row.filter(|row| row.user == session.user_id).ok_or(SESSION_ENDED)?;
         if row.disabled {
-            return Err(ApiError::NotLoggedIn("the account is disabled"));
+            return Err(ApiError::NotLoggedIn("the account is disabled; ask an administrator to enable it"));
         }
         if row.revoked || row.ends_at <= self.backends.records.clock().now() { Err(SESSION_ENDED) } else { Ok(row) }
     }

@@ -98,14 +98,14 @@ impl SigningKeys {
     pub(crate) async fn rotate(&self, max_age: Duration, session_lifetime: Duration) -> Result<(), KeyError> {
         if self.records.newest_signing_key_age().await?.is_none_or(|age| age >= max_age) {
             add_key(&self.records).await?;
-            tracing::info!("a new key signs sessions from now on");
+            tracing::info!("created a new signing key for sessions");
         }
         let deleted = self
             .records
             .delete_old_signing_keys(session_lifetime.max(MAX_SEALED_LIFETIME) + KEY_PROPAGATION_TIME)
             .await?;
         if deleted > 0 {
-            tracing::info!(deleted, "deleted signing keys that nothing valid is signed with");
+            tracing::info!(deleted, "deleted signing keys that sign nothing that is still valid");
         }
         Ok(self.refresh().await?)
     }

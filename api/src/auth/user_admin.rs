@@ -101,14 +101,17 @@ impl NewUser {
 /// Adds a user. Hashing the password takes tens of milliseconds.
 ///
 /// # Errors
-/// An id or address that is taken or malformed. Any database error.
+/// An id or e-mail address that is in use already or malformed. Any database error.
 pub async fn add_user(records: &Records, new: NewUser, role: Role) -> Result<User, OpenError> {
     validate(&new)?;
     if records.user(&new.id).await?.is_some() {
-        return Err(OpenError::InvalidInput(format!("there is a user \"{}\" already", new.id)));
+        return Err(OpenError::InvalidInput(format!("the user \"{}\" exists already; choose another id", new.id)));
     }
     if records.user_by_email(&new.email).await?.is_some() {
-        return Err(OpenError::InvalidInput(format!("somebody logs in with \"{}\" already", new.email)));
+        return Err(OpenError::InvalidInput(format!(
+            "the e-mail address \"{}\" is in use already; choose another one",
+            new.email
+        )));
     }
     let user = new.into_user(role).await?;
     records.upsert_user(&user).await?;

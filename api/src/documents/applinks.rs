@@ -8,30 +8,29 @@ use domain::{Applink, Audience, FileRole};
 
 use super::applink_tokens::{self, ApplinkTokenKind};
 use super::error::{DocumentError, DocumentOperation};
+use super::error_responses::{CreateErrors, DocumentErrors, WriteErrors};
 use super::json_params::JsonParams;
+use super::parameters::{ApplinkForm, FilePath, LinkPath, VersionPath};
 use super::principal::header_text;
 use super::request::DocumentRequest;
-use super::response_format::ResponseValue;
-use super::schemas::{
-    AccessTokenCreated, ApplinkCreated, ApplinkForm, DocumentErrors, DocumentUploadErrors, FilePath,
-    IdempotencyKeyHeader, SuccessBody, VersionPath,
-};
+use super::response_bodies::{AccessTokenCreated, ApplinkCreated, ItemKind, SuccessBody, SuccessCode};
 use super::{generate_link_id, parse_link_role};
 use crate::dropbox::json_body;
 use crate::idempotency::IdempotencyOutcome;
+use crate::openapi::error_responses::{ParameterErrors, TargetErrors};
+use crate::openapi::request_headers::IdempotencyKeyHeader;
 
-/// `POST …/applinks/file/{fileId}`: a link for an application.
+/// `POST …/applinks/file/{fileId}`: creates a link for an application.
 #[utoipa::path(
     post,
-    path = "/documents/api/{version}/applinks/file/{id}",
+    path = "/applinks/file/{id}",
     tag = "documents",
     operation_id = "createApplink",
     request_body(content = ApplinkForm),
     params(FilePath, IdempotencyKeyHeader),
     responses(
-        (status = 200, description = "In JSON or XML, as the client likes", body = ApplinkCreated),
-        DocumentErrors,
-        DocumentUploadErrors,
+        (status = 200, description = "The link and its tokens", body = ApplinkCreated),
+        DocumentErrors::<CreateErrors>,
     ),
 )]
 pub(crate) async fn add(request: DocumentRequest, body: Body) -> Result<Response, DocumentError> {
@@ -58,33 +57,33 @@ pub(crate) async fn add(request: DocumentRequest, body: Body) -> Result<Response
         created_by: authorized.principal.user_id,
     };
     state.backends.records.add_applink(&link).await?;
-    let members = vec![
-        ("appLinkID", ResponseValue::from(link.id.as_str())),
-        ("accessToken", applink_tokens::issue(state, &link, ApplinkTokenKind::Access)?.into()),
-        ("appLinkUrl", format!("/documents/embed/link/app/{}/fileview/{}", link.id, link.file).into()),
-        ("refreshToken", applink_tokens::issue(state, &link, ApplinkTokenKind::Refresh)?.into()),
-        ("role", role.as_str().into()),
-        ("id", link.file.as_str().into()),
-        ("type", "applink".into()),
-        ("errorCode", "0".into()),
-    ];
-    let response = request.response_format.response(StatusCode::OK, "applink", members);
+    let body = ApplinkCreated {
+        app_link_id: link.id.clone(),
+        access_token: applink_tokens::issue(state, &link, ApplinkTokenKind::Access)?,
+        app_link_url: format!("/documents/embed/link/app/{}/fileview/{}", link.id, link.file),
+        refresh_token: applink_tokens::issue(state, &link, ApplinkTokenKind::Refresh)?,
+        role: role.into(),
+        id: link.file.to_string(),
+        kind: ItemKind::Applink,
+        error_code: SuccessCode::Success,
+    };
+    let response = request.response_format.response(StatusCode::OK, ItemKind::Applink, &body)?;
     Ok(idempotency.store_response(response).await?)
 }
 
-/// `PUT …/applinks/token`: a new access token, for AppLinkID, AccessToken and RefreshToken in the head.
+/// `PUT …/applinks/token`: returns a new access token, for the link's id, its access token and its refresh token.
 #[utoipa::path(
     put,
-    path = "/documents/api/{version}/applinks/token",
+    path = "/applinks/token",
     tag = "documents",
     operation_id = "refreshApplink",
     params(
         VersionPath,
-        ("RefreshToken" = Option<String>, Header, description = "The link's"),
+        ("RefreshToken" = String, Header, description = "The refresh token of the link"),
     ),
     responses(
-        (status = 200, description = "In JSON or XML, as the client likes", body = AccessTokenCreated),
-        DocumentErrors,
+        (status = 200, description = "The access token", body = AccessTokenCreated),
+        DocumentErrors::<(ParameterErrors, TargetErrors)>,
     ),
     security(("applink" = [], "accessToken" = [])),
 )]
@@ -108,27 +107,24 @@ pub(crate) async fn refresh(request: DocumentRequest) -> Result<Response, Docume
     if times.is_expired(state.backends.records.clock().now()) {
         return Err(DocumentError::invalid_link());
     }
-    let members = vec![
-        ("accessToken", applink_tokens::issue(state, &link, ApplinkTokenKind::Access)?.into()),
-        ("type", "applink".into()),
-        ("errorCode", "0".into()),
-    ];
-    Ok(request.response_format.response(StatusCode::OK, "applink", members))
+    let body = AccessTokenCreated {
+        access_token: applink_tokens::issue(state, &link, ApplinkTokenKind::Access)?,
+        kind: ItemKind::Applink,
+        error_code: SuccessCode::Success,
+    };
+    Ok(request.response_format.response(StatusCode::OK, ItemKind::Applink, &body)?)
 }
 
-/// `DELETE …/applinks/{appLinkID}`: takes an applink back, at once.
+/// `DELETE …/applinks/{appLinkID}`: revokes an applink at once.
 #[utoipa::path(
     delete,
-    path = "/documents/api/{version}/applinks/{id}",
+    path = "/applinks/{id}",
     tag = "documents",
     operation_id = "revokeApplink",
-    params(
-        VersionPath,
-        ("id" = String, Path, description = "The applink's id"),
-    ),
+    params(LinkPath),
     responses(
-        (status = 200, description = "In JSON or XML, as the client likes", body = SuccessBody),
-        DocumentErrors,
+        (status = 200, description = "The link is revoked", body = SuccessBody),
+        DocumentErrors::<WriteErrors>,
     ),
 )]
 pub(crate) async fn revoke(request: DocumentRequest) -> Result<Response, DocumentError> {
@@ -138,5 +134,6 @@ pub(crate) async fn revoke(request: DocumentRequest) -> Result<Response, Documen
     if !records.revoke_applink(&link.id).await? {
         return Err(DocumentError::link_not_found());
     }
-    Ok(request.response_format.success_response(StatusCode::OK, "applink", &link.file))
+    let body = SuccessBody::new(ItemKind::Applink, &link.file);
+    Ok(request.response_format.response(StatusCode::OK, ItemKind::Applink, &body)?)
 }

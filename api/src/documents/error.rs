@@ -7,7 +7,8 @@ use records::RecordsError;
 use storage::StoreError;
 
 use super::request_path::RequestPath;
-use super::response_format::{ResponseFormat, ResponseValue};
+use super::response_bodies::{DocumentErrorBody, DocumentErrorCode};
+use super::response_format::ResponseFormat;
 use crate::error::ApiError;
 
 /// Where the statuses are explained, as the contract's errors say (`docs/contracts/renditions.md`, 4.3).
@@ -17,13 +18,13 @@ const STATUS_REFERENCE_URL: &str = "https://www.w3.org/Protocols/rfc2616/rfc2616
 #[derive(Clone, Debug)]
 pub(crate) struct DocumentError {
     status: StatusCode,
-    code: &'static str,
+    code: DocumentErrorCode,
     key: String,
     message: String,
     /// Seconds.
     retry_after: Option<u64>,
     /// The methods that the path supports.
-    allow: Option<&'static str>,
+    allow: Option<String>,
 }
 
 /// What a caller wants to do with a file, as errors name it.
@@ -63,20 +64,30 @@ impl DocumentOperation {
 }
 
 impl DocumentError {
-    fn new(status: StatusCode, code: &'static str, key: impl Into<String>, message: impl Into<String>) -> Self {
+    fn new(status: StatusCode, code: DocumentErrorCode, key: impl Into<String>, message: impl Into<String>) -> Self {
         Self { status, code, key: key.into(), message: message.into(), retry_after: None, allow: None }
     }
 
     /// A required member is missing.
     pub(crate) fn missing_field(field: &str) -> Self {
         let message = format!("Required field '{field}' is missing.");
-        Self::new(StatusCode::BAD_REQUEST, "-97", format!("!csRequiredFieldMissing,{field}"), message)
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            DocumentErrorCode::InvalidParameter,
+            format!("!csRequiredFieldMissing,{field}"),
+            message,
+        )
     }
 
     /// A member has an invalid value.
     pub(crate) fn invalid_value(field: &str, why: &str) -> Self {
         let message = format!("The value of '{field}' is not valid: {why}.");
-        Self::new(StatusCode::BAD_REQUEST, "-97", format!("!csInvalidValue,{field}"), message)
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            DocumentErrorCode::InvalidParameter,
+            format!("!csInvalidValue,{field}"),
+            message,
+        )
     }
 
     /// A name breaks a rule. The error does not repeat the name, because the name may contain separators of the key.
@@ -86,7 +97,12 @@ impl DocumentError {
             InvalidRenditionName::TooLong => {
                 let most = RenditionName::MAX_LENGTH;
                 let message = format!("The name of a rendition has at most {most} characters.");
-                Self::new(StatusCode::BAD_REQUEST, "-97", format!("!csRenditionsNameTooLong,{most}"), message)
+                Self::new(
+                    StatusCode::BAD_REQUEST,
+                    DocumentErrorCode::InvalidParameter,
+                    format!("!csRenditionsNameTooLong,{most}"),
+                    message,
+                )
             }
             InvalidRenditionName::Invalid => {
                 let message = match grammar {
@@ -98,7 +114,12 @@ impl DocumentError {
                         "The name of a rendition has letters of ASCII, digits, hyphens and underscores only."
                     }
                 };
-                Self::new(StatusCode::BAD_REQUEST, "-97", "!csRenditionsInvalidName", message)
+                Self::new(
+                    StatusCode::BAD_REQUEST,
+                    DocumentErrorCode::InvalidParameter,
+                    "!csRenditionsInvalidName",
+                    message,
+                )
             }
         }
     }
@@ -107,64 +128,79 @@ impl DocumentError {
     pub(crate) fn name_taken(name: &RenditionName) -> Self {
         let message = format!("The '{name}' attachment already exists. No attachments will be added.");
         let key = format!("!csRenditionsUnableToAddDuplicateName,{name}");
-        Self::new(StatusCode::CONFLICT, "-17", key, message)
+        Self::new(StatusCode::CONFLICT, DocumentErrorCode::NameTaken, key, message)
     }
 
     /// The version has reached its maximum number of renditions.
     pub(crate) fn too_many_renditions(most: u64) -> Self {
         let message = format!("The file version has {most} renditions, which is the limit. Delete one to add another.");
-        Self::new(StatusCode::CONFLICT, "-1", format!("!csRenditionsTooMany,{most}"), message)
+        Self::new(StatusCode::CONFLICT, DocumentErrorCode::Other, format!("!csRenditionsTooMany,{most}"), message)
     }
 
     /// The file does not exist.
     pub(crate) fn file_not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "-16", "!csFileNotFound", "The file was not found.")
+        Self::new(StatusCode::NOT_FOUND, DocumentErrorCode::NotFound, "!csFileNotFound", "The file was not found.")
     }
 
     /// The version does not exist.
     pub(crate) fn version_not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "-16", "!csFileVersionNotFound", "The file version was not found.")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            DocumentErrorCode::NotFound,
+            "!csFileVersionNotFound",
+            "The file version was not found.",
+        )
     }
 
     /// The bytes of the version are not stored in Cloakroom.
     pub(crate) fn content_not_found() -> Self {
         let message = "The content of the file is kept in another system.";
-        Self::new(StatusCode::NOT_FOUND, "-16", "!csFileContentNotFound", message)
+        Self::new(StatusCode::NOT_FOUND, DocumentErrorCode::NotFound, "!csFileContentNotFound", message)
     }
 
     /// No custom rendition has this name.
     pub(crate) fn rendition_not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "-16", "!csRenditionNotFound", "The rendition was not found.")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            DocumentErrorCode::NotFound,
+            "!csRenditionNotFound",
+            "The rendition was not found.",
+        )
     }
 
     /// No system rendition has this name. A request without `renditionType` looks for system renditions.
     pub(crate) fn system_rendition_not_found() -> Self {
         let message = "The rendition was not found. One that was uploaded is found with renditionType=uploaded.";
-        Self::new(StatusCode::NOT_FOUND, "-16", "!csRenditionNotFound", message)
+        Self::new(StatusCode::NOT_FOUND, DocumentErrorCode::NotFound, "!csRenditionNotFound", message)
     }
 
     /// No thumbnail can be rendered, because there is no picture.
     pub(crate) fn no_renderable_picture() -> Self {
         let message =
             "The rendition was not found. It would be made of a picture, and there is none that can be shown.";
-        Self::new(StatusCode::NOT_FOUND, "-16", "!csRenditionNotFound", message)
+        Self::new(StatusCode::NOT_FOUND, DocumentErrorCode::NotFound, "!csRenditionNotFound", message)
     }
 
     /// The link does not exist.
     pub(crate) fn link_not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "-16", "!csLinkNotFound", "The link was not found.")
+        Self::new(StatusCode::NOT_FOUND, DocumentErrorCode::NotFound, "!csLinkNotFound", "The link was not found.")
     }
 
     /// The link is invalid or has expired.
     pub(crate) fn invalid_link() -> Self {
         let message = "The link is not valid, or has expired. Ask for a new one.";
-        Self::new(StatusCode::BAD_REQUEST, "-26", "!csLinkInvalid", message)
+        Self::new(StatusCode::BAD_REQUEST, DocumentErrorCode::InvalidLink, "!csLinkInvalid", message)
     }
 
     /// The access code of a protected link is missing or wrong.
     pub(crate) fn access_code_required() -> Self {
         let message = "The access code must be provided to access the link.";
-        Self::new(StatusCode::FORBIDDEN, "-18", "!csAccessCodeRequiredForLinkAccess", message)
+        Self::new(
+            StatusCode::FORBIDDEN,
+            DocumentErrorCode::AccessCodeRequired,
+            "!csAccessCodeRequiredForLinkAccess",
+            message,
+        )
     }
 
     /// The role is too low for the operation.
@@ -172,23 +208,30 @@ impl DocumentError {
         let DocumentOperation { key, sentence, service } = operation;
         let key = format!("{key}!csCloudItemInsufficientPrivileges,{user_name},fFileGUID:{file},{service}");
         let message = format!("{sentence} User '{user_name}' has insufficient privilege to access fFileGUID:{file}.");
-        Self::new(StatusCode::FORBIDDEN, "-20", key, message)
+        Self::new(StatusCode::FORBIDDEN, DocumentErrorCode::InsufficientPrivileges, key, message)
+    }
+
+    /// Returns the body of the error at this path.
+    pub(super) fn body<'a>(&'a self, path: &'a RequestPath) -> DocumentErrorBody<'a> {
+        DocumentErrorBody {
+            error_code: self.code,
+            error_key: &self.key,
+            error_message: &self.message,
+            error_type: path.kind,
+            id: path.file_id.as_deref(),
+            title: &self.message,
+            kind: STATUS_REFERENCE_URL,
+        }
     }
 
     /// Renders the error in the format that the client accepts.
     pub(super) fn render(self, response_format: ResponseFormat, path: &RequestPath) -> Response {
-        let mut members: Vec<(&'static str, ResponseValue)> = vec![
-            ("errorCode", self.code.into()),
-            ("errorKey", self.key.into()),
-            ("errorMessage", self.message.as_str().into()),
-            ("errorType", path.kind.into()),
-        ];
-        members.extend(path.file_id.as_deref().map(|id| ("id", id.into())));
-        members.extend([("title", self.message.into()), ("type", STATUS_REFERENCE_URL.into())]);
-        let mut response = response_format.response(self.status, path.kind, members);
+        let response = response_format.response(self.status, path.kind, &self.body(path));
+        let mut response = response.unwrap_or_else(IntoResponse::into_response);
         let headers = response.headers_mut();
         headers.extend(self.retry_after.map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds))));
-        headers.extend(self.allow.map(|methods| (header::ALLOW, HeaderValue::from_static(methods))));
+        let allow = self.allow.and_then(|methods| HeaderValue::try_from(methods).ok());
+        headers.extend(allow.map(|methods| (header::ALLOW, methods)));
         response
     }
 }
@@ -202,23 +245,30 @@ impl IntoResponse for DocumentError {
     }
 }
 
+/// Returns the status of an error in this API. The contract has no 415 (`docs/contracts/renditions.md`, 4.4), so a body
+/// of another type is a malformed request.
+pub(super) fn document_status(status: StatusCode) -> StatusCode {
+    if status == StatusCode::UNSUPPORTED_MEDIA_TYPE { StatusCode::BAD_REQUEST } else { status }
+}
+
 /// Converts an error that other parts of the API send as a problem document. Its code becomes the key.
-impl From<ApiError> for DocumentError {
-    fn from(error: ApiError) -> Self {
-        error.log();
-        let status = match error.status() {
-            // The contract has no 415 (`docs/contracts/renditions.md`, 4.4), so a body of another type is a malformed
-            // request.
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => StatusCode::BAD_REQUEST,
-            status => status,
-        };
+impl From<&ApiError> for DocumentError {
+    fn from(error: &ApiError) -> Self {
         let words = error.code().split('_').map(|word| {
             let mut letters = word.chars();
             letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>()).unwrap_or_default()
         });
         let key = format!("!cs{}", words.collect::<String>());
-        let allow = if let ApiError::MethodNotAllowed(methods) = error { Some(methods) } else { None };
-        Self { retry_after: error.retry_after(), allow, ..Self::new(status, "-1", key, error.message()) }
+        let allow = if let ApiError::MethodNotAllowed(methods) = error { Some(methods.clone()) } else { None };
+        let converted = Self::new(document_status(error.status()), DocumentErrorCode::Other, key, error.message());
+        Self { retry_after: error.retry_after(), allow, ..converted }
+    }
+}
+
+impl From<ApiError> for DocumentError {
+    fn from(error: ApiError) -> Self {
+        error.log();
+        Self::from(&error)
     }
 }
 

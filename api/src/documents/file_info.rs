@@ -8,26 +8,29 @@ use domain::{File, FileRole, FileVersion};
 use jiff::Timestamp;
 
 use super::error::{DocumentError, DocumentOperation};
+use super::error_responses::{DocumentErrors, ReadErrors};
+use super::parameters::{FilePath, VersionQuery};
 use super::renditions;
 use super::request::DocumentRequest;
-use super::response_format::ResponseValue;
-use super::schemas::{DocumentErrors, FileInformation, FilePath, VersionList, VersionQuery};
+use super::response_bodies::{
+    FileInformation, ItemBody, ItemKind, ListBody, RenditionInformation, UserKind, UserReference,
+};
 use crate::state::AppState;
 
-/// `GET …/files/{fileId}`: what is known of a file.
+/// `GET …/files/{fileId}`: returns the information about a version of a file.
 #[utoipa::path(
     get,
-    path = "/documents/api/{version}/files/{id}",
+    path = "/files/{id}",
     tag = "documents",
     operation_id = "getFile",
     params(
         FilePath,
         VersionQuery,
-        ("includeRenditions" = Option<String>, Query, description = "true: with all renditions there are or could be"),
+        ("includeRenditions" = inline(Option<String>), Query, description = "`true`: with all renditions that exist or can be rendered. Any other value has no effect"),
     ),
     responses(
-        (status = 200, description = "In JSON or XML, as the client likes", body = FileInformation),
-        DocumentErrors,
+        (status = 200, description = "The information", body = ItemBody<FileInformation>),
+        DocumentErrors::<ReadErrors>,
     ),
 )]
 pub(crate) async fn get(request: DocumentRequest) -> Result<Response, DocumentError> {
@@ -41,16 +44,16 @@ pub(crate) async fn get(request: DocumentRequest) -> Result<Response, DocumentEr
     file_info_response(&request, StatusCode::OK, &authorized.file, &version, shown).await
 }
 
-/// `GET …/files/{fileId}/versions`: all versions of a file.
+/// `GET …/files/{fileId}/versions`: lists all versions of a file.
 #[utoipa::path(
     get,
-    path = "/documents/api/{version}/files/{id}/versions",
+    path = "/files/{id}/versions",
     tag = "documents",
     operation_id = "getFileVersions",
     params(FilePath),
     responses(
-        (status = 200, description = "In JSON or XML, as the client likes", body = VersionList),
-        DocumentErrors,
+        (status = 200, description = "The versions, the oldest first", body = ListBody<FileInformation>),
+        DocumentErrors::<ReadErrors>,
     ),
 )]
 pub(crate) async fn versions(request: DocumentRequest) -> Result<Response, DocumentError> {
@@ -59,11 +62,12 @@ pub(crate) async fn versions(request: DocumentRequest) -> Result<Response, Docum
     let mut people = UserDirectory::new(&request.state);
     let mut items = Vec::with_capacity(versions.len());
     let creator =
-        people.user_value(versions.first().map_or(&authorized.file.owner, |oldest| &oldest.created_by)).await?;
+        people.reference(versions.first().map_or(&authorized.file.owner, |oldest| &oldest.created_by)).await?;
     for version in &versions {
-        items.push(ResponseValue::Object(file_members(&mut people, &authorized.file, version, &creator).await?));
+        items.push(file_information(&mut people, &authorized.file, version, &creator).await?);
     }
-    Ok(request.response_format.list_response(&authorized.file.id, items))
+    let body = ListBody::new(&authorized.file.id, items);
+    Ok(request.response_format.response(StatusCode::OK, ItemKind::File, &body)?)
 }
 
 /// The response with the information about one version of a file.
@@ -72,56 +76,53 @@ pub(super) async fn file_info_response(
     status: StatusCode,
     file: &File,
     version: &FileVersion,
-    renditions: Option<Vec<ResponseValue>>,
+    renditions: Option<Vec<RenditionInformation>>,
 ) -> Result<Response, DocumentError> {
-    let mut all = vec![("errorCode", "0".into())];
     let mut people = UserDirectory::new(&request.state);
     let creator = creator(&mut people, file).await?;
-    all.extend(file_members(&mut people, file, version, &creator).await?);
-    all.extend(renditions.map(|list| ("renditions", ResponseValue::List(list))));
-    Ok(request.response_format.response(status, "file", all))
+    let information = file_information(&mut people, file, version, &creator).await?;
+    let body = ItemBody::new(FileInformation { renditions, ..information });
+    Ok(request.response_format.response(status, ItemKind::File, &body)?)
 }
 
 /// The creator of the file, as responses show a user. The owner may be another user by now.
-async fn creator(people: &mut UserDirectory<'_>, file: &File) -> Result<ResponseValue, DocumentError> {
+async fn creator(people: &mut UserDirectory<'_>, file: &File) -> Result<UserReference, DocumentError> {
     let creator = people.state.backends.records.file_creator(&file.id).await?;
-    people.user_value(creator.as_deref().unwrap_or(&file.owner)).await
+    people.reference(creator.as_deref().unwrap_or(&file.owner)).await
 }
 
-async fn file_members(
+async fn file_information(
     people: &mut UserDirectory<'_>,
     file: &File,
     version: &FileVersion,
-    creator: &ResponseValue,
-) -> Result<Vec<(&'static str, ResponseValue)>, DocumentError> {
-    let by = people.user_value(&version.created_by).await?;
-    let mut members = vec![
-        ("id", file.id.as_str().into()),
-        ("type", "file".into()),
-        ("name", version.name.as_str().into()),
-        ("version", version.number.to_string().into()),
-        ("createdBy", creator.clone()),
-        ("createdTime", format_time(file.created_at)),
-        ("modifiedBy", by),
-        ("modifiedTime", format_time(version.created_at)),
-        ("ownedBy", people.user_value(&file.owner).await?),
-    ];
-    if let Some(upload) = &version.upload {
-        members.push(("size", upload.bytes.to_string().into()));
-        members.push(("mimeType", upload.media.mime().into()));
-    }
-    Ok(members)
+    creator: &UserReference,
+) -> Result<FileInformation, DocumentError> {
+    let upload = version.upload.as_ref();
+    Ok(FileInformation {
+        id: file.id.to_string(),
+        kind: ItemKind::File,
+        name: version.name.clone(),
+        version: version.number.to_string(),
+        created_by: creator.clone(),
+        created_time: format_time(file.created_at),
+        modified_by: people.reference(&version.created_by).await?,
+        modified_time: format_time(version.created_at),
+        owned_by: people.reference(&file.owner).await?,
+        size: upload.map(|upload| upload.bytes.to_string()),
+        mime_type: upload.map(|upload| upload.media.mime()),
+        renditions: None,
+    })
 }
 
 /// Formats a time as `YYYY-MM-DDThh:mm:ssZ`.
-pub(super) fn format_time(at: Timestamp) -> ResponseValue {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into()
+pub(super) fn format_time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// Users by id, each looked up once per response.
 pub(super) struct UserDirectory<'a> {
     state: &'a AppState,
-    cache: HashMap<String, ResponseValue>,
+    cache: HashMap<String, UserReference>,
 }
 
 impl<'a> UserDirectory<'a> {
@@ -130,14 +131,13 @@ impl<'a> UserDirectory<'a> {
     }
 
     /// Returns a user as responses show it.
-    pub(super) async fn user_value(&mut self, id: &str) -> Result<ResponseValue, DocumentError> {
+    pub(super) async fn reference(&mut self, id: &str) -> Result<UserReference, DocumentError> {
         if let Some(known) = self.cache.get(id) {
             return Ok(known.clone());
         }
         let name = self.state.backends.records.user(id).await?.map_or_else(|| id.to_owned(), |user| user.name);
-        let node =
-            ResponseValue::Object(vec![("displayName", name.into()), ("id", id.into()), ("type", "user".into())]);
-        self.cache.insert(id.to_owned(), node.clone());
-        Ok(node)
+        let user = UserReference { display_name: name, id: id.to_owned(), kind: UserKind::User };
+        self.cache.insert(id.to_owned(), user.clone());
+        Ok(user)
     }
 }

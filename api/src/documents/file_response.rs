@@ -18,7 +18,7 @@ use super::request::DocumentRequest;
 use crate::pictures;
 
 /// The file or rendition to send.
-pub(crate) struct FileContent {
+pub(crate) struct StoredContent {
     /// The key of its bytes in the blob store.
     pub(crate) key: String,
     /// The length in bytes.
@@ -33,12 +33,12 @@ pub(crate) struct FileContent {
 
 /// Returns the boundary between the parts of a response with several ranges. It is a digest, which does not occur in
 /// the bytes by chance.
-fn byteranges_boundary(object: &FileContent) -> String {
+fn byteranges_boundary(object: &StoredContent) -> String {
     format!("part-{}", object.sha256.get(..32).unwrap_or("of-this"))
 }
 
 /// The response to a `GET` or `HEAD`.
-pub(crate) async fn file_response(request: &DocumentRequest, object: FileContent) -> Result<Response, DocumentError> {
+pub(crate) async fn file_response(request: &DocumentRequest, object: StoredContent) -> Result<Response, DocumentError> {
     let headers = &request.headers;
     let tag = format!("\"{}\"", object.sha256);
     pictures::check_if_match(headers, &tag)?;
@@ -105,7 +105,7 @@ fn unsatisfiable_response(length: u64) -> Response {
 
 async fn partial_response(
     request: &DocumentRequest,
-    object: &FileContent,
+    object: &StoredContent,
     parts: Vec<std::ops::Range<u64>>,
 ) -> Result<Response, DocumentError> {
     let of = |part: &std::ops::Range<u64>| format!("bytes {}-{}/{}", part.start, part.end - 1, object.bytes);

@@ -29,7 +29,7 @@ impl<'de> Deserialize<'de> for JsonParams {
                 while let Some((name, value)) = map.next_entry::<String, Value>()? {
                     let name = name.trim().to_owned();
                     if members.iter().any(|(known, _)| *known == name) {
-                        return Err(serde::de::Error::custom(format!("\"{name:.40}\" stands there twice")));
+                        return Err(serde::de::Error::custom(format!("\"{name:.40}\" is repeated")));
                     }
                     members.push((name, value));
                 }

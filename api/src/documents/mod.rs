@@ -7,7 +7,8 @@
 //!                                  files and versions alike
 //! renditions, file_response, file_info    what exists, and its bytes
 //! applinks, public_links, applink_tokens  delegation of permissions
-//! response_format, error           responses and errors, in JSON or XML
+//! response_bodies, response_format, xml, error   responses and errors, in JSON or XML
+//! parameters, error_responses      what the OpenAPI document says about requests and errors
 //! registered_files                 files of other systems, registered by those systems
 //! ```
 //!
@@ -20,9 +21,11 @@ pub(crate) mod applinks;
 mod authorize;
 mod error;
 mod error_middleware;
+mod error_responses;
 pub(crate) mod file_info;
 mod file_response;
 mod json_params;
+mod parameters;
 mod principal;
 pub(crate) mod public_links;
 mod ranges;
@@ -30,62 +33,57 @@ pub(crate) mod registered_files;
 pub(crate) mod renditions;
 mod request;
 mod request_path;
+mod response_bodies;
 mod response_format;
-mod schemas;
 pub(crate) mod settings;
 pub(crate) mod upload;
 mod upload_form;
+mod xml;
 
-use std::future::{Ready, ready};
-
-use axum::routing::{delete, get, post, put};
-use axum::{Router, middleware};
+use axum::middleware;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use domain::FileRole;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::error::ApiError;
+use crate::openapi;
+use crate::other_methods::refuse_other_methods;
 use crate::state::AppState;
 use error::DocumentError;
 use json_params::JsonParams;
 
-/// The routes of the documents API.
-pub(crate) fn routes() -> Router<AppState> {
-    let calls = Router::new()
-        .route("/files/data", post(upload::file).fallback(method_not_allowed("POST")))
-        .route("/files/{id}", get(file_info::get).fallback(method_not_allowed("GET, HEAD")))
-        .route("/files/{id}/versions", get(file_info::versions).fallback(method_not_allowed("GET, HEAD")))
-        .route(
-            "/files/{id}/data",
-            get(renditions::file).post(upload::next_version).fallback(method_not_allowed("GET, HEAD, POST")),
-        )
-        .route(
-            "/files/{id}/data/rendition",
-            get(renditions::get)
-                .post(upload::rendition)
-                .delete(renditions::remove)
-                .fallback(method_not_allowed("GET, HEAD, POST, DELETE")),
-        )
-        .route("/files/{id}/data/renditions", get(renditions::list).fallback(method_not_allowed("GET, HEAD")))
-        .route("/files/{id}/data/thumbnail", get(renditions::thumbnail).fallback(method_not_allowed("GET, HEAD")))
-        .route("/applinks/token", put(applinks::refresh).fallback(method_not_allowed("PUT")))
-        .route("/applinks/file/{id}", post(applinks::add).fallback(method_not_allowed("POST")))
-        .route("/applinks/{id}", delete(applinks::revoke).fallback(method_not_allowed("DELETE")))
-        .route(
-            "/publiclinks/file/{id}",
-            get(public_links::list).post(public_links::add).fallback(method_not_allowed("GET, HEAD, POST")),
-        )
-        .route(
-            "/publiclinks/{id}",
-            get(public_links::get).delete(public_links::revoke).fallback(method_not_allowed("GET, HEAD, DELETE")),
-        )
-        .fallback(async || DocumentError::from(ApiError::NotFound("there is nothing at this address".to_owned())));
-    Router::new().nest("/documents/api/{version}", calls).layer(middleware::from_fn(error_middleware::render_errors))
-}
+/// What the OpenAPI document says about this API beside its operations.
+#[derive(OpenApi)]
+#[openapi(components(schemas(response_bodies::DocumentErrorBody)))]
+struct DocumentsDoc;
 
-/// Responds with 405 to all other methods.
-fn method_not_allowed(methods: &'static str) -> impl Fn() -> Ready<DocumentError> + Clone + Send + Sync {
-    move || ready(ApiError::MethodNotAllowed(methods).into())
+/// The routes of the documents API. Paths in the handlers are relative to `/documents/api/{version}`.
+pub(crate) fn routes() -> OpenApiRouter<AppState> {
+    let operations = [
+        routes!(upload::file),
+        routes!(file_info::get),
+        routes!(file_info::versions),
+        routes!(renditions::file, upload::next_version),
+        routes!(renditions::get, upload::rendition, renditions::remove),
+        routes!(renditions::list),
+        routes!(renditions::thumbnail),
+        routes!(applinks::refresh),
+        routes!(applinks::add),
+        routes!(applinks::revoke),
+        routes!(public_links::list, public_links::add),
+        routes!(public_links::get, public_links::revoke),
+    ];
+    let operations = operations.into_iter().map(refuse_other_methods::<DocumentError>);
+    let mut operations = operations.fold(OpenApiRouter::with_openapi(DocumentsDoc::openapi()), OpenApiRouter::routes);
+    openapi::complete_documents(operations.get_openapi_mut());
+    let operations = operations
+        .fallback(async || DocumentError::from(ApiError::NotFound("there is nothing at this path".to_owned())));
+    OpenApiRouter::new()
+        .nest("/documents/api/{version}", operations)
+        .layer(middleware::from_fn(error_middleware::render_errors))
 }
 
 /// Generates a link id that cannot be guessed.

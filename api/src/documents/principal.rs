@@ -129,7 +129,7 @@ async fn authenticate_public_link(
         (Audience::Everybody, _) | (Audience::ServiceInstance, Some(_)) => {}
         (Audience::Users(users), Some(caller)) if users.contains(&caller.user_id) => {}
         (Audience::Users(_), Some(_)) => return Err(DocumentError::invalid_link()),
-        (_, None) => return Err(ApiError::NotLoggedIn("this link is for people who are logged in").into()),
+        (_, None) => return Err(ApiError::NotLoggedIn("this link is for users who are logged in; log in first").into()),
     }
     if let Some(hash) = link.password_hash.clone() {
         verify_access_code(request, &link, hash).await?;

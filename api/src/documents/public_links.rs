@@ -9,18 +9,17 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 
 use super::error::{DocumentError, DocumentOperation};
+use super::error_responses::{CreateErrors, DocumentErrors, ReadErrors, WriteErrors};
 use super::file_info::{UserDirectory, format_time};
 use super::json_params::JsonParams;
+use super::parameters::{FilePath, LinkPath, PublicLinkForm};
 use super::principal::MAX_PASSWORD_CHARS;
 use super::request::DocumentRequest;
-use super::response_format::ResponseValue;
-use super::schemas::{
-    DocumentErrors, DocumentUploadErrors, FilePath, IdempotencyKeyHeader, PublicLinkForm, PublicLinkInformation,
-    PublicLinkList, SuccessBody, VersionPath,
-};
+use super::response_bodies::{ItemBody, ItemKind, ListBody, PublicLinkInformation, SuccessBody};
 use super::{generate_link_id, parse_link_role};
 use crate::dropbox::json_body;
 use crate::idempotency::IdempotencyOutcome;
+use crate::openapi::request_headers::IdempotencyKeyHeader;
 use crate::state::AppState;
 
 /// The shortest password of a link, in characters.
@@ -30,18 +29,17 @@ const MAX_LINK_NAME_CHARS: usize = 256;
 /// The most users that one link can be for.
 const MAX_LINK_USERS: usize = 100;
 
-/// `POST …/publiclinks/file/{fileId}`: a link for people.
+/// `POST …/publiclinks/file/{fileId}`: creates a link for users or for the public.
 #[utoipa::path(
     post,
-    path = "/documents/api/{version}/publiclinks/file/{id}",
+    path = "/publiclinks/file/{id}",
     tag = "documents",
     operation_id = "createPublicLink",
     request_body(content = PublicLinkForm),
     params(FilePath, IdempotencyKeyHeader),
     responses(
-        (status = 200, description = "In JSON or XML, as the client likes", body = PublicLinkInformation),
-        DocumentErrors,
-        DocumentUploadErrors,
+        (status = 200, description = "The link", body = ItemBody<PublicLinkInformation>),
+        DocumentErrors::<CreateErrors>,
     ),
 )]
 pub(crate) async fn add(request: DocumentRequest, body: Body) -> Result<Response, DocumentError> {
@@ -75,9 +73,8 @@ pub(crate) async fn add(request: DocumentRequest, body: Body) -> Result<Response
         created_at: state.backends.records.clock().now(),
     };
     state.backends.records.add_public_link(&link).await?;
-    let mut all = vec![("errorCode", "0".into())];
-    all.extend(link_members(&mut UserDirectory::new(state), &link).await?);
-    let response = request.response_format.response(StatusCode::OK, "publiclink", all);
+    let body = ItemBody::new(link_information(&mut UserDirectory::new(state), &link).await?);
+    let response = request.response_format.response(StatusCode::OK, ItemKind::Publiclink, &body)?;
     Ok(idempotency.store_response(response).await?)
 }
 
@@ -125,16 +122,16 @@ fn parse_password(parameters: &JsonParams) -> Result<Option<String>, DocumentErr
     Ok(Some(password.to_owned()))
 }
 
-/// `GET …/publiclinks/file/{fileId}`: the public links of a file.
+/// `GET …/publiclinks/file/{fileId}`: lists the public links of a file.
 #[utoipa::path(
     get,
-    path = "/documents/api/{version}/publiclinks/file/{id}",
+    path = "/publiclinks/file/{id}",
     tag = "documents",
     operation_id = "listPublicLinks",
     params(FilePath),
     responses(
-        (status = 200, description = "In JSON or XML, as the client likes", body = PublicLinkList),
-        DocumentErrors,
+        (status = 200, description = "The links", body = ListBody<PublicLinkInformation>),
+        DocumentErrors::<ReadErrors>,
     ),
 )]
 pub(crate) async fn list(request: DocumentRequest) -> Result<Response, DocumentError> {
@@ -142,46 +139,40 @@ pub(crate) async fn list(request: DocumentRequest) -> Result<Response, DocumentE
     let mut people = UserDirectory::new(&request.state);
     let mut items = Vec::new();
     for link in request.state.backends.records.public_links(&authorized.file.id).await? {
-        items.push(ResponseValue::Object(link_members(&mut people, &link).await?));
+        items.push(link_information(&mut people, &link).await?);
     }
-    Ok(request.response_format.list_response(&authorized.file.id, items))
+    let body = ListBody::new(&authorized.file.id, items);
+    Ok(request.response_format.response(StatusCode::OK, ItemKind::File, &body)?)
 }
 
-/// `GET …/publiclinks/{linkId}`: one public link.
+/// `GET …/publiclinks/{linkId}`: returns a public link.
 #[utoipa::path(
     get,
-    path = "/documents/api/{version}/publiclinks/{id}",
+    path = "/publiclinks/{id}",
     tag = "documents",
     operation_id = "getPublicLink",
-    params(
-        VersionPath,
-        ("id" = String, Path, description = "The public link's id"),
-    ),
+    params(LinkPath),
     responses(
-        (status = 200, description = "In JSON or XML, as the client likes", body = PublicLinkInformation),
-        DocumentErrors,
+        (status = 200, description = "The link", body = ItemBody<PublicLinkInformation>),
+        DocumentErrors::<ReadErrors>,
     ),
 )]
 pub(crate) async fn get(request: DocumentRequest) -> Result<Response, DocumentError> {
     let link = find_managed_link(&request, DocumentOperation::GET_LINKS).await?;
-    let mut all = vec![("errorCode", "0".into())];
-    all.extend(link_members(&mut UserDirectory::new(&request.state), &link).await?);
-    Ok(request.response_format.response(StatusCode::OK, "publiclink", all))
+    let body = ItemBody::new(link_information(&mut UserDirectory::new(&request.state), &link).await?);
+    Ok(request.response_format.response(StatusCode::OK, ItemKind::Publiclink, &body)?)
 }
 
-/// `DELETE …/publiclinks/{linkId}`: takes a public link back, at once.
+/// `DELETE …/publiclinks/{linkId}`: revokes a public link at once.
 #[utoipa::path(
     delete,
-    path = "/documents/api/{version}/publiclinks/{id}",
+    path = "/publiclinks/{id}",
     tag = "documents",
     operation_id = "revokePublicLink",
-    params(
-        VersionPath,
-        ("id" = String, Path, description = "The public link's id"),
-    ),
+    params(LinkPath),
     responses(
-        (status = 200, description = "In JSON or XML, as the client likes", body = SuccessBody),
-        DocumentErrors,
+        (status = 200, description = "The link is revoked", body = SuccessBody),
+        DocumentErrors::<WriteErrors>,
     ),
 )]
 pub(crate) async fn revoke(request: DocumentRequest) -> Result<Response, DocumentError> {
@@ -189,7 +180,8 @@ pub(crate) async fn revoke(request: DocumentRequest) -> Result<Response, Documen
     if !request.state.backends.records.revoke_public_link(&link.id).await? {
         return Err(DocumentError::link_not_found());
     }
-    Ok(request.response_format.success_response(StatusCode::OK, "publiclink", &link.file))
+    let body = SuccessBody::new(ItemKind::Publiclink, &link.file);
+    Ok(request.response_format.response(StatusCode::OK, ItemKind::Publiclink, &body)?)
 }
 
 /// Returns the link in the path, if the caller may share its file. A caller without valid credentials gets the same
@@ -205,20 +197,19 @@ async fn find_managed_link(
     Ok(link)
 }
 
-async fn link_members(
+async fn link_information(
     people: &mut UserDirectory<'_>,
     link: &PublicLink,
-) -> Result<Vec<(&'static str, ResponseValue)>, DocumentError> {
-    let mut members = vec![
-        ("linkID", link.id.as_str().into()),
-        ("linkName", link.name.as_str().into()),
-        ("id", link.file.as_str().into()),
-        ("type", "publiclink".into()),
-        ("role", link.role.as_str().into()),
-        ("assignedUsers", link.audience.to_strings().join(",").into()),
-        ("createdBy", people.user_value(&link.created_by).await?),
-        ("createdTime", format_time(link.created_at)),
-    ];
-    members.extend(link.expires_at.map(|at| ("expirationTime", format_time(at))));
-    Ok(members)
+) -> Result<PublicLinkInformation, DocumentError> {
+    Ok(PublicLinkInformation {
+        link_id: link.id.clone(),
+        link_name: link.name.clone(),
+        id: link.file.to_string(),
+        kind: ItemKind::Publiclink,
+        role: link.role.into(),
+        assigned_users: link.audience.to_strings().join(","),
+        created_by: people.reference(&link.created_by).await?,
+        created_time: format_time(link.created_at),
+        expiration_time: link.expires_at.map(format_time),
+    })
 }

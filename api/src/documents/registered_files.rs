@@ -11,67 +11,86 @@ use domain::{File, FileId, FileRole};
 use serde::{Deserialize, Serialize};
 
 use crate::dropbox::json_body;
-use crate::error::{ApiError, Problem};
-use crate::openapi::service_schemas::{MalformedRequest, RequestBodyErrors, ServiceErrors, UserPath};
+use crate::error::ApiError;
+use crate::openapi::error_responses::{
+    BodyErrors, ConflictErrors, ParameterErrors, Problems, ServiceKeyErrors, TargetErrors,
+};
+use crate::openapi::path_parameters::{RegisteredFilePath, UserPath};
 use crate::service_api::ServiceKey;
 use crate::state::AppState;
 
-/// A file as the system that keeps it knows it.
+/// A role that can be given
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum GrantableRole {
+    Viewer,
+    Downloader,
+    Contributor,
+    Manager,
+}
+
+/// A file that another system keeps.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"Name": "plan.docx", "Owner": "jane", "Version": 1, "Users": {"joe": "viewer"}}))]
 struct FileRegistration {
-    /// What it is called.
     #[serde(rename = "Name")]
+    #[schema(min_length = 1, max_length = 256)]
     name: String,
-    /// The user whose it is.
+    /// The id of the user who owns the file
     #[serde(rename = "Owner")]
     owner: String,
-    /// The number of its latest version; versions only grow.
+    /// The number of the latest version. It never decreases
     #[serde(rename = "Version")]
+    #[schema(minimum = 1, maximum = 2147483647)]
     version: u32,
-    /// Users and their roles, all of them: viewer, downloader, contributor or manager. Left out, they stay.
+    /// All users with their roles. If it is left out, the roles stay as they are
     #[serde(rename = "Users")]
+    #[schema(value_type = Option<BTreeMap<String, GrantableRole>>)]
     users: Option<BTreeMap<String, String>>,
 }
 
 /// The role that a user is given.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"Role": "viewer"}))]
 struct FileShare {
-    /// viewer, downloader, contributor or manager
     #[serde(rename = "Role")]
+    #[schema(value_type = GrantableRole)]
     role: String,
 }
 
-/// What is known of a file.
+/// A file and the roles of users at it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(example = json!({"ID": "EXT-1", "Name": "plan.docx", "Owner": "jane.acme", "Version": 1, "Users": {"joe.acme": "viewer"}}))]
 pub(crate) struct RegisteredFile {
     #[serde(rename = "ID")]
     id: String,
     #[serde(rename = "Name")]
     name: String,
+    /// The id of the user who owns the file
     #[serde(rename = "Owner")]
     owner: String,
+    /// The number of the latest version
     #[serde(rename = "Version")]
+    #[schema(minimum = 1)]
     version: u32,
+    /// Users and their roles
     #[serde(rename = "Users")]
     users: BTreeMap<String, &'static str>,
 }
 
-/// `PUT /service/files/{id}`: registers a file that lives in another system, or its next version.
+/// `PUT /service/files/{id}`: registers a file that another system keeps, or its next version.
 #[utoipa::path(
     put,
     path = "/service/files/{id}",
-    tag = "systems",
+    tag = "services",
     operation_id = "registerFile",
     request_body(content = FileRegistration),
-    params(("id" = String, Path, description = "The file's id: 1 to 64 letters, digits, '-' and '_'")),
+    params(RegisteredFilePath),
     responses(
-        (status = 200, description = "What is known of the file now", body = RegisteredFile),
-        (status = 409, description = "The file is kept here, or something is being handed in under that version", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "The service key is missing or wrong", body = Problem, content_type = "application/problem+json"),
-        MalformedRequest,
-        RequestBodyErrors,
+        (status = 200, description = "The file", body = RegisteredFile),
+        Problems::<(ServiceKeyErrors, BodyErrors, ConflictErrors)>,
     ),
     security(("service" = [])),
 )]
@@ -103,22 +122,22 @@ pub(crate) async fn register(
         return Err(ApiError::Conflict(format!("file {id} is kept here; it cannot be registered from elsewhere")));
     }
     if !records.register_file(&id, &file.name, &owner, file.version, grants.as_deref()).await? {
-        let why = format!("version {} of file {id} is being handed in here; register the next one", file.version);
+        let why = format!("version {} of file {id} is being uploaded here; register the next one", file.version);
         return Err(ApiError::Conflict(why));
     }
     state.registered_file(&id).await.map(Json)
 }
 
-/// `GET /service/files/{id}`: what is known of a file.
+/// `GET /service/files/{id}`: returns a file.
 #[utoipa::path(
     get,
     path = "/service/files/{id}",
-    tag = "systems",
+    tag = "services",
     operation_id = "getRegisteredFile",
-    params(("id" = String, Path, description = "The file's id")),
+    params(RegisteredFilePath),
     responses(
-        (status = 200, description = "What is known of the file", body = RegisteredFile),
-        ServiceErrors,
+        (status = 200, description = "The file", body = RegisteredFile),
+        Problems::<(ServiceKeyErrors, TargetErrors)>,
     ),
     security(("service" = [])),
 )]
@@ -135,18 +154,13 @@ pub(crate) async fn get(
 #[utoipa::path(
     put,
     path = "/service/files/{id}/users/{user}",
-    tag = "systems",
+    tag = "services",
     operation_id = "shareFile",
     request_body(content = FileShare),
-    params(
-        ("id" = String, Path, description = "The file's id"),
-        UserPath,
-    ),
+    params(RegisteredFilePath, UserPath),
     responses(
         (status = 204, description = "The user has the role"),
-        ServiceErrors,
-        MalformedRequest,
-        RequestBodyErrors,
+        Problems::<(ServiceKeyErrors, TargetErrors, BodyErrors)>,
     ),
     security(("service" = [])),
 )]
@@ -166,20 +180,16 @@ pub(crate) async fn share(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `DELETE /service/files/{id}/users/{user}`: takes a user's role back, at once.
+/// `DELETE /service/files/{id}/users/{user}`: takes the role of a user at a file away, at once.
 #[utoipa::path(
     delete,
     path = "/service/files/{id}/users/{user}",
-    tag = "systems",
+    tag = "services",
     operation_id = "unshareFile",
-    params(
-        ("id" = String, Path, description = "The file's id"),
-        UserPath,
-    ),
+    params(RegisteredFilePath, UserPath),
     responses(
-        (status = 204, description = "The user has no role, or not any more"),
-        ServiceErrors,
-        MalformedRequest,
+        (status = 204, description = "The user has no role"),
+        Problems::<(ServiceKeyErrors, TargetErrors, ParameterErrors)>,
     ),
     security(("service" = [])),
 )]

@@ -6,33 +6,29 @@ use axum::response::Response;
 use domain::{FileRole, FileVersion, Media, Rendition, Upload, UploadState as Standing, Variant, VariantName};
 
 use super::error::{DocumentError, DocumentOperation};
-use super::file_response::{self, FileContent};
+use super::error_responses::{DocumentErrors, ReadErrors, WriteErrors};
+use super::file_response::{self, StoredContent};
+use super::parameters::{FilePath, RangeHeaders, RenditionQuery, RenditionTypeQuery, VersionQuery};
 use super::request::DocumentRequest;
-use super::response_format::ResponseValue;
-use super::schemas::{
-    DocumentErrorBody, DocumentErrors, FileContentResponses, FilePath, RangeHeaders, RenditionList, SuccessBody,
-    VersionQuery,
-};
-use crate::openapi::binary::Binary;
+use super::response_bodies::{ItemKind, ListBody, RenditionInformation, RenditionType, SuccessBody};
+use crate::openapi::content_responses::{FileContent, ThumbnailContent};
+use crate::openapi::error_responses::{PreconditionErrors, RejectionErrors};
+use crate::openapi::request_headers::ConditionalHeaders;
 use crate::pictures;
 
 /// The side of the square into which a thumbnail fits, in pixels, as the worker renders it.
 const THUMBNAIL_SIZE: u32 = 256;
 
-/// `GET …/files/{fileId}/data/renditions`: the renditions of a version.
+/// `GET …/files/{fileId}/data/renditions`: lists the renditions of a version.
 #[utoipa::path(
     get,
-    path = "/documents/api/{version}/files/{id}/data/renditions",
+    path = "/files/{id}/data/renditions",
     tag = "documents",
     operation_id = "listRenditions",
-    params(
-        FilePath,
-        VersionQuery,
-        ("renditionType" = Option<String>, Query, description = "system (by default) or uploaded"),
-    ),
+    params(FilePath, VersionQuery, RenditionTypeQuery),
     responses(
-        (status = 200, description = "In JSON or XML, as the client likes", body = RenditionList),
-        DocumentErrors,
+        (status = 200, description = "The renditions", body = ListBody<RenditionInformation>),
+        DocumentErrors::<ReadErrors>,
     ),
 )]
 pub(crate) async fn list(request: DocumentRequest) -> Result<Response, DocumentError> {
@@ -40,31 +36,20 @@ pub(crate) async fn list(request: DocumentRequest) -> Result<Response, DocumentE
     let version = request.requested_version(&authorized.file).await?;
     let items = match wants_uploaded(&request)? {
         false => system_renditions(&version),
-        true => request.state.backends.records.renditions(version.id).await?.iter().map(rendition_members).collect(),
+        true => request.state.backends.records.renditions(version.id).await?.iter().map(uploaded_rendition).collect(),
     };
-    let members = vec![
-        ("errorCode", "0".into()),
-        ("id", authorized.file.id.as_str().into()),
-        ("type", "file".into()),
-        ("items", ResponseValue::List(items.into_iter().map(ResponseValue::Object).collect())),
-    ];
-    Ok(request.response_format.response(StatusCode::OK, "file", members))
+    let body = ListBody::new(&authorized.file.id, items).without_count();
+    Ok(request.response_format.response(StatusCode::OK, ItemKind::File, &body)?)
 }
 
-/// `GET …/files/{fileId}/data/rendition`: the bytes of a rendition.
+/// `GET …/files/{fileId}/data/rendition`: returns the content of a rendition.
 #[utoipa::path(
     get,
-    path = "/documents/api/{version}/files/{id}/data/rendition",
+    path = "/files/{id}/data/rendition",
     tag = "documents",
     operation_id = "getRendition",
-    params(
-        FilePath,
-        ("rendition" = String, Query, description = "Its name, in any case"),
-        ("renditionType" = Option<String>, Query, description = "system (by default) or uploaded"),
-        VersionQuery,
-        RangeHeaders,
-    ),
-    responses(FileContentResponses, DocumentErrors),
+    params(FilePath, RenditionQuery, RenditionTypeQuery, VersionQuery, RangeHeaders),
+    responses(FileContent, DocumentErrors::<(ReadErrors, PreconditionErrors, RejectionErrors)>),
 )]
 pub(crate) async fn get(mut request: DocumentRequest) -> Result<Response, DocumentError> {
     let uploaded = wants_uploaded(&request);
@@ -89,24 +74,20 @@ pub(crate) async fn get(mut request: DocumentRequest) -> Result<Response, Docume
     let variant = ensure_system_variant(&request, version.upload.as_ref(), make).await?;
     let media = variant.name.media();
     let name = filename(&name, media.extension());
-    let object = FileContent { key: variant.key, bytes: variant.bytes, sha256: variant.sha256, media, name };
+    let object = StoredContent { key: variant.key, bytes: variant.bytes, sha256: variant.sha256, media, name };
     file_response::file_response(&request, object).await
 }
 
 /// `DELETE …/files/{fileId}/data/rendition`: deletes a custom rendition.
 #[utoipa::path(
     delete,
-    path = "/documents/api/{version}/files/{id}/data/rendition",
+    path = "/files/{id}/data/rendition",
     tag = "documents",
     operation_id = "deleteRendition",
-    params(
-        FilePath,
-        ("rendition" = String, Query, description = "Its name, in any case"),
-        VersionQuery,
-    ),
+    params(FilePath, RenditionQuery, VersionQuery),
     responses(
-        (status = 200, description = "In JSON or XML, as the client likes", body = SuccessBody),
-        DocumentErrors,
+        (status = 200, description = "The rendition is deleted", body = SuccessBody),
+        DocumentErrors::<WriteErrors>,
     ),
 )]
 pub(crate) async fn remove(request: DocumentRequest) -> Result<Response, DocumentError> {
@@ -118,28 +99,23 @@ pub(crate) async fn remove(request: DocumentRequest) -> Result<Response, Documen
     if !records.delete_rendition(&rendition, &authorized.principal.user_id).await? {
         return Err(DocumentError::rendition_not_found());
     }
-    Ok(request.response_format.success_response(StatusCode::OK, "file", &authorized.file.id))
+    let body = SuccessBody::new(ItemKind::File, &authorized.file.id);
+    Ok(request.response_format.response(StatusCode::OK, ItemKind::File, &body)?)
 }
 
-/// `GET …/files/{fileId}/data/thumbnail`: the thumbnail of a file, or, with `rendition`, of a custom rendition that is
-/// a picture.
+/// `GET …/files/{fileId}/data/thumbnail`: returns the thumbnail of a file or of a custom rendition that is a picture.
 #[utoipa::path(
     get,
-    path = "/documents/api/{version}/files/{id}/data/thumbnail",
+    path = "/files/{id}/data/thumbnail",
     tag = "documents",
     operation_id = "getThumbnail",
     params(
         FilePath,
         VersionQuery,
-        ("rendition" = Option<String>, Query, description = "Of this custom rendition, instead of the file"),
+        ("rendition" = inline(Option<String>), Query, description = "The name of a custom rendition. The default is the file itself"),
+        ConditionalHeaders,
     ),
-    responses(
-        (status = 200, description = "The thumbnail, made by us", body = inline(Binary), content_type = "image/png"),
-        (status = 302, description = "It is at the store, where the settings say so"),
-        (status = 304, description = "The client has it"),
-        (status = 412, description = "It is none of those that If-Match names: -1", body = DocumentErrorBody),
-        DocumentErrors,
-    ),
+    responses(ThumbnailContent, DocumentErrors::<(ReadErrors, PreconditionErrors, RejectionErrors)>),
 )]
 pub(crate) async fn thumbnail(mut request: DocumentRequest) -> Result<Response, DocumentError> {
     request.is_image = true;
@@ -158,14 +134,14 @@ pub(crate) async fn thumbnail(mut request: DocumentRequest) -> Result<Response, 
         .await?)
 }
 
-/// `GET …/files/{fileId}/data`: the bytes of a version.
+/// `GET …/files/{fileId}/data`: returns the content of a version.
 #[utoipa::path(
     get,
-    path = "/documents/api/{version}/files/{id}/data",
+    path = "/files/{id}/data",
     tag = "documents",
     operation_id = "getFileData",
     params(FilePath, VersionQuery, RangeHeaders),
-    responses(FileContentResponses, DocumentErrors)
+    responses(FileContent, DocumentErrors::<(ReadErrors, PreconditionErrors)>),
 )]
 pub(crate) async fn file(request: DocumentRequest) -> Result<Response, DocumentError> {
     let authorized = request.authorize_file(DocumentOperation::DOWNLOAD, FileRole::Downloader).await?;
@@ -178,7 +154,7 @@ pub(crate) async fn file(request: DocumentRequest) -> Result<Response, DocumentE
 pub(super) async fn all_renditions(
     request: &DocumentRequest,
     version: &FileVersion,
-) -> Result<Vec<ResponseValue>, DocumentError> {
+) -> Result<Vec<RenditionInformation>, DocumentError> {
     let records = &request.state.backends.records;
     let made = match &version.upload {
         Some(upload) => records.variants(upload.id, upload.generation).await?,
@@ -190,45 +166,29 @@ pub(super) async fn all_renditions(
             _ => variant.name.size().is_none(),
         })
     };
-    let mut items = Vec::new();
-    for (mut members, name) in system_renditions(version).into_iter().zip(SYSTEM_RENDITIONS) {
-        members.push(("renditionType", "system".into()));
-        members.push(("exists", ResponseValue::Bool(is_made(name))));
-        items.push(ResponseValue::Object(members));
-    }
-    for rendition in records.renditions(version.id).await? {
-        let mut members = rendition_members(&rendition);
-        members.push(("renditionType", "uploaded".into()));
-        members.push(("exists", ResponseValue::Bool(true)));
-        items.push(ResponseValue::Object(members));
-    }
+    let mut items: Vec<RenditionInformation> = system_renditions(version)
+        .into_iter()
+        .map(|rendition| {
+            let exists = is_made(&rendition.name);
+            rendition.with_state(RenditionType::System, exists)
+        })
+        .collect();
+    let uploaded = records.renditions(version.id).await?;
+    items.extend(uploaded.iter().map(|one| uploaded_rendition(one).with_state(RenditionType::Uploaded, true)));
     Ok(items)
 }
 
 /// The renditions that Cloakroom makes of a picture.
 const SYSTEM_RENDITIONS: [&str; 2] = ["thumbnail1", "page1"];
 
-fn system_renditions(version: &FileVersion) -> Vec<Vec<(&'static str, ResponseValue)>> {
+fn system_renditions(version: &FileVersion) -> Vec<RenditionInformation> {
     let served = version.upload.as_ref().and_then(|upload| upload.default_media);
     let Some(served) = served else { return Vec::new() };
-    let item = |name: &&str| {
-        vec![
-            ("type", "rendition".into()),
-            ("name", (*name).into()),
-            ("description", "".into()),
-            ("path", filename(name, served.extension()).into()),
-        ]
-    };
-    SYSTEM_RENDITIONS.iter().map(item).collect()
+    SYSTEM_RENDITIONS.map(|name| RenditionInformation::system(name, filename(name, served.extension()))).to_vec()
 }
 
-fn rendition_members(rendition: &Rendition) -> Vec<(&'static str, ResponseValue)> {
-    vec![
-        ("type", "rendition".into()),
-        ("name", rendition.name.as_str().into()),
-        ("description", rendition.description.as_str().into()),
-        ("path", filename(&rendition.name, &rendition.extension).into()),
-    ]
+fn uploaded_rendition(rendition: &Rendition) -> RenditionInformation {
+    RenditionInformation::uploaded(rendition, filename(&rendition.name, &rendition.extension))
 }
 
 fn filename(name: &str, extension: &str) -> String {
@@ -259,7 +219,7 @@ async fn ensure_system_variant(
 }
 
 /// Returns the original bytes of an upload.
-fn original_content(upload: &Upload, name: String) -> Result<FileContent, DocumentError> {
+fn original_content(upload: &Upload, name: String) -> Result<StoredContent, DocumentError> {
     let key = upload.original_key.clone().ok_or_else(DocumentError::rendition_not_found)?;
-    Ok(FileContent { key, bytes: upload.bytes, sha256: upload.sha256.clone(), media: upload.media, name })
+    Ok(StoredContent { key, bytes: upload.bytes, sha256: upload.sha256.clone(), media: upload.media, name })
 }

@@ -69,7 +69,7 @@ impl DocumentRequest {
         let value = pairs.find_map(|(key, value)| (key == name).then(|| value.into_owned()));
         match value {
             Some(value) if value.contains('\0') => {
-                Err(DocumentError::invalid_value(name, "the character U+0000 is not taken"))
+                Err(DocumentError::invalid_value(name, "the character U+0000 is not allowed"))
             }
             value => Ok(value.filter(|value| !value.is_empty())),
         }

@@ -5,13 +5,15 @@
 use domain::RenditionNameRules;
 use percent_encoding::percent_decode_str;
 
+use super::response_bodies::ItemKind;
+
 /// A path below `/documents/api`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RequestPath {
     /// The rules for names of renditions. None if the API version does not exist.
     pub(crate) grammar: Option<RenditionNameRules>,
-    /// What errors are about: file, applink or publiclink.
-    pub(crate) kind: &'static str,
+    /// What errors are about.
+    pub(crate) kind: ItemKind,
     /// The id of the file or of the link. Empty if the path has none.
     pub(crate) id: String,
     /// The id of the file, if the path has one.
@@ -27,13 +29,13 @@ impl RequestPath {
             _ => None,
         };
         let (kind, id, of_file) = match *parts.collect::<Vec<_>>().as_slice() {
-            ["files", "data", ..] => ("file", "", false),
-            ["files", id, ..] => ("file", id, true),
-            ["applinks", "file", id, ..] => ("applink", id, true),
-            ["applinks", id, ..] => ("applink", id, false),
-            ["publiclinks", "file", id, ..] => ("publiclink", id, true),
-            ["publiclinks", id, ..] => ("publiclink", id, false),
-            _ => ("file", "", false),
+            ["files", "data", ..] => (ItemKind::File, "", false),
+            ["files", id, ..] => (ItemKind::File, id, true),
+            ["applinks", "file", id, ..] => (ItemKind::Applink, id, true),
+            ["applinks", id, ..] => (ItemKind::Applink, id, false),
+            ["publiclinks", "file", id, ..] => (ItemKind::Publiclink, id, true),
+            ["publiclinks", id, ..] => (ItemKind::Publiclink, id, false),
+            _ => (ItemKind::File, "", false),
         };
         // No id contains U+0000, and no database accepts it in a query.
         let id = percent_decode_str(id).decode_utf8_lossy().replace('\0', "\u{FFFD}");
@@ -49,14 +51,14 @@ mod tests {
     #[test]
     fn what_an_address_is_about() {
         for (path, kind, id, file) in [
-            ("files/data", "file", "", None),
-            ("files/D1", "file", "D1", Some("D1")),
-            ("files/a%20%FF/data/rendition", "file", "a \u{FFFD}", Some("a \u{FFFD}")),
-            ("publiclinks/L%00", "publiclink", "L\u{FFFD}", None),
-            ("applinks/token", "applink", "token", None),
-            ("applinks/file/D1", "applink", "D1", Some("D1")),
-            ("publiclinks/L1", "publiclink", "L1", None),
-            ("folders/F1", "file", "", None),
+            ("files/data", ItemKind::File, "", None),
+            ("files/D1", ItemKind::File, "D1", Some("D1")),
+            ("files/a%20%FF/data/rendition", ItemKind::File, "a \u{FFFD}", Some("a \u{FFFD}")),
+            ("publiclinks/L%00", ItemKind::Publiclink, "L\u{FFFD}", None),
+            ("applinks/token", ItemKind::Applink, "token", None),
+            ("applinks/file/D1", ItemKind::Applink, "D1", Some("D1")),
+            ("publiclinks/L1", ItemKind::Publiclink, "L1", None),
+            ("folders/F1", ItemKind::File, "", None),
         ] {
             let address = RequestPath::parse(&format!("/documents/api/1.2/{path}"));
             assert_eq!(address.grammar, Some(RenditionNameRules::V1_2));

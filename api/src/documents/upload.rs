@@ -11,20 +11,20 @@ use domain::{
 use records::{FileAdmission, RecordsError};
 
 use super::error::{DocumentError, DocumentOperation};
+use super::error_responses::{DocumentErrors, UploadErrors};
 use super::file_info;
 use super::json_params::JsonParams;
+use super::parameters::{FileForm, FilePath, RenditionForm, VersionPath};
 use super::principal::Principal;
 use super::request::DocumentRequest;
-use super::schemas::{
-    DocumentErrors, DocumentUploadErrors, FileForm, FileInformation, FilePath, IdempotencyKeyHeader, PreferHeader,
-    RenditionForm, SuccessBody, VersionPath,
-};
+use super::response_bodies::{FileInformation, ItemBody, ItemKind, SuccessBody};
 use super::upload_form::UploadForm;
 use crate::dropbox::body::BoundedBody;
 use crate::dropbox::prefer::Prefer;
 use crate::dropbox::{json_body, multipart};
 use crate::error::ApiError;
 use crate::idempotency::IdempotencyOutcome;
+use crate::openapi::request_headers::{IdempotencyKeyHeader, PreferHeader};
 use crate::state::AppState;
 
 /// The longest description of a rendition, in characters.
@@ -63,16 +63,20 @@ impl FileUploadTarget {
 /// `POST …/files/{fileId}/data/rendition`: uploads a custom rendition of the latest version.
 #[utoipa::path(
     post,
-    path = "/documents/api/{version}/files/{id}/data/rendition",
+    path = "/files/{id}/data/rendition",
     tag = "documents",
     operation_id = "uploadRendition",
     request_body(content = RenditionForm, content_type = "multipart/form-data"),
     params(FilePath, PreferHeader, IdempotencyKeyHeader),
     responses(
-        (status = 200, description = "In JSON or XML, as the client likes", body = SuccessBody),
-        (status = 202, description = "Taken, and not ready yet: see Location", body = SuccessBody),
-        DocumentErrors,
-        DocumentUploadErrors,
+        (status = 200, description = "The rendition is ready", body = SuccessBody,
+            headers(("Preference-Applied" = String, description = "The preferences of `Prefer` that were applied"))),
+        (status = 202, description = "Accepted, and not ready yet. `Location` has the status of the upload", body = SuccessBody,
+            headers(
+                ("Location" = String, description = "`/uploads/{id}`"),
+                ("Preference-Applied" = String, description = "The preferences of `Prefer` that were applied"),
+            )),
+        DocumentErrors::<UploadErrors>,
     ),
 )]
 pub(crate) async fn rendition(request: DocumentRequest, body: Body) -> Result<Response, DocumentError> {
@@ -97,19 +101,23 @@ pub(crate) async fn rendition(request: DocumentRequest, body: Body) -> Result<Re
     receive_upload(&request, body, upload).await
 }
 
-/// `POST …/files/data`: a new file.
+/// `POST …/files/data`: uploads a new file.
 #[utoipa::path(
     post,
-    path = "/documents/api/{version}/files/data",
+    path = "/files/data",
     tag = "documents",
     operation_id = "uploadFile",
     request_body(content = FileForm, content_type = "multipart/form-data"),
     params(VersionPath, PreferHeader, IdempotencyKeyHeader),
     responses(
-        (status = 201, description = "The file", body = FileInformation),
-        (status = 202, description = "Taken, and not ready yet: see Location", body = SuccessBody),
-        DocumentErrors,
-        DocumentUploadErrors,
+        (status = 201, description = "The file is ready", body = ItemBody<FileInformation>,
+            headers(("Preference-Applied" = String, description = "The preferences of `Prefer` that were applied"))),
+        (status = 202, description = "Accepted, and not ready yet. `Location` has the status of the upload", body = SuccessBody,
+            headers(
+                ("Location" = String, description = "`/uploads/{id}`"),
+                ("Preference-Applied" = String, description = "The preferences of `Prefer` that were applied"),
+            )),
+        DocumentErrors::<UploadErrors>,
     ),
     security(("session" = [], "csrf" = []), ("bearer" = [])),
 )]
@@ -117,7 +125,7 @@ pub(crate) async fn file(request: DocumentRequest, body: Body) -> Result<Respons
     let upload = async {
         let principal = request.principal().await?;
         let grant = principal.grants.iter().find(|right| matches!(right, AccessGrant::User(_))).cloned();
-        let grant = grant.ok_or(ApiError::NotLoggedIn("a link leads to one file; a new one needs a session"))?;
+        let grant = grant.ok_or(ApiError::NotLoggedIn("a link is for one file; log in to create another file"))?;
         let limit = request.state.documents.max_file_bytes.as_u64();
         let target = FileUploadTarget::NewFile(FileId::generate());
         Ok(FileUpload {
@@ -132,19 +140,23 @@ pub(crate) async fn file(request: DocumentRequest, body: Body) -> Result<Respons
     receive_upload(&request, body, upload).await
 }
 
-/// `POST …/files/{fileId}/data`: a new version, which begins without custom renditions.
+/// `POST …/files/{fileId}/data`: uploads a new version, which begins without custom renditions.
 #[utoipa::path(
     post,
-    path = "/documents/api/{version}/files/{id}/data",
+    path = "/files/{id}/data",
     tag = "documents",
     operation_id = "uploadFileVersion",
     request_body(content = FileForm, content_type = "multipart/form-data"),
     params(FilePath, PreferHeader, IdempotencyKeyHeader),
     responses(
-        (status = 201, description = "The file", body = FileInformation),
-        (status = 202, description = "Taken, and not ready yet: see Location", body = SuccessBody),
-        DocumentErrors,
-        DocumentUploadErrors,
+        (status = 201, description = "The file is ready", body = ItemBody<FileInformation>,
+            headers(("Preference-Applied" = String, description = "The preferences of `Prefer` that were applied"))),
+        (status = 202, description = "Accepted, and not ready yet. `Location` has the status of the upload", body = SuccessBody,
+            headers(
+                ("Location" = String, description = "`/uploads/{id}`"),
+                ("Preference-Applied" = String, description = "The preferences of `Prefer` that were applied"),
+            )),
+        DocumentErrors::<UploadErrors>,
     ),
 )]
 pub(crate) async fn next_version(request: DocumentRequest, body: Body) -> Result<Response, DocumentError> {
@@ -199,7 +211,7 @@ async fn ingest_file(
     let _slot = state
         .upload_slots
         .try_acquire()
-        .map_err(|_| ApiError::Overloaded("too many files are being handed in at once"))?;
+        .map_err(|_| ApiError::Overloaded("too many files are being uploaded at once"))?;
     let multipart = multipart::MultipartReader::new(bounded_body, boundary);
     let form = UploadForm::read(multipart, &state.backends.staging, upload.file_field, upload.limit).await?;
     let text = form.parameters.unwrap_or_default();
@@ -346,7 +358,8 @@ async fn upload_response(
     {
         return file_info::file_info_response(request, StatusCode::CREATED, &file, &version, None).await;
     }
-    let mut response = request.response_format.success_response(status, "file", file);
+    let body = SuccessBody::new(ItemKind::File, file);
+    let mut response = request.response_format.response(status, ItemKind::File, &body)?;
     if status == StatusCode::ACCEPTED
         && let Ok(location) = HeaderValue::try_from(format!("/uploads/{id}"))
     {

@@ -18,12 +18,12 @@ use crate::html::escape_html;
 
 /// Text of 500 characters, so that the page is large enough for old browsers to show it instead of their own error
 /// page.
-const FILLER: &str = "Cloakroom takes a picture in at the counter and hands out a number. This page is the number, \
-or the reason why there is none, wrapped up for a form that uploads through a frame: the script beside that form \
-reads the body of this page and the status written on it, and nobody needs to look at it. The rest of this text says \
-nothing on purpose. It makes the page long enough, since some browsers show an error page of their own in place of \
-an answer that has fewer than five hundred and twelve bytes...";
-const _: () = assert!(FILLER.len() == 500, "the filler has five hundred characters");
+const FILLER: &str = "Cloakroom answers with this page if a form uploads a picture through an iframe. The body of the page \
+is the PictureID, or the reason why the picture was refused. The script beside the form reads the body of the page \
+and the status in its attributes, so the page is not meant to be read by people. This description has no further \
+meaning. It makes the page longer than 512 bytes, because some old browsers show an error page of their own in place \
+of every response that has fewer bytes than this page.";
+const _: () = assert!(FILLER.len() == 500, "the filler has 500 characters");
 
 /// Wraps the response in a page if the request asks for it.
 pub(crate) async fn wrap_in_html(request: Request, next: Next) -> Response {

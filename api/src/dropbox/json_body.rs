@@ -14,7 +14,7 @@ const MAX_BODY_BYTES: u64 = 64 << 10;
 
 /// The error for U+0000. No database stores it in a text. PostgreSQL would refuse the statement, which would look like
 /// a database failure.
-pub(crate) const NUL_NOT_ALLOWED: &str = "the character U+0000 is not taken in a text; leave it out";
+pub(crate) const NUL_NOT_ALLOWED: &str = "the character U+0000 is not allowed in a text; leave it out";
 
 /// Reads a JSON body. `what` names it in errors.
 pub(crate) async fn read_json<T: DeserializeOwned>(

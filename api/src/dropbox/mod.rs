@@ -27,6 +27,8 @@ use records::{Admission, Admitted, RecordsError};
 use crate::auth::{AuthUser, CsrfStatus, check_csrf};
 use crate::error::ApiError;
 use crate::idempotency::IdempotencyOutcome;
+use crate::openapi::error_responses::{BodyErrors, CsrfErrors, IdempotencyErrors, RejectionErrors, WrappedErrors};
+use crate::openapi::request_headers::{IdempotencyKeyHeader, PreferHeader};
 use crate::state::AppState;
 use body::BoundedBody;
 use picture_field::PictureFieldReader;
@@ -35,40 +37,55 @@ use prefer::Prefer;
 /// The most bytes beside the picture in a body: other parts, headers, boundaries.
 const FORM_OVERHEAD_BYTES: u64 = 1 << 20;
 
-/// The form that a picture comes in, for programs.
+/// A form with a picture.
 #[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "describes the form; `parts` reads it")]
+#[expect(dead_code, reason = "describes the form that `picture_field` reads")]
 struct PictureForm {
-    /// The picture. A part of any other name with a file name is taken as well; this one is preferred.
+    /// The picture: JPEG, PNG, GIF, BMP or WebP, at most `uploads.max_bytes`. A part of another name is accepted if it
+    /// has a file name; `Profile` takes precedence
     #[schema(value_type = String, format = Binary, content_media_type = "application/octet-stream")]
     #[schema(rename = "Profile")]
     profile: Vec<u8>,
 }
 
-/// `POST /api/dropbox/pictures`: hands a picture in and gets its number.
+/// The form of the response.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters that `html_wrapper` reads")]
+struct WrapQuery {
+    /// `true`, in any case: the response is an HTML page, for forms that upload through an iframe. Any other value has no
+    /// effect
+    #[param(rename = "wrapInHTML", nullable = false, example = "true")]
+    wrap_in_html: Option<String>,
+    /// The domain that the HTML page sets. It is ignored unless it is the domain of the host or a parent of it
+    #[param(rename = "document.domain", nullable = false, example = "example.com")]
+    document_domain: Option<String>,
+}
+
+/// `POST /api/dropbox/pictures`: uploads a picture and returns its PictureID.
 #[utoipa::path(
     post,
     path = "/api/dropbox/pictures",
     tag = "pictures",
     operation_id = "addPicture",
     request_body(content = PictureForm, content_type = "multipart/form-data"),
-    params(
-        ("wrapInHTML" = Option<String>, Query, description = "true: the answer comes as a page for uploads through an iframe"),
-        ("document.domain" = Option<String>, Query, description = "With wrapInHTML: the domain that the page sets, if it is the host's own or a parent of it"),
-        ("Prefer" = Option<String>, Header, description = "wait=<seconds>, respond-async (RFC 7240)"),
-        ("Idempotency-Key" = Option<String>, Header, max_length = 255, description = "The same key with the same picture gets the first answer again for 24 hours"),
-    ),
+    params(WrapQuery, PreferHeader, IdempotencyKeyHeader),
     responses(
-        (status = 200, description = "The PictureID in decimal digits; the picture is ready. With wrapInHTML the answer is that as an HTML page, errors too", body = String, content_type = "text/plain"),
-        (status = 202, description = "The same, but the picture is not ready yet: see Location", body = String, content_type = "text/plain"),
-        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = String, content_type = "text/plain"),
-        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = String, content_type = "text/plain"),
-        (status = 408, description = "The body came too slowly", body = String, content_type = "text/plain"),
-        (status = 413, description = "Too large; the limit and what was received are named", body = String, content_type = "text/plain"),
-        (status = 415, description = "The type is not taken", body = String, content_type = "text/plain"),
-        (status = 422, description = "The picture is broken or over a limit; the detail says which", body = String, content_type = "text/plain"),
-        (status = 429, description = "The caller has had their share; see Retry-After", body = String, content_type = "text/plain"),
-        (status = 503, description = "Not ready yet, or overloaded; see Retry-After", body = String, content_type = "text/plain"),
+        (status = 200, description = "The PictureID in decimal digits. The picture is ready",
+            content((String = "text/plain", example = json!("1001")), (String = "text/html")),
+            headers(
+                ("Location" = String, description = "`/uploads/{id}`, which has the status of the upload"),
+                ("Preference-Applied" = String, description = "The preferences of `Prefer` that were applied"),
+                ("Vary" = String, description = "`Prefer`"),
+            )),
+        (status = 202, description = "The PictureID in decimal digits. The picture is not ready yet",
+            content((String = "text/plain", example = json!("1001")), (String = "text/html")),
+            headers(
+                ("Location" = String, description = "`/uploads/{id}`, which has the status of the upload"),
+                ("Preference-Applied" = String, description = "The preferences of `Prefer` that were applied"),
+                ("Vary" = String, description = "`Prefer`"),
+            )),
+        WrappedErrors::<(CsrfErrors, BodyErrors, IdempotencyErrors, RejectionErrors)>,
     ),
     security(("session" = [], "csrf" = []), ("bearer" = [])),
 )]
@@ -109,7 +126,7 @@ async fn receive_picture(
     let _slot = state
         .upload_slots
         .try_acquire()
-        .map_err(|_| ApiError::Overloaded("too many pictures are being handed in at once"))?;
+        .map_err(|_| ApiError::Overloaded("too many pictures are being uploaded at once"))?;
     let reader = PictureFieldReader {
         bounded_body: bounded_body.clone(),
         staging: &state.backends.staging,
@@ -224,7 +241,9 @@ impl AppState {
             Ok(()) => {
                 self.confirmed_jobs.send(message.id).ok();
             }
-            Err(error) => tracing::warn!(%error, job = %message.id, "the queue was not told of a job: {error}"),
+            Err(error) => {
+                tracing::warn!(%error, job = %message.id, "a job was not published, so the relay publishes it: {error}")
+            }
         }
     }
 }

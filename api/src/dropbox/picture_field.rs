@@ -102,7 +102,7 @@ impl PictureFieldReader<'_> {
 
 /// Returns the type, if pictures of it are accepted.
 fn require_supported(media: Option<Media>) -> Result<Media, ApiError> {
-    const TAKEN: &str = "JPEG, PNG, GIF, BMP and WebP pictures are taken";
+    const TAKEN: &str = "JPEG, PNG, GIF, BMP and WebP pictures are accepted";
     match media {
         Some(media) if media.is_supported_picture() => Ok(media),
         Some(media) => {

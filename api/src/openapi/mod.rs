@@ -2,115 +2,129 @@
 //! `/docs`.
 
 pub(crate) mod binary;
-pub(crate) mod service_schemas;
+pub(crate) mod content_responses;
+#[cfg(debug_assertions)]
+pub(crate) mod documented_responses;
+pub(crate) mod error_responses;
+pub(crate) mod path_parameters;
+pub(crate) mod request_headers;
 mod viewer;
 
-use axum::Json;
-use axum::extract::State;
-use axum::response::Response;
-use utoipa::OpenApi;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use std::sync::Arc;
 
-use crate::auth::{RealmNames, login, logout};
-use crate::state::AppState;
-use crate::{claim, crop, documents, dropbox, health, pictures, service_api, upload_status};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{ContentBuilder, PathItem, RefOr};
+use utoipa::{OpenApi, PartialSchema};
 
+use crate::auth::RealmNames;
+use crate::error::Problem;
+
+/// What the document says beside its operations.
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Cloakroom",
-        description = "Hand a picture in at the counter, get a number, come back and claim it.",
+        description = "Upload service for pictures and files. An upload gets an id, is validated and rendered in the \
+                       background, and expires if it is not claimed.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
-    paths(
-        login::login,
-        login::renew,
-        logout::logout,
-        logout::logout_everywhere,
-        dropbox::add,
-        pictures::picture::get,
-        crop::put,
-        upload_status::get,
-        claim::put,
-        pictures::avatar::current,
-        pictures::avatar::version,
-        pictures::avatar::remove,
-        service_api::register,
-        service_api::get,
-        service_api::grant,
-        service_api::revoke,
-        service_api::claim,
-        service_api::get_upload,
-        documents::registered_files::register,
-        documents::registered_files::get,
-        documents::registered_files::share,
-        documents::registered_files::unshare,
-        documents::upload::rendition,
-        documents::upload::file,
-        documents::upload::next_version,
-        documents::file_info::get,
-        documents::file_info::versions,
-        documents::renditions::list,
-        documents::renditions::get,
-        documents::renditions::remove,
-        documents::renditions::thumbnail,
-        documents::renditions::file,
-        documents::applinks::add,
-        documents::applinks::refresh,
-        documents::applinks::revoke,
-        documents::public_links::add,
-        documents::public_links::list,
-        documents::public_links::get,
-        documents::public_links::revoke,
-        health::livez,
-        health::readyz,
-        health::metrics,
-    ),
+    components(schemas(Problem)),
     tags(
-        (name = "people", description = "Logging in. A session lasts half an hour unless it is renewed."),
-        (name = "pictures", description = "Handing pictures in, and seeing them until they are claimed or expire."),
-        (name = "avatars", description = "Claiming a picture for a resource, and showing it to everybody."),
-        (name = "documents", description = "Files, their versions, custom renditions of them, and links to them. Answers and errors are JSON or XML, as the client likes."),
-        (name = "systems", description = "For a portal that keeps its resources elsewhere, with a key of its own."),
-        (name = "operations", description = "Probes and numbers."),
+        (name = "sessions", description = "Login and logout. A session ends after 30 minutes unless it is renewed."),
+        (name = "pictures", description = "Upload of pictures. A picture is visible to its uploader until it is claimed or expires."),
+        (name = "avatars", description = "Claims of pictures for resources. Avatars are public."),
+        (name = "documents", description = "Files, their versions, custom renditions of them, and links to them. Responses and errors are JSON, or XML if `Accept` prefers it."),
+        (name = "services", description = "Calls of other systems, such as a portal that keeps its resources elsewhere. They have a service key."),
+        (name = "operations", description = "Probes, metrics and this document."),
     )
 )]
 struct ApiDoc;
 
-/// Builds the document, with the federation member's names for cookies and headers.
-fn openapi_document(names: &RealmNames) -> utoipa::openapi::OpenApi {
-    let mut document = ApiDoc::openapi();
-    let cookie = |name: &str| SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(name)));
+/// Returns a document without operations.
+pub(crate) fn description() -> utoipa::openapi::OpenApi {
+    ApiDoc::openapi()
+}
+
+/// Completes a document of operations: the security schemes with the federation member's names for cookies and headers,
+/// and summaries.
+pub(crate) fn complete(document: &mut utoipa::openapi::OpenApi, names: &RealmNames) {
     let components = document.components.get_or_insert_default();
-    components.add_security_scheme("session", cookie(&names.session_cookie));
-    let about = "The raw value of the Csrf-Token cookie. In the form of the dropbox, and in no other, a field of this \
-                 name before the file does as well.";
-    let csrf = ApiKeyValue::with_description(format!("X-Csrf-Token_{}", names.fedmember), about.to_owned());
-    components.add_security_scheme("csrf", SecurityScheme::ApiKey(ApiKey::Header(csrf)));
-    components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
-    components.add_security_scheme("service", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
-    let header =
-        |name: &str, about: &str| SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, about)));
-    components.add_security_scheme("applink", header("appLinkID", "An applink's id, always with its access token."));
-    components.add_security_scheme("accessToken", header("accessToken", "An applink's access token."));
-    let about = "A public link's id. One that is protected takes its code in the cookie dAccessCode-<linkID> as well.";
-    components.add_security_scheme("publicLink", header("linkID", about));
+    for (name, scheme) in security_schemes(names) {
+        components.add_security_scheme(name, scheme);
+    }
     for item in document.paths.paths.values_mut() {
-        for operation in [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten() {
+        for operation in operations_of(item) {
             operation.summary = operation.summary.as_deref().and_then(operation_summary);
-            // An operation of the documents API that names no credential accepts any of them.
-            if operation.tags.iter().flatten().any(|tag| tag == "documents") && operation.security.is_none() {
-                operation.security = Some(any_credential());
+        }
+    }
+}
+
+/// Completes the operations of the documents API: each JSON body may also be XML, and each operation that names no
+/// credential accepts any of them.
+pub(crate) fn complete_documents(document: &mut utoipa::openapi::OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        if let Some(operation) = &mut item.get {
+            operation.security.get_or_insert_with(|| any_credential(SecurityRequirement::new("session", [""; 0])));
+        }
+        for operation in operations_of(item) {
+            operation.security.get_or_insert_with(|| {
+                any_credential(SecurityRequirement::new("session", [""; 0]).add("csrf", [""; 0]))
+            });
+            for response in operation.responses.responses.values_mut() {
+                if let RefOr::T(response) = response {
+                    add_xml(response);
+                }
             }
         }
     }
-    document
 }
 
-fn any_credential() -> Vec<SecurityRequirement> {
+fn add_xml(response: &mut utoipa::openapi::Response) {
+    let Some(RefOr::T(json)) = response.content.get("application/json") else { return };
+    let xml = ContentBuilder::new().schema(json.schema.clone()).build();
+    response.content.entry("application/xml".to_owned()).or_insert(xml.into());
+    let vary = HeaderBuilder::new().schema(Some(String::schema())).description(Some("`Accept`")).build();
+    response.headers.insert("Vary".to_owned(), vary.into());
+}
+
+/// The operations of a path.
+fn operations_of(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten()
+}
+
+fn security_schemes(names: &RealmNames) -> [(&'static str, SecurityScheme); 7] {
+    let cookie = "The session. Requests that change something need a CSRF token too.";
+    let cookie = ApiKey::Cookie(ApiKeyValue::with_description(names.session_cookie.as_str(), cookie));
+    let csrf = "The raw value of the CSRF cookie. In the form of `addPicture`, and in no other, a field of this name \
+                before the picture may have it instead. Reads need it only if `realm.csrf_reads` is on.";
+    let bearer = |about: &str| {
+        let http = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(about));
+        SecurityScheme::Http(http.build())
+    };
+    let header =
+        |name: &str, about: &str| SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, about)));
+    let link = "The id of a public link. If the link has a password, the cookie `dAccessCode-<linkID>` has it.";
+    [
+        ("session", SecurityScheme::ApiKey(cookie)),
+        ("csrf", header(names.csrf_header.as_str(), csrf)),
+        ("bearer", bearer("A session, a token that the operator issued, or a token of the identity provider.")),
+        ("service", bearer("A service key.")),
+        ("applink", header("appLinkID", "The id of an applink. It is sent with the access token of the applink.")),
+        ("accessToken", header("accessToken", "The access token of an applink.")),
+        ("publicLink", header("linkID", link)),
+    ]
+}
+
+/// The credentials of the documents API, any of which suffices.
+fn any_credential(session: SecurityRequirement) -> Vec<SecurityRequirement> {
     let with = |name: &str| SecurityRequirement::new(name, [""; 0]);
-    let both = |one: &str, other: &str| with(one).add(other, [""; 0]);
-    vec![both("session", "csrf"), with("bearer"), both("applink", "accessToken"), with("publicLink")]
+    vec![session, with("bearer"), with("applink").add("accessToken", [""; 0]), with("publicLink")]
 }
 
 /// Returns the summary without the method and path at its beginning, because the document has those already.
@@ -120,12 +134,20 @@ fn operation_summary(line: &str) -> Option<String> {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect())
 }
 
-/// `GET /openapi.json`
-pub(crate) async fn openapi_json(State(state): State<AppState>) -> Json<utoipa::openapi::OpenApi> {
-    Json(openapi_document(&state.realm_names))
+/// `GET /openapi.json`: this document.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = "operations",
+    operation_id = "openapi",
+    responses((status = 200, description = "An OpenAPI 3.1 document", body = inline(serde_json::Value))),
+    security(()),
+)]
+pub(crate) async fn openapi_json(Extension(document): Extension<Arc<utoipa::openapi::OpenApi>>) -> Response {
+    Json(document.as_ref()).into_response()
 }
 
 /// `GET /docs`
-pub(crate) async fn viewer(State(state): State<AppState>) -> Response {
-    viewer::render(&serde_json::to_value(openapi_document(&state.realm_names)).unwrap_or_default())
+pub(crate) async fn viewer(Extension(document): Extension<Arc<utoipa::openapi::OpenApi>>) -> Response {
+    viewer::render(&serde_json::to_value(document.as_ref()).unwrap_or_default())
 }

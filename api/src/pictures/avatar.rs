@@ -8,34 +8,29 @@ use domain::{Media, Service, Upload};
 use super::default_avatar::default_avatar;
 use super::{ensure_variant, requested_variant, variant_response};
 use crate::auth::{Action, AuthUser};
-use crate::error::{ApiError, Problem};
-use crate::openapi::binary::Binary;
+use crate::error::ApiError;
+use crate::openapi::content_responses::AvatarContent;
+use crate::openapi::error_responses::{
+    CsrfErrors, ParameterErrors, PermissionErrors, PreconditionErrors, Problems, RejectionErrors, TargetErrors,
+};
+use crate::openapi::path_parameters::{ResourcePath, SizeQuery};
+use crate::openapi::request_headers::ConditionalHeaders;
 use crate::resource::parse_resource;
 use crate::state::AppState;
 
 /// The default size, in pixels.
 const DEFAULT_SIZE: u32 = 512;
 
-/// `GET /api/{service}/{ID}/avatar`: the avatar of now, or the default one.
+/// `GET /api/{service}/{ID}/avatar`: returns the current avatar of a resource, or the default avatar.
 #[utoipa::path(
     get,
     path = "/api/{service}/{id}/avatar",
     tag = "avatars",
     operation_id = "getAvatar",
-    params(
-        ("service" = String, Path, description = "users, apps, apis, groups or businesses"),
-        ("id" = String, Path, description = "The resource: <unique>.<federation member>"),
-        ("size" = Option<u32>, Query, minimum = 1, maximum = 512, description = "The side of a square in pixels; 512 without it"),
-    ),
+    params(ResourcePath, SizeQuery, ConditionalHeaders),
     responses(
-        (status = 200, description = "The avatar, or the default one", body = inline(Binary), content_type = "image/png"),
-        (status = 302, description = "The picture is at this address of the store, for a while; only where the settings say so"),
-        (status = 304, description = "The client has it"),
-        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such thing, for this caller", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "It is none of those that If-Match names", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The picture is broken or over a limit; the detail says which", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Not ready yet, or overloaded; see Retry-After", body = Problem, content_type = "application/problem+json"),
+        AvatarContent,
+        Problems::<(ParameterErrors, TargetErrors, PreconditionErrors, RejectionErrors)>,
     ),
     security(()),
 )]
@@ -55,27 +50,21 @@ pub(crate) async fn current(
     }
 }
 
-/// `GET /api/{service}/{ID}/avatars/{version}.png`: one version, which never changes.
+/// `GET /api/{service}/{ID}/avatars/{version}.png`: returns one version of an avatar, which never changes.
 #[utoipa::path(
     get,
     path = "/api/{service}/{id}/avatars/{version}",
     tag = "avatars",
     operation_id = "getAvatarVersion",
     params(
-        ("service" = String, Path, description = "users, apps, apis, groups or businesses"),
-        ("id" = String, Path, description = "The resource: <unique>.<federation member>"),
-        ("version" = String, Path, description = "<version>.png"),
-        ("size" = Option<u32>, Query, minimum = 1, maximum = 512, description = "The side of a square in pixels; 512 without it"),
+        ResourcePath,
+        ("version" = String, Path, pattern = "^[0-9]+\\.png$", example = "1.png", description = "`<version>.png`"),
+        SizeQuery,
+        ConditionalHeaders,
     ),
     responses(
-        (status = 200, description = "That version; it never changes", body = inline(Binary), content_type = "image/png"),
-        (status = 302, description = "The picture is at this address of the store, for a while; only where the settings say so"),
-        (status = 304, description = "The client has it"),
-        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such thing, for this caller", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "It is none of those that If-Match names", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The picture is broken or over a limit; the detail says which", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Not ready yet, or overloaded; see Retry-After", body = Problem, content_type = "application/problem+json"),
+        AvatarContent,
+        Problems::<(ParameterErrors, TargetErrors, PreconditionErrors, RejectionErrors)>,
     ),
     security(()),
 )]
@@ -106,23 +95,16 @@ async fn avatar_response(
     variant_response(state, &variant, method, headers, cache).await
 }
 
-/// `DELETE /api/users/{UserID}/picture`: back to the default one; users only.
+/// `DELETE /api/users/{UserID}/picture`: removes the avatar of a user, who then has the default avatar.
 #[utoipa::path(
     delete,
     path = "/api/{service}/{id}/picture",
     tag = "avatars",
     operation_id = "removeAvatar",
-    params(
-        ("service" = String, Path, description = "users"),
-        ("id" = String, Path, description = "The resource: <unique>.<federation member>"),
-    ),
+    params(ResourcePath),
     responses(
-        (status = 200, description = "Back to the default avatar"),
-        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The caller may not act for this resource", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such thing, for this caller", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "The caller has had their share; see Retry-After", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Not ready yet, or overloaded; see Retry-After", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The user has the default avatar"),
+        Problems::<(CsrfErrors, PermissionErrors, TargetErrors)>,
     ),
     security(("session" = [], "csrf" = []), ("bearer" = [])),
 )]

@@ -9,32 +9,25 @@ use super::{ensure_variant, requested_variant, variant_response, wait_until_sett
 use crate::auth::AuthUser;
 use crate::dropbox::parse_picture_id;
 use crate::error::ApiError;
-use crate::openapi::binary::Binary;
+use crate::openapi::content_responses::PictureContent;
+use crate::openapi::error_responses::{
+    ParameterErrors, PreconditionErrors, RejectionErrors, TargetErrors, TextErrors, UserErrors,
+};
+use crate::openapi::path_parameters::{PicturePath, SizeQuery};
+use crate::openapi::request_headers::ConditionalHeaders;
 use crate::state::AppState;
 
-/// `GET /api/dropbox/pictures/{id}`: shows a picture to its uploader and to site administrators, until it is claimed or
+/// `GET /api/dropbox/pictures/{id}`: returns a picture to its uploader or to a site administrator, until it is claimed or
 /// expires.
 #[utoipa::path(
     get,
     path = "/api/dropbox/pictures/{id}",
     tag = "pictures",
     operation_id = "getPicture",
-    params(
-        ("id" = i64, Path, description = "The PictureID"),
-        ("size" = Option<u32>, Query, minimum = 1, maximum = 512, description = "The side of a square in pixels; the own size without it"),
-        ("Accept" = Option<String>, Header, description = "image/png or image/jpeg; the stored kind without a preference"),
-    ),
+    params(PicturePath, SizeQuery, ConditionalHeaders),
     responses(
-        (status = 200, description = "The picture", body = inline(Binary), content_type = "image/png"),
-        (status = 302, description = "The picture is at this address of the store, for a while; only where the settings say so"),
-        (status = 304, description = "The client has it"),
-        (status = 400, description = "What was sent makes no sense; the detail says what and what to send instead", body = String, content_type = "text/plain"),
-        (status = 401, description = "Nobody is logged in, the session has expired, or the CSRF token is missing or wrong", body = String, content_type = "text/plain"),
-        (status = 404, description = "There is no such thing, for this caller", body = String, content_type = "text/plain"),
-        (status = 412, description = "It is none of those that If-Match names", body = String, content_type = "text/plain"),
-        (status = 422, description = "The picture is broken or over a limit; the detail says which", body = String, content_type = "text/plain"),
-        (status = 429, description = "The caller has had their share; see Retry-After", body = String, content_type = "text/plain"),
-        (status = 503, description = "Not ready yet, or overloaded; see Retry-After", body = String, content_type = "text/plain"),
+        PictureContent,
+        TextErrors::<(UserErrors, ParameterErrors, TargetErrors, PreconditionErrors, RejectionErrors)>,
     ),
     security(("session" = []), ("bearer" = [])),
 )]

@@ -33,7 +33,9 @@ async fn errors_are_wrapped_with_their_status() {
     let nobody = server.anonymous(Method::POST, path).multipart(form("a.png", PNG)).send().await.unwrap();
     assert_eq!(nobody.status(), 401);
     let page = nobody.text().await.unwrap();
-    assert!(page.contains("<body status=\"401\" statusText=\"Unauthorized\">nobody is logged in; log in again</body>"));
+    assert!(
+        page.contains("<body status=\"401\" statusText=\"Unauthorized\">you are not logged in; log in first</body>")
+    );
     assert!(page.len() > 512);
     let text = jane.request(Method::POST, path).multipart(form("a.png", b"<script>alert(1)</script>")).send().await;
     let text = text.unwrap();

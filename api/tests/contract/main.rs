@@ -20,6 +20,7 @@ mod logouts;
 mod malformed_bodies;
 mod nul_characters;
 mod oidc;
+mod openapi;
 mod permissions;
 mod pictures;
 mod policy;

@@ -9,7 +9,7 @@ use crate::documents::{
 };
 use crate::test_server::{FED, Login, PASSWORD};
 
-const NO_NUL: &str = "the character U+0000 is not taken";
+const NO_NUL: &str = "the character U+0000 is not allowed";
 
 async fn assert_nul_refused(response: Response, what: &str) {
     let (status, text) = status_and_text(response).await;

@@ -163,7 +163,7 @@ async fn the_document_is_made_from_the_code_and_is_what_it_was() {
             let response =
                 jane.request_without_csrf(method.clone(), &address.replace("{version}", "1.png")).send().await.unwrap();
             let (status, text) = (response.status(), response.text().await.unwrap());
-            assert!(status != 405 && !text.contains("nothing at this address"), "{method} {path}: {status} {text}");
+            assert!(status != 405 && !text.contains("nothing at this path"), "{method} {path}: {status} {text}");
             let documented = operation["responses"].as_object().unwrap();
             assert!(
                 documented.contains_key(status.as_str()),

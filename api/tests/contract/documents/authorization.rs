@@ -17,11 +17,16 @@ async fn unknown_users() {
     let path = format!("/documents/api/1.1/files/{id}/data/rendition");
     let no = |message| (401, "-1", "!csNotLoggedIn", message);
     let nobody = || server.anonymous(Method::POST, &path);
-    assert_refused(nobody, about, no("nobody is logged in; log in again")).await;
+    assert_refused(nobody, about, no("you are not logged in; log in first")).await;
     let basic = || nobody().header("authorization", "Basic amFuZTpqYW5l");
-    assert_refused(basic, about, no("only bearer tokens are understood; log in again")).await;
+    assert_refused(
+        basic,
+        about,
+        no("the Authorization header has no bearer token; send \"Authorization: Bearer <token>\""),
+    )
+    .await;
     assert_refused(|| nobody().bearer_auth("junk"), about, no("the session is not valid; log in again")).await;
-    let how = "send the value of the Csrf-Token cookie, as it stands there, in the X-Csrf-Token header";
+    let how = "send the raw value of the Csrf-Token cookie in the X-Csrf-Token header";
     let message = format!("the CSRF token is missing; {how}");
     assert_refused(|| jane.request_without_csrf(Method::POST, &path), about, (401, "-1", "!csCsrf", &message)).await;
     let message = format!("the CSRF token is not valid; {how}");
@@ -31,7 +36,12 @@ async fn unknown_users() {
     gone.disabled = true;
     server.places.records.upsert_user(&gone).await.unwrap();
     server.clock.advance(server.settings.realm.session_cache_time);
-    assert_refused(|| nobody().bearer_auth(&joe.session), about, no("the account is disabled; log in again")).await;
+    assert_refused(
+        || nobody().bearer_auth(&joe.session),
+        about,
+        no("the account is disabled; ask an administrator to enable it"),
+    )
+    .await;
     server.clock.advance(std::time::Duration::from_secs(31 * 60));
     assert_refused(|| nobody().bearer_auth(&jane.session), about, no("the session has expired; log in again")).await;
 }
@@ -151,7 +161,7 @@ async fn what_is_not_there() {
         rendition("The rendition was not found. It would be made of a picture, and there is none that can be shown.");
     let no_file = (404, "-16", "!csFileNotFound", "The file was not found.");
     let no_link = (404, "-16", "!csLinkNotFound", "The link was not found.");
-    let nothing = (404, "-1", "!csNotFound", "there is nothing at this address");
+    let nothing = (404, "-1", "!csNotFound", "there is nothing at this path");
     let kind = "The value of 'renditionType' is not valid: it is system or uploaded.";
     let only = |methods| (405, "-1", "!csMethodNotAllowed", methods);
     let ours = |path: &str| (format!("/files/{id}{path}"), ("file", id.as_str()));
@@ -181,9 +191,9 @@ async fn what_is_not_there() {
         (Method::DELETE, ("/publiclinks/Lnone".to_owned(), ("publiclink", "")), no_link),
         (Method::DELETE, ("/applinks/Lnone".to_owned(), ("applink", "")), no_link),
         (Method::GET, ("/folders/F1".to_owned(), ("file", "")), nothing),
-        (Method::PATCH, ours(""), only("this address answers GET, HEAD only")),
-        (Method::PUT, ours("/data/rendition"), only("this address answers GET, HEAD, POST, DELETE only")),
-        (Method::GET, ("/applinks/token".to_owned(), ("applink", "")), only("this address answers PUT only")),
+        (Method::PATCH, ours(""), only("this path supports GET, HEAD only")),
+        (Method::PUT, ours("/data/rendition"), only("this path supports GET, HEAD, POST, DELETE only")),
+        (Method::GET, ("/applinks/token".to_owned(), ("applink", "")), only("this path supports PUT only")),
     ] {
         let headers = assert_refused(|| api_request(&jane, method.clone(), &path), about, words).await;
         assert_eq!(headers.contains_key("allow"), words.0 == 405, "{path}");

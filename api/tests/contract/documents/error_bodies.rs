@@ -177,7 +177,7 @@ async fn forms_that_are_none() {
             &rendition,
             about,
             vec![file_part(b"x"), json_part(r#"{"name":"a","name ":"b"}"#)],
-            json_is("the parameters are not a JSON object: \"name\" stands there twice at line 1 column 24"),
+            json_is("the parameters are not a JSON object: \"name\" is repeated at line 1 column 24"),
         ),
         (
             &data,

@@ -27,7 +27,7 @@ async fn a_key_in_flight_and_a_key_of_another_request() {
     let id = file_with_idle_worker(&jane).await;
     let meanwhile = async {
         wait_for_in_flight(&server, 1).await;
-        let message = "a request with this Idempotency-Key is being answered; wait for that";
+        let message = "a request with this Idempotency-Key is in progress; repeat this request later";
         let words = (409, "-1", "!csInFlight", message);
         let headers = assert_refused(|| request_with_key(&jane, &id, b"x"), ("file", &id), words).await;
         assert_eq!(headers["retry-after"], "1");
@@ -102,7 +102,7 @@ async fn overload_and_a_size_that_is_not_rendered_yet() {
         let request = api_request(&jane, Method::POST, "/files/data");
         with_form(request, &[part("name=\"primaryFile\"; filename=\"a\"", b"x")])
     };
-    let message = "too many files are being handed in at once; try again in a moment";
+    let message = "too many files are being uploaded at once; try again in a moment";
     let headers = assert_refused(fresh, ("file", ""), (503, "-1", "!csBusy", message)).await;
     assert_eq!(headers["retry-after"], "1");
 
@@ -110,7 +110,7 @@ async fn overload_and_a_size_that_is_not_rendered_yet() {
     let jane = server.login("jane").await;
     let id = file_without_waiting(&server, &jane).await;
     let page = || api_request(&jane, Method::GET, &format!("/files/{id}/data/rendition?rendition=page1"));
-    let message = "this size is being made; ask again in a moment";
+    let message = "this size is being made; try again in a moment";
     let headers = assert_refused(page, ("file", &id), (503, "-1", "!csNotYet", message)).await;
     assert_eq!(headers["retry-after"], "1");
 }
@@ -141,7 +141,7 @@ async fn a_body_that_stops_and_bytes_that_are_gone() {
 
     assert!(server.places.blobs.delete_prefix("uploads/3/1001-").await.unwrap() > 0);
     let get = || api_request(&jane, Method::GET, &format!("/files/{id}/data"));
-    let message = "something broke on our side; the operator's log says what";
+    let message = "the server failed; its log has the cause";
     assert_refused(get, ("file", &id), (500, "-1", "!csPlaceDown", message)).await;
     assert_eq!(server.staged_files(), 0);
 }

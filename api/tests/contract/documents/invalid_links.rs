@@ -129,7 +129,7 @@ async fn links_that_open_nothing() {
         let request = server.anonymous(Method::POST, path).header("AppLinkID", app_id).header("AccessToken", access);
         with_form(request, &[file_part(b"x")])
     };
-    let message = "a link leads to one file; a new one needs a session; log in again";
+    let message = "a link is for one file; log in to create another file";
     assert_refused(fresh, ("file", ""), (401, "-1", "!csNotLoggedIn", message)).await;
 
     let all = [("AppLinkID", app_id), ("AccessToken", access), ("RefreshToken", access)];
@@ -144,7 +144,7 @@ async fn links_that_open_nothing() {
     assert_refused(|| refresh(&all), ("applink", ""), INVALID_LINK).await;
 
     let members = make("publiclink", json!({"assignedUsers": "@serviceinstance"})).await;
-    let message = "this link is for people who are logged in; log in again";
+    let message = "this link is for users who are logged in; log in first";
     assert_refused(|| linked(&members), about, (401, "-1", "!csNotLoggedIn", message)).await;
     let guarded = make("publiclink", json!({"assignedUsers": "@everybody", "password": "12345678"})).await;
     let message = "The access code must be provided to access the link.";

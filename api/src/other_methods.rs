@@ -1,0 +1,81 @@
+//! 405 for the methods that a path does not support. The `Allow` list is made of the operations that are routed at the
+//! path, so that it cannot differ from them (RFC 9110, 15.5.6).
+
+use axum::response::IntoResponse;
+use utoipa::openapi::PathItem;
+use utoipa_axum::router::{UtoipaMethodRouter, UtoipaMethodRouterExt};
+
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// Answers every other method at the path of these operations with 405, as an error of type `E`. Layers that render
+/// errors are added afterwards.
+pub(crate) fn refuse_other_methods<E>(operations: UtoipaMethodRouter<AppState>) -> UtoipaMethodRouter<AppState>
+where
+    E: From<ApiError> + IntoResponse,
+{
+    let allow = operations.1.paths.values().map(supported_methods).collect::<String>();
+    operations.map(|router| {
+        router.fallback(move || {
+            let allow = allow.clone();
+            async move { E::from(ApiError::MethodNotAllowed(allow)) }
+        })
+    })
+}
+
+/// Lists the methods of a path as `Allow` does. `HEAD` is answered wherever `GET` is.
+fn supported_methods(item: &PathItem) -> String {
+    let methods = [
+        ("GET, HEAD", &item.get),
+        ("PUT", &item.put),
+        ("POST", &item.post),
+        ("DELETE", &item.delete),
+        ("PATCH", &item.patch),
+        ("OPTIONS", &item.options),
+    ];
+    let methods: Vec<&str> =
+        methods.iter().filter_map(|(name, operation)| operation.is_some().then_some(*name)).collect();
+    methods.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::http::{Request, StatusCode};
+    use tower::ServiceExt;
+    use utoipa_axum::router::OpenApiRouter;
+    use utoipa_axum::routes;
+
+    use super::*;
+
+    #[utoipa::path(get, path = "/thing")]
+    async fn read() {}
+
+    #[utoipa::path(delete, path = "/thing")]
+    async fn remove() {}
+
+    #[utoipa::path(put, path = "/other")]
+    async fn replace() {}
+
+    #[test]
+    fn allow_lists_what_is_routed() {
+        let of =
+            |operations: UtoipaMethodRouter| operations.1.paths.values().map(supported_methods).collect::<String>();
+        assert_eq!(of(routes!(read, remove)), "GET, HEAD, DELETE");
+        assert_eq!(of(routes!(remove, read)), "GET, HEAD, DELETE");
+        assert_eq!(of(routes!(replace)), "PUT");
+    }
+
+    #[tokio::test]
+    async fn axum_keeps_our_allow_header() {
+        let error = || async { ApiError::MethodNotAllowed("GET, HEAD, DELETE".to_owned()) };
+        let routes: UtoipaMethodRouter = routes!(read, remove);
+        let router: Router = OpenApiRouter::new().routes(routes.map(|router| router.fallback(error))).into();
+        let request = Request::post("/thing").body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        let allow: Vec<_> = response.headers().get_all("allow").iter().collect();
+        assert_eq!(allow, ["GET, HEAD, DELETE"]);
+    }
+}
