@@ -7,7 +7,7 @@ use domain::{QueueName, Upload, UploadId, UploadState};
 use jiff::Timestamp;
 use queue::QueueStats;
 use records::JobRow;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::settings::Settings;
 
@@ -34,6 +34,10 @@ impl ExplainArgs {
         let now = describe_wait(&backends, &upload, &jobs).await;
         if self.json {
             let state = upload.state.as_str();
+            let events: Vec<Value> = events
+                .iter()
+                .map(|event| json!({ "at": event.at, "what": event.kind.as_str(), "detail": event.detail }))
+                .collect();
             println!("{}", json!({ "id": id, "state": state, "now": now, "events": events, "jobs": jobs }));
         } else {
             let (media, bytes) = (upload.media.name(), upload.bytes);

@@ -67,8 +67,7 @@ pub(crate) struct UploadStatus {
     sha256: String,
     claimed: Option<UploadClaim>,
     variants: Vec<UploadedVariant>,
-    #[schema(value_type = Vec<UploadEvent>)]
-    events: Vec<Event>,
+    events: Vec<UploadEvent>,
 }
 
 /// The claim of a picture.
@@ -99,15 +98,20 @@ struct UploadedVariant {
 }
 
 /// Something that happened to an upload.
-#[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "describes `Event`")]
-pub(crate) struct UploadEvent {
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct UploadEvent {
     at: Timestamp,
     /// The event: staged, queued, attempt, rendered, ready, rejected, claimed, expired, …
     #[schema(example = "staged")]
     what: String,
     /// Details for people. It may be empty
     detail: String,
+}
+
+impl From<Event> for UploadEvent {
+    fn from(event: Event) -> Self {
+        Self { at: event.at, what: event.kind.to_string(), detail: event.public_detail().to_owned() }
+    }
 }
 
 /// `GET /uploads/{id}`: returns the state of an upload to its uploader, to site administrators and, once it is claimed, to
@@ -153,6 +157,7 @@ impl AppState {
     /// Builds the status response of an upload.
     pub(crate) async fn upload_status(&self, upload: Upload) -> Result<UploadStatus, ApiError> {
         let events = self.backends.records.events(upload.id).await?;
+        let events: Vec<UploadEvent> = events.into_iter().map(UploadEvent::from).collect();
         // The variants of a file's upload are shown with that file, to users who have a right to the file.
         let variants = match upload.kind {
             UploadKind::Dropbox => self.backends.records.variants(upload.id, upload.generation).await?,
@@ -167,7 +172,7 @@ impl AppState {
         Ok(UploadStatus {
             id: upload.id.get(),
             state: upload.state.as_str(),
-            stage: events.last().map(|event| event.kind.to_string()).unwrap_or_default(),
+            stage: events.last().map(|event| event.what.clone()).unwrap_or_default(),
             owner: upload.owner,
             label: upload.filename,
             code,
@@ -204,5 +209,24 @@ impl AppState {
             bytes: variant.bytes,
             href,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::EventKind;
+
+    use super::*;
+
+    #[test]
+    fn an_event_has_this_text() {
+        let json = |kind| {
+            serde_json::to_string(&UploadEvent::from(Event::new(Timestamp::UNIX_EPOCH, kind, "75.png"))).unwrap()
+        };
+        assert_eq!(
+            json(EventKind::VariantRefused),
+            r#"{"at":"1970-01-01T00:00:00Z","what":"variant refused","detail":"75.png"}"#
+        );
+        assert!(!json(EventKind::Dead).contains("75.png"), "the error of an attempt is for operators");
     }
 }

@@ -1,9 +1,7 @@
 //! Events: what happened to an upload, and when.
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-
 use crate::open_enum::open_enum;
+use jiff::Timestamp;
 
 open_enum! {
     /// The kinds of events, as the records store them and `GET /uploads/{id}` shows them.
@@ -53,15 +51,15 @@ open_enum! {
     }
 }
 
-/// One event in an upload's history, with its time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// One event in an upload's history, with its time. It cannot be serialized, because its detail may hold the text of an
+/// internal error, which no client may see.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// When it happened.
     pub at: Timestamp,
     /// What happened.
-    #[serde(rename = "what")]
     pub kind: EventKind,
-    /// Details for people; may be empty.
+    /// Details for operators; may be empty. Clients get [`public_detail`](Self::public_detail).
     pub detail: String,
 }
 
@@ -69,6 +67,18 @@ impl Event {
     /// Builds an event from its parts.
     pub fn new(at: Timestamp, kind: EventKind, detail: impl Into<String>) -> Self {
         Self { at, kind, detail: detail.into() }
+    }
+
+    /// The details for a client; may be empty. The error of an attempt is replaced by what follows from it.
+    pub fn public_detail(&self) -> &str {
+        match self.kind {
+            EventKind::Dead => "the processing failed, and no further attempt follows",
+            EventKind::Rescheduled => "the attempt failed, and another one follows",
+            EventKind::Postponed => {
+                "a part of the service is not available; the attempt does not count and is repeated"
+            }
+            _ => &self.detail,
+        }
     }
 }
 
@@ -88,9 +98,12 @@ mod tests {
     }
 
     #[test]
-    fn an_event_has_this_text() {
-        let event = Event::new(Timestamp::UNIX_EPOCH, EventKind::VariantRefused, "75.png");
-        let text = r#"{"at":"1970-01-01T00:00:00Z","what":"variant refused","detail":"75.png"}"#;
-        assert_eq!(serde_json::to_string(&event).unwrap(), text);
+    fn clients_do_not_see_the_errors_of_attempts() {
+        let error = "records: connection to 10.0.0.7:5432 refused";
+        for kind in EventKind::KNOWN {
+            let event = Event::new(Timestamp::UNIX_EPOCH, kind.clone(), error);
+            let internal = [EventKind::Dead, EventKind::Rescheduled, EventKind::Postponed].contains(kind);
+            assert_eq!(event.public_detail() == error, !internal, "{kind}");
+        }
     }
 }
