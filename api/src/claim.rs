@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::Request;
 use domain::{Resource, UploadId};
 use records::{ClaimRefusal, Claimant};
@@ -14,6 +14,7 @@ use crate::dropbox::json_body;
 use crate::error::ApiError;
 use crate::openapi::error_responses::{BodyErrors, ClaimErrors, CsrfErrors, PermissionErrors, Problems, TargetErrors};
 use crate::openapi::path_parameters::ResourcePath;
+use crate::path_params::PathParams;
 use crate::resource::parse_resource;
 use crate::state::AppState;
 
@@ -78,7 +79,7 @@ pub(crate) struct ClaimResponse {
 )]
 pub(crate) async fn put(
     State(state): State<AppState>,
-    Path((service, id)): Path<(String, String)>,
+    PathParams((service, id)): PathParams<(String, String)>,
     request: Request<Body>,
 ) -> Result<Json<ClaimResponse>, ApiError> {
     let caller = AuthUser::for_write(&state, request.headers()).await?;

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::Request;
 use domain::{CROP_SPACE, Crop};
 use records::CropRefusal;
@@ -12,6 +12,7 @@ use crate::dropbox::{json_body, parse_picture_id};
 use crate::error::ApiError;
 use crate::openapi::error_responses::{BodyErrors, CsrfErrors, RejectionErrors, TargetErrors, TextErrors};
 use crate::openapi::path_parameters::PicturePath;
+use crate::path_params::PathParams;
 use crate::pictures::picture::unclaimed_picture;
 use crate::state::AppState;
 
@@ -49,7 +50,7 @@ struct CropForm {
 )]
 pub(crate) async fn put(
     State(state): State<AppState>,
-    Path(id): Path<String>,
+    PathParams(id): PathParams<String>,
     request: Request<Body>,
 ) -> Result<Json<i64>, ApiError> {
     let caller = AuthUser::for_write(&state, request.headers()).await?;

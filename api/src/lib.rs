@@ -29,6 +29,7 @@ mod idempotency_lock;
 mod in_flight;
 mod openapi;
 mod other_methods;
+mod path_params;
 mod pictures;
 mod publish_confirmations;
 mod quota;

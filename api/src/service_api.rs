@@ -3,7 +3,7 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Path, State};
+use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{Request, StatusCode, header};
 use domain::{InvalidSetting, Resource, Secret, Service};
@@ -19,6 +19,7 @@ use crate::openapi::error_responses::{
     BodyErrors, ClaimErrors, ParameterErrors, Problems, ServiceKeyErrors, TargetErrors,
 };
 use crate::openapi::path_parameters::{PicturePath, ResourcePath, UserPath};
+use crate::path_params::PathParams;
 use crate::resource::{is_unique_part, parse_resource};
 use crate::state::AppState;
 use crate::upload_status::UploadStatus;
@@ -120,7 +121,7 @@ pub(crate) struct RegisteredResource {
 pub(crate) async fn register(
     State(state): State<AppState>,
     _: ServiceKey,
-    Path((service, id)): Path<(String, String)>,
+    PathParams((service, id)): PathParams<(String, String)>,
     request: Request<Body>,
 ) -> Result<Json<RegisteredResource>, ApiError> {
     let resource = parse_resource(&state, &service, &id)?;
@@ -147,7 +148,7 @@ pub(crate) async fn register(
 pub(crate) async fn get(
     State(state): State<AppState>,
     _: ServiceKey,
-    Path((service, id)): Path<(String, String)>,
+    PathParams((service, id)): PathParams<(String, String)>,
 ) -> Result<Json<RegisteredResource>, ApiError> {
     let resource = parse_resource(&state, &service, &id)?;
     state.registered_resource(&resource).await.map(Json)
@@ -169,7 +170,7 @@ pub(crate) async fn get(
 pub(crate) async fn grant(
     State(state): State<AppState>,
     _: ServiceKey,
-    Path((service, id, user)): Path<(String, String, String)>,
+    PathParams((service, id, user)): PathParams<(String, String, String)>,
 ) -> Result<StatusCode, ApiError> {
     let resource = parse_resource(&state, &service, &id)?;
     state.backends.records.grant_resource(&resource, &state.parse_user_id(&user)?).await?;
@@ -192,7 +193,7 @@ pub(crate) async fn grant(
 pub(crate) async fn revoke(
     State(state): State<AppState>,
     _: ServiceKey,
-    Path((service, id, user)): Path<(String, String, String)>,
+    PathParams((service, id, user)): PathParams<(String, String, String)>,
 ) -> Result<StatusCode, ApiError> {
     let resource = parse_resource(&state, &service, &id)?;
     state.backends.records.revoke_resource_grant(&resource, &state.parse_user_id(&user)?).await?;
@@ -217,7 +218,7 @@ pub(crate) async fn revoke(
 pub(crate) async fn claim(
     State(state): State<AppState>,
     _: ServiceKey,
-    Path((service, id, user)): Path<(String, String, String)>,
+    PathParams((service, id, user)): PathParams<(String, String, String)>,
     request: Request<Body>,
 ) -> Result<Json<ClaimResponse>, ApiError> {
     let resource = parse_resource(&state, &service, &id)?;
@@ -242,7 +243,7 @@ pub(crate) async fn claim(
 pub(crate) async fn get_upload(
     State(state): State<AppState>,
     _: ServiceKey,
-    Path(id): Path<String>,
+    PathParams(id): PathParams<String>,
 ) -> Result<Json<UploadStatus>, ApiError> {
     let id = parse_picture_id(&id)?;
     let upload = state.backends.records.upload(id).await?;

@@ -1,7 +1,7 @@
 //! The state and the events of an upload: `GET /uploads/{id}`.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use domain::{Event, Upload, UploadKind, Variant};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -11,6 +11,7 @@ use crate::dropbox::parse_picture_id;
 use crate::error::ApiError;
 use crate::openapi::error_responses::{Problems, TargetErrors, UserErrors};
 use crate::openapi::path_parameters::PicturePath;
+use crate::path_params::PathParams;
 use crate::state::AppState;
 
 /// The state of an upload
@@ -131,7 +132,7 @@ impl From<Event> for UploadEvent {
 pub(crate) async fn get(
     State(state): State<AppState>,
     ReadAccess(caller): ReadAccess,
-    Path(id): Path<String>,
+    PathParams(id): PathParams<String>,
 ) -> Result<Json<UploadStatus>, ApiError> {
     state.check_rate_limit(&caller)?;
     let id = parse_picture_id(&id)?;

@@ -11,7 +11,7 @@ use super::request_path::RequestPath;
 use crate::error::ApiError;
 use crate::openapi::error_responses::{
     BodyErrors, ConflictErrors, CsrfErrors, ErrorForm, Errors, IdempotencyErrors, ParameterErrors, PermissionErrors,
-    RejectionErrors, TargetErrors, UserErrors,
+    TargetErrors, UploadRejectionErrors, UserErrors,
 };
 
 /// Errors in the form of the documents API.
@@ -27,7 +27,7 @@ pub(super) type WriteErrors = (ParameterErrors, CsrfErrors, PermissionErrors, Ta
 pub(super) type CreateErrors = (WriteErrors, BodyErrors, IdempotencyErrors);
 
 /// Errors of an upload.
-pub(super) type UploadErrors = (CreateErrors, ConflictErrors, RejectionErrors);
+pub(super) type UploadErrors = (CreateErrors, ConflictErrors, UploadRejectionErrors);
 
 /// Error bodies of the documents API.
 pub(super) struct DocumentForm;

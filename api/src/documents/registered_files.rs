@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{Request, StatusCode};
 use domain::{File, FileId, FileRole};
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use crate::openapi::error_responses::{
     BodyErrors, ConflictErrors, ParameterErrors, Problems, ServiceKeyErrors, TargetErrors,
 };
 use crate::openapi::path_parameters::{RegisteredFilePath, UserPath};
+use crate::path_params::PathParams;
 use crate::service_api::ServiceKey;
 use crate::state::AppState;
 
@@ -97,7 +98,7 @@ pub(crate) struct RegisteredFile {
 pub(crate) async fn register(
     State(state): State<AppState>,
     _: ServiceKey,
-    Path(id): Path<String>,
+    PathParams(id): PathParams<String>,
     request: Request<Body>,
 ) -> Result<Json<RegisteredFile>, ApiError> {
     let id: FileId =
@@ -144,7 +145,7 @@ pub(crate) async fn register(
 pub(crate) async fn get(
     State(state): State<AppState>,
     _: ServiceKey,
-    Path(id): Path<String>,
+    PathParams(id): PathParams<String>,
 ) -> Result<Json<RegisteredFile>, ApiError> {
     let file = state.find_file(&id).await?;
     state.registered_file(&file.id).await.map(Json)
@@ -167,7 +168,7 @@ pub(crate) async fn get(
 pub(crate) async fn share(
     State(state): State<AppState>,
     _: ServiceKey,
-    Path((id, user)): Path<(String, String)>,
+    PathParams((id, user)): PathParams<(String, String)>,
     request: Request<Body>,
 ) -> Result<StatusCode, ApiError> {
     let file = state.find_file(&id).await?;
@@ -196,7 +197,7 @@ pub(crate) async fn share(
 pub(crate) async fn unshare(
     State(state): State<AppState>,
     _: ServiceKey,
-    Path((id, user)): Path<(String, String)>,
+    PathParams((id, user)): PathParams<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
     let file = state.find_file(&id).await?;
     state.backends.records.unshare_file(&file.id, &state.parse_user_id(&user)?).await?;

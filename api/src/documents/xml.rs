@@ -248,7 +248,7 @@ mod tests {
     #[derive(Serialize)]
     struct List {
         #[serde(rename = "errorCode")]
-        code: &'static str,
+        error_code: &'static str,
         #[serde(flatten)]
         rest: Rest,
     }
@@ -271,7 +271,7 @@ mod tests {
     #[test]
     fn json_and_xml_have_the_same_members() {
         let items = vec![Item { name: "a<&\"'b\u{1}\r\n", exists: true, size: None }];
-        let list = List { code: "0", rest: Rest { count: 1, items, none: Vec::new() } };
+        let list = List { error_code: "0", rest: Rest { count: 1, items, none: Vec::new() } };
         let expected = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><file><errorCode>0</errorCode><count>1</count>\
                         <items><item><name>a&lt;&amp;&quot;&apos;b\u{FFFD}&#13;\n</name><exists>true</exists></item>\
                         </items><none></none></file>";

@@ -27,7 +27,9 @@ use records::{Admission, Admitted, RecordsError};
 use crate::auth::{AuthUser, CsrfStatus, check_csrf};
 use crate::error::ApiError;
 use crate::idempotency::IdempotencyOutcome;
-use crate::openapi::error_responses::{BodyErrors, CsrfErrors, IdempotencyErrors, RejectionErrors, WrappedErrors};
+use crate::openapi::error_responses::{
+    BodyErrors, CsrfErrors, IdempotencyErrors, UploadRejectionErrors, WrappedErrors,
+};
 use crate::openapi::request_headers::{IdempotencyKeyHeader, PreferHeader};
 use crate::state::AppState;
 use body::BoundedBody;
@@ -85,7 +87,7 @@ struct WrapQuery {
                 ("Preference-Applied" = String, description = "The preferences of `Prefer` that were applied"),
                 ("Vary" = String, description = "`Prefer`"),
             )),
-        WrappedErrors::<(CsrfErrors, BodyErrors, IdempotencyErrors, RejectionErrors)>,
+        WrappedErrors::<(CsrfErrors, BodyErrors, IdempotencyErrors, UploadRejectionErrors)>,
     ),
     security(("session" = [], "csrf" = []), ("bearer" = [])),
 )]

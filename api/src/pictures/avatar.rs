@@ -1,6 +1,6 @@
 //! Avatars: the picture of a resource, public because pages everywhere embed it.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::Response;
 use domain::{Media, Service, Upload};
@@ -15,6 +15,7 @@ use crate::openapi::error_responses::{
 };
 use crate::openapi::path_parameters::{ResourcePath, SizeQuery};
 use crate::openapi::request_headers::ConditionalHeaders;
+use crate::path_params::PathParams;
 use crate::resource::parse_resource;
 use crate::state::AppState;
 
@@ -36,7 +37,7 @@ const DEFAULT_SIZE: u32 = 512;
 )]
 pub(crate) async fn current(
     State(state): State<AppState>,
-    Path((service, id)): Path<(String, String)>,
+    PathParams((service, id)): PathParams<(String, String)>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -70,7 +71,7 @@ pub(crate) async fn current(
 )]
 pub(crate) async fn version(
     State(state): State<AppState>,
-    Path((service, id, file)): Path<(String, String, String)>,
+    PathParams((service, id, file)): PathParams<(String, String, String)>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -110,7 +111,7 @@ async fn avatar_response(
 )]
 pub(crate) async fn remove(
     State(state): State<AppState>,
-    Path((service, id)): Path<(String, String)>,
+    PathParams((service, id)): PathParams<(String, String)>,
     headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
     let caller = AuthUser::for_write(&state, &headers).await?;

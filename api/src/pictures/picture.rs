@@ -1,6 +1,6 @@
 //! An unclaimed picture: `GET /api/dropbox/pictures/{id}[?size=N]`.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::response::Response;
 use domain::{Media, Upload, UploadId, UploadKind, UploadState as Standing};
@@ -15,6 +15,7 @@ use crate::openapi::error_responses::{
 };
 use crate::openapi::path_parameters::{PicturePath, SizeQuery};
 use crate::openapi::request_headers::ConditionalHeaders;
+use crate::path_params::PathParams;
 use crate::state::AppState;
 
 /// `GET /api/dropbox/pictures/{id}`: returns a picture to its uploader or to a site administrator, until it is claimed or
@@ -34,7 +35,7 @@ use crate::state::AppState;
 pub(crate) async fn get(
     State(state): State<AppState>,
     caller: AuthUser,
-    Path(id): Path<String>,
+    PathParams(id): PathParams<String>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,

@@ -11,6 +11,7 @@ mod claims;
 mod connections;
 mod crops;
 mod documents;
+mod error_codes;
 mod full_disk;
 mod guessing;
 mod health;

@@ -4,7 +4,7 @@
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::documents::start_server;
+use crate::documents::{SERVICE_KEY, start_server};
 use crate::test_server::{TestServer, header};
 
 const METHODS: [Method; 5] = [Method::GET, Method::PUT, Method::POST, Method::DELETE, Method::PATCH];
@@ -126,9 +126,10 @@ async fn operations_are_described_as_they_are() {
     }
 
     for (id, statuses) in [
-        ("addPicture", ["408", "409", "422", "500", "503"].as_slice()),
+        ("addPicture", ["403", "408", "409", "415", "422", "500", "503"].as_slice()),
         ("uploadRendition", &["408", "409", "422", "500", "503"]),
-        ("claim", &["408", "409", "410", "500", "503"]),
+        ("claim", &["403", "408", "409", "410", "500", "503"]),
+        ("claimForUser", &["403", "409", "410", "415", "422"]),
         ("getFileData", &["206", "304", "412", "416", "500"]),
     ] {
         for status in statuses {
@@ -155,4 +156,15 @@ async fn operations_are_described_as_they_are() {
     ] {
         assert!(operation(id)["responses"][status]["headers"][name].is_object(), "{id} {status} {name}");
     }
+}
+
+#[tokio::test]
+async fn a_path_that_is_not_utf_8_names_nothing() {
+    let server = start_server().await;
+    let jane = server.login("jane").await;
+    for path in ["/uploads/%FF", "/api/users/%FF/avatar", "/api/dropbox/pictures/%FF"] {
+        assert_eq!(jane.get(path).await.status(), 404, "{path}");
+    }
+    let unknown = server.anonymous(Method::GET, "/service/files/%FF").bearer_auth(SERVICE_KEY).send().await.unwrap();
+    assert_eq!((unknown.status().as_u16(), header(&unknown, "content-type")), (404, "application/problem+json"));
 }
