@@ -31,3 +31,4 @@ mod settings;
 mod trace_collector;
 mod traces;
 mod users;
+mod writing_operations;

@@ -11,7 +11,7 @@ mod outage_log;
 mod progress;
 mod trace_context;
 
-pub use fault_injection::{FailPointSwitch, FailPoints, FaultSide, InjectedFault};
+pub use fault_injection::{FailPointSwitch, FailPoints, FaultSide, InjectedFault, OperationKey};
 pub use free_space::{FreeSpace, LowSpace};
 pub use outage_log::OutageLog;
 pub use progress::{ProgressTracker, report_progress};

@@ -3,6 +3,7 @@
 mod delivery;
 mod error;
 mod memory;
+mod operations;
 mod outcome_waiters;
 mod queue;
 mod rabbitmq;
@@ -11,6 +12,7 @@ mod stats;
 
 pub use delivery::{Deliveries, Delivery};
 pub use error::QueueError;
+pub use operations::WRITING_OPERATIONS;
 pub use outcome_waiters::OutcomeWaiter;
 pub use queue::Queue;
 pub use settings::QueueSettings;
