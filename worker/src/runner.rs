@@ -185,7 +185,7 @@ fn last_attempt_vanished() -> Reason {
 
 /// The backends that a job with this outcome must have used.
 fn backends_used(job: &Job, verdict: Option<&Outcome>) -> &'static [Backend] {
-    match (verdict, job.is_processing()) {
+    match (verdict, job.settles_upload()) {
         (Some(Outcome::Ready), true) => &[Backend::Staging, Backend::Blobs, Backend::Records],
         (Some(Outcome::Ready), false) => &[Backend::Blobs, Backend::Records],
         (Some(Outcome::Rejected(_)), true) => &[Backend::Staging, Backend::Records],
