@@ -57,13 +57,10 @@ impl ExplainArgs {
 async fn describe_wait(backends: &Backends, upload: &Upload, jobs: &[JobRow]) -> String {
     let why = || upload.reason.as_ref().map_or_else(String::new, |reason| reason.to_string());
     match (upload.state, &upload.claim, upload.expires_at) {
-        // Every kind of job settles its upload, except the kinds that make a further variant.
-        (UploadState::Accepted, ..) => {
-            match jobs.iter().find(|job| !job.dead && !job.kind.starts_with("picture.variant.")) {
-                Some(job) => describe_job_wait(backends, job).await,
-                None => format!("The upload has no job. The sweeper settles it as failed at {}.", upload.deadline),
-            }
-        }
+        (UploadState::Accepted, ..) => match jobs.iter().find(|job| !job.dead && job.settles_upload) {
+            Some(job) => describe_job_wait(backends, job).await,
+            None => format!("The upload has no job. The sweeper settles it as failed at {}.", upload.deadline),
+        },
         (UploadState::Ready, Some(claim), _) => {
             format!("The upload is ready and was claimed for {} at {}.", claim.resource, claim.at)
         }

@@ -30,3 +30,4 @@ mod settings_reference;
 mod trace_collector;
 mod traces;
 mod users;
+mod writing_operations;

@@ -4,7 +4,6 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use domain::Job;
 use instrument::ProgressTracker;
 use records::Attempt;
 use tokio::time::{Instant, sleep};
@@ -41,15 +40,7 @@ impl Worker {
     pub(crate) async fn run_with_lease(&self, attempt: &mut Attempt) -> Option<AttemptResult> {
         let leased = attempt.clone();
         let progress = ProgressTracker::default();
-        let handler = progress.track(async {
-            let done = match attempt.message.job.clone() {
-                Job::ProcessPicture { .. } => self.process_picture(attempt).await,
-                Job::ProcessRendition { .. } | Job::ProcessFile { .. } => self.process_file(attempt).await,
-                Job::MakeVariant { generation, variant, .. } => self.make_variant(attempt, generation, variant).await,
-            };
-            // An error that ended the attempt early is its result as well.
-            done.unwrap_or_else(|outcome| outcome)
-        });
+        let handler = progress.track(self.run_handler(attempt));
         let settings = &self.settings.worker;
         let limits = LeaseLimits {
             lease: settings.lease,

@@ -5,6 +5,7 @@
 //! queue ─► dispatcher       prefetch deliveries, begin them in fair order
 //!          circuit_breaker  while a backend fails, take no more
 //!          runner           count the attempt, renew the lease, acknowledge
+//!          job_handlers     call the handler of the job's kind:
 //!          process_picture  fetch ─► render ─► promote ─► settle ─► unstage
 //!          process_file     fetch ─► thumbnail ─► promote ─► settle ─► unstage, for files and renditions
 //!          make_variant     render ─► promote ─► settle, for a size requested for the first time
@@ -23,6 +24,7 @@ mod dispatcher;
 mod fair_scheduler;
 mod fetch;
 mod job_class;
+mod job_handlers;
 mod lease;
 mod liveness;
 mod make_variant;

@@ -134,7 +134,7 @@ fn last_attempt_vanished() -> Reason {
 
 /// The backends that a job with this outcome must have used.
 fn backends_used(job: &Job, outcome: Option<&Outcome>) -> &'static [Backend] {
-    match (outcome, job.is_processing()) {
+    match (outcome, job.settles_upload()) {
         (Some(Outcome::Ready), true) => &[Backend::Staging, Backend::Blobs, Backend::Records],
         (Some(Outcome::Ready), false) => &[Backend::Blobs, Backend::Records],
         (Some(Outcome::Rejected(_)), true) => &[Backend::Staging, Backend::Records],

@@ -3,7 +3,7 @@
 //! - `upload`, `file` and `job` are the three things that the records hold; `staged` is an upload before that.
 //! - `reason` and `event` say why an upload ended and what happened to it.
 //! - `media`, `variant_name`, `rendition_name`, `blob_keys` are names, and what may be said by them.
-//! - `render_cost` estimates how long a picture takes to render; `job` chooses a queue by it.
+//! - `render_cost` estimates how long a picture takes to render; `queue_name` chooses a queue by it.
 //! - `clock`, `digest`, `secret`, `invalid_setting` and `error_chain` are values that every crate needs.
 
 mod backend;
@@ -17,6 +17,7 @@ mod invalid_setting;
 mod job;
 mod media;
 mod open_enum;
+mod queue_name;
 mod reason;
 mod render_cost;
 mod rendition_name;
@@ -35,8 +36,9 @@ pub use file::{
     IdempotencyLockResult, InvalidFileId, PublicLink, Rendition, TargetConflict, UploadTarget,
 };
 pub use invalid_setting::InvalidSetting;
-pub use job::{Job, JobMessage, JobState, QueueName, Routing};
+pub use job::{Job, JobMessage, JobState};
 pub use media::{Media, SNIFF_BYTES};
+pub use queue_name::{QueueName, Routing};
 pub use reason::{Outcome, Reason, ReasonCode};
 pub use render_cost::{HeaderScanner, PictureHeader, estimate_render_time};
 pub use rendition_name::{InvalidRenditionName, RenditionName, RenditionNameRules, case_fold};

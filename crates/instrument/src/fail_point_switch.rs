@@ -6,9 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::injected_fault::InjectedFault;
-
-/// An operation as `FailPoints` knows it: the backend and the operation's name.
-type OperationKey = (&'static str, &'static str);
+use crate::operation::OperationKey;
 
 /// Switches faults of single operations on and off. Clones switch the same faults.
 #[derive(Clone, Debug)]

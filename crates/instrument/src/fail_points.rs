@@ -3,15 +3,17 @@
 //!
 //! One decorator does both, because both apply to the same calls: those that leave the program.
 
+use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tracing::Instrument;
 
 use crate::fail_point_switch::FailPointSwitch;
 use crate::injected_fault::InjectedFault;
+use crate::operation::OperationKey;
 use crate::progress::report_progress;
 
 /// Whether the failing operation fails before or after its effect.
@@ -35,6 +37,8 @@ struct CrashPlan {
     fail_from: u64,
     side: FaultSide,
     calls: AtomicU64,
+    /// The operations that were called.
+    called: Mutex<BTreeSet<OperationKey>>,
 }
 
 impl FailPointSwitch {
@@ -48,8 +52,19 @@ impl FailPoints {
     /// Fails operation number `n` (from 1) on this side of its effect, and every later one, as if the process had
     /// died.
     pub fn crash_at(n: u64, side: FaultSide) -> Self {
-        let plan = CrashPlan { fail_from: n, side, calls: AtomicU64::new(0) };
+        let plan = CrashPlan { fail_from: n, side, calls: AtomicU64::new(0), called: Mutex::default() };
         Self { crash_plan: Some(Arc::new(plan)), switch: None }
+    }
+
+    /// Fails nothing and keeps which operations were called, for [`operations_called`](Self::operations_called).
+    pub fn recorder() -> Self {
+        Self::crash_at(u64::MAX, FaultSide::BeforeEffect)
+    }
+
+    /// The operations that were called so far, if this value keeps them.
+    pub fn operations_called(&self) -> BTreeSet<OperationKey> {
+        let called = |plan: &Arc<CrashPlan>| plan.called.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.crash_plan.as_ref().map(called).unwrap_or_default()
     }
 
     /// Whether the planned fault has occurred, because there were as many operations as that.
@@ -83,13 +98,14 @@ impl FailPoints {
 
     async fn inject<T, E: From<InjectedFault>>(
         &self,
-        name: (&'static str, &'static str),
+        name: OperationKey,
         operation: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         if let Some(switch) = &self.switch {
             switch.pass(name).await?;
         }
         let Some(plan) = &self.crash_plan else { return operation.await };
+        plan.called.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
         let call = plan.calls.fetch_add(1, Ordering::SeqCst) + 1;
         if call > plan.fail_from || (call == plan.fail_from && plan.side == FaultSide::BeforeEffect) {
             return Err(InjectedFault(call).into());

@@ -4,6 +4,7 @@ mod broker_address;
 mod delivery;
 mod error;
 mod memory;
+mod operations;
 mod outcome_waiters;
 mod queue;
 mod rabbitmq;
@@ -12,6 +13,7 @@ mod stats;
 
 pub use delivery::{Deliveries, Delivery};
 pub use error::QueueError;
+pub use operations::WRITING_OPERATIONS;
 pub use outcome_waiters::OutcomeWaiter;
 pub use queue::Queue;
 pub use settings::QueueSettings;

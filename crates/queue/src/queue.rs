@@ -13,6 +13,7 @@ use instrument::FailPoints;
 use crate::delivery::{Deliveries, DeliveriesEngine};
 use crate::error::QueueError;
 use crate::memory::MemoryQueue;
+use crate::operations::instrument;
 use crate::outcome_waiters::{OutcomeWaiter, OutcomeWaiters};
 use crate::rabbitmq::RabbitMq;
 use crate::settings::QueueSettings;
@@ -70,7 +71,7 @@ impl Queue {
                 QueueEngine::RabbitMq(rabbitmq) => rabbitmq.publish(message).await,
             }
         };
-        self.fail_points.instrument("queue", "publish", publish).await
+        instrument(&self.fail_points, "publish", publish).await
     }
 
     /// Publishes all these messages at once and returns the jobs that the queue has confirmed.
@@ -90,7 +91,7 @@ impl Queue {
                 QueueEngine::RabbitMq(rabbitmq) => rabbitmq.publish_delayed(message, delay).await,
             }
         };
-        self.fail_points.instrument("queue", "publish_delayed", publish).await
+        instrument(&self.fail_points, "publish_delayed", publish).await
     }
 
     /// Consumes a queue. At most `prefetch` deliveries are unacknowledged in this consumer at a time. Several
@@ -99,11 +100,12 @@ impl Queue {
     /// # Errors
     /// If the queue cannot be reached.
     pub async fn consume(&self, queue: QueueName, prefetch: u16) -> Result<Deliveries, QueueError> {
-        Ok(Deliveries(match &self.engine {
+        let engine = match &self.engine {
             // The memory queue hands out a message only when it is asked for, so there is nothing to bound.
             QueueEngine::Memory(memory) => DeliveriesEngine::Memory(memory.consume(queue)),
             QueueEngine::RabbitMq(rabbitmq) => DeliveriesEngine::RabbitMq(Box::new(rabbitmq.consume(queue, prefetch))),
-        }))
+        };
+        Ok(Deliveries { engine, fail_points: self.fail_points.clone() })
     }
 
     /// The number of messages in a queue that are delivered to no worker.
@@ -135,10 +137,13 @@ impl Queue {
     /// # Errors
     /// If the queue cannot be reached; messages published by then stay published.
     pub async fn unpark(&self) -> Result<usize, QueueError> {
-        match &self.engine {
-            QueueEngine::Memory(_) => Ok(0),
-            QueueEngine::RabbitMq(rabbitmq) => rabbitmq.unpark().await,
-        }
+        let unpark = async {
+            match &self.engine {
+                QueueEngine::Memory(_) => Ok(0),
+                QueueEngine::RabbitMq(rabbitmq) => rabbitmq.unpark().await,
+            }
+        };
+        instrument(&self.fail_points, "unpark", unpark).await
     }
 
     /// Begins to wait for the outcome of a job that this process is about to publish. Must be called before

@@ -195,12 +195,13 @@ impl WriteTx {
         deadline: Duration,
         now: i64,
     ) -> Result<(), RecordsError> {
-        let expires_at = (!message.job.is_processing()).then(|| now + millis(deadline));
+        let expires_at = (!message.job.settles_upload()).then(|| now + millis(deadline));
         let row = jobs::ActiveModel {
             id: Set(message.id),
             upload_id: Set(Some(message.job.upload().get())),
             kind: Set(message.job.kind().to_owned()),
             payload: Set(serde_json::to_string(message).map_err(|error| RecordsError::CorruptRow(error.to_string()))?),
+            settles_upload: Set(message.job.settles_upload()),
             state: Set(JobState::Queued.as_str().to_owned()),
             attempts: Set(0),
             traceparent: Set(message.traceparent.clone()),

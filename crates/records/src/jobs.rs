@@ -26,6 +26,8 @@ pub struct JobRow {
     pub kind: String,
     /// The upload it is about, if it is about one.
     pub upload: Option<UploadId>,
+    /// Whether it settles its upload.
+    pub settles_upload: bool,
     /// The queue that it is published into.
     pub queue: QueueName,
     /// The user that the job is done for; empty if it is done for none.
@@ -114,7 +116,7 @@ impl Records {
             let revived = DueMessage::for_job(&job)?;
             let message = &revived.message;
             let upload = message.job.upload();
-            if !message.job.is_processing() {
+            if !message.job.settles_upload() {
                 jobs::Entity::update_many()
                     .col_expr(jobs::Column::ExpiresAt, Expr::value(now + millis(deadline)))
                     .filter(jobs::Column::Id.eq(id))
@@ -134,7 +136,7 @@ impl Records {
                 .await?;
             let waiting = waiting.into_iter().next();
             let waiting_bytes = waiting.as_ref().map_or(0, |waiting| waiting.bytes);
-            if message.job.is_processing() && waiting.is_none() {
+            if message.job.settles_upload() && waiting.is_none() {
                 return Ok(TxEnd::Rollback(None));
             }
             if let Some(waiting) = waiting
@@ -154,7 +156,7 @@ impl Records {
             let mut changes = UsageDeltas::default();
             changes.add(
                 &message.principal,
-                UsageDelta { bytes: waiting_bytes, ..UsageDelta::for_jobs(message.job.is_processing(), 1) },
+                UsageDelta { bytes: waiting_bytes, ..UsageDelta::for_jobs(message.job.settles_upload(), 1) },
             );
             tx.apply_usage(changes).await?;
             Ok(TxEnd::Commit(Some(revived)))
@@ -206,6 +208,7 @@ fn job_row(job: jobs::Model) -> Result<JobRow, RecordsError> {
         queue: convert::queue_name(&job)?,
         upload: convert::job_upload(&job)?,
         kind: job.kind,
+        settles_upload: job.settles_upload,
         principal: job.principal,
         dead: job.state == JobState::Dead.as_str(),
         attempts: job.attempts - job.uncounted_attempts,

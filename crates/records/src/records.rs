@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::database::Database;
 use crate::error::RecordsError;
+use crate::operations::WRITING_OPERATIONS;
 use crate::settings::RecordsSettings;
 use crate::write_check::WriteCheck;
 use crate::{connect, convert};
@@ -116,6 +117,7 @@ impl Records {
         op: &'static str,
         operation: impl Future<Output = Result<T, RecordsError>>,
     ) -> impl Future<Output = Result<T, RecordsError>> {
+        debug_assert!(WRITING_OPERATIONS.contains(&op), "{op} is not in WRITING_OPERATIONS");
         self.fail_points.instrument("records", op, operation)
     }
 

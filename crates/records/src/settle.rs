@@ -148,7 +148,7 @@ impl Records {
             if failed.rows_affected > 0 {
                 tx.release_target(attempt, now).await?;
             }
-            if !attempt.message.job.is_processing() {
+            if !attempt.message.job.settles_upload() {
                 tx.record_variant_failure(attempt, reason).await?;
             }
             tx.record_attempt(attempt, now, EventKind::Dead, errors).await?;

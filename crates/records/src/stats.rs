@@ -126,7 +126,7 @@ impl Records {
         }
         let queued = jobs::Entity::find().filter(jobs::Column::State.eq(JobState::Queued.as_str()));
         stats.queued_jobs = queued.clone().count(&tx).await?;
-        stats.in_flight = queued.clone().filter(jobs::Column::Kind.contains(".process.")).count(&tx).await?;
+        stats.in_flight = queued.clone().filter(jobs::Column::SettlesUpload.eq(true)).count(&tx).await?;
         stats.unpublished = queued.clone().filter(jobs::Column::PublishedAt.is_null()).count(&tx).await?;
         let oldest = queued.order_by_asc(jobs::Column::CreatedAt).one(&tx).await?;
         stats.oldest_queued_at = oldest.map(|job| convert::timestamp(job.created_at));

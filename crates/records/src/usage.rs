@@ -101,7 +101,7 @@ async fn count_usage(db: &impl ConnectionTrait, principal: &str) -> Result<usage
             .filter(jobs::Column::Principal.eq(principal))
             .filter(jobs::Column::State.eq(JobState::Queued.as_str()))
     };
-    let settling = jobs::Column::Kind.contains(".process.");
+    let settling = jobs::Column::SettlesUpload.eq(true);
     let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let held = [UploadState::Accepted.as_str(), UploadState::Ready.as_str()];
     let originals: Option<Option<i64>> = uploads::Entity::find()
@@ -159,13 +159,13 @@ impl UsageDeltas {
     pub(crate) fn for_ended_attempt(attempt: &Attempt) -> Self {
         let mut changes = Self::default();
         let job = &attempt.message;
-        changes.add(&job.principal, UsageDelta::for_jobs(job.job.is_processing(), -1));
+        changes.add(&job.principal, UsageDelta::for_jobs(job.job.settles_upload(), -1));
         changes
     }
 
     /// Adds the change for a job that leaves the queue.
     pub(crate) fn job_left_queue(&mut self, job: &jobs::Model) {
-        self.add(&job.principal, UsageDelta::for_jobs(job.kind.contains(".process."), -1));
+        self.add(&job.principal, UsageDelta::for_jobs(job.settles_upload, -1));
     }
 
     /// Adds a change of the stored bytes by `more`.

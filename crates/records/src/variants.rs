@@ -192,7 +192,7 @@ impl Records {
         let job = jobs::Entity::find()
             .filter(jobs::Column::UploadId.eq(upload.get()))
             .filter(jobs::Column::State.eq(JobState::Queued.as_str()))
-            .filter(jobs::Column::Kind.contains(".process."))
+            .filter(jobs::Column::SettlesUpload.eq(true))
             .one(&self.db)
             .await?;
         Ok(job.map(|job| job.id))

@@ -21,6 +21,7 @@ use crate::error::StoreError;
 use crate::folder::{FileSource, Folder};
 use crate::idle_timeout::timeout_error;
 use crate::new_blob::{BlobContent, NewBlob};
+use crate::operations::{READING_OPERATIONS, WRITING_OPERATIONS};
 use crate::part_size::PartSizes;
 use crate::s3;
 use crate::settings::{StoreAddress, StoreSettings};
@@ -262,6 +263,10 @@ impl Store {
         op: &'static str,
         operation: impl Future<Output = Result<T, StoreError>>,
     ) -> impl Future<Output = Result<T, StoreError>> {
+        debug_assert!(
+            WRITING_OPERATIONS.contains(&op) || READING_OPERATIONS.contains(&op),
+            "{op} is in neither list of operations"
+        );
         let limited = async move {
             let in_time = tokio::time::timeout(self.operation_timeout, operation).await;
             in_time.unwrap_or_else(|_| Err(timeout_error(self.backend, self.operation_timeout)))

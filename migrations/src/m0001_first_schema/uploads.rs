@@ -79,6 +79,8 @@ fn jobs() -> TableCreateStatement {
         .col(text("payload"))
         .col(string("state"))
         .col(string("queue"))
+        // Whether the job settles its upload. The upload's deadline ends such a job.
+        .col(boolean("settles_upload"))
         // The principal whose counters include the job while it is queued. Empty if the job is not counted.
         .col(string("principal"))
         .col(integer("attempts").default(0))

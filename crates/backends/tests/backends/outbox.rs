@@ -150,9 +150,9 @@ async fn looking_for_what_is_due_does_not_read_the_queue() {
             ),
         };
         db.execute_unprepared(&format!(
-            "INSERT INTO jobs (id, upload_id, kind, payload, queue, principal, republish_after_ms, state, created_at, run_at,
+            "INSERT INTO jobs (id, upload_id, kind, payload, queue, settles_upload, principal, republish_after_ms, state, created_at, run_at,
                                published_at, republish_at)
-             SELECT {id}, n, 'picture.process.v1', '{{}}', 'pictures', 'mary', 60000, CASE n % 2 WHEN 0 THEN 'dead' ELSE 'queued' END, 0, 0, 0,
+             SELECT {id}, n, 'picture.process.v1', '{{}}', 'pictures', true, 'mary', 60000, CASE n % 2 WHEN 0 THEN 'dead' ELSE 'queued' END, 0, 0, 0,
                     CASE n % 2 WHEN 0 THEN 0 ELSE 4000000000000 END FROM {numbers}"
         ))
         .await

@@ -28,8 +28,8 @@ FROM generate_series(1, 30000) n;
 INSERT INTO events (upload_id, occurred_at, kind, detail) SELECT 1001 + n % 30000, n, 'ready', '' FROM generate_series(1, 60000) n;
 INSERT INTO variants (upload_id, generation, name, created_at) SELECT 1001 + n % 30000, 0, n / 30000 || '.jpg', n
 FROM generate_series(1, 60000) n;
-INSERT INTO jobs (id, upload_id, kind, payload, queue, principal, republish_after_ms, state, attempts, created_at, run_at, published_at, republish_at)
-SELECT gen_random_uuid(), 1001 + n, 'picture.process.v1', '{}', 'pictures', 'mary', 60000, CASE n % 10 WHEN 0 THEN 'dead' ELSE 'queued' END, 0, n,
+INSERT INTO jobs (id, upload_id, kind, payload, queue, settles_upload, principal, republish_after_ms, state, attempts, created_at, run_at, published_at, republish_at)
+SELECT gen_random_uuid(), 1001 + n, 'picture.process.v1', '{}', 'pictures', true, 'mary', 60000, CASE n % 10 WHEN 0 THEN 'dead' ELSE 'queued' END, 0, n,
        4000000000000, 4000000000000, CASE n % 10 WHEN 0 THEN n ELSE 4000000000000 END FROM generate_series(1, 20000) n;
 INSERT INTO deletions (id, upload_id, blob_prefix, reason, due_at) SELECT gen_random_uuid(), n, 'p', 'w', 4000000000000
 FROM generate_series(1, 20000) n;

@@ -13,6 +13,8 @@ pub struct Model {
     pub kind: String,
     pub payload: String,
     pub state: String,
+    /// Whether it settles its upload; otherwise it makes a variant.
+    pub settles_upload: bool,
     pub attempts: i32,
     pub traceparent: Option<String>,
     pub last_error: Option<String>,

@@ -1,0 +1,20 @@
+//! The handler of each kind of job. A new kind has a line here and a handler in a file of its own.
+
+use domain::Job;
+use records::Attempt;
+
+use crate::attempt_result::AttemptResult;
+use crate::worker::Worker;
+
+impl Worker {
+    /// Runs the handler of the attempt's job.
+    pub(crate) async fn run_handler(&self, attempt: &mut Attempt) -> AttemptResult {
+        let done = match attempt.message.job.clone() {
+            Job::ProcessPicture { .. } => self.process_picture(attempt).await,
+            Job::ProcessRendition { .. } | Job::ProcessFile { .. } => self.process_file(attempt).await,
+            Job::MakeVariant { generation, variant, .. } => self.make_variant(attempt, generation, variant).await,
+        };
+        // An error that ended the attempt early is its result as well.
+        done.unwrap_or_else(|result| result)
+    }
+}
