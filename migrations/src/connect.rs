@@ -9,7 +9,7 @@ use sea_orm_migration::sea_orm::{
     TransactionOptions, TransactionTrait, sqlx,
 };
 
-use crate::MigrationError;
+use crate::error::MigrationError;
 
 /// How long the database may take to accept a connection. One that is restarting does not need longer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

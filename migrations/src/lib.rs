@@ -14,6 +14,7 @@ use sea_orm_migration::sea_orm::sqlx::{self, sqlite::SqliteConnectOptions};
 use sea_orm_migration::sea_orm::{DatabaseConnection, DatabaseTransaction, DbBackend, SqlxSqliteConnector, Statement};
 
 mod connect;
+mod error;
 mod m0001_first_schema;
 
 /// The limit for reading the migration history.
@@ -21,41 +22,13 @@ const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
 /// The limit for one migration, including the wait for another process that migrates.
 const MIGRATION_TIMEOUT: Duration = Duration::from_secs(3600);
 
+pub use error::MigrationError;
+
 struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         vec![Box::new(m0001_first_schema::Migration)]
-    }
-}
-
-/// Why the schema is not up to date, or its state is unknown. Each message is complete and has the database's own
-/// message once.
-#[derive(Debug, thiserror::Error)]
-pub enum MigrationError {
-    /// There is no file at this path; reading the status does not create one.
-    #[error(
-        "there is no {}: run this where cloakroom.toml is, or set CLOAKROOM__DATA_DIR; \
-         for a new database run `cloakroom migrate up`", .0.display()
-    )]
-    Missing(PathBuf),
-    /// The database could not be opened, and why. The caller adds the address, without its password.
-    #[error("{0}")]
-    Unreachable(String),
-    /// The database refused, with its own message.
-    #[error("the records' schema could not be brought up to date: {0}")]
-    Database(String),
-    /// The database has this encoding, which is not UTF-8.
-    #[error(
-        "the records' database has the encoding {0} and must have UTF8, because names may contain any character: create \
-         another one by `CREATE DATABASE … ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0` and set records.url to it"
-    )]
-    UnsupportedEncoding(String),
-}
-
-impl From<DbErr> for MigrationError {
-    fn from(error: DbErr) -> Self {
-        Self::Database(error.to_string())
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod access;
 mod files;
+mod table;
 mod uploads;
 
 use sea_orm_migration::prelude::*;
@@ -27,8 +28,4 @@ impl MigrationTrait for Migration {
         db.execute_unprepared(uploads::first_upload_id(manager.get_database_backend())).await?;
         Ok(())
     }
-}
-
-fn table(name: &'static str) -> TableCreateStatement {
-    Table::create().table(name).to_owned()
 }

@@ -3,7 +3,7 @@
 //! - `upload`, `file` and `job` are the three things that the records hold; `staged` is an upload before that.
 //! - `reason` and `event` say why an upload ended and what happened to it.
 //! - `media`, `variant_name`, `rendition_name`, `blob_keys` are names, and what may be said by them.
-//! - `render_cost` estimates how long a picture takes to render; `queue_name` chooses a queue by it.
+//! - `render_cost` estimates how long a picture takes to render; `routing` chooses a queue by it.
 //! - `clock`, `digest`, `secret`, `invalid_setting` and `error_chain` are values that every crate needs.
 
 mod backend;
@@ -21,6 +21,7 @@ mod queue_name;
 mod reason;
 mod render_cost;
 mod rendition_name;
+mod routing;
 mod secret;
 mod staged;
 mod upload;
@@ -38,10 +39,11 @@ pub use file::{
 pub use invalid_setting::InvalidSetting;
 pub use job::{Job, JobMessage, JobState};
 pub use media::{Media, SNIFF_BYTES};
-pub use queue_name::{QueueName, Routing};
+pub use queue_name::QueueName;
 pub use reason::{Outcome, Reason, ReasonCode};
 pub use render_cost::{HeaderScanner, PictureHeader, estimate_render_time};
 pub use rendition_name::{InvalidRenditionName, RenditionName, RenditionNameRules, case_fold};
+pub use routing::Routing;
 pub use secret::Secret;
 pub use staged::Staged;
 pub use upload::{

@@ -18,7 +18,7 @@ use crate::entity::{jobs, uploads};
 use crate::error::RecordsError;
 use crate::records::Records;
 use crate::usage::UsageDeltas;
-use crate::write_tx::TxEnd;
+use crate::write::TxEnd;
 
 /// The result of a worker's request for a job.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use crate::convert;
 use crate::entity::{avatars, uploads};
 use crate::error::RecordsError;
 use crate::records::Records;
-use crate::write_tx::TxEnd;
+use crate::write::TxEnd;
 
 /// The claiming user.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use crate::convert;
 use crate::entity::uploads;
 use crate::error::RecordsError;
 use crate::records::Records;
-use crate::write_tx::TxEnd;
+use crate::write::TxEnd;
 
 /// Why a crop was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use crate::entity::{jobs, uploads, variants};
 use crate::error::RecordsError;
 use crate::records::Records;
 use crate::usage::UsageDeltas;
-use crate::write_tx::TxEnd;
+use crate::write::TxEnd;
 
 /// What clients are told about an expired upload.
 const NOT_CLAIMED: &str = "the picture was not claimed in time; upload it again";

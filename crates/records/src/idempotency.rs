@@ -16,7 +16,8 @@ use crate::convert::millis;
 use crate::entity::idempotency_keys as keys;
 use crate::error::RecordsError;
 use crate::records::Records;
-use crate::write_tx::{TxEnd, WriteTx};
+use crate::write::TxEnd;
+use crate::write_tx::WriteTx;
 
 /// How long an answer is stored.
 const KEY_TTL: Duration = Duration::from_secs(24 * 3600);

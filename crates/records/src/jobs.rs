@@ -15,7 +15,7 @@ use crate::error::RecordsError;
 use crate::outbox::{self, DueMessage};
 use crate::records::Records;
 use crate::usage::{UsageDelta, UsageDeltas};
-use crate::write_tx::TxEnd;
+use crate::write::TxEnd;
 
 /// A job as its row stores it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

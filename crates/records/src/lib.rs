@@ -47,6 +47,7 @@ mod usage;
 mod users;
 mod variants;
 mod writability;
+mod write;
 mod write_check;
 mod write_tx;
 

@@ -6,7 +6,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
 use crate::entity::{resource_grants, resources};
 use crate::error::RecordsError;
 use crate::records::Records;
-use crate::write_tx::TxEnd;
+use crate::write::TxEnd;
 
 impl Records {
     /// Registers a resource: sets its name if one is given, and exactly these users as those who may act for it if

@@ -20,7 +20,8 @@ use crate::error::RecordsError;
 use crate::outbox::{self, PublishAttempt};
 use crate::records::Records;
 use crate::usage::UsageDeltas;
-use crate::write_tx::{TxEnd, WriteTx};
+use crate::write::TxEnd;
+use crate::write_tx::WriteTx;
 
 /// The result of processing an upload.
 #[derive(Clone, Debug)]
@@ -96,7 +97,7 @@ impl Records {
             let rendered: u64 = made.variants.iter().map(|variant| variant.bytes).sum();
             let made: Vec<_> =
                 made.variants.iter().map(|variant| variant_row(attempt.upload.id, 0, variant, now)).collect();
-            let mut changes = UsageDeltas::for_ended_attempt(attempt);
+            let mut changes = UsageDeltas::for_ended_job(&attempt.message);
             changes.add_bytes(&attempt.upload.owner, i64::try_from(rendered).unwrap_or(i64::MAX));
             if !made.is_empty() {
                 variants::Entity::insert_many(made).exec_without_returning(&tx.tx).await?;
@@ -152,7 +153,7 @@ impl Records {
                 tx.record_variant_failure(attempt, reason).await?;
             }
             tx.record_attempt(attempt, now, EventKind::Dead, errors).await?;
-            let mut changes = UsageDeltas::for_ended_attempt(attempt);
+            let mut changes = UsageDeltas::for_ended_job(&attempt.message);
             if failed.rows_affected > 0 {
                 changes.add_bytes(&attempt.message.principal, -counted_bytes(&attempt.upload));
             }
@@ -272,7 +273,7 @@ impl WriteTx {
         }
         self.release_target(attempt, now).await?;
         self.record_attempt(attempt, now, EventKind::Rejected, &reason.message).await?;
-        let mut changes = UsageDeltas::for_ended_attempt(attempt);
+        let mut changes = UsageDeltas::for_ended_job(&attempt.message);
         changes.add_bytes(&attempt.message.principal, -counted_bytes(&attempt.upload));
         self.apply_usage(changes).await?;
         Ok(true)

@@ -8,15 +8,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{JobState, UploadState};
+use domain::{JobMessage, JobState, UploadState};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, OnConflict, SimpleExpr};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, JoinType, PaginatorTrait, QueryFilter, QuerySelect, Set};
 
-use crate::attempt::Attempt;
 use crate::entity::{jobs, uploads, usage_counters, variants};
 use crate::error::RecordsError;
 use crate::records::Records;
-use crate::write_tx::{TxEnd, WriteTx};
+use crate::write::TxEnd;
+use crate::write_tx::WriteTx;
 
 /// A principal's jobs in flight and stored bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -155,11 +155,10 @@ impl UsageDelta {
 pub(crate) struct UsageDeltas(BTreeMap<String, UsageDelta>);
 
 impl UsageDeltas {
-    /// The changes of an attempt that ended its job.
-    pub(crate) fn for_ended_attempt(attempt: &Attempt) -> Self {
+    /// The changes when a job has ended.
+    pub(crate) fn for_ended_job(message: &JobMessage) -> Self {
         let mut changes = Self::default();
-        let job = &attempt.message;
-        changes.add(&job.principal, UsageDelta::for_jobs(job.job.settles_upload(), -1));
+        changes.add(&message.principal, UsageDelta::for_jobs(message.job.settles_upload(), -1));
         changes
     }
 

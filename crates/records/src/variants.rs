@@ -18,7 +18,8 @@ use crate::error::RecordsError;
 use crate::records::Records;
 use crate::settle::{SettleResult, variant_row};
 use crate::usage::{Usage, UsageDelta, UsageDeltas};
-use crate::write_tx::{TxEnd, WriteTx};
+use crate::write::TxEnd;
+use crate::write_tx::WriteTx;
 
 /// The status of a requested variant.
 #[derive(Clone, Debug)]
@@ -140,7 +141,7 @@ impl Records {
                 return Ok(TxEnd::Rollback(SettleResult::Superseded));
             }
             tx.record_attempt(attempt, now, EventKind::VariantMade, &made.name.to_string()).await?;
-            let mut changes = UsageDeltas::for_ended_attempt(attempt);
+            let mut changes = UsageDeltas::for_ended_job(&attempt.message);
             changes.add_bytes(&attempt.upload.owner, i64::try_from(made.bytes).unwrap_or(i64::MAX));
             tx.apply_usage(changes).await?;
             Ok(TxEnd::Commit(SettleResult::Applied))
@@ -164,7 +165,7 @@ impl Records {
                 .exec(&tx.tx)
                 .await?;
             tx.record_attempt(attempt, now, EventKind::VariantRefused, &reason.message).await?;
-            tx.apply_usage(UsageDeltas::for_ended_attempt(attempt)).await?;
+            tx.apply_usage(UsageDeltas::for_ended_job(&attempt.message)).await?;
             Ok(TxEnd::Commit(SettleResult::Applied))
         })
         .await

@@ -1,15 +1,11 @@
-//! Writing operations. Each public operation that writes is one call of [`Records::write`],
-//! [`Records::write_with_lookup`] or [`Records::write_statement`] under the name of the method. An operation that is a
-//! part of others is a method of [`WriteTx`].
+//! A write transaction.
 
 use std::sync::Arc;
 
 use sea_orm::{ConnAcquireErr, DbErr};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::commit::CommitLookup;
 use crate::database::{Database, Transaction};
-use crate::error::RecordsError;
 use crate::records::Records;
 use crate::write_check::WriteCheck;
 
@@ -20,66 +16,7 @@ pub(crate) struct WriteTx {
     _write_lock: Option<OwnedSemaphorePermit>,
 }
 
-/// How an operation ends its transaction, with its result.
-pub(crate) enum TxEnd<T> {
-    /// What it wrote is kept.
-    Commit(T),
-    /// What it wrote is undone: the operation was refused, or there was nothing to do.
-    Rollback(T),
-}
-
 impl Records {
-    /// Runs one operation in a write transaction, through the seam for fault injection and metrics.
-    pub(crate) async fn write<T>(
-        &self,
-        op: &'static str,
-        operation: impl AsyncFnOnce(&WriteTx) -> Result<TxEnd<T>, RecordsError>,
-    ) -> Result<T, RecordsError> {
-        self.instrument(op, async {
-            let tx = self.begin_write().await?;
-            match operation(&tx).await? {
-                TxEnd::Commit(result) => {
-                    tx.commit().await?;
-                    Ok(result)
-                }
-                TxEnd::Rollback(result) => Ok(result),
-            }
-        })
-        .await
-    }
-
-    /// Does the same for an operation whose caller acts wrongly on a false "failed": if the commit fails, its outcome
-    /// is looked up. The operation returns, with its result, by what to look it up; None rolls back.
-    pub(crate) async fn write_with_lookup<T, L: CommitLookup>(
-        &self,
-        op: &'static str,
-        operation: impl AsyncFnOnce(&WriteTx) -> Result<(T, Option<L>), RecordsError>,
-    ) -> Result<T, RecordsError> {
-        self.instrument(op, async {
-            let tx = self.begin_write().await?;
-            let (result, lookup) = operation(&tx).await?;
-            if let Some(lookup) = lookup {
-                self.commit_or_look_up(tx, lookup).await?;
-            }
-            Ok(result)
-        })
-        .await
-    }
-
-    /// Runs an operation that writes by one statement, which needs no transaction of its own, through the seam. It
-    /// holds the write lock if the database needs one.
-    pub(crate) async fn write_statement<T>(
-        &self,
-        op: &'static str,
-        operation: impl AsyncFnOnce(&Database) -> Result<T, RecordsError>,
-    ) -> Result<T, RecordsError> {
-        self.instrument(op, async {
-            let _write_lock = self.write_lock().await?;
-            operation(&self.db).await
-        })
-        .await
-    }
-
     /// Begins a write transaction.
     pub(crate) async fn begin_write(&self) -> Result<WriteTx, DbErr> {
         let write_lock = self.write_lock().await?;

@@ -3,7 +3,7 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::*;
 
-use super::table;
+use super::table::table;
 
 pub(super) fn tables() -> [TableCreateStatement; 6] {
     [users(), signing_keys(), sessions(), resources(), resource_grants(), avatars()]

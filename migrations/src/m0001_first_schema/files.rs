@@ -7,7 +7,7 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::*;
 
-use super::table;
+use super::table::table;
 
 pub(super) fn tables() -> [TableCreateStatement; 6] {
     [files(), file_versions(), renditions(), file_grants(), applinks(), public_links()]

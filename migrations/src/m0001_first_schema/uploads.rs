@@ -4,7 +4,7 @@ use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
-use super::table;
+use super::table::table;
 
 pub(super) fn tables() -> [TableCreateStatement; 7] {
     [uploads(), jobs(), variants(), events(), deletions(), idempotency_keys(), usage_counters()]

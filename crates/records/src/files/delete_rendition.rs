@@ -9,7 +9,7 @@ use crate::entity::{renditions, uploads, variants};
 use crate::error::RecordsError;
 use crate::records::Records;
 use crate::usage::UsageDeltas;
-use crate::write_tx::TxEnd;
+use crate::write::TxEnd;
 
 impl Records {
     /// Deletes a rendition. Returns false if another request was faster.

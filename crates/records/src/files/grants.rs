@@ -7,7 +7,8 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrde
 use crate::entity::{file_grants, file_versions, files};
 use crate::error::RecordsError;
 use crate::records::Records;
-use crate::write_tx::{TxEnd, WriteTx};
+use crate::write::TxEnd;
+use crate::write_tx::WriteTx;
 
 impl Records {
     /// Grants a user a role at a file and replaces an earlier one.
