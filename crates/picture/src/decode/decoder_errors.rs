@@ -8,7 +8,8 @@ use image::error::{ImageError, LimitErrorKind};
 use image_webp::DecodingError as WebPError;
 use png::DecodingError as PngError;
 
-use crate::{LimitKind, Limits, Rejection};
+use crate::limits::Limits;
+use crate::rejection::{LimitKind, Rejection};
 
 pub(super) fn png(error: &PngError, limits: &Limits) -> Rejection {
     let broken = |why: &'static str| Rejection::broken(Media::Png, why);
