@@ -78,7 +78,8 @@ fn dependencies(module: &ModulePath, text: &str, modules: &BTreeSet<ModulePath>)
         rest = &rest[end.min(at + 4)..];
     }
     let separators = |c: char| !(c.is_alphanumeric() || c == '_' || c == ':');
-    paths.extend(text.split(separators).filter(|word| word.contains("::")).map(str::to_owned));
+    let named = text.split(separators).filter(|word| word.contains("::") && !word.ends_with("::"));
+    paths.extend(named.map(str::to_owned));
     let found = paths.iter().filter_map(|path| resolve(module, path, modules));
     found.filter(|found| found != module).collect()
 }

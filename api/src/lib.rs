@@ -1,11 +1,10 @@
 //! The HTTP API of Cloakroom. It is the only crate that uses axum.
 //!
 //! ```text
-//! server ─► router ─► auth       authenticates the caller and checks permissions
-//!                     dropbox    takes an uploaded picture in and waits for the outcome
-//!                     pictures   serves pictures and avatars, from variants
-//!                     documents  files, their renditions, links to them
-//!                     crop, claim, upload_status, health
+//! http ─► router ─► auth       authenticates the caller and checks permissions
+//!                   dropbox    the dropbox pictures API: upload, view, crop, claim
+//!                   documents  files, their renditions, links to them
+//!                   service_api, upload_status, health, ui, openapi
 //! ```
 //!
 //! The API decodes no pixel and consumes no job. It stages and admits uploads, enqueues jobs, waits for outcomes, and
@@ -14,29 +13,19 @@
 //! problem documents elsewhere.
 
 mod auth;
-mod claim;
-mod client_ip;
-mod connections;
-mod crop;
 mod documents;
 mod dropbox;
 mod error;
-mod forwarded;
 mod health;
-mod html;
-mod idempotency;
-mod idempotency_lock;
+mod http;
 mod in_flight;
+mod ingest;
 mod openapi;
-mod other_methods;
-mod path_params;
-mod pictures;
 mod publish_confirmations;
 mod quota;
 mod readiness;
 mod resource;
 mod router;
-mod server;
 mod service_api;
 mod state;
 mod ui;
@@ -56,6 +45,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::http::server::{HttpSettings, ServeError};
 pub use auth::{
     FirstAdmin, HashError, NewUser, OidcSettings, PolicySettings, RealmSettings, SecureCookies, add_user, change_user,
     end_sessions, ensure_admin, generate_password, hash_password, issue_token, rotate_keys,
@@ -63,7 +53,6 @@ pub use auth::{
 pub use documents::settings::DocumentSettings;
 pub use dropbox::settings::UploadSettings;
 pub use readiness::ReadinessProbe;
-pub use server::{HttpSettings, ServeError};
 pub use service_api::ServiceSettings;
 use state::{AppState, AppStateInner};
 
@@ -214,7 +203,7 @@ impl Api {
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<(), ServeError> {
         let Self { state, confirmation_recorder } = self;
         let maintenance = tokio::spawn(run_maintenance(state.clone(), stop.clone()));
-        let served = server::serve(router::router(state.clone()), listener, &state.http, stop).await;
+        let served = crate::http::server::serve(router::router(state.clone()), listener, &state.http, stop).await;
         maintenance.abort();
         maintenance.await.ok();
         // Dropping the last `AppState` drops the sender, so the recorder writes what remains and ends. Connections that

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 #[cfg(debug_assertions)]
-use axum::extract::State;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -18,14 +17,14 @@ use utoipa_axum::routes;
 use crate::auth::{login, logout};
 use crate::documents::registered_files;
 use crate::dropbox::html_wrapper::wrap_in_html;
+use crate::dropbox::{avatar, claim, crop, picture, upload};
 use crate::error::{ApiError, as_plain_text};
+use crate::http::other_methods::refuse_other_methods;
+use crate::http::server::OverClientLimit;
 #[cfg(debug_assertions)]
 use crate::openapi::documented_responses::DocumentedResponses;
-use crate::other_methods::refuse_other_methods;
-use crate::pictures::{avatar, picture};
-use crate::server::OverClientLimit;
 use crate::state::AppState;
-use crate::{claim, crop, documents, dropbox, health, openapi, service_api, ui, upload_status};
+use crate::{documents, health, openapi, service_api, ui, upload_status};
 
 /// Builds the router, and the OpenAPI document of what is routed.
 pub(crate) fn router(state: AppState) -> Router {
@@ -94,7 +93,7 @@ fn dropbox_operations() -> OpenApiRouter<AppState> {
     let wrapped = tower::ServiceBuilder::new()
         .layer(middleware::from_fn(wrap_in_html))
         .layer(middleware::map_response(as_plain_text));
-    let pictures = refuse_other_methods::<ApiError>(routes!(dropbox::add)).layer(wrapped);
+    let pictures = refuse_other_methods::<ApiError>(routes!(upload::add)).layer(wrapped);
     let picture = refuse_other_methods::<ApiError>(routes!(picture::get, crop::put));
     OpenApiRouter::new().routes(pictures).routes(picture.layer(middleware::map_response(as_plain_text)))
 }

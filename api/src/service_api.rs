@@ -12,14 +12,15 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::claim::{ClaimForm, ClaimRequest, ClaimResponse};
-use crate::dropbox::{json_body, parse_picture_id};
+use crate::dropbox::claim::{ClaimForm, ClaimRequest, ClaimResponse};
+use crate::dropbox::picture_id::parse_picture_id;
 use crate::error::ApiError;
+use crate::http::json_body;
+use crate::http::path_params::PathParams;
 use crate::openapi::error_responses::{
     BodyErrors, ClaimErrors, ParameterErrors, Problems, ServiceKeyErrors, TargetErrors,
 };
 use crate::openapi::path_parameters::{PicturePath, ResourcePath, UserPath};
-use crate::path_params::PathParams;
 use crate::resource::{is_unique_part, parse_resource};
 use crate::state::AppState;
 use crate::upload_status::UploadStatus;

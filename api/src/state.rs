@@ -14,9 +14,9 @@ use crate::auth::{
 use crate::documents::access_code_cache::AccessCodeCache;
 use crate::documents::settings::DocumentSettings;
 use crate::dropbox::settings::UploadSettings;
+use crate::http::server::HttpSettings;
 use crate::in_flight::InFlightUploads;
 use crate::readiness::Readiness;
-use crate::server::HttpSettings;
 
 /// The application state that every handler receives.
 #[derive(Clone)]

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::auth::{AuthUser, ReadAccess};
-use crate::dropbox::parse_picture_id;
+use crate::dropbox::picture_id::parse_picture_id;
 use crate::error::ApiError;
+use crate::http::path_params::PathParams;
 use crate::openapi::error_responses::{Problems, TargetErrors, UserErrors};
 use crate::openapi::path_parameters::PicturePath;
-use crate::path_params::PathParams;
 use crate::state::AppState;
 
 /// The state of an upload

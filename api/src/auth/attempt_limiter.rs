@@ -13,7 +13,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::rate_limiter::RateLimiter;
-use crate::client_ip::Network;
+use crate::http::client_ip::Network;
 
 /// How long a network is remembered for an account after it succeeded.
 const SUCCESS_TTL: SignedDuration = SignedDuration::from_hours(30 * 24);

@@ -14,10 +14,9 @@ use super::auth_user::AuthUser;
 use super::session_token::Session;
 use super::user_admin::MAX_EMAIL_BYTES;
 use super::{csrf, password};
-use crate::client_ip::{ClientIp, Network};
-use crate::dropbox::json_body;
 use crate::error::ApiError;
-use crate::forwarded;
+use crate::http::client_ip::{ClientIp, Network};
+use crate::http::{forwarded, json_body};
 use crate::openapi::error_responses::{BodyErrors, CsrfErrors, LoginErrors, Problems};
 use crate::state::AppState;
 

@@ -15,8 +15,8 @@ use super::principal::header_text;
 use super::request::DocumentRequest;
 use super::response_bodies::{AccessTokenCreated, ApplinkCreated, ItemKind, SuccessBody, SuccessCode};
 use super::{generate_link_id, parse_link_role};
-use crate::dropbox::json_body;
-use crate::idempotency::IdempotencyOutcome;
+use crate::http::idempotency::IdempotencyOutcome;
+use crate::http::json_body;
 use crate::openapi::error_responses::{ParameterErrors, TargetErrors};
 use crate::openapi::request_headers::IdempotencyKeyHeader;
 

@@ -13,9 +13,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use storage::StoreError;
 
 use super::error::DocumentError;
-use super::ranges::ByteRanges;
 use super::request::DocumentRequest;
-use crate::pictures;
+use crate::http::conditional::{check_if_match, matches_if_none_match};
+use crate::http::ranges::ByteRanges;
 
 /// The file or rendition to send.
 pub(crate) struct StoredContent {
@@ -41,8 +41,8 @@ fn byteranges_boundary(object: &StoredContent) -> String {
 pub(crate) async fn file_response(request: &DocumentRequest, object: StoredContent) -> Result<Response, DocumentError> {
     let headers = &request.headers;
     let tag = format!("\"{}\"", object.sha256);
-    pictures::check_if_match(headers, &tag)?;
-    let mut response = if pictures::matches_if_none_match(headers, &tag) {
+    check_if_match(headers, &tag)?;
+    let mut response = if matches_if_none_match(headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         match requested_ranges(headers, &tag, object.bytes) {

@@ -7,8 +7,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::error::DocumentError;
-use crate::dropbox::json_body::{NUL_NOT_ALLOWED, contains_nul};
 use crate::error::ApiError;
+use crate::http::json_body::{NUL_NOT_ALLOWED, contains_nul};
 
 /// The members of an object, by trimmed name.
 #[derive(Debug, Default)]

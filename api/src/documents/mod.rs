@@ -28,7 +28,6 @@ mod json_params;
 mod parameters;
 mod principal;
 pub(crate) mod public_links;
-mod ranges;
 pub(crate) mod registered_files;
 pub(crate) mod renditions;
 mod request;
@@ -49,8 +48,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::error::ApiError;
+use crate::http::other_methods::refuse_other_methods;
 use crate::openapi;
-use crate::other_methods::refuse_other_methods;
 use crate::state::AppState;
 use error::DocumentError;
 use json_params::JsonParams;

@@ -12,8 +12,8 @@ use super::applink_tokens::{self, ApplinkTokenKind};
 use super::error::DocumentError;
 use super::request::DocumentRequest;
 use crate::auth::{AuthUser, cookie_value};
-use crate::client_ip::Network;
 use crate::error::ApiError;
+use crate::http::client_ip::Network;
 
 /// The longest password of a public link, in characters. A longer one is not hashed to compare it.
 pub(super) const MAX_PASSWORD_CHARS: usize = 50;

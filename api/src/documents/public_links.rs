@@ -17,8 +17,8 @@ use super::principal::MAX_PASSWORD_CHARS;
 use super::request::DocumentRequest;
 use super::response_bodies::{ItemBody, ItemKind, ListBody, PublicLinkInformation, SuccessBody};
 use super::{generate_link_id, parse_link_role};
-use crate::dropbox::json_body;
-use crate::idempotency::IdempotencyOutcome;
+use crate::http::idempotency::IdempotencyOutcome;
+use crate::http::json_body;
 use crate::openapi::request_headers::IdempotencyKeyHeader;
 use crate::state::AppState;
 

@@ -10,13 +10,13 @@ use axum::http::{Request, StatusCode};
 use domain::{File, FileId, FileRole};
 use serde::{Deserialize, Serialize};
 
-use crate::dropbox::json_body;
 use crate::error::ApiError;
+use crate::http::json_body;
+use crate::http::path_params::PathParams;
 use crate::openapi::error_responses::{
     BodyErrors, ConflictErrors, ParameterErrors, Problems, ServiceKeyErrors, TargetErrors,
 };
 use crate::openapi::path_parameters::{RegisteredFilePath, UserPath};
-use crate::path_params::PathParams;
 use crate::service_api::ServiceKey;
 use crate::state::AppState;
 

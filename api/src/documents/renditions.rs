@@ -11,10 +11,10 @@ use super::file_response::{self, StoredContent};
 use super::parameters::{FilePath, RangeHeaders, RenditionQuery, RenditionTypeQuery, VersionQuery};
 use super::request::DocumentRequest;
 use super::response_bodies::{ItemKind, ListBody, RenditionInformation, RenditionType, SuccessBody};
+use crate::dropbox::variant_response;
 use crate::openapi::content_responses::{FileContent, ThumbnailContent};
 use crate::openapi::error_responses::{PreconditionErrors, RejectionErrors};
 use crate::openapi::request_headers::ConditionalHeaders;
-use crate::pictures;
 
 /// The side of the square into which a thumbnail fits, in pixels, as the worker renders it.
 const THUMBNAIL_SIZE: u32 = 256;
@@ -130,8 +130,14 @@ pub(crate) async fn thumbnail(mut request: DocumentRequest) -> Result<Response, 
     };
     let variant =
         ensure_system_variant(&request, upload.as_ref(), |media| VariantName::fitting(THUMBNAIL_SIZE, media)).await?;
-    Ok(pictures::variant_response(&request.state, &variant, &request.method, &request.headers, "private, no-cache")
-        .await?)
+    Ok(variant_response::variant_response(
+        &request.state,
+        &variant,
+        &request.method,
+        &request.headers,
+        "private, no-cache",
+    )
+    .await?)
 }
 
 /// `GET …/files/{fileId}/data`: returns the content of a version.
@@ -215,7 +221,7 @@ async fn ensure_system_variant(
         .and_then(|upload| Some((upload, upload.default_media?)))
         .ok_or_else(DocumentError::no_renderable_picture)?;
     let name = name(media).ok_or_else(DocumentError::no_renderable_picture)?;
-    Ok(pictures::ensure_variant(&request.state, upload, name).await?)
+    Ok(variant_response::ensure_variant(&request.state, upload, name).await?)
 }
 
 /// Returns the original bytes of an upload.

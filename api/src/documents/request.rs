@@ -10,8 +10,8 @@ use domain::{File, FileVersion, RenditionNameRules};
 use super::error::DocumentError;
 use super::request_path::RequestPath;
 use super::response_format::ResponseFormat;
-use crate::client_ip::ClientIp;
 use crate::error::ApiError;
+use crate::http::client_ip::ClientIp;
 use crate::state::AppState;
 
 /// A request without its body.

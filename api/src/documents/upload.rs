@@ -19,11 +19,11 @@ use super::principal::Principal;
 use super::request::DocumentRequest;
 use super::response_bodies::{FileInformation, ItemBody, ItemKind, SuccessBody};
 use super::upload_form::UploadForm;
-use crate::dropbox::body::BoundedBody;
-use crate::dropbox::prefer::Prefer;
-use crate::dropbox::{json_body, multipart};
 use crate::error::ApiError;
-use crate::idempotency::IdempotencyOutcome;
+use crate::http::body::BoundedBody;
+use crate::http::idempotency::IdempotencyOutcome;
+use crate::http::prefer::Prefer;
+use crate::http::{json_body, multipart};
 use crate::openapi::request_headers::{IdempotencyKeyHeader, PreferHeader};
 use crate::state::AppState;
 

@@ -5,8 +5,8 @@
 use storage::{StagedWriter, Staging};
 
 use crate::dropbox::filename::sanitize_filename;
-use crate::dropbox::multipart::MultipartReader;
 use crate::error::ApiError;
+use crate::http::multipart::MultipartReader;
 
 /// The most bytes of the parameters, and of any other part that is not the file.
 const MAX_PARAMETERS_BYTES: u64 = 64 << 10;

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use http_body_util::BodyExt;
 use sha2::{Digest, Sha256};
 
-use crate::html::escape_html;
+use crate::http::html::escape_html;
 
 /// Text of 500 characters, so that the page is large enough for old browsers to show it instead of their own error
 /// page.

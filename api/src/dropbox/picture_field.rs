@@ -6,10 +6,10 @@
 use domain::{Media, SNIFF_BYTES};
 use storage::{StagedWriter, Staging};
 
-use super::body::BoundedBody;
 use super::filename::sanitize_filename;
-use super::multipart::{MultipartPart, MultipartReader};
 use crate::error::ApiError;
+use crate::http::body::BoundedBody;
+use crate::http::multipart::{MultipartPart, MultipartReader};
 
 /// The most bytes of a part that is not the picture.
 const MAX_OTHER_PART_BYTES: u64 = 64 << 10;

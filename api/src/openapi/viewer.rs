@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::Value;
 
-use crate::html::escape_html;
+use crate::http::html::escape_html;
 use crate::ui::{html_response, render_template};
 
 pub(super) fn render(document: &Value) -> Response {

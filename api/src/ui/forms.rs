@@ -12,11 +12,11 @@ use super::login_csrf::FormOrigin;
 use super::{render_index, render_login};
 use crate::auth::logout::{log_out, logout_response};
 use crate::auth::{Action, AuthUser, check_csrf, login as login_endpoint};
-use crate::claim::ClaimRequest;
-use crate::client_ip::ClientIp;
-use crate::crop::apply_crop;
-use crate::dropbox::json_body;
+use crate::dropbox::claim::ClaimRequest;
+use crate::dropbox::crop::apply_crop;
 use crate::error::ApiError;
+use crate::http::client_ip::ClientIp;
+use crate::http::json_body;
 use crate::state::AppState;
 
 type FormFields = Vec<(String, String)>;

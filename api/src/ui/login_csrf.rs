@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderValue};
 
 use crate::auth::cookie_value;
 use crate::error::ApiError;
-use crate::forwarded;
+use crate::http::forwarded;
 use crate::state::AppState;
 
 /// What the headers say about the origin of a form.

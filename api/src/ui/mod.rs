@@ -9,14 +9,13 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-pub(crate) use forms::{claim, crop, login, logout};
-
 use crate::auth::{AuthUser, csrf_token};
-use crate::dropbox::parse_picture_id;
+use crate::dropbox::picture::unclaimed_picture;
+use crate::dropbox::picture_id::parse_picture_id;
 use crate::error::{ApiError, ErrorMessage};
-use crate::html::escape_html;
-use crate::pictures::picture::unclaimed_picture;
+use crate::http::html::escape_html;
 use crate::state::AppState;
+pub(crate) use forms::{claim, crop, login, logout};
 
 /// The content security policy of the page. It permits only content of this site, no inline script or style, and no
 /// framing. `blob:` is the whole picture, which the script keeps while it is cropped.

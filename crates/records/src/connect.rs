@@ -14,6 +14,7 @@ use crate::connection_limits::IDLE_BEFORE_TEST;
 use crate::database::Database;
 use crate::postgres;
 use crate::settings::RecordsSettings;
+use crate::write_refusal::WriteRefusal;
 
 /// Opens a pool for the database at the address in the settings.
 pub(crate) async fn connect(settings: &RecordsSettings) -> Result<Database, DbErr> {
@@ -39,15 +40,6 @@ pub(crate) async fn connect(settings: &RecordsSettings) -> Result<Database, DbEr
         }
         _ => Database::Sqlite(db, settings.timeout),
     })
-}
-
-/// Why a database refused a write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WriteRefusal {
-    /// Its disk is full.
-    Full,
-    /// Its disk fails, or it is read-only.
-    NotWritable,
 }
 
 /// Whether an error says that the database does not take writes, and why.

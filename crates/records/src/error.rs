@@ -4,7 +4,8 @@ use domain::{UnknownValue, chain};
 use instrument::InjectedFault;
 use sea_orm::DbErr;
 
-use crate::connect::{self, WriteRefusal};
+use crate::connect;
+use crate::write_refusal::WriteRefusal;
 
 /// An error of the records.
 #[derive(Debug, thiserror::Error)]

@@ -49,6 +49,7 @@ mod variants;
 mod writability;
 mod write;
 mod write_check;
+mod write_refusal;
 mod write_tx;
 
 pub use admit::{Admission, Admitted};

@@ -7,7 +7,7 @@ use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::sqlx::sqlite::{SqliteConnection, SqliteError, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{self, Connection};
 
-use super::WriteRefusal;
+use crate::write_refusal::WriteRefusal;
 
 /// Configures the connections; `limit` is the limit of one call.
 pub(super) fn configure(options: &mut ConnectOptions, limit: Duration) {

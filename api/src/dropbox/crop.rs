@@ -8,12 +8,13 @@ use domain::{CROP_SPACE, Crop};
 use records::CropRefusal;
 
 use crate::auth::AuthUser;
-use crate::dropbox::{json_body, parse_picture_id};
+use crate::dropbox::picture::unclaimed_picture;
+use crate::dropbox::picture_id::parse_picture_id;
 use crate::error::ApiError;
+use crate::http::json_body;
+use crate::http::path_params::PathParams;
 use crate::openapi::error_responses::{BodyErrors, CsrfErrors, RejectionErrors, TargetErrors, TextErrors};
 use crate::openapi::path_parameters::PicturePath;
-use crate::path_params::PathParams;
-use crate::pictures::picture::unclaimed_picture;
 use crate::state::AppState;
 
 /// A crop, in pixels of the picture as `?size=512` shows it. Numbers are rounded, and what lies outside the picture is cut

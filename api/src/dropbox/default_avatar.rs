@@ -9,8 +9,9 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use domain::sha256;
 
-use super::{check_if_match, matches_if_none_match, picture_headers};
+use crate::dropbox::variant_response::picture_headers;
 use crate::error::ApiError;
+use crate::http::conditional::{check_if_match, matches_if_none_match};
 
 /// Red, green and blue of the background and of the figure.
 const BACKGROUND: [u8; 3] = [221, 226, 233];

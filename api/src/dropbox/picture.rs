@@ -5,17 +5,18 @@ use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::response::Response;
 use domain::{Media, Upload, UploadId, UploadKind, UploadState as Standing};
 
-use super::{ensure_variant, requested_variant, variant_response, wait_until_settled};
 use crate::auth::AuthUser;
-use crate::dropbox::parse_picture_id;
+use crate::dropbox::picture_id::parse_picture_id;
+use crate::dropbox::requested_variant;
+use crate::dropbox::variant_response::{ensure_variant, variant_response, wait_until_settled};
 use crate::error::ApiError;
+use crate::http::path_params::PathParams;
 use crate::openapi::content_responses::PictureContent;
 use crate::openapi::error_responses::{
     ParameterErrors, PreconditionErrors, RejectionErrors, TargetErrors, TextErrors, UserErrors,
 };
 use crate::openapi::path_parameters::{PicturePath, SizeQuery};
 use crate::openapi::request_headers::ConditionalHeaders;
-use crate::path_params::PathParams;
 use crate::state::AppState;
 
 /// `GET /api/dropbox/pictures/{id}`: returns a picture to its uploader or to a site administrator, until it is claimed or

@@ -5,8 +5,8 @@ use axum::http::{HeaderMap, Request, header};
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
 
-use super::body::BoundedBody;
 use crate::error::ApiError;
+use crate::http::body::BoundedBody;
 use crate::state::AppState;
 
 /// The longest such body, in bytes.

@@ -21,8 +21,8 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::client_ip::{self, Network};
-use crate::connections::{Connections, RequestLimitError, TrackedBody, TrackedSocket};
+use crate::http::client_ip::{self, Network};
+use crate::http::connections::{Connections, RequestLimitError, TrackedBody, TrackedSocket};
 
 /// `[http]`: where to listen, and the limits and timeouts of connections.
 #[derive(Clone, Debug, Serialize, Deserialize)]

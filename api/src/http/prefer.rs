@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::settings::UploadSettings;
+use crate::dropbox::settings::UploadSettings;
 
 /// The preferences that are supported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,17 +5,18 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::Response;
 use domain::{Media, Service, Upload};
 
-use super::default_avatar::default_avatar;
-use super::{ensure_variant, requested_variant, variant_response};
 use crate::auth::{Action, AuthUser};
+use crate::dropbox::default_avatar::default_avatar;
+use crate::dropbox::requested_variant;
+use crate::dropbox::variant_response::{ensure_variant, variant_response};
 use crate::error::ApiError;
+use crate::http::path_params::PathParams;
 use crate::openapi::content_responses::AvatarContent;
 use crate::openapi::error_responses::{
     CsrfErrors, ParameterErrors, PermissionErrors, PreconditionErrors, Problems, RejectionErrors, TargetErrors,
 };
 use crate::openapi::path_parameters::{ResourcePath, SizeQuery};
 use crate::openapi::request_headers::ConditionalHeaders;
-use crate::path_params::PathParams;
 use crate::resource::parse_resource;
 use crate::state::AppState;
 

@@ -15,8 +15,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::client_ip::Network;
-pub(crate) use tracked::{TrackedBody, TrackedSocket};
+use crate::http::client_ip::Network;
+pub(crate) use crate::http::connections::tracked::{TrackedBody, TrackedSocket};
 
 /// The least time between two log lines about refused connections.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);

@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::auth::{Action, AuthUser};
-use crate::dropbox::json_body;
 use crate::error::ApiError;
+use crate::http::json_body;
+use crate::http::path_params::PathParams;
 use crate::openapi::error_responses::{BodyErrors, ClaimErrors, CsrfErrors, PermissionErrors, Problems, TargetErrors};
 use crate::openapi::path_parameters::ResourcePath;
-use crate::path_params::PathParams;
 use crate::resource::parse_resource;
 use crate::state::AppState;
 

@@ -1,11 +1,6 @@
 //! Serves pictures: finds the requested variant, has it rendered if it is missing, and streams it from the blob store.
 //! It decodes no pixel.
 
-pub(crate) mod avatar;
-mod default_avatar;
-pub(crate) mod picture;
-mod requested_variant;
-
 use std::time::Duration;
 
 use axum::body::Body;
@@ -15,15 +10,16 @@ use domain::{Upload, UploadId, UploadState, Variant, VariantName};
 use records::VariantStatus;
 
 use crate::error::ApiError;
+use crate::http::conditional::{check_if_match, matches_if_none_match};
 use crate::state::AppState;
 
 /// How long a request for a picture waits for a worker.
-fn max_wait(state: &AppState) -> Duration {
+pub(crate) fn max_wait(state: &AppState) -> Duration {
     state.uploads.default_wait
 }
 
 /// Waits until a worker has settled the upload, at most for the wait time. Returns the upload in its state then.
-async fn wait_until_settled(state: &AppState, upload: Upload) -> Result<Upload, ApiError> {
+pub(crate) async fn wait_until_settled(state: &AppState, upload: Upload) -> Result<Upload, ApiError> {
     if upload.state != UploadState::Accepted {
         return Ok(upload);
     }
@@ -37,13 +33,13 @@ async fn wait_until_settled(state: &AppState, upload: Upload) -> Result<Upload, 
     Ok(upload)
 }
 
-async fn reload(state: &AppState, id: UploadId) -> Result<Upload, ApiError> {
+pub(crate) async fn reload(state: &AppState, id: UploadId) -> Result<Upload, ApiError> {
     let upload = state.backends.records.upload(id).await?;
     upload.ok_or_else(|| ApiError::Internal(format!("upload {id} is not in the records any more")))
 }
 
 /// The message if the picture changed while its request was handled. The next request sees the new state.
-const PICTURE_CHANGED: &str = "the picture has just been changed or removed";
+pub(crate) const PICTURE_CHANGED: &str = "the picture has just been changed or removed";
 
 /// Returns a variant of a picture that is ready. Has the variant rendered first if it is missing.
 pub(crate) async fn ensure_variant(state: &AppState, upload: &Upload, name: VariantName) -> Result<Variant, ApiError> {
@@ -113,36 +109,11 @@ pub(crate) async fn variant_response(
 }
 
 /// Sets the headers of every picture response: its ETag, its caching, and that it is a picture and must not run.
-fn picture_headers(headers: &mut HeaderMap, tag: &str, cache: &'static str) {
+pub(crate) fn picture_headers(headers: &mut HeaderMap, tag: &str, cache: &'static str) {
     if let Ok(tag) = HeaderValue::try_from(tag) {
         headers.insert(header::ETAG, tag);
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("inline"));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
-}
-
-/// Checks `If-Match` (RFC 9110, 13.1.1) against this ETag. Otherwise a client could combine a range of these bytes with
-/// other bytes. This is checked before everything else that depends on the ETag.
-pub(crate) fn check_if_match(headers: &HeaderMap, tag: &str) -> Result<(), ApiError> {
-    let mut theirs = headers
-        .get_all(header::IF_MATCH)
-        .iter()
-        .flat_map(|value| value.to_str().unwrap_or_default().split(','))
-        .map(str::trim)
-        .peekable();
-    // The ETags here are strong, and `If-Match` uses the strong comparison, so a weak tag never matches.
-    let fine = theirs.peek().is_none() || theirs.any(|theirs| theirs == tag || theirs == "*");
-    if fine { Ok(()) } else { Err(ApiError::PreconditionFailed) }
-}
-
-/// Returns whether the client has the bytes with this ETag (`If-None-Match`).
-pub(crate) fn matches_if_none_match(headers: &HeaderMap, tag: &str) -> bool {
-    headers
-        .get_all(header::IF_NONE_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|theirs| theirs.trim().trim_start_matches("W/"))
-        .any(|theirs| theirs == tag || theirs == "*")
 }

@@ -5,8 +5,8 @@ use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use multer::{Field, Multipart};
 
-use super::body::{BodyError, BoundedBody};
 use crate::error::ApiError;
+use crate::http::body::{BodyError, BoundedBody};
 
 /// The longest boundary in characters, by RFC 2046.
 const MAX_BOUNDARY_CHARS: usize = 70;

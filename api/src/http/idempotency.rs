@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ApiError;
-use crate::idempotency_lock::{KeyLock, LOCK_DURATION};
+use crate::http::idempotency_lock::{KeyLock, LOCK_DURATION};
 use crate::state::AppState;
 
 /// The longest key, in characters.

@@ -8,7 +8,7 @@ use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 
-use crate::server::PeerAddr;
+use crate::http::server::PeerAddr;
 use crate::state::AppState;
 
 /// The address of the client, for rate limits.
