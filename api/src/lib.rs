@@ -20,6 +20,7 @@ mod health;
 mod http;
 mod in_flight;
 mod ingest;
+mod open_error;
 mod openapi;
 mod publish_confirmations;
 mod quota;
@@ -38,22 +39,26 @@ use address::TlsSettings;
 use backends::Backends;
 use domain::InvalidSetting;
 use metrics_exporter_prometheus::PrometheusHandle;
-use records::RecordsError;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub use crate::http::server::{HttpSettings, ServeError};
-pub use auth::{
-    FirstAdmin, HashError, NewUser, OidcSettings, PolicySettings, RealmSettings, SecureCookies, add_user, change_user,
-    end_sessions, ensure_admin, generate_password, hash_password, issue_token, rotate_keys,
+pub use crate::http::server::ServeError;
+pub use crate::http::settings::HttpSettings;
+pub use auth::oidc::OidcSettings;
+pub use auth::password::{HashError, hash_password};
+pub use auth::policy::PolicySettings;
+pub use auth::realm::{RealmSettings, SecureCookies};
+pub use auth::service_settings::ServiceSettings;
+pub use auth::user_admin::{
+    FirstAdmin, NewUser, add_user, change_user, end_sessions, ensure_admin, generate_password, issue_token, rotate_keys,
 };
 pub use documents::settings::DocumentSettings;
 pub use dropbox::settings::UploadSettings;
+pub use open_error::OpenError;
 pub use readiness::ReadinessProbe;
-pub use service_api::ServiceSettings;
 use state::{AppState, AppStateInner};
 
 /// The default settings of the API's sections, in TOML, with a comment for each key.
@@ -113,32 +118,6 @@ impl ApiSettings {
     }
 }
 
-/// Why the API could not be opened, or why one of its commands failed.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The records failed.
-    #[error(transparent)]
-    Records(#[from] RecordsError),
-    /// Invalid input. The text says what is wrong and what to do.
-    #[error("{0}")]
-    InvalidInput(String),
-}
-
-impl From<InvalidSetting> for OpenError {
-    fn from(error: InvalidSetting) -> Self {
-        Self::InvalidInput(error.to_string())
-    }
-}
-
-impl From<auth::KeyError> for OpenError {
-    fn from(error: auth::KeyError) -> Self {
-        match error {
-            auth::KeyError::Records(error) => Self::Records(error),
-            auth::KeyError::Random(_) => Self::InvalidInput(error.to_string()),
-        }
-    }
-}
-
 /// The API, ready to serve.
 pub struct Api {
     state: AppState,
@@ -156,27 +135,32 @@ impl Api {
         metrics: PrometheusHandle,
     ) -> Result<Self, OpenError> {
         let realm = settings.realm.clone();
-        let realm_names = auth::RealmNames::from_fedmember(&realm.fedmember)?;
-        let signing_keys = auth::SigningKeys::load(&backends.records).await?;
+        let realm_names = auth::realm::RealmNames::from_fedmember(&realm.fedmember)?;
+        let signing_keys = auth::signing_keys::SigningKeys::load(&backends.records).await?;
         let (confirmed_jobs, confirmations) = mpsc::unbounded_channel();
         let confirmation_recorder =
             tokio::spawn(publish_confirmations::record(backends.records.clone(), confirmations));
         let client = http_client(&settings.tls)?;
-        let token_verifier = auth::TokenVerifier::open(&realm.oidc, &client)?;
+        let token_verifier = auth::oidc::TokenVerifier::open(&realm.oidc, &client)?;
         let service_keys = realm.service.key_digests()?;
         let state = AppState::new(AppStateInner {
-            policy_client: auth::PolicyClient::open(&realm.policy, &client),
+            policy_client: auth::policy::PolicyClient::open(&realm.policy, &client),
             token_verifier,
             service_keys,
-            passwords: auth::Passwords::new(),
-            login_attempts: auth::AttemptLimiter::new(realm.login_limits()),
-            access_code_attempts: auth::AttemptLimiter::new(settings.documents.access_code_limits(&realm)),
+            passwords: auth::password::Passwords::new(),
+            login_attempts: auth::attempt_limiter::AttemptLimiter::new(realm.login_limits()),
+            access_code_attempts: auth::attempt_limiter::AttemptLimiter::new(
+                settings.documents.access_code_limits(&realm),
+            ),
             access_code_cache: documents::access_code_cache::AccessCodeCache::default(),
-            session_cache: auth::SessionCache::new(realm.session_cache_time),
+            session_cache: auth::session_cache::SessionCache::new(realm.session_cache_time),
             in_flight_pictures: in_flight::InFlightUploads::default(),
             in_flight_uploads: in_flight::InFlightUploads::default(),
             documents: settings.documents.clone(),
-            request_limiter: auth::RateLimiter::new(settings.uploads.max_requests_per_minute, Duration::from_secs(60)),
+            request_limiter: auth::rate_limiter::RateLimiter::new(
+                settings.uploads.max_requests_per_minute,
+                Duration::from_secs(60),
+            ),
             upload_slots: Arc::new(Semaphore::new(settings.uploads.max_concurrent)),
             http: settings.http.clone(),
             uploads: settings.uploads.clone(),

@@ -1,7 +1,7 @@
 //! The limits of each user: requests, unclaimed pictures and their bytes, uploads in flight, and stored bytes. They
 //! keep one user from using up the capacity of all.
 
-use crate::auth::AuthUser;
+use crate::auth::auth_user::AuthUser;
 use crate::error::ApiError;
 use crate::in_flight::InFlightGuard;
 use crate::state::AppState;

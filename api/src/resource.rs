@@ -3,19 +3,19 @@
 use domain::{Resource, Service};
 
 use crate::error::ApiError;
-use crate::state::AppState;
 
-/// Returns the resource that a path names, if it belongs to the federation member served here.
-pub(crate) fn parse_resource(state: &AppState, service: &str, id: &str) -> Result<Resource, ApiError> {
+/// Returns the resource that a path names, if it belongs to this federation member.
+pub(crate) fn parse_resource(fedmember: &str, service: &str, id: &str) -> Result<Resource, ApiError> {
     let service: Service =
         service.parse().map_err(|_| ApiError::NotFound(format!("there is no service \"{service:.40}\"")))?;
-    let fed = &state.realm_names.fedmember;
-    let unique = id.strip_suffix(fed.as_str()).and_then(|rest| rest.strip_suffix('.'));
+    let unique = id.strip_suffix(fedmember).and_then(|rest| rest.strip_suffix('.'));
     match unique.filter(|unique| is_unique_part(unique)) {
         Some(unique) => Ok(Resource { service, id: unique.to_owned() }),
         None => {
             let service = service.as_str();
-            Err(ApiError::NotFound(format!("there is nothing called {service}/{id:.80} here; ids end in \".{fed}\"")))
+            Err(ApiError::NotFound(format!(
+                "there is nothing called {service}/{id:.80} here; ids end in \".{fedmember}\""
+            )))
         }
     }
 }

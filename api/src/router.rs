@@ -77,14 +77,14 @@ fn operations() -> OpenApiRouter<AppState> {
 fn pages() -> Router<AppState> {
     Router::new()
         .route("/docs", get(openapi::viewer))
-        .route("/", get(ui::index))
-        .route("/page/page.css", get(ui::style))
-        .route("/page/page.js", get(ui::script))
-        .route("/page/icon.png", get(ui::icon))
-        .route("/page/login", post(ui::login))
-        .route("/page/logout", post(ui::logout))
-        .route("/page/crop", post(ui::crop))
-        .route("/page/claim", post(ui::claim))
+        .route("/", get(ui::pages::index))
+        .route("/page/page.css", get(ui::pages::style))
+        .route("/page/page.js", get(ui::pages::script))
+        .route("/page/icon.png", get(ui::pages::icon))
+        .route("/page/login", post(ui::forms::login))
+        .route("/page/logout", post(ui::forms::logout))
+        .route("/page/crop", post(ui::forms::crop))
+        .route("/page/claim", post(ui::forms::claim))
 }
 
 /// The operations whose errors are plain text (`docs/contracts/dropbox.md`, 1.4).

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{Request, StatusCode, header};
-use domain::{InvalidSetting, Resource, Secret, Service};
+use domain::{Resource, Service};
 use records::Claimant;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -24,32 +24,6 @@ use crate::openapi::path_parameters::{PicturePath, ResourcePath, UserPath};
 use crate::resource::{is_unique_part, parse_resource};
 use crate::state::AppState;
 use crate::upload_status::UploadStatus;
-
-/// `[realm.service]`: which systems may call.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ServiceSettings {
-    /// One or more keys of at least 32 characters each, separated by blanks, so that they can be exchanged one by one.
-    /// Empty: no system may call.
-    pub keys: Secret,
-}
-
-impl ServiceSettings {
-    /// Returns digests of the keys, so that a comparison takes the same time for all keys.
-    ///
-    /// # Errors
-    /// A key that is too short to be a secret.
-    pub(crate) fn key_digests(&self) -> Result<Vec<[u8; 32]>, InvalidSetting> {
-        let digest = |key: &str| match key.len() {
-            32.. => Ok(Sha256::digest(key.as_bytes()).into()),
-            short => {
-                let allowed = format!("one of its keys has {short} characters; make each at least 32 long");
-                Err(InvalidSetting::new("realm.service.keys", "…", allowed))
-            }
-        };
-        self.keys.expose().split_whitespace().map(digest).collect()
-    }
-}
 
 /// Proof that a request has one of the service keys.
 pub(crate) struct ServiceKey;
@@ -125,7 +99,7 @@ pub(crate) async fn register(
     PathParams((service, id)): PathParams<(String, String)>,
     request: Request<Body>,
 ) -> Result<Json<RegisteredResource>, ApiError> {
-    let resource = parse_resource(&state, &service, &id)?;
+    let resource = parse_resource(&state.realm_names.fedmember, &service, &id)?;
     let registration: ResourceRegistration = json_body::read_json(&state, request, "the registration").await?;
     let users = registration.users.map(|users| users.iter().map(|user| state.parse_user_id(user)).collect());
     let users: Option<Vec<String>> = users.transpose()?;
@@ -151,7 +125,7 @@ pub(crate) async fn get(
     _: ServiceKey,
     PathParams((service, id)): PathParams<(String, String)>,
 ) -> Result<Json<RegisteredResource>, ApiError> {
-    let resource = parse_resource(&state, &service, &id)?;
+    let resource = parse_resource(&state.realm_names.fedmember, &service, &id)?;
     state.registered_resource(&resource).await.map(Json)
 }
 
@@ -173,7 +147,7 @@ pub(crate) async fn grant(
     _: ServiceKey,
     PathParams((service, id, user)): PathParams<(String, String, String)>,
 ) -> Result<StatusCode, ApiError> {
-    let resource = parse_resource(&state, &service, &id)?;
+    let resource = parse_resource(&state.realm_names.fedmember, &service, &id)?;
     state.backends.records.grant_resource(&resource, &state.parse_user_id(&user)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -196,7 +170,7 @@ pub(crate) async fn revoke(
     _: ServiceKey,
     PathParams((service, id, user)): PathParams<(String, String, String)>,
 ) -> Result<StatusCode, ApiError> {
-    let resource = parse_resource(&state, &service, &id)?;
+    let resource = parse_resource(&state.realm_names.fedmember, &service, &id)?;
     state.backends.records.revoke_resource_grant(&resource, &state.parse_user_id(&user)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -222,7 +196,7 @@ pub(crate) async fn claim(
     PathParams((service, id, user)): PathParams<(String, String, String)>,
     request: Request<Body>,
 ) -> Result<Json<ClaimResponse>, ApiError> {
-    let resource = parse_resource(&state, &service, &id)?;
+    let resource = parse_resource(&state.realm_names.fedmember, &service, &id)?;
     let claimant = Claimant { user: state.parse_user_id(&user)?, admin: false };
     let claim = ClaimRequest::parse(&json_body::read_json(&state, request, "the claim").await?)?;
     state.claim(&resource, claim, &claimant).await.map(Json)
@@ -255,7 +229,7 @@ pub(crate) async fn get_upload(
 impl AppState {
     /// Parses `<unique>.<fed>`, or just the unique part of a user's id.
     pub(crate) fn parse_user_id(&self, user: &str) -> Result<String, ApiError> {
-        if let Ok(Resource { id, .. }) = parse_resource(self, Service::Users.as_str(), user) {
+        if let Ok(Resource { id, .. }) = parse_resource(&self.realm_names.fedmember, Service::Users.as_str(), user) {
             return Ok(id);
         }
         let bad = || ApiError::malformed("bad_user", format!("\"{user:.80}\" is no user's id"));

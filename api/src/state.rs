@@ -7,14 +7,18 @@ use domain::JobId;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::auth::{
-    AttemptLimiter, Passwords, PolicyClient, RateLimiter, RealmNames, RealmSettings, SessionCache, SigningKeys,
-    TokenVerifier,
-};
+use crate::auth::attempt_limiter::AttemptLimiter;
+use crate::auth::oidc::TokenVerifier;
+use crate::auth::password::Passwords;
+use crate::auth::policy::PolicyClient;
+use crate::auth::rate_limiter::RateLimiter;
+use crate::auth::realm::{RealmNames, RealmSettings};
+use crate::auth::session_cache::SessionCache;
+use crate::auth::signing_keys::SigningKeys;
 use crate::documents::access_code_cache::AccessCodeCache;
 use crate::documents::settings::DocumentSettings;
 use crate::dropbox::settings::UploadSettings;
-use crate::http::server::HttpSettings;
+use crate::http::settings::HttpSettings;
 use crate::in_flight::InFlightUploads;
 use crate::readiness::Readiness;
 

@@ -6,7 +6,7 @@ use domain::{Event, Upload, UploadKind, Variant};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::auth::{AuthUser, ReadAccess};
+use crate::auth::auth_user::{AuthUser, ReadAccess};
 use crate::dropbox::picture_id::parse_picture_id;
 use crate::error::ApiError;
 use crate::http::path_params::PathParams;

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use ring::aead::{Aad, NONCE_LEN, Nonce};
 
-use super::signing_keys::{ID_BYTES, SigningKeys};
+use crate::auth::signing_keys::{ID_BYTES, SigningKeys};
 
 /// Why a text cannot be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

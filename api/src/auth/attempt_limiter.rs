@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::rate_limiter::RateLimiter;
-use crate::http::client_ip::Network;
+use crate::auth::rate_limiter::RateLimiter;
+use crate::http::network::Network;
 
 /// How long a network is remembered for an account after it succeeded.
 const SUCCESS_TTL: SignedDuration = SignedDuration::from_hours(30 * 24);

@@ -10,9 +10,9 @@ use records::{Claimant, Role, User};
 use uuid::Uuid;
 
 use super::csrf;
-use super::oidc::TokenVerificationError;
-use super::realm::cookie_value;
-use super::session_token::{Session, SessionError};
+use crate::auth::oidc::TokenVerificationError;
+use crate::auth::realm::cookie_value;
+use crate::auth::session_token::{Session, SessionError};
 use crate::error::ApiError;
 use crate::state::AppState;
 

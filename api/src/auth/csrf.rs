@@ -6,8 +6,8 @@
 
 use jiff::Timestamp;
 
-use super::session_token::{Session, decode, encode, parse_millis};
-use super::signing_keys::{Purpose, SignatureCheck, SigningKeys};
+use crate::auth::session_token::{Session, decode, encode, parse_millis};
+use crate::auth::signing_keys::{Purpose, SignatureCheck, SigningKeys};
 
 /// Returns the CSRF token of a session, which is the cookie's value. It is valid as long as the session.
 pub(crate) fn token(session: &Session, signing_keys: &SigningKeys) -> Option<String> {

@@ -10,12 +10,13 @@ use axum::response::{IntoResponse, Response};
 use records::{Role, User};
 use serde::{Deserialize, Serialize};
 
-use super::auth_user::AuthUser;
-use super::session_token::Session;
-use super::user_admin::MAX_EMAIL_BYTES;
 use super::{csrf, password};
+use crate::auth::auth_user::AuthUser;
+use crate::auth::session_token::Session;
+use crate::auth::user_admin::MAX_EMAIL_BYTES;
 use crate::error::ApiError;
-use crate::http::client_ip::{ClientIp, Network};
+use crate::http::client_ip::ClientIp;
+use crate::http::network::Network;
 use crate::http::{forwarded, json_body};
 use crate::openapi::error_responses::{BodyErrors, CsrfErrors, LoginErrors, Problems};
 use crate::state::AppState;

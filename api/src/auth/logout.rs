@@ -5,8 +5,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::auth_user::AuthUser;
-use super::login::SetCookie;
+use crate::auth::auth_user::AuthUser;
+use crate::auth::login::SetCookie;
 use crate::error::ApiError;
 use crate::openapi::error_responses::{CsrfErrors, Problems};
 use crate::state::AppState;

@@ -1,37 +1,22 @@
 //! Authentication: login, sessions, CSRF tokens, and the permissions of the caller.
 
-mod aead;
-mod attempt_limiter;
-mod auth_user;
-mod bounded_response;
-mod csrf;
-mod jwt_crypto;
+pub(crate) mod aead;
+pub(crate) mod attempt_limiter;
+pub(crate) mod auth_user;
+pub(crate) mod bounded_response;
+pub(crate) mod csrf;
+pub(crate) mod jwt_crypto;
 pub(crate) mod login;
 pub(crate) mod logout;
-mod oidc;
-mod password;
-mod policy;
-mod rate_limiter;
-mod realm;
-mod session_token;
-mod sessions;
-mod signing_keys;
-mod user_admin;
-
-pub(crate) use attempt_limiter::{AttemptLimiter, AttemptLimits};
-pub(crate) use auth_user::{AuthUser, CsrfStatus, ReadAccess};
-pub(crate) use csrf::{check as check_csrf, token as csrf_token};
-pub use oidc::OidcSettings;
-pub(crate) use oidc::TokenVerifier;
-pub(crate) use password::Passwords;
-pub use password::{HashError, hash_password};
-pub use policy::PolicySettings;
-pub(crate) use policy::{Action, PolicyClient};
-pub(crate) use rate_limiter::RateLimiter;
-pub(crate) use realm::{RealmNames, cookie_value};
-pub use realm::{RealmSettings, SecureCookies};
-pub(crate) use sessions::SessionCache;
-pub(crate) use signing_keys::{KeyError, SigningKeys};
-pub use user_admin::{
-    FirstAdmin, NewUser, add_user, change_user, end_sessions, ensure_admin, generate_password, issue_token, rotate_keys,
-};
+pub(crate) mod oidc;
+pub(crate) mod password;
+pub(crate) mod permissions;
+pub(crate) mod policy;
+pub(crate) mod rate_limiter;
+pub(crate) mod realm;
+pub(crate) mod service_settings;
+pub(crate) mod session_cache;
+pub(crate) mod session_token;
+pub(crate) mod sessions;
+pub(crate) mod signing_keys;
+pub(crate) mod user_admin;

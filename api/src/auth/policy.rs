@@ -11,9 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{AuthUser, bounded_response};
+use super::bounded_response;
 use crate::error::ApiError;
-use crate::state::AppState;
 
 /// `[realm.policy]`: the policy decision point.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -86,7 +85,7 @@ impl PolicyClient {
         there.then(|| Self { settings: Arc::new(settings.clone()), client: client.clone(), cache: Arc::default() })
     }
 
-    async fn is_permitted(&self, fed: &str, query: PolicyQuery, now: Timestamp) -> Result<bool, ApiError> {
+    pub(crate) async fn is_permitted(&self, fed: &str, query: PolicyQuery, now: Timestamp) -> Result<bool, ApiError> {
         let ttl = SignedDuration::try_from(self.settings.cache).unwrap_or_default();
         let known = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(&query).copied();
         if let Some((at, decision)) = known
@@ -120,32 +119,5 @@ impl PolicyClient {
         let response = bounded_response::read_bounded(request.send().await, MAX_RESPONSE_BYTES).await?;
         let decision: EvaluationResponse = serde_json::from_slice(&response).map_err(|error| error.to_string())?;
         Ok(decision.decision)
-    }
-}
-
-impl AppState {
-    /// Checks whether the caller may do this for a resource. The error names the missing permission. Site
-    /// administrators are always allowed.
-    pub(crate) async fn authorize(
-        &self,
-        caller: &AuthUser,
-        action: Action,
-        resource: &Resource,
-    ) -> Result<(), ApiError> {
-        if caller.is_admin {
-            return Ok(());
-        }
-        let fed = &self.realm_names.fedmember;
-        let permitted = match &self.policy_client {
-            Some(policy_client) => {
-                let query = (caller.user_id.clone(), action, resource.clone());
-                policy_client.is_permitted(fed, query, self.backends.records.clock().now()).await?
-            }
-            None => self.backends.records.may_act_for(&caller.user_id, resource).await?,
-        };
-        if permitted {
-            return Ok(());
-        }
-        Err(ApiError::NotPermitted(format!("you may not act for {resource}.{fed}; ask for a grant on it")))
     }
 }

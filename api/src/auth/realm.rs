@@ -9,7 +9,7 @@ use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::AttemptLimits;
+use crate::auth::attempt_limiter::AttemptLimits;
 
 /// `[realm]`: the federation member that is served, and how sessions are kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -52,11 +52,11 @@ pub struct RealmSettings {
     #[serde(with = "human")]
     pub login_account_window: Duration,
     /// The portal's own identity provider, if its tokens are accepted.
-    pub oidc: super::OidcSettings,
+    pub oidc: crate::auth::oidc::OidcSettings,
     /// The portal's own policy decision point, if there is one.
-    pub policy: super::PolicySettings,
+    pub policy: crate::auth::policy::PolicySettings,
     /// Other systems that act for the portal.
-    pub service: crate::service_api::ServiceSettings,
+    pub service: crate::auth::service_settings::ServiceSettings,
 }
 
 /// The longest `session_cache_time`. It is short, because a session that another process ended is accepted for that

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use uuid::Uuid;
 
-use super::signing_keys::{Purpose, SignatureCheck, SigningKeys};
+use crate::auth::signing_keys::{Purpose, SignatureCheck, SigningKeys};
 
 /// The characters that `encodeURIComponent` leaves unescaped, without those that could end a cookie's value.
 const URI_COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');

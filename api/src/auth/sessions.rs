@@ -4,97 +4,17 @@
 //! no statement to authenticate the caller. A session that this process ended is refused at once. A session that
 //! another process ended is refused within that time.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use records::{Role, SessionRow, User};
 use uuid::Uuid;
 
-use super::session_token::Session;
+use crate::auth::session_token::Session;
 use crate::error::ApiError;
 use crate::state::AppState;
 
-/// The most sessions that are cached. A session beyond them costs one statement for each of its requests.
-const MAX_CACHED_SESSIONS: usize = 10_000;
-
 const SESSION_ENDED: ApiError = ApiError::NotLoggedIn("the session has ended; log in again");
-
-/// What was last read of sessions. Clones share it.
-#[derive(Clone, Debug)]
-pub(crate) struct SessionCache {
-    ttl: SignedDuration,
-    state: Arc<Mutex<SessionCacheState>>,
-}
-
-#[derive(Debug, Default)]
-struct SessionCacheState {
-    sessions: HashMap<Uuid, CachedSession>,
-    /// How often sessions were ended by this process. What was read before such an end may be outdated.
-    end_count: u64,
-    /// When expired entries are removed next.
-    next_cleanup_at: Timestamp,
-}
-
-#[derive(Debug)]
-struct CachedSession {
-    user_id: String,
-    is_admin: bool,
-    read_at: Timestamp,
-}
-
-impl SessionCache {
-    /// Creates a cache whose entries are reused for `ttl`.
-    pub(crate) fn new(ttl: Duration) -> Self {
-        Self { ttl: SignedDuration::try_from(ttl).unwrap_or_default(), state: Arc::default() }
-    }
-
-    /// Returns whether the session's user is an administrator, if a recent entry says that the session is valid.
-    fn is_admin(&self, session: &Session, now: Timestamp) -> Option<bool> {
-        let read = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = read.sessions.get(&session.token_id)?;
-        (known.user_id == session.user_id && self.is_fresh(known, now)).then_some(known.is_admin)
-    }
-
-    /// Whether an entry may be reused. An entry from the future is not fresh, because the clock may have been set back.
-    fn is_fresh(&self, known: &CachedSession, now: Timestamp) -> bool {
-        now.duration_since(known.read_at).abs() < self.ttl
-    }
-
-    /// How often this process has ended sessions so far.
-    fn end_count(&self) -> u64 {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).end_count
-    }
-
-    /// Caches what was read of a session, unless a session has been ended since the counter was `ended`.
-    fn insert(&self, session: &Session, admin: bool, now: Timestamp, ended: u64) {
-        let mut read = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if read.end_count != ended {
-            return;
-        }
-        if now >= read.next_cleanup_at {
-            read.next_cleanup_at = now.saturating_add(self.ttl).unwrap_or(Timestamp::MAX);
-            read.sessions.retain(|_, known| self.is_fresh(known, now));
-        }
-        if read.sessions.len() < MAX_CACHED_SESSIONS {
-            let cached = CachedSession { user_id: session.user_id.clone(), is_admin: admin, read_at: now };
-            read.sessions.insert(session.token_id, cached);
-        }
-    }
-
-    fn remove(&self, token: Uuid) {
-        let mut read = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        read.end_count += 1;
-        read.sessions.remove(&token);
-    }
-
-    fn remove_user(&self, user: &str) {
-        let mut read = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        read.end_count += 1;
-        read.sessions.retain(|_, known| known.user_id != user);
-    }
-}
 
 impl AppState {
     /// Refuses a session that has ended. Returns whether its user is an administrator.
@@ -169,58 +89,4 @@ impl AppState {
 fn add_duration(now: Timestamp, time: Duration) -> Timestamp {
     let time = SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
     now.saturating_add(time).unwrap_or(Timestamp::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn session(n: u128) -> Session {
-        let (issued, expires) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
-        Session {
-            token_id: Uuid::from_u128(n),
-            user_id: "jane".to_owned(),
-            name: String::new(),
-            issued_at: issued,
-            expires_at: expires,
-        }
-    }
-
-    #[test]
-    fn the_cache_is_bounded_and_forgets_entries_that_no_longer_hold() {
-        let cache = SessionCache::new(Duration::from_secs(5));
-        let now = Timestamp::UNIX_EPOCH;
-        for n in 0..=MAX_CACHED_SESSIONS as u128 {
-            cache.insert(&session(n), n == 7, now, 0);
-        }
-        assert_eq!(cache.state.lock().unwrap().sessions.len(), MAX_CACHED_SESSIONS);
-        assert_eq!(cache.is_admin(&session(7), now), Some(true));
-        assert_eq!(
-            cache.is_admin(&session(MAX_CACHED_SESSIONS as u128), now),
-            None,
-            "a further session is read each time"
-        );
-        let stolen = Session { user_id: "admin".to_owned(), ..session(7) };
-        assert_eq!(cache.is_admin(&stolen, now), None, "another user's session");
-        let later = now + SignedDuration::from_secs(5);
-        assert_eq!(cache.is_admin(&session(7), later), None);
-        cache.insert(&session(8), false, later, 0);
-        assert_eq!(cache.state.lock().unwrap().sessions.len(), 1);
-        cache.remove_user("jane");
-        assert_eq!(cache.is_admin(&session(8), later), None);
-    }
-
-    #[test]
-    fn what_was_read_before_a_session_was_ended_is_not_remembered() {
-        let cache = SessionCache::new(Duration::from_secs(5));
-        let now = Timestamp::UNIX_EPOCH;
-        let ends: [fn(&SessionCache); 2] =
-            [|cache| cache.remove(Uuid::from_u128(1)), |cache| cache.remove_user("jane")];
-        for end in ends {
-            let ended = cache.end_count();
-            end(&cache);
-            cache.insert(&session(1), false, now, ended);
-            assert_eq!(cache.is_admin(&session(1), now), None);
-        }
-    }
 }

@@ -4,11 +4,11 @@ use domain::hex;
 use records::{Records, Role, User};
 use uuid::Uuid;
 
-use super::password::hash_password;
-use super::realm::{RealmNames, RealmSettings};
-use super::session_token::Session;
-use super::signing_keys::{SigningKeys, add_key};
-use crate::OpenError;
+use crate::auth::password::hash_password;
+use crate::auth::realm::{RealmNames, RealmSettings};
+use crate::auth::session_token::Session;
+use crate::auth::signing_keys::{SigningKeys, add_key};
+use crate::open_error::OpenError;
 use crate::resource::is_unique_part;
 
 /// The administrator that the first start created.

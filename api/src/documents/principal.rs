@@ -11,9 +11,10 @@ use sha2::{Digest, Sha256};
 use super::applink_tokens::{self, ApplinkTokenKind};
 use super::error::DocumentError;
 use super::request::DocumentRequest;
-use crate::auth::{AuthUser, cookie_value};
+use crate::auth::auth_user::AuthUser;
+use crate::auth::realm::cookie_value;
 use crate::error::ApiError;
-use crate::http::client_ip::Network;
+use crate::http::network::Network;
 
 /// The longest password of a public link, in characters. A longer one is not hashed to compare it.
 pub(super) const MAX_PASSWORD_CHARS: usize = 50;

@@ -3,7 +3,8 @@
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
-use crate::auth::{AttemptLimits, RealmSettings};
+use crate::auth::attempt_limiter::AttemptLimits;
+use crate::auth::realm::RealmSettings;
 
 /// `[documents]`: how large files and renditions may be, and how many renditions a version may have.
 #[derive(Clone, Debug, Serialize, Deserialize)]

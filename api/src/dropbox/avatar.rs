@@ -5,7 +5,8 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::Response;
 use domain::{Media, Service, Upload};
 
-use crate::auth::{Action, AuthUser};
+use crate::auth::auth_user::AuthUser;
+use crate::auth::policy::Action;
 use crate::dropbox::default_avatar::default_avatar;
 use crate::dropbox::requested_variant;
 use crate::dropbox::variant_response::{ensure_variant, variant_response};
@@ -45,7 +46,7 @@ pub(crate) async fn current(
 ) -> Result<Response, ApiError> {
     const CACHE: &str = "public, no-cache";
     let size = requested_variant::parse_size(&uri)?.unwrap_or(DEFAULT_SIZE);
-    let resource = parse_resource(&state, &service, &id)?;
+    let resource = parse_resource(&state.realm_names.fedmember, &service, &id)?;
     match state.backends.records.avatar(&resource).await? {
         Some((_, upload)) => avatar_response(&state, &upload, size, &method, &headers, CACHE).await,
         None => default_avatar(size, &headers, CACHE),
@@ -78,7 +79,7 @@ pub(crate) async fn version(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let size = requested_variant::parse_size(&uri)?.unwrap_or(DEFAULT_SIZE);
-    let resource = parse_resource(&state, &service, &id)?;
+    let resource = parse_resource(&state.realm_names.fedmember, &service, &id)?;
     let unknown = || ApiError::NotFound(format!("{resource} has no avatar {file:.40}"));
     let version = file.strip_suffix(".png").and_then(|version| version.parse().ok()).ok_or_else(unknown)?;
     let upload = state.backends.records.avatar_version(&resource, version).await?.ok_or_else(unknown)?;
@@ -117,7 +118,7 @@ pub(crate) async fn remove(
 ) -> Result<StatusCode, ApiError> {
     let caller = AuthUser::for_write(&state, &headers).await?;
     state.check_rate_limit(&caller)?;
-    let resource = parse_resource(&state, &service, &id)?;
+    let resource = parse_resource(&state.realm_names.fedmember, &service, &id)?;
     if resource.service != Service::Users {
         return Err(ApiError::NotFound("only users have a picture that can be removed".to_owned()));
     }

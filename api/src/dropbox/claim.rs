@@ -9,7 +9,8 @@ use records::{ClaimRefusal, Claimant};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::auth::{Action, AuthUser};
+use crate::auth::auth_user::AuthUser;
+use crate::auth::policy::Action;
 use crate::error::ApiError;
 use crate::http::json_body;
 use crate::http::path_params::PathParams;
@@ -84,7 +85,7 @@ pub(crate) async fn put(
 ) -> Result<Json<ClaimResponse>, ApiError> {
     let caller = AuthUser::for_write(&state, request.headers()).await?;
     state.check_rate_limit(&caller)?;
-    let resource = parse_resource(&state, &service, &id)?;
+    let resource = parse_resource(&state.realm_names.fedmember, &service, &id)?;
     let body: Map<String, Value> = json_body::read_json(&state, request, "the claim").await?;
     let claim = ClaimRequest::parse(&body)?;
     state.authorize(&caller, Action::Claim, &resource).await?;

@@ -7,7 +7,7 @@ use axum::http::Request;
 use domain::{CROP_SPACE, Crop};
 use records::CropRefusal;
 
-use crate::auth::AuthUser;
+use crate::auth::auth_user::AuthUser;
 use crate::dropbox::picture::unclaimed_picture;
 use crate::dropbox::picture_id::parse_picture_id;
 use crate::error::ApiError;

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::response::Response;
 use domain::{Media, Upload, UploadId, UploadKind, UploadState as Standing};
 
-use crate::auth::AuthUser;
+use crate::auth::auth_user::AuthUser;
 use crate::dropbox::picture_id::parse_picture_id;
 use crate::dropbox::requested_variant;
 use crate::dropbox::variant_response::{ensure_variant, variant_response, wait_until_settled};

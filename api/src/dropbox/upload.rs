@@ -15,7 +15,8 @@ use axum::response::{IntoResponse, Response};
 use domain::UploadId;
 use records::Admission;
 
-use crate::auth::{AuthUser, CsrfStatus, check_csrf};
+use crate::auth::auth_user::{AuthUser, CsrfStatus};
+use crate::auth::csrf::check as check_csrf;
 use crate::dropbox::picture_field::PictureFieldReader;
 use crate::error::ApiError;
 use crate::http::body::BoundedBody;

@@ -16,7 +16,7 @@ use http_body_util::BodyExt;
 use tokio::time::{Instant, Sleep};
 
 use crate::error::ApiError;
-use crate::http::server::HttpSettings;
+use crate::http::settings::HttpSettings;
 
 /// The largest chunk that the stream yields, in bytes.
 const MAX_CHUNK_BYTES: usize = 16 << 10;

@@ -1,4 +1,12 @@
-//! Escaping of text for HTML.
+//! Pages: escaping, templates and the response.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+/// The content security policy of the page. It permits only content of this site, no inline script or style, and no
+/// framing. `blob:` is the whole picture, which the script keeps while it is cropped.
+const PAGE_CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; \
+                      frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Escapes `text` for use between tags and in attribute values.
 pub(crate) fn escape_html(text: &str) -> String {
@@ -14,4 +22,29 @@ pub(crate) fn escape_html(text: &str) -> String {
         }
     }
     html
+}
+
+/// Replaces `{{name}}` in a template by values. The values are HTML already.
+pub(crate) fn render_template(template: &str, values: &[(&str, &str)]) -> String {
+    let mut page = String::with_capacity(template.len() + 1024);
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let (name, after) = after.split_once("}}").unwrap_or((after, ""));
+        page.push_str(before);
+        page.push_str(values.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value));
+        rest = after;
+    }
+    page.push_str(rest);
+    page
+}
+
+/// The response with a page of this site.
+pub(crate) fn html_response(status: StatusCode, page: String) -> Response {
+    let mut response = (status, page).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_CSP));
+    // With "no-referrer", which other responses have, a browser sends "null" as the origin of this page's own forms.
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    response
 }

@@ -4,65 +4,25 @@
 //! request head too slowly, or stops reading the response, is disconnected. On shutdown, a request in progress gets
 //! time to finish.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
-use bytesize::ByteSize;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
-use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::http::client_ip::{self, Network};
-use crate::http::connections::{Connections, RequestLimitError, TrackedBody, TrackedSocket};
-
-/// `[http]`: where to listen, and the limits and timeouts of connections.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HttpSettings {
-    /// The address to listen on.
-    pub listen: String,
-    /// How many trusted proxies are in front of this server. Each adds to `X-Forwarded-For`. 0 means that this header
-    /// is ignored.
-    pub trusted_proxies: usize,
-    /// The most connections at once. For one more, the connection that has been idle for the longest time is closed. If
-    /// none is idle, new connections wait in the operating system's queue.
-    pub max_connections: usize,
-    /// The most connections of one client address, counting IPv6 by /64. Behind trusted proxies: the most requests in
-    /// progress of the client that the proxies name.
-    pub max_connections_per_address: usize,
-    /// How long a client may take to send the head of a request.
-    #[serde(with = "human")]
-    pub header_timeout: Duration,
-    /// How long the client may pause while it sends a body.
-    #[serde(with = "human")]
-    pub body_idle_timeout: Duration,
-    /// How long a body may take.
-    #[serde(with = "human")]
-    pub body_timeout: Duration,
-    /// The lowest average rate of a body, in bytes per second, after the first 5 seconds.
-    pub min_body_rate: ByteSize,
-    /// How long a client may stop reading a response.
-    #[serde(with = "human")]
-    pub write_timeout: Duration,
-    /// How long a signed store URL is valid, to which a client that requests a picture is redirected. 0s: pictures are
-    /// streamed through the API.
-    #[serde(with = "human")]
-    pub presigned_url_lifetime: Duration,
-    /// How long requests in flight may take to finish after shutdown begins.
-    #[serde(with = "human")]
-    pub drain_timeout: Duration,
-    /// Whether `/metrics` is served here as well as at `probes.listen`.
-    pub metrics: bool,
-}
+use crate::http::client_ip;
+use crate::http::client_ip::PeerAddr;
+use crate::http::connections::registry::{Connections, RequestLimitError};
+use crate::http::connections::tracked::{TrackedBody, TrackedSocket};
+use crate::http::network::Network;
+use crate::http::settings::HttpSettings;
 
 /// Why serving ended without a request to stop.
 #[derive(Debug, thiserror::Error)]
@@ -71,10 +31,6 @@ pub enum ServeError {
     #[error("connections cannot be accepted any more: {0}")]
     Accept(std::io::Error),
 }
-
-/// The peer address of a connection. Each request of the connection has it as an extension.
-#[derive(Clone, Copy)]
-pub(crate) struct PeerAddr(pub(crate) SocketAddr);
 
 /// Marks a request of a client that has reached its limit of requests in progress. The router refuses such a request.
 #[derive(Clone, Copy)]

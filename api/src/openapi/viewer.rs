@@ -6,8 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::Value;
 
-use crate::http::html::escape_html;
-use crate::ui::{html_response, render_template};
+use crate::http::html::{escape_html, html_response, render_template};
 
 pub(super) fn render(document: &Value) -> Response {
     let tags = document["tags"].as_array().into_iter().flatten().map(|tag| section(document, tag)).collect::<String>();

@@ -9,9 +9,12 @@ use domain::{Resource, Service};
 use serde_json::{Map, Value};
 
 use super::login_csrf::FormOrigin;
-use super::{render_index, render_login};
+use super::pages::{render_index, render_login};
+use crate::auth::auth_user::AuthUser;
+use crate::auth::csrf::check as check_csrf;
+use crate::auth::login as login_endpoint;
 use crate::auth::logout::{log_out, logout_response};
-use crate::auth::{Action, AuthUser, check_csrf, login as login_endpoint};
+use crate::auth::policy::Action;
 use crate::dropbox::claim::ClaimRequest;
 use crate::dropbox::crop::apply_crop;
 use crate::error::ApiError;

@@ -7,7 +7,7 @@
 
 use axum::http::{HeaderMap, HeaderValue};
 
-use crate::auth::cookie_value;
+use crate::auth::realm::cookie_value;
 use crate::error::ApiError;
 use crate::http::forwarded;
 use crate::state::AppState;

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_io_timeout::TimeoutStream;
 
-use crate::http::connections::{ConnectionHandle, RequestInProgress};
+use crate::http::connections::registry::{ConnectionHandle, RequestInProgress};
 
 /// The socket of a connection. hyper flushes it each time its write buffer has become empty.
 pub(crate) struct TrackedSocket {

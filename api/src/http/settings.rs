@@ -1,0 +1,47 @@
+//! `[http]`: connections, their limits and timeouts.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
+use serde::{Deserialize, Serialize};
+
+/// `[http]`: where to listen, and the limits and timeouts of connections.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpSettings {
+    /// The address to listen on.
+    pub listen: String,
+    /// How many trusted proxies are in front of this server. Each adds to `X-Forwarded-For`. 0 means that this header
+    /// is ignored.
+    pub trusted_proxies: usize,
+    /// The most connections at once. For one more, the connection that has been idle for the longest time is closed. If
+    /// none is idle, new connections wait in the operating system's queue.
+    pub max_connections: usize,
+    /// The most connections of one client address, counting IPv6 by /64. Behind trusted proxies: the most requests in
+    /// progress of the client that the proxies name.
+    pub max_connections_per_address: usize,
+    /// How long a client may take to send the head of a request.
+    #[serde(with = "human")]
+    pub header_timeout: Duration,
+    /// How long the client may pause while it sends a body.
+    #[serde(with = "human")]
+    pub body_idle_timeout: Duration,
+    /// How long a body may take.
+    #[serde(with = "human")]
+    pub body_timeout: Duration,
+    /// The lowest average rate of a body, in bytes per second, after the first 5 seconds.
+    pub min_body_rate: ByteSize,
+    /// How long a client may stop reading a response.
+    #[serde(with = "human")]
+    pub write_timeout: Duration,
+    /// How long a signed store URL is valid, to which a client that requests a picture is redirected. 0s: pictures are
+    /// streamed through the API.
+    #[serde(with = "human")]
+    pub presigned_url_lifetime: Duration,
+    /// How long requests in flight may take to finish after shutdown begins.
+    #[serde(with = "human")]
+    pub drain_timeout: Duration,
+    /// Whether `/metrics` is served here as well as at `probes.listen`.
+    pub metrics: bool,
+}
