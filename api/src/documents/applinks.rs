@@ -10,11 +10,11 @@ use super::applink_tokens::{self, ApplinkTokenKind};
 use super::error::{DocumentError, DocumentOperation};
 use super::error_responses::{CreateErrors, DocumentErrors, WriteErrors};
 use super::json_params::JsonParams;
+use super::link_parameters::{find_user, generate_link_id, parse_link_role};
 use super::parameters::{ApplinkForm, FilePath, LinkPath, VersionPath};
 use super::principal::header_text;
 use super::request::DocumentRequest;
 use super::response_bodies::{AccessTokenCreated, ApplinkCreated, ItemKind, SuccessBody, SuccessCode};
-use super::{generate_link_id, parse_link_role};
 use crate::http::idempotency::IdempotencyOutcome;
 use crate::http::json_body;
 use crate::openapi::error_responses::{ParameterErrors, TargetErrors};
@@ -42,7 +42,7 @@ pub(crate) async fn add(request: DocumentRequest, body: Body) -> Result<Response
     let parameters = JsonParams::parse(&text)?;
     let assigned = parameters.text("assignedUser")?.ok_or_else(|| DocumentError::missing_field("assignedUser"))?;
     let audience = match Audience::from_strings(vec![assigned.to_owned()]) {
-        Audience::Users(_) => Audience::Users(vec![super::find_user(state, assigned, "assignedUser").await?]),
+        Audience::Users(_) => Audience::Users(vec![find_user(state, assigned, "assignedUser").await?]),
         many => many,
     };
     let role = parse_link_role(&parameters)?;

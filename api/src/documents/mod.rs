@@ -25,6 +25,7 @@ mod error_responses;
 pub(crate) mod file_info;
 mod file_response;
 mod json_params;
+mod link_parameters;
 mod parameters;
 mod principal;
 pub(crate) mod public_links;
@@ -34,75 +35,10 @@ mod request;
 mod request_path;
 mod response_bodies;
 mod response_format;
+mod routes;
 pub(crate) mod settings;
 pub(crate) mod upload;
 mod upload_form;
 mod xml;
 
-use axum::middleware;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
-use domain::FileRole;
-use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
-
-use crate::error::ApiError;
-use crate::http::other_methods::refuse_other_methods;
-use crate::openapi;
-use crate::state::AppState;
-use error::DocumentError;
-use json_params::JsonParams;
-
-/// What the OpenAPI document says about this API beside its operations.
-#[derive(OpenApi)]
-#[openapi(components(schemas(response_bodies::DocumentErrorBody)))]
-struct DocumentsDoc;
-
-/// The routes of the documents API. Paths in the handlers are relative to `/documents/api/{version}`.
-pub(crate) fn routes() -> OpenApiRouter<AppState> {
-    let operations = [
-        routes!(upload::file),
-        routes!(file_info::get),
-        routes!(file_info::versions),
-        routes!(renditions::file, upload::next_version),
-        routes!(renditions::get, upload::rendition, renditions::remove),
-        routes!(renditions::list),
-        routes!(renditions::thumbnail),
-        routes!(applinks::refresh),
-        routes!(applinks::add),
-        routes!(applinks::revoke),
-        routes!(public_links::list, public_links::add),
-        routes!(public_links::get, public_links::revoke),
-    ];
-    let operations = operations.into_iter().map(refuse_other_methods::<DocumentError>);
-    let mut operations = operations.fold(OpenApiRouter::with_openapi(DocumentsDoc::openapi()), OpenApiRouter::routes);
-    openapi::complete_documents(operations.get_openapi_mut());
-    let operations = operations
-        .fallback(async || DocumentError::from(ApiError::NotFound("there is nothing at this path".to_owned())));
-    OpenApiRouter::new()
-        .nest("/documents/api/{version}", operations)
-        .layer(middleware::from_fn(error_middleware::render_errors))
-}
-
-/// Generates a link id that cannot be guessed.
-fn generate_link_id() -> Result<String, DocumentError> {
-    let mut random = [0; 32];
-    getrandom::fill(&mut random).map_err(|error| ApiError::Internal(format!("no random numbers: {error}")))?;
-    Ok(format!("L{}", BASE64.encode(random)))
-}
-
-/// Parses the role that a link gives. Viewer if the parameters name no role.
-fn parse_link_role(parameters: &JsonParams) -> Result<FileRole, DocumentError> {
-    let Some(role) = parameters.text("role")? else { return Ok(FileRole::Viewer) };
-    let role = role.parse().ok().filter(|role| *role <= FileRole::Contributor);
-    role.ok_or_else(|| DocumentError::invalid_value("role", "a link gives viewer, downloader or contributor"))
-}
-
-/// Finds a known user. `word` is the user's id with or without the federation member.
-async fn find_user(state: &AppState, word: &str, field: &str) -> Result<String, DocumentError> {
-    let unknown = || DocumentError::invalid_value(field, "there is no such user");
-    let id = state.parse_user_id(word).map_err(|_| unknown())?;
-    let user = state.backends.records.user(&id).await?.filter(|user| !user.disabled);
-    user.map(|user| user.id).ok_or_else(unknown)
-}
+pub(crate) use routes::routes;

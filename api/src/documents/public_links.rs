@@ -12,11 +12,11 @@ use super::error::{DocumentError, DocumentOperation};
 use super::error_responses::{CreateErrors, DocumentErrors, ReadErrors, WriteErrors};
 use super::file_info::{UserDirectory, format_time};
 use super::json_params::JsonParams;
+use super::link_parameters::{find_user, generate_link_id, parse_link_role};
 use super::parameters::{FilePath, LinkPath, PublicLinkForm};
 use super::principal::MAX_PASSWORD_CHARS;
 use super::request::DocumentRequest;
 use super::response_bodies::{ItemBody, ItemKind, ListBody, PublicLinkInformation, SuccessBody};
-use super::{generate_link_id, parse_link_role};
 use crate::http::idempotency::IdempotencyOutcome;
 use crate::http::json_body;
 use crate::openapi::request_headers::IdempotencyKeyHeader;
@@ -93,7 +93,7 @@ async fn parse_audience(state: &AppState, parameters: &JsonParams) -> Result<Aud
         Audience::Users(words) => {
             let mut users = Vec::with_capacity(words.len());
             for word in &words {
-                users.push(super::find_user(state, word, "assignedUsers").await?);
+                users.push(find_user(state, word, "assignedUsers").await?);
             }
             Ok(Audience::Users(users))
         }

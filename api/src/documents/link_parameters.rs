@@ -1,0 +1,32 @@
+//! What applinks and public links have in common: their ids, their roles and their users.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use domain::FileRole;
+
+use super::error::DocumentError;
+use super::json_params::JsonParams;
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// Generates a link id that cannot be guessed.
+pub(super) fn generate_link_id() -> Result<String, DocumentError> {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random).map_err(|error| ApiError::Internal(format!("no random numbers: {error}")))?;
+    Ok(format!("L{}", BASE64.encode(random)))
+}
+
+/// Parses the role that a link gives. Viewer if the parameters name no role.
+pub(super) fn parse_link_role(parameters: &JsonParams) -> Result<FileRole, DocumentError> {
+    let Some(role) = parameters.text("role")? else { return Ok(FileRole::Viewer) };
+    let role = role.parse().ok().filter(|role| *role <= FileRole::Contributor);
+    role.ok_or_else(|| DocumentError::invalid_value("role", "a link gives viewer, downloader or contributor"))
+}
+
+/// Finds a known user. `word` is the user's id with or without the federation member.
+pub(super) async fn find_user(state: &AppState, word: &str, field: &str) -> Result<String, DocumentError> {
+    let unknown = || DocumentError::invalid_value(field, "there is no such user");
+    let id = state.parse_user_id(word).map_err(|_| unknown())?;
+    let user = state.backends.records.user(&id).await?.filter(|user| !user.disabled);
+    user.map(|user| user.id).ok_or_else(unknown)
+}
