@@ -56,6 +56,7 @@ impl ShutdownSettings {
             tracing::info!("stopping: finishing the work in progress; send the signal again to abort");
             // A separate thread, because the runtime itself, or its shutdown, may hang.
             std::thread::spawn(move || {
+                #[expect(clippy::disallowed_methods, reason = "a thread of its own, not one of the runtime")]
                 std::thread::sleep(grace);
                 tracing::warn!("aborted: the work in progress did not end within {grace:?} (shutdown.grace_period)");
                 std::process::exit(EXIT_UNFINISHED);

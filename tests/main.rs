@@ -5,6 +5,7 @@
 
 #![allow(unreachable_pub, reason = "the modules of a binary have no outside")]
 // A failed test panics.
+#![allow(clippy::disallowed_methods, reason = "tests make names and times of their own")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod architecture;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use domain::ordered_id;
+
 #[cfg(debug_assertions)]
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -121,7 +123,7 @@ async fn observe_request(request: Request, next: Next) -> Response {
     let started_at = Instant::now();
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let method = method_label(request.method());
-    let id = uuid::Uuid::now_v7().simple().to_string();
+    let id = ordered_id().simple().to_string();
     let span = tracing::info_span!(
         "request",
         otel.name = format!("{method} {route}"),

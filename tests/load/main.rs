@@ -8,6 +8,7 @@
 //! - `--folders`: bytes are stored in folders that all processes share, instead of S3;
 //! - paths of pictures (default: two pictures of the tests).
 
+#![allow(clippy::disallowed_methods, reason = "tests make names and times of their own")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(unreachable_pub, reason = "the modules of a binary have no outside")]
 

@@ -8,6 +8,7 @@
 //! - `CLOAKROOM_SOAK_SEED`: a number that decides the schedule and the users' actions; printed; random by default.
 
 #![allow(unreachable_pub, reason = "the modules of a binary have no outside")]
+#![allow(clippy::disallowed_methods, reason = "tests make names and times of their own")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod checker;

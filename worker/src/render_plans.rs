@@ -27,7 +27,7 @@ pub(crate) fn variant(name: VariantName, crop: Option<Crop>, width: u32, height:
 }
 
 /// Converts a crop into pixels of the whole picture. A crop is given in the space of `?size=512`, which shows the
-/// centre square of the picture (`contract/dropbox.md`, "crop").
+/// centre square of the picture (`docs/contracts/dropbox.md`, 4.1).
 fn crop_region(crop: Crop, width: u32, height: u32) -> Region {
     let side = width.min(height);
     let scale = f64::from(side) / f64::from(CROP_SPACE);

@@ -4,6 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use domain::random_bytes;
 use ring::aead::{Aad, NONCE_LEN, Nonce};
 
 use crate::auth::signing_keys::{ID_BYTES, SigningKeys};
@@ -21,8 +22,7 @@ impl SigningKeys {
     /// Seals a text with the newest key. None if there is no key or no randomness.
     pub(crate) fn seal(&self, purpose: &str, text: &str) -> Option<String> {
         let (id, key) = self.newest_aead_key()?;
-        let mut nonce = [0; NONCE_LEN];
-        getrandom::fill(&mut nonce).ok()?;
+        let nonce: [u8; NONCE_LEN] = random_bytes().ok()?;
         let mut sealed = text.as_bytes().to_vec();
         let aad = Aad::from(purpose.as_bytes());
         key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut sealed).ok()?;

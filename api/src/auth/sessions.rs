@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use domain::random_id;
 use jiff::{SignedDuration, Timestamp};
 use records::{Role, SessionRow, User};
 use uuid::Uuid;
@@ -43,7 +44,7 @@ impl AppState {
         self.signing_keys.refresh().await?;
         let now = self.backends.records.clock().now();
         let ends_at = add_duration(now, self.realm.session_max_age);
-        let token = Uuid::new_v4();
+        let token = random_id();
         if !self.backends.records.add_session(token, user, ends_at).await? {
             return Err(ApiError::WrongCredentials);
         }

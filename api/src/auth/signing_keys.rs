@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
-use domain::hex;
+use domain::{NoRandomness, hex, random_bytes};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use records::{Records, RecordsError, SigningKey};
@@ -161,15 +161,13 @@ impl SigningKeys {
 pub(crate) enum KeyError {
     #[error(transparent)]
     Records(#[from] RecordsError),
-    #[error("this machine gives no random numbers: {0}")]
-    Random(#[from] getrandom::Error),
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
 }
 
 /// Creates a key and stores it in the records. New signatures use it from now on. Returns its id.
 pub(crate) async fn add_key(records: &Records) -> Result<String, KeyError> {
-    let (mut id, mut secret) = ([0; ID_BYTES], [0; 32]);
-    getrandom::fill(&mut id)?;
-    getrandom::fill(&mut secret)?;
+    let (id, secret): ([u8; ID_BYTES], [u8; 32]) = (random_bytes()?, random_bytes()?);
     records.add_signing_key(&SigningKey { id: hex(&id), secret: hex(&secret) }).await?;
     Ok(hex(&id))
 }

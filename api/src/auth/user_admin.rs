@@ -1,8 +1,7 @@
 //! User administration for the subcommands of the binary: the first administrator, users, tokens, keys.
 
-use domain::hex;
+use domain::{hex, random_bytes, random_id};
 use records::{Records, Role, User};
-use uuid::Uuid;
 
 use crate::auth::password::hash_password;
 use crate::auth::realm::{RealmNames, RealmSettings};
@@ -52,8 +51,7 @@ pub async fn ensure_admin(records: &Records, realm: &RealmSettings) -> Result<Op
 /// # Errors
 /// A machine without randomness.
 pub fn generate_password() -> Result<String, OpenError> {
-    let mut random = [0; 13];
-    getrandom::fill(&mut random).map_err(|error| OpenError::InvalidInput(format!("no random numbers: {error}")))?;
+    let random: [u8; 13] = random_bytes().map_err(|error| OpenError::InvalidInput(error.to_string()))?;
     let digits = hex(&random);
     let groups: Vec<&str> = (0..5).filter_map(|group| digits.get(group * 5..group * 5 + 5)).collect();
     Ok(groups.join("-"))
@@ -176,7 +174,7 @@ pub async fn issue_token(
     let life = jiff::SignedDuration::try_from(lifetime).map_err(|error| OpenError::InvalidInput(error.to_string()))?;
     let expires = now.saturating_add(life).map_err(|error| OpenError::InvalidInput(error.to_string()))?;
     let no_key = || OpenError::InvalidInput("there is no key to sign with".to_owned());
-    let token = Uuid::new_v4();
+    let token = random_id();
     let changed = || OpenError::InvalidInput(format!("the user \"{id}\" was changed meanwhile; try again"));
     if !records.add_session(token, &user, expires).await? {
         return Err(changed());

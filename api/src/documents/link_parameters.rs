@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
-use domain::FileRole;
+use domain::{FileRole, random_bytes};
 
 use super::error::DocumentError;
 use super::json_params::JsonParams;
@@ -11,8 +11,7 @@ use crate::state::AppState;
 
 /// Generates a link id that cannot be guessed.
 pub(super) fn generate_link_id() -> Result<String, DocumentError> {
-    let mut random = [0; 32];
-    getrandom::fill(&mut random).map_err(|error| ApiError::Internal(format!("no random numbers: {error}")))?;
+    let random: [u8; 32] = random_bytes().map_err(|error| ApiError::Internal(error.to_string()))?;
     Ok(format!("L{}", BASE64.encode(random)))
 }
 

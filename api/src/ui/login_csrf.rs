@@ -6,6 +6,7 @@
 //! page set. No other site can read that cookie. This works without a script.
 
 use axum::http::{HeaderMap, HeaderValue};
+use domain::random_bytes;
 
 use crate::auth::realm::cookie_value;
 use crate::error::ApiError;
@@ -81,8 +82,7 @@ pub(super) fn login_token(state: &AppState, headers: &HeaderMap) -> Result<(Stri
     let token = match cookie_value(headers, &name).filter(|cookie| is_token(cookie)) {
         Some(token) => token.to_owned(),
         None => {
-            let mut random = [0; 16];
-            getrandom::fill(&mut random).map_err(|error| ApiError::Internal(format!("no random numbers: {error}")))?;
+            let random: [u8; 16] = random_bytes().map_err(|error| ApiError::Internal(error.to_string()))?;
             domain::hex(&random)
         }
     };

@@ -1,6 +1,7 @@
 //! Tests of the contract over real HTTP. Each test has its own api with real backends (SQLite, folders, the in-process
 //! queue) and its own real worker. Tests move the clock by hand, so no test sleeps.
 
+#![allow(clippy::disallowed_methods, reason = "tests make names and times of their own")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod admission;

@@ -1,8 +1,7 @@
 //! The keys of blobs. Every blob of an upload begins with the upload's prefix, and every attempt adds a prefix of its
 //! own, so that two attempts never write the same key.
 
-use uuid::Uuid;
-
+use crate::random::ordered_id;
 use crate::upload::UploadId;
 
 /// The number of uploads with consecutive ids that share a folder: about a thousand files.
@@ -10,7 +9,7 @@ const UPLOADS_PER_FOLDER: i64 = 256;
 
 /// Returns a prefix that no other attempt writes under, such as `uploads/3/1001-0198…-`; it ends in `-`.
 pub fn new_attempt_prefix(upload: UploadId) -> String {
-    format!("{}{}-", upload_prefix(upload), Uuid::now_v7().simple())
+    format!("{}{}-", upload_prefix(upload), ordered_id().simple())
 }
 
 /// The number of the folder with the blobs of this upload.

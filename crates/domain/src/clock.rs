@@ -1,6 +1,8 @@
 //! The source of time. Everything that expires, waits or is late uses a [`Clock`], so that a test advances time by
 //! hand instead of sleeping.
 
+#![expect(clippy::disallowed_methods, reason = "the owner of time")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};

@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use uuid::Uuid;
 
+use crate::random::random_id;
 use crate::upload::{UnknownValue, Upload, UploadId};
 
 /// A file's id: opaque, 1 to 64 letters, digits, hyphens and underscores.
@@ -21,7 +21,7 @@ impl FileId {
     /// Generates an id in the contract's form: 44 characters that begin with a `D` and have a `T` among hexadecimal
     /// digits.
     pub fn generate() -> Self {
-        let digits = format!("{:X}{:X}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+        let digits = format!("{:X}{:X}", random_id().simple(), random_id().simple());
         let (head, tail) = digits.split_at(23);
         Self(format!("D{head}T{}", &tail[..19]))
     }

@@ -4,7 +4,7 @@
 //! - `reason` and `event` say why an upload ended and what happened to it.
 //! - `media`, `variant_name`, `rendition_name`, `blob_keys` are names, and what may be said by them.
 //! - `render_cost` estimates how long a picture takes to render; `routing` chooses a queue by it.
-//! - `clock`, `digest`, `secret`, `invalid_setting` and `error_chain` are values that every crate needs.
+//! - `clock`, `random`, `digest`, `secret`, `invalid_setting` and `error_chain` are values that every crate needs.
 
 mod backend;
 pub mod blob_keys;
@@ -18,6 +18,7 @@ mod job;
 mod media;
 mod open_enum;
 mod queue_name;
+mod random;
 mod reason;
 mod render_cost;
 mod rendition_name;
@@ -40,6 +41,7 @@ pub use invalid_setting::InvalidSetting;
 pub use job::{Job, JobMessage, JobState};
 pub use media::{Media, SNIFF_BYTES};
 pub use queue_name::QueueName;
+pub use random::{NoRandomness, ordered_id, random_bytes, random_id};
 pub use reason::{Outcome, Reason, ReasonCode};
 pub use render_cost::{HeaderScanner, PictureHeader, estimate_render_time};
 pub use rendition_name::{InvalidRenditionName, RenditionName, RenditionNameRules, case_fold};

@@ -107,7 +107,7 @@ impl Media {
         }
     }
 
-    /// Whether a picture of this type is accepted (`contract/dropbox.md`, "Accepted").
+    /// Whether a picture of this type is accepted (`docs/contracts/dropbox.md`, 2.3).
     pub fn is_supported_picture(self) -> bool {
         matches!(self, Self::Jpeg | Self::Png | Self::Gif | Self::Bmp | Self::WebP)
     }

@@ -12,7 +12,7 @@ use crate::media::Media;
 use crate::reason::Reason;
 use crate::variant_name::VariantName;
 
-/// The number of an upload: a `long` that starts at 1001 and stays below 2^53 (`contract/dropbox.md`, "PictureID").
+/// The number of an upload: a `long` that starts at 1001 and stays below 2^53 (`docs/contracts/dropbox.md`, 1.2).
 /// Nothing else can be parsed as an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -138,7 +138,7 @@ impl FromStr for UploadKind {
 pub struct UnknownValue(pub String);
 
 /// The side in pixels of the square in which the selection widget shows a picture. A crop's numbers are in that space
-/// (`contract/dropbox.md`, "crop").
+/// (`docs/contracts/dropbox.md`, 4.1).
 pub const CROP_SPACE: u32 = 512;
 
 /// A crop in [`CROP_SPACE`], always of the original.
@@ -170,7 +170,7 @@ impl fmt::Display for Resource {
     }
 }
 
-/// The five services whose resources have avatars (`contract/dropbox.md`, "Claim, avatars").
+/// The five services whose resources have avatars (`docs/contracts/dropbox.md`, 1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Service {

@@ -24,11 +24,10 @@ pub struct VariantName {
 pub struct InvalidVariantName(String);
 
 impl VariantName {
-    /// The side of the largest square in pixels (`contract/dropbox.md`, "GET": 1 ≤ N ≤ 512).
+    /// The side of the largest square in pixels (`docs/contracts/dropbox.md`, 3.1: 1 ≤ N ≤ 512).
     pub const MAX_SIZE: u32 = 512;
 
-    /// The sides in pixels of the squares that every picture is shown in (`contract/dropbox.md`, "Sizes seen in the
-    /// UI").
+    /// The sides in pixels of the squares that every picture is shown in (`docs/contracts/dropbox.md`, 7.4).
     pub const STANDARD_SIZES: [u32; 3] = [512, 75, 25];
 
     /// A square of `size` pixels. None if the size or the type is not supported.

@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use domain::{
     Event, EventKind, IdempotencyKey, Job, JobMessage, JobState, Media, Routing, Staged, UploadId, UploadKind,
-    UploadState,
+    UploadState, ordered_id,
 };
 use instrument::current_traceparent;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, IntoActiveModel, QueryFilter, Set,
 };
-use uuid::Uuid;
 
 use crate::commit::CommitLookup;
 use crate::convert::millis;
@@ -175,7 +174,7 @@ impl WriteTx {
             queue,
             principal: owner,
             traceparent: current_traceparent(),
-            ..JobMessage::new(Uuid::now_v7(), job)
+            ..JobMessage::new(ordered_id(), job)
         };
         self.enqueue_job(&message, deadline, now).await?;
         let at = convert::timestamp(now);

@@ -20,7 +20,7 @@ pub struct Claimant {
     pub admin: bool,
 }
 
-/// Why a claim was refused (`contract/dropbox.md`, "Claiming is one compare-and-set").
+/// Why a claim was refused (`docs/contracts/dropbox.md`, 6.3 and 6.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClaimRefusal {
     /// There is no such picture, or it belongs to another user. Clients cannot tell these apart.

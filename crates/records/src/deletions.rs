@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use domain::UploadId;
+use domain::{UploadId, ordered_id};
 use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, Set};
 use uuid::Uuid;
@@ -99,7 +99,7 @@ impl WriteTx {
         due_at: i64,
     ) -> Result<(), RecordsError> {
         let row = deletions::ActiveModel {
-            id: Set(Uuid::now_v7()),
+            id: Set(ordered_id()),
             upload_id: Set(upload),
             blob_prefix: Set(prefix.to_owned()),
             reason: Set(reason.to_owned()),

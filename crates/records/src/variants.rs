@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use domain::{
     EventKind, Job, JobId, JobMessage, JobState, Reason, ReasonCode, UploadId, UploadState, Variant, VariantName,
+    ordered_id,
 };
 use instrument::current_traceparent;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set, UpdateMany};
-use uuid::Uuid;
 
 use crate::attempt::Attempt;
 use crate::convert;
@@ -84,7 +84,7 @@ impl Records {
         };
         let Some(original) = original.filter(current) else { return Ok(TxEnd::Rollback(VariantStatus::Outdated)) };
         let (owner, estimate) = (original.owner.clone(), convert::render_estimate(&original));
-        let message = JobMessage::new(Uuid::now_v7(), Job::MakeVariant { upload, generation, variant: name });
+        let message = JobMessage::new(ordered_id(), Job::MakeVariant { upload, generation, variant: name });
         let row = variants::ActiveModel {
             upload_id: Set(upload.get()),
             generation: Set(convert::to_stored(generation)),

@@ -4,11 +4,11 @@
 //! settled. An object here that no upload waits for is an orphan, and the sweeper deletes it.
 
 use bytes::Bytes;
+use domain::ordered_id;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use instrument::{FailPoints, LowSpace};
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::settings::StoreSettings;
@@ -34,7 +34,7 @@ impl Staging {
 
     /// Returns a writer for bytes under a new key. Nothing stays unless [`StagedWriter::finish`] succeeds.
     pub fn new_writer(&self) -> StagedWriter {
-        StagedWriter::begin(&self.0, format!("incoming/{}", Uuid::now_v7().simple()))
+        StagedWriter::begin(&self.0, format!("incoming/{}", ordered_id().simple()))
     }
 
     /// Reads a staged object whole, because a decoder needs it in one piece and pictures are bounded. Only the worker

@@ -8,6 +8,7 @@
 //! - `invariants` checks records, staging and blobs against each other.
 
 // A failed test panics.
+#![allow(clippy::disallowed_methods, reason = "tests make names and times of their own")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(missing_docs, reason = "for our own tests only")]
 

@@ -27,7 +27,7 @@ pub(super) const INDEXES: [&str; 10] = [
     "CREATE INDEX ix_idempotency_keys_expires_at ON idempotency_keys (expires_at)",
 ];
 
-/// The statement that makes 1001 the first PictureID (`contract/dropbox.md`, "Answer").
+/// The statement that makes 1001 the first PictureID (`docs/contracts/dropbox.md`, 1.2).
 pub(super) fn first_upload_id(backend: DbBackend) -> &'static str {
     match backend {
         DbBackend::Sqlite => "INSERT INTO sqlite_sequence (name, seq) VALUES ('uploads', 1000)",

@@ -45,7 +45,7 @@ impl PanickingWorker {
             records: RecordsSettings::new(url("sqlite", "records.db"), 4),
         };
         migrations::up(settings.records.url.expose()).await.unwrap();
-        let clock = Clock::manual(jiff::Timestamp::now());
+        let clock = Clock::manual(jiff::Timestamp::from_second(1_800_000_000).unwrap());
         let backends = Backends::open(&settings, clock.clone(), FailPoints::default()).await.unwrap();
         let ada = User {
             id: "ada".to_owned(),

@@ -14,6 +14,7 @@
 //! Without an address, the tests of that engine print this and do nothing.
 
 // A failed test panics.
+#![allow(clippy::disallowed_methods, reason = "tests make names and times of their own")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod claims_and_avatars;

@@ -1,5 +1,6 @@
 //! Tests of the picture engine through its public API: valid files, damaged files and hostile files.
 
+#![allow(clippy::disallowed_methods, reason = "tests make names and times of their own")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod damaged;

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use address::read_ca_file;
+use domain::random_id;
 use futures::StreamExt;
 use lapin::tcp::OwnedTLSConfig;
 use lapin::{Channel, Connection, ConnectionProperties};
 use tokio::sync::watch;
-use uuid::Uuid;
 
 use super::topology::Topology;
 use crate::broker_address::BrokerAddress;
@@ -145,7 +145,7 @@ async fn maintain(
                 state.send_replace(ConnectionState::Down(error.to_string()));
                 // Half of the pause is random, so that not all processes reconnect to a restarted broker at the same
                 // moment.
-                let share = f64::from(Uuid::new_v4().as_bytes()[0]) / 255.0;
+                let share = f64::from(random_id().as_bytes()[0]) / 255.0;
                 tokio::time::sleep(pause.mul_f64(0.5 + share / 2.0)).await;
                 pause = (pause * 2).min(MAX_BACKOFF);
             }

@@ -19,8 +19,7 @@ mod topology;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use domain::{JobId, JobMessage, Outcome, QueueName};
-use uuid::Uuid;
+use domain::{JobId, JobMessage, Outcome, QueueName, ordered_id};
 
 use crate::broker_address::parse_address;
 use crate::error::QueueError;
@@ -62,7 +61,7 @@ impl RabbitMq {
         address.uri.query.frame_max.get_or_insert(MAX_FRAME_BYTES);
         let topology = Topology::new(&settings.prefix);
         let shared = Arc::new(BrokerContext {
-            instance: Uuid::now_v7(),
+            instance: ordered_id(),
             publisher: Publisher::new(BrokerConnection::new(address.clone(), "publishes", topology.clone())),
             consumer_connection: BrokerConnection::new(address, "consumes", topology.clone()),
             topology,
