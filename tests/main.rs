@@ -24,6 +24,7 @@ mod memory;
 mod module_circles;
 mod picture_end_to_end;
 mod probes;
+mod reason_codes;
 mod render;
 mod renditions;
 mod settings;

@@ -191,7 +191,8 @@ fn run_thread(shared: &PoolShared, spare: bool) {
             Err(Rejection::from_panic(payload.as_ref()))
         });
         drop((task, rendering_gauge, memory_gauge));
-        gauges::record_render(media, result.as_ref().map_or_else(Rejection::code, |_| "taken"), started.elapsed());
+        let outcome = result.as_ref().map_or_else(|rejection| rejection.code().to_string(), |_| "taken".to_owned());
+        gauges::record_render(media, outcome, started.elapsed());
         shared.lock().queue.finish(running);
         // Several pictures may have waited for the memory that is free now.
         shared.changed.notify_all();
@@ -240,7 +241,7 @@ mod tests {
     async fn what_does_not_fit_is_refused_and_what_is_late_is_stopped() {
         let pool = RenderPool::new(1, 1 << 20);
         let refused = render_bmp(&pool, black_bmp(1024), Duration::from_secs(60)).await.unwrap_err();
-        assert_eq!(refused.code(), "too_much_memory");
+        assert_eq!(refused.code().as_str(), "too_much_memory");
         let pool = RenderPool::new(1, 64 << 20);
         let late = render_bmp(&pool, black_bmp(64), Duration::ZERO).await.unwrap_err();
         assert!(late.is_transient());

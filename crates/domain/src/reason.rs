@@ -28,6 +28,8 @@ open_enum! {
         ProfileTooLarge = "profile_too_large",
         /// Rendering was stopped before it was done.
         Stopped = "stopped",
+        /// The picture engine or one of its codecs failed.
+        EngineFailed = "engine_failed",
         /// The right to upload was revoked while the upload waited.
         NotPermitted = "not_permitted",
         /// The target in the file is gone.
@@ -107,7 +109,7 @@ mod tests {
     fn codes_are_stored_and_sent_in_these_words() {
         let words: Vec<&str> = ReasonCode::KNOWN.iter().map(ReasonCode::as_str).collect();
         let expected = "unsupported_type broken_picture too_many_pixels side_too_long too_many_frames too_many_scans \
-            too_much_memory profile_too_large stopped not_permitted place_gone unclaimed deleted deadline gave_up \
+            too_much_memory profile_too_large stopped engine_failed not_permitted place_gone unclaimed deleted deadline gave_up \
             bytes_lost bytes_damaged unusable settled_before not_ready superseded nothing_made too_many_variants \
             too_many_crops unknown";
         assert_eq!(words, expected.split_whitespace().collect::<Vec<_>>());

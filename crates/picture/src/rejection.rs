@@ -7,7 +7,7 @@
 use std::any::Any;
 use std::borrow::Cow;
 
-use domain::Media;
+use domain::{Media, ReasonCode};
 
 /// The reason why a picture was not rendered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -109,20 +109,20 @@ fn format_bytes(bytes: u64) -> String {
 
 impl Rejection {
     /// The stable code of the reason, for answers, metrics and tests.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> ReasonCode {
         match self {
-            Self::Unsupported { .. } => "unsupported_type",
-            Self::Broken { .. } => "broken_picture",
+            Self::Unsupported { .. } => ReasonCode::UnsupportedType,
+            Self::Broken { .. } => ReasonCode::BrokenPicture,
             Self::LimitExceeded { excess, .. } => match excess {
-                LimitKind::Pixels => "too_many_pixels",
-                LimitKind::Side => "side_too_long",
-                LimitKind::Frames => "too_many_frames",
-                LimitKind::Scans => "too_many_scans",
-                LimitKind::Memory => "too_much_memory",
-                LimitKind::Profile => "profile_too_large",
+                LimitKind::Pixels => ReasonCode::TooManyPixels,
+                LimitKind::Side => ReasonCode::SideTooLong,
+                LimitKind::Frames => ReasonCode::TooManyFrames,
+                LimitKind::Scans => ReasonCode::TooManyScans,
+                LimitKind::Memory => ReasonCode::TooMuchMemory,
+                LimitKind::Profile => ReasonCode::ProfileTooLarge,
             },
-            Self::Cancelled => "stopped",
-            Self::EngineFailed { .. } => "engine_failed",
+            Self::Cancelled => ReasonCode::Stopped,
+            Self::EngineFailed { .. } => ReasonCode::EngineFailed,
         }
     }
 
@@ -169,7 +169,7 @@ mod tests {
             rejection.to_string(),
             "The longer side of the picture has 70000 pixels; the limit is 30000 pixels. Scale it down and upload it again."
         );
-        assert_eq!(rejection.code(), "side_too_long");
+        assert_eq!(rejection.code().as_str(), "side_too_long");
         assert_eq!(
             Rejection::broken(Media::Png, "it ends too early").to_string(),
             "The PNG file is broken: it ends too early. Save it again and upload the new file."
@@ -190,7 +190,7 @@ mod tests {
             let failure = failure.unwrap_err();
             assert_eq!(failure, Rejection::engine_failed("a codec panicked: index 7 of 3"));
             assert!(failure.is_transient() && !failure.to_string().contains("index"), "{failure}");
-            assert_eq!(failure.code(), "engine_failed");
+            assert_eq!(failure.code().as_str(), "engine_failed");
         }
     }
 }

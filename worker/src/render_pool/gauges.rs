@@ -49,7 +49,7 @@ pub(super) fn set_memory_budget(bytes: u64) {
 
 /// Records a finished picture: `outcome` is `taken` or the code of its rejection. `engine_failed` counts our own
 /// failures.
-pub(super) fn record_render(media: Media, outcome: &'static str, took: Duration) {
+pub(super) fn record_render(media: Media, outcome: String, took: Duration) {
     counter!("cloakroom_pictures_total", "media" => media.name(), "outcome" => outcome).increment(1);
     histogram!("cloakroom_picture_seconds", "media" => media.name()).record(took);
 }

@@ -41,10 +41,10 @@ fn render_small_png(bytes: &[u8]) -> Result<RenderedPicture, Rejection> {
     render(bytes, &single_output_plan(Shape::Inside(64), OutputFormat::Png), &Limits::default(), &CancelFlag::new())
 }
 
-/// The error code of a rejection, or "taken".
-fn result_code(bytes: &[u8]) -> &'static str {
+/// The error code of a rejection, or "accepted".
+fn result_code(bytes: &[u8]) -> String {
     match render_small_png(bytes) {
-        Ok(_) => "taken",
-        Err(rejection) => rejection.code(),
+        Ok(_) => "accepted".to_owned(),
+        Err(rejection) => rejection.code().to_string(),
     }
 }
