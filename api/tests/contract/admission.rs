@@ -49,7 +49,7 @@ async fn the_sample_request_byte_for_byte() {
         .unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(response.text().await.unwrap(), "1001");
-    let label = server.places.records.upload("1001".parse().unwrap()).await.unwrap().unwrap().filename;
+    let label = server.backends.records.upload("1001".parse().unwrap()).await.unwrap().unwrap().filename;
     assert_eq!(label, "My Picture.png");
 }
 
@@ -87,7 +87,7 @@ async fn a_file_is_the_first_with_a_name_unless_a_later_one_is_called_profile() 
         let response = jane.request(Method::POST, "/api/dropbox/pictures").multipart(form).send().await.unwrap();
         assert_eq!(response.status(), 200);
         let id = response.text().await.unwrap();
-        assert_eq!(server.places.records.upload(id.parse().unwrap()).await.unwrap().unwrap().filename, label);
+        assert_eq!(server.backends.records.upload(id.parse().unwrap()).await.unwrap().unwrap().filename, label);
     }
     assert_eq!(server.staged_files(), 0);
 }
@@ -138,7 +138,7 @@ async fn who_may_not_is_told_before_the_body_is_read() {
         .await
         .unwrap();
     assert_eq!(forged.status(), 401);
-    assert_eq!(server.places.records.stats().await.unwrap().admitted, 0);
+    assert_eq!(server.backends.records.stats().await.unwrap().admitted, 0);
     assert_eq!(server.staged_files(), 0);
 }
 

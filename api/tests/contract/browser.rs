@@ -201,7 +201,7 @@ async fn with_its_script() {
     browser.click("#claim button").await;
     browser.find("#crop-section[hidden]").await;
     assert_eq!(browser.text("#message").await, "The picture is now your avatar.");
-    let upload = server.places.records.upload("1001".parse().unwrap()).await.unwrap().unwrap();
+    let upload = server.backends.records.upload("1001".parse().unwrap()).await.unwrap().unwrap();
     assert!(upload.claim.is_some());
     let crop = upload.crop.unwrap();
     assert_eq!((crop.x, crop.y, crop.w, crop.h), (16, 0, 480, 480));
@@ -233,7 +233,7 @@ async fn without_a_script() {
     browser.screenshot("crop").await;
     browser.click("#claim button").await;
     browser.find("#claim-section[hidden]").await;
-    let upload = server.places.records.upload("1001".parse().unwrap()).await.unwrap().unwrap();
+    let upload = server.backends.records.upload("1001".parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(upload.crop.map(|crop| (crop.w, crop.h)), Some((200, 200)));
     assert!(upload.claim.is_some());
 }

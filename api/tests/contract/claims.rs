@@ -22,14 +22,14 @@ async fn all_five_services() {
         let claimed: Value = response.json().await.unwrap();
         assert_eq!(claimed, json!({"ID": format!("thing.{FED}"), "Name": "TravelApp", "PictureID": number}));
         let resource = Resource { service: service.parse().unwrap(), id: "thing".to_owned() };
-        assert_eq!(server.places.records.resource_name(&resource).await.unwrap().as_deref(), Some("TravelApp"));
+        assert_eq!(server.backends.records.resource_name(&resource).await.unwrap().as_deref(), Some("TravelApp"));
         let again = admin.request(Method::PUT, &path).json(&json!({"PictureID": number})).send().await.unwrap();
         assert_eq!(again.status(), 200, "a second time is fine, and the number may be a number");
     }
     let id = jane.upload_picture().await;
     assert_eq!(jane.claim("apps/thing", &id).await.status(), 403);
     let app = Resource { service: Service::Apps, id: "thing".to_owned() };
-    server.places.records.grant_resource(&app, "jane").await.unwrap();
+    server.backends.records.grant_resource(&app, "jane").await.unwrap();
     assert_eq!(jane.claim("apps/thing", &id).await.status(), 200);
 }
 
@@ -54,7 +54,7 @@ async fn every_state_of_a_picture() {
     assert_eq!(jane.claim("users/jane", &expiring).await.status(), 410);
     assert_eq!(jane.claim("users/jane", &processing).await.status(), 200);
     let apps = Resource { service: Service::Apps, id: "a".to_owned() };
-    server.places.records.grant_resource(&apps, "jane").await.unwrap();
+    server.backends.records.grant_resource(&apps, "jane").await.unwrap();
     assert_eq!(jane.claim("apps/a", &processing).await.status(), 409);
 }
 
@@ -121,7 +121,7 @@ async fn claim_and_expiry_race_and_one_wins() {
             server.sweep().await
         };
         let (claim, swept) = tokio::join!(jane.claim("users/jane", &id), expire);
-        let upload = server.places.records.upload(id.parse().unwrap()).await.unwrap().unwrap();
+        let upload = server.backends.records.upload(id.parse().unwrap()).await.unwrap().unwrap();
         match claim.status().as_u16() {
             200 => assert!(upload.claim.is_some() && upload.state == domain::UploadState::Ready && swept.expired == 0),
             410 => assert!(upload.claim.is_none()),

@@ -32,7 +32,7 @@ async fn metrics_are_for_clients_where_a_setting_says_so() {
 #[tokio::test]
 async fn a_place_that_is_down_is_named() {
     let server = TestServer::new().await;
-    server.places.records.clone().close().await.unwrap();
+    server.backends.records.clone().close().await.unwrap();
     let response = server.anonymous(Method::GET, "/readyz").send().await.unwrap();
     assert_eq!(response.status(), 503);
     let report: Value = response.json().await.unwrap();

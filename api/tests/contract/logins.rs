@@ -99,9 +99,9 @@ async fn what_is_wrong_is_not_said() {
     assert_eq!(wrong.0, 401);
     assert_eq!(login("nobody@example.com", PASSWORD).await, wrong);
     assert_eq!(login("jane@example.com", &"x".repeat(5000)).await, wrong);
-    let mut jane = server.places.records.user("jane").await.unwrap().unwrap();
+    let mut jane = server.backends.records.user("jane").await.unwrap().unwrap();
     jane.disabled = true;
-    server.places.records.upsert_user(&jane).await.unwrap();
+    server.backends.records.upsert_user(&jane).await.unwrap();
     assert_eq!(login("jane@example.com", PASSWORD).await, wrong);
     for body in ["", "{}", "[]", "{\"email\":1}", "{\"email\":\"a\",\"password\":\"b\",\"more\":1}"] {
         let request = server.anonymous(Method::POST, "/api/login").header("content-type", "application/json");

@@ -57,7 +57,7 @@ async fn a_copied_cookie_ends_with_its_session() {
 async fn everywhere_means_every_session_and_every_issued_token() {
     let server = TestServer::new().await;
     let (jane, elsewhere, joe) = (server.login("jane").await, server.login("jane").await, server.login("joe").await);
-    let token = api::issue_token(&server.places.records, &server.settings.realm, "jane", MINUTE).await.unwrap();
+    let token = api::issue_token(&server.backends.records, &server.settings.realm, "jane", MINUTE).await.unwrap();
     let by_token = async || {
         let request = server.anonymous(Method::GET, "/uploads/1").bearer_auth(&token);
         request.send().await.unwrap().status().as_u16()
@@ -74,7 +74,7 @@ async fn everywhere_means_every_session_and_every_issued_token() {
 async fn an_issued_token_is_ended_alone_by_itself() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
-    let token = api::issue_token(&server.places.records, &server.settings.realm, "jane", MINUTE).await.unwrap();
+    let token = api::issue_token(&server.backends.records, &server.settings.realm, "jane", MINUTE).await.unwrap();
     let out = server.anonymous(Method::POST, "/api/logout").bearer_auth(&token).send().await.unwrap();
     assert_eq!(out.status(), 204, "no browser sends a bearer token by itself, so it needs no CSRF token");
     let request = server.anonymous(Method::GET, "/uploads/1").bearer_auth(&token);
@@ -85,7 +85,7 @@ async fn an_issued_token_is_ended_alone_by_itself() {
 #[tokio::test]
 async fn the_operator_ends_them_within_the_bound() {
     let server = TestServer::new().await;
-    let records = &server.places.records;
+    let records = &server.backends.records;
     for what in ["password", "disable", "logout"] {
         let jane = server.login("jane").await;
         assert!(is_valid(&jane).await);
@@ -109,7 +109,7 @@ async fn a_session_is_not_read_for_every_request() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     assert!(is_valid(&jane).await);
-    api::end_sessions(&server.places.records, "jane").await.unwrap();
+    api::end_sessions(&server.backends.records, "jane").await.unwrap();
     server.clock.advance(SESSION_CHECK - Duration::from_millis(1));
     assert!(is_valid(&jane).await, "it was read less than realm.session_cache_time ago");
     server.clock.advance(Duration::from_millis(1));
@@ -118,7 +118,7 @@ async fn a_session_is_not_read_for_every_request() {
     let strict = TestServer::with_settings(|settings| settings.realm.session_cache_time = Duration::ZERO).await;
     let jane = strict.login("jane").await;
     assert!(is_valid(&jane).await);
-    api::end_sessions(&strict.places.records, "jane").await.unwrap();
+    api::end_sessions(&strict.backends.records, "jane").await.unwrap();
     assert!(!is_valid(&jane).await, "0s: it is read for every request");
 }
 
@@ -165,7 +165,7 @@ async fn the_page_logs_out_here_or_everywhere() {
 #[tokio::test]
 async fn a_new_key_signs_everywhere_and_the_old_one_is_deleted_when_nothing_needs_it() {
     let server = TestServer::new().await;
-    let (records, other_api) = (&server.places.records, server.start_second().await);
+    let (records, other_api) = (&server.backends.records, server.start_second().await);
     let kept = async || records.signing_keys().await.unwrap().into_iter().map(|key| key.id).collect::<Vec<_>>();
     let old = kept().await;
     let token = api::issue_token(records, &server.settings.realm, "jane", 48 * 60 * MINUTE).await.unwrap();

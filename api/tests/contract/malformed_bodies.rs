@@ -120,7 +120,7 @@ async fn forms_that_are_none() {
         assert!(answer.contains("content-type: text/plain; charset=utf-8"), "{what}: {answer}");
     }
     assert_eq!(server.staged_files(), 0);
-    assert_eq!(server.places.records.stats().await.unwrap().admitted, 0);
+    assert_eq!(server.backends.records.stats().await.unwrap().admitted, 0);
     assert_eq!(jane.upload_picture().await, "1001");
 }
 
@@ -165,7 +165,7 @@ async fn names_that_would_hurt() {
         let answer = post(&jane, FORM_CONTENT_TYPE, &[file_part(name), b"--B--\r\n".to_vec()].concat()).await;
         assert!(answer.starts_with("HTTP/1.1 200 "), "{name:.50}: {answer}");
         let id = answer.rsplit("\r\n").next().unwrap().parse().unwrap();
-        assert_eq!(server.places.records.upload(id).await.unwrap().unwrap().filename, label);
+        assert_eq!(server.backends.records.upload(id).await.unwrap().unwrap().filename, label);
     }
     for name in ["a\0b.png", "a\r\nX-Evil: 1\r\n\r\nb.png"] {
         let answer = post(&jane, FORM_CONTENT_TYPE, &[file_part(name), b"--B--\r\n".to_vec()].concat()).await;
@@ -229,7 +229,7 @@ async fn who_goes_away_leaves_nothing() {
         turns += 1;
     }
     assert_eq!(server.staged_files(), 0);
-    assert_eq!(server.places.records.stats().await.unwrap().admitted, 0);
+    assert_eq!(server.backends.records.stats().await.unwrap().admitted, 0);
 }
 
 #[tokio::test]

@@ -79,18 +79,18 @@ async fn the_user_of_a_valid_token_is_created() {
         server.anonymous(Method::POST, "/api/dropbox/pictures").bearer_auth(provider.valid_token(&claims("mia")));
     let response = request.multipart(form("a.png", PNG)).send().await.unwrap();
     assert_eq!(response.status(), 200, "{}", response.text().await.unwrap());
-    let mia = server.places.records.user("mia").await.unwrap().unwrap();
+    let mia = server.backends.records.user("mia").await.unwrap().unwrap();
     assert_eq!((mia.email.as_str(), mia.name.as_str(), mia.role), ("mia@idp.example", "Mia", records::Role::Member));
     let mut odd = claims("max");
     odd["name"] = json!("Ma\0x");
     let known =
         server.anonymous(Method::GET, "/uploads/9").bearer_auth(provider.valid_token(&odd)).send().await.unwrap();
     assert_eq!(known.status(), 404);
-    let max = server.places.records.user("max").await.unwrap().unwrap();
+    let max = server.backends.records.user("max").await.unwrap().unwrap();
     assert_eq!(max.name, "max", "a name that no database keeps is none");
     let wrong = json!({"email": "mia@idp.example", "password": "!"});
     assert_eq!(server.anonymous(Method::POST, "/api/login").json(&wrong).send().await.unwrap().status(), 401);
-    let ours = api::issue_token(&server.places.records, &server.settings.realm, "jane", Duration::from_secs(60));
+    let ours = api::issue_token(&server.backends.records, &server.settings.realm, "jane", Duration::from_secs(60));
     let ours = server.anonymous(Method::GET, "/uploads/9").bearer_auth(ours.await.unwrap()).send().await.unwrap();
     assert_eq!(ours.status(), 404, "our own tokens work as before");
 }

@@ -46,7 +46,7 @@ async fn start_server() -> TestServer {
     server.add_user("kim", Role::Member).await;
     let app = Resource { service: Service::Apps, id: "shared".to_owned() };
     for user in ["jane", "joe"] {
-        server.places.records.grant_resource(&app, user).await.unwrap();
+        server.backends.records.grant_resource(&app, user).await.unwrap();
     }
     server
 }

@@ -56,7 +56,7 @@ async fn what_is_on_its_way_counts_as_well() {
     while jane.upload("a.png", PNG).await.status() == 429 && turns < 500 {
         turns += 1;
     }
-    assert_eq!(server.places.records.unclaimed("jane").await.unwrap().pictures, 2);
+    assert_eq!(server.backends.records.unclaimed("jane").await.unwrap().pictures, 2);
     assert_eq!(jane.upload("a.png", PNG).await.status(), 429);
 }
 
@@ -138,7 +138,7 @@ async fn stored_bytes_have_a_quota_over_all_contracts_that_claiming_does_not_emp
     // Each picture has an original and three squares.
     let server = TestServer::with_settings(|settings| settings.uploads.max_stored_bytes = ByteSize(20_000)).await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
-    let stored = async || server.places.records.usage("jane").await.unwrap().bytes;
+    let stored = async || server.backends.records.usage("jane").await.unwrap().bytes;
     let mut avatars = 0;
     let refused = loop {
         let answer = jane.upload("a.png", PNG).await;

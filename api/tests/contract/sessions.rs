@@ -58,9 +58,9 @@ async fn cookies_that_are_not_ours() {
 async fn a_session_ends_to_the_second_and_with_the_account() {
     let server = TestServer::new().await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
-    let mut user = server.places.records.user("joe").await.unwrap().unwrap();
+    let mut user = server.backends.records.user("joe").await.unwrap().unwrap();
     user.disabled = true;
-    server.places.records.upsert_user(&user).await.unwrap();
+    server.backends.records.upsert_user(&user).await.unwrap();
     server.clock.advance(server.settings.realm.session_cache_time);
     assert_eq!(joe.get("/uploads/1").await.status(), 401);
     server.clock.advance(Duration::from_millis(30 * 60 * 1000 - 1) - server.settings.realm.session_cache_time);
@@ -156,7 +156,7 @@ async fn the_switches() {
 #[tokio::test]
 async fn a_token_is_a_session_too() {
     let server = TestServer::new().await;
-    let (records, realm) = (&server.places.records, &server.settings.realm);
+    let (records, realm) = (&server.backends.records, &server.settings.realm);
     let token = api::issue_token(records, realm, "jane", Duration::from_secs(3600)).await.unwrap();
     let response = server
         .anonymous(Method::POST, "/api/dropbox/pictures")
@@ -178,8 +178,8 @@ async fn keys_rotate_and_nobody_is_logged_out() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     server.clock.advance(Duration::from_secs(2));
-    api::rotate_keys(&server.places.records).await.unwrap();
-    let token = api::issue_token(&server.places.records, &server.settings.realm, "jane", Duration::from_secs(60));
+    api::rotate_keys(&server.backends.records).await.unwrap();
+    let token = api::issue_token(&server.backends.records, &server.settings.realm, "jane", Duration::from_secs(60));
     let token = token.await.unwrap();
     let signed_by_the_new_key = server.anonymous(Method::GET, "/uploads/1").bearer_auth(&token).send().await.unwrap();
     assert_eq!(signed_by_the_new_key.status(), 404, "another process rotated, this one noticed");
@@ -192,7 +192,7 @@ async fn keys_rotate_and_nobody_is_logged_out() {
 #[tokio::test]
 async fn people_are_managed() {
     let server = TestServer::new().await;
-    let records = &server.places.records;
+    let records = &server.backends.records;
     let new = |id: &str, email: &str| api::NewUser {
         id: id.to_owned(),
         email: email.to_owned(),

@@ -29,7 +29,7 @@ static PASSWORD_HASH: LazyLock<String> = LazyLock::new(|| api::hash_password(PAS
 pub(crate) struct TestServer {
     pub(crate) base: String,
     pub(crate) client: reqwest::Client,
-    pub(crate) places: Backends,
+    pub(crate) backends: Backends,
     pub(crate) clock: Clock,
     worker: Worker,
     pub(crate) settings: ApiSettings,
@@ -83,7 +83,7 @@ impl TestServer {
             serde_json::json!({"url": url, "endpoint": "", "region": "", "access_key_id": "", "secret_access_key": "",
                                "min_free": min_free})
         };
-        let places: BackendsSettings = serde_json::from_value(serde_json::json!({
+        let backends: BackendsSettings = serde_json::from_value(serde_json::json!({
             "staging": store("staging"),
             "blobs": store("blobs"),
             "queue": {"url": "memory:"},
@@ -93,7 +93,7 @@ impl TestServer {
         .unwrap();
         let faults = FailPointSwitch::default();
         let clock = Clock::manual("2026-11-21T12:00:00Z".parse::<Timestamp>().unwrap());
-        let places = Backends::open(&places, clock.clone(), faults.fail_points()).await.unwrap();
+        let backends = Backends::open(&backends, clock.clone(), faults.fail_points()).await.unwrap();
         let mut settings = settings();
         change(&mut settings);
         let mut work: WorkerSettings = toml::from_str(worker::DEFAULTS).unwrap();
@@ -102,9 +102,9 @@ impl TestServer {
         let server = Self {
             base: String::new(),
             client: client(),
-            worker: Worker::new(&work, places.clone()),
-            sweeper: Sweeper::new(&work.sweep, places.clone()),
-            places,
+            worker: Worker::new(&work, backends.clone()),
+            sweeper: Sweeper::new(&work.sweep, backends.clone()),
+            backends,
             clock,
             settings,
             folder,
@@ -121,7 +121,7 @@ impl TestServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         self.base = format!("http://{}", listener.local_addr().unwrap());
         let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let api = Api::open(&self.settings, self.places.clone(), metrics).await.unwrap();
+        let api = Api::open(&self.settings, self.backends.clone(), metrics).await.unwrap();
         tokio::spawn(api.serve(listener, self.stop.clone()));
         self
     }
@@ -131,7 +131,7 @@ impl TestServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let api = Api::open(&self.settings, self.places.clone(), metrics).await.unwrap();
+        let api = Api::open(&self.settings, self.backends.clone(), metrics).await.unwrap();
         tokio::spawn(api.serve(listener, self.stop.clone()));
         base
     }
@@ -144,19 +144,19 @@ impl TestServer {
                                "min_free": "0 B"})
         };
         let records = format!("sqlite://{}", self.folder.path().join("records.db").display());
-        let places = serde_json::from_value(serde_json::json!({
+        let backends = serde_json::from_value(serde_json::json!({
             "staging": store("staging"),
             "blobs": store("blobs"),
             "queue": {"url": "memory:"},
             "records": {"url": records, "max_connections": 2, "min_free": "0 B",
                         "timeout": "10s", "pooler": "none"},
         }));
-        let places = Backends::open(&places.unwrap(), clock, FailPoints::default()).await.unwrap();
-        let (records, realm) = (places.records.clone(), self.settings.realm.clone());
+        let backends = Backends::open(&backends.unwrap(), clock, FailPoints::default()).await.unwrap();
+        let (records, realm) = (backends.records.clone(), self.settings.realm.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let api = Api::open(&self.settings, places, metrics).await.unwrap();
+        let api = Api::open(&self.settings, backends, metrics).await.unwrap();
         tokio::spawn(api.serve(listener, self.stop.clone()));
         SecondServer { base, records, realm }
     }
@@ -171,7 +171,7 @@ impl TestServer {
             role,
             disabled: false,
         };
-        self.places.records.upsert_user(&user).await.unwrap();
+        self.backends.records.upsert_user(&user).await.unwrap();
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -61,7 +61,7 @@ async fn from_the_login_to_the_avatar_by_forms_alone() {
     let claimed = submit(jane.request_without_csrf(Method::POST, "/page/claim"), &crop[..2]).await;
     assert_eq!((claimed.status().as_u16(), header(&claimed, "location")), (303, "/"));
     let own = Resource { service: Service::Users, id: "jane".to_owned() };
-    assert!(server.places.records.avatar(&own).await.unwrap().is_some());
+    assert!(server.backends.records.avatar(&own).await.unwrap().is_some());
     assert_eq!(
         submit(jane.request_without_csrf(Method::POST, "/page/claim"), &[crop[0], ("picture", "7")]).await.status(),
         404
@@ -132,9 +132,9 @@ async fn another_sites_form_logs_nobody_in() {
 #[tokio::test]
 async fn what_is_hostile_is_escaped() {
     let server = TestServer::new().await;
-    let mut jane = server.places.records.user("jane").await.unwrap().unwrap();
+    let mut jane = server.backends.records.user("jane").await.unwrap().unwrap();
     jane.name = "<script>alert('{{csrf}}')</script>".to_owned();
-    server.places.records.upsert_user(&jane).await.unwrap();
+    server.backends.records.upsert_user(&jane).await.unwrap();
     let jane = server.login("jane").await;
     let page = jane.get("/?picture=%22%3E%3Cscript%3E").await;
     assert_eq!(page.status(), 404);

@@ -32,9 +32,9 @@ async fn unknown_users() {
     let message = format!("the CSRF token is not valid; {how}");
     let forged = || jane.request_without_csrf(Method::POST, &path).header(format!("X-Csrf-Token_{FED}"), "x");
     assert_refused(forged, about, (401, "-1", "!csCsrf", &message)).await;
-    let mut gone = server.places.records.user("joe").await.unwrap().unwrap();
+    let mut gone = server.backends.records.user("joe").await.unwrap().unwrap();
     gone.disabled = true;
-    server.places.records.upsert_user(&gone).await.unwrap();
+    server.backends.records.upsert_user(&gone).await.unwrap();
     server.clock.advance(server.settings.realm.session_cache_time);
     assert_refused(
         || nobody().bearer_auth(&joe.session),
@@ -152,7 +152,7 @@ async fn what_is_not_there() {
     let id = upload_file(&jane).await;
     assert_eq!(upload_rendition(&jane, &id, "text", b"x").await.status(), 200);
     let elsewhere: FileId = "EXT-1".parse().unwrap();
-    server.places.records.register_file(&elsewhere, "plan.docx", "jane", 1, None).await.unwrap();
+    server.backends.records.register_file(&elsewhere, "plan.docx", "jane", 1, None).await.unwrap();
     let rendition = |message| (404, "-16", "!csRenditionNotFound", message);
     let version = (404, "-16", "!csFileVersionNotFound", "The file version was not found.");
     let gone = rendition("The rendition was not found.");

@@ -28,7 +28,7 @@ async fn two_hundred_of_one_name_over_two_apis() {
     let count = |status| answers.iter().filter(|answer| **answer == status).count();
     assert_eq!((count(200), count(409)), (1, 199), "{answers:?}");
     assert_eq!(server.staged_files(), 0);
-    let census = server.places.records.stats().await.unwrap();
+    let census = server.backends.records.stats().await.unwrap();
     assert_eq!((census.admitted, census.unaccounted()), (2, 0));
 }
 
@@ -45,7 +45,7 @@ async fn a_right_taken_back_in_between() {
             409,
             "the name is reserved"
         );
-        server.places.records.unshare_file(&id.parse().unwrap(), "joe").await.unwrap();
+        server.backends.records.unshare_file(&id.parse().unwrap(), "joe").await.unwrap();
         run_all_jobs(&server).await;
     };
     let (answer, ()) = tokio::join!(upload_rendition(&joe, &id, "small", b"x"), revoke);
@@ -144,7 +144,7 @@ async fn a_failed_upload_gives_its_name_back() {
     server.clock.advance(std::time::Duration::from_secs(600));
     assert_eq!(server.sweep().await.failed, 1);
     assert_eq!(lazily("SMALL").await, 202, "it is free once the first has failed");
-    let dead = server.places.records.jobs(true, 10).await.unwrap();
-    let retried = server.places.records.retry_job(dead[0].id, std::time::Duration::from_secs(60)).await.unwrap();
+    let dead = server.backends.records.jobs(true, 10).await.unwrap();
+    let retried = server.backends.records.retry_job(dead[0].id, std::time::Duration::from_secs(60)).await.unwrap();
     assert!(retried.is_none(), "the first cannot be tried again: its name is another's");
 }

@@ -174,5 +174,5 @@ async fn deleted_is_gone_and_its_name_free() {
     assert_eq!(upload_rendition(&jane, &id, "small", b"two").await.status(), 200);
     assert_eq!(get(&jane, &path).await.text().await.unwrap(), "two");
     assert!(server.sweep().await.deleted_blobs > 0, "its bytes are gone");
-    assert_eq!(server.places.records.stats().await.unwrap().unaccounted(), 0);
+    assert_eq!(server.backends.records.stats().await.unwrap().unaccounted(), 0);
 }

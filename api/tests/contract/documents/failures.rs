@@ -60,7 +60,7 @@ async fn a_right_that_was_taken_back_and_a_deadline_that_passed() {
         share(&server, &id, "joe", FileRole::Contributor).await;
         let revoke = async {
             wait_for_in_flight(&server, 1).await;
-            server.places.records.unshare_file(&id.parse().unwrap(), "joe").await.unwrap();
+            server.backends.records.unshare_file(&id.parse().unwrap(), "joe").await.unwrap();
             run_all_jobs(&server).await;
         };
         let (answer, ()) = tokio::join!(add(&joe, kind), revoke);
@@ -81,9 +81,9 @@ async fn a_new_file_of_a_user_without_rights() {
     let joe = server.login("joe").await;
     let disable = async {
         wait_for_in_flight(&server, 1).await;
-        let mut gone = server.places.records.user("joe").await.unwrap().unwrap();
+        let mut gone = server.backends.records.user("joe").await.unwrap().unwrap();
         gone.disabled = true;
-        server.places.records.upsert_user(&gone).await.unwrap();
+        server.backends.records.upsert_user(&gone).await.unwrap();
         run_all_jobs(&server).await;
     };
     let body = super::form(&[part("name=\"primaryFile\"; filename=\"a\"", b"x")]);
@@ -139,7 +139,7 @@ async fn a_body_that_stops_and_bytes_that_are_gone() {
     let message = "nothing came for 0.3 seconds; send without pauses";
     assert_refused(stops, ("file", &id), (408, "-1", "!csTooSlow", message)).await;
 
-    assert!(server.places.blobs.delete_prefix("uploads/3/1001-").await.unwrap() > 0);
+    assert!(server.backends.blobs.delete_prefix("uploads/3/1001-").await.unwrap() > 0);
     let get = || api_request(&jane, Method::GET, &format!("/files/{id}/data"));
     let message = "the server failed; its log has the cause";
     assert_refused(get, ("file", &id), (500, "-1", "!csPlaceDown", message)).await;

@@ -111,7 +111,7 @@ async fn one_that_is_in_flight_is_waited_for() {
         request.multipart(crate::test_server::form("a.png", PNG)).send().await.unwrap()
     };
     let others = async {
-        while server.places.records.stats().await.unwrap().admitted == 0 {
+        while server.backends.records.stats().await.unwrap().admitted == 0 {
             tokio::task::yield_now().await;
         }
         let second = upload().await;
@@ -121,7 +121,7 @@ async fn one_that_is_in_flight_is_waited_for() {
     let (first, ()) = tokio::join!(upload(), others);
     assert_eq!(status_and_text(first).await, (200, "1001".to_owned()));
     assert_eq!(status_and_text(upload().await).await, (200, "1001".to_owned()));
-    assert_eq!(server.places.records.stats().await.unwrap().admitted, 1);
+    assert_eq!(server.backends.records.stats().await.unwrap().admitted, 1);
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn who_went_away_before_the_answer_finds_it_later() {
         request.multipart(crate::test_server::form("a.png", PNG)).send().await.unwrap()
     };
     let admitted = async {
-        while server.places.records.stats().await.unwrap().admitted == 0 {
+        while server.backends.records.stats().await.unwrap().admitted == 0 {
             tokio::task::yield_now().await;
         }
     };
@@ -150,7 +150,7 @@ async fn who_went_away_before_the_answer_finds_it_later() {
         }
     };
     assert_eq!(answer, (200, "1001".to_owned()));
-    assert_eq!(server.places.records.stats().await.unwrap().admitted, 1);
+    assert_eq!(server.backends.records.stats().await.unwrap().admitted, 1);
 }
 
 /// A temporary database fault does not keep the key locked, because the api that holds the key retries until the result
@@ -217,7 +217,7 @@ async fn who_asks_for_a_key_in_flight_is_told_when_to_ask_again() {
     let server = crate::test_server::TestServer::with_idle_worker(|_| {}).await;
     let jane = server.login("jane").await;
     let hold = async |hold: u64| {
-        server.places.records.lock_idempotency_key("user:jane", "k", Duration::from_secs(hold)).await.unwrap();
+        server.backends.records.lock_idempotency_key("user:jane", "k", Duration::from_secs(hold)).await.unwrap();
     };
     let wait = async || {
         let request = jane.request(Method::POST, "/api/dropbox/pictures").header("idempotency-key", "k");

@@ -86,7 +86,7 @@ pub(crate) async fn file_with_idle_worker(login: &Login<'_>) -> String {
 
 /// Waits until this number of uploads wait for the worker.
 pub(crate) async fn wait_for_in_flight(server: &TestServer, uploads: u64) {
-    while server.places.records.stats().await.unwrap().in_flight < uploads {
+    while server.backends.records.stats().await.unwrap().in_flight < uploads {
         tokio::task::yield_now().await;
     }
 }
@@ -95,7 +95,7 @@ pub(crate) async fn wait_for_in_flight(server: &TestServer, uploads: u64) {
 /// after it is in the records.
 pub(crate) async fn run_all_jobs(server: &TestServer) {
     wait_for_in_flight(server, 1).await;
-    while server.places.records.stats().await.unwrap().in_flight > 0 {
+    while server.backends.records.stats().await.unwrap().in_flight > 0 {
         server.run_jobs().await;
         tokio::task::yield_now().await;
     }
@@ -104,7 +104,7 @@ pub(crate) async fn run_all_jobs(server: &TestServer) {
 /// Gives a user a role for a file.
 pub(crate) async fn share(server: &TestServer, file: &str, user: &str, role: FileRole) {
     let file: FileId = file.parse().unwrap();
-    server.places.records.share_file(&file, user, role).await.unwrap();
+    server.backends.records.share_file(&file, user, role).await.unwrap();
 }
 
 /// The status and the text of an answer.
