@@ -42,7 +42,7 @@ impl AllInOne {
         let listener = bind_http(settings).await?;
         let address = listener.local_addr()?;
         let probing = settings.probes.bind().await?;
-        let metrics = crate::metrics::install_recorder()?;
+        let metrics = crate::metrics_recorder::install_recorder()?;
         for name in crate::migrate::apply_pending(settings).await? {
             tracing::info!(name, "migration applied");
         }
@@ -85,18 +85,17 @@ impl AllInOne {
     /// Serves until `stop`, then finishes the work in progress.
     ///
     /// # Errors
-    /// If one of the roles cannot continue.
+    /// If the api cannot continue.
     pub(crate) async fn serve(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let (api, worker, (), (), ()) = tokio::join!(
+        let (api, (), (), (), ()) = tokio::join!(
             async { self.api.serve(self.listener, stop.clone()).await.inspect_err(|_| stop.cancel()) },
-            async { self.worker.run(stop.clone()).await.inspect_err(|_| stop.cancel()) },
+            self.worker.run(stop.clone()),
             self.sweeper.run(stop.clone()),
             crate::stats::sample(self.backends.clone(), stop.clone()),
             self.probes.serve(self.probe_listener, stop.clone()),
         );
         self.backends.queue.close().await;
         api?;
-        worker?;
         tracing::info!("stopped");
         Ok(())
     }

@@ -9,7 +9,7 @@ mod fd_limit;
 mod jobs;
 mod keys;
 mod log;
-mod metrics;
+mod metrics_recorder;
 mod migrate;
 mod probes;
 mod render;

@@ -65,7 +65,7 @@ pub(crate) async fn api(settings: Settings) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let probing = settings.probes.bind().await?;
     let backends = open_shared_backends(&settings).await?;
-    let metrics = crate::metrics::install_recorder()?;
+    let metrics = crate::metrics_recorder::install_recorder()?;
     let api = Api::open(&crate::fd_limit::fit_connections(&settings, 0), backends.clone(), metrics.clone()).await?;
     // Last, because the password is shown once: a start that fails must not create the administrator.
     if let Some(admin) = api::ensure_admin(&backends.records, &settings.realm).await? {
@@ -97,18 +97,17 @@ pub(crate) async fn worker(mut settings: Settings, args: WorkerArgs) -> anyhow::
     let backends = open_shared_backends(&settings).await?;
     let worker = Worker::new(&settings.worker(), backends.clone());
     let sweeper = Sweeper::new(&settings.sweep, backends.clone());
-    let metrics = crate::metrics::install_recorder()?;
+    let metrics = crate::metrics_recorder::install_recorder()?;
     let (liveness, breakers) = (Some(worker.liveness()), worker.breakers());
     let readiness = WorkerReadiness { backends: backends.clone(), breakers, outages: OutageLog::default() };
     let probes = ProbeServer { metrics, liveness, readiness: ReadinessSource::Worker(readiness) };
     tracing::info!(queues = ?settings.worker.queues, "the worker is up");
-    let (worked, (), (), ()) = tokio::join!(
+    tokio::join!(
         worker.run(stop.clone()),
         sweeper.run(stop.clone()),
         crate::stats::sample(backends.clone(), stop.clone()),
         probes.serve(listener, stop.clone()),
     );
-    worked?;
     // The last outcomes are sent before the process ends.
     backends.queue.close().await;
     tracing::info!("stopped");

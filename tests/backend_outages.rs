@@ -194,7 +194,7 @@ async fn records_that_fail_while_a_job_ends_cost_no_attempt() {
         let upload = tokio::time::timeout(90 * SECOND, settled).await.expect("it is settled");
         assert_eq!(upload.state, UploadState::Ready, "{ops:?}: {:?}", upload.reason);
         stop.cancel();
-        running.await.unwrap().unwrap();
+        running.await.unwrap();
     }
 }
 

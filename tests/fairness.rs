@@ -116,7 +116,7 @@ async fn settle_all(backends: &Backends, uploads: Vec<UploadId>, threads: usize)
         settled.push(upload);
     }
     stop.cancel();
-    running.await.unwrap().unwrap();
+    running.await.unwrap();
     assert_eq!(backends.records.recount_usage().await.unwrap(), Vec::<String>::new());
     settled
 }

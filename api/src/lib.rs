@@ -49,7 +49,7 @@ pub use crate::http::server::ServeError;
 pub use crate::http::settings::HttpSettings;
 pub use auth::oidc::OidcSettings;
 pub use auth::password::{HashError, hash_password};
-pub use auth::policy::PolicySettings;
+pub use auth::policy_client::PolicySettings;
 pub use auth::realm::{RealmSettings, SecureCookies};
 pub use auth::service_settings::ServiceSettings;
 pub use auth::user_admin::{
@@ -144,7 +144,7 @@ impl Api {
         let token_verifier = auth::oidc::TokenVerifier::open(&realm.oidc, &client)?;
         let service_keys = realm.service.key_digests()?;
         let state = AppState::new(AppStateInner {
-            policy_client: auth::policy::PolicyClient::open(&realm.policy, &client),
+            policy_client: auth::policy_client::PolicyClient::open(&realm.policy, &client),
             token_verifier,
             service_keys,
             passwords: auth::password::Passwords::new(),

@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::auth::attempt_limiter::AttemptLimiter;
 use crate::auth::oidc::TokenVerifier;
 use crate::auth::password::Passwords;
-use crate::auth::policy::PolicyClient;
+use crate::auth::policy_client::PolicyClient;
 use crate::auth::rate_limiter::RateLimiter;
 use crate::auth::realm::{RealmNames, RealmSettings};
 use crate::auth::session_cache::SessionCache;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::QueueName;
-use queue::{Deliveries, Delivery, QueueError};
+use queue::{Deliveries, Delivery};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -41,17 +41,14 @@ impl Drop for SlotGuard {
 
 impl Worker {
     /// Consumes the queues in the settings until `stop`, then waits for the running jobs and returns.
-    ///
-    /// # Errors
-    /// If a queue cannot be consumed at all.
-    pub async fn run(&self, stop: CancellationToken) -> Result<(), QueueError> {
+    pub async fn run(&self, stop: CancellationToken) {
         self.breakers.publish_gauges();
         let (arrival_sender, mut arrivals) = mpsc::channel(1);
         let consumers = TaskTracker::new();
         let (breakers, backends, stopped) = (self.breakers.clone(), self.backends.clone(), stop.clone());
         consumers.spawn(async move { stopped.run_until_cancelled(breakers.ping_failing(&backends)).await });
         for queue in &self.settings.worker.queues {
-            let deliveries = self.backends.queue.consume(*queue, self.prefetch_count(*queue)).await?;
+            let deliveries = self.backends.queue.consume(*queue, self.prefetch_count(*queue));
             consumers.spawn(self.clone().prefetch_deliveries(*queue, deliveries, arrival_sender.clone(), stop.clone()));
         }
         drop(arrival_sender);
@@ -95,7 +92,6 @@ impl Worker {
         running.close();
         tracing::debug!(running = running.len(), "stopping: no more jobs are begun");
         running.wait().await;
-        Ok(())
     }
 
     /// The most deliveries of a queue to prefetch, running ones included: enough to choose from, and not so many that
@@ -165,17 +161,7 @@ impl Worker {
                 self.breakers.wait_until_none_open().await;
                 continue;
             }
-            let from = match deliveries {
-                Some(deliveries) => deliveries,
-                None => match self.backends.queue.consume(queue, self.prefetch_count(queue)).await {
-                    Ok(again) => deliveries.insert(again),
-                    Err(error) => {
-                        tracing::warn!(queue = queue.as_str(), %error, "the queue cannot be consumed; consuming is retried");
-                        tokio::time::sleep(RETRY_PAUSE).await;
-                        continue;
-                    }
-                },
-            };
+            let from = deliveries.get_or_insert_with(|| self.backends.queue.consume(queue, self.prefetch_count(queue)));
             tokio::select! {
                 next = from.next() => return Some(PrefetchedDelivery { delivery: next?, _prefetch_permit: permit }),
                 () = self.breakers.wait_until_any_open() => {}

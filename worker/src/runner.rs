@@ -21,7 +21,7 @@ impl Worker {
         let mut count = 0;
         self.breakers.ping_all(&self.backends).await;
         for queue in &self.settings.worker.queues {
-            let mut deliveries = self.backends.queue.consume(*queue, 1).await?;
+            let mut deliveries = self.backends.queue.consume(*queue, 1);
             while !self.breakers.any_open()
                 && let Some(delivery) = deliveries.try_next().await
             {

@@ -11,7 +11,7 @@ pub(crate) mod logout;
 pub(crate) mod oidc;
 pub(crate) mod password;
 pub(crate) mod permissions;
-pub(crate) mod policy;
+pub(crate) mod policy_client;
 pub(crate) mod rate_limiter;
 pub(crate) mod realm;
 pub(crate) mod service_settings;

@@ -3,7 +3,7 @@
 use domain::Resource;
 
 use crate::auth::auth_user::AuthUser;
-use crate::auth::policy::Action;
+use crate::auth::policy_client::Action;
 use crate::error::ApiError;
 use crate::state::AppState;
 

@@ -54,7 +54,7 @@ pub struct RealmSettings {
     /// The portal's own identity provider, if its tokens are accepted.
     pub oidc: crate::auth::oidc::OidcSettings,
     /// The portal's own policy decision point, if there is one.
-    pub policy: crate::auth::policy::PolicySettings,
+    pub policy: crate::auth::policy_client::PolicySettings,
     /// Other systems that act for the portal.
     pub service: crate::auth::service_settings::ServiceSettings,
 }

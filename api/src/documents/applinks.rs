@@ -7,8 +7,8 @@ use axum::response::Response;
 use domain::{Applink, Audience, FileRole};
 
 use super::applink_tokens::{self, ApplinkTokenKind};
+use super::documented_errors::{CreateErrors, DocumentErrors, WriteErrors};
 use super::error::{DocumentError, DocumentOperation};
-use super::error_responses::{CreateErrors, DocumentErrors, WriteErrors};
 use super::json_params::JsonParams;
 use super::link_parameters::{find_user, generate_link_id, parse_link_role};
 use super::parameters::{ApplinkForm, FilePath, LinkPath, VersionPath};

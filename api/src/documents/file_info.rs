@@ -7,8 +7,8 @@ use axum::response::Response;
 use domain::{File, FileRole, FileVersion};
 use jiff::Timestamp;
 
+use super::documented_errors::{DocumentErrors, ReadErrors};
 use super::error::{DocumentError, DocumentOperation};
-use super::error_responses::{DocumentErrors, ReadErrors};
 use super::parameters::{FilePath, VersionQuery};
 use super::renditions;
 use super::request::DocumentRequest;

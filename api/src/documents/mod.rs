@@ -19,9 +19,9 @@ pub(crate) mod access_code_cache;
 mod applink_tokens;
 pub(crate) mod applinks;
 mod authorize;
+mod documented_errors;
 mod error;
 mod error_middleware;
-mod error_responses;
 pub(crate) mod file_info;
 mod file_response;
 mod json_params;
@@ -39,6 +39,6 @@ mod routes;
 pub(crate) mod settings;
 pub(crate) mod upload;
 mod upload_form;
-mod xml;
+mod xml_serializer;
 
 pub(crate) use routes::routes;

@@ -8,8 +8,8 @@ use domain::{Audience, FileRole, PublicLink};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 
+use super::documented_errors::{CreateErrors, DocumentErrors, ReadErrors, WriteErrors};
 use super::error::{DocumentError, DocumentOperation};
-use super::error_responses::{CreateErrors, DocumentErrors, ReadErrors, WriteErrors};
 use super::file_info::{UserDirectory, format_time};
 use super::json_params::JsonParams;
 use super::link_parameters::{find_user, generate_link_id, parse_link_role};

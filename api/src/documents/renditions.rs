@@ -5,8 +5,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use domain::{FileRole, FileVersion, Media, Rendition, Upload, UploadState as Standing, Variant, VariantName};
 
+use super::documented_errors::{DocumentErrors, ReadErrors, WriteErrors};
 use super::error::{DocumentError, DocumentOperation};
-use super::error_responses::{DocumentErrors, ReadErrors, WriteErrors};
 use super::file_response::{self, StoredContent};
 use super::parameters::{FilePath, RangeHeaders, RenditionQuery, RenditionTypeQuery, VersionQuery};
 use super::request::DocumentRequest;

@@ -12,7 +12,7 @@ use super::response_bodies::ItemKind;
 pub(crate) struct RequestPath {
     /// The rules for names of renditions. None if the API version does not exist.
     pub(crate) grammar: Option<RenditionNameRules>,
-    /// What errors are about.
+    /// The item type that an error body names.
     pub(crate) kind: ItemKind,
     /// The id of the file or of the link. Empty if the path has none.
     pub(crate) id: String,
@@ -37,7 +37,7 @@ impl RequestPath {
             ["publiclinks", id, ..] => (ItemKind::Publiclink, id, false),
             _ => (ItemKind::File, "", false),
         };
-        // No id contains U+0000, and no database accepts it in a query.
+        // No id contains U+0000, and PostgreSQL refuses it in a query.
         let id = percent_decode_str(id).decode_utf8_lossy().replace('\0', "\u{FFFD}");
         let file = of_file.then(|| id.clone());
         Self { grammar, kind, id, file_id: file }
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_address_is_about() {
+    fn a_path_names_its_target() {
         for (path, kind, id, file) in [
             ("files/data", ItemKind::File, "", None),
             ("files/D1", ItemKind::File, "D1", Some("D1")),

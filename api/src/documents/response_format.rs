@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::response_bodies::ItemKind;
-use super::xml;
+use super::xml_serializer;
 use crate::error::ApiError;
 
 /// The format of a response.
@@ -54,7 +54,7 @@ impl ResponseFormat {
     ) -> Result<Response, ApiError> {
         let text = match self {
             Self::Json => serde_json::to_string(body).map_err(|error| error.to_string()),
-            Self::Xml => xml::to_string(kind.as_str(), body).map_err(|error| error.to_string()),
+            Self::Xml => xml_serializer::to_string(kind.as_str(), body).map_err(|error| error.to_string()),
         };
         let text = text.map_err(|error| ApiError::Internal(format!("a response was not serialized: {error}")))?;
         let mut response = (status, text).into_response();

@@ -10,8 +10,8 @@ use domain::{
 };
 use records::{FileAdmission, RecordsError};
 
+use super::documented_errors::{DocumentErrors, UploadErrors};
 use super::error::{DocumentError, DocumentOperation};
-use super::error_responses::{DocumentErrors, UploadErrors};
 use super::file_info;
 use super::json_params::JsonParams;
 use super::parameters::{FileForm, FilePath, RenditionForm, VersionPath};

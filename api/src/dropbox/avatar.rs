@@ -6,7 +6,7 @@ use axum::response::Response;
 use domain::{Media, Service, Upload};
 
 use crate::auth::auth_user::AuthUser;
-use crate::auth::policy::Action;
+use crate::auth::policy_client::Action;
 use crate::dropbox::default_avatar::default_avatar;
 use crate::dropbox::requested_variant;
 use crate::dropbox::variant_response::{ensure_variant, variant_response};

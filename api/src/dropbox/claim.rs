@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::auth::auth_user::AuthUser;
-use crate::auth::policy::Action;
+use crate::auth::policy_client::Action;
 use crate::error::ApiError;
 use crate::http::json_body;
 use crate::http::path_params::PathParams;
@@ -108,7 +108,9 @@ impl ClaimRequest {
                 ("Name", Value::String(name)) if name.chars().count() <= MAX_NAME_CHARS => {
                     claim.name = Some(name.clone())
                 }
-                ("Name", _) => return Err(bad(format!("Name is a text of at most {MAX_NAME_CHARS} characters"))),
+                ("Name", _) => {
+                    return Err(bad(format!("Name must be a string of at most {MAX_NAME_CHARS} characters")));
+                }
                 ("PictureID", Value::String(id)) => {
                     claim.picture = Some(id.parse().map_err(|_| picture_not_found(id))?)
                 }
@@ -116,9 +118,13 @@ impl ClaimRequest {
                     let id = id.to_string();
                     claim.picture = Some(id.parse().map_err(|_| picture_not_found(&id))?);
                 }
-                ("PictureID", _) => return Err(bad("PictureID is a number, or a text with one in it".to_owned())),
+                ("PictureID", _) => {
+                    return Err(bad("PictureID must be a number or a string of decimal digits".to_owned()));
+                }
                 (other, _) => {
-                    return Err(bad(format!("\"{other:.80}\" is not stored here; send Name and PictureID only")));
+                    return Err(bad(format!(
+                        "\"{other:.80}\" is not a member of a claim; send Name and PictureID only"
+                    )));
                 }
             }
         }
@@ -129,7 +135,7 @@ impl ClaimRequest {
     }
 }
 
-/// The error for an unknown picture, and for a text that is no PictureID.
+/// The error for an unknown picture, and for a string that is not a PictureID.
 fn picture_not_found(id: &str) -> ApiError {
     ApiError::NotFound(format!("there is no picture {id:.40}"))
 }

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_own_domain_is_reflected() {
+    fn only_the_host_and_its_parent_domains_are_reflected() {
         let headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("Portal.Example.com:8443"))]);
         for (domain, may) in [
             ("portal.example.com", true),

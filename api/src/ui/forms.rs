@@ -14,7 +14,7 @@ use crate::auth::auth_user::AuthUser;
 use crate::auth::csrf::check as check_csrf;
 use crate::auth::login as login_endpoint;
 use crate::auth::logout::{log_out, logout_response};
-use crate::auth::policy::Action;
+use crate::auth::policy_client::Action;
 use crate::dropbox::claim::ClaimRequest;
 use crate::dropbox::crop::apply_crop;
 use crate::error::ApiError;

@@ -2,19 +2,20 @@
 
 mod broker_address;
 mod delivery;
+mod engine;
 mod error;
 mod memory;
-mod operations;
 mod outcome_waiters;
 mod queue;
 mod rabbitmq;
 mod settings;
 mod stats;
+mod writing_operations;
 
 pub use delivery::{Deliveries, Delivery};
 pub use error::QueueError;
-pub use operations::WRITING_OPERATIONS;
 pub use outcome_waiters::OutcomeWaiter;
 pub use queue::Queue;
 pub use settings::QueueSettings;
 pub use stats::QueueStats;
+pub use writing_operations::WRITING_OPERATIONS;

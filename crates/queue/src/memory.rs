@@ -1,14 +1,18 @@
 //! The queue of a single process: one channel per queue. It loses everything when the process ends, which is why
 //! every job has a row in the records.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{JobMessage, QueueName};
+use async_trait::async_trait;
+use domain::{JobId, JobMessage, Outcome, QueueName};
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::engine::{DeliverySource, HeldDelivery, QueueEngine};
 use crate::error::QueueError;
+use crate::stats::QueueStats;
 
 /// Unbounded, because a message takes about a hundred bytes and each stands for a row and a staged file that were
 /// admitted.
@@ -38,13 +42,20 @@ impl MemoryQueue {
         let entry = self.queues.iter().find(|(name, _)| *name == queue);
         &entry.unwrap_or(&self.queues[0]).1
     }
+}
 
-    pub(super) fn publish(&self, message: JobMessage) -> Result<(), QueueError> {
-        self.channel(message.queue).sender.send(message).map_err(|_| QueueError::Closed)
+#[async_trait]
+impl QueueEngine for MemoryQueue {
+    fn is_volatile(&self) -> bool {
+        true
     }
 
-    pub(super) fn publish_delayed(&self, message: JobMessage, delay: Duration) -> Result<(), QueueError> {
-        let sender = self.channel(message.queue).sender.clone();
+    async fn publish(&self, message: &JobMessage) -> Result<(), QueueError> {
+        self.channel(message.queue).sender.send(message.clone()).map_err(|_| QueueError::Closed)
+    }
+
+    async fn publish_delayed(&self, message: &JobMessage, delay: Duration) -> Result<(), QueueError> {
+        let (sender, message) = (self.channel(message.queue).sender.clone(), message.clone());
         tokio::spawn(async move {
             tokio::time::sleep(delay).await;
             sender.send(message).ok();
@@ -52,45 +63,69 @@ impl MemoryQueue {
         Ok(())
     }
 
+    /// A message is returned only when it is asked for, so there is nothing to bound.
+    fn consume(&self, queue: QueueName, _prefetch: u16) -> Box<dyn DeliverySource> {
+        Box::new(Deliveries(self.channel(queue).clone()))
+    }
+
     /// Counted by a receiver if it is free now. A receiver that waits for the next message waits in an empty queue.
-    pub(super) fn depth(&self, queue: QueueName) -> u64 {
-        self.channel(queue).receiver.try_lock().map_or(0, |receiver| receiver.len() as u64)
+    async fn depth(&self, queue: QueueName) -> Result<u64, QueueError> {
+        Ok(self.channel(queue).receiver.try_lock().map_or(0, |receiver| receiver.len() as u64))
     }
 
-    pub(super) fn consume(&self, queue: QueueName) -> Deliveries {
-        Deliveries(self.channel(queue).clone())
+    async fn stats(&self, _queue: QueueName) -> Result<Option<QueueStats>, QueueError> {
+        Ok(None)
+    }
+
+    async fn unpark(&self) -> Result<usize, QueueError> {
+        Ok(0)
+    }
+
+    async fn bind_outcome(&self, _job: JobId) -> Option<Box<dyn Any + Send + Sync>> {
+        None
+    }
+
+    fn publish_outcome(&self, _job: JobId, _outcome: Outcome) {}
+
+    async fn close(&self) {}
+
+    async fn ping(&self) -> Result<(), QueueError> {
+        Ok(())
     }
 }
 
 #[derive(Debug)]
-pub(super) struct Deliveries(MemoryChannel);
+struct Deliveries(MemoryChannel);
 
-impl Deliveries {
-    pub(super) async fn next(&mut self) -> Option<Delivery> {
+#[async_trait]
+impl DeliverySource for Deliveries {
+    async fn next(&mut self) -> Option<Box<dyn HeldDelivery>> {
         let message = self.0.receiver.lock().await.recv().await?;
-        Some(Delivery { message, acked: false, sender: self.0.sender.clone() })
+        Some(Box::new(Delivery { message, acked: false, sender: self.0.sender.clone() }))
     }
 
-    pub(super) async fn try_next(&mut self) -> Option<Delivery> {
+    async fn try_next(&mut self) -> Option<Box<dyn HeldDelivery>> {
         let message = self.0.receiver.lock().await.try_recv().ok()?;
-        Some(Delivery { message, acked: false, sender: self.0.sender.clone() })
+        Some(Box::new(Delivery { message, acked: false, sender: self.0.sender.clone() }))
     }
 }
 
 #[derive(Debug)]
-pub(super) struct Delivery {
+struct Delivery {
     message: JobMessage,
     acked: bool,
     sender: UnboundedSender<JobMessage>,
 }
 
-impl Delivery {
-    pub(super) fn message(&self) -> &JobMessage {
+#[async_trait]
+impl HeldDelivery for Delivery {
+    fn message(&self) -> &JobMessage {
         &self.message
     }
 
-    pub(super) fn ack(mut self) {
+    async fn ack(mut self: Box<Self>) -> Result<(), QueueError> {
         self.acked = true;
+        Ok(())
     }
 }
 

@@ -47,8 +47,8 @@ pub struct OutcomeWaiter {
 }
 
 impl OutcomeWaiter {
-    pub(super) fn with_binding(mut self, binding: impl Any + Send + Sync) -> Self {
-        self.binding = Some(Box::new(binding));
+    pub(super) fn with_binding(mut self, binding: Option<Box<dyn Any + Send + Sync>>) -> Self {
+        self.binding = binding;
         self
     }
 

@@ -9,9 +9,9 @@ use tokio::sync::Semaphore;
 
 use crate::database::Database;
 use crate::error::RecordsError;
-use crate::operations::WRITING_OPERATIONS;
 use crate::settings::RecordsSettings;
 use crate::write_check::WriteCheck;
+use crate::writing_operations::WRITING_OPERATIONS;
 use crate::{connect, convert};
 
 /// The records, opened. Clones share them.

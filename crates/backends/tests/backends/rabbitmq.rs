@@ -35,7 +35,7 @@ async fn a_message_is_delivered_and_once_acknowledged_removed() {
     let queue = broker.queue().await;
     let sent = job_message(1001);
     queue.publish(&sent).await.unwrap();
-    let mut deliveries = queue.consume(QueueName::Pictures, 4).await.unwrap();
+    let mut deliveries = queue.consume(QueueName::Pictures, 4);
     let delivery = next_delivery(&mut deliveries).await;
     assert_eq!(*delivery.message(), sent);
     delivery.ack().await.unwrap();
@@ -47,7 +47,7 @@ async fn a_message_is_delivered_and_once_acknowledged_removed() {
 async fn what_is_there_can_be_taken_by_hand() {
     let Some(broker) = TestBroker::start().await else { return };
     let queue = broker.queue().await;
-    let mut deliveries = queue.consume(QueueName::Pictures, 1).await.unwrap();
+    let mut deliveries = queue.consume(QueueName::Pictures, 1);
     assert!(deliveries.try_next().await.is_none());
     queue.publish(&job_message(1001)).await.unwrap();
     deliveries.try_next().await.unwrap().ack().await.unwrap();
@@ -65,13 +65,13 @@ async fn what_is_dropped_goes_back_and_so_does_what_nobody_saw() {
         message
     }))
     .await;
-    let mut draining = queue.consume(QueueName::Pictures, 10).await.unwrap();
+    let mut draining = queue.consume(QueueName::Pictures, 10);
     let kept = next_delivery(&mut draining).await;
     drop(next_delivery(&mut draining).await);
     drop(draining);
     // The delivery that is not acknowledged still belongs to the first worker, whose channel is still open to
     // acknowledge it.
-    let mut other = queue.consume(QueueName::Pictures, 10).await.unwrap();
+    let mut other = queue.consume(QueueName::Pictures, 10);
     let expected: Vec<JobMessage> = sent.into_iter().filter(|message| message != kept.message()).collect();
     take_all(&mut other, expected).await;
     kept.ack().await.unwrap();
@@ -86,7 +86,7 @@ async fn a_delayed_message_comes_back_to_its_queue_when_its_delay_is_over() {
     let sent = job_message(1001);
     let begun = Instant::now();
     queue.publish_delayed(&sent, Duration::from_millis(700)).await.unwrap();
-    let mut deliveries = queue.consume(QueueName::Pictures, 1).await.unwrap();
+    let mut deliveries = queue.consume(QueueName::Pictures, 1);
     let delivery = next_delivery(&mut deliveries).await;
     assert_eq!(*delivery.message(), sent);
     assert!(begun.elapsed() >= Duration::from_millis(700), "{:?}", begun.elapsed());
@@ -101,7 +101,7 @@ async fn a_message_stays_in_its_queue_and_keeps_its_principal() {
     for queue_name in [QueueName::Heavy, QueueName::Bulk] {
         let sent = JobMessage { queue: queue_name, principal: "jane".to_owned(), ..job_message(1001) };
         queue.publish(&sent).await.unwrap();
-        let mut deliveries = queue.consume(queue_name, 1).await.unwrap();
+        let mut deliveries = queue.consume(queue_name, 1);
         let delivery = next_delivery(&mut deliveries).await;
         assert_eq!(*delivery.message(), sent);
         queue.publish_delayed(delivery.message(), Duration::ZERO).await.unwrap();
@@ -123,7 +123,7 @@ async fn jobs_of_a_newer_version_are_parked_and_others_unharmed() {
     broker.publish_raw("pictures", "not even JSON").await;
     let known = job_message(1001);
     queue.publish(&known).await.unwrap();
-    let mut deliveries = queue.consume(QueueName::Pictures, 1).await.unwrap();
+    let mut deliveries = queue.consume(QueueName::Pictures, 1);
     take_all(&mut deliveries, [known]).await;
     broker.wait_for_count("parked", 2).await;
     // A newer version would know the first parked message. This version knows only the message that is parked last.
@@ -148,7 +148,7 @@ async fn the_process_that_waits_receives_the_outcome_and_no_other() {
     api.publish(&sent).await.unwrap();
     let along = joined.wait_for_shared_outcome(sent.id).await;
     let deaf = bystander.wait_for_outcome(sent.id);
-    let mut deliveries = worker.consume(QueueName::Pictures, 1).await.unwrap();
+    let mut deliveries = worker.consume(QueueName::Pictures, 1);
     next_delivery(&mut deliveries).await.ack().await.unwrap();
     let outcome = Outcome::Rejected(Reason::new("too_small", "it has one pixel"));
     worker.publish_outcome(sent.id, outcome.clone());
@@ -167,12 +167,12 @@ async fn an_outcome_is_received_after_a_retry_by_another_worker() {
     let sent = job_message(1001);
     let waiting = api.wait_for_outcome(sent.id);
     api.publish(&sent).await.unwrap();
-    let mut deliveries = first.consume(QueueName::Pictures, 1).await.unwrap();
+    let mut deliveries = first.consume(QueueName::Pictures, 1);
     let delivery = next_delivery(&mut deliveries).await;
     first.publish_delayed(&sent, Duration::ZERO).await.unwrap();
     delivery.ack().await.unwrap();
     drop(deliveries);
-    let mut deliveries = second.consume(QueueName::Pictures, 1).await.unwrap();
+    let mut deliveries = second.consume(QueueName::Pictures, 1);
     next_delivery(&mut deliveries).await.ack().await.unwrap();
     second.publish_outcome(sent.id, Outcome::Ready);
     assert_eq!(waiting.outcome(Duration::from_secs(120)).await, Some(Outcome::Ready));
@@ -185,7 +185,7 @@ async fn connections_cut_under_load_lose_nothing() {
     let proxy = Proxy::to(broker.host()).await;
     let by_proxy = broker.url_through(&proxy);
     let (publishing, consuming) = (broker.queue_at(&by_proxy).await, broker.queue_at(&by_proxy).await);
-    let mut deliveries = consuming.consume(QueueName::Pictures, 8).await.unwrap();
+    let mut deliveries = consuming.consume(QueueName::Pictures, 8);
     let publish = async {
         let mut confirmed = Vec::new();
         for round in 0..8 {
@@ -236,7 +236,7 @@ async fn a_broker_that_is_away_is_said_to_be_at_once_and_found_again() {
     let sent = job_message(1002);
     let back = async { while queue.publish(&sent).await.is_err() {} };
     tokio::time::timeout(Duration::from_secs(120), back).await.expect("the broker is found again");
-    let mut deliveries = queue.consume(QueueName::Pictures, 8).await.unwrap();
+    let mut deliveries = queue.consume(QueueName::Pictures, 8);
     take_all(&mut deliveries, [sent]).await;
     while let Some(echo) = deliveries.try_next().await {
         echo.ack().await.unwrap();
@@ -260,7 +260,7 @@ async fn a_silent_broker_does_not_block_a_publisher_for_ever() {
 async fn a_deleted_queue_is_declared_again() {
     let Some(broker) = TestBroker::start().await else { return };
     let queue = broker.queue().await;
-    let mut deliveries = queue.consume(QueueName::Pictures, 1).await.unwrap();
+    let mut deliveries = queue.consume(QueueName::Pictures, 1);
     let (first, second) = (job_message(1001), job_message(1002));
     queue.publish(&first).await.unwrap();
     take_all(&mut deliveries, [first]).await;
@@ -289,7 +289,7 @@ async fn slow_consume(broker: &TestBroker) -> (Proxy, Queue, Vec<JobMessage>) {
 async fn a_consumer_that_timed_out_keeps_no_message_from_the_next() {
     let Some(broker) = TestBroker::start().await else { return };
     let (_proxy, queue, sent) = slow_consume(&broker).await;
-    let mut deliveries = queue.consume(QueueName::Pictures, 4).await.unwrap();
+    let mut deliveries = queue.consume(QueueName::Pictures, 4);
     take_all(&mut deliveries, sent).await;
     drop(deliveries);
     broker.delete_all().await;
@@ -299,7 +299,7 @@ async fn a_consumer_that_timed_out_keeps_no_message_from_the_next() {
 async fn a_consumer_that_was_dropped_keeps_no_message_from_the_next() {
     let Some(broker) = TestBroker::start().await else { return };
     let (_proxy, queue, sent) = slow_consume(&broker).await;
-    let mut deliveries = queue.consume(QueueName::Pictures, 4).await.unwrap();
+    let mut deliveries = queue.consume(QueueName::Pictures, 4);
     let early = tokio::time::timeout(Duration::from_secs(1), deliveries.next()).await;
     assert!(early.is_err(), "the broker has not heard yet");
     take_all(&mut deliveries, sent).await;
@@ -313,7 +313,7 @@ async fn dropping_a_consumer_while_a_job_is_parked_keeps_the_message() {
     let queue = broker.queue().await;
     let (first, second) = (job_message(1001), job_message(1002));
     queue.publish(&first).await.unwrap();
-    let mut deliveries = queue.consume(QueueName::Pictures, 1).await.unwrap();
+    let mut deliveries = queue.consume(QueueName::Pictures, 1);
     take_all(&mut deliveries, [first]).await;
     // It takes a moment until the parking queue is declared again. Until then, the one message that may be
     // unacknowledged is neither parked nor requeued.

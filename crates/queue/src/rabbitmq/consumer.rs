@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use domain::{JobMessage, QueueName};
 use futures::StreamExt;
 use lapin::options::{
@@ -12,10 +13,11 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{Acker, Channel, Consumer};
 
-use super::broker::BrokerContext;
 use super::connection::with_timeout;
+use super::context::QueueContext;
 use super::message::AmqpMessage;
 use super::parked;
+use crate::engine::{DeliverySource, HeldDelivery};
 use crate::error::QueueError;
 
 /// The pause of a consumer that could not subscribe or could not park a message.
@@ -24,8 +26,8 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 const IDLE_CHECK: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
-pub(crate) struct Deliveries {
-    broker: Arc<BrokerContext>,
+pub(super) struct Deliveries {
+    broker: Arc<QueueContext>,
     queue: QueueName,
     prefetch: u16,
     channel: Option<Channel>,
@@ -33,45 +35,8 @@ pub(crate) struct Deliveries {
 }
 
 impl Deliveries {
-    pub(super) fn new(shared: Arc<BrokerContext>, queue: QueueName, prefetch: u16) -> Self {
+    pub(super) fn new(shared: Arc<QueueContext>, queue: QueueName, prefetch: u16) -> Self {
         Self { broker: shared, queue, prefetch, channel: None, consumer: None }
-    }
-
-    pub(crate) async fn next(&mut self) -> Option<Delivery> {
-        loop {
-            if self.consumer.is_none()
-                && let Err(error) = self.subscribe().await
-            {
-                tracing::warn!(queue = self.queue.as_str(), %error, "the queue cannot be consumed; consuming is retried");
-                // The queue may have been deleted.
-                self.broker.consumer_connection.declare().await.ok();
-                tokio::time::sleep(RETRY_PAUSE).await;
-                continue;
-            }
-            let Some(consumer) = &mut self.consumer else { continue };
-            match tokio::time::timeout(IDLE_CHECK, consumer.next()).await {
-                Ok(Some(Ok(delivery))) => {
-                    if let Some(delivery) =
-                        self.decode_or_park(&delivery.data, &delivery.properties, delivery.acker).await
-                    {
-                        return Some(delivery);
-                    }
-                }
-                // The channel or the connection is lost, or the broker cancelled the consumer because the queue was
-                // deleted.
-                Ok(Some(Err(_)) | None) => (self.consumer, self.channel) = (None, None),
-                Err(_) => {
-                    if !self.is_queue_empty().await {
-                        tracing::warn!(
-                            queue = self.queue.as_str(),
-                            "messages wait in the queue and none is delivered; consuming again"
-                        );
-                        metrics::counter!("cloakroom_queue_consumers_revived_total").increment(1);
-                        (self.consumer, self.channel) = (None, None);
-                    }
-                }
-            }
-        }
     }
 
     /// Whether there are no deliveries because the queue is empty. The broker can drop a consumer without a notice:
@@ -80,18 +45,6 @@ impl Deliveries {
         let Some(channel) = &self.channel else { return false };
         let count = with_timeout(parked::message_count(channel, &self.broker.topology.job_queue(self.queue))).await;
         count.is_ok_and(|messages| messages == 0)
-    }
-
-    pub(crate) async fn try_next(&mut self) -> Option<Delivery> {
-        loop {
-            let queue = self.broker.topology.job_queue(self.queue);
-            let channel = self.channel().await.ok()?;
-            let message = with_timeout(channel.basic_get(queue.into(), BasicGetOptions::default())).await.ok()??;
-            let delivery = message.delivery;
-            if let Some(delivery) = self.decode_or_park(&delivery.data, &delivery.properties, delivery.acker).await {
-                return Some(delivery);
-            }
-        }
     }
 
     async fn channel(&mut self) -> Result<Channel, QueueError> {
@@ -124,7 +77,7 @@ impl Deliveries {
         match AmqpMessage::decode(body, properties) {
             Ok(mut message) => {
                 message.body.queue = self.queue;
-                self.broker.remember_reply_target(&message);
+                self.broker.reply_targets.remember(&message);
                 Some(Delivery { message, ack_guard })
             }
             Err(error) => {
@@ -141,6 +94,58 @@ impl Deliveries {
                     }
                 }
                 None
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl DeliverySource for Deliveries {
+    async fn next(&mut self) -> Option<Box<dyn HeldDelivery>> {
+        loop {
+            if self.consumer.is_none()
+                && let Err(error) = self.subscribe().await
+            {
+                tracing::warn!(queue = self.queue.as_str(), %error, "the queue cannot be consumed; consuming is retried");
+                // The queue may have been deleted.
+                self.broker.consumer_connection.declare().await.ok();
+                tokio::time::sleep(RETRY_PAUSE).await;
+                continue;
+            }
+            let Some(consumer) = &mut self.consumer else { continue };
+            match tokio::time::timeout(IDLE_CHECK, consumer.next()).await {
+                Ok(Some(Ok(delivery))) => {
+                    if let Some(delivery) =
+                        self.decode_or_park(&delivery.data, &delivery.properties, delivery.acker).await
+                    {
+                        return Some(Box::new(delivery));
+                    }
+                }
+                // The channel or the connection is lost, or the broker cancelled the consumer because the queue was
+                // deleted.
+                Ok(Some(Err(_)) | None) => (self.consumer, self.channel) = (None, None),
+                Err(_) => {
+                    if !self.is_queue_empty().await {
+                        tracing::warn!(
+                            queue = self.queue.as_str(),
+                            "messages wait in the queue and none is delivered; consuming again"
+                        );
+                        metrics::counter!("cloakroom_queue_consumers_revived_total").increment(1);
+                        (self.consumer, self.channel) = (None, None);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn try_next(&mut self) -> Option<Box<dyn HeldDelivery>> {
+        loop {
+            let queue = self.broker.topology.job_queue(self.queue);
+            let channel = self.channel().await.ok()?;
+            let message = with_timeout(channel.basic_get(queue.into(), BasicGetOptions::default())).await.ok()??;
+            let delivery = message.delivery;
+            if let Some(delivery) = self.decode_or_park(&delivery.data, &delivery.properties, delivery.acker).await {
+                return Some(Box::new(delivery));
             }
         }
     }
@@ -182,17 +187,18 @@ fn requeue() -> BasicNackOptions {
 }
 
 #[derive(Debug)]
-pub(crate) struct Delivery {
+struct Delivery {
     message: AmqpMessage,
     ack_guard: AckGuard,
 }
 
-impl Delivery {
-    pub(crate) fn message(&self) -> &JobMessage {
+#[async_trait]
+impl HeldDelivery for Delivery {
+    fn message(&self) -> &JobMessage {
         &self.message.body
     }
 
-    pub(crate) async fn ack(self) -> Result<(), QueueError> {
+    async fn ack(self: Box<Self>) -> Result<(), QueueError> {
         self.ack_guard.ack().await
     }
 }

@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
-use super::broker::BrokerContext;
 use super::connection::{BrokerConnection, with_timeout};
+use super::context::QueueContext;
 use crate::error::QueueError;
 use crate::outcome_waiters::OutcomeWaiters;
 
@@ -47,7 +47,7 @@ pub(super) struct OutcomeConsumer {
 }
 
 impl OutcomeConsumer {
-    pub(super) fn new(shared: Arc<BrokerContext>, waiters: OutcomeWaiters) -> Self {
+    pub(super) fn new(shared: Arc<QueueContext>, waiters: OutcomeWaiters) -> Self {
         let (sender, endpoint) = watch::channel(None);
         let bound_jobs: Arc<Mutex<HashMap<JobId, usize>>> = Arc::default();
         let jobs = Arc::clone(&bound_jobs);
@@ -116,7 +116,7 @@ impl Drop for ConsumerBinding {
 }
 
 async fn consume_outcomes(
-    shared: &BrokerContext,
+    shared: &QueueContext,
     waiters: &OutcomeWaiters,
     bound_jobs: &Mutex<HashMap<JobId, usize>>,
     endpoint: &watch::Sender<Option<(Channel, String)>>,
@@ -164,7 +164,7 @@ enum PendingPublish {
 }
 
 impl OutcomePublisher {
-    pub(super) fn new(shared: Arc<BrokerContext>) -> Self {
+    pub(super) fn new(shared: Arc<QueueContext>) -> Self {
         let (sender, mut receiver) = mpsc::channel(MAX_PENDING);
         tokio::spawn(async move {
             let exchange = shared.topology.outcome_exchange();

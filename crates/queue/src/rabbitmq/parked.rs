@@ -6,14 +6,14 @@ use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions, QueueDe
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Queue};
 
-use super::broker::{BrokerContext, PING_TIMEOUT};
 use super::connection::with_timeout;
+use super::context::{PING_TIMEOUT, QueueContext};
 use super::message::{AmqpMessage, QUEUE_HEADER};
 use crate::error::QueueError;
 
 /// Parks a message, with the name of the queue it came from.
 pub(super) async fn park(
-    shared: &BrokerContext,
+    shared: &QueueContext,
     queue: QueueName,
     body: &[u8],
     properties: &BasicProperties,
@@ -27,7 +27,7 @@ pub(super) async fn park(
 }
 
 /// Publishes parked messages that this version knows to their queues and leaves the others. Each is read once.
-pub(super) async fn unpark(shared: &BrokerContext) -> Result<usize, QueueError> {
+pub(super) async fn unpark(shared: &QueueContext) -> Result<usize, QueueError> {
     let channel = shared.consumer_connection.channel(PING_TIMEOUT).await?;
     let queue = shared.topology.parked();
     let (mut returned, mut unknown) = (0, Vec::new());

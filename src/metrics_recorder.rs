@@ -5,15 +5,18 @@ use std::time::Duration;
 use anyhow::Context;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
-/// Bucket limits in seconds: from a hit in memory to a store that responds slowly.
+/// Bucket limits in seconds, from an answer out of memory to a slow store.
 const HISTOGRAM_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
 /// Installs the recorder and starts its periodic upkeep.
 ///
 /// # Errors
-/// If a recorder is installed already.
+/// If the bucket limits are invalid or a recorder is installed already.
 pub(crate) fn install_recorder() -> anyhow::Result<PrometheusHandle> {
-    let recorder = PrometheusBuilder::new().set_buckets(&HISTOGRAM_BUCKETS)?.install_recorder().context("metrics")?;
+    let recorder = PrometheusBuilder::new()
+        .set_buckets(&HISTOGRAM_BUCKETS)?
+        .install_recorder()
+        .context("the metrics recorder could not be installed")?;
     let handle = recorder.clone();
     tokio::spawn(async move {
         let mut tick = tokio::time::interval(Duration::from_secs(10));

@@ -1,5 +1,6 @@
-//! Decides whether a user may act for a resource. It asks the local grants, or the portal's own policy decision point
-//! (OpenID AuthZEN Authorization API 1.0) if one is configured. That then decides alone. A missing answer means no.
+//! Asks the policy decision point of the portal (OpenID AuthZEN Authorization API 1.0) whether a user may act for a
+//! resource. `permissions.rs` calls it. If it is configured, the local grants are not asked. If there is no decision, the
+//! request gets 503.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,9 +61,10 @@ impl Action {
 /// The longest response of the decision point, in bytes. A decision with its reasons takes a few hundred bytes.
 const MAX_RESPONSE_BYTES: usize = 64 << 10;
 
-/// Cached decisions are removed when there are more than this.
+/// The cache is emptied when it holds this many decisions.
 const MAX_CACHED_DECISIONS: usize = 10_000;
 
+/// The user, the action and the resource.
 type PolicyQuery = (String, Action, Resource);
 
 /// The client of the decision point. Clones share its cached decisions.
@@ -95,7 +97,7 @@ impl PolicyClient {
         }
         let decision = self.evaluate(fed, &query).await.map_err(|error| {
             tracing::error!(error, "the policy decision point gave no decision, so the request is refused: {error}");
-            ApiError::Overloaded("the policy decision point does not answer")
+            ApiError::Overloaded("the policy decision point gave no decision; try again later")
         })?;
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.len() >= MAX_CACHED_DECISIONS {

@@ -1,12 +1,12 @@
 //! The operations that change something in the queue. Each passes the seam for fault injection and metrics.
 //!
-//! Outcomes do not pass it, because they are sent in the background and a lost one does no harm.
+//! The sending of outcomes is not wrapped, because they are sent in the background and a lost one does no harm.
 
 use instrument::FailPoints;
 
 use crate::error::QueueError;
 
-/// The names of the operations. Each is the name of a public method.
+/// The names of the operations. Each is the name of a public method of `Queue` or of a delivery.
 pub const WRITING_OPERATIONS: &[&str] = &["publish", "publish_delayed", "ack", "unpark"];
 
 /// Runs one operation through the seam.

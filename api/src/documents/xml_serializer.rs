@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_form_is_an_error() {
+    fn what_xml_cannot_represent_is_an_error() {
         assert!(to_string("file", &(1, 2)).is_err());
     }
 }
