@@ -5,7 +5,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use picture::{OutputFormat, Limits, OutputSpec, RenderPlan, Region, Shape, CancelFlag, render};
+use picture::{CancelFlag, Limits, OutputFormat, OutputSpec, Region, RenderPlan, Shape, render};
 
 fuzz_target!(|bytes: &[u8]| {
     let limits = Limits { max_pixels: 500_000, max_memory: 64 << 20, max_scans: 20, ..Limits::default() };

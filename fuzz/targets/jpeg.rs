@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use picture::{Limits, CancelFlag, RenderBuffers};
+use picture::{CancelFlag, Limits, RenderBuffers};
 
 fuzz_target!(|file: &[u8]| {
     if file.starts_with(&[0xFF, 0xD8, 0xFF]) {

@@ -3,12 +3,15 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use picture::{OutputFormat, Limits, OutputSpec, RenderPlan, Shape, probe};
+use picture::{Limits, OutputFormat, OutputSpec, RenderPlan, Shape, probe};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(probe) = probe(bytes, &Limits::default()) {
         let outputs = [Shape::Full, Shape::Square(512), Shape::Inside(64)];
-        let plan = RenderPlan { crop: None, outputs: outputs.map(|shape| OutputSpec { shape, format: OutputFormat::Auto }).to_vec() };
+        let plan = RenderPlan {
+            crop: None,
+            outputs: outputs.map(|shape| OutputSpec { shape, format: OutputFormat::Auto }).to_vec(),
+        };
         assert!(probe.width > 0 && probe.height > 0 && probe.memory_estimate(&plan) > 0);
     }
 });
