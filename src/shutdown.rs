@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use domain::InvalidSetting;
-use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as friendly_duration;
 use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 #[serde(deny_unknown_fields)]
 pub(crate) struct ShutdownSettings {
     /// How long a process may take to finish the work in progress after it is told to stop.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub(crate) grace_period: Duration,
 }
 

@@ -1,7 +1,7 @@
 //! Tests of the whole system from outside: the real binary over HTTP with real files. If a test moves the clock or
 //! makes the nth operation fail, it composes the same parts in this process.
 //!
-//! Each test has folders of its own. No test sleeps or depends on another test.
+//! Each test has folders of its own. Tests wait for conditions, not for times, and do not depend on each other.
 
 #![allow(unreachable_pub, reason = "the modules of a binary have no outside")]
 // A failed test panics.

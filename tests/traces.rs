@@ -31,7 +31,7 @@ pub fn assert_complete_trace(collector: &TraceCollector) {
         assert_eq!(parent, "b7ad6b7169203331", "{span:?} hangs in the air");
         way
     };
-    let ways: Vec<_> = spans.values().map(way).collect();
+    let proxies: Vec<_> = spans.values().map(way).collect();
     for (hop, within) in [
         ("staging put", "POST /api/dropbox/pictures"),
         ("records admit", "POST /api/dropbox/pictures"),
@@ -42,8 +42,8 @@ pub fn assert_complete_trace(collector: &TraceCollector) {
         ("blobs put", "picture.process.v1"),
         ("records settle_ready", "picture.process.v1"),
     ] {
-        let there = ways.iter().any(|way| way[0] == hop && way[1..].iter().any(|name| name == within));
-        assert!(there, "no {hop} within {within}: {ways:?}");
+        let there = proxies.iter().any(|way| way[0] == hop && way[1..].iter().any(|name| name == within));
+        assert!(there, "no {hop} within {within}: {proxies:?}");
     }
 }
 

@@ -7,7 +7,7 @@ use test_support::engine_stack::EngineStack;
 use test_support::invariants::{query_number, wait_for_number};
 use test_support::portal::PortalClient;
 use test_support::process::ServerProcess;
-use test_support::proxy::Way;
+use test_support::proxy::ProxyState;
 
 use super::faults::{assert_all_ready, upload_many};
 
@@ -41,7 +41,7 @@ async fn a_store_that_is_away_kills_no_waiting_job() {
     let portal = PortalClient::log_in(&api).await;
     let acknowledged = upload_many(&portal, 30, |_| {}).await;
     assert_eq!(acknowledged.len(), 30);
-    for way in [Way::Broken, Way::Overloaded] {
+    for way in [ProxyState::Broken, ProxyState::Overloaded] {
         stack.store.set(way);
         let worker = start_worker(&stack, "1");
         wait_for_probe(&worker, "/metrics", |_, said| {
@@ -71,14 +71,14 @@ async fn a_store_that_is_away_kills_no_waiting_job() {
         );
         let opened = worker.log().matches("no more jobs are begun until it answers").count();
         assert_eq!(opened, 1, "once per outage");
-        if matches!(way, Way::Broken) {
+        if matches!(way, ProxyState::Broken) {
             let begun = query_number(&stack, "SELECT count(*) FROM jobs WHERE attempts > 0").await;
             assert!(begun < 10, "{begun} of 30 jobs were begun: the queue was burnt through");
         }
         assert_eq!(worker.stop(), Some(0));
     }
     let worker = start_worker(&stack, "1");
-    stack.store.set(Way::Open);
+    stack.store.set(ProxyState::Open);
     assert_all_ready(&stack, &acknowledged).await;
     wait_for_probe(&worker, "/readyz", |status, _| status == 200).await;
     assert_eq!(worker.stop(), Some(0));
@@ -100,7 +100,7 @@ async fn a_database_that_is_away_kills_no_job_that_was_begun() {
         acknowledged.extend(
             upload_many(&portal, 8, |done| {
                 if done == 6 {
-                    stack.database.set(Way::Broken);
+                    stack.database.set(ProxyState::Broken);
                 }
             })
             .await,
@@ -109,7 +109,7 @@ async fn a_database_that_is_away_kills_no_job_that_was_begun() {
             said.contains("cloakroom_circuit_breaker_open{backend=\"records\"} 1")
         })
         .await;
-        stack.database.set(Way::Open);
+        stack.database.set(ProxyState::Open);
         wait_for_probe(&worker, "/readyz", |status, _| status == 200).await;
     }
     assert_all_ready(&stack, &acknowledged).await;

@@ -7,7 +7,7 @@ use test_support::engine_stack::EngineStack;
 use test_support::invariants::{query_number, settle_and_check, wait_for_number};
 use test_support::portal::PortalClient;
 use test_support::process::ServerProcess;
-use test_support::proxy::Way;
+use test_support::proxy::ProxyState;
 
 use super::faults::upload_many;
 
@@ -88,12 +88,12 @@ async fn a_job_that_kills_its_workers_runs_out_of_attempts() {
     };
     // The worker hangs on the job and is then killed.
     for attempt in 1..=2 {
-        stack.store.set(Way::Silent);
+        stack.store.set(ProxyState::Silent);
         let victim = worker();
         wait_for_number(&stack, "SELECT attempts::bigint FROM jobs", attempt).await;
         victim.kill();
     }
-    stack.store.set(Way::Open);
+    stack.store.set(ProxyState::Open);
     let _survivor = worker();
     let others = upload_many(&portal, 5, |_| {}).await;
     let ends = settle_and_check(&stack, &[poison, others].concat()).await;

@@ -7,7 +7,7 @@ use futures::stream::FuturesUnordered;
 use test_support::engine_stack::EngineStack;
 use test_support::invariants::{OutcomeCounts, query_number, settle_and_check};
 use test_support::portal::{PortalClient, read_picture};
-use test_support::proxy::Way;
+use test_support::proxy::ProxyState;
 
 /// Uploads `many` pictures without waiting for outcomes, eight at a time, and returns the acknowledged ones. After each
 /// of them it calls `meanwhile` with their number so far.
@@ -97,7 +97,7 @@ async fn the_broker_is_away_and_uploads_are_accepted_all_the_same() {
     let Some(stack) = EngineStack::start().await else { return };
     let (api, _worker) = (stack.api(), stack.worker());
     let portal = PortalClient::log_in(&api).await;
-    stack.broker.set(Way::Broken);
+    stack.broker.set(ProxyState::Broken);
     let acknowledged = upload_many(&portal, 20, |_| {}).await;
     assert_eq!(acknowledged.len(), 20);
     let ready = portal.get("/readyz").await;
@@ -106,7 +106,7 @@ async fn the_broker_is_away_and_uploads_are_accepted_all_the_same() {
     assert_ne!(report["places"]["queue"], "ok");
     assert_eq!(portal.get("/livez").await.status(), 200, "a restart would not help");
     assert_eq!(query_number(&stack, "SELECT count(*) FROM uploads WHERE state = 'accepted'").await, 20);
-    stack.broker.set(Way::Open);
+    stack.broker.set(ProxyState::Open);
     assert_all_ready(&stack, &acknowledged).await;
     stack.clean_up().await;
 }

@@ -7,7 +7,7 @@ use reqwest::{Method, Response};
 use test_support::engine_stack::EngineStack;
 use test_support::invariants::wait_for_number;
 use test_support::portal::{PortalClient, read_picture};
-use test_support::proxy::Way;
+use test_support::proxy::ProxyState;
 
 async fn upload(portal: &PortalClient) -> Response {
     let form = Form::new().part("Profile", Part::bytes(read_picture("astronaut.jpg")).file_name("astronaut.jpg"));
@@ -24,11 +24,11 @@ async fn a_key_is_released_once_the_database_is_back() {
     let portal = PortalClient::log_in(&api).await;
     let fault = async {
         wait_for_number(&stack, "SELECT count(*) FROM idempotency_keys WHERE upload_id IS NOT NULL", 1).await;
-        stack.database.set(Way::Broken);
+        stack.database.set(ProxyState::Broken);
     };
     let (first, ()) = tokio::join!(upload(&portal), fault);
     assert_eq!(first.status(), 503);
-    stack.database.set(Way::Open);
+    stack.database.set(ProxyState::Open);
     let again = async {
         loop {
             let answer = upload(&portal).await;

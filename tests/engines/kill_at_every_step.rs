@@ -5,7 +5,7 @@ use test_support::engine_stack::EngineStack;
 use test_support::invariants::{query_number, settle_and_check, wait_for_number};
 use test_support::portal::{PortalClient, read_picture};
 use test_support::process::ServerProcess;
-use test_support::proxy::Trap;
+use test_support::proxy::RequestTrap;
 
 use super::faults::assert_all_ready;
 
@@ -20,9 +20,9 @@ async fn a_worker_is_killed_between_every_two_steps() {
     let portal = PortalClient::log_in(&api).await;
     let mut acknowledged = Vec::new();
     for step in 0..MAX_STEPS {
-        let trap = Trap::default();
-        let ways = stack.new_proxies(&trap).await;
-        let mut command = stack.command_through(&ways, &["worker"]);
+        let trap = RequestTrap::default();
+        let proxies = stack.new_proxies(&trap).await;
+        let mut command = stack.command_through(&proxies, &["worker"]);
         // The worker's own periodic work would be among the steps.
         command.env("CLOAKROOM__SWEEP__INTERVAL", "1h").env("CLOAKROOM__WORKER__LEASE", "2s");
         let victim = ServerProcess::start(command);
@@ -61,9 +61,9 @@ async fn an_api_is_killed_between_every_two_steps() {
     let _worker = stack.worker();
     let mut acknowledged = Vec::new();
     for step in 0..MAX_STEPS {
-        let trap = Trap::default();
-        let ways = stack.new_proxies(&trap).await;
-        let victim = ServerProcess::start(stack.command_through(&ways, &["api"]));
+        let trap = RequestTrap::default();
+        let proxies = stack.new_proxies(&trap).await;
+        let victim = ServerProcess::start(stack.command_through(&proxies, &["api"]));
         let portal = PortalClient::log_in(&victim).await;
         trap.arm(step);
         let uploading = portal.try_upload("respond-async", "small.jpg", read_picture("astronaut.jpg"));
@@ -98,10 +98,10 @@ async fn a_machine_vanishes_in_the_middle_of_a_transaction() {
     let portal = PortalClient::log_in(&api).await;
     let mut acknowledged = Vec::new();
     for step in 0..MAX_STEPS {
-        let trap = Trap::default();
-        let mut ways = stack.new_proxies(&Trap::default()).await;
-        ways.database = stack.new_proxies(&trap).await.database;
-        let mut command = stack.command_through(&ways, &["worker"]);
+        let trap = RequestTrap::default();
+        let mut proxies = stack.new_proxies(&RequestTrap::default()).await;
+        proxies.database = stack.new_proxies(&trap).await.database;
+        let mut command = stack.command_through(&proxies, &["worker"]);
         command.env("CLOAKROOM__SWEEP__INTERVAL", "1h").env("CLOAKROOM__WORKER__LEASE", "2s");
         // Each killed worker costs a job an attempt, and on a slow machine more workers are killed per job.
         command.env("CLOAKROOM__WORKER__MAX_ATTEMPTS", "1000");

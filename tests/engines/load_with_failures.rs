@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use test_support::engine_stack::EngineStack;
 use test_support::portal::PortalClient;
-use test_support::proxy::Way;
+use test_support::proxy::ProxyState;
 
 use super::faults::{assert_all_ready, upload_many};
 
@@ -21,7 +21,7 @@ async fn two_thousand_uploads_survive_kills_and_cut_connections() {
         let mut api = Some(stack.api());
         let mut worker = Some(stack.worker());
         let portal = PortalClient::log_in(api.as_ref().unwrap()).await;
-        stack.broker.set(Way::Open);
+        stack.broker.set(ProxyState::Open);
         let handed = upload_many(&portal, CONCURRENT_UPLOADS, |done| {
             match done % 50 {
                 10 => stack.broker.cut(),
@@ -34,7 +34,7 @@ async fn two_thousand_uploads_survive_kills_and_cut_connections() {
                 (60..80, _) => worker.take(),
                 (160.., 0) => api.take(),
                 (160.., 1) => {
-                    stack.broker.set(Way::Broken);
+                    stack.broker.set(ProxyState::Broken);
                     None
                 }
                 _ => None,
@@ -49,11 +49,11 @@ async fn two_thousand_uploads_survive_kills_and_cut_connections() {
             break;
         }
     }
-    stack.broker.set(Way::Open);
+    stack.broker.set(ProxyState::Open);
     let taken_in = begun.elapsed();
     assert_all_ready(&stack, &acknowledged).await;
     println!(
-        "{} acknowledged in {taken_in:.0?}, all ready after {:.0?}; {killed} processes killed, {cut} ways cut",
+        "{} acknowledged in {taken_in:.0?}, all ready after {:.0?}; {killed} processes killed, {cut} proxies cut",
         acknowledged.len(),
         begun.elapsed()
     );

@@ -5,7 +5,7 @@ use std::time::Duration;
 use test_support::engine_stack::EngineStack;
 use test_support::invariants::query_number;
 use test_support::portal::PortalClient;
-use test_support::proxy::Way;
+use test_support::proxy::ProxyState;
 use tokio::time::Instant;
 
 use super::faults::{assert_all_ready, upload_many};
@@ -16,13 +16,13 @@ async fn the_broker_says_nothing_for_half_a_minute() {
     let (api, _worker) = (stack.api(), stack.worker());
     let portal = PortalClient::log_in(&api).await;
     let mut acknowledged = upload_many(&portal, 5, |_| {}).await;
-    stack.broker.set(Way::Silent);
+    stack.broker.set(ProxyState::Silent);
     let until = Instant::now() + Duration::from_secs(30);
     while Instant::now() < until {
         acknowledged.extend(upload_many(&portal, 8, |_| {}).await);
     }
     assert!(acknowledged.len() > 20, "an upload does not need the broker: {}", acknowledged.len());
-    stack.broker.set(Way::Open);
+    stack.broker.set(ProxyState::Open);
     assert_all_ready(&stack, &acknowledged).await;
     stack.clean_up().await;
 }
@@ -32,7 +32,7 @@ async fn the_store_is_slow() {
     let Some(stack) = EngineStack::start().await else { return };
     let (api, _worker) = (stack.api(), stack.worker());
     let portal = PortalClient::log_in(&api).await;
-    stack.store.set(Way::Slow(Duration::from_millis(150)));
+    stack.store.set(ProxyState::Slow(Duration::from_millis(150)));
     let acknowledged = upload_many(&portal, 20, |_| {}).await;
     assert_eq!(acknowledged.len(), 20, "slow is not away");
     assert_all_ready(&stack, &acknowledged).await;
@@ -49,7 +49,7 @@ async fn the_store_has_no_time() {
     let portal = PortalClient::log_in(&api).await;
     let acknowledged = upload_many(&portal, 10, |_| {}).await;
     assert_eq!(acknowledged.len(), 10);
-    stack.store.set(Way::Overloaded);
+    stack.store.set(ProxyState::Overloaded);
     let refused =
         portal.upload_preferring("respond-async", "a.jpg", test_support::portal::read_picture("astronaut.jpg")).await;
     assert_eq!(refused.status(), 503);
@@ -61,7 +61,7 @@ async fn the_store_has_no_time() {
     let _worker = stack.worker();
     let postponed = "SELECT least(count(*), 1) FROM events WHERE kind = 'postponed'";
     test_support::invariants::wait_for_number(&stack, postponed, 1).await;
-    stack.store.set(Way::Open);
+    stack.store.set(ProxyState::Open);
     assert_all_ready(&stack, &acknowledged).await;
     stack.clean_up().await;
 }

@@ -7,13 +7,13 @@ use test_support::engine_stack::EngineStack;
 use test_support::invariants::{OutcomeCounts, settle_and_check, wait_for_number};
 use test_support::portal::{PortalClient, read_picture};
 use test_support::process::{FEDMEMBER, ServerProcess};
-use test_support::proxy::{Trap, Way};
+use test_support::proxy::{ProxyState, RequestTrap};
 
 use crate::trace_collector::TraceCollector;
 use crate::traces;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_photograph_becomes_an_avatar_by_way_of_three_processes() {
+async fn a_photograph_becomes_an_avatar_in_three_processes() {
     let Some(stack) = EngineStack::start().await else { return };
     let (api, other, worker) = (stack.api(), stack.api(), stack.worker());
     let portal = PortalClient::log_in(&api).await;
@@ -106,11 +106,11 @@ async fn one_trace_goes_through_the_broker_and_through_an_outage_of_it() {
         let (api, worker) = (traced("api"), traced("worker"));
         let portal = PortalClient::log_in(&api).await;
         if relayed {
-            stack.broker.set(Way::Broken);
+            stack.broker.set(ProxyState::Broken);
             let handed_in = traces::upload_traced(&portal);
             let mend = async {
                 wait_for_number(&stack, "SELECT count(*) FROM jobs", 1).await;
-                stack.broker.set(Way::Open);
+                stack.broker.set(ProxyState::Open);
             };
             tokio::join!(handed_in, mend);
         } else {
@@ -128,9 +128,9 @@ async fn a_second_sigterm_aborts_and_loses_nothing() {
     let Some(stack) = EngineStack::start().await else { return };
     let api = stack.api();
     let portal = PortalClient::log_in(&api).await;
-    let ways = stack.new_proxies(&Trap::default()).await;
-    ways.store.set(Way::Silent);
-    let stuck = ServerProcess::start(stack.command_through(&ways, &["worker"]));
+    let proxies = stack.new_proxies(&RequestTrap::default()).await;
+    proxies.store.set(ProxyState::Silent);
+    let stuck = ServerProcess::start(stack.command_through(&proxies, &["worker"]));
     let answer = portal.upload_preferring("respond-async", "astronaut.jpg", read_picture("astronaut.jpg")).await;
     let number = answer.text().await.unwrap();
     wait_for_number(&stack, "SELECT count(*) FROM jobs WHERE leased_until IS NOT NULL", 1).await;

@@ -15,7 +15,7 @@ use test_support::process::ServerProcess;
 use crate::renditions::{API, add_rendition, add_rendition_preferring, new_file, new_version, uploaded_rendition_path};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_and_its_renditions_by_way_of_three_processes() {
+async fn a_file_and_its_renditions_in_three_processes() {
     let Some(stack) = EngineStack::start().await else { return };
     let (api, other, worker) = (stack.api(), stack.api(), stack.worker());
     crate::renditions::run_scenario(&PortalClient::log_in(&api).await, &PortalClient::log_in(&other).await).await;

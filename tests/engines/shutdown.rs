@@ -6,7 +6,7 @@ use std::time::Duration;
 use test_support::engine_stack::EngineStack;
 use test_support::portal::PortalClient;
 use test_support::process::ServerProcess;
-use test_support::proxy::{Trap, Way};
+use test_support::proxy::{ProxyState, RequestTrap};
 use tokio::time::Instant;
 
 use super::faults::{assert_all_ready, upload_many};
@@ -41,7 +41,7 @@ async fn assert_all_roles_end(silence: impl Fn(&EngineStack)) {
     }
     hanging.abort();
     for way in [&stack.broker, &stack.database, &stack.store] {
-        way.set(Way::Open);
+        way.set(ProxyState::Open);
     }
     // The processes ended in the middle of their work.
     stack.clean_up_leftovers().await;
@@ -49,17 +49,17 @@ async fn assert_all_roles_end(silence: impl Fn(&EngineStack)) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_role_ends_while_the_database_says_nothing() {
-    assert_all_roles_end(|stack| stack.database.set(Way::Silent)).await;
+    assert_all_roles_end(|stack| stack.database.set(ProxyState::Silent)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_role_ends_while_the_broker_says_nothing() {
-    assert_all_roles_end(|stack| stack.broker.set(Way::Silent)).await;
+    assert_all_roles_end(|stack| stack.broker.set(ProxyState::Silent)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_role_ends_while_the_store_says_nothing() {
-    assert_all_roles_end(|stack| stack.store.set(Way::Silent)).await;
+    assert_all_roles_end(|stack| stack.store.set(ProxyState::Silent)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,14 +78,14 @@ async fn two_apis_start_at_once_on_a_fresh_database() {
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_of_a_worker_whose_database_says_nothing_are_done_by_another() {
     let Some(stack) = EngineStack::start().await else { return };
-    let ways = stack.new_proxies(&Trap::default()).await;
-    let _cut_off = ServerProcess::start(stack.command_through(&ways, &["worker"]));
+    let proxies = stack.new_proxies(&RequestTrap::default()).await;
+    let _cut_off = ServerProcess::start(stack.command_through(&proxies, &["worker"]));
     // Messages are published again only after a tenth of this deadline, so republishing does not help here.
     let mut api = stack.command(&["api"]);
     api.env("CLOAKROOM__UPLOADS__DEADLINE", "2h");
     let api = ServerProcess::start(api);
     let portal = PortalClient::log_in(&api).await;
-    ways.database.set(Way::Silent);
+    proxies.database.set(ProxyState::Silent);
     let acknowledged = upload_many(&portal, 8, |_| {}).await;
     assert_eq!(acknowledged.len(), 8);
     let _other = stack.worker();

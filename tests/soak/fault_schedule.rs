@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use test_support::proxy::Way;
+use test_support::proxy::ProxyState;
 
 use crate::node::NodeRole;
 use crate::random::SeededRandom;
@@ -25,7 +25,7 @@ pub enum FaultKind {
     /// SIGSTOP, and SIGCONT after a while.
     Pause(NodeRole),
     /// The connections of one process, or of all of them, to a backend are broken for a while.
-    Outage(EngineKind, Way),
+    Outage(EngineKind, ProxyState),
     /// All connections to a backend are reset once.
     Cut(EngineKind),
     /// The messages of all queues are removed while no worker takes any.
@@ -90,8 +90,8 @@ impl FaultSchedule {
         let seconds = |least, most| (Duration::from_secs(least), Duration::from_secs(most));
         let (least, most) = match fault {
             // Longer than all attempts together would take if they were counted.
-            FaultKind::Outage(EngineKind::Store, Way::Broken) | FaultKind::BlobsAway => seconds(10, 14),
-            FaultKind::Outage(_, Way::Slow(_)) => seconds(2, 6),
+            FaultKind::Outage(EngineKind::Store, ProxyState::Broken) | FaultKind::BlobsAway => seconds(10, 14),
+            FaultKind::Outage(_, ProxyState::Slow(_)) => seconds(2, 6),
             FaultKind::Outage(..) => seconds(5, 14),
             FaultKind::FullDisk => seconds(4, 8),
             // Longer than a lease.

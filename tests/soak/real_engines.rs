@@ -12,7 +12,7 @@ use futures::FutureExt;
 use lapin::options::{QueueDeleteOptions, QueuePurgeOptions};
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 use test_support::engine_stack::{EngineProxies, EngineStack};
-use test_support::proxy::{Proxy, Trap, Way};
+use test_support::proxy::{Proxy, ProxyState, RequestTrap};
 
 use crate::deployment::{Deployment, SETTINGS, pick_node};
 use crate::fault_schedule::{EngineKind, FaultKind, FaultMix, FaultStep};
@@ -39,14 +39,14 @@ impl RealEnginesDeployment {
     /// Starts a stack. Prints a message and returns None if the address of an engine is not given.
     pub async fn new(journal: &Arc<Journal>) -> Option<Self> {
         let stack = Arc::new(EngineStack::start().await?);
-        let (mut nodes, mut ways) = (Vec::new(), Vec::new());
+        let (mut nodes, mut proxies) = (Vec::new(), Vec::new());
         for (name, role, word) in [
             ("api-1", NodeRole::Api, "api"),
             ("api-2", NodeRole::Api, "api"),
             ("worker-1", NodeRole::Worker, "worker"),
             ("worker-2", NodeRole::Worker, "worker"),
         ] {
-            let own = Arc::new(stack.new_proxies(&Trap::default()).await);
+            let own = Arc::new(stack.new_proxies(&RequestTrap::default()).await);
             let (stack, through) = (Arc::clone(&stack), Arc::clone(&own));
             let build = move || {
                 let mut command = stack.command_through(&through, &[word]);
@@ -58,9 +58,9 @@ impl RealEnginesDeployment {
                 command
             };
             nodes.push(Node::new(name, role, journal, Box::new(build)));
-            ways.push(own);
+            proxies.push(own);
         }
-        Some(Self { stack, nodes, proxies: ways, journal: Arc::clone(journal) })
+        Some(Self { stack, nodes, proxies, journal: Arc::clone(journal) })
     }
 
     /// The proxies of one process or, in half of the cases, of all processes.
@@ -69,11 +69,11 @@ impl RealEnginesDeployment {
         if target.is_multiple_of(2) { &self.proxies } else { &self.proxies[one..=one] }
     }
 
-    fn proxies_to(ways: &[Arc<EngineProxies>], backend: EngineKind) -> impl Iterator<Item = &Proxy> {
-        ways.iter().map(move |ways| match backend {
-            EngineKind::Broker => &ways.broker,
-            EngineKind::Database => &ways.database,
-            EngineKind::Store => &ways.store,
+    fn proxies_to(proxies: &[Arc<EngineProxies>], backend: EngineKind) -> impl Iterator<Item = &Proxy> {
+        proxies.iter().map(move |proxies| match backend {
+            EngineKind::Broker => &proxies.broker,
+            EngineKind::Database => &proxies.database,
+            EngineKind::Store => &proxies.store,
         })
     }
 
@@ -139,9 +139,9 @@ impl Deployment for RealEnginesDeployment {
 
     fn fault_mixes(&self) -> Vec<FaultMix> {
         let seconds = |least, most| (Duration::from_secs(least), Duration::from_secs(most));
-        let away = FaultKind::Outage(EngineKind::Store, Way::Broken);
+        let away = FaultKind::Outage(EngineKind::Store, ProxyState::Broken);
         let outages = [EngineKind::Broker, EngineKind::Database, EngineKind::Store].into_iter().flat_map(|backend| {
-            [Way::Broken, Way::Silent, Way::Vanished, Way::Slow(Duration::from_millis(100))]
+            [ProxyState::Broken, ProxyState::Silent, ProxyState::Vanished, ProxyState::Slow(Duration::from_millis(100))]
                 .map(|way| FaultKind::Outage(backend, way))
         });
         let others = [NodeRole::Api, NodeRole::Worker]
@@ -153,7 +153,7 @@ impl Deployment for RealEnginesDeployment {
             FaultMix {
                 required_first: vec![away, FaultKind::PurgeQueues],
                 all: outages
-                    .chain([FaultKind::Outage(EngineKind::Store, Way::Overloaded), FaultKind::PurgeQueues])
+                    .chain([FaultKind::Outage(EngineKind::Store, ProxyState::Overloaded), FaultKind::PurgeQueues])
                     .collect(),
                 pause: seconds(2, 5),
             },
@@ -181,11 +181,11 @@ impl Deployment for RealEnginesDeployment {
             }
             FaultKind::Outage(backend, way) => {
                 // The long outage of the store affects all processes, so that no other worker does the work.
-                let all = (backend, way) == (EngineKind::Store, Way::Broken);
-                let ways = if all { &self.proxies[..] } else { self.proxies_of(step.target) };
-                Self::proxies_to(ways, backend).for_each(|proxy| proxy.set(way));
+                let all = (backend, way) == (EngineKind::Store, ProxyState::Broken);
+                let proxies = if all { &self.proxies[..] } else { self.proxies_of(step.target) };
+                Self::proxies_to(proxies, backend).for_each(|proxy| proxy.set(way));
                 tokio::time::sleep(step.duration).await;
-                Self::proxies_to(ways, backend).for_each(|proxy| proxy.set(Way::Open));
+                Self::proxies_to(proxies, backend).for_each(|proxy| proxy.set(ProxyState::Open));
             }
             FaultKind::Cut(backend) => Self::proxies_to(self.proxies_of(step.target), backend).for_each(Proxy::reset),
             FaultKind::PurgeQueues => self.purge_queues().await,

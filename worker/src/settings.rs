@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use domain::{InvalidSetting, QueueName};
-use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as friendly_duration;
 use picture::Limits;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
@@ -66,21 +66,21 @@ pub struct JobSettings {
     /// Memory that all pictures in progress may use together; 0 means half of the memory of the machine or container.
     pub memory: ByteSize,
     /// How long one picture may take to render.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub render_timeout: Duration,
     /// How long one attempt at a job may take, with all its steps.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub job_timeout: Duration,
     /// How long the lease of a dead worker keeps its job from being taken by another worker.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub lease: Duration,
     /// How many attempts a job has before it becomes a dead letter.
     pub max_attempts: u32,
     /// The wait before the second attempt; it doubles with every further one.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub initial_backoff: Duration,
     /// The longest wait between attempts.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub max_backoff: Duration,
 }
 
@@ -116,13 +116,13 @@ impl PictureSettings {
 #[serde(deny_unknown_fields)]
 pub struct SweepSettings {
     /// The time between two rounds.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub interval: Duration,
     /// The time between two searches for orphans in staging; each search lists all of staging.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub orphan_interval: Duration,
     /// The minimum age of staged bytes before they count as an orphan: longer than any upload may take.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub min_orphan_age: Duration,
     /// The number of rows to change in one transaction.
     pub batch_size: u64,

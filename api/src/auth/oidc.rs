@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use domain::InvalidSetting;
-use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as friendly_duration;
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
@@ -32,7 +32,7 @@ pub struct OidcSettings {
     /// The claim that holds the id of the user.
     pub user_claim: String,
     /// The age after which keys are fetched again.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub refresh: Duration,
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::{InvalidSetting, Resource, Secret};
-use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as friendly_duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -24,10 +24,10 @@ pub struct PolicySettings {
     /// The bearer token that the decision point requires, if any.
     pub token: Secret,
     /// How long to wait for a decision.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub timeout: Duration,
     /// How long a decision is reused.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub cache: Duration,
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::HeaderMap;
 use axum::http::header::{COOKIE, HeaderName};
 use domain::{InvalidSetting, Secret};
-use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as friendly_duration;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -28,28 +28,28 @@ pub struct RealmSettings {
     /// Whether writes (except logging in) require a CSRF token.
     pub csrf_writes: bool,
     /// How long a session lasts unless it is renewed.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub session_lifetime: Duration,
     /// How long a session lasts at most, however often it is renewed.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub session_max_age: Duration,
     /// How long an API process reuses what it last read of a session and its account.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub session_cache_time: Duration,
     /// The age of the signing key after which a new key signs.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub key_rotation_interval: Duration,
     /// How many wrong passwords may be tried at one account from one network address, counting IPv6 by /64, per window.
     pub max_logins_per_account_and_address: u32,
     /// How many logins may be tried from one network address, counting IPv6 by /64, per window.
     pub max_logins_per_address: u32,
     /// The window of the two limits above.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub login_window: Duration,
     /// How many wrong passwords may be tried at one account from all addresses together, per `login_account_window`.
     pub max_logins_per_account: u32,
     /// The window of the limit above.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub login_account_window: Duration,
     /// The portal's own identity provider, if its tokens are accepted.
     pub oidc: crate::auth::oidc::OidcSettings,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as friendly_duration;
 use serde::{Deserialize, Serialize};
 
 /// `[uploads]`: limits of uploads, and how long to wait.
@@ -13,16 +13,16 @@ pub struct UploadSettings {
     /// The largest picture.
     pub max_bytes: ByteSize,
     /// How long a client waits for the outcome without a preference of its own.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub default_wait: Duration,
     /// The longest wait that a client may prefer.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub max_wait: Duration,
     /// How long a picture is kept unless it is claimed.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub retention: Duration,
     /// The time that workers have before an upload is settled as failed.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub deadline: Duration,
     /// How many uploads may be in flight at once.
     pub max_concurrent: usize,

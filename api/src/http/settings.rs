@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as friendly_duration;
 use serde::{Deserialize, Serialize};
 
 /// `[http]`: where to listen, and the limits and timeouts of connections.
@@ -22,25 +22,25 @@ pub struct HttpSettings {
     /// progress of the client that the proxies name.
     pub max_connections_per_address: usize,
     /// How long a client may take to send the head of a request.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub header_timeout: Duration,
     /// How long the client may pause while it sends a body.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub body_idle_timeout: Duration,
     /// How long a body may take.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub body_timeout: Duration,
     /// The lowest average rate of a body, in bytes per second, after the first 5 seconds.
     pub min_body_rate: ByteSize,
     /// How long a client may stop reading a response.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub write_timeout: Duration,
     /// How long a signed store URL is valid, to which a client that requests a picture is redirected. 0s: pictures are
     /// streamed through the API.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub presigned_url_lifetime: Duration,
     /// How long requests in flight may take to finish after shutdown begins.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub drain_timeout: Duration,
     /// Whether `/metrics` is served here as well as at `probes.listen`.
     pub metrics: bool,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::{Routing, Secret};
-use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as friendly_duration;
 use serde::{Deserialize, Serialize};
 
 use crate::broker_address;
@@ -19,7 +19,7 @@ pub struct QueueSettings {
     #[serde(default = "prefix")]
     pub prefix: String,
     /// How long a picture may take to render, as estimated from its header, before its jobs go to the queue `heavy`.
-    #[serde(default = "heavy_threshold", with = "human")]
+    #[serde(default = "heavy_threshold", with = "friendly_duration")]
     pub heavy_threshold: Duration,
     /// How many jobs of one user may be in flight before further ones go to the queue `bulk`.
     #[serde(default = "bulk_threshold")]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use domain::{InvalidSetting, Secret};
-use jiff::fmt::serde::unsigned_duration::friendly::compact::required as human;
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as friendly_duration;
 use serde::{Deserialize, Serialize};
 
 /// Settings of the records.
@@ -18,7 +18,7 @@ pub struct RecordsSettings {
     /// For SQLite: free space on its file system below which uploads are refused. 0 refuses none.
     pub min_free: ByteSize,
     /// Maximum duration of one call; after that its connection is discarded.
-    #[serde(with = "human")]
+    #[serde(with = "friendly_duration")]
     pub timeout: Duration,
     /// The pooler between this process and PostgreSQL.
     pub pooler: Pooler,

@@ -16,7 +16,7 @@ use storage::StoreSettings;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::process::{DataFolder, ServerProcess, cloakroom_command};
-use crate::proxy::{Proxy, Trap};
+use crate::proxy::{Proxy, RequestTrap};
 use crate::test_broker::{EXCHANGES, QUEUES};
 
 /// Read-locked by every test on the engines, and write-locked by a test that must run alone.
@@ -66,12 +66,12 @@ struct S3Account {
 }
 
 impl EngineAddresses {
-    async fn start_proxies(&self, trap: &Trap) -> EngineProxies {
-        let way = async |address: &str| Proxy::by_way_of(host(address), trap.clone()).await;
+    async fn start_proxies(&self, trap: &RequestTrap) -> EngineProxies {
+        let proxy = async |address: &str| Proxy::with_trap(host(address), trap.clone()).await;
         EngineProxies {
-            broker: way(&self.amqp).await,
-            database: way(&self.postgres).await,
-            store: way(&self.s3.endpoint).await,
+            broker: proxy(&self.amqp).await,
+            database: proxy(&self.postgres).await,
+            store: proxy(&self.s3.endpoint).await,
         }
     }
 
@@ -118,10 +118,10 @@ impl EngineStack {
         let (server, _) = addresses.postgres.rsplit_once('/').unwrap();
         let addresses = EngineAddresses { postgres: format!("{server}/{space}"), ..addresses };
         migrations::up(&addresses.postgres).await.unwrap();
-        let ways = addresses.start_proxies(&Trap::default()).await;
+        let proxies = addresses.start_proxies(&RequestTrap::default()).await;
         let records = Database::connect(&addresses.postgres).await.unwrap();
         Some(Self {
-            proxies: ways,
+            proxies,
             namespace: space,
             folder: DataFolder::new(),
             addresses,
@@ -171,18 +171,18 @@ impl EngineStack {
     }
 
     /// Starts separate proxies, with a trap.
-    pub async fn new_proxies(&self, trap: &Trap) -> EngineProxies {
+    pub async fn new_proxies(&self, trap: &RequestTrap) -> EngineProxies {
         self.addresses.start_proxies(trap).await
     }
 
     /// A command for a process of this stack whose connections lead through these proxies.
-    pub fn command_through(&self, ways: &EngineProxies, arguments: &[&str]) -> Command {
+    pub fn command_through(&self, proxies: &EngineProxies, arguments: &[&str]) -> Command {
         let s3 = &self.addresses.s3;
         let mut command = cloakroom_command(self.folder.path());
         command.args(arguments);
         for (backend, url) in [
-            ("QUEUE", self.url_through(&self.addresses.amqp, &ways.broker)),
-            ("RECORDS", self.url_through(&self.addresses.postgres, &ways.database)),
+            ("QUEUE", self.url_through(&self.addresses.amqp, &proxies.broker)),
+            ("RECORDS", self.url_through(&self.addresses.postgres, &proxies.database)),
             ("STAGING", self.store_url("staging")),
             ("BLOBS", self.store_url("blobs")),
         ] {
@@ -190,7 +190,7 @@ impl EngineStack {
         }
         for backend in ["STAGING", "BLOBS"] {
             command
-                .env(format!("CLOAKROOM__{backend}__ENDPOINT"), self.url_through(&s3.endpoint, &ways.store))
+                .env(format!("CLOAKROOM__{backend}__ENDPOINT"), self.url_through(&s3.endpoint, &proxies.store))
                 .env(format!("CLOAKROOM__{backend}__ACCESS_KEY_ID"), &s3.id)
                 .env(format!("CLOAKROOM__{backend}__SECRET_ACCESS_KEY"), &s3.secret);
         }

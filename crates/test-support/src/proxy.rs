@@ -11,7 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// The state of a proxy. A change resets every open connection, except a change to a silent state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum ProxyState {
     /// Connections work.
     Open,
     /// Connections are refused or reset.
@@ -35,7 +35,7 @@ pub enum Way {
 /// A TCP proxy on a port of its own.
 pub struct Proxy {
     pub port: u16,
-    way: Arc<watch::Sender<(u64, Way)>>,
+    state: Arc<watch::Sender<(u64, ProxyState)>>,
     target: Arc<Mutex<String>>,
     _listener: AbortOnDropHandle<()>,
 }
@@ -43,15 +43,15 @@ pub struct Proxy {
 impl Proxy {
     /// Starts a proxy to `target`, which is `host:port`.
     pub async fn to(target: &str) -> Self {
-        Self::by_way_of(target, Trap::default()).await
+        Self::with_trap(target, RequestTrap::default()).await
     }
 
     /// Starts a proxy to `target` that passes requests through a trap.
-    pub async fn by_way_of(target: &str, trap: Trap) -> Self {
+    pub async fn with_trap(target: &str, trap: RequestTrap) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let way = Arc::new(watch::channel((0, Way::Open)).0);
-        let (target, changes) = (Arc::new(Mutex::new(target.to_owned())), Arc::clone(&way));
+        let state = Arc::new(watch::channel((0, ProxyState::Open)).0);
+        let (target, changes) = (Arc::new(Mutex::new(target.to_owned())), Arc::clone(&state));
         let targets = Arc::clone(&target);
         let listening = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -59,11 +59,12 @@ impl Proxy {
                 tokio::spawn(lead(client, target, changes.subscribe(), trap.clone()));
             }
         });
-        Self { port, way, target, _listener: AbortOnDropHandle::new(listening) }
+        Self { port, state, target, _listener: AbortOnDropHandle::new(listening) }
     }
 
-    pub fn set(&self, way: Way) {
-        self.way.send_modify(|state| *state = (state.0 + 1, way));
+    /// Sets the state, which resets every open connection.
+    pub fn set(&self, state: ProxyState) {
+        self.state.send_modify(|current| *current = (current.0 + 1, state));
     }
 
     /// Leads new connections to this target; open ones stay.
@@ -73,34 +74,34 @@ impl Proxy {
 
     /// Resets every open connection once; the state stays the same for new ones.
     pub fn reset(&self) {
-        self.way.send_modify(|state| state.0 += 1);
+        self.state.send_modify(|current| current.0 += 1);
     }
 
     /// Resets every open connection once; new ones work.
     pub fn cut(&self) {
-        self.set(Way::Open);
+        self.set(ProxyState::Open);
     }
 }
 
 /// Lets a number of pieces of requests through, on all proxies that share it, and stops the next piece forever. A test
 /// kills a process at that moment, just before the step.
 #[derive(Clone, Debug, Default)]
-pub struct Trap(Arc<Inside>);
+pub struct RequestTrap(Arc<TrapState>);
 
 #[derive(Debug)]
-struct Inside {
+struct TrapState {
     left: watch::Sender<Option<usize>>,
     sprung: Notify,
     cleared: watch::Sender<bool>,
 }
 
-impl Default for Inside {
+impl Default for TrapState {
     fn default() -> Self {
         Self { left: watch::channel(None).0, sprung: Notify::new(), cleared: watch::channel(false).0 }
     }
 }
 
-impl Trap {
+impl RequestTrap {
     /// Lets `pieces` more through.
     pub fn arm(&self, pieces: usize) {
         self.0.left.send_replace(Some(pieces));
@@ -132,14 +133,20 @@ impl Trap {
     }
 }
 
-async fn lead(mut client: TcpStream, target: String, mut way: watch::Receiver<(u64, Way)>, trap: Trap) {
-    let state = *way.borrow_and_update();
+/// Carries one connection to the target, in the state of the proxy when it was accepted, until that changes.
+async fn lead(
+    mut client: TcpStream,
+    target: String,
+    mut states: watch::Receiver<(u64, ProxyState)>,
+    trap: RequestTrap,
+) {
+    let (_, state) = *states.borrow_and_update();
     client.set_zero_linger().ok();
-    match state.1 {
-        Way::Broken => return,
-        Way::Silent | Way::Vanished => return drop(way.changed().await),
-        Way::Overloaded => return drop(refuse(&mut client).await),
-        Way::Open | Way::Frozen | Way::Slow(_) | Way::Late(..) => {}
+    match state {
+        ProxyState::Broken => return,
+        ProxyState::Silent | ProxyState::Vanished => return drop(states.changed().await),
+        ProxyState::Overloaded => return drop(refuse(&mut client).await),
+        ProxyState::Open | ProxyState::Frozen | ProxyState::Slow(_) | ProxyState::Late(..) => {}
     }
     let Ok(server) = TcpStream::connect(&target).await else { return };
     let (from_client, to_client) = client.into_split();
@@ -148,21 +155,21 @@ async fn lead(mut client: TcpStream, target: String, mut way: watch::Receiver<(u
     // branch runs.
     let mut pipe = std::pin::pin!(async {
         tokio::join!(
-            carry(from_client, to_server, state.1, Some(trap)),
-            carry(from_server, to_client, Way::Open, None)
+            carry(from_client, to_server, state, Some(trap)),
+            carry(from_server, to_client, ProxyState::Open, None)
         );
     });
     tokio::select! {
         () = &mut pipe => {}
-        _ = way.changed() => {
-            let state = *way.borrow_and_update();
+        _ = states.changed() => {
+            let (_, state) = *states.borrow_and_update();
             // The pipe is no longer driven. Its connections stay open until the state changes or a long time limit
             // ends.
-            match state.1 {
-                Way::Silent | Way::Frozen => {
-                    drop(tokio::time::timeout(Duration::from_secs(120), way.changed()).await);
+            match state {
+                ProxyState::Silent | ProxyState::Frozen => {
+                    drop(tokio::time::timeout(Duration::from_secs(120), states.changed()).await);
                 }
-                Way::Vanished => tokio::time::sleep(Duration::from_secs(600)).await,
+                ProxyState::Vanished => tokio::time::sleep(Duration::from_secs(600)).await,
                 _ => {}
             }
         }
@@ -170,16 +177,21 @@ async fn lead(mut client: TcpStream, target: String, mut way: watch::Receiver<(u
 }
 
 /// Forwards one direction until it ends.
-async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, way: Way, trap: Option<Trap>) {
+async fn carry(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    state: ProxyState,
+    trap: Option<RequestTrap>,
+) {
     let (mut piece, mut held) = (vec![0; 16 << 10], Vec::new());
-    let mut late = if let Way::Late(request, until) = way { Some((request, until)) } else { None };
+    let mut late = if let ProxyState::Late(request, until) = state { Some((request, until)) } else { None };
     while let Ok(read @ 1..) = from.read(&mut piece).await {
         if let Some(trap) = &trap
             && !trap.pass().await
         {
             return;
         }
-        if let Way::Slow(each) = way {
+        if let ProxyState::Slow(each) = state {
             tokio::time::sleep(each).await;
         }
         held.extend_from_slice(&piece[..read]);

@@ -6,7 +6,7 @@ use domain::{Clock, Secret};
 use futures::future::join_all;
 use instrument::FailPoints;
 use records::{Records, RecordsError, RecordsSettings};
-use test_support::proxy::{Proxy, Way};
+use test_support::proxy::{Proxy, ProxyState};
 use test_support::test_db::{EmptyDatabase, admission, user};
 
 use crate::postgres_server::PostgresServer;
@@ -47,16 +47,16 @@ async fn a_server_that_says_nothing_is_given_up_and_its_connections_closed() {
 
     // Every call ends, also the calls that wait for a connection.
     open_all_connections(&records).await;
-    proxy.set(Way::Silent);
+    proxy.set(ProxyState::Silent);
     for outcome in within_timeout(join_all((0..16).map(|_| write_once(&records)))).await {
         assert!(outcome.unwrap_err().is_transient());
     }
-    proxy.set(Way::Open);
+    proxy.set(ProxyState::Open);
     within_timeout(write_once(&records)).await.unwrap();
 
     // The connections stay silent although the server is reachable again. One call detects this for all of them.
     open_all_connections(&records).await;
-    proxy.set(Way::Frozen);
+    proxy.set(ProxyState::Frozen);
     within_timeout(write_once(&records)).await.ok();
     for outcome in within_timeout(join_all((0..16).map(|_| write_once(&records)))).await {
         outcome.unwrap();
@@ -64,7 +64,7 @@ async fn a_server_that_says_nothing_is_given_up_and_its_connections_closed() {
 
     // A call that its caller gives up leaves no connection in the pool that waits for an answer.
     open_all_connections(&records).await;
-    proxy.set(Way::Frozen);
+    proxy.set(ProxyState::Frozen);
     let given_up = (0..16).map(|_| tokio::time::timeout(Duration::from_millis(200), write_once(&records)));
     within_timeout(join_all(given_up)).await;
     for outcome in within_timeout(join_all((0..16).map(|_| write_once(&records)))).await {

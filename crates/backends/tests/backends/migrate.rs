@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Database};
-use test_support::proxy::{Proxy, Trap};
+use test_support::proxy::{Proxy, RequestTrap};
 use test_support::test_db::EmptyDatabase;
 
 use crate::postgres_server::PgBouncer;
@@ -67,8 +67,8 @@ async fn a_database_that_is_not_utf8_is_refused() {
 #[tokio::test]
 async fn a_database_that_stops_answering_is_given_up() {
     let Some(empty) = EmptyDatabase::create("").await else { return };
-    let trap = Trap::default();
-    let proxy = Proxy::by_way_of(empty.host(), trap.clone()).await;
+    let trap = RequestTrap::default();
+    let proxy = Proxy::with_trap(empty.host(), trap.clone()).await;
     // After the first message, which opens the connection.
     trap.arm(2);
     let url = format!("postgres://postgres@127.0.0.1:{}/{}?sslmode=disable", proxy.port, empty.name);

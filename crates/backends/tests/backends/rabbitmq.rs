@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use domain::{Job, JobId, JobMessage, Outcome, QueueName, Reason, UploadId};
 use futures::future::join_all;
 use queue::{Deliveries, Delivery, Queue, QueueError};
-use test_support::proxy::{Proxy, Way};
+use test_support::proxy::{Proxy, ProxyState};
 use test_support::test_broker::TestBroker;
 
 fn job_message(upload: i64) -> JobMessage {
@@ -221,7 +221,7 @@ async fn a_broker_that_is_away_is_said_to_be_at_once_and_found_again() {
     let proxy = Proxy::to(broker.host()).await;
     let queue = broker.queue_at(&broker.url_through(&proxy)).await;
     queue.ping().await.unwrap();
-    proxy.set(Way::Broken);
+    proxy.set(ProxyState::Broken);
     let begun = Instant::now();
     let refused = loop {
         // A publish that was in flight when the connection broke may have succeeded.
@@ -232,7 +232,7 @@ async fn a_broker_that_is_away_is_said_to_be_at_once_and_found_again() {
     assert!(refused.is_transient(), "{refused}");
     assert!(begun.elapsed() < Duration::from_secs(15), "clients must not wait for a broker that is away");
     queue.ping().await.unwrap_err();
-    proxy.set(Way::Open);
+    proxy.set(ProxyState::Open);
     let sent = job_message(1002);
     let back = async { while queue.publish(&sent).await.is_err() {} };
     tokio::time::timeout(Duration::from_secs(120), back).await.expect("the broker is found again");
@@ -250,7 +250,7 @@ async fn a_silent_broker_does_not_block_a_publisher_for_ever() {
     let Some(broker) = TestBroker::start().await else { return };
     let proxy = Proxy::to(broker.host()).await;
     let queue = broker.queue_at(&broker.url_through(&proxy)).await;
-    proxy.set(Way::Silent);
+    proxy.set(ProxyState::Silent);
     let unheard = queue.publish(&job_message(1001)).await.unwrap_err();
     assert!(matches!(unheard, QueueError::Unconfirmed | QueueError::Unreachable(_)), "{unheard}");
     broker.delete_all().await;
@@ -278,7 +278,7 @@ async fn slow_consume(broker: &TestBroker) -> (Proxy, Queue, Vec<JobMessage>) {
     let mut consume = vec![0, 60, 0, 20, 0, 0, u8::try_from(queue.len()).unwrap()];
     consume.extend_from_slice(queue.as_bytes());
     let proxy = Proxy::to(broker.host()).await;
-    proxy.set(Way::Late(consume.leak(), open_channel));
+    proxy.set(ProxyState::Late(consume.leak(), open_channel));
     let queue = broker.queue_at(&broker.url_through(&proxy)).await;
     let sent: Vec<JobMessage> = (1..=8).map(job_message).collect();
     assert_eq!(queue.publish_all(&sent).await.len(), sent.len());

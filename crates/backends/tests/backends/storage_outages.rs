@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::Secret;
 use instrument::FailPoints;
 use storage::{Staging, StoreError, StoreSettings};
-use test_support::proxy::{Proxy, Way};
+use test_support::proxy::{Proxy, ProxyState};
 use test_support::test_stores::{S3Fault, TestStores};
 
 use crate::folder_storage::in_folder;
@@ -70,7 +70,7 @@ async fn a_store_that_refuses_has_no_time_or_hangs_is_away_and_nothing_is_missin
     let Some((host, bucket, id, secret)) = real_server() else { return };
     let proxy = Proxy::to(&host).await;
     let staging = open_staging(&format!("127.0.0.1:{}", proxy.port), &bucket, &id, &secret);
-    for way in [Way::Broken, Way::Overloaded, Way::Silent] {
+    for way in [ProxyState::Broken, ProxyState::Overloaded, ProxyState::Silent] {
         proxy.set(way);
         let asked = tokio::time::timeout(Duration::from_secs(20), staging.read("incoming/a")).await;
         // A request that hangs is ended by its caller or by the client's own time limit.
@@ -78,10 +78,10 @@ async fn a_store_that_refuses_has_no_time_or_hangs_is_away_and_nothing_is_missin
             let error = asked.unwrap_err();
             assert!(matches!(error, StoreError::Engine { .. }), "{way:?}: {error}");
         } else {
-            assert_eq!(way, Way::Silent);
+            assert_eq!(way, ProxyState::Silent);
         }
     }
-    proxy.set(Way::Open);
+    proxy.set(ProxyState::Open);
     assert!(matches!(staging.read("incoming/a").await.unwrap_err(), StoreError::Missing { .. }));
 }
 
