@@ -64,7 +64,7 @@ impl Records {
                 .await?;
             let Some(row) = cropped.into_iter().next() else {
                 let message = format!(
-                    "this picture has been cropped {MAX_GENERATIONS} times, which is the limit; hand it in again"
+                    "this picture has been cropped {MAX_GENERATIONS} times, which is the limit; upload it again"
                 );
                 return Ok(TxEnd::Rollback(Err(CropRefusal::TooManyCrops(Reason::new(
                     ReasonCode::TooManyCrops,

@@ -15,6 +15,7 @@ use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statemen
 use storage::StoreSettings;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use crate::engine_address::{S3Account, host};
 use crate::process::{DataFolder, ServerProcess, cloakroom_command};
 use crate::proxy::{Proxy, RequestTrap};
 use crate::test_broker::{EXCHANGES, QUEUES};
@@ -58,13 +59,6 @@ struct EngineAddresses {
     s3: S3Account,
 }
 
-struct S3Account {
-    endpoint: String,
-    bucket: String,
-    id: String,
-    secret: String,
-}
-
 impl EngineAddresses {
     async fn start_proxies(&self, trap: &RequestTrap) -> EngineProxies {
         let proxy = async |address: &str| Proxy::with_trap(host(address), trap.clone()).await;
@@ -84,19 +78,9 @@ impl EngineAddresses {
             }
         };
         let s3 = given("CLOAKROOM_TEST_S3")?;
-        let (keys, backend) = s3.strip_prefix("http://").unwrap().split_once('@').unwrap();
-        let ((id, secret), (host, bucket)) = (keys.split_once(':').unwrap(), backend.split_once('/').unwrap());
-        let (endpoint, bucket) = (format!("http://{host}"), bucket.to_owned());
-        let s3 = S3Account { endpoint, bucket, id: id.to_owned(), secret: secret.to_owned() };
+        let s3 = S3Account::parse(&s3);
         Some(Self { amqp: given("CLOAKROOM_TEST_AMQP")?, postgres: given("CLOAKROOM_TEST_POSTGRES")?, s3 })
     }
-}
-
-/// `host:port` of an address with a scheme, optional credentials, and a path.
-fn host(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let rest = rest.split('/').next().unwrap();
-    rest.rsplit_once('@').map_or(rest, |(_, host)| host)
 }
 
 impl EngineStack {
@@ -219,14 +203,9 @@ impl EngineStack {
 
     /// Opens the backends for the checks, without proxies.
     pub async fn open_backends(&self) -> Backends {
-        let s3 = &self.addresses.s3;
         let store = |backend: &str| StoreSettings {
             url: Secret::new(self.store_url(backend)),
-            endpoint: s3.endpoint.clone(),
-            region: "us-east-1".to_owned(),
-            access_key_id: s3.id.clone(),
-            secret_access_key: Secret::new(s3.secret.clone()),
-            min_free: Default::default(),
+            ..self.addresses.s3.store_settings(backend)
         };
         let settings = BackendsSettings {
             staging: store("staging"),

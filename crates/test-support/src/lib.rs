@@ -12,6 +12,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(missing_docs, reason = "for our own tests only")]
 
+pub mod engine_address;
 pub mod engine_stack;
 pub mod failing_disk;
 pub mod in_process;

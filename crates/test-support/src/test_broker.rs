@@ -8,6 +8,7 @@ use lapin::options::{BasicPublishOptions, ExchangeDeleteOptions, QueueDeleteOpti
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use queue::{Queue, QueueSettings};
 
+use crate::engine_address::host;
 use crate::proxy::Proxy;
 
 /// The queues and exchanges of one test.
@@ -54,8 +55,7 @@ impl TestBroker {
 
     /// `host:port` of the broker.
     pub fn host(&self) -> &str {
-        let place = self.url.rsplit_once('@').map_or(self.url.as_str(), |(_, place)| place);
-        place.split('/').next().unwrap()
+        host(&self.url)
     }
 
     /// The broker's address through a proxy.

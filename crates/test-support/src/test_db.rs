@@ -11,6 +11,8 @@ use records::{
 };
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 
+use crate::engine_address::host;
+
 pub const MINUTE: Duration = Duration::from_secs(60);
 pub const DEADLINE: Duration = Duration::from_secs(600);
 pub const RETENTION: Duration = Duration::from_secs(24 * 3600);
@@ -60,7 +62,7 @@ impl EmptyDatabase {
 
     /// `host:port` of the server.
     pub fn host(&self) -> &str {
-        self.url.rsplit_once('@').unwrap().1.split('/').next().unwrap()
+        host(&self.url)
     }
 
     pub async fn drop_database(self) {

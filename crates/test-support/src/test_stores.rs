@@ -6,7 +6,6 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use domain::Secret;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
@@ -15,7 +14,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use instrument::FailPoints;
 use s3s::service::{S3Service, S3ServiceBuilder};
-use storage::{BlobContent, Blobs, NewBlob, Staging, StoreError, StoreSettings};
+use storage::{BlobContent, Blobs, NewBlob, Staging, StoreError};
+
+use crate::engine_address::S3Account;
 
 /// A fault of the next request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,26 +75,17 @@ impl TestStores {
         });
         let serving = tokio_util::task::AbortOnDropHandle::new(serving);
         let server = LocalS3 { folder, pending_faults: trouble, _serving: serving };
-        Self::open(&format!("http://{address}"), "pictures", "AK", "SKSKSKSK", Some(server))
+        Self::open(&S3Account::parse(&format!("http://AK:SKSKSKSK@{address}/pictures")), Some(server))
     }
 
     /// Opens a bucket on the server at `http://KEY:SECRET@host:port/bucket`.
     fn remote(url: &str) -> Self {
-        let (keys, place) = url.strip_prefix("http://").unwrap().split_once('@').unwrap();
-        let ((id, secret), (host, bucket)) = (keys.split_once(':').unwrap(), place.split_once('/').unwrap());
-        Self::open(&format!("http://{host}"), bucket, id, secret, None)
+        Self::open(&S3Account::parse(url), None)
     }
 
-    fn open(endpoint: &str, bucket: &str, id: &str, secret: &str, server: Option<LocalS3>) -> Self {
+    fn open(account: &S3Account, server: Option<LocalS3>) -> Self {
         let space = uuid::Uuid::now_v7().simple();
-        let settings = |place: &str| StoreSettings {
-            url: Secret::new(format!("s3://{bucket}/{space}/{place}")),
-            endpoint: endpoint.to_owned(),
-            region: "us-east-1".to_owned(),
-            access_key_id: id.to_owned(),
-            secret_access_key: Secret::new(secret),
-            min_free: Default::default(),
-        };
+        let settings = |place: &str| account.store_settings(&format!("{space}/{place}"));
         let staging = Staging::open(&settings("staging"), FailPoints::default()).unwrap();
         let blobs = Blobs::open(&settings("blobs"), FailPoints::default()).unwrap();
         Self { staging, blobs, local_server: server }

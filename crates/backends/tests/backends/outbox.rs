@@ -321,7 +321,7 @@ async fn a_variant_job_expires_and_the_variant_is_requested_anew() {
         let [(of, job, reason)] = given_up.as_slice() else { panic!("{given_up:?}") };
         assert_eq!((*of, *job, reason.code.as_str()), (upload, ticket.id, "deadline"));
         assert!(reason.message.contains("the storage for finished files"), "{reason:?}");
-        assert!(matches!(want().await, records::VariantStatus::Enqueued(_)), "the next request orders it anew");
+        assert!(matches!(want().await, records::VariantStatus::Enqueued(_)), "the next request creates a new job");
     })
     .await;
 }

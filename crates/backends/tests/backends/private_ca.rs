@@ -11,6 +11,7 @@ use queue::{Queue, QueueSettings};
 use records::{Records, RecordsSettings};
 use sea_orm::{ConnectionTrait, Database, DbBackend, Statement};
 use storage::{BlobContent, Blobs, NewBlob, Staging, StoreSettings};
+use test_support::engine_address::S3Account;
 use test_support::test_broker::TestBroker;
 use test_support::test_db::TestDb;
 
@@ -94,17 +95,9 @@ async fn a_database_with_a_private_authority() {
 #[tokio::test]
 async fn a_store_with_a_private_authority() {
     let Some((url, tls)) = engine_address("CLOAKROOM_TEST_S3_TLS") else { return };
-    let (keys, place) = url.strip_prefix("https://").unwrap().split_once('@').unwrap();
-    let ((id, secret), (host, bucket)) = (keys.split_once(':').unwrap(), place.split_once('/').unwrap());
-    let space = uuid::Uuid::now_v7().simple();
-    let store = |place: &str| StoreSettings {
-        url: Secret::new(format!("s3://{bucket}/{space}/{place}")),
-        endpoint: format!("https://{host}"),
-        region: "us-east-1".to_owned(),
-        access_key_id: id.to_owned(),
-        secret_access_key: Secret::new(secret),
-        min_free: Default::default(),
-    };
+    let (account, space) = (S3Account::parse(&url), uuid::Uuid::now_v7().simple());
+    assert!(account.endpoint.starts_with("https://"), "{}", account.endpoint);
+    let store = |place: &str| account.store_settings(&format!("{space}/{place}"));
     let settings = BackendsSettings { staging: store("staging"), blobs: store("blobs"), ..backends_settings() };
     let trusting = settings.clone().with_trusted_ca(&tls);
     let staging = Staging::open(&trusting.staging, FailPoints::default()).unwrap();

@@ -2,45 +2,40 @@
 
 use std::time::Duration;
 
-use domain::Secret;
 use instrument::FailPoints;
-use storage::{Staging, StoreError, StoreSettings};
+use storage::{Staging, StoreError};
+use test_support::engine_address::{S3Account, host};
 use test_support::proxy::{Proxy, ProxyState};
 use test_support::test_stores::{S3Fault, TestStores};
 
 use crate::folder_storage::in_folder;
 use crate::s3_storage::{random_bytes, stage};
 
-/// The parts of a real S3 server's address: host and port, bucket, key and secret.
-fn real_server() -> Option<(String, String, String, String)> {
+/// A bucket on a real S3 server.
+fn real_server() -> Option<S3Account> {
     let Ok(url) = std::env::var("CLOAKROOM_TEST_S3") else {
         eprintln!("skipped: this needs an S3 server; give its address in CLOAKROOM_TEST_S3, or use tests/run");
         return None;
     };
-    let (keys, place) = url.strip_prefix("http://").unwrap().split_once('@').unwrap();
-    let ((id, secret), (host, bucket)) = (keys.split_once(':').unwrap(), place.split_once('/').unwrap());
-    Some((host.to_owned(), bucket.to_owned(), id.to_owned(), secret.to_owned()))
+    Some(S3Account::parse(&url))
 }
 
-fn open_staging(host: &str, bucket: &str, id: &str, secret: &str) -> Staging {
-    let settings = StoreSettings {
-        url: Secret::new(format!("s3://{bucket}/{}", uuid::Uuid::now_v7().simple())),
-        endpoint: format!("http://{host}"),
-        region: "us-east-1".to_owned(),
-        access_key_id: id.to_owned(),
-        secret_access_key: Secret::new(secret),
-        min_free: Default::default(),
-    };
+fn open_staging(account: &S3Account) -> Staging {
+    let settings = account.store_settings(&uuid::Uuid::now_v7().simple().to_string());
     Staging::open(&settings, FailPoints::default()).unwrap()
 }
 
 #[tokio::test]
 async fn a_missing_bucket_or_a_wrong_key_is_not_a_missing_object() {
-    let Some((host, bucket, id, secret)) = real_server() else { return };
+    let Some(account) = real_server() else { return };
+    let other = |bucket: &str, id: &str, secret: &str| {
+        let (bucket, id, secret) = (bucket.to_owned(), id.to_owned(), secret.to_owned());
+        open_staging(&S3Account { bucket, id, secret, ..account.clone() })
+    };
     for (staging, why) in [
-        (open_staging(&host, "no-such-bucket", &id, &secret), "the bucket does not exist"),
-        (open_staging(&host, &bucket, "NOBODY", &secret), "the store does not accept the access key"),
-        (open_staging(&host, &bucket, &id, "wrong"), "the store does not accept the access key"),
+        (other("no-such-bucket", &account.id, &account.secret), "the bucket does not exist"),
+        (other(&account.bucket, "NOBODY", &account.secret), "the store does not accept the access key"),
+        (other(&account.bucket, &account.id, "wrong"), "the store does not accept the access key"),
     ] {
         let mut writer = staging.new_writer();
         writer.write(b"abc").await.unwrap();
@@ -60,16 +55,16 @@ async fn a_missing_bucket_or_a_wrong_key_is_not_a_missing_object() {
             assert!(error.is_transient(), "an operator can set it right: {error}");
         }
     }
-    let right = open_staging(&host, &bucket, &id, &secret);
+    let right = open_staging(&account);
     right.ping().await.unwrap();
     assert!(matches!(right.read("incoming/a").await.unwrap_err(), StoreError::Missing { .. }));
 }
 
 #[tokio::test]
 async fn a_store_that_refuses_has_no_time_or_hangs_is_away_and_nothing_is_missing() {
-    let Some((host, bucket, id, secret)) = real_server() else { return };
-    let proxy = Proxy::to(&host).await;
-    let staging = open_staging(&format!("127.0.0.1:{}", proxy.port), &bucket, &id, &secret);
+    let Some(account) = real_server() else { return };
+    let proxy = Proxy::to(host(&account.endpoint)).await;
+    let staging = open_staging(&S3Account { endpoint: format!("http://127.0.0.1:{}", proxy.port), ..account });
     for way in [ProxyState::Broken, ProxyState::Overloaded, ProxyState::Silent] {
         proxy.set(way);
         let asked = tokio::time::timeout(Duration::from_secs(20), staging.read("incoming/a")).await;
