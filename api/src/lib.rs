@@ -20,9 +20,9 @@ mod health;
 mod http;
 mod in_flight;
 mod ingest;
+mod job_publisher;
 mod open_error;
 mod openapi;
-mod publish_confirmations;
 mod quota;
 mod readiness;
 mod resource;
@@ -138,8 +138,7 @@ impl Api {
         let realm_names = auth::realm::RealmNames::from_fedmember(&realm.fedmember)?;
         let signing_keys = auth::signing_keys::SigningKeys::load(&backends.records).await?;
         let (confirmed_jobs, confirmations) = mpsc::unbounded_channel();
-        let confirmation_recorder =
-            tokio::spawn(publish_confirmations::record(backends.records.clone(), confirmations));
+        let confirmation_recorder = tokio::spawn(job_publisher::record(backends.records.clone(), confirmations));
         let client = http_client(&settings.tls)?;
         let token_verifier = auth::oidc::TokenVerifier::open(&realm.oidc, &client)?;
         let service_keys = realm.service.key_digests()?;
@@ -152,7 +151,7 @@ impl Api {
             access_code_attempts: auth::attempt_limiter::AttemptLimiter::new(
                 settings.documents.access_code_limits(&realm),
             ),
-            access_code_cache: documents::access_code_cache::AccessCodeCache::default(),
+            access_code_cache: documents::access_codes::AccessCodeCache::default(),
             session_cache: auth::session_cache::SessionCache::new(realm.session_cache_time),
             in_flight_pictures: in_flight::InFlightUploads::default(),
             in_flight_uploads: in_flight::InFlightUploads::default(),

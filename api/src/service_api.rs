@@ -15,8 +15,8 @@ use subtle::ConstantTimeEq;
 use crate::dropbox::claim::{ClaimForm, ClaimRequest, ClaimResponse};
 use crate::dropbox::picture_id::parse_picture_id;
 use crate::error::ApiError;
-use crate::http::json_body;
 use crate::http::path_params::PathParams;
+use crate::http::small_body;
 use crate::openapi::error_responses::{
     BodyErrors, ClaimErrors, ParameterErrors, Problems, ServiceKeyErrors, TargetErrors,
 };
@@ -100,7 +100,7 @@ pub(crate) async fn register(
     request: Request<Body>,
 ) -> Result<Json<RegisteredResource>, ApiError> {
     let resource = parse_resource(&state.realm_names.fedmember, &service, &id)?;
-    let registration: ResourceRegistration = json_body::read_json(&state, request, "the registration").await?;
+    let registration: ResourceRegistration = small_body::read_json(&state, request, "the registration").await?;
     let users = registration.users.map(|users| users.iter().map(|user| state.parse_user_id(user)).collect());
     let users: Option<Vec<String>> = users.transpose()?;
     state.backends.records.register_resource(&resource, registration.name.as_deref(), users.as_deref()).await?;
@@ -198,7 +198,7 @@ pub(crate) async fn claim(
 ) -> Result<Json<ClaimResponse>, ApiError> {
     let resource = parse_resource(&state.realm_names.fedmember, &service, &id)?;
     let claimant = Claimant { user: state.parse_user_id(&user)?, admin: false };
-    let claim = ClaimRequest::parse(&json_body::read_json(&state, request, "the claim").await?)?;
+    let claim = ClaimRequest::parse(&small_body::read_json(&state, request, "the claim").await?)?;
     state.claim(&resource, claim, &claimant).await.map(Json)
 }
 

@@ -15,7 +15,7 @@ use crate::auth::rate_limiter::RateLimiter;
 use crate::auth::realm::{RealmNames, RealmSettings};
 use crate::auth::session_cache::SessionCache;
 use crate::auth::signing_keys::SigningKeys;
-use crate::documents::access_code_cache::AccessCodeCache;
+use crate::documents::access_codes::AccessCodeCache;
 use crate::documents::settings::DocumentSettings;
 use crate::dropbox::settings::UploadSettings;
 use crate::http::settings::HttpSettings;

@@ -17,7 +17,7 @@ use crate::auth::user_admin::MAX_EMAIL_BYTES;
 use crate::error::ApiError;
 use crate::http::client_ip::ClientIp;
 use crate::http::network::Network;
-use crate::http::{forwarded, json_body};
+use crate::http::{forwarded, small_body};
 use crate::openapi::error_responses::{BodyErrors, CsrfErrors, LoginErrors, Problems};
 use crate::state::AppState;
 
@@ -76,7 +76,7 @@ pub(crate) async fn login(
     request: Request<Body>,
 ) -> Result<Response, ApiError> {
     let headers = request.headers().clone();
-    let Credentials { email, password } = json_body::read_json(&state, request, "the login").await?;
+    let Credentials { email, password } = small_body::read_json(&state, request, "the login").await?;
     let (user, session) = log_in(&state, address, &email, password).await?;
     login_response(&state, &headers, &user, &session)
 }

@@ -10,13 +10,13 @@ use super::applink_tokens::{self, ApplinkTokenKind};
 use super::documented_errors::{CreateErrors, DocumentErrors, WriteErrors};
 use super::error::{DocumentError, DocumentOperation};
 use super::json_params::JsonParams;
-use super::link_parameters::{find_user, generate_link_id, parse_link_role};
+use super::links::{find_user, generate_link_id, parse_link_role};
 use super::parameters::{ApplinkForm, FilePath, LinkPath, VersionPath};
 use super::principal::header_text;
 use super::request::DocumentRequest;
 use super::response_bodies::{AccessTokenCreated, ApplinkCreated, ItemKind, SuccessBody, SuccessCode};
 use crate::http::idempotency::IdempotencyOutcome;
-use crate::http::json_body;
+use crate::http::small_body;
 use crate::openapi::error_responses::{ParameterErrors, TargetErrors};
 use crate::openapi::request_headers::IdempotencyKeyHeader;
 
@@ -38,7 +38,7 @@ pub(crate) async fn add(request: DocumentRequest, body: Body) -> Result<Response
     let state = &request.state;
     let mut idempotency =
         state.begin_idempotent(&request.headers, &authorized.principal.client_key, request.target()).await?;
-    let text = json_body::read_json_bytes(state, &request.headers, body, "the applink").await?;
+    let text = small_body::read_json_bytes(state, &request.headers, body, "the applink").await?;
     let parameters = JsonParams::parse(&text)?;
     let assigned = parameters.text("assignedUser")?.ok_or_else(|| DocumentError::missing_field("assignedUser"))?;
     let audience = match Audience::from_strings(vec![assigned.to_owned()]) {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::error::DocumentError;
 use crate::error::ApiError;
-use crate::http::json_body::{NUL_NOT_ALLOWED, contains_nul};
+use crate::http::small_body::{NUL_NOT_ALLOWED, contains_nul};
 
 /// The members of an object, by trimmed name.
 #[derive(Debug, Default)]

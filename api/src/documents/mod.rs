@@ -15,7 +15,7 @@
 //! The wire rules are those of the rendition contract (`docs/contracts/renditions.md`). Errors have the form of that
 //! contract (4.3 and 4.4, see [`error`]), not the problem documents of the rest of the API.
 
-pub(crate) mod access_code_cache;
+pub(crate) mod access_codes;
 mod applink_tokens;
 pub(crate) mod applinks;
 mod authorize;
@@ -25,7 +25,7 @@ mod error_middleware;
 pub(crate) mod file_info;
 mod file_response;
 mod json_params;
-mod link_parameters;
+mod links;
 mod parameters;
 mod principal;
 pub(crate) mod public_links;

@@ -12,13 +12,13 @@ use super::documented_errors::{CreateErrors, DocumentErrors, ReadErrors, WriteEr
 use super::error::{DocumentError, DocumentOperation};
 use super::file_info::{UserDirectory, format_time};
 use super::json_params::JsonParams;
-use super::link_parameters::{find_user, generate_link_id, parse_link_role};
+use super::links::{find_user, generate_link_id, parse_link_role};
 use super::parameters::{FilePath, LinkPath, PublicLinkForm};
 use super::principal::MAX_PASSWORD_CHARS;
 use super::request::DocumentRequest;
 use super::response_bodies::{ItemBody, ItemKind, ListBody, PublicLinkInformation, SuccessBody};
 use crate::http::idempotency::IdempotencyOutcome;
-use crate::http::json_body;
+use crate::http::small_body;
 use crate::openapi::request_headers::IdempotencyKeyHeader;
 use crate::state::AppState;
 
@@ -47,7 +47,7 @@ pub(crate) async fn add(request: DocumentRequest, body: Body) -> Result<Response
     let state = &request.state;
     let mut idempotency =
         state.begin_idempotent(&request.headers, &authorized.principal.client_key, request.target()).await?;
-    let text = json_body::read_json_bytes(state, &request.headers, body, "the public link").await?;
+    let text = small_body::read_json_bytes(state, &request.headers, body, "the public link").await?;
     let parameters = JsonParams::parse(&text)?;
     let audience = parse_audience(state, &parameters).await?;
     let role = parse_link_role(&parameters)?;

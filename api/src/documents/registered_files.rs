@@ -11,8 +11,8 @@ use domain::{File, FileId, FileRole};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ApiError;
-use crate::http::json_body;
 use crate::http::path_params::PathParams;
+use crate::http::small_body;
 use crate::openapi::error_responses::{
     BodyErrors, ConflictErrors, ParameterErrors, Problems, ServiceKeyErrors, TargetErrors,
 };
@@ -103,7 +103,7 @@ pub(crate) async fn register(
 ) -> Result<Json<RegisteredFile>, ApiError> {
     let id: FileId =
         id.parse().map_err(|error: domain::InvalidFileId| ApiError::malformed("bad_file_id", error.to_string()))?;
-    let file: FileRegistration = json_body::read_json(&state, request, "the registration").await?;
+    let file: FileRegistration = small_body::read_json(&state, request, "the registration").await?;
     let owner = state.parse_user_id(&file.owner)?;
     if file.name.is_empty() || file.name.chars().count() > 256 {
         return Err(ApiError::malformed("bad_name", "a file's name has 1 to 256 characters"));
@@ -172,7 +172,7 @@ pub(crate) async fn share(
     request: Request<Body>,
 ) -> Result<StatusCode, ApiError> {
     let file = state.find_file(&id).await?;
-    let share: FileShare = json_body::read_json(&state, request, "the share").await?;
+    let share: FileShare = small_body::read_json(&state, request, "the share").await?;
     state
         .backends
         .records

@@ -11,7 +11,7 @@ use super::file_response::{self, StoredContent};
 use super::parameters::{FilePath, RangeHeaders, RenditionQuery, RenditionTypeQuery, VersionQuery};
 use super::request::DocumentRequest;
 use super::response_bodies::{ItemKind, ListBody, RenditionInformation, RenditionType, SuccessBody};
-use crate::dropbox::variant_response;
+use crate::dropbox::variant_server;
 use crate::openapi::content_responses::{FileContent, ThumbnailContent};
 use crate::openapi::error_responses::{PreconditionErrors, RejectionErrors};
 use crate::openapi::request_headers::ConditionalHeaders;
@@ -130,7 +130,7 @@ pub(crate) async fn thumbnail(mut request: DocumentRequest) -> Result<Response, 
     };
     let variant =
         ensure_system_variant(&request, upload.as_ref(), |media| VariantName::fitting(THUMBNAIL_SIZE, media)).await?;
-    Ok(variant_response::variant_response(
+    Ok(variant_server::variant_response(
         &request.state,
         &variant,
         &request.method,
@@ -221,7 +221,7 @@ async fn ensure_system_variant(
         .and_then(|upload| Some((upload, upload.default_media?)))
         .ok_or_else(DocumentError::no_renderable_picture)?;
     let name = name(media).ok_or_else(DocumentError::no_renderable_picture)?;
-    Ok(variant_response::ensure_variant(&request.state, upload, name).await?)
+    Ok(variant_server::ensure_variant(&request.state, upload, name).await?)
 }
 
 /// Returns the original bytes of an upload.

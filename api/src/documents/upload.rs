@@ -23,7 +23,7 @@ use crate::error::ApiError;
 use crate::http::body::BoundedBody;
 use crate::http::idempotency::IdempotencyOutcome;
 use crate::http::prefer::Prefer;
-use crate::http::{json_body, multipart};
+use crate::http::{multipart, small_body};
 use crate::openapi::request_headers::{IdempotencyKeyHeader, PreferHeader};
 use crate::state::AppState;
 
@@ -197,11 +197,11 @@ async fn ingest_file(
     upload: FileUpload,
 ) -> Result<Response, DocumentError> {
     let state = &request.state;
-    state.accept_upload(json_body::content_length(&request.headers).unwrap_or_default()).await?;
+    state.accept_upload(small_body::content_length(&request.headers).unwrap_or_default()).await?;
     let mut idempotency =
         state.begin_idempotent(&request.headers, &upload.principal.client_key, request.target()).await?;
     let boundary = multipart::parse_boundary(&request.headers)?;
-    let declared = json_body::content_length(&request.headers);
+    let declared = small_body::content_length(&request.headers);
     if let Some(received) = declared.filter(|declared| *declared > upload.limit + FORM_OVERHEAD_BYTES) {
         return Err(ApiError::TooLarge { what: "the file", limit: upload.limit, received }.into());
     }

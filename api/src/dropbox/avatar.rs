@@ -9,7 +9,7 @@ use crate::auth::auth_user::AuthUser;
 use crate::auth::policy_client::Action;
 use crate::dropbox::default_avatar::default_avatar;
 use crate::dropbox::requested_variant;
-use crate::dropbox::variant_response::{ensure_variant, variant_response};
+use crate::dropbox::variant_server::{ensure_variant, variant_response};
 use crate::error::ApiError;
 use crate::http::path_params::PathParams;
 use crate::openapi::content_responses::AvatarContent;

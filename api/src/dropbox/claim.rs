@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 use crate::auth::auth_user::AuthUser;
 use crate::auth::policy_client::Action;
 use crate::error::ApiError;
-use crate::http::json_body;
 use crate::http::path_params::PathParams;
+use crate::http::small_body;
 use crate::openapi::error_responses::{BodyErrors, ClaimErrors, CsrfErrors, PermissionErrors, Problems, TargetErrors};
 use crate::openapi::path_parameters::ResourcePath;
 use crate::resource::parse_resource;
@@ -86,7 +86,7 @@ pub(crate) async fn put(
     let caller = AuthUser::for_write(&state, request.headers()).await?;
     state.check_rate_limit(&caller)?;
     let resource = parse_resource(&state.realm_names.fedmember, &service, &id)?;
-    let body: Map<String, Value> = json_body::read_json(&state, request, "the claim").await?;
+    let body: Map<String, Value> = small_body::read_json(&state, request, "the claim").await?;
     let claim = ClaimRequest::parse(&body)?;
     state.authorize(&caller, Action::Claim, &resource).await?;
     state.claim(&resource, claim, &caller.claimant()).await.map(Json)

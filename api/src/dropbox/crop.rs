@@ -11,8 +11,8 @@ use crate::auth::auth_user::AuthUser;
 use crate::dropbox::picture::unclaimed_picture;
 use crate::dropbox::picture_id::parse_picture_id;
 use crate::error::ApiError;
-use crate::http::json_body;
 use crate::http::path_params::PathParams;
+use crate::http::small_body;
 use crate::openapi::error_responses::{BodyErrors, CsrfErrors, RejectionErrors, TargetErrors, TextErrors};
 use crate::openapi::path_parameters::PicturePath;
 use crate::state::AppState;
@@ -56,7 +56,7 @@ pub(crate) async fn put(
 ) -> Result<Json<i64>, ApiError> {
     let caller = AuthUser::for_write(&state, request.headers()).await?;
     state.check_rate_limit(&caller)?;
-    let fields = json_body::read_form(&state, request, "the crop").await?;
+    let fields = small_body::read_form(&state, request, "the crop").await?;
     apply_crop(&state, &caller, &id, &fields).await.map(Json)
 }
 

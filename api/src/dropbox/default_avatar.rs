@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use domain::sha256;
 
-use crate::dropbox::variant_response::picture_headers;
+use crate::dropbox::variant_server::picture_headers;
 use crate::error::ApiError;
 use crate::http::conditional::{check_if_match, matches_if_none_match};
 

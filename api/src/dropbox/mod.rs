@@ -2,7 +2,7 @@
 //!
 //! - `upload` takes a picture in; `picture_field`, `filename` and `html_wrapper` are its form, its file name and the page
 //!   around its response.
-//! - `picture` and `avatar` serve pictures; `requested_variant` and `variant_response` find and send a variant, and
+//! - `picture` and `avatar` serve pictures; `requested_variant` and `variant_server` find and send a variant, and
 //!   `default_avatar` is drawn if there is none.
 //! - `crop` and `claim` change what is shown, and for which resource.
 //!
@@ -20,4 +20,4 @@ pub(crate) mod picture_id;
 pub(crate) mod requested_variant;
 pub(crate) mod settings;
 pub(crate) mod upload;
-pub(crate) mod variant_response;
+pub(crate) mod variant_server;

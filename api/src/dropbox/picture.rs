@@ -8,7 +8,7 @@ use domain::{Media, Upload, UploadId, UploadKind, UploadState as Standing};
 use crate::auth::auth_user::AuthUser;
 use crate::dropbox::picture_id::parse_picture_id;
 use crate::dropbox::requested_variant;
-use crate::dropbox::variant_response::{ensure_variant, variant_response, wait_until_settled};
+use crate::dropbox::variant_server::{ensure_variant, variant_response, wait_until_settled};
 use crate::error::ApiError;
 use crate::http::path_params::PathParams;
 use crate::openapi::content_responses::PictureContent;

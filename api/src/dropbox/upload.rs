@@ -21,9 +21,9 @@ use crate::dropbox::picture_field::PictureFieldReader;
 use crate::error::ApiError;
 use crate::http::body::BoundedBody;
 use crate::http::idempotency::IdempotencyOutcome;
-use crate::http::json_body::content_length;
 use crate::http::multipart::parse_boundary;
 use crate::http::prefer::Prefer;
+use crate::http::small_body::content_length;
 use crate::openapi::error_responses::{
     BodyErrors, CsrfErrors, IdempotencyErrors, UploadRejectionErrors, WrappedErrors,
 };

@@ -2,7 +2,7 @@
 //!
 //! - `server` and `connections` accept connections within limits; `client_ip`, `network` and `forwarded` find the
 //!   client behind proxies.
-//! - `body` bounds a body, `multipart` and `json_body` read one, and `path_params` reads a path.
+//! - `body` bounds a body, `multipart` and `small_body` read one, and `path_params` reads a path.
 //! - `idempotency` and `idempotency_lock` answer a repeated request with its first response.
 //! - `conditional`, `ranges` and `prefer` are headers of requests; `other_methods` answers 405; `html` escapes text for pages.
 
@@ -14,7 +14,6 @@ pub(crate) mod forwarded;
 pub(crate) mod html;
 pub(crate) mod idempotency;
 pub(crate) mod idempotency_lock;
-pub(crate) mod json_body;
 pub(crate) mod multipart;
 pub(crate) mod network;
 pub(crate) mod other_methods;
@@ -23,3 +22,4 @@ pub(crate) mod prefer;
 pub(crate) mod ranges;
 pub(crate) mod server;
 pub(crate) mod settings;
+pub(crate) mod small_body;

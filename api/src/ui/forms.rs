@@ -19,7 +19,7 @@ use crate::dropbox::claim::ClaimRequest;
 use crate::dropbox::crop::apply_crop;
 use crate::error::ApiError;
 use crate::http::client_ip::ClientIp;
-use crate::http::json_body;
+use crate::http::small_body;
 use crate::state::AppState;
 
 type FormFields = Vec<(String, String)>;
@@ -40,7 +40,7 @@ pub(crate) async fn login(
         if origin == FormOrigin::CrossSite {
             origin.require_same_site(&state, &headers, "")?;
         }
-        let fields = json_body::read_form(&state, request, "the login").await?;
+        let fields = small_body::read_form(&state, request, "the login").await?;
         origin.require_same_site(&state, &headers, field(&fields, "token"))?;
         login_endpoint::log_in(&state, address, field(&fields, "email"), field(&fields, "password").to_owned()).await
     };
@@ -114,7 +114,7 @@ pub(crate) async fn claim(State(state): State<AppState>, request: Request<Body>)
 async fn read_csrf_form(state: &AppState, request: Request<Body>) -> Result<(AuthUser, FormFields), ApiError> {
     let caller = AuthUser::authenticate(state, request.headers()).await?;
     state.check_rate_limit(&caller)?;
-    let fields = json_body::read_form(state, request, "the form").await?;
+    let fields = small_body::read_form(state, request, "the form").await?;
     if let (Some(session), true) = (&caller.cookie_session, state.realm.csrf_writes) {
         let token = field(&fields, state.realm_names.csrf_header.as_str());
         check_csrf(token, session, &state.signing_keys, state.backends.records.clock().now())
