@@ -53,11 +53,10 @@ pub(crate) enum ReadinessSource {
     /// The readiness of the api.
     Api(ReadinessProbe),
     /// The readiness of a worker: all four backends answer, and none of them fails the worker's jobs.
-    Worker(WorkerReadiness),
+    Worker(Arc<WorkerReadiness>),
 }
 
 /// What a worker's readiness is computed from.
-#[derive(Clone)]
 pub(crate) struct WorkerReadiness {
     pub(crate) backends: Backends,
     pub(crate) breakers: CircuitBreakers,

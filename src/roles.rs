@@ -1,5 +1,7 @@
 //! The roles one by one. Each is a process of its own; any number of them share the four backends.
 
+use std::sync::Arc;
+
 use anyhow::bail;
 use api::Api;
 use backends::Backends;
@@ -100,7 +102,7 @@ pub(crate) async fn worker(mut settings: Settings, args: WorkerArgs) -> anyhow::
     let metrics = crate::metrics_recorder::install_recorder()?;
     let (liveness, breakers) = (Some(worker.liveness()), worker.breakers());
     let readiness = WorkerReadiness { backends: backends.clone(), breakers, outages: OutageLog::default() };
-    let probes = ProbeServer { metrics, liveness, readiness: ReadinessSource::Worker(readiness) };
+    let probes = ProbeServer { metrics, liveness, readiness: ReadinessSource::Worker(Arc::new(readiness)) };
     tracing::info!(queues = ?settings.worker.queues, "the worker is up");
     tokio::join!(
         worker.run(stop.clone()),

@@ -1,13 +1,16 @@
 //! Liveness, readiness and metrics: `/livez`, `/readyz`, `/metrics`.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::error::{ApiError, Problem};
-use crate::readiness::ReadinessReport;
-use crate::state::AppState;
+use crate::http::settings::HttpSettings;
+use crate::readiness::{Readiness, ReadinessReport};
 
 /// `GET /livez`: reports that the process answers. It checks nothing else.
 #[utoipa::path(
@@ -36,8 +39,8 @@ pub(crate) async fn livez() -> &'static str {
     ),
     security(()),
 )]
-pub(crate) async fn readyz(State(state): State<AppState>) -> Response {
-    let report = state.readiness.report(&state.backends).await;
+pub(crate) async fn readyz(State(readiness): State<Arc<Readiness>>) -> Response {
+    let report = readiness.report().await;
     let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(report)).into_response()
 }
@@ -55,9 +58,12 @@ pub(crate) async fn readyz(State(state): State<AppState>) -> Response {
     ),
     security(()),
 )]
-pub(crate) async fn metrics(State(state): State<AppState>) -> Response {
-    if !state.http.metrics {
+pub(crate) async fn metrics(
+    State(http): State<Arc<HttpSettings>>,
+    State(metrics): State<PrometheusHandle>,
+) -> Response {
+    if !http.metrics {
         return ApiError::NotFound("metrics are not answered at this address".to_owned()).into_response();
     }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], state.metrics.render()).into_response()
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render()).into_response()
 }

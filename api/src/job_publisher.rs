@@ -1,11 +1,13 @@
-//! Records in the database which jobs the queue has confirmed. It works in batches beside the requests, instead of once
-//! in each request.
+//! Publishes jobs right after their upload was admitted, and records in the database which jobs the queue has confirmed.
+//! The confirmations are recorded in batches beside the requests, instead of once in each request.
 
 use std::time::Duration;
 
-use domain::JobId;
+use domain::{JobId, JobMessage};
+use queue::Queue;
 use records::{PublishAttempt, Records};
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::task::JoinHandle;
 
 /// The most confirmations that one statement records.
 const BATCH_SIZE: usize = 256;
@@ -14,8 +16,35 @@ const BATCH_SIZE: usize = 256;
 /// again.
 const BATCH_WINDOW: Duration = Duration::from_millis(250);
 
-/// Runs until the last sender is dropped and all confirmations are recorded.
-pub(crate) async fn record(records: Records, mut confirmations: UnboundedReceiver<JobId>) {
+/// Publishes jobs. Clones share the recorder of confirmations.
+#[derive(Clone)]
+pub(crate) struct JobPublisher {
+    queue: Queue,
+    confirmed: UnboundedSender<JobId>,
+}
+
+impl JobPublisher {
+    /// Returns a publisher, and its recorder of confirmations. The recorder ends when the last publisher is dropped and
+    /// all confirmations are recorded.
+    pub(crate) fn start(queue: Queue, records: Records) -> (Self, JoinHandle<()>) {
+        let (confirmed, confirmations) = mpsc::unbounded_channel();
+        (Self { queue, confirmed }, tokio::spawn(record_confirmations(records, confirmations)))
+    }
+
+    /// Publishes a job. If that fails, the relay publishes it later from the records.
+    pub(crate) async fn publish(&self, message: &JobMessage) {
+        match self.queue.publish(message).await {
+            Ok(()) => {
+                self.confirmed.send(message.id).ok();
+            }
+            Err(error) => {
+                tracing::warn!(%error, job = %message.id, "a job was not published, so the relay publishes it: {error}")
+            }
+        }
+    }
+}
+
+async fn record_confirmations(records: Records, mut confirmations: UnboundedReceiver<JobId>) {
     let mut batch = Vec::with_capacity(BATCH_SIZE);
     while confirmations.recv_many(&mut batch, BATCH_SIZE).await > 0 {
         let full =

@@ -21,6 +21,7 @@ mod http;
 mod in_flight;
 mod ingest;
 mod job_publisher;
+mod maintenance;
 mod open_error;
 mod openapi;
 mod quota;
@@ -41,7 +42,7 @@ use domain::InvalidSetting;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -52,14 +53,17 @@ pub use auth::password::{HashError, hash_password};
 pub use auth::policy_client::PolicySettings;
 pub use auth::realm::{RealmSettings, SecureCookies};
 pub use auth::service_settings::ServiceSettings;
+use auth::signing_keys::SigningKeys;
 pub use auth::user_admin::{
     FirstAdmin, NewUser, add_user, change_user, end_sessions, ensure_admin, generate_password, issue_token, rotate_keys,
 };
 pub use documents::settings::DocumentSettings;
 pub use dropbox::settings::UploadSettings;
+use job_publisher::JobPublisher;
+use maintenance::Maintenance;
 pub use open_error::OpenError;
 pub use readiness::ReadinessProbe;
-use state::{AppState, AppStateInner};
+use state::{AppState, Foundations};
 
 /// The default settings of the API's sections, in TOML, with a comment for each key.
 pub const DEFAULTS: &str = include_str!("../defaults.toml");
@@ -121,6 +125,7 @@ impl ApiSettings {
 /// The API, ready to serve.
 pub struct Api {
     state: AppState,
+    maintenance: Maintenance,
     confirmation_recorder: JoinHandle<()>,
 }
 
@@ -134,49 +139,17 @@ impl Api {
         backends: Backends,
         metrics: PrometheusHandle,
     ) -> Result<Self, OpenError> {
-        let realm = settings.realm.clone();
-        let realm_names = auth::realm::RealmNames::from_fedmember(&realm.fedmember)?;
-        let signing_keys = auth::signing_keys::SigningKeys::load(&backends.records).await?;
-        let (confirmed_jobs, confirmations) = mpsc::unbounded_channel();
-        let confirmation_recorder = tokio::spawn(job_publisher::record(backends.records.clone(), confirmations));
+        let signing_keys = SigningKeys::load(&backends.records).await?;
+        let (publisher, confirmation_recorder) = JobPublisher::start(backends.queue.clone(), backends.records.clone());
+        let maintenance = Maintenance::new(signing_keys.clone(), metrics.clone(), &settings.realm);
         let client = http_client(&settings.tls)?;
-        let token_verifier = auth::oidc::TokenVerifier::open(&realm.oidc, &client)?;
-        let service_keys = realm.service.key_digests()?;
-        let state = AppState::new(AppStateInner {
-            policy_client: auth::policy_client::PolicyClient::open(&realm.policy, &client),
-            token_verifier,
-            service_keys,
-            passwords: auth::password::Passwords::new(),
-            login_attempts: auth::attempt_limiter::AttemptLimiter::new(realm.login_limits()),
-            access_code_attempts: auth::attempt_limiter::AttemptLimiter::new(
-                settings.documents.access_code_limits(&realm),
-            ),
-            access_code_cache: documents::access_codes::AccessCodeCache::default(),
-            session_cache: auth::session_cache::SessionCache::new(realm.session_cache_time),
-            in_flight_pictures: in_flight::InFlightUploads::default(),
-            in_flight_uploads: in_flight::InFlightUploads::default(),
-            documents: settings.documents.clone(),
-            request_limiter: auth::rate_limiter::RateLimiter::new(
-                settings.uploads.max_requests_per_minute,
-                Duration::from_secs(60),
-            ),
-            upload_slots: Arc::new(Semaphore::new(settings.uploads.max_concurrent)),
-            http: settings.http.clone(),
-            uploads: settings.uploads.clone(),
-            readiness: Arc::default(),
-            realm_names,
-            signing_keys,
-            realm,
-            backends,
-            confirmed_jobs,
-            metrics,
-        });
-        Ok(Self { state, confirmation_recorder })
+        let state = AppState::build(Foundations { settings, backends, signing_keys, client, publisher, metrics })?;
+        Ok(Self { state, maintenance, confirmation_recorder })
     }
 
     /// Returns a probe that gives the `/readyz` report to another listener.
     pub fn readiness(&self) -> ReadinessProbe {
-        ReadinessProbe { readiness: Arc::clone(&self.state.readiness), backends: self.state.backends.clone() }
+        ReadinessProbe(Arc::clone(&self.state.readiness))
     }
 
     /// Serves until `stop`. Then waits a bounded time for the requests in flight to finish, and returns.
@@ -184,13 +157,13 @@ impl Api {
     /// # Errors
     /// A listening socket that fails.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<(), ServeError> {
-        let Self { state, confirmation_recorder } = self;
-        let maintenance = tokio::spawn(run_maintenance(state.clone(), stop.clone()));
-        let served = crate::http::server::serve(router::router(state.clone()), listener, &state.http, stop).await;
+        let Self { state, maintenance, confirmation_recorder } = self;
+        let maintenance = tokio::spawn(maintenance.run(stop.clone()));
+        let served = http::server::serve(router::router(state.clone()), listener, &state.http, stop).await;
         maintenance.abort();
         maintenance.await.ok();
-        // Dropping the last `AppState` drops the sender, so the recorder writes what remains and ends. Connections that
-        // were cut may hold an `AppState` a little longer, so this wait is bounded. A job whose confirmation is not
+        // Dropping the last `AppState` drops the publisher, so the recorder writes what remains and ends. Connections
+        // that were cut may hold an `AppState` a little longer, so this wait is bounded. A job whose confirmation is not
         // recorded is published twice, which is harmless.
         drop(state);
         tokio::time::timeout(Duration::from_secs(1), confirmation_recorder).await.ok();
@@ -207,31 +180,4 @@ fn http_client(tls: &TlsSettings) -> Result<reqwest::Client, OpenError> {
     let trusted = reqwest::Certificate::from_pem_bundle(trusted.as_bytes()).map_err(no_client)?;
     let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).tls_certs_merge(trusted);
     client.redirect(reqwest::redirect::Policy::none()).build().map_err(no_client)
-}
-
-/// How often an API process looks for a new signing key. A login and a session renewal look for one as well.
-const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(10);
-
-/// Rotates and refreshes the signing keys, and runs the upkeep of the metrics.
-async fn run_maintenance(state: AppState, stop: CancellationToken) {
-    let (mut round, mut failing): (u32, bool) = (0, false);
-    while !stop.is_cancelled() {
-        state.metrics.run_upkeep();
-        let hourly = round.is_multiple_of(360);
-        let result = if hourly {
-            state.signing_keys.rotate(state.realm.key_rotation_interval, state.realm.session_lifetime).await
-        } else {
-            state.signing_keys.refresh().await.map_err(Into::into)
-        };
-        match &result {
-            Err(error) if !failing => tracing::warn!(%error, "the signing keys were not refreshed: {error}"),
-            _ => {}
-        }
-        failing = result.is_err();
-        // If the hourly work fails, the next round tries it again, so that it does not wait for an hour.
-        if !(failing && hourly) {
-            round = round.wrapping_add(1);
-        }
-        tokio::time::sleep(MAINTENANCE_INTERVAL).await;
-    }
 }

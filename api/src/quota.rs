@@ -1,10 +1,14 @@
-//! The limits of each user: requests, unclaimed pictures and their bytes, uploads in flight, and stored bytes. They
+//! The quotas of each user: unclaimed pictures and their bytes, uploads in flight, and stored bytes. They
 //! keep one user from using up the capacity of all.
 
-use crate::auth::auth_user::AuthUser;
+use std::sync::Arc;
+
+use records::Records;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::dropbox::settings::UploadSettings;
 use crate::error::ApiError;
-use crate::in_flight::InFlightGuard;
-use crate::state::AppState;
+use crate::in_flight::{InFlightGuard, InFlightUploads};
 
 /// The `Retry-After` in seconds after which some of a user's uploads are likely to be done.
 const IN_FLIGHT_RETRY_SECONDS: u64 = 5;
@@ -12,38 +16,38 @@ const IN_FLIGHT_RETRY_SECONDS: u64 = 5;
 /// cheap.
 const STORAGE_RETRY_SECONDS: u64 = 3600;
 
-impl AppState {
-    /// Counts a request of the caller against the rate limit.
-    pub(crate) fn check_rate_limit(&self, caller: &AuthUser) -> Result<(), ApiError> {
-        self.check_rate_limit_of_key(&caller.user_id)
+/// Checks uploads against the quotas of their user.
+pub(crate) struct UploadQuotas {
+    records: Records,
+    settings: Arc<UploadSettings>,
+    in_flight_pictures: InFlightUploads,
+    /// The uploads in flight over both contracts.
+    in_flight_uploads: InFlightUploads,
+    /// How many more uploads may be in flight at once.
+    slots: Semaphore,
+}
+
+impl UploadQuotas {
+    pub(crate) fn new(records: Records, settings: Arc<UploadSettings>) -> Self {
+        let slots = Semaphore::new(settings.max_concurrent);
+        let (in_flight_pictures, in_flight_uploads) = Default::default();
+        Self { records, settings, in_flight_pictures, in_flight_uploads, slots }
     }
 
-    /// Counts a request of the client with this key against the rate limit.
-    pub(crate) fn check_rate_limit_of_key(&self, key: &str) -> Result<(), ApiError> {
-        let now = self.backends.records.clock().now();
-        self.request_limiter.count(key, now).map_err(|retry_after| ApiError::TooManyRequests {
-            code: "too_many_requests",
-            message: format!(
-                "{} requests a minute are the limit for one user; try again in {retry_after} seconds",
-                self.uploads.max_requests_per_minute
-            ),
-            retry_after,
-        })
+    /// Takes one of the slots for uploads in flight. `what` names the uploads in the error.
+    pub(crate) fn take_slot(&self, what: &'static str) -> Result<SemaphorePermit<'_>, ApiError> {
+        self.slots.try_acquire().map_err(|_| ApiError::Overloaded(what))
     }
 
     /// Checks whether the caller may have one more unclaimed picture, of `incoming_bytes` as far as is known. It counts
     /// as one until the guard is dropped. That is when the picture is in the records or the upload has failed.
-    pub(crate) async fn check_unclaimed_quota(
-        &self,
-        caller: &AuthUser,
-        incoming_bytes: u64,
-    ) -> Result<InFlightGuard, ApiError> {
+    pub(crate) async fn check_unclaimed(&self, user: &str, incoming_bytes: u64) -> Result<InFlightGuard, ApiError> {
         // Counted before the records are asked. Of two uploads at once, the second then sees the first in at least one
         // of the two counts. It sees the first in both only if that is admitted at this very moment.
-        let (guard, before) = self.in_flight_pictures.begin(&caller.user_id, incoming_bytes);
-        let unclaimed = self.backends.records.unclaimed(&caller.user_id).await?;
-        let (max, max_bytes) = (self.uploads.max_unclaimed, self.uploads.max_unclaimed_bytes.as_u64());
-        let now = self.backends.records.clock().now();
+        let (guard, before) = self.in_flight_pictures.begin(user, incoming_bytes);
+        let unclaimed = self.records.unclaimed(user).await?;
+        let (max, max_bytes) = (self.settings.max_unclaimed, self.settings.max_unclaimed_bytes.as_u64());
+        let now = self.records.clock().now();
         let soonest = unclaimed.next_expiry.map_or(60, |soonest| soonest.duration_since(now).as_secs());
         let retry_after = u64::try_from(soonest).unwrap_or_default().max(1);
         let refuse = |code, limit: String| {
@@ -64,7 +68,7 @@ impl AppState {
     ///
     /// The counters in the records are exact, but uploads in flight are known to this process alone. So several API
     /// processes together can exceed a quota by what is in flight at the others.
-    pub(crate) async fn check_upload_quota(
+    pub(crate) async fn check_upload(
         &self,
         user: &str,
         admin: bool,
@@ -74,8 +78,8 @@ impl AppState {
         if admin {
             return Ok(guard);
         }
-        let usage = self.backends.records.usage(user).await?;
-        let (max, max_bytes) = (self.uploads.max_in_flight, self.uploads.max_stored_bytes.as_u64());
+        let usage = self.records.usage(user).await?;
+        let (max, max_bytes) = (self.settings.max_in_flight, self.settings.max_stored_bytes.as_u64());
         let refuse = |code, why, retry_after| Err(ApiError::TooManyRequests { code, message: why, retry_after });
         let in_flight = usage.uploads + before.uploads;
         if in_flight >= max {

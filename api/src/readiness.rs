@@ -12,15 +12,12 @@ use tokio::time::Instant;
 
 /// The `/readyz` report, for a listener other than the API's own.
 #[derive(Clone)]
-pub struct ReadinessProbe {
-    pub(crate) readiness: Arc<Readiness>,
-    pub(crate) backends: Backends,
-}
+pub struct ReadinessProbe(pub(crate) Arc<Readiness>);
 
 impl ReadinessProbe {
     /// Returns whether requests can be served, and the report as JSON.
     pub async fn report(&self) -> (bool, String) {
-        let report = self.readiness.report(&self.backends).await;
+        let report = self.0.report().await;
         (report.ready, serde_json::to_string(&report).unwrap_or_default())
     }
 }
@@ -39,8 +36,9 @@ pub(crate) struct ReadinessReport {
 }
 
 /// The last report, kept so that many probes do not cause many pings.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Readiness {
+    backends: Backends,
     last: Mutex<Option<(Instant, ReadinessReport)>>,
     outages: OutageLog,
 }
@@ -49,8 +47,13 @@ pub(crate) struct Readiness {
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Readiness {
+    pub(crate) fn new(backends: Backends) -> Self {
+        Self { backends, last: Mutex::default(), outages: OutageLog::default() }
+    }
+
     /// Asks all backends at once, or returns the last report if it is recent.
-    pub(crate) async fn report(&self, backends: &Backends) -> ReadinessReport {
+    pub(crate) async fn report(&self) -> ReadinessReport {
+        let backends = &self.backends;
         let mut last = self.last.lock().await;
         if let Some((at, report)) = last.as_ref()
             && at.elapsed() < PING_TIMEOUT

@@ -31,7 +31,7 @@ use crate::{documents, health, openapi, service_api, ui, upload_status};
 /// Builds the router, and the OpenAPI document of what is routed.
 pub(crate) fn router(state: AppState) -> Router {
     let (router, mut document) = operations().split_for_parts();
-    openapi::complete(&mut document, &state.realm_names);
+    openapi::complete(&mut document, &state.realm);
     #[cfg(debug_assertions)]
     let router = {
         let documented = DocumentedResponses::new(&document);
@@ -68,7 +68,7 @@ fn operations() -> OpenApiRouter<AppState> {
         routes!(health::readyz),
         routes!(health::metrics),
     ];
-    let with_problems = with_problems.into_iter().map(refuse_other_methods::<ApiError>);
+    let with_problems = with_problems.into_iter().map(refuse_other_methods::<ApiError, _>);
     with_problems
         .fold(OpenApiRouter::with_openapi(openapi::description()), OpenApiRouter::routes)
         .merge(dropbox_operations())
@@ -95,8 +95,8 @@ fn dropbox_operations() -> OpenApiRouter<AppState> {
     let wrapped = tower::ServiceBuilder::new()
         .layer(middleware::from_fn(wrap_in_html))
         .layer(middleware::map_response(as_plain_text));
-    let pictures = refuse_other_methods::<ApiError>(routes!(upload::add)).layer(wrapped);
-    let picture = refuse_other_methods::<ApiError>(routes!(picture::get, crop::put));
+    let pictures = refuse_other_methods::<ApiError, _>(routes!(upload::add)).layer(wrapped);
+    let picture = refuse_other_methods::<ApiError, _>(routes!(picture::get, crop::put));
     OpenApiRouter::new().routes(pictures).routes(picture.layer(middleware::map_response(as_plain_text)))
 }
 

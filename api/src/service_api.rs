@@ -1,51 +1,28 @@
 //! The service-to-service API. A portal that keeps its resources elsewhere registers them here, claims pictures for
 //! users, and reads the state. It has its own prefix (`/service/…`) and its own credential. Cookies are ignored.
 
-use axum::Json;
-use axum::body::Body;
-use axum::extract::{FromRequestParts, State};
-use axum::http::request::Parts;
-use axum::http::{Request, StatusCode, header};
-use domain::{Resource, Service};
-use records::Claimant;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
+use std::sync::Arc;
 
-use crate::dropbox::claim::{ClaimForm, ClaimRequest, ClaimResponse};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use domain::Resource;
+use records::{Claimant, Records};
+use serde::{Deserialize, Serialize};
+
+use crate::auth::realm::RealmNames;
+use crate::auth::service_keys::ServiceKey;
+use crate::dropbox::claim::{ClaimForm, ClaimRequest, ClaimResponse, Claims};
 use crate::dropbox::picture_id::parse_picture_id;
 use crate::error::ApiError;
 use crate::http::path_params::PathParams;
-use crate::http::small_body;
+use crate::http::small_body::UnreadBody;
 use crate::openapi::error_responses::{
     BodyErrors, ClaimErrors, ParameterErrors, Problems, ServiceKeyErrors, TargetErrors,
 };
 use crate::openapi::path_parameters::{PicturePath, ResourcePath, UserPath};
-use crate::resource::{is_unique_part, parse_resource};
-use crate::state::AppState;
+use crate::resource::{ResourceParam, UserParam, parse_user_id};
 use crate::upload_status::UploadStatus;
-
-/// Proof that a request has one of the service keys.
-pub(crate) struct ServiceKey;
-
-impl FromRequestParts<AppState> for ServiceKey {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let bearer = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let key =
-            bearer.and_then(|value| value.split_once(' ')).filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer"));
-        let (_, key) = key.ok_or(ApiError::NotLoggedIn("the service key is missing; send it as a bearer token"))?;
-        let sent_digest: [u8; 32] = Sha256::digest(key.trim().as_bytes()).into();
-        let known =
-            state.service_keys.iter().fold(subtle::Choice::from(0), |known, ours| known | ours.ct_eq(&sent_digest));
-        if bool::from(known) {
-            Ok(Self)
-        } else {
-            Err(ApiError::NotLoggedIn("the service key is not valid; use a key of realm.service.keys"))
-        }
-    }
-}
 
 /// A resource to register. What is left out stays as it is.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -94,17 +71,17 @@ pub(crate) struct RegisteredResource {
     security(("service" = [])),
 )]
 pub(crate) async fn register(
-    State(state): State<AppState>,
     _: ServiceKey,
-    PathParams((service, id)): PathParams<(String, String)>,
-    request: Request<Body>,
+    ResourceParam(resource): ResourceParam,
+    State(records): State<Records>,
+    State(realm): State<Arc<RealmNames>>,
+    body: UnreadBody,
 ) -> Result<Json<RegisteredResource>, ApiError> {
-    let resource = parse_resource(&state.realm_names.fedmember, &service, &id)?;
-    let registration: ResourceRegistration = small_body::read_json(&state, request, "the registration").await?;
-    let users = registration.users.map(|users| users.iter().map(|user| state.parse_user_id(user)).collect());
-    let users: Option<Vec<String>> = users.transpose()?;
-    state.backends.records.register_resource(&resource, registration.name.as_deref(), users.as_deref()).await?;
-    state.registered_resource(&resource).await.map(Json)
+    let registration: ResourceRegistration = body.read_json("the registration").await?;
+    let parse = |users: Vec<String>| users.iter().map(|user| parse_user_id(&realm.fedmember, user)).collect();
+    let users: Option<Vec<String>> = registration.users.map(parse).transpose()?;
+    records.register_resource(&resource, registration.name.as_deref(), users.as_deref()).await?;
+    RegisteredResource::read(&records, &realm, &resource).await.map(Json)
 }
 
 /// `GET /service/{service}/{ID}`: returns a resource.
@@ -121,12 +98,12 @@ pub(crate) async fn register(
     security(("service" = [])),
 )]
 pub(crate) async fn get(
-    State(state): State<AppState>,
     _: ServiceKey,
-    PathParams((service, id)): PathParams<(String, String)>,
+    ResourceParam(resource): ResourceParam,
+    State(records): State<Records>,
+    State(realm): State<Arc<RealmNames>>,
 ) -> Result<Json<RegisteredResource>, ApiError> {
-    let resource = parse_resource(&state.realm_names.fedmember, &service, &id)?;
-    state.registered_resource(&resource).await.map(Json)
+    RegisteredResource::read(&records, &realm, &resource).await.map(Json)
 }
 
 /// `PUT /service/{service}/{ID}/users/{user}`: lets a user act for a resource.
@@ -143,12 +120,12 @@ pub(crate) async fn get(
     security(("service" = [])),
 )]
 pub(crate) async fn grant(
-    State(state): State<AppState>,
     _: ServiceKey,
-    PathParams((service, id, user)): PathParams<(String, String, String)>,
+    ResourceParam(resource): ResourceParam,
+    UserParam(user): UserParam,
+    State(records): State<Records>,
 ) -> Result<StatusCode, ApiError> {
-    let resource = parse_resource(&state.realm_names.fedmember, &service, &id)?;
-    state.backends.records.grant_resource(&resource, &state.parse_user_id(&user)?).await?;
+    records.grant_resource(&resource, &user).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -166,12 +143,12 @@ pub(crate) async fn grant(
     security(("service" = [])),
 )]
 pub(crate) async fn revoke(
-    State(state): State<AppState>,
     _: ServiceKey,
-    PathParams((service, id, user)): PathParams<(String, String, String)>,
+    ResourceParam(resource): ResourceParam,
+    UserParam(user): UserParam,
+    State(records): State<Records>,
 ) -> Result<StatusCode, ApiError> {
-    let resource = parse_resource(&state.realm_names.fedmember, &service, &id)?;
-    state.backends.records.revoke_resource_grant(&resource, &state.parse_user_id(&user)?).await?;
+    records.revoke_resource_grant(&resource, &user).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -191,15 +168,15 @@ pub(crate) async fn revoke(
     security(("service" = [])),
 )]
 pub(crate) async fn claim(
-    State(state): State<AppState>,
     _: ServiceKey,
-    PathParams((service, id, user)): PathParams<(String, String, String)>,
-    request: Request<Body>,
+    ResourceParam(resource): ResourceParam,
+    UserParam(user): UserParam,
+    State(claims): State<Arc<Claims>>,
+    body: UnreadBody,
 ) -> Result<Json<ClaimResponse>, ApiError> {
-    let resource = parse_resource(&state.realm_names.fedmember, &service, &id)?;
-    let claimant = Claimant { user: state.parse_user_id(&user)?, admin: false };
-    let claim = ClaimRequest::parse(&small_body::read_json(&state, request, "the claim").await?)?;
-    state.claim(&resource, claim, &claimant).await.map(Json)
+    let claimant = Claimant { user, admin: false };
+    let claim = ClaimRequest::parse(&body.read_json("the claim").await?)?;
+    claims.claim(&resource, claim, &claimant).await.map(Json)
 }
 
 /// `GET /service/uploads/{id}`: returns the state of an upload.
@@ -216,32 +193,23 @@ pub(crate) async fn claim(
     security(("service" = [])),
 )]
 pub(crate) async fn get_upload(
-    State(state): State<AppState>,
     _: ServiceKey,
     PathParams(id): PathParams<String>,
+    State(records): State<Records>,
+    State(realm): State<Arc<RealmNames>>,
 ) -> Result<Json<UploadStatus>, ApiError> {
     let id = parse_picture_id(&id)?;
-    let upload = state.backends.records.upload(id).await?;
+    let upload = records.upload(id).await?;
     let upload = upload.ok_or_else(|| ApiError::NotFound(format!("there is no upload {id}")))?;
-    state.upload_status(upload).await.map(Json)
+    UploadStatus::read(&records, &realm, upload).await.map(Json)
 }
 
-impl AppState {
-    /// Parses `<unique>.<fed>`, or just the unique part of a user's id.
-    pub(crate) fn parse_user_id(&self, user: &str) -> Result<String, ApiError> {
-        if let Ok(Resource { id, .. }) = parse_resource(&self.realm_names.fedmember, Service::Users.as_str(), user) {
-            return Ok(id);
-        }
-        let bad = || ApiError::malformed("bad_user", format!("\"{user:.80}\" is no user's id"));
-        is_unique_part(user).then(|| user.to_owned()).ok_or_else(bad)
-    }
-
-    async fn registered_resource(&self, resource: &Resource) -> Result<RegisteredResource, ApiError> {
-        let records = &self.backends.records;
-        let fed = &self.realm_names.fedmember;
+impl RegisteredResource {
+    async fn read(records: &Records, realm: &RealmNames, resource: &Resource) -> Result<Self, ApiError> {
+        let fed = &realm.fedmember;
         let (version, picture) =
             records.avatar(resource).await?.map(|(version, upload)| (version, upload.id.get())).unzip();
-        Ok(RegisteredResource {
+        Ok(Self {
             id: format!("{}.{fed}", resource.id),
             name: records.resource_name(resource).await?,
             users: records.resource_grants(resource).await?.iter().map(|user| format!("{user}.{fed}")).collect(),

@@ -1,70 +1,205 @@
-//! The state that all handlers share: the four backends, the settings, the keys and the counters. Clones share it.
+//! The services of the API. A handler takes the ones that it uses, such as `State(sessions): State<Arc<Sessions>>`.
 
 use std::sync::Arc;
 
+use axum::extract::FromRef;
 use backends::Backends;
-use domain::JobId;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::{Semaphore, mpsc};
+use records::Records;
+use storage::Blobs;
 
-use crate::auth::attempt_limiter::AttemptLimiter;
+use crate::ApiSettings;
+use crate::auth::authenticator::Authenticator;
+use crate::auth::cookies::SessionCookies;
+use crate::auth::login::PasswordLogin;
 use crate::auth::oidc::TokenVerifier;
 use crate::auth::password::Passwords;
+use crate::auth::permissions::Permissions;
 use crate::auth::policy_client::PolicyClient;
-use crate::auth::rate_limiter::RateLimiter;
-use crate::auth::realm::{RealmNames, RealmSettings};
-use crate::auth::session_cache::SessionCache;
+use crate::auth::realm::RealmNames;
+use crate::auth::request_limits::RequestLimits;
+use crate::auth::service_keys::ServiceKeys;
+use crate::auth::sessions::Sessions;
 use crate::auth::signing_keys::SigningKeys;
-use crate::documents::access_codes::AccessCodeCache;
-use crate::documents::settings::DocumentSettings;
-use crate::dropbox::settings::UploadSettings;
+use crate::documents::access_codes::AccessCodes;
+use crate::documents::applink_tokens::ApplinkTokens;
+use crate::documents::authorize::DocumentAccess;
+use crate::documents::file_upload::FileUploads;
+use crate::documents::links::Links;
+use crate::documents::principal::Principals;
+use crate::dropbox::claim::Claims;
+use crate::dropbox::unclaimed_pictures::UnclaimedPictures;
+use crate::dropbox::upload::PictureUploads;
+use crate::dropbox::variant_server::VariantServer;
+use crate::http::idempotency::Idempotency;
 use crate::http::settings::HttpSettings;
-use crate::in_flight::InFlightUploads;
+use crate::ingest::Ingest;
+use crate::job_publisher::JobPublisher;
+use crate::open_error::OpenError;
 use crate::readiness::Readiness;
+use crate::ui::forms::PageForms;
+use crate::ui::pages::PageRenderer;
 
-/// The application state that every handler receives.
-#[derive(Clone)]
-pub(crate) struct AppState(Arc<AppStateInner>);
-
-pub(crate) struct AppStateInner {
-    pub(crate) backends: Backends,
-    pub(crate) http: HttpSettings,
-    pub(crate) realm: RealmSettings,
-    pub(crate) uploads: UploadSettings,
-    pub(crate) documents: DocumentSettings,
-    pub(crate) realm_names: RealmNames,
-    pub(crate) signing_keys: SigningKeys,
-    pub(crate) token_verifier: Option<TokenVerifier>,
-    pub(crate) policy_client: Option<PolicyClient>,
-    /// Digests of the service keys.
-    pub(crate) service_keys: Vec<[u8; 32]>,
-    pub(crate) passwords: Passwords,
-    pub(crate) login_attempts: AttemptLimiter,
-    pub(crate) access_code_attempts: AttemptLimiter,
-    pub(crate) access_code_cache: AccessCodeCache,
-    pub(crate) session_cache: SessionCache,
-    pub(crate) request_limiter: RateLimiter,
-    pub(crate) in_flight_pictures: InFlightUploads,
-    /// The uploads in flight over both contracts, for the quotas.
-    pub(crate) in_flight_uploads: InFlightUploads,
-    /// How many more uploads may be in flight at once.
-    pub(crate) upload_slots: Arc<Semaphore>,
-    /// Jobs that the queue has confirmed, to be recorded.
-    pub(crate) confirmed_jobs: mpsc::UnboundedSender<JobId>,
+/// All services. Clones share them.
+#[derive(Clone, FromRef)]
+pub(crate) struct AppState {
+    pub(crate) http: Arc<HttpSettings>,
+    pub(crate) realm: Arc<RealmNames>,
+    pub(crate) records: Records,
+    pub(crate) blobs: Arc<Blobs>,
     pub(crate) metrics: PrometheusHandle,
     pub(crate) readiness: Arc<Readiness>,
+
+    pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) cookies: Arc<SessionCookies>,
+    pub(crate) login: Arc<PasswordLogin>,
+    pub(crate) permissions: Arc<Permissions>,
+    pub(crate) service_keys: Arc<ServiceKeys>,
+    pub(crate) request_limits: Arc<RequestLimits>,
+
+    pub(crate) idempotency: Arc<Idempotency>,
+    pub(crate) ingest: Arc<Ingest>,
+    pub(crate) picture_uploads: Arc<PictureUploads>,
+    pub(crate) file_uploads: Arc<FileUploads>,
+
+    pub(crate) unclaimed_pictures: Arc<UnclaimedPictures>,
+    pub(crate) variants: Arc<VariantServer>,
+    pub(crate) claims: Arc<Claims>,
+    pub(crate) document_access: Arc<DocumentAccess>,
+    pub(crate) links: Arc<Links>,
+    pub(crate) pages: Arc<PageRenderer>,
+    pub(crate) page_forms: Arc<PageForms>,
+}
+
+/// What the services are built on.
+pub(crate) struct Foundations<'a> {
+    pub(crate) settings: &'a ApiSettings,
+    pub(crate) backends: Backends,
+    pub(crate) signing_keys: SigningKeys,
+    /// For the portal's own systems.
+    pub(crate) client: reqwest::Client,
+    pub(crate) publisher: JobPublisher,
+    pub(crate) metrics: PrometheusHandle,
 }
 
 impl AppState {
-    pub(crate) fn new(inside: AppStateInner) -> Self {
-        Self(Arc::new(inside))
-    }
-}
+    /// Builds all services.
+    ///
+    /// # Errors
+    /// A setting that is invalid.
+    pub(crate) fn build(foundations: Foundations<'_>) -> Result<Self, OpenError> {
+        let Foundations { settings, backends, signing_keys, client, publisher, metrics } = foundations;
+        let ApiSettings { http, realm: realm_settings, uploads, documents, .. } = settings;
+        let (http, uploads, documents) =
+            (Arc::new(http.clone()), Arc::new(uploads.clone()), Arc::new(documents.clone()));
+        let realm = Arc::new(RealmNames::from_fedmember(&realm_settings.fedmember)?);
+        let (records, queue) = (backends.records.clone(), backends.queue.clone());
+        let (clock, blobs) = (records.clock().clone(), Arc::new(backends.blobs.clone()));
+        let passwords = Passwords::new();
 
-impl std::ops::Deref for AppState {
-    type Target = AppStateInner;
+        let sessions = Sessions::new(records.clone(), Arc::clone(&realm), signing_keys.clone(), realm_settings);
+        let sessions = Arc::new(sessions);
+        let authenticator = Arc::new(Authenticator::new(
+            records.clone(),
+            Arc::clone(&realm),
+            (Arc::clone(&sessions), signing_keys.clone()),
+            TokenVerifier::open(&realm_settings.oidc, &client)?,
+            realm_settings,
+        ));
+        let secure = realm_settings.secure_cookies;
+        let cookies = Arc::new(SessionCookies::new(Arc::clone(&realm), signing_keys.clone(), secure, &http));
+        let login = PasswordLogin::new(
+            records.clone(),
+            Arc::clone(&realm),
+            Arc::clone(&sessions),
+            passwords.clone(),
+            realm_settings.login_limits(),
+        );
+        let policy_client = PolicyClient::open(&realm_settings.policy, &client);
+        let permissions = Permissions::new(records.clone(), Arc::clone(&realm), policy_client);
+        let request_limits = Arc::new(RequestLimits::new(uploads.max_requests_per_minute, clock.clone()));
 
-    fn deref(&self) -> &AppStateInner {
-        &self.0
+        let idempotency = Arc::new(Idempotency::new(records.clone(), signing_keys.clone()));
+        let ingest = Ingest::new(
+            backends.clone(),
+            Arc::clone(&http),
+            Arc::clone(&uploads),
+            Arc::clone(&idempotency),
+            publisher.clone(),
+        );
+        let picture_uploads = PictureUploads {
+            authenticator: Arc::clone(&authenticator),
+            request_limits: Arc::clone(&request_limits),
+            realm: Arc::clone(&realm),
+            records: records.clone(),
+            settings: Arc::clone(&uploads),
+        };
+
+        let applink_tokens = Arc::new(ApplinkTokens::new(signing_keys, clock.clone()));
+        let document_access = Arc::new(DocumentAccess::new(Principals {
+            records: records.clone(),
+            authenticator: Arc::clone(&authenticator),
+            request_limits: Arc::clone(&request_limits),
+            applink_tokens: Arc::clone(&applink_tokens),
+            access_codes: AccessCodes::new(passwords.clone(), documents.access_code_limits(realm_settings), clock),
+        }));
+        let file_uploads = FileUploads {
+            access: Arc::clone(&document_access),
+            records: records.clone(),
+            settings: documents,
+            uploads: Arc::clone(&uploads),
+        };
+        let links = Links { records: records.clone(), realm: Arc::clone(&realm), applink_tokens, passwords };
+
+        let pictures = UnclaimedPictures::new(records.clone(), queue.clone(), Arc::clone(&uploads));
+        let unclaimed_pictures = Arc::new(pictures);
+        let variants = VariantServer::new(
+            records.clone(),
+            (queue, publisher),
+            Arc::clone(&blobs),
+            uploads.default_wait,
+            http.presigned_url_lifetime,
+        );
+        let pages = Arc::new(PageRenderer {
+            authenticator: Arc::clone(&authenticator),
+            realm: Arc::clone(&realm),
+            cookies: Arc::clone(&cookies),
+            pictures: Arc::clone(&unclaimed_pictures),
+            uploads,
+        });
+        let page_forms = PageForms {
+            pages: Arc::clone(&pages),
+            authenticator: Arc::clone(&authenticator),
+            request_limits: Arc::clone(&request_limits),
+            realm: Arc::clone(&realm),
+            cookies: Arc::clone(&cookies),
+        };
+        Ok(Self {
+            http,
+            blobs,
+            metrics,
+            readiness: Arc::new(Readiness::new(backends)),
+            authenticator,
+            sessions,
+            cookies,
+            login: Arc::new(login),
+            permissions: Arc::new(permissions),
+            service_keys: Arc::new(ServiceKeys(realm_settings.service.key_digests()?)),
+            request_limits,
+            idempotency,
+            ingest: Arc::new(ingest),
+            picture_uploads: Arc::new(picture_uploads),
+            file_uploads: Arc::new(file_uploads),
+            unclaimed_pictures,
+            variants: Arc::new(variants),
+            claims: Arc::new(Claims::new(records.clone(), Arc::clone(&realm))),
+            document_access,
+            links: Arc::new(links),
+            pages,
+            page_forms: Arc::new(page_forms),
+            realm,
+            records,
+        })
     }
 }

@@ -1,18 +1,22 @@
 //! The state and the events of an upload: `GET /uploads/{id}`.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use domain::{Event, Upload, UploadKind, Variant};
 use jiff::Timestamp;
+use records::Records;
 use serde::Serialize;
 
-use crate::auth::auth_user::{AuthUser, ReadAccess};
+use crate::auth::access::ReadAccess;
+use crate::auth::auth_user::AuthUser;
+use crate::auth::realm::RealmNames;
 use crate::dropbox::picture_id::parse_picture_id;
 use crate::error::ApiError;
 use crate::http::path_params::PathParams;
 use crate::openapi::error_responses::{Problems, TargetErrors, UserErrors};
 use crate::openapi::path_parameters::PicturePath;
-use crate::state::AppState;
 
 /// The state of an upload
 #[derive(utoipa::ToSchema, Serialize)]
@@ -130,47 +134,47 @@ impl From<Event> for UploadEvent {
     security(("session" = []), ("bearer" = [])),
 )]
 pub(crate) async fn get(
-    State(state): State<AppState>,
     ReadAccess(caller): ReadAccess,
     PathParams(id): PathParams<String>,
+    State(records): State<Records>,
+    State(realm): State<Arc<RealmNames>>,
 ) -> Result<Json<UploadStatus>, ApiError> {
-    state.check_rate_limit(&caller)?;
     let id = parse_picture_id(&id)?;
-    let upload = state.backends.records.upload(id).await?;
+    let upload = records.upload(id).await?;
     let upload = match upload {
-        Some(upload) if can_view(&state, &caller, &upload).await? => upload,
+        Some(upload) if can_view(&records, &caller, &upload).await? => upload,
         _ => return Err(ApiError::NotFound(format!("there is no upload {id}"))),
     };
-    state.upload_status(upload).await.map(Json)
+    UploadStatus::read(&records, &realm, upload).await.map(Json)
 }
 
-async fn can_view(state: &AppState, caller: &AuthUser, upload: &Upload) -> Result<bool, ApiError> {
+async fn can_view(records: &Records, caller: &AuthUser, upload: &Upload) -> Result<bool, ApiError> {
     if caller.owns(upload) {
         return Ok(true);
     }
     match &upload.claim {
-        Some(claim) => Ok(state.backends.records.may_act_for(&caller.user_id, &claim.resource).await?),
+        Some(claim) => Ok(records.may_act_for(&caller.user_id, &claim.resource).await?),
         None => Ok(false),
     }
 }
 
-impl AppState {
-    /// Builds the status response of an upload.
-    pub(crate) async fn upload_status(&self, upload: Upload) -> Result<UploadStatus, ApiError> {
-        let events = self.backends.records.events(upload.id).await?;
+impl UploadStatus {
+    /// Reads the events and variants of an upload, for its status response.
+    pub(crate) async fn read(records: &Records, realm: &RealmNames, upload: Upload) -> Result<Self, ApiError> {
+        let events = records.events(upload.id).await?;
         let events: Vec<UploadEvent> = events.into_iter().map(UploadEvent::from).collect();
         // The variants of a file's upload are shown with that file, to users who have a right to the file.
         let variants = match upload.kind {
-            UploadKind::Dropbox => self.backends.records.variants(upload.id, upload.generation).await?,
+            UploadKind::Dropbox => records.variants(upload.id, upload.generation).await?,
             UploadKind::Rendition | UploadKind::File => Vec::new(),
         };
-        let variants = variants.into_iter().map(|variant| self.variant_status(&upload, &variant)).collect();
+        let variants = variants.into_iter().map(|variant| UploadedVariant::new(realm, &upload, &variant)).collect();
         let (code, why) = upload.reason.map(|reason| (reason.code.to_string(), reason.message)).unzip();
         let claimed = upload.claim.map(|claim| {
-            let resource = format!("{}.{}", claim.resource, self.realm_names.fedmember);
+            let resource = format!("{}.{}", claim.resource, realm.fedmember);
             UploadClaim { resource, by: claim.by, at: claim.at }
         });
-        Ok(UploadStatus {
+        Ok(Self {
             id: upload.id.get(),
             state: upload.state.as_str(),
             stage: events.last().map(|event| event.what.clone()).unwrap_or_default(),
@@ -192,17 +196,19 @@ impl AppState {
             events,
         })
     }
+}
 
-    fn variant_status(&self, upload: &Upload, variant: &Variant) -> UploadedVariant {
+impl UploadedVariant {
+    fn new(realm: &RealmNames, upload: &Upload, variant: &Variant) -> Self {
         let place = match &upload.claim {
-            Some(claim) => format!("/api/{}.{}/avatar", claim.resource, self.realm_names.fedmember),
+            Some(claim) => format!("/api/{}.{}/avatar", claim.resource, realm.fedmember),
             None => format!("/api/dropbox/pictures/{}", upload.id),
         };
         let href = match variant.name.size() {
             Some(size) => format!("{place}?size={size}"),
             None => place,
         };
-        UploadedVariant {
+        Self {
             name: variant.name.to_string(),
             media: variant.name.media().mime(),
             width: variant.width,

@@ -1,13 +1,27 @@
 //! Checks what a user may do for a resource.
 
+use std::sync::Arc;
+
 use domain::Resource;
+use records::Records;
 
 use crate::auth::auth_user::AuthUser;
-use crate::auth::policy_client::Action;
+use crate::auth::policy_client::{Action, PolicyClient};
+use crate::auth::realm::RealmNames;
 use crate::error::ApiError;
-use crate::state::AppState;
 
-impl AppState {
+/// Decides by the portal's policy decision point, if there is one, and by the grants in the records otherwise.
+pub(crate) struct Permissions {
+    records: Records,
+    realm: Arc<RealmNames>,
+    policy_client: Option<PolicyClient>,
+}
+
+impl Permissions {
+    pub(crate) fn new(records: Records, realm: Arc<RealmNames>, policy_client: Option<PolicyClient>) -> Self {
+        Self { records, realm, policy_client }
+    }
+
     /// Checks whether the caller may do this for a resource. The error names the missing permission. Site
     /// administrators are always allowed.
     pub(crate) async fn authorize(
@@ -19,13 +33,13 @@ impl AppState {
         if caller.is_admin {
             return Ok(());
         }
-        let fed = &self.realm_names.fedmember;
+        let fed = &self.realm.fedmember;
         let permitted = match &self.policy_client {
             Some(policy_client) => {
                 let query = (caller.user_id.clone(), action, resource.clone());
-                policy_client.is_permitted(fed, query, self.backends.records.clock().now()).await?
+                policy_client.is_permitted(fed, query, self.records.clock().now()).await?
             }
-            None => self.backends.records.may_act_for(&caller.user_id, resource).await?,
+            None => self.records.may_act_for(&caller.user_id, resource).await?,
         };
         if permitted {
             return Ok(());

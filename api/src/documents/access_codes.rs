@@ -1,30 +1,96 @@
-//! Caches which access codes of public links were correct recently, by a digest of link, hash and code. It is in memory
-//! and per process. Every request first reads the link from the records, so a deleted or changed link takes effect at
-//! once.
+//! Access codes of public links. Attempts are limited, because a code is a password.
+//!
+//! A code that was correct is cached, by a digest of link, hash and code, because each hash takes 19 MiB and tens of
+//! milliseconds. The cache is in memory and per process. Every request first reads the link from the records, so a
+//! deleted or changed link takes effect at once.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
 
+use axum::http::HeaderMap;
+use domain::{Clock, PublicLink};
 use jiff::{SignedDuration, Timestamp};
+use percent_encoding::percent_decode_str;
+use sha2::{Digest, Sha256};
 
+use super::error::DocumentError;
+use crate::auth::attempt_limiter::{AttemptLimiter, AttemptLimits};
+use crate::auth::password::Passwords;
+use crate::auth::realm::cookie_value;
+use crate::error::ApiError;
+use crate::http::network::Network;
+
+/// The longest access code, in characters. A longer one is not hashed to compare it.
+pub(super) const MAX_CODE_CHARS: usize = 50;
 /// How long a correct code is cached.
 const TTL: SignedDuration = SignedDuration::from_mins(5);
 /// All entries are removed once there are more than this.
 const MAX_ENTRIES: usize = 10_000;
 
-/// Codes that were correct. Clones share them.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct AccessCodeCache(Arc<Mutex<HashMap<[u8; 32], Timestamp>>>);
+/// Checks access codes.
+pub(crate) struct AccessCodes {
+    passwords: Passwords,
+    attempts: AttemptLimiter,
+    cache: AccessCodeCache,
+    clock: Clock,
+}
+
+impl AccessCodes {
+    pub(crate) fn new(passwords: Passwords, limits: AttemptLimits, clock: Clock) -> Self {
+        Self { passwords, attempts: AttemptLimiter::new(limits), cache: AccessCodeCache::default(), clock }
+    }
+
+    /// Checks whether the cookie has the link's access code, whose hash is `hash`.
+    pub(super) async fn verify(
+        &self,
+        headers: &HeaderMap,
+        client_ip: IpAddr,
+        link: &PublicLink,
+        hash: String,
+    ) -> Result<(), DocumentError> {
+        let code = cookie_value(headers, &format!("dAccessCode-{}", link.id))
+            .ok_or_else(DocumentError::access_code_required)?;
+        let code =
+            percent_decode_str(code).decode_utf8().map_err(|_| DocumentError::access_code_required())?.into_owned();
+        if code.len() > MAX_CODE_CHARS * 4 {
+            return Err(DocumentError::access_code_required());
+        }
+        let now = self.clock.now();
+        let proof: [u8; 32] = Sha256::digest(format!("{}\0{hash}\0{code}", link.id)).into();
+        if self.cache.contains(&proof, now) {
+            return Ok(());
+        }
+        let too_many_attempts = |retry_after| ApiError::TooManyRequests {
+            code: "too_many_access_codes",
+            message: format!("too many access codes were tried; try again in {retry_after} seconds"),
+            retry_after,
+        };
+        let network = Network::from(client_ip);
+        self.attempts.count_network(network, now).map_err(too_many_attempts)?;
+        let attempt = self.attempts.count_account(network, &link.id, now).map_err(too_many_attempts)?;
+        if !self.passwords.verify(code, Some(hash)).await? {
+            return Err(DocumentError::access_code_required());
+        }
+        self.attempts.record_success(attempt, now);
+        self.cache.insert(proof, now);
+        Ok(())
+    }
+}
+
+/// Codes that were correct.
+#[derive(Debug, Default)]
+struct AccessCodeCache(Mutex<HashMap<[u8; 32], Timestamp>>);
 
 impl AccessCodeCache {
     /// Returns whether this code was correct recently.
-    pub(crate) fn contains(&self, proof: &[u8; 32], now: Timestamp) -> bool {
+    fn contains(&self, proof: &[u8; 32], now: Timestamp) -> bool {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(proof).copied();
         known.is_some_and(|at| now.duration_since(at) < TTL)
     }
 
     /// Records that this code is correct.
-    pub(crate) fn insert(&self, proof: [u8; 32], now: Timestamp) {
+    fn insert(&self, proof: [u8; 32], now: Timestamp) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MAX_ENTRIES {
             known.clear();

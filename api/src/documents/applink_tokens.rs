@@ -1,13 +1,13 @@
 //! Tokens of applinks. A token is opaque to its holder, expires, and is sealed for one link, one audience and one use.
 //! A token grants no permission by itself, because the permission is in the link's row.
 
-use domain::Applink;
+use domain::{Applink, Clock};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::error::DocumentError;
+use crate::auth::signing_keys::SigningKeys;
 use crate::error::ApiError;
-use crate::state::AppState;
 
 /// What a token is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,17 +52,29 @@ impl TokenTimes {
     }
 }
 
-/// Issues a token for a link.
-pub(crate) fn issue(state: &AppState, link: &Applink, token: ApplinkTokenKind) -> Result<String, DocumentError> {
-    let now = state.backends.records.clock().now().as_millisecond();
-    let life = i64::try_from(token.lifetime().as_millis()).unwrap_or_default();
-    let times = serde_json::to_string(&TokenTimes { issued: now, expires: now + life });
-    let sealed = times.ok().and_then(|times| state.signing_keys.seal(&token.purpose(link), &times));
-    sealed.ok_or_else(|| ApiError::Internal("there is no key to seal a token with".to_owned()).into())
+/// Issues and opens tokens. A token is sealed with the signing keys, so that its link and its times cannot be changed.
+pub(crate) struct ApplinkTokens {
+    signing_keys: SigningKeys,
+    clock: Clock,
 }
 
-/// Opens a token and returns its content, if it is of this link and for this use. Expired tokens are opened too.
-pub(crate) async fn open(state: &AppState, link: &Applink, text: &str, token: ApplinkTokenKind) -> Option<TokenTimes> {
-    let times = state.signing_keys.open(&token.purpose(link), text).await.ok()?;
-    serde_json::from_str(&times).ok()
+impl ApplinkTokens {
+    pub(crate) fn new(signing_keys: SigningKeys, clock: Clock) -> Self {
+        Self { signing_keys, clock }
+    }
+
+    /// Issues a token for a link.
+    pub(super) fn issue(&self, link: &Applink, token: ApplinkTokenKind) -> Result<String, DocumentError> {
+        let now = self.clock.now().as_millisecond();
+        let life = i64::try_from(token.lifetime().as_millis()).unwrap_or_default();
+        let times = serde_json::to_string(&TokenTimes { issued: now, expires: now + life });
+        let sealed = times.ok().and_then(|times| self.signing_keys.seal(&token.purpose(link), &times));
+        sealed.ok_or_else(|| ApiError::Internal("there is no key to seal a token with".to_owned()).into())
+    }
+
+    /// Opens a token and returns its content, if it is of this link and for this use. Expired tokens are opened too.
+    pub(super) async fn open(&self, link: &Applink, text: &str, token: ApplinkTokenKind) -> Option<TokenTimes> {
+        let times = self.signing_keys.open(&token.purpose(link), text).await.ok()?;
+        serde_json::from_str(&times).ok()
+    }
 }

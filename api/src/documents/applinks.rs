@@ -1,22 +1,27 @@
 //! Applinks: `POST …/applinks/file/{fileId}`, `PUT …/applinks/token`, and their deletion. The id and a token are the
 //! credential. Tokens are sealed, and the role that a link gives is in its row.
 
-use axum::body::Body;
+use std::sync::Arc;
+
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::{Applink, Audience, FileRole};
+use records::Records;
 
-use super::applink_tokens::{self, ApplinkTokenKind};
+use super::applink_tokens::ApplinkTokenKind;
+use super::authorize::DocumentAccess;
 use super::documented_errors::{CreateErrors, DocumentErrors, WriteErrors};
 use super::error::{DocumentError, DocumentOperation};
 use super::json_params::JsonParams;
-use super::links::{find_user, generate_link_id, parse_link_role};
+use super::links::{Links, generate_link_id, parse_link_role};
 use super::parameters::{ApplinkForm, FilePath, LinkPath, VersionPath};
 use super::principal::header_text;
 use super::request::DocumentRequest;
 use super::response_bodies::{AccessTokenCreated, ApplinkCreated, ItemKind, SuccessBody, SuccessCode};
-use crate::http::idempotency::IdempotencyOutcome;
-use crate::http::small_body;
+use crate::auth::request_limits::RequestLimits;
+use crate::http::idempotency::{Idempotency, IdempotencyOutcome};
+use crate::http::small_body::UnreadBody;
 use crate::openapi::error_responses::{ParameterErrors, TargetErrors};
 use crate::openapi::request_headers::IdempotencyKeyHeader;
 
@@ -33,16 +38,21 @@ use crate::openapi::request_headers::IdempotencyKeyHeader;
         DocumentErrors::<CreateErrors>,
     ),
 )]
-pub(crate) async fn add(request: DocumentRequest, body: Body) -> Result<Response, DocumentError> {
-    let authorized = request.authorize_file(DocumentOperation::ADD_LINK, FileRole::Manager).await?;
-    let state = &request.state;
-    let mut idempotency =
-        state.begin_idempotent(&request.headers, &authorized.principal.client_key, request.target()).await?;
-    let text = small_body::read_json_bytes(state, &request.headers, body, "the applink").await?;
+pub(crate) async fn add(
+    State(access): State<Arc<DocumentAccess>>,
+    State(links): State<Arc<Links>>,
+    State(idempotency): State<Arc<Idempotency>>,
+    request: DocumentRequest,
+    body: UnreadBody,
+) -> Result<Response, DocumentError> {
+    let authorized = access.authorize_file(&request, DocumentOperation::ADD_LINK, FileRole::Manager).await?;
+    let client_key = &authorized.principal.client_key;
+    let mut idempotency = idempotency.begin(&request.head.headers, client_key, request.target()).await?;
+    let text = body.read_json_bytes("the applink").await?;
     let parameters = JsonParams::parse(&text)?;
     let assigned = parameters.text("assignedUser")?.ok_or_else(|| DocumentError::missing_field("assignedUser"))?;
     let audience = match Audience::from_strings(vec![assigned.to_owned()]) {
-        Audience::Users(_) => Audience::Users(vec![find_user(state, assigned, "assignedUser").await?]),
+        Audience::Users(_) => Audience::Users(vec![links.find_user(assigned, "assignedUser").await?]),
         many => many,
     };
     let role = parse_link_role(&parameters)?;
@@ -56,12 +66,12 @@ pub(crate) async fn add(request: DocumentRequest, body: Body) -> Result<Response
         role,
         created_by: authorized.principal.user_id,
     };
-    state.backends.records.add_applink(&link).await?;
+    links.records.add_applink(&link).await?;
     let body = ApplinkCreated {
         app_link_id: link.id.clone(),
-        access_token: applink_tokens::issue(state, &link, ApplinkTokenKind::Access)?,
+        access_token: links.applink_tokens.issue(&link, ApplinkTokenKind::Access)?,
         app_link_url: format!("/documents/embed/link/app/{}/fileview/{}", link.id, link.file),
-        refresh_token: applink_tokens::issue(state, &link, ApplinkTokenKind::Refresh)?,
+        refresh_token: links.applink_tokens.issue(&link, ApplinkTokenKind::Refresh)?,
         role: role.into(),
         id: link.file.to_string(),
         kind: ItemKind::Applink,
@@ -87,28 +97,30 @@ pub(crate) async fn add(request: DocumentRequest, body: Body) -> Result<Response
     ),
     security(("applink" = [], "accessToken" = [])),
 )]
-pub(crate) async fn refresh(request: DocumentRequest) -> Result<Response, DocumentError> {
+pub(crate) async fn refresh(
+    State(links): State<Arc<Links>>,
+    State(request_limits): State<Arc<RequestLimits>>,
+    request: DocumentRequest,
+) -> Result<Response, DocumentError> {
     request.grammar()?;
-    let state = &request.state;
-    let needed =
-        |name: &str, called| header_text(&request.headers, name).ok_or_else(|| DocumentError::missing_field(called));
+    let needed = |name: &str, called| {
+        header_text(&request.head.headers, name).ok_or_else(|| DocumentError::missing_field(called))
+    };
     let id = needed("applinkid", "appLinkID")?;
     let access = needed("accesstoken", "accessToken")?;
     let refresh = needed("refreshtoken", "refreshToken")?;
-    state.check_rate_limit_of_key(&format!("applink:{id:.64}"))?;
-    let link = state.backends.records.applink(id).await?.ok_or_else(DocumentError::invalid_link)?;
+    request_limits.count(&format!("applink:{id:.64}"))?;
+    let link = links.records.applink(id).await?.ok_or_else(DocumentError::invalid_link)?;
     // The access token that is replaced may have expired, but it must be one of this link.
-    applink_tokens::open(state, &link, access, ApplinkTokenKind::Access)
-        .await
-        .ok_or_else(DocumentError::invalid_link)?;
-    let times = applink_tokens::open(state, &link, refresh, ApplinkTokenKind::Refresh)
-        .await
-        .ok_or_else(DocumentError::invalid_link)?;
-    if times.is_expired(state.backends.records.clock().now()) {
+    let tokens = &links.applink_tokens;
+    tokens.open(&link, access, ApplinkTokenKind::Access).await.ok_or_else(DocumentError::invalid_link)?;
+    let times = tokens.open(&link, refresh, ApplinkTokenKind::Refresh).await;
+    let times = times.ok_or_else(DocumentError::invalid_link)?;
+    if times.is_expired(links.records.clock().now()) {
         return Err(DocumentError::invalid_link());
     }
     let body = AccessTokenCreated {
-        access_token: applink_tokens::issue(state, &link, ApplinkTokenKind::Access)?,
+        access_token: links.applink_tokens.issue(&link, ApplinkTokenKind::Access)?,
         kind: ItemKind::Applink,
         error_code: SuccessCode::Success,
     };
@@ -127,10 +139,14 @@ pub(crate) async fn refresh(request: DocumentRequest) -> Result<Response, Docume
         DocumentErrors::<WriteErrors>,
     ),
 )]
-pub(crate) async fn revoke(request: DocumentRequest) -> Result<Response, DocumentError> {
-    let (principal, records) = (request.principal().await?, &request.state.backends.records);
+pub(crate) async fn revoke(
+    State(access): State<Arc<DocumentAccess>>,
+    State(records): State<Records>,
+    request: DocumentRequest,
+) -> Result<Response, DocumentError> {
+    let principal = access.principal(&request).await?;
     let link = records.applink(&request.id).await?.ok_or_else(DocumentError::link_not_found)?;
-    request.authorize(principal, &link.file, DocumentOperation::DELETE_LINK, FileRole::Manager).await?;
+    access.authorize(principal, &link.file, DocumentOperation::DELETE_LINK, FileRole::Manager).await?;
     if !records.revoke_applink(&link.id).await? {
         return Err(DocumentError::link_not_found());
     }

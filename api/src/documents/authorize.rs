@@ -2,9 +2,10 @@
 //! then the rest of the request (`docs/contracts/renditions.md`, 4.6).
 
 use domain::{AccessGrant, File, FileId, FileRole};
+use records::Records;
 
 use super::error::{DocumentError, DocumentOperation};
-use super::principal::Principal;
+use super::principal::{Principal, Principals};
 use super::request::DocumentRequest;
 
 /// A file and a principal that has the required role at it.
@@ -15,21 +16,32 @@ pub(crate) struct AuthorizedFile {
     pub(crate) grant: AccessGrant,
 }
 
-impl DocumentRequest {
+/// Checks the permissions of callers for files.
+pub(crate) struct DocumentAccess {
+    records: Records,
+    principals: Principals,
+}
+
+impl DocumentAccess {
+    pub(crate) fn new(principals: Principals) -> Self {
+        Self { records: principals.records.clone(), principals }
+    }
+
     /// Authenticates the caller, without any check of permissions.
-    pub(crate) async fn principal(&self) -> Result<Principal, DocumentError> {
-        self.grammar()?;
-        Principal::from_request(self).await
+    pub(crate) async fn principal(&self, request: &DocumentRequest) -> Result<Principal, DocumentError> {
+        request.grammar()?;
+        self.principals.resolve(request).await
     }
 
     /// Authorizes the caller for the file in the path, with at least this role.
     pub(crate) async fn authorize_file(
         &self,
+        request: &DocumentRequest,
         operation: DocumentOperation,
         min_role: FileRole,
     ) -> Result<AuthorizedFile, DocumentError> {
-        let principal = self.principal().await?;
-        let id = self.id.parse().map_err(|_| DocumentError::file_not_found())?;
+        let principal = self.principal(request).await?;
+        let id = request.id.parse().map_err(|_| DocumentError::file_not_found())?;
         self.authorize(principal, &id, operation, min_role).await
     }
 
@@ -41,12 +53,11 @@ impl DocumentRequest {
         operation: DocumentOperation,
         min_role: FileRole,
     ) -> Result<AuthorizedFile, DocumentError> {
-        let records = &self.state.backends.records;
-        let file = records.file(id).await?.ok_or_else(DocumentError::file_not_found)?;
+        let file = self.records.file(id).await?.ok_or_else(DocumentError::file_not_found)?;
         // The credentials in the contract's order (`docs/contracts/renditions.md`, 2). The first one with a sufficient
         // role counts.
         for grant in &principal.grants {
-            if records.file_role(id, grant).await?.is_some_and(|role| role >= min_role) {
+            if self.records.file_role(id, grant).await?.is_some_and(|role| role >= min_role) {
                 let grant = grant.clone();
                 return Ok(AuthorizedFile { file, principal, grant });
             }

@@ -1,21 +1,22 @@
 //! Information about a file and its versions: `GET …/files/{id}` and `GET …/files/{id}/versions`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::{File, FileRole, FileVersion};
 use jiff::Timestamp;
+use records::Records;
 
+use super::authorize::DocumentAccess;
 use super::documented_errors::{DocumentErrors, ReadErrors};
 use super::error::{DocumentError, DocumentOperation};
 use super::parameters::{FilePath, VersionQuery};
 use super::renditions;
 use super::request::DocumentRequest;
-use super::response_bodies::{
-    FileInformation, ItemBody, ItemKind, ListBody, RenditionInformation, UserKind, UserReference,
-};
-use crate::state::AppState;
+use super::response_bodies::{FileInformation, ItemBody, ItemKind, ListBody, UserKind, UserReference};
 
 /// `GET …/files/{fileId}`: returns the information about a version of a file.
 #[utoipa::path(
@@ -33,15 +34,20 @@ use crate::state::AppState;
         DocumentErrors::<ReadErrors>,
     ),
 )]
-pub(crate) async fn get(request: DocumentRequest) -> Result<Response, DocumentError> {
-    let authorized = request.authorize_file(DocumentOperation::GET_INFO, FileRole::Viewer).await?;
-    let version = request.requested_version(&authorized.file).await?;
+pub(crate) async fn get(
+    State(access): State<Arc<DocumentAccess>>,
+    State(records): State<Records>,
+    request: DocumentRequest,
+) -> Result<Response, DocumentError> {
+    let authorized = access.authorize_file(&request, DocumentOperation::GET_INFO, FileRole::Viewer).await?;
+    let version = request.requested_version(&records, &authorized.file).await?;
     let shown = if request.query_param("includeRenditions")?.as_deref() == Some("true") {
-        Some(renditions::all_renditions(&request, &version).await?)
+        Some(renditions::all_renditions(&records, &version).await?)
     } else {
         None
     };
-    file_info_response(&request, StatusCode::OK, &authorized.file, &version, shown).await
+    let information = FileInformation { renditions: shown, ..file_info(&records, &authorized.file, &version).await? };
+    Ok(request.response_format.response(StatusCode::OK, ItemKind::File, &ItemBody::new(information))?)
 }
 
 /// `GET …/files/{fileId}/versions`: lists all versions of a file.
@@ -56,10 +62,14 @@ pub(crate) async fn get(request: DocumentRequest) -> Result<Response, DocumentEr
         DocumentErrors::<ReadErrors>,
     ),
 )]
-pub(crate) async fn versions(request: DocumentRequest) -> Result<Response, DocumentError> {
-    let authorized = request.authorize_file(DocumentOperation::GET_INFO, FileRole::Viewer).await?;
-    let versions = request.state.backends.records.file_versions(&authorized.file.id).await?;
-    let mut people = UserDirectory::new(&request.state);
+pub(crate) async fn versions(
+    State(access): State<Arc<DocumentAccess>>,
+    State(records): State<Records>,
+    request: DocumentRequest,
+) -> Result<Response, DocumentError> {
+    let authorized = access.authorize_file(&request, DocumentOperation::GET_INFO, FileRole::Viewer).await?;
+    let versions = records.file_versions(&authorized.file.id).await?;
+    let mut people = UserDirectory::new(&records);
     let mut items = Vec::with_capacity(versions.len());
     let creator =
         people.reference(versions.first().map_or(&authorized.file.owner, |oldest| &oldest.created_by)).await?;
@@ -70,24 +80,20 @@ pub(crate) async fn versions(request: DocumentRequest) -> Result<Response, Docum
     Ok(request.response_format.response(StatusCode::OK, ItemKind::File, &body)?)
 }
 
-/// The response with the information about one version of a file.
-pub(super) async fn file_info_response(
-    request: &DocumentRequest,
-    status: StatusCode,
+/// The information about one version of a file, without its renditions.
+pub(super) async fn file_info(
+    records: &Records,
     file: &File,
     version: &FileVersion,
-    renditions: Option<Vec<RenditionInformation>>,
-) -> Result<Response, DocumentError> {
-    let mut people = UserDirectory::new(&request.state);
+) -> Result<FileInformation, DocumentError> {
+    let mut people = UserDirectory::new(records);
     let creator = creator(&mut people, file).await?;
-    let information = file_information(&mut people, file, version, &creator).await?;
-    let body = ItemBody::new(FileInformation { renditions, ..information });
-    Ok(request.response_format.response(status, ItemKind::File, &body)?)
+    file_information(&mut people, file, version, &creator).await
 }
 
 /// The creator of the file, as responses show a user. The owner may be another user by now.
 async fn creator(people: &mut UserDirectory<'_>, file: &File) -> Result<UserReference, DocumentError> {
-    let creator = people.state.backends.records.file_creator(&file.id).await?;
+    let creator = people.records.file_creator(&file.id).await?;
     people.reference(creator.as_deref().unwrap_or(&file.owner)).await
 }
 
@@ -121,13 +127,13 @@ pub(super) fn format_time(at: Timestamp) -> String {
 
 /// Users by id, each looked up once per response.
 pub(super) struct UserDirectory<'a> {
-    state: &'a AppState,
+    records: &'a Records,
     cache: HashMap<String, UserReference>,
 }
 
 impl<'a> UserDirectory<'a> {
-    pub(super) fn new(state: &'a AppState) -> Self {
-        Self { state, cache: HashMap::new() }
+    pub(super) fn new(records: &'a Records) -> Self {
+        Self { records, cache: HashMap::new() }
     }
 
     /// Returns a user as responses show it.
@@ -135,7 +141,7 @@ impl<'a> UserDirectory<'a> {
         if let Some(known) = self.cache.get(id) {
             return Ok(known.clone());
         }
-        let name = self.state.backends.records.user(id).await?.map_or_else(|| id.to_owned(), |user| user.name);
+        let name = self.records.user(id).await?.map_or_else(|| id.to_owned(), |user| user.name);
         let user = UserReference { display_name: name, id: id.to_owned(), kind: UserKind::User };
         self.cache.insert(id.to_owned(), user.clone());
         Ok(user)

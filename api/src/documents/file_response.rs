@@ -10,12 +10,12 @@ use bytes::Bytes;
 use domain::Media;
 use futures::stream::{self, StreamExt};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use storage::StoreError;
+use storage::{Blobs, StoreError};
 
 use super::error::DocumentError;
-use super::request::DocumentRequest;
 use crate::http::conditional::{check_if_match, matches_if_none_match};
 use crate::http::ranges::ByteRanges;
+use crate::http::request_head::RequestHead;
 
 /// The file or rendition to send.
 pub(crate) struct StoredContent {
@@ -38,7 +38,11 @@ fn byteranges_boundary(object: &StoredContent) -> String {
 }
 
 /// The response to a `GET` or `HEAD`.
-pub(crate) async fn file_response(request: &DocumentRequest, object: StoredContent) -> Result<Response, DocumentError> {
+pub(crate) async fn file_response(
+    blobs: &Blobs,
+    request: &RequestHead,
+    object: StoredContent,
+) -> Result<Response, DocumentError> {
     let headers = &request.headers;
     let tag = format!("\"{}\"", object.sha256);
     check_if_match(headers, &tag)?;
@@ -52,10 +56,10 @@ pub(crate) async fn file_response(request: &DocumentRequest, object: StoredConte
             }
             ByteRanges::Unsatisfiable => unsatisfiable_response(object.bytes),
             ByteRanges::Whole => {
-                let body = request.state.backends.blobs.stream(&object.key, None).await?;
+                let body = blobs.stream(&object.key, None).await?;
                 response_with_length(Body::from_stream(body), object.bytes, object.media.mime())
             }
-            ByteRanges::Ranges(parts) => partial_response(request, &object, parts).await?,
+            ByteRanges::Ranges(parts) => partial_response(blobs, &object, parts).await?,
         }
     };
     let headers = response.headers_mut();
@@ -104,12 +108,11 @@ fn unsatisfiable_response(length: u64) -> Response {
 }
 
 async fn partial_response(
-    request: &DocumentRequest,
+    blobs: &Blobs,
     object: &StoredContent,
     parts: Vec<std::ops::Range<u64>>,
 ) -> Result<Response, DocumentError> {
     let of = |part: &std::ops::Range<u64>| format!("bytes {}-{}/{}", part.start, part.end - 1, object.bytes);
-    let blobs = request.state.backends.blobs.clone();
     let mut response = if let [one] = parts.as_slice() {
         let body = blobs.stream(&object.key, Some(one.clone())).await?;
         let mut response = response_with_length(Body::from_stream(body), one.end - one.start, object.media.mime());
@@ -125,7 +128,7 @@ async fn partial_response(
         let length = parts.iter().map(|part| part.end - part.start).sum::<u64>()
             + (heads.iter().map(String::len).sum::<usize>() + end.len()) as u64;
         // Each part is opened when its turn comes, one at a time.
-        let key = object.key.clone();
+        let (blobs, key) = (blobs.clone(), object.key.clone());
         let pieces = stream::iter(heads.into_iter().zip(parts)).then(move |(head, part)| {
             let (blobs, key) = (blobs.clone(), key.clone());
             async move {

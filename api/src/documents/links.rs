@@ -1,13 +1,19 @@
 //! What applinks and public links have in common: their ids, their roles and their users.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use domain::{FileRole, random_bytes};
+use records::Records;
 
+use super::applink_tokens::ApplinkTokens;
 use super::error::DocumentError;
 use super::json_params::JsonParams;
+use crate::auth::password::Passwords;
+use crate::auth::realm::RealmNames;
 use crate::error::ApiError;
-use crate::state::AppState;
+use crate::resource::parse_user_id;
 
 /// Generates a link id that cannot be guessed.
 pub(super) fn generate_link_id() -> Result<String, DocumentError> {
@@ -22,10 +28,20 @@ pub(super) fn parse_link_role(parameters: &JsonParams) -> Result<FileRole, Docum
     role.ok_or_else(|| DocumentError::invalid_value("role", "a link gives viewer, downloader or contributor"))
 }
 
-/// Finds a known user. `word` is the user's id with or without the federation member.
-pub(super) async fn find_user(state: &AppState, word: &str, field: &str) -> Result<String, DocumentError> {
-    let unknown = || DocumentError::invalid_value(field, "there is no such user");
-    let id = state.parse_user_id(word).map_err(|_| unknown())?;
-    let user = state.backends.records.user(&id).await?.filter(|user| !user.disabled);
-    user.map(|user| user.id).ok_or_else(unknown)
+/// What endpoints of links use.
+pub(crate) struct Links {
+    pub(crate) records: Records,
+    pub(crate) realm: Arc<RealmNames>,
+    pub(crate) applink_tokens: Arc<ApplinkTokens>,
+    pub(crate) passwords: Passwords,
+}
+
+impl Links {
+    /// Finds a known user. `word` is the user's id with or without the federation member.
+    pub(super) async fn find_user(&self, word: &str, field: &str) -> Result<String, DocumentError> {
+        let unknown = || DocumentError::invalid_value(field, "there is no such user");
+        let id = parse_user_id(&self.realm.fedmember, word).map_err(|_| unknown())?;
+        let user = self.records.user(&id).await?.filter(|user| !user.disabled);
+        user.map(|user| user.id).ok_or_else(unknown)
+    }
 }

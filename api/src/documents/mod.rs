@@ -2,11 +2,10 @@
 //!
 //! ```text
 //! request_path, error_middleware   parse the path before every request, render errors after it
-//! request, principal, authorize    format, credentials, file, role, in this order
-//! upload, upload_form              form ─► staging ─► records ─► queue ─► the outcome from the worker, for renditions,
-//!                                  files and versions alike
+//! request, principal, authorize    format, credentials, file, role, in this order; access_codes of public links
+//! upload, file_upload, upload_form  uploads of renditions, files and versions
 //! renditions, file_response, file_info    what exists, and its bytes
-//! applinks, public_links, applink_tokens  delegation of permissions
+//! applinks, public_links, links, applink_tokens  delegation of permissions
 //! response_bodies, response_format, xml, error   responses and errors, in JSON or XML
 //! parameters, error_responses      what the OpenAPI document says about requests and errors
 //! registered_files                 files of other systems, registered by those systems
@@ -16,18 +15,19 @@
 //! contract (4.3 and 4.4, see [`error`]), not the problem documents of the rest of the API.
 
 pub(crate) mod access_codes;
-mod applink_tokens;
+pub(crate) mod applink_tokens;
 pub(crate) mod applinks;
-mod authorize;
+pub(crate) mod authorize;
 mod documented_errors;
 mod error;
 mod error_middleware;
 pub(crate) mod file_info;
 mod file_response;
+pub(crate) mod file_upload;
 mod json_params;
-mod links;
+pub(crate) mod links;
 mod parameters;
-mod principal;
+pub(crate) mod principal;
 pub(crate) mod public_links;
 pub(crate) mod registered_files;
 pub(crate) mod renditions;

@@ -1,26 +1,29 @@
 //! Public links: create, list, show and delete them. The password of a protected link is stored as a hash and never
 //! returned.
 
-use axum::body::Body;
+use std::sync::Arc;
+
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::{Audience, FileRole, PublicLink};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
+use records::Records;
 
+use super::access_codes::MAX_CODE_CHARS;
+use super::authorize::DocumentAccess;
 use super::documented_errors::{CreateErrors, DocumentErrors, ReadErrors, WriteErrors};
 use super::error::{DocumentError, DocumentOperation};
 use super::file_info::{UserDirectory, format_time};
 use super::json_params::JsonParams;
-use super::links::{find_user, generate_link_id, parse_link_role};
+use super::links::{Links, generate_link_id, parse_link_role};
 use super::parameters::{FilePath, LinkPath, PublicLinkForm};
-use super::principal::MAX_PASSWORD_CHARS;
 use super::request::DocumentRequest;
 use super::response_bodies::{ItemBody, ItemKind, ListBody, PublicLinkInformation, SuccessBody};
-use crate::http::idempotency::IdempotencyOutcome;
-use crate::http::small_body;
+use crate::http::idempotency::{Idempotency, IdempotencyOutcome};
+use crate::http::small_body::UnreadBody;
 use crate::openapi::request_headers::IdempotencyKeyHeader;
-use crate::state::AppState;
 
 /// The shortest password of a link, in characters.
 const MIN_PASSWORD_CHARS: usize = 8;
@@ -42,23 +45,28 @@ const MAX_LINK_USERS: usize = 100;
         DocumentErrors::<CreateErrors>,
     ),
 )]
-pub(crate) async fn add(request: DocumentRequest, body: Body) -> Result<Response, DocumentError> {
-    let authorized = request.authorize_file(DocumentOperation::ADD_LINK, FileRole::Manager).await?;
-    let state = &request.state;
-    let mut idempotency =
-        state.begin_idempotent(&request.headers, &authorized.principal.client_key, request.target()).await?;
-    let text = small_body::read_json_bytes(state, &request.headers, body, "the public link").await?;
+pub(crate) async fn add(
+    State(access): State<Arc<DocumentAccess>>,
+    State(links): State<Arc<Links>>,
+    State(idempotency): State<Arc<Idempotency>>,
+    request: DocumentRequest,
+    body: UnreadBody,
+) -> Result<Response, DocumentError> {
+    let authorized = access.authorize_file(&request, DocumentOperation::ADD_LINK, FileRole::Manager).await?;
+    let client_key = &authorized.principal.client_key;
+    let mut idempotency = idempotency.begin(&request.head.headers, client_key, request.target()).await?;
+    let text = body.read_json_bytes("the public link").await?;
     let parameters = JsonParams::parse(&text)?;
-    let audience = parse_audience(state, &parameters).await?;
+    let audience = parse_audience(&links, &parameters).await?;
     let role = parse_link_role(&parameters)?;
     let name = parameters.text_up_to("linkName", MAX_LINK_NAME_CHARS)?.to_owned();
-    let expires_at = parse_expiration(&parameters, state.backends.records.clock().now())?;
+    let expires_at = parse_expiration(&parameters, links.records.clock().now())?;
     let password = parse_password(&parameters)?;
     if let IdempotencyOutcome::Replay(response) = idempotency.check(&[&text]).await? {
         return Ok(response);
     }
     let password_hash = match password {
-        Some(password) => Some(state.passwords.hash(password).await?),
+        Some(password) => Some(links.passwords.hash(password).await?),
         None => None,
     };
     let link = PublicLink {
@@ -70,15 +78,15 @@ pub(crate) async fn add(request: DocumentRequest, body: Body) -> Result<Response
         password_hash,
         expires_at,
         created_by: authorized.principal.user_id,
-        created_at: state.backends.records.clock().now(),
+        created_at: links.records.clock().now(),
     };
-    state.backends.records.add_public_link(&link).await?;
-    let body = ItemBody::new(link_information(&mut UserDirectory::new(state), &link).await?);
+    links.records.add_public_link(&link).await?;
+    let body = ItemBody::new(link_information(&mut UserDirectory::new(&links.records), &link).await?);
     let response = request.response_format.response(StatusCode::OK, ItemKind::Publiclink, &body)?;
     Ok(idempotency.store_response(response).await?)
 }
 
-async fn parse_audience(state: &AppState, parameters: &JsonParams) -> Result<Audience, DocumentError> {
+async fn parse_audience(links: &Links, parameters: &JsonParams) -> Result<Audience, DocumentError> {
     let words = parameters.text_list("assignedUsers")?;
     if words.is_empty() {
         return Err(DocumentError::missing_field("assignedUsers"));
@@ -93,7 +101,7 @@ async fn parse_audience(state: &AppState, parameters: &JsonParams) -> Result<Aud
         Audience::Users(words) => {
             let mut users = Vec::with_capacity(words.len());
             for word in &words {
-                users.push(find_user(state, word, "assignedUsers").await?);
+                users.push(links.find_user(word, "assignedUsers").await?);
             }
             Ok(Audience::Users(users))
         }
@@ -115,8 +123,8 @@ fn parse_expiration(parameters: &JsonParams, now: Timestamp) -> Result<Option<Ti
 
 fn parse_password(parameters: &JsonParams) -> Result<Option<String>, DocumentError> {
     let Some(password) = parameters.text("password")? else { return Ok(None) };
-    if !(MIN_PASSWORD_CHARS..=MAX_PASSWORD_CHARS).contains(&password.chars().count()) {
-        let why = format!("it has {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters");
+    if !(MIN_PASSWORD_CHARS..=MAX_CODE_CHARS).contains(&password.chars().count()) {
+        let why = format!("it has {MIN_PASSWORD_CHARS} to {MAX_CODE_CHARS} characters");
         return Err(DocumentError::invalid_value("password", &why));
     }
     Ok(Some(password.to_owned()))
@@ -134,11 +142,15 @@ fn parse_password(parameters: &JsonParams) -> Result<Option<String>, DocumentErr
         DocumentErrors::<ReadErrors>,
     ),
 )]
-pub(crate) async fn list(request: DocumentRequest) -> Result<Response, DocumentError> {
-    let authorized = request.authorize_file(DocumentOperation::GET_LINKS, FileRole::Manager).await?;
-    let mut people = UserDirectory::new(&request.state);
+pub(crate) async fn list(
+    State(access): State<Arc<DocumentAccess>>,
+    State(records): State<Records>,
+    request: DocumentRequest,
+) -> Result<Response, DocumentError> {
+    let authorized = access.authorize_file(&request, DocumentOperation::GET_LINKS, FileRole::Manager).await?;
+    let mut people = UserDirectory::new(&records);
     let mut items = Vec::new();
-    for link in request.state.backends.records.public_links(&authorized.file.id).await? {
+    for link in records.public_links(&authorized.file.id).await? {
         items.push(link_information(&mut people, &link).await?);
     }
     let body = ListBody::new(&authorized.file.id, items);
@@ -157,9 +169,13 @@ pub(crate) async fn list(request: DocumentRequest) -> Result<Response, DocumentE
         DocumentErrors::<ReadErrors>,
     ),
 )]
-pub(crate) async fn get(request: DocumentRequest) -> Result<Response, DocumentError> {
-    let link = find_managed_link(&request, DocumentOperation::GET_LINKS).await?;
-    let body = ItemBody::new(link_information(&mut UserDirectory::new(&request.state), &link).await?);
+pub(crate) async fn get(
+    State(access): State<Arc<DocumentAccess>>,
+    State(records): State<Records>,
+    request: DocumentRequest,
+) -> Result<Response, DocumentError> {
+    let link = find_managed_link(&access, &records, &request, DocumentOperation::GET_LINKS).await?;
+    let body = ItemBody::new(link_information(&mut UserDirectory::new(&records), &link).await?);
     Ok(request.response_format.response(StatusCode::OK, ItemKind::Publiclink, &body)?)
 }
 
@@ -175,9 +191,13 @@ pub(crate) async fn get(request: DocumentRequest) -> Result<Response, DocumentEr
         DocumentErrors::<WriteErrors>,
     ),
 )]
-pub(crate) async fn revoke(request: DocumentRequest) -> Result<Response, DocumentError> {
-    let link = find_managed_link(&request, DocumentOperation::DELETE_LINK).await?;
-    if !request.state.backends.records.revoke_public_link(&link.id).await? {
+pub(crate) async fn revoke(
+    State(access): State<Arc<DocumentAccess>>,
+    State(records): State<Records>,
+    request: DocumentRequest,
+) -> Result<Response, DocumentError> {
+    let link = find_managed_link(&access, &records, &request, DocumentOperation::DELETE_LINK).await?;
+    if !records.revoke_public_link(&link.id).await? {
         return Err(DocumentError::link_not_found());
     }
     let body = SuccessBody::new(ItemKind::Publiclink, &link.file);
@@ -187,13 +207,14 @@ pub(crate) async fn revoke(request: DocumentRequest) -> Result<Response, Documen
 /// Returns the link in the path, if the caller may share its file. A caller without valid credentials gets the same
 /// error whether or not the link exists.
 async fn find_managed_link(
+    access: &DocumentAccess,
+    records: &Records,
     request: &DocumentRequest,
     operation: DocumentOperation,
 ) -> Result<PublicLink, DocumentError> {
-    let principal = request.principal().await?;
-    let link =
-        request.state.backends.records.public_link(&request.id).await?.ok_or_else(DocumentError::link_not_found)?;
-    request.authorize(principal, &link.file, operation, FileRole::Manager).await?;
+    let principal = access.principal(request).await?;
+    let link = records.public_link(&request.id).await?.ok_or_else(DocumentError::link_not_found)?;
+    access.authorize(principal, &link.file, operation, FileRole::Manager).await?;
     Ok(link)
 }
 

@@ -2,23 +2,25 @@
 //! file with a user at a role.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{Request, StatusCode};
+use axum::http::StatusCode;
 use domain::{File, FileId, FileRole};
+use records::Records;
 use serde::{Deserialize, Serialize};
 
+use crate::auth::realm::RealmNames;
+use crate::auth::service_keys::ServiceKey;
 use crate::error::ApiError;
 use crate::http::path_params::PathParams;
-use crate::http::small_body;
+use crate::http::small_body::UnreadBody;
 use crate::openapi::error_responses::{
     BodyErrors, ConflictErrors, ParameterErrors, Problems, ServiceKeyErrors, TargetErrors,
 };
 use crate::openapi::path_parameters::{RegisteredFilePath, UserPath};
-use crate::service_api::ServiceKey;
-use crate::state::AppState;
+use crate::resource::{UserParam, parse_user_id};
 
 /// A role that can be given
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -96,15 +98,16 @@ pub(crate) struct RegisteredFile {
     security(("service" = [])),
 )]
 pub(crate) async fn register(
-    State(state): State<AppState>,
     _: ServiceKey,
     PathParams(id): PathParams<String>,
-    request: Request<Body>,
+    State(records): State<Records>,
+    State(realm): State<Arc<RealmNames>>,
+    body: UnreadBody,
 ) -> Result<Json<RegisteredFile>, ApiError> {
     let id: FileId =
         id.parse().map_err(|error: domain::InvalidFileId| ApiError::malformed("bad_file_id", error.to_string()))?;
-    let file: FileRegistration = small_body::read_json(&state, request, "the registration").await?;
-    let owner = state.parse_user_id(&file.owner)?;
+    let file: FileRegistration = body.read_json("the registration").await?;
+    let owner = parse_user_id(&realm.fedmember, &file.owner)?;
     if file.name.is_empty() || file.name.chars().count() > 256 {
         return Err(ApiError::malformed("bad_name", "a file's name has 1 to 256 characters"));
     }
@@ -114,11 +117,10 @@ pub(crate) async fn register(
     let grants = file.users.map(|users| {
         users
             .iter()
-            .map(|(user, role)| Ok((state.parse_user_id(user)?, parse_grantable_role(role)?)))
+            .map(|(user, role)| Ok((parse_user_id(&realm.fedmember, user)?, parse_grantable_role(role)?)))
             .collect::<Result<Vec<_>, ApiError>>()
     });
     let grants = grants.transpose()?;
-    let records = &state.backends.records;
     if records.file_versions(&id).await?.iter().any(|version| version.upload.is_some()) {
         return Err(ApiError::Conflict(format!("file {id} is kept here; it cannot be registered from elsewhere")));
     }
@@ -126,7 +128,7 @@ pub(crate) async fn register(
         let why = format!("version {} of file {id} is being uploaded here; register the next one", file.version);
         return Err(ApiError::Conflict(why));
     }
-    state.registered_file(&id).await.map(Json)
+    RegisteredFile::read(&records, &realm, &id).await.map(Json)
 }
 
 /// `GET /service/files/{id}`: returns a file.
@@ -143,12 +145,13 @@ pub(crate) async fn register(
     security(("service" = [])),
 )]
 pub(crate) async fn get(
-    State(state): State<AppState>,
     _: ServiceKey,
     PathParams(id): PathParams<String>,
+    State(records): State<Records>,
+    State(realm): State<Arc<RealmNames>>,
 ) -> Result<Json<RegisteredFile>, ApiError> {
-    let file = state.find_file(&id).await?;
-    state.registered_file(&file.id).await.map(Json)
+    let file = find_file(&records, &id).await?;
+    RegisteredFile::read(&records, &realm, &file.id).await.map(Json)
 }
 
 /// `PUT /service/files/{id}/users/{user}`: gives a user a role at a file.
@@ -166,18 +169,15 @@ pub(crate) async fn get(
     security(("service" = [])),
 )]
 pub(crate) async fn share(
-    State(state): State<AppState>,
     _: ServiceKey,
-    PathParams((id, user)): PathParams<(String, String)>,
-    request: Request<Body>,
+    PathParams(FileParam { id }): PathParams<FileParam>,
+    UserParam(user): UserParam,
+    State(records): State<Records>,
+    body: UnreadBody,
 ) -> Result<StatusCode, ApiError> {
-    let file = state.find_file(&id).await?;
-    let share: FileShare = small_body::read_json(&state, request, "the share").await?;
-    state
-        .backends
-        .records
-        .share_file(&file.id, &state.parse_user_id(&user)?, parse_grantable_role(&share.role)?)
-        .await?;
+    let file = find_file(&records, &id).await?;
+    let share: FileShare = body.read_json("the share").await?;
+    records.share_file(&file.id, &user, parse_grantable_role(&share.role)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -195,12 +195,13 @@ pub(crate) async fn share(
     security(("service" = [])),
 )]
 pub(crate) async fn unshare(
-    State(state): State<AppState>,
     _: ServiceKey,
-    PathParams((id, user)): PathParams<(String, String)>,
+    PathParams(FileParam { id }): PathParams<FileParam>,
+    UserParam(user): UserParam,
+    State(records): State<Records>,
 ) -> Result<StatusCode, ApiError> {
-    let file = state.find_file(&id).await?;
-    state.backends.records.unshare_file(&file.id, &state.parse_user_id(&user)?).await?;
+    let file = find_file(&records, &id).await?;
+    records.unshare_file(&file.id, &user).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -210,18 +211,24 @@ fn parse_grantable_role(role: &str) -> Result<FileRole, ApiError> {
     role.parse().ok().filter(|role| *role != FileRole::Owner).ok_or_else(bad)
 }
 
-impl AppState {
-    async fn find_file(&self, id: &str) -> Result<File, ApiError> {
-        let unknown = || ApiError::NotFound(format!("there is no file {id:.64}"));
-        let id = id.parse().map_err(|_| unknown())?;
-        self.backends.records.file(&id).await?.ok_or_else(unknown)
-    }
+/// The file in a path that names a user too.
+#[derive(Deserialize)]
+pub(crate) struct FileParam {
+    id: String,
+}
 
-    async fn registered_file(&self, id: &FileId) -> Result<RegisteredFile, ApiError> {
-        let file = self.find_file(id.as_str()).await?;
-        let grants = self.backends.records.file_grants(id).await?;
-        let fed = &self.realm_names.fedmember;
-        Ok(RegisteredFile {
+async fn find_file(records: &Records, id: &str) -> Result<File, ApiError> {
+    let unknown = || ApiError::NotFound(format!("there is no file {id:.64}"));
+    let id = id.parse().map_err(|_| unknown())?;
+    records.file(&id).await?.ok_or_else(unknown)
+}
+
+impl RegisteredFile {
+    async fn read(records: &Records, realm: &RealmNames, id: &FileId) -> Result<Self, ApiError> {
+        let file = find_file(records, id.as_str()).await?;
+        let grants = records.file_grants(id).await?;
+        let fed = &realm.fedmember;
+        Ok(Self {
             id: file.id.to_string(),
             name: file.name,
             owner: format!("{}.{fed}", file.owner),

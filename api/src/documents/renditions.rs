@@ -1,17 +1,23 @@
 //! The renditions of a version: system renditions (`thumbnail1`, `page1`) and custom renditions, which users upload.
 //! Lists, serves and deletes them, and serves the thumbnail.
 
+use std::sync::Arc;
+
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use domain::{FileRole, FileVersion, Media, Rendition, Upload, UploadState as Standing, Variant, VariantName};
+use domain::{FileRole, FileVersion, Media, Rendition, Upload, UploadState, Variant, VariantName};
+use records::Records;
+use storage::Blobs;
 
+use super::authorize::DocumentAccess;
 use super::documented_errors::{DocumentErrors, ReadErrors, WriteErrors};
 use super::error::{DocumentError, DocumentOperation};
 use super::file_response::{self, StoredContent};
 use super::parameters::{FilePath, RangeHeaders, RenditionQuery, RenditionTypeQuery, VersionQuery};
 use super::request::DocumentRequest;
 use super::response_bodies::{ItemKind, ListBody, RenditionInformation, RenditionType, SuccessBody};
-use crate::dropbox::variant_server;
+use crate::dropbox::variant_server::VariantServer;
 use crate::openapi::content_responses::{FileContent, ThumbnailContent};
 use crate::openapi::error_responses::{PreconditionErrors, RejectionErrors};
 use crate::openapi::request_headers::ConditionalHeaders;
@@ -31,12 +37,16 @@ const THUMBNAIL_SIZE: u32 = 256;
         DocumentErrors::<ReadErrors>,
     ),
 )]
-pub(crate) async fn list(request: DocumentRequest) -> Result<Response, DocumentError> {
-    let authorized = request.authorize_file(DocumentOperation::LIST_RENDITIONS, FileRole::Viewer).await?;
-    let version = request.requested_version(&authorized.file).await?;
+pub(crate) async fn list(
+    State(access): State<Arc<DocumentAccess>>,
+    State(records): State<Records>,
+    request: DocumentRequest,
+) -> Result<Response, DocumentError> {
+    let authorized = access.authorize_file(&request, DocumentOperation::LIST_RENDITIONS, FileRole::Viewer).await?;
+    let version = request.requested_version(&records, &authorized.file).await?;
     let items = match wants_uploaded(&request)? {
         false => system_renditions(&version),
-        true => request.state.backends.records.renditions(version.id).await?.iter().map(uploaded_rendition).collect(),
+        true => records.renditions(version.id).await?.iter().map(uploaded_rendition).collect(),
     };
     let body = ListBody::new(&authorized.file.id, items).without_count();
     Ok(request.response_format.response(StatusCode::OK, ItemKind::File, &body)?)
@@ -51,19 +61,25 @@ pub(crate) async fn list(request: DocumentRequest) -> Result<Response, DocumentE
     params(FilePath, RenditionQuery, RenditionTypeQuery, VersionQuery, RangeHeaders),
     responses(FileContent, DocumentErrors::<(ReadErrors, PreconditionErrors, RejectionErrors)>),
 )]
-pub(crate) async fn get(mut request: DocumentRequest) -> Result<Response, DocumentError> {
+pub(crate) async fn get(
+    State(access): State<Arc<DocumentAccess>>,
+    State(records): State<Records>,
+    State(variants): State<Arc<VariantServer>>,
+    State(blobs): State<Arc<Blobs>>,
+    mut request: DocumentRequest,
+) -> Result<Response, DocumentError> {
     let uploaded = wants_uploaded(&request);
     request.is_image = matches!(uploaded, Ok(false));
     // A viewer may see system renditions. Downloading a custom rendition requires the downloader role.
     let min_role = if matches!(uploaded, Ok(true)) { FileRole::Downloader } else { FileRole::Viewer };
-    let authorized = request.authorize_file(DocumentOperation::GET_RENDITION, min_role).await?;
-    let version = request.requested_version(&authorized.file).await?;
+    let authorized = access.authorize_file(&request, DocumentOperation::GET_RENDITION, min_role).await?;
+    let version = request.requested_version(&records, &authorized.file).await?;
     let name = request.query_param("rendition")?.ok_or_else(|| DocumentError::missing_field("rendition"))?;
     if uploaded? {
-        let rendition = request.state.backends.records.rendition(version.id, &name).await?;
+        let rendition = records.rendition(version.id, &name).await?;
         let rendition = rendition.ok_or_else(DocumentError::rendition_not_found)?;
         let file = filename(&rendition.name, &rendition.extension);
-        return file_response::file_response(&request, original_content(&rendition.upload, file)?).await;
+        return file_response::file_response(&blobs, &request.head, original_content(&rendition.upload, file)?).await;
     }
     let name = name.to_ascii_lowercase();
     let make = match name.as_str() {
@@ -71,11 +87,11 @@ pub(crate) async fn get(mut request: DocumentRequest) -> Result<Response, Docume
         "page1" => VariantName::full,
         _ => return Err(DocumentError::system_rendition_not_found()),
     };
-    let variant = ensure_system_variant(&request, version.upload.as_ref(), make).await?;
+    let variant = ensure_system_variant(&variants, version.upload.as_ref(), make).await?;
     let media = variant.name.media();
     let name = filename(&name, media.extension());
     let object = StoredContent { key: variant.key, bytes: variant.bytes, sha256: variant.sha256, media, name };
-    file_response::file_response(&request, object).await
+    file_response::file_response(&blobs, &request.head, object).await
 }
 
 /// `DELETE …/files/{fileId}/data/rendition`: deletes a custom rendition.
@@ -90,11 +106,15 @@ pub(crate) async fn get(mut request: DocumentRequest) -> Result<Response, Docume
         DocumentErrors::<WriteErrors>,
     ),
 )]
-pub(crate) async fn remove(request: DocumentRequest) -> Result<Response, DocumentError> {
-    let authorized = request.authorize_file(DocumentOperation::DELETE_RENDITION, FileRole::Contributor).await?;
-    let version = request.requested_version(&authorized.file).await?;
+pub(crate) async fn remove(
+    State(access): State<Arc<DocumentAccess>>,
+    State(records): State<Records>,
+    request: DocumentRequest,
+) -> Result<Response, DocumentError> {
+    let authorized =
+        access.authorize_file(&request, DocumentOperation::DELETE_RENDITION, FileRole::Contributor).await?;
+    let version = request.requested_version(&records, &authorized.file).await?;
     let name = request.query_param("rendition")?.ok_or_else(|| DocumentError::missing_field("rendition"))?;
-    let records = &request.state.backends.records;
     let rendition = records.rendition(version.id, &name).await?.ok_or_else(DocumentError::rendition_not_found)?;
     if !records.delete_rendition(&rendition, &authorized.principal.user_id).await? {
         return Err(DocumentError::rendition_not_found());
@@ -117,27 +137,25 @@ pub(crate) async fn remove(request: DocumentRequest) -> Result<Response, Documen
     ),
     responses(ThumbnailContent, DocumentErrors::<(ReadErrors, PreconditionErrors, RejectionErrors)>),
 )]
-pub(crate) async fn thumbnail(mut request: DocumentRequest) -> Result<Response, DocumentError> {
+pub(crate) async fn thumbnail(
+    State(access): State<Arc<DocumentAccess>>,
+    State(records): State<Records>,
+    State(variants): State<Arc<VariantServer>>,
+    mut request: DocumentRequest,
+) -> Result<Response, DocumentError> {
     request.is_image = true;
-    let authorized = request.authorize_file(DocumentOperation::GET_RENDITION, FileRole::Viewer).await?;
-    let version = request.requested_version(&authorized.file).await?;
+    let authorized = access.authorize_file(&request, DocumentOperation::GET_RENDITION, FileRole::Viewer).await?;
+    let version = request.requested_version(&records, &authorized.file).await?;
     let upload = match request.query_param("rendition")? {
         Some(name) => {
-            let rendition = request.state.backends.records.rendition(version.id, &name).await?;
+            let rendition = records.rendition(version.id, &name).await?;
             Some(rendition.ok_or_else(DocumentError::rendition_not_found)?.upload)
         }
         None => version.upload,
     };
     let variant =
-        ensure_system_variant(&request, upload.as_ref(), |media| VariantName::fitting(THUMBNAIL_SIZE, media)).await?;
-    Ok(variant_server::variant_response(
-        &request.state,
-        &variant,
-        &request.method,
-        &request.headers,
-        "private, no-cache",
-    )
-    .await?)
+        ensure_system_variant(&variants, upload.as_ref(), |media| VariantName::fitting(THUMBNAIL_SIZE, media)).await?;
+    Ok(variants.respond(&variant, &request.head, "private, no-cache").await?)
 }
 
 /// `GET …/files/{fileId}/data`: returns the content of a version.
@@ -149,19 +167,23 @@ pub(crate) async fn thumbnail(mut request: DocumentRequest) -> Result<Response, 
     params(FilePath, VersionQuery, RangeHeaders),
     responses(FileContent, DocumentErrors::<(ReadErrors, PreconditionErrors)>),
 )]
-pub(crate) async fn file(request: DocumentRequest) -> Result<Response, DocumentError> {
-    let authorized = request.authorize_file(DocumentOperation::DOWNLOAD, FileRole::Downloader).await?;
-    let version = request.requested_version(&authorized.file).await?;
+pub(crate) async fn file(
+    State(access): State<Arc<DocumentAccess>>,
+    State(records): State<Records>,
+    State(blobs): State<Arc<Blobs>>,
+    request: DocumentRequest,
+) -> Result<Response, DocumentError> {
+    let authorized = access.authorize_file(&request, DocumentOperation::DOWNLOAD, FileRole::Downloader).await?;
+    let version = request.requested_version(&records, &authorized.file).await?;
     let upload = version.upload.as_ref().ok_or_else(DocumentError::content_not_found)?;
-    file_response::file_response(&request, original_content(upload, version.name.clone())?).await
+    file_response::file_response(&blobs, &request.head, original_content(upload, version.name.clone())?).await
 }
 
 /// Returns all renditions that a version has or could have, each with whether it exists.
 pub(super) async fn all_renditions(
-    request: &DocumentRequest,
+    records: &Records,
     version: &FileVersion,
 ) -> Result<Vec<RenditionInformation>, DocumentError> {
-    let records = &request.state.backends.records;
     let made = match &version.upload {
         Some(upload) => records.variants(upload.id, upload.generation).await?,
         None => Vec::new(),
@@ -212,16 +234,16 @@ fn wants_uploaded(request: &DocumentRequest) -> Result<bool, DocumentError> {
 
 /// Returns a variant of an upload that is a picture. Has it rendered now if it is missing.
 async fn ensure_system_variant(
-    request: &DocumentRequest,
+    variants: &VariantServer,
     upload: Option<&Upload>,
     name: impl FnOnce(Media) -> Option<VariantName>,
 ) -> Result<Variant, DocumentError> {
-    let shown = upload.filter(|upload| upload.state == Standing::Ready);
+    let shown = upload.filter(|upload| upload.state == UploadState::Ready);
     let (upload, media) = shown
         .and_then(|upload| Some((upload, upload.default_media?)))
         .ok_or_else(DocumentError::no_renderable_picture)?;
     let name = name(media).ok_or_else(DocumentError::no_renderable_picture)?;
-    Ok(variant_server::ensure_variant(&request.state, upload, name).await?)
+    Ok(variants.ensure(upload, name).await?)
 }
 
 /// Returns the original bytes of an upload.

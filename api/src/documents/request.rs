@@ -1,26 +1,25 @@
 //! A request to the documents API: its API version, its target, and the format of its response.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, Uri};
 use domain::{File, FileVersion, RenditionNameRules};
+use records::Records;
 
 use super::error::DocumentError;
 use super::request_path::RequestPath;
 use super::response_format::ResponseFormat;
 use crate::error::ApiError;
 use crate::http::client_ip::ClientIp;
-use crate::state::AppState;
+use crate::http::request_head::RequestHead;
+use crate::http::settings::HttpSettings;
 
 /// A request without its body.
 pub(crate) struct DocumentRequest {
-    pub(crate) state: AppState,
     pub(crate) response_format: ResponseFormat,
-    pub(crate) method: Method,
-    uri: Uri,
-    pub(crate) headers: HeaderMap,
+    pub(crate) head: RequestHead,
     pub(crate) client_ip: std::net::IpAddr,
     grammar: Option<RenditionNameRules>,
     /// The id in the path, of a file or of a link.
@@ -29,24 +28,18 @@ pub(crate) struct DocumentRequest {
     pub(crate) is_image: bool,
 }
 
-impl FromRequestParts<AppState> for DocumentRequest {
+impl<S: Sync> FromRequestParts<S> for DocumentRequest
+where
+    Arc<HttpSettings>: FromRef<S>,
+{
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
-        let ClientIp(peer) = ClientIp::from_request_parts(parts, state).await?;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let ClientIp(client_ip) = ClientIp::from_request_parts(parts, state).await?;
         let RequestPath { grammar, id, .. } = parts.extensions.remove().unwrap_or_default();
-        let (method, uri, headers) = (parts.method.clone(), parts.uri.clone(), parts.headers.clone());
-        Ok(Self {
-            state: state.clone(),
-            response_format: ResponseFormat::from_accept(&headers),
-            method,
-            uri,
-            headers,
-            client_ip: peer,
-            grammar,
-            id,
-            is_image: false,
-        })
+        let head = RequestHead::from_request_parts(parts, state).await?;
+        let response_format = ResponseFormat::from_accept(&head.headers);
+        Ok(Self { response_format, head, client_ip, grammar, id, is_image: false })
     }
 }
 
@@ -59,12 +52,12 @@ impl DocumentRequest {
 
     /// Returns whether the request may change something.
     pub(crate) fn is_write(&self) -> bool {
-        !self.method.is_safe()
+        !self.head.method.is_safe()
     }
 
     /// Returns the first query parameter with this name, if it is not empty. U+0000 in it is an error.
     pub(crate) fn query_param(&self, name: &str) -> Result<Option<String>, DocumentError> {
-        let query = self.uri.query().unwrap_or_default();
+        let query = self.head.uri.query().unwrap_or_default();
         let mut pairs = form_urlencoded::parse(query.as_bytes());
         let value = pairs.find_map(|(key, value)| (key == name).then(|| value.into_owned()));
         match value {
@@ -77,16 +70,16 @@ impl DocumentRequest {
 
     /// Returns the method and path, which distinguish this request from others with the same idempotency key.
     pub(crate) fn target(&self) -> String {
-        format!("{} {}", self.method, self.uri.path())
+        format!("{} {}", self.head.method, self.head.uri.path())
     }
 
     /// Returns the version that the query names, or the latest version.
-    pub(crate) async fn requested_version(&self, file: &File) -> Result<FileVersion, DocumentError> {
+    pub(crate) async fn requested_version(&self, records: &Records, file: &File) -> Result<FileVersion, DocumentError> {
         let number = match self.query_param("version")? {
             None => file.latest_version,
             Some(text) => text.parse().map_err(|_| DocumentError::version_not_found())?,
         };
-        let version = self.state.backends.records.file_version(&file.id, number).await?;
+        let version = records.file_version(&file.id, number).await?;
         version.ok_or_else(DocumentError::version_not_found)
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         routes!(public_links::list, public_links::add),
         routes!(public_links::get, public_links::revoke),
     ];
-    let operations = operations.into_iter().map(refuse_other_methods::<DocumentError>);
+    let operations = operations.into_iter().map(refuse_other_methods::<DocumentError, _>);
     let mut operations = operations.fold(OpenApiRouter::with_openapi(DocumentsDoc::openapi()), OpenApiRouter::routes);
     openapi::complete_documents(operations.get_openapi_mut());
     let operations = operations

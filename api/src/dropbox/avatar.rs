@@ -1,25 +1,30 @@
 //! Avatars: the picture of a resource, public because pages everywhere embed it.
 
+use std::sync::Arc;
+
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::Response;
 use domain::{Media, Service, Upload};
+use records::Records;
+use serde::Deserialize;
 
-use crate::auth::auth_user::AuthUser;
+use crate::auth::access::WriteAccess;
+use crate::auth::permissions::Permissions;
 use crate::auth::policy_client::Action;
 use crate::dropbox::default_avatar::default_avatar;
 use crate::dropbox::requested_variant;
-use crate::dropbox::variant_server::{ensure_variant, variant_response};
+use crate::dropbox::variant_server::VariantServer;
 use crate::error::ApiError;
 use crate::http::path_params::PathParams;
+use crate::http::request_head::RequestHead;
 use crate::openapi::content_responses::AvatarContent;
 use crate::openapi::error_responses::{
     CsrfErrors, ParameterErrors, PermissionErrors, PreconditionErrors, Problems, RejectionErrors, TargetErrors,
 };
 use crate::openapi::path_parameters::{ResourcePath, SizeQuery};
 use crate::openapi::request_headers::ConditionalHeaders;
-use crate::resource::parse_resource;
-use crate::state::AppState;
+use crate::resource::ResourceParam;
 
 /// The default size, in pixels.
 const DEFAULT_SIZE: u32 = 512;
@@ -38,19 +43,23 @@ const DEFAULT_SIZE: u32 = 512;
     security(()),
 )]
 pub(crate) async fn current(
-    State(state): State<AppState>,
-    PathParams((service, id)): PathParams<(String, String)>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
+    ResourceParam(resource): ResourceParam,
+    State(records): State<Records>,
+    State(variants): State<Arc<VariantServer>>,
+    request: RequestHead,
 ) -> Result<Response, ApiError> {
     const CACHE: &str = "public, no-cache";
-    let size = requested_variant::parse_size(&uri)?.unwrap_or(DEFAULT_SIZE);
-    let resource = parse_resource(&state.realm_names.fedmember, &service, &id)?;
-    match state.backends.records.avatar(&resource).await? {
-        Some((_, upload)) => avatar_response(&state, &upload, size, &method, &headers, CACHE).await,
-        None => default_avatar(size, &headers, CACHE),
+    let size = requested_variant::parse_size(&request.uri)?.unwrap_or(DEFAULT_SIZE);
+    match records.avatar(&resource).await? {
+        Some((_, upload)) => avatar_response(&variants, &upload, size, &request, CACHE).await,
+        None => default_avatar(size, &request.headers, CACHE),
     }
+}
+
+/// The file name in the path of one version.
+#[derive(Deserialize)]
+pub(crate) struct VersionParam {
+    version: String,
 }
 
 /// `GET /api/{service}/{ID}/avatars/{version}.png`: returns one version of an avatar, which never changes.
@@ -72,30 +81,28 @@ pub(crate) async fn current(
     security(()),
 )]
 pub(crate) async fn version(
-    State(state): State<AppState>,
-    PathParams((service, id, file)): PathParams<(String, String, String)>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
+    ResourceParam(resource): ResourceParam,
+    PathParams(VersionParam { version: file }): PathParams<VersionParam>,
+    State(records): State<Records>,
+    State(variants): State<Arc<VariantServer>>,
+    request: RequestHead,
 ) -> Result<Response, ApiError> {
-    let size = requested_variant::parse_size(&uri)?.unwrap_or(DEFAULT_SIZE);
-    let resource = parse_resource(&state.realm_names.fedmember, &service, &id)?;
+    let size = requested_variant::parse_size(&request.uri)?.unwrap_or(DEFAULT_SIZE);
     let unknown = || ApiError::NotFound(format!("{resource} has no avatar {file:.40}"));
     let version = file.strip_suffix(".png").and_then(|version| version.parse().ok()).ok_or_else(unknown)?;
-    let upload = state.backends.records.avatar_version(&resource, version).await?.ok_or_else(unknown)?;
-    avatar_response(&state, &upload, size, &method, &headers, "public, max-age=31536000, immutable").await
+    let upload = records.avatar_version(&resource, version).await?.ok_or_else(unknown)?;
+    avatar_response(&variants, &upload, size, &request, "public, max-age=31536000, immutable").await
 }
 
 async fn avatar_response(
-    state: &AppState,
+    variants: &VariantServer,
     upload: &Upload,
     size: u32,
-    method: &Method,
-    headers: &HeaderMap,
+    request: &RequestHead,
     cache: &'static str,
 ) -> Result<Response, ApiError> {
-    let variant = ensure_variant(state, upload, requested_variant::variant_name(Some(size), Media::Png)?).await?;
-    variant_response(state, &variant, method, headers, cache).await
+    let variant = variants.ensure(upload, requested_variant::variant_name(Some(size), Media::Png)?).await?;
+    variants.respond(&variant, request, cache).await
 }
 
 /// `DELETE /api/users/{UserID}/picture`: removes the avatar of a user, who then has the default avatar.
@@ -112,17 +119,15 @@ async fn avatar_response(
     security(("session" = [], "csrf" = []), ("bearer" = [])),
 )]
 pub(crate) async fn remove(
-    State(state): State<AppState>,
-    PathParams((service, id)): PathParams<(String, String)>,
-    headers: HeaderMap,
+    WriteAccess(caller): WriteAccess,
+    ResourceParam(resource): ResourceParam,
+    State(permissions): State<Arc<Permissions>>,
+    State(records): State<Records>,
 ) -> Result<StatusCode, ApiError> {
-    let caller = AuthUser::for_write(&state, &headers).await?;
-    state.check_rate_limit(&caller)?;
-    let resource = parse_resource(&state.realm_names.fedmember, &service, &id)?;
     if resource.service != Service::Users {
         return Err(ApiError::NotFound("only users have a picture that can be removed".to_owned()));
     }
-    state.authorize(&caller, Action::RemoveAvatar, &resource).await?;
-    state.backends.records.remove_avatar(&resource, &caller.user_id).await?;
+    permissions.authorize(&caller, Action::RemoveAvatar, &resource).await?;
+    records.remove_avatar(&resource, &caller.user_id).await?;
     Ok(StatusCode::OK)
 }

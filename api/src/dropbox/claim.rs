@@ -1,23 +1,23 @@
 //! Claiming a picture as the avatar of a user or of another resource: `PUT /api/{service}/{ID}` with its PictureID.
 
+use std::sync::Arc;
+
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::Request;
 use domain::{Resource, UploadId};
-use records::{ClaimRefusal, Claimant};
+use records::{ClaimRefusal, Claimant, Records};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::auth::auth_user::AuthUser;
+use crate::auth::access::WriteAccess;
+use crate::auth::permissions::Permissions;
 use crate::auth::policy_client::Action;
+use crate::auth::realm::RealmNames;
 use crate::error::ApiError;
-use crate::http::path_params::PathParams;
-use crate::http::small_body;
+use crate::http::small_body::UnreadBody;
 use crate::openapi::error_responses::{BodyErrors, ClaimErrors, CsrfErrors, PermissionErrors, Problems, TargetErrors};
 use crate::openapi::path_parameters::ResourcePath;
-use crate::resource::parse_resource;
-use crate::state::AppState;
+use crate::resource::ResourceParam;
 
 /// The longest name of a resource, in characters.
 const MAX_NAME_CHARS: usize = 256;
@@ -79,17 +79,15 @@ pub(crate) struct ClaimResponse {
     security(("session" = [], "csrf" = []), ("bearer" = [])),
 )]
 pub(crate) async fn put(
-    State(state): State<AppState>,
-    PathParams((service, id)): PathParams<(String, String)>,
-    request: Request<Body>,
+    WriteAccess(caller): WriteAccess,
+    ResourceParam(resource): ResourceParam,
+    State(permissions): State<Arc<Permissions>>,
+    State(claims): State<Arc<Claims>>,
+    body: UnreadBody,
 ) -> Result<Json<ClaimResponse>, ApiError> {
-    let caller = AuthUser::for_write(&state, request.headers()).await?;
-    state.check_rate_limit(&caller)?;
-    let resource = parse_resource(&state.realm_names.fedmember, &service, &id)?;
-    let body: Map<String, Value> = small_body::read_json(&state, request, "the claim").await?;
-    let claim = ClaimRequest::parse(&body)?;
-    state.authorize(&caller, Action::Claim, &resource).await?;
-    state.claim(&resource, claim, &caller.claimant()).await.map(Json)
+    let claim = ClaimRequest::parse(&body.read_json("the claim").await?)?;
+    permissions.authorize(&caller, Action::Claim, &resource).await?;
+    claims.claim(&resource, claim, &caller.claimant()).await.map(Json)
 }
 
 /// The content of a claim request.
@@ -140,7 +138,17 @@ fn picture_not_found(id: &str) -> ApiError {
     ApiError::NotFound(format!("there is no picture {id:.40}"))
 }
 
-impl AppState {
+/// Carries out claims.
+pub(crate) struct Claims {
+    records: Records,
+    realm: Arc<RealmNames>,
+}
+
+impl Claims {
+    pub(crate) fn new(records: Records, realm: Arc<RealmNames>) -> Self {
+        Self { records, realm }
+    }
+
     /// Carries out a claim. The caller of this function has already checked the claimant's permission for the resource.
     pub(crate) async fn claim(
         &self,
@@ -149,7 +157,7 @@ impl AppState {
         claimant: &Claimant,
     ) -> Result<ClaimResponse, ApiError> {
         if let Some(id) = claim.picture {
-            match self.backends.records.claim(id, resource, claimant).await? {
+            match self.records.claim(id, resource, claimant).await? {
                 Ok(()) => {}
                 Err(ClaimRefusal::Unknown) => return Err(picture_not_found(&id.to_string())),
                 Err(ClaimRefusal::ClaimedElsewhere) => {
@@ -162,9 +170,9 @@ impl AppState {
             }
         }
         if let Some(name) = &claim.name {
-            self.backends.records.name_resource(resource, name).await?;
+            self.records.name_resource(resource, name).await?;
         }
-        let id = format!("{}.{}", resource.id, self.realm_names.fedmember);
+        let id = format!("{}.{}", resource.id, self.realm.fedmember);
         Ok(ClaimResponse { id, name: claim.name, picture: claim.picture.map(UploadId::get) })
     }
 }

@@ -1,21 +1,21 @@
 //! Crops a picture, which selects the part that is shown: `PUT /api/dropbox/pictures/{id}`.
 
+use std::sync::Arc;
+
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::Request;
 use domain::{CROP_SPACE, Crop};
 use records::CropRefusal;
 
+use crate::auth::access::WriteAccess;
 use crate::auth::auth_user::AuthUser;
-use crate::dropbox::picture::unclaimed_picture;
 use crate::dropbox::picture_id::parse_picture_id;
+use crate::dropbox::unclaimed_pictures::UnclaimedPictures;
 use crate::error::ApiError;
 use crate::http::path_params::PathParams;
-use crate::http::small_body;
+use crate::http::small_body::{FormField, UnreadBody};
 use crate::openapi::error_responses::{BodyErrors, CsrfErrors, RejectionErrors, TargetErrors, TextErrors};
 use crate::openapi::path_parameters::PicturePath;
-use crate::state::AppState;
 
 /// A crop, in pixels of the picture as `?size=512` shows it. Numbers are rounded, and what lies outside the picture is cut
 /// off.
@@ -50,29 +50,28 @@ struct CropForm {
     security(("session" = [], "csrf" = []), ("bearer" = [])),
 )]
 pub(crate) async fn put(
-    State(state): State<AppState>,
+    WriteAccess(caller): WriteAccess,
     PathParams(id): PathParams<String>,
-    request: Request<Body>,
+    State(pictures): State<Arc<UnclaimedPictures>>,
+    body: UnreadBody,
 ) -> Result<Json<i64>, ApiError> {
-    let caller = AuthUser::for_write(&state, request.headers()).await?;
-    state.check_rate_limit(&caller)?;
-    let fields = small_body::read_form(&state, request, "the crop").await?;
-    apply_crop(&state, &caller, &id, &fields).await.map(Json)
+    let fields = body.read_form("the crop").await?;
+    apply_crop(&pictures, &caller, &id, &fields).await.map(Json)
 }
 
 /// Applies the crop in the form fields to a picture of the caller.
 pub(crate) async fn apply_crop(
-    state: &AppState,
+    pictures: &UnclaimedPictures,
     caller: &AuthUser,
     id: &str,
-    fields: &[(String, String)],
+    fields: &[FormField],
 ) -> Result<i64, ApiError> {
     let id = parse_picture_id(id)?;
     let crop = parse_crop(fields)?;
     // The owner is checked first, and only then whether the picture is ready. A crop of a picture that is being
     // processed waits.
-    let upload = unclaimed_picture(state, caller, id).await?;
-    match state.backends.records.crop(upload.id, crop, &caller.claimant()).await? {
+    let upload = pictures.find(caller, id).await?;
+    match pictures.records().crop(upload.id, crop, &caller.claimant()).await? {
         Ok(_) => Ok(id.get()),
         Err(CropRefusal::Unknown) => Err(ApiError::NotFound(format!("there is no picture {id}"))),
         Err(CropRefusal::TooManyCrops(reason)) => Err(ApiError::Rejected(reason)),
@@ -80,7 +79,7 @@ pub(crate) async fn apply_crop(
 }
 
 /// Parses the crop in a form. `None` means the whole picture, which the portal's page always sends first.
-fn parse_crop(fields: &[(String, String)]) -> Result<Option<Crop>, ApiError> {
+fn parse_crop(fields: &[FormField]) -> Result<Option<Crop>, ApiError> {
     let bad = |why: String| ApiError::malformed("bad_crop", why);
     let field = |name: &str| {
         let value = fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.trim());
@@ -115,7 +114,7 @@ fn clamp_side(start: f64, length: f64) -> Option<(u32, u32)> {
 mod tests {
     use super::*;
 
-    fn fields(x: &str, y: &str, w: &str, h: &str) -> Vec<(String, String)> {
+    fn fields(x: &str, y: &str, w: &str, h: &str) -> Vec<FormField> {
         [("x", x), ("y", y), ("w", w), ("h", h)].map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec()
     }
 

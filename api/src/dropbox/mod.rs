@@ -2,8 +2,8 @@
 //!
 //! - `upload` takes a picture in; `picture_field`, `filename` and `html_wrapper` are its form, its file name and the page
 //!   around its response.
-//! - `picture` and `avatar` serve pictures; `requested_variant` and `variant_server` find and send a variant, and
-//!   `default_avatar` is drawn if there is none.
+//! - `picture` and `avatar` serve pictures. `unclaimed_pictures` finds a picture, and `requested_variant` the variant that
+//!   is requested of it. `variant_server` sends the variant, and `default_avatar` is drawn if there is none.
 //! - `crop` and `claim` change what is shown, and for which resource.
 //!
 //! The wire rules are those of the dropbox contract (`docs/contracts/dropbox.md`).
@@ -19,5 +19,6 @@ pub(crate) mod picture_field;
 pub(crate) mod picture_id;
 pub(crate) mod requested_variant;
 pub(crate) mod settings;
+pub(crate) mod unclaimed_pictures;
 pub(crate) mod upload;
 pub(crate) mod variant_server;

@@ -4,29 +4,18 @@
 //! 2.2).
 
 use domain::{Media, SNIFF_BYTES};
-use storage::{StagedWriter, Staging};
+use storage::Staging;
 
 use super::filename::sanitize_filename;
 use crate::error::ApiError;
-use crate::http::body::BoundedBody;
 use crate::http::multipart::{MultipartPart, MultipartReader};
+use crate::ingest::ReceivedFile;
 
 /// The most bytes of a part that is not the picture.
 const MAX_OTHER_PART_BYTES: u64 = 64 << 10;
 
-/// A picture that has been written to staging, but not finished yet.
-pub(crate) struct ReceivedPicture {
-    /// The writer of its bytes.
-    pub(crate) staged_writer: StagedWriter,
-    /// The type as judged by its content.
-    pub(crate) media: Media,
-    /// The sanitized file name from the client.
-    pub(crate) filename: String,
-}
-
 /// The context for finding the picture in a form.
 pub(crate) struct PictureFieldReader<'a> {
-    pub(crate) bounded_body: BoundedBody,
     pub(crate) staging: &'a Staging,
     /// The most bytes of the picture.
     pub(crate) limit: u64,
@@ -39,10 +28,9 @@ impl PictureFieldReader<'_> {
     /// a form field.
     pub(crate) async fn read_picture(
         &self,
-        boundary: String,
+        mut form: MultipartReader,
         check_csrf: impl Fn(Option<&str>) -> Result<(), ApiError>,
-    ) -> Result<ReceivedPicture, ApiError> {
-        let mut form = MultipartReader::new(&self.bounded_body, boundary);
+    ) -> Result<ReceivedFile<()>, ApiError> {
         let (mut found, mut profile, mut empty, mut token) = (None, false, false, None);
         while let Some(mut part) = form.next_part().await? {
             let (name, file) = (part.name.clone(), part.filename.clone());
@@ -63,8 +51,8 @@ impl PictureFieldReader<'_> {
             match self.stage_part(part, &file.unwrap_or_default()).await? {
                 // A browser sends an empty part if no file was chosen.
                 None => empty = true,
-                Some(handed) => {
-                    found = Some(handed);
+                Some(picture) => {
+                    found = Some(picture);
                     profile = name == "Profile";
                 }
             }
@@ -76,7 +64,7 @@ impl PictureFieldReader<'_> {
     }
 
     /// Writes one part to staging. None if it is empty. Fails as soon as it is known that the part is refused.
-    async fn stage_part(&self, mut part: MultipartPart, name: &str) -> Result<Option<ReceivedPicture>, ApiError> {
+    async fn stage_part(&self, mut part: MultipartPart, name: &str) -> Result<Option<ReceivedFile<()>>, ApiError> {
         let mut staged_writer = self.staging.new_writer();
         let mut media = None;
         while let Some(chunk) = part.chunk().await? {
@@ -92,11 +80,11 @@ impl PictureFieldReader<'_> {
         if staged_writer.bytes_received() == 0 {
             return Ok(None);
         }
-        let media = match media {
-            Some(media) => media,
-            None => require_supported(staged_writer.media())?,
-        };
-        Ok(Some(ReceivedPicture { staged_writer, media, filename: sanitize_filename(name) }))
+        if media.is_none() {
+            require_supported(staged_writer.media())?;
+        }
+        let filename = sanitize_filename(name);
+        Ok(Some(ReceivedFile { staged_writer, filename, text: Vec::new(), parameters: () }))
     }
 }
 

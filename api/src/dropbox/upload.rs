@@ -1,37 +1,29 @@
-//! Uploads a picture: `POST /api/dropbox/pictures`.
-//!
-//! ```text
-//! head ─► authentication, permissions, limits        none of the body has been read
-//! body ─► BoundedBody ─► multipart ─► staging        counted, hashed, sniffed and limited as it passes
-//!         records                                    one transaction: now the upload cannot be lost
-//!         queue                                      gets the job at once; if that fails, the relay publishes it
-//! response ◄─ the outcome, if it comes in time
-//! ```
+//! Uploads a picture: `POST /api/dropbox/pictures`. `ingest` has the order of the steps.
+
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::UploadId;
-use records::Admission;
+use records::{Admission, Admitted, Records, RecordsError};
+use storage::Staging;
 
-use crate::auth::auth_user::{AuthUser, CsrfStatus};
-use crate::auth::csrf::check as check_csrf;
+use crate::auth::authenticator::{Authenticator, CsrfStatus};
+use crate::auth::realm::RealmNames;
+use crate::auth::request_limits::RequestLimits;
 use crate::dropbox::picture_field::PictureFieldReader;
+use crate::dropbox::settings::UploadSettings;
 use crate::error::ApiError;
-use crate::http::body::BoundedBody;
-use crate::http::idempotency::IdempotencyOutcome;
-use crate::http::multipart::parse_boundary;
-use crate::http::prefer::Prefer;
-use crate::http::small_body::content_length;
+use crate::http::multipart::MultipartReader;
+use crate::in_flight::InFlightGuard;
+use crate::ingest::{Ingest, NewUpload, ReceivedFile, UploadLimits, UploadRequest, Uploader};
 use crate::openapi::error_responses::{
     BodyErrors, CsrfErrors, IdempotencyErrors, UploadRejectionErrors, WrappedErrors,
 };
 use crate::openapi::request_headers::{IdempotencyKeyHeader, PreferHeader};
-use crate::state::AppState;
-
-/// The most bytes beside the picture in a body: other parts, headers, boundaries.
-const FORM_OVERHEAD_BYTES: u64 = 1 << 20;
+use crate::quota::UploadQuotas;
 
 /// A form with a picture.
 #[derive(utoipa::ToSchema)]
@@ -85,102 +77,95 @@ struct WrapQuery {
     ),
     security(("session" = [], "csrf" = []), ("bearer" = [])),
 )]
-pub(crate) async fn add(State(state): State<AppState>, request: Request<Body>) -> Result<Response, ApiError> {
-    let (head, body) = request.into_parts();
-    let max = state.uploads.max_bytes.as_u64();
-    // A form may hold two files, of which the second is the picture (see `picture_field`).
-    let bounded_body = BoundedBody::new(body, 2 * max + FORM_OVERHEAD_BYTES, &state.http);
-    let answer = receive_picture(&state, &head.headers, &bounded_body).await;
-    // A client that waits for permission to send (`Expect: 100-continue`) sends no body after an error response.
-    if bounded_body.received() > 0 || !head.headers.contains_key(header::EXPECT) {
-        bounded_body.drain_after_error();
-    }
-    answer
-}
-
-async fn receive_picture(
-    state: &AppState,
-    headers: &HeaderMap,
-    bounded_body: &BoundedBody,
+pub(crate) async fn add(
+    State(ingest): State<Arc<Ingest>>,
+    State(uploads): State<Arc<PictureUploads>>,
+    headers: HeaderMap,
+    body: Body,
 ) -> Result<Response, ApiError> {
-    let caller = AuthUser::authenticate(state, headers).await?;
-    let csrf_status = if state.realm.csrf_writes { caller.csrf_status(state, headers)? } else { CsrfStatus::Satisfied };
-    let boundary = parse_boundary(headers)?;
-    let max = state.uploads.max_bytes.as_u64();
-    let limit = 2 * max + FORM_OVERHEAD_BYTES;
-    let declared = content_length(headers);
-    if let Some(received) = declared.filter(|declared| *declared > limit) {
-        return Err(ApiError::TooLarge { what: "the picture", limit: max, received });
-    }
-    state.check_rate_limit(&caller)?;
-    state.accept_upload(declared.unwrap_or_default()).await?;
-    let quota_guard =
-        state.check_upload_quota(&caller.user_id, caller.is_admin, declared.unwrap_or(max).min(max)).await?;
-    let unclaimed_guard = state.check_unclaimed_quota(&caller, declared.unwrap_or_default().min(max)).await?;
-    let caller_key = format!("user:{}", caller.user_id);
-    let mut idempotency = state.begin_idempotent(headers, &caller_key, "POST /api/dropbox/pictures".to_owned()).await?;
-    let _slot = state
-        .upload_slots
-        .try_acquire()
-        .map_err(|_| ApiError::Overloaded("too many pictures are being uploaded at once"))?;
-    let reader = PictureFieldReader {
-        bounded_body: bounded_body.clone(),
-        staging: &state.backends.staging,
-        limit: max,
-        csrf_field: state.realm_names.csrf_header.as_str(),
-    };
-    let check_csrf_field = |token: Option<&str>| match (&csrf_status, token) {
-        (CsrfStatus::Satisfied, _) => Ok(()),
-        (CsrfStatus::Missing(_), None) => Err(ApiError::Csrf("the CSRF token is missing")),
-        (CsrfStatus::Missing(session), Some(token)) => {
-            check_csrf(token, session, &state.signing_keys, state.backends.records.clock().now())
-                .map_err(ApiError::Csrf)
-        }
-    };
-    let picture = reader.read_picture(boundary, check_csrf_field).await?;
-    let staged = picture.staged_writer.finish().await?;
-    let prefer = Prefer::from_headers(headers);
-    let outcome = idempotency.check(&[staged.sha256.as_bytes(), picture.filename.as_bytes()]).await;
-    if !matches!(outcome, Ok(IdempotencyOutcome::New(_))) {
-        state.backends.staging.delete(&staged.key).await?;
-    }
-    let idempotency_key = match outcome? {
-        IdempotencyOutcome::New(noted) => noted,
-        IdempotencyOutcome::Replay(response) => return Ok(response),
-        IdempotencyOutcome::Admitted(id) => {
-            return Ok(upload_response(state, id, state.upload_status_code(id).await?, prefer));
-        }
-    };
-    let admission = Admission {
-        owner: caller.user_id,
-        filename: picture.filename,
-        media: picture.media,
-        staged,
-        deadline: state.uploads.deadline,
-        retention: state.uploads.retention,
-        idempotency_key,
-    };
-    let key = admission.staged.key.clone();
-    let admitted = match state.backends.records.admit(admission).await {
-        Ok(admitted) => admitted,
-        Err(error) => return Err(state.remove_staged(&key, error).await.into()),
-    };
-    drop((unclaimed_guard, quota_guard));
-    metrics::counter!("cloakroom_uploads_total", "media" => picture.media.name()).increment(1);
-    let status = state.publish_and_wait(&admitted, prefer).await?;
-    idempotency.store_response(upload_response(state, admitted.id, status, prefer)).await
+    ingest.run(PictureUpload { services: &uploads, headers: &headers }, &headers, body).await
 }
 
-/// The response for an upload with this status.
-fn upload_response(state: &AppState, id: UploadId, status: StatusCode, prefer: Prefer) -> Response {
-    let mut response = (status, id.to_string()).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::VARY, HeaderValue::from_static("Prefer"));
-    if let Ok(location) = HeaderValue::try_from(format!("/uploads/{id}")) {
-        headers.insert(header::LOCATION, location);
+/// What the upload of a picture uses beside [`Ingest`].
+pub(crate) struct PictureUploads {
+    pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) request_limits: Arc<RequestLimits>,
+    pub(crate) realm: Arc<RealmNames>,
+    pub(crate) records: Records,
+    pub(crate) settings: Arc<UploadSettings>,
+}
+
+/// One request that uploads a picture.
+struct PictureUpload<'a> {
+    services: &'a PictureUploads,
+    headers: &'a HeaderMap,
+}
+
+impl UploadRequest for PictureUpload<'_> {
+    type Error = ApiError;
+    type Authorized = CsrfStatus;
+    type Parameters = ();
+
+    fn limits(&self) -> UploadLimits {
+        UploadLimits {
+            what: "the picture",
+            too_many: "too many pictures are being uploaded at once",
+            max_bytes: self.services.settings.max_bytes.as_u64(),
+            // A form may hold two files, of which the second is the picture (see `picture_field`).
+            max_files: 2,
+        }
     }
-    headers.extend(prefer.preference_applied(&state.uploads));
-    response
+
+    fn target(&self) -> String {
+        "POST /api/dropbox/pictures".to_owned()
+    }
+
+    async fn authorize(&self) -> Result<(Uploader, CsrfStatus), ApiError> {
+        let authenticator = &self.services.authenticator;
+        let caller = authenticator.authenticate(self.headers).await?;
+        let csrf_status = authenticator.csrf_status_of_write(&caller, self.headers)?;
+        self.services.request_limits.count_user(&caller)?;
+        let client_key = format!("user:{}", caller.user_id);
+        Ok((Uploader { user_id: caller.user_id, is_admin: caller.is_admin, client_key }, csrf_status))
+    }
+
+    async fn check_quota(
+        &self,
+        quotas: &UploadQuotas,
+        uploader: &Uploader,
+        announced: u64,
+    ) -> Result<Option<InFlightGuard>, ApiError> {
+        quotas.check_unclaimed(&uploader.user_id, announced).await.map(Some)
+    }
+
+    async fn stage(
+        &self,
+        csrf_status: &CsrfStatus,
+        form: MultipartReader,
+        staging: &Staging,
+    ) -> Result<ReceivedFile<()>, ApiError> {
+        let PictureUploads { authenticator, realm, .. } = self.services;
+        let reader =
+            PictureFieldReader { staging, limit: self.limits().max_bytes, csrf_field: realm.csrf_header.as_str() };
+        reader.read_picture(form, |token| authenticator.check_csrf_field(csrf_status, token)).await
+    }
+
+    async fn admit(&self, _: &CsrfStatus, upload: NewUpload<()>) -> Result<Result<Admitted, ApiError>, RecordsError> {
+        let NewUpload { owner, staged, filename, media, idempotency_key, .. } = upload;
+        let (deadline, retention) = (self.services.settings.deadline, self.services.settings.retention);
+        let admission = Admission { owner, filename, media, staged, deadline, retention, idempotency_key };
+        self.services.records.admit(admission).await.map(Ok)
+    }
+
+    async fn answer(&self, _: &CsrfStatus, id: UploadId, status: StatusCode) -> Result<Response, ApiError> {
+        let mut response = (status, id.to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::VARY, HeaderValue::from_static("Prefer"));
+        if let Ok(location) = HeaderValue::try_from(format!("/uploads/{id}")) {
+            headers.insert(header::LOCATION, location);
+        }
+        Ok(response)
+    }
 }

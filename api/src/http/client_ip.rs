@@ -2,12 +2,13 @@
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRef, FromRequestParts};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 
-use crate::state::AppState;
+use crate::http::settings::HttpSettings;
 
 /// The peer address of a connection. Each request of the connection has it as an extension.
 #[derive(Clone, Copy)]
@@ -16,15 +17,17 @@ pub(crate) struct PeerAddr(pub(crate) SocketAddr);
 /// The address of the client, for rate limits.
 pub(crate) struct ClientIp(pub(crate) IpAddr);
 
-impl FromRequestParts<AppState> for ClientIp {
+impl<S: Sync> FromRequestParts<S> for ClientIp
+where
+    Arc<HttpSettings>: FromRef<S>,
+{
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
         let peer_ip = parts.extensions.get::<PeerAddr>().map(|end| end.0.ip());
         let connection_ip = peer_ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        Ok(Self(
-            forwarded_client_ip(&parts.headers, connection_ip, state.http.trusted_proxies).unwrap_or(connection_ip),
-        ))
+        let proxies = Arc::<HttpSettings>::from_ref(state).trusted_proxies;
+        Ok(Self(forwarded_client_ip(&parts.headers, connection_ip, proxies).unwrap_or(connection_ip)))
     }
 }
 

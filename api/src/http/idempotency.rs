@@ -2,7 +2,7 @@
 //! same key with the same content gets the first response again. The same key with other content is refused. While the
 //! first request is in progress, a repeated request is told to wait.
 //!
-//! A handler locks the key before the body is read ([`AppState::begin_idempotent`]). When the content is known, it asks
+//! A handler locks the key before the body is read ([`Idempotency::begin`]). When the content is known, it asks
 //! what is known of the request ([`IdempotencyGuard::check`]). At the end it stores the response
 //! ([`IdempotencyGuard::store_response`]). A guard that is dropped before that unlocks the key. If the request admitted
 //! an upload, the key stays, because the response can be derived from the upload. `idempotency_lock` keeps the key
@@ -13,11 +13,12 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use domain::{IdempotencyKey, IdempotencyKeyLock, IdempotencyLockResult, Sha256Hasher, UploadId};
 use jiff::Timestamp;
+use records::Records;
 use serde::{Deserialize, Serialize};
 
+use crate::auth::signing_keys::SigningKeys;
 use crate::error::ApiError;
 use crate::http::idempotency_lock::{KeyLock, LOCK_DURATION};
-use crate::state::AppState;
 
 /// The longest key, in characters.
 const MAX_KEY_CHARS: usize = 255;
@@ -29,7 +30,7 @@ pub(crate) struct IdempotencyGuard(Option<IdempotencyRequest>);
 
 /// A request that has an idempotency key.
 struct IdempotencyRequest {
-    state: AppState,
+    signing_keys: SigningKeys,
     client_key: String,
     key: String,
     target: String,
@@ -66,9 +67,20 @@ struct StoredResponse {
     body: String,
 }
 
-impl AppState {
+/// Locks idempotency keys.
+pub(crate) struct Idempotency {
+    records: Records,
+    /// Stored responses are sealed with them, because responses can have secrets.
+    signing_keys: SigningKeys,
+}
+
+impl Idempotency {
+    pub(crate) fn new(records: Records, signing_keys: SigningKeys) -> Self {
+        Self { records, signing_keys }
+    }
+
     /// Locks the key of a request, if it has one. `caller` owns the key, and `target` is what the request is sent to.
-    pub(crate) async fn begin_idempotent(
+    pub(crate) async fn begin(
         &self,
         headers: &HeaderMap,
         caller: &str,
@@ -83,7 +95,7 @@ impl AppState {
         if key.is_empty() || key.len() > MAX_KEY_CHARS {
             return Err(bad());
         }
-        let records = &self.backends.records;
+        let records = &self.records;
         let key_state = match records.lock_idempotency_key(caller, &key, LOCK_DURATION).await? {
             IdempotencyLockResult::Acquired(held) => {
                 IdempotencyKeyLookup::Locked(held.clone(), KeyLock::new(records.clone(), held, LOCK_DURATION))
@@ -104,7 +116,7 @@ impl AppState {
         };
         let caller = caller.to_owned();
         Ok(IdempotencyGuard(Some(IdempotencyRequest {
-            state: self.clone(),
+            signing_keys: self.signing_keys.clone(),
             client_key: caller,
             key,
             target,
@@ -153,7 +165,7 @@ impl IdempotencyRequest {
             }
             IdempotencyKeyLookup::Admitted { upload, .. } => Ok(IdempotencyOutcome::Admitted(*upload)),
             IdempotencyKeyLookup::Completed { answer, .. } => {
-                let text = self.state.signing_keys.open(&self.purpose(), answer).await.ok();
+                let text = self.signing_keys.open(&self.purpose(), answer).await.ok();
                 let remembered = text.and_then(|text| serde_json::from_str::<StoredResponse>(&text).ok());
                 let lost = || ApiError::Internal("a remembered answer cannot be read any more".to_owned());
                 Ok(IdempotencyOutcome::Replay(replay(remembered.ok_or_else(lost)?)))
@@ -175,7 +187,7 @@ impl IdempotencyRequest {
         let body_text = String::from_utf8_lossy(&body).into_owned();
         let stored = StoredResponse { status: head.status.as_u16(), headers: headers.collect(), body: body_text };
         let text = serde_json::to_string(&stored).map_err(|error| ApiError::Internal(error.to_string()))?;
-        let sealed = self.state.signing_keys.seal(&self.purpose(), &text);
+        let sealed = self.signing_keys.seal(&self.purpose(), &text);
         let sealed = sealed.ok_or_else(|| ApiError::Internal("there is no key to seal an answer with".to_owned()))?;
         if let IdempotencyKeyLookup::Locked(_, lock) = self.key_state {
             lock.complete(idempotency_key, sealed).await;

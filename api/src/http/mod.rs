@@ -4,7 +4,7 @@
 //!   client behind proxies.
 //! - `body` bounds a body, `multipart` and `small_body` read one, and `path_params` reads a path.
 //! - `idempotency` and `idempotency_lock` answer a repeated request with its first response.
-//! - `conditional`, `ranges` and `prefer` are headers of requests; `other_methods` answers 405; `html` escapes text for pages.
+//! - `request_head` is what a handler that serves bytes gets; `conditional`, `ranges` and `prefer` are headers of requests; `other_methods` answers 405; `html` escapes text for pages.
 
 pub(crate) mod body;
 pub(crate) mod client_ip;
@@ -20,6 +20,7 @@ pub(crate) mod other_methods;
 pub(crate) mod path_params;
 pub(crate) mod prefer;
 pub(crate) mod ranges;
+pub(crate) mod request_head;
 pub(crate) mod server;
 pub(crate) mod settings;
 pub(crate) mod small_body;

@@ -6,13 +6,13 @@ use utoipa::openapi::PathItem;
 use utoipa_axum::router::{UtoipaMethodRouter, UtoipaMethodRouterExt};
 
 use crate::error::ApiError;
-use crate::state::AppState;
 
 /// Answers every other method at the path of these operations with 405, as an error of type `E`. Layers that render
 /// errors are added afterwards.
-pub(crate) fn refuse_other_methods<E>(operations: UtoipaMethodRouter<AppState>) -> UtoipaMethodRouter<AppState>
+pub(crate) fn refuse_other_methods<E, S>(operations: UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S>
 where
     E: From<ApiError> + IntoResponse,
+    S: Clone + Send + Sync + 'static,
 {
     let allow = operations.1.paths.values().map(supported_methods).collect::<String>();
     operations.map(|router| {

@@ -1,13 +1,17 @@
 //! Request bodies that are small enough to be read whole: JSON and forms.
 
+use std::convert::Infallible;
+use std::sync::Arc;
+
 use axum::body::Body;
-use axum::http::{HeaderMap, Request, header};
+use axum::extract::{FromRef, FromRequest, Request};
+use axum::http::{HeaderMap, header};
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
 use crate::http::body::BoundedBody;
-use crate::state::AppState;
+use crate::http::settings::HttpSettings;
 
 /// The longest such body, in bytes.
 const MAX_BODY_BYTES: u64 = 64 << 10;
@@ -16,18 +20,84 @@ const MAX_BODY_BYTES: u64 = 64 << 10;
 /// a database failure.
 pub(crate) const NUL_NOT_ALLOWED: &str = "the character U+0000 is not allowed in a text; leave it out";
 
-/// Reads a JSON body. `what` names it in errors.
-pub(crate) async fn read_json<T: DeserializeOwned>(
-    state: &AppState,
-    request: Request<Body>,
-    what: &'static str,
-) -> Result<T, ApiError> {
-    let (head, body) = request.into_parts();
-    let body = read_json_bytes(state, &head.headers, body, what).await?;
-    if contains_nul(&body) {
-        return Err(ApiError::malformed("bad_json", format!("{what}: {NUL_NOT_ALLOWED}")));
+/// The name of a form field and its value.
+pub(crate) type FormField = (String, String);
+
+/// The body of a request, not read yet, so that a handler can check the caller first.
+pub(crate) struct UnreadBody {
+    headers: HeaderMap,
+    body: Body,
+    http: Arc<HttpSettings>,
+}
+
+impl<S: Sync> FromRequest<S> for UnreadBody
+where
+    Arc<HttpSettings>: FromRef<S>,
+{
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Infallible> {
+        let (head, body) = request.into_parts();
+        Ok(Self { headers: head.headers, body, http: FromRef::from_ref(state) })
     }
-    serde_json::from_slice(&body).map_err(|error| ApiError::malformed("bad_json", format!("{what}: {error}")))
+}
+
+impl UnreadBody {
+    /// Reads a JSON body. `what` names it in errors.
+    pub(crate) async fn read_json<T: DeserializeOwned>(self, what: &'static str) -> Result<T, ApiError> {
+        let body = self.read_json_bytes(what).await?;
+        if contains_nul(&body) {
+            return Err(ApiError::malformed("bad_json", format!("{what}: {NUL_NOT_ALLOWED}")));
+        }
+        serde_json::from_slice(&body).map_err(|error| ApiError::malformed("bad_json", format!("{what}: {error}")))
+    }
+
+    /// Reads a JSON body without parsing it. `what` names it in errors.
+    pub(crate) async fn read_json_bytes(self, what: &'static str) -> Result<Vec<u8>, ApiError> {
+        let kind = media_type(&self.headers);
+        // Vendor types, such as application/vnd.akana.v81+json, are JSON as well.
+        if kind != "application/json" && !(kind.starts_with("application/") && kind.ends_with("+json")) {
+            return Err(ApiError::UnsupportedMediaType(format!(
+                "{what} must be sent as application/json, not as \"{kind}\""
+            )));
+        }
+        self.read_whole(what).await
+    }
+
+    /// Reads a form (`application/x-www-form-urlencoded`) as pairs.
+    pub(crate) async fn read_form(self, what: &'static str) -> Result<Vec<FormField>, ApiError> {
+        let kind = media_type(&self.headers);
+        if kind != "application/x-www-form-urlencoded" {
+            let why = format!("{what} must be sent as application/x-www-form-urlencoded, not as \"{kind}\"");
+            return Err(ApiError::UnsupportedMediaType(why));
+        }
+        let body = self.read_whole(what).await?;
+        let fields: Vec<FormField> = form_urlencoded::parse(&body).into_owned().collect();
+        if fields.iter().any(|(_, value)| value.contains('\0')) {
+            return Err(ApiError::malformed("bad_form", format!("{what}: {NUL_NOT_ALLOWED}")));
+        }
+        Ok(fields)
+    }
+
+    async fn read_whole(self, what: &'static str) -> Result<Vec<u8>, ApiError> {
+        let declared = content_length(&self.headers);
+        let mut bounded_body = BoundedBody::new(self.body, MAX_BODY_BYTES, &self.http);
+        if let Some(received) = declared.filter(|declared| *declared > MAX_BODY_BYTES) {
+            bounded_body.drain_after_error();
+            return Err(ApiError::TooLarge { what, limit: MAX_BODY_BYTES, received });
+        }
+        let mut whole = Vec::new();
+        while let Some(piece) = bounded_body.next().await {
+            match piece {
+                Ok(piece) => whole.extend_from_slice(&piece),
+                Err(error) => {
+                    bounded_body.drain_after_error();
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok(whole)
+    }
 }
 
 /// Returns whether a text in this JSON contains U+0000. JSON permits no raw control character in a text, so only
@@ -43,68 +113,6 @@ pub(crate) fn contains_nul(json: &[u8]) -> bool {
         rest = rest.get(1..).unwrap_or_default();
     }
     false
-}
-
-/// Reads a JSON body without parsing it. `what` names it in errors.
-pub(crate) async fn read_json_bytes(
-    state: &AppState,
-    headers: &HeaderMap,
-    body: Body,
-    what: &'static str,
-) -> Result<Vec<u8>, ApiError> {
-    let kind = media_type(headers);
-    // Vendor types, such as application/vnd.akana.v81+json, are JSON as well.
-    if kind != "application/json" && !(kind.starts_with("application/") && kind.ends_with("+json")) {
-        return Err(ApiError::UnsupportedMediaType(format!(
-            "{what} must be sent as application/json, not as \"{kind}\""
-        )));
-    }
-    read_whole(state, headers, body, what).await
-}
-
-/// Reads a form (`application/x-www-form-urlencoded`) as pairs.
-pub(crate) async fn read_form(
-    state: &AppState,
-    request: Request<Body>,
-    what: &'static str,
-) -> Result<Vec<(String, String)>, ApiError> {
-    let kind = media_type(request.headers());
-    if kind != "application/x-www-form-urlencoded" {
-        let why = format!("{what} must be sent as application/x-www-form-urlencoded, not as \"{kind}\"");
-        return Err(ApiError::UnsupportedMediaType(why));
-    }
-    let (head, body) = request.into_parts();
-    let body = read_whole(state, &head.headers, body, what).await?;
-    let fields: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
-    if fields.iter().any(|(_, value)| value.contains('\0')) {
-        return Err(ApiError::malformed("bad_form", format!("{what}: {NUL_NOT_ALLOWED}")));
-    }
-    Ok(fields)
-}
-
-async fn read_whole(
-    state: &AppState,
-    headers: &HeaderMap,
-    body: Body,
-    what: &'static str,
-) -> Result<Vec<u8>, ApiError> {
-    let declared = content_length(headers);
-    let mut bounded_body = BoundedBody::new(body, MAX_BODY_BYTES, &state.http);
-    if let Some(received) = declared.filter(|declared| *declared > MAX_BODY_BYTES) {
-        bounded_body.drain_after_error();
-        return Err(ApiError::TooLarge { what, limit: MAX_BODY_BYTES, received });
-    }
-    let mut whole = Vec::new();
-    while let Some(piece) = bounded_body.next().await {
-        match piece {
-            Ok(piece) => whole.extend_from_slice(&piece),
-            Err(error) => {
-                bounded_body.drain_after_error();
-                return Err(error.into());
-            }
-        }
-    }
-    Ok(whole)
 }
 
 /// Returns the media type without its parameters, in lower case.

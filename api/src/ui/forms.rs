@@ -1,79 +1,123 @@
 //! The page's forms, for browsers without a script. Each one does what a call of the dropbox contract does
 //! (`docs/contracts/dropbox.md`, 2, 4, 6, 8), and then returns to the page. The CSRF token is a hidden field.
 
-use axum::body::Body;
+use std::sync::Arc;
+
 use axum::extract::State;
-use axum::http::{HeaderValue, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::{Resource, Service};
 use serde_json::{Map, Value};
 
 use super::login_csrf::FormOrigin;
-use super::pages::{render_index, render_login};
+use super::pages::PageRenderer;
 use crate::auth::auth_user::AuthUser;
-use crate::auth::csrf::check as check_csrf;
-use crate::auth::login as login_endpoint;
+use crate::auth::authenticator::Authenticator;
+use crate::auth::cookies::SessionCookies;
+use crate::auth::login::PasswordLogin;
 use crate::auth::logout::{log_out, logout_response};
+use crate::auth::permissions::Permissions;
 use crate::auth::policy_client::Action;
-use crate::dropbox::claim::ClaimRequest;
+use crate::auth::realm::RealmNames;
+use crate::auth::request_limits::RequestLimits;
+use crate::auth::sessions::Sessions;
+use crate::dropbox::claim::{ClaimRequest, Claims};
 use crate::dropbox::crop::apply_crop;
+use crate::dropbox::unclaimed_pictures::UnclaimedPictures;
 use crate::error::ApiError;
 use crate::http::client_ip::ClientIp;
-use crate::http::small_body;
-use crate::state::AppState;
+use crate::http::settings::HttpSettings;
+use crate::http::small_body::{FormField, UnreadBody};
 
-type FormFields = Vec<(String, String)>;
-
-fn field<'a>(fields: &'a FormFields, name: &str) -> &'a str {
+fn field<'a>(fields: &'a [FormField], name: &str) -> &'a str {
     fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
+}
+
+/// Reads forms of the page, and renders it again with what failed.
+pub(crate) struct PageForms {
+    pub(crate) pages: Arc<PageRenderer>,
+    pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) request_limits: Arc<RequestLimits>,
+    pub(crate) realm: Arc<RealmNames>,
+    pub(crate) cookies: Arc<SessionCookies>,
+}
+
+impl PageForms {
+    /// Authenticates the caller by the session cookie and the CSRF token in a field. Returns the caller and all fields.
+    async fn read(&self, headers: &HeaderMap, body: UnreadBody) -> Result<(AuthUser, Vec<FormField>), ApiError> {
+        let caller = self.authenticator.authenticate(headers).await?;
+        self.request_limits.count_user(&caller)?;
+        let fields = body.read_form("the form").await?;
+        let token = field(&fields, self.realm.csrf_header.as_str());
+        // A form without a script cannot send the token in a header.
+        let status = self.authenticator.csrf_status_of_write(&caller, &HeaderMap::new())?;
+        self.authenticator.check_csrf_field(&status, Some(token))?;
+        Ok((caller, fields))
+    }
+
+    /// Redirects to a page, or renders the page with the error.
+    async fn respond(&self, headers: &HeaderMap, picture: &str, result: Result<String, ApiError>) -> Response {
+        match result {
+            Ok(location) => redirect(&location, None),
+            Err(error) => self.pages.render_index(headers, picture, Some(error)).await,
+        }
+    }
 }
 
 /// `POST /page/login`
 pub(crate) async fn login(
-    State(state): State<AppState>,
+    State(forms): State<Arc<PageForms>>,
+    State(login): State<Arc<PasswordLogin>>,
+    State(http): State<Arc<HttpSettings>>,
     ClientIp(address): ClientIp,
-    request: Request<Body>,
+    headers: HeaderMap,
+    body: UnreadBody,
 ) -> Response {
-    let headers = request.headers().clone();
-    let login = async {
-        let origin = FormOrigin::from_headers(&headers, state.http.trusted_proxies);
+    let logged_in = async {
+        let origin = FormOrigin::from_headers(&headers, http.trusted_proxies);
         if origin == FormOrigin::CrossSite {
-            origin.require_same_site(&state, &headers, "")?;
+            origin.require_same_site(&forms.realm, &headers, "")?;
         }
-        let fields = small_body::read_form(&state, request, "the login").await?;
-        origin.require_same_site(&state, &headers, field(&fields, "token"))?;
-        login_endpoint::log_in(&state, address, field(&fields, "email"), field(&fields, "password").to_owned()).await
+        let fields = body.read_form("the login").await?;
+        origin.require_same_site(&forms.realm, &headers, field(&fields, "token"))?;
+        let (email, password) = (field(&fields, "email"), field(&fields, "password"));
+        let (user, session) = login.log_in(address, email, password.to_owned()).await?;
+        login.response(&forms.cookies, &headers, &user, &session)
     };
-    match login.await {
-        Ok((user, session)) => match login_endpoint::login_response(&state, &headers, &user, &session) {
-            Ok(response) => redirect("/", &response),
-            Err(error) => render_login(&state, &headers, Some(error)),
-        },
-        Err(error) => render_login(&state, &headers, Some(error)),
+    match logged_in.await {
+        Ok(response) => redirect("/", Some(&response)),
+        Err(error) => forms.pages.render_login(&headers, Some(error)),
     }
 }
 
 /// `POST /page/logout`: ends the session, or all sessions of the caller, and removes the cookies.
-pub(crate) async fn logout(State(state): State<AppState>, request: Request<Body>) -> Response {
-    let headers = request.headers().clone();
+pub(crate) async fn logout(
+    State(forms): State<Arc<PageForms>>,
+    State(sessions): State<Arc<Sessions>>,
+    headers: HeaderMap,
+    body: UnreadBody,
+) -> Response {
     let ended = async {
-        let (caller, fields) = read_csrf_form(&state, request).await?;
-        log_out(&state, &caller, !field(&fields, "everywhere").is_empty()).await?;
-        logout_response(&state, &headers)
+        let (caller, fields) = forms.read(&headers, body).await?;
+        log_out(&sessions, &caller, !field(&fields, "everywhere").is_empty()).await?;
+        logout_response(&forms.cookies, &headers)
     };
-    let ended = ended.await;
-    match ended {
-        Ok(response) => redirect("/", &response),
-        Err(error) => render_index(&state, &headers, "", Some(error)).await,
+    match ended.await {
+        Ok(response) => redirect("/", Some(&response)),
+        Err(error) => forms.pages.render_index(&headers, "", Some(error)).await,
     }
 }
 
 /// `POST /page/crop`
-pub(crate) async fn crop(State(state): State<AppState>, request: Request<Body>) -> Response {
-    let headers = request.headers().clone();
+pub(crate) async fn crop(
+    State(forms): State<Arc<PageForms>>,
+    State(pictures): State<Arc<UnclaimedPictures>>,
+    headers: HeaderMap,
+    body: UnreadBody,
+) -> Response {
     let mut picture = String::new();
     let cropped = async {
-        let (caller, fields) = read_csrf_form(&state, request).await?;
+        let (caller, fields) = forms.read(&headers, body).await?;
         picture = field(&fields, "picture").to_owned();
         let side = field(&fields, "side");
         let [x, y, w, h] = match field(&fields, "whole") {
@@ -81,52 +125,39 @@ pub(crate) async fn crop(State(state): State<AppState>, request: Request<Body>) 
             _ => ["0", "0", "512", "512"],
         };
         let crop = [("x", x), ("y", y), ("w", w), ("h", h)].map(|(key, value)| (key.to_owned(), value.to_owned()));
-        apply_crop(&state, &caller, &picture, &crop).await
+        let id = apply_crop(&pictures, &caller, &picture, &crop).await?;
+        Ok(format!("/?picture={id}"))
     };
     let cropped = cropped.await;
-    match cropped {
-        Ok(id) => redirect(&format!("/?picture={id}"), &StatusCode::OK.into_response()),
-        Err(error) => render_index(&state, &headers, &picture, Some(error)).await,
-    }
+    forms.respond(&headers, &picture, cropped).await
 }
 
 /// `POST /page/claim`: claims a picture as the caller's own avatar.
-pub(crate) async fn claim(State(state): State<AppState>, request: Request<Body>) -> Response {
-    let headers = request.headers().clone();
+pub(crate) async fn claim(
+    State(forms): State<Arc<PageForms>>,
+    State(permissions): State<Arc<Permissions>>,
+    State(claims): State<Arc<Claims>>,
+    headers: HeaderMap,
+    body: UnreadBody,
+) -> Response {
     let mut picture = String::new();
     let claimed = async {
-        let (caller, fields) = read_csrf_form(&state, request).await?;
+        let (caller, fields) = forms.read(&headers, body).await?;
         picture = field(&fields, "picture").to_owned();
         let body = Map::from_iter([("PictureID".to_owned(), Value::String(picture.clone()))]);
         let own = Resource { service: Service::Users, id: caller.user_id.clone() };
-        state.authorize(&caller, Action::Claim, &own).await?;
-        state.claim(&own, ClaimRequest::parse(&body)?, &caller.claimant()).await
+        permissions.authorize(&caller, Action::Claim, &own).await?;
+        claims.claim(&own, ClaimRequest::parse(&body)?, &caller.claimant()).await?;
+        Ok("/".to_owned())
     };
     let claimed = claimed.await;
-    match claimed {
-        Ok(_) => redirect("/", &StatusCode::OK.into_response()),
-        Err(error) => render_index(&state, &headers, &picture, Some(error)).await,
-    }
+    forms.respond(&headers, &picture, claimed).await
 }
 
-/// Authenticates the caller by the session cookie and the CSRF token in a field. Returns the caller and the other
-/// fields.
-async fn read_csrf_form(state: &AppState, request: Request<Body>) -> Result<(AuthUser, FormFields), ApiError> {
-    let caller = AuthUser::authenticate(state, request.headers()).await?;
-    state.check_rate_limit(&caller)?;
-    let fields = small_body::read_form(state, request, "the form").await?;
-    if let (Some(session), true) = (&caller.cookie_session, state.realm.csrf_writes) {
-        let token = field(&fields, state.realm_names.csrf_header.as_str());
-        check_csrf(token, session, &state.signing_keys, state.backends.records.clock().now())
-            .map_err(ApiError::Csrf)?;
-    }
-    Ok((caller, fields))
-}
-
-/// Redirects to another page, with the cookies that a response set.
-fn redirect(location: &str, cookies_from: &Response) -> Response {
+/// Redirects to another page, with the cookies that a response sets.
+fn redirect(location: &str, cookies_from: Option<&Response>) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
-    for cookie in cookies_from.headers().get_all(header::SET_COOKIE) {
+    for cookie in cookies_from.iter().flat_map(|from| from.headers().get_all(header::SET_COOKIE)) {
         response.headers_mut().append(header::SET_COOKIE, cookie.clone());
     }
     if let Ok(location) = HeaderValue::try_from(location) {

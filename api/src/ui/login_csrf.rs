@@ -8,10 +8,10 @@
 use axum::http::{HeaderMap, HeaderValue};
 use domain::random_bytes;
 
-use crate::auth::realm::cookie_value;
+use crate::auth::cookies::SessionCookies;
+use crate::auth::realm::{RealmNames, cookie_value};
 use crate::error::ApiError;
 use crate::http::forwarded;
-use crate::state::AppState;
 
 /// What the headers say about the origin of a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +40,14 @@ impl FormOrigin {
     }
 
     /// Refuses a form of another site. Refuses a form of unknown origin if it has no token.
-    pub(super) fn require_same_site(self, state: &AppState, headers: &HeaderMap, token: &str) -> Result<(), ApiError> {
+    pub(super) fn require_same_site(
+        self,
+        realm: &RealmNames,
+        headers: &HeaderMap,
+        token: &str,
+    ) -> Result<(), ApiError> {
         let known = || {
-            cookie_value(headers, &token_cookie_name(state)).is_some_and(|cookie| is_token(cookie) && cookie == token)
+            cookie_value(headers, &token_cookie_name(realm)).is_some_and(|cookie| is_token(cookie) && cookie == token)
         };
         match self {
             Self::SameSite => Ok(()),
@@ -67,8 +72,8 @@ fn is_same_host(address: &str, host: &str) -> bool {
     !authority.is_empty() && bare(authority) == bare(host)
 }
 
-fn token_cookie_name(state: &AppState) -> String {
-    format!("Login-Token_{}", state.realm_names.fedmember)
+fn token_cookie_name(realm: &RealmNames) -> String {
+    format!("Login-Token_{}", realm.fedmember)
 }
 
 fn is_token(text: &str) -> bool {
@@ -77,8 +82,12 @@ fn is_token(text: &str) -> bool {
 
 /// Returns the token for a login page, and the cookie that holds it. The token of another tab is reused, so that both
 /// tabs can log in.
-pub(super) fn login_token(state: &AppState, headers: &HeaderMap) -> Result<(String, HeaderValue), ApiError> {
-    let name = token_cookie_name(state);
+pub(super) fn login_token(
+    realm: &RealmNames,
+    cookies: &SessionCookies,
+    headers: &HeaderMap,
+) -> Result<(String, HeaderValue), ApiError> {
+    let name = token_cookie_name(realm);
     let token = match cookie_value(headers, &name).filter(|cookie| is_token(cookie)) {
         Some(token) => token.to_owned(),
         None => {
@@ -86,7 +95,7 @@ pub(super) fn login_token(state: &AppState, headers: &HeaderMap) -> Result<(Stri
             domain::hex(&random)
         }
     };
-    let secure = if state.secure_cookies(headers) { "; Secure" } else { "" };
+    let secure = if cookies.are_secure(headers) { "; Secure" } else { "" };
     let line = format!("{name}={token}; Path=/; HttpOnly{secure}; SameSite=Strict");
     let line = HeaderValue::try_from(line).map_err(|error| ApiError::Internal(format!("a cookie: {error}")))?;
     Ok((token, line))

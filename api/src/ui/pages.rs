@@ -1,17 +1,20 @@
 //! Renders the page and its files.
 
+use std::sync::Arc;
+
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use crate::auth::auth_user::AuthUser;
-use crate::auth::csrf::token as csrf_token;
-use crate::dropbox::picture::unclaimed_picture;
+use crate::auth::authenticator::Authenticator;
+use crate::auth::cookies::SessionCookies;
+use crate::auth::realm::RealmNames;
 use crate::dropbox::picture_id::parse_picture_id;
+use crate::dropbox::settings::UploadSettings;
+use crate::dropbox::unclaimed_pictures::UnclaimedPictures;
 use crate::error::{ApiError, ErrorMessage};
 use crate::http::html::{escape_html, html_response, render_template};
-use crate::state::AppState;
 use crate::ui::login_csrf;
 
 #[derive(Deserialize)]
@@ -21,73 +24,80 @@ pub(crate) struct PageQuery {
 
 /// `GET /`
 pub(crate) async fn index(
-    State(state): State<AppState>,
+    State(pages): State<Arc<PageRenderer>>,
     Query(query): Query<PageQuery>,
     headers: HeaderMap,
 ) -> Response {
-    render_index(&state, &headers, query.picture.as_deref().unwrap_or_default(), None).await
+    pages.render_index(&headers, query.picture.as_deref().unwrap_or_default(), None).await
 }
 
-/// Renders the page for the current user, with the picture that is named, if any, and with what failed.
-pub(super) async fn render_index(
-    state: &AppState,
-    headers: &HeaderMap,
-    picture: &str,
-    failure: Option<ApiError>,
-) -> Response {
-    let caller = match AuthUser::authenticate(state, headers).await {
-        Ok(caller) => caller,
-        Err(error @ ApiError::Backend(_)) => return error.into_response(),
-        Err(_) => return render_login(state, headers, failure),
-    };
-    let mut failure = failure;
-    let mut found = false;
-    if !picture.is_empty() && failure.is_none() {
-        let lookup = async { unclaimed_picture(state, &caller, parse_picture_id(picture)?).await };
-        match lookup.await {
-            Ok(_) => found = true,
-            Err(error) => failure = Some(error),
+/// Renders the page, and the login page for visitors.
+pub(crate) struct PageRenderer {
+    pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) realm: Arc<RealmNames>,
+    pub(crate) cookies: Arc<SessionCookies>,
+    pub(crate) pictures: Arc<UnclaimedPictures>,
+    pub(crate) uploads: Arc<UploadSettings>,
+}
+
+impl PageRenderer {
+    /// Renders the page for the current user, with the picture that is named, if any, and with what failed.
+    pub(super) async fn render_index(&self, headers: &HeaderMap, picture: &str, failure: Option<ApiError>) -> Response {
+        let caller = match self.authenticator.authenticate(headers).await {
+            Ok(caller) => caller,
+            Err(error @ ApiError::Backend(_)) => return error.into_response(),
+            Err(_) => return self.render_login(headers, failure),
+        };
+        let mut failure = failure;
+        let mut found = false;
+        if !picture.is_empty() && failure.is_none() {
+            let lookup = async { self.pictures.find(&caller, parse_picture_id(picture)?).await };
+            match lookup.await {
+                Ok(_) => found = true,
+                Err(error) => failure = Some(error),
+            }
+        } else if let Ok(id) = parse_picture_id(picture) {
+            found = self.pictures.find(&caller, id).await.is_ok();
         }
-    } else if let Ok(id) = parse_picture_id(picture) {
-        found = unclaimed_picture(state, &caller, id).await.is_ok();
+        let Some(session) = &caller.cookie_session else { return self.render_login(headers, failure) };
+        let picture = if found { picture } else { "" };
+        let source = |size: u32| match found {
+            true => format!("src=\"/api/dropbox/pictures/{}?size={size}\"", escape_html(picture)),
+            false => String::new(),
+        };
+        let (status, message) = error_text(failure);
+        let fed = &self.realm.fedmember;
+        let page = render_template(
+            include_str!("index.html"),
+            &[
+                ("user", &escape_html(&format!("{}.{fed}", session.user_id))),
+                ("name", &escape_html(&session.name)),
+                ("csrf_field", &escape_html(&format!("X-Csrf-Token_{fed}"))),
+                ("csrf", &escape_html(&self.cookies.csrf_token(session))),
+                ("limit", &self.uploads.max_bytes.to_string()),
+                ("picture", &escape_html(picture)),
+                ("source", &source(512)),
+                ("source_75", &source(75)),
+                ("source_25", &source(25)),
+                ("hidden", if found { "" } else { "hidden" }),
+                ("message", &escape_html(&message)),
+            ],
+        );
+        html_response(status, page)
     }
-    let Some(session) = &caller.cookie_session else { return render_login(state, headers, failure) };
-    let picture = if found { picture } else { "" };
-    let source = |size: u32| match found {
-        true => format!("src=\"/api/dropbox/pictures/{}?size={size}\"", escape_html(picture)),
-        false => String::new(),
-    };
-    let (status, message) = error_text(failure);
-    let page = render_template(
-        include_str!("index.html"),
-        &[
-            ("user", &escape_html(&format!("{}.{}", session.user_id, state.realm_names.fedmember))),
-            ("name", &escape_html(&session.name)),
-            ("csrf_field", &escape_html(&format!("X-Csrf-Token_{}", state.realm_names.fedmember))),
-            ("csrf", &escape_html(&csrf_token(session, &state.signing_keys).unwrap_or_default())),
-            ("limit", &state.uploads.max_bytes.to_string()),
-            ("picture", &escape_html(picture)),
-            ("source", &source(512)),
-            ("source_75", &source(75)),
-            ("source_25", &source(25)),
-            ("hidden", if found { "" } else { "hidden" }),
-            ("message", &escape_html(&message)),
-        ],
-    );
-    html_response(status, page)
-}
 
-pub(super) fn render_login(state: &AppState, headers: &HeaderMap, failure: Option<ApiError>) -> Response {
-    let (status, message) = error_text(failure);
-    let (token, cookie) = match login_csrf::login_token(state, headers) {
-        Ok(token) => token,
-        Err(error) => return error.into_response(),
-    };
-    let values = [("message", escape_html(&message)), ("token", token)];
-    let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
-    let mut response = html_response(status, render_template(include_str!("login.html"), &values));
-    response.headers_mut().append(header::SET_COOKIE, cookie);
-    response
+    pub(super) fn render_login(&self, headers: &HeaderMap, failure: Option<ApiError>) -> Response {
+        let (status, message) = error_text(failure);
+        let (token, cookie) = match login_csrf::login_token(&self.realm, &self.cookies, headers) {
+            Ok(token) => token,
+            Err(error) => return error.into_response(),
+        };
+        let values = [("message", escape_html(&message)), ("token", token)];
+        let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let mut response = html_response(status, render_template(include_str!("login.html"), &values));
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+        response
+    }
 }
 
 /// Returns an error as a status and a sentence. Messages of the API begin with a small letter, because programs put them

@@ -1,0 +1,75 @@
+//! Extractors of the caller. Each authenticates the caller and counts the request against the rate limit, before any of
+//! the body is read.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::request::Parts;
+
+use crate::auth::auth_user::AuthUser;
+use crate::auth::authenticator::Authenticator;
+use crate::auth::request_limits::RequestLimits;
+use crate::error::ApiError;
+
+/// The caller of a read of a picture. An `<img>` element sends no CSRF token, so none is required.
+pub(crate) struct PictureAccess(pub(crate) AuthUser);
+
+/// The caller of any other read.
+pub(crate) struct ReadAccess(pub(crate) AuthUser);
+
+/// The caller of a write.
+pub(crate) struct WriteAccess(pub(crate) AuthUser);
+
+/// The two services that the extractors use.
+fn services<S>(state: &S) -> (Arc<Authenticator>, Arc<RequestLimits>)
+where
+    Arc<Authenticator>: FromRef<S>,
+    Arc<RequestLimits>: FromRef<S>,
+{
+    (FromRef::from_ref(state), FromRef::from_ref(state))
+}
+
+impl<S: Sync> FromRequestParts<S> for PictureAccess
+where
+    Arc<Authenticator>: FromRef<S>,
+    Arc<RequestLimits>: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let (authenticator, limits) = services(state);
+        let caller = authenticator.authenticate(&parts.headers).await?;
+        limits.count_user(&caller)?;
+        Ok(Self(caller))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for ReadAccess
+where
+    Arc<Authenticator>: FromRef<S>,
+    Arc<RequestLimits>: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let (authenticator, limits) = services(state);
+        let caller = authenticator.authenticate_read(&parts.headers).await?;
+        limits.count_user(&caller)?;
+        Ok(Self(caller))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for WriteAccess
+where
+    Arc<Authenticator>: FromRef<S>,
+    Arc<RequestLimits>: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let (authenticator, limits) = services(state);
+        let caller = authenticator.authenticate_write(&parts.headers).await?;
+        limits.count_user(&caller)?;
+        Ok(Self(caller))
+    }
+}

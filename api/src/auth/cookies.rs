@@ -1,0 +1,96 @@
+//! The cookies of a session: the session itself, and the CSRF token that a page reads.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
+
+use crate::auth::csrf;
+use crate::auth::realm::{RealmNames, SecureCookies};
+use crate::auth::session_token::Session;
+use crate::auth::signing_keys::SigningKeys;
+use crate::error::ApiError;
+use crate::http::forwarded;
+use crate::http::settings::HttpSettings;
+
+/// Sets and removes the cookies of sessions.
+pub(crate) struct SessionCookies {
+    realm: Arc<RealmNames>,
+    signing_keys: SigningKeys,
+    secure: SecureCookies,
+    trusted_proxies: usize,
+    listening: Option<SocketAddr>,
+}
+
+/// A cookie to set in a response.
+struct SetCookie<'a> {
+    name: &'a str,
+    value: &'a str,
+    /// Whether scripts cannot read it.
+    http_only: bool,
+    /// How long the browser keeps it, in seconds; 0 removes it.
+    max_age: u64,
+}
+
+impl SessionCookies {
+    pub(crate) fn new(
+        realm: Arc<RealmNames>,
+        signing_keys: SigningKeys,
+        secure: SecureCookies,
+        http: &HttpSettings,
+    ) -> Self {
+        let listening = http.listen.parse().ok();
+        Self { realm, signing_keys, secure, trusted_proxies: http.trusted_proxies, listening }
+    }
+
+    /// Adds both cookies of a session to a response.
+    pub(crate) fn set(&self, response: &mut Response, headers: &HeaderMap, session: &Session) -> Result<(), ApiError> {
+        let no_key = || ApiError::Internal("there is no key to sign a session with".to_owned());
+        let signed = session.sign(&self.realm.fedmember, &self.signing_keys).ok_or_else(no_key)?;
+        let token = csrf::token(session, &self.signing_keys).ok_or_else(no_key)?;
+        let max_age = u64::try_from(session.expires_at.duration_since(session.issued_at).as_secs()).unwrap_or_default();
+        let (session_cookie, csrf_cookie) = (&self.realm.session_cookie, &self.realm.csrf_cookie);
+        let cookies = [
+            SetCookie { name: session_cookie, value: &signed, http_only: true, max_age },
+            SetCookie { name: csrf_cookie, value: &token, http_only: false, max_age },
+        ];
+        self.append(response, headers, cookies)
+    }
+
+    /// Makes a response remove both cookies.
+    pub(crate) fn remove(&self, response: &mut Response, headers: &HeaderMap) -> Result<(), ApiError> {
+        let (session_cookie, csrf_cookie) = (&self.realm.session_cookie, &self.realm.csrf_cookie);
+        let cookies = [
+            SetCookie { name: session_cookie, value: "", http_only: true, max_age: 0 },
+            SetCookie { name: csrf_cookie, value: "", http_only: false, max_age: 0 },
+        ];
+        self.append(response, headers, cookies)
+    }
+
+    /// Whether cookies have the attribute `Secure` for the client that sent `headers`.
+    pub(crate) fn are_secure(&self, headers: &HeaderMap) -> bool {
+        self.secure.is_secure(forwarded::is_https(headers, self.trusted_proxies), self.listening)
+    }
+
+    /// Returns the token for a form of this session that is sent without a script.
+    pub(crate) fn csrf_token(&self, session: &Session) -> String {
+        csrf::token(session, &self.signing_keys).unwrap_or_default()
+    }
+
+    fn append(
+        &self,
+        response: &mut Response,
+        headers: &HeaderMap,
+        cookies: [SetCookie<'_>; 2],
+    ) -> Result<(), ApiError> {
+        let secure = if self.are_secure(headers) { "; Secure" } else { "" };
+        for SetCookie { name, value, http_only, max_age } in cookies {
+            let http_only = if http_only { "; HttpOnly" } else { "" };
+            let line = format!("{name}={value}; Path=/; Max-Age={max_age}{http_only}{secure}; SameSite=Lax");
+            let line = HeaderValue::try_from(line).map_err(|error| ApiError::Internal(format!("a cookie: {error}")))?;
+            response.headers_mut().append(header::SET_COOKIE, line);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,74 @@
+//! Pictures that are not claimed yet, which only their uploader and site administrators see.
+
+use std::sync::Arc;
+
+use domain::{Upload, UploadId, UploadKind, UploadState};
+use queue::Queue;
+use records::Records;
+
+use crate::auth::auth_user::AuthUser;
+use crate::dropbox::settings::UploadSettings;
+use crate::error::ApiError;
+
+/// Finds unclaimed pictures.
+pub(crate) struct UnclaimedPictures {
+    records: Records,
+    queue: Queue,
+    settings: Arc<UploadSettings>,
+}
+
+impl UnclaimedPictures {
+    pub(crate) fn new(records: Records, queue: Queue, settings: Arc<UploadSettings>) -> Self {
+        Self { records, queue, settings }
+    }
+
+    /// The records that the pictures are in.
+    pub(crate) fn records(&self) -> &Records {
+        &self.records
+    }
+
+    /// Returns a picture that is ready, unclaimed and visible to the caller. Waits a bounded time for the worker.
+    pub(crate) async fn find(&self, caller: &AuthUser, id: UploadId) -> Result<Upload, ApiError> {
+        let unknown = || ApiError::NotFound(format!("there is no picture {id}"));
+        let now = self.records.clock().now();
+        let visible = |upload: &Upload| {
+            upload.kind == UploadKind::Dropbox
+                && caller.owns(upload)
+                && upload.claim.is_none()
+                && upload.expires_at.is_none_or(|expires| expires > now)
+        };
+        let upload = self.records.upload(id).await?.filter(visible).ok_or_else(unknown)?;
+        let upload = self.wait_until_settled(upload).await?;
+        if !visible(&upload) {
+            return Err(unknown());
+        }
+        match (upload.state, &upload.reason) {
+            (UploadState::Ready, _) => Ok(upload),
+            (UploadState::Accepted, _) => Err(ApiError::NotReady("the picture is still being processed")),
+            (UploadState::Rejected | UploadState::Failed, Some(reason)) => {
+                Err(ApiError::NotFound(format!("there is no picture {id}: {}", reason.message)))
+            }
+            _ => Err(unknown()),
+        }
+    }
+
+    /// Waits until a worker has settled the upload, at most for the wait time. Returns the upload in its state then.
+    async fn wait_until_settled(&self, upload: Upload) -> Result<Upload, ApiError> {
+        if upload.state != UploadState::Accepted {
+            return Ok(upload);
+        }
+        let job = self.records.processing_job(upload.id).await?;
+        let Some(job) = job else { return self.reload(upload.id).await };
+        let waiter = self.queue.wait_for_shared_outcome(job).await;
+        let upload = self.reload(upload.id).await?;
+        if upload.state == UploadState::Accepted && waiter.outcome(self.settings.default_wait).await.is_some() {
+            return self.reload(upload.id).await;
+        }
+        Ok(upload)
+    }
+
+    async fn reload(&self, id: UploadId) -> Result<Upload, ApiError> {
+        let upload = self.records.upload(id).await?;
+        upload.ok_or_else(|| ApiError::Internal(format!("upload {id} is not in the records any more")))
+    }
+}
