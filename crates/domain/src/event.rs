@@ -40,6 +40,10 @@ open_enum! {
         VariantRefused = "variant refused",
         /// The job of a requested variant took too long and was given up.
         VariantOverdue = "variant overdue",
+        /// Another job about the ready upload took too long and was given up.
+        JobOverdue = "job overdue",
+        /// The stored bytes have the recorded digests.
+        Verified = "verified",
         /// The picture was claimed.
         Claimed = "claimed",
         /// The picture was cropped.
@@ -77,6 +81,8 @@ impl Event {
             EventKind::Postponed => {
                 "a part of the service is not available; the attempt does not count and is repeated"
             }
+            EventKind::DeadlinePassed => "it was not processed by its deadline",
+            EventKind::VariantOverdue | EventKind::JobOverdue => "it was not done in time",
             _ => &self.detail,
         }
     }
@@ -90,7 +96,8 @@ mod tests {
     fn kinds_are_stored_in_these_words() {
         let words: Vec<&str> = EventKind::KNOWN.iter().map(EventKind::as_str).collect();
         let expected = "staged|queued|attempt|validated|rendered|promoted|ready|rejected|dead|rescheduled|postponed|\
-            deadline passed|retried|discarded|variant|variant refused|variant overdue|claimed|cropped|expired|deleted";
+            deadline passed|retried|discarded|variant|variant refused|variant overdue|\
+            job overdue|verified|claimed|cropped|expired|deleted";
         assert_eq!(words, expected.split('|').collect::<Vec<_>>());
         for kind in EventKind::KNOWN {
             assert_eq!(EventKind::from(kind.as_str()), *kind);
@@ -102,7 +109,15 @@ mod tests {
         let error = "records: connection to 10.0.0.7:5432 refused";
         for kind in EventKind::KNOWN {
             let event = Event::new(Timestamp::UNIX_EPOCH, kind.clone(), error);
-            let internal = [EventKind::Dead, EventKind::Rescheduled, EventKind::Postponed].contains(kind);
+            let internal = [
+                EventKind::Dead,
+                EventKind::Rescheduled,
+                EventKind::Postponed,
+                EventKind::DeadlinePassed,
+                EventKind::VariantOverdue,
+                EventKind::JobOverdue,
+            ]
+            .contains(kind);
             assert_eq!(event.public_detail() == error, !internal, "{kind}");
         }
     }
