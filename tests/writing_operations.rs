@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use domain::{
-    Applink, Audience, Backend, Clock, Crop, FileId, FileRole, IdempotencyKey, IdempotencyKeyLock,
-    IdempotencyLockResult, JobMessage, PublicLink, Reason, ReasonCode, RenditionName, RenditionNameRules, Resource,
-    Service, UploadState, UploadTarget,
+    Applink, Audience, Backend, Clock, Crop, EventKind, FileId, FileRole, IdempotencyKey, IdempotencyKeyLock,
+    IdempotencyLockResult, Job, JobMessage, PublicLink, Reason, ReasonCode, RenditionName, RenditionNameRules,
+    Resource, Service, UploadState, UploadTarget,
 };
 use instrument::{FailPoints, FaultSide};
 use records::{Attempt, Claimant, LeaseResult, PublishAttempt, Role, SigningKey, User, VariantStatus};
@@ -241,6 +241,10 @@ async fn change_pictures(parts: &InProcess) -> Result<()> {
     queue.publish(&message).await?;
     parts.worker.run_pending().await?;
     anyhow::ensure!(records.variants(ready, 0).await?.iter().any(|variant| variant.name.to_string() == "97.png"));
+
+    let job = Job::MakeVariant { upload: ready, generation: 0, variant: "98.png".parse()? };
+    let message = records.enqueue_upload_job(ready, job, MINUTE).await?.context("the picture is not ready")?;
+    records.finish_upload_job(&begin(parts, &message).await?, EventKind::VariantRefused, "").await?;
 
     let ada = Claimant { user: OWNER.to_owned(), admin: false };
     let resource = Resource { service: Service::Users, id: OWNER.to_owned() };

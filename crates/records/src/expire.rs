@@ -138,8 +138,9 @@ impl Records {
         .await
     }
 
-    /// Gives up as many as `limit` jobs that make a variant and have taken too long. The next request for the size
-    /// enqueues a new job. Returns the uploads and jobs, with the reason to notify their waiters of.
+    /// Gives up as many as `limit` jobs about ready uploads that have taken too long. If the job was to make a variant,
+    /// the next request for the size enqueues a new one. Returns the uploads and jobs, with the reason to notify their
+    /// waiters of.
     ///
     /// # Errors
     /// Any database error; then none of the batch has been given up.
@@ -170,16 +171,18 @@ impl Records {
                 tx.schedule_attempt_deletions(&job, None, None, now).await?;
                 // No client waits for a job that is not about an upload.
                 let Some(id) = convert::job_upload(&job)? else { continue };
-                variants::Entity::delete_many()
+                let variants = variants::Entity::delete_many()
                     .filter(variants::Column::UploadId.eq(id.get()))
                     .filter(variants::Column::JobId.eq(job.id))
                     .filter(variants::Column::BlobKey.is_null())
                     .exec(&tx.tx)
                     .await?;
+                let was_variant = variants.rows_affected > 0;
+                let kind = if was_variant { EventKind::VariantOverdue } else { EventKind::JobOverdue };
                 let reason = deadline_reason(failing_backend(&job));
                 let detail =
                     job.last_error.map_or_else(|| reason.message.clone(), |error| format!("last error: {error}"));
-                tx.record_events(id, [Event::new(convert::timestamp(now), EventKind::VariantOverdue, detail)]).await?;
+                tx.record_events(id, [Event::new(convert::timestamp(now), kind, detail)]).await?;
                 notices.push((id, job.id, reason));
             }
             tx.apply_usage(changes).await?;

@@ -5,7 +5,8 @@
 //! - `admit` inserts uploads, `attempt` leases their jobs to workers, and `settle` ends attempts;
 //! - `variants` looks variants up and requests them, `crop` changes what they show, and `claim` assigns a picture;
 //! - `expire` ends what was not claimed or not settled in time, and `deletions` is the queue of blobs to delete;
-//! - `outbox` publishes what the queue lost, and `jobs` shows jobs to operators;
+//! - `upload_jobs` enqueues jobs about ready uploads, `outbox` publishes what the queue lost, and `jobs` shows jobs to
+//!   operators;
 //! - `stats` counts, and `usage` counts what each principal has in flight and stored;
 //! - `users`, `sessions` and `files` hold what their names say, and `idempotency` remembers answers.
 //!
@@ -42,6 +43,7 @@ mod settle;
 mod stats;
 mod unclaimed_usage;
 mod upload_ids;
+mod upload_jobs;
 mod usage;
 mod users;
 mod variants;
