@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use domain::{Resource, Service};
 use serde::Deserialize;
 
-use crate::auth::realm::RealmNames;
+use crate::auth::realm_names::RealmNames;
 use crate::error::ApiError;
 use crate::http::path_params::PathParams;
 

@@ -10,7 +10,7 @@ use domain::Resource;
 use records::{Claimant, Records};
 use serde::{Deserialize, Serialize};
 
-use crate::auth::realm::RealmNames;
+use crate::auth::realm_names::RealmNames;
 use crate::auth::service_keys::ServiceKey;
 use crate::dropbox::claim::{ClaimForm, ClaimRequest, ClaimResponse, Claims};
 use crate::dropbox::picture_id::parse_picture_id;

@@ -8,7 +8,6 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use records::Records;
 use storage::Blobs;
 
-use crate::ApiSettings;
 use crate::auth::authenticator::Authenticator;
 use crate::auth::cookies::SessionCookies;
 use crate::auth::login::PasswordLogin;
@@ -16,7 +15,7 @@ use crate::auth::oidc::TokenVerifier;
 use crate::auth::password::Passwords;
 use crate::auth::permissions::Permissions;
 use crate::auth::policy_client::PolicyClient;
-use crate::auth::realm::RealmNames;
+use crate::auth::realm_names::RealmNames;
 use crate::auth::request_limits::RequestLimits;
 use crate::auth::service_keys::ServiceKeys;
 use crate::auth::sessions::Sessions;
@@ -37,6 +36,7 @@ use crate::ingest::Ingest;
 use crate::job_publisher::JobPublisher;
 use crate::open_error::OpenError;
 use crate::readiness::Readiness;
+use crate::settings::ApiSettings;
 use crate::ui::forms::PageForms;
 use crate::ui::pages::PageRenderer;
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::auth::access::ReadAccess;
 use crate::auth::auth_user::AuthUser;
-use crate::auth::realm::RealmNames;
+use crate::auth::realm_names::RealmNames;
 use crate::dropbox::picture_id::parse_picture_id;
 use crate::error::ApiError;
 use crate::http::path_params::PathParams;

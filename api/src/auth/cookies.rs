@@ -7,7 +7,8 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 
 use crate::auth::csrf;
-use crate::auth::realm::{RealmNames, SecureCookies};
+use crate::auth::realm::SecureCookies;
+use crate::auth::realm_names::RealmNames;
 use crate::auth::session_token::Session;
 use crate::auth::signing_keys::SigningKeys;
 use crate::error::ApiError;

@@ -15,7 +15,7 @@ use crate::auth::attempt_limiter::{AttemptLimiter, AttemptLimits};
 use crate::auth::authenticator::Authenticator;
 use crate::auth::cookies::SessionCookies;
 use crate::auth::password::Passwords;
-use crate::auth::realm::RealmNames;
+use crate::auth::realm_names::RealmNames;
 use crate::auth::session_token::Session;
 use crate::auth::sessions::Sessions;
 use crate::auth::user_admin::MAX_EMAIL_BYTES;

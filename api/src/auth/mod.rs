@@ -17,6 +17,7 @@ pub(crate) mod permissions;
 pub(crate) mod policy_client;
 pub(crate) mod rate_limiter;
 pub(crate) mod realm;
+pub(crate) mod realm_names;
 pub(crate) mod request_limits;
 pub(crate) mod service_keys;
 pub(crate) mod service_settings;

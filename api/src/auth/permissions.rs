@@ -7,7 +7,7 @@ use records::Records;
 
 use crate::auth::auth_user::AuthUser;
 use crate::auth::policy_client::{Action, PolicyClient};
-use crate::auth::realm::RealmNames;
+use crate::auth::realm_names::RealmNames;
 use crate::error::ApiError;
 
 /// Decides by the portal's policy decision point, if there is one, and by the grants in the records otherwise.

@@ -12,7 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 use records::{Records, Role, SessionRow, User};
 use uuid::Uuid;
 
-use crate::auth::realm::{RealmNames, RealmSettings};
+use crate::auth::realm::RealmSettings;
+use crate::auth::realm_names::RealmNames;
 use crate::auth::session_cache::SessionCache;
 use crate::auth::session_token::{Session, SessionError};
 use crate::auth::signing_keys::SigningKeys;

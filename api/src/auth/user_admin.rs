@@ -4,7 +4,8 @@ use domain::{hex, random_bytes, random_id};
 use records::{Records, Role, User};
 
 use crate::auth::password::hash_password;
-use crate::auth::realm::{RealmNames, RealmSettings};
+use crate::auth::realm::RealmSettings;
+use crate::auth::realm_names::RealmNames;
 use crate::auth::session_token::Session;
 use crate::auth::signing_keys::{SigningKeys, add_key};
 use crate::open_error::OpenError;

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use super::error::DocumentError;
 use crate::auth::attempt_limiter::{AttemptLimiter, AttemptLimits};
 use crate::auth::password::Passwords;
-use crate::auth::realm::cookie_value;
+use crate::auth::realm_names::cookie_value;
 use crate::error::ApiError;
 use crate::http::network::Network;
 

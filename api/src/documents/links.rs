@@ -11,7 +11,7 @@ use super::applink_tokens::ApplinkTokens;
 use super::error::DocumentError;
 use super::json_params::JsonParams;
 use crate::auth::password::Passwords;
-use crate::auth::realm::RealmNames;
+use crate::auth::realm_names::RealmNames;
 use crate::error::ApiError;
 use crate::resource::parse_user_id;
 

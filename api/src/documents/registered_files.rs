@@ -11,7 +11,7 @@ use domain::{File, FileId, FileRole};
 use records::Records;
 use serde::{Deserialize, Serialize};
 
-use crate::auth::realm::RealmNames;
+use crate::auth::realm_names::RealmNames;
 use crate::auth::service_keys::ServiceKey;
 use crate::error::ApiError;
 use crate::http::path_params::PathParams;

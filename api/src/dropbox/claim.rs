@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::auth::access::WriteAccess;
 use crate::auth::permissions::Permissions;
 use crate::auth::policy_client::Action;
-use crate::auth::realm::RealmNames;
+use crate::auth::realm_names::RealmNames;
 use crate::error::ApiError;
 use crate::http::small_body::UnreadBody;
 use crate::openapi::error_responses::{BodyErrors, ClaimErrors, CsrfErrors, PermissionErrors, Problems, TargetErrors};

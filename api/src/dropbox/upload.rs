@@ -11,7 +11,7 @@ use records::{Admission, Admitted, Records, RecordsError};
 use storage::Staging;
 
 use crate::auth::authenticator::{Authenticator, CsrfStatus};
-use crate::auth::realm::RealmNames;
+use crate::auth::realm_names::RealmNames;
 use crate::auth::request_limits::RequestLimits;
 use crate::dropbox::picture_field::PictureFieldReader;
 use crate::dropbox::settings::UploadSettings;

@@ -23,7 +23,7 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{ContentBuilder, PathItem, RefOr};
 use utoipa::{OpenApi, PartialSchema};
 
-use crate::auth::realm::RealmNames;
+use crate::auth::realm_names::RealmNames;
 use crate::error::Problem;
 
 /// What the document says beside its operations.

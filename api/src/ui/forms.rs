@@ -18,7 +18,7 @@ use crate::auth::login::PasswordLogin;
 use crate::auth::logout::{log_out, logout_response};
 use crate::auth::permissions::Permissions;
 use crate::auth::policy_client::Action;
-use crate::auth::realm::RealmNames;
+use crate::auth::realm_names::RealmNames;
 use crate::auth::request_limits::RequestLimits;
 use crate::auth::sessions::Sessions;
 use crate::dropbox::claim::{ClaimRequest, Claims};

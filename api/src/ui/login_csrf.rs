@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use domain::random_bytes;
 
 use crate::auth::cookies::SessionCookies;
-use crate::auth::realm::{RealmNames, cookie_value};
+use crate::auth::realm_names::{RealmNames, cookie_value};
 use crate::error::ApiError;
 use crate::http::forwarded;
 

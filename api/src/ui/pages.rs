@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::auth::authenticator::Authenticator;
 use crate::auth::cookies::SessionCookies;
-use crate::auth::realm::RealmNames;
+use crate::auth::realm_names::RealmNames;
 use crate::dropbox::picture_id::parse_picture_id;
 use crate::dropbox::settings::UploadSettings;
 use crate::dropbox::unclaimed_pictures::UnclaimedPictures;

@@ -1,0 +1,51 @@
+//! The names that depend on the federation member: of cookies, of a header, and the end of every id.
+
+use axum::http::HeaderMap;
+use axum::http::header::{COOKIE, HeaderName};
+use domain::InvalidSetting;
+
+/// The names of cookies and headers that depend on the federation member.
+#[derive(Clone, Debug)]
+pub(crate) struct RealmNames {
+    /// The federation member.
+    pub(crate) fedmember: String,
+    /// `AtmoAuthToken_{fedmember}`, compared exactly.
+    pub(crate) session_cookie: String,
+    /// `Csrf-Token_{fedmember}`, compared exactly.
+    pub(crate) csrf_cookie: String,
+    /// `X-Csrf-Token_{fedmember}`, compared without regard to case.
+    pub(crate) csrf_header: HeaderName,
+}
+
+impl RealmNames {
+    /// # Errors
+    /// A federation member that cannot be part of a cookie's name.
+    pub(crate) fn from_fedmember(fed: &str) -> Result<Self, InvalidSetting> {
+        let wrong = || {
+            let allowed = "write 1 to 64 letters, digits, '-' or '_'";
+            InvalidSetting::new("realm.fedmember", format_args!("\"{fed}\""), allowed)
+        };
+        let fine = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if fed.is_empty() || fed.len() > 64 || !fed.bytes().all(fine) {
+            return Err(wrong());
+        }
+        let csrf_header = format!("x-csrf-token_{fed}").to_lowercase();
+        Ok(Self {
+            fedmember: fed.to_owned(),
+            session_cookie: format!("AtmoAuthToken_{fed}"),
+            csrf_cookie: format!("Csrf-Token_{fed}"),
+            csrf_header: HeaderName::from_bytes(csrf_header.as_bytes()).map_err(|_| wrong())?,
+        })
+    }
+}
+
+/// Returns the raw value of the cookie with that name, the first if there are several.
+pub(crate) fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find_map(|(key, value)| (key == name).then_some(value))
+}
