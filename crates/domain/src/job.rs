@@ -5,7 +5,7 @@
 //! understand each other. The tests hold a golden text of each version. A worker parks what it does not know.
 //!
 //! A new kind is a variant of [`Job`] with its payload, a line in `Job::spec` and a golden text here, a handler in a file
-//! of its own in the worker, and a line in the worker's `job_handlers.rs` that calls it.
+//! of its own in the worker's `job_handlers`, and two lines in `job_handlers.rs`.
 
 use std::fmt;
 use std::str::FromStr;
