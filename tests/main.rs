@@ -32,4 +32,5 @@ mod settings_reference;
 mod trace_collector;
 mod traces;
 mod users;
+mod verify_upload;
 mod writing_operations;

@@ -3,6 +3,7 @@
 mod make_variant;
 mod process_file;
 mod process_picture;
+mod verify_upload;
 
 use domain::Job;
 use records::Attempt;
@@ -16,6 +17,7 @@ impl Worker {
         let done = match attempt.message.job.clone() {
             Job::ProcessPicture { .. } => self.process_picture(attempt).await,
             Job::ProcessRendition { .. } | Job::ProcessFile { .. } => self.process_file(attempt).await,
+            Job::VerifyUpload { .. } => self.verify_upload(attempt).await,
             Job::MakeVariant { generation, variant, .. } => self.make_variant(attempt, generation, variant).await,
         };
         // An error that ended the attempt early is its result as well.

@@ -48,6 +48,12 @@ pub enum Job {
         /// The upload.
         upload: UploadId,
     },
+    /// Reads the stored bytes of a ready upload again, and compares them with their digests.
+    #[serde(rename = "upload.verify.v1")]
+    VerifyUpload {
+        /// The upload.
+        upload: UploadId,
+    },
 }
 
 /// The state of a job that is not done. A job that is done has no row.
@@ -104,6 +110,7 @@ impl Job {
             Self::MakeVariant { .. } => ("picture.variant.v1", QueueName::Variants, false),
             Self::ProcessRendition { .. } => ("rendition.process.v1", QueueName::Renditions, true),
             Self::ProcessFile { .. } => ("file.process.v1", QueueName::Renditions, true),
+            Self::VerifyUpload { .. } => ("upload.verify.v1", QueueName::Bulk, false),
         };
         JobSpec { kind, queue, settles_upload }
     }
@@ -129,7 +136,8 @@ impl Job {
             Self::ProcessPicture { upload }
             | Self::MakeVariant { upload, .. }
             | Self::ProcessRendition { upload }
-            | Self::ProcessFile { upload } => *upload,
+            | Self::ProcessFile { upload }
+            | Self::VerifyUpload { upload } => *upload,
         }
     }
 }
@@ -203,6 +211,10 @@ mod tests {
             (
                 r#"{"id":"00000000-0000-0000-0000-000000000007","kind":"file.process.v1","upload":1001}"#,
                 Job::ProcessFile { upload },
+            ),
+            (
+                r#"{"id":"00000000-0000-0000-0000-000000000007","kind":"upload.verify.v1","upload":1001}"#,
+                Job::VerifyUpload { upload },
             ),
         ] {
             let message = JobMessage::new(id, job);
