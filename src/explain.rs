@@ -47,6 +47,10 @@ impl ExplainArgs {
                 println!("  {}  {since:>8} ms  {:18} {}", event.at, event.kind, event.detail);
             }
             println!("{now}");
+            for job in jobs.iter().filter(|job| job.dead && !job.settles_upload) {
+                let error = job.last_error.as_deref().unwrap_or("no error is recorded");
+                println!("Its job {} ({}) is a dead letter: {error}.", job.id, job.kind);
+            }
         }
         backends.queue.close().await;
         Ok(())

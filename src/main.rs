@@ -19,6 +19,7 @@ mod shutdown;
 mod stats;
 mod traces;
 mod users;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -66,6 +67,8 @@ enum Command {
     Jobs(jobs::JobsCommand),
     /// Show the history of one upload, and what it waits for.
     Explain(explain::ExplainArgs),
+    /// Have workers read the stored bytes of uploads again, and compare them with their digests.
+    Verify(verify::VerifyArgs),
     /// Add, list and change users.
     #[command(subcommand)]
     User(users::UserCommand),
@@ -111,6 +114,7 @@ fn run(Cli { config, command }: Cli) -> anyhow::Result<()> {
         Command::Sweep(args) => run_role(settings()?, |settings| roles::sweep(settings, args)),
         Command::Jobs(command) => run_role(with_error_log_level(settings()?), |settings| command.run(settings)),
         Command::Explain(command) => run_role(with_error_log_level(settings()?), |settings| command.run(settings)),
+        Command::Verify(command) => run_role(with_error_log_level(settings()?), |settings| command.run(settings)),
         Command::User(command) => run_role(with_error_log_level(settings()?), |settings| command.run(settings)),
         Command::Token(command) => run_role(with_error_log_level(settings()?), |settings| command.run(settings)),
         Command::Keys(command) => run_role(with_error_log_level(settings()?), |settings| command.run(settings)),

@@ -7,6 +7,7 @@ use instrument::FailPoints;
 use records::JobRow;
 use test_support::in_process::{InProcess, backend_settings, prepared_folder};
 use test_support::portal::read_picture;
+use test_support::process::cloakroom_command;
 
 const TIMEOUT: Duration = Duration::from_secs(3600);
 
@@ -48,4 +49,32 @@ async fn damaged_and_lost_bytes_become_dead_letters_and_good_ones_an_event() {
     assert!(job.dead && job.last_error.as_deref().unwrap().contains(damaged), "{job:?}");
     let events = records.events(upload).await.unwrap();
     assert!(events.iter().all(|event| !event.public_detail().contains(damaged.as_str())), "keys are internal");
+
+    let run = |args: &[&str]| {
+        let done = cloakroom_command(folder.path()).args(args).output().unwrap();
+        (done.status.success(), String::from_utf8([done.stdout, done.stderr].concat()).unwrap())
+    };
+    let (done, explained) = run(&["explain", &upload.to_string()]);
+    assert!(
+        done && explained.contains("(upload.verify.v1) is a dead letter: ") && explained.contains(damaged),
+        "{explained}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_enqueues_a_job_for_uploads_that_are_ready() {
+    let folder = prepared_folder().await;
+    let parts = InProcess::open(&folder, Clock::system(), FailPoints::default()).await.unwrap();
+    let upload = parts.submit_picture(&read_picture("hubble.jpg")).await.unwrap().id;
+    let verify = || {
+        let done = cloakroom_command(folder.path()).args(["verify", &upload.to_string()]).output().unwrap();
+        (done.status.success(), String::from_utf8([done.stdout, done.stderr].concat()).unwrap())
+    };
+    let (done, said) = verify();
+    assert!(!done && said.contains("is not ready"), "{said}");
+    parts.worker.run_pending().await.unwrap();
+    let (done, said) = verify();
+    assert!(done && said.contains(&format!("`cloakroom explain {upload}` shows the result")), "{said}");
+    let jobs = parts.backends.records.jobs_of(upload).await.unwrap();
+    assert_eq!(jobs.iter().map(|job| job.kind.as_str()).collect::<Vec<_>>(), ["upload.verify.v1"]);
 }
