@@ -76,6 +76,9 @@ pub enum UploadState {
 }
 
 impl UploadState {
+    /// All states.
+    pub const ALL: [Self; 5] = [Self::Accepted, Self::Ready, Self::Rejected, Self::Failed, Self::Expired];
+
     /// The name in the records and in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -92,10 +95,7 @@ impl FromStr for UploadState {
     type Err = UnknownValue;
 
     fn from_str(text: &str) -> Result<Self, UnknownValue> {
-        [Self::Accepted, Self::Ready, Self::Rejected, Self::Failed, Self::Expired]
-            .into_iter()
-            .find(|state| state.as_str() == text)
-            .ok_or_else(|| UnknownValue(text.to_owned()))
+        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or_else(|| UnknownValue(text.to_owned()))
     }
 }
 

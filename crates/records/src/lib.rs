@@ -7,7 +7,7 @@
 //! - `expire` ends what was not claimed or not settled in time, and `deletions` is the queue of blobs to delete;
 //! - `upload_jobs` enqueues jobs about ready uploads, `outbox` publishes what the queue lost, and `jobs` shows jobs to
 //!   operators;
-//! - `stats` counts, and `usage` counts what each principal has in flight and stored;
+//! - `upload_list` lists uploads, `stats` counts, and `usage` counts what each principal has in flight and stored;
 //! - `users`, `sessions` and `files` hold what their names say, and `idempotency` remembers answers.
 //!
 //! Each operation that writes is one transaction, or one statement, written as one call in `write_tx`. Each
@@ -44,6 +44,7 @@ mod stats;
 mod unclaimed_usage;
 mod upload_ids;
 mod upload_jobs;
+mod upload_list;
 mod usage;
 mod users;
 mod variants;
@@ -69,6 +70,7 @@ pub use settings::{Pooler, RecordsSettings};
 pub use settle::{PictureInfo, ProcessedUpload, SettleResult};
 pub use stats::UploadStats;
 pub use unclaimed_usage::UnclaimedUsage;
+pub use upload_list::UploadFilter;
 pub use usage::Usage;
 pub use users::{Role, SigningKey, User};
 pub use variants::VariantStatus;

@@ -10,14 +10,15 @@ pub(super) fn tables() -> [TableCreateStatement; 7] {
     [uploads(), jobs(), variants(), events(), deletions(), idempotency_keys(), usage_counters()]
 }
 
-pub(super) const INDEXES: [&str; 10] = [
+pub(super) const INDEXES: [&str; 11] = [
     "CREATE INDEX ix_uploads_deadline ON uploads (deadline) WHERE state = 'accepted'",
     // Claimed and expired uploads are not in this index, because the sweeper would read all of them every few seconds.
     // The state is a column of the index and no condition, because SQLite cannot see that a bound parameter meets a
     // condition.
     "CREATE INDEX ix_uploads_unclaimed ON uploads (state, expires_at) WHERE claimed_at IS NULL",
     "CREATE INDEX ix_uploads_staged_key ON uploads (staged_key) WHERE state IN ('accepted', 'failed')",
-    "CREATE INDEX ix_uploads_owner ON uploads (owner, state)",
+    "CREATE INDEX ix_uploads_owner ON uploads (owner, state, id)",
+    "CREATE INDEX ix_uploads_state ON uploads (state, id)",
     "CREATE INDEX ix_jobs_upload_id ON jobs (upload_id)",
     // The state is a column and no condition for the same reason.
     "CREATE INDEX ix_jobs_republish_at ON jobs (state, republish_at)",

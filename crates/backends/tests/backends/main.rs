@@ -38,5 +38,6 @@ mod s3_storage;
 mod sessions;
 mod storage_outages;
 mod upload_admissibility;
+mod upload_list;
 mod usage_counters;
 mod users_and_grants;

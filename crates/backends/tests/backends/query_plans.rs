@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use domain::{Resource, Service};
-use records::{Claimant, LeaseResult, PublishAttempt};
+use domain::{Resource, Service, UploadState};
+use records::{Claimant, LeaseResult, PublishAttempt, UploadFilter};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, FromQueryResult, Statement};
 use test_support::test_db::{MINUTE, RETENTION, TestDb, processed_upload};
 
@@ -66,6 +66,13 @@ async fn no_hot_question_reads_a_whole_table() {
         records.settle_ready(&attempt, processed_upload(&attempt)).await.unwrap();
         records.upload(admitted.id).await.unwrap();
         records.usage("mary").await.unwrap();
+        for owner in [None, Some("user7".to_owned())] {
+            for state in [None, Some(UploadState::Rejected), Some(UploadState::Failed)] {
+                let filter = UploadFilter { owner: owner.clone(), state };
+                let listed = records.list_uploads(&filter, Some(admitted.id), 20).await.unwrap();
+                assert!(listed.len() <= 20);
+            }
+        }
         records.events(admitted.id).await.unwrap();
         records.variants(admitted.id, 0).await.unwrap();
         records.request_variant(admitted.id, 0, "64.png".parse().unwrap()).await.unwrap();
@@ -120,6 +127,13 @@ async fn no_hot_question_reads_a_whole_table() {
     let read = looking.query_one_raw(Statement::from_string(DbBackend::Postgres, republish)).await.unwrap().unwrap();
     let read: i64 = read.try_get_by_index(0).unwrap();
     assert!(read < 1000, "{read} entries were read for the few jobs that were due");
+    // A page of uploads reads the entries of that page. Each round lists 6 filters, one of them in five states.
+    for index in ["ix_uploads_owner", "ix_uploads_state"] {
+        let sql = format!("SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = '{index}'");
+        let read = looking.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await.unwrap().unwrap();
+        let read: i64 = read.try_get_by_index(0).unwrap();
+        assert!((1..5000).contains(&read), "{read} entries of {index} were read for pages of 20 uploads");
+    }
     looking.close().await.unwrap();
     db.close().await;
 }
