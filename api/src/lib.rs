@@ -32,6 +32,7 @@ mod service_api;
 mod settings;
 mod state;
 mod ui;
+mod upload_list;
 mod upload_status;
 
 use std::sync::Arc;

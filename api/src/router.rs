@@ -26,7 +26,7 @@ use crate::http::server::OverClientLimit;
 #[cfg(debug_assertions)]
 use crate::openapi::documented_responses::DocumentedResponses;
 use crate::state::AppState;
-use crate::{documents, health, openapi, service_api, ui, upload_status};
+use crate::{documents, health, openapi, service_api, ui, upload_list, upload_status};
 
 /// Builds the router, and the OpenAPI document of what is routed.
 pub(crate) fn router(state: AppState) -> Router {
@@ -56,6 +56,7 @@ fn operations() -> OpenApiRouter<AppState> {
         routes!(avatar::current),
         routes!(avatar::version),
         routes!(avatar::remove),
+        routes!(upload_list::list),
         routes!(upload_status::get),
         routes!(service_api::get, service_api::register),
         routes!(service_api::grant, service_api::revoke),

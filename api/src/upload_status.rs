@@ -22,7 +22,7 @@ use crate::openapi::path_parameters::PicturePath;
 #[derive(utoipa::ToSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(dead_code, reason = "describes the names of `UploadState`")]
-enum UploadStateName {
+pub(crate) enum UploadStateName {
     Accepted,
     Ready,
     Rejected,

@@ -31,4 +31,5 @@ mod service_api;
 mod sessions;
 mod test_server;
 mod ui;
+mod upload_list;
 mod upload_status;
