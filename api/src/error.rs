@@ -188,9 +188,9 @@ impl ApiError {
         }
     }
 
-    /// Returns the message for the client. The error texts of backends go to the log only.
+    /// Returns the message for the client, as a sentence. The error texts of backends go to the log only.
     pub(crate) fn message(&self) -> String {
-        match self {
+        as_sentence(match self {
             Self::Backend(_) | Self::NotAccepting(_) if self.code() == "no_room" => {
                 "the storage of this service is full; try again later".to_owned()
             }
@@ -204,7 +204,7 @@ impl ApiError {
                 "the server failed; its log has the cause".to_owned()
             }
             other => other.to_string(),
-        }
+        })
     }
 
     /// Logs a server error. The code that renders the error calls this once.
@@ -213,6 +213,17 @@ impl ApiError {
             tracing::error!(status = self.status().as_u16(), code = self.code(), error = %self, "a request failed: {self}");
         }
     }
+}
+
+/// Makes a sentence of an error's text, which begins in lower case so that it can follow others in the log.
+pub(crate) fn as_sentence(mut text: String) -> String {
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    if !text.ends_with(['.', '?', '!']) {
+        text.push('.');
+    }
+    text
 }
 
 impl From<RecordsError> for ApiError {

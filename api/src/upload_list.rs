@@ -9,7 +9,7 @@ use records::{Records, UploadFilter};
 use serde::Serialize;
 
 use crate::auth::access::ReadAccess;
-use crate::error::ApiError;
+use crate::error::{ApiError, as_sentence};
 use crate::openapi::error_responses::{ParameterErrors, PermissionErrors, Problems, UserErrors};
 use crate::upload_status::UploadStateName;
 
@@ -98,7 +98,7 @@ enum UploadKindName {
 impl From<Upload> for UploadSummary {
     fn from(upload: Upload) -> Self {
         let claimed = upload.claim.is_some();
-        let (code, why) = upload.reason.map(|reason| (reason.code.to_string(), reason.message)).unzip();
+        let (code, why) = upload.reason.map(|reason| (reason.code.to_string(), as_sentence(reason.message))).unzip();
         Self {
             id: upload.id.get(),
             kind: UploadKind::as_str(upload.kind),
@@ -165,7 +165,9 @@ impl ListQuery {
     fn parse(uri: &Uri) -> Result<Self, ApiError> {
         let mut query = Self { state: None, owner: None, before: None, limit: DEFAULT_LIMIT };
         for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
-            let bad = |allowed: &str| ApiError::malformed("bad_query", format!("{name} is {allowed}, not {value:.20}"));
+            let bad = |allowed: &str| {
+                ApiError::malformed("bad_query", format!("\"{name}\" is {allowed}, not \"{value:.20}\""))
+            };
             match name.as_ref() {
                 "state" => {
                     let states = UploadState::ALL.map(UploadState::as_str).join(", ");

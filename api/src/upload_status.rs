@@ -13,7 +13,7 @@ use crate::auth::access::ReadAccess;
 use crate::auth::auth_user::AuthUser;
 use crate::auth::realm_names::RealmNames;
 use crate::dropbox::picture_id::parse_picture_id;
-use crate::error::ApiError;
+use crate::error::{ApiError, as_sentence};
 use crate::http::path_params::PathParams;
 use crate::openapi::error_responses::{Problems, TargetErrors, UserErrors};
 use crate::openapi::path_parameters::PicturePath;
@@ -169,7 +169,7 @@ impl UploadStatus {
             UploadKind::Rendition | UploadKind::File => Vec::new(),
         };
         let variants = variants.into_iter().map(|variant| UploadedVariant::new(realm, &upload, &variant)).collect();
-        let (code, why) = upload.reason.map(|reason| (reason.code.to_string(), reason.message)).unzip();
+        let (code, why) = upload.reason.map(|reason| (reason.code.to_string(), as_sentence(reason.message))).unzip();
         let claimed = upload.claim.map(|claim| {
             let resource = format!("{}.{}", claim.resource, realm.fedmember);
             UploadClaim { resource, by: claim.by, at: claim.at }

@@ -88,7 +88,7 @@ pub(crate) async fn version(
     request: RequestHead,
 ) -> Result<Response, ApiError> {
     let size = requested_variant::parse_size(&request.uri)?.unwrap_or(DEFAULT_SIZE);
-    let unknown = || ApiError::NotFound(format!("{resource} has no avatar {file:.40}"));
+    let unknown = || ApiError::NotFound(format!("there is no avatar {file:.40} of {resource}"));
     let version = file.strip_suffix(".png").and_then(|version| version.parse().ok()).ok_or_else(unknown)?;
     let upload = records.avatar_version(&resource, version).await?.ok_or_else(unknown)?;
     avatar_response(&variants, &upload, size, &request, "public, max-age=31536000, immutable").await

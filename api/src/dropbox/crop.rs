@@ -83,14 +83,14 @@ fn parse_crop(fields: &[FormField]) -> Result<Option<Crop>, ApiError> {
     let bad = |why: String| ApiError::malformed("bad_crop", why);
     let field = |name: &str| {
         let value = fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.trim());
-        let value = value.ok_or_else(|| bad(format!("{name} is missing; send x, y, w and h")))?;
+        let value = value.ok_or_else(|| bad(format!("\"{name}\" is missing; send x, y, w and h")))?;
         // A crop widget sends decimals. "NaN" and "inf" parse as `f64` but are invalid here.
-        let number: f64 = value.parse().map_err(|_| bad(format!("{name} is a number, not \"{value:.20}\"")))?;
-        if number.is_finite() { Ok(number) } else { Err(bad(format!("{name} is a number, not \"{value:.20}\""))) }
+        let number: f64 = value.parse().map_err(|_| bad(format!("\"{name}\" is a number, not \"{value:.20}\"")))?;
+        if number.is_finite() { Ok(number) } else { Err(bad(format!("\"{name}\" is a number, not \"{value:.20}\""))) }
     };
     let (x, y, w, h) = (field("x")?, field("y")?, field("w")?, field("h")?);
     if w <= 0.0 || h <= 0.0 {
-        return Err(bad("w and h are larger than 0".to_owned()));
+        return Err(bad("\"w\" and \"h\" are larger than 0".to_owned()));
     }
     let outside = || bad(format!("the crop lies outside the picture, which is {CROP_SPACE} × {CROP_SPACE} here"));
     let (x, w) = clamp_side(x, w).ok_or_else(outside)?;

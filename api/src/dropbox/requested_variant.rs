@@ -17,7 +17,10 @@ pub(super) fn parse_size(uri: &Uri) -> Result<Option<u32>, ApiError> {
         Some(size) if (1..=VariantName::MAX_SIZE).contains(&size) => Ok(Some(size)),
         _ => {
             let largest = VariantName::MAX_SIZE;
-            Err(ApiError::malformed("bad_size", format!("size is a whole number from 1 to {largest}, not {size:.20}")))
+            Err(ApiError::malformed(
+                "bad_size",
+                format!("\"size\" is a whole number from 1 to {largest}, not \"{size:.20}\""),
+            ))
         }
     }
 }

@@ -10,10 +10,9 @@ let whole = null;
 
 document.documentElement.classList.add("js");
 
-// Messages of the API begin with a small letter, because programs put them into sentences.
 function showMessage(text, good) {
   $("message").classList.toggle("good", Boolean(good));
-  $("message").textContent = text.charAt(0).toUpperCase() + text.slice(1);
+  $("message").textContent = text;
 }
 
 function headers(more) {

@@ -100,15 +100,12 @@ impl PageRenderer {
     }
 }
 
-/// Returns an error as a status and a sentence. Messages of the API begin with a small letter, because programs put them
-/// into sentences. A server error is logged here, as everywhere.
+/// Returns an error as a status and a sentence. A server error is logged here, as everywhere.
 fn error_text(failure: Option<ApiError>) -> (StatusCode, String) {
     let Some(error) = failure else { return (StatusCode::OK, String::new()) };
     let response = error.into_response();
-    let message = response.extensions().get::<ErrorMessage>().map_or("", |message| &message.0);
-    let mut letters = message.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string());
-    (response.status(), first.unwrap_or_default() + letters.as_str())
+    let message = response.extensions().get::<ErrorMessage>().map_or_else(String::new, |message| message.0.clone());
+    (response.status(), message)
 }
 
 /// `GET /page/page.css`

@@ -121,7 +121,7 @@ async fn who_may_not_is_told_before_the_body_is_read() {
     let nobody =
         server.anonymous(Method::POST, "/api/dropbox/pictures").multipart(form("a.png", PNG)).send().await.unwrap();
     assert_eq!(nobody.status(), 401);
-    assert_eq!(nobody.text().await.unwrap(), "you are not logged in; log in first");
+    assert_eq!(nobody.text().await.unwrap(), "You are not logged in; log in first.");
     let bare = jane
         .request_without_csrf(Method::POST, "/api/dropbox/pictures")
         .multipart(form("a.png", PNG))

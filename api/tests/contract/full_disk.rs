@@ -21,7 +21,7 @@ async fn below_the_reserve_uploads_are_refused_before_their_bodies_come() {
     let head = "content-type: multipart/form-data; boundary=B\r\ncontent-length: 1000\r\nexpect: 100-continue";
     let answer = RawUpload::open(&jane, head).await.response().await;
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
-    assert!(answer.contains("the storage of this service is full; try again later"), "{answer}");
+    assert!(answer.contains("The storage of this service is full; try again later."), "{answer}");
     assert!(answer.contains("retry-after: 5\r\n"), "{answer}");
     let file = reqwest::multipart::Part::bytes(PNG).file_name("small.png");
     let form = reqwest::multipart::Form::new().part("primaryFile", file);
@@ -55,7 +55,7 @@ async fn a_full_disk_is_reported_by_name_and_loses_nothing() {
     let refused = jane.upload("b.png", PNG).await;
     assert_eq!(refused.status(), 503);
     let said = refused.text().await.unwrap();
-    assert_eq!(said, "the storage of this service is full; try again later");
+    assert_eq!(said, "The storage of this service is full; try again later.");
     assert_eq!(server.staged_files(), 0, "what was refused leaves nothing");
     let red = async {
         loop {

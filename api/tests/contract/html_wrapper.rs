@@ -34,7 +34,7 @@ async fn errors_are_wrapped_with_their_status() {
     assert_eq!(nobody.status(), 401);
     let page = nobody.text().await.unwrap();
     assert!(
-        page.contains("<body status=\"401\" statusText=\"Unauthorized\">you are not logged in; log in first</body>")
+        page.contains("<body status=\"401\" statusText=\"Unauthorized\">You are not logged in; log in first.</body>")
     );
     assert!(page.len() > 512);
     let text = jane.request(Method::POST, path).multipart(form("a.png", b"<script>alert(1)</script>")).send().await;

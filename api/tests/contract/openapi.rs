@@ -44,7 +44,10 @@ async fn a_method_that_a_path_lacks_gets_405_and_the_methods_that_it_has() {
             assert_eq!(response.status(), 405, "{method} {path}");
             assert_eq!(header(&response, "allow"), allow.join(", "), "{method} {path}");
             let text = response.text().await.unwrap();
-            assert!(text.contains(&format!("this path supports {} only", allow.join(", "))), "{method} {path}: {text}");
+            assert!(
+                text.contains(&format!("This path supports {} only.", allow.join(", "))),
+                "{method} {path}: {text}"
+            );
         }
     }
 }

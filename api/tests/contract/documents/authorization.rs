@@ -17,19 +17,19 @@ async fn unknown_users() {
     let path = format!("/documents/api/1.1/files/{id}/data/rendition");
     let no = |message| (401, "-1", "!csNotLoggedIn", message);
     let nobody = || server.anonymous(Method::POST, &path);
-    assert_refused(nobody, about, no("you are not logged in; log in first")).await;
+    assert_refused(nobody, about, no("You are not logged in; log in first.")).await;
     let basic = || nobody().header("authorization", "Basic amFuZTpqYW5l");
     assert_refused(
         basic,
         about,
-        no("the Authorization header has no bearer token; send \"Authorization: Bearer <token>\""),
+        no("The Authorization header has no bearer token; send \"Authorization: Bearer <token>\"."),
     )
     .await;
-    assert_refused(|| nobody().bearer_auth("junk"), about, no("the session is not valid; log in again")).await;
-    let how = "send the raw value of the Csrf-Token cookie in the X-Csrf-Token header";
-    let message = format!("the CSRF token is missing; {how}");
+    assert_refused(|| nobody().bearer_auth("junk"), about, no("The session is not valid; log in again.")).await;
+    let how = "send the raw value of the Csrf-Token cookie in the X-Csrf-Token header.";
+    let message = format!("The CSRF token is missing; {how}");
     assert_refused(|| jane.request_without_csrf(Method::POST, &path), about, (401, "-1", "!csCsrf", &message)).await;
-    let message = format!("the CSRF token is not valid; {how}");
+    let message = format!("The CSRF token is not valid; {how}");
     let forged = || jane.request_without_csrf(Method::POST, &path).header(format!("X-Csrf-Token_{FED}"), "x");
     assert_refused(forged, about, (401, "-1", "!csCsrf", &message)).await;
     let mut gone = server.backends.records.user("joe").await.unwrap().unwrap();
@@ -39,11 +39,11 @@ async fn unknown_users() {
     assert_refused(
         || nobody().bearer_auth(&joe.session),
         about,
-        no("the account is disabled; ask an administrator to enable it"),
+        no("The account is disabled; ask an administrator to enable it."),
     )
     .await;
     server.clock.advance(std::time::Duration::from_secs(31 * 60));
-    assert_refused(|| nobody().bearer_auth(&jane.session), about, no("the session has expired; log in again")).await;
+    assert_refused(|| nobody().bearer_auth(&jane.session), about, no("The session has expired; log in again.")).await;
 }
 
 #[tokio::test]
@@ -161,7 +161,7 @@ async fn what_is_not_there() {
         rendition("The rendition was not found. It would be made of a picture, and there is none that can be shown.");
     let no_file = (404, "-16", "!csFileNotFound", "The file was not found.");
     let no_link = (404, "-16", "!csLinkNotFound", "The link was not found.");
-    let nothing = (404, "-1", "!csNotFound", "there is nothing at this path");
+    let nothing = (404, "-1", "!csNotFound", "There is nothing at this path.");
     let kind = "The value of 'renditionType' is not valid: it is system or uploaded.";
     let only = |methods| (405, "-1", "!csMethodNotAllowed", methods);
     let ours = |path: &str| (format!("/files/{id}{path}"), ("file", id.as_str()));
@@ -191,15 +191,15 @@ async fn what_is_not_there() {
         (Method::DELETE, ("/publiclinks/Lnone".to_owned(), ("publiclink", "")), no_link),
         (Method::DELETE, ("/applinks/Lnone".to_owned(), ("applink", "")), no_link),
         (Method::GET, ("/folders/F1".to_owned(), ("file", "")), nothing),
-        (Method::PATCH, ours(""), only("this path supports GET, HEAD only")),
-        (Method::PUT, ours("/data/rendition"), only("this path supports GET, HEAD, POST, DELETE only")),
-        (Method::GET, ("/applinks/token".to_owned(), ("applink", "")), only("this path supports PUT only")),
+        (Method::PATCH, ours(""), only("This path supports GET, HEAD only.")),
+        (Method::PUT, ours("/data/rendition"), only("This path supports GET, HEAD, POST, DELETE only.")),
+        (Method::GET, ("/applinks/token".to_owned(), ("applink", "")), only("This path supports PUT only.")),
     ] {
         let headers = assert_refused(|| api_request(&jane, method.clone(), &path), about, words).await;
         assert_eq!(headers.contains_key("allow"), words.0 == 405, "{path}");
     }
     let send = || server.anonymous(Method::GET, &format!("/documents/api/1.3/files/{id}"));
-    let message = "there are versions 1.1 and 1.2 of this API";
+    let message = "There are versions 1.1 and 1.2 of this API.";
     assert_refused(send, ("file", &id), (404, "-1", "!csNotFound", message)).await;
     // A response that says the length in its headers has no body.
     let beyond: Response = api_request(&jane, Method::GET, &format!("/files/{id}/data"))

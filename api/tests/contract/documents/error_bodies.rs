@@ -158,33 +158,33 @@ async fn forms_that_are_none() {
         (&rendition, about, vec![file_part(b""), name()], no_file),
         (&data, about, vec![file_part(b"x")], no_primary),
         (&"/files/data".to_owned(), ("file", ""), vec![file_part(b"x")], no_primary),
-        (&rendition, about, vec![file_part(b"x"), file_part(b"y")], form_is("the form has two parts called \"file\"")),
-        (&rendition, about, vec![name(), name()], form_is("the form has two parts called \"parameters\"")),
+        (&rendition, about, vec![file_part(b"x"), file_part(b"y")], form_is("The form has two parts called \"file\".")),
+        (&rendition, about, vec![name(), name()], form_is("The form has two parts called \"parameters\".")),
         (
             &rendition,
             about,
             (0..101).map(|_| part("name=\"a\"", b"x")).collect(),
-            form_is("the form has more than 100 parts"),
+            form_is("The form has more than 100 parts."),
         ),
-        (&rendition, about, vec![head], form_is("the headers of a part of the form are too long")),
+        (&rendition, about, vec![head], form_is("The headers of a part of the form are too long.")),
         (
             &rendition,
             about,
             vec![file_part(b"x"), json_part("{")],
-            json_is("the parameters are not a JSON object: EOF while parsing an object at line 1 column 1"),
+            json_is("The parameters are not a JSON object: EOF while parsing an object at line 1 column 1."),
         ),
         (
             &rendition,
             about,
             vec![file_part(b"x"), json_part(r#"{"name":"a","name ":"b"}"#)],
-            json_is("the parameters are not a JSON object: \"name\" is repeated at line 1 column 24"),
+            json_is("The parameters are not a JSON object: \"name\" is repeated at line 1 column 24."),
         ),
         (
             &data,
             about,
             vec![part("name=\"primaryFile\"; filename=\"a\"", b"x"), json_part("[]")],
             json_is(
-                "the parameters are not a JSON object: invalid type: sequence, expected an object at line 1 column 0",
+                "The parameters are not a JSON object: invalid type: sequence, expected an object at line 1 column 0.",
             ),
         ),
         (
@@ -195,22 +195,22 @@ async fn forms_that_are_none() {
                 413,
                 "-1",
                 "!csTooLarge",
-                "a part of the form that is not the file is over the limit of 65536 bytes: at least {n} bytes were sent; \
-                 send less",
+                "A part of the form that is not the file is over the limit of 65536 bytes: at least {n} bytes were sent; \
+                 send less.",
             ),
         ),
     ] {
         assert_refused(|| with_form(api_request(&jane, Method::POST, path), &parts), about, expected).await;
     }
     for (kind, message) in [
-        ("", "send the file as multipart/form-data; the request says no content type"),
-        ("text/plain", "send the file as multipart/form-data"),
-        ("multipart/form-data", "the content type names no boundary; let your HTTP library set it"),
+        ("", "Send the file as multipart/form-data; the request says no content type."),
+        ("text/plain", "Send the file as multipart/form-data."),
+        ("multipart/form-data", "The content type names no boundary; let your HTTP library set it."),
         (
             &format!("multipart/form-data; boundary={}", "b".repeat(71)),
-            "the boundary has 71 characters; 1 to 70 are allowed",
+            "The boundary has 71 characters; 1 to 70 are allowed.",
         ),
-        ("multipart/form-data; boundary=C", "the form ends in the middle of a part, or its boundary is not there"),
+        ("multipart/form-data; boundary=C", "The form ends in the middle of a part, or its boundary is not there."),
     ] {
         let send = || {
             let request = api_request(&jane, Method::POST, &rendition).body(form(&[file_part(b"x")]));
@@ -222,7 +222,7 @@ async fn forms_that_are_none() {
         let send = || {
             with_form(api_request(&jane, Method::POST, &rendition).header("idempotency-key", key), &[file_part(b"x")])
         };
-        let message = "an Idempotency-Key has 1 to 255 printable ASCII characters";
+        let message = "An Idempotency-Key has 1 to 255 printable ASCII characters.";
         assert_refused(send, about, (400, "-1", "!csBadIdempotencyKey", message)).await;
     }
     assert_eq!(server.staged_files(), 0);
@@ -248,7 +248,7 @@ async fn limits() {
     };
     let full = "The file version has 2 renditions, which is the limit. Delete one to add another.";
     assert_refused(|| adding(1), ("file", &id), (409, "-1", "!csRenditionsTooMany,2", full)).await;
-    let large = "the file is over the limit of 65536 bytes: at least {n} bytes were sent; send less";
+    let large = "The file is over the limit of 65536 bytes: at least {n} bytes were sent; send less.";
     // One byte too many, and then so many bytes that the announced length is enough to refuse.
     for bytes in [(64 << 10) + 1, 2 << 20] {
         let headers = assert_refused(|| adding(bytes), ("file", &id), (413, "-1", "!csTooLarge", large)).await;
@@ -258,7 +258,7 @@ async fn limits() {
     for _ in 0..8 {
         api_request(&jane, Method::GET, &format!("/files/{id}")).send().await.unwrap();
     }
-    let often = "8 requests a minute are the limit for one user; try again in 61 seconds";
+    let often = "8 requests a minute are the limit for one user; try again in 61 seconds.";
     let headers = assert_refused(|| adding(1), ("file", &id), (429, "-1", "!csTooManyRequests", often)).await;
     assert_eq!(headers["retry-after"], "61");
     assert_eq!(server.staged_files(), 0);

@@ -27,7 +27,7 @@ async fn a_key_in_flight_and_a_key_of_another_request() {
     let id = file_with_idle_worker(&jane).await;
     let meanwhile = async {
         wait_for_in_flight(&server, 1).await;
-        let message = "a request with this Idempotency-Key is in progress; repeat this request later";
+        let message = "A request with this Idempotency-Key is in progress; repeat this request later.";
         let words = (409, "-1", "!csInFlight", message);
         let headers = assert_refused(|| request_with_key(&jane, &id, b"x"), ("file", &id), words).await;
         assert_eq!(headers["retry-after"], "1");
@@ -35,7 +35,7 @@ async fn a_key_in_flight_and_a_key_of_another_request() {
     };
     let (first, ()) = tokio::join!(request_with_key(&jane, &id, b"x").send(), meanwhile);
     assert_eq!(first.unwrap().status(), 200);
-    let message = "this Idempotency-Key was used for a request with other content; use a new key for a new request";
+    let message = "This Idempotency-Key was used for a request with other content; use a new key for a new request.";
     assert_refused(|| request_with_key(&jane, &id, b"y"), ("file", &id), (422, "-1", "!csOtherContent", message)).await;
     assert_eq!(server.staged_files(), 0);
 }
@@ -55,7 +55,7 @@ async fn a_right_that_was_taken_back_and_a_deadline_that_passed() {
     let message = format!(
         "Unable to add the rendition. User 'joe, of the test' has insufficient privilege to access fFileGUID:{id}."
     );
-    let too_late = "no worker settled this upload before its deadline; try again, or ask the operator to";
+    let too_late = "No worker settled this upload before its deadline; try again, or ask the operator to.";
     for kind in CONTENT_TYPES {
         share(&server, &id, "joe", FileRole::Contributor).await;
         let revoke = async {
@@ -102,7 +102,7 @@ async fn overload_and_a_size_that_is_not_rendered_yet() {
         let request = api_request(&jane, Method::POST, "/files/data");
         with_form(request, &[part("name=\"primaryFile\"; filename=\"a\"", b"x")])
     };
-    let message = "too many files are being uploaded at once; try again in a moment";
+    let message = "Too many files are being uploaded at once; try again in a moment.";
     let headers = assert_refused(fresh, ("file", ""), (503, "-1", "!csBusy", message)).await;
     assert_eq!(headers["retry-after"], "1");
 
@@ -110,7 +110,7 @@ async fn overload_and_a_size_that_is_not_rendered_yet() {
     let jane = server.login("jane").await;
     let id = file_without_waiting(&server, &jane).await;
     let page = || api_request(&jane, Method::GET, &format!("/files/{id}/data/rendition?rendition=page1"));
-    let message = "this size is being made; try again in a moment";
+    let message = "This size is being made; try again in a moment.";
     let headers = assert_refused(page, ("file", &id), (503, "-1", "!csNotYet", message)).await;
     assert_eq!(headers["retry-after"], "1");
 }
@@ -136,12 +136,12 @@ async fn a_body_that_stops_and_bytes_that_are_gone() {
         let request = request.header("content-type", "multipart/form-data; boundary=B");
         request.body(reqwest::Body::wrap_stream(begun))
     };
-    let message = "nothing came for 0.3 seconds; send without pauses";
+    let message = "Nothing came for 0.3 seconds; send without pauses.";
     assert_refused(stops, ("file", &id), (408, "-1", "!csTooSlow", message)).await;
 
     assert!(server.backends.blobs.delete_prefix("uploads/3/1001-").await.unwrap() > 0);
     let get = || api_request(&jane, Method::GET, &format!("/files/{id}/data"));
-    let message = "the server failed; its log has the cause";
+    let message = "The server failed; its log has the cause.";
     assert_refused(get, ("file", &id), (500, "-1", "!csPlaceDown", message)).await;
     assert_eq!(server.staged_files(), 0);
 }

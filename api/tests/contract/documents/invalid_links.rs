@@ -94,10 +94,10 @@ async fn links_that_are_not_made() {
     }
     let path = format!("/applinks/file/{id}");
     let as_text = || api_request(&jane, Method::POST, &path).header("content-type", "text/plain").body("{}");
-    let message = "the applink must be sent as application/json, not as \"text/plain\"";
+    let message = "The applink must be sent as application/json, not as \"text/plain\".";
     assert_refused(as_text, ("applink", &id), (400, "-1", "!csUnsupportedType", message)).await;
     let long = || api_request(&jane, Method::POST, &path).json(&" ".repeat(64 << 10));
-    let message = "the applink is over the limit of 65536 bytes: at least 65538 bytes were sent; send less";
+    let message = "The applink is over the limit of 65536 bytes: at least 65538 bytes were sent; send less.";
     assert_refused(long, ("applink", &id), (413, "-1", "!csTooLarge", message)).await;
 }
 
@@ -129,7 +129,7 @@ async fn links_that_open_nothing() {
         let request = server.anonymous(Method::POST, path).header("AppLinkID", app_id).header("AccessToken", access);
         with_form(request, &[file_part(b"x")])
     };
-    let message = "a link is for one file; log in to create another file";
+    let message = "A link is for one file; log in to create another file.";
     assert_refused(fresh, ("file", ""), (401, "-1", "!csNotLoggedIn", message)).await;
 
     let all = [("AppLinkID", app_id), ("AccessToken", access), ("RefreshToken", access)];
@@ -144,7 +144,7 @@ async fn links_that_open_nothing() {
     assert_refused(|| refresh(&all), ("applink", ""), INVALID_LINK).await;
 
     let members = make("publiclink", json!({"assignedUsers": "@serviceinstance"})).await;
-    let message = "this link is for users who are logged in; log in first";
+    let message = "This link is for users who are logged in; log in first.";
     assert_refused(|| linked(&members), about, (401, "-1", "!csNotLoggedIn", message)).await;
     let guarded = make("publiclink", json!({"assignedUsers": "@everybody", "password": "12345678"})).await;
     let message = "The access code must be provided to access the link.";
@@ -157,7 +157,7 @@ async fn links_that_open_nothing() {
     for _ in 0..5 {
         assert_refused(guess, about, no_code).await;
     }
-    let message = "too many access codes were tried; try again in 301 seconds";
+    let message = "Too many access codes were tried; try again in 301 seconds.";
     let headers = assert_refused(guess, about, (429, "-1", "!csTooManyAccessCodes", message)).await;
     assert_eq!(headers["retry-after"], "301");
     assert_eq!(server.staged_files(), 0);
