@@ -15,6 +15,29 @@ use super::response_bodies::{FileInformation, ItemBody, SuccessBody};
 use crate::ingest::Ingest;
 use crate::openapi::request_headers::{IdempotencyKeyHeader, PreferHeader};
 
+/// The response when a new file or version is ready.
+#[derive(utoipa::IntoResponses)]
+#[response(
+    status = 201,
+    description = "The file is ready",
+    headers(("Preference-Applied" = String, description = "The preferences of `Prefer` that were applied")),
+)]
+#[expect(dead_code, reason = "describes a response of `FileUpload::answer`")]
+struct FileReady(ItemBody<FileInformation>);
+
+/// The response when a worker has not finished.
+#[derive(utoipa::IntoResponses)]
+#[response(
+    status = 202,
+    description = "Accepted, and not ready yet. `Location` has the status of the upload",
+    headers(
+        ("Location" = String, description = "`/uploads/{id}`"),
+        ("Preference-Applied" = String, description = "The preferences of `Prefer` that were applied"),
+    ),
+)]
+#[expect(dead_code, reason = "describes a response of `FileUpload::answer`")]
+struct UploadAccepted(SuccessBody);
+
 /// `POST …/files/{fileId}/data/rendition`: uploads a custom rendition of the latest version.
 #[utoipa::path(
     post,
@@ -26,11 +49,7 @@ use crate::openapi::request_headers::{IdempotencyKeyHeader, PreferHeader};
     responses(
         (status = 200, description = "The rendition is ready", body = SuccessBody,
             headers(("Preference-Applied" = String, description = "The preferences of `Prefer` that were applied"))),
-        (status = 202, description = "Accepted, and not ready yet. `Location` has the status of the upload", body = SuccessBody,
-            headers(
-                ("Location" = String, description = "`/uploads/{id}`"),
-                ("Preference-Applied" = String, description = "The preferences of `Prefer` that were applied"),
-            )),
+        UploadAccepted,
         DocumentErrors::<UploadErrors>,
     ),
 )]
@@ -53,13 +72,8 @@ pub(crate) async fn rendition(
     request_body(content = FileForm, content_type = "multipart/form-data"),
     params(VersionPath, PreferHeader, IdempotencyKeyHeader),
     responses(
-        (status = 201, description = "The file is ready", body = ItemBody<FileInformation>,
-            headers(("Preference-Applied" = String, description = "The preferences of `Prefer` that were applied"))),
-        (status = 202, description = "Accepted, and not ready yet. `Location` has the status of the upload", body = SuccessBody,
-            headers(
-                ("Location" = String, description = "`/uploads/{id}`"),
-                ("Preference-Applied" = String, description = "The preferences of `Prefer` that were applied"),
-            )),
+        FileReady,
+        UploadAccepted,
         DocumentErrors::<UploadErrors>,
     ),
     security(("session" = [], "csrf" = []), ("bearer" = [])),
@@ -83,13 +97,8 @@ pub(crate) async fn file(
     request_body(content = FileForm, content_type = "multipart/form-data"),
     params(FilePath, PreferHeader, IdempotencyKeyHeader),
     responses(
-        (status = 201, description = "The file is ready", body = ItemBody<FileInformation>,
-            headers(("Preference-Applied" = String, description = "The preferences of `Prefer` that were applied"))),
-        (status = 202, description = "Accepted, and not ready yet. `Location` has the status of the upload", body = SuccessBody,
-            headers(
-                ("Location" = String, description = "`/uploads/{id}`"),
-                ("Preference-Applied" = String, description = "The preferences of `Prefer` that were applied"),
-            )),
+        FileReady,
+        UploadAccepted,
         DocumentErrors::<UploadErrors>,
     ),
 )]
