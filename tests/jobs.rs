@@ -89,7 +89,7 @@ async fn what_a_file_and_its_rendition_wait_for_is_told() {
     };
     waits(parts.submit_file(&file, &read_picture("astronaut.jpg")).await.unwrap().id);
     parts.worker.run_pending().await.unwrap();
-    let version = parts.backends.records.file_versions(&file).await.unwrap().remove(0).id;
+    let version = parts.backends.records.file_versions(&file, None).await.unwrap().remove(0).id;
     let name = RenditionName::parse("Small", RenditionNameRules::V1_2).unwrap();
     let target = UploadTarget::Rendition { version, name, description: String::new(), max_renditions: 9 };
     waits(parts.submit_to_target(target, &read_picture("astronaut.jpg")).await.unwrap().id);

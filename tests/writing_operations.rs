@@ -308,6 +308,7 @@ fn public_link(parts: &InProcess, file: &FileId) -> PublicLink {
         role: FileRole::Viewer,
         password_hash: None,
         expires_at: None,
+        expiration_time: None,
         created_by: OWNER.to_owned(),
         created_at: parts.backends.records.clock().now(),
     }

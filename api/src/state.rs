@@ -39,6 +39,7 @@ use crate::readiness::Readiness;
 use crate::settings::ApiSettings;
 use crate::ui::forms::PageForms;
 use crate::ui::pages::PageRenderer;
+use crate::upload_status::UploadViewers;
 
 /// All services. Clones share them.
 #[derive(Clone, FromRef)]
@@ -67,6 +68,7 @@ pub(crate) struct AppState {
     pub(crate) variants: Arc<VariantServer>,
     pub(crate) claims: Arc<Claims>,
     pub(crate) document_access: Arc<DocumentAccess>,
+    pub(crate) upload_viewers: Arc<UploadViewers>,
     pub(crate) links: Arc<Links>,
     pub(crate) pages: Arc<PageRenderer>,
     pub(crate) page_forms: Arc<PageForms>,
@@ -150,6 +152,13 @@ impl AppState {
             settings: documents,
             uploads: Arc::clone(&uploads),
         };
+        let upload_viewers = UploadViewers {
+            records: records.clone(),
+            realm: Arc::clone(&realm),
+            authenticator: Arc::clone(&authenticator),
+            request_limits: Arc::clone(&request_limits),
+            document_access: Arc::clone(&document_access),
+        };
         let links = Links { records: records.clone(), realm: Arc::clone(&realm), applink_tokens, passwords };
 
         let pictures = UnclaimedPictures::new(records.clone(), queue.clone(), Arc::clone(&uploads));
@@ -195,6 +204,7 @@ impl AppState {
             variants: Arc::new(variants),
             claims: Arc::new(Claims::new(records.clone(), Arc::clone(&realm))),
             document_access,
+            upload_viewers: Arc::new(upload_viewers),
             links: Arc::new(links),
             pages,
             page_forms: Arc::new(page_forms),

@@ -1,19 +1,24 @@
 //! The state and the events of an upload: `GET /uploads/{id}`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use domain::{Event, Upload, UploadKind, Variant};
 use jiff::Timestamp;
 use records::Records;
 use serde::Serialize;
 
-use crate::auth::access::ReadAccess;
 use crate::auth::auth_user::AuthUser;
+use crate::auth::authenticator::Authenticator;
 use crate::auth::realm_names::RealmNames;
+use crate::auth::request_limits::RequestLimits;
+use crate::documents::authorize::DocumentAccess;
 use crate::dropbox::picture_id::parse_picture_id;
 use crate::error::{ApiError, as_sentence};
+use crate::http::client_ip::ClientIp;
 use crate::http::path_params::PathParams;
 use crate::openapi::error_responses::{Problems, TargetErrors, UserErrors};
 use crate::openapi::path_parameters::PicturePath;
@@ -119,8 +124,8 @@ impl From<Event> for UploadEvent {
     }
 }
 
-/// `GET /uploads/{id}`: returns the state of an upload to its uploader, to site administrators and, once it is claimed, to
-/// the users of the resource.
+/// `GET /uploads/{id}`: returns the state of an upload to its uploader, to site administrators, to the holder of the link
+/// by which it was uploaded and, once it is claimed, to the users of the resource.
 #[utoipa::path(
     get,
     path = "/uploads/{id}",
@@ -131,30 +136,67 @@ impl From<Event> for UploadEvent {
         (status = 200, description = "The state of the upload and its events", body = UploadStatus),
         Problems::<(UserErrors, TargetErrors)>,
     ),
-    security(("session" = []), ("bearer" = [])),
+    security(("session" = []), ("bearer" = []), ("applink" = [], "accessToken" = []), ("publicLink" = [])),
 )]
 pub(crate) async fn get(
-    ReadAccess(caller): ReadAccess,
+    State(viewers): State<Arc<UploadViewers>>,
+    ClientIp(client_ip): ClientIp,
     PathParams(id): PathParams<String>,
-    State(records): State<Records>,
-    State(realm): State<Arc<RealmNames>>,
+    headers: HeaderMap,
 ) -> Result<Json<UploadStatus>, ApiError> {
-    let id = parse_picture_id(&id)?;
-    let upload = records.upload(id).await?;
-    let upload = match upload {
-        Some(upload) if can_view(&records, &caller, &upload).await? => upload,
-        _ => return Err(ApiError::NotFound(format!("there is no upload {id}"))),
-    };
-    UploadStatus::read(&records, &realm, upload).await.map(Json)
+    let upload = viewers.find(&headers, client_ip, &id).await?;
+    UploadStatus::read(&viewers.records, &viewers.realm, upload).await.map(Json)
 }
 
-async fn can_view(records: &Records, caller: &AuthUser, upload: &Upload) -> Result<bool, ApiError> {
-    if caller.owns(upload) {
-        return Ok(true);
+/// Decides who sees the status of an upload: its uploader, site administrators, users of the resource that claimed it,
+/// and the holder of the link by which it was uploaded.
+pub(crate) struct UploadViewers {
+    pub(crate) records: Records,
+    pub(crate) realm: Arc<RealmNames>,
+    pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) request_limits: Arc<RequestLimits>,
+    pub(crate) document_access: Arc<DocumentAccess>,
+}
+
+impl UploadViewers {
+    /// Finds an upload that the caller may see.
+    async fn find(&self, headers: &HeaderMap, client_ip: IpAddr, id: &str) -> Result<Upload, ApiError> {
+        let links = self.document_access.link_grants(headers, client_ip).await?;
+        let session = self.authenticator.authenticate_read(headers).await;
+        let caller = match session {
+            Ok(caller) => {
+                self.request_limits.count_user(&caller)?;
+                Some(caller)
+            }
+            Err(error) if links.is_empty() => return Err(error),
+            Err(_) => None,
+        };
+        let id = parse_picture_id(id)?;
+        let unknown = || ApiError::NotFound(format!("there is no upload {id}"));
+        let upload = self.records.upload(id).await?.ok_or_else(unknown)?;
+        if let Some(caller) = caller
+            && self.is_visible_to_user(&caller, &upload).await?
+        {
+            return Ok(upload);
+        }
+        if !links.is_empty()
+            && let Some((file, grant)) = self.records.upload_grant(id).await?
+            && links.contains(&grant)
+            && self.records.file_role(&file, &grant).await?.is_some()
+        {
+            return Ok(upload);
+        }
+        Err(unknown())
     }
-    match &upload.claim {
-        Some(claim) => Ok(records.may_act_for(&caller.user_id, &claim.resource).await?),
-        None => Ok(false),
+
+    async fn is_visible_to_user(&self, caller: &AuthUser, upload: &Upload) -> Result<bool, ApiError> {
+        if caller.owns(upload) {
+            return Ok(true);
+        }
+        match &upload.claim {
+            Some(claim) => Ok(self.records.may_act_for(&caller.user_id, &claim.resource).await?),
+            None => Ok(false),
+        }
     }
 }
 

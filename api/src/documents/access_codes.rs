@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 
-use super::error::DocumentError;
+use super::error::{DocumentError, LinkRefusal};
 use crate::auth::attempt_limiter::{AttemptLimiter, AttemptLimits};
 use crate::auth::password::Passwords;
 use crate::auth::realm_names::cookie_value;
@@ -48,13 +48,13 @@ impl AccessCodes {
         client_ip: IpAddr,
         link: &PublicLink,
         hash: String,
-    ) -> Result<(), DocumentError> {
+    ) -> Result<(), LinkRefusal> {
         let code = cookie_value(headers, &format!("dAccessCode-{}", link.id))
             .ok_or_else(DocumentError::access_code_required)?;
         let code =
             percent_decode_str(code).decode_utf8().map_err(|_| DocumentError::access_code_required())?.into_owned();
         if code.len() > MAX_CODE_CHARS * 4 {
-            return Err(DocumentError::access_code_required());
+            return Err(DocumentError::access_code_required().into());
         }
         let now = self.clock.now();
         let proof: [u8; 32] = Sha256::digest(format!("{}\0{hash}\0{code}", link.id)).into();
@@ -70,7 +70,7 @@ impl AccessCodes {
         self.attempts.count_network(network, now).map_err(too_many_attempts)?;
         let attempt = self.attempts.count_account(network, &link.id, now).map_err(too_many_attempts)?;
         if !self.passwords.verify(code, Some(hash)).await? {
-            return Err(DocumentError::access_code_required());
+            return Err(DocumentError::access_code_required().into());
         }
         self.attempts.record_success(attempt, now);
         self.cache.insert(proof, now);

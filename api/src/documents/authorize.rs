@@ -1,10 +1,13 @@
 //! Authorization for one file. The rendition contract defines the order of checks: credentials, file, role, and only
 //! then the rest of the request (`docs/contracts/renditions.md`, 4.6).
 
+use std::net::IpAddr;
+
+use axum::http::HeaderMap;
 use domain::{AccessGrant, File, FileId, FileRole};
 use records::Records;
 
-use super::error::{DocumentError, DocumentOperation};
+use super::error::{DocumentError, DocumentOperation, LinkRefusal};
 use super::principal::{Principal, Principals};
 use super::request::DocumentRequest;
 
@@ -25,6 +28,15 @@ pub(crate) struct DocumentAccess {
 impl DocumentAccess {
     pub(crate) fn new(principals: Principals) -> Self {
         Self { records: principals.records.clone(), principals }
+    }
+
+    /// Resolves the grants of the links whose credentials are in the headers.
+    pub(crate) async fn link_grants(
+        &self,
+        headers: &HeaderMap,
+        client_ip: IpAddr,
+    ) -> Result<Vec<AccessGrant>, LinkRefusal> {
+        self.principals.link_grants(headers, client_ip).await
     }
 
     /// Authenticates the caller, without any check of permissions.

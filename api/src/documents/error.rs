@@ -272,6 +272,52 @@ impl From<ApiError> for DocumentError {
     }
 }
 
+/// Why the credentials of a link are refused. Other APIs accept them too, and have another form of errors.
+pub(crate) enum LinkRefusal {
+    /// The link or its access code, with the error of the contract.
+    Link(DocumentError),
+    /// Any other error.
+    Other(ApiError),
+}
+
+impl From<DocumentError> for LinkRefusal {
+    fn from(error: DocumentError) -> Self {
+        Self::Link(error)
+    }
+}
+
+impl From<ApiError> for LinkRefusal {
+    fn from(error: ApiError) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl From<RecordsError> for LinkRefusal {
+    fn from(error: RecordsError) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+impl From<LinkRefusal> for DocumentError {
+    fn from(refusal: LinkRefusal) -> Self {
+        match refusal {
+            LinkRefusal::Link(error) => error,
+            LinkRefusal::Other(error) => error.into(),
+        }
+    }
+}
+
+impl From<LinkRefusal> for ApiError {
+    fn from(refusal: LinkRefusal) -> Self {
+        match refusal {
+            LinkRefusal::Link(_) => Self::NotLoggedIn(
+                "the link is not valid, has expired, or its access code is missing; ask for a new link",
+            ),
+            LinkRefusal::Other(error) => error,
+        }
+    }
+}
+
 impl From<RecordsError> for DocumentError {
     fn from(error: RecordsError) -> Self {
         ApiError::from(error).into()

@@ -56,7 +56,10 @@ pub(crate) async fn get(
     path = "/files/{id}/versions",
     tag = "documents",
     operation_id = "getFileVersions",
-    params(FilePath),
+    params(
+        FilePath,
+        ("limit" = inline(Option<u64>), Query, minimum = 1, description = "The most versions to return; all by default"),
+    ),
     responses(
         (status = 200, description = "The versions, the oldest first", body = ListBody<FileInformation>),
         DocumentErrors::<ReadErrors>,
@@ -68,7 +71,11 @@ pub(crate) async fn versions(
     request: DocumentRequest,
 ) -> Result<Response, DocumentError> {
     let authorized = access.authorize_file(&request, DocumentOperation::GET_INFO, FileRole::Viewer).await?;
-    let versions = records.file_versions(&authorized.file.id).await?;
+    let limit = request.query_param("limit")?.map(|limit| match limit.parse() {
+        Ok(limit @ 1..) => Ok(limit),
+        _ => Err(DocumentError::invalid_value("limit", "it is a whole number from 1 on")),
+    });
+    let versions = records.file_versions(&authorized.file.id, limit.transpose()?).await?;
     let mut people = UserDirectory::new(&records);
     let mut items = Vec::with_capacity(versions.len());
     let creator =

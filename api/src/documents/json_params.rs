@@ -1,44 +1,16 @@
 //! The JSON parameters of a request, in a part of a form or as the body: one object of limited size. Names of members
 //! are trimmed. A repeated member or invalid JSON is an error. `null` and `""` count as missing.
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::error::DocumentError;
 use crate::error::ApiError;
+use crate::http::json_object::JsonObject;
 use crate::http::small_body::{NUL_NOT_ALLOWED, contains_nul};
 
 /// The members of an object, by trimmed name.
 #[derive(Debug, Default)]
-pub(crate) struct JsonParams(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for JsonParams {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct JsonParamsVisitor;
-        impl<'de> Visitor<'de> for JsonParamsVisitor {
-            type Value = JsonParams;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JsonParams, A::Error> {
-                let mut members: Vec<(String, Value)> = Vec::new();
-                while let Some((name, value)) = map.next_entry::<String, Value>()? {
-                    let name = name.trim().to_owned();
-                    if members.iter().any(|(known, _)| *known == name) {
-                        return Err(serde::de::Error::custom(format!("\"{name:.40}\" is repeated")));
-                    }
-                    members.push((name, value));
-                }
-                Ok(JsonParams(members))
-            }
-        }
-        from.deserialize_map(JsonParamsVisitor)
-    }
-}
+pub(crate) struct JsonParams(JsonObject);
 
 impl JsonParams {
     /// Parses an object. A byte order mark before it is ignored, as RFC 8259 permits. U+0000 in it is an error.
@@ -48,12 +20,13 @@ impl JsonParams {
             return Err(ApiError::malformed("bad_json", format!("the parameters: {NUL_NOT_ALLOWED}")).into());
         }
         let bad = |error| ApiError::malformed("bad_json", format!("the parameters are not a JSON object: {error}"));
-        Ok(serde_json::from_slice(text).map_err(bad)?)
+        Ok(Self(serde_json::from_slice(text).map_err(bad)?))
     }
 
     /// Returns a member that is present and not empty.
     fn get(&self, name: &str) -> Option<&Value> {
-        let value = self.0.iter().find_map(|(known, value)| (known == name).then_some(value))?;
+        let JsonObject(members) = &self.0;
+        let value = members.iter().find_map(|(known, value)| (known.trim() == name).then_some(value))?;
         (!value.is_null() && value.as_str() != Some("")).then_some(value)
     }
 

@@ -19,7 +19,7 @@ pub(crate) mod applink_tokens;
 pub(crate) mod applinks;
 pub(crate) mod authorize;
 mod documented_errors;
-mod error;
+pub(crate) mod error;
 mod error_middleware;
 pub(crate) mod file_info;
 mod file_response;

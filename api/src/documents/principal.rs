@@ -2,6 +2,7 @@
 //! order (`docs/contracts/renditions.md`, 2). All credentials are verified. The records decide which role each of them
 //! has at a file.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
@@ -10,7 +11,7 @@ use records::{Records, Role};
 
 use super::access_codes::AccessCodes;
 use super::applink_tokens::{ApplinkTokenKind, ApplinkTokens};
-use super::error::DocumentError;
+use super::error::{DocumentError, LinkRefusal};
 use super::request::DocumentRequest;
 use crate::auth::auth_user::AuthUser;
 use crate::auth::authenticator::Authenticator;
@@ -62,7 +63,10 @@ impl Principals {
             (false, false) => self.authenticator.authenticate_read(headers).await,
         };
         let public = match public {
-            Some(id) => Some(self.authenticate_public_link(request, id, session.as_ref().ok()).await?),
+            Some(id) => {
+                let session = session.as_ref().ok();
+                Some(self.authenticate_public_link(headers, request.client_ip, id, session).await?)
+            }
             None => None,
         };
         let mut principal = Principal {
@@ -98,19 +102,41 @@ impl Principals {
         Ok(principal)
     }
 
+    /// Resolves the grants of the links whose credentials are in the headers, for a request that is not about one file.
+    /// A request without such credentials has none.
+    pub(crate) async fn link_grants(
+        &self,
+        headers: &HeaderMap,
+        client_ip: IpAddr,
+    ) -> Result<Vec<AccessGrant>, LinkRefusal> {
+        let applink = self.authenticate_applink(headers).await?;
+        let public = match header_text(headers, "linkid") {
+            Some(id) => {
+                let session = self.authenticator.authenticate(headers).await.ok();
+                Some(self.authenticate_public_link(headers, client_ip, id, session.as_ref()).await?)
+            }
+            None => None,
+        };
+        let grants: Vec<AccessGrant> = applink.into_iter().chain(public).map(|(_, grant)| grant).collect();
+        if let Some(grant) = grants.first() {
+            self.request_limits.count(&grant.to_string())?;
+        }
+        Ok(grants)
+    }
+
     /// Resolves the user of an applink: the user it was made for, or its creator if it is for no particular user.
-    async fn authenticate_applink(&self, headers: &HeaderMap) -> Result<Option<(String, AccessGrant)>, DocumentError> {
+    async fn authenticate_applink(&self, headers: &HeaderMap) -> Result<Option<(String, AccessGrant)>, LinkRefusal> {
         let (id, token) = (header_text(headers, "applinkid"), header_text(headers, "accesstoken"));
         let (id, token) = match (id, token) {
             (None, None) => return Ok(None),
             (Some(id), Some(token)) => (id, token),
-            _ => return Err(DocumentError::missing_field("accessToken")),
+            _ => return Err(DocumentError::missing_field("accessToken").into()),
         };
         let link = self.records.applink(id).await?.ok_or_else(DocumentError::invalid_link)?;
         let times = self.applink_tokens.open(&link, token, ApplinkTokenKind::Access).await;
         let times = times.ok_or_else(DocumentError::invalid_link)?;
         if times.is_expired(self.records.clock().now()) {
-            return Err(DocumentError::invalid_link());
+            return Err(DocumentError::invalid_link().into());
         }
         let user_id = match &link.audience {
             Audience::Users(users) => users.first().cloned().unwrap_or_default(),
@@ -121,23 +147,24 @@ impl Principals {
 
     async fn authenticate_public_link(
         &self,
-        request: &DocumentRequest,
+        headers: &HeaderMap,
+        client_ip: IpAddr,
         id: &str,
         session: Option<&AuthUser>,
-    ) -> Result<(String, AccessGrant), DocumentError> {
+    ) -> Result<(String, AccessGrant), LinkRefusal> {
         let now = self.records.clock().now();
         let link = self.records.public_link(id).await?.filter(|link| link.expires_at.is_none_or(|at| at > now));
         let link = link.ok_or_else(DocumentError::invalid_link)?;
         match (&link.audience, session) {
             (Audience::Everybody, _) | (Audience::ServiceInstance, Some(_)) => {}
             (Audience::Users(users), Some(caller)) if users.contains(&caller.user_id) => {}
-            (Audience::Users(_), Some(_)) => return Err(DocumentError::invalid_link()),
+            (Audience::Users(_), Some(_)) => return Err(DocumentError::invalid_link().into()),
             (_, None) => {
                 return Err(ApiError::NotLoggedIn("this link is for users who are logged in; log in first").into());
             }
         }
         if let Some(hash) = link.password_hash.clone() {
-            self.access_codes.verify(&request.head.headers, request.client_ip, &link, hash).await?;
+            self.access_codes.verify(headers, client_ip, &link, hash).await?;
         }
         Ok((link.created_by, AccessGrant::PublicLink(link.id)))
     }

@@ -60,7 +60,7 @@ pub(crate) async fn add(
     let audience = parse_audience(&links, &parameters).await?;
     let role = parse_link_role(&parameters)?;
     let name = parameters.text_up_to("linkName", MAX_LINK_NAME_CHARS)?.to_owned();
-    let expires_at = parse_expiration(&parameters, links.records.clock().now())?;
+    let (expires_at, expiration_time) = parse_expiration(&parameters, links.records.clock().now())?.unzip();
     let password = parse_password(&parameters)?;
     if let IdempotencyOutcome::Replay(response) = idempotency.check(&[&text]).await? {
         return Ok(response);
@@ -77,6 +77,7 @@ pub(crate) async fn add(
         role,
         password_hash,
         expires_at,
+        expiration_time,
         created_by: authorized.principal.user_id,
         created_at: links.records.clock().now(),
     };
@@ -97,6 +98,13 @@ async fn parse_audience(links: &Links, parameters: &JsonParams) -> Result<Audien
             &format!("a link is for at most {MAX_LINK_USERS} users"),
         ));
     }
+    let many = [Audience::Everybody, Audience::ServiceInstance].map(|audience| audience.to_strings().concat());
+    if let Some(word) = words.iter().find(|word| many.contains(word))
+        && words.iter().any(|other| other != word)
+    {
+        let why = format!("{word} stands for many users, so it is the only one in the list");
+        return Err(DocumentError::invalid_value("assignedUsers", &why));
+    }
     match Audience::from_strings(words) {
         Audience::Users(words) => {
             let mut users = Vec::with_capacity(words.len());
@@ -109,7 +117,8 @@ async fn parse_audience(links: &Links, parameters: &JsonParams) -> Result<Audien
     }
 }
 
-fn parse_expiration(parameters: &JsonParams, now: Timestamp) -> Result<Option<Timestamp>, DocumentError> {
+/// Parses the time at which a link expires. Returns it with the text, which responses repeat.
+fn parse_expiration(parameters: &JsonParams, now: Timestamp) -> Result<Option<(Timestamp, String)>, DocumentError> {
     let Some(text) = parameters.text("expirationTime")? else { return Ok(None) };
     // Many clients mean "never" by the last day of the year 9999, which is later than the clock type can represent.
     let never = || text.strip_suffix('Z')?.parse::<DateTime>().ok().filter(|at| at.year() == 9999);
@@ -118,7 +127,7 @@ fn parse_expiration(parameters: &JsonParams, now: Timestamp) -> Result<Option<Ti
     if at <= now {
         return Err(DocumentError::invalid_value("expirationTime", "it has passed"));
     }
-    Ok(Some(at))
+    Ok(Some((at, text.to_owned())))
 }
 
 fn parse_password(parameters: &JsonParams) -> Result<Option<String>, DocumentError> {
@@ -231,6 +240,6 @@ async fn link_information(
         assigned_users: link.audience.to_strings().join(","),
         created_by: people.reference(&link.created_by).await?,
         created_time: format_time(link.created_at),
-        expiration_time: link.expires_at.map(format_time),
+        expiration_time: link.expiration_time.clone(),
     })
 }

@@ -121,7 +121,7 @@ pub(crate) async fn register(
             .collect::<Result<Vec<_>, ApiError>>()
     });
     let grants = grants.transpose()?;
-    if records.file_versions(&id).await?.iter().any(|version| version.upload.is_some()) {
+    if records.file_versions(&id, None).await?.iter().any(|version| version.upload.is_some()) {
         return Err(ApiError::Conflict(format!("file {id} is kept here; it cannot be registered from elsewhere")));
     }
     if !records.register_file(&id, &file.name, &owner, file.version, grants.as_deref()).await? {

@@ -7,13 +7,14 @@ use axum::extract::State;
 use domain::{Resource, UploadId};
 use records::{ClaimRefusal, Claimant, Records};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::auth::access::WriteAccess;
 use crate::auth::permissions::Permissions;
 use crate::auth::policy_client::Action;
 use crate::auth::realm_names::RealmNames;
 use crate::error::ApiError;
+use crate::http::json_object::JsonObject;
 use crate::http::small_body::UnreadBody;
 use crate::openapi::error_responses::{BodyErrors, ClaimErrors, CsrfErrors, PermissionErrors, Problems, TargetErrors};
 use crate::openapi::path_parameters::ResourcePath;
@@ -98,10 +99,10 @@ pub(crate) struct ClaimRequest {
 
 impl ClaimRequest {
     /// Parses a body. A member that would not be stored is an error, so that nothing is dropped silently.
-    pub(crate) fn parse(body: &Map<String, Value>) -> Result<Self, ApiError> {
+    pub(crate) fn parse(JsonObject(members): &JsonObject) -> Result<Self, ApiError> {
         let bad = |why: String| ApiError::malformed("bad_claim", why);
         let mut claim = Self { name: None, picture: None };
-        for (member, value) in body {
+        for (member, value) in members {
             match (member.as_str(), value) {
                 ("Name", Value::String(name)) if name.chars().count() <= MAX_NAME_CHARS => {
                     claim.name = Some(name.clone())

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::{Resource, Service};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::login_csrf::FormOrigin;
 use super::pages::PageRenderer;
@@ -26,6 +26,7 @@ use crate::dropbox::crop::apply_crop;
 use crate::dropbox::unclaimed_pictures::UnclaimedPictures;
 use crate::error::ApiError;
 use crate::http::client_ip::ClientIp;
+use crate::http::json_object::JsonObject;
 use crate::http::settings::HttpSettings;
 use crate::http::small_body::{FormField, UnreadBody};
 
@@ -144,7 +145,7 @@ pub(crate) async fn claim(
     let claimed = async {
         let (caller, fields) = forms.read(&headers, body).await?;
         picture = field(&fields, "picture").to_owned();
-        let body = Map::from_iter([("PictureID".to_owned(), Value::String(picture.clone()))]);
+        let body = JsonObject(vec![("PictureID".to_owned(), Value::String(picture.clone()))]);
         let own = Resource { service: Service::Users, id: caller.user_id.clone() };
         permissions.authorize(&caller, Action::Claim, &own).await?;
         claims.claim(&own, ClaimRequest::parse(&body)?, &caller.claimant()).await?;

@@ -139,3 +139,22 @@ async fn a_claim_takes_a_csrf_token() {
         jane.request_without_csrf(Method::PUT, &format!("/api/users/jane.{FED}")).json(&json!({"PictureID": id}));
     assert_eq!(bare.send().await.unwrap().status(), 401);
 }
+
+#[tokio::test]
+async fn a_member_that_is_sent_twice_is_refused() {
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
+    let (first, second) = (jane.upload_picture().await, jane.upload_picture().await);
+    let path = format!("/api/users/jane.{FED}");
+    for body in [
+        format!(r#"{{"PictureID":{first},"PictureID":{second}}}"#),
+        format!(r#"{{"PictureID":{first},"Name":"a","Name":"a"}}"#),
+    ] {
+        let request = jane.request(Method::PUT, &path).header("content-type", "application/json").body(body);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 400);
+        let problem: Value = response.json().await.unwrap();
+        assert_eq!(problem["code"], "bad_json");
+        assert!(problem["detail"].as_str().unwrap().contains("is repeated"), "{problem}");
+    }
+}

@@ -246,6 +246,8 @@ pub struct PublicLink {
     pub password_hash: Option<String>,
     /// When it expires.
     pub expires_at: Option<Timestamp>,
+    /// The same as the creator wrote it, which responses repeat.
+    pub expiration_time: Option<String>,
     /// The user who created it. The link is void once this user may not share the file any more.
     pub created_by: String,
     /// When it was created.

@@ -34,7 +34,7 @@ pub enum InvalidRenditionName {
 }
 
 impl RenditionName {
-    /// In Unicode scalar values.
+    /// In Unicode scalar values of the composed form (NFC), so that `é` counts once however it was written.
     pub const MAX_LENGTH: usize = 28;
 
     /// Parses a name by the rules of one version.
@@ -45,7 +45,7 @@ impl RenditionName {
         if text.is_empty() {
             return Err(InvalidRenditionName::Missing);
         }
-        if text.chars().count() > Self::MAX_LENGTH {
+        if text.nfc().count() > Self::MAX_LENGTH {
             return Err(InvalidRenditionName::TooLong);
         }
         let fine = match grammar {
@@ -90,15 +90,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_character_is_a_scalar_value() {
-        for (what, one) in [("ASCII", "a"), ("astral", "𝔘"), ("combining", "\u{301}")] {
-            let (fits, not) = (format!("e{}", one.repeat(27)), format!("e{}", one.repeat(28)));
+    fn a_character_is_a_scalar_value_of_the_composed_form() {
+        // The first accent composes with the "e". Others on the same letter do not.
+        for (what, one, most) in [("ASCII", "a", 27), ("astral", "𝔘", 27), ("accents", "\u{301}", 28)] {
+            let (fits, not) = (format!("e{}", one.repeat(most)), format!("e{}", one.repeat(most + 1)));
             assert!(RenditionName::parse(&fits, RenditionNameRules::V1_1).is_ok(), "{what}");
             assert_eq!(
                 RenditionName::parse(&not, RenditionNameRules::V1_1),
                 Err(InvalidRenditionName::TooLong),
                 "{what}"
             );
+        }
+    }
+
+    #[test]
+    fn a_name_may_be_written_decomposed() {
+        for (composed, decomposed) in [("é", "e\u{301}"), ("각", "\u{1100}\u{1161}\u{11A8}")] {
+            for n in [RenditionName::MAX_LENGTH, RenditionName::MAX_LENGTH + 1] {
+                let fits = |text: &str| RenditionName::parse(&text.repeat(n), RenditionNameRules::V1_1).is_ok();
+                assert_eq!(fits(composed), n <= RenditionName::MAX_LENGTH);
+                assert_eq!(fits(decomposed), fits(composed), "{composed} × {n}");
+            }
         }
     }
 

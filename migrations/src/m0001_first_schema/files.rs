@@ -102,6 +102,7 @@ fn public_links() -> TableCreateStatement {
         .col(text("audience"))
         .col(string_null("password_hash"))
         .col(big_integer_null("expires_at"))
+        .col(string_null("expiration_time"))
         .col(string("created_by"))
         .col(big_integer("created_at"))
         .col(big_integer_null("revoked_at"))

@@ -79,3 +79,25 @@ async fn versions_methods_and_addresses_that_are_none() {
         assert_eq!(error_fields(get(&jane, &path).await).await.0, status, "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_bad_link_and_a_missing_code_do_not_tell_which_files_exist() {
+    let server = start_server().await;
+    let jane = server.login("jane").await;
+    let id = upload_file(&jane).await;
+    let link = serde_json::json!({"assignedUsers": "@everybody", "password": "12345678"});
+    let made = api_request(&jane, Method::POST, &format!("/publiclinks/file/{id}")).json(&link).send().await.unwrap();
+    let link = made.json::<serde_json::Value>().await.unwrap()["linkID"].as_str().unwrap().to_owned();
+    for file in [id.as_str(), "none"] {
+        let get = |link: &str| {
+            server.anonymous(Method::GET, &format!("/documents/api/1.1/files/{file}")).header("linkID", link)
+        };
+        let (status, code, _) = error_fields(get("LX").send().await.unwrap()).await;
+        assert_eq!((status, code.as_str()), (400, "-26"), "{file}");
+        let (status, code, _) = error_fields(get(&link).send().await.unwrap()).await;
+        assert_eq!((status, code.as_str()), (403, "-18"), "{file}");
+        let applink = server.anonymous(Method::GET, &format!("/documents/api/1.1/files/{file}"));
+        let applink = applink.header("appLinkID", "LX").header("accessToken", "x");
+        assert_eq!(error_fields(applink.send().await.unwrap()).await.0, 400, "{file}");
+    }
+}

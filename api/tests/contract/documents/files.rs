@@ -57,6 +57,13 @@ async fn a_new_version_begins_without_renditions_and_the_old_ones_stay() {
     assert_eq!(get(&jane, &format!("/files/{id}/data")).await.text().await.unwrap(), "the second");
     let versions: Value = get(&jane, &format!("/files/{id}/versions")).await.json().await.unwrap();
     assert_eq!((&versions["count"], &versions["items"][0]["version"]), (&json!("2"), &json!("1")));
+    for (limit, count) in [("1", "1"), ("2", "2"), ("3", "2")] {
+        let versions: Value = get(&jane, &format!("/files/{id}/versions?limit={limit}")).await.json().await.unwrap();
+        assert_eq!((&versions["count"], &versions["items"][0]["version"]), (&json!(count), &json!("1")));
+    }
+    for limit in ["0", "-1", "x"] {
+        assert_eq!(get(&jane, &format!("/files/{id}/versions?limit={limit}")).await.status(), 400, "{limit}");
+    }
     let deleted = api_request(&jane, Method::DELETE, &format!("{path}&version=1")).send().await.unwrap();
     assert_eq!(deleted.status(), 200, "an old version's can be deleted");
     assert_eq!(get(&jane, &path).await.text().await.unwrap(), "of the second");

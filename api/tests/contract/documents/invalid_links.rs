@@ -61,6 +61,24 @@ async fn links_that_are_not_made() {
         ),
         (
             "publiclink",
+            json!({"assignedUsers": ["joe", "@everybody"]}),
+            lacks(
+                "!csInvalidValue,assignedUsers",
+                "The value of 'assignedUsers' is not valid: @everybody stands for many users, so it is the only one in \
+                 the list.",
+            ),
+        ),
+        (
+            "publiclink",
+            json!({"assignedUsers": "@serviceinstance,@everybody"}),
+            lacks(
+                "!csInvalidValue,assignedUsers",
+                "The value of 'assignedUsers' is not valid: @serviceinstance stands for many users, so it is the only one \
+                 in the list.",
+            ),
+        ),
+        (
+            "publiclink",
             json!({"assignedUsers": "joe,nobody"}),
             lacks("!csInvalidValue,assignedUsers", "The value of 'assignedUsers' is not valid: there is no such user."),
         ),

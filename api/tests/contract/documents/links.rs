@@ -269,3 +269,63 @@ async fn access_codes_are_asked_for_and_not_guessed() {
     assert_eq!(throttled.status(), 429);
     assert!(throttled.headers().contains_key("retry-after"));
 }
+
+#[tokio::test]
+async fn an_upload_by_a_link_is_followed_with_the_credentials_of_the_link() {
+    let server = TestServer::with_idle_worker(|settings| settings.uploads.default_wait = Duration::ZERO).await;
+    let jane = server.login("jane").await;
+    let new = form(&[super::part("name=\"primaryFile\"; filename=\"a.txt\"", b"text")]);
+    let made: Value = super::post(&jane, "/files/data", new).await.json().await.unwrap();
+    let id = made["id"].as_str().unwrap();
+    server.run_jobs().await;
+    let path = format!("/files/{id}/data/rendition");
+    let writer = json!({"assignedUser": "@everybody", "role": "contributor"});
+    let (link, other) = (create_applink(&jane, id, writer.clone()).await, create_applink(&jane, id, writer).await);
+    let body = json!({"assignedUsers": "@everybody", "role": "contributor"});
+    let public = api_request(&jane, Method::POST, &format!("/publiclinks/file/{id}")).json(&body).send().await.unwrap();
+    let public = public.json::<Value>().await.unwrap()["linkID"].as_str().unwrap().to_owned();
+    let with_applink = |link: &CreatedApplink, method: Method, path: &str| {
+        server.anonymous(method, path).header("appLinkID", &link.id).header("accessToken", &link.access)
+    };
+    let with_public = |method: Method, path: &str| server.anonymous(method, path).header("linkID", &public);
+    let uploads = format!("/documents/api/1.1{path}");
+
+    let accepted = with_rendition_form(with_applink(&link, Method::POST, &uploads), "a").send().await.unwrap();
+    assert_eq!(accepted.status(), 202);
+    let location = accepted.headers()["location"].to_str().unwrap().to_owned();
+    let shown = with_applink(&link, Method::GET, &location).send().await.unwrap();
+    assert_eq!(shown.status(), 200);
+    assert_eq!(shown.json::<Value>().await.unwrap()["state"], "accepted");
+    assert_eq!(status(with_applink(&other, Method::GET, &location)).await, 404, "another link of the same file");
+    assert_eq!(status(with_public(Method::GET, &location)).await, 404);
+    assert_eq!(status(server.anonymous(Method::GET, &location)).await, 401);
+    assert_eq!(status(server.anonymous(Method::GET, &location).header("linkID", "LX")).await, 401);
+
+    let accepted = with_rendition_form(with_public(Method::POST, &uploads), "b").send().await.unwrap();
+    assert_eq!(accepted.status(), 202);
+    let by_public = accepted.headers()["location"].to_str().unwrap().to_owned();
+    assert_eq!(status(with_public(Method::GET, &by_public)).await, 200);
+    assert_eq!(status(with_applink(&link, Method::GET, &by_public)).await, 404);
+
+    let revoked = api_request(&jane, Method::DELETE, &format!("/applinks/{}", link.id)).send().await.unwrap();
+    assert_eq!(revoked.status(), 200);
+    assert_eq!(status(with_applink(&link, Method::GET, &location)).await, 401);
+    server.run_jobs().await;
+}
+
+#[tokio::test]
+async fn an_expiration_time_comes_back_as_it_was_written() {
+    let server = start_server().await;
+    let jane = server.login("jane").await;
+    let id = upload_file(&jane).await;
+    for time in ["9999-12-31T23:59:59Z", "2099-01-02T03:04:05.678Z", "2099-01-02T03:04:05+02:00"] {
+        let body = json!({"assignedUsers": "joe", "expirationTime": time});
+        let made =
+            api_request(&jane, Method::POST, &format!("/publiclinks/file/{id}")).json(&body).send().await.unwrap();
+        let made: Value = made.json().await.unwrap();
+        assert_eq!(made["expirationTime"], time);
+        let link = made["linkID"].as_str().unwrap();
+        let read: Value = get(&jane, &format!("/publiclinks/{link}")).await.json().await.unwrap();
+        assert_eq!(read["expirationTime"], time);
+    }
+}

@@ -126,7 +126,8 @@ async fn a_version_of_another_system_replaces_one_that_was_released() {
         assert_eq!(latest().await, (2, "newest.docx".to_owned()));
         assert!(register("sixth.docx", 6).await);
         assert!(register("late.docx", 5).await);
-        let numbers: Vec<u32> = db.records.file_versions(&plan).await.unwrap().iter().map(|one| one.number).collect();
+        let numbers: Vec<u32> =
+            db.records.file_versions(&plan, None).await.unwrap().iter().map(|one| one.number).collect();
         assert_eq!(numbers, [1, 2, 6], "one that comes late is none");
     })
     .await;
@@ -168,7 +169,7 @@ async fn the_later_version_may_be_ready_first() {
         assert_eq!(settle_ready(db, &second).await, SettleResult::Applied);
         assert_eq!(db.records.file(&id).await.unwrap().unwrap().latest_version, 3);
         let numbers: Vec<u32> =
-            db.records.file_versions(&id).await.unwrap().into_iter().map(|version| version.number).collect();
+            db.records.file_versions(&id, None).await.unwrap().into_iter().map(|version| version.number).collect();
         assert_eq!(numbers, [1, 2, 3]);
     })
     .await;

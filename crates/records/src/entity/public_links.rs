@@ -14,6 +14,7 @@ pub struct Model {
     pub audience: String,
     pub password_hash: Option<String>,
     pub expires_at: Option<i64>,
+    pub expiration_time: Option<String>,
     pub created_by: String,
     pub created_at: i64,
     pub revoked_at: Option<i64>,

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use domain::{File, FileId, FileVersion, Rendition, RenditionName, Upload, UploadId, case_fold};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Select};
+use domain::{AccessGrant, File, FileId, FileVersion, Rendition, RenditionName, Upload, UploadId, case_fold};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use crate::convert;
 use crate::entity::{file_versions, files, renditions, uploads};
@@ -46,12 +46,13 @@ impl Records {
         Ok(oldest.map(|version| version.created_by))
     }
 
-    /// All versions of a file, oldest first.
+    /// The versions of a file, the oldest first: at most `limit` of them, if there is a limit.
     ///
     /// # Errors
     /// Any database error.
-    pub async fn file_versions(&self, file: &FileId) -> Result<Vec<FileVersion>, RecordsError> {
-        let found = ready_versions(file).order_by_asc(file_versions::Column::Number).all(&self.db).await?;
+    pub async fn file_versions(&self, file: &FileId, limit: Option<u64>) -> Result<Vec<FileVersion>, RecordsError> {
+        let versions = ready_versions(file).order_by_asc(file_versions::Column::Number);
+        let found = versions.limit(limit).all(&self.db).await?;
         self.versions_of(found).await
     }
 
@@ -63,6 +64,28 @@ impl Records {
         let row = file_versions::Entity::find().filter(file_versions::Column::UploadId.eq(upload.get()));
         let row = row.one(&self.db).await?;
         Ok(row.and_then(|row| Some((row.file_id.parse().ok()?, u32::try_from(row.number).ok()?))))
+    }
+
+    /// The file that an upload goes into, and the grant that permits it. None for a picture of the dropbox.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub async fn upload_grant(&self, upload: UploadId) -> Result<Option<(FileId, AccessGrant)>, RecordsError> {
+        let rendition = renditions::Entity::find().filter(renditions::Column::UploadId.eq(upload.get()));
+        let (version, grant) = match rendition.one(&self.db).await? {
+            Some(row) => {
+                let version = file_versions::Entity::find_by_id(row.version_id).one(&self.db).await?;
+                (version, Some(row.access_grant))
+            }
+            None => {
+                let version = file_versions::Entity::find().filter(file_versions::Column::UploadId.eq(upload.get()));
+                let version = version.one(&self.db).await?;
+                let grant = version.as_ref().and_then(|row| row.access_grant.clone());
+                (version, grant)
+            }
+        };
+        let (Some(version), Some(grant)) = (version, grant) else { return Ok(None) };
+        Ok(version.file_id.parse().ok().zip(Some(grant.parse()?)))
     }
 
     /// The custom renditions of a version, oldest first.

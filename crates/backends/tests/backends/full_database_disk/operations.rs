@@ -281,7 +281,18 @@ fn applink() -> Applink {
 fn public_link() -> PublicLink {
     let Applink { id, file, audience, role, created_by } = applink();
     let (name, created_at) = ("a link".to_owned(), Default::default());
-    PublicLink { id, file, name, audience, role, password_hash: None, expires_at: None, created_by, created_at }
+    PublicLink {
+        id,
+        file,
+        name,
+        audience,
+        role,
+        password_hash: None,
+        expires_at: None,
+        expiration_time: None,
+        created_by,
+        created_at,
+    }
 }
 
 pub(super) fn group_resource() -> Resource {
