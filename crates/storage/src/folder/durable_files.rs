@@ -1,4 +1,4 @@
-//! Durable writes to a folder. [`Store`](super::Store) writes and deletes through this module. Lookup, reading,
+//! Durable writes to a folder. [`Store`](crate::store::Store) writes and deletes through this module. Lookup, reading,
 //! listing and deleting of one object are done by object_store's `LocalFileSystem`, which uses the same file names.
 //!
 //! A file is written directly under its final name, without a temporary name and a rename. That is right because
@@ -26,7 +26,7 @@ const MAX_DURABLE_DIRS: usize = 1024;
 
 /// A folder, opened. Clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct Folder {
+pub(crate) struct Folder {
     engine: LocalFileSystem,
     root: Arc<Path>,
     /// Directories whose own names are known to be durable, whichever process made them. They stay so, because no
@@ -36,7 +36,7 @@ pub(super) struct Folder {
 
 /// Where the bytes of a file come from.
 #[derive(Debug)]
-pub(super) enum FileSource {
+pub(crate) enum FileSource {
     /// From memory.
     Bytes(Bytes),
     /// From another file, which is durable and never changes. It gets a second name if the file system supports that;
@@ -46,7 +46,7 @@ pub(super) enum FileSource {
 
 impl Folder {
     /// Opens a folder, and creates it if it is missing.
-    pub(super) fn open(root: &Path) -> object_store::Result<Self> {
+    pub(crate) fn open(root: &Path) -> object_store::Result<Self> {
         let failed = |error: io::Error| object_store::Error::Generic { store: "folder", source: Box::new(error) };
         create_dir_durably(&std::path::absolute(root).map_err(failed)?).map_err(failed)?;
         let engine = LocalFileSystem::new_with_prefix(root)?;
@@ -55,24 +55,24 @@ impl Folder {
     }
 
     /// The folder itself.
-    pub(super) fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
     /// The engine that reads, lists and deletes. It keeps directories that become empty, because it would otherwise
     /// remove and create them all the time, and the remembered durability would be lost.
-    pub(super) fn engine(&self) -> LocalFileSystem {
+    pub(crate) fn engine(&self) -> LocalFileSystem {
         self.engine.clone()
     }
 
     /// The path of the file with this key, or of the directory of all keys that begin so.
-    pub(super) fn path(&self, key: &Key) -> object_store::Result<PathBuf> {
+    pub(crate) fn path(&self, key: &Key) -> object_store::Result<PathBuf> {
         if key.is_root() { Ok(self.root.to_path_buf()) } else { self.engine.path_to_filesystem(key) }
     }
 
     /// Whether the top-level directory of the key exists. If not, a missing file proves nothing, because the disk may
     /// not be mounted. This program removes no such directory.
-    pub(super) fn has_top_level_dir(&self, key: &Key) -> bool {
+    pub(crate) fn has_top_level_dir(&self, key: &Key) -> bool {
         let mut parts = key.parts();
         match (parts.next(), parts.next()) {
             (Some(first), Some(_)) => self.root.join(first.as_ref()).is_dir(),
@@ -81,7 +81,7 @@ impl Folder {
     }
 
     /// Writes new files, all of them or none. [`ErrorKind::NotFound`] means that a source does not exist.
-    pub(super) async fn write(&self, files: Vec<(PathBuf, FileSource)>) -> io::Result<()> {
+    pub(crate) async fn write(&self, files: Vec<(PathBuf, FileSource)>) -> io::Result<()> {
         let folder = self.clone();
         let pending = run_blocking(move || folder.write_blocking(files)).await?;
         // Persisted here and not on the blocking thread, because a caller that stopped waiting must leave no file.
@@ -161,7 +161,7 @@ impl Folder {
 
     /// Reads a file that will not be read again soon, and keeps it out of the system's page cache, which is for other
     /// files.
-    pub(super) async fn read_uncached(&self, path: PathBuf) -> io::Result<Bytes> {
+    pub(crate) async fn read_uncached(&self, path: PathBuf) -> io::Result<Bytes> {
         let read = move || {
             let mut file = File::open(path)?;
             let mut bytes = Vec::new();
@@ -198,7 +198,7 @@ impl Folder {
     /// Deletes the files of a directory whose names begin with `stem`; if `stem` is empty, the directory with
     /// everything below it. Returns how many. The deletion is durable when this returns, because no row remembers the
     /// files any more.
-    pub(super) async fn delete_prefix(&self, directory: PathBuf, stem: String) -> io::Result<usize> {
+    pub(crate) async fn delete_prefix(&self, directory: PathBuf, stem: String) -> io::Result<usize> {
         let folder = self.clone();
         let remove = move || {
             let removed = delete_matching(&directory, &stem)?;
@@ -217,7 +217,7 @@ impl Folder {
 
 /// A file written in parts. Dropped before it is finished, it is deleted.
 #[derive(Debug)]
-pub(super) struct FileWriter {
+pub(crate) struct FileWriter {
     folder: Folder,
     path: PathBuf,
     pending: Option<(PendingFile, File)>,
@@ -225,12 +225,12 @@ pub(super) struct FileWriter {
 
 impl FileWriter {
     /// Returns a writer that has written nothing yet.
-    pub(super) fn new(folder: &Folder, path: PathBuf) -> Self {
+    pub(crate) fn new(folder: &Folder, path: PathBuf) -> Self {
         Self { folder: folder.clone(), path, pending: None }
     }
 
     /// Writes a part and returns its buffer.
-    pub(super) async fn write(self, mut part: Vec<u8>) -> io::Result<(Self, Vec<u8>)> {
+    pub(crate) async fn write(self, mut part: Vec<u8>) -> io::Result<(Self, Vec<u8>)> {
         run_blocking(move || {
             let mut writer = self;
             writer.write_blocking(&part)?;
@@ -241,7 +241,7 @@ impl FileWriter {
     }
 
     /// Writes the last part and makes the whole file durable.
-    pub(super) async fn finish(self, part: Vec<u8>) -> io::Result<()> {
+    pub(crate) async fn finish(self, part: Vec<u8>) -> io::Result<()> {
         let writer = run_blocking(move || {
             let mut writer = self;
             writer.write_blocking(&part)?.sync_data()?;
