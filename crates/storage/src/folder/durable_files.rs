@@ -1,5 +1,5 @@
-//! Durable writes to a folder. [`Store`](crate::store::Store) writes and deletes through this module. Lookup, reading,
-//! listing and deleting of one object are done by object_store's `LocalFileSystem`, which uses the same file names.
+//! Durable writes to a folder. The engine writes and deletes through this module. Lookup, reading, listing and deleting
+//! of one object are done by object_store's `LocalFileSystem`, which uses the same file names.
 //!
 //! A file is written directly under its final name, without a temporary name and a rename. That is right because
 //! every key is written once, since only its writer knows it, and the records say which key counts. No reader opens a
@@ -19,6 +19,8 @@ use bytes::Bytes;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 
+use crate::engine::ObjectSource;
+
 /// How often a directory is created again if another process removes it while it is empty.
 const MAX_CREATE_ATTEMPTS: usize = 1000;
 /// The number of remembered directories; the uploads of one hour share a few.
@@ -27,21 +29,11 @@ const MAX_DURABLE_DIRS: usize = 1024;
 /// A folder, opened. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Folder {
-    engine: LocalFileSystem,
+    client: LocalFileSystem,
     root: Arc<Path>,
     /// Directories whose own names are known to be durable, whichever process made them. They stay so, because no
     /// directory in use is removed.
     durable_dirs: Arc<Mutex<HashSet<PathBuf>>>,
-}
-
-/// Where the bytes of a file come from.
-#[derive(Debug)]
-pub(crate) enum FileSource {
-    /// From memory.
-    Bytes(Bytes),
-    /// From another file, which is durable and never changes. It gets a second name if the file system supports that;
-    /// otherwise the bytes come from `held`, or from a copy if `held` is None.
-    File { path: PathBuf, held: Option<Bytes> },
 }
 
 impl Folder {
@@ -49,9 +41,9 @@ impl Folder {
     pub(crate) fn open(root: &Path) -> object_store::Result<Self> {
         let failed = |error: io::Error| object_store::Error::Generic { store: "folder", source: Box::new(error) };
         create_dir_durably(&std::path::absolute(root).map_err(failed)?).map_err(failed)?;
-        let engine = LocalFileSystem::new_with_prefix(root)?;
+        let client = LocalFileSystem::new_with_prefix(root)?;
         let root = std::fs::canonicalize(root).map_err(failed)?;
-        Ok(Self { engine, root: root.into(), durable_dirs: Arc::default() })
+        Ok(Self { client, root: root.into(), durable_dirs: Arc::default() })
     }
 
     /// The folder itself.
@@ -59,15 +51,15 @@ impl Folder {
         &self.root
     }
 
-    /// The engine that reads, lists and deletes. It keeps directories that become empty, because it would otherwise
+    /// The client that reads, lists and deletes. It keeps directories that become empty, because it would otherwise
     /// remove and create them all the time, and the remembered durability would be lost.
-    pub(crate) fn engine(&self) -> LocalFileSystem {
-        self.engine.clone()
+    pub(crate) fn client(&self) -> &LocalFileSystem {
+        &self.client
     }
 
     /// The path of the file with this key, or of the directory of all keys that begin so.
     pub(crate) fn path(&self, key: &Key) -> object_store::Result<PathBuf> {
-        if key.is_root() { Ok(self.root.to_path_buf()) } else { self.engine.path_to_filesystem(key) }
+        if key.is_root() { Ok(self.root.to_path_buf()) } else { self.client.path_to_filesystem(key) }
     }
 
     /// Whether the top-level directory of the key exists. If not, a missing file proves nothing, because the disk may
@@ -81,7 +73,7 @@ impl Folder {
     }
 
     /// Writes new files, all of them or none. [`ErrorKind::NotFound`] means that a source does not exist.
-    pub(crate) async fn write(&self, files: Vec<(PathBuf, FileSource)>) -> io::Result<()> {
+    pub(crate) async fn write(&self, files: Vec<(PathBuf, ObjectSource)>) -> io::Result<()> {
         let folder = self.clone();
         let pending = run_blocking(move || folder.write_blocking(files)).await?;
         // Persisted here and not on the blocking thread, because a caller that stopped waiting must leave no file.
@@ -89,7 +81,7 @@ impl Folder {
         Ok(())
     }
 
-    fn write_blocking(&self, files: Vec<(PathBuf, FileSource)>) -> io::Result<Vec<PendingFile>> {
+    fn write_blocking(&self, files: Vec<(PathBuf, ObjectSource)>) -> io::Result<Vec<PendingFile>> {
         let directories: BTreeSet<PathBuf> = files.iter().map(|(path, _)| parent_dir(path).to_owned()).collect();
         let filled =
             files.into_iter().map(|(path, source)| self.write_source(path, source)).collect::<io::Result<Vec<_>>>()?;
@@ -101,10 +93,10 @@ impl Folder {
     }
 
     /// Creates a file. Returns None instead of the open file if it is another name of a durable one.
-    fn write_source(&self, path: PathBuf, source: FileSource) -> io::Result<(PendingFile, Option<File>)> {
+    fn write_source(&self, path: PathBuf, source: ObjectSource) -> io::Result<(PendingFile, Option<File>)> {
         let (source, held) = match source {
-            FileSource::Bytes(bytes) => return self.write_bytes(path, &bytes),
-            FileSource::File { path, held } => (path, held),
+            ObjectSource::Bytes(bytes) => return self.write_bytes(path, &bytes),
+            ObjectSource::File { path, held } => (path, held),
         };
         if self.hard_link(&source, &path).is_ok() {
             return Ok((PendingFile(Some(path)), None));
