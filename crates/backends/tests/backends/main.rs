@@ -17,6 +17,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests make names and times of their own")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bucket_storage;
 mod claims_and_avatars;
 mod crops_and_registrations;
 mod database_outages;
@@ -34,7 +35,6 @@ mod private_ca;
 mod query_plans;
 mod rabbitmq;
 mod records;
-mod s3_storage;
 mod sessions;
 mod storage_outages;
 mod upload_admissibility;

@@ -9,7 +9,7 @@ use test_support::proxy::{Proxy, ProxyState};
 use test_support::test_stores::{S3Fault, TestStores};
 
 use crate::folder_storage::in_folder;
-use crate::s3_storage::{random_bytes, stage};
+use crate::bucket_storage::{random_bytes, stage};
 
 /// A bucket on a real S3 server.
 fn real_server() -> Option<S3Account> {
