@@ -11,6 +11,7 @@ use crate::settings::StoreSettings;
 const ENGINES: &[EngineKind] = &[
     crate::folder::KIND, // a folder of this machine
     crate::s3::KIND,     // a bucket of Amazon S3 or of another server with its interface
+    crate::azure::KIND,  // a container of Azure Blob Storage
 ];
 
 /// The engine that an address names.

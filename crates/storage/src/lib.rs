@@ -4,6 +4,7 @@
 //! their time and passes them to an `engine`. `engines` is the table of all engines, each of which is a module. Engines
 //! that are buckets at a server share `bucket`.
 
+mod azure;
 mod blobs;
 mod bucket;
 mod engine;

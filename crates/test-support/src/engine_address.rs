@@ -27,7 +27,8 @@ pub struct BucketAccount {
 type ParseAddress = fn(&str) -> BucketAccount;
 
 /// The variables that name a bucket at a real server, one for each engine of buckets.
-const REAL_BUCKETS: &[(&str, ParseAddress)] = &[("CLOAKROOM_TEST_S3", BucketAccount::s3)];
+const REAL_BUCKETS: &[(&str, ParseAddress)] =
+    &[("CLOAKROOM_TEST_S3", BucketAccount::s3), ("CLOAKROOM_TEST_AZURE", BucketAccount::azure)];
 
 /// The buckets at real servers whose addresses are given. Prints which are not.
 pub fn real_buckets() -> Vec<BucketAccount> {
@@ -45,6 +46,13 @@ impl BucketAccount {
     /// Parses the address of an S3 server: `http://KEY:SECRET@host:port/bucket`, or the same with `https`.
     pub fn s3(url: &str) -> Self {
         Self::parse("s3", "bucket", url)
+    }
+
+    /// Parses the address of a server of Azure Blob Storage: `http://ACCOUNT:KEY@host:port/container`. The name of the
+    /// account begins the path of every request, as usual for a server without a domain for each account.
+    pub fn azure(url: &str) -> Self {
+        let account = Self::parse("azure", "container", url);
+        Self { endpoint: format!("{}/{}", account.endpoint, account.id), ..account }
     }
 
     fn parse(scheme: &'static str, noun: &'static str, url: &str) -> Self {

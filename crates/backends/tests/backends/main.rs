@@ -7,6 +7,7 @@
 //! | `CLOAKROOM_TEST_AMQP` | `amqp://guest:guest@127.0.0.1:5672/%2f` |
 //! | `CLOAKROOM_TEST_POSTGRES` | `postgres://postgres@127.0.0.1:5432/postgres` |
 //! | `CLOAKROOM_TEST_S3` | `http://KEY:SECRET@127.0.0.1:7480/bucket` |
+//! | `CLOAKROOM_TEST_AZURE` | `http://ACCOUNT:KEY@127.0.0.1:10000/container` |
 //!
 //! The same names with `_TLS` at the end give the addresses for TLS. The certificates come from the authority in the
 //! file that `CLOAKROOM_TEST_CA` names.
