@@ -175,7 +175,11 @@ fn a_setting_that_stops_the_service_is_no_good_one() {
         ("RECORDS__MAX_CONNECTIONS", "0", "records.max_connections = 0"),
         ("RECORDS__URL", "mysql://ada:hunter2@db/cloakroom", "records.url = \"mysql://…@db/cloakroom\""),
         ("STAGING__URL", "/var/staging", "staging.url"),
-        ("BLOBS__URL", "gs://bucket", "blobs.url = \"gs://bucket\": write file:///a/folder or s3://bucket/prefix"),
+        (
+            "BLOBS__URL",
+            "gs://bucket",
+            "blobs.url = \"gs://bucket\": write file:///a/folder, s3://bucket/prefix or azure://container/prefix",
+        ),
         ("BLOBS__URL", "s3://", "blobs.url"),
         ("QUEUE__URL", "amqp:rabbit", "queue.url"),
         (

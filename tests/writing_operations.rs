@@ -25,7 +25,7 @@ const PICTURE: &[u8] = include_bytes!("../api/tests/contract/pictures/small.gif"
 const TESTED_ELSEWHERE: [(&str, &str, &str, &str); 1] = [(
     "storage",
     "copy",
-    "crates/backends/tests/backends/s3_storage.rs",
+    "crates/backends/tests/backends/bucket_storage.rs",
     "what_is_promoted_is_the_same_bytes_without_sending_them",
 )];
 

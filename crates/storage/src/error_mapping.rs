@@ -9,64 +9,23 @@ use std::io;
 
 use object_store::Error as EngineError;
 
+use crate::engine::FailureKind;
 use crate::error::StoreError;
-use crate::store::{Store, StoreEngine};
-
-/// S3's error codes that only an operator can correct, with the public message for each.
-const MISCONFIGURED: [(&str, &str); 8] = [
-    ("NoSuchBucket", NO_BUCKET),
-    ("InvalidBucketName", NO_BUCKET),
-    ("InvalidAccessKeyId", NOT_ACCEPTED),
-    ("SignatureDoesNotMatch", NOT_ACCEPTED),
-    ("InvalidToken", NOT_ACCEPTED),
-    ("ExpiredToken", NOT_ACCEPTED),
-    ("AuthorizationHeaderMalformed", NOT_ACCEPTED),
-    ("AccessDenied", DENIED),
-];
-const NO_BUCKET: &str = "the bucket does not exist";
-const NOT_ACCEPTED: &str = "the store does not accept the access key";
-const DENIED: &str = "the store denies access";
-const NO_FOLDER: &str = "the folder does not exist";
+use crate::store::Store;
 
 impl Store {
     /// Converts the engine's error for the object at `key`.
-    pub(super) fn map_error(&self, key: &str, error: EngineError) -> StoreError {
+    pub(crate) fn map_error(&self, key: &str, error: EngineError) -> StoreError {
         let backend = self.backend;
         if is_full(&error) {
             return StoreError::Full { backend };
         }
-        let misconfigured = |why| StoreError::Misconfigured { backend, why, detail: error.to_string() };
-        match (&self.engine, &error) {
-            (StoreEngine::Folder(folder), EngineError::NotFound { .. }) => {
-                if folder.has_top_level_dir(&self.object_path(key)) {
-                    self.missing(key)
-                } else {
-                    misconfigured(NO_FOLDER)
-                }
-            }
-            (StoreEngine::Bucket { .. }, _) => {
-                let code = s3_error_code(&error);
-                if matches!(code.as_deref(), Some("NoSuchKey" | "NoSuchUpload")) {
-                    return self.missing(key);
-                }
-                let known = MISCONFIGURED.iter().find(|(known, _)| code.as_deref() == Some(known));
-                let refused =
-                    matches!(error, EngineError::PermissionDenied { .. } | EngineError::Unauthenticated { .. });
-                match known.map(|(_, why)| *why).or(refused.then_some(DENIED)) {
-                    Some(why) => misconfigured(why),
-                    None => StoreError::Engine { backend, source: error },
-                }
-            }
-            (StoreEngine::Folder(_), _) => StoreError::Engine { backend, source: error },
+        match self.engine.classify(&self.object_path(key), &error) {
+            FailureKind::Missing => StoreError::Missing { backend, key: key.to_owned() },
+            FailureKind::Misconfigured(why) => StoreError::Misconfigured { backend, why, detail: error.to_string() },
+            FailureKind::Unavailable => StoreError::Engine { backend, source: error },
         }
     }
-}
-
-/// The code in S3's answer. The engine gives only the answer's text.
-fn s3_error_code(error: &EngineError) -> Option<String> {
-    let text = error.to_string();
-    let (_, rest) = text.split_once("<Code>")?;
-    rest.split_once("</Code>").map(|(code, _)| code.trim().to_owned())
 }
 
 fn is_full(error: &EngineError) -> bool {
@@ -103,7 +62,8 @@ mod tests {
         for (kind, full) in
             [(io::ErrorKind::StorageFull, true), (io::ErrorKind::QuotaExceeded, true), (io::ErrorKind::Other, false)]
         {
-            let error = store.folder_error("incoming/a", kind.into());
+            let source = Box::new(io::Error::from(kind));
+            let error = store.map_error("incoming/a", EngineError::Generic { store: "folder", source });
             assert_eq!(matches!(error, StoreError::Full { .. }), full, "{error}");
         }
     }

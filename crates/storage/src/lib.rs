@@ -1,8 +1,15 @@
-//! Staging and blobs, in a folder or in an S3 bucket. It is the only crate that uses object_store.
+//! Staging and blobs, in a folder or in a bucket. It is the only crate that uses object_store.
 //!
-//! `staging` holds bytes as received and `blobs` what is served; both are a `store`, which hides the engine.
+//! `staging` holds bytes as received and `blobs` what is served. Both are a `store`, which counts the operations, limits
+//! their time and passes them to an `engine`. `engines` is the table of all engines, each of which is a module. Engines
+//! that are buckets at a server share `bucket`.
 
+mod azure;
 mod blobs;
+mod bucket;
+mod engine;
+mod engine_address;
+mod engines;
 mod error;
 mod error_mapping;
 mod folder;
@@ -10,6 +17,7 @@ mod idle_timeout;
 mod listing;
 mod multipart_upload;
 mod new_blob;
+mod object_writer;
 mod operations;
 mod part_size;
 mod s3;

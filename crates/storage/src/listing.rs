@@ -2,7 +2,6 @@
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use object_store::ObjectStore;
 use object_store::path::Path;
 
 use crate::error::StoreError;
@@ -26,7 +25,8 @@ impl Store {
     pub(crate) fn list_folder(&self, folder: &str) -> BoxStream<'static, Result<ListedObject, StoreError>> {
         let root = self.prefix.clone();
         let store = self.clone();
-        with_idle_timeout(self.backend, self.client.list(Some(&self.object_path(folder))), self.operation_timeout)
+        let listed = self.engine.client().list(Some(&self.object_path(folder)));
+        with_idle_timeout(self.backend, listed, self.operation_timeout)
             .map(move |found| {
                 let found = found.map_err(|error| match error {
                     StoreError::Engine { source, .. } => store.map_error("", source),

@@ -4,47 +4,40 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The usual part of a file: small, so that two hundred uploads in progress take little memory. A file system takes
-/// any size.
-const FILE_PART: usize = 128 << 10;
-/// The part of a file for a few writers at a time: it halves the calls on blocking threads.
-const LARGE_FILE_PART: usize = 256 << 10;
-/// The number of those writers.
-const MAX_LARGE: usize = 8;
-/// The minimum that S3 takes for any part but the last (Amazon S3 User Guide, "Multipart upload limits").
-const S3_PART: usize = 5 << 20;
-
 /// The sizes of a store's parts. Clones share the large ones.
 #[derive(Clone, Debug)]
-pub(super) struct PartSizes {
+pub(crate) struct PartSizes {
     regular: usize,
+    large: usize,
     large_permits: Arc<Semaphore>,
 }
 
 /// The size of one object's parts between the first and the last.
 #[derive(Debug)]
-pub(super) struct PartSize {
-    pub(super) bytes: usize,
+pub(crate) struct PartSize {
+    pub(crate) bytes: usize,
     /// The permit for large parts, held while the object is written.
     _large_permit: Option<OwnedSemaphorePermit>,
 }
 
 impl PartSizes {
-    pub(super) fn for_folder() -> Self {
-        Self { regular: FILE_PART, large_permits: Arc::new(Semaphore::new(MAX_LARGE)) }
+    /// Parts of one size, in bytes.
+    pub(crate) fn fixed(bytes: usize) -> Self {
+        Self { regular: bytes, large: bytes, large_permits: Arc::new(Semaphore::new(0)) }
     }
 
-    pub(super) fn for_bucket() -> Self {
-        Self { regular: S3_PART, large_permits: Arc::new(Semaphore::new(0)) }
+    /// Parts of `regular` bytes, and of `large` bytes for at most `max_large` objects at a time.
+    pub(crate) fn with_large(regular: usize, large: usize, max_large: usize) -> Self {
+        Self { regular, large, large_permits: Arc::new(Semaphore::new(max_large)) }
     }
 
-    pub(super) fn first(&self) -> usize {
+    pub(crate) fn first(&self) -> usize {
         self.regular
     }
 
     /// Chooses the part size for one more object.
-    pub(super) fn next(&self) -> PartSize {
+    pub(crate) fn next(&self) -> PartSize {
         let large = Arc::clone(&self.large_permits).try_acquire_owned().ok();
-        PartSize { bytes: if large.is_some() { LARGE_FILE_PART } else { self.regular }, _large_permit: large }
+        PartSize { bytes: if large.is_some() { self.large } else { self.regular }, _large_permit: large }
     }
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use object_store::{GetOptions, ObjectStore};
+use object_store::GetOptions;
 use tokio::time::timeout;
 
 use crate::error::StoreError;
 use crate::idle_timeout::{timeout_error, with_idle_timeout};
-use crate::store::{Store, StoreEngine};
+use crate::store::Store;
 
 /// The limit for opening an object, and for each further chunk.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(30);
@@ -24,14 +24,11 @@ impl Store {
         key: &str,
         range: Option<std::ops::Range<u64>>,
     ) -> Result<BoxStream<'static, Result<Bytes, StoreError>>, StoreError> {
-        let engine: &dyn ObjectStore = match &self.engine {
-            StoreEngine::Folder(_) => &self.client,
-            StoreEngine::Bucket { s3, .. } => &s3.streaming,
-        };
+        let client = self.engine.streaming_client();
         let (path, options) =
             (self.object_path(key), GetOptions { range: range.map(Into::into), ..GetOptions::default() });
         let open = async {
-            match timeout(STREAM_TIMEOUT, engine.get_opts(&path, options)).await {
+            match timeout(STREAM_TIMEOUT, client.get_opts(&path, options)).await {
                 Ok(found) => found.map_err(|error| self.map_error(key, error)),
                 Err(_) => Err(timeout_error(self.backend, STREAM_TIMEOUT)),
             }
@@ -49,10 +46,12 @@ mod tests {
     use futures::channel::mpsc::{UnboundedSender, unbounded};
     use futures::{StreamExt, TryStreamExt};
     use instrument::FailPoints;
+    use object_store::path::Path;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
+    use crate::bucket::BucketPlace;
     use crate::s3;
     use crate::settings::StoreSettings;
 
@@ -102,8 +101,8 @@ mod tests {
     async fn a_folder_that_does_not_answer_is_given_up() {
         let folder = tempfile::tempdir().unwrap();
         let settings = settings(format!("file://{}", folder.path().display()), String::new());
-        let store = Store::open("blobs", &settings, FailPoints::default()).unwrap();
-        let store = Store { operation_timeout: SHORT_TIMEOUT, ..store };
+        let mut store = Store::open("blobs", &settings, FailPoints::default()).unwrap();
+        store.operation_timeout = SHORT_TIMEOUT;
         // Opening a named pipe without a writer takes for ever.
         let pipe = folder.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -138,9 +137,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let settings = settings("s3://bucket".to_owned(), format!("http://{}", listener.local_addr().unwrap()));
         let mut store = Store::open("blobs", &settings, FailPoints::default()).unwrap();
-        let s3 = s3::open("bucket", &settings, None, SHORT_TIMEOUT).unwrap();
-        store.client = Arc::clone(&s3.bounded) as Arc<dyn ObjectStore>;
-        store.engine = StoreEngine::Bucket { s3, address: String::new() };
+        let place = BucketPlace { bucket: "bucket", prefix: Path::default(), ca_certificates: None };
+        store.engine = Arc::new(s3::open(&place, &settings, SHORT_TIMEOUT).unwrap());
         let next_part = Arc::new(tokio::sync::Notify::new());
         let server = tokio::spawn(serve(listener, Arc::clone(&next_part)));
         let mut stream = store.stream("uploads/0/1-a-original", None).await.unwrap();

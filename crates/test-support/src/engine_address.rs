@@ -10,23 +10,59 @@ pub fn host(url: &str) -> &str {
     rest.rsplit_once('@').map_or(rest, |(_, host)| host)
 }
 
-/// A bucket of an S3 server, and a key for it.
-#[derive(Clone)]
-pub struct S3Account {
+/// A bucket at a server, and a key for it.
+#[derive(Clone, Debug)]
+pub struct BucketAccount {
+    /// The scheme of the addresses of its stores.
+    pub scheme: &'static str,
+    /// What the engine calls a bucket.
+    pub noun: &'static str,
     pub endpoint: String,
     pub bucket: String,
     pub id: String,
     pub secret: String,
 }
 
-impl S3Account {
-    /// Parses `http://KEY:SECRET@host:port/bucket`, or the same with `https`.
-    pub fn parse(url: &str) -> Self {
-        let (scheme, rest) = url.split_once("://").unwrap();
+/// What parses the address of a server.
+type ParseAddress = fn(&str) -> BucketAccount;
+
+/// The variables that name a bucket at a real server, one for each engine of buckets.
+const REAL_BUCKETS: &[(&str, ParseAddress)] =
+    &[("CLOAKROOM_TEST_S3", BucketAccount::s3), ("CLOAKROOM_TEST_AZURE", BucketAccount::azure)];
+
+/// The buckets at real servers whose addresses are given. Prints which are not.
+pub fn real_buckets() -> Vec<BucketAccount> {
+    let given = REAL_BUCKETS.iter().filter_map(|(name, account)| match std::env::var(name) {
+        Ok(url) => Some(account(&url)),
+        Err(_) => {
+            eprintln!("skipped in part: this needs a server; give its address in {name}, or use tests/run");
+            None
+        }
+    });
+    given.collect()
+}
+
+impl BucketAccount {
+    /// Parses the address of an S3 server: `http://KEY:SECRET@host:port/bucket`, or the same with `https`.
+    pub fn s3(url: &str) -> Self {
+        Self::parse("s3", "bucket", url)
+    }
+
+    /// Parses the address of a server of Azure Blob Storage: `http://ACCOUNT:KEY@host:port/container`. The name of the
+    /// account begins the path of every request, as usual for a server without a domain for each account.
+    pub fn azure(url: &str) -> Self {
+        let account = Self::parse("azure", "container", url);
+        Self { endpoint: format!("{}/{}", account.endpoint, account.id), ..account }
+    }
+
+    fn parse(scheme: &'static str, noun: &'static str, url: &str) -> Self {
+        let (protocol, rest) = url.split_once("://").unwrap();
         let (keys, place) = rest.split_once('@').unwrap();
         let ((id, secret), (host, bucket)) = (keys.split_once(':').unwrap(), place.split_once('/').unwrap());
         Self {
-            endpoint: format!("{scheme}://{host}"),
+            scheme,
+            noun,
+            endpoint: format!("{protocol}://{host}"),
             bucket: bucket.to_owned(),
             id: id.to_owned(),
             secret: secret.to_owned(),
@@ -36,7 +72,7 @@ impl S3Account {
     /// The settings of a store below a prefix of the bucket.
     pub fn store_settings(&self, prefix: &str) -> StoreSettings {
         StoreSettings {
-            url: Secret::new(format!("s3://{}/{prefix}", self.bucket)),
+            url: Secret::new(format!("{}://{}/{prefix}", self.scheme, self.bucket)),
             endpoint: self.endpoint.clone(),
             region: "us-east-1".to_owned(),
             access_key_id: self.id.clone(),

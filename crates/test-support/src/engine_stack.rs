@@ -15,7 +15,7 @@ use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statemen
 use storage::StoreSettings;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::engine_address::{S3Account, host};
+use crate::engine_address::{BucketAccount, host};
 use crate::process::{DataFolder, ServerProcess, cloakroom_command};
 use crate::proxy::{Proxy, RequestTrap};
 use crate::test_broker::{EXCHANGES, QUEUES};
@@ -56,7 +56,7 @@ pub struct EngineStack {
 struct EngineAddresses {
     amqp: String,
     postgres: String,
-    s3: S3Account,
+    s3: BucketAccount,
 }
 
 impl EngineAddresses {
@@ -78,7 +78,7 @@ impl EngineAddresses {
             }
         };
         let s3 = given("CLOAKROOM_TEST_S3")?;
-        let s3 = S3Account::parse(&s3);
+        let s3 = BucketAccount::s3(&s3);
         Some(Self { amqp: given("CLOAKROOM_TEST_AMQP")?, postgres: given("CLOAKROOM_TEST_POSTGRES")?, s3 })
     }
 }

@@ -1,4 +1,4 @@
-//! A bucket namespace for one test: on the S3 server whose address is given, or on an S3 server in this process that
+//! A namespace for one test in a bucket: at a real server whose address is given, or on an S3 server in this process that
 //! can inject faults.
 
 use std::collections::VecDeque;
@@ -16,7 +16,7 @@ use instrument::FailPoints;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use storage::{BlobContent, Blobs, NewBlob, Staging, StoreError};
 
-use crate::engine_address::S3Account;
+use crate::engine_address::{BucketAccount, real_buckets};
 
 /// A fault of the next request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,12 +43,11 @@ pub struct LocalS3 {
     _serving: tokio_util::task::AbortOnDropHandle<()>,
 }
 
-/// Runs a test on the server in this process and, if its address is given, on a real one.
-pub async fn on_each_s3(test: impl AsyncFn(&TestStores)) {
+/// Runs a test on the S3 server in this process, and on each real server of buckets whose address is given.
+pub async fn on_each_bucket(test: impl AsyncFn(&TestStores)) {
     test(&TestStores::local().await).await;
-    match std::env::var("CLOAKROOM_TEST_S3") {
-        Ok(url) => test(&TestStores::remote(&url)).await,
-        Err(_) => eprintln!("skipped in part: a real S3 server is used where CLOAKROOM_TEST_S3 names one"),
+    for account in real_buckets() {
+        test(&TestStores::open(&account, None)).await;
     }
 }
 
@@ -75,15 +74,10 @@ impl TestStores {
         });
         let serving = tokio_util::task::AbortOnDropHandle::new(serving);
         let server = LocalS3 { folder, pending_faults: trouble, _serving: serving };
-        Self::open(&S3Account::parse(&format!("http://AK:SKSKSKSK@{address}/pictures")), Some(server))
+        Self::open(&BucketAccount::s3(&format!("http://AK:SKSKSKSK@{address}/pictures")), Some(server))
     }
 
-    /// Opens a bucket on the server at `http://KEY:SECRET@host:port/bucket`.
-    fn remote(url: &str) -> Self {
-        Self::open(&S3Account::parse(url), None)
-    }
-
-    fn open(account: &S3Account, server: Option<LocalS3>) -> Self {
+    fn open(account: &BucketAccount, server: Option<LocalS3>) -> Self {
         let space = uuid::Uuid::now_v7().simple();
         let settings = |place: &str| account.store_settings(&format!("{space}/{place}"));
         let staging = Staging::open(&settings("staging"), FailPoints::default()).unwrap();

@@ -12,7 +12,7 @@ use instrument::FailPoints;
 use storage::{BlobContent, Blobs, NewBlob, Staging, StoreError, StoreSettings};
 use test_support::test_stores::TestStores;
 
-use crate::s3_storage::{random_bytes, stage};
+use crate::bucket_storage::{random_bytes, stage};
 
 /// Staging and blobs in one folder.
 pub(crate) fn in_folder(folder: &tempfile::TempDir) -> TestStores {

@@ -7,6 +7,7 @@
 //! | `CLOAKROOM_TEST_AMQP` | `amqp://guest:guest@127.0.0.1:5672/%2f` |
 //! | `CLOAKROOM_TEST_POSTGRES` | `postgres://postgres@127.0.0.1:5432/postgres` |
 //! | `CLOAKROOM_TEST_S3` | `http://KEY:SECRET@127.0.0.1:7480/bucket` |
+//! | `CLOAKROOM_TEST_AZURE` | `http://ACCOUNT:KEY@127.0.0.1:10000/container` |
 //!
 //! The same names with `_TLS` at the end give the addresses for TLS. The certificates come from the authority in the
 //! file that `CLOAKROOM_TEST_CA` names.
@@ -17,6 +18,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests make names and times of their own")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bucket_storage;
 mod claims_and_avatars;
 mod crops_and_registrations;
 mod database_outages;
@@ -34,7 +36,6 @@ mod private_ca;
 mod query_plans;
 mod rabbitmq;
 mod records;
-mod s3_storage;
 mod sessions;
 mod storage_outages;
 mod upload_admissibility;

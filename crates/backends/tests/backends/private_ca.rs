@@ -11,7 +11,7 @@ use queue::{Queue, QueueSettings};
 use records::{Records, RecordsSettings};
 use sea_orm::{ConnectionTrait, Database, DbBackend, Statement};
 use storage::{BlobContent, Blobs, NewBlob, Staging, StoreSettings};
-use test_support::engine_address::S3Account;
+use test_support::engine_address::BucketAccount;
 use test_support::test_broker::TestBroker;
 use test_support::test_db::TestDb;
 
@@ -95,7 +95,7 @@ async fn a_database_with_a_private_authority() {
 #[tokio::test]
 async fn a_store_with_a_private_authority() {
     let Some((url, tls)) = engine_address("CLOAKROOM_TEST_S3_TLS") else { return };
-    let (account, space) = (S3Account::parse(&url), uuid::Uuid::now_v7().simple());
+    let (account, space) = (BucketAccount::s3(&url), uuid::Uuid::now_v7().simple());
     assert!(account.endpoint.starts_with("https://"), "{}", account.endpoint);
     let store = |place: &str| account.store_settings(&format!("{space}/{place}"));
     let settings = BackendsSettings { staging: store("staging"), blobs: store("blobs"), ..backends_settings() };

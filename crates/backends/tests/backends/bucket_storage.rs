@@ -4,7 +4,7 @@ use bytes::Bytes;
 use domain::{Media, Staged};
 use futures::TryStreamExt;
 use storage::{BlobContent, NewBlob, StoreError};
-use test_support::test_stores::{S3Fault, TestStores, on_each_s3};
+use test_support::test_stores::{S3Fault, TestStores, on_each_bucket};
 
 use crate::folder_storage::in_folder;
 
@@ -31,7 +31,7 @@ pub(crate) async fn stage(bucket: &TestStores, bytes: &Bytes) -> Staged {
 
 #[tokio::test]
 async fn what_is_staged_is_whole_whatever_its_length() {
-    on_each_s3(async |bucket| {
+    on_each_bucket(async |bucket| {
         // No bytes, less than a part, exactly one part, and several parts with a rest.
         for len in [0, 100_000, 5 << 20, (12 << 20) + 17] {
             let bytes = random_bytes(len);
@@ -94,7 +94,7 @@ async fn an_answer_that_is_torn_is_never_taken_for_the_whole() {
 
 #[tokio::test]
 async fn what_is_promoted_is_the_same_bytes_without_sending_them() {
-    on_each_s3(async |bucket| {
+    on_each_bucket(async |bucket| {
         let bytes = random_bytes(6 << 20);
         let staged = stage(bucket, &bytes).await;
         let (first, second) = ("uploads/3/1001-a-original", "uploads/3/1001-b-original");
@@ -112,7 +112,7 @@ async fn what_is_promoted_is_the_same_bytes_without_sending_them() {
 
 #[tokio::test]
 async fn what_is_not_in_memory_is_promoted_whether_or_not_both_share_a_store() {
-    on_each_s3(async |bucket| {
+    on_each_bucket(async |bucket| {
         let bytes = random_bytes(6 << 20);
         let staged = stage(bucket, &bytes).await;
         bucket.copy_to_blobs(&bucket.staging, &staged.key, "uploads/3/1001-a-original", None).await.unwrap();
@@ -169,7 +169,7 @@ async fn delete_prefixes(bucket: &TestStores) {
 
 #[tokio::test]
 async fn deleting_a_prefix_deletes_nothing_else() {
-    on_each_s3(delete_prefixes).await;
+    on_each_bucket(delete_prefixes).await;
     let folder = tempfile::tempdir().unwrap();
     delete_prefixes(&in_folder(&folder)).await;
 }
@@ -185,7 +185,7 @@ async fn more_than_one_page_of_a_listing_is_deleted() {
 
 #[tokio::test]
 async fn a_blob_streams_in_part_or_whole_and_from_a_signed_address() {
-    on_each_s3(async |bucket| {
+    on_each_bucket(async |bucket| {
         let bytes = random_bytes(300_000);
         let key = "uploads/3/1001-a-512.jpg";
         bucket.put_blob(key, bytes.clone()).await;

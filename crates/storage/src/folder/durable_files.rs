@@ -1,5 +1,5 @@
-//! Durable writes to a folder. [`Store`](super::Store) writes and deletes through this module. Lookup, reading,
-//! listing and deleting of one object are done by object_store's `LocalFileSystem`, which uses the same file names.
+//! Durable writes to a folder. The engine writes and deletes through this module. Lookup, reading, listing and deleting
+//! of one object are done by object_store's `LocalFileSystem`, which uses the same file names.
 //!
 //! A file is written directly under its final name, without a temporary name and a rename. That is right because
 //! every key is written once, since only its writer knows it, and the records say which key counts. No reader opens a
@@ -19,6 +19,8 @@ use bytes::Bytes;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 
+use crate::engine::ObjectSource;
+
 /// How often a directory is created again if another process removes it while it is empty.
 const MAX_CREATE_ATTEMPTS: usize = 1000;
 /// The number of remembered directories; the uploads of one hour share a few.
@@ -26,53 +28,43 @@ const MAX_DURABLE_DIRS: usize = 1024;
 
 /// A folder, opened. Clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct Folder {
-    engine: LocalFileSystem,
+pub(crate) struct Folder {
+    client: LocalFileSystem,
     root: Arc<Path>,
     /// Directories whose own names are known to be durable, whichever process made them. They stay so, because no
     /// directory in use is removed.
     durable_dirs: Arc<Mutex<HashSet<PathBuf>>>,
 }
 
-/// Where the bytes of a file come from.
-#[derive(Debug)]
-pub(super) enum FileSource {
-    /// From memory.
-    Bytes(Bytes),
-    /// From another file, which is durable and never changes. It gets a second name if the file system supports that;
-    /// otherwise the bytes come from `held`, or from a copy if `held` is None.
-    File { path: PathBuf, held: Option<Bytes> },
-}
-
 impl Folder {
     /// Opens a folder, and creates it if it is missing.
-    pub(super) fn open(root: &Path) -> object_store::Result<Self> {
+    pub(crate) fn open(root: &Path) -> object_store::Result<Self> {
         let failed = |error: io::Error| object_store::Error::Generic { store: "folder", source: Box::new(error) };
         create_dir_durably(&std::path::absolute(root).map_err(failed)?).map_err(failed)?;
-        let engine = LocalFileSystem::new_with_prefix(root)?;
+        let client = LocalFileSystem::new_with_prefix(root)?;
         let root = std::fs::canonicalize(root).map_err(failed)?;
-        Ok(Self { engine, root: root.into(), durable_dirs: Arc::default() })
+        Ok(Self { client, root: root.into(), durable_dirs: Arc::default() })
     }
 
     /// The folder itself.
-    pub(super) fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The engine that reads, lists and deletes. It keeps directories that become empty, because it would otherwise
+    /// The client that reads, lists and deletes. It keeps directories that become empty, because it would otherwise
     /// remove and create them all the time, and the remembered durability would be lost.
-    pub(super) fn engine(&self) -> LocalFileSystem {
-        self.engine.clone()
+    pub(crate) fn client(&self) -> &LocalFileSystem {
+        &self.client
     }
 
     /// The path of the file with this key, or of the directory of all keys that begin so.
-    pub(super) fn path(&self, key: &Key) -> object_store::Result<PathBuf> {
-        if key.is_root() { Ok(self.root.to_path_buf()) } else { self.engine.path_to_filesystem(key) }
+    pub(crate) fn path(&self, key: &Key) -> object_store::Result<PathBuf> {
+        if key.is_root() { Ok(self.root.to_path_buf()) } else { self.client.path_to_filesystem(key) }
     }
 
     /// Whether the top-level directory of the key exists. If not, a missing file proves nothing, because the disk may
     /// not be mounted. This program removes no such directory.
-    pub(super) fn has_top_level_dir(&self, key: &Key) -> bool {
+    pub(crate) fn has_top_level_dir(&self, key: &Key) -> bool {
         let mut parts = key.parts();
         match (parts.next(), parts.next()) {
             (Some(first), Some(_)) => self.root.join(first.as_ref()).is_dir(),
@@ -81,7 +73,7 @@ impl Folder {
     }
 
     /// Writes new files, all of them or none. [`ErrorKind::NotFound`] means that a source does not exist.
-    pub(super) async fn write(&self, files: Vec<(PathBuf, FileSource)>) -> io::Result<()> {
+    pub(crate) async fn write(&self, files: Vec<(PathBuf, ObjectSource)>) -> io::Result<()> {
         let folder = self.clone();
         let pending = run_blocking(move || folder.write_blocking(files)).await?;
         // Persisted here and not on the blocking thread, because a caller that stopped waiting must leave no file.
@@ -89,7 +81,7 @@ impl Folder {
         Ok(())
     }
 
-    fn write_blocking(&self, files: Vec<(PathBuf, FileSource)>) -> io::Result<Vec<PendingFile>> {
+    fn write_blocking(&self, files: Vec<(PathBuf, ObjectSource)>) -> io::Result<Vec<PendingFile>> {
         let directories: BTreeSet<PathBuf> = files.iter().map(|(path, _)| parent_dir(path).to_owned()).collect();
         let filled =
             files.into_iter().map(|(path, source)| self.write_source(path, source)).collect::<io::Result<Vec<_>>>()?;
@@ -101,10 +93,10 @@ impl Folder {
     }
 
     /// Creates a file. Returns None instead of the open file if it is another name of a durable one.
-    fn write_source(&self, path: PathBuf, source: FileSource) -> io::Result<(PendingFile, Option<File>)> {
+    fn write_source(&self, path: PathBuf, source: ObjectSource) -> io::Result<(PendingFile, Option<File>)> {
         let (source, held) = match source {
-            FileSource::Bytes(bytes) => return self.write_bytes(path, &bytes),
-            FileSource::File { path, held } => (path, held),
+            ObjectSource::Bytes(bytes) => return self.write_bytes(path, &bytes),
+            ObjectSource::File { path, held } => (path, held),
         };
         if self.hard_link(&source, &path).is_ok() {
             return Ok((PendingFile(Some(path)), None));
@@ -161,7 +153,7 @@ impl Folder {
 
     /// Reads a file that will not be read again soon, and keeps it out of the system's page cache, which is for other
     /// files.
-    pub(super) async fn read_uncached(&self, path: PathBuf) -> io::Result<Bytes> {
+    pub(crate) async fn read_uncached(&self, path: PathBuf) -> io::Result<Bytes> {
         let read = move || {
             let mut file = File::open(path)?;
             let mut bytes = Vec::new();
@@ -198,7 +190,7 @@ impl Folder {
     /// Deletes the files of a directory whose names begin with `stem`; if `stem` is empty, the directory with
     /// everything below it. Returns how many. The deletion is durable when this returns, because no row remembers the
     /// files any more.
-    pub(super) async fn delete_prefix(&self, directory: PathBuf, stem: String) -> io::Result<usize> {
+    pub(crate) async fn delete_prefix(&self, directory: PathBuf, stem: String) -> io::Result<usize> {
         let folder = self.clone();
         let remove = move || {
             let removed = delete_matching(&directory, &stem)?;
@@ -217,7 +209,7 @@ impl Folder {
 
 /// A file written in parts. Dropped before it is finished, it is deleted.
 #[derive(Debug)]
-pub(super) struct FileWriter {
+pub(crate) struct FileWriter {
     folder: Folder,
     path: PathBuf,
     pending: Option<(PendingFile, File)>,
@@ -225,12 +217,12 @@ pub(super) struct FileWriter {
 
 impl FileWriter {
     /// Returns a writer that has written nothing yet.
-    pub(super) fn new(folder: &Folder, path: PathBuf) -> Self {
+    pub(crate) fn new(folder: &Folder, path: PathBuf) -> Self {
         Self { folder: folder.clone(), path, pending: None }
     }
 
     /// Writes a part and returns its buffer.
-    pub(super) async fn write(self, mut part: Vec<u8>) -> io::Result<(Self, Vec<u8>)> {
+    pub(crate) async fn write(self, mut part: Vec<u8>) -> io::Result<(Self, Vec<u8>)> {
         run_blocking(move || {
             let mut writer = self;
             writer.write_blocking(&part)?;
@@ -241,7 +233,7 @@ impl FileWriter {
     }
 
     /// Writes the last part and makes the whole file durable.
-    pub(super) async fn finish(self, part: Vec<u8>) -> io::Result<()> {
+    pub(crate) async fn finish(self, part: Vec<u8>) -> io::Result<()> {
         let writer = run_blocking(move || {
             let mut writer = self;
             writer.write_blocking(&part)?.sync_data()?;

@@ -1,0 +1,43 @@
+//! Writes one object in parts, as an engine does it.
+
+use async_trait::async_trait;
+use object_store::{MultipartUpload, Result};
+
+/// An object being written by an engine. After an error it is of no use. Dropped, it may leave parts behind, so a
+/// caller that gives up calls [`abort`](Self::abort).
+#[async_trait]
+pub(crate) trait ObjectWriter: std::fmt::Debug + Send {
+    /// Whether [`complete`](Self::complete) takes the bytes that follow the last whole part. Otherwise the caller
+    /// writes them as a part before.
+    fn takes_rest(&self) -> bool;
+
+    /// Writes the next part. Returns a buffer for the one after.
+    async fn write_part(&mut self, part: Vec<u8>) -> Result<Vec<u8>>;
+
+    /// Makes the whole object durable.
+    async fn complete(&mut self, rest: Vec<u8>) -> Result<()>;
+
+    /// Deletes what has been written.
+    async fn abort(self: Box<Self>);
+}
+
+/// The parts of an object in a bucket are requests, and so is the completion, which carries no bytes.
+#[async_trait]
+impl ObjectWriter for Box<dyn MultipartUpload> {
+    fn takes_rest(&self) -> bool {
+        false
+    }
+
+    async fn write_part(&mut self, part: Vec<u8>) -> Result<Vec<u8>> {
+        self.put_part(part.into()).await?;
+        Ok(Vec::new())
+    }
+
+    async fn complete(&mut self, _: Vec<u8>) -> Result<()> {
+        MultipartUpload::complete(self.as_mut()).await.map(drop)
+    }
+
+    async fn abort(mut self: Box<Self>) {
+        MultipartUpload::abort(self.as_mut().as_mut()).await.ok();
+    }
+}
