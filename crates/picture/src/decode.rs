@@ -3,16 +3,10 @@
 //! The probe has parsed and accepted the headers. A decoder that finds something else in the file than the probe did
 //! rejects it. The result has the file's own colours: gray, RGB, or the planes of a JPEG.
 
-mod bmp;
-mod decoder_errors;
-mod gif;
-mod png;
-mod webp;
-
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::cancel::CancelFlag;
-use crate::jpeg;
+use crate::formats::{bmp, gif, jpeg, png, webp};
 use crate::limits::Limits;
 use crate::probed_picture::{FormatDetail, Probe};
 use crate::raster::Raster;

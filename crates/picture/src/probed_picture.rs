@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use domain::Media;
 
+use crate::formats::jpeg::header::Header;
 use crate::geometry::{self, MIN_OVERSAMPLING, OutputTarget};
-use crate::jpeg::header::Header;
 use crate::orientation::Orientation;
 use crate::plan::RenderPlan;
 use crate::rejection::Rejection;

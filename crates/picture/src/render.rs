@@ -7,6 +7,7 @@ use fast_image_resize::Resizer;
 
 use crate::cancel::CancelFlag;
 use crate::colour::{self, ColourTransform};
+use crate::formats::jpeg;
 use crate::geometry::{self, OutputTarget};
 use crate::limits::Limits;
 use crate::orientation::Orientation;
@@ -16,7 +17,7 @@ use crate::probed_picture::{Probe, decode_scale};
 use crate::raster::{Colour, Raster};
 use crate::rejection::{LimitKind, Rejection};
 use crate::resize::{ChromaSize, ResizeChain};
-use crate::{decode, encode, jpeg};
+use crate::{decode, encode};
 
 /// The quality of every written JPEG, on libjpeg's scale.
 const JPEG_QUALITY: u8 = 80;

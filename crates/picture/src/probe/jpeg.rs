@@ -3,7 +3,7 @@
 use domain::Media;
 
 use crate::exif;
-use crate::jpeg::header::Header;
+use crate::formats::jpeg::header::Header;
 use crate::probed_picture::{FormatDetail, Probe};
 use crate::rejection::Rejection;
 

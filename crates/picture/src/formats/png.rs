@@ -10,7 +10,7 @@ use crate::probed_picture::Probe;
 use crate::raster::{Colour, Raster, allocate};
 use crate::rejection::Rejection;
 
-pub(super) fn decode(file: &[u8], probe: &Probe, limits: &Limits, stop: &CancelFlag) -> Result<Raster, Rejection> {
+pub(crate) fn decode(file: &[u8], probe: &Probe, limits: &Limits, stop: &CancelFlag) -> Result<Raster, Rejection> {
     let rejected = |error: ::png::DecodingError| decoder_errors::png(&error, limits);
     let bytes = usize::try_from(limits.max_memory).unwrap_or(usize::MAX);
     let mut decoder = ::png::Decoder::new_with_limits(CancellableReader::new(file, stop), ::png::Limits { bytes });

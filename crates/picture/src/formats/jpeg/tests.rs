@@ -3,7 +3,7 @@
 use super::*;
 use crate::raster::Colour;
 
-const SCALED_JPEG: &[u8] = include_bytes!("../../tests/pictures/scaled.jpg");
+const SCALED_JPEG: &[u8] = include_bytes!("../../../tests/pictures/scaled.jpg");
 
 fn decoded(file: &[u8], n: u8) -> Raster {
     let header = Header::read(file).unwrap();
@@ -22,7 +22,7 @@ fn psnr(a: &[u8], b: &[u8]) -> f64 {
 
 #[test]
 fn an_eighth_is_libjpeg_turbos_bit_for_bit() {
-    assert_eq!(luma(&decoded(SCALED_JPEG, 1)), include_bytes!("../../tests/pictures/scaled-1.raw"));
+    assert_eq!(luma(&decoded(SCALED_JPEG, 1)), include_bytes!("../../../tests/pictures/scaled-1.raw"));
 }
 
 #[test]
@@ -30,9 +30,9 @@ fn other_scales_differ_from_libjpeg_turbos_by_little() {
     // libjpeg-turbo averages; this decoder keeps the low frequencies. The results are alike in smooth pictures; at
     // edges this one is sharper.
     for (n, raw, limit) in [
-        (2, &include_bytes!("../../tests/pictures/scaled-2.raw")[..], 34.0),
-        (4, include_bytes!("../../tests/pictures/scaled-4.raw"), 38.0),
-        (8, include_bytes!("../../tests/pictures/scaled-8.raw"), 55.0),
+        (2, &include_bytes!("../../../tests/pictures/scaled-2.raw")[..], 34.0),
+        (4, include_bytes!("../../../tests/pictures/scaled-4.raw"), 38.0),
+        (8, include_bytes!("../../../tests/pictures/scaled-8.raw"), 55.0),
     ] {
         let found = psnr(&luma(&decoded(SCALED_JPEG, n)), raw);
         assert!(found > limit, "{n}/8: {found:.1} dB");
@@ -42,11 +42,11 @@ fn other_scales_differ_from_libjpeg_turbos_by_little() {
 #[test]
 fn whole_pictures_are_the_general_decoders() {
     for file in [
-        &include_bytes!("../../tests/pictures/gray.jpg")[..],
-        include_bytes!("../../tests/pictures/gray-progressive.jpg"),
-        include_bytes!("../../tests/pictures/444.jpg"),
-        include_bytes!("../../tests/pictures/444-progressive.jpg"),
-        include_bytes!("../../tests/pictures/rgb.jpg"),
+        &include_bytes!("../../../tests/pictures/gray.jpg")[..],
+        include_bytes!("../../../tests/pictures/gray-progressive.jpg"),
+        include_bytes!("../../../tests/pictures/444.jpg"),
+        include_bytes!("../../../tests/pictures/444-progressive.jpg"),
+        include_bytes!("../../../tests/pictures/rgb.jpg"),
     ] {
         let ours = decoded(file, 8);
         let space = match ours.colour {
@@ -73,11 +73,17 @@ fn whole_pictures_are_the_general_decoders() {
 fn progressive_is_sequential_in_another_order() {
     for (one, other) in [
         (
-            &include_bytes!("../../tests/pictures/420.jpg")[..],
-            &include_bytes!("../../tests/pictures/420-progressive.jpg")[..],
+            &include_bytes!("../../../tests/pictures/420.jpg")[..],
+            &include_bytes!("../../../tests/pictures/420-progressive.jpg")[..],
         ),
-        (include_bytes!("../../tests/pictures/422.jpg"), include_bytes!("../../tests/pictures/422-progressive.jpg")),
-        (include_bytes!("../../tests/pictures/gray.jpg"), include_bytes!("../../tests/pictures/gray-progressive.jpg")),
+        (
+            include_bytes!("../../../tests/pictures/422.jpg"),
+            include_bytes!("../../../tests/pictures/422-progressive.jpg"),
+        ),
+        (
+            include_bytes!("../../../tests/pictures/gray.jpg"),
+            include_bytes!("../../../tests/pictures/gray-progressive.jpg"),
+        ),
     ] {
         for n in [1, 2, 3, 4, 5, 6, 8] {
             let (one, other) = (decoded(one, n), decoded(other, n));

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::jpeg::header::{DecoderTables, Header, MarkerSegment, ScanHeader, broken};
+use crate::formats::jpeg::header::{DecoderTables, Header, MarkerSegment, ScanHeader, broken};
 use crate::limits::Limits;
 use crate::rejection::{LimitKind, Rejection};
 

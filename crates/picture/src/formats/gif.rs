@@ -13,7 +13,7 @@ use crate::raster::{Colour, Raster, allocate};
 use crate::rejection::Rejection;
 
 /// `first` is the position of the frame's descriptor, `transparent` the index of its transparent pixels.
-pub(super) fn decode(
+pub(crate) fn decode(
     file: &[u8],
     probe: &Probe,
     first: usize,

@@ -11,7 +11,7 @@ use crate::probed_picture::Probe;
 use crate::raster::{Colour, Raster, allocate};
 use crate::rejection::Rejection;
 
-pub(super) fn decode(file: &[u8], probe: &Probe, limits: &Limits, stop: &CancelFlag) -> Result<Raster, Rejection> {
+pub(crate) fn decode(file: &[u8], probe: &Probe, limits: &Limits, stop: &CancelFlag) -> Result<Raster, Rejection> {
     let rejected = |error: image::ImageError| decoder_errors::bmp(&error, limits);
     let mut decoder = image::codecs::bmp::BmpDecoder::new(CancellableReader::new(file, stop)).map_err(rejected)?;
     let mut decoder_limits = image::Limits::default();

@@ -13,7 +13,7 @@ use crate::probed_picture::Probe;
 use crate::raster::{Colour, Raster, allocate};
 use crate::rejection::Rejection;
 
-pub(super) fn decode(file: &[u8], probe: &Probe, limits: &Limits, stop: &CancelFlag) -> Result<Raster, Rejection> {
+pub(crate) fn decode(file: &[u8], probe: &Probe, limits: &Limits, stop: &CancelFlag) -> Result<Raster, Rejection> {
     let rejected = |error: image_webp::DecodingError| decoder_errors::webp(&error, limits);
     let mut decoder = image_webp::WebPDecoder::new(CancellableReader::new(file, stop)).map_err(rejected)?;
     decoder.set_memory_limit(usize::try_from(limits.max_memory).unwrap_or(usize::MAX));

@@ -3,11 +3,11 @@
 use super::coefficient_store::CoefficientStore;
 use super::scan_list::{ProgressiveScan, bit_mask};
 use crate::cancel::CancelFlag;
-use crate::jpeg::bit_reader::{BitReader, EntropyData, truncated};
-use crate::jpeg::header::{ScanHeader, broken};
-use crate::jpeg::huffman::{HuffmanError, HuffmanTable, extend};
-use crate::jpeg::idct::{self, Block};
-use crate::jpeg::layout::FrameLayout;
+use crate::formats::jpeg::bit_reader::{BitReader, EntropyData, truncated};
+use crate::formats::jpeg::header::{ScanHeader, broken};
+use crate::formats::jpeg::huffman::{HuffmanError, HuffmanTable, extend};
+use crate::formats::jpeg::idct::{self, Block};
+use crate::formats::jpeg::layout::FrameLayout;
 use crate::rejection::Rejection;
 
 /// The tables and positions for reading one scan.
