@@ -3,6 +3,7 @@
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::Media;
 use serde::Deserialize;
 
 use crate::auth::auth_user::AuthUser;
@@ -65,6 +66,8 @@ pub(super) async fn render_index(
             ("name", &escape_html(&session.name)),
             ("csrf_field", &escape_html(&format!("X-Csrf-Token_{}", state.realm_names.fedmember))),
             ("csrf", &escape_html(&csrf_token(session, &state.signing_keys).unwrap_or_default())),
+            ("accept", &Media::supported_pictures().map(Media::mime).collect::<Vec<_>>().join(",")),
+            ("formats", &Media::list_supported_pictures("or")),
             ("limit", &state.uploads.max_bytes.to_string()),
             ("picture", &escape_html(picture)),
             ("source", &source(512)),

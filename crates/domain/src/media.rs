@@ -107,114 +107,118 @@ impl Media {
         }
     }
 
+    /// The row of this type.
+    fn row(self) -> &'static MediaRow {
+        // `TABLE` has the order of the variants, which is checked when this file is compiled.
+        &TABLE[self as usize]
+    }
+
+    /// Every type, accepted or not.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TABLE.iter().map(|row| row.media)
+    }
+
+    /// The types of which pictures are accepted, in the order in which texts list them.
+    pub fn supported_pictures() -> impl Iterator<Item = Self> {
+        Self::all().filter(|media| media.is_supported_picture())
+    }
+
+    /// The names of the accepted types as a list: "JPEG, PNG or GIF", if `conjunction` is "or".
+    pub fn list_supported_pictures(conjunction: &str) -> String {
+        let names: Vec<&str> = Self::supported_pictures().map(Self::name).collect();
+        match names.split_last() {
+            Some((last, [])) => (*last).to_owned(),
+            Some((last, others)) => format!("{} {conjunction} {last}", others.join(", ")),
+            None => String::new(),
+        }
+    }
+
     /// Whether a picture of this type is accepted (`docs/contracts/dropbox.md`, 2.3).
     pub fn is_supported_picture(self) -> bool {
-        matches!(self, Self::Jpeg | Self::Png | Self::Gif | Self::Bmp | Self::WebP)
+        self.row().remedy.is_none()
     }
 
     /// The type's usual name.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Jpeg => "JPEG",
-            Self::Png => "PNG",
-            Self::Gif => "GIF",
-            Self::Bmp => "BMP",
-            Self::WebP => "WebP",
-            Self::Heic => "HEIC",
-            Self::Avif => "AVIF",
-            Self::Tiff => "TIFF",
-            Self::Svg => "SVG",
-            Self::Pdf => "PDF",
-            Self::Psd => "Photoshop",
-            Self::Jxl => "JPEG XL",
-            Self::Jp2 => "JPEG 2000",
-            Self::Html => "HTML",
-            Self::Zip => "ZIP",
-            Self::Other => "unknown",
-        }
+        self.row().name
     }
 
     /// The media type to serve it as, from the IANA registry.
     pub fn mime(self) -> &'static str {
-        match self {
-            Self::Jpeg => "image/jpeg",
-            Self::Png => "image/png",
-            Self::Gif => "image/gif",
-            Self::Bmp => "image/bmp",
-            Self::WebP => "image/webp",
-            Self::Heic => "image/heic",
-            Self::Avif => "image/avif",
-            Self::Tiff => "image/tiff",
-            Self::Svg => "image/svg+xml",
-            Self::Pdf => "application/pdf",
-            Self::Psd => "image/vnd.adobe.photoshop",
-            Self::Jxl => "image/jxl",
-            Self::Jp2 => "image/jp2",
-            Self::Html => "text/html",
-            Self::Zip => "application/zip",
-            Self::Other => "application/octet-stream",
-        }
+        self.row().mime
     }
 
     /// The usual file name extension, without the dot.
     pub fn extension(self) -> &'static str {
-        match self {
-            Self::Jpeg => "jpg",
-            Self::Png => "png",
-            Self::Gif => "gif",
-            Self::Bmp => "bmp",
-            Self::WebP => "webp",
-            Self::Heic => "heic",
-            Self::Avif => "avif",
-            Self::Tiff => "tif",
-            Self::Svg => "svg",
-            Self::Pdf => "pdf",
-            Self::Psd => "psd",
-            Self::Jxl => "jxl",
-            Self::Jp2 => "jp2",
-            Self::Html => "html",
-            Self::Zip => "zip",
-            Self::Other => "bin",
-        }
+        self.row().extension
     }
 
     /// The type whose usual extension this is.
     pub fn from_extension(extension: &str) -> Option<Self> {
-        [
-            Self::Jpeg,
-            Self::Png,
-            Self::Gif,
-            Self::Bmp,
-            Self::WebP,
-            Self::Heic,
-            Self::Avif,
-            Self::Tiff,
-            Self::Svg,
-            Self::Pdf,
-            Self::Psd,
-            Self::Jxl,
-            Self::Jp2,
-            Self::Html,
-            Self::Zip,
-            Self::Other,
-        ]
-        .into_iter()
-        .find(|media| media.extension() == extension)
+        Self::all().find(|media| media.extension() == extension)
     }
 
-    /// What a client can send instead of a refused type, as the end of an error message.
+    /// What a client can send instead of a file of this type, as the end of an error message.
     pub fn remedy(self) -> &'static str {
-        match self {
-            Self::Heic => {
-                "set the camera to \"Most Compatible\", or let the form ask for image/jpeg so that the phone converts it"
-            }
-            Self::Svg => "export it as PNG",
-            Self::Pdf => "export the page as PNG or JPEG",
-            Self::Html => "save the picture itself, not the page that shows it",
-            Self::Zip => "unpack it and send one picture",
-            _ => "save it as JPEG or PNG",
-        }
+        self.row().remedy.unwrap_or(SAVE_AS_JPEG_OR_PNG)
     }
+}
+
+/// What the program knows about one type.
+struct MediaRow {
+    media: Media,
+    name: &'static str,
+    mime: &'static str,
+    extension: &'static str,
+    /// What a client can send instead, as the end of an error message. None if pictures of this type are accepted.
+    remedy: Option<&'static str>,
+}
+
+const SAVE_AS_JPEG_OR_PNG: &str = "save it as JPEG or PNG";
+const CONVERT_ON_PHONE: &str =
+    "set the camera to \"Most Compatible\", or let the form ask for image/jpeg so that the phone converts it";
+
+/// One row for each variant of [`Media`], in the same order.
+#[rustfmt::skip]
+const TABLE: [MediaRow; 16] = [
+    accepted(Media::Jpeg, "JPEG", "image/jpeg", "jpg"),
+    accepted(Media::Png, "PNG", "image/png", "png"),
+    accepted(Media::Gif, "GIF", "image/gif", "gif"),
+    accepted(Media::Bmp, "BMP", "image/bmp", "bmp"),
+    accepted(Media::WebP, "WebP", "image/webp", "webp"),
+    refused(Media::Heic, "HEIC", "image/heic", "heic", CONVERT_ON_PHONE),
+    refused(Media::Avif, "AVIF", "image/avif", "avif", SAVE_AS_JPEG_OR_PNG),
+    refused(Media::Tiff, "TIFF", "image/tiff", "tif", SAVE_AS_JPEG_OR_PNG),
+    refused(Media::Svg, "SVG", "image/svg+xml", "svg", "export it as PNG"),
+    refused(Media::Pdf, "PDF", "application/pdf", "pdf", "export the page as PNG or JPEG"),
+    refused(Media::Psd, "Photoshop", "image/vnd.adobe.photoshop", "psd", SAVE_AS_JPEG_OR_PNG),
+    refused(Media::Jxl, "JPEG XL", "image/jxl", "jxl", SAVE_AS_JPEG_OR_PNG),
+    refused(Media::Jp2, "JPEG 2000", "image/jp2", "jp2", SAVE_AS_JPEG_OR_PNG),
+    refused(Media::Html, "HTML", "text/html", "html", "save the picture itself, not the page that shows it"),
+    refused(Media::Zip, "ZIP", "application/zip", "zip", "unpack it and send one picture"),
+    refused(Media::Other, "unknown", "application/octet-stream", "bin", SAVE_AS_JPEG_OR_PNG),
+];
+
+const _: () = {
+    let mut i = 0;
+    while i < TABLE.len() {
+        assert!(TABLE[i].media as usize == i, "the rows are not in the order of the variants");
+        i += 1;
+    }
+};
+
+const fn accepted(media: Media, name: &'static str, mime: &'static str, extension: &'static str) -> MediaRow {
+    MediaRow { media, name, mime, extension, remedy: None }
+}
+
+const fn refused(
+    media: Media,
+    name: &'static str,
+    mime: &'static str,
+    extension: &'static str,
+    remedy: &'static str,
+) -> MediaRow {
+    MediaRow { media, name, mime, extension, remedy: Some(remedy) }
 }
 
 #[cfg(test)]
@@ -244,6 +248,22 @@ mod tests {
             (b"", None),
         ] {
             assert_eq!(Media::sniff(head), media, "{:?}", String::from_utf8_lossy(head));
+        }
+    }
+
+    #[test]
+    fn lists_of_the_accepted_types_name_them_all() {
+        let list = Media::list_supported_pictures("or");
+        assert!(list.starts_with("JPEG, PNG, ") && list.contains(" or "), "{list}");
+        assert!(Media::supported_pictures().all(|media| list.contains(media.name())), "{list}");
+        assert!(!list.contains(Media::Tiff.name()) && !Media::Tiff.is_supported_picture());
+    }
+
+    #[test]
+    fn every_type_has_names_of_its_own() {
+        for media in Media::all() {
+            assert_eq!(Media::from_extension(media.extension()), Some(media));
+            assert_eq!(Media::all().filter(|other| other.mime() == media.mime()).count(), 1, "{media:?}");
         }
     }
 }

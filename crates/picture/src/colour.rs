@@ -9,29 +9,7 @@ use std::sync::Arc;
 
 use moxcms::{ColorProfile, DataColorSpace, Layout, Transform8BitExecutor, TransformOptions};
 
-use crate::limits::Limits;
-use crate::probed_picture::FormatDetail;
-use crate::probed_picture::Probe;
 use crate::raster::{Colour, Plane, Raster};
-use crate::rejection::{LimitKind, Rejection};
-
-/// Returns the colour profile of `file`, inflated, if it has a readable one.
-///
-/// The size of a deflated profile is known only by inflating it, so inflating stops at the limit.
-pub(crate) fn icc_profile(file: &[u8], probe: &Probe, limits: &Limits) -> Result<Option<Vec<u8>>, Rejection> {
-    let Some(profile) = probe.icc_profile(file) else { return Ok(None) };
-    if !matches!(probe.detail, FormatDetail::Png { .. }) {
-        return Ok(Some(profile));
-    }
-    match fdeflate::decompress_to_vec_bounded(&profile, limits.max_icc as usize) {
-        Ok(inflated) => Ok(Some(inflated)),
-        Err(fdeflate::BoundedDecompressionError::OutputTooLarge { .. }) => {
-            let limit = u64::from(limits.max_icc);
-            Err(Rejection::LimitExceeded { excess: LimitKind::Profile, limit, actual: limit + 1 })
-        }
-        Err(_) => Ok(None),
-    }
-}
 
 /// The conversion of one picture's samples to sRGB.
 pub(crate) struct ColourTransform {

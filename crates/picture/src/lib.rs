@@ -20,7 +20,9 @@
 
 mod cancel;
 mod colour;
+mod colour_source;
 mod decode;
+mod decoder;
 mod encode;
 mod exif;
 mod formats;

@@ -2,40 +2,69 @@
 //!
 //! Rule: GIF89a, sections 18 to 22.
 
+mod frame_list;
 mod lzw;
+
+use std::sync::Arc;
 
 use domain::Media;
 
+use self::frame_list::{colour_table_bytes, list_frames};
 use crate::cancel::CancelFlag;
-use crate::probe::colour_table_bytes;
+use crate::decoder::{DecodeContext, DecodeMemory, Decoder};
+use crate::limits::Limits;
 use crate::probed_picture::Probe;
 use crate::raster::{Colour, Raster, allocate};
 use crate::rejection::Rejection;
 
-/// `first` is the position of the frame's descriptor, `transparent` the index of its transparent pixels.
-pub(crate) fn decode(
-    file: &[u8],
-    probe: &Probe,
+#[derive(Debug)]
+struct GifDecoder {
+    size: (u32, u32),
+    /// The position of the first frame's descriptor.
     first: usize,
+    /// The index of transparent pixels in that frame.
     transparent: Option<u8>,
-    stop: &CancelFlag,
-) -> Result<Raster, Rejection> {
-    let (width, height) = (probe.stored_size.0 as usize, probe.stored_size.1 as usize);
-    let frame = GifFrame::new(file, first).ok_or_else(truncated)?;
-    if frame.width * frame.height > width * height {
-        return Err(Rejection::broken(Media::Gif, "its first frame is larger than its canvas"));
+}
+
+/// Finds the canvas and its first frame, and counts the frames.
+pub(super) fn probe(file: &[u8], limits: &Limits) -> Result<Probe, Rejection> {
+    let &[w0, w1, h0, h1, flags, _, _] = file.get(6..).and_then(<[u8]>::first_chunk).ok_or_else(truncated)?;
+    let size = (u32::from(u16::from_le_bytes([w0, w1])), u32::from(u16::from_le_bytes([h0, h1])));
+    let frames = list_frames(file, 13 + colour_table_bytes(flags), limits.max_frames);
+    let first = frames.first_descriptor.ok_or_else(truncated)?;
+    let decoder = GifDecoder { size, first, transparent: frames.transparent };
+    let mut probe = Probe::new(Media::Gif, size, Arc::new(decoder));
+    // The first frame may leave parts of the canvas empty; those are transparent.
+    probe.alpha = true;
+    probe.frames = frames.count;
+    Ok(probe)
+}
+
+impl Decoder for GifDecoder {
+    fn memory_estimate(&self, _: u8) -> DecodeMemory {
+        let pixels = u64::from(self.size.0) * u64::from(self.size.1);
+        // The canvas, and the indices of the frame that is painted on it.
+        DecodeMemory { decoded: pixels * 4, working: pixels }
     }
-    let indices = frame.indices(stop)?;
-    let colours = rgba_palette(frame.palette, transparent);
-    let whole = (frame.left, frame.top, frame.width, frame.height) == (0, 0, width, height);
-    // Most tables define every index. For the others, only the decoded pixels show whether all used indices are
-    // defined.
-    if whole && colours.iter().all(|colour| colour[3] == 255) {
-        let samples = frame.paint_on_canvas(&indices, &colours.map(|[r, g, b, _]| [r, g, b]), width, height)?;
-        return Ok(Raster::packed(probe.stored_size.0, probe.stored_size.1, Colour::Rgb, samples));
+
+    fn decode(&self, file: &[u8], context: &mut DecodeContext<'_>) -> Result<Raster, Rejection> {
+        let (width, height) = (self.size.0 as usize, self.size.1 as usize);
+        let frame = GifFrame::new(file, self.first).ok_or_else(truncated)?;
+        if frame.width * frame.height > width * height {
+            return Err(Rejection::broken(Media::Gif, "its first frame is larger than its canvas"));
+        }
+        let indices = frame.indices(context.stop)?;
+        let colours = rgba_palette(frame.palette, self.transparent);
+        let whole = (frame.left, frame.top, frame.width, frame.height) == (0, 0, width, height);
+        // Most tables define every index. For the others, only the decoded pixels show whether all used indices are
+        // defined.
+        if whole && colours.iter().all(|colour| colour[3] == 255) {
+            let samples = frame.paint_on_canvas(&indices, &colours.map(|[r, g, b, _]| [r, g, b]), width, height)?;
+            return Ok(Raster::packed(self.size.0, self.size.1, Colour::Rgb, samples));
+        }
+        let samples = frame.paint_on_canvas(&indices, &colours, width, height)?;
+        Ok(Raster::packed(self.size.0, self.size.1, Colour::Rgba, samples))
     }
-    let samples = frame.paint_on_canvas(&indices, &colours, width, height)?;
-    Ok(Raster::packed(probe.stored_size.0, probe.stored_size.1, Colour::Rgba, samples))
 }
 
 fn truncated() -> Rejection {

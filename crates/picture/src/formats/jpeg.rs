@@ -17,61 +17,109 @@
 //! rejection. Anything after the picture is ignored, because phones put second pictures and films there.
 
 mod bit_reader;
-pub(crate) mod header;
+mod header;
 mod huffman;
 mod idct;
 mod layout;
 mod progressive;
 mod sequential;
 
+use std::sync::Arc;
+
+use domain::Media;
+
 use self::bit_reader::EntropyData;
 use self::header::{Header, MarkerSegment, ScanHeader, broken};
 use self::layout::FrameLayout;
 use crate::cancel::CancelFlag;
+use crate::colour_source::ColourSource;
+use crate::decoder::{DecodeContext, DecodeMemory, Decoder};
+use crate::exif;
 use crate::limits::Limits;
+use crate::probed_picture::Probe;
 use crate::raster::Raster;
 use crate::rejection::Rejection;
 
-/// Buffers that are reused for the next picture.
-#[derive(Default)]
-pub(crate) struct JpegScratch {
-    entropy: EntropyData,
+#[derive(Debug)]
+struct JpegDecoder {
+    header: Header,
+    /// Length of the file in bytes.
+    file_length: u64,
 }
 
-/// Decodes the picture after `header`, at `n` eighths of its size: 1 to 6, or 8.
-pub(crate) fn decode(
+/// Reads the frame header, the EXIF orientation and the positions of the profile.
+pub(super) fn probe(file: &[u8], _: &Limits) -> Result<Probe, Rejection> {
+    let mut header = Header::read(file)?;
+    let frame = &header.frame;
+    let variety = match (frame.sof_type, frame.precision) {
+        (0..=2, 8) => None,
+        (0..=2, bits) => Some(format!("JPEG with {bits} bits per sample")),
+        (3, _) | (7, _) | (11, _) | (15, _) => Some("Lossless JPEG".to_owned()),
+        (5..=6, _) | (13..=14, _) => Some("Hierarchical JPEG".to_owned()),
+        _ => Some("Arithmetic-coded JPEG".to_owned()),
+    };
+    if let Some(what) = variety {
+        return Err(Rejection::Unsupported {
+            media: Some(Media::Jpeg),
+            what: what.into(),
+            remedy: "save it as a baseline JPEG".into(),
+        });
+    }
+    let size = (u32::from(frame.width), u32::from(frame.height));
+    let orientation = header.exif.take().and_then(|at| file.get(at)).map(exif::orientation).unwrap_or_default();
+    let icc = std::mem::take(&mut header.icc);
+    let mut probe = Probe::new(Media::Jpeg, size, Arc::new(JpegDecoder { header, file_length: file.len() as u64 }));
+    probe.orientation = orientation;
+    probe.colours = ColourSource::Profile(icc);
+    Ok(probe)
+}
+
+impl Decoder for JpegDecoder {
+    fn memory_estimate(&self, n: u8) -> DecodeMemory {
+        self.header.memory_estimate(n, self.file_length)
+    }
+
+    /// Decodes at `context.scale` eighths.
+    fn decode(&self, file: &[u8], context: &mut DecodeContext<'_>) -> Result<Raster, Rejection> {
+        let mut entropy = EntropyData::in_buffers(std::mem::take(context.buffers));
+        let decoded = decode(file, &self.header, context, &mut entropy);
+        *context.buffers = entropy.into_buffers();
+        decoded
+    }
+}
+
+/// Decodes the picture after `header`, at 1 to 6 or 8 eighths of its size.
+fn decode(
     file: &[u8],
     header: &Header,
-    n: u8,
-    limits: &Limits,
-    scratch: &mut JpegScratch,
-    stop: &CancelFlag,
+    context: &DecodeContext<'_>,
+    entropy: &mut EntropyData,
 ) -> Result<Raster, Rejection> {
-    let mut layout = FrameLayout::new(&header.frame, usize::from(n))?;
-    match n {
-        1 => decode_scans::<1>(file, header, limits, scratch, &mut layout, stop),
-        2 => decode_scans::<2>(file, header, limits, scratch, &mut layout, stop),
-        3 => decode_scans::<3>(file, header, limits, scratch, &mut layout, stop),
-        4 => decode_scans::<4>(file, header, limits, scratch, &mut layout, stop),
-        5 => decode_scans::<5>(file, header, limits, scratch, &mut layout, stop),
-        6 => decode_scans::<6>(file, header, limits, scratch, &mut layout, stop),
-        _ => decode_scans::<8>(file, header, limits, scratch, &mut layout, stop),
-    }?;
+    let mut layout = FrameLayout::new(&header.frame, usize::from(context.scale))?;
+    let decode_scans = match context.scale {
+        1 => decode_scans::<1>,
+        2 => decode_scans::<2>,
+        3 => decode_scans::<3>,
+        4 => decode_scans::<4>,
+        5 => decode_scans::<5>,
+        6 => decode_scans::<6>,
+        _ => decode_scans::<8>,
+    };
+    decode_scans(file, header, context, entropy, &mut layout)?;
     layout.into_raster(&header.frame, header.model)
 }
 
 fn decode_scans<const N: usize>(
     file: &[u8],
     header: &Header,
-    limits: &Limits,
-    scratch: &mut JpegScratch,
+    context: &DecodeContext<'_>,
+    entropy: &mut EntropyData,
     layout: &mut FrameLayout,
-    stop: &CancelFlag,
 ) -> Result<(), Rejection> {
     if header.frame.is_progressive() {
-        progressive::decode::<N>(file, header, limits, &mut scratch.entropy, layout, stop)
+        progressive::decode::<N>(file, header, context.limits, entropy, layout, context.stop)
     } else {
-        decode_sequential::<N>(file, header, scratch, layout, stop)
+        decode_sequential::<N>(file, header, entropy, layout, context.stop)
     }
 }
 
@@ -79,7 +127,7 @@ fn decode_scans<const N: usize>(
 fn decode_sequential<const N: usize>(
     file: &[u8],
     header: &Header,
-    scratch: &mut JpegScratch,
+    entropy: &mut EntropyData,
     layout: &mut FrameLayout,
     stop: &CancelFlag,
 ) -> Result<(), Rejection> {
@@ -89,12 +137,12 @@ fn decode_sequential<const N: usize>(
     let mut at = header.scan_data;
     let mut missing: Vec<usize> = (0..frame.components.len()).collect();
     loop {
-        at = scratch.entropy.unstuff(file, at, tables.restart_interval > 0)?;
+        at = entropy.unstuff(file, at, tables.restart_interval > 0)?;
         // Without this check, repeated components would mean unbounded work.
         if scan.components.iter().any(|(index, ..)| !missing.contains(index)) {
             return Err(broken("it has a colour component twice"));
         }
-        sequential::decode_scan::<N>(frame, &tables, &scan, &scratch.entropy, layout, stop)?;
+        sequential::decode_scan::<N>(frame, &tables, &scan, entropy, layout, stop)?;
         missing.retain(|index| scan.components.iter().all(|(seen, ..)| seen != index));
         if missing.is_empty() {
             return Ok(());

@@ -58,7 +58,7 @@ fn changed_bytes_never_panic() {
     let before = take_hook();
     // The engine catches panics of third-party decoders. A panic in our own code is a bug.
     set_hook(Box::new(|info| {
-        let ours = info.location().is_some_and(|at| at.file().contains("src/picture"));
+        let ours = info.location().is_some_and(|at| at.file().contains("crates/picture/src"));
         OURS.fetch_add(usize::from(ours), Ordering::Relaxed);
     }));
     let plan = RenderPlan {

@@ -5,6 +5,7 @@
 //! passed the end; it is called at intervals.
 
 use super::header::broken;
+use crate::decoder::DecodeBuffers;
 use crate::rejection::Rejection;
 
 /// Zeros after the last byte, so that eight bytes can be read at any position.
@@ -19,6 +20,16 @@ pub(super) struct EntropyData {
 }
 
 impl EntropyData {
+    /// Data in memory of an earlier picture.
+    pub(super) fn in_buffers(buffers: DecodeBuffers) -> Self {
+        Self { bytes: buffers.bytes, ends: buffers.positions }
+    }
+
+    /// Returns the memory for the next picture.
+    pub(super) fn into_buffers(self) -> DecodeBuffers {
+        DecodeBuffers { bytes: self.bytes, positions: self.ends }
+    }
+
     /// Reads the data that begin at `position`, up to the next marker, and returns the position of that marker. Restart
     /// markers belong to the data if `restarts` is set. The memory of earlier data is reused.
     pub(super) fn unstuff(&mut self, file: &[u8], mut at: usize, restarts: bool) -> Result<usize, Rejection> {

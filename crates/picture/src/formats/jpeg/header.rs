@@ -9,43 +9,44 @@ use std::ops::Range;
 
 use domain::Media;
 
+use crate::decoder::DecodeMemory;
 use crate::rejection::Rejection;
 use crate::zigzag::ZIGZAG;
 
-pub(crate) fn broken(why: impl Into<Cow<'static, str>>) -> Rejection {
+pub(super) fn broken(why: impl Into<Cow<'static, str>>) -> Rejection {
     Rejection::broken(Media::Jpeg, why)
 }
 
 /// The frame header: the kind of JPEG, its size and its components. Rule: ITU-T T.81, B.2.2.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FrameHeader {
+pub(super) struct FrameHeader {
     /// SOF0 to SOF15, as the marker's low four bits.
-    pub(crate) sof_type: u8,
-    pub(crate) precision: u8,
-    pub(crate) width: u16,
-    pub(crate) height: u16,
+    pub(super) sof_type: u8,
+    pub(super) precision: u8,
+    pub(super) width: u16,
+    pub(super) height: u16,
     /// One, three or four.
-    pub(crate) components: Vec<Component>,
+    pub(super) components: Vec<Component>,
 }
 
 /// One component of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Component {
-    pub(crate) id: u8,
+pub(super) struct Component {
+    pub(super) id: u8,
     /// Sampling factors, 1 to 4 each.
-    pub(crate) h: u8,
-    pub(crate) v: u8,
+    pub(super) h: u8,
+    pub(super) v: u8,
     /// The index of the quantization table, 0 to 3.
-    pub(crate) quantization_table: u8,
+    pub(super) quantization_table: u8,
 }
 
 impl FrameHeader {
-    pub(crate) fn is_progressive(&self) -> bool {
+    pub(super) fn is_progressive(&self) -> bool {
         self.sof_type == 2
     }
 
     /// The largest sampling factors.
-    pub(crate) fn sampling(&self) -> (u8, u8) {
+    pub(super) fn sampling(&self) -> (u8, u8) {
         let most = |factor: fn(&Component) -> u8| self.components.iter().map(factor).max().unwrap_or(1);
         (most(|c| c.h), most(|c| c.v))
     }
@@ -53,7 +54,7 @@ impl FrameHeader {
 
 /// The meaning of the components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ColourModel {
+pub(super) enum ColourModel {
     Gray,
     YCbCr,
     Rgb,
@@ -63,54 +64,54 @@ pub(crate) enum ColourModel {
 
 /// A Huffman table as stored in the file: the number of codes of each length, and their symbols.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct HuffmanSpec {
-    pub(crate) lengths: [u8; 16],
-    pub(crate) symbols: Vec<u8>,
+pub(super) struct HuffmanSpec {
+    pub(super) lengths: [u8; 16],
+    pub(super) symbols: Vec<u8>,
 }
 
 /// The tables in force. Rule: ITU-T T.81, B.2.4.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct DecoderTables {
+pub(super) struct DecoderTables {
     /// In natural order.
-    pub(crate) quantization: [Option<[u16; 64]>; 4],
-    pub(crate) dc: [Option<HuffmanSpec>; 4],
-    pub(crate) ac: [Option<HuffmanSpec>; 4],
+    pub(super) quantization: [Option<[u16; 64]>; 4],
+    pub(super) dc: [Option<HuffmanSpec>; 4],
+    pub(super) ac: [Option<HuffmanSpec>; 4],
     /// MCUs between restart markers, 0 for none.
-    pub(crate) restart_interval: u16,
+    pub(super) restart_interval: u16,
 }
 
 /// A scan header: the components, the coefficients, and the bits of them that the scan holds. Rule: ITU-T T.81, B.2.3.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ScanHeader {
+pub(super) struct ScanHeader {
     /// For each component its index in the frame, its DC table and its AC table.
-    pub(crate) components: Vec<(usize, usize, usize)>,
+    pub(super) components: Vec<(usize, usize, usize)>,
     /// First and last coefficient, in zig-zag order.
-    pub(crate) spectral_start: u8,
-    pub(crate) spectral_end: u8,
+    pub(super) spectral_start: u8,
+    pub(super) spectral_end: u8,
     /// The number of low bits that were missing before this scan, and that are still missing after it.
-    pub(crate) approximation_high: u8,
-    pub(crate) approximation_low: u8,
+    pub(super) approximation_high: u8,
+    pub(super) approximation_low: u8,
 }
 
 /// Everything before the data of the first scan.
 #[derive(Clone, Debug)]
-pub(crate) struct Header {
-    pub(crate) frame: FrameHeader,
-    pub(crate) model: ColourModel,
-    pub(crate) exif: Option<Range<usize>>,
+pub(super) struct Header {
+    pub(super) frame: FrameHeader,
+    pub(super) model: ColourModel,
+    pub(super) exif: Option<Range<usize>>,
     /// The parts of the colour profile, in order.
-    pub(crate) icc: Vec<Range<usize>>,
-    pub(crate) tables: DecoderTables,
-    pub(crate) scan: ScanHeader,
+    pub(super) icc: Vec<Range<usize>>,
+    pub(super) tables: DecoderTables,
+    pub(super) scan: ScanHeader,
     /// The position of the first scan's data.
-    pub(crate) scan_data: usize,
+    pub(super) scan_data: usize,
 }
 
 impl Header {
     /// Bytes of the planes decoded at `n` eighths, and bytes that are held on top of them while decoding a file of
     /// `length` bytes. These are the scan without its stuffing, the tables, and for a progressive picture the needed
     /// coefficients and one bit for each other.
-    pub(crate) fn memory_estimate(&self, n: u8, length: u64) -> (u64, u64) {
+    pub(super) fn memory_estimate(&self, n: u8, length: u64) -> DecodeMemory {
         let (h_max, v_max) = self.frame.sampling();
         let units = u64::from(self.frame.width).div_ceil(8 * u64::from(h_max))
             * u64::from(self.frame.height).div_ceil(8 * u64::from(v_max));
@@ -124,11 +125,11 @@ impl Header {
                 2 * 4 * units * u64::from(h_max) * u64::from(v_max) * samples
             }
         };
-        (planes, stored + length + (512 << 10))
+        DecodeMemory { decoded: planes, working: stored + length + (512 << 10) }
     }
 
     /// Reads `file` up to the data of the first scan.
-    pub(crate) fn read(file: &[u8]) -> Result<Self, Rejection> {
+    pub(super) fn read(file: &[u8]) -> Result<Self, Rejection> {
         let mut tables = DecoderTables::default();
         let (mut frame, mut exif, mut jfif, mut adobe) = (None, None, false, None);
         let mut icc: Vec<(u8, Range<usize>)> = Vec::new();
@@ -166,17 +167,17 @@ impl Header {
 }
 
 /// A marker and its segment.
-pub(crate) struct MarkerSegment {
+pub(super) struct MarkerSegment {
     /// The byte after 0xFF.
-    pub(crate) marker: u8,
+    pub(super) marker: u8,
     /// Without the two bytes of length; empty for markers that have none.
-    pub(crate) body: Range<usize>,
+    pub(super) body: Range<usize>,
 }
 
 impl MarkerSegment {
     /// Finds the segment at or after `at`. Bytes in between that belong to no segment are skipped, as every reader
     /// does.
-    pub(crate) fn next(file: &[u8], mut at: usize) -> Result<Self, Rejection> {
+    pub(super) fn next(file: &[u8], mut at: usize) -> Result<Self, Rejection> {
         let early = || broken("it ends too early");
         loop {
             let rest = file.get(at..).unwrap_or_default();
@@ -236,7 +237,7 @@ impl FrameHeader {
 
 impl ScanHeader {
     /// Parses the scan header in `body` and checks it against `frame`.
-    pub(crate) fn parse(frame: &FrameHeader, body: &[u8]) -> Result<Self, Rejection> {
+    pub(super) fn parse(frame: &FrameHeader, body: &[u8]) -> Result<Self, Rejection> {
         let wrong = || broken("its scan header is invalid");
         let count = usize::from(*body.first().ok_or_else(wrong)?);
         let list = body.get(1..1 + 2 * count).ok_or_else(wrong)?;
@@ -267,7 +268,7 @@ impl ScanHeader {
 
 impl DecoderTables {
     /// Reads a segment that changes tables; other segments are ignored.
-    pub(crate) fn read_segment(&mut self, marker: u8, body: &[u8]) -> Result<(), Rejection> {
+    pub(super) fn read_segment(&mut self, marker: u8, body: &[u8]) -> Result<(), Rejection> {
         match marker {
             0xDB => self.read_quantization(body),
             0xC4 => self.read_huffman(body),

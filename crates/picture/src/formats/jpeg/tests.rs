@@ -1,13 +1,16 @@
 //! Compares the decoder with others: libjpeg-turbo's scaled output, made offline, and the general decoder in safe Rust.
 
 use super::*;
+use crate::decoder::DecodeBuffers;
 use crate::raster::Colour;
 
 const SCALED_JPEG: &[u8] = include_bytes!("../../../tests/pictures/scaled.jpg");
 
 fn decoded(file: &[u8], n: u8) -> Raster {
     let header = Header::read(file).unwrap();
-    decode(file, &header, n, &Limits::default(), &mut JpegScratch::default(), &CancelFlag::new()).unwrap()
+    let (limits, stop, mut buffers) = (Limits::default(), CancelFlag::new(), DecodeBuffers::default());
+    let context = DecodeContext { scale: n, limits: &limits, buffers: &mut buffers, stop: &stop };
+    decode(file, &header, &context, &mut EntropyData::default()).unwrap()
 }
 
 fn luma(raster: &Raster) -> Vec<u8> {

@@ -1,43 +1,25 @@
-//! GIF: finds the canvas and its first frame, and counts the frames, without decoding any.
+//! Finds the first frame of a GIF and counts the frames, without decoding any.
 //!
 //! Rule: GIF89a, sections 17 to 27.
 
-use domain::Media;
-
-use crate::limits::Limits;
-use crate::probed_picture::{FormatDetail, Probe};
-use crate::rejection::Rejection;
-
-pub(super) fn probe(file: &[u8], limits: &Limits) -> Result<Probe, Rejection> {
-    let early = || Rejection::broken(Media::Gif, "it ends too early");
-    let &[w0, w1, h0, h1, flags, _, _] = file.get(6..).and_then(<[u8]>::first_chunk).ok_or_else(early)?;
-    let stored = (u32::from(u16::from_le_bytes([w0, w1])), u32::from(u16::from_le_bytes([h0, h1])));
-    let frames = count_frames(file, 13 + colour_table_bytes(flags), limits.max_frames);
-    let first = frames.first_descriptor.ok_or_else(early)?;
-    let mut probe = Probe::new(Media::Gif, stored, FormatDetail::Gif { first, transparent: frames.transparent });
-    // The first frame may leave parts of the canvas empty; those are transparent.
-    probe.alpha = true;
-    probe.frames = frames.count;
-    Ok(probe)
-}
-
 /// The size in bytes of the colour table that `flags`, of the screen or of a frame, announce.
-pub(crate) fn colour_table_bytes(flags: u8) -> usize {
+pub(super) fn colour_table_bytes(flags: u8) -> usize {
     if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) }
 }
 
+/// The frames of a file.
 #[derive(Default)]
-struct FrameCount {
-    count: u32,
+pub(super) struct FrameList {
+    pub(super) count: u32,
     /// The position of the first frame's descriptor, after its introducer byte.
-    first_descriptor: Option<usize>,
+    pub(super) first_descriptor: Option<usize>,
     /// The index of transparent pixels in the first frame.
-    transparent: Option<u8>,
+    pub(super) transparent: Option<u8>,
 }
 
 /// Counts frames from `at` on, and stops at `max` + 1. In a truncated file, the frames before the cut count.
-fn count_frames(file: &[u8], mut at: usize, max: u32) -> FrameCount {
-    let mut frames = FrameCount::default();
+pub(super) fn list_frames(file: &[u8], mut at: usize, max: u32) -> FrameList {
+    let mut frames = FrameList::default();
     while frames.count <= max {
         match file.get(at) {
             Some(0x21) => {
