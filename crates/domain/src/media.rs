@@ -72,9 +72,7 @@ impl Media {
         match head {
             [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Self::WebP),
             [_, _, _, _, b'f', b't', b'y', b'p', rest @ ..] => Self::sniff_heif(rest),
-            // "BM" alone can be the start of any text, so the four reserved bytes, zero in every bitmap, are checked
-            // too.
-            [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => Some(Self::Bmp),
+            [b'B', b'M', ..] if Self::is_bmp(head) => Some(Self::Bmp),
             _ => Self::sniff_markup(head),
         }
     }
@@ -90,6 +88,14 @@ impl Media {
         } else {
             None
         }
+    }
+
+    /// "BM" alone can be the start of any text. So one of two more things is required: reserved bytes of zero, or a
+    /// header of a length that is defined. Some programs write a mark of their own into the reserved bytes.
+    fn is_bmp(head: &[u8]) -> bool {
+        let is_reserved_zero = matches!(head, [_, _, _, _, _, _, 0, 0, 0, 0, ..]);
+        let header_length = head.get(14..).and_then(<[u8]>::first_chunk).map(|four| u32::from_le_bytes(*four));
+        is_reserved_zero || header_length.is_some_and(|length| matches!(length, 12 | 16..=64 | 108 | 124))
     }
 
     fn sniff_markup(head: &[u8]) -> Option<Self> {
@@ -232,6 +238,7 @@ mod tests {
             (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", Some(Media::Png)),
             (b"GIF89a\x01\0", Some(Media::Gif)),
             (b"BM\x46\0\0\0\0\0\0\0\x36\0", Some(Media::Bmp)),
+            (b"BM\x46\0\0\0MARK\x36\0\0\0\x28\0\0\0", Some(Media::Bmp)),
             (b"BMW is a car maker", None),
             (b"RIFF\x24\0\0\0WEBPVP8 ", Some(Media::WebP)),
             (b"RIFF\x24\0\0\0WAVEfmt ", None),

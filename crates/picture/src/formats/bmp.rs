@@ -1,93 +1,87 @@
-//! BMP, with every depth and both run-length codes. The probe parses the information header, in its three lengths.
+//! BMP of Windows and of OS/2: every depth up to 32 bits, masks, and all run-length codes.
+//!
+//! A BMP is a file header, an information header, a colour table and rows. The icons of ICO have no file header, so
+//! [`decode_pixels`] and [`BmpHeader`] work without one.
+
+mod header;
+mod pixels;
+mod run_length;
 
 use std::sync::Arc;
 
 use domain::Media;
-use image::error::{ImageError, LimitErrorKind};
-use image::{ColorType, ImageDecoder};
 
-use super::codec_errors::{read_error, too_much_memory};
-use crate::cancel::CancellableReader;
-use crate::decoder::{DecodeContext, DecodeMemory, Decoder, check_size};
+pub(crate) use self::header::BmpHeader;
+use self::header::Coding;
+pub(crate) use self::pixels::without_empty_alpha;
+use crate::cancel::CancelFlag;
+use crate::decoder::{DecodeContext, DecodeMemory, Decoder};
 use crate::limits::Limits;
 use crate::probed_picture::Probe;
-use crate::raster::{Colour, Raster, allocate};
+use crate::raster::Raster;
 use crate::rejection::Rejection;
 
 fn broken(why: &'static str) -> Rejection {
     Rejection::broken(Media::Bmp, why)
 }
 
-#[derive(Debug)]
-struct BmpDecoder {
-    size: (u32, u32),
+fn truncated() -> Rejection {
+    broken("it ends too early")
 }
 
+fn unsupported(what: &'static str) -> Rejection {
+    Rejection::Unsupported { media: Some(Media::Bmp), what: what.into(), remedy: Media::Bmp.remedy().into() }
+}
+
+#[derive(Debug)]
+struct BmpDecoder {
+    header: BmpHeader,
+    /// The position of the pixels.
+    pixels: usize,
+}
+
+/// The length of the file header, which has the position of the pixels at byte 10.
+const FILE_HEADER: usize = 14;
+
 pub(super) fn probe(file: &[u8], _: &Limits) -> Result<Probe, Rejection> {
-    let early = || broken("it ends too early");
-    let u16_at = |at: usize| {
-        file.get(at..).and_then(<[u8]>::first_chunk::<2>).map(|two| u16::from_le_bytes(*two)).ok_or_else(early)
-    };
-    let u32_at = |at: usize| {
-        file.get(at..).and_then(<[u8]>::first_chunk::<4>).map(|four| u32::from_le_bytes(*four)).ok_or_else(early)
-    };
-    let (size, depth) = if u32_at(14)? == 12 {
-        // The header of OS/2 1.x has 16-bit sizes.
-        ((u32::from(u16_at(18)?), u32::from(u16_at(20)?)), u16_at(24)?)
-    } else {
-        // A negative height means that rows start at the top; a negative width is invalid.
-        let (width, height) = (u32_at(18)?.cast_signed(), u32_at(22)?.cast_signed());
-        let width = u32::try_from(width).map_err(|_| broken("its width is negative"))?;
-        ((width, height.unsigned_abs()), u16_at(28)?)
-    };
-    let mut probe = Probe::new(Media::Bmp, size, Arc::new(BmpDecoder { size }));
-    probe.depth = u8::try_from(depth).unwrap_or(u8::MAX);
-    probe.alpha = depth == 32;
+    let offset = file.get(10..).and_then(<[u8]>::first_chunk).ok_or_else(truncated)?;
+    let offset = u32::from_le_bytes(*offset) as usize;
+    let header = BmpHeader::parse(file, FILE_HEADER, Some(offset))?;
+    // Some programs leave the position out. Then the pixels follow the colour table.
+    let pixels = if offset == 0 { header.end } else { offset };
+    let (size, bits, alpha) = (header.size, header.bits, header.has_alpha());
+    let mut probe = Probe::new(Media::Bmp, size, Arc::new(BmpDecoder { header, pixels }));
+    probe.depth = u8::try_from(bits).unwrap_or(u8::MAX);
+    probe.alpha = alpha;
     Ok(probe)
 }
 
 impl Decoder for BmpDecoder {
     fn memory_estimate(&self, _: u8) -> DecodeMemory {
-        DecodeMemory { decoded: u64::from(self.size.0) * u64::from(self.size.1) * 4, working: 64 << 10 }
+        let channels = if self.header.has_alpha() { 4 } else { 3 };
+        DecodeMemory {
+            decoded: u64::from(self.header.size.0) * u64::from(self.header.size.1) * channels,
+            working: 64 << 10,
+        }
     }
 
     fn decode(&self, file: &[u8], context: &mut DecodeContext<'_>) -> Result<Raster, Rejection> {
-        let limits = context.limits;
-        let rejected = |error: ImageError| rejection_of(&error, limits);
-        let reader = CancellableReader::new(file, context.stop);
-        let mut decoder = image::codecs::bmp::BmpDecoder::new(reader).map_err(rejected)?;
-        let mut decoder_limits = image::Limits::default();
-        decoder_limits.max_alloc = Some(limits.max_memory);
-        decoder.set_limits(decoder_limits).map_err(rejected)?;
-        check_size(Media::Bmp, self.size, decoder.dimensions())?;
-        let colour = match decoder.color_type() {
-            ColorType::L8 => Colour::Gray,
-            ColorType::Rgb8 => Colour::Rgb,
-            ColorType::Rgba8 => Colour::Rgba,
-            _ => return Err(broken("its pixels are stored in a way that is not supported")),
-        };
-        let size = u64::from(self.size.0) * u64::from(self.size.1) * colour.channels() as u64;
-        if decoder.total_bytes() != size {
-            return Err(broken("its headers contradict each other"));
-        }
-        let mut samples = allocate(usize::try_from(size).unwrap_or(usize::MAX))?;
-        decoder.read_image(&mut samples).map_err(rejected)?;
-        Ok(Raster::packed(self.size.0, self.size.1, colour, samples))
+        decode_pixels(file, &self.header, self.pixels, context.stop).map(without_empty_alpha)
     }
 }
 
-/// What each error of the crate `image` means for a picture.
-fn rejection_of(error: &ImageError, limits: &Limits) -> Rejection {
-    match error {
-        ImageError::IoError(error) => read_error(Media::Bmp, error),
-        ImageError::Decoding(_) => broken("its header or its compressed pixels are damaged"),
-        ImageError::Unsupported(_) => broken("its pixels are stored in a way that is not supported"),
-        ImageError::Limits(error) => match error.kind() {
-            LimitErrorKind::InsufficientMemory => too_much_memory(limits),
-            _ => broken("its width or height is too large"),
-        },
-        ImageError::Encoding(_) | ImageError::Parameter(_) => {
-            Rejection::engine_failed(format!("the BMP decoder was called wrongly: {error}"))
-        }
+/// Decodes the pixels at the position `pixels` of `file`. Alpha that is zero everywhere stays as it is. The caller has
+/// checked that neither side of the picture is zero.
+pub(crate) fn decode_pixels(
+    file: &[u8],
+    header: &BmpHeader,
+    pixels: usize,
+    stop: &CancelFlag,
+) -> Result<Raster, Rejection> {
+    let stored = file.get(pixels..).ok_or_else(truncated)?;
+    let palette = pixels::palette(file, header)?;
+    match header.coding {
+        Coding::RunLength => run_length::read_runs(stored, header, &palette, stop),
+        Coding::Plain | Coding::Masks(_) => pixels::read_rows(stored, header, &palette, stop),
     }
 }
