@@ -23,6 +23,7 @@ mod idct;
 mod layout;
 mod progressive;
 mod sequential;
+mod standard_codes;
 
 use std::sync::Arc;
 
@@ -137,7 +138,7 @@ fn decode_sequential<const N: usize>(
     let mut at = header.scan_data;
     let mut missing: Vec<usize> = (0..frame.components.len()).collect();
     loop {
-        at = entropy.unstuff(file, at, tables.restart_interval > 0)?;
+        at = entropy.unstuff(file, at, tables.restart_interval > 0);
         // Without this check, repeated components would mean unbounded work.
         if scan.components.iter().any(|(index, ..)| !missing.contains(index)) {
             return Err(broken("it has a colour component twice"));

@@ -244,13 +244,10 @@ fn jpeg_that_claims_too_much() {
 #[test]
 fn jpeg_with_tables_missing_or_impossible() {
     for name in ["420.jpg", "420-progressive.jpg"] {
-        for marker in [0xDB, 0xC4] {
-            assert_eq!(
-                result_code(&with_changed_segment(name, marker, Vec::clear)),
-                "broken_picture",
-                "{name} without {marker:X}"
-            );
-        }
+        assert_eq!(result_code(&with_changed_segment(name, 0xDB, Vec::clear)), "broken_picture", "{name} without DQT");
+        // A sequential picture without a Huffman table has the one of the standard.
+        let expected = if name == "420.jpg" { "accepted" } else { "broken_picture" };
+        assert_eq!(result_code(&with_changed_segment(name, 0xC4, Vec::clear)), expected, "{name} without DHT");
         // More codes of one bit than exist, and a table without codes.
         assert_eq!(result_code(&with_changed_segment(name, 0xC4, |table| table[5] = 255)), "broken_picture");
         assert_eq!(result_code(&with_changed_segment(name, 0xC4, |table| table[5..21].fill(0))), "broken_picture");
@@ -309,7 +306,7 @@ fn jpeg_with_restarts_gone_astray() {
     let at = bytes.windows(2).position(|two| two == b"\xFF\xD1").unwrap();
     let mut changed = bytes.clone();
     changed[at + 1] = 0xD5;
-    assert_eq!(result_code(&changed), "broken_picture");
+    assert_eq!(result_code(&changed), "accepted", "the numbers are not judged, because all intervals are there");
     changed.drain(at..at + 2);
     assert_eq!(result_code(&changed), "broken_picture");
     let none = with_changed_segment("restarts.jpg", 0xDD, |segment| segment[4..6].fill(0));

@@ -17,6 +17,10 @@ pub(super) fn broken(why: impl Into<Cow<'static, str>>) -> Rejection {
     Rejection::broken(Media::Jpeg, why)
 }
 
+pub(super) fn truncated() -> Rejection {
+    broken("it ends too early")
+}
+
 /// The frame header: the kind of JPEG, its size and its components. Rule: ITU-T T.81, B.2.2.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FrameHeader {
@@ -177,27 +181,32 @@ pub(super) struct MarkerSegment {
 impl MarkerSegment {
     /// Finds the segment at or after `at`. Bytes in between that belong to no segment are skipped, as every reader
     /// does.
-    pub(super) fn next(file: &[u8], mut at: usize) -> Result<Self, Rejection> {
-        let early = || broken("it ends too early");
+    pub(super) fn next(file: &[u8], at: usize) -> Result<Self, Rejection> {
+        Self::next_or_end(file, at)?.ok_or_else(truncated)
+    }
+
+    /// As [`Self::next`], or None if the file ends before the end of the segment.
+    pub(super) fn next_or_end(file: &[u8], mut at: usize) -> Result<Option<Self>, Rejection> {
         loop {
             let rest = file.get(at..).unwrap_or_default();
-            at += memchr::memchr(0xFF, rest).ok_or_else(early)?;
+            let Some(skipped) = memchr::memchr(0xFF, rest) else { return Ok(None) };
+            at += skipped;
             match file.get(at + 1) {
-                None => return Err(early()),
+                None => return Ok(None),
                 Some(0xFF) => at += 1,
                 // Data, fill bytes or restart markers that are not needed.
                 Some(0 | 1 | 0xD0..=0xD8) => at += 2,
-                Some(0xD9) => return Ok(Self { marker: 0xD9, body: at + 2..at + 2 }),
+                Some(0xD9) => return Ok(Some(Self { marker: 0xD9, body: at + 2..at + 2 })),
                 Some(marker) => {
                     let length = match file.get(at + 2..at + 4) {
                         Some(two) => usize::from(two[0]) << 8 | usize::from(two[1]),
-                        None => return Err(early()),
+                        None => return Ok(None),
                     };
                     let body = at + 4..at + 2 + length;
                     if length < 2 {
                         return Err(broken("a segment is shorter than its own length"));
                     }
-                    return if body.end > file.len() { Err(early()) } else { Ok(Self { marker: *marker, body }) };
+                    return Ok((body.end <= file.len()).then_some(Self { marker: *marker, body }));
                 }
             }
         }
@@ -237,6 +246,10 @@ impl FrameHeader {
 
 impl ScanHeader {
     /// Parses the scan header in `body` and checks it against `frame`.
+    ///
+    /// Of components with the same id, each is taken once, in the order of the frame, as libjpeg-turbo does. In a
+    /// sequential frame the band and the bits are constants, so the file's own numbers are ignored. Several phones
+    /// write others there.
     pub(super) fn parse(frame: &FrameHeader, body: &[u8]) -> Result<Self, Rejection> {
         let wrong = || broken("its scan header is invalid");
         let count = usize::from(*body.first().ok_or_else(wrong)?);
@@ -247,12 +260,15 @@ impl ScanHeader {
         }
         let mut components: Vec<(usize, usize, usize)> = Vec::with_capacity(count);
         for &[id, tables] in list.as_chunks::<2>().0 {
-            let index = frame.components.iter().position(|component| component.id == id).ok_or_else(wrong)?;
-            if components.iter().any(|(other, ..)| *other == index) || tables >> 4 > 3 || tables & 15 > 3 {
+            let unused = |index: usize| components.iter().all(|(other, ..)| *other != index);
+            let mut indices = 0..frame.components.len();
+            let index = indices.find(|i| frame.components[*i].id == id && unused(*i)).ok_or_else(wrong)?;
+            if tables >> 4 > 3 || tables & 15 > 3 {
                 return Err(wrong());
             }
             components.push((index, usize::from(tables >> 4), usize::from(tables & 15)));
         }
+        let (start, end, bits) = if frame.is_progressive() { (start, end, bits) } else { (0, 63, 0) };
         if start > end || end > 63 || bits & 15 > 13 {
             return Err(wrong());
         }
@@ -342,8 +358,9 @@ fn colour_model(frame: &FrameHeader, jfif: bool, adobe: Option<u8>) -> Result<Co
         (3, Some(0)) if !jfif => ColourModel::Rgb,
         (3, None) if !jfif && names == *b"RGB" => ColourModel::Rgb,
         (3, _) => ColourModel::YCbCr,
-        (4, Some(2)) => ColourModel::Ycck,
-        (4, _) => ColourModel::Cmyk,
+        // Adobe defines 0 and 2 for four components. Every other number means 2 to the other decoders.
+        (4, None | Some(0)) => ColourModel::Cmyk,
+        (4, Some(_)) => ColourModel::Ycck,
         _ => return Err(broken("the number of its colour components is not 1, 3 or 4")),
     })
 }

@@ -38,16 +38,19 @@ pub(super) fn decode<const N: usize>(
         stores.push(CoefficientStore { wanted: zeroed(blocks * N * N)?, nonzero: zeroed(blocks)? });
     }
     for part in parts.iter().zip(&needed).filter_map(|(part, needed)| needed.then_some(part)) {
-        entropy.unstuff(file, part.scan_data, part.tables.restart_interval > 0)?;
+        entropy.unstuff(file, part.scan_data, part.tables.restart_interval > 0);
         let reader = scan::ProgressiveScanReader::new(part)?;
         match part.scan.spectral_start {
             0 => reader.read_dc::<N>(part, entropy, layout, &mut stores, stop)?,
             _ => reader.read_ac::<N>(part, entropy, layout, &mut stores, stop)?,
         }
     }
-    let last = parts.last().map(|part| &part.tables).unwrap_or(&header.tables);
-    for ((sheet, store), component) in layout.components.iter_mut().zip(&stores).zip(&frame.components) {
-        let table = last.quantization[usize::from(component.quantization_table)].as_ref();
+    for (index, (sheet, store)) in layout.components.iter_mut().zip(&stores).enumerate() {
+        // The table that is in force at the first scan of a component holds for all its scans, whatever later segments
+        // say, as in libjpeg.
+        let first = parts.iter().find(|part| part.scan.components.iter().any(|(i, ..)| *i == index));
+        let slot = usize::from(frame.components[index].quantization_table);
+        let table = first.and_then(|part| part.tables.quantization[slot].as_ref());
         let factors = DequantizationFactors::new(N, table.ok_or_else(|| broken("a quantization table is missing"))?);
         transform_blocks::<N>(sheet, store, &factors, stop)?;
     }

@@ -2,11 +2,12 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::bit_reader::{BitReader, EntropyData, truncated};
-use super::header::{DecoderTables, FrameHeader, ScanHeader, broken};
+use super::bit_reader::{BitReader, EntropyData};
+use super::header::{DecoderTables, FrameHeader, ScanHeader, broken, truncated};
 use super::huffman::{END_OF_BLOCK, HuffmanError, HuffmanTable};
 use super::idct::{self, Block, DequantizationFactors};
 use super::layout::FrameLayout;
+use super::standard_codes::{standard_ac, standard_dc};
 use crate::cancel::CancelFlag;
 use crate::rejection::Rejection;
 
@@ -32,10 +33,12 @@ impl ScanTables {
         let missing = || broken("a Huffman table is missing");
         for &(_, dc, ac) in &scan.components {
             if codes.dc[dc].is_none() {
-                codes.dc[dc] = Some(HuffmanTable::new(tables.dc[dc].as_ref().ok_or_else(missing)?).for_dc());
+                let spec = tables.dc[dc].clone().or_else(|| standard_dc(dc)).ok_or_else(missing)?;
+                codes.dc[dc] = Some(HuffmanTable::new(&spec).for_dc());
             }
             if codes.ac[ac].is_none() {
-                codes.ac[ac] = Some(HuffmanTable::new(tables.ac[ac].as_ref().ok_or_else(missing)?).for_ac());
+                let spec = tables.ac[ac].clone().or_else(|| standard_ac(ac)).ok_or_else(missing)?;
+                codes.ac[ac] = Some(HuffmanTable::new(&spec).for_ac());
             }
         }
         Ok(codes)

@@ -3,8 +3,8 @@
 use super::coefficient_store::CoefficientStore;
 use super::scan_list::{ProgressiveScan, bit_mask};
 use crate::cancel::CancelFlag;
-use crate::formats::jpeg::bit_reader::{BitReader, EntropyData, truncated};
-use crate::formats::jpeg::header::{ScanHeader, broken};
+use crate::formats::jpeg::bit_reader::{BitReader, EntropyData};
+use crate::formats::jpeg::header::{ScanHeader, broken, truncated};
 use crate::formats::jpeg::huffman::{HuffmanError, HuffmanTable, extend};
 use crate::formats::jpeg::idct::{self, Block};
 use crate::formats::jpeg::layout::FrameLayout;
@@ -28,12 +28,30 @@ struct ScanCursor<'a> {
     mcus_left: usize,
     restart_interval: usize,
     eob_run: u32,
+    /// Whether the data may end before the scan does, because the file was cut off in it.
+    may_end_early: bool,
 }
 
 impl<'a> ScanCursor<'a> {
-    fn new(entropy: &'a EntropyData, restart: u16) -> Result<Self, Rejection> {
+    fn new(entropy: &'a EntropyData, part: &ProgressiveScan) -> Result<Self, Rejection> {
+        let restart = part.tables.restart_interval;
         let interval = if restart == 0 { usize::MAX } else { usize::from(restart) };
-        Ok(Self { entropy, bits: entropy.interval(0)?, interval, mcus_left: interval, restart_interval: 0, eob_run: 0 })
+        Ok(Self {
+            entropy,
+            bits: entropy.interval(0)?,
+            interval,
+            mcus_left: interval,
+            restart_interval: 0,
+            eob_run: 0,
+            may_end_early: part.may_end_early,
+        })
+    }
+
+    /// Whether the data ended before the scan, and may do so. What was read since then is not valid.
+    #[inline(always)]
+    fn has_ended_early(&self) -> bool {
+        self.may_end_early
+            && (self.bits.overran() || self.mcus_left == 0 && !self.entropy.has_interval(self.restart_interval + 1))
     }
 
     /// Prepares the next MCU and returns whether a new restart interval begins with it.
@@ -52,7 +70,7 @@ impl<'a> ScanCursor<'a> {
     }
 
     fn check(&self) -> Result<(), Rejection> {
-        if self.bits.overran() { Err(truncated()) } else { Ok(()) }
+        if self.bits.overran() && !self.may_end_early { Err(truncated()) } else { Ok(()) }
     }
 }
 
@@ -78,7 +96,7 @@ impl ProgressiveScanReader {
         stop: &CancelFlag,
     ) -> Result<(), Rejection> {
         let scan = &part.scan;
-        let mut progress = ScanCursor::new(entropy, part.tables.restart_interval)?;
+        let mut progress = ScanCursor::new(entropy, part)?;
         let mut mean = [0i32; 4];
         let alone = match scan.components[..] {
             [(index, ..)] => Some(index),
@@ -88,6 +106,10 @@ impl ProgressiveScanReader {
         for y in 0..down {
             stop.check()?;
             for x in 0..across {
+                // Only a scan of single bits may end early. Beyond the end they are 0 and change nothing.
+                if progress.has_ended_early() {
+                    return Ok(());
+                }
                 if progress.next()? {
                     mean = [0; 4];
                 }
@@ -128,7 +150,7 @@ impl ProgressiveScanReader {
         };
         self.positions = idct::block_positions(N);
         self.kept_mask = (0..64).filter(|k| usize::from(self.positions[*k]) < N * N).fold(0, |seen, k| seen | 1 << k);
-        let mut progress = ScanCursor::new(entropy, part.tables.restart_interval)?;
+        let mut progress = ScanCursor::new(entropy, part)?;
         let sheet = &layout.components[index];
         let CoefficientStore { wanted, nonzero } = &mut stores[index];
         // Receives the coefficients that are not needed.
@@ -136,6 +158,9 @@ impl ProgressiveScanReader {
         for y in 0..sheet.blocks.1 {
             stop.check()?;
             for at in y * sheet.blocks_per_row..y * sheet.blocks_per_row + sheet.blocks.0 {
+                if progress.has_ended_early() {
+                    return Ok(());
+                }
                 progress.next()?;
                 let coefficients = &mut wanted[at * N * N..][..N * N];
                 if scan.approximation_high == 0 {
@@ -144,7 +169,19 @@ impl ProgressiveScanReader {
                         continue;
                     }
                     block[..N * N].copy_from_slice(coefficients);
-                    self.read_first_pass(&table, scan, &mut progress, &mut block, &mut nonzero[at])?;
+                    let read = self.read_first_pass(&table, scan, &mut progress, &mut block, &mut nonzero[at]);
+                    if progress.may_end_early && progress.bits.overran() {
+                        return Ok(());
+                    }
+                    read?;
+                    coefficients.copy_from_slice(&block[..N * N]);
+                } else if progress.may_end_early {
+                    block[..N * N].copy_from_slice(coefficients);
+                    let read = self.read_refinement(&table, scan, &mut progress, &mut block[..N * N], &mut nonzero[at]);
+                    if progress.bits.overran() {
+                        return Ok(());
+                    }
+                    read?;
                     coefficients.copy_from_slice(&block[..N * N]);
                 } else {
                     self.read_refinement(&table, scan, &mut progress, coefficients, &mut nonzero[at])?;

@@ -11,33 +11,49 @@ pub(super) struct ProgressiveScan {
     pub(super) scan: ScanHeader,
     pub(super) tables: DecoderTables,
     pub(super) scan_data: usize,
+    /// Whether the scan may be incomplete, because it is the last one of a file that may have been cut off.
+    pub(super) may_end_early: bool,
 }
 
-/// Reads all scan headers of the file, up to its end-of-image marker, without reading the scans' data.
+impl ProgressiveScan {
+    /// Whether this scan begins its components. Without it, there is nothing to show of them.
+    pub(super) fn is_first(&self) -> bool {
+        self.scan.spectral_start == 0 && self.scan.approximation_high == 0
+    }
+}
+
+/// Reads all scan headers of the file, without reading the scans' data. They end at the end-of-image marker or at the
+/// end of the file.
+///
+/// The last scan may be incomplete, as in other decoders: the picture is there, and only less sharp. Not so the first
+/// scan of a component, because without it parts of the picture would be gray.
 pub(super) fn read_scan_headers(
     file: &[u8],
     header: &Header,
     limits: &Limits,
 ) -> Result<Vec<ProgressiveScan>, Rejection> {
     let mut tables = header.tables.clone();
-    let mut parts =
-        vec![ProgressiveScan { scan: header.scan.clone(), tables: tables.clone(), scan_data: header.scan_data }];
+    let part = |scan, tables, scan_data| ProgressiveScan { scan, tables, scan_data, may_end_early: false };
+    let mut parts = vec![part(header.scan.clone(), tables.clone(), header.scan_data)];
     let mut at = header.scan_data;
-    loop {
-        // Data, stuffing and restart markers are skipped, as is everything that is no segment.
-        let segment = MarkerSegment::next(file, at)?;
+    // Data, stuffing and restart markers are skipped, as is everything that is no segment.
+    while let Some(segment) = MarkerSegment::next_or_end(file, at)? {
         at = segment.body.end;
         match segment.marker {
-            0xD9 => return Ok(parts),
+            0xD9 => break,
             0xDA => {
                 let scan = ScanHeader::parse(&header.frame, &file[segment.body])?;
                 let count = parts.len() as u64 + 1;
                 Rejection::check_limit(LimitKind::Scans, count, u64::from(limits.max_scans))?;
-                parts.push(ProgressiveScan { scan, tables: tables.clone(), scan_data: at });
+                parts.push(part(scan, tables.clone(), at));
             }
             marker => tables.read_segment(marker, &file[segment.body])?,
         }
     }
+    if let Some(last) = parts.last_mut() {
+        last.may_end_early = !last.is_first();
+    }
+    Ok(parts)
 }
 
 /// Determines which scans have to be read for the coefficients up to `last`.
@@ -63,7 +79,7 @@ pub(super) fn needed_scans(parts: &[ProgressiveScan], last: u8, components: usiz
     }
     for index in 0..components {
         let first = parts.iter().find(|part| part.scan.components.iter().any(|(i, ..)| *i == index));
-        if first.is_none_or(|part| part.scan.spectral_start > 0 || part.scan.approximation_high > 0) {
+        if first.is_none_or(|part| !part.is_first()) {
             return Err(broken("a colour component is missing"));
         }
     }
