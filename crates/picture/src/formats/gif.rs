@@ -27,11 +27,20 @@ struct GifDecoder {
 }
 
 /// Finds the canvas and its first frame, and counts the frames.
+///
+/// A first frame that is larger than the canvas, or lies partly outside, enlarges the canvas, as in browsers.
 pub(super) fn probe(file: &[u8], limits: &Limits) -> Result<Probe, Rejection> {
     let &[w0, w1, h0, h1, flags, _, _] = file.get(6..).and_then(<[u8]>::first_chunk).ok_or_else(truncated)?;
     let size = (u32::from(u16::from_le_bytes([w0, w1])), u32::from(u16::from_le_bytes([h0, h1])));
     let frames = list_frames(file, 13 + colour_table_bytes(flags), limits.max_frames);
     let first = frames.first_descriptor.ok_or_else(truncated)?;
+    let &[l0, l1, t0, t1, w0, w1, h0, h1] = file.get(first..).and_then(<[u8]>::first_chunk).ok_or_else(truncated)?;
+    let end = |from: [u8; 2], length: [u8; 2]| {
+        let (from, length) = (u32::from(u16::from_le_bytes(from)), u32::from(u16::from_le_bytes(length)));
+        // A frame without pixels shows nothing outside.
+        if length == 0 { 0 } else { from + length }
+    };
+    let size = (size.0.max(end([l0, l1], [w0, w1])), size.1.max(end([t0, t1], [h0, h1])));
     let decoder = GifDecoder { size, first, transparent: frames.transparent };
     let mut probe = Probe::new(Media::Gif, size, Arc::new(decoder));
     // The first frame may leave parts of the canvas empty; those are transparent.
@@ -50,14 +59,12 @@ impl Decoder for GifDecoder {
     fn decode(&self, file: &[u8], context: &mut DecodeContext<'_>) -> Result<Raster, Rejection> {
         let (width, height) = (self.size.0 as usize, self.size.1 as usize);
         let frame = GifFrame::new(file, self.first).ok_or_else(truncated)?;
-        if frame.width * frame.height > width * height {
-            return Err(Rejection::broken(Media::Gif, "its first frame is larger than its canvas"));
-        }
         let indices = frame.indices(context.stop)?;
         let colours = rgba_palette(frame.palette, self.transparent);
         let whole = (frame.left, frame.top, frame.width, frame.height) == (0, 0, width, height);
         // Most tables define every index. For the others, only the decoded pixels show whether all used indices are
         // defined.
+        let whole = whole && indices.len() == width * height;
         if whole && colours.iter().all(|colour| colour[3] == 255) {
             let samples = frame.paint_on_canvas(&indices, &colours.map(|[r, g, b, _]| [r, g, b]), width, height)?;
             return Ok(Raster::packed(self.size.0, self.size.1, Colour::Rgb, samples));
@@ -106,17 +113,26 @@ impl<'a> GifFrame<'a> {
     }
 
     /// Returns the index of every pixel, in the order of the stored rows.
+    ///
+    /// Pixels may be missing at the end if the data are complete, that is, if their end is marked: some encoders write
+    /// too few. Such pixels stay transparent, as in browsers.
     fn indices(&self, stop: &CancelFlag) -> Result<Vec<u8>, Rejection> {
         let (size, mut rest) = self.data.split_first().ok_or_else(truncated)?;
+        let mut is_complete = false;
         let blocks = std::iter::from_fn(|| {
             let (length, behind) = rest.split_first()?;
+            is_complete = *length == 0;
             // A truncated sub-block holds only the bytes that are there.
             let (block, behind) = behind.split_at(usize::from(*length).min(behind.len()));
             rest = behind;
             (*length > 0).then_some(block)
         });
         let mut indices = allocate(self.width * self.height)?;
-        lzw::decompress(*size, blocks, &mut indices, stop)?;
+        let found = lzw::decompress(*size, blocks, &mut indices, stop)?;
+        if found.indices == 0 && !indices.is_empty() || found.indices < indices.len() && !found.ended && !is_complete {
+            return Err(truncated());
+        }
+        indices.truncate(found.indices);
         Ok(indices)
     }
 
@@ -130,7 +146,7 @@ impl<'a> GifFrame<'a> {
     ) -> Result<Vec<u8>, Rejection> {
         let mut samples = allocate(width * height * N)?;
         let canvas = samples.as_chunks_mut::<N>().0;
-        for (row, indices) in self.stored_rows().zip(indices.chunks_exact(self.width.max(1))) {
+        for (row, indices) in self.stored_rows().zip(indices.chunks(self.width.max(1))) {
             let (from, to) = ((self.top + row) * width + self.left.min(width), (self.top + row + 1) * width);
             let row = canvas.get_mut(from..to).unwrap_or_default();
             for (pixel, index) in row.iter_mut().zip(indices) {

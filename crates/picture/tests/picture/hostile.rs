@@ -105,7 +105,7 @@ fn gif_of_a_hundred_thousand_frames_or_a_giant_canvas() {
     // A frame that is far larger than its canvas.
     let mut large = gif_file(4, 4, 1);
     large[24..28].copy_from_slice(&[0xFF; 4]);
-    assert_eq!(result_code(&large), "broken_picture");
+    assert_eq!(result_code(&large), "side_too_long", "the frame enlarges the canvas");
 }
 
 #[test]

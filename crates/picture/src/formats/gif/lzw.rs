@@ -34,17 +34,27 @@ impl LzwEntry {
     }
 }
 
+/// How much a stream holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Decompressed {
+    /// Indices that were written.
+    pub(super) indices: usize,
+    /// Whether the stream ended with its end code, before `out` was full.
+    pub(super) ended: bool,
+}
+
 /// Decompresses `blocks` until `out` is full, and ignores the rest. `size` is the number of bits of an index.
 ///
-/// A stream that ends earlier is broken, and so is a code without a meaning.
+/// A code without a meaning makes the stream broken. The specification begins with two bits, but encoders also write
+/// one for two colours, and all decoders accept that.
 pub(super) fn decompress<'a>(
     size: u8,
     blocks: impl Iterator<Item = &'a [u8]>,
     out: &mut [u8],
     stop: &CancelFlag,
-) -> Result<(), Rejection> {
+) -> Result<Decompressed, Rejection> {
     let broken = |why| Rejection::broken(Media::Gif, why);
-    if !(2..=8).contains(&size) {
+    if !(1..=8).contains(&size) {
         return Err(broken("the code size of its pixels is not one that GIF allows"));
     }
     let clear = 1usize << size;
@@ -79,7 +89,7 @@ pub(super) fn decompress<'a>(
                     continue;
                 }
                 if code == clear + 1 {
-                    return Err(broken("it ends too early"));
+                    return Ok(Decompressed { indices: done, ended: true });
                 }
                 match before {
                     // The code may be the one that is defined now: then its last byte is its first byte.
@@ -105,12 +115,12 @@ pub(super) fn decompress<'a>(
                 before = Some(entry);
                 done += entry.length as usize;
                 if done >= out.len() {
-                    return Ok(());
+                    return Ok(Decompressed { indices: out.len(), ended: false });
                 }
             }
         }
     }
-    Err(broken("it ends too early"))
+    Ok(Decompressed { indices: done, ended: false })
 }
 
 /// Writes a string at `done`, as much of it as fits.
@@ -161,7 +171,9 @@ mod tests {
     fn unpacked(codes: &[(u16, u32)], pixels: usize) -> Result<Vec<u8>, Rejection> {
         let mut out = vec![9; pixels];
         // In blocks of one byte, so that codes cross block limits.
-        decompress(2, packed(codes).chunks(1), &mut out, &CancelFlag::new()).map(|()| out)
+        let found = decompress(2, packed(codes).chunks(1), &mut out, &CancelFlag::new())?;
+        out.truncate(found.indices);
+        Ok(out)
     }
 
     #[test]
@@ -170,7 +182,18 @@ mod tests {
         let codes = [(4, 3), (1, 3), (6, 3), (7, 3), (8, 4), (0, 4), (5, 4)];
         assert_eq!(unpacked(&codes, 11).unwrap(), [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0]);
         assert_eq!(unpacked(&codes, 8).unwrap(), [1; 8], "no more than the output holds");
-        assert!(unpacked(&codes, 12).is_err(), "the end comes too early");
+        assert_eq!(unpacked(&codes, 12).unwrap(), [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0], "the end comes before the 12th");
+    }
+
+    #[test]
+    fn indices_of_one_bit() {
+        // 2 is the clear code, 3 the end code. Codes keep two bits, as in Pillow and browsers, so that strings have no
+        // code that could be written.
+        let mut out = [9; 4];
+        let codes = packed(&[(2, 2), (0, 2), (1, 2), (2, 2), (0, 2), (1, 2), (3, 2)]);
+        let found = decompress(1, [&codes[..]].into_iter(), &mut out, &CancelFlag::new()).unwrap();
+        assert_eq!((found, out), (Decompressed { indices: 4, ended: false }, [0, 1, 0, 1]));
+        assert!(decompress(9, [&codes[..]].into_iter(), &mut out, &CancelFlag::new()).is_err());
     }
 
     #[test]
