@@ -26,19 +26,37 @@ fn broken(why: &'static str) -> Rejection {
 struct WebPDecoder {
     size: (u32, u32),
     lossless: bool,
+    /// The flags that the extended header should have, if it has others.
+    true_flags: Option<u8>,
+    /// Length of the file in bytes.
+    file_length: u64,
 }
 
 fn picture(size: (u32, u32), lossless: bool) -> Probe {
-    Probe::new(Media::WebP, size, Arc::new(WebPDecoder { size, lossless }))
+    Probe::new(Media::WebP, size, Arc::new(WebPDecoder { size, lossless, true_flags: None, file_length: 0 }))
 }
+
+/// The flags of an extended header. Rule: RFC 9649, 2.7.
+const ALPHA: u8 = 0x10;
+const EXIF: u8 = 0x08;
+const XMP: u8 = 0x04;
+const ANIMATION: u8 = 0x02;
+/// The position of the flags in the file.
+const FLAGS_AT: usize = 20;
 
 /// Reads the chunks of the RIFF container.
 pub(super) fn probe(file: &[u8], _: &Limits) -> Result<Probe, Rejection> {
     let mut extended: Option<Probe> = None;
+    // The first chunk with a still picture, and whether it is lossless.
+    let mut still = None;
     let mut lossless = false;
+    let mut flags = 0;
     let mut frames = 0;
     let mut at = 12;
-    while let Some(&[a, b, c, d, l0, l1, l2, l3]) = file.get(at..).and_then(<[u8]>::first_chunk) {
+    let container = file.get(4..).and_then(<[u8]>::first_chunk).map_or(0, |four| u32::from_le_bytes(*four) as usize);
+    // What follows the container is not part of the picture.
+    let end = if container < 12 { file.len() } else { file.len().min(8 + container) };
+    while let Some(&[a, b, c, d, l0, l1, l2, l3]) = file.get(at..end).and_then(<[u8]>::first_chunk) {
         let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
         let body = at + 8..at + 8 + length;
         let data = file.get(body.clone()).ok_or_else(|| broken("it ends too early"))?;
@@ -46,14 +64,25 @@ pub(super) fn probe(file: &[u8], _: &Limits) -> Result<Probe, Rejection> {
             (b"VP8 ", None) => return parse_lossy(data),
             (b"VP8L", None) => return parse_lossless(data),
             (b"VP8X", None) => extended = Some(parse_extended(data)?),
-            (b"VP8L", Some(_)) => lossless = true,
+            (b"VP8 ", Some(_)) => still = still.or(Some(false)),
+            (b"VP8L", Some(_)) => {
+                still = still.or(Some(true));
+                lossless = true;
+                // Lossless pixels have a flag of their own, in bit 28 behind the signature.
+                flags |= if data.get(4).is_some_and(|byte| byte & 0x10 != 0) { ALPHA } else { 0 };
+            }
+            (b"ALPH", Some(_)) => flags |= ALPHA,
+            (b"XMP ", Some(_)) => flags |= XMP,
             (b"ANMF", Some(_)) => {
                 frames += 1;
                 // The frame's own header comes first, then a chunk whose name tells whether the frame is lossless.
                 lossless |= data.get(16..20) == Some(b"VP8L");
             }
             (b"ICCP", Some(probe)) => probe.colours = ColourSource::Profile(vec![body.clone()]),
-            (b"EXIF", Some(probe)) => probe.orientation = exif::orientation(data),
+            (b"EXIF", Some(probe)) => {
+                flags |= EXIF;
+                probe.orientation = exif::orientation(data);
+            }
             _ => {}
         }
         // Chunks begin at even positions.
@@ -61,7 +90,20 @@ pub(super) fn probe(file: &[u8], _: &Limits) -> Result<Probe, Rejection> {
     }
     let mut probe = extended.ok_or_else(|| broken("its pixels are missing"))?;
     probe.frames = frames.max(1);
-    probe.decoder = Arc::new(WebPDecoder { size: probe.stored_size, lossless });
+    let stored = file.get(FLAGS_AT).copied().unwrap_or_default();
+    let animated = stored & ANIMATION != 0 && frames > 0;
+    // Only a still picture shows in its chunks what it has. The frames of an animation may differ in it.
+    let kept = if animated { ALPHA | ANIMATION } else { 0 };
+    let true_flags = stored & !(ALPHA | EXIF | XMP | ANIMATION) | stored & kept | flags & (ALPHA | EXIF | XMP) & !kept;
+    if !animated && still.is_some() {
+        probe.alpha = true_flags & ALPHA != 0;
+    }
+    probe.decoder = Arc::new(WebPDecoder {
+        size: probe.stored_size,
+        lossless,
+        true_flags: (true_flags != stored).then_some(true_flags),
+        file_length: file.len() as u64,
+    });
     Ok(probe)
 }
 
@@ -91,21 +133,30 @@ fn parse_extended(data: &[u8]) -> Result<Probe, Rejection> {
     let &[flags, _, _, _, w0, w1, w2, h0, h1, h2] = data.first_chunk().ok_or_else(too_short)?;
     let side = |a: u8, b: u8, c: u8| u32::from_le_bytes([a, b, c, 0]) + 1;
     let mut probe = picture((side(w0, w1, w2), side(h0, h1, h2)), false);
-    probe.alpha = flags & 0x10 != 0;
+    probe.alpha = flags & ALPHA != 0;
     Ok(probe)
 }
 
 impl Decoder for WebPDecoder {
     fn memory_estimate(&self, _: u8) -> DecodeMemory {
         let pixels = u64::from(self.size.0) * u64::from(self.size.1);
-        // The planes with their borders, or the transforms of the lossless format.
-        DecodeMemory { decoded: pixels * 4, working: pixels * if self.lossless { 4 } else { 2 } }
+        // The planes with their borders, or the transforms of the lossless format; and the file with other flags.
+        let copied = if self.true_flags.is_some() { self.file_length } else { 0 };
+        DecodeMemory { decoded: pixels * 4, working: pixels * if self.lossless { 4 } else { 2 } + copied }
     }
 
     fn decode(&self, file: &[u8], context: &mut DecodeContext<'_>) -> Result<Raster, Rejection> {
         let limits = context.limits;
         let rejected = |error: DecodingError| rejection_of(&error, limits);
-        let mut decoder = image_webp::WebPDecoder::new(CancellableReader::new(file, context.stop)).map_err(rejected)?;
+        // The decoder refuses a file whose flags promise a chunk that is not there. Every other reader looks at the
+        // chunks themselves.
+        let corrected = self.true_flags.map(|flags| {
+            let mut file = file.to_vec();
+            file.iter_mut().skip(FLAGS_AT).take(1).for_each(|stored| *stored = flags);
+            file
+        });
+        let reader = CancellableReader::new(corrected.as_deref().unwrap_or(file), context.stop);
+        let mut decoder = image_webp::WebPDecoder::new(reader).map_err(rejected)?;
         decoder.set_memory_limit(usize::try_from(limits.max_memory).unwrap_or(usize::MAX));
         check_size(Media::WebP, self.size, decoder.dimensions())?;
         if decoder.is_animated() {
