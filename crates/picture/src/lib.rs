@@ -18,8 +18,10 @@
 //! The first two steps read hostile bytes, and are memory-safe code throughout; after them there are only samples.
 //! Orientation and colour come after resizing, because they are cheap on a thumbnail and expensive on a photograph.
 
+mod black_point;
 mod cancel;
 mod colour;
+mod colour_description;
 mod colour_source;
 mod decode;
 mod decoder;

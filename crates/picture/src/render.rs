@@ -91,8 +91,8 @@ impl RenderBuffers {
         let targets = geometry::output_targets(plan, probe.stored_size, probe.orientation);
         let mut context = DecodeContext { scale: decode_scale(&targets), limits, buffers: &mut self.decode, stop };
         let source = decode::decode(bytes, probe, &mut context)?;
-        let profile = probe.colours.icc_profile(bytes, limits)?;
-        let correction = ColourTransform::new(profile.as_deref(), source.colour);
+        let profile = probe.colours.profile(bytes, source.colour, limits)?;
+        let correction = ColourTransform::new(profile.as_ref(), source.colour);
         let mut chain = ResizeChain::new(source);
 
         let mut variants: Vec<Option<RenderedVariant>> = targets.iter().map(|_| None).collect();

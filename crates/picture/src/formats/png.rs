@@ -1,19 +1,17 @@
 //! PNG, every depth and colour type, interlaced or not, as 8 bits per sample.
-//!
-//! The probe reads the chunks up to the first that holds pixels. None is inflated.
 
-use std::sync::Arc;
+mod chunks;
+
+use std::io::{self, BufRead, Seek};
 
 use domain::Media;
 use png::DecodingError;
 
+pub(super) use self::chunks::probe;
 use super::codec_errors::{read_error, too_much_memory};
 use crate::cancel::CancellableReader;
-use crate::colour_source::ColourSource;
 use crate::decoder::{DecodeContext, DecodeMemory, Decoder, check_size};
-use crate::exif;
 use crate::limits::Limits;
-use crate::probed_picture::Probe;
 use crate::raster::{Colour, Raster, allocate};
 use crate::rejection::Rejection;
 
@@ -27,66 +25,6 @@ struct PngDecoder {
     size: (u32, u32),
     /// Bytes per pixel of the decoded rows.
     channels: u8,
-}
-
-pub(super) fn probe(file: &[u8], _: &Limits) -> Result<Probe, Rejection> {
-    let mut at = 8;
-    let mut found: Option<(Probe, PngDecoder)> = None;
-    loop {
-        let head = file.get(at..).and_then(<[u8]>::first_chunk::<8>).ok_or_else(|| broken("it ends too early"))?;
-        let &[l3, l2, l1, l0, kind @ ..] = head;
-        let length = u32::from_be_bytes([l3, l2, l1, l0]) as usize;
-        let body = at + 8..at + 8 + length;
-        // Pixels may be truncated; the decoder rejects such a file.
-        if &kind == b"IDAT" {
-            let (mut probe, decoder) = found.ok_or_else(|| broken("its header is missing"))?;
-            probe.decoder = Arc::new(decoder);
-            return Ok(probe);
-        }
-        let data = file.get(body.clone()).ok_or_else(|| broken("it ends too early"))?;
-        match (&kind, &mut found) {
-            (b"IHDR", None) => found = Some(parse_header(data)?),
-            (b"IHDR", Some(_)) => return Err(broken("it has two headers")),
-            (_, None) => return Err(broken("its header is missing")),
-            (b"tRNS", Some((probe, decoder))) => {
-                probe.alpha = true;
-                // Transparency turns gray into pairs and colours into quadruples.
-                decoder.channels += decoder.channels % 2;
-            }
-            (b"acTL", Some((probe, _))) => {
-                if let Some(&[a, b, c, d]) = data.first_chunk() {
-                    probe.frames = u32::from_be_bytes([a, b, c, d]).max(1);
-                }
-            }
-            (b"eXIf", Some((probe, _))) => probe.orientation = exif::orientation(data),
-            (b"iCCP", Some((probe, _))) => {
-                // A name of at most 79 bytes, a zero byte, and the method, which is always zero as well.
-                if let Some(name) = data.iter().take(80).position(|byte| *byte == 0).filter(|n| n + 2 < length) {
-                    probe.colours = ColourSource::DeflatedProfile(body.start + name + 2..body.end);
-                }
-            }
-            (b"IEND", _) => return Err(broken("its pixels are missing")),
-            _ => {}
-        }
-        at = body.end + 4;
-    }
-}
-
-fn parse_header(data: &[u8]) -> Result<(Probe, PngDecoder), Rejection> {
-    let wrong = || broken("its header is invalid");
-    let &[w3, w2, w1, w0, h3, h2, h1, h0, depth, colour, ..] = data else { return Err(wrong()) };
-    let (channels, alpha) = match colour {
-        0 => (1, false),
-        2 | 3 => (3, false),
-        4 => (2, true),
-        6 => (4, true),
-        _ => return Err(wrong()),
-    };
-    let size = (u32::from_be_bytes([w3, w2, w1, w0]), u32::from_be_bytes([h3, h2, h1, h0]));
-    let decoder = PngDecoder { size, channels };
-    let mut probe = Probe::new(Media::Png, size, Arc::new(decoder));
-    (probe.depth, probe.alpha) = (depth, alpha);
-    Ok((probe, decoder))
 }
 
 impl Decoder for PngDecoder {
@@ -109,17 +47,55 @@ impl Decoder for PngDecoder {
         check_size(Media::Png, self.size, reader.info().size())?;
         let invalid = || broken("its header is invalid");
         let mut samples = allocate(reader.output_buffer_size().ok_or_else(invalid)?)?;
-        let info = reader.next_frame(&mut samples).map_err(rejected)?;
-        let colour = match info.color_type {
+        if let Some(frame) = reader.info().frame_control() {
+            check_size(Media::Png, self.size, (frame.width, frame.height))?;
+        }
+        read_rows(&mut reader, &mut samples).map_err(rejected)?;
+        let colour = match reader.output_color_type().0 {
             png::ColorType::Grayscale => Colour::Gray,
             png::ColorType::GrayscaleAlpha => Colour::GrayAlpha,
             png::ColorType::Rgb => Colour::Rgb,
             png::ColorType::Rgba => Colour::Rgba,
             png::ColorType::Indexed => return Err(invalid()),
         };
-        check_size(Media::Png, self.size, (info.width, info.height))?;
-        Ok(Raster::packed(info.width, info.height, colour, samples))
+        Ok(Raster::packed(self.size.0, self.size.1, colour, samples))
     }
+}
+
+/// Reads all rows of the first frame into `samples`, which has exactly room for them.
+///
+/// Nothing but the rows has to be there: a file that ends behind its pixels, without the mark of the end, is shown by
+/// every viewer.
+fn read_rows<R: BufRead + Seek>(reader: &mut png::Reader<R>, samples: &mut [u8]) -> Result<(), DecodingError> {
+    let (width, height) = reader.info().size();
+    let row_bytes = reader.output_line_size(width).unwrap_or(usize::MAX).max(1);
+    if reader.info().interlaced {
+        let (colour, depth) = reader.output_color_type();
+        let pixel_bits = colour.samples() as u8 * depth as u8;
+        for _ in 0..interlaced_rows(width, height) {
+            let Some(row) = reader.next_interlaced_row()? else { break };
+            if let png::InterlaceInfo::Adam7(pass) = row.interlace() {
+                png::expand_interlaced_row(samples, row_bytes, row.data(), pass, pixel_bits);
+            }
+        }
+    } else {
+        for row in samples.chunks_exact_mut(row_bytes) {
+            reader.read_row(row)?;
+        }
+    }
+    // After the last row this checks what is left of the pixels.
+    match reader.read_row(&mut []) {
+        Err(DecodingError::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
+        other => other.map(|_| ()),
+    }
+}
+
+/// The number of rows that are stored for the seven passes of an interlaced picture. Rule: PNG, third edition, 8.
+fn interlaced_rows(width: u32, height: u32) -> u32 {
+    // For each pass its first column and row, and the distance to the next.
+    let passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)];
+    let length = |side: u32, first: u32, step: u32| side.saturating_sub(first).div_ceil(step);
+    passes.iter().filter(|(x, _, dx, _)| length(width, *x, *dx) > 0).map(|(_, y, _, dy)| length(height, *y, *dy)).sum()
 }
 
 /// What each error of the crate `png` means for a picture.
