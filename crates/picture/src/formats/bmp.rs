@@ -11,8 +11,7 @@ use std::sync::Arc;
 
 use domain::Media;
 
-pub(crate) use self::header::BmpHeader;
-use self::header::Coding;
+pub(crate) use self::header::{BmpHeader, Coding};
 pub(crate) use self::pixels::without_empty_alpha;
 use crate::cancel::CancelFlag;
 use crate::decoder::{DecodeContext, DecodeMemory, Decoder};

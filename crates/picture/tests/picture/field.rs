@@ -68,14 +68,14 @@ fn every_file_is_in_the_table() {
     }
 }
 
-/// Cuts every small file at every byte: no cut panics, and what is accepted has the size that the whole file has.
+/// Cuts every file at many bytes: no cut panics, and what is accepted has the size that the whole file has.
 #[test]
 fn no_cut_panics() {
     let plan = single_output_plan(Shape::Full, OutputFormat::Png);
     for (name, ..) in table() {
         let bytes = std::fs::read(folder().join(&name)).unwrap();
         let whole = render(&bytes, &plan, &Limits::default(), &CancelFlag::new()).ok();
-        for length in 0..bytes.len().min(700) {
+        for length in (0..bytes.len().min(300)).chain((300..bytes.len()).step_by(37)) {
             match render(&bytes[..length], &plan, &Limits::default(), &CancelFlag::new()) {
                 Ok(made) => {
                     let whole =
