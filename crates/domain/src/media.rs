@@ -19,6 +19,10 @@ pub enum Media {
     Bmp,
     /// WebP, lossy or lossless, in its RIFF container.
     WebP,
+    /// Windows icon, with PNG or BMP inside.
+    Ico,
+    /// Windows cursor, which is an icon with a point in it.
+    Cur,
     /// HEIF with HEVC inside: what iPhones store.
     Heic,
     /// HEIF with AV1 inside.
@@ -72,6 +76,9 @@ impl Media {
         match head {
             [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Self::WebP),
             [_, _, _, _, b'f', b't', b'y', b'p', rest @ ..] => Self::sniff_heif(rest),
+            [0, 0, kind @ (1 | 2), 0, ..] if Self::is_icon(head) => {
+                Some(if *kind == 1 { Self::Ico } else { Self::Cur })
+            }
             [b'B', b'M', ..] if Self::is_bmp(head) => Some(Self::Bmp),
             _ => Self::sniff_markup(head),
         }
@@ -96,6 +103,17 @@ impl Media {
         let is_reserved_zero = matches!(head, [_, _, _, _, _, _, 0, 0, 0, 0, ..]);
         let header_length = head.get(14..).and_then(<[u8]>::first_chunk).map(|four| u32::from_le_bytes(*four));
         is_reserved_zero || header_length.is_some_and(|length| matches!(length, 12 | 16..=64 | 108 | 124))
+    }
+
+    /// Four bytes of mostly zeros can be the start of any binary file. So there must be an entry too, and its picture
+    /// must begin behind the list of entries.
+    fn is_icon(head: &[u8]) -> bool {
+        let number = |at: usize| head.get(at..).and_then(<[u8]>::first_chunk).map(|two| u16::from_le_bytes(*two));
+        let position = head.get(18..).and_then(<[u8]>::first_chunk).map(|four| u32::from_le_bytes(*four));
+        match (number(4), position) {
+            (Some(entries @ 1..), Some(position)) => position >= 6 + 16 * u32::from(entries),
+            _ => false,
+        }
     }
 
     fn sniff_markup(head: &[u8]) -> Option<Self> {
@@ -186,12 +204,15 @@ const CONVERT_ON_PHONE: &str =
 
 /// One row for each variant of [`Media`], in the same order.
 #[rustfmt::skip]
-const TABLE: [MediaRow; 16] = [
+const TABLE: [MediaRow; 18] = [
     accepted(Media::Jpeg, "JPEG", "image/jpeg", "jpg"),
     accepted(Media::Png, "PNG", "image/png", "png"),
     accepted(Media::Gif, "GIF", "image/gif", "gif"),
     accepted(Media::Bmp, "BMP", "image/bmp", "bmp"),
     accepted(Media::WebP, "WebP", "image/webp", "webp"),
+    accepted(Media::Ico, "ICO", "image/vnd.microsoft.icon", "ico"),
+    // Not registered with IANA; this is the name that shared-mime-info has.
+    refused(Media::Cur, "Windows cursor", "image/x-win-bitmap", "cur", "save it as PNG"),
     refused(Media::Heic, "HEIC", "image/heic", "heic", CONVERT_ON_PHONE),
     refused(Media::Avif, "AVIF", "image/avif", "avif", SAVE_AS_JPEG_OR_PNG),
     refused(Media::Tiff, "TIFF", "image/tiff", "tif", SAVE_AS_JPEG_OR_PNG),
@@ -240,6 +261,10 @@ mod tests {
             (b"BM\x46\0\0\0\0\0\0\0\x36\0", Some(Media::Bmp)),
             (b"BM\x46\0\0\0MARK\x36\0\0\0\x28\0\0\0", Some(Media::Bmp)),
             (b"BMW is a car maker", None),
+            (b"\0\0\x01\0\x01\0\x10\x10\0\0\x01\0\x20\0\x68\x04\0\0\x16\0\0\0", Some(Media::Ico)),
+            (b"\0\0\x02\0\x01\0\x10\x10\0\0\x01\0\x20\0\x68\x04\0\0\x16\0\0\0", Some(Media::Cur)),
+            (b"\0\0\x01\0\x01\0\x10\x10\0\0\x01\0\x20\0\x68\x04\0\0\x10\0\0\0", None),
+            (b"\0\0\x02\0\0\0\0\0\0\0\0\0\x40\0\x40\0\x18\0\0\0\0\0", None),
             (b"RIFF\x24\0\0\0WEBPVP8 ", Some(Media::WebP)),
             (b"RIFF\x24\0\0\0WAVEfmt ", None),
             (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", Some(Media::Heic)),

@@ -7,6 +7,7 @@
 mod bmp;
 mod codec_errors;
 mod gif;
+mod ico;
 mod jpeg;
 mod png;
 mod webp;
@@ -29,12 +30,13 @@ pub(crate) struct Format {
 
 /// The accepted formats.
 #[rustfmt::skip]
-pub(crate) const FORMATS: [Format; 5] = [
+pub(crate) const FORMATS: [Format; 6] = [
     Format { media: Media::Jpeg, probe: jpeg::probe, opaque_output: Media::Jpeg },
     Format { media: Media::Png, probe: png::probe, opaque_output: Media::Png },
     Format { media: Media::Gif, probe: gif::probe, opaque_output: Media::Png },
     Format { media: Media::Bmp, probe: bmp::probe, opaque_output: Media::Jpeg },
     Format { media: Media::WebP, probe: webp::probe, opaque_output: Media::Jpeg },
+    Format { media: Media::Ico, probe: ico::probe, opaque_output: Media::Png },
 ];
 
 #[cfg(test)]

@@ -67,6 +67,7 @@ fn formats_follow_what_came() {
         ("24.bmp", Media::Jpeg),
         ("lossy.webp", Media::Jpeg),
         ("alpha.webp", Media::Png),
+        ("icon.ico", Media::Png),
     ] {
         let plan = single_output_plan(Shape::Full, OutputFormat::Auto);
         let made = render(&read_picture(name), &plan, &Limits::default(), &CancelFlag::new()).unwrap();

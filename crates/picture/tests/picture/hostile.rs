@@ -21,7 +21,7 @@ fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
 }
 
 /// Builds a PNG of zeros with the `extra` chunks before its pixels.
-fn png_file(width: u32, height: u32, depth: u8, colour: u8, extra: &[Vec<u8>], rows: usize) -> Vec<u8> {
+pub(super) fn png_file(width: u32, height: u32, depth: u8, colour: u8, extra: &[Vec<u8>], rows: usize) -> Vec<u8> {
     let mut header = width.to_be_bytes().to_vec();
     header.extend(height.to_be_bytes());
     header.extend([depth, colour, 0, 0, 0]);
@@ -126,7 +126,7 @@ fn gif_whose_metadata_are_larger_than_its_picture() {
     assert_eq!(result_code(&with_xmp(10_000)), "accepted");
 }
 
-fn bmp_file(width: i32, height: i32, depth: u16, compression: u32, pixels: &[u8]) -> Vec<u8> {
+pub(super) fn bmp_file(width: i32, height: i32, depth: u16, compression: u32, pixels: &[u8]) -> Vec<u8> {
     let mut out = b"BM\0\0\0\0\0\0\0\0".to_vec();
     out.extend((54 + if depth <= 8 { 4 << depth } else { 0u32 }).to_le_bytes());
     out.extend(40u32.to_le_bytes());

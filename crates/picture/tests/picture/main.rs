@@ -7,6 +7,7 @@ mod damaged;
 mod field;
 mod golden;
 mod hostile;
+mod hostile_icons;
 
 use std::path::PathBuf;
 
