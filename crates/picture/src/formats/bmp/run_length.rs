@@ -46,7 +46,7 @@ pub(super) fn read_runs(
     let pixel_bytes = if header.bits == 24 { 3 } else { 1 };
     let colour = |bytes: &[u8], i: usize| match *bytes {
         [b, g, r] => [r, g, b],
-        [two] if header.bits == 4 => palette[usize::from(if i % 2 == 0 { two >> 4 } else { two & 15 })],
+        [two] if header.bits == 4 => palette[usize::from(if i.is_multiple_of(2) { two >> 4 } else { two & 15 })],
         [index] => palette[usize::from(index)],
         _ => [0; 3],
     };

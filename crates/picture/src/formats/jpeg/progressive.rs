@@ -9,9 +9,11 @@
 mod coefficient_store;
 mod scan;
 mod scan_list;
+mod smoothing;
 
 use self::coefficient_store::{CoefficientStore, zeroed};
 use self::scan_list::{needed_scans, read_scan_headers};
+use self::smoothing::{Smoothing, means_around};
 use super::bit_reader::EntropyData;
 use super::header::{Header, broken};
 use super::idct::{self, Block, DequantizationFactors};
@@ -51,8 +53,10 @@ pub(super) fn decode<const N: usize>(
         let first = parts.iter().find(|part| part.scan.components.iter().any(|(i, ..)| *i == index));
         let slot = usize::from(frame.components[index].quantization_table);
         let table = first.and_then(|part| part.tables.quantization[slot].as_ref());
-        let factors = DequantizationFactors::new(N, table.ok_or_else(|| broken("a quantization table is missing"))?);
-        transform_blocks::<N>(sheet, store, &factors, stop)?;
+        let table = table.ok_or_else(|| broken("a quantization table is missing"))?;
+        let factors = DequantizationFactors::new(N, table);
+        let smoothing = Smoothing::new(&parts, index, table, N);
+        transform_blocks::<N>(sheet, store, &factors, smoothing.as_ref(), stop)?;
     }
     Ok(())
 }
@@ -61,6 +65,7 @@ fn transform_blocks<const N: usize>(
     sheet: &mut ComponentLayout,
     store: &CoefficientStore,
     factors: &DequantizationFactors,
+    smoothing: Option<&Smoothing>,
     stop: &CancelFlag,
 ) -> Result<(), Rejection> {
     let mut block: Block = [0; 256];
@@ -68,6 +73,9 @@ fn transform_blocks<const N: usize>(
         stop.check()?;
         for x in 0..sheet.blocks.0 {
             block[..N * N].copy_from_slice(&store.wanted[(y * sheet.blocks_per_row + x) * N * N..][..N * N]);
+            if let Some(smoothing) = smoothing {
+                smoothing.apply(&mut block, means_around(store, (x, y), sheet.blocks, sheet.blocks_per_row, N * N));
+            }
             sheet.put_block::<N>(x, y, &block, factors);
         }
     }
