@@ -90,13 +90,13 @@ impl PictureFieldReader<'_> {
 
 /// Returns the type, if pictures of it are accepted.
 fn require_supported(media: Option<Media>) -> Result<Media, ApiError> {
-    const TAKEN: &str = "JPEG, PNG, GIF, BMP and WebP pictures are accepted";
+    let accepted = || format!("{} pictures are accepted", Media::list_supported_pictures("and"));
     match media {
         Some(media) if media.is_supported_picture() => Ok(media),
         Some(media) => {
             let (name, remedy) = (media.name(), media.remedy());
-            Err(ApiError::UnsupportedMediaType(format!("this is a {name} file, and only {TAKEN}; {remedy}")))
+            Err(ApiError::UnsupportedMediaType(format!("this is a {name} file, and only {}; {remedy}", accepted())))
         }
-        None => Err(ApiError::UnsupportedMediaType(format!("this is no picture that we know; {TAKEN}"))),
+        None => Err(ApiError::UnsupportedMediaType(format!("this is no picture that we know; {}", accepted()))),
     }
 }

@@ -29,8 +29,8 @@ use crate::quota::UploadQuotas;
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "describes the form that `picture_field` reads")]
 struct PictureForm {
-    /// The picture: JPEG, PNG, GIF, BMP or WebP, at most `uploads.max_bytes`. A part of another name is accepted if it
-    /// has a file name; `Profile` takes precedence
+    /// The picture: JPEG, PNG, GIF, BMP, WebP or ICO, at most `uploads.max_bytes`. A part of another name is accepted if
+    /// it has a file name; `Profile` takes precedence
     #[schema(value_type = String, format = Binary, content_media_type = "application/octet-stream")]
     #[schema(rename = "Profile")]
     profile: Vec<u8>,

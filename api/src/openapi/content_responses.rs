@@ -12,26 +12,6 @@ use super::binary::Binary;
 /// The types in which pictures are served.
 const PICTURE_TYPES: [Media; 2] = [Media::Png, Media::Jpeg];
 
-/// The types in which files are served. Any other content is `application/octet-stream`.
-const FILE_TYPES: [Media; 16] = [
-    Media::Other,
-    Media::Jpeg,
-    Media::Png,
-    Media::Gif,
-    Media::Bmp,
-    Media::WebP,
-    Media::Heic,
-    Media::Avif,
-    Media::Tiff,
-    Media::Svg,
-    Media::Pdf,
-    Media::Psd,
-    Media::Jxl,
-    Media::Jp2,
-    Media::Html,
-    Media::Zip,
-];
-
 const ETAG: (&str, &str) = ("ETag", "The SHA-256 digest of the content, in quotes");
 const CACHE_CONTROL: (&str, &str) = ("Cache-Control", "How the content may be cached");
 const LOCATION: (&str, &str) = ("Location", "A signed URL of the blob store, valid for a limited time");
@@ -72,7 +52,9 @@ pub(crate) struct FileContent;
 
 impl IntoResponses for FileContent {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let types: Vec<&str> = FILE_TYPES.iter().map(|media| media.mime()).collect();
+        // Any content that is of no known type is `application/octet-stream`.
+        let known = Media::all().filter(|media| *media != Media::Other);
+        let types: Vec<&str> = [Media::Other].into_iter().chain(known).map(Media::mime).collect();
         let parts: Vec<&str> = types.iter().copied().chain(["multipart/byteranges"]).collect();
         let headers = [ETAG, CACHE_CONTROL, DISPOSITION, ACCEPT_RANGES];
         let partial = [ETAG, CACHE_CONTROL, DISPOSITION, ACCEPT_RANGES, CONTENT_RANGE];

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::Media;
 use serde::Deserialize;
 
 use crate::auth::authenticator::Authenticator;
@@ -74,6 +75,8 @@ impl PageRenderer {
                 ("name", &escape_html(&session.name)),
                 ("csrf_field", &escape_html(&format!("X-Csrf-Token_{fed}"))),
                 ("csrf", &escape_html(&self.cookies.csrf_token(session))),
+                ("accept", &Media::supported_pictures().map(Media::mime).collect::<Vec<_>>().join(",")),
+                ("formats", &Media::list_supported_pictures("or")),
                 ("limit", &self.uploads.max_bytes.to_string()),
                 ("picture", &escape_html(picture)),
                 ("source", &source(512)),

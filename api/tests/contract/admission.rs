@@ -99,7 +99,7 @@ async fn refusals_are_sentences() {
     let truncated = &JPEG[..JPEG.len() / 2];
     for (name, bytes, status, says) in [
         ("a.png", &b""[..], 400, "empty"),
-        ("a.png", b"just some text, called a picture", 415, "JPEG, PNG, GIF, BMP and WebP"),
+        ("a.png", b"just some text, called a picture", 415, "JPEG, PNG, GIF, BMP, WebP and ICO"),
         ("a.tif", include_bytes!("pictures/small.tif"), 415, "TIFF"),
         ("a.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, "SVG"),
         ("a.jpg", truncated, 422, "cut off"),

@@ -19,6 +19,10 @@ pub enum Media {
     Bmp,
     /// WebP, lossy or lossless, in its RIFF container.
     WebP,
+    /// Windows icon, with PNG or BMP inside.
+    Ico,
+    /// Windows cursor, which is an icon with a point in it.
+    Cur,
     /// HEIF with HEVC inside: what iPhones store.
     Heic,
     /// HEIF with AV1 inside.
@@ -72,9 +76,10 @@ impl Media {
         match head {
             [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Self::WebP),
             [_, _, _, _, b'f', b't', b'y', b'p', rest @ ..] => Self::sniff_heif(rest),
-            // "BM" alone can be the start of any text, so the four reserved bytes, zero in every bitmap, are checked
-            // too.
-            [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => Some(Self::Bmp),
+            [0, 0, kind @ (1 | 2), 0, ..] if Self::is_icon(head) => {
+                Some(if *kind == 1 { Self::Ico } else { Self::Cur })
+            }
+            [b'B', b'M', ..] if Self::is_bmp(head) => Some(Self::Bmp),
             _ => Self::sniff_markup(head),
         }
     }
@@ -89,6 +94,25 @@ impl Media {
             Some(Self::Heic)
         } else {
             None
+        }
+    }
+
+    /// "BM" alone can be the start of any text. So one of two more things is required: reserved bytes of zero, or a
+    /// header of a length that is defined. Some programs write a mark of their own into the reserved bytes.
+    fn is_bmp(head: &[u8]) -> bool {
+        let is_reserved_zero = matches!(head, [_, _, _, _, _, _, 0, 0, 0, 0, ..]);
+        let header_length = head.get(14..).and_then(<[u8]>::first_chunk).map(|four| u32::from_le_bytes(*four));
+        is_reserved_zero || header_length.is_some_and(|length| matches!(length, 12 | 16..=64 | 108 | 124))
+    }
+
+    /// Four bytes of mostly zeros can be the start of any binary file. So there must be an entry too, and its picture
+    /// must begin behind the list of entries.
+    fn is_icon(head: &[u8]) -> bool {
+        let number = |at: usize| head.get(at..).and_then(<[u8]>::first_chunk).map(|two| u16::from_le_bytes(*two));
+        let position = head.get(18..).and_then(<[u8]>::first_chunk).map(|four| u32::from_le_bytes(*four));
+        match (number(4), position) {
+            (Some(entries @ 1..), Some(position)) => position >= 6 + 16 * u32::from(entries),
+            _ => false,
         }
     }
 
@@ -107,114 +131,121 @@ impl Media {
         }
     }
 
+    /// The row of this type.
+    fn row(self) -> &'static MediaRow {
+        // `TABLE` has the order of the variants, which is checked when this file is compiled.
+        &TABLE[self as usize]
+    }
+
+    /// Every type, accepted or not.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TABLE.iter().map(|row| row.media)
+    }
+
+    /// The types of which pictures are accepted, in the order in which texts list them.
+    pub fn supported_pictures() -> impl Iterator<Item = Self> {
+        Self::all().filter(|media| media.is_supported_picture())
+    }
+
+    /// The names of the accepted types as a list: "JPEG, PNG or GIF", if `conjunction` is "or".
+    pub fn list_supported_pictures(conjunction: &str) -> String {
+        let names: Vec<&str> = Self::supported_pictures().map(Self::name).collect();
+        match names.split_last() {
+            Some((last, [])) => (*last).to_owned(),
+            Some((last, others)) => format!("{} {conjunction} {last}", others.join(", ")),
+            None => String::new(),
+        }
+    }
+
     /// Whether a picture of this type is accepted (`docs/contracts/dropbox.md`, 2.3).
     pub fn is_supported_picture(self) -> bool {
-        matches!(self, Self::Jpeg | Self::Png | Self::Gif | Self::Bmp | Self::WebP)
+        self.row().remedy.is_none()
     }
 
     /// The type's usual name.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Jpeg => "JPEG",
-            Self::Png => "PNG",
-            Self::Gif => "GIF",
-            Self::Bmp => "BMP",
-            Self::WebP => "WebP",
-            Self::Heic => "HEIC",
-            Self::Avif => "AVIF",
-            Self::Tiff => "TIFF",
-            Self::Svg => "SVG",
-            Self::Pdf => "PDF",
-            Self::Psd => "Photoshop",
-            Self::Jxl => "JPEG XL",
-            Self::Jp2 => "JPEG 2000",
-            Self::Html => "HTML",
-            Self::Zip => "ZIP",
-            Self::Other => "unknown",
-        }
+        self.row().name
     }
 
     /// The media type to serve it as, from the IANA registry.
     pub fn mime(self) -> &'static str {
-        match self {
-            Self::Jpeg => "image/jpeg",
-            Self::Png => "image/png",
-            Self::Gif => "image/gif",
-            Self::Bmp => "image/bmp",
-            Self::WebP => "image/webp",
-            Self::Heic => "image/heic",
-            Self::Avif => "image/avif",
-            Self::Tiff => "image/tiff",
-            Self::Svg => "image/svg+xml",
-            Self::Pdf => "application/pdf",
-            Self::Psd => "image/vnd.adobe.photoshop",
-            Self::Jxl => "image/jxl",
-            Self::Jp2 => "image/jp2",
-            Self::Html => "text/html",
-            Self::Zip => "application/zip",
-            Self::Other => "application/octet-stream",
-        }
+        self.row().mime
     }
 
     /// The usual file name extension, without the dot.
     pub fn extension(self) -> &'static str {
-        match self {
-            Self::Jpeg => "jpg",
-            Self::Png => "png",
-            Self::Gif => "gif",
-            Self::Bmp => "bmp",
-            Self::WebP => "webp",
-            Self::Heic => "heic",
-            Self::Avif => "avif",
-            Self::Tiff => "tif",
-            Self::Svg => "svg",
-            Self::Pdf => "pdf",
-            Self::Psd => "psd",
-            Self::Jxl => "jxl",
-            Self::Jp2 => "jp2",
-            Self::Html => "html",
-            Self::Zip => "zip",
-            Self::Other => "bin",
-        }
+        self.row().extension
     }
 
     /// The type whose usual extension this is.
     pub fn from_extension(extension: &str) -> Option<Self> {
-        [
-            Self::Jpeg,
-            Self::Png,
-            Self::Gif,
-            Self::Bmp,
-            Self::WebP,
-            Self::Heic,
-            Self::Avif,
-            Self::Tiff,
-            Self::Svg,
-            Self::Pdf,
-            Self::Psd,
-            Self::Jxl,
-            Self::Jp2,
-            Self::Html,
-            Self::Zip,
-            Self::Other,
-        ]
-        .into_iter()
-        .find(|media| media.extension() == extension)
+        Self::all().find(|media| media.extension() == extension)
     }
 
-    /// What a client can send instead of a refused type, as the end of an error message.
+    /// What a client can send instead of a file of this type, as the end of an error message.
     pub fn remedy(self) -> &'static str {
-        match self {
-            Self::Heic => {
-                "set the camera to \"Most Compatible\", or let the form ask for image/jpeg so that the phone converts it"
-            }
-            Self::Svg => "export it as PNG",
-            Self::Pdf => "export the page as PNG or JPEG",
-            Self::Html => "save the picture itself, not the page that shows it",
-            Self::Zip => "unpack it and send one picture",
-            _ => "save it as JPEG or PNG",
-        }
+        self.row().remedy.unwrap_or(SAVE_AS_JPEG_OR_PNG)
     }
+}
+
+/// What the program knows about one type.
+struct MediaRow {
+    media: Media,
+    name: &'static str,
+    mime: &'static str,
+    extension: &'static str,
+    /// What a client can send instead, as the end of an error message. None if pictures of this type are accepted.
+    remedy: Option<&'static str>,
+}
+
+const SAVE_AS_JPEG_OR_PNG: &str = "save it as JPEG or PNG";
+const CONVERT_ON_PHONE: &str =
+    "set the camera to \"Most Compatible\", or let the form ask for image/jpeg so that the phone converts it";
+
+/// One row for each variant of [`Media`], in the same order.
+#[rustfmt::skip]
+const TABLE: [MediaRow; 18] = [
+    accepted(Media::Jpeg, "JPEG", "image/jpeg", "jpg"),
+    accepted(Media::Png, "PNG", "image/png", "png"),
+    accepted(Media::Gif, "GIF", "image/gif", "gif"),
+    accepted(Media::Bmp, "BMP", "image/bmp", "bmp"),
+    accepted(Media::WebP, "WebP", "image/webp", "webp"),
+    accepted(Media::Ico, "ICO", "image/vnd.microsoft.icon", "ico"),
+    // Not registered with IANA; this is the name that shared-mime-info has.
+    refused(Media::Cur, "Windows cursor", "image/x-win-bitmap", "cur", "save it as PNG"),
+    refused(Media::Heic, "HEIC", "image/heic", "heic", CONVERT_ON_PHONE),
+    refused(Media::Avif, "AVIF", "image/avif", "avif", SAVE_AS_JPEG_OR_PNG),
+    refused(Media::Tiff, "TIFF", "image/tiff", "tif", SAVE_AS_JPEG_OR_PNG),
+    refused(Media::Svg, "SVG", "image/svg+xml", "svg", "export it as PNG"),
+    refused(Media::Pdf, "PDF", "application/pdf", "pdf", "export the page as PNG or JPEG"),
+    refused(Media::Psd, "Photoshop", "image/vnd.adobe.photoshop", "psd", SAVE_AS_JPEG_OR_PNG),
+    refused(Media::Jxl, "JPEG XL", "image/jxl", "jxl", SAVE_AS_JPEG_OR_PNG),
+    refused(Media::Jp2, "JPEG 2000", "image/jp2", "jp2", SAVE_AS_JPEG_OR_PNG),
+    refused(Media::Html, "HTML", "text/html", "html", "save the picture itself, not the page that shows it"),
+    refused(Media::Zip, "ZIP", "application/zip", "zip", "unpack it and send one picture"),
+    refused(Media::Other, "unknown", "application/octet-stream", "bin", SAVE_AS_JPEG_OR_PNG),
+];
+
+const _: () = {
+    let mut i = 0;
+    while i < TABLE.len() {
+        assert!(TABLE[i].media as usize == i, "the rows are not in the order of the variants");
+        i += 1;
+    }
+};
+
+const fn accepted(media: Media, name: &'static str, mime: &'static str, extension: &'static str) -> MediaRow {
+    MediaRow { media, name, mime, extension, remedy: None }
+}
+
+const fn refused(
+    media: Media,
+    name: &'static str,
+    mime: &'static str,
+    extension: &'static str,
+    remedy: &'static str,
+) -> MediaRow {
+    MediaRow { media, name, mime, extension, remedy: Some(remedy) }
 }
 
 #[cfg(test)]
@@ -228,7 +259,12 @@ mod tests {
             (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", Some(Media::Png)),
             (b"GIF89a\x01\0", Some(Media::Gif)),
             (b"BM\x46\0\0\0\0\0\0\0\x36\0", Some(Media::Bmp)),
+            (b"BM\x46\0\0\0MARK\x36\0\0\0\x28\0\0\0", Some(Media::Bmp)),
             (b"BMW is a car maker", None),
+            (b"\0\0\x01\0\x01\0\x10\x10\0\0\x01\0\x20\0\x68\x04\0\0\x16\0\0\0", Some(Media::Ico)),
+            (b"\0\0\x02\0\x01\0\x10\x10\0\0\x01\0\x20\0\x68\x04\0\0\x16\0\0\0", Some(Media::Cur)),
+            (b"\0\0\x01\0\x01\0\x10\x10\0\0\x01\0\x20\0\x68\x04\0\0\x10\0\0\0", None),
+            (b"\0\0\x02\0\0\0\0\0\0\0\0\0\x40\0\x40\0\x18\0\0\0\0\0", None),
             (b"RIFF\x24\0\0\0WEBPVP8 ", Some(Media::WebP)),
             (b"RIFF\x24\0\0\0WAVEfmt ", None),
             (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", Some(Media::Heic)),
@@ -244,6 +280,22 @@ mod tests {
             (b"", None),
         ] {
             assert_eq!(Media::sniff(head), media, "{:?}", String::from_utf8_lossy(head));
+        }
+    }
+
+    #[test]
+    fn lists_of_the_accepted_types_name_them_all() {
+        let list = Media::list_supported_pictures("or");
+        assert!(list.starts_with("JPEG, PNG, ") && list.contains(" or "), "{list}");
+        assert!(Media::supported_pictures().all(|media| list.contains(media.name())), "{list}");
+        assert!(!list.contains(Media::Tiff.name()) && !Media::Tiff.is_supported_picture());
+    }
+
+    #[test]
+    fn every_type_has_names_of_its_own() {
+        for media in Media::all() {
+            assert_eq!(Media::from_extension(media.extension()), Some(media));
+            assert_eq!(Media::all().filter(|other| other.mime() == media.mime()).count(), 1, "{media:?}");
         }
     }
 }

@@ -30,6 +30,7 @@ const fn cost_per_pixel_and_byte(media: Media, other: bool) -> (u64, u64) {
         (Media::Bmp, _) => (15, 0),
         (Media::WebP, false) => (16, 130),
         (Media::WebP, true) => (10, 13),
+        (Media::Ico, _) => (6, 6),
         _ => (0, 0),
     }
 }
@@ -69,6 +70,7 @@ impl HeaderScanner {
             Media::Gif => gif(head),
             Media::Bmp => bmp(head),
             Media::WebP => webp(head),
+            Media::Ico => ico(head),
             _ => None,
         }
     }
@@ -118,6 +120,16 @@ fn webp(head: &[u8]) -> Option<PictureHeader> {
         }
         _ => None,
     }
+}
+
+/// The largest of the entries that are within `head`. A side of 0 means 256 or more.
+fn ico(head: &[u8]) -> Option<PictureHeader> {
+    let count = usize::from(u16::from_le_bytes(bytes_at(head, 4)?));
+    let side = |side: u8| if side == 0 { 256 } else { u32::from(side) };
+    let entries = head.get(6..)?.as_chunks::<16>().0.iter().take(count);
+    let sizes = entries.map(|&[width, height, ..]| (side(width), side(height)));
+    let (width, height) = sizes.max_by_key(|(width, height)| width * height)?;
+    Some(PictureHeader { width, height, costly_coding: false })
 }
 
 /// Whether the first chunk with pixels is lossless.
@@ -215,6 +227,8 @@ mod tests {
             ("lossy.webp", false),
             ("lossless.webp", true),
             ("alpha.webp", false),
+            ("icon.ico", false),
+            ("icon-bmp.ico", false),
         ];
         for (name, other) in pictures {
             let path = format!("{}/../picture/tests/pictures/{name}", env!("CARGO_MANIFEST_DIR"));

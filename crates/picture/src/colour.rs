@@ -1,47 +1,26 @@
 //! Converts the colours of a file to sRGB with 8 bits per sample.
 //!
 //! Runs on each output at its own size. The input keeps the file's colour space; the result is sRGB in the form that
-//! its encoder takes. A profile that is broken, or that belongs to another colour model, is ignored, because every
-//! viewer does the same.
+//! its encoder takes. A profile that belongs to another colour model is ignored, because every viewer does the same.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use moxcms::{ColorProfile, DataColorSpace, Layout, Transform8BitExecutor, TransformOptions};
 
-use crate::limits::Limits;
-use crate::probed_picture::FormatDetail;
-use crate::probed_picture::Probe;
+use crate::black_point::{self, Compensation};
 use crate::raster::{Colour, Plane, Raster};
-use crate::rejection::{LimitKind, Rejection};
-
-/// Returns the colour profile of `file`, inflated, if it has a readable one.
-///
-/// The size of a deflated profile is known only by inflating it, so inflating stops at the limit.
-pub(crate) fn icc_profile(file: &[u8], probe: &Probe, limits: &Limits) -> Result<Option<Vec<u8>>, Rejection> {
-    let Some(profile) = probe.icc_profile(file) else { return Ok(None) };
-    if !matches!(probe.detail, FormatDetail::Png { .. }) {
-        return Ok(Some(profile));
-    }
-    match fdeflate::decompress_to_vec_bounded(&profile, limits.max_icc as usize) {
-        Ok(inflated) => Ok(Some(inflated)),
-        Err(fdeflate::BoundedDecompressionError::OutputTooLarge { .. }) => {
-            let limit = u64::from(limits.max_icc);
-            Err(Rejection::LimitExceeded { excess: LimitKind::Profile, limit, actual: limit + 1 })
-        }
-        Err(_) => Ok(None),
-    }
-}
 
 /// The conversion of one picture's samples to sRGB.
 pub(crate) struct ColourTransform {
-    transform: Option<(Arc<Transform8BitExecutor>, Colour)>,
+    /// The transform, the colours that it makes, and what to do with them then.
+    transform: Option<(Arc<Transform8BitExecutor>, Colour, Option<Compensation>)>,
 }
 
 impl ColourTransform {
-    /// The correction for samples of `colour` under the profile in `icc`, inflated and within its size limit.
-    pub(crate) fn new(icc: Option<&[u8]>, colour: Colour) -> Self {
-        let transform = icc.and_then(|icc| ColorProfile::new_from_slice(icc).ok()).and_then(|profile| {
+    /// The correction for samples of `colour` under `profile`.
+    pub(crate) fn new(profile: Option<&ColorProfile>, colour: Colour) -> Self {
+        let transform = profile.and_then(|profile| {
             let (from, to, result) = match (profile.color_space, colour) {
                 (DataColorSpace::Rgb, Colour::Rgb | Colour::YCbCr) => (Layout::Rgb, Layout::Rgb, Colour::Rgb),
                 (DataColorSpace::Rgb, Colour::Rgba) => (Layout::Rgba, Layout::Rgba, Colour::Rgba),
@@ -52,7 +31,9 @@ impl ColourTransform {
             };
             let srgb = ColorProfile::new_srgb();
             let transform = profile.create_transform_8bit(from, &srgb, to, TransformOptions::default()).ok()?;
-            (!is_identity_transform(&*transform, from, to)).then_some((transform, result))
+            let compensation = black_point::compensation(profile, from, &srgb);
+            let is_identity = compensation.is_none() && is_identity_transform(&*transform, from, to);
+            (!is_identity).then_some((transform, result, compensation))
         });
         Self { transform }
     }
@@ -68,10 +49,18 @@ impl ColourTransform {
             Colour::YCbCr => Cow::Owned(rgb_from_ycbcr(&raster)),
             _ => Raster::compact(raster),
         };
-        let Some((transform, result)) = &self.transform else {
+        let Some((transform, result, compensation)) = &self.transform else {
             return if raster.colour == Colour::Cmyk { Cow::Owned(rgb_from_cmyk(&raster)) } else { raster };
         };
-        Cow::Owned(apply_transform(raster.into_owned(), &**transform, *result))
+        let mut corrected = apply_transform(raster.into_owned(), &**transform, *result);
+        if let (Some(compensation), Some(plane)) = (compensation, corrected.planes.first_mut()) {
+            for pixel in plane.samples.chunks_exact_mut(result.channels()) {
+                for (sample, channel) in pixel.iter_mut().zip(compensation) {
+                    *sample = channel[usize::from(*sample)];
+                }
+            }
+        }
+        Cow::Owned(corrected)
     }
 }
 
@@ -258,16 +247,15 @@ mod tests {
 
     #[test]
     fn display_p3_is_converted_and_srgb_left_alone() {
-        let p3 = ColorProfile::new_display_p3().encode().unwrap();
+        let p3 = ColorProfile::new_display_p3();
         let correction = ColourTransform::new(Some(&p3), Colour::Rgb);
         let red = correction.apply(Cow::Owned(Raster::packed(1, 1, Colour::Rgb, vec![200, 80, 80])));
         // Computed from the matrices of both colour spaces: 219, 71, 75.
         for (value, wanted) in red.planes[0].samples.iter().zip([215u8, 72, 77]) {
             assert!(value.abs_diff(wanted) <= 5, "{:?}", red.planes[0].samples);
         }
-        let srgb = ColorProfile::new_srgb().encode().unwrap();
+        let srgb = ColorProfile::new_srgb();
         assert!(ColourTransform::new(Some(&srgb), Colour::Rgb).is_identity());
-        assert!(ColourTransform::new(Some(b"no profile"), Colour::Rgb).is_identity());
         assert!(ColourTransform::new(Some(&p3), Colour::Gray).is_identity(), "of another kind of picture");
     }
 }

@@ -1,43 +1,19 @@
-//! Decodes files into samples, with one decoder for each format, all of them in safe Rust.
-//!
-//! The probe has parsed and accepted the headers. A decoder that finds something else in the file than the probe did
-//! rejects it. The result has the file's own colours: gray, RGB, or the planes of a JPEG.
-
-mod bmp;
-mod decoder_errors;
-mod gif;
-mod png;
-mod webp;
+//! Calls the decoder of a picture, and keeps its panics away from the caller.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::cancel::CancelFlag;
-use crate::jpeg;
-use crate::limits::Limits;
-use crate::probed_picture::{FormatDetail, Probe};
+use crate::decoder::DecodeContext;
+use crate::probed_picture::Probe;
 use crate::raster::Raster;
 use crate::rejection::Rejection;
 
-/// Decodes the first frame of `file`: at `n` eighths of its size if the format allows it, at its full size otherwise.
+/// Decodes the first frame of `file`, at the scale of `context` if the format allows it, else at its full size.
 ///
 /// A panic in a decoder is a bug of that decoder, so it is our failure and says nothing about the file.
-pub(crate) fn decode(
-    file: &[u8],
-    probe: &Probe,
-    n: u8,
-    limits: &Limits,
-    scratch: &mut jpeg::JpegScratch,
-    stop: &CancelFlag,
-) -> Result<Raster, Rejection> {
-    let decoded = catch_panic(|| match &probe.detail {
-        FormatDetail::Jpeg(header) => jpeg::decode(file, header, n, limits, scratch, stop),
-        FormatDetail::Png { .. } => png::decode(file, probe, limits, stop),
-        FormatDetail::Gif { first, transparent } => gif::decode(file, probe, *first, *transparent, stop),
-        FormatDetail::Bmp => bmp::decode(file, probe, limits, stop),
-        FormatDetail::WebP { .. } => webp::decode(file, probe, limits, stop),
-    });
+pub(crate) fn decode(file: &[u8], probe: &Probe, context: &mut DecodeContext<'_>) -> Result<Raster, Rejection> {
+    let decoded = catch_panic(|| probe.decoder.decode(file, context));
     // If the decoder was cancelled, its error says nothing about the picture.
-    stop.check()?;
+    context.stop.check()?;
     decoded.map(Raster::without_opaque_alpha)
 }
 

@@ -18,13 +18,17 @@
 //! The first two steps read hostile bytes, and are memory-safe code throughout; after them there are only samples.
 //! Orientation and colour come after resizing, because they are cheap on a thumbnail and expensive on a photograph.
 
+mod black_point;
 mod cancel;
 mod colour;
+mod colour_description;
+mod colour_source;
 mod decode;
+mod decoder;
 mod encode;
 mod exif;
+mod formats;
 mod geometry;
-mod jpeg;
 mod limits;
 mod orientation;
 mod plan;

@@ -1,14 +1,14 @@
 //! What the headers of a picture say, and what they say about its cost.
 
-use std::ops::Range;
+use std::sync::Arc;
 
 use domain::Media;
 
+use crate::colour_source::ColourSource;
+use crate::decoder::{DecodeMemory, Decoder};
 use crate::geometry::{self, MIN_OVERSAMPLING, OutputTarget};
-use crate::jpeg::header::Header;
 use crate::orientation::Orientation;
 use crate::plan::RenderPlan;
-use crate::rejection::Rejection;
 
 /// A picture as described by its headers.
 #[derive(Clone, Debug)]
@@ -29,35 +29,14 @@ pub struct Probe {
     pub orientation: Orientation,
     /// Width and height as stored.
     pub(crate) stored_size: (u32, u32),
-    /// The ranges of the file that hold the parts of the colour profile.
-    pub(crate) icc: Vec<Range<usize>>,
-    pub(crate) detail: FormatDetail,
-    /// Length of the file.
-    pub(crate) length: u64,
-}
-
-/// What only one format has.
-#[derive(Clone, Debug)]
-pub(crate) enum FormatDetail {
-    Jpeg(Box<Header>),
-    /// Bytes per pixel of the decoded rows.
-    Png {
-        channels: u8,
-    },
-    Gif {
-        /// The position of the first frame's descriptor.
-        first: usize,
-        /// The index of transparent pixels in that frame.
-        transparent: Option<u8>,
-    },
-    Bmp,
-    WebP {
-        lossy: bool,
-    },
+    pub(crate) colours: ColourSource,
+    /// What it becomes if it is opaque and the plan leaves the format open: JPEG or PNG.
+    pub(crate) opaque_output: Media,
+    pub(crate) decoder: Arc<dyn Decoder>,
 }
 
 impl Probe {
-    pub(crate) fn new(media: Media, stored: (u32, u32), detail: FormatDetail) -> Self {
+    pub(crate) fn new(media: Media, stored: (u32, u32), decoder: Arc<dyn Decoder>) -> Self {
         Self {
             media,
             width: stored.0,
@@ -67,27 +46,16 @@ impl Probe {
             alpha: false,
             orientation: Orientation::Upright,
             stored_size: stored,
-            icc: Vec::new(),
-            detail,
-            length: 0,
+            colours: ColourSource::Unspecified,
+            opaque_output: Media::Png,
+            decoder,
         }
     }
 
     /// An upper bound of the bytes that rendering `plan` will hold at once, without the file itself.
     pub fn memory_estimate(&self, plan: &RenderPlan) -> u64 {
-        let pixels = u64::from(self.stored_size.0) * u64::from(self.stored_size.1);
         let targets = geometry::output_targets(plan, self.stored_size, self.orientation);
-        let (decoded, working) = match &self.detail {
-            FormatDetail::Jpeg(header) => header.memory_estimate(decode_scale(&targets), self.length),
-            // The inflated rows, and a copy with premultiplied alpha.
-            FormatDetail::Png { channels } => (pixels * u64::from(*channels), 256 << 10),
-            // The canvas, and the indices of the frame that is painted on it.
-            FormatDetail::Gif { .. } => (pixels * 4, pixels),
-            FormatDetail::Bmp => (pixels * 4, 64 << 10),
-            // The planes with their borders, or the transforms of the lossless format.
-            FormatDetail::WebP { lossy: true } => (pixels * 4, pixels * 2),
-            FormatDetail::WebP { lossy: false } => (pixels * 4, pixels * 4),
-        };
+        let DecodeMemory { decoded, working } = self.decoder.memory_estimate(decode_scale(&targets));
         let multiplied = if self.alpha { decoded } else { 0 };
         // Each output exists as resized, turned and converted, and as tokens or rows for its encoder.
         let largest = targets.iter().map(OutputTarget::pixels).max().unwrap_or(0);
@@ -96,21 +64,6 @@ impl Probe {
         let passes = targets.iter().map(|t| u64::from(t.width) * u64::from(self.stored_size.1)).max().unwrap_or(0) * 4;
         let outputs = kept.saturating_add(largest.saturating_mul(16));
         outputs.saturating_add(decoded + working.max(multiplied + passes) + (2 << 20))
-    }
-
-    /// Rejects a file whose decoder finds another size than the headers say.
-    pub(crate) fn check_size(&self, size: (u32, u32)) -> Result<(), Rejection> {
-        if self.stored_size == size {
-            Ok(())
-        } else {
-            Err(Rejection::broken(self.media, "its headers contradict each other"))
-        }
-    }
-
-    /// Joins the parts of the profile, if there is one. For PNG the result is still deflated.
-    pub(crate) fn icc_profile(&self, file: &[u8]) -> Option<Vec<u8>> {
-        let parts: Vec<&[u8]> = self.icc.iter().filter_map(|part| file.get(part.clone())).collect();
-        (!parts.is_empty()).then(|| parts.concat())
     }
 }
 

@@ -20,7 +20,7 @@ pub enum Rejection {
         /// The rejected format, as the beginning of a sentence.
         what: Cow<'static, str>,
         /// The remedy, as the end of a sentence.
-        remedy: &'static str,
+        remedy: Cow<'static, str>,
     },
     /// The format is accepted, but the bytes are damaged, incomplete or contradictory.
     #[error("The {} file is broken: {why}. Save it again and upload the new file.", media.name())]

@@ -7,6 +7,7 @@ use fast_image_resize::Resizer;
 
 use crate::cancel::CancelFlag;
 use crate::colour::{self, ColourTransform};
+use crate::decoder::{DecodeBuffers, DecodeContext};
 use crate::geometry::{self, OutputTarget};
 use crate::limits::Limits;
 use crate::orientation::Orientation;
@@ -16,7 +17,7 @@ use crate::probed_picture::{Probe, decode_scale};
 use crate::raster::{Colour, Raster};
 use crate::rejection::{LimitKind, Rejection};
 use crate::resize::{ChromaSize, ResizeChain};
-use crate::{decode, encode, jpeg};
+use crate::{decode, encode};
 
 /// The quality of every written JPEG, on libjpeg's scale.
 const JPEG_QUALITY: u8 = 80;
@@ -66,7 +67,7 @@ pub fn render(
 #[derive(Default)]
 pub struct RenderBuffers {
     resizer: Resizer,
-    jpeg_scratch: jpeg::JpegScratch,
+    decode: DecodeBuffers,
 }
 
 impl RenderBuffers {
@@ -88,16 +89,17 @@ impl RenderBuffers {
         stop.check()?;
         Rejection::check_limit(LimitKind::Memory, probe.memory_estimate(plan), limits.max_memory)?;
         let targets = geometry::output_targets(plan, probe.stored_size, probe.orientation);
-        let source = decode::decode(bytes, probe, decode_scale(&targets), limits, &mut self.jpeg_scratch, stop)?;
-        let profile = colour::icc_profile(bytes, probe, limits)?;
-        let correction = ColourTransform::new(profile.as_deref(), source.colour);
+        let mut context = DecodeContext { scale: decode_scale(&targets), limits, buffers: &mut self.decode, stop };
+        let source = decode::decode(bytes, probe, &mut context)?;
+        let profile = probe.colours.profile(bytes, source.colour, limits)?;
+        let correction = ColourTransform::new(profile.as_ref(), source.colour);
         let mut chain = ResizeChain::new(source);
 
         let mut variants: Vec<Option<RenderedVariant>> = targets.iter().map(|_| None).collect();
         let mut order: Vec<usize> = (0..targets.len()).collect();
         order.sort_by_key(|i| std::cmp::Reverse(targets[*i].pixels()));
         for i in order {
-            let media = output_media(targets[i].format, probe.media, chain.colour());
+            let media = output_media(targets[i].format, probe.opaque_output, chain.colour());
             variants[i] = Some(self.render_variant(&mut chain, &targets[i], media, probe, &correction, stop)?);
         }
         Ok(RenderedPicture {
@@ -123,7 +125,8 @@ impl RenderBuffers {
         stop: &CancelFlag,
     ) -> Result<Vec<Vec<u8>>, Rejection> {
         let probe = probe(bytes, limits)?;
-        let raster = decode::decode(bytes, &probe, n, limits, &mut self.jpeg_scratch, stop)?;
+        let mut context = DecodeContext { scale: n, limits, buffers: &mut self.decode, stop };
+        let raster = decode::decode(bytes, &probe, &mut context)?;
         Ok(raster.planes.into_iter().map(|plane| plane.samples).collect())
     }
 
@@ -169,15 +172,13 @@ impl RenderBuffers {
     }
 }
 
-/// Chooses the format of an output by the requested format, the format of the original and its colours.
-fn output_media(format: OutputFormat, from: Media, colour: Colour) -> Media {
+/// Chooses the format of an output by the requested format, the format of the original and its colours. `opaque` is
+/// what an opaque picture of that original becomes.
+fn output_media(format: OutputFormat, opaque: Media, colour: Colour) -> Media {
     match format {
         OutputFormat::Jpeg => Media::Jpeg,
         OutputFormat::Png => Media::Png,
         OutputFormat::Auto if colour.has_alpha() => Media::Png,
-        OutputFormat::Auto => match from {
-            Media::Png | Media::Gif => Media::Png,
-            _ => Media::Jpeg,
-        },
+        OutputFormat::Auto => opaque,
     }
 }

@@ -6,7 +6,7 @@ use picture::{CancelFlag, Limits, OutputFormat, OutputSpec, Region, RenderPlan, 
 use super::{all_pictures, read_picture, render_small_png, single_output_plan};
 
 /// Width, height and RGBA of a PNG.
-fn pixels(png: &[u8]) -> (u32, u32, Vec<u8>) {
+pub(super) fn pixels(png: &[u8]) -> (u32, u32, Vec<u8>) {
     let mut decoder = png::Decoder::new(std::io::Cursor::new(png));
     decoder.set_transformations(png::Transformations::normalize_to_color8() | png::Transformations::ALPHA);
     let mut reader = decoder.read_info().unwrap();
@@ -67,6 +67,7 @@ fn formats_follow_what_came() {
         ("24.bmp", Media::Jpeg),
         ("lossy.webp", Media::Jpeg),
         ("alpha.webp", Media::Png),
+        ("icon.ico", Media::Png),
     ] {
         let plan = single_output_plan(Shape::Full, OutputFormat::Auto);
         let made = render(&read_picture(name), &plan, &Limits::default(), &CancelFlag::new()).unwrap();

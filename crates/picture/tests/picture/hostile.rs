@@ -21,7 +21,7 @@ fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
 }
 
 /// Builds a PNG of zeros with the `extra` chunks before its pixels.
-fn png_file(width: u32, height: u32, depth: u8, colour: u8, extra: &[Vec<u8>], rows: usize) -> Vec<u8> {
+pub(super) fn png_file(width: u32, height: u32, depth: u8, colour: u8, extra: &[Vec<u8>], rows: usize) -> Vec<u8> {
     let mut header = width.to_be_bytes().to_vec();
     header.extend(height.to_be_bytes());
     header.extend([depth, colour, 0, 0, 0]);
@@ -105,7 +105,7 @@ fn gif_of_a_hundred_thousand_frames_or_a_giant_canvas() {
     // A frame that is far larger than its canvas.
     let mut large = gif_file(4, 4, 1);
     large[24..28].copy_from_slice(&[0xFF; 4]);
-    assert_eq!(result_code(&large), "broken_picture");
+    assert_eq!(result_code(&large), "side_too_long", "the frame enlarges the canvas");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn gif_whose_metadata_are_larger_than_its_picture() {
     assert_eq!(result_code(&with_xmp(10_000)), "accepted");
 }
 
-fn bmp_file(width: i32, height: i32, depth: u16, compression: u32, pixels: &[u8]) -> Vec<u8> {
+pub(super) fn bmp_file(width: i32, height: i32, depth: u16, compression: u32, pixels: &[u8]) -> Vec<u8> {
     let mut out = b"BM\0\0\0\0\0\0\0\0".to_vec();
     out.extend((54 + if depth <= 8 { 4 << depth } else { 0u32 }).to_le_bytes());
     out.extend(40u32.to_le_bytes());
@@ -244,13 +244,10 @@ fn jpeg_that_claims_too_much() {
 #[test]
 fn jpeg_with_tables_missing_or_impossible() {
     for name in ["420.jpg", "420-progressive.jpg"] {
-        for marker in [0xDB, 0xC4] {
-            assert_eq!(
-                result_code(&with_changed_segment(name, marker, Vec::clear)),
-                "broken_picture",
-                "{name} without {marker:X}"
-            );
-        }
+        assert_eq!(result_code(&with_changed_segment(name, 0xDB, Vec::clear)), "broken_picture", "{name} without DQT");
+        // A sequential picture without a Huffman table has the one of the standard.
+        let expected = if name == "420.jpg" { "accepted" } else { "broken_picture" };
+        assert_eq!(result_code(&with_changed_segment(name, 0xC4, Vec::clear)), expected, "{name} without DHT");
         // More codes of one bit than exist, and a table without codes.
         assert_eq!(result_code(&with_changed_segment(name, 0xC4, |table| table[5] = 255)), "broken_picture");
         assert_eq!(result_code(&with_changed_segment(name, 0xC4, |table| table[5..21].fill(0))), "broken_picture");
@@ -309,7 +306,7 @@ fn jpeg_with_restarts_gone_astray() {
     let at = bytes.windows(2).position(|two| two == b"\xFF\xD1").unwrap();
     let mut changed = bytes.clone();
     changed[at + 1] = 0xD5;
-    assert_eq!(result_code(&changed), "broken_picture");
+    assert_eq!(result_code(&changed), "accepted", "the numbers are not judged, because all intervals are there");
     changed.drain(at..at + 2);
     assert_eq!(result_code(&changed), "broken_picture");
     let none = with_changed_segment("restarts.jpg", 0xDD, |segment| segment[4..6].fill(0));

@@ -4,8 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod damaged;
+mod field;
 mod golden;
 mod hostile;
+mod hostile_icons;
 
 use std::path::PathBuf;
 

@@ -106,6 +106,24 @@ def profiled():
         (HERE / f"{name}.jpg").write_bytes(file)
 
 
+def icons():
+    """ICO with PNG and with BMP entries, the largest not first, and one whose transparency is only in its mask."""
+    sizes = [(16, 16), (96, 96), (48, 48)]
+    LOGO.save(HERE / "icon.ico", sizes=sizes)
+    LOGO.save(HERE / "icon-bmp.ico", sizes=sizes, bitmap_format="bmp")
+    small = LOGO.resize((40, 40), Image.Resampling.LANCZOS)
+    seen = small.getchannel("A").point(lambda v: 255 * (v > 127))
+    flat = Image.composite(small.convert("RGB"), Image.new("RGB", small.size), seen).quantize(256)
+    triples = zip(*[iter(flat.getpalette())] * 3)
+    palette = b"".join(bytes([b, g, r, 0]) for r, g, b in triples).ljust(1024, b"\0")
+    rows = [flat.tobytes()[40 * y : 40 * (y + 1)] for y in range(40)]
+    mask = [seen.point(lambda v: 255 - v).convert("1").tobytes()[5 * y : 5 * (y + 1)] + bytes(3) for y in range(40)]
+    info = struct.pack("<IiiHHIIiiII", 40, 40, 80, 1, 8, 0, 0, 0, 0, 0, 0)
+    body = info + palette + b"".join(reversed(rows)) + b"".join(reversed(mask))
+    entry = struct.pack("<BBBBHHII", 40, 40, 0, 0, 1, 8, len(body), 22)
+    (HERE / "icon-mask.ico").write_bytes(struct.pack("<HHH", 0, 1, 1) + entry + body)
+
+
 def main():
     for old in HERE.glob("*.*"):
         if old.suffix not in KEPT:
@@ -163,6 +181,7 @@ def main():
     LOGO.save(HERE / "alpha.webp", quality=85)
     LOGO.save(HERE / "lossless.webp", lossless=True)
     CAT.save(HERE / "animated.webp", quality=85, save_all=True, append_images=[CAT.transpose(TURN.ROTATE_180)])
+    icons()
     for path in sorted(HERE.glob("*.*")):
         if path.suffix not in KEPT:
             expect(path.name)

@@ -22,8 +22,11 @@ def gray_gamma(value):
     return profile(b"mntr", b"GRAY", b"XYZ ", {b"kTRC": gamma(value)})
 
 
-def press():
-    """A press of inks that are not clean: what they do to light, on a grid of five steps each, as Lab."""
+def press(black=(0, 0, 0), version=0x0210_0000):
+    """A press of inks that are not clean: what they do to light, on a grid of five steps each, as Lab.
+
+    `black` is the light that all inks together leave, in red, green and blue.
+    """
     steps = np.linspace(0, 1, 5)
     c, m, y, k = np.meshgrid(steps, steps, steps, steps, indexing="ij")
     # The part of red, green and blue light that passes each ink.
@@ -32,6 +35,19 @@ def press():
         (1 - 0.35 * c) * (1 - 0.88 * m) * (1 - 0.08 * y) * (1 - 0.94 * k),
         (1 - 0.15 * c) * (1 - 0.45 * m) * (1 - 0.85 * y) * (1 - 0.94 * k),
     ]
+    light = [channel * (1 - rest) + rest for channel, rest in zip(light, black)]
+    return profile(b"prtr", b"CMYK", b"Lab ", {b"A2B0": table(light)}, version)
+
+
+def screen(black):
+    """A screen whose black has this light, as a table of nine steps each."""
+    steps = np.linspace(0, 1, 9)
+    light = [channel**2.2 * (1 - rest) + rest for channel, rest in zip(np.meshgrid(steps, steps, steps, indexing="ij"), black)]
+    return profile(b"mntr", b"RGB ", b"Lab ", {b"A2B0": table(light)})
+
+
+def table(light):
+    """A table from the device's values to Lab, from the light in red, green and blue at each point of its grid."""
     # sRGB's primaries at D50, the light taken as linear.
     primaries = np.array([(0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7142)])
     ratio = np.tensordot(np.stack(light, -1), primaries, 1) / D50
@@ -40,8 +56,8 @@ def press():
     grid = np.clip(np.round(lab * [2.55, 1, 1] + [0, 128, 128]), 0, 255).astype(np.uint8)
     same = bytes(range(256))
     unit = struct.pack(">9i", *(65536 * (i % 4 == 0) for i in range(9)))
-    table = b"mft1\0\0\0\0" + bytes([4, 3, 5, 0]) + unit + same * 4 + grid.tobytes() + same * 3
-    return profile(b"prtr", b"CMYK", b"Lab ", {b"A2B0": table})
+    inputs, steps = light[0].ndim, len(light[0])
+    return b"mft1\0\0\0\0" + bytes([inputs, 3, steps, 0]) + unit + same * inputs + grid.tobytes() + same * 3
 
 
 def xyz(x, y, z):
@@ -52,7 +68,7 @@ def gamma(value):
     return b"curv\0\0\0\0" + struct.pack(">IH", 1, round(value * 256)) + b"\0\0"
 
 
-def profile(kind, space, connection, tags):
+def profile(kind, space, connection, tags, version=0x0210_0000):
     name = b"A test's"
     text = b"desc\0\0\0\0" + struct.pack(">I", len(name) + 1) + name + b"\0" + bytes(78)
     tags = {b"desc": text, b"cprt": b"text\0\0\0\0CC0\0", b"wtpt": xyz(*D50), **tags}
@@ -61,6 +77,6 @@ def profile(kind, space, connection, tags):
         table += name + struct.pack(">II", at + len(data), len(body))
         data += body + bytes(-len(body) % 4)
     size = at + len(data)
-    head = struct.pack(">I4sI4s4s4s", size, bytes(4), 0x0210_0000, kind, space, connection)
+    head = struct.pack(">I4sI4s4s4s", size, bytes(4), version, kind, space, connection)
     head += struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + b"acsp" + bytes(28) + xyz(*D50)[8:]
     return head + bytes(128 - len(head)) + struct.pack(">I", len(tags)) + table + data

@@ -1,0 +1,83 @@
+//! Decodes progressive scans; each adds some bits to some coefficients of all blocks.
+//!
+//! Two optimizations save most of the work. A scan is skipped if it neither carries a needed coefficient nor is
+//! required to read one that does. For a coefficient that is not needed only one fact matters, whether it is zero,
+//! because later scans are encoded in terms of it. So one bit is kept for it, 64 to a block, instead of the number.
+//!
+//! Rule: ITU-T T.81, annex G.
+
+mod coefficient_store;
+mod scan;
+mod scan_list;
+mod smoothing;
+
+use self::coefficient_store::{CoefficientStore, zeroed};
+use self::scan_list::{needed_scans, read_scan_headers};
+use self::smoothing::{Smoothing, means_around};
+use super::bit_reader::EntropyData;
+use super::header::{Header, broken};
+use super::idct::{self, Block, DequantizationFactors};
+use super::layout::{ComponentLayout, FrameLayout};
+use crate::cancel::CancelFlag;
+use crate::limits::Limits;
+use crate::rejection::Rejection;
+
+/// Decodes all scans into `layout`, whose scale is N eighths.
+pub(super) fn decode<const N: usize>(
+    file: &[u8],
+    header: &Header,
+    limits: &Limits,
+    entropy: &mut EntropyData,
+    layout: &mut FrameLayout,
+    stop: &CancelFlag,
+) -> Result<(), Rejection> {
+    let frame = &header.frame;
+    let parts = read_scan_headers(file, header, limits)?;
+    let needed = needed_scans(&parts, idct::last_needed_coefficient(N) as u8, frame.components.len())?;
+    let mut stores = Vec::with_capacity(layout.components.len());
+    for sheet in &layout.components {
+        let blocks = sheet.blocks_per_row * sheet.block_rows;
+        stores.push(CoefficientStore { wanted: zeroed(blocks * N * N)?, nonzero: zeroed(blocks)? });
+    }
+    for part in parts.iter().zip(&needed).filter_map(|(part, needed)| needed.then_some(part)) {
+        entropy.unstuff(file, part.scan_data, part.tables.restart_interval > 0);
+        let reader = scan::ProgressiveScanReader::new(part)?;
+        match part.scan.spectral_start {
+            0 => reader.read_dc::<N>(part, entropy, layout, &mut stores, stop)?,
+            _ => reader.read_ac::<N>(part, entropy, layout, &mut stores, stop)?,
+        }
+    }
+    for (index, (sheet, store)) in layout.components.iter_mut().zip(&stores).enumerate() {
+        // The table that is in force at the first scan of a component holds for all its scans, whatever later segments
+        // say, as in libjpeg.
+        let first = parts.iter().find(|part| part.scan.components.iter().any(|(i, ..)| *i == index));
+        let slot = usize::from(frame.components[index].quantization_table);
+        let table = first.and_then(|part| part.tables.quantization[slot].as_ref());
+        let table = table.ok_or_else(|| broken("a quantization table is missing"))?;
+        let factors = DequantizationFactors::new(N, table);
+        let smoothing = Smoothing::new(&parts, index, table, N);
+        transform_blocks::<N>(sheet, store, &factors, smoothing.as_ref(), stop)?;
+    }
+    Ok(())
+}
+
+fn transform_blocks<const N: usize>(
+    sheet: &mut ComponentLayout,
+    store: &CoefficientStore,
+    factors: &DequantizationFactors,
+    smoothing: Option<&Smoothing>,
+    stop: &CancelFlag,
+) -> Result<(), Rejection> {
+    let mut block: Block = [0; 256];
+    for y in 0..sheet.blocks.1 {
+        stop.check()?;
+        for x in 0..sheet.blocks.0 {
+            block[..N * N].copy_from_slice(&store.wanted[(y * sheet.blocks_per_row + x) * N * N..][..N * N]);
+            if let Some(smoothing) = smoothing {
+                smoothing.apply(&mut block, means_around(store, (x, y), sheet.blocks, sheet.blocks_per_row, N * N));
+            }
+            sheet.put_block::<N>(x, y, &block, factors);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! Guesses coefficients that a cut-off picture lacks, so that its blocks do not show.
+//!
+//! While the scans with the lowest AC coefficients are missing, a block has one colour. The mean colours of the blocks
+//! around it tell how colours probably run through it. Complete pictures are not changed.
+//!
+//! Rule: ITU-T T.81, annex K.8, with the rounding and the bounds of libjpeg 6b. libjpeg-turbo 2.1 and later also look at
+//! the blocks beyond the neighbours, and guess four coefficients more.
+
+use super::coefficient_store::CoefficientStore;
+use super::scan_list::ProgressiveScan;
+use crate::formats::jpeg::idct::{self, Block};
+
+/// One coefficient to guess: its index in zig-zag order and in natural order, and the weights of the nine means, row by
+/// row, in units of 1/256.
+const GUESSES: [(usize, usize, [i64; 9]); 5] = [
+    (1, 1, [0, 0, 0, 36, 0, -36, 0, 0, 0]),
+    (2, 8, [0, 36, 0, 0, 0, 0, 0, -36, 0]),
+    (3, 16, [0, 9, 0, 0, -18, 0, 0, 9, 0]),
+    (4, 9, [5, 0, -5, 0, 0, 0, -5, 0, 5]),
+    (5, 2, [0, 0, 0, 9, -18, 9, 0, 0, 0]),
+];
+
+/// A coefficient that is not known exactly.
+struct Guess {
+    /// Its position in a block.
+    position: usize,
+    weights: [i64; 9],
+    /// The quantization of the coefficient.
+    quantization: i64,
+    /// The largest value, because higher bits are known to be zero.
+    bound: i64,
+}
+
+/// What to guess in the blocks of one component.
+pub(super) struct Smoothing {
+    guesses: Vec<Guess>,
+    /// The quantization of the mean.
+    mean_quantization: i64,
+}
+
+impl Smoothing {
+    /// The coefficients of the component `index` that `parts` leave open, of those that a decoder at `n` eighths needs.
+    /// None if there are none.
+    pub(super) fn new(parts: &[ProgressiveScan], index: usize, table: &[u16; 64], n: usize) -> Option<Self> {
+        let positions = idct::block_positions(n);
+        let guesses: Vec<Guess> = GUESSES
+            .iter()
+            .filter(|(k, ..)| usize::from(positions[*k]) < n * n)
+            .filter_map(|(k, natural, weights)| {
+                let holds = |part: &&ProgressiveScan| {
+                    let band = usize::from(part.scan.spectral_start)..=usize::from(part.scan.spectral_end);
+                    band.contains(k) && part.scan.components.iter().any(|(i, ..)| *i == index)
+                };
+                let bound = match parts.iter().rev().find(holds).map(|part| part.scan.approximation_low) {
+                    Some(0) => return None,
+                    Some(missing_bits) => (1 << missing_bits) - 1,
+                    None => i64::MAX,
+                };
+                let (position, quantization) = (usize::from(positions[*k]), i64::from(table[*natural]));
+                (quantization > 0).then_some(Guess { position, weights: *weights, quantization, bound })
+            })
+            .collect();
+        (!guesses.is_empty()).then_some(Self { guesses, mean_quantization: i64::from(table[0]) })
+    }
+
+    /// Fills in the coefficients of `block` that are zero and not known. `means` are those of the nine blocks around
+    /// it and of itself, row by row.
+    pub(super) fn apply(&self, block: &mut Block, means: [i16; 9]) {
+        for guess in &self.guesses {
+            let coefficient = &mut block[guess.position];
+            if *coefficient == 0 {
+                let sum: i64 = guess.weights.iter().zip(means).map(|(weight, mean)| weight * i64::from(mean)).sum();
+                let slope = sum * self.mean_quantization;
+                let value = (slope.abs() + guess.quantization * 128) / (guess.quantization * 256);
+                *coefficient = (slope.signum() * value.min(guess.bound)).clamp(-2048, 2047) as i16;
+            }
+        }
+    }
+}
+
+/// The means of the block at column `x` and row `y` and of its neighbours. Beyond the edges the nearest blocks repeat.
+pub(super) fn means_around(
+    store: &CoefficientStore,
+    (x, y): (usize, usize),
+    (across, down): (usize, usize),
+    blocks_per_row: usize,
+    block_length: usize,
+) -> [i16; 9] {
+    let columns = [x.saturating_sub(1), x, (x + 1).min(across - 1)];
+    let rows = [y.saturating_sub(1), y, (y + 1).min(down - 1)];
+    std::array::from_fn(|i| store.wanted[(rows[i / 3] * blocks_per_row + columns[i % 3]) * block_length])
+}
