@@ -103,7 +103,7 @@ fn every_probe_asks_what_is_there() {
     }
 }
 
-/// The memory of the api is enough for the maximum of concurrent uploads (docs/operating.md, "Memory"). It holds the
+/// The memory of the api is enough for the maximum of concurrent uploads (docs/limits.md, "Memory"). It holds the
 /// api's own data and, for each upload, one part of a multipart upload to S3.
 #[test]
 fn the_api_has_room_for_the_uploads_that_it_lets_in() {

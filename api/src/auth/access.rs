@@ -20,56 +20,27 @@ pub(crate) struct ReadAccess(pub(crate) AuthUser);
 /// The caller of a write.
 pub(crate) struct WriteAccess(pub(crate) AuthUser);
 
-/// The two services that the extractors use.
-fn services<S>(state: &S) -> (Arc<Authenticator>, Arc<RequestLimits>)
-where
-    Arc<Authenticator>: FromRef<S>,
-    Arc<RequestLimits>: FromRef<S>,
-{
-    (FromRef::from_ref(state), FromRef::from_ref(state))
+/// Implements the extractor of a kind of caller, which this method of [`Authenticator`] authenticates.
+macro_rules! extractor {
+    ($access:ident, $authenticate:ident) => {
+        impl<S: Sync> FromRequestParts<S> for $access
+        where
+            Arc<Authenticator>: FromRef<S>,
+            Arc<RequestLimits>: FromRef<S>,
+        {
+            type Rejection = ApiError;
+
+            async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+                let (authenticator, limits) =
+                    (Arc::<Authenticator>::from_ref(state), Arc::<RequestLimits>::from_ref(state));
+                let caller = authenticator.$authenticate(&parts.headers).await?;
+                limits.count_user(&caller)?;
+                Ok(Self(caller))
+            }
+        }
+    };
 }
 
-impl<S: Sync> FromRequestParts<S> for PictureAccess
-where
-    Arc<Authenticator>: FromRef<S>,
-    Arc<RequestLimits>: FromRef<S>,
-{
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let (authenticator, limits) = services(state);
-        let caller = authenticator.authenticate(&parts.headers).await?;
-        limits.count_user(&caller)?;
-        Ok(Self(caller))
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for ReadAccess
-where
-    Arc<Authenticator>: FromRef<S>,
-    Arc<RequestLimits>: FromRef<S>,
-{
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let (authenticator, limits) = services(state);
-        let caller = authenticator.authenticate_read(&parts.headers).await?;
-        limits.count_user(&caller)?;
-        Ok(Self(caller))
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for WriteAccess
-where
-    Arc<Authenticator>: FromRef<S>,
-    Arc<RequestLimits>: FromRef<S>,
-{
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let (authenticator, limits) = services(state);
-        let caller = authenticator.authenticate_write(&parts.headers).await?;
-        limits.count_user(&caller)?;
-        Ok(Self(caller))
-    }
-}
+extractor!(PictureAccess, authenticate);
+extractor!(ReadAccess, authenticate_read);
+extractor!(WriteAccess, authenticate_write);
