@@ -154,6 +154,7 @@ async fn orphans_in_staging_are_deleted() {
     clock.advance(Duration::from_secs(60));
     assert_eq!(parts.sweeper.delete_orphans(Duration::ZERO).await.unwrap(), 1);
     assert_eq!(folder.staged_files().len(), 1, "what an upload waits for stays");
+    parts.recover().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -52,6 +52,7 @@ async fn nothing_is_said_of_or_put_into_a_queue_that_is_another_process() {
     assert!(good && said.contains("in the memory of the running cloakroom"), "{said}");
     let (good, said) = run_command(&folder, &["sweep", "--once"]);
     assert!(!good && said.contains("queue.url = \"memory:\" is private"), "{said}");
+    folder.leaves_work();
 }
 
 /// The command uses the real time: a time an hour ahead is still in the future, and a time an hour ago is past.
@@ -77,6 +78,7 @@ async fn a_job_that_is_postponed_or_has_a_worker_is_told() {
     let vanished = parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap();
     parts.backends.records.begin_attempt(&vanished.message, HOUR / 60).await.unwrap();
     explained(vanished.id, &["The worker that ran its job has shown no activity"]);
+    folder.leaves_work();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,4 +95,5 @@ async fn what_a_file_and_its_rendition_wait_for_is_told() {
     let name = RenditionName::parse("Small", RenditionNameRules::V1_2).unwrap();
     let target = UploadTarget::Rendition { version, name, description: String::new(), max_renditions: 9 };
     waits(parts.submit_to_target(target, &read_picture("astronaut.jpg")).await.unwrap().id);
+    parts.worker.run_pending().await.unwrap();
 }

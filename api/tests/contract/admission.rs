@@ -29,6 +29,7 @@ async fn bytes_of_an_upload_whose_admission_is_uncertain_are_kept() {
     let refused = jane.upload("a.png", PNG).await;
     assert_eq!(refused.status(), 503);
     assert_eq!(server.staged_files(), 1);
+    server.leaves_work();
 }
 
 #[tokio::test]

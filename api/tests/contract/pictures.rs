@@ -116,4 +116,5 @@ async fn patience_ends() {
     let id = response.text().await.unwrap();
     let response = jane.get(&format!("/api/dropbox/pictures/{id}")).await;
     assert_eq!((response.status().as_u16(), header(&response, "retry-after")), (503, "1"));
+    server.run_jobs().await;
 }

@@ -13,8 +13,11 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use records::{Role, User};
 use reqwest::{Method, RequestBuilder, Response};
 use tempfile::TempDir;
+use test_support::process::DataFolder;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use worker::{Sweeper, Worker, WorkerSettings};
 
@@ -25,7 +28,10 @@ pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
 static PASSWORD_HASH: LazyLock<String> = LazyLock::new(|| api::hash_password(PASSWORD).unwrap());
 
-/// Everything that a test needs. It stops when it is dropped.
+/// How long the worker may take to finish the job in hand.
+const MAX_WORK_TIME: Duration = Duration::from_secs(60);
+
+/// Everything that a test needs. Its drop stops it, and then the drop of its folder fails a test that leaves work.
 pub(crate) struct TestServer {
     pub(crate) base: String,
     pub(crate) client: reqwest::Client,
@@ -34,15 +40,25 @@ pub(crate) struct TestServer {
     worker: Worker,
     pub(crate) settings: ApiSettings,
     sweeper: Sweeper,
-    folder: TempDir,
+    /// The worker, if it runs by itself, on threads of its own, because the threads of the test wait during the drop.
+    running_worker: Option<(Runtime, JoinHandle<()>)>,
     stop: CancellationToken,
     /// Switches faults of the backends on and off.
     pub(crate) faults: FailPointSwitch,
+    folder: DataFolder,
 }
 
 impl Drop for TestServer {
     fn drop(&mut self) {
         self.stop.cancel();
+        let Some((threads, running)) = self.running_worker.take() else { return };
+        if !std::thread::panicking() {
+            let handle = threads.handle().clone();
+            let wait = move || handle.block_on(async { tokio::time::timeout(MAX_WORK_TIME, running).await });
+            let ended = std::thread::spawn(wait).join().unwrap();
+            assert!(ended.is_ok(), "the worker still runs {MAX_WORK_TIME:?} after the end of the test");
+        }
+        threads.shutdown_background();
     }
 }
 
@@ -62,9 +78,11 @@ impl TestServer {
 
     /// Starts a server with a running worker and with changed settings.
     pub(crate) async fn with_settings(change: impl FnOnce(&mut ApiSettings)) -> Self {
-        let server = Self::with_idle_worker(change).await;
+        let mut server = Self::with_idle_worker(change).await;
         let (worker, stop) = (server.worker.clone(), server.stop.clone());
-        tokio::spawn(async move { worker.run(stop).await });
+        let threads = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let running = threads.spawn(async move { worker.run(stop).await });
+        server.running_worker = Some((threads, running));
         server
     }
 
@@ -94,6 +112,8 @@ impl TestServer {
         let faults = FailPointSwitch::default();
         let clock = Clock::manual("2026-11-21T12:00:00Z".parse::<Timestamp>().unwrap());
         let backends = Backends::open(&backends, clock.clone(), faults.fail_points()).await.unwrap();
+        let folder = DataFolder::at(folder);
+        folder.set_process(clock.clone(), backends.queue.clone());
         let mut settings = settings();
         change(&mut settings);
         let mut work: WorkerSettings = toml::from_str(worker::DEFAULTS).unwrap();
@@ -107,14 +127,20 @@ impl TestServer {
             backends,
             clock,
             settings,
-            folder,
+            running_worker: None,
             stop: CancellationToken::new(),
             faults,
+            folder,
         };
         for (id, role) in [("admin", Role::Admin), ("jane", Role::Member), ("joe", Role::Member)] {
             server.add_user(id, role).await;
         }
         server.serve().await
+    }
+
+    /// Says that the test leaves work on purpose.
+    pub(crate) fn leaves_work(&self) {
+        self.folder.leaves_work();
     }
 
     async fn serve(mut self) -> Self {

@@ -16,6 +16,7 @@ use storage::StoreSettings;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::engine_address::{BucketAccount, host};
+use crate::leftovers::{assert_none, find_in_backends};
 use crate::process::{DataFolder, ServerProcess, cloakroom_command};
 use crate::proxy::{Proxy, RequestTrap};
 use crate::test_broker::{EXCHANGES, QUEUES};
@@ -104,10 +105,13 @@ impl EngineStack {
         migrations::up(&addresses.postgres).await.unwrap();
         let proxies = addresses.start_proxies(&RequestTrap::default()).await;
         let records = Database::connect(&addresses.postgres).await.unwrap();
+        let folder = DataFolder::new();
+        // The processes of a stack may end after it. `clean_up` looks for the rest.
+        folder.leaves_work();
         Some(Self {
             proxies,
             namespace: space,
-            folder: DataFolder::new(),
+            folder,
             addresses,
             bypass_proxies: false,
             folder_stores: false,
@@ -254,18 +258,14 @@ impl EngineStack {
         backends.records.close().await.unwrap();
     }
 
-    /// Asserts that the test left nothing: no job that is not done, and no staged object without an upload. Then deletes
-    /// everything that the test created.
+    /// Asserts that the test left no job, no staged object without an upload and no delivery. Then deletes everything that
+    /// the test created.
     pub async fn clean_up(self) {
         let backends = self.open_backends().await;
-        let stats = backends.records.stats().await.unwrap();
-        let staged: Vec<String> = backends.staging.list_older_than(jiff::Timestamp::MAX).try_collect().await.unwrap();
-        let needed = backends.records.needed_staged_keys(&staged).await.unwrap();
+        let found = find_in_backends(&backends.records, &backends.staging, Some(&backends.queue)).await;
         backends.queue.close().await;
         backends.records.close().await.unwrap();
-        assert_eq!(stats.queued_jobs, 0, "the test leaves jobs: {stats:?}");
-        let orphans: Vec<&String> = staged.iter().filter(|key| !needed.contains(*key)).collect();
-        assert!(orphans.is_empty(), "the test leaves staged objects that no upload needs: {orphans:?}");
+        assert_none(&found);
         self.clean_up_leftovers().await;
     }
 

@@ -9,10 +9,10 @@ use domain::{AccessGrant, Clock, FileId, QueueName, Secret, UploadTarget};
 use instrument::FailPoints;
 use queue::QueueSettings;
 use records::{Admission, Admitted, FileAdmission, RecordsSettings, Role, User};
-use storage::StoreSettings;
 use worker::{JobSettings, PictureSettings, SweepSettings, Sweeper, Worker, WorkerSettings};
 
 use crate::process::DataFolder;
+use crate::test_stores::folder_store;
 
 /// The owner of the tests' uploads.
 pub const OWNER: &str = "ada";
@@ -25,20 +25,12 @@ pub struct InProcess {
 }
 
 pub fn backend_settings(folder: &DataFolder) -> BackendsSettings {
-    let below = |scheme: &str, name: &str| Secret::new(format!("{scheme}://{}", folder.path().join(name).display()));
-    let store = |name: &str| StoreSettings {
-        url: below("file", name),
-        endpoint: String::new(),
-        region: String::new(),
-        access_key_id: String::new(),
-        secret_access_key: Secret::default(),
-        min_free: Default::default(),
-    };
+    let database = format!("sqlite://{}", folder.path().join("records.db").display());
     BackendsSettings {
-        staging: store("staging"),
+        staging: folder_store(&folder.path().join("staging")),
         queue: QueueSettings::default(),
-        blobs: store("blobs"),
-        records: RecordsSettings::new(below("sqlite", "records.db"), 4),
+        blobs: folder_store(&folder.path().join("blobs")),
+        records: RecordsSettings::new(Secret::new(database), 4),
     }
 }
 
@@ -91,7 +83,8 @@ pub async fn prepared_folder() -> DataFolder {
 impl InProcess {
     pub async fn open(folder: &DataFolder, clock: Clock, faults: FailPoints) -> Result<Self, BackendError> {
         let settings = worker_settings();
-        let backends = Backends::open(&self::backend_settings(folder), clock, faults).await?;
+        let backends = Backends::open(&self::backend_settings(folder), clock.clone(), faults).await?;
+        folder.set_process(clock, backends.queue.clone());
         let worker = Worker::new(&settings, backends.clone());
         let sweeper = Sweeper::new(&settings.sweep, backends.clone());
         Ok(Self { backends, worker, sweeper })

@@ -5,7 +5,7 @@
 //! - `engine_stack` is RabbitMQ, PostgreSQL and S3 for one test; `test_db`, `test_broker` and `test_stores` are one
 //!   engine each.
 //! - `proxy` breaks connections; `tmpfs` and `failing_disk` break disks.
-//! - `invariants` checks records, staging and blobs against each other.
+//! - `invariants` checks records, staging and blobs against each other; `leftovers` fails a test that leaves work behind.
 
 // A failed test panics.
 #![allow(clippy::disallowed_methods, reason = "tests make names and times of their own")]
@@ -17,6 +17,7 @@ pub mod engine_stack;
 pub mod failing_disk;
 pub mod in_process;
 pub mod invariants;
+pub mod leftovers;
 pub mod portal;
 pub mod process;
 pub mod proxy;

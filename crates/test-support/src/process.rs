@@ -5,22 +5,36 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use domain::Clock;
+use queue::Queue;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::leftovers::LeftoverCheck;
 
 /// The administrator that exists in every test process.
 pub const EMAIL: &str = "ada@example.org";
 pub const PASSWORD: &str = "correct horse battery staple";
 pub const FEDMEMBER: &str = "acmepaymentscorp";
 
-/// A data folder that outlives the processes that use it one after another.
-pub struct DataFolder(tempfile::TempDir);
+/// A data folder that outlives the processes that use it one after another. Its drop fails a test that leaves work or a
+/// process in it.
+pub struct DataFolder {
+    folder: tempfile::TempDir,
+    leftovers: LeftoverCheck,
+}
 
 impl Default for DataFolder {
     fn default() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        Self::at(tempfile::tempdir().unwrap())
+    }
+}
+
+impl Drop for DataFolder {
+    fn drop(&mut self) {
+        self.leftovers.run(self.folder.path());
     }
 }
 
@@ -29,8 +43,23 @@ impl DataFolder {
         Self::default()
     }
 
+    /// A data folder in this folder.
+    pub fn at(folder: tempfile::TempDir) -> Self {
+        Self { folder, leftovers: LeftoverCheck::default() }
+    }
+
     pub fn path(&self) -> &Path {
-        self.0.path()
+        self.folder.path()
+    }
+
+    /// Says that the test leaves work or processes on purpose.
+    pub fn leaves_work(&self) {
+        self.leftovers.turn_off();
+    }
+
+    /// Says that this process uses the folder now, with this clock and this queue in memory.
+    pub fn set_process(&self, clock: Clock, queue: Queue) {
+        self.leftovers.set_process(clock, queue);
     }
 
     /// Every file in staging, complete or not.
@@ -78,11 +107,16 @@ pub fn cloakroom_command(folder: &Path) -> Command {
 /// A running process.
 pub struct ServerProcess {
     child: Child,
+    /// Whether the drop lets the process finish its work.
+    finishes_work: bool,
     pub address: SocketAddr,
     log: Arc<Mutex<Vec<String>>>,
     /// Receives the address from the thread that reads the log.
     address_receiver: Mutex<mpsc::Receiver<SocketAddr>>,
 }
+
+/// How long the work of a process that ends may take.
+const MAX_WORK_TIME: Duration = Duration::from_secs(10);
 
 /// Stands for the address of a process that does not listen.
 const NO_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
@@ -92,7 +126,9 @@ impl ServerProcess {
     pub fn start_all_in_one(folder: &DataFolder, settings: &[(&str, &str)]) -> Self {
         let mut command = cloakroom_command(folder.path());
         command.args(["up"]).envs(settings.iter().copied());
-        Self::start(command)
+        let mut process = Self::start(command);
+        process.finishes_work = true;
+        process
     }
 
     /// Starts a role and returns when it listens or, for a worker, consumes.
@@ -125,7 +161,7 @@ impl ServerProcess {
                 }
             }
         });
-        Self { child, address: NO_ADDRESS, log, address_receiver: Mutex::new(up) }
+        Self { child, finishes_work: false, address: NO_ADDRESS, log, address_receiver: Mutex::new(up) }
     }
 
     /// Waits until the process listens or, for a worker, consumes.
@@ -242,6 +278,14 @@ impl ServerProcess {
 
 impl Drop for ServerProcess {
     fn drop(&mut self) {
+        // The test has its response before the worker has deleted the staged bytes.
+        if self.finishes_work && !std::thread::panicking() && self.is_running() {
+            self.terminate();
+            let end = Instant::now() + MAX_WORK_TIME;
+            while self.is_running() && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
         self.child.kill().ok();
         self.child.wait().ok();
         if std::thread::panicking() {

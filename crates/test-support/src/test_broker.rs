@@ -9,14 +9,24 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use queue::{Queue, QueueSettings};
 
 use crate::engine_address::host;
+use crate::leftovers::assert_none;
 use crate::proxy::Proxy;
 
-/// The queues and exchanges of one test.
+/// The queues and exchanges of one test. Its drop fails a test that does not delete them.
 pub struct TestBroker {
     pub url: String,
     pub prefix: String,
     pub channel: Channel,
     _connection: Connection,
+    is_deleted: bool,
+}
+
+impl Drop for TestBroker {
+    fn drop(&mut self) {
+        if !self.is_deleted && !std::thread::panicking() {
+            assert_none(&[format!("the queues {}", self.full_name("…"))]);
+        }
+    }
 }
 
 /// The queues that `crates/queue/src/rabbitmq/topology.rs` declares.
@@ -46,7 +56,7 @@ impl TestBroker {
         let connection = Connection::connect(&url, ConnectionProperties::default()).await.unwrap();
         let channel = connection.create_channel().await.unwrap();
         let prefix = format!("test-{}", uuid::Uuid::now_v7().simple());
-        Some(Self { url, prefix, channel, _connection: connection })
+        Some(Self { url, prefix, channel, _connection: connection, is_deleted: false })
     }
 
     pub fn full_name(&self, what: &str) -> String {
@@ -116,7 +126,7 @@ impl TestBroker {
     }
 
     /// Deletes the queues, for a test that may leave messages which were delivered twice.
-    pub async fn delete_queues(self) {
+    pub async fn delete_queues(mut self) {
         for queue in QUEUES {
             self.delete(queue).await;
         }
@@ -124,5 +134,6 @@ impl TestBroker {
             let name = self.full_name(exchange);
             self.channel.exchange_delete(name.into(), ExchangeDeleteOptions::default()).await.unwrap();
         }
+        self.is_deleted = true;
     }
 }

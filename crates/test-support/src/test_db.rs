@@ -12,6 +12,7 @@ use records::{
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 
 use crate::engine_address::host;
+use crate::leftovers::assert_none;
 
 pub const MINUTE: Duration = Duration::from_secs(60);
 pub const DEADLINE: Duration = Duration::from_secs(600);
@@ -22,9 +23,8 @@ pub struct TestDb {
     pub records: Records,
     pub clock: Clock,
     pub url: String,
-    /// A connection to PostgreSQL, if that is the engine: to read the tables directly, and to drop the database at the
-    /// end.
-    postgres: Option<(DatabaseConnection, String)>,
+    /// The database, if PostgreSQL is the engine.
+    postgres: Option<EmptyDatabase>,
     _folder: Option<tempfile::TempDir>,
 }
 
@@ -39,11 +39,20 @@ pub async fn on_both_engines(test: impl AsyncFn(&TestDb)) {
     }
 }
 
-/// An empty PostgreSQL database.
+/// An empty PostgreSQL database. Its drop fails a test that does not drop the database.
 pub struct EmptyDatabase {
     pub url: String,
     pub name: String,
     admin: DatabaseConnection,
+    is_dropped: bool,
+}
+
+impl Drop for EmptyDatabase {
+    fn drop(&mut self) {
+        if !self.is_dropped && !std::thread::panicking() {
+            assert_none(&[format!("the database {}", self.name)]);
+        }
+    }
 }
 
 impl EmptyDatabase {
@@ -57,7 +66,7 @@ impl EmptyDatabase {
         let name = format!("test_{}", uuid::Uuid::now_v7().simple());
         admin.execute_unprepared(&format!("CREATE DATABASE {name} {options}")).await.unwrap();
         let (base, _) = server.rsplit_once('/').unwrap();
-        Some(Self { url: format!("{base}/{name}"), name, admin })
+        Some(Self { url: format!("{base}/{name}"), name, admin, is_dropped: false })
     }
 
     /// `host:port` of the server.
@@ -65,8 +74,9 @@ impl EmptyDatabase {
         host(&self.url)
     }
 
-    pub async fn drop_database(self) {
+    pub async fn drop_database(mut self) {
         self.admin.execute_unprepared(&format!("DROP DATABASE {} WITH (FORCE)", self.name)).await.unwrap();
+        self.is_dropped = true;
     }
 }
 
@@ -84,15 +94,11 @@ impl TestDb {
 
     /// Opens the records on PostgreSQL. Prints a message and returns None if no address is given.
     pub async fn postgres() -> Option<Self> {
-        let EmptyDatabase { url, name, admin } = EmptyDatabase::create("").await?;
-        Some(Self::open(url, Some((admin, name)), None).await)
+        let database = EmptyDatabase::create("").await?;
+        Some(Self::open(database.url.clone(), Some(database), None).await)
     }
 
-    async fn open(
-        url: String,
-        postgres: Option<(DatabaseConnection, String)>,
-        folder: Option<tempfile::TempDir>,
-    ) -> Self {
+    async fn open(url: String, postgres: Option<EmptyDatabase>, folder: Option<tempfile::TempDir>) -> Self {
         migrations::up(&url).await.unwrap();
         let clock = Clock::manual(Timestamp::from_second(1_800_000_000).unwrap());
         let records = Self::reopen(&url, &clock).await;
@@ -108,8 +114,8 @@ impl TestDb {
 
     pub async fn close(self) {
         self.records.close().await.unwrap();
-        if let Some((admin, name)) = self.postgres {
-            admin.execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
+        if let Some(database) = self.postgres {
+            database.drop_database().await;
         }
     }
 

@@ -3,9 +3,10 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use domain::Secret;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
@@ -14,7 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use instrument::FailPoints;
 use s3s::service::{S3Service, S3ServiceBuilder};
-use storage::{BlobContent, Blobs, NewBlob, Staging, StoreError};
+use storage::{BlobContent, Blobs, NewBlob, Staging, StoreError, StoreSettings};
 
 use crate::engine_address::{BucketAccount, real_buckets};
 
@@ -41,6 +42,18 @@ pub struct LocalS3 {
     folder: tempfile::TempDir,
     pub pending_faults: Arc<Mutex<VecDeque<S3Fault>>>,
     _serving: tokio_util::task::AbortOnDropHandle<()>,
+}
+
+/// The settings of a store in a folder.
+pub fn folder_store(folder: &Path) -> StoreSettings {
+    StoreSettings {
+        url: Secret::new(format!("file://{}", folder.display())),
+        endpoint: String::new(),
+        region: String::new(),
+        access_key_id: String::new(),
+        secret_access_key: Secret::default(),
+        min_free: Default::default(),
+    }
 }
 
 /// Runs a test on the S3 server in this process, and on each real server of buckets whose address is given.

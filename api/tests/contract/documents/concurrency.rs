@@ -147,4 +147,5 @@ async fn a_failed_upload_gives_its_name_back() {
     let dead = server.backends.records.jobs(true, 10).await.unwrap();
     let retried = server.backends.records.retry_job(dead[0].id, std::time::Duration::from_secs(60)).await.unwrap();
     assert!(retried.is_none(), "the first cannot be tried again: its name is another's");
+    server.run_jobs().await;
 }

@@ -73,6 +73,7 @@ async fn a_right_that_was_taken_back_and_a_deadline_that_passed() {
         let (answer, ()) = tokio::join!(add(&jane, kind), late);
         assert_error_body(kind, answer, ("file", &id), (500, "-1", "!csDeadline", too_late)).await;
     }
+    server.run_jobs().await;
 }
 
 #[tokio::test]
@@ -113,6 +114,7 @@ async fn overload_and_a_size_that_is_not_rendered_yet() {
     let message = "This size is being made; try again in a moment.";
     let headers = assert_refused(page, ("file", &id), (503, "-1", "!csNotYet", message)).await;
     assert_eq!(headers["retry-after"], "1");
+    server.run_jobs().await;
 }
 
 /// Creates a file without waiting for the worker.

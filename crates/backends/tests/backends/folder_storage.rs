@@ -5,25 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use domain::Secret;
 use futures::TryStreamExt;
 use futures::future::{join_all, try_join_all};
 use instrument::FailPoints;
-use storage::{BlobContent, Blobs, NewBlob, Staging, StoreError, StoreSettings};
-use test_support::test_stores::TestStores;
+use storage::{BlobContent, Blobs, NewBlob, Staging, StoreError};
+use test_support::test_stores::{TestStores, folder_store};
 
 use crate::bucket_storage::{random_bytes, stage};
 
 /// Staging and blobs in one folder.
 pub(crate) fn in_folder(folder: &tempfile::TempDir) -> TestStores {
-    let settings = |place: &str| StoreSettings {
-        url: Secret::new(format!("file://{}/{place}", folder.path().display())),
-        endpoint: String::new(),
-        region: String::new(),
-        access_key_id: String::new(),
-        secret_access_key: Secret::default(),
-        min_free: Default::default(),
-    };
+    let settings = |place: &str| folder_store(&folder.path().join(place));
     let staging = Staging::open(&settings("staging"), FailPoints::default()).unwrap();
     let blobs = Blobs::open(&settings("blobs"), FailPoints::default()).unwrap();
     TestStores { staging, blobs, local_server: None }

@@ -1,0 +1,214 @@
+//! What a test leaves behind. [`DataFolder`](crate::process::DataFolder) and
+//! [`EngineStack`](crate::engine_stack::EngineStack) look for it at their end, and so does every stack that is made of
+//! them. A database or queues of one test are named by the drop of their owner. A test that leaves something fails, because something that was not finished is either a fault of the program or
+//! a test that does not check its end.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use domain::{Clock, QueueName, Secret};
+use futures::TryStreamExt;
+use instrument::FailPoints;
+use queue::Queue;
+use records::{Records, RecordsSettings};
+use storage::Staging;
+
+use crate::test_stores::folder_store;
+
+/// How long something may take to go that is about to go, such as a delivery whose job has just ended.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The check of one data folder at the end of its test.
+#[derive(Debug, Default)]
+pub struct LeftoverCheck {
+    is_off: AtomicBool,
+    /// The clock and the queue in memory of the last process on the folder, if it is this process.
+    last_process: Mutex<Option<(Clock, Queue)>>,
+}
+
+impl LeftoverCheck {
+    /// Says that the test leaves something on purpose.
+    pub fn turn_off(&self) {
+        self.is_off.store(true, Ordering::Relaxed);
+    }
+
+    /// Names the queue and the clock of the process that uses the folder now. A queue of an earlier process is forgotten,
+    /// as it is when a process ends.
+    pub fn set_process(&self, clock: Clock, queue: Queue) {
+        *self.last_process.lock().unwrap_or_else(PoisonError::into_inner) = Some((clock, queue));
+    }
+
+    /// Fails the test if something is left in the folder. For a drop, which cannot wait, so the check runs on a thread of
+    /// its own.
+    pub fn run(&mut self, folder: &Path) {
+        if self.is_off.load(Ordering::Relaxed) || std::thread::panicking() {
+            return;
+        }
+        let last_process = self.last_process.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let folder = folder.to_owned();
+        let check = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(find_in_folder(folder, last_process))
+        });
+        assert_none(&check.join().unwrap());
+    }
+}
+
+/// Fails the test if something was found.
+pub fn assert_none(found: &[String]) {
+    assert!(
+        found.is_empty(),
+        "the test leaves {}; finish it, or call `leaves_work` (an engine stack: `clean_up_leftovers`) if the test is about it",
+        found.join(" and ")
+    );
+}
+
+/// What a stack left in its backends: jobs, staged objects that no upload needs, and deliveries of jobs that have ended.
+/// Waits a little for what is about to go.
+pub async fn find_in_backends(records: &Records, staging: &Staging, queue: Option<&Queue>) -> Vec<String> {
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    let search = async {
+        loop {
+            tick.tick().await;
+            if find_now(records, staging, queue).await.is_empty() {
+                return;
+            }
+        }
+    };
+    match tokio::time::timeout(PATIENCE, search).await {
+        Ok(()) => Vec::new(),
+        Err(_) => find_now(records, staging, queue).await,
+    }
+}
+
+async fn find_now(records: &Records, staging: &Staging, queue: Option<&Queue>) -> Vec<String> {
+    let mut found = Vec::new();
+    let jobs = records.stats().await.unwrap().queued_jobs;
+    if jobs > 0 {
+        found.push(format!("queued jobs ({jobs})"));
+    }
+    let staged: Vec<String> = staging.list_older_than(jiff::Timestamp::MAX).try_collect().await.unwrap();
+    let needed = records.needed_staged_keys(&staged).await.unwrap();
+    let orphans: Vec<&String> = staged.iter().filter(|key| !needed.contains(*key)).collect();
+    if !orphans.is_empty() {
+        found.push(format!("staged objects that no upload needs: {orphans:?}"));
+    }
+    // A delivery that was not acknowledged is back in its queue. If jobs are queued, their messages may be there too.
+    for name in QueueName::ALL {
+        match queue {
+            Some(queue) if jobs == 0 => match queue.depth(name).await {
+                Ok(0) => {}
+                Ok(count) => found.push(format!("unacknowledged deliveries in the queue {name} ({count})")),
+                Err(error) => found.push(format!("the queue {name} without an answer ({error})")),
+            },
+            _ => {}
+        }
+    }
+    found
+}
+
+/// What is left in a data folder: processes on it, and everything in its backends, if it has a database.
+async fn find_in_folder(folder: PathBuf, last_process: Option<(Clock, Queue)>) -> Vec<String> {
+    let mut found: Vec<String> =
+        processes_in(&folder).into_iter().map(|process| format!("the running process {process}")).collect();
+    let database = folder.join("records.db");
+    if database.exists() {
+        let (clock, queue) = last_process.map_or((Clock::system(), None), |(clock, queue)| (clock, Some(queue)));
+        let settings = RecordsSettings::new(Secret::new(format!("sqlite://{}", database.display())), 1);
+        let records = Records::open(&settings, clock, FailPoints::default()).await.unwrap();
+        let staging = Staging::open(&folder_store(&folder.join("staging")), FailPoints::default()).unwrap();
+        found.extend(find_in_backends(&records, &staging, queue.as_ref()).await);
+        records.close().await.unwrap();
+    }
+    found
+}
+
+/// The processes that run in a folder, with their numbers and commands.
+fn processes_in(folder: &Path) -> Vec<String> {
+    let folder = folder.canonicalize().unwrap();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let inside =
+        processes.filter(|process| std::fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == folder));
+    let describe = |process: std::fs::DirEntry| {
+        let command = std::fs::read_to_string(process.path().join("cmdline")).unwrap_or_default();
+        format!("{} ({})", process.file_name().display(), command.replace('\0', " ").trim())
+    };
+    inside.map(describe).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command};
+
+    use crate::in_process::{InProcess, prepared_folder};
+    use crate::portal::read_picture;
+    use crate::process::DataFolder;
+
+    use super::*;
+
+    async fn open(folder: &DataFolder) -> InProcess {
+        InProcess::open(folder, Clock::system(), FailPoints::default()).await.unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_test_that_finishes_its_work_leaves_nothing() {
+        let folder = prepared_folder().await;
+        let parts = open(&folder).await;
+        parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap();
+        parts.worker.run_pending().await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[should_panic(expected = "the test leaves queued jobs (1); finish it")]
+    async fn a_job_that_is_left_is_named() {
+        let folder = prepared_folder().await;
+        open(&folder).await.submit_picture(&read_picture("astronaut.jpg")).await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_job_that_is_left_on_purpose_is_no_fault() {
+        let folder = prepared_folder().await;
+        open(&folder).await.submit_picture(&read_picture("astronaut.jpg")).await.unwrap();
+        folder.leaves_work();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[should_panic(expected = "the test leaves staged objects that no upload needs: [\"incoming/")]
+    async fn a_staged_object_that_is_left_is_named() {
+        let folder = prepared_folder().await;
+        let mut writer = open(&folder).await.backends.staging.new_writer();
+        writer.write(b"never admitted").await.unwrap();
+        writer.finish().await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[should_panic(expected = "the test leaves unacknowledged deliveries in the queue pictures (1); finish it")]
+    async fn a_delivery_that_is_not_acknowledged_is_named() {
+        let folder = prepared_folder().await;
+        let parts = open(&folder).await;
+        let admitted = parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap();
+        parts.worker.run_pending().await.unwrap();
+        parts.backends.queue.publish(&admitted.message).await.unwrap();
+        drop(parts.backends.queue.consume(QueueName::Pictures, 1).try_next().await.unwrap());
+    }
+
+    struct KilledOnDrop(Child);
+
+    impl Drop for KilledOnDrop {
+        fn drop(&mut self) {
+            self.0.kill().unwrap();
+            self.0.wait().unwrap();
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "(sleep 600); finish it")]
+    fn a_process_that_is_left_is_named() {
+        let folder = DataFolder::new();
+        let sleep = Command::new("sleep").arg("600").current_dir(folder.path()).spawn().unwrap();
+        let _process = KilledOnDrop(sleep);
+        drop(folder);
+    }
+}
