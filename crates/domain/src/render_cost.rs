@@ -27,7 +27,7 @@ const fn cost_per_pixel_and_byte(media: Media, other: bool) -> (u64, u64) {
         (Media::Jpeg, true) => (1, 33),
         (Media::Png, _) => (6, 6),
         (Media::Gif, _) => (10, 0),
-        (Media::Bmp, _) => (15, 0),
+        (Media::Bmp, _) => (8, 0),
         (Media::WebP, false) => (16, 130),
         (Media::WebP, true) => (10, 13),
         (Media::Ico, _) => (6, 6),

@@ -48,7 +48,7 @@ pub enum Shape {
 /// The encoding of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputFormat {
-    /// JPEG stays JPEG; WebP and BMP become JPEG, or PNG if they have transparency; PNG and GIF become PNG.
+    /// JPEG stays JPEG; WebP and BMP become JPEG, or PNG if they have transparency; PNG, GIF and ICO become PNG.
     Auto,
     /// JPEG, quality 80, 4:2:0; transparency is laid on white.
     Jpeg,

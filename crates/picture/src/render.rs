@@ -77,7 +77,7 @@ impl RenderBuffers {
     /// # Errors
     ///
     /// A [`Rejection`] if the bytes are broken, if the plan needs more memory than `limits` allow, or if `stop` was
-    /// set. A damaged or truncated file is rejected as a whole; there are no half pictures.
+    /// set. A file that lacks a part of its picture is rejected as a whole; there are no half pictures.
     pub fn render(
         &mut self,
         bytes: &[u8],

@@ -5,6 +5,7 @@
 
 mod header;
 mod pixels;
+mod rejections;
 mod run_length;
 
 use std::sync::Arc;
@@ -13,24 +14,13 @@ use domain::Media;
 
 pub(crate) use self::header::{BmpHeader, Coding};
 pub(crate) use self::pixels::without_empty_alpha;
+use self::rejections::truncated;
 use crate::cancel::CancelFlag;
 use crate::decoder::{DecodeContext, DecodeMemory, Decoder};
 use crate::limits::Limits;
 use crate::probed_picture::Probe;
 use crate::raster::Raster;
 use crate::rejection::Rejection;
-
-fn broken(why: &'static str) -> Rejection {
-    Rejection::broken(Media::Bmp, why)
-}
-
-fn truncated() -> Rejection {
-    broken("it ends too early")
-}
-
-fn unsupported(what: &'static str) -> Rejection {
-    Rejection::Unsupported { media: Some(Media::Bmp), what: what.into(), remedy: Media::Bmp.remedy().into() }
-}
 
 #[derive(Debug)]
 struct BmpDecoder {

@@ -4,17 +4,20 @@
 //! decodes at 1 to 6 or 8 eighths of the size, and skips what it does not need as fast as possible:
 //!
 //! ```text
-//! header       sizes, tables, positions of the metadata
-//! bit_reader   a scan without its byte stuffing, and the bits in it
-//! huffman      codes by table: symbols, whole coefficients, several unneeded ones at once
-//! sequential   block by block into the planes
-//! progressive  scan by scan into coefficients, only those scans that carry needed ones
-//! idct         n × n coefficients into n × n samples
-//! layout       positions of the blocks
+//! header          sizes, tables, positions of the metadata
+//! bit_reader      a scan without its byte stuffing, and the bits in it
+//! huffman         codes by table: symbols, whole coefficients, several unneeded ones at once
+//! standard_codes  the Huffman codes of files without codes
+//! sequential      block by block into the planes
+//! progressive     scan by scan into coefficients, only those scans that carry needed ones
+//! idct            n × n coefficients into n × n samples
+//! layout          positions of the blocks
 //! ```
 //!
-//! Nothing is repaired: a code that is in no table, a block with too many coefficients or a truncated scan is a
-//! rejection. Anything after the picture is ignored, because phones put second pictures and films there.
+//! Nothing is repaired: a code that is in no table, a block with too many coefficients or a truncated baseline scan is a
+//! rejection. A progressive file may end in any scan but the first of a component, because the picture is there then
+//! (`docs/adr/0033-files-as-the-field-shows-them.md`). Anything after the picture is ignored, because phones put second
+//! pictures and films there.
 
 mod bit_reader;
 mod header;

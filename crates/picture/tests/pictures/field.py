@@ -111,11 +111,13 @@ def jpegs():
     scans = [i for i, s in enumerate(segments(progressive)) if s[1] == 0xDA]
     parts = segments(progressive)
     upto = lambda scan, more: b"".join(parts[: scans[scan]]) + parts[scans[scan]][:more]
-    accept("d-one-scan.jpg", upto(1, 0), 14)
-    accept("d-one-scan-and-end.jpg", upto(1, 0) + b"\xff\xd9", 14)
+    # After one scan the blocks are smoothed, and their colours reach into one another.
+    accept("d-one-scan.jpg", upto(1, 0), 20)
+    accept("d-one-scan-and-end.jpg", upto(1, 0) + b"\xff\xd9", 20)
     for scan in (1, 3, 5, len(scans) - 1):
-        accept(f"d-cut-in-scan-{scan}.jpg", upto(scan, len(parts[scans[scan]]) - 2), 14)
-        accept(f"d-cut-in-header-{scan}.jpg", upto(scan, 5), 14)
+        tolerance = 20 if scan == 1 else 14
+        accept(f"d-cut-in-scan-{scan}.jpg", upto(scan, len(parts[scans[scan]]) - 2), tolerance)
+        accept(f"d-cut-in-header-{scan}.jpg", upto(scan, 5), tolerance)
     refuse("d-cut-in-scan-0.jpg", upto(0, len(parts[scans[0]]) - 4), "broken_picture", "it ends too early")
     restarts = jpeg(progressive=True, restart_marker_blocks=2)
     accept("d-restarts-no-end.jpg", restarts[:-2], 14)

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::{broken, truncated};
+use super::rejections::{broken, truncated, unsupported};
 use crate::rejection::Rejection;
 
 /// A BMP as described by its headers. Positions count from the start of the file.
@@ -123,7 +123,7 @@ fn read_coding(
     (compression, bits): (u32, u16),
     is_os2: bool,
 ) -> Result<(Coding, usize), Rejection> {
-    let unsupported = |what| Err(super::unsupported(what));
+    let refuse = |what| Err(unsupported(what));
     let masks = |count: usize, end: usize| {
         let mut masks = [0; 4];
         for (i, mask) in masks.iter_mut().enumerate().take(count) {
@@ -137,15 +137,15 @@ fn read_coding(
         (UNCOMPRESSED, 32) => Ok((Coding::Masks([0xFF_0000, 0xFF00, 0xFF, 0]), end)),
         (RUN_LENGTH_8, 8) | (RUN_LENGTH_4, 4) => Ok((Coding::RunLength, end)),
         (OS2_RUN_LENGTH_24, 24) if is_os2 => Ok((Coding::RunLength, end)),
-        (OS2_HUFFMAN, 1) if is_os2 => unsupported("BMP with Huffman compression"),
+        (OS2_HUFFMAN, 1) if is_os2 => refuse("BMP with Huffman compression"),
         // The header of version 1 has its masks behind it, those of later versions within it.
         (WINDOWS_MASKS, 16 | 32) if !is_os2 && end - start == 40 => masks(3, end + 12),
         (WINDOWS_MASKS_WITH_ALPHA, 16 | 32) if !is_os2 && end - start == 40 => masks(4, end + 16),
         (WINDOWS_MASKS | WINDOWS_MASKS_WITH_ALPHA, 16 | 32) if !is_os2 => masks((end - start - 40) / 4, end),
-        (WINDOWS_JPEG, _) if !is_os2 => unsupported("BMP that contains a JPEG"),
-        (WINDOWS_PNG, _) if !is_os2 => unsupported("BMP that contains a PNG"),
-        (code, _) if WINDOWS_CMYK.contains(&code) => unsupported("BMP with CMYK colours"),
-        (UNCOMPRESSED, 64) => unsupported("BMP with 64 bits per pixel"),
+        (WINDOWS_JPEG, _) if !is_os2 => refuse("BMP that contains a JPEG"),
+        (WINDOWS_PNG, _) if !is_os2 => refuse("BMP that contains a PNG"),
+        (code, _) if WINDOWS_CMYK.contains(&code) => refuse("BMP with CMYK colours"),
+        (UNCOMPRESSED, 64) => refuse("BMP with 64 bits per pixel"),
         _ => Err(broken("its header has an undefined combination of depth and compression")),
     }
 }

@@ -1,7 +1,7 @@
 //! Converts the rows of an uncompressed BMP to samples.
 
 use super::header::{BmpHeader, Coding};
-use super::truncated;
+use super::rejections::truncated;
 use crate::cancel::CancelFlag;
 use crate::raster::{Colour, Raster, allocate};
 use crate::rejection::Rejection;

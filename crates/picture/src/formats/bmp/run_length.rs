@@ -5,7 +5,7 @@
 
 use super::header::BmpHeader;
 use super::pixels::Palette;
-use super::truncated;
+use super::rejections::truncated;
 use crate::cancel::CancelFlag;
 use crate::raster::{Colour, Raster, allocate};
 use crate::rejection::Rejection;

@@ -39,12 +39,17 @@ pub(super) fn decode<const N: usize>(
         let blocks = sheet.blocks_per_row * sheet.block_rows;
         stores.push(CoefficientStore { wanted: zeroed(blocks * N * N)?, nonzero: zeroed(blocks)? });
     }
+    // The component and the block before which the file ends.
+    let mut unreached = None;
     for part in parts.iter().zip(&needed).filter_map(|(part, needed)| needed.then_some(part)) {
         entropy.unstuff(file, part.scan_data, part.tables.restart_interval > 0);
         let reader = scan::ProgressiveScanReader::new(part)?;
-        match part.scan.spectral_start {
-            0 => reader.read_dc::<N>(part, entropy, layout, &mut stores, stop)?,
-            _ => reader.read_ac::<N>(part, entropy, layout, &mut stores, stop)?,
+        match (part.scan.spectral_start, part.scan.components.first()) {
+            (1.., Some((index, ..))) => {
+                let block = reader.read_ac::<N>(part, entropy, layout, &mut stores, stop)?;
+                unreached = block.map(|block| (*index, block));
+            }
+            _ => reader.read_dc::<N>(part, entropy, layout, &mut stores, stop)?,
         }
     }
     for (index, (sheet, store)) in layout.components.iter_mut().zip(&stores).enumerate() {
@@ -55,7 +60,8 @@ pub(super) fn decode<const N: usize>(
         let table = first.and_then(|part| part.tables.quantization[slot].as_ref());
         let table = table.ok_or_else(|| broken("a quantization table is missing"))?;
         let factors = DequantizationFactors::new(N, table);
-        let smoothing = Smoothing::new(&parts, index, table, N);
+        let block = unreached.filter(|(of, _)| *of == index).map(|(_, block)| block);
+        let smoothing = Smoothing::new(&parts, index, table, N, block);
         transform_blocks::<N>(sheet, store, &factors, smoothing.as_ref(), stop)?;
     }
     Ok(())
@@ -74,7 +80,8 @@ fn transform_blocks<const N: usize>(
         for x in 0..sheet.blocks.0 {
             block[..N * N].copy_from_slice(&store.wanted[(y * sheet.blocks_per_row + x) * N * N..][..N * N]);
             if let Some(smoothing) = smoothing {
-                smoothing.apply(&mut block, means_around(store, (x, y), sheet.blocks, sheet.blocks_per_row, N * N));
+                let means = means_around(store, (x, y), sheet.blocks, sheet.blocks_per_row, N * N);
+                smoothing.apply(&mut block, y * sheet.blocks_per_row + x, means);
             }
             sheet.put_block::<N>(x, y, &block, factors);
         }

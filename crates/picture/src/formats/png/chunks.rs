@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::Media;
 
-use super::{PngDecoder, broken};
+use super::decoder::{PngDecoder, broken};
 use crate::colour_description::{Chromaticities, ColourDescription};
 use crate::colour_source::ColourSource;
 use crate::exif;

@@ -135,7 +135,7 @@ impl ProgressiveScanReader {
         Ok(())
     }
 
-    /// Reads an AC scan, of one component.
+    /// Reads an AC scan, of one component. Returns the first block that the scan does not reach, if it ends early.
     pub(super) fn read_ac<const N: usize>(
         mut self,
         part: &ProgressiveScan,
@@ -143,7 +143,7 @@ impl ProgressiveScanReader {
         layout: &FrameLayout,
         stores: &mut [CoefficientStore],
         stop: &CancelFlag,
-    ) -> Result<(), Rejection> {
+    ) -> Result<Option<usize>, Rejection> {
         let scan = &part.scan;
         let (Some(&(index, ..)), Some(Some(table))) = (scan.components.first(), self.tables.pop()) else {
             return Err(broken("a Huffman table is missing"));
@@ -159,7 +159,7 @@ impl ProgressiveScanReader {
             stop.check()?;
             for at in y * sheet.blocks_per_row..y * sheet.blocks_per_row + sheet.blocks.0 {
                 if progress.has_ended_early() {
-                    return Ok(());
+                    return Ok(Some(at));
                 }
                 progress.next()?;
                 let coefficients = &mut wanted[at * N * N..][..N * N];
@@ -171,7 +171,7 @@ impl ProgressiveScanReader {
                     block[..N * N].copy_from_slice(coefficients);
                     let read = self.read_first_pass(&table, scan, &mut progress, &mut block, &mut nonzero[at]);
                     if progress.may_end_early && progress.bits.overran() {
-                        return Ok(());
+                        return Ok(Some(at));
                     }
                     read?;
                     coefficients.copy_from_slice(&block[..N * N]);
@@ -179,7 +179,7 @@ impl ProgressiveScanReader {
                     block[..N * N].copy_from_slice(coefficients);
                     let read = self.read_refinement(&table, scan, &mut progress, &mut block[..N * N], &mut nonzero[at]);
                     if progress.bits.overran() {
-                        return Ok(());
+                        return Ok(Some(at));
                     }
                     read?;
                     coefficients.copy_from_slice(&block[..N * N]);
@@ -189,7 +189,7 @@ impl ProgressiveScanReader {
             }
             progress.check()?;
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Reads the first bits of a band in one block.

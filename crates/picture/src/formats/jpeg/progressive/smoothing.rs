@@ -34,39 +34,37 @@ struct Guess {
 /// What to guess in the blocks of one component.
 pub(super) struct Smoothing {
     guesses: Vec<Guess>,
+    /// The first block that the last scan did not reach, and what to guess from there on.
+    unreached: Option<(usize, Vec<Guess>)>,
     /// The quantization of the mean.
     mean_quantization: i64,
 }
 
 impl Smoothing {
     /// The coefficients of the component `index` that `parts` leave open, of those that a decoder at `n` eighths needs.
-    /// None if there are none.
-    pub(super) fn new(parts: &[ProgressiveScan], index: usize, table: &[u16; 64], n: usize) -> Option<Self> {
-        let positions = idct::block_positions(n);
-        let guesses: Vec<Guess> = GUESSES
-            .iter()
-            .filter(|(k, ..)| usize::from(positions[*k]) < n * n)
-            .filter_map(|(k, natural, weights)| {
-                let holds = |part: &&ProgressiveScan| {
-                    let band = usize::from(part.scan.spectral_start)..=usize::from(part.scan.spectral_end);
-                    band.contains(k) && part.scan.components.iter().any(|(i, ..)| *i == index)
-                };
-                let bound = match parts.iter().rev().find(holds).map(|part| part.scan.approximation_low) {
-                    Some(0) => return None,
-                    Some(missing_bits) => (1 << missing_bits) - 1,
-                    None => i64::MAX,
-                };
-                let (position, quantization) = (usize::from(positions[*k]), i64::from(table[*natural]));
-                (quantization > 0).then_some(Guess { position, weights: *weights, quantization, bound })
-            })
-            .collect();
-        (!guesses.is_empty()).then_some(Self { guesses, mean_quantization: i64::from(table[0]) })
+    /// None if there are none. The file ended in the last of `parts` before the block `unreached`.
+    pub(super) fn new(
+        parts: &[ProgressiveScan],
+        index: usize,
+        table: &[u16; 64],
+        n: usize,
+        unreached: Option<usize>,
+    ) -> Option<Self> {
+        let guesses = open_coefficients(parts, index, table, n);
+        let earlier = parts.split_last().map(|(_, earlier)| earlier).unwrap_or_default();
+        let unreached = unreached.map(|block| (block, open_coefficients(earlier, index, table, n)));
+        let smoothing = Self { guesses, unreached, mean_quantization: i64::from(table[0]) };
+        (!smoothing.guesses.is_empty() || smoothing.unreached.is_some()).then_some(smoothing)
     }
 
-    /// Fills in the coefficients of `block` that are zero and not known. `means` are those of the nine blocks around
-    /// it and of itself, row by row.
-    pub(super) fn apply(&self, block: &mut Block, means: [i16; 9]) {
-        for guess in &self.guesses {
+    /// Fills in the coefficients of `block`, which has the number `at`, that are zero and not known. `means` are those
+    /// of the nine blocks around it and of itself, row by row.
+    pub(super) fn apply(&self, block: &mut Block, at: usize, means: [i16; 9]) {
+        let guesses = match &self.unreached {
+            Some((first, guesses)) if at >= *first => guesses,
+            _ => &self.guesses,
+        };
+        for guess in guesses {
             let coefficient = &mut block[guess.position];
             if *coefficient == 0 {
                 let sum: i64 = guess.weights.iter().zip(means).map(|(weight, mean)| weight * i64::from(mean)).sum();
@@ -76,6 +74,26 @@ impl Smoothing {
             }
         }
     }
+}
+
+/// The coefficients that are not known exactly after `parts`.
+fn open_coefficients(parts: &[ProgressiveScan], index: usize, table: &[u16; 64], n: usize) -> Vec<Guess> {
+    let positions = idct::block_positions(n);
+    let needed = GUESSES.iter().filter(|(k, ..)| usize::from(positions[*k]) < n * n);
+    let guess = |(k, natural, weights): &(usize, usize, [i64; 9])| {
+        let holds = |part: &&ProgressiveScan| {
+            let band = usize::from(part.scan.spectral_start)..=usize::from(part.scan.spectral_end);
+            band.contains(k) && part.scan.components.iter().any(|(i, ..)| *i == index)
+        };
+        let bound = match parts.iter().rev().find(holds).map(|part| part.scan.approximation_low) {
+            Some(0) => return None,
+            Some(missing_bits) => (1 << missing_bits) - 1,
+            None => i64::MAX,
+        };
+        let (position, quantization) = (usize::from(positions[*k]), i64::from(table[*natural]));
+        (quantization > 0).then_some(Guess { position, weights: *weights, quantization, bound })
+    };
+    needed.filter_map(guess).collect()
 }
 
 /// The means of the block at column `x` and row `y` and of its neighbours. Beyond the edges the nearest blocks repeat.
