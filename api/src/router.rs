@@ -17,7 +17,6 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
 use crate::auth::{login, logout};
-use crate::documents::registered_files;
 use crate::dropbox::html_wrapper::wrap_in_html;
 use crate::dropbox::{avatar, claim, crop, picture, upload};
 use crate::error::{ApiError, as_plain_text};
@@ -25,8 +24,9 @@ use crate::http::other_methods::refuse_other_methods;
 use crate::http::server::OverClientLimit;
 #[cfg(debug_assertions)]
 use crate::openapi::documented_responses::DocumentedResponses;
+use crate::service_api::{files, resources};
 use crate::state::AppState;
-use crate::{documents, health, openapi, service_api, ui, upload_list, upload_status};
+use crate::{documents, health, openapi, ui, upload_list, upload_status};
 
 /// Builds the router, and the OpenAPI document of what is routed.
 pub(crate) fn router(state: AppState) -> Router {
@@ -58,12 +58,12 @@ fn operations() -> OpenApiRouter<AppState> {
         routes!(avatar::remove),
         routes!(upload_list::list),
         routes!(upload_status::get),
-        routes!(service_api::get, service_api::register),
-        routes!(service_api::grant, service_api::revoke),
-        routes!(service_api::claim),
-        routes!(service_api::get_upload),
-        routes!(registered_files::get, registered_files::register),
-        routes!(registered_files::share, registered_files::unshare),
+        routes!(resources::get, resources::register),
+        routes!(resources::grant, resources::revoke),
+        routes!(resources::claim),
+        routes!(resources::get_upload),
+        routes!(files::get, files::register),
+        routes!(files::share, files::unshare),
         routes!(openapi::openapi_json),
         routes!(health::livez),
         routes!(health::readyz),

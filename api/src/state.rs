@@ -25,7 +25,7 @@ use crate::documents::applink_tokens::ApplinkTokens;
 use crate::documents::authorize::DocumentAccess;
 use crate::documents::file_upload::FileUploads;
 use crate::documents::links::Links;
-use crate::documents::principal::Principals;
+use crate::documents::principal::PrincipalResolver;
 use crate::dropbox::claim::Claims;
 use crate::dropbox::unclaimed_pictures::UnclaimedPictures;
 use crate::dropbox::upload::PictureUploads;
@@ -139,7 +139,7 @@ impl AppState {
         };
 
         let applink_tokens = Arc::new(ApplinkTokens::new(signing_keys, clock.clone()));
-        let document_access = Arc::new(DocumentAccess::new(Principals {
+        let document_access = Arc::new(DocumentAccess::new(PrincipalResolver {
             records: records.clone(),
             authenticator: Arc::clone(&authenticator),
             request_limits: Arc::clone(&request_limits),

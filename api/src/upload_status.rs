@@ -168,6 +168,7 @@ impl UploadViewers {
                 self.request_limits.count_user(&caller)?;
                 Some(caller)
             }
+            Err(error @ ApiError::Backend(_)) => return Err(error),
             Err(error) if links.is_empty() => return Err(error),
             Err(_) => None,
         };

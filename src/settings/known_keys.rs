@@ -128,8 +128,9 @@ impl KnownKeys {
     /// The displayable form of a value. Secrets are redacted.
     pub(super) fn display_value(&self, key: &str, value: &Value) -> String {
         const SAMPLE: &str = "sample";
-        let shown = self.with_only(key, SAMPLE.into()).ok().and_then(|settings| Table::try_from(settings).ok());
-        let is_secret = shown.is_some_and(|table| {
+        // A secret does not serialize as its real text, so a sample shows whether the setting is one.
+        let reserialized = self.with_only(key, SAMPLE.into()).ok().and_then(|settings| Table::try_from(settings).ok());
+        let is_secret = reserialized.is_some_and(|table| {
             get(&table, key).and_then(Value::as_str).is_some_and(|shown| !shown.is_empty() && shown != SAMPLE)
         });
         match value {

@@ -1,8 +1,8 @@
 //! CSRF tokens: a token that a page of this site reads from a cookie and that another site cannot read.
 //!
-//! A token is signed and bound to one session, so the server stores nothing for it. The header `X-Csrf-Token_{fed}` has
-//! it in the encoding of the cookie. A form that cannot send headers has it in a field of that name
-//! (`docs/contracts/dropbox.md`, 9). It is never logged.
+//! A token is signed and bound to one session, so the server stores nothing for it. Clients send the cookie's raw value
+//! in the header `X-Csrf-Token_{fed}`, in which `{fed}` is the federation member. A form without a script sends it in a
+//! field of that name (`docs/contracts/dropbox.md`, 9). Tokens are never logged.
 
 use jiff::Timestamp;
 
@@ -36,7 +36,7 @@ pub(crate) fn check(
     let (id, expires) = list.split_once(',').ok_or(INVALID)?;
     let id = id.strip_prefix("TokenID=").ok_or(INVALID)?;
     let expires = expires.strip_prefix("expirationTime=").and_then(parse_millis).ok_or(INVALID)?;
-    // The token has a valid signature, so this only checks its session. It reveals nothing that helps to guess a token.
+    // The signature is valid, so the message may say that the token is of another session. That does not help to forge one.
     if id != session.token_id.to_string() {
         return Err("the CSRF token belongs to another session");
     }

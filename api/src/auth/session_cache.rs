@@ -1,4 +1,4 @@
-//! What this process last read of sessions.
+//! A cache of valid sessions, in memory and per process, so that most requests need no database query.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use crate::auth::session_token::Session;
 
-/// The most sessions that are cached. A session beyond them costs one statement for each of its requests.
+/// The most sessions that are cached. If the cache is full, further sessions are read from the database on each request.
 const MAX_CACHED_SESSIONS: usize = 10_000;
 
-/// What was last read of sessions. Clones share it.
+/// The cached sessions. Clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct SessionCache {
     ttl: SignedDuration,
@@ -22,7 +22,8 @@ pub(crate) struct SessionCache {
 #[derive(Debug, Default)]
 struct SessionCacheState {
     sessions: HashMap<Uuid, CachedSession>,
-    /// How often sessions were ended by this process. What was read before such an end may be outdated.
+    /// Increases whenever this process ends sessions. What was read from the database before an increase may be outdated,
+    /// so it is not cached.
     end_count: u64,
     /// When expired entries are removed next.
     next_cleanup_at: Timestamp,
@@ -43,14 +44,14 @@ impl SessionCache {
 
     /// Returns whether the session's user is an administrator, if a recent entry says that the session is valid.
     pub(crate) fn is_admin(&self, session: &Session, now: Timestamp) -> Option<bool> {
-        let read = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = read.sessions.get(&session.token_id)?;
-        (known.user_id == session.user_id && self.is_fresh(known, now)).then_some(known.is_admin)
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = state.sessions.get(&session.token_id)?;
+        (entry.user_id == session.user_id && self.is_fresh(entry, now)).then_some(entry.is_admin)
     }
 
     /// Whether an entry may be reused. An entry from the future is not fresh, because the clock may have been set back.
-    fn is_fresh(&self, known: &CachedSession, now: Timestamp) -> bool {
-        now.duration_since(known.read_at).abs() < self.ttl
+    fn is_fresh(&self, entry: &CachedSession, now: Timestamp) -> bool {
+        now.duration_since(entry.read_at).abs() < self.ttl
     }
 
     /// How often this process has ended sessions so far.
@@ -58,32 +59,32 @@ impl SessionCache {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).end_count
     }
 
-    /// Caches what was read of a session, unless a session has been ended since the counter was `ended`.
-    pub(crate) fn insert(&self, session: &Session, admin: bool, now: Timestamp, ended: u64) {
-        let mut read = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if read.end_count != ended {
+    /// Caches a valid session. Does nothing if the end count is not what it was before the session was read.
+    pub(crate) fn insert(&self, session: &Session, admin: bool, now: Timestamp, end_count_before: u64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.end_count != end_count_before {
             return;
         }
-        if now >= read.next_cleanup_at {
-            read.next_cleanup_at = now.saturating_add(self.ttl).unwrap_or(Timestamp::MAX);
-            read.sessions.retain(|_, known| self.is_fresh(known, now));
+        if now >= state.next_cleanup_at {
+            state.next_cleanup_at = now.saturating_add(self.ttl).unwrap_or(Timestamp::MAX);
+            state.sessions.retain(|_, entry| self.is_fresh(entry, now));
         }
-        if read.sessions.len() < MAX_CACHED_SESSIONS {
+        if state.sessions.len() < MAX_CACHED_SESSIONS {
             let cached = CachedSession { user_id: session.user_id.clone(), is_admin: admin, read_at: now };
-            read.sessions.insert(session.token_id, cached);
+            state.sessions.insert(session.token_id, cached);
         }
     }
 
     pub(crate) fn remove(&self, token: Uuid) {
-        let mut read = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        read.end_count += 1;
-        read.sessions.remove(&token);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.end_count += 1;
+        state.sessions.remove(&token);
     }
 
     pub(crate) fn remove_user(&self, user: &str) {
-        let mut read = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        read.end_count += 1;
-        read.sessions.retain(|_, known| known.user_id != user);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.end_count += 1;
+        state.sessions.retain(|_, entry| entry.user_id != user);
     }
 }
 

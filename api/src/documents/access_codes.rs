@@ -1,8 +1,8 @@
 //! Access codes of public links. Attempts are limited, because a code is a password.
 //!
-//! A code that was correct is cached, by a digest of link, hash and code, because each hash takes 19 MiB and tens of
-//! milliseconds. The cache is in memory and per process. Every request first reads the link from the records, so a
-//! deleted or changed link takes effect at once.
+//! A correct code is cached for 5 minutes, because verifying a password hash takes 19 MiB and tens of milliseconds. The
+//! key of the cache is a digest of the link's id, the password hash and the code. The cache is in memory and per process.
+//! Every request first reads the link from the records, so a deleted or changed link takes effect at once.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -21,7 +21,7 @@ use crate::auth::realm_names::cookie_value;
 use crate::error::ApiError;
 use crate::http::network::Network;
 
-/// The longest access code, in characters. A longer one is not hashed to compare it.
+/// The most characters of an access code. A longer one is refused without hashing it.
 pub(super) const MAX_CODE_CHARS: usize = 50;
 /// How long a correct code is cached.
 const TTL: SignedDuration = SignedDuration::from_mins(5);
@@ -41,7 +41,7 @@ impl AccessCodes {
         Self { passwords, attempts: AttemptLimiter::new(limits), cache: AccessCodeCache::default(), clock }
     }
 
-    /// Checks whether the cookie has the link's access code, whose hash is `hash`.
+    /// Checks the access code in the cookie `dAccessCode-{link id}` against the hash of the link's password.
     pub(super) async fn verify(
         &self,
         headers: &HeaderMap,
@@ -53,12 +53,12 @@ impl AccessCodes {
             .ok_or_else(DocumentError::access_code_required)?;
         let code =
             percent_decode_str(code).decode_utf8().map_err(|_| DocumentError::access_code_required())?.into_owned();
-        if code.len() > MAX_CODE_CHARS * 4 {
+        if code.chars().count() > MAX_CODE_CHARS {
             return Err(DocumentError::access_code_required().into());
         }
         let now = self.clock.now();
-        let proof: [u8; 32] = Sha256::digest(format!("{}\0{hash}\0{code}", link.id)).into();
-        if self.cache.contains(&proof, now) {
+        let cache_key: [u8; 32] = Sha256::digest(format!("{}\0{hash}\0{code}", link.id)).into();
+        if self.cache.contains(&cache_key, now) {
             return Ok(());
         }
         let too_many_attempts = |retry_after| ApiError::TooManyRequests {
@@ -73,7 +73,7 @@ impl AccessCodes {
             return Err(DocumentError::access_code_required().into());
         }
         self.attempts.record_success(attempt, now);
-        self.cache.insert(proof, now);
+        self.cache.insert(cache_key, now);
         Ok(())
     }
 }
@@ -84,17 +84,17 @@ struct AccessCodeCache(Mutex<HashMap<[u8; 32], Timestamp>>);
 
 impl AccessCodeCache {
     /// Returns whether this code was correct recently.
-    fn contains(&self, proof: &[u8; 32], now: Timestamp) -> bool {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(proof).copied();
+    fn contains(&self, cache_key: &[u8; 32], now: Timestamp) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(cache_key).copied();
         known.is_some_and(|at| now.duration_since(at) < TTL)
     }
 
     /// Records that this code is correct.
-    fn insert(&self, proof: [u8; 32], now: Timestamp) {
+    fn insert(&self, cache_key: [u8; 32], now: Timestamp) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MAX_ENTRIES {
             known.clear();
         }
-        known.insert(proof, now);
+        known.insert(cache_key, now);
     }
 }

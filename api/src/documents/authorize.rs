@@ -8,7 +8,7 @@ use domain::{AccessGrant, File, FileId, FileRole};
 use records::Records;
 
 use super::error::{DocumentError, DocumentOperation, LinkRefusal};
-use super::principal::{Principal, Principals};
+use super::principal::{Principal, PrincipalResolver};
 use super::request::DocumentRequest;
 
 /// A file and a principal that has the required role at it.
@@ -22,11 +22,11 @@ pub(crate) struct AuthorizedFile {
 /// Checks the permissions of callers for files.
 pub(crate) struct DocumentAccess {
     records: Records,
-    principals: Principals,
+    principals: PrincipalResolver,
 }
 
 impl DocumentAccess {
-    pub(crate) fn new(principals: Principals) -> Self {
+    pub(crate) fn new(principals: PrincipalResolver) -> Self {
         Self { records: principals.records.clone(), principals }
     }
 

@@ -58,7 +58,7 @@ pub(crate) async fn get(
     operation_id = "getFileVersions",
     params(
         FilePath,
-        ("limit" = inline(Option<u64>), Query, minimum = 1, description = "The most versions to return; all by default"),
+        ("limit" = inline(Option<u64>), Query, minimum = 1, description = "The most versions to return, beginning with the oldest; all by default"),
     ),
     responses(
         (status = 200, description = "The versions, the oldest first", body = ListBody<FileInformation>),
@@ -73,7 +73,7 @@ pub(crate) async fn versions(
     let authorized = access.authorize_file(&request, DocumentOperation::GET_INFO, FileRole::Viewer).await?;
     let limit = request.query_param("limit")?.map(|limit| match limit.parse() {
         Ok(limit @ 1..) => Ok(limit),
-        _ => Err(DocumentError::invalid_value("limit", "it is a whole number from 1 on")),
+        _ => Err(DocumentError::invalid_value("limit", "it must be a whole number, at least 1")),
     });
     let versions = records.file_versions(&authorized.file.id, limit.transpose()?).await?;
     let mut people = UserDirectory::new(&records);
@@ -98,7 +98,7 @@ pub(super) async fn file_info(
     file_information(&mut people, file, version, &creator).await
 }
 
-/// The creator of the file, as responses show a user. The owner may be another user by now.
+/// The creator of the file, in the form of responses. The file may have another owner since.
 async fn creator(people: &mut UserDirectory<'_>, file: &File) -> Result<UserReference, DocumentError> {
     let creator = people.records.file_creator(&file.id).await?;
     people.reference(creator.as_deref().unwrap_or(&file.owner)).await
@@ -143,7 +143,7 @@ impl<'a> UserDirectory<'a> {
         Self { records, cache: HashMap::new() }
     }
 
-    /// Returns a user as responses show it.
+    /// Returns a user in the form of responses. An unknown user has its id as its name.
     pub(super) async fn reference(&mut self, id: &str) -> Result<UserReference, DocumentError> {
         if let Some(known) = self.cache.get(id) {
             return Ok(known.clone());

@@ -8,7 +8,6 @@
 //! applinks, public_links, links, applink_tokens  delegation of permissions
 //! response_bodies, response_format, xml, error   responses and errors, in JSON or XML
 //! parameters, error_responses      what the OpenAPI document says about requests and errors
-//! registered_files                 files of other systems, registered by those systems
 //! ```
 //!
 //! The wire rules are those of the rendition contract (`docs/contracts/renditions.md`). Errors have the form of that
@@ -29,7 +28,6 @@ pub(crate) mod links;
 mod parameters;
 pub(crate) mod principal;
 pub(crate) mod public_links;
-pub(crate) mod registered_files;
 pub(crate) mod renditions;
 mod request;
 mod request_path;

@@ -20,13 +20,14 @@ use crate::error::ApiError;
 
 /// A caller with its verified credentials.
 pub(crate) struct Principal {
-    /// The user that is responsible for the request: the caller, or the creator of the link.
+    /// The user that the request counts for: the user of the session; otherwise the first user that the applink is for;
+    /// otherwise the creator of the link.
     pub(crate) user_id: String,
     /// The user's name in errors.
     pub(crate) display_name: String,
     /// Whether the responsible user is a site administrator.
     pub(crate) is_admin: bool,
-    /// The key under which rate limits and idempotency keys are counted.
+    /// Identifies the client in rate limits and in the store of idempotency keys.
     pub(crate) client_key: String,
     /// The grants that may give a role, in the order in which they are tried.
     pub(crate) grants: Vec<AccessGrant>,
@@ -42,7 +43,7 @@ impl Principal {
 }
 
 /// Resolves the principal of a request.
-pub(crate) struct Principals {
+pub(crate) struct PrincipalResolver {
     pub(crate) records: Records,
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) request_limits: Arc<RequestLimits>,
@@ -50,7 +51,7 @@ pub(crate) struct Principals {
     pub(crate) access_codes: AccessCodes,
 }
 
-impl Principals {
+impl PrincipalResolver {
     /// Resolves the principal from the request headers. Cookie-authenticated writes require a CSRF token. Reads require
     /// one only if configured; image requests never do.
     pub(super) async fn resolve(&self, request: &DocumentRequest) -> Result<Principal, DocumentError> {
@@ -85,8 +86,9 @@ impl Principals {
                     AccessGrant::User(caller.user_id.clone()),
                 );
             }
-            // A stale cookie is no reason to refuse a request with a valid link.
+            Err(error @ ApiError::Backend(_)) => return Err(error.into()),
             Err(error) if applink.is_none() && public.is_none() => return Err(error.into()),
+            // With a valid link, an invalid session is ignored: the grant of the link alone decides.
             Err(_) => {}
         }
         for (user_id, grant) in applink.into_iter().chain(public) {
@@ -102,8 +104,8 @@ impl Principals {
         Ok(principal)
     }
 
-    /// Resolves the grants of the links whose credentials are in the headers, for a request that is not about one file.
-    /// A request without such credentials has none.
+    /// Verifies the credentials of links in the headers and returns their grants; an empty list if there are none. For
+    /// requests that do not name a file.
     pub(crate) async fn link_grants(
         &self,
         headers: &HeaderMap,
@@ -124,7 +126,8 @@ impl Principals {
         Ok(grants)
     }
 
-    /// Resolves the user of an applink: the user it was made for, or its creator if it is for no particular user.
+    /// Verifies the applink in the headers. Returns its grant, and its user: the first user that it is for; otherwise its
+    /// creator.
     async fn authenticate_applink(&self, headers: &HeaderMap) -> Result<Option<(String, AccessGrant)>, LinkRefusal> {
         let (id, token) = (header_text(headers, "applinkid"), header_text(headers, "accesstoken"));
         let (id, token) = match (id, token) {

@@ -6,7 +6,7 @@ use domain::{FileRole, Rendition};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What a response is about. In XML it is the name of the root element.
+/// The kind of object in a response. In XML it is the name of the root element.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ItemKind {

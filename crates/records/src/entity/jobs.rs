@@ -1,4 +1,4 @@
-//! Jobs not yet done: the outbox.
+//! One row for each job that is not done, dead ones included. The table is also the outbox from which jobs are published.
 
 use sea_orm::entity::prelude::*;
 
@@ -13,7 +13,7 @@ pub struct Model {
     pub kind: String,
     pub payload: String,
     pub state: String,
-    /// Whether it settles its upload; otherwise it makes a variant.
+    /// Whether its end makes its upload ready or rejected. False for a job about an upload that is ready already.
     pub settles_upload: bool,
     pub attempts: i32,
     pub traceparent: Option<String>,
@@ -24,25 +24,25 @@ pub struct Model {
     pub leased_until: Option<i64>,
     /// The blob prefixes of its attempts so far, each followed by a blank.
     pub blob_prefixes: String,
-    /// The number of publishes; a confirmation names the one it belongs to.
+    /// How often the job was published. A confirmation has this number too, so a late one of an earlier publish is ignored.
     pub publishes: i32,
     /// When the sweeper publishes the job again.
     pub republish_at: i64,
     /// Milliseconds that a confirmed message may wait in the queue before it is published again.
     pub republish_after_ms: i64,
-    /// How many of the attempts do not count against the limit.
+    /// How many of the attempts do not count against the limit, because a backend failed.
     pub uncounted_attempts: i32,
-    /// The number of the last attempt that does not count.
+    /// The ordinal of the last attempt that does not count.
     pub last_uncounted_attempt: i32,
-    /// How often in a row a backend postponed the job.
+    /// How often in a row the job was postponed because a backend failed.
     pub postponements: i32,
     /// The backend whose failure postponed the job last.
     pub waiting_for: Option<String>,
-    /// When a job that no upload's deadline ends is given up.
+    /// When the job is given up; None if the deadline of its upload ends it.
     pub expires_at: Option<i64>,
     /// The name of the queue that it is published into.
     pub queue: String,
-    /// The principal whose counters include it while it is queued; empty if it is not counted.
+    /// The user whose usage counters include the job while it is queued; empty if it is not counted.
     pub principal: String,
 }
 

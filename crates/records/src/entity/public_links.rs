@@ -12,8 +12,10 @@ pub struct Model {
     pub name: String,
     pub role: String,
     pub audience: String,
+    /// The hash of the access code.
     pub password_hash: Option<String>,
     pub expires_at: Option<i64>,
+    /// The same as its creator wrote it.
     pub expiration_time: Option<String>,
     pub created_by: String,
     pub created_at: i64,

@@ -1,4 +1,4 @@
-//! Custom renditions and their reserved names.
+//! Custom renditions, which clients upload. Sizes that workers render are in `variants`.
 
 use sea_orm::entity::prelude::*;
 
@@ -17,7 +17,9 @@ pub struct Model {
     pub created_by: String,
     pub access_grant: String,
     pub created_at: i64,
+    /// None while the upload is processed: the row reserves the name.
     pub ready_at: Option<i64>,
+    /// When the name became free again, because the upload ended or the rendition was deleted.
     pub released_at: Option<i64>,
 }
 

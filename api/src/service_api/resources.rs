@@ -1,5 +1,5 @@
-//! The service-to-service API. A portal that keeps its resources elsewhere registers them here, claims pictures for
-//! users, and reads the state. It has its own prefix (`/service/…`) and its own credential. Cookies are ignored.
+//! `/service/{service}/…`: a portal that keeps its resources elsewhere registers them here, claims pictures for users, and
+//! reads the status of uploads.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! The service-to-service API for files that another system keeps: their owner, version and grants. It also shares any
-//! file with a user at a role.
+//! `/service/files/…`: files that another system stores, with their owner, version and grants. It can also give a user a
+//! role on any file.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -112,7 +112,7 @@ pub(crate) async fn register(
         return Err(ApiError::malformed("bad_name", "a file's name has 1 to 256 characters"));
     }
     if file.version == 0 || i32::try_from(file.version).is_err() {
-        return Err(ApiError::malformed("bad_version", "versions are numbers from 1 on"));
+        return Err(ApiError::malformed("bad_version", "the version must be a whole number, at least 1"));
     }
     let grants = file.users.map(|users| {
         users
@@ -122,10 +122,11 @@ pub(crate) async fn register(
     });
     let grants = grants.transpose()?;
     if records.file_versions(&id, None).await?.iter().any(|version| version.upload.is_some()) {
-        return Err(ApiError::Conflict(format!("file {id} is kept here; it cannot be registered from elsewhere")));
+        return Err(ApiError::Conflict(format!("file {id} was uploaded to Cloakroom, so it cannot be registered")));
     }
     if !records.register_file(&id, &file.name, &owner, file.version, grants.as_deref()).await? {
-        let why = format!("version {} of file {id} is being uploaded here; register the next one", file.version);
+        let why =
+            format!("version {} of file {id} is being uploaded to Cloakroom; register the next one", file.version);
         return Err(ApiError::Conflict(why));
     }
     RegisteredFile::read(&records, &realm, &id).await.map(Json)
@@ -205,13 +206,13 @@ pub(crate) async fn unshare(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Parses a role that can be granted. Owner cannot be granted, because a file has one owner, who is set elsewhere.
+/// Parses a role that can be granted. Owner cannot be granted, because a file has exactly one owner, which a registration names.
 fn parse_grantable_role(role: &str) -> Result<FileRole, ApiError> {
-    let bad = || ApiError::malformed("bad_role", "the roles to give are viewer, downloader, contributor and manager");
+    let bad = || ApiError::malformed("bad_role", "the role must be one of viewer, downloader, contributor and manager");
     role.parse().ok().filter(|role| *role != FileRole::Owner).ok_or_else(bad)
 }
 
-/// The file in a path that names a user too.
+/// The id of the file in a path that also has the id of a user.
 #[derive(Deserialize)]
 pub(crate) struct FileParam {
     id: String,
