@@ -64,7 +64,7 @@ impl PictureFieldReader<'_> {
     }
 
     /// Writes one part to staging. None if it is empty. Fails as soon as it is known that the part is refused.
-    async fn stage_part(&self, mut part: MultipartPart, name: &str) -> Result<Option<ReceivedFile<()>>, ApiError> {
+    async fn stage_part(&self, mut part: MultipartPart<'_>, name: &str) -> Result<Option<ReceivedFile<()>>, ApiError> {
         let mut staged_writer = self.staging.new_writer();
         let mut media = None;
         while let Some(chunk) = part.chunk().await? {

@@ -18,9 +18,6 @@ use tokio::time::{Instant, Sleep};
 use crate::error::ApiError;
 use crate::http::settings::HttpSettings;
 
-/// The largest chunk that the stream yields, in bytes.
-const MAX_CHUNK_BYTES: usize = 16 << 10;
-
 /// The most that is read and discarded after an error: bytes and time. This is several times what a client of the
 /// dropbox contract has reason to send (`docs/contracts/dropbox.md`, 2.3). A client that sends more may find the
 /// connection reset before it has read the response.
@@ -36,15 +33,9 @@ pub(crate) struct BoundedBody(Arc<Mutex<BoundedBodyState>>);
 
 struct BoundedBodyState {
     body: Option<Body>,
-    /// Received bytes that the stream has not yielded yet.
-    buffered: Bytes,
     received: u64,
-    /// Bytes still permitted before the stream fails with [`BodyError::Allowance`].
-    allowance: u64,
     /// The most bytes of the whole body.
     limit: u64,
-    /// A chunk was yielded in this round. The next one follows after the runtime has run other tasks.
-    yielded: bool,
     /// How long the handler has waited for the client, without the current wait.
     waited: Duration,
     /// When the current wait began.
@@ -67,8 +58,6 @@ pub(crate) enum BodyError {
     TotalTimeout(Duration),
     #[error("the body came in at less than {0} bytes a second; send faster")]
     BelowMinRate(u64),
-    #[error("the headers of a part of the form are too long")]
-    Allowance,
     #[error("the body is over the limit of {limit} bytes")]
     TooLarge { limit: u64, received: u64 },
 }
@@ -86,7 +75,6 @@ impl From<BodyError> for ApiError {
             BodyError::IdleTimeout(_) | BodyError::TotalTimeout(_) | BodyError::BelowMinRate(_) => {
                 Self::RequestTimeout(error.to_string())
             }
-            BodyError::Allowance => Self::malformed("bad_multipart", error.to_string()),
             BodyError::TooLarge { limit, received } => Self::TooLarge { what: "the body", limit, received },
         }
     }
@@ -97,11 +85,8 @@ impl BoundedBody {
     pub(crate) fn new(body: Body, limit: u64, http: &HttpSettings) -> Self {
         Self(Arc::new(Mutex::new(BoundedBodyState {
             body: Some(body),
-            buffered: Bytes::new(),
             received: 0,
-            allowance: u64::MAX,
             limit,
-            yielded: false,
             waited: Duration::ZERO,
             waiting_since: None,
             idle_timeout: http.body_idle_timeout,
@@ -119,12 +104,6 @@ impl BoundedBody {
     /// Returns how many bytes the client has sent so far.
     pub(crate) fn received(&self) -> u64 {
         self.lock().received
-    }
-
-    /// Sets the bytes still permitted. The chunk in which they end still passes. After it the stream fails with
-    /// [`BodyError::Allowance`] until a new allowance is set.
-    pub(crate) fn set_allowance(&self, bytes: u64) {
-        self.lock().allowance = bytes;
     }
 
     /// Reads on in the background for a while after an error. So a client that is still sending can read the response
@@ -150,25 +129,6 @@ impl BoundedBody {
 }
 
 impl BoundedBodyState {
-    fn take_chunk(&mut self) -> Option<Bytes> {
-        if self.buffered.is_empty() {
-            return None;
-        }
-        let piece = self.buffered.split_to(self.buffered.len().min(MAX_CHUNK_BYTES));
-        self.yielded = true;
-        Some(piece)
-    }
-
-    fn charge_allowance(&mut self, piece: &Bytes) -> Result<(), BodyError> {
-        // The chunks of a connection do not follow the structure of the content. In the chunk in which the allowance
-        // ends, all but one byte may come after the headers.
-        if self.allowance == 0 {
-            return Err(BodyError::Allowance);
-        }
-        self.allowance = self.allowance.saturating_sub(piece.len() as u64);
-        Ok(())
-    }
-
     /// Starts the timers, if none of them runs: the handler is ready to read, and nothing has been received.
     fn begin_wait(&mut self) {
         if self.waiting_since.is_some() {
@@ -200,7 +160,7 @@ impl BoundedBodyState {
         (self.received < due).then_some(BodyError::BelowMinRate(self.min_rate))
     }
 
-    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<(), BodyError>>> {
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
         let polled = Pin::new(body).poll_frame(cx);
         if polled.is_ready() {
@@ -222,7 +182,6 @@ impl BoundedBodyState {
             Poll::Ready(Some(Ok(frame))) => {
                 let data = frame.into_data().unwrap_or_default();
                 self.received += data.len() as u64;
-                self.buffered = data;
                 if self.received > self.limit {
                     let (limit, received) = (self.limit, self.received);
                     return Poll::Ready(Some(Err(BodyError::TooLarge { limit, received })));
@@ -230,7 +189,7 @@ impl BoundedBodyState {
                 if let Some(slow) = self.check_min_rate() {
                     return Poll::Ready(Some(Err(slow)));
                 }
-                Poll::Ready(Some(Ok(())))
+                Poll::Ready(Some(Ok(data)))
             }
         }
     }
@@ -240,24 +199,7 @@ impl Stream for BoundedBody {
     type Item = Result<Bytes, BodyError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut inside = self.lock();
-        // A parser reads until there is nothing left to read, which would put the whole body into memory. So the stream
-        // is pending for a moment after every chunk.
-        if std::mem::take(&mut inside.yielded) {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        loop {
-            if let Some(piece) = inside.take_chunk() {
-                return Poll::Ready(Some(inside.charge_allowance(&piece).map(|()| piece)));
-            }
-            match inside.poll_body(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
-                Poll::Ready(Some(Ok(()))) => {}
-            }
-        }
+        self.lock().poll_body(cx)
     }
 }
 

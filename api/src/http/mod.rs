@@ -2,7 +2,8 @@
 //!
 //! - `server` and `connections` accept connections within limits; `client_ip`, `network` and `forwarded` find the
 //!   client behind proxies.
-//! - `body` bounds a body, `multipart` and `small_body` read one, and `path_params` reads a path.
+//! - `body` bounds a body, `multipart` and `small_body` read one, and `path_params` reads a path. `content_encoding`
+//!   refuses a body that is compressed, and `header_parameters` reads headers that have parameters.
 //! - `idempotency` and `idempotency_lock` answer a repeated request with its first response.
 //! - `request_head` is what a handler that serves bytes gets; `conditional`, `ranges` and `prefer` are headers of requests; `other_methods` answers 405; `html` escapes text for pages.
 
@@ -10,7 +11,9 @@ pub(crate) mod body;
 pub(crate) mod client_ip;
 pub(crate) mod conditional;
 pub(crate) mod connections;
+pub(crate) mod content_encoding;
 pub(crate) mod forwarded;
+pub(crate) mod header_parameters;
 pub(crate) mod html;
 pub(crate) mod idempotency;
 pub(crate) mod idempotency_lock;
