@@ -26,6 +26,7 @@ mod oidc;
 mod openapi;
 mod part_encodings;
 mod permissions;
+mod picture_parts;
 mod pictures;
 mod policy;
 mod quotas;
