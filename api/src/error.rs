@@ -23,8 +23,16 @@ pub(crate) enum ApiError {
     #[error("{0}")]
     NotLoggedIn(&'static str),
     /// The session is valid, but the CSRF token is missing or invalid.
-    #[error("{0}; send the raw value of the Csrf-Token cookie in the X-Csrf-Token header")]
-    Csrf(&'static str),
+    #[error(
+        "{why}; send the raw value of the cookie Csrf-Token_{fedmember} in the header X-Csrf-Token_{fedmember}, or with \
+         hyphens for its underscores if a proxy drops those"
+    )]
+    Csrf {
+        /// What is wrong with the token.
+        why: &'static str,
+        /// The federation member, which the names end with.
+        fedmember: String,
+    },
     /// The login failed. The error does not say whether the address or the password was wrong, because that would help
     /// an attacker.
     #[error("the address or the password is wrong")]
@@ -83,6 +91,9 @@ pub(crate) enum ApiError {
     /// The path exists, but does not support the method. The text lists the methods that it supports.
     #[error("this path supports {0} only")]
     MethodNotAllowed(String),
+    /// The body has a transfer coding that is not supported.
+    #[error("the Transfer-Encoding \"{0:.40}\" is not supported; send the body with \"chunked\" or with Content-Length")]
+    UnsupportedTransferCoding(String),
     /// The client sends too slowly.
     #[error("{0}")]
     RequestTimeout(String),
@@ -122,7 +133,7 @@ impl ApiError {
 
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::NotLoggedIn(_) | Self::Csrf(_) | Self::WrongCredentials => StatusCode::UNAUTHORIZED,
+            Self::NotLoggedIn(_) | Self::Csrf { .. } | Self::WrongCredentials => StatusCode::UNAUTHORIZED,
             Self::NotPermitted(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Malformed { .. } => StatusCode::BAD_REQUEST,
@@ -138,6 +149,7 @@ impl ApiError {
             Self::Gone(_) => StatusCode::GONE,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::UnsupportedTransferCoding(_) => StatusCode::NOT_IMPLEMENTED,
             Self::RequestTimeout(_) => StatusCode::REQUEST_TIMEOUT,
             Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotReady(_) | Self::Overloaded(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -150,7 +162,7 @@ impl ApiError {
     pub(crate) fn code(&self) -> &str {
         match self {
             Self::NotLoggedIn(_) => "not_logged_in",
-            Self::Csrf(_) => "csrf",
+            Self::Csrf { .. } => "csrf",
             Self::WrongCredentials => "wrong_credentials",
             Self::NotPermitted(_) => "not_permitted",
             Self::NotFound(_) => "not_found",
@@ -164,6 +176,7 @@ impl ApiError {
             Self::Gone(_) => "gone",
             Self::PreconditionFailed => "changed",
             Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::UnsupportedTransferCoding(_) => "unsupported_transfer_coding",
             Self::RequestTimeout(_) => "too_slow",
             Self::NotReady(_) => "not_yet",
             Self::Overloaded(_) => "busy",

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::response_bodies::ItemKind;
 use super::xml_serializer;
 use crate::error::ApiError;
+use crate::http::accept::Accept;
 
 /// The format of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,23 +20,11 @@ pub(crate) enum ResponseFormat {
 impl ResponseFormat {
     /// Selects XML if the client prefers it to JSON. Everything else means JSON.
     pub(crate) fn from_accept(headers: &HeaderMap) -> Self {
-        let (mut json, mut xml, mut any) = (None, None, None);
-        let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        for range in values.flat_map(|value| value.split(',')) {
-            let range = range.to_ascii_lowercase();
-            let mut parts = range.split(';').map(str::trim);
-            let name = parts.next().unwrap_or_default();
-            let quality: f32 = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
-            let best = match name {
-                "application/json" => &mut json,
-                "application/xml" | "text/xml" => &mut xml,
-                "*/*" | "application/*" => &mut any,
-                _ => continue,
-            };
-            *best = Some(best.map_or(quality, |before: f32| before.max(quality)));
-        }
-        // A format that is named takes precedence over a wildcard.
-        if xml.or(any) > json.or(any) { Self::Xml } else { Self::Json }
+        let accept = Accept::from_headers(headers);
+        // The old name of XML counts if the new one is not there.
+        let xml = accept.named_quality("application/xml").or_else(|| accept.named_quality("text/xml"));
+        let xml = xml.unwrap_or_else(|| accept.quality("application/xml"));
+        if xml > accept.quality("application/json") { Self::Xml } else { Self::Json }
     }
 
     fn mime(self) -> &'static str {
@@ -82,6 +71,11 @@ mod tests {
             ("*/*;q=0.8, application/json;q=0.1, application/xml;q=0.5", ResponseFormat::Xml),
             ("application/xml;Q=0.1, application/json;q=0.5", ResponseFormat::Json),
             ("text/html", ResponseFormat::Json),
+            ("application/json;q=0, */*", ResponseFormat::Xml),
+            ("application/json;q=0, application/xml;q=0", ResponseFormat::Json),
+            ("application/xml;q=0, text/xml", ResponseFormat::Json),
+            ("text/xml;q=0.9, application/*;q=0.5", ResponseFormat::Xml),
+            ("application/json;Q=0.1, application/*", ResponseFormat::Xml),
         ] {
             let headers = HeaderMap::from_iter([(header::ACCEPT, accept.parse().unwrap())]);
             assert_eq!(ResponseFormat::from_accept(&headers), format, "{accept}");

@@ -7,6 +7,7 @@ use domain::{Media, SNIFF_BYTES};
 use storage::Staging;
 
 use super::filename::sanitize_filename;
+use crate::auth::realm_names::RealmNames;
 use crate::error::ApiError;
 use crate::http::multipart::{MultipartPart, MultipartReader};
 use crate::ingest::ReceivedFile;
@@ -21,8 +22,8 @@ pub(crate) struct PictureFieldReader<'a> {
     pub(crate) staging: &'a Staging,
     /// The most bytes of the picture.
     pub(crate) limit: u64,
-    /// The form field that may hold a CSRF token.
-    pub(crate) csrf_field: &'a str,
+    /// The name of the form field that may hold a CSRF token.
+    pub(crate) realm: &'a RealmNames,
 }
 
 impl PictureFieldReader<'_> {
@@ -38,7 +39,7 @@ impl PictureFieldReader<'_> {
         let (mut not_a_picture, mut empty, mut unnamed) = (None, false, None);
         while let Some(mut part) = form.next_part().await? {
             let Some(filename) = part.filename.take() else {
-                if part.name.eq_ignore_ascii_case(self.csrf_field) {
+                if self.realm.is_csrf_field(&part.name) {
                     token = String::from_utf8(part.read_to_end(MAX_OTHER_PART_BYTES).await?).ok();
                 } else if let Some(refusal) = self.skip_unnamed(part).await? {
                     unnamed.get_or_insert(refusal);

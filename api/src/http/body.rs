@@ -1,5 +1,5 @@
 //! A request body as a stream: counted, and limited in idle time, slowness and length. It holds at most one piece in
-//! memory. After an error it is drained for a while, so that the client can read the response.
+//! memory. After an error it is drained within the same limits, so that the client can read the response.
 //!
 //! The time limits count only the time in which the handler waits for the client. While the handler waits for the
 //! database or the store, it does not read the body. A client that is ready to send must not be refused for that.
@@ -11,18 +11,15 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
-use futures::Stream;
-use http_body_util::BodyExt;
+use futures::{Stream, StreamExt};
 use tokio::time::{Instant, Sleep};
 
 use crate::error::ApiError;
 use crate::http::settings::HttpSettings;
 
-/// The most that is read and discarded after an error: bytes and time. This is several times what a client of the
-/// dropbox contract has reason to send (`docs/contracts/dropbox.md`, 2.3). A client that sends more may find the
+/// How many bytes above its limit a body may have to be drained after an error. A client that sends more may find the
 /// connection reset before it has read the response.
-const MAX_DRAIN_BYTES: u64 = 32 << 20;
-const MAX_DRAIN_TIME: Duration = Duration::from_secs(10);
+const MAX_DRAIN_OVER_LIMIT: u64 = 32 << 20;
 
 /// The time after which a body must keep up with `http.min_body_rate`.
 const MIN_RATE_GRACE: Duration = Duration::from_secs(5);
@@ -106,24 +103,22 @@ impl BoundedBody {
         self.lock().received
     }
 
-    /// Reads on in the background for a while after an error. So a client that is still sending can read the response
-    /// instead of finding a broken connection. It is limited in bytes and time, and then the connection closes.
+    /// Reads on in the background after an error. So a client or a proxy that is still sending can read the response
+    /// instead of finding a broken connection. What is drained has the limits of a body that is accepted: the same time
+    /// and rate, and [`MAX_DRAIN_OVER_LIMIT`] more bytes. Then the connection closes.
     pub(crate) fn drain_after_error(&self) {
-        let Some(mut body) = self.lock().body.take() else { return };
-        if body.is_end_stream() {
-            return;
+        let mut body = self.clone();
+        {
+            let mut state = body.lock();
+            if state.body.as_ref().is_none_or(HttpBody::is_end_stream) {
+                return;
+            }
+            state.limit = state.limit.saturating_add(MAX_DRAIN_OVER_LIMIT);
         }
         tokio::spawn(async move {
-            let drain = async {
-                let mut left = MAX_DRAIN_BYTES;
-                while let Some(Ok(frame)) = body.frame().await {
-                    left = left.saturating_sub(frame.data_ref().map_or(0, |data| data.len() as u64));
-                    if left == 0 {
-                        break;
-                    }
-                }
-            };
-            tokio::time::timeout(MAX_DRAIN_TIME, drain).await.ok();
+            while let Some(Ok(_)) = body.next().await {}
+            // Closes the connection, if the body has not ended.
+            body.lock().body = None;
         });
     }
 }
@@ -205,7 +200,7 @@ impl Stream for BoundedBody {
 
 #[cfg(test)]
 mod tests {
-    use futures::{StreamExt, stream};
+    use futures::stream;
 
     use super::*;
     use crate::ApiSettings;

@@ -7,6 +7,7 @@
 //! - `idempotency` and `idempotency_lock` answer a repeated request with its first response.
 //! - `request_head` is what a handler that serves bytes gets; `conditional`, `ranges` and `prefer` are headers of requests; `other_methods` answers 405; `html` escapes text for pages.
 
+pub(crate) mod accept;
 pub(crate) mod body;
 pub(crate) mod client_ip;
 pub(crate) mod conditional;
@@ -17,6 +18,7 @@ pub(crate) mod header_parameters;
 pub(crate) mod html;
 pub(crate) mod idempotency;
 pub(crate) mod idempotency_lock;
+pub(crate) mod message_checks;
 pub(crate) mod multipart;
 pub(crate) mod network;
 pub(crate) mod other_methods;

@@ -33,7 +33,7 @@ pub(super) enum Next<T> {
 /// A fault of the form.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FormError {
-    #[error("the headers of a part of the form are too long; at most {MAX_PART_HEADER_BYTES} bytes are allowed")]
+    #[error("the headers of a part of the form are too long")]
     HeaderTooLong,
     #[error("the text after a boundary of the form is neither a line end nor \"--\"")]
     BadDelimiter,

@@ -87,7 +87,14 @@ impl MultipartReader {
         let head = loop {
             match self.buffer.head()? {
                 Next::Some(head) => break head,
-                Next::End => return Ok(None),
+                Next::End => {
+                    // What follows the form is no part of it (RFC 2046, 5.1.1). It is read so that the connection can
+                    // carry another request.
+                    while let Some(epilogue) = self.body.next().await {
+                        epilogue?;
+                    }
+                    return Ok(None);
+                }
                 Next::Incomplete => self.receive().await?,
             }
         };
