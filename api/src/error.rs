@@ -1,11 +1,10 @@
 //! The error type of the API: each error has a status, a stable code and a message for people.
 //!
-//! Handlers return it, and the router renders it as a problem document (RFC 9457). [`as_plain_text`] turns that into
-//! the bare message if the dropbox contract requires it (`docs/contracts/dropbox.md`, 1.4). A server error is logged
+//! Handlers return it, and the router renders it as a problem document (RFC 9457). `dropbox::plain_text_errors` turns
+//! that into the bare message if the dropbox contract requires it (`docs/contracts/dropbox.md`, 1.4). A server error is logged
 //! here, once, with its cause. A client error is only answered.
 
 use axum::Json;
-use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use backends::BackendError;
@@ -88,6 +87,9 @@ pub(crate) enum ApiError {
     /// The resource has changed: its ETag does not match `If-Match`.
     #[error("the resource has changed: its ETag does not match If-Match; fetch it again without If-Match")]
     PreconditionFailed,
+    /// The resource was modified after the time in `If-Unmodified-Since`.
+    #[error("the resource was modified after the time in If-Unmodified-Since; fetch it again")]
+    ModifiedSince,
     /// The path exists, but does not support the method. The text lists the methods that it supports.
     #[error("this path supports {0} only")]
     MethodNotAllowed(String),
@@ -147,7 +149,7 @@ impl ApiError {
             Self::Conflict(_) | Self::InFlight { .. } => StatusCode::CONFLICT,
             Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Gone(_) => StatusCode::GONE,
-            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+            Self::PreconditionFailed | Self::ModifiedSince => StatusCode::PRECONDITION_FAILED,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnsupportedTransferCoding(_) => StatusCode::NOT_IMPLEMENTED,
             Self::RequestTimeout(_) => StatusCode::REQUEST_TIMEOUT,
@@ -174,7 +176,7 @@ impl ApiError {
             Self::InFlight { .. } => "in_flight",
             Self::IdempotencyKeyReused => "other_content",
             Self::Gone(_) => "gone",
-            Self::PreconditionFailed => "changed",
+            Self::PreconditionFailed | Self::ModifiedSince => "changed",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::UnsupportedTransferCoding(_) => "unsupported_transfer_coding",
             Self::RequestTimeout(_) => "too_slow",
@@ -330,16 +332,4 @@ impl IntoResponse for ApiError {
         response.extensions_mut().insert(ErrorMessage(message));
         response
     }
-}
-
-/// Renders an error as its bare message, because clients of the dropbox contract show the body to people
-/// (`docs/contracts/dropbox.md`, 1.4).
-pub(crate) async fn as_plain_text(mut response: Response) -> Response {
-    if let Some(ErrorMessage(message)) = response.extensions().get::<ErrorMessage>().cloned() {
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        headers.remove(header::CONTENT_LENGTH);
-        *response.body_mut() = Body::from(message);
-    }
-    response
 }

@@ -19,8 +19,9 @@ use utoipa_axum::routes;
 use crate::auth::{login, logout};
 use crate::documents::registered_files;
 use crate::dropbox::html_wrapper::wrap_in_html;
+use crate::dropbox::plain_text_errors::as_plain_text;
 use crate::dropbox::{avatar, claim, crop, picture, upload};
-use crate::error::{ApiError, as_plain_text};
+use crate::error::ApiError;
 use crate::http::message_checks::check_message;
 use crate::http::other_methods::refuse_other_methods;
 use crate::http::server::OverClientLimit;
@@ -96,10 +97,10 @@ fn dropbox_operations() -> OpenApiRouter<AppState> {
     // The message is rendered first, then the page around it.
     let wrapped = tower::ServiceBuilder::new()
         .layer(middleware::from_fn(wrap_in_html))
-        .layer(middleware::map_response(as_plain_text));
+        .layer(middleware::from_fn(as_plain_text));
     let pictures = refuse_other_methods::<ApiError, _>(routes!(upload::add)).layer(wrapped);
     let picture = refuse_other_methods::<ApiError, _>(routes!(picture::get, crop::put));
-    OpenApiRouter::new().routes(pictures).routes(picture.layer(middleware::map_response(as_plain_text)))
+    OpenApiRouter::new().routes(pictures).routes(picture.layer(middleware::from_fn(as_plain_text)))
 }
 
 /// Ends a test that gets an undocumented response.

@@ -1,6 +1,7 @@
 //! The format of responses of the documents API: JSON, or XML if the client prefers it. Both are serialized from the
 //! structs in `response_bodies`.
 
+use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -9,6 +10,7 @@ use super::response_bodies::ItemKind;
 use super::xml_serializer;
 use crate::error::ApiError;
 use crate::http::accept::Accept;
+use crate::http::idempotency::OtherFormat;
 
 /// The format of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,16 +43,44 @@ impl ResponseFormat {
         kind: ItemKind,
         body: &T,
     ) -> Result<Response, ApiError> {
-        let text = match self {
-            Self::Json => serde_json::to_string(body).map_err(|error| error.to_string()),
-            Self::Xml => xml_serializer::to_string(kind.as_str(), body).map_err(|error| error.to_string()),
-        };
-        let text = text.map_err(|error| ApiError::Internal(format!("a response was not serialized: {error}")))?;
-        let mut response = (status, text).into_response();
+        let mut response = (status, self.serialize(kind, body)?).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.mime()));
         headers.insert(header::VARY, HeaderValue::from_static("Accept"));
         Ok(response)
+    }
+
+    /// Like [`Self::response`], for a response that an idempotency key may repeat. It has the other format as well.
+    pub(crate) fn repeatable_response<T: Serialize>(
+        self,
+        status: StatusCode,
+        kind: ItemKind,
+        body: &T,
+    ) -> Result<Response, ApiError> {
+        let mut response = self.response(status, kind, body)?;
+        let other = if self == Self::Json { Self::Xml } else { Self::Json };
+        let other_format = OtherFormat { media_type: other.mime().to_owned(), body: other.serialize(kind, body)? };
+        response.extensions_mut().insert(other_format);
+        Ok(response)
+    }
+
+    /// Changes a response to this format, if it is in the other one and has both.
+    pub(crate) fn select(self, mut response: Response) -> Response {
+        let other_format = response.extensions_mut().remove::<OtherFormat>();
+        let Some(other_format) = other_format.filter(|other| other.media_type == self.mime()) else { return response };
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.mime()));
+        headers.remove(header::CONTENT_LENGTH);
+        *response.body_mut() = Body::from(other_format.body);
+        response
+    }
+
+    fn serialize<T: Serialize>(self, kind: ItemKind, body: &T) -> Result<String, ApiError> {
+        let text = match self {
+            Self::Json => serde_json::to_string(body).map_err(|error| error.to_string()),
+            Self::Xml => xml_serializer::to_string(kind.as_str(), body).map_err(|error| error.to_string()),
+        };
+        text.map_err(|error| ApiError::Internal(format!("a response was not serialized: {error}")))
     }
 }
 

@@ -135,7 +135,7 @@ mod tests {
             ApiError::InFlight { .. } => &[ErrorKind::InFlight],
             ApiError::IdempotencyKeyReused => &[ErrorKind::IdempotencyKeyReused],
             ApiError::Gone(_) => &[ErrorKind::Gone],
-            ApiError::PreconditionFailed => &[ErrorKind::PreconditionFailed],
+            ApiError::PreconditionFailed | ApiError::ModifiedSince => &[ErrorKind::PreconditionFailed],
             // The document describes the methods that a path has.
             ApiError::MethodNotAllowed(_) => &[],
             // It is refused before an operation is found.

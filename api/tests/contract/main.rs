@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests make names and times of their own")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod accept;
 mod admission;
 mod avatars;
 mod backend_stalls;
@@ -38,3 +39,4 @@ mod test_server;
 mod ui;
 mod upload_list;
 mod upload_status;
+mod write_conditions;
