@@ -9,7 +9,7 @@ const DEPENDENCY_OWNERS: [(&str, &[&str]); 7] = [
     ("crates/queue", &["lapin"]),
     ("crates/storage", &["object_store"]),
     ("crates/picture", &["fast_image_resize", "image-webp", "png", "pulp", "moxcms", "fdeflate"]),
-    ("api", &["axum", "hyper", "hyper-util", "multer", "utoipa", "utoipa-axum"]),
+    ("api", &["axum", "hyper", "hyper-util", "utoipa", "utoipa-axum"]),
     ("migrations", &["sea-orm-migration"]),
     (".", &["clap", "opentelemetry-otlp", "opentelemetry_sdk", "tracing-subscriber"]),
 ];

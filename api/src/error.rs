@@ -1,11 +1,10 @@
 //! The error type of the API: each error has a status, a stable code and a message for people.
 //!
-//! Handlers return it, and the router renders it as a problem document (RFC 9457). [`as_plain_text`] turns that into
-//! the bare message if the dropbox contract requires it (`docs/contracts/dropbox.md`, 1.4). A server error is logged
+//! Handlers return it, and the router renders it as a problem document (RFC 9457). `dropbox::plain_text_errors` turns
+//! that into the bare message if the dropbox contract requires it (`docs/contracts/dropbox.md`, 1.4). A server error is logged
 //! here, once, with its cause. A client error is only answered.
 
 use axum::Json;
-use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use backends::BackendError;
@@ -23,8 +22,16 @@ pub(crate) enum ApiError {
     #[error("{0}")]
     NotLoggedIn(&'static str),
     /// The session is valid, but the CSRF token is missing or invalid.
-    #[error("{0}; send the raw value of the Csrf-Token cookie in the X-Csrf-Token header")]
-    Csrf(&'static str),
+    #[error(
+        "{why}; send the raw value of the cookie Csrf-Token_{fedmember} in the header X-Csrf-Token_{fedmember}, or with \
+         hyphens for its underscores if a proxy drops those"
+    )]
+    Csrf {
+        /// What is wrong with the token.
+        why: &'static str,
+        /// The federation member, which the names end with.
+        fedmember: String,
+    },
     /// The login failed. The error does not say whether the address or the password was wrong, because that would help
     /// an attacker.
     #[error("the address or the password is wrong")]
@@ -80,9 +87,17 @@ pub(crate) enum ApiError {
     /// The resource has changed: its ETag does not match `If-Match`.
     #[error("the resource has changed: its ETag does not match If-Match; fetch it again without If-Match")]
     PreconditionFailed,
+    /// The resource was modified after the time in `If-Unmodified-Since`.
+    #[error("the resource was modified after the time in If-Unmodified-Since; fetch it again")]
+    ModifiedSince,
     /// The path exists, but does not support the method. The text lists the methods that it supports.
     #[error("this path supports {0} only")]
     MethodNotAllowed(String),
+    /// The body has a transfer coding that is not supported.
+    #[error(
+        "the Transfer-Encoding \"{0:.40}\" is not supported; send the body with \"chunked\" or with Content-Length"
+    )]
+    UnsupportedTransferCoding(String),
     /// The client sends too slowly.
     #[error("{0}")]
     RequestTimeout(String),
@@ -122,7 +137,7 @@ impl ApiError {
 
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::NotLoggedIn(_) | Self::Csrf(_) | Self::WrongCredentials => StatusCode::UNAUTHORIZED,
+            Self::NotLoggedIn(_) | Self::Csrf { .. } | Self::WrongCredentials => StatusCode::UNAUTHORIZED,
             Self::NotPermitted(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Malformed { .. } => StatusCode::BAD_REQUEST,
@@ -136,8 +151,9 @@ impl ApiError {
             Self::Conflict(_) | Self::InFlight { .. } => StatusCode::CONFLICT,
             Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Gone(_) => StatusCode::GONE,
-            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+            Self::PreconditionFailed | Self::ModifiedSince => StatusCode::PRECONDITION_FAILED,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::UnsupportedTransferCoding(_) => StatusCode::NOT_IMPLEMENTED,
             Self::RequestTimeout(_) => StatusCode::REQUEST_TIMEOUT,
             Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotReady(_) | Self::Overloaded(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -150,7 +166,7 @@ impl ApiError {
     pub(crate) fn code(&self) -> &str {
         match self {
             Self::NotLoggedIn(_) => "not_logged_in",
-            Self::Csrf(_) => "csrf",
+            Self::Csrf { .. } => "csrf",
             Self::WrongCredentials => "wrong_credentials",
             Self::NotPermitted(_) => "not_permitted",
             Self::NotFound(_) => "not_found",
@@ -162,8 +178,9 @@ impl ApiError {
             Self::InFlight { .. } => "in_flight",
             Self::IdempotencyKeyReused => "other_content",
             Self::Gone(_) => "gone",
-            Self::PreconditionFailed => "changed",
+            Self::PreconditionFailed | Self::ModifiedSince => "changed",
             Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::UnsupportedTransferCoding(_) => "unsupported_transfer_coding",
             Self::RequestTimeout(_) => "too_slow",
             Self::NotReady(_) => "not_yet",
             Self::Overloaded(_) => "busy",
@@ -317,16 +334,4 @@ impl IntoResponse for ApiError {
         response.extensions_mut().insert(ErrorMessage(message));
         response
     }
-}
-
-/// Renders an error as its bare message, because clients of the dropbox contract show the body to people
-/// (`docs/contracts/dropbox.md`, 1.4).
-pub(crate) async fn as_plain_text(mut response: Response) -> Response {
-    if let Some(ErrorMessage(message)) = response.extensions().get::<ErrorMessage>().cloned() {
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        headers.remove(header::CONTENT_LENGTH);
-        *response.body_mut() = Body::from(message);
-    }
-    response
 }

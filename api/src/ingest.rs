@@ -23,6 +23,7 @@ use storage::{StagedWriter, Staging};
 use crate::dropbox::settings::UploadSettings;
 use crate::error::ApiError;
 use crate::http::body::BoundedBody;
+use crate::http::content_encoding::refuse_content_encoding;
 use crate::http::idempotency::{Idempotency, IdempotencyOutcome};
 use crate::http::multipart::{MultipartReader, parse_boundary};
 use crate::http::prefer::Prefer;
@@ -210,7 +211,7 @@ impl Ingest {
         let mut idempotency = self.idempotency.begin(headers, &uploader.client_key, request.target()).await?;
         let _slot = self.quotas.take_slot(limits.too_many)?;
 
-        let form = MultipartReader::new(body, boundary);
+        let form = MultipartReader::new(body, &boundary);
         let received = request.stage(&authorized, form, &self.backends.staging).await?;
         let ReceivedFile { staged_writer, filename, text, parameters } = received;
         let staged = staged_writer.finish().await.map_err(ApiError::from)?;
@@ -258,7 +259,8 @@ impl Ingest {
 
     /// Checks what the head says of the body. Returns the boundary of the form, and the largest size that the file can
     /// have, if the head announces a length.
-    async fn check_head(&self, limits: &UploadLimits, headers: &HeaderMap) -> Result<(String, Option<u64>), ApiError> {
+    async fn check_head(&self, limits: &UploadLimits, headers: &HeaderMap) -> Result<(Vec<u8>, Option<u64>), ApiError> {
+        refuse_content_encoding(headers)?;
         let boundary = parse_boundary(headers)?;
         let declared = content_length(headers);
         if let Some(received) = declared.filter(|declared| *declared > limits.max_body_bytes()) {

@@ -7,7 +7,7 @@ use domain::ordered_id;
 
 #[cfg(debug_assertions)]
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -18,8 +18,10 @@ use utoipa_axum::routes;
 
 use crate::auth::{login, logout};
 use crate::dropbox::html_wrapper::wrap_in_html;
+use crate::dropbox::plain_text_errors::as_plain_text;
 use crate::dropbox::{avatar, claim, crop, picture, upload};
-use crate::error::{ApiError, as_plain_text};
+use crate::error::ApiError;
+use crate::http::message_checks::check_message;
 use crate::http::other_methods::refuse_other_methods;
 use crate::http::server::OverClientLimit;
 #[cfg(debug_assertions)]
@@ -93,12 +95,11 @@ fn pages() -> Router<AppState> {
 /// The operations whose errors are plain text (`docs/contracts/dropbox.md`, 1.4).
 fn dropbox_operations() -> OpenApiRouter<AppState> {
     // The message is rendered first, then the page around it.
-    let wrapped = tower::ServiceBuilder::new()
-        .layer(middleware::from_fn(wrap_in_html))
-        .layer(middleware::map_response(as_plain_text));
+    let wrapped =
+        tower::ServiceBuilder::new().layer(middleware::from_fn(wrap_in_html)).layer(middleware::from_fn(as_plain_text));
     let pictures = refuse_other_methods::<ApiError, _>(routes!(upload::add)).layer(wrapped);
     let picture = refuse_other_methods::<ApiError, _>(routes!(picture::get, crop::put));
-    OpenApiRouter::new().routes(pictures).routes(picture.layer(middleware::map_response(as_plain_text)))
+    OpenApiRouter::new().routes(pictures).routes(picture.layer(middleware::from_fn(as_plain_text)))
 }
 
 /// Ends a test that gets an undocumented response.
@@ -137,7 +138,10 @@ async fn observe_request(request: Request, next: Next) -> Response {
     if let Some(trace) = request.headers().get(instrument::TRACEPARENT).and_then(|trace| trace.to_str().ok()) {
         instrument::continue_trace(&span, trace);
     }
-    let mut response = if request.extensions().get::<OverClientLimit>().is_some() {
+    let has_bearer = request.headers().contains_key(header::AUTHORIZATION);
+    let mut response = if let Err(error) = check_message(request.version(), request.headers()) {
+        error.into_response()
+    } else if request.extensions().get::<OverClientLimit>().is_some() {
         ApiError::TooManyRequests {
             code: "too_many_connections",
             message: "this address has too many requests in progress; wait for some to end".to_owned(),
@@ -147,16 +151,27 @@ async fn observe_request(request: Request, next: Next) -> Response {
     } else {
         next.run(request).instrument(span.clone()).await
     };
-    let status = response.status().as_u16();
-    span.record("http.response.status_code", status);
+    let status = response.status();
+    span.record("http.response.status_code", status.as_u16());
     let _entered = span.enter();
-    tracing::debug!(status, ms = started_at.elapsed().as_millis(), "{method} {route} {status}");
-    let labels = [("route", route), ("method", method.to_owned()), ("status", status.to_string())];
+    tracing::debug!(
+        status = status.as_u16(),
+        ms = started_at.elapsed().as_millis(),
+        "{method} {route} {}",
+        status.as_u16()
+    );
+    let labels = [("route", route), ("method", method.to_owned()), ("status", status.as_str().to_owned())];
     metrics::counter!("cloakroom_http_requests_total", &labels).increment(1);
     metrics::histogram!("cloakroom_http_seconds", &labels).record(started_at.elapsed());
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::try_from(id) {
         headers.insert(HeaderName::from_static("x-request-id"), id);
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        // RFC 9110, 15.5.2 requires a challenge, and RFC 6750, 3.1 says what it names.
+        let refused = "Bearer realm=\"cloakroom\", error=\"invalid_token\"";
+        let challenge = if has_bearer { refused } else { "Bearer realm=\"cloakroom\"" };
+        default_header(headers, header::WWW_AUTHENTICATE, challenge);
     }
     default_header(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     default_header(headers, header::REFERRER_POLICY, "no-referrer");

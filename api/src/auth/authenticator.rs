@@ -53,7 +53,8 @@ impl Authenticator {
     /// they change while sessions last. What was read of a session and its account is reused for
     /// `realm.session_cache_time`.
     pub(crate) async fn authenticate(&self, headers: &HeaderMap) -> Result<AuthUser, ApiError> {
-        if let (Some(verifier), Some(token)) = (&self.token_verifier, bearer_jwt(headers)) {
+        let bearer = bearer_token(headers);
+        if let (Some(verifier), Some(token)) = (&self.token_verifier, bearer.filter(|token| is_jwt(token))) {
             let user = verifier.user_for_token(token, &self.records).await;
             let user = user.map_err(|failure| match failure {
                 TokenVerificationError::Invalid(why) => ApiError::NotLoggedIn(why),
@@ -61,22 +62,16 @@ impl Authenticator {
             })?;
             return accept_verified_user(user);
         }
-        let (session, by_cookie) = match headers.get(AUTHORIZATION) {
-            Some(bearer) => {
-                let token = bearer.to_str().ok().and_then(|value| {
-                    let (scheme, token) = value.split_once(' ')?;
-                    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-                });
-                let token = token.ok_or(ApiError::NotLoggedIn(
+        let (session, by_cookie) = match (bearer, cookie_value(headers, &self.realm.session_cookie)) {
+            (Some(token), _) => (self.sessions.verify(token).await?, false),
+            // Credentials of another scheme are for a proxy on the way.
+            (None, Some(value)) => (self.sessions.verify(value).await?, true),
+            (None, None) if headers.contains_key(AUTHORIZATION) => {
+                return Err(ApiError::NotLoggedIn(
                     "the Authorization header has no bearer token; send \"Authorization: Bearer <token>\"",
-                ))?;
-                (self.sessions.verify(token).await?, false)
+                ));
             }
-            None => {
-                let value = cookie_value(headers, &self.realm.session_cookie);
-                let value = value.ok_or(ApiError::NotLoggedIn("you are not logged in; log in first"))?;
-                (self.sessions.verify(value).await?, true)
-            }
+            (None, None) => return Err(ApiError::NotLoggedIn("you are not logged in; log in first")),
         };
         let (admin, token) = (self.sessions.check(&session).await?, Some(session.token_id));
         Ok(AuthUser {
@@ -91,7 +86,7 @@ impl Authenticator {
     pub(crate) async fn authenticate_read(&self, headers: &HeaderMap) -> Result<AuthUser, ApiError> {
         let caller = self.authenticate(headers).await?;
         if self.csrf_reads {
-            require_csrf(&self.csrf_status(&caller, headers)?)?;
+            self.require_csrf(&self.csrf_status(&caller, headers)?)?;
         }
         Ok(caller)
     }
@@ -99,7 +94,7 @@ impl Authenticator {
     /// Authenticates the caller of a write.
     pub(crate) async fn authenticate_write(&self, headers: &HeaderMap) -> Result<AuthUser, ApiError> {
         let caller = self.authenticate(headers).await?;
-        require_csrf(&self.csrf_status_of_write(&caller, headers)?)?;
+        self.require_csrf(&self.csrf_status_of_write(&caller, headers)?)?;
         Ok(caller)
     }
 
@@ -111,9 +106,9 @@ impl Authenticator {
 
     fn csrf_status(&self, caller: &AuthUser, headers: &HeaderMap) -> Result<CsrfStatus, ApiError> {
         let Some(session) = &caller.cookie_session else { return Ok(CsrfStatus::Satisfied) };
-        match headers.get(&self.realm.csrf_header) {
+        match self.realm.csrf_token(headers) {
             Some(sent) => {
-                let sent = sent.to_str().map_err(|_| ApiError::Csrf("the CSRF token is not valid"))?;
+                let sent = sent.to_str().map_err(|_| self.csrf_error("the CSRF token is not valid"))?;
                 self.check_csrf_token(session, sent)?;
                 Ok(CsrfStatus::Satisfied)
             }
@@ -125,19 +120,25 @@ impl Authenticator {
     pub(crate) fn check_csrf_field(&self, status: &CsrfStatus, token: Option<&str>) -> Result<(), ApiError> {
         match (status, token) {
             (CsrfStatus::Missing(session), Some(token)) => self.check_csrf_token(session, token),
-            (status, _) => require_csrf(status),
+            (status, _) => self.require_csrf(status),
         }
     }
 
     fn check_csrf_token(&self, session: &Session, token: &str) -> Result<(), ApiError> {
-        csrf::check(token, session, &self.signing_keys, self.records.clock().now()).map_err(ApiError::Csrf)
+        let checked = csrf::check(token, session, &self.signing_keys, self.records.clock().now());
+        checked.map_err(|why| self.csrf_error(why))
     }
-}
 
-fn require_csrf(status: &CsrfStatus) -> Result<(), ApiError> {
-    match status {
-        CsrfStatus::Satisfied => Ok(()),
-        CsrfStatus::Missing(_) => Err(ApiError::Csrf("the CSRF token is missing")),
+    fn require_csrf(&self, status: &CsrfStatus) -> Result<(), ApiError> {
+        match status {
+            CsrfStatus::Satisfied => Ok(()),
+            CsrfStatus::Missing(_) => Err(self.csrf_error("the CSRF token is missing")),
+        }
+    }
+
+    /// The error names the header with the federation member, because another name does not work.
+    fn csrf_error(&self, why: &'static str) -> ApiError {
+        ApiError::Csrf { why, fedmember: self.realm.fedmember.clone() }
     }
 }
 
@@ -149,9 +150,15 @@ fn accept_verified_user(user: User) -> Result<AuthUser, ApiError> {
     Ok(AuthUser { user_id: user.id, is_admin: user.role == Role::Admin, cookie_session: None, token_id: None })
 }
 
-/// Returns a bearer token that has the three parts of a JWT. Tokens issued here are percent-encoded, which a JWT never
-/// is.
-fn bearer_jwt(headers: &HeaderMap) -> Option<&str> {
-    let (_, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    (token.matches('.').count() == 2 && !token.contains('%')).then(|| token.trim())
+/// Returns the bearer token, if `Authorization` has one. A proxy may have added credentials of another scheme.
+fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    headers.get_all(AUTHORIZATION).iter().find_map(|value| {
+        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    })
+}
+
+/// Returns whether a token has the three parts of a JWT. Tokens issued here are percent-encoded, which a JWT never is.
+fn is_jwt(token: &str) -> bool {
+    token.matches('.').count() == 2 && !token.contains('%')
 }

@@ -1,7 +1,7 @@
 //! The names that depend on the federation member: of cookies, of a header, and the end of every id.
 
-use axum::http::HeaderMap;
 use axum::http::header::{COOKIE, HeaderName};
+use axum::http::{HeaderMap, HeaderValue};
 use domain::InvalidSetting;
 
 /// The names of cookies and headers that depend on the federation member.
@@ -15,6 +15,8 @@ pub(crate) struct RealmNames {
     pub(crate) csrf_cookie: String,
     /// `X-Csrf-Token_{fedmember}`, compared without regard to case.
     pub(crate) csrf_header: HeaderName,
+    /// The same name with hyphens in place of its underscores.
+    csrf_header_with_hyphens: HeaderName,
 }
 
 impl RealmNames {
@@ -30,12 +32,27 @@ impl RealmNames {
             return Err(wrong());
         }
         let csrf_header = format!("x-csrf-token_{fed}").to_lowercase();
+        let with_hyphens = csrf_header.replace('_', "-");
         Ok(Self {
             fedmember: fed.to_owned(),
             session_cookie: format!("AtmoAuthToken_{fed}"),
             csrf_cookie: format!("Csrf-Token_{fed}"),
             csrf_header: HeaderName::from_bytes(csrf_header.as_bytes()).map_err(|_| wrong())?,
+            csrf_header_with_hyphens: HeaderName::from_bytes(with_hyphens.as_bytes()).map_err(|_| wrong())?,
         })
+    }
+
+    /// Returns the header with the CSRF token. Its name may have hyphens in place of underscores, because libwww-perl
+    /// writes it so, and because proxies drop names with underscores.
+    pub(crate) fn csrf_token<'a>(&self, headers: &'a HeaderMap) -> Option<&'a HeaderValue> {
+        headers.get(&self.csrf_header).or_else(|| headers.get(&self.csrf_header_with_hyphens))
+    }
+
+    /// Returns whether a field of a form holds the CSRF token, by its name.
+    pub(crate) fn is_csrf_field(&self, name: &str) -> bool {
+        [&self.csrf_header, &self.csrf_header_with_hyphens]
+            .iter()
+            .any(|header| name.eq_ignore_ascii_case(header.as_str()))
     }
 }
 

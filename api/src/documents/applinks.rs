@@ -77,7 +77,7 @@ pub(crate) async fn add(
         kind: ItemKind::Applink,
         error_code: SuccessCode::Success,
     };
-    let response = request.response_format.response(StatusCode::OK, ItemKind::Applink, &body)?;
+    let response = request.response_format.repeatable_response(StatusCode::OK, ItemKind::Applink, &body)?;
     Ok(idempotency.store_response(response).await?)
 }
 

@@ -1,5 +1,5 @@
-//! Middleware around every request below `/documents/api`. It parses the path for the handlers, and renders errors in
-//! the format that the client accepts.
+//! Middleware around every request below `/documents/api`. It parses the path for the handlers, and renders errors and
+//! repeated responses in the format that the client accepts.
 
 use axum::extract::Request;
 use axum::middleware::Next;
@@ -16,6 +16,6 @@ pub(super) async fn render_errors(mut request: Request, next: Next) -> Response 
     let mut response = next.run(request).await;
     match response.extensions_mut().remove::<DocumentError>() {
         Some(error) => error.render(response_format, &path),
-        None => response,
+        None => response_format.select(response),
     }
 }

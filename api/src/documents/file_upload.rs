@@ -21,6 +21,7 @@ use super::settings::DocumentSettings;
 use super::upload_form::UploadForm;
 use crate::dropbox::settings::UploadSettings;
 use crate::error::ApiError;
+use crate::http::conditional::{CurrentVersion, check_write, etag, has_write_condition};
 use crate::http::multipart::MultipartReader;
 use crate::ingest::{NewUpload, ReceivedFile, UploadLimits, UploadRequest, Uploader};
 
@@ -119,6 +120,10 @@ impl UploadRequest for FileUpload<'_> {
             };
             (authorized.principal, authorized.grant, file.id, version)
         };
+        // A repeated request with a key gets its first response, although the first request changed the file.
+        if !self.request.head.headers.contains_key("idempotency-key") {
+            self.check_conditions(&file).await?;
+        }
         let display_name = principal.display_name;
         let uploader =
             Uploader { user_id: principal.user_id, is_admin: principal.is_admin, client_key: principal.client_key };
@@ -150,6 +155,10 @@ impl UploadRequest for FileUpload<'_> {
             UploadTarget::NewFile(_) | UploadTarget::NextVersion(_) => None,
         };
         let (grant, deadline) = (authorized.grant.clone(), self.services.uploads.deadline);
+        // The file may have changed while the body was received.
+        if let Err(error) = self.check_conditions(&authorized.file).await {
+            return Ok(Err(error));
+        }
         let admission = FileAdmission { owner, grant, target, filename, media, staged, deadline, idempotency_key };
         let admitted = self.services.records.admit_into_file(admission).await?;
         Ok(admitted.map_err(|conflict| match conflict {
@@ -182,9 +191,10 @@ impl UploadRequest for FileUpload<'_> {
             && let (Some(file), Some(version)) = (records.file(file).await?, records.file_version(file, *number).await?)
         {
             let body = ItemBody::new(file_info(records, &file, &version).await?);
-            return Ok(format.response(StatusCode::CREATED, ItemKind::File, &body)?);
+            return Ok(format.repeatable_response(StatusCode::CREATED, ItemKind::File, &body)?);
         }
-        let mut response = format.response(status, ItemKind::File, &SuccessBody::new(ItemKind::File, file))?;
+        let mut response =
+            format.repeatable_response(status, ItemKind::File, &SuccessBody::new(ItemKind::File, file))?;
         if status == StatusCode::ACCEPTED
             && let Ok(location) = HeaderValue::try_from(format!("/uploads/{id}"))
         {
@@ -207,6 +217,20 @@ impl UploadRequest for FileUpload<'_> {
 }
 
 impl FileUpload<'_> {
+    /// Checks the conditions of the request against the latest version of the file. A new file has none.
+    async fn check_conditions(&self, file: &FileId) -> Result<(), DocumentError> {
+        let (headers, records) = (&self.request.head.headers, &self.services.records);
+        if self.kind == FileUploadKind::NewFile || !has_write_condition(headers) {
+            return Ok(());
+        }
+        let file = records.file(file).await?.ok_or_else(DocumentError::file_not_found)?;
+        let latest = records.file_version(&file.id, file.latest_version).await?;
+        let latest = latest.ok_or_else(DocumentError::version_not_found)?;
+        // A content that is kept in another system has no ETag here.
+        let tags = latest.upload.iter().map(|upload| etag(&upload.sha256)).collect();
+        Ok(check_write(headers, &CurrentVersion { tags, modified_at: Some(latest.created_at) })?)
+    }
+
     /// Parses what the form says beside the file.
     fn parse_target(&self, authorized: &AuthorizedUpload, text: &[u8]) -> Result<UploadTarget, DocumentError> {
         let parameters = if text.is_empty() { JsonParams::default() } else { JsonParams::parse(text)? };

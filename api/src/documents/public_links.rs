@@ -83,7 +83,7 @@ pub(crate) async fn add(
     };
     links.records.add_public_link(&link).await?;
     let body = ItemBody::new(link_information(&mut UserDirectory::new(&links.records), &link).await?);
-    let response = request.response_format.response(StatusCode::OK, ItemKind::Publiclink, &body)?;
+    let response = request.response_format.repeatable_response(StatusCode::OK, ItemKind::Publiclink, &body)?;
     Ok(idempotency.store_response(response).await?)
 }
 

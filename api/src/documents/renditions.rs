@@ -18,9 +18,10 @@ use super::parameters::{FilePath, RangeHeaders, RenditionQuery, RenditionTypeQue
 use super::request::DocumentRequest;
 use super::response_bodies::{ItemKind, ListBody, RenditionInformation, RenditionType, SuccessBody};
 use crate::dropbox::variant_server::VariantServer;
+use crate::http::conditional::{CurrentVersion, check_write};
 use crate::openapi::content_responses::{FileContent, ThumbnailContent};
 use crate::openapi::error_responses::{PreconditionErrors, RejectionErrors};
-use crate::openapi::request_headers::ConditionalHeaders;
+use crate::openapi::request_headers::{ConditionalHeaders, WriteConditionHeaders};
 
 /// The side of the square into which a thumbnail fits, in pixels, as the worker renders it.
 const THUMBNAIL_SIZE: u32 = 256;
@@ -100,10 +101,10 @@ pub(crate) async fn get(
     path = "/files/{id}/data/rendition",
     tag = "documents",
     operation_id = "deleteRendition",
-    params(FilePath, RenditionQuery, VersionQuery),
+    params(FilePath, RenditionQuery, VersionQuery, WriteConditionHeaders),
     responses(
         (status = 200, description = "The rendition is deleted", body = SuccessBody),
-        DocumentErrors::<WriteErrors>,
+        DocumentErrors::<(WriteErrors, PreconditionErrors)>,
     ),
 )]
 pub(crate) async fn remove(
@@ -116,6 +117,8 @@ pub(crate) async fn remove(
     let version = request.requested_version(&records, &authorized.file).await?;
     let name = request.query_param("rendition")?.ok_or_else(|| DocumentError::missing_field("rendition"))?;
     let rendition = records.rendition(version.id, &name).await?.ok_or_else(DocumentError::rendition_not_found)?;
+    let created_at = rendition.upload.created_at;
+    check_write(&request.head.headers, &CurrentVersion::of_content(&rendition.upload.sha256, created_at))?;
     if !records.delete_rendition(&rendition, &authorized.principal.user_id).await? {
         return Err(DocumentError::rendition_not_found());
     }

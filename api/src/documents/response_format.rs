@@ -1,6 +1,7 @@
 //! The format of responses of the documents API: JSON, or XML if the client prefers it. Both are serialized from the
 //! structs in `response_bodies`.
 
+use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -8,6 +9,8 @@ use serde::Serialize;
 use super::response_bodies::ItemKind;
 use super::xml_serializer;
 use crate::error::ApiError;
+use crate::http::accept::Accept;
+use crate::http::idempotency::OtherFormat;
 
 /// The format of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,23 +22,11 @@ pub(crate) enum ResponseFormat {
 impl ResponseFormat {
     /// Selects XML if the client prefers it to JSON. Everything else means JSON.
     pub(crate) fn from_accept(headers: &HeaderMap) -> Self {
-        let (mut json, mut xml, mut any) = (None, None, None);
-        let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        for range in values.flat_map(|value| value.split(',')) {
-            let range = range.to_ascii_lowercase();
-            let mut parts = range.split(';').map(str::trim);
-            let name = parts.next().unwrap_or_default();
-            let quality: f32 = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
-            let best = match name {
-                "application/json" => &mut json,
-                "application/xml" | "text/xml" => &mut xml,
-                "*/*" | "application/*" => &mut any,
-                _ => continue,
-            };
-            *best = Some(best.map_or(quality, |before: f32| before.max(quality)));
-        }
-        // A format that is named takes precedence over a wildcard.
-        if xml.or(any) > json.or(any) { Self::Xml } else { Self::Json }
+        let accept = Accept::from_headers(headers);
+        // The old name of XML counts if the new one is not there.
+        let xml = accept.named_quality("application/xml").or_else(|| accept.named_quality("text/xml"));
+        let xml = xml.unwrap_or_else(|| accept.quality("application/xml"));
+        if xml > accept.quality("application/json") { Self::Xml } else { Self::Json }
     }
 
     fn mime(self) -> &'static str {
@@ -52,16 +43,44 @@ impl ResponseFormat {
         kind: ItemKind,
         body: &T,
     ) -> Result<Response, ApiError> {
-        let text = match self {
-            Self::Json => serde_json::to_string(body).map_err(|error| error.to_string()),
-            Self::Xml => xml_serializer::to_string(kind.as_str(), body).map_err(|error| error.to_string()),
-        };
-        let text = text.map_err(|error| ApiError::Internal(format!("a response was not serialized: {error}")))?;
-        let mut response = (status, text).into_response();
+        let mut response = (status, self.serialize(kind, body)?).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.mime()));
         headers.insert(header::VARY, HeaderValue::from_static("Accept"));
         Ok(response)
+    }
+
+    /// Like [`Self::response`], for a response that an idempotency key may repeat. It has the other format as well.
+    pub(crate) fn repeatable_response<T: Serialize>(
+        self,
+        status: StatusCode,
+        kind: ItemKind,
+        body: &T,
+    ) -> Result<Response, ApiError> {
+        let mut response = self.response(status, kind, body)?;
+        let other = if self == Self::Json { Self::Xml } else { Self::Json };
+        let other_format = OtherFormat { media_type: other.mime().to_owned(), body: other.serialize(kind, body)? };
+        response.extensions_mut().insert(other_format);
+        Ok(response)
+    }
+
+    /// Changes a response to this format, if it is in the other one and has both.
+    pub(crate) fn select(self, mut response: Response) -> Response {
+        let other_format = response.extensions_mut().remove::<OtherFormat>();
+        let Some(other_format) = other_format.filter(|other| other.media_type == self.mime()) else { return response };
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.mime()));
+        headers.remove(header::CONTENT_LENGTH);
+        *response.body_mut() = Body::from(other_format.body);
+        response
+    }
+
+    fn serialize<T: Serialize>(self, kind: ItemKind, body: &T) -> Result<String, ApiError> {
+        let text = match self {
+            Self::Json => serde_json::to_string(body).map_err(|error| error.to_string()),
+            Self::Xml => xml_serializer::to_string(kind.as_str(), body).map_err(|error| error.to_string()),
+        };
+        text.map_err(|error| ApiError::Internal(format!("a response was not serialized: {error}")))
     }
 }
 
@@ -82,6 +101,11 @@ mod tests {
             ("*/*;q=0.8, application/json;q=0.1, application/xml;q=0.5", ResponseFormat::Xml),
             ("application/xml;Q=0.1, application/json;q=0.5", ResponseFormat::Json),
             ("text/html", ResponseFormat::Json),
+            ("application/json;q=0, */*", ResponseFormat::Xml),
+            ("application/json;q=0, application/xml;q=0", ResponseFormat::Json),
+            ("application/xml;q=0, text/xml", ResponseFormat::Json),
+            ("text/xml;q=0.9, application/*;q=0.5", ResponseFormat::Xml),
+            ("application/json;Q=0.1, application/*", ResponseFormat::Xml),
         ] {
             let headers = HeaderMap::from_iter([(header::ACCEPT, accept.parse().unwrap())]);
             assert_eq!(ResponseFormat::from_accept(&headers), format, "{accept}");

@@ -13,7 +13,8 @@ use super::parameters::{FileForm, FilePath, RenditionForm, VersionPath};
 use super::request::DocumentRequest;
 use super::response_bodies::{FileInformation, ItemBody, SuccessBody};
 use crate::ingest::Ingest;
-use crate::openapi::request_headers::{IdempotencyKeyHeader, PreferHeader};
+use crate::openapi::error_responses::PreconditionErrors;
+use crate::openapi::request_headers::{IdempotencyKeyHeader, PreferHeader, WriteConditionHeaders};
 
 /// The response when a new file or version is ready.
 #[derive(utoipa::IntoResponses)]
@@ -45,12 +46,12 @@ struct UploadAccepted(SuccessBody);
     tag = "documents",
     operation_id = "uploadRendition",
     request_body(content = RenditionForm, content_type = "multipart/form-data"),
-    params(FilePath, PreferHeader, IdempotencyKeyHeader),
+    params(FilePath, PreferHeader, IdempotencyKeyHeader, WriteConditionHeaders),
     responses(
         (status = 200, description = "The rendition is ready", body = SuccessBody,
             headers(("Preference-Applied" = String, description = "The preferences of `Prefer` that were applied"))),
         UploadAccepted,
-        DocumentErrors::<UploadErrors>,
+        DocumentErrors::<(UploadErrors, PreconditionErrors)>,
     ),
 )]
 pub(crate) async fn rendition(
@@ -95,11 +96,11 @@ pub(crate) async fn file(
     tag = "documents",
     operation_id = "uploadFileVersion",
     request_body(content = FileForm, content_type = "multipart/form-data"),
-    params(FilePath, PreferHeader, IdempotencyKeyHeader),
+    params(FilePath, PreferHeader, IdempotencyKeyHeader, WriteConditionHeaders),
     responses(
         FileReady,
         UploadAccepted,
-        DocumentErrors::<UploadErrors>,
+        DocumentErrors::<(UploadErrors, PreconditionErrors)>,
     ),
 )]
 pub(crate) async fn next_version(

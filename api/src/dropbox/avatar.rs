@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use domain::{Media, Service, Upload};
+use domain::{Media, Resource, Service, Upload};
 use records::Records;
 use serde::Deserialize;
 
 use crate::auth::access::WriteAccess;
 use crate::auth::permissions::Permissions;
 use crate::auth::policy_client::Action;
-use crate::dropbox::default_avatar::default_avatar;
+use crate::dropbox::default_avatar::{default_avatar, default_avatar_tags};
 use crate::dropbox::requested_variant;
 use crate::dropbox::variant_server::VariantServer;
 use crate::error::ApiError;
+use crate::http::conditional::{CurrentVersion, check_write, etag, has_write_condition};
 use crate::http::path_params::PathParams;
 use crate::http::request_head::RequestHead;
 use crate::openapi::content_responses::AvatarContent;
@@ -23,7 +24,7 @@ use crate::openapi::error_responses::{
     CsrfErrors, ParameterErrors, PermissionErrors, PreconditionErrors, Problems, RejectionErrors, TargetErrors,
 };
 use crate::openapi::path_parameters::{ResourcePath, SizeQuery};
-use crate::openapi::request_headers::ConditionalHeaders;
+use crate::openapi::request_headers::{ConditionalHeaders, WriteConditionHeaders};
 use crate::resource::ResourceParam;
 
 /// The default size, in pixels.
@@ -94,6 +95,27 @@ pub(crate) async fn version(
     avatar_response(&variants, &upload, size, &request, "public, max-age=31536000, immutable").await
 }
 
+/// Checks the conditions of a write that changes the avatar of a resource. Any size of the avatar may be what the client
+/// has.
+pub(super) async fn check_conditions(
+    records: &Records,
+    resource: &Resource,
+    headers: &HeaderMap,
+) -> Result<(), ApiError> {
+    if !has_write_condition(headers) {
+        return Ok(());
+    }
+    let current = match records.avatar(resource).await? {
+        Some((_, upload)) => {
+            let variants = records.variants(upload.id, upload.generation).await?;
+            let tags = variants.iter().map(|variant| etag(&variant.sha256)).collect();
+            CurrentVersion { tags, modified_at: upload.claim.map(|claim| claim.at) }
+        }
+        None => CurrentVersion { tags: default_avatar_tags(), modified_at: None },
+    };
+    check_write(headers, &current)
+}
+
 async fn avatar_response(
     variants: &VariantServer,
     upload: &Upload,
@@ -111,10 +133,10 @@ async fn avatar_response(
     path = "/api/{service}/{id}/picture",
     tag = "avatars",
     operation_id = "removeAvatar",
-    params(ResourcePath),
+    params(ResourcePath, WriteConditionHeaders),
     responses(
         (status = 200, description = "The user has the default avatar"),
-        Problems::<(CsrfErrors, PermissionErrors, TargetErrors)>,
+        Problems::<(CsrfErrors, PermissionErrors, TargetErrors, PreconditionErrors)>,
     ),
     security(("session" = [], "csrf" = []), ("bearer" = [])),
 )]
@@ -123,11 +145,13 @@ pub(crate) async fn remove(
     ResourceParam(resource): ResourceParam,
     State(permissions): State<Arc<Permissions>>,
     State(records): State<Records>,
+    headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
     if resource.service != Service::Users {
         return Err(ApiError::NotFound("only users have a picture that can be removed".to_owned()));
     }
     permissions.authorize(&caller, Action::RemoveAvatar, &resource).await?;
+    check_conditions(&records, &resource, &headers).await?;
     records.remove_avatar(&resource, &caller.user_id).await?;
     Ok(StatusCode::OK)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use domain::{Resource, UploadId};
 use records::{ClaimRefusal, Claimant, Records};
 use serde::{Deserialize, Serialize};
@@ -13,11 +14,15 @@ use crate::auth::access::WriteAccess;
 use crate::auth::permissions::Permissions;
 use crate::auth::policy_client::Action;
 use crate::auth::realm_names::RealmNames;
+use crate::dropbox::avatar;
 use crate::error::ApiError;
 use crate::http::json_object::JsonObject;
 use crate::http::small_body::UnreadBody;
-use crate::openapi::error_responses::{BodyErrors, ClaimErrors, CsrfErrors, PermissionErrors, Problems, TargetErrors};
+use crate::openapi::error_responses::{
+    BodyErrors, ClaimErrors, CsrfErrors, PermissionErrors, PreconditionErrors, Problems, TargetErrors,
+};
 use crate::openapi::path_parameters::ResourcePath;
+use crate::openapi::request_headers::WriteConditionHeaders;
 use crate::resource::ResourceParam;
 
 /// The longest name of a resource, in characters.
@@ -72,10 +77,10 @@ pub(crate) struct ClaimResponse {
     tag = "avatars",
     operation_id = "claim",
     request_body(content = ClaimForm),
-    params(ResourcePath),
+    params(ResourcePath, WriteConditionHeaders),
     responses(
         (status = 200, description = "What is claimed now. Repeating the claim gives the same response", body = ClaimResponse),
-        Problems::<(CsrfErrors, BodyErrors, PermissionErrors, TargetErrors, ClaimErrors)>,
+        Problems::<(CsrfErrors, BodyErrors, PermissionErrors, TargetErrors, PreconditionErrors, ClaimErrors)>,
     ),
     security(("session" = [], "csrf" = []), ("bearer" = [])),
 )]
@@ -84,10 +89,12 @@ pub(crate) async fn put(
     ResourceParam(resource): ResourceParam,
     State(permissions): State<Arc<Permissions>>,
     State(claims): State<Arc<Claims>>,
+    headers: HeaderMap,
     body: UnreadBody,
 ) -> Result<Json<ClaimResponse>, ApiError> {
     let claim = ClaimRequest::parse(&body.read_json("the claim").await?)?;
     permissions.authorize(&caller, Action::Claim, &resource).await?;
+    claims.check_conditions(&resource, &headers).await?;
     claims.claim(&resource, claim, &caller.claimant()).await.map(Json)
 }
 
@@ -148,6 +155,11 @@ pub(crate) struct Claims {
 impl Claims {
     pub(crate) fn new(records: Records, realm: Arc<RealmNames>) -> Self {
         Self { records, realm }
+    }
+
+    /// Checks the conditions of a claim, which changes the avatar of the resource.
+    pub(crate) async fn check_conditions(&self, resource: &Resource, headers: &HeaderMap) -> Result<(), ApiError> {
+        avatar::check_conditions(&self.records, resource, headers).await
     }
 
     /// Carries out a claim. The caller of this function has already checked the claimant's permission for the resource.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use domain::{CROP_SPACE, Crop};
 use records::CropRefusal;
 
@@ -14,8 +15,11 @@ use crate::dropbox::unclaimed_pictures::UnclaimedPictures;
 use crate::error::ApiError;
 use crate::http::path_params::PathParams;
 use crate::http::small_body::{FormField, UnreadBody};
-use crate::openapi::error_responses::{BodyErrors, CsrfErrors, RejectionErrors, TargetErrors, TextErrors};
+use crate::openapi::error_responses::{
+    BodyErrors, CsrfErrors, PreconditionErrors, RejectionErrors, TargetErrors, TextErrors,
+};
 use crate::openapi::path_parameters::PicturePath;
+use crate::openapi::request_headers::WriteConditionHeaders;
 
 /// A crop, in pixels of the picture as `?size=512` shows it. Numbers are rounded, and what lies outside the picture is cut
 /// off.
@@ -42,10 +46,10 @@ struct CropForm {
     tag = "pictures",
     operation_id = "cropPicture",
     request_body(content = CropForm, content_type = "application/x-www-form-urlencoded"),
-    params(PicturePath),
+    params(PicturePath, WriteConditionHeaders),
     responses(
         (status = 200, description = "The PictureID", body = inline(i64), content_type = "application/json", example = json!(1001)),
-        TextErrors::<(CsrfErrors, BodyErrors, TargetErrors, RejectionErrors)>,
+        TextErrors::<(CsrfErrors, BodyErrors, TargetErrors, PreconditionErrors, RejectionErrors)>,
     ),
     security(("session" = [], "csrf" = []), ("bearer" = [])),
 )]
@@ -53,24 +57,27 @@ pub(crate) async fn put(
     WriteAccess(caller): WriteAccess,
     PathParams(id): PathParams<String>,
     State(pictures): State<Arc<UnclaimedPictures>>,
+    headers: HeaderMap,
     body: UnreadBody,
 ) -> Result<Json<i64>, ApiError> {
     let fields = body.read_form("the crop").await?;
-    apply_crop(&pictures, &caller, &id, &fields).await.map(Json)
+    apply_crop(&pictures, &caller, &id, &fields, &headers).await.map(Json)
 }
 
-/// Applies the crop in the form fields to a picture of the caller.
+/// Applies the crop in the form fields to a picture of the caller, under the conditions in the head of the request.
 pub(crate) async fn apply_crop(
     pictures: &UnclaimedPictures,
     caller: &AuthUser,
     id: &str,
     fields: &[FormField],
+    headers: &HeaderMap,
 ) -> Result<i64, ApiError> {
     let id = parse_picture_id(id)?;
     let crop = parse_crop(fields)?;
     // The owner is checked first, and only then whether the picture is ready. A crop of a picture that is being
     // processed waits.
     let upload = pictures.find(caller, id).await?;
+    pictures.check_conditions(headers, &upload).await?;
     match pictures.records().crop(upload.id, crop, &caller.claimant()).await? {
         Ok(_) => Ok(id.get()),
         Err(CropRefusal::Unknown) => Err(ApiError::NotFound(format!("there is no picture {id}"))),

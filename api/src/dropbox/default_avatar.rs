@@ -11,7 +11,7 @@ use domain::sha256;
 
 use crate::dropbox::variant_server::picture_headers;
 use crate::error::ApiError;
-use crate::http::conditional::{check_if_match, matches_if_none_match};
+use crate::http::conditional::{check_if_match, etag, matches_if_none_match};
 
 /// Red, green and blue of the background and of the figure.
 const BACKGROUND: [u8; 3] = [221, 226, 233];
@@ -27,11 +27,7 @@ static RENDERED: [OnceLock<(Bytes, String)>; MAX_SIZE] = [const { OnceLock::new(
 /// Returns the figure as a PNG of `size` × `size` pixels, 1 to 512.
 pub(super) fn default_avatar(size: u32, headers: &HeaderMap, cache: &'static str) -> Result<Response, ApiError> {
     let size = usize::try_from(size).unwrap_or(MAX_SIZE).clamp(1, MAX_SIZE);
-    let (drawn, tag) = RENDERED[size - 1].get_or_init(|| {
-        let drawn = encode_png(u32::try_from(size).unwrap_or_default());
-        let tag = format!("\"{}\"", sha256(&drawn));
-        (drawn.into(), tag)
-    });
+    let (drawn, tag) = rendered(size);
     check_if_match(headers, tag)?;
     let mut response = if matches_if_none_match(headers, tag) {
         StatusCode::NOT_MODIFIED.into_response()
@@ -42,6 +38,20 @@ pub(super) fn default_avatar(size: u32, headers: &HeaderMap, cache: &'static str
     };
     picture_headers(response.headers_mut(), tag, cache);
     Ok(response)
+}
+
+/// Returns the ETags of the figure at all sizes.
+pub(super) fn default_avatar_tags() -> Vec<String> {
+    (1..=MAX_SIZE).map(|size| rendered(size).1.clone()).collect()
+}
+
+/// Returns the figure at a size from 1 to [`MAX_SIZE`], and its ETag.
+fn rendered(size: usize) -> &'static (Bytes, String) {
+    RENDERED[size - 1].get_or_init(|| {
+        let drawn = encode_png(u32::try_from(size).unwrap_or_default());
+        let tag = etag(&sha256(&drawn));
+        (drawn.into(), tag)
+    })
 }
 
 /// Returns whether a point belongs to the figure: a head above shoulders. The unit is a thousandth of the picture's

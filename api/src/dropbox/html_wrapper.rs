@@ -26,7 +26,7 @@ of every response that has fewer bytes than this page.";
 const _: () = assert!(FILLER.len() == 500, "the filler has 500 characters");
 
 /// Wraps the response in a page if the request asks for it.
-pub(crate) async fn wrap_in_html(request: Request, next: Next) -> Response {
+pub(crate) async fn wrap_in_html(mut request: Request, next: Next) -> Response {
     let query = request.uri().query().unwrap_or_default().to_owned();
     let mut wrap = false;
     let mut domain = String::new();
@@ -38,6 +38,10 @@ pub(crate) async fn wrap_in_html(request: Request, next: Next) -> Response {
         }
     }
     let domain = Some(domain).filter(|domain| may_reflect(domain, request.headers()));
+    if wrap {
+        // The body of the page is the message, whatever else the client accepts.
+        request.headers_mut().remove(header::ACCEPT);
+    }
     let response = next.run(request).await;
     if wrap { wrap_response(response, domain.as_deref()).await } else { response }
 }

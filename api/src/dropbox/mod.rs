@@ -17,6 +17,7 @@ pub(crate) mod html_wrapper;
 pub(crate) mod picture;
 pub(crate) mod picture_field;
 pub(crate) mod picture_id;
+pub(crate) mod plain_text_errors;
 pub(crate) mod requested_variant;
 pub(crate) mod settings;
 pub(crate) mod unclaimed_pictures;

@@ -1,16 +1,19 @@
 //! Finds the picture among the parts of a form, and writes it to staging as it arrives.
 //!
-//! The picture is the first part with a file name, unless a later one is called `Profile` (`docs/contracts/dropbox.md`,
-//! 2.2).
+//! The picture is the part with a file name whose content is a picture. A part with a file name that is called `Profile`
+//! must be one (`docs/contracts/dropbox.md`, 2.2).
 
 use domain::{Media, SNIFF_BYTES};
 use storage::Staging;
 
 use super::filename::sanitize_filename;
+use crate::auth::realm_names::RealmNames;
 use crate::error::ApiError;
 use crate::http::multipart::{MultipartPart, MultipartReader};
 use crate::ingest::ReceivedFile;
 
+/// The documented name of the part with the picture.
+const PICTURE_FIELD: &str = "Profile";
 /// The most bytes of a part that is not the picture.
 const MAX_OTHER_PART_BYTES: u64 = 64 << 10;
 
@@ -19,72 +22,97 @@ pub(crate) struct PictureFieldReader<'a> {
     pub(crate) staging: &'a Staging,
     /// The most bytes of the picture.
     pub(crate) limit: u64,
-    /// The form field that may hold a CSRF token.
-    pub(crate) csrf_field: &'a str,
+    /// The name of the form field that may hold a CSRF token.
+    pub(crate) realm: &'a RealmNames,
 }
 
 impl PictureFieldReader<'_> {
-    /// Reads the picture. `check_csrf` is called before the first byte of the picture is read, with the CSRF token from
+    /// Reads the picture. `check_csrf` is called before the first byte of the picture is staged, with the CSRF token from
     /// a form field.
     pub(crate) async fn read_picture(
         &self,
         mut form: MultipartReader,
         check_csrf: impl Fn(Option<&str>) -> Result<(), ApiError>,
     ) -> Result<ReceivedFile<()>, ApiError> {
-        let (mut found, mut profile, mut empty, mut token) = (None, false, false, None);
+        let (mut found, mut token) = (None, None);
+        // Why no picture was found, if none is.
+        let (mut not_a_picture, mut empty, mut unnamed) = (None, false, None);
         while let Some(mut part) = form.next_part().await? {
-            let (name, file) = (part.name.clone(), part.filename.clone());
-            let wanted = file.is_some() && !profile && (found.is_none() || name == "Profile");
-            if !wanted {
-                if file.is_none() {
-                    let content = part.read_to_end(MAX_OTHER_PART_BYTES).await?;
-                    if name.eq_ignore_ascii_case(self.csrf_field) {
-                        token = String::from_utf8(content).ok();
-                    }
-                } else {
-                    // A second file may be as long as a picture, and is discarded.
-                    part.skip(if found.is_some() { self.limit } else { MAX_OTHER_PART_BYTES }).await?;
+            let Some(filename) = part.filename.take() else {
+                if self.realm.is_csrf_field(&part.name) {
+                    token = String::from_utf8(part.read_to_end(MAX_OTHER_PART_BYTES).await?).ok();
+                } else if let Some(refusal) = self.skip_unnamed(part).await? {
+                    unnamed.get_or_insert(refusal);
                 }
+                continue;
+            };
+            let start = part.peek(SNIFF_BYTES).await?;
+            // A browser sends an empty part if no file was chosen.
+            if start.is_empty() {
+                empty = true;
+                continue;
+            }
+            if let Err(refusal) = require_supported(Media::sniff(start)) {
+                if part.name == PICTURE_FIELD {
+                    check_csrf(token.as_deref())?;
+                    return Err(refusal);
+                }
+                not_a_picture.get_or_insert(refusal);
+                // It may be as long as a picture.
+                part.skip(self.limit).await?;
                 continue;
             }
             check_csrf(token.as_deref())?;
-            match self.stage_part(part, &file.unwrap_or_default()).await? {
-                // A browser sends an empty part if no file was chosen.
-                None => empty = true,
-                Some(picture) => {
-                    found = Some(picture);
-                    profile = name == "Profile";
-                }
+            if found.is_some() {
+                return Err(ApiError::malformed(
+                    "bad_multipart",
+                    "the form has two pictures; send each picture in a form of its own",
+                ));
             }
+            found = Some(self.stage_part(part, &filename).await?);
         }
-        found.ok_or_else(|| match empty {
+        if let Some(found) = found {
+            return Ok(found);
+        }
+        if not_a_picture.is_some() || empty {
+            check_csrf(token.as_deref())?;
+        }
+        Err(not_a_picture.or(unnamed).unwrap_or_else(|| match empty {
             true => ApiError::malformed("empty_file", "the file is empty; choose a picture"),
             false => ApiError::malformed("no_file", "the form has no part with a file name; send the picture as one"),
-        })
+        }))
     }
 
-    /// Writes one part to staging. None if it is empty. Fails as soon as it is known that the part is refused.
-    async fn stage_part(&self, mut part: MultipartPart, name: &str) -> Result<Option<ReceivedFile<()>>, ApiError> {
+    /// Skips a part that has no file name. Returns an error if it is the picture, which is reported if the form has no
+    /// other picture.
+    async fn skip_unnamed(&self, mut part: MultipartPart<'_>) -> Result<Option<ApiError>, ApiError> {
+        let is_picture = Media::sniff(part.peek(SNIFF_BYTES).await?).is_some_and(Media::is_supported_picture);
+        let refusal = (is_picture || part.name == PICTURE_FIELD).then(|| {
+            let why = format!(
+                "the part \"{:.40}\" of the form has no file name; send the picture with filename=\"…\" in its \
+                 Content-Disposition",
+                part.name
+            );
+            ApiError::malformed("no_file", why)
+        });
+        match (part.skip(MAX_OTHER_PART_BYTES).await, refusal) {
+            (Err(ApiError::TooLarge { .. }), Some(refusal)) => Err(refusal),
+            (skipped, refusal) => skipped.map(|()| refusal),
+        }
+    }
+
+    /// Writes one part to staging.
+    async fn stage_part(&self, mut part: MultipartPart<'_>, name: &str) -> Result<ReceivedFile<()>, ApiError> {
         let mut staged_writer = self.staging.new_writer();
-        let mut media = None;
         while let Some(chunk) = part.chunk().await? {
             let received = staged_writer.bytes_received() + chunk.len() as u64;
             if received > self.limit {
                 return Err(ApiError::TooLarge { what: "the picture", limit: self.limit, received });
             }
             staged_writer.write(&chunk).await?;
-            if media.is_none() && staged_writer.bytes_received() >= SNIFF_BYTES as u64 {
-                media = Some(require_supported(staged_writer.media())?);
-            }
-        }
-        if staged_writer.bytes_received() == 0 {
-            return Ok(None);
-        }
-        if media.is_none() {
-            require_supported(staged_writer.media())?;
         }
         let filename = sanitize_filename(name);
-        Ok(Some(ReceivedFile { staged_writer, filename, text: Vec::new(), parameters: () }))
+        Ok(ReceivedFile { staged_writer, filename, text: Vec::new(), parameters: () })
     }
 }
 

@@ -1,9 +1,12 @@
 //! The variant that the query and the head ask for: `?size=N` and `Accept`.
 
-use axum::http::{HeaderMap, Uri, header};
+use std::cmp::Ordering;
+
+use axum::http::{HeaderMap, Uri};
 use domain::{Media, VariantName};
 
 use crate::error::ApiError;
+use crate::http::accept::Accept;
 
 /// Returns the requested size, or `None` for the picture's own size. Unknown parameters are ignored, because clients
 /// add them to avoid caches.
@@ -36,29 +39,21 @@ pub(super) fn variant_name(size: Option<u32>, media: Media) -> Result<VariantNam
 
 /// Returns PNG or JPEG if the client accepts only that one of them, or prefers it. Otherwise the stored kind.
 pub(super) fn preferred_media(headers: &HeaderMap, stored: Media) -> Media {
-    let (mut png, mut jpeg) = (0.0_f32, 0.0_f32);
-    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    for range in values.flat_map(|value| value.split(',')) {
-        let mut parts = range.split(';').map(str::trim);
-        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
-        match name.as_str() {
-            "image/png" => png = quality,
-            "image/jpeg" | "image/jpg" => jpeg = quality,
-            _ => {}
-        }
-    }
-    if png > jpeg {
-        Media::Png
-    } else if jpeg > png {
-        Media::Jpeg
-    } else {
-        stored
+    let accept = Accept::from_headers(headers);
+    let png = accept.quality("image/png");
+    // Some clients use a name of JPEG that is not registered.
+    let jpeg = accept.named_quality("image/jpeg").or_else(|| accept.named_quality("image/jpg"));
+    match png.cmp(&jpeg.unwrap_or_else(|| accept.quality("image/jpeg"))) {
+        Ordering::Greater => Media::Png,
+        Ordering::Less => Media::Jpeg,
+        Ordering::Equal => stored,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header;
+
     use super::*;
 
     #[test]
@@ -70,6 +65,11 @@ mod tests {
             ("image/png;q=0.5, image/jpeg;q=0.4", Media::Png),
             ("image/png, image/jpeg", Media::Jpeg),
             ("", Media::Jpeg),
+            ("image/jpeg;q=0, image/*", Media::Png),
+            ("image/jpg;Q=0, */*;q=0.1", Media::Png),
+            ("image/png;q=0.5, image/*", Media::Jpeg),
+            ("image/png;q=0, image/jpeg;q=0", Media::Jpeg),
+            ("image/webp", Media::Jpeg),
         ] {
             let headers = HeaderMap::from_iter([(header::ACCEPT, accept.parse().unwrap())]);
             assert_eq!(preferred_media(&headers, Media::Jpeg), expected, "{accept}");

@@ -145,8 +145,7 @@ impl UploadRequest for PictureUpload<'_> {
         staging: &Staging,
     ) -> Result<ReceivedFile<()>, ApiError> {
         let PictureUploads { authenticator, realm, .. } = self.services;
-        let reader =
-            PictureFieldReader { staging, limit: self.limits().max_bytes, csrf_field: realm.csrf_header.as_str() };
+        let reader = PictureFieldReader { staging, limit: self.limits().max_bytes, realm };
         reader.read_picture(form, |token| authenticator.check_csrf_field(csrf_status, token)).await
     }
 

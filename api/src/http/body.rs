@@ -1,5 +1,5 @@
 //! A request body as a stream: counted, and limited in idle time, slowness and length. It holds at most one piece in
-//! memory. After an error it is drained for a while, so that the client can read the response.
+//! memory. After an error it is drained within the same limits, so that the client can read the response.
 //!
 //! The time limits count only the time in which the handler waits for the client. While the handler waits for the
 //! database or the store, it does not read the body. A client that is ready to send must not be refused for that.
@@ -11,21 +11,15 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
-use futures::Stream;
-use http_body_util::BodyExt;
+use futures::{Stream, StreamExt};
 use tokio::time::{Instant, Sleep};
 
 use crate::error::ApiError;
 use crate::http::settings::HttpSettings;
 
-/// The largest chunk that the stream yields, in bytes.
-const MAX_CHUNK_BYTES: usize = 16 << 10;
-
-/// The most that is read and discarded after an error: bytes and time. This is several times what a client of the
-/// dropbox contract has reason to send (`docs/contracts/dropbox.md`, 2.3). A client that sends more may find the
+/// How many bytes above its limit a body may have to be drained after an error. A client that sends more may find the
 /// connection reset before it has read the response.
-const MAX_DRAIN_BYTES: u64 = 32 << 20;
-const MAX_DRAIN_TIME: Duration = Duration::from_secs(10);
+const MAX_DRAIN_OVER_LIMIT: u64 = 32 << 20;
 
 /// The time after which a body must keep up with `http.min_body_rate`.
 const MIN_RATE_GRACE: Duration = Duration::from_secs(5);
@@ -36,15 +30,9 @@ pub(crate) struct BoundedBody(Arc<Mutex<BoundedBodyState>>);
 
 struct BoundedBodyState {
     body: Option<Body>,
-    /// Received bytes that the stream has not yielded yet.
-    buffered: Bytes,
     received: u64,
-    /// Bytes still permitted before the stream fails with [`BodyError::Allowance`].
-    allowance: u64,
     /// The most bytes of the whole body.
     limit: u64,
-    /// A chunk was yielded in this round. The next one follows after the runtime has run other tasks.
-    yielded: bool,
     /// How long the handler has waited for the client, without the current wait.
     waited: Duration,
     /// When the current wait began.
@@ -67,8 +55,6 @@ pub(crate) enum BodyError {
     TotalTimeout(Duration),
     #[error("the body came in at less than {0} bytes a second; send faster")]
     BelowMinRate(u64),
-    #[error("the headers of a part of the form are too long")]
-    Allowance,
     #[error("the body is over the limit of {limit} bytes")]
     TooLarge { limit: u64, received: u64 },
 }
@@ -86,7 +72,6 @@ impl From<BodyError> for ApiError {
             BodyError::IdleTimeout(_) | BodyError::TotalTimeout(_) | BodyError::BelowMinRate(_) => {
                 Self::RequestTimeout(error.to_string())
             }
-            BodyError::Allowance => Self::malformed("bad_multipart", error.to_string()),
             BodyError::TooLarge { limit, received } => Self::TooLarge { what: "the body", limit, received },
         }
     }
@@ -97,11 +82,8 @@ impl BoundedBody {
     pub(crate) fn new(body: Body, limit: u64, http: &HttpSettings) -> Self {
         Self(Arc::new(Mutex::new(BoundedBodyState {
             body: Some(body),
-            buffered: Bytes::new(),
             received: 0,
-            allowance: u64::MAX,
             limit,
-            yielded: false,
             waited: Duration::ZERO,
             waiting_since: None,
             idle_timeout: http.body_idle_timeout,
@@ -121,54 +103,27 @@ impl BoundedBody {
         self.lock().received
     }
 
-    /// Sets the bytes still permitted. The chunk in which they end still passes. After it the stream fails with
-    /// [`BodyError::Allowance`] until a new allowance is set.
-    pub(crate) fn set_allowance(&self, bytes: u64) {
-        self.lock().allowance = bytes;
-    }
-
-    /// Reads on in the background for a while after an error. So a client that is still sending can read the response
-    /// instead of finding a broken connection. It is limited in bytes and time, and then the connection closes.
+    /// Reads on in the background after an error. So a client or a proxy that is still sending can read the response
+    /// instead of finding a broken connection. What is drained has the limits of a body that is accepted: the same time
+    /// and rate, and [`MAX_DRAIN_OVER_LIMIT`] more bytes. Then the connection closes.
     pub(crate) fn drain_after_error(&self) {
-        let Some(mut body) = self.lock().body.take() else { return };
-        if body.is_end_stream() {
-            return;
+        let mut body = self.clone();
+        {
+            let mut state = body.lock();
+            if state.body.as_ref().is_none_or(HttpBody::is_end_stream) {
+                return;
+            }
+            state.limit = state.limit.saturating_add(MAX_DRAIN_OVER_LIMIT);
         }
         tokio::spawn(async move {
-            let drain = async {
-                let mut left = MAX_DRAIN_BYTES;
-                while let Some(Ok(frame)) = body.frame().await {
-                    left = left.saturating_sub(frame.data_ref().map_or(0, |data| data.len() as u64));
-                    if left == 0 {
-                        break;
-                    }
-                }
-            };
-            tokio::time::timeout(MAX_DRAIN_TIME, drain).await.ok();
+            while let Some(Ok(_)) = body.next().await {}
+            // Closes the connection, if the body has not ended.
+            body.lock().body = None;
         });
     }
 }
 
 impl BoundedBodyState {
-    fn take_chunk(&mut self) -> Option<Bytes> {
-        if self.buffered.is_empty() {
-            return None;
-        }
-        let piece = self.buffered.split_to(self.buffered.len().min(MAX_CHUNK_BYTES));
-        self.yielded = true;
-        Some(piece)
-    }
-
-    fn charge_allowance(&mut self, piece: &Bytes) -> Result<(), BodyError> {
-        // The chunks of a connection do not follow the structure of the content. In the chunk in which the allowance
-        // ends, all but one byte may come after the headers.
-        if self.allowance == 0 {
-            return Err(BodyError::Allowance);
-        }
-        self.allowance = self.allowance.saturating_sub(piece.len() as u64);
-        Ok(())
-    }
-
     /// Starts the timers, if none of them runs: the handler is ready to read, and nothing has been received.
     fn begin_wait(&mut self) {
         if self.waiting_since.is_some() {
@@ -200,7 +155,7 @@ impl BoundedBodyState {
         (self.received < due).then_some(BodyError::BelowMinRate(self.min_rate))
     }
 
-    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<(), BodyError>>> {
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
         let polled = Pin::new(body).poll_frame(cx);
         if polled.is_ready() {
@@ -222,7 +177,6 @@ impl BoundedBodyState {
             Poll::Ready(Some(Ok(frame))) => {
                 let data = frame.into_data().unwrap_or_default();
                 self.received += data.len() as u64;
-                self.buffered = data;
                 if self.received > self.limit {
                     let (limit, received) = (self.limit, self.received);
                     return Poll::Ready(Some(Err(BodyError::TooLarge { limit, received })));
@@ -230,7 +184,7 @@ impl BoundedBodyState {
                 if let Some(slow) = self.check_min_rate() {
                     return Poll::Ready(Some(Err(slow)));
                 }
-                Poll::Ready(Some(Ok(())))
+                Poll::Ready(Some(Ok(data)))
             }
         }
     }
@@ -240,30 +194,13 @@ impl Stream for BoundedBody {
     type Item = Result<Bytes, BodyError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut inside = self.lock();
-        // A parser reads until there is nothing left to read, which would put the whole body into memory. So the stream
-        // is pending for a moment after every chunk.
-        if std::mem::take(&mut inside.yielded) {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        loop {
-            if let Some(piece) = inside.take_chunk() {
-                return Poll::Ready(Some(inside.charge_allowance(&piece).map(|()| piece)));
-            }
-            match inside.poll_body(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
-                Poll::Ready(Some(Ok(()))) => {}
-            }
-        }
+        self.lock().poll_body(cx)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use futures::{StreamExt, stream};
+    use futures::stream;
 
     use super::*;
     use crate::ApiSettings;

@@ -65,6 +65,17 @@ struct StoredResponse {
     status: u16,
     headers: Vec<(String, String)>,
     body: String,
+    /// The other format of the response, if it has one: its media type and its body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    other_format: Option<OtherFormat>,
+}
+
+/// A response in another format, as an extension of the response. It is stored, so that a repeated request gets the
+/// format that it asks for, not the one of the first request. The code that knows the formats selects one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct OtherFormat {
+    pub(crate) media_type: String,
+    pub(crate) body: String,
 }
 
 /// Locks idempotency keys.
@@ -185,7 +196,8 @@ impl IdempotencyRequest {
             Some((name.as_str().to_owned(), value.to_owned()))
         });
         let body_text = String::from_utf8_lossy(&body).into_owned();
-        let stored = StoredResponse { status: head.status.as_u16(), headers: headers.collect(), body: body_text };
+        let (status, other_format) = (head.status.as_u16(), head.extensions.get::<OtherFormat>().cloned());
+        let stored = StoredResponse { status, headers: headers.collect(), body: body_text, other_format };
         let text = serde_json::to_string(&stored).map_err(|error| ApiError::Internal(error.to_string()))?;
         let sealed = self.signing_keys.seal(&self.purpose(), &text);
         let sealed = sealed.ok_or_else(|| ApiError::Internal("there is no key to seal an answer with".to_owned()))?;
@@ -207,6 +219,9 @@ fn replay(stored: StoredResponse) -> Response {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             response.headers_mut().insert(name, value);
         }
+    }
+    if let Some(other_format) = stored.other_format {
+        response.extensions_mut().insert(other_format);
     }
     response
 }

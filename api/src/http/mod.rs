@@ -2,20 +2,25 @@
 //!
 //! - `server` and `connections` accept connections within limits; `client_ip`, `network` and `forwarded` find the
 //!   client behind proxies.
-//! - `body` bounds a body, `multipart` and `small_body` read one, `json_object` is an object without repeated
-//!   members, and `path_params` reads a path.
+//! - `body` bounds a body, `multipart` and `small_body` read one, `json_object` is an object without repeated members,
+//!   and `path_params` reads a path. `content_encoding` refuses a body that is compressed, and `header_parameters` reads
+//!   headers that have parameters.
 //! - `idempotency` and `idempotency_lock` answer a repeated request with its first response.
 //! - `request_head` is what a handler that serves bytes gets; `conditional`, `ranges` and `prefer` are headers of requests; `other_methods` answers 405; `html` escapes text for pages.
 
+pub(crate) mod accept;
 pub(crate) mod body;
 pub(crate) mod client_ip;
 pub(crate) mod conditional;
 pub(crate) mod connections;
+pub(crate) mod content_encoding;
 pub(crate) mod forwarded;
+pub(crate) mod header_parameters;
 pub(crate) mod html;
 pub(crate) mod idempotency;
 pub(crate) mod idempotency_lock;
 pub(crate) mod json_object;
+pub(crate) mod message_checks;
 pub(crate) mod multipart;
 pub(crate) mod network;
 pub(crate) mod other_methods;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{HeaderValue, Request, header};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -20,7 +20,7 @@ use tower::ServiceExt;
 use crate::http::client_ip;
 use crate::http::client_ip::PeerAddr;
 use crate::http::connections::registry::{Connections, RequestLimitError};
-use crate::http::connections::tracked::{TrackedBody, TrackedSocket};
+use crate::http::connections::tracked::{BodyEnd, TrackedBody, TrackedSocket};
 use crate::http::network::Network;
 use crate::http::settings::HttpSettings;
 
@@ -96,8 +96,15 @@ pub(crate) async fn serve(
             let router = router.clone();
             async move {
                 let in_progress = in_progress?;
-                let request = request.map(|body| Body::new(TrackedBody::request(body, in_progress.clone())));
-                let response = router.oneshot(request).await.unwrap_or_else(|never| match never {});
+                let body_end = BodyEnd::default();
+                let tracked = |body| TrackedBody::request(body, in_progress.clone(), body_end.clone());
+                let request = request.map(|body| Body::new(tracked(body)));
+                let mut response = router.oneshot(request).await.unwrap_or_else(|never| match never {});
+                let status = response.status();
+                if (status.is_client_error() || status.is_server_error()) && !body_end.is_reached() {
+                    // The rest of the body may never be read, so the connection cannot carry another request.
+                    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
                 Ok::<_, std::io::Error>(response.map(|body| TrackedBody::response(body, in_progress)))
             }
         });

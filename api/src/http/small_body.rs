@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
 use crate::http::body::BoundedBody;
+use crate::http::content_encoding::refuse_content_encoding;
 use crate::http::settings::HttpSettings;
 
 /// The longest such body, in bytes.
@@ -80,6 +81,7 @@ impl UnreadBody {
     }
 
     async fn read_whole(self, what: &'static str) -> Result<Vec<u8>, ApiError> {
+        refuse_content_encoding(&self.headers)?;
         let declared = content_length(&self.headers);
         let mut bounded_body = BoundedBody::new(self.body, MAX_BODY_BYTES, &self.http);
         if let Some(received) = declared.filter(|declared| *declared > MAX_BODY_BYTES) {

@@ -61,7 +61,7 @@ impl ErrorKind {
         match self {
             Self::Malformed => ApiError::malformed("bad_json", "the body is not valid JSON"),
             Self::NotLoggedIn => ApiError::NotLoggedIn("the session has expired; log in again"),
-            Self::Csrf => ApiError::Csrf("the CSRF token is missing"),
+            Self::Csrf => ApiError::Csrf { why: "the CSRF token is missing", fedmember: "acme".to_owned() },
             Self::WrongCredentials => ApiError::WrongCredentials,
             Self::InvalidServiceKey => {
                 ApiError::NotLoggedIn("the service key is not valid; use a key of realm.service.keys")
@@ -123,7 +123,7 @@ mod tests {
     fn kinds_of(error: &ApiError) -> &'static [ErrorKind] {
         match error {
             ApiError::NotLoggedIn(_) => &[ErrorKind::NotLoggedIn, ErrorKind::InvalidServiceKey],
-            ApiError::Csrf(_) => &[ErrorKind::Csrf],
+            ApiError::Csrf { .. } => &[ErrorKind::Csrf],
             ApiError::WrongCredentials => &[ErrorKind::WrongCredentials],
             ApiError::NotPermitted(_) => &[ErrorKind::NotPermitted],
             ApiError::NotFound(_) => &[ErrorKind::NotFound],
@@ -135,9 +135,11 @@ mod tests {
             ApiError::InFlight { .. } => &[ErrorKind::InFlight],
             ApiError::IdempotencyKeyReused => &[ErrorKind::IdempotencyKeyReused],
             ApiError::Gone(_) => &[ErrorKind::Gone],
-            ApiError::PreconditionFailed => &[ErrorKind::PreconditionFailed],
+            ApiError::PreconditionFailed | ApiError::ModifiedSince => &[ErrorKind::PreconditionFailed],
             // The document describes the methods that a path has.
             ApiError::MethodNotAllowed(_) => &[],
+            // It is refused before an operation is found.
+            ApiError::UnsupportedTransferCoding(_) => &[],
             ApiError::RequestTimeout(_) => &[ErrorKind::RequestTimeout],
             ApiError::TooManyRequests { .. } => &[ErrorKind::TooManyRequests],
             ApiError::NotReady(_) | ApiError::Overloaded(_) | ApiError::NotAccepting(_) => &[ErrorKind::Unavailable],

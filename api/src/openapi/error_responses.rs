@@ -118,6 +118,11 @@ pub(crate) trait ErrorForm {
     /// The schema of the bodies.
     fn schema() -> RefOr<Schema>;
 
+    /// The schema of the bodies in a media type that is not the first.
+    fn other_schema(_media_type: &str) -> RefOr<Schema> {
+        Self::schema()
+    }
+
     /// Returns the status of an error in this form.
     fn status(error: &ApiError) -> StatusCode {
         error.status()
@@ -167,11 +172,12 @@ fn error_response<F: ErrorForm>(status: StatusCode, kinds: &[ErrorKind]) -> Resp
     let mut content = ContentBuilder::new().schema(Some(F::schema()));
     let example = |error: &ApiError| ExampleBuilder::new().value(Some(F::example(error)));
     content = content.examples_from_iter(samples.iter().map(|error| (error.code().to_owned(), example(error))));
-    let (content, bare) = (content.build(), ContentBuilder::new().schema(Some(F::schema())).build());
+    let content = content.build();
+    let bare = |media_type| ContentBuilder::new().schema(Some(F::other_schema(media_type))).build();
     let mut response = ResponseBuilder::new().description(sentences.join(" "));
     for (number, media_type) in F::MEDIA_TYPES.iter().enumerate() {
         // The examples are written in the first media type.
-        response = response.content(*media_type, if number == 0 { content.clone() } else { bare.clone() });
+        response = response.content(*media_type, if number == 0 { content.clone() } else { bare(media_type) });
     }
     if samples.iter().any(|error| error.retry_after().is_some()) {
         let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
@@ -181,11 +187,14 @@ fn error_response<F: ErrorForm>(status: StatusCode, kinds: &[ErrorKind]) -> Resp
     response.build()
 }
 
+/// The media type of problem documents.
+const PROBLEM: &str = "application/problem+json";
+
 /// Problem documents.
 pub(crate) struct ProblemForm;
 
 impl ErrorForm for ProblemForm {
-    const MEDIA_TYPES: &'static [&'static str] = &["application/problem+json"];
+    const MEDIA_TYPES: &'static [&'static str] = &[PROBLEM];
 
     fn schema() -> RefOr<Schema> {
         Ref::from_schema_name("Problem").into()
@@ -196,14 +205,18 @@ impl ErrorForm for ProblemForm {
     }
 }
 
-/// Bare messages.
+/// Bare messages, or problem documents if the client asks for them.
 pub(crate) struct TextForm;
 
 impl ErrorForm for TextForm {
-    const MEDIA_TYPES: &'static [&'static str] = &["text/plain"];
+    const MEDIA_TYPES: &'static [&'static str] = &["text/plain", PROBLEM];
 
     fn schema() -> RefOr<Schema> {
         String::schema()
+    }
+
+    fn other_schema(media_type: &str) -> RefOr<Schema> {
+        if media_type == PROBLEM { ProblemForm::schema() } else { Self::schema() }
     }
 
     fn example(error: &ApiError) -> Value {
@@ -211,14 +224,18 @@ impl ErrorForm for TextForm {
     }
 }
 
-/// Bare messages, or pages that contain them.
+/// Bare messages, problem documents if the client asks for them, or pages that contain the messages.
 pub(crate) struct WrappedForm;
 
 impl ErrorForm for WrappedForm {
-    const MEDIA_TYPES: &'static [&'static str] = &["text/plain", "text/html"];
+    const MEDIA_TYPES: &'static [&'static str] = &["text/plain", PROBLEM, "text/html"];
 
     fn schema() -> RefOr<Schema> {
         TextForm::schema()
+    }
+
+    fn other_schema(media_type: &str) -> RefOr<Schema> {
+        TextForm::other_schema(media_type)
     }
 
     fn example(error: &ApiError) -> Value {

@@ -23,6 +23,19 @@ pub(crate) struct IdempotencyKeyHeader {
     key: Option<String>,
 }
 
+/// The conditions of a write.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(crate) struct WriteConditionHeaders {
+    /// ETags with commas between them. The write is carried out only if what it changes has one of them
+    #[param(rename = "If-Match", nullable = false)]
+    if_match: Option<String>,
+    /// A date (RFC 9110, 5.6.7). The write is carried out only if what it changes was not modified later. It is ignored
+    /// if `If-Match` is sent
+    #[param(rename = "If-Unmodified-Since", nullable = false, example = "Sat, 21 Nov 2026 12:00:00 GMT")]
+    if_unmodified_since: Option<String>,
+}
+
 /// The ETags that the client has or expects.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]

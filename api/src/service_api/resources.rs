@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use domain::Resource;
 use records::{Claimant, Records};
 use serde::{Deserialize, Serialize};
@@ -18,9 +18,10 @@ use crate::error::ApiError;
 use crate::http::path_params::PathParams;
 use crate::http::small_body::UnreadBody;
 use crate::openapi::error_responses::{
-    BodyErrors, ClaimErrors, ParameterErrors, Problems, ServiceKeyErrors, TargetErrors,
+    BodyErrors, ClaimErrors, ParameterErrors, PreconditionErrors, Problems, ServiceKeyErrors, TargetErrors,
 };
 use crate::openapi::path_parameters::{PicturePath, ResourcePath, UserPath};
+use crate::openapi::request_headers::WriteConditionHeaders;
 use crate::resource::{ResourceParam, UserParam, parse_user_id};
 use crate::upload_status::UploadStatus;
 
@@ -160,10 +161,10 @@ pub(crate) async fn revoke(
     tag = "services",
     operation_id = "claimForUser",
     request_body(content = ClaimForm),
-    params(ResourcePath, UserPath),
+    params(ResourcePath, UserPath, WriteConditionHeaders),
     responses(
         (status = 200, description = "What is claimed now. Repeating the claim gives the same response", body = ClaimResponse),
-        Problems::<(ServiceKeyErrors, TargetErrors, BodyErrors, ClaimErrors)>,
+        Problems::<(ServiceKeyErrors, TargetErrors, BodyErrors, PreconditionErrors, ClaimErrors)>,
     ),
     security(("service" = [])),
 )]
@@ -172,10 +173,12 @@ pub(crate) async fn claim(
     ResourceParam(resource): ResourceParam,
     UserParam(user): UserParam,
     State(claims): State<Arc<Claims>>,
+    headers: HeaderMap,
     body: UnreadBody,
 ) -> Result<Json<ClaimResponse>, ApiError> {
     let claimant = Claimant { user, admin: false };
     let claim = ClaimRequest::parse(&body.read_json("the claim").await?)?;
+    claims.check_conditions(&resource, &headers).await?;
     claims.claim(&resource, claim, &claimant).await.map(Json)
 }
 

@@ -126,7 +126,7 @@ pub(crate) async fn crop(
             _ => ["0", "0", "512", "512"],
         };
         let crop = [("x", x), ("y", y), ("w", w), ("h", h)].map(|(key, value)| (key.to_owned(), value.to_owned()));
-        let id = apply_crop(&pictures, &caller, &picture, &crop).await?;
+        let id = apply_crop(&pictures, &caller, &picture, &crop, &headers).await?;
         Ok(format!("/?picture={id}"))
     };
     let cropped = cropped.await;

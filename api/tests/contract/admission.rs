@@ -75,25 +75,6 @@ async fn content_decides_and_not_the_name() {
 }
 
 #[tokio::test]
-async fn a_file_is_the_first_with_a_name_unless_a_later_one_is_called_profile() {
-    let server = TestServer::new().await;
-    let jane = server.login("jane").await;
-    let part = |bytes: &'static [u8], name: &str| Part::bytes(bytes).file_name(name.to_owned());
-    for (form, label) in [
-        (Form::new().text("note", "hello").part("FileName", part(PNG, "first.png")), "first.png"),
-        (Form::new().part("File", part(PNG, "1.png")).part("swagger", part(PNG, "2.png")), "1.png"),
-        (Form::new().part("File", part(PNG, "1.png")).part("Profile", part(JPEG, "2.jpg")), "2.jpg"),
-        (Form::new().part("Profile", part(b"", "")).part("File", part(PNG, "3.png")), "3.png"),
-    ] {
-        let response = jane.request(Method::POST, "/api/dropbox/pictures").multipart(form).send().await.unwrap();
-        assert_eq!(response.status(), 200);
-        let id = response.text().await.unwrap();
-        assert_eq!(server.backends.records.upload(id.parse().unwrap()).await.unwrap().unwrap().filename, label);
-    }
-    assert_eq!(server.staged_files(), 0);
-}
-
-#[tokio::test]
 async fn refusals_are_sentences() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;

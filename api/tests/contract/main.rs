@@ -4,26 +4,32 @@
 #![allow(clippy::disallowed_methods, reason = "tests make names and times of their own")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod accept;
 mod admission;
 mod avatars;
 mod backend_stalls;
 mod browser;
 mod claims;
 mod connections;
+mod credentials;
 mod crops;
 mod documents;
 mod error_codes;
+mod file_names;
 mod full_disk;
 mod guessing;
 mod health;
 mod html_wrapper;
+mod http_messages;
 mod logins;
 mod logouts;
 mod malformed_bodies;
 mod nul_characters;
 mod oidc;
 mod openapi;
+mod part_encodings;
 mod permissions;
+mod picture_parts;
 mod pictures;
 mod policy;
 mod quotas;
@@ -33,3 +39,4 @@ mod test_server;
 mod ui;
 mod upload_list;
 mod upload_status;
+mod write_conditions;

@@ -159,7 +159,7 @@ async fn names_that_would_hurt() {
     for (name, label) in [
         ("../../../etc/passwd.png", "passwd.png"),
         ("a\u{202E}gnp.exe", "agnp.exe"),
-        ("a%0D%0Ab.png", "a%0D%0Ab.png"),
+        ("a%0D%0Ab.png", "ab.png"),
         (long.as_str(), &"n".repeat(120)),
     ] {
         let answer = post(&jane, FORM_CONTENT_TYPE, &[file_part(name), b"--B--\r\n".to_vec()].concat()).await;

@@ -103,7 +103,7 @@ async fn operations_are_described_as_they_are() {
 
     assert_eq!(types("cropPicture", "200"), ["application/json"]);
     assert_eq!(types("addPicture", "200"), ["text/html", "text/plain"]);
-    assert_eq!(types("addPicture", "413"), ["text/html", "text/plain"]);
+    assert_eq!(types("addPicture", "413"), ["application/problem+json", "text/html", "text/plain"]);
     assert_eq!(types("getPicture", "200"), ["image/jpeg", "image/png"]);
     assert_eq!(types("getAvatar", "200"), ["image/png"]);
     assert_eq!(types("getThumbnail", "200"), ["image/jpeg", "image/png"]);

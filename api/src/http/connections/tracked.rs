@@ -3,6 +3,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use axum::body::{Body, HttpBody};
@@ -61,22 +63,42 @@ impl AsyncWrite for TrackedSocket {
     }
 }
 
+/// Whether a request body was read to its end.
+#[derive(Clone, Default)]
+pub(crate) struct BodyEnd(Arc<AtomicBool>);
+
+impl BodyEnd {
+    pub(crate) fn is_reached(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
 /// The body of a request or of a response, which keeps the request in progress until it is dropped.
 pub(crate) struct TrackedBody<B> {
     body: B,
     request: RequestInProgress,
     is_response: bool,
+    end: BodyEnd,
 }
 
-impl<B> TrackedBody<B> {
-    pub(crate) fn request(body: B, request: RequestInProgress) -> Self {
-        Self { body, request, is_response: false }
+impl<B: HttpBody> TrackedBody<B> {
+    /// `end` is set when the body was read to its end.
+    pub(crate) fn request(body: B, request: RequestInProgress, end: BodyEnd) -> Self {
+        let body = Self { body, request, is_response: false, end };
+        body.note_end(false);
+        body
+    }
+
+    fn note_end(&self, ended: bool) {
+        if ended || self.body.is_end_stream() {
+            self.end.0.store(true, Ordering::Release);
+        }
     }
 }
 
 impl TrackedBody<Body> {
     pub(crate) fn response(body: Body, request: RequestInProgress) -> Self {
-        Self { body, request, is_response: true }
+        Self { body, request, is_response: true, end: BodyEnd::default() }
     }
 }
 
@@ -96,7 +118,9 @@ impl<B: HttpBody + Unpin> HttpBody for TrackedBody<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        self.note_end(matches!(polled, Poll::Ready(None)));
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

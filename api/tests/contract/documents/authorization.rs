@@ -26,7 +26,10 @@ async fn unknown_users() {
     )
     .await;
     assert_refused(|| nobody().bearer_auth("junk"), about, no("The session is not valid; log in again.")).await;
-    let how = "send the raw value of the Csrf-Token cookie in the X-Csrf-Token header.";
+    let how = format!(
+        "send the raw value of the cookie Csrf-Token_{FED} in the header X-Csrf-Token_{FED}, or with hyphens for its \
+         underscores if a proxy drops those."
+    );
     let message = format!("The CSRF token is missing; {how}");
     assert_refused(|| jane.request_without_csrf(Method::POST, &path), about, (401, "-1", "!csCsrf", &message)).await;
     let message = format!("The CSRF token is not valid; {how}");

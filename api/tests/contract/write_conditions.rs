@@ -1,0 +1,132 @@
+//! `If-Match` and `If-Unmodified-Since` on writes of what has an ETag.
+
+use std::time::Duration;
+
+use domain::Secret;
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+use crate::documents::{SERVICE_KEY, api_request, file_part, form, json_part, part, start_server, upload_file};
+use crate::test_server::{FED, JPEG, Login, PNG, TestServer, header};
+
+const LONG_AGO: &str = "Sat, 21 Nov 2020 12:00:00 GMT";
+const LATER: &str = "Sun, 21 Nov 2027 12:00:00 GMT";
+const OTHER_TAG: &str = "\"0000\"";
+
+async fn status(request: RequestBuilder) -> u16 {
+    let response = request.send().await.unwrap();
+    let (status, text) = (response.status().as_u16(), response.text().await.unwrap());
+    assert!(status != 412 || text.contains("If-Match") || text.contains("If-Unmodified-Since"), "{text}");
+    status
+}
+
+async fn tag(login: &Login<'_>, path: &str) -> String {
+    let response = login.get(path).await;
+    assert_eq!(response.status(), 200);
+    header(&response, "etag").to_owned()
+}
+
+/// Tries a write with conditions that do not hold, each of which gets 412.
+async fn assert_refused(write: impl Fn() -> RequestBuilder, old_tag: &str) {
+    for (name, value) in [
+        ("if-match", OTHER_TAG.to_owned()),
+        ("if-match", format!("W/{old_tag}")),
+        ("if-match", old_tag.to_owned()),
+        ("if-unmodified-since", LONG_AGO.to_owned()),
+    ] {
+        assert_eq!(status(write().header(name, &value)).await, 412, "{name}: {value}");
+    }
+}
+
+#[tokio::test]
+async fn a_crop_applies_to_the_picture_that_the_client_saw() {
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
+    let path = format!("/api/dropbox/pictures/{}", jane.upload_picture().await);
+    let crop = |fields: &'static str| {
+        let request = jane.request(Method::PUT, &path);
+        request.header("content-type", "application/x-www-form-urlencoded").body(fields)
+    };
+    let first = tag(&jane, &format!("{path}?size=512")).await;
+    assert_eq!(status(crop("x=0&y=0&w=100&h=100").header("if-match", &first)).await, 200);
+    let whole = || crop("x=0&y=0&w=512&h=512");
+    assert_refused(whole, &first).await;
+    // The shown sizes of the crop have different ETags, and each is one of the picture.
+    let (small, large) = (tag(&jane, &format!("{path}?size=75")).await, tag(&jane, &format!("{path}?size=512")).await);
+    assert_ne!(small, large);
+    assert_eq!(status(crop("x=0&y=0&w=90&h=90").header("if-match", format!("{OTHER_TAG}, {small}"))).await, 200);
+    assert_eq!(status(whole().header("if-match", "*")).await, 200);
+    assert_eq!(status(whole().header("if-unmodified-since", LATER)).await, 200);
+    assert_eq!(status(whole().header("if-unmodified-since", "not a date")).await, 200);
+    // A crop changes the time of the last change.
+    let before = "Sat, 21 Nov 2026 12:00:30 GMT";
+    server.clock.advance(Duration::from_secs(60));
+    let other = crop("x=0&y=0&w=80&h=80");
+    assert_eq!(status(other.header("if-unmodified-since", before)).await, 200);
+    assert_eq!(status(whole().header("if-unmodified-since", before)).await, 412);
+}
+
+#[tokio::test]
+async fn an_avatar_is_replaced_and_removed_as_the_client_saw_it() {
+    let server = TestServer::with_settings(|settings| settings.realm.service.keys = Secret::new(SERVICE_KEY)).await;
+    let jane = server.login("jane").await;
+    let (avatar, user) = (format!("/api/users/jane.{FED}/avatar"), format!("/api/users/jane.{FED}"));
+    let default_tag = tag(&jane, &format!("{avatar}?size=75")).await;
+    let claim = |id: &str| jane.request(Method::PUT, &user).json(&json!({"PictureID": id}));
+    let (first, second) = (jane.upload_picture().await, jane.upload("a.jpg", JPEG).await.text().await.unwrap());
+    assert_eq!(status(claim(&first).header("if-match", OTHER_TAG)).await, 412);
+    assert_eq!(status(claim(&first).header("if-match", &default_tag)).await, 200);
+    assert_refused(|| claim(&second), &default_tag).await;
+    let shown = tag(&jane, &format!("{avatar}?size=75")).await;
+    let service = || {
+        let path = format!("/service/users/jane.{FED}/claim/jane.{FED}");
+        server.anonymous(Method::PUT, &path).bearer_auth(SERVICE_KEY).json(&json!({"PictureID": second}))
+    };
+    assert_refused(service, &default_tag).await;
+    assert_eq!(status(service().header("if-match", &shown)).await, 200);
+    let remove = || jane.request(Method::DELETE, &format!("{user}/picture"));
+    assert_refused(remove, &shown).await;
+    let shown = tag(&jane, &avatar).await;
+    assert_eq!(status(remove().header("if-match", &shown)).await, 200);
+    assert_eq!(tag(&jane, &format!("{avatar}?size=75")).await, default_tag);
+    assert_eq!(status(remove().header("if-match", &shown)).await, 412);
+}
+
+#[tokio::test]
+async fn a_file_and_its_renditions_are_changed_as_the_client_saw_them() {
+    let server = start_server().await;
+    let jane = server.login("jane").await;
+    let id = upload_file(&jane).await;
+    let get_tag = async |path: &str| {
+        let response = api_request(&jane, Method::GET, path).send().await.unwrap();
+        header(&response, "etag").to_owned()
+    };
+    let (data, rendition) = (format!("/files/{id}/data"), format!("/files/{id}/data/rendition"));
+    let send = |path: &str, parts: &[Vec<u8>]| {
+        let request = api_request(&jane, Method::POST, path).header("content-type", "multipart/form-data; boundary=B");
+        request.body(form(parts))
+    };
+    let version = || send(&data, &[part("name=\"primaryFile\"; filename=\"a.jpg\"", JPEG)]);
+    let first = get_tag(&data).await;
+    // A request that is repeated with its key gets its first response, not 412.
+    for _ in 0..2 {
+        let request = version().header("if-match", &first).header("idempotency-key", "k");
+        assert_eq!(status(request).await, 201);
+    }
+    assert_refused(version, &first).await;
+    let keyed = version().header("if-match", &first).header("idempotency-key", "other");
+    assert_eq!(status(keyed).await, 412);
+    let second = get_tag(&data).await;
+    assert_ne!(first, second);
+    let add = || send(&rendition, &[file_part(PNG), json_part(r#"{"name":"small"}"#)]);
+    assert_refused(add, &first).await;
+    assert_eq!(status(add().header("if-match", &second)).await, 200);
+    let named = format!("{rendition}?rendition=small");
+    let small = get_tag(&format!("{named}&renditionType=uploaded")).await;
+    let remove = || api_request(&jane, Method::DELETE, &named);
+    assert_refused(remove, &second).await;
+    assert_eq!(status(remove().header("if-match", &small)).await, 200);
+    let about: Value =
+        api_request(&jane, Method::GET, &format!("/files/{id}")).send().await.unwrap().json().await.unwrap();
+    assert_eq!(about["version"], "2", "what was refused has changed nothing");
+}
