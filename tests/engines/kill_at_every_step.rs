@@ -1,5 +1,5 @@
-//! `kill -9` between every two steps. A step is one piece of a request from a process to an engine. Each piece is once
-//! the first one that the killed process does not send.
+//! `kill -9` between every two steps. A step is one piece of a request that a process sends to an engine. Round n lets n
+//! pieces pass, holds back the next one, and kills the process. So each piece is held back in one of the rounds.
 
 use test_support::engine_stack::EngineStack;
 use test_support::invariants::{query_number, settle_and_check, wait_for_number};
@@ -50,7 +50,7 @@ async fn a_worker_is_killed_between_every_two_steps() {
         wait_for_number(&stack, "SELECT count(*) FROM uploads WHERE state = 'accepted'", 0).await;
         assert_eq!(healer.stop(), Some(0));
     }
-    panic!("a job has no {MAX_STEPS} steps");
+    panic!("no job was done within {MAX_STEPS} steps");
 }
 
 /// An api dies before its first step of an upload, its second, and so on: before the bytes are staged, between staging
@@ -86,7 +86,7 @@ async fn an_api_is_killed_between_every_two_steps() {
         assert_eq!(failed, 0, "what was committed is done, answered or not");
         return stack.clean_up().await;
     }
-    panic!("an upload has no {MAX_STEPS} steps");
+    panic!("no upload was done within {MAX_STEPS} steps");
 }
 
 /// A machine that loses power closes no connection: the database holds the locks of its transaction until the server
@@ -103,7 +103,8 @@ async fn a_machine_vanishes_in_the_middle_of_a_transaction() {
         proxies.database = stack.new_proxies(&trap).await.database;
         let mut command = stack.command_through(&proxies, &["worker"]);
         command.env("CLOAKROOM__SWEEP__INTERVAL", "1h").env("CLOAKROOM__WORKER__LEASE", "2s");
-        // Each killed worker costs a job an attempt, and on a slow machine more workers are killed per job.
+        // A job that is not done in its round is taken by the workers of later rounds, and each costs it an attempt. On a
+        // slow machine that is many.
         command.env("CLOAKROOM__WORKER__MAX_ATTEMPTS", "1000");
         let victim = ServerProcess::start(command);
         trap.arm(step);

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! request_path, error_middleware   parse the path before every request, render errors after it
-//! request, principal, authorize    format, credentials, file, role, in this order; access_codes of public links
-//! upload, file_upload, upload_form  uploads of renditions, files and versions
-//! renditions, file_response, file_info    what exists, and its bytes
-//! applinks, public_links, links, applink_tokens  delegation of permissions
-//! response_bodies, response_format, xml, error   responses and errors, in JSON or XML
-//! parameters, error_responses      what the OpenAPI document says about requests and errors
+//! request, principal, authorize    format, credentials, file, role, in this order
+//! access_codes                     the passwords of public links
+//! upload, file_upload, upload_form, json_params   uploads of renditions, files and versions
+//! renditions, file_response, file_info            what exists, and its bytes
+//! applinks, public_links, links, applink_tokens   delegation of permissions
+//! response_bodies, response_format, xml_serializer, error   responses and errors, in JSON or XML
+//! parameters, documented_errors    what the OpenAPI document says about requests and errors
+//! routes, settings                 the paths, and the limits of files
 //! ```
 //!
 //! The wire rules are those of the rendition contract (`docs/contracts/renditions.md`). Errors have the form of that

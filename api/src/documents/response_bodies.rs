@@ -65,7 +65,7 @@ pub(super) enum DocumentErrorCode {
 pub(super) struct DocumentErrorBody<'a> {
     #[serde(rename = "errorCode")]
     pub(super) error_code: DocumentErrorCode,
-    /// For programs: keys begin with an exclamation mark, values of a key with a comma
+    /// For programs: an exclamation mark and a key, then a comma before each value of the key
     #[serde(rename = "errorKey")]
     #[schema(example = "!csFileNotFound")]
     pub(super) error_key: &'a str,

@@ -65,8 +65,7 @@ fn is_figure(x: u32, y: u32) -> bool {
     within((500, 390), (170, 190)) || within((500, 1020), (360, 360))
 }
 
-/// Returns how much of a pixel is figure, from 0 to [`SHADES`] − 1. It is the share of 4 × 4 points in the pixel that
-/// are figure.
+/// Returns the shade of a pixel: how many of 4 × 4 points in it belong to the figure, at most [`SHADES`] − 1.
 fn shade(size: u32, px: u32, py: u32) -> u8 {
     let point = |pixel: u32, part: u32| (8 * pixel + 2 * part + 1) * 1000 / (8 * size);
     let part = |part: u32| is_figure(point(px, part % 4), point(py, part / 4));

@@ -4,9 +4,9 @@
 //!
 //! A handler locks the key before the body is read ([`Idempotency::begin`]). When the content is known, it asks
 //! what is known of the request ([`IdempotencyGuard::check`]). At the end it stores the response
-//! ([`IdempotencyGuard::store_response`]). A guard that is dropped before that unlocks the key. If the request admitted
-//! an upload, the key stays, because the response can be derived from the upload. `idempotency_lock` keeps the key
-//! locked for as long as the request takes.
+//! ([`IdempotencyGuard::store_response`]). A guard that is dropped before that releases the key, as if it had never been
+//! sent. If the request had admitted an upload, the key stays recorded with the upload, and a repeated request gets a
+//! response that is derived from it. `idempotency_lock` keeps the key locked for as long as the request takes.
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -31,7 +31,7 @@ pub(crate) struct IdempotencyGuard(Option<IdempotencyRequest>);
 /// A request that has an idempotency key.
 struct IdempotencyRequest {
     signing_keys: SigningKeys,
-    client_key: String,
+    caller: String,
     key: String,
     target: String,
     key_state: IdempotencyKeyLookup,
@@ -128,7 +128,7 @@ impl Idempotency {
         let caller = caller.to_owned();
         Ok(IdempotencyGuard(Some(IdempotencyRequest {
             signing_keys: self.signing_keys.clone(),
-            client_key: caller,
+            caller,
             key,
             target,
             key_state,
@@ -208,7 +208,7 @@ impl IdempotencyRequest {
     }
 
     fn purpose(&self) -> String {
-        format!("answer\0{}\0{}", self.client_key, self.key)
+        format!("answer\0{}\0{}", self.caller, self.key)
     }
 }
 

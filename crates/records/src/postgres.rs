@@ -11,8 +11,8 @@
 //! - it names the statements it prepares, which a pooler in transaction mode mixes up.
 
 mod availability;
-mod connection;
 mod pool;
+mod pooled_connection;
 
 use sea_orm::ConnectOptions;
 use sea_orm::sqlx::error::DatabaseError;

@@ -1,5 +1,6 @@
-//! Upload numbers. The database gives them in order and never twice, but one that was restored from a backup has lost
-//! the numbers given since. Blobs still have them and show how far to skip.
+//! Upload numbers. The database gives them in order and never twice. A database that was restored from a backup does not
+//! know the numbers that were given after the backup, and would give them again. The keys of blobs contain the numbers,
+//! so they show how many to skip.
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
@@ -22,7 +23,8 @@ impl Records {
             _ => "SELECT last_value FROM uploads_id_seq",
         };
         let row = self.db.query_one_raw(Statement::from_string(backend, asked)).await?;
-        let row = row.ok_or_else(|| RecordsError::CorruptRow("the numbers of uploads have no beginning".to_owned()))?;
+        let row =
+            row.ok_or_else(|| RecordsError::CorruptRow("the database has no counter of upload numbers".to_owned()))?;
         Ok(row.try_get_by_index(0)?)
     }
 

@@ -29,11 +29,10 @@ impl PartHead {
             let colon = line.iter().position(|byte| *byte == b':').ok_or_else(|| bad("has no colon"))?;
             let (name, value) = (line.get(..colon).unwrap_or_default(), line.get(colon + 1..).unwrap_or_default());
             match name.trim_ascii().to_ascii_lowercase().as_slice() {
-                b"content-disposition" => {
-                    if disposition.replace(value.to_vec()).is_some() {
-                        return Err(bad("is repeated: Content-Disposition"));
-                    }
+                b"content-disposition" if disposition.is_some() => {
+                    return Err(bad("is repeated: Content-Disposition"));
                 }
+                b"content-disposition" => disposition = Some(value.to_vec()),
                 b"content-transfer-encoding" => encoding = String::from_utf8_lossy(value).into_owned(),
                 _ => {}
             }

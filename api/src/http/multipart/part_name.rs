@@ -6,9 +6,9 @@
 //! 2. `filename="=?UTF-8?B?…?="` (RFC 2047)
 //! 3. `filename="a.png"` in UTF-8; if it is not UTF-8, in Windows-1252, which includes Latin-1
 //!
-//! In the third form, a name whose every `%` begins an escape, and that is UTF-8 with the escapes decoded, is decoded.
-//! Browsers write quotation marks so (WHATWG HTML, "multipart/form-data encoding algorithm"), and other clients the
-//! whole name.
+//! In the third form, `%XX` escapes are decoded if every `%` in the name begins an escape and the result is UTF-8.
+//! Otherwise the name is left as it is. Browsers escape quotation marks this way (WHATWG HTML, "multipart/form-data
+//! encoding algorithm"), and other clients escape the whole name.
 
 use base64::Engine as _;
 use encoding_rs::{Encoding, WINDOWS_1252};

@@ -9,7 +9,7 @@ use sea_orm::{ConnAcquireErr, DbErr, ExecResult, QueryResult, RuntimeErr, Statem
 use tokio::sync::Mutex;
 
 use super::availability::{Availability, read_only_error};
-use super::connection::{Call, CallResult, Connection};
+use super::pooled_connection::{Call, CallResult, Connection};
 use crate::connection_limits::{IDLE_BEFORE_TEST, server_limits};
 use crate::settings::{Pooler, RecordsSettings};
 

@@ -1,4 +1,4 @@
-//! A connection lent by the pool. Each call on it has a limit. It returns to the pool only if it is known to be good.
+//! A connection lent by the pool. Each call on it has a time limit. It returns to the pool only if it is known to be good.
 
 use std::time::Duration;
 
@@ -35,6 +35,7 @@ pub(super) struct Connection {
     /// None once the connection has been returned.
     inner: Option<PoolConnection<Postgres>>,
     availability: Availability,
+    /// The time limit of one call.
     limit: Duration,
     /// Whether the server keeps prepared statements under a name, to be run again.
     named_statements: bool,
@@ -60,7 +61,7 @@ impl Connection {
         }
     }
 
-    /// Runs one call, with a limit.
+    /// Runs one call, with the time limit of the connection.
     pub(super) async fn call(&mut self, call: Call<'_>) -> Result<CallResult, sqlx::Error> {
         let usable = self.inner.as_mut().filter(|_| !self.unusable);
         let Some(inner) = usable else { return Err(sqlx::Error::PoolClosed) };
