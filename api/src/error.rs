@@ -94,7 +94,9 @@ pub(crate) enum ApiError {
     #[error("this path supports {0} only")]
     MethodNotAllowed(String),
     /// The body has a transfer coding that is not supported.
-    #[error("the Transfer-Encoding \"{0:.40}\" is not supported; send the body with \"chunked\" or with Content-Length")]
+    #[error(
+        "the Transfer-Encoding \"{0:.40}\" is not supported; send the body with \"chunked\" or with Content-Length"
+    )]
     UnsupportedTransferCoding(String),
     /// The client sends too slowly.
     #[error("{0}")]

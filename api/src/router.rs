@@ -22,8 +22,10 @@ use crate::dropbox::html_wrapper::wrap_in_html;
 use crate::dropbox::plain_text_errors::as_plain_text;
 use crate::dropbox::{avatar, claim, crop, picture, upload};
 use crate::error::ApiError;
+use crate::http::cross_origin::add_cross_origin_headers;
 use crate::http::message_checks::check_message;
 use crate::http::other_methods::refuse_other_methods;
+use crate::http::path_prefix::prefix_location;
 use crate::http::server::OverClientLimit;
 #[cfg(debug_assertions)]
 use crate::openapi::documented_responses::DocumentedResponses;
@@ -33,7 +35,7 @@ use crate::{documents, health, openapi, service_api, ui, upload_list, upload_sta
 /// Builds the router, and the OpenAPI document of what is routed.
 pub(crate) fn router(state: AppState) -> Router {
     let (router, mut document) = operations().split_for_parts();
-    openapi::complete(&mut document, &state.realm);
+    openapi::complete(&mut document, &state.realm, &state.http.path_prefix);
     #[cfg(debug_assertions)]
     let router = {
         let documented = DocumentedResponses::new(&document);
@@ -43,7 +45,9 @@ pub(crate) fn router(state: AppState) -> Router {
         .merge(pages())
         .fallback(async || ApiError::NotFound("there is nothing at this path".to_owned()))
         .layer(Extension(Arc::new(document)))
+        .layer(middleware::from_fn_with_state(state.clone(), prefix_location))
         .layer(middleware::from_fn(observe_request))
+        .layer(middleware::from_fn_with_state(state.clone(), add_cross_origin_headers))
         .with_state(state)
 }
 
@@ -95,9 +99,8 @@ fn pages() -> Router<AppState> {
 /// The operations whose errors are plain text (`docs/contracts/dropbox.md`, 1.4).
 fn dropbox_operations() -> OpenApiRouter<AppState> {
     // The message is rendered first, then the page around it.
-    let wrapped = tower::ServiceBuilder::new()
-        .layer(middleware::from_fn(wrap_in_html))
-        .layer(middleware::from_fn(as_plain_text));
+    let wrapped =
+        tower::ServiceBuilder::new().layer(middleware::from_fn(wrap_in_html)).layer(middleware::from_fn(as_plain_text));
     let pictures = refuse_other_methods::<ApiError, _>(routes!(upload::add)).layer(wrapped);
     let picture = refuse_other_methods::<ApiError, _>(routes!(picture::get, crop::put));
     OpenApiRouter::new().routes(pictures).routes(picture.layer(middleware::from_fn(as_plain_text)))
@@ -155,7 +158,12 @@ async fn observe_request(request: Request, next: Next) -> Response {
     let status = response.status();
     span.record("http.response.status_code", status.as_u16());
     let _entered = span.enter();
-    tracing::debug!(status = status.as_u16(), ms = started_at.elapsed().as_millis(), "{method} {route} {}", status.as_u16());
+    tracing::debug!(
+        status = status.as_u16(),
+        ms = started_at.elapsed().as_millis(),
+        "{method} {route} {}",
+        status.as_u16()
+    );
     let labels = [("route", route), ("method", method.to_owned()), ("status", status.as_str().to_owned())];
     metrics::counter!("cloakroom_http_requests_total", &labels).increment(1);
     metrics::histogram!("cloakroom_http_seconds", &labels).record(started_at.elapsed());

@@ -1,7 +1,7 @@
 //! The names that depend on the federation member: of cookies, of a header, and the end of every id.
 
-use axum::http::{HeaderMap, HeaderValue};
 use axum::http::header::{COOKIE, HeaderName};
+use axum::http::{HeaderMap, HeaderValue};
 use domain::InvalidSetting;
 
 /// The names of cookies and headers that depend on the federation member.
@@ -50,7 +50,9 @@ impl RealmNames {
 
     /// Returns whether a field of a form holds the CSRF token, by its name.
     pub(crate) fn is_csrf_field(&self, name: &str) -> bool {
-        [&self.csrf_header, &self.csrf_header_with_hyphens].iter().any(|header| name.eq_ignore_ascii_case(header.as_str()))
+        [&self.csrf_header, &self.csrf_header_with_hyphens]
+            .iter()
+            .any(|header| name.eq_ignore_ascii_case(header.as_str()))
     }
 }
 

@@ -193,7 +193,8 @@ impl UploadRequest for FileUpload<'_> {
             let body = ItemBody::new(file_info(records, &file, &version).await?);
             return Ok(format.repeatable_response(StatusCode::CREATED, ItemKind::File, &body)?);
         }
-        let mut response = format.repeatable_response(status, ItemKind::File, &SuccessBody::new(ItemKind::File, file))?;
+        let mut response =
+            format.repeatable_response(status, ItemKind::File, &SuccessBody::new(ItemKind::File, file))?;
         if status == StatusCode::ACCEPTED
             && let Ok(location) = HeaderValue::try_from(format!("/uploads/{id}"))
         {

@@ -41,7 +41,8 @@ impl ParameterizedValue {
             let (value, after) = match after.trim_ascii_start() {
                 [b'"', quoted @ ..] => parse_quoted(quoted)?,
                 token => {
-                    let (token, after) = token.split_at(token.iter().position(|byte| *byte == b';').unwrap_or(token.len()));
+                    let (token, after) =
+                        token.split_at(token.iter().position(|byte| *byte == b';').unwrap_or(token.len()));
                     (token.trim_ascii_end().to_vec(), after)
                 }
             };

@@ -21,8 +21,8 @@ fn check_host(version: Version, headers: &HeaderMap) -> Result<(), ApiError> {
         (None, _) => bad("the request has no Host header; send one"),
         (Some(_), Some(_)) => bad("the request has more than one Host header; send one"),
         (Some(host), None) => {
-            let is_valid = host.is_empty()
-                || Authority::try_from(host.as_bytes()).is_ok_and(|host| !host.as_str().contains('@'));
+            let is_valid =
+                host.is_empty() || Authority::try_from(host.as_bytes()).is_ok_and(|host| !host.as_str().contains('@'));
             if is_valid { Ok(()) } else { bad("the Host header is not a host with an optional port") }
         }
     }

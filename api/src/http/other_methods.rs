@@ -1,14 +1,15 @@
 //! 405 for the methods that a path does not support. The `Allow` list is made of the operations that are routed at the
 //! path, so that it cannot differ from them (RFC 9110, 15.5.6).
 
+use axum::http::{Method, StatusCode, header};
 use axum::response::IntoResponse;
 use utoipa::openapi::PathItem;
 use utoipa_axum::router::{UtoipaMethodRouter, UtoipaMethodRouterExt};
 
 use crate::error::ApiError;
 
-/// Answers every other method at the path of these operations with 405, as an error of type `E`. Layers that render
-/// errors are added afterwards.
+/// Answers `OPTIONS` at the path of these operations with the methods in `Allow` (RFC 9110, 9.3.7), and every other
+/// method with 405, as an error of type `E`. Layers that render errors are added afterwards.
 pub(crate) fn refuse_other_methods<E, S>(operations: UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S>
 where
     E: From<ApiError> + IntoResponse,
@@ -16,9 +17,14 @@ where
 {
     let allow = operations.1.paths.values().map(supported_methods).collect::<String>();
     operations.map(|router| {
-        router.fallback(move || {
+        router.fallback(move |method: Method| {
             let allow = allow.clone();
-            async move { E::from(ApiError::MethodNotAllowed(allow)) }
+            async move {
+                if method == Method::OPTIONS {
+                    return (StatusCode::NO_CONTENT, [(header::ALLOW, format!("{allow}, OPTIONS"))]).into_response();
+                }
+                E::from(ApiError::MethodNotAllowed(allow)).into_response()
+            }
         })
     })
 }

@@ -44,7 +44,8 @@ async fn a_compressed_body_is_refused_by_name() {
         let (status, text) = send("/api/dropbox/pictures", Method::POST, multipart, encoding, form()).await;
         assert_eq!(status, 415);
         assert!(text.contains(named), "{text}");
-        let (status, text) = send(&format!("/api/users/jane.{FED}"), Method::PUT, "application/json", encoding, Vec::new()).await;
+        let (status, text) =
+            send(&format!("/api/users/jane.{FED}"), Method::PUT, "application/json", encoding, Vec::new()).await;
         assert_eq!(status, 415);
         assert!(text.contains("gzip") || text.contains("BR"), "{text}");
         // The contract of the documents API has no 415.
@@ -69,11 +70,9 @@ async fn an_encoded_part_is_decoded_or_refused_by_name() {
     let lines: Vec<&str> = base64.as_bytes().chunks(76).map(|line| str::from_utf8(line).unwrap()).collect();
     let quoted: String = PNG.iter().map(|byte| format!("={byte:02X}")).collect();
     let quoted: Vec<&str> = quoted.as_bytes().chunks(75).map(|line| str::from_utf8(line).unwrap()).collect();
-    for (encoding, content) in [
-        ("Base64", base64.clone()),
-        ("base64", lines.join("\r\n")),
-        ("quoted-printable", quoted.join("=\r\n")),
-    ] {
+    for (encoding, content) in
+        [("Base64", base64.clone()), ("base64", lines.join("\r\n")), ("quoted-printable", quoted.join("=\r\n"))]
+    {
         let disposition = "Content-Disposition: form-data; name=\"primaryFile\"; filename=\"a.png\"";
         let headers = format!("{disposition}\r\nContent-Transfer-Encoding: {encoding}");
         let response =

@@ -126,6 +126,7 @@ async fn a_file_and_its_renditions_are_changed_as_the_client_saw_them() {
     let remove = || api_request(&jane, Method::DELETE, &named);
     assert_refused(remove, &second).await;
     assert_eq!(status(remove().header("if-match", &small)).await, 200);
-    let about: Value = api_request(&jane, Method::GET, &format!("/files/{id}")).send().await.unwrap().json().await.unwrap();
+    let about: Value =
+        api_request(&jane, Method::GET, &format!("/files/{id}")).send().await.unwrap().json().await.unwrap();
     assert_eq!(about["version"], "2", "what was refused has changed nothing");
 }

@@ -37,8 +37,7 @@ pub(crate) fn parse_boundary(headers: &HeaderMap) -> Result<Vec<u8>, ApiError> {
         return Err(bad("send the file as multipart/form-data"));
     }
     let boundary = kind.get("boundary");
-    let boundary =
-        boundary.ok_or_else(|| bad("the content type names no boundary; let your HTTP library set it"))?;
+    let boundary = boundary.ok_or_else(|| bad("the content type names no boundary; let your HTTP library set it"))?;
     if boundary.is_empty() || boundary.len() > MAX_BOUNDARY_BYTES {
         return Err(bad(&format!(
             "the boundary has {} characters; 1 to {MAX_BOUNDARY_BYTES} are allowed",

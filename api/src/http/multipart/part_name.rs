@@ -245,7 +245,9 @@ mod tests {
 
     #[test]
     fn a_name_in_an_unknown_encoding_is_an_error() {
-        for field in ["filename*=klingon''a.png", "filename*=UTF-8''%FF.png", "filename*=a.png", "filename*0*=UTF-8''%z"] {
+        for field in
+            ["filename*=klingon''a.png", "filename*=UTF-8''%FF.png", "filename*=a.png", "filename*0*=UTF-8''%z"]
+        {
             assert_eq!(decode(field.as_bytes()), Err(UnknownEncoding), "{field}");
         }
     }
