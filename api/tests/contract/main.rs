@@ -14,6 +14,7 @@ mod connections;
 mod credentials;
 mod crops;
 mod cross_origin;
+mod document_domain;
 mod documents;
 mod error_codes;
 mod file_names;
