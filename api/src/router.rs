@@ -24,7 +24,7 @@ use crate::dropbox::{avatar, claim, crop, picture, upload};
 use crate::error::ApiError;
 use crate::http::cross_origin::add_cross_origin_headers;
 use crate::http::message_checks::check_message;
-use crate::http::other_methods::refuse_other_methods;
+use crate::http::other_methods::{answer_options, refuse_other_methods};
 use crate::http::path_prefix::prefix_location;
 use crate::http::server::OverClientLimit;
 #[cfg(debug_assertions)]
@@ -94,6 +94,7 @@ fn pages() -> Router<AppState> {
         .route("/page/logout", post(ui::forms::logout))
         .route("/page/crop", post(ui::forms::crop))
         .route("/page/claim", post(ui::forms::claim))
+        .layer(middleware::from_fn(answer_options))
 }
 
 /// The operations whose errors are plain text (`docs/contracts/dropbox.md`, 1.4).
@@ -142,7 +143,8 @@ async fn observe_request(request: Request, next: Next) -> Response {
     if let Some(trace) = request.headers().get(instrument::TRACEPARENT).and_then(|trace| trace.to_str().ok()) {
         instrument::continue_trace(&span, trace);
     }
-    let has_bearer = request.headers().contains_key(header::AUTHORIZATION);
+    let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.as_bytes().get(..7));
+    let has_bearer = authorization.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "));
     let mut response = if let Err(error) = check_message(request.version(), request.headers()) {
         error.into_response()
     } else if request.extensions().get::<OverClientLimit>().is_some() {

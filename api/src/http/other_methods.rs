@@ -1,8 +1,10 @@
 //! 405 for the methods that a path does not support. The `Allow` list is made of the operations that are routed at the
 //! path, so that it cannot differ from them (RFC 9110, 15.5.6).
 
+use axum::extract::Request;
 use axum::http::{Method, StatusCode, header};
-use axum::response::IntoResponse;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use utoipa::openapi::PathItem;
 use utoipa_axum::router::{UtoipaMethodRouter, UtoipaMethodRouterExt};
 
@@ -29,6 +31,16 @@ where
     })
 }
 
+/// Answers `OPTIONS` at a page with the methods in `Allow`, which the router lists in its 405.
+pub(crate) async fn answer_options(request: Request, next: Next) -> Response {
+    let is_options = request.method() == Method::OPTIONS;
+    let mut response = next.run(request).await;
+    if is_options && response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        *response.status_mut() = StatusCode::NO_CONTENT;
+    }
+    response
+}
+
 /// Lists the methods of a path as `Allow` does. `HEAD` is answered wherever `GET` is.
 fn supported_methods(item: &PathItem) -> String {
     let methods = [
@@ -48,7 +60,7 @@ fn supported_methods(item: &PathItem) -> String {
 mod tests {
     use axum::Router;
     use axum::body::Body;
-    use axum::http::{Request, StatusCode};
+    use axum::http::Request;
     use tower::ServiceExt;
     use utoipa_axum::router::OpenApiRouter;
     use utoipa_axum::routes;

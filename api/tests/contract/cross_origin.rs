@@ -23,6 +23,8 @@ async fn options_lists_the_methods_of_a_path() {
         ("/api/dropbox/pictures/1001", "GET, HEAD, PUT, OPTIONS"),
         ("/documents/api/1.2/files/D1/data/rendition", "GET, HEAD, POST, DELETE, OPTIONS"),
         ("/livez", "GET, HEAD, OPTIONS"),
+        ("/", "GET,HEAD"),
+        ("/page/login", "POST"),
     ] {
         let response = options(&server, path, &[]).await;
         assert_eq!(response.status(), 204, "{path}");
