@@ -5,7 +5,10 @@
 //! - `body` bounds a body, `multipart` and `small_body` read one, and `path_params` reads a path. `content_encoding`
 //!   refuses a body that is compressed, and `header_parameters` reads headers that have parameters.
 //! - `idempotency` and `idempotency_lock` answer a repeated request with its first response.
-//! - `request_head` is what a handler that serves bytes gets; `conditional`, `ranges` and `prefer` are headers of requests; `other_methods` answers 405; `html` escapes text for pages.
+//! - `message_checks` is what every request must have. `request_head` is what a handler that serves bytes gets;
+//!   `accept`, `conditional`, `ranges` and `prefer` are headers of requests.
+//! - `other_methods` answers 405 and `OPTIONS`, `cross_origin` tells browsers what pages of other origins may do, and
+//!   `path_prefix` is what addresses begin with; `html` escapes text for pages.
 
 pub(crate) mod accept;
 pub(crate) mod body;
