@@ -45,6 +45,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::http::cross_origin::CorsSettings;
 pub use crate::http::server::ServeError;
 pub use crate::http::settings::HttpSettings;
 pub use auth::oidc::OidcSettings;

@@ -21,8 +21,10 @@ use crate::dropbox::html_wrapper::wrap_in_html;
 use crate::dropbox::plain_text_errors::as_plain_text;
 use crate::dropbox::{avatar, claim, crop, picture, upload};
 use crate::error::ApiError;
+use crate::http::cross_origin::add_cross_origin_headers;
 use crate::http::message_checks::check_message;
-use crate::http::other_methods::refuse_other_methods;
+use crate::http::other_methods::{answer_options, refuse_other_methods};
+use crate::http::path_prefix::prefix_location;
 use crate::http::server::OverClientLimit;
 #[cfg(debug_assertions)]
 use crate::openapi::documented_responses::DocumentedResponses;
@@ -33,7 +35,7 @@ use crate::{documents, health, openapi, ui, upload_list, upload_status};
 /// Builds the router, and the OpenAPI document of what is routed.
 pub(crate) fn router(state: AppState) -> Router {
     let (router, mut document) = operations().split_for_parts();
-    openapi::complete(&mut document, &state.realm);
+    openapi::complete(&mut document, &state.realm, &state.http.path_prefix);
     #[cfg(debug_assertions)]
     let router = {
         let documented = DocumentedResponses::new(&document);
@@ -43,7 +45,9 @@ pub(crate) fn router(state: AppState) -> Router {
         .merge(pages())
         .fallback(async || ApiError::NotFound("there is nothing at this path".to_owned()))
         .layer(Extension(Arc::new(document)))
+        .layer(middleware::from_fn_with_state(state.clone(), prefix_location))
         .layer(middleware::from_fn(observe_request))
+        .layer(middleware::from_fn_with_state(state.clone(), add_cross_origin_headers))
         .with_state(state)
 }
 
@@ -90,6 +94,7 @@ fn pages() -> Router<AppState> {
         .route("/page/logout", post(ui::forms::logout))
         .route("/page/crop", post(ui::forms::crop))
         .route("/page/claim", post(ui::forms::claim))
+        .layer(middleware::from_fn(answer_options))
 }
 
 /// The operations whose errors are plain text (`docs/contracts/dropbox.md`, 1.4).
@@ -138,7 +143,8 @@ async fn observe_request(request: Request, next: Next) -> Response {
     if let Some(trace) = request.headers().get(instrument::TRACEPARENT).and_then(|trace| trace.to_str().ok()) {
         instrument::continue_trace(&span, trace);
     }
-    let has_bearer = request.headers().contains_key(header::AUTHORIZATION);
+    let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.as_bytes().get(..7));
+    let has_bearer = authorization.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "));
     let mut response = if let Err(error) = check_message(request.version(), request.headers()) {
         error.into_response()
     } else if request.extensions().get::<OverClientLimit>().is_some() {

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use crate::auth::realm::RealmSettings;
 use crate::documents::settings::DocumentSettings;
 use crate::dropbox::settings::UploadSettings;
+use crate::http::path_prefix;
 use crate::http::settings::HttpSettings;
 
 /// The settings of the API.
@@ -37,6 +38,7 @@ impl ApiSettings {
         let Self { http, realm, uploads, .. } = self;
         realm.check()?;
         InvalidSetting::require_listen_address("http.listen", &http.listen)?;
+        path_prefix::check(&http.path_prefix)?;
         let max = Semaphore::MAX_PERMITS;
         for (key, count) in [
             ("http.max_connections", http.max_connections),

@@ -30,6 +30,7 @@ use crate::dropbox::claim::Claims;
 use crate::dropbox::unclaimed_pictures::UnclaimedPictures;
 use crate::dropbox::upload::PictureUploads;
 use crate::dropbox::variant_server::VariantServer;
+use crate::http::cross_origin::CrossOrigin;
 use crate::http::idempotency::Idempotency;
 use crate::http::settings::HttpSettings;
 use crate::ingest::Ingest;
@@ -50,6 +51,7 @@ pub(crate) struct AppState {
     pub(crate) blobs: Arc<Blobs>,
     pub(crate) metrics: PrometheusHandle,
     pub(crate) readiness: Arc<Readiness>,
+    pub(crate) cross_origin: Arc<CrossOrigin>,
 
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) sessions: Arc<Sessions>,
@@ -109,8 +111,8 @@ impl AppState {
             TokenVerifier::open(&realm_settings.oidc, &client)?,
             realm_settings,
         ));
-        let secure = realm_settings.secure_cookies;
-        let cookies = Arc::new(SessionCookies::new(Arc::clone(&realm), signing_keys.clone(), secure, &http));
+        let cookies = SessionCookies::new(Arc::clone(&realm), signing_keys.clone(), realm_settings, &http);
+        let cookies = Arc::new(cookies);
         let login = PasswordLogin::new(
             records.clone(),
             Arc::clone(&realm),
@@ -155,6 +157,7 @@ impl AppState {
         let upload_viewers = UploadViewers {
             records: records.clone(),
             realm: Arc::clone(&realm),
+            http: Arc::clone(&http),
             authenticator: Arc::clone(&authenticator),
             request_limits: Arc::clone(&request_limits),
             document_access: Arc::clone(&document_access),
@@ -176,6 +179,7 @@ impl AppState {
             cookies: Arc::clone(&cookies),
             pictures: Arc::clone(&unclaimed_pictures),
             uploads,
+            http: Arc::clone(&http),
         });
         let page_forms = PageForms {
             pages: Arc::clone(&pages),
@@ -189,6 +193,7 @@ impl AppState {
             blobs,
             metrics,
             readiness: Arc::new(Readiness::new(backends)),
+            cross_origin: Arc::new(CrossOrigin::new(&realm_settings.cors, realm_settings.document_domain)),
             authenticator,
             sessions,
             cookies,

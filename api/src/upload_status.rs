@@ -20,6 +20,7 @@ use crate::dropbox::picture_id::parse_picture_id;
 use crate::error::{ApiError, as_sentence};
 use crate::http::client_ip::ClientIp;
 use crate::http::path_params::PathParams;
+use crate::http::settings::HttpSettings;
 use crate::openapi::error_responses::{Problems, TargetErrors, UserErrors};
 use crate::openapi::path_parameters::PicturePath;
 
@@ -145,7 +146,7 @@ pub(crate) async fn get(
     headers: HeaderMap,
 ) -> Result<Json<UploadStatus>, ApiError> {
     let upload = viewers.find(&headers, client_ip, &id).await?;
-    UploadStatus::read(&viewers.records, &viewers.realm, upload).await.map(Json)
+    UploadStatus::read(&viewers.records, &viewers.realm, &viewers.http.path_prefix, upload).await.map(Json)
 }
 
 /// Decides who sees the status of an upload: its uploader, site administrators, users of the resource that claimed it,
@@ -153,6 +154,7 @@ pub(crate) async fn get(
 pub(crate) struct UploadViewers {
     pub(crate) records: Records,
     pub(crate) realm: Arc<RealmNames>,
+    pub(crate) http: Arc<HttpSettings>,
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) request_limits: Arc<RequestLimits>,
     pub(crate) document_access: Arc<DocumentAccess>,
@@ -203,7 +205,13 @@ impl UploadViewers {
 
 impl UploadStatus {
     /// Reads the events and variants of an upload, for its status response.
-    pub(crate) async fn read(records: &Records, realm: &RealmNames, upload: Upload) -> Result<Self, ApiError> {
+    /// `path_prefix` is what addresses begin with.
+    pub(crate) async fn read(
+        records: &Records,
+        realm: &RealmNames,
+        path_prefix: &str,
+        upload: Upload,
+    ) -> Result<Self, ApiError> {
         let events = records.events(upload.id).await?;
         let events: Vec<UploadEvent> = events.into_iter().map(UploadEvent::from).collect();
         // The variants of a file's upload are shown with that file, to users who have a right to the file.
@@ -211,7 +219,8 @@ impl UploadStatus {
             UploadKind::Dropbox => records.variants(upload.id, upload.generation).await?,
             UploadKind::Rendition | UploadKind::File => Vec::new(),
         };
-        let variants = variants.into_iter().map(|variant| UploadedVariant::new(realm, &upload, &variant)).collect();
+        let place = picture_address(realm, path_prefix, &upload);
+        let variants = variants.into_iter().map(|variant| UploadedVariant::new(&place, &variant)).collect();
         let (code, why) = upload.reason.map(|reason| (reason.code.to_string(), as_sentence(reason.message))).unzip();
         let claimed = upload.claim.map(|claim| {
             let resource = format!("{}.{}", claim.resource, realm.fedmember);
@@ -241,15 +250,19 @@ impl UploadStatus {
     }
 }
 
+/// Returns the address at which a picture is shown.
+fn picture_address(realm: &RealmNames, path_prefix: &str, upload: &Upload) -> String {
+    match &upload.claim {
+        Some(claim) => format!("{path_prefix}/api/{}.{}/avatar", claim.resource, realm.fedmember),
+        None => format!("{path_prefix}/api/dropbox/pictures/{}", upload.id),
+    }
+}
+
 impl UploadedVariant {
-    fn new(realm: &RealmNames, upload: &Upload, variant: &Variant) -> Self {
-        let place = match &upload.claim {
-            Some(claim) => format!("/api/{}.{}/avatar", claim.resource, realm.fedmember),
-            None => format!("/api/dropbox/pictures/{}", upload.id),
-        };
+    fn new(place: &str, variant: &Variant) -> Self {
         let href = match variant.name.size() {
             Some(size) => format!("{place}?size={size}"),
-            None => place,
+            None => place.to_owned(),
         };
         Self {
             name: variant.name.to_string(),

@@ -19,5 +19,6 @@ mod long_outages;
 mod picture_end_to_end;
 mod purged_queue;
 mod read_only_database;
+mod refused_bodies;
 mod renditions;
 mod shutdown;

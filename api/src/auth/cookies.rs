@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 
 use crate::auth::csrf;
-use crate::auth::realm::SecureCookies;
+use crate::auth::realm::{RealmSettings, SecureCookies};
 use crate::auth::realm_names::RealmNames;
 use crate::auth::session_token::Session;
 use crate::auth::signing_keys::SigningKeys;
@@ -20,6 +20,8 @@ pub(crate) struct SessionCookies {
     realm: Arc<RealmNames>,
     signing_keys: SigningKeys,
     secure: SecureCookies,
+    /// The domain of the CSRF cookie. Empty: the host only.
+    csrf_domain: String,
     trusted_proxies: usize,
     listening: Option<SocketAddr>,
 }
@@ -30,6 +32,8 @@ struct SetCookie<'a> {
     value: &'a str,
     /// Whether scripts cannot read it.
     http_only: bool,
+    /// The domain whose hosts get it. Empty: this host only.
+    domain: &'a str,
     /// How long the browser keeps it, in seconds; 0 removes it.
     max_age: u64,
 }
@@ -38,11 +42,12 @@ impl SessionCookies {
     pub(crate) fn new(
         realm: Arc<RealmNames>,
         signing_keys: SigningKeys,
-        secure: SecureCookies,
+        settings: &RealmSettings,
         http: &HttpSettings,
     ) -> Self {
         let listening = http.listen.parse().ok();
-        Self { realm, signing_keys, secure, trusted_proxies: http.trusted_proxies, listening }
+        let (secure, csrf_domain) = (settings.secure_cookies, settings.csrf_cookie_domain.clone());
+        Self { realm, signing_keys, secure, csrf_domain, trusted_proxies: http.trusted_proxies, listening }
     }
 
     /// Adds both cookies of a session to a response.
@@ -53,8 +58,8 @@ impl SessionCookies {
         let max_age = u64::try_from(session.expires_at.duration_since(session.issued_at).as_secs()).unwrap_or_default();
         let (session_cookie, csrf_cookie) = (&self.realm.session_cookie, &self.realm.csrf_cookie);
         let cookies = [
-            SetCookie { name: session_cookie, value: &signed, http_only: true, max_age },
-            SetCookie { name: csrf_cookie, value: &token, http_only: false, max_age },
+            SetCookie { name: session_cookie, value: &signed, http_only: true, domain: "", max_age },
+            SetCookie { name: csrf_cookie, value: &token, http_only: false, domain: &self.csrf_domain, max_age },
         ];
         self.append(response, headers, cookies)
     }
@@ -63,8 +68,8 @@ impl SessionCookies {
     pub(crate) fn remove(&self, response: &mut Response, headers: &HeaderMap) -> Result<(), ApiError> {
         let (session_cookie, csrf_cookie) = (&self.realm.session_cookie, &self.realm.csrf_cookie);
         let cookies = [
-            SetCookie { name: session_cookie, value: "", http_only: true, max_age: 0 },
-            SetCookie { name: csrf_cookie, value: "", http_only: false, max_age: 0 },
+            SetCookie { name: session_cookie, value: "", http_only: true, domain: "", max_age: 0 },
+            SetCookie { name: csrf_cookie, value: "", http_only: false, domain: &self.csrf_domain, max_age: 0 },
         ];
         self.append(response, headers, cookies)
     }
@@ -86,9 +91,10 @@ impl SessionCookies {
         cookies: [SetCookie<'_>; 2],
     ) -> Result<(), ApiError> {
         let secure = if self.are_secure(headers) { "; Secure" } else { "" };
-        for SetCookie { name, value, http_only, max_age } in cookies {
+        for SetCookie { name, value, http_only, domain, max_age } in cookies {
             let http_only = if http_only { "; HttpOnly" } else { "" };
-            let line = format!("{name}={value}; Path=/; Max-Age={max_age}{http_only}{secure}; SameSite=Lax");
+            let domain = if domain.is_empty() { String::new() } else { format!("; Domain={domain}") };
+            let line = format!("{name}={value}; Path=/{domain}; Max-Age={max_age}{http_only}{secure}; SameSite=Lax");
             let line = HeaderValue::try_from(line).map_err(|error| ApiError::Internal(format!("a cookie: {error}")))?;
             response.headers_mut().append(header::SET_COOKIE, line);
         }

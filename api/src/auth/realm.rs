@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::auth::attempt_limiter::AttemptLimits;
 use crate::auth::realm_names::RealmNames;
+use crate::http::cross_origin::CorsSettings;
 
 /// `[realm]`: the federation member that is served, and how sessions are kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,6 +27,10 @@ pub struct RealmSettings {
     pub csrf_reads: bool,
     /// Whether writes (except logging in) require a CSRF token.
     pub csrf_writes: bool,
+    /// The domain of the CSRF cookie. Empty: the cookie is for the host only.
+    pub csrf_cookie_domain: String,
+    /// Whether pages may set `document.domain`.
+    pub document_domain: bool,
     /// How long a session lasts unless it is renewed.
     #[serde(with = "friendly_duration")]
     pub session_lifetime: Duration,
@@ -50,6 +55,8 @@ pub struct RealmSettings {
     /// The window of the limit above.
     #[serde(with = "friendly_duration")]
     pub login_account_window: Duration,
+    /// The origins whose pages may call this server.
+    pub cors: CorsSettings,
     /// The portal's own identity provider, if its tokens are accepted.
     pub oidc: crate::auth::oidc::OidcSettings,
     /// The portal's own policy decision point, if there is one.
@@ -69,6 +76,12 @@ impl RealmSettings {
         self.service.key_digests()?;
         self.oidc.check()?;
         self.policy.check()?;
+        self.cors.check()?;
+        let domain = &self.csrf_cookie_domain;
+        let fine = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+        let is_domain = domain.bytes().all(fine) && !domain.starts_with('.') && !domain.ends_with('.');
+        let allowed = "write a domain such as example.com, or nothing";
+        InvalidSetting::require(is_domain, "realm.csrf_cookie_domain", format!("\"{domain}\""), allowed)?;
         for (key, time) in
             [("realm.session_lifetime", self.session_lifetime), ("realm.session_max_age", self.session_max_age)]
         {

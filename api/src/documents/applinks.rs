@@ -70,7 +70,10 @@ pub(crate) async fn add(
     let body = ApplinkCreated {
         app_link_id: link.id.clone(),
         access_token: links.applink_tokens.issue(&link, ApplinkTokenKind::Access)?,
-        app_link_url: format!("/documents/embed/link/app/{}/fileview/{}", link.id, link.file),
+        app_link_url: format!(
+            "{}/documents/embed/link/app/{}/fileview/{}",
+            request.http.path_prefix, link.id, link.file
+        ),
         refresh_token: links.applink_tokens.issue(&link, ApplinkTokenKind::Refresh)?,
         role: role.into(),
         id: link.file.to_string(),

@@ -21,6 +21,8 @@ pub(crate) struct DocumentRequest {
     pub(crate) response_format: ResponseFormat,
     pub(crate) head: RequestHead,
     pub(crate) client_ip: std::net::IpAddr,
+    /// The settings of addresses in responses.
+    pub(crate) http: Arc<HttpSettings>,
     grammar: Option<RenditionNameRules>,
     /// The id in the path, of a file or of a link.
     pub(crate) id: String,
@@ -39,7 +41,8 @@ where
         let RequestPath { grammar, id, .. } = parts.extensions.remove().unwrap_or_default();
         let head = RequestHead::from_request_parts(parts, state).await?;
         let response_format = ResponseFormat::from_accept(&head.headers);
-        Ok(Self { response_format, head, client_ip, grammar, id, is_image: false })
+        let http = FromRef::from_ref(state);
+        Ok(Self { response_format, head, client_ip, http, grammar, id, is_image: false })
     }
 }
 

@@ -6,7 +6,10 @@
 //!   and `path_params` reads a path. `content_encoding` refuses a body that is compressed, and `header_parameters` reads
 //!   headers that have parameters.
 //! - `idempotency` and `idempotency_lock` answer a repeated request with its first response.
-//! - `request_head` is what a handler that serves bytes gets; `conditional`, `ranges` and `prefer` are headers of requests; `other_methods` answers 405; `html` escapes text for pages.
+//! - `message_checks` is what every request must have. `request_head` is what a handler that serves bytes gets;
+//!   `accept`, `conditional`, `ranges` and `prefer` are headers of requests.
+//! - `other_methods` answers 405 and `OPTIONS`, `cross_origin` tells browsers what pages of other origins may do, and
+//!   `path_prefix` is what addresses begin with; `html` escapes text for pages.
 
 pub(crate) mod accept;
 pub(crate) mod body;
@@ -14,6 +17,7 @@ pub(crate) mod client_ip;
 pub(crate) mod conditional;
 pub(crate) mod connections;
 pub(crate) mod content_encoding;
+pub(crate) mod cross_origin;
 pub(crate) mod forwarded;
 pub(crate) mod header_parameters;
 pub(crate) mod html;
@@ -25,6 +29,7 @@ pub(crate) mod multipart;
 pub(crate) mod network;
 pub(crate) mod other_methods;
 pub(crate) mod path_params;
+pub(crate) mod path_prefix;
 pub(crate) mod prefer;
 pub(crate) mod ranges;
 pub(crate) mod request_head;

@@ -1,14 +1,17 @@
 //! 405 for the methods that a path does not support. The `Allow` list is made of the operations that are routed at the
 //! path, so that it cannot differ from them (RFC 9110, 15.5.6).
 
-use axum::response::IntoResponse;
+use axum::extract::Request;
+use axum::http::{Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use utoipa::openapi::PathItem;
 use utoipa_axum::router::{UtoipaMethodRouter, UtoipaMethodRouterExt};
 
 use crate::error::ApiError;
 
-/// Answers every other method at the path of these operations with 405, as an error of type `E`. Layers that render
-/// errors are added afterwards.
+/// Answers `OPTIONS` at the path of these operations with the methods in `Allow` (RFC 9110, 9.3.7), and every other
+/// method with 405, as an error of type `E`. Layers that render errors are added afterwards.
 pub(crate) fn refuse_other_methods<E, S>(operations: UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S>
 where
     E: From<ApiError> + IntoResponse,
@@ -16,11 +19,26 @@ where
 {
     let allow = operations.1.paths.values().map(supported_methods).collect::<String>();
     operations.map(|router| {
-        router.fallback(move || {
+        router.fallback(move |method: Method| {
             let allow = allow.clone();
-            async move { E::from(ApiError::MethodNotAllowed(allow)) }
+            async move {
+                if method == Method::OPTIONS {
+                    return (StatusCode::NO_CONTENT, [(header::ALLOW, format!("{allow}, OPTIONS"))]).into_response();
+                }
+                E::from(ApiError::MethodNotAllowed(allow)).into_response()
+            }
         })
     })
+}
+
+/// Answers `OPTIONS` at a page with the methods in `Allow`, which the router lists in its 405.
+pub(crate) async fn answer_options(request: Request, next: Next) -> Response {
+    let is_options = request.method() == Method::OPTIONS;
+    let mut response = next.run(request).await;
+    if is_options && response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        *response.status_mut() = StatusCode::NO_CONTENT;
+    }
+    response
 }
 
 /// Lists the methods of a path as `Allow` does. `HEAD` is answered wherever `GET` is.
@@ -42,7 +60,7 @@ fn supported_methods(item: &PathItem) -> String {
 mod tests {
     use axum::Router;
     use axum::body::Body;
-    use axum::http::{Request, StatusCode};
+    use axum::http::Request;
     use tower::ServiceExt;
     use utoipa_axum::router::OpenApiRouter;
     use utoipa_axum::routes;

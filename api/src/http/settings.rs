@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 pub struct HttpSettings {
     /// The address to listen on.
     pub listen: String,
+    /// The path at which a proxy serves this server, such as `/cloakroom`. The proxy removes it from requests, and every
+    /// address that the server writes begins with it. Empty: `/`.
+    pub path_prefix: String,
     /// How many trusted proxies are in front of this server. Each adds to `X-Forwarded-For`. 0 means that this header
     /// is ignored.
     pub trusted_proxies: usize,

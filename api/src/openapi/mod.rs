@@ -13,6 +13,7 @@ mod viewer;
 
 use std::sync::Arc;
 
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use utoipa::openapi::header::HeaderBuilder;
@@ -20,11 +21,12 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
-use utoipa::openapi::{ContentBuilder, PathItem, RefOr};
+use utoipa::openapi::{ContentBuilder, PathItem, RefOr, Server};
 use utoipa::{OpenApi, PartialSchema};
 
 use crate::auth::realm_names::RealmNames;
 use crate::error::Problem;
+use crate::http::settings::HttpSettings;
 
 /// What the document says beside its operations.
 #[derive(OpenApi)]
@@ -53,8 +55,11 @@ pub(crate) fn description() -> utoipa::openapi::OpenApi {
 }
 
 /// Completes a document of operations: the security schemes with the federation member's names for cookies and headers,
-/// and summaries.
-pub(crate) fn complete(document: &mut utoipa::openapi::OpenApi, names: &RealmNames) {
+/// summaries, and the prefix of all paths.
+pub(crate) fn complete(document: &mut utoipa::openapi::OpenApi, names: &RealmNames, path_prefix: &str) {
+    if !path_prefix.is_empty() {
+        document.servers = Some(vec![Server::new(path_prefix)]);
+    }
     let components = document.components.get_or_insert_default();
     for (name, scheme) in security_schemes(names) {
         components.add_security_scheme(name, scheme);
@@ -149,6 +154,9 @@ pub(crate) async fn openapi_json(Extension(document): Extension<Arc<utoipa::open
 }
 
 /// `GET /docs`
-pub(crate) async fn viewer(Extension(document): Extension<Arc<utoipa::openapi::OpenApi>>) -> Response {
-    viewer::render(&serde_json::to_value(document.as_ref()).unwrap_or_default())
+pub(crate) async fn viewer(
+    State(http): State<Arc<HttpSettings>>,
+    Extension(document): Extension<Arc<utoipa::openapi::OpenApi>>,
+) -> Response {
+    viewer::render(&serde_json::to_value(document.as_ref()).unwrap_or_default(), &http.path_prefix)
 }

@@ -8,11 +8,12 @@ use serde_json::Value;
 
 use crate::http::html::{escape_html, html_response, render_template};
 
-pub(super) fn render(document: &Value) -> Response {
+pub(super) fn render(document: &Value, path_prefix: &str) -> Response {
     let tags = document["tags"].as_array().into_iter().flatten().map(|tag| section(document, tag)).collect::<String>();
     let schemas = document["components"]["schemas"].as_object().into_iter().flatten();
     let schemas = schemas.map(|(name, schema)| schema_table(name, schema)).collect::<String>();
     let values = [
+        ("prefix", path_prefix.to_owned()),
         ("title", escape_html(text(&document["info"]["title"]))),
         ("version", escape_html(text(&document["info"]["version"]))),
         ("operations", tags),

@@ -16,6 +16,7 @@ use crate::dropbox::claim::{ClaimForm, ClaimRequest, ClaimResponse, Claims};
 use crate::dropbox::picture_id::parse_picture_id;
 use crate::error::ApiError;
 use crate::http::path_params::PathParams;
+use crate::http::settings::HttpSettings;
 use crate::http::small_body::UnreadBody;
 use crate::openapi::error_responses::{
     BodyErrors, ClaimErrors, ParameterErrors, PreconditionErrors, Problems, ServiceKeyErrors, TargetErrors,
@@ -200,11 +201,12 @@ pub(crate) async fn get_upload(
     PathParams(id): PathParams<String>,
     State(records): State<Records>,
     State(realm): State<Arc<RealmNames>>,
+    State(http): State<Arc<HttpSettings>>,
 ) -> Result<Json<UploadStatus>, ApiError> {
     let id = parse_picture_id(&id)?;
     let upload = records.upload(id).await?;
     let upload = upload.ok_or_else(|| ApiError::NotFound(format!("there is no upload {id}")))?;
-    UploadStatus::read(&records, &realm, upload).await.map(Json)
+    UploadStatus::read(&records, &realm, &http.path_prefix, upload).await.map(Json)
 }
 
 impl RegisteredResource {

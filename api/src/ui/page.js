@@ -40,7 +40,7 @@ async function errorMessage(response) {
 function upload(file) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", "/api/dropbox/pictures");
+    request.open("POST", `${page.prefix}/api/dropbox/pictures`);
     request.setRequestHeader(page.csrfHeader, page.csrf);
     request.setRequestHeader("Prefer", "respond-async");
     request.upload.addEventListener("progress", (event) => {
@@ -66,7 +66,7 @@ async function waitUntilReady(id) {
   let pause = 100;
   let failures = 0;
   for (;;) {
-    const response = await fetch(`/uploads/${id}`, { headers: headers() }).catch(() => null);
+    const response = await fetch(`${page.prefix}/uploads/${id}`, { headers: headers() }).catch(() => null);
     // The picture has been accepted. A server that does not answer for a moment does not change that.
     if (!response || response.status === 429 || response.status === 503) {
       failures += 1;
@@ -206,7 +206,7 @@ for (const name of ["x", "y", "side"]) {
 
 async function crop(x, y, side) {
   const body = new URLSearchParams({ x, y, w: side, h: side });
-  const response = await fetch(`/api/dropbox/pictures/${number}`, { method: "PUT", headers: headers(), body });
+  const response = await fetch(`${page.prefix}/api/dropbox/pictures/${number}`, { method: "PUT", headers: headers(), body });
   if (!response.ok) return showMessage(await errorMessage(response));
   showMessage("The picture is cropped.", true);
   showSizes();
@@ -231,7 +231,7 @@ function showSizes() {
 async function show(id) {
   number = id;
   for (const field of document.querySelectorAll("input.number")) field.value = id;
-  const response = await fetch(`/api/dropbox/pictures/${id}?size=${SPACE}`);
+  const response = await fetch(`${page.prefix}/api/dropbox/pictures/${id}?size=${SPACE}`);
   if (!response.ok) throw new Error(await errorMessage(response));
   if (whole) URL.revokeObjectURL(whole);
   whole = URL.createObjectURL(await response.blob());
@@ -244,7 +244,7 @@ async function show(id) {
 
 async function claim() {
   const body = JSON.stringify({ PictureID: number });
-  const response = await fetch(`/api/users/${page.user}`, { method: "PUT", headers: headers({ "Content-Type": "application/json" }), body });
+  const response = await fetch(`${page.prefix}/api/users/${page.user}`, { method: "PUT", headers: headers({ "Content-Type": "application/json" }), body });
   if (!response.ok) return showMessage(await errorMessage(response));
   $("avatar").src = `/api/users/${page.user}/avatar?size=75&time=${Date.now()}`;
   $("crop-section").hidden = $("claim-section").hidden = $("upload-status").hidden = true;

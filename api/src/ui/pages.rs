@@ -16,6 +16,7 @@ use crate::dropbox::settings::UploadSettings;
 use crate::dropbox::unclaimed_pictures::UnclaimedPictures;
 use crate::error::{ApiError, ErrorMessage};
 use crate::http::html::{escape_html, html_response, render_template};
+use crate::http::settings::HttpSettings;
 use crate::ui::login_csrf;
 
 #[derive(Deserialize)]
@@ -39,6 +40,7 @@ pub(crate) struct PageRenderer {
     pub(crate) cookies: Arc<SessionCookies>,
     pub(crate) pictures: Arc<UnclaimedPictures>,
     pub(crate) uploads: Arc<UploadSettings>,
+    pub(crate) http: Arc<HttpSettings>,
 }
 
 impl PageRenderer {
@@ -62,8 +64,9 @@ impl PageRenderer {
         }
         let Some(session) = &caller.cookie_session else { return self.render_login(headers, failure) };
         let picture = if found { picture } else { "" };
+        let prefix = self.http.path_prefix.as_str();
         let source = |size: u32| match found {
-            true => format!("src=\"/api/dropbox/pictures/{}?size={size}\"", escape_html(picture)),
+            true => format!("src=\"{prefix}/api/dropbox/pictures/{}?size={size}\"", escape_html(picture)),
             false => String::new(),
         };
         let (status, message) = error_text(failure);
@@ -71,6 +74,7 @@ impl PageRenderer {
         let page = render_template(
             include_str!("index.html"),
             &[
+                ("prefix", prefix),
                 ("user", &escape_html(&format!("{}.{fed}", session.user_id))),
                 ("name", &escape_html(&session.name)),
                 ("csrf_field", &escape_html(&format!("X-Csrf-Token_{fed}"))),
@@ -95,7 +99,8 @@ impl PageRenderer {
             Ok(token) => token,
             Err(error) => return error.into_response(),
         };
-        let values = [("message", escape_html(&message)), ("token", token)];
+        let prefix = self.http.path_prefix.clone();
+        let values = [("prefix", prefix), ("message", escape_html(&message)), ("token", token)];
         let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
         let mut response = html_response(status, render_template(include_str!("login.html"), &values));
         response.headers_mut().append(header::SET_COOKIE, cookie);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::test_server::{PASSWORD, TestServer, client};
 
 /// A browser with one window. It closes when it is dropped.
-struct Browser {
+pub(crate) struct Browser {
     driver: Child,
     session: String,
     client: reqwest::Client,
@@ -42,7 +42,12 @@ impl Drop for Browser {
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 impl Browser {
-    async fn open(shots: &'static str) -> Option<Self> {
+    pub(crate) async fn open(shots: &'static str) -> Option<Self> {
+        Self::open_with(shots, &[]).await
+    }
+
+    /// Like [`open`](Self::open), with more arguments for the browser.
+    pub(crate) async fn open_with(shots: &'static str, more: &[&str]) -> Option<Self> {
         let driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let Ok(mut driver) = driver else {
             assert!(
@@ -66,6 +71,7 @@ impl Browser {
             "--disable-sync",
             "--window-size=900,1600",
         ];
+        let arguments = [arguments.as_slice(), more].concat();
         let options = json!({"capabilities": {"alwaysMatch": {
             "goog:chromeOptions": {"args": arguments}, "timeouts": {"implicit": 20000}}}});
         let client = client();
@@ -75,7 +81,7 @@ impl Browser {
         Some(Self { driver, session: format!("{base}/session/{id}"), client, screenshot_prefix: shots })
     }
 
-    async fn post(&self, path: &str, body: Value) -> Value {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Value {
         let request = self.client.post(format!("{}/{path}", self.session)).timeout(Duration::from_secs(60));
         let answer: Value = request.json(&body).send().await.unwrap().json().await.unwrap();
         assert!(answer["value"]["error"].is_null(), "{path}: {}", answer["value"]["message"]);
@@ -89,22 +95,22 @@ impl Browser {
     }
 
     /// Returns the element, once it exists.
-    async fn find(&self, css: &str) -> String {
+    pub(crate) async fn find(&self, css: &str) -> String {
         let found = self.post("element", json!({"using": "css selector", "value": css})).await;
         format!("element/{}", found[ELEMENT].as_str().unwrap())
     }
 
-    async fn click(&self, css: &str) {
+    pub(crate) async fn click(&self, css: &str) {
         let element = self.find(css).await;
         self.post(&format!("{element}/click"), json!({})).await;
     }
 
-    async fn type_text(&self, css: &str, text: &str) {
+    pub(crate) async fn type_text(&self, css: &str, text: &str) {
         let element = self.find(css).await;
         self.post(&format!("{element}/value"), json!({"text": text})).await;
     }
 
-    async fn text(&self, css: &str) -> String {
+    pub(crate) async fn text(&self, css: &str) -> String {
         let element = self.find(css).await;
         self.get(&format!("{element}/text")).await.as_str().unwrap_or_default().to_owned()
     }
@@ -175,7 +181,7 @@ async fn log_out_everywhere() {
     }
 }
 
-const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/contract/pictures/small.jpg");
+pub(crate) const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/contract/pictures/small.jpg");
 
 #[tokio::test]
 async fn with_its_script() {

@@ -20,7 +20,7 @@ impl PartHead {
     /// before it (RFC 5322, 2.2.3).
     pub(super) fn parse(head: &[u8]) -> Result<Self, ApiError> {
         let bad = |why: &str| ApiError::malformed("bad_multipart", format!("a header of a part of the form {why}"));
-        let mut disposition: Option<Vec<u8>> = None;
+        let (mut disposition, mut is_repeated) = (None, false);
         let mut encoding = String::new();
         for line in unfold(head).ok_or_else(|| bad("begins with a blank"))? {
             if line.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
@@ -29,13 +29,13 @@ impl PartHead {
             let colon = line.iter().position(|byte| *byte == b':').ok_or_else(|| bad("has no colon"))?;
             let (name, value) = (line.get(..colon).unwrap_or_default(), line.get(colon + 1..).unwrap_or_default());
             match name.trim_ascii().to_ascii_lowercase().as_slice() {
-                b"content-disposition" if disposition.is_some() => {
-                    return Err(bad("is repeated: Content-Disposition"));
-                }
-                b"content-disposition" => disposition = Some(value.to_vec()),
+                b"content-disposition" => is_repeated |= disposition.replace(value.to_vec()).is_some(),
                 b"content-transfer-encoding" => encoding = String::from_utf8_lossy(value).into_owned(),
                 _ => {}
             }
+        }
+        if is_repeated {
+            return Err(bad("is repeated: Content-Disposition"));
         }
         let disposition = disposition.unwrap_or_default();
         let disposition = ParameterizedValue::parse(&disposition)

@@ -1,0 +1,80 @@
+//! Addresses behind a proxy that serves this server at a path.
+
+use reqwest::Method;
+use reqwest::header::ACCEPT;
+use serde_json::{Value, json};
+
+use crate::documents::{api_request, upload_file};
+use crate::test_server::{FED, PNG, TestServer, form, header};
+
+const PREFIX: &str = "/portal/cloakroom";
+
+/// The values of the attributes of a page that are addresses.
+fn addresses(page: &str) -> Vec<&str> {
+    ["href=\"", "src=\"", "action=\""]
+        .iter()
+        .flat_map(|attribute| page.split(attribute).skip(1).filter_map(|rest| rest.split('"').next()))
+        .filter(|address| address.starts_with('/'))
+        .collect()
+}
+
+#[tokio::test]
+async fn every_address_begins_with_the_prefix() {
+    let server = TestServer::with_settings(|settings| PREFIX.clone_into(&mut settings.http.path_prefix)).await;
+    let jane = server.login("jane").await;
+
+    let upload = async |path: &str| {
+        let request = jane.request(Method::POST, path).header("prefer", "respond-async").header("idempotency-key", "k");
+        request.multipart(form("a.png", PNG)).send().await.unwrap()
+    };
+    let response = upload("/api/dropbox/pictures").await;
+    let location = header(&response, "location").to_owned();
+    let id = response.text().await.unwrap();
+    assert_eq!(location, format!("{PREFIX}/uploads/{id}"));
+    assert_eq!(header(&upload("/api/dropbox/pictures").await, "location"), location, "a repeated response");
+
+    let picture = format!("/api/dropbox/pictures/{id}?size=75");
+    assert_eq!(jane.get(&picture).await.status(), 200);
+    let hrefs = async || {
+        let status: Value = jane.get(&format!("/uploads/{id}")).await.json().await.unwrap();
+        let variants = status["variants"].as_array().unwrap().clone();
+        variants.iter().map(|variant| variant["href"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let unclaimed = hrefs().await;
+    assert!(unclaimed.contains(&format!("{PREFIX}{picture}")), "{unclaimed:?}");
+
+    for path in ["/".to_owned(), format!("/?picture={id}"), "/docs".to_owned()] {
+        let page = jane.request_without_csrf(Method::GET, &path).header(ACCEPT, "text/html").send().await.unwrap();
+        let page = page.text().await.unwrap();
+        let addresses = addresses(&page);
+        assert!(addresses.len() > 3, "{path}: {page}");
+        for address in addresses {
+            assert!(address.starts_with(&format!("{PREFIX}/")), "{path}: {address}");
+        }
+        assert_eq!(page.contains(&format!("data-prefix=\"{PREFIX}\"")), path != "/docs", "{path}");
+    }
+    let login = server.anonymous(Method::GET, "/").send().await.unwrap().text().await.unwrap();
+    assert!(login.contains(&format!("action=\"{PREFIX}/page/login\"")), "{login}");
+    let crop = jane.request(Method::POST, "/page/crop");
+    let fields =
+        [(format!("X-Csrf-Token_{FED}"), jane.csrf.as_str()), ("picture".to_owned(), &id), ("whole".to_owned(), "1")];
+    let fields = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    let crop = crop.header("content-type", "application/x-www-form-urlencoded").body(fields);
+    let crop = crop.send().await.unwrap();
+    assert_eq!(header(&crop, "location"), format!("{PREFIX}/?picture={id}"));
+
+    assert_eq!(jane.claim("users/jane", &id).await.status(), 200);
+    let claimed = hrefs().await;
+    assert!(
+        claimed.iter().all(|href| href.starts_with(&format!("{PREFIX}/api/users/jane.{FED}/avatar"))),
+        "{claimed:?}"
+    );
+
+    let file = upload_file(&jane).await;
+    let request = api_request(&jane, Method::POST, &format!("/applinks/file/{file}"));
+    let link: Value = request.json(&json!({"assignedUser": "@everybody"})).send().await.unwrap().json().await.unwrap();
+    assert!(link["appLinkUrl"].as_str().unwrap().starts_with(&format!("{PREFIX}/documents/embed/")), "{link}");
+
+    let document: Value = jane.get("/openapi.json").await.json().await.unwrap();
+    assert_eq!(document["servers"], json!([{"url": PREFIX}]));
+}
