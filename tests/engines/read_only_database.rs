@@ -59,7 +59,7 @@ async fn probes_are_red_while_the_records_cannot_be_written() {
     assert_eq!(refused.status(), 503);
     assert!(refused.headers().contains_key("retry-after"));
     let said = refused.text().await.unwrap();
-    assert_eq!(said, "the database of this service takes no writes at the moment; try again later");
+    assert_eq!(said, "The database of this service takes no writes at the moment; try again later.");
     set_default_transaction_mode(&stack, "RESET default_transaction_read_only").await;
     for url in &probes {
         wait_for_probe(url, (200, "ok")).await;
