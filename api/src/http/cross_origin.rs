@@ -1,4 +1,5 @@
-//! What pages of other origins may do: CORS (https://fetch.spec.whatwg.org/#http-cors-protocol), and `document.domain`.
+//! What pages of other origins may do: CORS (<https://fetch.spec.whatwg.org/#http-cors-protocol>), and
+//! `document.domain`.
 
 use std::sync::Arc;
 
