@@ -77,4 +77,7 @@ async fn the_command_enqueues_a_job_for_uploads_that_are_ready() {
     assert!(done && said.contains(&format!("`cloakroom explain {upload}` shows the result")), "{said}");
     let jobs = parts.backends.records.jobs_of(upload).await.unwrap();
     assert_eq!(jobs.iter().map(|job| job.kind.as_str()).collect::<Vec<_>>(), ["upload.verify.v1"]);
+    // The process that runs takes the job from the records.
+    parts.recover().await.unwrap();
+    assert!(parts.backends.records.jobs_of(upload).await.unwrap().is_empty());
 }
