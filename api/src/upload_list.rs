@@ -31,7 +31,7 @@ struct ListParameters {
     #[param(nullable = false, example = "jane")]
     owner: Option<String>,
     /// `next` of the page before
-    #[param(nullable = false, minimum = 1001, example = 1020)]
+    #[param(nullable = false, minimum = 1, example = 1020)]
     before: Option<i64>,
     /// The most uploads to return; 20 by default
     #[param(nullable = false, minimum = 1, maximum = 100)]
