@@ -5,6 +5,7 @@ use clap::Subcommand;
 use domain::JobId;
 use records::JobRow;
 
+use crate::publish::{PublishedBy, publish};
 use crate::settings::Settings;
 
 #[derive(Subcommand)]
@@ -96,15 +97,13 @@ impl JobsCommand {
                             "job {id} cannot be retried: it is not dead, or its upload has expired; `cloakroom jobs show {id}` shows its state"
                         );
                     };
-                    // An in-memory queue would be this command's own and end with it. The running process takes the job
-                    // from the records, as it takes any job that its queue does not hold.
-                    if queue.is_volatile() {
-                        println!("job {id} will be retried by the running cloakroom within one sweep interval");
-                        continue;
-                    }
-                    match queue.publish(&retried.message).await {
-                        Ok(()) => records.confirm_published([retried.publish]).await?,
-                        Err(error) => println!("job {id}: {error}; the sweeper will publish it"),
+                    match publish(&backends, &retried.message, retried.publish).await? {
+                        PublishedBy::RunningProcess => {
+                            println!("job {id} will be retried by the running cloakroom within one sweep interval");
+                            continue;
+                        }
+                        PublishedBy::Sweeper(error) => println!("job {id}: {error}; the sweeper will publish it"),
+                        PublishedBy::Command => {}
                     }
                     println!("job {id} will be retried");
                 }

@@ -12,6 +12,7 @@ mod log;
 mod metrics_recorder;
 mod migrate;
 mod probes;
+mod publish;
 mod render;
 mod roles;
 mod settings;

@@ -7,6 +7,7 @@ use clap::Args;
 use domain::{Job, UploadId};
 use records::PublishAttempt;
 
+use crate::publish::{PublishedBy, publish};
 use crate::settings::Settings;
 
 /// How long a job may wait and run. It is long, because many of them may wait for one worker.
@@ -26,23 +27,18 @@ impl VerifyArgs {
     /// If a backend cannot be asked, or an upload is not ready.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<()> {
         let backends = crate::roles::open_backends(&settings).await?;
-        let (records, queue) = (&backends.records, &backends.queue);
         for id in self.ids {
             let job = Job::VerifyUpload { upload: id };
-            let Some(message) = records.enqueue_upload_job(id, job, TIMEOUT).await? else {
+            let Some(message) = backends.records.enqueue_upload_job(id, job, TIMEOUT).await? else {
                 bail!("upload {id} is not ready, so it has no stored bytes; `cloakroom explain {id}` shows its state");
             };
-            // An in-memory queue would be this command's own and end with it. The running process takes the job from
-            // the records, as it takes any job that its queue does not hold.
-            if !queue.is_volatile() {
-                match queue.publish(&message).await {
-                    Ok(()) => records.confirm_published([PublishAttempt::first(message.id)]).await?,
-                    Err(error) => println!("upload {id}: {error}; the sweeper will publish the job"),
-                }
+            if let PublishedBy::Sweeper(error) = publish(&backends, &message, PublishAttempt::first(message.id)).await?
+            {
+                println!("upload {id}: {error}; the sweeper will publish the job");
             }
             println!("upload {id} will be verified; `cloakroom explain {id}` shows the result");
         }
-        queue.close().await;
+        backends.queue.close().await;
         Ok(())
     }
 }

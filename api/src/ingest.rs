@@ -242,10 +242,9 @@ impl Ingest {
             self.remove_staged(&staged_key).await;
         }
 
+        let prefer = Prefer::from_headers(headers);
         let (id, status) = match result {
-            IngestResult::Admitted(admitted) => {
-                (admitted.id, self.publish_and_wait(&admitted, Prefer::from_headers(headers)).await)
-            }
+            IngestResult::Admitted(admitted) => (admitted.id, self.publish_and_wait(&admitted, prefer).await),
             IngestResult::AdmittedBefore(id) => (id, self.status(id).await),
             IngestResult::Replay(response) => return Ok(response),
             IngestResult::Refused(error) => return Err(error),
@@ -253,7 +252,7 @@ impl Ingest {
         };
         let status = status.map_err(|error| request.outcome_error(&authorized, error))?;
         let mut response = request.answer(&authorized, id, status).await?;
-        response.headers_mut().extend(Prefer::from_headers(headers).preference_applied(&self.settings));
+        response.headers_mut().extend(prefer.preference_applied(&self.settings));
         Ok(idempotency.store_response(response).await?)
     }
 

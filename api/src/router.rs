@@ -16,6 +16,7 @@ use tracing::Instrument;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
+use crate::auth::bearer_token::bearer_token;
 use crate::auth::{login, logout};
 use crate::dropbox::html_wrapper::wrap_in_html;
 use crate::dropbox::plain_text_errors::as_plain_text;
@@ -45,9 +46,9 @@ pub(crate) fn router(state: AppState) -> Router {
         .merge(pages())
         .fallback(async || ApiError::NotFound("there is nothing at this path".to_owned()))
         .layer(Extension(Arc::new(document)))
-        .layer(middleware::from_fn_with_state(state.clone(), prefix_location))
+        .layer(middleware::from_fn_with_state(Arc::clone(&state.http), prefix_location))
         .layer(middleware::from_fn(observe_request))
-        .layer(middleware::from_fn_with_state(state.clone(), add_cross_origin_headers))
+        .layer(middleware::from_fn_with_state(Arc::clone(&state.cross_origin), add_cross_origin_headers))
         .with_state(state)
 }
 
@@ -143,8 +144,7 @@ async fn observe_request(request: Request, next: Next) -> Response {
     if let Some(trace) = request.headers().get(instrument::TRACEPARENT).and_then(|trace| trace.to_str().ok()) {
         instrument::continue_trace(&span, trace);
     }
-    let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.as_bytes().get(..7));
-    let has_bearer = authorization.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "));
+    let has_bearer = bearer_token(request.headers()).is_some();
     let mut response = if let Err(error) = check_message(request.version(), request.headers()) {
         error.into_response()
     } else if request.extensions().get::<OverClientLimit>().is_some() {

@@ -183,7 +183,7 @@ impl UploadViewers {
             return Ok(upload);
         }
         if !links.is_empty()
-            && let Some((file, grant)) = self.records.upload_grant(id).await?
+            && let Some((file, grant)) = self.records.upload_grant(&upload).await?
             && links.contains(&grant)
             && self.records.file_role(&file, &grant).await?.is_some()
         {

@@ -3,8 +3,9 @@
 
 use bytes::Bytes;
 use domain::{EventKind, Reason, ReasonCode, Sha256Hasher, UploadState, sha256};
-use futures::TryStreamExt;
+use futures::{Stream, TryStreamExt};
 use records::Attempt;
+use storage::StoreError;
 
 use crate::attempt_result::AttemptResult;
 use crate::worker::Worker;
@@ -21,13 +22,9 @@ impl Worker {
     /// Verifies the bytes of an upload as a stream, without holding them, however many they are.
     pub(crate) async fn verify_stream(&self, attempt: &mut Attempt) -> Result<(), AttemptResult> {
         ensure_accepted(attempt)?;
-        let (mut hasher, mut bytes) = (Sha256Hasher::new(), 0_u64);
-        let mut pieces = self.backends.staging.stream(&attempt.upload.staged_key).await?;
-        while let Some(piece) = pieces.try_next().await? {
-            hasher.update(&piece);
-            bytes += piece.len() as u64;
-        }
-        self.check_digest(attempt, bytes, &hasher.finish())
+        let chunks = self.backends.staging.stream(&attempt.upload.staged_key).await?;
+        let (bytes, digest) = digest_of(chunks).await?;
+        self.check_digest(attempt, bytes, &digest)
     }
 
     fn check_digest(&self, attempt: &mut Attempt, bytes: u64, digest: &str) -> Result<(), AttemptResult> {
@@ -43,6 +40,18 @@ impl Worker {
         attempt.push_event(self.backends.records.clock().now(), EventKind::Validated, detail);
         Ok(())
     }
+}
+
+/// Returns the length and the digest of an object, without holding it.
+pub(crate) async fn digest_of(
+    mut chunks: impl Stream<Item = Result<Bytes, StoreError>> + Unpin,
+) -> Result<(u64, String), StoreError> {
+    let (mut hasher, mut bytes) = (Sha256Hasher::new(), 0);
+    while let Some(chunk) = chunks.try_next().await? {
+        hasher.update(&chunk);
+        bytes += chunk.len() as u64;
+    }
+    Ok((bytes, hasher.finish()))
 }
 
 fn ensure_accepted(attempt: &Attempt) -> Result<(), AttemptResult> {

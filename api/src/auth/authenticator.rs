@@ -8,6 +8,7 @@ use axum::http::header::AUTHORIZATION;
 use records::{Records, Role, User};
 
 use crate::auth::auth_user::AuthUser;
+use crate::auth::bearer_token::bearer_token;
 use crate::auth::csrf;
 use crate::auth::oidc::{TokenVerificationError, TokenVerifier};
 use crate::auth::realm::RealmSettings;
@@ -142,20 +143,12 @@ impl Authenticator {
     }
 }
 
-/// Accepts a user whom the identity provider authenticated.
+/// Accepts a user that the identity provider has authenticated.
 fn accept_verified_user(user: User) -> Result<AuthUser, ApiError> {
     if user.disabled {
         return Err(ApiError::NotLoggedIn("the account is disabled; ask an administrator to enable it"));
     }
     Ok(AuthUser { user_id: user.id, is_admin: user.role == Role::Admin, cookie_session: None, token_id: None })
-}
-
-/// Returns the bearer token, if `Authorization` has one. A proxy may have added credentials of another scheme.
-fn bearer_token(headers: &HeaderMap) -> Option<&str> {
-    headers.get_all(AUTHORIZATION).iter().find_map(|value| {
-        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-    })
 }
 
 /// Returns whether a token has the three parts of a JWT. Tokens issued here are percent-encoded, which a JWT never is.

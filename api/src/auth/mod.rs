@@ -5,6 +5,7 @@ pub(crate) mod aead;
 pub(crate) mod attempt_limiter;
 pub(crate) mod auth_user;
 pub(crate) mod authenticator;
+pub(crate) mod bearer_token;
 pub(crate) mod bounded_response;
 pub(crate) mod cookies;
 pub(crate) mod csrf;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
-use axum::http::header;
 use axum::http::request::Parts;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::auth::bearer_token::bearer_token;
 use crate::error::ApiError;
 
 /// The digests of all keys.
@@ -23,11 +23,9 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let bearer = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let key =
-            bearer.and_then(|value| value.split_once(' ')).filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer"));
-        let (_, key) = key.ok_or(ApiError::NotLoggedIn("the service key is missing; send it as a bearer token"))?;
-        let sent_digest: [u8; 32] = Sha256::digest(key.trim().as_bytes()).into();
+        let key = bearer_token(&parts.headers);
+        let key = key.ok_or(ApiError::NotLoggedIn("the service key is missing; send it as a bearer token"))?;
+        let sent_digest: [u8; 32] = Sha256::digest(key.as_bytes()).into();
         // All keys are compared, in constant time, so that the time tells nothing about them.
         let ServiceKeys(digests) = &*Arc::<ServiceKeys>::from_ref(state);
         let known = digests.iter().fold(subtle::Choice::from(0), |known, digest| known | digest.ct_eq(&sent_digest));

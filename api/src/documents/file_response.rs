@@ -13,7 +13,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use storage::{Blobs, StoreError};
 
 use super::error::DocumentError;
-use crate::http::conditional::{check_if_match, matches_if_none_match};
+use crate::http::conditional::{check_if_match, etag, matches_if_none_match};
 use crate::http::ranges::ByteRanges;
 use crate::http::request_head::RequestHead;
 
@@ -44,7 +44,7 @@ pub(crate) async fn file_response(
     object: StoredContent,
 ) -> Result<Response, DocumentError> {
     let headers = &request.headers;
-    let tag = format!("\"{}\"", object.sha256);
+    let tag = etag(&object.sha256);
     check_if_match(headers, &tag)?;
     let mut response = if matches_if_none_match(headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()

@@ -13,7 +13,7 @@ use records::{Records, VariantStatus};
 use storage::Blobs;
 
 use crate::error::ApiError;
-use crate::http::conditional::{check_if_match, matches_if_none_match};
+use crate::http::conditional::{check_if_match, etag, matches_if_none_match};
 use crate::http::request_head::RequestHead;
 use crate::job_publisher::JobPublisher;
 
@@ -95,7 +95,7 @@ impl VariantServer {
         {
             return Ok((StatusCode::FOUND, [(header::LOCATION, location)]).into_response());
         }
-        let tag = format!("\"{}\"", variant.sha256);
+        let tag = etag(&variant.sha256);
         check_if_match(&request.headers, &tag)?;
         let mut response = if matches_if_none_match(&request.headers, &tag) {
             StatusCode::NOT_MODIFIED.into_response()

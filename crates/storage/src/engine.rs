@@ -80,7 +80,7 @@ pub(crate) trait StorageEngine: Debug + Send + Sync {
         Ok(None)
     }
 
-    /// A folder on the file system that the objects fill; None if nobody can tell how much space is left.
+    /// A folder on the file system that the objects fill; None if the free space is not known.
     fn file_system(&self) -> Option<PathBuf> {
         None
     }

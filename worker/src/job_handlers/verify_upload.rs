@@ -1,11 +1,11 @@
 //! `upload.verify.v1`: reads the stored bytes of a ready upload again, because disks and stores lose and change bytes. If
 //! an object is missing or has another digest than the records say, the job becomes a dead letter that names the object.
 
-use domain::{EventKind, Outcome, Reason, ReasonCode, Sha256Hasher};
-use futures::TryStreamExt;
+use domain::{EventKind, Outcome, Reason, ReasonCode};
 use records::{Attempt, SettleResult};
 
 use crate::attempt_result::AttemptResult;
+use crate::fetch::digest_of;
 use crate::worker::Worker;
 
 impl Worker {
@@ -29,13 +29,8 @@ impl Worker {
 
     /// Reads one object and returns its length in bytes.
     async fn verify_object(&self, key: &str, sha256: &str) -> Result<u64, AttemptResult> {
-        let (mut hasher, mut bytes) = (Sha256Hasher::new(), 0);
-        let mut chunks = self.backends.blobs.stream(key, None).await?;
-        while let Some(chunk) = chunks.try_next().await? {
-            hasher.update(&chunk);
-            bytes += chunk.len() as u64;
-        }
-        if hasher.finish() == sha256 {
+        let (bytes, digest) = digest_of(self.backends.blobs.stream(key, None).await?).await?;
+        if digest == sha256 {
             return Ok(bytes);
         }
         let reason = Reason::new(ReasonCode::BytesDamaged, "stored bytes of this upload are damaged; ask the operator");

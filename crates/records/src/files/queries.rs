@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use domain::{AccessGrant, File, FileId, FileVersion, Rendition, RenditionName, Upload, UploadId, case_fold};
+use domain::{File, FileId, FileVersion, Rendition, RenditionName, Upload, UploadId, case_fold};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use crate::convert;
@@ -64,28 +64,6 @@ impl Records {
         let row = file_versions::Entity::find().filter(file_versions::Column::UploadId.eq(upload.get()));
         let row = row.one(&self.db).await?;
         Ok(row.and_then(|row| Some((row.file_id.parse().ok()?, u32::try_from(row.number).ok()?))))
-    }
-
-    /// The file that an upload goes into, and the grant that permits it. None for a picture of the dropbox.
-    ///
-    /// # Errors
-    /// Any database error.
-    pub async fn upload_grant(&self, upload: UploadId) -> Result<Option<(FileId, AccessGrant)>, RecordsError> {
-        let rendition = renditions::Entity::find().filter(renditions::Column::UploadId.eq(upload.get()));
-        let (version, grant) = match rendition.one(&self.db).await? {
-            Some(row) => {
-                let version = file_versions::Entity::find_by_id(row.version_id).one(&self.db).await?;
-                (version, Some(row.access_grant))
-            }
-            None => {
-                let version = file_versions::Entity::find().filter(file_versions::Column::UploadId.eq(upload.get()));
-                let version = version.one(&self.db).await?;
-                let grant = version.as_ref().and_then(|row| row.access_grant.clone());
-                (version, grant)
-            }
-        };
-        let (Some(version), Some(grant)) = (version, grant) else { return Ok(None) };
-        Ok(version.file_id.parse().ok().zip(Some(grant.parse()?)))
     }
 
     /// The custom renditions of a version, oldest first.

@@ -1,13 +1,54 @@
 //! The target of an upload in a file: it is confirmed or released when the upload is settled. Called by the
 //! transactions that settle uploads, for uploads into files.
 
-use domain::{AccessGrant, FileRole, Reason, ReasonCode, Upload, UploadId, UploadKind};
+use domain::{AccessGrant, FileId, FileRole, Reason, ReasonCode, Upload, UploadId, UploadKind};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 use crate::entity::{file_versions, files, renditions};
 use crate::error::RecordsError;
+use crate::records::Records;
 use crate::write_tx::WriteTx;
+
+/// The target of an upload, and the grant that permits it.
+struct ReservedTarget {
+    file: String,
+    grant: AccessGrant,
+    /// The upload is the first version of its file.
+    is_new_file: bool,
+}
+
+/// Finds the target of an upload. None for a picture of the dropbox, and if the target does not exist any more.
+async fn find_target(db: &impl ConnectionTrait, upload: &Upload) -> Result<Option<ReservedTarget>, RecordsError> {
+    let (version, grant) = match upload.kind {
+        UploadKind::Dropbox => return Ok(None),
+        UploadKind::Rendition => {
+            let row = renditions::Entity::find().filter(renditions::Column::UploadId.eq(upload.id.get()));
+            let Some(row) = row.one(db).await? else { return Ok(None) };
+            (file_versions::Entity::find_by_id(row.version_id).one(db).await?, Some(row.access_grant))
+        }
+        UploadKind::File => {
+            let row = file_versions::Entity::find().filter(file_versions::Column::UploadId.eq(upload.id.get()));
+            let row = row.one(db).await?;
+            let grant = row.as_ref().and_then(|row| row.access_grant.clone());
+            (row, grant)
+        }
+    };
+    let (Some(version), Some(grant)) = (version, grant) else { return Ok(None) };
+    let is_new_file = upload.kind == UploadKind::File && version.number == 1;
+    Ok(Some(ReservedTarget { file: version.file_id, grant: grant.parse()?, is_new_file }))
+}
+
+impl Records {
+    /// The file that an upload goes into, and the grant that permits it. None for a picture of the dropbox.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub async fn upload_grant(&self, upload: &Upload) -> Result<Option<(FileId, AccessGrant)>, RecordsError> {
+        let target = find_target(&self.db, upload).await?;
+        Ok(target.and_then(|target| Some((target.file.parse().ok()?, target.grant))))
+    }
+}
 
 impl WriteTx {
     /// Checks that the upload is still permitted; returns the reason if it is not.
@@ -16,24 +57,13 @@ impl WriteTx {
         upload: &Upload,
         now: i64,
     ) -> Result<Result<(), Reason>, RecordsError> {
-        let (file, grant, new) = match upload.kind {
-            UploadKind::Dropbox => return Ok(Ok(())),
-            UploadKind::Rendition => {
-                let row = renditions::Entity::find().filter(renditions::Column::UploadId.eq(upload.id.get()));
-                let Some(row) = row.one(&self.tx).await? else { return Ok(Err(target_gone())) };
-                let version = file_versions::Entity::find_by_id(row.version_id).one(&self.tx).await?;
-                let Some(version) = version else { return Ok(Err(target_gone())) };
-                (version.file_id, Some(row.access_grant), false)
-            }
-            UploadKind::File => {
-                let row = file_versions::Entity::find().filter(file_versions::Column::UploadId.eq(upload.id.get()));
-                let Some(row) = row.one(&self.tx).await? else { return Ok(Err(target_gone())) };
-                (row.file_id, row.access_grant, row.number == 1)
-            }
+        if upload.kind == UploadKind::Dropbox {
+            return Ok(Ok(()));
+        }
+        let Some(ReservedTarget { file, grant, is_new_file }) = find_target(&self.tx, upload).await? else {
+            return Ok(Err(target_gone()));
         };
-        let Some(grant) = grant else { return Ok(Err(target_gone())) };
-        let grant: AccessGrant = grant.parse()?;
-        let least = if new { FileRole::Owner } else { FileRole::Contributor };
+        let least = if is_new_file { FileRole::Owner } else { FileRole::Contributor };
         let role = self.file_role(&file, &grant, now).await?;
         Ok(if role.is_some_and(|role| role >= least) {
             Ok(())
