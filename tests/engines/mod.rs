@@ -14,6 +14,7 @@ mod full_disk;
 mod idempotency_keys;
 mod kill_at_every_step;
 mod late_deliveries;
+mod leftovers;
 mod load_with_failures;
 mod long_outages;
 mod picture_end_to_end;

@@ -4,10 +4,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use backends::{Backends, BackendsSettings};
-use domain::{Clock, Secret};
+use domain::{Clock, QueueName, Secret};
 use futures::{StreamExt, TryStreamExt, stream};
 use instrument::FailPoints;
-use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
+use lapin::options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions};
+use lapin::types::FieldTable;
 use lapin::{Connection, ConnectionProperties};
 use queue::QueueSettings;
 use records::RecordsSettings;
@@ -16,7 +17,7 @@ use storage::StoreSettings;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::engine_address::{BucketAccount, host};
-use crate::leftovers::{assert_none, find_in_backends};
+use crate::leftovers::{PATIENCE, assert_none, end_processes_in, find_in_backends};
 use crate::process::{DataFolder, ServerProcess, cloakroom_command};
 use crate::proxy::{Proxy, RequestTrap};
 use crate::test_broker::{EXCHANGES, QUEUES};
@@ -258,15 +259,51 @@ impl EngineStack {
         backends.records.close().await.unwrap();
     }
 
-    /// Asserts that the test left no job, no staged object without an upload and no delivery. Then deletes everything that
+    /// Asserts that the test left nothing, as [`find_leftovers`](Self::find_leftovers) does. Then deletes everything that
     /// the test created.
     pub async fn clean_up(self) {
+        assert_none(&self.find_leftovers().await);
+        self.clean_up_leftovers().await;
+    }
+
+    /// Ends the processes of the stack and describes what is left: processes that do not end, jobs, staged objects that
+    /// no upload needs, consumers and messages.
+    pub async fn find_leftovers(&self) -> Vec<String> {
         let backends = self.open_backends().await;
-        let found = find_in_backends(&backends.records, &backends.staging, Some(&backends.queue)).await;
+        let mut found = find_in_backends(&backends.records, &backends.staging, Some(&backends.queue)).await;
         backends.queue.close().await;
         backends.records.close().await.unwrap();
-        assert_none(&found);
-        self.clean_up_leftovers().await;
+        found.extend(end_processes_in(self.folder.path()).await);
+        // A delivery that a consumer did not acknowledge is back in its queue when the consumer has ended.
+        found.extend(self.find_in_queues().await);
+        found
+    }
+
+    /// What is left in the queues of jobs: consumers, which may hold deliveries, and messages. Waits a little for
+    /// consumers that are about to end.
+    async fn find_in_queues(&self) -> Vec<String> {
+        let channel = self.operator_connection().await.create_channel().await.unwrap();
+        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let count = async || {
+            let queues = QueueName::ALL.map(|name| (name, self.queue_name(name.as_str()).into()));
+            let declare = async |(name, queue)| {
+                (name, channel.queue_declare(queue, passive, FieldTable::default()).await.unwrap())
+            };
+            stream::iter(queues).then(declare).collect::<Vec<_>>().await
+        };
+        let mut tick = tokio::time::interval(Duration::from_millis(50));
+        let end_of_consumers = async {
+            while count().await.iter().any(|(_, queue)| queue.consumer_count() > 0) {
+                tick.tick().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, end_of_consumers).await.ok();
+        let counts = count().await;
+        let counts = counts.iter().flat_map(|(name, queue)| {
+            [(name, "consumers of", queue.consumer_count()), (name, "messages in", queue.message_count())]
+        });
+        let left = counts.filter(|(.., count)| *count > 0);
+        left.map(|(name, what, count)| format!("{what} the queue {name} ({count})")).collect()
     }
 
     /// Deletes everything that the test created, and whatever work it leaves on purpose.

@@ -1,9 +1,10 @@
 //! What a test leaves behind. [`DataFolder`](crate::process::DataFolder) and
 //! [`EngineStack`](crate::engine_stack::EngineStack) look for it at their end, and so does every stack that is made of
-//! them. A database or queues of one test are named by the drop of their owner. A test that leaves something fails, because something that was not finished is either a fault of the program or
-//! a test that does not check its end.
+//! them. A database or queues of one test are named by the drop of their owner. A test that leaves something fails,
+//! because unfinished work is either a fault of the program or a gap in the test.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -18,7 +19,7 @@ use storage::Staging;
 use crate::test_stores::folder_store;
 
 /// How long something may take to go that is about to go, such as a delivery whose job has just ended.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The check of one data folder at the end of its test.
 #[derive(Debug, Default)]
@@ -111,8 +112,7 @@ async fn find_now(records: &Records, staging: &Staging, queue: Option<&Queue>) -
 
 /// What is left in a data folder: processes on it, and everything in its backends, if it has a database.
 async fn find_in_folder(folder: PathBuf, last_process: Option<(Clock, Queue)>) -> Vec<String> {
-    let mut found: Vec<String> =
-        processes_in(&folder).into_iter().map(|process| format!("the running process {process}")).collect();
+    let mut found = describe(processes_in(&folder));
     let database = folder.join("records.db");
     if database.exists() {
         let (clock, queue) = last_process.map_or((Clock::system(), None), |(clock, queue)| (clock, Some(queue)));
@@ -125,22 +125,49 @@ async fn find_in_folder(folder: PathBuf, last_process: Option<(Clock, Queue)>) -
     found
 }
 
-/// The processes that run in a folder, with their numbers and commands.
-fn processes_in(folder: &Path) -> Vec<String> {
+/// A process that runs in the folder of a test.
+struct RunningProcess {
+    id: u32,
+    command: String,
+}
+
+/// The processes whose working directory is this folder. Rule: proc_pid_cwd(5).
+fn processes_in(folder: &Path) -> Vec<RunningProcess> {
     let folder = folder.canonicalize().unwrap();
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let inside =
         processes.filter(|process| std::fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == folder));
-    let describe = |process: std::fs::DirEntry| {
+    let read = |process: std::fs::DirEntry| {
         let command = std::fs::read_to_string(process.path().join("cmdline")).unwrap_or_default();
-        format!("{} ({})", process.file_name().display(), command.replace('\0', " ").trim())
+        let id = process.file_name().to_str()?.parse().ok()?;
+        Some(RunningProcess { id, command: command.replace('\0', " ").trim().to_owned() })
     };
-    inside.map(describe).collect()
+    inside.filter_map(read).collect()
+}
+
+fn describe(processes: Vec<RunningProcess>) -> Vec<String> {
+    processes.into_iter().map(|process| format!("the running process {} ({})", process.id, process.command)).collect()
+}
+
+/// Sends SIGTERM to every process in this folder and waits for their end. Returns the processes that do not end.
+pub async fn end_processes_in(folder: &Path) -> Vec<String> {
+    for process in processes_in(folder) {
+        // A process that has just ended cannot be told to end.
+        Command::new("kill").args(["-TERM", &process.id.to_string()]).status().unwrap();
+    }
+    let mut tick = tokio::time::interval(Duration::from_millis(20));
+    let end = async {
+        while !processes_in(folder).is_empty() {
+            tick.tick().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, end).await.ok();
+    describe(processes_in(folder))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Child, Command};
+    use std::process::Child;
 
     use crate::in_process::{InProcess, prepared_folder};
     use crate::portal::read_picture;
