@@ -19,12 +19,12 @@ test *arguments:
 test-embedded *arguments:
     CLOAKROOM_TEST_ENGINES=none tests/run {{ arguments }}
 
-# Formats, then checks what is checked before a change lands, but for the tests.
+# Formats the code, then runs the checks of .ci/run except the tests and the OpenAPI document.
 check:
     cargo fmt --all
     CLOAKROOM_CI_STEPS=quick .ci/run
 
-# Everything that must hold before a change lands.
+# Checks everything that must hold before a change lands.
 ci:
     .ci/run
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""The picture engine and its peers, doing the same work in the same run: prints the table of figures.
+"""Compares the picture engine with its peers at the same work in the same run, and prints the table of figures.
 
-    python3 bench/compare.py CORPUS [--cloakroom target/release/cloakroom] [--stages target/release/stages]
+    python3 bench/compare.py CORPUS [--cloakroom target/release/cloakroom] [--stages target/release/examples/stages]
                              [--simd PYTHON] [--rounds 3] [--repeat 5] [--turns 7] [--classes phone,medium,…]
 
-Every peer is one process that stays, gets a file at a time, and reports the CPU time (user and system) of its quickest of
-`repeat` turns, from the bytes in memory to the four encoded sizes. In every round the peers take turns on each file, in
-another order each time, so that a neighbour's load meets them all. What is compared is the sum over a class of the
-medians over the rounds.
+Every peer is one process that stays and gets one file at a time. It reports the CPU time (user and system) of its
+quickest of `repeat` turns, from the bytes in memory to the four encoded sizes. In every round the peers take turns on
+each file, in another order each time, so that other load on the machine affects all of them. The compared time of a
+class is the sum, over its files, of the median over the rounds.
 
 Quality is measured on the outputs as they would be served, each size by itself: ssimulacra2 and PSNR of RGB against a
 Lanczos reduction of the full decode by Pillow.
@@ -30,7 +30,7 @@ from ssimulacra2 import compute_ssimulacra2
 
 HERE = Path(__file__).parent
 SIZES = [512, 256, 128, 64]
-# Class, format, and the figures to reach: to sharp's best recipe, to sharp as usually written, to Pillow-SIMD.
+# Class, format, and the ratios to reach: to sharp's best recipe, to sharp as usually written, to Pillow-SIMD.
 CLASSES = {
     "phone": ("jpeg", 0.50, 0.20, 0.60),
     "progressive": ("jpeg", 0.80, None, None),
@@ -60,7 +60,7 @@ class Peer:
 
 
 class Cloakroom:
-    """Ours: a process per file, which also reports its quickest of `repeat` turns."""
+    """Cloakroom: a process for each file, which reports its quickest of `repeat` turns."""
 
     name = "cloakroom"
 
@@ -118,7 +118,7 @@ def ratio(value, target=None):
 
 
 def throughput(args, corpus):
-    """Pictures per second on two cores: every contender works on two at a time, the contenders take turns."""
+    """Pictures per second on two cores. The programs take turns, and each works on two pictures at a time."""
     files = [str(path) for path in sorted((corpus / "phone").iterdir())] * 2
     command = [str(Path(args.cloakroom).resolve()), "render", *files, "--json", "--format", "jpeg", "--threads", "2"]
     sharps = {f"sharp {recipe}": Peer("", ["node", "sharp.mjs"], recipe) for recipe in ("best", "usual")}
@@ -143,11 +143,11 @@ def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("corpus", type=Path)
     options.add_argument("--cloakroom", default="target/release/cloakroom")
-    options.add_argument("--stages", default=None, help="the bench binary `stages`, for the decoder alone")
+    options.add_argument("--stages", default=None, help="the example `stages` of the crate picture, to measure the decoder alone")
     options.add_argument("--simd", default=None, help="a Python that has Pillow-SIMD")
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--repeat", type=int, default=5)
-    options.add_argument("--turns", type=int, default=7, help="of each contender in pictures per second")
+    options.add_argument("--turns", type=int, default=7, help="turns of each program when pictures per second are measured")
     options.add_argument("--classes", default=",".join(CLASSES))
     args = options.parse_args()
     corpus = args.corpus.resolve()
@@ -222,7 +222,7 @@ def row(args, peers, kind, files):
 
 
 def decoders(args, corpus):
-    """The scaled decoder alone against libjpeg-turbo's, planes out on both sides."""
+    """Compares the scaled decoder alone with libjpeg-turbo's. Both return planes."""
     from turbojpeg import TurboJPEG
 
     turbo = TurboJPEG()

@@ -4,8 +4,8 @@
     python3 bench/corpus.py DIRECTORY
 
 The photographs are those of the Debian packages mate-backgrounds, lomiri-wallpapers and ukui-wallpapers, fetched with
-`apt-get download`; their licences are in /usr/share/doc of each. They are fitted to a phone's 4032 x 3024 and get the
-noise of its sensor back, because a scaled-down wallpaper compresses far better than anything a phone makes.
+`apt-get download`; their licences are in /usr/share/doc of each. They are fitted to a phone's 4032 x 3024 and get noise
+like that of its sensor, because a scaled-down wallpaper compresses far better than anything a phone makes.
 
 Needs Pillow and NumPy. Always makes the same files.
 """
@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 PACKAGES = ["mate-backgrounds", "lomiri-wallpapers", "ukui-wallpapers"]
 PHONE = (4032, 3024)
 ORIENTATIONS = [1, 6, 6, 3, 8, 1, 6, 2]
-# What has to be done to an upright picture so that its orientation tag is needed.
+# How an upright picture is turned so that it needs its orientation tag.
 STORED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -57,7 +57,7 @@ def photographs(folder):
 
 
 def with_noise(image, seed, strength):
-    """The noise of a sensor: stronger where there is more light, the same in all channels for the most part."""
+    """Adds the noise of a sensor: stronger with more light, and mostly the same in all channels."""
     pixels = np.asarray(image, dtype=np.float32)
     dice = np.random.default_rng(seed)
     luma = dice.normal(0, 1, pixels.shape[:2]).astype(np.float32)[..., None]
@@ -67,7 +67,7 @@ def with_noise(image, seed, strength):
 
 
 def exif(orientation):
-    """What a phone writes, with a place in it."""
+    """The metadata that a phone writes, with a GPS position."""
     data = Image.Exif()
     data[0x010F], data[0x0110], data[0x0112] = "Bench", "Phone", orientation
     gps = data.get_ifd(0x8825)
@@ -114,7 +114,7 @@ def main():
             base = ImageOps.fit(Image.open(path).convert("RGB"), PHONE, Image.Resampling.LANCZOS)
             photo = with_noise(base, i, 2.0 + 0.5 * (i % 4))
             orientation = ORIENTATIONS[i]
-            # The stored picture keeps the sensor's shape, however the phone was held.
+            # The stored picture keeps the shape of the sensor, so it is not turned by 90 degrees.
             stored = photo.transpose(STORED[orientation]) if orientation in (2, 3) else photo
             options = {"quality": 90, "subsampling": 2, "exif": exif(orientation)}
             stored.save(out / "phone" / f"{i}.jpg", **options)

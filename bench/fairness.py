@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""What a flood of heavy pictures of one or two users costs other users: prints how long both sides' pictures take.
+"""Measures what a flood of heavy pictures of one or two users costs other users: how long the pictures of both take.
 
     python3 -m venv peers && peers/bin/pip install pillow numpy
     peers/bin/python bench/fairness.py [--cloakroom target/release/cloakroom] [--engines] [--flood 40] [--small PHOTO]
 
 The floods are WebP pictures of 7680 x 7680 pixels and about 1.2 MB, which take about a second each. Four other users send small
-pictures, one after the other, and wait for the outcome of each: first while nothing else is done, then beside one flood, then
-beside two. Without --engines it is one process on a folder (`cloakroom up`); with it an api and two workers on the RabbitMQ and
-the PostgreSQL of CLOAKROOM_TEST_AMQP and CLOAKROOM_TEST_POSTGRES, bytes in folders (needs psycopg as well).
+pictures, one after the other, and wait for the outcome of each: first on an idle service, then beside one flood, then
+beside two. Without --engines the service is one process on a folder (`cloakroom up`). With --engines it is an api and two
+workers on the RabbitMQ of CLOAKROOM_TEST_AMQP and the PostgreSQL of CLOAKROOM_TEST_POSTGRES, with bytes in folders. This
+needs psycopg as well.
 """
 
 import argparse
@@ -98,7 +99,7 @@ class Cloakroom:
             except OSError:
                 pass
             time.sleep(0.1)
-        raise SystemExit("it takes too long")
+        raise SystemExit(f"gave up after {PATIENCE} s")
 
     def request(self, method, path, user, body=None, headers=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
@@ -134,7 +135,7 @@ class Cloakroom:
 
 
 def small_ones(cloakroom, content, go_on):
-    """How long small pictures take, one after the other for each of the users, as long as `go_on` says."""
+    """Returns how long small pictures take. Each user sends one after the other while `go_on` is true."""
 
     def one_user(user):
         times = []

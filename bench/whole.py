@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""An upload's whole way, ours beside what one would build instead, in the same run: prints tables of figures.
+"""Measures whole uploads with Cloakroom and with typical alternatives in the same run, and prints tables of figures.
 
     stack/bin/python bench/whole.py CORPUS/avatar CORPUS/medium … [--cloakroom target/release/cloakroom]
                                     [--uploads 300] [--clients 8] [--rounds 5]
 
 The engines' addresses come from CLOAKROOM_TEST_AMQP and CLOAKROOM_TEST_POSTGRES, as for the tests. Each stack is an api and
-two workers, bytes in folders. In every round the stacks take turns, in another order each time: started afresh on a database
-of its own, warmed up, then handed the folder's pictures one after the other by clients that wait for a 202 only, until every
-upload is ready. Figures are medians over the rounds, of CPU time of user and system from /proc; the clients' is not counted.
+two workers, with bytes in folders. In every round the stacks take turns, in another order each time. In its turn a stack is
+started on a new database and warmed up. Then clients upload the folder's pictures one after the other and wait for a 202
+only. The turn ends when every upload is ready. Figures are medians over the rounds. CPU time is that of user and system
+from /proc, without the clients' own.
 """
 
 import argparse
@@ -29,7 +30,7 @@ import psycopg
 HERE = Path(__file__).resolve().parent
 AMQP, POSTGRES = os.environ["CLOAKROOM_TEST_AMQP"], os.environ["CLOAKROOM_TEST_POSTGRES"]
 TICK = 1000 / os.sysconf("SC_CLK_TCK")
-# As many people hand pictures in: what one of them has unclaimed is counted at every upload.
+# The number of users that upload. There are several, because every upload counts the unclaimed pictures of its user.
 PEOPLE = 20
 WARM = 40
 PATIENCE = 600
@@ -37,7 +38,7 @@ COLUMNS = ["api", "workers", "broker", "database", "together", "pictures/s", "ap
 
 
 class Stack:
-    """How one is started: environment, commands, path, headers."""
+    """How a stack is started and reached: environment, commands, path, headers."""
 
     def __init__(self, args, folder, postgres, port):
         self.folder, self.postgres, self.port = folder, postgres, port
@@ -97,7 +98,7 @@ class Celery(Peer):
 
     def processes(self):
         api = "-m uvicorn celery_api:app --loop uvloop --http httptools --no-access-log --log-level warning --port"
-        # Two processes below one that feeds them.
+        # Two worker processes below one that feeds them.
         worker = "-m celery -A celery_worker worker --pool prefork --concurrency 2 --loglevel warning"
         quiet = "--without-gossip --without-mingle --without-heartbeat"
         return [sys.executable, *api.split(), str(self.port)], [[sys.executable, *worker.split(), *quiet.split()]]
@@ -111,7 +112,7 @@ class Express(Peer):
 
 
 def stat(pid):
-    """The fields after the name, the first of which is the state."""
+    """The fields of /proc/PID/stat after the name. The first of them is the state."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
     except OSError:
@@ -123,12 +124,12 @@ def pids():
 
 
 def family(pid):
-    """It and all below it."""
+    """A process and all processes below it."""
     return [pid] + [below for child in pids() if stat(child)[1:2] == [str(pid)] for below in family(child)]
 
 
 def server(address):
-    """The processes of the server at an address on this machine: who has the socket that listens there, and all below."""
+    """The processes of the server at an address on this machine: the one that listens there, and all below it."""
     port = int(address.rsplit("@", 1)[1].split("/")[0].split(":")[1])
     sockets = [line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]]
     inodes = {f"socket:[{line[9]}]" for line in sockets if line[1].endswith(f":{port:04X}") and line[3] == "0A"}
@@ -143,7 +144,7 @@ def server(address):
 
 
 def spent(processes):
-    """Milliseconds of all threads, and of children that have ended: a database server's connections are such."""
+    """Milliseconds of all threads and of children that have ended, such as the connections of a database server."""
     return sum(int(field) for pid in processes for field in stat(pid)[11:15]) * TICK
 
 
@@ -157,7 +158,7 @@ def until(what, true):
     while not true():
         if time.monotonic() > end:
             raise TimeoutError(f"gave up waiting until {what}")
-        # Seldom enough to be no part of what is measured.
+        # The polls are rare enough not to affect the measurement.
         time.sleep(0.1)
 
 
@@ -167,7 +168,7 @@ def listens(port):
 
 
 def form(picture):
-    """A body as a browser would send it, made once."""
+    """The body of a form as a browser would send it."""
     head = f'--whole\r\nContent-Disposition: form-data; name="Profile"; filename="{picture.name}"\r\n'
     return head.encode() + b"Content-Type: image/jpeg\r\n\r\n" + picture.read_bytes() + b"\r\n--whole--\r\n"
 
@@ -195,7 +196,7 @@ def hand_in(stack, bodies, uploads, clients):
 
 
 def turn(kind, args, bodies):
-    """One stack, from its start to its end: its row of figures."""
+    """Runs one stack from its start to its end, and returns its figures."""
     space = f"whole{time.time_ns()}"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -232,7 +233,7 @@ def measure(stack, args, bodies, running, records):
     # Connections, pools and plans are made once.
     hand_in(stack, bodies, WARM, args.clients)
     until(f"{stack.name} is warm", lambda: ready(WARM))
-    # Nobody waits for what the one before wrote.
+    # The stack must not wait for what the previous one wrote.
     os.sync()
 
     def who():
@@ -259,8 +260,9 @@ def main():
     options.add_argument("--clients", type=int, default=8)
     options.add_argument("--rounds", type=int, default=5)
     args = options.parse_args()
-    # Every turn's files stay until all have had theirs: a file system has work with what was deleted a while ago (ext4 without
-    # a journal looks for minutes whether a number is fresh before it gives it to a new file), and that would be the next one's.
+    # The files of all turns stay until the end, because a file system has work with deleted files for a while, and the
+    # next stack would pay for it. For example, ext4 without a journal checks for minutes whether an inode number is
+    # fresh before it gives it to a new file.
     with tempfile.TemporaryDirectory() as args.folder:
         compare(args)
 

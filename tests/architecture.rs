@@ -1,4 +1,5 @@
-//! The dependency rules of the architecture, checked against the crates' manifests.
+//! Checks the rules of the architecture: the dependencies of the crates against their manifests,
+//! the length and the names of files, and the names of files in documents.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -104,7 +105,7 @@ fn files_are_short_and_have_no_generic_names() {
                 }
             } else if name.ends_with(".rs") {
                 let lines = std::fs::read_to_string(&path).unwrap().lines().count();
-                assert!(lines <= 400, "{} has {lines} lines: it is two files", path.display());
+                assert!(lines <= 400, "{} has {lines} lines, and the limit is 400: split it", path.display());
             }
             let stem = name.trim_end_matches(".rs");
             let vague = ["util", "utils", "common", "shared", "core", "helpers", "types", "misc"];

@@ -13,7 +13,7 @@ use worker::Worker;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A folder that cannot be used, even by a process of root: a file is in its place.
+/// A folder that not even root can use, because a file is in its place.
 pub struct UnusableFolder {
     folder: PathBuf,
     aside: PathBuf,
@@ -33,8 +33,8 @@ impl UnusableFolder {
     }
 }
 
-/// A store fails for a minute while 30 jobs wait. With five attempts and delays of 1, 2, 4 and 8 s all jobs would be
-/// dead.
+/// A store fails for a minute while 30 jobs wait. If attempts counted during the outage, all jobs
+/// would be dead after five attempts with delays of 1, 2, 4 and 8 s.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_away_for_a_minute_costs_no_attempt() {
     for (name, backend) in [("blobs", Backend::Blobs), ("staging", Backend::Staging)] {
@@ -58,7 +58,7 @@ async fn a_store_away_for_a_minute_costs_no_attempt() {
         let records = &parts.backends.records;
         assert_eq!(records.stats().await.unwrap().dead_jobs, 0, "{name}: none of 30 is dead");
         assert!(paused > 50, "{name}: paused in {paused} of 60 seconds");
-        assert!(attempts < 80, "{name}: {attempts} attempts: the queue was burnt through");
+        assert!(attempts < 80, "{name}: {attempts} attempts were begun during the outage");
         away.restore();
         assert_all_ready(&parts, &clock, waiting.iter().map(|admitted| admitted.id)).await;
         assert!(parts.worker.breakers().failing().is_empty());
@@ -153,7 +153,7 @@ async fn a_queue_that_lost_its_messages_does_not_cost_the_uploads() {
     // A new queue in memory does not have the old queue's messages.
     let parts = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();
     clock.advance(59 * SECOND);
-    assert_eq!(parts.sweeper.sweep_once().await.unwrap().republished, 0, "they may still be in line");
+    assert_eq!(parts.sweeper.sweep_once().await.unwrap().republished, 0, "the messages may still be in the queue");
     clock.advance(SECOND);
     assert_eq!(parts.sweeper.sweep_once().await.unwrap().republished, 5);
     assert_all_ready(&parts, &clock, waiting.into_iter()).await;
@@ -191,14 +191,15 @@ async fn records_that_fail_while_a_job_ends_cost_no_attempt() {
                 }
             }
         };
-        let upload = tokio::time::timeout(90 * SECOND, settled).await.expect("it is settled");
+        let upload = tokio::time::timeout(90 * SECOND, settled).await.expect("the upload is settled");
         assert_eq!(upload.state, UploadState::Ready, "{ops:?}: {:?}", upload.reason);
         stop.cancel();
         running.await.unwrap();
     }
 }
 
-/// A picture that takes too long is itself at fault: its attempts are used up, and no backend is reported.
+/// A picture that takes too long is itself at fault. So its attempts are used up, and no backend is
+/// reported as failing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_picture_that_takes_too_long_uses_up_its_attempts() {
     let folder = prepared_folder().await;
@@ -229,10 +230,11 @@ async fn a_job_that_hangs_is_given_back() {
     let worker = Worker::new(&settings, parts.backends.clone());
     let id = submit_picture(&parts).await;
     switch.start_blocking("staging", "get");
-    tokio::time::timeout(60 * SECOND, worker.run_pending()).await.expect("it is given back").unwrap();
+    tokio::time::timeout(60 * SECOND, worker.run_pending()).await.expect("the job is given back").unwrap();
     assert!(parts.backends.records.processing_job(id).await.unwrap().is_some());
     switch.clear();
-    // The message for the next attempt is delayed by real time; it is sent again before that.
+    // The message for the next attempt is delayed by real time. The sweeper publishes another one
+    // earlier.
     clock.advance(60 * SECOND);
     assert_all_ready(&parts, &clock, [id].into_iter()).await;
 }

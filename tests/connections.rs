@@ -43,7 +43,7 @@ async fn open_connections(process: &ServerProcess, from: impl Fn(usize) -> [u8; 
     flood
 }
 
-/// A long timeout: idle connections are closed to make room for others, and not because they are idle.
+/// A long timeout, so that idle connections are closed only to make room for others.
 const LONG_HEADER_TIMEOUT: (&str, &str) = ("CLOAKROOM__HTTP__HEADER_TIMEOUT", "1h");
 
 async fn assert_serves(process: &ServerProcess) {
@@ -64,8 +64,8 @@ async fn assert_serves(process: &ServerProcess) {
 async fn a_flood_of_one_address_keeps_no_other_client_out() {
     let folder = DataFolder::new();
     let process = start_with_fd_limit(&folder, &[LONG_HEADER_TIMEOUT]);
-    assert_eq!(process.fd_limits(), (DESCRIPTORS, DESCRIPTORS), "it takes what it may");
-    assert!(process.log().contains("\"descriptors\":1024"), "and says so");
+    assert_eq!(process.fd_limits(), (DESCRIPTORS, DESCRIPTORS), "the soft limit was raised to the hard limit");
+    assert!(process.log().contains("\"descriptors\":1024"), "the log names the limit");
     let _flood = open_connections(&process, |_| [127, 0, 0, 1]).await;
     assert_serves(&process).await;
 }
@@ -100,7 +100,7 @@ async fn a_flood_over_ipv6_keeps_no_other_client_out() {
     assert_serves(&process).await;
     let (_, metrics) = process.probe("/metrics").await;
     let open = metrics.lines().find_map(|line| line.strip_prefix("cloakroom_connections_open ")).unwrap();
-    assert!(open.parse::<u64>().unwrap() <= 50, "{open} of one address");
+    assert!(open.parse::<u64>().unwrap() <= 50, "{open} connections of one address are open");
 }
 
 /// Probes and metrics answer, whatever load the public listener has.
@@ -120,7 +120,7 @@ async fn probes_answer_while_all_connections_are_busy() {
         busy.push(open_unfinished_request(&process).await);
     }
     let full = async { while !process.probe("/metrics").await.1.contains("cloakroom_connections_open 4\n") {} };
-    tokio::time::timeout(Duration::from_secs(60), full).await.expect("they are taken");
+    tokio::time::timeout(Duration::from_secs(60), full).await.expect("all connections are open");
     assert_eq!(process.probe("/livez").await.0, 200);
     assert_eq!(process.probe("/readyz").await.0, 200);
 }
@@ -140,7 +140,7 @@ async fn a_client_that_does_not_finish_does_not_keep_a_process() {
     let mut process = ServerProcess::start_all_in_one(&folder, &settings);
     let _unfinished = open_unfinished_request(&process).await;
     let busy = async { while !process.probe("/metrics").await.1.contains("cloakroom_connections_open 1\n") {} };
-    tokio::time::timeout(Duration::from_secs(60), busy).await.expect("it is taken");
+    tokio::time::timeout(Duration::from_secs(60), busy).await.expect("the connection is open");
     process.terminate();
     let mut tick = tokio::time::interval(Duration::from_millis(50));
     let ended = async {
@@ -148,8 +148,8 @@ async fn a_client_that_does_not_finish_does_not_keep_a_process() {
             tick.tick().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), ended).await.expect("it ends");
-    assert_eq!(process.wait_for_exit(), Some(1), "and says that something was not finished");
+    tokio::time::timeout(Duration::from_secs(60), ended).await.expect("the process ends");
+    assert_eq!(process.wait_for_exit(), Some(1), "the status says that a request was not finished");
 }
 
 /// Opens a request whose body is never complete.

@@ -1,5 +1,5 @@
-//! A process dies at its nth operation on any backend, for every n, before or after the effect. Whatever had happened
-//! by then, the next process reaches the same final state.
+//! A process dies at its nth operation on any backend, for every n, before or after the effect. The
+//! next process reaches the same final state for every n.
 
 use std::time::Duration;
 
@@ -22,11 +22,12 @@ async fn whatever_operation_is_the_last_the_end_is_the_same() {
             died += 1;
         }
     }
-    assert!(died > 20, "only {died} crash points: the way of an upload has more operations than that");
+    assert!(died > 20, "only {died} crash points: an upload has more operations than that");
     println!("{died} crash points, one end");
 }
 
-/// Returns whether the process died, which means that an upload has at least that many operations.
+/// Uploads a picture while `faults` are active, and checks the state after a recovery. Returns
+/// whether the process died. False means that an upload has fewer operations.
 async fn crash_and_recover(photograph: &[u8], faults: FailPoints) -> bool {
     let folder = prepared_folder().await;
     let clock = Clock::manual(jiff::Timestamp::now());
@@ -49,7 +50,7 @@ async fn crash_and_recover(photograph: &[u8], faults: FailPoints) -> bool {
     assert_eq!((stats.queued_jobs, stats.dead_jobs, stats.pending_deletions), (0, 0, 0), "{faults:?}");
     assert_eq!(folder.staged_files(), Vec::<std::path::PathBuf>::new(), "{faults:?}");
     assert_eq!(records.recount_usage().await.unwrap(), Vec::<String>::new(), "{faults:?}: a usage counter is wrong");
-    assert!(stats.admitted <= 1, "{faults:?}: doubled");
+    assert!(stats.admitted <= 1, "{faults:?}: the upload was admitted twice");
     if let Ok(admitted) = &acknowledged {
         assert_eq!(admitted.id.get(), 1001);
         assert_eq!(stats.admitted, 1, "{faults:?}: an acknowledged upload was lost");
@@ -88,10 +89,11 @@ async fn whatever_operation_is_the_last_a_file_ends_the_same() {
             died += 1;
         }
     }
-    assert!(died > 20, "only {died} crash points: the way of a file has more operations than that");
+    assert!(died > 20, "only {died} crash points: a file has more operations than that");
     println!("{died} crash points, one end");
 }
 
+/// Does the same with a file.
 async fn crash_with_file_and_recover(photograph: &[u8], faults: FailPoints) -> bool {
     let (folder, file) = (prepared_folder().await, FileId::generate());
     let clock = Clock::manual(jiff::Timestamp::now());

@@ -13,7 +13,7 @@ fn compose_file() -> String {
 fn with_default_values(text: &str) -> String {
     let Some((before, rest)) = text.split_once("${") else { return text.to_owned() };
     let (variable, after) = rest.split_once('}').unwrap();
-    let (_, value) = variable.split_once(":-").unwrap_or_else(|| panic!("{variable} has no value to begin with"));
+    let (_, value) = variable.split_once(":-").unwrap_or_else(|| panic!("{variable} has no default value"));
     format!("{before}{value}{}", with_default_values(after))
 }
 
@@ -114,7 +114,7 @@ fn the_api_has_room_for_the_uploads_that_it_lets_in() {
         values_of_key(api, "CLOAKROOM__UPLOADS__MAX_CONCURRENT:").next().unwrap().trim_matches('"').parse().unwrap();
     let (_, limit) = api.split_once("memory: ").unwrap();
     let mebibytes: u64 = limit.split_once('m').unwrap().0.parse().unwrap();
-    assert!(compose.contains("CLOAKROOM__STAGING__URL: s3://"), "a folder's parts are smaller");
+    assert!(compose.contains("CLOAKROOM__STAGING__URL: s3://"), "this test counts the parts of a bucket");
     assert!(25 + most * 5 <= mebibytes, "{most} uploads do not fit into {mebibytes} MiB");
 }
 

@@ -41,7 +41,7 @@ async fn unclaimed_expires_and_every_byte_goes() {
     assert_eq!(gone.state, UploadState::Expired);
     assert_eq!(gone.reason.unwrap().code.as_str(), "unclaimed", "the record says why");
     assert_eq!(records.upload(claimed).await.unwrap().unwrap().state, UploadState::Ready);
-    assert_eq!(folder.blob_files().len(), 4, "the claimed one keeps its own");
+    assert_eq!(folder.blob_files().len(), 4, "the claimed picture keeps its blobs");
     assert_eq!(records.claim(unclaimed, &resource(), &claimant()).await.unwrap(), Err(ClaimRefusal::Expired));
 }
 
@@ -58,7 +58,7 @@ async fn a_part_of_a_sweep_that_fails_keeps_no_later_one_from_being_done() {
     }
     parts.sweeper.sweep_once().await.unwrap_err();
     assert_eq!(parts.backends.records.upload(id).await.unwrap().unwrap().state, UploadState::Expired);
-    assert_eq!(folder.blob_files().len(), 0, "what makes room is done last, and done");
+    assert_eq!(folder.blob_files().len(), 0, "the deletions come last, and are done");
     switch.clear();
     parts.sweeper.sweep_once().await.unwrap();
 }
@@ -90,7 +90,10 @@ async fn claim_and_expiry_have_one_winner() {
             Ok(()) => {
                 assert!(upload.claim.is_some() && upload.state != UploadState::Expired, "{id} was claimed and expired")
             }
-            Err(_) => assert!(upload.claim.is_none() && upload.state == UploadState::Expired, "{id} has neither end"),
+            Err(_) => assert!(
+                upload.claim.is_none() && upload.state == UploadState::Expired,
+                "{id} is neither claimed nor expired"
+            ),
         }
     }
 }
@@ -104,17 +107,17 @@ async fn nothing_waits_past_its_deadline() {
     let waiting = parts.backends.queue.wait_for_outcome(admitted.message.id);
     clock.advance(Duration::from_secs(600));
     assert_eq!(parts.sweeper.sweep_once().await.unwrap().failed, 1);
-    let verdict = waiting.outcome(Duration::from_secs(5)).await;
+    let outcome = waiting.outcome(Duration::from_secs(5)).await;
     assert!(
-        matches!(verdict, Some(domain::Outcome::Failed(reason)) if reason.code.as_str() == "deadline"),
-        "waiters are told"
+        matches!(outcome, Some(domain::Outcome::Failed(reason)) if reason.code.as_str() == "deadline"),
+        "a waiting client gets the outcome"
     );
     // The late delivery changes nothing.
     parts.worker.run_pending().await.unwrap();
     let upload = parts.backends.records.upload(admitted.id).await.unwrap().unwrap();
     assert_eq!((upload.state, upload.reason.unwrap().code.as_str()), (UploadState::Failed, "deadline"));
     assert!(folder.blob_files().is_empty());
-    assert_eq!(parts.backends.records.stats().await.unwrap().dead_jobs, 1, "kept for people to look at");
+    assert_eq!(parts.backends.records.stats().await.unwrap().dead_jobs, 1, "the job is kept for operators");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,10 +153,11 @@ async fn orphans_in_staging_are_deleted() {
     parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap();
     assert_eq!(parts.sweeper.sweep_once().await.unwrap().deleted_orphans, 0, "an api may be about to admit it");
     assert_eq!(folder.staged_files().len(), 2);
-    // Files are old enough by the clock, whenever they were written.
+    // The test's clock decides the age of a file. Now every file is older than the minimum age of
+    // zero.
     clock.advance(Duration::from_secs(60));
     assert_eq!(parts.sweeper.delete_orphans(Duration::ZERO).await.unwrap(), 1);
-    assert_eq!(folder.staged_files().len(), 1, "what an upload waits for stays");
+    assert_eq!(folder.staged_files().len(), 1, "the bytes that an upload needs stay");
     parts.recover().await.unwrap();
 }
 
@@ -163,7 +167,7 @@ async fn a_store_that_fails_for_a_while_only_costs_time() {
     let clock = Clock::manual(jiff::Timestamp::now());
     let parts = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();
     let id = parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap().id;
-    // A folder that cannot be written to, even by a process of root: a file is in its place.
+    // A folder that not even root can write to, because a file is in its place.
     let blobs = folder.path().join("blobs");
     std::fs::remove_dir_all(&blobs).unwrap();
     std::fs::write(&blobs, b"in the way").unwrap();

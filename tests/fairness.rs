@@ -14,10 +14,10 @@ use test_support::process::DataFolder;
 use tokio_util::sync::CancellationToken;
 use worker::Worker;
 
-/// The limit for heavy pictures in these tests: [`large_gray_png`] is estimated at 80 ms.
+/// The limit for heavy pictures in these tests. The estimate for [`large_gray_png`] is about 96 ms.
 pub const HEAVY_AFTER: Duration = Duration::from_millis(20);
-/// The number of pictures in a flood. More than [`QueueSettings::bulk_threshold`], so that both queues get some of
-/// them.
+/// The number of pictures in a flood. More than [`QueueSettings::bulk_threshold`], so that some of
+/// them are in the queue `heavy` and some in `bulk`.
 pub const FLOOD: usize = 20;
 const SMALL: usize = 3;
 
@@ -46,15 +46,15 @@ pub struct SettledUpload {
     pub at: i64,
 }
 
-/// Asserts that the small pictures did not wait for the floods, which were sent first. When the last small picture was
-/// settled, at most a third of the heavy ones were.
+/// Asserts that the small pictures did not wait for the floods, which were sent first. When the
+/// last small picture was settled, at most a third of the heavy ones were settled.
 pub fn assert_fair(settled: &[SettledUpload], floods: usize) {
     let is_heavy = |one: &&SettledUpload| one.owner.starts_with("flood");
     let last = settled.iter().filter(|one| !is_heavy(one)).map(|one| one.at).max().unwrap();
     let before = settled.iter().filter(|one| is_heavy(one) && one.at < last).count();
     println!("{before} of {} heavy pictures were settled before the last small one", floods * FLOOD);
     assert_eq!(settled.iter().filter(is_heavy).count(), floods * FLOOD, "the floods are finished as well");
-    assert!(before <= floods * FLOOD / 3, "{before} heavy pictures went before the last small one");
+    assert!(before <= floods * FLOOD / 3, "{before} heavy pictures were settled before the last small one");
 }
 
 async fn submit_picture(backends: &Backends, owner: &str, bytes: &[u8]) -> UploadId {
@@ -164,7 +164,7 @@ async fn users_take_turns_in_one_queue() {
     let settled = settle_all(&backends, uploads, 1).await;
     let last = settled.iter().filter(|one| one.owner == "bob").map(|one| one.at).max().unwrap();
     let before = settled.iter().filter(|one| one.owner == "ann" && one.at < last).count();
-    assert!(before <= 2 * FEW, "{before} of ann's went before the last of bob's");
+    assert!(before <= 2 * FEW, "{before} pictures of ann were settled before the last one of bob");
 }
 
 #[tokio::test(flavor = "multi_thread")]

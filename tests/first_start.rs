@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use test_support::process::{DataFolder, cloakroom_command};
 
-/// An address without a broker, because an api also works without one.
+/// An address at which there is no broker. An api also works without one.
 const UNREACHABLE_BROKER: (&str, &str) = ("CLOAKROOM__QUEUE__URL", "amqp://127.0.0.1:1");
 const GENERATED_PASSWORD: (&str, &str) = ("CLOAKROOM__REALM__ADMIN_PASSWORD", "");
 
@@ -60,5 +60,8 @@ fn a_port_that_is_taken_leaves_no_demo_folder() {
     let failed = demo.env("CLOAKROOM__HTTP__LISTEN", taken.local_addr().unwrap().to_string()).output().unwrap();
     let err = String::from_utf8_lossy(&failed.stderr);
     assert!(!failed.status.success() && err.contains("http.listen"), "{err}");
-    assert!(dir.join("state").exists() && !dir.join("state/records.db").exists(), "records were made");
+    assert!(
+        dir.join("state").exists() && !dir.join("state/records.db").exists(),
+        "a port that is taken must not leave records"
+    );
 }

@@ -26,7 +26,7 @@ async fn a_job_retried_by_hand_is_taken_up_by_the_process_that_runs() {
     let clock = Clock::manual(Timestamp::now());
     let parts = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();
     let id = parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap().id;
-    // The staged bytes are missing for the first attempt and present again for the next.
+    // The staged bytes are missing for the first attempt and present again for the next one.
     let (staged, aside) = (folder.staged_files().remove(0), folder.path().join("aside"));
     std::fs::rename(&staged, &aside).unwrap();
     parts.worker.run_pending().await.unwrap();
@@ -43,7 +43,7 @@ async fn a_job_retried_by_hand_is_taken_up_by_the_process_that_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_said_of_or_put_into_a_queue_that_is_another_process() {
+async fn commands_neither_judge_nor_fill_the_queue_in_another_process() {
     let folder = prepared_folder().await;
     let parts = InProcess::open(&folder, Clock::system(), FailPoints::default()).await.unwrap();
     let admitted = parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap();
@@ -55,7 +55,8 @@ async fn nothing_is_said_of_or_put_into_a_queue_that_is_another_process() {
     folder.leaves_work();
 }
 
-/// The command uses the real time: a time an hour ahead is still in the future, and a time an hour ago is past.
+/// The command uses the real time. What a clock that is an hour ahead sets is in the future for the
+/// command, and the lease from a clock that is an hour behind is past.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_is_postponed_or_has_a_worker_is_told() {
     const HOUR: Duration = Duration::from_secs(3600);

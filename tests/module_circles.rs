@@ -32,7 +32,8 @@ fn modules_do_not_depend_on_each_other_in_circles() {
         let names: BTreeSet<ModulePath> = modules.keys().cloned().collect();
         let mut edges: BTreeMap<ModulePath, BTreeSet<ModulePath>> =
             modules.iter().map(|(module, text)| (module.clone(), dependencies(module, text, &names))).collect();
-        // Removes the modules that depend on no other, again and again. What stays is a circle, or leads to one.
+        // Removes the modules that depend on no other module, until there are none. Each module
+        // that is left is in a circle or depends on one.
         loop {
             let free: Vec<ModulePath> =
                 edges.iter().filter(|(_, on)| on.is_empty()).map(|(of, _)| of.clone()).collect();
@@ -47,7 +48,8 @@ fn modules_do_not_depend_on_each_other_in_circles() {
     }
 }
 
-/// Reads all files of a folder. `a.rs`, `a/mod.rs` are the module `a`; `lib.rs` and `main.rs` are the root.
+/// Reads all files of a folder. `a.rs` and `a/mod.rs` are the module `a`; `lib.rs` and `main.rs`
+/// are the root.
 fn read_modules(folder: &Path, module: &ModulePath, modules: &mut BTreeMap<ModulePath, String>) {
     for entry in std::fs::read_dir(folder).unwrap().flatten() {
         let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());
@@ -106,7 +108,8 @@ fn expand(prefix: &str, tree: &str, paths: &mut Vec<String>) {
     }
 }
 
-/// The module that a path names, or whose item it names. None if it leads out of the crate.
+/// The module that a path names, or the module of the item that it names. None if the path leads
+/// out of the crate.
 fn resolve(module: &ModulePath, path: &str, modules: &BTreeSet<ModulePath>) -> Option<ModulePath> {
     let mut words = path.split("::").map(|word| word.trim().split(' ').next().unwrap_or_default()).peekable();
     let mut at = match words.peek()? {

@@ -49,8 +49,16 @@ async fn a_photograph_becomes_an_avatar() {
     assert_eq!(default.status(), 200);
     let default = default.bytes().await.unwrap();
     assert_eq!(portal.claim(&format!("users/{owner}.{FEDMEMBER}"), &number).await.status(), 200);
-    assert_eq!(portal.claim(&format!("users/{owner}.{FEDMEMBER}"), &number).await.status(), 200, "once more is fine");
-    assert_eq!(portal.claim(&format!("apps/travel.{FEDMEMBER}"), &number).await.status(), 409, "it is taken");
+    assert_eq!(
+        portal.claim(&format!("users/{owner}.{FEDMEMBER}"), &number).await.status(),
+        200,
+        "the same claim succeeds again"
+    );
+    assert_eq!(
+        portal.claim(&format!("apps/travel.{FEDMEMBER}"), &number).await.status(),
+        409,
+        "the picture is claimed already"
+    );
     let avatar = portal.get(&format!("/api/users/{owner}.{FEDMEMBER}/avatar?size=75")).await;
     assert_eq!((avatar.status().as_u16(), &avatar.headers()["content-type"]), (200, &"image/png".parse().unwrap()));
     let avatar = avatar.bytes().await.unwrap();
@@ -59,7 +67,7 @@ async fn a_photograph_becomes_an_avatar() {
     assert_eq!(
         portal.get(&format!("/api/dropbox/pictures/{number}")).await.status(),
         404,
-        "claimed, no longer dropped"
+        "a claimed picture has left the dropbox"
     );
 
     assert!(folder.staged_files().is_empty(), "nothing stays in staging");
@@ -76,7 +84,11 @@ async fn respond_async_answers_with_a_status_location() {
     assert_eq!(answer.headers()["location"], "/uploads/1001");
     assert!(answer.headers()["preference-applied"].to_str().unwrap().contains("respond-async"));
     assert_eq!(answer.text().await.unwrap(), "1001");
-    assert_eq!(portal.get("/api/dropbox/pictures/1001?size=512").await.status(), 200, "asking for it waits for it");
+    assert_eq!(
+        portal.get("/api/dropbox/pictures/1001?size=512").await.status(),
+        200,
+        "the request waits for the picture"
+    );
     assert_eq!(portal.json("/uploads/1001").await["state"], "ready");
 }
 
@@ -88,7 +100,7 @@ async fn health_is_told_and_metrics_are_kept() {
     assert_eq!(portal.get("/livez").await.status(), 200);
     assert_eq!(portal.get("/readyz").await.status(), 200);
     portal.upload("astronaut.jpg", read_picture("astronaut.jpg")).await;
-    assert_eq!(portal.get("/metrics").await.status(), 404, "clients do not see them");
+    assert_eq!(portal.get("/metrics").await.status(), 404, "clients cannot read metrics");
     let (_, metrics) = process.probe("/metrics").await;
     for line in [
         "cloakroom_jobs_total{kind=\"picture.process.v1\",outcome=\"done\"} 1",

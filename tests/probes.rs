@@ -31,7 +31,7 @@ async fn clients_see_metrics_if_a_setting_says_so() {
         &folder,
         &[("CLOAKROOM__HTTP__METRICS", "true"), ("CLOAKROOM__PROBES__LISTEN", "")],
     );
-    assert!(!process.log().contains("\"probes\""), "it was told to have none");
+    assert!(!process.log().contains("\"probes\""), "the settings say that there are no probes");
     let portal = PortalClient::log_in(&process).await;
     let metrics = portal.get("/metrics").await;
     assert_eq!(metrics.status(), 200);
@@ -55,5 +55,5 @@ fn an_address_that_was_named_and_is_taken_is_an_error() {
     }
     assert!(!process.wait().unwrap().success());
     assert!(said.contains(&format!("probes.listen: {address} cannot be listened on")), "{said}");
-    assert!(!folder.path().join("records.db").exists(), "it began all the same");
+    assert!(!folder.path().join("records.db").exists(), "the process opened its records");
 }

@@ -70,7 +70,7 @@ pub async fn run_scenario(writer: &PortalClient, reader: &PortalClient) {
     let whole = reader.get(&path).await;
     assert_eq!(whole.headers()["content-disposition"], "attachment; filename=\"Small.bin\"");
     let tag = whole.headers()["etag"].clone();
-    assert!(whole.bytes().await.unwrap() == bytes, "it is not what went in");
+    assert!(whole.bytes().await.unwrap() == bytes, "the bytes are not those that were uploaded");
     let had = reader.request(Method::GET, &path).header("if-none-match", &tag).send().await.unwrap();
     assert_eq!(had.status(), 304);
     let ranged = async |range: &str| {

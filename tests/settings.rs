@@ -150,7 +150,7 @@ fn a_variable_overrides_the_file() {
 /// Settings with which the service could not work: `config check` and a start report the setting's name and the allowed
 /// values.
 #[test]
-fn a_setting_that_stops_the_service_is_no_good_one() {
+fn settings_with_which_the_service_cannot_work_are_refused() {
     let folder = DataFolder::new();
     for (name, value, says) in [
         ("LOG__LEVEL", "warning", "log.level = \"warning\": write error, warn, info"),
@@ -263,7 +263,7 @@ fn records_that_cannot_be_opened_are_named() {
         let says = format!("there is no {file}: run this where cloakroom.toml is, or set CLOAKROOM__DATA_DIR");
         assert!(!good && err.contains(&says) && err.matches("there is no").count() == 1, "{err}");
     }
-    assert!(!nowhere.exists(), "looking made something");
+    assert!(!nowhere.exists(), "a command that only reads made a folder");
     let (good, _, err) = run_command(&folder, &["jobs", "ls"], &refused);
     let says = "the records at postgres://…@127.0.0.1:1/cloakroom cannot be opened: nobody took a connection within 5s";
     assert!(!good && err.contains(says) && !err.contains("s3cret"), "{err}");

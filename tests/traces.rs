@@ -21,17 +21,17 @@ pub async fn upload_traced(portal: &PortalClient) {
 /// Asserts that the received spans are one tree with every step, whose root is the portal's span.
 pub fn assert_complete_trace(collector: &TraceCollector) {
     let spans = collector.trace(TRACE);
-    let way = |span: &Span| {
-        let mut way = vec![span.name.clone()];
+    let path_to_root = |span: &Span| {
+        let mut path = vec![span.name.clone()];
         let mut parent = span.parent.clone();
         while let Some(next) = spans.get(&parent) {
-            way.push(next.name.clone());
+            path.push(next.name.clone());
             parent.clone_from(&next.parent);
         }
-        assert_eq!(parent, "b7ad6b7169203331", "{span:?} hangs in the air");
-        way
+        assert_eq!(parent, "b7ad6b7169203331", "{span:?} does not belong to the portal's span");
+        path
     };
-    let proxies: Vec<_> = spans.values().map(way).collect();
+    let paths: Vec<_> = spans.values().map(path_to_root).collect();
     for (hop, within) in [
         ("staging put", "POST /api/dropbox/pictures"),
         ("records admit", "POST /api/dropbox/pictures"),
@@ -42,8 +42,8 @@ pub fn assert_complete_trace(collector: &TraceCollector) {
         ("blobs put", "picture.process.v1"),
         ("records settle_ready", "picture.process.v1"),
     ] {
-        let there = proxies.iter().any(|way| way[0] == hop && way[1..].iter().any(|name| name == within));
-        assert!(there, "no {hop} within {within}: {proxies:?}");
+        let there = paths.iter().any(|path| path[0] == hop && path[1..].iter().any(|name| name == within));
+        assert!(there, "no {hop} within {within}: {paths:?}");
     }
 }
 

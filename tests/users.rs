@@ -56,11 +56,11 @@ async fn users_are_added_granted_and_disabled() {
     assert!(!run_command(&folder, &["token", "issue", "jane"], "").0, "no token for a disabled user");
 }
 
-/// Waits until a condition holds. A running process notices the change of a command within seconds.
-async fn wait_until(so: impl AsyncFn() -> bool) {
+/// Waits until a condition holds. A running process notices what a command changed within seconds.
+async fn wait_until(condition: impl AsyncFn() -> bool) {
     let mut tick = tokio::time::interval(Duration::from_millis(200));
     let wait = async {
-        while !so().await {
+        while !condition().await {
             tick.tick().await;
         }
     };

@@ -1,4 +1,4 @@
-//! `upload.verify.v1`: the stored bytes of a ready upload are compared with their digests.
+//! The job `upload.verify.v1` compares the stored bytes of a ready upload with their digests.
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
-//! Every writing operation of records, queue and storage is one after which a process dies in a test. `crash_points`
-//! walks the operations of a picture and of a file. The walks here reach the others: each runs some operations, dies at
-//! the nth, and runs them all again in the next process, which must reach the same final state.
+//! For every writing operation of records, queue and storage there is a test in which a process
+//! dies at this operation. `crash_points` walks the operations of a picture and of a file. The
+//! walks here reach the others. Each walk runs some operations and dies at the nth. The next
+//! process runs them all again and must reach the same final state.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -21,7 +22,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 const PICTURE: &[u8] = include_bytes!("../api/tests/contract/pictures/small.gif");
 
-/// Operations that only other engines have, and the test that fails them.
+/// Operations that the engines of these walks do not have: backend, operation, and the file and the
+/// name of the test in which each fails.
 const TESTED_ELSEWHERE: [(&str, &str, &str, &str); 1] = [(
     "storage",
     "copy",
@@ -47,7 +49,7 @@ async fn every_writing_operation_is_walked() {
         parts.sweeper.sweep_once().await.unwrap();
         parts.recover().await.unwrap();
         called.extend(faults.operations_called());
-        // The walks end attempts without a worker, which would delete the staged bytes.
+        // The walks end attempts without a worker. A worker would delete the staged bytes.
         folder.leaves_work();
     }
     let mut missing = Vec::new();
@@ -67,7 +69,8 @@ async fn every_writing_operation_is_walked() {
     }
 }
 
-/// Nothing but `write_tx` writes to the database, and every operation that it is given is in the list.
+/// Operations write to the database only by `write`, `write_with_lookup` or `write_statement`.
+/// Every name that these get is in the list, and every name of the list is used.
 #[test]
 fn every_write_to_the_records_passes_the_seam() {
     let folder = format!("{}/crates/records/src", env!("CARGO_MANIFEST_DIR"));
@@ -119,7 +122,8 @@ async fn crash_everywhere(change: impl AsyncFn(&InProcess) -> Result<()>) {
     println!("{died} crash points, one end");
 }
 
-/// Returns whether the process died, which means that the changes have at least that many operations.
+/// Makes the changes while `faults` are active, and makes them again in the next process. Returns
+/// whether the first process died. False means that the changes have fewer operations.
 async fn crash_and_repeat(change: impl AsyncFn(&InProcess) -> Result<()>, faults: FailPoints) -> bool {
     let (folder, clock) = (prepared_folder().await, Clock::manual(jiff::Timestamp::now()));
     let parts = InProcess::open(&folder, clock.clone(), faults.clone()).await.unwrap();
@@ -136,7 +140,8 @@ async fn crash_and_repeat(change: impl AsyncFn(&InProcess) -> Result<()>, faults
     for job in records.jobs(true, 100).await.unwrap() {
         assert!(records.discard_job(job.id).await.unwrap());
     }
-    // What was not claimed expires, and what an attempt may still have been writing is deleted.
+    // Unclaimed pictures expire. Then the blobs are deleted that an attempt may still have been
+    // writing.
     clock.advance(2 * DAY);
     parts.recover().await.unwrap();
     clock.advance(DAY);
@@ -212,7 +217,7 @@ async fn change_files(parts: &InProcess) -> Result<()> {
     Ok(())
 }
 
-/// All ends of a job, and what is done to a ready picture.
+/// All ways in which a job can end, and the changes of a ready picture.
 async fn change_pictures(parts: &InProcess) -> Result<()> {
     let (records, queue) = (&parts.backends.records, &parts.backends.queue);
     let reason = Reason::new(ReasonCode::BytesLost, "the bytes are lost");

@@ -1,5 +1,5 @@
-"""FastAPI + Celery: hands in. The body goes to its file as it comes, by a parser in C; FastAPI's own UploadFile spools it
-into a temporary file first."""
+"""FastAPI + Celery: the api. A parser in C writes the body into its file as it arrives. FastAPI's own UploadFile would
+write it into a temporary file first."""
 
 import os
 import uuid

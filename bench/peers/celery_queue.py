@@ -1,4 +1,4 @@
-"""FastAPI + Celery: the queue between celery_api.py and celery_worker.py, set as one sets it who must lose nothing."""
+"""FastAPI + Celery: the queue between celery_api.py and celery_worker.py, with the settings that lose nothing."""
 
 import os
 
@@ -8,7 +8,7 @@ celery = Celery(broker=os.environ["STACK_AMQP"])
 celery.conf.update(
     task_default_queue="celery_stack",
     task_default_queue_type="quorum",
-    # What Celery makes for delayed tasks, of which there are none: 28 queues that should cost nobody anything.
+    # Celery makes 28 queues for delayed tasks, and there are none here. Classic queues cost less than quorum queues.
     broker_native_delayed_delivery_queue_type="classic",
     broker_transport_options={"confirm_publish": True},
     task_ignore_result=True,

@@ -1,4 +1,4 @@
-"""FastAPI + Celery: makes the sizes with Pillow-SIMD, from one decode no larger than it must be."""
+"""FastAPI + Celery: makes the sizes with Pillow-SIMD, from one decode at the smallest scale that is enough."""
 
 import os
 from contextlib import suppress
@@ -25,7 +25,7 @@ def process(number):
     staged = FOLDER / "staging" / number
     with Image.open(staged) as image:
         image.draft("RGB", (SIZES[0], SIZES[0]))
-        # Small first, upright then. Each size from the one before.
+        # The picture is made small first and upright then. Each size is made from the previous one.
         made = ImageOps.fit(image, (SIZES[0], SIZES[0]), Image.Resampling.LANCZOS)
         made = ImageOps.exif_transpose(made.convert("RGB"))
     for size in SIZES:

@@ -1,4 +1,4 @@
-// express + multer: hands in.
+// express + multer: the api.
 import { randomUUID } from 'node:crypto'
 import amqplib from 'amqplib'
 import express from 'express'

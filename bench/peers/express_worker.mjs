@@ -1,4 +1,4 @@
-// express + multer: makes the sizes with sharp, from one decode that is shrunk while loading.
+// express + amqplib: the worker. It makes the sizes with sharp, from one decode that is shrunk while loading.
 import { link, unlink } from 'node:fs/promises'
 import amqplib from 'amqplib'
 import pg from 'pg'
@@ -23,7 +23,7 @@ async function work (id) {
     .toBuffer({ resolveWithObject: true })
   const raw = { raw: { width: info.width, height: info.height, channels: info.channels } }
   for (const size of sizes) await sharp(data, raw).resize(size, size).jpeg({ quality: 80 }).toFile(`${blob}.${size}.jpg`)
-  // Delivered twice, it is there.
+  // If the message was delivered twice, the blob is there already.
   await link(staged, blob).catch(error => { if (error.code !== 'EEXIST') throw error })
   await records.query({ name: 'ready', text: "UPDATE uploads SET state = 'ready' WHERE id = $1", values: [id] })
   await unlink(staged)

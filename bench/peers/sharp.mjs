@@ -33,7 +33,7 @@ async function usual (bytes, format) {
 
 const recipes = { best, usual }
 
-// Many files, two at a time on two threads: how fast they go through. Each is read and handed over as it comes.
+// Renders many files, two at a time on two threads, to measure pictures per second. Each is read when its turn comes.
 async function many (paths, recipe, format) {
   let next = 0
   const worker = async () => {

@@ -1,13 +1,14 @@
-/* The same work on libjpeg-turbo, for counting instructions: one decode at the smallest scale that covers 1.4 times the
- * largest size, four sizes by Lanczos each from the one before, JPEG of quality 80 and 4:2:0. Nothing is turned, no profile
- * is looked at, so it does a little less than the engine.
+/* Does the engine's work with libjpeg-turbo, to count instructions: one decode at the smallest scale that covers 1.4 times
+ * the largest size, then four sizes by Lanczos, each from the previous one, as JPEG of quality 80 and 4:2:0. It does not
+ * turn the picture and ignores profiles, so it does a little less than the engine.
  *
  *     cc -O3 -march=x86-64-v3 -o turbo turbo.c -ljpeg -lm
  *     valgrind --tool=callgrind ./turbo PHOTO          all of it
  *     valgrind --tool=callgrind ./turbo PHOTO coding   with pixels picked instead of resized: libjpeg-turbo's part
  *     valgrind --tool=callgrind ./turbo PHOTO decode   the decoding alone
  *
- * The resizing here is plain C, slower than the best; what a perfect one would leave is between the first two.
+ * The resizing here is plain C, slower than the best. With a perfect resizer, the instructions would be between those of
+ * the first two commands.
  */
 #include <math.h>
 #include <stdio.h>
@@ -115,7 +116,7 @@ static unsigned long encode(Image image) {
   out.image_width = image.width, out.image_height = image.height, out.input_components = 3, out.in_color_space = JCS_RGB;
   jpeg_set_defaults(&out);
   jpeg_set_quality(&out, 80, TRUE);
-  out.optimize_coding = TRUE; /* As the engine does, and sharp. */
+  out.optimize_coding = TRUE; /* As the engine and sharp do. */
   jpeg_start_compress(&out, TRUE);
   while (out.next_scanline < out.image_height) {
     JSAMPROW row = image.rgb + 3ul * out.next_scanline * image.width;

@@ -11,7 +11,8 @@ use test_support::proxy::ProxyState;
 
 use super::faults::{assert_all_ready, upload_many};
 
-/// Starts a worker with this number of attempts per job. With one attempt, an outage that counted would make every job dead.
+/// Starts a worker with this number of attempts per job. With one attempt, every job would be dead
+/// if the outage counted.
 fn start_worker(stack: &EngineStack, attempts: &str) -> ServerProcess {
     let mut command = stack.command(&["worker", "--concurrency", "2"]);
     command.env("CLOAKROOM__WORKER__MAX_ATTEMPTS", attempts);
@@ -70,10 +71,10 @@ async fn a_store_that_is_away_kills_no_waiting_job() {
             0
         );
         let opened = worker.log().matches("no more jobs are begun until it answers").count();
-        assert_eq!(opened, 1, "once per outage");
+        assert_eq!(opened, 1, "the worker says it once per outage");
         if matches!(way, ProxyState::Broken) {
             let begun = query_number(&stack, "SELECT count(*) FROM jobs WHERE attempts > 0").await;
-            assert!(begun < 10, "{begun} of 30 jobs were begun: the queue was burnt through");
+            assert!(begun < 10, "{begun} of 30 jobs were begun during the outage");
         }
         assert_eq!(worker.stop(), Some(0));
     }

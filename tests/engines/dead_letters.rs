@@ -36,7 +36,7 @@ async fn a_job_that_cannot_be_done_is_shown_explained_tried_again_and_given_up()
                 return;
             }
         }
-        panic!("never said \"{words}\": {}", ask(&["explain", lost]));
+        panic!("`explain` never said \"{words}\": {}", ask(&["explain", lost]));
     };
     explains("has 2 waiting messages and no consumer").await;
     // A confirmed message can be lost later without any notification.
@@ -64,7 +64,7 @@ async fn a_job_that_cannot_be_done_is_shown_explained_tried_again_and_given_up()
     assert!(explained.contains(&format!("cloakroom jobs retry {job}")), "{explained}");
 
     ask(&["jobs", "retry", job]);
-    assert_eq!(settle_and_check(&stack, &acknowledged).await.failed, 1, "nobody put the bytes back");
+    assert_eq!(settle_and_check(&stack, &acknowledged).await.failed, 1, "the bytes are still missing");
     wait_for_number(&stack, "SELECT count(*) FROM events WHERE kind = 'retried'", 1).await;
     ask(&["jobs", "drop", job]);
     assert_eq!(ask(&["jobs", "ls"]), "no dead letters\n");

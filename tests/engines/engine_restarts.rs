@@ -7,7 +7,7 @@ use test_support::portal::PortalClient;
 
 use super::faults::{assert_all_ready, upload_many};
 
-/// Runs `tests/engines/restart` concurrently with the load.
+/// Starts `tests/engines/restart`, which runs concurrently with the load.
 fn start_engine_script(what: &str, folder: &str) -> std::process::Child {
     let script = format!("{}/tests/engines/restart", env!("CARGO_MANIFEST_DIR"));
     Command::new(script).args([folder, what]).spawn().unwrap()
@@ -24,7 +24,7 @@ async fn the_broker_and_the_database_are_restarted_and_all_connections_closed_un
     let mut acknowledged = Vec::new();
     for what in ["connections", "broker", "database"] {
         let mut operator = None;
-        // While the database is down, uploads are refused, and the client sends them again.
+        // While the database is down, uploads are refused. So fewer than 60 may be acknowledged.
         let taken = upload_many(&portal, 60, |done| {
             if done == 20 {
                 operator = Some(start_engine_script(what, &folder));

@@ -9,8 +9,8 @@ use test_support::invariants::{OutcomeCounts, query_number, settle_and_check};
 use test_support::portal::{PortalClient, read_picture};
 use test_support::proxy::ProxyState;
 
-/// Uploads `many` pictures without waiting for outcomes, eight at a time, and returns the acknowledged ones. After each
-/// of them it calls `meanwhile` with their number so far.
+/// Uploads `many` pictures without waiting for outcomes, eight at a time, and returns the numbers
+/// of the acknowledged ones. After each acknowledgement it calls `meanwhile` with the count so far.
 pub async fn upload_many(portal: &PortalClient, many: usize, mut meanwhile: impl FnMut(usize)) -> Vec<String> {
     let photograph = read_picture("astronaut.jpg");
     let (mut acknowledged, mut sent) = (Vec::new(), 0);
@@ -101,7 +101,7 @@ async fn the_broker_is_away_and_uploads_are_accepted_all_the_same() {
     let acknowledged = upload_many(&portal, 20, |_| {}).await;
     assert_eq!(acknowledged.len(), 20);
     let ready = portal.get("/readyz").await;
-    assert_eq!(ready.status(), 200, "taken out of service, it would take nothing in");
+    assert_eq!(ready.status(), 200, "an api that is taken out of service accepts no uploads");
     let report: serde_json::Value = ready.json().await.unwrap();
     assert_ne!(report["places"]["queue"], "ok");
     assert_eq!(portal.get("/livez").await.status(), 200, "a restart would not help");
@@ -157,7 +157,7 @@ async fn a_message_delivered_twice_or_after_the_end_changes_nothing() {
     let (_one, _two) = (stack.worker(), stack.worker());
     assert_all_ready(&stack, &acknowledged).await;
     let rendered = query_number(&stack, "SELECT count(*) FROM events WHERE kind = 'ready'").await;
-    assert_eq!(rendered, 5, "done once each");
+    assert_eq!(rendered, 5, "each is done once");
     backends.queue.close().await;
     stack.clean_up().await;
 }

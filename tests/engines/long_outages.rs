@@ -34,16 +34,16 @@ async fn the_store_is_slow() {
     let portal = PortalClient::log_in(&api).await;
     stack.store.set(ProxyState::Slow(Duration::from_millis(150)));
     let acknowledged = upload_many(&portal, 20, |_| {}).await;
-    assert_eq!(acknowledged.len(), 20, "slow is not away");
+    assert_eq!(acknowledged.len(), 20, "a slow store still takes uploads");
     assert_all_ready(&stack, &acknowledged).await;
     let attempts = query_number(&stack, "SELECT count(*) FROM events WHERE kind = 'attempt'").await;
-    assert_eq!(attempts, 20, "nothing was given up that only took its time");
+    assert_eq!(attempts, 20, "no slow attempt was given up");
     stack.clean_up().await;
 }
 
 /// If a store answers 503, clients retry and workers reschedule their jobs. No partial result remains.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_store_has_no_time() {
+async fn the_store_is_overloaded() {
     let Some(stack) = EngineStack::start().await else { return };
     let api = stack.api();
     let portal = PortalClient::log_in(&api).await;

@@ -1,9 +1,9 @@
 //! Tests of the whole system on its real engines: RabbitMQ, PostgreSQL and S3, with api and workers in separate
 //! processes.
 //!
-//! The addresses of the engines come from `CLOAKROOM_TEST_AMQP`, `CLOAKROOM_TEST_POSTGRES` and `CLOAKROOM_TEST_S3`.
-//! `tests/run` starts the engines whose address is not given. Without the addresses these tests print this and do
-//! nothing.
+//! The addresses of the engines come from `CLOAKROOM_TEST_AMQP`, `CLOAKROOM_TEST_POSTGRES` and
+//! `CLOAKROOM_TEST_S3`. `tests/run` starts the engines whose address is not given. Without the
+//! addresses these tests say that they are skipped, and pass.
 
 mod backend_outages;
 mod dead_letters;

@@ -20,7 +20,7 @@ async fn a_photograph_becomes_an_avatar_in_three_processes() {
     let begun = Instant::now();
     let answer = portal.upload("astronaut.jpg", read_picture("astronaut.jpg")).await;
     assert_eq!(answer.status(), 200);
-    assert!(begun.elapsed() < Duration::from_secs(20), "the verdict was not heard: {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(20), "the outcome did not arrive in time: {:?}", begun.elapsed());
     let number = answer.text().await.unwrap();
     assert_eq!(number, "1001");
     let rejected = portal.upload("page.jpg", b"this is no picture".to_vec()).await;
@@ -31,7 +31,7 @@ async fn a_photograph_becomes_an_avatar_in_three_processes() {
     let path = format!("/api/dropbox/pictures/{number}?size=333");
     let shown = join_all([portal.get(&path), elsewhere.get(&path)]).await;
     assert!(shown.iter().all(|shown| shown.status() == 200), "{shown:?}");
-    assert!(begun.elapsed() < Duration::from_secs(20), "a verdict was not heard: {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(20), "an outcome did not arrive in time: {:?}", begun.elapsed());
     let upload = elsewhere.json(&format!("/uploads/{number}")).await;
     let owner = upload["owner"].as_str().unwrap();
     assert_eq!(elsewhere.claim(&format!("users/{owner}.{FEDMEMBER}"), &number).await.status(), 200);
@@ -157,7 +157,7 @@ async fn a_picture_can_be_had_from_the_store_itself() {
     let path = "/api/dropbox/pictures/1001?size=75";
     let sent = portal.get_without_redirect(path).await;
     assert_eq!(sent.status(), 302);
-    assert_eq!(sent.headers()["cache-control"], "no-store", "the address does not outlive its time in a cache");
+    assert_eq!(sent.headers()["cache-control"], "no-store", "no cache keeps the address after it has expired");
     let there = sent.headers()["location"].to_str().unwrap().to_owned();
     assert!(there.contains("X-Amz-Expires=30") && there.contains("X-Amz-Signature="), "{there}");
     let shown = reqwest::get(&there).await.unwrap();

@@ -13,8 +13,8 @@ use super::faults::{assert_all_ready, upload_many};
 async fn a_purged_queue_costs_no_upload() {
     let Some(stack) = EngineStack::start().await else { return };
     let mut command = stack.command(&["api"]);
-    // Messages are published again after a tenth of the deadline, 12 s. The deadline is long because this machine may
-    // be slow.
+    // Messages are published again after a tenth of the deadline, 12 s. The deadline is that long
+    // because the machine may be slow.
     command.env("CLOAKROOM__UPLOADS__DEADLINE", "2m");
     let api = ServerProcess::start(command);
     let portal = PortalClient::log_in(&api).await;

@@ -54,7 +54,7 @@ async fn probes_are_red_while_the_records_cannot_be_written() {
     for url in &probes {
         wait_for_probe(url, (503, "not writable")).await;
     }
-    assert!(upload_many(&portal, 4, |_| {}).await.is_empty(), "nothing is acknowledged that is not recorded");
+    assert!(upload_many(&portal, 4, |_| {}).await.is_empty(), "an upload that cannot be recorded is not acknowledged");
     let refused = portal.upload_preferring("respond-async", "astronaut.jpg", read_picture("astronaut.jpg")).await;
     assert_eq!(refused.status(), 503);
     assert!(refused.headers().contains_key("retry-after"));
@@ -65,7 +65,7 @@ async fn probes_are_red_while_the_records_cannot_be_written() {
         wait_for_probe(url, (200, "ok")).await;
     }
     let again = upload_many(&portal, 8, |_| {}).await;
-    assert_eq!(again.len(), 8, "no connection is left that takes no writes");
+    assert_eq!(again.len(), 8, "every connection takes writes again");
     acknowledged.extend(again);
     assert_all_ready(&stack, &acknowledged).await;
     stack.clean_up().await;

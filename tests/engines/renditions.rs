@@ -2,7 +2,7 @@
 //! - the shared scenario;
 //! - a version that arrives while another one is in flight;
 //! - a permission that is revoked while a request waits;
-//! - a name that many requests want at two processes.
+//! - one name for which many requests compete at two processes.
 
 use futures::future::join_all;
 use reqwest::Method;
@@ -48,7 +48,7 @@ async fn a_version_comes_while_a_rendition_is_on_its_way() {
     assert_eq!(
         portal.get(&uploaded_rendition_path(&file, "small")).await.status(),
         404,
-        "the second begins without any"
+        "the second version has no renditions"
     );
     let first = portal.get(&format!("{}&version=1", uploaded_rendition_path(&file, "small"))).await;
     assert_eq!(first.text().await.unwrap(), "of the first");
@@ -98,7 +98,11 @@ async fn a_right_is_taken_back_while_a_rendition_waits() {
         query_number(&stack, "SELECT count(*) FROM uploads WHERE state = 'rejected' AND original_key IS NULL").await,
         1
     );
-    assert_eq!(query_number(&stack, "SELECT count(*) FROM deletions").await, 0, "nothing that was made of it stays");
+    assert_eq!(
+        query_number(&stack, "SELECT count(*) FROM deletions").await,
+        0,
+        "nothing of the rejected upload is left to delete"
+    );
     assert_eq!(
         add_rendition(&ada, &file, "small", read_picture("astronaut.jpg")).await.status(),
         200,

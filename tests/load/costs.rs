@@ -1,5 +1,5 @@
-//! Processor time from `/proc`: of Cloakroom's processes by process id, of the engines by program name. Workers' time
-//! in the picture engine is measured separately, by its threads.
+//! Reads processor time from `/proc`: of Cloakroom's processes by process id, of the engines by
+//! program name. The time of workers in the picture engine is measured separately, by its threads.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
-//! `cargo bench --bench load`: clients upload pictures as fast as these are accepted, against an api and two workers on
-//! real engines. It prints what that cost each component, and asserts nothing.
+//! `cargo bench --bench load`: clients upload pictures to an api with two workers on real engines,
+//! each as fast as its uploads are answered. It prints what that costs each component, and asserts
+//! nothing.
 //!
 //! The addresses of the engines come from `CLOAKROOM_TEST_AMQP`, `CLOAKROOM_TEST_POSTGRES` and `CLOAKROOM_TEST_S3`, as
 //! for the tests. Arguments after `--`:
@@ -113,7 +114,7 @@ async fn run_load(stack: &EngineStack, prefer: &str, bytes: &[u8], uploads: usiz
     }
 }
 
-/// Returns when the last picture and all earlier ones are done.
+/// Waits until the last picture and all earlier ones are done.
 async fn wait_until_drained(stack: &EngineStack, last: Option<(PortalClient, String)>) {
     let Some((portal, number)) = last else { return };
     while portal.get(&format!("/api/dropbox/pictures/{number}?size=75")).await.status() != 200 {}

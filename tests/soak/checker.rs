@@ -15,7 +15,8 @@ use crate::journal::AcknowledgedPicture;
 use crate::random::SeededRandom;
 use crate::workload::Workload;
 
-/// How long the probes of all processes may take to report ready after the last fault: seconds, on a busy machine too.
+/// How long the probes of all processes may take to report ready after the last fault. They need a
+/// few seconds, even on a busy machine.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long pending work may take after the last fault: the deadline of an upload, and the time to sweep.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(150);
@@ -35,7 +36,7 @@ impl<I: Deployment> Checker<'_, I> {
     pub async fn run(&self) {
         let journal = &self.workload.journal;
         self.check_probes().await;
-        self.check_every_api_takes_uploads().await;
+        self.check_uploads_are_acknowledged().await;
         self.wait_until_settled().await;
         let nodes = self.deployment.nodes();
         futures::future::join_all(nodes.iter().map(|node| node.stop())).await;
@@ -87,8 +88,8 @@ impl<I: Deployment> Checker<'_, I> {
         self.workload.journal.log(&format!("probes looked at for {:.1} s", begun.elapsed().as_secs_f64()));
     }
 
-    /// Uploads a picture at each api, which must acknowledge it.
-    async fn check_every_api_takes_uploads(&self) {
+    /// Uploads four pictures, each at a random api. All must be acknowledged.
+    async fn check_uploads_are_acknowledged(&self) {
         let mut random = SeededRandom::new(self.workload.next_unique());
         for _ in 0..4 {
             let begun = Instant::now();
@@ -132,7 +133,7 @@ impl<I: Deployment> Checker<'_, I> {
             let scheduled = self.query_number("SELECT count(*) FROM deletions").await;
             let staged: Vec<String> =
                 self.backends.staging.list_older_than(jiff::Timestamp::MAX).try_collect().await.unwrap();
-            // A failed upload keeps its bytes for a retry; the failure itself is found by another check.
+            // A failed upload keeps its bytes for a retry. Another check finds the failure itself.
             let staged = staged.len() - self.backends.records.needed_staged_keys(&staged).await.unwrap().len();
             if (expiring, scheduled, staged) == (0, 0, 0) {
                 return;

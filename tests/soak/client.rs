@@ -85,8 +85,8 @@ impl SoakUser {
                 .send(api + attempt, Method::POST, path, |request| build(request).header("idempotency-key", key))
                 .await;
             match &last {
-                // The request was refused for now, or an earlier attempt of it is still in flight.
                 None => {}
+                // The request was refused for now, or an earlier attempt of it is still in flight.
                 Some(answer) if matches!(answer.status, 408 | 409 | 429 | 503) => {}
                 Some(_) => break,
             }

@@ -14,7 +14,8 @@ use crate::node::Node;
 pub const SETTINGS: [(&str, &str); 15] = [
     // The metrics are read from the public port.
     ("CLOAKROOM__HTTP__METRICS", "true"),
-    // An outage of a backend is longer than these attempts together, and shorter than the deadline.
+    // An outage of a backend is longer than all attempts with these pauses, and shorter than the
+    // deadline.
     ("CLOAKROOM__UPLOADS__DEADLINE", "90s"),
     ("CLOAKROOM__WORKER__INITIAL_BACKOFF", "200ms"),
     ("CLOAKROOM__WORKER__MAX_BACKOFF", "1s"),

@@ -17,8 +17,8 @@ use crate::fault_schedule::{FaultKind, FaultMix, FaultStep};
 use crate::journal::Journal;
 use crate::node::{Node, NodeRole};
 
-/// The number of uploads that must be acknowledged within this time after a full disk: a few seconds, on a busy machine
-/// too.
+/// The number of uploads that must be acknowledged within `RECOVERY_TIMEOUT` after a full disk.
+/// They need a few seconds, even on a busy machine.
 const MIN_ACCEPTED: usize = 6;
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -26,7 +26,7 @@ pub struct EmbeddedDeployment {
     nodes: Vec<Arc<Node>>,
     journal: Arc<Journal>,
     disk: Option<Tmpfs>,
-    /// Declared after the disk, which is mounted on it, so that it is dropped later.
+    /// Declared after the disk, so that it is dropped later, because the disk is mounted on it.
     folder: Arc<DataFolder>,
 }
 
@@ -59,7 +59,7 @@ impl EmbeddedDeployment {
         while count() < before + MIN_ACCEPTED {
             if begun.elapsed() > RECOVERY_TIMEOUT {
                 return self.journal.record_violation(format!(
-                    "no {MIN_ACCEPTED} uploads acknowledged {RECOVERY_TIMEOUT:?} after the disk had room again"
+                    "fewer than {MIN_ACCEPTED} uploads acknowledged {RECOVERY_TIMEOUT:?} after the disk had room again"
                 ));
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -121,7 +121,7 @@ impl Deployment for EmbeddedDeployment {
                     .await;
             }
             (FaultKind::BlobsAway, _) => self.hide_blob_folder(step.duration).await,
-            (fault, _) => unreachable!("{fault:?} is not in a mix of this"),
+            (fault, _) => unreachable!("{fault:?} is not in a mix of this deployment"),
         }
     }
 

@@ -16,7 +16,8 @@ pub struct AcknowledgedPicture {
     pub user: usize,
     pub sha256: String,
     pub content: TestPicture,
-    /// When it was first answered with 404 or 410, in milliseconds since 1970: it must have expired by then.
+    /// When it was first answered with 404 or 410, in milliseconds since 1970. If it is not
+    /// claimed, it must have expired by then.
     pub missing_since: Option<i64>,
     /// The resources for which it was claimed, each with the response status, if there was a response.
     pub claims: Vec<(String, Option<u16>)>,
@@ -61,7 +62,7 @@ pub struct Entries {
 pub struct Journal {
     entries: Mutex<Entries>,
     begun: Instant,
-    /// The folder for logs, until it is known whether they are needed.
+    /// The folder for logs. It is removed at the end of a run without violations.
     pub folder: PathBuf,
 }
 

@@ -1,4 +1,5 @@
-//! A process of the system under test. It is started again whenever it is gone, as a supervisor would do.
+//! A process of the system under test. A fault that ends it also starts it again, as a supervisor
+//! would do.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -148,7 +149,7 @@ impl Node {
 
     /// Runs a future while no fault of another track affects the process.
     pub async fn run_undisturbed(&self, future: impl Future<Output = ()>) {
-        let _place = self.process.lock().await;
+        let _locked = self.process.lock().await;
         future.await;
     }
 

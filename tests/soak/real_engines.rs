@@ -24,9 +24,9 @@ const RETRY_QUEUES: [&str; 5] = ["later.1s", "later.5s", "later.30s", "later.2m"
 
 /// How long the removal of all objects may take.
 const CLEANUP_TIMEOUT: Duration = Duration::from_secs(120);
-/// A purge ends when this number of messages is removed, or after a number of seconds.
+/// A purge ends when this number of messages is removed, or after this number of seconds.
 const MIN_PURGED: u32 = 5;
-const MIN_WAITING: usize = 12;
+const MAX_PURGE_SECONDS: usize = 12;
 
 pub struct RealEnginesDeployment {
     stack: Arc<EngineStack>,
@@ -77,7 +77,7 @@ impl RealEnginesDeployment {
         })
     }
 
-    /// Pauses both workers until messages have accumulated, and then purges the queues.
+    /// Pauses both workers, and purges the queues every second until enough messages were removed.
     async fn purge_queues(&self) {
         let operator = self.stack.operator_connection().await;
         let purge = async {
@@ -88,7 +88,7 @@ impl RealEnginesDeployment {
                 .map(|name| self.stack.queue_name(name))
                 .collect();
             let (mut tick, mut purged) = (tokio::time::interval(Duration::from_secs(1)), 0);
-            for _ in 0..MIN_WAITING {
+            for _ in 0..MAX_PURGE_SECONDS {
                 tick.tick().await;
                 for queue in &queues {
                     // A purge of a missing queue closes the channel.
@@ -191,7 +191,7 @@ impl Deployment for RealEnginesDeployment {
             FaultKind::PurgeQueues => self.purge_queues().await,
             FaultKind::DeleteQueue => self.delete_queue(step.target).await,
             FaultKind::CloseSessions => self.close_sessions().await,
-            fault => unreachable!("{fault:?} is not in a mix of this"),
+            fault => unreachable!("{fault:?} is not in a mix of this deployment"),
         }
     }
 
@@ -209,7 +209,7 @@ impl Deployment for RealEnginesDeployment {
         }
         // The processes hold references to the stack.
         drop(self.nodes);
-        let Ok(stack) = Arc::try_unwrap(self.stack) else { panic!("a process still knows the stack") };
+        let Ok(stack) = Arc::try_unwrap(self.stack) else { panic!("a process still holds the stack") };
         // A store that does not answer must not prevent the removal of the database and the queues.
         let emptied =
             AssertUnwindSafe(tokio::time::timeout(CLEANUP_TIMEOUT, stack.delete_all_objects())).catch_unwind().await;

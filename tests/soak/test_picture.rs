@@ -1,5 +1,6 @@
-//! Pictures that can be told apart: squares of four colours, which follow from a number. Every rendering of such a
-//! picture shows its four colours, so the pixels reveal a swapped picture.
+//! Pictures that can be told apart: squares of four colours, which follow from a number. Every
+//! rendering of such a picture shows its four colours. So the pixels show whether two pictures were
+//! swapped.
 
 use crate::random::SeededRandom;
 

@@ -21,7 +21,8 @@ pub struct Workload {
     pub users: Vec<SoakUser>,
     pub journal: Arc<Journal>,
     pub seed: u64,
-    /// Every content is sent in one request only, so a content that is in the records twice was admitted twice.
+    /// Every content is sent for one upload only, whose request may be repeated with its
+    /// idempotency key. So a content that is in the records twice was admitted twice.
     sequence: AtomicU64,
 }
 
