@@ -46,7 +46,7 @@ pub struct EngineStack {
     bypass_proxies: bool,
     /// Whether bytes are stored in folders that all processes share, instead of S3.
     folder_stores: bool,
-    /// Whether everything that the test created has been deleted.
+    /// Whether the test's database, queues and exchanges have been deleted.
     is_clean: bool,
     _lock: EngineLock,
     admin: DatabaseConnection,
@@ -106,7 +106,8 @@ impl EngineStack {
         let proxies = addresses.start_proxies(&RequestTrap::default()).await;
         let records = Database::connect(&addresses.postgres).await.unwrap();
         let folder = DataFolder::new();
-        // The processes of a stack may end after it. `clean_up` looks for the rest.
+        // The processes of a stack may still run when the folder is dropped, so the check of the
+        // folder is off. `clean_up` checks the backends.
         folder.leaves_work();
         Some(Self {
             proxies,
@@ -258,8 +259,8 @@ impl EngineStack {
         backends.records.close().await.unwrap();
     }
 
-    /// Asserts that the test left no job, no staged object without an upload and no delivery. Then deletes everything that
-    /// the test created.
+    /// Asserts that the test left no job, no staged object without an upload and no delivery. Then
+    /// deletes the test's database, queues and exchanges. Objects stay in the bucket.
     pub async fn clean_up(self) {
         let backends = self.open_backends().await;
         let found = find_in_backends(&backends.records, &backends.staging, Some(&backends.queue)).await;
@@ -269,7 +270,8 @@ impl EngineStack {
         self.clean_up_leftovers().await;
     }
 
-    /// Deletes everything that the test created, and whatever work it leaves on purpose.
+    /// Deletes the test's database, queues and exchanges, with the work that the test leaves on
+    /// purpose. Objects stay in the bucket.
     pub async fn clean_up_leftovers(mut self) {
         let channel = self.operator_connection().await.create_channel().await.unwrap();
         for queue in QUEUES {
