@@ -4,10 +4,10 @@
 //! common profile. LittleCMS, and with it Pillow and sharp, compensates in every conversion to its own sRGB profile.
 //! The crate `moxcms` has no compensation.
 //!
-//! Rule: ISO 18619, with the black point as it is and not made neutral, as LittleCMS does for the
-//! perceptual intent. The standard scales X, Y and Z. This module scales the channels of linear
-//! RGB. Black and white become the same colours as in the standard, and the colours between them
-//! differ by less than one level.
+//! Rule: ISO 18619. The black point is used as it is and is not made neutral. LittleCMS does the
+//! same for the perceptual intent. The standard scales X, Y and Z. This module scales the channels
+//! of linear RGB. Black and white become the same colours as in the standard, and the colours
+//! between them differ by less than one level.
 
 use moxcms::{ColorProfile, DataColorSpace, Layout, ProfileVersion, TransformOptions};
 

@@ -72,8 +72,8 @@ impl FrameLayout {
             ColourModel::Ycck => {
                 let mut ink = interleave::<4>(&planes)?;
                 for [y, cb, cr, _] in ink.samples.as_chunks_mut::<4>().0 {
-                    // The conversion gives light, so its result is inverted to become ink. Black
-                    // stays as it is stored.
+                    // The conversion gives light, so its result is inverted to become ink. Black is
+                    // stored inverted already, so it stays.
                     [*y, *cb, *cr] = crate::colour::ycbcr_pixel_to_rgb(*y, *cb, *cr).map(|ink| 255 - ink);
                 }
                 raster(Colour::Cmyk, vec![ink])
