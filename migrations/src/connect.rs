@@ -40,8 +40,8 @@ pub(crate) async fn connect(url: &str) -> Result<DatabaseConnection, MigrationEr
 /// Begins a transaction.
 ///
 /// A pooler in transaction mode passes its servers from client to client, with their prepared
-/// statements. The driver gives its own statements the same names as those of other clients have,
-/// so the others are deallocated first.
+/// statements. The driver numbers its own statements, and other clients use the same numbers. So
+/// the statements of other clients are deallocated first.
 pub(crate) async fn begin(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     begin_with(db, SqliteTransactionMode::Deferred).await
 }
