@@ -47,7 +47,7 @@ impl ResizeChain {
     }
 
     /// Makes the picture for `target`. Call it for the largest target first, because each picture
-    /// is made from a larger one that was made before.
+    /// is made from a larger one that exists already.
     pub(crate) fn resize_to(
         &mut self,
         resizer: &mut Resizer,

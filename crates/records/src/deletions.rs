@@ -32,8 +32,8 @@ pub struct BlobDeletion {
 /// The lease of a deletion. If it is not completed by then, another sweeper may take it.
 const DELETION_LEASE: Duration = Duration::from_secs(600);
 
-/// How long an attempt's blobs stay after its job has ended in another way, because the attempt may
-/// still be writing.
+/// How long an attempt's blobs stay after its job has ended without the result of this attempt,
+/// because the attempt may still be writing.
 const ATTEMPT_GRACE: Duration = Duration::from_secs(3600);
 
 impl Records {

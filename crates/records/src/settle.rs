@@ -185,7 +185,8 @@ impl Records {
     /// Returns the publish that is due then. None if another outcome was settled first; the attempt does not count
     /// then either. The call can be repeated if the database did not say how it ended.
     ///
-    /// # Errors Any database error; then the attempt counts until a repeated call succeeds, because
+    /// # Errors
+    /// Any database error; then the attempt counts until a repeated call succeeds, because
     /// an attempt without a recorded end may have crashed its worker.
     pub async fn postpone(
         &self,
