@@ -265,7 +265,8 @@ fn records_that_cannot_be_opened_are_named() {
     }
     assert!(!nowhere.exists(), "a command that only reads made a folder");
     let (good, _, err) = run_command(&folder, &["jobs", "ls"], &refused);
-    let says = "the records at postgres://…@127.0.0.1:1/cloakroom cannot be opened: nobody took a connection within 5s";
+    let says =
+        "the records at postgres://…@127.0.0.1:1/cloakroom cannot be opened: no server accepted a connection within 5s";
     assert!(!good && err.contains(says) && !err.contains("s3cret"), "{err}");
 
     let (good, _, err) = run_command(&folder, &["migrate", "up"], &data);

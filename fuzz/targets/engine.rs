@@ -1,6 +1,8 @@
-//! Everything, over any file: what is taken comes out as pictures of the sizes that were asked for.
+//! Renders any file with the whole engine: an accepted file becomes pictures of the requested
+//! sizes.
 //!
-//! Panics inside the decoders of other crates are caught by the engine, but not here: the fuzzer sees them first.
+//! In production the engine catches panics in the decoders of other crates. Here the fuzzer sees
+//! them first and reports them.
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! The JPEG decoder alone, at a scale that the length picks: no panic, no endless loop, no more memory than estimated.
+//! Runs the JPEG decoder alone, at a scale that depends on the length of the file. It must not
+//! panic, run without end, or use more memory than the fuzzer allows.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Headers of every kind: no panic, and an estimate for whatever passes.
+//! Probes any file: no panic, and a memory estimate for every accepted file.
 
 #![no_main]
 

@@ -11,7 +11,8 @@ use sea_orm_migration::sea_orm::{
 
 use crate::error::MigrationError;
 
-/// How long the database may take to accept a connection. One that is restarting does not need longer.
+/// How long the database may take to accept a connection. A database that is restarting does not
+/// need longer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a process waits for another process that migrates the same SQLite file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(120);
@@ -28,7 +29,7 @@ pub(crate) async fn connect(url: &str) -> Result<DatabaseConnection, MigrationEr
         Ok(db) => return Ok(db),
         Err(DbErr::Conn(RuntimeErr::SqlxError(error))) => match &*error {
             // The pool retries while no server listens, and in the end reports only that its time was up.
-            sqlx::Error::PoolTimedOut => format!("nobody took a connection within {CONNECT_TIMEOUT:?}"),
+            sqlx::Error::PoolTimedOut => format!("no server accepted a connection within {CONNECT_TIMEOUT:?}"),
             error => error.to_string(),
         },
         Err(error) => error.to_string(),
@@ -38,8 +39,9 @@ pub(crate) async fn connect(url: &str) -> Result<DatabaseConnection, MigrationEr
 
 /// Begins a transaction.
 ///
-/// A pooler in transaction mode passes its servers from client to client, with their prepared statements. The driver
-/// numbers those of other clients as it does its own, so they are deallocated first.
+/// A pooler in transaction mode passes its servers from client to client, with their prepared
+/// statements. The driver numbers its own statements, and other clients use the same numbers. So
+/// the statements of other clients are deallocated first.
 pub(crate) async fn begin(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     begin_with(db, SqliteTransactionMode::Deferred).await
 }

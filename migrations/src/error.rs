@@ -14,7 +14,8 @@ pub enum MigrationError {
          for a new database run `cloakroom migrate up`", .0.display()
     )]
     Missing(PathBuf),
-    /// The database could not be opened, and why. The caller adds the address, without its password.
+    /// The database could not be opened, for this reason. The caller adds the address, without its
+    /// password.
     #[error("{0}")]
     Unreachable(String),
     /// The database refused, with its own message.

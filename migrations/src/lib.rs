@@ -101,7 +101,7 @@ async fn require_utf8(tx: &DatabaseTransaction) -> Result<(), MigrationError> {
 /// The whole history, oldest first, and which migrations the database at `url` has.
 ///
 /// # Errors
-/// If the database cannot be reached or, being a file, does not exist.
+/// If the database cannot be reached, or if its file does not exist.
 pub async fn status(url: &str) -> Result<Vec<MigrationStatus>, MigrationError> {
     if let Some(file) = sqlite_path(url)?.filter(|file| !file.exists()) {
         return Err(MigrationError::Missing(file));

@@ -1,7 +1,8 @@
 //! The first schema: all tables and their indexes.
 //!
 //! - Times are milliseconds since 1970 in a BIGINT, which gives the same order and precision on SQLite and PostgreSQL.
-//! - Partial indexes serve the sweeper's queries, so that a table of millions of settled uploads costs it nothing.
+//! - Partial indexes serve the sweeper's queries, so that millions of settled uploads cost the
+//!   sweeper nothing.
 
 mod access;
 mod files;

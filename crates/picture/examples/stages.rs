@@ -54,7 +54,8 @@ fn fastest_of_ten<T>(mut work: impl FnMut() -> Result<T, Rejection>) -> Result<f
     Ok(best.as_secs_f64() * 1000.0)
 }
 
-/// CPU time of this thread so far. Read from the clock, not from `/proc`, whose figures are as old as the last tick.
+/// Returns the CPU time of this thread so far. It comes from the clock, because the figures in
+/// `/proc` are as old as the last tick.
 fn thread_cpu_time() -> Duration {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32)

@@ -4,23 +4,25 @@
 //! common profile. LittleCMS, and with it Pillow and sharp, compensates in every conversion to its own sRGB profile.
 //! The crate `moxcms` has no compensation.
 //!
-//! Rule: ISO 18619, with the black point as it is and not made neutral, as LittleCMS does for the perceptual intent. The
-//! standard scales X, Y and Z; here the channels of linear RGB are scaled, which maps black and white to the same
-//! colours and differs between them by less than one level.
+//! Rule: ISO 18619. The black point is used as it is and is not made neutral. LittleCMS does the
+//! same for the perceptual intent. The standard scales X, Y and Z. This module scales the channels
+//! of linear RGB. Black and white become the same colours as in the standard, and the colours
+//! between them differ by less than one level.
 
 use moxcms::{ColorProfile, DataColorSpace, Layout, ProfileVersion, TransformOptions};
 
-/// The light of black in each channel for the perceptual tables of version 4, where white is 1. Rule: ICC.1:2022, 6.3.3.
+/// The light of black in each channel, where white is 1, for the perceptual tables of ICC version
+/// 4. Rule: ICC.1:2022, 6.3.3.
 const VERSION_4_BLACK: f64 = 0.003_473_1;
 
 /// The most light that is taken for black: L* 50.
 const MAX_BLACK: f64 = 0.184_187;
 
-/// For each channel of sRGB and each sample the compensated sample.
+/// For each channel of sRGB, a table from a sample to the compensated sample.
 pub(crate) type Compensation = [[u8; 256]; 3];
 
-/// The compensation for conversions from `profile`, whose samples have the layout `from`, to `srgb`. None if its black
-/// is black already.
+/// Returns the compensation for conversions from `profile` to `srgb`. Samples under `profile` have
+/// the layout `from`. None if the black of `profile` is the black of `srgb` already.
 pub(crate) fn compensation(profile: &ColorProfile, from: Layout, srgb: &ColorProfile) -> Option<Compensation> {
     let black = darkest_light(profile, from, srgb).filter(|black| black.iter().any(|light| *light > 1e-5))?;
     Some(black.map(|black| {
@@ -31,8 +33,8 @@ pub(crate) fn compensation(profile: &ColorProfile, from: Layout, srgb: &ColorPro
     }))
 }
 
-/// The light of the darkest colour in each channel, where white is 1. None if the profile has no table, but curves,
-/// whose black is black.
+/// The light of the darkest colour in each channel, where white is 1. None if the profile has
+/// curves instead of a table, because the black of curves is black.
 fn darkest_light(profile: &ColorProfile, from: Layout, srgb: &ColorProfile) -> Option<[f64; 3]> {
     profile.lut_a_to_b_perceptual.as_ref()?;
     if !matches!(
@@ -79,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn there_and_back() {
+    fn encoding_reverses_decoding() {
         for i in 0..=255u8 {
             let v = f64::from(i) / 255.0;
             assert!((encoded(decoded(v)) - v).abs() < 1e-4, "{i}");

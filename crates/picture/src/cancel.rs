@@ -1,10 +1,12 @@
-//! Cancellation of a render. The caller keeps the deadline, because it has a clock. This module holds only the flag
-//! that the caller sets, and the reader that also stops decoders which do not know the flag.
+//! Cancellation of a render. The caller keeps the deadline, because it has a clock. This module
+//! holds only the flag that the caller sets, and a reader. The reader also stops decoders that do
+//! not know the flag.
 //!
-//! The flag is checked between rows of a JPEG, portions of every other file, outputs, and portions of a PNG. Two steps
-//! cannot be cancelled once begun: decoding the pixels of a WebP, and one resize. Their duration depends on the limits.
-//! On a busy machine, a WebP of 63 megapixels, the largest within the default limits, took 4.7 seconds. Resizing a gray
-//! PNG of 100 megapixels took 0.2 seconds.
+//! The flag is checked between rows of a JPEG, between portions of every other input file, between
+//! outputs, and between portions of a PNG that is encoded. Two steps cannot be cancelled once
+//! begun: decoding the pixels of a WebP, and one resize. Their duration depends on the limits. On a
+//! busy machine, a WebP of 63 megapixels, the largest within the default limits, took 4.7 seconds.
+//! Resizing a gray PNG of 100 megapixels took 0.2 seconds.
 
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 use std::sync::Arc;
@@ -22,8 +24,8 @@ impl CancelFlag {
         Self::default()
     }
 
-    /// Stops the work that holds a clone of this: within milliseconds, except for the two steps named in the module's
-    /// documentation.
+    /// Stops the work that holds a clone of this flag: within milliseconds, except for the two
+    /// steps named in the module's documentation.
     pub fn cancel(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -39,7 +41,8 @@ impl CancelFlag {
     }
 }
 
-/// A reader of bytes in memory for general decoders. It returns portions, and fails once the flag is set.
+/// A reader of bytes in memory, for third-party decoders. It returns portions, and fails once the
+/// flag is set.
 ///
 /// After that a decoder processes at most one more portion. At the highest ratio of deflate, 1032 to 1, a portion
 /// becomes 8 MiB of pixels.

@@ -1,7 +1,8 @@
 //! Converts the colours of a file to sRGB with 8 bits per sample.
 //!
-//! Runs on each output at its own size. The input keeps the file's colour space; the result is sRGB in the form that
-//! its encoder takes. A profile that belongs to another colour model is ignored, because every viewer does the same.
+//! The conversion runs on each output after resizing. Its input has the colour space of the file.
+//! Its result is sRGB in the form that the encoder takes. A profile that belongs to another colour
+//! model is ignored, because every viewer does the same.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -13,12 +14,12 @@ use crate::raster::{Colour, Plane, Raster};
 
 /// The conversion of one picture's samples to sRGB.
 pub(crate) struct ColourTransform {
-    /// The transform, the colours that it makes, and what to do with them then.
+    /// The transform, the colour type of its result, and the compensation to apply to the result.
     transform: Option<(Arc<Transform8BitExecutor>, Colour, Option<Compensation>)>,
 }
 
 impl ColourTransform {
-    /// The correction for samples of `colour` under `profile`.
+    /// Returns the conversion for samples of `colour` under `profile`.
     pub(crate) fn new(profile: Option<&ColorProfile>, colour: Colour) -> Self {
         let transform = profile.and_then(|profile| {
             let (from, to, result) = match (profile.color_space, colour) {
@@ -73,7 +74,7 @@ fn apply_transform(mut raster: Raster, transform: &Transform8BitExecutor, result
     }
     let pixels = plane.samples.len() / raster.colour.channels();
     let mut samples = vec![0; pixels * result.channels()];
-    // Row counts always fit. If they did not, the colours would stay as they are.
+    // The lengths always fit, so this does not fail. If it did, the profile would be ignored.
     if transform.transform(&plane.samples, &mut samples).is_ok() {
         plane.samples = samples;
         raster.colour = result;
@@ -83,7 +84,8 @@ fn apply_transform(mut raster: Raster, transform: &Transform8BitExecutor, result
     raster
 }
 
-/// Whether a transform leaves a grid of colours unchanged: then the profile is sRGB under one of its many names.
+/// Whether a transform leaves a grid of colours unchanged. If it does, the profile is sRGB under
+/// one of its many names.
 fn is_identity_transform(transform: &Transform8BitExecutor, from: Layout, to: Layout) -> bool {
     if (from, to) != (Layout::Rgb, Layout::Rgb) && (from, to) != (Layout::Rgba, Layout::Rgba) {
         return false;
@@ -132,7 +134,8 @@ fn rgb_from_cmyk(raster: &Raster) -> Raster {
     Raster::packed(raster.width, raster.height, Colour::Rgb, samples)
 }
 
-/// Removes transparency by laying `raster` on white. Only for results of [`ColourTransform::apply`].
+/// Removes transparency by laying `raster` on white. `raster` must be a result of
+/// [`ColourTransform::apply`].
 pub(crate) fn flatten(raster: Cow<'_, Raster>) -> Cow<'_, Raster> {
     let on_white = |value: u8, alpha: u8| {
         let (value, alpha) = (u16::from(value), u16::from(alpha));
@@ -226,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_and_back() {
+    fn rgb_survives_the_way_to_ycbcr_and_back() {
         let colours = [[0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255], [12, 200, 99]];
         for colour in colours {
             let planar = ycbcr_from_rgb(&Raster::packed(1, 1, Colour::Rgb, colour.to_vec()));
@@ -250,12 +253,12 @@ mod tests {
         let p3 = ColorProfile::new_display_p3();
         let correction = ColourTransform::new(Some(&p3), Colour::Rgb);
         let red = correction.apply(Cow::Owned(Raster::packed(1, 1, Colour::Rgb, vec![200, 80, 80])));
-        // Computed from the matrices of both colour spaces: 219, 71, 75.
+        // The exact values, by the matrices of both colour spaces, are 216, 69 and 75.
         for (value, wanted) in red.planes[0].samples.iter().zip([215u8, 72, 77]) {
             assert!(value.abs_diff(wanted) <= 5, "{:?}", red.planes[0].samples);
         }
         let srgb = ColorProfile::new_srgb();
         assert!(ColourTransform::new(Some(&srgb), Colour::Rgb).is_identity());
-        assert!(ColourTransform::new(Some(&p3), Colour::Gray).is_identity(), "of another kind of picture");
+        assert!(ColourTransform::new(Some(&p3), Colour::Gray).is_identity(), "a profile of another colour model");
     }
 }

@@ -86,10 +86,11 @@ impl Chromaticities {
 }
 
 impl ColourDescription {
-    /// The description in the chunks gAMA and cHRM; None if there is neither.
+    /// The description in the chunks gAMA and cHRM; None if both are missing.
     ///
-    /// The exponent of gAMA is that of encoding, times 100,000. Within 5 % of 1/2.2 it means the curve of sRGB, because
-    /// programs write it for sRGB, and libpng corrects nothing there either.
+    /// gAMA holds the exponent of encoding, times 100,000. An exponent within 5 % of 1/2.2 means
+    /// the curve of sRGB, because programs write it for sRGB. libpng does not correct such files
+    /// either.
     pub(crate) fn from_png(gamma: Option<u32>, chromaticities: Option<Chromaticities>) -> Option<Self> {
         let exponent = gamma.map(|gamma| 100_000.0 / f64::from(gamma)).filter(|e| (0.1..=10.0).contains(e));
         if exponent.is_none() && chromaticities.is_none() {
@@ -102,7 +103,7 @@ impl ColourDescription {
         Some(Self { chromaticities: chromaticities.unwrap_or(BT709), transfer, full_range: true })
     }
 
-    /// The description in a cICP chunk; None if a code is undefined or means no RGB.
+    /// The description in a cICP chunk; None if a code is undefined or if the samples are not RGB.
     pub(crate) fn from_code_points([primaries, transfer, matrix, range]: [u8; 4]) -> Option<Self> {
         let transfer = match transfer {
             1 | 6 | 14 | 15 => Transfer::Bt709,
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_describes_no_colours_is_ignored() {
+    fn descriptions_without_a_colour_space_are_ignored() {
         assert_eq!(ColourDescription::from_png(None, None), None);
         assert_eq!(ColourDescription::from_png(Some(0), None), None, "division by zero");
         assert_eq!(ColourDescription::from_png(Some(1), None), None, "an exponent of 100,000");

@@ -1,7 +1,7 @@
 //! What the engine needs from a format: how much memory its decoder takes, and the decoding itself.
 //!
-//! The probe of a format parses the headers and makes a [`Decoder`] of what they say. A decoder that later finds
-//! something else in the file than the probe did rejects the file.
+//! The probe of a format parses the headers and makes a [`Decoder`] of what they say. If the
+//! decoder later finds something that differs from what the probe found, it rejects the file.
 
 use std::fmt::Debug;
 

@@ -1,8 +1,9 @@
 //! Reads the orientation of a picture from EXIF. Everything else in EXIF, such as locations, owners and thumbnails, is
 //! never read and so never kept.
 //!
-//! The parser is tolerant, because phones, editors and messengers write EXIF with wrong lengths and dangling offsets. A
-//! sideways picture is worse than ignoring such errors. Nothing here can fail; unreadable data means `Upright`.
+//! The parser is tolerant, because phones, editors and messengers write EXIF with wrong lengths and
+//! dangling offsets. To show a picture sideways would be worse than to ignore such errors. Nothing
+//! here can fail; unreadable data means `Upright`.
 
 use crate::orientation::Orientation;
 
@@ -65,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn read_in_either_order_and_though_broken() {
+    fn the_orientation_is_read_in_either_byte_order_and_from_slightly_broken_data() {
         for big in [false, true] {
             for kind in [3, 4] {
                 assert_eq!(orientation(&tiff(big, 1, kind, 6)), Orientation::Rotated90);

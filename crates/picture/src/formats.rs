@@ -1,8 +1,9 @@
 //! The accepted formats: one line in the table for each, and one module that holds everything else about it.
 //!
-//! The module of a format has a function `probe`, which parses the headers, and an implementation of
-//! [`crate::decoder::Decoder`]. If its codec is a third-party crate, it also has the one table that maps the errors of
-//! that crate to sentences, because their own texts are for programmers.
+//! The module of a format has a function `probe`, which parses the headers, and an implementation
+//! of [`crate::decoder::Decoder`]. If its codec is a third-party crate, it also has the one table
+//! that maps the errors of that crate to sentences, because the crate's own texts are for
+//! programmers.
 
 mod bmp;
 mod codec_errors;
@@ -24,7 +25,7 @@ pub(crate) struct Format {
     /// Parses the headers of a file. It decodes no pixel, inflates nothing, and allocates nothing by a number in the
     /// file. The caller checks the limits of [`Limits`] other than the number of frames.
     pub(crate) probe: fn(&[u8], &Limits) -> Result<Probe, Rejection>,
-    /// What an opaque picture becomes if the plan leaves the format open.
+    /// The output format of an opaque picture if the plan leaves the format open.
     pub(crate) opaque_output: Media,
 }
 

@@ -1,6 +1,7 @@
 //! The geometry of a plan: which part of the stored picture becomes which output, and how large.
 //!
-//! Called by `probe` for the memory estimate and by `render` for the work, so that both use the same geometry.
+//! Called by `Probe::memory_estimate` for the estimate and by `render` for the work, so that both
+//! use the same geometry.
 
 use crate::orientation::Orientation;
 use crate::plan::{OutputFormat, Region, RenderPlan, Shape};
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn shapes() {
+    fn each_shape_has_its_size_and_its_part_of_the_picture() {
         let photo = (4032, 3024);
         let fit = target(Shape::Inside(512), None, photo, Orientation::Upright);
         assert_eq!((fit.width, fit.height), (512, 384));
@@ -127,7 +128,8 @@ mod tests {
     #[test]
     fn crops_are_clamped_and_turned() {
         let crop = |x, y, width, height| Some(Region { x, y, width, height });
-        // Upright it is 20 wide and 30 high; the top right corner of the upright picture is stored at the top left.
+        // The upright picture is 20 wide and 30 high. Its top right corner is stored at the top
+        // left.
         let full = target(Shape::Full, crop(15, 0, 99, 10), (30, 20), Orientation::Rotated90);
         assert_eq!((full.width, full.height), (10, 5));
         assert_eq!(full.source_rect, SourceRect { x: 0.0, y: 0.0, width: 10.0, height: 5.0 });

@@ -1,9 +1,9 @@
 //! The picture engine. It takes untrusted bytes and returns an upright picture in its sizes, in correct colours and
 //! without metadata; or the reason for a rejection.
 //!
-//! Called by the pool, which gives it a thread, a memory budget and a deadline, and by `cloakroom render`. It does no
-//! I/O, reads no clock and keeps no state between calls but the buffers of a [`RenderBuffers`]. All image codecs of the
-//! program are in here.
+//! The worker's render pool calls it, and gives it a thread, a memory budget and a deadline.
+//! `cloakroom render` calls it too. It does no I/O, reads no clock and keeps no state between calls
+//! but the buffers of a [`RenderBuffers`]. All image codecs of the program are in here.
 //!
 //! ```text
 //! probe        parse the headers, and reject the file if they alone rule it out

@@ -1,4 +1,6 @@
-//! Limits for one picture. Every number is checked against headers, before anything is decoded.
+//! Limits for one picture. All but two are checked against the headers, before anything is decoded.
+//! The scans of a progressive JPEG are counted when its decoding begins. A deflated profile is
+//! checked while it is inflated.
 
 /// The limits that [`super::probe`] and [`super::render`] enforce.
 ///

@@ -1,7 +1,8 @@
 //! The eight EXIF orientations, and turning a picture upright.
 //!
-//! Turning is the last step and works on the small outputs: at 512 pixels it costs almost nothing, at 12 megapixels
-//! more than decoding. A requested rectangle is turned the other way instead, onto the stored picture.
+//! Turning comes after resizing and works on the small outputs: at 512 pixels it costs almost
+//! nothing, at 12 megapixels more than decoding. A requested rectangle is turned the other way
+//! instead, onto the stored picture.
 
 use crate::raster::{Plane, Raster};
 
@@ -58,8 +59,9 @@ impl Orientation {
         matches!(self, Self::Rotated180 | Self::FlippedVertically | Self::Rotated90 | Self::Transverse)
     }
 
-    /// Whether turning a picture of this size upright changes which pixels form pairs, counted from the top left. Then
-    /// half-size chroma, which has one sample for each pair, cannot be turned by itself.
+    /// Whether turning a picture of this size upright changes which pixels form pairs, counted from
+    /// the top left. If it does, half-size chroma cannot be turned by itself, because it has one
+    /// sample for each pair.
     pub(crate) fn splits_chroma_pairs(self, (width, height): (u32, u32)) -> bool {
         self.reverses_x() && width % 2 == 1 || self.reverses_y() && height % 2 == 1
     }
@@ -134,7 +136,7 @@ mod tests {
 
     /// Turns the figure of EXIF's own specification: `abc/def` upright, stored in the eight ways.
     #[test]
-    fn all_eight() {
+    fn all_eight_orientations_are_turned_upright() {
         for (value, width, stored) in [
             (1, 3, "abcdef"),
             (2, 3, "cbafed"),

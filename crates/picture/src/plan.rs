@@ -11,7 +11,8 @@ pub struct RenderPlan {
 
 /// A rectangle in pixels of the upright picture, which may differ from the picture as the file stores it.
 ///
-/// The engine clamps it to the picture. A rectangle outside the picture becomes the nearest single pixel.
+/// The engine clamps it to the picture. Of a rectangle that lies right of the picture or below it,
+/// the last column or row remains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {
     /// Pixels from the left edge.

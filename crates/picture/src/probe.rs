@@ -1,7 +1,8 @@
 //! Parses the headers of a file, without trusting them, and rejects the file if they alone rule it out.
 //!
-//! Reads headers only: no pixel is decoded, nothing is inflated, and no allocation grows with a number in the file.
-//! Called at the start of every `render`, and by callers that need an estimate of a picture's cost.
+//! Reads headers only: no pixel is decoded, nothing is inflated, and no allocation grows with a
+//! number in the file. Called by the function `render`, and by callers that keep a `RenderBuffers`
+//! or need an estimate of a picture's cost.
 
 use domain::Media;
 

@@ -30,7 +30,7 @@ pub struct Probe {
     /// Width and height as stored.
     pub(crate) stored_size: (u32, u32),
     pub(crate) colours: ColourSource,
-    /// What it becomes if it is opaque and the plan leaves the format open: JPEG or PNG.
+    /// The output format if the picture is opaque and the plan leaves the format open: JPEG or PNG.
     pub(crate) opaque_output: Media,
     pub(crate) decoder: Arc<dyn Decoder>,
 }

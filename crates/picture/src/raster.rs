@@ -87,7 +87,8 @@ impl Raster {
         self.planes.first()
     }
 
-    /// Removes gaps between the rows of the one plane, as encoders and converters need it.
+    /// Removes gaps between the rows of the only plane, because encoders and converters expect
+    /// none.
     pub(crate) fn compact(raster: Cow<'_, Self>) -> Cow<'_, Self> {
         let channels = raster.colour.channels();
         let gaps = |plane: &Plane| plane.samples.len() != plane.width * plane.height * channels;
@@ -143,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn alpha_goes_when_it_says_nothing() {
+    fn alpha_is_removed_only_if_all_pixels_are_opaque() {
         let opaque = Raster::packed(2, 1, Colour::Rgba, vec![1, 2, 3, 255, 4, 5, 6, 255]).without_opaque_alpha();
         assert_eq!((opaque.colour, &opaque.planes[0].samples[..]), (Colour::Rgb, &[1, 2, 3, 4, 5, 6][..]));
         let sheer = Raster::packed(2, 1, Colour::GrayAlpha, vec![1, 255, 2, 254]).without_opaque_alpha();

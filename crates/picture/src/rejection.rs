@@ -1,5 +1,6 @@
-//! Why a picture was not rendered. Almost always that is a rejection: an answer to the sender of the picture, and not an
-//! internal failure. The text is written for the sender. The code is for programs and never changes.
+//! Why a picture was not rendered. Almost always the reason is a rejection: an answer to the sender
+//! of the picture, and not an internal failure. The text is written for the sender. The code is for
+//! programs and never changes.
 //!
 //! Two variants say nothing about the picture: [`Rejection::Cancelled`] and [`Rejection::EngineFailed`]. A caller must not
 //! reject an upload because of them.

@@ -1,4 +1,4 @@
-//! Renders a picture: decodes it once, and makes every output from that.
+//! Renders a picture: decodes it once, and makes every output from the result.
 
 use std::borrow::Cow;
 
@@ -172,8 +172,8 @@ impl RenderBuffers {
     }
 }
 
-/// Chooses the format of an output by the requested format, the format of the original and its colours. `opaque` is
-/// what an opaque picture of that original becomes.
+/// Chooses the format of an output by the requested format, the format of the original and its
+/// colours. `opaque` is the format for an original that is opaque.
 fn output_media(format: OutputFormat, opaque: Media, colour: Colour) -> Media {
     match format {
         OutputFormat::Jpeg => Media::Jpeg,

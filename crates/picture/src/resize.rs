@@ -46,8 +46,8 @@ impl ResizeChain {
         self.source.raster.colour
     }
 
-    /// Makes the picture for `target`. Call it with the largest target first, because it makes each from the one
-    /// before.
+    /// Makes the picture for `target`. Call it for the largest target first, because each picture
+    /// is made from a larger one that exists already.
     pub(crate) fn resize_to(
         &mut self,
         resizer: &mut Resizer,
@@ -164,8 +164,9 @@ fn resize_plane(
     done.map(|()| to).ok_or_else(|| Rejection::engine_failed("a plane could not be resized"))
 }
 
-/// The filter's weight at `x` samples from its centre: sinc(x) · sinc(x / 3). It computes one sine for both, by
-/// sin 3a = 3 sin a − 4 sin³ a. This matters because in a small picture every weight is used for a few rows only.
+/// The filter's weight at `x` samples from its centre: sinc(x) · sinc(x / 3). One sine serves both
+/// factors, because sin 3a = 3 sin a − 4 sin³ a. The cost of a weight matters, because in a small
+/// picture each weight is used for a few rows only.
 fn lanczos(x: f64) -> f64 {
     if x == 0.0 {
         return 1.0;
@@ -213,8 +214,8 @@ mod tests {
         // Left half opaque white, right half invisible black.
         let row: Vec<u8> = [[255; 4]; 32].into_iter().chain([[0; 4]; 32]).flatten().collect();
         let source = Raster::packed(64, 64, Colour::Rgba, row.repeat(64));
-        let mut ladder = ResizeChain::new(source);
-        let small = ladder
+        let mut chain = ResizeChain::new(source);
+        let small = chain
             .resize_to(&mut Resizer::new(), &target(0.0, 64.0, 9), ChromaSize::Half, &CancelFlag::new())
             .unwrap()
             .into_owned();
@@ -226,14 +227,14 @@ mod tests {
     #[test]
     fn the_nearest_larger_size_is_the_next_source() {
         let source = Raster::packed(64, 64, Colour::Gray, vec![9; 64 * 64]);
-        let mut ladder = ResizeChain::new(source);
+        let mut chain = ResizeChain::new(source);
         let mut resizer = Resizer::new();
         for (window, to, steps) in [(64.0, 64, 0), (64.0, 32, 1), (64.0, 16, 2), (32.0, 10, 3)] {
-            ladder.resize_to(&mut resizer, &target(0.0, window, to), ChromaSize::Half, &CancelFlag::new()).unwrap();
-            assert_eq!(ladder.steps.len(), steps);
+            chain.resize_to(&mut resizer, &target(0.0, window, to), ChromaSize::Half, &CancelFlag::new()).unwrap();
+            assert_eq!(chain.steps.len(), steps);
         }
-        assert!(ladder.steps[1].covers(&target(0.0, 64.0, 11)));
-        assert!(!ladder.steps[1].covers(&target(0.0, 64.0, 12)));
-        assert!(!ladder.steps[2].covers(&target(32.0, 32.0, 1)), "another part of the picture");
+        assert!(chain.steps[1].covers(&target(0.0, 64.0, 11)));
+        assert!(!chain.steps[1].covers(&target(0.0, 64.0, 12)));
+        assert!(!chain.steps[2].covers(&target(32.0, 32.0, 1)), "another part of the picture");
     }
 }

@@ -88,15 +88,16 @@ impl CommitLookup for uploads::Model {
 
     async fn find(&self, tx: &WriteTx) -> Result<Option<()>, DbErr> {
         if tx.tx.get_database_backend() == DbBackend::Postgres {
-            // Inserts the same row again, because PostgreSQL then waits for a transaction under way that inserts this
-            // number; a SELECT would not see that row. Each number is drawn once, so a row with this number is this
-            // one.
+            // Inserts the same row again, because PostgreSQL then waits for an open transaction
+            // that inserts this number. A SELECT would not see the row of that transaction. Each
+            // number is drawn once, so a row with this number is this upload.
             let again = uploads::Entity::insert(self.clone().into_active_model().reset_all())
                 .on_conflict(OnConflict::column(uploads::Column::Id).do_nothing().to_owned());
             let inserted = again.exec_without_returning(&tx.tx).await?;
             return Ok((inserted == 0).then_some(()));
         }
-        // SQLite has one write transaction, and it is this one. A number that was rolled back is given again.
+        // SQLite has one write transaction at a time, which is this one now. A number that was
+        // rolled back is given again, so the staged key decides.
         let found =
             uploads::Entity::find_by_id(self.id).filter(uploads::Column::StagedKey.eq(self.staged_key.as_str()));
         Ok(found.one(&tx.tx).await?.map(drop))
@@ -185,9 +186,9 @@ impl WriteTx {
         Ok(Admitted { id, message })
     }
 
-    /// Inserts a job in the transaction of what it is about. The queue receives it after this transaction has
-    /// committed. `deadline` is how long the job may take. A job that settles an upload ends with the upload's
-    /// deadline; any other job is given up by itself.
+    /// Inserts a job in the same transaction as the change that requires it. The queue receives it
+    /// after this transaction has committed. `deadline` is how long the job may take. A job that
+    /// settles an upload ends with the upload's deadline. Any other job has a deadline of its own.
     pub(crate) async fn enqueue_job(
         &self,
         message: &JobMessage,

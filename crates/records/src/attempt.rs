@@ -25,7 +25,8 @@ use crate::write::TxEnd;
 pub enum LeaseResult {
     /// The worker has the lease and must run the job.
     Leased(Box<Attempt>),
-    /// Another worker holds the lease until then. If that worker is dead, the sweeper publishes the job again.
+    /// Another worker holds the lease until this time. If that worker is dead, the sweeper
+    /// publishes the job again.
     Busy(Timestamp),
     /// The job is done or dead, or its upload is gone: the delivery is a duplicate.
     Gone,
@@ -72,7 +73,8 @@ impl Records {
         self.begin_attempt_with_prefix(message, lease, &blob_keys::new_attempt_prefix(message.job.upload())).await
     }
 
-    /// Does the same with a prefix that the caller has chosen ([`blob_keys::new_attempt_prefix`]).
+    /// As [`begin_attempt`](Self::begin_attempt), with a prefix that the caller has chosen
+    /// ([`blob_keys::new_attempt_prefix`]).
     ///
     /// If the database failed without saying whether the attempt was begun, the call can be repeated with the same
     /// prefix: the attempt is counted once.
@@ -165,8 +167,8 @@ impl Records {
         .await
     }
 
-    /// Extends an attempt's lease. Returns false if the attempt is no longer the job's latest: then its work is
-    /// useless.
+    /// Extends an attempt's lease. Returns false if the attempt is no longer the job's latest,
+    /// because then its work is useless.
     ///
     /// # Errors
     /// Any database error.
@@ -187,7 +189,8 @@ impl Records {
     }
 }
 
-/// Whether the latest attempt at a job writes under `prefix`: then an earlier call began it, and the answer was lost.
+/// Whether the latest attempt at a job writes under `prefix`. If so, an earlier call began the
+/// attempt, and its answer was lost.
 fn is_begun_with_prefix(job: &jobs::Model, prefix: &str) -> bool {
     job.leased_until.is_some() && job.blob_prefixes.split_whitespace().next_back() == Some(prefix)
 }

@@ -50,8 +50,8 @@ impl Records {
         Ok(upload.filter(|upload| upload.state == UploadState::Ready))
     }
 
-    /// Removes the avatar, so that the default one is shown. Nothing is written if the default is shown already, so
-    /// that a history grows no longer than the number of claims.
+    /// Removes the avatar, so that the default one is shown. Nothing is written if the newest entry
+    /// is the default already, so that repeated removals do not lengthen the history.
     ///
     /// # Errors
     /// Any database error.
@@ -77,7 +77,7 @@ impl Records {
         .await
     }
 
-    /// Grants a user the right to act for a resource. A second time has no effect.
+    /// Grants a user the right to act for a resource. A repeated grant has no effect.
     ///
     /// # Errors
     /// Any database error.

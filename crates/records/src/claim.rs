@@ -34,7 +34,7 @@ pub enum ClaimRefusal {
 }
 
 impl Records {
-    /// Claims an upload for a resource. A second time has no further effect.
+    /// Claims an upload for a resource. A repeated claim has no further effect.
     ///
     /// # Errors
     /// Outer: any database error, and then nothing was claimed. Inner: why the claim was refused.

@@ -1,9 +1,9 @@
 //! Commits whose outcome is not known. A COMMIT that fails may have happened: its answer can be lost with the
 //! connection.
 //!
-//! Operations whose caller acts wrongly on a false "failed" look the outcome up before they answer: `admit` and
-//! `admit_into_file`, because the caller deletes the staged bytes of an upload that was not admitted, and the client
-//! sends the upload again.
+//! Two operations look the outcome up before they answer: `admit` and `admit_into_file`. Their
+//! callers would act wrongly on a false "failed": the caller deletes the staged bytes of an upload
+//! that was not admitted, and the client sends the upload again.
 //!
 //! The others need no look-up, because repeating them after a false "failed" changes nothing:
 //!
@@ -39,9 +39,9 @@ pub(crate) trait CommitLookup {
     /// What it wrote.
     type Found;
 
-    /// What it wrote; None if it did not happen. Must wait for the transaction in question if the database has not
-    /// ended it yet, because it can still be committing when its connection is lost. What this writes itself is
-    /// rolled back.
+    /// Returns what the write wrote; None if it did not happen. An implementation must wait for the
+    /// transaction of the write if the database has not ended it yet, because it can still be
+    /// committing when its connection is lost. What an implementation writes itself is rolled back.
     fn find(&self, tx: &WriteTx) -> impl Future<Output = Result<Option<Self::Found>, DbErr>> + Send;
 }
 
@@ -58,7 +58,7 @@ impl Records {
     /// Looks up the outcome of a write that ended with `lost`, until the database answers.
     async fn look_up<L: CommitLookup>(&self, lost: &DbErr, what: L) -> Result<Option<L::Found>, RecordsError> {
         if matches!(lost, DbErr::Conn(_) | DbErr::ConnectionAcquire(_)) {
-            // There was no connection to send it on.
+            // There was no connection to send the COMMIT on.
             return Ok(None);
         }
         let until = Instant::now() + LOOKUP_TIMEOUT;

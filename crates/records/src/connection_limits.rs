@@ -27,7 +27,7 @@ pub(crate) fn call_timed_out(limit: Duration) -> DbErr {
     DbErr::Query(RuntimeErr::SqlxError(timeout_error(limit).into()))
 }
 
-/// The same error as the driver's.
+/// The same error, in the type of the driver.
 pub(crate) fn timeout_error(limit: Duration) -> sqlx::Error {
     let why = format!("the database did not answer within {limit:?}");
     sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, why))

@@ -101,7 +101,7 @@ pub(crate) fn job_message(row: &jobs::Model) -> Result<JobMessage, RecordsError>
     })
 }
 
-/// None while the variant is requested and not made.
+/// Converts a variant; None while it is requested and not yet made.
 pub(crate) fn variant(row: &variants::Model) -> Result<Option<Variant>, RecordsError> {
     let name =
         row.name.parse().map_err(|error| RecordsError::CorruptRow(format!("upload {}: {error}", row.upload_id)))?;

@@ -32,7 +32,8 @@ pub struct BlobDeletion {
 /// The lease of a deletion. If it is not completed by then, another sweeper may take it.
 const DELETION_LEASE: Duration = Duration::from_secs(600);
 
-/// How long an attempt's blobs stay after its job has ended without it, because the attempt may still be writing.
+/// How long an attempt's blobs stay after its job has ended without the result of this attempt,
+/// because the attempt may still be writing.
 const ATTEMPT_GRACE: Duration = Duration::from_secs(3600);
 
 impl Records {
@@ -110,8 +111,9 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Schedules the deletion of what the attempts at a job may have written, except what is under `settled_prefix`.
-    /// Blobs under `ended_prefix` are due at once; the rest when no attempt can be writing there any more.
+    /// Schedules the deletion of what the attempts at a job may have written, except what is under
+    /// `settled_prefix`. Blobs under `ended_prefix` are due at once. The others are due when no
+    /// attempt can be writing them any more.
     pub(crate) async fn schedule_attempt_deletions(
         &self,
         job: &jobs::Model,

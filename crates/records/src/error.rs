@@ -16,7 +16,8 @@ pub enum RecordsError {
     /// The disk of the database is full.
     #[error("records are full: free room or give them more")]
     Full,
-    /// The database answers and does not take writes: its disk fails, or it is a standby or set to read-only.
+    /// The database answers but does not take writes: its disk fails, or it is a standby or set to
+    /// read-only.
     #[error("records cannot be written: {}", chain(.0))]
     NotWritable(#[source] DbErr),
     /// The connection was lost while the database committed, and the outcome could not be looked up afterwards.
@@ -47,7 +48,8 @@ impl From<DbErr> for RecordsError {
 }
 
 impl RecordsError {
-    /// Whether trying again later can help: a refused connection can, a row we cannot read cannot.
+    /// Whether trying again later can help. It can after a refused connection. It cannot if a row
+    /// is unreadable.
     pub fn is_transient(&self) -> bool {
         !matches!(self, Self::UnknownValue(_) | Self::CorruptRow(_) | Self::KeyLost)
     }

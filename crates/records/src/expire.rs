@@ -138,9 +138,9 @@ impl Records {
         .await
     }
 
-    /// Gives up as many as `limit` jobs about ready uploads that have taken too long. If the job was to make a variant,
-    /// the next request for the size enqueues a new one. Returns the uploads and jobs, with the reason to notify their
-    /// waiters of.
+    /// Gives up at most `limit` jobs about ready uploads, if the jobs have taken too long. If the
+    /// job was to make a variant, the next request for the size enqueues a new one. Returns the
+    /// uploads and jobs, with the reason to notify their waiters of.
     ///
     /// # Errors
     /// Any database error; then none of the batch has been given up.
@@ -196,7 +196,8 @@ impl Records {
 fn failing_backend(job: &jobs::Model) -> Option<Backend> {
     match &job.waiting_for {
         Some(backend) => backend.parse().ok(),
-        // No worker has ever leased it, and the queue has confirmed no message though the sweeper has sent one.
+        // No worker has ever leased the job, and the queue has not confirmed a message although the
+        // sweeper has sent one.
         None if job.attempts == 0 && job.published_at.is_none() && job.publishes > 0 => Some(Backend::Queue),
         None => None,
     }

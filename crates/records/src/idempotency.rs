@@ -2,8 +2,9 @@
 //! answer is stored. The upload that a request admits is recorded with the key in the same transaction. So the answer
 //! can be given even if the process dies before it answers.
 //!
-//! A lock is short and renewed by its request, so that a key whose process died is free again soon. Every statement
-//! of a lock's holder names when the lock began, so a holder that lost its key changes nothing of its successor's.
+//! A lock is short, and its request renews it, so that a key whose process died is free again soon.
+//! Every statement of a lock's holder contains the time when the lock began. So a holder that lost
+//! its key cannot change what its successor stored.
 
 use std::time::Duration;
 
@@ -62,7 +63,8 @@ impl Records {
             }
             let known =
                 keys::Entity::find_by_id((caller.to_owned(), key.to_owned())).lock_exclusive().one(&tx.tx).await?;
-            // No two locks of a key begin in the same millisecond, because the time distinguishes them.
+            // The time at which a lock begins distinguishes it, so no two locks of a key begin in
+            // the same millisecond.
             let since = known.as_ref().map_or(now, |known| Ord::max(now, known.locked_at + 1));
             if let Some(known) = known.filter(|known| known.expires_at > now) {
                 match (known.fingerprint, known.response, known.upload_id) {

@@ -44,7 +44,7 @@ pub struct JobRow {
     pub last_error: Option<String>,
     /// When it was enqueued.
     pub created_at: Timestamp,
-    /// When it was or is to be published.
+    /// The time from which it may run.
     pub run_at: Timestamp,
     /// When the queue confirmed it, or a worker began it; None while the queue does not have it.
     pub published_at: Option<Timestamp>,
@@ -84,8 +84,9 @@ impl Records {
         asked.order_by_asc(jobs::Column::CreatedAt).all(&self.db).await?.into_iter().map(job_row).collect()
     }
 
-    /// Enqueues a dead job again, with no attempts counted. An upload that failed with it waits again, for `deadline`
-    /// at most. Its message is to be published. None if no such job is dead, or if its upload has expired meanwhile.
+    /// Enqueues a dead job again, with no attempts counted. An upload that failed with it waits
+    /// again, for `deadline` at most. Returns the message to publish. None if no dead job has this
+    /// id, if its upload has expired meanwhile, or if another upload has its target.
     ///
     /// # Errors
     /// Any database error; then the job stays dead.
@@ -106,7 +107,7 @@ impl Records {
                 .col_expr(jobs::Column::RepublishAfterMs, Expr::value(outbox::republish_after(deadline)))
                 .col_expr(jobs::Column::PublishedAt, Expr::value(Option::<i64>::None))
                 .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
-                // Their deletion was scheduled when the job was marked dead.
+                // The deletion of these blobs was scheduled when the job was marked dead.
                 .col_expr(jobs::Column::BlobPrefixes, Expr::value(""))
                 .filter(jobs::Column::Id.eq(id))
                 .filter(jobs::Column::State.eq(JobState::Dead.as_str()))
@@ -164,7 +165,7 @@ impl Records {
         .await
     }
 
-    /// Discards a dead job. Its upload keeps its state. False if no such job is dead.
+    /// Discards a dead job. Its upload keeps its state. Returns false if no dead job has this id.
     ///
     /// # Errors
     /// Any database error.

@@ -10,9 +10,9 @@
 //! - `upload_list` lists uploads, `stats` counts, and `usage` counts what each principal has in flight and stored;
 //! - `users`, `sessions` and `files` hold what their names say, and `idempotency` remembers answers.
 //!
-//! Each operation that writes is one transaction, or one statement, written as one call in `write_tx`. Each
-//! compare-and-set names in its filter what must still be so. The same code runs on SQLite and PostgreSQL. Any operation
-//! can fail with a database error.
+//! Each operation that writes is one transaction, or one statement, in one call of a method of
+//! `write`. The filter of each compare-and-set names what must still be true. The same code runs on
+//! SQLite and PostgreSQL. Any operation can fail with a database error.
 
 mod admit;
 mod attempt;

@@ -8,9 +8,9 @@
 //! | is leased by a worker | when the lease ends |
 //! | is dead | never |
 //!
-//! A message that is published twice does no harm, because the row decides whether it is still work. So a queue that
-//! lost its messages costs a fraction of the deadline. A queue that is only long gets at most four messages for one
-//! job before the deadline.
+//! A message that is published twice does no harm, because the row decides whether the job still
+//! has to be done. So a queue that lost its messages delays jobs only by a fraction of their
+//! deadline. A queue that is only long gets at most four messages for one job before the deadline.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -183,7 +183,8 @@ impl Records {
         Ok(reopened)
     }
 
-    /// Resets the next batch of queued jobs by id after this one. Returns how many, and the last one's id.
+    /// Resets a batch of queued jobs: those with the lowest ids after `after`. Returns their number
+    /// and their last id; None if there are none.
     async fn reset_queued_batch(&self, after: JobId) -> Result<Option<(u64, JobId)>, RecordsError> {
         self.write_statement("reset_queued_jobs", async |db| {
             let now = self.now_ms();

@@ -1,6 +1,6 @@
 //! Connections to PostgreSQL, directly or through PgBouncer.
 //!
-//! - `connection` runs calls with a limit and closes what a failed call leaves behind.
+//! - `pooled_connection` runs calls with a limit and closes what a failed call leaves behind.
 //! - `pool` lends connections and begins transactions.
 //! - `availability` knows whether the server takes writes and which connections are too old to be trusted.
 //!
@@ -8,7 +8,8 @@
 //!
 //! - it has no limit for a call;
 //! - it returns every connection to the pool whatever happened on it;
-//! - it names the statements it prepares, which a pooler in transaction mode mixes up.
+//! - it names the statements that it prepares, and a pooler in transaction mode mixes these names
+//!   up.
 
 mod availability;
 mod pool;
@@ -24,20 +25,21 @@ pub(crate) use availability::Availability;
 pub(crate) use availability::is_read_only;
 pub(crate) use pool::{Pool, Transaction};
 
-/// The server sends a keepalive after 30 s of silence, and three more before it closes the connection. By default it
-/// sends the first after two hours, and the connections of vanished machines use up its connection slots. This end
-/// needs no keepalive, which the driver cannot set: every call has a limit, and an idle connection is tested before
-/// its use.
+/// The server sends a keepalive after 30 s of silence, and three more before it closes the
+/// connection. By default it sends the first after two hours, and the connections of vanished
+/// machines use up its connection slots. This process does not need to send keepalives, and the
+/// driver could not: every call has a limit, and an idle connection is tested before its use.
 const KEEPALIVE: &str = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3";
 
-/// Configures the connections. No startup option is sent, because PgBouncer refuses clients that send any it does not
-/// know.
+/// Configures the connections. No startup option is sent, because PgBouncer refuses a client that
+/// sends an option that it does not know.
 pub(crate) fn configure(options: &mut ConnectOptions, settings: &RecordsSettings, availability: &Availability) {
     options.map_sqlx_postgres_opts(|postgres| postgres.extra_float_digits(None));
     let read_only = "SHOW transaction_read_only";
     let script = match settings.pooler {
         Pooler::None => format!("{}; {KEEPALIVE}; {read_only}", server_limits("SET", settings.timeout)),
-        // What a session sets there passes to other clients with the server.
+        // What a session sets behind such a pooler passes to other clients together with the server
+        // connection.
         Pooler::Transaction => read_only.to_owned(),
     };
     let availability = availability.clone();
@@ -51,8 +53,9 @@ pub(crate) fn configure(options: &mut ConnectOptions, settings: &RecordsSettings
                 Ok(())
             })
         })
-        // A connection is judged by `Pool::acquire`, because the driver would close one rejected here with a message.
-        // Over TLS that waits for the server, and a server that vanished never answers.
+        // `Pool::acquire` decides whether a connection is good. If this function rejected one, the
+        // driver would close it with a message. Over TLS the message waits for the server, and a
+        // server that vanished never answers.
         .before_acquire(|_, meta| Box::pin(async move { Ok(pool::note_lent(meta)) }))
         .idle_timeout(None)
         .max_lifetime(None)

@@ -75,7 +75,7 @@ impl Records {
         }
         let ahead = self.clock.synchronize(convert::timestamp(row.try_get_by_index(0)?));
         if ahead.abs() > 5_000 {
-            tracing::warn!(ahead_ms = ahead, "this machine's clock differs from the database's, which counts");
+            tracing::warn!(ahead_ms = ahead, "this machine's clock differs from the database's clock, which is used");
         }
         Ok(())
     }

@@ -1,8 +1,10 @@
 //! Sessions: one row for each login and each issued bearer token, with an absolute end.
 //!
-//! A session is ended by deleting its row. All sessions of a user are ended by raising the user's epoch, which each
-//! row repeats: one statement, however many there are, in the same transaction as a changed password
-//! ([`upsert_user`](Records::upsert_user)). Rows of sessions that ended by time are removed by the sweeper.
+//! A session is ended by deleting its row. All sessions of a user are ended by raising the user's
+//! epoch, because each session's row contains the epoch in which it began. This is one statement
+//! for any number of sessions. A changed password raises the epoch in the same statement
+//! ([`upsert_user`](Records::upsert_user)). Rows of sessions that ended by time are removed by the
+//! sweeper.
 
 use jiff::Timestamp;
 use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, Query};

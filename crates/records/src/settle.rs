@@ -41,7 +41,7 @@ pub struct PictureInfo {
     pub width: u32,
     /// Pixels down, oriented.
     pub height: u32,
-    /// The media type served without a preference.
+    /// The media type that is served if the client states no preference.
     pub default_media: Media,
 }
 
@@ -186,7 +186,8 @@ impl Records {
     /// then either. The call can be repeated if the database did not say how it ended.
     ///
     /// # Errors
-    /// Any database error; then the attempt counts until a repeated call succeeds, since it may have crashed.
+    /// Any database error; then the attempt counts until a repeated call succeeds, because
+    /// an attempt without a recorded end may have crashed its worker.
     pub async fn postpone(
         &self,
         attempt: &Attempt,

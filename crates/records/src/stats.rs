@@ -31,7 +31,8 @@ pub struct UploadStats {
     pub unpublished: u64,
     /// When the oldest queued job was enqueued.
     pub oldest_queued_at: Option<Timestamp>,
-    /// Bytes in staging of uploads that wait or may be retried.
+    /// Bytes of uploads that wait or have failed. The staged bytes of such an upload may still be
+    /// needed.
     pub staged_bytes: u64,
 }
 

@@ -39,9 +39,9 @@ impl Records {
                     let skip = "UPDATE sqlite_sequence SET seq = ? WHERE name = 'uploads' AND seq < ?";
                     execute(db, skip, [last, last]).await
                 }
-                // Numbers are drawn and discarded, because setting the sequence could set it back while another
-                // process draws from it. In steps, because one statement for millions of numbers could exceed the
-                // limit of a call.
+                // Numbers are drawn and discarded, because setting the sequence could set it back
+                // while another process draws from it. Each statement draws a limited number of
+                // them, because one statement for millions could exceed the limit of a call.
                 _ => {
                     let skip = "SELECT count(nextval('uploads_id_seq')) FROM generate_series(1, $1)";
                     loop {

@@ -28,8 +28,9 @@ impl Records {
         before: Option<UploadId>,
         limit: u64,
     ) -> Result<Vec<Upload>, RecordsError> {
-        // Each query reads one range of an index, whatever the table holds. There is no index of an owner's uploads
-        // in all states, because each index costs every upload a write. So these are one query for each state.
+        // Each query reads one range of an index, whatever the table holds. There is no index of an
+        // owner's uploads in all states, because each index costs every upload a write. So the list
+        // of an owner takes one query for each state.
         let states = match (&filter.owner, filter.state) {
             (_, Some(state)) => vec![Some(state)],
             (Some(_), None) => UploadState::ALL.map(Some).to_vec(),

@@ -73,8 +73,9 @@ impl Records {
     /// Counts one principal's usage again. Returns whether the counters were right.
     async fn recount_principal(&self, principal: &str) -> Result<bool, RecordsError> {
         self.write("recount_usage", async |tx| {
-            // The row is locked before anything is counted. A change by another transaction is then either committed
-            // and counted, or that transaction still has to change this row, and changes the corrected one.
+            // The row is locked before anything is counted. If another transaction has committed
+            // its change by then, the change is counted here. If not, that transaction still has to
+            // change this row, and it will change the corrected row.
             let counted = tx.apply_usage_delta(principal, UsageDelta::default()).await?;
             let right = count_usage(&tx.tx, principal).await?;
             if counted == right {
@@ -129,7 +130,7 @@ async fn count_usage(db: &impl ConnectionTrait, principal: &str) -> Result<usage
     })
 }
 
-/// A sum of BIGINTs is a NUMERIC in PostgreSQL.
+/// Sums a column as a BIGINT, because in PostgreSQL a sum of BIGINTs is a NUMERIC.
 fn sum(column: impl ColumnTrait) -> SimpleExpr {
     Func::cast_as(column.sum(), Alias::new("BIGINT")).into()
 }

@@ -63,7 +63,7 @@ pub struct User {
 /// A key that signs sessions, or signed them before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SigningKey {
-    /// The id of the key, named in what it signed.
+    /// The id of the key. Everything that the key signed contains this id.
     pub id: String,
     /// 64 hex digits.
     pub secret: String,
@@ -201,8 +201,8 @@ impl Records {
         .await
     }
 
-    /// Deletes keys that signed nothing that is still valid: keys whose successor has existed for `max_session`, and
-    /// that no bearer token needs. Returns how many.
+    /// Deletes keys that no valid session or token needs. The successor of such a key has existed
+    /// for `max_session`, and no bearer token keeps the key. Returns how many.
     ///
     /// # Errors
     /// Any database error.

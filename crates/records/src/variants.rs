@@ -42,8 +42,8 @@ pub enum VariantStatus {
 /// store by requesting every size. Standard sizes are not counted, because any client may request an avatar's.
 const MAX_CUSTOM_SIZES: usize = 24;
 
-/// After this long the job that makes a variant is given up. No upload's deadline ends it, and its client has gone.
-/// The next request for the size enqueues a new job.
+/// The time after which a job that makes a variant is given up, because its client has gone by then
+/// and no deadline of an upload ends it. The next request for the size enqueues a new job.
 const JOB_TIMEOUT: Duration = Duration::from_secs(600);
 
 impl Records {
@@ -133,7 +133,8 @@ impl Records {
                 .filter(variants::Column::UploadId.eq(attempt.upload.id.get()))
                 .filter(variants::Column::Generation.eq(convert::to_stored(generation)))
                 .filter(variants::Column::Name.eq(made.name.to_string()))
-                // Its bytes are counted once: not for a row that was enqueued again since.
+                // The bytes are counted once, so a row that now waits for another job is not
+                // settled by this one.
                 .filter(variants::Column::JobId.eq(attempt.message.id))
                 .exec(&tx.tx)
                 .await?;

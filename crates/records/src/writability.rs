@@ -32,7 +32,8 @@ impl Records {
         }
     }
 
-    /// Does the same for an upload that is about to arrive: nothing is written unless the last write was refused.
+    /// As `check_writable`, for an upload that is about to arrive. Writes nothing unless the last
+    /// write was refused.
     ///
     /// # Errors
     /// [`RecordsError::Full`] or [`RecordsError::NotWritable`].

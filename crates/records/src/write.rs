@@ -36,8 +36,9 @@ impl Records {
         .await
     }
 
-    /// Does the same for an operation whose caller acts wrongly on a false "failed": if the commit fails, its outcome
-    /// is looked up. The operation returns, with its result, by what to look it up; None rolls back.
+    /// As [`write`](Self::write), for an operation whose caller would act wrongly on a false
+    /// "failed". If the commit fails, its outcome is looked up. The operation returns its result
+    /// and the key to look it up by; without a key the transaction is rolled back.
     pub(crate) async fn write_with_lookup<T, L: CommitLookup>(
         &self,
         op: &'static str,

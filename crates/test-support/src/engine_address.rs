@@ -30,7 +30,8 @@ type ParseAddress = fn(&str) -> BucketAccount;
 const REAL_BUCKETS: &[(&str, ParseAddress)] =
     &[("CLOAKROOM_TEST_S3", BucketAccount::s3), ("CLOAKROOM_TEST_AZURE", BucketAccount::azure)];
 
-/// The buckets at real servers whose addresses are given. Prints which are not.
+/// The buckets at real servers whose addresses are given. Prints the name of each variable that is
+/// not set.
 pub fn real_buckets() -> Vec<BucketAccount> {
     let given = REAL_BUCKETS.iter().filter_map(|(name, account)| match std::env::var(name) {
         Ok(url) => Some(account(&url)),

@@ -47,7 +47,7 @@ pub struct EngineStack {
     bypass_proxies: bool,
     /// Whether bytes are stored in folders that all processes share, instead of S3.
     folder_stores: bool,
-    /// Whether everything that the test created has been deleted.
+    /// Whether the test's database, queues and exchanges have been deleted.
     is_clean: bool,
     _lock: EngineLock,
     admin: DatabaseConnection,
@@ -107,7 +107,8 @@ impl EngineStack {
         let proxies = addresses.start_proxies(&RequestTrap::default()).await;
         let records = Database::connect(&addresses.postgres).await.unwrap();
         let folder = DataFolder::new();
-        // The processes of a stack may end after it. `clean_up` looks for the rest.
+        // The processes of a stack may still run when the folder is dropped, so the check of the
+        // folder is off. `clean_up` checks the backends.
         folder.leaves_work();
         Some(Self {
             proxies,
@@ -259,8 +260,13 @@ impl EngineStack {
         backends.records.close().await.unwrap();
     }
 
+<<<<<<< HEAD
     /// Asserts that the test left nothing, as [`find_leftovers`](Self::find_leftovers) does. Then deletes everything that
     /// the test created.
+=======
+    /// Asserts that the test left no job, no staged object without an upload and no delivery. Then
+    /// deletes the test's database, queues and exchanges. Objects stay in the bucket.
+>>>>>>> prose4
     pub async fn clean_up(self) {
         assert_none(&self.find_leftovers().await);
         self.clean_up_leftovers().await;
@@ -306,7 +312,8 @@ impl EngineStack {
         left.map(|(name, what, count)| format!("{what} the queue {name} ({count})")).collect()
     }
 
-    /// Deletes everything that the test created, and whatever work it leaves on purpose.
+    /// Deletes the test's database, queues and exchanges, with the work that the test leaves on
+    /// purpose. Objects stay in the bucket.
     pub async fn clean_up_leftovers(mut self) {
         let channel = self.operator_connection().await.create_channel().await.unwrap();
         for queue in QUEUES {

@@ -113,7 +113,7 @@ pub async fn check_all_uploads(backends: &Backends, db: &DatabaseConnection, ack
     let blobs: Vec<String> = backends.blobs.list_keys().try_collect().await.unwrap();
     for blob in &blobs {
         let known = wanted.contains(blob) || scheduled.iter().any(|prefix| blob.starts_with(prefix));
-        assert!(known, "{blob} is no row's and not in the deletion queue");
+        assert!(known, "{blob} belongs to no row and is not in the deletion queue");
     }
     // An object that is not in the bucket cannot be served.
     let there: HashSet<&String> = blobs.iter().collect();

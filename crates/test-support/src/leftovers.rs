@@ -1,7 +1,10 @@
 //! What a test leaves behind. [`DataFolder`](crate::process::DataFolder) and
-//! [`EngineStack`](crate::engine_stack::EngineStack) look for it at their end, and so does every stack that is made of
-//! them. A database or queues of one test are named by the drop of their owner. A test that leaves something fails,
-//! because unfinished work is either a fault of the program or a gap in the test.
+//! [`EngineStack`](crate::engine_stack::EngineStack) look for leftovers when they end, and so does
+//! every stack that is made of them. If a test does not delete its own database or queues, their
+//! owner names them when it is dropped.
+//!
+//! A test that leaves something fails. Work that was not finished is a fault of the program, or of
+//! a test that does not check how its work ends.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,7 +21,8 @@ use storage::Staging;
 
 use crate::test_stores::folder_store;
 
-/// How long something may take to go that is about to go, such as a delivery whose job has just ended.
+/// How long a leftover may take to disappear by itself, such as a delivery whose job has just
+/// ended.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The check of one data folder at the end of its test.
@@ -30,7 +34,7 @@ pub struct LeftoverCheck {
 }
 
 impl LeftoverCheck {
-    /// Says that the test leaves something on purpose.
+    /// Turns the check off, because the test leaves something on purpose.
     pub fn turn_off(&self) {
         self.is_off.store(true, Ordering::Relaxed);
     }
@@ -41,8 +45,8 @@ impl LeftoverCheck {
         *self.last_process.lock().unwrap_or_else(PoisonError::into_inner) = Some((clock, queue));
     }
 
-    /// Fails the test if something is left in the folder. For a drop, which cannot wait, so the check runs on a thread of
-    /// its own.
+    /// Fails the test if something is left in the folder. The caller is a drop, which cannot await,
+    /// so the check runs on a thread of its own.
     pub fn run(&mut self, folder: &Path) {
         if self.is_off.load(Ordering::Relaxed) || std::thread::panicking() {
             return;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::process::{EMAIL, FEDMEMBER, PASSWORD, ServerProcess};
 
-/// Real pictures from the tests' folder (sources in `tests/pictures/README.md`).
+/// Reads a real picture from the folder of the tests (sources in `tests/pictures/README.md`).
 pub fn read_picture(name: &str) -> Vec<u8> {
     let path = format!("{}/../../tests/pictures/{name}", env!("CARGO_MANIFEST_DIR"));
     std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))

@@ -43,7 +43,7 @@ impl DataFolder {
         Self::default()
     }
 
-    /// A data folder in this folder.
+    /// Uses this temporary folder as a data folder.
     pub fn at(folder: tempfile::TempDir) -> Self {
         Self { folder, leftovers: LeftoverCheck::default() }
     }
@@ -131,7 +131,7 @@ impl ServerProcess {
         process
     }
 
-    /// Starts a role and returns when it listens or, for a worker, consumes.
+    /// Starts a role and returns when it listens or, for a worker or a sweeper, when it is up.
     pub fn start(command: Command) -> Self {
         let mut process = Self::spawn(command);
         // A busy machine may need long; a process that ended is reported at once.
@@ -164,7 +164,7 @@ impl ServerProcess {
         Self { child, finishes_work: false, address: NO_ADDRESS, log, address_receiver: Mutex::new(up) }
     }
 
-    /// Waits until the process listens or, for a worker, consumes.
+    /// Waits until the process listens or, for a worker or a sweeper, is up.
     ///
     /// # Errors
     /// A text, if the process ended first or the time is over.

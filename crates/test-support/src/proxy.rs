@@ -1,5 +1,5 @@
-//! A TCP proxy to a server whose connections can be broken: cut, closed, silent, slow, or answered by an overloaded
-//! server.
+//! A TCP proxy to a server. Tests break its connections: they are cut, refused, silent, slow, or
+//! answered as by an overloaded server.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -62,7 +62,8 @@ impl Proxy {
         Self { port, state, target, _listener: AbortOnDropHandle::new(listening) }
     }
 
-    /// Sets the state, which resets every open connection.
+    /// Sets the state. Every open connection is reset, unless the new state keeps open connections
+    /// silent.
     pub fn set(&self, state: ProxyState) {
         self.state.send_modify(|current| *current = (current.0 + 1, state));
     }
@@ -102,7 +103,7 @@ impl Default for TrapState {
 }
 
 impl RequestTrap {
-    /// Lets `pieces` more through.
+    /// Lets this number of pieces through, and stops the one after them.
     pub fn arm(&self, pieces: usize) {
         self.0.left.send_replace(Some(pieces));
     }
@@ -133,7 +134,8 @@ impl RequestTrap {
     }
 }
 
-/// Carries one connection to the target, in the state of the proxy when it was accepted, until that changes.
+/// Carries one connection to the target. The connection keeps the state that the proxy had when it
+/// accepted the connection, until the proxy's state changes.
 async fn lead(
     mut client: TcpStream,
     target: String,

@@ -118,14 +118,16 @@ impl TestBroker {
         self.channel.queue_delete(self.full_name(what).into(), QueueDeleteOptions::default()).await.unwrap();
     }
 
-    /// Waits until no message is left, then deletes the queues and exchanges.
+    /// Waits until the queues of pictures and variants are empty, then deletes all queues and
+    /// exchanges.
     pub async fn delete_all(self) {
         self.wait_for_count("pictures", 0).await;
         self.wait_for_count("variants", 0).await;
         self.delete_queues().await;
     }
 
-    /// Deletes the queues, for a test that may leave messages which were delivered twice.
+    /// Deletes the queues and exchanges at once, for a test that may leave messages which were
+    /// delivered twice.
     pub async fn delete_queues(mut self) {
         for queue in QUEUES {
             self.delete(queue).await;

@@ -141,7 +141,7 @@ impl TestDb {
     pub async fn begin_attempt(&self, message: &JobMessage) -> Attempt {
         match self.records.begin_attempt(message, MINUTE).await.unwrap() {
             LeaseResult::Leased(attempt) => *attempt,
-            other => panic!("the job cannot be had: {other:?}"),
+            other => panic!("the job cannot be leased: {other:?}"),
         }
     }
 }

@@ -74,19 +74,19 @@ impl TestStores {
         let service = service.build();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let trouble: Arc<Mutex<VecDeque<S3Fault>>> = Arc::default();
-        let troubles = Arc::clone(&trouble);
+        let pending_faults: Arc<Mutex<VecDeque<S3Fault>>> = Arc::default();
+        let faults = Arc::clone(&pending_faults);
         let serving = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (service, troubles) = (service.clone(), Arc::clone(&troubles));
+                let (service, faults) = (service.clone(), Arc::clone(&faults));
                 tokio::spawn(async move {
-                    let service = service_fn(move |request| answer(service.clone(), Arc::clone(&troubles), request));
+                    let service = service_fn(move |request| answer(service.clone(), Arc::clone(&faults), request));
                     Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await.ok();
                 });
             }
         });
         let serving = tokio_util::task::AbortOnDropHandle::new(serving);
-        let server = LocalS3 { folder, pending_faults: trouble, _serving: serving };
+        let server = LocalS3 { folder, pending_faults, _serving: serving };
         Self::open(&BucketAccount::s3(&format!("http://AK:SKSKSKSK@{address}/pictures")), Some(server))
     }
 
@@ -120,8 +120,8 @@ impl TestStores {
 }
 
 impl LocalS3 {
-    pub fn inject(&self, trouble: impl IntoIterator<Item = S3Fault>) {
-        self.pending_faults.lock().unwrap().extend(trouble);
+    pub fn inject(&self, faults: impl IntoIterator<Item = S3Fault>) {
+        self.pending_faults.lock().unwrap().extend(faults);
     }
 
     /// Every file of the server, complete or not.
@@ -136,23 +136,23 @@ impl LocalS3 {
 
 async fn answer(
     service: S3Service,
-    troubles: Arc<Mutex<VecDeque<S3Fault>>>,
+    faults: Arc<Mutex<VecDeque<S3Fault>>>,
     request: Request<Incoming>,
 ) -> Result<Response<http_body_util::combinators::UnsyncBoxBody<Bytes, std::io::Error>>, Infallible> {
-    let trouble = troubles.lock().unwrap().pop_front();
-    if trouble == Some(S3Fault::SlowDown) {
+    let fault = faults.lock().unwrap().pop_front();
+    if fault == Some(S3Fault::SlowDown) {
         let busy =
             Full::new(Bytes::from_static(b"<Error><Code>SlowDown</Code></Error>")).map_err(|never| match never {});
         return Ok(Response::builder().status(StatusCode::SERVICE_UNAVAILABLE).body(busy.boxed_unsync()).unwrap());
     }
-    if trouble == Some(S3Fault::NotFound) {
+    if fault == Some(S3Fault::NotFound) {
         let lost = Full::new(Bytes::from_static(b"no such backend")).map_err(|never| match never {});
         return Ok(Response::builder().status(StatusCode::NOT_FOUND).body(lost.boxed_unsync()).unwrap());
     }
     let answered = service.call(request.map(s3s::Body::from)).await.unwrap();
     let (parts, body) = answered.into_parts();
     let whole = body.collect().await.unwrap().to_bytes();
-    if trouble == Some(S3Fault::Truncated) {
+    if fault == Some(S3Fault::Truncated) {
         let half = whole.slice(..whole.len() / 2);
         let torn = futures::stream::iter([
             Ok(hyper::body::Frame::data(half)),

@@ -66,7 +66,7 @@ impl Drop for Tmpfs {
     }
 }
 
-/// A file that takes all space. It is removed when it is dropped.
+/// A file that takes all space. The file is removed when this value is dropped.
 pub struct FillerFile(PathBuf);
 
 impl FillerFile {

@@ -1,4 +1,5 @@
-//! Users, their sessions and the keys that sign those; resources, the users who may act for them, and their avatars.
+//! Users, their sessions, and the keys that sign sessions. Also resources, their avatars, and the
+//! users that may act for resources.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::*;
@@ -39,7 +40,8 @@ fn signing_keys() -> TableCreateStatement {
         .to_owned()
 }
 
-/// One row for each login and each issued bearer token. A row counts only while its epoch is its user's.
+/// One row for each login and each issued bearer token. A row counts only while its epoch equals
+/// the epoch of its user.
 fn sessions() -> TableCreateStatement {
     table("sessions")
         .col(uuid("id").primary_key())

@@ -79,7 +79,7 @@ fn file_grants() -> TableCreateStatement {
         .to_owned()
 }
 
-/// `audience` is one user, or the one word that stands for many.
+/// `audience` is one user, or the word for general access, such as `@everybody`.
 fn applinks() -> TableCreateStatement {
     table("applinks")
         .col(string("id").primary_key())
@@ -92,7 +92,8 @@ fn applinks() -> TableCreateStatement {
         .to_owned()
 }
 
-/// `audience` is a JSON list of users, or of the one word that stands for many.
+/// `audience` is a JSON list of users, or a list of the one word for general access, such as
+/// `@everybody`.
 fn public_links() -> TableCreateStatement {
     table("public_links")
         .col(string("id").primary_key())

@@ -12,9 +12,9 @@ pub(super) fn tables() -> [TableCreateStatement; 7] {
 
 pub(super) const INDEXES: [&str; 11] = [
     "CREATE INDEX ix_uploads_deadline ON uploads (deadline) WHERE state = 'accepted'",
-    // Claimed and expired uploads are not in this index, because the sweeper would read all of them every few seconds.
-    // The state is a column of the index and no condition, because SQLite cannot see that a bound parameter meets a
-    // condition.
+    // Claimed uploads are not in this index, and expired ones are under another state. Otherwise
+    // the sweeper would read all of them every few seconds. The state is a column of the index and
+    // no condition, because SQLite cannot see that a bound parameter meets a condition.
     "CREATE INDEX ix_uploads_unclaimed ON uploads (state, expires_at) WHERE claimed_at IS NULL",
     "CREATE INDEX ix_uploads_staged_key ON uploads (staged_key) WHERE state IN ('accepted', 'failed')",
     "CREATE INDEX ix_uploads_owner ON uploads (owner, state, id)",
@@ -111,7 +111,8 @@ fn jobs() -> TableCreateStatement {
         .to_owned()
 }
 
-/// Variants that exist, were requested or were refused. One without a `blob_key` does not exist.
+/// Variants that exist, were requested or were refused. A variant without a `blob_key` does not
+/// exist.
 fn variants() -> TableCreateStatement {
     table("variants")
         .col(big_integer("upload_id"))
@@ -125,7 +126,7 @@ fn variants() -> TableCreateStatement {
         .col(string_null("sha256"))
         // The job that is to make it.
         .col(uuid_null("job_id"))
-        // Why it cannot be made, or why its job is dead.
+        // Why the variant cannot be made, or why its job is dead.
         .col(string_null("reason_code"))
         .col(text_null("reason_message"))
         .col(big_integer("created_at"))

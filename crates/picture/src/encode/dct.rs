@@ -1,13 +1,14 @@
 //! The forward transform of an 8 × 8 block, with quantization.
 //!
-//! The algorithm of Arai, Agui and Nakajima, 1988: five multiplications per line; the rest of the scaling is part of
-//! the quantization table. It is written as a loop over the columns, which the compiler turns into vector instructions.
-//! Every x86-64 and every ARM64 processor has the instructions it needs.
+//! The algorithm is that of Arai, Agui and Nakajima, 1988. It needs five multiplications per line,
+//! and the rest of the scaling is part of the quantization table. It is written as a loop over the
+//! columns, which the compiler turns into vector instructions. Every x86-64 and every ARM64
+//! processor has these instructions.
 
 /// The divisors of a quantization table, in the order in which [`forward_dct`] needs them.
 pub(super) struct Divisors([[f32; 8]; 8]);
 
-/// 1 for the first, √2·cos(kπ/16) for the others.
+/// The scale of the frequency k: 1 for k = 0, √2·cos(kπ/16) for the others.
 const SCALE: [f64; 8] = [
     1.0,
     1.387_039_845_322_148,
@@ -20,16 +21,18 @@ const SCALE: [f64; 8] = [
 ];
 
 impl Divisors {
-    /// For `table` in natural order: row after row, the lowest frequency first.
+    /// Computes the divisors for `table`, which is in natural order: row after row, the lowest
+    /// frequency first.
     pub(super) fn new(table: &[u8; 64]) -> Self {
-        // Transposed, because the blocks are transposed after two passes with one transposition.
+        // Transposed, because `forward_dct` transposes a block once between its two passes and not
+        // a second time.
         Self(std::array::from_fn(|u| {
             std::array::from_fn(|v| (1.0 / (f64::from(table[v * 8 + u]) * SCALE[u] * SCALE[v] * 8.0)) as f32)
         }))
     }
 }
 
-/// From natural order after transposition to zig-zag: `ZIGZAG[k]` is the position of the k-th coefficient.
+/// The zig-zag order of a transposed block: `ZIGZAG[k]` is the position of the k-th coefficient.
 const ZIGZAG: [u8; 64] = transposed(crate::zigzag::ZIGZAG);
 
 const fn transposed(natural: [u8; 64]) -> [u8; 64] {
@@ -110,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn against_the_definition() {
+    fn the_transform_agrees_with_its_definition() {
         let block: [[u8; 8]; 8] = std::array::from_fn(|y| std::array::from_fn(|x| (x * x * 31 + y * 17 + x * y) as u8));
         let table: [u8; 64] = std::array::from_fn(|i| 1 + i as u8 / 3);
         let out = forward_dct(&block, &Divisors::new(&table));

@@ -6,8 +6,8 @@ pub(super) struct HuffmanCode {
     pub(super) lengths: [u8; 16],
     /// The symbols, by length.
     pub(super) symbols: Vec<u8>,
-    /// For every symbol its code in the upper bits and the code's length in the lower five; 0 for symbols without a
-    /// code.
+    /// For every symbol, its code in the upper bits and the length of the code in the lower five
+    /// bits; 0 for symbols without a code.
     pub(super) codes: [u32; 256],
 }
 
@@ -24,7 +24,8 @@ impl HuffmanCode {
         let mut length = [0usize; 257];
         let mut chain: [Option<usize>; 257] = [None; 257];
         let mut left: Vec<usize> = (0..257).filter(|i| weight[*i] > 0).collect();
-        // Of equal weights the later symbol comes first, so that the reserved symbol gets the longest code.
+        // Of symbols with equal weights, the later one comes first, so that the reserved symbol
+        // gets the longest code.
         let least = |left: &[usize], weight: &[u64; 257]| (0..left.len()).rev().min_by_key(|at| weight[left[*at]]);
         while let Some(at) = least(&left, &weight).filter(|_| left.len() > 1) {
             let a = left.remove(at);

@@ -27,8 +27,9 @@ const CHROMA_QUANTIZATION: [u8; 64] = [
     99, 99, 99, 99, 99, 99,
 ];
 
-/// The number of pixels up to which every symbol is counted. Of a larger picture, this many evenly spread pixels are
-/// counted and the tables built from those counts. This bounds the memory for symbols.
+/// The number of pixels up to which every symbol is counted. In a larger picture, about as many
+/// evenly spread pixels are counted, and the tables are built from those counts. This bounds the
+/// memory for symbols.
 const MAX_COUNTED_PIXELS: usize = 2 << 20;
 
 /// One count for each symbol that a DC difference can have: its size in bits, up to 11.
@@ -54,8 +55,9 @@ const AC_SYMBOLS: [u32; 256] = {
     ones
 };
 
-/// Encodes `raster` as a JPEG file of `quality` 1 to 100, on libjpeg's scale. It must be gray, or YCbCr with chroma of
-/// half its size, rounded up. It must be at most 65535 pixels wide and high.
+/// Encodes `raster` as a JPEG file of `quality` 1 to 100, on libjpeg's scale. `raster` must be
+/// gray, or YCbCr with chroma of half its size, rounded up. It must be at most 65535 pixels wide
+/// and high.
 pub(crate) fn jpeg(raster: &Raster, quality: u8, stop: &CancelFlag) -> Result<Vec<u8>, Rejection> {
     let tables = [scale_table(&LUMA_QUANTIZATION, quality), scale_table(&CHROMA_QUANTIZATION, quality)];
     let mut scan = ScanEncoder::new(raster, &tables);
@@ -176,7 +178,8 @@ impl<'a> ScanEncoder<'a> {
     }
 }
 
-/// A row of MCUs to be turned into symbols: compiled for what every processor has, and once more for AVX2.
+/// A row of MCUs to be turned into symbols. The code is compiled twice: for the instructions that
+/// every processor has, and for AVX2.
 struct McuRow<'a, 'b> {
     scan: &'a mut ScanEncoder<'b>,
     row: usize,
@@ -289,7 +292,7 @@ impl BitWriter {
         }
     }
 
-    /// Appends `size` bits: at most the 16 of a code and the 11 after it.
+    /// Appends `size` bits: at most the 16 bits of a code and the 11 bits after it.
     #[inline(always)]
     fn put_bits(&mut self, value: u64, size: u32) {
         self.bits = self.bits << size | value;

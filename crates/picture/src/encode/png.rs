@@ -9,11 +9,12 @@ use crate::cancel::CancelFlag;
 use crate::raster::{Colour, Raster};
 use crate::rejection::Rejection;
 
-/// Bytes of samples to compress between two checks of the cancel flag, which takes some tens of milliseconds.
+/// Bytes of samples to compress between two checks of the cancel flag. Compressing them takes some
+/// tens of milliseconds.
 const CANCEL_CHECK_BYTES: usize = 8 << 20;
 
-/// Encodes `raster` as a PNG file with 8 bits per sample. It must be one packed plane of gray or RGB, with or without
-/// alpha.
+/// Encodes `raster` as a PNG file with 8 bits per sample. `raster` must be one packed plane of gray
+/// or RGB, with or without alpha.
 pub(crate) fn png(raster: &Raster, stop: &CancelFlag) -> Result<Vec<u8>, Rejection> {
     let failed = |error: ::png::EncodingError| Rejection::engine_failed(format!("the PNG encoder failed: {error}"));
     let Some(plane) = raster.plane() else {

@@ -7,7 +7,8 @@ use domain::Media;
 use crate::limits::Limits;
 use crate::rejection::{LimitKind, Rejection};
 
-/// The file is in memory, so reading fails only at its end or if a position in it is wrong.
+/// Returns the rejection for an error of the reader. The file is in memory, so reading fails only
+/// at its end or if a position in it is wrong.
 pub(super) fn read_error(media: Media, error: &io::Error) -> Rejection {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => Rejection::broken(media, "it ends too early"),
@@ -15,7 +16,8 @@ pub(super) fn read_error(media: Media, error: &io::Error) -> Rejection {
     }
 }
 
-/// The decoders do not say how much memory they would need.
+/// Returns the rejection for a decoder that needs more memory than `limits` allow. The decoders do
+/// not say how much they would need, so the rejection says one byte more than the limit.
 pub(super) fn too_much_memory(limits: &Limits) -> Rejection {
     let limit = limits.max_memory;
     Rejection::LimitExceeded { excess: LimitKind::Memory, limit, actual: limit.saturating_add(1) }

@@ -28,7 +28,8 @@ struct GifDecoder {
 
 /// Finds the canvas and its first frame, and counts the frames.
 ///
-/// A first frame that is larger than the canvas, or lies partly outside, enlarges the canvas, as in browsers.
+/// If the first frame is larger than the canvas or lies partly outside, it enlarges the canvas, as
+/// in browsers.
 pub(super) fn probe(file: &[u8], limits: &Limits) -> Result<Probe, Rejection> {
     let &[w0, w1, h0, h1, flags, _, _] = file.get(6..).and_then(<[u8]>::first_chunk).ok_or_else(truncated)?;
     let size = (u32::from(u16::from_le_bytes([w0, w1])), u32::from(u16::from_le_bytes([h0, h1])));
@@ -114,8 +115,8 @@ impl<'a> GifFrame<'a> {
 
     /// Returns the index of every pixel, in the order of the stored rows.
     ///
-    /// Pixels may be missing at the end if the data are complete, that is, if their end is marked: some encoders write
-    /// too few. Such pixels stay transparent, as in browsers.
+    /// The last pixels may be missing if the end of the data is marked, because some encoders write
+    /// too few pixels. Missing pixels stay transparent, as in browsers.
     fn indices(&self, stop: &CancelFlag) -> Result<Vec<u8>, Rejection> {
         let (size, mut rest) = self.data.split_first().ok_or_else(truncated)?;
         let mut is_complete = false;

@@ -1,8 +1,9 @@
 //! ICO: Windows icons and favicons. The largest picture of the file is used.
 //!
-//! Rule: "Icons" (Microsoft, 1995), and "The evolution of the ICO file format" for PNG entries and alpha. An entry is a
-//! whole PNG, or a BMP without its file header: twice as high as the picture, because a mask of one bit for each pixel
-//! follows the colours. A one in the mask is a transparent pixel. The mask counts only if the picture has no alpha.
+//! Rule: "Icons" (Microsoft, 1995), and "The evolution of the ICO file format" for PNG entries and
+//! alpha. An entry is a whole PNG, or a BMP without its file header. The BMP says twice the height
+//! of the picture, because a mask of one bit for each pixel follows the colours. A one in the mask
+//! is a transparent pixel. The mask counts only if the picture has no alpha.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -36,13 +37,14 @@ pub(super) fn probe(file: &[u8], limits: &Limits) -> Result<Probe, Rejection> {
     Ok(probe)
 }
 
-/// The position of the entry with the most pixels, and of those the first with the most bits per pixel.
+/// The position of the entry with the most pixels. Among equal ones, the first with the most bits
+/// per pixel wins.
 fn largest_entry(file: &[u8]) -> Option<Range<usize>> {
     let &[_, _, _, _, c0, c1] = file.first_chunk()?;
     let entries = file.get(6..)?.as_chunks::<16>().0.iter().take(usize::from(u16::from_le_bytes([c0, c1])));
     let mut largest: Option<((u32, u16), Range<usize>)> = None;
     for &[w, h, colours, _, _, _, b0, b1, l0, l1, l2, l3, o0, o1, o2, o3] in entries {
-        // 0 means 256. PNG entries are often larger than that, and are 0 as well.
+        // 0 means 256. PNG entries are often larger than 256, and say 0 as well.
         let side = |side: u8| if side == 0 { 256 } else { u32::from(side) };
         // Old files give the number of colours instead of the bits; 0 colours mean 256.
         let bits = match (u16::from_le_bytes([b0, b1]), colours) {
@@ -60,7 +62,8 @@ fn largest_entry(file: &[u8]) -> Option<Range<usize>> {
     largest.map(|(_, position)| position)
 }
 
-/// Says that the icon is broken, where the decoder of an entry says that of the entry's own format.
+/// Makes a rejection name the icon. The decoder of an entry says that a PNG or a BMP is broken, but
+/// the client sent an ICO.
 fn in_icon(rejection: Rejection) -> Rejection {
     match rejection {
         Rejection::Broken { why, .. } => Rejection::broken(Media::Ico, why),
@@ -125,7 +128,7 @@ fn probe_bmp(stored: &[u8], position: Range<usize>) -> Result<Probe, Rejection> 
 impl Decoder for BmpEntry {
     fn memory_estimate(&self, _: u8) -> DecodeMemory {
         let pixels = u64::from(self.header.size.0) * u64::from(self.header.size.1);
-        // A picture without alpha gets one from the mask, in a second copy.
+        // A picture without alpha gets its alpha from the mask, in a second copy.
         DecodeMemory { decoded: pixels * 4, working: pixels * 4 + (64 << 10) }
     }
 
@@ -139,7 +142,8 @@ impl Decoder for BmpEntry {
 }
 
 impl BmpEntry {
-    /// Makes the pixels transparent that the mask marks. A mask that is missing marks none.
+    /// Makes those pixels transparent that the mask marks. If the mask is missing, the picture
+    /// stays opaque.
     fn apply_mask(&self, stored: &[u8], raster: Raster, stop: &CancelFlag) -> Result<Raster, Rejection> {
         let (width, height) = (self.header.size.0 as usize, self.header.size.1 as usize);
         let colours = usize::try_from(self.header.row_bytes()).unwrap_or(usize::MAX).saturating_mul(height);

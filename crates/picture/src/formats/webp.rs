@@ -1,4 +1,4 @@
-//! WebP, lossy and lossless, the first frame of an animation. Rule: RFC 9649.
+//! WebP, lossy and lossless. Of an animation, the first frame is decoded. Rule: RFC 9649.
 //!
 //! The decoder reads all of its input before it begins, so it cannot be cancelled while it runs. Only the memory limit
 //! bounds its duration, see [`crate::CancelFlag`].
@@ -26,7 +26,7 @@ fn broken(why: &'static str) -> Rejection {
 struct WebPDecoder {
     size: (u32, u32),
     lossless: bool,
-    /// The flags that the extended header should have, if it has others.
+    /// The flags that the extended header should have, if its own flags differ from them.
     true_flags: Option<u8>,
     /// Length of the file in bytes.
     file_length: u64,
@@ -47,7 +47,7 @@ const FLAGS_AT: usize = 20;
 /// Reads the chunks of the RIFF container.
 pub(super) fn probe(file: &[u8], _: &Limits) -> Result<Probe, Rejection> {
     let mut extended: Option<Probe> = None;
-    // The first chunk with a still picture, and whether it is lossless.
+    // Whether the first chunk with a still picture is lossless; None if there is no such chunk.
     let mut still = None;
     let mut lossless = false;
     let mut flags = 0;
@@ -68,7 +68,7 @@ pub(super) fn probe(file: &[u8], _: &Limits) -> Result<Probe, Rejection> {
             (b"VP8L", Some(_)) => {
                 still = still.or(Some(true));
                 lossless = true;
-                // Lossless pixels have a flag of their own, in bit 28 behind the signature.
+                // Lossless pixels have a flag of their own, in bit 28 after the signature.
                 flags |= if data.get(4).is_some_and(|byte| byte & 0x10 != 0) { ALPHA } else { 0 };
             }
             (b"ALPH", Some(_)) => flags |= ALPHA,
@@ -92,7 +92,8 @@ pub(super) fn probe(file: &[u8], _: &Limits) -> Result<Probe, Rejection> {
     probe.frames = frames.max(1);
     let stored = file.get(FLAGS_AT).copied().unwrap_or_default();
     let animated = stored & ANIMATION != 0 && frames > 0;
-    // Only a still picture shows in its chunks what it has. The frames of an animation may differ in it.
+    // The chunks of a still picture show which features it has. The frames of an animation may
+    // differ from each other, so the stored flags of an animation are kept.
     let kept = if animated { ALPHA | ANIMATION } else { 0 };
     let true_flags = stored & !(ALPHA | EXIF | XMP | ANIMATION) | stored & kept | flags & (ALPHA | EXIF | XMP) & !kept;
     if !animated && still.is_some() {
@@ -140,7 +141,8 @@ fn parse_extended(data: &[u8]) -> Result<Probe, Rejection> {
 impl Decoder for WebPDecoder {
     fn memory_estimate(&self, _: u8) -> DecodeMemory {
         let pixels = u64::from(self.size.0) * u64::from(self.size.1);
-        // The planes with their borders, or the transforms of the lossless format; and the file with other flags.
+        // The planes with their borders, or the transforms of the lossless format; and the copy of
+        // the file with corrected flags.
         let copied = if self.true_flags.is_some() { self.file_length } else { 0 };
         DecodeMemory { decoded: pixels * 4, working: pixels * if self.lossless { 4 } else { 2 } + copied }
     }

@@ -29,7 +29,7 @@ fn cut_off_files_are_broken() {
 }
 
 #[test]
-fn every_prefix_of_a_small_jpeg() {
+fn a_prefix_of_a_jpeg_is_accepted_only_if_the_picture_is_whole() {
     for name in ["orientation-1.jpg", "gray.jpg"] {
         let bytes = read_picture(name);
         // The last two bytes are only the end mark; with one byte less, the last bits are missing.
@@ -43,7 +43,8 @@ fn every_prefix_of_a_small_jpeg() {
     let scans: Vec<usize> = (0..bytes.len() - 1).filter(|at| bytes[*at..].starts_with(b"\xFF\xDA")).collect();
     for length in 3..bytes.len() {
         let found = result_code(&bytes[..length]);
-        // The tables of the second scan are between the two.
+        // A file of a length between these two ends near or within the tables of the second scan.
+        // Both results are correct.
         let expected = match length {
             _ if length + 300 < scans[1] => "broken_picture",
             _ if length >= scans[1] => "accepted",
@@ -102,7 +103,8 @@ fn changed_bytes_never_panic() {
             let limits = Limits { max_pixels: 1_000_000, max_memory: 64 << 20, ..Limits::default() };
             match catch_unwind(|| render(&changed, &plan, &limits, &CancelFlag::new())) {
                 Err(_) => escaped.push(format!("{name} round {round}")),
-                // A damaged file is the sender's fault. Only a panic of a third-party decoder is ours.
+                // A changed file may be accepted or rejected. The engine itself may fail only by a
+                // panic of a third-party decoder.
                 Ok(Err(Rejection::EngineFailed { detail })) if !detail.contains("panicked") => {
                     escaped.push(format!("{name} round {round}: {detail}"));
                 }

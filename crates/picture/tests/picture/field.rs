@@ -1,5 +1,5 @@
-//! Files that break a rule of their format, and that the decoders of the field show. `pictures/field.py` made them, and
-//! the table of what they should look like.
+//! Files that break a rule of their format, and that the common decoders show all the same.
+//! `pictures/field.py` made the files, and the table of their expected results.
 
 use std::path::PathBuf;
 
@@ -52,7 +52,7 @@ fn difference(name: &str, result: &str, rest: &str) -> Option<String> {
 }
 
 #[test]
-fn files_are_shown_or_refused_as_by_the_decoders_of_the_field() {
+fn files_are_shown_or_refused_as_by_the_common_decoders() {
     let table = table();
     assert!(table.len() > 10, "{}", table.len());
     let wrong: Vec<String> = table.iter().filter_map(|(name, result, rest)| difference(name, result, rest)).collect();
@@ -68,7 +68,8 @@ fn every_file_is_in_the_table() {
     }
 }
 
-/// Cuts every file at many bytes: no cut panics, and what is accepted has the size that the whole file has.
+/// Cuts every file at many bytes: no cut panics, and a cut file that is accepted has the size of
+/// the whole picture.
 #[test]
 fn no_cut_panics() {
     let plan = single_output_plan(Shape::Full, OutputFormat::Png);

@@ -37,7 +37,7 @@ fn psnr(a: &[u8], b: &[u8]) -> f64 {
 fn pictures_look_as_they_should() {
     let mut wrong = Vec::new();
     for (name, bytes) in all_pictures().into_iter().filter(|(name, _)| name != "scaled.jpg") {
-        let wanted = pixels(&render_picture(&name));
+        let wanted = pixels(&reference_picture(&name));
         let made = render_small_png(&bytes).unwrap_or_else(|rejection| panic!("{name}: {rejection}"));
         let made = pixels(&made.variants[0].bytes);
         assert_eq!((made.0, made.1), (wanted.0, wanted.1), "{name}");
@@ -53,13 +53,13 @@ fn pictures_look_as_they_should() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-fn render_picture(name: &str) -> Vec<u8> {
+fn reference_picture(name: &str) -> Vec<u8> {
     let file = format!("{}/tests/pictures/{name}.png", env!("CARGO_MANIFEST_DIR"));
     std::fs::read(file).unwrap()
 }
 
 #[test]
-fn formats_follow_what_came() {
+fn the_output_format_follows_the_input_format() {
     for (name, media) in [
         ("420.jpg", Media::Jpeg),
         ("rgb.png", Media::Png),

@@ -35,7 +35,7 @@ pub(super) fn png_file(width: u32, height: u32, depth: u8, colour: u8, extra: &[
     out
 }
 
-/// `length` zeros as a zlib stream, which has about a thousandth of that length.
+/// `length` zeros as a zlib stream. The stream has about a thousandth of that length.
 fn deflated(length: usize) -> Vec<u8> {
     fdeflate::compress_to_vec(&vec![0; length])
 }
@@ -47,14 +47,14 @@ fn png_that_claims_too_much() {
     assert_eq!(result_code(&png_file(10_000, 9_999, 8, 6, &[], 0)), "too_much_memory");
     assert_eq!(result_code(&png_file(0, 9, 8, 6, &[], 1)), "broken_picture");
     assert_eq!(result_code(&png_file(5000, 5000, 8, 2, &[], 10)), "broken_picture", "fewer rows than it claims");
-    assert_eq!(result_code(&png_file(3000, 3000, 1, 0, &[], 3000)), "accepted", "large, and what it says it is");
+    assert_eq!(result_code(&png_file(3000, 3000, 1, 0, &[], 3000)), "accepted", "large, but correct");
     let frames = chunk(b"acTL", &[0xFF; 8]);
     assert_eq!(result_code(&png_file(10, 10, 8, 2, &[frames], 10)), "too_many_frames");
 }
 
 #[test]
 fn png_with_more_pixels_than_it_claims() {
-    assert_eq!(result_code(&png_file(10, 10, 8, 2, &[], 2_000_000)), "accepted", "what is too much is not inflated");
+    assert_eq!(result_code(&png_file(10, 10, 8, 2, &[], 2_000_000)), "accepted", "the surplus is not inflated");
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn jpeg_that_claims_too_much() {
     later.truncate(later.len() - 2);
     later.extend(b"\xFF\xDC\0\x04\0\x5A\xFF\xD9");
     assert_eq!(result_code(&later), "broken_picture");
-    // A second DNL segment that repeats the header's height changes nothing.
+    // If the header has a height, a DNL segment with another height changes nothing.
     let mut again = read_picture("420.jpg");
     again.truncate(again.len() - 2);
     again.extend(b"\xFF\xDC\0\x04\xFF\xFF\xFF\xD9");
@@ -245,7 +245,7 @@ fn jpeg_that_claims_too_much() {
 fn jpeg_with_tables_missing_or_impossible() {
     for name in ["420.jpg", "420-progressive.jpg"] {
         assert_eq!(result_code(&with_changed_segment(name, 0xDB, Vec::clear)), "broken_picture", "{name} without DQT");
-        // A sequential picture without a Huffman table has the one of the standard.
+        // A sequential picture without a Huffman table is decoded with the table of the standard.
         let expected = if name == "420.jpg" { "accepted" } else { "broken_picture" };
         assert_eq!(result_code(&with_changed_segment(name, 0xC4, Vec::clear)), expected, "{name} without DHT");
         // More codes of one bit than exist, and a table without codes.
@@ -270,7 +270,7 @@ fn jpeg_with_tables_missing_or_impossible() {
     assert_eq!(
         result_code(&with_changed_segment("420.jpg", 0xC0, |frame| frame.extend(frame.clone()))),
         "broken_picture",
-        "twice"
+        "two frame headers"
     );
     assert_eq!(
         result_code(&with_changed_segment("420.jpg", 0xC0, |frame| frame[11] = 0xFF)),
@@ -280,7 +280,7 @@ fn jpeg_with_tables_missing_or_impossible() {
     assert_eq!(
         result_code(&with_changed_segment("420.jpg", 0xDA, |scan| scan[5] = 99)),
         "broken_picture",
-        "a component unheard of"
+        "an unknown component"
     );
 }
 
@@ -296,7 +296,7 @@ fn jpeg_of_endless_scans() {
     assert_eq!(
         result_code(&[&plain[..plain.len() - 2], &plain[start..]].concat()),
         "accepted",
-        "what follows is not looked at"
+        "a scan after the whole picture is ignored"
     );
 }
 
@@ -306,7 +306,7 @@ fn jpeg_with_restarts_gone_astray() {
     let at = bytes.windows(2).position(|two| two == b"\xFF\xD1").unwrap();
     let mut changed = bytes.clone();
     changed[at + 1] = 0xD5;
-    assert_eq!(result_code(&changed), "accepted", "the numbers are not judged, because all intervals are there");
+    assert_eq!(result_code(&changed), "accepted", "the numbers of restart markers are not checked");
     changed.drain(at..at + 2);
     assert_eq!(result_code(&changed), "broken_picture");
     let none = with_changed_segment("restarts.jpg", 0xDD, |segment| segment[4..6].fill(0));
@@ -324,11 +324,11 @@ fn jpeg_with_a_profile_of_many_megabytes() {
     let bytes = read_picture("420.jpg");
     let parts: Vec<u8> = (1..=100).flat_map(part).collect();
     assert_eq!(result_code(&[&bytes[..2], &parts, &bytes[2..]].concat()), "profile_too_large");
-    assert_eq!(result_code(&[&bytes[..2], &part(1), &bytes[2..]].concat()), "accepted", "a broken profile is none");
+    assert_eq!(result_code(&[&bytes[..2], &part(1), &bytes[2..]].concat()), "accepted", "a broken profile is ignored");
 }
 
 #[test]
-fn what_is_refused_by_name() {
+fn known_formats_that_are_not_accepted_are_named() {
     for (head, name) in [
         (&b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"[..], "HEIC"),
         (b"\0\0\0\x1Cftypavif\0\0\0\0avifmif1miaf", "AVIF"),

@@ -32,7 +32,7 @@ fn ico_with_lying_overlapping_and_nested_entries() {
     assert_eq!(result_code(&ico_file(1, &[(10, 22, 500)], &png_file(20_000, 20_000, 8, 6, &[], 0))), "too_many_pixels");
     let inner = ico_file(1, &[(10, 22, length)], &png);
     let nested = ico_file(1, &[(10, 22, inner.len() as u32)], &inner);
-    assert_eq!(result_code(&nested), "broken_picture", "an icon is no entry");
+    assert_eq!(result_code(&nested), "broken_picture", "an entry cannot be an icon");
     let rejection = render_small_png(&nested).unwrap_err();
     assert!(rejection.to_string().starts_with("The ICO file is broken"), "{rejection}");
     // A list that is longer than the file.

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the pictures in the folder `field`: files that break a rule of their format, and that the decoders of the field show.
+"""Makes the pictures in the folder `field`: files that break a rule of their format, and that the common decoders show.
 
     python3 crates/picture/tests/pictures/field.py
 
@@ -7,7 +7,7 @@ Every picture shows four fields of one colour each. `field/expected.txt` has a l
 middle of the four fields and the largest difference of a sample, or the error code and words of the message. The
 colours are computed here, from the numbers that went into the file, and not by any decoder.
 
-Needs Pillow, numpy, and jpegtran of libjpeg-turbo. Run once; what it made is kept in git.
+It needs Pillow, numpy, and jpegtran of libjpeg-turbo. It was run once, and its output is kept in git.
 """
 
 import io
@@ -23,7 +23,7 @@ from field_png import pngs, profiled
 
 
 def lzw(indices, size, end=True, clear_every=0):
-    """Codes of literals only. A clear code before the table would grow to longer codes keeps their length."""
+    """Writes each index as a code of its own. A clear code comes before the table needs longer codes."""
     clear, width = 1 << size, size + 1
     codes, count = [clear], 0
     for index in indices:

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Makes the pictures in this folder and, beside each, what it should look like at 64 pixels.
+"""Makes the pictures in this folder and, beside each, a reference picture: its expected look at 64 pixels.
 
     python3 crates/picture/tests/pictures/make.py SKIMAGE_DATA
 
 The photographs are scikit-image's, in its folder `skimage/data`: `astronaut` (NASA, public domain), `chelsea` (Stéfan van
-der Walt, CC0), `rocket` (SpaceX, CC0), `logo` (scikit-image). The pictures are written by Pillow and libvips; what they
-should look like is read back, converted by LittleCMS, turned and scaled by Pillow, which shares no code with the engine.
+der Walt, CC0), `rocket` (SpaceX, CC0), `logo` (scikit-image). The pictures are written by Pillow and libvips. For the
+references they are read back, converted by LittleCMS, turned and scaled by Pillow. None of these shares code with the engine.
 
-Needs Pillow and pyvips[binary]. Run once; what it made is kept in git.
+It needs Pillow and pyvips[binary]. It was run once, and its output is kept in git.
 """
 
 import io
@@ -69,7 +69,7 @@ def upright(path):
 
 
 def expect(name):
-    """Writes what `name` should look like within 64 x 64."""
+    """Writes the reference picture of `name`, which fits into 64 x 64."""
     image = upright(HERE / name)
     alpha = image.mode in ("RGBA", "LA")
     image = image.convert("RGBA").convert("RGBa") if alpha else image.convert("RGB")
@@ -93,11 +93,11 @@ def profiled():
     c, m, y = (ImageChops.subtract(ink, k) for ink in (c, m, y))
     inked = Image.merge("CMYK", (c, m, y, k))
     inked.save(HERE / "cmyk-icc.jpg", quality=90, icc_profile=profiles.press())
-    # Adobe's YCCK, which Pillow reads but does not write: ink taken for light, as luma and chroma, the black turned
-    # round. Written as four components without a meaning, then given that in Adobe's segment.
+    # Adobe's YCCK, which Pillow reads but does not write. Ink is treated as light and converted to luma and chroma, and
+    # black is inverted. The file is written as four components without a meaning. Then Adobe's segment says YCCK.
     luma = Image.merge("RGB", (c, m, y)).convert("YCbCr").split()
     for name, icc in (("ycck", None), ("ycck-icc", profiles.press())):
-        # Pillow turns all four round.
+        # Pillow inverts all four components when it writes them.
         parts = Image.merge("CMYK", (*map(ImageChops.invert, luma), k))
         file = io.BytesIO()
         parts.save(file, "JPEG", quality=90, icc_profile=icc)
@@ -143,7 +143,7 @@ def main():
     wide.save(HERE / "p3.jpg", quality=90, subsampling=0, icc_profile=P3)
     wide.save(HERE / "p3.png", icc_profile=P3)
     profiled()
-    # The arrow of orientations: all eight look alike.
+    # All eight orientations: turned upright, the eight pictures look alike.
     turns = {1: None, 2: TURN.FLIP_LEFT_RIGHT, 3: TURN.ROTATE_180, 4: TURN.FLIP_TOP_BOTTOM, 5: TURN.TRANSPOSE,
              6: TURN.ROTATE_90, 7: TURN.TRANSVERSE, 8: TURN.ROTATE_270}
     small = ROCKET.resize((75, 49), Image.Resampling.LANCZOS)
@@ -185,7 +185,8 @@ def main():
     for path in sorted(HERE.glob("*.*")):
         if path.suffix not in KEPT:
             expect(path.name)
-    # libjpeg-turbo's own idea of an eighth, a quarter and a half, without the smoothing of chroma: gray, as raw bytes.
+    # The output of libjpeg-turbo at an eighth, a quarter, a half and the full size, as raw bytes. The picture is gray,
+    # because libjpeg-turbo would smooth chroma.
     plain = Image.open(DATA / "chelsea.png").convert("L").crop((60, 30, 317, 223))
     plain.save(HERE / "scaled.jpg", quality=90)
     for n in (1, 2, 4, 8):

@@ -1,6 +1,6 @@
 """Colour profiles for the pictures of this folder, written from the numbers of their definitions (ICC.1:2010).
 
-Called by make.py. Computed here, so that they are small and belong to nobody.
+Called by make.py and field_png.py. The profiles are computed, so that they are small and under no copyright.
 """
 
 import struct
@@ -23,7 +23,7 @@ def gray_gamma(value):
 
 
 def press(black=(0, 0, 0), version=0x0210_0000):
-    """A press of inks that are not clean: what they do to light, on a grid of five steps each, as Lab.
+    """A press with impure inks: the colour that remains of the light, as Lab, on a grid of five steps for each ink.
 
     `black` is the light that all inks together leave, in red, green and blue.
     """
@@ -40,7 +40,7 @@ def press(black=(0, 0, 0), version=0x0210_0000):
 
 
 def screen(black):
-    """A screen whose black has this light, as a table of nine steps each."""
+    """A screen whose black has this light, as a table of nine steps for each channel."""
     steps = np.linspace(0, 1, 9)
     light = [channel**2.2 * (1 - rest) + rest for channel, rest in zip(np.meshgrid(steps, steps, steps, indexing="ij"), black)]
     return profile(b"mntr", b"RGB ", b"Lab ", {b"A2B0": table(light)})

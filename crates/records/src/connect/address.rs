@@ -70,8 +70,8 @@ impl RecordsSettings {
         Err(invalid("write sqlite:///a/file.db or postgres://user:password@host/database".to_owned()))
     }
 
-    /// Makes a connection that verifies the server's certificate trust the authorities in this file, unless the
-    /// address names a file itself.
+    /// Adds this file of certificate authorities to the address. It changes only an address that
+    /// asks for verification of the server's certificate and that names no file itself.
     pub fn trust_ca_file(&mut self, ca_file: &str) {
         let url = self.url.expose();
         // An invalid address is left to `database_url`, which reports it.
@@ -94,9 +94,9 @@ fn verifies_certificate(mode: Option<&str>) -> bool {
     mode.is_some_and(|mode| ["verify-full", "verify-ca"].iter().any(|one| mode.eq_ignore_ascii_case(one)))
 }
 
-/// Converts an address of PostgreSQL to a valid URL. PostgreSQL's own form may have a user and no host
-/// (`postgres://user:password@/database?host=/socket/folder`), which is no URL. There the user and the password
-/// become parameters.
+/// Converts an address of PostgreSQL to a valid URL. PostgreSQL's own form may have a user and no
+/// host (`postgres://user:password@/database?host=/socket/folder`), which is no URL. In this case
+/// the user and the password become parameters.
 fn with_empty_host(rest: &str) -> String {
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
     let Some(user_info) = authority.strip_suffix('@') else { return format!("postgres://{rest}") };
@@ -105,7 +105,8 @@ fn with_empty_host(rest: &str) -> String {
     for (name, value) in [("user", Some(user)), ("password", password)] {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             let separator = if address.contains('?') { '&' } else { '?' };
-            // It is percent-encoded already, except for characters that have a meaning only among parameters.
+            // The value is percent-encoded already, except for characters that have a meaning only
+            // among parameters.
             let value = value.replace('+', "%2B").replace('&', "%26");
             address.push_str(&format!("{separator}{name}={value}"));
         }
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn forms_of_an_address() {
+    fn every_form_of_an_address_is_converted_for_the_driver() {
         for (url, taken) in [
             ("postgres://u:p@db:5433/cloakroom", "postgres://u:p@db:5433/cloakroom"),
             ("postgresql://db/cloakroom?sslmode=require", "postgres://db/cloakroom?sslmode=require"),
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_is_trusted_where_certificates_are_verified() {
+    fn an_authority_is_added_only_if_certificates_are_verified() {
         let trusted = |url: &str| {
             let mut settings = RecordsSettings::new(Secret::new(url), 1);
             settings.trust_ca_file("/our/ca.pem");

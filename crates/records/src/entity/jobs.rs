@@ -24,7 +24,8 @@ pub struct Model {
     pub leased_until: Option<i64>,
     /// The blob prefixes of its attempts so far, each followed by a blank.
     pub blob_prefixes: String,
-    /// How often the job was published. A confirmation has this number too, so a late one of an earlier publish is ignored.
+    /// How often the job was published. A confirmation contains this number too, so that a late
+    /// confirmation of an earlier publish is ignored.
     pub publishes: i32,
     /// When the sweeper publishes the job again.
     pub republish_at: i64,

@@ -15,7 +15,7 @@ pub struct Model {
     /// The hash of the access code.
     pub password_hash: Option<String>,
     pub expires_at: Option<i64>,
-    /// The same as its creator wrote it.
+    /// The time of expiry as the creator of the link wrote it.
     pub expiration_time: Option<String>,
     pub created_by: String,
     pub created_at: i64,

@@ -1,6 +1,6 @@
-//! Admission of a version or a custom rendition: the upload, its job, its target in the file and its name there are
-//! inserted in one transaction. A unique index refuses the second of two with the same name, even if they come
-//! through different processes.
+//! Admission of a version or a custom rendition: the upload, its job, its target in the file and
+//! its name there are inserted in one transaction. A unique index refuses the second of two targets
+//! with the same name, even if they come through different processes.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::error::RecordsError;
 use crate::records::Records;
 use crate::write_tx::WriteTx;
 
-/// An upload into a file whose bytes are durable in staging, before its admission.
+/// An upload into a file, before its admission. The bytes of the upload are durable in staging.
 #[derive(Clone, Debug)]
 pub struct FileAdmission {
     /// The responsible user: the uploading user, or the creator of the link.
@@ -107,7 +107,8 @@ impl WriteTx {
         extension: String,
         max_renditions: u64,
     ) -> Result<Result<(), TargetConflict>, RecordsError> {
-        // Locked, so that admissions of renditions to this version run one after the other and none is counted twice.
+        // The version is locked, so that admissions of renditions to it run one after the other,
+        // and each counts all before it.
         file_versions::Entity::find_by_id(version).lock_exclusive().one(&self.tx).await?;
         let row = renditions::ActiveModel {
             version_id: Set(version),

@@ -11,7 +11,7 @@ use crate::write::TxEnd;
 use crate::write_tx::WriteTx;
 
 impl Records {
-    /// Grants a user a role at a file and replaces an earlier one.
+    /// Grants a user a role at a file. It replaces an earlier role.
     ///
     /// # Errors
     /// Any database error.
@@ -158,7 +158,7 @@ impl WriteTx {
             None if newer => {
                 let first = OnConflict::new().do_nothing().to_owned();
                 let written = file_versions::Entity::insert(fresh).on_conflict(first);
-                // Another request was faster.
+                // If nothing was written, another request was faster.
                 return Ok(written.exec_without_returning(&self.tx).await? > 0);
             }
             None => {}

@@ -10,7 +10,7 @@ use crate::users::Role;
 use crate::write_tx::WriteTx;
 
 impl Records {
-    /// The current role that a right gives at a file; None if it gives none.
+    /// The current role that the grant `right` gives at a file; None if it gives no role.
     ///
     /// # Errors
     /// Any database error.
@@ -20,7 +20,7 @@ impl Records {
 }
 
 impl WriteTx {
-    /// Does the same within this transaction.
+    /// As [`Records::file_role`], within this transaction.
     pub(crate) async fn file_role(
         &self,
         file: &str,

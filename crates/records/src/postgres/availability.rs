@@ -20,7 +20,7 @@ pub(crate) struct Availability(Arc<Inner>);
 struct Inner {
     /// Connections opened before this moment must be closed.
     retired_before: Mutex<Option<Instant>>,
-    /// The number of connections that were to a server that took no writes.
+    /// How often a connection was opened to a server that took no writes.
     read_only_count: AtomicU64,
     read_only: AtomicBool,
 }

@@ -13,7 +13,8 @@ use super::pooled_connection::{Call, CallResult, Connection};
 use crate::connection_limits::{IDLE_BEFORE_TEST, server_limits};
 use crate::settings::{Pooler, RecordsSettings};
 
-/// How long the test of an idle connection may take before another one is opened instead.
+/// How long the test of an idle connection may take. After that, another connection is opened
+/// instead.
 const TEST_TIMEOUT: Duration = Duration::from_secs(2);
 /// The age at which a connection is replaced, so that a server's memory for it does not grow without end.
 const MAX_CONNECTION_AGE: Duration = Duration::from_secs(1800);
@@ -82,7 +83,7 @@ impl Pool {
         // transaction mode.
         let named = self.local_limits.is_none();
         let mut connection = Connection::new(connection, self.availability.clone(), self.timeout, named);
-        // It may have been opened just now.
+        // The connection may have been opened just now, to a server that takes no writes.
         if self.availability.read_only_count() != refused {
             connection.discard();
             return Err(read_only_error());
@@ -107,9 +108,9 @@ impl Pool {
         Ok(Transaction(Mutex::new(connection)))
     }
 
-    /// Runs one call outside a transaction. Behind a pooler in transaction mode that takes a transaction all the
-    /// same: the driver prepares a statement in one round trip and runs it in the next, and only a transaction keeps
-    /// both on the same server.
+    /// Runs one call outside a transaction. Behind a pooler in transaction mode even one call needs
+    /// a transaction. The driver prepares a statement in one round trip and runs it in the next,
+    /// and only a transaction keeps both on the same server.
     async fn call(&self, call: Call<'_>, error: fn(sqlx::Error) -> DbErr) -> Result<CallResult, DbErr> {
         if self.local_limits.is_none() {
             return self.acquire().await?.call(call).await.map_err(error);

@@ -112,8 +112,9 @@ async fn run_call(connection: &mut PgConnection, call: Call<'_>, named: bool) ->
 }
 
 impl Drop for Connection {
-    /// Returns the connection in the background, after a rollback if it is in a transaction. Both are limited as
-    /// calls are, because a connection being returned still counts as one of the pool's.
+    /// Returns the connection in the background, after a rollback if it is in a transaction. Both
+    /// have the time limit of a call, because a connection that is being returned still occupies a
+    /// place in the pool.
     fn drop(&mut self) {
         let Some(mut inner) = self.inner.take() else { return };
         let Ok(runtime) = Handle::try_current() else { return drop(inner.leak()) };

@@ -1,4 +1,5 @@
-//! Parses the information header of a BMP, in all its lengths.
+//! Parses the information header of a BMP. The header exists in several versions, which differ in
+//! length.
 //!
 //! Rules: [MS-WMF] 2.2.2 for the headers of Windows, and "Presentation Manager Programming Reference", OS/2 2.0, for
 //! the two headers of OS/2. As in every viewer, fields that must have one value (planes, reserved bytes) are ignored.
@@ -37,7 +38,7 @@ pub(crate) enum Coding {
     RunLength,
 }
 
-/// What a header can say about compression. The numbers mean different things in Windows and in OS/2 2.x.
+/// The numbers for compression in a header. Their meaning differs between Windows and OS/2 2.x.
 const UNCOMPRESSED: u32 = 0;
 const RUN_LENGTH_8: u32 = 1;
 const RUN_LENGTH_4: u32 = 2;
@@ -138,7 +139,8 @@ fn read_coding(
         (RUN_LENGTH_8, 8) | (RUN_LENGTH_4, 4) => Ok((Coding::RunLength, end)),
         (OS2_RUN_LENGTH_24, 24) if is_os2 => Ok((Coding::RunLength, end)),
         (OS2_HUFFMAN, 1) if is_os2 => refuse("BMP with Huffman compression"),
-        // The header of version 1 has its masks behind it, those of later versions within it.
+        // A header of version 1, of 40 bytes, is followed by its masks. Later versions contain
+        // them.
         (WINDOWS_MASKS, 16 | 32) if !is_os2 && end - start == 40 => masks(3, end + 12),
         (WINDOWS_MASKS_WITH_ALPHA, 16 | 32) if !is_os2 && end - start == 40 => masks(4, end + 16),
         (WINDOWS_MASKS | WINDOWS_MASKS_WITH_ALPHA, 16 | 32) if !is_os2 => masks((end - start - 40) / 4, end),

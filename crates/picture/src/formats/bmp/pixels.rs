@@ -6,7 +6,7 @@ use crate::cancel::CancelFlag;
 use crate::raster::{Colour, Raster, allocate};
 use crate::rejection::Rejection;
 
-/// A colour of the colour table, as red, green and blue.
+/// The colour table: red, green and blue for each index.
 pub(super) type Palette = [[u8; 3]; 256];
 
 /// Reads the colour table. Colours that it lacks are black, as in other decoders.
@@ -58,7 +58,7 @@ pub(super) fn read_rows(
     Ok(Raster::packed(header.size.0, header.size.1, colour, samples))
 }
 
-/// Converts a row of indices of `bits` bits; the first is in the highest bits of a byte.
+/// Converts a row of indices of `bits` bits. The first index of a byte is in its highest bits.
 fn indexed_row(row: &[u8], bits: u16, palette: &Palette, out: &mut [[u8; 3]]) {
     let per_byte = 8 / usize::from(bits);
     let mask = ((1u16 << bits) - 1) as u8;
@@ -70,7 +70,8 @@ fn indexed_row(row: &[u8], bits: u16, palette: &Palette, out: &mut [[u8; 3]]) {
     }
 }
 
-/// Converts a row of pixels of which each mask marks a channel. `out` has three or four samples for each pixel.
+/// Converts a row of pixels. Each mask marks the bits of one channel. `out` has three or four
+/// samples for each pixel.
 fn masked_row<const N: usize>(row: &[[u8; N]], masks: [u32; 4], out: &mut [u8], value: impl Fn([u8; N]) -> u32) {
     let channels = if masks[3] == 0 { 3 } else { 4 };
     let scale = masks.map(ChannelScale::new);
@@ -110,8 +111,8 @@ impl ChannelScale {
     }
 }
 
-/// Makes a picture opaque whose alpha is zero everywhere. Programs that know no alpha leave it so, and Windows and
-/// browsers show such pictures.
+/// Makes a picture opaque if its alpha is zero everywhere. Programs without support for alpha write
+/// such pictures, and Windows and browsers show them as opaque.
 pub(crate) fn without_empty_alpha(mut raster: Raster) -> Raster {
     if raster.colour == Colour::Rgba
         && let Some(plane) = raster.planes.first_mut()

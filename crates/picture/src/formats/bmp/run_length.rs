@@ -1,7 +1,8 @@
-//! The run-length codes of BMP, for indices of 4 and 8 bits, and for 24-bit pixels as OS/2 has them.
+//! Decodes the run-length codes of BMP: of indices of 4 and 8 bits, and of the 24-bit pixels of
+//! OS/2.
 //!
-//! Rule: [MS-WMF] 3.1.6. As in other decoders, a run ends at the edge of the picture, and pixels that no run covers
-//! have the first colour.
+//! Rule: [MS-WMF] 3.1.6. As in other decoders, a run ends at the edge of the picture. Pixels that
+//! no run covers have the first colour of the table; with 24 bits they are black.
 
 use super::header::BmpHeader;
 use super::pixels::Palette;
@@ -42,7 +43,7 @@ pub(super) fn read_runs(
     let mut samples = allocate(width * height * 3)?;
     samples.as_chunks_mut::<3>().0.fill(background);
     let mut canvas = Canvas { samples, header, x: 0, y: 0 };
-    // The bytes of a pixel in a run. Four-bit runs have two indices in their one byte.
+    // The bytes of a pixel in a run. In a run of 4-bit indices, the one byte holds two indices.
     let pixel_bytes = if header.bits == 24 { 3 } else { 1 };
     let colour = |bytes: &[u8], i: usize| match *bytes {
         [b, g, r] => [r, g, b],
@@ -58,7 +59,7 @@ pub(super) fn read_runs(
             stop.check()?;
         }
         let Some((&[count, code], behind)) = rest.split_first_chunk() else {
-            // The mark of the end may be missing, the pixels may not.
+            // The end mark may be missing. Pixels may not be missing.
             return if canvas.y + 1 == height && canvas.x == width { Ok(finish(canvas)) } else { Err(truncated()) };
         };
         match (count, code) {
@@ -81,7 +82,7 @@ pub(super) fn read_runs(
                     let at = if header.bits == 4 { i / 2 } else { i * pixel_bytes };
                     canvas.put(colour(&literal[at..at + pixel_bytes], i));
                 }
-                // Literals fill whole words.
+                // Literals are padded to whole words of 16 bits.
                 rest = behind.get(length.next_multiple_of(2)..).unwrap_or_default();
             }
             (count, _) => {

@@ -2,7 +2,8 @@
 //!
 //! Rule: GIF89a, sections 17 to 27.
 
-/// The size in bytes of the colour table that `flags`, of the screen or of a frame, announce.
+/// The size in bytes of the colour table that `flags` announce. The flags are those of the screen
+/// or of a frame.
 pub(super) fn colour_table_bytes(flags: u8) -> usize {
     if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) }
 }

@@ -34,7 +34,7 @@ impl LzwEntry {
     }
 }
 
-/// How much a stream holds.
+/// The result of decompressing a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Decompressed {
     /// Indices that were written.
@@ -45,8 +45,8 @@ pub(super) struct Decompressed {
 
 /// Decompresses `blocks` until `out` is full, and ignores the rest. `size` is the number of bits of an index.
 ///
-/// A code without a meaning makes the stream broken. The specification begins with two bits, but encoders also write
-/// one for two colours, and all decoders accept that.
+/// A code that is not defined makes the stream broken. In the specification an index has at least
+/// two bits. For two colours, encoders also write one bit, and all decoders accept it.
 pub(super) fn decompress<'a>(
     size: u8,
     blocks: impl Iterator<Item = &'a [u8]>,
@@ -92,7 +92,8 @@ pub(super) fn decompress<'a>(
                     return Ok(Decompressed { indices: done, ended: true });
                 }
                 match before {
-                    // The code may be the one that is defined now: then its last byte is its first byte.
+                    // The code may be the one that is defined by this step. Then the last byte of
+                    // its string is the same as the first.
                     Some(before) if code <= next && next < MAX_ENTRIES => {
                         let byte = if code == next {
                             before.first_byte()
@@ -186,9 +187,9 @@ mod tests {
     }
 
     #[test]
-    fn indices_of_one_bit() {
-        // 2 is the clear code, 3 the end code. Codes keep two bits, as in Pillow and browsers, so that strings have no
-        // code that could be written.
+    fn indices_of_one_bit_are_accepted() {
+        // 2 is the clear code, 3 the end code. Codes keep two bits, as in Pillow and browsers, so
+        // no code is left for a longer string.
         let mut out = [9; 4];
         let codes = packed(&[(2, 2), (0, 2), (1, 2), (2, 2), (0, 2), (1, 2), (3, 2)]);
         let found = decompress(1, [&codes[..]].into_iter(), &mut out, &CancelFlag::new()).unwrap();
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn long_strings() {
+    fn long_strings_are_decompressed() {
         // Each string is one byte longer than the one before: 1 + 2 + … + 40 pixels of one colour.
         let mut codes = vec![(4, 3), (3, 3)];
         let mut width = 3;

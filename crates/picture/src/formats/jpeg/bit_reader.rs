@@ -30,8 +30,9 @@ impl EntropyData {
         DecodeBuffers { bytes: self.bytes, positions: self.ends }
     }
 
-    /// Reads the data that begin at `position`, up to the next marker, and returns the position of that marker. Restart
-    /// markers belong to the data if `restarts` is set. The memory of earlier data is reused.
+    /// Reads the data that begin at `at`, up to the next marker, and returns the position of that
+    /// marker. Restart markers belong to the data if `restarts` is set. The memory of earlier data
+    /// is reused.
     pub(super) fn unstuff(&mut self, file: &[u8], mut at: usize, restarts: bool) -> usize {
         self.bytes.clear();
         self.ends.clear();
@@ -54,7 +55,8 @@ impl EntropyData {
                     self.bytes.extend_from_slice(&rest[..run]);
                     at += run + 1;
                 }
-                // Their numbers are not judged: if an interval was lost, the last ones are missing.
+                // The numbers of restart markers are not checked. If an interval was lost, the last
+                // intervals are missing.
                 Some(0xD0..=0xD7) if restarts => {
                     self.bytes.extend_from_slice(&rest[..run]);
                     self.ends.push(self.bytes.len());
@@ -87,8 +89,8 @@ impl EntropyData {
 
 /// A reader of bits; the first bit is the highest of its byte.
 ///
-/// It stays in registers only as long as no function that is not inlined takes a reference to it. Rare and long
-/// functions therefore take [`BitReader::buffer`] by value.
+/// It stays in registers only as long as no function that is not inlined takes a reference to it.
+/// Functions that are long and rarely called therefore take [`BitReader::buffer`] by value.
 #[derive(Clone, Copy)]
 pub(super) struct BitReader<'a> {
     bytes: &'a [u8],
@@ -113,7 +115,8 @@ impl BitReader<'_> {
         self.buffered_bits |= 56;
     }
 
-    /// As [`Self::refill`], for callers that seldom need it; makes at least 32 bits available.
+    /// As [`Self::refill`], for callers that seldom need more bits; makes at least 32 bits
+    /// available.
     #[inline(always)]
     pub(super) fn ensure(&mut self) {
         if self.buffered_bits < 32 {
@@ -160,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stuffing_goes_and_intervals_stay() {
+    fn stuffing_is_removed_and_intervals_are_kept() {
         let file = b"..\x12\xFF\x00\x34\xFF\xD0\x56\xFF\xFF\xD5\x78\xFF\xDA..";
         let mut entropy = EntropyData::default();
         assert_eq!(entropy.unstuff(file, 2, true), 13);

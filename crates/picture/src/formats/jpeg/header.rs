@@ -87,13 +87,15 @@ pub(super) struct DecoderTables {
 /// A scan header: the components, the coefficients, and the bits of them that the scan holds. Rule: ITU-T T.81, B.2.3.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ScanHeader {
-    /// For each component its index in the frame, its DC table and its AC table.
+    /// For each component, its index in the frame and the numbers of its DC table and its AC table.
     pub(super) components: Vec<(usize, usize, usize)>,
     /// First and last coefficient, in zig-zag order.
     pub(super) spectral_start: u8,
     pub(super) spectral_end: u8,
-    /// The number of low bits that were missing before this scan, and that are still missing after it.
+    /// The number of low bits that are missing before this scan; 0 if it is the first scan of its
+    /// coefficients.
     pub(super) approximation_high: u8,
+    /// The number of low bits that are still missing after this scan.
     pub(super) approximation_low: u8,
 }
 
@@ -112,9 +114,9 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Bytes of the planes decoded at `n` eighths, and bytes that are held on top of them while decoding a file of
-    /// `length` bytes. These are the scan without its stuffing, the tables, and for a progressive picture the needed
-    /// coefficients and one bit for each other.
+    /// Bytes of the planes decoded at `n` eighths, and bytes that are held on top of them while
+    /// decoding a file of `length` bytes. These are the scan without its stuffing, the tables, and
+    /// for a progressive picture the needed coefficients and one bit for each other coefficient.
     pub(super) fn memory_estimate(&self, n: u8, length: u64) -> DecodeMemory {
         let (h_max, v_max) = self.frame.sampling();
         let units = u64::from(self.frame.width).div_ceil(8 * u64::from(h_max))
@@ -247,9 +249,10 @@ impl FrameHeader {
 impl ScanHeader {
     /// Parses the scan header in `body` and checks it against `frame`.
     ///
-    /// Of components with the same id, each is taken once, in the order of the frame, as libjpeg-turbo does. In a
-    /// sequential frame the band and the bits are constants, so the file's own numbers are ignored. Several phones
-    /// write others there.
+    /// Of components with the same id, each is taken once, in the order of the frame, as
+    /// libjpeg-turbo does. In a sequential frame, the range of coefficients and the bits are
+    /// constants. So the numbers in the file are ignored, because several phones write other
+    /// numbers there.
     pub(super) fn parse(frame: &FrameHeader, body: &[u8]) -> Result<Self, Rejection> {
         let wrong = || broken("its scan header is invalid");
         let count = usize::from(*body.first().ok_or_else(wrong)?);
@@ -349,8 +352,9 @@ impl DecoderTables {
     }
 }
 
-/// Determines the meaning of the components from Adobe's segment, else from the presence of JFIF, else from their
-/// names.
+/// Determines the meaning of the components. Three components are YCbCr if there is a JFIF segment.
+/// Otherwise Adobe's segment decides, and without that segment the ids of the components. For four
+/// components only Adobe's segment counts.
 fn colour_model(frame: &FrameHeader, jfif: bool, adobe: Option<u8>) -> Result<ColourModel, Rejection> {
     let names: Vec<u8> = frame.components.iter().map(|component| component.id).collect();
     Ok(match (frame.components.len(), adobe) {
@@ -358,7 +362,7 @@ fn colour_model(frame: &FrameHeader, jfif: bool, adobe: Option<u8>) -> Result<Co
         (3, Some(0)) if !jfif => ColourModel::Rgb,
         (3, None) if !jfif && names == *b"RGB" => ColourModel::Rgb,
         (3, _) => ColourModel::YCbCr,
-        // Adobe defines 0 and 2 for four components. Every other number means 2 to the other decoders.
+        // Adobe defines 0 and 2 for four components. Other decoders treat every other number as 2.
         (4, None | Some(0)) => ColourModel::Cmyk,
         (4, Some(_)) => ColourModel::Ycck,
         _ => return Err(broken("the number of its colour components is not 1, 3 or 4")),

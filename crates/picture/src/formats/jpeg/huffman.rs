@@ -7,8 +7,8 @@
 //!   returns the value, the coefficients advanced and the bits used.
 //! - `skip_lookup` tells how far to advance to skip as many whole symbols as fit, for the unneeded part of a block.
 //!
-//! Twelve bits are the best size. Larger tables fall out of the first-level cache (13 bits cost 6 %, 14 up to 17 %). In
-//! smaller ones too few numbers fit (10 bits cost up to 20 %).
+//! Twelve bits are the best size. Larger tables do not stay in the first-level cache (13 bits cost
+//! 6 %, 14 up to 17 %). In smaller tables too few numbers fit (10 bits cost up to 20 %).
 
 use super::bit_reader::BitReader;
 use super::header::{HuffmanSpec, broken};
@@ -17,7 +17,7 @@ use crate::rejection::Rejection;
 const LOOKUP_BITS: u32 = 12;
 const LOOKUP_SIZE: usize = 1 << LOOKUP_BITS;
 
-/// How far the end of a block advances the coefficient counter: beyond any other count.
+/// How far the end of a block advances the coefficient counter. No other symbol advances it as far.
 pub(super) const END_OF_BLOCK: u32 = 128;
 
 /// A Huffman code, prepared for decoding.
@@ -25,11 +25,12 @@ pub(super) struct HuffmanTable {
     /// Symbol in the upper byte, length in the lower; 0 for codes that do not exist or are longer than the lookup's
     /// index.
     symbols: Box<[u16; LOOKUP_SIZE]>,
-    /// Value in the upper half, coefficients advanced in bits 8 to 15, bits used in the lowest byte; 0 if it does not
-    /// fit.
+    /// Value in the upper half, coefficients advanced in bits 8 to 15, bits used in the lowest
+    /// byte; 0 if symbol and number do not fit.
     coefficient_lookup: Box<[u32; LOOKUP_SIZE]>,
-    /// Bits used in the lowest four bits, end of block in the highest, coefficients advanced in bits 8 to 14. These are
-    /// all ones if not even one symbol fits, which always leads out of the block.
+    /// Bits used in the lowest four bits, end of block in the highest, coefficients advanced in
+    /// bits 8 to 14. Bits 8 to 14 are all ones if not even one symbol fits. Such an advance always
+    /// leads beyond the block.
     skip_lookup: Box<[u16; LOOKUP_SIZE]>,
     /// For each length the first code beyond it, left-aligned in 16 bits, and the offset from a code to its symbol.
     long_codes: [(u32, i32); 17],
@@ -102,7 +103,8 @@ impl HuffmanTable {
         loop {
             let entry = self.coefficient_lookup[(window << used) & (LOOKUP_SIZE - 1)];
             let (by, bits) = (entry >> 8 & 255, entry & 255);
-            // Of the bits shifted in only zeros are known, so an entry that needs those bits is not valid.
+            // The bits that are shifted in are zeros, not bits of the file. So an entry that needs
+            // them is not valid.
             if bits == 0 || used + bits > LOOKUP_BITS || (by != END_OF_BLOCK && moved + by > 126) {
                 let moved = if used == 0 { 127 } else { moved };
                 return (moved << 8 | used) as u16;
@@ -145,7 +147,8 @@ impl HuffmanTable {
         Err(HuffmanError::UnknownCode)
     }
 
-    /// Looks up the next symbol together with its number; 0 if they do not fit. Needs 12 bits, removes none.
+    /// Looks up the next symbol together with its number; 0 if they do not fit. It needs 12 bits
+    /// and removes none.
     #[inline(always)]
     pub(super) fn peek_coefficient(&self, bits: &BitReader<'_>) -> u32 {
         self.coefficient_lookup[bits.peek(LOOKUP_BITS) & (LOOKUP_SIZE - 1)]
@@ -276,7 +279,8 @@ impl From<HuffmanError> for Rejection {
 /// Converts `size` bits to the number they stand for. Rule: ITU-T T.81, figure F.12.
 #[inline(always)]
 pub(super) fn extend(bits: u32, size: u32) -> i32 {
-    // The upper half of the values are the numbers themselves, the lower half stands for negative numbers.
+    // A value in the upper half is the number itself. A value in the lower half stands for a
+    // negative number.
     let below = ((bits << 1) >> size) ^ 1;
     bits as i32 - ((((1 << size) - 1) * (below & 1)) as i32)
 }
@@ -286,7 +290,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers() {
+    fn bits_of_the_lower_half_are_negative_numbers() {
         let all: Vec<i32> = (0..8).map(|bits| extend(bits, 3)).collect();
         assert_eq!(all, [-7, -6, -5, -4, 4, 5, 6, 7]);
         assert_eq!((extend(0, 1), extend(1, 1), extend(0, 0)), (-1, 1, 0));

@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn against_the_definition() {
+    fn the_transforms_agree_with_their_definition() {
         check::<1>();
         check::<2>();
         check::<3>();
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wildest_values_are_only_clamped() {
+    fn extreme_values_are_clamped() {
         let block = [i16::MIN; 256];
         for n in [1, 2, 3, 4, 5, 6, 8] {
             let factors = DequantizationFactors::new(n, &[u16::MAX; 64]);

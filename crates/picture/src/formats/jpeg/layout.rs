@@ -32,7 +32,7 @@ impl FrameLayout {
         let (h_max, v_max) = (usize::from(h_max), usize::from(v_max));
         let (width, height) = (usize::from(frame.width), usize::from(frame.height));
         let units = (width.div_ceil(8 * h_max), height.div_ceil(8 * v_max));
-        let mut sheets = Vec::with_capacity(frame.components.len());
+        let mut components = Vec::with_capacity(frame.components.len());
         for component in &frame.components {
             let (h, v) = (usize::from(component.h), usize::from(component.v));
             let (row, rows) = (units.0 * h, units.1 * v);
@@ -47,7 +47,7 @@ impl FrameLayout {
                 extent,
             };
             let blocks = (size.0.div_ceil(8), size.1.div_ceil(8));
-            sheets.push(ComponentLayout {
+            components.push(ComponentLayout {
                 blocks_per_mcu: (h, v),
                 blocks,
                 blocks_per_row: row,
@@ -56,12 +56,12 @@ impl FrameLayout {
                 scale: n,
             });
         }
-        Ok(Self { mcus: units, components: sheets })
+        Ok(Self { mcus: units, components })
     }
 
     /// Returns the decoded picture. Luma and chroma stay separate planes; RGB and CMYK are interleaved.
     pub(super) fn into_raster(self, frame: &FrameHeader, model: ColourModel) -> Result<Raster, Rejection> {
-        let planes: Vec<Plane> = self.components.into_iter().map(|sheet| sheet.plane).collect();
+        let planes: Vec<Plane> = self.components.into_iter().map(|component| component.plane).collect();
         let (width, height) = (u32::from(frame.width), u32::from(frame.height));
         let raster = |colour, planes| Raster { width, height, colour, planes };
         Ok(match model {
@@ -72,8 +72,8 @@ impl FrameLayout {
             ColourModel::Ycck => {
                 let mut ink = interleave::<4>(&planes)?;
                 for [y, cb, cr, _] in ink.samples.as_chunks_mut::<4>().0 {
-                    // The conversion treats ink as light, so its result is inverted. Black stays as Adobe stores it,
-                    // inverted.
+                    // The conversion gives light, so its result is inverted to become ink. Black is
+                    // stored inverted already, so it stays.
                     [*y, *cb, *cr] = crate::colour::ycbcr_pixel_to_rgb(*y, *cb, *cr).map(|ink| 255 - ink);
                 }
                 raster(Colour::Cmyk, vec![ink])
@@ -82,7 +82,8 @@ impl FrameLayout {
     }
 }
 
-/// Interleaves N planes into one plane of N samples per pixel; samples of smaller planes are repeated.
+/// Interleaves N planes into one plane of N samples per pixel. Samples of smaller planes are
+/// repeated.
 fn interleave<const N: usize>(planes: &[Plane]) -> Result<Plane, Rejection> {
     let planes: &[Plane; N] =
         planes.try_into().map_err(|_| broken("the number of its colour components is not 1, 3 or 4"))?;

@@ -1,8 +1,9 @@
-//! Decodes progressive scans; each adds some bits to some coefficients of all blocks.
+//! Decodes progressive scans. Each scan adds some bits to some coefficients of all blocks.
 //!
-//! Two optimizations save most of the work. A scan is skipped if it neither carries a needed coefficient nor is
-//! required to read one that does. For a coefficient that is not needed only one fact matters, whether it is zero,
-//! because later scans are encoded in terms of it. So one bit is kept for it, 64 to a block, instead of the number.
+//! Two optimizations save most of the work. First, a scan is read only if it carries a needed
+//! coefficient, or if such a scan cannot be read without it. Second, of a coefficient that is not
+//! needed only one fact matters: whether it is zero, because the encoding of later scans depends on
+//! this. So one bit is kept instead of the number, 64 bits for each block.
 //!
 //! Rule: ITU-T T.81, annex G.
 
@@ -35,8 +36,8 @@ pub(super) fn decode<const N: usize>(
     let parts = read_scan_headers(file, header, limits)?;
     let needed = needed_scans(&parts, idct::last_needed_coefficient(N) as u8, frame.components.len())?;
     let mut stores = Vec::with_capacity(layout.components.len());
-    for sheet in &layout.components {
-        let blocks = sheet.blocks_per_row * sheet.block_rows;
+    for component in &layout.components {
+        let blocks = component.blocks_per_row * component.block_rows;
         stores.push(CoefficientStore { wanted: zeroed(blocks * N * N)?, nonzero: zeroed(blocks)? });
     }
     // The component and the block before which the file ends.
@@ -52,7 +53,7 @@ pub(super) fn decode<const N: usize>(
             _ => reader.read_dc::<N>(part, entropy, layout, &mut stores, stop)?,
         }
     }
-    for (index, (sheet, store)) in layout.components.iter_mut().zip(&stores).enumerate() {
+    for (index, (component, store)) in layout.components.iter_mut().zip(&stores).enumerate() {
         // The table that is in force at the first scan of a component holds for all its scans, whatever later segments
         // say, as in libjpeg.
         let first = parts.iter().find(|part| part.scan.components.iter().any(|(i, ..)| *i == index));
@@ -62,28 +63,28 @@ pub(super) fn decode<const N: usize>(
         let factors = DequantizationFactors::new(N, table);
         let block = unreached.filter(|(of, _)| *of == index).map(|(_, block)| block);
         let smoothing = Smoothing::new(&parts, index, table, N, block);
-        transform_blocks::<N>(sheet, store, &factors, smoothing.as_ref(), stop)?;
+        transform_blocks::<N>(component, store, &factors, smoothing.as_ref(), stop)?;
     }
     Ok(())
 }
 
 fn transform_blocks<const N: usize>(
-    sheet: &mut ComponentLayout,
+    component: &mut ComponentLayout,
     store: &CoefficientStore,
     factors: &DequantizationFactors,
     smoothing: Option<&Smoothing>,
     stop: &CancelFlag,
 ) -> Result<(), Rejection> {
     let mut block: Block = [0; 256];
-    for y in 0..sheet.blocks.1 {
+    for y in 0..component.blocks.1 {
         stop.check()?;
-        for x in 0..sheet.blocks.0 {
-            block[..N * N].copy_from_slice(&store.wanted[(y * sheet.blocks_per_row + x) * N * N..][..N * N]);
+        for x in 0..component.blocks.0 {
+            block[..N * N].copy_from_slice(&store.wanted[(y * component.blocks_per_row + x) * N * N..][..N * N]);
             if let Some(smoothing) = smoothing {
-                let means = means_around(store, (x, y), sheet.blocks, sheet.blocks_per_row, N * N);
-                smoothing.apply(&mut block, y * sheet.blocks_per_row + x, means);
+                let means = means_around(store, (x, y), component.blocks, component.blocks_per_row, N * N);
+                smoothing.apply(&mut block, y * component.blocks_per_row + x, means);
             }
-            sheet.put_block::<N>(x, y, &block, factors);
+            component.put_block::<N>(x, y, &block, factors);
         }
     }
     Ok(())

@@ -71,7 +71,8 @@ pub(super) fn decode_scan<const N: usize>(
     Arch::new().dispatch(ScanDecoder::<N> { readers, interval, entropy, layout, stop })
 }
 
-/// A scan to be read and written: compiled for what every processor has, and once more for AVX2 and BMI2.
+/// A scan to be read and written. The code is compiled twice: for the instructions that every
+/// processor has, and for AVX2 and BMI2.
 struct ScanDecoder<'a, const N: usize> {
     readers: Vec<ComponentReader<'a>>,
     /// MCUs between two restart markers.
@@ -87,7 +88,8 @@ impl<const N: usize> WithSimd for ScanDecoder<'_, N> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Self::Output {
         let Self { mut readers, interval, entropy, layout, stop } = self;
-        // A scan of one component has that component's blocks one by one, without those that only complete MCUs.
+        // A scan of one component has the blocks of that component one by one, without the blocks
+        // that only complete an MCU.
         let alone = match &readers[..] {
             [one] => Some(one.index),
             _ => None,
@@ -111,12 +113,12 @@ impl<const N: usize> WithSimd for ScanDecoder<'_, N> {
                 }
                 left -= 1;
                 for reader in &mut readers {
-                    let sheet = &mut layout.components[reader.index];
-                    let (h, v) = if alone.is_some() { (1, 1) } else { sheet.blocks_per_mcu };
+                    let component = &mut layout.components[reader.index];
+                    let (h, v) = if alone.is_some() { (1, 1) } else { component.blocks_per_mcu };
                     for down in 0..v {
                         for right in 0..h {
                             reader.read_block::<N>(&mut bits, &positions, &mut block)?;
-                            sheet.put_block::<N>(x * h + right, y * v + down, &block, &reader.factors);
+                            component.put_block::<N>(x * h + right, y * v + down, &block, &reader.factors);
                         }
                     }
                 }

@@ -1,11 +1,11 @@
-//! The Huffman codes that a JPEG without codes of its own means.
+//! The Huffman codes for a JPEG that has no codes of its own.
 //!
 //! Frames of Motion JPEG, as webcams send them, leave the codes out. Decoders then take the typical ones of the standard.
 //! Rule: ITU-T T.81, annex K.3.
 
 use super::header::HuffmanSpec;
 
-/// The typical code for DC differences that a scan means by the table number `slot`: 0 for luma, 1 for chroma.
+/// The typical code for DC differences with the table number `slot`: 0 for luma, 1 for chroma.
 pub(super) fn standard_dc(slot: usize) -> Option<HuffmanSpec> {
     match slot {
         0 => Some(spec(&DC_LUMA_LENGTHS, &DC_SYMBOLS)),

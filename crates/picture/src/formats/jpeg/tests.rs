@@ -1,4 +1,5 @@
-//! Compares the decoder with others: libjpeg-turbo's scaled output, made offline, and the general decoder in safe Rust.
+//! Compares the decoder with two others: with the scaled output of libjpeg-turbo, made offline, and
+//! with zune-jpeg, a general decoder in safe Rust.
 
 use super::*;
 use crate::decoder::DecodeBuffers;
@@ -24,14 +25,14 @@ fn psnr(a: &[u8], b: &[u8]) -> f64 {
 }
 
 #[test]
-fn an_eighth_is_libjpeg_turbos_bit_for_bit() {
+fn at_one_eighth_the_result_equals_that_of_libjpeg_turbo() {
     assert_eq!(luma(&decoded(SCALED_JPEG, 1)), include_bytes!("../../../tests/pictures/scaled-1.raw"));
 }
 
 #[test]
-fn other_scales_differ_from_libjpeg_turbos_by_little() {
-    // libjpeg-turbo averages; this decoder keeps the low frequencies. The results are alike in smooth pictures; at
-    // edges this one is sharper.
+fn other_scales_differ_little_from_libjpeg_turbo() {
+    // libjpeg-turbo averages; this decoder keeps the low frequencies. The results are alike in
+    // smooth pictures. At edges the result of this decoder is sharper.
     for (n, raw, limit) in [
         (2, &include_bytes!("../../../tests/pictures/scaled-2.raw")[..], 34.0),
         (4, include_bytes!("../../../tests/pictures/scaled-4.raw"), 38.0),
@@ -43,7 +44,7 @@ fn other_scales_differ_from_libjpeg_turbos_by_little() {
 }
 
 #[test]
-fn whole_pictures_are_the_general_decoders() {
+fn whole_pictures_look_like_those_of_the_general_decoder() {
     for file in [
         &include_bytes!("../../../tests/pictures/gray.jpg")[..],
         include_bytes!("../../../tests/pictures/gray-progressive.jpg"),
@@ -88,7 +89,7 @@ fn blocks_are_smoothed_while_scans_are_missing() {
 }
 
 #[test]
-fn progressive_is_sequential_in_another_order() {
+fn a_progressive_file_has_the_samples_of_the_sequential_one() {
     for (one, other) in [
         (
             &include_bytes!("../../../tests/pictures/420.jpg")[..],

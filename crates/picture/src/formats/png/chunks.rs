@@ -1,4 +1,4 @@
-//! Reads the chunks of a PNG up to the first that holds pixels. None is inflated.
+//! Reads the chunks of a PNG up to the first chunk that holds pixels. No chunk is inflated.
 
 use std::sync::Arc;
 
@@ -24,7 +24,8 @@ struct ColourChunks {
 }
 
 impl ColourChunks {
-    /// The chunk that counts: cICP before iCCP before sRGB, and gAMA with cHRM only without any of these.
+    /// Returns what the chunk with the highest rank says: cICP, then iCCP, then sRGB. gAMA and cHRM
+    /// count only if none of these is there.
     fn source(self) -> ColourSource {
         let described = ColourDescription::from_png(self.gamma, self.chromaticities).filter(|_| !self.is_srgb);
         match (self.cicp, self.profile) {
@@ -59,7 +60,7 @@ pub(crate) fn probe(file: &[u8], _: &Limits) -> Result<Probe, Rejection> {
             (_, None) => return Err(broken("its header is missing")),
             (b"tRNS", Some((probe, decoder))) => {
                 probe.alpha = true;
-                // Transparency turns gray into pairs and colours into quadruples.
+                // Transparency adds a sample to each pixel: gray has two then, colours have four.
                 decoder.channels += decoder.channels % 2;
             }
             (b"acTL", Some((probe, _))) => {
@@ -87,7 +88,8 @@ pub(crate) fn probe(file: &[u8], _: &Limits) -> Result<Probe, Rejection> {
     }
 }
 
-/// Xcode writes this variety into applications for iPhones. Its pixels are compressed otherwise.
+/// Returns the rejection of Apple's CgBI variety. Xcode writes it into applications for iPhones.
+/// Its pixels are compressed in another way.
 fn apple_variety() -> Rejection {
     Rejection::Unsupported {
         media: Some(Media::Png),

@@ -27,7 +27,8 @@ pub(super) struct PngDecoder {
 impl Decoder for PngDecoder {
     fn memory_estimate(&self, _: u8) -> DecodeMemory {
         let pixels = u64::from(self.size.0) * u64::from(self.size.1);
-        // The inflated rows, and a copy with premultiplied alpha.
+        // The inflated rows, and the buffers of the decoder. `Probe::memory_estimate` adds the copy
+        // with premultiplied alpha.
         DecodeMemory { decoded: pixels * u64::from(self.channels), working: 256 << 10 }
     }
 
@@ -59,10 +60,10 @@ impl Decoder for PngDecoder {
     }
 }
 
-/// Reads all rows of the first frame into `samples`, which has exactly room for them.
+/// Reads all rows of the first frame into `samples`, which has exactly their length.
 ///
-/// Nothing but the rows has to be there: a file that ends behind its pixels, without the mark of the end, is shown by
-/// every viewer.
+/// Only the rows have to be there. A file may end after its pixels, without the end chunk, because
+/// every viewer shows such a file.
 fn read_rows<R: BufRead + Seek>(reader: &mut png::Reader<R>, samples: &mut [u8]) -> Result<(), DecodingError> {
     let (width, height) = reader.info().size();
     let row_bytes = reader.output_line_size(width).unwrap_or(usize::MAX).max(1);

@@ -24,9 +24,9 @@ pub(super) struct ProgressiveScanReader {
 struct ScanCursor<'a> {
     entropy: &'a EntropyData,
     bits: BitReader<'a>,
-    interval: usize,
+    mcus_per_interval: usize,
     mcus_left: usize,
-    restart_interval: usize,
+    interval_index: usize,
     eob_run: u32,
     /// Whether the data may end before the scan does, because the file was cut off in it.
     may_end_early: bool,
@@ -39,19 +39,20 @@ impl<'a> ScanCursor<'a> {
         Ok(Self {
             entropy,
             bits: entropy.interval(0)?,
-            interval,
+            mcus_per_interval: interval,
             mcus_left: interval,
-            restart_interval: 0,
+            interval_index: 0,
             eob_run: 0,
             may_end_early: part.may_end_early,
         })
     }
 
-    /// Whether the data ended before the scan, and may do so. What was read since then is not valid.
+    /// Whether the data ended before the scan did, in a scan that may end early. What was read
+    /// after the end of the data is not valid.
     #[inline(always)]
     fn has_ended_early(&self) -> bool {
         self.may_end_early
-            && (self.bits.overran() || self.mcus_left == 0 && !self.entropy.has_interval(self.restart_interval + 1))
+            && (self.bits.overran() || self.mcus_left == 0 && !self.entropy.has_interval(self.interval_index + 1))
     }
 
     /// Prepares the next MCU and returns whether a new restart interval begins with it.
@@ -60,9 +61,9 @@ impl<'a> ScanCursor<'a> {
         let restarts = self.mcus_left == 0;
         if restarts {
             self.check()?;
-            self.restart_interval += 1;
-            self.bits = self.entropy.interval(self.restart_interval)?;
-            self.mcus_left = self.interval;
+            self.interval_index += 1;
+            self.bits = self.entropy.interval(self.interval_index)?;
+            self.mcus_left = self.mcus_per_interval;
             self.eob_run = 0;
         }
         self.mcus_left -= 1;
@@ -106,7 +107,8 @@ impl ProgressiveScanReader {
         for y in 0..down {
             stop.check()?;
             for x in 0..across {
-                // Only a scan of single bits may end early. Beyond the end they are 0 and change nothing.
+                // Among DC scans, only a scan of single bits may end early. Beyond the end the bits
+                // are 0 and change nothing.
                 if progress.has_ended_early() {
                     return Ok(());
                 }
@@ -114,10 +116,10 @@ impl ProgressiveScanReader {
                     mean = [0; 4];
                 }
                 for ((&(index, ..), table), mean) in scan.components.iter().zip(&self.tables).zip(&mut mean) {
-                    let sheet = &layout.components[index];
-                    let (h, v) = if alone.is_some() { (1, 1) } else { sheet.blocks_per_mcu };
+                    let component = &layout.components[index];
+                    let (h, v) = if alone.is_some() { (1, 1) } else { component.blocks_per_mcu };
                     for block in (0..v).flat_map(|down| (0..h).map(move |right| (down, right))) {
-                        let at = ((y * v + block.0) * sheet.blocks_per_row + x * h + block.1) * N * N;
+                        let at = ((y * v + block.0) * component.blocks_per_row + x * h + block.1) * N * N;
                         let value = &mut stores[index].wanted[at];
                         progress.bits.refill();
                         match table {
@@ -151,13 +153,13 @@ impl ProgressiveScanReader {
         self.positions = idct::block_positions(N);
         self.kept_mask = (0..64).filter(|k| usize::from(self.positions[*k]) < N * N).fold(0, |seen, k| seen | 1 << k);
         let mut progress = ScanCursor::new(entropy, part)?;
-        let sheet = &layout.components[index];
+        let component = &layout.components[index];
         let CoefficientStore { wanted, nonzero } = &mut stores[index];
         // Receives the coefficients that are not needed.
         let mut block: Block = [0; 256];
-        for y in 0..sheet.blocks.1 {
+        for y in 0..component.blocks.1 {
             stop.check()?;
-            for at in y * sheet.blocks_per_row..y * sheet.blocks_per_row + sheet.blocks.0 {
+            for at in y * component.blocks_per_row..y * component.blocks_per_row + component.blocks.0 {
                 if progress.has_ended_early() {
                     return Ok(Some(at));
                 }
@@ -228,8 +230,8 @@ impl ProgressiveScanReader {
         Ok(())
     }
 
-    /// Reads one more bit of a band in one block, for each coefficient that is not zero so far and for those that
-    /// become so.
+    /// Reads one more bit of a band in one block: for each coefficient that is not zero so far, and
+    /// for those that become nonzero now.
     #[inline(always)]
     fn read_refinement(
         &self,

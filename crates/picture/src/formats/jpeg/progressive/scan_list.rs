@@ -16,17 +16,18 @@ pub(super) struct ProgressiveScan {
 }
 
 impl ProgressiveScan {
-    /// Whether this scan begins its components. Without it, there is nothing to show of them.
+    /// Whether this is the first scan of its components. Without it, nothing of them can be shown.
     pub(super) fn is_first(&self) -> bool {
         self.scan.spectral_start == 0 && self.scan.approximation_high == 0
     }
 }
 
-/// Reads all scan headers of the file, without reading the scans' data. They end at the end-of-image marker or at the
-/// end of the file.
+/// Reads all scan headers of the file, without reading the scans' data. The list ends at the
+/// end-of-image marker or at the end of the file.
 ///
-/// The last scan may be incomplete, as in other decoders: the picture is there, and only less sharp. Not so the first
-/// scan of a component, because without it parts of the picture would be gray.
+/// The last scan may be incomplete, as in other decoders: the picture is there, and only less
+/// sharp. The first scan of a component must be complete, because without it parts of the picture
+/// would be gray.
 pub(super) fn read_scan_headers(
     file: &[u8],
     header: &Header,

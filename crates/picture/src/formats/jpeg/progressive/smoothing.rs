@@ -1,7 +1,9 @@
-//! Guesses coefficients that a cut-off picture lacks, so that its blocks do not show.
+//! Guesses the coefficients that a cut-off picture lacks, so that the edges of its blocks are not
+//! visible.
 //!
-//! While the scans with the lowest AC coefficients are missing, a block has one colour. The mean colours of the blocks
-//! around it tell how colours probably run through it. Complete pictures are not changed.
+//! While the scans with the lowest AC coefficients are missing, a block has one colour. The mean
+//! colours of the blocks around it show how the colours inside it probably change. Complete
+//! pictures are not changed.
 //!
 //! Rule: ITU-T T.81, annex K.8, with the rounding and the bounds of libjpeg 6b. libjpeg-turbo 2.1 and later also look at
 //! the blocks beyond the neighbours, and guess four coefficients more.
@@ -41,8 +43,9 @@ pub(super) struct Smoothing {
 }
 
 impl Smoothing {
-    /// The coefficients of the component `index` that `parts` leave open, of those that a decoder at `n` eighths needs.
-    /// None if there are none. The file ended in the last of `parts` before the block `unreached`.
+    /// Finds the coefficients of the component `index` that `parts` leave open and that a decoder
+    /// at `n` eighths needs. None if there is nothing to guess. If the file ended within the last
+    /// of `parts`, `unreached` is the first block that this scan does not reach.
     pub(super) fn new(
         parts: &[ProgressiveScan],
         index: usize,
@@ -57,8 +60,8 @@ impl Smoothing {
         (!smoothing.guesses.is_empty() || smoothing.unreached.is_some()).then_some(smoothing)
     }
 
-    /// Fills in the coefficients of `block`, which has the number `at`, that are zero and not known. `means` are those
-    /// of the nine blocks around it and of itself, row by row.
+    /// Fills in those coefficients of `block` that are zero and not known. `at` is the number of
+    /// the block. `means` are the means of the block and its eight neighbours, row by row.
     pub(super) fn apply(&self, block: &mut Block, at: usize, means: [i16; 9]) {
         let guesses = match &self.unreached {
             Some((first, guesses)) if at >= *first => guesses,
