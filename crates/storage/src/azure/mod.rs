@@ -5,7 +5,8 @@
 //! - A copy inside an account may go on after its request was answered ("Copy Blob" of the REST API), so its end is
 //!   waited for (`copy_status`). Without that, a staged blob could be deleted before it is copied.
 //! - Parts are uncommitted blocks. No request deletes them: Azure drops them after seven days ("Put Block").
-//! - Blobs are deleted in batches. In the answer, a failed deletion has a message and no error code.
+//! - Blobs are deleted in batches. In the answer, a failed deletion has a message but no error
+//!   code, so errors are also recognised by their messages.
 
 mod copy_status;
 
