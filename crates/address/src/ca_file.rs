@@ -18,7 +18,7 @@ impl TlsSettings {
     /// Checks the file.
     ///
     /// # Errors
-    /// If it cannot be read or has no certificate in it.
+    /// If it cannot be read, has no certificate in it, or has one that cannot be used.
     pub fn check(&self) -> Result<(), InvalidSetting> {
         self.certificates().map(drop)
     }
@@ -26,7 +26,7 @@ impl TlsSettings {
     /// The file's text, in PEM; None if no file is set.
     ///
     /// # Errors
-    /// If it cannot be read or has no certificate in it.
+    /// If it cannot be read, has no certificate in it, or has one that cannot be used.
     pub fn certificates(&self) -> Result<Option<String>, InvalidSetting> {
         if self.ca_file.is_empty() {
             return Ok(None);

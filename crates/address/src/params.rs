@@ -2,8 +2,8 @@
 //!
 //! An unknown parameter is refused, because an ignored name looks as if it worked.
 
-/// Parses and decodes the parameters of an address. Refuses a name that is not among `known`. A known name that ends
-/// with `[` stands for all names that begin so.
+/// Parses and decodes the parameters of an address. Refuses a name that is not among `known`. A
+/// known name that ends with `[` stands for all names that begin with it.
 ///
 /// # Errors
 /// Which parameter is unknown, and which are known.
@@ -36,7 +36,7 @@ pub fn with_param(address: &str, name: &str, value: &str) -> String {
     format!("{address}{separator}{name}={}", percent_encode(value))
 }
 
-/// Encodes a value for an address.
+/// Percent-encodes a parameter's value.
 fn percent_encode(value: &str) -> String {
     let mut text = String::new();
     for byte in value.bytes() {

@@ -27,8 +27,8 @@ pub struct Backends {
     ids_checked: Arc<OnceCell<()>>,
 }
 
-/// The gap of numbers skipped after the highest one found in blobs, because the uploads that followed it may have had
-/// no blobs yet.
+/// How many numbers are skipped after the highest one found in blobs, because later uploads may
+/// have had no blobs yet.
 const ID_GAP: i64 = 1024;
 
 impl Backends {
@@ -50,29 +50,32 @@ impl Backends {
         })
     }
 
-    /// Checks whether an upload of about `bytes` bytes can be accepted, before any of it is read. There must be room
-    /// above the reserves, the records must take writes, and its number must be one that was never given.
+    /// Checks whether an upload of about `bytes` bytes can be accepted, before any of it is read.
+    /// There must be room above the reserves, the records must take writes, and the upload's number
+    /// must be one that was never given.
     ///
     /// # Errors
-    /// Why it cannot; a later attempt may succeed.
+    /// Why the upload cannot be accepted; a later attempt may succeed.
     pub async fn check_accepts_upload(&self, bytes: u64) -> Result<(), BackendError> {
         self.check_space(bytes).await?;
         self.records.check_accepts_writes().await?;
         self.ids_checked.get_or_try_init(|| self.skip_used_ids()).await.copied()
     }
 
-    /// Checks that every backend with a folder or file keeps its reserve with `incoming` more bytes.
+    /// Checks that staging and blobs, if they are folders, keep their reserves with `incoming` more
+    /// bytes, and that the records, if they are a file, keep theirs now.
     ///
     /// # Errors
-    /// The backend that does not.
+    /// [`LowSpace`], which names the backend without enough space.
     pub async fn check_space(&self, incoming: u64) -> Result<(), LowSpace> {
         self.staging.check_space(incoming).await?;
         self.blobs.check_space(incoming).await?;
         self.records.check_space().await
     }
 
-    /// Skips the upload numbers that blobs show to be used. Records restored from a backup would give numbers again
-    /// that were given after the backup. One upload would then be shown to clients that know another by its number.
+    /// Skips the upload numbers that are already used in blobs. Records that were restored from a
+    /// backup do not know the numbers given after the backup, and would give them again. A client
+    /// that knows an upload by such a number would then see another upload.
     async fn skip_used_ids(&self) -> Result<(), BackendError> {
         let last = self.records.last_upload_id().await?;
         let Some(highest) = self.blobs.highest_upload_id_after(last).await? else { return Ok(()) };
@@ -89,7 +92,7 @@ impl Backends {
     /// Checks that a backend answers.
     ///
     /// # Errors
-    /// The backend's error, if it does not.
+    /// The backend's error, if it does not answer.
     pub async fn ping(&self, backend: Backend) -> Result<(), BackendError> {
         match backend {
             Backend::Staging => Ok(self.staging.ping().await?),

@@ -22,7 +22,8 @@ pub struct BackendsSettings {
 }
 
 impl BackendsSettings {
-    /// Makes the four backends trust certificates of these authorities too, for connections with TLS that verify.
+    /// Makes the four backends trust certificates of these authorities too, on every connection
+    /// with TLS that verifies the server's certificate.
     #[must_use]
     pub fn with_trusted_ca(mut self, tls: &TlsSettings) -> Self {
         if !tls.ca_file.is_empty() {

@@ -1,10 +1,11 @@
-//! The keys of blobs. Every blob of an upload begins with the upload's prefix, and every attempt adds a prefix of its
-//! own, so that two attempts never write the same key.
+//! The keys of blobs. The key of every blob of an upload begins with the upload's prefix. Every
+//! attempt adds a prefix of its own, so that two attempts never write the same key.
 
 use crate::random::ordered_id;
 use crate::upload::UploadId;
 
-/// The number of uploads with consecutive ids that share a folder: about a thousand files.
+/// The number of uploads with consecutive ids that share a folder. Together they have about a
+/// thousand files.
 const UPLOADS_PER_FOLDER: i64 = 256;
 
 /// Returns a prefix that no other attempt writes under, such as `uploads/3/1001-0198…-`; it ends in `-`.
@@ -22,8 +23,9 @@ pub fn folder_path(folder: i64) -> String {
     format!("uploads/{folder}")
 }
 
-/// The common prefix of all keys of an upload. Hundreds of uploads share a folder, so that a directory is seldom
-/// made. The `-` separates 1001 from 10012.
+/// The common prefix of all keys of an upload. Hundreds of uploads share a folder, so that a
+/// directory is seldom created. Because of the `-`, the prefix of upload 1001 does not match the
+/// keys of upload 10012.
 pub fn upload_prefix(upload: UploadId) -> String {
     format!("{}/{upload}-", folder_path(folder(upload.get())))
 }

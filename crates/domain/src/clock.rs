@@ -52,9 +52,10 @@ impl Clock {
         Self { skew_ms: millis, ..Self::default() }
     }
 
-    /// Synchronises to another clock, which shows `reference` now. Processes that share records must agree on the
-    /// time, or one that is ahead would treat all uploads as overdue. Returns the milliseconds by which this clock
-    /// was ahead. A manual clock is not changed.
+    /// Synchronises to another clock, which shows `reference` now. Returns the milliseconds by
+    /// which this clock was ahead. A manual clock is not changed. Processes that share records must
+    /// agree on the time, because a process whose clock is ahead would treat all uploads as
+    /// overdue.
     ///
     /// From then on the time passes by the monotonic clock. A change of the system clock, such as a correction after
     /// a boot, therefore has no effect.
@@ -93,16 +94,17 @@ impl Clock {
 mod tests {
     use super::*;
 
-    /// Two probes at once set the same time; a subtraction would be applied twice.
+    /// Two probes may synchronise the clock at the same moment. Both set the same time. If they
+    /// subtracted an error instead, it would be subtracted twice.
     #[test]
     fn a_clock_may_be_corrected_twice_at_once() {
         let clock = Clock::with_skew(-25 * 3_600_000);
-        let truth = Timestamp::now();
-        assert!((-25 * 3_600_000 - clock.synchronize(truth)).abs() < 1000);
+        let reference = Timestamp::now();
+        assert!((-25 * 3_600_000 - clock.synchronize(reference)).abs() < 1000);
         let (again, asked) = (clock.clone(), clock.now());
-        assert!((asked.as_millisecond() - truth.as_millisecond()).abs() < 1000);
-        again.synchronize(truth);
-        again.synchronize(truth);
-        assert!((clock.now().as_millisecond() - truth.as_millisecond()).abs() < 1000);
+        assert!((asked.as_millisecond() - reference.as_millisecond()).abs() < 1000);
+        again.synchronize(reference);
+        again.synchronize(reference);
+        assert!((clock.now().as_millisecond() - reference.as_millisecond()).abs() < 1000);
     }
 }

@@ -1,5 +1,6 @@
-//! SHA-256 digests in hex, as records and entity tags have them. By ring, because for processors without SHA
-//! instructions its code takes little more than half the time of the usual crate's.
+//! SHA-256 digests in hex, as records and entity tags have them. The crate `ring` computes them,
+//! because on processors without SHA instructions it takes little more than half the time of the
+//! usual crate, `sha2`.
 
 use std::fmt::Write;
 
@@ -54,9 +55,9 @@ pub fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// FIPS 180-4's own example.
+    /// The message is the example of FIPS 180-2, appendix B.1.
     #[test]
-    fn pieces_and_the_whole_are_known_by_the_same() {
+    fn the_digest_of_pieces_is_the_digest_of_the_whole() {
         let mut hasher = Sha256Hasher::new();
         hasher.update(b"a");
         hasher.update(b"bc");

@@ -1,5 +1,5 @@
-//! Formats an error with all its causes in one line, because libraries say "error sending request" and keep the
-//! reason as a source.
+//! Formats an error with all its causes in one line. A library's message such as "error sending
+//! request" does not contain the reason, which is only in the error's source.
 
 use std::error::Error;
 
@@ -8,7 +8,7 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        // A transparent error has the same message as its source.
+        // A transparent error has the same message as its source, which must not be told twice.
         let words = error.to_string();
         if !text.contains(&words) {
             text.push_str(": ");

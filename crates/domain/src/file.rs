@@ -87,7 +87,8 @@ impl FromStr for FileRole {
     }
 }
 
-/// The source of a right to a file. It is looked up each time it is used, and never stored as the role it gave.
+/// The source of a right to a file. The records store this source and never the role that it gave.
+/// The role is looked up each time the right is used.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum AccessGrant {
     /// A user's grant or ownership.
@@ -144,7 +145,7 @@ pub struct File {
 pub struct FileVersion {
     /// The id of the row.
     pub id: i64,
-    /// 1, 2, …
+    /// The number of the version: 1, 2, …
     pub number: u32,
     /// The name of the file as it was uploaded.
     pub name: String,
@@ -188,7 +189,7 @@ impl Audience {
     /// The word for any logged-in user.
     pub const SERVICE_INSTANCE: &'static str = "@serviceinstance";
 
-    /// Whether it names no particular users.
+    /// Whether the link is for anyone or for any logged-in user, and not for named users only.
     pub fn is_general_access(&self) -> bool {
         !matches!(self, Self::Users(_))
     }
@@ -246,7 +247,7 @@ pub struct PublicLink {
     pub password_hash: Option<String>,
     /// When it expires.
     pub expires_at: Option<Timestamp>,
-    /// The same as the creator wrote it, which responses repeat.
+    /// The expiry time in the creator's own words, which responses repeat.
     pub expiration_time: Option<String>,
     /// The user who created it. The link is void once this user may not share the file any more.
     pub created_by: String,
@@ -290,8 +291,8 @@ pub struct IdempotencyKeyLock {
     pub caller: String,
     /// The key.
     pub key: String,
-    /// When the request locked it, in milliseconds since 1970. This distinguishes a request whose lock ended from its
-    /// successor that locked the key since.
+    /// When the request locked it, in milliseconds since 1970. This distinguishes a request whose
+    /// lock has ended from the later request that has locked the key since.
     pub locked_at: i64,
 }
 
@@ -323,7 +324,8 @@ pub enum IdempotencyLockResult {
         /// The answer.
         response: String,
     },
-    /// A request with this key admitted an upload, and the process that was to answer is gone.
+    /// A request with this key admitted an upload, and the process that should have answered is
+    /// gone.
     Admitted {
         /// The fingerprint of that request.
         fingerprint: String,

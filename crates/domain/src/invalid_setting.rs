@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_be_listened_on_is_an_address() {
+    fn an_address_to_listen_on_has_a_host_and_a_port() {
         for good in ["127.0.0.1:0", "0.0.0.0:8080", "[::]:8080", "[fe80::1%eth0]:80", "localhost:8080", "api-1.lan:1"] {
             assert_eq!(InvalidSetting::require_listen_address("http.listen", good), Ok(()), "{good}");
         }

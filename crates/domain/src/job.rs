@@ -1,8 +1,10 @@
 //! Jobs: their kinds and their messages. The worker has the handlers.
 //!
-//! A job carries ids only; everything else is in the records, where it cannot become stale. Its kind is versioned. A
-//! change of meaning is a new version beside the old one, which stays decodable, so that an old api and a new worker
-//! understand each other. The tests hold a golden text of each version. A worker parks what it does not know.
+//! A job carries only what names its work: an upload's id and, for a variant, the number of the
+//! crop and the variant's name. Everything else is in the records, where it cannot become stale.
+//! The kind of a job is versioned. If its meaning changes, a new version is added and the old one
+//! stays decodable, so that an old api and a new worker understand each other. The tests hold a
+//! golden text of each version. A worker parks a message whose kind it does not know.
 //!
 //! A new kind is a variant of [`Job`] with its payload, a line in `Job::spec` and a golden text here, a handler in a file
 //! of its own in the worker's `job_handlers`, and two lines in `job_handlers.rs`.
@@ -31,7 +33,7 @@ pub enum Job {
     MakeVariant {
         /// The upload.
         upload: UploadId,
-        /// The crop's generation.
+        /// The number of the crop: the upload's generation when the variant was requested.
         generation: u32,
         /// The variant.
         variant: VariantName,
@@ -155,8 +157,8 @@ pub struct JobMessage {
     /// The queue of the message. Not in the body, because the text of the body never changes.
     #[serde(skip)]
     pub queue: QueueName,
-    /// The user that the job is done for. Workers share their slots among users. Empty in messages of an older
-    /// version. Not in the body either.
+    /// The user that the job is done for. Workers share their slots among users. Empty in messages
+    /// of an older version. Not in the body, for the same reason as the queue.
     #[serde(skip)]
     pub principal: String,
     /// The trace that the job belongs to, as a W3C `traceparent`. Not in the body, because the job does not depend on

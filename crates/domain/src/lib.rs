@@ -1,10 +1,13 @@
 //! Uploads, jobs, files and their rules: the types that every other crate uses. There is no I/O in here.
 //!
-//! - `upload`, `file` and `job` are the three things that the records hold; `staged` is an upload before that.
+//! - `upload`, `file` and `job` are the three things that the records hold. `staged` is an upload
+//!   that is not in the records yet.
 //! - `reason` and `event` say why an upload ended and what happened to it.
-//! - `media`, `variant_name`, `rendition_name`, `blob_keys` are names, and what may be said by them.
+//! - `media`, `variant_name`, `rendition_name` and `blob_keys` define names and parse them.
+//!   `backend` and `queue_name` list the backends and the queues.
 //! - `render_cost` estimates how long a picture takes to render; `routing` chooses a queue by it.
-//! - `clock`, `random`, `digest`, `secret`, `invalid_setting` and `error_chain` are values that every crate needs.
+//! - `clock`, `random`, `digest`, `secret`, `invalid_setting` and `error_chain` are tools that
+//!   every crate needs. `open_enum` declares enums that newer versions extend.
 
 mod backend;
 pub mod blob_keys;

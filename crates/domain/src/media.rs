@@ -43,7 +43,8 @@ pub enum Media {
     Html,
     /// A ZIP archive, which office documents are as well.
     Zip,
-    /// Any other type, where every type is accepted: stored and returned, never decoded.
+    /// Any other type. It occurs only where every type is accepted. The bytes are stored and
+    /// returned, never decoded.
     Other,
 }
 
@@ -84,7 +85,8 @@ impl Media {
         }
     }
 
-    /// `brands` is a HEIF `ftyp` box after its name: major brand, version, compatible brands.
+    /// Sniffs a HEIF file. `brands` is what follows the name of its `ftyp` box: major brand,
+    /// version, compatible brands.
     fn sniff_heif(brands: &[u8]) -> Option<Self> {
         let any =
             |names: &[&[u8; 4]]| brands.chunks_exact(4).take(16).any(|brand| names.iter().any(|name| brand == *name));

@@ -18,9 +18,10 @@ pub enum QueueName {
     Variants,
     /// Versions and custom renditions of files, which may be large and are mostly copied.
     Renditions,
-    /// Jobs of any kind, of principals that have many in flight.
+    /// Jobs of any kind, of principals that have many in flight. Also all jobs that verify stored
+    /// bytes.
     Bulk,
-    /// Jobs of any kind, on pictures that take long to decode.
+    /// Jobs of any kind, on pictures that take long to render.
     Heavy,
 }
 

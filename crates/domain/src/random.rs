@@ -1,5 +1,5 @@
-//! The source of randomness. No other module takes random numbers, so that one place says where they are from: the
-//! operating system.
+//! The source of randomness: the operating system. All other modules take random numbers from here,
+//! so that their origin is decided in one place.
 
 #![expect(clippy::disallowed_methods, reason = "the owner of randomness")]
 
@@ -25,8 +25,8 @@ pub fn random_id() -> Uuid {
     Uuid::new_v4()
 }
 
-/// Returns an id that is unique and larger than those returned before, by time (UUID version 7), so that the rows of an
-/// index are inserted at its end.
+/// Returns a unique id that grows with time (UUID version 7), so that new rows are inserted at the
+/// end of an index.
 pub fn ordered_id() -> Uuid {
     Uuid::now_v7()
 }

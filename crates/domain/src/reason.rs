@@ -95,9 +95,9 @@ impl fmt::Display for Reason {
 pub enum Outcome {
     /// The result of the job exists.
     Ready,
-    /// The client can correct the reason.
+    /// The upload or the variant was rejected, for a reason that the client can correct.
     Rejected(Reason),
-    /// The reason is not the client's.
+    /// The job failed, for a reason that the client did not cause.
     Failed(Reason),
 }
 

@@ -15,14 +15,15 @@ pub struct PictureHeader {
     pub width: u32,
     /// Pixels down.
     pub height: u32,
-    /// Whether it uses the second coding of its format, whose cost differs: a progressive JPEG, a lossless WebP.
+    /// Whether the picture uses the second coding of its format, whose cost differs. That is a
+    /// progressive JPEG, which costs more, or a lossless WebP, which costs less.
     pub costly_coding: bool,
 }
 
 /// Nanoseconds for each pixel and for each byte of the file, measured in a release build (bench/README.md, "What a
 /// picture costs").
-const fn cost_per_pixel_and_byte(media: Media, other: bool) -> (u64, u64) {
-    match (media, other) {
+const fn cost_per_pixel_and_byte(media: Media, costly_coding: bool) -> (u64, u64) {
+    match (media, costly_coding) {
         (Media::Jpeg, false) => (1, 6),
         (Media::Jpeg, true) => (1, 33),
         (Media::Png, _) => (6, 6),
@@ -38,15 +39,15 @@ const fn cost_per_pixel_and_byte(media: Media, other: bool) -> (u64, u64) {
 /// The assumed number of pixels for each byte of a picture whose header was not understood.
 const PIXELS_PER_BYTE: u64 = 10;
 
-/// The estimated time to render the first sizes of a picture, on one thread. None for `header` means that the header
-/// says nothing; then the number of bytes decides. Zero for files that are no pictures, because nothing is rendered
-/// of them.
+/// The estimated time to render the first sizes of a picture, on one thread. If `header` is None,
+/// because it was not understood, the number of bytes decides. The time is zero for files that are
+/// no pictures, because nothing is rendered of them.
 pub fn estimate_render_time(media: Media, header: Option<PictureHeader>, bytes: u64) -> Duration {
-    let (pixels, other) = match header {
-        Some(look) => (u64::from(look.width) * u64::from(look.height), look.costly_coding),
+    let (pixels, costly_coding) = match header {
+        Some(header) => (u64::from(header.width) * u64::from(header.height), header.costly_coding),
         None => (bytes.saturating_mul(PIXELS_PER_BYTE), true),
     };
-    let (pixel, byte) = cost_per_pixel_and_byte(media, other);
+    let (pixel, byte) = cost_per_pixel_and_byte(media, costly_coding);
     Duration::from_nanos(pixels.saturating_mul(pixel).saturating_add(bytes.saturating_mul(byte)))
 }
 
@@ -173,7 +174,7 @@ impl JpegHeaderScanner {
             self.segment_start.push(*byte);
             match *self.segment_start.as_slice() {
                 [0xFF] => {}
-                // Any number of these may stand before a marker.
+                // Any number of bytes 0xFF may stand before a marker.
                 [0xFF, 0xFF] => drop(self.segment_start.pop()),
                 // Markers without a segment: the start of the file, restarts.
                 [0xFF, 0x01 | 0xD0..=0xD8] => self.segment_start.clear(),
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_numbers_are_found_in_every_kind_of_picture() {
+    fn width_and_height_are_found_in_every_kind_of_picture() {
         let pictures = [
             ("420.jpg", false),
             ("420-progressive.jpg", true),
@@ -230,11 +231,11 @@ mod tests {
             ("icon.ico", false),
             ("icon-bmp.ico", false),
         ];
-        for (name, other) in pictures {
+        for (name, costly_coding) in pictures {
             let path = format!("{}/../picture/tests/pictures/{name}", env!("CARGO_MANIFEST_DIR"));
             let file = std::fs::read(path).unwrap();
             let found = scan_header(&file, usize::MAX).unwrap_or_else(|| panic!("{name}: nothing was found"));
-            assert_eq!(found.costly_coding, other, "{name}");
+            assert_eq!(found.costly_coding, costly_coding, "{name}");
             assert!((16..=400).contains(&found.width) && (16..=400).contains(&found.height), "{name}: {found:?}");
             for piece in [1, 2, 3, 7, 64] {
                 assert_eq!(scan_header(&file, piece), Some(found), "{name} in pieces of {piece} bytes");

@@ -34,21 +34,22 @@ pub enum InvalidRenditionName {
 }
 
 impl RenditionName {
-    /// In Unicode scalar values of the composed form (NFC), so that `é` counts once however it was written.
+    /// The maximum length, in Unicode scalar values of the composed form (NFC), so that `é` counts
+    /// once however it was written.
     pub const MAX_LENGTH: usize = 28;
 
     /// Parses a name by the rules of one version.
     ///
     /// # Errors
     /// Why it is invalid; the length is checked first.
-    pub fn parse(text: &str, grammar: RenditionNameRules) -> Result<Self, InvalidRenditionName> {
+    pub fn parse(text: &str, rules: RenditionNameRules) -> Result<Self, InvalidRenditionName> {
         if text.is_empty() {
             return Err(InvalidRenditionName::Missing);
         }
         if text.nfc().count() > Self::MAX_LENGTH {
             return Err(InvalidRenditionName::TooLong);
         }
-        let fine = match grammar {
+        let fine = match rules {
             RenditionNameRules::V1_1 => {
                 let blank = |c: Option<char>| c.is_some_and(char::is_whitespace);
                 let forbidden = |c: char| c.is_control() || "/\\<>[]{}=$%'*\"?:#&^.,|".contains(c);
@@ -115,11 +116,11 @@ mod tests {
     }
 
     #[test]
-    fn each_forbidden_character_alone_and_within() {
+    fn a_forbidden_character_is_refused_alone_and_within_a_name() {
         for c in "/\\<>[]{}=$%'*\"?:#&^.,|\0\t\n\r\u{7F}\u{85}".chars() {
             for text in [c.to_string(), format!("a{c}b")] {
-                for grammar in [RenditionNameRules::V1_1, RenditionNameRules::V1_2] {
-                    assert_eq!(RenditionName::parse(&text, grammar), Err(InvalidRenditionName::Invalid), "{text:?}");
+                for rules in [RenditionNameRules::V1_1, RenditionNameRules::V1_2] {
+                    assert_eq!(RenditionName::parse(&text, rules), Err(InvalidRenditionName::Invalid), "{text:?}");
                 }
             }
         }
@@ -140,13 +141,13 @@ mod tests {
             assert_eq!(RenditionName::parse(text, RenditionNameRules::V1_1).is_ok(), first, "{text:?}");
             assert_eq!(RenditionName::parse(text, RenditionNameRules::V1_2).is_ok(), second, "{text:?}");
         }
-        for grammar in [RenditionNameRules::V1_1, RenditionNameRules::V1_2] {
-            assert_eq!(RenditionName::parse("", grammar), Err(InvalidRenditionName::Missing));
+        for rules in [RenditionNameRules::V1_1, RenditionNameRules::V1_2] {
+            assert_eq!(RenditionName::parse("", rules), Err(InvalidRenditionName::Missing));
         }
     }
 
     #[test]
-    fn what_is_the_same_and_what_is_not() {
+    fn names_that_differ_only_in_case_or_composition_are_equal() {
         for (one, other) in [
             ("small", "SMALL"),
             ("small", "ſmall"),

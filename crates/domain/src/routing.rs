@@ -5,10 +5,12 @@ use std::time::Duration;
 use crate::job::Job;
 use crate::queue_name::QueueName;
 
-/// Which jobs go to the queues `bulk` and `heavy`, of which workers run only a share while other jobs wait.
+/// Decides which jobs go to the queues `bulk` and `heavy`. While other jobs wait, workers run only
+/// a share of the jobs in these two queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Routing {
-    /// A picture that takes longer than this to render, by [`estimate`](crate::estimate_render_time), is heavy.
+    /// A picture is heavy if it takes longer than this to render, as
+    /// [estimated](crate::estimate_render_time).
     pub heavy_threshold: Duration,
     /// How many jobs of one principal may be in flight before its further ones go to `bulk`.
     pub bulk_threshold: u32,
@@ -24,8 +26,8 @@ impl Routing {
     /// The queue of a job on a picture that takes about `estimate` to render, if its principal has `in_flight` jobs
     /// in flight, this one included.
     ///
-    /// A long backlog takes precedence over a heavy picture, because in `heavy` it would delay the users that send
-    /// one heavy picture now and then.
+    /// The number of jobs in flight is checked before the cost of the picture. A principal's long
+    /// backlog in `heavy` would delay the users that send one heavy picture now and then.
     pub fn queue(&self, job: &Job, in_flight: u64, estimate: Duration) -> QueueName {
         if in_flight > u64::from(self.bulk_threshold) {
             QueueName::Bulk

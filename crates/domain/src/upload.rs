@@ -12,8 +12,8 @@ use crate::media::Media;
 use crate::reason::Reason;
 use crate::variant_name::VariantName;
 
-/// The number of an upload: a `long` that starts at 1001 and stays below 2^53 (`docs/contracts/dropbox.md`, 1.2).
-/// Nothing else can be parsed as an id.
+/// The number of an upload: a `long` from 1 to 2^53 - 1. The records give numbers from 1001 on
+/// (`docs/contracts/dropbox.md`, 1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UploadId(i64);

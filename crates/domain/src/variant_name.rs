@@ -56,8 +56,8 @@ impl VariantName {
         self.fits
     }
 
-    /// Whether any picture may be requested so, regardless of the limit on non-standard sizes: one of
-    /// [`Self::STANDARD_SIZES`], a fitting size, or the own size.
+    /// Whether this variant does not count against the limit on custom sizes of a picture. That is
+    /// so for [`Self::STANDARD_SIZES`], for a fitting size, and for the picture's own size.
     pub fn is_standard(self) -> bool {
         self.fits || self.size.is_none_or(|size| Self::STANDARD_SIZES.contains(&size))
     }

@@ -1,5 +1,6 @@
-//! Fault injection and metrics: every operation that changes something in a backend, and every one on a store, is
-//! counted and timed here. A test can make the nth one fail. The backend itself limits the duration.
+//! Fault injection and metrics. Every operation that changes something in a backend, and every read
+//! or ping of a store, is counted and timed here. A test can make the nth operation fail. The
+//! backend itself limits the duration.
 //!
 //! One decorator does both, because both apply to the same calls: those that leave the program.
 
@@ -56,18 +57,19 @@ impl FailPoints {
         Self { crash_plan: Some(Arc::new(plan)), switch: None }
     }
 
-    /// Fails nothing and keeps which operations were called, for [`operations_called`](Self::operations_called).
+    /// Fails nothing and remembers which operations were called, for
+    /// [`operations_called`](Self::operations_called).
     pub fn recorder() -> Self {
         Self::crash_at(u64::MAX, FaultSide::BeforeEffect)
     }
 
-    /// The operations that were called so far, if this value keeps them.
+    /// The operations that were called so far; empty if this value does not remember them.
     pub fn operations_called(&self) -> BTreeSet<OperationKey> {
         let called = |plan: &Arc<CrashPlan>| plan.called.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.crash_plan.as_ref().map(called).unwrap_or_default()
     }
 
-    /// Whether the planned fault has occurred, because there were as many operations as that.
+    /// Whether the planned fault has occurred: whether operation number `n` was called.
     pub fn has_triggered(&self) -> bool {
         self.crash_plan.as_ref().is_some_and(|plan| plan.calls.load(Ordering::SeqCst) >= plan.fail_from)
     }
@@ -82,8 +84,9 @@ impl FailPoints {
         let in_flight = metrics::gauge!("cloakroom_place_in_flight", "place" => backend);
         in_flight.increment(1);
         let started = Instant::now();
-        // On the heap, because a database's futures are large and nested, and a thread's stack is small.
         let span = tracing::debug_span!("backend", otel.name = format!("{backend} {op}"), backend, op);
+        // The operation is on the heap, because a database's futures are large and nested, and a
+        // thread's stack is small.
         let outcome = self.inject((backend, op), Box::pin(operation)).instrument(span).await;
         in_flight.decrement(1);
         let outcome_label = if outcome.is_ok() { "ok" } else { "error" };

@@ -1,8 +1,9 @@
 //! Free space on the file system of a backend that is a folder or a file, and the reserve below which uploads are
 //! refused.
 //!
-//! The reserve (`min_free`) is for uploads that were accepted: variants, settling, expiry and deletions write as
-//! well, and deletions free space. Reads, expiry and deletions do not check the reserve.
+//! The reserve (`min_free`) is for uploads that were accepted, because variants, settling, expiry
+//! and deletions write as well. Reads, expiry and deletions do not check the reserve. Deletions
+//! free space.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -51,11 +52,11 @@ impl FreeSpace {
         Self { backend, path: path.into(), min_free, cache: Arc::default() }
     }
 
-    /// Checks that the reserve would be kept with `incoming` more bytes. Succeeds if the file system reports no free
-    /// space.
+    /// Checks that the reserve would be kept with `incoming` more bytes. Succeeds if the file
+    /// system does not report how much space is free.
     ///
     /// # Errors
-    /// [`LowSpace`] if not.
+    /// [`LowSpace`] if the reserve would not be kept.
     pub async fn check(&self, incoming: u64) -> Result<(), LowSpace> {
         let Some(free) = self.free().await else { return Ok(()) };
         if self.min_free.as_u64() == 0 || free >= self.min_free.as_u64().saturating_add(incoming) {
@@ -64,7 +65,8 @@ impl FreeSpace {
         Err(self.low_space(free))
     }
 
-    /// The bytes that this process may still write there, at most one second old.
+    /// The bytes that this process may still write there. The value is about one second old at
+    /// most. None if the file system does not report it.
     pub async fn free(&self) -> Option<u64> {
         {
             let mut cached = self.cached();

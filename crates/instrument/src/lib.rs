@@ -1,8 +1,9 @@
 //! What is measured at every backend, and what tests make fail there.
 //!
-//! - `fail_points` counts, times and can fail every operation; it is the only way to a backend.
+//! - `fail_points` counts and times operations at a backend, and can make them fail.
 //! - `fail_point_switch` switches faults on and off while a process runs.
-//! - `progress` tells a limit that work goes on; `outage_log` logs an outage once.
+//! - `progress` shows whether a piece of work goes on, for the code that limits it.
+//! - `outage_log` logs an outage once.
 //! - `free_space` measures the disk of a backend that is a folder or a file, and keeps its reserve.
 //! - `trace_context` carries a trace from one process to another.
 

@@ -9,7 +9,7 @@ use crate::error::QueueError;
 /// RabbitMQ's name for the parameter with a file of certificate authorities.
 const CA_FILE: &str = "cacertfile";
 
-/// The parameters that lapin takes, and the file, which lapin does not take.
+/// The parameters that lapin takes, and `CA_FILE`, which only this program takes.
 const KNOWN_PARAMS: [&str; 6] =
     ["frame_max", "channel_max", "heartbeat", "connection_timeout", "auth_mechanism", CA_FILE];
 
@@ -17,7 +17,7 @@ const KNOWN_PARAMS: [&str; 6] =
 #[derive(Clone, Debug)]
 pub(crate) struct BrokerAddress {
     pub(crate) uri: AMQPUri,
-    /// A file with certificate authorities that the broker's certificate may be from.
+    /// A file with certificate authorities that may have issued the broker's certificate.
     pub(crate) ca_file: Option<String>,
 }
 

@@ -43,7 +43,7 @@ impl Delivery {
         self.held.message()
     }
 
-    /// Acknowledges the delivery, whatever its result; the queue deletes the message.
+    /// Acknowledges the delivery, whatever the result of the job; the queue deletes the message.
     ///
     /// # Errors
     /// If the acknowledgement did not reach the queue. The queue will deliver again, and the records will say that

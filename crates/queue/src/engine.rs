@@ -35,11 +35,12 @@ pub(crate) trait QueueEngine: Debug + Send + Sync {
     /// Publishes the parked messages that this version knows, and returns how many.
     async fn unpark(&self) -> Result<usize, QueueError>;
 
-    /// Makes outcomes of a job from other processes arrive here until the result is dropped; None if there are no other
-    /// processes.
+    /// Makes outcomes of a job from other processes arrive here until the returned value is
+    /// dropped. Returns None if there are no other processes.
     async fn bind_outcome(&self, job: JobId) -> Option<Box<dyn Any + Send + Sync>>;
 
-    /// Sends an outcome to the processes that wait for it. This process has been told already.
+    /// Sends an outcome to the other processes that wait for it. The waiters in this process have
+    /// been notified already.
     fn publish_outcome(&self, job: JobId, outcome: Outcome);
 
     /// Sends what is pending and closes the connections.

@@ -14,8 +14,8 @@ use crate::engine::{DeliverySource, HeldDelivery, QueueEngine};
 use crate::error::QueueError;
 use crate::stats::QueueStats;
 
-/// Unbounded, because a message takes about a hundred bytes and each stands for a row and a staged file that were
-/// admitted.
+/// The queues of one process. They are unbounded, because a message takes about a hundred bytes,
+/// and the row and the staged file that it stands for were admitted.
 #[derive(Clone, Debug)]
 pub(super) struct MemoryQueue {
     queues: [(QueueName, MemoryChannel); QueueName::ALL.len()],
@@ -68,7 +68,8 @@ impl QueueEngine for MemoryQueue {
         Box::new(Deliveries(self.channel(queue).clone()))
     }
 
-    /// Counted by a receiver if it is free now. A receiver that waits for the next message waits in an empty queue.
+    /// Counts the messages if no consumer holds the receiver now. A consumer holds it while it
+    /// waits for the next message, and then the queue is empty.
     async fn depth(&self, queue: QueueName) -> Result<u64, QueueError> {
         Ok(self.channel(queue).receiver.try_lock().map_or(0, |receiver| receiver.len() as u64))
     }

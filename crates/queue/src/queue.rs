@@ -1,8 +1,9 @@
 //! The job queue between api and worker.
 //!
-//! RabbitMQ keeps every message that it confirmed, but it may deliver a message twice: the job's row in the records decides
-//! whether the job must still run. `memory:` is for one process, keeps messages until that process ends, and is refilled
-//! from the records when it starts.
+//! RabbitMQ keeps every message that it confirmed, but it may deliver a message twice: the job's
+//! row in the records decides whether the job must still run. The queue `memory:` is for one
+//! process. It keeps messages until that process ends, and is refilled from the records when a
+//! process starts.
 //!
 //! Every operation can fail because the broker cannot be reached.
 
@@ -37,7 +38,8 @@ impl Queue {
     /// that need it fail until it is connected.
     ///
     /// # Errors
-    /// [`QueueError::Address`] if the address has an unknown form.
+    /// [`QueueError::Address`] if the address has an unknown form, and [`QueueError::Setting`] if
+    /// it has an invalid parameter.
     pub async fn open(settings: &QueueSettings, fail_points: FailPoints) -> Result<Self, QueueError> {
         let waiters = OutcomeWaiters::default();
         let engine: Arc<dyn QueueEngine> = match settings.url.expose() {
@@ -52,8 +54,8 @@ impl Queue {
         self.routing
     }
 
-    /// Returns whether messages are lost when this process ends, so that they must be published again from the records at the
-    /// start.
+    /// Returns whether messages are lost when this process ends. If so, the next process must
+    /// publish them again from the records when it starts.
     pub fn is_volatile(&self) -> bool {
         self.engine.is_volatile()
     }
@@ -95,8 +97,8 @@ impl Queue {
         self.engine.depth(queue).await
     }
 
-    /// Returns the number of messages in a queue that are not yet delivered, and of its consumers; None for a queue
-    /// that only this process uses.
+    /// Returns how many messages of a queue are not yet delivered, and how many consumers it has.
+    /// Returns None for a queue that only this process uses.
     ///
     /// # Errors
     /// If the broker cannot be reached.

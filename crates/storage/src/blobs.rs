@@ -1,5 +1,5 @@
-//! Blobs: bytes that were rendered or checked. Variants are served from here, and original bytes of files, as
-//! downloads only. The originals of dropbox pictures are never served.
+//! Blobs: bytes that were rendered or checked. Variants are served from here. The original bytes of
+//! files are served as downloads only, and the originals of dropbox pictures never.
 //!
 //! A worker writes under a prefix that belongs to one attempt ([`blob_keys::new_attempt_prefix`]), so that two attempts
 //! never write the same key. The settling transaction decides whose keys count, and the deletion queue collects the
@@ -21,7 +21,7 @@ use crate::staged_writer::StagedWriter;
 use crate::staging::Staging;
 use crate::store::Store;
 
-/// The number of consecutive empty folders after which the search for higher ids ends.
+/// The search for higher ids ends after more consecutive empty folders than this.
 const MAX_EMPTY_FOLDERS: i64 = 4;
 
 /// The blob store.
@@ -39,9 +39,9 @@ impl Blobs {
 
     /// Writes all objects of an attempt; they are durable when this returns.
     ///
-    /// A folder takes them in one operation. For a bucket each object is a concurrent request. An object staged in
-    /// the same bucket is copied inside it. Otherwise the bytes are sent from memory, or in chunks if they are not in
-    /// memory.
+    /// A folder writes all objects whose bytes are on this machine in one operation. For a bucket,
+    /// each object is a concurrent request. An object staged in the same bucket is copied inside
+    /// it. Otherwise the bytes are sent from memory, or in chunks if they are not in memory.
     ///
     /// # Errors
     /// Any storage error; [`StoreError::Missing`] if staging has no such object. What was written by then is deleted
@@ -113,8 +113,9 @@ impl Blobs {
         Box::pin(self.0.list().map_ok(|entry| entry.key))
     }
 
-    /// The highest id after `last` of an upload that has blobs. Lists the folder of `last` and the next ones until
-    /// four in a row are empty. So the cost does not grow with the number of blobs.
+    /// The highest id after `last` of an upload that has blobs. Lists the folder of `last` and the
+    /// next ones until more than `MAX_EMPTY_FOLDERS` in a row are empty. So the cost does not
+    /// grow with the number of blobs.
     pub async fn highest_upload_id_after(&self, last: i64) -> Result<Option<i64>, StoreError> {
         let (mut folder, mut empty, mut highest) = (blob_keys::folder(last), 0, None);
         while empty <= MAX_EMPTY_FOLDERS {

@@ -1,5 +1,6 @@
-//! What engines have in common that are buckets at a server: the form of the address, the limits of requests, and the
-//! operations. Such an engine is a client, which implements [`BucketClient`], and its address.
+//! What all engines for buckets at a server have in common: the form of the address, the limits of
+//! requests, and the operations. Such an engine adds a client, which implements [`BucketClient`],
+//! and its address.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -46,7 +47,8 @@ pub(crate) trait BucketClient: ObjectStore + PaginatedListStore + Signer {
 pub(crate) struct Bucket<C> {
     /// The client with a limit for each request.
     pub(crate) bounded: C,
-    /// The client for bodies that are read slowly, without a limit. The reader limits each step instead.
+    /// The client for bodies that are read slowly. It has no limit, because the reader limits each
+    /// step instead.
     pub(crate) streaming: C,
     /// The address that tells whether another store is in the same bucket, with the same key.
     pub(crate) copy_scope: String,
@@ -86,8 +88,8 @@ impl<'a> BucketPlace<'a> {
         Ok(Self { bucket, prefix, ca_certificates })
     }
 
-    /// The options of both clients, with short timeouts, because a request path waits seconds, not the library's
-    /// default of three minutes. `request_timeout` limits a request with its body.
+    /// The options of both clients. The timeout of a connection attempt is short, because a client
+    /// of the api waits for it. `request_timeout` limits a request with its body.
     pub(crate) fn client_options(&self, request_timeout: Duration) -> Result<BucketClientOptions> {
         // One provider of TLS for the whole program. An error means that another backend has installed it already.
         rustls::crypto::ring::default_provider().install_default().ok();
@@ -104,6 +106,8 @@ impl<'a> BucketPlace<'a> {
 }
 
 /// How often and how long a request is repeated if the server is overloaded or cannot be reached.
+/// The limits are in seconds, because a client of the api waits meanwhile. The library's own limit
+/// is three minutes.
 pub(crate) fn retry_config() -> RetryConfig {
     RetryConfig {
         max_retries: 4,
@@ -145,7 +149,7 @@ impl<C: BucketClient> StorageEngine for Bucket<C> {
     async fn delete_prefix(&self, prefix: &str) -> Result<usize> {
         let paths = list_prefix(&self.bounded, prefix).await?;
         let count = paths.len();
-        // As many in a request as the server takes.
+        // Each request deletes as many objects as the server allows.
         let mut deleted = self.bounded.delete_stream(futures::stream::iter(paths).map(Ok).boxed());
         while let Some(result) = deleted.next().await {
             match result {

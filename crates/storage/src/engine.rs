@@ -53,7 +53,7 @@ pub(crate) trait StorageEngine: Debug + Send + Sync {
         self.client().get(path).await?.bytes().await
     }
 
-    /// What writes several objects in one operation; None if every object is an operation of its own.
+    /// The writer of several objects in one operation; None if each object is a separate operation.
     fn batch_writer(&self) -> Option<&dyn BatchWriter> {
         None
     }
@@ -63,8 +63,8 @@ pub(crate) trait StorageEngine: Debug + Send + Sync {
         None
     }
 
-    /// The name of the place inside which the server copies objects. Two engines with the same name share the place. None
-    /// if the engine has no such copy.
+    /// The name of the place inside which the server copies objects. Two engines with equal names
+    /// share that place. None if the engine's server does not copy.
     fn copy_scope(&self) -> Option<&str> {
         None
     }
@@ -101,8 +101,9 @@ pub(crate) trait BatchWriter: Send + Sync {
 pub(crate) enum ObjectSource {
     /// From memory.
     Bytes(Bytes),
-    /// From a file of this machine, which is durable and never changes. It gets a second name if the file system
-    /// supports that; otherwise the bytes come from `held`, or from a copy if `held` is None.
+    /// From a file of this machine, which is durable and never changes. If the file system supports
+    /// it, the object becomes a second name of that file. Otherwise the bytes are written from
+    /// `held`, or copied from the file if `held` is None.
     File { path: PathBuf, held: Option<Bytes> },
 }
 
@@ -117,7 +118,8 @@ pub(crate) enum FailureKind {
     Unavailable,
 }
 
-/// The headers that a bucket sends with an object to a redirected client.
+/// The attributes of a new object. A bucket sends them as headers to a client that was redirected
+/// to it.
 fn attributes(path: &Path) -> Attributes {
     let media = path.extension().and_then(Media::from_extension);
     media.map(|media| (Attribute::ContentType, media.mime().to_owned())).into_iter().collect()

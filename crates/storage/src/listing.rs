@@ -1,4 +1,5 @@
-//! Listing of a store's objects, for the sweeper, which looks for objects that no row knows.
+//! Lists a store's objects. The sweeper looks for objects that no row knows, and an api for upload
+//! numbers that are already used.
 
 use futures::StreamExt;
 use futures::stream::BoxStream;

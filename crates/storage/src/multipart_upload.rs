@@ -17,7 +17,8 @@ pub(crate) struct MultipartWriter {
 }
 
 impl Store {
-    /// The size of the first part, with which an object can be created. A smaller object is better written in one put.
+    /// The size of the first part, in bytes. An object with fewer bytes is better written in one
+    /// put.
     pub(crate) fn first_part_size(&self) -> usize {
         self.engine.part_sizes().first()
     }

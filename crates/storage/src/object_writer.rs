@@ -7,8 +7,8 @@ use object_store::{MultipartUpload, Result};
 /// caller that gives up calls [`abort`](Self::abort).
 #[async_trait]
 pub(crate) trait ObjectWriter: std::fmt::Debug + Send {
-    /// Whether [`complete`](Self::complete) takes the bytes that follow the last whole part. Otherwise the caller
-    /// writes them as a part before.
+    /// Whether [`complete`](Self::complete) takes the bytes that follow the last whole part.
+    /// Otherwise the caller writes them as a last part first.
     fn takes_rest(&self) -> bool;
 
     /// Writes the next part. Returns a buffer for the one after.
@@ -21,7 +21,8 @@ pub(crate) trait ObjectWriter: std::fmt::Debug + Send {
     async fn abort(self: Box<Self>);
 }
 
-/// The parts of an object in a bucket are requests, and so is the completion, which carries no bytes.
+/// In a bucket, each part of an object is one request. The completion is a request too, and carries
+/// no bytes.
 #[async_trait]
 impl ObjectWriter for Box<dyn MultipartUpload> {
     fn takes_rest(&self) -> bool {

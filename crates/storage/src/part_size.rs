@@ -1,10 +1,11 @@
-//! The part sizes of object writers, which are the memory that one object in progress takes.
+//! The part sizes of object writers. The size of a part is the memory that one object in progress
+//! takes.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The sizes of a store's parts. Clones share the large ones.
+/// The sizes of a store's parts. Clones share the permits for large parts.
 #[derive(Clone, Debug)]
 pub(crate) struct PartSizes {
     regular: usize,
@@ -31,6 +32,7 @@ impl PartSizes {
         Self { regular, large, large_permits: Arc::new(Semaphore::new(max_large)) }
     }
 
+    /// The size of the first part of every object, in bytes.
     pub(crate) fn first(&self) -> usize {
         self.regular
     }

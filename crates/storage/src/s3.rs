@@ -63,7 +63,8 @@ pub(crate) fn open(
         builder = builder.with_access_key_id(&settings.access_key_id);
         builder = builder.with_secret_access_key(settings.secret_access_key.expose());
     }
-    // TLS protects the body; without it the signature must. This saves one hash of every byte.
+    // TLS protects the body, so the signature need not cover it, which saves one hash of every
+    // byte. Without TLS, the signature must protect the body.
     let tls = settings.endpoint.is_empty() || settings.endpoint.starts_with("https://");
     let builder = builder.with_unsigned_payload(tls);
     Ok(Bucket {

@@ -8,8 +8,8 @@ use crate::error::StoreError;
 use crate::multipart_upload::MultipartWriter;
 use crate::store::Store;
 
-/// A writer into staging: counts, hashes and sniffs the bytes as they pass, and never holds them whole. Dropped
-/// unfinished, it leaves nothing behind.
+/// A writer into a store, mostly into staging. It counts, hashes and sniffs the bytes as they pass,
+/// and never holds all of them. If it is dropped before it is finished, it leaves nothing behind.
 #[derive(Debug)]
 pub struct StagedWriter {
     store: Store,
@@ -63,8 +63,9 @@ impl StagedWriter {
             let part = self.parts.as_ref().map_or(self.store.first_part_size(), MultipartWriter::part_size);
             let free = part - self.buffer.len();
             let (now, later) = chunk.split_at(free.min(chunk.len()));
-            // Grown by hand to one part at most, because doubling would hold twice what is needed, for hundreds of
-            // uploads. Once a part is full, more parts are likely.
+            // The buffer grows by hand to one part at most, because automatic doubling could take
+            // twice the needed memory, for hundreds of uploads. After the first full part, more
+            // parts are likely, so the buffer gets the size of a part at once.
             let likely = if self.parts.is_some() { free } else { self.buffer.len() };
             self.buffer.reserve_exact(free.min(likely.max(now.len())));
             self.buffer.extend_from_slice(now);
@@ -90,7 +91,7 @@ impl StagedWriter {
     /// Makes all received bytes durable under one key.
     ///
     /// # Errors
-    /// Any storage error; then nothing stays.
+    /// Any storage error; then none of the bytes stay in the store.
     pub async fn finish(mut self) -> Result<Staged, StoreError> {
         let rest = std::mem::take(&mut self.buffer);
         match self.parts.as_mut() {

@@ -37,8 +37,8 @@ impl Staging {
         StagedWriter::begin(&self.0, format!("incoming/{}", ordered_id().simple()))
     }
 
-    /// Reads a staged object whole, because a decoder needs it in one piece and pictures are bounded. Only the worker
-    /// reads staged objects.
+    /// Reads a whole staged object, because a decoder needs a picture in one piece. The size of
+    /// pictures is limited. Only the worker reads staged objects.
     ///
     /// # Errors
     /// [`StoreError::Missing`] if there is none; otherwise any storage error.

@@ -18,9 +18,9 @@ use crate::new_blob::{BlobContent, NewBlob};
 use crate::operations::{READING_OPERATIONS, WRITING_OPERATIONS};
 use crate::settings::StoreSettings;
 
-/// The limit of one operation. A bucket has shorter limits for each request. This one is for a folder on a disk that
-/// does not answer, whose thread cannot be stopped: the caller stops waiting, and what the thread writes late is
-/// deleted.
+/// The limit of one operation. A bucket has shorter limits for each request. This one is for a
+/// folder on a disk that does not answer. The thread that waits for the disk cannot be stopped. So
+/// the caller stops waiting, and what the thread writes late is deleted.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A store, opened.
@@ -55,9 +55,9 @@ impl Store {
         self.instrument("put", put).await
     }
 
-    /// If the engine writes batches, as a folder does: writes, all or none, every object whose bytes are on this
-    /// machine, and returns the rest, which are in a bucket of `staging` and not in memory. Otherwise returns all
-    /// objects unchanged.
+    /// If the engine writes batches, as a folder does: writes all objects whose bytes are on this
+    /// machine, or none of them. Returns the other objects, whose bytes are only in a bucket of
+    /// `staging`. If the engine does not write batches, returns all objects unchanged.
     pub(crate) async fn put_batch(&self, staging: &Self, objects: Vec<NewBlob>) -> Result<Vec<NewBlob>, StoreError> {
         let Some(writer) = self.engine.batch_writer() else { return Ok(objects) };
         let (mut batch, mut not_batched, mut staged) = (Vec::new(), Vec::new(), String::new());
@@ -156,8 +156,9 @@ impl Store {
         }
     }
 
-    /// Checks that the store answers, by requesting an object that does not exist. By GET, because the answer to HEAD
-    /// has no body, which would say whether the object is missing or the bucket.
+    /// Checks that the store answers, by requesting an object that does not exist. The request is a
+    /// GET, because only the body of an answer says whether the object or the bucket is missing.
+    /// The answer to a HEAD has no body.
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
         let key = "is-anybody-there";
         let ping = async {

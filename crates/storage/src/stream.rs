@@ -80,11 +80,11 @@ mod tests {
         assert_eq!(stream.try_next().await.unwrap().unwrap(), "a");
         let silent = stream.try_next().await.unwrap_err();
         assert!(silent.is_transient() && silent.to_string().contains("nothing for 0.05 s"), "{silent}");
-        assert!(stream.try_next().await.unwrap().is_none(), "that was the end");
+        assert!(stream.try_next().await.unwrap().is_none(), "the error ends the stream");
     }
 
     #[tokio::test]
-    async fn a_reader_who_pauses_longer_than_the_store_may_still_gets_everything() {
+    async fn a_reader_gets_everything_although_it_pauses_longer_than_a_store_may() {
         let (sender, mut stream) = channel();
         // Requested before it is available, and again after the pause.
         assert!(futures::poll!(stream.next()).is_pending());
@@ -115,8 +115,9 @@ mod tests {
         }
     }
 
-    /// An S3 server that answers one request with three bytes; each waits for `next_part`.
-    async fn serve(listener: TcpListener, next_part: Arc<tokio::sync::Notify>) -> TcpStream {
+    /// An S3 server that answers one request with three bytes. It waits for `next_byte` before
+    /// each of them.
+    async fn serve(listener: TcpListener, next_byte: Arc<tokio::sync::Notify>) -> TcpStream {
         let (mut client, _) = listener.accept().await.unwrap();
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -126,7 +127,7 @@ mod tests {
             last-modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n\r\n";
         client.write_all(head.as_bytes()).await.unwrap();
         for byte in *b"abc" {
-            next_part.notified().await;
+            next_byte.notified().await;
             client.write_u8(byte).await.unwrap();
         }
         client
@@ -139,12 +140,12 @@ mod tests {
         let mut store = Store::open("blobs", &settings, FailPoints::default()).unwrap();
         let place = BucketPlace { bucket: "bucket", prefix: Path::default(), ca_certificates: None };
         store.engine = Arc::new(s3::open(&place, &settings, SHORT_TIMEOUT).unwrap());
-        let next_part = Arc::new(tokio::sync::Notify::new());
-        let server = tokio::spawn(serve(listener, Arc::clone(&next_part)));
+        let next_byte = Arc::new(tokio::sync::Notify::new());
+        let server = tokio::spawn(serve(listener, Arc::clone(&next_byte)));
         let mut stream = store.stream("uploads/0/1-a-original", None).await.unwrap();
         for byte in ["a", "b", "c"] {
             tokio::time::sleep(2 * SHORT_TIMEOUT).await;
-            next_part.notify_one();
+            next_byte.notify_one();
             assert_eq!(stream.try_next().await.unwrap().unwrap(), byte);
         }
         assert!(stream.try_next().await.unwrap().is_none());

@@ -55,7 +55,7 @@ async fn a_client_that_goes_away_leaves_no_part_behind() {
     let server = bucket.local_server.as_ref().unwrap();
     let mut writer = bucket.staging.new_writer();
     writer.write(&random_bytes(11 << 20)).await.unwrap();
-    assert!(!server.files().is_empty(), "parts are on their way");
+    assert!(!server.files().is_empty(), "parts have been written");
     drop(writer);
     let aborted = async {
         while !server.files().is_empty() {
@@ -103,7 +103,7 @@ async fn what_is_promoted_is_the_same_bytes_without_sending_them() {
         assert!(bucket.blobs.read(first).await.unwrap() == bytes);
         bucket.staging.delete(&staged.key).await.unwrap();
         assert!(bucket.blobs.read(first).await.unwrap() == bytes);
-        // If the store cannot copy, they are used.
+        // The staged object is gone now, so the store cannot copy it, and those bytes are used.
         bucket.copy_to_blobs(&bucket.staging, &staged.key, second, Some(bytes.clone())).await.unwrap();
         assert!(bucket.blobs.read(second).await.unwrap() == bytes);
     })
@@ -159,7 +159,8 @@ async fn delete_prefixes(bucket: &TestStores) {
         assert_eq!(bucket.blobs.delete_prefix(prefix).await.unwrap(), 0);
     }
     assert_eq!(left().await, others);
-    // All blobs of an upload, if the prefix is the beginning of names and if it is a folder.
+    // All blobs of an upload are deleted by one prefix: by the beginning of their names, or by
+    // their folder.
     for prefix in ["uploads/3/1001-", "pictures/1001/"] {
         assert_eq!(bucket.blobs.delete_prefix(prefix).await.unwrap(), 1);
     }

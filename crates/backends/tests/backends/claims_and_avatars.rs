@@ -16,7 +16,7 @@ fn group(id: impl ToString) -> Resource {
 }
 
 #[tokio::test]
-async fn a_claim_stands_and_can_be_repeated_and_nobody_else_gets_it() {
+async fn a_claim_can_be_repeated_and_no_other_resource_gets_the_picture() {
     on_both_engines(async |db| {
         let upload = db.admit_and_settle().await.id;
         for _ in 0..2 {
@@ -42,7 +42,7 @@ async fn a_refused_claim_has_the_reason_of_the_upload() {
         assert_eq!(db.records.claim(nowhere, &group(1), &mary()).await.unwrap(), Err(ClaimRefusal::Unknown));
         let upload = db.admit_and_settle().await.id;
         let hidden = db.records.claim(upload, &group(1), &paul).await.unwrap();
-        assert_eq!(hidden, Err(ClaimRefusal::Unknown), "it must not tell that the picture exists");
+        assert_eq!(hidden, Err(ClaimRefusal::Unknown), "the answer must not tell that the picture exists");
         db.records.claim(upload, &group(1), &admin).await.unwrap().unwrap();
 
         let rejected = db.admit().await;
@@ -77,8 +77,8 @@ async fn of_many_claims_one_wins() {
     .await;
 }
 
-/// Claims that begin before the hour and sweeps that begin after it, in any order: each picture is either claimed or
-/// expired.
+/// Claims begin before the end of the retention and sweeps after it. They end in any order: each
+/// picture is either claimed or expired.
 #[tokio::test]
 async fn a_picture_is_claimed_or_expires_and_never_both() {
     on_both_engines(async |db| {
@@ -175,7 +175,7 @@ async fn an_avatar_is_the_newest_claimed_picture_that_is_ready() {
 }
 
 #[tokio::test]
-async fn a_history_grows_by_what_was_claimed_alone() {
+async fn an_avatar_that_is_removed_many_times_gets_one_new_version() {
     on_both_engines(async |db| {
         let choir = group("choir");
         let claimed = async || {
@@ -223,7 +223,7 @@ async fn a_crowd_admits_and_settles_and_everything_adds_up() {
                 let records::LeaseResult::Leased(attempt) =
                     records.begin_attempt(&admitted.message, MINUTE).await.unwrap()
                 else {
-                    panic!("nobody else knows of it");
+                    panic!("no other worker knows this job");
                 };
                 match n % 4 {
                     0 => records.settle_rejected(&attempt, &Reason::new("no", "no")).await.unwrap(),

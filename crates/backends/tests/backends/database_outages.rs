@@ -100,7 +100,7 @@ async fn after_a_failover_no_connection_to_the_standby_stays() {
     wait_until(&records, |outcome| matches!(outcome, Err(RecordsError::NotWritable(_)))).await;
     assert!(matches!(within_timeout(records.ping()).await, Err(RecordsError::NotWritable(_))));
     for outcome in within_timeout(join_all((0..16).map(|_| records.upload("1".parse().unwrap())))).await {
-        assert!(outcome.is_err(), "no connection to it is used for reading either, and stays");
+        assert!(outcome.is_err(), "no connection to the standby stays, so reads fail too");
     }
 
     // New connections lead to the primary again, and nothing breaks the old ones.
@@ -110,7 +110,7 @@ async fn after_a_failover_no_connection_to_the_standby_stays() {
     drop((records, proxy));
 }
 
-/// A pooler causes the same: it puts another server behind a connection that stays open.
+/// A pooler has this effect too, if it puts a read-only server behind a connection that stays open.
 #[tokio::test]
 async fn a_server_that_becomes_read_only_under_its_connections_is_noticed_and_so_is_its_recovery() {
     let Some(server) = PostgresServer::start().await else { return };
@@ -121,7 +121,7 @@ async fn a_server_that_becomes_read_only_under_its_connections_is_noticed_and_so
     open_all_connections(&records).await;
     server.run_sql("ALTER SYSTEM SET default_transaction_read_only = on").await;
     server.run_sql("SELECT pg_reload_conf()").await;
-    // A probe detects it by itself, before any write has failed.
+    // A probe detects the change by itself, before any write has failed.
     let pinged = async { while !matches!(records.ping().await, Err(RecordsError::NotWritable(_))) {} };
     within_timeout(pinged).await;
     wait_until(&records, |outcome| matches!(outcome, Err(RecordsError::NotWritable(_)))).await;
@@ -183,7 +183,7 @@ async fn a_server_soon_notices_that_a_client_has_vanished() {
             if due.len() >= 4 && due.iter().all(|due| due.is_some_and(|due| due <= Duration::from_secs(30))) {
                 return;
             }
-            // Data may be in transit at this moment.
+            // A connection whose data is in transit at this moment has another timer.
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };

@@ -46,13 +46,17 @@ async fn a_dead_letter_is_tried_again_as_if_for_the_first_time() {
         assert!(db.records.retry_job(message.id, DEADLINE).await.unwrap().is_none(), "it is not dead any more");
         let upload = db.records.upload(admitted.id).await.unwrap().unwrap();
         assert_eq!((upload.state, upload.reason, upload.settled_at), (UploadState::Accepted, None, None));
-        assert!(db.records.fail_overdue(10).await.unwrap().is_empty(), "it has its time before it");
+        assert!(db.records.fail_overdue(10).await.unwrap().is_empty(), "its new deadline is still ahead");
         let again = db.begin_attempt(&message).await;
-        assert_eq!((again.number, again.counted_attempts), (2, 1), "the fence grows, the count begins anew");
+        assert_eq!(
+            (again.number, again.counted_attempts),
+            (2, 1),
+            "the number of the attempt grows, and the count begins anew"
+        );
         assert_eq!(
             db.records.settle_ready(&attempt, processed_upload(&attempt)).await.unwrap(),
             SettleResult::Superseded,
-            "it is buried"
+            "an attempt from before the retry settles nothing"
         );
         db.records.settle_ready(&again, processed_upload(&again)).await.unwrap();
         assert_eq!(db.records.stats().await.unwrap().unaccounted(), 0);
@@ -81,16 +85,16 @@ async fn a_dead_letter_is_discarded_and_an_expired_one_stays_dead() {
     .await;
 }
 
-/// The target file waits for the upload, however long it takes to find the fault. Such an upload is not claimed, so it
-/// does not expire.
+/// The target file waits for the upload, however long it takes to find the fault. Such an upload
+/// never waits for a claim, so it does not expire.
 #[tokio::test]
 async fn an_upload_into_a_file_keeps_its_bytes_until_its_job_is_discarded() {
     on_both_engines(async |db| {
         let (_, version) = files::new_file(db).await;
-        let wish = files::file_admission(files::rendition_target(version, "small"));
-        assert!(matches!(wish.target, UploadTarget::Rendition { .. }));
-        let keys = [wish.staged.key.clone()];
-        let admitted = db.records.admit_into_file(wish).await.unwrap().unwrap();
+        let admission = files::file_admission(files::rendition_target(version, "small"));
+        assert!(matches!(admission.target, UploadTarget::Rendition { .. }));
+        let keys = [admission.staged.key.clone()];
+        let admitted = db.records.admit_into_file(admission).await.unwrap().unwrap();
         let attempt = db.begin_attempt(&admitted.message).await;
         db.records.mark_dead(&attempt, &Reason::new("gave_up", "five attempts"), "blobs were away").await.unwrap();
         db.clock.advance(3 * RETENTION);
@@ -107,22 +111,22 @@ async fn a_variant_whose_job_is_dead_says_so_until_it_is_retried_and_is_requeste
         let upload = db.admit_and_settle().await.id;
         let name = "64.png".parse().unwrap();
         let want = async || db.records.request_variant(upload, 0, name).await.unwrap();
-        let VariantStatus::Enqueued(ticket) = want().await else { panic!("not ordered") };
+        let VariantStatus::Enqueued(message) = want().await else { panic!("no job was enqueued") };
         let reason = Reason::new("gave_up", "five attempts");
         for _ in 0..2 {
-            let attempt = db.begin_attempt(&ticket).await;
+            let attempt = db.begin_attempt(&message).await;
             assert_eq!(
                 db.records.mark_dead(&attempt, &reason, "blobs were away").await.unwrap(),
                 SettleResult::Applied
             );
             assert!(matches!(want().await, VariantStatus::Failed(why) if why == reason));
-            assert_eq!(db.records.retry_job(ticket.id, DEADLINE).await.unwrap().unwrap().message, ticket);
-            assert!(matches!(want().await, VariantStatus::Pending(job) if job == ticket.id));
+            assert_eq!(db.records.retry_job(message.id, DEADLINE).await.unwrap().unwrap().message, message);
+            assert!(matches!(want().await, VariantStatus::Pending(job) if job == message.id));
         }
-        let attempt = db.begin_attempt(&ticket).await;
+        let attempt = db.begin_attempt(&message).await;
         db.records.mark_dead(&attempt, &reason, "blobs were away").await.unwrap();
-        assert!(db.records.discard_job(ticket.id).await.unwrap());
-        let VariantStatus::Enqueued(anew) = want().await else { panic!("not ordered anew") };
+        assert!(db.records.discard_job(message.id).await.unwrap());
+        let VariantStatus::Enqueued(anew) = want().await else { panic!("no new job was enqueued") };
         let attempt = db.begin_attempt(&anew).await;
         let made = variant(&attempt, "64.png");
         assert_eq!(db.records.settle_variant(&attempt, 0, &made).await.unwrap(), SettleResult::Applied);

@@ -36,7 +36,7 @@ pub(crate) async fn new_file(db: &TestDb) -> (FileId, i64) {
     let id = FileId::generate();
     let admitted =
         db.records.admit_into_file(file_admission(UploadTarget::NewFile(id.clone()))).await.unwrap().unwrap();
-    assert!(db.records.file(&id).await.unwrap().is_none(), "it is not there before it is ready");
+    assert!(db.records.file(&id).await.unwrap().is_none(), "the file does not exist before it is ready");
     assert_eq!(settle_ready(db, &admitted).await, SettleResult::Applied);
     let version = db.records.file_version(&id, 1).await.unwrap().unwrap();
     (id, version.id)
@@ -69,7 +69,7 @@ async fn one_of_two_hundred_gets_the_name() {
 }
 
 #[tokio::test]
-async fn names_are_given_back_by_those_that_come_to_nothing() {
+async fn an_upload_that_does_not_become_ready_gives_its_name_back() {
     on_both_engines(async |db| {
         let (_, version) = new_file(db).await;
         let admit =
@@ -78,22 +78,29 @@ async fn names_are_given_back_by_those_that_come_to_nothing() {
         assert_eq!(admit().await.unwrap_err(), TargetConflict::NameTaken);
         let attempt = db.begin_attempt(&rejected.message).await;
         db.records.settle_rejected(&attempt, &Reason::new("no", "no")).await.unwrap();
-        let dead_jobs = admit().await.unwrap();
-        let attempt = db.begin_attempt(&dead_jobs.message).await;
+        let dead = admit().await.unwrap();
+        let attempt = db.begin_attempt(&dead.message).await;
         db.records.mark_dead(&attempt, &Reason::new("no", "no"), "no").await.unwrap();
         let overdue = admit().await.unwrap();
         db.clock.advance(DEADLINE);
         assert_eq!(db.records.fail_overdue(10).await.unwrap().len(), 1);
         let ready = admit().await.unwrap();
         assert_eq!(settle_ready(db, &ready).await, SettleResult::Applied);
-        assert!(db.records.retry_job(overdue.message.id, MINUTE).await.unwrap().is_none(), "its name is another's");
+        assert!(
+            db.records.retry_job(overdue.message.id, MINUTE).await.unwrap().is_none(),
+            "another upload has its name"
+        );
         let kept = db.records.rendition(version, "SMALL").await.unwrap().unwrap();
         assert_eq!((kept.upload.id, kept.extension.as_str()), (ready.id, "txt"));
         assert!(db.records.delete_rendition(&kept, "mary").await.unwrap());
         assert!(!db.records.delete_rendition(&kept, "mary").await.unwrap());
-        let retried = db.records.retry_job(dead_jobs.message.id, MINUTE).await.unwrap().unwrap();
-        assert_eq!(admit().await.unwrap_err(), TargetConflict::NameTaken, "what is tried again has its name again");
-        assert_eq!(retried.message.job, dead_jobs.message.job);
+        let retried = db.records.retry_job(dead.message.id, MINUTE).await.unwrap().unwrap();
+        assert_eq!(
+            admit().await.unwrap_err(),
+            TargetConflict::NameTaken,
+            "an upload that is retried has its name again"
+        );
+        assert_eq!(retried.message.job, dead.message.job);
         let stats = db.records.stats().await.unwrap();
         assert_eq!((stats.unaccounted(), stats.in_state(UploadState::Expired)), (0, 1));
     })
@@ -110,7 +117,7 @@ async fn a_version_of_another_system_replaces_one_that_was_released() {
         assert!(register("plan.docx", 1).await);
         let next = UploadTarget::NextVersion(plan.clone());
         let pending = db.records.admit_into_file(file_admission(next)).await.unwrap().unwrap();
-        assert!(!register("plan.docx", 2).await, "it is being handed in here");
+        assert!(!register("plan.docx", 2).await, "this version is being uploaded here");
         db.clock.advance(DEADLINE);
         assert_eq!(db.records.fail_overdue(10).await.unwrap().len(), 1);
         assert!(register("newer.docx", 2).await);
@@ -121,14 +128,17 @@ async fn a_version_of_another_system_replaces_one_that_was_released() {
             (version.number, version.name)
         };
         assert_eq!(latest().await, (2, "newer.docx".to_owned()));
-        assert!(db.records.retry_job(pending.message.id, MINUTE).await.unwrap().is_none(), "its place is another's");
+        assert!(
+            db.records.retry_job(pending.message.id, MINUTE).await.unwrap().is_none(),
+            "the other system has this version now"
+        );
         assert!(register("newest.docx", 2).await);
         assert_eq!(latest().await, (2, "newest.docx".to_owned()));
         assert!(register("sixth.docx", 6).await);
         assert!(register("late.docx", 5).await);
         let numbers: Vec<u32> =
             db.records.file_versions(&plan, None).await.unwrap().iter().map(|one| one.number).collect();
-        assert_eq!(numbers, [1, 2, 6], "one that comes late is none");
+        assert_eq!(numbers, [1, 2, 6], "a number below the latest adds no version");
     })
     .await;
 }
@@ -242,7 +252,7 @@ async fn a_lock_is_renewed_by_its_holder_and_by_no_earlier_one() {
         db.records.release_idempotency_key(&lost).await.unwrap();
         let late = IdempotencyKey { lock: lost, fingerprint: "f".to_owned() };
         db.records.store_idempotent_response(&late, "late").await.unwrap();
-        assert!(matches!(hold().await, IdempotencyLockResult::InFlight { .. }), "the holder before changes nothing");
+        assert!(matches!(hold().await, IdempotencyLockResult::InFlight { .. }), "the earlier holder changes nothing");
         let (_, version) = new_file(db).await;
         let keyed = FileAdmission { idempotency_key: Some(late), ..file_admission(rendition_target(version, "small")) };
         let refused = db.records.admit_into_file(keyed).await.unwrap_err();

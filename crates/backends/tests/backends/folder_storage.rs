@@ -73,7 +73,7 @@ async fn a_staged_writer_that_is_dropped_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn nobody_is_told_that_bytes_are_there_which_were_taken_for_an_orphan() {
+async fn a_writer_whose_file_was_deleted_as_an_orphan_reports_it_missing() {
     let folder = tempfile::tempdir().unwrap();
     let stores = in_folder(&folder);
     let mut writer = stores.staging.new_writer();
@@ -96,11 +96,11 @@ async fn what_cannot_be_written_whole_leaves_nothing() {
     let failed = stores.blobs.put_batch(&stores.staging, objects(&keys, &second)).await.unwrap_err();
     assert!(failed.is_transient(), "{failed}");
     assert_eq!(files_below(&folder.path().join("blobs")), [PathBuf::from(keys[2])]);
-    assert!(stores.blobs.read(keys[2]).await.unwrap() == first, "what is there is never written again");
+    assert!(stores.blobs.read(keys[2]).await.unwrap() == first, "an object that exists is never written again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_begin_in_a_folder_that_is_not_there_yet() {
+async fn many_writers_begin_in_a_folder_that_does_not_exist_yet() {
     let folder = tempfile::tempdir().unwrap();
     let stores = in_folder(&folder);
     let bytes = random_bytes(1000);
@@ -113,7 +113,7 @@ async fn many_begin_in_a_folder_that_is_not_there_yet() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn somebody_removes_every_folder_that_is_empty() {
+async fn objects_are_written_while_empty_folders_are_removed() {
     let folder = tempfile::tempdir().unwrap();
     let stores = in_folder(&folder);
     let done = Arc::new(AtomicBool::new(false));

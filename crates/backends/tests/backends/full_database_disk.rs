@@ -22,7 +22,7 @@ use test_support::failing_disk::FailingDisk;
 use test_support::test_db::{TestDb, admission};
 use test_support::tmpfs::Tmpfs;
 
-use operations::{OPERATIONS, group_resource, mary};
+use operations::{OPERATIONS, mary, marys_resource};
 
 /// The size of a page in the write-ahead log, in bytes: 4096 and a header of 24.
 const WAL_FRAME_BYTES: u64 = 4120;
@@ -33,9 +33,10 @@ const FILE_LIMIT_VAR: &str = "CLOAKROOM_TEST_FILE_LIMIT";
 
 struct FailingDiskWalk {
     db: TestDb,
-    /// Records on another connection, which see only what is committed.
+    /// Records on another connection, through which only committed changes are visible.
     observer: Records,
-    /// Empties the write-ahead log, so that SQLite writes the log from its beginning, where there is no space.
+    /// The connection that empties the write-ahead log. SQLite then writes the log from its
+    /// beginning, where there is no space.
     checkpoint: DatabaseConnection,
     wal: PathBuf,
     disk: FailingDisk,
@@ -94,7 +95,7 @@ impl FailingDiskWalk {
     /// committed.
     async fn check_recovered(&self) {
         let (nothing, mary) = (999_999_999.try_into().unwrap(), mary());
-        self.db.records.claim(nothing, &group_resource(), &mary).await.unwrap().unwrap_err();
+        self.db.records.claim(nothing, &marys_resource(), &mary).await.unwrap().unwrap_err();
         let upload = admission("mary");
         let key = upload.staged.key.clone();
         let admitted = self.db.records.admit(upload).await.unwrap();
@@ -110,12 +111,12 @@ impl FailingDiskWalk {
                 self.check_recovered().await;
                 failures += 1;
                 room = failures * WAL_FRAME_BYTES;
-                assert!(failures < MAX_WRITES, "{op:?} never goes well: {:?}", self.errors.lock().unwrap().last());
+                assert!(failures < MAX_WRITES, "{op:?} never succeeds: {:?}", self.errors.lock().unwrap().last());
             }
             self.check_recovered().await;
             assert!(failures > 0, "{op:?} was not made to fail");
         }
-        // Everything that was acknowledged, as a process sees it that was started later.
+        // Everything that was acknowledged also exists for a process that is started later.
         let later = TestDb::reopen(&self.db.url, &self.db.clock).await;
         let given = self.admitted_ids.lock().unwrap().clone();
         for id in given {

@@ -1,5 +1,6 @@
-//! A PostgreSQL connection that is lost during a write whose outcome the caller must know: before the server receives
-//! the write, after the server has done it, and while the server receives it only later.
+//! A PostgreSQL connection that is lost during a write whose outcome the caller must know. It is
+//! lost before the server receives the write, after the server has done it, or while the write is
+//! delayed, so that the server receives it later.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -111,7 +112,8 @@ async fn open_through_cutter(db: &TestDb) -> (Records, ConnectionCutter, AbortOn
 /// Asserts that an admitted upload exists, and that a refused one left nothing, so that its staged bytes can be
 /// deleted.
 async fn check_admitted_or_not(db: &TestDb, lost: CommitLoss, key: &str, id: Option<UploadId>) {
-    // The server may have ended a transaction that arrives too late, as on a slow machine.
+    // On a slow machine, the server may have ended the transaction before its delayed commit
+    // arrives.
     assert!(lost == CommitLoss::Delayed || id.is_some() == (lost == CommitLoss::After), "{lost:?}");
     let needed = db.records.needed_staged_keys(&[key.to_owned()]).await.unwrap();
     assert_eq!(needed.len(), usize::from(id.is_some()), "{lost:?}: the staged bytes are needed if it was admitted");

@@ -8,7 +8,8 @@ use test_support::test_db::EmptyDatabase;
 
 use crate::postgres_server::PgBouncer;
 
-/// Runs eight migrations, which are like eight processes for the database because each has a connection of its own.
+/// Runs eight migrations at once. For the database they are like eight processes, because each has
+/// a connection of its own.
 async fn migrate_eight_times_at_once(url: &str) {
     let migrating: Vec<_> = (0..8).map(|_| tokio::spawn(migrations::up(url.to_owned().leak()))).collect();
     let mut applied = Vec::new();
@@ -69,7 +70,7 @@ async fn a_database_that_stops_answering_is_given_up() {
     let Some(empty) = EmptyDatabase::create("").await else { return };
     let trap = RequestTrap::default();
     let proxy = Proxy::with_trap(empty.host(), trap.clone()).await;
-    // After the first message, which opens the connection.
+    // The trap holds the second message; the first one opens the connection.
     trap.arm(2);
     let url = format!("postgres://postgres@127.0.0.1:{}/{}?sslmode=disable", proxy.port, empty.name);
     let looked = tokio::time::timeout(Duration::from_secs(60), migrations::status(&url)).await.expect("it ends");

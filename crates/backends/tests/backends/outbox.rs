@@ -16,7 +16,7 @@ async fn the_outbox_finds_what_was_not_published() {
         let message = db.admit().await.message;
         let first = PublishAttempt::first(message.id);
         let is_due = async || db.due_messages().await == [message.clone()];
-        assert!(!is_due().await, "whoever promised it may be about to publish it");
+        assert!(!is_due().await, "the api that admitted it may be about to publish it");
         db.clock.advance(GRACE);
         assert!(is_due().await);
         assert!(!is_due().await, "one sweeper publishes it");
@@ -24,12 +24,12 @@ async fn the_outbox_finds_what_was_not_published() {
         assert!(is_due().await, "and the queue did not confirm it");
         db.records.confirm_published([first]).await.unwrap();
         db.clock.advance(GRACE);
-        assert!(is_due().await, "that was an earlier publish");
+        assert!(is_due().await, "the confirmation was of an earlier publish");
         db.begin_attempt(&message).await;
         db.clock.advance(GRACE);
-        assert!(!is_due().await, "somebody is on it");
+        assert!(!is_due().await, "a worker holds the lease");
         db.clock.advance(MINUTE);
-        assert!(is_due().await, "whoever was on it has died");
+        assert!(is_due().await, "the worker that held the lease has died");
         assert_eq!(db.records.reset_queued_jobs().await.unwrap(), 1);
         assert!(is_due().await);
     })
@@ -71,7 +71,8 @@ async fn a_message_that_is_delayed_is_not_lost() {
     .await;
 }
 
-/// An api records its publish confirmations in batches, which can be later than the death and the retry of the job.
+/// An api records its confirmed publishes in batches. By then, the job may already be dead and
+/// retried.
 #[tokio::test]
 async fn a_late_confirmation_of_an_earlier_publish_does_not_strand_a_retried_job() {
     on_both_engines(async |db| {
@@ -84,9 +85,13 @@ async fn a_late_confirmation_of_an_earlier_publish_does_not_strand_a_retried_job
         db.records.confirm_published([PublishAttempt::first(message.id)]).await.unwrap();
         assert_eq!(db.records.job(message.id).await.unwrap().unwrap().published_at, None);
         db.clock.advance(GRACE);
-        assert_eq!(db.due_messages().await, std::slice::from_ref(&message), "nobody published the retry");
+        assert_eq!(db.due_messages().await, std::slice::from_ref(&message), "no process has published the retry");
         db.records.confirm_published([retried.publish]).await.unwrap();
-        assert_eq!(db.records.job(message.id).await.unwrap().unwrap().published_at, None, "nor is that the latest");
+        assert_eq!(
+            db.records.job(message.id).await.unwrap().unwrap().published_at,
+            None,
+            "the relay has published it again since"
+        );
     })
     .await;
 }
@@ -216,13 +221,13 @@ async fn an_attempt_whose_beginning_got_no_answer_is_begun_once() {
         let begin = async || db.records.begin_attempt_with_prefix(&message, MINUTE, &prefix).await.unwrap();
         for wait in [Duration::ZERO, MINUTE / 2, MINUTE] {
             db.clock.advance(wait);
-            let LeaseResult::Leased(attempt) = begin().await else { panic!("it is this caller's") };
+            let LeaseResult::Leased(attempt) = begin().await else { panic!("the lease is this caller's") };
             assert_eq!((attempt.number, attempt.counted_attempts, &attempt.prefix), (1, 1, &prefix));
             assert!(matches!(db.records.begin_attempt(&message, MINUTE).await.unwrap(), LeaseResult::Busy(_)));
         }
         db.clock.advance(MINUTE);
         assert_eq!(db.begin_attempt(&message).await.number, 2);
-        assert!(matches!(begin().await, LeaseResult::Busy(_)), "another has it now");
+        assert!(matches!(begin().await, LeaseResult::Busy(_)), "another worker has the lease now");
     })
     .await;
 }
@@ -253,7 +258,7 @@ async fn at_the_deadline_the_reason_names_the_backend_and_no_more() {
             assert!(reason.code.as_str() == "deadline" && reason.message.contains(words), "{reason:?}");
             assert!(!reason.message.contains("10.0.0.7"), "{reason:?}");
             let notices = failed.iter().find(|(id, ..)| *id == admitted.id).unwrap();
-            assert_eq!(notices.2, reason, "whoever waits hears the same");
+            assert_eq!(notices.2, reason, "the waiter gets the same reason");
         }
         let job = db.records.job(stored.message.id).await.unwrap().unwrap();
         assert_eq!(job.last_error.as_deref(), Some("tcp 10.0.0.7: refused"), "the operator sees it");
@@ -311,15 +316,15 @@ async fn a_variant_job_expires_and_the_variant_is_requested_anew() {
         let upload = db.admit_and_settle().await.id;
         let name = "64.png".parse().unwrap();
         let want = async || db.records.request_variant(upload, 0, name).await.unwrap();
-        let records::VariantStatus::Enqueued(ticket) = want().await else { panic!("not ordered") };
-        let attempt = db.begin_attempt(&ticket).await;
+        let records::VariantStatus::Enqueued(message) = want().await else { panic!("no job was enqueued") };
+        let attempt = db.begin_attempt(&message).await;
         db.records.postpone(&attempt, Backend::Blobs, MINUTE, "refused").await.unwrap().unwrap();
         db.clock.advance(DEADLINE - Duration::from_millis(1));
         assert!(db.records.fail_overdue_variants(10).await.unwrap().is_empty());
         db.clock.advance(Duration::from_millis(1));
         let given_up = db.records.fail_overdue_variants(10).await.unwrap();
         let [(of, job, reason)] = given_up.as_slice() else { panic!("{given_up:?}") };
-        assert_eq!((*of, *job, reason.code.as_str()), (upload, ticket.id, "deadline"));
+        assert_eq!((*of, *job, reason.code.as_str()), (upload, message.id, "deadline"));
         assert!(reason.message.contains("the storage for finished files"), "{reason:?}");
         assert!(matches!(want().await, records::VariantStatus::Enqueued(_)), "the next request creates a new job");
     })

@@ -20,7 +20,7 @@ async fn open(url: &str, pooler: Pooler) -> Records {
 async fn upload(records: &Records) -> Result<(), records::RecordsError> {
     let admitted = records.admit(admission("mary")).await?;
     let records::LeaseResult::Leased(attempt) = records.begin_attempt(&admitted.message, MINUTE).await? else {
-        panic!("the job cannot be had")
+        panic!("the job was not leased")
     };
     assert!(records.renew_lease(&attempt, MINUTE).await?);
     assert_eq!(records.settle_ready(&attempt, processed_upload(&attempt)).await?, SettleResult::Applied);

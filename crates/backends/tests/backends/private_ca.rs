@@ -1,4 +1,5 @@
-//! Backends whose certificates come from an authority that only `tls.ca_file` knows.
+//! Backends whose certificates come from an authority that only `tls.ca_file` names. Also a
+//! database at a Unix socket.
 
 use address::TlsSettings;
 use backends::BackendsSettings;
@@ -27,7 +28,7 @@ fn engine_address(name: &str) -> Option<(String, TlsSettings)> {
     Some((url, TlsSettings { ca_file }))
 }
 
-/// Settings of which each test replaces the part that it needs.
+/// Settings for all four backends. Each test replaces the part that it tests.
 fn backends_settings() -> BackendsSettings {
     let store = StoreSettings {
         url: Secret::new("file:///nowhere"),

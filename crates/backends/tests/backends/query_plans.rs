@@ -44,7 +44,7 @@ INSERT INTO resource_grants (service, resource_id, user_id, created_at) SELECT '
 ANALYZE";
 
 #[tokio::test]
-async fn no_hot_question_reads_a_whole_table() {
+async fn no_frequent_query_reads_a_whole_table() {
     let Some(db) = TestDb::postgres().await else { return };
     let looking = Database::connect(&db.url).await.unwrap();
     looking.execute_unprepared(FILL).await.unwrap();
@@ -118,16 +118,18 @@ async fn no_hot_question_reads_a_whole_table() {
             .collect::<Vec<_>>()
     };
     assert_eq!(read_whole().await, Vec::<String>::new());
-    // An index may also be read whole, so the entries are counted: claimed or expired uploads are not read again.
+    // An index could be read whole too, so the entries that were read are counted. Claimed or
+    // expired uploads must not be read again.
     let unclaimed = "SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'ix_uploads_unclaimed'";
     let read = looking.query_one_raw(Statement::from_string(DbBackend::Postgres, unclaimed)).await.unwrap().unwrap();
     let read: i64 = read.try_get_by_index(0).unwrap();
-    assert!(read < 1000, "{read} entries were read for the few uploads that nobody claimed");
+    assert!(read < 1000, "{read} entries were read for the few unclaimed uploads");
     let republish = "SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'ix_jobs_republish_at'";
     let read = looking.query_one_raw(Statement::from_string(DbBackend::Postgres, republish)).await.unwrap().unwrap();
     let read: i64 = read.try_get_by_index(0).unwrap();
     assert!(read < 1000, "{read} entries were read for the few jobs that were due");
-    // A page of uploads reads the entries of that page. Each round lists 6 filters, one of them in five states.
+    // A page of uploads reads the entries of that page. Each round lists with six filters. The
+    // filter with an owner and without a state is five queries, one for each state.
     for index in ["ix_uploads_owner", "ix_uploads_state"] {
         let sql = format!("SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = '{index}'");
         let read = looking.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await.unwrap().unwrap();

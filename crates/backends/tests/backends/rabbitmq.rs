@@ -69,8 +69,8 @@ async fn what_is_dropped_goes_back_and_so_does_what_nobody_saw() {
     let kept = next_delivery(&mut draining).await;
     drop(next_delivery(&mut draining).await);
     drop(draining);
-    // The delivery that is not acknowledged still belongs to the first worker, whose channel is still open to
-    // acknowledge it.
+    // The delivery `kept` still belongs to the first worker. Its channel stays open, so that it can
+    // be acknowledged.
     let mut other = queue.consume(QueueName::Pictures, 10);
     let expected: Vec<JobMessage> = sent.into_iter().filter(|message| message != kept.message()).collect();
     take_all(&mut other, expected).await;
@@ -216,7 +216,7 @@ async fn connections_cut_under_load_lose_nothing() {
 }
 
 #[tokio::test]
-async fn a_broker_that_is_away_is_said_to_be_at_once_and_found_again() {
+async fn an_unreachable_broker_is_reported_soon_and_found_again() {
     let Some(broker) = TestBroker::start().await else { return };
     let proxy = Proxy::to(broker.host()).await;
     let queue = broker.queue_at(&broker.url_through(&proxy)).await;
@@ -230,7 +230,7 @@ async fn a_broker_that_is_away_is_said_to_be_at_once_and_found_again() {
         }
     };
     assert!(refused.is_transient(), "{refused}");
-    assert!(begun.elapsed() < Duration::from_secs(15), "clients must not wait for a broker that is away");
+    assert!(begun.elapsed() < Duration::from_secs(15), "clients must not wait for an unreachable broker");
     queue.ping().await.unwrap_err();
     proxy.set(ProxyState::Open);
     let sent = job_message(1002);
@@ -301,7 +301,7 @@ async fn a_consumer_that_was_dropped_keeps_no_message_from_the_next() {
     let (_proxy, queue, sent) = slow_consume(&broker).await;
     let mut deliveries = queue.consume(QueueName::Pictures, 4);
     let early = tokio::time::timeout(Duration::from_secs(1), deliveries.next()).await;
-    assert!(early.is_err(), "the broker has not heard yet");
+    assert!(early.is_err(), "the broker has not received the request yet");
     take_all(&mut deliveries, sent).await;
     drop(deliveries);
     broker.delete_all().await;
@@ -320,7 +320,7 @@ async fn dropping_a_consumer_while_a_job_is_parked_keeps_the_message() {
     broker.delete("parked").await;
     broker.publish_raw("pictures", "not even JSON").await;
     let parking = tokio::time::timeout(Duration::from_millis(200), deliveries.next()).await;
-    assert!(parking.is_err(), "there is nothing else");
+    assert!(parking.is_err(), "there is no other message");
     queue.publish(&second).await.unwrap();
     take_all(&mut deliveries, [second]).await;
     broker.wait_for_count("parked", 1).await;

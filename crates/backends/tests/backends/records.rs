@@ -1,4 +1,5 @@
-//! Every operation of the records, on SQLite and PostgreSQL.
+//! Uploads, their jobs, variants and deletions in the records, from admission to the end, on SQLite
+//! and PostgreSQL.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -154,18 +155,18 @@ async fn of_many_requests_for_a_variant_one_enqueues_it() {
         let mut coming: HashSet<JobId> = HashSet::new();
         for wanted in futures::future::join_all(wants).await {
             match wanted.unwrap() {
-                VariantStatus::Enqueued(ticket) => messages.push(ticket),
+                VariantStatus::Enqueued(message) => messages.push(message),
                 VariantStatus::Pending(job) => drop(coming.insert(job)),
                 other => panic!("{other:?}"),
             }
         }
-        let [ticket] = messages.as_slice() else { panic!("{} orders", messages.len()) };
-        assert!(coming.iter().all(|job| *job == ticket.id));
-        let attempt = db.begin_attempt(ticket).await;
+        let [message] = messages.as_slice() else { panic!("{} jobs were enqueued", messages.len()) };
+        assert!(coming.iter().all(|job| *job == message.id));
+        let attempt = db.begin_attempt(message).await;
         let made = variant(&attempt, "64.png");
         assert_eq!(db.records.settle_variant(&attempt, 0, &made).await.unwrap(), SettleResult::Applied);
         let VariantStatus::Ready(found) = db.records.request_variant(upload, 0, name).await.unwrap() else {
-            panic!("not made")
+            panic!("the variant is not ready")
         };
         assert_eq!(found, made);
     })
@@ -176,18 +177,18 @@ async fn of_many_requests_for_a_variant_one_enqueues_it() {
 async fn variants_of_one_picture_have_a_limit_and_a_refused_one_says_why() {
     on_both_engines(async |db| {
         let upload = db.admit_and_settle().await.id;
-        let VariantStatus::Enqueued(ticket) =
+        let VariantStatus::Enqueued(message) =
             db.records.request_variant(upload, 0, "64.png".parse().unwrap()).await.unwrap()
         else {
-            panic!("not ordered")
+            panic!("no job was enqueued")
         };
-        let attempt = db.begin_attempt(&ticket).await;
+        let attempt = db.begin_attempt(&message).await;
         let reason = Reason::new("bytes_lost", "the original is gone");
         db.records.refuse_variant(&attempt, &reason).await.unwrap();
         let VariantStatus::Refused(why) =
             db.records.request_variant(upload, 0, "64.png".parse().unwrap()).await.unwrap()
         else {
-            panic!("not refused")
+            panic!("the variant was not refused")
         };
         assert_eq!(why, reason);
         for side in 0..60 {
@@ -224,7 +225,8 @@ async fn what_is_overdue_fails_with_its_job_and_its_waiter_can_be_notified() {
     .await;
 }
 
-/// Both lock the upload's row first and the job's row after it. In the opposite order they waited for each other.
+/// Both lock the upload's row first and the job's row after it. If one of them locked in the
+/// opposite order, they could wait for each other.
 #[tokio::test]
 async fn what_is_settled_at_its_deadline_and_what_fails_there_do_not_wait_for_each_other() {
     on_both_engines(async |db| {
@@ -278,13 +280,13 @@ async fn what_an_attempt_wrote_is_deleted_when_another_was_settled() {
         assert!(db.records.reschedule(&failed, MINUTE, "no disk").await.unwrap().is_some());
         let settled = db.begin_attempt(&admitted.message).await;
         db.clock.advance(DEADLINE - 3 * MINUTE);
-        assert!(complete_due_deletions(db).await.is_empty(), "as long as the job is there, nothing of it is collected");
+        assert!(complete_due_deletions(db).await.is_empty(), "while the job exists, nothing that it wrote is deleted");
         assert_eq!(db.records.settle_ready(&settled, processed_upload(&settled)).await.unwrap(), SettleResult::Applied);
         assert_eq!(
             db.records.settle_ready(&killed, processed_upload(&killed)).await.unwrap(),
             SettleResult::Superseded
         );
-        assert!(complete_due_deletions(db).await.is_empty(), "the first may be writing still");
+        assert!(complete_due_deletions(db).await.is_empty(), "the first attempt may still be writing");
         db.clock.advance(Duration::from_secs(3600));
         let mut others = [killed.prefix, failed.prefix];
         others.sort();
@@ -303,16 +305,16 @@ async fn what_an_attempt_wrote_is_deleted_when_the_job_ends_without_it() {
         db.clock.advance(DEADLINE);
         assert_eq!(db.records.fail_overdue(10).await.unwrap().len(), 1);
         assert_eq!(db.records.settle_ready(&first, processed_upload(&first)).await.unwrap(), SettleResult::Superseded);
-        assert!(complete_due_deletions(db).await.is_empty(), "it may be writing still");
+        assert!(complete_due_deletions(db).await.is_empty(), "the attempt may still be writing");
         db.records.retry_job(overdue.message.id, DEADLINE).await.unwrap().unwrap();
         let again = db.begin_attempt(&overdue.message).await;
         assert_eq!(db.records.settle_ready(&again, processed_upload(&again)).await.unwrap(), SettleResult::Applied);
         db.clock.advance(Duration::from_secs(3600));
         assert_eq!(complete_due_deletions(db).await, [first.prefix], "and not what was settled after it");
 
-        let dead_jobs = db.begin_attempt(&db.admit().await.message).await;
-        db.records.mark_dead(&dead_jobs, &Reason::new("no", "no"), "no").await.unwrap();
-        assert_eq!(complete_due_deletions(db).await, [dead_jobs.prefix]);
+        let dead = db.begin_attempt(&db.admit().await.message).await;
+        db.records.mark_dead(&dead, &Reason::new("no", "no"), "no").await.unwrap();
+        assert_eq!(complete_due_deletions(db).await, [dead.prefix]);
 
         let expired = db.begin_attempt(&db.admit().await.message).await;
         db.clock.advance(RETENTION);
@@ -320,7 +322,7 @@ async fn what_an_attempt_wrote_is_deleted_when_the_job_ends_without_it() {
         let all = complete_due_deletions(db).await;
         assert!(all.iter().any(|prefix| expired.prefix.starts_with(prefix)), "{all:?}");
         db.clock.advance(Duration::from_secs(3600));
-        assert_eq!(complete_due_deletions(db).await, [expired.prefix], "whatever was written after that");
+        assert_eq!(complete_due_deletions(db).await, [expired.prefix], "what was written after the expiry");
     })
     .await;
 }
@@ -331,12 +333,12 @@ async fn a_deletion_whose_sweeper_died_is_taken_again() {
         let attempt = db.begin_attempt(&db.admit().await.message).await;
         db.records.settle_rejected(&attempt, &Reason::new("no", "no")).await.unwrap();
         let taken = db.records.take_due_deletions(10).await.unwrap();
-        let [condemned] = taken.as_slice() else { panic!("{taken:?}") };
-        assert_eq!(condemned.prefix, attempt.prefix);
+        let [deletion] = taken.as_slice() else { panic!("{taken:?}") };
+        assert_eq!(deletion.prefix, attempt.prefix);
         assert!(db.records.take_due_deletions(10).await.unwrap().is_empty(), "it is being deleted");
         db.clock.advance(Duration::from_secs(600));
-        assert_eq!(db.records.take_due_deletions(10).await.unwrap(), taken, "who took it on has died");
-        db.records.complete_deletion(condemned).await.unwrap();
+        assert_eq!(db.records.take_due_deletions(10).await.unwrap(), taken, "the sweeper that took it has died");
+        db.records.complete_deletion(deletion).await.unwrap();
         db.clock.advance(Duration::from_secs(600));
         assert!(db.records.take_due_deletions(10).await.unwrap().is_empty());
     })

@@ -1,4 +1,4 @@
-//! Sessions and how they end, on SQLite and PostgreSQL.
+//! Sessions and how they end, and when old signing keys are deleted, on SQLite and PostgreSQL.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ async fn a_session_ends_alone_or_with_all_of_its_user() {
 }
 
 #[tokio::test]
-async fn a_changed_password_and_a_disabled_account_end_them() {
+async fn a_changed_password_or_a_disabled_account_ends_all_sessions() {
     on_both_engines(async |db| {
         let mut mary = user("mary");
         let session = add_session(db, "mary").await;
@@ -83,7 +83,7 @@ async fn a_login_does_not_outlive_a_password_that_is_changed_meanwhile() {
 }
 
 #[tokio::test]
-async fn rows_that_have_ended_are_removed_in_batches() {
+async fn ended_sessions_are_deleted_in_batches() {
     on_both_engines(async |db| {
         for _ in 0..5 {
             add_session(db, "mary").await;

@@ -23,7 +23,7 @@ async fn a_missing_bucket_or_a_wrong_key_is_not_a_missing_object() {
     }
 }
 
-/// Tests that each wrong setting is named, by every operation.
+/// Tests that the error of every operation names the wrong setting.
 async fn check_wrong_settings(account: &BucketAccount) {
     let other = |bucket: &str, id: &str, secret: &str| {
         let (bucket, id, secret) = (bucket.to_owned(), id.to_owned(), secret.to_owned());
@@ -61,7 +61,7 @@ async fn check_wrong_settings(account: &BucketAccount) {
 }
 
 #[tokio::test]
-async fn a_store_that_refuses_has_no_time_or_hangs_is_away_and_nothing_is_missing() {
+async fn while_a_store_refuses_is_overloaded_or_hangs_no_object_counts_as_missing() {
     for account in real_buckets() {
         check_outages(account).await;
     }
@@ -104,7 +104,7 @@ async fn a_folder_whose_disk_is_gone_has_lost_nothing() {
     let stores = in_folder(&folder);
     let staged = stage(&stores, &random_bytes(1000)).await;
     let (there, aside) = (folder.path().join("staging"), folder.path().join("aside"));
-    // The folder disappears with its mount point, and then with an empty mount point left.
+    // First the folder disappears with its mount point, then it leaves an empty mount point.
     for mount_point in [false, true] {
         std::fs::rename(&there, &aside).unwrap();
         if mount_point {

@@ -43,8 +43,9 @@ async fn records_that_were_restored_give_no_upload_id_again() {
         let now = open_backends(folder.path(), db, "0 B").await;
         now.check_accepts_upload(0).await.unwrap();
         let last = now.records.admit(admission("mary")).await.unwrap().id;
-        // Uploads after the backup, which the restored records do not know: their numbers are in this folder of blobs
-        // and in later ones. Some of these uploads have expired.
+        // Uploads after the backup, which the restored records do not know. Their numbers are in
+        // the same folder of blobs and in later folders. The numbers between them are of uploads
+        // that have expired.
         let lost = [last.get() + 1, last.get() + 700, last.get() + 1500];
         for number in lost {
             let key = format!("{}512.jpg", domain::blob_keys::new_attempt_prefix(number.try_into().unwrap()));

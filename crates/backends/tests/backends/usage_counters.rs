@@ -28,11 +28,11 @@ fn rejection() -> Reason {
 }
 
 async fn request_variant(records: &Records, upload: UploadId, name: &str) -> JobMessage {
-    let VariantStatus::Enqueued(ticket) = records.request_variant(upload, 0, name.parse().unwrap()).await.unwrap()
+    let VariantStatus::Enqueued(message) = records.request_variant(upload, 0, name.parse().unwrap()).await.unwrap()
     else {
-        panic!("not ordered")
+        panic!("no job was enqueued")
     };
-    ticket
+    message
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn the_counters_say_what_a_full_count_says_after_every_step_of_a_picture()
 
         let dead = db.admit().await;
         records.mark_dead(&db.begin_attempt(&dead.message).await, &rejection(), "no").await.unwrap();
-        assert_eq!(usage(db).await, (0, 0, 0), "a failure of ours is nobody's to pay");
+        assert_eq!(usage(db).await, (0, 0, 0), "a failure that Cloakroom caused does not count for the user");
         records.retry_job(dead.message.id, DEADLINE).await.unwrap().unwrap();
         assert_eq!(usage(db).await, (1, 0, ORIGINAL_BYTES));
         db.clock.advance(DEADLINE);
@@ -139,7 +139,8 @@ async fn a_job_goes_to_bulk_or_heavy_and_stays_there() {
         let sent = admitted.iter().map(|one| one.message.clone()).chain([slow.message.clone()]);
         assert_eq!(relayed, sent.collect::<Vec<_>>(), "the relay publishes into the same queues");
 
-        // With one upload less in flight, the next one counts as one of few again.
+        // With two uploads fewer in flight, the next job goes to the queue of its kind again, and
+        // the one after it to `bulk`.
         let attempt = db.begin_attempt(&admitted[0].message).await;
         db.records.settle_ready(&attempt, processed_upload(&attempt)).await.unwrap();
         let attempt = db.begin_attempt(&admitted[1].message).await;
@@ -193,9 +194,9 @@ async fn end_job(records: &Records, admitted: Admitted, n: usize) {
             let counted =
                 records.settle_ready(&attempt, processed_upload(&attempt)).await.unwrap() == SettleResult::Applied;
             if counted
-                && let Ok(VariantStatus::Enqueued(ticket)) =
+                && let Ok(VariantStatus::Enqueued(message)) =
                     records.request_variant(admitted.id, 0, "64.png".parse().unwrap()).await
-                && let LeaseResult::Leased(attempt) = records.begin_attempt(&ticket, MINUTE).await.unwrap()
+                && let LeaseResult::Leased(attempt) = records.begin_attempt(&message, MINUTE).await.unwrap()
             {
                 records.settle_variant(&attempt, 0, &variant(&attempt, "64.png")).await.unwrap();
             }
@@ -215,8 +216,8 @@ async fn many_writers_at_once_keep_the_counters_right() {
         let writers = (0..40).map(|n: usize| {
             let (records, clock, file) = (db.records.clone(), db.clock.clone(), file.clone());
             tokio::spawn(async move {
-                for write_lock in 0..4 {
-                    let owner = ["ann", "bob", "mary"][(n + write_lock) % 3];
+                for round in 0..4 {
+                    let owner = ["ann", "bob", "mary"][(n + round) % 3];
                     let admitted = if owner == "mary" {
                         let into = FileAdmission { ..files::file_admission(UploadTarget::NextVersion(file.clone())) };
                         records.admit_into_file(into).await.unwrap().unwrap()
@@ -224,7 +225,7 @@ async fn many_writers_at_once_keep_the_counters_right() {
                         let short = Admission { deadline: MINUTE, retention: 2 * MINUTE, ..admission(owner) };
                         records.admit(short).await.unwrap()
                     };
-                    end_job(&records, admitted, n + write_lock).await;
+                    end_job(&records, admitted, n + round).await;
                     if n % 10 == 9 {
                         clock.advance(Duration::from_secs(40));
                         records.fail_overdue(7).await.unwrap();
@@ -234,7 +235,7 @@ async fn many_writers_at_once_keep_the_counters_right() {
             })
         });
         let writing = tokio::time::timeout(Duration::from_secs(240), join_all(writers.collect::<Vec<_>>()));
-        writing.await.expect("they wait for each other").into_iter().for_each(Result::unwrap);
+        writing.await.expect("the writers wait for each other").into_iter().for_each(Result::unwrap);
         assert_eq!(db.records.recount_usage().await.unwrap(), Vec::<String>::new());
         db.clock.advance(RETENTION);
         while !db.records.fail_overdue(100).await.unwrap().is_empty() {}

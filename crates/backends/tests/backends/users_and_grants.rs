@@ -62,7 +62,8 @@ async fn another_process_sees_the_same_records() {
     .await;
 }
 
-/// Otherwise, a machine whose clock is an hour ahead would treat the uploads of all users as overdue.
+/// If processes did not agree, a machine whose clock is an hour ahead would treat the uploads of
+/// all users as overdue.
 #[tokio::test]
 async fn processes_whose_clocks_differ_by_an_hour_agree_on_the_time() {
     let Some(db) = TestDb::postgres().await else { return };

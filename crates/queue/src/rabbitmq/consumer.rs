@@ -39,8 +39,9 @@ impl Deliveries {
         Self { broker: shared, queue, prefetch, channel: None, consumer: None }
     }
 
-    /// Whether there are no deliveries because the queue is empty. The broker can drop a consumer without a notice:
-    /// RabbitMQ 3.10 does so when a queue is deleted and declared again at once.
+    /// Whether there are no deliveries because the queue is empty. False also if the broker does
+    /// not answer. The broker can drop a consumer without a notice: RabbitMQ 3.10 does so when a
+    /// queue is deleted and declared again at once.
     async fn is_queue_empty(&self) -> bool {
         let Some(channel) = &self.channel else { return false };
         let count = with_timeout(parked::message_count(channel, &self.broker.topology.job_queue(self.queue))).await;
@@ -59,8 +60,8 @@ impl Deliveries {
         // A separate channel, which can be closed without affecting a delivery that a worker holds.
         let channel = self.broker.consumer_connection.channel(Duration::MAX).await?;
         let mut guard = ChannelGuard(Some(channel.clone()));
-        // Per consumer, because RabbitMQ 4.3 refuses a global limit. It bounds the deliveries of one worker, so that
-        // the others get the rest.
+        // The limit is per consumer, because RabbitMQ 4.3 refuses a global limit. It bounds the
+        // deliveries of one worker, so that other workers get the rest.
         with_timeout(channel.basic_qos(self.prefetch, BasicQosOptions { global: false })).await?;
         // With manual acknowledgement, not exclusive; the broker names the consumer.
         let (queue, options) = (self.broker.topology.job_queue(self.queue), BasicConsumeOptions::default());

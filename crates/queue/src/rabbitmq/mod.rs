@@ -2,7 +2,9 @@
 //!
 //! - `topology` declares exchanges and queues; `message` encodes messages; `connection` keeps the connections.
 //! - `publisher` publishes, `consumer` consumes, and `parked` keeps messages of unknown kinds.
-//! - `outcomes` sends the outcomes of jobs back to the processes that wait for them.
+//! - `outcomes` sends the outcomes of jobs back to the processes that wait for them;
+//!   `reply_targets` remembers these processes.
+//! - `context` is the state that all of these share.
 //!
 //! A job message may be delivered twice and is never lost once [`RabbitMq::publish`] has returned. Every wait has a
 //! timeout, except the wait for the next delivery.
@@ -46,9 +48,10 @@ const STARTUP_TIMEOUT: Duration = Duration::from_secs(5);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The heartbeat in seconds. A dead peer is detected within two of these; the broker's own default is 60 s.
 const HEARTBEAT_SECS: u16 = 10;
-/// The largest frame, in bytes. A message has a few hundred, and lapin keeps room for 64 frames on each connection:
-/// with the broker's default of 128 KiB, that is 16 MiB in every process. RabbitMQ 4.1 refuses less than 8 KiB, and
-/// the headers of a message that other clients may have written have to fit into one frame.
+/// The largest frame, in bytes. A message has a few hundred bytes. lapin keeps room for 64 frames
+/// on each connection. With the broker's default of 128 KiB, that would be 16 MiB for the two
+/// connections of a process. RabbitMQ 4.1 refuses less than 8 KiB. The headers of a message, which
+/// another client may have written, must fit into one frame.
 const MAX_FRAME_BYTES: u32 = 16 << 10;
 
 /// The queue on a broker. Clones share its connections.

@@ -23,7 +23,8 @@ use super::context::QueueContext;
 use crate::error::QueueError;
 use crate::outcome_waiters::OutcomeWaiters;
 
-/// How long a waiter waits for its binding. After that the records are read sooner.
+/// How long a waiter waits for its binding. Without the binding, the waiter finds the outcome in
+/// the records when its own timeout ends.
 const BIND_TIMEOUT: Duration = Duration::from_secs(1);
 /// The number of outcomes that may wait for a broker that is not available. More are dropped, because waiters find
 /// them in the records.
@@ -222,8 +223,9 @@ async fn publish_outcome(
     let body = serde_json::to_vec(message).map_err(|error| QueueError::Codec(error.to_string()))?;
     let mut headers = FieldTable::default();
     if let Some(instance) = to {
-        // One message with two keys (RabbitMQ's sender-selected distribution), for the process that asked and for
-        // those that bound the job. A queue that both lead to gets it once.
+        // One message with two keys (RabbitMQ's sender-selected distribution): one for the process
+        // that waits, and one for the processes that bound the job. A queue to which both keys lead
+        // gets the message once.
         let instance = AMQPValue::LongString(instance.simple().to_string().into());
         headers.insert("CC".into(), AMQPValue::FieldArray(vec![instance].into()));
     }

@@ -1,5 +1,5 @@
-//! Parked messages, which no worker of this version knows: kept unchanged for a newer version or an operator. A
-//! command publishes them again.
+//! Parked messages, whose jobs this version does not know. They are kept unchanged for a newer
+//! version or an operator. A command publishes them again.
 
 use domain::QueueName;
 use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions, QueueDeclareOptions};
@@ -26,7 +26,8 @@ pub(super) async fn park(
     shared.publisher.publish("", &shared.topology.parked(), body, &properties).await
 }
 
-/// Publishes parked messages that this version knows to their queues and leaves the others. Each is read once.
+/// Reads each parked message once. If this version knows its job, publishes the message to its
+/// queue; otherwise leaves it parked. Returns how many were published.
 pub(super) async fn unpark(shared: &QueueContext) -> Result<usize, QueueError> {
     let channel = shared.consumer_connection.channel(PING_TIMEOUT).await?;
     let queue = shared.topology.parked();
@@ -42,7 +43,8 @@ pub(super) async fn unpark(shared: &QueueContext) -> Result<usize, QueueError> {
                 with_timeout(delivery.acker.ack(BasicAckOptions::default())).await?;
                 returned += 1;
             }
-            // Returned at the end only, because the broker would deliver it again as the next message.
+            // The message is returned at the end only, because the broker would otherwise deliver
+            // it again as the next one.
             Err(_) => unknown.push(delivery.acker),
         }
     }

@@ -16,8 +16,9 @@ use crate::error::QueueError;
 /// How long a confirm may take. A broker with a resource alarm, or one that cannot write, sends no confirm and no
 /// error.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long to wait for a lost connection: about as long as a reconnect takes after an operator closed it. The
-/// records hold every job, so clients must not wait for a broker that is down.
+/// How long to wait until a lost connection is replaced: about as long as a reconnect takes after
+/// an operator closed the connection. The records hold every job, so clients must not wait for a
+/// broker that is down.
 const RECONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// The pause before a deleted queue is declared again.
 const REDECLARE_DELAY: Duration = Duration::from_millis(300);
@@ -39,8 +40,8 @@ impl Publisher {
 
     /// Returns once the broker has the message on disk, in a queue.
     ///
-    /// The broker may have the message twice if this had to try twice. The records make one of the two a duplicate
-    /// that does nothing.
+    /// If this function had to try twice, the broker may have the message twice. The second
+    /// delivery then does nothing, because the records show that the job is taken or done.
     pub(super) async fn publish(
         &self,
         exchange: &str,
@@ -64,8 +65,9 @@ impl Publisher {
                 Ok(Err(error)) => error,
             };
             match error {
-                // The queue has been deleted, so it is declared again. Not at once, because RabbitMQ 3.10 then gives
-                // the new queue the old one's consumers, which never receive anything.
+                // The queue has been deleted, so it is declared again after a pause. Without the
+                // pause, RabbitMQ 3.10 gives the new queue the consumers of the old one, which
+                // never receive anything.
                 QueueError::Unroutable(_) if !declared => {
                     tokio::time::sleep(REDECLARE_DELAY).await;
                     self.connection.declare().await?;

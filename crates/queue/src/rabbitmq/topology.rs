@@ -9,9 +9,9 @@
 //!   worker ──► outcomes.v1 (direct) ─► one exclusive queue per process that waits
 //! ```
 //!
-//! [`BrokerConnection`](super::connection::BrokerConnection) declares all of it on every connection, so an empty
-//! broker works like an old one. The arguments of a queue that exists can never change: a change needs a new name,
-//! `v2`, and the old queue is drained first.
+//! [`BrokerConnection`](super::connection::BrokerConnection) declares all of it on every
+//! connection, so a broker needs no preparation. The arguments of a queue that exists can never
+//! change: a change needs a new name, `v2`, and the old queue is drained first.
 
 use std::time::Duration;
 
@@ -20,8 +20,9 @@ use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptio
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ExchangeKind};
 
-/// The delays of rescheduled jobs. Each delay has its own queue, because in a queue with different times to live a
-/// long one at its head keeps the short ones behind it. All job queues share them.
+/// The delays of rescheduled jobs. Each delay has its own queue, because messages leave only from
+/// the head of a queue: a message with a long delay would hold back those behind it. All job queues
+/// share the delay queues.
 const RETRY_DELAYS: [(&str, Duration); 5] = [
     ("1s", Duration::from_secs(1)),
     ("5s", Duration::from_secs(5)),
@@ -67,15 +68,15 @@ impl Topology {
         (self.name("work"), format!("now.{}", queue.as_str()))
     }
 
-    /// The exchange and key of a message to be delivered after `delay` at the earliest, or after the longest delay
-    /// there is.
+    /// The exchange and key of a message to be delivered after `delay` at the earliest. A delay
+    /// longer than the longest of `RETRY_DELAYS` becomes that one.
     pub(super) fn delayed_route(&self, queue: QueueName, delay: Duration) -> (String, String) {
         let longest = RETRY_DELAYS[RETRY_DELAYS.len() - 1].0;
-        let rung = RETRY_DELAYS.iter().find(|(_, wait)| *wait >= delay).map_or(longest, |(rung, _)| rung);
-        (self.name("later"), format!("{rung}.{}", queue.as_str()))
+        let label = RETRY_DELAYS.iter().find(|(_, wait)| *wait >= delay).map_or(longest, |(label, _)| label);
+        (self.name("later"), format!("{label}.{}", queue.as_str()))
     }
 
-    /// Declares everything. On a separate channel, because a refusal closes the channel.
+    /// Declares everything. `channel` serves nothing else, because a refusal closes the channel.
     pub(super) async fn declare(&self, channel: &Channel) -> lapin::Result<()> {
         for exchange in ["work", "later"] {
             self.exchange(channel, &self.name(exchange), ExchangeKind::Topic).await?;
@@ -89,10 +90,10 @@ impl Topology {
             self.queue(channel, &queue, job_queue_args(&self.dead())).await?;
             self.bind(channel, &queue, &self.name("work"), &format!("*.{}", queue_name.as_str())).await?;
         }
-        for (rung, wait) in RETRY_DELAYS {
-            let queue = self.name(&format!("later.{rung}"));
+        for (label, wait) in RETRY_DELAYS {
+            let queue = self.name(&format!("later.{label}"));
             self.queue(channel, &queue, delay_queue_args(wait, &self.name("work"))).await?;
-            self.bind(channel, &queue, &self.name("later"), &format!("{rung}.*")).await?;
+            self.bind(channel, &queue, &self.name("later"), &format!("{label}.*")).await?;
         }
         Ok(())
     }
@@ -119,11 +120,13 @@ impl Topology {
 /// The arguments of a job queue.
 fn job_queue_args(dead: &str) -> FieldTable {
     let mut arguments = quorum_args();
-    // Attempts are counted in the records before any work is done; this limit only ends messages that circle in the
-    // broker itself. It is far above the worker's own limit for two reasons: up to RabbitMQ 3.13 a message returned
-    // by a draining worker counts too, and 4.0 has a limit of 20 if none is set.
+    // The records count attempts before any work is done. This limit only ends messages that circle
+    // in the broker itself. It is far above the worker's own limit, because up to RabbitMQ 3.13 a
+    // message returned by a draining worker counts too. It must be set, because RabbitMQ 4.0 has a
+    // limit of 20 if none is set.
     arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(200));
-    // The default exchange with the queue's own name as the key, because that binding cannot be removed.
+    // The default exchange, with the name of the dead queue as the key, because that binding cannot
+    // be removed.
     set_dead_letter_args(&mut arguments, "", Some(dead));
     arguments
 }
@@ -138,8 +141,8 @@ fn delay_queue_args(wait: Duration, work: &str) -> FieldTable {
     arguments
 }
 
-/// The arguments of a queue kept for operators: the newest ten thousand messages for thirty days, so that it cannot
-/// fill a disk.
+/// The arguments of a queue kept for operators. It keeps the newest ten thousand messages for
+/// thirty days, so that it cannot fill a disk.
 fn retention_args() -> FieldTable {
     let mut arguments = quorum_args();
     arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(30 * 24 * 3600 * 1000));
@@ -148,7 +151,8 @@ fn retention_args() -> FieldTable {
     arguments
 }
 
-/// Replicated and on disk before the confirm; the only replicated kind from RabbitMQ 4 on.
+/// The arguments of a quorum queue. It is replicated, and a message is on disk before it is
+/// confirmed. It is the only replicated kind from RabbitMQ 4 on.
 fn quorum_args() -> FieldTable {
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));

@@ -1,5 +1,5 @@
-//! Waits for the end of a copy. Azure tells the state of a copy in a header, which the client of object_store ignores. So
-//! the client gets its responses from a connector that adds the state to them.
+//! Waits for the end of a copy. Azure sends the state of a copy in a header, which object_store's
+//! client ignores. So the client is opened with a connector that adds the state to each response.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use object_store::{ClientOptions, Error, GetOptions, ObjectStore, Result};
 
 /// The header with the state of the last copy to a blob ("Get Blob Properties" of the REST API).
 const COPY_STATUS: &str = "x-ms-copy-status";
-/// The pause between two questions. The time limit of the operation ends the questions.
+/// The pause between two requests for the state. The time limit of the operation ends the requests.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The state of a copy, in the extensions of a response about its target.
@@ -81,8 +81,8 @@ mod tests {
     use crate::bucket::{BucketClient, BucketPlace};
     use crate::settings::StoreSettings;
 
-    /// Copies a blob at a server that gives these states of the copy, one after another. Returns the result, and the
-    /// number of states that were asked for.
+    /// Copies a blob at a server that sends these states of the copy, one after another. Returns
+    /// the result, and the number of states that were asked for.
     async fn copy_with_states(states: &[&str]) -> (Result<()>, usize) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let settings = StoreSettings {

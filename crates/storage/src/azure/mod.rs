@@ -5,7 +5,8 @@
 //! - A copy inside an account may go on after its request was answered ("Copy Blob" of the REST API), so its end is
 //!   waited for (`copy_status`). Without that, a staged blob could be deleted before it is copied.
 //! - Parts are uncommitted blocks. No request deletes them: Azure drops them after seven days ("Put Block").
-//! - Blobs are deleted by batches of deletions, whose answer has a message for each of them instead of an error code.
+//! - Blobs are deleted in batches. In the answer, a failed deletion has a message but no error
+//!   code, so errors are also recognised by their messages.
 
 mod copy_status;
 
@@ -39,8 +40,8 @@ pub(crate) const KIND: EngineKind = EngineKind {
     },
 };
 
-/// The size of a block: the same as for S3, so that an upload in progress takes the same memory. Azure takes any size,
-/// and 50,000 blocks for a blob ("Put Block").
+/// The size of a block: the same as for S3, so that an upload in progress takes the same memory.
+/// Azure takes blocks of any size, and up to 50,000 blocks for a blob ("Put Block").
 const PART: usize = 5 << 20;
 
 /// Azure's error code for a missing blob.
@@ -64,8 +65,9 @@ const MISCONFIGURED: [(&str, &str); 13] = [
     ("AuthorizationSourceIPMismatch", DENIED),
 ];
 
-/// The messages of errors whose code says too little ("Blob Storage error codes"). In the answer to a batch of deletions,
-/// an error has no code, and Azurite calls a wrong key `AuthorizationFailure`.
+/// The messages of errors whose code is missing or says too little ("Blob Storage error codes"). In
+/// the answer to a batch of deletions, an error has no code. Azurite calls a wrong key
+/// `AuthorizationFailure`.
 const MESSAGES: [(&str, FailureKind); 4] = [
     ("The specified blob does not exist", FailureKind::Missing),
     ("The specified container does not exist", FailureKind::Misconfigured(NO_CONTAINER)),

@@ -1,13 +1,17 @@
-//! Durable writes to a folder. The engine writes and deletes through this module. Lookup, reading, listing and deleting
-//! of one object are done by object_store's `LocalFileSystem`, which uses the same file names.
+//! Durable writes to a folder. This module writes files, deletes prefixes, and reads files past the
+//! page cache. All other access to single objects is by object_store's `LocalFileSystem`, which
+//! uses the same file names.
 //!
-//! A file is written directly under its final name, without a temporary name and a rename. That is right because
-//! every key is written once, since only its writer knows it, and the records say which key counts. No reader opens a
-//! file before its writer has reported it complete. A file left by a killed process is an object like any other. In
-//! staging it is an orphan; in blobs it is under a prefix that its job's row knows.
+//! A file is written directly under its final name, without a temporary name and a rename. This is
+//! safe for two reasons. Every key is written once, because only its writer knows it, and the
+//! records say which key counts. No reader opens a file before its writer has reported it complete.
 //!
-//! What has returned without an error is on disk: the bytes, the names in their directory, and the names of all
-//! parent directories. An operation that fails leaves no file. Each operation is one call on a blocking thread.
+//! A file left by a killed process is an object like any other. In staging it is an orphan. In
+//! blobs its key begins with the prefix of an attempt, which the job's row names.
+//!
+//! When an operation has returned without an error, these are on disk: the bytes, the names in
+//! their directory, and the names of all parent directories. An operation that fails leaves no
+//! file. Each operation is one call on a blocking thread.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
@@ -92,7 +96,8 @@ impl Folder {
         Ok(pending)
     }
 
-    /// Creates a file. Returns None instead of the open file if it is another name of a durable one.
+    /// Creates a file. Returns the open file, or None if the new file is another name of a durable
+    /// one.
     fn write_source(&self, path: PathBuf, source: ObjectSource) -> io::Result<(PendingFile, Option<File>)> {
         let (source, held) = match source {
             ObjectSource::Bytes(bytes) => return self.write_bytes(path, &bytes),
@@ -118,7 +123,7 @@ impl Folder {
 
     fn hard_link(&self, source: &Path, path: &Path) -> io::Result<()> {
         self.create_entry(path, || match std::fs::hard_link(source, path) {
-            // Creating a directory does not help with that.
+            // The source is missing, so creating the directory of `path` would not help.
             Err(error) if is_missing(&error) && !source.exists() => Err(io::Error::other(error)),
             linked => linked,
         })
@@ -130,15 +135,15 @@ impl Folder {
         Ok((PendingFile(Some(path)), file))
     }
 
-    /// Creates an entry in the directory of `path`. Creates the directory if it is missing: it was never used, or
-    /// another process has just removed it while empty.
+    /// Creates an entry in the directory of `path`. If the directory is missing, creates it too: it
+    /// was never used, or another process has just removed it because it was empty.
     fn create_entry<T>(&self, path: &Path, create: impl Fn() -> io::Result<T>) -> io::Result<T> {
         for _ in 0..MAX_CREATE_ATTEMPTS {
             match create() {
                 Err(error) if is_missing(&error) => {}
                 created => return created,
             }
-            // The process that removed it may have removed more.
+            // The process that removed this directory may have removed others too.
             self.durable_dirs().clear();
             match create_dir_durably(&self.root).and_then(|()| std::fs::create_dir_all(parent_dir(path))) {
                 Err(error) if !is_missing(&error) => return Err(error),
@@ -167,7 +172,8 @@ impl Folder {
         run_blocking(read).await
     }
 
-    /// Makes the names in a directory durable, and the names of its parents unless they are known to be.
+    /// Makes the names in a directory durable. Does the same for its parent directories, unless
+    /// they are known to be durable.
     fn make_durable(&self, directory: &Path) -> io::Result<()> {
         sync_dir(directory)?;
         if self.durable_dirs().contains(directory) {
@@ -197,8 +203,9 @@ impl Folder {
             if stem.is_empty() && directory != *folder.root {
                 std::fs::remove_dir(&directory).ok();
             }
-            // Even if nothing was left, because an earlier process may have been killed before this step. If the
-            // directory is gone as well, its nearest existing parent is synced.
+            // The directory is synced even if it had no such file, because an earlier process may
+            // have been killed between the deletion and this step. If the directory is gone as
+            // well, its nearest existing parent is synced.
             let left = directory.ancestors().take_while(|above| above.starts_with(&folder.root));
             let synced = left.map(sync_dir).find(|synced| !synced.as_ref().is_err_and(is_missing));
             synced.unwrap_or(Ok(())).map(|()| removed)

@@ -1,7 +1,7 @@
 //! A folder on this machine, or on a file system that several machines mount.
 //!
-//! `durable_files` writes, and deletes prefixes. A missing object is a missing file in a directory that is there: if the
-//! disk is not mounted, nothing counts as missing.
+//! `durable_files` writes files and deletes prefixes. An object counts as missing only if its file
+//! is missing and the directory is there. So nothing counts as missing if the disk is not mounted.
 
 mod durable_files;
 
@@ -39,9 +39,10 @@ pub(crate) const KIND: EngineKind = EngineKind {
 /// The usual part of a file: small, so that two hundred uploads in progress take little memory. A file system takes
 /// any size.
 const PART: usize = 128 << 10;
-/// The part of a file for a few writers at a time: it halves the calls on blocking threads.
+/// The part of a file for a few writers at a time. It halves the number of calls on blocking
+/// threads.
 const LARGE_PART: usize = 256 << 10;
-/// The number of those writers.
+/// The number of writers with large parts at a time.
 const MAX_LARGE: usize = 8;
 
 const NO_FOLDER: &str = "the folder does not exist";
@@ -153,7 +154,7 @@ fn failed(error: io::Error) -> Error {
     Error::Generic { store: "folder", source: Box::new(error) }
 }
 
-/// Converts the error of an operation that needs a file that was there before.
+/// Converts the error of an operation on a file that should exist: here, "not found" is an answer.
 fn failed_or_not_found(key: &Key, error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::NotFound => Error::NotFound { path: key.to_string(), source: Box::new(error) },

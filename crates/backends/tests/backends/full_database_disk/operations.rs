@@ -148,8 +148,8 @@ impl FailingDiskWalk {
             WalkOperation::SettleVariant => {
                 let id = db.admit_and_settle().await.id;
                 let ordered = records.request_variant(id, 0, "96.jpg".parse().unwrap()).await.unwrap();
-                let VariantStatus::Enqueued(ticket) = ordered else { panic!("{ordered:?}") };
-                let attempt = db.begin_attempt(&ticket).await;
+                let VariantStatus::Enqueued(message) = ordered else { panic!("{ordered:?}") };
+                let attempt = db.begin_attempt(&message).await;
                 let made = variant(&attempt, "96.jpg");
                 let settled =
                     self.run_with_free_space(room, records.settle_variant(&attempt, 0, &made)).await.is_some();
@@ -166,7 +166,7 @@ impl FailingDiskWalk {
             WalkOperation::Claim => {
                 let id = db.admit_and_settle().await.id;
                 let claimed =
-                    self.run_with_free_space(room, records.claim(id, &group_resource(), &mary())).await.is_some();
+                    self.run_with_free_space(room, records.claim(id, &marys_resource(), &mary())).await.is_some();
                 assert_eq!(seen.upload(id).await.unwrap().unwrap().claim.is_some(), claimed);
                 claimed
             }
@@ -295,6 +295,6 @@ fn public_link() -> PublicLink {
     }
 }
 
-pub(super) fn group_resource() -> Resource {
+pub(super) fn marys_resource() -> Resource {
     Resource { service: Service::Users, id: "mary".to_owned() }
 }
