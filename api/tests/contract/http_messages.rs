@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use crate::malformed_bodies::{FORM_CONTENT_TYPE, RawUpload, file_part};
 use crate::test_server::TestServer;
 
-/// Sends these bytes as a request. Returns the first whole response, or what was received before the connection ended.
+/// Sends this text as a request. Returns the first whole response, or what was received before the connection ended.
 async fn send(server: &TestServer, request: &str) -> String {
     let mut stream = TcpStream::connect(server.base.trim_start_matches("http://")).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
