@@ -104,7 +104,7 @@ async fn idle_connections_of_one_address_do_not_keep_others_out() {
     }
     let mut other = connect(&server, 3).await;
     assert!(answers_livez(&mut other).await);
-    assert!(answers_livez(&mut connect(&server, 2).await).await, "nor are new connections of the same address");
+    assert!(answers_livez(&mut connect(&server, 2).await).await, "new connections of the same address are served, too");
     let mut open = 0;
     for mut stream in flood {
         open += usize::from(answers_livez(&mut stream).await);
