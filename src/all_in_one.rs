@@ -51,7 +51,7 @@ impl AllInOne {
         if backends.queue.is_volatile() {
             let jobs = backends.records.reset_queued_jobs().await?;
             if jobs > 0 {
-                tracing::info!(jobs, "published the jobs again that the last process left");
+                tracing::info!(jobs, "the sweeper will publish again the jobs that the last process left");
             }
         }
         let worker = Worker::new(&settings.worker(), backends.clone());

@@ -118,11 +118,11 @@ async fn describe_job_wait(backends: &Backends, job: &JobRow) -> String {
     }
 }
 
-/// Describes what the broker knows of a queue: how many messages it holds, but not which.
+/// Describes what the broker knows of a queue. The broker tells how many messages wait, but not which ones.
 async fn describe_queue(backends: &Backends, queue: QueueName) -> String {
     let name = queue.as_str();
     match backends.queue.stats(queue).await {
-        // The only queue that could be asked here belongs to this command.
+        // A queue in memory. The one that this command has opened is not that of the running process.
         Ok(None) => "The queue is in the memory of the running cloakroom, which this command cannot read.".to_owned(),
         Ok(Some(QueueStats { consumers: 0, waiting })) => {
             format!(
@@ -131,7 +131,7 @@ async fn describe_queue(backends: &Backends, queue: QueueName) -> String {
         }
         Ok(Some(QueueStats { waiting: 0, consumers })) => format!(
             "No message waits in the queue {name}, which has {consumers} consumers: a worker holds the message and has not \
-             begun, or it is lost."
+             begun, or the message is lost."
         ),
         Ok(Some(QueueStats { waiting, consumers })) => {
             format!(

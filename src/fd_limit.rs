@@ -7,8 +7,8 @@ use crate::settings::Settings;
 
 /// Descriptors reserved for the runtime, the log, listeners, probes, the broker, and services called over HTTP.
 const RESERVED_DESCRIPTORS: u64 = 128;
-/// Descriptors of one connection to the records. A connection of SQLite has the database, its log and its index open; a
-/// connection of PostgreSQL has a socket.
+/// Descriptors of one connection to the records. A connection of SQLite has three files open: the database, its
+/// write-ahead log and the index of that log. A connection of PostgreSQL has a socket.
 const PER_RECORDS_CONNECTION: u64 = 3;
 /// Descriptors of one job, which reads a staged file and writes a blob.
 const PER_JOB: u64 = 2;
@@ -52,7 +52,7 @@ pub(crate) fn fit_connections(settings: &Settings, jobs: usize) -> ApiSettings {
             "http.max_connections = {wanted} would take more than {descriptors} file descriptors; raise the hard limit \
              (ulimit -Hn, or LimitNOFILE= of systemd), or lower the setting"
         );
-        // The same share for one address as before.
+        // One address keeps its share of all connections.
         let share = fitted.http.max_connections_per_address.saturating_mul(connections) / wanted;
         fitted.http.max_connections_per_address = share.max(1);
     }

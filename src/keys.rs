@@ -6,7 +6,7 @@ use crate::settings::Settings;
 
 #[derive(Subcommand)]
 pub(crate) enum KeysCommand {
-    /// Create a new signing key at once. Every process signs with it within ten seconds, and logins within a second.
+    /// Create a new signing key. New logins use it after at most one second, everything else after at most ten seconds.
     /// Tokens signed by the old keys stay valid until they expire; then the old keys are deleted.
     Rotate,
 }

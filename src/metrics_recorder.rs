@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Context;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
-/// Bucket limits in seconds, from an answer out of memory to a slow store.
+/// Bucket limits in seconds, from a response that needs no disk or network to a slow store.
 const HISTOGRAM_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
 /// Installs the recorder and starts its periodic upkeep.

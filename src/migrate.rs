@@ -66,7 +66,8 @@ fn with_database_url(settings: &Settings, error: migrations::MigrationError) -> 
 /// Refuses a database whose schema is older than this program.
 ///
 /// # Errors
-/// If the schema is outdated, with the command to run; or if the database cannot be reached.
+/// If the schema is outdated or the database cannot be reached. The error for an outdated schema names the command to
+/// run.
 pub(crate) async fn require_current_schema(settings: &Settings) -> anyhow::Result<()> {
     let pending: Vec<String> =
         status(settings).await?.into_iter().filter(|step| !step.applied).map(|step| step.name).collect();

@@ -1,5 +1,5 @@
-//! `/livez`, `/readyz` and `/metrics` of a process, over minimal HTTP on a separate listener. They answer even if
-//! clients hold all connections of the api, and clients cannot reach them.
+//! `/livez`, `/readyz` and `/metrics` of a process, over minimal HTTP on a separate listener. This listener answers
+//! even if clients hold all connections of the api. Clients of the api need no access to its address.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -164,7 +164,8 @@ impl WorkerReadiness {
         let mut report =
             BTreeMap::from([("staging", staging), ("blobs", blobs), ("records", records), ("queue", queue)]);
         let ready = report.values().all(|state| *state == "ok");
-        // Low space is reported but does not make a worker unready, because it finishes and deletes from the reserve.
+        // Low space is reported but does not make a worker unready. The reserve of free space is there for the jobs
+        // that a worker finishes and for deletions.
         if let Err(low) = space
             && let Some(state) = report.get_mut(low.backend).filter(|state| **state == "ok")
         {

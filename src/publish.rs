@@ -9,8 +9,8 @@ use records::PublishAttempt;
 pub(crate) enum PublishedBy {
     /// This command has published it.
     Command,
-    /// The running process takes it from the records, as it takes any job that its queue does not hold. An in-memory
-    /// queue would be this command's own and end with it.
+    /// The running process will publish it. Its queue is in its memory, which this command cannot reach. So its sweeper
+    /// takes the job from the records, like every job that the queue does not hold.
     RunningProcess,
     /// The sweeper will publish it, because the queue failed.
     Sweeper(QueueError),

@@ -1,7 +1,8 @@
 //! `cloakroom render`: runs the picture engine on local files, without a server, queue or store.
 //!
-//! It shows what presets make of a picture, and why a picture is rejected. External benchmarks read the output of
-//! `--json`. It prints one line per file in the order given, whichever is done first.
+//! It shows how a picture looks in each size and format, or why it is rejected. External benchmarks read the output of
+//! `--json`. The command prints one line per file. The lines have the order of the files, not the order in which the
+//! files are done.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -133,7 +134,7 @@ impl RenderArgs {
                     loop {
                         let i = next_file.fetch_add(1, Ordering::Relaxed);
                         let Some(path) = self.files.get(i) else { return };
-                        // The receiver is gone once one of the files could not be read.
+                        // The receiver is gone after an error, such as a file that could not be read.
                         if report_sender.send((i, self.render_file(&mut context, path, &plan, limits))).is_err() {
                             return;
                         }

@@ -45,8 +45,8 @@ pub(crate) async fn open_backends(settings: &Settings) -> anyhow::Result<Backend
     Ok(Backends::open(&settings.backends(), Clock::system(), FailPoints::default()).await?)
 }
 
-/// Opens backends that several processes can share. A queue in memory is refused, because it is private to its process:
-/// a role alone would wait for ever.
+/// Opens backends that several processes can share. A queue in memory is refused, because it is private to its process.
+/// No other process would get the jobs of an api, and a worker would wait for jobs for ever.
 async fn open_shared_backends(settings: &Settings) -> anyhow::Result<Backends> {
     let backends = open_backends(settings).await?;
     if backends.queue.is_volatile() {
@@ -116,8 +116,8 @@ pub(crate) async fn worker(mut settings: Settings, args: WorkerArgs) -> anyhow::
     Ok(())
 }
 
-/// `cloakroom sweep`. It requires shared backends: job messages published into a queue of its own would be lost with
-/// that queue, and still be recorded as published. `cloakroom up` runs its own sweeper.
+/// `cloakroom sweep`. It requires a shared queue: job messages in a queue of this process would be lost when it ends,
+/// and would still be recorded as published. `cloakroom up` runs its own sweeper.
 ///
 /// # Errors
 /// If the schema is outdated, the queue is not shared or a backend does not answer.

@@ -1,8 +1,10 @@
 //! The settings of the program: the defaults of each crate, overridden by a file, overridden by the environment.
 //!
-//! - `sections` is every setting, checked.
-//! - `known_keys` is what the defaults name; `overrides` is what the file and the environment set.
-//! - `load` puts them together and reports every problem at once; `problem` is one of them.
+//! - `sections` has every setting, and checks the values.
+//! - `known_keys` has the keys that the defaults name.
+//! - `overrides` has the values that the file and the environment set.
+//! - `load` puts these together and reports every problem at once.
+//! - `problem` has the type of one such problem.
 
 mod known_keys;
 mod load;

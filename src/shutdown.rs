@@ -1,6 +1,6 @@
 //! How a process ends. The first SIGTERM or Ctrl-C drains: the process takes nothing new and finishes the work in
 //! progress. A second signal aborts, and so does the end of the grace period. Everything acknowledged is durable, so an
-//! abort loses nothing either; it only leaves more to repair.
+//! abort loses nothing. It only leaves more to repair.
 
 use std::time::Duration;
 

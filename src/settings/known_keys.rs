@@ -62,8 +62,8 @@ impl KnownKeys {
         keys
     }
 
-    /// The known key that is most like an unknown one: the same but for a few letters, the same name in another section,
-    /// or a longer name.
+    /// The known key that is most like an unknown one: the same but for a few letters, the same name in another
+    /// section, or a longer name.
     pub(super) fn nearest(&self, unknown: &str) -> Option<String> {
         let name = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
         let unknown_name = name(unknown);
@@ -128,7 +128,7 @@ impl KnownKeys {
     /// The displayable form of a value. Secrets are redacted.
     pub(super) fn display_value(&self, key: &str, value: &Value) -> String {
         const SAMPLE: &str = "sample";
-        // A secret does not serialize as its real text, so a sample shows whether the setting is one.
+        // A secret does not serialize as its real text. So a sample shows whether the setting is a secret.
         let reserialized = self.with_only(key, SAMPLE.into()).ok().and_then(|settings| Table::try_from(settings).ok());
         let is_secret = reserialized.is_some_and(|table| {
             get(&table, key).and_then(Value::as_str).is_some_and(|shown| !shown.is_empty() && shown != SAMPLE)
@@ -148,7 +148,7 @@ fn get<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
     }
 }
 
-/// Sets a value below sections that exist.
+/// Sets the value of a key. Does nothing if a section of the key does not exist.
 pub(super) fn set(table: &mut Table, key: &str, value: Value) {
     match key.split_once('.') {
         Some((section, rest)) => {

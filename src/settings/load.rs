@@ -45,7 +45,7 @@ impl Settings {
                     let (before, set) = (values.len(), origin.is_some());
                     values.retain(|value| match (&key, set) {
                         (Some(key), true) => value.key != *key,
-                        // The invalid setting is a default, which does not fit what was set beside it.
+                        // The invalid value is a default, which does not fit another setting of its section.
                         (Some(key), false) => section(&value.key) != section(key),
                         (None, _) => false,
                     });

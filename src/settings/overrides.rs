@@ -98,8 +98,8 @@ impl Overrides {
         for (name, value) in variables {
             let upper = name.to_ascii_uppercase();
             let Some(rest) = upper.strip_prefix(VARIABLE_PREFIX) else {
-                // One underscore too few. Other variables of this kind may be there for other reasons: Kubernetes adds
-                // CLOAKROOM_PORT to every container beside a service of this name.
+                // The name of a setting with one underscore too few. Other names that begin with CLOAKROOM_ are no
+                // problem: Kubernetes adds CLOAKROOM_PORT to every container beside a service of this name.
                 if let Some(meant) = known.all().into_iter().find(|key| upper == variable_name(key).replace("__", "_"))
                 {
                     let message = format!("there is no such setting; did you mean {}?", variable_name(&meant));
@@ -156,7 +156,7 @@ impl SettingsFile<'_> {
     }
 }
 
-/// The value is left out, because it may be a secret whose key has a typing mistake.
+/// Describes an unknown key. The value is left out, because it may be a secret whose key has a typing mistake.
 fn describe_unknown(key: &str, nearest: Option<&str>) -> String {
     match nearest {
         Some(nearest) => format!("there is no setting {key}; did you mean {nearest}?"),

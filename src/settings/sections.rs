@@ -35,7 +35,7 @@ pub(crate) fn defaults() -> String {
 }
 
 impl Settings {
-    /// Checks everything that needs no other service. So `cloakroom config check`, too, refuses settings with which a
+    /// Checks everything that needs no other service. So `cloakroom config check` also refuses settings with which a
     /// start would fail, or with which no request could be served.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         self.log.filter()?;
@@ -49,7 +49,7 @@ impl Settings {
         Ok(())
     }
 
-    /// Gives each backend without an address one below the data directory.
+    /// Gives staging, blobs and records an address below the data directory if they have none.
     pub(super) fn fill_default_urls(&mut self) -> anyhow::Result<()> {
         let data = std::path::absolute(&self.data_dir).context("data_dir")?;
         let below = |scheme: &str, name: &str| Secret::new(format!("{scheme}://{}", data.join(name).display()));

@@ -55,6 +55,7 @@ struct CircuitBreaker {
 enum BreakerState {
     Closed,
     Open,
+    /// The trial.
     HalfOpen,
 }
 
@@ -291,7 +292,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn three_failures_in_a_row_open_it_and_a_success_in_between_does_not() {
+    async fn three_failures_in_a_row_open_a_breaker_and_a_success_in_between_resets_the_count() {
         let breakers = breakers_after_failures(2);
         assert!(breakers.acquire_permit().await.is_some() && breakers.failing().is_empty());
         breakers.record_success(&[Backend::Blobs]);
@@ -308,12 +309,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_trial_is_one_job_at_a_time_and_decides() {
+    async fn a_trial_runs_one_job_at_a_time_and_its_result_decides() {
         let breakers = breakers_after_failures(3);
         ping_succeeds(&breakers);
         let trial = breakers.acquire_permit().await.unwrap();
         let mut second = std::pin::pin!(breakers.acquire_permit());
-        assert!(futures::poll!(&mut second).is_pending(), "one is being tried out");
+        assert!(futures::poll!(&mut second).is_pending(), "one job runs the trial");
         // The job fails: a task that waits for the permit gets none, and the next ping comes later.
         breakers.record_failure(Backend::Blobs, "full");
         assert!(second.await.is_none());
@@ -324,7 +325,7 @@ mod tests {
         drop(breakers.acquire_permit().await.unwrap());
         let trial = breakers.acquire_permit().await.unwrap();
         breakers.record_success(&[Backend::Staging]);
-        assert_eq!(breakers.failing(), [Backend::Blobs], "that was another backend");
+        assert_eq!(breakers.failing(), [Backend::Blobs], "a success at another backend does not count");
         breakers.record_success(&[Backend::Blobs]);
         assert!(breakers.failing().is_empty());
         let all = (breakers.acquire_permit().await, breakers.acquire_permit().await);
@@ -345,7 +346,7 @@ mod tests {
         for _ in 0..3 {
             breakers.record_failure(Backend::Blobs, "full");
         }
-        assert_eq!(pause(&breakers), INITIAL_PAUSE, "it begins anew");
+        assert_eq!(pause(&breakers), INITIAL_PAUSE, "the pause is short again");
     }
 
     #[tokio::test]

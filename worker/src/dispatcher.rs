@@ -1,7 +1,7 @@
 //! Runs jobs: one consumer for each queue prefetches deliveries, and one scheduler chooses which of them begin.
 //!
 //! The worker prefetches more deliveries than it has slots, because fair order needs a choice. A prefetched delivery
-//! has no lease and its attempt is not counted; when the worker stops it goes back into its queue.
+//! has no lease, and no attempt is counted for it. When the worker stops, the delivery goes back into its queue.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -145,9 +145,9 @@ impl Worker {
         tracing::debug!(queue = queue.as_str(), "stopping: no more deliveries are accepted");
     }
 
-    /// Waits for the next delivery; None when the queue is closed. While a backend fails, nothing is consumed and
-    /// prefetched deliveries go back. That happens once for each failure and not in a loop, because the broker counts
-    /// redeliveries.
+    /// Waits for the next delivery; None when the queue is closed. While a backend fails, nothing is consumed, and the
+    /// deliveries that this consumer holds go back. They go back once for each outage and not in a loop, because the
+    /// broker counts redeliveries.
     async fn next_delivery(
         &self,
         queue: QueueName,

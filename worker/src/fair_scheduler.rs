@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(run.running_of("flood") + run.running_of("other"), 7);
         run.enqueue(JobClass::Normal, "jane", 100);
         run.enqueue(JobClass::Normal, "joe", 100);
-        assert_eq!(run.start_all().len(), 1, "the last slot is theirs at once");
+        assert_eq!(run.start_all().len(), 1, "a normal job begins in the last slot at once");
         for _ in 0..7 {
             let name = if run.running_of("flood") > run.running_of("other") { "flood" } else { "other" };
             run.finish_first_of(name);

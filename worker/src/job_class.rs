@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_heavy_picture_in_bulk_is_heavy_on_a_thread() {
+    fn a_heavy_picture_of_a_bulk_job_waits_for_a_thread_as_heavy() {
         let routing = Routing::default();
         let class = |estimate| JobClass::for_render(QueueName::Bulk, estimate, routing);
         assert_eq!(class(routing.heavy_threshold), JobClass::Bulk);
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_class_that_did_not_wait_saves_nothing_up() {
+    fn a_class_that_did_not_wait_accumulates_no_credit() {
         let mut turns = WeightedTurns::default();
         (0..1000).for_each(|_| turns.advance(JobClass::Normal));
         let mut heavy = 0;

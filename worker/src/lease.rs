@@ -35,8 +35,8 @@ enum LeaseEnd {
 }
 
 impl Worker {
-    /// Runs the job's handler while renewing its lease. None if the lease was lost, because another worker has the job
-    /// then.
+    /// Runs the job's handler while renewing its lease. None if the lease was lost: the job is settled, or another
+    /// worker has it.
     pub(crate) async fn run_with_lease(&self, attempt: &mut Attempt) -> Option<AttemptResult> {
         let leased = attempt.clone();
         let progress = ProgressTracker::default();
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn records_that_do_not_answer_end_nothing_and_a_lost_lease_does() {
+    async fn a_lost_lease_ends_the_job_and_records_that_do_not_answer_do_not() {
         let limits = LeaseLimits { lease: SHORT, step_timeout: LONG, job_timeout: LONG };
         let renewals = AtomicU32::new(0);
         let renew = || match renewals.fetch_add(1, Ordering::Relaxed) {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a consumer may be silent: several times the duration of one job.
+/// How long a worker may be silent: several times the duration of a usual job.
 const MAX_SILENCE: Duration = Duration::from_secs(180);
 
-/// The time of the last activity: a consumer asked for a job message, or a job ended. Clones share it.
+/// The time of the last activity: a delivery arrived, a job ended, or the worker found that it is idle. Clones share
+/// it.
 #[derive(Clone, Debug)]
 pub struct Liveness {
     started_at: Instant,

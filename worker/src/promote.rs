@@ -1,5 +1,5 @@
 //! Promotes bytes to blobs under the prefix of one attempt, to which no other attempt writes. The blobs become valid
-//! when the attempt is settled. A transaction that settles otherwise schedules their deletion.
+//! when the attempt is settled. If the job ends in another way, the transaction that ends it schedules their deletion.
 
 use backends::Backends;
 use bytes::Bytes;
@@ -19,8 +19,9 @@ pub(crate) async fn write_variants(
     Ok(variants)
 }
 
-/// Writes rendered variants and the original bytes, and returns the key of the original first. A file's original is
-/// served as it is; a dropbox picture's is kept for later sizes and crops. `in_memory` are the bytes if they are in memory.
+/// Writes rendered variants and the original bytes, and returns the key of the original first. The original of a file
+/// is served as it is. The original of a dropbox picture is kept for later sizes and crops. `in_memory` has the
+/// original bytes if the worker holds them.
 pub(crate) async fn write_with_original(
     backends: &Backends,
     attempt: &Attempt,

@@ -32,7 +32,8 @@ fn crop_region(crop: Crop, width: u32, height: u32) -> Region {
     let side = width.min(height);
     let scale = f64::from(side) / f64::from(CROP_SPACE);
     let (left, top) = ((width - side) / 2, (height - side) / 2);
-    // Both ends are rounded, not one end and the length: those could reach out of the square, to pixels never shown.
+    // Both ends are rounded. One rounded end with a rounded length could reach out of the square, to pixels that the
+    // client was never shown.
     let pixels = |from: u32, length: u32| {
         let pixel = |at: u32| (f64::from(at) * scale).round() as u32;
         let start = pixel(from).min(side.saturating_sub(1));

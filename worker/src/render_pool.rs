@@ -3,8 +3,8 @@
 //!
 //! Called by the handlers of jobs. It guarantees:
 //!
-//! - At most `threads` pictures are rendered at a time, and one more while heavy pictures hold threads for which a
-//!   normal one would wait.
+//! - At most `threads` pictures are rendered at a time. The spare thread renders one more, which must be a normal
+//!   picture that would otherwise wait for a heavy one.
 //! - Together they use no more memory than `budget` by the engine's own estimates. A large picture waits until there is
 //!   enough memory for it.
 //! - No class of pictures keeps another from its share of the threads (`render_queue`).
@@ -45,7 +45,7 @@ struct PoolShared {
     render: RenderFn,
 }
 
-/// Renders one picture on a thread of the pool. Tests replace it with one that fails.
+/// Renders one picture on a thread of the pool. Tests replace it with a function that fails.
 type RenderFn = fn(&mut RenderBuffers, &RenderTask, &CancelFlag) -> Result<RenderedPicture, Rejection>;
 
 #[derive(Debug)]
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn pictures_share_the_room_and_give_it_back() {
+    async fn pictures_share_the_memory_budget_and_give_it_back() {
         let pool = RenderPool::new(2, 6 << 20);
         let jobs = (0..8).map(|_| render_bmp(&pool, black_bmp(64), Duration::from_secs(60)));
         for picture in futures::future::join_all(jobs).await {
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_does_not_fit_is_refused_and_what_is_late_is_stopped() {
+    async fn a_picture_over_the_budget_is_refused_and_a_late_one_is_stopped() {
         let pool = RenderPool::new(1, 1 << 20);
         let refused = render_bmp(&pool, black_bmp(1024), Duration::from_secs(60)).await.unwrap_err();
         assert_eq!(refused.code().as_str(), "too_much_memory");
@@ -247,6 +247,7 @@ mod tests {
         assert!(late.is_transient());
         assert_eq!(render_bmp(&pool, black_bmp(64), Duration::from_secs(60)).await.unwrap().variants[0].width, 8);
     }
+
     #[tokio::test]
     async fn a_panic_fails_its_own_picture_and_the_thread_goes_on() {
         let pool = RenderPool::with_render_fn(1, 64 << 20, |buffers, task, cancel| {

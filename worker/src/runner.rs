@@ -12,8 +12,8 @@ use crate::unsettled_attempt::{PendingUpdate, PostponedAttempt, UnrecordedAttemp
 use crate::worker::Worker;
 
 impl Worker {
-    /// Runs the jobs that are there now and returns how many there were, for a test that checks each step. It stops
-    /// when a backend fails, and pings that backend first when it is called again.
+    /// Runs the jobs that are in the queues now and returns their number, for a test that checks each step. It stops
+    /// when a backend fails. The next call pings that backend first.
     ///
     /// # Errors
     /// If a queue cannot be consumed or the records cannot be asked.
@@ -120,12 +120,12 @@ impl Worker {
     }
 }
 
-/// The last attempt that counts ended with an error.
+/// The reason for clients if the last attempt that counts ended with an error.
 fn all_attempts_failed() -> Reason {
     Reason::new(ReasonCode::AttemptsExhausted, "all attempts to process this upload failed; ask the operator")
 }
 
-/// The last attempt that counts ended without a result: its worker crashed, or it lost its lease.
+/// The reason for clients if the last attempt that counts ended without a result: its worker crashed or lost the lease.
 fn last_attempt_vanished() -> Reason {
     let message =
         "all attempts to process this upload were used, and the last one ended without a result; ask the operator";

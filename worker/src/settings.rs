@@ -21,10 +21,10 @@ pub struct WorkerSettings {
 }
 
 impl WorkerSettings {
-    /// Checks the settings without starting anything. For the settings that are not checked here, 0 has a meaning.
+    /// Checks the settings without starting anything. The settings that are not checked here may be 0.
     ///
     /// # Errors
-    /// If a setting would keep all work from being done; the error names it.
+    /// If a setting has a value with which nothing could be done. The error names the setting.
     pub fn check(&self) -> Result<(), InvalidSetting> {
         let Self { worker, pictures, sweep } = self;
         InvalidSetting::require(!worker.queues.is_empty(), "worker.queues", "[]", "name one queue or more")?;

@@ -11,7 +11,7 @@ use crate::attempt_result::chain;
 use crate::circuit_breaker::MAX_PAUSE;
 use crate::worker::Worker;
 
-/// The pause of a slot whose job could not be begun, so that unavailable records are not asked in a loop.
+/// The pause after an update that could not be written, so that unavailable records are not asked in a loop.
 pub(crate) const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// An update of a job that could not be written to the records.
@@ -25,7 +25,7 @@ pub(crate) enum PendingUpdate {
     BeginAttempt { message: JobMessage, prefix: String },
     /// The attempt does not count.
     Postpone(PostponedAttempt),
-    /// The end of the attempt is not recorded: the attempt counts, and the next one ends it.
+    /// The end of the attempt is never recorded. The attempt counts, and another one begins when the lease ends.
     CountAttempt,
 }
 

@@ -33,7 +33,7 @@ async fn pictures_and_documents_read_accept_alike() {
 }
 
 #[tokio::test]
-async fn a_repeated_response_has_the_format_that_is_asked_for_now() {
+async fn a_repeated_response_has_the_format_that_the_repeated_request_accepts() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let body = || raw_form(&[part("name=\"primaryFile\"; filename=\"a.png\"", PNG)]);
@@ -98,12 +98,12 @@ async fn errors_of_pictures_are_problem_documents_if_asked_for() {
             assert_eq!(problem.is_ok_and(|problem| problem["code"] == code), !media_type.starts_with("text"), "{text}");
         }
     }
-    // A page has the message in it, whatever the client accepts.
+    // An HTML page contains the message as text, whatever the client accepts.
     let wrapped = jane.request(Method::POST, "/api/dropbox/pictures?wrapInHTML=true");
     let wrapped = wrapped.header("accept", "application/problem+json").multipart(form("a.png", b"just some text"));
     let text = wrapped.send().await.unwrap().text().await.unwrap();
     assert!(text.contains(">This is no picture"), "{text}");
-    // A successful upload is the PictureID, as always.
+    // The response to a successful upload is the PictureID, as always.
     let request = jane.request(Method::POST, path).header("accept", "application/problem+json");
     let response = request.multipart(form("a.png", PNG)).send().await.unwrap();
     assert_eq!(header(&response, "content-type"), "text/plain");

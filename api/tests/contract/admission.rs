@@ -55,7 +55,7 @@ async fn the_sample_request_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn content_decides_and_not_the_name() {
+async fn the_content_decides_the_format_and_not_the_name() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     for (name, bytes, media) in [
@@ -75,7 +75,7 @@ async fn content_decides_and_not_the_name() {
 }
 
 #[tokio::test]
-async fn refusals_are_sentences() {
+async fn refusals_say_what_is_wrong() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let truncated = &JPEG[..JPEG.len() / 2];
@@ -97,7 +97,7 @@ async fn refusals_are_sentences() {
 }
 
 #[tokio::test]
-async fn who_may_not_is_told_before_the_body_is_read() {
+async fn an_upload_without_valid_credentials_is_refused_and_nothing_is_staged() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let nobody =
@@ -125,7 +125,7 @@ async fn who_may_not_is_told_before_the_body_is_read() {
 }
 
 #[tokio::test]
-async fn the_token_may_come_as_a_field_before_the_file() {
+async fn the_csrf_token_may_be_a_field_before_the_file() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let file = || Part::bytes(PNG).file_name("a.png");
@@ -160,7 +160,7 @@ async fn a_client_says_how_long_it_waits() {
 }
 
 #[tokio::test]
-async fn too_large_is_said_with_limit_and_received() {
+async fn a_refusal_of_a_large_file_says_the_limit_and_the_bytes_received() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let mut large = PNG.to_vec();
@@ -176,7 +176,7 @@ async fn too_large_is_said_with_limit_and_received() {
 }
 
 #[tokio::test]
-async fn there_is_no_delete() {
+async fn pictures_cannot_be_deleted_or_listed() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let id = jane.upload_picture().await;

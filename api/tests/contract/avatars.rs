@@ -7,7 +7,7 @@ use reqwest::Method;
 use crate::test_server::{FED, JPEG, TestServer, header, png_size};
 
 #[tokio::test]
-async fn the_default_is_a_picture_too() {
+async fn the_default_avatar_is_a_picture_of_any_size() {
     let server = TestServer::new().await;
     for (query, side) in
         [("", 512), ("?size=512", 512), ("?size=75", 75), ("?size=25", 25), ("?size=1", 1), ("?size=333", 333)]
@@ -80,7 +80,7 @@ async fn the_former_avatar_stays_until_the_new_one_is_ready() {
 }
 
 #[tokio::test]
-async fn removal_goes_back_to_the_default() {
+async fn after_its_removal_an_avatar_is_the_default_again() {
     let server = TestServer::new().await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
     let id = jane.upload_picture().await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::malformed_bodies::{FORM_CONTENT_TYPE, RawUpload, file_part};
 use crate::test_server::TestServer;
 
-/// Longer than each limit below, because the minimum rate of a body applies from its sixth second.
+/// Longer than each limit below. More than 6 s, because the minimum rate of a body applies from its sixth second.
 const STALL: Duration = Duration::from_millis(6500);
 
 /// Starts an api with short time limits for clients: no body here could take as long as the stall and still be
@@ -27,7 +27,7 @@ fn head(length: usize) -> String {
 }
 
 #[tokio::test]
-async fn a_database_that_stalls_before_the_body_is_read() {
+async fn a_database_that_stalls_before_the_body_does_not_time_the_client_out() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let body = [file_part("a.png"), b"--B--\r\n".to_vec()].concat();
@@ -42,7 +42,7 @@ async fn a_database_that_stalls_before_the_body_is_read() {
 }
 
 #[tokio::test]
-async fn a_store_that_stalls_in_the_middle_of_a_body() {
+async fn a_store_that_stalls_in_the_middle_of_a_body_does_not_time_the_client_out() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let mut start = file_part("a.png");

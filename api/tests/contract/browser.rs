@@ -1,7 +1,7 @@
 //! The UI in a real browser: headless Chromium, driven over WebDriver, with JavaScript and without.
 //!
-//! If there is no `chromedriver`, these tests print that and pass. If `CLOAKROOM_TEST_BROWSER` is set, as `tests/run`
-//! does, `chromedriver` is required.
+//! If there is no `chromedriver`, these tests print that and pass. If `CLOAKROOM_TEST_BROWSER` is set, `chromedriver`
+//! is required. `tests/run` sets it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -42,6 +42,7 @@ impl Drop for Browser {
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 impl Browser {
+    /// Opens a browser; None if there is no `chromedriver`. The names of its screenshots begin with `shots`.
     pub(crate) async fn open(shots: &'static str) -> Option<Self> {
         Self::open_with(shots, &[]).await
     }
@@ -158,7 +159,7 @@ impl Browser {
 
 /// The button ends every session of the user, in other browsers too. It works with JavaScript and without.
 #[tokio::test]
-async fn log_out_everywhere() {
+async fn the_button_logs_out_everywhere() {
     let Some(browser) = Browser::open("logout").await else { return };
     let server = TestServer::new().await;
     for script in [true, false] {
@@ -184,7 +185,7 @@ async fn log_out_everywhere() {
 pub(crate) const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/contract/pictures/small.jpg");
 
 #[tokio::test]
-async fn with_its_script() {
+async fn a_user_uploads_crops_and_claims_with_the_script() {
     let Some(browser) = Browser::open("script").await else { return };
     let server = TestServer::new().await;
     browser.log_in(&server).await;
@@ -215,7 +216,7 @@ async fn with_its_script() {
 }
 
 #[tokio::test]
-async fn without_a_script() {
+async fn a_user_uploads_crops_and_claims_without_a_script() {
     let Some(browser) = Browser::open("forms").await else { return };
     let server = TestServer::new().await;
     let off = json!({"cmd": "Emulation.setScriptExecutionDisabled", "params": {"value": true}});

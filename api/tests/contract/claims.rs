@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::test_server::{FED, JPEG, TestServer};
 
 #[tokio::test]
-async fn all_five_services() {
+async fn all_five_services_accept_claims() {
     let server = TestServer::new().await;
     let (jane, admin) = (server.login("jane").await, server.login("admin").await);
     for service in ["users", "apps", "apis", "groups", "businesses"] {
@@ -24,7 +24,7 @@ async fn all_five_services() {
         let resource = Resource { service: service.parse().unwrap(), id: "thing".to_owned() };
         assert_eq!(server.backends.records.resource_name(&resource).await.unwrap().as_deref(), Some("TravelApp"));
         let again = admin.request(Method::PUT, &path).json(&json!({"PictureID": number})).send().await.unwrap();
-        assert_eq!(again.status(), 200, "a second time is fine, and the number may be a number");
+        assert_eq!(again.status(), 200, "the claim may be repeated, and PictureID may be a JSON number");
     }
     let id = jane.upload_picture().await;
     assert_eq!(jane.claim("apps/thing", &id).await.status(), 403);
@@ -34,7 +34,7 @@ async fn all_five_services() {
 }
 
 #[tokio::test]
-async fn every_state_of_a_picture() {
+async fn the_state_of_the_picture_decides_whether_it_can_be_claimed() {
     let server = TestServer::with_idle_worker(|settings| settings.uploads.default_wait = Duration::ZERO).await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
     let processing = jane.upload_picture().await;
@@ -59,7 +59,7 @@ async fn every_state_of_a_picture() {
 }
 
 #[tokio::test]
-async fn bodies_that_are_no_claim() {
+async fn invalid_bodies_are_refused() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let put = async |kind: &str, body: String| {
@@ -131,7 +131,7 @@ async fn claim_and_expiry_race_and_one_wins() {
 }
 
 #[tokio::test]
-async fn a_claim_takes_a_csrf_token() {
+async fn a_claim_requires_a_csrf_token() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let id = jane.upload_picture().await;

@@ -15,7 +15,7 @@ use crate::test_server::{TestServer, header};
 /// Far longer than any step here takes, and short enough for a test that hangs.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Starts a server that closes no connection because it is slow.
+/// Starts a server that does not close slow connections.
 async fn start_server(max: usize, per_address: usize) -> TestServer {
     TestServer::with_settings(|settings| disable_timeouts(settings, max, per_address)).await
 }
@@ -77,7 +77,7 @@ async fn answers_livez(stream: &mut TcpStream) -> bool {
     true
 }
 
-/// Sends an upload without its last bytes.
+/// Sends a login without its last bytes.
 async fn begin_request(server: &TestServer, n: u8, headers: &str) -> TcpStream {
     let mut stream = connect(server, n).await;
     let head = format!(
@@ -96,7 +96,7 @@ async fn finish(stream: &mut TcpStream) -> String {
 }
 
 #[tokio::test]
-async fn idle_connections_of_one_address_keep_nobody_out() {
+async fn idle_connections_of_one_address_do_not_keep_others_out() {
     let server = start_server(20, 8).await;
     let mut flood = Vec::new();
     for _ in 0..100 {
@@ -104,7 +104,7 @@ async fn idle_connections_of_one_address_keep_nobody_out() {
     }
     let mut other = connect(&server, 3).await;
     assert!(answers_livez(&mut other).await);
-    assert!(answers_livez(&mut connect(&server, 2).await).await, "and not the address itself");
+    assert!(answers_livez(&mut connect(&server, 2).await).await, "new connections of the same address are served, too");
     let mut open = 0;
     for mut stream in flood {
         open += usize::from(answers_livez(&mut stream).await);
@@ -142,7 +142,7 @@ async fn a_request_in_progress_is_not_cut() {
     for n in 3..50 {
         assert!(answers_livez(&mut connect(&server, n).await).await);
     }
-    // Its address holds as many connections as it may, and none of them is idle.
+    // The address 127.0.0.2 holds as many connections as it may, and none of them is idle.
     for _ in 0..10 {
         assert!(!answers_livez(&mut connect(&server, 2).await).await);
     }
@@ -150,7 +150,10 @@ async fn a_request_in_progress_is_not_cut() {
         let answer = finish(stream).await;
         assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
     }
-    assert!(answers_livez(&mut connect(&server, 2).await).await, "once they are done there is room again");
+    assert!(
+        answers_livez(&mut connect(&server, 2).await).await,
+        "once the requests are done, the address may connect again"
+    );
 }
 
 /// The part of a response that is not written yet belongs to the request.
@@ -174,7 +177,7 @@ async fn an_answer_that_is_read_slowly_is_not_cut() {
 }
 
 #[tokio::test]
-async fn a_proxy_is_not_one_client_and_those_behind_it_are() {
+async fn connections_are_counted_for_each_client_behind_a_proxy() {
     let server = TestServer::with_settings(|settings| {
         disable_timeouts(settings, 100, 2);
         settings.http.trusted_proxies = 1;
@@ -188,7 +191,7 @@ async fn a_proxy_is_not_one_client_and_those_behind_it_are() {
     }
     progress.push(begin_request(&server, 1, &by("2001:db8:1:1::1")).await);
     progress.push(begin_request(&server, 1, &by("2001:db8:1:1:2::2")).await);
-    // A request is in progress once its head is read.
+    // A request counts once the api has read its head. So the third request is repeated until it is refused.
     let asked = async |client: &str| {
         let request = server.anonymous(Method::GET, "/livez").header("x-forwarded-for", client);
         request.send().await.unwrap()
@@ -201,7 +204,7 @@ async fn a_proxy_is_not_one_client_and_those_behind_it_are() {
             }
         }
     };
-    let refused = tokio::time::timeout(RESPONSE_TIMEOUT, third).await.expect("the third of one /64 is refused");
+    let refused = tokio::time::timeout(RESPONSE_TIMEOUT, third).await.expect("the third request of one /64 is refused");
     assert_eq!((refused.status().as_u16(), header(&refused, "retry-after")), (429, "1"));
     assert!(refused.headers().contains_key("x-request-id"));
     assert!(refused.text().await.unwrap().contains("too_many_connections"));
@@ -212,11 +215,11 @@ async fn a_proxy_is_not_one_client_and_those_behind_it_are() {
         assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
     }
     let again = async { while asked("2001:db8:1:1::4").await.status() != 200 {} };
-    tokio::time::timeout(RESPONSE_TIMEOUT, again).await.expect("it may again");
+    tokio::time::timeout(RESPONSE_TIMEOUT, again).await.expect("a connection of this /64 is free again");
 }
 
 #[tokio::test]
-async fn a_head_that_does_not_come_ends_the_connection() {
+async fn a_connection_without_a_complete_head_is_closed() {
     let server = TestServer::with_settings(|settings| settings.http.header_timeout = Duration::from_millis(500)).await;
     let begun = Instant::now();
     let mut silent = connect(&server, 1).await;

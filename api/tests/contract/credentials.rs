@@ -55,7 +55,7 @@ async fn credentials_of_a_proxy_do_not_hide_the_cookie() {
 
 #[tokio::test]
 async fn the_csrf_token_is_found_under_both_names() {
-    // Proxies drop every name with an underscore, also if the underscore is in the federation member.
+    // Some proxies drop every header whose name has an underscore, even if only the federation member has one.
     let fed = "acme_payments";
     let server = TestServer::with_settings(|settings| fed.clone_into(&mut settings.realm.fedmember)).await;
     let jane = server.login("jane").await;

@@ -18,7 +18,7 @@ async fn the_answer_is_the_number_as_json() {
 }
 
 #[tokio::test]
-async fn what_is_no_crop_is_refused() {
+async fn invalid_crops_are_refused() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let id = jane.upload_picture().await;
@@ -40,7 +40,7 @@ async fn what_is_no_crop_is_refused() {
 }
 
 #[tokio::test]
-async fn a_crop_shows_and_is_always_of_the_original() {
+async fn a_crop_changes_the_picture_and_is_always_of_the_original() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let id = jane.upload_picture().await;
@@ -61,7 +61,7 @@ async fn a_crop_shows_and_is_always_of_the_original() {
 }
 
 #[tokio::test]
-async fn a_crop_is_for_those_who_see_the_picture() {
+async fn only_users_who_see_a_picture_may_crop_it() {
     let server = TestServer::new().await;
     let (jane, joe, admin) = (server.login("jane").await, server.login("joe").await, server.login("admin").await);
     let id = jane.upload_picture().await;
@@ -74,7 +74,7 @@ async fn a_crop_is_for_those_who_see_the_picture() {
 }
 
 #[tokio::test]
-async fn crops_are_counted() {
+async fn a_picture_has_at_most_64_crops() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let id = jane.upload_picture().await;

@@ -32,7 +32,7 @@ async fn options_lists_the_methods_of_a_path() {
         assert_eq!(response.text().await.unwrap(), "");
     }
     assert_eq!(options(&server, "/nothing/here", &[]).await.status(), 404);
-    // The contract names the methods of 405.
+    // The Allow header of a 405 is that of the contract, without OPTIONS.
     let response = server.anonymous(Method::DELETE, "/api/dropbox/pictures/1001").send().await.unwrap();
     assert_eq!((response.status().as_u16(), header(&response, "allow")), (405, "GET, HEAD, PUT"));
 }
@@ -69,7 +69,7 @@ async fn pages_of_other_origins_may_call_only_if_the_settings_name_them() {
         assert!(!has_cors(&response), "{origin}");
         assert_eq!(header(&response, "vary"), "Origin");
     }
-    // The answers of requests have the headers too: successes, refusals, and unknown paths.
+    // Responses to other requests have the headers too: successes, refusals, and unknown paths.
     for (path, status) in [("/api/users/jane.acmepaymentscorp/avatar", 200), ("/uploads/1", 404), ("/nothing", 404)] {
         let response = jane.request(Method::GET, path).header("origin", PORTAL).send().await.unwrap();
         assert_eq!(response.status(), status, "{path}");
@@ -106,7 +106,7 @@ async fn the_csrf_cookie_may_be_for_a_domain_and_the_session_never_is() {
 }
 
 #[tokio::test]
-async fn responses_are_keyed_by_site_where_document_domain_is_enabled() {
+async fn pages_are_not_isolated_by_origin_if_document_domain_is_enabled() {
     for enabled in [false, true] {
         let server = TestServer::with_settings(|settings| settings.realm.document_domain = enabled).await;
         let jane = server.login("jane").await;

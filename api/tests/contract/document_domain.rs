@@ -1,5 +1,5 @@
-//! `document.domain` in a real browser: a page of one host uploads through an iframe to another host of the same domain,
-//! over TLS, and reads the answer.
+//! `document.domain` in a real browser: a page of one host uploads through an iframe to another host of the same
+//! domain, over TLS, and reads the answer.
 //!
 //! nginx serves both hosts; `CLOAKROOM_TEST_NGINX` is its path. Without it, or without `chromedriver`, this test prints
 //! that and passes.
@@ -55,7 +55,7 @@ impl Drop for Nginx {
 }
 
 impl Nginx {
-    /// `portal_headers` are directives for the portal's host.
+    /// Starts nginx and waits until it listens. `portal_headers` are directives for the portal's host.
     fn start(binary: &str, upstream: &str, portal_headers: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().display();
@@ -101,7 +101,7 @@ async fn a_page_of_a_sibling_domain_reads_the_answer() {
         eprintln!("skipped: CLOAKROOM_TEST_NGINX is not set");
         return;
     };
-    // Without the header the browser ignores `document.domain`, which shows that the header is what makes it work.
+    // Without the header the browser ignores `document.domain`. So the second run shows that the header is needed.
     for enabled in [true, false] {
         let map = format!("--host-resolver-rules=MAP *.{DOMAIN} 127.0.0.1");
         let Some(browser) = Browser::open_with("domain", &[&map, "--ignore-certificate-errors"]).await else { return };

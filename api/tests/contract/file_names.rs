@@ -17,7 +17,7 @@ pub(crate) async fn post_form(login: &Login<'_>, path: &str, body: Vec<u8>) -> r
     request.body(body).send().await.unwrap()
 }
 
-/// The name that is kept of the picture in this form.
+/// The file name in the records of the picture whose upload got this response.
 pub(crate) async fn name_of_picture(server: &TestServer, response: reqwest::Response) -> String {
     let status = response.status();
     let id = response.text().await.unwrap();

@@ -38,7 +38,7 @@ async fn wrong_passwords_from_elsewhere_do_not_lock_the_owner_out() {
 }
 
 #[tokio::test]
-async fn one_64_is_one_address() {
+async fn a_64_network_counts_as_one_address() {
     let server = start_server(1000).await;
     let mut answers = [0; 2];
     for n in 0..130 {
@@ -47,7 +47,7 @@ async fn one_64_is_one_address() {
     }
     assert_eq!(answers, [100, 30], "max_logins_per_address is 100");
     assert_eq!(log_in(&server, "2001:db8:0:2::1", "jane@example.com", "wrong").await, 401);
-    // The limit for one account is ten attempts.
+    // The limit for one account from one address is ten attempts.
     for n in 0..10 {
         assert_eq!(log_in(&server, &format!("2001:db8:0:3::{n:x}"), "jane@example.com", "wrong").await, 401);
     }
@@ -55,11 +55,15 @@ async fn one_64_is_one_address() {
 }
 
 #[tokio::test]
-async fn a_guess_from_many_addresses_is_bounded() {
+async fn guesses_from_many_addresses_are_limited() {
     let server = start_server(20).await;
     let known = "203.0.113.250";
     for _ in 0..30 {
-        assert_eq!(log_in(&server, known, "jane@example.com", PASSWORD).await, 200, "what is right is not counted");
+        assert_eq!(
+            log_in(&server, known, "jane@example.com", PASSWORD).await,
+            200,
+            "correct passwords are not counted"
+        );
     }
     for n in 0..20 {
         assert_eq!(log_in(&server, &format!("203.0.113.{n}"), "jane@example.com", "wrong").await, 401);
@@ -70,10 +74,14 @@ async fn a_guess_from_many_addresses_is_bounded() {
         200,
         "the owner logged in from there before"
     );
-    assert_eq!(log_in(&server, "203.0.113.100", "jane@example.com", "wrong").await, 429, "and that resets nothing");
+    assert_eq!(
+        log_in(&server, "203.0.113.100", "jane@example.com", "wrong").await,
+        429,
+        "and that login resets nothing"
+    );
     assert_eq!(log_in(&server, "203.0.113.100", "joe@example.com", PASSWORD).await, 200, "another account");
     server.clock.advance(Duration::from_secs(300));
-    assert_eq!(log_in(&server, "203.0.113.100", "jane@example.com", "wrong").await, 429, "the window is longer");
+    assert_eq!(log_in(&server, "203.0.113.100", "jane@example.com", "wrong").await, 429, "five minutes are not enough");
     server.clock.advance(Duration::from_secs(3300));
     assert_eq!(log_in(&server, "203.0.113.100", "jane@example.com", PASSWORD).await, 200);
 }
@@ -96,19 +104,20 @@ async fn access_codes_are_counted_the_same_way() {
         let request = request.header("cookie", format!("dAccessCode-{link}={code}")).header("x-forwarded-for", from);
         request.send().await.unwrap()
     };
-    // A /64 network has ten attempts, from whichever of its addresses.
+    // All addresses of a /64 network together have ten attempts.
     for n in 0..10 {
         assert_eq!(open(&format!("2001:db8:0:1::{n:x}"), "wrong").await.status(), 403);
     }
     assert_eq!(open("2001:db8:0:1::ffff", "wrong").await.status(), 429);
-    assert_eq!(open("2001:db8:0:2::1", "12345678").await.status(), 200, "others are not kept out");
+    assert_eq!(open("2001:db8:0:2::1", "12345678").await.status(), 200, "another network is not refused");
     // All networks together have 15 attempts, of which ten are used.
     for n in 0..5 {
         assert_eq!(open(&format!("203.0.113.{n}"), "wrong").await.status(), 403);
     }
     let refused = open("203.0.113.100", "wrong").await;
     assert_eq!((refused.status().as_u16(), header(&refused, "retry-after")), (429, "3601"));
-    // A code that was accepted a moment ago is not checked again. A while later, its network is known.
+    // A code that was accepted a moment ago is not checked again, so time passes first. Then a new network is still
+    // refused, and the network that has opened the link before is not.
     server.clock.advance(Duration::from_secs(600));
     assert_eq!(open("203.0.113.100", "12345678").await.status(), 429);
     assert_eq!(open("2001:db8:0:2::1", "12345678").await.status(), 200);

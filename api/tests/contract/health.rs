@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::test_server::{TestServer, header};
 
 #[tokio::test]
-async fn probes() {
+async fn the_probes_answer_and_unknown_paths_get_404() {
     let server = TestServer::new().await;
     let get = async |path: &str| server.anonymous(Method::GET, path).send().await.unwrap();
     assert_eq!(get("/livez").await.status(), 200);
@@ -16,21 +16,21 @@ async fn probes() {
     let report: Value = ready.json().await.unwrap();
     assert_eq!(report["ready"], true);
     assert_eq!(report["places"]["records"], "ok");
-    assert_eq!(get("/metrics").await.status(), 404, "clients do not see them");
+    assert_eq!(get("/metrics").await.status(), 404, "clients do not see the metrics");
     let nothing = get("/nothing/here").await;
     assert_eq!(nothing.status(), 404);
     assert_eq!(header(&nothing, "content-type"), "application/problem+json");
 }
 
 #[tokio::test]
-async fn metrics_are_for_clients_where_a_setting_says_so() {
+async fn metrics_are_for_clients_if_a_setting_says_so() {
     let server = TestServer::with_settings(|settings| settings.http.metrics = true).await;
     let metrics = server.anonymous(Method::GET, "/metrics").send().await.unwrap();
     assert_eq!((metrics.status().as_u16(), header(&metrics, "content-type")), (200, "text/plain; version=0.0.4"));
 }
 
 #[tokio::test]
-async fn a_place_that_is_down_is_named() {
+async fn a_backend_that_is_down_is_named() {
     let server = TestServer::new().await;
     server.backends.records.clone().close().await.unwrap();
     let response = server.anonymous(Method::GET, "/readyz").send().await.unwrap();
@@ -40,7 +40,7 @@ async fn a_place_that_is_down_is_named() {
 }
 
 #[tokio::test]
-async fn methods_that_nobody_knows_are_one_label() {
+async fn unknown_methods_share_one_label() {
     // The recorder belongs to this thread. A test has one thread, so everything that the api counts is counted here.
     let recorder = PrometheusBuilder::new().build_recorder();
     let counts = recorder.handle();

@@ -5,7 +5,7 @@ use reqwest::Method;
 use crate::test_server::{PNG, TestServer, form, header};
 
 #[tokio::test]
-async fn byte_for_byte() {
+async fn the_page_is_that_of_the_contract_byte_for_byte() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let path = "/api/dropbox/pictures?wrapInHTML=True&document.domain=";

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use crate::malformed_bodies::{FORM_CONTENT_TYPE, RawUpload, file_part};
 use crate::test_server::TestServer;
 
-/// Sends a request as it is, and returns everything that comes back until the connection ends or a whole response came.
+/// Sends this text as a request. Returns the first whole response, or what was received before the connection ended.
 async fn send(server: &TestServer, request: &str) -> String {
     let mut stream = TcpStream::connect(server.base.trim_start_matches("http://")).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -58,14 +58,14 @@ async fn a_transfer_coding_that_is_not_supported_is_named() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_closes_says_so() {
+async fn a_refusal_that_closes_the_connection_says_so() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
-    // The rest of the body never comes.
+    // The rest of the body is never sent.
     let raw = RawUpload::open(&jane, "content-type: application/json\r\ncontent-length: 1000000").await;
     let response = raw.response().await;
     assert!(response.starts_with("HTTP/1.1 400 ") && response.contains("\r\nconnection: close\r\n"), "{response}");
-    // All of the body came, so the connection can carry another request.
+    // The whole body was received, so the connection can carry another request.
     let form = [file_part("a.png"), b"--B--\r\n".to_vec()].concat();
     let form = String::from_utf8_lossy(&form).replace("Profile", "x").replace("filename", "y").into_bytes();
     let headers = format!("content-type: {FORM_CONTENT_TYPE}\r\ncontent-length: {}", form.len());
@@ -83,7 +83,7 @@ async fn a_refused_body_is_read_up_to_the_limit_of_its_route() {
                 content-length: 104857600\r\n\r\n";
     let mut stream = TcpStream::connect(server.base.trim_start_matches("http://")).await.unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
-    // A client that reads no response before it has sent everything.
+    // The client sends everything before it reads the response.
     for _ in 0..100 {
         stream.write_all(&megabyte).await.expect("100 MiB can be sent without the connection breaking");
     }

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::test_server::{FED, Login, PASSWORD, TestServer, header};
 
 #[tokio::test]
-async fn both_cookies_as_described() {
+async fn a_login_sets_both_cookies_as_the_contract_describes() {
     let server = TestServer::new().await;
     let body = json!({"email": "Jane@Example.COM", "password": PASSWORD});
     let response = server.anonymous(Method::POST, "/api/login").json(&body).send().await.unwrap();
@@ -45,7 +45,7 @@ async fn cookies_are_secure_unless_it_is_plain_http_on_loopback() {
 }
 
 #[tokio::test]
-async fn secure_cookies_follow_the_scheme_that_a_trusted_proxy_tells() {
+async fn secure_cookies_follow_the_scheme_that_a_trusted_proxy_reports() {
     let login = async |server: &TestServer, lines: &[(&str, &str)]| {
         let body = json!({"email": "jane@example.com", "password": PASSWORD});
         let mut request = server.anonymous(Method::POST, "/api/login").json(&body);
@@ -76,19 +76,19 @@ async fn secure_cookies_follow_the_scheme_that_a_trusted_proxy_tells() {
     .await;
     assert!(login(&open, &https).await && login(&open, &[]).await && !login(&open, &http).await);
     let direct = TestServer::new().await;
-    assert!(!login(&direct, &https).await, "without a trusted proxy that header is not believed");
+    assert!(!login(&direct, &https).await, "without a trusted proxy that header is ignored");
     for (set, is) in [(SecureCookies::Always, true), (SecureCookies::Never, false)] {
         let server = TestServer::with_settings(|settings| {
             settings.http.trusted_proxies = 1;
             settings.realm.secure_cookies = set;
         })
         .await;
-        assert!(login(&server, &https).await == is && login(&server, &http).await == is, "{set:?} has the last word");
+        assert!(login(&server, &https).await == is && login(&server, &http).await == is, "{set:?} takes precedence");
     }
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_not_said() {
+async fn a_refusal_does_not_say_what_is_wrong() {
     let server = TestServer::new().await;
     let login = async |email: &str, password: &str| {
         let body = json!({"email": email, "password": password});
@@ -110,7 +110,7 @@ async fn what_is_wrong_is_not_said() {
 }
 
 #[tokio::test]
-async fn too_many_attempts_wait() {
+async fn after_too_many_wrong_passwords_an_account_has_to_wait() {
     let server = TestServer::with_settings(|settings| settings.realm.max_logins_per_account_and_address = 3).await;
     let login = async |email: &str, password: &str| {
         let body = json!({"email": email, "password": password});
@@ -125,12 +125,12 @@ async fn too_many_attempts_wait() {
     server.clock.advance(Duration::from_secs(300));
     assert_eq!(login("jane@example.com", PASSWORD).await.status(), 200);
     for _ in 0..3 {
-        assert_eq!(login("jane@example.com", PASSWORD).await.status(), 200, "good logins are not held against anybody");
+        assert_eq!(login("jane@example.com", PASSWORD).await.status(), 200, "successful logins are not counted");
     }
 }
 
 #[tokio::test]
-async fn what_nobody_logs_in_with_is_refused_and_not_kept() {
+async fn values_that_are_too_long_are_refused_and_not_counted_for_an_account() {
     let server = TestServer::with_settings(|settings| {
         settings.realm.max_logins_per_account_and_address = 3;
         settings.realm.max_logins_per_address = 10;
@@ -142,7 +142,7 @@ async fn what_nobody_logs_in_with_is_refused_and_not_kept() {
     };
     let long = format!("{}@example.com", "x".repeat(60_000));
     for _ in 0..4 {
-        assert_eq!(login(&long, "x").await, 401, "it is counted for where it comes from, and for no account");
+        assert_eq!(login(&long, "x").await, 401, "it is counted for the address of the client, and for no account");
         assert_eq!(login("jane@example.com", &"x".repeat(5000)).await, 401);
     }
     assert_eq!(login("jane@example.com", PASSWORD).await, 200);
@@ -151,7 +151,7 @@ async fn what_nobody_logs_in_with_is_refused_and_not_kept() {
 }
 
 #[tokio::test]
-async fn an_address_has_a_limit_too() {
+async fn an_address_has_a_limit_of_its_own() {
     let server = TestServer::with_settings(|settings| {
         settings.realm.max_logins_per_address = 3;
         settings.http.trusted_proxies = 1;
@@ -165,7 +165,7 @@ async fn an_address_has_a_limit_too() {
     for n in 0..3 {
         assert_eq!(login("6.6.6.6, 203.0.113.1", n).await, 401);
     }
-    assert_eq!(login("7.7.7.7, 203.0.113.1", 4).await, 429, "what the client made up is not believed");
+    assert_eq!(login("7.7.7.7, 203.0.113.1", 4).await, 429, "addresses that the client made up are ignored");
     assert_eq!(login("203.0.113.2", 5).await, 401);
     for (n, from) in
         ["6.6.6.6, [2001:db8::1]:4711", "7.7.7.7, [2001:db8::1]", "8.8.8.8, 2001:db8::1"].iter().enumerate()
@@ -176,7 +176,11 @@ async fn an_address_has_a_limit_too() {
     for (n, from) in ["6.6.6.6, unknown", "7.7.7.7, _hidden:80", "8.8.8.8,"].iter().enumerate() {
         assert_eq!(login(from, n).await, 401);
     }
-    assert_eq!(login("9.9.9.9, unknown", 7).await, 429, "what is no address is the proxy itself");
+    assert_eq!(
+        login("9.9.9.9, unknown", 7).await,
+        429,
+        "an entry that is no address counts as the proxy's own address"
+    );
 }
 
 #[tokio::test]

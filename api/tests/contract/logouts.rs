@@ -38,7 +38,7 @@ async fn a_copied_cookie_ends_with_its_session() {
     let (jane, elsewhere) = (server.login("jane").await, server.login("jane").await);
     assert!(is_valid(&jane).await && is_valid_at(&other_api, &jane).await);
     let bare = jane.request_without_csrf(Method::POST, "/api/logout").send().await.unwrap();
-    assert_eq!(bare.status(), 401, "it takes a CSRF token");
+    assert_eq!(bare.status(), 401, "a logout requires a CSRF token");
     assert!(is_valid(&jane).await);
     let out = jane.request(Method::POST, "/api/logout").send().await.unwrap();
     assert_eq!(out.status(), 204);
@@ -47,7 +47,7 @@ async fn a_copied_cookie_ends_with_its_session() {
     assert!(!is_valid(&jane).await, "this api refuses it at once");
     assert_eq!(renew(&jane).await.status(), 401);
     let request = server.anonymous(Method::GET, "/uploads/1").bearer_auth(&jane.session);
-    assert_eq!(request.send().await.unwrap().status(), 401, "nor is it a bearer token");
+    assert_eq!(request.send().await.unwrap().status(), 401, "it is refused as a bearer token, too");
     server.clock.advance(SESSION_CHECK);
     assert!(!is_valid_at(&other_api, &jane).await, "another api refuses it within realm.session_cache_time");
     assert!(is_valid(&elsewhere).await, "another session of the same user goes on");
@@ -71,7 +71,7 @@ async fn everywhere_means_every_session_and_every_issued_token() {
 }
 
 #[tokio::test]
-async fn an_issued_token_is_ended_alone_by_itself() {
+async fn a_logout_with_an_issued_token_ends_only_this_token() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let token = api::issue_token(&server.backends.records, &server.settings.realm, "jane", MINUTE).await.unwrap();
@@ -83,7 +83,7 @@ async fn an_issued_token_is_ended_alone_by_itself() {
 }
 
 #[tokio::test]
-async fn the_operator_ends_them_within_the_bound() {
+async fn sessions_that_the_operator_ends_are_refused_within_the_cache_time() {
     let server = TestServer::new().await;
     let records = &server.backends.records;
     for what in ["password", "disable", "logout"] {
@@ -94,7 +94,7 @@ async fn the_operator_ends_them_within_the_bound() {
             "disable" => drop(api::change_user(records, "jane", None, None, Some(true)).await.unwrap()),
             _ => api::end_sessions(records, "jane").await.unwrap(),
         }
-        assert_eq!(renew(&jane).await.status(), 401, "{what}: renewing looks at the row");
+        assert_eq!(renew(&jane).await.status(), 401, "{what}: a renewal reads the row");
         server.clock.advance(SESSION_CHECK);
         assert!(!is_valid(&jane).await, "{what}");
         api::change_user(records, "jane", None, None, Some(false)).await.unwrap();
@@ -119,11 +119,11 @@ async fn a_session_is_not_read_for_every_request() {
     let jane = strict.login("jane").await;
     assert!(is_valid(&jane).await);
     api::end_sessions(&strict.backends.records, "jane").await.unwrap();
-    assert!(!is_valid(&jane).await, "0s: it is read for every request");
+    assert!(!is_valid(&jane).await, "0s: a session is read for every request");
 }
 
 #[tokio::test]
-async fn no_renewal_goes_beyond_the_absolute_end() {
+async fn no_renewal_extends_a_session_beyond_its_absolute_end() {
     let server = TestServer::with_settings(|settings| settings.realm.session_max_age = 50 * MINUTE).await;
     let mut jane = server.login("jane").await;
     server.clock.advance(29 * MINUTE);
@@ -140,7 +140,7 @@ async fn no_renewal_goes_beyond_the_absolute_end() {
     server.clock.advance(MINUTE);
     assert!(!is_valid(&jane).await);
     assert_eq!(renew(&jane).await.status(), 401);
-    assert_eq!(server.sweep().await.deleted_sessions, 1, "the sweeper removes its row");
+    assert_eq!(server.sweep().await.deleted_sessions, 1, "the sweeper deletes the row of the session");
 }
 
 #[tokio::test]
@@ -184,7 +184,7 @@ async fn a_new_key_signs_everywhere_and_the_old_one_is_deleted_when_nothing_need
     assert_eq!(signing_key_id(&before.session), old[0]);
 
     // Signing keys are maintained when an api starts, and every hour after that.
-    let tended = async |left: &[String]| {
+    let wait_for_keys = async |left: &[String]| {
         server.start_second().await;
         let mut tick = tokio::time::interval(Duration::from_millis(20));
         let wait = async {
@@ -199,10 +199,10 @@ async fn a_new_key_signs_everywhere_and_the_old_one_is_deleted_when_nothing_need
         request.send().await.unwrap().status().as_u16()
     };
     server.clock.advance(47 * 60 * MINUTE);
-    tended(&[new.clone(), old[0].clone()]).await;
-    assert_eq!(by_token().await, 404, "a token of the old key's that has not expired");
+    wait_for_keys(&[new.clone(), old[0].clone()]).await;
+    assert_eq!(by_token().await, 404, "a token that the old key signed and that has not expired");
     server.clock.advance(60 * MINUTE);
-    tended(std::slice::from_ref(&new)).await;
+    wait_for_keys(std::slice::from_ref(&new)).await;
     assert_eq!(by_token().await, 401);
 }
 

@@ -1,5 +1,6 @@
-//! Tests of the contract over real HTTP. Each test has its own api with real backends (SQLite, folders, the in-process
-//! queue) and its own real worker. Tests move the clock by hand, so no test sleeps.
+//! Tests of the two contracts, the page, logins, quotas and limits over real HTTP. Each test has its own api with real
+//! backends (SQLite, folders, the in-process queue) and its own real worker. Tests move the clock by hand, so that no
+//! test waits for a deadline or an expiry. Only limits on connections and bodies use real time.
 
 #![allow(clippy::disallowed_methods, reason = "tests make names and times of their own")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]

@@ -1,5 +1,5 @@
-//! Bodies that are malformed, endless, slow or cut off. Each gets a clear answer, the api continues, staging stays
-//! empty.
+//! Bodies that are malformed, endless, slow or cut off. Each gets a clear answer, the api continues, and staging is
+//! empty afterwards.
 
 use std::time::Duration;
 
@@ -90,7 +90,7 @@ pub(crate) fn file_part(name: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn forms_that_are_none() {
+async fn invalid_forms_are_refused() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let whole = [file_part("a.png"), b"--B--\r\n".to_vec()].concat();
@@ -141,7 +141,7 @@ async fn a_form_is_taken_however_the_connection_cuts_it() {
         assert!(raw.read().await.starts_with("HTTP/1.1 400 "));
         raw.begin(&jane, &headers(&form)).await;
         raw.send(&form[..cut]).await.unwrap();
-        // The next responses of the api come after it has polled this connection.
+        // After so many responses the api has polled this connection and has seen the first piece.
         for _ in 0..20 {
             jane.get("/livez").await;
         }
@@ -152,7 +152,7 @@ async fn a_form_is_taken_however_the_connection_cuts_it() {
 }
 
 #[tokio::test]
-async fn names_that_would_hurt() {
+async fn dangerous_names_are_cleaned_or_refused() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let long = "n".repeat(4000);
@@ -176,7 +176,7 @@ async fn names_that_would_hurt() {
 }
 
 #[tokio::test]
-async fn lengths_that_are_announced() {
+async fn an_announced_length_that_is_too_large_or_invalid_is_refused() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let raw = RawUpload::open(&jane, &format!("content-type: {FORM_CONTENT_TYPE}\r\ncontent-length: 2147483648")).await;
@@ -189,7 +189,7 @@ async fn lengths_that_are_announced() {
 }
 
 #[tokio::test]
-async fn who_sends_too_much_gets_to_read_why() {
+async fn a_client_that_sends_too_much_can_read_why() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let mut raw =
@@ -214,7 +214,7 @@ async fn who_sends_too_much_gets_to_read_why() {
 }
 
 #[tokio::test]
-async fn who_goes_away_leaves_nothing() {
+async fn a_client_that_disconnects_leaves_nothing() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let mut raw =
@@ -223,7 +223,7 @@ async fn who_goes_away_leaves_nothing() {
     raw.send(&vec![0; 300_000]).await.unwrap();
     drop(raw);
     let mut turns = 0;
-    // By then the api has polled the other connection often enough.
+    // After so many requests the api has polled the closed connection as well.
     while server.staged_files() > 0 && turns < 1000 {
         jane.get("/livez").await;
         turns += 1;
@@ -233,7 +233,7 @@ async fn who_goes_away_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn who_is_slow_is_told_so() {
+async fn a_slow_client_is_told_so() {
     let server = TestServer::with_settings(|settings| {
         settings.http.body_idle_timeout = Duration::from_millis(300);
         settings.http.body_timeout = Duration::from_millis(600);

@@ -87,7 +87,7 @@ async fn the_user_of_a_valid_token_is_created() {
         server.anonymous(Method::GET, "/uploads/9").bearer_auth(provider.valid_token(&odd)).send().await.unwrap();
     assert_eq!(known.status(), 404);
     let max = server.backends.records.user("max").await.unwrap().unwrap();
-    assert_eq!(max.name, "max", "a name that no database keeps is none");
+    assert_eq!(max.name, "max", "a name that no database stores is ignored");
     let wrong = json!({"email": "mia@idp.example", "password": "!"});
     assert_eq!(server.anonymous(Method::POST, "/api/login").json(&wrong).send().await.unwrap().status(), 401);
     let ours = api::issue_token(&server.backends.records, &server.settings.realm, "jane", Duration::from_secs(60));
@@ -96,7 +96,7 @@ async fn the_user_of_a_valid_token_is_created() {
 }
 
 #[tokio::test]
-async fn tokens_that_are_not_valid() {
+async fn invalid_tokens_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("jwks.json");
     let (provider, stranger) = (OidcProvider::new("one"), OidcProvider::new("one"));
@@ -124,17 +124,17 @@ async fn tokens_that_are_not_valid() {
     };
     for (what, token) in [
         ("expired", changed("exp", json!(NOW - 60))),
-        ("expires in a word", changed("exp", json!("never"))),
+        ("an expiry that is no number", changed("exp", json!("never"))),
         ("never expires", without("exp")),
-        ("not yet", changed("nbf", json!(NOW + 120))),
+        ("not valid yet", changed("nbf", json!(NOW + 120))),
         ("another issuer", changed("iss", json!("https://evil.example"))),
         ("no issuer", without("iss")),
         ("another audience", changed("aud", json!("portal"))),
         ("no audience", without("aud")),
         ("no user", without("sub")),
-        ("a user that cannot be", changed("sub", json!("a,b"))),
-        ("somebody with a password here", changed("sub", json!("admin"))),
-        ("another's key", stranger.valid_token(&claims("mia"))),
+        ("an invalid user id", changed("sub", json!("a,b"))),
+        ("a user with a password here", changed("sub", json!("admin"))),
+        ("the key of another provider", stranger.valid_token(&claims("mia"))),
         ("an unknown key", provider.token(&json!({"alg": "ES256", "kid": "two"}), &claims("mia"))),
         ("no key", provider.token(&json!({"alg": "ES256"}), &claims("mia"))),
         ("another algorithm", provider.token(&json!({"alg": "EdDSA", "kid": "one"}), &claims("mia"))),
@@ -165,16 +165,17 @@ async fn keys_are_cached_and_rotate() {
     };
     assert_eq!(ask(&old).await, 404);
     std::fs::write(&file, json!({"keys": [new.jwk()]}).to_string()).unwrap();
-    assert_eq!(ask(&new).await, 401, "keys are not fetched for every token that names an unknown one");
+    assert_eq!(ask(&new).await, 401, "keys are not fetched for every token that names an unknown key");
     server.clock.advance(Duration::from_secs(10));
     assert_eq!(ask(&new).await, 404);
     assert_eq!(ask(&old).await, 401);
     std::fs::remove_file(&file).unwrap();
     server.clock.advance(Duration::from_secs(300));
-    assert_eq!(ask(&new).await, 404, "what was fetched serves on");
+    assert_eq!(ask(&new).await, 404, "the fetched keys stay in use");
 }
 
-/// The key set comes from the provider's own address, where it is slow at first and then unavailable.
+/// The key set comes from an address of the provider. The second fetch fails, and at the end the provider is
+/// unavailable.
 #[tokio::test]
 async fn keys_come_from_an_address() {
     let provider = OidcProvider::new("one");
@@ -201,25 +202,25 @@ async fn keys_come_from_an_address() {
         request.send().await.unwrap().status().as_u16()
     };
     assert_eq!((ask().await, ask().await), (404, 404));
-    assert_eq!(asked.load(Ordering::SeqCst), 1, "fetched once, kept after");
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "the keys are fetched once and then cached");
     server.clock.advance(server.settings.realm.oidc.refresh);
     let fresh = json!({"iss": "https://idp.example", "aud": "cloakroom", "sub": "mia", "exp": NOW + 86_400 * 30});
     let later = async || {
         let request = server.anonymous(Method::GET, "/uploads/1").bearer_auth(provider.valid_token(&fresh));
         request.send().await.unwrap().status().as_u16()
     };
-    assert_eq!(later().await, 404, "old keys are better than none");
+    assert_eq!(later().await, 404, "if the fetch fails, the old keys stay in use");
     assert_eq!(asked.load(Ordering::SeqCst), 2);
     server.clock.advance(Duration::from_secs(10));
     assert_eq!(later().await, 404);
     assert_eq!(asked.load(Ordering::SeqCst), 3);
     portal_task.abort();
     server.clock.advance(server.settings.realm.oidc.refresh);
-    assert_eq!(later().await, 404, "what was fetched serves on");
+    assert_eq!(later().await, 404, "the fetched keys stay in use");
 }
 
 #[tokio::test]
-async fn keys_without_end_are_none() {
+async fn an_endless_key_set_is_not_used() {
     let (address, sent) = serve_endless_response(Duration::ZERO).await;
     let server = TestServer::with_settings(|settings| {
         settings.realm.oidc.jwks = address;
@@ -230,11 +231,11 @@ async fn keys_without_end_are_none() {
     let token = OidcProvider::new("one").valid_token(&claims("mia"));
     let response = server.anonymous(Method::GET, "/uploads/1").bearer_auth(token).send().await.unwrap();
     assert_eq!(response.status(), 401);
-    // 1 MiB and the buffers of the kernel and the client.
+    // The api reads at most 1 MiB. The rest is in the buffers of the kernel and the client.
     assert!(sent.load(Ordering::SeqCst) < 64 << 20, "{} bytes were read", sent.load(Ordering::SeqCst));
 }
 
-/// A key server whose certificate comes from an authority that only `tls.ca_file` knows. The key set lies in a store,
+/// A key server whose certificate comes from an authority that only `tls.ca_file` names. The key set lies in a store,
 /// behind a signed URL.
 #[tokio::test]
 async fn keys_come_from_a_server_with_a_private_authority() {

@@ -1,4 +1,4 @@
-//! Addresses behind a proxy that serves this server at a path.
+//! Addresses in responses, if a proxy serves Cloakroom below a path.
 
 use reqwest::Method;
 use reqwest::header::ACCEPT;
@@ -9,7 +9,7 @@ use crate::test_server::{FED, PNG, TestServer, form, header};
 
 const PREFIX: &str = "/portal/cloakroom";
 
-/// The values of the attributes of a page that are addresses.
+/// The addresses in the attributes of a page.
 fn addresses(page: &str) -> Vec<&str> {
     ["href=\"", "src=\"", "action=\""]
         .iter()

@@ -133,7 +133,7 @@ async fn claimed() {
 }
 
 #[tokio::test]
-async fn what_has_no_state() {
+async fn everybody_sees_an_avatar_and_only_its_user_and_administrators_remove_it() {
     let server = start_server().await;
     for (who, removes) in CALLERS.iter().zip([401, 200, 403, 403, 200]) {
         let login = match *who {

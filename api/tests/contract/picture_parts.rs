@@ -15,7 +15,7 @@ async fn send(login: &Login<'_>, form: Form) -> reqwest::Response {
 }
 
 #[tokio::test]
-async fn the_picture_is_the_file_that_is_one() {
+async fn the_picture_is_the_file_with_the_content_of_a_picture() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     for (form, name) in [
@@ -58,7 +58,7 @@ async fn a_form_without_exactly_one_picture_is_refused_with_a_reason() {
 }
 
 #[tokio::test]
-async fn the_token_may_follow_a_file_that_is_no_picture() {
+async fn the_csrf_token_may_follow_a_file_that_is_no_picture() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let token = format!("X-Csrf-Token_{FED}");
@@ -68,7 +68,7 @@ async fn the_token_may_follow_a_file_that_is_no_picture() {
     let text = || file(b"some text", "terms.txt");
     let form = Form::new().part("terms", text()).text(token, jane.csrf.clone());
     assert_eq!(send(form.part("Profile", file(PNG, "a.png"))).await, 200);
-    // Without a token the content is not judged.
+    // Without a token the answer says nothing about the content.
     assert_eq!(send(Form::new().part("Profile", text())).await, 401);
     assert_eq!(send(Form::new().part("terms", text())).await, 401);
 }

@@ -31,7 +31,7 @@ async fn sizes_are_exact() {
 }
 
 #[tokio::test]
-async fn bad_sizes_and_bad_numbers() {
+async fn bad_sizes_and_bad_numbers_are_refused() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let id = jane.upload_picture().await;
@@ -46,7 +46,7 @@ async fn bad_sizes_and_bad_numbers() {
 }
 
 #[tokio::test]
-async fn the_kind_is_the_clients_choice() {
+async fn the_client_chooses_the_media_type() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     jane.upload("a.jpg", JPEG).await;
@@ -70,7 +70,7 @@ async fn the_kind_is_the_clients_choice() {
 }
 
 #[tokio::test]
-async fn it_is_the_uploaders_and_the_admins() {
+async fn only_the_uploader_and_administrators_see_a_picture() {
     let server = TestServer::new().await;
     let (jane, joe, admin) = (server.login("jane").await, server.login("joe").await, server.login("admin").await);
     let id = jane.upload_picture().await;
@@ -90,7 +90,7 @@ async fn it_is_the_uploaders_and_the_admins() {
 }
 
 #[tokio::test]
-async fn who_comes_too_early_waits_for_the_worker() {
+async fn a_request_that_comes_too_early_waits_for_the_worker() {
     let server = TestServer::with_idle_worker(|settings| settings.uploads.default_wait = Duration::from_secs(30)).await;
     let jane = server.login("jane").await;
     let request = jane.request(Method::POST, "/api/dropbox/pictures").header("prefer", "respond-async");
@@ -107,7 +107,7 @@ async fn who_comes_too_early_waits_for_the_worker() {
 }
 
 #[tokio::test]
-async fn patience_ends() {
+async fn a_request_waits_no_longer_than_the_settings_say() {
     let server =
         TestServer::with_idle_worker(|settings| settings.uploads.default_wait = Duration::from_millis(20)).await;
     let jane = server.login("jane").await;

@@ -22,7 +22,7 @@ struct PolicyServer {
     status: AtomicU16,
 }
 
-/// Permits Jane every action on the app, and denies everything else.
+/// Permits Jane to claim for the app `travel`, and denies everything else.
 async fn evaluate(State(point): State<Arc<PolicyServer>>, headers: HeaderMap, Json(question): Json<Value>) -> Response {
     point.request_count.fetch_add(1, Ordering::SeqCst);
     let status = StatusCode::from_u16(point.status.load(Ordering::SeqCst)).unwrap_or(StatusCode::OK);
@@ -34,7 +34,7 @@ async fn evaluate(State(point): State<Arc<PolicyServer>>, headers: HeaderMap, Js
 }
 
 #[tokio::test]
-async fn it_decides_and_no_answer_is_a_no() {
+async fn the_policy_server_decides_and_without_its_answer_nothing_is_permitted() {
     let point = Arc::new(PolicyServer::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -52,10 +52,14 @@ async fn it_decides_and_no_answer_is_a_no() {
     };
     assert_eq!(name("jane", "apps/travel").await, 200);
     assert_eq!(name("joe", "apps/travel").await, 403);
-    assert_eq!(name("joe", "users/joe").await, 403, "it decides alone");
-    assert_eq!(name("admin", "apps/other").await, 200, "site administrators are ours");
+    assert_eq!(
+        name("joe", "users/joe").await,
+        403,
+        "the policy server decides alone, even about a user's own resource"
+    );
+    assert_eq!(name("admin", "apps/other").await, 200, "the policy server is not asked about site administrators");
     assert_eq!(name("jane", "apps/travel").await, 200);
-    assert_eq!(point.request_count.load(Ordering::SeqCst), 3, "decisions hold for a while");
+    assert_eq!(point.request_count.load(Ordering::SeqCst), 3, "decisions are cached for a while");
     server.clock.advance(Duration::from_secs(30));
     point.status.store(500, Ordering::SeqCst);
     assert_eq!(name("jane", "apps/travel").await, 503);
@@ -67,11 +71,11 @@ async fn it_decides_and_no_answer_is_a_no() {
     assert_eq!(name("jane", "apps/travel").await, 503);
 }
 
-/// Bytes that the kernel buffers for a slow reader, and the client's own buffers: far more than a valid answer has.
+/// The most bytes that the buffers of the kernel and of the client may hold: far more than a valid answer has.
 const MAX_BUFFERED_BYTES: u64 = 64 << 20;
 
 #[tokio::test]
-async fn a_decision_without_end_is_a_no() {
+async fn an_endless_decision_permits_nothing() {
     for pause in [Duration::ZERO, Duration::from_millis(20)] {
         let (url, sent) = serve_endless_response(pause).await;
         let server = TestServer::with_settings(|settings| {

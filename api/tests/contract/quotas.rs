@@ -12,7 +12,7 @@ use crate::malformed_bodies::{FORM_CONTENT_TYPE, RawUpload, file_part};
 use crate::test_server::{FED, PNG, TestServer, header};
 
 #[tokio::test]
-async fn unclaimed_pictures_are_counted() {
+async fn the_number_of_unclaimed_pictures_has_a_quota() {
     let server = TestServer::with_settings(|settings| settings.uploads.max_unclaimed = 2).await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
     let first = jane.upload_picture().await;
@@ -20,18 +20,22 @@ async fn unclaimed_pictures_are_counted() {
     jane.upload_picture().await;
     let refused = jane.upload("a.png", PNG).await;
     assert_eq!(refused.status(), 429);
-    assert_eq!(header(&refused, "retry-after"), (24 * 3600 - 60).to_string(), "when the first of them expires");
+    assert_eq!(
+        header(&refused, "retry-after"),
+        (24 * 3600 - 60).to_string(),
+        "until the first of the pictures expires"
+    );
     assert!(refused.text().await.unwrap().contains("2 unclaimed pictures"));
-    assert_eq!(joe.upload("a.png", PNG).await.status(), 200, "it is her share and not his");
+    assert_eq!(joe.upload("a.png", PNG).await.status(), 200, "each user has a quota");
     jane.claim("users/jane", &first).await;
     assert_eq!(jane.upload("a.png", PNG).await.status(), 200);
     server.clock.advance(server.settings.uploads.retention);
     let jane = server.login("jane").await;
-    assert_eq!(jane.upload("a.png", PNG).await.status(), 200, "expired ones do not count, swept or not");
+    assert_eq!(jane.upload("a.png", PNG).await.status(), 200, "expired pictures do not count, even before a sweep");
 }
 
 #[tokio::test]
-async fn what_is_on_its_way_counts_as_well() {
+async fn uploads_in_progress_count_as_unclaimed_pictures() {
     let server = TestServer::with_settings(|settings| settings.uploads.max_unclaimed = 2).await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
     let form = [file_part("a.png"), b"--B--\r\n".to_vec()].concat();
@@ -44,13 +48,13 @@ async fn what_is_on_its_way_counts_as_well() {
     };
     let (mut first, second) = (begin().await, begin().await);
     let refused = jane.upload("a.png", PNG).await;
-    assert_eq!(refused.status(), 429, "both may come to be pictures");
+    assert_eq!(refused.status(), 429, "both uploads in progress may become pictures");
     assert_eq!(joe.upload("a.png", PNG).await.status(), 200);
     first.send(&form).await.unwrap();
     let answer = first.response().await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    assert_eq!(jane.upload("a.png", PNG).await.status(), 429, "one is here and one on its way");
-    // An upload that breaks off frees its slot, as soon as the api has noticed.
+    assert_eq!(jane.upload("a.png", PNG).await.status(), 429, "one picture is stored and one upload is in progress");
+    // An upload whose client disconnects frees its slot as soon as the api has noticed.
     drop(second);
     let mut turns = 0;
     while jane.upload("a.png", PNG).await.status() == 429 && turns < 500 {
@@ -61,7 +65,7 @@ async fn what_is_on_its_way_counts_as_well() {
 }
 
 #[tokio::test]
-async fn unclaimed_bytes_are_counted() {
+async fn the_bytes_of_unclaimed_pictures_have_a_quota() {
     let server =
         TestServer::with_settings(|settings| settings.uploads.max_unclaimed_bytes = ByteSize(PNG.len() as u64 + 1000))
             .await;
@@ -74,7 +78,7 @@ async fn unclaimed_bytes_are_counted() {
 }
 
 #[tokio::test]
-async fn requests_are_counted() {
+async fn requests_per_minute_have_a_limit() {
     let server = TestServer::with_settings(|settings| settings.uploads.max_requests_per_minute = 3).await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
     let name = async |login: &crate::test_server::Login<'_>, who: &str| {
@@ -92,7 +96,7 @@ async fn requests_are_counted() {
 }
 
 #[tokio::test]
-async fn too_many_at_once_are_told_to_try_again() {
+async fn too_many_concurrent_uploads_are_told_to_try_again() {
     let server = TestServer::with_settings(|settings| settings.uploads.max_concurrent = 0).await;
     let jane = server.login("jane").await;
     let response = jane.upload("a.png", PNG).await;
@@ -100,7 +104,7 @@ async fn too_many_at_once_are_told_to_try_again() {
 }
 
 #[tokio::test]
-async fn who_stops_reading_is_cut_off() {
+async fn a_client_that_stops_reading_is_disconnected() {
     let server = TestServer::with_settings(|settings| settings.http.write_timeout = Duration::from_millis(200)).await;
     let mut stream = TcpStream::connect(server.base.trim_start_matches("http://")).await.unwrap();
     // Far more responses than fit into the socket buffers, and the client does not read.
@@ -134,7 +138,7 @@ async fn send_file(login: &crate::test_server::Login<'_>) -> (u16, serde_json::V
 }
 
 #[tokio::test]
-async fn stored_bytes_have_a_quota_over_all_contracts_that_claiming_does_not_empty() {
+async fn stored_bytes_have_a_quota_over_both_contracts_and_claimed_pictures_count() {
     // Each picture has an original and three squares.
     let server = TestServer::with_settings(|settings| settings.uploads.max_stored_bytes = ByteSize(20_000)).await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
@@ -153,17 +157,17 @@ async fn stored_bytes_have_a_quota_over_all_contracts_that_claiming_does_not_emp
     assert_eq!(refused.status(), 429);
     let said = refused.text().await.unwrap();
     assert!(said.contains("20000 bytes") && said.contains(&stored().await.to_string()), "{said}");
-    assert_eq!(server.staged_files(), 0, "it is refused before its body is read");
+    assert_eq!(server.staged_files(), 0, "the upload is refused before its body is read");
     let (status, answer) = send_file(&jane).await;
     assert_eq!(
         (status, &answer["errorCode"], &answer["errorKey"]),
         (429, &json!("-1"), &json!("!csTooManyStoredBytes"))
     );
-    assert_eq!(joe.upload("a.png", PNG).await.status(), 200, "it is her quota and not his");
+    assert_eq!(joe.upload("a.png", PNG).await.status(), 200, "each user has a quota");
 }
 
 #[tokio::test]
-async fn uploads_in_flight_have_a_quota_over_all_contracts() {
+async fn uploads_in_flight_have_a_quota_over_both_contracts() {
     let server = TestServer::with_idle_worker(|settings| {
         settings.uploads.max_in_flight = 2;
         settings.uploads.default_wait = Duration::ZERO;
@@ -186,7 +190,7 @@ async fn uploads_in_flight_have_a_quota_over_all_contracts() {
 }
 
 #[tokio::test]
-async fn what_arrives_counts_against_the_quotas_as_well() {
+async fn an_upload_in_progress_counts_as_in_flight() {
     let server = TestServer::with_settings(|settings| settings.uploads.max_in_flight = 1).await;
     let jane = server.login("jane").await;
     let form = [file_part("a.png"), b"--B--\r\n".to_vec()].concat();
@@ -197,7 +201,7 @@ async fn what_arrives_counts_against_the_quotas_as_well() {
     )
     .await;
     raw.await_continue().await;
-    assert_eq!(send_file(&jane).await.0, 429, "a picture is on its way");
+    assert_eq!(send_file(&jane).await.0, 429, "the upload of a picture is in progress");
     raw.send(&form).await.unwrap();
     let answer = raw.response().await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");

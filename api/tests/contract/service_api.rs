@@ -17,7 +17,7 @@ async fn start_server() -> TestServer {
 }
 
 #[tokio::test]
-async fn a_portal_registers_claims_and_asks() {
+async fn a_portal_registers_a_resource_claims_for_users_and_reads_the_result() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let call = async |method: Method, path: &str, body: Value| {
@@ -35,21 +35,29 @@ async fn a_portal_registers_claims_and_asks() {
     assert_eq!(call(Method::DELETE, &format!("{app}/users/jane"), json!({})).await.0, 204);
     let id = jane.upload_picture().await;
     assert_eq!(jane.claim("apps/travel", &id).await.status(), 403);
-    assert_eq!(call(Method::PUT, &format!("{app}/claim/joe"), json!({"PictureID": id})).await.0, 404, "it is not his");
+    assert_eq!(
+        call(Method::PUT, &format!("{app}/claim/joe"), json!({"PictureID": id})).await.0,
+        404,
+        "the picture is not Joe's"
+    );
     let (status, claimed) = call(Method::PUT, &format!("{app}/claim/jane.{FED}"), json!({"PictureID": id})).await;
     assert_eq!((status, &claimed["PictureID"]), (200, &json!(1002)));
     assert_eq!(call(Method::PUT, &format!("{app}/users/jane"), json!({})).await.0, 204);
     let (status, known) = call(Method::GET, &format!("/service/uploads/{id}"), json!({})).await;
     assert_eq!((status, &known["claimed"]["by"]), (200, &json!("jane")));
     assert_eq!(call(Method::PUT, &app, json!({"Users": []})).await.1["Users"], json!([]));
-    assert_eq!(call(Method::GET, &app, json!({})).await.1["Name"], json!("Travel"), "what is left out stays");
+    assert_eq!(
+        call(Method::GET, &app, json!({})).await.1["Name"],
+        json!("Travel"),
+        "a member that is left out keeps its value"
+    );
     assert_eq!(call(Method::PUT, &app, json!({"Users": ["a b"]})).await.0, 400);
     assert_eq!(call(Method::PUT, &app, json!({"Color": "red"})).await.0, 400);
     assert_eq!(call(Method::GET, "/service/apps/travel.other", json!({})).await.0, 404);
 }
 
 #[tokio::test]
-async fn only_with_a_key() {
+async fn the_service_api_requires_a_key() {
     let server = start_server().await;
     let admin = server.login("admin").await;
     let path = format!("/service/apps/travel.{FED}");
@@ -64,7 +72,7 @@ async fn only_with_a_key() {
         let response = server.anonymous(Method::GET, &path).bearer_auth(key).send().await.unwrap();
         assert_eq!(response.status(), 401, "{key:?}");
     }
-    assert_eq!(admin.get(&path).await.status(), 401, "nobody's cookie opens it, not even an administrator's");
+    assert_eq!(admin.get(&path).await.status(), 401, "no cookie is accepted, not even an administrator's");
     for key in [SERVICE_KEY, SECOND_SERVICE_KEY] {
         assert_eq!(server.anonymous(Method::GET, &path).bearer_auth(key).send().await.unwrap().status(), 200);
     }

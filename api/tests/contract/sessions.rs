@@ -1,4 +1,5 @@
-//! Invalid cookies and tokens.
+//! Session cookies, bearer tokens and CSRF tokens: which of them are accepted, and which are refused. Also the rotation
+//! of keys, the administration of users, and the first administrator.
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ fn encode(value: &str) -> String {
 }
 
 #[tokio::test]
-async fn cookies_that_are_not_ours() {
+async fn invalid_cookies_and_tokens_are_refused() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let good = jane.session.clone();
@@ -55,7 +56,7 @@ async fn cookies_that_are_not_ours() {
 }
 
 #[tokio::test]
-async fn a_session_ends_to_the_second_and_with_the_account() {
+async fn a_session_ends_exactly_at_its_time_and_with_the_account() {
     let server = TestServer::new().await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
     let mut user = server.backends.records.user("joe").await.unwrap().unwrap();
@@ -70,7 +71,7 @@ async fn a_session_ends_to_the_second_and_with_the_account() {
 }
 
 #[tokio::test]
-async fn csrf_tokens_that_are_not_this_sessions() {
+async fn csrf_tokens_that_do_not_belong_to_the_session_are_refused() {
     let server = TestServer::new().await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
     let other_jane = server.login("jane").await;
@@ -96,7 +97,7 @@ async fn csrf_tokens_that_are_not_this_sessions() {
 }
 
 #[tokio::test]
-async fn a_csrf_token_expires_by_a_second() {
+async fn a_csrf_token_expires_at_its_own_time_even_if_the_session_was_renewed() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     server.clock.advance(Duration::from_secs(29 * 60));
@@ -116,7 +117,7 @@ async fn a_csrf_token_expires_by_a_second() {
 }
 
 #[tokio::test]
-async fn the_switches() {
+async fn csrf_checks_can_be_disabled_for_writes_and_enabled_for_reads() {
     let server = TestServer::with_settings(|settings| {
         settings.realm.csrf_writes = false;
         settings.realm.csrf_reads = true;
@@ -154,7 +155,7 @@ async fn the_switches() {
 }
 
 #[tokio::test]
-async fn a_token_is_a_session_too() {
+async fn an_issued_token_authenticates_like_a_session_but_is_not_renewed() {
     let server = TestServer::new().await;
     let (records, realm) = (&server.backends.records, &server.settings.realm);
     let token = api::issue_token(records, realm, "jane", Duration::from_secs(3600)).await.unwrap();
@@ -182,7 +183,7 @@ async fn keys_rotate_and_nobody_is_logged_out() {
     let token = api::issue_token(&server.backends.records, &server.settings.realm, "jane", Duration::from_secs(60));
     let token = token.await.unwrap();
     let signed_by_the_new_key = server.anonymous(Method::GET, "/uploads/1").bearer_auth(&token).send().await.unwrap();
-    assert_eq!(signed_by_the_new_key.status(), 404, "another process rotated, this one noticed");
+    assert_eq!(signed_by_the_new_key.status(), 404, "the api has noticed the new key");
     assert_eq!(jane.get("/uploads/1").await.status(), 404);
     let again = server.login("jane").await;
     let key = |session: &str| decode(session).split(",sig=").nth(1).unwrap()[..8].to_owned();
@@ -190,7 +191,7 @@ async fn keys_rotate_and_nobody_is_logged_out() {
 }
 
 #[tokio::test]
-async fn people_are_managed() {
+async fn users_are_added_disabled_and_made_administrators() {
     let server = TestServer::new().await;
     let records = &server.backends.records;
     let new = |id: &str, email: &str| api::NewUser {
@@ -226,5 +227,5 @@ async fn of_two_processes_that_start_at_once_one_makes_the_first_administrator()
     let realm = crate::test_server::settings().realm;
     let (one, other) = tokio::join!(api::ensure_admin(&one, &realm), api::ensure_admin(&other, &realm));
     let made = [one.unwrap(), other.unwrap()].into_iter().flatten().count();
-    assert_eq!(made, 1, "and only that one has a password to tell");
+    assert_eq!(made, 1, "and only that process has a password to show");
 }

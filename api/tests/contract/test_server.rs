@@ -28,10 +28,10 @@ pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
 static PASSWORD_HASH: LazyLock<String> = LazyLock::new(|| api::hash_password(PASSWORD).unwrap());
 
-/// How long the worker may take to finish the job in hand.
+/// How long the worker may take to finish its current job.
 const MAX_WORK_TIME: Duration = Duration::from_secs(60);
 
-/// Everything that a test needs. Its drop stops it, and then the drop of its folder fails a test that leaves work.
+/// Everything that a test needs. Dropping it stops the server. Dropping its folder then fails a test that leaves work.
 pub(crate) struct TestServer {
     pub(crate) base: String,
     pub(crate) client: reqwest::Client,
@@ -40,7 +40,8 @@ pub(crate) struct TestServer {
     worker: Worker,
     pub(crate) settings: ApiSettings,
     sweeper: Sweeper,
-    /// The worker, if it runs by itself, on threads of its own, because the threads of the test wait during the drop.
+    /// The worker, if it runs by itself. It has threads of its own, because the threads of the test wait during the
+    /// drop.
     running_worker: Option<(Runtime, JoinHandle<()>)>,
     stop: CancellationToken,
     /// Switches faults of the backends on and off.
@@ -86,7 +87,7 @@ impl TestServer {
         server
     }
 
-    /// Starts a server whose worker runs only when it is told to.
+    /// Starts a server whose worker runs only when the test calls [`run_jobs`](Self::run_jobs).
     pub(crate) async fn with_idle_worker(change: impl FnOnce(&mut ApiSettings)) -> Self {
         Self::in_folder(tempfile::tempdir().unwrap(), "0 B", change).await
     }
@@ -138,7 +139,7 @@ impl TestServer {
         server.serve().await
     }
 
-    /// Says that the test leaves work on purpose.
+    /// Declares that the test leaves work on purpose.
     pub(crate) fn leaves_work(&self) {
         self.folder.leaves_work();
     }
@@ -249,7 +250,7 @@ pub(crate) struct SecondServer {
 }
 
 impl SecondServer {
-    /// A session of a user, created at the time of this api.
+    /// Issues a bearer token for a user, at the time of this api's clock.
     pub(crate) async fn token(&self, id: &str) -> String {
         api::issue_token(&self.records, &self.realm, id, Duration::from_secs(600)).await.unwrap()
     }
@@ -269,7 +270,7 @@ pub(crate) struct Login<'a> {
 
 impl<'a> Login<'a> {
     pub(crate) fn from_response(server: &'a TestServer, response: &Response) -> Self {
-        Self { server, session: set_cookie(response, "AtmoAuthToken_"), csrf: set_cookie(response, "Csrf-Token_") }
+        Self { server, session: cookie_value(response, "AtmoAuthToken_"), csrf: cookie_value(response, "Csrf-Token_") }
     }
 
     /// A request with the session cookie and without the CSRF token.
@@ -278,7 +279,7 @@ impl<'a> Login<'a> {
         self.server.anonymous(method, path).header("cookie", cookie)
     }
 
-    /// A request as the UI sends it.
+    /// A request as the page sends it: with the session cookie and the CSRF token.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.request_without_csrf(method, path).header(format!("X-Csrf-Token_{FED}"), &self.csrf)
     }
@@ -321,7 +322,7 @@ pub(crate) fn form(name: &str, bytes: &[u8]) -> reqwest::multipart::Form {
 }
 
 /// The value of the cookie that a response sets; `name` is the beginning of the cookie's name.
-pub(crate) fn set_cookie(response: &Response, name: &str) -> String {
+pub(crate) fn cookie_value(response: &Response, name: &str) -> String {
     let cookies = response.headers().get_all("set-cookie").iter().map(|value| value.to_str().unwrap());
     let line = cookies.into_iter().find(|line| line.starts_with(name)).unwrap();
     line.split_once('=').unwrap().1.split(';').next().unwrap().to_owned()
@@ -338,7 +339,7 @@ pub(crate) fn png_size(bytes: &[u8]) -> (u32, u32) {
     (side(16), side(20))
 }
 
-/// A server of the portal. It handles one connection at a time, which is enough for a test.
+/// Serves this router as a server of the portal, one connection at a time, which is enough for a test.
 pub(crate) async fn serve_portal(listener: TcpListener, router: axum::Router) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
@@ -349,8 +350,8 @@ pub(crate) async fn serve_portal(listener: TcpListener, router: axum::Router) {
     }
 }
 
-/// A server of the portal that sends endless responses, with this pause between pieces. Returns its address and the
-/// number of bytes sent.
+/// Starts a server of the portal that sends endless responses, with this pause between pieces. Returns its address and
+/// the number of bytes sent.
 pub(crate) async fn serve_endless_response(pause: Duration) -> (String, Arc<AtomicU64>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());

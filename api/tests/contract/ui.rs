@@ -1,10 +1,10 @@
-//! The UI at `/`, as a browser without JavaScript uses it.
+//! The UI at `/`, as a browser without JavaScript uses it, and the OpenAPI document with its viewer.
 
 use domain::{Resource, Service};
 use reqwest::{Method, Response};
 use serde_json::Value;
 
-use crate::test_server::{FED, Login, PASSWORD, PNG, TestServer, header, set_cookie};
+use crate::test_server::{FED, Login, PASSWORD, PNG, TestServer, cookie_value, header};
 
 pub(crate) async fn submit(request: reqwest::RequestBuilder, fields: &[(&str, &str)]) -> Response {
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
@@ -20,7 +20,7 @@ async fn from_the_login_to_the_avatar_by_forms_alone() {
     assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'"), "{policy}");
     assert!(!policy.contains("unsafe"));
     assert_eq!(header(&page, "referrer-policy"), "same-origin", "with no-referrer, forms would come from \"null\"");
-    let kept = format!("Login-Token_{FED}={}", set_cookie(&page, "Login-Token_"));
+    let kept = format!("Login-Token_{FED}={}", cookie_value(&page, "Login-Token_"));
     let page = page.text().await.unwrap();
     assert!(page.contains("action=\"/page/login\""));
     let token = page.split("name=\"token\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
@@ -34,7 +34,7 @@ async fn from_the_login_to_the_avatar_by_forms_alone() {
     let jane = Login::from_response(&server, &entered);
     let page = jane.get("/").await.text().await.unwrap();
     let field = format!("X-Csrf-Token_{FED}");
-    assert!(page.contains(&format!("name=\"{field}\" value=\"{}\"", jane.csrf)), "the forms bear the token");
+    assert!(page.contains(&format!("name=\"{field}\" value=\"{}\"", jane.csrf)), "the forms contain the token");
 
     let part = reqwest::multipart::Part::bytes(PNG).file_name("a.png");
     let handed = reqwest::multipart::Form::new().text(field.clone(), jane.csrf.clone()).part("Profile", part);
@@ -78,7 +78,7 @@ async fn another_sites_form_logs_nobody_in() {
     let server = TestServer::with_settings(|settings| settings.http.trusted_proxies = 1).await;
     let host = server.base.trim_start_matches("http://");
     let page = server.anonymous(Method::GET, "/").send().await.unwrap();
-    let token = set_cookie(&page, "Login-Token_");
+    let token = cookie_value(&page, "Login-Token_");
     assert_eq!(token.len(), 32);
     let kept = format!("Login-Token_{FED}={token}");
     let other = "0".repeat(32);
@@ -121,16 +121,16 @@ async fn another_sites_form_logs_nobody_in() {
         assert_eq!(session, status == 303, "{headers:?} {field}");
     }
     let again = server.anonymous(Method::GET, "/").header("cookie", &kept).send().await.unwrap();
-    assert_eq!(set_cookie(&again, "Login-Token_"), token, "another tab keeps the token");
+    assert_eq!(cookie_value(&again, "Login-Token_"), token, "another tab keeps the token");
 
     let direct = TestServer::new().await;
     let forged = direct.anonymous(Method::POST, "/page/login").header("x-forwarded-host", "evil.example");
     let forged = submit(forged.header("origin", evil), &[("email", "jane@example.com"), ("password", PASSWORD)]).await;
-    assert_eq!(forged.status(), 403, "without a trusted proxy that header is not believed");
+    assert_eq!(forged.status(), 403, "without a trusted proxy that header is ignored");
 }
 
 #[tokio::test]
-async fn what_is_hostile_is_escaped() {
+async fn hostile_texts_are_escaped() {
     let server = TestServer::new().await;
     let mut jane = server.backends.records.user("jane").await.unwrap().unwrap();
     jane.name = "<script>alert('{{csrf}}')</script>".to_owned();
@@ -144,7 +144,7 @@ async fn what_is_hostile_is_escaped() {
 }
 
 #[tokio::test]
-async fn the_document_is_made_from_the_code_and_is_what_it_was() {
+async fn the_openapi_document_equals_its_snapshot_and_every_route_answers_as_documented() {
     let server = TestServer::new().await;
     let served: Value = server.anonymous(Method::GET, "/openapi.json").send().await.unwrap().json().await.unwrap();
     let snapshot = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/contract/openapi.json");
@@ -153,7 +153,10 @@ async fn the_document_is_made_from_the_code_and_is_what_it_was() {
         std::fs::write(snapshot, &text).unwrap();
     }
     let was = std::fs::read_to_string(snapshot).unwrap_or_default();
-    assert!(was == text, "the API changed: look at it, then run this test once with UPDATE_SNAPSHOTS=1");
+    assert!(
+        was == text,
+        "the OpenAPI document changed: check the difference, then run this test once with UPDATE_SNAPSHOTS=1"
+    );
 
     let jane = server.login("jane").await;
     for (path, methods) in served["paths"].as_object().unwrap() {

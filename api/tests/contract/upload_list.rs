@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::test_server::{Login, TestServer};
 
-/// The numbers of all uploads at this path, page by page.
+/// Returns the numbers of all uploads that this query lists, read page by page.
 async fn list(user: &Login<'_>, query: &str) -> Vec<i64> {
     let (mut all, mut before) = (Vec::new(), String::new());
     loop {
@@ -31,7 +31,7 @@ async fn users_list_their_own_uploads_and_administrators_all() {
         let query = format!("limit={limit}");
         assert_eq!(list(&jane, &query).await, of_jane);
         assert_eq!(list(&joe, &query).await, [of_joe]);
-        assert_eq!(list(&admin, &query).await, Vec::<i64>::new(), "its own");
+        assert_eq!(list(&admin, &query).await, Vec::<i64>::new(), "the administrator has no uploads");
         assert_eq!(list(&admin, &format!("{query}&owner=jane")).await, of_jane);
         assert_eq!(list(&admin, &format!("{query}&owner=*")).await, [&[of_joe][..], &of_jane].concat());
         assert_eq!(list(&admin, &format!("{query}&owner=*&state=ready")).await, [&[of_joe][..], &of_jane].concat());

@@ -25,7 +25,7 @@ async fn the_status_lists_all_events() {
     assert_eq!(server.anonymous(Method::GET, &path).send().await.unwrap().status(), 401);
     assert_eq!(jane.get("/uploads/abc").await.status(), 404);
     admin.claim("users/joe", &id).await;
-    assert_eq!(joe.get(&path).await.status(), 200, "once it is his avatar it is his to look into");
+    assert_eq!(joe.get(&path).await.status(), 200, "Joe sees the upload once it is his avatar");
     let status: Value = jane.get(&path).await.json().await.unwrap();
     assert_eq!(status["claimed"]["resource"], format!("users/joe.{FED}"));
     assert_eq!((&status["expires_at"], &status["stage"]), (&Value::Null, &json!("claimed")));

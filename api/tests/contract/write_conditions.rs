@@ -1,4 +1,4 @@
-//! `If-Match` and `If-Unmodified-Since` on writes of what has an ETag.
+//! `If-Match` and `If-Unmodified-Since` on writes to resources that have an ETag.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ async fn a_crop_applies_to_the_picture_that_the_client_saw() {
     assert_eq!(status(crop("x=0&y=0&w=100&h=100").header("if-match", &first)).await, 200);
     let whole = || crop("x=0&y=0&w=512&h=512");
     assert_refused(whole, &first).await;
-    // The shown sizes of the crop have different ETags, and each is one of the picture.
+    // The sizes of a picture have different ETags. A write accepts the ETag of any size.
     let (small, large) = (tag(&jane, &format!("{path}?size=75")).await, tag(&jane, &format!("{path}?size=512")).await);
     assert_ne!(small, large);
     assert_eq!(status(crop("x=0&y=0&w=90&h=90").header("if-match", format!("{OTHER_TAG}, {small}"))).await, 200);
@@ -128,5 +128,5 @@ async fn a_file_and_its_renditions_are_changed_as_the_client_saw_them() {
     assert_eq!(status(remove().header("if-match", &small)).await, 200);
     let about: Value =
         api_request(&jane, Method::GET, &format!("/files/{id}")).send().await.unwrap().json().await.unwrap();
-    assert_eq!(about["version"], "2", "what was refused has changed nothing");
+    assert_eq!(about["version"], "2", "the refused writes have changed nothing");
 }

@@ -14,7 +14,7 @@ use crate::{promote, render_plans};
 const MAX_THUMBNAIL_SOURCE_BYTES: u64 = 32 << 20;
 
 impl Worker {
-    /// Settles an upload into a file, with whichever outcome.
+    /// Processes an upload into a file and settles it.
     pub(crate) async fn process_file(&self, attempt: &mut Attempt) -> Result<AttemptResult, AttemptResult> {
         let upload = &attempt.upload;
         let (bytes, picture) = if upload.media.is_supported_picture() && upload.bytes <= MAX_THUMBNAIL_SOURCE_BYTES {
@@ -36,8 +36,8 @@ impl Worker {
         self.settle(attempt, ProcessedUpload { picture: shown, original_key, variants }).await
     }
 
-    /// Renders the thumbnail if the bytes are a picture that can be shown. If the engine fails, the file is kept without
-    /// a thumbnail, because its content is what the client needs.
+    /// Renders the thumbnail if the bytes are a picture that can be shown. If the engine fails, the file is kept
+    /// without a thumbnail, because its content is what the client needs.
     async fn render_thumbnail(
         &self,
         attempt: &mut Attempt,

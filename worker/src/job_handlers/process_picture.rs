@@ -11,16 +11,16 @@ use crate::worker::Worker;
 use crate::{promote, render_plans};
 
 impl Worker {
-    /// Settles a fresh dropbox picture, with whichever outcome.
+    /// Processes a fresh dropbox picture, and settles it as ready or as rejected.
     pub(crate) async fn process_picture(&self, attempt: &mut Attempt) -> Result<AttemptResult, AttemptResult> {
         let bytes = self.fetch_and_verify(attempt).await?;
         match self.render(attempt, bytes.clone(), render_plans::initial()).await? {
-            Ok(picture) => self.publish_variants(attempt, bytes, picture).await,
+            Ok(picture) => self.promote_and_settle(attempt, bytes, picture).await,
             Err(rejection) => self.reject(attempt, Reason::new(rejection.code(), &rejection)).await,
         }
     }
 
-    async fn publish_variants(
+    async fn promote_and_settle(
         &self,
         attempt: &mut Attempt,
         bytes: Bytes,
@@ -67,8 +67,8 @@ impl Worker {
         Ok(AttemptResult::Done(Some(Outcome::Rejected(reason))))
     }
 
-    /// Deletes the staged bytes once the records no longer need them. If that fails they are an orphan, which the
-    /// sweeper deletes.
+    /// Deletes the staged bytes once the records no longer need them. If the deletion fails, the bytes are an orphan,
+    /// which the sweeper deletes.
     async fn delete_staged(&self, attempt: &Attempt) {
         if let Err(error) = self.backends.staging.delete(&attempt.upload.staged_key).await {
             tracing::warn!(upload = %attempt.upload.id, %error, "the staged bytes could not be deleted; the sweeper will delete them");

@@ -1,4 +1,4 @@
-//! A picture engine that panics: our failure, which never rejects what a client uploaded.
+//! A picture engine that panics. That is a failure of Cloakroom, so it never rejects an upload.
 
 use std::sync::Arc;
 use std::time::Duration;

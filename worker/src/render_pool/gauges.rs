@@ -23,7 +23,7 @@ impl GaugeGuard {
         Self::new(gauge!("cloakroom_pictures_rendering"), 1.0)
     }
 
-    /// Counts bytes of the budget, used by a picture that may begin.
+    /// Counts the bytes of the budget that a picture in progress may use.
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; 2^53 bytes are never reached")]
     pub(super) fn memory(bytes: u64) -> Self {
         Self::new(gauge!("cloakroom_pictures_memory_bytes"), bytes as f64)

@@ -1,4 +1,5 @@
-//! How much memory this process may use, as limited by its container or else by the machine.
+//! How much memory pictures may use: half of the limit of the container or of the memory of the machine, whichever is
+//! smaller.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +10,8 @@ const BUDGET_DIVISOR: u64 = 2;
 /// The memory to assume if neither a container limit nor the machine's memory is known.
 const FALLBACK_MEMORY: u64 = 1 << 30;
 
-/// A memory budget in bytes for [`super::RenderPool`]: half of the control group's limit, or of the machine's memory.
+/// A memory budget in bytes for [`super::RenderPool`]: half of the control group's limit or of the machine's memory,
+/// whichever is smaller.
 pub fn default_budget() -> u64 {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let limit = cgroup_limit(Path::new("/sys/fs/cgroup"), &groups);
@@ -29,7 +31,8 @@ fn cgroup_limit(root: &Path, groups: &str) -> Option<u64> {
                 list if list.split(',').any(|name| name == "memory") => (root.join("memory"), "memory.limit_in_bytes"),
                 _ => return None,
             };
-            // Inside a container the path may be the host's, and only its root is mounted here.
+            // Inside a container the path may be that of the host, but only the container's own group is mounted, as
+            // the root. So every level up to the root is tried.
             let path = path.trim_start_matches('/');
             let levels = Path::new(path).ancestors().map(|level| root.join(level).join(file));
             levels.filter_map(|file| fs::read_to_string(file).ok()?.trim().parse::<u64>().ok()).min()

@@ -1,8 +1,8 @@
 //! Chooses which waiting picture is rendered next, by class, by threads and by memory. A large picture that waits for
-//! memory delays smaller ones as little as possible. They may pass it if it will still have enough memory once the
-//! pictures that were running before have ended.
+//! memory delays smaller ones as little as possible. A smaller picture may pass if the large one will still get its
+//! memory when the pictures that were running before have ended.
 //!
-//! It only holds pictures and does no I/O; the pool locks it.
+//! The queue only holds pictures and does no I/O; the pool locks it.
 
 use std::collections::VecDeque;
 
@@ -34,9 +34,9 @@ struct WaitingRender<J> {
 #[derive(Clone, Copy, Debug)]
 struct MemoryReservation {
     class: JobClass,
-    /// The number of pictures that had begun by then.
+    /// The number of pictures that had begun when the reservation was made.
     started_before: u64,
-    /// Memory of the pictures that have begun since and still run.
+    /// Memory of the pictures that have begun since then and still run.
     memory_started_since: u64,
 }
 
@@ -63,7 +63,7 @@ impl<J> RenderQueue<J> {
         }
     }
 
-    /// Adds a picture that needs this much memory, which is no more than the budget.
+    /// Adds a picture that needs this much memory. More than the budget counts as the budget.
     pub(super) fn push(&mut self, class: JobClass, need: u64, job: J) {
         self.waiting[class.index()].push_back(WaitingRender { memory: need.min(self.budget), job });
     }
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn on_one_thread_they_take_turns() {
+    fn on_one_thread_the_classes_take_turns() {
         let mut queue = RenderQueue::new(1, 100);
         for (class, name) in [(JobClass::Heavy, "heavy"), (JobClass::Bulk, "bulk"), (JobClass::Normal, "small")] {
             (0..100).for_each(|_| queue.push(class, 1, name));
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn small_pictures_go_past_a_large_one_that_waits_for_memory_and_it_is_not_starved() {
+    fn small_pictures_pass_a_large_one_that_waits_for_memory_and_do_not_starve_it() {
         let mut queue = RenderQueue::new(8, 100);
         queue.push(JobClass::Heavy, 70, "first");
         let (first, _) = next(&mut queue).unwrap();
@@ -211,12 +211,12 @@ mod tests {
         for step in 0.. {
             while let Some((render, name)) = next(&mut queue) {
                 if name == "second" {
-                    assert!(step > 0, "it was passed by");
+                    assert!(step > 0, "small pictures pass the large one first");
                     return;
                 }
                 running.push_back(render);
             }
-            assert!(step < 20, "it is passed by for ever");
+            assert!(step < 20, "small pictures pass the large one for ever");
             queue.finish(running.pop_front().unwrap());
         }
     }

@@ -1,10 +1,12 @@
-//! The sweeper: repairs and cleans up with the same code, on a timer, without input. Any number of sweepers may run.
+//! The sweeper: repairs and cleans up on a timer. It needs no message, because it finds its work in the backends. The
+//! same code does the repairs after a crash and the daily cleaning. Any number of sweepers may run.
 //!
 //! - `fail_overdue` settles overdue uploads as failed.
 //! - `outbox_relay` publishes job messages that the queue does not hold.
 //! - `expire_unclaimed` expires uploads that were not claimed.
 //! - `delete_blobs` runs the scheduled deletions.
 //! - `delete_orphans` deletes staged bytes that no upload needs.
+//! - This file deletes expired idempotency keys and ended sessions.
 
 mod delete_blobs;
 mod delete_orphans;

@@ -9,7 +9,7 @@ use super::{api_request, share, start_server, status_and_text, upload_file, uplo
 use crate::test_server::{FED, header};
 
 #[tokio::test]
-async fn unknown_users() {
+async fn errors_of_missing_and_invalid_credentials() {
     let server = start_server().await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
     let id = upload_file(&jane).await;
@@ -50,7 +50,7 @@ async fn unknown_users() {
 }
 
 #[tokio::test]
-async fn a_role_that_is_too_low_for_each_operation() {
+async fn errors_of_a_role_that_is_too_low_for_each_operation() {
     let server = start_server().await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
     let id = upload_file(&jane).await;
@@ -149,7 +149,7 @@ async fn a_role_that_is_too_low_for_each_operation() {
 }
 
 #[tokio::test]
-async fn what_is_not_there() {
+async fn errors_of_files_renditions_links_and_paths_that_do_not_exist() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
@@ -204,7 +204,7 @@ async fn what_is_not_there() {
     let send = || server.anonymous(Method::GET, &format!("/documents/api/1.3/files/{id}"));
     let message = "There are versions 1.1 and 1.2 of this API.";
     assert_refused(send, ("file", &id), (404, "-1", "!csNotFound", message)).await;
-    // A response that says the length in its headers has no body.
+    // A 416 says the length of the file in a header and has no body.
     let beyond: Response = api_request(&jane, Method::GET, &format!("/files/{id}/data"))
         .header("range", "bytes=999999-")
         .send()

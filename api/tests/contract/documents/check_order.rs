@@ -15,7 +15,7 @@ async fn the_order_is_401_404_403_400_409() {
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
     let id = upload_file(&jane).await;
     assert_eq!(upload_rendition(&jane, &id, "small", b"x").await.status(), 200);
-    // At first everything is wrong, then one fault after the other is corrected.
+    // The first request has every fault. Each further request has one fault less.
     let nobody = server.anonymous(Method::POST, "/documents/api/1.1/files/none/data/rendition").body("junk");
     assert_eq!(error_fields(nobody.send().await.unwrap()).await.0, 401);
     let bad = server.anonymous(Method::POST, "/documents/api/1.1/files/none/data/rendition").bearer_auth("junk");
@@ -34,11 +34,11 @@ async fn the_order_is_401_404_403_400_409() {
 }
 
 #[tokio::test]
-async fn rights_come_before_bytes() {
+async fn rights_are_checked_before_the_body_is_read() {
     let server = start_server().await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
     let id = upload_file(&jane).await;
-    // The body never arrives; the response does.
+    // The body is never sent, and the response comes without it.
     let body = reqwest::Body::wrap_stream(pending_body());
     let request = api_request(&joe, Method::POST, &format!("/files/{id}/data/rendition"))
         .header("content-type", "multipart/form-data; boundary=B")
@@ -53,7 +53,7 @@ fn pending_body() -> futures::stream::Pending<Result<Vec<u8>, std::io::Error>> {
 }
 
 #[tokio::test]
-async fn versions_methods_and_addresses_that_are_none() {
+async fn unknown_versions_methods_and_paths_are_refused() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;

@@ -11,7 +11,7 @@ use super::{
 use crate::test_server::TestServer;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_hundred_of_one_name_over_two_apis() {
+async fn of_200_renditions_with_one_name_over_two_apis_one_is_accepted() {
     let server =
         TestServer::with_settings(|settings| settings.uploads.default_wait = std::time::Duration::from_secs(30)).await;
     let jane = server.login("jane").await;
@@ -33,7 +33,7 @@ async fn two_hundred_of_one_name_over_two_apis() {
 }
 
 #[tokio::test]
-async fn a_right_taken_back_in_between() {
+async fn a_right_that_is_revoked_while_the_upload_waits_refuses_it() {
     let server = TestServer::with_idle_worker(|_| {}).await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
     let id = file_with_idle_worker(&jane).await;
@@ -60,7 +60,7 @@ async fn a_right_taken_back_in_between() {
 }
 
 #[tokio::test]
-async fn a_link_taken_back_in_between() {
+async fn a_link_that_is_revoked_while_the_upload_waits_refuses_it() {
     let server = TestServer::with_idle_worker(|_| {}).await;
     let jane = server.login("jane").await;
     let id = file_with_idle_worker(&jane).await;
@@ -101,12 +101,12 @@ async fn a_rendition_belongs_to_the_version_that_was_there_when_it_began() {
     assert_eq!(answer.status(), 202);
     assert_eq!(server.run_jobs().await, 2);
     let path = format!("/files/{id}/data/rendition?rendition=small&renditionType=uploaded");
-    assert_eq!(get(&jane, &path).await.status(), 404, "the latest is the second by now");
+    assert_eq!(get(&jane, &path).await.status(), 404, "the second version is the latest now");
     assert_eq!(get(&jane, &format!("{path}&version=1")).await.text().await.unwrap(), "of the first");
 }
 
 #[tokio::test]
-async fn who_adds_a_version_is_told_of_that_one() {
+async fn each_request_that_adds_a_version_is_told_of_its_own() {
     let server = TestServer::with_idle_worker(|_| {}).await;
     let jane = server.login("jane").await;
     let id = file_with_idle_worker(&jane).await;
@@ -143,9 +143,9 @@ async fn a_failed_upload_gives_its_name_back() {
     assert_eq!(lazily("SMALL").await, 409);
     server.clock.advance(std::time::Duration::from_secs(600));
     assert_eq!(server.sweep().await.failed, 1);
-    assert_eq!(lazily("SMALL").await, 202, "it is free once the first has failed");
+    assert_eq!(lazily("SMALL").await, 202, "the name is free once the first upload has failed");
     let dead = server.backends.records.jobs(true, 10).await.unwrap();
     let retried = server.backends.records.retry_job(dead[0].id, std::time::Duration::from_secs(60)).await.unwrap();
-    assert!(retried.is_none(), "the first cannot be tried again: its name is another's");
+    assert!(retried.is_none(), "the first upload cannot be retried, because another upload has its name");
     server.run_jobs().await;
 }

@@ -1,4 +1,5 @@
-//! Downloads return the uploaded bytes: complete, in ranges, or 304 and 412 because of a precondition.
+//! Downloads return the uploaded bytes, complete or in ranges. If a precondition does not hold, they return 304 or 412.
+//! Also the renditions that Cloakroom makes, and the deletion of renditions.
 
 use reqwest::{Method, Response};
 
@@ -16,7 +17,7 @@ async fn get_with_headers(jane: &Login<'_>, path: &str, headers: &[(&str, &str)]
 }
 
 #[tokio::test]
-async fn one_range_several_and_none() {
+async fn one_range_several_ranges_and_invalid_ranges() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
@@ -52,7 +53,7 @@ async fn one_range_several_and_none() {
 }
 
 #[tokio::test]
-async fn what_the_client_has_is_not_sent_again() {
+async fn bytes_that_the_client_has_are_not_sent_again() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
@@ -74,7 +75,7 @@ async fn what_the_client_has_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_download_goes_on_with_the_same_bytes_or_not_at_all() {
+async fn a_download_is_resumed_with_the_same_bytes_or_not_at_all() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
@@ -107,7 +108,7 @@ async fn a_download_goes_on_with_the_same_bytes_or_not_at_all() {
         assert_eq!(response.status(), status, "{theirs}");
     }
     let both = get_with_headers(&jane, &path, &[("if-match", &old), ("if-none-match", &new)]).await;
-    assert_eq!(both.status(), 412, "what must match comes first");
+    assert_eq!(both.status(), 412, "If-Match is checked before If-None-Match");
     // The same for generated pictures, which do not support ranges.
     let path = format!("/files/{id}/data/thumbnail?version=1");
     let tag = header(&get(&jane, &path).await, "etag").to_owned();
@@ -139,7 +140,7 @@ async fn nothing_of_it_runs_here() {
 }
 
 #[tokio::test]
-async fn what_we_make_is_found_without_a_type_and_what_was_uploaded_is_not() {
+async fn system_renditions_are_found_without_a_type_and_uploaded_ones_are_not() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
@@ -149,8 +150,12 @@ async fn what_we_make_is_found_without_a_type_and_what_was_uploaded_is_not() {
     let thumbnail = get(&jane, &format!("{path}thumbnail1")).await;
     assert_eq!((thumbnail.status().as_u16(), header(&thumbnail, "content-type")), (200, "image/png"));
     assert_eq!(header(&thumbnail, "content-disposition"), "attachment; filename=\"thumbnail1.png\"");
-    assert_eq!(png_size(&thumbnail.bytes().await.unwrap()), (120, 80), "it fits, and is not blown up");
-    assert_eq!(get(&jane, &format!("{path}Page1&renditionType=system")).await.status(), 200, "in any case");
+    assert_eq!(png_size(&thumbnail.bytes().await.unwrap()), (120, 80), "the thumbnail is not larger than the picture");
+    assert_eq!(
+        get(&jane, &format!("{path}Page1&renditionType=system")).await.status(),
+        200,
+        "upper and lower case are the same"
+    );
     let shown = get(&jane, &format!("/files/{id}/data/thumbnail")).await;
     assert_eq!((shown.status().as_u16(), header(&shown, "content-disposition")), (200, "inline"));
     let list = get(&jane, &format!("/files/{id}/data/renditions")).await;
@@ -161,7 +166,7 @@ async fn what_we_make_is_found_without_a_type_and_what_was_uploaded_is_not() {
 }
 
 #[tokio::test]
-async fn deleted_is_gone_and_its_name_free() {
+async fn a_deleted_rendition_is_gone_and_its_name_is_free() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
@@ -173,6 +178,6 @@ async fn deleted_is_gone_and_its_name_free() {
     assert_eq!(get(&jane, &path).await.status(), 404);
     assert_eq!(upload_rendition(&jane, &id, "small", b"two").await.status(), 200);
     assert_eq!(get(&jane, &path).await.text().await.unwrap(), "two");
-    assert!(server.sweep().await.deleted_blobs > 0, "its bytes are gone");
+    assert!(server.sweep().await.deleted_blobs > 0, "the bytes of the first rendition are deleted");
     assert_eq!(server.backends.records.stats().await.unwrap().unaccounted(), 0);
 }

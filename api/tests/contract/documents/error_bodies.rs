@@ -71,7 +71,7 @@ pub(super) fn with_form(request: RequestBuilder, parts: &[Vec<u8>]) -> RequestBu
 
 /// The bodies as the contract prints them, written out by hand.
 #[tokio::test]
-async fn a_taken_name_in_json_and_xml() {
+async fn the_error_of_a_taken_name_in_json_and_xml() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
@@ -95,7 +95,7 @@ async fn a_taken_name_in_json_and_xml() {
 }
 
 #[tokio::test]
-async fn names_and_descriptions() {
+async fn errors_of_names_and_descriptions() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
@@ -140,7 +140,7 @@ async fn names_and_descriptions() {
 }
 
 #[tokio::test]
-async fn forms_that_are_none() {
+async fn errors_of_invalid_forms() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
@@ -229,7 +229,7 @@ async fn forms_that_are_none() {
 }
 
 #[tokio::test]
-async fn limits() {
+async fn errors_of_exceeded_limits() {
     let server = TestServer::with_settings(|settings| {
         settings.documents.max_rendition_bytes = ByteSize::kib(64);
         settings.documents.max_renditions = 2;
@@ -249,7 +249,7 @@ async fn limits() {
     let full = "The file version has 2 renditions, which is the limit. Delete one to add another.";
     assert_refused(|| adding(1), ("file", &id), (409, "-1", "!csRenditionsTooMany,2", full)).await;
     let large = "The file is over the limit of 65536 bytes: at least {n} bytes were sent; send less.";
-    // One byte too many, and then so many bytes that the announced length is enough to refuse.
+    // At first one byte too many. Then so many bytes that the api refuses the announced length.
     for bytes in [(64 << 10) + 1, 2 << 20] {
         let headers = assert_refused(|| adding(bytes), ("file", &id), (413, "-1", "!csTooLarge", large)).await;
         assert!(!headers.contains_key("retry-after"));

@@ -1,6 +1,6 @@
-//! The contract's examples exactly as they are printed: the file before the parameters, a `.png` that says it is a
-//! JPEG, parameters under the examples' name. Two examples have line breaks inside a JSON string, which JSON does not
-//! allow.
+//! The contract's examples exactly as they are printed. The file comes before the parameters, the `.png` has the
+//! content type of a JPEG, and the part with the parameters is called `parameters`. Two examples have line breaks
+//! inside a JSON string, which JSON does not allow.
 
 use super::{api_request, start_server, status_and_text, upload_file};
 use crate::test_server::{PNG, TestServer};
@@ -46,14 +46,14 @@ async fn send(server: &TestServer, bodies: &[(Vec<u8>, u16)]) {
 }
 
 #[tokio::test]
-async fn the_first_and_the_duplicate() {
+async fn the_first_example_is_accepted_and_its_duplicate_is_refused() {
     let body =
         || example("small", "{\r\n\"name\":\"small\",\r\n\"description\":\"jellyfish small custom rendition\"\r\n}");
     send(&start_server().await, &[(body(), 200), (body(), 409)]).await;
 }
 
 #[tokio::test]
-async fn line_breaks_inside_a_text_are_a_clean_400() {
+async fn line_breaks_inside_a_json_string_are_refused() {
     let first = example("medium", "{\"name\":\"medium\",\"description\":\"jellyfish medium\r\ncustom rendition\"}");
     let second = example("large", "{\"name\":\"large\n\",\"description\":\"jellyfish large custom rendition\"}");
     send(&start_server().await, &[(first, 400), (second, 400)]).await;

@@ -21,7 +21,7 @@ fn request_with_key(login: &Login<'_>, file: &str, content: &[u8]) -> reqwest::R
 }
 
 #[tokio::test]
-async fn a_key_in_flight_and_a_key_of_another_request() {
+async fn errors_of_a_key_in_flight_and_of_a_key_with_other_content() {
     let server = TestServer::with_idle_worker(|_| {}).await;
     let jane = server.login("jane").await;
     let id = file_with_idle_worker(&jane).await;
@@ -41,7 +41,7 @@ async fn a_key_in_flight_and_a_key_of_another_request() {
 }
 
 #[tokio::test]
-async fn a_right_that_was_taken_back_and_a_deadline_that_passed() {
+async fn errors_of_a_revoked_right_and_of_a_deadline_that_passed() {
     let server = TestServer::with_idle_worker(|_| {}).await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
     let id = file_with_idle_worker(&jane).await;
@@ -77,7 +77,7 @@ async fn a_right_that_was_taken_back_and_a_deadline_that_passed() {
 }
 
 #[tokio::test]
-async fn a_new_file_of_a_user_without_rights() {
+async fn the_error_of_a_new_file_whose_user_was_disabled() {
     let server = TestServer::with_idle_worker(|_| {}).await;
     let joe = server.login("joe").await;
     let disable = async {
@@ -96,7 +96,7 @@ async fn a_new_file_of_a_user_without_rights() {
 }
 
 #[tokio::test]
-async fn overload_and_a_size_that_is_not_rendered_yet() {
+async fn errors_of_overload_and_of_a_size_that_is_not_rendered_yet() {
     let server = TestServer::with_settings(|settings| settings.uploads.max_concurrent = 0).await;
     let jane = server.login("jane").await;
     let fresh = || {
@@ -127,7 +127,7 @@ async fn file_without_waiting(server: &TestServer, login: &Login<'_>) -> String 
 }
 
 #[tokio::test]
-async fn a_body_that_stops_and_bytes_that_are_gone() {
+async fn errors_of_a_body_that_stops_and_of_lost_bytes() {
     let server =
         TestServer::with_settings(|settings| settings.http.body_idle_timeout = Duration::from_millis(300)).await;
     let jane = server.login("jane").await;

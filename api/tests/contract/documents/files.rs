@@ -65,12 +65,12 @@ async fn a_new_version_begins_without_renditions_and_the_old_ones_stay() {
         assert_eq!(get(&jane, &format!("/files/{id}/versions?limit={limit}")).await.status(), 400, "{limit}");
     }
     let deleted = api_request(&jane, Method::DELETE, &format!("{path}&version=1")).send().await.unwrap();
-    assert_eq!(deleted.status(), 200, "an old version's can be deleted");
+    assert_eq!(deleted.status(), 200, "a rendition of an old version can be deleted");
     assert_eq!(get(&jane, &path).await.text().await.unwrap(), "of the second");
 }
 
 #[tokio::test]
-async fn renditions_with_whether_they_are_there() {
+async fn file_information_lists_renditions_and_whether_they_exist() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
@@ -88,7 +88,7 @@ async fn renditions_with_whether_they_are_there() {
 }
 
 #[tokio::test]
-async fn an_upload_into_a_file_is_no_picture_of_the_dropbox() {
+async fn an_upload_into_a_file_is_not_a_dropbox_picture() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     upload_file(&jane).await;
@@ -98,7 +98,7 @@ async fn an_upload_into_a_file_is_no_picture_of_the_dropbox() {
 }
 
 #[tokio::test]
-async fn a_system_registers_a_file_and_shares_it() {
+async fn another_system_registers_a_file_and_shares_it() {
     let server = start_server().await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
     let system = async |method: Method, path: &str, body: Value| {
@@ -111,16 +111,20 @@ async fn a_system_registers_a_file_and_shares_it() {
     assert_eq!(upload_rendition(&joe, "EXT-1", "small", b"x").await.status(), 200);
     let info: Value = get(&joe, "/files/EXT-1").await.json().await.unwrap();
     assert_eq!((&info["version"], &info["name"], &info["size"]), (&json!("7"), &json!("plan.docx"), &Value::Null));
-    assert_eq!(get(&joe, "/files/EXT-1/data").await.status(), 404, "its bytes live elsewhere");
+    assert_eq!(get(&joe, "/files/EXT-1/data").await.status(), 404, "another system has the bytes");
     assert_eq!(get(&joe, "/files/EXT-1/data/thumbnail").await.status(), 404);
     assert_eq!(system(Method::DELETE, "/service/files/EXT-1/users/joe", json!({})).await.0, 204);
-    assert_eq!(upload_rendition(&joe, "EXT-1", "large", b"x").await.status(), 403, "at once");
+    assert_eq!(
+        upload_rendition(&joe, "EXT-1", "large", b"x").await.status(),
+        403,
+        "the revocation takes effect at once"
+    );
     assert_eq!(system(Method::PUT, "/service/files/EXT-1/users/joe", json!({"Role": "viewer"})).await.0, 204);
     assert_eq!(get(&joe, "/files/EXT-1").await.status(), 200);
     let next = json!({"Name": "plan.docx", "Owner": "jane", "Version": 8});
     assert_eq!(system(Method::PUT, "/service/files/EXT-1", next).await.1["Users"][format!("joe.{FED}")], "viewer");
     let list: Value = get(&joe, "/files/EXT-1/data/renditions?renditionType=uploaded").await.json().await.unwrap();
-    assert_eq!(list["items"], json!([]), "a new version has none");
+    assert_eq!(list["items"], json!([]), "a new version has no renditions");
     for (path, body, status) in [
         ("/service/files/EXT-1", json!({"Name": "x", "Owner": "jane", "Version": 0}), 400),
         ("/service/files/EXT-1", json!({"Name": "x", "Owner": "jane", "Version": 9, "Users": {"joe": "owner"}}), 400),
@@ -131,7 +135,11 @@ async fn a_system_registers_a_file_and_shares_it() {
     }
     let ours = upload_file(&jane).await;
     let body = json!({"Name": "x", "Owner": "joe", "Version": 2});
-    assert_eq!(system(Method::PUT, &format!("/service/files/{ours}"), body).await.0, 409, "ours is not theirs");
+    assert_eq!(
+        system(Method::PUT, &format!("/service/files/{ours}"), body).await.0,
+        409,
+        "another system cannot register a file of this server"
+    );
     let path = format!("/service/files/{ours}");
     assert_eq!(server.anonymous(Method::GET, &path).bearer_auth(&jane.session).send().await.unwrap().status(), 401);
 }

@@ -20,7 +20,7 @@ fn rendition_form(name: &str, content: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn the_same_again_other_content_and_a_day_later() {
+async fn a_key_repeats_its_response_refuses_other_content_and_lasts_for_a_day() {
     let server = start_server().await;
     let (jane, admin) = (server.login("jane").await, server.login("admin").await);
     let id = upload_file(&jane).await;
@@ -34,7 +34,7 @@ async fn the_same_again_other_content_and_a_day_later() {
     assert_eq!(
         post_with_key(&admin, &path, "k1", rendition_form("small", b"x")).await.status(),
         409,
-        "another's key is another key"
+        "the same key of another user is another key"
     );
     assert_eq!(
         post_with_key(&jane, &path, "k2", rendition_form("small", b"x")).await.status(),
@@ -44,7 +44,7 @@ async fn the_same_again_other_content_and_a_day_later() {
     assert_eq!(
         post_with_key(&jane, &path, "k2", rendition_form("large", b"x")).await.status(),
         200,
-        "a refused request keeps no key"
+        "a key is free again after a refused request"
     );
     server.clock.advance(Duration::from_secs(24 * 3600));
     let jane = server.login("jane").await;
@@ -61,7 +61,7 @@ async fn the_same_again_other_content_and_a_day_later() {
 }
 
 #[tokio::test]
-async fn every_call_that_creates_something() {
+async fn every_call_that_creates_something_accepts_a_key() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let body = || form(&[part("name=\"primaryFile\"; filename=\"a.txt\"", b"text")]);
@@ -103,7 +103,7 @@ async fn every_call_that_creates_something() {
 }
 
 #[tokio::test]
-async fn one_that_is_in_flight_is_waited_for() {
+async fn a_key_in_flight_is_refused_until_the_first_request_is_answered() {
     let server = crate::test_server::TestServer::with_idle_worker(|_| {}).await;
     let jane = server.login("jane").await;
     let upload = async || {
@@ -125,7 +125,7 @@ async fn one_that_is_in_flight_is_waited_for() {
 }
 
 #[tokio::test]
-async fn who_went_away_before_the_answer_finds_it_later() {
+async fn a_client_that_disconnected_before_the_answer_gets_it_later() {
     let server = crate::test_server::TestServer::with_idle_worker(|_| {}).await;
     let jane = server.login("jane").await;
     let upload = async || {
@@ -138,7 +138,7 @@ async fn who_went_away_before_the_answer_finds_it_later() {
         }
     };
     tokio::select! {
-        _ = upload() => panic!("nobody works, so nobody answers"),
+        _ = upload() => panic!("the worker is idle, so the request cannot be answered"),
         () = admitted => {}
     }
     assert_eq!(server.run_jobs().await, 1);
@@ -156,7 +156,7 @@ async fn who_went_away_before_the_answer_finds_it_later() {
 /// A temporary database fault does not keep the key locked, because the api that holds the key retries until the result
 /// is recorded.
 #[tokio::test]
-async fn a_fault_while_an_answer_is_noted_does_not_keep_the_key() {
+async fn a_fault_while_a_response_is_stored_does_not_keep_the_key_locked() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
@@ -167,7 +167,7 @@ async fn a_fault_while_an_answer_is_noted_does_not_keep_the_key() {
     };
     server.faults.start_failing("records", "store_idempotent_response");
     let first = status_and_text(send().await).await;
-    assert_eq!(first.0, 200, "what was asked for is done");
+    assert_eq!(first.0, 200, "the request has taken effect");
     let second = send().await;
     assert_eq!((second.status().as_u16(), header(&second, "retry-after")), (409, "1"));
     server.faults.wait_for_hits("records", "store_idempotent_response", 2).await;
@@ -183,7 +183,7 @@ async fn leave_key_locked(server: &TestServer, login: &Login<'_>, path: &str) {
 }
 
 #[tokio::test]
-async fn a_fault_while_a_key_is_released_does_not_keep_it() {
+async fn a_fault_while_a_key_is_released_does_not_keep_it_locked() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
@@ -213,7 +213,7 @@ async fn a_key_that_is_neither_renewed_nor_released_is_free_after_half_a_minute(
 
 /// Retry-After grows with the time for which a key is locked, and never exceeds the rest of its lock.
 #[tokio::test]
-async fn who_asks_for_a_key_in_flight_is_told_when_to_ask_again() {
+async fn a_request_with_a_key_in_flight_is_told_when_to_try_again() {
     let server = crate::test_server::TestServer::with_idle_worker(|_| {}).await;
     let jane = server.login("jane").await;
     let hold = async |hold: u64| {

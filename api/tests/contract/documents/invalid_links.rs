@@ -11,7 +11,7 @@ const INVALID_LINK: ExpectedError<'_> =
     (400, "-26", "!csLinkInvalid", "The link is not valid, or has expired. Ask for a new one.");
 
 #[tokio::test]
-async fn links_that_are_not_made() {
+async fn errors_of_links_that_are_refused_at_creation() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
@@ -120,7 +120,7 @@ async fn links_that_are_not_made() {
 }
 
 #[tokio::test]
-async fn links_that_open_nothing() {
+async fn errors_of_links_that_do_not_open() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;

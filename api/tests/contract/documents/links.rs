@@ -46,7 +46,7 @@ async fn status(request: RequestBuilder) -> u16 {
 }
 
 #[tokio::test]
-async fn an_applink_gives_its_role_and_no_more() {
+async fn an_applink_grants_its_role_and_no_more() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
@@ -65,15 +65,15 @@ async fn an_applink_gives_its_role_and_no_more() {
     assert_eq!(
         status(applink_request(&server, &writer, Method::GET, &format!("/files/{other}"))).await,
         403,
-        "it is another file's"
+        "the link is for another file"
     );
     let new = with_rendition_form(applink_request(&server, &writer, Method::POST, "/files/data"), "a");
-    assert_eq!(error_fields(new.send().await.unwrap()).await.0, 401, "a link leads to one file");
+    assert_eq!(error_fields(new.send().await.unwrap()).await.0, 401, "a link is for one file");
     assert_eq!(server.staged_files(), 0);
 }
 
 #[tokio::test]
-async fn tokens_that_are_none() {
+async fn invalid_tokens_are_refused() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
@@ -106,7 +106,7 @@ async fn tokens_that_are_none() {
 }
 
 #[tokio::test]
-async fn a_token_ends_and_is_refreshed_for_a_day() {
+async fn an_access_token_expires_and_can_be_refreshed_for_a_day() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
@@ -126,22 +126,26 @@ async fn a_token_ends_and_is_refreshed_for_a_day() {
     assert_eq!((&body["type"], &body["errorCode"]), (&json!("applink"), &json!("0")));
     link.access = body["accessToken"].as_str().unwrap().to_owned();
     assert_eq!(look(&link).await, 200);
-    assert_eq!(error_fields(refresh(&link, &link.access).await).await.1, "-26", "one token is not the other");
+    assert_eq!(
+        error_fields(refresh(&link, &link.access).await).await.1,
+        "-26",
+        "an access token is not a refresh token"
+    );
     let bare = applink_request(&server, &link, Method::PUT, "/applinks/token").send().await.unwrap();
     assert_eq!(error_fields(bare).await.2, "!csRequiredFieldMissing,refreshToken");
     server.clock.advance(Duration::from_secs(24 * 3600));
-    assert_eq!(error_fields(refresh(&link, &link.refresh).await).await.1, "-26", "a day is over");
+    assert_eq!(error_fields(refresh(&link, &link.refresh).await).await.1, "-26", "a refresh token lasts for a day");
 }
 
 #[tokio::test]
-async fn a_token_from_the_future() {
+async fn a_token_from_the_future_is_refused() {
     let (server, later) = (start_server().await, domain::Clock::manual("2026-11-22T12:00:00Z".parse().unwrap()));
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
     // The link is created by an api on the same records whose clock is a day ahead.
     let ahead = server.start_with_clock(later).await;
-    let joe = ahead.token("jane").await;
-    let request = server.client.post(format!("{}/documents/api/1.1/applinks/file/{id}", ahead.base)).bearer_auth(joe);
+    let token = ahead.token("jane").await;
+    let request = server.client.post(format!("{}/documents/api/1.1/applinks/file/{id}", ahead.base)).bearer_auth(token);
     let made: Value = request.json(&json!({"assignedUser": "joe"})).send().await.unwrap().json().await.unwrap();
     let text = |name: &str| made[name].as_str().unwrap().to_owned();
     let link = CreatedApplink { id: text("appLinkID"), access: text("accessToken"), refresh: text("refreshToken") };
@@ -150,7 +154,7 @@ async fn a_token_from_the_future() {
 }
 
 #[tokio::test]
-async fn taking_back_is_felt_at_once() {
+async fn a_revocation_takes_effect_at_once() {
     let server = start_server().await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
     let id = upload_file(&jane).await;
@@ -161,7 +165,7 @@ async fn taking_back_is_felt_at_once() {
     let link = create_applink(&joe, &id, json!({"assignedUser": "@everybody"})).await;
     assert_eq!(look(&link).await, 200);
     share(&server, &id, "joe", FileRole::Contributor).await;
-    assert_eq!(look(&link).await, 403, "who made it may not share any more");
+    assert_eq!(look(&link).await, 403, "the user who made the link may no longer share the file");
     assert_eq!(status(api_request(&joe, Method::DELETE, &format!("/applinks/{}", link.id))).await, 403);
     share(&server, &id, "joe", FileRole::Manager).await;
     assert_eq!(look(&link).await, 200);
@@ -171,7 +175,7 @@ async fn taking_back_is_felt_at_once() {
 }
 
 #[tokio::test]
-async fn who_may_make_links_and_of_what() {
+async fn only_managers_make_links_and_invalid_links_are_refused() {
     let server = start_server().await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
     let id = upload_file(&jane).await;
@@ -206,12 +210,15 @@ async fn create_public_link(login: &Login<'_>, file: &str, body: Value) -> Strin
         api_request(login, Method::POST, &format!("/publiclinks/file/{file}")).json(&body).send().await.unwrap();
     let (status, text) = status_and_text(response).await;
     assert_eq!(status, 200, "{text}");
-    assert!(!text.contains("12345678") && !text.contains("argon2"), "the password is never given back: {text}");
+    assert!(
+        !text.contains("12345678") && !text.contains("argon2"),
+        "the response has neither the password nor its hash: {text}"
+    );
     serde_json::from_str::<Value>(&text).unwrap()["linkID"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]
-async fn public_links_for_everybody_for_some_and_for_a_time() {
+async fn public_links_are_for_everybody_for_some_users_or_for_a_time() {
     let server = start_server().await;
     let (jane, joe, admin) = (server.login("jane").await, server.login("joe").await, server.login("admin").await);
     let id = upload_file(&jane).await;
@@ -244,13 +251,13 @@ async fn public_links_for_everybody_for_some_and_for_a_time() {
     assert_eq!((&one["assignedUsers"], &one["role"]), (&json!("joe"), &json!("contributor")));
     assert_eq!(get(&kim, &format!("/publiclinks/{some}")).await.status(), 403);
     assert_eq!(status(api_request(&jane, Method::DELETE, &format!("/publiclinks/{members}"))).await, 200);
-    assert_eq!(status(nobody(&members).bearer_auth(&kim.session)).await, 400, "at once");
+    assert_eq!(status(nobody(&members).bearer_auth(&kim.session)).await, 400, "the deletion takes effect at once");
     server.clock.advance(Duration::from_secs(3600));
-    assert_eq!(error_fields(nobody(&all).send().await.unwrap()).await.1, "-26", "its time is over");
+    assert_eq!(error_fields(nobody(&all).send().await.unwrap()).await.1, "-26", "the link has expired");
 }
 
 #[tokio::test]
-async fn access_codes_are_asked_for_and_not_guessed() {
+async fn access_codes_are_required_and_guesses_are_limited() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;

@@ -6,11 +6,11 @@ use super::{
 use crate::test_server::TestServer;
 
 #[tokio::test]
-async fn twenty_eight_and_twenty_nine_characters() {
+async fn a_name_has_at_most_28_characters() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
-    // The first accent and the "e" are one character in the composed form, in which names are counted.
+    // Characters are counted in the composed form of a name, in which "e" and the first accent are one character.
     for (one, most) in [("a", 27), ("𝔘", 27), ("\u{301}", 28)] {
         let (fits, not) = (format!("e{}", one.repeat(most)), format!("e{}", one.repeat(most + 1)));
         assert_eq!(upload_rendition(&jane, &id, &fits, b"x").await.status(), 200, "{one}");
@@ -20,7 +20,7 @@ async fn twenty_eight_and_twenty_nine_characters() {
 }
 
 #[tokio::test]
-async fn each_forbidden_character() {
+async fn each_forbidden_character_is_refused() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
@@ -45,7 +45,7 @@ async fn each_forbidden_character() {
 }
 
 #[tokio::test]
-async fn names_that_are_the_same() {
+async fn names_that_differ_only_in_case_or_composition_are_equal() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     for (first, second, status) in [
@@ -63,7 +63,7 @@ async fn names_that_are_the_same() {
 }
 
 #[tokio::test]
-async fn json_that_is_none() {
+async fn invalid_json_is_refused() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;

@@ -11,7 +11,7 @@ use super::{
 use crate::test_server::{PNG, header};
 
 #[tokio::test]
-async fn the_answer_to_the_byte_in_json_and_xml() {
+async fn the_answer_in_json_and_xml_byte_for_byte() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
@@ -61,7 +61,7 @@ async fn parts_come_in_any_order() {
 }
 
 #[tokio::test]
-async fn the_schemas_name_of_the_parameters_wins() {
+async fn the_part_json_input_parameters_takes_precedence_over_parameters() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
@@ -98,7 +98,7 @@ async fn any_content_is_kept_as_it_is_and_pictures_get_thumbnails() {
 }
 
 #[tokio::test]
-async fn limits_are_named() {
+async fn uploads_over_a_limit_are_refused() {
     let server = crate::test_server::TestServer::with_settings(|settings| {
         settings.documents.max_rendition_bytes = bytesize::ByteSize::kib(64);
         settings.documents.max_renditions = 2;
@@ -120,7 +120,7 @@ async fn limits_are_named() {
 }
 
 #[tokio::test]
-async fn contributors_and_better_upload() {
+async fn contributors_managers_and_administrators_upload() {
     let server = start_server().await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
     let id = upload_file(&jane).await;
@@ -135,7 +135,7 @@ async fn contributors_and_better_upload() {
 }
 
 #[tokio::test]
-async fn who_does_not_wait_gets_a_202() {
+async fn a_client_that_does_not_wait_gets_202() {
     let server = crate::test_server::TestServer::with_idle_worker(|_| {}).await;
     let jane = server.login("jane").await;
     let body = form(&[part("name=\"primaryFile\"; filename=\"a.txt\"", b"text")]);
