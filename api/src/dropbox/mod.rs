@@ -6,7 +6,8 @@
 //!   `requested_variant` says which variant of it is requested. `variant_server` sends the variant,
 //!   and `default_avatar` is drawn if there is none.
 //! - `crop` and `claim` change what is shown, and for which resource.
-//! - `picture_id` parses a PictureID, `plain_text_errors` renders errors, and `settings` has the limits.
+//! - `picture_id` parses a PictureID, `plain_text_errors` renders errors, and `settings` has the
+//!   limits.
 //!
 //! The wire rules are those of the dropbox contract (`docs/contracts/dropbox.md`).
 
