@@ -1,8 +1,9 @@
 //! The error type of the API: each error has a status, a stable code and a message for people.
 //!
-//! Handlers return it, and the router renders it as a problem document (RFC 9457). `dropbox::plain_text_errors` turns
-//! that into the bare message if the dropbox contract requires it (`docs/contracts/dropbox.md`, 1.4). A server error is logged
-//! here, once, with its cause. A client error is only answered.
+//! Handlers return it, and the router renders it as a problem document (RFC 9457).
+//! `dropbox::plain_text_errors` turns the document into the bare message if the dropbox contract
+//! requires it (`docs/contracts/dropbox.md`, 1.4). A server error is logged here, once, with its
+//! cause. A client error is not logged.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};

@@ -1,5 +1,6 @@
-//! The uploads of each user that are in flight. The counts are in memory and per process, as rate limits are. The
-//! records cannot count them, because a picture is in the records only after all of it has been received.
+//! The uploads of each user that are in flight. The counts are in memory and per process, as rate
+//! limits are. The records cannot count them, because an upload is in the records only after all of
+//! it has been received.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! The way of every upload, whether a picture, a file or a rendition:
+//! The steps of every upload, whether a picture, a file or a rendition:
 //!
 //! ```text
 //! authenticate, authorize   none of the body has been read
@@ -8,7 +8,8 @@
 //! answer                    the job is published, and the outcome awaited for as long as the client prefers
 //! ```
 //!
-//! What differs is in the [`UploadRequest`]. After an error nothing stays in staging.
+//! What differs between these three is in the [`UploadRequest`]. After an error nothing stays in
+//! staging, unless it is unknown whether the upload was admitted.
 
 use std::sync::Arc;
 
@@ -45,7 +46,7 @@ pub(crate) trait UploadRequest {
     /// What the form says beside the file.
     type Parameters;
 
-    /// What the request uploads, and how much of it.
+    /// What the request uploads, and how large it may be.
     fn limits(&self) -> UploadLimits;
 
     /// Returns the method and path, which distinguish this request from others with the same idempotency key.
@@ -269,8 +270,8 @@ impl Ingest {
         Ok((boundary, declared.map(|declared| declared.min(limits.max_bytes))))
     }
 
-    /// Removes the staged bytes of an upload that was not admitted, so that a client that tries again and again does
-    /// not fill staging.
+    /// Removes the staged bytes of an upload that was not admitted. Otherwise a client that tries
+    /// again and again would fill staging.
     async fn remove_staged(&self, key: &str) {
         if let Err(error) = self.backends.staging.delete(key).await {
             tracing::warn!(key, %error, "staged bytes of a refused upload stay until the sweeper removes them");

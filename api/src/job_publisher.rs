@@ -1,5 +1,6 @@
-//! Publishes jobs right after their upload was admitted, and records in the database which jobs the queue has confirmed.
-//! The confirmations are recorded in batches beside the requests, instead of once in each request.
+//! Publishes jobs right after their upload was admitted, and records in the database which jobs the
+//! queue has confirmed. A background task records the confirmations in batches, so that a request
+//! needs no statement of its own for this.
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@
 //! http ─► router ─► auth       authenticates the caller and checks permissions
 //!                   dropbox    the dropbox pictures API: upload, view, crop, claim
 //!                   documents  files, their renditions, links to them
-//!                   service_api, upload_status, health, ui, openapi
+//!                   service_api, upload_list, upload_status, health, ui, openapi
 //! ```
 //!
 //! The API decodes no pixel and consumes no job. It stages and admits uploads, enqueues jobs, waits for outcomes, and

@@ -1,5 +1,5 @@
-//! The quotas of each user: unclaimed pictures and their bytes, uploads in flight, and stored bytes. They
-//! keep one user from using up the capacity of all.
+//! The quotas of each user: unclaimed pictures and their bytes, uploads in flight, and stored
+//! bytes. They keep one user from using up the capacity for all users.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use crate::in_flight::{InFlightGuard, InFlightUploads};
 
 /// The `Retry-After` in seconds after which some of a user's uploads are likely to be done.
 const IN_FLIGHT_RETRY_SECONDS: u64 = 5;
-/// The `Retry-After` in seconds after which stored bytes may have been deleted. It is long enough for retries to be
-/// cheap.
+/// The `Retry-After` in seconds after which stored bytes may have been deleted. It is so long that
+/// retries cost little.
 const STORAGE_RETRY_SECONDS: u64 = 3600;
 
 /// Checks uploads against the quotas of their user.
@@ -39,11 +39,13 @@ impl UploadQuotas {
         self.slots.try_acquire().map_err(|_| ApiError::Overloaded(what))
     }
 
-    /// Checks whether the caller may have one more unclaimed picture, of `incoming_bytes` as far as is known. It counts
-    /// as one until the guard is dropped. That is when the picture is in the records or the upload has failed.
+    /// Checks whether the caller may have one more unclaimed picture, of `incoming_bytes` as far as
+    /// is known. The picture counts as unclaimed until the guard is dropped. That is when the
+    /// picture is in the records or the upload has failed.
     pub(crate) async fn check_unclaimed(&self, user: &str, incoming_bytes: u64) -> Result<InFlightGuard, ApiError> {
-        // Counted before the records are asked. Of two uploads at once, the second then sees the first in at least one
-        // of the two counts. It sees the first in both only if that is admitted at this very moment.
+        // The picture is counted before the records are asked. So of two uploads at once, the
+        // second sees the first in at least one of the two counts. The second sees the first in
+        // both counts only if the first is admitted at this very moment.
         let (guard, before) = self.in_flight_pictures.begin(user, incoming_bytes);
         let unclaimed = self.records.unclaimed(user).await?;
         let (max, max_bytes) = (self.settings.max_unclaimed, self.settings.max_unclaimed_bytes.as_u64());

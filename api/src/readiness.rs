@@ -73,7 +73,8 @@ impl Readiness {
         let needed = |(place, answer): (&&str, &String)| *place == "queue" || answer == "ok";
         let ready = states.iter().all(needed);
         let accepting = ready && space.is_ok();
-        // Still ready, because the reserve of space is for reading, expiring and deleting, which frees space.
+        // The process is still ready, because the reserve of space is for reading, and for expiring
+        // and deleting, which free space.
         if let Err(low) = space
             && let Some(answer) = states.get_mut(low.backend).filter(|answer| *answer == "ok")
         {

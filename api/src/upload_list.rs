@@ -143,7 +143,7 @@ pub(crate) async fn list(
         Some(_) => return Err(ApiError::NotPermitted("only site administrators list uploads of others".to_owned())),
     };
     let filter = UploadFilter { owner, state: query.state };
-    // One more tells whether there is another page.
+    // One upload more than the limit tells whether there is another page.
     let mut uploads = records.list_uploads(&filter, query.before, query.limit + 1).await?;
     let more = uploads.len() as u64 > query.limit;
     if more {

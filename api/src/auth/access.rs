@@ -20,7 +20,8 @@ pub(crate) struct ReadAccess(pub(crate) AuthUser);
 /// The caller of a write.
 pub(crate) struct WriteAccess(pub(crate) AuthUser);
 
-/// Implements the extractor of a kind of caller, which this method of [`Authenticator`] authenticates.
+/// Implements the extractor `$access`. The method `$authenticate` of [`Authenticator`]
+/// authenticates its caller.
 macro_rules! extractor {
     ($access:ident, $authenticate:ident) => {
         impl<S: Sync> FromRequestParts<S> for $access

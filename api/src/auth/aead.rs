@@ -1,6 +1,6 @@
-//! Authenticated encryption of texts that only this system can read. The keys are derived from the keys that sign
-//! sessions (ChaCha20-Poly1305, RFC 8439). Each text is sealed for one purpose. A text that was sealed for another
-//! purpose, cut or changed does not open.
+//! Authenticated encryption (ChaCha20-Poly1305, RFC 8439) of texts that only this system can read.
+//! The keys are derived from the keys that sign sessions. Each text is sealed for one purpose. A
+//! text that was sealed for another purpose, cut or changed does not open.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -29,8 +29,8 @@ impl SigningKeys {
         Some(BASE64.encode([&id[..], &nonce, &sealed].concat()))
     }
 
-    /// Opens a text that was sealed for this purpose. If the key is unknown, reads the keys again, because another
-    /// process may have made it a moment ago.
+    /// Opens a text that was sealed for this purpose. If the key is unknown, reads the keys again,
+    /// because another process may have made the key a moment ago.
     pub(crate) async fn open(&self, purpose: &str, sealed: &str) -> Result<String, AeadError> {
         match self.try_open(purpose, sealed) {
             Err(AeadError::UnknownKey) => {

@@ -17,7 +17,7 @@ use crate::http::network::Network;
 
 /// How long a network is remembered for an account after it succeeded.
 const SUCCESS_TTL: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// All entries are removed once there are more than this.
+/// If there are this many entries, the next success removes all of them first.
 const MAX_SUCCESSES: usize = 100_000;
 
 /// The numbers of attempts allowed. For a link, read "link" instead of "account".
@@ -47,7 +47,7 @@ pub(crate) struct AttemptLimiter {
 pub(crate) struct CountedAttempt {
     account: String,
     network_and_account: String,
-    /// Whether it counts against the limit of all networks together.
+    /// Whether the attempt counts against the limit of all networks together.
     counted_for_account: bool,
 }
 
@@ -62,7 +62,8 @@ impl AttemptLimiter {
         }
     }
 
-    /// Counts an attempt that succeeds at no account. Returns the seconds to wait if the limit is reached.
+    /// Counts an attempt of this network, at whatever account. Returns the seconds to wait if the
+    /// limit is reached.
     pub(crate) fn count_network(&self, network: Network, now: Timestamp) -> Result<(), u64> {
         self.by_network.count(&network.to_string(), now)
     }
@@ -82,7 +83,8 @@ impl AttemptLimiter {
         Ok(CountedAttempt { account: account.to_owned(), network_and_account: both, counted_for_account: in_all })
     }
 
-    /// Records that this attempt succeeded, so that it does not count against the account or the network.
+    /// Records that this attempt succeeded, so that it does not count against the account. It still
+    /// counts against the total of its network.
     pub(crate) fn record_success(&self, attempt: CountedAttempt, now: Timestamp) {
         self.by_network_and_account.reset(&attempt.network_and_account);
         if attempt.counted_for_account {
@@ -117,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_alone_does_not_use_up_what_all_may_try() {
+    fn one_network_does_not_use_up_the_limit_of_all_networks() {
         let attempts = attempts();
         for _ in 0..3 {
             attempts.count_account(network(1), "ada", NOW).unwrap();
@@ -131,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spread_guess_is_bounded_and_a_network_that_was_right_is_let_in() {
+    fn a_spread_guess_is_bounded_and_a_network_that_succeeded_before_is_let_in() {
         let attempts = attempts();
         let owner = attempts.count_account(network(0), "ada", NOW).unwrap();
         attempts.record_success(owner, NOW);
@@ -141,13 +143,17 @@ mod tests {
         assert_eq!(attempts.count_account(network(6), "ada", NOW).unwrap_err(), 3601);
         let owner = attempts.count_account(network(0), "ada", NOW).unwrap();
         attempts.record_success(owner, NOW);
-        assert_eq!(attempts.count_account(network(6), "ada", NOW).unwrap_err(), 3601, "it is not reset by the owner");
+        assert_eq!(
+            attempts.count_account(network(6), "ada", NOW).unwrap_err(),
+            3601,
+            "a success of the owner does not reset the count"
+        );
         let later = NOW + SignedDuration::from_hours(1);
         attempts.count_account(network(6), "ada", later).unwrap();
     }
 
     #[test]
-    fn what_was_right_is_not_counted() {
+    fn a_success_does_not_count_against_the_account() {
         let attempts = attempts();
         for n in 1..=20 {
             let attempt = attempts.count_account(network(n), "ada", NOW).unwrap();

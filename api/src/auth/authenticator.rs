@@ -1,5 +1,6 @@
-//! Authenticates the caller: by the session cookie or by a bearer token, with the CSRF token that a cookie requires. All
-//! of it is decided from the request's head, before any of the body is read.
+//! Authenticates the caller: by the session cookie or by a bearer token, with the CSRF token that a
+//! cookie requires. This is decided from the request's head, before any of the body is read. The
+//! exception is a CSRF token in a field of the body.
 
 use std::sync::Arc;
 
@@ -143,7 +144,7 @@ impl Authenticator {
     }
 }
 
-/// Accepts a user that the identity provider has authenticated.
+/// Accepts a user that the identity provider has authenticated, unless the account is disabled.
 fn accept_verified_user(user: User) -> Result<AuthUser, ApiError> {
     if user.disabled {
         return Err(ApiError::NotLoggedIn("the account is disabled; ask an administrator to enable it"));

@@ -1,5 +1,6 @@
-//! Verifies signatures of an identity provider's tokens with *ring*, which TLS needs anyway. The JWT library leaves the
-//! cryptography to the provider that is installed. It uses public keys only, and signs nothing.
+//! Verifies signatures of an identity provider's tokens with *ring*, which TLS needs anyway. The
+//! JWT library leaves the cryptography to the provider that is installed. The provider in this file
+//! uses public keys only, and signs nothing.
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{Error, ErrorKind};
@@ -13,7 +14,8 @@ static PROVIDER: CryptoProvider = CryptoProvider {
     key_utils: KeyUtils::new_unimplemented(),
 };
 
-/// Makes the JWT library use *ring* in this process. It is not an error if it does so already.
+/// Makes the JWT library use *ring* in this process. Does nothing if the library has a provider
+/// already.
 pub(super) fn install() {
     PROVIDER.install_default().ok();
 }

@@ -115,7 +115,8 @@ impl TokenVerifier {
         algorithm: jsonwebtoken::Algorithm,
     ) -> Result<Map<String, Value>, TokenVerificationError> {
         const NOT_VALID: TokenVerificationError = TokenVerificationError::Invalid("the token is not valid");
-        // A public key set holds no shared secrets, and only public-key algorithms are verified.
+        // The algorithm in the token's header can be trusted, because the key set holds no shared
+        // secrets, and only public-key algorithms are verified.
         let mut validation = Validation::new(algorithm);
         validation.set_issuer(&[&self.settings.issuer]);
         validation.set_audience(&[&self.settings.audience]);
@@ -143,7 +144,7 @@ impl TokenVerifier {
                 Err(TokenVerificationError::Invalid("this account logs in with its password, not with a token"))
             };
         }
-        // No database stores a text that has U+0000 in it.
+        // PostgreSQL cannot store a text that contains U+0000.
         let kept = |text: &&str| !text.contains('\0');
         let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(kept).map(str::to_owned);
         let placeholder_email = format!("{id}@identity.invalid");
@@ -169,11 +170,11 @@ impl TokenVerifier {
         }
         let count_before = self.fetch_count.load(Ordering::SeqCst);
         let _fetch_guard = self.fetch_lock.lock().await;
-        let age = self.keys.read().unwrap_or_else(PoisonError::into_inner).fetched_at;
-        // A fetch of another request that ended meanwhile counts. Otherwise each request would wait for a slow provider
-        // in turn.
+        let last_fetch_at = self.keys.read().unwrap_or_else(PoisonError::into_inner).fetched_at;
+        // If another request's fetch ended meanwhile, this request fetches nothing. Otherwise each
+        // request would wait for a slow provider in turn.
         let fetched_meanwhile = self.fetch_count.load(Ordering::SeqCst) != count_before;
-        if !fetched_meanwhile && age.is_none_or(|at| now.duration_since(at) >= MIN_FETCH_INTERVAL) {
+        if !fetched_meanwhile && last_fetch_at.is_none_or(|at| now.duration_since(at) >= MIN_FETCH_INTERVAL) {
             let fetched = self.fetch_keys().await;
             self.fetch_count.fetch_add(1, Ordering::SeqCst);
             match fetched {

@@ -1,5 +1,5 @@
-//! Password hashing with argon2id. It runs off the async runtime and two hashes at a time, because each takes 19 MiB
-//! and tens of milliseconds.
+//! Password hashing with argon2id. It runs outside the async runtime, at most two hashes at a time,
+//! because each hash takes 19 MiB and tens of milliseconds.
 
 use std::sync::Arc;
 
@@ -41,8 +41,8 @@ pub fn hash_password(password: &str) -> Result<String, HashError> {
         .map_err(|error| HashError(error.to_string()))
 }
 
-/// Returns a hash that matches no account and takes as long to verify as any other. So an unknown address takes as long
-/// as a wrong password.
+/// Returns a hash that matches no account and takes as long to verify as any other. So a login with
+/// an unknown e-mail address takes as long as a login with a wrong password.
 fn dummy_hash() -> String {
     let (memory, passes, lanes) = (Params::DEFAULT_M_COST, Params::DEFAULT_T_COST, Params::DEFAULT_P_COST);
     let (salt, digest) = ("A".repeat(22), "A".repeat(43));
@@ -85,13 +85,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobodys_hash_costs_what_a_new_one_costs() {
-        let (nobodys, new) = (dummy_hash(), hash_password("somebody's").unwrap());
-        let (nobodys, new) = (PasswordHash::new(&nobodys).unwrap(), PasswordHash::new(&new).unwrap());
-        assert_eq!((nobodys.algorithm, nobodys.version, &nobodys.params), (new.algorithm, new.version, &new.params));
+    fn the_dummy_hash_costs_as_much_as_a_real_hash() {
+        let (dummy, real) = (dummy_hash(), hash_password("a password").unwrap());
+        let (dummy, real) = (PasswordHash::new(&dummy).unwrap(), PasswordHash::new(&real).unwrap());
+        assert_eq!((dummy.algorithm, dummy.version, &dummy.params), (real.algorithm, real.version, &real.params));
         let lengths = |hash: &PasswordHash| (hash.salt.as_ref().map(|s| s.len()), hash.hash.as_ref().map(|h| h.len()));
-        assert_eq!(lengths(&nobodys), lengths(&new));
-        let wrong = Argon2::default().verify_password(b"", &nobodys);
+        assert_eq!(lengths(&dummy), lengths(&real));
+        let wrong = Argon2::default().verify_password(b"", &dummy);
         assert!(matches!(wrong, Err(argon2::password_hash::Error::PasswordInvalid)), "{wrong:?}");
     }
 }

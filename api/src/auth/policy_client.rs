@@ -1,6 +1,6 @@
-//! Asks the policy decision point of the portal (OpenID AuthZEN Authorization API 1.0) whether a user may act for a
-//! resource. `permissions.rs` calls it. If it is configured, the local grants are not asked. If there is no decision, the
-//! request gets 503.
+//! Asks the policy decision point of the portal (OpenID AuthZEN Authorization API 1.0) whether a
+//! user may act for a resource. `permissions.rs` calls this client, if one is configured, instead
+//! of asking the local grants. If there is no decision, the request gets 503.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -28,7 +28,8 @@ struct RateWindow {
     count: u32,
 }
 
-/// Expired windows are removed once per window. If more keys than this remain, all of them are removed.
+/// Expired windows are removed once per window, and whenever there are this many keys. If this many
+/// remain even then, all of them are removed.
 const MAX_KEYS: usize = 100_000;
 
 impl RateLimiter {
@@ -79,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_at_a_time() {
+    fn each_key_has_its_maximum_in_each_window() {
         let throttle = RateLimiter::new(2, Duration::from_secs(60));
         let now = Timestamp::UNIX_EPOCH;
         assert_eq!(throttle.count("a", now), Ok(()));
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_over_is_forgotten() {
+    fn expired_windows_are_removed() {
         let throttle = RateLimiter::new(2, Duration::from_secs(60));
         let kept = || throttle.state.lock().unwrap().windows.len();
         for n in 0..1000 {
@@ -101,6 +102,6 @@ mod tests {
         throttle.count("a", Timestamp::UNIX_EPOCH + SignedDuration::from_secs(59)).unwrap();
         assert_eq!(kept(), 1001);
         throttle.count("b", Timestamp::UNIX_EPOCH + SignedDuration::from_secs(60)).unwrap();
-        assert_eq!(kept(), 2, "the windows of a and b are not over");
+        assert_eq!(kept(), 2, "only the windows of a and b have not expired");
     }
 }

@@ -65,9 +65,9 @@ pub struct RealmSettings {
     pub service: crate::auth::service_settings::ServiceSettings,
 }
 
-/// The longest `session_cache_time`. It is short, because a session that another process ended is accepted for that
-/// long.
-const MAX_SESSION_CHECK: Duration = Duration::from_secs(60);
+/// The longest `session_cache_time`. It is short, because a session that another process ended is
+/// still accepted for that time.
+const MAX_SESSION_CACHE_TIME: Duration = Duration::from_secs(60);
 
 impl RealmSettings {
     /// Checks the settings without a network request.
@@ -87,7 +87,8 @@ impl RealmSettings {
         {
             InvalidSetting::require(!time.is_zero(), key, "0s", "write a longer time, such as 30m")?;
         }
-        let (bounded, was) = (self.session_cache_time <= MAX_SESSION_CHECK, format!("{:?}", self.session_cache_time));
+        let (bounded, was) =
+            (self.session_cache_time <= MAX_SESSION_CACHE_TIME, format!("{:?}", self.session_cache_time));
         InvalidSetting::require(bounded, "realm.session_cache_time", was, "write 0s to 60s")?;
         InvalidSetting::require_positive([
             ("realm.max_logins_per_account_and_address", self.max_logins_per_account_and_address.into()),

@@ -115,10 +115,10 @@ mod tests {
         assert_eq!(
             cache.is_admin(&session(MAX_CACHED_SESSIONS as u128), now),
             None,
-            "a further session is read each time"
+            "a session over the maximum is not cached"
         );
         let stolen = Session { user_id: "admin".to_owned(), ..session(7) };
-        assert_eq!(cache.is_admin(&stolen, now), None, "another user's session");
+        assert_eq!(cache.is_admin(&stolen, now), None, "the id of another user's session is not enough");
         let later = now + SignedDuration::from_secs(5);
         assert_eq!(cache.is_admin(&session(7), later), None);
         cache.insert(&session(8), false, later, 0);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_before_a_session_was_ended_is_not_remembered() {
+    fn what_was_read_before_a_session_ended_is_not_cached() {
         let cache = SessionCache::new(Duration::from_secs(5));
         let now = Timestamp::UNIX_EPOCH;
         let ends: [fn(&SessionCache); 2] =

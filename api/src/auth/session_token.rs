@@ -1,5 +1,5 @@
-//! The session cookie, `AtmoAuthToken_{fed}`: a signed, percent-encoded list with the user and the expiry. No field is
-//! used before the signature is verified. A bearer token has the same text.
+//! The session cookie, `AtmoAuthToken_{fed}`: a signed, percent-encoded list with the user and the
+//! expiry. No field is used before the signature is verified. A bearer token has the same format.
 
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use crate::auth::signing_keys::{Purpose, SignatureCheck, SigningKeys};
 
-/// The characters that `encodeURIComponent` leaves unescaped, without those that could end a cookie's value.
+/// The characters to escape: all that `encodeURIComponent` escapes, and also `!`, `*`, `'`, `(` and
+/// `)`, which could end a cookie's value.
 const URI_COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The longest session token, in bytes. A longer one is refused without decoding.
@@ -22,13 +23,13 @@ pub(crate) struct Session {
     pub(crate) user_id: String,
     /// The user's display name.
     pub(crate) name: String,
-    /// When it was issued.
+    /// When the session began or was last renewed.
     pub(crate) issued_at: Timestamp,
     /// When the session expires.
     pub(crate) expires_at: Timestamp,
 }
 
-/// Why a text is no valid session.
+/// Why a text is not a valid session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SessionError {
     /// Wrong format, wrong encoding, or another federation member.

@@ -105,12 +105,13 @@ impl SigningKeys {
             .delete_old_signing_keys(session_lifetime.max(MAX_SEALED_LIFETIME) + KEY_PROPAGATION_TIME)
             .await?;
         if deleted > 0 {
-            tracing::info!(deleted, "deleted signing keys that sign nothing that is still valid");
+            tracing::info!(deleted, "deleted signing keys whose signatures have all expired");
         }
         Ok(self.refresh().await?)
     }
 
-    /// Signs with the newest key. Returns base64url of the key's id and the code.
+    /// Signs with the newest key. Returns the key's id and the authentication code, as one text in
+    /// base64url.
     pub(crate) fn sign(&self, purpose: Purpose, text: &str) -> Option<String> {
         let ring = self.key_ring.read().unwrap_or_else(PoisonError::into_inner);
         let key = ring.keys.first()?;

@@ -20,8 +20,9 @@ pub struct FirstAdmin {
     pub password: Option<String>,
 }
 
-/// Creates the administrator on a first start. None if users exist, or if another process created the administrator at
-/// the same time. Only the process that created it knows the password.
+/// Creates the administrator on a first start. None if users exist, or if another process created
+/// the administrator at the same time. Only the process that created the administrator knows the
+/// password.
 ///
 /// # Errors
 /// Any database error, or a machine without randomness.
@@ -58,7 +59,7 @@ pub fn generate_password() -> Result<String, OpenError> {
     Ok(groups.join("-"))
 }
 
-/// The longest mail address that can be used to log in, in bytes (RFC 5321).
+/// The longest e-mail address that can be used to log in, in bytes (RFC 5321).
 pub(super) const MAX_EMAIL_BYTES: usize = 254;
 
 /// A user to be created.
@@ -78,12 +79,15 @@ pub struct NewUser {
 fn validate(new: &NewUser) -> Result<(), OpenError> {
     if !is_unique_part(&new.id) {
         return Err(OpenError::InvalidInput(format!(
-            "\"{}\" is no user id: 1 to 128 letters, digits, '-', '_', '.' and '~' are",
+            "\"{}\" is no user id; write 1 to 128 letters, digits, '-', '_', '.' or '~'",
             new.id
         )));
     }
     if !new.email.contains('@') || new.email.len() > MAX_EMAIL_BYTES {
-        return Err(OpenError::InvalidInput(format!("\"{}\" is no mail address", new.email)));
+        return Err(OpenError::InvalidInput(format!(
+            "\"{}\" is no e-mail address; write one with an \"@\" and at most {MAX_EMAIL_BYTES} bytes",
+            new.email
+        )));
     }
     Ok(())
 }
@@ -155,8 +159,9 @@ pub async fn end_sessions(records: &Records, id: &str) -> Result<(), OpenError> 
     if there { Ok(()) } else { Err(OpenError::InvalidInput(format!("there is no user \"{id}\""))) }
 }
 
-/// Issues a bearer token for a user, valid for `lifetime`. It is the same text that a session cookie holds. It has a
-/// row as sessions have, so it ends with them, and its signing key is kept until it expires.
+/// Issues a bearer token for a user, valid for `lifetime`. The token has the format of a session
+/// cookie. The token has a row as sessions have, so it ends when all sessions of the user are
+/// ended. Its signing key is kept until the token expires.
 ///
 /// # Errors
 /// A user that does not exist. Any database error.
@@ -168,7 +173,7 @@ pub async fn issue_token(
 ) -> Result<String, OpenError> {
     let user = records.user(id).await?.filter(|user| !user.disabled);
     let user =
-        user.ok_or_else(|| OpenError::InvalidInput(format!("there is no user \"{id}\", or they are disabled")))?;
+        user.ok_or_else(|| OpenError::InvalidInput(format!("there is no user \"{id}\", or the user is disabled")))?;
     let realm_names = RealmNames::from_fedmember(&realm.fedmember)?;
     let signing_keys = SigningKeys::load(records).await?;
     let now = records.clock().now();

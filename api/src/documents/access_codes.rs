@@ -25,7 +25,7 @@ use crate::http::network::Network;
 pub(super) const MAX_CODE_CHARS: usize = 50;
 /// How long a correct code is cached.
 const TTL: SignedDuration = SignedDuration::from_mins(5);
-/// All entries are removed once there are more than this.
+/// If there are this many entries, the next correct code removes all of them first.
 const MAX_ENTRIES: usize = 10_000;
 
 /// Checks access codes.
@@ -78,7 +78,7 @@ impl AccessCodes {
     }
 }
 
-/// Codes that were correct.
+/// The digests of codes that were correct, and when.
 #[derive(Debug, Default)]
 struct AccessCodeCache(Mutex<HashMap<[u8; 32], Timestamp>>);
 

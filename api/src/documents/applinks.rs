@@ -1,5 +1,6 @@
-//! Applinks: `POST …/applinks/file/{fileId}`, `PUT …/applinks/token`, and their deletion. The id and a token are the
-//! credential. Tokens are sealed, and the role that a link gives is in its row.
+//! Applinks: `POST …/applinks/file/{fileId}`, `PUT …/applinks/token`, and their deletion. The
+//! credential is the link's id with a token. Tokens are sealed. The role that a link gives is in
+//! the link's row.
 
 use std::sync::Arc;
 
@@ -114,7 +115,7 @@ pub(crate) async fn refresh(
     let refresh = needed("refreshtoken", "refreshToken")?;
     request_limits.count(&format!("applink:{id:.64}"))?;
     let link = links.records.applink(id).await?.ok_or_else(DocumentError::invalid_link)?;
-    // The access token that is replaced may have expired, but it must be one of this link.
+    // The access token that is replaced may have expired, but it must be a token of this link.
     let tokens = &links.applink_tokens;
     tokens.open(&link, access, ApplinkTokenKind::Access).await.ok_or_else(DocumentError::invalid_link)?;
     let times = tokens.open(&link, refresh, ApplinkTokenKind::Refresh).await;

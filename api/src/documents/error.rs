@@ -11,7 +11,8 @@ use super::response_bodies::{DocumentErrorBody, DocumentErrorCode};
 use super::response_format::ResponseFormat;
 use crate::error::ApiError;
 
-/// Where the statuses are explained, as the contract's errors say (`docs/contracts/renditions.md`, 4.3).
+/// The page that explains the statuses. The contract's errors name it
+/// (`docs/contracts/renditions.md`, 4.3).
 const STATUS_REFERENCE_URL: &str = "https://www.w3.org/Protocols/rfc2616/rfc2616-sec10.html";
 
 /// Why a request failed.
@@ -272,7 +273,8 @@ impl From<ApiError> for DocumentError {
     }
 }
 
-/// Why the credentials of a link are refused. Other APIs accept them too, and have another form of errors.
+/// Why the credentials of a link are refused. Other APIs accept links too, and their errors have
+/// another form.
 pub(crate) enum LinkRefusal {
     /// The link or its access code, with the error of the contract.
     Link(DocumentError),

@@ -98,7 +98,7 @@ pub(super) async fn file_info(
     file_information(&mut people, file, version, &creator).await
 }
 
-/// The creator of the file, in the form of responses. The file may have another owner since.
+/// The creator of the file, in the form of responses. The owner of the file may have changed since.
 async fn creator(people: &mut UserDirectory<'_>, file: &File) -> Result<UserReference, DocumentError> {
     let creator = people.records.file_creator(&file.id).await?;
     people.reference(creator.as_deref().unwrap_or(&file.owner)).await

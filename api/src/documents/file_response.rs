@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_in_headers() {
+    fn a_file_name_is_sent_in_ascii_and_whole() {
         for (name, expected) in [
             ("small.png", "attachment; filename=\"small.png\""),
             ("größe 猫.png", "attachment; filename=\"gr__e _.png\"; filename*=UTF-8''gr%C3%B6%C3%9Fe%20%E7%8C%AB.png"),

@@ -120,7 +120,9 @@ impl UploadRequest for FileUpload<'_> {
             };
             (authorized.principal, authorized.grant, file.id, version)
         };
-        // A repeated request with a key gets its first response, although the first request changed the file.
+        // With an idempotency key, the conditions are checked in `admit` only. A repeated request
+        // is not admitted again: it gets the first response, although the first request has changed
+        // the file.
         if !self.request.head.headers.contains_key("idempotency-key") {
             self.check_conditions(&file).await?;
         }
@@ -181,8 +183,9 @@ impl UploadRequest for FileUpload<'_> {
         let records = &self.services.records;
         let version = match self.kind {
             FileUploadKind::Rendition => None,
-            // Not the latest version, because another upload may have added one. With a repeated idempotency key this
-            // is the file of the first request, not the one that this request would have created.
+            // This is the version that the upload became, not the latest version, because another
+            // upload may have added one. With a repeated idempotency key, the file is that of the
+            // first request, not the one that this request would have created.
             FileUploadKind::NewFile | FileUploadKind::NextVersion => records.version_of(id).await?,
         };
         let file = version.as_ref().map_or(&authorized.file, |(file, _)| file);
@@ -226,7 +229,7 @@ impl FileUpload<'_> {
         let file = records.file(file).await?.ok_or_else(DocumentError::file_not_found)?;
         let latest = records.file_version(&file.id, file.latest_version).await?;
         let latest = latest.ok_or_else(DocumentError::version_not_found)?;
-        // A content that is kept in another system has no ETag here.
+        // Content that is kept in another system has no ETag here.
         let tags = latest.upload.iter().map(|upload| etag(&upload.sha256)).collect();
         Ok(check_write(headers, &CurrentVersion { tags, modified_at: Some(latest.created_at) })?)
     }

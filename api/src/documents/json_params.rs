@@ -38,7 +38,8 @@ impl JsonParams {
             .transpose()
     }
 
-    /// Returns a member that is a text of at most `most` characters.
+    /// Returns a member that is a text of at most `most` characters. Empty if the member is
+    /// missing.
     pub(crate) fn text_up_to(&self, name: &str, most: usize) -> Result<&str, DocumentError> {
         let text = self.text(name)?.unwrap_or_default();
         if text.chars().count() > most {
@@ -68,14 +69,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_trimmed_and_nothing_is_nothing() {
+    fn names_are_trimmed_and_null_and_empty_count_as_missing() {
         let read = JsonParams::parse("\u{FEFF}{\"name \": \"small\", \"a\": null, \"b\": \"\"}".as_bytes()).unwrap();
         assert_eq!(read.text("name").unwrap(), Some("small"));
         assert_eq!((read.text("a").unwrap(), read.text("b").unwrap(), read.text("c").unwrap()), (None, None, None));
     }
 
     #[test]
-    fn what_is_no_object_or_holds_something_twice() {
+    fn what_is_no_object_or_repeats_a_member_is_refused() {
         let deep = format!("{{\"name\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
         for text in ["", "[]", "1", "{\"a\":1,\"a\":2}", "{\"a\":1,\"a \":2}", "{\"a\":\"x\ny\"}", "<name/>", &deep] {
             assert!(JsonParams::parse(text.as_bytes()).is_err(), "{text:.40}");

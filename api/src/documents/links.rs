@@ -28,7 +28,7 @@ pub(super) fn parse_link_role(parameters: &JsonParams) -> Result<FileRole, Docum
     role.ok_or_else(|| DocumentError::invalid_value("role", "a link gives viewer, downloader or contributor"))
 }
 
-/// What endpoints of links use.
+/// The services that the endpoints of links use.
 pub(crate) struct Links {
     pub(crate) records: Records,
     pub(crate) realm: Arc<RealmNames>,

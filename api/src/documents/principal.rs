@@ -25,7 +25,7 @@ pub(crate) struct Principal {
     pub(crate) user_id: String,
     /// The user's name in errors.
     pub(crate) display_name: String,
-    /// Whether the responsible user is a site administrator.
+    /// Whether that user is a site administrator.
     pub(crate) is_admin: bool,
     /// Identifies the client in rate limits and in the store of idempotency keys.
     pub(crate) client_key: String,
@@ -104,8 +104,8 @@ impl PrincipalResolver {
         Ok(principal)
     }
 
-    /// Verifies the credentials of links in the headers and returns their grants; an empty list if there are none. For
-    /// requests that do not name a file.
+    /// Verifies the credentials of links in the headers and returns their grants, for requests that
+    /// do not name a file. The list is empty if the headers have no such credentials.
     pub(crate) async fn link_grants(
         &self,
         headers: &HeaderMap,
@@ -173,7 +173,8 @@ impl PrincipalResolver {
     }
 }
 
-/// Returns a header that is text. The case of its name does not matter.
+/// Returns the value of a header, trimmed. None if it is empty or not text. The case of the name
+/// does not matter.
 pub(crate) fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim).filter(|value| !value.is_empty())
 }

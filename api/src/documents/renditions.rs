@@ -235,7 +235,8 @@ fn wants_uploaded(request: &DocumentRequest) -> Result<bool, DocumentError> {
     }
 }
 
-/// Returns a variant of an upload that is a picture. Has it rendered now if it is missing.
+/// Returns a variant of an upload that is a picture. If the variant is missing, has it rendered
+/// now.
 async fn ensure_system_variant(
     variants: &VariantServer,
     upload: Option<&Upload>,
@@ -249,7 +250,7 @@ async fn ensure_system_variant(
     Ok(variants.ensure(upload, name).await?)
 }
 
-/// Returns the original bytes of an upload.
+/// Returns the original content of an upload, to be sent under this file name.
 fn original_content(upload: &Upload, name: String) -> Result<StoredContent, DocumentError> {
     let key = upload.original_key.clone().ok_or_else(DocumentError::rendition_not_found)?;
     Ok(StoredContent { key, bytes: upload.bytes, sha256: upload.sha256.clone(), media: upload.media, name })

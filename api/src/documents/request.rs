@@ -21,12 +21,12 @@ pub(crate) struct DocumentRequest {
     pub(crate) response_format: ResponseFormat,
     pub(crate) head: RequestHead,
     pub(crate) client_ip: std::net::IpAddr,
-    /// The settings of addresses in responses.
+    /// The settings that addresses in responses depend on.
     pub(crate) http: Arc<HttpSettings>,
     grammar: Option<RenditionNameRules>,
     /// The id in the path, of a file or of a link.
     pub(crate) id: String,
-    /// The response is a picture for an `<img>` element, which sends no CSRF token.
+    /// Whether the response is a picture for an `<img>` element, which sends no CSRF token.
     pub(crate) is_image: bool,
 }
 

@@ -1,6 +1,6 @@
-//! Parses the path of a request: the version of the API, the kind of the target, and its id. It is parsed before
-//! anything is decided, so that errors at every path below `/documents/api` have the form of the contract
-//! (`docs/contracts/renditions.md`, 4.3).
+//! Parses the path of a request: the version of the API, the kind of the target, and its id. The
+//! path is parsed before anything is decided, so that errors at every path below `/documents/api`
+//! have the form of the contract (`docs/contracts/renditions.md`, 4.3).
 
 use domain::RenditionNameRules;
 use percent_encoding::percent_decode_str;

@@ -37,7 +37,7 @@ pub(super) enum SuccessCode {
 /// The error code of an error
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) enum DocumentErrorCode {
-    /// An error of no more specific code
+    /// Any other error
     #[serde(rename = "-1")]
     Other,
     /// Not found

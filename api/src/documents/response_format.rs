@@ -23,7 +23,7 @@ impl ResponseFormat {
     /// Selects XML if the client prefers it to JSON. Everything else means JSON.
     pub(crate) fn from_accept(headers: &HeaderMap) -> Self {
         let accept = Accept::from_headers(headers);
-        // The old name of XML counts if the new one is not there.
+        // The old name, `text/xml`, counts if the client does not name the new one.
         let xml = accept.named_quality("application/xml").or_else(|| accept.named_quality("text/xml"));
         let xml = xml.unwrap_or_else(|| accept.quality("application/xml"));
         if xml > accept.quality("application/json") { Self::Xml } else { Self::Json }
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_client_likes() {
+    fn the_client_gets_the_format_that_it_prefers() {
         for (accept, format) in [
             ("", ResponseFormat::Json),
             ("*/*", ResponseFormat::Json),

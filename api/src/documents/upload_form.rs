@@ -32,8 +32,9 @@ impl UploadForm {
         let duplicate_part =
             |name: &str| ApiError::malformed("bad_multipart", format!("the form has two parts called \"{name}\""));
         while let Some(mut part) = multipart.next_part().await? {
-            // The schema and the examples use different names for the parameters. Both are accepted, and the schema's
-            // name takes precedence (`docs/contracts/renditions.md`, 5.2).
+            // The contract's schema and its examples use different names for the parameters. Both
+            // names are accepted, and the schema's name takes precedence
+            // (`docs/contracts/renditions.md`, 5.2).
             let slot = match part.name.as_str() {
                 name if name == file => {
                     if std::mem::replace(&mut seen, true) {

@@ -222,7 +222,8 @@ impl SerializeMap for OpenElement<'_> {
     }
 }
 
-/// Escapes a text. XML 1.0 has no form for most control characters, not even escaped, so U+FFFD replaces them.
+/// Escapes a text. XML 1.0 cannot represent most control characters, not even escaped, so U+FFFD
+/// replaces them.
 fn write_escaped(value: &str, text: &mut String) {
     for c in value.chars() {
         match c {

@@ -95,8 +95,8 @@ pub(crate) async fn version(
     avatar_response(&variants, &upload, size, &request, "public, max-age=31536000, immutable").await
 }
 
-/// Checks the conditions of a write that changes the avatar of a resource. Any size of the avatar may be what the client
-/// has.
+/// Checks the conditions of a write that changes the avatar of a resource. The client may have any
+/// size of the avatar, so the ETag of each size matches.
 pub(super) async fn check_conditions(
     records: &Records,
     resource: &Resource,

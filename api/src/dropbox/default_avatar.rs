@@ -24,7 +24,8 @@ const MAX_SIZE: usize = 512;
 /// Each size is drawn once per process. All sizes together take 2 MB.
 static RENDERED: [OnceLock<(Bytes, String)>; MAX_SIZE] = [const { OnceLock::new() }; MAX_SIZE];
 
-/// Returns the figure as a PNG of `size` × `size` pixels, 1 to 512.
+/// The response with the figure as a PNG of `size` × `size` pixels, 1 to 512; or 304 if the client
+/// has it.
 pub(super) fn default_avatar(size: u32, headers: &HeaderMap, cache: &'static str) -> Result<Response, ApiError> {
     let size = usize::try_from(size).unwrap_or(MAX_SIZE).clamp(1, MAX_SIZE);
     let (drawn, tag) = rendered(size);
@@ -54,8 +55,8 @@ fn rendered(size: usize) -> &'static (Bytes, String) {
     })
 }
 
-/// Returns whether a point belongs to the figure: a head above shoulders. The unit is a thousandth of the picture's
-/// side.
+/// Returns whether a point belongs to the figure: a head above shoulders. The coordinates are
+/// thousandths of the picture's side.
 fn is_figure(x: u32, y: u32) -> bool {
     let within = |(cx, cy): (u32, u32), (rx, ry): (u32, u32)| {
         let (dx, dy) = (u64::from(x.abs_diff(cx)), u64::from(y.abs_diff(cy)));

@@ -46,8 +46,8 @@ pub(crate) async fn wrap_in_html(mut request: Request, next: Next) -> Response {
     if wrap { wrap_response(response, domain.as_deref()).await } else { response }
 }
 
-/// Returns whether the page may set `document.domain` to this: it is the host or a parent domain of it, and has no
-/// other characters.
+/// Returns whether the page may set `document.domain` to this: it is the host or a parent domain of
+/// the host, and has only letters, digits, dots and hyphens.
 fn may_reflect(domain: &str, headers: &HeaderMap) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();

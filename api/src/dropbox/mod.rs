@@ -2,9 +2,12 @@
 //!
 //! - `upload` takes a picture in; `picture_field`, `filename` and `html_wrapper` are its form, its file name and the page
 //!   around its response.
-//! - `picture` and `avatar` serve pictures. `unclaimed_pictures` finds a picture, and `requested_variant` the variant that
-//!   is requested of it. `variant_server` sends the variant, and `default_avatar` is drawn if there is none.
+//! - `picture` and `avatar` serve pictures. `unclaimed_pictures` finds a picture, and
+//!   `requested_variant` says which variant of it is requested. `variant_server` sends the variant,
+//!   and `default_avatar` is drawn if there is none.
 //! - `crop` and `claim` change what is shown, and for which resource.
+//! - `picture_id` parses a PictureID, `plain_text_errors` renders errors, and `settings` has the
+//!   limits.
 //!
 //! The wire rules are those of the dropbox contract (`docs/contracts/dropbox.md`).
 

@@ -1,7 +1,7 @@
 //! Finds the picture among the parts of a form, and writes it to staging as it arrives.
 //!
-//! The picture is the part with a file name whose content is a picture. A part with a file name that is called `Profile`
-//! must be one (`docs/contracts/dropbox.md`, 2.2).
+//! The picture is the part with a file name whose content is a picture. A part with a file name
+//! that is called `Profile` must be a picture (`docs/contracts/dropbox.md`, 2.2).
 
 use domain::{Media, SNIFF_BYTES};
 use storage::Staging;
@@ -22,7 +22,7 @@ pub(crate) struct PictureFieldReader<'a> {
     pub(crate) staging: &'a Staging,
     /// The most bytes of the picture.
     pub(crate) limit: u64,
-    /// The name of the form field that may hold a CSRF token.
+    /// Knows the names of the form field that may hold a CSRF token.
     pub(crate) realm: &'a RealmNames,
 }
 
@@ -35,7 +35,7 @@ impl PictureFieldReader<'_> {
         check_csrf: impl Fn(Option<&str>) -> Result<(), ApiError>,
     ) -> Result<ReceivedFile<()>, ApiError> {
         let (mut found, mut token) = (None, None);
-        // Why no picture was found, if none is.
+        // Why no picture was found, in case the form has none.
         let (mut not_a_picture, mut empty, mut unnamed) = (None, false, None);
         while let Some(mut part) = form.next_part().await? {
             let Some(filename) = part.filename.take() else {
@@ -58,7 +58,7 @@ impl PictureFieldReader<'_> {
                     return Err(refusal);
                 }
                 not_a_picture.get_or_insert(refusal);
-                // It may be as long as a picture.
+                // The part may be as long as a picture.
                 part.skip(self.limit).await?;
                 continue;
             }
@@ -83,8 +83,8 @@ impl PictureFieldReader<'_> {
         }))
     }
 
-    /// Skips a part that has no file name. Returns an error if it is the picture, which is reported if the form has no
-    /// other picture.
+    /// Skips a part that has no file name. If the part is the picture, returns the error that the
+    /// client gets if the form has no other picture.
     async fn skip_unnamed(&self, mut part: MultipartPart<'_>) -> Result<Option<ApiError>, ApiError> {
         let is_picture = Media::sniff(part.peek(SNIFF_BYTES).await?).is_some_and(Media::is_supported_picture);
         let refusal = (is_picture || part.name == PICTURE_FIELD).then(|| {

@@ -37,11 +37,12 @@ pub(super) fn variant_name(size: Option<u32>, media: Media) -> Result<VariantNam
     name.ok_or_else(|| ApiError::Internal(format!("pictures are not served as {}", media.name())))
 }
 
-/// Returns PNG or JPEG if the client accepts only that one of them, or prefers it. Otherwise the stored kind.
+/// Returns PNG or JPEG if the client accepts only one of the two, or prefers one. Otherwise returns
+/// the stored kind.
 pub(super) fn preferred_media(headers: &HeaderMap, stored: Media) -> Media {
     let accept = Accept::from_headers(headers);
     let png = accept.quality("image/png");
-    // Some clients use a name of JPEG that is not registered.
+    // Some clients use `image/jpg`, which is not a registered name.
     let jpeg = accept.named_quality("image/jpeg").or_else(|| accept.named_quality("image/jpg"));
     match png.cmp(&jpeg.unwrap_or_else(|| accept.quality("image/jpeg"))) {
         Ordering::Greater => Media::Png,
@@ -57,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kind_that_is_liked_better() {
+    fn the_client_gets_the_kind_that_it_prefers() {
         for (accept, expected) in [
             ("image/png", Media::Png),
             ("image/jpeg", Media::Jpeg),

@@ -54,14 +54,15 @@ impl UnclaimedPictures {
         }
     }
 
-    /// Checks the conditions of a write to a picture. Any size of its current crop may be what the client has.
+    /// Checks the conditions of a write to a picture. The client may have any size of the current
+    /// crop, so the ETag of each size matches.
     pub(crate) async fn check_conditions(&self, headers: &HeaderMap, upload: &Upload) -> Result<(), ApiError> {
         if !has_write_condition(headers) {
             return Ok(());
         }
         let variants = self.records.variants(upload.id, upload.generation).await?;
-        let crops = self.records.events(upload.id).await?;
-        let cropped_at = crops.iter().filter(|event| event.kind == EventKind::Cropped).map(|event| event.at).max();
+        let events = self.records.events(upload.id).await?;
+        let cropped_at = events.iter().filter(|event| event.kind == EventKind::Cropped).map(|event| event.at).max();
         let current = CurrentVersion {
             tags: variants.iter().map(|variant| etag(&variant.sha256)).collect(),
             modified_at: cropped_at.or(upload.settled_at),
@@ -69,7 +70,8 @@ impl UnclaimedPictures {
         check_write(headers, &current)
     }
 
-    /// Waits until a worker has settled the upload, at most for the wait time. Returns the upload in its state then.
+    /// Waits until a worker has settled the upload, at most for `uploads.default_wait`. Returns the
+    /// upload as it is after that.
     async fn wait_until_settled(&self, upload: Upload) -> Result<Upload, ApiError> {
         if upload.state != UploadState::Accepted {
             return Ok(upload);

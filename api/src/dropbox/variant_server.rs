@@ -76,15 +76,17 @@ impl VariantServer {
         }
     }
 
-    /// The response with a variant's bytes, 304 if the client has them, or 412 if `If-Match` does not match. If the
-    /// settings say so, a redirect to a signed URL of the store instead. The URL is signed for GET only.
+    /// The response with a variant's bytes, 304 if the client has them, or 412 if `If-Match` does
+    /// not match. If `http.presigned_url_lifetime` is set, the response is a redirect to a signed
+    /// URL of the store instead. The URL is signed for GET only.
     pub(crate) async fn respond(
         &self,
         variant: &Variant,
         request: &RequestHead,
         cache: &'static str,
     ) -> Result<Response, ApiError> {
-        // A page of this site loads pictures from this site only. Reading one from the store would need the bucket's
+        // The page of this site loads pictures from this site only, as its content security policy
+        // says. A script that reads a picture from the store would also need the bucket's
         // permission.
         let same_origin = request.headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin");
         if !self.signed_url_lifetime.is_zero()

@@ -1,4 +1,4 @@
-//! `Accept`: which media types the client accepts, and how much it likes each (RFC 9110, 12.5.1).
+//! `Accept`: which media types the client accepts, and how much it prefers each (RFC 9110, 12.5.1).
 
 use axum::http::{HeaderMap, header};
 
@@ -8,7 +8,8 @@ pub(crate) struct Accept(Vec<MediaRange>);
 struct MediaRange {
     /// The range without parameters, in lower case.
     name: String,
-    /// The range has parameters of the media type, so that it is for special forms of the type only.
+    /// Whether the range has parameters of the media type. Such a range is for special forms of the
+    /// type only.
     has_parameters: bool,
     /// In thousandths, from 0 to 1000.
     quality: u16,
@@ -38,7 +39,8 @@ impl Accept {
         self.quality_of_range(media_type)
     }
 
-    /// Returns the highest quality of a range. A range with parameters counts if there is none without.
+    /// Returns the highest quality of the ranges with this name. Ranges with parameters count only
+    /// if there is none without.
     fn quality_of_range(&self, name: &str) -> Option<u16> {
         let of = |has_parameters: bool| {
             let ranges = self.0.iter().filter(|range| range.name == name && range.has_parameters == has_parameters);
@@ -71,7 +73,7 @@ fn parse_range(range: &str) -> Option<MediaRange> {
         let (key, value) = part.split_once('=').unwrap_or((part, ""));
         if key.trim().eq_ignore_ascii_case("q") {
             quality = parse_quality(value.trim());
-            // What follows the quality are extensions.
+            // The parts after the quality are extensions, and are ignored.
             break;
         }
         has_parameters |= !key.trim().is_empty();

@@ -17,8 +17,8 @@ use tokio::time::{Instant, Sleep};
 use crate::error::ApiError;
 use crate::http::settings::HttpSettings;
 
-/// How many bytes above its limit a body may have to be drained after an error. A client that sends more may find the
-/// connection reset before it has read the response.
+/// After an error, a body is drained until it is this many bytes over its limit. A client that
+/// sends more may find the connection reset before it has read the response.
 const MAX_DRAIN_OVER_LIMIT: u64 = 32 << 20;
 
 /// The time after which a body must keep up with `http.min_body_rate`.
@@ -103,9 +103,10 @@ impl BoundedBody {
         self.lock().received
     }
 
-    /// Reads on in the background after an error. So a client or a proxy that is still sending can read the response
-    /// instead of finding a broken connection. What is drained has the limits of a body that is accepted: the same time
-    /// and rate, and [`MAX_DRAIN_OVER_LIMIT`] more bytes. Then the connection closes.
+    /// Reads on in the background after an error. So a client or a proxy that is still sending can
+    /// read the response instead of finding a broken connection. Draining has the same limits of
+    /// time and rate as reading, and a limit of [`MAX_DRAIN_OVER_LIMIT`] more bytes. If a limit is
+    /// reached, the connection closes.
     pub(crate) fn drain_after_error(&self) {
         let mut body = self.clone();
         {
@@ -124,7 +125,8 @@ impl BoundedBody {
 }
 
 impl BoundedBodyState {
-    /// Starts the timers, if none of them runs: the handler is ready to read, and nothing has been received.
+    /// Starts the timers, unless they run already: the handler is ready to read, and nothing has
+    /// been received.
     fn begin_wait(&mut self) {
         if self.waiting_since.is_some() {
             return;
@@ -217,11 +219,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_may_be_slow_at_first_and_not_for_long() {
+    async fn a_body_may_be_slow_at_first_but_not_for_long() {
         let mut bounded_body = body_of_chunks(&[b"a", b"b", b"c"]);
         assert_eq!(bounded_body.next().await.unwrap().unwrap(), "a");
         add_wait(&bounded_body, MIN_RATE_GRACE);
-        assert_eq!(bounded_body.next().await.unwrap().unwrap(), "b", "it has had no second in which to bring anything");
+        assert_eq!(bounded_body.next().await.unwrap().unwrap(), "b", "the time to send in begins only after the grace");
         add_wait(&bounded_body, Duration::from_secs(1));
         let slow = bounded_body.next().await.unwrap().unwrap_err();
         let BodyError::BelowMinRate(rate) = slow else { panic!("{slow}") };

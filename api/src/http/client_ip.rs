@@ -36,9 +36,9 @@ pub(crate) fn forwarded_client_ip(headers: &HeaderMap, connection_ip: IpAddr, pr
     if proxies == 0 {
         return None;
     }
-    // Each proxy appends the address that it received the request from, so only the last `proxies` entries were written
-    // by trusted proxies. An entry that is no address keeps its position. Without it, the entry before would count, and
-    // the client may have made that up.
+    // Each proxy appends the address that it received the request from, so only the last `proxies`
+    // entries were written by trusted proxies. An entry that is no address keeps its position.
+    // Otherwise the entry before it would count, and the client may have made that entry up.
     let mut hops: Vec<Option<IpAddr>> = headers
         .get_all("x-forwarded-for")
         .iter()

@@ -26,8 +26,8 @@ pub(crate) fn etag(sha256: &str) -> String {
     format!("\"{sha256}\"")
 }
 
-/// Checks `If-Match` (RFC 9110, 13.1.1) against this ETag. Otherwise a client could combine a range of these bytes with
-/// other bytes. This is checked before everything else that depends on the ETag.
+/// Checks `If-Match` (RFC 9110, 13.1.1) against this ETag. Without this check, a client could
+/// combine a range of these bytes with other bytes. It comes before all other checks of the ETag.
 pub(crate) fn check_if_match(headers: &HeaderMap, tag: &str) -> Result<(), ApiError> {
     let fine = matches_if_match(headers, |theirs| theirs == tag).unwrap_or(true);
     if fine { Ok(()) } else { Err(ApiError::PreconditionFailed) }
@@ -42,13 +42,15 @@ fn matches_if_match(headers: &HeaderMap, is_current: impl Fn(&str) -> bool) -> O
     Some(theirs.any(|theirs| theirs == "*" || is_current(theirs)))
 }
 
-/// Returns whether a write has a condition, so that its current version has to be known.
+/// Returns whether a write has a condition, so that the current version of what it changes has to
+/// be known.
 pub(crate) fn has_write_condition(headers: &HeaderMap) -> bool {
     headers.contains_key(header::IF_MATCH) || headers.contains_key(header::IF_UNMODIFIED_SINCE)
 }
 
-/// Checks the conditions of a write (RFC 9110, 13.2.2): `If-Match`, or else `If-Unmodified-Since`. A date that is not
-/// valid is ignored, as 13.1.4 requires, and so is one if the time of the last change is not known.
+/// Checks the conditions of a write (RFC 9110, 13.2.2): `If-Match`, or else `If-Unmodified-Since`.
+/// A date that is not valid is ignored, as 13.1.4 requires. A date is also ignored if the time of
+/// the last change is not known.
 pub(crate) fn check_write(headers: &HeaderMap, current: &CurrentVersion) -> Result<(), ApiError> {
     if let Some(fine) = matches_if_match(headers, |theirs| current.tags.iter().any(|tag| tag == theirs)) {
         return if fine { Ok(()) } else { Err(ApiError::PreconditionFailed) };

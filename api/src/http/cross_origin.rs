@@ -51,7 +51,7 @@ impl CorsSettings {
 /// What pages of other origins may do.
 pub(crate) struct CrossOrigin {
     origins: Vec<String>,
-    /// Pages may set `document.domain`, to reach pages of sibling domains.
+    /// Whether pages may set `document.domain`, to reach pages of sibling domains.
     document_domain: bool,
 }
 

@@ -5,7 +5,7 @@
 
 use axum::http::{HeaderMap, header};
 
-/// Returns whether the client uses https. None if no trusted proxy says so.
+/// Returns whether the client uses https. None if no trusted proxy names http or https.
 pub(crate) fn is_https(headers: &HeaderMap, proxies: usize) -> Option<bool> {
     let scheme = forwarded_value(headers, proxies, "x-forwarded-proto", "proto")?;
     if scheme.eq_ignore_ascii_case("https") {
@@ -43,11 +43,11 @@ fn list_elements(headers: &HeaderMap, name: &str) -> Vec<String> {
 
 /// Returns the value of a parameter in an element of `Forwarded`, without quotes. Empty if the parameter is missing.
 fn parameter_of(element: &str, name: &str) -> String {
-    let pairs = split_unquoted(element, ';').into_iter().find_map(|pair| {
+    let value = split_unquoted(element, ';').into_iter().find_map(|pair| {
         let (key, value) = pair.split_once('=')?;
         key.trim().eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
     });
-    let value = pairs.unwrap_or_default();
+    let value = value.unwrap_or_default();
     match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(quoted) => quoted.replace('\\', ""),
         None => value,

@@ -1,6 +1,6 @@
 //! The parameters of a header field, such as `form-data; name="a"` (RFC 9110, 5.6.6).
 //!
-//! The rules are those that servers need for clients as they are:
+//! The rules fit the headers that clients really send:
 //!
 //! - Blanks may surround `;` and `=`. Names of parameters are compared without regard to case.
 //! - Values are bytes, because file names come in UTF-8 and in older encodings.
@@ -53,7 +53,7 @@ impl ParameterizedValue {
         Some(Self { value: String::from_utf8_lossy(value.trim_ascii()).to_ascii_lowercase(), parameters })
     }
 
-    /// Returns the value of the first parameter with this name, which is in lower case.
+    /// Returns the value of the first parameter with this name. `name` is in lower case.
     pub(crate) fn get(&self, name: &str) -> Option<&[u8]> {
         self.parameters.iter().find(|parameter| parameter.name == name).map(|parameter| parameter.value.as_slice())
     }
@@ -66,7 +66,8 @@ fn parse_quoted(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     loop {
         match rest {
             [] => return None,
-            // The last quotation mark of the field closes the value. Before it is a backslash of a name.
+            // The last quotation mark of the field closes the value, so the backslash before it
+            // belongs to the value.
             [b'\\', b'"'] => {
                 value.push(b'\\');
                 return Some((value, &[]));

@@ -2,11 +2,12 @@
 //! same key with the same content gets the first response again. The same key with other content is refused. While the
 //! first request is in progress, a repeated request is told to wait.
 //!
-//! A handler locks the key before the body is read ([`Idempotency::begin`]). When the content is known, it asks
-//! what is known of the request ([`IdempotencyGuard::check`]). At the end it stores the response
-//! ([`IdempotencyGuard::store_response`]). A guard that is dropped before that releases the key, as if it had never been
-//! sent. If the request had admitted an upload, the key stays recorded with the upload, and a repeated request gets a
-//! response that is derived from it. `idempotency_lock` keeps the key locked for as long as the request takes.
+//! A handler locks the key before the body is read ([`Idempotency::begin`]). When it has the
+//! content, it asks whether the request is new ([`IdempotencyGuard::check`]). At the end it stores
+//! the response ([`IdempotencyGuard::store_response`]). If the guard is dropped before that, it
+//! releases the key, as if the key had never been sent. If the request had admitted an upload, the
+//! key stays recorded with the upload, and a repeated request gets a response that is derived from
+//! it. `idempotency_lock` keeps the key locked for as long as the request takes.
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -49,7 +50,7 @@ enum IdempotencyKeyLookup {
     Admitted { fingerprint: String, upload: UploadId },
 }
 
-/// What is known of a request once its content is known.
+/// Whether a request is new, as its key and its content tell.
 pub(crate) enum IdempotencyOutcome {
     /// The request is new. Its response is stored under the key, if it has one.
     New(Option<IdempotencyKey>),
@@ -81,7 +82,7 @@ pub(crate) struct OtherFormat {
 /// Locks idempotency keys.
 pub(crate) struct Idempotency {
     records: Records,
-    /// Stored responses are sealed with them, because responses can have secrets.
+    /// Stored responses are sealed with these keys, because responses can have secrets.
     signing_keys: SigningKeys,
 }
 
@@ -138,7 +139,7 @@ impl Idempotency {
 }
 
 impl IdempotencyGuard {
-    /// Returns what is known of the request. `content` is everything that the request asks for.
+    /// Returns whether the request is new. `content` is everything that the request asks for.
     pub(crate) async fn check(&mut self, content: &[&[u8]]) -> Result<IdempotencyOutcome, ApiError> {
         match &mut self.0 {
             Some(request) => request.check(content).await,
@@ -178,7 +179,7 @@ impl IdempotencyRequest {
             IdempotencyKeyLookup::Completed { answer, .. } => {
                 let text = self.signing_keys.open(&self.purpose(), answer).await.ok();
                 let remembered = text.and_then(|text| serde_json::from_str::<StoredResponse>(&text).ok());
-                let lost = || ApiError::Internal("a remembered answer cannot be read any more".to_owned());
+                let lost = || ApiError::Internal("a stored response cannot be opened any more".to_owned());
                 Ok(IdempotencyOutcome::Replay(replay(remembered.ok_or_else(lost)?)))
             }
         }
@@ -200,7 +201,7 @@ impl IdempotencyRequest {
         let stored = StoredResponse { status, headers: headers.collect(), body: body_text, other_format };
         let text = serde_json::to_string(&stored).map_err(|error| ApiError::Internal(error.to_string()))?;
         let sealed = self.signing_keys.seal(&self.purpose(), &text);
-        let sealed = sealed.ok_or_else(|| ApiError::Internal("there is no key to seal an answer with".to_owned()))?;
+        let sealed = sealed.ok_or_else(|| ApiError::Internal("there is no key to seal a response with".to_owned()))?;
         if let IdempotencyKeyLookup::Locked(_, lock) = self.key_state {
             lock.complete(idempotency_key, sealed).await;
         }

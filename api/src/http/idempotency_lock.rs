@@ -93,7 +93,7 @@ async fn release(records: &Records, held: &IdempotencyKeyLock, answer: Option<Co
         }
         if Instant::now() + pause >= until {
             let error = domain::chain(&error);
-            tracing::warn!(error, "an idempotency key was not released before its hold ended by itself");
+            tracing::warn!(error, "an idempotency key was not released before its lock expired");
             return;
         }
         tokio::time::sleep(pause).await;
@@ -107,7 +107,7 @@ async fn try_release(
     response: Option<&(IdempotencyKey, String)>,
 ) -> Result<(), RecordsError> {
     match response {
-        Some((once, text)) => records.store_idempotent_response(once, text).await,
+        Some((key, text)) => records.store_idempotent_response(key, text).await,
         None => records.release_idempotency_key(held).await,
     }
 }
@@ -131,7 +131,7 @@ mod tests {
         let records = Records::open(&settings, clock.clone(), FailPoints::default()).await.unwrap();
         let hold = Duration::from_millis(300);
         let ask = async || records.lock_idempotency_key("user:jane", "k", hold).await.unwrap();
-        let IdempotencyLockResult::Acquired(held) = ask().await else { panic!("nobody else holds it") };
+        let IdempotencyLockResult::Acquired(held) = ask().await else { panic!("no other request holds the lock") };
         let lock = KeyLock::new(records.clone(), held, hold);
         let begun = clock.now();
         for _ in 0..5 {

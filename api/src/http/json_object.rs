@@ -1,12 +1,13 @@
-//! A JSON object whose members are all different. Most parsers keep one of two members with the same name, and which one
-//! differs between them, so a repeated name is an error (RFC 8259, section 4).
+//! A JSON object whose members are all different. Most parsers keep one of two members with the
+//! same name, but not all of them keep the same one. So a repeated name is an error (RFC 8259,
+//! section 4).
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-/// The members in their order. Names that differ in blanks at their ends alone count as equal.
+/// The members in their order. Names that differ only in blanks at their ends count as equal.
 #[derive(Debug, Default)]
 pub(crate) struct JsonObject(pub(crate) Vec<(String, Value)>);
 

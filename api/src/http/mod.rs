@@ -8,8 +8,9 @@
 //! - `idempotency` and `idempotency_lock` answer a repeated request with its first response.
 //! - `message_checks` is what every request must have. `request_head` is what a handler that serves bytes gets;
 //!   `accept`, `conditional`, `ranges` and `prefer` are headers of requests.
-//! - `other_methods` answers 405 and `OPTIONS`, `cross_origin` tells browsers what pages of other origins may do, and
-//!   `path_prefix` is what addresses begin with; `html` escapes text for pages.
+//! - `other_methods` answers 405 and `OPTIONS`, `cross_origin` tells browsers what pages of other
+//!   origins may do, and `path_prefix` is what addresses begin with; `html` escapes text for pages
+//!   and renders them. `settings` are the settings of all of these.
 
 pub(crate) mod accept;
 pub(crate) mod body;

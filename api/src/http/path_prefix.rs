@@ -14,7 +14,7 @@ use crate::http::settings::HttpSettings;
 /// Checks the setting.
 ///
 /// # Errors
-/// A prefix that is not empty and not a path without a slash at its end.
+/// A prefix that is neither empty nor a path, and a path with a slash at its end.
 pub(crate) fn check(prefix: &str) -> Result<(), InvalidSetting> {
     let plain = |part: &str| {
         let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);

@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn understood_or_ignored() {
+    fn known_preferences_are_read_and_others_are_ignored() {
         for (text, wait, respond_async) in [
             ("wait=10", Some(10), false),
             ("respond-async, wait=\"3\"", Some(3), true),

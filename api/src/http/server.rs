@@ -1,8 +1,8 @@
 //! Accepts connections, limits them, and ends them.
 //!
-//! HTTP/1.1 only, because the proxy in front of Cloakroom can speak other versions to clients. A client that sends its
-//! request head too slowly, or stops reading the response, is disconnected. On shutdown, a request in progress gets
-//! time to finish.
+//! The server speaks HTTP/1 only, because the proxy in front of Cloakroom can speak other versions
+//! to clients. A client that sends its request head too slowly, or stops reading the response, is
+//! disconnected. On shutdown, a request in progress gets time to finish.
 
 use std::time::Duration;
 

@@ -38,8 +38,8 @@ pub struct HttpSettings {
     /// How long a client may stop reading a response.
     #[serde(with = "friendly_duration")]
     pub write_timeout: Duration,
-    /// How long a signed store URL is valid, to which a client that requests a picture is redirected. 0s: pictures are
-    /// streamed through the API.
+    /// How long a signed URL of the store is valid. A client that requests a picture is redirected
+    /// to such a URL. 0s: pictures are streamed through the API.
     #[serde(with = "friendly_duration")]
     pub presigned_url_lifetime: Duration,
     /// How long requests in flight may take to finish after shutdown begins.

@@ -17,8 +17,8 @@ use crate::http::settings::HttpSettings;
 /// The longest such body, in bytes.
 const MAX_BODY_BYTES: u64 = 64 << 10;
 
-/// The error for U+0000. No database stores it in a text. PostgreSQL would refuse the statement, which would look like
-/// a database failure.
+/// The error for U+0000. PostgreSQL cannot store it in a text and would refuse the statement, which
+/// would look like a database failure.
 pub(crate) const NUL_NOT_ALLOWED: &str = "the character U+0000 is not allowed in a text; leave it out";
 
 /// The name of a form field and its value.
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_character_that_no_text_has() {
+    fn u0000_is_found_in_its_escaped_form() {
         for (json, found) in [
             (r#"{"a":"\u0000"}"#, true),
             (r#"{"\u0000":1}"#, true),

@@ -3,7 +3,8 @@
 use utoipa::openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-/// Raw bytes of the type that is named beside them. `Vec<u8>` would be a list of numbers to a generated client.
+/// Raw bytes of the media type beside which this schema stands. With `Vec<u8>`, a generated client
+/// would take them for a list of numbers.
 pub(crate) struct Binary;
 
 impl PartialSchema for Binary {

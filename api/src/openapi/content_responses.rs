@@ -20,7 +20,8 @@ const ACCEPT_RANGES: (&str, &str) = ("Accept-Ranges", "`bytes`");
 const CONTENT_RANGE: (&str, &str) = ("Content-Range", "Which bytes of the content these are, and its length");
 const VARY: (&str, &str) = ("Vary", "`Accept, Cookie, Authorization`");
 
-/// A picture at its own size or in a square, as PNG or JPEG. Only its uploader may see it.
+/// A picture at its own size or in a square, as PNG or JPEG. Only its uploader and site
+/// administrators may see it.
 pub(crate) struct PictureContent;
 
 impl IntoResponses for PictureContent {

@@ -1,6 +1,7 @@
-//! The error responses of operations in the OpenAPI document. Each kind of error is described once (`error_kind`), by a
-//! real error from which its status, its headers and its example follow. An operation names groups of kinds, in one of the three
-//! forms of error bodies: [`Problems`], [`TextErrors`], or the form of the documents API.
+//! The error responses of operations in the OpenAPI document. Each kind of error is described once
+//! (`error_kind`), by a real error. The status, the headers and the example follow from that error.
+//! An operation names groups of kinds, in one of the four forms of error bodies: [`Problems`],
+//! [`TextErrors`], [`WrappedErrors`], or the form of the documents API.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -118,7 +119,7 @@ pub(crate) trait ErrorForm {
     /// The schema of the bodies.
     fn schema() -> RefOr<Schema>;
 
-    /// The schema of the bodies in a media type that is not the first.
+    /// The schema of the bodies in a media type other than the first.
     fn other_schema(_media_type: &str) -> RefOr<Schema> {
         Self::schema()
     }

@@ -1,5 +1,5 @@
-//! `/service/files/…`: files that another system stores, with their owner, version and grants. It can also give a user a
-//! role on any file.
+//! `/service/files/…`: files that another system stores, with their owner, version and grants. That
+//! system can also give a user a role at any file.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -206,7 +206,8 @@ pub(crate) async fn unshare(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Parses a role that can be granted. Owner cannot be granted, because a file has exactly one owner, which a registration names.
+/// Parses a role that can be granted. The role of the owner cannot be granted, because a file has
+/// exactly one owner, which a registration names.
 fn parse_grantable_role(role: &str) -> Result<FileRole, ApiError> {
     let bad = || ApiError::malformed("bad_role", "the role must be one of viewer, downloader, contributor and manager");
     role.parse().ok().filter(|role| *role != FileRole::Owner).ok_or_else(bad)

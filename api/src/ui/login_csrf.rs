@@ -1,5 +1,6 @@
-//! Login CSRF: checks that a login form comes from the login page of this site. Otherwise another site could log a
-//! visitor in to an account of its own, and would get what the visitor then uploads.
+//! Login CSRF: checks that a login form comes from the login page of this site. Otherwise another
+//! site could log a visitor in to an account that the other site owns, and would get what the
+//! visitor then uploads.
 //!
 //! `Sec-Fetch-Site` decides if the browser sends it, which it does over https and to loopback. Otherwise `Origin`
 //! decides, or else `Referer`. If all are missing, the form must repeat a random token from a cookie that the login
@@ -106,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_a_form_comes_from() {
+    fn the_address_of_a_page_is_compared_with_the_host() {
         for (address, host, same) in [
             ("https://portal.example", "portal.example", true),
             ("https://portal.example", "PORTAL.example:443", true),

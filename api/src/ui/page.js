@@ -1,5 +1,6 @@
-// The script of the page: shows the progress of an upload and the steps of its processing, and a square to drag.
-// The page works without this script too, because the script takes over forms that the server accepts.
+// The script of the page: shows the progress of an upload and the steps of its processing, and a
+// square to drag. The page works without this script too, because the server accepts the same
+// forms.
 "use strict";
 
 const page = document.body.dataset;
@@ -92,7 +93,7 @@ async function waitUntilReady(id) {
 
 async function startUpload(file) {
   const button = $("upload").querySelector("button");
-  // A file can be dropped at any time.
+  // A file can be dropped while another one is being uploaded.
   if (button.disabled) return;
   showMessage("");
   button.disabled = true;

@@ -159,8 +159,8 @@ impl ConnectionTable {
         }
     }
 
-    /// Closes a connection. Its network may open another at once, but its slot becomes free only when the connection is
-    /// gone.
+    /// Closes a connection. Its network may open another connection at once, but the slot becomes
+    /// free only when the closed connection is gone.
     fn close(&mut self, id: u64) {
         self.make_busy(id);
         let Some(entry) = self.entries.get_mut(&id) else { return };
@@ -212,7 +212,8 @@ impl ConnectionTable {
     }
 }
 
-/// A connection's slot, which is free again when this is dropped. The connection is dropped before it.
+/// A connection's slot, which is free again when this value is dropped. The connection is dropped
+/// before its slot.
 pub(crate) struct ConnectionSlot(ConnectionHandle);
 
 /// The handle by which the socket and the requests of a connection report to the registry.
@@ -223,7 +224,7 @@ struct ConnectionInner {
     id: u64,
     shared: Arc<ConnectionsInner>,
     closed: CancellationToken,
-    /// A response has ended and may still be in the write buffer.
+    /// Whether a response has ended that may still be in the write buffer.
     unflushed: AtomicBool,
 }
 
@@ -240,7 +241,7 @@ impl ConnectionSlot {
         self.0.clone()
     }
 
-    /// Returns when the connection must close for another one.
+    /// Waits until the connection must close for another one.
     pub(crate) async fn closed(&self) {
         self.0.0.closed.cancelled().await;
     }

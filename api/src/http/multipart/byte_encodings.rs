@@ -3,7 +3,7 @@
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-/// Base64 with or without padding at its end, because clients leave it out.
+/// Base64 with or without padding at its end, because some clients leave the padding out.
 pub(super) const LENIENT_BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()

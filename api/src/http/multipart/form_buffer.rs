@@ -13,7 +13,7 @@ pub(super) struct FormBuffer {
     received: BytesMut,
     /// A line end and the delimiter.
     delimiter: Finder<'static>,
-    /// The rest of the line of the last delimiter was removed.
+    /// Whether the rest of the last delimiter's line was removed.
     delimiter_line_read: bool,
     /// How much of `received` is known to be whole lines of a head.
     scanned: usize,
@@ -22,9 +22,9 @@ pub(super) struct FormBuffer {
 /// What the buffer has next.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next<T> {
-    /// Something that was asked for.
+    /// A piece of content, or a head.
     Some(T),
-    /// It ended here.
+    /// The content or the form ends here.
     End,
     /// More of the body must be received first.
     Incomplete,

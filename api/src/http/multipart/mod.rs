@@ -51,12 +51,12 @@ pub(crate) fn parse_boundary(headers: &HeaderMap) -> Result<Vec<u8>, ApiError> {
 pub(crate) struct MultipartReader {
     body: BoundedBody,
     buffer: FormBuffer,
-    /// The form is inside a part, or before its first part.
+    /// True inside a part, and before the first part.
     in_content: bool,
     part_count: usize,
 }
 
-/// One part. It may be dropped before its end. The next part is then read from its head.
+/// One part. A part may be dropped before its end. `next_part` skips the rest of it.
 pub(crate) struct MultipartPart<'a> {
     form: &'a mut MultipartReader,
     decoder: TransferDecoder,

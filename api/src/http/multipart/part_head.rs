@@ -50,7 +50,8 @@ impl PartHead {
     }
 }
 
-/// Returns the lines of a head, each with the lines that continue it. None if the first line continues nothing.
+/// Returns the lines of a head, each with the lines that continue it. None if the first line begins
+/// with a blank, because there is no line that it could continue.
 fn unfold(head: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut lines: Vec<Vec<u8>> = Vec::new();
     for line in head.split(|byte| *byte == b'\n') {
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_that_are_none_are_refused_with_a_reason() {
+    fn invalid_headers_are_refused_with_a_reason() {
         for (head, reason) in [
             (" name=a\r\n\r\n", "begins with a blank"),
             ("Content-Disposition\r\n\r\n", "no colon"),

@@ -117,8 +117,8 @@ fn decode_plain(value: &[u8]) -> String {
     percent_decode(text.as_bytes()).and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or(text)
 }
 
-/// Decodes the encoded words in a text (RFC 2047). None if there is none. Blanks between two words are no part of the
-/// text.
+/// Decodes the encoded words in a text (RFC 2047). None if there is none, or if one of them cannot
+/// be decoded. Blanks between two words are not part of the text.
 fn decode_words(text: &str) -> Option<String> {
     let mut decoded = String::new();
     // The bytes of adjacent words in one charset, because some clients cut a character in two.
@@ -214,7 +214,7 @@ mod tests {
             (b"filename=\"wrong.png\"; filename*=utf-8'de'gr%C3%B6%C3%9Fe.png", "größe.png"),
             (b"filename*=ISO-8859-1''gr%F6%DFe.png; filename=wrong.png", "größe.png"),
             (b"filename*=\"UTF-8''quoted.png\"", "quoted.png"),
-            // What cannot be decoded gives way to the other form.
+            // If the first form cannot be decoded, the other form counts.
             (b"filename*=klingon''a.png; filename=right.png", "right.png"),
             (b"filename*=UTF-8''%FF.png; filename=right.png", "right.png"),
             (b"filename*=UTF-8''%zz.png; filename=right.png", "right.png"),

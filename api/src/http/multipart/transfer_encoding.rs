@@ -1,7 +1,7 @@
 //! `Content-Transfer-Encoding` of a part (RFC 2045, section 6), decoded as the content arrives.
 //!
-//! RFC 7578 (4.7) deprecates this header, and mail libraries still send it. At most a few bytes of the content are held
-//! back between two chunks.
+//! RFC 7578 (4.7) deprecates this header, but mail libraries still send it. Between two chunks, at
+//! most `MAX_BLANKS` bytes of the content are held back.
 
 use base64::Engine as _;
 
@@ -43,8 +43,8 @@ impl TransferDecoder {
         }
     }
 
-    /// Decodes a chunk. The result may be empty although more follows. The identity returns `None`: the chunk itself is
-    /// the result.
+    /// Decodes a chunk. The result may be empty although more follows. `None` means that the chunk
+    /// itself is the result.
     pub(super) fn decode(&mut self, chunk: &[u8]) -> Result<Option<Vec<u8>>, TransferError> {
         match self {
             Self::Identity => Ok(None),
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_encoded_so_is_refused() {
+    fn content_that_is_not_in_its_encoding_is_refused() {
         let blanks = " ".repeat(MAX_BLANKS + 1);
         for (name, text, error) in [
             ("base64", "A", TransferError::Base64),

@@ -26,7 +26,10 @@ fn a_network_closes_its_own_idlest_connection_first() {
     drop(first.handle().begin(None).ok().unwrap());
     let third = try_admit(&connections, network(1)).unwrap();
     assert_eq!([&other, &first, &second, &third].map(is_closed), [false, false, true, false]);
-    assert!(matches!(second.handle().begin(None), Err(RequestLimitError::Closed)), "its request is not begun");
+    assert!(
+        matches!(second.handle().begin(None), Err(RequestLimitError::Closed)),
+        "a closed connection begins no request"
+    );
 }
 
 #[test]
@@ -55,14 +58,14 @@ async fn a_slot_is_free_when_the_closed_connection_is_gone() {
         async move { connections.admit(network(3)).await }
     });
     first.closed().await;
-    assert!(!is_closed(&second), "one is closed for one");
+    assert!(!is_closed(&second), "one new connection closes only one");
     drop(first);
     let third = third.await.unwrap().unwrap();
     assert!(!is_closed(&second) && !is_closed(&third));
 }
 
 #[tokio::test]
-async fn where_all_are_busy_the_first_to_become_idle_gives_way() {
+async fn if_all_are_busy_the_first_to_become_idle_is_closed() {
     let connections = Connections::new(1, 1);
     let slot = try_admit(&connections, None).unwrap();
     let request = slot.handle().begin(None).ok().unwrap();
