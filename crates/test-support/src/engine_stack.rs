@@ -260,13 +260,8 @@ impl EngineStack {
         backends.records.close().await.unwrap();
     }
 
-<<<<<<< HEAD
     /// Asserts that the test left nothing, as [`find_leftovers`](Self::find_leftovers) does. Then deletes everything that
     /// the test created.
-=======
-    /// Asserts that the test left no job, no staged object without an upload and no delivery. Then
-    /// deletes the test's database, queues and exchanges. Objects stay in the bucket.
->>>>>>> prose4
     pub async fn clean_up(self) {
         assert_none(&self.find_leftovers().await);
         self.clean_up_leftovers().await;
