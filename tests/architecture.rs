@@ -95,7 +95,7 @@ fn crates_depend_only_on_allowed_crates() {
 }
 
 #[test]
-fn files_are_short_and_have_no_generic_names() {
+fn files_are_short_have_no_generic_names_and_compile_in_every_build() {
     fn check_folder(folder: &Path) {
         for entry in std::fs::read_dir(folder).unwrap().flatten() {
             let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());
@@ -104,7 +104,12 @@ fn files_are_short_and_have_no_generic_names() {
                     check_folder(&path);
                 }
             } else if name.ends_with(".rs") {
-                let lines = std::fs::read_to_string(&path).unwrap().lines().count();
+                let text = std::fs::read_to_string(&path).unwrap();
+                // The tests build for debugging. Code that only a release build compiles would be checked by none.
+                let conditional =
+                    ["#[cfg(debug_", "#[cfg(not(debug_"].iter().any(|it| text.contains(&format!("{it}assertions")));
+                assert!(!conditional, "{}: write `if cfg!(…)`, so that every build compiles the code", path.display());
+                let lines = text.lines().count();
                 assert!(lines <= 400, "{} has {lines} lines, and the limit is 400: split it", path.display());
             }
             let stem = name.trim_end_matches(".rs");
