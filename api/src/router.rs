@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use domain::ordered_id;
 
-#[cfg(debug_assertions)]
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -27,7 +26,6 @@ use crate::http::message_checks::check_message;
 use crate::http::other_methods::{answer_options, refuse_other_methods};
 use crate::http::path_prefix::prefix_location;
 use crate::http::server::OverClientLimit;
-#[cfg(debug_assertions)]
 use crate::openapi::documented_responses::DocumentedResponses;
 use crate::service_api::{files, resources};
 use crate::state::AppState;
@@ -37,10 +35,12 @@ use crate::{documents, health, openapi, ui, upload_list, upload_status};
 pub(crate) fn router(state: AppState) -> Router {
     let (router, mut document) = operations().split_for_parts();
     openapi::complete(&mut document, &state.realm, &state.http.path_prefix);
-    #[cfg(debug_assertions)]
-    let router = {
+    // Not `#[cfg]`, so that a release build compiles the same code.
+    let router = if cfg!(debug_assertions) {
         let documented = DocumentedResponses::new(&document);
         router.layer(middleware::from_fn_with_state(Arc::new(documented), check_documented))
+    } else {
+        router
     };
     router
         .merge(pages())
@@ -109,7 +109,6 @@ fn dropbox_operations() -> OpenApiRouter<AppState> {
 }
 
 /// Ends a test that gets an undocumented response.
-#[cfg(debug_assertions)]
 async fn check_documented(
     State(documented): State<Arc<DocumentedResponses>>,
     path: Option<MatchedPath>,

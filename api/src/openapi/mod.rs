@@ -3,7 +3,6 @@
 
 pub(crate) mod binary;
 pub(crate) mod content_responses;
-#[cfg(debug_assertions)]
 pub(crate) mod documented_responses;
 pub(crate) mod error_kind;
 pub(crate) mod error_responses;
