@@ -121,7 +121,7 @@ impl AppState {
             realm_settings.login_limits(),
         );
         let policy_client = PolicyClient::open(&realm_settings.policy, &client);
-        let permissions = Permissions::new(records.clone(), Arc::clone(&realm), policy_client);
+        let permissions = Arc::new(Permissions::new(records.clone(), Arc::clone(&realm), policy_client));
         let request_limits = Arc::new(RequestLimits::new(uploads.max_requests_per_minute, clock.clone()));
 
         let idempotency = Arc::new(Idempotency::new(records.clone(), signing_keys.clone()));
@@ -159,6 +159,7 @@ impl AppState {
             realm: Arc::clone(&realm),
             http: Arc::clone(&http),
             authenticator: Arc::clone(&authenticator),
+            permissions: Arc::clone(&permissions),
             request_limits: Arc::clone(&request_limits),
             document_access: Arc::clone(&document_access),
         };
@@ -198,7 +199,7 @@ impl AppState {
             sessions,
             cookies,
             login: Arc::new(login),
-            permissions: Arc::new(permissions),
+            permissions,
             service_keys: Arc::new(ServiceKeys(realm_settings.service.key_digests()?)),
             request_limits,
             idempotency,

@@ -13,6 +13,8 @@ use serde::Serialize;
 
 use crate::auth::auth_user::AuthUser;
 use crate::auth::authenticator::Authenticator;
+use crate::auth::permissions::Permissions;
+use crate::auth::policy_client::Action;
 use crate::auth::realm_names::RealmNames;
 use crate::auth::request_limits::RequestLimits;
 use crate::documents::authorize::DocumentAccess;
@@ -156,6 +158,7 @@ pub(crate) struct UploadViewers {
     pub(crate) realm: Arc<RealmNames>,
     pub(crate) http: Arc<HttpSettings>,
     pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) permissions: Arc<Permissions>,
     pub(crate) request_limits: Arc<RequestLimits>,
     pub(crate) document_access: Arc<DocumentAccess>,
 }
@@ -197,7 +200,8 @@ impl UploadViewers {
             return Ok(true);
         }
         match &upload.claim {
-            Some(claim) => Ok(self.records.may_act_for(&caller.user_id, &claim.resource).await?),
+            // A user who may claim pictures for the resource may also see what became of them.
+            Some(claim) => self.permissions.is_permitted(caller, Action::Claim, &claim.resource).await,
             None => Ok(false),
         }
     }

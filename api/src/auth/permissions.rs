@@ -22,28 +22,36 @@ impl Permissions {
         Self { records, realm, policy_client }
     }
 
-    /// Checks whether the caller may do this for a resource. The error names the missing permission. Site
-    /// administrators are always allowed.
+    /// Checks whether the caller may do this for a resource. The error names the missing permission.
     pub(crate) async fn authorize(
         &self,
         caller: &AuthUser,
         action: Action,
         resource: &Resource,
     ) -> Result<(), ApiError> {
-        if caller.is_admin {
+        if self.is_permitted(caller, action, resource).await? {
             return Ok(());
         }
         let fed = &self.realm.fedmember;
-        let permitted = match &self.policy_client {
+        Err(ApiError::NotPermitted(format!("you may not act for {resource}.{fed}; ask for a grant on it")))
+    }
+
+    /// Returns whether the caller may do this for a resource. Site administrators are always allowed.
+    pub(crate) async fn is_permitted(
+        &self,
+        caller: &AuthUser,
+        action: Action,
+        resource: &Resource,
+    ) -> Result<bool, ApiError> {
+        if caller.is_admin {
+            return Ok(true);
+        }
+        match &self.policy_client {
             Some(policy_client) => {
                 let query = (caller.user_id.clone(), action, resource.clone());
-                policy_client.is_permitted(fed, query, self.records.clock().now()).await?
+                policy_client.is_permitted(&self.realm.fedmember, query, self.records.clock().now()).await
             }
-            None => self.records.may_act_for(&caller.user_id, resource).await?,
-        };
-        if permitted {
-            return Ok(());
+            None => Ok(self.records.may_act_for(&caller.user_id, resource).await?),
         }
-        Err(ApiError::NotPermitted(format!("you may not act for {resource}.{fed}; ask for a grant on it")))
     }
 }

@@ -9,10 +9,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
-use domain::Secret;
+use domain::{Resource, Secret, Service};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use crate::test_server::{FED, TestServer, serve_endless_response, serve_portal};
 
@@ -33,18 +34,37 @@ async fn evaluate(State(point): State<Arc<PolicyServer>>, headers: HeaderMap, Js
     (status, Json(json!({"decision": may, "context": {"reason": "because"}}))).into_response()
 }
 
-#[tokio::test]
-async fn the_policy_server_decides_and_without_its_answer_nothing_is_permitted() {
-    let point = Arc::new(PolicyServer::default());
+/// Starts a server whose permissions this policy server decides. Returns the task of the policy server too.
+async fn start_with_policy(point: &Arc<PolicyServer>) -> (TestServer, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
-    let router = Router::new().route("/access/v1/evaluation", post(evaluate)).with_state(Arc::clone(&point));
+    let router = Router::new().route("/access/v1/evaluation", post(evaluate)).with_state(Arc::clone(point));
     let portal_task = tokio::spawn(async move { serve_portal(listener, router).await });
     let server = TestServer::with_settings(|settings| {
         settings.realm.policy.url = url;
         settings.realm.policy.token = Secret::new("hunter2");
     })
     .await;
+    (server, portal_task)
+}
+
+#[tokio::test]
+async fn the_policy_server_decides_who_sees_a_claimed_upload() {
+    let (server, _portal_task) = start_with_policy(&Arc::default()).await;
+    let (jane, joe, admin) = (server.login("jane").await, server.login("joe").await, server.login("admin").await);
+    let travel = Resource { service: Service::Apps, id: "travel".to_owned() };
+    server.backends.records.grant_resource(&travel, "joe").await.unwrap();
+    let id = admin.upload_picture().await;
+    assert_eq!(admin.claim("apps/travel", &id).await.status(), 200);
+    let path = format!("/uploads/{id}");
+    assert_eq!(jane.get(&path).await.status(), 200, "the policy server permits her to claim for the app");
+    assert_eq!(joe.get(&path).await.status(), 404, "his grant in the records is not asked");
+}
+
+#[tokio::test]
+async fn the_policy_server_decides_and_without_its_answer_nothing_is_permitted() {
+    let point = Arc::new(PolicyServer::default());
+    let (server, portal_task) = start_with_policy(&point).await;
     let name = async |who: &str, resource: &str| {
         let login = server.login(who).await;
         let request = login.request(Method::PUT, &format!("/api/{resource}.{FED}")).json(&json!({"Name": "x"}));
