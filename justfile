@@ -34,7 +34,7 @@ soak seconds="60":
 
 # Writes the OpenAPI document that the tests compare with.
 snapshot:
-    UPDATE_SNAPSHOTS=1 cargo test --locked -p api --test contract ui::
+    UPDATE_SNAPSHOTS=1 cargo test --locked -p api --test contract openapi::
 
 # Fuzzes one target of the picture engine: probe, jpeg or engine.
 fuzz target seconds="300":

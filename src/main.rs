@@ -33,7 +33,7 @@ use crate::settings::Settings;
 use crate::traces::TraceExporter;
 
 /// The allocator. Many threads take turns with many small buffers, and the system's allocator keeps a heap for every
-/// few threads. During 200 concurrent uploads (`tests/memory.rs`) the process grew by 175 MiB with the system's
+/// few threads. During 200 concurrent uploads (`tests/upload_memory.rs`) the process grew by 175 MiB with the system's
 /// allocator, and by 60 to 95 MiB with this one.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

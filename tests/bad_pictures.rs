@@ -64,7 +64,7 @@ fn cut(mut bytes: Vec<u8>) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_gets_its_answer_and_leaves_nothing() {
+async fn each_bad_picture_gets_its_own_error_and_leaves_nothing() {
     let folder = DataFolder::new();
     let mut process = ServerProcess::start_all_in_one(&folder, &[]);
     let portal = PortalClient::log_in(&process).await;

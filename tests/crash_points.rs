@@ -10,7 +10,7 @@ use test_support::in_process::{InProcess, prepared_folder};
 use test_support::portal::read_picture;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_operation_is_the_last_the_end_is_the_same() {
+async fn a_picture_ends_the_same_after_a_crash_at_any_operation() {
     let photograph = read_picture("hubble.jpg");
     let mut died = 0;
     for side in [FaultSide::BeforeEffect, FaultSide::AfterEffect] {
@@ -78,7 +78,7 @@ async fn crash_and_recover(photograph: &[u8], faults: FailPoints) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_operation_is_the_last_a_file_ends_the_same() {
+async fn a_file_ends_the_same_after_a_crash_at_any_operation() {
     let photograph = read_picture("hubble.jpg");
     let mut died = 0;
     for side in [FaultSide::BeforeEffect, FaultSide::AfterEffect] {

@@ -58,4 +58,4 @@ impl Worker {
 }
 
 #[cfg(test)]
-mod tests;
+mod engine_panics;

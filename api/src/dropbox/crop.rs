@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_crop_is_refused() {
+    fn invalid_crops_are_refused() {
         for given in [
             fields("NaN", "0", "1", "1"),
             fields("0", "inf", "1", "1"),

@@ -96,7 +96,7 @@ async fn invalid_bodies_are_refused() {
 }
 
 #[tokio::test]
-async fn of_two_who_race_one_wins() {
+async fn of_two_claims_at_once_one_wins() {
     let server = TestServer::new().await;
     let (jane, admin) = (server.login("jane").await, server.login("admin").await);
     for _ in 0..10 {

@@ -1,4 +1,4 @@
-//! The OpenAPI document and what is routed. In these tests the api itself compares each response with the document, so
+//! The OpenAPI document, its viewer, and what is routed. In these tests the api itself compares each response with the document, so
 //! every other test also fails if an operation gives an undocumented status or media type.
 
 use reqwest::Method;
@@ -27,6 +27,45 @@ fn with_values(path: &str) -> String {
     let version = if path.starts_with("/documents") { "1.1" } else { "1.png" };
     let path = path.replace("{service}", "users").replace("{id}", "1001").replace("{user}", "jane");
     path.replace("{version}", version)
+}
+
+#[tokio::test]
+async fn the_openapi_document_equals_its_snapshot_and_every_route_answers_as_documented() {
+    let server = TestServer::new().await;
+    let served: Value = server.anonymous(Method::GET, "/openapi.json").send().await.unwrap().json().await.unwrap();
+    let snapshot = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/contract/openapi.json");
+    let text = serde_json::to_string_pretty(&served).unwrap() + "\n";
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        std::fs::write(snapshot, &text).unwrap();
+    }
+    let was = std::fs::read_to_string(snapshot).unwrap_or_default();
+    assert!(
+        was == text,
+        "the OpenAPI document changed: check the difference, then run this test once with UPDATE_SNAPSHOTS=1"
+    );
+
+    let jane = server.login("jane").await;
+    for (path, methods) in served["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let address = path.replace("{service}", "users").replace("{id}", "1001").replace("{user}", "jane");
+            let response =
+                jane.request_without_csrf(method.clone(), &address.replace("{version}", "1.png")).send().await.unwrap();
+            let (status, text) = (response.status(), response.text().await.unwrap());
+            assert!(status != 405 && !text.contains("nothing at this path"), "{method} {path}: {status} {text}");
+            let documented = operation["responses"].as_object().unwrap();
+            assert!(
+                documented.contains_key(status.as_str()),
+                "{method} {path} answered {status}, which is not documented"
+            );
+            assert!(documented.values().all(|response| response["description"].is_string()));
+            assert!(operation["summary"].is_string(), "{method} {path} does not say what it does");
+        }
+    }
+    let viewer = server.anonymous(Method::GET, "/docs").send().await.unwrap();
+    assert_eq!(viewer.status(), 200);
+    let viewer = viewer.text().await.unwrap();
+    assert!(viewer.contains("<code>/api/dropbox/pictures/{id}</code>") && !viewer.contains("<script"));
 }
 
 #[tokio::test]

@@ -15,15 +15,15 @@ pub struct PictureHeader {
     pub width: u32,
     /// Pixels down.
     pub height: u32,
-    /// Whether the picture uses the second coding of its format, whose cost differs. That is a
-    /// progressive JPEG, which costs more, or a lossless WebP, which costs less.
-    pub costly_coding: bool,
+    /// Whether the picture is a progressive JPEG, which costs more than a baseline JPEG, or a lossless WebP, which
+    /// costs less than a lossy WebP. False for all other formats.
+    pub progressive_or_lossless: bool,
 }
 
 /// Nanoseconds for each pixel and for each byte of the file, measured in a release build (bench/README.md, "What a
 /// picture costs").
-const fn cost_per_pixel_and_byte(media: Media, costly_coding: bool) -> (u64, u64) {
-    match (media, costly_coding) {
+const fn cost_per_pixel_and_byte(media: Media, progressive_or_lossless: bool) -> (u64, u64) {
+    match (media, progressive_or_lossless) {
         (Media::Jpeg, false) => (1, 6),
         (Media::Jpeg, true) => (1, 33),
         (Media::Png, _) => (6, 6),
@@ -43,11 +43,11 @@ const PIXELS_PER_BYTE: u64 = 10;
 /// because it was not understood, the number of bytes decides. The time is zero for files that are
 /// no pictures, because nothing is rendered of them.
 pub fn estimate_render_time(media: Media, header: Option<PictureHeader>, bytes: u64) -> Duration {
-    let (pixels, costly_coding) = match header {
-        Some(header) => (u64::from(header.width) * u64::from(header.height), header.costly_coding),
+    let (pixels, progressive_or_lossless) = match header {
+        Some(header) => (u64::from(header.width) * u64::from(header.height), header.progressive_or_lossless),
         None => (bytes.saturating_mul(PIXELS_PER_BYTE), true),
     };
-    let (pixel, byte) = cost_per_pixel_and_byte(media, costly_coding);
+    let (pixel, byte) = cost_per_pixel_and_byte(media, progressive_or_lossless);
     Duration::from_nanos(pixels.saturating_mul(pixel).saturating_add(bytes.saturating_mul(byte)))
 }
 
@@ -83,12 +83,12 @@ fn bytes_at<const N: usize>(head: &[u8], at: usize) -> Option<[u8; N]> {
 
 fn png(head: &[u8]) -> Option<PictureHeader> {
     let (width, height) = (u32::from_be_bytes(bytes_at(head, 16)?), u32::from_be_bytes(bytes_at(head, 20)?));
-    Some(PictureHeader { width, height, costly_coding: false })
+    Some(PictureHeader { width, height, progressive_or_lossless: false })
 }
 
 fn gif(head: &[u8]) -> Option<PictureHeader> {
     let side = |at| bytes_at(head, at).map(|side| u32::from(u16::from_le_bytes(side)));
-    Some(PictureHeader { width: side(6)?, height: side(8)?, costly_coding: false })
+    Some(PictureHeader { width: side(6)?, height: side(8)?, progressive_or_lossless: false })
 }
 
 fn bmp(head: &[u8]) -> Option<PictureHeader> {
@@ -99,7 +99,7 @@ fn bmp(head: &[u8]) -> Option<PictureHeader> {
         12 => (narrow(18)?, narrow(20)?),
         _ => (wide(18)?.unsigned_abs(), wide(22)?.unsigned_abs()),
     };
-    Some(PictureHeader { width, height, costly_coding: false })
+    Some(PictureHeader { width, height, progressive_or_lossless: false })
 }
 
 /// Rule: RFC 9649. An extended file has its pixels behind other chunks: if they are beyond `head`, they are taken to be
@@ -109,15 +109,19 @@ fn webp(head: &[u8]) -> Option<PictureHeader> {
     match &bytes_at::<4>(head, 12)? {
         b"VP8 " => {
             let side = |at| bytes_at(data, at).map(|side| u32::from(u16::from_le_bytes(side) & 0x3FFF));
-            Some(PictureHeader { width: side(6)?, height: side(8)?, costly_coding: false })
+            Some(PictureHeader { width: side(6)?, height: side(8)?, progressive_or_lossless: false })
         }
         b"VP8L" => {
             let bits = u32::from_le_bytes(bytes_at(data, 1)?);
-            Some(PictureHeader { width: (bits & 0x3FFF) + 1, height: (bits >> 14 & 0x3FFF) + 1, costly_coding: true })
+            Some(PictureHeader {
+                width: (bits & 0x3FFF) + 1,
+                height: (bits >> 14 & 0x3FFF) + 1,
+                progressive_or_lossless: true,
+            })
         }
         b"VP8X" => {
             let side = |at| bytes_at(data, at).map(|[a, b, c]: [u8; 3]| u32::from_le_bytes([a, b, c, 0]) + 1);
-            Some(PictureHeader { width: side(4)?, height: side(7)?, costly_coding: is_lossless(head) })
+            Some(PictureHeader { width: side(4)?, height: side(7)?, progressive_or_lossless: is_lossless(head) })
         }
         _ => None,
     }
@@ -130,7 +134,7 @@ fn ico(head: &[u8]) -> Option<PictureHeader> {
     let entries = head.get(6..)?.as_chunks::<16>().0.iter().take(count);
     let sizes = entries.map(|&[width, height, ..]| (side(width), side(height)));
     let (width, height) = sizes.max_by_key(|(width, height)| width * height)?;
-    Some(PictureHeader { width, height, costly_coding: false })
+    Some(PictureHeader { width, height, progressive_or_lossless: false })
 }
 
 /// Whether the first chunk with pixels is lossless.
@@ -185,8 +189,11 @@ impl JpegHeaderScanner {
                 }
                 [0xFF, code, _, _, _, h1, h0, w1, w0] => {
                     let side = |high, low| u32::from(u16::from_be_bytes([high, low]));
-                    self.header =
-                        Some(PictureHeader { width: side(w1, w0), height: side(h1, h0), costly_coding: code == 0xC2 });
+                    self.header = Some(PictureHeader {
+                        width: side(w1, w0),
+                        height: side(h1, h0),
+                        progressive_or_lossless: code == 0xC2,
+                    });
                     self.finished = true;
                 }
                 [0xFF, ..] => {}
@@ -231,11 +238,11 @@ mod tests {
             ("icon.ico", false),
             ("icon-bmp.ico", false),
         ];
-        for (name, costly_coding) in pictures {
+        for (name, progressive_or_lossless) in pictures {
             let path = format!("{}/../picture/tests/pictures/{name}", env!("CARGO_MANIFEST_DIR"));
             let file = std::fs::read(path).unwrap();
             let found = scan_header(&file, usize::MAX).unwrap_or_else(|| panic!("{name}: nothing was found"));
-            assert_eq!(found.costly_coding, costly_coding, "{name}");
+            assert_eq!(found.progressive_or_lossless, progressive_or_lossless, "{name}");
             assert!((16..=400).contains(&found.width) && (16..=400).contains(&found.height), "{name}: {found:?}");
             for piece in [1, 2, 3, 7, 64] {
                 assert_eq!(scan_header(&file, piece), Some(found), "{name} in pieces of {piece} bytes");
@@ -254,7 +261,7 @@ mod tests {
         for piece in [1, 4096, usize::MAX] {
             assert_eq!(
                 scan_header(&file, piece),
-                Some(PictureHeader { width: 0x1E01, height: 0x1E00, costly_coding: true })
+                Some(PictureHeader { width: 0x1E01, height: 0x1E00, progressive_or_lossless: true })
             );
         }
         assert_eq!(
@@ -269,14 +276,22 @@ mod tests {
     #[test]
     fn large_pictures_of_slow_formats_are_heavy_and_photographs_are_not() {
         let routing = crate::Routing::default();
-        let photograph = PictureHeader { width: 4032, height: 3024, costly_coding: false };
+        let photograph = PictureHeader { width: 4032, height: 3024, progressive_or_lossless: false };
         let heavy = |media, look, bytes| routing.is_heavy(estimate_render_time(media, look, bytes));
         assert!(!heavy(Media::Jpeg, Some(photograph), 4 << 20));
-        assert!(!heavy(Media::Png, Some(PictureHeader { width: 1920, height: 1080, costly_coding: false }), 4 << 20));
-        assert!(heavy(Media::WebP, Some(PictureHeader { width: 7680, height: 7680, costly_coding: false }), 1_200_000));
+        assert!(!heavy(
+            Media::Png,
+            Some(PictureHeader { width: 1920, height: 1080, progressive_or_lossless: false }),
+            4 << 20
+        ));
+        assert!(heavy(
+            Media::WebP,
+            Some(PictureHeader { width: 7680, height: 7680, progressive_or_lossless: false }),
+            1_200_000
+        ));
         assert!(heavy(
             Media::Png,
-            Some(PictureHeader { width: 10_000, height: 10_000, costly_coding: false }),
+            Some(PictureHeader { width: 10_000, height: 10_000, progressive_or_lossless: false }),
             1 << 20
         ));
         assert!(!heavy(Media::Pdf, None, u64::MAX), "nothing is rendered of it");

@@ -70,12 +70,12 @@ impl Records {
                 retention: Some(admission.retention),
             };
             let now = self.now_ms();
-            let (taken, row) = tx.insert_upload(new_upload, now).await?;
+            let (inserted, row) = tx.insert_upload(new_upload, now).await?;
             if let Some(idempotency_key) = &admission.idempotency_key {
-                tx.record_admitted_upload(idempotency_key, taken.id).await?;
+                tx.record_admitted_upload(idempotency_key, inserted.id).await?;
             }
             let admitted =
-                tx.enqueue_first_job(taken, |upload| Job::ProcessPicture { upload }, self.routing, now).await?;
+                tx.enqueue_first_job(inserted, |upload| Job::ProcessPicture { upload }, self.routing, now).await?;
             Ok((admitted, Some(row)))
         })
         .await
@@ -161,12 +161,12 @@ impl WriteTx {
     /// transaction that another transaction could lock: see [`super::usage`].
     pub(crate) async fn enqueue_first_job(
         &self,
-        taken: InsertedUpload,
+        inserted: InsertedUpload,
         job: impl FnOnce(UploadId) -> Job,
         routing: Routing,
         now: i64,
     ) -> Result<Admitted, RecordsError> {
-        let InsertedUpload { id, owner, media, bytes, estimate, deadline } = taken;
+        let InsertedUpload { id, owner, media, bytes, estimate, deadline } = inserted;
         let change = UsageDelta { bytes: i64::try_from(bytes).unwrap_or(i64::MAX), ..UsageDelta::for_jobs(true, 1) };
         let held = Usage::from(self.apply_usage_delta(&owner, change).await?);
         let job = job(id);

@@ -7,7 +7,8 @@
 //! - `expire` ends what was not claimed or not settled in time, and `deletions` is the queue of blobs to delete;
 //! - `upload_jobs` enqueues jobs about ready uploads, `outbox` publishes what the queue lost, and `jobs` shows jobs to
 //!   operators;
-//! - `upload_list` lists uploads, `stats` counts, and `usage` counts what each principal has in flight and stored;
+//! - `upload_queries` reads single uploads, `upload_list` lists them, `stats` counts them, and `usage` counts what each
+//!   principal has in flight and stored;
 //! - `users`, `sessions` and `files` hold what their names say, and `idempotency` remembers answers.
 //!
 //! Each operation that writes is one transaction, or one statement, in one call of a method of
@@ -45,6 +46,7 @@ mod unclaimed_usage;
 mod upload_ids;
 mod upload_jobs;
 mod upload_list;
+mod upload_queries;
 mod usage;
 mod users;
 mod variants;

@@ -38,18 +38,11 @@ impl Records {
         let db = connect::connect(settings).await?;
         let sqlite = db.get_database_backend() == DbBackend::Sqlite;
         let write_lock = sqlite.then(|| Arc::new(Semaphore::new(1)));
-        let writes = sqlite.then(Arc::default);
+        let write_check = sqlite.then(Arc::default);
         let space =
             connect::database_folder(settings)?.map(|folder| FreeSpace::new("records", folder, settings.min_free));
-        let records = Self {
-            db,
-            write_lock,
-            write_check: writes,
-            free_space: space,
-            clock,
-            fail_points,
-            routing: Routing::default(),
-        };
+        let records =
+            Self { db, write_lock, write_check, free_space: space, clock, fail_points, routing: Routing::default() };
         records.check_server().await?;
         Ok(records)
     }

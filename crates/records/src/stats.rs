@@ -1,14 +1,14 @@
-//! Queries about uploads: one upload, its events, and counts by state.
+//! Counts of uploads by state, and of outstanding work.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use domain::{Event, JobState, Upload, UploadId, UploadState};
+use domain::{JobState, UploadState};
 use jiff::Timestamp;
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::convert;
-use crate::entity::{deletions, events, jobs, uploads};
+use crate::entity::{deletions, jobs, uploads};
 use crate::error::RecordsError;
 use crate::records::Records;
 
@@ -53,57 +53,6 @@ impl UploadStats {
 }
 
 impl Records {
-    /// Returns an upload.
-    ///
-    /// # Errors
-    /// Any database error.
-    pub async fn upload(&self, id: UploadId) -> Result<Option<Upload>, RecordsError> {
-        uploads::Entity::find_by_id(id.get()).one(&self.db).await?.map(convert::upload).transpose()
-    }
-
-    /// The events of an upload, oldest first.
-    ///
-    /// # Errors
-    /// Any database error.
-    pub async fn events(&self, id: UploadId) -> Result<Vec<Event>, RecordsError> {
-        let rows = events::Entity::find()
-            .filter(events::Column::UploadId.eq(id.get()))
-            .order_by_asc(events::Column::OccurredAt)
-            .order_by_asc(events::Column::Id)
-            .all(&self.db)
-            .await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| Event::new(convert::timestamp(row.occurred_at), row.kind.into(), row.detail))
-            .collect())
-    }
-
-    /// Selects those staged keys that an upload still needs: one that waits, or one that failed and may be retried.
-    ///
-    /// # Errors
-    /// Any database error.
-    pub async fn needed_staged_keys(&self, keys: &[String]) -> Result<HashSet<String>, RecordsError> {
-        let dead = Query::select()
-            .expr(Expr::value(1))
-            .from(jobs::Entity)
-            .and_where(Expr::col((jobs::Entity, jobs::Column::UploadId)).equals((uploads::Entity, uploads::Column::Id)))
-            .and_where(Expr::col((jobs::Entity, jobs::Column::State)).eq(JobState::Dead.as_str()))
-            .to_owned();
-        let retriable = Condition::all()
-            .add(uploads::Column::State.eq(UploadState::Failed.as_str()))
-            .add(super::jobs::is_retriable(self.now_ms()))
-            .add(Expr::exists(dead));
-        let needed = uploads::Entity::find()
-            .select_only()
-            .column(uploads::Column::StagedKey)
-            .filter(uploads::Column::StagedKey.is_in(keys))
-            .filter(Condition::any().add(uploads::Column::State.eq(UploadState::Accepted.as_str())).add(retriable))
-            .into_tuple::<String>()
-            .all(&self.db)
-            .await?;
-        Ok(needed.into_iter().collect())
-    }
-
     /// Counts everything. It reads whole indexes, so it should be called seldom.
     ///
     /// # Errors

@@ -13,15 +13,15 @@ impl Records {
     /// Checks whether the records can be written. Only SQLite is checked: by a write of one page at most every 5 s,
     /// and every 1 s after a refused write.
     pub(crate) async fn check_writable(&self) -> Result<(), RecordsError> {
-        let Some(writes) = &self.write_check else { return Ok(()) };
-        if writes.take_probe_due() {
+        let Some(write_check) = &self.write_check else { return Ok(()) };
+        if write_check.take_probe_due() {
             let probe = async {
                 let _write_lock = self.write_lock().await?;
                 self.db.execute_unprepared("PRAGMA user_version = 0").await.map(drop)
             };
-            writes.record(&probe.await);
+            write_check.record(&probe.await);
         }
-        if let Some(refused) = writes.refusal() {
+        if let Some(refused) = write_check.refusal() {
             return Err(refused.into());
         }
         match &self.free_space {
@@ -39,7 +39,7 @@ impl Records {
     /// [`RecordsError::Full`] or [`RecordsError::NotWritable`].
     pub async fn check_accepts_writes(&self) -> Result<(), RecordsError> {
         match &self.write_check {
-            Some(writes) if writes.refusal().is_some() => self.check_writable().await,
+            Some(write_check) if write_check.refusal().is_some() => self.check_writable().await,
             _ => Ok(()),
         }
     }

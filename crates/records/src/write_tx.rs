@@ -36,8 +36,8 @@ impl Records {
 impl WriteTx {
     pub(crate) async fn commit(self) -> Result<(), DbErr> {
         let ended = self.tx.commit().await;
-        if let Some(writes) = &self.write_check {
-            writes.record(&ended);
+        if let Some(write_check) = &self.write_check {
+            write_check.record(&ended);
         }
         ended
     }

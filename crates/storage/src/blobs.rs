@@ -14,10 +14,10 @@ use futures::future::try_join_all;
 use futures::stream::BoxStream;
 use instrument::{FailPoints, LowSpace};
 
+use crate::buffered_writer::BufferedWriter;
 use crate::error::StoreError;
 use crate::new_blob::{BlobContent, NewBlob};
 use crate::settings::StoreSettings;
-use crate::staged_writer::StagedWriter;
 use crate::staging::Staging;
 use crate::store::Store;
 
@@ -63,7 +63,7 @@ impl Blobs {
             return self.0.put(&object.key, bytes).await;
         }
         let mut pieces = staging.stream(&staged).await?;
-        let mut copy = StagedWriter::begin(&self.0, object.key);
+        let mut copy = BufferedWriter::begin(&self.0, object.key);
         while let Some(piece) = pieces.try_next().await? {
             copy.write(&piece).await?;
         }

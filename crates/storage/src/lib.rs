@@ -7,6 +7,7 @@
 mod azure;
 mod blobs;
 mod bucket;
+mod buffered_writer;
 mod engine;
 mod engine_address;
 mod engines;

@@ -1,4 +1,4 @@
-//! Writes an object in parts, for any engine. [`StagedWriter`](crate::StagedWriter) uses it.
+//! Writes an object in parts, for any engine. [`BufferedWriter`](crate::buffered_writer::BufferedWriter) uses it.
 
 use tokio::runtime::Handle;
 

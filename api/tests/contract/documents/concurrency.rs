@@ -5,8 +5,8 @@ use futures::future::join_all;
 use reqwest::Method;
 
 use super::{
-    api_request, error_fields, file_part, file_with_idle_worker, form, get, json_part, part, run_all_jobs, share,
-    status_and_text, upload_file, upload_rendition, wait_for_in_flight,
+    api_request, error_fields, file_part, form, get, json_part, part, run_all_jobs, share, status_and_text,
+    upload_file, upload_file_with_idle_worker, upload_rendition, wait_for_in_flight,
 };
 use crate::test_server::TestServer;
 
@@ -36,7 +36,7 @@ async fn of_200_renditions_with_one_name_over_two_apis_one_is_accepted() {
 async fn a_right_that_is_revoked_while_the_upload_waits_refuses_it() {
     let server = TestServer::with_idle_worker(|_| {}).await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
-    let id = file_with_idle_worker(&jane).await;
+    let id = upload_file_with_idle_worker(&jane).await;
     share(&server, &id, "joe", FileRole::Contributor).await;
     let revoke = async {
         wait_for_in_flight(&server, 1).await;
@@ -63,7 +63,7 @@ async fn a_right_that_is_revoked_while_the_upload_waits_refuses_it() {
 async fn a_link_that_is_revoked_while_the_upload_waits_refuses_it() {
     let server = TestServer::with_idle_worker(|_| {}).await;
     let jane = server.login("jane").await;
-    let id = file_with_idle_worker(&jane).await;
+    let id = upload_file_with_idle_worker(&jane).await;
     let form_of = || form(&[file_part(b"x"), json_part(r#"{"name":"small"}"#)]);
     let body = serde_json::json!({"assignedUsers": "@everybody", "role": "contributor"});
     let made = api_request(&jane, Method::POST, &format!("/publiclinks/file/{id}")).json(&body).send().await.unwrap();
@@ -89,7 +89,7 @@ async fn a_rendition_belongs_to_the_version_that_was_there_when_it_began() {
     let server = TestServer::with_idle_worker(|_| {}).await;
     let jane = server.login("jane").await;
     let new = form(&[part("name=\"primaryFile\"; filename=\"a.txt\"", b"a")]);
-    let id = file_with_idle_worker(&jane).await;
+    let id = upload_file_with_idle_worker(&jane).await;
     // The rendition begins while the second version waits for the worker, which then processes both.
     let request = api_request(&jane, Method::POST, &format!("/files/{id}/data")).header("prefer", "respond-async");
     let second = request.header("content-type", "multipart/form-data; boundary=B").body(new).send().await.unwrap();
@@ -109,7 +109,7 @@ async fn a_rendition_belongs_to_the_version_that_was_there_when_it_began() {
 async fn each_request_that_adds_a_version_is_told_of_its_own() {
     let server = TestServer::with_idle_worker(|_| {}).await;
     let jane = server.login("jane").await;
-    let id = file_with_idle_worker(&jane).await;
+    let id = upload_file_with_idle_worker(&jane).await;
     let path = format!("/files/{id}/data");
     let add = async |name: &str| {
         let body = form(&[part(&format!("name=\"primaryFile\"; filename=\"{name}\""), b"x")]);
@@ -132,7 +132,7 @@ async fn each_request_that_adds_a_version_is_told_of_its_own() {
 async fn a_failed_upload_gives_its_name_back() {
     let server = TestServer::with_idle_worker(|_| {}).await;
     let jane = server.login("jane").await;
-    let id = file_with_idle_worker(&jane).await;
+    let id = upload_file_with_idle_worker(&jane).await;
     let lazily = async |name: &str| {
         let request =
             api_request(&jane, Method::POST, &format!("/files/{id}/data/rendition")).header("prefer", "respond-async");

@@ -1,5 +1,4 @@
 //! Downloads return the uploaded bytes, complete or in ranges. If a precondition does not hold, they return 304 or 412.
-//! Also the renditions that Cloakroom makes, and the deletion of renditions.
 
 use reqwest::{Method, Response};
 
@@ -7,7 +6,7 @@ use super::error_bodies::assert_refused;
 use super::{
     api_request, form, get, part as part_of, post, start_server, status_and_text, upload_file, upload_rendition,
 };
-use crate::test_server::{FED, Login, PNG, header, png_size};
+use crate::test_server::{FED, Login, PNG, header};
 
 async fn get_with_headers(jane: &Login<'_>, path: &str, headers: &[(&str, &str)]) -> Response {
     let request = headers
@@ -120,7 +119,7 @@ async fn a_download_is_resumed_with_the_same_bytes_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn nothing_of_it_runs_here() {
+async fn downloads_never_run_in_the_browser() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
@@ -137,47 +136,4 @@ async fn nothing_of_it_runs_here() {
     let whole = get(&jane, &format!("/files/{id}/data")).await;
     assert_eq!(header(&whole, "content-disposition"), "attachment; filename=\"jellyfish.png\"");
     assert_eq!(whole.bytes().await.unwrap(), PNG);
-}
-
-#[tokio::test]
-async fn system_renditions_are_found_without_a_type_and_uploaded_ones_are_not() {
-    let server = start_server().await;
-    let jane = server.login("jane").await;
-    let id = upload_file(&jane).await;
-    upload_rendition(&jane, &id, "small", PNG).await;
-    let path = format!("/files/{id}/data/rendition?rendition=");
-    assert_eq!(get(&jane, &format!("{path}small")).await.status(), 404);
-    let thumbnail = get(&jane, &format!("{path}thumbnail1")).await;
-    assert_eq!((thumbnail.status().as_u16(), header(&thumbnail, "content-type")), (200, "image/png"));
-    assert_eq!(header(&thumbnail, "content-disposition"), "attachment; filename=\"thumbnail1.png\"");
-    assert_eq!(png_size(&thumbnail.bytes().await.unwrap()), (120, 80), "the thumbnail is not larger than the picture");
-    assert_eq!(
-        get(&jane, &format!("{path}Page1&renditionType=system")).await.status(),
-        200,
-        "upper and lower case are the same"
-    );
-    let shown = get(&jane, &format!("/files/{id}/data/thumbnail")).await;
-    assert_eq!((shown.status().as_u16(), header(&shown, "content-disposition")), (200, "inline"));
-    let list = get(&jane, &format!("/files/{id}/data/renditions")).await;
-    let expected = format!(
-        r#"{{"errorCode":"0","id":"{id}","type":"file","items":[{{"type":"rendition","name":"thumbnail1","description":"","path":"thumbnail1.png"}},{{"type":"rendition","name":"page1","description":"","path":"page1.png"}}]}}"#
-    );
-    assert_eq!(status_and_text(list).await, (200, expected));
-}
-
-#[tokio::test]
-async fn a_deleted_rendition_is_gone_and_its_name_is_free() {
-    let server = start_server().await;
-    let jane = server.login("jane").await;
-    let id = upload_file(&jane).await;
-    upload_rendition(&jane, &id, "Small", b"one").await;
-    let path = format!("/files/{id}/data/rendition?rendition=sMALL&renditionType=uploaded");
-    let deleted = api_request(&jane, Method::DELETE, &path).send().await.unwrap();
-    assert_eq!(status_and_text(deleted).await, (200, format!(r#"{{"errorCode":"0","id":"{id}","type":"file"}}"#)));
-    assert_eq!(api_request(&jane, Method::DELETE, &path).send().await.unwrap().status(), 404);
-    assert_eq!(get(&jane, &path).await.status(), 404);
-    assert_eq!(upload_rendition(&jane, &id, "small", b"two").await.status(), 200);
-    assert_eq!(get(&jane, &path).await.text().await.unwrap(), "two");
-    assert!(server.sweep().await.deleted_blobs > 0, "the bytes of the first rendition are deleted");
-    assert_eq!(server.backends.records.stats().await.unwrap().unaccounted(), 0);
 }

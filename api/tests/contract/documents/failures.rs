@@ -9,7 +9,7 @@ use reqwest::Method;
 
 use super::error_bodies::{CONTENT_TYPES, assert_error_body, assert_refused, with_form};
 use super::{
-    api_request, file_part, file_with_idle_worker, json_part, part, post, run_all_jobs, share, upload_file,
+    api_request, file_part, json_part, part, post, run_all_jobs, share, upload_file, upload_file_with_idle_worker,
     wait_for_in_flight,
 };
 use crate::test_server::{Login, TestServer};
@@ -24,7 +24,7 @@ fn request_with_key(login: &Login<'_>, file: &str, content: &[u8]) -> reqwest::R
 async fn errors_of_a_key_in_flight_and_of_a_key_with_other_content() {
     let server = TestServer::with_idle_worker(|_| {}).await;
     let jane = server.login("jane").await;
-    let id = file_with_idle_worker(&jane).await;
+    let id = upload_file_with_idle_worker(&jane).await;
     let meanwhile = async {
         wait_for_in_flight(&server, 1).await;
         let message = "A request with this Idempotency-Key is in progress; repeat this request later.";
@@ -44,7 +44,7 @@ async fn errors_of_a_key_in_flight_and_of_a_key_with_other_content() {
 async fn errors_of_a_revoked_right_and_of_a_deadline_that_passed() {
     let server = TestServer::with_idle_worker(|_| {}).await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
-    let id = file_with_idle_worker(&jane).await;
+    let id = upload_file_with_idle_worker(&jane).await;
     let add = async |login: &Login<'_>, kind: &str| {
         let request = api_request(login, Method::POST, &format!("/files/{id}/data/rendition")).header("accept", kind);
         with_form(request, &[file_part(b"x"), json_part(r#"{"name":"a"}"#)]).send().await.unwrap()

@@ -12,6 +12,7 @@ mod idempotency;
 mod invalid_links;
 mod links;
 mod rendition_names;
+mod renditions;
 mod uploads;
 
 use domain::{FileId, FileRole, Secret};
@@ -80,7 +81,7 @@ pub(crate) async fn upload_file(login: &Login<'_>) -> String {
 }
 
 /// Like [`upload_file`], on a server whose worker runs only when it is told to.
-pub(crate) async fn file_with_idle_worker(login: &Login<'_>) -> String {
+pub(crate) async fn upload_file_with_idle_worker(login: &Login<'_>) -> String {
     tokio::join!(upload_file(login), run_all_jobs(login.server)).0
 }
 

@@ -134,7 +134,7 @@ impl FailingDiskWalk {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_a_full_disk() {
+async fn records_lose_nothing_on_a_full_disk() {
     for cached_pages in [None, Some(10)] {
         let Some(small) = Tmpfs::new("16m") else { return };
         let disk = FailingDisk::SmallFileSystem(small.path().to_owned());
@@ -143,7 +143,7 @@ async fn on_a_full_disk() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_a_disk_whose_writes_fail() {
+async fn records_lose_nothing_on_a_disk_whose_writes_fail() {
     if std::env::var_os(FILE_LIMIT_VAR).is_none() {
         // A write past the limit sends SIGXFSZ, which would end the process. A signal that the shell ignores stays
         // ignored in the program.
@@ -151,7 +151,7 @@ async fn on_a_disk_whose_writes_fail() {
         let (_, module) = module_path!().split_once("::").unwrap();
         let mut limited = Command::new("sh");
         limited.arg("-c").arg(again).arg(std::env::current_exe().unwrap());
-        limited.arg(format!("{module}::on_a_disk_whose_writes_fail"));
+        limited.arg(format!("{module}::records_lose_nothing_on_a_disk_whose_writes_fail"));
         let ended = limited.env(FILE_LIMIT_VAR, "1").output().unwrap();
         let said = String::from_utf8_lossy(&ended.stdout) + String::from_utf8_lossy(&ended.stderr);
         assert!(ended.status.success() && said.contains("1 passed"), "{said}");

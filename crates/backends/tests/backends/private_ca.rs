@@ -1,5 +1,4 @@
-//! Backends whose certificates come from an authority that only `tls.ca_file` names. Also a
-//! database at a Unix socket.
+//! Backends whose certificates come from an authority that only `tls.ca_file` names.
 
 use address::TlsSettings;
 use backends::BackendsSettings;
@@ -114,34 +113,4 @@ async fn a_store_with_a_private_authority() {
     let refused = stranger.ping().await.unwrap_err();
     assert_unknown_issuer(&refused.to_string());
     assert_unknown_issuer(&chain(&refused));
-}
-
-/// The URL form of a Unix socket, as PostgreSQL's own tools use it for a server on this machine.
-#[tokio::test]
-async fn a_database_by_its_socket() {
-    let Some(test_db) = TestDb::postgres().await else { return };
-    let db = Database::connect(&test_db.url).await.unwrap();
-    let asked = "SELECT current_setting('unix_socket_directories'), current_setting('port'), current_user::text";
-    let row = db.query_one_raw(Statement::from_string(DbBackend::Postgres, asked)).await.unwrap().unwrap();
-    let text = |at: usize| row.try_get_by_index::<String>(at).unwrap();
-    let (folders, port, user) = (text(0), text(1), text(2));
-    db.close().await.unwrap();
-    let folder = folders.split(',').map(str::trim).find(|folder| std::path::Path::new(folder).exists());
-    let Some(folder) = folder else { return eprintln!("skipped: the PostgreSQL is not on this machine: {folders}") };
-    let (_, database) = test_db.url.rsplit_once('/').unwrap();
-    for scheme in ["postgres", "postgresql"] {
-        let url = format!("{scheme}://{user}:p@/{database}?host={folder}&port={port}");
-        let settings = RecordsSettings::new(Secret::new(url), 1);
-        let address = settings.database_url().unwrap();
-        assert_eq!(up(&address).await.unwrap(), Vec::<String>::new());
-        let db = Database::connect(&address).await.unwrap();
-        let asked = "SELECT inet_server_addr() IS NULL";
-        let row = db.query_one_raw(Statement::from_string(DbBackend::Postgres, asked)).await.unwrap().unwrap();
-        assert!(row.try_get_by_index::<bool>(0).unwrap(), "the connection is by the socket");
-        db.close().await.unwrap();
-        let records = Records::open(&settings, Clock::system(), FailPoints::default()).await.unwrap();
-        records.ping().await.unwrap();
-        records.close().await.unwrap();
-    }
-    test_db.close().await;
 }

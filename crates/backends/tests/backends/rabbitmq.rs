@@ -56,7 +56,7 @@ async fn what_is_there_can_be_taken_by_hand() {
 }
 
 #[tokio::test]
-async fn what_is_dropped_goes_back_and_so_does_what_nobody_saw() {
+async fn dropped_and_prefetched_deliveries_go_back_to_the_queue() {
     let Some(broker) = TestBroker::start().await else { return };
     let queue = broker.queue().await;
     let sent = join_all((1..=10).map(async |n| {

@@ -4,10 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod damaged;
-mod field;
 mod golden;
 mod hostile;
 mod hostile_icons;
+mod tolerated;
 
 use std::path::PathBuf;
 

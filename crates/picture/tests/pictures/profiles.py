@@ -1,6 +1,6 @@
 """Colour profiles for the pictures of this folder, written from the numbers of their definitions (ICC.1:2010).
 
-Called by make.py and field_png.py. The profiles are computed, so that they are small and under no copyright.
+Called by make.py and tolerated_png.py. The profiles are computed, so that they are small and under no copyright.
 """
 
 import struct

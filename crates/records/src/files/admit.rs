@@ -67,22 +67,24 @@ impl Records {
                 deadline: admission.deadline,
                 retention: None,
             };
-            let (taken, row) = tx.insert_upload(new_upload, now).await?;
-            let made =
-                NewFileEntry { upload: taken.id, created_by: admission.owner, access_grant: admission.grant, now };
+            let (inserted, row) = tx.insert_upload(new_upload, now).await?;
+            let entry =
+                NewFileEntry { upload: inserted.id, created_by: admission.owner, access_grant: admission.grant, now };
             match admission.target {
                 UploadTarget::Rendition { version, name, description, max_renditions: most } => {
-                    if let Err(taken) = tx.insert_rendition(made, version, &name, description, extension, most).await? {
-                        return Ok((Err(taken), None));
+                    if let Err(conflict) =
+                        tx.insert_rendition(entry, version, &name, description, extension, most).await?
+                    {
+                        return Ok((Err(conflict), None));
                     }
                 }
-                UploadTarget::NewFile(file) => tx.insert_file(made, &file, filename).await?,
-                UploadTarget::NextVersion(file) => tx.insert_next_version(made, &file, filename).await?,
+                UploadTarget::NewFile(file) => tx.insert_file(entry, &file, filename).await?,
+                UploadTarget::NextVersion(file) => tx.insert_next_version(entry, &file, filename).await?,
             }
             if let Some(idempotency_key) = &admission.idempotency_key {
-                tx.record_admitted_upload(idempotency_key, taken.id).await?;
+                tx.record_admitted_upload(idempotency_key, inserted.id).await?;
             }
-            let admitted = tx.enqueue_first_job(taken, job, self.routing, now).await?;
+            let admitted = tx.enqueue_first_job(inserted, job, self.routing, now).await?;
             Ok((Ok(admitted), Some(row)))
         })
         .await
@@ -100,7 +102,7 @@ struct NewFileEntry {
 impl WriteTx {
     async fn insert_rendition(
         &self,
-        taking: NewFileEntry,
+        entry: NewFileEntry,
         version: i64,
         name: &RenditionName,
         description: String,
@@ -116,10 +118,10 @@ impl WriteTx {
             case_folded_name: Set(name.case_folded()),
             description: Set(description),
             extension: Set(extension),
-            upload_id: Set(taking.upload.get()),
-            created_by: Set(taking.created_by),
-            access_grant: Set(taking.access_grant.to_string()),
-            created_at: Set(taking.now),
+            upload_id: Set(entry.upload.get()),
+            created_by: Set(entry.created_by),
+            access_grant: Set(entry.access_grant.to_string()),
+            created_at: Set(entry.now),
             ..Default::default()
         };
         let taken = renditions::Entity::insert(row)
@@ -135,20 +137,20 @@ impl WriteTx {
         Ok(if all.count(&self.tx).await? > max_renditions { Err(TargetConflict::TooManyRenditions) } else { Ok(()) })
     }
 
-    async fn insert_file(&self, taking: NewFileEntry, file: &FileId, name: String) -> Result<(), RecordsError> {
+    async fn insert_file(&self, entry: NewFileEntry, file: &FileId, name: String) -> Result<(), RecordsError> {
         let row = files::ActiveModel {
             id: Set(file.to_string()),
-            owner: Set(taking.created_by.clone()),
+            owner: Set(entry.created_by.clone()),
             name: Set(name.clone()),
             latest_version: Set(0),
-            created_at: Set(taking.now),
-            changed_at: Set(taking.now),
+            created_at: Set(entry.now),
+            changed_at: Set(entry.now),
         };
         files::Entity::insert(row).exec_without_returning(&self.tx).await?;
-        self.insert_version(taking, file, 1, name).await
+        self.insert_version(entry, file, 1, name).await
     }
 
-    async fn insert_next_version(&self, taking: NewFileEntry, file: &FileId, name: String) -> Result<(), RecordsError> {
+    async fn insert_next_version(&self, entry: NewFileEntry, file: &FileId, name: String) -> Result<(), RecordsError> {
         // Numbers are given in order; the number of a failed version is not given again.
         files::Entity::find_by_id(file.as_str()).lock_exclusive().one(&self.tx).await?;
         let last = file_versions::Entity::find()
@@ -157,12 +159,12 @@ impl WriteTx {
             .one(&self.tx)
             .await?;
         let number = last.map_or(1, |last| last.number.saturating_add(1));
-        self.insert_version(taking, file, number, name).await
+        self.insert_version(entry, file, number, name).await
     }
 
     async fn insert_version(
         &self,
-        taking: NewFileEntry,
+        entry: NewFileEntry,
         file: &FileId,
         number: i32,
         name: String,
@@ -170,11 +172,11 @@ impl WriteTx {
         let row = file_versions::ActiveModel {
             file_id: Set(file.to_string()),
             number: Set(number),
-            upload_id: Set(Some(taking.upload.get())),
+            upload_id: Set(Some(entry.upload.get())),
             name: Set(name),
-            created_by: Set(taking.created_by),
-            access_grant: Set(Some(taking.access_grant.to_string())),
-            created_at: Set(taking.now),
+            created_by: Set(entry.created_by),
+            access_grant: Set(Some(entry.access_grant.to_string())),
+            created_at: Set(entry.now),
             ..Default::default()
         };
         file_versions::Entity::insert(row).exec_without_returning(&self.tx).await?;

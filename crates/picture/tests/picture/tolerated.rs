@@ -1,5 +1,5 @@
 //! Files that break a rule of their format, and that the common decoders show all the same.
-//! `pictures/field.py` made the files, and the table of their expected results.
+//! `pictures/tolerated.py` made the files, and the table of their expected results.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use super::golden::pixels;
 use super::single_output_plan;
 
 fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/pictures/field")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/pictures/tolerated")
 }
 
 /// The lines of the table: the name of a file, a result, and what belongs to that result.

@@ -1,4 +1,4 @@
-"""PNG files for `field.py`, and colour profiles."""
+"""PNG files for `tolerated.py`, and colour profiles."""
 
 import io
 import struct
@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 import profiles
 from PIL import Image, ImageCms
-from field_cases import COLOURS, HEIGHT, WIDTH, accept, fields, gray, picture, refuse
+from tolerated_cases import COLOURS, HEIGHT, WIDTH, accept, fields, gray, picture, refuse
 
 
 def chunk(kind, data=b""):

@@ -1,11 +1,11 @@
-"""The picture that all files of `field` show, and the list of what is expected of each file."""
+"""The picture that all files of `tolerated` show, and the list of what is expected of each file."""
 
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-HERE = Path(__file__).parent / "field"
+HERE = Path(__file__).parent / "tolerated"
 COLOURS = np.array([(215, 45, 45), (40, 170, 70), (50, 75, 205), (230, 215, 120)], float)
 WIDTH, HEIGHT = 48, 32
 EXPECTED = []

@@ -1,4 +1,4 @@
-"""JPEG files for `field.py`."""
+"""JPEG files for `tolerated.py`."""
 
 import io
 import subprocess
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from field_cases import COLOURS, HEIGHT, WIDTH, accept, fields, gray, picture, refuse
+from tolerated_cases import COLOURS, HEIGHT, WIDTH, accept, fields, gray, picture, refuse
 
 
 def jpeg(image=None, **options):

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Makes the pictures in the folder `field`: files that break a rule of their format, and that the common decoders show.
+"""Makes the pictures in the folder `tolerated`: files that break a rule of their format, and that the common decoders show.
 
-    python3 crates/picture/tests/pictures/field.py
+    python3 crates/picture/tests/pictures/tolerated.py
 
-Every picture shows four fields of one colour each. `field/expected.txt` has a line for each file: the colours in the
+Every picture shows four fields of one colour each. `tolerated/expected.txt` has a line for each file: the colours in the
 middle of the four fields and the largest difference of a sample, or the error code and words of the message. The
 colours are computed here, from the numbers that went into the file, and not by any decoder.
 
@@ -14,9 +14,9 @@ import io
 import struct
 
 import numpy as np
-from field_cases import COLOURS, EXPECTED, HEIGHT, HERE, WIDTH, accept, fields, picture, refuse
-from field_jpeg import jpegs
-from field_png import pngs, profiled
+from tolerated_cases import COLOURS, EXPECTED, HEIGHT, HERE, WIDTH, accept, fields, picture, refuse
+from tolerated_jpeg import jpegs
+from tolerated_png import pngs, profiled
 
 
 # GIF
