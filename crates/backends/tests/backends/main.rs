@@ -42,3 +42,4 @@ mod upload_admissibility;
 mod upload_list;
 mod usage_counters;
 mod users_and_grants;
+mod write_conditions;
