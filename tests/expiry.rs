@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Clock, EventKind, Resource, Service, UploadState};
+use domain::{Clock, EventKind, ExpectedVersion, Resource, Service, UploadState};
 use instrument::{FailPointSwitch, FailPoints};
 use records::{ClaimRefusal, Claimant};
 use test_support::in_process::{InProcess, OWNER, prepared_folder};
@@ -27,13 +27,16 @@ async fn unclaimed_expires_and_every_byte_goes() {
     let claimed = parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap().id;
     parts.worker.run_pending().await.unwrap();
     let records = &parts.backends.records;
-    assert_eq!(records.claim(claimed, &resource(), &claimant()).await.unwrap(), Ok(()));
+    assert_eq!(records.claim(claimed, &resource(), &claimant(), None, ExpectedVersion::Any).await.unwrap(), Ok(()));
 
     clock.advance(DAY - Duration::from_millis(1));
     assert_eq!(parts.sweeper.sweep_once().await.unwrap().expired, 0, "not a millisecond early");
     clock.advance(Duration::from_millis(1));
     // The picture has expired, although no sweep has run yet.
-    assert_eq!(records.claim(unclaimed, &resource(), &claimant()).await.unwrap(), Err(ClaimRefusal::Expired));
+    assert_eq!(
+        records.claim(unclaimed, &resource(), &claimant(), None, ExpectedVersion::Any).await.unwrap(),
+        Err(ClaimRefusal::Expired)
+    );
     let swept = parts.sweeper.sweep_once().await.unwrap();
     assert_eq!((swept.expired, swept.deleted_blobs), (1, 4));
 
@@ -42,7 +45,10 @@ async fn unclaimed_expires_and_every_byte_goes() {
     assert_eq!(gone.reason.unwrap().code.as_str(), "unclaimed", "the record says why");
     assert_eq!(records.upload(claimed).await.unwrap().unwrap().state, UploadState::Ready);
     assert_eq!(folder.blob_files().len(), 4, "the claimed picture keeps its blobs");
-    assert_eq!(records.claim(unclaimed, &resource(), &claimant()).await.unwrap(), Err(ClaimRefusal::Expired));
+    assert_eq!(
+        records.claim(unclaimed, &resource(), &claimant(), None, ExpectedVersion::Any).await.unwrap(),
+        Err(ClaimRefusal::Expired)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,7 +84,7 @@ async fn claim_and_expiry_have_one_winner() {
         let (records, clock, id) = (parts.backends.records.clone(), clock.clone(), *id);
         tokio::spawn(async move {
             clock.advance(Duration::from_millis(2));
-            records.claim(id, &resource(), &claimant()).await.unwrap()
+            records.claim(id, &resource(), &claimant(), None, ExpectedVersion::Any).await.unwrap()
         })
     });
     let (claims, swept) = tokio::join!(futures::future::join_all(claims), parts.sweeper.sweep_once());

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use domain::{
-    Applink, Audience, Backend, Clock, Crop, EventKind, FileId, FileRole, IdempotencyKey, IdempotencyKeyLock,
-    IdempotencyLockResult, Job, JobMessage, PublicLink, Reason, ReasonCode, RenditionName, RenditionNameRules,
-    Resource, Service, UploadState, UploadTarget,
+    Applink, Audience, Backend, Clock, Crop, EventKind, ExpectedVersion, FileId, FileRole, IdempotencyKey,
+    IdempotencyKeyLock, IdempotencyLockResult, Job, JobMessage, PublicLink, Reason, ReasonCode, RenditionName,
+    RenditionNameRules, Resource, Service, UploadState, UploadTarget,
 };
 use instrument::{FailPoints, FaultSide};
 use records::{Attempt, Claimant, LeaseResult, PublishAttempt, Role, SigningKey, User, VariantStatus};
@@ -171,7 +171,7 @@ async fn change_accounts(parts: &InProcess) -> Result<()> {
 
     let choir = Resource { service: Service::Groups, id: "choir".to_owned() };
     records.register_resource(&choir, Some("Choir"), Some(&["bob".to_owned()])).await?;
-    records.name_resource(&choir, "The choir").await?;
+    records.name_resource(&choir, "The choir", ExpectedVersion::Any).await??;
     records.grant_resource(&choir, "carol").await?;
     records.revoke_resource_grant(&choir, "carol").await?;
     anyhow::ensure!(records.resource_grants(&choir).await? == ["bob"]);
@@ -256,9 +256,9 @@ async fn change_pictures(parts: &InProcess) -> Result<()> {
     let ada = Claimant { user: OWNER.to_owned(), admin: false };
     let resource = Resource { service: Service::Users, id: OWNER.to_owned() };
     let crop = Some(Crop { x: 0, y: 0, w: 100, h: 100 });
-    records.crop(ready, crop, &ada).await?.ok().context("it cannot be cropped")?;
-    records.claim(ready, &resource, &ada).await?.ok().context("it cannot be claimed")?;
-    records.remove_avatar(&resource, OWNER).await?;
+    records.crop(ready, crop, &ada, ExpectedVersion::Any).await?.ok().context("it cannot be cropped")?;
+    records.claim(ready, &resource, &ada, None, ExpectedVersion::Any).await?.ok().context("it cannot be claimed")?;
+    records.remove_avatar(&resource, OWNER, ExpectedVersion::Any).await??;
     parts.sweeper.sweep_once().await?;
     Ok(())
 }

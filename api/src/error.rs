@@ -86,10 +86,12 @@ pub(crate) enum ApiError {
     #[error("{0}")]
     Gone(String),
     /// The resource has changed: its ETag does not match `If-Match`.
-    #[error("the resource has changed: its ETag does not match If-Match; fetch it again without If-Match")]
+    #[error(
+        "the resource has changed or is being changed: its ETag does not match If-Match; fetch it again without If-Match"
+    )]
     PreconditionFailed,
     /// The resource was modified after the time in `If-Unmodified-Since`.
-    #[error("the resource was modified after the time in If-Unmodified-Since; fetch it again")]
+    #[error("the resource was modified after the time in If-Unmodified-Since, or is being changed; fetch it again")]
     ModifiedSince,
     /// The path exists, but does not support the method. The text lists the methods that it supports.
     #[error("this path supports {0} only")]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use domain::{
-    AccessGrant, FileId, FileRole, InvalidRenditionName, ReasonCode, RenditionName, TargetConflict, UploadId,
-    UploadTarget,
+    AccessGrant, ExpectedVersion, FileId, FileRole, InvalidRenditionName, ReasonCode, RenditionName, TargetConflict,
+    UploadId, UploadTarget,
 };
 use records::{Admitted, FileAdmission, Records, RecordsError};
 use storage::Staging;
@@ -21,7 +21,7 @@ use super::settings::DocumentSettings;
 use super::upload_form::UploadForm;
 use crate::dropbox::settings::UploadSettings;
 use crate::error::ApiError;
-use crate::http::conditional::{CurrentVersion, check_write, etag, has_write_condition};
+use crate::http::conditional::{CurrentVersion, etag, expected_version, has_write_condition, write_condition_error};
 use crate::http::multipart::MultipartReader;
 use crate::ingest::{NewUpload, ReceivedFile, UploadLimits, UploadRequest, Uploader};
 
@@ -124,7 +124,7 @@ impl UploadRequest for FileUpload<'_> {
         // is not admitted again: it gets the first response, although the first request has changed
         // the file.
         if !self.request.head.headers.contains_key("idempotency-key") {
-            self.check_conditions(&file).await?;
+            self.expected_version(&file).await?;
         }
         let display_name = principal.display_name;
         let uploader =
@@ -158,10 +158,12 @@ impl UploadRequest for FileUpload<'_> {
         };
         let (grant, deadline) = (authorized.grant.clone(), self.services.uploads.deadline);
         // The file may have changed while the body was received.
-        if let Err(error) = self.check_conditions(&authorized.file).await {
-            return Ok(Err(error));
-        }
-        let admission = FileAdmission { owner, grant, target, filename, media, staged, deadline, idempotency_key };
+        let expected = match self.expected_version(&authorized.file).await {
+            Ok(expected) => expected,
+            Err(error) => return Ok(Err(error)),
+        };
+        let admission =
+            FileAdmission { owner, grant, target, filename, media, staged, deadline, idempotency_key, expected };
         let admitted = self.services.records.admit_into_file(admission).await?;
         Ok(admitted.map_err(|conflict| match conflict {
             TargetConflict::NameTaken => {
@@ -170,6 +172,7 @@ impl UploadRequest for FileUpload<'_> {
             TargetConflict::TooManyRenditions => {
                 DocumentError::too_many_renditions(self.services.settings.max_renditions)
             }
+            TargetConflict::VersionChanged => write_condition_error(&self.request.head.headers).into(),
         }))
     }
 
@@ -220,18 +223,23 @@ impl UploadRequest for FileUpload<'_> {
 }
 
 impl FileUpload<'_> {
-    /// Checks the conditions of the request against the latest version of the file. A new file has none.
-    async fn check_conditions(&self, file: &FileId) -> Result<(), DocumentError> {
+    /// Evaluates the conditions of the request for the latest version of the file, and returns the number that the
+    /// version must have when the upload is admitted. A new file has no conditions.
+    async fn expected_version(&self, file: &FileId) -> Result<ExpectedVersion<u32>, DocumentError> {
         let (headers, records) = (&self.request.head.headers, &self.services.records);
         if self.kind == FileUploadKind::NewFile || !has_write_condition(headers) {
-            return Ok(());
+            return Ok(ExpectedVersion::Any);
         }
         let file = records.file(file).await?.ok_or_else(DocumentError::file_not_found)?;
         let latest = records.file_version(&file.id, file.latest_version).await?;
         let latest = latest.ok_or_else(DocumentError::version_not_found)?;
         // Content that is kept in another system has no ETag here.
         let tags = latest.upload.iter().map(|upload| etag(&upload.sha256)).collect();
-        Ok(check_write(headers, &CurrentVersion { tags, modified_at: Some(latest.created_at) })?)
+        let current = CurrentVersion { version: latest.number, tags, modified_at: Some(latest.created_at) };
+        match expected_version(headers, current) {
+            ExpectedVersion::Outdated => Err(write_condition_error(headers).into()),
+            expected => Ok(expected),
+        }
     }
 
     /// Parses what the form says beside the file.

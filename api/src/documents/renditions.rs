@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use domain::{FileRole, FileVersion, Media, Rendition, Upload, UploadState, Variant, VariantName};
+use domain::{ExpectedVersion, FileRole, FileVersion, Media, Rendition, Upload, UploadState, Variant, VariantName};
 use records::Records;
 use storage::Blobs;
 
@@ -18,7 +18,7 @@ use super::parameters::{FilePath, RangeHeaders, RenditionQuery, RenditionTypeQue
 use super::request::DocumentRequest;
 use super::response_bodies::{ItemKind, ListBody, RenditionInformation, RenditionType, SuccessBody};
 use crate::dropbox::variant_server::VariantServer;
-use crate::http::conditional::{CurrentVersion, check_write};
+use crate::http::conditional::{CurrentVersion, etag, expected_version, write_condition_error};
 use crate::openapi::content_responses::{FileContent, ThumbnailContent};
 use crate::openapi::error_responses::{PreconditionErrors, RejectionErrors};
 use crate::openapi::request_headers::{ConditionalHeaders, WriteConditionHeaders};
@@ -117,8 +117,13 @@ pub(crate) async fn remove(
     let version = request.requested_version(&records, &authorized.file).await?;
     let name = request.query_param("rendition")?.ok_or_else(|| DocumentError::missing_field("rendition"))?;
     let rendition = records.rendition(version.id, &name).await?.ok_or_else(DocumentError::rendition_not_found)?;
-    let created_at = rendition.upload.created_at;
-    check_write(&request.head.headers, &CurrentVersion::of_content(&rendition.upload.sha256, created_at))?;
+    // A rendition never changes, and it is deleted by the id of its row. So the condition also holds in the transaction.
+    let modified_at = Some(rendition.upload.created_at);
+    let current = CurrentVersion { version: rendition.id, tags: vec![etag(&rendition.upload.sha256)], modified_at };
+    if expected_version(&request.head.headers, current) == ExpectedVersion::Outdated {
+        return Err(write_condition_error(&request.head.headers).into());
+    }
+    // If another request has deleted it since, the response is 404 with a condition too (RFC 9110, 13.2.1).
     if !records.delete_rendition(&rendition, &authorized.principal.user_id).await? {
         return Err(DocumentError::rendition_not_found());
     }

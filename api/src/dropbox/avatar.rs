@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use domain::{Media, Resource, Service, Upload};
+use domain::{ExpectedVersion, Media, Resource, Service, Upload, VersionChanged};
 use records::Records;
 use serde::Deserialize;
 
@@ -16,7 +16,7 @@ use crate::dropbox::default_avatar::{default_avatar, default_avatar_tags};
 use crate::dropbox::requested_variant;
 use crate::dropbox::variant_server::VariantServer;
 use crate::error::ApiError;
-use crate::http::conditional::{CurrentVersion, check_write, etag, has_write_condition};
+use crate::http::conditional::{CurrentVersion, etag, expected_version, has_write_condition, write_condition_error};
 use crate::http::path_params::PathParams;
 use crate::http::request_head::RequestHead;
 use crate::openapi::content_responses::AvatarContent;
@@ -95,25 +95,25 @@ pub(crate) async fn version(
     avatar_response(&variants, &upload, size, &request, "public, max-age=31536000, immutable").await
 }
 
-/// Checks the conditions of a write that changes the avatar of a resource. The client may have any
-/// size of the avatar, so the ETag of each size matches.
-pub(super) async fn check_conditions(
+/// Returns the version of the avatar of a resource that a write expects, by its conditions. Any size of the avatar may
+/// be what the client has.
+pub(super) async fn expected_avatar(
     records: &Records,
     resource: &Resource,
     headers: &HeaderMap,
-) -> Result<(), ApiError> {
+) -> Result<ExpectedVersion<Option<i64>>, ApiError> {
     if !has_write_condition(headers) {
-        return Ok(());
+        return Ok(ExpectedVersion::Any);
     }
     let current = match records.avatar(resource).await? {
-        Some((_, upload)) => {
+        Some((version, upload)) => {
             let variants = records.variants(upload.id, upload.generation).await?;
             let tags = variants.iter().map(|variant| etag(&variant.sha256)).collect();
-            CurrentVersion { tags, modified_at: upload.claim.map(|claim| claim.at) }
+            CurrentVersion { version: Some(version), tags, modified_at: upload.claim.map(|claim| claim.at) }
         }
-        None => CurrentVersion { tags: default_avatar_tags(), modified_at: None },
+        None => CurrentVersion { version: None, tags: default_avatar_tags(), modified_at: None },
     };
-    check_write(headers, &current)
+    Ok(expected_version(headers, current))
 }
 
 async fn avatar_response(
@@ -151,7 +151,8 @@ pub(crate) async fn remove(
         return Err(ApiError::NotFound("only users have a picture that can be removed".to_owned()));
     }
     permissions.authorize(&caller, Action::RemoveAvatar, &resource).await?;
-    check_conditions(&records, &resource, &headers).await?;
-    records.remove_avatar(&resource, &caller.user_id).await?;
+    let expected = expected_avatar(&records, &resource, &headers).await?;
+    let removed = records.remove_avatar(&resource, &caller.user_id, expected).await?;
+    removed.map_err(|VersionChanged| write_condition_error(&headers))?;
     Ok(StatusCode::OK)
 }

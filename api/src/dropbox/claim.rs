@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use domain::{Resource, UploadId};
+use domain::{Resource, UploadId, VersionChanged};
 use records::{ClaimRefusal, Claimant, Records};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,8 +14,9 @@ use crate::auth::access::WriteAccess;
 use crate::auth::permissions::Permissions;
 use crate::auth::policy_client::Action;
 use crate::auth::realm_names::RealmNames;
-use crate::dropbox::avatar;
+use crate::dropbox::avatar::expected_avatar;
 use crate::error::ApiError;
+use crate::http::conditional::write_condition_error;
 use crate::http::json_object::JsonObject;
 use crate::http::small_body::UnreadBody;
 use crate::openapi::error_responses::{
@@ -94,8 +95,7 @@ pub(crate) async fn put(
 ) -> Result<Json<ClaimResponse>, ApiError> {
     let claim = ClaimRequest::parse(&body.read_json("the claim").await?)?;
     permissions.authorize(&caller, Action::Claim, &resource).await?;
-    claims.check_conditions(&resource, &headers).await?;
-    claims.claim(&resource, claim, &caller.claimant()).await.map(Json)
+    claims.claim(&resource, claim, &caller.claimant(), &headers).await.map(Json)
 }
 
 /// The content of a claim request.
@@ -157,20 +157,19 @@ impl Claims {
         Self { records, realm }
     }
 
-    /// Checks the conditions of a claim, which changes the avatar of the resource.
-    pub(crate) async fn check_conditions(&self, resource: &Resource, headers: &HeaderMap) -> Result<(), ApiError> {
-        avatar::check_conditions(&self.records, resource, headers).await
-    }
-
-    /// Carries out a claim. The caller of this function has already checked the claimant's permission for the resource.
+    /// Carries out a claim, under the conditions in the head of the request: they are about the avatar, which it
+    /// changes. The caller of this function has already checked the claimant's permission for the resource.
     pub(crate) async fn claim(
         &self,
         resource: &Resource,
         claim: ClaimRequest,
         claimant: &Claimant,
+        headers: &HeaderMap,
     ) -> Result<ClaimResponse, ApiError> {
+        let expected = expected_avatar(&self.records, resource, headers).await?;
+        let name = claim.name.as_deref();
         if let Some(id) = claim.picture {
-            match self.records.claim(id, resource, claimant).await? {
+            match self.records.claim(id, resource, claimant, name, expected).await? {
                 Ok(()) => {}
                 Err(ClaimRefusal::Unknown) => return Err(picture_not_found(&id.to_string())),
                 Err(ClaimRefusal::ClaimedElsewhere) => {
@@ -180,10 +179,11 @@ impl Claims {
                     return Err(ApiError::Gone(format!("picture {id} was not claimed in time; upload it again")));
                 }
                 Err(ClaimRefusal::Unusable(reason)) => return Err(ApiError::Rejected(reason)),
+                Err(ClaimRefusal::VersionChanged) => return Err(write_condition_error(headers)),
             }
-        }
-        if let Some(name) = &claim.name {
-            self.records.name_resource(resource, name).await?;
+        } else if let Some(name) = name {
+            let named = self.records.name_resource(resource, name, expected).await?;
+            named.map_err(|VersionChanged| write_condition_error(headers))?;
         }
         let id = format!("{}.{}", resource.id, self.realm.fedmember);
         Ok(ClaimResponse { id, name: claim.name, picture: claim.picture.map(UploadId::get) })

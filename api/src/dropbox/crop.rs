@@ -13,6 +13,7 @@ use crate::auth::auth_user::AuthUser;
 use crate::dropbox::picture_id::parse_picture_id;
 use crate::dropbox::unclaimed_pictures::UnclaimedPictures;
 use crate::error::ApiError;
+use crate::http::conditional::write_condition_error;
 use crate::http::path_params::PathParams;
 use crate::http::small_body::{FormField, UnreadBody};
 use crate::openapi::error_responses::{
@@ -77,11 +78,12 @@ pub(crate) async fn apply_crop(
     // The owner is checked first, and only then whether the picture is ready. A crop of a picture that is being
     // processed waits.
     let upload = pictures.find(caller, id).await?;
-    pictures.check_conditions(headers, &upload).await?;
-    match pictures.records().crop(upload.id, crop, &caller.claimant()).await? {
+    let expected = pictures.expected_generation(headers, &upload).await?;
+    match pictures.records().crop(upload.id, crop, &caller.claimant(), expected).await? {
         Ok(_) => Ok(id.get()),
         Err(CropRefusal::Unknown) => Err(ApiError::NotFound(format!("there is no picture {id}"))),
         Err(CropRefusal::TooManyCrops(reason)) => Err(ApiError::Rejected(reason)),
+        Err(CropRefusal::VersionChanged) => Err(write_condition_error(headers)),
     }
 }
 

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
-use domain::{EventKind, Upload, UploadId, UploadKind, UploadState};
+use domain::{EventKind, ExpectedVersion, Upload, UploadId, UploadKind, UploadState};
 use queue::Queue;
 use records::Records;
 
 use crate::auth::auth_user::AuthUser;
 use crate::dropbox::settings::UploadSettings;
 use crate::error::ApiError;
-use crate::http::conditional::{CurrentVersion, check_write, etag, has_write_condition};
+use crate::http::conditional::{CurrentVersion, etag, expected_version, has_write_condition};
 
 /// Finds unclaimed pictures.
 pub(crate) struct UnclaimedPictures {
@@ -54,20 +54,25 @@ impl UnclaimedPictures {
         }
     }
 
-    /// Checks the conditions of a write to a picture. The client may have any size of the current
-    /// crop, so the ETag of each size matches.
-    pub(crate) async fn check_conditions(&self, headers: &HeaderMap, upload: &Upload) -> Result<(), ApiError> {
+    /// Returns the generation that a write to a picture expects, by its conditions. Any size of the current crop may be
+    /// what the client has.
+    pub(crate) async fn expected_generation(
+        &self,
+        headers: &HeaderMap,
+        upload: &Upload,
+    ) -> Result<ExpectedVersion<u32>, ApiError> {
         if !has_write_condition(headers) {
-            return Ok(());
+            return Ok(ExpectedVersion::Any);
         }
         let variants = self.records.variants(upload.id, upload.generation).await?;
         let events = self.records.events(upload.id).await?;
         let cropped_at = events.iter().filter(|event| event.kind == EventKind::Cropped).map(|event| event.at).max();
         let current = CurrentVersion {
+            version: upload.generation,
             tags: variants.iter().map(|variant| etag(&variant.sha256)).collect(),
             modified_at: cropped_at.or(upload.settled_at),
         };
-        check_write(headers, &current)
+        Ok(expected_version(headers, current))
     }
 
     /// Waits until a worker has settled the upload, at most for `uploads.default_wait`. Returns the

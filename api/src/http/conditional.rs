@@ -1,24 +1,19 @@
 //! Conditional requests, RFC 9110, section 13.
 
 use axum::http::{HeaderMap, header};
+use domain::ExpectedVersion;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
 use crate::error::ApiError;
 
-/// What a write would change, as clients know it.
-pub(crate) struct CurrentVersion {
+/// What a write would change, as clients know it. `V` is the version as the records know it.
+pub(crate) struct CurrentVersion<V> {
+    pub(crate) version: V,
     /// The ETags of its representations. Clients may have any of them.
     pub(crate) tags: Vec<String>,
     /// When it was last changed, if that is known.
     pub(crate) modified_at: Option<Timestamp>,
-}
-
-impl CurrentVersion {
-    /// A version whose only representation has this digest.
-    pub(crate) fn of_content(sha256: &str, modified_at: Timestamp) -> Self {
-        Self { tags: vec![etag(sha256)], modified_at: Some(modified_at) }
-    }
 }
 
 /// Returns the ETag of a content with this digest.
@@ -48,20 +43,31 @@ pub(crate) fn has_write_condition(headers: &HeaderMap) -> bool {
     headers.contains_key(header::IF_MATCH) || headers.contains_key(header::IF_UNMODIFIED_SINCE)
 }
 
-/// Checks the conditions of a write (RFC 9110, 13.2.2): `If-Match`, or else `If-Unmodified-Since`.
-/// A date that is not valid is ignored, as 13.1.4 requires. A date is also ignored if the time of
-/// the last change is not known.
-pub(crate) fn check_write(headers: &HeaderMap, current: &CurrentVersion) -> Result<(), ApiError> {
+/// Evaluates the conditions of a write (RFC 9110, 13.2.2): `If-Match`, or else `If-Unmodified-Since`. Returns what the
+/// write expects, which the records check in its transaction: the version may change after this.
+///
+/// A date that is not valid is ignored, as 13.1.4 requires, and so is one if the time of the last change is not known.
+/// `If-Match: *` holds for every version that exists.
+pub(crate) fn expected_version<V>(headers: &HeaderMap, current: CurrentVersion<V>) -> ExpectedVersion<V> {
+    let exactly = |fine| if fine { ExpectedVersion::Exactly(current.version) } else { ExpectedVersion::Outdated };
+    if matches_if_match(headers, |_| false) == Some(true) {
+        return ExpectedVersion::Any;
+    }
     if let Some(fine) = matches_if_match(headers, |theirs| current.tags.iter().any(|tag| tag == theirs)) {
-        return if fine { Ok(()) } else { Err(ApiError::PreconditionFailed) };
+        return exactly(fine);
     }
     let since = headers.get(header::IF_UNMODIFIED_SINCE).and_then(|since| since.to_str().ok());
     let since = since.and_then(|since| rfc2822::DateTimeParser::new().parse_timestamp(since).ok());
     match (since, current.modified_at) {
         // A date in a header has whole seconds.
-        (Some(since), Some(modified)) if modified.as_second() > since.as_second() => Err(ApiError::ModifiedSince),
-        _ => Ok(()),
+        (Some(since), Some(modified)) => exactly(modified.as_second() <= since.as_second()),
+        _ => ExpectedVersion::Any,
     }
+}
+
+/// The error for a write whose condition does not hold.
+pub(crate) fn write_condition_error(headers: &HeaderMap) -> ApiError {
+    if headers.contains_key(header::IF_MATCH) { ApiError::PreconditionFailed } else { ApiError::ModifiedSince }
 }
 
 /// Returns whether the client has the bytes with this ETag (`If-None-Match`).
@@ -82,33 +88,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_write_is_refused_if_what_it_changes_has_changed() {
+    fn a_write_expects_the_version_for_which_its_condition_holds() {
+        use ExpectedVersion::{Any, Exactly, Outdated};
         let modified_at = Some("2026-11-21T12:00:00.7Z".parse().unwrap());
-        let current = CurrentVersion { tags: vec![etag("a"), etag("b")], modified_at };
-        for (headers, fine) in [
-            (&[][..], true),
-            (&[("if-match", "\"b\"")], true),
-            (&[("if-match", "\"x\" , \"a\"")], true),
-            (&[("if-match", "*")], true),
-            (&[("if-match", "\"x\"")], false),
-            (&[("if-match", "W/\"a\"")], false),
-            (&[("if-match", "")], false),
-            (&[("if-unmodified-since", "Sat, 21 Nov 2026 12:00:00 GMT")], true),
-            (&[("if-unmodified-since", "Sat, 21 Nov 2026 11:59:59 GMT")], false),
-            (&[("if-unmodified-since", "yesterday")], true),
-            (&[("if-match", "\"a\""), ("if-unmodified-since", "Sat, 21 Nov 2026 11:59:59 GMT")], true),
-            (&[("if-match", "\"x\""), ("if-unmodified-since", "Sat, 21 Nov 2026 12:00:00 GMT")], false),
+        for (headers, expected) in [
+            (&[][..], Any),
+            (&[("if-match", "\"b\"")], Exactly(7)),
+            (&[("if-match", "\"x\" , \"a\"")], Exactly(7)),
+            (&[("if-match", "*")], Any),
+            (&[("if-match", "\"x\"")], Outdated),
+            (&[("if-match", "W/\"a\"")], Outdated),
+            (&[("if-match", "")], Outdated),
+            (&[("if-unmodified-since", "Sat, 21 Nov 2026 12:00:00 GMT")], Exactly(7)),
+            (&[("if-unmodified-since", "Sat, 21 Nov 2026 11:59:59 GMT")], Outdated),
+            (&[("if-unmodified-since", "yesterday")], Any),
+            (&[("if-match", "\"a\""), ("if-unmodified-since", "Sat, 21 Nov 2026 11:59:59 GMT")], Exactly(7)),
+            (&[("if-match", "\"x\""), ("if-unmodified-since", "Sat, 21 Nov 2026 12:00:00 GMT")], Outdated),
         ] {
             let mut map = HeaderMap::new();
             for (name, value) in headers {
                 map.append(*name, HeaderValue::from_static(value));
             }
-            assert_eq!(check_write(&map, &current).is_ok(), fine, "{headers:?}");
+            let current = CurrentVersion { version: 7, tags: vec![etag("a"), etag("b")], modified_at };
+            assert_eq!(expected_version(&map, current), expected, "{headers:?}");
             assert_eq!(has_write_condition(&map), !headers.is_empty());
         }
-        let unknown = CurrentVersion { tags: Vec::new(), modified_at: None };
+        let unknown = CurrentVersion { version: 7, tags: Vec::new(), modified_at: None };
         let long_ago = HeaderValue::from_static("Sat, 21 Nov 2020 11:59:59 GMT");
         let since = HeaderMap::from_iter([(header::IF_UNMODIFIED_SINCE, long_ago)]);
-        assert!(check_write(&since, &unknown).is_ok());
+        assert_eq!(expected_version(&since, unknown), Any);
     }
 }

@@ -179,8 +179,7 @@ pub(crate) async fn claim(
 ) -> Result<Json<ClaimResponse>, ApiError> {
     let claimant = Claimant { user, admin: false };
     let claim = ClaimRequest::parse(&body.read_json("the claim").await?)?;
-    claims.check_conditions(&resource, &headers).await?;
-    claims.claim(&resource, claim, &claimant).await.map(Json)
+    claims.claim(&resource, claim, &claimant, &headers).await.map(Json)
 }
 
 /// `GET /service/uploads/{id}`: returns the state of an upload.

@@ -148,7 +148,7 @@ pub(crate) async fn claim(
         let body = JsonObject(vec![("PictureID".to_owned(), Value::String(picture.clone()))]);
         let own = Resource { service: Service::Users, id: caller.user_id.clone() };
         permissions.authorize(&caller, Action::Claim, &own).await?;
-        claims.claim(&own, ClaimRequest::parse(&body)?, &caller.claimant()).await?;
+        claims.claim(&own, ClaimRequest::parse(&body)?, &caller.claimant(), &headers).await?;
         Ok("/".to_owned())
     };
     let claimed = claimed.await;

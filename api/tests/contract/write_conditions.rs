@@ -6,7 +6,9 @@ use domain::Secret;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::documents::{SERVICE_KEY, api_request, file_part, form, json_part, part, start_server, upload_file};
+use crate::documents::{
+    SERVICE_KEY, api_request, file_part, file_with_idle_worker, form, json_part, part, start_server, upload_file,
+};
 use crate::test_server::{FED, JPEG, Login, PNG, TestServer, header};
 
 const LONG_AGO: &str = "Sat, 21 Nov 2020 12:00:00 GMT";
@@ -89,7 +91,125 @@ async fn an_avatar_is_replaced_and_removed_as_the_client_saw_it() {
     let shown = tag(&jane, &avatar).await;
     assert_eq!(status(remove().header("if-match", &shown)).await, 200);
     assert_eq!(tag(&jane, &format!("{avatar}?size=75")).await, default_tag);
-    assert_eq!(status(remove().header("if-match", &shown)).await, 412);
+    let third = jane.upload_picture().await;
+    assert_eq!(status(claim(&third).header("if-match", &shown)).await, 412);
+}
+
+/// A client that repeats a write because the response was lost has the ETag from before the write (RFC 9110, 13.1.1,
+/// and `docs/contracts/dropbox.md`, 6.3).
+#[tokio::test]
+async fn a_write_that_was_made_before_succeeds_again_with_its_condition() {
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
+    let (id, user) = (jane.upload_picture().await, format!("/api/users/jane.{FED}"));
+    let (picture, avatar) = (format!("/api/dropbox/pictures/{id}"), format!("{user}/avatar"));
+    let unclaimed = tag(&jane, &picture).await;
+    let crop = || {
+        let request = jane.request(Method::PUT, &picture).header("if-match", &unclaimed);
+        request.header("content-type", "application/x-www-form-urlencoded").body("x=0&y=0&w=100&h=100")
+    };
+    assert_eq!(status(crop()).await, 200);
+    assert_eq!(status(crop()).await, 200);
+    let (unclaimed, default_tag) = (tag(&jane, &picture).await, tag(&jane, &avatar).await);
+    let claim = |tag: &str, name: &str| {
+        jane.request(Method::PUT, &user).json(&json!({"PictureID": id, "Name": name})).header("if-match", tag)
+    };
+    assert_eq!(status(claim(&default_tag, "Jane")).await, 200);
+    for before in [&default_tag, &unclaimed] {
+        assert_eq!(status(claim(before, "Jane")).await, 200);
+    }
+    let late = jane.request(Method::PUT, &user).json(&json!({"PictureID": id}));
+    assert_eq!(status(late.header("if-unmodified-since", LONG_AGO)).await, 200);
+    assert_eq!(status(claim(&default_tag, "Joe")).await, 412, "that is another claim");
+    let shown = tag(&jane, &avatar).await;
+    for _ in 0..2 {
+        let remove = jane.request(Method::DELETE, &format!("{user}/picture")).header("if-match", &shown);
+        assert_eq!(status(remove).await, 200);
+    }
+}
+
+/// Sends two writes whose conditions hold when the api evaluates them, and lets the records carry them out after that.
+/// Returns their statuses, the lower one first.
+async fn race(server: &TestServer, operation: &'static str, writes: [RequestBuilder; 2]) -> [u16; 2] {
+    server.faults.start_blocking("records", operation);
+    let [first, second] = writes;
+    let release = async {
+        server.faults.wait_for_hits("records", operation, 2).await;
+        server.faults.clear();
+    };
+    let (first, second, ()) = tokio::join!(status(first), status(second), release);
+    let mut statuses = [first, second];
+    statuses.sort_unstable();
+    statuses
+}
+
+#[tokio::test]
+async fn of_two_writes_with_one_etag_one_is_made() {
+    let server = TestServer::new().await;
+    let jane = server.login("jane").await;
+    let (id, user) = (jane.upload_picture().await, format!("/api/users/jane.{FED}"));
+    let picture = format!("/api/dropbox/pictures/{id}");
+    let shown = tag(&jane, &picture).await;
+    let crop = |side: u32| {
+        let request = jane.request(Method::PUT, &picture).header("if-match", &shown);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        request.body(format!("x=0&y=0&w={side}&h={side}"))
+    };
+    assert_eq!(race(&server, "crop", [crop(100), crop(200)]).await, [200, 412]);
+    let other = jane.upload("a.jpg", JPEG).await.text().await.unwrap();
+    let default_tag = tag(&jane, &format!("{user}/avatar")).await;
+    let claim = |id: &str| jane.request(Method::PUT, &user).json(&json!({"PictureID": id}));
+    let claims = [&id, &other].map(|id| claim(id).header("if-match", &default_tag));
+    let server = &server;
+    assert_eq!(race(server, "claim", claims).await, [200, 412]);
+
+    let file = upload_file(&jane).await;
+    let data = format!("/files/{file}/data");
+    let response = api_request(&jane, Method::GET, &data).send().await.unwrap();
+    let file_tag = header(&response, "etag").to_owned();
+    let version = |content: &[u8]| {
+        let request = api_request(&jane, Method::POST, &data).header("if-match", &file_tag);
+        let request = request.header("content-type", "multipart/form-data; boundary=B");
+        request.body(form(&[part("name=\"primaryFile\"; filename=\"a.txt\"", content)]))
+    };
+    // The second may be refused by the api or by the records, but both were sent with the ETag of the first version.
+    assert_eq!(race(server, "admit_into_file", [version(b"one"), version(b"two")]).await, [201, 412]);
+    assert_eq!(server.staged_files(), 0);
+}
+
+#[tokio::test]
+async fn a_version_or_avatar_that_is_being_processed_is_a_change() {
+    let server = TestServer::with_idle_worker(|_| {}).await;
+    let jane = server.login("jane").await;
+    let file = file_with_idle_worker(&jane).await;
+    let data = format!("/files/{file}/data");
+    let response = api_request(&jane, Method::GET, &data).send().await.unwrap();
+    let file_tag = header(&response, "etag").to_owned();
+    let version = || {
+        let request = api_request(&jane, Method::POST, &data).header("if-match", &file_tag);
+        let request = request.header("content-type", "multipart/form-data; boundary=B");
+        let request = request.header("prefer", "respond-async");
+        request.body(form(&[part("name=\"primaryFile\"; filename=\"a.jpg\"", JPEG)]))
+    };
+    assert_eq!(status(version()).await, 202);
+    assert_eq!(status(version()).await, 412, "the first is not shown yet, and would be lost");
+    let user = format!("/api/users/jane.{FED}");
+    let default_tag = tag(&jane, &format!("{user}/avatar")).await;
+    let (first, second) = (upload_lazily(&jane).await, upload_lazily(&jane).await);
+    let claim =
+        |id: &str| jane.request(Method::PUT, &user).json(&json!({"PictureID": id})).header("if-match", &default_tag);
+    assert_eq!(status(claim(&first)).await, 200);
+    assert_eq!(tag(&jane, &format!("{user}/avatar")).await, default_tag);
+    assert_eq!(status(claim(&second)).await, 412);
+    server.run_jobs().await;
+}
+
+/// Uploads a picture without waiting for the worker, and returns its PictureID.
+async fn upload_lazily(login: &Login<'_>) -> String {
+    let request = login.request(Method::POST, "/api/dropbox/pictures").header("prefer", "respond-async");
+    let response = request.multipart(crate::test_server::form("a.jpg", JPEG)).send().await.unwrap();
+    assert_eq!(response.status(), 202);
+    response.text().await.unwrap()
 }
 
 #[tokio::test]

@@ -282,6 +282,8 @@ pub enum TargetConflict {
     NameTaken,
     /// The version has as many renditions as it may.
     TooManyRenditions,
+    /// Another version than the expected one is the latest, or will be once it is processed.
+    VersionChanged,
 }
 
 /// A lock on an idempotency key, held by a request.

@@ -15,6 +15,7 @@ mod clock;
 mod digest;
 mod error_chain;
 mod event;
+mod expected_version;
 mod file;
 mod invalid_setting;
 mod job;
@@ -36,6 +37,7 @@ pub use clock::Clock;
 pub use digest::{Sha256Hasher, hex, sha256};
 pub use error_chain::chain;
 pub use event::{Event, EventKind};
+pub use expected_version::{ExpectedVersion, VersionChanged};
 pub use file::{
     AccessGrant, Applink, Audience, File, FileId, FileRole, FileVersion, IdempotencyKey, IdempotencyKeyLock,
     IdempotencyLockResult, InvalidFileId, PublicLink, Rendition, TargetConflict, UploadTarget,

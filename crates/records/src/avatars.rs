@@ -1,15 +1,22 @@
 //! Avatars: which picture a resource shows. The history is kept. The newest entry that is ready is shown. So a former
 //! avatar stays while a new one is processed, and for good if the new one turns out to be broken.
+//!
+//! The writes of one resource's avatar run one after the other, because each may expect a version. A claim whose
+//! picture is being processed counts as the latest version from its commit. So the second of two writes that expect
+//! the shown version is refused, although the first is not shown yet.
 
-use domain::{Resource, Service, Upload, UploadState};
+use domain::{ExpectedVersion, Resource, Service, Upload, UploadState, VersionChanged};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, Select, Set,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, JoinType, QueryFilter,
+    QueryOrder, QuerySelect, Select, Set, Statement,
 };
 
 use crate::convert;
 use crate::entity::{avatars, resource_grants, uploads};
 use crate::error::RecordsError;
 use crate::records::Records;
+use crate::write::TxEnd;
+use crate::write_tx::WriteTx;
 
 impl Records {
     /// The avatar that a resource shows now and its version; `None` for the default avatar.
@@ -17,19 +24,7 @@ impl Records {
     /// # Errors
     /// Any database error.
     pub async fn avatar(&self, resource: &Resource) -> Result<Option<(i64, Upload)>, RecordsError> {
-        let its_upload =
-            avatars::Entity::belongs_to(uploads::Entity).from(avatars::Column::UploadId).to(uploads::Column::Id);
-        // Any client may request this and a history has no limit, so the database selects the one row.
-        let shown = newest_first(resource)
-            .join(JoinType::LeftJoin, its_upload.into())
-            .filter(
-                Condition::any()
-                    .add(avatars::Column::UploadId.is_null())
-                    .add(uploads::Column::State.eq(UploadState::Ready.as_str())),
-            )
-            .select_also(uploads::Entity)
-            .one(&self.db)
-            .await?;
+        let shown = newest_first_in(resource, &[UploadState::Ready]).select_also(uploads::Entity).one(&self.db).await?;
         let Some((avatar, Some(row))) = shown else { return Ok(None) };
         Ok(Some((avatar.version, convert::upload(row)?)))
     }
@@ -53,15 +48,27 @@ impl Records {
     /// Removes the avatar, so that the default one is shown. Nothing is written if the newest entry
     /// is the default already, so that repeated removals do not lengthen the history.
     ///
+    /// `expected` is the version that may be removed; see [`Records::avatar`]. If nothing has to be written, every
+    /// `expected` succeeds, because RFC 9110, 13.1.1, permits that if the change "appears to have already been applied".
+    ///
     /// # Errors
-    /// Any database error.
-    pub async fn remove_avatar(&self, resource: &Resource, by: &str) -> Result<(), RecordsError> {
-        self.write_statement("remove_avatar", async |db| {
+    /// Outer: any database error. Inner: the resource does not have the expected avatar any more.
+    pub async fn remove_avatar(
+        &self,
+        resource: &Resource,
+        by: &str,
+        expected: ExpectedVersion<Option<i64>>,
+    ) -> Result<Result<(), VersionChanged>, RecordsError> {
+        self.write("remove_avatar", async |tx| {
+            tx.lock_avatar(resource).await?;
             // A newer picture that is still being processed would be shown later, so the newest row counts, not the
             // one that is shown.
-            let newest = newest_first(resource).one(db).await?;
+            let newest = newest_first(resource).one(&tx.tx).await?;
             if newest.is_none_or(|newest| newest.upload_id.is_none()) {
-                return Ok(());
+                return Ok(TxEnd::Rollback(Ok(())));
+            }
+            if !expected.permits(&tx.latest_avatar(resource).await?) {
+                return Ok(TxEnd::Rollback(Err(VersionChanged)));
             }
             let removed = avatars::ActiveModel {
                 service: Set(resource.service.as_str().to_owned()),
@@ -71,8 +78,8 @@ impl Records {
                 created_at: Set(self.now_ms()),
                 ..Default::default()
             };
-            removed.insert(db).await?;
-            Ok(())
+            removed.insert(&tx.tx).await?;
+            Ok(TxEnd::Commit(Ok(())))
         })
         .await
     }
@@ -109,6 +116,38 @@ impl Records {
         let key = (resource.service.as_str().to_owned(), resource.id.clone(), user.to_owned());
         Ok(resource_grants::Entity::find_by_id(key).one(&self.db).await?.is_some())
     }
+}
+
+impl WriteTx {
+    /// Makes other writes of this resource's avatar wait until this transaction ends. A resource may have no row that
+    /// could be locked, so PostgreSQL locks a number that is derived from its id. SQLite has one writer anyway.
+    pub(crate) async fn lock_avatar(&self, resource: &Resource) -> Result<(), RecordsError> {
+        if self.tx.get_database_backend() == DbBackend::Postgres {
+            let lock = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+            let resource = format!("avatar of {resource}");
+            self.tx.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, lock, [resource.into()])).await?;
+        }
+        Ok(())
+    }
+
+    /// The version of the avatar that is shown, or will be if the picture being processed turns out to be fine; `None`
+    /// for the default avatar.
+    pub(crate) async fn latest_avatar(&self, resource: &Resource) -> Result<Option<i64>, RecordsError> {
+        let latest = newest_first_in(resource, &[UploadState::Ready, UploadState::Accepted]).one(&self.tx).await?;
+        Ok(latest.filter(|latest| latest.upload_id.is_some()).map(|latest| latest.version))
+    }
+}
+
+/// The removals of a resource's avatar and the entries whose upload is in one of these states, newest first. Any client
+/// may request an avatar and a history has no limit, so the database selects the rows.
+fn newest_first_in(resource: &Resource, states: &[UploadState]) -> Select<avatars::Entity> {
+    let its_upload =
+        avatars::Entity::belongs_to(uploads::Entity).from(avatars::Column::UploadId).to(uploads::Column::Id);
+    newest_first(resource).join(JoinType::LeftJoin, its_upload.into()).filter(
+        Condition::any()
+            .add(avatars::Column::UploadId.is_null())
+            .add(uploads::Column::State.is_in(states.iter().map(|state| state.as_str()))),
+    )
 }
 
 /// All avatar entries of a resource, newest first.

@@ -1,7 +1,9 @@
 //! Claiming: one compare-and-set on the row that expiry also sets, so that a picture is claimed or expires, never
 //! both. The avatar entry is a second row of the same transaction.
 
-use domain::{Event, EventKind, Reason, ReasonCode, Resource, UploadId, UploadKind, UploadState};
+use domain::{
+    Event, EventKind, ExpectedVersion, Reason, ReasonCode, Resource, UploadId, UploadKind, UploadState, VersionChanged,
+};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, EntityTrait, QueryFilter, Set};
 
@@ -31,10 +33,16 @@ pub enum ClaimRefusal {
     Expired,
     /// It never became a picture.
     Unusable(Reason),
+    /// The resource does not have the expected avatar any more.
+    VersionChanged,
 }
 
 impl Records {
-    /// Claims an upload for a resource. A repeated claim has no further effect.
+    /// Claims an upload for a resource, and names the resource if `name` is given. A second time has no further effect.
+    ///
+    /// `expected` is the version of the avatar that may be replaced; see [`Records::avatar`]. A claim that was made
+    /// before and changes nothing now succeeds for any `expected`. RFC 9110, 13.1.1, permits that if the change
+    /// "appears to have already been applied", and `docs/contracts/dropbox.md`, 6.3, demands it.
     ///
     /// # Errors
     /// Outer: any database error, and then nothing was claimed. Inner: why the claim was refused.
@@ -43,6 +51,8 @@ impl Records {
         upload: UploadId,
         resource: &Resource,
         claimant: &Claimant,
+        name: Option<&str>,
+        expected: ExpectedVersion<Option<i64>>,
     ) -> Result<Result<(), ClaimRefusal>, RecordsError> {
         self.write("claim", async |tx| {
             let now = self.now_ms();
@@ -64,7 +74,19 @@ impl Records {
                 .await?;
             if claimed.rows_affected == 0 {
                 let row = uploads::Entity::find_by_id(upload.get()).filter(theirs).one(&tx.tx).await?;
-                return Ok(TxEnd::Rollback(explain_refusal(row, resource, claimant)?));
+                if let Err(refusal) = explain_refusal(row, resource, claimant)? {
+                    return Ok(TxEnd::Rollback(Err(refusal)));
+                }
+                let Some(name) = name else { return Ok(TxEnd::Rollback(Ok(()))) };
+                let named = tx.name_resource_if(resource, name, expected, now).await?;
+                return Ok(TxEnd::Commit(named.map_err(|VersionChanged| ClaimRefusal::VersionChanged)));
+            }
+            tx.lock_avatar(resource).await?;
+            if !expected.permits(&tx.latest_avatar(resource).await?) {
+                return Ok(TxEnd::Rollback(Err(ClaimRefusal::VersionChanged)));
+            }
+            if let Some(name) = name {
+                tx.set_resource_name(resource, name, now).await?;
             }
             let avatar = avatars::ActiveModel {
                 service: Set(resource.service.as_str().to_owned()),

@@ -1,9 +1,9 @@
 //! Cropping: changes what an unclaimed picture shows. Every crop begins a new generation of variants. Variants of
 //! former generations are kept and deleted with the picture.
 
-use domain::{Crop, Event, EventKind, Reason, ReasonCode, UploadId, UploadState};
+use domain::{Crop, Event, EventKind, ExpectedVersion, Reason, ReasonCode, UploadId, UploadState};
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect};
 
 use crate::claim::Claimant;
 use crate::convert;
@@ -19,6 +19,8 @@ pub enum CropRefusal {
     Unknown,
     /// It has been cropped as often as one picture may be.
     TooManyCrops(Reason),
+    /// It was cropped again, so that it does not show the expected generation any more.
+    VersionChanged,
 }
 
 /// The most generations of one picture, because each generation has its own limit of variants.
@@ -28,6 +30,9 @@ impl Records {
     /// Crops a ready, unclaimed picture; `None` shows the whole picture. Returns the generation that its variants
     /// belong to, which is the former one if nothing changes.
     ///
+    /// `expected` is the generation that may be changed. A crop that the picture has already succeeds for any
+    /// `expected`, because RFC 9110, 13.1.1, permits that if the change "appears to have already been applied".
+    ///
     /// # Errors
     /// Outer: any database error, and then nothing was changed. Inner: why the crop was refused.
     pub async fn crop(
@@ -35,6 +40,7 @@ impl Records {
         upload: UploadId,
         crop: Option<Crop>,
         by: &Claimant,
+        expected: ExpectedVersion<u32>,
     ) -> Result<Result<u32, CropRefusal>, RecordsError> {
         self.write("crop", async |tx| {
             let now = self.now_ms();
@@ -46,12 +52,17 @@ impl Records {
             if !by.admin {
                 theirs = theirs.add(uploads::Column::Owner.eq(by.user.as_str()));
             }
-            let Some(row) = uploads::Entity::find().filter(theirs.clone()).one(&tx.tx).await? else {
+            // Locked, so that the generation stays what is compared here.
+            let row = uploads::Entity::find().filter(theirs.clone()).lock_exclusive().one(&tx.tx).await?;
+            let Some(row) = row else {
                 return Ok(TxEnd::Rollback(Err(CropRefusal::Unknown)));
             };
             let stands = convert::upload(row)?;
             if stands.crop == crop {
                 return Ok(TxEnd::Rollback(Ok(stands.generation)));
+            }
+            if !expected.permits(&stands.generation) {
+                return Ok(TxEnd::Rollback(Err(CropRefusal::VersionChanged)));
             }
             let crop_json = crop.map(|crop| serde_json::to_string(&crop)).transpose();
             let crop_json = crop_json.map_err(|error| RecordsError::CorruptRow(error.to_string()))?;

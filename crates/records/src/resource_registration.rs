@@ -3,7 +3,7 @@
 use domain::Resource;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
 
-use crate::entity::{resource_grants, resources};
+use crate::entity::resource_grants;
 use crate::error::RecordsError;
 use crate::records::Records;
 use crate::write::TxEnd;
@@ -23,16 +23,7 @@ impl Records {
         self.write("register_resource", async |tx| {
             let now = self.now_ms();
             if let Some(name) = name {
-                let row = resources::ActiveModel {
-                    service: Set(resource.service.as_str().to_owned()),
-                    resource_id: Set(resource.id.clone()),
-                    name: Set(name.to_owned()),
-                    created_at: Set(now),
-                };
-                resources::Entity::insert(row)
-                    .on_conflict(super::resources::replace_name())
-                    .exec_without_returning(&tx.tx)
-                    .await?;
+                tx.set_resource_name(resource, name, now).await?;
             }
             if let Some(users) = users {
                 resource_grants::Entity::delete_many()

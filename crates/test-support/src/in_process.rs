@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use backends::{BackendError, Backends, BackendsSettings};
 use bytesize::ByteSize;
-use domain::{AccessGrant, Clock, FileId, QueueName, Secret, UploadTarget};
+use domain::{AccessGrant, Clock, ExpectedVersion, FileId, QueueName, Secret, UploadTarget};
 use instrument::FailPoints;
 use queue::QueueSettings;
 use records::{Admission, Admitted, FileAdmission, RecordsSettings, Role, User};
@@ -134,6 +134,7 @@ impl InProcess {
             staged,
             deadline: Duration::from_secs(600),
             idempotency_key: None,
+            expected: ExpectedVersion::Any,
         };
         let admitted = self.backends.records.admit_into_file(admission).await?.expect("the target has no conflict");
         self.backends.queue.publish(&admitted.message).await.ok();

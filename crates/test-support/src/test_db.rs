@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{AccessGrant, Clock, FileId, JobMessage, Media, Secret, Staged, UploadTarget, Variant};
+use domain::{AccessGrant, Clock, ExpectedVersion, FileId, JobMessage, Media, Secret, Staged, UploadTarget, Variant};
 use instrument::FailPoints;
 use jiff::Timestamp;
 use records::{
@@ -208,5 +208,6 @@ pub fn file_admission() -> FileAdmission {
         staged: Staged { key, bytes: 99, sha256: "ef".repeat(32), media: None, render_estimate: Duration::ZERO },
         deadline: DEADLINE,
         idempotency_key: None,
+        expected: ExpectedVersion::Any,
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use backends::{Backends, BackendsSettings};
 use bytesize::ByteSize;
-use domain::{AccessGrant, Clock, EventKind, FileId, Secret, Staged, UploadState, UploadTarget};
+use domain::{AccessGrant, Clock, EventKind, ExpectedVersion, FileId, Secret, Staged, UploadState, UploadTarget};
 use instrument::FailPoints;
 use queue::QueueSettings;
 use records::{Admission, FileAdmission, RecordsSettings, Role, User};
@@ -125,6 +125,7 @@ async fn a_file_on_whose_thumbnail_the_engine_panics_is_kept_without_it() {
         staged,
         deadline: DAY,
         idempotency_key: None,
+        expected: ExpectedVersion::Any,
     };
     let admitted = backends.records.admit_into_file(admission).await.unwrap().unwrap();
     backends.queue.publish(&admitted.message).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use domain::{Reason, Resource, Service, UploadId, UploadState};
+use domain::{ExpectedVersion, Reason, Resource, Service, UploadId, UploadState};
 use futures::future::join_all;
 use records::{ClaimRefusal, Claimant};
 use test_support::test_db::{MINUTE, RETENTION, on_both_engines, user};
@@ -20,11 +20,11 @@ async fn a_claim_can_be_repeated_and_no_other_resource_gets_the_picture() {
     on_both_engines(async |db| {
         let upload = db.admit_and_settle().await.id;
         for _ in 0..2 {
-            db.records.claim(upload, &group("choir"), &mary()).await.unwrap().unwrap();
+            db.records.claim(upload, &group("choir"), &mary(), None, ExpectedVersion::Any).await.unwrap().unwrap();
         }
         let claim = db.records.upload(upload).await.unwrap().unwrap().claim.unwrap();
         assert_eq!((claim.resource, claim.by.as_str()), (group("choir"), "mary"));
-        let elsewhere = db.records.claim(upload, &group("band"), &mary()).await.unwrap();
+        let elsewhere = db.records.claim(upload, &group("band"), &mary(), None, ExpectedVersion::Any).await.unwrap();
         assert_eq!(elsewhere, Err(ClaimRefusal::ClaimedElsewhere));
         // A claimed picture does not expire.
         db.clock.advance(2 * RETENTION);
@@ -39,25 +39,28 @@ async fn a_refused_claim_has_the_reason_of_the_upload() {
         let paul = Claimant { user: "paul".to_owned(), admin: false };
         let admin = Claimant { user: "root".to_owned(), admin: true };
         let nowhere = UploadId::try_from(77).unwrap();
-        assert_eq!(db.records.claim(nowhere, &group(1), &mary()).await.unwrap(), Err(ClaimRefusal::Unknown));
+        assert_eq!(
+            db.records.claim(nowhere, &group(1), &mary(), None, ExpectedVersion::Any).await.unwrap(),
+            Err(ClaimRefusal::Unknown)
+        );
         let upload = db.admit_and_settle().await.id;
-        let hidden = db.records.claim(upload, &group(1), &paul).await.unwrap();
+        let hidden = db.records.claim(upload, &group(1), &paul, None, ExpectedVersion::Any).await.unwrap();
         assert_eq!(hidden, Err(ClaimRefusal::Unknown), "the answer must not tell that the picture exists");
-        db.records.claim(upload, &group(1), &admin).await.unwrap().unwrap();
+        db.records.claim(upload, &group(1), &admin, None, ExpectedVersion::Any).await.unwrap().unwrap();
 
         let rejected = db.admit().await;
         let reason = Reason::new("too_small", "it has one pixel");
         let attempt = db.begin_attempt(&rejected.message).await;
         db.records.settle_rejected(&attempt, &reason).await.unwrap();
-        let unusable = db.records.claim(rejected.id, &group(1), &mary()).await.unwrap();
+        let unusable = db.records.claim(rejected.id, &group(1), &mary(), None, ExpectedVersion::Any).await.unwrap();
         assert_eq!(unusable, Err(ClaimRefusal::Unusable(reason)));
 
         let late = db.admit_and_settle().await.id;
         db.clock.advance(RETENTION);
-        let before_the_sweep = db.records.claim(late, &group(1), &mary()).await.unwrap();
+        let before_the_sweep = db.records.claim(late, &group(1), &mary(), None, ExpectedVersion::Any).await.unwrap();
         assert_eq!(before_the_sweep, Err(ClaimRefusal::Expired));
         assert_eq!(db.records.expire(10).await.unwrap(), [late]);
-        let after = db.records.claim(late, &group(1), &mary()).await.unwrap();
+        let after = db.records.claim(late, &group(1), &mary(), None, ExpectedVersion::Any).await.unwrap();
         assert_eq!(after, Err(ClaimRefusal::Expired));
     })
     .await;
@@ -69,7 +72,9 @@ async fn of_many_claims_one_wins() {
         let upload = db.admit_and_settle().await.id;
         let claims = (0..16).map(|n| {
             let records = db.records.clone();
-            tokio::spawn(async move { records.claim(upload, &group(n), &mary()).await.unwrap() })
+            tokio::spawn(
+                async move { records.claim(upload, &group(n), &mary(), None, ExpectedVersion::Any).await.unwrap() },
+            )
         });
         let won = join_all(claims).await.into_iter().filter(|outcome| matches!(outcome, Ok(Ok(())))).count();
         assert_eq!(won, 1);
@@ -89,7 +94,12 @@ async fn a_picture_is_claimed_or_expires_and_never_both() {
         db.clock.advance(RETENTION - std::time::Duration::from_millis(1));
         let claims = uploads.iter().map(|upload| {
             let (records, upload) = (db.records.clone(), *upload);
-            tokio::spawn(async move { (upload, records.claim(upload, &group(upload), &mary()).await.unwrap().is_ok()) })
+            tokio::spawn(async move {
+                (
+                    upload,
+                    records.claim(upload, &group(upload), &mary(), None, ExpectedVersion::Any).await.unwrap().is_ok(),
+                )
+            })
         });
         let claims: Vec<_> = claims.collect();
         let (clock, sweepers) = (db.clock.clone(), db.records.clone());
@@ -156,19 +166,19 @@ async fn an_avatar_is_the_newest_claimed_picture_that_is_ready() {
         let choir = group("choir");
         assert!(db.records.avatar(&choir).await.unwrap().is_none());
         let first = db.admit_and_settle().await.id;
-        db.records.claim(first, &choir, &mary()).await.unwrap().unwrap();
+        db.records.claim(first, &choir, &mary(), None, ExpectedVersion::Any).await.unwrap().unwrap();
         let (version, shown) = db.records.avatar(&choir).await.unwrap().unwrap();
         assert_eq!(shown.id, first);
         // A picture that is still being processed does not hide the one before it.
         let second = db.admit().await;
-        db.records.claim(second.id, &choir, &mary()).await.unwrap().unwrap();
+        db.records.claim(second.id, &choir, &mary(), None, ExpectedVersion::Any).await.unwrap().unwrap();
         assert_eq!(db.records.avatar(&choir).await.unwrap().unwrap().1.id, first);
         let attempt = db.begin_attempt(&second.message).await;
         db.records.settle_ready(&attempt, test_support::test_db::processed_upload(&attempt)).await.unwrap();
         assert_eq!(db.records.avatar(&choir).await.unwrap().unwrap().1.id, second.id);
         assert_eq!(db.records.avatar_version(&choir, version).await.unwrap().unwrap().id, first);
         assert!(db.records.avatar_version(&group("band"), version).await.unwrap().is_none());
-        db.records.remove_avatar(&choir, "mary").await.unwrap();
+        db.records.remove_avatar(&choir, "mary", ExpectedVersion::Any).await.unwrap().unwrap();
         assert!(db.records.avatar(&choir).await.unwrap().is_none());
     })
     .await;
@@ -180,7 +190,7 @@ async fn an_avatar_that_is_removed_many_times_gets_one_new_version() {
         let choir = group("choir");
         let claimed = async || {
             let admitted = db.admit().await;
-            db.records.claim(admitted.id, &choir, &mary()).await.unwrap().unwrap();
+            db.records.claim(admitted.id, &choir, &mary(), None, ExpectedVersion::Any).await.unwrap().unwrap();
             admitted
         };
         let settled = async |admitted: &records::Admitted| {
@@ -188,7 +198,7 @@ async fn an_avatar_that_is_removed_many_times_gets_one_new_version() {
             db.records.settle_ready(&attempt, test_support::test_db::processed_upload(&attempt)).await.unwrap();
         };
         let shown = async || db.records.avatar(&choir).await.unwrap();
-        let remove = async || db.records.remove_avatar(&choir, "mary").await.unwrap();
+        let remove = async || db.records.remove_avatar(&choir, "mary", ExpectedVersion::Any).await.unwrap().unwrap();
         remove().await;
         let first = claimed().await;
         settled(&first).await;

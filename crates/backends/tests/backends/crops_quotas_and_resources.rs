@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use domain::{Crop, Resource, Service};
+use domain::{Crop, ExpectedVersion, Resource, Service};
 use records::{Claimant, CropRefusal, SigningKey};
 use test_support::test_db::{MINUTE, RETENTION, admission, on_both_engines, user};
 
@@ -16,17 +16,26 @@ async fn a_crop_begins_a_generation_and_the_same_one_does_not() {
     on_both_engines(async |db| {
         let crop = Some(Crop { x: 1, y: 2, w: 3, h: 4 });
         let waiting = db.admit().await;
-        assert_eq!(db.records.crop(waiting.id, crop, &mary()).await.unwrap(), Err(CropRefusal::Unknown));
+        assert_eq!(
+            db.records.crop(waiting.id, crop, &mary(), ExpectedVersion::Any).await.unwrap(),
+            Err(CropRefusal::Unknown)
+        );
         let ready = db.admit_and_settle().await;
         for (crop, generation) in [(None, 0), (crop, 1), (crop, 1), (None, 2)] {
-            assert_eq!(db.records.crop(ready.id, crop, &mary()).await.unwrap(), Ok(generation));
+            assert_eq!(db.records.crop(ready.id, crop, &mary(), ExpectedVersion::Any).await.unwrap(), Ok(generation));
             assert_eq!(db.records.upload(ready.id).await.unwrap().unwrap().crop, crop);
         }
         let paul = Claimant { user: "paul".to_owned(), admin: false };
-        assert_eq!(db.records.crop(ready.id, crop, &paul).await.unwrap(), Err(CropRefusal::Unknown));
+        assert_eq!(
+            db.records.crop(ready.id, crop, &paul, ExpectedVersion::Any).await.unwrap(),
+            Err(CropRefusal::Unknown)
+        );
         let resource = Resource { service: Service::Users, id: "mary".to_owned() };
-        db.records.claim(ready.id, &resource, &mary()).await.unwrap().unwrap();
-        assert_eq!(db.records.crop(ready.id, crop, &mary()).await.unwrap(), Err(CropRefusal::Unknown));
+        db.records.claim(ready.id, &resource, &mary(), None, ExpectedVersion::Any).await.unwrap().unwrap();
+        assert_eq!(
+            db.records.crop(ready.id, crop, &mary(), ExpectedVersion::Any).await.unwrap(),
+            Err(CropRefusal::Unknown)
+        );
     })
     .await;
 }
@@ -60,7 +69,7 @@ async fn a_resource_is_registered_with_its_name_and_its_users() {
         db.records.revoke_resource_grant(&app, "paul").await.unwrap();
         db.records.revoke_resource_grant(&app, "paul").await.unwrap();
         assert_eq!(db.records.resource_grants(&app).await.unwrap(), ["mary"]);
-        db.records.name_resource(&app, "Travelling").await.unwrap();
+        db.records.name_resource(&app, "Travelling", ExpectedVersion::Any).await.unwrap().unwrap();
         assert_eq!(db.records.resource_name(&app).await.unwrap().as_deref(), Some("Travelling"));
         db.records.register_resource(&app, None, Some(&[])).await.unwrap();
         assert!(db.records.resource_grants(&app).await.unwrap().is_empty());

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use domain::{
-    AccessGrant, FileId, FileRole, IdempotencyKey, IdempotencyKeyLock, IdempotencyLockResult, Media, Reason,
-    RenditionName, RenditionNameRules, Staged, TargetConflict, UploadState, UploadTarget,
+    AccessGrant, ExpectedVersion, FileId, FileRole, IdempotencyKey, IdempotencyKeyLock, IdempotencyLockResult, Media,
+    Reason, RenditionName, RenditionNameRules, Staged, TargetConflict, UploadState, UploadTarget,
 };
 use futures::future::join_all;
 use records::{Admitted, FileAdmission, ProcessedUpload, RecordsError, SettleResult};
@@ -21,6 +21,7 @@ pub(crate) fn file_admission(place: UploadTarget) -> FileAdmission {
         staged: Staged { key, bytes: 12, sha256: "ab".repeat(32), media: None, render_estimate: Duration::ZERO },
         deadline: DEADLINE,
         idempotency_key: None,
+        expected: ExpectedVersion::Any,
     }
 }
 

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
-use domain::UploadId;
+use domain::{ExpectedVersion, UploadId};
 use records::{Admitted, Records, RecordsError};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use test_support::failing_disk::FailingDisk;
@@ -95,7 +95,12 @@ impl FailingDiskWalk {
     /// committed.
     async fn check_recovered(&self) {
         let (nothing, mary) = (999_999_999.try_into().unwrap(), mary());
-        self.db.records.claim(nothing, &marys_resource(), &mary).await.unwrap().unwrap_err();
+        self.db
+            .records
+            .claim(nothing, &marys_resource(), &mary, None, ExpectedVersion::Any)
+            .await
+            .unwrap()
+            .unwrap_err();
         let upload = admission("mary");
         let key = upload.staged.key.clone();
         let admitted = self.db.records.admit(upload).await.unwrap();

@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use domain::UploadId;
+use domain::{ExpectedVersion, UploadId};
 use records::{LeaseResult, Records};
 use test_support::test_db::{MINUTE, TestDb, admission, file_admission, processed_upload};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -178,8 +178,8 @@ async fn what_is_not_looked_up_can_be_repeated() {
         let mary = records::Claimant { user: "mary".to_owned(), admin: false };
         let resource = domain::Resource { service: domain::Service::Users, id: "mary".to_owned() };
         cutter.arm(b"COMMIT", lost);
-        records.claim(admitted.id, &resource, &mary).await.unwrap_err();
-        records.claim(admitted.id, &resource, &mary).await.unwrap().unwrap();
+        records.claim(admitted.id, &resource, &mary, None, ExpectedVersion::Any).await.unwrap_err();
+        records.claim(admitted.id, &resource, &mary, None, ExpectedVersion::Any).await.unwrap().unwrap();
         assert_eq!(db.records.avatar(&resource).await.unwrap().unwrap().1.id, admitted.id, "{lost:?}");
     }
     records.close().await.unwrap();

@@ -43,3 +43,4 @@ mod upload_list;
 mod uploads_jobs_and_deletions;
 mod usage_counters;
 mod users_and_grants;
+mod write_conditions;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Backend, Reason};
+use domain::{Backend, ExpectedVersion, Reason};
 use futures::future::join_all;
 use records::{LeaseResult, PublishAttempt, SettleResult};
 use sea_orm::{ConnectionTrait, Database, DbBackend, Statement};
@@ -301,7 +301,7 @@ async fn a_variant_of_an_older_crop_is_not_enqueued() {
         let id = db.admit_and_settle().await.id;
         let mary = records::Claimant { user: "mary".to_owned(), admin: false };
         let crop = Some(domain::Crop { x: 1, y: 2, w: 3, h: 4 });
-        assert_eq!(db.records.crop(id, crop, &mary).await.unwrap(), Ok(1));
+        assert_eq!(db.records.crop(id, crop, &mary, ExpectedVersion::Any).await.unwrap(), Ok(1));
         let name = "64.png".parse().unwrap();
         let wanted = db.records.request_variant(id, 0, name).await.unwrap();
         assert!(matches!(wanted, records::VariantStatus::Outdated), "{wanted:?}");

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use domain::{Resource, Service, UploadState};
+use domain::{ExpectedVersion, Resource, Service, UploadState};
 use records::{Claimant, LeaseResult, PublishAttempt, UploadFilter};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, FromQueryResult, Statement};
 use test_support::test_db::{MINUTE, RETENTION, TestDb, processed_upload};
@@ -76,9 +76,9 @@ async fn no_frequent_query_reads_a_whole_table() {
         records.events(admitted.id).await.unwrap();
         records.variants(admitted.id, 0).await.unwrap();
         records.request_variant(admitted.id, 0, "64.png".parse().unwrap()).await.unwrap();
-        records.claim(admitted.id, &choir, &mary).await.unwrap().unwrap();
+        records.claim(admitted.id, &choir, &mary, None, ExpectedVersion::Any).await.unwrap().unwrap();
         records.avatar(&choir).await.unwrap();
-        records.remove_avatar(&choir, "mary").await.unwrap();
+        records.remove_avatar(&choir, "mary", ExpectedVersion::Any).await.unwrap().unwrap();
         records.avatar(&choir).await.unwrap();
         records.may_act_for("mary", &choir).await.unwrap();
         let user = records.user_by_email("mary@example.org").await.unwrap().unwrap();

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use domain::{
-    AccessGrant, FileId, IdempotencyKey, Job, Media, RenditionName, Staged, TargetConflict, UploadId, UploadKind,
-    UploadTarget,
+    AccessGrant, ExpectedVersion, FileId, IdempotencyKey, Job, Media, RenditionName, Staged, TargetConflict, UploadId,
+    UploadKind, UploadTarget,
 };
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set};
@@ -36,10 +36,18 @@ pub struct FileAdmission {
     pub deadline: Duration,
     /// The idempotency key of the request, if it had one.
     pub idempotency_key: Option<IdempotencyKey>,
+    /// The number of the version that must be the file's latest one. A new file has none.
+    pub expected: ExpectedVersion<u32>,
 }
 
 impl Records {
     /// Admits a version or a rendition.
+    ///
+    /// The expected version is checked here and not again when the upload is ready. Of two next versions that expect
+    /// the same version, the second is refused while the first is processed. A later version without a condition has a
+    /// higher number and is meant to replace this one. So no version that is admitted after this check can become the
+    /// latest before this one does, except a failed one that an operator retries, which keeps its lower number. A
+    /// rendition changes no version, and belongs to the version that it was sent for.
     ///
     /// # Errors
     /// Outer: any database error. Inner: why it was refused. In both cases nothing was admitted and the staged bytes
@@ -72,6 +80,9 @@ impl Records {
                 NewFileEntry { upload: inserted.id, created_by: admission.owner, access_grant: admission.grant, now };
             match admission.target {
                 UploadTarget::Rendition { version, name, description, max_renditions: most } => {
+                    if !tx.is_latest_version(version, admission.expected).await? {
+                        return Ok((Err(TargetConflict::VersionChanged), None));
+                    }
                     if let Err(conflict) =
                         tx.insert_rendition(entry, version, &name, description, extension, most).await?
                     {
@@ -79,7 +90,11 @@ impl Records {
                     }
                 }
                 UploadTarget::NewFile(file) => tx.insert_file(entry, &file, filename).await?,
-                UploadTarget::NextVersion(file) => tx.insert_next_version(entry, &file, filename).await?,
+                UploadTarget::NextVersion(file) => {
+                    if !tx.insert_next_version(entry, &file, filename, admission.expected).await? {
+                        return Ok((Err(TargetConflict::VersionChanged), None));
+                    }
+                }
             }
             if let Some(idempotency_key) = &admission.idempotency_key {
                 tx.record_admitted_upload(idempotency_key, inserted.id).await?;
@@ -100,6 +115,17 @@ struct NewFileEntry {
 }
 
 impl WriteTx {
+    /// Whether the file of a version, given by its row id, has the expected latest version. A version that is being
+    /// processed is not the latest one yet. No other version becomes the latest before this transaction ends.
+    async fn is_latest_version(&self, version: i64, expected: ExpectedVersion<u32>) -> Result<bool, RecordsError> {
+        if expected == ExpectedVersion::Any {
+            return Ok(true);
+        }
+        let Some(version) = file_versions::Entity::find_by_id(version).one(&self.tx).await? else { return Ok(false) };
+        let file = files::Entity::find_by_id(version.file_id).lock_shared().one(&self.tx).await?;
+        Ok(file.is_some_and(|file| expected.permits(&version_number(file.latest_version))))
+    }
+
     async fn insert_rendition(
         &self,
         entry: NewFileEntry,
@@ -150,16 +176,30 @@ impl WriteTx {
         self.insert_version(entry, file, 1, name).await
     }
 
-    async fn insert_next_version(&self, entry: NewFileEntry, file: &FileId, name: String) -> Result<(), RecordsError> {
+    /// Returns false if the expected version is not the last one that is ready or being processed.
+    async fn insert_next_version(
+        &self,
+        entry: NewFileEntry,
+        file: &FileId,
+        name: String,
+        expected: ExpectedVersion<u32>,
+    ) -> Result<bool, RecordsError> {
         // Numbers are given in order; the number of a failed version is not given again.
         files::Entity::find_by_id(file.as_str()).lock_exclusive().one(&self.tx).await?;
-        let last = file_versions::Entity::find()
+        let newest_first = file_versions::Entity::find()
             .filter(file_versions::Column::FileId.eq(file.as_str()))
-            .order_by_desc(file_versions::Column::Number)
-            .one(&self.tx)
-            .await?;
+            .order_by_desc(file_versions::Column::Number);
+        if expected != ExpectedVersion::Any {
+            let kept = newest_first.clone().filter(file_versions::Column::ReleasedAt.is_null());
+            let latest = kept.one(&self.tx).await?;
+            if !latest.is_some_and(|latest| expected.permits(&version_number(latest.number))) {
+                return Ok(false);
+            }
+        }
+        let last = newest_first.one(&self.tx).await?;
         let number = last.map_or(1, |last| last.number.saturating_add(1));
-        self.insert_version(entry, file, number, name).await
+        self.insert_version(entry, file, number, name).await?;
+        Ok(true)
     }
 
     async fn insert_version(
@@ -182,6 +222,10 @@ impl WriteTx {
         file_versions::Entity::insert(row).exec_without_returning(&self.tx).await?;
         Ok(())
     }
+}
+
+fn version_number(stored: i32) -> u32 {
+    u32::try_from(stored).unwrap_or_default()
 }
 
 /// The extension of a file's name: at most ten letters and digits, or none.

@@ -1,8 +1,8 @@
 //! The operations of the test, and what must be true after each, whether it succeeded or not.
 
 use domain::{
-    Applink, Audience, Crop, FileId, FileRole, IdempotencyKey, IdempotencyLockResult, PublicLink, Reason, Resource,
-    Service, UploadState,
+    Applink, Audience, Crop, ExpectedVersion, FileId, FileRole, IdempotencyKey, IdempotencyLockResult, PublicLink,
+    Reason, Resource, Service, UploadState,
 };
 use records::{Claimant, LeaseResult, VariantStatus};
 use test_support::test_db::{DEADLINE, MINUTE, RETENTION, admission, file_admission, processed_upload, user, variant};
@@ -159,14 +159,22 @@ impl FailingDiskWalk {
             WalkOperation::Crop => {
                 let id = db.admit_and_settle().await.id;
                 let crop = Some(Crop { x: 1, y: 2, w: 3, h: 4 });
-                let cropped = self.run_with_free_space(room, records.crop(id, crop, &mary())).await.is_some();
+                let cropped = self
+                    .run_with_free_space(room, records.crop(id, crop, &mary(), ExpectedVersion::Any))
+                    .await
+                    .is_some();
                 assert_eq!(seen.upload(id).await.unwrap().unwrap().generation, u32::from(cropped));
                 cropped
             }
             WalkOperation::Claim => {
                 let id = db.admit_and_settle().await.id;
-                let claimed =
-                    self.run_with_free_space(room, records.claim(id, &marys_resource(), &mary())).await.is_some();
+                let claimed = self
+                    .run_with_free_space(
+                        room,
+                        records.claim(id, &marys_resource(), &mary(), None, ExpectedVersion::Any),
+                    )
+                    .await
+                    .is_some();
                 assert_eq!(seen.upload(id).await.unwrap().unwrap().claim.is_some(), claimed);
                 claimed
             }
