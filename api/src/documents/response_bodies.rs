@@ -307,6 +307,22 @@ pub(super) struct ApplinkCreated {
     pub(super) error_code: SuccessCode,
 }
 
+/// An applink, without its tokens.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ApplinkInformation {
+    #[serde(rename = "appLinkID")]
+    #[schema(example = "LhYd2kq0Qb7xJm")]
+    pub(super) app_link_id: String,
+    /// The id of the file
+    pub(super) id: String,
+    #[serde(rename = "type")]
+    pub(super) kind: ItemKind,
+    pub(super) role: LinkRole,
+    /// A user, `@serviceinstance` or `@everybody`
+    #[serde(rename = "assignedUser")]
+    pub(super) assigned_user: String,
+}
+
 /// A new access token of an applink.
 #[derive(Serialize, ToSchema)]
 pub(super) struct AccessTokenCreated {
