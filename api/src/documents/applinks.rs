@@ -1,25 +1,27 @@
-//! Applinks: `POST …/applinks/file/{fileId}`, `PUT …/applinks/token`, and their deletion. The
-//! credential is the link's id with a token. Tokens are sealed. The role that a link gives is in
-//! the link's row.
+//! Applinks: `POST …/applinks/file/{fileId}`, `PUT …/applinks/token`, `GET` and `DELETE
+//! …/applinks/{appLinkID}`. The credential is the link's id with a token. Tokens are sealed. The
+//! role that a link gives is in the link's row.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use domain::{Applink, Audience, FileRole};
+use domain::{AccessGrant, Applink, Audience, FileRole};
 use records::Records;
 
 use super::applink_tokens::ApplinkTokenKind;
 use super::authorize::DocumentAccess;
-use super::documented_errors::{CreateErrors, DocumentErrors, WriteErrors};
+use super::documented_errors::{CreateErrors, DocumentErrors, ReadErrors, WriteErrors};
 use super::error::{DocumentError, DocumentOperation};
 use super::json_params::JsonParams;
 use super::links::{Links, generate_link_id, parse_link_role};
 use super::parameters::{ApplinkForm, FilePath, LinkPath, VersionPath};
 use super::principal::header_text;
 use super::request::DocumentRequest;
-use super::response_bodies::{AccessTokenCreated, ApplinkCreated, ItemKind, SuccessBody, SuccessCode};
+use super::response_bodies::{
+    AccessTokenCreated, ApplinkCreated, ApplinkInformation, ItemBody, ItemKind, SuccessBody, SuccessCode,
+};
 use crate::auth::request_limits::RequestLimits;
 use crate::http::idempotency::{Idempotency, IdempotencyOutcome};
 use crate::http::small_body::UnreadBody;
@@ -128,6 +130,38 @@ pub(crate) async fn refresh(
         kind: ItemKind::Applink,
         error_code: SuccessCode::Success,
     };
+    Ok(request.response_format.response(StatusCode::OK, ItemKind::Applink, &body)?)
+}
+
+/// `GET …/applinks/{appLinkID}`: returns an applink to its holder, and to a manager of its file.
+#[utoipa::path(
+    get,
+    path = "/applinks/{id}",
+    tag = "documents",
+    operation_id = "getApplink",
+    params(LinkPath),
+    responses(
+        (status = 200, description = "The link", body = ItemBody<ApplinkInformation>),
+        DocumentErrors::<ReadErrors>,
+    ),
+)]
+pub(crate) async fn get(
+    State(access): State<Arc<DocumentAccess>>,
+    State(records): State<Records>,
+    request: DocumentRequest,
+) -> Result<Response, DocumentError> {
+    let principal = access.principal(&request).await?;
+    let link = records.applink(&request.id).await?.ok_or_else(DocumentError::link_not_found)?;
+    let is_holder = principal.grants.contains(&AccessGrant::Applink(link.id.clone()));
+    let min_role = if is_holder { FileRole::Viewer } else { FileRole::Manager };
+    access.authorize(principal, &link.file, DocumentOperation::GET_LINKS, min_role).await?;
+    let body = ItemBody::new(ApplinkInformation {
+        app_link_id: link.id,
+        id: link.file.to_string(),
+        kind: ItemKind::Applink,
+        role: link.role.into(),
+        assigned_user: link.audience.to_strings().join(","),
+    });
     Ok(request.response_format.response(StatusCode::OK, ItemKind::Applink, &body)?)
 }
 

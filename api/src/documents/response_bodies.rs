@@ -292,6 +292,9 @@ pub(super) struct ApplinkCreated {
     /// Valid for 15 minutes
     #[serde(rename = "accessToken")]
     pub(super) access_token: String,
+    /// The address of a page that shows the file and, for a contributor, uploads new versions. Open it with the tokens in
+    /// the fragment, percent-encoded: `<appLinkUrl>#accessToken=…&refreshToken=…`. The refresh token may be left out.
+    /// Never put a token into the query, because addresses are logged
     #[serde(rename = "appLinkUrl")]
     #[schema(format = "uri-reference")]
     pub(super) app_link_url: String,
@@ -305,6 +308,22 @@ pub(super) struct ApplinkCreated {
     pub(super) kind: ItemKind,
     #[serde(rename = "errorCode")]
     pub(super) error_code: SuccessCode,
+}
+
+/// An applink, without its tokens.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ApplinkInformation {
+    #[serde(rename = "appLinkID")]
+    #[schema(example = "LhYd2kq0Qb7xJm")]
+    pub(super) app_link_id: String,
+    /// The id of the file
+    pub(super) id: String,
+    #[serde(rename = "type")]
+    pub(super) kind: ItemKind,
+    pub(super) role: LinkRole,
+    /// A user, `@serviceinstance` or `@everybody`
+    #[serde(rename = "assignedUser")]
+    pub(super) assigned_user: String,
 }
 
 /// A new access token of an applink.

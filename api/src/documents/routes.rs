@@ -29,7 +29,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         routes!(renditions::thumbnail),
         routes!(applinks::refresh),
         routes!(applinks::add),
-        routes!(applinks::revoke),
+        routes!(applinks::get, applinks::revoke),
         routes!(public_links::list, public_links::add),
         routes!(public_links::get, public_links::revoke),
     ];

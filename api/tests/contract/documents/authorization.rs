@@ -123,6 +123,14 @@ async fn errors_of_a_role_that_is_too_low_for_each_operation() {
         ),
         (
             Some(FileRole::Contributor),
+            Method::GET,
+            (format!("/applinks/{app}"), ("applink", "")),
+            "!csLinkUnableToGet",
+            "Unable to get the file's links.",
+            "GET_LINKS",
+        ),
+        (
+            Some(FileRole::Contributor),
             Method::DELETE,
             (format!("/applinks/{app}"), ("applink", "")),
             "!csLinkUnableToDelete",
@@ -192,6 +200,7 @@ async fn errors_of_files_renditions_links_and_paths_that_do_not_exist() {
         (Method::GET, ours("/data/renditions?renditionType=all"), (400, "-97", "!csInvalidValue,renditionType", kind)),
         (Method::GET, ("/publiclinks/Lnone".to_owned(), ("publiclink", "")), no_link),
         (Method::DELETE, ("/publiclinks/Lnone".to_owned(), ("publiclink", "")), no_link),
+        (Method::GET, ("/applinks/Lnone".to_owned(), ("applink", "")), no_link),
         (Method::DELETE, ("/applinks/Lnone".to_owned(), ("applink", "")), no_link),
         (Method::GET, ("/folders/F1".to_owned(), ("file", "")), nothing),
         (Method::PATCH, ours(""), only("This path supports GET, HEAD only.")),

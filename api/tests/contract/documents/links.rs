@@ -138,6 +138,34 @@ async fn an_access_token_expires_and_can_be_refreshed_for_a_day() {
 }
 
 #[tokio::test]
+async fn an_applink_is_shown_to_its_holder_and_to_managers() {
+    let server = start_server().await;
+    let (jane, joe) = (server.login("jane").await, server.login("joe").await);
+    let id = upload_file(&jane).await;
+    let link = create_applink(&jane, &id, json!({"assignedUser": "joe", "role": "contributor"})).await;
+    let other = create_applink(&jane, &id, json!({"assignedUser": "joe", "role": "contributor"})).await;
+    let path = format!("/applinks/{}", link.id);
+    let shown = json!({"errorCode": "0", "appLinkID": link.id, "id": id, "type": "applink", "role": "contributor",
+                       "assignedUser": "joe"});
+    for request in [applink_request(&server, &link, Method::GET, &path), api_request(&jane, Method::GET, &path)] {
+        assert_eq!(request.send().await.unwrap().json::<Value>().await.unwrap(), shown);
+    }
+    let xml = applink_request(&server, &link, Method::GET, &path).header("accept", "application/xml");
+    assert!(xml.send().await.unwrap().text().await.unwrap().contains("<role>contributor</role>"));
+    let refused = |request: RequestBuilder| async move { error_fields(request.send().await.unwrap()).await };
+    assert_eq!(
+        refused(applink_request(&server, &other, Method::GET, &path)).await.1,
+        "-20",
+        "another link of the file"
+    );
+    assert_eq!(refused(api_request(&joe, Method::GET, &path)).await.1, "-20");
+    assert_eq!(refused(server.anonymous(Method::GET, &format!("/documents/api/1.1{path}"))).await.0, 401);
+    assert_eq!(status(api_request(&jane, Method::DELETE, &path)).await, 200);
+    assert_eq!(refused(applink_request(&server, &link, Method::GET, &path)).await.1, "-26");
+    assert_eq!(refused(api_request(&jane, Method::GET, &path)).await.2, "!csLinkNotFound");
+}
+
+#[tokio::test]
 async fn a_token_from_the_future_is_refused() {
     let (server, later) = (start_server().await, domain::Clock::manual("2026-11-22T12:00:00Z".parse().unwrap()));
     let jane = server.login("jane").await;
