@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::browser::{Browser, PICTURE};
-use crate::documents::{api_request, file_with_idle_worker, start_server, upload_file, wait_for_in_flight};
+use crate::documents::{api_request, start_server, upload_file, upload_file_with_idle_worker, wait_for_in_flight};
 use crate::test_server::{JPEG, Login, TestServer, header, serve_portal};
 
 /// An applink as its creator hands it on.
@@ -247,7 +247,7 @@ async fn an_upload_that_fails_is_explained_beside_the_form() {
     let Some(browser) = Browser::open("applink").await else { return };
     let server = TestServer::with_idle_worker(|_| {}).await;
     let jane = server.login("jane").await;
-    let id = file_with_idle_worker(&jane).await;
+    let id = upload_file_with_idle_worker(&jane).await;
     let link = Link::create(&jane, &id, "contributor").await;
     open(&browser, &link.with_refresh()).await;
     browser.find("#upload-section:not([hidden])").await;

@@ -7,7 +7,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::documents::{
-    SERVICE_KEY, api_request, file_part, file_with_idle_worker, form, json_part, part, start_server, upload_file,
+    SERVICE_KEY, api_request, file_part, form, json_part, part, start_server, upload_file, upload_file_with_idle_worker,
 };
 use crate::test_server::{FED, JPEG, Login, PNG, TestServer, header};
 
@@ -181,7 +181,7 @@ async fn of_two_writes_with_one_etag_one_is_made() {
 async fn a_version_or_avatar_that_is_being_processed_is_a_change() {
     let server = TestServer::with_idle_worker(|_| {}).await;
     let jane = server.login("jane").await;
-    let file = file_with_idle_worker(&jane).await;
+    let file = upload_file_with_idle_worker(&jane).await;
     let data = format!("/files/{file}/data");
     let response = api_request(&jane, Method::GET, &data).send().await.unwrap();
     let file_tag = header(&response, "etag").to_owned();
