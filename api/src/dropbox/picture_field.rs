@@ -118,13 +118,16 @@ impl PictureFieldReader<'_> {
 
 /// Returns the type, if pictures of it are accepted.
 fn require_supported(media: Option<Media>) -> Result<Media, ApiError> {
-    let accepted = || format!("{} pictures are accepted", Media::list_supported_pictures("and"));
     match media {
         Some(media) if media.is_supported_picture() => Ok(media),
         Some(media) => {
-            let (name, remedy) = (media.name(), media.remedy());
-            Err(ApiError::UnsupportedMediaType(format!("this is a {name} file, and only {}; {remedy}", accepted())))
+            let (name, accepted) = (media.name(), Media::list_supported_pictures("and"));
+            let why = format!("{name} files are not supported, only {accepted}; {}", media.remedy());
+            Err(ApiError::UnsupportedMediaType(why))
         }
-        None => Err(ApiError::UnsupportedMediaType(format!("this is no picture that we know; {}", accepted()))),
+        None => {
+            let accepted = Media::list_supported_pictures("or");
+            Err(ApiError::UnsupportedMediaType(format!("this is not a supported picture; send {accepted}")))
+        }
     }
 }
