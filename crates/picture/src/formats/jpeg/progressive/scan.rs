@@ -32,6 +32,9 @@ struct ScanCursor<'a> {
     may_end_early: bool,
 }
 
+/// The most bytes that one block of an AC scan takes: 63 coefficients of at most 16 bits of code and 15 more bits.
+const MAX_BLOCK_BYTES: usize = 63 * 31 / 8 + 1;
+
 impl<'a> ScanCursor<'a> {
     fn new(entropy: &'a EntropyData, part: &ProgressiveScan) -> Result<Self, Rejection> {
         let restart = part.tables.restart_interval;
@@ -53,6 +56,13 @@ impl<'a> ScanCursor<'a> {
     fn has_ended_early(&self) -> bool {
         self.may_end_early
             && (self.bits.overran() || self.mcus_left == 0 && !self.entropy.has_interval(self.interval_index + 1))
+    }
+
+    /// Whether the data may end within the next block, so that what was read of it must be undone. Nearly no block needs
+    /// the copy that this takes.
+    #[inline(always)]
+    fn may_end_in_next_block(&self) -> bool {
+        self.may_end_early && self.bits.bytes_left() < MAX_BLOCK_BYTES
     }
 
     /// Prepares the next MCU and returns whether a new restart interval begins with it.
@@ -97,7 +107,7 @@ impl ProgressiveScanReader {
         stop: &CancelFlag,
     ) -> Result<(), Rejection> {
         let scan = &part.scan;
-        let mut progress = ScanCursor::new(entropy, part)?;
+        let mut cursor = ScanCursor::new(entropy, part)?;
         let mut mean = [0i32; 4];
         let alone = match scan.components[..] {
             [(index, ..)] => Some(index),
@@ -109,10 +119,10 @@ impl ProgressiveScanReader {
             for x in 0..across {
                 // Among DC scans, only a scan of single bits may end early. Beyond the end the bits
                 // are 0 and change nothing.
-                if progress.has_ended_early() {
+                if cursor.has_ended_early() {
                     return Ok(());
                 }
-                if progress.next()? {
+                if cursor.next()? {
                     mean = [0; 4];
                 }
                 for ((&(index, ..), table), mean) in scan.components.iter().zip(&self.tables).zip(&mut mean) {
@@ -121,18 +131,18 @@ impl ProgressiveScanReader {
                     for block in (0..v).flat_map(|down| (0..h).map(move |right| (down, right))) {
                         let at = ((y * v + block.0) * component.blocks_per_row + x * h + block.1) * N * N;
                         let value = &mut stores[index].wanted[at];
-                        progress.bits.refill();
+                        cursor.bits.refill();
                         match table {
                             Some(table) => {
-                                *mean = mean.wrapping_add(table.dc_difference(&mut progress.bits)?);
+                                *mean = mean.wrapping_add(table.dc_difference(&mut cursor.bits)?);
                                 *value = (*mean << scan.approximation_low) as i16;
                             }
-                            None => *value |= (progress.bits.take(1) << scan.approximation_low) as i16,
+                            None => *value |= (cursor.bits.take(1) << scan.approximation_low) as i16,
                         }
                     }
                 }
             }
-            progress.check()?;
+            cursor.check()?;
         }
         Ok(())
     }
@@ -152,7 +162,7 @@ impl ProgressiveScanReader {
         };
         self.positions = idct::block_positions(N);
         self.kept_mask = (0..64).filter(|k| usize::from(self.positions[*k]) < N * N).fold(0, |seen, k| seen | 1 << k);
-        let mut progress = ScanCursor::new(entropy, part)?;
+        let mut cursor = ScanCursor::new(entropy, part)?;
         let component = &layout.components[index];
         let CoefficientStore { wanted, nonzero } = &mut stores[index];
         // Receives the coefficients that are not needed.
@@ -160,36 +170,36 @@ impl ProgressiveScanReader {
         for y in 0..component.blocks.1 {
             stop.check()?;
             for at in y * component.blocks_per_row..y * component.blocks_per_row + component.blocks.0 {
-                if progress.has_ended_early() {
+                if cursor.has_ended_early() {
                     return Ok(Some(at));
                 }
-                progress.next()?;
+                cursor.next()?;
                 let coefficients = &mut wanted[at * N * N..][..N * N];
                 if scan.approximation_high == 0 {
-                    if progress.eob_run > 0 {
-                        progress.eob_run -= 1;
+                    if cursor.eob_run > 0 {
+                        cursor.eob_run -= 1;
                         continue;
                     }
                     block[..N * N].copy_from_slice(coefficients);
-                    let read = self.read_first_pass(&table, scan, &mut progress, &mut block, &mut nonzero[at]);
-                    if progress.may_end_early && progress.bits.overran() {
+                    let read = self.read_first_pass(&table, scan, &mut cursor, &mut block, &mut nonzero[at]);
+                    if cursor.may_end_early && cursor.bits.overran() {
                         return Ok(Some(at));
                     }
                     read?;
                     coefficients.copy_from_slice(&block[..N * N]);
-                } else if progress.may_end_early {
+                } else if cursor.may_end_in_next_block() {
                     block[..N * N].copy_from_slice(coefficients);
-                    let read = self.read_refinement(&table, scan, &mut progress, &mut block[..N * N], &mut nonzero[at]);
-                    if progress.bits.overran() {
+                    let read = self.read_refinement(&table, scan, &mut cursor, &mut block[..N * N], &mut nonzero[at]);
+                    if cursor.bits.overran() {
                         return Ok(Some(at));
                     }
                     read?;
                     coefficients.copy_from_slice(&block[..N * N]);
                 } else {
-                    self.read_refinement(&table, scan, &mut progress, coefficients, &mut nonzero[at])?;
+                    self.read_refinement(&table, scan, &mut cursor, coefficients, &mut nonzero[at])?;
                 }
             }
-            progress.check()?;
+            cursor.check()?;
         }
         Ok(None)
     }
@@ -200,20 +210,20 @@ impl ProgressiveScanReader {
         &self,
         table: &HuffmanTable,
         scan: &ScanHeader,
-        progress: &mut ScanCursor<'_>,
+        cursor: &mut ScanCursor<'_>,
         block: &mut Block,
         nonzero: &mut u64,
     ) -> Result<(), HuffmanError> {
         let (mut k, end) = (u32::from(scan.spectral_start), u32::from(scan.spectral_end));
         while k <= end {
-            let bits = &mut progress.bits;
+            let bits = &mut cursor.bits;
             bits.ensure();
             let symbol = table.symbol(bits)?;
             let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
             k += run;
             if size == 0 {
                 if run < 15 {
-                    progress.eob_run = (1 << run) - 1 + bits.take(run);
+                    cursor.eob_run = (1 << run) - 1 + bits.take(run);
                     return Ok(());
                 }
                 k += 1;
@@ -237,21 +247,21 @@ impl ProgressiveScanReader {
         &self,
         table: &HuffmanTable,
         scan: &ScanHeader,
-        progress: &mut ScanCursor<'_>,
+        cursor: &mut ScanCursor<'_>,
         wanted: &mut [i16],
         nonzero: &mut u64,
     ) -> Result<(), HuffmanError> {
         let (mut k, end) = (u32::from(scan.spectral_start), u32::from(scan.spectral_end));
         let step = 1i16 << scan.approximation_low;
         let known = *nonzero;
-        if progress.eob_run == 0 {
+        if cursor.eob_run == 0 {
             while k <= end {
-                let bits = &mut progress.bits;
+                let bits = &mut cursor.bits;
                 bits.ensure();
                 let symbol = table.symbol(bits)?;
                 let (run, size) = (u32::from(symbol >> 4), symbol & 15);
                 if size == 0 && run < 15 {
-                    progress.eob_run = (1 << run) + bits.take(run);
+                    cursor.eob_run = (1 << run) + bits.take(run);
                     break;
                 }
                 let value = if size == 0 || bits.take(1) == 1 { step } else { -step };
@@ -274,9 +284,9 @@ impl ProgressiveScanReader {
                 k = position + 1;
             }
         }
-        if progress.eob_run > 0 {
-            progress.eob_run -= 1;
-            self.refine_nonzero(&mut progress.bits, known & bit_mask(k..end + 1), wanted, step);
+        if cursor.eob_run > 0 {
+            cursor.eob_run -= 1;
+            self.refine_nonzero(&mut cursor.bits, known & bit_mask(k..end + 1), wanted, step);
         }
         Ok(())
     }
