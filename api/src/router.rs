@@ -95,6 +95,8 @@ fn pages() -> Router<AppState> {
         .route("/page/logout", post(ui::forms::logout))
         .route("/page/crop", post(ui::forms::crop))
         .route("/page/claim", post(ui::forms::claim))
+        .route("/page/applink.js", get(ui::applink_page::script))
+        .route("/documents/embed/link/app/{link}/fileview/{file}", get(ui::applink_page::show))
         .layer(middleware::from_fn(answer_options))
 }
 
@@ -231,6 +233,8 @@ mod tests {
         let expected = [
             "/",
             "/docs",
+            "/documents/embed/link/app/{link}/fileview/{file}",
+            "/page/applink.js",
             "/page/claim",
             "/page/crop",
             "/page/icon.png",

@@ -60,6 +60,12 @@ impl CrossOrigin {
         Self { origins: cors.origins.clone(), document_domain }
     }
 
+    /// Returns the origins that may frame a page that is made for it. They are this server's own, because a proxy
+    /// may serve the portal at the same origin, and those that may call this server, because they can do more already.
+    pub(crate) fn frame_ancestors(&self) -> String {
+        std::iter::once("'self'").chain(self.origins.iter().map(String::as_str)).collect::<Vec<_>>().join(" ")
+    }
+
     /// Returns the origin of the request, if its pages may call this server.
     fn allowed_origin(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         let origin = headers.get(header::ORIGIN)?;

@@ -3,10 +3,10 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-/// The content security policy of the page. It permits only content of this site, no inline script or style, and no
-/// framing. `blob:` is the whole picture, which the script keeps while it is cropped.
+/// The content security policy of pages, without the origins that may frame them. It permits only content of this
+/// site, and no inline script or style. `blob:` is a picture that a script keeps.
 const PAGE_CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; \
-                      frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+                      frame-src 'self'; form-action 'self'; base-uri 'none'";
 
 /// Escapes `text` for use between tags and in attribute values.
 pub(crate) fn escape_html(text: &str) -> String {
@@ -38,13 +38,23 @@ pub(crate) fn render_template(template: &str, values: &[(&str, &str)]) -> String
     page
 }
 
-/// The response with a page of this site.
+/// The response with a page of this site. No page may frame it.
 pub(crate) fn html_response(status: StatusCode, page: String) -> Response {
-    let mut response = (status, page).into_response();
+    let mut response = framed_html_response(page, "'none'");
+    *response.status_mut() = status;
+    // With "no-referrer", which other responses have, a browser sends "null" as the origin of this page's own forms.
+    response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    response
+}
+
+/// The response with a page of this site that other pages may frame. `frame_ancestors` are their origins, in the form
+/// of a content security policy (CSP 3, 6.4.2).
+pub(crate) fn framed_html_response(page: String, frame_ancestors: &str) -> Response {
+    let mut response = page.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_CSP));
-    // With "no-referrer", which other responses have, a browser sends "null" as the origin of this page's own forms.
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    // A response without a policy gets the one of the router, which permits nothing.
+    let policy = HeaderValue::try_from(format!("{PAGE_CSP}; frame-ancestors {frame_ancestors}"));
+    headers.extend(policy.ok().map(|policy| (header::CONTENT_SECURITY_POLICY, policy)));
     response
 }

@@ -131,6 +131,6 @@ pub(crate) async fn icon() -> impl IntoResponse {
     asset("image/png", include_bytes!("icon.png"))
 }
 
-fn asset(kind: &'static str, bytes: &'static [u8]) -> impl IntoResponse + use<> {
+pub(super) fn asset(kind: &'static str, bytes: &'static [u8]) -> impl IntoResponse + use<> {
     ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], bytes)
 }

@@ -88,7 +88,7 @@ impl Browser {
         answer["value"].clone()
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let answer: Value =
             self.client.get(format!("{}/{path}", self.session)).send().await.unwrap().json().await.unwrap();
         answer["value"].clone()
@@ -98,6 +98,12 @@ impl Browser {
     pub(crate) async fn find(&self, css: &str) -> String {
         let found = self.post("element", json!({"using": "css selector", "value": css})).await;
         format!("element/{}", found[ELEMENT].as_str().unwrap())
+    }
+
+    /// Waits until the element with this id has this text.
+    pub(crate) async fn wait_for_text(&self, id: &str, text: &str) {
+        let path = format!("//*[@id='{id}' and normalize-space()=\"{text}\"]");
+        self.post("element", json!({"using": "xpath", "value": path})).await;
     }
 
     pub(crate) async fn click(&self, css: &str) {
@@ -130,7 +136,7 @@ impl Browser {
     }
 
     /// Role and name, as a screen reader announces them, of every visible element that can be reached by keyboard.
-    async fn accessible_names(&self) -> Vec<(String, String)> {
+    pub(crate) async fn accessible_names(&self) -> Vec<(String, String)> {
         let css = "a[href], button, input:not([type=hidden]), select, [tabindex]";
         let found = self.post("elements", json!({"using": "css selector", "value": css})).await;
         let mut spoken = Vec::new();
@@ -146,7 +152,7 @@ impl Browser {
     }
 
     /// Saves a screenshot of the window for a person to look at.
-    async fn screenshot(&self, name: &str) {
+    pub(crate) async fn screenshot(&self, name: &str) {
         use base64::Engine as _;
         let picture = self.get("screenshot").await;
         let bytes = base64::engine::general_purpose::STANDARD.decode(picture.as_str().unwrap()).unwrap();

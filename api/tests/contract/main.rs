@@ -6,6 +6,7 @@
 
 mod accept;
 mod admission;
+mod applink_page;
 mod avatars;
 mod backend_stalls;
 mod browser;

@@ -75,6 +75,12 @@ async fn every_address_begins_with_the_prefix() {
     let link: Value = request.json(&json!({"assignedUser": "@everybody"})).send().await.unwrap().json().await.unwrap();
     assert!(link["appLinkUrl"].as_str().unwrap().starts_with(&format!("{PREFIX}/documents/embed/")), "{link}");
 
+    let page = link["appLinkUrl"].as_str().unwrap().trim_start_matches(PREFIX);
+    let page = server.anonymous(Method::GET, page).send().await.unwrap().text().await.unwrap();
+    let (files, data) = (addresses(&page), format!("data-prefix=\"{PREFIX}\""));
+    assert!(files.len() == 3 && files.iter().all(|file| file.starts_with(&format!("{PREFIX}/page/"))), "{page}");
+    assert!(page.contains(&data), "{page}");
+
     let document: Value = jane.get("/openapi.json").await.json().await.unwrap();
     assert_eq!(document["servers"], json!([{"url": PREFIX}]));
 }
