@@ -223,7 +223,7 @@ $("crop").addEventListener("submit", (event) => {
 
 function showSizes() {
   for (const image of $("sizes").querySelectorAll("img")) {
-    image.src = `/api/dropbox/pictures/${number}?size=${image.dataset.size}&time=${Date.now()}`;
+    image.src = `${page.prefix}/api/dropbox/pictures/${number}?size=${image.dataset.size}&time=${Date.now()}`;
   }
 }
 
@@ -246,7 +246,7 @@ async function claim() {
   const body = JSON.stringify({ PictureID: number });
   const response = await fetch(`${page.prefix}/api/users/${page.user}`, { method: "PUT", headers: headers({ "Content-Type": "application/json" }), body });
   if (!response.ok) return showMessage(await errorMessage(response));
-  $("avatar").src = `/api/users/${page.user}/avatar?size=75&time=${Date.now()}`;
+  $("avatar").src = `${page.prefix}/api/users/${page.user}/avatar?size=75&time=${Date.now()}`;
   $("crop-section").hidden = $("claim-section").hidden = $("upload-status").hidden = true;
   $("upload").reset();
   showMessage("The picture is now your avatar.", true);

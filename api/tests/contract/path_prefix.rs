@@ -80,6 +80,11 @@ async fn every_address_begins_with_the_prefix() {
     let (files, data) = (addresses(&page), format!("data-prefix=\"{PREFIX}\""));
     assert!(files.len() == 3 && files.iter().all(|file| file.starts_with(&format!("{PREFIX}/page/"))), "{page}");
     assert!(page.contains(&data), "{page}");
+    for script in ["/page/page.js", "/page/applink.js"] {
+        let script = server.anonymous(Method::GET, script).send().await.unwrap().text().await.unwrap();
+        let bare = script.lines().find(|line| ["\"/", "'/", "`/"].iter().any(|start| line.contains(start)));
+        assert_eq!(bare, None, "an address in a script that does not begin with the prefix");
+    }
 
     let document: Value = jane.get("/openapi.json").await.json().await.unwrap();
     assert_eq!(document["servers"], json!([{"url": PREFIX}]));
