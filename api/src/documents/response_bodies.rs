@@ -292,8 +292,8 @@ pub(super) struct ApplinkCreated {
     /// Valid for 15 minutes
     #[serde(rename = "accessToken")]
     pub(super) access_token: String,
-    /// The address of a page that shows the file and, for a contributor, uploads new versions. Open it with the tokens in
-    /// the fragment, percent-encoded: `<appLinkUrl>#accessToken=…&refreshToken=…`. The refresh token may be left out.
+    /// The address of a page that shows the file and, for a contributor, uploads new versions. Open it with the tokens
+    /// in the fragment, percent-encoded: `<appLinkUrl>#accessToken=…&refreshToken=…`. The refresh token is optional.
     /// Never put a token into the query, because addresses are logged
     #[serde(rename = "appLinkUrl")]
     #[schema(format = "uri-reference")]

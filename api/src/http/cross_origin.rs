@@ -60,8 +60,8 @@ impl CrossOrigin {
         Self { origins: cors.origins.clone(), document_domain }
     }
 
-    /// Returns the origins whose pages may frame a page that is made for it: this server's own, because a proxy may serve
-    /// the portal and this server at one origin, and those that may call this server, because they can do more already.
+    /// Returns the origins that may frame a page that is made for it. They are this server's own, because a proxy
+    /// may serve the portal at the same origin, and those that may call this server, because they can do more already.
     pub(crate) fn frame_ancestors(&self) -> String {
         std::iter::once("'self'").chain(self.origins.iter().map(String::as_str)).collect::<Vec<_>>().join(" ")
     }

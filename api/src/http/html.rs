@@ -3,8 +3,8 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-/// The content security policy of pages, but for the origins that may frame them. It permits only content of this site,
-/// and no inline script or style. `blob:` is a picture that a script keeps.
+/// The content security policy of pages, without the origins that may frame them. It permits only content of this
+/// site, and no inline script or style. `blob:` is a picture that a script keeps.
 const PAGE_CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; \
                       frame-src 'self'; form-action 'self'; base-uri 'none'";
 
