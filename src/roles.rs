@@ -103,7 +103,8 @@ pub(crate) async fn worker(mut settings: Settings, args: WorkerArgs) -> anyhow::
     let (liveness, breakers) = (Some(worker.liveness()), worker.breakers());
     let readiness = WorkerReadiness { backends: backends.clone(), breakers, outages: OutageLog::default() };
     let probes = ProbeServer { metrics, liveness, readiness: ReadinessSource::Worker(Arc::new(readiness)) };
-    tracing::info!(queues = ?settings.worker.queues, "the worker is up");
+    let queues: Vec<&str> = settings.worker.queues.iter().map(|queue| queue.as_str()).collect();
+    tracing::info!(queues = queues.join(", "), "the worker is up");
     tokio::join!(
         worker.run(stop.clone()),
         sweeper.run(stop.clone()),

@@ -20,6 +20,7 @@ mod fairness;
 mod first_start;
 mod jobs;
 mod kill_recovery;
+mod log_fields;
 mod module_circles;
 mod picture_end_to_end;
 mod probes;

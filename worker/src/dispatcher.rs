@@ -4,7 +4,6 @@
 //! has no lease, and no attempt is counted for it. When the worker stops, the delivery goes back into its queue.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use domain::QueueName;
 use queue::{Deliveries, Delivery};
@@ -17,9 +16,6 @@ use crate::fair_scheduler::{FairScheduler, JobSlot};
 use crate::job_class::JobClass;
 use crate::unsettled_attempt::RETRY_PAUSE;
 use crate::worker::Worker;
-
-/// How long a worker waits for an event before it records that it is alive.
-const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
 
 /// A prefetched delivery that waits for a slot or has one.
 struct PrefetchedDelivery {
@@ -79,9 +75,13 @@ impl Worker {
                     self.liveness.record_activity();
                 }
                 () = self.breakers.wait_until_any_open(), if schedule.has_waiting() => {}
-                // An idle worker is alive. A worker in which no job ends while all slots are taken may hang, so it
-                // records nothing.
-                () = tokio::time::sleep(HEARTBEAT_INTERVAL) => if schedule.has_free_slot() { self.liveness.record_activity() },
+                // An idle worker is alive. If all slots are taken, the running jobs show whether it is
+                // (`run_while_leased`).
+                () = tokio::time::sleep(self.liveness.heartbeat_interval()) => {
+                    if schedule.has_free_slot() {
+                        self.liveness.record_activity();
+                    }
+                }
             }
         }
         // Jobs that have not begun go back at once, so that other workers need not wait for the jobs that run here. The
@@ -119,7 +119,7 @@ impl Worker {
         let mut permit = std::pin::pin!(self.breakers.acquire_permit());
         loop {
             self.liveness.record_activity();
-            if let Ok(permit) = tokio::time::timeout(HEARTBEAT_INTERVAL, &mut permit).await {
+            if let Ok(permit) = tokio::time::timeout(self.liveness.heartbeat_interval(), &mut permit).await {
                 return permit;
             }
         }

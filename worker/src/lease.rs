@@ -1,6 +1,7 @@
 //! Renews the lease of a job while its handler makes progress, up to the job's time limit. A job that hangs is given
 //! up, so that another worker can take it. The other worker may reach a backend that this one cannot.
 
+use std::convert::Infallible;
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use records::Attempt;
 use tokio::time::{Instant, sleep};
 
 use crate::attempt_result::AttemptResult;
+use crate::liveness::Liveness;
 use crate::worker::Worker;
 
 /// The longest that one step other than rendering may take. Such a step is a request to a store with its retries, a
@@ -25,6 +27,18 @@ struct LeaseLimits {
     job_timeout: Duration,
 }
 
+impl LeaseLimits {
+    /// The limit that is exceeded by an attempt without progress for `idle` that has taken `taken`; None if the attempt
+    /// is within both limits.
+    fn exceeded(&self, idle: Duration, taken: Duration) -> Option<String> {
+        if idle >= self.step_timeout {
+            return Some(format!("the attempt made no progress for {} s", idle.as_secs()));
+        }
+        (taken >= self.job_timeout)
+            .then(|| format!("the attempt was not done after {} s (worker.job_timeout)", taken.as_secs()))
+    }
+}
+
 /// Why a lease is no longer renewed.
 #[derive(Debug, PartialEq, Eq)]
 enum LeaseEnd {
@@ -39,24 +53,52 @@ impl Worker {
     /// worker has it.
     pub(crate) async fn run_with_lease(&self, attempt: &mut Attempt) -> Option<AttemptResult> {
         let leased = attempt.clone();
-        let progress = ProgressTracker::default();
-        let handler = progress.track(self.run_handler(attempt));
         let settings = &self.settings.worker;
         let limits = LeaseLimits {
             lease: settings.lease,
             step_timeout: settings.render_timeout + MAX_STEP_TIME,
             job_timeout: settings.job_timeout,
         };
-        let renewal = renew_until_end(limits, &progress, || self.backends.records.renew_lease(&leased, limits.lease));
-        tokio::select! {
-            outcome = handler => Some(outcome),
-            end = renewal => match end {
-                LeaseEnd::Lost => {
-                    tracing::warn!("the lease was lost, because the job is settled or another worker has it");
-                    None
-                }
-                LeaseEnd::TimedOut(why) => Some(AttemptResult::Retry(why)),
+        let renew = || self.backends.records.renew_lease(&leased, limits.lease);
+        match run_while_leased(limits, &self.liveness, self.run_handler(attempt), renew).await {
+            Ok(outcome) => Some(outcome),
+            Err(LeaseEnd::Lost) => {
+                tracing::warn!("the lease was lost, because the job is settled or another worker has it");
+                None
             }
+            Err(LeaseEnd::TimedOut(why)) => Some(AttemptResult::Retry(why)),
+        }
+    }
+}
+
+/// Runs `work` while renewing its lease. While `work` is within its limits, the worker counts as alive: jobs may take
+/// longer than a worker may be silent, and could take all slots.
+async fn run_while_leased<T, E, F>(
+    limits: LeaseLimits,
+    liveness: &Liveness,
+    work: impl Future<Output = T>,
+    renew: impl Fn() -> F,
+) -> Result<T, LeaseEnd>
+where
+    E: Display,
+    F: Future<Output = Result<bool, E>>,
+{
+    let progress = ProgressTracker::default();
+    tokio::select! {
+        outcome = progress.track(work) => Ok(outcome),
+        end = renew_until_end(limits, &progress, renew) => Err(end),
+        never = record_heartbeats(limits, &progress, liveness) => match never {},
+    }
+}
+
+/// Records activity of the worker again and again, as long as the attempt is within its limits. An attempt that is past
+/// them and runs all the same shows that the worker hangs.
+async fn record_heartbeats(limits: LeaseLimits, progress: &ProgressTracker, liveness: &Liveness) -> Infallible {
+    let started = Instant::now();
+    loop {
+        sleep(liveness.heartbeat_interval()).await;
+        if limits.exceeded(progress.idle_time(), started.elapsed()).is_none() {
+            liveness.record_activity();
         }
     }
 }
@@ -70,15 +112,8 @@ where
     let started = Instant::now();
     loop {
         sleep(limits.lease / 3).await;
-        let (idle, taken) = (progress.idle_time(), started.elapsed());
-        if idle >= limits.step_timeout {
-            return LeaseEnd::TimedOut(format!("the attempt made no progress for {} s", idle.as_secs()));
-        }
-        if taken >= limits.job_timeout {
-            return LeaseEnd::TimedOut(format!(
-                "the attempt was not done after {} s (worker.job_timeout)",
-                taken.as_secs()
-            ));
+        if let Some(why) = limits.exceeded(progress.idle_time(), started.elapsed()) {
+            return LeaseEnd::TimedOut(why);
         }
         match renew().await {
             Ok(true) => {}
@@ -90,8 +125,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-    use std::future::ready;
+    use std::future::{pending, ready};
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
@@ -103,24 +137,53 @@ mod tests {
 
     /// Runs `work` under a lease with these limits and returns how the lease ended. `work` sees the number of renewals.
     async fn run_with_limits(limits: LeaseLimits, work: impl AsyncFn(&AtomicU32)) -> Option<LeaseEnd> {
-        let (progress, renewed) = (ProgressTracker::default(), AtomicU32::new(0));
+        let renewed = AtomicU32::new(0);
         let renew = || {
             renewed.fetch_add(1, Ordering::Relaxed);
             ready(Ok::<_, Infallible>(true))
         };
-        let renewal = async {
-            tokio::select! {
-                () = progress.track(work(&renewed)) => None,
-                end = renew_until_end(limits, &progress, renew) => Some(end),
+        let liveness = Liveness::default();
+        let leased = run_while_leased(limits, &liveness, work(&renewed), renew);
+        tokio::time::timeout(TEST_TIMEOUT, leased).await.expect("the lease is renewed without end").err()
+    }
+
+    /// The times of the last activity that the worker shows during a job with these limits. The job waits until there
+    /// are `wanted` of them, or until it has run for `at_most`. The records do not answer.
+    async fn activities_during_job(limits: LeaseLimits, wanted: usize, at_most: Duration) -> Vec<Duration> {
+        let liveness = Liveness::with_heartbeat_interval(Duration::from_millis(1));
+        let work = async {
+            let (started, mut seen) = (Instant::now(), Vec::new());
+            while seen.len() < wanted && started.elapsed() < at_most {
+                sleep(Duration::from_millis(1)).await;
+                let last = liveness.last_activity();
+                if !last.is_zero() && seen.last() != Some(&last) {
+                    seen.push(last);
+                }
             }
+            seen
         };
-        tokio::time::timeout(TEST_TIMEOUT, renewal).await.expect("the lease is renewed without end")
+        let renew = pending::<Result<bool, Infallible>>;
+        run_while_leased(limits, &liveness, work, renew).await.expect("renewing waits for the records for ever")
+    }
+
+    #[tokio::test]
+    async fn a_job_within_its_limits_shows_that_its_worker_is_alive() {
+        let limits = LeaseLimits { lease: LONG, step_timeout: LONG, job_timeout: LONG };
+        assert_eq!(activities_during_job(limits, 3, TEST_TIMEOUT).await.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_job_past_its_limits_does_not_show_that_its_worker_is_alive() {
+        for (step_timeout, job_timeout) in [(Duration::ZERO, LONG), (LONG, Duration::ZERO)] {
+            let limits = LeaseLimits { lease: LONG, step_timeout, job_timeout };
+            assert_eq!(activities_during_job(limits, 1, 3 * SHORT).await, Vec::<Duration>::new());
+        }
     }
 
     #[tokio::test]
     async fn a_job_that_hangs_is_given_up() {
         let limits = LeaseLimits { lease: SHORT, step_timeout: 3 * SHORT, job_timeout: LONG };
-        let end = run_with_limits(limits, async |_| std::future::pending().await).await;
+        let end = run_with_limits(limits, async |_| pending().await).await;
         assert!(
             matches!(&end, Some(LeaseEnd::TimedOut(why)) if why.starts_with("the attempt made no progress")),
             "{end:?}"

@@ -98,7 +98,7 @@ impl Worker {
                 match outcome {
                     None => tracing::info!("the attempt changed nothing, because the upload was settled before"),
                     Some(outcome) => {
-                        tracing::info!(?outcome, "settled");
+                        tracing::info!(%outcome, "settled");
                         self.backends.queue.publish_outcome(message.id, outcome);
                     }
                 }

@@ -101,6 +101,17 @@ pub enum Outcome {
     Failed(Reason),
 }
 
+/// The form in the log: the verdict as it is sent, and the reason.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ready => f.write_str("ready"),
+            Self::Rejected(reason) => write!(f, "rejected: {reason}"),
+            Self::Failed(reason) => write!(f, "failed: {reason}"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

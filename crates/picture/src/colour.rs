@@ -12,6 +12,9 @@ use moxcms::{ColorProfile, DataColorSpace, Layout, Transform8BitExecutor, Transf
 use crate::black_point::{self, Compensation};
 use crate::raster::{Colour, Plane, Raster};
 
+/// How many pixels of ink are converted at a time.
+const INK_PIXELS: usize = 4096;
+
 /// The conversion of one picture's samples to sRGB.
 pub(crate) struct ColourTransform {
     /// The transform, the colour type of its result, and the compensation to apply to the result.
@@ -50,38 +53,42 @@ impl ColourTransform {
             Colour::YCbCr => Cow::Owned(rgb_from_ycbcr(&raster)),
             _ => Raster::compact(raster),
         };
-        let Some((transform, result, compensation)) = &self.transform else {
-            return if raster.colour == Colour::Cmyk { Cow::Owned(rgb_from_cmyk(&raster)) } else { raster };
-        };
-        let mut corrected = apply_transform(raster.into_owned(), &**transform, *result);
-        if let (Some(compensation), Some(plane)) = (compensation, corrected.planes.first_mut()) {
-            for pixel in plane.samples.chunks_exact_mut(result.channels()) {
+        // The lengths always fit, so a transform does not fail. If it did, the profile would be ignored.
+        match self.converted(&raster) {
+            Some(converted) => Cow::Owned(converted),
+            None if raster.colour == Colour::Cmyk => Cow::Owned(rgb_from_cmyk(&raster)),
+            None => raster,
+        }
+    }
+
+    /// The samples of `raster`, which has one plane, in sRGB. None if there is no transform, or if it fails.
+    fn converted(&self, raster: &Raster) -> Option<Raster> {
+        let (transform, result, compensation) = self.transform.as_ref()?;
+        let plane = raster.plane()?;
+        let (from, to) = (raster.colour.channels(), result.channels());
+        let mut samples = vec![0; plane.samples.len() / from * to];
+        if raster.colour == Colour::Cmyk {
+            // Ink values in profiles are inverted compared with Adobe's files.
+            let mut inverted = Vec::with_capacity(INK_PIXELS * from);
+            for (inks, out) in plane.samples.chunks(INK_PIXELS * from).zip(samples.chunks_mut(INK_PIXELS * to)) {
+                inverted.clear();
+                inverted.extend(inks.iter().map(|ink| 255 - ink));
+                transform.transform(&inverted, out).ok()?;
+            }
+        } else {
+            transform.transform(&plane.samples, &mut samples).ok()?;
+        }
+        if let Some(compensation) = compensation {
+            for pixel in samples.chunks_exact_mut(to) {
                 for (sample, channel) in pixel.iter_mut().zip(compensation) {
                     *sample = channel[usize::from(*sample)];
                 }
             }
         }
-        Cow::Owned(corrected)
+        let Plane { stride, width, height, extent, .. } = *plane;
+        let plane = Plane { samples, stride, width, height, extent };
+        Some(Raster { width: raster.width, height: raster.height, colour: *result, planes: vec![plane] })
     }
-}
-
-/// Applies a profile's `transform` to `raster`, which has one plane. The result has the colour type `result`.
-fn apply_transform(mut raster: Raster, transform: &Transform8BitExecutor, result: Colour) -> Raster {
-    let Some(plane) = raster.planes.first_mut() else { return raster };
-    if raster.colour == Colour::Cmyk {
-        // Ink values in profiles are inverted compared with Adobe's files.
-        plane.samples.iter_mut().for_each(|ink| *ink = 255 - *ink);
-    }
-    let pixels = plane.samples.len() / raster.colour.channels();
-    let mut samples = vec![0; pixels * result.channels()];
-    // The lengths always fit, so this does not fail. If it did, the profile would be ignored.
-    if transform.transform(&plane.samples, &mut samples).is_ok() {
-        plane.samples = samples;
-        raster.colour = result;
-    } else if raster.colour == Colour::Cmyk {
-        return rgb_from_cmyk(&raster);
-    }
-    raster
 }
 
 /// Whether a transform leaves a grid of colours unchanged. If it does, the profile is sRGB under
@@ -246,6 +253,27 @@ mod tests {
         assert_eq!((flat.colour, &flat.planes[0].samples[..]), (Colour::Rgb, &[255, 255, 255, 10, 20, 30][..]));
         let flat = flatten(Cow::Owned(Raster::packed(1, 1, Colour::GrayAlpha, vec![0, 128])));
         assert_eq!((flat.colour, &flat.planes[0].samples[..]), (Colour::Gray, &[127][..]));
+    }
+
+    struct FailingTransform;
+
+    impl moxcms::TransformExecutor<u8> for FailingTransform {
+        fn transform(&self, _: &[u8], _: &mut [u8]) -> Result<(), moxcms::CmsError> {
+            Err(moxcms::CmsError::LaneSizeMismatch)
+        }
+    }
+
+    #[test]
+    fn a_profile_whose_transform_fails_is_ignored() {
+        let failing = ColourTransform { transform: Some((Arc::new(FailingTransform), Colour::Rgb, None)) };
+        let without_profile = ColourTransform::new(None, Colour::Cmyk);
+        for colour in [Colour::Cmyk, Colour::Rgb, Colour::Gray] {
+            let raster = Raster::packed(2, 1, colour, (0..2 * colour.channels()).map(|i| 25 * i as u8).collect());
+            let converted = failing.apply(Cow::Borrowed(&raster));
+            let expected = without_profile.apply(Cow::Borrowed(&raster));
+            assert_eq!(converted.colour, expected.colour, "{colour:?}");
+            assert_eq!(converted.planes[0].samples, expected.planes[0].samples, "{colour:?}");
+        }
     }
 
     #[test]

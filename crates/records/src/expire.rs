@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use domain::{
-    Backend, Event, EventKind, JobId, JobState, Reason, ReasonCode, UploadId, UploadKind, UploadState, blob_keys,
+    Backend, Event, EventKind, Job, JobId, JobState, Reason, ReasonCode, UploadId, UploadKind, UploadState, blob_keys,
 };
 use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query, SelectStatement};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
@@ -86,7 +86,7 @@ impl Records {
             let overdue = Condition::all()
                 .add(uploads::Column::Deadline.lte(now))
                 .add(uploads::Column::State.eq(UploadState::Accepted.as_str()));
-            let reason = deadline_reason(None);
+            let reason = OverdueTexts::UPLOAD.reason(None);
             let failed = uploads::Entity::update_many()
                 .col_expr(uploads::Column::State, Expr::value(UploadState::Failed.as_str()))
                 .col_expr(uploads::Column::SettledAt, Expr::value(now))
@@ -116,7 +116,7 @@ impl Records {
                 let Some(id) = convert::job_upload(&job)? else { continue };
                 changes.add_bytes(&job.principal, -sent.get(&id.get()).copied().unwrap_or_default());
                 let failing = failing_backend(&job);
-                let reason = deadline_reason(failing);
+                let reason = OverdueTexts::UPLOAD.reason(failing);
                 if let Some(failing) = failing {
                     by_backend.entry(failing.as_str()).or_insert_with(|| (reason.clone(), Vec::new())).1.push(id.get());
                 }
@@ -179,7 +179,7 @@ impl Records {
                     .await?;
                 let was_variant = variants.rows_affected > 0;
                 let kind = if was_variant { EventKind::VariantOverdue } else { EventKind::JobOverdue };
-                let reason = deadline_reason(failing_backend(&job));
+                let reason = OverdueTexts::of(&job).reason(failing_backend(&job));
                 let detail =
                     job.last_error.map_or_else(|| reason.message.clone(), |error| format!("last error: {error}"));
                 tx.record_events(id, [Event::new(convert::timestamp(now), kind, detail)]).await?;
@@ -203,13 +203,56 @@ fn failing_backend(job: &jobs::Model) -> Option<Backend> {
     }
 }
 
-/// Why a job was not done by its deadline, in words for the client.
-fn deadline_reason(failing: Option<Backend>) -> Reason {
-    let message = match failing {
-        Some(backend) => format!("not processed by its deadline, because {} failed", backend.description()),
-        None => "no worker settled this upload before its deadline".to_owned(),
+/// What clients are told about a job that was not done by its deadline.
+struct OverdueTexts {
+    /// If no backend is known to have failed.
+    not_done: &'static str,
+    /// If a backend failed, which is named after it.
+    not_done_because: &'static str,
+    /// What follows from it for the client.
+    consequence: &'static str,
+}
+
+impl OverdueTexts {
+    const UPLOAD: Self = Self {
+        not_done: "no worker settled this upload before its deadline",
+        not_done_because: "not processed by its deadline",
+        consequence: "try again, or ask the operator to",
     };
-    Reason::new(ReasonCode::DeadlinePassed, format!("{message}; try again, or ask the operator to"))
+    const VARIANT: Self = Self {
+        not_done: "no worker made this size of the picture before the deadline",
+        not_done_because: "this size of the picture was not made by the deadline",
+        consequence: "request it again",
+    };
+    const VERIFICATION: Self = Self {
+        not_done: "no worker verified the stored bytes of this upload before the deadline",
+        not_done_because: "the stored bytes of this upload were not verified by the deadline",
+        consequence: "the upload itself is unchanged",
+    };
+    /// A job of a kind that this version does not know. Such a job is about an upload that is ready already.
+    const UNKNOWN_JOB: Self = Self {
+        not_done: "no worker ended a job about this upload before the deadline",
+        not_done_because: "a job about this upload was not done by the deadline",
+        consequence: "the upload itself is unchanged",
+    };
+
+    fn of(job: &jobs::Model) -> Self {
+        match convert::job_message(job).map(|message| message.job) {
+            Ok(Job::ProcessPicture { .. } | Job::ProcessFile { .. } | Job::ProcessRendition { .. }) => Self::UPLOAD,
+            Ok(Job::MakeVariant { .. }) => Self::VARIANT,
+            Ok(Job::VerifyUpload { .. }) => Self::VERIFICATION,
+            Err(_) => Self::UNKNOWN_JOB,
+        }
+    }
+
+    fn reason(&self, failing: Option<Backend>) -> Reason {
+        let Self { not_done, not_done_because, consequence } = self;
+        let message = match failing {
+            Some(backend) => format!("{not_done_because}, because {} failed; {consequence}", backend.description()),
+            None => format!("{not_done}; {consequence}"),
+        };
+        Reason::new(ReasonCode::DeadlinePassed, message)
+    }
 }
 
 /// Selects the ids of the `limit` oldest uploads by `order` that match the condition. Rows that another sweeper has

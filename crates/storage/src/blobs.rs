@@ -21,8 +21,8 @@ use crate::settings::StoreSettings;
 use crate::staging::Staging;
 use crate::store::Store;
 
-/// The search for higher ids ends after more consecutive empty folders than this.
-const MAX_EMPTY_FOLDERS: i64 = 4;
+/// The search for higher ids ends after this many consecutive empty folders.
+const MAX_EMPTY_FOLDERS: i64 = 5;
 
 /// The blob store.
 #[derive(Clone, Debug)]
@@ -114,11 +114,11 @@ impl Blobs {
     }
 
     /// The highest id after `last` of an upload that has blobs. Lists the folder of `last` and the
-    /// next ones until more than `MAX_EMPTY_FOLDERS` in a row are empty. So the cost does not
-    /// grow with the number of blobs.
+    /// next ones until `MAX_EMPTY_FOLDERS` in a row are empty. So the cost does not grow with the
+    /// number of blobs.
     pub async fn highest_upload_id_after(&self, last: i64) -> Result<Option<i64>, StoreError> {
         let (mut folder, mut empty, mut highest) = (blob_keys::folder(last), 0, None);
-        while empty <= MAX_EMPTY_FOLDERS {
+        while empty < MAX_EMPTY_FOLDERS {
             let mut listed = self.0.list_folder(&blob_keys::folder_path(folder));
             empty += 1;
             while let Some(entry) = listed.try_next().await? {
@@ -141,5 +141,45 @@ impl Blobs {
     /// Any storage error.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.0.ping().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use bytesize::ByteSize;
+    use domain::Secret;
+
+    use super::*;
+
+    fn store(folder: &Path) -> StoreSettings {
+        StoreSettings {
+            url: Secret::new(format!("file://{}", folder.display())),
+            endpoint: String::new(),
+            region: String::new(),
+            access_key_id: String::new(),
+            secret_access_key: Secret::default(),
+            min_free: ByteSize::b(0),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_search_for_higher_ids_ends_after_the_stated_number_of_empty_folders() {
+        let data = tempfile::tempdir().unwrap();
+        let staging = Staging::open(&store(&data.path().join("staging")), FailPoints::default()).unwrap();
+        let last = 1001;
+        for (empty_folders, is_found) in [(MAX_EMPTY_FOLDERS - 1, true), (MAX_EMPTY_FOLDERS, false)] {
+            let path = data.path().join(format!("{empty_folders} empty"));
+            let blobs = Blobs::open(&store(&path), FailPoints::default()).unwrap();
+            // The folder of `last` is empty too.
+            let folder = blob_keys::folder(last) + empty_folders;
+            let id = (last..).find(|id| blob_keys::folder(*id) == folder).unwrap();
+            let key = format!("{}/{id}-a/512.jpg", blob_keys::folder_path(folder));
+            let content = BlobContent::Bytes(Bytes::from_static(b"bytes"));
+            blobs.put_batch(&staging, vec![NewBlob { key, content }]).await.unwrap();
+            let found = blobs.highest_upload_id_after(last).await.unwrap();
+            assert_eq!(found, is_found.then_some(id), "{empty_folders} empty folders");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Backend, ExpectedVersion, Reason};
+use domain::{Backend, ExpectedVersion, Job, Reason};
 use futures::future::join_all;
 use records::{LeaseResult, PublishAttempt, SettleResult};
 use sea_orm::{ConnectionTrait, Database, DbBackend, Statement};
@@ -327,6 +327,33 @@ async fn a_variant_job_expires_and_the_variant_is_requested_anew() {
         assert_eq!((*of, *job, reason.code.as_str()), (upload, message.id, "deadline"));
         assert!(reason.message.contains("the storage for finished files"), "{reason:?}");
         assert!(matches!(want().await, records::VariantStatus::Enqueued(_)), "the next request creates a new job");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn each_kind_of_overdue_job_has_a_reason_of_its_own() {
+    on_both_engines(async |db| {
+        let id = db.admit_and_settle().await.id;
+        let wanted = db.records.request_variant(id, 0, "64.png".parse().unwrap()).await.unwrap();
+        let records::VariantStatus::Enqueued(variant) = wanted else { panic!("no job was enqueued") };
+        let verify = Job::VerifyUpload { upload: id };
+        let verification = db.records.enqueue_upload_job(id, verify, DEADLINE).await.unwrap().unwrap();
+        for message in [&variant, &verification] {
+            db.records.confirm_published([PublishAttempt::first(message.id)]).await.unwrap();
+        }
+        db.clock.advance(DEADLINE);
+        let given_up = db.records.fail_overdue_variants(10).await.unwrap();
+        for (message, expected) in [
+            (&variant, "no worker made this size of the picture before the deadline; request it again"),
+            (
+                &verification,
+                "no worker verified the stored bytes of this upload before the deadline; the upload itself is unchanged",
+            ),
+        ] {
+            let (_, _, reason) = given_up.iter().find(|(_, job, _)| *job == message.id).unwrap();
+            assert_eq!(reason.message, expected);
+        }
     })
     .await;
 }

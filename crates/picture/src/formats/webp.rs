@@ -47,8 +47,8 @@ const FLAGS_AT: usize = 20;
 /// Reads the chunks of the RIFF container.
 pub(super) fn probe(file: &[u8], _: &Limits) -> Result<Probe, Rejection> {
     let mut extended: Option<Probe> = None;
-    // Whether the first chunk with a still picture is lossless; None if there is no such chunk.
-    let mut still = None;
+    // Whether there is a chunk with a still picture.
+    let mut still = false;
     let mut lossless = false;
     let mut flags = 0;
     let mut frames = 0;
@@ -64,9 +64,9 @@ pub(super) fn probe(file: &[u8], _: &Limits) -> Result<Probe, Rejection> {
             (b"VP8 ", None) => return parse_lossy(data),
             (b"VP8L", None) => return parse_lossless(data),
             (b"VP8X", None) => extended = Some(parse_extended(data)?),
-            (b"VP8 ", Some(_)) => still = still.or(Some(false)),
+            (b"VP8 ", Some(_)) => still = true,
             (b"VP8L", Some(_)) => {
-                still = still.or(Some(true));
+                still = true;
                 lossless = true;
                 // Lossless pixels have a flag of their own, in bit 28 after the signature.
                 flags |= if data.get(4).is_some_and(|byte| byte & 0x10 != 0) { ALPHA } else { 0 };
@@ -96,7 +96,7 @@ pub(super) fn probe(file: &[u8], _: &Limits) -> Result<Probe, Rejection> {
     // differ from each other, so the stored flags of an animation are kept.
     let kept = if animated { ALPHA | ANIMATION } else { 0 };
     let true_flags = stored & !(ALPHA | EXIF | XMP | ANIMATION) | stored & kept | flags & (ALPHA | EXIF | XMP) & !kept;
-    if !animated && still.is_some() {
+    if !animated && still {
         probe.alpha = true_flags & ALPHA != 0;
     }
     probe.decoder = Arc::new(WebPDecoder {

@@ -34,18 +34,56 @@ pub(super) struct Deliveries {
     consumer: Option<Consumer>,
 }
 
+/// Why a consumer has got nothing for [`IDLE_CHECK`].
+#[derive(Debug)]
+enum IdleCause {
+    /// There is nothing to deliver.
+    Empty,
+    /// This many messages wait and none is delivered: the broker has dropped the consumer. It can do so without a
+    /// notice; RabbitMQ 3.10 does when a queue is deleted and declared again at once.
+    Dropped(u32),
+    /// The broker did not say how many messages wait, so the channel cannot be trusted.
+    Unknown(QueueError),
+}
+
+impl From<Result<u32, QueueError>> for IdleCause {
+    fn from(waiting_messages: Result<u32, QueueError>) -> Self {
+        match waiting_messages {
+            Ok(0) => Self::Empty,
+            Ok(waiting) => Self::Dropped(waiting),
+            Err(error) => Self::Unknown(error),
+        }
+    }
+}
+
+impl IdleCause {
+    /// Whether the consumer has to begin again. Logs why, and counts a consumer that the broker has dropped.
+    fn requires_new_consumer(&self, queue: QueueName) -> bool {
+        let queue = queue.as_str();
+        match self {
+            Self::Empty => return false,
+            Self::Dropped(messages) => {
+                tracing::warn!(queue, messages, "messages wait in the queue and none is delivered; consuming again");
+                metrics::counter!("cloakroom_queue_consumers_revived_total").increment(1);
+            }
+            Self::Unknown(error) => {
+                tracing::warn!(queue, %error, "the broker does not say whether messages wait; consuming again");
+            }
+        }
+        true
+    }
+}
+
 impl Deliveries {
     pub(super) fn new(shared: Arc<QueueContext>, queue: QueueName, prefetch: u16) -> Self {
         Self { broker: shared, queue, prefetch, channel: None, consumer: None }
     }
 
-    /// Whether there are no deliveries because the queue is empty. False also if the broker does
-    /// not answer. The broker can drop a consumer without a notice: RabbitMQ 3.10 does so when a
-    /// queue is deleted and declared again at once.
-    async fn is_queue_empty(&self) -> bool {
-        let Some(channel) = &self.channel else { return false };
-        let count = with_timeout(parked::message_count(channel, &self.broker.topology.job_queue(self.queue))).await;
-        count.is_ok_and(|messages| messages == 0)
+    /// Asks the broker why there are no deliveries.
+    async fn find_idle_cause(&self) -> IdleCause {
+        let Some(channel) = &self.channel else { return IdleCause::Unknown(QueueError::Closed) };
+        let queue = self.broker.topology.job_queue(self.queue);
+        IdleCause::from(with_timeout(parked::message_count(channel, &queue)).await)
     }
 
     async fn channel(&mut self) -> Result<Channel, QueueError> {
@@ -126,12 +164,7 @@ impl DeliverySource for Deliveries {
                 // deleted.
                 Ok(Some(Err(_)) | None) => (self.consumer, self.channel) = (None, None),
                 Err(_) => {
-                    if !self.is_queue_empty().await {
-                        tracing::warn!(
-                            queue = self.queue.as_str(),
-                            "messages wait in the queue and none is delivered; consuming again"
-                        );
-                        metrics::counter!("cloakroom_queue_consumers_revived_total").increment(1);
+                    if self.find_idle_cause().await.requires_new_consumer(self.queue) {
                         (self.consumer, self.channel) = (None, None);
                     }
                 }
@@ -225,5 +258,52 @@ impl Drop for AckGuard {
             with_timeout(acker.nack(requeue())).await.ok();
             drop(channel);
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+
+    use super::*;
+
+    /// Adds all counters up.
+    #[derive(Default)]
+    struct CounterSum(Arc<AtomicU64>);
+
+    impl Recorder for CounterSum {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+            Counter::from_arc(Arc::clone(&self.0))
+        }
+
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::noop()
+        }
+
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::noop()
+        }
+    }
+
+    #[test]
+    fn only_a_consumer_with_waiting_messages_counts_as_dropped_by_the_broker() {
+        for (waiting_messages, begins_again, dropped) in [
+            (Ok(0), false, 0),
+            (Ok(3), true, 1),
+            (Err(QueueError::Unreachable("no answer within 10 s".to_owned())), true, 0),
+        ] {
+            let counted = CounterSum::default();
+            let case = format!("{waiting_messages:?}");
+            let cause = IdleCause::from(waiting_messages);
+            let again = metrics::with_local_recorder(&counted, || cause.requires_new_consumer(QueueName::Pictures));
+            assert_eq!((again, counted.0.load(Ordering::Relaxed)), (begins_again, dropped), "{case}");
+        }
     }
 }
