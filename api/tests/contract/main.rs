@@ -23,6 +23,7 @@ mod guessing;
 mod health;
 mod html_wrapper;
 mod http_messages;
+mod last_modified;
 mod logins;
 mod logouts;
 mod malformed_bodies;
