@@ -24,7 +24,7 @@ use crate::error::ApiError;
 use crate::http::cross_origin::add_cross_origin_headers;
 use crate::http::message_checks::check_message;
 use crate::http::other_methods::{answer_options, refuse_other_methods};
-use crate::http::path_prefix::prefix_location;
+use crate::http::path_prefix::{prefix_location, remove_prefix};
 use crate::http::server::OverClientLimit;
 use crate::openapi::documented_responses::DocumentedResponses;
 use crate::service_api::{files, resources};
@@ -33,6 +33,16 @@ use crate::{documents, health, openapi, ui, upload_list, upload_status};
 
 /// Builds the router, and the OpenAPI document of what is routed.
 pub(crate) fn router(state: AppState) -> Router {
+    let http = Arc::clone(&state.http);
+    let service = tower::ServiceBuilder::new()
+        .map_request(move |request: axum::extract::Request| remove_prefix(request, &http.path_prefix))
+        .service(routes_without_prefix(state));
+    // A layer of the router itself would see the request after it was routed.
+    Router::new().fallback_service(service)
+}
+
+/// Builds the router for paths without `http.path_prefix`.
+fn routes_without_prefix(state: AppState) -> Router {
     let (router, mut document) = operations().split_for_parts();
     openapi::complete(&mut document, &state.realm, &state.http.path_prefix);
     // Not `#[cfg]`, so that a release build compiles the same code.
@@ -211,6 +221,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::http::path_prefix::OWN_SEGMENTS;
 
     /// The paths that a router has routes for. Only its `Debug` text lists them.
     fn routed_paths(router: &Router<AppState>) -> BTreeSet<String> {
@@ -229,6 +240,9 @@ mod tests {
         assert_eq!(routed, documented);
         assert!(documented.len() > 30);
         let pages = routed_paths(&pages());
+        let paths = documented.iter().chain(&pages);
+        let first: BTreeSet<&str> = paths.filter_map(|path| path.split('/').nth(1)).collect();
+        assert_eq!(first, OWN_SEGMENTS.into_iter().collect(), "http.path_prefix must not begin with these");
         let expected = [
             "/",
             "/docs",

@@ -9,11 +9,12 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use domain::Media;
 use futures::stream::{self, StreamExt};
+use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use storage::{Blobs, StoreError};
 
 use super::error::DocumentError;
-use crate::http::conditional::{check_if_match, etag, matches_if_none_match};
+use crate::http::conditional::{Validators, etag};
 use crate::http::ranges::ByteRanges;
 use crate::http::request_head::RequestHead;
 
@@ -25,6 +26,8 @@ pub(crate) struct StoredContent {
     pub(crate) bytes: u64,
     /// The digest of the bytes, which is their ETag.
     pub(crate) sha256: String,
+    /// When it became what it is, if that is known.
+    pub(crate) modified_at: Option<Timestamp>,
     /// The type as judged by the content.
     pub(crate) media: Media,
     /// The file name.
@@ -44,12 +47,11 @@ pub(crate) async fn file_response(
     object: StoredContent,
 ) -> Result<Response, DocumentError> {
     let headers = &request.headers;
-    let tag = etag(&object.sha256);
-    check_if_match(headers, &tag)?;
-    let mut response = if matches_if_none_match(headers, &tag) {
+    let validators = Validators { tag: etag(&object.sha256), modified_at: object.modified_at };
+    let mut response = if validators.is_not_modified(headers)? {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        match requested_ranges(headers, &tag, object.bytes) {
+        match requested_ranges(headers, &validators.tag, object.bytes) {
             // RFC 9110 defines `Range` for GET only.
             _ if request.method == Method::HEAD => {
                 response_with_length(Body::empty(), object.bytes, object.media.mime())
@@ -63,8 +65,8 @@ pub(crate) async fn file_response(
         }
     };
     let headers = response.headers_mut();
+    validators.add_to(headers);
     for (name, value) in [
-        (header::ETAG, tag),
         (header::CONTENT_DISPOSITION, content_disposition(&object.name)),
         (header::CACHE_CONTROL, "private, no-cache".to_owned()),
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox".to_owned()),
@@ -79,7 +81,10 @@ pub(crate) async fn file_response(
 }
 
 /// Returns the ranges to send. `Range` is ignored if `If-Range` does not match the ETag, because the client then has
-/// parts of other bytes. The ETags here are strong, and dates are not supported.
+/// parts of other bytes.
+///
+/// The ETags here are strong. A date is not: it has whole seconds, and a file may get two versions in one second. So a
+/// date never matches, as RFC 9110, 13.1.5, demands for one that is not a strong validator (8.8.2.2).
 fn requested_ranges(headers: &HeaderMap, tag: &str, length: u64) -> ByteRanges {
     let other = headers.get(header::IF_RANGE).is_some_and(|theirs| theirs.as_bytes() != tag.as_bytes());
     let range = headers.get(header::RANGE).and_then(|range| range.to_str().ok());

@@ -235,7 +235,7 @@ impl FileUpload<'_> {
         let latest = latest.ok_or_else(DocumentError::version_not_found)?;
         // Content that is kept in another system has no ETag here.
         let tags = latest.upload.iter().map(|upload| etag(&upload.sha256)).collect();
-        let current = CurrentVersion { version: latest.number, tags, modified_at: Some(latest.created_at) };
+        let current = CurrentVersion { version: latest.number, tags, modified_at: Some(latest.modified_at()) };
         match expected_version(headers, current) {
             ExpectedVersion::Outdated => Err(write_condition_error(headers).into()),
             expected => Ok(expected),

@@ -98,7 +98,7 @@ pub(super) struct RangeHeaders {
     /// ETags with commas between them. If the content has one of them, the response is 304
     #[param(rename = "If-None-Match", nullable = false)]
     if_none_match: Option<String>,
-    /// An ETag. If the content has another one, `Range` is ignored
+    /// An ETag. If the content has another one, `Range` is ignored. A date never matches
     #[param(rename = "If-Range", nullable = false)]
     if_range: Option<String>,
 }

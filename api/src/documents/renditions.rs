@@ -21,7 +21,7 @@ use crate::dropbox::variant_server::VariantServer;
 use crate::http::conditional::{CurrentVersion, etag, expected_version, write_condition_error};
 use crate::openapi::content_responses::{FileContent, ThumbnailContent};
 use crate::openapi::error_responses::{PreconditionErrors, RejectionErrors};
-use crate::openapi::request_headers::{ConditionalHeaders, WriteConditionHeaders};
+use crate::openapi::request_headers::{ConditionalHeaders, DateConditionHeaders, WriteConditionHeaders};
 
 /// The side of the square into which a thumbnail fits, in pixels, as the worker renders it.
 const THUMBNAIL_SIZE: u32 = 256;
@@ -59,7 +59,7 @@ pub(crate) async fn list(
     path = "/files/{id}/data/rendition",
     tag = "documents",
     operation_id = "getRendition",
-    params(FilePath, RenditionQuery, RenditionTypeQuery, VersionQuery, RangeHeaders),
+    params(FilePath, RenditionQuery, RenditionTypeQuery, VersionQuery, RangeHeaders, DateConditionHeaders),
     responses(FileContent, DocumentErrors::<(ReadErrors, PreconditionErrors, RejectionErrors)>),
 )]
 pub(crate) async fn get(
@@ -91,7 +91,8 @@ pub(crate) async fn get(
     let variant = ensure_system_variant(&variants, version.upload.as_ref(), make).await?;
     let media = variant.name.media();
     let name = filename(&name, media.extension());
-    let object = StoredContent { key: variant.key, bytes: variant.bytes, sha256: variant.sha256, media, name };
+    let (Variant { key, bytes, sha256, .. }, modified_at) = (variant, Some(version.modified_at()));
+    let object = StoredContent { key, bytes, sha256, modified_at, media, name };
     file_response::file_response(&blobs, &request.head, object).await
 }
 
@@ -118,7 +119,7 @@ pub(crate) async fn remove(
     let name = request.query_param("rendition")?.ok_or_else(|| DocumentError::missing_field("rendition"))?;
     let rendition = records.rendition(version.id, &name).await?.ok_or_else(DocumentError::rendition_not_found)?;
     // A rendition never changes, and it is deleted by the id of its row. So the condition also holds in the transaction.
-    let modified_at = Some(rendition.upload.created_at);
+    let modified_at = rendition.upload.settled_at;
     let current = CurrentVersion { version: rendition.id, tags: vec![etag(&rendition.upload.sha256)], modified_at };
     if expected_version(&request.head.headers, current) == ExpectedVersion::Outdated {
         return Err(write_condition_error(&request.head.headers).into());
@@ -142,6 +143,7 @@ pub(crate) async fn remove(
         VersionQuery,
         ("rendition" = inline(Option<String>), Query, description = "The name of a custom rendition. The default is the file itself"),
         ConditionalHeaders,
+        DateConditionHeaders,
     ),
     responses(ThumbnailContent, DocumentErrors::<(ReadErrors, PreconditionErrors, RejectionErrors)>),
 )]
@@ -163,7 +165,8 @@ pub(crate) async fn thumbnail(
     };
     let variant =
         ensure_system_variant(&variants, upload.as_ref(), |media| VariantName::fitting(THUMBNAIL_SIZE, media)).await?;
-    Ok(variants.respond(&variant, &request.head, "private, no-cache").await?)
+    let modified_at = upload.and_then(|upload| upload.settled_at);
+    Ok(variants.respond((&variant, modified_at), &request.head, "private, no-cache").await?)
 }
 
 /// `GET …/files/{fileId}/data`: returns the content of a version.
@@ -172,7 +175,7 @@ pub(crate) async fn thumbnail(
     path = "/files/{id}/data",
     tag = "documents",
     operation_id = "getFileData",
-    params(FilePath, VersionQuery, RangeHeaders),
+    params(FilePath, VersionQuery, RangeHeaders, DateConditionHeaders),
     responses(FileContent, DocumentErrors::<(ReadErrors, PreconditionErrors)>),
 )]
 pub(crate) async fn file(
@@ -258,5 +261,6 @@ async fn ensure_system_variant(
 /// Returns the original content of an upload, to be sent under this file name.
 fn original_content(upload: &Upload, name: String) -> Result<StoredContent, DocumentError> {
     let key = upload.original_key.clone().ok_or_else(DocumentError::rendition_not_found)?;
-    Ok(StoredContent { key, bytes: upload.bytes, sha256: upload.sha256.clone(), media: upload.media, name })
+    let Upload { bytes, ref sha256, media, settled_at: modified_at, .. } = *upload;
+    Ok(StoredContent { key, bytes, sha256: sha256.clone(), modified_at, media, name })
 }

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use domain::{ExpectedVersion, Media, Resource, Service, Upload, VersionChanged};
+use jiff::Timestamp;
 use records::Records;
 use serde::Deserialize;
 
@@ -24,7 +25,7 @@ use crate::openapi::error_responses::{
     CsrfErrors, ParameterErrors, PermissionErrors, PreconditionErrors, Problems, RejectionErrors, TargetErrors,
 };
 use crate::openapi::path_parameters::{ResourcePath, SizeQuery};
-use crate::openapi::request_headers::{ConditionalHeaders, WriteConditionHeaders};
+use crate::openapi::request_headers::{ConditionalHeaders, DateConditionHeaders, WriteConditionHeaders};
 use crate::resource::ResourceParam;
 
 /// The default size, in pixels.
@@ -36,7 +37,7 @@ const DEFAULT_SIZE: u32 = 512;
     path = "/api/{service}/{id}/avatar",
     tag = "avatars",
     operation_id = "getAvatar",
-    params(ResourcePath, SizeQuery, ConditionalHeaders),
+    params(ResourcePath, SizeQuery, ConditionalHeaders, DateConditionHeaders),
     responses(
         AvatarContent,
         Problems::<(ParameterErrors, TargetErrors, PreconditionErrors, RejectionErrors)>,
@@ -74,6 +75,7 @@ pub(crate) struct VersionParam {
         ("version" = String, Path, pattern = "^[0-9]+\\.png$", example = "1.png", description = "`<version>.png`"),
         SizeQuery,
         ConditionalHeaders,
+        DateConditionHeaders,
     ),
     responses(
         AvatarContent,
@@ -109,11 +111,16 @@ pub(super) async fn expected_avatar(
         Some((version, upload)) => {
             let variants = records.variants(upload.id, upload.generation).await?;
             let tags = variants.iter().map(|variant| etag(&variant.sha256)).collect();
-            CurrentVersion { version: Some(version), tags, modified_at: upload.claim.map(|claim| claim.at) }
+            CurrentVersion { version: Some(version), tags, modified_at: shown_since(&upload) }
         }
         None => CurrentVersion { version: None, tags: default_avatar_tags(), modified_at: None },
     };
     Ok(expected_version(headers, current))
+}
+
+/// Returns when a resource began to show this upload. A picture may be claimed before it is ready.
+fn shown_since(upload: &Upload) -> Option<Timestamp> {
+    upload.claim.as_ref().map(|claim| claim.at).max(upload.settled_at)
 }
 
 async fn avatar_response(
@@ -124,7 +131,7 @@ async fn avatar_response(
     cache: &'static str,
 ) -> Result<Response, ApiError> {
     let variant = variants.ensure(upload, requested_variant::variant_name(Some(size), Media::Png)?).await?;
-    variants.respond(&variant, request, cache).await
+    variants.respond((&variant, shown_since(upload)), request, cache).await
 }
 
 /// `DELETE /api/users/{UserID}/picture`: removes the avatar of a user, who then has the default avatar.

@@ -11,7 +11,7 @@ use domain::sha256;
 
 use crate::dropbox::variant_server::picture_headers;
 use crate::error::ApiError;
-use crate::http::conditional::{check_if_match, etag, matches_if_none_match};
+use crate::http::conditional::{Validators, etag};
 
 /// Red, green and blue of the background and of the figure.
 const BACKGROUND: [u8; 3] = [221, 226, 233];
@@ -29,15 +29,16 @@ static RENDERED: [OnceLock<(Bytes, String)>; MAX_SIZE] = [const { OnceLock::new(
 pub(super) fn default_avatar(size: u32, headers: &HeaderMap, cache: &'static str) -> Result<Response, ApiError> {
     let size = usize::try_from(size).unwrap_or(MAX_SIZE).clamp(1, MAX_SIZE);
     let (drawn, tag) = rendered(size);
-    check_if_match(headers, tag)?;
-    let mut response = if matches_if_none_match(headers, tag) {
+    // The figure may have been shown before and after a picture, so its time is not known.
+    let validators = Validators { tag: tag.clone(), modified_at: None };
+    let mut response = if validators.is_not_modified(headers)? {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let mut response = Body::from(drawn.clone()).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("image/png"));
         response
     };
-    picture_headers(response.headers_mut(), tag, cache);
+    picture_headers(response.headers_mut(), &validators, cache);
     Ok(response)
 }
 

@@ -20,7 +20,7 @@ use crate::openapi::error_responses::{
     ParameterErrors, PreconditionErrors, RejectionErrors, TargetErrors, TextErrors, UserErrors,
 };
 use crate::openapi::path_parameters::{PicturePath, SizeQuery};
-use crate::openapi::request_headers::ConditionalHeaders;
+use crate::openapi::request_headers::{ConditionalHeaders, DateConditionHeaders};
 
 /// `GET /api/dropbox/pictures/{id}`: returns a picture to its uploader or to a site administrator, until it is claimed or
 /// expires.
@@ -29,7 +29,7 @@ use crate::openapi::request_headers::ConditionalHeaders;
     path = "/api/dropbox/pictures/{id}",
     tag = "pictures",
     operation_id = "getPicture",
-    params(PicturePath, SizeQuery, ConditionalHeaders),
+    params(PicturePath, SizeQuery, ConditionalHeaders, DateConditionHeaders),
     responses(
         PictureContent,
         TextErrors::<(UserErrors, ParameterErrors, TargetErrors, PreconditionErrors, RejectionErrors)>,
@@ -48,7 +48,8 @@ pub(crate) async fn get(
     let media = requested_variant::preferred_media(&request.headers, upload.default_media.unwrap_or(Media::Png));
     let variant = variants.ensure(&upload, requested_variant::variant_name(size, media)?).await?;
     // No long caching, because the picture may be cropped, claimed or removed at any time.
-    let mut response = variants.respond(&variant, &request, "private, no-cache").await?;
+    let modified_at = pictures.modified_at(&upload).await?;
+    let mut response = variants.respond((&variant, modified_at), &request, "private, no-cache").await?;
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept, Cookie, Authorization"));
     Ok(response)
 }

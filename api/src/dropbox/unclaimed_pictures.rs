@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
-use domain::{EventKind, ExpectedVersion, Upload, UploadId, UploadKind, UploadState};
+use domain::{ExpectedVersion, Upload, UploadId, UploadKind, UploadState};
+use jiff::Timestamp;
 use queue::Queue;
 use records::Records;
 
@@ -65,14 +66,19 @@ impl UnclaimedPictures {
             return Ok(ExpectedVersion::Any);
         }
         let variants = self.records.variants(upload.id, upload.generation).await?;
-        let events = self.records.events(upload.id).await?;
-        let cropped_at = events.iter().filter(|event| event.kind == EventKind::Cropped).map(|event| event.at).max();
         let current = CurrentVersion {
             version: upload.generation,
             tags: variants.iter().map(|variant| etag(&variant.sha256)).collect(),
-            modified_at: cropped_at.or(upload.settled_at),
+            modified_at: self.modified_at(upload).await?,
         };
         Ok(expected_version(headers, current))
+    }
+
+    /// Returns when a picture was last changed: when it was cropped, or else when it became ready.
+    pub(crate) async fn modified_at(&self, upload: &Upload) -> Result<Option<Timestamp>, ApiError> {
+        // Most pictures are never cropped, and need no query.
+        let cropped_at = if upload.generation == 0 { None } else { self.records.cropped_at(upload.id).await? };
+        Ok(cropped_at.or(upload.settled_at))
     }
 
     /// Waits until a worker has settled the upload, at most for `uploads.default_wait`. Returns the

@@ -8,12 +8,13 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::{Upload, Variant, VariantName};
+use jiff::Timestamp;
 use queue::Queue;
 use records::{Records, VariantStatus};
 use storage::Blobs;
 
 use crate::error::ApiError;
-use crate::http::conditional::{check_if_match, etag, matches_if_none_match};
+use crate::http::conditional::{Validators, etag};
 use crate::http::request_head::RequestHead;
 use crate::job_publisher::JobPublisher;
 
@@ -79,9 +80,11 @@ impl VariantServer {
     /// The response with a variant's bytes, 304 if the client has them, or 412 if `If-Match` does
     /// not match. If `http.presigned_url_lifetime` is set, the response is a redirect to a signed
     /// URL of the store instead. The URL is signed for GET only.
+    ///
+    /// `modified_at` is when the picture became what it shows, not when this size of it was rendered.
     pub(crate) async fn respond(
         &self,
-        variant: &Variant,
+        (variant, modified_at): (&Variant, Option<Timestamp>),
         request: &RequestHead,
         cache: &'static str,
     ) -> Result<Response, ApiError> {
@@ -97,9 +100,8 @@ impl VariantServer {
         {
             return Ok((StatusCode::FOUND, [(header::LOCATION, location)]).into_response());
         }
-        let tag = etag(&variant.sha256);
-        check_if_match(&request.headers, &tag)?;
-        let mut response = if matches_if_none_match(&request.headers, &tag) {
+        let validators = Validators { tag: etag(&variant.sha256), modified_at };
+        let mut response = if validators.is_not_modified(&request.headers)? {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
             let bytes = self.blobs.stream(&variant.key, None).await?;
@@ -109,16 +111,14 @@ impl VariantServer {
             response.headers_mut().insert(header::CONTENT_TYPE, mime);
             response
         };
-        picture_headers(response.headers_mut(), &tag, cache);
+        picture_headers(response.headers_mut(), &validators, cache);
         Ok(response)
     }
 }
 
-/// Sets the headers of every picture response: its ETag, its caching, and that it is a picture and must not run.
-pub(crate) fn picture_headers(headers: &mut HeaderMap, tag: &str, cache: &'static str) {
-    if let Ok(tag) = HeaderValue::try_from(tag) {
-        headers.insert(header::ETAG, tag);
-    }
+/// Sets the headers of every picture response: its validators, its caching, and that it is a picture and must not run.
+pub(crate) fn picture_headers(headers: &mut HeaderMap, validators: &Validators, cache: &'static str) {
+    validators.add_to(headers);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("inline"));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));

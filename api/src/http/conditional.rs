@@ -1,9 +1,11 @@
 //! Conditional requests, RFC 9110, section 13.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use domain::ExpectedVersion;
 use jiff::Timestamp;
+use jiff::civil;
 use jiff::fmt::rfc2822;
+use jiff::tz::TimeZone;
 
 use crate::error::ApiError;
 
@@ -21,11 +23,65 @@ pub(crate) fn etag(sha256: &str) -> String {
     format!("\"{sha256}\"")
 }
 
-/// Checks `If-Match` (RFC 9110, 13.1.1) against this ETag. Without this check, a client could
-/// combine a range of these bytes with other bytes. It comes before all other checks of the ETag.
-pub(crate) fn check_if_match(headers: &HeaderMap, tag: &str) -> Result<(), ApiError> {
-    let fine = matches_if_match(headers, |theirs| theirs == tag).unwrap_or(true);
-    if fine { Ok(()) } else { Err(ApiError::PreconditionFailed) }
+/// The validators of a representation (RFC 9110, 8.8).
+#[derive(Clone, Debug)]
+pub(crate) struct Validators {
+    pub(crate) tag: String,
+    /// When it was last changed, if that is known. A date in a header has whole seconds, in which it may have changed
+    /// twice, so that a date is a weak validator (8.8.2.2).
+    pub(crate) modified_at: Option<Timestamp>,
+}
+
+impl Validators {
+    /// Evaluates the conditions of a `GET` or `HEAD` in the order of RFC 9110, 13.2.2. Returns whether the client has
+    /// the representation already, so that the response is 304.
+    ///
+    /// `If-Match` is first, because a client could otherwise combine a range of these bytes with other bytes. A date is
+    /// ignored if the header with ETags is sent too, or if the time of the last change is not known (13.1.3, 13.1.4).
+    ///
+    /// # Errors
+    /// 412, if the representation is not the one that the client expects.
+    pub(crate) fn is_not_modified(&self, headers: &HeaderMap) -> Result<bool, ApiError> {
+        let modified_after = |name| {
+            // A date in a header has whole seconds.
+            Some(self.modified_at?.as_second() > http_date(headers, name)?.as_second())
+        };
+        match matches_if_match(headers, |theirs| theirs == self.tag) {
+            Some(false) => return Err(ApiError::PreconditionFailed),
+            Some(true) => {}
+            None if modified_after(header::IF_UNMODIFIED_SINCE) == Some(true) => return Err(ApiError::ModifiedSince),
+            None => {}
+        }
+        if headers.contains_key(header::IF_NONE_MATCH) {
+            return Ok(matches_if_none_match(headers, &self.tag));
+        }
+        Ok(modified_after(header::IF_MODIFIED_SINCE) == Some(false))
+    }
+
+    /// Adds `ETag`, and `Last-Modified` if the time is known.
+    pub(crate) fn add_to(&self, headers: &mut HeaderMap) {
+        let modified_at =
+            self.modified_at.and_then(|at| rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok());
+        for (name, value) in [(header::ETAG, Some(self.tag.clone())), (header::LAST_MODIFIED, modified_at)] {
+            if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+                headers.insert(name, value);
+            }
+        }
+    }
+}
+
+/// Returns the date in a header, in one of the three forms of RFC 9110, 5.6.7. None if the header is not there, is there
+/// more than once, or is no date.
+fn http_date(headers: &HeaderMap, name: HeaderName) -> Option<Timestamp> {
+    let mut values = headers.get_all(name).iter();
+    let (Some(date), None) = (values.next(), values.next()) else { return None };
+    let date = date.to_str().ok()?.trim();
+    if let Ok(date) = rfc2822::DateTimeParser::new().parse_timestamp(date) {
+        return Some(date);
+    }
+    let obsolete = ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+    let date = obsolete.iter().find_map(|form| civil::DateTime::strptime(form, date).ok())?;
+    date.to_zoned(TimeZone::UTC).ok().map(|date| date.timestamp())
 }
 
 /// Returns whether `is_current` accepts one of the ETags in `If-Match`. None if the request does not have it.
@@ -56,9 +112,7 @@ pub(crate) fn expected_version<V>(headers: &HeaderMap, current: CurrentVersion<V
     if let Some(fine) = matches_if_match(headers, |theirs| current.tags.iter().any(|tag| tag == theirs)) {
         return exactly(fine);
     }
-    let since = headers.get(header::IF_UNMODIFIED_SINCE).and_then(|since| since.to_str().ok());
-    let since = since.and_then(|since| rfc2822::DateTimeParser::new().parse_timestamp(since).ok());
-    match (since, current.modified_at) {
+    match (http_date(headers, header::IF_UNMODIFIED_SINCE), current.modified_at) {
         // A date in a header has whole seconds.
         (Some(since), Some(modified)) => exactly(modified.as_second() <= since.as_second()),
         _ => ExpectedVersion::Any,
@@ -71,7 +125,7 @@ pub(crate) fn write_condition_error(headers: &HeaderMap) -> ApiError {
 }
 
 /// Returns whether the client has the bytes with this ETag (`If-None-Match`).
-pub(crate) fn matches_if_none_match(headers: &HeaderMap, tag: &str) -> bool {
+fn matches_if_none_match(headers: &HeaderMap, tag: &str) -> bool {
     headers
         .get_all(header::IF_NONE_MATCH)
         .iter()
@@ -83,9 +137,45 @@ pub(crate) fn matches_if_none_match(headers: &HeaderMap, tag: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
+
+    #[test]
+    fn a_read_evaluates_its_conditions_in_the_order_of_the_rfc() {
+        let (before, at) = ("Sat, 21 Nov 2026 11:59:59 GMT", "Sat, 21 Nov 2026 12:00:00 GMT");
+        let validators = Validators { tag: etag("a"), modified_at: Some("2026-11-21T12:00:00.7Z".parse().unwrap()) };
+        for (headers, expected) in [
+            (&[][..], Some(false)),
+            (&[("if-none-match", "\"x\", W/\"a\"")], Some(true)),
+            (&[("if-none-match", "\"x\"")], Some(false)),
+            (&[("if-modified-since", at)], Some(true)),
+            (&[("if-modified-since", before)], Some(false)),
+            (&[("if-modified-since", "Saturday, 21-Nov-26 12:00:00 GMT")], Some(true)),
+            (&[("if-modified-since", "Saturday, 21-Nov-26 11:59:59 GMT")], Some(false)),
+            (&[("if-modified-since", "Sat Nov 21 12:00:00 2026")], Some(true)),
+            (&[("if-modified-since", "Sun Nov  1 12:00:00 2026")], Some(false)),
+            (&[("if-modified-since", "today")], Some(false)),
+            (&[("if-modified-since", at), ("if-modified-since", at)], Some(false)),
+            (&[("if-none-match", "\"x\""), ("if-modified-since", at)], Some(false)),
+            (&[("if-none-match", "\"a\""), ("if-modified-since", before)], Some(true)),
+            (&[("if-unmodified-since", at)], Some(false)),
+            (&[("if-unmodified-since", before)], None),
+            (&[("if-unmodified-since", at), ("if-modified-since", at)], Some(true)),
+            (&[("if-match", "\"x\""), ("if-none-match", "\"a\"")], None),
+            (&[("if-match", "\"a\""), ("if-unmodified-since", before)], Some(false)),
+        ] {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.append(*name, HeaderValue::from_static(value));
+            }
+            assert_eq!(validators.is_not_modified(&map).ok(), expected, "{headers:?}");
+        }
+        let mut sent = HeaderMap::new();
+        validators.add_to(&mut sent);
+        assert_eq!((sent["etag"].to_str().unwrap(), sent["last-modified"].to_str().unwrap()), ("\"a\"", at));
+        let unknown = Validators { modified_at: None, ..validators };
+        let since = HeaderMap::from_iter([(header::IF_MODIFIED_SINCE, HeaderValue::from_static(at))]);
+        assert!(!unknown.is_not_modified(&since).unwrap());
+    }
 
     #[test]
     fn a_write_expects_the_version_for_which_its_condition_holds() {

@@ -1,20 +1,27 @@
-//! `http.path_prefix`: the path at which a proxy serves this server, such as `/cloakroom`. The proxy removes it from
-//! requests. Every address that the server writes begins with it: `Location`, addresses in bodies, and pages.
+//! `http.path_prefix`: the path at which a proxy serves this server, such as `/cloakroom`. Every address that the server
+//! writes begins with it: `Location`, addresses in bodies, and pages. The proxy may remove it from requests or leave it
+//! there. The router and all that is inside it see only the path without it.
 
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, header};
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderValue, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use domain::InvalidSetting;
 
 use crate::http::settings::HttpSettings;
 
+/// The first segments of the server's own paths. A prefix must not begin with one of them: the server could not tell a
+/// path with that prefix from a path whose prefix the proxy has removed.
+pub(crate) const OWN_SEGMENTS: [&str; 11] =
+    ["api", "docs", "documents", "livez", "metrics", "openapi.json", "page", "readyz", "service", "uploads", ""];
+
 /// Checks the setting.
 ///
 /// # Errors
-/// A prefix that is neither empty nor a path, and a path with a slash at its end.
+/// A prefix that is not empty and not a path without a slash at its end, or begins like a path of the server.
 pub(crate) fn check(prefix: &str) -> Result<(), InvalidSetting> {
     let plain = |part: &str| {
         let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
@@ -22,7 +29,29 @@ pub(crate) fn check(prefix: &str) -> Result<(), InvalidSetting> {
     };
     let parts = prefix.strip_prefix('/').map(|rest| rest.split('/').all(plain));
     let allowed = "write a path such as /cloakroom, without a slash at its end, or nothing";
-    InvalidSetting::require(prefix.is_empty() || parts == Some(true), "http.path_prefix", prefix, allowed)
+    InvalidSetting::require(prefix.is_empty() || parts == Some(true), "http.path_prefix", prefix, allowed)?;
+    let first = prefix.split('/').nth(1);
+    let own = first.is_some_and(|first| OWN_SEGMENTS.contains(&first));
+    let other = "write a path that does not begin like one of the server's own, such as /api";
+    InvalidSetting::require(!own, "http.path_prefix", prefix, other)
+}
+
+/// Removes the prefix from the path of a request, once, if it begins with it. The prefix alone is the path `/`.
+pub(crate) fn remove_prefix<B>(mut request: axum::http::Request<B>, prefix: &str) -> axum::http::Request<B> {
+    let (path, query) = (request.uri().path(), request.uri().query());
+    let rest = match path.strip_prefix(prefix).filter(|_| !prefix.is_empty()) {
+        Some("") => "/",
+        // In `/cloakroom2` it is the beginning of another name.
+        Some(rest) if rest.starts_with('/') => rest,
+        _ => return request,
+    };
+    let rest = query.map_or_else(|| rest.to_owned(), |query| format!("{rest}?{query}"));
+    let mut parts = request.uri().clone().into_parts();
+    parts.path_and_query = PathAndQuery::try_from(rest).ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    request
 }
 
 /// Adds the prefix to `Location`, if it is a path of this server. A signed address of the store stays as it is.
@@ -53,8 +82,34 @@ mod tests {
             ("/a/../b", false),
             ("/a b", false),
             ("/a\"", false),
+            ("/api", false),
+            ("/documents/cloakroom", false),
+            ("/portal/api", true),
+            ("/apis", true),
         ] {
             assert_eq!(check(prefix).is_ok(), fine, "{prefix:?}");
+        }
+    }
+
+    #[test]
+    fn the_prefix_is_removed_once() {
+        for (prefix, uri, expected) in [
+            ("/a", "/a/api/login?x=/a/", "/api/login?x=/a/"),
+            ("/a", "/a", "/"),
+            ("/a", "/a?x=1", "/?x=1"),
+            ("/a", "/a/", "/"),
+            ("/a", "/a/a/api", "/a/api"),
+            ("/a", "/a//api", "//api"),
+            ("/a", "/ab/api", "/ab/api"),
+            ("/a", "/api", "/api"),
+            ("/a", "/A/api", "/A/api"),
+            ("/a", "http://example.org/a/api", "http://example.org/api"),
+            ("/a", "*", "*"),
+            ("", "//api", "//api"),
+            ("", "/", "/"),
+        ] {
+            let request = axum::http::Request::get(uri).body(()).unwrap();
+            assert_eq!(remove_prefix(request, prefix).uri(), expected, "{prefix} {uri}");
         }
     }
 }

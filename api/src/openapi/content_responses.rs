@@ -13,6 +13,7 @@ use super::binary::Binary;
 const PICTURE_TYPES: [Media; 2] = [Media::Png, Media::Jpeg];
 
 const ETAG: (&str, &str) = ("ETag", "The SHA-256 digest of the content, in quotes");
+const LAST_MODIFIED: (&str, &str) = ("Last-Modified", "When the content was last changed, if that is known");
 const CACHE_CONTROL: (&str, &str) = ("Cache-Control", "How the content may be cached");
 const LOCATION: (&str, &str) = ("Location", "A signed URL of the blob store, valid for a limited time");
 const DISPOSITION: (&str, &str) = ("Content-Disposition", "`attachment` with the file name");
@@ -26,7 +27,7 @@ pub(crate) struct PictureContent;
 
 impl IntoResponses for PictureContent {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        picture_responses("The picture", &PICTURE_TYPES, &[ETAG, CACHE_CONTROL, VARY])
+        picture_responses("The picture", &PICTURE_TYPES, &[ETAG, LAST_MODIFIED, CACHE_CONTROL, VARY])
     }
 }
 
@@ -35,7 +36,7 @@ pub(crate) struct AvatarContent;
 
 impl IntoResponses for AvatarContent {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        picture_responses("The avatar, or the default avatar", &[Media::Png], &[ETAG, CACHE_CONTROL])
+        picture_responses("The avatar, or the default avatar", &[Media::Png], &[ETAG, LAST_MODIFIED, CACHE_CONTROL])
     }
 }
 
@@ -44,7 +45,7 @@ pub(crate) struct ThumbnailContent;
 
 impl IntoResponses for ThumbnailContent {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        picture_responses("The thumbnail", &PICTURE_TYPES, &[ETAG, CACHE_CONTROL])
+        picture_responses("The thumbnail", &PICTURE_TYPES, &[ETAG, LAST_MODIFIED, CACHE_CONTROL])
     }
 }
 
@@ -57,8 +58,8 @@ impl IntoResponses for FileContent {
         let known = Media::all().filter(|media| *media != Media::Other);
         let types: Vec<&str> = [Media::Other].into_iter().chain(known).map(Media::mime).collect();
         let parts: Vec<&str> = types.iter().copied().chain(["multipart/byteranges"]).collect();
-        let headers = [ETAG, CACHE_CONTROL, DISPOSITION, ACCEPT_RANGES];
-        let partial = [ETAG, CACHE_CONTROL, DISPOSITION, ACCEPT_RANGES, CONTENT_RANGE];
+        let headers = [ETAG, LAST_MODIFIED, CACHE_CONTROL, DISPOSITION, ACCEPT_RANGES];
+        let partial = [ETAG, LAST_MODIFIED, CACHE_CONTROL, DISPOSITION, ACCEPT_RANGES, CONTENT_RANGE];
         BTreeMap::from([
             response("200", "The content", &types, &headers),
             response("206", "The requested ranges of the content", &parts, &partial),

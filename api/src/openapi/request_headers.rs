@@ -47,3 +47,17 @@ pub(crate) struct ConditionalHeaders {
     #[param(rename = "If-None-Match", nullable = false)]
     if_none_match: Option<String>,
 }
+
+/// The times of the last change that the client knows or expects.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(crate) struct DateConditionHeaders {
+    /// A date (RFC 9110, 5.6.7). If the content was not modified later, the response is 304. It is ignored if
+    /// `If-None-Match` is sent
+    #[param(rename = "If-Modified-Since", nullable = false, example = "Sat, 21 Nov 2026 12:00:00 GMT")]
+    if_modified_since: Option<String>,
+    /// A date (RFC 9110, 5.6.7). The content is sent only if it was not modified later. It is ignored if `If-Match` is
+    /// sent
+    #[param(rename = "If-Unmodified-Since", nullable = false, example = "Sat, 21 Nov 2026 12:00:00 GMT")]
+    if_unmodified_since: Option<String>,
+}

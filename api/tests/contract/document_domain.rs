@@ -4,11 +4,10 @@
 //! nginx serves both hosts; `CLOAKROOM_TEST_NGINX` is its path. Without it, or without `chromedriver`, this test prints
 //! that and passes.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use serde_json::json;
-use tempfile::TempDir;
+use test_support::nginx::{Nginx, nginx_program};
 
 use crate::browser::Browser;
 use crate::test_server::{FED, PASSWORD, TestServer};
@@ -40,67 +39,31 @@ document.forms[0].addEventListener("submit", () => {
 });
 </script>"#;
 
-/// Serves the portal's page at one host, and the api at another, over TLS.
-struct Nginx {
-    process: Child,
-    port: u16,
-    folder: TempDir,
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        self.process.kill().ok();
-        self.process.wait().ok();
-    }
-}
-
-impl Nginx {
-    /// Starts nginx and waits until it listens. `portal_headers` are directives for the portal's host.
-    fn start(binary: &str, upstream: &str, portal_headers: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().display();
-        let certificate = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/engines/certificate");
-        assert!(Command::new(certificate).arg(folder.path()).status().unwrap().success());
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address: SocketAddr = listener.local_addr().unwrap();
-        drop(listener);
-        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-        let temporary: String = temporary.iter().map(|name| format!("{name}_temp_path {path}/{name};\n")).collect();
-        let config = format!(
-            "daemon off; master_process off; pid {path}/pid; error_log {path}/log;\nevents {{}}\nhttp {{\n{temporary}\
-             access_log off; client_max_body_size 0; default_type text/html;\n\
+/// Starts an nginx that serves the portal's page at one host, and the api at another, over TLS. `portal_headers` are
+/// directives for the portal's host.
+fn start_nginx(program: &str, upstream: &str, portal_headers: &str) -> Nginx {
+    Nginx::start(program, 1, |folder, addresses| {
+        let certificate = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/engines/make-certificate");
+        assert!(Command::new(certificate).arg(folder).status().unwrap().success());
+        let (path, address) = (folder.display(), addresses[0]);
+        format!(
+            "default_type text/html;\n\
              ssl_certificate {path}/server.pem; ssl_certificate_key {path}/server.key;\n\
              server {{ listen {address} ssl; server_name portal.{DOMAIN}; root {path}; {portal_headers} }}\n\
              server {{ listen {address} ssl; server_name cloakroom.{DOMAIN}; location / {{ proxy_pass {upstream};\n\
              proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Proto https;\n\
-             proxy_set_header X-Forwarded-Host $http_host; proxy_set_header X-Forwarded-For $remote_addr; }} }} }}\n"
-        );
-        let file = folder.path().join("nginx.conf");
-        std::fs::write(&file, config).unwrap();
-        let log = folder.path().join("log");
-        let mut command = Command::new(binary);
-        command.arg("-c").arg(&file).arg("-p").arg(folder.path()).arg("-e").arg(&log).stdin(Stdio::null());
-        let mut process = command.spawn().unwrap();
-        while TcpStream::connect(address).is_err() {
-            if let Some(ended) = process.try_wait().unwrap() {
-                panic!("nginx ended: {ended}, {}", std::fs::read_to_string(&log).unwrap_or_default());
-            }
-            std::thread::yield_now();
-        }
-        Self { process, port: address.port(), folder }
-    }
+             proxy_set_header X-Forwarded-Host $http_host; proxy_set_header X-Forwarded-For $remote_addr; }} }}\n"
+        )
+    })
+}
 
-    fn url(&self, host: &str) -> String {
-        format!("https://{host}.{DOMAIN}:{}", self.port)
-    }
+fn url(nginx: &Nginx, host: &str) -> String {
+    format!("https://{host}.{DOMAIN}:{}", nginx.addresses[0].port())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_a_sibling_domain_reads_the_answer() {
-    let Some(nginx) = std::env::var("CLOAKROOM_TEST_NGINX").ok().filter(|path| !path.is_empty()) else {
-        eprintln!("skipped: CLOAKROOM_TEST_NGINX is not set");
-        return;
-    };
+    let Some(nginx) = nginx_program() else { return };
     // Without the header the browser ignores `document.domain`. So the second run shows that the header is needed.
     for enabled in [true, false] {
         let map = format!("--host-resolver-rules=MAP *.{DOMAIN} 127.0.0.1");
@@ -112,19 +75,19 @@ async fn a_page_of_a_sibling_domain_reads_the_answer() {
         })
         .await;
         let header = if enabled { "add_header Origin-Agent-Cluster ?0;" } else { "" };
-        let nginx = Nginx::start(&nginx, &server.base, header);
+        let nginx = start_nginx(&nginx, &server.base, header);
         let action =
-            format!("{}/api/dropbox/pictures?wrapInHTML=true&amp;document.domain={DOMAIN}", nginx.url("cloakroom"));
+            format!("{}/api/dropbox/pictures?wrapInHTML=true&amp;document.domain={DOMAIN}", url(&nginx, "cloakroom"));
         let page = PORTAL_PAGE.replace("{{action}}", &action).replace("{{domain}}", DOMAIN);
         let page = page.replace("{{cookie}}", &format!("Csrf-Token_{FED}"));
-        std::fs::write(nginx.folder.path().join("index.html"), page).unwrap();
+        std::fs::write(nginx.folder().join("index.html"), page).unwrap();
 
-        browser.post("url", json!({"url": nginx.url("cloakroom")})).await;
+        browser.post("url", json!({"url": url(&nginx, "cloakroom")})).await;
         browser.type_text("#email", "jane@example.com").await;
         browser.type_text("#password", PASSWORD).await;
         browser.click("button.primary").await;
         browser.find("#upload").await;
-        browser.post("url", json!({"url": nginx.url("portal")})).await;
+        browser.post("url", json!({"url": url(&nginx, "portal")})).await;
         browser.type_text("input[type=file]", crate::browser::PICTURE).await;
         browser.click("button").await;
         let text = browser.text("#read").await;

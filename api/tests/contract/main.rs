@@ -27,6 +27,7 @@ mod health;
 mod html_wrapper;
 mod http_messages;
 mod key_rotation;
+mod last_modified;
 mod logins;
 mod logouts;
 mod malformed_bodies;

@@ -89,3 +89,50 @@ async fn every_address_begins_with_the_prefix() {
     let document: Value = jane.get("/openapi.json").await.json().await.unwrap();
     assert_eq!(document["servers"], json!([{"url": PREFIX}]));
 }
+
+/// A proxy may leave the prefix in requests. What a path means does not depend on that.
+#[tokio::test]
+async fn a_request_may_have_the_prefix_or_not() {
+    let server = TestServer::with_settings(|settings| PREFIX.clone_into(&mut settings.http.path_prefix)).await;
+    let jane = server.login("jane").await;
+    let id = jane.upload_picture().await;
+    let picture = format!("/api/dropbox/pictures/{id}");
+    let response = async |method: Method, path: String| {
+        let response = jane.request(method, &path).send().await.unwrap();
+        let allow = response.headers().get("allow").map(|allow| allow.to_str().unwrap().to_owned());
+        (response.status().as_u16(), allow)
+    };
+    for (method, path, expected) in [
+        (Method::GET, picture.as_str(), 200),
+        (Method::DELETE, &picture, 405),
+        (Method::OPTIONS, &picture, 204),
+        (Method::GET, "/openapi.json", 200),
+        (Method::GET, "/docs", 200),
+        (Method::OPTIONS, "/docs", 204),
+        (Method::GET, "/livez", 200),
+        (Method::GET, "/documents/api/1.1/files/none", 404),
+        (Method::GET, "/nothing", 404),
+        (Method::GET, "//livez", 404),
+    ] {
+        let (plain, prefixed) = (
+            response(method.clone(), path.to_owned()).await,
+            response(method.clone(), format!("{PREFIX}{path}")).await,
+        );
+        assert_eq!((plain.0, &plain), (expected, &prefixed), "{method} {path}");
+    }
+    for path in [PREFIX.to_owned(), format!("{PREFIX}/")] {
+        assert_eq!(response(Method::GET, path).await.0, 200, "the page");
+    }
+    for path in [format!("{PREFIX}{PREFIX}/livez"), format!("{PREFIX}x/livez"), "/portal/livez".to_owned()] {
+        assert_eq!(response(Method::GET, path).await.0, 404);
+    }
+    // Nothing is open that is closed without the prefix, and errors have the form of their contract.
+    for path in [picture, "/uploads".to_owned(), "/documents/api/1.1/files/none".to_owned()] {
+        let text = async |path: &str| {
+            let response = server.anonymous(Method::GET, path).send().await.unwrap();
+            (response.status().as_u16(), response.text().await.unwrap())
+        };
+        let (plain, prefixed) = (text(&path).await, text(&format!("{PREFIX}{path}")).await);
+        assert_eq!((plain.0, &plain), (401, &prefixed));
+    }
+}

@@ -157,6 +157,13 @@ pub struct FileVersion {
     pub upload: Option<Upload>,
 }
 
+impl FileVersion {
+    /// When its content became readable: when the upload was ready, or when the version was registered.
+    pub fn modified_at(&self) -> Timestamp {
+        self.upload.as_ref().and_then(|upload| upload.settled_at).unwrap_or(self.created_at)
+    }
+}
+
 /// A ready custom rendition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendition {

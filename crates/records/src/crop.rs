@@ -2,12 +2,13 @@
 //! former generations are kept and deleted with the picture.
 
 use domain::{Crop, Event, EventKind, ExpectedVersion, Reason, ReasonCode, UploadId, UploadState};
+use jiff::Timestamp;
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::claim::Claimant;
 use crate::convert;
-use crate::entity::uploads;
+use crate::entity::{events, uploads};
 use crate::error::RecordsError;
 use crate::records::Records;
 use crate::write::TxEnd;
@@ -27,6 +28,18 @@ pub enum CropRefusal {
 const MAX_GENERATIONS: i32 = 64;
 
 impl Records {
+    /// When a picture was last cropped; `None` if it was not.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub async fn cropped_at(&self, upload: UploadId) -> Result<Option<Timestamp>, RecordsError> {
+        let crops = events::Entity::find()
+            .filter(events::Column::UploadId.eq(upload.get()))
+            .filter(events::Column::Kind.eq(EventKind::Cropped.to_string()));
+        let last = crops.order_by_desc(events::Column::Id).one(&self.db).await?;
+        Ok(last.map(|last| convert::timestamp(last.occurred_at)))
+    }
+
     /// Crops a ready, unclaimed picture; `None` shows the whole picture. Returns the generation that its variants
     /// belong to, which is the former one if nothing changes.
     ///

@@ -4,7 +4,7 @@
 //! - `process` runs the binary and `portal` is its client; `in_process` composes the same parts in the test's process.
 //! - `engine_stack` is RabbitMQ, PostgreSQL and S3 for one test; `test_db`, `test_broker` and `test_stores` are one
 //!   engine each.
-//! - `proxy` breaks connections; `tmpfs` and `failing_disk` break disks.
+//! - `proxy` breaks connections; `tmpfs` and `failing_disk` break disks. `nginx` is a real proxy.
 //! - `invariants` checks records, staging and blobs against each other; `leftovers` fails a test that leaves work behind.
 
 // A failed test panics.
@@ -18,6 +18,7 @@ pub mod failing_disk;
 pub mod in_process;
 pub mod invariants;
 pub mod leftovers;
+pub mod nginx;
 pub mod portal;
 pub mod process;
 pub mod proxy;
