@@ -152,12 +152,6 @@ impl BitReader<'_> {
         value
     }
 
-    /// The number of bytes that are not yet loaded.
-    #[inline(always)]
-    pub(super) fn bytes_left(&self) -> usize {
-        self.end.saturating_sub(self.position)
-    }
-
     /// Whether more bits were read than there are.
     pub(super) fn overran(&self) -> bool {
         self.position * 8 > self.end * 8 + self.buffered_bits as usize

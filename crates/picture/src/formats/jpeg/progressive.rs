@@ -45,12 +45,12 @@ pub(super) fn decode<const N: usize>(
     for part in parts.iter().zip(&needed).filter_map(|(part, needed)| needed.then_some(part)) {
         entropy.unstuff(file, part.scan_data, part.tables.restart_interval > 0);
         let reader = scan::ProgressiveScanReader::new(part)?;
-        match (part.scan.spectral_start, part.scan.components.first()) {
-            (1.., Some((index, ..))) => {
-                let block = reader.read_ac::<N>(part, entropy, layout, &mut stores, stop)?;
-                unreached = block.map(|block| (*index, block));
-            }
-            _ => reader.read_dc::<N>(part, entropy, layout, &mut stores, stop)?,
+        // Only the last scan may end early. The other scans are decoded by code without checks for it.
+        match (part.scan.spectral_start, part.may_end_early) {
+            (0, false) => reader.read_dc::<N, false>(part, entropy, layout, &mut stores, stop)?,
+            (0, true) => reader.read_dc::<N, true>(part, entropy, layout, &mut stores, stop)?,
+            (1.., false) => _ = reader.read_ac::<N, false>(part, entropy, layout, &mut stores, stop)?,
+            (1.., true) => unreached = reader.read_ac::<N, true>(part, entropy, layout, &mut stores, stop)?,
         }
     }
     for (index, (component, store)) in layout.components.iter_mut().zip(&stores).enumerate() {

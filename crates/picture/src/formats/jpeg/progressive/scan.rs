@@ -20,22 +20,17 @@ pub(super) struct ProgressiveScanReader {
 }
 
 /// The state of a scan: its bits, the MCUs left in the restart interval, and the number of coming blocks that are
-/// empty.
-struct ScanCursor<'a> {
+/// empty. `MAY_END_EARLY` says that the data may end before the scan does, because the file was cut off in it.
+struct ScanCursor<'a, const MAY_END_EARLY: bool> {
     entropy: &'a EntropyData,
     bits: BitReader<'a>,
     mcus_per_interval: usize,
     mcus_left: usize,
     interval_index: usize,
     eob_run: u32,
-    /// Whether the data may end before the scan does, because the file was cut off in it.
-    may_end_early: bool,
 }
 
-/// The most bytes that one block of an AC scan takes: 63 coefficients of at most 16 bits of code and 15 more bits.
-const MAX_BLOCK_BYTES: usize = 63 * 31 / 8 + 1;
-
-impl<'a> ScanCursor<'a> {
+impl<'a, const MAY_END_EARLY: bool> ScanCursor<'a, MAY_END_EARLY> {
     fn new(entropy: &'a EntropyData, part: &ProgressiveScan) -> Result<Self, Rejection> {
         let restart = part.tables.restart_interval;
         let interval = if restart == 0 { usize::MAX } else { usize::from(restart) };
@@ -46,7 +41,6 @@ impl<'a> ScanCursor<'a> {
             mcus_left: interval,
             interval_index: 0,
             eob_run: 0,
-            may_end_early: part.may_end_early,
         })
     }
 
@@ -54,15 +48,8 @@ impl<'a> ScanCursor<'a> {
     /// after the end of the data is not valid.
     #[inline(always)]
     fn has_ended_early(&self) -> bool {
-        self.may_end_early
+        MAY_END_EARLY
             && (self.bits.overran() || self.mcus_left == 0 && !self.entropy.has_interval(self.interval_index + 1))
-    }
-
-    /// Whether the data may end within the next block, so that what was read of it must be undone. Nearly no block needs
-    /// the copy that this takes.
-    #[inline(always)]
-    fn may_end_in_next_block(&self) -> bool {
-        self.may_end_early && self.bits.bytes_left() < MAX_BLOCK_BYTES
     }
 
     /// Prepares the next MCU and returns whether a new restart interval begins with it.
@@ -81,7 +68,7 @@ impl<'a> ScanCursor<'a> {
     }
 
     fn check(&self) -> Result<(), Rejection> {
-        if self.bits.overran() && !self.may_end_early { Err(truncated()) } else { Ok(()) }
+        if self.bits.overran() && !MAY_END_EARLY { Err(truncated()) } else { Ok(()) }
     }
 }
 
@@ -98,7 +85,7 @@ impl ProgressiveScanReader {
     }
 
     /// Reads a DC scan, of one or several components.
-    pub(super) fn read_dc<const N: usize>(
+    pub(super) fn read_dc<const N: usize, const MAY_END_EARLY: bool>(
         &self,
         part: &ProgressiveScan,
         entropy: &EntropyData,
@@ -107,7 +94,7 @@ impl ProgressiveScanReader {
         stop: &CancelFlag,
     ) -> Result<(), Rejection> {
         let scan = &part.scan;
-        let mut cursor = ScanCursor::new(entropy, part)?;
+        let mut cursor = ScanCursor::<MAY_END_EARLY>::new(entropy, part)?;
         let mut mean = [0i32; 4];
         let alone = match scan.components[..] {
             [(index, ..)] => Some(index),
@@ -147,22 +134,23 @@ impl ProgressiveScanReader {
         Ok(())
     }
 
-    /// Reads an AC scan, of one component. Returns the first block that the scan does not reach, if it ends early.
-    pub(super) fn read_ac<const N: usize>(
+    /// Reads an AC scan, of one component. If the scan ends early, returns the component and the
+    /// first block that the scan does not reach.
+    pub(super) fn read_ac<const N: usize, const MAY_END_EARLY: bool>(
         mut self,
         part: &ProgressiveScan,
         entropy: &EntropyData,
         layout: &FrameLayout,
         stores: &mut [CoefficientStore],
         stop: &CancelFlag,
-    ) -> Result<Option<usize>, Rejection> {
+    ) -> Result<Option<(usize, usize)>, Rejection> {
         let scan = &part.scan;
         let (Some(&(index, ..)), Some(Some(table))) = (scan.components.first(), self.tables.pop()) else {
             return Err(broken("a Huffman table is missing"));
         };
         self.positions = idct::block_positions(N);
         self.kept_mask = (0..64).filter(|k| usize::from(self.positions[*k]) < N * N).fold(0, |seen, k| seen | 1 << k);
-        let mut cursor = ScanCursor::new(entropy, part)?;
+        let mut cursor = ScanCursor::<MAY_END_EARLY>::new(entropy, part)?;
         let component = &layout.components[index];
         let CoefficientStore { wanted, nonzero } = &mut stores[index];
         // Receives the coefficients that are not needed.
@@ -171,7 +159,7 @@ impl ProgressiveScanReader {
             stop.check()?;
             for at in y * component.blocks_per_row..y * component.blocks_per_row + component.blocks.0 {
                 if cursor.has_ended_early() {
-                    return Ok(Some(at));
+                    return Ok(Some((index, at)));
                 }
                 cursor.next()?;
                 let coefficients = &mut wanted[at * N * N..][..N * N];
@@ -182,16 +170,16 @@ impl ProgressiveScanReader {
                     }
                     block[..N * N].copy_from_slice(coefficients);
                     let read = self.read_first_pass(&table, scan, &mut cursor, &mut block, &mut nonzero[at]);
-                    if cursor.may_end_early && cursor.bits.overran() {
-                        return Ok(Some(at));
+                    if MAY_END_EARLY && cursor.bits.overran() {
+                        return Ok(Some((index, at)));
                     }
                     read?;
                     coefficients.copy_from_slice(&block[..N * N]);
-                } else if cursor.may_end_in_next_block() {
+                } else if MAY_END_EARLY {
                     block[..N * N].copy_from_slice(coefficients);
                     let read = self.read_refinement(&table, scan, &mut cursor, &mut block[..N * N], &mut nonzero[at]);
                     if cursor.bits.overran() {
-                        return Ok(Some(at));
+                        return Ok(Some((index, at)));
                     }
                     read?;
                     coefficients.copy_from_slice(&block[..N * N]);
@@ -206,11 +194,11 @@ impl ProgressiveScanReader {
 
     /// Reads the first bits of a band in one block.
     #[inline(always)]
-    fn read_first_pass(
+    fn read_first_pass<const MAY_END_EARLY: bool>(
         &self,
         table: &HuffmanTable,
         scan: &ScanHeader,
-        cursor: &mut ScanCursor<'_>,
+        cursor: &mut ScanCursor<'_, MAY_END_EARLY>,
         block: &mut Block,
         nonzero: &mut u64,
     ) -> Result<(), HuffmanError> {
@@ -243,11 +231,11 @@ impl ProgressiveScanReader {
     /// Reads one more bit of a band in one block: for each coefficient that is not zero so far, and
     /// for those that become nonzero now.
     #[inline(always)]
-    fn read_refinement(
+    fn read_refinement<const MAY_END_EARLY: bool>(
         &self,
         table: &HuffmanTable,
         scan: &ScanHeader,
-        cursor: &mut ScanCursor<'_>,
+        cursor: &mut ScanCursor<'_, MAY_END_EARLY>,
         wanted: &mut [i16],
         nonzero: &mut u64,
     ) -> Result<(), HuffmanError> {
