@@ -16,13 +16,21 @@ const SIZES: [usize; 3] = [10_000_000, 40_000_000, 100_000_000];
 
 /// The ways through nginx: a name, the directives, and the sizes that are sent.
 ///
-/// nginx 1.22 sends a buffered request in one loop, which ends when a write to the upstream would block. Only then does
-/// it read the response. It has sent all of the body by then if the upstream reads faster than nginx writes. If the
-/// upstream closes the connection in the middle of this loop, `writev()` fails (EPIPE or ECONNRESET), and nginx answers
-/// 502 although the response has long arrived. With the default buffer of 16 KiB, nginx is faster than a debug build on
-/// most machines. It then notices the response after a few MiB, stops sending, and passes the response on. Buffers of
-/// 512 bytes make nginx slow enough, so that this happens in every run if the server stops reading after 32 MiB. With
-/// `sendfile on` nginx leaves the loop after 2 MiB (`sendfile_max_chunk`), so that it notices the response.
+/// nginx sends a buffered request in one loop (`ngx_output_chain`), which ends when a write to the upstream would
+/// block. Only then does it read the response. If the upstream reads faster than nginx writes, no write blocks. If the
+/// upstream then closes the connection, `writev()` fails with EPIPE or ECONNRESET, and nginx answers 502, although the
+/// response arrived before. A trace of the system calls of nginx 1.22 showed this: no wait for events between the
+/// connection and EPIPE after 32 MiB. `client_body_buffer_size` is the size of each write.
+///
+/// This server was made to stop reading after 32 MiB, and so was a small upstream that does nothing else:
+///
+/// - 512 bytes, this server: 502 for each client, so that this test failed.
+/// - 256 bytes and 1 KiB, small upstream: 502 each time.
+/// - The default (8 KiB on x86-64), both: no 502, and neither with 4 KiB and the small upstream. Presumably some write
+///   blocked. The trace slowed nginx down, and the default then got 502 from the small upstream. So it depends on the
+///   machine and on the load.
+/// - `sendfile on`, small upstream: no 502. nginx left the loop after 2 MiB (`sendfile_max_chunk`) and read the
+///   response.
 const PROXIES: [(&str, &str, &[usize]); 3] = [
     ("buffered", "", &SIZES),
     ("unbuffered", "proxy_request_buffering off;", &SIZES),
