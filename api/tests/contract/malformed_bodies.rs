@@ -188,6 +188,17 @@ async fn an_announced_length_that_is_too_large_or_invalid_is_refused() {
     assert!(raw.response().await.starts_with("HTTP/1.1 400 "));
 }
 
+/// Sends requests until staging holds as many files as `expected` accepts, at most 1000 requests.
+async fn wait_for_staged_files(server: &TestServer, login: &Login<'_>, expected: impl Fn(usize) -> bool) {
+    for _ in 0..1000 {
+        if expected(server.staged_files()) {
+            return;
+        }
+        login.get("/livez").await;
+    }
+    panic!("staging holds {} files", server.staged_files());
+}
+
 #[tokio::test]
 async fn a_client_that_sends_too_much_can_read_why() {
     let server = TestServer::new().await;
@@ -204,13 +215,8 @@ async fn a_client_that_sends_too_much_can_read_why() {
     }
     let answer = raw.response().await;
     assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("4194304"), "{answer}");
-    let mut turns = 0;
     // The received bytes are deleted concurrently with the response, not before it.
-    while server.staged_files() > 0 && turns < 1000 {
-        jane.get("/livez").await;
-        turns += 1;
-    }
-    assert_eq!(server.staged_files(), 0);
+    wait_for_staged_files(&server, &jane, |count| count == 0).await;
 }
 
 #[tokio::test]
@@ -221,14 +227,10 @@ async fn a_client_that_disconnects_leaves_nothing() {
         RawUpload::open(&jane, &format!("content-type: {FORM_CONTENT_TYPE}\r\ncontent-length: 1000000")).await;
     raw.send(&file_part("a.png")).await.unwrap();
     raw.send(&vec![0; 300_000]).await.unwrap();
+    wait_for_staged_files(&server, &jane, |count| count > 0).await;
     drop(raw);
-    let mut turns = 0;
-    // After so many requests the api has polled the closed connection as well.
-    while server.staged_files() > 0 && turns < 1000 {
-        jane.get("/livez").await;
-        turns += 1;
-    }
-    assert_eq!(server.staged_files(), 0);
+    // While it answers these requests, the api also polls the closed connection.
+    wait_for_staged_files(&server, &jane, |count| count == 0).await;
     assert_eq!(server.backends.records.stats().await.unwrap().admitted, 0);
 }
 
