@@ -33,7 +33,7 @@ fn find_orientation(tiff: &[u8]) -> Option<Orientation> {
     };
     let directory = usize::try_from(u32_at(4)?).ok()?;
     let entries = usize::from(u16_at(directory)?);
-    // The reads end the loop at the end of the data if the count is too high.
+    // If the count is too high, the reads beyond the end of the data find nothing.
     (0..entries).find_map(|i| {
         let entry = directory.checked_add(2 + 12 * i)?;
         if u16_at(entry)? != ORIENTATION_TAG {

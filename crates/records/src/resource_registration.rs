@@ -10,7 +10,7 @@ use crate::write::TxEnd;
 
 impl Records {
     /// Registers a resource. Sets its name, if a name is given. If users are given, exactly these
-    /// users may act for it from now on. What is `None` stays unchanged.
+    /// users may act for it from now on. A name or a list of users that is `None` changes nothing.
     ///
     /// # Errors
     /// Any database error; then nothing was changed.

@@ -16,7 +16,7 @@ def jpeg(image=None, **options):
 
 
 def with_scans(data, script):
-    """The same coefficients in other scans."""
+    """`data` with the same coefficients in the scans that `script` lists."""
     Path("/tmp/scans.txt").write_text(script)
     return subprocess.run(["jpegtran", "-scans", "/tmp/scans.txt"], input=data, capture_output=True, check=True).stdout
 
