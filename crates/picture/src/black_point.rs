@@ -33,8 +33,8 @@ pub(crate) fn compensation(profile: &ColorProfile, from: Layout, srgb: &ColorPro
     }))
 }
 
-/// The light of the darkest colour in each channel, where white is 1. None if the profile has
-/// curves instead of a table, because the darkest colour of a profile with curves is black.
+/// The light of the darkest colour in each channel, where white is 1. None if the profile has curves instead of a
+/// table, because the darkest colour of a profile with curves is black.
 fn darkest_light(profile: &ColorProfile, from: Layout, srgb: &ColorProfile) -> Option<[f64; 3]> {
     profile.lut_a_to_b_perceptual.as_ref()?;
     if !matches!(

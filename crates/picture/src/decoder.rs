@@ -43,8 +43,7 @@ pub(crate) struct DecodeContext<'a> {
     pub(crate) stop: &'a CancelFlag,
 }
 
-/// Memory that is reused for the next picture. A decoder overwrites what the decoder of an
-/// earlier picture left here.
+/// Memory that is reused for the next picture. A decoder overwrites what the decoder of an earlier picture left here.
 #[derive(Default)]
 pub(crate) struct DecodeBuffers {
     pub(crate) bytes: Vec<u8>,

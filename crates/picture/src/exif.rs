@@ -58,7 +58,7 @@ mod tests {
         put(entries);
         put(ORIENTATION_TAG);
         put(kind);
-        // The count, which is one, and the value, each in four bytes. A SHORT is stored in the first two.
+        // Then follow the count, which is one, and the value, each in four bytes. A SHORT is in the first two of them.
         let count = if big { [0, 1] } else { [1, 0] };
         let value = if big && kind == 4 { [0, value] } else { [value, 0] };
         count.into_iter().chain(value).for_each(put);

@@ -1,4 +1,4 @@
-//! Parses the headers of a file, without trusting them, and rejects the file if they alone rule it out.
+//! Parses the headers of a file, without trusting them, and rejects the file if its headers alone rule it out.
 //!
 //! Reads headers only: no pixel is decoded, nothing is inflated, and no allocation grows with a
 //! number in the file. Called by the function `render`, and by callers that keep a `RenderBuffers`

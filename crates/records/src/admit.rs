@@ -46,9 +46,9 @@ pub struct Admission {
 /// An admitted upload.
 #[derive(Clone, Debug)]
 pub struct Admitted {
-    /// Its number.
+    /// The number of the upload.
     pub id: UploadId,
-    /// Its job, to be published.
+    /// The message of its job, to be published.
     pub message: JobMessage,
 }
 
@@ -96,8 +96,8 @@ impl CommitLookup for uploads::Model {
             let inserted = again.exec_without_returning(&tx.tx).await?;
             return Ok((inserted == 0).then_some(()));
         }
-        // SQLite has one write transaction at a time, which is this one now. A number whose
-        // insertion was rolled back is given again, so the staged key decides.
+        // SQLite has one write transaction at a time, which is this one now. A number whose insertion was rolled back
+        // is given again, so the staged key decides.
         let found =
             uploads::Entity::find_by_id(self.id).filter(uploads::Column::StagedKey.eq(self.staged_key.as_str()));
         Ok(found.one(&tx.tx).await?.map(drop))
@@ -157,8 +157,8 @@ impl WriteTx {
         Ok((InsertedUpload { id: convert::upload_id(row.id)?, owner, media, bytes, estimate, deadline }, row))
     }
 
-    /// Inserts the first job of an inserted upload, counts it and records the first events. After this, the
-    /// transaction must not lock any row that another transaction could lock: see [`super::usage`].
+    /// Inserts the first job of an inserted upload, counts it and records the first events. After this, the transaction
+    /// must not lock any row that another transaction could lock: see [`super::usage`].
     pub(crate) async fn enqueue_first_job(
         &self,
         inserted: InsertedUpload,

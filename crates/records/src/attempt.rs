@@ -168,8 +168,8 @@ impl Records {
         .await
     }
 
-    /// Extends an attempt's lease. Returns false if the attempt is no longer the job's latest or the job
-    /// has ended. Then the work of the attempt is useless.
+    /// Extends an attempt's lease. Returns false if the attempt is no longer the job's latest or the job has ended.
+    /// Then the work of the attempt is useless.
     ///
     /// # Errors
     /// Any database error.

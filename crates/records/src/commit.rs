@@ -39,9 +39,9 @@ pub(crate) trait CommitLookup {
     /// What it wrote.
     type Found;
 
-    /// Returns what the write wrote; None if the write did not happen. An implementation must wait for the
-    /// transaction of the write if the database has not ended it yet, because it can still be
-    /// committing when its connection is lost. What an implementation writes itself is rolled back.
+    /// Returns what the write wrote; None if the write did not happen. An implementation must wait for the transaction
+    /// of the write if the database has not ended it yet, because it can still be committing when its connection is
+    /// lost. What an implementation writes itself is rolled back.
     fn find(&self, tx: &WriteTx) -> impl Future<Output = Result<Option<Self::Found>, DbErr>> + Send;
 }
 

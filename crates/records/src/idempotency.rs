@@ -2,10 +2,9 @@
 //! answer is stored. The upload that a request admits is recorded with the key in the same transaction. So the answer
 //! can be given even if the process dies before it answers.
 //!
-//! A lock is short, and its request renews it, so that the key of a request whose process died is free again
-//! soon.
-//! Every statement of a lock's holder contains the time when the lock began. So a holder that lost
-//! its key cannot change what its successor stored.
+//! A lock is short, and its request renews it, so that the key of a request whose process died is free again soon.
+//! Every statement of a lock's holder contains the time when the lock began. So a holder that lost its key cannot
+//! change what its successor stored.
 
 use std::time::Duration;
 

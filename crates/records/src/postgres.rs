@@ -38,8 +38,8 @@ pub(crate) fn configure(options: &mut ConnectOptions, settings: &RecordsSettings
     let read_only = "SHOW transaction_read_only";
     let script = match settings.pooler {
         Pooler::None => format!("{}; {KEEPALIVE}; {read_only}", server_limits("SET", settings.timeout)),
-        // What a session sets behind such a pooler passes to other clients together with the server
-        // connection. So nothing is set here.
+        // What a session sets behind such a pooler passes to other clients together with the server connection. So
+        // nothing is set here.
         Pooler::Transaction => read_only.to_owned(),
     };
     let availability = availability.clone();

@@ -48,7 +48,7 @@ pub struct PictureInfo {
 /// Whether an outcome was applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettleResult {
-    /// It was applied.
+    /// The outcome was applied.
     Applied,
     /// Another outcome was settled first: the blobs are deleted, and no waiter is notified.
     Superseded,

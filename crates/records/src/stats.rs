@@ -17,9 +17,9 @@ use crate::records::Records;
 pub struct UploadStats {
     /// All uploads ever admitted.
     pub admitted: u64,
-    /// Uploads by state. Accepted ones are in flight.
+    /// The number of uploads in each state. Accepted uploads still wait for their outcome.
     pub states: HashMap<UploadState, u64>,
-    /// Jobs that are queued and not done.
+    /// Jobs in the state `queued`, including those that a worker has leased.
     pub queued_jobs: u64,
     /// Dead jobs.
     pub dead_jobs: u64,

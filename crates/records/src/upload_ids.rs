@@ -1,7 +1,6 @@
 //! Upload numbers. The database gives them in order and never twice. A database that was restored from a backup does
 //! not know the numbers that were given after the backup, and would give them again. The keys of blobs contain the
-//! numbers, so
-//! the keys show which numbers to skip.
+//! numbers, so the keys show which numbers to skip.
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 

@@ -3,8 +3,8 @@
 //! whatever the tables hold.
 //!
 //! Every transaction changes these rows after all other rows that it shares with other transactions, and in the order
-//! of their ids. A transaction that has locked one of these rows therefore waits only for a row with a
-//! higher id, which prevents deadlocks.
+//! of their ids. A transaction that has locked one of these rows therefore waits only for a row with a higher id, which
+//! prevents deadlocks.
 
 use std::collections::{BTreeMap, BTreeSet};
 

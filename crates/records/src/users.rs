@@ -201,8 +201,8 @@ impl Records {
         .await
     }
 
-    /// Deletes keys that no valid session or token needs. The successor of such a key has existed
-    /// for `max_session`, and the time until which a token needs the key has passed. Returns how many.
+    /// Deletes keys that no valid session or token needs. The successor of such a key has existed for `max_session`,
+    /// and the time until which a token needs the key has passed. Returns how many.
     ///
     /// # Errors
     /// Any database error.

@@ -1,7 +1,7 @@
 //! What a test leaves behind. [`DataFolder`](crate::process::DataFolder) and
-//! [`EngineStack`](crate::engine_stack::EngineStack) look for leftovers when they end, and so does
-//! every stack that is made of them. If a test does not delete its own database or queues, the
-//! value that owns them fails the test when that value is dropped, and names them.
+//! [`EngineStack`](crate::engine_stack::EngineStack) look for leftovers when they end, and so does every stack that is
+//! made of them. If a test does not delete its own database or queues, the value that owns them fails the test when
+//! that value is dropped, and names them.
 //!
 //! A test that leaves something fails. Work that was not finished is a fault of the program, or of
 //! a test that does not check how its work ends.

@@ -1,9 +1,8 @@
 //! The forward transform of an 8 × 8 block, with quantization.
 //!
-//! The algorithm is that of Arai, Agui and Nakajima, 1988. It needs five multiplications per line,
-//! and the rest of the scaling is part of the quantization table. The transform is written as a loop over the
-//! columns, which the compiler turns into vector instructions. Every x86-64 and every ARM64
-//! processor has these instructions.
+//! The algorithm is that of Arai, Agui and Nakajima, 1988. It needs five multiplications per line, and the rest of the
+//! scaling is part of the quantization table. The transform is written as a loop over the columns, which the compiler
+//! turns into vector instructions. Every x86-64 and every ARM64 processor has these instructions.
 
 /// The reciprocals of a quantization table and of the scaling. [`forward_dct`] multiplies each coefficient by its
 /// factor. The factors are transposed: column after column.
@@ -22,8 +21,7 @@ const SCALE: [f64; 8] = [
 ];
 
 impl QuantizationFactors {
-    /// Computes the factors for `table`, which is in natural order: row after row, the lowest
-    /// frequency first.
+    /// Computes the factors for `table`, which is in natural order: row after row, the lowest frequency first.
     pub(super) fn new(table: &[u8; 64]) -> Self {
         // Transposed, because `forward_dct` transposes a block once between its two passes and not
         // a second time.

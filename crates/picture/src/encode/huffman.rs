@@ -54,8 +54,8 @@ impl HuffmanCode {
         for length in length.iter().filter(|length| **length > 0) {
             codes_by_length[(*length).min(64)] += 1;
         }
-        // Pairs of codes that are too long are shortened: one gets the code of their prefix, the other pairs with a
-        // shorter code.
+        // Pairs of codes that are too long are shortened. One code of the pair becomes their common prefix. The other
+        // forms a new pair with a shorter code.
         for i in (17..=64).rev() {
             while codes_by_length[i] > 0 {
                 let Some(j) = (1..i - 1).rev().find(|j| codes_by_length[*j] > 0) else { break };

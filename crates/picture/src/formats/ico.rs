@@ -1,9 +1,9 @@
 //! ICO: Windows icons and favicons. The largest picture of the file is used.
 //!
-//! Rule: "Icons" (Microsoft, 1995), and "The evolution of the ICO file format" for PNG entries and
-//! alpha. An entry is a whole PNG, or a BMP without its file header. The height in the BMP is twice the
-//! height of the picture, because a mask of one bit for each pixel follows the colours. A one in the mask
-//! makes its pixel transparent. The mask counts only if the picture has no alpha.
+//! Rule: "Icons" (Microsoft, 1995), and "The evolution of the ICO file format" for PNG entries and alpha. An entry is a
+//! whole PNG, or a BMP without its file header. The height in the BMP is twice the height of the picture, because a
+//! mask of one bit for each pixel follows the colours. A one in the mask makes its pixel transparent. The mask counts
+//! only if the picture has no alpha.
 
 use std::ops::Range;
 use std::sync::Arc;

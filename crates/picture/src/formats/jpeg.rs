@@ -14,11 +14,10 @@
 //! layout          positions of the blocks
 //! ```
 //!
-//! Nothing is repaired: a code that is in no table, a block with too many coefficients or a
-//! truncated baseline scan leads to a rejection. A progressive file may end in any scan except the first
-//! scan of a component, because after the first scans the whole picture is there, only less sharp
-//! (`docs/adr/0033-files-as-the-field-shows-them.md`). Anything after the picture is ignored,
-//! because phones put second pictures and films there.
+//! Nothing is repaired: a code that is in no table, a block with too many coefficients or a truncated baseline scan
+//! leads to a rejection. A progressive file may end in any scan except the first scan of a component, because after the
+//! first scans the whole picture is there, only less sharp (`docs/adr/0033-files-as-the-field-shows-them.md`). Anything
+//! after the picture is ignored, because phones put second pictures and films there.
 
 mod bit_reader;
 mod header;

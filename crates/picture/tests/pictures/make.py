@@ -108,7 +108,7 @@ def profiled():
 
 
 def icons():
-    """ICO with PNG and with BMP entries, the largest not first, and one whose transparency is only in its mask."""
+    """Icons with PNG entries and with BMP entries, the largest not first, and an icon with transparency only in its mask."""
     sizes = [(16, 16), (96, 96), (48, 48)]
     LOGO.save(HERE / "icon.ico", sizes=sizes)
     LOGO.save(HERE / "icon-bmp.ico", sizes=sizes, bitmap_format="bmp")

@@ -108,7 +108,7 @@ def webps():
 
 def bmp(bits=24, header=40, compression=0, palette=None, pixels=None, masks=(), planes=1, reserved=0, top_down=False,
         offset=None, last_row=None, size=(WIDTH, HEIGHT), used=0):
-    """A BMP. `pixels` are the stored bytes; without it, rows of `bits` bits."""
+    """A BMP. `pixels` are the stored bytes. If it is None, the four fields are stored with `bits` bits per pixel."""
     width, height = size
     if pixels is None:
         pixels = rows(bits, masks, top_down)

@@ -70,8 +70,8 @@ impl RecordsSettings {
         Err(invalid("write sqlite:///a/file.db or postgres://user:password@host/database".to_owned()))
     }
 
-    /// Adds this file of certificate authorities to the address. An address is changed only
-    /// if it asks for verification of the server's certificate and names no such file itself.
+    /// Adds this file of certificate authorities to the address. An address is changed only if it asks for verification
+    /// of the server's certificate and names no such file itself.
     pub fn trust_ca_file(&mut self, ca_file: &str) {
         let url = self.url.expose();
         // An invalid address is left to `database_url`, which reports it.

@@ -25,8 +25,8 @@ tokio::task_local! {
     static LENT: Cell<Option<(Duration, Duration)>>;
 }
 
-/// Records what is known of a connection that the pool is about to lend. Returns true, so that the pool
-/// lends every connection: [`Pool::acquire`] decides whether the connection is good.
+/// Records what is known of a connection that the pool is about to lend. Returns true, so that the pool lends every
+/// connection: [`Pool::acquire`] decides whether the connection is good.
 pub(super) fn note_lent(meta: PoolConnectionMetadata) -> bool {
     LENT.try_with(|lent| lent.set(Some((meta.age, meta.idle_for)))).ok();
     true

@@ -55,8 +55,8 @@ impl EntropyData {
                     self.bytes.extend_from_slice(&rest[..run]);
                     at += run + 1;
                 }
-                // The numbers of restart markers are not checked. If an interval was lost, there
-                // are too few intervals, so the file counts as truncated.
+                // The numbers of restart markers are not checked. If an interval was lost, there are too few intervals,
+                // so the file counts as truncated.
                 Some(0xD0..=0xD7) if restarts => {
                     self.bytes.extend_from_slice(&rest[..run]);
                     self.ends.push(self.bytes.len());
@@ -124,8 +124,8 @@ impl BitReader<'_> {
         }
     }
 
-    /// Returns the buffered bits; the next one is the highest. At least as many are valid as
-    /// [`Self::refill`] or [`Self::ensure`] made available.
+    /// Returns the buffered bits; the next one is the highest. At least as many are valid as [`Self::refill`] or
+    /// [`Self::ensure`] made available.
     #[inline(always)]
     pub(super) fn buffered(&self) -> u64 {
         self.buffer

@@ -114,9 +114,9 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Bytes of the planes decoded at `n` eighths, and bytes that are held on top of them while
-    /// decoding a file of `length` bytes. The latter are for the scan without its stuffing, the tables, and
-    /// for a progressive picture the needed coefficients and one bit for each other coefficient.
+    /// Bytes of the planes decoded at `n` eighths, and bytes that are held on top of them while decoding a file of
+    /// `length` bytes. The latter are for the scan without its stuffing, the tables, and for a progressive picture the
+    /// needed coefficients and one bit for each other coefficient.
     pub(super) fn memory_estimate(&self, n: u8, length: u64) -> DecodeMemory {
         let (h_max, v_max) = self.frame.sampling();
         let units = u64::from(self.frame.width).div_ceil(8 * u64::from(h_max))

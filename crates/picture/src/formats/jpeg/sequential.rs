@@ -71,8 +71,8 @@ pub(super) fn decode_scan<const N: usize>(
     Arch::new().dispatch(ScanDecoder::<N> { readers, interval, entropy, layout, stop })
 }
 
-/// A scan to be decoded. The code is compiled twice: for the instructions that every
-/// processor has, and for AVX2 and BMI2.
+/// A scan to be decoded. The code is compiled twice: for the instructions that every processor has, and for AVX2 and
+/// BMI2.
 struct ScanDecoder<'a, const N: usize> {
     readers: Vec<ComponentReader<'a>>,
     /// MCUs between two restart markers.

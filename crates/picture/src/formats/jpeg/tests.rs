@@ -1,5 +1,5 @@
-//! Compares the decoder with two others: with the scaled output of libjpeg-turbo, which is kept in files, and
-//! with zune-jpeg, a general decoder in safe Rust.
+//! Compares the decoder with two others: with the scaled output of libjpeg-turbo, which is kept in files, and with
+//! zune-jpeg, a general decoder in safe Rust.
 
 use super::*;
 use crate::decoder::DecodeBuffers;

@@ -70,8 +70,8 @@ pub(crate) fn probe(file: &[u8], _: &Limits) -> Result<Probe, Rejection> {
             }
             (b"eXIf", Some((probe, _))) => probe.orientation = exif::orientation(data),
             (b"iCCP", Some(_)) => {
-                // Before the profile come a name of at most 79 bytes, a zero byte, and the compression method,
-                // which is always zero as well.
+                // Before the profile come a name of at most 79 bytes, a zero byte, and the compression method, which is
+                // always zero as well.
                 if let Some(name) = data.iter().take(80).position(|byte| *byte == 0).filter(|n| n + 2 < length) {
                     colours.profile = Some(ColourSource::DeflatedProfile(body.start + name + 2..body.end));
                 }
