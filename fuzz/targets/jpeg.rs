@@ -1,5 +1,5 @@
-//! Runs the JPEG decoder alone, at a scale that depends on the length of the file. It must not
-//! panic, run without end, or use more memory than the fuzzer allows.
+//! Runs the JPEG decoder alone, at a scale that depends on the length of the file. The decoder must not panic, run
+//! without end, or use more memory than the fuzzer allows.
 
 #![no_main]
 

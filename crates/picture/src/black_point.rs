@@ -1,8 +1,8 @@
 //! Black point compensation: the darkest colour of a press becomes black on the screen.
 //!
-//! The darkest ink is a dark gray. Without compensation, prints look washed out: 7 to 21 levels of 255 too light for one
-//! common profile. LittleCMS, and with it Pillow and sharp, compensates in every conversion to its own sRGB profile.
-//! The crate `moxcms` has no compensation.
+//! The darkest ink is a dark gray. Without compensation, prints look washed out: 7 to 21 levels of 255 too light for
+//! one common profile. LittleCMS, and with it Pillow and sharp, compensates in every conversion to its own sRGB
+//! profile. The crate `moxcms` has no compensation.
 //!
 //! Rule: ISO 18619. The black point is used as it is and is not made neutral. LittleCMS does the
 //! same for the perceptual intent. The standard scales X, Y and Z. This module scales the channels
@@ -33,8 +33,8 @@ pub(crate) fn compensation(profile: &ColorProfile, from: Layout, srgb: &ColorPro
     }))
 }
 
-/// The light of the darkest colour in each channel, where white is 1. None if the profile has
-/// curves instead of a table, because the black of curves is black.
+/// The light of the darkest colour in each channel, where white is 1. None if the profile has curves instead of a
+/// table, because the darkest colour of a profile with curves is black.
 fn darkest_light(profile: &ColorProfile, from: Layout, srgb: &ColorProfile) -> Option<[f64; 3]> {
     profile.lut_a_to_b_perceptual.as_ref()?;
     if !matches!(
@@ -47,7 +47,7 @@ fn darkest_light(profile: &ColorProfile, from: Layout, srgb: &ColorProfile) -> O
     ) {
         return Some([VERSION_4_BLACK; 3]);
     }
-    // All inks, or no light and no transparency.
+    // The darkest colour has all inks, or no light and no transparency.
     let (darkest, to) = match (profile.color_space, from) {
         (DataColorSpace::Cmyk, _) => ([u16::MAX; 4], Layout::Rgb),
         (_, Layout::Rgba) => ([0, 0, 0, u16::MAX], Layout::Rgba),
@@ -60,12 +60,12 @@ fn darkest_light(profile: &ColorProfile, from: Layout, srgb: &ColorProfile) -> O
     Some([rgb[0], rgb[1], rgb[2]].map(|sample| decoded(f64::from(sample) / 65_535.0).min(MAX_BLACK)))
 }
 
-/// sRGB to light. Rule: IEC 61966-2-1.
+/// Converts an sRGB value to light, both from 0 to 1. Rule: IEC 61966-2-1.
 fn decoded(v: f64) -> f64 {
     if v <= 0.04045 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) }
 }
 
-/// Light to sRGB.
+/// Converts light to an sRGB value, both from 0 to 1.
 fn encoded(light: f64) -> f64 {
     if light <= 0.003_130_8 { light * 12.92 } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 }
 }

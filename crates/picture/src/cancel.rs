@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::rejection::Rejection;
 
-/// A flag that cancels a running [`super::render`] from any thread. Clones share it.
+/// A flag that cancels a running [`super::render`] from any thread. All clones are the same flag.
 #[derive(Clone, Debug, Default)]
 pub struct CancelFlag(Arc<AtomicBool>);
 

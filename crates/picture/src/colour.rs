@@ -68,7 +68,7 @@ impl ColourTransform {
         let (from, to) = (raster.colour.channels(), result.channels());
         let mut samples = vec![0; plane.samples.len() / from * to];
         if raster.colour == Colour::Cmyk {
-            // Ink values in profiles are inverted compared with Adobe's files.
+            // In a profile 255 means full ink, but in Adobe's files 255 means no ink. So the samples are inverted.
             let mut inverted = Vec::with_capacity(INK_PIXELS * from);
             for (inks, out) in plane.samples.chunks(INK_PIXELS * from).zip(samples.chunks_mut(INK_PIXELS * to)) {
                 inverted.clear();

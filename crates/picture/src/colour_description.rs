@@ -181,7 +181,7 @@ impl ColourDescription {
             Transfer::Hlg => {
                 let (a, b, c) = (0.178_832_77, 0.284_668_92, 0.559_910_73);
                 let scene = if v <= 0.5 { v * v / 3.0 } else { (((v - c) / a).exp() + b) / 12.0 };
-                // On the nominal display of 1000 cd/m², whose system gamma is 1.2.
+                // The nominal display has 1000 cd/m² and a system gamma of 1.2.
                 scene.powf(1.2) * 1000.0 / REFERENCE_WHITE
             }
         }

@@ -33,8 +33,8 @@ impl ColourSource {
         }
     }
 
-    /// Returns the profile of `file` for samples of `colour`. None if it has no readable one, because every viewer
-    /// ignores a profile that is broken.
+    /// Returns the profile of `file` for samples of `colour`. None if the file has no readable profile, because every
+    /// viewer ignores a profile that is broken.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Calls the decoder of a picture, and keeps its panics away from the caller.
+//! Calls the decoder of a picture, and turns its panics into failures.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

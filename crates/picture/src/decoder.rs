@@ -14,7 +14,7 @@ use crate::rejection::Rejection;
 
 /// The decoder of one file, made from the headers of that file.
 pub(crate) trait Decoder: Debug + Send + Sync {
-    /// The memory for decoding at `n` eighths of the size, or at the full size if the format has only that.
+    /// The memory for decoding at `n` eighths of the size, or at the full size if the format cannot be scaled.
     fn memory_estimate(&self, n: u8) -> DecodeMemory;
 
     /// Decodes the first frame of `file`. The result has the file's own colours: gray, RGB, or the planes of a JPEG.
@@ -43,7 +43,7 @@ pub(crate) struct DecodeContext<'a> {
     pub(crate) stop: &'a CancelFlag,
 }
 
-/// Memory that is reused for the next picture. A decoder overwrites what an earlier one left here.
+/// Memory that is reused for the next picture. A decoder overwrites what the decoder of an earlier picture left here.
 #[derive(Default)]
 pub(crate) struct DecodeBuffers {
     pub(crate) bytes: Vec<u8>,

@@ -33,7 +33,7 @@ fn find_orientation(tiff: &[u8]) -> Option<Orientation> {
     };
     let directory = usize::try_from(u32_at(4)?).ok()?;
     let entries = usize::from(u16_at(directory)?);
-    // The reads end the loop at the end of the data if the count is too high.
+    // If the count is too high, the reads beyond the end of the data find nothing.
     (0..entries).find_map(|i| {
         let entry = directory.checked_add(2 + 12 * i)?;
         if u16_at(entry)? != ORIENTATION_TAG {
@@ -58,7 +58,7 @@ mod tests {
         put(entries);
         put(ORIENTATION_TAG);
         put(kind);
-        // The count, which is one, and the value, each in four bytes. A SHORT is stored in the first two.
+        // Then follow the count, which is one, and the value, each in four bytes. A SHORT is in the first two of them.
         let count = if big { [0, 1] } else { [1, 0] };
         let value = if big && kind == 4 { [0, value] } else { [value, 0] };
         count.into_iter().chain(value).for_each(put);

@@ -1,4 +1,5 @@
-//! The accepted formats: one line in the table for each, and one module that holds everything else about it.
+//! The accepted formats. Each has one line in the table [`FORMATS`], and one module that holds everything else about
+//! it.
 //!
 //! The module of a format has a function `probe`, which parses the headers, and an implementation
 //! of [`crate::decoder::Decoder`]. If its codec is a third-party crate, it also has the one table
@@ -23,7 +24,7 @@ use crate::rejection::Rejection;
 pub(crate) struct Format {
     pub(crate) media: Media,
     /// Parses the headers of a file. It decodes no pixel, inflates nothing, and allocates nothing by a number in the
-    /// file. The caller checks the limits of [`Limits`] other than the number of frames.
+    /// file. The caller checks the result against the limits; a probe uses them only to stop counting frames.
     pub(crate) probe: fn(&[u8], &Limits) -> Result<Probe, Rejection>,
     /// The output format of an opaque picture if the plan leaves the format open.
     pub(crate) opaque_output: Media,

@@ -1,4 +1,4 @@
-//! Parses the headers of a file, without trusting them, and rejects the file if they alone rule it out.
+//! Parses the headers of a file, without trusting them, and rejects the file if its headers alone rule it out.
 //!
 //! Reads headers only: no pixel is decoded, nothing is inflated, and no allocation grows with a
 //! number in the file. Called by the function `render`, and by callers that keep a `RenderBuffers`
@@ -15,8 +15,9 @@ use crate::rejection::{LimitKind, Rejection};
 ///
 /// # Errors
 ///
-/// [`Rejection::Unsupported`] for formats that are not accepted, by name; [`Rejection::Broken`] for headers that
-/// contradict themselves; [`Rejection::LimitExceeded`] for numbers above `limits`.
+/// - [`Rejection::Unsupported`], with the name of the format if it is known, if the format is not accepted.
+/// - [`Rejection::Broken`] if the headers are broken.
+/// - [`Rejection::LimitExceeded`] if a number in the headers is above its limit.
 pub fn probe(bytes: &[u8], limits: &Limits) -> Result<Probe, Rejection> {
     let media = Media::sniff(bytes);
     let Some(format) = FORMATS.iter().find(|format| Some(format.media) == media) else { return Err(refused(media)) };

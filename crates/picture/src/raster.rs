@@ -1,8 +1,8 @@
 //! Decoded samples, passed from the decoder to the encoder.
 //!
 //! A raster is a picture of `width` × `height` in one or several planes. The planes of a JPEG stay as the file has
-//! them: chroma at half size, and everything at the decoded scale. So a plane also knows which part of it, in fractions
-//! of a sample, the picture covers.
+//! them: chroma at half size, and everything at the decoded scale. So a plane also has an extent: the part of the plane
+//! that the picture covers, in fractions of a sample.
 
 use std::borrow::Cow;
 
@@ -13,9 +13,9 @@ use crate::rejection::Rejection;
 pub(crate) enum Colour {
     /// One plane of lightness.
     Gray,
-    /// One plane of pairs.
+    /// One plane of pairs: lightness and alpha.
     GrayAlpha,
-    /// One plane of triples.
+    /// One plane of triples: red, green and blue.
     Rgb,
     /// One plane of quadruples, alpha not premultiplied.
     Rgba,
@@ -76,7 +76,7 @@ pub(crate) struct Raster {
 }
 
 impl Raster {
-    /// A raster of one plane at its own size, with the samples packed.
+    /// A raster with one plane, which has the size of the picture and no gaps between its rows.
     pub(crate) fn packed(width: u32, height: u32, colour: Colour, samples: Vec<u8>) -> Self {
         let plane = Plane::packed(samples, width as usize, height as usize);
         Self { width, height, colour, planes: vec![plane] }

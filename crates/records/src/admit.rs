@@ -33,11 +33,11 @@ pub struct Admission {
     pub filename: String,
     /// The media type as sniffed from the bytes.
     pub media: Media,
-    /// The bytes.
+    /// The staged bytes.
     pub staged: Staged,
-    /// How long workers have before the sweeper settles it as failed.
+    /// How long workers have before the sweeper settles the upload as failed.
     pub deadline: Duration,
-    /// How long it may stay unclaimed.
+    /// How long the upload may stay unclaimed.
     pub retention: Duration,
     /// The idempotency key of the request, if it had one.
     pub idempotency_key: Option<IdempotencyKey>,
@@ -46,9 +46,9 @@ pub struct Admission {
 /// An admitted upload.
 #[derive(Clone, Debug)]
 pub struct Admitted {
-    /// Its number.
+    /// The number of the upload.
     pub id: UploadId,
-    /// Its job, to be published.
+    /// The message of its job, to be published.
     pub message: JobMessage,
 }
 
@@ -96,8 +96,8 @@ impl CommitLookup for uploads::Model {
             let inserted = again.exec_without_returning(&tx.tx).await?;
             return Ok((inserted == 0).then_some(()));
         }
-        // SQLite has one write transaction at a time, which is this one now. A number that was
-        // rolled back is given again, so the staged key decides.
+        // SQLite has one write transaction at a time, which is this one now. A number whose insertion was rolled back
+        // is given again, so the staged key decides.
         let found =
             uploads::Entity::find_by_id(self.id).filter(uploads::Column::StagedKey.eq(self.staged_key.as_str()));
         Ok(found.one(&tx.tx).await?.map(drop))
@@ -112,7 +112,7 @@ pub(crate) struct NewUpload {
     pub(crate) media: Media,
     pub(crate) staged: Staged,
     pub(crate) deadline: Duration,
-    /// How long it may stay unclaimed; None for an upload that cannot be claimed.
+    /// How long the upload may stay unclaimed; None for an upload that cannot be claimed.
     pub(crate) retention: Option<Duration>,
 }
 
@@ -157,8 +157,8 @@ impl WriteTx {
         Ok((InsertedUpload { id: convert::upload_id(row.id)?, owner, media, bytes, estimate, deadline }, row))
     }
 
-    /// Inserts the first job of an inserted upload, counts it and records the first events. Nothing may follow in the
-    /// transaction that another transaction could lock: see [`super::usage`].
+    /// Inserts the first job of an inserted upload, counts it and records the first events. After this, the transaction
+    /// must not lock any row that another transaction could lock: see [`super::usage`].
     pub(crate) async fn enqueue_first_job(
         &self,
         inserted: InsertedUpload,
@@ -168,9 +168,9 @@ impl WriteTx {
     ) -> Result<Admitted, RecordsError> {
         let InsertedUpload { id, owner, media, bytes, estimate, deadline } = inserted;
         let change = UsageDelta { bytes: i64::try_from(bytes).unwrap_or(i64::MAX), ..UsageDelta::for_jobs(true, 1) };
-        let held = Usage::from(self.apply_usage_delta(&owner, change).await?);
+        let usage = Usage::from(self.apply_usage_delta(&owner, change).await?);
         let job = job(id);
-        let queue = routing.queue(&job, held.uploads + held.variants, estimate);
+        let queue = routing.queue(&job, usage.uploads + usage.variants, estimate);
         let message = JobMessage {
             queue,
             principal: owner,
@@ -179,10 +179,11 @@ impl WriteTx {
         };
         self.enqueue_job(&message, deadline, now).await?;
         let at = convert::timestamp(now);
-        let staged = format!("{bytes} bytes of {}", media.name());
-        let queued = format!("{} in {queue}", message.job.kind());
-        self.record_events(id, [Event::new(at, EventKind::Staged, staged), Event::new(at, EventKind::Queued, queued)])
-            .await?;
+        let staged_detail = format!("{bytes} bytes of {}", media.name());
+        let queued_detail = format!("{} in {queue}", message.job.kind());
+        let staged = Event::new(at, EventKind::Staged, staged_detail);
+        let queued = Event::new(at, EventKind::Queued, queued_detail);
+        self.record_events(id, [staged, queued]).await?;
         Ok(Admitted { id, message })
     }
 

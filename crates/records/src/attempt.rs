@@ -1,6 +1,7 @@
 //! Leasing a job to a worker.
 //!
-//! - The attempt is counted before any work is done, so that bytes which crash workers run out of attempts.
+//! - The attempt is counted before any work is done, so that a job whose bytes crash workers runs out of
+//!   attempts.
 //! - The lease says how long no other worker may try the job.
 //! - The job's row stores the attempt's blob prefix before any blob exists. The transaction that ends the job
 //!   schedules the deletion of all blobs that were not settled.
@@ -39,8 +40,8 @@ pub struct Attempt {
     pub message: JobMessage,
     /// The upload as it was when the attempt began.
     pub upload: Upload,
-    /// The number of the attempt, from 1, always growing. It is also the fence: a later attempt makes this one's
-    /// settling void.
+    /// The number of the attempt. The first attempt at a job has the number 1, and each later one has a higher number.
+    /// The number is also a fence: once a later attempt has begun, this attempt cannot settle the job any more.
     pub number: u32,
     /// The number of attempts without those that a failing backend ended, because those say nothing about the
     /// picture.
@@ -132,7 +133,7 @@ impl Records {
         };
         let until = self.now_ms() + millis(lease);
         let attempt = Attempt {
-            // The row says which principal's counters include the job.
+            // The row, and not the delivered message, says which queue and which principal's counters include the job.
             message: JobMessage {
                 queue: convert::queue_name(&job)?,
                 principal: job.principal.clone(),
@@ -147,7 +148,7 @@ impl Records {
             last_error: job.last_error,
             events: Vec::new(),
         };
-        // An attempt that an earlier call began has lost some or all of its lease by now.
+        // An attempt that an earlier call began has lost some or all of its lease by now, so the lease is renewed.
         if begun_before && !self.renew_lease(&attempt, lease).await? {
             return Ok(LeaseResult::Busy(attempt.leased_until));
         }
@@ -167,8 +168,8 @@ impl Records {
         .await
     }
 
-    /// Extends an attempt's lease. Returns false if the attempt is no longer the job's latest,
-    /// because then its work is useless.
+    /// Extends an attempt's lease. Returns false if the attempt is no longer the job's latest or the job has ended.
+    /// Then the work of the attempt is useless.
     ///
     /// # Errors
     /// Any database error.

@@ -28,8 +28,8 @@ use crate::error::RecordsError;
 use crate::records::Records;
 use crate::write_tx::WriteTx;
 
-/// How long an outcome is looked up before the operation ends with [`RecordsError::OutcomeUnknown`]. A database that
-/// restarts takes less.
+/// How long an outcome is looked up before the operation ends with [`RecordsError::OutcomeUnknown`]. A database
+/// restarts in less time.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(15);
 /// The pause between two look-ups that failed.
 const LOOKUP_PAUSE: Duration = Duration::from_millis(200);
@@ -39,9 +39,9 @@ pub(crate) trait CommitLookup {
     /// What it wrote.
     type Found;
 
-    /// Returns what the write wrote; None if it did not happen. An implementation must wait for the
-    /// transaction of the write if the database has not ended it yet, because it can still be
-    /// committing when its connection is lost. What an implementation writes itself is rolled back.
+    /// Returns what the write wrote; None if the write did not happen. An implementation must wait for the transaction
+    /// of the write if the database has not ended it yet, because it can still be committing when its connection is
+    /// lost. What an implementation writes itself is rolled back.
     fn find(&self, tx: &WriteTx) -> impl Future<Output = Result<Option<Self::Found>, DbErr>> + Send;
 }
 
@@ -55,7 +55,8 @@ impl Records {
         }
     }
 
-    /// Looks up the outcome of a write that ended with `lost`, until the database answers.
+    /// Looks up the outcome of a write whose COMMIT ended with the error `lost`. Repeats the look-up until the database
+    /// answers, for [`LOOKUP_TIMEOUT`] at most.
     async fn look_up<L: CommitLookup>(&self, lost: &DbErr, what: L) -> Result<Option<L::Found>, RecordsError> {
         if matches!(lost, DbErr::Conn(_) | DbErr::ConnectionAcquire(_)) {
             // There was no connection to send the COMMIT on.

@@ -25,8 +25,8 @@ pub(crate) async fn connect(settings: &RecordsSettings) -> Result<Database, DbEr
         .acquire_timeout(settings.timeout)
         .sqlx_logging_level(log::LevelFilter::Trace)
         .sqlx_slow_statements_logging_settings(log::LevelFilter::Warn, Duration::from_secs(1))
-        // A connection in use has just shown that it works, and a ping each time would cost a round trip for every
-        // statement.
+        // Only connections that were idle are tested. A connection in use has just shown that it works, and a ping each
+        // time would cost a round trip for every statement.
         .test_before_acquire_if_idle_for(IDLE_BEFORE_TEST)
         .set_application_name("cloakroom");
     let availability = postgres::Availability::default();

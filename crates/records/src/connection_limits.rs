@@ -10,12 +10,13 @@ use sea_orm::{DbErr, RuntimeErr};
 pub(crate) const IDLE_BEFORE_TEST: Duration = Duration::from_secs(1);
 
 /// How long a transaction may be idle before PostgreSQL ends it. Transactions here take milliseconds. A machine that
-/// vanishes in the middle of a transaction does not close its connection. Without this limit its locks would stay
-/// until the server notices, which takes hours.
+/// vanishes in the middle of a transaction does not close its connection. Without this limit the locks of that
+/// transaction would stay until the server notices that the machine is gone, which takes hours.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(10);
 
 /// The limits that the server enforces, as a script that begins each of them with `set`. The limit of a statement is
-/// shorter than the client's, so that a statement that is merely slow does not cost its connection.
+/// shorter than the client's limit of a call. So the server ends a statement that is merely slow, and the connection
+/// can still be used.
 pub(crate) fn server_limits(set: &str, timeout: Duration) -> String {
     let statement = timeout.mul_f32(0.9).as_millis().max(1);
     let idle = IDLE_IN_TRANSACTION.as_millis();
@@ -27,7 +28,7 @@ pub(crate) fn call_timed_out(limit: Duration) -> DbErr {
     DbErr::Query(RuntimeErr::SqlxError(timeout_error(limit).into()))
 }
 
-/// The same error, in the type of the driver.
+/// The error of a call that exceeded its limit, in the type of the driver.
 pub(crate) fn timeout_error(limit: Duration) -> sqlx::Error {
     let why = format!("the database did not answer within {limit:?}");
     sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, why))

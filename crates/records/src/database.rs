@@ -15,12 +15,12 @@ use crate::postgres;
 /// A pool of connections. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) enum Database {
-    /// With the limit of one call, because the file may be on a disk that does not answer.
+    /// The connections, and the time limit of one call. The limit is for a file on a disk that does not answer.
     Sqlite(DatabaseConnection, Duration),
     Postgres(postgres::Pool),
 }
 
-/// A transaction. Dropped uncommitted, it rolls back.
+/// A transaction. It rolls back if it is dropped without a commit.
 #[derive(Debug)]
 pub(crate) enum Transaction {
     Sqlite(DatabaseTransaction, Duration),
@@ -28,8 +28,8 @@ pub(crate) enum Transaction {
 }
 
 impl Database {
-    /// Begins a write transaction. Immediate on SQLite, because there a transaction that reads first and writes later
-    /// can fail halfway.
+    /// Begins a write transaction. On SQLite the transaction is immediate, because one that reads first and writes
+    /// later can fail halfway there.
     pub(crate) async fn begin(&self) -> Result<Transaction, DbErr> {
         match self {
             Self::Sqlite(db, limit) => {
@@ -73,12 +73,12 @@ impl Transaction {
     }
 }
 
-/// Runs one call to SQLite, with a limit. The call may still take effect after that.
+/// Runs one call to SQLite, with a time limit. A call that exceeds the limit may still take effect later.
 async fn with_timeout<T>(limit: Duration, call: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
     tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(call_timed_out(limit)))
 }
 
-/// Implements statements for both types, each in the way of its engine.
+/// Implements `ConnectionTrait` for each of these types: the statements are run by the connection of the engine.
 macro_rules! connection {
     ($($which:ident),*) => {$(
         #[async_trait]

@@ -29,7 +29,7 @@ pub struct BlobDeletion {
     pub reason: String,
 }
 
-/// The lease of a deletion. If it is not completed by then, another sweeper may take it.
+/// How long a deletion is leased. If the deletion is not completed by then, another sweeper may take it.
 const DELETION_LEASE: Duration = Duration::from_secs(600);
 
 /// How long an attempt's blobs stay after its job has ended without the result of this attempt,

@@ -23,7 +23,7 @@ pub enum RecordsError {
     /// The connection was lost while the database committed, and the outcome could not be looked up afterwards.
     #[error("records: it is not known whether this was written: {}", chain(.0))]
     OutcomeUnknown(#[source] DbErr),
-    /// A newer version of the program wrote to the database.
+    /// The database has a value that this version of the program does not know, because a newer version wrote it.
     #[error(transparent)]
     UnknownValue(#[from] UnknownValue),
     /// A row has a value that no version of the program writes.

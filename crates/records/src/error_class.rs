@@ -17,6 +17,8 @@ impl RecordsError {
     }
 }
 
+/// Whether this error code says that the database refused a value or a key.
+///
 /// PostgreSQL's codes have five characters, of which the first two are the class; SQLite's are numbers, of which the
 /// lowest byte is the class.
 fn is_data_error(code: &str) -> bool {
@@ -34,7 +36,7 @@ mod tests {
 
     #[test]
     fn a_value_that_is_refused_is_no_outage() {
-        // An invalid byte, an existing key, one of SQLite's, a value that is too long.
+        // In PostgreSQL an invalid byte and an existing key; in SQLite an existing key and a value that is too long.
         for code in ["22021", "23505", "2067", "18"] {
             assert!(is_data_error(code), "{code}");
         }

@@ -2,9 +2,9 @@
 //! answer is stored. The upload that a request admits is recorded with the key in the same transaction. So the answer
 //! can be given even if the process dies before it answers.
 //!
-//! A lock is short, and its request renews it, so that a key whose process died is free again soon.
-//! Every statement of a lock's holder contains the time when the lock began. So a holder that lost
-//! its key cannot change what its successor stored.
+//! A lock is short, and its request renews it, so that the key of a request whose process died is free again soon.
+//! Every statement of a lock's holder contains the time when the lock began. So a holder that lost its key cannot
+//! change what its successor stored.
 
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ use crate::write_tx::WriteTx;
 const KEY_TTL: Duration = Duration::from_secs(24 * 3600);
 
 impl Records {
-    /// Locks a key for a request that begins now, or returns its state. The request loses the key after `lease`
-    /// unless it renews it.
+    /// Locks a key for a request that begins now, or returns the state of the key. The request loses the key after
+    /// `lease` unless it renews the lock.
     ///
     /// # Errors
     /// Any database error. If the commit was lost, the key may be locked until `lease` ends.
@@ -131,8 +131,9 @@ impl Records {
         .await
     }
 
-    /// Releases a key whose request was not answered, so that it can be sent again. A key that admitted nothing is
-    /// deleted. A key that admitted an upload keeps it, so that the answer can be given from now on.
+    /// Releases a key whose request was not answered, so that the request can be sent again. The key is deleted if the
+    /// request admitted nothing. If it admitted an upload, the key keeps the number of the upload, so that the answer
+    /// can be given from now on.
     ///
     /// # Errors
     /// Any database error; then the key stays in flight until its lock ends.
@@ -154,7 +155,7 @@ impl Records {
         .await
     }
 
-    /// Deletes up to `limit` expired answers. Returns how many.
+    /// Deletes up to `limit` expired keys, with their answers. Returns how many.
     ///
     /// # Errors
     /// Any database error.

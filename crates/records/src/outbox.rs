@@ -169,8 +169,8 @@ impl Records {
     }
 
     /// Marks all queued jobs as unpublished and unleased, for a queue that loses its messages when the process ends.
-    /// Only for the one process that owns both the queue and its workers, before it begins. Returns how many jobs
-    /// there are.
+    /// Only for the one process that owns both the queue and its workers, before the workers begin. Returns the number
+    /// of these jobs.
     ///
     /// # Errors
     /// Any database error.

@@ -25,10 +25,10 @@ pub(crate) use availability::Availability;
 pub(crate) use availability::is_read_only;
 pub(crate) use pool::{Pool, Transaction};
 
-/// The server sends a keepalive after 30 s of silence, and three more before it closes the
-/// connection. By default it sends the first after two hours, and the connections of vanished
-/// machines use up its connection slots. This process does not need to send keepalives, and the
-/// driver could not: every call has a limit, and an idle connection is tested before its use.
+/// Sets the keepalives of the server: the first after 30 s of silence, and three more before the server closes the
+/// connection. By default the server sends the first after two hours, and until then the connections of vanished
+/// machines use up its connection slots. This process does not need to send keepalives, because every call has a limit
+/// and an idle connection is tested before its use. The driver could not send them.
 const KEEPALIVE: &str = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3";
 
 /// Configures the connections. No startup option is sent, because PgBouncer refuses a client that
@@ -38,15 +38,15 @@ pub(crate) fn configure(options: &mut ConnectOptions, settings: &RecordsSettings
     let read_only = "SHOW transaction_read_only";
     let script = match settings.pooler {
         Pooler::None => format!("{}; {KEEPALIVE}; {read_only}", server_limits("SET", settings.timeout)),
-        // What a session sets behind such a pooler passes to other clients together with the server
-        // connection.
+        // What a session sets behind such a pooler passes to other clients together with the server connection. So
+        // nothing is set here.
         Pooler::Transaction => read_only.to_owned(),
     };
     let availability = availability.clone();
     options.map_sqlx_postgres_pool_opts(move |pool| {
-        let (script, opened) = (script.clone(), availability.clone());
+        let (script, availability) = (script.clone(), availability.clone());
         pool.after_connect(move |connection, _| {
-            let (script, availability) = (script.clone(), opened.clone());
+            let (script, availability) = (script.clone(), availability.clone());
             Box::pin(async move {
                 let row = connection.fetch_one(sqlx::raw_sql(sqlx::AssertSqlSafe(script))).await?;
                 availability.connection_opened(row.try_get::<&str, _>(0)? == "on");

@@ -18,7 +18,8 @@ use crate::{connect, convert};
 #[derive(Clone, Debug)]
 pub struct Records {
     pub(crate) db: Database,
-    /// SQLite has one writer at a time. A semaphore is fair; SQLite's own busy loop is not.
+    /// For SQLite: the lock of its only writer. It is a semaphore, because a semaphore is fair and SQLite's own busy
+    /// loop is not.
     pub(crate) write_lock: Option<Arc<Semaphore>>,
     /// For SQLite: the state of the last write.
     pub(crate) write_check: Option<Arc<WriteCheck>>,
@@ -59,10 +60,10 @@ impl Records {
             self.db.execute_unprepared("SELECT 1").await?;
             return Ok(());
         };
-        let asked = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint, \
+        let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint, \
             current_setting('transaction_read_only') = 'on'";
-        let asked = Statement::from_string(DbBackend::Postgres, asked);
-        let Some(row) = pool.query(&asked).await?.into_iter().next() else { return Ok(()) };
+        let statement = Statement::from_string(DbBackend::Postgres, sql);
+        let Some(row) = pool.query(&statement).await?.into_iter().next() else { return Ok(()) };
         if row.try_get_by_index(1)? {
             return Err(pool.found_read_only().into());
         }

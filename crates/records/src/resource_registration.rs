@@ -9,8 +9,8 @@ use crate::records::Records;
 use crate::write::TxEnd;
 
 impl Records {
-    /// Registers a resource. Sets its name, if a name is given. If users are given, exactly these
-    /// users may act for it from now on. What is `None` stays unchanged.
+    /// Registers a resource. Sets its name, if a name is given. If users are given, exactly these users may act for it
+    /// from now on. A name or a list of users that is `None` changes nothing.
     ///
     /// # Errors
     /// Any database error; then nothing was changed.

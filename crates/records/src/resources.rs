@@ -12,7 +12,7 @@ use crate::write_tx::WriteTx;
 
 impl Records {
     /// Sets or replaces a resource's name. `expected` is the version of the avatar that the resource must have; see
-    /// [`Records::avatar`]. A name that the resource has already succeeds for any `expected`.
+    /// [`Records::avatar`]. Setting the name that the resource has already succeeds for any `expected`.
     ///
     /// # Errors
     /// Outer: any database error. Inner: the resource has another avatar.
@@ -39,7 +39,7 @@ impl Records {
 }
 
 impl WriteTx {
-    /// Sets the name if the resource has the expected avatar. Has no effect if that is its name already.
+    /// Sets the name if the resource has the expected avatar. Has no effect if the resource has that name already.
     pub(crate) async fn name_resource_if(
         &self,
         resource: &Resource,
@@ -78,7 +78,7 @@ impl WriteTx {
     }
 }
 
-/// Replaces the name if there is one.
+/// The conflict clause that replaces the name if the resource has one.
 fn replace_name() -> OnConflict {
     OnConflict::columns([resources::Column::Service, resources::Column::ResourceId])
         .update_column(resources::Column::Name)

@@ -40,7 +40,7 @@ impl Records {
     /// Any database error.
     pub async fn add_session(&self, id: Uuid, user: &User, ends_at: Timestamp) -> Result<bool, RecordsError> {
         self.write_statement("add_session", async |db| {
-            let account = Query::select()
+            let new_row = Query::select()
                 .expr(Expr::value(id))
                 .column(users::Column::Id)
                 .column(users::Column::SessionEpoch)
@@ -54,13 +54,14 @@ impl Records {
             use sessions::Column::{CreatedAt, EndsAt, Epoch, Id, UserId};
             let mut insert = Query::insert();
             insert.into_table(sessions::Entity).columns([Id, UserId, Epoch, CreatedAt, EndsAt]);
-            insert.select_from(account).map_err(|error| DbErr::Custom(error.to_string()))?;
+            insert.select_from(new_row).map_err(|error| DbErr::Custom(error.to_string()))?;
             Ok(db.execute(&insert).await?.rows_affected() > 0)
         })
         .await
     }
 
-    /// The row of a session. None if it has ended.
+    /// The row of a session. None if the session was ended, or if the sweeper has removed the row. A session whose
+    /// absolute end has passed still has its row until then.
     ///
     /// # Errors
     /// Any database error.

@@ -30,16 +30,16 @@ pub struct ProcessedUpload {
     pub picture: Option<PictureInfo>,
     /// The key of the original in blobs.
     pub original_key: String,
-    /// The first sizes.
+    /// The variants that the job made.
     pub variants: Vec<Variant>,
 }
 
 /// A picture that can be shown.
 #[derive(Clone, Copy, Debug)]
 pub struct PictureInfo {
-    /// Pixels across, oriented.
+    /// Width in pixels, after orientation.
     pub width: u32,
-    /// Pixels down, oriented.
+    /// Height in pixels, after orientation.
     pub height: u32,
     /// The media type that is served if the client states no preference.
     pub default_media: Media,
@@ -48,7 +48,7 @@ pub struct PictureInfo {
 /// Whether an outcome was applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettleResult {
-    /// It was applied.
+    /// The outcome was applied.
     Applied,
     /// Another outcome was settled first: the blobs are deleted, and no waiter is notified.
     Superseded,
@@ -57,7 +57,8 @@ pub enum SettleResult {
 }
 
 impl Records {
-    /// Settles the upload as ready, with these variants. The owner's right is checked again in this transaction.
+    /// Settles the upload as ready, with these variants. The owner's right to upload is checked again in this
+    /// transaction.
     ///
     /// # Errors
     /// Any database error; then nothing was settled.
@@ -88,19 +89,19 @@ impl Records {
                 .col_expr(uploads::Column::OriginalKey, Expr::value(made.original_key))
                 .exec(&tx.tx)
                 .await?;
-            let counts = settled.rows_affected > 0
+            let is_applied = settled.rows_affected > 0
                 && tx.finish_job(attempt, Some(&attempt.prefix), now).await?
                 && tx.confirm_target(&attempt.upload, now).await?;
-            if !counts {
+            if !is_applied {
                 return Ok(TxEnd::Rollback(SettleResult::Superseded));
             }
-            let rendered: u64 = made.variants.iter().map(|variant| variant.bytes).sum();
-            let made: Vec<_> =
+            let variant_bytes: u64 = made.variants.iter().map(|variant| variant.bytes).sum();
+            let rows: Vec<_> =
                 made.variants.iter().map(|variant| variant_row(attempt.upload.id, 0, variant, now)).collect();
             let mut changes = UsageDeltas::for_ended_job(&attempt.message);
-            changes.add_bytes(&attempt.upload.owner, i64::try_from(rendered).unwrap_or(i64::MAX));
-            if !made.is_empty() {
-                variants::Entity::insert_many(made).exec_without_returning(&tx.tx).await?;
+            changes.add_bytes(&attempt.upload.owner, i64::try_from(variant_bytes).unwrap_or(i64::MAX));
+            if !rows.is_empty() {
+                variants::Entity::insert_many(rows).exec_without_returning(&tx.tx).await?;
             }
             tx.record_attempt(attempt, now, EventKind::Ready, "").await?;
             tx.apply_usage(changes).await?;
@@ -163,7 +164,7 @@ impl Records {
         .await
     }
 
-    /// Reschedules the job after `delay`, because the attempt failed for a reason that may be the picture's. The
+    /// Reschedules the job after `delay`, because the attempt failed for a reason that may lie in the picture. The
     /// attempt counts. Returns the publish that is due then; None if another outcome was settled first.
     ///
     /// # Errors
@@ -322,12 +323,12 @@ impl WriteTx {
         Ok(Some(publish))
     }
 
-    /// Deletes the job from the outbox and schedules the deletion of its blobs, except those under `settled`. Returns
-    /// false if this attempt is not its latest any more.
+    /// Deletes the job from the outbox and schedules the deletion of its blobs, except those under `settled_prefix`.
+    /// Returns false if this attempt is not its latest any more.
     pub(crate) async fn finish_job(
         &self,
         attempt: &Attempt,
-        settled: Option<&str>,
+        settled_prefix: Option<&str>,
         now: i64,
     ) -> Result<bool, RecordsError> {
         let finished = jobs::Entity::delete_many()
@@ -337,7 +338,7 @@ impl WriteTx {
             .exec_with_returning(&self.tx)
             .await?;
         let [job] = finished.as_slice() else { return Ok(false) };
-        self.schedule_attempt_deletions(job, settled, Some(&attempt.prefix), now).await?;
+        self.schedule_attempt_deletions(job, settled_prefix, Some(&attempt.prefix), now).await?;
         Ok(true)
     }
 

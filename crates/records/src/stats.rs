@@ -17,9 +17,9 @@ use crate::records::Records;
 pub struct UploadStats {
     /// All uploads ever admitted.
     pub admitted: u64,
-    /// Uploads by state. Accepted ones are in flight.
+    /// The number of uploads in each state. Accepted uploads still wait for their outcome.
     pub states: HashMap<UploadState, u64>,
-    /// Jobs that are queued and not done.
+    /// Jobs in the state `queued`, including those that a worker has leased.
     pub queued_jobs: u64,
     /// Dead jobs.
     pub dead_jobs: u64,
@@ -42,8 +42,8 @@ impl UploadStats {
         self.states.get(&state).copied().unwrap_or_default()
     }
 
-    /// Admitted uploads, less those in each final state, less those that a job is to settle. Anything but 0 is an
-    /// upload that was lost or duplicated.
+    /// Admitted uploads, less those in each final state, less those that a job is to settle. A result other than 0
+    /// means that an upload was lost or duplicated.
     pub fn unaccounted(&self) -> i64 {
         let ends = [UploadState::Ready, UploadState::Rejected, UploadState::Failed, UploadState::Expired]
             .map(|state| self.in_state(state));
@@ -53,12 +53,12 @@ impl UploadStats {
 }
 
 impl Records {
-    /// Counts everything. It reads whole indexes, so it should be called seldom.
+    /// Counts uploads, jobs and deletions. This reads whole indexes, so it should be called seldom.
     ///
     /// # Errors
     /// Any database error.
     pub async fn stats(&self) -> Result<UploadStats, RecordsError> {
-        // One snapshot for all counts, because an upload that changes between two of them would look lost.
+        // One snapshot for all counts, because an upload that changes between two counts would look lost.
         let tx = self.db.begin_snapshot().await?;
         let counted: Vec<(String, i64)> = uploads::Entity::find()
             .select_only()

@@ -1,6 +1,6 @@
-//! Upload numbers. The database gives them in order and never twice. A database that was restored from a backup does not
-//! know the numbers that were given after the backup, and would give them again. The keys of blobs contain the numbers,
-//! so they show how many to skip.
+//! Upload numbers. The database gives them in order and never twice. A database that was restored from a backup does
+//! not know the numbers that were given after the backup, and would give them again. The keys of blobs contain the
+//! numbers, so the keys show which numbers to skip.
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
@@ -8,7 +8,7 @@ use crate::database::Database;
 use crate::error::RecordsError;
 use crate::records::Records;
 
-/// How many numbers one statement skips; it takes less than a second.
+/// How many numbers one statement skips. Such a statement takes less than a second.
 const SKIP_BATCH: i64 = 500_000;
 
 impl Records {
@@ -18,11 +18,11 @@ impl Records {
     /// Any database error.
     pub async fn last_upload_id(&self) -> Result<i64, RecordsError> {
         let backend = self.db.get_database_backend();
-        let asked = match backend {
+        let sql = match backend {
             DbBackend::Sqlite => "SELECT seq FROM sqlite_sequence WHERE name = 'uploads'",
             _ => "SELECT last_value FROM uploads_id_seq",
         };
-        let row = self.db.query_one_raw(Statement::from_string(backend, asked)).await?;
+        let row = self.db.query_one_raw(Statement::from_string(backend, sql)).await?;
         let row =
             row.ok_or_else(|| RecordsError::CorruptRow("the database has no counter of upload numbers".to_owned()))?;
         Ok(row.try_get_by_index(0)?)

@@ -1,4 +1,4 @@
-//! Jobs about an upload that is ready and stays as it is: enqueuing one, and ending it.
+//! Enqueues and ends jobs about an upload that is ready. Such a job leaves the upload as it is.
 
 use std::time::Duration;
 
@@ -27,7 +27,8 @@ impl Records {
         timeout: Duration,
     ) -> Result<Option<JobMessage>, RecordsError> {
         self.write("enqueue_upload_job", async |tx| {
-            // Locked until the commit, because a job for an upload that expires meanwhile would outlive the upload.
+            // The row of the upload is locked until the commit, because a job for an upload that expires meanwhile
+            // would outlive the upload.
             let row = uploads::Entity::find_by_id(upload.get()).lock_shared().one(&tx.tx).await?;
             let ready = row.filter(|row| row.state == UploadState::Ready.as_str());
             let Some(uploads::Model { owner, .. }) = ready else { return Ok(TxEnd::Rollback(None)) };

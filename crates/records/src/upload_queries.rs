@@ -37,7 +37,7 @@ impl Records {
             .collect())
     }
 
-    /// Selects those staged keys that an upload still needs: one that waits, or one that failed and may be retried.
+    /// Returns those of `keys` that an upload still needs, because the upload waits, or has failed and may be retried.
     ///
     /// # Errors
     /// Any database error.

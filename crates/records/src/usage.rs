@@ -3,8 +3,8 @@
 //! whatever the tables hold.
 //!
 //! Every transaction changes these rows after all other rows that it shares with other transactions, and in the order
-//! of their ids. A transaction that holds one therefore waits only for one with a higher id, which prevents
-//! deadlocks.
+//! of their ids. A transaction that has locked one of these rows therefore waits only for a row with a higher id, which
+//! prevents deadlocks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -76,16 +76,16 @@ impl Records {
             // The row is locked before anything is counted. If another transaction has committed
             // its change by then, the change is counted here. If not, that transaction still has to
             // change this row, and it will change the corrected row.
-            let counted = tx.apply_usage_delta(principal, UsageDelta::default()).await?;
-            let right = count_usage(&tx.tx, principal).await?;
-            if counted == right {
+            let stored = tx.apply_usage_delta(principal, UsageDelta::default()).await?;
+            let counted = count_usage(&tx.tx, principal).await?;
+            if stored == counted {
                 return Ok(TxEnd::Rollback(true));
             }
             usage_counters::Entity::update(usage_counters::ActiveModel {
                 principal: Set(principal.to_owned()),
-                uploads_in_flight: Set(right.uploads_in_flight),
-                variants_in_flight: Set(right.variants_in_flight),
-                stored_bytes: Set(right.stored_bytes),
+                uploads_in_flight: Set(counted.uploads_in_flight),
+                variants_in_flight: Set(counted.variants_in_flight),
+                stored_bytes: Set(counted.stored_bytes),
             })
             .exec(&tx.tx)
             .await?;
@@ -104,12 +104,12 @@ async fn count_usage(db: &impl ConnectionTrait, principal: &str) -> Result<usage
     };
     let settling = jobs::Column::SettlesUpload.eq(true);
     let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let held = [UploadState::Accepted.as_str(), UploadState::Ready.as_str()];
+    let counted_states = [UploadState::Accepted.as_str(), UploadState::Ready.as_str()];
     let originals: Option<Option<i64>> = uploads::Entity::find()
         .select_only()
         .column_as(sum(uploads::Column::Bytes), "bytes")
         .filter(uploads::Column::Owner.eq(principal))
-        .filter(uploads::Column::State.is_in(held))
+        .filter(uploads::Column::State.is_in(counted_states))
         .into_tuple()
         .one(db)
         .await?;
@@ -208,7 +208,7 @@ impl WriteTx {
             stored_bytes: Set(change.bytes),
         };
         let more = |column: usage_counters::Column, by: i64| Expr::col((usage_counters::Entity, column)).add(by);
-        let known = OnConflict::column(usage_counters::Column::Principal)
+        let add_to_row = OnConflict::column(usage_counters::Column::Principal)
             .value(
                 usage_counters::Column::UploadsInFlight,
                 more(usage_counters::Column::UploadsInFlight, change.uploads),
@@ -219,6 +219,6 @@ impl WriteTx {
             )
             .value(usage_counters::Column::StoredBytes, more(usage_counters::Column::StoredBytes, change.bytes))
             .to_owned();
-        Ok(usage_counters::Entity::insert(row).on_conflict(known).exec_with_returning(&self.tx).await?)
+        Ok(usage_counters::Entity::insert(row).on_conflict(add_to_row).exec_with_returning(&self.tx).await?)
     }
 }

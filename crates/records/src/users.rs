@@ -65,7 +65,7 @@ pub struct User {
 pub struct SigningKey {
     /// The id of the key. Everything that the key signed contains this id.
     pub id: String,
-    /// 64 hex digits.
+    /// The secret of the key: 64 hex digits.
     pub secret: String,
 }
 
@@ -201,8 +201,8 @@ impl Records {
         .await
     }
 
-    /// Deletes keys that no valid session or token needs. The successor of such a key has existed
-    /// for `max_session`, and no bearer token keeps the key. Returns how many.
+    /// Deletes keys that no valid session or token needs. The successor of such a key has existed for `max_session`,
+    /// and the time until which a token needs the key has passed. Returns how many.
     ///
     /// # Errors
     /// Any database error.

@@ -44,7 +44,8 @@ impl Records {
         }
     }
 
-    /// Checks that the file of the records keeps its reserve. Always succeeds for a database server.
+    /// Checks that the file system of the records' file has its reserve of free space. Always succeeds for a database
+    /// server.
     ///
     /// # Errors
     /// [`LowSpace`] if not.

@@ -55,8 +55,8 @@ impl Records {
         .await
     }
 
-    /// Runs an operation that writes by one statement, which needs no transaction of its own, through the seam. It
-    /// holds the write lock if the database needs one.
+    /// Runs an operation that writes by one statement, which needs no transaction of its own, through the seam. The
+    /// write lock is held meanwhile if the database needs one.
     pub(crate) async fn write_statement<T>(
         &self,
         op: &'static str,

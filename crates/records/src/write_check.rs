@@ -26,7 +26,7 @@ pub(crate) struct WriteCheck(Mutex<LastWrite>);
 struct LastWrite {
     /// When the last write ended, successfully or not.
     at: Option<Instant>,
-    /// Why it was refused.
+    /// Why the last write was refused.
     refusal: Option<DbErr>,
 }
 
@@ -55,8 +55,8 @@ impl WriteCheck {
     /// Whether a probe is due; the caller must then make it.
     pub(crate) fn take_probe_due(&self) -> bool {
         let mut known = self.last_write();
-        let holds = if known.refusal.is_some() { RETRY_INTERVAL } else { PROBE_INTERVAL };
-        let due = known.at.is_none_or(|at| at.elapsed() >= holds);
+        let interval = if known.refusal.is_some() { RETRY_INTERVAL } else { PROBE_INTERVAL };
+        let due = known.at.is_none_or(|at| at.elapsed() >= interval);
         if due {
             known.at = Some(Instant::now());
         }

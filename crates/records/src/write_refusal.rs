@@ -3,8 +3,8 @@
 /// Why a database refused a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WriteRefusal {
-    /// Its disk is full.
+    /// The disk of the database is full.
     Full,
-    /// Its disk fails, or it is read-only.
+    /// The disk of the database fails, or the database is read-only.
     NotWritable,
 }

@@ -9,7 +9,7 @@ use crate::database::{Database, Transaction};
 use crate::records::Records;
 use crate::write_check::WriteCheck;
 
-/// A write transaction, with the write lock if the database needs one. Dropped uncommitted, it rolls back.
+/// A write transaction, with the write lock if the database needs one. It rolls back if it is dropped without a commit.
 pub(crate) struct WriteTx {
     pub(crate) tx: Transaction,
     write_check: Option<Arc<WriteCheck>>,

@@ -13,7 +13,7 @@ pub fn host(url: &str) -> &str {
 /// A bucket at a server, and a key for it.
 #[derive(Clone, Debug)]
 pub struct BucketAccount {
-    /// The scheme of the addresses of its stores.
+    /// The scheme in the address of a store in the bucket.
     pub scheme: &'static str,
     /// What the engine calls a bucket.
     pub noun: &'static str,
@@ -23,7 +23,7 @@ pub struct BucketAccount {
     pub secret: String,
 }
 
-/// What parses the address of a server.
+/// A function that parses the address of a server.
 type ParseAddress = fn(&str) -> BucketAccount;
 
 /// The variables that name a bucket at a real server, one for each engine of buckets.

@@ -39,13 +39,13 @@ pub struct EngineProxies {
 
 /// Everything that one test runs on.
 pub struct EngineStack {
-    /// The proxies of all processes that are not given others.
+    /// The proxies that a process uses unless it is given others.
     proxies: EngineProxies,
     namespace: String,
     folder: DataFolder,
     addresses: EngineAddresses,
     bypass_proxies: bool,
-    /// Whether bytes are stored in folders that all processes share, instead of S3.
+    /// Whether staging and blobs are folders that all processes share, instead of being in S3.
     folder_stores: bool,
     /// Whether the test's database, queues and exchanges have been deleted.
     is_clean: bool,
@@ -96,7 +96,7 @@ impl EngineStack {
         Self::open(EngineLock::Exclusive { _guard: ENGINE_LOCK.write().await }).await
     }
 
-    async fn open(share: EngineLock) -> Option<Self> {
+    async fn open(lock: EngineLock) -> Option<Self> {
         let addresses = EngineAddresses::from_env()?;
         let space = format!("t{}", uuid::Uuid::now_v7().simple());
         let admin = Database::connect(&addresses.postgres).await.unwrap();
@@ -118,13 +118,13 @@ impl EngineStack {
             bypass_proxies: false,
             folder_stores: false,
             is_clean: false,
-            _lock: share,
+            _lock: lock,
             admin,
             records,
         })
     }
 
-    /// Removes the proxies, for measurements.
+    /// Lets processes reach the broker, the database and the store directly, for measurements.
     pub fn without_proxies(mut self) -> Self {
         self.bypass_proxies = true;
         self
@@ -149,13 +149,12 @@ impl EngineStack {
 
     /// The number of jobs that are enqueued and not done.
     pub async fn open_jobs(&self) -> i64 {
-        let asked = "SELECT count(*) FROM jobs WHERE state = 'queued'";
-        let row =
-            self.records.query_one_raw(Statement::from_string(DbBackend::Postgres, asked)).await.unwrap().unwrap();
+        let sql = "SELECT count(*) FROM jobs WHERE state = 'queued'";
+        let row = self.records.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await.unwrap().unwrap();
         row.try_get_by_index(0).unwrap()
     }
 
-    /// A command for a process of this stack; all its connections lead through the proxies.
+    /// A command for a process of this stack. All connections of the process lead through the proxies.
     pub fn command(&self, arguments: &[&str]) -> Command {
         self.command_through(&self.proxies, arguments)
     }
@@ -228,7 +227,8 @@ impl EngineStack {
 
     /// Opens a separate connection to the broker, as an operator might.
     pub async fn operator_connection(&self) -> Connection {
-        // A broker under extreme load closes connections whose handshake took too long.
+        // A broker under extreme load closes connections whose handshake took too long. So the connection is tried
+        // again.
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         let connect = async {
             loop {
@@ -260,8 +260,8 @@ impl EngineStack {
         backends.records.close().await.unwrap();
     }
 
-    /// Asserts that the test left nothing, as [`find_leftovers`](Self::find_leftovers) does. Then deletes everything that
-    /// the test created.
+    /// Asserts that the test left nothing, as [`find_leftovers`](Self::find_leftovers) does. Then deletes everything
+    /// that the test created.
     pub async fn clean_up(self) {
         assert_none(&self.find_leftovers().await);
         self.clean_up_leftovers().await;

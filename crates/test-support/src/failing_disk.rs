@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// A disk that fails when told to.
+/// A disk on which writes fail once the test has limited its space.
 pub enum FailingDisk {
     /// A separate file system, with a file that fills it.
     SmallFileSystem(PathBuf),
@@ -14,7 +14,7 @@ pub enum FailingDisk {
 }
 
 impl FailingDisk {
-    /// Leaves this number of bytes free.
+    /// Leaves this number of bytes free or, with a limit on the size of files, lets no file grow beyond it.
     pub fn leave_free(&self, bytes: u64) {
         match self {
             Self::SmallFileSystem(folder) => {

@@ -1,4 +1,4 @@
-//! The parts of Cloakroom in this process, on a folder of their own, with a manual clock and injected failures. A
+//! The parts of Cloakroom in this process, on a folder of their own, with a clock and faults that the test chooses. A
 //! "process" here is a set of opened backends. Dropping it and opening the backends again is a restart.
 
 use std::time::Duration;
@@ -90,7 +90,7 @@ impl InProcess {
         Ok(Self { backends, worker, sweeper })
     }
 
-    /// Does what the api does with a picture: staging, records, queue.
+    /// Does what the api does with a picture: stages it, admits it, and publishes its job.
     pub async fn submit_picture(&self, bytes: &[u8]) -> Result<Admitted, BackendError> {
         let mut intake = self.backends.staging.new_writer();
         for chunk in bytes.chunks(16 << 10) {

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::engine_stack::EngineStack;
 
-/// The outcomes of the acknowledged uploads.
+/// How many of the acknowledged uploads ended in each state, and the reason codes that occurred.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct OutcomeCounts {
     pub ready: usize,
@@ -49,7 +49,7 @@ async fn wait_until_idle(records: &Records) -> UploadStats {
     }
 }
 
-/// Waits until nothing is in flight, cleans up as an operator would, and checks everything.
+/// Waits until nothing is in flight, sweeps as an operator would, and checks all invariants.
 ///
 /// The processes must be running, because they bring the uploads to their final states.
 pub async fn settle_and_check(stack: &EngineStack, acknowledged: &[String]) -> OutcomeCounts {
@@ -116,11 +116,11 @@ pub async fn check_all_uploads(backends: &Backends, db: &DatabaseConnection, ack
         assert!(known, "{blob} belongs to no row and is not in the deletion queue");
     }
     // An object that is not in the bucket cannot be served.
-    let there: HashSet<&String> = blobs.iter().collect();
-    assert!(wanted.iter().all(|key| there.contains(key)), "a row's bytes are missing");
-    let twice = "SELECT CAST(service || '/' || resource_id || '/' || upload_id AS TEXT) AS key FROM avatars
+    let existing: HashSet<&String> = blobs.iter().collect();
+    assert!(wanted.iter().all(|key| existing.contains(key)), "a row's bytes are missing");
+    let double_claims = "SELECT CAST(service || '/' || resource_id || '/' || upload_id AS TEXT) AS key FROM avatars
                  WHERE upload_id IS NOT NULL GROUP BY service, resource_id, upload_id HAVING count(*) > 1";
-    assert_eq!(keys(twice).await, Vec::<String>::new(), "a claim had two winners");
+    assert_eq!(keys(double_claims).await, Vec::<String>::new(), "a claim had two winners");
     ends
 }
 
@@ -130,8 +130,8 @@ async fn check_upload(backends: &Backends, id: UploadId) -> (UploadState, Option
     let mut keys = Vec::new();
     if upload.state == UploadState::Ready {
         let original = upload.original_key.unwrap();
-        let digest_there = sha256_hex(&backends.blobs.read(&original).await.unwrap());
-        assert_eq!(digest_there, upload.sha256, "upload {id}: the original is not what was sent");
+        let stored_digest = sha256_hex(&backends.blobs.read(&original).await.unwrap());
+        assert_eq!(stored_digest, upload.sha256, "upload {id}: the original is not what was sent");
         keys.push(original);
         for variant in backends.records.variants(id, 0).await.unwrap() {
             let bytes = backends.blobs.read(&variant.key).await.unwrap();
@@ -153,7 +153,7 @@ pub async fn query_number(stack: &EngineStack, sql: &str) -> i64 {
     row.try_get_by_index(0).unwrap()
 }
 
-/// Waits until the query returns this number.
+/// Waits until the query returns `answer`. Fails the test if that takes more than three minutes.
 pub async fn wait_for_number(stack: &EngineStack, sql: &str, answer: i64) {
     let mut tick = tokio::time::interval(Duration::from_millis(50));
     let reached = async {

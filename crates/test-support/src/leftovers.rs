@@ -1,7 +1,7 @@
 //! What a test leaves behind. [`DataFolder`](crate::process::DataFolder) and
-//! [`EngineStack`](crate::engine_stack::EngineStack) look for leftovers when they end, and so does
-//! every stack that is made of them. If a test does not delete its own database or queues, their
-//! owner names them when it is dropped.
+//! [`EngineStack`](crate::engine_stack::EngineStack) look for leftovers when they end, and so does every stack that is
+//! made of them. If a test does not delete its own database or queues, the value that owns them fails the test when
+//! that value is dropped, and names them.
 //!
 //! A test that leaves something fails. Work that was not finished is a fault of the program, or of
 //! a test that does not check how its work ends.
@@ -39,8 +39,8 @@ impl LeftoverCheck {
         self.is_off.store(true, Ordering::Relaxed);
     }
 
-    /// Names the queue and the clock of the process that uses the folder now. A queue of an earlier process is forgotten,
-    /// as it is when a process ends.
+    /// Names the queue and the clock of the process that uses the folder now. A queue of an earlier process is
+    /// forgotten, as a queue in memory is lost when its process ends.
     pub fn set_process(&self, clock: Clock, queue: Queue) {
         *self.last_process.lock().unwrap_or_else(PoisonError::into_inner) = Some((clock, queue));
     }
@@ -70,8 +70,8 @@ pub fn assert_none(found: &[String]) {
     );
 }
 
-/// What a stack left in its backends: jobs, staged objects that no upload needs, and deliveries of jobs that have ended.
-/// Waits a little for what is about to go.
+/// What a stack left in its backends: jobs, staged objects that no upload needs, and deliveries of jobs that have
+/// ended. Waits for at most [`PATIENCE`], because some of them disappear by themselves.
 pub async fn find_in_backends(records: &Records, staging: &Staging, queue: Option<&Queue>) -> Vec<String> {
     let mut tick = tokio::time::interval(Duration::from_millis(50));
     let search = async {
@@ -156,7 +156,7 @@ fn describe(processes: Vec<RunningProcess>) -> Vec<String> {
 /// Sends SIGTERM to every process in this folder and waits for their end. Returns the processes that do not end.
 pub async fn end_processes_in(folder: &Path) -> Vec<String> {
     for process in processes_in(folder) {
-        // A process that has just ended cannot be told to end.
+        // `kill` fails for a process that has just ended, so its exit status is ignored.
         Command::new("kill").args(["-TERM", &process.id.to_string()]).status().unwrap();
     }
     let mut tick = tokio::time::interval(Duration::from_millis(20));

@@ -15,7 +15,7 @@ pub fn nginx_program() -> Option<String> {
     program
 }
 
-/// A running nginx with a folder of its own. Its drop ends it.
+/// A running nginx with a folder of its own. Dropping this value ends nginx.
 pub struct Nginx {
     process: Child,
     folder: TempDir,
@@ -42,7 +42,7 @@ impl Nginx {
         let path = folder.path().display();
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
         let temporary: String = temporary.iter().map(|name| format!("{name}_temp_path {path}/{name};\n")).collect();
-        // One process, so that killing it ends nginx.
+        // nginx runs as one process, so that killing this process ends it.
         let config = format!(
             "daemon off; master_process off; pid {path}/pid; error_log {path}/log;\nevents {{}}\nhttp {{\n\
              access_log off; client_max_body_size 0;\n{temporary}{directives}}}\n"

@@ -14,13 +14,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::leftovers::LeftoverCheck;
 
-/// The administrator that exists in every test process.
+/// The login address of the administrator that exists in every test process.
 pub const EMAIL: &str = "ada@example.org";
 pub const PASSWORD: &str = "correct horse battery staple";
 pub const FEDMEMBER: &str = "acmepaymentscorp";
 
-/// A data folder that outlives the processes that use it one after another. Its drop fails a test that leaves work or a
-/// process in it.
+/// A data folder that outlives the processes that use it one after another. Dropping it fails a test that leaves work
+/// or a process in the folder.
 pub struct DataFolder {
     folder: tempfile::TempDir,
     leftovers: LeftoverCheck,
@@ -80,7 +80,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The binary that was built with the running test, which is in a folder beside it.
+/// The binary that was built with the running test. It is in the parent of the folder of the test.
 fn cloakroom_binary() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let binary = test.parent().and_then(Path::parent).unwrap().join("cloakroom");
@@ -88,7 +88,8 @@ fn cloakroom_binary() -> PathBuf {
     binary
 }
 
-/// The program, without any variable of this machine's environment that could configure it.
+/// A command that runs the program. The variables of the test's own environment that could configure the program are
+/// removed.
 pub fn cloakroom_command(folder: &Path) -> Command {
     let mut command = Command::new(cloakroom_binary());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CLOAKROOM__")) {
@@ -115,7 +116,7 @@ pub struct ServerProcess {
     address_receiver: Mutex<mpsc::Receiver<SocketAddr>>,
 }
 
-/// How long the work of a process that ends may take.
+/// How long a process may take to finish its work after it was told to end.
 const MAX_WORK_TIME: Duration = Duration::from_secs(10);
 
 /// Stands for the address of a process that does not listen.
@@ -147,30 +148,29 @@ impl ServerProcess {
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let log = Arc::new(Mutex::new(Vec::new()));
-        let (sender, up) = mpsc::channel();
-        let rest = Arc::clone(&log);
+        let (sender, receiver) = mpsc::channel();
+        let lines_so_far = Arc::clone(&log);
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                let said =
-                    serde_json::from_str::<Value>(&line).ok().and_then(|said| said["address"].as_str()?.parse().ok());
-                let works = ["the worker is up", "the sweeper is up"].iter().any(|words| line.contains(words));
-                let works = works.then_some(NO_ADDRESS);
-                rest.lock().unwrap().push(line);
-                if let Some(address) = said.or(works) {
+                let entry = serde_json::from_str::<Value>(&line).ok();
+                let address = entry.and_then(|entry| entry["address"].as_str()?.parse().ok());
+                let is_up = ["the worker is up", "the sweeper is up"].iter().any(|words| line.contains(words));
+                lines_so_far.lock().unwrap().push(line);
+                if let Some(address) = address.or(is_up.then_some(NO_ADDRESS)) {
                     sender.send(address).ok();
                 }
             }
         });
-        Self { child, finishes_work: false, address: NO_ADDRESS, log, address_receiver: Mutex::new(up) }
+        Self { child, finishes_work: false, address: NO_ADDRESS, log, address_receiver: Mutex::new(receiver) }
     }
 
     /// Waits until the process listens or, for a worker or a sweeper, is up.
     ///
     /// # Errors
-    /// A text, if the process ended first or the time is over.
+    /// Says whether the process ended first or took longer than `time`.
     pub fn wait_until_up(&mut self, time: Duration) -> Result<(), String> {
-        let up = self.address_receiver.lock().unwrap();
-        self.address = up.recv_timeout(time).map_err(|error| match error {
+        let receiver = self.address_receiver.lock().unwrap();
+        self.address = receiver.recv_timeout(time).map_err(|error| match error {
             mpsc::RecvTimeoutError::Disconnected => "ended".to_owned(),
             mpsc::RecvTimeoutError::Timeout => format!("took more than {time:?}"),
         })?;
@@ -235,16 +235,16 @@ impl ServerProcess {
         self.child.wait().unwrap().code()
     }
 
-    /// Returns once the log contains these words.
+    /// Returns once the log contains these words. Fails the test if that takes more than a minute.
     pub async fn wait_for_log(&self, words: &str) {
         let mut tick = tokio::time::interval(Duration::from_millis(20));
-        let said = async {
+        let contained = async {
             while !self.log().contains(words) {
                 tick.tick().await;
             }
         };
         let patience = Duration::from_secs(60);
-        tokio::time::timeout(patience, said).await.unwrap_or_else(|_| panic!("never said: {words}"));
+        tokio::time::timeout(patience, contained).await.unwrap_or_else(|_| panic!("never said: {words}"));
     }
 
     /// A line of `/proc/…/status`, in KiB: VmRSS, or VmHWM for the peak.
@@ -256,7 +256,7 @@ impl ServerProcess {
         value.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    /// Resets the peak. Rule: proc_pid_clear_refs(5).
+    /// Resets the peak of the memory, VmHWM. Rule: proc_pid_clear_refs(5).
     pub fn reset_peak_memory(&self) {
         std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").unwrap();
     }
@@ -278,7 +278,8 @@ impl ServerProcess {
 
 impl Drop for ServerProcess {
     fn drop(&mut self) {
-        // The test has its response before the worker has deleted the staged bytes.
+        // The test has its response before the worker has deleted the staged bytes. So a process that runs all roles
+        // may finish its work before it is killed.
         if self.finishes_work && !std::thread::panicking() && self.is_running() {
             self.terminate();
             let end = Instant::now() + MAX_WORK_TIME;

@@ -84,8 +84,9 @@ impl Proxy {
     }
 }
 
-/// Lets a number of pieces of requests through, on all proxies that share it, and stops the next piece forever. A test
-/// kills a process at that moment, just before the step.
+/// Lets a number of pieces of requests through, on all proxies that share the trap, and stops the next piece. A piece
+/// is what one read from a client has returned. While the piece is stopped, the test kills the process that sent it. So
+/// the process dies just before the step that it requested.
 #[derive(Clone, Debug, Default)]
 pub struct RequestTrap(Arc<TrapState>);
 
@@ -103,7 +104,7 @@ impl Default for TrapState {
 }
 
 impl RequestTrap {
-    /// Lets this number of pieces through, and stops the one after them.
+    /// Lets this number of pieces through, and stops the next piece.
     pub fn arm(&self, pieces: usize) {
         self.0.left.send_replace(Some(pieces));
     }
@@ -118,7 +119,8 @@ impl RequestTrap {
         self.0.cleared.send_replace(true);
     }
 
-    /// Waits until the next piece is passed or discarded. Returns whether it may continue.
+    /// Decides about the next piece. Returns true at once if the piece may continue. Stops a piece that springs the
+    /// trap, and returns false once [`clear`](Self::clear) was called.
     async fn pass(&self) -> bool {
         let mut caught = false;
         self.0.left.send_modify(|left| match left {

@@ -12,7 +12,7 @@ use crate::engine_address::host;
 use crate::leftovers::assert_none;
 use crate::proxy::Proxy;
 
-/// The queues and exchanges of one test. Its drop fails a test that does not delete them.
+/// The queues and exchanges of one test. Dropping this value fails a test that has not deleted them.
 pub struct TestBroker {
     pub url: String,
     pub prefix: String,
@@ -101,7 +101,7 @@ impl TestBroker {
         tokio::time::timeout(Duration::from_secs(120), reached).await.expect("the queue holds that many");
     }
 
-    /// Publishes a raw body, as a foreign program might do.
+    /// Publishes a raw body, as a program other than Cloakroom might do.
     pub async fn publish_raw(&self, what: &str, body: &str) {
         let options = BasicPublishOptions { mandatory: true, ..Default::default() };
         let sent = self.channel.basic_publish(

@@ -39,7 +39,8 @@ pub async fn on_both_engines(test: impl AsyncFn(&TestDb)) {
     }
 }
 
-/// An empty PostgreSQL database. Its drop fails a test that does not drop the database.
+/// An empty PostgreSQL database. The test fails if this value is dropped and [`drop_database`](Self::drop_database) was
+/// not called.
 pub struct EmptyDatabase {
     pub url: String,
     pub name: String,
@@ -106,7 +107,7 @@ impl TestDb {
         Self { records, clock, url, postgres, _folder: folder }
     }
 
-    /// Opens the records as another process.
+    /// Opens the records as another process would.
     pub async fn reopen(url: &str, clock: &Clock) -> Records {
         let settings = RecordsSettings::new(Secret::new(url), 8);
         Records::open(&settings, clock.clone(), FailPoints::default()).await.unwrap()
@@ -119,12 +120,12 @@ impl TestDb {
         }
     }
 
-    /// Admits an upload of Mary's.
+    /// Admits an upload of the user `mary`.
     pub async fn admit(&self) -> Admitted {
         self.records.admit(admission("mary")).await.unwrap()
     }
 
-    /// Admits an upload of Mary's and settles it as ready.
+    /// Admits an upload of the user `mary` and settles the upload as ready.
     pub async fn admit_and_settle(&self) -> Admitted {
         let admitted = self.admit().await;
         let attempt = self.begin_attempt(&admitted.message).await;
@@ -196,7 +197,7 @@ pub fn variant(attempt: &Attempt, name: &str) -> Variant {
     }
 }
 
-/// A new file that Mary uploads.
+/// A new file that the user `mary` uploads.
 pub fn file_admission() -> FileAdmission {
     let key = format!("incoming/{}", uuid::Uuid::now_v7().simple());
     FileAdmission {

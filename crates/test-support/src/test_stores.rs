@@ -1,5 +1,5 @@
-//! A namespace for one test in a bucket: at a real server whose address is given, or on an S3 server in this process that
-//! can inject faults.
+//! A namespace for one test in a bucket: at a real server whose address is given, or on an S3 server in this process
+//! that can inject faults.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -19,7 +19,7 @@ use storage::{BlobContent, Blobs, NewBlob, Staging, StoreError, StoreSettings};
 
 use crate::engine_address::{BucketAccount, real_buckets};
 
-/// A fault of the next request.
+/// A fault that the server injects into the next request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum S3Fault {
     /// 503, "slow down".
@@ -56,7 +56,7 @@ pub fn folder_store(folder: &Path) -> StoreSettings {
     }
 }
 
-/// Runs a test on the S3 server in this process, and on each real server of buckets whose address is given.
+/// Runs a test on the S3 server in this process, and on each real server of buckets whose address a variable gives.
 pub async fn on_each_bucket(test: impl AsyncFn(&TestStores)) {
     test(&TestStores::local().await).await;
     for account in real_buckets() {
@@ -112,9 +112,9 @@ impl TestStores {
         staging: &Staging,
         staged: &str,
         key: &str,
-        held: Option<Bytes>,
+        in_memory: Option<Bytes>,
     ) -> Result<(), StoreError> {
-        let content = BlobContent::Staged { key: staged.to_owned(), in_memory: held };
+        let content = BlobContent::Staged { key: staged.to_owned(), in_memory };
         self.blobs.put_batch(staging, vec![NewBlob { key: key.to_owned(), content }]).await
     }
 }

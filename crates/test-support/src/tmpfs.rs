@@ -1,4 +1,4 @@
-//! A small file system of its own, in memory. Mounting it needs root.
+//! A small file system in memory, for one test. Mounting it needs root.
 
 use std::fs::File;
 use std::io::Write;
@@ -9,7 +9,7 @@ use std::time::Duration;
 /// A tmpfs, unmounted when it is dropped.
 pub struct Tmpfs {
     path: PathBuf,
-    /// The folder on which it is mounted, if it is its own.
+    /// The folder on which the file system is mounted, if the folder was made for it.
     _folder: Option<tempfile::TempDir>,
 }
 

@@ -1,12 +1,12 @@
 //! The forward transform of an 8 × 8 block, with quantization.
 //!
-//! The algorithm is that of Arai, Agui and Nakajima, 1988. It needs five multiplications per line,
-//! and the rest of the scaling is part of the quantization table. It is written as a loop over the
-//! columns, which the compiler turns into vector instructions. Every x86-64 and every ARM64
-//! processor has these instructions.
+//! The algorithm is that of Arai, Agui and Nakajima, 1988. It needs five multiplications per line, and the rest of the
+//! scaling is part of the quantization table. The transform is written as a loop over the columns, which the compiler
+//! turns into vector instructions. Every x86-64 and every ARM64 processor has these instructions.
 
-/// The divisors of a quantization table, in the order in which [`forward_dct`] needs them.
-pub(super) struct Divisors([[f32; 8]; 8]);
+/// The reciprocals of a quantization table and of the scaling. [`forward_dct`] multiplies each coefficient by its
+/// factor. The factors are transposed: column after column.
+pub(super) struct QuantizationFactors([[f32; 8]; 8]);
 
 /// The scale of the frequency k: 1 for k = 0, √2·cos(kπ/16) for the others.
 const SCALE: [f64; 8] = [
@@ -20,9 +20,8 @@ const SCALE: [f64; 8] = [
     0.275_899_379_282_943,
 ];
 
-impl Divisors {
-    /// Computes the divisors for `table`, which is in natural order: row after row, the lowest
-    /// frequency first.
+impl QuantizationFactors {
+    /// Computes the factors for `table`, which is in natural order: row after row, the lowest frequency first.
     pub(super) fn new(table: &[u8; 64]) -> Self {
         // Transposed, because `forward_dct` transposes a block once between its two passes and not
         // a second time.
@@ -32,14 +31,14 @@ impl Divisors {
     }
 }
 
-/// The zig-zag order of a transposed block: `ZIGZAG[k]` is the position of the k-th coefficient.
-const ZIGZAG: [u8; 64] = transposed(crate::zigzag::ZIGZAG);
+/// The zig-zag order of a transposed block: `TRANSPOSED_ZIGZAG[k]` is the position of the k-th coefficient.
+const TRANSPOSED_ZIGZAG: [u8; 64] = transposed(crate::zigzag::ZIGZAG);
 
-const fn transposed(natural: [u8; 64]) -> [u8; 64] {
+const fn transposed(zigzag: [u8; 64]) -> [u8; 64] {
     let mut out = [0; 64];
     let mut k = 0;
     while k < 64 {
-        out[k] = (natural[k] % 8) * 8 + natural[k] / 8;
+        out[k] = (zigzag[k] % 8) * 8 + zigzag[k] / 8;
         k += 1;
     }
     out
@@ -47,7 +46,7 @@ const fn transposed(natural: [u8; 64]) -> [u8; 64] {
 
 /// Returns the quantized coefficients of `block` in zig-zag order. Samples are 0 to 255, in rows.
 #[inline(always)]
-pub(super) fn forward_dct(block: &[[u8; 8]; 8], divisors: &Divisors) -> [i16; 64] {
+pub(super) fn forward_dct(block: &[[u8; 8]; 8], factors: &QuantizationFactors) -> [i16; 64] {
     let mut work = [[0f32; 8]; 8];
     for (row, samples) in work.iter_mut().zip(block) {
         for (value, sample) in row.iter_mut().zip(samples) {
@@ -64,22 +63,22 @@ pub(super) fn forward_dct(block: &[[u8; 8]; 8], divisors: &Divisors) -> [i16; 64
     transform_columns(&mut turned);
     // Adding 1.5 · 2^23 leaves a float whose low bits are the nearest whole number.
     const ROUNDING_BIAS: f32 = 12_582_912.0;
-    let mut natural = [0i16; 64];
-    for ((out, row), scale) in natural.as_chunks_mut::<8>().0.iter_mut().zip(&turned).zip(&divisors.0) {
-        for ((out, value), scale) in out.iter_mut().zip(row).zip(scale) {
-            *out = ((value * scale + ROUNDING_BIAS).to_bits() as i32 - ROUNDING_BIAS.to_bits() as i32) as i16;
+    let mut quantized = [0i16; 64];
+    for ((out, row), factors) in quantized.as_chunks_mut::<8>().0.iter_mut().zip(&turned).zip(&factors.0) {
+        for ((out, value), factor) in out.iter_mut().zip(row).zip(factors) {
+            *out = ((value * factor + ROUNDING_BIAS).to_bits() as i32 - ROUNDING_BIAS.to_bits() as i32) as i16;
         }
     }
     let mut out = [0; 64];
-    for (out, position) in out.iter_mut().zip(&ZIGZAG) {
-        *out = natural[usize::from(position & 63)];
+    for (out, position) in out.iter_mut().zip(&TRANSPOSED_ZIGZAG) {
+        *out = quantized[usize::from(position & 63)];
     }
     out
 }
 
 /// Transforms the eight columns of `d` at once.
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "one column in eight rows, not one row")]
+#[expect(clippy::needless_range_loop, reason = "`i` is a column, and each iteration indexes all eight rows with it")]
 fn transform_columns(d: &mut [[f32; 8]; 8]) {
     for i in 0..8 {
         let (s0, d0) = (d[0][i] + d[7][i], d[0][i] - d[7][i]);
@@ -116,7 +115,7 @@ mod tests {
     fn the_transform_agrees_with_its_definition() {
         let block: [[u8; 8]; 8] = std::array::from_fn(|y| std::array::from_fn(|x| (x * x * 31 + y * 17 + x * y) as u8));
         let table: [u8; 64] = std::array::from_fn(|i| 1 + i as u8 / 3);
-        let out = forward_dct(&block, &Divisors::new(&table));
+        let out = forward_dct(&block, &QuantizationFactors::new(&table));
         for (k, natural) in crate::zigzag::ZIGZAG.into_iter().enumerate() {
             let natural = usize::from(natural);
             let (v, u) = (natural / 8, natural % 8);

@@ -4,7 +4,7 @@
 pub(super) struct HuffmanCode {
     /// The number of codes of each length, 1 to 16.
     pub(super) lengths: [u8; 16],
-    /// The symbols, by length.
+    /// The symbols, in the order of the lengths of their codes.
     pub(super) symbols: Vec<u8>,
     /// For every symbol, its code in the upper bits and the length of the code in the lower five
     /// bits; 0 for symbols without a code.
@@ -12,7 +12,8 @@ pub(super) struct HuffmanCode {
 }
 
 impl HuffmanCode {
-    /// Builds the shortest code for symbols that occur `counts` times. No code word is longer than 16 bits or all ones.
+    /// Builds the shortest code for symbols that occur `counts` times. No code word is longer than 16 bits, and none
+    /// consists only of ones.
     ///
     /// Rule: ITU-T T.81, annex K.2, with the reserved 257th symbol that takes the code of all ones.
     pub(super) fn new(counts: &[u32; 256]) -> Self {
@@ -48,30 +49,30 @@ impl HuffmanCode {
             }
         }
 
-        // Weights of a 32-bit count cannot make a tree deeper than 64.
-        let mut many = [0u32; 65];
+        // Weights that are sums of 32-bit counts cannot make a tree deeper than 64.
+        let mut codes_by_length = [0u32; 65];
         for length in length.iter().filter(|length| **length > 0) {
-            many[(*length).min(64)] += 1;
+            codes_by_length[(*length).min(64)] += 1;
         }
-        // Pairs of codes that are too long are shortened: one gets the code of their prefix, the other pairs with a
-        // shorter code.
+        // Pairs of codes that are too long are shortened. One code of the pair becomes their common prefix. The other
+        // forms a new pair with a shorter code.
         for i in (17..=64).rev() {
-            while many[i] > 0 {
-                let Some(j) = (1..i - 1).rev().find(|j| many[*j] > 0) else { break };
-                many[i] -= 2;
-                many[i - 1] += 1;
-                many[j + 1] += 2;
-                many[j] -= 1;
+            while codes_by_length[i] > 0 {
+                let Some(j) = (1..i - 1).rev().find(|j| codes_by_length[*j] > 0) else { break };
+                codes_by_length[i] -= 2;
+                codes_by_length[i - 1] += 1;
+                codes_by_length[j + 1] += 2;
+                codes_by_length[j] -= 1;
             }
         }
         // The reserved symbol, which has the longest code, is removed.
-        if let Some(longest) = (1..=16).rev().find(|i| many[*i] > 0) {
-            many[longest] -= 1;
+        if let Some(longest) = (1..=16).rev().find(|i| codes_by_length[*i] > 0) {
+            codes_by_length[longest] -= 1;
         }
 
         let mut symbols: Vec<u8> = (0..=255).filter(|i| length[usize::from(*i)] > 0).collect();
         symbols.sort_by_key(|i| length[usize::from(*i)]);
-        let lengths: [u8; 16] = std::array::from_fn(|i| many[i + 1] as u8);
+        let lengths: [u8; 16] = std::array::from_fn(|i| codes_by_length[i + 1] as u8);
         let mut codes = [0; 256];
         let (mut next, mut order) = (0u32, symbols.iter());
         for (i, many) in lengths.iter().enumerate() {

@@ -1,26 +1,26 @@
 //! Encodes baseline JPEG, 4:2:0 or gray, from planes that are 4:2:0 already.
 //!
-//! General encoders take RGB, convert it, and discard three quarters of the chroma again. This one takes the planes at
-//! the size in which they are stored. It builds optimal Huffman tables, which saves five per cent of the bytes. Its
-//! input comes from this program's own steps, so it meets no hostile bytes.
+//! General encoders take RGB, convert it, and discard three quarters of the chroma again. This encoder takes the planes
+//! at the size in which a JPEG stores them. It builds optimal Huffman tables, which saves five per cent of the bytes.
+//! Its input comes from this program's own steps, so it meets no hostile bytes.
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::dct::{Divisors, forward_dct};
+use super::dct::{QuantizationFactors, forward_dct};
 use super::huffman::HuffmanCode;
 use crate::cancel::CancelFlag;
 use crate::raster::{Colour, Plane, Raster};
 use crate::rejection::Rejection;
 use crate::zigzag::ZIGZAG;
 
-/// Rule: ITU-T T.81, table K.1, natural order.
+/// The quantization of luma at quality 50, in natural order. Rule: ITU-T T.81, table K.1.
 const LUMA_QUANTIZATION: [u8; 64] = [
     16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51,
     87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101,
     72, 92, 95, 98, 112, 100, 103, 99,
 ];
 
-/// Rule: ITU-T T.81, table K.2, natural order.
+/// The quantization of chroma at quality 50, in natural order. Rule: ITU-T T.81, table K.2.
 const CHROMA_QUANTIZATION: [u8; 64] = [
     17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99, 99,
     99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
@@ -62,13 +62,13 @@ pub(crate) fn jpeg(raster: &Raster, quality: u8, stop: &CancelFlag) -> Result<Ve
     let tables = [scale_table(&LUMA_QUANTIZATION, quality), scale_table(&CHROMA_QUANTIZATION, quality)];
     let mut scan = ScanEncoder::new(raster, &tables);
     let rows = scan.mcu_rows();
-    let every = (raster.width as usize * raster.height as usize).div_ceil(MAX_COUNTED_PIXELS).max(1);
-    for row in (0..rows).step_by(every) {
+    let row_step = (raster.width as usize * raster.height as usize).div_ceil(MAX_COUNTED_PIXELS).max(1);
+    for row in (0..rows).step_by(row_step) {
         stop.check()?;
         scan.encode_mcu_row(row);
     }
-    // A symbol that does not occur among the counted pixels still needs a code.
-    let mut counts = if every > 1 { [DC_SYMBOLS, AC_SYMBOLS, DC_SYMBOLS, AC_SYMBOLS] } else { [[0; 256]; 4] };
+    // A symbol that does not occur among the counted pixels still needs a code, so its count starts at one.
+    let mut counts = if row_step > 1 { [DC_SYMBOLS, AC_SYMBOLS, DC_SYMBOLS, AC_SYMBOLS] } else { [[0; 256]; 4] };
     for token in &scan.tokens {
         let counter = &mut counts[(token >> 24) as usize & 3][(token >> 16) as usize & 255];
         *counter = counter.saturating_add(1);
@@ -81,7 +81,7 @@ pub(crate) fn jpeg(raster: &Raster, quality: u8, stop: &CancelFlag) -> Result<Ve
         bit_count: 0,
     };
     write_headers(&mut out.bytes, raster, &tables, &codes);
-    if every == 1 {
+    if row_step == 1 {
         out.write_tokens(&scan.tokens, &codes);
     } else {
         scan.reset_predictions();
@@ -109,7 +109,7 @@ fn write_headers(out: &mut Vec<u8>, raster: &Raster, tables: &[[u8; 64]; 2], cod
         out.extend((body.len() as u16 + 2).to_be_bytes());
         out.extend(body);
     };
-    // SOI has no body, so it is written in front of the first segment.
+    // The SOI marker has no body, so it is not written here. The end of this function inserts it at the beginning.
     segment(0xE0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0");
     for (id, table) in tables.iter().enumerate().take(used) {
         let body: Vec<u8> =
@@ -149,15 +149,15 @@ fn write_headers(out: &mut Vec<u8>, raster: &Raster, tables: &[[u8; 64]; 2], cod
 /// - bits 0 to 15: the following bits.
 struct ScanEncoder<'a> {
     raster: &'a Raster,
-    divisors: [Divisors; 2],
+    factors: [QuantizationFactors; 2],
     dc_predictions: [i16; 3],
     tokens: Vec<u32>,
 }
 
 impl<'a> ScanEncoder<'a> {
     fn new(raster: &'a Raster, tables: &[[u8; 64]; 2]) -> Self {
-        let divisors = [Divisors::new(&tables[0]), Divisors::new(&tables[1])];
-        Self { raster, divisors, dc_predictions: [0; 3], tokens: Vec::new() }
+        let factors = [QuantizationFactors::new(&tables[0]), QuantizationFactors::new(&tables[1])];
+        Self { raster, factors, dc_predictions: [0; 3], tokens: Vec::new() }
     }
 
     fn reset_predictions(&mut self) {
@@ -198,7 +198,7 @@ impl WithSimd for McuRow<'_, '_> {
                 for y in 0..blocks {
                     for x in 0..blocks {
                         let block = read_block(plane, column * blocks + x, row * blocks + y);
-                        let coefficients = forward_dct(&block, &scan.divisors[usize::from(i > 0)]);
+                        let coefficients = forward_dct(&block, &scan.factors[usize::from(i > 0)]);
                         push_tokens(&mut scan.tokens, &coefficients, &mut scan.dc_predictions[i], 2 * u32::from(i > 0));
                     }
                 }
@@ -227,7 +227,7 @@ fn read_block(plane: &Plane, x: usize, y: usize) -> [[u8; 8]; 8] {
 }
 
 #[inline(always)]
-fn push_tokens(tokens: &mut Vec<u32>, coefficients: &[i16; 64], last: &mut i16, table: u32) {
+fn push_tokens(tokens: &mut Vec<u32>, coefficients: &[i16; 64], dc_prediction: &mut i16, table: u32) {
     let token = |table: u32, run: u32, value: i16| {
         let size = 16 - value.unsigned_abs().leading_zeros();
         // A negative number is written as the ones' complement of its absolute value.
@@ -235,13 +235,13 @@ fn push_tokens(tokens: &mut Vec<u32>, coefficients: &[i16; 64], last: &mut i16, 
         table << 24 | run << 20 | size << 16 | bits
     };
     let mut batch = [0u32; 128];
-    let mut many = 0;
+    let mut length = 0;
     let mut put = |token: u32| {
-        batch[many & 127] = token;
-        many += 1;
+        batch[length & 127] = token;
+        length += 1;
     };
-    put(token(table, 0, coefficients[0] - *last));
-    *last = coefficients[0];
+    put(token(table, 0, coefficients[0] - *dc_prediction));
+    *dc_prediction = coefficients[0];
     let mut before = 0;
     let mut left = nonzero_mask(coefficients) & !1;
     while left != 0 {
@@ -258,7 +258,7 @@ fn push_tokens(tokens: &mut Vec<u32>, coefficients: &[i16; 64], last: &mut i16, 
     if before < 63 {
         put((table + 1) << 24);
     }
-    tokens.extend_from_slice(&batch[..many & 127]);
+    tokens.extend_from_slice(&batch[..length & 127]);
 }
 
 /// One bit for each coefficient that is not zero; the first coefficient has the lowest bit.
@@ -300,7 +300,7 @@ impl BitWriter {
         if self.bit_count >= 32 {
             self.bit_count -= 32;
             let word = (self.bits >> self.bit_count) as u32;
-            // Whether any of the four bytes is 0xFF: a zero has to follow such a byte.
+            // A zero has to follow each byte of 0xFF. If none of the four bytes is 0xFF, they are written at once.
             if word & 0x8080_8080 & !word.wrapping_add(0x0101_0101) == 0 {
                 self.bytes.extend_from_slice(&word.to_be_bytes());
             } else {

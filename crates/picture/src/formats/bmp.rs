@@ -36,7 +36,7 @@ pub(super) fn probe(file: &[u8], _: &Limits) -> Result<Probe, Rejection> {
     let offset = file.get(10..).and_then(<[u8]>::first_chunk).ok_or_else(truncated)?;
     let offset = u32::from_le_bytes(*offset) as usize;
     let header = BmpHeader::parse(file, FILE_HEADER, Some(offset))?;
-    // Some programs leave the position out. Then the pixels follow the colour table.
+    // Some programs write 0 instead of the position. Then the pixels follow the colour table.
     let pixels = if offset == 0 { header.end } else { offset };
     let (size, bits, alpha) = (header.size, header.bits, header.has_alpha());
     let mut probe = Probe::new(Media::Bmp, size, Arc::new(BmpDecoder { header, pixels }));

@@ -28,7 +28,7 @@ struct GifDecoder {
 
 /// Finds the canvas and its first frame, and counts the frames.
 ///
-/// If the first frame is larger than the canvas or lies partly outside, it enlarges the canvas, as
+/// If the first frame is larger than the canvas or lies partly outside, the canvas is enlarged to contain the frame, as
 /// in browsers.
 pub(super) fn probe(file: &[u8], limits: &Limits) -> Result<Probe, Rejection> {
     let &[w0, w1, h0, h1, flags, _, _] = file.get(6..).and_then(<[u8]>::first_chunk).ok_or_else(truncated)?;
@@ -38,7 +38,7 @@ pub(super) fn probe(file: &[u8], limits: &Limits) -> Result<Probe, Rejection> {
     let &[l0, l1, t0, t1, w0, w1, h0, h1] = file.get(first..).and_then(<[u8]>::first_chunk).ok_or_else(truncated)?;
     let end = |from: [u8; 2], length: [u8; 2]| {
         let (from, length) = (u32::from(u16::from_le_bytes(from)), u32::from(u16::from_le_bytes(length)));
-        // A frame without pixels shows nothing outside.
+        // A frame without pixels does not enlarge the canvas.
         if length == 0 { 0 } else { from + length }
     };
     let size = (size.0.max(end([l0, l1], [w0, w1])), size.1.max(end([t0, t1], [h0, h1])));
@@ -62,11 +62,11 @@ impl Decoder for GifDecoder {
         let frame = GifFrame::new(file, self.first).ok_or_else(truncated)?;
         let indices = frame.indices(context.stop)?;
         let colours = rgba_palette(frame.palette, self.transparent);
-        let whole = (frame.left, frame.top, frame.width, frame.height) == (0, 0, width, height);
-        // Most tables define every index. For the others, only the decoded pixels show whether all used indices are
-        // defined.
-        let whole = whole && indices.len() == width * height;
-        if whole && colours.iter().all(|colour| colour[3] == 255) {
+        let has_canvas_size = (frame.left, frame.top, frame.width, frame.height) == (0, 0, width, height);
+        let covers_canvas = has_canvas_size && indices.len() == width * height;
+        // Most tables define every index. With a smaller table the result has an alpha channel here. The caller removes
+        // it if the pixels use only indices that are defined.
+        if covers_canvas && colours.iter().all(|colour| colour[3] == 255) {
             let samples = frame.paint_on_canvas(&indices, &colours.map(|[r, g, b, _]| [r, g, b]), width, height)?;
             return Ok(Raster::packed(self.size.0, self.size.1, Colour::Rgb, samples));
         }

@@ -1,9 +1,9 @@
 //! ICO: Windows icons and favicons. The largest picture of the file is used.
 //!
-//! Rule: "Icons" (Microsoft, 1995), and "The evolution of the ICO file format" for PNG entries and
-//! alpha. An entry is a whole PNG, or a BMP without its file header. The BMP says twice the height
-//! of the picture, because a mask of one bit for each pixel follows the colours. A one in the mask
-//! is a transparent pixel. The mask counts only if the picture has no alpha.
+//! Rule: "Icons" (Microsoft, 1995), and "The evolution of the ICO file format" for PNG entries and alpha. An entry is a
+//! whole PNG, or a BMP without its file header. The height in the BMP is twice the height of the picture, because a
+//! mask of one bit for each pixel follows the colours. A one in the mask makes its pixel transparent. The mask counts
+//! only if the picture has no alpha.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -62,8 +62,8 @@ fn largest_entry(file: &[u8]) -> Option<Range<usize>> {
     largest.map(|(_, position)| position)
 }
 
-/// Makes a rejection name the icon. The decoder of an entry says that a PNG or a BMP is broken, but
-/// the client sent an ICO.
+/// Changes the rejection of a broken entry so that it names ICO. The decoder of the entry says that a PNG or a BMP is
+/// broken, but the client sent an ICO.
 fn in_icon(rejection: Rejection) -> Rejection {
     match rejection {
         Rejection::Broken { why, .. } => Rejection::broken(Media::Ico, why),
@@ -80,7 +80,7 @@ struct PngEntry {
 fn probe_png(stored: &[u8], position: Range<usize>, limits: &Limits) -> Result<Probe, Rejection> {
     let mut probe = png::probe(stored, limits)?;
     if let ColourSource::DeflatedProfile(profile) = &mut probe.colours {
-        // Positions count from the start of the icon.
+        // `png::probe` counts from the start of the entry. The profile is read by its position in the whole icon.
         *profile = profile.start + position.start..profile.end + position.start;
     }
     probe.decoder = Arc::new(PngEntry { position, decoder: probe.decoder });

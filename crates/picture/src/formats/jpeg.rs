@@ -7,18 +7,17 @@
 //! header          sizes, tables, positions of the metadata
 //! bit_reader      a scan without its byte stuffing, and the bits in it
 //! huffman         codes by table: symbols, whole coefficients, several unneeded ones at once
-//! standard_codes  the Huffman codes of files without codes
+//! standard_codes  the Huffman codes for files that contain none
 //! sequential      block by block into the planes
-//! progressive     scan by scan into coefficients, only those scans that carry needed ones
+//! progressive     scan by scan into coefficients; only scans that carry needed coefficients
 //! idct            n × n coefficients into n × n samples
 //! layout          positions of the blocks
 //! ```
 //!
-//! Nothing is repaired: a code that is in no table, a block with too many coefficients or a
-//! truncated baseline scan is a rejection. A progressive file may end in any scan except the first
-//! scan of a component, because after the first scans the whole picture is there, only less sharp
-//! (`docs/adr/0033-files-as-the-field-shows-them.md`). Anything after the picture is ignored,
-//! because phones put second pictures and films there.
+//! Nothing is repaired: a code that is in no table, a block with too many coefficients or a truncated baseline scan
+//! leads to a rejection. A progressive file may end in any scan except the first scan of a component, because after the
+//! first scans the whole picture is there, only less sharp (`docs/adr/0033-files-as-the-field-shows-them.md`). Anything
+//! after the picture is ignored, because phones put second pictures and films there.
 
 mod bit_reader;
 mod header;

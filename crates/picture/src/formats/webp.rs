@@ -68,7 +68,7 @@ pub(super) fn probe(file: &[u8], _: &Limits) -> Result<Probe, Rejection> {
             (b"VP8L", Some(_)) => {
                 still = true;
                 lossless = true;
-                // Lossless pixels have a flag of their own, in bit 28 after the signature.
+                // A lossless picture has its own flag for alpha, in bit 28 after the signature.
                 flags |= if data.get(4).is_some_and(|byte| byte & 0x10 != 0) { ALPHA } else { 0 };
             }
             (b"ALPH", Some(_)) => flags |= ALPHA,
@@ -141,8 +141,8 @@ fn parse_extended(data: &[u8]) -> Result<Probe, Rejection> {
 impl Decoder for WebPDecoder {
     fn memory_estimate(&self, _: u8) -> DecodeMemory {
         let pixels = u64::from(self.size.0) * u64::from(self.size.1);
-        // The planes with their borders, or the transforms of the lossless format; and the copy of
-        // the file with corrected flags.
+        // Besides the samples, the decoder holds the planes with their borders, or the transforms of the lossless
+        // format. The copy of the file with corrected flags is added.
         let copied = if self.true_flags.is_some() { self.file_length } else { 0 };
         DecodeMemory { decoded: pixels * 4, working: pixels * if self.lossless { 4 } else { 2 } + copied }
     }
@@ -151,7 +151,7 @@ impl Decoder for WebPDecoder {
         let limits = context.limits;
         let rejected = |error: DecodingError| rejection_of(&error, limits);
         // The decoder refuses a file whose flags promise a chunk that is not there. Every other reader looks at the
-        // chunks themselves.
+        // chunks themselves. So this decoder gets a copy of the file whose flags match the chunks.
         let corrected = self.true_flags.map(|flags| {
             let mut file = file.to_vec();
             file.iter_mut().skip(FLAGS_AT).take(1).for_each(|stored| *stored = flags);
@@ -162,7 +162,7 @@ impl Decoder for WebPDecoder {
         decoder.set_memory_limit(usize::try_from(limits.max_memory).unwrap_or(usize::MAX));
         check_size(Media::WebP, self.size, decoder.dimensions())?;
         if decoder.is_animated() {
-            // The background colour of an animation is a hint for a web page; a picture has none.
+            // The background colour of an animation is a hint for a web page, so it is replaced by transparency.
             decoder.set_background_color([0; 4]).map_err(rejected)?;
         }
         let size = decoder.output_buffer_size().ok_or_else(|| broken("its width times its height is too large"))?;

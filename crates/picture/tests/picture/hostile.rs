@@ -66,7 +66,7 @@ fn png_whose_metadata_explode() {
     assert_eq!(result_code(&with(b"zTXt", b"a\0\0")), "accepted");
     assert_eq!(result_code(&with(b"iTXt", b"a\0\x01\0\0\0")), "accepted");
     assert_eq!(result_code(&with(b"iCCP", b"a\0\0")), "profile_too_large");
-    // A thousand text chunks are skipped.
+    // A thousand text chunks are skipped, and the picture after them is read.
     let text = chunk(b"zTXt", &[b"a\0\0", &bomb[..1000]].concat());
     assert_eq!(result_code(&png_file(10, 10, 8, 2, &vec![text; 1000], 10)), "accepted");
 }
@@ -183,7 +183,7 @@ fn webp_with_lying_and_nested_chunks() {
     assert_eq!(
         result_code(&riff_file(&[(b"VP8L", 5, b"\x2F\xFF\xFF\xFF\x0F".to_vec())])),
         "too_many_pixels",
-        "16384 each way"
+        "16384 pixels wide and high"
     );
     // The outer header says ten pixels, but the picture inside has another size.
     let inside = read_picture("lossy.webp")[20..].to_vec();
@@ -226,8 +226,8 @@ fn jpeg_that_claims_too_much() {
     };
     assert_eq!(result_code(&sized(65_500, 65_500)), "side_too_long");
     assert_eq!(result_code(&sized(20_000, 20_000)), "too_many_pixels");
-    assert_eq!(result_code(&sized(9_900, 9_900)), "broken_picture", "there are not that many bits");
-    assert_eq!(result_code(&sized(100, 0)), "broken_picture", "its height comes later");
+    assert_eq!(result_code(&sized(9_900, 9_900)), "broken_picture", "the file has too few bits for this size");
+    assert_eq!(result_code(&sized(100, 0)), "broken_picture", "a height of zero");
     // The height comes in a DNL segment after the scan, which libraries read but no program writes.
     let mut later = sized(135, 0);
     later.truncate(later.len() - 2);

@@ -35,7 +35,7 @@ fn ico_with_lying_overlapping_and_nested_entries() {
     assert_eq!(result_code(&nested), "broken_picture", "an entry cannot be an icon");
     let rejection = render_small_png(&nested).unwrap_err();
     assert!(rejection.to_string().starts_with("The ICO file is broken"), "{rejection}");
-    // A list that is longer than the file.
+    // The list of entries is longer than the file.
     let mut endless = ico_file(1, &[(10, 22, length)], &png);
     endless[4..6].copy_from_slice(&[0xFF, 0]);
     endless[18..22].copy_from_slice(&5000u32.to_le_bytes());
@@ -53,5 +53,5 @@ fn ico_with_lying_overlapping_and_nested_entries() {
     assert_eq!(result_code(&bitmap(20, 32, 0, 399)), "broken_picture", "a pixel is missing");
     assert_eq!(result_code(&bitmap(1, 32, 0, 400)), "broken_picture", "no row");
     assert_eq!(result_code(&bitmap(i32::MIN, 32, 0, 400)), "side_too_long");
-    assert_eq!(result_code(&bitmap(20, 8, 1, 400)), "unsupported_type", "run lengths");
+    assert_eq!(result_code(&bitmap(20, 8, 1, 400)), "unsupported_type", "run-length compression");
 }

@@ -12,7 +12,8 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/pictures/tolerated")
 }
 
-/// The lines of the table: the name of a file, a result, and what belongs to that result.
+/// The lines of the table: the name of a file, and its expected result, `accepted` or an error code. After `accepted`
+/// come a tolerance and four colours; after an error code come words of the message.
 fn table() -> Vec<(String, String, String)> {
     let text = std::fs::read_to_string(folder().join("expected.txt")).unwrap();
     let lines = text.lines().map(|line| line.splitn(3, ' ').map(str::to_owned).collect::<Vec<_>>());
@@ -68,8 +69,7 @@ fn every_file_is_in_the_table() {
     }
 }
 
-/// Cuts every file at many bytes: no cut panics, and a cut file that is accepted has the size of
-/// the whole picture.
+/// Cuts every file at many positions: no cut panics, and a cut file that is accepted has the size of the whole picture.
 #[test]
 fn no_cut_panics() {
     let plan = single_output_plan(Shape::Full, OutputFormat::Png);

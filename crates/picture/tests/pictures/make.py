@@ -5,7 +5,8 @@
 
 The photographs are scikit-image's, in its folder `skimage/data`: `astronaut` (NASA, public domain), `chelsea` (Stéfan van
 der Walt, CC0), `rocket` (SpaceX, CC0), `logo` (scikit-image). The pictures are written by Pillow and libvips. For the
-references they are read back, converted by LittleCMS, turned and scaled by Pillow. None of these shares code with the engine.
+references they are read back, converted by LittleCMS, turned and scaled by Pillow. None of these
+programs shares code with the engine.
 
 It needs Pillow and pyvips[binary]. It was run once, and its output is kept in git.
 """
@@ -33,7 +34,7 @@ ROCKET = load("rocket.jpg", (135, 90))
 CAT = load("chelsea.png", (123, 82))
 FACE = Image.open(DATA / "astronaut.png").convert("RGB").crop((120, 0, 330, 210)).resize((101, 101), Image.Resampling.LANCZOS)
 LOGO = load("logo.png", (96, 96))
-# Round, with a soft edge, and nothing but black where it cannot be seen.
+# Makes the logo round, with a soft edge. Its invisible pixels are black.
 DISC = Image.radial_gradient("L").resize(LOGO.size).point(lambda v: max(0, min(255, 8 * (160 - v))))
 LOGO = Image.composite(LOGO, Image.new("RGBA", LOGO.size), DISC)
 LOGO.putalpha(DISC)
@@ -87,7 +88,7 @@ def profiled():
     wide.save(HERE / "adobe-rgb.png", icc_profile=adobe)
     CAT.convert("L").save(HERE / "gray-gamma.jpg", quality=90, icc_profile=gray)
     CAT.convert("L").save(HERE / "gray-gamma.png", icc_profile=gray)
-    # Ink with black in it, as a press has it.
+    # Four inks, with a part of the colour printed in black, as by a press.
     c, m, y = map(ImageChops.invert, CAT.split())
     k = ImageChops.darker(ImageChops.darker(c, m), y).point(lambda v: v * 3 // 4)
     c, m, y = (ImageChops.subtract(ink, k) for ink in (c, m, y))
@@ -107,7 +108,7 @@ def profiled():
 
 
 def icons():
-    """ICO with PNG and with BMP entries, the largest not first, and one whose transparency is only in its mask."""
+    """Icons with PNG entries and with BMP entries, the largest not first, and an icon with transparency only in its mask."""
     sizes = [(16, 16), (96, 96), (48, 48)]
     LOGO.save(HERE / "icon.ico", sizes=sizes)
     LOGO.save(HERE / "icon-bmp.ico", sizes=sizes, bitmap_format="bmp")

@@ -5,7 +5,7 @@
 
 Every picture shows four fields of one colour each. `tolerated/expected.txt` has a line for each file: the colours in the
 middle of the four fields and the largest difference of a sample, or the error code and words of the message. The
-colours are computed here, from the numbers that went into the file, and not by any decoder.
+colours are computed from the numbers that went into the file. LittleCMS computes the colours of files with a profile.
 
 It needs Pillow, numpy, and jpegtran of libjpeg-turbo. It was run once, and its output is kept in git.
 """
@@ -108,7 +108,7 @@ def webps():
 
 def bmp(bits=24, header=40, compression=0, palette=None, pixels=None, masks=(), planes=1, reserved=0, top_down=False,
         offset=None, last_row=None, size=(WIDTH, HEIGHT), used=0):
-    """A BMP. `pixels` are the stored bytes; without it, rows of `bits` bits."""
+    """A BMP. `pixels` are the stored bytes. If it is None, the four fields are stored with `bits` bits per pixel."""
     width, height = size
     if pixels is None:
         pixels = rows(bits, masks, top_down)
@@ -134,7 +134,7 @@ def bmp(bits=24, header=40, compression=0, palette=None, pixels=None, masks=(), 
 
 
 def rows(bits, masks=(), top_down=False, alpha=255):
-    """The rows of the four fields, padded to words."""
+    """The rows of the four fields, padded to words of 32 bits."""
     out = []
     numbers, colours = fields(np.arange(4)), fields()
     for y in range(HEIGHT):

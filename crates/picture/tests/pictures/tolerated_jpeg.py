@@ -16,7 +16,7 @@ def jpeg(image=None, **options):
 
 
 def with_scans(data, script):
-    """The same coefficients in other scans."""
+    """`data` with the same coefficients in the scans that `script` lists."""
     Path("/tmp/scans.txt").write_text(script)
     return subprocess.run(["jpegtran", "-scans", "/tmp/scans.txt"], input=data, capture_output=True, check=True).stdout
 
@@ -105,7 +105,8 @@ def jpegs():
             segment = bytearray(segment)
             segment[15] = segment[18] = 0
         if segment[1] == 0xDA:
-            # Before the second component comes its own table, and before a later scan one that no component uses.
+            # Before the first scan of the second component comes the table of that component. Before a later scan comes
+            # a table that no component uses.
             out.append({1: slot_0(table[1]), 3: nonsense}.get(scan, b""))
             scan += 1
         out.append(bytes(segment))

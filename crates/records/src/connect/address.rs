@@ -6,7 +6,7 @@ use sea_orm::{SqlxPostgresConnector, SqlxSqliteConnector};
 
 use crate::settings::RecordsSettings;
 
-/// The parameters that sqlx takes for PostgreSQL. For others it only logs a warning.
+/// The parameters that sqlx takes for PostgreSQL. For others sqlx only logs a warning, so they are refused here.
 const POSTGRES_PARAMS: [&str; 19] = [
     "sslmode",
     "ssl-mode",
@@ -56,10 +56,10 @@ impl RecordsSettings {
                 read_ca_file(file).map_err(invalid)?;
             }
             let address = with_empty_host(rest);
-            let known = SqlxPostgresConnector::accepts(&address);
-            let allowed =
+            let is_accepted = SqlxPostgresConnector::accepts(&address);
+            let remedy =
                 "write postgres://user:password@host/database or postgres://user@/database?host=/socket/folder";
-            return if known { Ok(address) } else { Err(invalid(allowed.to_owned())) };
+            return if is_accepted { Ok(address) } else { Err(invalid(remedy.to_owned())) };
         }
         if url.starts_with("sqlite:") {
             parse_params(url, &SQLITE_PARAMS).map_err(invalid)?;
@@ -70,8 +70,8 @@ impl RecordsSettings {
         Err(invalid("write sqlite:///a/file.db or postgres://user:password@host/database".to_owned()))
     }
 
-    /// Adds this file of certificate authorities to the address. It changes only an address that
-    /// asks for verification of the server's certificate and that names no file itself.
+    /// Adds this file of certificate authorities to the address. An address is changed only if it asks for verification
+    /// of the server's certificate and names no such file itself.
     pub fn trust_ca_file(&mut self, ca_file: &str) {
         let url = self.url.expose();
         // An invalid address is left to `database_url`, which reports it.

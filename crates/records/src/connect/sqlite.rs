@@ -11,14 +11,14 @@ use crate::write_refusal::WriteRefusal;
 
 /// Configures the connections; `limit` is the limit of one call.
 pub(super) fn configure(options: &mut ConnectOptions, limit: Duration) {
-    // Full synchronous, because in WAL mode "normal" may lose the last commits in a power failure, and those were
-    // acknowledged.
+    // The synchronous mode is "full", because in WAL mode "normal" may lose the last commits in a power failure, and
+    // those were acknowledged.
     options.map_sqlx_sqlite_opts(move |sqlite| {
         sqlite
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            // Less than the limit, so that a wait for a lock ends with SQLite's own error.
+            // SQLite waits for a lock less than the limit of a call, so that the wait ends with SQLite's own error.
             .busy_timeout(limit.mul_f32(0.9))
             .pragma("journal_size_limit", "67108864")
     });

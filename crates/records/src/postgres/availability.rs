@@ -51,7 +51,7 @@ impl Availability {
         self.0.read_only_count.load(Ordering::SeqCst)
     }
 
-    /// Requires every connection that is open now to be closed.
+    /// Requires every connection that is open now to be closed instead of used again.
     pub(super) fn retire_connections(&self) {
         *self.0.retired_before.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
@@ -66,19 +66,19 @@ impl Availability {
     /// requires that.
     pub(super) fn ends_connection(&self, error: &sqlx::Error) -> bool {
         let sqlx::Error::Database(error) = error else {
-            let silent = matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut);
-            if silent {
+            let timed_out = matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut);
+            if timed_out {
                 self.retire_connections();
             }
-            return silent || matches!(error, sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_));
+            return timed_out || matches!(error, sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_));
         };
         match error.code().as_deref().unwrap_or_default() {
             // read_only_sql_transaction
             "25006" => self.found_read_only(),
             // admin_shutdown, crash_shutdown, cannot_connect_now
             "57P01" | "57P02" | "57P03" => self.retire_connections(),
-            // Idle for too long in a transaction or a session; an unknown prepared statement, if a pooler is not what
-            // the settings say; all connection exceptions.
+            // These errors end this connection only: idle for too long in a transaction or a session; an unknown
+            // prepared statement, if the pooler is another than the settings say; all connection exceptions.
             "25P03" | "57P05" | "26000" => {}
             code if code.starts_with("08") => {}
             _ => return false,

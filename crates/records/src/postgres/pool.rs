@@ -25,8 +25,8 @@ tokio::task_local! {
     static LENT: Cell<Option<(Duration, Duration)>>;
 }
 
-/// Records what is known of a connection that the pool is about to lend. Returns true, because [`Pool::acquire`]
-/// judges it.
+/// Records what is known of a connection that the pool is about to lend. Returns true, so that the pool lends every
+/// connection: [`Pool::acquire`] decides whether the connection is good.
 pub(super) fn note_lent(meta: PoolConnectionMetadata) -> bool {
     LENT.try_with(|lent| lent.set(Some((meta.age, meta.idle_for)))).ok();
     true
@@ -38,12 +38,12 @@ pub(crate) struct Pool {
     pool: PgPool,
     availability: Availability,
     timeout: Duration,
-    /// The settings at the start of a transaction, if a session cannot have them: behind a pooler in transaction
-    /// mode.
+    /// The script that sets the server's limits at the start of each transaction, behind a pooler in transaction mode.
+    /// None if the limits are set once for each session.
     local_limits: Option<String>,
 }
 
-/// A transaction. Dropped uncommitted, it rolls back.
+/// A transaction. It rolls back if it is dropped without a commit.
 #[derive(Debug)]
 pub(crate) struct Transaction(Mutex<Connection>);
 
@@ -58,13 +58,13 @@ impl Pool {
 
     /// Acquires a connection to a server that takes writes.
     async fn acquire(&self) -> Result<Connection, DbErr> {
-        let refused = self.availability.read_only_count();
+        let read_only_before = self.availability.read_only_count();
         let connection = loop {
-            let lent = async {
+            let acquire = async {
                 let connection = self.pool.acquire().await;
                 (connection, LENT.with(Cell::get))
             };
-            let (connection, lent) = LENT.scope(Cell::new(None), lent).await;
+            let (connection, lent) = LENT.scope(Cell::new(None), acquire).await;
             let mut connection = connection.map_err(acquire_error)?;
             let Some((age, idle)) = lent else { break connection };
             if age < MAX_CONNECTION_AGE && !self.availability.is_retired(age) {
@@ -76,15 +76,15 @@ impl Pool {
                 }
                 self.availability.retire_connections();
             }
-            // Dropped without a farewell message, for which an encrypted connection would wait.
+            // The connection is closed without a farewell message, because over TLS the message waits for the server.
             drop(connection.detach());
         };
         // A statement's name belongs to the session, and a session keeps its server only without a pooler in
-        // transaction mode.
+        // transaction mode. So statements get names only without such a pooler.
         let named = self.local_limits.is_none();
         let mut connection = Connection::new(connection, self.availability.clone(), self.timeout, named);
-        // The connection may have been opened just now, to a server that takes no writes.
-        if self.availability.read_only_count() != refused {
+        // The connection may have been opened just now, to a server that takes no writes. Then the count has changed.
+        if self.availability.read_only_count() != read_only_before {
             connection.discard();
             return Err(read_only_error());
         }

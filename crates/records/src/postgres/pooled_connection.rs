@@ -1,4 +1,5 @@
-//! A connection lent by the pool. Each call on it has a time limit. It returns to the pool only if it is known to be good.
+//! A connection lent by the pool. Each call on it has a time limit. It returns to the pool only if it is known to be
+//! good.
 
 use std::time::Duration;
 
@@ -40,7 +41,8 @@ pub(super) struct Connection {
     /// Whether the server keeps prepared statements under a name, to be run again.
     named_statements: bool,
     in_transaction: bool,
-    /// A call has begun and not ended, or has ended in an error that makes the connection useless.
+    /// Whether the connection must not be used again: a call has begun and not ended, or has ended in an error that
+    /// makes the connection useless.
     unusable: bool,
 }
 
@@ -65,7 +67,7 @@ impl Connection {
     pub(super) async fn call(&mut self, call: Call<'_>) -> Result<CallResult, sqlx::Error> {
         let usable = self.inner.as_mut().filter(|_| !self.unusable);
         let Some(inner) = usable else { return Err(sqlx::Error::PoolClosed) };
-        // Stays true if the future is dropped before the answer has been read.
+        // `unusable` stays true if the future is dropped before the answer has been read.
         self.unusable = true;
         let outcome = match tokio::time::timeout(self.limit, run_call(inner, call, self.named_statements)).await {
             Ok(outcome) => outcome,
@@ -119,7 +121,7 @@ impl Drop for Connection {
         let Some(mut inner) = self.inner.take() else { return };
         let Ok(runtime) = Handle::try_current() else { return drop(inner.leak()) };
         if self.unusable {
-            // Closed without a farewell message, for which an encrypted connection would wait.
+            // The connection is closed without a farewell message, because over TLS the message waits for the server.
             return drop(inner.detach());
         }
         let (limit, in_transaction) = (self.limit, self.in_transaction);

@@ -14,7 +14,7 @@ use crate::rejection::Rejection;
 pub(crate) struct BmpHeader {
     /// Width and height in pixels.
     pub(crate) size: (u32, u32),
-    /// Whether the first row in the file is the upper one.
+    /// Whether the first row in the file is the top row of the picture.
     pub(crate) top_down: bool,
     /// Bits per pixel: 1, 2, 4, 8, 16, 24 or 32.
     pub(crate) bits: u16,
@@ -100,7 +100,7 @@ impl BmpHeader {
             (_, 0) => 1 << bits,
             (_, count) => count.min(1 << bits),
         };
-        // Some programs announce more colours than there is room for.
+        // Some programs announce more colours than there is room for before the pixels. Then the table ends there.
         let room = pixels.filter(|at| *at > masks_end).map_or(usize::MAX, |at| at - masks_end);
         let palette = masks_end..masks_end + (announced * palette_entry).min(room);
         Ok(Self { size, top_down, bits, coding, end: palette.end, palette, palette_entry })

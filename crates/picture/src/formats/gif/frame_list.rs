@@ -41,7 +41,7 @@ pub(super) fn list_frames(file: &[u8], mut at: usize, max: u32) -> FrameList {
             }
             _ => break,
         }
-        // Sub-blocks, up to the empty one.
+        // Skips the sub-blocks, up to and including the empty one.
         while let Some(length) = file.get(at) {
             at += 1 + usize::from(*length);
             if *length == 0 {

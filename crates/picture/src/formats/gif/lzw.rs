@@ -1,7 +1,7 @@
 //! The LZW compression of GIF's pixels: codes of 3 to 12 bits, each for a string that occurred before.
 //!
-//! Rule: GIF89a, appendix F. Most strings are short, so an entry holds its first eight bytes and writes them with one
-//! store. For a longer string, the entry also holds its position in the output.
+//! Rule: GIF89a, appendix F. Most strings are short, so the entry of a code holds the first eight bytes of its string.
+//! They are written with one store. For a longer string, the entry also holds the position of the string in the output.
 
 use domain::Media;
 
@@ -124,7 +124,7 @@ pub(super) fn decompress<'a>(
     Ok(Decompressed { indices: done, ended: false })
 }
 
-/// Writes a string at `done`, as much of it as fits.
+/// Writes the string of `entry` to `out` from the position `done` on, as much of the string as fits.
 #[inline(always)]
 fn write_entry(entry: LzwEntry, out: &mut [u8], done: usize) {
     let length = entry.length as usize;
@@ -143,7 +143,7 @@ fn write_long_entry(entry: LzwEntry, out: &mut [u8], done: usize) {
         out[done..done + length].copy_from_slice(&entry.first_bytes.to_le_bytes()[..length]);
         return;
     }
-    // Byte by byte, because the string may overlap its own copy.
+    // Copies byte by byte, because the string may overlap its own copy.
     for i in 0..length {
         out[done + i] = out[entry.position as usize + i];
     }
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn strings_grow_out_of_strings() {
-        // 6 is the code that is defined while it is read: 1, 11, 111, and at four bits 1111.
+        // Each of the codes 6, 7 and 8 is read in the step that defines it. They stand for 11, 111 and 1111.
         let codes = [(4, 3), (1, 3), (6, 3), (7, 3), (8, 4), (0, 4), (5, 4)];
         assert_eq!(unpacked(&codes, 11).unwrap(), [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0]);
         assert_eq!(unpacked(&codes, 8).unwrap(), [1; 8], "no more than the output holds");

@@ -20,12 +20,12 @@ pub(super) struct EntropyData {
 }
 
 impl EntropyData {
-    /// Data in memory of an earlier picture.
+    /// Takes over the memory that an earlier picture used. [`Self::unstuff`] replaces its content.
     pub(super) fn in_buffers(buffers: DecodeBuffers) -> Self {
         Self { bytes: buffers.bytes, ends: buffers.positions }
     }
 
-    /// Returns the memory for the next picture.
+    /// Returns the memory, so that the next picture can use it.
     pub(super) fn into_buffers(self) -> DecodeBuffers {
         DecodeBuffers { bytes: self.bytes, positions: self.ends }
     }
@@ -55,8 +55,8 @@ impl EntropyData {
                     self.bytes.extend_from_slice(&rest[..run]);
                     at += run + 1;
                 }
-                // The numbers of restart markers are not checked. If an interval was lost, the last
-                // intervals are missing.
+                // The numbers of restart markers are not checked. If an interval was lost, there are too few intervals,
+                // so the file counts as truncated.
                 Some(0xD0..=0xD7) if restarts => {
                     self.bytes.extend_from_slice(&rest[..run]);
                     self.ends.push(self.bytes.len());
@@ -124,7 +124,8 @@ impl BitReader<'_> {
         }
     }
 
-    /// Returns the buffered bits; the next one is the highest. At least as many as were requested are valid.
+    /// Returns the buffered bits; the next one is the highest. At least as many are valid as [`Self::refill`] or
+    /// [`Self::ensure`] made available.
     #[inline(always)]
     pub(super) fn buffered(&self) -> u64 {
         self.buffer

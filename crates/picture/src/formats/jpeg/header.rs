@@ -1,4 +1,4 @@
-//! Parses everything in a JPEG before its first scan, and the tables that it may change between scans.
+//! Parses everything in a JPEG before its first scan, and the tables that may change between scans.
 //!
 //! Called by the probe, which needs sizes and the positions of the metadata, and by the decoder, which needs the
 //! tables. Only the tables are copied; a profile or EXIF block is a range of the file. The work is bounded by the
@@ -114,9 +114,9 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Bytes of the planes decoded at `n` eighths, and bytes that are held on top of them while
-    /// decoding a file of `length` bytes. These are the scan without its stuffing, the tables, and
-    /// for a progressive picture the needed coefficients and one bit for each other coefficient.
+    /// Bytes of the planes decoded at `n` eighths, and bytes that are held on top of them while decoding a file of
+    /// `length` bytes. The latter are for the scan without its stuffing, the tables, and for a progressive picture the
+    /// needed coefficients and one bit for each other coefficient.
     pub(super) fn memory_estimate(&self, n: u8, length: u64) -> DecodeMemory {
         let (h_max, v_max) = self.frame.sampling();
         let units = u64::from(self.frame.width).div_ceil(8 * u64::from(h_max))
@@ -126,7 +126,8 @@ impl Header {
         let stored = if self.frame.is_progressive() { blocks * (samples * 2 + 8) } else { 0 };
         let planes = match self.model {
             ColourModel::Gray | ColourModel::YCbCr => blocks * samples,
-            // These are interleaved in a second copy, each component at the size of the largest.
+            // The planes of these models are interleaved in a second copy, in which each component has the size of the
+            // largest.
             ColourModel::Rgb | ColourModel::Cmyk | ColourModel::Ycck => {
                 2 * 4 * units * u64::from(h_max) * u64::from(v_max) * samples
             }
@@ -160,7 +161,7 @@ impl Header {
                 }
                 0xE0 if body.starts_with(b"JFIF\0") => jfif = true,
                 0xE1 if body.starts_with(b"Exif\0") && exif.is_none() => exif = Some(segment.body),
-                // Fourteen bytes are name, number and count; the rest is profile.
+                // The first fourteen bytes are name, number and count. The rest is a part of the profile.
                 0xE2 if body.starts_with(b"ICC_PROFILE\0") && body.len() > 14 => {
                     icc.push((body[12], segment.body.start + 14..segment.body.end));
                 }
@@ -176,7 +177,7 @@ impl Header {
 pub(super) struct MarkerSegment {
     /// The byte after 0xFF.
     pub(super) marker: u8,
-    /// Without the two bytes of length; empty for markers that have none.
+    /// The content of the segment, without the two bytes of its length. Empty for a marker without a segment.
     pub(super) body: Range<usize>,
 }
 
@@ -221,7 +222,8 @@ impl FrameHeader {
         let &[precision, h1, h0, w1, w0, count, ..] = body else { return Err(short()) };
         let (width, height) = (u16::from_be_bytes([w1, w0]), u16::from_be_bytes([h1, h0]));
         if width == 0 || height == 0 {
-            // A height of zero announces a DNL segment after the scan, which no encoder in use writes.
+            // A height of zero announces a DNL segment after the scan. No encoder in use writes that, so it is
+            // rejected.
             return Err(broken("its width or height is zero"));
         }
         let list = body.get(6..6 + 3 * usize::from(count)).ok_or_else(short)?;

@@ -85,11 +85,11 @@ impl HuffmanTable {
         self
     }
 
-    fn coefficient_entry(&self, window: usize, moved: impl Fn(u32, u32) -> Option<u32>) -> u32 {
+    fn coefficient_entry(&self, window: usize, advance: impl Fn(u32, u32) -> Option<u32>) -> u32 {
         let [symbol, length] = self.symbols[window].to_be_bytes();
         let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
         let used = u32::from(length) + size;
-        match moved(run, size) {
+        match advance(run, size) {
             Some(moved) if length > 0 && used <= LOOKUP_BITS => {
                 let number = (window as u32 >> (LOOKUP_BITS - used)) & ((1 << size) - 1);
                 (extend(number, size) as u32) << 16 | moved << 8 | used
@@ -117,7 +117,7 @@ impl HuffmanTable {
         }
     }
 
-    /// Reads the next symbol. Needs 16 bits.
+    /// Reads the next symbol. The reader must have at least 16 bits available.
     #[inline(always)]
     pub(super) fn symbol(&self, bits: &mut BitReader<'_>) -> Result<u8, HuffmanError> {
         let (symbol, length) = self.find_symbol(bits.buffered())?;
@@ -147,14 +147,14 @@ impl HuffmanTable {
         Err(HuffmanError::UnknownCode)
     }
 
-    /// Looks up the next symbol together with its number; 0 if they do not fit. It needs 12 bits
-    /// and removes none.
+    /// Looks up the next symbol together with its number; 0 if they do not fit into twelve bits. The reader must have
+    /// at least 12 bits available. No bit is removed.
     #[inline(always)]
     pub(super) fn peek_coefficient(&self, bits: &BitReader<'_>) -> u32 {
         self.coefficient_lookup[bits.peek(LOOKUP_BITS) & (LOOKUP_SIZE - 1)]
     }
 
-    /// Reads the next DC difference. Needs 32 bits.
+    /// Reads the next DC difference. The reader must have at least 32 bits available.
     #[inline(always)]
     pub(super) fn dc_difference(&self, bits: &mut BitReader<'_>) -> Result<i32, HuffmanError> {
         let entry = self.peek_coefficient(bits);
@@ -167,7 +167,8 @@ impl HuffmanTable {
         Ok(value)
     }
 
-    /// Reads the next coefficient: how far the counter advances, and the value. Needs 32 bits.
+    /// Reads the next coefficient, and returns how far the counter advances, and the value. The reader must have at
+    /// least 32 bits available.
     #[inline(always)]
     pub(super) fn ac_coefficient(&self, bits: &mut BitReader<'_>) -> Result<(u32, i16), HuffmanError> {
         let entry = self.peek_coefficient(bits);
@@ -185,12 +186,12 @@ impl HuffmanTable {
     fn decode_long_coefficient(
         &self,
         buffered: u64,
-        moved: impl Fn(u32, u32) -> Option<u32>,
+        advance: impl Fn(u32, u32) -> Option<u32>,
     ) -> Result<(u32, i32, u32), HuffmanError> {
         let (symbol, length) = self.find_symbol(buffered)?;
         let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
         let bits = (buffered << length >> 1 >> (63 - size)) as u32;
-        Ok((moved(run, size).ok_or(HuffmanError::UnknownCode)?, extend(bits, size), length + size))
+        Ok((advance(run, size).ok_or(HuffmanError::UnknownCode)?, extend(bits, size), length + size))
     }
 
     /// Skips the rest of a block, from coefficient `k` on.
@@ -198,7 +199,7 @@ impl HuffmanTable {
     pub(super) fn skip_block_rest(&self, bits: &mut BitReader<'_>, mut k: u32) -> Result<(), HuffmanError> {
         loop {
             bits.refill();
-            // The buffer holds four times twelve bits.
+            // After a refill the buffer holds enough bits for four lookups of twelve bits.
             for _ in 0..4 {
                 let entry = u32::from(self.skip_lookup[bits.peek(LOOKUP_BITS) & (LOOKUP_SIZE - 1)]);
                 let next = k + (entry >> 8 & 127);

@@ -13,7 +13,8 @@ pub(super) type Block = [i16; 256];
 pub(super) struct DequantizationFactors {
     /// In the layout of [`Block`].
     factors: [f32; 64],
-    /// The first factor as stored in the file, for the transform of one point, which is exact.
+    /// The first entry of the quantization table. The transform of one point uses it, because that transform calculates
+    /// with whole numbers.
     dc: i32,
 }
 
@@ -114,13 +115,13 @@ fn dequantize<const N: usize>(block: &Block, factors: &DequantizationFactors) ->
 #[inline(always)]
 fn transform_both<const N: usize>(
     mut values: [[f32; N]; N],
-    columns: impl Fn(&mut [[f32; N]; N]),
+    transform_columns: impl Fn(&mut [[f32; N]; N]),
     out: &mut [u8],
     stride: usize,
 ) {
-    columns(&mut values);
+    transform_columns(&mut values);
     let mut turned = transposed(&values);
-    columns(&mut turned);
+    transform_columns(&mut turned);
     put_samples(&transposed(&turned), out, stride);
 }
 
@@ -164,7 +165,7 @@ fn transposed<const N: usize>(rows: &[[f32; N]; N]) -> [[f32; N]; N] {
 
 /// Transforms three points of every column.
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "one column in three rows, not one row")]
+#[expect(clippy::needless_range_loop, reason = "`i` is a column, and each iteration indexes all three rows with it")]
 fn idct_3(c: &mut [[f32; 3]; 3]) {
     for i in 0..3 {
         let even = c[0][i] + c[2][i] * 0.5;
@@ -176,7 +177,7 @@ fn idct_3(c: &mut [[f32; 3]; 3]) {
 
 /// Transforms four points of every column.
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "one column in four rows, not one row")]
+#[expect(clippy::needless_range_loop, reason = "`i` is a column, and each iteration indexes all four rows with it")]
 fn idct_4(c: &mut [[f32; 4]; 4]) {
     for i in 0..4 {
         let turned = c[2][i] * FRAC_1_SQRT_2;
@@ -192,7 +193,7 @@ fn idct_4(c: &mut [[f32; 4]; 4]) {
 
 /// Transforms five points of every column.
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "one column in five rows, not one row")]
+#[expect(clippy::needless_range_loop, reason = "`i` is a column, and each iteration indexes all five rows with it")]
 fn idct_5(c: &mut [[f32; 5]; 5]) {
     for i in 0..5 {
         let even0 = c[0][i] + c[2][i] * 0.809_017 + c[4][i] * 0.309_017;
@@ -210,7 +211,7 @@ fn idct_5(c: &mut [[f32; 5]; 5]) {
 
 /// Transforms six points of every column.
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "one column in six rows, not one row")]
+#[expect(clippy::needless_range_loop, reason = "`i` is a column, and each iteration indexes all six rows with it")]
 fn idct_6(c: &mut [[f32; 6]; 6]) {
     for i in 0..6 {
         let (mean, turned) = (c[0][i] + c[4][i] * 0.5, c[2][i] * 0.866_025_4);
@@ -230,7 +231,7 @@ fn idct_6(c: &mut [[f32; 6]; 6]) {
 
 /// Transforms eight points of every column, by Arai, Agui and Nakajima; the scaling is part of the factors.
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "one column in eight rows, not one row")]
+#[expect(clippy::needless_range_loop, reason = "`i` is a column, and each iteration indexes all eight rows with it")]
 fn idct_8(c: &mut [[f32; 8]; 8]) {
     for i in 0..8 {
         let (even0, even1) = (c[0][i] + c[4][i], c[0][i] - c[4][i]);

@@ -74,7 +74,7 @@ impl FrameLayout {
                 for [y, cb, cr, _] in ink.samples.as_chunks_mut::<4>().0 {
                     // The conversion gives light, so its result is inverted to become ink. Black is
                     // stored inverted already, so it stays.
-                    [*y, *cb, *cr] = crate::colour::ycbcr_pixel_to_rgb(*y, *cb, *cr).map(|ink| 255 - ink);
+                    [*y, *cb, *cr] = crate::colour::ycbcr_pixel_to_rgb(*y, *cb, *cr).map(|light| 255 - light);
                 }
                 raster(Colour::Cmyk, vec![ink])
             }

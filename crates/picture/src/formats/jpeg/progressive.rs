@@ -40,7 +40,7 @@ pub(super) fn decode<const N: usize>(
         let blocks = component.blocks_per_row * component.block_rows;
         stores.push(CoefficientStore { wanted: zeroed(blocks * N * N)?, nonzero: zeroed(blocks)? });
     }
-    // The component and the block before which the file ends.
+    // If the file ends within a scan: the component of that scan, and the first block that the scan does not reach.
     let mut unreached = None;
     for part in parts.iter().zip(&needed).filter_map(|(part, needed)| needed.then_some(part)) {
         entropy.unstuff(file, part.scan_data, part.tables.restart_interval > 0);

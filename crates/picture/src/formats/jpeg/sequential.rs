@@ -71,8 +71,8 @@ pub(super) fn decode_scan<const N: usize>(
     Arch::new().dispatch(ScanDecoder::<N> { readers, interval, entropy, layout, stop })
 }
 
-/// A scan to be read and written. The code is compiled twice: for the instructions that every
-/// processor has, and for AVX2 and BMI2.
+/// A scan to be decoded. The code is compiled twice: for the instructions that every processor has, and for AVX2 and
+/// BMI2.
 struct ScanDecoder<'a, const N: usize> {
     readers: Vec<ComponentReader<'a>>,
     /// MCUs between two restart markers.
@@ -98,20 +98,20 @@ impl<const N: usize> WithSimd for ScanDecoder<'_, N> {
         let positions = idct::block_positions(N);
         let mut block: Block = [0; 256];
         let mut bits = entropy.interval(0)?;
-        let (mut left, mut intervals) = (interval, 0);
+        let (mut mcus_left, mut interval_index) = (interval, 0);
         for y in 0..down {
             stop.check()?;
             for x in 0..across {
-                if left == 0 {
+                if mcus_left == 0 {
                     if bits.overran() {
                         return Err(truncated());
                     }
-                    intervals += 1;
-                    bits = entropy.interval(intervals)?;
-                    left = interval;
+                    interval_index += 1;
+                    bits = entropy.interval(interval_index)?;
+                    mcus_left = interval;
                     readers.iter_mut().for_each(|reader| reader.dc_prediction = 0);
                 }
-                left -= 1;
+                mcus_left -= 1;
                 for reader in &mut readers {
                     let component = &mut layout.components[reader.index];
                     let (h, v) = if alone.is_some() { (1, 1) } else { component.blocks_per_mcu };
@@ -149,7 +149,8 @@ impl ComponentReader<'_> {
             bits.ensure();
             let (moved, value) = self.ac_table.ac_coefficient(bits)?;
             k += moved;
-            // The position is known only now. A coefficient beyond the block is written beyond the needed part.
+            // The position is known only now. A coefficient whose position is outside the needed part, or even outside
+            // the block, is written to the space behind the needed part.
             block[usize::from(positions[(k as usize).wrapping_sub(1) & 255])] = value;
         }
         match k {

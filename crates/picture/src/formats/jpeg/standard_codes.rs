@@ -1,7 +1,7 @@
 //! The Huffman codes for a JPEG that has no codes of its own.
 //!
-//! Frames of Motion JPEG, as webcams send them, leave the codes out. Decoders then take the typical ones of the standard.
-//! Rule: ITU-T T.81, annex K.3.
+//! Frames of Motion JPEG, as webcams send them, leave the codes out. Decoders then take the typical codes of the
+//! standard. Rule: ITU-T T.81, annex K.3.
 
 use super::header::HuffmanSpec;
 

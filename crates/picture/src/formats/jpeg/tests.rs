@@ -1,5 +1,5 @@
-//! Compares the decoder with two others: with the scaled output of libjpeg-turbo, made offline, and
-//! with zune-jpeg, a general decoder in safe Rust.
+//! Compares the decoder with two others: with the scaled output of libjpeg-turbo, which is kept in files, and with
+//! zune-jpeg, a general decoder in safe Rust.
 
 use super::*;
 use crate::decoder::DecodeBuffers;
@@ -73,8 +73,8 @@ fn whole_pictures_look_like_those_of_the_general_decoder() {
     }
 }
 
-/// After the first scan every block has one colour. Smoothed, the picture is closer to the whole one: 22.3 dB instead of
-/// 21.5 dB.
+/// After the first scan every block has one colour. With smoothing, the result is closer to the complete picture: 22.3
+/// dB instead of 21.5 dB.
 #[test]
 fn blocks_are_smoothed_while_scans_are_missing() {
     let file = include_bytes!("../../../tests/pictures/gray-progressive.jpg");
@@ -82,15 +82,15 @@ fn blocks_are_smoothed_while_scans_are_missing() {
     let whole = luma(&decoded(file, 8));
     let found = psnr(&luma(&decoded(&file[..second], 8)), &whole);
     assert!(found > 22.0, "{found:.1} dB");
-    // The second scan has the coefficients that are guessed. Blocks that it does not reach are smoothed as before: 22.4
-    // dB instead of 21.9 dB.
+    // The second scan has the coefficients that smoothing guesses. Blocks that the truncated scan does not reach are
+    // smoothed as before: 22.4 dB instead of 21.9 dB.
     let found = psnr(&luma(&decoded(&file[..second + 40], 8)), &whole);
     assert!(found > 22.2, "{found:.1} dB");
 }
 
 #[test]
 fn a_progressive_file_has_the_samples_of_the_sequential_one() {
-    for (one, other) in [
+    for (sequential, progressive) in [
         (
             &include_bytes!("../../../tests/pictures/420.jpg")[..],
             &include_bytes!("../../../tests/pictures/420-progressive.jpg")[..],
@@ -105,8 +105,8 @@ fn a_progressive_file_has_the_samples_of_the_sequential_one() {
         ),
     ] {
         for n in [1, 2, 3, 4, 5, 6, 8] {
-            let (one, other) = (decoded(one, n), decoded(other, n));
-            for (one, other) in one.planes.iter().zip(&other.planes) {
+            let (sequential, progressive) = (decoded(sequential, n), decoded(progressive, n));
+            for (one, other) in sequential.planes.iter().zip(&progressive.planes) {
                 assert!(one.rows(1).eq(other.rows(1)), "at {n}/8");
             }
         }

@@ -45,7 +45,7 @@ pub(crate) fn probe(file: &[u8], _: &Limits) -> Result<Probe, Rejection> {
         let &[l3, l2, l1, l0, kind @ ..] = head;
         let length = u32::from_be_bytes([l3, l2, l1, l0]) as usize;
         let body = at + 8..at + 8 + length;
-        // Pixels may be truncated; the decoder rejects such a file.
+        // The pixels may be truncated. The decoder, not this probe, rejects such a file.
         if &kind == b"IDAT" {
             let (mut probe, decoder) = found.ok_or_else(|| broken("its header is missing"))?;
             probe.colours = colours.source();
@@ -70,7 +70,8 @@ pub(crate) fn probe(file: &[u8], _: &Limits) -> Result<Probe, Rejection> {
             }
             (b"eXIf", Some((probe, _))) => probe.orientation = exif::orientation(data),
             (b"iCCP", Some(_)) => {
-                // A name of at most 79 bytes, a zero byte, and the method, which is always zero as well.
+                // Before the profile come a name of at most 79 bytes, a zero byte, and the compression method, which is
+                // always zero as well.
                 if let Some(name) = data.iter().take(80).position(|byte| *byte == 0).filter(|n| n + 2 < length) {
                     colours.profile = Some(ColourSource::DeflatedProfile(body.start + name + 2..body.end));
                 }
@@ -88,8 +89,8 @@ pub(crate) fn probe(file: &[u8], _: &Limits) -> Result<Probe, Rejection> {
     }
 }
 
-/// Returns the rejection of Apple's CgBI variety. Xcode writes it into applications for iPhones.
-/// Its pixels are compressed in another way.
+/// Returns the rejection of a file in Apple's CgBI variety. Xcode writes such files into applications for iPhones.
+/// Their pixels are compressed in another way.
 fn apple_variety() -> Rejection {
     Rejection::Unsupported {
         media: Some(Media::Png),

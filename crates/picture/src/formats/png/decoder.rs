@@ -60,7 +60,7 @@ impl Decoder for PngDecoder {
     }
 }
 
-/// Reads all rows of the first frame into `samples`, which has exactly their length.
+/// Reads all rows of the first frame into `samples`, whose length is exactly that of all rows.
 ///
 /// Only the rows have to be there. A file may end after its pixels, without the end chunk, because
 /// every viewer shows such a file.
@@ -81,7 +81,7 @@ fn read_rows<R: BufRead + Seek>(reader: &mut png::Reader<R>, samples: &mut [u8])
             reader.read_row(row)?;
         }
     }
-    // After the last row this checks what is left of the pixels.
+    // A read after the last row checks the rest of the pixel data.
     match reader.read_row(&mut []) {
         Err(DecodingError::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
         other => other.map(|_| ()),
@@ -90,7 +90,7 @@ fn read_rows<R: BufRead + Seek>(reader: &mut png::Reader<R>, samples: &mut [u8])
 
 /// The number of rows that are stored for the seven passes of an interlaced picture. Rule: PNG, third edition, 8.
 fn interlaced_rows(width: u32, height: u32) -> u32 {
-    // For each pass its first column and row, and the distance to the next.
+    // For each pass: its first column, its first row, and the distances to its next column and to its next row.
     let passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)];
     let length = |side: u32, first: u32, step: u32| side.saturating_sub(first).div_ceil(step);
     passes.iter().filter(|(x, _, dx, _)| length(width, *x, *dx) > 0).map(|(_, y, _, dy)| length(height, *y, *dy)).sum()
@@ -101,7 +101,7 @@ fn rejection_of(error: &DecodingError, limits: &Limits) -> Rejection {
     match error {
         DecodingError::IoError(error) => read_error(Media::Png, error),
         DecodingError::Format(detail) => {
-            // The crate has no public list of its reasons, only their texts.
+            // The crate has no public list of its reasons, only their texts. So the texts are searched for words.
             let detail = detail.to_string();
             match detail {
                 detail if detail.contains("CRC") => broken("a checksum is wrong"),

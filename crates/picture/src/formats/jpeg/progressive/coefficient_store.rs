@@ -4,7 +4,7 @@ use crate::rejection::Rejection;
 
 /// The coefficients of one component.
 pub(super) struct CoefficientStore {
-    /// N × N for each block, in the layout of [`crate::formats::jpeg::idct::Block`].
+    /// N × N coefficients for each block, in the layout of [`crate::formats::jpeg::idct::Block`].
     pub(super) wanted: Vec<i16>,
     /// For each block, which of its coefficients are not zero so far; bit k is the k-th coefficient.
     pub(super) nonzero: Vec<u64>,

@@ -28,6 +28,8 @@ struct ScanCursor<'a, const MAY_END_EARLY: bool> {
     mcus_left: usize,
     interval_index: usize,
     eob_run: u32,
+    /// Whether the data may end before the scan is complete, because the file may have been cut off within it.
+    may_end_early: bool,
 }
 
 impl<'a, const MAY_END_EARLY: bool> ScanCursor<'a, MAY_END_EARLY> {
@@ -50,6 +52,13 @@ impl<'a, const MAY_END_EARLY: bool> ScanCursor<'a, MAY_END_EARLY> {
     fn has_ended_early(&self) -> bool {
         MAY_END_EARLY
             && (self.bits.overran() || self.mcus_left == 0 && !self.entropy.has_interval(self.interval_index + 1))
+    }
+
+    /// Whether the data may end within the next block. Then the block is read into a copy, so that a partly read block
+    /// can be discarded. Nearly no block needs the copy.
+    #[inline(always)]
+    fn may_end_in_next_block(&self) -> bool {
+        self.may_end_early && self.bits.bytes_left() < MAX_BLOCK_BYTES
     }
 
     /// Prepares the next MCU and returns whether a new restart interval begins with it.
@@ -153,7 +162,7 @@ impl ProgressiveScanReader {
         let mut cursor = ScanCursor::<MAY_END_EARLY>::new(entropy, part)?;
         let component = &layout.components[index];
         let CoefficientStore { wanted, nonzero } = &mut stores[index];
-        // Receives the coefficients that are not needed.
+        // The copy of a block into which a scan is read. It also has room for the coefficients that are not needed.
         let mut block: Block = [0; 256];
         for y in 0..component.blocks.1 {
             stop.check()?;
@@ -282,25 +291,25 @@ impl ProgressiveScanReader {
     /// Reads one bit for each coefficient in `which`.
     #[inline(always)]
     fn refine_nonzero(&self, bits: &mut BitReader<'_>, which: u64, wanted: &mut [i16], step: i16) {
-        let mut many = which.count_ones();
-        let mut seen = which & self.kept_mask;
+        let mut bits_left = which.count_ones();
+        let mut kept_left = which & self.kept_mask;
         // The bits are in the order of the coefficients. Of the coefficients that are not kept, only the number
         // matters.
-        while seen != 0 {
-            let k = seen.trailing_zeros();
-            let before = many - (which & !bit_mask(0..k)).count_ones();
+        while kept_left != 0 {
+            let k = kept_left.trailing_zeros();
+            let before = bits_left - (which & !bit_mask(0..k)).count_ones();
             skip_bits(bits, before);
             bits.ensure();
-            many -= before + 1;
+            bits_left -= before + 1;
             let coefficient = wanted.get_mut(usize::from(self.positions[k as usize & 255]));
             if let (1, Some(coefficient)) = (bits.take(1), coefficient)
                 && *coefficient & step == 0
             {
                 *coefficient = coefficient.wrapping_add(if *coefficient < 0 { -step } else { step });
             }
-            seen &= seen - 1;
+            kept_left &= kept_left - 1;
         }
-        skip_bits(bits, many);
+        skip_bits(bits, bits_left);
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) struct ProgressiveScan {
 }
 
 impl ProgressiveScan {
-    /// Whether this is the first scan of its components. Without it, nothing of them can be shown.
+    /// Whether this is the first scan of its components. Without it, no part of its components can be shown.
     pub(super) fn is_first(&self) -> bool {
         self.scan.spectral_start == 0 && self.scan.approximation_high == 0
     }
@@ -25,9 +25,8 @@ impl ProgressiveScan {
 /// Reads all scan headers of the file, without reading the scans' data. The list ends at the
 /// end-of-image marker or at the end of the file.
 ///
-/// The last scan may be incomplete, as in other decoders: the picture is there, and only less
-/// sharp. The first scan of a component must be complete, because without it parts of the picture
-/// would be gray.
+/// The last scan may be incomplete, as in other decoders: the picture is complete, and only less sharp. The first scan
+/// of a component must be complete, because without it parts of the picture would be gray.
 pub(super) fn read_scan_headers(
     file: &[u8],
     header: &Header,

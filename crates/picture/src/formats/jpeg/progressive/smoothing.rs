@@ -5,15 +5,15 @@
 //! colours of the blocks around it show how the colours inside it probably change. Complete
 //! pictures are not changed.
 //!
-//! Rule: ITU-T T.81, annex K.8, with the rounding and the bounds of libjpeg 6b. libjpeg-turbo 2.1 and later also look at
-//! the blocks beyond the neighbours, and guess four coefficients more.
+//! Rule: ITU-T T.81, annex K.8, with the rounding and the bounds of libjpeg 6b. libjpeg-turbo 2.1 and later also look
+//! at the blocks beyond the neighbours, and guess four coefficients more.
 
 use super::coefficient_store::CoefficientStore;
 use super::scan_list::ProgressiveScan;
 use crate::formats::jpeg::idct::{self, Block};
 
-/// One coefficient to guess: its index in zig-zag order and in natural order, and the weights of the nine means, row by
-/// row, in units of 1/256.
+/// One coefficient to guess: its index in zig-zag order and in natural order, and the weights of the means of a block
+/// and its eight neighbours, row by row, in units of 1/256.
 const GUESSES: [(usize, usize, [i64; 9]); 5] = [
     (1, 1, [0, 0, 0, 36, 0, -36, 0, 0, 0]),
     (2, 8, [0, 36, 0, 0, 0, 0, 0, -36, 0]),
@@ -29,7 +29,7 @@ struct Guess {
     weights: [i64; 9],
     /// The quantization of the coefficient.
     quantization: i64,
-    /// The largest value, because higher bits are known to be zero.
+    /// The largest absolute value of the guess, because higher bits are known to be zero.
     bound: i64,
 }
 
