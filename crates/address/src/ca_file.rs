@@ -36,10 +36,10 @@ impl TlsSettings {
     }
 }
 
-/// The text of a file with certificates in PEM, checked.
+/// Returns the text of a file with certificates in PEM, after checking that each certificate can be used.
 ///
 /// # Errors
-/// Why it is invalid.
+/// The reason why the file is invalid.
 pub fn read_ca_file(path: &str) -> Result<String, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("the file {path} cannot be read: {error}"))?;
     let mut trusted = RootCertStore::empty();

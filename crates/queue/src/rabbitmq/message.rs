@@ -31,8 +31,8 @@ impl AmqpMessage {
             headers.insert(PRINCIPAL_HEADER.into(), AMQPValue::LongString(self.body.principal.as_str().into()));
         }
         let mut properties = BasicProperties::default()
-            // Persistent. A quorum queue stores every message anyway, but an exchange may be bound to another kind
-            // later.
+            // Persistent. A quorum queue stores every message anyway, but a queue of another kind may be bound to the
+            // exchange later.
             .with_delivery_mode(2)
             .with_content_type("application/json".into())
             .with_type(self.body.job.kind().into())
