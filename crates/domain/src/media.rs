@@ -21,7 +21,7 @@ pub enum Media {
     WebP,
     /// Windows icon, with PNG or BMP inside.
     Ico,
-    /// Windows cursor, which is an icon with a point in it.
+    /// Windows cursor: an icon that also has the position of the point that clicks.
     Cur,
     /// HEIF with HEVC inside: what iPhones store.
     Heic,
@@ -88,27 +88,28 @@ impl Media {
     /// Sniffs a HEIF file. `brands` is what follows the name of its `ftyp` box: major brand,
     /// version, compatible brands.
     fn sniff_heif(brands: &[u8]) -> Option<Self> {
-        let any =
+        let has_any =
             |names: &[&[u8; 4]]| brands.chunks_exact(4).take(16).any(|brand| names.iter().any(|name| brand == *name));
-        if any(&[b"avif", b"avis"]) {
+        if has_any(&[b"avif", b"avis"]) {
             Some(Self::Avif)
-        } else if any(&[b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"]) {
+        } else if has_any(&[b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"]) {
             Some(Self::Heic)
         } else {
             None
         }
     }
 
-    /// "BM" alone can be the start of any text. So one of two more things is required: reserved bytes of zero, or a
-    /// header of a length that is defined. Some programs write a mark of their own into the reserved bytes.
+    /// Whether a file that begins with "BM" is a bitmap. "BM" alone can be the start of any text. So one of two more
+    /// things is required: reserved bytes of zero, or a header of a length that is defined. The reserved bytes alone
+    /// do not decide, because some programs write a mark of their own into them.
     fn is_bmp(head: &[u8]) -> bool {
         let is_reserved_zero = matches!(head, [_, _, _, _, _, _, 0, 0, 0, 0, ..]);
         let header_length = head.get(14..).and_then(<[u8]>::first_chunk).map(|four| u32::from_le_bytes(*four));
         is_reserved_zero || header_length.is_some_and(|length| matches!(length, 12 | 16..=64 | 108 | 124))
     }
 
-    /// Four bytes of mostly zeros can be the start of any binary file. So there must be an entry too, and its picture
-    /// must begin behind the list of entries.
+    /// Whether a file that begins like an icon or a cursor is one. Four bytes of mostly zeros can be the start of any
+    /// binary file. So there must be an entry too, and the entry's picture must begin behind the list of entries.
     fn is_icon(head: &[u8]) -> bool {
         let number = |at: usize| head.get(at..).and_then(<[u8]>::first_chunk).map(|two| u16::from_le_bytes(*two));
         let position = head.get(18..).and_then(<[u8]>::first_chunk).map(|four| u32::from_le_bytes(*four));
@@ -133,7 +134,7 @@ impl Media {
         }
     }
 
-    /// The row of this type.
+    /// The row of this type in `TABLE`.
     fn row(self) -> &'static MediaRow {
         // `TABLE` has the order of the variants, which is checked when this file is compiled.
         &TABLE[self as usize]

@@ -1,4 +1,4 @@
-//! Limits how long a store may say nothing.
+//! Limits how long a store may send nothing.
 
 use std::time::Duration;
 

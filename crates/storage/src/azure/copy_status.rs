@@ -27,7 +27,7 @@ enum CopyStatus {
 /// Waits until the copy to `path` has ended. The client must be opened with [`CopyStatusConnector`].
 ///
 /// # Errors
-/// Also if the copy has failed, or if the blob is not the target of a copy.
+/// Any error of the request for the state. Also if the copy has failed, or if the blob is not the target of a copy.
 pub(super) async fn wait_for_copy(client: &impl ObjectStore, path: &Path) -> Result<()> {
     loop {
         let head = client.get_opts(path, GetOptions { head: true, ..GetOptions::default() }).await?;
