@@ -23,12 +23,12 @@ pub struct Backends {
     pub blobs: Blobs,
     /// The database, which is the source of truth.
     pub records: Records,
-    /// Set once the upload numbers are known to be higher than all numbers in blobs.
+    /// Set once new uploads are known to get numbers above all numbers in blobs.
     ids_checked: Arc<OnceCell<()>>,
 }
 
-/// How many numbers are skipped after the highest one found in blobs, because later uploads may
-/// have had no blobs yet.
+/// How many numbers are skipped after the highest number found in blobs. The skipped numbers may
+/// have been given to later uploads that had no blobs yet.
 const ID_GAP: i64 = 1024;
 
 impl Backends {
@@ -51,8 +51,8 @@ impl Backends {
     }
 
     /// Checks whether an upload of about `bytes` bytes can be accepted, before any of it is read.
-    /// There must be room above the reserves, the records must take writes, and the upload's number
-    /// must be one that was never given.
+    /// There must be room above the reserves, the records must take writes, and the upload must get a
+    /// number that no earlier upload had.
     ///
     /// # Errors
     /// Why the upload cannot be accepted; a later attempt may succeed.

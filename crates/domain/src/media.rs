@@ -21,7 +21,7 @@ pub enum Media {
     WebP,
     /// Windows icon, with PNG or BMP inside.
     Ico,
-    /// Windows cursor: an icon that also has the position of the point that clicks.
+    /// Windows cursor: an icon that also has a hot spot, the position in it that points.
     Cur,
     /// HEIF with HEVC inside: what iPhones store.
     Heic,

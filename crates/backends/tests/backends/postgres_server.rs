@@ -22,7 +22,7 @@ fn postgres_id(which: &str) -> Option<u32> {
     (number(&["-u"]) == Ok(0)).then(|| number(&[which, "postgres"]).unwrap())
 }
 
-/// A program, run as postgres if this process is root.
+/// A command for a program, which runs as the user postgres if this process is root.
 fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
     if let (Some(user), Some(group)) = (postgres_id("-u"), postgres_id("-g")) {
@@ -32,7 +32,7 @@ fn command(program: &Path) -> Command {
     command
 }
 
-/// A folder that postgres may write to.
+/// A folder that the user postgres may write to.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     if let (Some(user), Some(group)) = (postgres_id("-u"), postgres_id("-g")) {
@@ -127,7 +127,7 @@ impl PostgresServer {
 
 impl Drop for PostgresServer {
     fn drop(&mut self) {
-        // Stops at once, without waiting for clients.
+        // Stops the server at once: it does not wait for its clients.
         stop(&mut self.child, "-QUIT");
         let _kept_until_now = &self.folder;
     }
