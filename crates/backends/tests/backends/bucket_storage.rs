@@ -121,7 +121,10 @@ async fn what_is_not_in_memory_is_promoted_whether_or_not_both_share_a_store() {
         let folder = tempfile::tempdir().unwrap();
         let elsewhere = in_folder(&folder);
         let staged_in_folder = stage(&elsewhere, &bytes).await;
-        bucket.copy_to_blobs(&elsewhere.staging, &staged_in_folder.key, "uploads/3/1001-b-original", None).await.unwrap();
+        bucket
+            .copy_to_blobs(&elsewhere.staging, &staged_in_folder.key, "uploads/3/1001-b-original", None)
+            .await
+            .unwrap();
         assert!(bucket.blobs.read("uploads/3/1001-b-original").await.unwrap() == bytes);
         elsewhere.copy_to_blobs(&bucket.staging, &staged.key, "uploads/3/1001-b-original", None).await.unwrap();
         assert!(elsewhere.blobs.read("uploads/3/1001-b-original").await.unwrap() == bytes);
