@@ -30,7 +30,7 @@ pub fn param<'a>(parameters: &'a [(String, String)], name: &str) -> Option<&'a s
     parameters.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
-/// The address with one more parameter.
+/// Returns the address with one more parameter. The parameter's value is percent-encoded.
 pub fn with_param(address: &str, name: &str, value: &str) -> String {
     let separator = if address.contains('?') { '&' } else { '?' };
     format!("{address}{separator}{name}={}", percent_encode(value))

@@ -35,7 +35,7 @@ impl Backends {
     /// Opens all four backends.
     ///
     /// # Errors
-    /// If one of them cannot be opened; the error names it.
+    /// If a backend cannot be opened; the error names the backend.
     pub async fn open(
         settings: &BackendsSettings,
         clock: Clock,
@@ -63,7 +63,7 @@ impl Backends {
     }
 
     /// Checks that staging and blobs, if they are folders, keep their reserves with `incoming` more
-    /// bytes, and that the records, if they are a file, keep theirs now.
+    /// bytes, and that the records, if they are a file, have their reserve now.
     ///
     /// # Errors
     /// [`LowSpace`], which names the backend without enough space.

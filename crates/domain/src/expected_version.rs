@@ -4,7 +4,7 @@
 /// The version that a write expects to be current. `V` identifies a version of what is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ExpectedVersion<V> {
-    /// The write has no condition, or one that every version fulfils.
+    /// The write has no condition, or a condition that every version fulfils.
     #[default]
     Any,
     /// The condition held for this version. The write is refused if another version is current by now.

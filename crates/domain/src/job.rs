@@ -61,9 +61,9 @@ pub enum Job {
 /// The state of a job that is not done. A job that is done has no row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum JobState {
-    /// It waits for a worker, or a worker runs it.
+    /// The job waits for a worker, or a worker runs it.
     Queued,
-    /// It ran out of attempts, or no attempt can succeed. An operator retries or discards it.
+    /// The job ran out of attempts, or no attempt can succeed. An operator retries or discards it.
     Dead,
 }
 

@@ -52,7 +52,8 @@ pub enum Media {
 pub const SNIFF_BYTES: usize = 512;
 
 impl Media {
-    /// The type of the file that begins with `head` ([`SNIFF_BYTES`] of it are enough), or `None` if it is unknown.
+    /// The type of the file that begins with `head`, or `None` if the type is unknown. The first [`SNIFF_BYTES`] bytes
+    /// are enough.
     pub fn sniff(head: &[u8]) -> Option<Self> {
         let head = &head[..head.len().min(SNIFF_BYTES)];
         let magic: [(&[u8], Self); 14] = [
@@ -170,7 +171,7 @@ impl Media {
         self.row().name
     }
 
-    /// The media type to serve it as, from the IANA registry.
+    /// The media type with which a file of this type is served, from the IANA registry.
     pub fn mime(self) -> &'static str {
         self.row().mime
     }
@@ -214,7 +215,7 @@ const TABLE: [MediaRow; 18] = [
     accepted(Media::Bmp, "BMP", "image/bmp", "bmp"),
     accepted(Media::WebP, "WebP", "image/webp", "webp"),
     accepted(Media::Ico, "ICO", "image/vnd.microsoft.icon", "ico"),
-    // Not registered with IANA; this is the name that shared-mime-info has.
+    // This media type is not registered with IANA. It is the name that shared-mime-info has for a cursor.
     refused(Media::Cur, "Windows cursor", "image/x-win-bitmap", "cur", "save it as PNG"),
     refused(Media::Heic, "HEIC", "image/heic", "heic", CONVERT_ON_PHONE),
     refused(Media::Avif, "AVIF", "image/avif", "avif", SAVE_AS_JPEG_OR_PNG),

@@ -1,8 +1,8 @@
 //! Estimates what a picture costs to render, from its header, while its bytes pass on their way into staging.
 //!
 //! The api reads numbers of a header here and decodes no pixel. An estimate only chooses the queue, and the worker's
-//! own limits decide what is rendered. So a false header costs its sender and not other users. Pictures that claim to
-//! be large wait among heavy ones, and pictures that claim to be small are decoded as small.
+//! own limits decide what is rendered. So a false header harms its sender and not other users. Pictures that claim to
+//! be large wait among heavy pictures, and pictures that claim to be small are decoded as small.
 
 use std::time::Duration;
 
@@ -40,8 +40,8 @@ const fn cost_per_pixel_and_byte(media: Media, progressive_or_lossless: bool) ->
 const PIXELS_PER_BYTE: u64 = 10;
 
 /// The estimated time to render the first sizes of a picture, on one thread. If `header` is None,
-/// because it was not understood, the number of bytes decides. The time is zero for files that are
-/// no pictures, because nothing is rendered of them.
+/// because the header was not understood, the number of bytes decides. The time is zero for files
+/// that are no pictures, because nothing is rendered of them.
 pub fn estimate_render_time(media: Media, header: Option<PictureHeader>, bytes: u64) -> Duration {
     let (pixels, progressive_or_lossless) = match header {
         Some(header) => (u64::from(header.width) * u64::from(header.height), header.progressive_or_lossless),

@@ -41,7 +41,7 @@ impl RenditionName {
     /// Parses a name by the rules of one version.
     ///
     /// # Errors
-    /// Why it is invalid; the length is checked first.
+    /// Why the text is invalid. The length is checked before the characters.
     pub fn parse(text: &str, rules: RenditionNameRules) -> Result<Self, InvalidRenditionName> {
         if text.is_empty() {
             return Err(InvalidRenditionName::Missing);

@@ -21,13 +21,13 @@ use crate::part_size::PartSizes;
 /// operations with a default body work for every engine. An engine replaces the operations that it can do better.
 #[async_trait]
 pub(crate) trait StorageEngine: Debug + Send + Sync {
-    /// The client that lists objects, and reads and deletes single ones.
+    /// The client that lists objects, and reads and deletes single objects.
     fn client(&self) -> &dyn ObjectStore;
 
     /// The sizes of the parts in which large objects are written.
     fn part_sizes(&self) -> &PartSizes;
 
-    /// Deletes every object whose path begins with `prefix`, which may end within a name. Returns how many there were.
+    /// Deletes every object whose path begins with `prefix`, which may end within a name. Returns the number of objects.
     async fn delete_prefix(&self, prefix: &str) -> Result<usize>;
 
     /// Tells what an error of an operation at `path` means.

@@ -44,7 +44,7 @@ impl MultipartWriter {
     }
 
     /// Writes the next part, of [`Store::first_part_size`] or [`Self::part_size`] bytes. Returns a buffer for the
-    /// next one.
+    /// part after it.
     ///
     /// # Errors
     /// Any storage error; the object is of no use afterwards.

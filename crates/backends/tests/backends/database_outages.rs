@@ -94,7 +94,7 @@ async fn after_a_failover_no_connection_to_the_standby_stays() {
     records.upsert_user(&user("mary")).await.unwrap();
     open_all_connections(&records).await;
 
-    // All connections break, and new ones lead to a server that accepts no writes.
+    // All connections break, and new connections lead to a server that accepts no writes.
     proxy.lead_to(&standby.host());
     proxy.cut();
     wait_until(&records, |outcome| matches!(outcome, Err(RecordsError::NotWritable(_)))).await;

@@ -42,7 +42,7 @@ fn objects(keys: &[&str], bytes: &Bytes) -> Vec<NewBlob> {
 async fn what_is_written_is_one_file_under_its_name_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let stores = in_folder(&folder);
-    // The lengths are: no bytes, less than a part, exactly one part, exactly two parts, and several parts with a rest.
+    // The lengths are: no bytes, less than a part, exactly the first part, twice that, and several parts with a rest.
     for len in [0, 70_000, 128 << 10, 256 << 10, 1_000_000] {
         let bytes = random_bytes(len);
         let staged = stage(&stores, &bytes).await;

@@ -1,6 +1,6 @@
-//! A PostgreSQL connection that is lost during a write whose outcome the caller must know. It is
-//! lost before the server receives the write, after the server has done it, or while the write is
-//! delayed, so that the server receives it later.
+//! A PostgreSQL connection that is lost during a write whose outcome the caller must know. The
+//! connection is lost before the server receives the write, after the server has done the write, or
+//! while the write is delayed, so that the server receives the write later.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -109,7 +109,7 @@ async fn open_through_cutter(db: &TestDb) -> (Records, ConnectionCutter, AbortOn
     (TestDb::reopen(&url, &db.clock).await, cutter, AbortOnDropHandle::new(listening))
 }
 
-/// Asserts that an admitted upload exists, and that a refused one left nothing, so that its staged bytes can be
+/// Asserts that an admitted upload exists, and that a refused upload left nothing, so that its staged bytes can be
 /// deleted.
 async fn check_admitted_or_not(db: &TestDb, lost: CommitLoss, key: &str, id: Option<UploadId>) {
     // A delayed commit may have either result, because a slow server may end the transaction before

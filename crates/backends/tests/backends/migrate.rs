@@ -71,7 +71,7 @@ async fn a_database_that_stops_answering_is_given_up() {
     let Some(empty) = EmptyDatabase::create("").await else { return };
     let trap = RequestTrap::default();
     let proxy = Proxy::with_trap(empty.host(), trap.clone()).await;
-    // The trap holds the second message; the first one opens the connection.
+    // The trap holds the second message. The first message opens the connection.
     trap.arm(2);
     let url = format!("postgres://postgres@127.0.0.1:{}/{}?sslmode=disable", proxy.port, empty.name);
     let status = tokio::time::timeout(Duration::from_secs(60), migrations::status(&url)).await.expect("the call ends");

@@ -1,4 +1,5 @@
-//! PostgreSQL servers and poolers for one test, from Debian's packages. PostgreSQL's programs refuse to run as root.
+//! PostgreSQL servers and poolers for one test, from Debian's packages. PostgreSQL's programs refuse to run as root, so
+//! a test that is run as root starts them as the user postgres.
 
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;

@@ -139,8 +139,8 @@ async fn a_job_goes_to_bulk_or_heavy_and_stays_there() {
         let sent = admitted.iter().map(|one| one.message.clone()).chain([slow.message.clone()]);
         assert_eq!(relayed, sent.collect::<Vec<_>>(), "the relay publishes into the same queues");
 
-        // With two uploads fewer in flight, the next job goes to the queue of its kind again, and
-        // the one after it to `bulk`.
+        // Two uploads fewer are in flight now. So the next job goes to the queue of its kind again, and
+        // the job after that goes to `bulk`.
         let attempt = db.begin_attempt(&admitted[0].message).await;
         db.records.settle_ready(&attempt, processed_upload(&attempt)).await.unwrap();
         let attempt = db.begin_attempt(&admitted[1].message).await;

@@ -1,5 +1,5 @@
-//! Consumes one queue. A lost channel or connection is opened again, and the broker then redelivers what was not
-//! acknowledged.
+//! Consumes one queue. A lost channel or connection is opened again, and the broker then delivers the messages that
+//! were not acknowledged once more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,8 +99,8 @@ impl Deliveries {
         // The new consumer has its own channel, which can be closed without affecting a delivery that a worker holds.
         let channel = self.broker.consumer_connection.channel(Duration::MAX).await?;
         let mut guard = ChannelGuard(Some(channel.clone()));
-        // The limit is per consumer, because RabbitMQ 4.3 refuses a global limit. It bounds the
-        // deliveries of one worker, so that other workers get the rest.
+        // The limit is per consumer, because RabbitMQ 4.3 refuses a global limit. It limits the
+        // deliveries that one worker holds, so that other workers get the other messages.
         with_timeout(channel.basic_qos(self.prefetch, BasicQosOptions { global: false })).await?;
         // The default options: a worker acknowledges each delivery, and other consumers may consume the same queue.
         // The empty tag lets the broker name the consumer.

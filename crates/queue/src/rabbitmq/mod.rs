@@ -41,8 +41,8 @@ use publisher::Publisher;
 use reply_targets::ReplyTargets;
 use topology::Topology;
 
-/// How long a start waits for the broker. It then continues without the broker, because an api accepts uploads
-/// without it.
+/// How long a process waits for the broker when it starts. It then continues without the broker, because an api accepts
+/// uploads without it.
 const STARTUP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a shutdown waits for the last outcomes to be sent.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);

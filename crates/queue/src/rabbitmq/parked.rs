@@ -1,5 +1,5 @@
 //! Parked messages, whose jobs this version does not know. They are kept unchanged for a newer
-//! version or an operator. A command publishes them again.
+//! version or an operator. The command `cloakroom jobs unpark` publishes those that this version knows.
 
 use domain::QueueName;
 use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions, QueueDeclareOptions};
@@ -20,7 +20,7 @@ pub(super) async fn park(
 ) -> Result<(), QueueError> {
     let mut headers = properties.headers().clone().unwrap_or_default();
     headers.insert(QUEUE_HEADER.into(), AMQPValue::LongString(queue.as_str().into()));
-    // Persistent, even if the sender did not set that.
+    // A parked message is persistent, even if the sender did not make it so.
     let properties = properties.clone().with_headers(headers).with_delivery_mode(2);
     // The default exchange delivers a message to the queue whose name is the message's key.
     shared.publisher.publish("", &shared.topology.parked(), body, &properties).await

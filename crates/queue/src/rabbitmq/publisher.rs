@@ -1,8 +1,8 @@
 //! Publishes without loss: messages are persistent and mandatory, and the broker has confirmed a message before
 //! [`Publisher::publish`] returns `Ok`.
 //!
-//! All publishers of a process share one channel. Each waits for its own confirm only, so concurrent publishes are
-//! pipelined and the broker syncs its disk for many at once.
+//! All calls in a process share one channel. Each call waits for its own confirm only, so concurrent publishes are
+//! pipelined and the broker syncs its disk for many messages at once.
 
 use std::time::Duration;
 

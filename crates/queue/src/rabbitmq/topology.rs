@@ -21,8 +21,8 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ExchangeKind};
 
 /// The delays of rescheduled jobs. Each delay has its own queue, because messages leave only from
-/// the head of a queue: a message with a long delay would hold back those behind it. All job queues
-/// share the delay queues.
+/// the head of a queue: a message with a long delay would hold back the messages behind it. All job
+/// queues share the delay queues.
 const RETRY_DELAYS: [(&str, Duration); 5] = [
     ("1s", Duration::from_secs(1)),
     ("5s", Duration::from_secs(5)),
@@ -100,7 +100,7 @@ impl Topology {
     }
 
     async fn exchange(&self, channel: &Channel, name: &str, kind: ExchangeKind) -> lapin::Result<()> {
-        // Durable: it survives a restart of the broker, as the queues bound to it do.
+        // Durable: the exchange survives a restart of the broker, as the queues bound to it do.
         let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
         channel.exchange_declare(name.into(), kind, options, FieldTable::default()).await
     }

@@ -55,8 +55,8 @@ impl Folder {
         &self.root
     }
 
-    /// The client that reads, lists and deletes. It keeps directories that become empty, because it would otherwise
-    /// remove and create them all the time, and the remembered durability would be lost.
+    /// The client that reads, lists and deletes. It keeps directories that become empty. Otherwise directories would be
+    /// removed and created all the time, and none could be remembered as durable.
     pub(crate) fn client(&self) -> &LocalFileSystem {
         &self.client
     }
