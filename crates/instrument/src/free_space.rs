@@ -42,7 +42,7 @@ struct CachedFreeSpace {
     checked_at: Option<Instant>,
     /// None if the file system did not report it.
     free: Option<u64>,
-    /// Whether the last measured value was below the reserve. A change is logged, so each change is logged once.
+    /// Whether the last measured value was below the reserve. Only a change of this is logged.
     is_low: bool,
 }
 

@@ -27,7 +27,7 @@ pub(crate) trait StorageEngine: Debug + Send + Sync {
     /// The sizes of the parts in which large objects are written.
     fn part_sizes(&self) -> &PartSizes;
 
-    /// Deletes every object whose path begins with `prefix`, which may end within a name. Returns the number of objects.
+    /// Deletes every object whose path begins with `prefix`, which may end within a name. Returns their number.
     async fn delete_prefix(&self, prefix: &str) -> Result<usize>;
 
     /// Tells what an error of an operation at `path` means.

@@ -60,7 +60,11 @@ impl FailingDiskWalk {
     }
 
     /// Runs an operation with this number of free bytes. None if it failed.
-    async fn run_with_free_space<T>(&self, room: u64, act: impl Future<Output = Result<T, RecordsError>>) -> Option<T> {
+    async fn run_with_free_space<T>(
+        &self,
+        free_bytes: u64,
+        operation: impl Future<Output = Result<T, RecordsError>>,
+    ) -> Option<T> {
         // A connection that is still busy prevents the log from being emptied.
         while self.wal.metadata().unwrap().len() > 0 {
             // The SELECT comes first, because a connection that has not read since the log was created does not know of
@@ -68,10 +72,10 @@ impl FailingDiskWalk {
             let empty_log = "SELECT count(*) FROM users; PRAGMA wal_checkpoint(TRUNCATE)";
             self.checkpoint.execute_unprepared(empty_log).await.unwrap();
         }
-        self.disk.leave_free(room);
-        let done = act.await;
+        self.disk.leave_free(free_bytes);
+        let result = operation.await;
         self.disk.free_all();
-        done.map_err(|error| self.errors.lock().unwrap().push(error)).ok()
+        result.map_err(|error| self.errors.lock().unwrap().push(error)).ok()
     }
 
     /// Asserts that an admitted upload exists under a new number, and that a refused upload does not exist.
@@ -104,11 +108,11 @@ impl FailingDiskWalk {
     async fn run_all(self) {
         for op in OPERATIONS {
             let mut failures = 0;
-            let mut room = 0;
-            while !Box::pin(self.step(op, room)).await {
+            let mut free_bytes = 0;
+            while !Box::pin(self.step(op, free_bytes)).await {
                 self.check_recovered().await;
                 failures += 1;
-                room = failures * WAL_FRAME_BYTES;
+                free_bytes = failures * WAL_FRAME_BYTES;
                 assert!(failures < MAX_WRITES, "{op:?} never succeeds: {:?}", self.errors.lock().unwrap().last());
             }
             self.check_recovered().await;
@@ -150,9 +154,9 @@ async fn records_lose_nothing_on_a_disk_whose_writes_fail() {
         let mut limited = Command::new("sh");
         limited.arg("-c").arg(script).arg(std::env::current_exe().unwrap());
         limited.arg(format!("{module}::records_lose_nothing_on_a_disk_whose_writes_fail"));
-        let ended = limited.env(FILE_LIMIT_VAR, "1").output().unwrap();
-        let said = String::from_utf8_lossy(&ended.stdout) + String::from_utf8_lossy(&ended.stderr);
-        assert!(ended.status.success() && said.contains("1 passed"), "{said}");
+        let output = limited.env(FILE_LIMIT_VAR, "1").output().unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && printed.contains("1 passed"), "{printed}");
         return;
     }
     for cached_pages in [None, Some(10)] {

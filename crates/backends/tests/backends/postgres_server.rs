@@ -49,7 +49,7 @@ fn stop(child: &mut Child, signal: &str) {
 
 /// Waits until a database answers.
 async fn wait_until_answers(url: &str) {
-    let asked = async {
+    let connected = async {
         loop {
             match Database::connect(url).await {
                 Ok(db) => return db.close().await.unwrap(),
@@ -57,7 +57,7 @@ async fn wait_until_answers(url: &str) {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(120), asked).await.expect("the server answers");
+    tokio::time::timeout(Duration::from_secs(120), connected).await.expect("the server answers");
 }
 
 /// A PostgreSQL server.
@@ -78,22 +78,22 @@ impl PostgresServer {
             return None;
         };
         let folder = folder();
-        let made = command(&bin.join("initdb"))
+        let status = command(&bin.join("initdb"))
             .args(["-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync", "-D"])
             .arg(folder.path().join("data"))
             .status();
-        assert!(made.unwrap().success());
+        assert!(status.unwrap().success());
         Some(Self::run(bin, folder).await)
     }
 
     /// Starts a streaming standby of this server.
     pub(crate) async fn standby(&self) -> Self {
         let folder = folder();
-        let made = command(&self.bin.join("pg_basebackup"))
+        let status = command(&self.bin.join("pg_basebackup"))
             .args(["-h", "127.0.0.1", "-U", "postgres", "-R", "-c", "fast", "-p", &self.port.to_string(), "-D"])
             .arg(folder.path().join("data"))
             .status();
-        assert!(made.unwrap().success());
+        assert!(status.unwrap().success());
         Self::run(self.bin.clone(), folder).await
     }
 

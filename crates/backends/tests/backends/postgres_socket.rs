@@ -12,8 +12,8 @@ use test_support::test_db::TestDb;
 async fn records_open_a_database_by_its_unix_socket() {
     let Some(test_db) = TestDb::postgres().await else { return };
     let db = Database::connect(&test_db.url).await.unwrap();
-    let asked = "SELECT current_setting('unix_socket_directories'), current_setting('port'), current_user::text";
-    let row = db.query_one_raw(Statement::from_string(DbBackend::Postgres, asked)).await.unwrap().unwrap();
+    let query = "SELECT current_setting('unix_socket_directories'), current_setting('port'), current_user::text";
+    let row = db.query_one_raw(Statement::from_string(DbBackend::Postgres, query)).await.unwrap().unwrap();
     let text = |at: usize| row.try_get_by_index::<String>(at).unwrap();
     let (folders, port, user) = (text(0), text(1), text(2));
     db.close().await.unwrap();
@@ -26,8 +26,8 @@ async fn records_open_a_database_by_its_unix_socket() {
         let address = settings.database_url().unwrap();
         assert_eq!(up(&address).await.unwrap(), Vec::<String>::new());
         let db = Database::connect(&address).await.unwrap();
-        let asked = "SELECT inet_server_addr() IS NULL";
-        let row = db.query_one_raw(Statement::from_string(DbBackend::Postgres, asked)).await.unwrap().unwrap();
+        let query = "SELECT inet_server_addr() IS NULL";
+        let row = db.query_one_raw(Statement::from_string(DbBackend::Postgres, query)).await.unwrap().unwrap();
         assert!(row.try_get_by_index::<bool>(0).unwrap(), "the connection uses the socket");
         db.close().await.unwrap();
         let records = Records::open(&settings, Clock::system(), FailPoints::default()).await.unwrap();

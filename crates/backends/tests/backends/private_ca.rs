@@ -80,9 +80,9 @@ async fn a_database_with_a_private_authority() {
     let records = Records::open(&trusting.records, Clock::system(), FailPoints::default()).await.unwrap();
     records.ping().await.unwrap();
     records.close().await.unwrap();
-    let asked = "SELECT count(*) FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl";
+    let query = "SELECT count(*) FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl";
     let db = Database::connect(&address).await.unwrap();
-    let row = db.query_one_raw(Statement::from_string(DbBackend::Postgres, asked)).await.unwrap().unwrap();
+    let row = db.query_one_raw(Statement::from_string(DbBackend::Postgres, query)).await.unwrap().unwrap();
     assert_eq!(row.try_get_by_index::<i64>(0).unwrap(), 1, "the connection uses TLS");
     db.close().await.unwrap();
     assert_unknown_issuer(&up(settings.records.url.expose()).await.unwrap_err().to_string());

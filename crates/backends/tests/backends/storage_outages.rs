@@ -74,10 +74,10 @@ async fn check_outages(account: BucketAccount) {
     let staging = open_staging(&BucketAccount { endpoint, ..account });
     for state in [ProxyState::Broken, ProxyState::Overloaded, ProxyState::Silent] {
         proxy.set(state);
-        let asked = tokio::time::timeout(Duration::from_secs(20), staging.read("incoming/a")).await;
+        let result = tokio::time::timeout(Duration::from_secs(20), staging.read("incoming/a")).await;
         // A request that hangs is ended by its caller or by the client's own time limit.
-        if let Ok(asked) = asked {
-            let error = asked.unwrap_err();
+        if let Ok(result) = result {
+            let error = result.unwrap_err();
             assert!(matches!(error, StoreError::Engine { .. }), "{state:?}: {error}");
         } else {
             assert_eq!(state, ProxyState::Silent);

@@ -112,13 +112,13 @@ async fn each_backend_has_a_reserve_of_its_own() {
 
 /// Repeats a check until it holds.
 async fn wait_until(holds: impl AsyncFn() -> bool) {
-    let asked = async {
+    let repeated = async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
     // The next check of the disk is due within a second. The other four seconds allow for a busy machine.
-    tokio::time::timeout(Duration::from_secs(5), asked).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(5), repeated).await.unwrap();
 }
 
 #[tokio::test]

@@ -67,9 +67,9 @@ async fn of_many_workers_that_begin_a_job_one_leases_it() {
                 tokio::spawn(async move { records.begin_attempt(&message, MINUTE).await.unwrap() })
             });
             let outcomes = futures::future::join_all(tries).await;
-            let run = outcomes.iter().filter(|outcome| matches!(outcome, Ok(LeaseResult::Leased(_)))).count();
+            let leased = outcomes.iter().filter(|outcome| matches!(outcome, Ok(LeaseResult::Leased(_)))).count();
             let busy = outcomes.iter().filter(|outcome| matches!(outcome, Ok(LeaseResult::Busy(_)))).count();
-            assert_eq!((run, busy), (1, 15));
+            assert_eq!((leased, busy), (1, 15));
         }
     })
     .await;
