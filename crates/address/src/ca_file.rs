@@ -15,10 +15,10 @@ pub struct TlsSettings {
 }
 
 impl TlsSettings {
-    /// Checks the file.
+    /// Checks the file, if one is set.
     ///
     /// # Errors
-    /// If it cannot be read, has no certificate in it, or has one that cannot be used.
+    /// If the file cannot be read, has no certificate in it, or has a certificate that cannot be used.
     pub fn check(&self) -> Result<(), InvalidSetting> {
         self.certificates().map(drop)
     }
@@ -26,7 +26,7 @@ impl TlsSettings {
     /// The file's text, in PEM; None if no file is set.
     ///
     /// # Errors
-    /// If it cannot be read, has no certificate in it, or has one that cannot be used.
+    /// If the file cannot be read, has no certificate in it, or has a certificate that cannot be used.
     pub fn certificates(&self) -> Result<Option<String>, InvalidSetting> {
         if self.ca_file.is_empty() {
             return Ok(None);
@@ -36,10 +36,10 @@ impl TlsSettings {
     }
 }
 
-/// The text of a file with certificates in PEM, checked.
+/// Returns the text of a file with certificates in PEM, after checking that each certificate can be used.
 ///
 /// # Errors
-/// Why it is invalid.
+/// The reason why the file is invalid.
 pub fn read_ca_file(path: &str) -> Result<String, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("the file {path} cannot be read: {error}"))?;
     let mut trusted = RootCertStore::empty();

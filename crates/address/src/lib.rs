@@ -1,4 +1,5 @@
-//! The addresses of backends: their parameters, and the certificate authorities that are trusted at them.
+//! The parameters in the addresses of backends, and the certificate authorities that are trusted on connections to
+//! backends.
 
 mod ca_file;
 mod params;

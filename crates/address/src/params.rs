@@ -1,12 +1,12 @@
-//! The parameters of a backend's address, after its question mark.
+//! The parameters of a backend's address: the part after the question mark.
 //!
-//! An unknown parameter is refused, because an ignored name looks as if it worked.
+//! An unknown parameter is refused. If it were ignored, a misspelled parameter would look as if it had an effect.
 
 /// Parses and decodes the parameters of an address. Refuses a name that is not among `known`. A
 /// known name that ends with `[` stands for all names that begin with it.
 ///
 /// # Errors
-/// Which parameter is unknown, and which are known.
+/// A message that says which parameter is unknown and which parameters are known.
 pub fn parse_params(address: &str, known: &[&str]) -> Result<Vec<(String, String)>, String> {
     let Some((_, query)) = address.split_once('?') else { return Ok(Vec::new()) };
     let query = query.split_once('#').map_or(query, |(query, _)| query);
@@ -25,12 +25,12 @@ pub fn parse_params(address: &str, known: &[&str]) -> Result<Vec<(String, String
     }
 }
 
-/// The value of a parameter, the last one if there are several.
+/// Returns the value of a parameter. If the address has the parameter several times, returns its last value.
 pub fn param<'a>(parameters: &'a [(String, String)], name: &str) -> Option<&'a str> {
     parameters.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
-/// The address with one more parameter.
+/// Returns the address with one more parameter. The parameter's value is percent-encoded.
 pub fn with_param(address: &str, name: &str, value: &str) -> String {
     let separator = if address.contains('?') { '&' } else { '?' };
     format!("{address}{separator}{name}={}", percent_encode(value))

@@ -23,19 +23,19 @@ pub struct Backends {
     pub blobs: Blobs,
     /// The database, which is the source of truth.
     pub records: Records,
-    /// Set once the upload numbers are known to be higher than all numbers in blobs.
+    /// Set once new uploads are known to get numbers above all numbers in blobs.
     ids_checked: Arc<OnceCell<()>>,
 }
 
-/// How many numbers are skipped after the highest one found in blobs, because later uploads may
-/// have had no blobs yet.
+/// How many numbers are skipped after the highest number found in blobs. The skipped numbers may
+/// have been given to later uploads that had no blobs yet.
 const ID_GAP: i64 = 1024;
 
 impl Backends {
     /// Opens all four backends.
     ///
     /// # Errors
-    /// If one of them cannot be opened; the error names it.
+    /// If a backend cannot be opened; the error names the backend.
     pub async fn open(
         settings: &BackendsSettings,
         clock: Clock,
@@ -51,8 +51,8 @@ impl Backends {
     }
 
     /// Checks whether an upload of about `bytes` bytes can be accepted, before any of it is read.
-    /// There must be room above the reserves, the records must take writes, and the upload's number
-    /// must be one that was never given.
+    /// There must be room above the reserves, the records must take writes, and the upload must get a
+    /// number that no earlier upload had.
     ///
     /// # Errors
     /// Why the upload cannot be accepted; a later attempt may succeed.
@@ -63,7 +63,7 @@ impl Backends {
     }
 
     /// Checks that staging and blobs, if they are folders, keep their reserves with `incoming` more
-    /// bytes, and that the records, if they are a file, keep theirs now.
+    /// bytes, and that the records, if they are a file, have their reserve now.
     ///
     /// # Errors
     /// [`LowSpace`], which names the backend without enough space.

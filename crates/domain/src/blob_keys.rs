@@ -30,7 +30,8 @@ pub fn upload_prefix(upload: UploadId) -> String {
     format!("{}/{upload}-", folder_path(folder(upload.get())))
 }
 
-/// The id of the upload that a blob belongs to, from its key; None for any other key.
+/// The id of the upload that a blob belongs to, from the blob's key; None if the key does not have the form of a blob's
+/// key.
 pub fn upload_id(key: &str) -> Option<i64> {
     let (_, name) = key.strip_prefix("uploads/")?.split_once('/')?;
     name.split_once('-')?.0.parse().ok()

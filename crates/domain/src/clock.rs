@@ -9,17 +9,18 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-/// A cloneable clock: system time, time synchronised to the database, or a manually advanced test clock. Clones share
-/// it.
+/// A cloneable clock: system time, time synchronised to the database, or a manually advanced test clock. All clones
+/// show the same time.
 #[derive(Clone, Debug)]
 pub struct Clock {
     /// Milliseconds since 1970 of a manual clock.
     manual: Option<Arc<AtomicI64>>,
     /// Milliseconds by which the system time is wrong, in a test.
     skew_ms: i64,
-    /// The start of a monotonic clock, which cannot be set.
+    /// The moment when this clock was created, by the system's monotonic clock, which cannot be set.
     monotonic_start: Instant,
-    /// Milliseconds since 1970 at that start, by the reference clock; [`NOT_SYNCHRONIZED`] while there is none.
+    /// Milliseconds since 1970 at `monotonic_start`, by the clock to which this clock was synchronised;
+    /// [`NOT_SYNCHRONIZED`] before that.
     synchronized_start_ms: Arc<AtomicI64>,
 }
 
@@ -68,7 +69,7 @@ impl Clock {
         ahead
     }
 
-    /// The current time in milliseconds, the precision of the records.
+    /// The current time in whole milliseconds, because that is the precision of the records.
     pub fn now(&self) -> Timestamp {
         let now = match (&self.manual, self.synchronized_start_ms.load(Ordering::SeqCst)) {
             (Some(millis), _) => millis.load(Ordering::SeqCst),
@@ -94,17 +95,17 @@ impl Clock {
 mod tests {
     use super::*;
 
-    /// Two probes may synchronise the clock at the same moment. Both set the same time. If they
-    /// subtracted an error instead, it would be subtracted twice.
+    /// Two probes may synchronise the clock at the same moment. Both set the same time. If each
+    /// subtracted the clock's error instead, the error would be subtracted twice.
     #[test]
     fn a_clock_may_be_corrected_twice_at_once() {
         let clock = Clock::with_skew(-25 * 3_600_000);
         let reference = Timestamp::now();
         assert!((-25 * 3_600_000 - clock.synchronize(reference)).abs() < 1000);
-        let (again, asked) = (clock.clone(), clock.now());
-        assert!((asked.as_millisecond() - reference.as_millisecond()).abs() < 1000);
-        again.synchronize(reference);
-        again.synchronize(reference);
+        let (clone, shown) = (clock.clone(), clock.now());
+        assert!((shown.as_millisecond() - reference.as_millisecond()).abs() < 1000);
+        clone.synchronize(reference);
+        clone.synchronize(reference);
         assert!((clock.now().as_millisecond() - reference.as_millisecond()).abs() < 1000);
     }
 }

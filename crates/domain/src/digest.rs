@@ -1,4 +1,4 @@
-//! SHA-256 digests in hex, as records and entity tags have them. The crate `ring` computes them,
+//! SHA-256 digests in hex, as records and entity tags contain them. The crate `ring` computes them,
 //! because on processors without SHA instructions it takes little more than half the time of the
 //! usual crate, `sha2`.
 
@@ -43,7 +43,7 @@ impl std::fmt::Debug for Sha256Hasher {
     }
 }
 
-/// Lower-case hex.
+/// Returns the bytes in lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         write!(text, "{byte:02x}").ok();
@@ -55,7 +55,7 @@ pub fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// The message is the example of FIPS 180-2, appendix B.1.
+    /// The text `abc` and its digest are the example of FIPS 180-2, appendix B.1.
     #[test]
     fn the_digest_of_pieces_is_the_digest_of_the_whole() {
         let mut hasher = Sha256Hasher::new();

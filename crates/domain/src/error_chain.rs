@@ -3,12 +3,13 @@
 
 use std::error::Error;
 
-/// The error and all its causes in one line, for a log or a dead job. Never for a client.
+/// Returns the error and all its causes in one line, for a log or a dead job. The text must not be sent to a client.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        // A transparent error has the same message as its source, which must not be told twice.
+        // A message that the text already contains is left out. A transparent error, for example, has the same message
+        // as its source.
         let words = error.to_string();
         if !text.contains(&words) {
             text.push_str(": ");

@@ -4,17 +4,18 @@
 /// The version that a write expects to be current. `V` identifies a version of what is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ExpectedVersion<V> {
-    /// The write has no condition, or one that every version fulfils.
+    /// The write has no condition, or a condition that every version fulfils.
     #[default]
     Any,
-    /// The condition held for this version. The write is refused if another one is current by now.
+    /// The condition held for this version. The write is refused if another version is current by now.
     Exactly(V),
-    /// The condition did not hold when it was evaluated. The write is refused, unless it has been made already.
+    /// The condition did not hold when it was evaluated. The write is refused, unless the same write has been made
+    /// already.
     Outdated,
 }
 
 impl<V: PartialEq> ExpectedVersion<V> {
-    /// Whether the write may change a thing whose current version is this.
+    /// Whether the write may be made while `current` is the current version.
     pub fn permits(&self, current: &V) -> bool {
         match self {
             Self::Any => true,

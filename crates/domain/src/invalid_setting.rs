@@ -13,23 +13,23 @@ pub struct InvalidSetting {
 }
 
 impl InvalidSetting {
-    /// Returns the error, for a value that may be shown.
-    pub fn new(key: impl Into<String>, was: impl Display, allowed: impl Into<String>) -> Self {
-        Self { key: key.into(), value: was.to_string(), allowed: allowed.into() }
+    /// Returns the error. It shows the value, so the value must not be secret.
+    pub fn new(key: impl Into<String>, value: impl Display, allowed: impl Into<String>) -> Self {
+        Self { key: key.into(), value: value.to_string(), allowed: allowed.into() }
     }
 
-    /// Checks a value that may be shown.
+    /// Returns an error unless `is_valid`. The error shows the value, so the value must not be secret.
     ///
     /// # Errors
-    /// If it is invalid.
-    pub fn require(is_valid: bool, key: &str, was: impl Display, allowed: &str) -> Result<(), Self> {
-        if is_valid { Ok(()) } else { Err(Self::new(key, was, allowed)) }
+    /// If the value is invalid.
+    pub fn require(is_valid: bool, key: &str, value: impl Display, allowed: &str) -> Result<(), Self> {
+        if is_valid { Ok(()) } else { Err(Self::new(key, value, allowed)) }
     }
 
     /// Checks numbers for which 0 would mean that nothing is ever done.
     ///
     /// # Errors
-    /// If one is 0.
+    /// If a number is 0.
     pub fn require_positive<const N: usize>(counts: [(&str, u64); N]) -> Result<(), Self> {
         counts.into_iter().try_for_each(|(key, count)| Self::require(count > 0, key, count, "write 1 or more"))
     }
@@ -37,13 +37,14 @@ impl InvalidSetting {
     /// Checks an address to listen on, in the form that the system takes: a host, which may be a name, and a port.
     ///
     /// # Errors
-    /// If it has another form.
+    /// If the address has another form.
     pub fn require_listen_address(key: &str, address: &str) -> Result<(), Self> {
-        let name = |host: &str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:%[]".contains(&byte));
-        let good = address
-            .rsplit_once(':')
-            .is_some_and(|(host, port)| !host.is_empty() && name(host) && port.parse::<u16>().is_ok());
-        Self::require(good, key, format_args!("\"{address}\""), "write a host and a port, such as 127.0.0.1:8080")
+        let is_host = |host: &str| {
+            !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:%[]".contains(&byte))
+        };
+        let is_valid =
+            address.rsplit_once(':').is_some_and(|(host, port)| is_host(host) && port.parse::<u16>().is_ok());
+        Self::require(is_valid, key, format_args!("\"{address}\""), "write a host and a port, such as 127.0.0.1:8080")
     }
 }
 

@@ -61,9 +61,9 @@ pub enum Job {
 /// The state of a job that is not done. A job that is done has no row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum JobState {
-    /// It waits for a worker, or a worker runs it.
+    /// The job waits for a worker, or a worker runs it.
     Queued,
-    /// It ran out of attempts, or no attempt can succeed. An operator retries or discards it.
+    /// The job ran out of attempts, or no attempt can succeed. An operator retries or discards it.
     Dead,
 }
 
@@ -94,18 +94,18 @@ impl FromStr for JobState {
     }
 }
 
-/// What is fixed for a kind of job.
+/// The properties that all jobs of a kind have in common.
 struct JobSpec {
     /// The kind with its version, as on the wire.
     kind: &'static str,
-    /// The queue of its kind of work.
+    /// The queue for jobs of this kind.
     queue: QueueName,
-    /// Whether the job settles its upload, which waits for it.
+    /// Whether the job settles its upload, so that the upload waits for the job.
     settles_upload: bool,
 }
 
 impl Job {
-    /// The one place that says what is fixed for each kind. The handler of each kind is named in the worker.
+    /// The one place that lists these properties for each kind. The worker names the handler of each kind.
     fn spec(&self) -> JobSpec {
         let (kind, queue, settles_upload) = match self {
             Self::ProcessPicture { .. } => ("picture.process.v1", QueueName::Pictures, true),
@@ -122,12 +122,13 @@ impl Job {
         self.spec().kind
     }
 
-    /// The queue of its kind of work.
+    /// The queue for jobs of this kind. [`Routing`](crate::Routing) may choose another queue for a single job.
     pub fn queue(&self) -> QueueName {
         self.spec().queue
     }
 
-    /// Whether the job settles an upload, which waits for it. The deadline of the upload ends such a job.
+    /// Whether the job settles its upload, so that the upload waits for the job. The deadline of the upload ends such a
+    /// job.
     pub fn settles_upload(&self) -> bool {
         self.spec().settles_upload
     }
@@ -148,8 +149,8 @@ impl Job {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "JobMessageBody")]
 pub struct JobMessage {
-    /// The id of the job's row in the records. The row decides whether a delivery is still work, so a message
-    /// delivered twice is done once.
+    /// The id of the job's row in the records. The row decides whether the job must still run, so a job whose message
+    /// is delivered twice is done once.
     pub id: JobId,
     /// The job.
     #[serde(flatten)]

@@ -21,7 +21,7 @@ pub enum Media {
     WebP,
     /// Windows icon, with PNG or BMP inside.
     Ico,
-    /// Windows cursor, which is an icon with a point in it.
+    /// Windows cursor: an icon that also has a hot spot, the position in it that points.
     Cur,
     /// HEIF with HEVC inside: what iPhones store.
     Heic,
@@ -52,7 +52,8 @@ pub enum Media {
 pub const SNIFF_BYTES: usize = 512;
 
 impl Media {
-    /// The type of the file that begins with `head` ([`SNIFF_BYTES`] of it are enough), or `None` if it is unknown.
+    /// The type of the file that begins with `head`, or `None` if the type is unknown. The first [`SNIFF_BYTES`] bytes
+    /// are enough.
     pub fn sniff(head: &[u8]) -> Option<Self> {
         let head = &head[..head.len().min(SNIFF_BYTES)];
         let magic: [(&[u8], Self); 14] = [
@@ -88,27 +89,28 @@ impl Media {
     /// Sniffs a HEIF file. `brands` is what follows the name of its `ftyp` box: major brand,
     /// version, compatible brands.
     fn sniff_heif(brands: &[u8]) -> Option<Self> {
-        let any =
+        let has_any =
             |names: &[&[u8; 4]]| brands.chunks_exact(4).take(16).any(|brand| names.iter().any(|name| brand == *name));
-        if any(&[b"avif", b"avis"]) {
+        if has_any(&[b"avif", b"avis"]) {
             Some(Self::Avif)
-        } else if any(&[b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"]) {
+        } else if has_any(&[b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"]) {
             Some(Self::Heic)
         } else {
             None
         }
     }
 
-    /// "BM" alone can be the start of any text. So one of two more things is required: reserved bytes of zero, or a
-    /// header of a length that is defined. Some programs write a mark of their own into the reserved bytes.
+    /// Whether a file that begins with "BM" is a bitmap. "BM" alone can be the start of any text. So one of two more
+    /// things is required: reserved bytes of zero, or a header of a length that is defined. The reserved bytes alone
+    /// do not decide, because some programs write a mark of their own into them.
     fn is_bmp(head: &[u8]) -> bool {
         let is_reserved_zero = matches!(head, [_, _, _, _, _, _, 0, 0, 0, 0, ..]);
         let header_length = head.get(14..).and_then(<[u8]>::first_chunk).map(|four| u32::from_le_bytes(*four));
         is_reserved_zero || header_length.is_some_and(|length| matches!(length, 12 | 16..=64 | 108 | 124))
     }
 
-    /// Four bytes of mostly zeros can be the start of any binary file. So there must be an entry too, and its picture
-    /// must begin behind the list of entries.
+    /// Whether a file that begins like an icon or a cursor is one. Four bytes of mostly zeros can be the start of any
+    /// binary file. So there must be an entry too, and the entry's picture must begin behind the list of entries.
     fn is_icon(head: &[u8]) -> bool {
         let number = |at: usize| head.get(at..).and_then(<[u8]>::first_chunk).map(|two| u16::from_le_bytes(*two));
         let position = head.get(18..).and_then(<[u8]>::first_chunk).map(|four| u32::from_le_bytes(*four));
@@ -133,7 +135,7 @@ impl Media {
         }
     }
 
-    /// The row of this type.
+    /// The row of this type in `TABLE`.
     fn row(self) -> &'static MediaRow {
         // `TABLE` has the order of the variants, which is checked when this file is compiled.
         &TABLE[self as usize]
@@ -169,7 +171,7 @@ impl Media {
         self.row().name
     }
 
-    /// The media type to serve it as, from the IANA registry.
+    /// The media type with which a file of this type is served, from the IANA registry.
     pub fn mime(self) -> &'static str {
         self.row().mime
     }
@@ -213,7 +215,7 @@ const TABLE: [MediaRow; 18] = [
     accepted(Media::Bmp, "BMP", "image/bmp", "bmp"),
     accepted(Media::WebP, "WebP", "image/webp", "webp"),
     accepted(Media::Ico, "ICO", "image/vnd.microsoft.icon", "ico"),
-    // Not registered with IANA; this is the name that shared-mime-info has.
+    // This media type is not registered with IANA. It is the name that shared-mime-info has for a cursor.
     refused(Media::Cur, "Windows cursor", "image/x-win-bitmap", "cur", "save it as PNG"),
     refused(Media::Heic, "HEIC", "image/heic", "heic", CONVERT_ON_PHONE),
     refused(Media::Avif, "AVIF", "image/avif", "avif", SAVE_AS_JPEG_OR_PNG),

@@ -1,7 +1,7 @@
 //! Enums of words that are stored in the records or sent to other processes, and that newer versions extend.
 
-/// Declares such an enum. A word that this version does not know is kept as it is, because processes of two versions
-/// run side by side during an upgrade, and an upload must stay readable whatever a newer process wrote about it.
+/// Declares an enum of words. A word that this version does not know is kept as it is, because processes of two
+/// versions run side by side during an upgrade. An upload must stay readable whatever a newer process wrote about it.
 macro_rules! open_enum {
     ($(#[$enum_doc:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)* }) => {
         $(#[$enum_doc])*

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::upload::UnknownValue;
 
 /// The queues: one for each kind of work, so that each is scaled separately, and two for jobs that would delay other
-/// users. [`Routing`](crate::Routing) chooses one when a job is admitted, and the job's row keeps it.
+/// users. [`Routing`](crate::Routing) chooses the queue of a job when the job is admitted, and the job's row keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum QueueName {

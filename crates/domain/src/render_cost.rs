@@ -1,8 +1,8 @@
 //! Estimates what a picture costs to render, from its header, while its bytes pass on their way into staging.
 //!
 //! The api reads numbers of a header here and decodes no pixel. An estimate only chooses the queue, and the worker's
-//! own limits decide what is rendered. So a false header costs its sender and not other users. Pictures that claim to
-//! be large wait among heavy ones, and pictures that claim to be small are decoded as small.
+//! own limits decide what is rendered. So a false header harms its sender and not other users. Pictures that claim to
+//! be large wait among heavy pictures, and pictures that claim to be small are decoded as small.
 
 use std::time::Duration;
 
@@ -40,15 +40,15 @@ const fn cost_per_pixel_and_byte(media: Media, progressive_or_lossless: bool) ->
 const PIXELS_PER_BYTE: u64 = 10;
 
 /// The estimated time to render the first sizes of a picture, on one thread. If `header` is None,
-/// because it was not understood, the number of bytes decides. The time is zero for files that are
-/// no pictures, because nothing is rendered of them.
+/// because the header was not understood, the number of bytes decides. The time is zero for files
+/// that are no pictures, because nothing is rendered of them.
 pub fn estimate_render_time(media: Media, header: Option<PictureHeader>, bytes: u64) -> Duration {
     let (pixels, progressive_or_lossless) = match header {
         Some(header) => (u64::from(header.width) * u64::from(header.height), header.progressive_or_lossless),
         None => (bytes.saturating_mul(PIXELS_PER_BYTE), true),
     };
-    let (pixel, byte) = cost_per_pixel_and_byte(media, progressive_or_lossless);
-    Duration::from_nanos(pixels.saturating_mul(pixel).saturating_add(bytes.saturating_mul(byte)))
+    let (ns_per_pixel, ns_per_byte) = cost_per_pixel_and_byte(media, progressive_or_lossless);
+    Duration::from_nanos(pixels.saturating_mul(ns_per_pixel).saturating_add(bytes.saturating_mul(ns_per_byte)))
 }
 
 /// Finds the header of a picture in bytes that pass in pieces. It buffers a few bytes at most.
@@ -94,7 +94,8 @@ fn gif(head: &[u8]) -> Option<PictureHeader> {
 fn bmp(head: &[u8]) -> Option<PictureHeader> {
     let wide = |at| bytes_at(head, at).map(i32::from_le_bytes);
     let narrow = |at| bytes_at(head, at).map(|side| u32::from(u16::from_le_bytes(side)));
-    // The header of OS/2 1.x has 12 bytes and 16-bit sizes. In the others a negative height means rows from the top.
+    // The header of OS/2 1.x has 12 bytes and 16-bit sizes. In other headers, a negative height means that the rows
+    // begin at the top.
     let (width, height) = match wide(14)? {
         12 => (narrow(18)?, narrow(20)?),
         _ => (wide(18)?.unsigned_abs(), wide(22)?.unsigned_abs()),
@@ -102,8 +103,8 @@ fn bmp(head: &[u8]) -> Option<PictureHeader> {
     Some(PictureHeader { width, height, progressive_or_lossless: false })
 }
 
-/// Rule: RFC 9649. An extended file has its pixels behind other chunks: if they are beyond `head`, they are taken to be
-/// lossy, which costs more.
+/// Rule: RFC 9649. An extended file has its pixels behind other chunks. If the pixels are beyond `head`, they are
+/// assumed to be lossy, because lossy pixels cost more.
 fn webp(head: &[u8]) -> Option<PictureHeader> {
     let data = head.get(20..)?;
     match &bytes_at::<4>(head, 12)? {
@@ -159,7 +160,7 @@ fn is_lossless(head: &[u8]) -> bool {
 struct JpegHeaderScanner {
     /// The beginning of the current segment: nine bytes at most.
     segment_start: Vec<u8>,
-    /// Remaining bytes of the segment.
+    /// The number of bytes of the current segment that are still to be skipped.
     skip: usize,
     finished: bool,
     header: Option<PictureHeader>,
@@ -277,7 +278,7 @@ mod tests {
     fn large_pictures_of_slow_formats_are_heavy_and_photographs_are_not() {
         let routing = crate::Routing::default();
         let photograph = PictureHeader { width: 4032, height: 3024, progressive_or_lossless: false };
-        let heavy = |media, look, bytes| routing.is_heavy(estimate_render_time(media, look, bytes));
+        let heavy = |media, header, bytes| routing.is_heavy(estimate_render_time(media, header, bytes));
         assert!(!heavy(Media::Jpeg, Some(photograph), 4 << 20));
         assert!(!heavy(
             Media::Png,

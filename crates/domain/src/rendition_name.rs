@@ -41,7 +41,7 @@ impl RenditionName {
     /// Parses a name by the rules of one version.
     ///
     /// # Errors
-    /// Why it is invalid; the length is checked first.
+    /// Why the text is invalid. The length is checked before the characters.
     pub fn parse(text: &str, rules: RenditionNameRules) -> Result<Self, InvalidRenditionName> {
         if text.is_empty() {
             return Err(InvalidRenditionName::Missing);
@@ -49,7 +49,7 @@ impl RenditionName {
         if text.nfc().count() > Self::MAX_LENGTH {
             return Err(InvalidRenditionName::TooLong);
         }
-        let fine = match rules {
+        let is_valid = match rules {
             RenditionNameRules::V1_1 => {
                 let blank = |c: Option<char>| c.is_some_and(char::is_whitespace);
                 let forbidden = |c: char| c.is_control() || "/\\<>[]{}=$%'*\"?:#&^.,|".contains(c);
@@ -59,7 +59,7 @@ impl RenditionName {
                 text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
             }
         };
-        if fine { Ok(Self(text.to_owned())) } else { Err(InvalidRenditionName::Invalid) }
+        if is_valid { Ok(Self(text.to_owned())) } else { Err(InvalidRenditionName::Invalid) }
     }
 
     /// The name as it was written.
@@ -67,7 +67,7 @@ impl RenditionName {
         &self.0
     }
 
-    /// The form in which two names are equal if they differ in case or composition alone, from `case_fold`.
+    /// The name's form from [`case_fold`]. Two names that differ only in case or composition have the same form.
     pub fn case_folded(&self) -> String {
         case_fold(&self.0)
     }
@@ -80,7 +80,7 @@ impl fmt::Display for RenditionName {
 }
 
 /// Canonical caseless matching (The Unicode Standard, D145), composed again: NFD, full case folding, NFC. `ﬁ` is `fi`
-/// and `ſ` is `s`; the Turkish dotless `ı` is not `i`, because no language is known here.
+/// and `ſ` is `s`. The Turkish dotless `ı` is not `i`, because the language of a name is not known.
 pub fn case_fold(text: &str) -> String {
     let folded: String = caseless::default_case_fold_str(&text.nfd().collect::<String>());
     folded.nfc().collect()
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_character_is_a_scalar_value_of_the_composed_form() {
-        // The first accent composes with the "e". Others on the same letter do not.
+        // The first accent composes with the "e". Further accents on the same letter do not.
         for (what, one, most) in [("ASCII", "a", 27), ("astral", "𝔘", 27), ("accents", "\u{301}", 28)] {
             let (fits, not) = (format!("e{}", one.repeat(most)), format!("e{}", one.repeat(most + 1)));
             assert!(RenditionName::parse(&fits, RenditionNameRules::V1_1).is_ok(), "{what}");

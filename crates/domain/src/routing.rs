@@ -12,7 +12,7 @@ pub struct Routing {
     /// A picture is heavy if it takes longer than this to render, as
     /// [estimated](crate::estimate_render_time).
     pub heavy_threshold: Duration,
-    /// How many jobs of one principal may be in flight before its further ones go to `bulk`.
+    /// How many jobs of one principal may be in flight before further jobs of that principal go to `bulk`.
     pub bulk_threshold: u32,
 }
 
@@ -24,7 +24,7 @@ impl Default for Routing {
 
 impl Routing {
     /// The queue of a job on a picture that takes about `estimate` to render, if its principal has `in_flight` jobs
-    /// in flight, this one included.
+    /// in flight, this job included.
     ///
     /// The number of jobs in flight is checked before the cost of the picture. A principal's long
     /// backlog in `heavy` would delay the users that send one heavy picture now and then.

@@ -1,4 +1,4 @@
-//! A text that must not be logged or displayed: a password, or an address with one in it.
+//! A text that must not be logged or displayed: a password, or an address that contains a password.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ impl Secret {
         &self.0
     }
 
-    /// The displayable form: the text without a user's name and password in a URL, or dots if it is no URL.
+    /// The displayable form: the text without a user's name and password in a URL, or dots if the text is no URL.
     fn redacted(&self) -> String {
         match self.0.split_once("://") {
             Some((scheme, rest)) => match rest.rsplit_once('@') {

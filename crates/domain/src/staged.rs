@@ -7,14 +7,14 @@ use crate::media::Media;
 /// Staged bytes, complete and durable.
 #[derive(Clone, Debug)]
 pub struct Staged {
-    /// The key.
+    /// The key in staging.
     pub key: String,
     /// The number of bytes.
     pub bytes: u64,
-    /// Their SHA-256, in hex.
+    /// The SHA-256 digest of the bytes, in hex.
     pub sha256: String,
     /// The media type sniffed from the first [`SNIFF_BYTES`](crate::SNIFF_BYTES).
     pub media: Option<Media>,
-    /// The estimated time to render, from the header; zero if the bytes are no picture.
+    /// The estimated time to render the picture, from its header; zero if the bytes are no picture.
     pub render_estimate: Duration,
 }

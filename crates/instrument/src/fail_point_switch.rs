@@ -42,15 +42,15 @@ impl FailPointSwitch {
         self.set((backend, op), FaultMode::Block);
     }
 
-    /// Ends all faults.
+    /// Ends all faults. Blocked operations continue.
     pub fn clear(&self) {
         self.0.send_modify(|state| state.faults.clear());
     }
 
     /// Returns once the operation has met a fault `times` times in all.
     pub async fn wait_for_hits(&self, backend: &'static str, op: &'static str, times: u64) {
-        let enough = |state: &SwitchState| state.hits.get(&(backend, op)).is_some_and(|met| *met >= times);
-        self.0.subscribe().wait_for(enough).await.ok();
+        let has_enough_hits = |state: &SwitchState| state.hits.get(&(backend, op)).is_some_and(|hits| *hits >= times);
+        self.0.subscribe().wait_for(has_enough_hits).await.ok();
     }
 
     fn set(&self, operation: OperationKey, fault: FaultMode) {
@@ -59,20 +59,21 @@ impl FailPointSwitch {
         });
     }
 
-    /// Lets the operation pass if no fault is switched on for it.
+    /// Returns at once if no fault is switched on for the operation. Otherwise counts a hit, and fails or blocks the
+    /// operation.
     pub(crate) async fn pass(&self, operation: OperationKey) -> Result<(), InjectedFault> {
-        let (mut fault, mut met) = (None, 0);
+        let (mut fault, mut hits) = (None, 0);
         self.0.send_if_modified(|state| {
             fault = state.faults.get(&operation).copied();
             if fault.is_some() {
                 let count = state.hits.entry(operation).or_default();
                 *count += 1;
-                met = *count;
+                hits = *count;
             }
             fault.is_some()
         });
         match fault {
-            Some(FaultMode::Fail) => Err(InjectedFault(met)),
+            Some(FaultMode::Fail) => Err(InjectedFault(hits)),
             Some(FaultMode::Block) => {
                 let released = |state: &SwitchState| state.faults.get(&operation) != Some(&FaultMode::Block);
                 self.0.subscribe().wait_for(released).await.ok();

@@ -1,8 +1,9 @@
 //! Fault injection and metrics. Every operation that changes something in a backend, and every read
-//! or ping of a store, is counted and timed here. A test can make the nth operation fail. The
-//! backend itself limits the duration.
+//! or ping of a store, is counted and timed here. A test can make the nth operation fail. This
+//! module sets no timeout: each backend limits the duration of its own operations.
 //!
-//! One decorator does both, because both apply to the same calls: those that leave the program.
+//! One decorator, [`FailPoints::instrument`], injects faults and measures, because both apply to the
+//! same calls: those that leave the program.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -50,8 +51,8 @@ impl FailPointSwitch {
 }
 
 impl FailPoints {
-    /// Fails operation number `n` (from 1) on this side of its effect, and every later one, as if the process had
-    /// died.
+    /// Fails operation number `n`, counted from 1, before or after its effect, as `side` says. Fails every later
+    /// operation before its effect, as if the process had died.
     pub fn crash_at(n: u64, side: FaultSide) -> Self {
         let plan = CrashPlan { fail_from: n, side, calls: AtomicU64::new(0), called: Mutex::default() };
         Self { crash_plan: Some(Arc::new(plan)), switch: None }

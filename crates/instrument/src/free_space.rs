@@ -1,9 +1,9 @@
 //! Free space on the file system of a backend that is a folder or a file, and the reserve below which uploads are
 //! refused.
 //!
-//! The reserve (`min_free`) is for uploads that were accepted, because variants, settling, expiry
-//! and deletions write as well. Reads, expiry and deletions do not check the reserve. Deletions
-//! free space.
+//! The reserve (`min_free`) is kept for uploads that were accepted already, because making their
+//! variants, settling, expiring and deleting them writes as well. Reads, expiry and deletions do not
+//! check the reserve. Deletions also free space.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use bytesize::ByteSize;
 /// How long a measured value is reused.
 const CACHE_TTL: Duration = Duration::from_secs(1);
 
-/// A backend has less free space than its reserve.
+/// An upload is refused, because its backend would have less free space than the reserve.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the disk of {backend} has {free} left, less than {backend}.min_free = {min_free}, so uploads are refused; free some space"
@@ -42,7 +42,7 @@ struct CachedFreeSpace {
     checked_at: Option<Instant>,
     /// None if the file system did not report it.
     free: Option<u64>,
-    /// Whether it was below the reserve, so that each change is logged once.
+    /// Whether the last measured value was below the reserve. Only a change of this is logged.
     is_low: bool,
 }
 
@@ -65,15 +65,16 @@ impl FreeSpace {
         Err(self.low_space(free))
     }
 
-    /// The bytes that this process may still write there. The value is about one second old at
-    /// most. None if the file system does not report it.
+    /// Returns the bytes that this process may still write to the file system, or None if the file
+    /// system does not report it. The value is at most about one second old. Measures at most once
+    /// per second, and logs when the free space falls below the reserve or is enough again.
     pub async fn free(&self) -> Option<u64> {
         {
             let mut cached = self.cached();
             if cached.checked_at.is_some_and(|checked_at| checked_at.elapsed() < CACHE_TTL) {
                 return cached.free;
             }
-            // Set before measuring, so that only one of many requests measures.
+            // The time is set before measuring, so that only one of many concurrent requests measures.
             cached.checked_at = Some(Instant::now());
         }
         let path = Arc::clone(&self.path);

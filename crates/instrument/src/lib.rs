@@ -1,10 +1,10 @@
-//! What is measured at every backend, and what tests make fail there.
+//! Measures the operations at every backend, and lets tests make them fail.
 //!
 //! - `fail_points` counts and times operations at a backend, and can make them fail.
 //! - `fail_point_switch` switches faults on and off while a process runs.
-//! - `progress` shows whether a piece of work goes on, for the code that limits it.
-//! - `outage_log` logs an outage once.
-//! - `free_space` measures the disk of a backend that is a folder or a file, and keeps its reserve.
+//! - `progress` tells the code that limits a piece of work whether the work still makes progress.
+//! - `outage_log` logs the beginning and the end of an outage, once each.
+//! - `free_space` measures the disk of a backend that is a folder or a file, and checks its reserve.
 //! - `trace_context` carries a trace from one process to another.
 
 mod fail_point_switch;

@@ -25,12 +25,12 @@ impl Default for ProgressTracker {
 }
 
 impl ProgressTracker {
-    /// Runs `work` so that each [`report_progress`] in it counts here.
+    /// Runs `work`. Each [`report_progress`] in it is recorded in this tracker.
     pub async fn track<F: Future>(&self, work: F) -> F::Output {
         PROGRESS.scope(self.clone(), work).await
     }
 
-    /// The time since the last sign of progress, or since the beginning.
+    /// The time since the last sign of progress. If there was none, the time since this tracker was created.
     pub fn idle_time(&self) -> Duration {
         self.started_at.elapsed().saturating_sub(Duration::from_millis(self.last_ms.load(Ordering::Relaxed)))
     }

@@ -8,18 +8,18 @@ use opentelemetry::global::get_text_map_propagator;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-/// The name of the header in HTTP and AMQP.
+/// The name of the header that carries the context, in HTTP and in AMQP.
 pub const TRACEPARENT: &str = "traceparent";
 
-/// The context of the current span, to be continued elsewhere.
+/// Returns the context of the current span as a `traceparent`, so that another process can continue the trace.
 pub fn current_traceparent() -> Option<String> {
     let mut carried = HashMap::new();
     get_text_map_propagator(|propagator| propagator.inject_context(&Span::current().context(), &mut carried));
     carried.remove(TRACEPARENT)
 }
 
-/// Continues a trace from elsewhere in `span`. The value comes from outside, so it is used for tracing only, and an
-/// invalid one is ignored.
+/// Makes `span` continue the trace of another process. `traceparent` comes from outside, so it is used for tracing
+/// only, and an invalid value is ignored.
 pub fn continue_trace(span: &Span, traceparent: &str) {
     let carried = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);
     let context = get_text_map_propagator(|propagator| propagator.extract(&carried));

@@ -1,4 +1,4 @@
-//! The forms of a broker's address: RabbitMQ's URI, with the parameters that are known here.
+//! Parses a broker's address: RabbitMQ's URI, with the parameters that Cloakroom knows.
 
 use address::{param, parse_params, read_ca_file, with_param};
 use domain::{InvalidSetting, Secret};
@@ -6,7 +6,7 @@ use lapin::uri::{AMQPScheme, AMQPUri};
 
 use crate::error::QueueError;
 
-/// RabbitMQ's name for the parameter with a file of certificate authorities.
+/// RabbitMQ's name for the parameter that names a file of certificate authorities.
 const CA_FILE: &str = "cacertfile";
 
 /// The parameters that lapin takes, and `CA_FILE`, which only this program takes.
@@ -37,11 +37,11 @@ pub(crate) fn parse_address(address: &Secret) -> Result<BrokerAddress, QueueErro
     Ok(BrokerAddress { uri, ca_file })
 }
 
-/// Adds the file to the address of a broker with TLS, if the address names none.
+/// Adds the parameter `CA_FILE` to the address if the address has TLS and names no such file itself.
 pub(crate) fn trust_ca_file(address: &mut Secret, ca_file: &str) {
     let url = address.expose();
-    let named = parse_params(url, &KNOWN_PARAMS).is_ok_and(|parameters| param(&parameters, CA_FILE).is_some());
-    if url.starts_with("amqps://") && !named {
+    let has_ca_file = parse_params(url, &KNOWN_PARAMS).is_ok_and(|parameters| param(&parameters, CA_FILE).is_some());
+    if url.starts_with("amqps://") && !has_ca_file {
         *address = Secret::new(with_param(url, CA_FILE, ca_file));
     }
 }

@@ -7,8 +7,8 @@ use crate::engine::{DeliverySource, HeldDelivery};
 use crate::error::QueueError;
 use crate::writing_operations::instrument;
 
-/// The deliveries of one queue, in order. Dropped, it consumes no more, and deliveries that were not returned go back
-/// to the queue.
+/// The deliveries of one queue, in order. Dropping this value ends the consumer, and the deliveries that
+/// [`next`](Self::next) has not returned go back to the queue.
 #[derive(Debug)]
 pub struct Deliveries {
     pub(crate) source: Box<dyn DeliverySource>,
@@ -23,14 +23,14 @@ impl Deliveries {
         Some(Delivery { held, fail_points: self.fail_points.clone() })
     }
 
-    /// The next delivery if there is one now, for tests that drive a worker by hand.
+    /// Returns the next delivery if there is one now. For tests that run a worker step by step.
     pub async fn try_next(&mut self) -> Option<Delivery> {
         let held = self.source.try_next().await?;
         Some(Delivery { held, fail_points: self.fail_points.clone() })
     }
 }
 
-/// A job message delivered to a worker. Dropped without [`ack`](Self::ack), it goes back to its queue.
+/// A job message delivered to a worker. If it is dropped without [`ack`](Self::ack), it goes back to its queue.
 #[derive(Debug)]
 pub struct Delivery {
     held: Box<dyn HeldDelivery>,
@@ -46,8 +46,8 @@ impl Delivery {
     /// Acknowledges the delivery, whatever the result of the job; the queue deletes the message.
     ///
     /// # Errors
-    /// If the acknowledgement did not reach the queue. The queue will deliver again, and the records will say that
-    /// the job is done.
+    /// If the acknowledgement did not reach the queue. The queue will deliver the message again, and the records
+    /// will say that the job is done.
     pub async fn ack(self) -> Result<(), QueueError> {
         let Self { held, fail_points } = self;
         instrument(&fail_points, "ack", held.ack()).await

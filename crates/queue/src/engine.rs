@@ -1,4 +1,5 @@
-//! What an engine of the queue does. An engine is one module and one line in [`Queue::open`](crate::Queue::open).
+//! The trait that every engine of the queue implements. A new engine needs one module and one line in
+//! [`Queue::open`](crate::Queue::open).
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -26,13 +27,13 @@ pub(crate) trait QueueEngine: Debug + Send + Sync {
     /// Consumes a queue, with at most `prefetch` unacknowledged deliveries at a time.
     fn consume(&self, queue: QueueName, prefetch: u16) -> Box<dyn DeliverySource>;
 
-    /// The number of messages in a queue that are delivered to no worker.
+    /// The number of messages in a queue that are not yet delivered to a worker.
     async fn depth(&self, queue: QueueName) -> Result<u64, QueueError>;
 
-    /// The figures of a queue; None if only this process uses it.
+    /// The numbers of messages and consumers of a queue; None if only this process uses the queue.
     async fn stats(&self, queue: QueueName) -> Result<Option<QueueStats>, QueueError>;
 
-    /// Publishes the parked messages that this version knows, and returns how many.
+    /// Publishes the parked messages whose kind this version knows, and returns how many.
     async fn unpark(&self) -> Result<usize, QueueError>;
 
     /// Makes outcomes of a job from other processes arrive here until the returned value is
@@ -50,17 +51,18 @@ pub(crate) trait QueueEngine: Debug + Send + Sync {
     async fn ping(&self) -> Result<(), QueueError>;
 }
 
-/// The deliveries of one queue. Dropped, it consumes no more, and deliveries that were not returned go back.
+/// The deliveries of one queue. Dropping this value ends the consumer, and the deliveries that `next` has not
+/// returned go back to the queue.
 #[async_trait]
 pub(crate) trait DeliverySource: Debug + Send {
     /// Waits for the next delivery. Cancel-safe: a delivery is either returned or still in the queue.
     async fn next(&mut self) -> Option<Box<dyn HeldDelivery>>;
 
-    /// The next delivery if there is one now.
+    /// Returns the next delivery if there is one now.
     async fn try_next(&mut self) -> Option<Box<dyn HeldDelivery>>;
 }
 
-/// A message that this process holds. Dropped without an acknowledgement, it goes back to its queue.
+/// A message that this process holds. If it is dropped without an acknowledgement, it goes back to its queue.
 #[async_trait]
 pub(crate) trait HeldDelivery: Debug + Send + Sync {
     /// The message.

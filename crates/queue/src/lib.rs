@@ -1,4 +1,4 @@
-//! The job queue between api and worker: RabbitMQ, or memory for one process. It is the only crate that uses lapin.
+//! The job queue between api and worker: RabbitMQ, or memory for one process. Only this crate uses lapin.
 
 mod broker_address;
 mod delivery;

@@ -1,5 +1,5 @@
-//! The queue of a single process: one channel per queue. It loses everything when the process ends, which is why
-//! every job has a row in the records.
+//! The engine for a single process: one channel per queue. It loses all messages when the process ends. The jobs
+//! are not lost, because every job has a row in the records.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use crate::engine::{DeliverySource, HeldDelivery, QueueEngine};
 use crate::error::QueueError;
 use crate::stats::QueueStats;
 
-/// The queues of one process. They are unbounded, because a message takes about a hundred bytes,
-/// and the row and the staged file that it stands for were admitted.
+/// The queues of one process. They are unbounded, because a message takes about a hundred bytes and
+/// stands for a row and a staged file, which admission has accepted already.
 #[derive(Clone, Debug)]
 pub(super) struct MemoryQueue {
     queues: [(QueueName, MemoryChannel); QueueName::ALL.len()],
@@ -63,13 +63,14 @@ impl QueueEngine for MemoryQueue {
         Ok(())
     }
 
-    /// A message is returned only when it is asked for, so there is nothing to bound.
+    /// Ignores `prefetch`: a message leaves the channel only when a consumer asks for it, so there is nothing to
+    /// limit.
     fn consume(&self, queue: QueueName, _prefetch: u16) -> Box<dyn DeliverySource> {
         Box::new(Deliveries(self.channel(queue).clone()))
     }
 
-    /// Counts the messages if no consumer holds the receiver now. A consumer holds it while it
-    /// waits for the next message, and then the queue is empty.
+    /// Counts the messages if no consumer holds the receiver now. A consumer holds the receiver while
+    /// it waits for the next message. The queue is empty then, so the answer is 0.
     async fn depth(&self, queue: QueueName) -> Result<u64, QueueError> {
         Ok(self.channel(queue).receiver.try_lock().map_or(0, |receiver| receiver.len() as u64))
     }

@@ -42,7 +42,7 @@ pub struct OutcomeWaiter {
     job: JobId,
     receiver: oneshot::Receiver<Outcome>,
     waiters: OutcomeWaiters,
-    /// The binding through which outcomes from other processes arrive, until it is dropped.
+    /// The binding through which outcomes from other processes arrive. They arrive until the binding is dropped.
     binding: Option<Box<dyn Any + Send + Sync>>,
 }
 

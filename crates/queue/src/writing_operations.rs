@@ -1,6 +1,7 @@
 //! The operations that change something in the queue. Each passes the seam for fault injection and metrics.
 //!
-//! The sending of outcomes is not wrapped, because they are sent in the background and a lost one does no harm.
+//! The sending of outcomes does not pass the seam, because outcomes are sent in the background and a lost outcome
+//! does no harm.
 
 use instrument::FailPoints;
 

@@ -2,8 +2,8 @@
 //! files are served as downloads only, and the originals of dropbox pictures never.
 //!
 //! A worker writes under a prefix that belongs to one attempt ([`blob_keys::new_attempt_prefix`]), so that two attempts
-//! never write the same key. The settling transaction decides whose keys count, and the deletion queue collects the
-//! others.
+//! never write the same key. The settling transaction decides which attempt's keys count. The prefixes of the other
+//! attempts go into the deletion queue.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::settings::StoreSettings;
 use crate::staging::Staging;
 use crate::store::Store;
 
-/// The search for higher ids ends after this many consecutive empty folders.
+/// [`Blobs::highest_upload_id_after`] ends its search after this many consecutive empty folders.
 const MAX_EMPTY_FOLDERS: i64 = 5;
 
 /// The blob store.
@@ -52,14 +52,14 @@ impl Blobs {
     }
 
     async fn put_one(&self, staging: &Staging, object: NewBlob) -> Result<(), StoreError> {
-        let (staged, held) = match object.content {
+        let (staged, in_memory) = match object.content {
             BlobContent::Bytes(bytes) => return self.0.put(&object.key, bytes).await,
-            BlobContent::Staged { key, in_memory: held } => (key, held),
+            BlobContent::Staged { key, in_memory } => (key, in_memory),
         };
         if self.0.copy(staging.store(), &staged, &object.key).await? {
             return Ok(());
         }
-        if let Some(bytes) = held {
+        if let Some(bytes) = in_memory {
             return self.0.put(&object.key, bytes).await;
         }
         let mut pieces = staging.stream(&staged).await?;
@@ -113,9 +113,9 @@ impl Blobs {
         Box::pin(self.0.list().map_ok(|entry| entry.key))
     }
 
-    /// The highest id after `last` of an upload that has blobs. Lists the folder of `last` and the
-    /// next ones until `MAX_EMPTY_FOLDERS` in a row are empty. So the cost does not grow with the
-    /// number of blobs.
+    /// The highest id above `last` of an upload that has blobs; None if there is no such upload.
+    /// Lists the folder of `last` and the following folders until `MAX_EMPTY_FOLDERS` in a row are
+    /// empty. So the cost does not grow with the number of blobs.
     pub async fn highest_upload_id_after(&self, last: i64) -> Result<Option<i64>, StoreError> {
         let (mut folder, mut empty, mut highest) = (blob_keys::folder(last), 0, None);
         while empty < MAX_EMPTY_FOLDERS {

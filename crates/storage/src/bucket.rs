@@ -25,7 +25,7 @@ pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// The limit of a connection attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Public messages for what an operator has to correct.
+/// Messages for faults that an operator has to correct. They may be public.
 pub(crate) const NO_BUCKET: &str = "the bucket does not exist";
 pub(crate) const NOT_ACCEPTED: &str = "the store does not accept the access key";
 pub(crate) const DENIED: &str = "the store denies access";
@@ -67,7 +67,7 @@ pub(crate) struct BucketClientOptions {
 pub(crate) struct BucketPlace<'a> {
     pub(crate) bucket: &'a str,
     pub(crate) prefix: Path,
-    /// In PEM, besides the system's.
+    /// The certificates of these authorities in PEM. They are trusted besides the system's.
     pub(crate) ca_certificates: Option<String>,
 }
 
@@ -91,7 +91,7 @@ impl<'a> BucketPlace<'a> {
     /// The options of both clients. The timeout of a connection attempt is short, because a client
     /// of the api waits for it. `request_timeout` limits a request with its body.
     pub(crate) fn client_options(&self, request_timeout: Duration) -> Result<BucketClientOptions> {
-        // One provider of TLS for the whole program. An error means that another backend has installed it already.
+        // The whole program uses one provider of TLS. An error means that another backend has installed it already.
         rustls::crypto::ring::default_provider().install_default().ok();
         let mut options = ClientOptions::new().with_connect_timeout(CONNECT_TIMEOUT).with_allow_http(true);
         let trusted = self.ca_certificates.as_deref().unwrap_or_default();
@@ -116,15 +116,16 @@ pub(crate) fn retry_config() -> RetryConfig {
     }
 }
 
-/// The error code in the XML of the server's answer. The client gives only the answer's text.
+/// The error code in the XML of the server's answer. The library's error has only the answer's text, so the code is
+/// searched in it.
 pub(crate) fn error_code(error: &Error) -> Option<String> {
     let text = error.to_string();
     let (_, rest) = text.split_once("<Code>")?;
     rest.split_once("</Code>").map(|(code, _)| code.trim().to_owned())
 }
 
-/// Classifies an error by its code: `missing` are the codes of a missing object, and `misconfigured` those that only an
-/// operator can correct. A refusal without a known code is [`DENIED`].
+/// Classifies an error by its code. `missing` are the codes of a missing object. `misconfigured` are the codes of
+/// faults that only an operator can correct, with their messages. A refusal without a known code is [`DENIED`].
 pub(crate) fn classify_code(error: &Error, missing: &[&str], misconfigured: &[(&str, &'static str)]) -> FailureKind {
     let code = error_code(error);
     let code = code.as_deref();
@@ -182,7 +183,7 @@ impl<C: BucketClient> StorageEngine for Bucket<C> {
 }
 
 /// Lists the paths of all objects whose paths begin with `prefix`. The library's usual listing takes whole folders
-/// only, and hundreds of uploads share one.
+/// only, and hundreds of uploads share a folder.
 async fn list_prefix(client: &impl PaginatedListStore, prefix: &str) -> Result<Vec<Path>> {
     let (mut found, mut page_token) = (Vec::new(), None);
     loop {

@@ -10,7 +10,7 @@ use crate::store::Store;
 pub(crate) struct BufferedWriter {
     store: Store,
     key: String,
-    /// Begun once the buffer has filled for the first time. An object smaller than a part is one plain put.
+    /// Begun once the buffer has filled for the first time. An object smaller than a part is written by one plain put.
     parts: Option<MultipartWriter>,
     buffer: Vec<u8>,
 }
@@ -31,8 +31,8 @@ impl BufferedWriter {
             let part = self.parts.as_ref().map_or(self.store.first_part_size(), MultipartWriter::part_size);
             let free = part - self.buffer.len();
             let (now, later) = chunk.split_at(free.min(chunk.len()));
-            // The buffer grows by hand to one part at most, because automatic doubling could take
-            // twice the needed memory, for hundreds of uploads. After the first full part, more
+            // The buffer grows in explicit steps to one part at most, because automatic doubling could
+            // take twice the needed memory, for hundreds of uploads. After the first full part, more
             // parts are likely, so the buffer gets the size of a part at once.
             let likely = if self.parts.is_some() { free } else { self.buffer.len() };
             self.buffer.reserve_exact(free.min(likely.max(now.len())));
@@ -56,7 +56,7 @@ impl BufferedWriter {
         Ok(())
     }
 
-    /// Makes all received bytes durable. Returns their key.
+    /// Makes all received bytes durable. Returns the key of the object.
     ///
     /// # Errors
     /// Any storage error; then none of the bytes stay in the store.
@@ -73,7 +73,7 @@ impl BufferedWriter {
 
 impl Drop for BufferedWriter {
     fn drop(&mut self) {
-        // In the background, because a client that disconnected cannot wait for the clean-up.
+        // The parts are deleted in the background, because a client that disconnected cannot wait for that.
         if let (Some(parts), Ok(runtime)) = (self.parts.take(), tokio::runtime::Handle::try_current()) {
             parts.abort(&runtime);
         }

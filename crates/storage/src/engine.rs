@@ -1,4 +1,5 @@
-//! What an engine of a store does. An engine is one module and one line in the table of `engines`.
+//! The trait that every engine of a store implements. A new engine needs one module and one line in the table of
+//! `engines`.
 //!
 //! All errors are the engine's own, and [`StorageEngine::classify`] says what they mean. Every path includes the
 //! prefix of the store.
@@ -17,16 +18,16 @@ use crate::object_writer::ObjectWriter;
 use crate::part_size::PartSizes;
 
 /// An engine. [`Store`](crate::store::Store) counts the operations, limits their time and lets tests fail them. The
-/// operations with a body here are right for every engine; an engine replaces those that it can do better.
+/// operations with a default body work for every engine. An engine replaces the operations that it can do better.
 #[async_trait]
 pub(crate) trait StorageEngine: Debug + Send + Sync {
-    /// The client that lists objects, and reads and deletes single ones.
+    /// The client that lists objects, and reads and deletes single objects.
     fn client(&self) -> &dyn ObjectStore;
 
     /// The sizes of the parts in which large objects are written.
     fn part_sizes(&self) -> &PartSizes;
 
-    /// Deletes every object whose path begins with `prefix`, which may end within a name. Returns how many there were.
+    /// Deletes every object whose path begins with `prefix`, which may end within a name. Returns their number.
     async fn delete_prefix(&self, prefix: &str) -> Result<usize>;
 
     /// Tells what an error of an operation at `path` means.
@@ -114,7 +115,7 @@ pub(crate) enum FailureKind {
     Missing,
     /// An operator has to correct something; the text may be public.
     Misconfigured(&'static str),
-    /// Anything else, which may pass.
+    /// Any other failure. It may end without a correction.
     Unavailable,
 }
 

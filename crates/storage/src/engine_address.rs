@@ -42,7 +42,7 @@ pub(crate) type OpenEngine = (Arc<dyn StorageEngine>, Path);
 /// Why an address cannot be opened.
 #[derive(Debug)]
 pub(crate) enum AddressFault {
-    /// It does not have the engine's form.
+    /// The address does not have the engine's form.
     Form,
     /// Another fault, in words.
     Other(String),

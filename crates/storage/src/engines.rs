@@ -7,7 +7,7 @@ use crate::engine_address::{AddressFault, CA_FILE, EngineAddress, EngineKind, Op
 use crate::error::StoreError;
 use crate::settings::StoreSettings;
 
-/// All engines. A new one adds its line.
+/// All engines. A new engine adds one line.
 const ENGINES: &[EngineKind] = &[
     crate::folder::KIND, // a folder of this machine
     crate::s3::KIND,     // a bucket of Amazon S3 or of another server with its interface
@@ -50,8 +50,8 @@ impl StoreSettings {
     pub fn trust_ca_file(&mut self, ca_file: &str) {
         let url = self.url.expose();
         let Some(kind) = find_engine(url).filter(|kind| kind.params.contains(&CA_FILE)) else { return };
-        let named = parse_params(url, kind.params).is_ok_and(|found| param(&found, CA_FILE).is_some());
-        if !named && !self.is_plaintext() {
+        let has_ca_file = parse_params(url, kind.params).is_ok_and(|found| param(&found, CA_FILE).is_some());
+        if !has_ca_file && !self.is_plaintext() {
             self.url = Secret::new(with_param(url, CA_FILE, ca_file));
         }
     }
@@ -66,11 +66,11 @@ impl StoreSettings {
         let kind = find_engine(url);
         let params = parse_params(url, kind.map_or(&[], |kind| kind.params)).map_err(invalid)?;
         let url = url.split_once('?').map_or(url, |(url, _)| url);
-        let ran = match (kind, url.split_once(':')) {
+        let result = match (kind, url.split_once(':')) {
             (Some(kind), Some((_, place))) => run(kind, &EngineAddress { place, params, settings: self }),
             _ => Err(AddressFault::Form),
         };
-        ran.map_err(|fault| match fault {
+        result.map_err(|fault| match fault {
             AddressFault::Form => invalid(format!("write {}", address_forms())),
             AddressFault::Other(why) => invalid(why),
         })

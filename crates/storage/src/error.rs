@@ -11,7 +11,7 @@ pub enum StoreError {
     Missing {
         /// The backend.
         backend: &'static str,
-        /// The key asked for.
+        /// The key of the missing object.
         key: String,
     },
     /// The disk or the quota is full.

@@ -31,8 +31,8 @@ impl Store {
 fn is_full(error: &EngineError) -> bool {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
-        let io = error.downcast_ref::<io::Error>().map(io::Error::kind);
-        if matches!(io, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)) {
+        let io_error_kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        if matches!(io_error_kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)) {
             return true;
         }
         cause = error.source();

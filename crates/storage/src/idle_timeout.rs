@@ -1,4 +1,4 @@
-//! Limits how long a store may say nothing.
+//! Limits how long a store may send nothing.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use crate::error::StoreError;
 /// polled the stream.
 pub(crate) fn with_idle_timeout<T: Send + 'static>(
     backend: &'static str,
-    sent: BoxStream<'static, object_store::Result<T>>,
+    items: BoxStream<'static, object_store::Result<T>>,
     idle_timeout: Duration,
 ) -> BoxStream<'static, Result<T, StoreError>> {
-    try_unfold(sent, move |mut sent| async move {
-        match timeout(idle_timeout, sent.next()).await {
+    try_unfold(items, move |mut items| async move {
+        match timeout(idle_timeout, items.next()).await {
             Ok(Some(Ok(next))) => {
                 instrument::report_progress();
-                Ok(Some((next, sent)))
+                Ok(Some((next, items)))
             }
             Ok(Some(Err(source))) => Err(StoreError::Engine { backend, source }),
             Ok(None) => Ok(None),

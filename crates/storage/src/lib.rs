@@ -1,8 +1,8 @@
-//! Staging and blobs, in a folder or in a bucket. It is the only crate that uses object_store.
+//! Staging and blobs, in a folder or in a bucket. This is the only crate that uses object_store.
 //!
-//! `staging` holds bytes as received and `blobs` what is served. Both are a `store`, which counts the operations, limits
-//! their time and passes them to an `engine`. `engines` is the table of all engines, each of which is a module. Engines
-//! that are buckets at a server share `bucket`.
+//! `staging` holds bytes as received, and `blobs` holds bytes that are served. Each of them is a `store`, which counts
+//! the operations, limits their time and passes them to an `engine`. `engines` is the table of all engines, each of
+//! which is a module. Engines for buckets at a server share the module `bucket`.
 
 mod azure;
 mod blobs;

@@ -1,5 +1,5 @@
-//! Lists a store's objects. The sweeper looks for objects that no row knows, and an api for upload
-//! numbers that are already used.
+//! Lists a store's objects. With the list, the sweeper finds objects that no row knows, and an api
+//! finds upload numbers that are already used.
 
 use futures::StreamExt;
 use futures::stream::BoxStream;

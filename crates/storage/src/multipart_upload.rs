@@ -7,7 +7,7 @@ use crate::object_writer::ObjectWriter;
 use crate::part_size::PartSize;
 use crate::store::Store;
 
-/// An object being written. It is not visible as complete before [`complete`](Self::complete).
+/// An object being written. It does not count as complete before [`complete`](Self::complete) has returned.
 #[derive(Debug)]
 pub(crate) struct MultipartWriter {
     store: Store,
@@ -17,8 +17,8 @@ pub(crate) struct MultipartWriter {
 }
 
 impl Store {
-    /// The size of the first part, in bytes. An object with fewer bytes is better written in one
-    /// put.
+    /// The size of the first part, in bytes. An object with fewer bytes is written in one put
+    /// instead.
     pub(crate) fn first_part_size(&self) -> usize {
         self.engine.part_sizes().first()
     }
@@ -44,7 +44,7 @@ impl MultipartWriter {
     }
 
     /// Writes the next part, of [`Store::first_part_size`] or [`Self::part_size`] bytes. Returns a buffer for the
-    /// next one.
+    /// part after it.
     ///
     /// # Errors
     /// Any storage error; the object is of no use afterwards.
@@ -57,7 +57,8 @@ impl MultipartWriter {
     /// Writes the last part, and makes the whole object durable under its key.
     ///
     /// # Errors
-    /// Any storage error; the object is of no use afterwards. [`StoreError::Missing`] if it was deleted meanwhile.
+    /// Any storage error; the object is of no use afterwards. [`StoreError::Missing`] if the object was deleted
+    /// meanwhile.
     pub(crate) async fn complete(&mut self, rest: Vec<u8>) -> Result<(), StoreError> {
         let mut rest = rest;
         if !self.writer.takes_rest() && !rest.is_empty() {

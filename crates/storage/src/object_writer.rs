@@ -1,17 +1,17 @@
-//! Writes one object in parts, as an engine does it.
+//! The trait with which an engine writes one object in parts.
 
 use async_trait::async_trait;
 use object_store::{MultipartUpload, Result};
 
-/// An object being written by an engine. After an error it is of no use. Dropped, it may leave parts behind, so a
-/// caller that gives up calls [`abort`](Self::abort).
+/// An object being written by an engine. After an error it is of no use. A writer that is dropped may leave parts
+/// behind, so a caller that gives up calls [`abort`](Self::abort).
 #[async_trait]
 pub(crate) trait ObjectWriter: std::fmt::Debug + Send {
     /// Whether [`complete`](Self::complete) takes the bytes that follow the last whole part.
     /// Otherwise the caller writes them as a last part first.
     fn takes_rest(&self) -> bool;
 
-    /// Writes the next part. Returns a buffer for the one after.
+    /// Writes the next part. Returns a buffer for the part after it.
     async fn write_part(&mut self, part: Vec<u8>) -> Result<Vec<u8>>;
 
     /// Makes the whole object durable.

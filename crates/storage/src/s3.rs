@@ -1,4 +1,4 @@
-//! An S3 bucket. Any S3 server works: conditional writes, versions and object locks are not used.
+//! An S3 bucket. Any S3 server works, because conditional writes, versions and object locks are not used.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,8 @@ pub(crate) const KIND: EngineKind = EngineKind {
     },
 };
 
-/// The minimum that S3 takes for any part but the last (Amazon S3 User Guide, "Multipart upload limits").
+/// The size of a part, in bytes: the minimum that S3 takes for any part but the last (Amazon S3 User Guide, "Multipart
+/// upload limits").
 const PART: usize = 5 << 20;
 
 /// S3's error codes for a missing object.

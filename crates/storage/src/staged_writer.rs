@@ -60,13 +60,13 @@ impl StagedWriter {
     /// Any storage error; then none of the bytes stay in the store.
     pub async fn finish(self) -> Result<Staged, StoreError> {
         let media = self.media();
-        let found = media.and_then(|media| self.header_scanner.header(media, &self.head));
+        let header = media.and_then(|media| self.header_scanner.header(media, &self.head));
         Ok(Staged {
             key: self.writer.finish().await?,
             bytes: self.bytes,
             sha256: self.hasher.finish(),
             media,
-            render_estimate: media.map_or(Duration::ZERO, |media| estimate_render_time(media, found, self.bytes)),
+            render_estimate: media.map_or(Duration::ZERO, |media| estimate_render_time(media, header, self.bytes)),
         })
     }
 }

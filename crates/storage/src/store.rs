@@ -18,9 +18,9 @@ use crate::new_blob::{BlobContent, NewBlob};
 use crate::operations::{READING_OPERATIONS, WRITING_OPERATIONS};
 use crate::settings::StoreSettings;
 
-/// The limit of one operation. A bucket has shorter limits for each request. This one is for a
+/// The limit of one operation. A bucket has shorter limits for each request. This limit is for a
 /// folder on a disk that does not answer. The thread that waits for the disk cannot be stopped. So
-/// the caller stops waiting, and what the thread writes late is deleted.
+/// the caller stops waiting, and files that the thread writes later are deleted.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A store, opened.
@@ -30,7 +30,7 @@ pub(crate) struct Store {
     pub(crate) engine: Arc<dyn StorageEngine>,
     /// The prefix of all paths of this store.
     pub(crate) prefix: Path,
-    /// For a folder: its file system.
+    /// For a folder: the free space of its file system.
     free_space: Option<FreeSpace>,
     /// The limit of one operation.
     pub(crate) operation_timeout: Duration,
@@ -95,9 +95,9 @@ impl Store {
         Ok(not_batched)
     }
 
-    /// Makes the server copy the object `key` of `from`, without its bytes passing through this process. Returns false
-    /// if the two stores are not in one place at one server, or if the copy failed: then the caller has to transfer the
-    /// bytes.
+    /// Makes the server copy the object `key` of the store `from` to the key `to` of this store, without its bytes
+    /// passing through this process. Returns false if the two stores are not in one place at one server, or if the copy
+    /// failed. The caller then has to transfer the bytes.
     pub(crate) async fn copy(&self, from: &Self, key: &str, to: &str) -> Result<bool, StoreError> {
         let copy = async {
             let scope = self.engine.copy_scope();
@@ -143,8 +143,9 @@ impl Store {
 
     /// Deletes every object whose key begins with `prefix`. Returns how many there were.
     pub(crate) async fn delete_prefix(&self, prefix: &str) -> Result<usize, StoreError> {
-        let whole = self.prefix.parts().map(|part| format!("{}/", part.as_ref())).collect::<String>() + prefix;
-        let remove = async { self.engine.delete_prefix(&whole).await.map_err(|error| self.map_error(prefix, error)) };
+        let full_prefix = self.prefix.parts().map(|part| format!("{}/", part.as_ref())).collect::<String>() + prefix;
+        let remove =
+            async { self.engine.delete_prefix(&full_prefix).await.map_err(|error| self.map_error(prefix, error)) };
         self.instrument("delete_prefix", remove).await
     }
 
@@ -170,7 +171,7 @@ impl Store {
         self.instrument("ping", ping).await
     }
 
-    /// Runs one operation, counted, timed and limited.
+    /// Runs one operation: limits its duration, and counts and times it. A test can make it fail here.
     pub(crate) fn instrument<T>(
         &self,
         op: &'static str,

@@ -1,7 +1,7 @@
 //! Reads an object in chunks, for a reader that may be slow: a client or a digest.
 //!
-//! A limit for the whole object would cut off slow readers: 100 MiB in 30 s are 3.5 MB/s. So each wait for the store
-//! is bounded, and the time a reader takes for a chunk is not.
+//! A limit for the whole object would cut off slow readers: with 30 s for 100 MiB, every reader slower than 3.5 MB/s.
+//! So each wait for the store is limited, and the time that a reader takes for a chunk is not.
 
 use std::time::Duration;
 
@@ -18,7 +18,8 @@ use crate::store::Store;
 const STREAM_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Store {
-    /// The object in chunks. It is open when this returns, so a missing object is known before the first byte.
+    /// Returns the object in chunks. The object is open when this returns, so a missing object is reported before the
+    /// first byte.
     pub(crate) async fn stream(
         &self,
         key: &str,
@@ -86,7 +87,7 @@ mod tests {
     #[tokio::test]
     async fn a_reader_gets_everything_although_it_pauses_longer_than_a_store_may() {
         let (sender, mut stream) = channel();
-        // Requested before it is available, and again after the pause.
+        // The first chunk is requested before it is available, and again after the pause.
         assert!(futures::poll!(stream.next()).is_pending());
         for chunk in ["a", "b"] {
             sender.unbounded_send(Ok(Bytes::from_static(chunk.as_bytes()))).unwrap();
@@ -107,7 +108,7 @@ mod tests {
         let pipe = folder.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let silent = [store.get("pipe").await.map(drop), store.get_uncached("pipe").await.map(drop)];
-        // Releases the threads that open it.
+        // Opening the pipe for writing too releases the threads that wait to open it.
         drop(std::fs::File::options().read(true).write(true).open(&pipe).unwrap());
         for silent in silent {
             let silent = silent.unwrap_err();

@@ -32,13 +32,13 @@ pub(crate) async fn stage(bucket: &TestStores, bytes: &Bytes) -> Staged {
 #[tokio::test]
 async fn what_is_staged_is_whole_whatever_its_length() {
     on_each_bucket(async |bucket| {
-        // No bytes, less than a part, exactly one part, and several parts with a rest.
+        // The lengths are: no bytes, less than a part, exactly one part, and several parts with a rest.
         for len in [0, 100_000, 5 << 20, (12 << 20) + 17] {
             let bytes = random_bytes(len);
             let staged = stage(bucket, &bytes).await;
             assert_eq!(staged.bytes, len as u64);
             let read = bucket.staging.read(&staged.key).await.unwrap();
-            assert!(read == bytes, "{len}: {} came back", read.len());
+            assert!(read == bytes, "{len} bytes were staged, {} bytes were read", read.len());
             bucket.staging.delete(&staged.key).await.unwrap();
             let gone = bucket.staging.read(&staged.key).await.unwrap_err();
             assert!(matches!(gone, StoreError::Missing { .. }) && !gone.is_transient(), "{gone}");
@@ -87,7 +87,7 @@ async fn an_answer_that_is_torn_is_never_taken_for_the_whole() {
     bucket.local_server.as_ref().unwrap().inject([S3Fault::Truncated]);
     match bucket.staging.read(&staged.key).await {
         // The read was resumed where the connection broke.
-        Ok(read) => assert!(read == bytes, "{} of {}", read.len(), bytes.len()),
+        Ok(read) => assert!(read == bytes, "{} of {} bytes were read", read.len(), bytes.len()),
         Err(torn) => assert!(torn.is_transient(), "{torn}"),
     }
 }
@@ -103,7 +103,7 @@ async fn what_is_promoted_is_the_same_bytes_without_sending_them() {
         assert!(bucket.blobs.read(first).await.unwrap() == bytes);
         bucket.staging.delete(&staged.key).await.unwrap();
         assert!(bucket.blobs.read(first).await.unwrap() == bytes);
-        // The staged object is gone now, so the store cannot copy it, and those bytes are used.
+        // The staged object is gone now, so the store cannot copy it, and the bytes that the caller holds are used.
         bucket.copy_to_blobs(&bucket.staging, &staged.key, second, Some(bytes.clone())).await.unwrap();
         assert!(bucket.blobs.read(second).await.unwrap() == bytes);
     })
@@ -120,8 +120,11 @@ async fn what_is_not_in_memory_is_promoted_whether_or_not_both_share_a_store() {
         // A folder and a bucket share no storage, so this process copies the bytes piece by piece.
         let folder = tempfile::tempdir().unwrap();
         let elsewhere = in_folder(&folder);
-        let there = stage(&elsewhere, &bytes).await;
-        bucket.copy_to_blobs(&elsewhere.staging, &there.key, "uploads/3/1001-b-original", None).await.unwrap();
+        let staged_in_folder = stage(&elsewhere, &bytes).await;
+        bucket
+            .copy_to_blobs(&elsewhere.staging, &staged_in_folder.key, "uploads/3/1001-b-original", None)
+            .await
+            .unwrap();
         assert!(bucket.blobs.read("uploads/3/1001-b-original").await.unwrap() == bytes);
         elsewhere.copy_to_blobs(&bucket.staging, &staged.key, "uploads/3/1001-b-original", None).await.unwrap();
         assert!(elsewhere.blobs.read("uploads/3/1001-b-original").await.unwrap() == bytes);
@@ -134,11 +137,11 @@ async fn what_is_not_in_memory_is_promoted_whether_or_not_both_share_a_store() {
     .await;
 }
 
-/// Tests the deletion of prefixes, in a bucket as in a folder.
-async fn delete_prefixes(bucket: &TestStores) {
+/// Tests the deletion of prefixes, in any stores: the callers pass buckets and a folder.
+async fn delete_prefixes(stores: &TestStores) {
     for n in 0..30 {
-        bucket.put_blob(&format!("uploads/3/1001-a-{n}.jpg"), random_bytes(100)).await;
-        bucket.put_blob(&format!("pictures/1001/a/{n}.jpg"), random_bytes(100)).await;
+        stores.put_blob(&format!("uploads/3/1001-a-{n}.jpg"), random_bytes(100)).await;
+        stores.put_blob(&format!("pictures/1001/a/{n}.jpg"), random_bytes(100)).await;
     }
     let others = [
         "pictures/1001/b/512.jpg",
@@ -147,25 +150,25 @@ async fn delete_prefixes(bucket: &TestStores) {
         "uploads/3/10012-a-512.jpg",
     ];
     for other in others {
-        bucket.put_blob(other, random_bytes(100)).await;
+        stores.put_blob(other, random_bytes(100)).await;
     }
     let left = async || {
-        let mut left: Vec<String> = bucket.blobs.list_keys().try_collect().await.unwrap();
+        let mut left: Vec<String> = stores.blobs.list_keys().try_collect().await.unwrap();
         left.sort();
         left
     };
     for prefix in ["uploads/3/1001-a-", "pictures/1001/a/"] {
-        assert_eq!(bucket.blobs.delete_prefix(prefix).await.unwrap(), 30);
-        assert_eq!(bucket.blobs.delete_prefix(prefix).await.unwrap(), 0);
+        assert_eq!(stores.blobs.delete_prefix(prefix).await.unwrap(), 30);
+        assert_eq!(stores.blobs.delete_prefix(prefix).await.unwrap(), 0);
     }
     assert_eq!(left().await, others);
     // All blobs of an upload are deleted by one prefix: by the beginning of their names, or by
     // their folder.
     for prefix in ["uploads/3/1001-", "pictures/1001/"] {
-        assert_eq!(bucket.blobs.delete_prefix(prefix).await.unwrap(), 1);
+        assert_eq!(stores.blobs.delete_prefix(prefix).await.unwrap(), 1);
     }
     assert_eq!(left().await, ["pictures/10012/a/512.jpg", "uploads/3/10012-a-512.jpg"]);
-    assert_eq!(bucket.blobs.delete_prefix("uploads/4/1024-").await.unwrap(), 0);
+    assert_eq!(stores.blobs.delete_prefix("uploads/4/1024-").await.unwrap(), 0);
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ async fn write_once(records: &Records) -> Result<(), RecordsError> {
     records.admit(admission("mary")).await.map(drop)
 }
 
-/// Opens all connections that the pool may have.
+/// Opens all connections that the pool may have, by more concurrent writes than connections.
 async fn open_all_connections(records: &Records) {
     for outcome in join_all((0..16).map(|_| write_once(records))).await {
         outcome.unwrap();
@@ -76,12 +76,12 @@ async fn a_server_that_says_nothing_is_given_up_and_its_connections_closed() {
 
 /// Repeats a write until its result is as expected.
 async fn wait_until(records: &Records, expected: impl Fn(&Result<(), RecordsError>) -> bool) {
-    let asked = async {
+    let repeated = async {
         while !expected(&write_once(records).await) {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    within_timeout(asked).await;
+    within_timeout(repeated).await;
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn after_a_failover_no_connection_to_the_standby_stays() {
     records.upsert_user(&user("mary")).await.unwrap();
     open_all_connections(&records).await;
 
-    // All connections break, and new ones lead to a server that accepts no writes.
+    // All connections break, and new connections lead to a server that accepts no writes.
     proxy.lead_to(&standby.host());
     proxy.cut();
     wait_until(&records, |outcome| matches!(outcome, Err(RecordsError::NotWritable(_)))).await;
@@ -110,7 +110,8 @@ async fn after_a_failover_no_connection_to_the_standby_stays() {
     drop((records, proxy));
 }
 
-/// A pooler has this effect too, if it puts a read-only server behind a connection that stays open.
+/// The server becomes read-only while its connections stay open. A pooler has this effect too, if it puts a read-only
+/// server behind a connection that stays open.
 #[tokio::test]
 async fn a_server_that_becomes_read_only_under_its_connections_is_noticed_and_so_is_its_recovery() {
     let Some(server) = PostgresServer::start().await else { return };
@@ -132,8 +133,8 @@ async fn a_server_that_becomes_read_only_under_its_connections_is_noticed_and_so
     open_all_connections(&records).await;
 }
 
-/// A pooler causes this in a failover: the connections that it holds open lead to a server that no longer accepts
-/// writes.
+/// All connections stay open, but their server no longer accepts writes. A pooler causes this in a failover, because it
+/// holds connections open.
 #[tokio::test]
 async fn the_first_write_that_is_refused_closes_all_connections_of_its_age() {
     let (Some(former), Some(primary)) = (PostgresServer::start().await, PostgresServer::start().await) else { return };
@@ -177,16 +178,16 @@ async fn a_server_soon_notices_that_a_client_has_vanished() {
     let records = open(&proxy, "postgres").await;
     records.upsert_user(&user("mary")).await.unwrap();
     open_all_connections(&records).await;
-    let asked = async {
+    let all_due_soon = async {
         loop {
             let due = keepalives_due(server.port);
             if due.len() >= 4 && due.iter().all(|due| due.is_some_and(|due| due <= Duration::from_secs(30))) {
                 return;
             }
-            // A connection whose data is in transit at this moment has another timer.
+            // A connection whose data is in transit at this moment has another timer, so the table is read again.
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    within_timeout(asked).await;
+    within_timeout(all_due_soon).await;
     drop((records, proxy));
 }

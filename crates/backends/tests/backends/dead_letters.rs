@@ -43,10 +43,10 @@ async fn a_dead_letter_is_tried_again_as_if_for_the_first_time() {
         db.clock.advance(2 * DEADLINE);
         let message = db.records.retry_job(admitted.message.id, DEADLINE).await.unwrap().unwrap().message;
         assert_eq!(message, admitted.message);
-        assert!(db.records.retry_job(message.id, DEADLINE).await.unwrap().is_none(), "it is not dead any more");
+        assert!(db.records.retry_job(message.id, DEADLINE).await.unwrap().is_none(), "the job is not dead any more");
         let upload = db.records.upload(admitted.id).await.unwrap().unwrap();
         assert_eq!((upload.state, upload.reason, upload.settled_at), (UploadState::Accepted, None, None));
-        assert!(db.records.fail_overdue(10).await.unwrap().is_empty(), "its new deadline is still ahead");
+        assert!(db.records.fail_overdue(10).await.unwrap().is_empty(), "the upload's new deadline is still ahead");
         let again = db.begin_attempt(&message).await;
         assert_eq!(
             (again.number, again.counted_attempts),
@@ -76,7 +76,10 @@ async fn a_dead_letter_is_discarded_and_an_expired_one_stays_dead() {
         assert!(!db.records.discard_job(one.message.id).await.unwrap());
         let failed = db.records.upload(one.id).await.unwrap().unwrap();
         assert_eq!(failed.state, UploadState::Failed);
-        assert!(db.records.needed_staged_keys(&[failed.staged_key]).await.unwrap().is_empty(), "nothing can use it");
+        assert!(
+            db.records.needed_staged_keys(&[failed.staged_key]).await.unwrap().is_empty(),
+            "no job can use the bytes"
+        );
         db.clock.advance(RETENTION);
         assert!(db.records.retry_job(two.message.id, DEADLINE).await.unwrap().is_none());
         assert!(db.records.job(two.message.id).await.unwrap().unwrap().dead);
@@ -85,8 +88,8 @@ async fn a_dead_letter_is_discarded_and_an_expired_one_stays_dead() {
     .await;
 }
 
-/// The target file waits for the upload, however long it takes to find the fault. Such an upload
-/// never waits for a claim, so it does not expire.
+/// The target file waits for the upload, however long an operator needs to find the fault. An upload
+/// into a file never waits for a claim, so it does not expire.
 #[tokio::test]
 async fn an_upload_into_a_file_keeps_its_bytes_until_its_job_is_discarded() {
     on_both_engines(async |db| {

@@ -21,7 +21,7 @@ pub(crate) fn in_folder(folder: &tempfile::TempDir) -> TestStores {
     TestStores { staging, blobs, local_server: None }
 }
 
-/// Every file below a folder, whatever its name.
+/// The paths of all files below a folder, sorted.
 fn files_below(folder: &Path) -> Vec<PathBuf> {
     fn below(folder: &Path) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
@@ -42,7 +42,7 @@ fn objects(keys: &[&str], bytes: &Bytes) -> Vec<NewBlob> {
 async fn what_is_written_is_one_file_under_its_name_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let stores = in_folder(&folder);
-    // Empty, less than a part, exactly one part, and several parts with a rest.
+    // The lengths are: no bytes, less than a part, exactly the first part, twice that, and several parts with a rest.
     for len in [0, 70_000, 128 << 10, 256 << 10, 1_000_000] {
         let bytes = random_bytes(len);
         let staged = stage(&stores, &bytes).await;
@@ -154,8 +154,8 @@ async fn two_folders_of_one_disk_share_the_bytes() {
     assert!(stores.blobs.read(key).await.unwrap() == bytes);
     assert_eq!(stores.blobs.signed_url(key, std::time::Duration::from_secs(1)).await.unwrap(), None);
     assert_eq!(stores.blobs.delete_prefix("uploads/3/1001-").await.unwrap(), 1);
-    // If the staged bytes are gone and the caller holds them, they are written all the same, because another attempt
-    // may have settled meanwhile.
+    // If the staged file is gone, the bytes that the caller holds are written all the same. Another attempt may have
+    // settled meanwhile, and a settled upload has no staged file.
     stores.copy_to_blobs(&stores.staging, &staged.key, key, Some(bytes.clone())).await.unwrap();
     assert!(stores.blobs.read(key).await.unwrap() == bytes);
 }

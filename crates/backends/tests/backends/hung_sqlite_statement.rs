@@ -17,7 +17,8 @@ async fn a_statement_that_does_not_end_is_given_up_and_later_ones_go_well() {
     let records = Records::open(&settings, Clock::system(), FailPoints::default()).await.unwrap();
     records.upsert_user(&user("mary")).await.unwrap();
     let before = records.admit(admission("mary")).await.unwrap();
-    // The statement takes several times the time limit, but ends, because the thread that counts cannot be stopped.
+    // The statement takes several times the time limit. It has to end in this test, because the thread that runs it
+    // cannot be stopped.
     let other = Database::connect(&url).await.unwrap();
     let slow = "CREATE TABLE n (i INTEGER);
         WITH RECURSIVE n1(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n1 LIMIT 700) INSERT INTO n SELECT i FROM n1;

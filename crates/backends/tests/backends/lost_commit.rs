@@ -1,6 +1,6 @@
-//! A PostgreSQL connection that is lost during a write whose outcome the caller must know. It is
-//! lost before the server receives the write, after the server has done it, or while the write is
-//! delayed, so that the server receives it later.
+//! A PostgreSQL connection that is lost during a write whose outcome the caller must know. The
+//! connection is lost before the server receives the write, after the server has done the write, or
+//! while the write is delayed, so that the server receives the write later.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -40,7 +40,7 @@ impl ConnectionCutter {
         *self.armed.lock().unwrap() = Some((bytes, lost));
     }
 
-    /// Returns once the server has done everything that it will do.
+    /// Returns once the server has done a delayed write. Returns at once if no write is delayed.
     async fn wait_until_applied(&self, lost: CommitLoss) {
         if lost == CommitLoss::Delayed {
             self.late.notified().await;
@@ -97,7 +97,7 @@ async fn open_through_cutter(db: &TestDb) -> (Records, ConnectionCutter, AbortOn
     let (server, database) = rest.split_once('/').unwrap();
     let (server, cutter) = (server.to_owned(), ConnectionCutter::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    // Without TLS, because the cutter cannot see the bytes in an encrypted connection.
+    // The connection has no TLS, because the cutter cannot see the bytes in an encrypted connection.
     let url = format!("{user}@{}/{database}?sslmode=disable", listener.local_addr().unwrap());
     let cutting = cutter.clone();
     let listening = tokio::spawn(async move {
@@ -109,14 +109,18 @@ async fn open_through_cutter(db: &TestDb) -> (Records, ConnectionCutter, AbortOn
     (TestDb::reopen(&url, &db.clock).await, cutter, AbortOnDropHandle::new(listening))
 }
 
-/// Asserts that an admitted upload exists, and that a refused one left nothing, so that its staged bytes can be
+/// Asserts that an admitted upload exists, and that a refused upload left nothing, so that its staged bytes can be
 /// deleted.
 async fn check_admitted_or_not(db: &TestDb, lost: CommitLoss, key: &str, id: Option<UploadId>) {
-    // On a slow machine, the server may have ended the transaction before its delayed commit
-    // arrives.
+    // A delayed commit may have either result, because a slow server may end the transaction before
+    // the commit arrives.
     assert!(lost == CommitLoss::Delayed || id.is_some() == (lost == CommitLoss::After), "{lost:?}");
     let needed = db.records.needed_staged_keys(&[key.to_owned()]).await.unwrap();
-    assert_eq!(needed.len(), usize::from(id.is_some()), "{lost:?}: the staged bytes are needed if it was admitted");
+    assert_eq!(
+        needed.len(),
+        usize::from(id.is_some()),
+        "{lost:?}: the staged bytes are needed if the upload was admitted"
+    );
     if let Some(id) = id {
         assert_eq!(db.records.upload(id).await.unwrap().unwrap().staged_key, key);
     }
@@ -131,7 +135,7 @@ async fn an_admission_whose_commit_was_lost_is_looked_up() {
         let key = upload.staged.key.clone();
         cutter.arm(b"COMMIT", lost);
         let admitted = records.admit(upload).await;
-        assert!(!cutter.armed(), "nothing was lost");
+        assert!(!cutter.armed(), "no connection was lost");
         assert!(!admitted.as_ref().is_err_and(|error| error.is_outcome_unknown()), "{lost:?}: {admitted:?}");
         cutter.wait_until_applied(lost).await;
         check_admitted_or_not(&db, lost, &key, admitted.ok().map(|admitted| admitted.id)).await;
@@ -140,7 +144,7 @@ async fn an_admission_whose_commit_was_lost_is_looked_up() {
         let key = upload.staged.key.clone();
         cutter.arm(b"COMMIT", lost);
         let admitted = records.admit_into_file(upload).await;
-        assert!(!cutter.armed(), "nothing was lost");
+        assert!(!cutter.armed(), "no connection was lost");
         cutter.wait_until_applied(lost).await;
         check_admitted_or_not(&db, lost, &key, admitted.ok().map(|admitted| admitted.unwrap().id)).await;
     }
@@ -148,7 +152,8 @@ async fn an_admission_whose_commit_was_lost_is_looked_up() {
     db.close().await;
 }
 
-/// Operations whose outcome is not looked up: repeating one after a lost response has the same result.
+/// Operations whose outcome is not looked up. Repeating such an operation after a lost response has the same result as
+/// doing it once.
 #[tokio::test]
 async fn what_is_not_looked_up_can_be_repeated() {
     let Some(db) = TestDb::postgres().await else { return };
@@ -171,9 +176,9 @@ async fn what_is_not_looked_up_can_be_repeated() {
         let LeaseResult::Leased(attempt) =
             records.begin_attempt_with_prefix(&other.message, MINUTE, &prefix).await.unwrap()
         else {
-            panic!("{lost:?}: no other worker has it");
+            panic!("{lost:?}: the job was not leased");
         };
-        assert_eq!(attempt.number, 1, "{lost:?}: it is counted once");
+        assert_eq!(attempt.number, 1, "{lost:?}: the attempt is counted once");
 
         let mary = records::Claimant { user: "mary".to_owned(), admin: false };
         let resource = domain::Resource { service: domain::Service::Users, id: "mary".to_owned() };

@@ -13,13 +13,13 @@ use crate::postgres_server::PgBouncer;
 async fn migrate_eight_times_at_once(url: &str) {
     let migrating: Vec<_> = (0..8).map(|_| tokio::spawn(migrations::up(url.to_owned().leak()))).collect();
     let mut applied = Vec::new();
-    for one in migrating {
-        applied.extend(one.await.unwrap().unwrap());
+    for run in migrating {
+        applied.extend(run.await.unwrap().unwrap());
     }
     applied.sort();
     let all: Vec<_> = migrations::status(url).await.unwrap().into_iter().map(|step| step.name).collect();
-    assert_eq!(applied, all, "each of them once, by whichever process");
-    assert!(migrations::up(url).await.unwrap().is_empty(), "and the next run finds nothing to do");
+    assert_eq!(applied, all, "each migration is applied once, by any of the runs");
+    assert!(migrations::up(url).await.unwrap().is_empty(), "the next run finds nothing to do");
 }
 
 #[tokio::test]
@@ -64,17 +64,18 @@ async fn a_database_that_is_not_utf8_is_refused() {
     }
 }
 
-/// A role reads the schema version before it starts, and must not hang there silently.
+/// A role reads the schema version before it starts. If the database does not answer, the role must not hang without a
+/// message.
 #[tokio::test]
 async fn a_database_that_stops_answering_is_given_up() {
     let Some(empty) = EmptyDatabase::create("").await else { return };
     let trap = RequestTrap::default();
     let proxy = Proxy::with_trap(empty.host(), trap.clone()).await;
-    // The trap holds the second message; the first one opens the connection.
+    // The trap holds the second message. The first message opens the connection.
     trap.arm(2);
     let url = format!("postgres://postgres@127.0.0.1:{}/{}?sslmode=disable", proxy.port, empty.name);
-    let looked = tokio::time::timeout(Duration::from_secs(60), migrations::status(&url)).await.expect("it ends");
-    let error = looked.unwrap_err().to_string();
+    let status = tokio::time::timeout(Duration::from_secs(60), migrations::status(&url)).await.expect("the call ends");
+    let error = status.unwrap_err().to_string();
     assert!(error.contains("did not answer"), "{error}");
     drop(proxy);
     empty.drop_database().await;

@@ -1,4 +1,5 @@
-//! PostgreSQL servers and poolers for one test, from Debian's packages. PostgreSQL's programs refuse to run as root.
+//! PostgreSQL servers and poolers for one test, from Debian's packages. PostgreSQL's programs refuse to run as root, so
+//! a test that is run as root starts them as the user postgres.
 
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
@@ -22,7 +23,7 @@ fn postgres_id(which: &str) -> Option<u32> {
     (number(&["-u"]) == Ok(0)).then(|| number(&[which, "postgres"]).unwrap())
 }
 
-/// A program, run as postgres if this process is root.
+/// A command for a program, which runs as the user postgres if this process is root.
 fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
     if let (Some(user), Some(group)) = (postgres_id("-u"), postgres_id("-g")) {
@@ -32,7 +33,7 @@ fn command(program: &Path) -> Command {
     command
 }
 
-/// A folder that postgres may write to.
+/// A folder that the user postgres may write to.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     if let (Some(user), Some(group)) = (postgres_id("-u"), postgres_id("-g")) {
@@ -48,7 +49,7 @@ fn stop(child: &mut Child, signal: &str) {
 
 /// Waits until a database answers.
 async fn wait_until_answers(url: &str) {
-    let asked = async {
+    let connected = async {
         loop {
             match Database::connect(url).await {
                 Ok(db) => return db.close().await.unwrap(),
@@ -56,7 +57,7 @@ async fn wait_until_answers(url: &str) {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(120), asked).await.expect("the server answers");
+    tokio::time::timeout(Duration::from_secs(120), connected).await.expect("the server answers");
 }
 
 /// A PostgreSQL server.
@@ -77,22 +78,22 @@ impl PostgresServer {
             return None;
         };
         let folder = folder();
-        let made = command(&bin.join("initdb"))
+        let status = command(&bin.join("initdb"))
             .args(["-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync", "-D"])
             .arg(folder.path().join("data"))
             .status();
-        assert!(made.unwrap().success());
+        assert!(status.unwrap().success());
         Some(Self::run(bin, folder).await)
     }
 
     /// Starts a streaming standby of this server.
     pub(crate) async fn standby(&self) -> Self {
         let folder = folder();
-        let made = command(&self.bin.join("pg_basebackup"))
+        let status = command(&self.bin.join("pg_basebackup"))
             .args(["-h", "127.0.0.1", "-U", "postgres", "-R", "-c", "fast", "-p", &self.port.to_string(), "-D"])
             .arg(folder.path().join("data"))
             .status();
-        assert!(made.unwrap().success());
+        assert!(status.unwrap().success());
         Self::run(self.bin.clone(), folder).await
     }
 
@@ -127,7 +128,7 @@ impl PostgresServer {
 
 impl Drop for PostgresServer {
     fn drop(&mut self) {
-        // Stops at once, without waiting for clients.
+        // Stops the server at once: it does not wait for its clients.
         stop(&mut self.child, "-QUIT");
         let _kept_until_now = &self.folder;
     }

@@ -1,4 +1,4 @@
-//! A PostgreSQL that is reached by its Unix socket.
+//! A PostgreSQL server that is reached by its Unix socket.
 
 use domain::{Clock, Secret};
 use instrument::FailPoints;
@@ -7,13 +7,13 @@ use records::{Records, RecordsSettings};
 use sea_orm::{ConnectionTrait, Database, DbBackend, Statement};
 use test_support::test_db::TestDb;
 
-/// The URL form of a Unix socket, as PostgreSQL's own tools use it for a server on this machine.
+/// The address is a URL with the folder of the socket, as PostgreSQL's own tools take it for a server on this machine.
 #[tokio::test]
 async fn records_open_a_database_by_its_unix_socket() {
     let Some(test_db) = TestDb::postgres().await else { return };
     let db = Database::connect(&test_db.url).await.unwrap();
-    let asked = "SELECT current_setting('unix_socket_directories'), current_setting('port'), current_user::text";
-    let row = db.query_one_raw(Statement::from_string(DbBackend::Postgres, asked)).await.unwrap().unwrap();
+    let query = "SELECT current_setting('unix_socket_directories'), current_setting('port'), current_user::text";
+    let row = db.query_one_raw(Statement::from_string(DbBackend::Postgres, query)).await.unwrap().unwrap();
     let text = |at: usize| row.try_get_by_index::<String>(at).unwrap();
     let (folders, port, user) = (text(0), text(1), text(2));
     db.close().await.unwrap();
@@ -26,9 +26,9 @@ async fn records_open_a_database_by_its_unix_socket() {
         let address = settings.database_url().unwrap();
         assert_eq!(up(&address).await.unwrap(), Vec::<String>::new());
         let db = Database::connect(&address).await.unwrap();
-        let asked = "SELECT inet_server_addr() IS NULL";
-        let row = db.query_one_raw(Statement::from_string(DbBackend::Postgres, asked)).await.unwrap().unwrap();
-        assert!(row.try_get_by_index::<bool>(0).unwrap(), "the connection is by the socket");
+        let query = "SELECT inet_server_addr() IS NULL";
+        let row = db.query_one_raw(Statement::from_string(DbBackend::Postgres, query)).await.unwrap().unwrap();
+        assert!(row.try_get_by_index::<bool>(0).unwrap(), "the connection uses the socket");
         db.close().await.unwrap();
         let records = Records::open(&settings, Clock::system(), FailPoints::default()).await.unwrap();
         records.ping().await.unwrap();

@@ -60,8 +60,8 @@ async fn a_broker_with_a_private_authority() {
     let queue = Queue::open(&trusting.queue, FailPoints::default()).await.unwrap();
     queue.ping().await.unwrap();
     queue.close().await;
-    let stranger = Queue::open(&settings.queue, FailPoints::default()).await.unwrap();
-    assert_unknown_issuer(&stranger.ping().await.unwrap_err().to_string());
+    let distrusting = Queue::open(&settings.queue, FailPoints::default()).await.unwrap();
+    assert_unknown_issuer(&distrusting.ping().await.unwrap_err().to_string());
     broker.delete_all().await;
 }
 
@@ -80,10 +80,10 @@ async fn a_database_with_a_private_authority() {
     let records = Records::open(&trusting.records, Clock::system(), FailPoints::default()).await.unwrap();
     records.ping().await.unwrap();
     records.close().await.unwrap();
-    let asked = "SELECT count(*) FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl";
+    let query = "SELECT count(*) FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl";
     let db = Database::connect(&address).await.unwrap();
-    let row = db.query_one_raw(Statement::from_string(DbBackend::Postgres, asked)).await.unwrap().unwrap();
-    assert_eq!(row.try_get_by_index::<i64>(0).unwrap(), 1, "the connection is by TLS");
+    let row = db.query_one_raw(Statement::from_string(DbBackend::Postgres, query)).await.unwrap().unwrap();
+    assert_eq!(row.try_get_by_index::<i64>(0).unwrap(), 1, "the connection uses TLS");
     db.close().await.unwrap();
     assert_unknown_issuer(&up(settings.records.url.expose()).await.unwrap_err().to_string());
     let refused = Records::open(&settings.records, Clock::system(), FailPoints::default()).await.unwrap_err();
@@ -95,9 +95,9 @@ async fn a_database_with_a_private_authority() {
 #[tokio::test]
 async fn a_store_with_a_private_authority() {
     let Some((url, tls)) = engine_address("CLOAKROOM_TEST_S3_TLS") else { return };
-    let (account, space) = (BucketAccount::s3(&url), uuid::Uuid::now_v7().simple());
+    let (account, prefix) = (BucketAccount::s3(&url), uuid::Uuid::now_v7().simple());
     assert!(account.endpoint.starts_with("https://"), "{}", account.endpoint);
-    let store = |place: &str| account.store_settings(&format!("{space}/{place}"));
+    let store = |place: &str| account.store_settings(&format!("{prefix}/{place}"));
     let settings = BackendsSettings { staging: store("staging"), blobs: store("blobs"), ..backends_settings() };
     let trusting = settings.clone().with_trusted_ca(&tls);
     let staging = Staging::open(&trusting.staging, FailPoints::default()).unwrap();
@@ -109,8 +109,8 @@ async fn a_store_with_a_private_authority() {
     let read: Vec<Bytes> = stream.try_collect().await.unwrap();
     assert_eq!(read.concat(), b"bytes");
     blobs.delete_prefix("uploads/0/1-a").await.unwrap();
-    let stranger = Staging::open(&settings.staging, FailPoints::default()).unwrap();
-    let refused = stranger.ping().await.unwrap_err();
+    let distrusting = Staging::open(&settings.staging, FailPoints::default()).unwrap();
+    let refused = distrusting.ping().await.unwrap_err();
     assert_unknown_issuer(&refused.to_string());
     assert_unknown_issuer(&chain(&refused));
 }

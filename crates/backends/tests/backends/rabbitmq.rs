@@ -146,17 +146,18 @@ async fn the_process_that_waits_receives_the_outcome_and_no_other() {
     let sent = job_message(1001);
     let waiting = api.wait_for_outcome(sent.id);
     api.publish(&sent).await.unwrap();
-    let along = joined.wait_for_shared_outcome(sent.id).await;
-    let deaf = bystander.wait_for_outcome(sent.id);
+    let shared = joined.wait_for_shared_outcome(sent.id).await;
+    let unknown = bystander.wait_for_outcome(sent.id);
     let mut deliveries = worker.consume(QueueName::Pictures, 1);
     next_delivery(&mut deliveries).await.ack().await.unwrap();
     let outcome = Outcome::Rejected(Reason::new("too_small", "it has one pixel"));
     worker.publish_outcome(sent.id, outcome.clone());
     let timeout = Duration::from_secs(120);
     assert_eq!(waiting.outcome(timeout).await, Some(outcome.clone()));
-    assert_eq!(along.outcome(timeout).await, Some(outcome));
-    // By now the outcome would have arrived.
-    assert_eq!(deaf.outcome(Duration::ZERO).await, None);
+    assert_eq!(shared.outcome(timeout).await, Some(outcome));
+    // The broker does not know that `bystander` waits. If the outcome had been sent to it all the same, it would have
+    // arrived by now.
+    assert_eq!(unknown.outcome(Duration::ZERO).await, None);
     broker.delete_all().await;
 }
 
@@ -183,8 +184,8 @@ async fn an_outcome_is_received_after_a_retry_by_another_worker() {
 async fn connections_cut_under_load_lose_nothing() {
     let Some(broker) = TestBroker::start().await else { return };
     let proxy = Proxy::to(broker.host()).await;
-    let by_proxy = broker.url_through(&proxy);
-    let (publishing, consuming) = (broker.queue_at(&by_proxy).await, broker.queue_at(&by_proxy).await);
+    let proxy_url = broker.url_through(&proxy);
+    let (publishing, consuming) = (broker.queue_at(&proxy_url).await, broker.queue_at(&proxy_url).await);
     let mut deliveries = consuming.consume(QueueName::Pictures, 8);
     let publish = async {
         let mut confirmed = Vec::new();
@@ -234,12 +235,12 @@ async fn an_unreachable_broker_is_reported_soon_and_found_again() {
     queue.ping().await.unwrap_err();
     proxy.set(ProxyState::Open);
     let sent = job_message(1002);
-    let back = async { while queue.publish(&sent).await.is_err() {} };
-    tokio::time::timeout(Duration::from_secs(120), back).await.expect("the broker is found again");
+    let published = async { while queue.publish(&sent).await.is_err() {} };
+    tokio::time::timeout(Duration::from_secs(120), published).await.expect("the broker is found again");
     let mut deliveries = queue.consume(QueueName::Pictures, 8);
     take_all(&mut deliveries, [sent]).await;
-    while let Some(echo) = deliveries.try_next().await {
-        echo.ack().await.unwrap();
+    while let Some(repeated) = deliveries.try_next().await {
+        repeated.ack().await.unwrap();
     }
     drop(deliveries);
     broker.delete_all().await;
@@ -251,8 +252,8 @@ async fn a_silent_broker_does_not_block_a_publisher_for_ever() {
     let proxy = Proxy::to(broker.host()).await;
     let queue = broker.queue_at(&broker.url_through(&proxy)).await;
     proxy.set(ProxyState::Silent);
-    let unheard = queue.publish(&job_message(1001)).await.unwrap_err();
-    assert!(matches!(unheard, QueueError::Unconfirmed | QueueError::Unreachable(_)), "{unheard}");
+    let error = queue.publish(&job_message(1001)).await.unwrap_err();
+    assert!(matches!(error, QueueError::Unconfirmed | QueueError::Unreachable(_)), "{error}");
     broker.delete_all().await;
 }
 

@@ -65,7 +65,7 @@ async fn a_changed_password_or_a_disabled_account_ends_all_sessions() {
     .await;
 }
 
-/// A login verifies the password for tens of milliseconds, in which the password may be changed.
+/// A login verifies the password for tens of milliseconds. The password may be changed during that time.
 #[tokio::test]
 async fn a_login_does_not_outlive_a_password_that_is_changed_meanwhile() {
     on_both_engines(async |db| {
@@ -120,7 +120,7 @@ async fn an_old_key_is_deleted_once_nothing_needs_it() {
         assert!(db.records.extend_signing_key("first", until - SignedDuration::from_mins(5)).await.unwrap());
         assert!(!db.records.extend_signing_key("third", until).await.unwrap());
         db.clock.advance(MINUTE);
-        assert_eq!(deleted().await, 0, "a bearer token needs it");
+        assert_eq!(deleted().await, 0, "a bearer token needs the key");
         db.clock.advance(9 * MINUTE);
         assert_eq!((deleted().await, keys().await), (1, vec!["second".to_owned()]));
         db.clock.advance(1000 * MINUTE);

@@ -52,7 +52,7 @@ async fn check_wrong_settings(account: &BucketAccount) {
         for error in errors {
             let StoreError::Misconfigured { why: said, .. } = &error else { panic!("{error}") };
             assert_eq!(*said, why, "{error}");
-            assert!(error.is_transient(), "an operator can set it right: {error}");
+            assert!(error.is_transient(), "an operator can correct the setting: {error}");
         }
     }
     let right = open_staging(account);
@@ -72,15 +72,15 @@ async fn check_outages(account: BucketAccount) {
     let proxy = Proxy::to(host(&account.endpoint)).await;
     let endpoint = account.endpoint.replace(host(&account.endpoint), &format!("127.0.0.1:{}", proxy.port));
     let staging = open_staging(&BucketAccount { endpoint, ..account });
-    for way in [ProxyState::Broken, ProxyState::Overloaded, ProxyState::Silent] {
-        proxy.set(way);
-        let asked = tokio::time::timeout(Duration::from_secs(20), staging.read("incoming/a")).await;
+    for state in [ProxyState::Broken, ProxyState::Overloaded, ProxyState::Silent] {
+        proxy.set(state);
+        let result = tokio::time::timeout(Duration::from_secs(20), staging.read("incoming/a")).await;
         // A request that hangs is ended by its caller or by the client's own time limit.
-        if let Ok(asked) = asked {
-            let error = asked.unwrap_err();
-            assert!(matches!(error, StoreError::Engine { .. }), "{way:?}: {error}");
+        if let Ok(result) = result {
+            let error = result.unwrap_err();
+            assert!(matches!(error, StoreError::Engine { .. }), "{state:?}: {error}");
         } else {
-            assert_eq!(way, ProxyState::Silent);
+            assert_eq!(state, ProxyState::Silent);
         }
     }
     proxy.set(ProxyState::Open);
@@ -104,7 +104,7 @@ async fn a_folder_whose_disk_is_gone_has_lost_nothing() {
     let stores = in_folder(&folder);
     let staged = stage(&stores, &random_bytes(1000)).await;
     let (there, aside) = (folder.path().join("staging"), folder.path().join("aside"));
-    // First the folder disappears with its mount point, then it leaves an empty mount point.
+    // In the first round the folder is gone with its mount point. In the second round an empty mount point is left.
     for mount_point in [false, true] {
         std::fs::rename(&there, &aside).unwrap();
         if mount_point {

@@ -13,7 +13,7 @@ use test_support::failing_disk::FailingDisk;
 use test_support::test_db::{TestDb, admission, on_both_engines};
 use test_support::tmpfs::Tmpfs;
 
-/// Opens the backends of one test in a folder, with records at an address and one reserve for all.
+/// Opens the backends of one test, with stores in a folder, the records of `db`, and the same reserve for each backend.
 async fn open_backends(folder: &Path, db: &TestDb, min_free: &str) -> Backends {
     open_with_reserves(folder, db, [min_free; 3]).await
 }
@@ -56,7 +56,7 @@ async fn records_that_were_restored_give_no_upload_id_again() {
         restored.check_accepts_upload(0).await.unwrap();
         let next = restored.records.admit(admission("mary")).await.unwrap().id;
         assert!(next.get() > lost[2], "{next} after {lost:?}");
-        // Nothing is skipped if nothing was lost.
+        // No number is skipped if the records know all uploads that have blobs.
         let again = open_backends(folder.path(), db, "0 B").await;
         again.check_accepts_upload(0).await.unwrap();
         let following = again.records.admit(admission("mary")).await.unwrap().id;
@@ -112,13 +112,13 @@ async fn each_backend_has_a_reserve_of_its_own() {
 
 /// Repeats a check until it holds.
 async fn wait_until(holds: impl AsyncFn() -> bool) {
-    let asked = async {
+    let repeated = async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    // The next check of the disk is due within a second; the rest is for a busy machine.
-    tokio::time::timeout(Duration::from_secs(5), asked).await.unwrap();
+    // The next check of the disk is due within a second. The other four seconds allow for a busy machine.
+    tokio::time::timeout(Duration::from_secs(5), repeated).await.unwrap();
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn records_on_a_full_disk_say_so_until_there_is_room() {
     disk.free_all();
     wait_until(async || backends.records.ping().await.is_ok()).await;
     disk.leave_free(0);
-    // Repeats until the log has no free space of its own left.
+    // Uploads are admitted until the write-ahead log has no unused space of its own left.
     let full = async {
         loop {
             if let Err(error) = backends.records.admit(admission("mary")).await {

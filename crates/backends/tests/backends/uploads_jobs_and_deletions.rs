@@ -67,9 +67,9 @@ async fn of_many_workers_that_begin_a_job_one_leases_it() {
                 tokio::spawn(async move { records.begin_attempt(&message, MINUTE).await.unwrap() })
             });
             let outcomes = futures::future::join_all(tries).await;
-            let run = outcomes.iter().filter(|outcome| matches!(outcome, Ok(LeaseResult::Leased(_)))).count();
+            let leased = outcomes.iter().filter(|outcome| matches!(outcome, Ok(LeaseResult::Leased(_)))).count();
             let busy = outcomes.iter().filter(|outcome| matches!(outcome, Ok(LeaseResult::Busy(_)))).count();
-            assert_eq!((run, busy), (1, 15));
+            assert_eq!((leased, busy), (1, 15));
         }
     })
     .await;
@@ -152,16 +152,16 @@ async fn of_many_requests_for_a_variant_one_enqueues_it() {
             tokio::spawn(async move { records.request_variant(upload, 0, name).await.unwrap() })
         });
         let mut messages = Vec::new();
-        let mut coming: HashSet<JobId> = HashSet::new();
+        let mut pending: HashSet<JobId> = HashSet::new();
         for wanted in futures::future::join_all(wants).await {
             match wanted.unwrap() {
                 VariantStatus::Enqueued(message) => messages.push(message),
-                VariantStatus::Pending(job) => drop(coming.insert(job)),
+                VariantStatus::Pending(job) => drop(pending.insert(job)),
                 other => panic!("{other:?}"),
             }
         }
         let [message] = messages.as_slice() else { panic!("{} jobs were enqueued", messages.len()) };
-        assert!(coming.iter().all(|job| *job == message.id));
+        assert!(pending.iter().all(|job| *job == message.id));
         let attempt = db.begin_attempt(message).await;
         let made = variant(&attempt, "64.png");
         assert_eq!(db.records.settle_variant(&attempt, 0, &made).await.unwrap(), SettleResult::Applied);
@@ -225,8 +225,8 @@ async fn what_is_overdue_fails_with_its_job_and_its_waiter_can_be_notified() {
     .await;
 }
 
-/// Both lock the upload's row first and the job's row after it. If one of them locked in the
-/// opposite order, they could wait for each other.
+/// Settling an upload and failing it at its deadline both lock the upload's row first and the job's
+/// row after it. If one of them locked in the opposite order, they could wait for each other.
 #[tokio::test]
 async fn what_is_settled_at_its_deadline_and_what_fails_there_do_not_wait_for_each_other() {
     on_both_engines(async |db| {
@@ -310,7 +310,11 @@ async fn what_an_attempt_wrote_is_deleted_when_the_job_ends_without_it() {
         let again = db.begin_attempt(&overdue.message).await;
         assert_eq!(db.records.settle_ready(&again, processed_upload(&again)).await.unwrap(), SettleResult::Applied);
         db.clock.advance(Duration::from_secs(3600));
-        assert_eq!(complete_due_deletions(db).await, [first.prefix], "and not what was settled after it");
+        assert_eq!(
+            complete_due_deletions(db).await,
+            [first.prefix],
+            "what was settled after the first attempt is not deleted"
+        );
 
         let dead = db.begin_attempt(&db.admit().await.message).await;
         db.records.mark_dead(&dead, &Reason::new("no", "no"), "no").await.unwrap();
@@ -322,7 +326,11 @@ async fn what_an_attempt_wrote_is_deleted_when_the_job_ends_without_it() {
         let all = complete_due_deletions(db).await;
         assert!(all.iter().any(|prefix| expired.prefix.starts_with(prefix)), "{all:?}");
         db.clock.advance(Duration::from_secs(3600));
-        assert_eq!(complete_due_deletions(db).await, [expired.prefix], "what was written after the expiry");
+        assert_eq!(
+            complete_due_deletions(db).await,
+            [expired.prefix],
+            "what the attempt wrote after the expiry is deleted too"
+        );
     })
     .await;
 }
@@ -335,7 +343,7 @@ async fn a_deletion_whose_sweeper_died_is_taken_again() {
         let taken = db.records.take_due_deletions(10).await.unwrap();
         let [deletion] = taken.as_slice() else { panic!("{taken:?}") };
         assert_eq!(deletion.prefix, attempt.prefix);
-        assert!(db.records.take_due_deletions(10).await.unwrap().is_empty(), "it is being deleted");
+        assert!(db.records.take_due_deletions(10).await.unwrap().is_empty(), "a sweeper is deleting the prefix");
         db.clock.advance(Duration::from_secs(600));
         assert_eq!(db.records.take_due_deletions(10).await.unwrap(), taken, "the sweeper that took it has died");
         db.records.complete_deletion(deletion).await.unwrap();

@@ -1,5 +1,5 @@
-//! The counters of what each user has in flight and stored, compared with a full count, and the queues that follow from
-//! them. On SQLite and PostgreSQL.
+//! The counters of what each user has in flight and stored, on SQLite and PostgreSQL. The tests compare the counters
+//! with a full count, and check the queues that are chosen by the counters.
 
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ async fn the_counters_say_what_a_full_count_says_after_every_step_of_a_picture()
         let waiting = db.admit().await;
         assert_eq!(usage(db).await, (1, 1, 2 * ORIGINAL_BYTES + 4 * VARIANT_BYTES));
         db.clock.advance(RETENTION);
-        assert_eq!(records.expire(10).await.unwrap().len(), 2, "one that is ready and one that waits");
+        assert_eq!(records.expire(10).await.unwrap().len(), 2, "a ready upload and a waiting upload expire");
         assert_eq!(usage(db).await, (0, 0, 0));
         assert!(matches!(records.begin_attempt(&waiting.message, MINUTE).await.unwrap(), LeaseResult::Gone));
     })
@@ -100,7 +100,7 @@ async fn the_counters_include_files_and_renditions_until_those_are_deleted() {
         let small = admit(rendition_target(version, "small")).await.unwrap();
         assert_eq!(usage(db).await, (1, 0, 24));
         admit(rendition_target(version, "SMALL")).await.unwrap_err();
-        assert_eq!(usage(db).await, (1, 0, 24), "its name was taken");
+        assert_eq!(usage(db).await, (1, 0, 24), "the name was taken, so nothing was counted");
         let attempt = db.begin_attempt(&small.message).await;
         db.records.settle_ready(&attempt, processed_upload(&attempt)).await.unwrap();
         assert_eq!(usage(db).await, (0, 0, 24 + 3 * VARIANT_BYTES));
@@ -139,8 +139,8 @@ async fn a_job_goes_to_bulk_or_heavy_and_stays_there() {
         let sent = admitted.iter().map(|one| one.message.clone()).chain([slow.message.clone()]);
         assert_eq!(relayed, sent.collect::<Vec<_>>(), "the relay publishes into the same queues");
 
-        // With two uploads fewer in flight, the next job goes to the queue of its kind again, and
-        // the one after it to `bulk`.
+        // Two uploads fewer are in flight now. So the next job goes to the queue of its kind again, and
+        // the job after that goes to `bulk`.
         let attempt = db.begin_attempt(&admitted[0].message).await;
         db.records.settle_ready(&attempt, processed_upload(&attempt)).await.unwrap();
         let attempt = db.begin_attempt(&admitted[1].message).await;
@@ -204,7 +204,7 @@ async fn end_job(records: &Records, admitted: Admitted, n: usize) {
     }
 }
 
-/// Two users whose uploads are admitted, settled, failed at the deadline and expired by many writers at the same time.
+/// Many writers admit, settle, fail at the deadline and expire the uploads of the same users at the same time.
 /// There is no deadlock, and every change is counted exactly once.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_writers_at_once_keep_the_counters_right() {

@@ -22,7 +22,11 @@ async fn users_log_in_by_their_email_and_the_newest_key_signs() {
         db.records.upsert_user(&thief).await.unwrap_err();
         assert!(!db.records.insert_user_if_absent(&thief).await.unwrap(), "the address is taken");
         assert!(!db.records.insert_user_if_absent(&user("mary")).await.unwrap(), "the id is taken");
-        assert_eq!(db.records.user("mary").await.unwrap().unwrap().role, Role::Admin, "and nothing changed");
+        assert_eq!(
+            db.records.user("mary").await.unwrap().unwrap().role,
+            Role::Admin,
+            "the refused insertions changed nothing"
+        );
         assert!(db.records.insert_user_if_absent(&user("adam")).await.unwrap());
         for id in ["old", "new"] {
             let key = SigningKey { id: id.to_owned(), secret: "00".repeat(32) };
@@ -62,8 +66,8 @@ async fn another_process_sees_the_same_records() {
     .await;
 }
 
-/// If processes did not agree, a machine whose clock is an hour ahead would treat the uploads of
-/// all users as overdue.
+/// If processes did not agree on the time, a machine whose clock is an hour ahead would treat the
+/// uploads of all users as overdue.
 #[tokio::test]
 async fn processes_whose_clocks_differ_by_an_hour_agree_on_the_time() {
     let Some(db) = TestDb::postgres().await else { return };

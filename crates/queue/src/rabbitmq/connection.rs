@@ -1,10 +1,12 @@
 //! A connection to the broker that reconnects: one task maintains it as long as the [`BrokerConnection`] lives.
 //!
-//! A process has two, one to publish and one to consume. They are separate because a broker that is short of memory
-//! or disk stops reading from every connection that publishes, and acknowledgements must not wait behind that.
+//! A process has two connections, one to publish and one to consume. They are separate because a broker that is short
+//! of memory or disk stops reading from every connection that publishes. Acknowledgements on such a connection would
+//! have to wait.
 //!
-//! lapin's own recovery is not used. A channel is either on a live connection or is discarded. What was unconfirmed
-//! or unacknowledged on it is done again, because that is easier to verify than a channel whose past is replayed.
+//! lapin's own recovery is not used. A channel is either on a live connection or is discarded. Messages that were
+//! unconfirmed or unacknowledged on a discarded channel are published or delivered again. This is easier to verify
+//! than a channel that lapin has restored.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,8 +27,8 @@ const PROTOCOL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The pause after the first failed connection; it doubles up to [`MAX_BACKOFF`].
 const MIN_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(3);
-/// How often the connection's status is read. A lost connection is noticed at the next frame; this finds one that was
-/// lost between frames.
+/// How often the connection's status is read. lapin reports a lost connection at the next frame. Reading the status
+/// also finds a connection that was lost while no frame was sent.
 const STATUS_POLL: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
@@ -56,8 +58,8 @@ impl BrokerConnection {
     /// operator.
     pub(super) fn new(address: BrokerAddress, name: &'static str, topology: Topology) -> Self {
         let (sender, state) = watch::channel(ConnectionState::Down("not connected yet".to_owned()));
-        let keeper = tokio::spawn(maintain(address, name, topology.clone(), sender)).abort_handle();
-        Self { state, topology, maintainer: keeper }
+        let maintainer = tokio::spawn(maintain(address, name, topology.clone(), sender)).abort_handle();
+        Self { state, topology, maintainer }
     }
 
     /// Opens a channel; waits up to `timeout` for the connection.
@@ -76,7 +78,7 @@ impl BrokerConnection {
         declare(&*self.connection(Duration::ZERO).await?, &self.topology).await
     }
 
-    /// Closes the connection, so that the broker need not detect its loss.
+    /// Closes the connection explicitly, so that the broker need not find out that this process is gone.
     pub(super) async fn close(&self) {
         self.maintainer.abort();
         let ConnectionState::Up(connection) = self.state.borrow().clone() else { return };
@@ -145,8 +147,8 @@ async fn maintain(
                 state.send_replace(ConnectionState::Down(error.to_string()));
                 // Half of the pause is random, so that not all processes reconnect to a restarted broker at the same
                 // moment.
-                let share = f64::from(random_id().as_bytes()[0]) / 255.0;
-                tokio::time::sleep(pause.mul_f64(0.5 + share / 2.0)).await;
+                let random_fraction = f64::from(random_id().as_bytes()[0]) / 255.0;
+                tokio::time::sleep(pause.mul_f64(0.5 + random_fraction / 2.0)).await;
                 pause = (pause * 2).min(MAX_BACKOFF);
             }
         }
@@ -156,7 +158,7 @@ async fn maintain(
 async fn connect(address: &BrokerAddress, name: &str, topology: &Topology) -> Result<Connection, QueueError> {
     let name = format!("cloakroom {name} {}", std::process::id());
     let options = ConnectionProperties::default().with_connection_name(name.into());
-    // Read for each connection, because a certificate authority may be replaced while this process runs.
+    // The file is read for each connection, because a certificate authority may be replaced while this process runs.
     let trusted = address.ca_file.as_deref().map(read_ca_file).transpose().map_err(QueueError::Unreachable)?;
     let tls = OwnedTLSConfig { identity: None, cert_chain: trusted };
     let runtime = lapin::runtime::default_runtime()?;
@@ -168,7 +170,8 @@ async fn connect(address: &BrokerAddress, name: &str, topology: &Topology) -> Re
 
 async fn declare(connection: &Connection, topology: &Topology) -> Result<(), QueueError> {
     let channel = with_timeout(connection.create_channel()).await?;
-    // Longer than other steps, because an empty broker takes a moment to elect a leader for each queue.
+    // This timeout is longer than that of other steps, because an empty broker takes a moment to elect a leader for
+    // each queue.
     match tokio::time::timeout(4 * PROTOCOL_TIMEOUT, topology.declare(&channel)).await {
         Ok(declared) => declared?,
         Err(_) => return Err(QueueError::Unreachable("the queues could not be declared in time".to_owned())),

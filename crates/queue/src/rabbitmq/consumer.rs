@@ -1,5 +1,5 @@
-//! Consumes one queue. A lost channel or connection is opened again, and the broker then redelivers what was not
-//! acknowledged.
+//! Consumes one queue. A lost channel or connection is opened again, and the broker then delivers the messages that
+//! were not acknowledged once more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use super::parked;
 use crate::engine::{DeliverySource, HeldDelivery};
 use crate::error::QueueError;
 
-/// The pause of a consumer that could not subscribe or could not park a message.
+/// How long a consumer that could not subscribe, or could not park a message, waits before it continues.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// After this long without a delivery, a consumer checks whether the broker has dropped it.
 const IDLE_CHECK: Duration = Duration::from_secs(5);
@@ -39,8 +39,8 @@ pub(super) struct Deliveries {
 enum IdleCause {
     /// There is nothing to deliver.
     Empty,
-    /// This many messages wait and none is delivered: the broker has dropped the consumer. It can do so without a
-    /// notice; RabbitMQ 3.10 does when a queue is deleted and declared again at once.
+    /// This many messages wait and none is delivered: the broker has dropped the consumer. A broker can do so without
+    /// a notice. RabbitMQ 3.10 does it when a queue is deleted and declared again at once.
     Dropped(u32),
     /// The broker did not say how many messages wait, so the channel cannot be trusted.
     Unknown(QueueError),
@@ -57,7 +57,8 @@ impl From<Result<u32, QueueError>> for IdleCause {
 }
 
 impl IdleCause {
-    /// Whether the consumer has to begin again. Logs why, and counts a consumer that the broker has dropped.
+    /// Returns whether the consumer has to subscribe again. Logs why, and counts a consumer that the broker has
+    /// dropped.
     fn requires_new_consumer(&self, queue: QueueName) -> bool {
         let queue = queue.as_str();
         match self {
@@ -79,7 +80,7 @@ impl Deliveries {
         Self { broker: shared, queue, prefetch, channel: None, consumer: None }
     }
 
-    /// Asks the broker why there are no deliveries.
+    /// Asks the broker how many messages wait, and concludes from the answer why there are no deliveries.
     async fn find_idle_cause(&self) -> IdleCause {
         let Some(channel) = &self.channel else { return IdleCause::Unknown(QueueError::Closed) };
         let queue = self.broker.topology.job_queue(self.queue);
@@ -95,13 +96,14 @@ impl Deliveries {
     }
 
     async fn subscribe(&mut self) -> Result<(), QueueError> {
-        // A separate channel, which can be closed without affecting a delivery that a worker holds.
+        // The new consumer has its own channel, which can be closed without affecting a delivery that a worker holds.
         let channel = self.broker.consumer_connection.channel(Duration::MAX).await?;
         let mut guard = ChannelGuard(Some(channel.clone()));
-        // The limit is per consumer, because RabbitMQ 4.3 refuses a global limit. It bounds the
-        // deliveries of one worker, so that other workers get the rest.
+        // The limit is per consumer, because RabbitMQ 4.3 refuses a global limit. It limits the
+        // deliveries that one worker holds, so that other workers get the other messages.
         with_timeout(channel.basic_qos(self.prefetch, BasicQosOptions { global: false })).await?;
-        // With manual acknowledgement, not exclusive; the broker names the consumer.
+        // The default options: a worker acknowledges each delivery, and other consumers may consume the same queue.
+        // The empty tag lets the broker name the consumer.
         let (queue, options) = (self.broker.topology.job_queue(self.queue), BasicConsumeOptions::default());
         let consumer = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
         let consumer = with_timeout(consumer).await?;
@@ -110,7 +112,8 @@ impl Deliveries {
         Ok(())
     }
 
-    /// The delivery, or None if this version does not know the message, which is then parked.
+    /// Returns the delivery. If this version does not know the message, parks it and returns None. If parking fails,
+    /// the message goes back to its queue.
     async fn decode_or_park(&self, body: &[u8], properties: &lapin::BasicProperties, acker: Acker) -> Option<Delivery> {
         let ack_guard = AckGuard(Some((acker, self.channel.clone()?)));
         match AmqpMessage::decode(body, properties) {
@@ -123,7 +126,8 @@ impl Deliveries {
                 let kind = properties.kind().as_ref().map_or("none", |kind| kind.as_str()).to_owned();
                 tracing::error!(kind, %error, "parked a message, because this version does not know its job");
                 metrics::counter!("cloakroom_jobs_parked_total", "queue" => self.queue.as_str()).increment(1);
-                // Published first and acknowledged second: a crash in between leaves two messages, not none.
+                // The message is parked before it is acknowledged, so that a crash in between leaves two copies and
+                // not none.
                 match parked::park(&self.broker, self.queue, body, properties).await {
                     Ok(()) => ack_guard.ack().await.unwrap_or_default(),
                     Err(error) => {
@@ -200,8 +204,8 @@ impl Drop for Deliveries {
     }
 }
 
-/// A channel on which a consumer is about to begin. If that is abandoned, because of a timeout or a dropped future,
-/// the channel is closed explicitly.
+/// A channel on which a consumer is about to begin. If the attempt is abandoned, because of a timeout or a dropped
+/// future, the channel is closed explicitly.
 ///
 /// The broker may have begun the consumer all the same, and lapin keeps a channel with a consumer open. Messages
 /// delivered there would be handled by no worker until the broker's own timeout ends.
@@ -237,15 +241,15 @@ impl HeldDelivery for Delivery {
     }
 }
 
-/// A message to be acknowledged. Dropped without [`ack`](Self::ack), it goes back. It holds the channel because an
-/// acknowledgement is valid on no other.
+/// A message to be acknowledged. If it is dropped without [`ack`](Self::ack), it goes back to its queue. It keeps the
+/// channel of its delivery open, because an acknowledgement is valid on no other channel.
 #[derive(Debug)]
 struct AckGuard(Option<(Acker, Channel)>);
 
 impl AckGuard {
     async fn ack(mut self) -> Result<(), QueueError> {
         let Some((acker, _channel)) = self.0.take() else { return Ok(()) };
-        // False if the channel was closed in the meantime.
+        // `Acker::ack` returns false if the channel was closed in the meantime.
         if with_timeout(acker.ack(BasicAckOptions::default())).await? { Ok(()) } else { Err(QueueError::Closed) }
     }
 }
@@ -270,7 +274,7 @@ mod tests {
 
     use super::*;
 
-    /// Adds all counters up.
+    /// A recorder that adds all counters up.
     #[derive(Default)]
     struct CounterSum(Arc<AtomicU64>);
 

@@ -12,7 +12,7 @@ use super::topology::Topology;
 /// How long a ping may take.
 pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The state of one process's queue.
+/// The state of the queue in one process.
 #[derive(Debug)]
 pub(super) struct QueueContext {
     pub(super) topology: Topology,

@@ -16,7 +16,7 @@ pub(super) const QUEUE_HEADER: &str = "cloakroom-queue";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AmqpMessage {
     pub(super) body: JobMessage,
-    /// The process that waits for the outcome.
+    /// The process that waits for the outcome, if there is one.
     pub(super) reply_to: Option<Uuid>,
 }
 
@@ -31,8 +31,8 @@ impl AmqpMessage {
             headers.insert(PRINCIPAL_HEADER.into(), AMQPValue::LongString(self.body.principal.as_str().into()));
         }
         let mut properties = BasicProperties::default()
-            // Persistent. A quorum queue stores every message anyway, but an exchange may be bound to another kind
-            // later.
+            // Persistent. A quorum queue stores every message anyway, but a queue of another kind may be bound to the
+            // exchange later.
             .with_delivery_mode(2)
             .with_content_type("application/json".into())
             .with_type(self.body.job.kind().into())
@@ -48,9 +48,10 @@ impl AmqpMessage {
     /// Decodes a message. Fails if this version does not know the kind, or if the message is no job message.
     ///
     /// Any client that can publish to these queues can write anything, so every property is parsed. A `reply_to` is
-    /// the id of a process. It is used only as a routing key on our own exchange, never as an address. A principal is
-    /// only compared; the job's row says whose job it is. The queue is that of the kind, or the one that the message
-    /// was parked from; a consumer sets the actual one.
+    /// the id of a process. It is used only as a routing key on our own exchange, never as an address. A principal
+    /// only decides with which jobs the job shares a worker's slots; the job's row says whose job it is. The queue of
+    /// the result is the queue of the job's kind, or the queue from which the message was parked. A consumer replaces
+    /// it by the queue that the message was in.
     pub(super) fn decode(body: &[u8], properties: &BasicProperties) -> Result<Self, serde_json::Error> {
         let header = |name: &str| match properties.headers().as_ref()?.inner().get(name)? {
             AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok().map(str::to_owned),

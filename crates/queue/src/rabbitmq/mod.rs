@@ -6,8 +6,8 @@
 //!   `reply_targets` remembers these processes.
 //! - `context` is the state that all of these share.
 //!
-//! A job message may be delivered twice and is never lost once [`RabbitMq::publish`] has returned. Every wait has a
-//! timeout, except the wait for the next delivery.
+//! A job message may be delivered twice and is never lost once [`RabbitMq::publish`] has returned `Ok`. Every wait
+//! has a timeout, except the wait for the next delivery.
 
 mod connection;
 mod consumer;
@@ -41,12 +41,12 @@ use publisher::Publisher;
 use reply_targets::ReplyTargets;
 use topology::Topology;
 
-/// How long a start waits for the broker. It then continues without the broker, because an api accepts uploads
-/// without it.
+/// How long a process waits for the broker when it starts. It then continues without the broker, because an api accepts
+/// uploads without it.
 const STARTUP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a shutdown waits for the last outcomes to be sent.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// The heartbeat in seconds. A dead peer is detected within two of these; the broker's own default is 60 s.
+/// The heartbeat in seconds. A dead peer is detected within two heartbeats. The broker's own default is 60 s.
 const HEARTBEAT_SECS: u16 = 10;
 /// The largest frame, in bytes. A message has a few hundred bytes. lapin keeps room for 64 frames
 /// on each connection. With the broker's default of 128 KiB, that would be 16 MiB for the two
@@ -142,11 +142,11 @@ impl QueueEngine for RabbitMq {
     }
 
     async fn ping(&self) -> Result<(), QueueError> {
-        let link = self.broker.publisher.connection();
-        if link.is_blocked() {
+        let connection = self.broker.publisher.connection();
+        if connection.is_blocked() {
             return Err(QueueError::Blocked);
         }
-        let channel = link.channel(PING_TIMEOUT).await?;
+        let channel = connection.channel(PING_TIMEOUT).await?;
         with_timeout(channel.close(200, "pong".into())).await
     }
 

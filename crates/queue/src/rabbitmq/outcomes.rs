@@ -2,8 +2,8 @@
 //! the process that waits for it, so an outcome goes to that process only.
 //!
 //! Waiting for a job that another process enqueued is rare (two clients request the same picture). Such a waiter
-//! binds the job's id as long as it waits. Nothing of this is durable or confirmed, because every waiter reads the
-//! records when its timeout ends.
+//! binds the queue of its process to the job's id as long as it waits. Neither that queue nor an outcome message is
+//! durable or confirmed, because every waiter reads the records when its timeout ends.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,11 +23,11 @@ use super::context::QueueContext;
 use crate::error::QueueError;
 use crate::outcome_waiters::OutcomeWaiters;
 
-/// How long a waiter waits for its binding. Without the binding, the waiter finds the outcome in
-/// the records when its own timeout ends.
+/// How long a waiter waits for its binding to be made. Without the binding, the waiter finds the
+/// outcome in the records when its own timeout ends.
 const BIND_TIMEOUT: Duration = Duration::from_secs(1);
-/// The number of outcomes that may wait for a broker that is not available. More are dropped, because waiters find
-/// them in the records.
+/// The number of outcomes that may wait for a broker that is not available. Further outcomes are dropped, because
+/// waiters find them in the records.
 const MAX_PENDING: usize = 4096;
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -70,7 +70,8 @@ impl OutcomeConsumer {
         tokio::time::timeout(timeout, endpoint.wait_for(Option::is_some)).await.ok();
     }
 
-    /// Receives the outcome of a job that another process enqueued, until the guard is dropped.
+    /// Makes the outcome of a job that another process enqueued arrive in this process, until the returned binding is
+    /// dropped.
     pub(super) async fn bind_job(self: &Arc<Self>, exchange: &str, job: JobId) -> ConsumerBinding {
         *self.bound_jobs.lock().unwrap_or_else(PoisonError::into_inner).entry(job).or_default() += 1;
         let binding = ConsumerBinding { consumer: Arc::clone(self), exchange: exchange.to_owned(), job };
@@ -88,7 +89,7 @@ impl Drop for OutcomeConsumer {
     }
 }
 
-/// A binding that is removed with its last waiter.
+/// Keeps the binding of a job for one waiter. When the last waiter of the job drops its value, the binding is removed.
 #[derive(Debug)]
 pub(crate) struct ConsumerBinding {
     consumer: Arc<OutcomeConsumer>,
@@ -124,15 +125,16 @@ async fn consume_outcomes(
 ) -> Result<(), QueueError> {
     let channel = shared.consumer_connection.channel(Duration::MAX).await?;
     // Exclusive: the queue belongs to this process and is deleted with its connection. RabbitMQ 4.3 lets no other
-    // kind of queue be transient. The broker names it, because the name of a queue whose connection was just lost may
-    // still be in use.
+    // kind of queue be transient. The broker chooses the queue's name, because the name of a queue whose connection
+    // was just lost may still be in use.
     let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
     let queue =
         with_timeout(channel.queue_declare("".into(), options, FieldTable::default())).await?.name().to_string();
     let exchange = shared.topology.outcome_exchange();
     with_timeout(bind(&channel, &queue, &exchange, &shared.instance.simple().to_string())).await?;
-    let again: Vec<JobId> = bound_jobs.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect();
-    for job in again {
+    // The bindings of waiters that began before this connection are made again on the new queue.
+    let jobs: Vec<JobId> = bound_jobs.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect();
+    for job in jobs {
         with_timeout(bind(&channel, &queue, &exchange, &job.simple().to_string())).await?;
     }
     // No acknowledgement, because a lost outcome is found in the records.
@@ -244,7 +246,7 @@ mod tests {
     use super::*;
     use domain::Reason;
 
-    /// Golden texts: an old worker's outcome may reach a new api, and the other way round.
+    /// The texts are fixed, because an old worker's outcome may reach a new api, and a new worker's outcome an old api.
     #[test]
     fn an_outcome_message_is_decoded_by_every_version() {
         for (text, outcome) in [

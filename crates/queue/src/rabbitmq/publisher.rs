@@ -1,7 +1,8 @@
-//! Publishing without loss: persistent, mandatory, and confirmed before the caller is told that it is done.
+//! Publishes without loss: messages are persistent and mandatory, and the broker has confirmed a message before
+//! [`Publisher::publish`] returns `Ok`.
 //!
-//! All publishers of a process share one channel. Each waits for its own confirm only, so concurrent publishes are
-//! pipelined and the broker syncs its disk for many at once.
+//! All calls in a process share one channel. Each call waits for its own confirm only, so concurrent publishes are
+//! pipelined and the broker syncs its disk for many messages at once.
 
 use std::time::Duration;
 
@@ -30,8 +31,8 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    pub(super) fn new(link: BrokerConnection) -> Self {
-        Self { connection: link, channel: Mutex::new(None) }
+    pub(super) fn new(connection: BrokerConnection) -> Self {
+        Self { connection, channel: Mutex::new(None) }
     }
 
     pub(super) fn connection(&self) -> &BrokerConnection {
@@ -49,7 +50,7 @@ impl Publisher {
         body: &[u8],
         properties: &BasicProperties,
     ) -> Result<(), QueueError> {
-        let until = Instant::now() + CONFIRM_TIMEOUT;
+        let deadline = Instant::now() + CONFIRM_TIMEOUT;
         let mut declared = false;
         loop {
             if self.connection.is_blocked() {
@@ -59,7 +60,7 @@ impl Publisher {
                 let channel = self.channel().await?;
                 self.publish_once(&channel, exchange, key, body, properties).await
             };
-            let error = match tokio::time::timeout_at(until, attempt).await {
+            let error = match tokio::time::timeout_at(deadline, attempt).await {
                 Err(_) => return Err(QueueError::Unconfirmed),
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(error)) => error,
@@ -73,8 +74,8 @@ impl Publisher {
                     self.connection.declare().await?;
                     declared = true;
                 }
-                // The channel is lost; the next one may work.
-                QueueError::Engine(_) if Instant::now() + RECONNECT_TIMEOUT < until => {}
+                // The channel is lost. The next attempt opens another channel, which may work.
+                QueueError::Engine(_) if Instant::now() + RECONNECT_TIMEOUT < deadline => {}
                 error => return Err(error),
             }
         }
@@ -99,12 +100,12 @@ impl Publisher {
     }
 
     async fn channel(&self) -> Result<Channel, QueueError> {
-        let mut held = self.channel.lock().await;
-        if let Some(channel) = held.as_ref().filter(|channel| channel.status().connected()) {
+        let mut current = self.channel.lock().await;
+        if let Some(channel) = current.as_ref().filter(|channel| channel.status().connected()) {
             return Ok(channel.clone());
         }
         let channel = self.connection.channel(RECONNECT_TIMEOUT).await?;
         with_timeout(channel.confirm_select(ConfirmSelectOptions::default())).await?;
-        Ok(held.insert(channel).clone())
+        Ok(current.insert(channel).clone())
     }
 }

@@ -1,4 +1,4 @@
-//! The processes that wait for the outcomes of jobs delivered here.
+//! The processes that wait for the outcomes of jobs that were delivered to this process.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,7 +19,8 @@ pub(super) struct ReplyTargets(Mutex<TargetsByJob>);
 struct TargetsByJob {
     /// The process, and the number of its entry in `order`.
     targets: HashMap<JobId, (Uuid, u64)>,
-    /// The entries from the oldest to the newest. An entry whose job has a newer one, or none, is skipped.
+    /// The entries from the oldest to the newest. An entry is skipped if its job has a newer entry, or is no longer
+    /// in `targets`.
     order: VecDeque<(JobId, u64)>,
     last_number: u64,
 }
@@ -32,15 +33,15 @@ impl ReplyTargets {
     /// Keeps the process that waits for the outcome of this message's job, if there is one.
     pub(super) fn remember(&self, message: &AmqpMessage) {
         let Some(process) = message.reply_to else { return };
-        let mut known = self.by_job();
-        known.last_number += 1;
-        let number = known.last_number;
-        known.targets.insert(message.body.id, (process, number));
-        known.order.push_back((message.body.id, number));
-        while known.order.len() > MAX_REPLY_TARGETS {
-            let Some((oldest, number)) = known.order.pop_front() else { return };
-            if known.targets.get(&oldest).is_some_and(|(_, newest)| *newest == number) {
-                known.targets.remove(&oldest);
+        let mut by_job = self.by_job();
+        by_job.last_number += 1;
+        let number = by_job.last_number;
+        by_job.targets.insert(message.body.id, (process, number));
+        by_job.order.push_back((message.body.id, number));
+        while by_job.order.len() > MAX_REPLY_TARGETS {
+            let Some((oldest, number)) = by_job.order.pop_front() else { return };
+            if by_job.targets.get(&oldest).is_some_and(|(_, newest)| *newest == number) {
+                by_job.targets.remove(&oldest);
             }
         }
     }
@@ -73,7 +74,7 @@ mod tests {
         targets.remember(&message(job, first));
         assert_eq!(targets.take(job), Some(first));
         targets.remember(&message(job, second));
-        // As many further jobs as push out the first entry of the job, and not its second one.
+        // These jobs are just enough to push out the first entry of `job` and to leave its second entry.
         for _ in 0..MAX_REPLY_TARGETS - 1 {
             targets.remember(&message(ordered_id(), first));
         }

@@ -21,8 +21,8 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ExchangeKind};
 
 /// The delays of rescheduled jobs. Each delay has its own queue, because messages leave only from
-/// the head of a queue: a message with a long delay would hold back those behind it. All job queues
-/// share the delay queues.
+/// the head of a queue: a message with a long delay would hold back the messages behind it. All job
+/// queues share the delay queues.
 const RETRY_DELAYS: [(&str, Duration); 5] = [
     ("1s", Duration::from_secs(1)),
     ("5s", Duration::from_secs(5)),
@@ -68,15 +68,16 @@ impl Topology {
         (self.name("work"), format!("now.{}", queue.as_str()))
     }
 
-    /// The exchange and key of a message to be delivered after `delay` at the earliest. A delay
-    /// longer than the longest of `RETRY_DELAYS` becomes that one.
+    /// The exchange and key of a message to be delivered after `delay` at the earliest. If `delay` is
+    /// longer than the longest of `RETRY_DELAYS`, that longest one is used.
     pub(super) fn delayed_route(&self, queue: QueueName, delay: Duration) -> (String, String) {
         let longest = RETRY_DELAYS[RETRY_DELAYS.len() - 1].0;
         let label = RETRY_DELAYS.iter().find(|(_, wait)| *wait >= delay).map_or(longest, |(label, _)| label);
         (self.name("later"), format!("{label}.{}", queue.as_str()))
     }
 
-    /// Declares everything. `channel` serves nothing else, because a refusal closes the channel.
+    /// Declares all exchanges, queues and bindings. `channel` must serve nothing else, because the broker
+    /// closes it when it refuses a declaration.
     pub(super) async fn declare(&self, channel: &Channel) -> lapin::Result<()> {
         for exchange in ["work", "later"] {
             self.exchange(channel, &self.name(exchange), ExchangeKind::Topic).await?;
@@ -99,7 +100,7 @@ impl Topology {
     }
 
     async fn exchange(&self, channel: &Channel, name: &str, kind: ExchangeKind) -> lapin::Result<()> {
-        // Durable: it survives a restart of the broker, as the queues bound to it do.
+        // Durable: the exchange survives a restart of the broker, as the queues bound to it do.
         let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
         channel.exchange_declare(name.into(), kind, options, FieldTable::default()).await
     }
@@ -122,11 +123,11 @@ fn job_queue_args(dead: &str) -> FieldTable {
     let mut arguments = quorum_args();
     // The records count attempts before any work is done. This limit only ends messages that circle
     // in the broker itself. It is far above the worker's own limit, because up to RabbitMQ 3.13 a
-    // message returned by a draining worker counts too. It must be set, because RabbitMQ 4.0 has a
-    // limit of 20 if none is set.
+    // message that a draining worker returns counts as a delivery too. The limit must be set, because
+    // RabbitMQ 4.0 has a limit of 20 if none is set.
     arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(200));
-    // The default exchange, with the name of the dead queue as the key, because that binding cannot
-    // be removed.
+    // Dead letters go through the default exchange, with the name of the dead queue as the key. Every
+    // queue is bound to the default exchange by its name, and that binding cannot be removed.
     set_dead_letter_args(&mut arguments, "", Some(dead));
     arguments
 }
@@ -136,7 +137,7 @@ fn delay_queue_args(wait: Duration, work: &str) -> FieldTable {
     let mut arguments = quorum_args();
     let millis = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
     arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(millis));
-    // No key of its own: the message keeps a key such as "5s.pictures", which names its job queue.
+    // No dead-letter key is set, so the message keeps a key such as "5s.pictures", which names its job queue.
     set_dead_letter_args(&mut arguments, work, None);
     arguments
 }
@@ -151,16 +152,17 @@ fn retention_args() -> FieldTable {
     arguments
 }
 
-/// The arguments of a quorum queue. It is replicated, and a message is on disk before it is
-/// confirmed. It is the only replicated kind from RabbitMQ 4 on.
+/// The arguments of a quorum queue. A quorum queue is replicated, and a message is on disk before it
+/// is confirmed. From RabbitMQ 4 on, it is the only kind of queue that is replicated.
 fn quorum_args() -> FieldTable {
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
     arguments
 }
 
-/// Dead-letters at least once: a message leaves this queue only when the next one has confirmed it. The broker
-/// requires reject-publish with it, because a queue that drops its head could drop a message in transit.
+/// Sets dead-lettering at least once: a message leaves its queue only when the next queue has confirmed it. The
+/// broker requires `reject-publish` for this strategy, because a queue that drops its head could drop a message in
+/// transit.
 fn set_dead_letter_args(arguments: &mut FieldTable, exchange: &str, key: Option<&str>) {
     arguments.insert("x-dead-letter-strategy".into(), AMQPValue::LongString("at-least-once".into()));
     arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));

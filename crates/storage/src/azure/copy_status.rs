@@ -27,7 +27,7 @@ enum CopyStatus {
 /// Waits until the copy to `path` has ended. The client must be opened with [`CopyStatusConnector`].
 ///
 /// # Errors
-/// Also if the copy has failed, or if the blob is not the target of a copy.
+/// Any error of the request for the state. Also if the copy has failed, or if the blob is not the target of a copy.
 pub(super) async fn wait_for_copy(client: &impl ObjectStore, path: &Path) -> Result<()> {
     loop {
         let head = client.get_opts(path, GetOptions { head: true, ..GetOptions::default() }).await?;
@@ -82,7 +82,7 @@ mod tests {
     use crate::settings::StoreSettings;
 
     /// Copies a blob at a server that sends these states of the copy, one after another. Returns
-    /// the result, and the number of states that were asked for.
+    /// the result, and the number of requests for the state.
     async fn copy_with_states(states: &[&str]) -> (Result<()>, usize) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let settings = StoreSettings {
@@ -95,7 +95,7 @@ mod tests {
         };
         let place = BucketPlace { bucket: "container", prefix: Path::default(), ca_certificates: None };
         let container = super::super::open(&place, &settings).unwrap();
-        let mut asked = 0;
+        let mut requests = 0;
         let serve = async {
             loop {
                 let (mut client, _) = listener.accept().await.unwrap();
@@ -104,8 +104,8 @@ mod tests {
                     head.push(client.read_u8().await.unwrap());
                 }
                 let status = if head.starts_with(b"HEAD") {
-                    asked += 1;
-                    format!("200 OK\r\nx-ms-copy-status: {}", states[asked - 1])
+                    requests += 1;
+                    format!("200 OK\r\nx-ms-copy-status: {}", states[requests - 1])
                 } else {
                     "202 Accepted\r\nx-ms-copy-status: pending".to_owned()
                 };
@@ -121,16 +121,16 @@ mod tests {
             copied = container.bounded.copy_inside(&from, &to) => copied,
             () = serve => Ok(()),
         };
-        (copied, asked)
+        (copied, requests)
     }
 
     #[tokio::test]
     async fn a_copy_is_done_when_the_store_has_ended_it() {
-        let (copied, asked) = copy_with_states(&["pending", "pending", "success"]).await;
-        assert_eq!((copied.is_ok(), asked), (true, 3), "{copied:?}");
+        let (copied, requests) = copy_with_states(&["pending", "pending", "success"]).await;
+        assert_eq!((copied.is_ok(), requests), (true, 3), "{copied:?}");
         for state in ["failed", "aborted"] {
-            let (copied, asked) = copy_with_states(&["pending", state]).await;
-            assert_eq!((copied.is_err(), asked), (true, 2), "{state}");
+            let (copied, requests) = copy_with_states(&["pending", state]).await;
+            assert_eq!((copied.is_err(), requests), (true, 2), "{state}");
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Azure differs from S3 in these points:
 //!
-//! - A copy inside an account may go on after its request was answered ("Copy Blob" of the REST API), so its end is
-//!   waited for (`copy_status`). Without that, a staged blob could be deleted before it is copied.
+//! - A copy inside an account may go on after its request was answered ("Copy Blob" of the REST API). So `copy_status`
+//!   waits for the end of the copy. Otherwise a staged blob could be deleted before it is copied.
 //! - Parts are uncommitted blocks. No request deletes them: Azure drops them after seven days ("Put Block").
 //! - Blobs are deleted in batches. In the answer, a failed deletion has a message but no error
 //!   code, so errors are also recognised by their messages.
@@ -66,8 +66,8 @@ const MISCONFIGURED: [(&str, &str); 13] = [
 ];
 
 /// The messages of errors whose code is missing or says too little ("Blob Storage error codes"). In
-/// the answer to a batch of deletions, an error has no code. Azurite calls a wrong key
-/// `AuthorizationFailure`.
+/// the answer to a batch of deletions, an error has no code. For a wrong key, Azurite sends the code
+/// `AuthorizationFailure`, which otherwise means that access is denied.
 const MESSAGES: [(&str, FailureKind); 4] = [
     ("The specified blob does not exist", FailureKind::Missing),
     ("The specified container does not exist", FailureKind::Misconfigured(NO_CONTAINER)),

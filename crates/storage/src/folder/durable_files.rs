@@ -27,7 +27,7 @@ use crate::engine::ObjectSource;
 
 /// How often a directory is created again if another process removes it while it is empty.
 const MAX_CREATE_ATTEMPTS: usize = 1000;
-/// The number of remembered directories; the uploads of one hour share a few.
+/// The maximum number of directories that are remembered as durable. The uploads of one hour share a few directories.
 const MAX_DURABLE_DIRS: usize = 1024;
 
 /// A folder, opened. Clones share it.
@@ -35,8 +35,8 @@ const MAX_DURABLE_DIRS: usize = 1024;
 pub(crate) struct Folder {
     client: LocalFileSystem,
     root: Arc<Path>,
-    /// Directories whose own names are known to be durable, whichever process made them. They stay so, because no
-    /// directory in use is removed.
+    /// Directories whose own names are known to be durable, whichever process made them. Their names stay durable,
+    /// because no directory in use is removed.
     durable_dirs: Arc<Mutex<HashSet<PathBuf>>>,
 }
 
@@ -50,18 +50,18 @@ impl Folder {
         Ok(Self { client, root: root.into(), durable_dirs: Arc::default() })
     }
 
-    /// The folder itself.
+    /// The path of the folder.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The client that reads, lists and deletes. It keeps directories that become empty, because it would otherwise
-    /// remove and create them all the time, and the remembered durability would be lost.
+    /// The client that reads, lists and deletes. It keeps directories that become empty. Otherwise directories would be
+    /// removed and created all the time, and none could be remembered as durable.
     pub(crate) fn client(&self) -> &LocalFileSystem {
         &self.client
     }
 
-    /// The path of the file with this key, or of the directory of all keys that begin so.
+    /// The path of the file with this key, or of the directory that holds all keys beginning with this key.
     pub(crate) fn path(&self, key: &Key) -> object_store::Result<PathBuf> {
         if key.is_root() { Ok(self.root.to_path_buf()) } else { self.client.path_to_filesystem(key) }
     }
@@ -80,7 +80,8 @@ impl Folder {
     pub(crate) async fn write(&self, files: Vec<(PathBuf, ObjectSource)>) -> io::Result<()> {
         let folder = self.clone();
         let pending = run_blocking(move || folder.write_blocking(files)).await?;
-        // Persisted here and not on the blocking thread, because a caller that stopped waiting must leave no file.
+        // The files are persisted here and not on the blocking thread. If the caller has stopped waiting, this line is
+        // not reached and the files are deleted.
         pending.into_iter().for_each(PendingFile::persist);
         Ok(())
     }
@@ -90,14 +91,15 @@ impl Folder {
         let filled =
             files.into_iter().map(|(path, source)| self.write_source(path, source)).collect::<io::Result<Vec<_>>>()?;
         let (pending, written): (Vec<PendingFile>, Vec<Option<File>>) = filled.into_iter().unzip();
-        // All bytes have been given to the system by now, so that it can combine the writes.
+        // The first file is synced only after all files have been given to the system, so that the system can combine
+        // the writes.
         written.iter().flatten().try_for_each(File::sync_data)?;
         directories.iter().try_for_each(|directory| self.make_durable(directory))?;
         Ok(pending)
     }
 
     /// Creates a file. Returns the open file, or None if the new file is another name of a durable
-    /// one.
+    /// file.
     fn write_source(&self, path: PathBuf, source: ObjectSource) -> io::Result<(PendingFile, Option<File>)> {
         let (source, held) = match source {
             ObjectSource::Bytes(bytes) => return self.write_bytes(path, &bytes),
@@ -143,7 +145,8 @@ impl Folder {
                 Err(error) if is_missing(&error) => {}
                 created => return created,
             }
-            // The process that removed this directory may have removed others too.
+            // The process that removed this directory may have removed others too, so no directory counts as durable
+            // any more.
             self.durable_dirs().clear();
             match create_dir_durably(&self.root).and_then(|()| std::fs::create_dir_all(parent_dir(path))) {
                 Err(error) if !is_missing(&error) => return Err(error),
@@ -164,7 +167,7 @@ impl Folder {
             let mut bytes = Vec::new();
             bytes.try_reserve_exact(usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX))?;
             file.read_to_end(&mut bytes)?;
-            // This is advice, which not every system takes.
+            // This is advice, which not every file system follows.
             #[cfg(target_os = "linux")]
             rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).ok();
             Ok(bytes.into())
@@ -193,9 +196,9 @@ impl Folder {
         self.durable_dirs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Deletes the files of a directory whose names begin with `stem`; if `stem` is empty, the directory with
-    /// everything below it. Returns how many. The deletion is durable when this returns, because no row remembers the
-    /// files any more.
+    /// Deletes the files of a directory whose names begin with `stem`. If `stem` is empty, deletes the directory with
+    /// everything below it. Returns the number of deleted files. The deletion is durable when this returns, because
+    /// afterwards no row names the files any more.
     pub(crate) async fn delete_prefix(&self, directory: PathBuf, stem: String) -> io::Result<usize> {
         let folder = self.clone();
         let remove = move || {
@@ -206,15 +209,15 @@ impl Folder {
             // The directory is synced even if it had no such file, because an earlier process may
             // have been killed between the deletion and this step. If the directory is gone as
             // well, its nearest existing parent is synced.
-            let left = directory.ancestors().take_while(|above| above.starts_with(&folder.root));
-            let synced = left.map(sync_dir).find(|synced| !synced.as_ref().is_err_and(is_missing));
+            let candidates = directory.ancestors().take_while(|above| above.starts_with(&folder.root));
+            let synced = candidates.map(sync_dir).find(|synced| !synced.as_ref().is_err_and(is_missing));
             synced.unwrap_or(Ok(())).map(|()| removed)
         };
         run_blocking(remove).await
     }
 }
 
-/// A file written in parts. Dropped before it is finished, it is deleted.
+/// A file written in parts. If the writer is dropped before it is finished, the file is deleted.
 #[derive(Debug)]
 pub(crate) struct FileWriter {
     folder: Folder,
@@ -228,7 +231,7 @@ impl FileWriter {
         Self { folder: folder.clone(), path, pending: None }
     }
 
-    /// Writes a part and returns its buffer.
+    /// Writes a part. Returns the part's buffer, emptied, for the next part.
     pub(crate) async fn write(self, mut part: Vec<u8>) -> io::Result<(Self, Vec<u8>)> {
         run_blocking(move || {
             let mut writer = self;
@@ -246,7 +249,7 @@ impl FileWriter {
             writer.write_blocking(&part)?.sync_data()?;
             writer.folder.make_durable(parent_dir(&writer.path))?;
             // The upload may have taken minutes. If the sweeper deleted the file as an orphan meanwhile, its name is
-            // gone.
+            // gone, and this line returns the error.
             writer.path.symlink_metadata()?;
             Ok(writer)
         });

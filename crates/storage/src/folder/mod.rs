@@ -154,7 +154,7 @@ fn failed(error: io::Error) -> Error {
     Error::Generic { store: "folder", source: Box::new(error) }
 }
 
-/// Converts the error of an operation on a file that should exist: here, "not found" is an answer.
+/// Converts the error of an operation on a file that should exist. Here, "not found" means that the file is missing.
 fn failed_or_not_found(key: &Key, error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::NotFound => Error::NotFound { path: key.to_string(), source: Box::new(error) },
