@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use sea_orm_migration::sea_orm::DbErr;
 
-/// Why the schema is not up to date, or its state is unknown. Each message is complete: it contains the
-/// database's own message, and contains it once.
+/// Why the schema is not up to date, or its state is unknown. Each message is complete, and contains the
+/// message of the database exactly once.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationError {
     /// There is no database file at this path; reading the status does not create one.

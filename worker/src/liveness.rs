@@ -14,7 +14,7 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
 ///
 /// - a delivery arrived, or a job ended;
 /// - the worker found that it has a free slot;
-/// - a job waited until the circuit breakers permit it;
+/// - a job waited for the circuit breakers to permit it;
 /// - a running job was within its time limits.
 #[derive(Clone, Debug)]
 pub struct Liveness {

@@ -20,7 +20,7 @@ async fn start_server(max: usize, per_address: usize) -> TestServer {
     TestServer::with_settings(|settings| disable_timeouts(settings, max, per_address)).await
 }
 
-/// Sets the limits on connections, and makes every time limit for slow connections an hour.
+/// Sets the limits on connections, makes every time limit for slow connections an hour, and removes the minimum rate.
 fn disable_timeouts(settings: &mut ApiSettings, max: usize, per_address: usize) {
     let http = &mut settings.http;
     http.max_connections = max;

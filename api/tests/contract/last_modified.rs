@@ -71,14 +71,14 @@ async fn an_avatar_is_modified_when_it_begins_to_be_shown() {
     let avatar = |method| server.anonymous(method, &path);
     let default = ok(avatar(Method::GET).header("if-modified-since", NOON)).await;
     assert_eq!(default.headers().get("last-modified"), None, "the default avatar has no time");
-    // A picture is claimed before it is ready. Until it is ready, clients get the former avatar. So the avatar changes
-    // when the picture is ready.
+    // A picture is claimed before it is ready. Until it is ready, clients get the former avatar. So the time is that at
+    // which the picture became ready.
     let first = upload_lazily(&jane).await;
     assert_eq!(jane.claim("users/jane", &first).await.status(), 200);
     server.clock.advance(Duration::from_secs(60));
     server.run_jobs().await;
     assert_modified(avatar, MINUTE_LATER, NOON).await;
-    // A picture is ready before it is claimed, so the avatar changes with the claim.
+    // A picture is ready before it is claimed, so the time is that of the claim.
     let second = upload_lazily(&jane).await;
     server.run_jobs().await;
     server.clock.advance(Duration::from_secs(60));

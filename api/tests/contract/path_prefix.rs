@@ -98,7 +98,7 @@ async fn a_request_may_have_the_prefix_or_not() {
     let jane = server.login("jane").await;
     let id = jane.upload_picture().await;
     let picture = format!("/api/dropbox/pictures/{id}");
-    let response = async |method: Method, path: String| {
+    let status_and_allow = async |method: Method, path: String| {
         let response = jane.request(method, &path).send().await.unwrap();
         let allow = response.headers().get("allow").map(|allow| allow.to_str().unwrap().to_owned());
         (response.status().as_u16(), allow)
@@ -116,16 +116,16 @@ async fn a_request_may_have_the_prefix_or_not() {
         (Method::GET, "//livez", 404),
     ] {
         let (plain, prefixed) = (
-            response(method.clone(), path.to_owned()).await,
-            response(method.clone(), format!("{PREFIX}{path}")).await,
+            status_and_allow(method.clone(), path.to_owned()).await,
+            status_and_allow(method.clone(), format!("{PREFIX}{path}")).await,
         );
         assert_eq!((plain.0, &plain), (expected, &prefixed), "{method} {path}");
     }
     for path in [PREFIX.to_owned(), format!("{PREFIX}/")] {
-        assert_eq!(response(Method::GET, path).await.0, 200, "the page");
+        assert_eq!(status_and_allow(Method::GET, path).await.0, 200, "the page");
     }
     for path in [format!("{PREFIX}{PREFIX}/livez"), format!("{PREFIX}x/livez"), "/portal/livez".to_owned()] {
-        assert_eq!(response(Method::GET, path).await.0, 404);
+        assert_eq!(status_and_allow(Method::GET, path).await.0, 404);
     }
     // A path that requires credentials requires them with the prefix, too, and errors have the form of their contract.
     for path in [picture, "/uploads".to_owned(), "/documents/api/1.1/files/none".to_owned()] {

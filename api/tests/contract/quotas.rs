@@ -139,7 +139,7 @@ async fn send_file(login: &crate::test_server::Login<'_>) -> (u16, serde_json::V
 
 #[tokio::test]
 async fn stored_bytes_have_a_quota_over_both_contracts_and_claimed_pictures_count() {
-    // Each picture has an original and three squares.
+    // The bytes of a picture are those of its original and of three squares.
     let server = TestServer::with_settings(|settings| settings.uploads.max_stored_bytes = ByteSize(20_000)).await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
     let stored = async || server.backends.records.usage("jane").await.unwrap().bytes;

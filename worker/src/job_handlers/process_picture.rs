@@ -1,5 +1,5 @@
-//! `picture.process.v1`: fetch, render, promote, settle, unstage. What the api accepted is checked again here, because
-//! the worker decides.
+//! `picture.process.v1`: fetch, render, promote, settle, unstage (delete the staged bytes). What the api accepted is
+//! checked again here, because the worker decides how the upload ends.
 
 use bytes::Bytes;
 use domain::{EventKind, Media, Outcome, Reason, VariantName};

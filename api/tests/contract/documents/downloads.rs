@@ -103,7 +103,7 @@ async fn a_download_is_resumed_with_the_same_bytes_or_not_at_all() {
         (new.trim_matches('"').to_owned(), 412),
         (String::new(), 412),
     ] {
-        let response = get_with_headers(&jane, &path, &[("if-match", &theirs)]).await;
+        let response = get_with_headers(&jane, &path, &[("if-match", &if_match)]).await;
         assert_eq!(response.status(), status, "{if_match}");
     }
     let both = get_with_headers(&jane, &path, &[("if-match", &old), ("if-none-match", &new)]).await;
