@@ -23,12 +23,13 @@ pub(crate) async fn connect(url: &str) -> Result<DatabaseConnection, MigrationEr
     options.max_connections(1).acquire_timeout(CONNECT_TIMEOUT).sqlx_logging(false);
     options.map_sqlx_sqlite_opts(|sqlite| sqlite.create_if_missing(true).busy_timeout(BUSY_TIMEOUT));
     // PgBouncer refuses a client that sends extra_float_digits. No statement is cached, because `begin` deallocates
-    // them.
+    // all prepared statements.
     options.map_sqlx_postgres_opts(|postgres| postgres.extra_float_digits(None).statement_cache_capacity(0));
     let cause = match Database::connect(options).await {
         Ok(db) => return Ok(db),
         Err(DbErr::Conn(RuntimeErr::SqlxError(error))) => match &*error {
-            // The pool retries while no server listens, and in the end reports only that its time was up.
+            // The pool retries while no server listens. After the timeout it reports only that the time is up, so the
+            // message is written here.
             sqlx::Error::PoolTimedOut => format!("no server accepted a connection within {CONNECT_TIMEOUT:?}"),
             error => error.to_string(),
         },
@@ -39,9 +40,9 @@ pub(crate) async fn connect(url: &str) -> Result<DatabaseConnection, MigrationEr
 
 /// Begins a transaction.
 ///
-/// A pooler in transaction mode passes its servers from client to client, with their prepared
-/// statements. The driver numbers its own statements, and other clients use the same numbers. So
-/// the statements of other clients are deallocated first.
+/// A pooler in transaction mode gives one server connection to several clients in turn, and prepared statements stay on
+/// the connection. The driver numbers its own statements, and other clients use the same numbers. So this function
+/// deallocates the statements of other clients first.
 pub(crate) async fn begin(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     begin_with(db, SqliteTransactionMode::Deferred).await
 }
@@ -55,14 +56,15 @@ async fn begin_with(db: &DatabaseConnection, mode: SqliteTransactionMode) -> Res
     Ok(tx)
 }
 
-/// Begins a transaction that holds the migration lock until it ends. The lock belongs to the transaction and not to
-/// the session, because a pooler in transaction mode gives the session's lock to another client.
+/// Begins a transaction that holds the migration lock until the transaction ends. The lock belongs to the transaction
+/// and not to the session, because a pooler in transaction mode gives the session, with its locks, to another client.
 pub(crate) async fn begin_locked(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     // On SQLite the file is locked at once, because a transaction that reads first and writes later fails if another
-    // one wrote in between.
+    // transaction wrote in between.
     let tx = begin_with(db, SqliteTransactionMode::Immediate).await?;
     if tx.get_database_backend() == DbBackend::Postgres {
-        // A machine that vanishes while it migrates must not keep the lock.
+        // If the machine of a migrating process vanishes, PostgreSQL ends the session after this time, so that it does
+        // not keep the lock.
         tx.execute_unprepared("SET LOCAL idle_in_transaction_session_timeout = '60s'").await?;
         // The number is arbitrary, but every release must use the same one.
         tx.execute_unprepared("SELECT pg_advisory_xact_lock(20261121)").await?;
@@ -70,7 +72,8 @@ pub(crate) async fn begin_locked(db: &DatabaseConnection) -> Result<DatabaseTran
     Ok(tx)
 }
 
-/// Commits, and leaves no prepared statement on a pooler's server.
+/// Commits the transaction. Deallocates the prepared statements before that, so that none stays on the pooler's server
+/// connection.
 pub(crate) async fn commit(tx: DatabaseTransaction) -> Result<(), DbErr> {
     if tx.get_database_backend() == DbBackend::Postgres {
         tx.execute_unprepared("DEALLOCATE ALL").await?;

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use sea_orm_migration::sea_orm::DbErr;
 
-/// Why the schema is not up to date, or its state is unknown. Each message is complete and has the database's own
-/// message once.
+/// Why the schema is not up to date, or its state is unknown. Each message is complete, and contains the
+/// message of the database exactly once.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationError {
-    /// There is no file at this path; reading the status does not create one.
+    /// There is no database file at this path; reading the status does not create one.
     #[error(
         "there is no {}: run this where cloakroom.toml is, or set CLOAKROOM__DATA_DIR; \
          for a new database run `cloakroom migrate up`", .0.display()
@@ -18,7 +18,7 @@ pub enum MigrationError {
     /// password.
     #[error("{0}")]
     Unreachable(String),
-    /// The database refused, with its own message.
+    /// The database refused a statement. Holds the database's own message.
     #[error("the records' schema could not be brought up to date: {0}")]
     Database(String),
     /// The database has this encoding, which is not UTF-8.

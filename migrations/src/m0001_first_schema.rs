@@ -1,8 +1,8 @@
 //! The first schema: all tables and their indexes.
 //!
 //! - Times are milliseconds since 1970 in a BIGINT, which gives the same order and precision on SQLite and PostgreSQL.
-//! - Partial indexes serve the sweeper's queries, so that millions of settled uploads cost the
-//!   sweeper nothing.
+//! - Partial indexes serve the sweeper's queries, so that a large number of settled uploads
+//!   does not slow the sweeper down.
 
 mod access;
 mod files;

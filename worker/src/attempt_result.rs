@@ -1,5 +1,5 @@
 //! The result of one attempt at a job, as its handler reports it. The code that meets an error decides whether another
-//! attempt makes sense, because only that code knows.
+//! attempt makes sense, because only that code knows the cause.
 
 use backends::BackendError;
 use domain::{Backend, Outcome, Reason, ReasonCode};
@@ -9,21 +9,25 @@ use storage::StoreError;
 
 pub(crate) use domain::chain;
 
-/// The results. A job that rejects its upload is done.
+/// How an attempt ended. An attempt that rejected its upload is `Done`, because no other attempt is needed.
 #[derive(Debug)]
 pub(crate) enum AttemptResult {
-    /// Settled, with the outcome for the waiting clients. None if the upload or variant had been decided before.
+    /// The job is settled, with the outcome for the waiting clients. None if this attempt changed nothing, because the
+    /// upload or variant was settled before.
     Done(Option<Outcome>),
-    /// Not settled because a backend failed. That says nothing about the picture, so the attempt does not count.
+    /// The job is not settled, because a backend failed. The failure says nothing about the picture, so the attempt
+    /// does not count.
     Postponed {
         /// The failed backend.
         backend: Backend,
         /// The error with its causes.
         error: String,
     },
-    /// Not settled, and another attempt may succeed. Holds the error with its causes; the picture may be at fault.
+    /// The job is not settled, and another attempt may succeed. Holds the error with its causes. The attempt counts,
+    /// because the picture may be the cause.
     Retry(String),
-    /// Not settled, and no attempt can succeed: the reason for the client, and the error with its causes for operators.
+    /// The job is not settled, and no attempt can succeed. Holds the reason for the client, and the error with its
+    /// causes for operators.
     Dead(Reason, String),
 }
 

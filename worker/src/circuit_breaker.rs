@@ -8,8 +8,9 @@
 //! ```
 //!
 //! An open breaker pings its backend after a pause that doubles up to 30 s. During a trial the worker runs one job at a
-//! time, because a store may answer pings and refuse writes. A trial that no job decides ends with another ping after
-//! 30 s. Jobs that have not begun go back into the queue, because another worker may still reach the backend.
+//! time, because a store may answer pings and refuse writes. If no job decides a trial within 30 s, another ping
+//! decides it. When a breaker opens, jobs that have not begun go back into the queue, because another worker may still
+//! reach the backend.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,12 +20,12 @@ use domain::Backend;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
-/// Consecutive failures of one backend after which no more jobs are taken. One or two failures are no outage, because a
-/// cut connection fails every request on it.
+/// Consecutive failures of one backend after which no more jobs are taken. One or two failures do not prove an outage,
+/// because a connection that breaks makes every request on it fail.
 const FAILURE_THRESHOLD: u32 = 3;
 /// The pause before the first ping of a failing backend. It doubles with every ping or trial that fails.
 const INITIAL_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause. Jobs wait at most this long after their backend works again.
+/// The longest pause before a ping. Jobs wait at most this long after their backend works again.
 pub(crate) const MAX_PAUSE: Duration = Duration::from_secs(30);
 /// How long a ping may take.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -55,11 +56,11 @@ struct CircuitBreaker {
 enum BreakerState {
     Closed,
     Open,
-    /// The trial.
+    /// The trial: a ping has succeeded, and the result of a job or of another ping decides.
     HalfOpen,
 }
 
-/// A permit to begin a job. During a trial there is only one.
+/// A permit to begin a job. During a trial only one permit exists at a time.
 #[derive(Debug)]
 pub(crate) struct JobPermit {
     _trial: Option<OwnedSemaphorePermit>,
@@ -94,14 +95,15 @@ impl CircuitBreakers {
             .collect()
     }
 
-    /// Sets the gauges, so that they exist before the first failure.
+    /// Sets the gauge of every breaker, so that the gauges exist before the first failure.
     pub(crate) fn publish_gauges(&self) {
         for backend in Backend::ALL {
             set_open_gauge(backend, self.failing().contains(&backend));
         }
     }
 
-    /// Counts a job that could not be done because `backend` failed.
+    /// Records that a job could not be done because `backend` failed. Opens the breaker at the third failure in a row,
+    /// or at the first one during a trial.
     pub(crate) fn record_failure(&self, backend: Backend, error: &str) {
         self.update(backend, |breaker| match breaker.state {
             BreakerState::Closed => {
@@ -125,7 +127,7 @@ impl CircuitBreakers {
         });
     }
 
-    /// Records that a job which used these backends is done.
+    /// Records that a job which used these backends is done. Resets their failure counts and ends their trials.
     pub(crate) fn record_success(&self, backends: &[Backend]) {
         for backend in backends {
             self.update(*backend, |breaker| match breaker.state {
@@ -158,7 +160,8 @@ impl CircuitBreakers {
         self.wait_for(|breakers| !breakers.lock().iter().any(open)).await;
     }
 
-    /// Waits for a permit to begin a job; the wait is needed only during a trial. None while a breaker is open.
+    /// Returns a permit to begin a job, or None while a breaker is open. Waits only during a trial, in which one job
+    /// runs at a time.
     pub(crate) async fn acquire_permit(&self) -> Option<JobPermit> {
         let mut changes = self.0.changed.subscribe();
         loop {
@@ -218,7 +221,7 @@ impl CircuitBreakers {
                 breaker.state = BreakerState::HalfOpen;
                 breaker.ping_at = Instant::now() + MAX_PAUSE;
             }
-            // No job has needed the backend for that long, so the trial must not delay other jobs any longer.
+            // No job has decided the trial since the last ping, so the trial must not delay other jobs any longer.
             (BreakerState::HalfOpen, true) => breaker.close(),
             (BreakerState::Open | BreakerState::HalfOpen, false) => breaker.reopen(),
             (BreakerState::Closed, _) => {}
@@ -232,11 +235,11 @@ impl CircuitBreakers {
         self.0.changed.send_replace(());
     }
 
-    async fn wait_for(&self, holds: impl Fn(&Self) -> bool) {
+    async fn wait_for(&self, condition: impl Fn(&Self) -> bool) {
         let mut changes = self.0.changed.subscribe();
         loop {
             changes.mark_unchanged();
-            if holds(self) {
+            if condition(self) {
                 return;
             }
             changes.changed().await.ok();
@@ -320,7 +323,7 @@ mod tests {
         assert!(second.await.is_none());
         drop(trial);
         assert_eq!(pause(&breakers), 2 * INITIAL_PAUSE);
-        // A job that says nothing about the backend lets the next job run the trial.
+        // If a job ends without a result for the backend, the next job runs the trial.
         ping_succeeds(&breakers);
         drop(breakers.acquire_permit().await.unwrap());
         let trial = breakers.acquire_permit().await.unwrap();
@@ -328,8 +331,8 @@ mod tests {
         assert_eq!(breakers.failing(), [Backend::Blobs], "a success at another backend does not count");
         breakers.record_success(&[Backend::Blobs]);
         assert!(breakers.failing().is_empty());
-        let all = (breakers.acquire_permit().await, breakers.acquire_permit().await);
-        assert!(matches!(all, (Some(_), Some(_))));
+        let permits = (breakers.acquire_permit().await, breakers.acquire_permit().await);
+        assert!(matches!(permits, (Some(_), Some(_))));
         drop(trial);
     }
 
@@ -346,7 +349,7 @@ mod tests {
         for _ in 0..3 {
             breakers.record_failure(Backend::Blobs, "full");
         }
-        assert_eq!(pause(&breakers), INITIAL_PAUSE, "the pause is short again");
+        assert_eq!(pause(&breakers), INITIAL_PAUSE, "the pause begins again at its shortest");
     }
 
     #[tokio::test]

@@ -1,7 +1,8 @@
 //! Runs jobs: one consumer for each queue prefetches deliveries, and one scheduler chooses which of them begin.
 //!
-//! The worker prefetches more deliveries than it has slots, because fair order needs a choice. A prefetched delivery
-//! has no lease, and no attempt is counted for it. When the worker stops, the delivery goes back into its queue.
+//! The worker prefetches more deliveries than it has slots, so that the scheduler can choose in a fair order. A
+//! prefetched delivery has no lease, and no attempt is counted for it. When the worker stops, the delivery goes back
+//! into its queue.
 
 use std::sync::Arc;
 
@@ -54,7 +55,7 @@ impl Worker {
         let running = TaskTracker::new();
         loop {
             if self.breakers.any_open() {
-                // Another worker may still reach the backend.
+                // The waiting deliveries go back into their queues, because another worker may still reach the backend.
                 schedule.clear();
             }
             while let Some((slot, prefetched)) = schedule.next_job() {
@@ -75,7 +76,7 @@ impl Worker {
                     self.liveness.record_activity();
                 }
                 () = self.breakers.wait_until_any_open(), if schedule.has_waiting() => {}
-                // An idle worker is alive. If all slots are taken, the running jobs show whether it is
+                // A worker with a free slot is alive. If all slots are taken, the running jobs record the activity
                 // (`run_while_leased`).
                 () = tokio::time::sleep(self.liveness.heartbeat_interval()) => {
                     if schedule.has_free_slot() {
@@ -84,8 +85,8 @@ impl Worker {
                 }
             }
         }
-        // Jobs that have not begun go back at once, so that other workers need not wait for the jobs that run here. The
-        // consumers stop first, because the broker would deliver these jobs to them again.
+        // Jobs that have not begun go back at once, so that other workers can take them while jobs still run here. The
+        // consumers stop before that, because the broker would otherwise deliver the returned jobs to them again.
         drop(arrivals);
         consumers.wait().await;
         drop(schedule);
@@ -94,15 +95,17 @@ impl Worker {
         running.wait().await;
     }
 
-    /// The most deliveries of a queue to prefetch, running ones included: enough to choose from, and not so many that
-    /// other workers idle. Heavy jobs take long, so fewer of them may wait here.
+    /// The largest number of deliveries of a queue that this worker holds, running ones included. It is enough to
+    /// choose from, and not so large that other workers have no jobs. Heavy jobs take long, so fewer of them may wait
+    /// here.
     fn prefetch_count(&self, queue: QueueName) -> u16 {
         let slots = self.settings.worker.concurrency;
         let window = if queue == QueueName::Heavy { 2 * slots } else { 4 * slots };
         u16::try_from(window).unwrap_or(u16::MAX)
     }
 
-    /// Runs a job once the breakers permit it. If they do not, the job goes back into its queue.
+    /// Runs a job once the breakers permit it. If they do not, the job goes back into its queue. If the records are
+    /// unavailable, frees the slot after a pause and writes the pending update later.
     async fn run_in_slot(self, prefetched: PrefetchedDelivery, slot: SlotGuard, stop: CancellationToken) {
         let PrefetchedDelivery { delivery, _prefetch_permit } = prefetched;
         let Some(permit) = self.wait_for_permit().await else { return };
@@ -115,6 +118,7 @@ impl Worker {
         }
     }
 
+    /// Waits for a permit, and meanwhile shows that the worker is alive.
     async fn wait_for_permit(&self) -> Option<JobPermit> {
         let mut permit = std::pin::pin!(self.breakers.acquire_permit());
         loop {
@@ -145,9 +149,9 @@ impl Worker {
         tracing::debug!(queue = queue.as_str(), "stopping: no more deliveries are accepted");
     }
 
-    /// Waits for the next delivery; None when the queue is closed. While a backend fails, nothing is consumed, and the
-    /// deliveries that this consumer holds go back. They go back once for each outage and not in a loop, because the
-    /// broker counts redeliveries.
+    /// Waits for the next delivery; None when the queue is closed. While a breaker is open, nothing is consumed, and
+    /// the deliveries that this consumer holds go back into the queue. They go back once for each outage and not in a
+    /// loop, because the broker counts redeliveries.
     async fn next_delivery(
         &self,
         queue: QueueName,
@@ -161,9 +165,10 @@ impl Worker {
                 self.breakers.wait_until_none_open().await;
                 continue;
             }
-            let from = deliveries.get_or_insert_with(|| self.backends.queue.consume(queue, self.prefetch_count(queue)));
+            let source =
+                deliveries.get_or_insert_with(|| self.backends.queue.consume(queue, self.prefetch_count(queue)));
             tokio::select! {
-                next = from.next() => return Some(PrefetchedDelivery { delivery: next?, _prefetch_permit: permit }),
+                next = source.next() => return Some(PrefetchedDelivery { delivery: next?, _prefetch_permit: permit }),
                 () = self.breakers.wait_until_any_open() => {}
             }
         }

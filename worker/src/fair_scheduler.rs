@@ -1,7 +1,7 @@
 //! Chooses which prefetched job begins next, so that no user delays the others: job classes and principals share slots.
 //!
-//! - While other jobs wait, `bulk` and `heavy` jobs have a quarter of the slots each, at least one. While no other job
-//!   waits, they have all slots but one. The last slot stays free, so that a normal job begins at once.
+//! - While normal jobs wait, `bulk` and `heavy` jobs may use a quarter of the slots each, at least one. While no normal
+//!   job waits, they may together use all slots but one. The last slot stays free, so that a normal job begins at once.
 //! - Within a class the principal with the fewest running jobs goes first. Principals with equally many take turns. A
 //!   principal never has all slots, even if no other principal has jobs.
 //! - With a single slot there is nothing to share: classes and principals take turns.
@@ -53,16 +53,16 @@ impl<T> ClassQueue<T> {
         self.jobs.entry(principal.to_owned()).or_default().push_back(job);
     }
 
-    /// Removes a job of the principal with the fewest running jobs, if that number is below `most`.
-    fn pop_fairest(&mut self, running: &HashMap<String, usize>, most: usize) -> Option<(String, T)> {
-        let has = |principal: &String| running.get(principal).copied().unwrap_or_default();
+    /// Removes a job of the principal with the fewest running jobs, if that number is below `max_running`.
+    fn pop_fairest(&mut self, running: &HashMap<String, usize>, max_running: usize) -> Option<(String, T)> {
+        let running_of = |principal: &String| running.get(principal).copied().unwrap_or_default();
         let (at, _) = self
             .principal_order
             .iter()
-            .map(has)
+            .map(running_of)
             .enumerate()
-            .filter(|(_, has)| *has < most)
-            .min_by_key(|(_, has)| *has)?;
+            .filter(|(_, count)| *count < max_running)
+            .min_by_key(|(_, count)| *count)?;
         let principal = self.principal_order.remove(at)?;
         let jobs = self.jobs.get_mut(&principal)?;
         let job = jobs.pop_front()?;
@@ -94,7 +94,7 @@ impl<T> FairScheduler<T> {
 
     /// Whether a job waits for a slot.
     pub(crate) fn has_waiting(&self) -> bool {
-        self.waiting.iter().any(|line| !line.principal_order.is_empty())
+        self.waiting.iter().any(|queue| !queue.principal_order.is_empty())
     }
 
     /// Drops all waiting jobs.
@@ -114,10 +114,10 @@ impl<T> FairScheduler<T> {
         }
         let share = (self.slots / 4).max(1);
         let order = self.turns.order();
-        let within = |class: &&JobClass| {
+        let has_share = |class: &&JobClass| {
             **class == JobClass::Normal || (self.running[class.index()] < share && self.may_exceed_share())
         };
-        let fair: Vec<JobClass> = order.iter().filter(within).copied().collect();
+        let fair: Vec<JobClass> = order.iter().filter(has_share).copied().collect();
         let found = fair.into_iter().find_map(|class| self.start_job(class));
         if found.is_some()
             || !self.waiting[JobClass::Normal.index()].principal_order.is_empty()
@@ -147,9 +147,9 @@ impl<T> FairScheduler<T> {
     pub(crate) fn release(&mut self, slot: JobSlot) {
         let running = &mut self.running[slot.class.index()];
         *running = running.saturating_sub(1);
-        if let Some(has) = self.running_by_principal.get_mut(&slot.principal) {
-            *has = has.saturating_sub(1);
-            if *has == 0 {
+        if let Some(count) = self.running_by_principal.get_mut(&slot.principal) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
                 self.running_by_principal.remove(&slot.principal);
             }
         }
@@ -160,7 +160,7 @@ impl<T> FairScheduler<T> {
 mod tests {
     use super::*;
 
-    /// A scheduler run in which all jobs wait from the beginning and each job takes one turn.
+    /// A scheduler under test, with the slots of its running jobs. A job is represented by the name of its principal.
     struct SchedulerRun {
         schedule: FairScheduler<&'static str>,
         slots: VecDeque<(JobSlot, &'static str)>,
@@ -185,7 +185,7 @@ mod tests {
             started
         }
 
-        /// Ends the first job of this principal.
+        /// Ends the running job of this principal that began first.
         fn finish_first_of(&mut self, name: &str) {
             let at = self.slots.iter().position(|(_, running)| *running == name).unwrap();
             let (slot, _) = self.slots.remove(at).unwrap();
@@ -262,7 +262,7 @@ mod tests {
             }
             for (name, least) in [("heavy", 20), ("bulk", 20), ("jane", 60), ("joe", 60)] {
                 let turns = started.iter().filter(|started| **started == name).count();
-                assert!(turns >= least, "{slots} slots: {name} had {turns} of {}", started.len());
+                assert!(turns >= least, "{slots} slots: {name} had {turns} of {} turns", started.len());
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::attempt_result::AttemptResult;
 use crate::worker::Worker;
 
 impl Worker {
-    /// Returns all bytes of an upload in memory, for a step that reads them.
+    /// Reads all bytes of an upload into memory, verifies them and returns them.
     pub(crate) async fn fetch_and_verify(&self, attempt: &mut Attempt) -> Result<Bytes, AttemptResult> {
         ensure_accepted(attempt)?;
         let bytes = self.backends.staging.read(&attempt.upload.staged_key).await?;
@@ -19,39 +19,39 @@ impl Worker {
         Ok(bytes)
     }
 
-    /// Verifies the bytes of an upload as a stream, without holding them, however many they are.
+    /// Verifies the bytes of an upload as a stream, without holding all of them in memory.
     pub(crate) async fn verify_stream(&self, attempt: &mut Attempt) -> Result<(), AttemptResult> {
         ensure_accepted(attempt)?;
         let chunks = self.backends.staging.stream(&attempt.upload.staged_key).await?;
-        let (bytes, digest) = digest_of(chunks).await?;
-        self.check_digest(attempt, bytes, &digest)
+        let (byte_count, digest) = digest_of(chunks).await?;
+        self.check_digest(attempt, byte_count, &digest)
     }
 
-    fn check_digest(&self, attempt: &mut Attempt, bytes: u64, digest: &str) -> Result<(), AttemptResult> {
-        let sent = &attempt.upload;
-        if digest != sent.sha256 {
+    fn check_digest(&self, attempt: &mut Attempt, byte_count: u64, digest: &str) -> Result<(), AttemptResult> {
+        let upload = &attempt.upload;
+        if digest != upload.sha256 {
             let message = format!(
-                "staging returned {bytes} bytes that differ from the {} bytes of the upload; upload it again",
-                sent.bytes
+                "staging returned {byte_count} bytes that differ from the {} bytes of the upload; upload it again",
+                upload.bytes
             );
             return Err(AttemptResult::dead(Reason::new(ReasonCode::BytesDamaged, message)));
         }
-        let detail = format!("{bytes} bytes, unchanged");
+        let detail = format!("{byte_count} bytes, unchanged");
         attempt.push_event(self.backends.records.clock().now(), EventKind::Validated, detail);
         Ok(())
     }
 }
 
-/// Returns the length and the digest of an object, without holding it.
+/// Returns the length and the digest of an object, without holding the object in memory.
 pub(crate) async fn digest_of(
     mut chunks: impl Stream<Item = Result<Bytes, StoreError>> + Unpin,
 ) -> Result<(u64, String), StoreError> {
-    let (mut hasher, mut bytes) = (Sha256Hasher::new(), 0);
+    let (mut hasher, mut byte_count) = (Sha256Hasher::new(), 0);
     while let Some(chunk) = chunks.try_next().await? {
         hasher.update(&chunk);
-        bytes += chunk.len() as u64;
+        byte_count += chunk.len() as u64;
     }
-    Ok((bytes, hasher.finish()))
+    Ok((byte_count, hasher.finish()))
 }
 
 fn ensure_accepted(attempt: &Attempt) -> Result<(), AttemptResult> {

@@ -1,10 +1,11 @@
-//! The classes of jobs, and which class has the next turn. Used for the slots and for the decode threads of a worker.
+//! The classes of jobs, and which class has the next turn. The slots and the decode threads of a worker are
+//! shared by class.
 
 use std::time::Duration;
 
 use domain::{QueueName, Routing};
 
-/// The class of a job relative to other waiting jobs.
+/// The class of a job, which decides how soon the job begins while jobs of other classes wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobClass {
     /// Quick, and one of few jobs of its principal.
@@ -19,7 +20,7 @@ impl JobClass {
     /// All classes. If two have an equal claim to a turn, the earlier one in this list goes first.
     pub const ALL: [Self; 3] = [Self::Normal, Self::Bulk, Self::Heavy];
 
-    /// The class of a job that waits for a slot: that of its queue.
+    /// The class of a job that waits for a slot. The queue decides it.
     pub(crate) fn for_queue(queue: QueueName) -> Self {
         match queue {
             QueueName::Pictures | QueueName::Variants | QueueName::Renditions => Self::Normal,
@@ -28,7 +29,8 @@ impl JobClass {
         }
     }
 
-    /// The class of a picture that waits for a thread. A picture of a `bulk` job can be heavy, too.
+    /// The class of a picture that waits for a thread. A picture that takes long is heavy, also in a `bulk` job. For
+    /// any other picture the queue decides.
     pub(crate) fn for_render(queue: QueueName, estimate: Duration, routing: Routing) -> Self {
         if routing.is_heavy(estimate) { Self::Heavy } else { Self::for_queue(queue) }
     }
@@ -37,7 +39,8 @@ impl JobClass {
         self as usize
     }
 
-    /// The cost of one turn. Of seven turns, four are normal, two bulk and one heavy, while all three classes wait.
+    /// The virtual time from one turn of the class to its next. While all three classes wait, four of seven turns are
+    /// normal, two are bulk and one is heavy.
     fn stride(self) -> u64 {
         match self {
             Self::Normal => 1,
@@ -47,13 +50,13 @@ impl JobClass {
     }
 }
 
-/// Weighted turns of the classes by start-time fair queuing. A waiting class always gets its share in the end; a class
-/// that did not wait accumulates no credit.
+/// Weighted turns of the classes by start-time fair queuing. A waiting class always gets its share in the end. A
+/// class that did not wait gets no extra turns for that time.
 #[derive(Debug, Default)]
 pub(crate) struct WeightedTurns {
-    /// The start of the turn that was taken last.
+    /// The virtual start time of the turn that was taken last.
     virtual_time: u64,
-    /// The earliest start of each class's next turn.
+    /// The earliest virtual start time of each class's next turn.
     next_start: [u64; 3],
 }
 

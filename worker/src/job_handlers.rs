@@ -14,13 +14,13 @@ use crate::worker::Worker;
 impl Worker {
     /// Runs the handler of the attempt's job.
     pub(crate) async fn run_handler(&self, attempt: &mut Attempt) -> AttemptResult {
-        let done = match attempt.message.job.clone() {
+        let ended = match attempt.message.job.clone() {
             Job::ProcessPicture { .. } => self.process_picture(attempt).await,
             Job::ProcessRendition { .. } | Job::ProcessFile { .. } => self.process_file(attempt).await,
             Job::VerifyUpload { .. } => self.verify_upload(attempt).await,
             Job::MakeVariant { generation, variant, .. } => self.make_variant(attempt, generation, variant).await,
         };
-        // An error that ended the attempt early is its result as well.
-        done.unwrap_or_else(|result| result)
+        // An attempt that ended early returned its result as an error.
+        ended.unwrap_or_else(|result| result)
     }
 }

@@ -28,8 +28,8 @@ struct LeaseLimits {
 }
 
 impl LeaseLimits {
-    /// The limit that is exceeded by an attempt without progress for `idle` that has taken `taken`; None if the attempt
-    /// is within both limits.
+    /// Returns a text about the limit that an attempt exceeds, or None if it is within both limits. `idle` is the time
+    /// since its last progress, and `taken` is the time since it began.
     fn exceeded(&self, idle: Duration, taken: Duration) -> Option<String> {
         if idle >= self.step_timeout {
             return Some(format!("the attempt made no progress for {} s", idle.as_secs()));
@@ -44,13 +44,13 @@ impl LeaseLimits {
 enum LeaseEnd {
     /// The job is settled, or another worker holds its lease.
     Lost,
-    /// The job hangs or takes too long.
+    /// The attempt exceeded a time limit, which the text describes.
     TimedOut(String),
 }
 
 impl Worker {
     /// Runs the job's handler while renewing its lease. None if the lease was lost: the job is settled, or another
-    /// worker has it.
+    /// worker has it. An attempt that exceeds a time limit is stopped, and its result is `Retry`.
     pub(crate) async fn run_with_lease(&self, attempt: &mut Attempt) -> Option<AttemptResult> {
         let leased = attempt.clone();
         let settings = &self.settings.worker;
@@ -61,7 +61,7 @@ impl Worker {
         };
         let renew = || self.backends.records.renew_lease(&leased, limits.lease);
         match run_while_leased(limits, &self.liveness, self.run_handler(attempt), renew).await {
-            Ok(outcome) => Some(outcome),
+            Ok(result) => Some(result),
             Err(LeaseEnd::Lost) => {
                 tracing::warn!("the lease was lost, because the job is settled or another worker has it");
                 None
@@ -71,8 +71,8 @@ impl Worker {
     }
 }
 
-/// Runs `work` while renewing its lease. While `work` is within its limits, the worker counts as alive: jobs may take
-/// longer than a worker may be silent, and could take all slots.
+/// Runs `work` while renewing its lease. While `work` is within its limits, the worker counts as alive. Otherwise
+/// long jobs in all slots would make the worker look dead, because a job may take longer than a worker may be silent.
 async fn run_while_leased<T, E, F>(
     limits: LeaseLimits,
     liveness: &Liveness,
@@ -85,14 +85,14 @@ where
 {
     let progress = ProgressTracker::default();
     tokio::select! {
-        outcome = progress.track(work) => Ok(outcome),
+        output = progress.track(work) => Ok(output),
         end = renew_until_end(limits, &progress, renew) => Err(end),
         never = record_heartbeats(limits, &progress, liveness) => match never {},
     }
 }
 
-/// Records activity of the worker again and again, as long as the attempt is within its limits. An attempt that is past
-/// them and runs all the same shows that the worker hangs.
+/// Records activity of the worker again and again, as long as the attempt is within its limits. If an attempt exceeds
+/// them and still runs, the worker hangs and must not count as alive.
 async fn record_heartbeats(limits: LeaseLimits, progress: &ProgressTracker, liveness: &Liveness) -> Infallible {
     let started = Instant::now();
     loop {
@@ -103,7 +103,7 @@ async fn record_heartbeats(limits: LeaseLimits, progress: &ProgressTracker, live
     }
 }
 
-/// Renews a lease until there is a reason to stop.
+/// Renews a lease until it is lost or the attempt exceeds a limit, and returns which of the two happened.
 async fn renew_until_end<E, F>(limits: LeaseLimits, progress: &ProgressTracker, renew: impl Fn() -> F) -> LeaseEnd
 where
     E: Display,
@@ -147,8 +147,8 @@ mod tests {
         tokio::time::timeout(TEST_TIMEOUT, leased).await.expect("the lease is renewed without end").err()
     }
 
-    /// The times of the last activity that the worker shows during a job with these limits. The job waits until there
-    /// are `wanted` of them, or until it has run for `at_most`. The records do not answer.
+    /// Runs a job with these limits and returns the times of the activities that the worker recorded meanwhile. The job
+    /// ends once it has seen `wanted` of these times, or after `at_most`. The records never answer a renewal.
     async fn activities_during_job(limits: LeaseLimits, wanted: usize, at_most: Duration) -> Vec<Duration> {
         let liveness = Liveness::with_heartbeat_interval(Duration::from_millis(1));
         let work = async {
@@ -219,7 +219,7 @@ mod tests {
         let limits = LeaseLimits { lease: SHORT, step_timeout: LONG, job_timeout: LONG };
         let renewals = AtomicU32::new(0);
         let renew = || match renewals.fetch_add(1, Ordering::Relaxed) {
-            0..3 => ready(Err("the records are away")),
+            0..3 => ready(Err("the records do not answer")),
             _ => ready(Ok(false)),
         };
         assert_eq!(renew_until_end(limits, &ProgressTracker::default(), renew).await, LeaseEnd::Lost);

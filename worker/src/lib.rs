@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! queue ─► dispatcher       prefetch deliveries, begin them in fair order
-//!          circuit_breaker  while a backend fails, take no more
+//!          circuit_breaker  while a backend fails, take no more jobs
 //!          runner           count the attempt, renew the lease, acknowledge
 //!          job_handlers     call the handler of the job's kind:
 //!          process_picture  fetch ─► render ─► promote ─► settle ─► unstage
@@ -12,10 +12,10 @@
 //!          sweeper          expire, fail overdue uploads, publish unpublished jobs, run scheduled deletions
 //! ```
 //!
-//! The worker is the authority: it checks again what the api accepted, and decides in the settling transaction.
-//! It never speaks HTTP. Pictures are rendered by the crate [`picture`].
+//! The worker decides how an upload ends: it checks again what the api accepted, and records its decision in the
+//! settling transaction. It serves no HTTP requests. Pictures are rendered by the crate [`picture`].
 
-/// The settings of this crate, each with what it does, as a TOML file.
+/// The default settings of this crate as a TOML file, with a comment on each setting.
 pub const DEFAULTS: &str = include_str!("../defaults.toml");
 
 mod attempt_result;

@@ -1,11 +1,11 @@
-//! Liveness of a worker: whether its consumers still make progress. A process supervisor asks for it, because a
-//! consumer that hangs would hold its job messages for as long as its connection lives.
+//! Liveness of a worker: whether its consumers still make progress. A process supervisor asks for the liveness,
+//! because a consumer that hangs would hold its job messages for as long as its connection lives.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a worker may be silent: several times the heartbeat interval.
+/// How long a worker may show no activity and still count as alive: several times the heartbeat interval.
 const MAX_SILENCE: Duration = Duration::from_secs(180);
 /// The time between two heartbeats of a worker that is idle, or of a running job.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
@@ -14,6 +14,7 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
 ///
 /// - a delivery arrived, or a job ended;
 /// - the worker found that it has a free slot;
+/// - a job waited for the circuit breakers to permit it;
 /// - a running job was within its time limits.
 #[derive(Clone, Debug)]
 pub struct Liveness {

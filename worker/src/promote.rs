@@ -1,5 +1,6 @@
-//! Promotes bytes to blobs under the prefix of one attempt, to which no other attempt writes. The blobs become valid
-//! when the attempt is settled. If the job ends in another way, the transaction that ends it schedules their deletion.
+//! Promotes bytes: writes them as blobs under the prefix of one attempt. No other attempt writes under this prefix. The
+//! blobs become valid when the attempt is settled. If the job ends in another way, the transaction that ends it
+//! schedules their deletion.
 
 use backends::Backends;
 use bytes::Bytes;
@@ -7,7 +8,7 @@ use domain::{Variant, VariantName, sha256};
 use records::Attempt;
 use storage::{BlobContent, NewBlob, StoreError};
 
-/// Writes rendered variants and returns their records, in the order given.
+/// Writes the rendered variants that `name` gives a name, and returns their descriptions in the same order.
 pub(crate) async fn write_variants(
     backends: &Backends,
     attempt: &Attempt,
@@ -19,9 +20,9 @@ pub(crate) async fn write_variants(
     Ok(variants)
 }
 
-/// Writes rendered variants and the original bytes, and returns the key of the original first. The original of a file
-/// is served as it is. The original of a dropbox picture is kept for later sizes and crops. `in_memory` has the
-/// original bytes if the worker holds them.
+/// Writes the original bytes, and the rendered variants that `name` gives a name. Returns the key of the original, and
+/// the descriptions of these variants in the same order. The original of a file is served as it is. The original of a
+/// dropbox picture is kept for later sizes and crops. `in_memory` has the original bytes if the worker holds them.
 pub(crate) async fn write_with_original(
     backends: &Backends,
     attempt: &Attempt,
@@ -37,6 +38,7 @@ pub(crate) async fn write_with_original(
     Ok((key, variants))
 }
 
+/// Returns the description and the blob of each variant that `name` gives a name.
 fn blob_objects(
     attempt: &Attempt,
     rendered: Vec<picture::RenderedVariant>,
@@ -45,9 +47,12 @@ fn blob_objects(
     let named = rendered.into_iter().filter_map(|variant| {
         let name = name(&variant)?;
         let key = format!("{}{name}", attempt.prefix);
-        let (bytes, digest) = (variant.bytes.len() as u64, sha256(&variant.bytes));
+        let (byte_count, digest) = (variant.bytes.len() as u64, sha256(&variant.bytes));
         let object = NewBlob { key: key.clone(), content: BlobContent::Bytes(variant.bytes.into()) };
-        Some((Variant { name, key, width: variant.width, height: variant.height, bytes, sha256: digest }, object))
+        Some((
+            Variant { name, key, width: variant.width, height: variant.height, bytes: byte_count, sha256: digest },
+            object,
+        ))
     });
     named.unzip()
 }

@@ -1,4 +1,4 @@
-//! Renders bytes with the picture engine, within the limits and the time of the settings.
+//! Renders bytes with the picture engine, within the limits and the time limit that the settings give.
 
 use bytes::Bytes;
 use picture::{Rejection, RenderPlan, RenderedPicture};
@@ -11,7 +11,8 @@ use crate::worker::Worker;
 
 impl Worker {
     /// Renders the bytes of the attempt's upload, or returns a rejection that no other attempt would change. If the
-    /// engine fails, the attempt fails and the upload is not rejected: the fault is ours, and the file may be correct.
+    /// engine fails, the attempt fails and the upload is not rejected: Cloakroom is at fault, and the file may be
+    /// correct.
     pub(crate) async fn render(
         &self,
         attempt: &Attempt,
@@ -27,25 +28,25 @@ impl Worker {
         }
     }
 
-    /// As [`render`](Self::render), but an engine that failed is a result as well, for a caller that can do without the
-    /// picture. The failure is logged here and counted by the pool.
+    /// Like [`render`](Self::render), but returns a failure of the engine as a rejection, for a caller that can do
+    /// without the picture. The failure is logged here. The pool counts it.
     pub(crate) async fn try_render(
         &self,
         attempt: &Attempt,
         bytes: Bytes,
         plan: RenderPlan,
     ) -> Result<Result<RenderedPicture, Rejection>, AttemptResult> {
-        let (limits, time) = (self.settings.pictures.limits(), self.settings.worker.render_timeout);
+        let (limits, timeout) = (self.settings.pictures.limits(), self.settings.worker.render_timeout);
         let class =
             JobClass::for_render(attempt.message.queue, attempt.upload.render_estimate, self.backends.queue.routing());
         let rendered = match picture::probe(&bytes, &limits) {
-            Ok(probe) => self.pool.render(RenderTask { bytes, probe, plan, limits, class }, time).await,
+            Ok(probe) => self.pool.render(RenderTask { bytes, probe, plan, limits, class }, timeout).await,
             Err(rejection) => Err(rejection),
         };
         instrument::report_progress();
         match rendered {
             Err(Rejection::Cancelled) => {
-                Err(AttemptResult::Retry(format!("rendering took longer than {time:?} (worker.render_timeout)")))
+                Err(AttemptResult::Retry(format!("rendering took longer than {timeout:?} (worker.render_timeout)")))
             }
             Err(Rejection::EngineFailed { detail }) => {
                 let media = attempt.upload.media.name();

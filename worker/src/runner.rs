@@ -1,5 +1,5 @@
-//! Runs one job: counts the attempt first, renews the lease while the job runs, and acknowledges it once its outcome is
-//! in the records. `dispatcher` decides which job begins when.
+//! Runs one job: counts the attempt first, renews the lease while the job runs, and acknowledges the delivery once
+//! the outcome is in the records. `dispatcher` decides which job begins when.
 
 use backends::BackendError;
 use domain::{Backend, EventKind, Job, JobMessage, Outcome, Reason, ReasonCode};
@@ -16,7 +16,7 @@ impl Worker {
     /// when a backend fails. The next call pings that backend first.
     ///
     /// # Errors
-    /// If a queue cannot be consumed or the records cannot be asked.
+    /// If the records cannot be asked.
     pub async fn run_pending(&self) -> Result<usize, BackendError> {
         let mut count = 0;
         self.breakers.ping_all(&self.backends).await;
@@ -32,7 +32,7 @@ impl Worker {
         Ok(count)
     }
 
-    /// Runs one job and acknowledges it. If the records could not be asked, the job goes back into its queue.
+    /// Runs one job and acknowledges its delivery. If the records could not be asked, the job goes back into its queue.
     pub(crate) async fn run_delivery(&self, delivery: Delivery) -> Result<(), UnrecordedAttempt> {
         let message = delivery.message().clone();
         let span = tracing::info_span!("job", otel.name = message.job.kind(), otel.kind = "consumer", kind = message.job.kind(),
@@ -61,7 +61,7 @@ impl Worker {
         .await
     }
 
-    /// Ensures that the records know how the job ended, or that another attempt will be made.
+    /// Makes one attempt at the job. Afterwards the records know how the job ended, or another attempt will be made.
     async fn run_attempt(&self, message: &JobMessage) -> Result<(), UnrecordedAttempt> {
         let records = &self.backends.records;
         let settings = &self.settings.worker;

@@ -24,7 +24,7 @@ impl WorkerSettings {
     /// Checks the settings without starting anything. The settings that are not checked here may be 0.
     ///
     /// # Errors
-    /// If a setting has a value with which nothing could be done. The error names the setting.
+    /// If a setting has a value with which the worker or the sweeper could do nothing. The error names the setting.
     pub fn check(&self) -> Result<(), InvalidSetting> {
         let Self { worker, pictures, sweep } = self;
         InvalidSetting::require(!worker.queues.is_empty(), "worker.queues", "[]", "name one queue or more")?;

@@ -9,7 +9,7 @@ use crate::liveness::Liveness;
 use crate::render_pool::{RenderPool, default_budget};
 use crate::settings::WorkerSettings;
 
-/// Runs jobs. Clones share the decode pool.
+/// Runs jobs. Clones share the decode threads, the liveness and the breakers.
 #[derive(Clone)]
 pub struct Worker {
     pub(crate) backends: Backends,
@@ -42,7 +42,7 @@ impl Worker {
         }
     }
 
-    /// Whether its consumers make progress, for a process supervisor.
+    /// The liveness, which tells a process supervisor whether the consumers make progress.
     pub fn liveness(&self) -> Liveness {
         self.liveness.clone()
     }

@@ -1,4 +1,4 @@
-//! `Accept` on pictures, documents and errors.
+//! The request header `Accept`, for pictures, documents and errors.
 
 use reqwest::Method;
 
@@ -55,7 +55,7 @@ async fn a_repeated_response_has_the_format_that_the_repeated_request_accepts() 
         let id = json["id"].as_str().unwrap();
         assert!(xml.contains(&format!("<id>{id}</id>")), "{xml}");
     }
-    // Links are repeated in the same way.
+    // A repeated response to the creation of a link has the accepted format, too.
     let (id, path) = (send("a", "application/json").await.1, "/applinks/file/");
     let id = serde_json::from_str::<serde_json::Value>(&id).unwrap()["id"].as_str().unwrap().to_owned();
     for accept in ["application/json", "application/xml"] {
@@ -98,12 +98,12 @@ async fn errors_of_pictures_are_problem_documents_if_asked_for() {
             assert_eq!(problem.is_ok_and(|problem| problem["code"] == code), !media_type.starts_with("text"), "{text}");
         }
     }
-    // An HTML page contains the message as text, whatever the client accepts.
+    // The HTML page of `wrapInHTML` contains the message as text, whatever the client accepts.
     let wrapped = jane.request(Method::POST, "/api/dropbox/pictures?wrapInHTML=true");
     let wrapped = wrapped.header("accept", "application/problem+json").multipart(form("a.png", b"just some text"));
     let text = wrapped.send().await.unwrap().text().await.unwrap();
     assert!(text.contains(">This is no picture"), "{text}");
-    // The response to a successful upload is the PictureID, as always.
+    // The response to a successful upload is the PictureID, whatever the client accepts.
     let request = jane.request(Method::POST, path).header("accept", "application/problem+json");
     let response = request.multipart(form("a.png", PNG)).send().await.unwrap();
     assert_eq!(header(&response, "content-type"), "text/plain");

@@ -19,8 +19,8 @@ async fn the_answer_is_the_bare_number() {
     assert_eq!(server.staged_files(), 0);
 }
 
-/// An upload that may have been admitted in spite of an error needs its bytes. If it was not admitted, the bytes are
-/// orphans, and the sweeper deletes them.
+/// If the admission of an upload fails, the api cannot know whether the upload was admitted. An admitted upload needs
+/// its bytes. Otherwise the bytes are orphans, and the sweeper deletes them.
 #[tokio::test]
 async fn bytes_of_an_upload_whose_admission_is_uncertain_are_kept() {
     let server = TestServer::with_idle_worker(|_| {}).await;
@@ -50,8 +50,8 @@ async fn the_sample_request_byte_for_byte() {
         .unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(response.text().await.unwrap(), "1001");
-    let label = server.backends.records.upload("1001".parse().unwrap()).await.unwrap().unwrap().filename;
-    assert_eq!(label, "My Picture.png");
+    let stored_name = server.backends.records.upload("1001".parse().unwrap()).await.unwrap().unwrap().filename;
+    assert_eq!(stored_name, "My Picture.png");
 }
 
 #[tokio::test]

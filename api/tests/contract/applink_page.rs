@@ -10,9 +10,10 @@ use crate::browser::{Browser, PICTURE};
 use crate::documents::{api_request, start_server, upload_file, upload_file_with_idle_worker, wait_for_in_flight};
 use crate::test_server::{JPEG, Login, TestServer, header, serve_portal};
 
-/// An applink as its creator hands it on.
+/// A created applink: what its creator gives to other users.
 struct Link {
     id: String,
+    /// The address of its page, without tokens.
     page: String,
     access: String,
     refresh: String,
@@ -28,12 +29,12 @@ impl Link {
         Self { id, page: login.server.url(&text("appLinkUrl")), access, refresh }
     }
 
-    /// The address with the access token in its fragment.
+    /// The address of the page, with the access token in its fragment.
     fn with_access(&self) -> String {
         format!("{}#accessToken={}", self.page, self.access)
     }
 
-    /// The address with both tokens in its fragment.
+    /// The address of the page, with both tokens in its fragment.
     fn with_refresh(&self) -> String {
         format!("{}&refreshToken={}", self.with_access(), self.refresh)
     }
@@ -69,10 +70,14 @@ async fn the_page_is_the_same_for_every_link() {
     let policy = header(&page, "content-security-policy");
     assert!(policy.ends_with(&format!("; frame-ancestors 'self' {PORTAL}")), "{policy}");
     let other = framed.anonymous(Method::GET, "/").send().await.unwrap();
-    assert!(header(&other, "content-security-policy").ends_with("; frame-ancestors 'none'"), "not the page at /");
+    assert!(
+        header(&other, "content-security-policy").ends_with("; frame-ancestors 'none'"),
+        "no other origin may frame the page at /"
+    );
 }
 
-/// Opens an address in a page of its own, because a browser does not load a page again whose fragment alone is new.
+/// Opens `about:blank` and then an address. Without `about:blank` the browser would not load the page again if only the
+/// fragment of its address had changed.
 async fn open(browser: &Browser, address: &str) {
     browser.post("url", json!({"url": "about:blank"})).await;
     browser.post("url", json!({"url": address})).await;
@@ -102,9 +107,10 @@ async fn a_contributor_sees_uploads_and_downloads() {
     assert_eq!(browser.text("#type").await, "image/png");
     assert!(browser.text("#size").await.contains("MiB"));
     assert!(browser.text("#uploaded").await.starts_with("November 21, 2026"), "{}", browser.text("#uploaded").await);
-    // Once the picture is decoded, its size is known.
-    let decoded = "const done = arguments[0]; document.getElementById('preview').decode().then(() => done(true))";
-    assert_eq!(browser.post("execute/async", json!({"script": decoded, "args": []})).await, true);
+    // The preview has a size only once the picture is decoded.
+    let wait_until_decoded =
+        "const done = arguments[0]; document.getElementById('preview').decode().then(() => done(true))";
+    assert_eq!(browser.post("execute/async", json!({"script": wait_until_decoded, "args": []})).await, true);
     assert!(is_displayed(&browser, "#preview").await);
     let spoken = browser.accessible_names().await;
     for name in ["Download", "Choose a file", "Upload"] {
@@ -120,7 +126,7 @@ async fn a_contributor_sees_uploads_and_downloads() {
         assert_eq!(evaluate(&browser, "document.documentElement.scrollWidth").await, width);
     }
 
-    // The access token expires while the page is open.
+    // The access token expires while the page is open, so the page has to use its refresh token.
     server.clock.advance(Duration::from_secs(15 * 60));
     browser.type_text("#file", PICTURE).await;
     browser.click("#upload button").await;
@@ -137,7 +143,7 @@ async fn a_contributor_sees_uploads_and_downloads() {
     browser.post("goog/cdp/execute", json!({"cmd": "Browser.setDownloadBehavior", "params": behavior})).await;
     browser.click("#download").await;
     browser.wait_for_text("download-status", "Downloaded.").await;
-    // The browser gives the file its name after it has written it.
+    // The browser writes the file under another name and renames it at the end.
     let saved = folder.path().join("small.jpg");
     let written = async {
         while !saved.exists() {
@@ -155,7 +161,7 @@ async fn a_contributor_sees_uploads_and_downloads() {
                 that links to it.";
     browser.wait_for_text("message", gone).await;
     assert!(!is_displayed(&browser, "#file-section").await && !is_displayed(&browser, "#upload-section").await);
-    // The page that embeds it hands over new tokens.
+    // A page that embeds this page gives it tokens in the fragment of its address.
     let hash = format!("location.hash = 'accessToken={}&refreshToken={}'", link.access, link.refresh);
     evaluate(&browser, &hash).await;
     browser.wait_for_text("version", "2").await;
@@ -163,7 +169,7 @@ async fn a_contributor_sees_uploads_and_downloads() {
     assert!(is_displayed(&browser, "#file-section").await);
 }
 
-/// A portal whose page has the page of a link in a frame. Returns its origin.
+/// Starts a portal whose page shows the page of a link in a frame. Returns the origin of the portal.
 async fn embed(listener: TcpListener, page: String) -> String {
     let origin = format!("http://{}", listener.local_addr().unwrap());
     let html = axum::response::Html(format!("<!DOCTYPE html><title>Portal</title><iframe src=\"{page}\"></iframe>"));

@@ -39,6 +39,7 @@ impl Drop for Browser {
     }
 }
 
+/// The key of an element's id in the JSON of WebDriver.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 impl Browser {
@@ -95,7 +96,7 @@ impl Browser {
         answer["value"].clone()
     }
 
-    /// Returns the element, once it exists.
+    /// Waits until the element exists, and returns its path below the WebDriver session.
     pub(crate) async fn find(&self, css: &str) -> String {
         let found = self.post("element", json!({"using": "css selector", "value": css})).await;
         format!("element/{}", found[ELEMENT].as_str().unwrap())
@@ -136,7 +137,8 @@ impl Browser {
         self.find("#upload").await;
     }
 
-    /// Role and name, as a screen reader announces them, of every visible element that can be reached by keyboard.
+    /// Returns the role and the name of every visible element that can be reached by keyboard, as a screen reader
+    /// announces them. Asserts that every such element has a name and a specific role.
     pub(crate) async fn accessible_names(&self) -> Vec<(String, String)> {
         let css = "a[href], button, input:not([type=hidden]), select, [tabindex]";
         let found = self.post("elements", json!({"using": "css selector", "value": css})).await;
@@ -163,7 +165,8 @@ impl Browser {
     }
 }
 
-/// The button ends every session of the user, in other browsers too. It works with JavaScript and without.
+/// The button "Log out everywhere" ends every session of the user, in other browsers too. It works with JavaScript and
+/// without.
 #[tokio::test]
 async fn the_button_logs_out_everywhere() {
     let Some(browser) = Browser::open("logout").await else { return };
@@ -184,7 +187,7 @@ async fn the_button_logs_out_everywhere() {
         let is_session = |cookie: &&Value| cookie["name"].as_str().unwrap().starts_with("AtmoAuthToken_");
         let copied = copied.as_array().unwrap().iter().find(is_session).unwrap()["value"].as_str().unwrap();
         let request = server.anonymous(reqwest::Method::GET, "/uploads/1").bearer_auth(copied);
-        assert_eq!(request.send().await.unwrap().status(), 401, "a copy of this browser's cookie");
+        assert_eq!(request.send().await.unwrap().status(), 401, "a copy of this browser's cookie is refused, too");
     }
 }
 
@@ -201,7 +204,7 @@ async fn a_user_uploads_crops_and_claims_with_the_script() {
     assert_eq!(browser.text("#stage").await, "Ready. The number of the picture is 1001.");
     let stage = browser.find("#stage").await;
     let live = browser.get(&format!("{stage}/computedrole")).await;
-    assert_eq!(live, "status", "changes are announced");
+    assert_eq!(live, "status", "a screen reader announces changes");
     assert!(browser.accessible_names().await.len() >= 5);
     // By keyboard: four steps smaller, two steps to the right.
     browser.type_text("#selection", "----\u{E014}\u{E014}").await;

@@ -62,8 +62,8 @@ async fn the_state_of_the_picture_decides_whether_it_can_be_claimed() {
 async fn invalid_bodies_are_refused() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
-    let put = async |kind: &str, body: String| {
-        let request = jane.request(Method::PUT, &format!("/api/users/jane.{FED}")).header("content-type", kind);
+    let put = async |content_type: &str, body: String| {
+        let request = jane.request(Method::PUT, &format!("/api/users/jane.{FED}")).header("content-type", content_type);
         let response = request.body(body).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     };

@@ -15,11 +15,12 @@ use crate::test_server::{TestServer, header};
 /// Far longer than any step here takes, and short enough for a test that hangs.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Starts a server that does not close slow connections.
+/// Starts a server with these limits on connections, which does not close slow connections.
 async fn start_server(max: usize, per_address: usize) -> TestServer {
     TestServer::with_settings(|settings| disable_timeouts(settings, max, per_address)).await
 }
 
+/// Sets the limits on connections, makes every time limit for slow connections an hour, and removes the minimum rate.
 fn disable_timeouts(settings: &mut ApiSettings, max: usize, per_address: usize) {
     let http = &mut settings.http;
     http.max_connections = max;
@@ -77,7 +78,7 @@ async fn answers_livez(stream: &mut TcpStream) -> bool {
     true
 }
 
-/// Sends a login without its last bytes.
+/// Sends a login from 127.0.0.`n`, without the last bytes of its body.
 async fn begin_request(server: &TestServer, n: u8, headers: &str) -> TcpStream {
     let mut stream = connect(server, n).await;
     let head = format!(
@@ -88,7 +89,7 @@ async fn begin_request(server: &TestServer, n: u8, headers: &str) -> TcpStream {
     stream
 }
 
-/// Sends the last bytes and returns the head of the response.
+/// Sends the last bytes of a request from [`begin_request`], and returns the head of the response.
 async fn finish(stream: &mut TcpStream) -> String {
     let rest = 100 - "{\"email\":".len();
     send(stream, &format!("\"a@example.com\",\"password\":\"x\"{}}}", " ".repeat(rest - 31))).await;
@@ -109,7 +110,7 @@ async fn idle_connections_of_one_address_do_not_keep_others_out() {
     for mut stream in flood {
         open += usize::from(answers_livez(&mut stream).await);
     }
-    assert!((1..=8).contains(&open), "{open} of one address");
+    assert!((1..=8).contains(&open), "{open} connections of one address are open");
     assert!(answers_livez(&mut other).await, "it was closed for connections of another address");
 }
 
@@ -156,7 +157,7 @@ async fn a_request_in_progress_is_not_cut() {
     );
 }
 
-/// The part of a response that is not written yet belongs to the request.
+/// A request is in progress until its response is completely written, so its connection is not idle.
 #[tokio::test]
 async fn an_answer_that_is_read_slowly_is_not_cut() {
     let server = start_server(2, 2).await;
@@ -183,15 +184,16 @@ async fn connections_are_counted_for_each_client_behind_a_proxy() {
         settings.http.trusted_proxies = 1;
     })
     .await;
-    let by = |client: &str| format!("x-forwarded-for: {client}\r\n");
-    // Far more than the two connections that the proxy's own address may hold.
-    let mut progress = Vec::new();
+    let forwarded_for = |client: &str| format!("x-forwarded-for: {client}\r\n");
+    // These are far more than the two connections that the proxy's own address may hold.
+    let mut in_progress = Vec::new();
     for n in 0..10 {
-        progress.push(begin_request(&server, 1, &by(&format!("203.0.113.{n}"))).await);
+        in_progress.push(begin_request(&server, 1, &forwarded_for(&format!("203.0.113.{n}"))).await);
     }
-    progress.push(begin_request(&server, 1, &by("2001:db8:1:1::1")).await);
-    progress.push(begin_request(&server, 1, &by("2001:db8:1:1:2::2")).await);
-    // A request counts once the api has read its head. So the third request is repeated until it is refused.
+    in_progress.push(begin_request(&server, 1, &forwarded_for("2001:db8:1:1::1")).await);
+    in_progress.push(begin_request(&server, 1, &forwarded_for("2001:db8:1:1:2::2")).await);
+    // A request counts once the api has read its head. So the third request of one /64 is repeated until it is
+    // refused.
     let asked = async |client: &str| {
         let request = server.anonymous(Method::GET, "/livez").header("x-forwarded-for", client);
         request.send().await.unwrap()
@@ -208,9 +210,13 @@ async fn connections_are_counted_for_each_client_behind_a_proxy() {
     assert_eq!((refused.status().as_u16(), header(&refused, "retry-after")), (429, "1"));
     assert!(refused.headers().contains_key("x-request-id"));
     assert!(refused.text().await.unwrap().contains("too_many_connections"));
-    assert_eq!(asked("2001:db8:1:2::1").await.status(), 200, "another /64");
-    assert_eq!(server.anonymous(Method::GET, "/livez").send().await.unwrap().status(), 200, "the proxy's own probes");
-    for mut stream in progress {
+    assert_eq!(asked("2001:db8:1:2::1").await.status(), 200, "another /64 is not limited");
+    assert_eq!(
+        server.anonymous(Method::GET, "/livez").send().await.unwrap().status(),
+        200,
+        "the proxy's own probes are answered"
+    );
+    for mut stream in in_progress {
         let answer = finish(&mut stream).await;
         assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
     }

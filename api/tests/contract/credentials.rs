@@ -1,4 +1,4 @@
-//! Where credentials are looked for, and what a refusal says about them.
+//! Where the api looks for credentials, and what a refusal says about them.
 
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
@@ -41,11 +41,11 @@ async fn credentials_of_a_proxy_do_not_hide_the_cookie() {
         let request = jane.request(Method::GET, "/uploads/1").header("authorization", authorization);
         assert_eq!(request.send().await.unwrap().status(), 404, "{authorization}");
     }
-    // The CSRF token is still required, because the cookie is what counts.
+    // The CSRF token is still required, because the cookie authenticates the request.
     let request = jane.request_without_csrf(Method::PUT, &format!("/api/users/jane.{FED}"));
     let request = request.basic_auth("jane", Some("secret")).json(&json!({"Name": "x"}));
     assert_eq!(request.send().await.unwrap().status(), 401);
-    // A bearer token takes precedence.
+    // A bearer token takes precedence over the cookie, even if the token is invalid.
     let request = jane.request(Method::GET, "/uploads/1").bearer_auth("forged");
     assert_eq!(request.send().await.unwrap().status(), 401);
     let response = server.anonymous(Method::GET, "/uploads/1").basic_auth("jane", Some("secret")).send().await.unwrap();
@@ -55,7 +55,8 @@ async fn credentials_of_a_proxy_do_not_hide_the_cookie() {
 
 #[tokio::test]
 async fn the_csrf_token_is_found_under_both_names() {
-    // Some proxies drop every header whose name has an underscore, even if only the federation member has one.
+    // Some proxies drop every header whose name has an underscore. Here the name of the federation member has one. So
+    // the api also accepts hyphens in place of all underscores.
     let fed = "acme_payments";
     let server = TestServer::with_settings(|settings| fed.clone_into(&mut settings.realm.fedmember)).await;
     let jane = server.login("jane").await;

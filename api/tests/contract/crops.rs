@@ -1,4 +1,4 @@
-//! `PUT /api/dropbox/pictures/{id}`.
+//! `PUT /api/dropbox/pictures/{id}`: crops.
 
 use crate::test_server::{TestServer, header, png_size};
 
@@ -45,7 +45,7 @@ async fn a_crop_changes_the_picture_and_is_always_of_the_original() {
     let jane = server.login("jane").await;
     let id = jane.upload_picture().await;
     let show = async || jane.get(&format!("/api/dropbox/pictures/{id}?size=75")).await.bytes().await.unwrap();
-    let whole = show().await;
+    let uncropped = show().await;
     jane.crop(&id, "x=0&y=0&w=128&h=128").await;
     let corner = show().await;
     jane.crop(&id, "x=384&y=384&w=128&h=128").await;
@@ -53,11 +53,11 @@ async fn a_crop_changes_the_picture_and_is_always_of_the_original() {
     jane.crop(&id, "x=0&y=0&w=128&h=128").await;
     let again = show().await;
     assert_eq!(png_size(&corner), (75, 75));
-    assert!(whole != corner && corner != other);
+    assert!(uncropped != corner && corner != other);
     assert_eq!(corner, again);
     jane.crop(&id, "x=0&y=0&w=512&h=512").await;
-    let uncropped = show().await;
-    assert!(uncropped != corner && uncropped != other);
+    let crop_of_everything = show().await;
+    assert!(crop_of_everything != corner && crop_of_everything != other);
 }
 
 #[tokio::test]

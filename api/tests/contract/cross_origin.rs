@@ -50,15 +50,15 @@ async fn pages_of_other_origins_may_call_only_if_the_settings_name_them() {
 
     let server = TestServer::with_settings(|settings| settings.realm.cors.origins = vec![PORTAL.to_owned()]).await;
     let jane = server.login("jane").await;
-    let asked = format!("x-csrf-token_{FED},idempotency-key");
-    let with_headers = [preflight.as_slice(), &[("access-control-request-headers", &asked)]].concat();
+    let requested_headers = format!("x-csrf-token_{FED},idempotency-key");
+    let with_headers = [preflight.as_slice(), &[("access-control-request-headers", &requested_headers)]].concat();
     let response = options(&server, "/api/dropbox/pictures", &with_headers).await;
     assert_eq!(response.status(), 204);
     for (name, value) in [
         ("access-control-allow-origin", PORTAL),
         ("access-control-allow-credentials", "true"),
         ("access-control-allow-methods", "POST, OPTIONS"),
-        ("access-control-allow-headers", &asked),
+        ("access-control-allow-headers", &requested_headers),
         ("access-control-max-age", "600"),
     ] {
         assert_eq!(header(&response, name), value, "{name}");
@@ -69,7 +69,7 @@ async fn pages_of_other_origins_may_call_only_if_the_settings_name_them() {
         assert!(!has_cors(&response), "{origin}");
         assert_eq!(header(&response, "vary"), "Origin");
     }
-    // Responses to other requests have the headers too: successes, refusals, and unknown paths.
+    // Responses to other requests have the CORS headers, too: successes, refusals, and unknown paths.
     for (path, status) in [("/api/users/jane.acmepaymentscorp/avatar", 200), ("/uploads/1", 404), ("/nothing", 404)] {
         let response = jane.request(Method::GET, path).header("origin", PORTAL).send().await.unwrap();
         assert_eq!(response.status(), status, "{path}");
@@ -77,8 +77,8 @@ async fn pages_of_other_origins_may_call_only_if_the_settings_name_them() {
         assert!(header(&response, "access-control-expose-headers").contains("X-Request-Id"), "{path}");
         let vary = response.headers().get_all("vary").iter().any(|vary| vary == "Origin");
         assert!(vary, "{path}");
-        let same = jane.get(path).await;
-        assert!(!has_cors(&same), "{path}");
+        let same_origin = jane.get(path).await;
+        assert!(!has_cors(&same_origin), "{path}");
     }
 }
 
@@ -101,7 +101,7 @@ async fn the_csrf_cookie_may_be_for_a_domain_and_the_session_never_is() {
     let jane = Login::from_response(&server, &response);
     let renewed = jane.request(Method::POST, "/api/login/renewToken").send().await.unwrap();
     check(&renewed);
-    // Removing a cookie needs the same domain.
+    // A browser removes the cookie only if the response names the same domain.
     check(&jane.request(Method::POST, "/api/logout").send().await.unwrap());
 }
 

@@ -14,8 +14,9 @@ use crate::test_server::{FED, PASSWORD, TestServer};
 
 const DOMAIN: &str = "example.test";
 
-/// The page of the portal. It reads the CSRF cookie, sends the form, and writes what it reads from the iframe into its
-/// body. The placeholders are the address of the form, the name of the CSRF cookie, and the domain.
+/// The page of the portal. When its form is submitted, its script copies the CSRF cookie into the form. Once the iframe
+/// has the answer, the script writes the text that it reads from the iframe into the paragraph of the page. The
+/// placeholders are the address of the form, the name of the CSRF cookie, and the domain.
 const PORTAL_PAGE: &str = r#"<!DOCTYPE html><title>Portal</title><body>
 <form method="post" enctype="multipart/form-data" target="answer" action="{{action}}">
 <input type="hidden" name="X-{{cookie}}"><input type="file" name="Profile"><button>Upload</button></form>
@@ -64,10 +65,13 @@ fn url(nginx: &Nginx, host: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_a_sibling_domain_reads_the_answer() {
     let Some(nginx) = nginx_program() else { return };
-    // Without the header the browser ignores `document.domain`. So the second run shows that the header is needed.
+    // Without the header Origin-Agent-Cluster the browser ignores `document.domain`. So the second run shows that the
+    // header is needed.
     for enabled in [true, false] {
-        let map = format!("--host-resolver-rules=MAP *.{DOMAIN} 127.0.0.1");
-        let Some(browser) = Browser::open_with("domain", &[&map, "--ignore-certificate-errors"]).await else { return };
+        let resolver_rule = format!("--host-resolver-rules=MAP *.{DOMAIN} 127.0.0.1");
+        let Some(browser) = Browser::open_with("domain", &[&resolver_rule, "--ignore-certificate-errors"]).await else {
+            return;
+        };
         let server = TestServer::with_settings(|settings| {
             settings.http.trusted_proxies = 1;
             settings.realm.document_domain = enabled;

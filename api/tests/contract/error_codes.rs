@@ -28,11 +28,11 @@ fn literals_after<'a>(text: &'a str, marker: &str) -> impl Iterator<Item = &'a s
 fn every_code_has_a_row_and_every_row_a_code() {
     let sources = read_sources(&Path::new(API).join("src"));
     let errors = std::fs::read_to_string(Path::new(API).join("src/error.rs")).unwrap();
-    let codes_by_variant = errors.split("fn code(&self)").nth(1).unwrap().split("fn retry_after").next().unwrap();
+    let code_function = errors.split("fn code(&self)").nth(1).unwrap().split("fn retry_after").next().unwrap();
     let markers = ["malformed(", " code: ", "refuse("];
     let mut codes: BTreeSet<&str> = markers.iter().flat_map(|marker| literals_after(&sources, marker)).collect();
-    codes.extend(literals_after(codes_by_variant, "=>"));
-    codes.extend(literals_after(codes_by_variant, "=> {"));
+    codes.extend(literals_after(code_function, "=>"));
+    codes.extend(literals_after(code_function, "=> {"));
     assert!(codes.len() > 30 && codes.contains("no_room") && codes.contains("bad_json"), "{codes:?}");
 
     let document = std::fs::read_to_string(Path::new(API).join("../docs/errors.md")).unwrap();

@@ -5,13 +5,13 @@ use serde_json::Value;
 
 use crate::test_server::{Login, PNG, TestServer};
 
-/// A form with one file. `field` and `filename` are written as they are.
+/// A form with one file. `filename` is the whole parameter of Content-Disposition, written as it is.
 pub(crate) fn form_with_name(field: &str, filename: &[u8]) -> Vec<u8> {
     let head = format!("--B\r\nContent-Disposition: form-data; name=\"{field}\"; ");
     [head.as_bytes(), filename, b"\r\nContent-Type: image/png\r\n\r\n", PNG, b"\r\n--B--\r\n"].concat()
 }
 
-/// Sends a form as it is.
+/// Sends a form whose boundary is `B`.
 pub(crate) async fn post_form(login: &Login<'_>, path: &str, body: Vec<u8>) -> reqwest::Response {
     let request = login.request(Method::POST, path).header("content-type", "multipart/form-data; boundary=B");
     request.body(body).send().await.unwrap()

@@ -56,8 +56,8 @@ async fn a_full_disk_is_reported_by_name_and_loses_nothing() {
     assert_eq!(refused.status(), 503);
     let said = refused.text().await.unwrap();
     assert_eq!(said, "The storage of this service is full; try again later.");
-    assert_eq!(server.staged_files(), 0, "what was refused leaves nothing");
-    let red = async {
+    assert_eq!(server.staged_files(), 0, "the refused upload leaves no bytes in staging");
+    let until_reported = async {
         loop {
             let (status, report) = readyz(&server).await;
             if status == 503 && report["places"]["records"] == "full" {
@@ -66,12 +66,12 @@ async fn a_full_disk_is_reported_by_name_and_loses_nothing() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    let report = tokio::time::timeout(Duration::from_secs(20), red).await.unwrap();
+    let report = tokio::time::timeout(Duration::from_secs(20), until_reported).await.unwrap();
     assert_eq!((&report["ready"], &report["accepting"]), (&false.into(), &false.into()));
     assert_eq!(jane.get(&shown).await.status(), 200, "reads go on");
 
     drop(filler);
-    let again = async {
+    let until_accepted = async {
         loop {
             let upload = jane.request(Method::POST, "/api/dropbox/pictures").header("prefer", "respond-async");
             let upload = upload.multipart(crate::test_server::form("c.png", PNG)).send().await.unwrap();
@@ -81,10 +81,10 @@ async fn a_full_disk_is_reported_by_name_and_loses_nothing() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    let after = tokio::time::timeout(Duration::from_secs(5), again).await.unwrap();
+    let after = tokio::time::timeout(Duration::from_secs(5), until_accepted).await.unwrap();
     assert!(after.parse::<i64>().unwrap() > before.parse::<i64>().unwrap());
     server.run_jobs().await;
-    // Another process sees the same: what was acknowledged is committed.
+    // Another process sees both uploads, because an upload is committed before it is acknowledged.
     let elsewhere = server.start_with_clock(server.clock.clone()).await;
     for id in [before, after] {
         let token = elsewhere.token("jane").await;

@@ -34,7 +34,11 @@ async fn wrong_passwords_from_elsewhere_do_not_lock_the_owner_out() {
         assert_eq!(log_in(&server, "203.0.113.1", "jane@example.com", "wrong").await, 429);
     }
     assert_eq!(log_in(&server, "203.0.113.2", "jane@example.com", PASSWORD).await, 200);
-    assert_eq!(log_in(&server, "203.0.113.1", "joe@example.com", PASSWORD).await, 200, "another account");
+    assert_eq!(
+        log_in(&server, "203.0.113.1", "joe@example.com", PASSWORD).await,
+        200,
+        "another account is not limited"
+    );
 }
 
 #[tokio::test]
@@ -77,9 +81,13 @@ async fn guesses_from_many_addresses_are_limited() {
     assert_eq!(
         log_in(&server, "203.0.113.100", "jane@example.com", "wrong").await,
         429,
-        "and that login resets nothing"
+        "the login of the owner does not reset the count"
     );
-    assert_eq!(log_in(&server, "203.0.113.100", "joe@example.com", PASSWORD).await, 200, "another account");
+    assert_eq!(
+        log_in(&server, "203.0.113.100", "joe@example.com", PASSWORD).await,
+        200,
+        "another account is not limited"
+    );
     server.clock.advance(Duration::from_secs(300));
     assert_eq!(log_in(&server, "203.0.113.100", "jane@example.com", "wrong").await, 429, "five minutes are not enough");
     server.clock.advance(Duration::from_secs(3300));
@@ -116,8 +124,8 @@ async fn access_codes_are_counted_the_same_way() {
     }
     let refused = open("203.0.113.100", "wrong").await;
     assert_eq!((refused.status().as_u16(), header(&refused, "retry-after")), (429, "3601"));
-    // A code that was accepted a moment ago is not checked again, so time passes first. Then a new network is still
-    // refused, and the network that has opened the link before is not.
+    // A code that was accepted a moment ago is not checked again, so the clock advances first. Then a new
+    // network is still refused, and the network that has opened the link before is not.
     server.clock.advance(Duration::from_secs(600));
     assert_eq!(open("203.0.113.100", "12345678").await.status(), 429);
     assert_eq!(open("2001:db8:0:2::1", "12345678").await.status(), 200);

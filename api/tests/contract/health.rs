@@ -51,10 +51,14 @@ async fn unknown_methods_share_one_label() {
         server.anonymous(method, "/nothing/here").send().await.unwrap();
     }
     let counted = counts.render();
-    let of = |method: &str| {
+    let count_of = |method: &str| {
         let series = format!("cloakroom_http_requests_total{{route=\"none\",method=\"{method}\",status=\"404\"}} ");
         counted.lines().find_map(|line| line.strip_prefix(&series))
     };
-    assert_eq!((of("GET"), of("PATCH"), of("_OTHER")), (Some("1"), Some("1"), Some("3")), "{counted:.4000}");
+    assert_eq!(
+        (count_of("GET"), count_of("PATCH"), count_of("_OTHER")),
+        (Some("1"), Some("1"), Some("3")),
+        "{counted:.4000}"
+    );
     assert!(!counted.contains("BREW") && !counted.contains("XXX"));
 }

@@ -37,10 +37,10 @@ async fn errors_are_wrapped_with_their_status() {
         page.contains("<body status=\"401\" statusText=\"Unauthorized\">You are not logged in; log in first.</body>")
     );
     assert!(page.len() > 512);
-    let text = jane.request(Method::POST, path).multipart(form("a.png", b"<script>alert(1)</script>")).send().await;
-    let text = text.unwrap();
-    assert_eq!(text.status(), 415);
-    assert!(text.text().await.unwrap().contains("status=\"415\""));
+    let refused = jane.request(Method::POST, path).multipart(form("a.png", b"<script>alert(1)</script>")).send().await;
+    let refused = refused.unwrap();
+    assert_eq!(refused.status(), 415);
+    assert!(refused.text().await.unwrap().contains("status=\"415\""));
 }
 
 #[tokio::test]

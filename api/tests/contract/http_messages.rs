@@ -61,11 +61,11 @@ async fn a_transfer_coding_that_is_not_supported_is_named() {
 async fn a_refusal_that_closes_the_connection_says_so() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
-    // The rest of the body is never sent.
+    // The body is never sent, so the connection cannot carry another request.
     let raw = RawUpload::open(&jane, "content-type: application/json\r\ncontent-length: 1000000").await;
     let response = raw.response().await;
     assert!(response.starts_with("HTTP/1.1 400 ") && response.contains("\r\nconnection: close\r\n"), "{response}");
-    // The whole body was received, so the connection can carry another request.
+    // Here the whole body is sent and received, so the connection can carry another request.
     let form = [file_part("a.png"), b"--B--\r\n".to_vec()].concat();
     let form = String::from_utf8_lossy(&form).replace("Profile", "x").replace("filename", "y").into_bytes();
     let headers = format!("content-type: {FORM_CONTENT_TYPE}\r\ncontent-length: {}", form.len());

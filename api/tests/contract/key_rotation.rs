@@ -19,6 +19,6 @@ async fn keys_rotate_and_nobody_is_logged_out() {
     assert_eq!(signed_by_the_new_key.status(), 404, "the api has noticed the new key");
     assert_eq!(jane.get("/uploads/1").await.status(), 404);
     let again = server.login("jane").await;
-    let key = |session: &str| decode(session).split(",sig=").nth(1).unwrap()[..8].to_owned();
-    assert_ne!(key(&again.session), key(&jane.session));
+    let key_id = |session: &str| decode(session).split(",sig=").nth(1).unwrap()[..8].to_owned();
+    assert_ne!(key_id(&again.session), key_id(&jane.session));
 }

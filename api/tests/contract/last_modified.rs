@@ -1,4 +1,4 @@
-//! `Last-Modified` of what has a known time of its last change, and the conditions that compare it (RFC 9110, 13).
+//! `Last-Modified` of resources whose last change has a known time, and the conditions that compare it (RFC 9110, 13).
 
 use std::time::Duration;
 
@@ -17,7 +17,8 @@ async fn ok(request: RequestBuilder) -> Response {
     response
 }
 
-/// Asserts that the content was last changed at this time, and compares each condition with it.
+/// Asserts that the response gives `at` as the time of the last change, and that the api compares each condition with
+/// that time. `before` is an earlier time.
 async fn assert_modified(request: impl Fn(Method) -> RequestBuilder, at: &str, before: &str) {
     for method in [Method::GET, Method::HEAD] {
         let response = ok(request(method.clone())).await;
@@ -55,7 +56,7 @@ async fn a_picture_is_modified_when_it_is_ready_or_cropped() {
         move |method| jane.request(method, &path)
     };
     assert_modified(picture(75), NOON, BEFORE).await;
-    // A size that is rendered later shows the picture as it was.
+    // A size that is rendered later shows the same picture, so it has the same time.
     server.clock.advance(Duration::from_secs(60));
     assert_modified(picture(33), NOON, BEFORE).await;
     assert_eq!(jane.crop(&id, "x=0&y=0&w=100&h=100").await.status(), 200);
@@ -70,13 +71,14 @@ async fn an_avatar_is_modified_when_it_begins_to_be_shown() {
     let avatar = |method| server.anonymous(method, &path);
     let default = ok(avatar(Method::GET).header("if-modified-since", NOON)).await;
     assert_eq!(default.headers().get("last-modified"), None, "the default avatar has no time");
-    // A picture that is claimed before it is ready: a client that asked in between has the former avatar.
+    // A picture is claimed before it is ready. Until it is ready, clients get the former avatar. So the time is that at
+    // which the picture became ready.
     let first = upload_lazily(&jane).await;
     assert_eq!(jane.claim("users/jane", &first).await.status(), 200);
     server.clock.advance(Duration::from_secs(60));
     server.run_jobs().await;
     assert_modified(avatar, MINUTE_LATER, NOON).await;
-    // A picture that is ready before it is claimed.
+    // A picture is ready before it is claimed, so the time is that of the claim.
     let second = upload_lazily(&jane).await;
     server.run_jobs().await;
     server.clock.advance(Duration::from_secs(60));

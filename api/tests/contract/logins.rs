@@ -21,8 +21,8 @@ async fn a_login_sets_both_cookies_as_the_contract_describes() {
     assert!(session.ends_with("; Path=/; Max-Age=1800; HttpOnly; SameSite=Lax"), "{session}");
     assert!(csrf.starts_with(&format!("Csrf-Token_{FED}=TokenID%3D")) && !csrf.contains("HttpOnly"));
     let login = Login::from_response(&server, &response);
-    let list = percent_encoding::percent_decode_str(&login.session).decode_utf8().unwrap().into_owned();
-    let fields: Vec<_> = list.split(',').map(|field| field.split_once('=').unwrap()).collect();
+    let decoded = percent_encoding::percent_decode_str(&login.session).decode_utf8().unwrap().into_owned();
+    let fields: Vec<_> = decoded.split(',').map(|field| field.split_once('=').unwrap()).collect();
     let names: Vec<_> = fields.iter().map(|(name, _)| *name).collect();
     assert_eq!(
         names,
@@ -76,14 +76,17 @@ async fn secure_cookies_follow_the_scheme_that_a_trusted_proxy_reports() {
     .await;
     assert!(login(&open, &https).await && login(&open, &[]).await && !login(&open, &http).await);
     let direct = TestServer::new().await;
-    assert!(!login(&direct, &https).await, "without a trusted proxy that header is ignored");
-    for (set, is) in [(SecureCookies::Always, true), (SecureCookies::Never, false)] {
+    assert!(!login(&direct, &https).await, "without a trusted proxy X-Forwarded-Proto is ignored");
+    for (setting, secure) in [(SecureCookies::Always, true), (SecureCookies::Never, false)] {
         let server = TestServer::with_settings(|settings| {
             settings.http.trusted_proxies = 1;
-            settings.realm.secure_cookies = set;
+            settings.realm.secure_cookies = setting;
         })
         .await;
-        assert!(login(&server, &https).await == is && login(&server, &http).await == is, "{set:?} takes precedence");
+        assert!(
+            login(&server, &https).await == secure && login(&server, &http).await == secure,
+            "{setting:?} takes precedence"
+        );
     }
 }
 
@@ -142,7 +145,11 @@ async fn values_that_are_too_long_are_refused_and_not_counted_for_an_account() {
     };
     let long = format!("{}@example.com", "x".repeat(60_000));
     for _ in 0..4 {
-        assert_eq!(login(&long, "x").await, 401, "it is counted for the address of the client, and for no account");
+        assert_eq!(
+            login(&long, "x").await,
+            401,
+            "the attempt is counted for the address of the client, and for no account"
+        );
         assert_eq!(login("jane@example.com", &"x".repeat(5000)).await, 401);
     }
     assert_eq!(login("jane@example.com", PASSWORD).await, 200);

@@ -1,4 +1,5 @@
-//! Ending sessions: by logout, by logout everywhere, by a changed password, by the operator. A copied cookie ends too.
+//! Ending sessions: by logout, by logout everywhere, by a changed password, by the operator. A copy of
+//! the cookie is refused afterwards, too.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::ui::submit;
 const SESSION_CHECK: Duration = Duration::from_secs(5);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Whether this api still accepts a session.
+/// Whether this api still accepts a session. The upload does not exist, so 404 means that the session was accepted.
 async fn is_valid(login: &Login<'_>) -> bool {
     is_valid_at(&login.server.base, login).await
 }
@@ -44,12 +45,12 @@ async fn a_copied_cookie_ends_with_its_session() {
     assert_eq!(out.status(), 204);
     let lines: Vec<_> = out.headers().get_all("set-cookie").iter().map(|line| line.to_str().unwrap()).collect();
     assert!(lines.len() == 2 && lines.iter().all(|line| line.contains("=; Path=/; Max-Age=0")), "{lines:?}");
-    assert!(!is_valid(&jane).await, "this api refuses it at once");
+    assert!(!is_valid(&jane).await, "this api refuses the session at once");
     assert_eq!(renew(&jane).await.status(), 401);
     let request = server.anonymous(Method::GET, "/uploads/1").bearer_auth(&jane.session);
-    assert_eq!(request.send().await.unwrap().status(), 401, "it is refused as a bearer token, too");
+    assert_eq!(request.send().await.unwrap().status(), 401, "the session is refused as a bearer token, too");
     server.clock.advance(SESSION_CHECK);
-    assert!(!is_valid_at(&other_api, &jane).await, "another api refuses it within realm.session_cache_time");
+    assert!(!is_valid_at(&other_api, &jane).await, "another api refuses the session within realm.session_cache_time");
     assert!(is_valid(&elsewhere).await, "another session of the same user goes on");
 }
 
@@ -94,11 +95,11 @@ async fn sessions_that_the_operator_ends_are_refused_within_the_cache_time() {
             "disable" => drop(api::change_user(records, "jane", None, None, Some(true)).await.unwrap()),
             _ => api::end_sessions(records, "jane").await.unwrap(),
         }
-        assert_eq!(renew(&jane).await.status(), 401, "{what}: a renewal reads the row");
+        assert_eq!(renew(&jane).await.status(), 401, "{what}: a renewal reads the row of the session");
         server.clock.advance(SESSION_CHECK);
         assert!(!is_valid(&jane).await, "{what}");
         api::change_user(records, "jane", None, None, Some(false)).await.unwrap();
-        assert!(!is_valid(&jane).await, "{what}, undone");
+        assert!(!is_valid(&jane).await, "{what}: enabling the user again does not restore the session");
     }
     assert!(api::end_sessions(records, "nobody").await.is_err());
 }
@@ -111,7 +112,7 @@ async fn a_session_is_not_read_for_every_request() {
     assert!(is_valid(&jane).await);
     api::end_sessions(&server.backends.records, "jane").await.unwrap();
     server.clock.advance(SESSION_CHECK - Duration::from_millis(1));
-    assert!(is_valid(&jane).await, "it was read less than realm.session_cache_time ago");
+    assert!(is_valid(&jane).await, "the session was read less than realm.session_cache_time ago");
     server.clock.advance(Duration::from_millis(1));
     assert!(!is_valid(&jane).await);
 
@@ -131,8 +132,8 @@ async fn no_renewal_extends_a_session_beyond_its_absolute_end() {
     let line = header(&response, "set-cookie").to_owned();
     assert!(line.contains("; Max-Age=1260;"), "21 minutes are left: {line}");
     jane = Login::from_response(&server, &response);
-    let list = percent_decode_str(&jane.session).decode_utf8().unwrap().into_owned();
-    assert!(list.contains("issueTime=1795264140000,expirationTime=1795265400000"), "{list}");
+    let decoded = percent_decode_str(&jane.session).decode_utf8().unwrap().into_owned();
+    assert!(decoded.contains("issueTime=1795264140000,expirationTime=1795265400000"), "{decoded}");
     server.clock.advance(20 * MINUTE);
     jane = Login::from_response(&server, &renew(&jane).await);
     assert!(is_valid(&jane).await);
@@ -184,11 +185,11 @@ async fn a_new_key_signs_everywhere_and_the_old_one_is_deleted_when_nothing_need
     assert_eq!(signing_key_id(&before.session), old[0]);
 
     // Signing keys are maintained when an api starts, and every hour after that.
-    let wait_for_keys = async |left: &[String]| {
+    let wait_for_keys = async |expected: &[String]| {
         server.start_second().await;
         let mut tick = tokio::time::interval(Duration::from_millis(20));
         let wait = async {
-            while kept().await != left {
+            while kept().await != expected {
                 tick.tick().await;
             }
         };
@@ -209,8 +210,8 @@ async fn a_new_key_signs_everywhere_and_the_old_one_is_deleted_when_nothing_need
 /// The id of the key that signed a cookie.
 fn signing_key_id(session: &str) -> String {
     use base64::Engine as _;
-    let list = percent_decode_str(session).decode_utf8().unwrap().into_owned();
-    let signature = list.split(",sig=").nth(1).unwrap();
+    let decoded = percent_decode_str(session).decode_utf8().unwrap().into_owned();
+    let signature = decoded.split(",sig=").nth(1).unwrap();
     let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(signature).unwrap();
     domain::hex(&bytes[..8])
 }

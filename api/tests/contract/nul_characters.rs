@@ -30,7 +30,7 @@ async fn nul_is_refused_in_bodies_of_the_dropbox() {
         request.send().await.unwrap()
     };
     assert_nul_refused(claim(&json!({"Name": "TravelApp\0"})).await, "a name").await;
-    assert_nul_refused(claim(&json!({"Na\0me": "TravelApp"})).await, "a member").await;
+    assert_nul_refused(claim(&json!({"Na\0me": "TravelApp"})).await, "the name of a member").await;
     assert_eq!(
         claim(&json!({"Name": "a \\u0000 b"})).await.status(),
         200,

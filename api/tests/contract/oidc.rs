@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 
 use crate::test_server::{PNG, TestServer, form, serve_endless_response, serve_portal};
 
+/// The time at which the clock of a test server starts, in seconds since 1970: 2026-11-21T12:00:00Z.
 const NOW: i64 = 1_795_262_400;
 
 /// An OpenID Connect provider: its signing key and the public keys that it publishes.
@@ -81,10 +82,10 @@ async fn the_user_of_a_valid_token_is_created() {
     assert_eq!(response.status(), 200, "{}", response.text().await.unwrap());
     let mia = server.backends.records.user("mia").await.unwrap().unwrap();
     assert_eq!((mia.email.as_str(), mia.name.as_str(), mia.role), ("mia@idp.example", "Mia", records::Role::Member));
-    let mut odd = claims("max");
-    odd["name"] = json!("Ma\0x");
+    let mut with_nul = claims("max");
+    with_nul["name"] = json!("Ma\0x");
     let known =
-        server.anonymous(Method::GET, "/uploads/9").bearer_auth(provider.valid_token(&odd)).send().await.unwrap();
+        server.anonymous(Method::GET, "/uploads/9").bearer_auth(provider.valid_token(&with_nul)).send().await.unwrap();
     assert_eq!(known.status(), 404);
     let max = server.backends.records.user("max").await.unwrap().unwrap();
     assert_eq!(max.name, "max", "a name that no database stores is ignored");
@@ -125,7 +126,7 @@ async fn invalid_tokens_are_refused() {
     for (what, token) in [
         ("expired", changed("exp", json!(NOW - 60))),
         ("an expiry that is no number", changed("exp", json!("never"))),
-        ("never expires", without("exp")),
+        ("no expiry", without("exp")),
         ("not valid yet", changed("nbf", json!(NOW + 120))),
         ("another issuer", changed("iss", json!("https://evil.example"))),
         ("no issuer", without("iss")),
@@ -143,7 +144,7 @@ async fn invalid_tokens_are_refused() {
         ("a shared secret", hs256),
         ("no signature", good.rsplit_once('.').unwrap().0.to_owned() + "."),
         ("cut off", good[..good.len() - 4].to_owned()),
-        ("dots", "..".to_owned()),
+        ("only dots", "..".to_owned()),
     ] {
         let response = server.anonymous(Method::GET, "/uploads/1").bearer_auth(&token).send().await.unwrap();
         assert_eq!(response.status(), 401, "{what}");
@@ -243,8 +244,8 @@ async fn keys_come_from_a_server_with_a_private_authority() {
         return eprintln!("skipped: this needs an S3 server with TLS in CLOAKROOM_TEST_S3_TLS, and CLOAKROOM_TEST_CA");
     };
     let tls = TlsSettings { ca_file };
-    let (keys, place) = url.strip_prefix("https://").unwrap().split_once('@').unwrap();
-    let ((id, secret), (host, bucket)) = (keys.split_once(':').unwrap(), place.split_once('/').unwrap());
+    let (credentials, place) = url.strip_prefix("https://").unwrap().split_once('@').unwrap();
+    let ((id, secret), (host, bucket)) = (credentials.split_once(':').unwrap(), place.split_once('/').unwrap());
     let ca_file = &tls.ca_file;
     let settings: StoreSettings = serde_json::from_value(json!({
         "url": format!("s3://{bucket}/{}?ca_file={ca_file}", uuid::Uuid::now_v7()), "endpoint": format!("https://{host}"),

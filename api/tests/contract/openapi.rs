@@ -1,5 +1,5 @@
-//! The OpenAPI document, its viewer, and what is routed. In these tests the api itself compares each response with the document, so
-//! every other test also fails if an operation gives an undocumented status or media type.
+//! The OpenAPI document, its viewer, and the routes of its operations. In all contract tests the api compares each
+//! response with the document. So every test fails if an operation gives an undocumented status or media type.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -22,7 +22,7 @@ fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
     })
 }
 
-/// Returns the path with a value for each parameter.
+/// Returns the path with a value in place of each parameter.
 fn with_values(path: &str) -> String {
     let version = if path.starts_with("/documents") { "1.1" } else { "1.png" };
     let path = path.replace("{service}", "users").replace("{id}", "1001").replace("{user}", "jane");

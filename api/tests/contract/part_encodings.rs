@@ -1,4 +1,5 @@
-//! Bodies and parts that are written in unusual ways, or encoded. Each is read correctly, or refused by name.
+//! Bodies and parts that are written in unusual ways, or encoded. Each is read correctly, or refused
+//! with a message that names the encoding.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;

@@ -82,22 +82,23 @@ async fn every_address_begins_with_the_prefix() {
     assert!(page.contains(&data), "{page}");
     for script in ["/page/page.js", "/page/applink.js"] {
         let script = server.anonymous(Method::GET, script).send().await.unwrap().text().await.unwrap();
-        let bare = script.lines().find(|line| ["\"/", "'/", "`/"].iter().any(|start| line.contains(start)));
-        assert_eq!(bare, None, "an address in a script that does not begin with the prefix");
+        let line_without_prefix =
+            script.lines().find(|line| ["\"/", "'/", "`/"].iter().any(|start| line.contains(start)));
+        assert_eq!(line_without_prefix, None, "an address in a script that does not begin with the prefix");
     }
 
     let document: Value = jane.get("/openapi.json").await.json().await.unwrap();
     assert_eq!(document["servers"], json!([{"url": PREFIX}]));
 }
 
-/// A proxy may leave the prefix in requests. What a path means does not depend on that.
+/// A proxy may pass requests on with the prefix or without it. Both get the same response.
 #[tokio::test]
 async fn a_request_may_have_the_prefix_or_not() {
     let server = TestServer::with_settings(|settings| PREFIX.clone_into(&mut settings.http.path_prefix)).await;
     let jane = server.login("jane").await;
     let id = jane.upload_picture().await;
     let picture = format!("/api/dropbox/pictures/{id}");
-    let response = async |method: Method, path: String| {
+    let status_and_allow = async |method: Method, path: String| {
         let response = jane.request(method, &path).send().await.unwrap();
         let allow = response.headers().get("allow").map(|allow| allow.to_str().unwrap().to_owned());
         (response.status().as_u16(), allow)
@@ -115,18 +116,18 @@ async fn a_request_may_have_the_prefix_or_not() {
         (Method::GET, "//livez", 404),
     ] {
         let (plain, prefixed) = (
-            response(method.clone(), path.to_owned()).await,
-            response(method.clone(), format!("{PREFIX}{path}")).await,
+            status_and_allow(method.clone(), path.to_owned()).await,
+            status_and_allow(method.clone(), format!("{PREFIX}{path}")).await,
         );
         assert_eq!((plain.0, &plain), (expected, &prefixed), "{method} {path}");
     }
     for path in [PREFIX.to_owned(), format!("{PREFIX}/")] {
-        assert_eq!(response(Method::GET, path).await.0, 200, "the page");
+        assert_eq!(status_and_allow(Method::GET, path).await.0, 200, "the page");
     }
     for path in [format!("{PREFIX}{PREFIX}/livez"), format!("{PREFIX}x/livez"), "/portal/livez".to_owned()] {
-        assert_eq!(response(Method::GET, path).await.0, 404);
+        assert_eq!(status_and_allow(Method::GET, path).await.0, 404);
     }
-    // Nothing is open that is closed without the prefix, and errors have the form of their contract.
+    // A path that requires credentials requires them with the prefix, too, and errors have the form of their contract.
     for path in [picture, "/uploads".to_owned(), "/documents/api/1.1/files/none".to_owned()] {
         let text = async |path: &str| {
             let response = server.anonymous(Method::GET, path).send().await.unwrap();

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::test_server::{FED, JPEG, Login, PNG, TestServer};
 
-/// The callers, in the order of the table's columns. Jane uploads; Jane and Joe act for the app; Kim is a stranger.
+/// The callers, in the order of the table's columns. Jane uploads; Jane and Joe act for the app; Kim may do neither.
 const CALLERS: [&str; 5] = ["nobody", "jane", "joe", "kim", "admin"];
 
 /// The state, the call, and the status for each caller.
@@ -51,7 +51,8 @@ async fn start_server() -> TestServer {
     server
 }
 
-/// Creates a picture of Jane's in this state. If time has to pass, all users log in afterwards.
+/// Creates a picture of Jane's in this state. For `expired` the clock advances, which ends all sessions. So [`call`]
+/// logs in again.
 async fn picture_in_state(server: &TestServer, state: &str) -> String {
     let jane = server.login("jane").await;
     let bytes = if state == "rejected" { &JPEG[..JPEG.len() / 2] } else { PNG };

@@ -68,7 +68,7 @@ async fn the_csrf_token_may_follow_a_file_that_is_no_picture() {
     let text = || file(b"some text", "terms.txt");
     let form = Form::new().part("terms", text()).text(token, jane.csrf.clone());
     assert_eq!(send(form.part("Profile", file(PNG, "a.png"))).await, 200);
-    // Without a token the answer says nothing about the content.
+    // Without a token the answer is 401, which says nothing about the content of the file.
     assert_eq!(send(Form::new().part("Profile", text())).await, 401);
     assert_eq!(send(Form::new().part("terms", text())).await, 401);
 }

@@ -20,25 +20,31 @@ use crate::test_server::{FED, TestServer, serve_endless_response, serve_portal};
 #[derive(Default)]
 struct PolicyServer {
     request_count: AtomicUsize,
+    /// The status of its responses. 0 means 200.
     status: AtomicU16,
 }
 
 /// Permits Jane to claim for the app `travel`, and denies everything else.
-async fn evaluate(State(point): State<Arc<PolicyServer>>, headers: HeaderMap, Json(question): Json<Value>) -> Response {
-    point.request_count.fetch_add(1, Ordering::SeqCst);
-    let status = StatusCode::from_u16(point.status.load(Ordering::SeqCst)).unwrap_or(StatusCode::OK);
+async fn evaluate(
+    State(policy_server): State<Arc<PolicyServer>>,
+    headers: HeaderMap,
+    Json(question): Json<Value>,
+) -> Response {
+    policy_server.request_count.fetch_add(1, Ordering::SeqCst);
+    let status = StatusCode::from_u16(policy_server.status.load(Ordering::SeqCst)).unwrap_or(StatusCode::OK);
     assert_eq!(headers["authorization"], "Bearer hunter2");
     assert_eq!(question["action"]["name"], "claim");
-    let may = question["subject"] == json!({"type": "user", "id": format!("jane.{FED}")})
+    let permitted = question["subject"] == json!({"type": "user", "id": format!("jane.{FED}")})
         && question["resource"] == json!({"type": "apps", "id": format!("travel.{FED}")});
-    (status, Json(json!({"decision": may, "context": {"reason": "because"}}))).into_response()
+    (status, Json(json!({"decision": permitted, "context": {"reason": "because"}}))).into_response()
 }
 
-/// Starts a server whose permissions this policy server decides. Returns the task of the policy server too.
-async fn start_with_policy(point: &Arc<PolicyServer>) -> (TestServer, JoinHandle<()>) {
+/// Starts a server whose permissions this policy server decides. Returns the server, and the task of the policy
+/// server.
+async fn start_with_policy(policy_server: &Arc<PolicyServer>) -> (TestServer, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
-    let router = Router::new().route("/access/v1/evaluation", post(evaluate)).with_state(Arc::clone(point));
+    let router = Router::new().route("/access/v1/evaluation", post(evaluate)).with_state(Arc::clone(policy_server));
     let portal_task = tokio::spawn(async move { serve_portal(listener, router).await });
     let server = TestServer::with_settings(|settings| {
         settings.realm.policy.url = url;
@@ -63,32 +69,32 @@ async fn the_policy_server_decides_who_sees_a_claimed_upload() {
 
 #[tokio::test]
 async fn the_policy_server_decides_and_without_its_answer_nothing_is_permitted() {
-    let point = Arc::new(PolicyServer::default());
-    let (server, portal_task) = start_with_policy(&point).await;
-    let name = async |who: &str, resource: &str| {
+    let policy_server = Arc::new(PolicyServer::default());
+    let (server, portal_task) = start_with_policy(&policy_server).await;
+    let set_name = async |who: &str, resource: &str| {
         let login = server.login(who).await;
         let request = login.request(Method::PUT, &format!("/api/{resource}.{FED}")).json(&json!({"Name": "x"}));
         request.send().await.unwrap().status().as_u16()
     };
-    assert_eq!(name("jane", "apps/travel").await, 200);
-    assert_eq!(name("joe", "apps/travel").await, 403);
+    assert_eq!(set_name("jane", "apps/travel").await, 200);
+    assert_eq!(set_name("joe", "apps/travel").await, 403);
     assert_eq!(
-        name("joe", "users/joe").await,
+        set_name("joe", "users/joe").await,
         403,
         "the policy server decides alone, even about a user's own resource"
     );
-    assert_eq!(name("admin", "apps/other").await, 200, "the policy server is not asked about site administrators");
-    assert_eq!(name("jane", "apps/travel").await, 200);
-    assert_eq!(point.request_count.load(Ordering::SeqCst), 3, "decisions are cached for a while");
+    assert_eq!(set_name("admin", "apps/other").await, 200, "the policy server is not asked about site administrators");
+    assert_eq!(set_name("jane", "apps/travel").await, 200);
+    assert_eq!(policy_server.request_count.load(Ordering::SeqCst), 3, "decisions are cached for a while");
     server.clock.advance(Duration::from_secs(30));
-    point.status.store(500, Ordering::SeqCst);
-    assert_eq!(name("jane", "apps/travel").await, 503);
-    point.status.store(0, Ordering::SeqCst);
-    assert_eq!(name("jane", "apps/travel").await, 200);
+    policy_server.status.store(500, Ordering::SeqCst);
+    assert_eq!(set_name("jane", "apps/travel").await, 503);
+    policy_server.status.store(0, Ordering::SeqCst);
+    assert_eq!(set_name("jane", "apps/travel").await, 200);
     portal_task.abort();
     portal_task.await.ok();
     server.clock.advance(Duration::from_secs(30));
-    assert_eq!(name("jane", "apps/travel").await, 503);
+    assert_eq!(set_name("jane", "apps/travel").await, 503);
 }
 
 /// The most bytes that the buffers of the kernel and of the client may hold: far more than a valid answer has.

@@ -23,10 +23,10 @@ async fn the_number_of_unclaimed_pictures_has_a_quota() {
     assert_eq!(
         header(&refused, "retry-after"),
         (24 * 3600 - 60).to_string(),
-        "until the first of the pictures expires"
+        "the time until the first of the pictures expires"
     );
     assert!(refused.text().await.unwrap().contains("2 unclaimed pictures"));
-    assert_eq!(joe.upload("a.png", PNG).await.status(), 200, "each user has a quota");
+    assert_eq!(joe.upload("a.png", PNG).await.status(), 200, "each user has a separate quota");
     jane.claim("users/jane", &first).await;
     assert_eq!(jane.upload("a.png", PNG).await.status(), 200);
     server.clock.advance(server.settings.uploads.retention);
@@ -107,29 +107,29 @@ async fn too_many_concurrent_uploads_are_told_to_try_again() {
 async fn a_client_that_stops_reading_is_disconnected() {
     let server = TestServer::with_settings(|settings| settings.http.write_timeout = Duration::from_millis(200)).await;
     let mut stream = TcpStream::connect(server.base.trim_start_matches("http://")).await.unwrap();
-    // Far more responses than fit into the socket buffers, and the client does not read.
+    // The responses are far larger than the socket buffers, and the client does not read them.
     let request = format!("GET /api/users/jane.{FED}/avatar?size=512 HTTP/1.1\r\nhost: x\r\n\r\n");
     let requests = request.repeat(4000);
-    let answers = 4000 * 5137;
+    let all_bytes = 4000 * 5137;
     stream.write_all(requests.as_bytes()).await.ok();
     // The api closes the connection while the client does not read. What can be read afterwards is what the buffers
     // held.
     let mut watch = tokio::time::interval(Duration::from_millis(100));
-    let mut broke = false;
+    let mut disconnected = false;
     for _ in 0..100 {
         watch.tick().await;
         if stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.is_err() {
-            broke = true;
+            disconnected = true;
             break;
         }
     }
     let mut read = Vec::new();
     stream.read_to_end(&mut read).await.ok();
-    assert!(broke && read.len() < answers, "{broke}, {} of {answers}", read.len());
+    assert!(disconnected && read.len() < all_bytes, "{disconnected}, {} of {all_bytes}", read.len());
     assert_eq!(server.anonymous(Method::GET, "/livez").send().await.unwrap().status(), 200);
 }
 
-/// Sends a file and returns the status and body of the documents API.
+/// Sends a file to the documents API, and returns the status and the body of the response.
 async fn send_file(login: &crate::test_server::Login<'_>) -> (u16, serde_json::Value) {
     let part = reqwest::multipart::Part::bytes(PNG.to_vec()).file_name("a.png");
     let form = reqwest::multipart::Form::new().part("primaryFile", part);
@@ -139,7 +139,7 @@ async fn send_file(login: &crate::test_server::Login<'_>) -> (u16, serde_json::V
 
 #[tokio::test]
 async fn stored_bytes_have_a_quota_over_both_contracts_and_claimed_pictures_count() {
-    // Each picture has an original and three squares.
+    // The bytes of a picture are those of its original and of three squares.
     let server = TestServer::with_settings(|settings| settings.uploads.max_stored_bytes = ByteSize(20_000)).await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
     let stored = async || server.backends.records.usage("jane").await.unwrap().bytes;
@@ -163,7 +163,7 @@ async fn stored_bytes_have_a_quota_over_both_contracts_and_claimed_pictures_coun
         (status, &answer["errorCode"], &answer["errorKey"]),
         (429, &json!("-1"), &json!("!csTooManyStoredBytes"))
     );
-    assert_eq!(joe.upload("a.png", PNG).await.status(), 200, "each user has a quota");
+    assert_eq!(joe.upload("a.png", PNG).await.status(), 200, "each user has a separate quota");
 }
 
 #[tokio::test]

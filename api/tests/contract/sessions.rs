@@ -20,23 +20,23 @@ async fn invalid_cookies_and_tokens_are_refused() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let good = jane.session.clone();
-    let list = decode(&good);
-    let admin = encode(&list.replace(&format!("{FED}:jane"), &format!("{FED}:admin")));
-    let longer = encode(&list.replace("expirationTime=1", "expirationTime=2"));
-    let unsigned = encode(list.split(",sig=").next().unwrap());
-    let other_tenant = encode(&list.replace(FED, "otherfed"));
+    let decoded = decode(&good);
+    let admin = encode(&decoded.replace(&format!("{FED}:jane"), &format!("{FED}:admin")));
+    let prolonged = encode(&decoded.replace("expirationTime=1", "expirationTime=2"));
+    let unsigned = encode(decoded.split(",sig=").next().unwrap());
+    let other_tenant = encode(&decoded.replace(FED, "otherfed"));
     for (what, value) in [
         ("forged", admin),
-        ("prolonged", longer),
+        ("prolonged", prolonged),
         ("unsigned", unsigned),
         ("truncated", good[..good.len() - 5].to_owned()),
-        ("half", good[..good.len() / 2].to_owned()),
+        ("cut in half", good[..good.len() / 2].to_owned()),
         ("of another tenant", other_tenant),
         ("doubly encoded", encode(&good)),
-        ("not encoded", list.replace(',', "%2C")),
+        ("not encoded", decoded.replace(',', "%2C")),
         ("empty", String::new()),
-        ("long", "a".repeat(6000)),
-        ("no text", "%FF%FE".to_owned()),
+        ("too long", "a".repeat(6000)),
+        ("not UTF-8", "%FF%FE".to_owned()),
         ("the CSRF token", jane.csrf.clone()),
     ] {
         let request =

@@ -18,12 +18,16 @@ async fn from_the_login_to_the_avatar_by_forms_alone() {
     let policy = header(&page, "content-security-policy").to_owned();
     assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'"), "{policy}");
     assert!(!policy.contains("unsafe"));
-    assert_eq!(header(&page, "referrer-policy"), "same-origin", "with no-referrer, forms would come from \"null\"");
-    let kept = format!("Login-Token_{FED}={}", cookie_value(&page, "Login-Token_"));
+    assert_eq!(
+        header(&page, "referrer-policy"),
+        "same-origin",
+        "with no-referrer, a browser would send the origin \"null\" with forms"
+    );
+    let login_cookie = format!("Login-Token_{FED}={}", cookie_value(&page, "Login-Token_"));
     let page = page.text().await.unwrap();
     assert!(page.contains("action=\"/page/login\""));
     let token = page.split("name=\"token\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-    let login = || server.anonymous(Method::POST, "/page/login").header("cookie", &kept);
+    let login = || server.anonymous(Method::POST, "/page/login").header("cookie", &login_cookie);
     let wrong = submit(login(), &[("email", "jane@example.com"), ("password", "x"), ("token", &token)]).await;
     assert_eq!(wrong.status(), 401);
     assert!(wrong.text().await.unwrap().contains("The address or the password is wrong"));
@@ -36,10 +40,10 @@ async fn from_the_login_to_the_avatar_by_forms_alone() {
     assert!(page.contains(&format!("name=\"{field}\" value=\"{}\"", jane.csrf)), "the forms contain the token");
 
     let part = reqwest::multipart::Part::bytes(PNG).file_name("a.png");
-    let handed = reqwest::multipart::Form::new().text(field.clone(), jane.csrf.clone()).part("Profile", part);
+    let upload = reqwest::multipart::Form::new().text(field.clone(), jane.csrf.clone()).part("Profile", part);
     let answer = jane
         .request_without_csrf(Method::POST, "/api/dropbox/pictures?wrapInHTML=true")
-        .multipart(handed)
+        .multipart(upload)
         .send()
         .await
         .unwrap();
@@ -52,8 +56,8 @@ async fn from_the_login_to_the_avatar_by_forms_alone() {
     assert_eq!((cropped.status().as_u16(), header(&cropped, "location")), (303, "/?picture=1001"));
     let bare = submit(jane.request_without_csrf(Method::POST, "/page/crop"), &crop[1..]).await;
     assert_eq!(bare.status(), 401);
-    let none = [crop[0], crop[1], ("x", "10"), ("y", "10"), ("side", "0")];
-    assert_eq!(submit(jane.request_without_csrf(Method::POST, "/page/crop"), &none).await.status(), 400);
+    let empty_crop = [crop[0], crop[1], ("x", "10"), ("y", "10"), ("side", "0")];
+    assert_eq!(submit(jane.request_without_csrf(Method::POST, "/page/crop"), &empty_crop).await.status(), 400);
     let whole = [crop[0], crop[1], ("whole", "1")];
     assert_eq!(submit(jane.request_without_csrf(Method::POST, "/page/crop"), &whole).await.status(), 303);
 
@@ -71,7 +75,7 @@ async fn from_the_login_to_the_avatar_by_forms_alone() {
     assert!(cookies.len() == 2 && cookies.iter().all(|line| line.contains("; Max-Age=0")), "{cookies:?}");
 }
 
-/// Login CSRF, with browsers that send the origin of a form and with browsers that do not.
+/// Login CSRF: a form of another site must not log a user in. Some browsers send the origin of a form, and some do not.
 #[tokio::test]
 async fn another_sites_form_logs_nobody_in() {
     let server = TestServer::with_settings(|settings| settings.http.trusted_proxies = 1).await;
@@ -79,31 +83,31 @@ async fn another_sites_form_logs_nobody_in() {
     let page = server.anonymous(Method::GET, "/").send().await.unwrap();
     let token = cookie_value(&page, "Login-Token_");
     assert_eq!(token.len(), 32);
-    let kept = format!("Login-Token_{FED}={token}");
+    let login_cookie = format!("Login-Token_{FED}={token}");
     let other = "0".repeat(32);
     let (ours, ours_page) = (format!("http://{host}"), format!("http://{host}/"));
     let evil = "https://evil.example";
     for (headers, field, status) in [
         // Decided by Sec-Fetch-Site, whatever other headers there are.
         ([("sec-fetch-site", "same-origin")].as_slice(), "", 303),
-        (&[("sec-fetch-site", "cross-site"), ("origin", &ours), ("cookie", &kept)], token.as_str(), 403),
-        (&[("sec-fetch-site", "same-site"), ("cookie", &kept)], &token, 403),
+        (&[("sec-fetch-site", "cross-site"), ("origin", &ours), ("cookie", &login_cookie)], token.as_str(), 403),
+        (&[("sec-fetch-site", "same-site"), ("cookie", &login_cookie)], &token, 403),
         // Decided by Origin.
         (&[("origin", &ours)], "", 303),
-        (&[("origin", evil), ("cookie", &kept)], &token, 403),
+        (&[("origin", evil), ("cookie", &login_cookie)], &token, 403),
         (&[("origin", evil), ("referer", &ours_page)], "", 403),
         // Decided by Referer.
         (&[("referer", &ours_page)], "", 303),
-        (&[("referer", "https://evil.example/a"), ("cookie", &kept)], &token, 403),
+        (&[("referer", "https://evil.example/a"), ("cookie", &login_cookie)], &token, 403),
         (&[("origin", "null"), ("referer", "https://evil.example/a")], "", 403),
         // Decided by the token, because another site can hide the origin of its form.
         (&[], "", 403),
         (&[("origin", "null")], "", 403),
-        (&[("cookie", &kept)], "", 403),
-        (&[("cookie", &kept)], &other, 403),
+        (&[("cookie", &login_cookie)], "", 403),
+        (&[("cookie", &login_cookie)], &other, 403),
         (&[], &token, 403),
-        (&[("origin", "null"), ("cookie", &kept)], &token, 303),
-        (&[("cookie", &kept)], &token, 303),
+        (&[("origin", "null"), ("cookie", &login_cookie)], &token, 303),
+        (&[("cookie", &login_cookie)], &token, 303),
         // Behind a proxy that clients reach under another host name.
         (&[("x-forwarded-host", "portal.example"), ("origin", "https://portal.example")], "", 303),
         (&[("forwarded", "host=portal.example;proto=https"), ("referer", "https://portal.example/x")], "", 303),
@@ -119,13 +123,13 @@ async fn another_sites_form_logs_nobody_in() {
         let session = answer.headers().get_all("set-cookie").iter().any(|line| line.as_bytes().starts_with(b"Atmo"));
         assert_eq!(session, status == 303, "{headers:?} {field}");
     }
-    let again = server.anonymous(Method::GET, "/").header("cookie", &kept).send().await.unwrap();
-    assert_eq!(cookie_value(&again, "Login-Token_"), token, "another tab keeps the token");
+    let again = server.anonymous(Method::GET, "/").header("cookie", &login_cookie).send().await.unwrap();
+    assert_eq!(cookie_value(&again, "Login-Token_"), token, "the login page in another tab keeps the token");
 
     let direct = TestServer::new().await;
     let forged = direct.anonymous(Method::POST, "/page/login").header("x-forwarded-host", "evil.example");
     let forged = submit(forged.header("origin", evil), &[("email", "jane@example.com"), ("password", PASSWORD)]).await;
-    assert_eq!(forged.status(), 403, "without a trusted proxy that header is ignored");
+    assert_eq!(forged.status(), 403, "without a trusted proxy X-Forwarded-Host is ignored");
 }
 
 #[tokio::test]

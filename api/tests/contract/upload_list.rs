@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::test_server::{Login, TestServer};
 
-/// Returns the numbers of all uploads that this query lists, read page by page.
+/// Returns the ids of all uploads that this query lists, read page by page.
 async fn list(user: &Login<'_>, query: &str) -> Vec<i64> {
     let (mut all, mut before) = (Vec::new(), String::new());
     loop {

@@ -28,7 +28,7 @@ async fn tag(login: &Login<'_>, path: &str) -> String {
     header(&response, "etag").to_owned()
 }
 
-/// Tries a write with conditions that do not hold, each of which gets 412.
+/// Sends a write several times, each time with a condition that does not hold, and asserts that the status is 412.
 async fn assert_refused(write: impl Fn() -> RequestBuilder, old_tag: &str) {
     for (name, value) in [
         ("if-match", OTHER_TAG.to_owned()),
@@ -60,7 +60,7 @@ async fn a_crop_applies_to_the_picture_that_the_client_saw() {
     assert_eq!(status(whole().header("if-match", "*")).await, 200);
     assert_eq!(status(whole().header("if-unmodified-since", LATER)).await, 200);
     assert_eq!(status(whole().header("if-unmodified-since", "not a date")).await, 200);
-    // A crop changes the time of the last change.
+    // A crop sets the time of the last change, so an earlier `If-Unmodified-Since` no longer holds.
     let before = "Sat, 21 Nov 2026 12:00:30 GMT";
     server.clock.advance(Duration::from_secs(60));
     let other = crop("x=0&y=0&w=80&h=80");
@@ -95,8 +95,8 @@ async fn an_avatar_is_replaced_and_removed_as_the_client_saw_it() {
     assert_eq!(status(claim(&third).header("if-match", &shown)).await, 412);
 }
 
-/// A client that repeats a write because the response was lost has the ETag from before the write (RFC 9110, 13.1.1,
-/// and `docs/contracts/dropbox.md`, 6.3).
+/// A client that repeats a write because the response was lost has the ETag from before the write. That ETag no
+/// longer matches, but the repeated write succeeds (RFC 9110, 13.1.1, and `docs/contracts/dropbox.md`, 6.3).
 #[tokio::test]
 async fn a_write_that_was_made_before_succeeds_again_with_its_condition() {
     let server = TestServer::new().await;
@@ -120,7 +120,7 @@ async fn a_write_that_was_made_before_succeeds_again_with_its_condition() {
     }
     let late = jane.request(Method::PUT, &user).json(&json!({"PictureID": id}));
     assert_eq!(status(late.header("if-unmodified-since", LONG_AGO)).await, 200);
-    assert_eq!(status(claim(&default_tag, "Joe")).await, 412, "that is another claim");
+    assert_eq!(status(claim(&default_tag, "Joe")).await, 412, "a claim with another name is another write");
     let shown = tag(&jane, &avatar).await;
     for _ in 0..2 {
         let remove = jane.request(Method::DELETE, &format!("{user}/picture")).header("if-match", &shown);
@@ -172,7 +172,7 @@ async fn of_two_writes_with_one_etag_one_is_made() {
         let request = request.header("content-type", "multipart/form-data; boundary=B");
         request.body(form(&[part("name=\"primaryFile\"; filename=\"a.txt\"", content)]))
     };
-    // The second may be refused by the api or by the records, but both were sent with the ETag of the first version.
+    // Both writes are sent with the ETag of the first version. The api or the records may refuse the second one.
     assert_eq!(race(server, "admit_into_file", [version(b"one"), version(b"two")]).await, [201, 412]);
     assert_eq!(server.staged_files(), 0);
 }
@@ -192,7 +192,11 @@ async fn a_version_or_avatar_that_is_being_processed_is_a_change() {
         request.body(form(&[part("name=\"primaryFile\"; filename=\"a.jpg\"", JPEG)]))
     };
     assert_eq!(status(version()).await, 202);
-    assert_eq!(status(version()).await, 412, "the first is not shown yet, and would be lost");
+    assert_eq!(
+        status(version()).await,
+        412,
+        "the version in processing is not shown yet, and its change would be lost"
+    );
     let user = format!("/api/users/jane.{FED}");
     let default_tag = tag(&jane, &format!("{user}/avatar")).await;
     let (first, second) = (upload_lazily(&jane).await, upload_lazily(&jane).await);

@@ -40,8 +40,8 @@ fn signing_keys() -> TableCreateStatement {
         .to_owned()
 }
 
-/// One row for each login and each issued bearer token. A row counts only while its epoch equals
-/// the epoch of its user.
+/// One row for each login and each issued bearer token. A session is valid only while the epoch of its
+/// row equals the epoch of its user.
 fn sessions() -> TableCreateStatement {
     table("sessions")
         .col(uuid("id").primary_key())
@@ -63,7 +63,7 @@ fn resources() -> TableCreateStatement {
         .to_owned()
 }
 
-/// Users who may act for resources.
+/// Which users may act for which resources.
 fn resource_grants() -> TableCreateStatement {
     table("resource_grants")
         .col(string("service"))

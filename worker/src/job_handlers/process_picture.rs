@@ -1,5 +1,5 @@
-//! `picture.process.v1`: fetch, render, promote, settle, unstage. What the api accepted is checked again here, because
-//! the worker decides.
+//! `picture.process.v1`: fetch, render, promote, settle, unstage (delete the staged bytes). What the api accepted is
+//! checked again here, because the worker decides how the upload ends.
 
 use bytes::Bytes;
 use domain::{EventKind, Media, Outcome, Reason, VariantName};
@@ -27,22 +27,22 @@ impl Worker {
         picture: RenderedPicture,
     ) -> Result<AttemptResult, AttemptResult> {
         let sizes = picture.variants.iter().map(|variant| {
-            let (width, height, bytes) = (variant.width, variant.height, variant.bytes.len());
-            format!("{width} × {height}: {bytes} bytes")
+            let (width, height, byte_count) = (variant.width, variant.height, variant.bytes.len());
+            format!("{width} × {height}: {byte_count} bytes")
         });
         let sizes = sizes.collect::<Vec<_>>().join(", ");
         let media = attempt.upload.media.name();
         let rendered = format!("{media} of {} × {} pixels; {sizes}", picture.width, picture.height);
         attempt.push_event(self.backends.records.clock().now(), EventKind::Rendered, rendered);
-        let served = picture.variants.first().map_or(Media::Jpeg, |variant| variant.media);
+        let default_media = picture.variants.first().map_or(Media::Jpeg, |variant| variant.media);
         let name = |variant: &picture::RenderedVariant| VariantName::square(variant.width, variant.media);
         let (original_key, variants) =
             promote::write_with_original(&self.backends, attempt, Some(bytes), picture.variants, name).await?;
-        let shown = Some(PictureInfo { width: picture.width, height: picture.height, default_media: served });
-        self.settle(attempt, ProcessedUpload { picture: shown, original_key, variants }).await
+        let info = Some(PictureInfo { width: picture.width, height: picture.height, default_media });
+        self.settle(attempt, ProcessedUpload { picture: info, original_key, variants }).await
     }
 
-    /// Records the rendered variants and the outcome, and returns the result of the attempt.
+    /// Records the rendered variants and the outcome, deletes the staged bytes, and returns the result of the attempt.
     pub(crate) async fn settle(
         &self,
         attempt: &mut Attempt,

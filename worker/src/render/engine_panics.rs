@@ -1,4 +1,4 @@
-//! A picture engine that panics. That is a failure of Cloakroom, so it never rejects an upload.
+//! Tests with a picture engine that panics. A panic is a failure of Cloakroom, so it never rejects an upload.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,8 +70,8 @@ impl PanickingWorker {
         writer.finish().await.unwrap()
     }
 
-    /// Runs all attempts. The queue delays a message by real time. So the clock advances until the sweeper takes the
-    /// message for lost and publishes it again.
+    /// Runs all attempts. The queue delays the message of a retry by real time, for which the test does not wait.
+    /// Instead it advances the clock until the sweeper takes the message for lost and publishes it again.
     async fn run_all_attempts(&self) {
         for _ in 0..2 * MAX_ATTEMPTS {
             self.worker.run_pending().await.unwrap();
@@ -107,10 +107,10 @@ async fn an_upload_on_which_the_engine_panics_fails_after_its_attempts_and_is_no
     assert!(job.last_error.as_ref().unwrap().contains("the picture engine failed"), "{job:?}");
     let events = backends.records.events(admitted.id).await.unwrap();
     let texts = events.iter().map(|event| event.detail.as_str()).chain([reason.message.as_str()]);
-    assert!(texts.into_iter().all(|text| !text.contains("index 7")), "clients see the detail: {events:?}");
+    assert!(texts.into_iter().all(|text| !text.contains("index 7")), "clients see the text of the panic: {events:?}");
 }
 
-/// The content of a file does not depend on its thumbnail.
+/// The content of a file does not depend on its thumbnail, so the file is ready without one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_on_whose_thumbnail_the_engine_panics_is_kept_without_it() {
     let test = PanickingWorker::open().await;

@@ -1,14 +1,15 @@
 //! The metrics of a [`super::RenderPool`]: waiting pictures, pictures in progress, the memory these may use, and the
 //! time each took.
 //!
-//! A gauge goes down when its guard is dropped: the picture is finished, stopped, or its caller no longer waits.
+//! A gauge decreases when its guard is dropped. That happens when the picture is finished or stopped, or when its
+//! caller no longer waits.
 
 use std::time::Duration;
 
 use domain::Media;
 use metrics::{Gauge, counter, gauge, histogram};
 
-/// A guard that adds to a gauge for as long as it lives.
+/// Adds an amount to a gauge when it is created, and subtracts it when it is dropped.
 #[derive(Debug)]
 pub(super) struct GaugeGuard(Gauge, f64);
 
@@ -47,8 +48,8 @@ pub(super) fn set_memory_budget(bytes: u64) {
     gauge!("cloakroom_pictures_memory_budget_bytes").set(bytes as f64);
 }
 
-/// Records a finished picture: `outcome` is `taken` or the code of its rejection. `engine_failed` counts our own
-/// failures.
+/// Counts a finished picture and records how long it took. `outcome` is `taken` or the code of its rejection. The code
+/// `engine_failed` counts failures of Cloakroom itself.
 pub(super) fn record_render(media: Media, outcome: String, took: Duration) {
     counter!("cloakroom_pictures_total", "media" => media.name(), "outcome" => outcome).increment(1);
     histogram!("cloakroom_picture_seconds", "media" => media.name()).record(took);

@@ -1,10 +1,9 @@
-//! How much memory pictures may use: half of the limit of the container or of the memory of the machine, whichever is
-//! smaller.
+//! How much memory pictures may use: half of the container's limit or of the machine's memory, whichever is smaller.
 
 use std::fs;
 use std::path::Path;
 
-/// The divisor of the available memory: pictures in progress use a half, everything else the other half.
+/// The divisor of the available memory: pictures in progress may use one half, and everything else uses the other half.
 const BUDGET_DIVISOR: u64 = 2;
 
 /// The memory to assume if neither a container limit nor the machine's memory is known.
@@ -19,7 +18,8 @@ pub fn default_budget() -> u64 {
     limit.into_iter().chain(machine).min().unwrap_or(FALLBACK_MEMORY) / BUDGET_DIVISOR
 }
 
-/// The tightest limit among the groups of /proc/self/cgroup, for version 2 and version 1.
+/// The smallest memory limit in bytes among the control groups in `groups`, which is the text of /proc/self/cgroup.
+/// Reads control groups of version 2 and of version 1.
 fn cgroup_limit(root: &Path, groups: &str) -> Option<u64> {
     groups
         .lines()
@@ -28,7 +28,9 @@ fn cgroup_limit(root: &Path, groups: &str) -> Option<u64> {
             let (controllers, path) = (fields.next()?, fields.next()?);
             let (root, file) = match controllers {
                 "" => (root.to_owned(), "memory.max"),
-                list if list.split(',').any(|name| name == "memory") => (root.join("memory"), "memory.limit_in_bytes"),
+                names if names.split(',').any(|name| name == "memory") => {
+                    (root.join("memory"), "memory.limit_in_bytes")
+                }
                 _ => return None,
             };
             // Inside a container the path may be that of the host, but only the container's own group is mounted, as
@@ -61,7 +63,11 @@ mod tests {
         write("a/memory.max", "700\n");
         write("a/b/memory.max", "900\n");
         assert_eq!(cgroup_limit(root.path(), "0::/a/b\n"), Some(700));
-        assert_eq!(cgroup_limit(root.path(), "0::/elsewhere\n"), None, "only the unlimited root is there");
+        assert_eq!(
+            cgroup_limit(root.path(), "0::/elsewhere\n"),
+            None,
+            "this group is not mounted, and the root has no limit"
+        );
         write("memory/memory.limit_in_bytes", "500\n");
         assert_eq!(cgroup_limit(root.path(), "5:cpu,memory:/x\n0::/a\n"), Some(500));
         assert_eq!(total_memory("MemTotal:       24000 kB\nMemFree: 1 kB\n"), Some(24_576_000));

@@ -1,6 +1,6 @@
-//! Chooses which waiting picture is rendered next, by class, by threads and by memory. A large picture that waits for
-//! memory delays smaller ones as little as possible. A smaller picture may pass if the large one will still get its
-//! memory when the pictures that were running before have ended.
+//! Chooses which waiting picture is rendered next, depending on classes, threads and memory. A large picture that waits
+//! for memory delays smaller ones as little as possible. A smaller picture may begin first if the large one will still
+//! get its memory once the pictures that ran when it began to wait have ended.
 //!
 //! The queue only holds pictures and does no I/O; the pool locks it.
 
@@ -14,19 +14,19 @@ pub(super) struct RenderQueue<J> {
     running: [usize; 3],
     turns: WeightedTurns,
     threads: usize,
-    /// The number of threads that heavy pictures may use while others wait.
+    /// The number of threads that heavy pictures may use while normal or bulk pictures wait.
     heavy_share: usize,
     budget: u64,
     free_memory: u64,
     /// The number of pictures that have begun.
     started_count: u64,
-    /// The class that had the turn when there was not enough memory for its first picture.
+    /// The memory reservation of the class that had the turn when there was not enough memory for its first picture.
     reservation: Option<MemoryReservation>,
 }
 
 #[derive(Debug)]
 struct WaitingRender<J> {
-    /// Memory, in the units of the budget.
+    /// The memory that the picture needs, in the units of the budget.
     memory: u64,
     job: J,
 }
@@ -36,7 +36,7 @@ struct MemoryReservation {
     class: JobClass,
     /// The number of pictures that had begun when the reservation was made.
     started_before: u64,
-    /// Memory of the pictures that have begun since then and still run.
+    /// The memory of the pictures that have begun since then and still run.
     memory_started_since: u64,
 }
 
@@ -45,6 +45,7 @@ struct MemoryReservation {
 pub(super) struct RunningRender {
     class: JobClass,
     memory: u64,
+    /// The number of pictures that had begun, this one included.
     sequence: u64,
 }
 
@@ -72,15 +73,16 @@ impl<J> RenderQueue<J> {
         self.waiting.iter().all(VecDeque::is_empty)
     }
 
-    /// Removes and returns the picture that a free thread begins now; None while all have to wait. Pictures that are
-    /// `over`, because no caller waits for them any more, are left out. The `spare` thread takes only a normal picture
-    /// that would otherwise wait for a heavy one.
+    /// Removes and returns the picture that a free thread begins now; None while all have to wait. Drops pictures
+    /// that are `over`, because no caller waits for them any more. If `spare` is set, the caller is the spare thread,
+    /// which takes only a normal picture that would otherwise wait for a heavy one.
     pub(super) fn next_render(&mut self, spare: bool, over: impl Fn(&J) -> bool) -> Option<(RunningRender, J)> {
         for waiting in &mut self.waiting {
             waiting.retain(|waiting| !over(&waiting.job));
         }
         self.reservation = self.reservation.filter(|reservation| !self.waiting[reservation.class.index()].is_empty());
-        let others = [JobClass::Normal, JobClass::Bulk].iter().any(|class| !self.waiting[class.index()].is_empty());
+        let others_wait =
+            [JobClass::Normal, JobClass::Bulk].iter().any(|class| !self.waiting[class.index()].is_empty());
         if spare && (self.running[JobClass::Heavy.index()] == 0 || self.running.iter().sum::<usize>() < self.threads) {
             return None;
         }
@@ -88,7 +90,7 @@ impl<J> RenderQueue<J> {
             if spare && class != JobClass::Normal {
                 continue;
             }
-            if class == JobClass::Heavy && others && self.running[class.index()] >= self.heavy_share {
+            if class == JobClass::Heavy && others_wait && self.running[class.index()] >= self.heavy_share {
                 continue;
             }
             let Some(need) = self.waiting[class.index()].front().map(|first| first.memory) else { continue };
@@ -106,11 +108,13 @@ impl<J> RenderQueue<J> {
         None
     }
 
-    /// Whether the picture with the memory reservation can still get that memory in the end if this one begins first.
+    /// Whether a picture of this class with this need of memory may begin before the picture that memory is reserved
+    /// for. It may if the reserved memory will still be free once the pictures that began before the reservation have
+    /// ended.
     fn fits_beside_reservation(&self, class: JobClass, need: u64) -> bool {
         let Some(reservation) = self.reservation.filter(|reservation| reservation.class != class) else { return true };
-        let first = self.waiting[reservation.class.index()].front().map_or(0, |first| first.memory);
-        reservation.memory_started_since + need <= self.budget - first
+        let reserved = self.waiting[reservation.class.index()].front().map_or(0, |waiting| waiting.memory);
+        reservation.memory_started_since + need <= self.budget - reserved
     }
 
     fn start(&mut self, class: JobClass, need: u64) -> RunningRender {
@@ -154,7 +158,7 @@ mod tests {
         next(&mut queue).unwrap();
         (0..3).for_each(|_| queue.push(JobClass::Heavy, 1, "heavy"));
         next(&mut queue).unwrap();
-        assert_eq!(spare(&mut queue), None, "only heavy ones wait");
+        assert_eq!(spare(&mut queue), None, "only heavy pictures wait");
         queue.push(JobClass::Bulk, 1, "bulk");
         assert_eq!(spare(&mut queue), None);
         queue.push(JobClass::Normal, 1, "small");
@@ -166,7 +170,7 @@ mod tests {
         let mut queue = RenderQueue::new(2, 100);
         (0..3).for_each(|_| queue.push(JobClass::Heavy, 1, "heavy"));
         let (first, second) = (next(&mut queue).unwrap(), next(&mut queue).unwrap());
-        assert_eq!((first.1, second.1), ("heavy", "heavy"), "both threads while nothing else waits");
+        assert_eq!((first.1, second.1), ("heavy", "heavy"), "heavy pictures use both threads while nothing else waits");
         (0..9).for_each(|_| queue.push(JobClass::Normal, 1, "small"));
         queue.finish(first.0);
         for _ in 0..9 {
@@ -205,9 +209,9 @@ mod tests {
             assert_eq!(name, "small");
             running.push_back(render);
         }
-        assert_eq!(running.len(), 3, "30 of 100 are free");
+        assert_eq!(running.len(), 3, "30 of 100 units of memory are free");
         queue.finish(first);
-        // As many run as there is memory for; the oldest ends at each step.
+        // As many pictures run as there is memory for. The oldest one ends at each step.
         for step in 0.. {
             while let Some((render, name)) = next(&mut queue) {
                 if name == "second" {

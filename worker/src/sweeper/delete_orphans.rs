@@ -1,5 +1,5 @@
-//! Deletes staged bytes that no upload needs. A crash leaves them: during an upload, between staging and the records,
-//! or between settling and unstaging.
+//! Deletes staged bytes that no upload needs. Such bytes are left by a crash during an upload, between staging and
+//! admission, or between settling an upload and deleting its staged bytes.
 
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ impl Sweeper {
         let now = self.backends.records.clock().now();
         let before = now - jiff::SignedDuration::try_from(age).unwrap_or(jiff::SignedDuration::MAX);
         let mut removed = 0;
-        let mut old = self.backends.staging.list_older_than(before).chunks(QUERY_BATCH);
-        while let Some(keys) = old.next().await {
+        let mut old_keys = self.backends.staging.list_older_than(before).chunks(QUERY_BATCH);
+        while let Some(keys) = old_keys.next().await {
             let keys: Vec<String> = keys.into_iter().collect::<Result<_, StoreError>>()?;
             let needed = self.backends.records.needed_staged_keys(&keys).await?;
             for key in keys.iter().filter(|key| !needed.contains(*key)) {

@@ -1,4 +1,5 @@
-//! Fails uploads that are past their deadline, so that no upload waits for ever, and notifies the waiting clients.
+//! Fails uploads that are past their deadline, so that no upload waits for ever. Gives up jobs of variants
+//! that are past their deadline, too. Notifies the waiting clients of both.
 
 use backends::BackendError;
 use domain::Outcome;
@@ -7,10 +8,10 @@ use super::Sweeper;
 
 impl Sweeper {
     pub(super) async fn fail_overdue(&self) -> Result<usize, BackendError> {
-        let mut failed = 0;
+        let mut failed_count = 0;
         loop {
             let batch = self.backends.records.fail_overdue(self.settings.batch_size).await?;
-            failed += batch.len();
+            failed_count += batch.len();
             if batch.is_empty() {
                 break;
             }
@@ -20,7 +21,7 @@ impl Sweeper {
             }
         }
         self.fail_overdue_variants().await?;
-        Ok(failed)
+        Ok(failed_count)
     }
 
     async fn fail_overdue_variants(&self) -> Result<(), BackendError> {

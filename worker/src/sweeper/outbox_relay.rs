@@ -1,5 +1,5 @@
-//! The outbox relay: publishes the enqueued jobs that the queue does not hold, from the records, which hold all of
-//! them.
+//! The outbox relay: publishes the enqueued jobs that the queue does not hold. It reads them from the records, which
+//! hold all jobs.
 
 use std::collections::HashSet;
 
@@ -8,14 +8,14 @@ use domain::JobMessage;
 
 use super::Sweeper;
 
-/// The most batches of one round, so that a long outbox does not delay the other steps of the sweeper.
+/// The largest number of batches in one round, so that a long outbox does not delay the other steps of the sweeper.
 const MAX_BATCHES_PER_ROUND: usize = 50;
 
 impl Sweeper {
-    /// Publishes first and records the publication second. A job message that is published twice does no harm, because
-    /// the job's row decides.
+    /// Publishes messages first and records the publications afterwards, so a message may be published twice. That does
+    /// no harm, because the row of the job decides whether an attempt begins. Returns the number of published messages.
     pub(super) async fn relay_outbox(&self) -> Result<usize, BackendError> {
-        let mut published = 0;
+        let mut published_count = 0;
         for _ in 0..MAX_BATCHES_PER_ROUND {
             let batch = self.backends.records.take_due_messages(self.settings.batch_size).await?;
             if batch.is_empty() {
@@ -23,10 +23,12 @@ impl Sweeper {
             }
             let messages: Vec<JobMessage> = batch.iter().map(|due| due.message.clone()).collect();
             let confirmed: HashSet<_> = self.backends.queue.publish_all(&messages).await.into_iter().collect();
-            let noted = batch.iter().map(|due| due.publish).filter(|publish| confirmed.contains(&publish.job));
-            self.backends.records.confirm_published(noted).await?;
-            published += confirmed.len();
-            // If the queue is unavailable, the rest waits for another round, so that the other steps are not delayed.
+            let confirmed_publishes =
+                batch.iter().map(|due| due.publish).filter(|publish| confirmed.contains(&publish.job));
+            self.backends.records.confirm_published(confirmed_publishes).await?;
+            published_count += confirmed.len();
+            // If the queue is unavailable, the remaining messages wait for the next round, so that they do not delay
+            // the other steps of the sweeper.
             if confirmed.len() < batch.len() {
                 tracing::warn!(
                     waiting = batch.len() - confirmed.len(),
@@ -35,6 +37,6 @@ impl Sweeper {
                 break;
             }
         }
-        Ok(published)
+        Ok(published_count)
     }
 }

@@ -38,7 +38,7 @@ async fn rights_are_checked_before_the_body_is_read() {
     let server = start_server().await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
     let id = upload_file(&jane).await;
-    // The body is never sent, and the response comes without it.
+    // The body is never sent, and the response comes nevertheless.
     let body = reqwest::Body::wrap_stream(pending_body());
     let request = api_request(&joe, Method::POST, &format!("/files/{id}/data/rendition"))
         .header("content-type", "multipart/form-data; boundary=B")

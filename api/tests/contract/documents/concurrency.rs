@@ -24,12 +24,12 @@ async fn of_200_renditions_with_one_name_over_two_apis_one_is_accepted() {
         let json = format!("{{\"name\":\"{name}\"}}");
         request.body(form(&[file_part(format!("{n}").as_bytes()), json_part(&json)])).send()
     });
-    let answers: Vec<u16> = join_all(sent).await.into_iter().map(|answer| answer.unwrap().status().as_u16()).collect();
-    let count = |status| answers.iter().filter(|answer| **answer == status).count();
-    assert_eq!((count(200), count(409)), (1, 199), "{answers:?}");
+    let statuses: Vec<u16> = join_all(sent).await.into_iter().map(|answer| answer.unwrap().status().as_u16()).collect();
+    let count = |status| statuses.iter().filter(|answer| **answer == status).count();
+    assert_eq!((count(200), count(409)), (1, 199), "{statuses:?}");
     assert_eq!(server.staged_files(), 0);
-    let census = server.backends.records.stats().await.unwrap();
-    assert_eq!((census.admitted, census.unaccounted()), (2, 0));
+    let stats = server.backends.records.stats().await.unwrap();
+    assert_eq!((stats.admitted, stats.unaccounted()), (2, 0));
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn a_right_that_is_revoked_while_the_upload_waits_refuses_it() {
     assert!(status_and_text(list).await.1.contains(r#""items":[]"#), "nothing was promoted");
     assert_eq!(server.staged_files(), 0);
     let (answer, ()) = tokio::join!(upload_rendition(&jane, &id, "small", b"x"), run_all_jobs(&server));
-    assert_eq!(answer.status(), 200, "the name is free");
+    assert_eq!(answer.status(), 200, "the refused upload no longer reserves the name");
 }
 
 #[tokio::test]
@@ -64,7 +64,7 @@ async fn a_link_that_is_revoked_while_the_upload_waits_refuses_it() {
     let server = TestServer::with_idle_worker(|_| {}).await;
     let jane = server.login("jane").await;
     let id = upload_file_with_idle_worker(&jane).await;
-    let form_of = || form(&[file_part(b"x"), json_part(r#"{"name":"small"}"#)]);
+    let rendition_form = || form(&[file_part(b"x"), json_part(r#"{"name":"small"}"#)]);
     let body = serde_json::json!({"assignedUsers": "@everybody", "role": "contributor"});
     let made = api_request(&jane, Method::POST, &format!("/publiclinks/file/{id}")).json(&body).send().await.unwrap();
     let link = made.json::<serde_json::Value>().await.unwrap()["linkID"].as_str().unwrap().to_owned();
@@ -76,7 +76,7 @@ async fn a_link_that_is_revoked_while_the_upload_waits_refuses_it() {
         assert_eq!(revoked.status(), 200);
         run_all_jobs(&server).await;
     };
-    let (answer, ()) = tokio::join!(request.body(form_of()).send(), revoke);
+    let (answer, ()) = tokio::join!(request.body(rendition_form()).send(), revoke);
     let (status, code, _) = error_fields(answer.unwrap()).await;
     assert_eq!((status, code.as_str()), (403, "-20"));
     assert_eq!(server.staged_files(), 0);
@@ -90,7 +90,7 @@ async fn a_rendition_belongs_to_the_version_that_was_there_when_it_began() {
     let jane = server.login("jane").await;
     let new = form(&[part("name=\"primaryFile\"; filename=\"a.txt\"", b"a")]);
     let id = upload_file_with_idle_worker(&jane).await;
-    // The rendition begins while the second version waits for the worker, which then processes both.
+    // The rendition is uploaded while the second version waits for the worker. Then the worker processes both.
     let request = api_request(&jane, Method::POST, &format!("/files/{id}/data")).header("prefer", "respond-async");
     let second = request.header("content-type", "multipart/form-data; boundary=B").body(new).send().await.unwrap();
     assert_eq!(second.status(), 202);

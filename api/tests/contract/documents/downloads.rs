@@ -39,14 +39,14 @@ async fn one_range_several_ranges_and_invalid_ranges() {
         assert_eq!(status_and_text(response).await, (status, body.to_owned()), "{range}");
     }
     let response = get_with_headers(&jane, &path, &[("range", "bytes=8-, 0-1")]).await;
-    let kind = header(&response, "content-type").to_owned();
-    let boundary = kind.strip_prefix("multipart/byteranges; boundary=").unwrap();
+    let content_type = header(&response, "content-type").to_owned();
+    let boundary = content_type.strip_prefix("multipart/byteranges; boundary=").unwrap();
     let length: usize = header(&response, "content-length").parse().unwrap();
-    let one = |range: &str, bytes: &str| {
+    let range_part = |range: &str, bytes: &str| {
         let head = format!("Content-Type: application/octet-stream\r\nContent-Range: bytes {range}/10");
         format!("\r\n--{boundary}\r\n{head}\r\n\r\n{bytes}")
     };
-    let expected = format!("{}{}\r\n--{boundary}--\r\n", one("8-9", "89"), one("0-1", "01"));
+    let expected = format!("{}{}\r\n--{boundary}--\r\n", range_part("8-9", "89"), range_part("0-1", "01"));
     let (status, body) = status_and_text(response).await;
     assert_eq!((status, body.as_str(), length), (206, expected.as_str(), expected.len()));
 }
@@ -95,7 +95,7 @@ async fn a_download_is_resumed_with_the_same_bytes_or_not_at_all() {
     let resumed = || api_request(&jane, Method::GET, &path).header("range", "bytes=10-").header("if-match", &old);
     assert_refused(resumed, about, (412, "-1", "!csChanged", message)).await;
     let new = header(&get(&jane, &path).await, "etag").to_owned();
-    for (theirs, status) in [
+    for (if_match, status) in [
         (new.clone(), 200),
         ("*".to_owned(), 200),
         (format!("{old}, {new}"), 200),
@@ -103,12 +103,12 @@ async fn a_download_is_resumed_with_the_same_bytes_or_not_at_all() {
         (new.trim_matches('"').to_owned(), 412),
         (String::new(), 412),
     ] {
-        let response = get_with_headers(&jane, &path, &[("if-match", &theirs)]).await;
-        assert_eq!(response.status(), status, "{theirs}");
+        let response = get_with_headers(&jane, &path, &[("if-match", &if_match)]).await;
+        assert_eq!(response.status(), status, "{if_match}");
     }
     let both = get_with_headers(&jane, &path, &[("if-match", &old), ("if-none-match", &new)]).await;
     assert_eq!(both.status(), 412, "If-Match is checked before If-None-Match");
-    // The same for generated pictures, which do not support ranges.
+    // Generated pictures do not support ranges, but `If-Match` is checked for them as well.
     let path = format!("/files/{id}/data/thumbnail?version=1");
     let tag = header(&get(&jane, &path).await, "etag").to_owned();
     assert_eq!(get_with_headers(&jane, &path, &[("if-match", &tag)]).await.status(), 200);

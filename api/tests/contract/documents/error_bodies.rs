@@ -26,28 +26,33 @@ pub(super) async fn assert_refused(
     words: ExpectedError<'_>,
 ) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    for kind in CONTENT_TYPES {
-        let response = send().header("accept", kind).send().await.unwrap();
+    for content_type in CONTENT_TYPES {
+        let response = send().header("accept", content_type).send().await.unwrap();
         headers.clone_from(response.headers());
-        assert_error_body(kind, response, about, words).await;
+        assert_error_body(content_type, response, about, words).await;
     }
     headers
 }
 
 /// Compares an error body byte for byte. `about` is errorType and, if there is one, the id. `{n}` in the message stands
-/// for the number of bytes received by then.
-pub(super) async fn assert_error_body(kind: &str, response: Response, about: (&str, &str), words: ExpectedError<'_>) {
+/// for the number of bytes that the api had received when it refused the request. It is read from the response.
+pub(super) async fn assert_error_body(
+    content_type: &str,
+    response: Response,
+    about: (&str, &str),
+    words: ExpectedError<'_>,
+) {
     let (status, code, key, message) = words;
-    assert_eq!(header(&response, "content-type"), kind);
+    assert_eq!(header(&response, "content-type"), content_type);
     let (said, text) = status_and_text(response).await;
-    let came = text.split_once("at least ").and_then(|(_, rest)| rest.split_once(' ')).map_or("", |(n, _)| n);
-    let message = message.replace("{n}", came);
+    let received = text.split_once("at least ").and_then(|(_, rest)| rest.split_once(' ')).map_or("", |(n, _)| n);
+    let message = message.replace("{n}", received);
     let mut members = vec![("errorCode", code), ("errorKey", key), ("errorMessage", &message), ("errorType", about.0)];
     if !about.1.is_empty() {
         members.push(("id", about.1));
     }
     members.extend([("title", message.as_str()), ("type", STATUS_REFERENCE_URL)]);
-    let expected = if kind == "application/json" { as_json(&members) } else { as_xml(about.0, &members) };
+    let expected = if content_type == "application/json" { as_json(&members) } else { as_xml(about.0, &members) };
     assert_eq!((said, text), (status, expected));
 }
 
@@ -69,7 +74,8 @@ pub(super) fn with_form(request: RequestBuilder, parts: &[Vec<u8>]) -> RequestBu
     request.header("content-type", "multipart/form-data; boundary=B").body(form(parts))
 }
 
-/// The bodies as the contract prints them, written out by hand.
+/// The bodies as the contract prints them. They are written out by hand, so that one test does not depend on
+/// [`as_json`] and [`as_xml`].
 #[tokio::test]
 async fn the_error_of_a_taken_name_in_json_and_xml() {
     let server = start_server().await;
@@ -249,7 +255,7 @@ async fn errors_of_exceeded_limits() {
     let full = "The file version has 2 renditions, which is the limit. Delete one to add another.";
     assert_refused(|| adding(1), ("file", &id), (409, "-1", "!csRenditionsTooMany,2", full)).await;
     let large = "The file is over the limit of 65536 bytes: at least {n} bytes were sent; send less.";
-    // At first one byte too many. Then so many bytes that the api refuses the announced length.
+    // The first body is one byte over the limit. The second one is so long that the api refuses its announced length.
     for bytes in [(64 << 10) + 1, 2 << 20] {
         let headers = assert_refused(|| adding(bytes), ("file", &id), (413, "-1", "!csTooLarge", large)).await;
         assert!(!headers.contains_key("retry-after"));

@@ -1,6 +1,6 @@
-//! The contract's examples exactly as they are printed. The file comes before the parameters, the `.png` has the
-//! content type of a JPEG, and the part with the parameters is called `parameters`. Two examples have line breaks
-//! inside a JSON string, which JSON does not allow.
+//! The contract's examples exactly as they are printed. In each of them the file comes before the parameters, the
+//! `.png` has the content type of a JPEG, and the part with the parameters is called `parameters`. Two examples have
+//! line breaks inside a JSON string. JSON does not allow that, so the api refuses them.
 
 use super::{api_request, start_server, status_and_text, upload_file};
 use crate::test_server::{PNG, TestServer};
@@ -30,10 +30,10 @@ async fn send(server: &TestServer, bodies: &[(Vec<u8>, u16)]) {
     let id = upload_file(&jane).await;
     for (body, status) in bodies {
         let request = api_request(&jane, reqwest::Method::POST, &format!("/files/{id}/data/rendition"));
-        let (said, text) =
+        let (received, text) =
             status_and_text(request.header("content-type", CONTENT_TYPE).body(body.clone()).send().await.unwrap())
                 .await;
-        assert_eq!(said, *status, "{text}");
+        assert_eq!(received, *status, "{text}");
         match status {
             200 => assert_eq!(text, format!(r#"{{"errorCode":"0","id":"{id}","type":"file"}}"#)),
             409 => {

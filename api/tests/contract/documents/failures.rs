@@ -117,7 +117,7 @@ async fn errors_of_overload_and_of_a_size_that_is_not_rendered_yet() {
     server.run_jobs().await;
 }
 
-/// Creates a file without waiting for the worker.
+/// Creates a file on a server whose uploads do not wait for the worker, runs its job, and returns the id of the file.
 async fn file_without_waiting(server: &TestServer, login: &Login<'_>) -> String {
     let body = super::form(&[part("name=\"primaryFile\"; filename=\"a.png\"", crate::test_server::PNG)]);
     let answer = post(login, "/files/data", body).await;

@@ -211,13 +211,14 @@ async fn a_key_that_is_neither_renewed_nor_released_is_free_after_half_a_minute(
     server.faults.clear();
 }
 
-/// Retry-After grows with the time for which a key is locked, and never exceeds the rest of its lock.
+/// Retry-After grows with the time for which the key has been locked. It never exceeds the time that is left of the
+/// lock.
 #[tokio::test]
 async fn a_request_with_a_key_in_flight_is_told_when_to_try_again() {
     let server = crate::test_server::TestServer::with_idle_worker(|_| {}).await;
     let jane = server.login("jane").await;
-    let hold = async |hold: u64| {
-        server.backends.records.lock_idempotency_key("user:jane", "k", Duration::from_secs(hold)).await.unwrap();
+    let lock = async |seconds: u64| {
+        server.backends.records.lock_idempotency_key("user:jane", "k", Duration::from_secs(seconds)).await.unwrap();
     };
     let wait = async || {
         let request = jane.request(Method::POST, "/api/dropbox/pictures").header("idempotency-key", "k");
@@ -225,7 +226,7 @@ async fn a_request_with_a_key_in_flight_is_told_when_to_try_again() {
         assert_eq!(answer.status(), 409);
         header(&answer, "retry-after").to_owned()
     };
-    hold(30).await;
+    lock(30).await;
     assert_eq!(wait().await, "1");
     server.clock.advance(Duration::from_secs(8));
     assert_eq!(wait().await, "8");

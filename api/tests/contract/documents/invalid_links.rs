@@ -15,8 +15,8 @@ async fn errors_of_links_that_are_refused_at_creation() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
-    let lacks = |key, message| (400, "-97", key, message);
-    let role = lacks(
+    let field_error = |key, message| (400, "-97", key, message);
+    let role = field_error(
         "!csInvalidValue,role",
         "The value of 'role' is not valid: a link gives viewer, downloader or contributor.",
     );
@@ -25,28 +25,31 @@ async fn errors_of_links_that_are_refused_at_creation() {
         (
             "applink",
             json!({}),
-            lacks("!csRequiredFieldMissing,assignedUser", "Required field 'assignedUser' is missing."),
+            field_error("!csRequiredFieldMissing,assignedUser", "Required field 'assignedUser' is missing."),
         ),
         (
             "applink",
             json!({"assignedUser": "nobody"}),
-            lacks("!csInvalidValue,assignedUser", "The value of 'assignedUser' is not valid: there is no such user."),
+            field_error(
+                "!csInvalidValue,assignedUser",
+                "The value of 'assignedUser' is not valid: there is no such user.",
+            ),
         ),
         (
             "applink",
             json!({"assignedUser": ["joe"]}),
-            lacks("!csInvalidValue,assignedUser", "The value of 'assignedUser' is not valid: it must be a text."),
+            field_error("!csInvalidValue,assignedUser", "The value of 'assignedUser' is not valid: it must be a text."),
         ),
         ("applink", json!({"assignedUser": "joe", "role": "manager"}), role),
         (
             "publiclink",
             json!({}),
-            lacks("!csRequiredFieldMissing,assignedUsers", "Required field 'assignedUsers' is missing."),
+            field_error("!csRequiredFieldMissing,assignedUsers", "Required field 'assignedUsers' is missing."),
         ),
         (
             "publiclink",
             json!({"assignedUsers": 7}),
-            lacks(
+            field_error(
                 "!csInvalidValue,assignedUsers",
                 "The value of 'assignedUsers' is not valid: it must be a text or a list of texts.",
             ),
@@ -54,7 +57,7 @@ async fn errors_of_links_that_are_refused_at_creation() {
         (
             "publiclink",
             json!({"assignedUsers": many}),
-            lacks(
+            field_error(
                 "!csInvalidValue,assignedUsers",
                 "The value of 'assignedUsers' is not valid: a link is for at most 100 users.",
             ),
@@ -62,7 +65,7 @@ async fn errors_of_links_that_are_refused_at_creation() {
         (
             "publiclink",
             json!({"assignedUsers": ["joe", "@everybody"]}),
-            lacks(
+            field_error(
                 "!csInvalidValue,assignedUsers",
                 "The value of 'assignedUsers' is not valid: @everybody stands for many users, so it is the only one in \
                  the list.",
@@ -71,7 +74,7 @@ async fn errors_of_links_that_are_refused_at_creation() {
         (
             "publiclink",
             json!({"assignedUsers": "@serviceinstance,@everybody"}),
-            lacks(
+            field_error(
                 "!csInvalidValue,assignedUsers",
                 "The value of 'assignedUsers' is not valid: @serviceinstance stands for many users, so it is the only one \
                  in the list.",
@@ -80,23 +83,29 @@ async fn errors_of_links_that_are_refused_at_creation() {
         (
             "publiclink",
             json!({"assignedUsers": "joe,nobody"}),
-            lacks("!csInvalidValue,assignedUsers", "The value of 'assignedUsers' is not valid: there is no such user."),
+            field_error(
+                "!csInvalidValue,assignedUsers",
+                "The value of 'assignedUsers' is not valid: there is no such user.",
+            ),
         ),
         ("publiclink", json!({"assignedUsers": "joe", "role": "owner"}), role),
         (
             "publiclink",
             json!({"assignedUsers": "joe", "password": "1234567"}),
-            lacks("!csInvalidValue,password", "The value of 'password' is not valid: it has 8 to 50 characters."),
+            field_error("!csInvalidValue,password", "The value of 'password' is not valid: it has 8 to 50 characters."),
         ),
         (
             "publiclink",
             json!({"assignedUsers": "joe", "linkName": name}),
-            lacks("!csInvalidValue,linkName", "The value of 'linkName' is not valid: it has at most 256 characters."),
+            field_error(
+                "!csInvalidValue,linkName",
+                "The value of 'linkName' is not valid: it has at most 256 characters.",
+            ),
         ),
         (
             "publiclink",
             json!({"assignedUsers": "joe", "expirationTime": "tomorrow"}),
-            lacks(
+            field_error(
                 "!csInvalidValue,expirationTime",
                 "The value of 'expirationTime' is not valid: it is written YYYY-MM-DDThh:mm:ssZ.",
             ),
@@ -104,7 +113,7 @@ async fn errors_of_links_that_are_refused_at_creation() {
         (
             "publiclink",
             json!({"assignedUsers": "joe", "expirationTime": "2026-11-21T12:00:00Z"}),
-            lacks("!csInvalidValue,expirationTime", "The value of 'expirationTime' is not valid: it has passed."),
+            field_error("!csInvalidValue,expirationTime", "The value of 'expirationTime' is not valid: it has passed."),
         ),
     ] {
         let send = || api_request(&jane, Method::POST, &format!("/{kind}s/file/{id}")).json(&body);
@@ -155,9 +164,9 @@ async fn errors_of_links_that_do_not_open() {
         let request = server.anonymous(Method::PUT, "/documents/api/1.1/applinks/token");
         headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
     };
-    for (there, field) in ["appLinkID", "accessToken", "refreshToken"].into_iter().enumerate() {
+    for (present, field) in ["appLinkID", "accessToken", "refreshToken"].into_iter().enumerate() {
         let (key, message) = lacks(field);
-        assert_refused(|| refresh(&all[..there]), ("applink", ""), (400, "-97", &key, &message)).await;
+        assert_refused(|| refresh(&all[..present]), ("applink", ""), (400, "-97", &key, &message)).await;
     }
     assert_refused(|| refresh(&all), ("applink", ""), INVALID_LINK).await;
 

@@ -91,8 +91,8 @@ async fn invalid_tokens_are_refused() {
         ("for another use", &good.id, good.refresh.as_str()),
         ("truncated", &good.id, &good.access[..good.access.len() - 4]),
         ("changed", &good.id, flipped.as_str()),
-        ("no token", &good.id, "x"),
-        ("no link", &"Lnone".to_owned(), good.access.as_str()),
+        ("not a token", &good.id, "x"),
+        ("an unknown link", &"Lnone".to_owned(), good.access.as_str()),
     ] {
         let link = CreatedApplink { id: link.clone(), access: token.to_owned(), refresh: String::new() };
         let response = applink_request(&server, &link, Method::GET, &format!("/files/{id}")).send().await.unwrap();
@@ -156,7 +156,7 @@ async fn an_applink_is_shown_to_its_holder_and_to_managers() {
     assert_eq!(
         refused(applink_request(&server, &other, Method::GET, &path)).await.1,
         "-20",
-        "another link of the file"
+        "the tokens of another link of the same file"
     );
     assert_eq!(refused(api_request(&joe, Method::GET, &path)).await.1, "-20");
     assert_eq!(refused(server.anonymous(Method::GET, &format!("/documents/api/1.1{path}"))).await.0, 401);
@@ -170,7 +170,7 @@ async fn a_token_from_the_future_is_refused() {
     let (server, later) = (start_server().await, domain::Clock::manual("2026-11-22T12:00:00Z".parse().unwrap()));
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
-    // The link is created by an api on the same records whose clock is a day ahead.
+    // An api with the same records, but with a clock that is a day ahead, creates the link.
     let ahead = server.start_with_clock(later).await;
     let token = ahead.token("jane").await;
     let request = server.client.post(format!("{}/documents/api/1.1/applinks/file/{id}", ahead.base)).bearer_auth(token);
@@ -255,16 +255,16 @@ async fn public_links_are_for_everybody_for_some_users_or_for_a_time() {
     let body = json!({"assignedUsers": "@everybody", "linkName": "for all", "expirationTime": "2026-11-21T13:00:00Z"});
     let all = create_public_link(&jane, &id, body).await;
     assert_eq!(status(nobody(&all)).await, 200);
-    let put = with_rendition_form(
+    let upload = with_rendition_form(
         server.anonymous(Method::POST, &format!("{path}/data/rendition")).header("linkID", &all),
         "a",
     );
-    assert_eq!(error_fields(put.send().await.unwrap()).await.1, "-20");
+    assert_eq!(error_fields(upload.send().await.unwrap()).await.1, "-20");
     let some = create_public_link(&jane, &id, json!({"assignedUsers": ["joe"], "role": "contributor"})).await;
     assert_eq!(error_fields(nobody(&some).send().await.unwrap()).await.0, 401);
     assert_eq!(status(nobody(&some).bearer_auth(&joe.session)).await, 200);
-    let put = server.anonymous(Method::POST, &format!("{path}/data/rendition")).header("linkID", &some);
-    assert_eq!(status(with_rendition_form(put.bearer_auth(&joe.session), "a")).await, 200);
+    let upload = server.anonymous(Method::POST, &format!("{path}/data/rendition")).header("linkID", &some);
+    assert_eq!(status(with_rendition_form(upload.bearer_auth(&joe.session), "a")).await, 200);
     server.add_user("kim", records::Role::Member).await;
     let kim = server.login("kim").await;
     assert_eq!(error_fields(nobody(&some).bearer_auth(&kim.session).send().await.unwrap()).await.1, "-26");
@@ -331,7 +331,11 @@ async fn an_upload_by_a_link_is_followed_with_the_credentials_of_the_link() {
     let shown = with_applink(&link, Method::GET, &location).send().await.unwrap();
     assert_eq!(shown.status(), 200);
     assert_eq!(shown.json::<Value>().await.unwrap()["state"], "accepted");
-    assert_eq!(status(with_applink(&other, Method::GET, &location)).await, 404, "another link of the same file");
+    assert_eq!(
+        status(with_applink(&other, Method::GET, &location)).await,
+        404,
+        "another link of the same file may not see the upload"
+    );
     assert_eq!(status(with_public(Method::GET, &location)).await, 404);
     assert_eq!(status(server.anonymous(Method::GET, &location)).await, 401);
     assert_eq!(status(server.anonymous(Method::GET, &location).header("linkID", "LX")).await, 401);

@@ -85,7 +85,7 @@ pub(crate) async fn upload_file_with_idle_worker(login: &Login<'_>) -> String {
     tokio::join!(upload_file(login), run_all_jobs(login.server)).0
 }
 
-/// Waits until this number of uploads wait for the worker.
+/// Waits until at least this number of uploads are in flight, which means that they wait for the worker or run.
 pub(crate) async fn wait_for_in_flight(server: &TestServer, uploads: u64) {
     while server.backends.records.stats().await.unwrap().in_flight < uploads {
         tokio::task::yield_now().await;

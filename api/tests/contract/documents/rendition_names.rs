@@ -86,11 +86,11 @@ async fn invalid_json_is_refused() {
         assert_eq!(status, 400, "{json:.60} {text}");
         assert!(text.contains(r#""errorCode":"-1""#) && !text.contains("root:"), "{text}");
     }
-    let not_text = form(&[file_part(b"x"), part("name=\"parameters\"", b"{\"name\":\"\xFF\"}")]);
-    assert_eq!(error_fields(post(&jane, &format!("/files/{id}/data/rendition"), not_text).await).await.0, 400);
+    let not_utf_8 = form(&[file_part(b"x"), part("name=\"parameters\"", b"{\"name\":\"\xFF\"}")]);
+    assert_eq!(error_fields(post(&jane, &format!("/files/{id}/data/rendition"), not_utf_8).await).await.0, 400);
     nothing_stays(&server);
-    let marked = form(&[file_part(b"x"), json_part("\u{FEFF}{\"name\":\"marked\"}")]);
-    assert_eq!(post(&jane, &format!("/files/{id}/data/rendition"), marked).await.status(), 200);
+    let with_byte_order_mark = form(&[file_part(b"x"), json_part("\u{FEFF}{\"name\":\"marked\"}")]);
+    assert_eq!(post(&jane, &format!("/files/{id}/data/rendition"), with_byte_order_mark).await.status(), 200);
 }
 
 fn nothing_stays(server: &TestServer) {

@@ -20,7 +20,7 @@ async fn system_renditions_are_found_without_a_type_and_uploaded_ones_are_not() 
     assert_eq!(
         get(&jane, &format!("{path}Page1&renditionType=system")).await.status(),
         200,
-        "upper and lower case are the same"
+        "the case of a name does not matter"
     );
     let shown = get(&jane, &format!("/files/{id}/data/thumbnail")).await;
     assert_eq!((shown.status().as_u16(), header(&shown, "content-disposition")), (200, "inline"));
