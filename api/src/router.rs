@@ -202,8 +202,8 @@ async fn observe_request(request: Request, next: Next) -> Response {
 }
 
 /// Returns the name of a method for labels and spans. An unknown method is named `_OTHER`, as in OpenTelemetry's
-/// conventions for HTTP. Its own name is not used, because clients can invent any number of methods, and each name would
-/// create a time series that stays.
+/// conventions for HTTP. Its own name is not used, because clients can invent any number of methods, and each name
+/// would create a time series that stays.
 fn method_label(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
@@ -228,8 +228,8 @@ mod tests {
     use super::*;
     use crate::http::path_prefix::OWN_SEGMENTS;
 
-    /// Returns the paths that a router has routes for. They are parsed from its `Debug` text, because nothing else lists
-    /// them.
+    /// Returns the paths that a router has routes for. They are parsed from its `Debug` text, because nothing else
+    /// lists them.
     fn routed_paths(router: &Router<AppState>) -> BTreeSet<String> {
         let text = format!("{router:?}");
         let paths = text.split("RouteId(").filter_map(|part| part.split_once("): \"")?.1.split('"').next());

@@ -1,6 +1,6 @@
-//! Authenticated encryption (ChaCha20-Poly1305, RFC 8439) of texts that only this system can read.
-//! Each encryption key is derived from a key that signs sessions. A text is sealed for one purpose. It does not open for
-//! another purpose, or after it was cut or changed.
+//! Authenticated encryption (ChaCha20-Poly1305, RFC 8439) of texts that only this system can read. Each encryption key
+//! is derived from a key that signs sessions. A text is sealed for one purpose. It does not open for another purpose,
+//! or after it was cut or changed.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;

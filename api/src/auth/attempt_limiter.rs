@@ -5,8 +5,8 @@
 //! - the attempts of one network at all accounts,
 //! - the attempts of one network at one account,
 //! - the attempts of all networks at one account. This limit has a longer window. It bounds a guess that is spread over
-//!   many networks. A network that succeeded before is exempt from this limit, so wrong passwords from other networks do
-//!   not lock the owner out.
+//!   many networks. A network that succeeded before is exempt from this limit, so wrong passwords from other networks
+//!   do not lock the owner out.
 //!
 //! The counts are in memory and per process, so with several API processes each one allows the full number.
 

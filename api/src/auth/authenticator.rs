@@ -1,6 +1,6 @@
-//! Authenticates the caller: by the session cookie or by a bearer token, with the CSRF token that a
-//! cookie requires. The head of the request decides, before any of the body is read. Only a CSRF token in a field of the
-//! body is checked later.
+//! Authenticates the caller: by the session cookie or by a bearer token, with the CSRF token that a cookie requires.
+//! The head of the request decides, before any of the body is read. Only a CSRF token in a field of the body is checked
+//! later.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! Verifies signatures of an identity provider's tokens with the crate `ring`, which TLS needs anyway. The JWT library
-//! leaves the cryptography to the [`CryptoProvider`] that the process installs. The `CryptoProvider` in this file verifies
-//! with public keys only, and signs nothing.
+//! leaves the cryptography to the [`CryptoProvider`] that the process installs. The `CryptoProvider` in this file
+//! verifies with public keys only, and signs nothing.
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{Error, ErrorKind};

@@ -121,8 +121,8 @@ impl PasswordLogin {
         };
         let network = Network::from(address);
         self.attempts.count_network(network, now).map_err(too_many_attempts)?;
-        // No user has a longer e-mail address or a longer password. A longer e-mail address must not be counted, because
-        // its count would be kept in memory for a while.
+        // No user has a longer e-mail address or a longer password. A longer e-mail address must not be counted,
+        // because its count would be kept in memory for a while.
         if email.len() > MAX_EMAIL_BYTES || password.len() > password::MAX_PASSWORD_BYTES {
             return Err(refuse_login());
         }

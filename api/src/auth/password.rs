@@ -1,5 +1,5 @@
-//! Password hashing with argon2id. At most two hashes are computed at a time, on threads for blocking work, because each
-//! hash takes 19 MiB and tens of milliseconds.
+//! Password hashing with argon2id. At most two hashes are computed at a time, on threads for blocking work, because
+//! each hash takes 19 MiB and tens of milliseconds.
 
 use std::sync::Arc;
 
@@ -64,8 +64,8 @@ impl Passwords {
         hashed.map_err(|error| ApiError::Internal(error.to_string()))
     }
 
-    /// Returns whether `password` matches `hash`. Without a hash, a verification of [`dummy_hash`] takes the same time, and
-    /// the result is false.
+    /// Returns whether `password` matches `hash`. Without a hash, a verification of [`dummy_hash`] takes the same time,
+    /// and the result is false.
     pub(crate) async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, ApiError> {
         const BUSY: ApiError = ApiError::Overloaded("too many logins are in progress");
         let _queue_slot = self.queue_permits.try_acquire().map_err(|_| BUSY)?;

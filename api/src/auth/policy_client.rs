@@ -84,7 +84,11 @@ impl PolicyClient {
     /// Returns the client for the decision point in the settings, if there is one.
     pub(crate) fn open(settings: &PolicySettings, client: &reqwest::Client) -> Option<Self> {
         let is_configured = !settings.url.is_empty();
-        is_configured.then(|| Self { settings: Arc::new(settings.clone()), client: client.clone(), cache: Arc::default() })
+        is_configured.then(|| Self {
+            settings: Arc::new(settings.clone()),
+            client: client.clone(),
+            cache: Arc::default(),
+        })
     }
 
     pub(crate) async fn is_permitted(&self, fed: &str, query: PolicyQuery, now: Timestamp) -> Result<bool, ApiError> {

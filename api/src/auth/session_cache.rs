@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use crate::auth::session_token::Session;
 
-/// The most sessions that are cached. If the cache is full, further sessions are read from the database on each request.
+/// The most sessions that are cached. If the cache is full, further sessions are read from the database on each
+/// request.
 const MAX_CACHED_SESSIONS: usize = 10_000;
 
 /// The cached sessions. Clones share them.
@@ -22,8 +23,8 @@ pub(crate) struct SessionCache {
 #[derive(Debug, Default)]
 struct SessionCacheState {
     sessions: HashMap<Uuid, CachedSession>,
-    /// How often this process has ended sessions. What was read from the database before the latest end may be outdated,
-    /// so it is not cached.
+    /// How often this process has ended sessions. What was read from the database before the latest end may be
+    /// outdated, so it is not cached.
     end_count: u64,
     /// When expired entries are removed next.
     next_cleanup_at: Timestamp,

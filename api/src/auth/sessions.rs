@@ -48,8 +48,8 @@ impl Sessions {
         }
     }
 
-    /// Verifies the session in a cookie or token. If this process does not know the key of the signature, it first reads
-    /// the keys again, because another process may have made the key a moment ago.
+    /// Verifies the session in a cookie or token. If this process does not know the key of the signature, it first
+    /// reads the keys again, because another process may have made the key a moment ago.
     pub(crate) async fn verify(&self, value: &str) -> Result<Session, ApiError> {
         let verify = || Session::verify(value, &self.realm.fedmember, &self.signing_keys, self.now());
         let mut verified = verify();

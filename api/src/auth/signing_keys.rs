@@ -1,5 +1,6 @@
-//! The keys that sign sessions. The newest key signs, and all keys verify, so that a new key does not log users out. The keys are in the records, where every API process finds them. A key is deleted once everything
-//! that it signed has expired.
+//! The keys that sign sessions. The newest key signs, and all keys verify, so that a new key does not log users out.
+//! The keys are in the records, where every API process finds them. A key is deleted once everything that it signed has
+//! expired.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;

@@ -20,8 +20,8 @@ pub struct FirstAdmin {
     pub password: Option<String>,
 }
 
-/// Creates the administrator on a first start, and returns the login. None if users exist, or if another process created
-/// the administrator at the same time. Only the process that created the administrator knows the password.
+/// Creates the administrator on a first start, and returns the login. None if users exist, or if another process
+/// created the administrator at the same time. Only the process that created the administrator knows the password.
 ///
 /// # Errors
 /// Any database error, or a machine without randomness.
@@ -158,9 +158,9 @@ pub async fn end_sessions(records: &Records, id: &str) -> Result<(), OpenError> 
     if exists { Ok(()) } else { Err(OpenError::InvalidInput(format!("there is no user \"{id}\""))) }
 }
 
-/// Issues a bearer token for a user, valid for `lifetime`. The token has the format of a session cookie. The records have
-/// a row for it, as for a session. So the token ends when all sessions of the user are ended. Its signing key is kept
-/// until the token expires.
+/// Issues a bearer token for a user, valid for `lifetime`. The token has the format of a session cookie. The records
+/// have a row for it, as for a session. So the token ends when all sessions of the user are ended. Its signing key is
+/// kept until the token expires.
 ///
 /// # Errors
 /// A user that does not exist. Any database error.
