@@ -48,8 +48,8 @@ impl LogSettings {
         if words.peek().is_none() || !words.all(understood) {
             return Err(wrong());
         }
-        // These levels leave out what no operator needs. PostgreSQL sends a notice for everything that exists already,
-        // each time a command looks for migrations.
+        // PostgreSQL sends a notice for everything that exists already, each time a command looks for migrations. So its
+        // notices are not logged.
         let quiet = "opentelemetry_sdk=warn,h2=warn,sqlx::postgres::notice=warn";
         EnvFilter::try_new(format!("{},{quiet}", self.level)).map_err(|_| wrong())
     }

@@ -128,8 +128,8 @@ impl TokenVerifier {
         Ok(decoded.claims)
     }
 
-    /// Returns the user with this id. If there is none, adds it. A user who has a password in Cloakroom is refused,
-    /// because the provider must not take over that account.
+    /// Returns the user with this id, and adds the user if there is none. A user who has a password in Cloakroom is
+    /// refused, because the provider must not take over that account.
     async fn find_or_create_user(
         &self,
         id: &str,

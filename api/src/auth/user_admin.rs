@@ -20,8 +20,9 @@ pub struct FirstAdmin {
     pub password: Option<String>,
 }
 
-/// Creates the administrator on a first start, and returns the login. None if users exist, or if another process
-/// created the administrator at the same time. Only the process that created the administrator knows the password.
+/// Creates the administrator on a first start, and returns the data for the first login. None if users exist, or if
+/// another process created the administrator at the same time. Only the process that created the administrator knows
+/// the password.
 ///
 /// # Errors
 /// Any database error, or a machine without randomness.

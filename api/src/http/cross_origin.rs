@@ -10,8 +10,8 @@ use axum::response::Response;
 use domain::InvalidSetting;
 use serde::{Deserialize, Serialize};
 
-/// How long a browser may keep the answer to a preflight, in seconds. Firefox and Chromium
-/// permit 2 hours or more.
+/// How long a browser may keep the answer to a preflight, in seconds. Firefox and Chromium permit 2
+/// hours or more.
 const PREFLIGHT_MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
 /// The headers of responses that scripts of other origins may read, beside the headers that CORS always lets them read.

@@ -71,8 +71,8 @@ impl FormBuffer {
         Next::Some(self.received.split_to(content_bytes).freeze())
     }
 
-    /// Returns the head of the next part with its empty line, or the end of the form. [`Self::content`] has
-    /// removed the delimiter before the head.
+    /// Returns the head of the next part with its empty line, or the end of the form. [`Self::content`] has removed the
+    /// delimiter before the head.
     pub(super) fn head(&mut self) -> Result<Next<Bytes>, FormError> {
         if !self.delimiter_line_read && self.received.starts_with(b"--") {
             return Ok(Next::End);
