@@ -36,12 +36,12 @@ impl AllInOne {
     /// Opens all backends, brings the schema up to date and takes over the jobs that an earlier process left.
     ///
     /// # Errors
-    /// If another process has the data directory, a backend cannot be opened or the address is taken.
+    /// If another process uses the data directory, a backend cannot be opened or the address is taken.
     pub(crate) async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let lock = lock_data_dir(settings)?;
         let listener = bind_http(settings).await?;
         let address = listener.local_addr()?;
-        let probing = settings.probes.bind().await?;
+        let probe_listener = settings.probes.bind().await?;
         let metrics = crate::metrics_recorder::install_recorder()?;
         for name in crate::migrate::apply_pending(settings).await? {
             tracing::info!(name, "migration applied");
@@ -66,20 +66,9 @@ impl AllInOne {
             liveness: Some(worker.liveness()),
             readiness: ReadinessSource::Api(api.readiness()),
         };
-        // Last, because the password is shown once: a start that fails must not create the administrator.
+        // The administrator is created last. Its password is shown once, so a start that fails must not create it.
         let admin = api::ensure_admin(&backends.records, &settings.realm).await?;
-        Ok(Self {
-            address,
-            admin,
-            listener,
-            api,
-            worker,
-            sweeper,
-            probes,
-            probe_listener: probing,
-            backends,
-            _lock: lock,
-        })
+        Ok(Self { address, admin, listener, api, worker, sweeper, probes, probe_listener, backends, _lock: lock })
     }
 
     /// Serves until `stop`, then finishes the work in progress.
@@ -101,7 +90,7 @@ impl AllInOne {
     }
 }
 
-/// Listens on `http.listen`. Connections wait until they are served.
+/// Listens on `http.listen`. Connections wait until the api serves them.
 ///
 /// # Errors
 /// If the address is taken or is not an address of this machine.
@@ -132,7 +121,7 @@ fn lock_data_dir(settings: &Settings) -> anyhow::Result<File> {
     Ok(file)
 }
 
-/// `cloakroom up`.
+/// Runs `cloakroom up`.
 ///
 /// # Errors
 /// As [`AllInOne::open`] and [`AllInOne::serve`].

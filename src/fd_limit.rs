@@ -19,7 +19,7 @@ const PER_CONNECTION: u64 = 2;
 const MIN_CONNECTIONS: u64 = 16;
 
 /// Raises the limit of this process to the system's maximum. The usual limit of 1024 descriptors is for programs that
-/// use select(2), which this one does not.
+/// use select(2), which this program does not.
 ///
 /// # Errors
 /// If the system refuses.
@@ -31,7 +31,8 @@ pub(crate) fn raise() -> std::io::Result<()> {
     Ok(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?)
 }
 
-/// The settings of an api, with as many connections as the limit allows. `jobs` jobs run in the same process.
+/// Returns the settings of an api, with no more connections than the limit of descriptors allows. `jobs` is the number
+/// of jobs that run at once in the same process.
 pub(crate) fn fit_connections(settings: &Settings, jobs: usize) -> ApiSettings {
     let mut fitted = settings.api();
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);

@@ -26,17 +26,17 @@ pub(crate) struct LogSettings {
 pub(crate) enum LogFormat {
     /// Pretty on a terminal, JSON otherwise.
     Auto,
-    /// Coloured.
+    /// Formatted text with colour.
     Pretty,
-    /// The same without colour.
+    /// Formatted text without colour.
     Plain,
     /// One JSON object a line.
     Json,
 }
 
 impl LogSettings {
-    /// Parses the filter of log events, and refuses unknown words. The filter's own parser takes such a word as the name
-    /// of a module whose events are all logged. A level such as "warning" would therefore silence everything else.
+    /// Parses the filter of log events, and refuses unknown words. The filter's own parser takes such a word as the
+    /// name of a module whose events are all logged. A level such as "warning" would therefore silence everything else.
     ///
     /// # Errors
     /// If the level is neither a level nor a list of levels by module.
@@ -48,7 +48,8 @@ impl LogSettings {
         if words.peek().is_none() || !words.all(understood) {
             return Err(wrong());
         }
-        // PostgreSQL sends a notice for everything that exists already, each time a command looks for migrations.
+        // PostgreSQL sends a notice for everything that exists already, each time a command looks for migrations. So its
+        // notices are not logged.
         let quiet = "opentelemetry_sdk=warn,h2=warn,sqlx::postgres::notice=warn";
         EnvFilter::try_new(format!("{},{quiet}", self.level)).map_err(|_| wrong())
     }

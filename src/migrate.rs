@@ -47,7 +47,7 @@ impl MigrateCommand {
 /// Applies the pending migrations and returns their names.
 ///
 /// # Errors
-/// If the database cannot be reached or refuses a statement. The error names the database's address.
+/// If the database cannot be reached or refuses a statement. If it cannot be reached, the error names its address.
 pub(crate) async fn apply_pending(settings: &Settings) -> anyhow::Result<Vec<String>> {
     migrations::up(&settings.records_url()?).await.map_err(|error| with_database_url(settings, error))
 }
@@ -56,7 +56,7 @@ async fn status(settings: &Settings) -> anyhow::Result<Vec<migrations::Migration
     migrations::status(&settings.records_url()?).await.map_err(|error| with_database_url(settings, error))
 }
 
-/// Adds the address of the database, without its password, to an error.
+/// Adds the address of the database, without its password, to the error of a database that cannot be reached.
 fn with_database_url(settings: &Settings, error: migrations::MigrationError) -> anyhow::Error {
     let unreachable = matches!(error, migrations::MigrationError::Unreachable(_));
     let error = anyhow::Error::new(error);

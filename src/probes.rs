@@ -1,5 +1,5 @@
 //! `/livez`, `/readyz` and `/metrics` of a process, over minimal HTTP on a separate listener. This listener answers
-//! even if clients hold all connections of the api. Clients of the api need no access to its address.
+//! even if clients hold all connections of the api. Clients of the api need no access to the address of the listener.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -38,7 +38,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a backend may take to answer a ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The sources of the answers.
+/// Answers probes from these sources.
 #[derive(Clone)]
 pub(crate) struct ProbeServer {
     pub(crate) metrics: PrometheusHandle,
@@ -47,7 +47,7 @@ pub(crate) struct ProbeServer {
     pub(crate) readiness: ReadinessSource,
 }
 
-/// The source of readiness.
+/// Decides the answer to `/readyz`.
 #[derive(Clone)]
 pub(crate) enum ReadinessSource {
     /// The readiness of the api.
@@ -75,15 +75,15 @@ impl ProbeSettings {
         }
     }
 
-    /// Opens the socket; None if the settings name no address. Separate from serving, so that a process whose probes
-    /// cannot be reached does not start.
+    /// Opens the socket; None if the settings name no address. [`ProbeServer::serve`] does not open it, so that a
+    /// process whose probes cannot be reached does not start.
     ///
     /// # Errors
     /// If the address is taken or is not an address of this machine.
     pub(crate) async fn bind(&self) -> anyhow::Result<Option<TcpListener>> {
         let listener = match self.listen.as_str() {
             "" => return Ok(None),
-            // Several processes on one machine may share the defaults.
+            // Several processes on one machine may run with the defaults. Then the first one has the default address.
             "auto" => match TcpListener::bind(DEFAULT_LISTEN).await {
                 Err(error) if error.kind() == ErrorKind::AddrInUse => TcpListener::bind("127.0.0.1:0").await,
                 bound => bound,
@@ -174,7 +174,8 @@ impl WorkerReadiness {
         (ready, serde_json::to_string(&report).unwrap_or_default())
     }
 
-    /// Whether a backend works, by a ping and by the jobs that failed because of it. The cause is in the log only.
+    /// Returns the status of a backend: `ok` if it answers a ping and no jobs are paused because of it. The cause of
+    /// another status is in the log only.
     async fn backend_status(&self, backend: Backend) -> &'static str {
         let name = backend.as_str();
         match tokio::time::timeout(PING_TIMEOUT, self.backends.ping(backend)).await {

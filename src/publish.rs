@@ -7,12 +7,12 @@ use records::PublishAttempt;
 
 /// What publishes a job.
 pub(crate) enum PublishedBy {
-    /// This command has published it.
+    /// This command has published the job.
     Command,
-    /// The running process will publish it. Its queue is in its memory, which this command cannot reach. So its sweeper
-    /// takes the job from the records, like every job that the queue does not hold.
+    /// The running process will publish the job. The queue is in the memory of that process, which this command cannot
+    /// reach. The sweeper of that process takes the job from the records, like every job that the queue does not hold.
     RunningProcess,
-    /// The sweeper will publish it, because the queue failed.
+    /// The sweeper will publish the job, because the queue failed.
     Sweeper(QueueError),
 }
 

@@ -1,4 +1,5 @@
-//! The settings of the program: the defaults of each crate, overridden by a file, overridden by the environment.
+//! The settings of the program. A settings file overrides the defaults of the crates, and the environment overrides
+//! both.
 //!
 //! - `sections` has every setting, and checks the values.
 //! - `known_keys` has the keys that the defaults name.

@@ -1,6 +1,6 @@
 //! How a process ends. The first SIGTERM or Ctrl-C drains: the process takes nothing new and finishes the work in
 //! progress. A second signal aborts, and so does the end of the grace period. Everything acknowledged is durable, so an
-//! abort loses nothing. It only leaves more to repair.
+//! abort loses nothing, but leaves more to repair.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ impl ShutdownSettings {
     /// Refuses a grace period of zero.
     ///
     /// # Errors
-    /// If it is zero.
+    /// If the grace period is zero.
     pub(crate) fn check(&self) -> Result<(), InvalidSetting> {
         InvalidSetting::require(
             !self.grace_period.is_zero(),
@@ -46,13 +46,13 @@ impl ShutdownSettings {
         let (token, grace) = (stop.clone(), self.grace_period);
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         tokio::spawn(async move {
-            let mut next = async || {
+            let mut next_signal = async || {
                 tokio::select! {
                     _ = term.recv() => 143,
                     _ = int.recv() => 130,
                 }
             };
-            next().await;
+            next_signal().await;
             tracing::info!("stopping: finishing the work in progress; send the signal again to abort");
             // A separate thread, because the runtime itself, or its shutdown, may hang.
             std::thread::spawn(move || {
@@ -62,7 +62,7 @@ impl ShutdownSettings {
                 std::process::exit(EXIT_UNFINISHED);
             });
             token.cancel();
-            let status = next().await;
+            let status = next_signal().await;
             tracing::warn!("aborted by a second signal");
             std::process::exit(status);
         });

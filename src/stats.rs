@@ -12,7 +12,7 @@ use domain::{QueueName, UploadState};
 use metrics::gauge;
 use tokio_util::sync::CancellationToken;
 
-/// The time between two samples. Sampling reads whole indexes.
+/// The time between two samples. It is not shorter, because a sample reads whole indexes.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Updates the gauges until `stop`.
@@ -23,6 +23,7 @@ pub(crate) async fn sample(backends: Backends, stop: CancellationToken) {
     }
 }
 
+/// Updates every gauge once.
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; 2^53 uploads are never reached")]
 async fn collect(backends: &Backends) {
     for queue in QueueName::ALL {
@@ -40,7 +41,7 @@ async fn collect(backends: &Backends) {
         gauge!("cloakroom_uploads", "state" => state.as_str()).set(stats.in_state(state) as f64);
     }
     gauge!("cloakroom_uploads_in_flight").set(stats.in_flight as f64);
-    // Must be 0; alert if it is not 0 for a minute.
+    // This gauge must be 0. Alert if it is not 0 for a minute.
     gauge!("cloakroom_uploads_unaccounted").set(stats.unaccounted() as f64);
     gauge!("cloakroom_jobs_open").set(stats.queued_jobs as f64);
     gauge!("cloakroom_jobs_dead").set(stats.dead_jobs as f64);

@@ -1,5 +1,5 @@
-//! The export of traces to a collector over OTLP/HTTP, if the settings name one. One trace goes from the request
-//! through the queue into the worker and its stores (`instrument::continue_trace`).
+//! Exports traces to a collector over OTLP/HTTP, if the settings name a collector. One trace follows an upload from its
+//! request through the queue to the worker and to the stores that the worker uses (`instrument::continue_trace`).
 
 use anyhow::Context;
 use domain::InvalidSetting;
@@ -41,18 +41,18 @@ impl TraceSettings {
             "write 0.0 to 1.0",
         )?;
         let url = reqwest::Url::parse(&self.endpoint);
-        let good = self.endpoint.is_empty() || url.is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        let is_valid = self.endpoint.is_empty() || url.is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
         let allowed = "write an address such as http://127.0.0.1:4318, or nothing";
-        InvalidSetting::require(good, "traces.endpoint", format_args!("\"{}\"", self.endpoint), allowed)
+        InvalidSetting::require(is_valid, "traces.endpoint", format_args!("\"{}\"", self.endpoint), allowed)
     }
 }
 
-/// The exporter, with a thread of its own. While the collector is unavailable, traces are lost and nothing else is
-/// affected.
+/// Sends traces to the collector, on a thread of its own. While the collector is unavailable, the traces are lost, and
+/// the program is not affected otherwise.
 pub(crate) struct TraceExporter(Option<SdkTracerProvider>);
 
 impl TraceExporter {
-    /// Starts the export if the settings name a collector.
+    /// Starts the export. Does nothing if the settings name no collector.
     ///
     /// # Errors
     /// If the ratio or the address is invalid.
@@ -61,7 +61,7 @@ impl TraceExporter {
         if settings.endpoint.is_empty() {
             return Ok(Self(None));
         }
-        // The path is OTLP's (https://opentelemetry.io/docs/specs/otlp/#otlphttp-request).
+        // OTLP/HTTP defines this path (https://opentelemetry.io/docs/specs/otlp/#otlphttp-request).
         let address = format!("{}/v1/traces", settings.endpoint.trim_end_matches('/'));
         let exporter = SpanExporter::builder().with_http().with_endpoint(&address).build();
         let exporter = exporter.with_context(|| format!("traces.endpoint: {address}"))?;
@@ -74,19 +74,19 @@ impl TraceExporter {
         Ok(Self(Some(provider)))
     }
 
-    /// The layer that exports the program's own spans and no others; None if there is no export, so that spans cost
-    /// nothing.
+    /// Returns the layer that exports the spans of this workspace's crates, and none of other crates. None without a
+    /// collector, so that spans cost nothing.
     pub(crate) fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> Option<impl Layer<S> + use<S>> {
-        // Every crate of the workspace that makes spans.
-        let ours = ["cloakroom", "api", "worker", "backends", "instrument", "queue", "records", "storage"]
+        // All crates of the workspace that make spans.
+        let targets = ["cloakroom", "api", "worker", "backends", "instrument", "queue", "records", "storage"]
             .map(|target| (target, LevelFilter::DEBUG));
         let tracer = self.0.as_ref()?.tracer("cloakroom");
-        // Events belong to the log. The source location of a span is of no use to the collector.
+        // The line of the source and the thread of a span are of no use to the collector.
         let layer = tracing_opentelemetry::layer().with_tracer(tracer).with_location(false).with_threads(false);
-        Some(layer.with_filter(Targets::new().with_targets(ours)))
+        Some(layer.with_filter(Targets::new().with_targets(targets)))
     }
 
-    /// Sends the remaining spans, within a time limit.
+    /// Sends the remaining spans. Gives up after the SDK's time limit of 5 seconds.
     pub(crate) fn shutdown(self) {
         if let Some(provider) = self.0
             && let Err(error) = provider.shutdown()

@@ -10,7 +10,7 @@ use records::PublishAttempt;
 use crate::publish::{PublishedBy, publish};
 use crate::settings::Settings;
 
-/// How long a job may wait and run. It is long, because many jobs may wait for one worker.
+/// How long a job may wait and run, both together. The time is long, because many jobs may wait for one worker.
 const TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Args)]

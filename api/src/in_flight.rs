@@ -13,11 +13,11 @@ pub(crate) struct InFlightUploads(Arc<Mutex<HashMap<String, InFlightTotals>>>);
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct InFlightTotals {
     pub(crate) uploads: u64,
-    /// The bytes, as far as they are known.
+    /// The bytes of the uploads, as far as they are known.
     pub(crate) bytes: u64,
 }
 
-/// Counts one upload as in flight until this is dropped.
+/// Counts one upload as in flight until the guard is dropped.
 #[must_use]
 pub(crate) struct InFlightGuard {
     in_flight: InFlightUploads,
@@ -30,7 +30,7 @@ impl InFlightUploads {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts one more upload. Returns its guard, and the totals before it.
+    /// Counts one more upload of a user. Returns its guard, and the totals of the user without it.
     pub(crate) fn begin(&self, user: &str, bytes: u64) -> (InFlightGuard, InFlightTotals) {
         let mut totals = self.totals();
         let total = totals.entry(user.to_owned()).or_default();

@@ -45,16 +45,18 @@ impl JobPublisher {
     }
 }
 
+/// Records the confirmations in batches until all publishers are dropped.
 async fn record_confirmations(records: Records, mut confirmations: UnboundedReceiver<JobId>) {
     let mut batch = Vec::with_capacity(BATCH_SIZE);
     while confirmations.recv_many(&mut batch, BATCH_SIZE).await > 0 {
-        let full =
+        let fill_batch =
             async { while batch.len() < BATCH_SIZE && confirmations.recv_many(&mut batch, BATCH_SIZE).await > 0 {} };
-        tokio::time::timeout(BATCH_WINDOW, full).await.ok();
+        tokio::time::timeout(BATCH_WINDOW, fill_batch).await.ok();
         // The API publishes only new jobs. A job that has been retried or rescheduled meanwhile has a publish attempt
         // of its own.
         if let Err(error) = records.confirm_published(batch.drain(..).map(PublishAttempt::first)).await {
-            // The relay publishes the jobs once more. The rows in the database decide whether there is work left.
+            // The relay publishes the jobs once more. A worker that gets such a job reads in the records whether there
+            // is work left.
             tracing::warn!(%error, "confirmations of jobs were not recorded, so the jobs are published again: {error}");
         }
     }

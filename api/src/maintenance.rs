@@ -9,9 +9,11 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::realm::RealmSettings;
 use crate::auth::signing_keys::SigningKeys;
 
-/// How often an API process looks for a new signing key. A login and a session renewal look for one as well.
+/// The time between two rounds. Each round looks for a new signing key. A login and a session renewal look for one as
+/// well.
 const INTERVAL: Duration = Duration::from_secs(10);
-/// The rounds after which the signing key is rotated if it is old enough: one hour.
+/// The rounds from one rotation of the signing keys to the next: one hour. A rotation makes a new key if the newest key
+/// is old enough.
 const ROTATION_ROUNDS: u32 = 360;
 
 /// The maintenance of one process.
@@ -30,22 +32,22 @@ impl Maintenance {
 
     /// Runs until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let (mut round, mut failing): (u32, bool) = (0, false);
+        let (mut round, mut is_failing): (u32, bool) = (0, false);
         while !stop.is_cancelled() {
             self.metrics.run_upkeep();
-            let hourly = round.is_multiple_of(ROTATION_ROUNDS);
-            let result = if hourly {
+            let is_rotation = round.is_multiple_of(ROTATION_ROUNDS);
+            let result = if is_rotation {
                 self.signing_keys.rotate(self.rotation_interval, self.session_lifetime).await
             } else {
                 self.signing_keys.refresh().await.map_err(Into::into)
             };
             match &result {
-                Err(error) if !failing => tracing::warn!(%error, "the signing keys were not refreshed: {error}"),
+                Err(error) if !is_failing => tracing::warn!(%error, "the signing keys were not refreshed: {error}"),
                 _ => {}
             }
-            failing = result.is_err();
-            // If the hourly work fails, the next round tries it again, so that it does not wait for an hour.
-            if !(failing && hourly) {
+            is_failing = result.is_err();
+            // If a rotation fails, the next round tries it again, so that it does not wait for an hour.
+            if !(is_failing && is_rotation) {
                 round = round.wrapping_add(1);
             }
             tokio::time::sleep(INTERVAL).await;

@@ -20,10 +20,11 @@ const STORAGE_RETRY_SECONDS: u64 = 3600;
 pub(crate) struct UploadQuotas {
     records: Records,
     settings: Arc<UploadSettings>,
+    /// The pictures in flight, which count as unclaimed.
     in_flight_pictures: InFlightUploads,
-    /// The uploads in flight over both contracts.
+    /// The uploads in flight: the pictures of the dropbox and the files together.
     in_flight_uploads: InFlightUploads,
-    /// How many more uploads may be in flight at once.
+    /// The free slots for uploads in flight, over all users.
     slots: Semaphore,
 }
 
@@ -39,13 +40,13 @@ impl UploadQuotas {
         self.slots.try_acquire().map_err(|_| ApiError::Overloaded(what))
     }
 
-    /// Checks whether the caller may have one more unclaimed picture, of `incoming_bytes` as far as
-    /// is known. The picture counts as unclaimed until the guard is dropped. That is when the
-    /// picture is in the records or the upload has failed.
+    /// Checks whether a user may have one more unclaimed picture. `incoming_bytes` is its size, as far as it is known.
+    /// The picture counts as unclaimed until the guard is dropped. The caller drops the guard when the picture is in
+    /// the records or the upload has failed.
     pub(crate) async fn check_unclaimed(&self, user: &str, incoming_bytes: u64) -> Result<InFlightGuard, ApiError> {
-        // The picture is counted before the records are asked. So of two uploads at once, the
-        // second sees the first in at least one of the two counts. The second sees the first in
-        // both counts only if the first is admitted at this very moment.
+        // The picture is counted in memory before the records are asked. So of two uploads at once, the later upload
+        // sees the earlier upload in memory, in the records, or in both. It sees it in both only if the earlier upload
+        // is admitted at this very moment.
         let (guard, before) = self.in_flight_pictures.begin(user, incoming_bytes);
         let unclaimed = self.records.unclaimed(user).await?;
         let (max, max_bytes) = (self.settings.max_unclaimed, self.settings.max_unclaimed_bytes.as_u64());
@@ -65,11 +66,12 @@ impl UploadQuotas {
         Ok(guard)
     }
 
-    /// Checks whether a user may send one more upload, of `incoming_bytes` at most, against the quotas that count over
-    /// both contracts. The upload counts as in flight until the guard is dropped. Administrators are exempt.
+    /// Checks whether a user may send one more upload, of `incoming_bytes` at most, against the quotas that count
+    /// pictures and files together. The upload counts as in flight until the guard is dropped. Administrators are
+    /// exempt.
     ///
     /// The counters in the records are exact, but uploads in flight are known to this process alone. So several API
-    /// processes together can exceed a quota by what is in flight at the others.
+    /// processes together can exceed a quota. Each process does not count what is in flight at the others.
     pub(crate) async fn check_upload(
         &self,
         user: &str,

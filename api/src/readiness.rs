@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// The `/readyz` report, for a listener other than the API's own.
+/// Makes the `/readyz` report for a listener other than the API's own.
 #[derive(Clone)]
 pub struct ReadinessProbe(pub(crate) Arc<Readiness>);
 
@@ -35,7 +35,7 @@ pub(crate) struct ReadinessReport {
     places: BTreeMap<&'static str, String>,
 }
 
-/// The last report, kept so that many probes do not cause many pings.
+/// Makes reports. Keeps the last report, so that many probes do not cause many pings.
 #[derive(Debug)]
 pub(crate) struct Readiness {
     backends: Backends,
@@ -68,13 +68,13 @@ impl Readiness {
             backends.check_space(0),
         );
         let mut states = BTreeMap::from([staging, queue, blobs, records]);
-        // Without the queue an API process still accepts uploads, and the relay publishes their jobs later. If it
-        // became unready, a broker failure would become an outage of the whole API.
-        let needed = |(place, answer): (&&str, &String)| *place == "queue" || answer == "ok";
-        let ready = states.iter().all(needed);
+        // Without the queue an API process still accepts uploads, and the relay publishes their jobs later. If the
+        // process became unready, a failure of the broker would be an outage of the whole API.
+        let permits_ready = |(place, answer): (&&str, &String)| *place == "queue" || answer == "ok";
+        let ready = states.iter().all(permits_ready);
         let accepting = ready && space.is_ok();
-        // The process is still ready, because the reserve of space is for reading, and for expiring
-        // and deleting, which free space.
+        // If a backend is low on space, the process is still ready. The reserve of space is there for reading, and for
+        // expiring and deleting, which free space.
         if let Err(low) = space
             && let Some(answer) = states.get_mut(low.backend).filter(|answer| *answer == "ok")
         {
@@ -85,7 +85,7 @@ impl Readiness {
         report
     }
 
-    /// Checks one backend. Its error text goes to the log. The client of the probe learns only which backend it is.
+    /// Checks one backend. The text of its error goes to the log only. The report has a short status.
     async fn check_backend<E: Into<BackendError>>(
         &self,
         backend: &'static str,

@@ -52,7 +52,7 @@ where
     }
 }
 
-/// Returns the resource that a path names, if it belongs to this federation member.
+/// Returns the resource that a path names, if its id ends with this federation member.
 fn parse_resource(fedmember: &str, service: &str, id: &str) -> Result<Resource, ApiError> {
     let service: Service =
         service.parse().map_err(|_| ApiError::NotFound(format!("there is no service \"{service:.40}\"")))?;
@@ -67,7 +67,7 @@ fn parse_resource(fedmember: &str, service: &str, id: &str) -> Result<Resource, 
     }
 }
 
-/// Parses `<unique>.<fed>`, or just the unique part of a user's id.
+/// Parses the id of a user: `<unique>.<fed>`, or just the unique part. Returns the unique part.
 pub(crate) fn parse_user_id(fedmember: &str, user: &str) -> Result<String, ApiError> {
     let unique = unique_part(fedmember, user).or_else(|| is_unique_part(user).then_some(user));
     unique
@@ -75,12 +75,13 @@ pub(crate) fn parse_user_id(fedmember: &str, user: &str) -> Result<String, ApiEr
         .ok_or_else(|| ApiError::malformed("bad_user", format!("\"{user:.80}\" is no user's id")))
 }
 
-/// The part of an id before the federation member.
+/// Returns the part of an id before the federation member. None if the id does not end with it, or if the part is
+/// invalid.
 fn unique_part<'a>(fedmember: &str, id: &'a str) -> Option<&'a str> {
     id.strip_suffix(fedmember)?.strip_suffix('.').filter(|unique| is_unique_part(unique))
 }
 
-/// Returns whether this can be the part of an id before the federation member.
+/// Returns whether a text can be the part of an id before the federation member.
 pub(crate) fn is_unique_part(unique: &str) -> bool {
     let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     (1..=128).contains(&unique.len()) && unique.bytes().all(fine)

@@ -31,13 +31,13 @@ use crate::service_api::{files, resources};
 use crate::state::AppState;
 use crate::{documents, health, openapi, ui, upload_list, upload_status};
 
-/// Builds the router, and the OpenAPI document of what is routed.
+/// Builds the router, and the OpenAPI document of its operations.
 pub(crate) fn router(state: AppState) -> Router {
     let http = Arc::clone(&state.http);
     let service = tower::ServiceBuilder::new()
         .map_request(move |request: axum::extract::Request| remove_prefix(request, &http.path_prefix))
         .service(routes_without_prefix(state));
-    // A layer of the router itself would see the request after it was routed.
+    // A layer of the router itself would see the request only after it was routed, too late to change the path.
     Router::new().fallback_service(service)
 }
 
@@ -64,7 +64,8 @@ fn routes_without_prefix(state: AppState) -> Router {
 
 /// The operations of the API: everything but the pages for browsers.
 fn operations() -> OpenApiRouter<AppState> {
-    let with_problems = [
+    // The routes whose errors are problem documents (RFC 9457).
+    let problem_routes = [
         routes!(login::login),
         routes!(login::renew),
         routes!(logout::logout),
@@ -86,14 +87,14 @@ fn operations() -> OpenApiRouter<AppState> {
         routes!(health::readyz),
         routes!(health::metrics),
     ];
-    let with_problems = with_problems.into_iter().map(refuse_other_methods::<ApiError, _>);
-    with_problems
+    let problem_routes = problem_routes.into_iter().map(refuse_other_methods::<ApiError, _>);
+    problem_routes
         .fold(OpenApiRouter::with_openapi(openapi::description()), OpenApiRouter::routes)
         .merge(dropbox_operations())
         .merge(documents::routes())
 }
 
-/// The pages for browsers. They are not part of the API, so the document leaves them out.
+/// The pages for browsers. They are not part of the API, so the OpenAPI document leaves them out.
 fn pages() -> Router<AppState> {
     Router::new()
         .route("/docs", get(openapi::viewer))
@@ -112,15 +113,15 @@ fn pages() -> Router<AppState> {
 
 /// The operations whose errors are plain text (`docs/contracts/dropbox.md`, 1.4).
 fn dropbox_operations() -> OpenApiRouter<AppState> {
-    // The message is rendered first, then the page around it.
-    let wrapped =
+    // `as_plain_text` renders an error as its message, and `wrap_in_html` then renders the page around the message.
+    let text_in_html =
         tower::ServiceBuilder::new().layer(middleware::from_fn(wrap_in_html)).layer(middleware::from_fn(as_plain_text));
-    let pictures = refuse_other_methods::<ApiError, _>(routes!(upload::add)).layer(wrapped);
+    let pictures = refuse_other_methods::<ApiError, _>(routes!(upload::add)).layer(text_in_html);
     let picture = refuse_other_methods::<ApiError, _>(routes!(picture::get, crop::put));
     OpenApiRouter::new().routes(pictures).routes(picture.layer(middleware::from_fn(as_plain_text)))
 }
 
-/// Ends a test that gets an undocumented response.
+/// Panics in a debug build if the response is not in the OpenAPI document, so that the test that got it fails.
 async fn check_documented(
     State(documented): State<Arc<DocumentedResponses>>,
     path: Option<MatchedPath>,
@@ -138,6 +139,9 @@ async fn check_documented(
 }
 
 /// Wraps every request: opens a span, counts and times the request, and sets the headers that every response has.
+///
+/// Refuses a request whose `Host` or `Transfer-Encoding` is invalid, and a request of a client that has too many
+/// requests in progress.
 async fn observe_request(request: Request, next: Next) -> Response {
     let started_at = Instant::now();
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
@@ -185,9 +189,9 @@ async fn observe_request(request: Request, next: Next) -> Response {
         headers.insert(HeaderName::from_static("x-request-id"), id);
     }
     if status == StatusCode::UNAUTHORIZED {
-        // RFC 9110, 15.5.2 requires a challenge, and RFC 6750, 3.1 says what it names.
-        let refused = "Bearer realm=\"cloakroom\", error=\"invalid_token\"";
-        let challenge = if has_bearer { refused } else { "Bearer realm=\"cloakroom\"" };
+        // RFC 9110, 15.5.2 requires a challenge. By RFC 6750, 3.1 it has an error code only if the request had a token.
+        let invalid_token = "Bearer realm=\"cloakroom\", error=\"invalid_token\"";
+        let challenge = if has_bearer { invalid_token } else { "Bearer realm=\"cloakroom\"" };
         default_header(headers, header::WWW_AUTHENTICATE, challenge);
     }
     default_header(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
@@ -197,8 +201,9 @@ async fn observe_request(request: Request, next: Next) -> Response {
     response
 }
 
-/// Returns the method name for labels and spans. Any token is a valid HTTP method, and each one used as a label would
-/// create a time series that stays. OpenTelemetry's conventions for HTTP use this name for unknown methods.
+/// Returns the name of a method for labels and spans. An unknown method is named `_OTHER`, as in OpenTelemetry's
+/// conventions for HTTP. Its own name is not used, because clients can invent any number of methods, and each name
+/// would create a time series that stays.
 fn method_label(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
@@ -223,7 +228,8 @@ mod tests {
     use super::*;
     use crate::http::path_prefix::OWN_SEGMENTS;
 
-    /// The paths that a router has routes for. Only its `Debug` text lists them.
+    /// Returns the paths that a router has routes for. They are parsed from its `Debug` text, because nothing else
+    /// lists them.
     fn routed_paths(router: &Router<AppState>) -> BTreeSet<String> {
         let text = format!("{router:?}");
         let paths = text.split("RouteId(").filter_map(|part| part.split_once("): \"")?.1.split('"').next());
@@ -234,7 +240,7 @@ mod tests {
     fn every_route_is_documented_or_a_page() {
         let (router, document) = operations().split_for_parts();
         let mut routed = routed_paths(&router);
-        // The fallback of the documents API, for paths below its prefix.
+        // axum routes the fallback of a router at `/`. The fallback of the documents API is at the prefix of that API.
         assert!(routed.remove("/") && routed.remove("/documents/api/{version}"));
         let documented: BTreeSet<String> = document.paths.paths.keys().cloned().collect();
         assert_eq!(routed, documented);

@@ -29,11 +29,11 @@ pub struct ApiSettings {
 }
 
 impl ApiSettings {
-    /// Checks the settings without opening anything. The settings that are not checked here may be 0, even if 0 means
-    /// that nothing is permitted.
+    /// Checks the settings without opening anything. Some settings are not checked. They may be 0, even if 0 means that
+    /// nothing is permitted.
     ///
     /// # Errors
-    /// A value that would keep every request from being answered. The error names the setting.
+    /// A value that is invalid, or with which no request could be answered. The error names the setting.
     pub fn check(&self) -> Result<(), InvalidSetting> {
         let Self { http, realm, uploads, .. } = self;
         realm.check()?;

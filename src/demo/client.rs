@@ -52,12 +52,12 @@ impl DemoClient {
         Ok((media_type, response.bytes().await?.to_vec()))
     }
 
-    /// Gets JSON.
+    /// Gets a JSON document.
     pub(super) async fn json(&self, path: &str) -> anyhow::Result<Value> {
         Ok(expect_success(self.request(Method::GET, path).send().await?).await?.json().await?)
     }
 
-    /// Sends JSON.
+    /// Sends a JSON document with `PUT`.
     pub(super) async fn put(&self, path: &str, body: &Value) -> anyhow::Result<()> {
         expect_success(self.request(Method::PUT, path).json(body).send().await?).await.map(drop)
     }

@@ -57,9 +57,9 @@ impl DemoArgs {
             }
             result
         };
-        let ended = CancellationToken::new();
+        let stop_serving = CancellationToken::new();
         let serving = async {
-            let outcome = up.serve(ended.clone()).await;
+            let outcome = up.serve(stop_serving.clone()).await;
             done.cancel();
             outcome
         };
@@ -68,7 +68,7 @@ impl DemoArgs {
                 () = stop.cancelled() => {}
                 () = done.cancelled() => {}
             }
-            ended.cancel();
+            stop_serving.cancel();
         };
         let (result, served, ()) = tokio::join!(scenario, serving, waiting);
         served?;

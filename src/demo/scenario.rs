@@ -25,8 +25,8 @@ fn print_line(time: &str, what: &str, detail: &str) {
     println!("  {GREEN}{time:>8}{GREEN:#}  {what:<11} {DIM}{detail}{DIM:#}");
 }
 
-/// Uploads the photograph to a Cloakroom at `address`, shows how it is processed, claims it, and leaves its thumbnails in
-/// `folder`.
+/// Uploads the photograph to a Cloakroom at `address`, shows how it is processed, claims it, and leaves its thumbnails
+/// in `folder`.
 ///
 /// # Errors
 /// If a step fails.
@@ -99,7 +99,7 @@ pub(super) fn print_next_steps(address: SocketAddr, fedmember: &str, email: &str
     println!("\n  {DIM}All data is in {}. Ctrl-C stops the server.{DIM:#}", folder.display());
 }
 
-/// Returns the upload's events: milliseconds since it was staged, the kind of event, and its details.
+/// Returns the upload's events: for each, the milliseconds since the first event, its kind and its details.
 fn events(upload: &Value) -> Vec<(i128, String, String)> {
     let mut first = None;
     let events = upload["events"].as_array().cloned().unwrap_or_default();

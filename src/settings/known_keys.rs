@@ -19,7 +19,7 @@ pub(super) enum KeyKind<'a> {
     Setting(&'a Value),
     /// A section, which contains settings.
     Section,
-    /// Neither.
+    /// Neither a setting nor a section.
     Unknown,
 }
 
@@ -62,25 +62,25 @@ impl KnownKeys {
         keys
     }
 
-    /// The known key that is most like an unknown one: the same but for a few letters, the same name in another
-    /// section, or a longer name.
+    /// Returns the known key that is most like an unknown key: the same key but for a few letters, the same name in
+    /// another section, or a longer key that begins like the unknown key.
     pub(super) fn nearest(&self, unknown: &str) -> Option<String> {
         let name = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
         let unknown_name = name(unknown);
         let length = unknown_name.chars().count();
         let max_distance = (length / 3).max(if length > 3 { 2 } else { 1 });
         let distance = |known: &str| {
-            let whole = strsim::damerau_levenshtein(unknown, known);
+            let by_key = strsim::damerau_levenshtein(unknown, known);
             // A setting in another section must have nearly the same name.
-            let elsewhere = strsim::damerau_levenshtein(&unknown_name, &name(known)) + 1;
-            let shortened = if known.starts_with(unknown) { 1 } else { usize::MAX };
-            whole.min(elsewhere).min(shortened)
+            let by_name = strsim::damerau_levenshtein(&unknown_name, &name(known)) + 1;
+            let by_start = if known.starts_with(unknown) { 1 } else { usize::MAX };
+            by_key.min(by_name).min(by_start)
         };
         let nearest = self.all().into_iter().min_by_key(|known| distance(known))?;
         (distance(&nearest) <= max_distance).then_some(nearest)
     }
 
-    /// The settings with only `key` changed, to find out whether this value alone is allowed.
+    /// Returns the defaults with only `key` changed, to find out whether this value alone is allowed.
     fn with_only(&self, key: &str, value: Value) -> Result<Settings, toml::de::Error> {
         let mut table = self.defaults.clone();
         set(&mut table, key, value);
@@ -125,10 +125,10 @@ impl KnownKeys {
         }
     }
 
-    /// The displayable form of a value. Secrets are redacted.
+    /// Returns a value in the form in which it is displayed. Secrets are redacted.
     pub(super) fn display_value(&self, key: &str, value: &Value) -> String {
         const SAMPLE: &str = "sample";
-        // A secret does not serialize as its real text. So a sample shows whether the setting is a secret.
+        // A secret is not serialized as its text. So the setting is a secret if a sample text comes out changed.
         let reserialized = self.with_only(key, SAMPLE.into()).ok().and_then(|settings| Table::try_from(settings).ok());
         let is_secret = reserialized.is_some_and(|table| {
             get(&table, key).and_then(Value::as_str).is_some_and(|shown| !shown.is_empty() && shown != SAMPLE)

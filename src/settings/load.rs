@@ -42,14 +42,14 @@ impl Settings {
                     let origin = values.iter().rfind(|value| Some(&value.key) == key.as_ref());
                     problems.push(Problem { origin: origin.map(|value| value.origin.clone()), message });
                     let section = |key: &str| key.rsplit_once('.').map(|(section, _)| section.to_owned());
-                    let (before, set) = (values.len(), origin.is_some());
-                    values.retain(|value| match (&key, set) {
+                    let (count_before, is_override) = (values.len(), origin.is_some());
+                    values.retain(|value| match (&key, is_override) {
                         (Some(key), true) => value.key != *key,
                         // The invalid value is a default, which does not fit another setting of its section.
                         (Some(key), false) => section(&value.key) != section(key),
                         (None, _) => false,
                     });
-                    if values.len() == before {
+                    if values.len() == count_before {
                         return Err(SettingsError::new(problems).into());
                     }
                 }
@@ -57,7 +57,8 @@ impl Settings {
         }
     }
 
-    /// Returns the defaults with these values instead of theirs, and an address for each backend.
+    /// Returns the settings: these values, and the defaults for all other settings. Staging, blobs and records get an
+    /// address below the data directory if they have none.
     fn with_values(known: &KnownKeys, values: &[Override]) -> anyhow::Result<Self> {
         let mut table = known.defaults().clone();
         for Override { key, value, .. } in values {

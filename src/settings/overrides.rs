@@ -22,7 +22,7 @@ pub(super) struct Override {
     pub(super) origin: Origin,
 }
 
-/// The values that were found, and the problems with the others.
+/// The valid values of the file and of the environment, and the problems with the rest.
 #[derive(Default)]
 pub(super) struct Overrides {
     /// In the order of precedence: a later value of the same key overrides an earlier one.
@@ -86,7 +86,8 @@ impl Overrides {
         }
     }
 
-    /// Adds the values of those variables that have the prefix.
+    /// Adds the values of the variables that have the prefix. Also reports a variable that has single underscores in
+    /// place of the double ones.
     pub(super) fn read_environment(
         &mut self,
         known: &KnownKeys,
@@ -98,8 +99,9 @@ impl Overrides {
         for (name, value) in variables {
             let upper = name.to_ascii_uppercase();
             let Some(rest) = upper.strip_prefix(VARIABLE_PREFIX) else {
-                // The name of a setting with one underscore too few. Other names that begin with CLOAKROOM_ are no
-                // problem: Kubernetes adds CLOAKROOM_PORT to every container beside a service of this name.
+                // A name that is the variable of a setting with `_` in place of `__` is a mistake. Other names that
+                // begin with CLOAKROOM_ are no problem: Kubernetes adds CLOAKROOM_PORT to every container beside a
+                // service of this name.
                 if let Some(meant) = known.all().into_iter().find(|key| upper == variable_name(key).replace("__", "_"))
                 {
                     let message = format!("there is no such setting; did you mean {}?", variable_name(&meant));
@@ -168,8 +170,8 @@ fn variable_name(key: &str) -> String {
     format!("{VARIABLE_PREFIX}{}", key.to_ascii_uppercase().replace('.', "__"))
 }
 
-/// Parses the text of a variable as the type of the default. A text that is not of this type stays a text, and is
-/// reported as such. A password of digits stays a text too, because its default is one.
+/// Parses the text of a variable as the type of the default. A text that is not of this type stays a text,
+/// which [`Overrides::add`] reports. A password of digits stays a text too, because the default is a text.
 fn parse_variable(default: &Value, text: String) -> Value {
     let parsed = match default {
         Value::Boolean(_) => text.parse().ok().map(Value::Boolean),

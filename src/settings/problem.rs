@@ -21,7 +21,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One problem.
+/// One problem with the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
     /// Where the setting was set; None for a default that does not fit another setting.
@@ -39,7 +39,8 @@ impl fmt::Display for Problem {
     }
 }
 
-/// All problems, in the order of the file and then of the variables. There is at least one.
+/// All problems with the settings, at least one: first those of the file by line, then those of the variables by name,
+/// then those of defaults.
 #[derive(Debug, thiserror::Error)]
 pub(super) struct SettingsError(Vec<Problem>);
 

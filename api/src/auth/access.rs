@@ -14,14 +14,14 @@ use crate::error::ApiError;
 /// The caller of a read of a picture. An `<img>` element sends no CSRF token, so none is required.
 pub(crate) struct PictureAccess(pub(crate) AuthUser);
 
-/// The caller of any other read.
+/// The caller of a read of anything but a picture.
 pub(crate) struct ReadAccess(pub(crate) AuthUser);
 
 /// The caller of a write.
 pub(crate) struct WriteAccess(pub(crate) AuthUser);
 
-/// Implements the extractor `$access`. The method `$authenticate` of [`Authenticator`]
-/// authenticates its caller.
+/// Implements the extractor `$access`. It authenticates the caller with the method `$authenticate` of
+/// [`Authenticator`].
 macro_rules! extractor {
     ($access:ident, $authenticate:ident) => {
         impl<S: Sync> FromRequestParts<S> for $access

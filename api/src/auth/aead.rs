@@ -1,6 +1,6 @@
-//! Authenticated encryption (ChaCha20-Poly1305, RFC 8439) of texts that only this system can read.
-//! The keys are derived from the keys that sign sessions. Each text is sealed for one purpose. A
-//! text that was sealed for another purpose, cut or changed does not open.
+//! Authenticated encryption (ChaCha20-Poly1305, RFC 8439) of texts that only this system can read. Each encryption key
+//! is derived from a key that signs sessions. A text is sealed for one purpose. It does not open for another purpose,
+//! or after it was cut or changed.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -12,7 +12,7 @@ use crate::auth::signing_keys::{ID_BYTES, SigningKeys};
 /// Why a text cannot be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AeadError {
-    /// The text was not sealed here for this purpose, or is incomplete.
+    /// The text is incomplete, or this system did not seal it for this purpose.
     Invalid,
     /// The text names a key that this process has not loaded. Another process may have made the key a moment ago.
     UnknownKey,

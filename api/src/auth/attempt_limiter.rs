@@ -1,8 +1,12 @@
 //! Limits attempts to guess a secret: the password of an account, or the access code of a link.
 //!
-//! Three limits hold at once: of one network in total, of one network at one account, and of all networks together at
-//! one account. The third has a longer window and bounds a guess that is spread over many networks. Wrong passwords
-//! from elsewhere do not lock the owner out, because a network that succeeded before is exempt from the third limit.
+//! Three limits hold at once:
+//!
+//! - the attempts of one network at all accounts,
+//! - the attempts of one network at one account,
+//! - the attempts of all networks at one account. This limit has a longer window. It bounds a guess that is spread over
+//!   many networks. A network that succeeded before is exempt from this limit, so wrong passwords from other networks
+//!   do not lock the owner out.
 //!
 //! The counts are in memory and per process, so with several API processes each one allows the full number.
 
@@ -20,7 +24,7 @@ const SUCCESS_TTL: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// If there are this many entries, the next success removes all of them first.
 const MAX_SUCCESSES: usize = 100_000;
 
-/// The numbers of attempts allowed. For a link, read "link" instead of "account".
+/// The numbers of attempts allowed. For access codes, an "account" is a link.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AttemptLimits {
     /// Attempts of one network at one account, per `window`.
@@ -62,25 +66,24 @@ impl AttemptLimiter {
         }
     }
 
-    /// Counts an attempt of this network, at whatever account. Returns the seconds to wait if the
-    /// limit is reached.
+    /// Counts an attempt of this network, at any account. Fails with the seconds to wait if the limit is reached.
     pub(crate) fn count_network(&self, network: Network, now: Timestamp) -> Result<(), u64> {
         self.by_network.count(&network.to_string(), now)
     }
 
-    /// Counts an attempt at this account, after [`AttemptLimiter::count_network`]. Returns the seconds to wait if a
+    /// Counts an attempt at this account, after [`AttemptLimiter::count_network`]. Fails with the seconds to wait if a
     /// limit is reached.
     pub(crate) fn count_account(&self, network: Network, account: &str, now: Timestamp) -> Result<CountedAttempt, u64> {
         let both = format!("{network} {account}");
         // An attempt that is refused here does not count against all networks, so one network alone cannot use up their
         // limit.
         self.by_network_and_account.count(&both, now)?;
-        let known = self.successes.lock().unwrap_or_else(PoisonError::into_inner).get(&both).copied();
-        let in_all = known.is_none_or(|at| now.duration_since(at) >= SUCCESS_TTL);
-        if in_all {
+        let succeeded_at = self.successes.lock().unwrap_or_else(PoisonError::into_inner).get(&both).copied();
+        let counted_for_account = succeeded_at.is_none_or(|at| now.duration_since(at) >= SUCCESS_TTL);
+        if counted_for_account {
             self.by_account.count(account, now)?;
         }
-        Ok(CountedAttempt { account: account.to_owned(), network_and_account: both, counted_for_account: in_all })
+        Ok(CountedAttempt { account: account.to_owned(), network_and_account: both, counted_for_account })
     }
 
     /// Records that this attempt succeeded, so that it does not count against the account. It still
@@ -90,11 +93,11 @@ impl AttemptLimiter {
         if attempt.counted_for_account {
             self.by_account.refund(&attempt.account);
         }
-        let mut right = self.successes.lock().unwrap_or_else(PoisonError::into_inner);
-        if right.len() >= MAX_SUCCESSES {
-            right.clear();
+        let mut successes = self.successes.lock().unwrap_or_else(PoisonError::into_inner);
+        if successes.len() >= MAX_SUCCESSES {
+            successes.clear();
         }
-        right.insert(attempt.network_and_account, now);
+        successes.insert(attempt.network_and_account, now);
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) struct AuthUser {
     /// The session, if it came in a cookie. A browser sends cookies with forged requests too, so such a session
     /// requires a CSRF token. A bearer token is never sent that way, so it needs no CSRF token.
     pub(crate) cookie_session: Option<Session>,
-    /// The id of the session or of the bearer token, if it was issued here.
+    /// The id of the session or of the bearer token. None if another system issued the token.
     pub(crate) token_id: Option<Uuid>,
 }
 

@@ -1,6 +1,6 @@
-//! Authenticates the caller: by the session cookie or by a bearer token, with the CSRF token that a
-//! cookie requires. This is decided from the request's head, before any of the body is read. The
-//! exception is a CSRF token in a field of the body.
+//! Authenticates the caller: by the session cookie or by a bearer token, with the CSRF token that a cookie requires.
+//! The head of the request decides, before any of the body is read. Only a CSRF token in a field of the body is checked
+//! later.
 
 use std::sync::Arc;
 
@@ -21,9 +21,9 @@ use crate::error::ApiError;
 
 /// Whether the request still has to show a CSRF token.
 pub(crate) enum CsrfStatus {
-    /// The head has a valid token, or no token is needed.
+    /// The head has a valid CSRF token, or none is needed.
     Satisfied,
-    /// The head has no token.
+    /// The head has no CSRF token, and this session needs one.
     Missing(Session),
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Authenticator {
 }
 
 impl Authenticator {
-    /// `token_verifier` accepts tokens of the portal's identity provider, if there is one.
+    /// `token_verifier` accepts tokens of the portal's identity provider. None if there is no such provider.
     pub(crate) fn new(
         records: Records,
         realm: Arc<RealmNames>,
@@ -66,7 +66,7 @@ impl Authenticator {
         }
         let (session, by_cookie) = match (bearer, cookie_value(headers, &self.realm.session_cookie)) {
             (Some(token), _) => (self.sessions.verify(token).await?, false),
-            // Credentials of another scheme are for a proxy on the way.
+            // `Authorization` may have credentials of another scheme, which are for a proxy. They are ignored.
             (None, Some(value)) => (self.sessions.verify(value).await?, true),
             (None, None) if headers.contains_key(AUTHORIZATION) => {
                 return Err(ApiError::NotLoggedIn(
@@ -118,7 +118,8 @@ impl Authenticator {
         }
     }
 
-    /// Checks the CSRF token in a field of the body, if the head had none. `token` is the field, if the body has it.
+    /// Checks the CSRF token in a field of the body, if the head had none. `token` is the value
+    /// of the field, if the body has it.
     pub(crate) fn check_csrf_field(&self, status: &CsrfStatus, token: Option<&str>) -> Result<(), ApiError> {
         match (status, token) {
             (CsrfStatus::Missing(session), Some(token)) => self.check_csrf_token(session, token),
@@ -138,7 +139,8 @@ impl Authenticator {
         }
     }
 
-    /// The error names the header with the federation member, because another name does not work.
+    /// Returns the error. It names the header with the federation member, because a header of another name does not
+    /// work.
     fn csrf_error(&self, why: &'static str) -> ApiError {
         ApiError::Csrf { why, fedmember: self.realm.fedmember.clone() }
     }
@@ -152,7 +154,8 @@ fn accept_verified_user(user: User) -> Result<AuthUser, ApiError> {
     Ok(AuthUser { user_id: user.id, is_admin: user.role == Role::Admin, cookie_session: None, token_id: None })
 }
 
-/// Returns whether a token has the three parts of a JWT. Tokens issued here are percent-encoded, which a JWT never is.
+/// Returns whether a token has the three parts of a JWT. A token that Cloakroom issued
+/// contains `%`, and a JWT does not.
 fn is_jwt(token: &str) -> bool {
     token.matches('.').count() == 2 && !token.contains('%')
 }

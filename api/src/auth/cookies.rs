@@ -1,4 +1,4 @@
-//! The cookies of a session: the session itself, and the CSRF token that a page reads.
+//! The two cookies of a session: the session cookie, and the CSRF cookie, which a script of the page reads.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub(crate) struct SessionCookies {
     realm: Arc<RealmNames>,
     signing_keys: SigningKeys,
     secure: SecureCookies,
-    /// The domain of the CSRF cookie. Empty: the host only.
+    /// The domain of the CSRF cookie. Empty: the cookie is for this host only.
     csrf_domain: String,
     trusted_proxies: usize,
     listening: Option<SocketAddr>,
@@ -30,11 +30,11 @@ pub(crate) struct SessionCookies {
 struct SetCookie<'a> {
     name: &'a str,
     value: &'a str,
-    /// Whether scripts cannot read it.
+    /// Whether the cookie is hidden from scripts.
     http_only: bool,
-    /// The domain whose hosts get it. Empty: this host only.
+    /// The domain whose hosts get the cookie. Empty: this host only.
     domain: &'a str,
-    /// How long the browser keeps it, in seconds; 0 removes it.
+    /// How long the browser keeps the cookie, in seconds; 0 removes the cookie.
     max_age: u64,
 }
 
@@ -79,7 +79,7 @@ impl SessionCookies {
         self.secure.is_secure(forwarded::is_https(headers, self.trusted_proxies), self.listening)
     }
 
-    /// Returns the token for a form of this session that is sent without a script.
+    /// Returns the CSRF token of this session, for a form that is sent without a script.
     pub(crate) fn csrf_token(&self, session: &Session) -> String {
         csrf::token(session, &self.signing_keys).unwrap_or_default()
     }

@@ -11,9 +11,9 @@ use crate::auth::signing_keys::{Purpose, SignatureCheck, SigningKeys};
 
 /// Returns the CSRF token of a session, which is the cookie's value. It is valid as long as the session.
 pub(crate) fn token(session: &Session, signing_keys: &SigningKeys) -> Option<String> {
-    let list = format!("TokenID={},expirationTime={}", session.token_id, session.expires_at.as_millisecond());
-    let signature = signing_keys.sign(Purpose::Csrf, &list)?;
-    Some(encode(&format!("{list},sig={signature}")))
+    let fields = format!("TokenID={},expirationTime={}", session.token_id, session.expires_at.as_millisecond());
+    let signature = signing_keys.sign(Purpose::Csrf, &fields)?;
+    Some(encode(&format!("{fields},sig={signature}")))
 }
 
 /// Checks whether the client sent this session's token. The error says what is wrong.
@@ -24,19 +24,20 @@ pub(crate) fn check(
     now: Timestamp,
 ) -> Result<(), &'static str> {
     const INVALID: &str = "the CSRF token is not valid";
-    let list = decode(sent).ok_or(INVALID)?;
+    let decoded = decode(sent).ok_or(INVALID)?;
     // The token must be the cookie's raw value, still encoded. No other encoding is accepted.
-    if encode(&list) != sent {
+    if encode(&decoded) != sent {
         return Err(INVALID);
     }
-    let (list, signature) = list.rsplit_once(",sig=").ok_or(INVALID)?;
-    if signing_keys.verify(Purpose::Csrf, list, signature) != SignatureCheck::Valid {
+    let (fields, signature) = decoded.rsplit_once(",sig=").ok_or(INVALID)?;
+    if signing_keys.verify(Purpose::Csrf, fields, signature) != SignatureCheck::Valid {
         return Err(INVALID);
     }
-    let (id, expires) = list.split_once(',').ok_or(INVALID)?;
+    let (id, expires) = fields.split_once(',').ok_or(INVALID)?;
     let id = id.strip_prefix("TokenID=").ok_or(INVALID)?;
     let expires = expires.strip_prefix("expirationTime=").and_then(parse_millis).ok_or(INVALID)?;
-    // The signature is valid, so the message may say that the token is of another session. That does not help to forge one.
+    // The signature is valid, so the error may say that the token is of another session. This does not help to forge a
+    // token.
     if id != session.token_id.to_string() {
         return Err("the CSRF token belongs to another session");
     }

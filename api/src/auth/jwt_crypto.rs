@@ -1,6 +1,6 @@
-//! Verifies signatures of an identity provider's tokens with *ring*, which TLS needs anyway. The
-//! JWT library leaves the cryptography to the provider that is installed. The provider in this file
-//! uses public keys only, and signs nothing.
+//! Verifies signatures of an identity provider's tokens with the crate `ring`, which TLS needs anyway. The JWT library
+//! leaves the cryptography to the [`CryptoProvider`] that the process installs. The `CryptoProvider` in this file
+//! verifies with public keys only, and signs nothing.
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{Error, ErrorKind};
@@ -14,20 +14,19 @@ static PROVIDER: CryptoProvider = CryptoProvider {
     key_utils: KeyUtils::new_unimplemented(),
 };
 
-/// Makes the JWT library use *ring* in this process. Does nothing if the library has a provider
-/// already.
+/// Makes the JWT library use `ring` in this process. Does nothing if the library has a `CryptoProvider` already.
 pub(super) fn install() {
     PROVIDER.install_default().ok();
 }
 
 fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
-    let fits = match algorithm {
+    let key_fits = match algorithm {
         Algorithm::ES256 | Algorithm::ES384 => key.family() == AlgorithmFamily::Ec,
         Algorithm::EdDSA => key.family() == AlgorithmFamily::Ed,
         Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => false,
         _ => key.family() == AlgorithmFamily::Rsa,
     };
-    if fits {
+    if key_fits {
         Ok(Box::new(RingVerifier { algorithm: *algorithm, key: key.clone() }))
     } else {
         Err(ErrorKind::InvalidAlgorithm.into())

@@ -121,8 +121,8 @@ impl PasswordLogin {
         };
         let network = Network::from(address);
         self.attempts.count_network(network, now).map_err(too_many_attempts)?;
-        // No user has an address or password this long. Such an address must not be counted, because counts are kept in
-        // memory for a while.
+        // No user has a longer e-mail address or a longer password. A longer e-mail address must not be counted,
+        // because its count would be kept in memory for a while.
         if email.len() > MAX_EMAIL_BYTES || password.len() > password::MAX_PASSWORD_BYTES {
             return Err(refuse_login());
         }
@@ -140,7 +140,7 @@ impl PasswordLogin {
         Ok((user, session))
     }
 
-    /// The response with both cookies, and the user who is logged in as JSON.
+    /// Returns the response to a login: the user as JSON, with the session cookie and the CSRF cookie.
     pub(crate) fn response(
         &self,
         cookies: &SessionCookies,

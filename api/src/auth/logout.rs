@@ -63,7 +63,8 @@ pub(crate) async fn logout_everywhere(
     logout_response(&cookies, &headers)
 }
 
-/// Ends the session of the caller, or all of them.
+/// Ends the session or the bearer token of the request. If `everywhere`, ends all sessions and bearer tokens of the
+/// caller.
 pub(crate) async fn log_out(sessions: &Sessions, caller: &AuthUser, everywhere: bool) -> Result<(), ApiError> {
     if everywhere {
         return sessions.end_all(&caller.user_id).await;
@@ -74,7 +75,7 @@ pub(crate) async fn log_out(sessions: &Sessions, caller: &AuthUser, everywhere: 
     sessions.end(token).await
 }
 
-/// The response that removes both cookies.
+/// Returns the response that removes the session cookie and the CSRF cookie.
 pub(crate) fn logout_response(cookies: &SessionCookies, headers: &HeaderMap) -> Result<Response, ApiError> {
     let mut response = StatusCode::NO_CONTENT.into_response();
     cookies.remove(&mut response, headers)?;

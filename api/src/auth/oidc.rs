@@ -40,13 +40,13 @@ impl OidcSettings {
     /// Checks the settings without a network request. Issuer and audience are required, because the provider may issue
     /// tokens for other systems too.
     pub(crate) fn check(&self) -> Result<(), InvalidSetting> {
-        let whole = self.jwks.is_empty() || !(self.issuer.is_empty() || self.audience.is_empty());
+        let is_complete = self.jwks.is_empty() || !(self.issuer.is_empty() || self.audience.is_empty());
         let allowed = "set realm.oidc.issuer and realm.oidc.audience as well";
-        InvalidSetting::require(whole, "realm.oidc.jwks", format_args!("\"{}\"", self.jwks), allowed)
+        InvalidSetting::require(is_complete, "realm.oidc.jwks", format_args!("\"{}\"", self.jwks), allowed)
     }
 }
 
-/// The password hash of users without a password here. It matches no password.
+/// The password hash of users who have no password in Cloakroom. No password matches it.
 const NO_PASSWORD: &str = "!";
 
 /// The tolerance for clocks that differ.
@@ -121,15 +121,15 @@ impl TokenVerifier {
         validation.set_issuer(&[&self.settings.issuer]);
         validation.set_audience(&[&self.settings.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
-        // The times are checked below, by the clock of the records.
+        // `check_times` checks the times, by the clock of the records.
         validation.validate_exp = false;
         let key = DecodingKey::from_jwk(key).map_err(|_| NOT_VALID)?;
         let decoded = decode::<Map<String, Value>>(token, &key, &validation).map_err(|_| NOT_VALID)?;
         Ok(decoded.claims)
     }
 
-    /// Returns the user with that id. A new user is added. A user who has a password here is refused, because the
-    /// provider must not take over that account.
+    /// Returns the user with this id, and adds the user if there is none. A user who has a password in Cloakroom is
+    /// refused, because the provider must not take over that account.
     async fn find_or_create_user(
         &self,
         id: &str,
@@ -145,13 +145,16 @@ impl TokenVerifier {
             };
         }
         // PostgreSQL cannot store a text that contains U+0000.
-        let kept = |text: &&str| !text.contains('\0');
-        let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(kept).map(str::to_owned);
+        let is_storable = |text: &&str| !text.contains('\0');
+        let storable_claim =
+            |name: &str| claims.get(name).and_then(Value::as_str).filter(is_storable).map(str::to_owned);
         let placeholder_email = format!("{id}@identity.invalid");
         let mut user = User {
             id: id.to_owned(),
-            email: text("email").filter(|email| email.contains('@')).unwrap_or_else(|| placeholder_email.clone()),
-            name: text("name").unwrap_or_else(|| id.to_owned()),
+            email: storable_claim("email")
+                .filter(|email| email.contains('@'))
+                .unwrap_or_else(|| placeholder_email.clone()),
+            name: storable_claim("name").unwrap_or_else(|| id.to_owned()),
             password_hash: NO_PASSWORD.to_owned(),
             role: Role::Member,
             disabled: false,

@@ -1,5 +1,5 @@
-//! Password hashing with argon2id. It runs outside the async runtime, at most two hashes at a time,
-//! because each hash takes 19 MiB and tens of milliseconds.
+//! Password hashing with argon2id. At most two hashes are computed at a time, on threads for blocking work, because
+//! each hash takes 19 MiB and tens of milliseconds.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::error::ApiError;
 /// The longest password that is accepted, in bytes.
 pub(crate) const MAX_PASSWORD_BYTES: usize = 1024;
 
-/// How many verifications may wait for their turn. More than that is an attack or an overload.
+/// The most hashes and verifications at once, waiting and running together. More than that is an attack or an overload.
 const MAX_QUEUED: usize = 64;
 
 /// Hashes and verifies passwords, two at a time. Clones share the limit.
@@ -41,8 +41,8 @@ pub fn hash_password(password: &str) -> Result<String, HashError> {
         .map_err(|error| HashError(error.to_string()))
 }
 
-/// Returns a hash that matches no account and takes as long to verify as any other. So a login with
-/// an unknown e-mail address takes as long as a login with a wrong password.
+/// Returns a hash that no password matches and that takes as long to verify as any other. So a login with an unknown
+/// e-mail address takes as long as a login with a wrong password.
 fn dummy_hash() -> String {
     let (memory, passes, lanes) = (Params::DEFAULT_M_COST, Params::DEFAULT_T_COST, Params::DEFAULT_P_COST);
     let (salt, digest) = ("A".repeat(22), "A".repeat(43));
@@ -64,19 +64,20 @@ impl Passwords {
         hashed.map_err(|error| ApiError::Internal(error.to_string()))
     }
 
-    /// Returns whether `password` matches `hash`. Without a hash the result is false, after the same time.
+    /// Returns whether `password` matches `hash`. Without a hash, a verification of [`dummy_hash`] takes the same time,
+    /// and the result is false.
     pub(crate) async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, ApiError> {
         const BUSY: ApiError = ApiError::Overloaded("too many logins are in progress");
         let _queue_slot = self.queue_permits.try_acquire().map_err(|_| BUSY)?;
         let _permit = self.hash_permits.acquire().await.map_err(|_| BUSY)?;
-        let known = hash.is_some();
+        let has_hash = hash.is_some();
         let hash = hash.unwrap_or_else(dummy_hash);
         let verified = tokio::task::spawn_blocking(move || {
             let hash = PasswordHash::new(&hash).ok()?;
             Argon2::default().verify_password(password.as_bytes(), &hash).ok()
         });
         let verified = verified.await.map_err(|error| ApiError::Internal(format!("verifying a password: {error}")))?;
-        Ok(verified.is_some() && known)
+        Ok(verified.is_some() && has_hash)
     }
 }
 

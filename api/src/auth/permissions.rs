@@ -10,7 +10,8 @@ use crate::auth::policy_client::{Action, PolicyClient};
 use crate::auth::realm_names::RealmNames;
 use crate::error::ApiError;
 
-/// Decides by the portal's policy decision point, if there is one, and by the grants in the records otherwise.
+/// Decides what a user may do for a resource. If the portal has a policy decision point, that decides; otherwise the
+/// grants in the records decide.
 pub(crate) struct Permissions {
     records: Records,
     realm: Arc<RealmNames>,
@@ -22,7 +23,8 @@ impl Permissions {
         Self { records, realm, policy_client }
     }
 
-    /// Checks whether the caller may do this for a resource. The error names the missing permission.
+    /// Checks whether the caller may do `action` for a resource. The error says for which resource a
+    /// grant is missing.
     pub(crate) async fn authorize(
         &self,
         caller: &AuthUser,
@@ -36,7 +38,7 @@ impl Permissions {
         Err(ApiError::NotPermitted(format!("you may not act for {resource}.{fed}; ask for a grant on it")))
     }
 
-    /// Returns whether the caller may do this for a resource. Site administrators are always allowed.
+    /// Returns whether the caller may do `action` for a resource. Site administrators are always allowed.
     pub(crate) async fn is_permitted(
         &self,
         caller: &AuthUser,

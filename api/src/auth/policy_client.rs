@@ -1,6 +1,6 @@
 //! Asks the policy decision point of the portal (OpenID AuthZEN Authorization API 1.0) whether a
-//! user may act for a resource. `permissions.rs` calls this client, if one is configured, instead
-//! of asking the local grants. If there is no decision, the request gets 503.
+//! user may act for a resource. If a decision point is configured, `permissions` asks it instead of
+//! the grants in the records. If the decision point gives no decision, the request gets 503.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -64,7 +64,7 @@ const MAX_RESPONSE_BYTES: usize = 64 << 10;
 /// The cache is emptied when it holds this many decisions.
 const MAX_CACHED_DECISIONS: usize = 10_000;
 
-/// The user, the action and the resource.
+/// A question to the decision point: the user, the action and the resource.
 type PolicyQuery = (String, Action, Resource);
 
 /// The client of the decision point. Clones share its cached decisions.
@@ -83,8 +83,12 @@ struct EvaluationResponse {
 impl PolicyClient {
     /// Returns the client for the decision point in the settings, if there is one.
     pub(crate) fn open(settings: &PolicySettings, client: &reqwest::Client) -> Option<Self> {
-        let there = !settings.url.is_empty();
-        there.then(|| Self { settings: Arc::new(settings.clone()), client: client.clone(), cache: Arc::default() })
+        let is_configured = !settings.url.is_empty();
+        is_configured.then(|| Self {
+            settings: Arc::new(settings.clone()),
+            client: client.clone(),
+            cache: Arc::default(),
+        })
     }
 
     pub(crate) async fn is_permitted(&self, fed: &str, query: PolicyQuery, now: Timestamp) -> Result<bool, ApiError> {

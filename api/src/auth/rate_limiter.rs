@@ -1,5 +1,5 @@
-//! Rate limits by key. The counts are in memory and per process, so with several API processes each one allows the full
-//! number, which still bounds the total.
+//! Rate limits by key. The counts are in memory and per process. With several API processes, each one allows the full
+//! number, so the total is still bounded.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,7 +38,7 @@ impl RateLimiter {
         Self { max, window, state: Arc::default() }
     }
 
-    /// Counts one event. Returns the seconds to wait if the limit is reached.
+    /// Counts one event. If the limit is reached, fails with the seconds to wait.
     pub(crate) fn count(&self, key: &str, now: Timestamp) -> Result<(), u64> {
         let fresh = RateWindow { ends_at: now.saturating_add(self.window).unwrap_or(Timestamp::MAX), count: 0 };
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -61,7 +61,7 @@ impl RateLimiter {
         Ok(())
     }
 
-    /// Removes the count of this key, because its request succeeded.
+    /// Removes the count of this key.
     pub(crate) fn reset(&self, key: &str) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).windows.remove(key);
     }
@@ -81,27 +81,27 @@ mod tests {
 
     #[test]
     fn each_key_has_its_maximum_in_each_window() {
-        let throttle = RateLimiter::new(2, Duration::from_secs(60));
+        let limiter = RateLimiter::new(2, Duration::from_secs(60));
         let now = Timestamp::UNIX_EPOCH;
-        assert_eq!(throttle.count("a", now), Ok(()));
-        assert_eq!(throttle.count("a", now), Ok(()));
-        assert_eq!(throttle.count("a", now), Err(61));
-        assert_eq!(throttle.count("b", now), Ok(()));
-        assert_eq!(throttle.count("a", now + SignedDuration::from_secs(60)), Ok(()));
-        throttle.reset("a");
-        assert_eq!(throttle.count("a", now), Ok(()));
+        assert_eq!(limiter.count("a", now), Ok(()));
+        assert_eq!(limiter.count("a", now), Ok(()));
+        assert_eq!(limiter.count("a", now), Err(61));
+        assert_eq!(limiter.count("b", now), Ok(()));
+        assert_eq!(limiter.count("a", now + SignedDuration::from_secs(60)), Ok(()));
+        limiter.reset("a");
+        assert_eq!(limiter.count("a", now), Ok(()));
     }
 
     #[test]
     fn expired_windows_are_removed() {
-        let throttle = RateLimiter::new(2, Duration::from_secs(60));
-        let kept = || throttle.state.lock().unwrap().windows.len();
+        let limiter = RateLimiter::new(2, Duration::from_secs(60));
+        let window_count = || limiter.state.lock().unwrap().windows.len();
         for n in 0..1000 {
-            throttle.count(&n.to_string(), Timestamp::UNIX_EPOCH).unwrap();
+            limiter.count(&n.to_string(), Timestamp::UNIX_EPOCH).unwrap();
         }
-        throttle.count("a", Timestamp::UNIX_EPOCH + SignedDuration::from_secs(59)).unwrap();
-        assert_eq!(kept(), 1001);
-        throttle.count("b", Timestamp::UNIX_EPOCH + SignedDuration::from_secs(60)).unwrap();
-        assert_eq!(kept(), 2, "only the windows of a and b have not expired");
+        limiter.count("a", Timestamp::UNIX_EPOCH + SignedDuration::from_secs(59)).unwrap();
+        assert_eq!(window_count(), 1001);
+        limiter.count("b", Timestamp::UNIX_EPOCH + SignedDuration::from_secs(60)).unwrap();
+        assert_eq!(window_count(), 2, "only the windows of a and b have not expired");
     }
 }

@@ -112,18 +112,18 @@ impl RealmSettings {
 /// Whether cookies have the attribute `Secure`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecureCookies {
-    /// If a trusted proxy says that the client uses https, cookies have it. If the proxy says http, they do not. If no
-    /// trusted proxy says either, they have it unless plain http is served on a loopback address.
+    /// Cookies have the attribute if a trusted proxy says that the client uses https, and not if the proxy says http.
+    /// If no trusted proxy says either, cookies have it unless this API listens on a loopback address.
     Auto,
-    /// Cookies have it.
+    /// Cookies have the attribute.
     Always,
-    /// Cookies do not have it.
+    /// Cookies do not have the attribute.
     Never,
 }
 
 impl SecureCookies {
-    /// Decides for a client. `https` is what a trusted proxy says, and `listening` is the address that this API listens
-    /// on.
+    /// Returns whether the cookies of a client have the attribute `Secure`. `https` says whether the client uses https,
+    /// if a trusted proxy says so. `listening` is the address that this API listens on.
     pub(crate) fn is_secure(self, https: Option<bool>, listening: Option<std::net::SocketAddr>) -> bool {
         match self {
             Self::Always => true,

@@ -1,4 +1,5 @@
-//! The names that depend on the federation member: of cookies, of a header, and the end of every id.
+//! The names that depend on the federation member: those of two cookies and of a header. Every id ends with the
+//! federation member.
 
 use axum::http::header::{COOKIE, HeaderName};
 use axum::http::{HeaderMap, HeaderValue};
@@ -15,11 +16,13 @@ pub(crate) struct RealmNames {
     pub(crate) csrf_cookie: String,
     /// `X-Csrf-Token_{fedmember}`, compared without regard to case.
     pub(crate) csrf_header: HeaderName,
-    /// The same name with hyphens in place of its underscores.
+    /// The name of `csrf_header` with hyphens in place of its underscores.
     csrf_header_with_hyphens: HeaderName,
 }
 
 impl RealmNames {
+    /// Makes the names for a federation member.
+    ///
     /// # Errors
     /// A federation member that cannot be part of a cookie's name.
     pub(crate) fn from_fedmember(fed: &str) -> Result<Self, InvalidSetting> {
@@ -43,12 +46,12 @@ impl RealmNames {
     }
 
     /// Returns the header with the CSRF token. Its name may have hyphens in place of underscores, because libwww-perl
-    /// writes it so, and because proxies drop names with underscores.
+    /// sends hyphens, and because proxies drop headers whose names have underscores.
     pub(crate) fn csrf_token<'a>(&self, headers: &'a HeaderMap) -> Option<&'a HeaderValue> {
         headers.get(&self.csrf_header).or_else(|| headers.get(&self.csrf_header_with_hyphens))
     }
 
-    /// Returns whether a field of a form holds the CSRF token, by its name.
+    /// Returns whether a form field with this name holds the CSRF token.
     pub(crate) fn is_csrf_field(&self, name: &str) -> bool {
         [&self.csrf_header, &self.csrf_header_with_hyphens]
             .iter()

@@ -1,4 +1,4 @@
-//! The limit of requests per minute of each client.
+//! Limits the requests of each client per minute.
 
 use std::time::Duration;
 

@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use crate::auth::session_token::Session;
 
-/// The most sessions that are cached. If the cache is full, further sessions are read from the database on each request.
+/// The most sessions that are cached. If the cache is full, further sessions are read from the database on each
+/// request.
 const MAX_CACHED_SESSIONS: usize = 10_000;
 
 /// The cached sessions. Clones share them.
@@ -22,8 +23,8 @@ pub(crate) struct SessionCache {
 #[derive(Debug, Default)]
 struct SessionCacheState {
     sessions: HashMap<Uuid, CachedSession>,
-    /// Increases whenever this process ends sessions. What was read from the database before an increase may be outdated,
-    /// so it is not cached.
+    /// How often this process has ended sessions. What was read from the database before the latest end may be
+    /// outdated, so it is not cached.
     end_count: u64,
     /// When expired entries are removed next.
     next_cleanup_at: Timestamp,
@@ -42,7 +43,7 @@ impl SessionCache {
         Self { ttl: SignedDuration::try_from(ttl).unwrap_or_default(), state: Arc::default() }
     }
 
-    /// Returns whether the session's user is an administrator, if a recent entry says that the session is valid.
+    /// Returns whether the session's user is an administrator. None if no recent entry says that the session is valid.
     pub(crate) fn is_admin(&self, session: &Session, now: Timestamp) -> Option<bool> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = state.sessions.get(&session.token_id)?;
@@ -75,12 +76,14 @@ impl SessionCache {
         }
     }
 
+    /// Removes a session that this process has ended.
     pub(crate) fn remove(&self, token: Uuid) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.end_count += 1;
         state.sessions.remove(&token);
     }
 
+    /// Removes the sessions of a user, all of which this process has ended.
     pub(crate) fn remove_user(&self, user: &str) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.end_count += 1;
@@ -134,9 +137,9 @@ mod tests {
         let ends: [fn(&SessionCache); 2] =
             [|cache| cache.remove(Uuid::from_u128(1)), |cache| cache.remove_user("jane")];
         for end in ends {
-            let ended = cache.end_count();
+            let end_count_before = cache.end_count();
             end(&cache);
-            cache.insert(&session(1), false, now, ended);
+            cache.insert(&session(1), false, now, end_count_before);
             assert_eq!(cache.is_admin(&session(1), now), None);
         }
     }

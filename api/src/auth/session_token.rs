@@ -55,9 +55,9 @@ impl SessionError {
 impl Session {
     /// Returns the cookie's value for the federation member `fed`.
     pub(crate) fn sign(&self, fed: &str, signing_keys: &SigningKeys) -> Option<String> {
-        let list = self.signed_fields(fed);
-        let signature = signing_keys.sign(Purpose::Session, &list)?;
-        Some(encode(&format!("{list},sig={signature}")))
+        let fields = self.signed_fields(fed);
+        let signature = signing_keys.sign(Purpose::Session, &fields)?;
+        Some(encode(&format!("{fields},sig={signature}")))
     }
 
     /// Verifies a cookie's value and returns its session.
@@ -67,14 +67,14 @@ impl Session {
         signing_keys: &SigningKeys,
         now: Timestamp,
     ) -> Result<Self, SessionError> {
-        let list = decode(value).ok_or(SessionError::Malformed)?;
-        let (list, signature) = list.rsplit_once(",sig=").ok_or(SessionError::Malformed)?;
-        match signing_keys.verify(Purpose::Session, list, signature) {
+        let decoded = decode(value).ok_or(SessionError::Malformed)?;
+        let (fields, signature) = decoded.rsplit_once(",sig=").ok_or(SessionError::Malformed)?;
+        match signing_keys.verify(Purpose::Session, fields, signature) {
             SignatureCheck::Valid => {}
             SignatureCheck::Invalid => return Err(SessionError::Forged),
             SignatureCheck::UnknownKey => return Err(SessionError::UnknownKey),
         }
-        let session = Self::parse(list, fed).ok_or(SessionError::Malformed)?;
+        let session = Self::parse(fields, fed).ok_or(SessionError::Malformed)?;
         if session.expires_at <= now { Err(SessionError::Expired) } else { Ok(session) }
     }
 
@@ -89,8 +89,8 @@ impl Session {
     }
 
     /// Parses the signed text. Accepts only what [`signed_fields`](Self::signed_fields) writes.
-    fn parse(list: &str, fed: &str) -> Option<Self> {
-        let mut fields = list.split(',').map(|field| field.split_once('='));
+    fn parse(signed: &str, fed: &str) -> Option<Self> {
+        let mut fields = signed.split(',').map(|field| field.split_once('='));
         let mut next = |name: &str| fields.next()?.filter(|(key, _)| *key == name).map(|(_, value)| value);
         let token = next("TokenID")?.parse().ok()?;
         let user = next("claimed_id")?.strip_prefix("urn:atmosphere:user:")?.strip_prefix(fed)?.strip_prefix(':')?;
@@ -98,11 +98,11 @@ impl Session {
         let expires = parse_millis(next("expirationTime")?)?;
         let name = percent_decode_str(next("UserName")?).decode_utf8().ok()?.into_owned();
         let session = Self { token_id: token, user_id: user.to_owned(), name, issued_at: issued, expires_at: expires };
-        (session.signed_fields(fed) == list).then_some(session)
+        (session.signed_fields(fed) == signed).then_some(session)
     }
 }
 
-/// Encodes a list as a cookie's value, in the only encoding that is accepted.
+/// Percent-encodes a list of fields as a cookie's value. `csrf::check` accepts no other encoding.
 pub(super) fn encode(list: &str) -> String {
     utf8_percent_encode(list, URI_COMPONENT).to_string()
 }

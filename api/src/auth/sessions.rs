@@ -48,8 +48,8 @@ impl Sessions {
         }
     }
 
-    /// Verifies the session in a cookie or token. If the key is unknown, reads the keys again before it refuses,
-    /// because another process may have made the key a moment ago.
+    /// Verifies the session in a cookie or token. If this process does not know the key of the signature, it first
+    /// reads the keys again, because another process may have made the key a moment ago.
     pub(crate) async fn verify(&self, value: &str) -> Result<Session, ApiError> {
         let verify = || Session::verify(value, &self.realm.fedmember, &self.signing_keys, self.now());
         let mut verified = verify();
@@ -66,9 +66,9 @@ impl Sessions {
         if let Some(admin) = self.cache.is_admin(session, now) {
             return Ok(admin);
         }
-        let ended = self.cache.end_count();
+        let end_count_before = self.cache.end_count();
         let admin = self.read(session).await?.role == Role::Admin;
-        self.cache.insert(session, admin, now, ended);
+        self.cache.insert(session, admin, now, end_count_before);
         Ok(admin)
     }
 

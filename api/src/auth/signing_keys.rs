@@ -1,6 +1,6 @@
-//! The keys that sign sessions. The newest key of the ring signs and all keys verify, so that keys change without
-//! logging users out. The keys are in the records, where every API process finds them. A key is deleted once everything
-//! that it signed has expired.
+//! The keys that sign sessions. The newest key signs, and all keys verify, so that a new key does not log users out.
+//! The keys are in the records, where every API process finds them. A key is deleted once everything that it signed has
+//! expired.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -39,8 +39,8 @@ pub(crate) enum SignatureCheck {
     UnknownKey,
 }
 
-/// The longest time for which sealed texts ([`aead`](super::aead)) are needed. They are an applink's refresh token, and
-/// the response that is stored for an idempotency key.
+/// The longest time for which a sealed text ([`aead`](super::aead)) is needed. The refresh token of an applink, and the
+/// response that is stored for an idempotency key, are needed for this time.
 const MAX_SEALED_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 /// Within this time every process has loaded a new key, and signs with it.
@@ -69,7 +69,7 @@ struct KeyRing {
 }
 
 impl SigningKeys {
-    /// Reads the ring, and creates its first key if there is none.
+    /// Reads the key ring, and creates its first key if there is none.
     ///
     /// # Errors
     /// Any database error, or a machine without randomness.
@@ -81,7 +81,7 @@ impl SigningKeys {
         Ok(Self { records: records.clone(), key_ring: Arc::new(RwLock::new(ring)) })
     }
 
-    /// Reads the ring again, at most once a second.
+    /// Reads the key ring again, at most once a second.
     pub(crate) async fn refresh(&self) -> Result<(), RecordsError> {
         let now = self.records.clock().now();
         let age = now.duration_since(self.key_ring.read().unwrap_or_else(PoisonError::into_inner).read_at);
@@ -157,7 +157,7 @@ impl SigningKeys {
     }
 }
 
-/// Why the ring cannot be read or extended.
+/// Why the key ring cannot be read or extended.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeyError {
     #[error(transparent)]
@@ -173,7 +173,7 @@ pub(crate) async fn add_key(records: &Records) -> Result<String, KeyError> {
     Ok(hex(&id))
 }
 
-/// Parses keys. A key that cannot be read is left out, so what it signed is invalid.
+/// Parses keys. A key that cannot be parsed is left out, so what it signed is invalid.
 fn parse_keys(keys: Vec<SigningKey>) -> Vec<LoadedKey> {
     let parse = |key: SigningKey| {
         let id = decode_hex(&key.id)?.try_into().ok()?;
@@ -183,7 +183,7 @@ fn parse_keys(keys: Vec<SigningKey>) -> Vec<LoadedKey> {
     keys.into_iter().filter_map(parse).collect()
 }
 
-/// Derives the key that seals from a key that signs.
+/// Derives the key that seals texts. `mac` is keyed with a key that signs.
 fn derive_aead_key(mac: &Hmac<Sha256>) -> Option<LessSafeKey> {
     let mut mac = mac.clone();
     mac.update(b"cloakroom sealing\0");

@@ -20,9 +20,9 @@ pub struct FirstAdmin {
     pub password: Option<String>,
 }
 
-/// Creates the administrator on a first start. None if users exist, or if another process created
-/// the administrator at the same time. Only the process that created the administrator knows the
-/// password.
+/// Creates the administrator on a first start, and returns the data for the first login. None if users exist, or if
+/// another process created the administrator at the same time. Only the process that created the administrator knows
+/// the password.
 ///
 /// # Errors
 /// Any database error, or a machine without randomness.
@@ -121,8 +121,8 @@ pub async fn add_user(records: &Records, new: NewUser, role: Role) -> Result<Use
     Ok(user)
 }
 
-/// Changes a user: the password, the role, disabled or not. A field that is None stays. A new password and disabling
-/// end all sessions and issued tokens of the user.
+/// Changes a user: the password, the role, disabled or not. An argument that is None changes nothing. A new
+/// password, or disabling the user, ends all sessions and issued tokens of the user.
 ///
 /// # Errors
 /// A user that does not exist. Any database error.
@@ -155,13 +155,13 @@ async fn hash_password_blocking(password: String) -> Result<String, OpenError> {
 /// # Errors
 /// A user that does not exist. Any database error.
 pub async fn end_sessions(records: &Records, id: &str) -> Result<(), OpenError> {
-    let there = records.end_sessions(id).await?;
-    if there { Ok(()) } else { Err(OpenError::InvalidInput(format!("there is no user \"{id}\""))) }
+    let exists = records.end_sessions(id).await?;
+    if exists { Ok(()) } else { Err(OpenError::InvalidInput(format!("there is no user \"{id}\""))) }
 }
 
-/// Issues a bearer token for a user, valid for `lifetime`. The token has the format of a session
-/// cookie. The token has a row as sessions have, so it ends when all sessions of the user are
-/// ended. Its signing key is kept until the token expires.
+/// Issues a bearer token for a user, valid for `lifetime`. The token has the format of a session cookie. The records
+/// have a row for it, as for a session. So the token ends when all sessions of the user are ended. Its signing key is
+/// kept until the token expires.
 ///
 /// # Errors
 /// A user that does not exist. Any database error.

@@ -1,8 +1,8 @@
 //! Access codes of public links. Attempts are limited, because a code is a password.
 //!
 //! A correct code is cached for 5 minutes, because verifying a password hash takes 19 MiB and tens of milliseconds. The
-//! key of the cache is a digest of the link's id, the password hash and the code. The cache is in memory and per process.
-//! Every request first reads the link from the records, so a deleted or changed link takes effect at once.
+//! key of the cache is a digest of the link's id, the password hash and the code. The cache is in memory and per
+//! process. Every request first reads the link from the records, so a deleted or changed link takes effect at once.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -21,7 +21,7 @@ use crate::auth::realm_names::cookie_value;
 use crate::error::ApiError;
 use crate::http::network::Network;
 
-/// The most characters of an access code. A longer one is refused without hashing it.
+/// The most characters of an access code. A longer code is refused without hashing it.
 pub(super) const MAX_CODE_CHARS: usize = 50;
 /// How long a correct code is cached.
 const TTL: SignedDuration = SignedDuration::from_mins(5);
@@ -78,23 +78,23 @@ impl AccessCodes {
     }
 }
 
-/// The digests of codes that were correct, and when.
+/// The keys of the codes that were correct, and when each was verified.
 #[derive(Debug, Default)]
 struct AccessCodeCache(Mutex<HashMap<[u8; 32], Timestamp>>);
 
 impl AccessCodeCache {
-    /// Returns whether this code was correct recently.
+    /// Returns whether the code with this key was correct recently.
     fn contains(&self, cache_key: &[u8; 32], now: Timestamp) -> bool {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(cache_key).copied();
-        known.is_some_and(|at| now.duration_since(at) < TTL)
+        let verified_at = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(cache_key).copied();
+        verified_at.is_some_and(|at| now.duration_since(at) < TTL)
     }
 
-    /// Records that this code is correct.
+    /// Records that the code with this key is correct.
     fn insert(&self, cache_key: [u8; 32], now: Timestamp) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MAX_ENTRIES {
-            known.clear();
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if entries.len() >= MAX_ENTRIES {
+            entries.clear();
         }
-        known.insert(cache_key, now);
+        entries.insert(cache_key, now);
     }
 }

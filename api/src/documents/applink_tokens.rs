@@ -1,5 +1,6 @@
-//! Tokens of applinks. A token is opaque to its holder, expires, and is sealed for one link, one audience and one use.
-//! A token grants no permission by itself, because the permission is in the link's row.
+//! Tokens of applinks. A token is opaque to its holder, and expires. It is sealed for one link, the audience of the
+//! link, and one use (access or refresh). A token grants no permission by itself, because the permission is in the
+//! link's row.
 
 use domain::{Applink, Clock};
 use jiff::{SignedDuration, Timestamp};
@@ -12,9 +13,9 @@ use crate::error::ApiError;
 /// What a token is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ApplinkTokenKind {
-    /// For calls, for 15 minutes.
+    /// Authenticates calls. Valid for 15 minutes.
     Access,
-    /// To get a new access token, for 24 hours.
+    /// Gets a new access token. Valid for 24 hours.
     Refresh,
 }
 
@@ -35,7 +36,7 @@ impl ApplinkTokenKind {
     }
 }
 
-/// The content of a token.
+/// The content of a token: when it was issued and when it expires, in milliseconds since 1970.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct TokenTimes {
     issued: i64,
@@ -43,7 +44,7 @@ pub(crate) struct TokenTimes {
 }
 
 impl TokenTimes {
-    /// Returns whether the token has expired, or is from the future.
+    /// Returns whether the token has expired, or was issued in the future.
     pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
         // The tolerance for clocks that differ, in milliseconds.
         const LEEWAY: i64 = 60_000;
@@ -72,7 +73,8 @@ impl ApplinkTokens {
         sealed.ok_or_else(|| ApiError::Internal("there is no key to seal a token with".to_owned()).into())
     }
 
-    /// Opens a token and returns its content, if it is of this link and for this use. Expired tokens are opened too.
+    /// Opens a token and returns its content, if it is a token of this link for this use. An expired
+    /// token is opened too.
     pub(super) async fn open(&self, link: &Applink, text: &str, token: ApplinkTokenKind) -> Option<TokenTimes> {
         let times = self.signing_keys.open(&token.purpose(link), text).await.ok()?;
         serde_json::from_str(&times).ok()

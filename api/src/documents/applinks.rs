@@ -1,6 +1,6 @@
-//! Applinks: `POST …/applinks/file/{fileId}`, `PUT …/applinks/token`, `GET` and `DELETE
-//! …/applinks/{appLinkID}`. The credential is the link's id with a token. Tokens are sealed. The
-//! role that a link gives is in the link's row.
+//! Applinks: `POST …/applinks/file/{fileId}`, `PUT …/applinks/token`, `GET` and `DELETE …/applinks/{appLinkID}`. The
+//! credential is the link's id with a token, which is sealed. The role that a link gives is in the link's row in the
+//! records.
 
 use std::sync::Arc;
 
@@ -109,12 +109,12 @@ pub(crate) async fn refresh(
     request: DocumentRequest,
 ) -> Result<Response, DocumentError> {
     request.grammar()?;
-    let needed = |name: &str, called| {
-        header_text(&request.head.headers, name).ok_or_else(|| DocumentError::missing_field(called))
+    let required = |name: &str, documented_name| {
+        header_text(&request.head.headers, name).ok_or_else(|| DocumentError::missing_field(documented_name))
     };
-    let id = needed("applinkid", "appLinkID")?;
-    let access = needed("accesstoken", "accessToken")?;
-    let refresh = needed("refreshtoken", "refreshToken")?;
+    let id = required("applinkid", "appLinkID")?;
+    let access = required("accesstoken", "accessToken")?;
+    let refresh = required("refreshtoken", "refreshToken")?;
     request_limits.count(&format!("applink:{id:.64}"))?;
     let link = links.records.applink(id).await?.ok_or_else(DocumentError::invalid_link)?;
     // The access token that is replaced may have expired, but it must be a token of this link.

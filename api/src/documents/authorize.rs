@@ -39,7 +39,7 @@ impl DocumentAccess {
         self.principals.link_grants(headers, client_ip).await
     }
 
-    /// Authenticates the caller, without any check of permissions.
+    /// Authenticates the caller. Checks the API version of the path, but no permissions.
     pub(crate) async fn principal(&self, request: &DocumentRequest) -> Result<Principal, DocumentError> {
         request.grammar()?;
         self.principals.resolve(request).await
@@ -66,8 +66,8 @@ impl DocumentAccess {
         min_role: FileRole,
     ) -> Result<AuthorizedFile, DocumentError> {
         let file = self.records.file(id).await?.ok_or_else(DocumentError::file_not_found)?;
-        // The credentials in the contract's order (`docs/contracts/renditions.md`, 2). The first one with a sufficient
-        // role counts.
+        // The grants are in the contract's order of credentials (`docs/contracts/renditions.md`, 2). The first grant
+        // with a sufficient role counts.
         for grant in &principal.grants {
             if self.records.file_role(id, grant).await?.is_some_and(|role| role >= min_role) {
                 let grant = grant.clone();

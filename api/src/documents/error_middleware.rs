@@ -9,6 +9,7 @@ use super::error::DocumentError;
 use super::request_path::RequestPath;
 use super::response_format::ResponseFormat;
 
+/// Parses the path and runs the handler. Then renders an error, or selects the format of a repeated response.
 pub(super) async fn render_errors(mut request: Request, next: Next) -> Response {
     let (path, response_format) =
         (RequestPath::parse(request.uri().path()), ResponseFormat::from_accept(request.headers()));

@@ -41,12 +41,12 @@ pub(crate) async fn get(
 ) -> Result<Response, DocumentError> {
     let authorized = access.authorize_file(&request, DocumentOperation::GET_INFO, FileRole::Viewer).await?;
     let version = request.requested_version(&records, &authorized.file).await?;
-    let shown = if request.query_param("includeRenditions")?.as_deref() == Some("true") {
+    let renditions = if request.query_param("includeRenditions")?.as_deref() == Some("true") {
         Some(renditions::all_renditions(&records, &version).await?)
     } else {
         None
     };
-    let information = FileInformation { renditions: shown, ..file_info(&records, &authorized.file, &version).await? };
+    let information = FileInformation { renditions, ..file_info(&records, &authorized.file, &version).await? };
     Ok(request.response_format.response(StatusCode::OK, ItemKind::File, &ItemBody::new(information))?)
 }
 
@@ -98,7 +98,8 @@ pub(super) async fn file_info(
     file_information(&mut people, file, version, &creator).await
 }
 
-/// The creator of the file, in the form of responses. The owner of the file may have changed since.
+/// Returns the creator of the file, in the form of responses. The creator need not be the owner, who may have changed
+/// since.
 async fn creator(people: &mut UserDirectory<'_>, file: &File) -> Result<UserReference, DocumentError> {
     let creator = people.records.file_creator(&file.id).await?;
     people.reference(creator.as_deref().unwrap_or(&file.owner)).await

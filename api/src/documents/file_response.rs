@@ -1,5 +1,5 @@
-//! Sends stored bytes unchanged: whole or in ranges, streamed, and always as an attachment that the browser saves and
-//! does not run.
+//! Sends stored bytes unchanged, whole or in ranges. The bytes are streamed. They are always an attachment, which a
+//! browser saves and does not run.
 
 use std::fmt::Write;
 
@@ -20,13 +20,13 @@ use crate::http::request_head::RequestHead;
 
 /// The file or rendition to send.
 pub(crate) struct StoredContent {
-    /// The key of its bytes in the blob store.
+    /// The key of the bytes in blob storage.
     pub(crate) key: String,
     /// The length in bytes.
     pub(crate) bytes: u64,
     /// The digest of the bytes, which is their ETag.
     pub(crate) sha256: String,
-    /// When it became what it is, if that is known.
+    /// When the content last changed, if that is known.
     pub(crate) modified_at: Option<Timestamp>,
     /// The type as judged by the content.
     pub(crate) media: Media,
@@ -34,13 +34,13 @@ pub(crate) struct StoredContent {
     pub(crate) name: String,
 }
 
-/// Returns the boundary between the parts of a response with several ranges. It is a digest, which does not occur in
-/// the bytes by chance.
+/// Returns the boundary between the parts of a response with several ranges. It is made from the
+/// digest of the bytes, which does not occur in the bytes by chance.
 fn byteranges_boundary(object: &StoredContent) -> String {
     format!("part-{}", object.sha256.get(..32).unwrap_or("of-this"))
 }
 
-/// The response to a `GET` or `HEAD`.
+/// Returns the response to a `GET` or `HEAD`.
 pub(crate) async fn file_response(
     blobs: &Blobs,
     request: &RequestHead,
@@ -83,13 +83,13 @@ pub(crate) async fn file_response(
 /// Returns the ranges to send. `Range` is ignored if `If-Range` does not match the ETag, because the client then has
 /// parts of other bytes.
 ///
-/// The ETags here are strong. A date is not: it has whole seconds, and a file may get two versions in one second. So a
-/// date never matches, as RFC 9110, 13.1.5, demands for one that is not a strong validator (8.8.2.2).
+/// An `If-Range` with a date never matches. RFC 9110, 13.1.5 demands that of a date that is not a strong validator
+/// (8.8.2.2). A date is not, because it has whole seconds and a file may get two versions in one second.
 fn requested_ranges(headers: &HeaderMap, tag: &str, length: u64) -> ByteRanges {
-    let other = headers.get(header::IF_RANGE).is_some_and(|theirs| theirs.as_bytes() != tag.as_bytes());
+    let is_outdated = headers.get(header::IF_RANGE).is_some_and(|theirs| theirs.as_bytes() != tag.as_bytes());
     let range = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
     match range {
-        Some(range) if !other => ByteRanges::from_header(range, length),
+        Some(range) if !is_outdated => ByteRanges::from_header(range, length),
         _ => ByteRanges::Whole,
     }
 }
@@ -132,7 +132,7 @@ async fn partial_response(
         let end = format!("\r\n--{boundary}--\r\n");
         let length = parts.iter().map(|part| part.end - part.start).sum::<u64>()
             + (heads.iter().map(String::len).sum::<usize>() + end.len()) as u64;
-        // Each part is opened when its turn comes, one at a time.
+        // A part is opened only when the part before it has been read to its end, so that one stream is open at a time.
         let (blobs, key) = (blobs.clone(), object.key.clone());
         let pieces = stream::iter(heads.into_iter().zip(parts)).then(move |(head, part)| {
             let (blobs, key) = (blobs.clone(), key.clone());

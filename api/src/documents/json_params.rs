@@ -23,7 +23,7 @@ impl JsonParams {
         Ok(Self(serde_json::from_slice(text).map_err(bad)?))
     }
 
-    /// Returns a member that is present and not empty.
+    /// Returns the value of a member. None if the member is missing, null or an empty text.
     fn get(&self, name: &str) -> Option<&Value> {
         let JsonObject(members) = &self.0;
         let value = members.iter().find_map(|(known, value)| (known.trim() == name).then_some(value))?;
@@ -48,7 +48,7 @@ impl JsonParams {
         Ok(text)
     }
 
-    /// Returns a list of texts. It may be sent as a list, or as one text with commas.
+    /// Returns a member that is a list of texts. The client may send a list, or one text with commas.
     pub(crate) fn text_list(&self, name: &str) -> Result<Vec<String>, DocumentError> {
         let bad = || DocumentError::invalid_value(name, "it must be a text or a list of texts");
         match self.get(name) {

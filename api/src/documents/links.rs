@@ -37,7 +37,8 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    /// Finds a known user. `word` is the user's id with or without the federation member.
+    /// Returns the id of a user that exists and is not disabled. `word` is the user's id with or without the federation
+    /// member. `field` names the parameter in the error.
     pub(super) async fn find_user(&self, word: &str, field: &str) -> Result<String, DocumentError> {
         let unknown = || DocumentError::invalid_value(field, "there is no such user");
         let id = parse_user_id(&self.realm.fedmember, word).map_err(|_| unknown())?;

@@ -25,9 +25,9 @@ pub(crate) struct Principal {
     pub(crate) user_id: String,
     /// The user's name in errors.
     pub(crate) display_name: String,
-    /// Whether that user is a site administrator.
+    /// Whether the user is a site administrator.
     pub(crate) is_admin: bool,
-    /// Identifies the client in rate limits and in the store of idempotency keys.
+    /// Identifies the client in rate limits and among the owners of idempotency keys.
     pub(crate) client_key: String,
     /// The grants that may give a role, in the order in which they are tried.
     pub(crate) grants: Vec<AccessGrant>,
@@ -126,8 +126,8 @@ impl PrincipalResolver {
         Ok(grants)
     }
 
-    /// Verifies the applink in the headers. Returns its grant, and its user: the first user that it is for; otherwise its
-    /// creator.
+    /// Verifies the applink in the headers. Returns its grant, and the user that the request counts for: the first user
+    /// that the applink is for; otherwise its creator.
     async fn authenticate_applink(&self, headers: &HeaderMap) -> Result<Option<(String, AccessGrant)>, LinkRefusal> {
         let (id, token) = (header_text(headers, "applinkid"), header_text(headers, "accesstoken"));
         let (id, token) = match (id, token) {
@@ -148,6 +148,7 @@ impl PrincipalResolver {
         Ok(Some((user_id, AccessGrant::Applink(link.id))))
     }
 
+    /// Verifies a public link. Returns its grant, and the user that the request counts for: the creator of the link.
     async fn authenticate_public_link(
         &self,
         headers: &HeaderMap,

@@ -117,7 +117,8 @@ async fn parse_audience(links: &Links, parameters: &JsonParams) -> Result<Audien
     }
 }
 
-/// Parses the time at which a link expires. Returns it with the text, which responses repeat.
+/// Parses the time at which a link expires. Returns the time, and its text as it was sent, because responses repeat the
+/// text.
 fn parse_expiration(parameters: &JsonParams, now: Timestamp) -> Result<Option<(Timestamp, String)>, DocumentError> {
     let Some(text) = parameters.text("expirationTime")? else { return Ok(None) };
     // Many clients mean "never" by the last day of the year 9999, which is later than the clock type can represent.

@@ -1,4 +1,4 @@
-//! A request to the documents API: its API version, its target, and the format of its response.
+//! A request to the documents API: its API version, its target, and the format of the response.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ where
 }
 
 impl DocumentRequest {
-    /// Returns the rules for names of renditions in this API version.
+    /// Returns the rules for names of renditions in the API version of the path. Fails if there is no such version.
     pub(crate) fn grammar(&self) -> Result<RenditionNameRules, DocumentError> {
         let unknown = || ApiError::NotFound("there are versions 1.1 and 1.2 of this API".to_owned());
         Ok(self.grammar.ok_or_else(unknown)?)

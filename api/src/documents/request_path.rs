@@ -37,7 +37,7 @@ impl RequestPath {
             ["publiclinks", id, ..] => (ItemKind::Publiclink, id, false),
             _ => (ItemKind::File, "", false),
         };
-        // No id contains U+0000, and PostgreSQL refuses it in a query.
+        // PostgreSQL refuses U+0000 in a query. No id contains this character, so the replaced id is not found either.
         let id = percent_decode_str(id).decode_utf8_lossy().replace('\0', "\u{FFFD}");
         let file = of_file.then(|| id.clone());
         Self { grammar, kind, id, file_id: file }
@@ -60,9 +60,9 @@ mod tests {
             ("publiclinks/L1", ItemKind::Publiclink, "L1", None),
             ("folders/F1", ItemKind::File, "", None),
         ] {
-            let address = RequestPath::parse(&format!("/documents/api/1.2/{path}"));
-            assert_eq!(address.grammar, Some(RenditionNameRules::V1_2));
-            assert_eq!((address.kind, address.id.as_str(), address.file_id.as_deref()), (kind, id, file), "{path}");
+            let parsed = RequestPath::parse(&format!("/documents/api/1.2/{path}"));
+            assert_eq!(parsed.grammar, Some(RenditionNameRules::V1_2));
+            assert_eq!((parsed.kind, parsed.id.as_str(), parsed.file_id.as_deref()), (kind, id, file), "{path}");
         }
         assert_eq!(RequestPath::parse("/documents/api/1.3/files/D1").grammar, None);
     }

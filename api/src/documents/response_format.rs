@@ -20,13 +20,13 @@ pub(crate) enum ResponseFormat {
 }
 
 impl ResponseFormat {
-    /// Selects XML if the client prefers it to JSON. Everything else means JSON.
+    /// Selects XML if the client prefers it to JSON. Otherwise selects JSON.
     pub(crate) fn from_accept(headers: &HeaderMap) -> Self {
         let accept = Accept::from_headers(headers);
-        // The old name, `text/xml`, counts if the client does not name the new one.
-        let xml = accept.named_quality("application/xml").or_else(|| accept.named_quality("text/xml"));
-        let xml = xml.unwrap_or_else(|| accept.quality("application/xml"));
-        if xml > accept.quality("application/json") { Self::Xml } else { Self::Json }
+        // The old name of the type, `text/xml`, counts if the client does not name `application/xml`.
+        let named = accept.named_quality("application/xml").or_else(|| accept.named_quality("text/xml"));
+        let xml_quality = named.unwrap_or_else(|| accept.quality("application/xml"));
+        if xml_quality > accept.quality("application/json") { Self::Xml } else { Self::Json }
     }
 
     fn mime(self) -> &'static str {
@@ -50,7 +50,8 @@ impl ResponseFormat {
         Ok(response)
     }
 
-    /// Like [`Self::response`], for a response that an idempotency key may repeat. It has the other format as well.
+    /// Builds a response that may be repeated for an idempotency key. Unlike the response of [`Self::response`], it has
+    /// its body in the other format as well.
     pub(crate) fn repeatable_response<T: Serialize>(
         self,
         status: StatusCode,
@@ -64,7 +65,7 @@ impl ResponseFormat {
         Ok(response)
     }
 
-    /// Changes a response to this format, if it is in the other one and has both.
+    /// Changes a response to this format, if it has this format as its other format.
     pub(crate) fn select(self, mut response: Response) -> Response {
         let other_format = response.extensions_mut().remove::<OtherFormat>();
         let Some(other_format) = other_format.filter(|other| other.media_type == self.mime()) else { return response };

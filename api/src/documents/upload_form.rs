@@ -21,14 +21,15 @@ pub(crate) struct UploadForm {
 }
 
 impl UploadForm {
-    /// Reads a form whose file is in the part `file` and has at most `limit` bytes.
+    /// Reads a form. `file` is the name of the part with the file, which has at most `limit` bytes.
     pub(crate) async fn read(
         mut multipart: MultipartReader,
         staging: &Staging,
         file: &str,
         limit: u64,
     ) -> Result<Self, ApiError> {
-        let (mut received_file, mut seen, mut schema, mut examples) = (None, false, None, None);
+        let (mut received_file, mut has_file_part) = (None, false);
+        let (mut schema, mut examples) = (None, None);
         let duplicate_part =
             |name: &str| ApiError::malformed("bad_multipart", format!("the form has two parts called \"{name}\""));
         while let Some(mut part) = multipart.next_part().await? {
@@ -37,7 +38,7 @@ impl UploadForm {
             // (`docs/contracts/renditions.md`, 5.2).
             let slot = match part.name.as_str() {
                 name if name == file => {
-                    if std::mem::replace(&mut seen, true) {
+                    if std::mem::replace(&mut has_file_part, true) {
                         return Err(duplicate_part(file));
                     }
                     let mut staged_writer = staging.new_writer();

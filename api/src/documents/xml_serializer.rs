@@ -33,7 +33,7 @@ impl<'a> Element<'a> {
         element.close()
     }
 
-    /// The error for a type that bodies of this API do not use.
+    /// Returns the error for a type that bodies of this API do not use.
     fn unsupported<T>(self) -> Result<T, Error> {
         Err(Error::custom(format!("\"{}\" has a type that is not written as XML", self.name)))
     }
@@ -159,7 +159,7 @@ impl<'a> Serializer for Element<'a> {
 /// An element whose start tag is written.
 struct OpenElement<'a> {
     name: String,
-    /// The key of the next value, in a map.
+    /// The key that was serialized before the next value of a map.
     key: String,
     text: &'a mut String,
 }
@@ -201,7 +201,7 @@ impl SerializeStruct for OpenElement<'_> {
     }
 }
 
-/// A struct with a flattened member is serialized as a map.
+/// serde serializes a struct with a flattened member as a map.
 impl SerializeMap for OpenElement<'_> {
     type Ok = ();
     type Error = Error;

@@ -1,5 +1,5 @@
-//! The avatar of a resource without a picture: a plain figure, drawn at the requested size. It is drawn instead of
-//! stored, so that it needs no worker and nothing is decoded.
+//! The avatar of a resource without a picture: a plain figure. An API process draws the figure at the requested size,
+//! so that no stored picture has to be decoded and no worker is needed.
 
 use std::sync::OnceLock;
 
@@ -24,12 +24,12 @@ const MAX_SIZE: usize = 512;
 /// Each size is drawn once per process. All sizes together take 2 MB.
 static RENDERED: [OnceLock<(Bytes, String)>; MAX_SIZE] = [const { OnceLock::new() }; MAX_SIZE];
 
-/// The response with the figure as a PNG of `size` × `size` pixels, 1 to 512; or 304 if the client
-/// has it.
+/// Returns the response with the figure as a PNG of `size` × `size` pixels, 1 to 512. The response is 304 if the client
+/// has the figure.
 pub(super) fn default_avatar(size: u32, headers: &HeaderMap, cache: &'static str) -> Result<Response, ApiError> {
     let size = usize::try_from(size).unwrap_or(MAX_SIZE).clamp(1, MAX_SIZE);
     let (drawn, tag) = rendered(size);
-    // The figure may have been shown before and after a picture, so its time is not known.
+    // The resource may have had a picture meanwhile, so it is not known since when it has the figure.
     let validators = Validators { tag: tag.clone(), modified_at: None };
     let mut response = if validators.is_not_modified(headers)? {
         StatusCode::NOT_MODIFIED.into_response()
@@ -71,7 +71,8 @@ fn is_figure(x: u32, y: u32) -> bool {
 fn shade(size: u32, px: u32, py: u32) -> u8 {
     let point = |pixel: u32, part: u32| (8 * pixel + 2 * part + 1) * 1000 / (8 * size);
     let part = |part: u32| is_figure(point(px, part % 4), point(py, part / 4));
-    // Most pixels are entirely figure or entirely background, so the corners decide first.
+    // Most pixels are entirely figure or entirely background. If the four corners agree, the other points are not
+    // tested.
     let corners = [0, 3, 12, 15].map(part);
     let points = match corners {
         [true, true, true, true] => 16,
@@ -81,13 +82,14 @@ fn shade(size: u32, px: u32, py: u32) -> u8 {
     u8::try_from(points.min(SHADES as usize - 1)).unwrap_or_default()
 }
 
-/// Encodes one byte for each pixel, with a palette of shades (PNG, third edition, https://www.w3.org/TR/png-3/).
+/// Encodes the figure as a PNG with one byte for each pixel and a palette of shades (PNG, third edition,
+/// https://www.w3.org/TR/png-3/).
 fn encode_png(size: u32) -> Vec<u8> {
     let rows = (0..size).flat_map(|y| std::iter::once(0).chain((0..size).map(move |x| shade(size, x, y))));
     let pixels = miniz_oxide::deflate::compress_to_vec_zlib(&rows.collect::<Vec<u8>>(), 6);
     let palette: Vec<u8> = (0..SHADES).flat_map(|shade| (0..3).map(move |colour| blend(colour, shade))).collect();
     let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
-    // Width, height, 8 bits, palette, deflate, the only filter method, not interlaced.
+    // Width, height, 8 bits a pixel, colour type 3 (palette), compression 0 (deflate), filter method 0, not interlaced.
     write_chunk(&mut png, *b"IHDR", &[&size.to_be_bytes()[..], &size.to_be_bytes(), &[8, 3, 0, 0, 0]].concat());
     write_chunk(&mut png, *b"PLTE", &palette);
     write_chunk(&mut png, *b"IDAT", &pixels);
@@ -102,8 +104,8 @@ fn blend(colour: usize, shade: u32) -> u8 {
 }
 
 fn write_chunk(png: &mut Vec<u8>, name: [u8; 4], body: &[u8]) {
-    let named = [&name[..], body].concat();
+    let name_and_body = [&name[..], body].concat();
     png.extend(u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes());
-    png.extend(&named);
-    png.extend(crc32fast::hash(&named).to_be_bytes());
+    png.extend(&name_and_body);
+    png.extend(crc32fast::hash(&name_and_body).to_be_bytes());
 }

@@ -1,10 +1,12 @@
-//! File names from clients, sanitized for display. They are never used as a path, and always escaped in a header.
+//! Sanitizes file names from clients for display. A file name is never used as a path, and is always escaped in a
+//! header.
 
 /// The longest file name, in characters.
 const MAX_FILENAME_CHARS: usize = 120;
 
 /// Returns the last component of `name` without control characters, marks that change the writing direction, and
-/// invisible characters. It has at most [`MAX_FILENAME_CHARS`] characters. "picture" if nothing is left.
+/// invisible characters. It has at most [`MAX_FILENAME_CHARS`] characters. If nothing is left,
+/// returns "picture".
 pub(crate) fn sanitize_filename(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let clean: String =

@@ -1,4 +1,4 @@
-//! The response as an HTML page, for forms that upload through an iframe and read the result from its body:
+//! Sends the response as an HTML page, for forms that upload through an iframe and read the result from its body:
 //! `?wrapInHTML=true` and `&document.domain=` (`docs/contracts/dropbox.md`, 2.7).
 //!
 //! All input from clients is untrusted here. The domain is reflected only if it is the host's own domain or a parent of
@@ -39,22 +39,23 @@ pub(crate) async fn wrap_in_html(mut request: Request, next: Next) -> Response {
     }
     let domain = Some(domain).filter(|domain| may_reflect(domain, request.headers()));
     if wrap {
-        // The body of the page is the message, whatever else the client accepts.
+        // Without `Accept`, an error is rendered as its message, not as a problem document. The page is made around the
+        // message.
         request.headers_mut().remove(header::ACCEPT);
     }
     let response = next.run(request).await;
     if wrap { wrap_response(response, domain.as_deref()).await } else { response }
 }
 
-/// Returns whether the page may set `document.domain` to this: it is the host or a parent domain of
+/// Returns whether the page may set `document.domain` to `domain`. It may if `domain` is the host or a parent domain of
 /// the host, and has only letters, digits, dots and hyphens.
 fn may_reflect(domain: &str, headers: &HeaderMap) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let host = host.rsplit_once(':').map_or(host, |(host, _)| host).to_ascii_lowercase();
     let domain = domain.to_ascii_lowercase();
-    let parent = || host.strip_suffix(&domain).is_some_and(|rest| rest.ends_with('.'));
-    !domain.is_empty() && domain.bytes().all(plain) && (host == domain || !domain.starts_with('.') && parent())
+    let is_parent = || host.strip_suffix(&domain).is_some_and(|rest| rest.ends_with('.'));
+    !domain.is_empty() && domain.bytes().all(plain) && (host == domain || !domain.starts_with('.') && is_parent())
 }
 
 async fn wrap_response(response: Response, domain: Option<&str>) -> Response {
@@ -75,7 +76,7 @@ async fn wrap_response(response: Response, domain: Option<&str>) -> Response {
     Response::from_parts(head, Body::from(html))
 }
 
-/// Renders the page. Its body contains only the payload.
+/// Renders the page. The `<body>` contains only the payload, escaped.
 fn render_wrapper(status: StatusCode, payload: &str, script: Option<&str>) -> String {
     let code = status.as_u16();
     let text = if status.is_success() { "success" } else { status.canonical_reason().unwrap_or("error") };

@@ -1,7 +1,7 @@
 //! Finds the picture among the parts of a form, and writes it to staging as it arrives.
 //!
-//! The picture is the part with a file name whose content is a picture. A part with a file name
-//! that is called `Profile` must be a picture (`docs/contracts/dropbox.md`, 2.2).
+//! The picture is the part that has a file name and whose content is a picture. If a part called `Profile` has a file
+//! name, its content must be a picture (`docs/contracts/dropbox.md`, 2.2).
 
 use domain::{Media, SNIFF_BYTES};
 use storage::Staging;
@@ -27,15 +27,15 @@ pub(crate) struct PictureFieldReader<'a> {
 }
 
 impl PictureFieldReader<'_> {
-    /// Reads the picture. `check_csrf` is called before the first byte of the picture is staged, with the CSRF token from
-    /// a form field.
+    /// Reads the picture. `check_csrf` is called before the first byte of the picture is staged, with the CSRF token
+    /// from a form field.
     pub(crate) async fn read_picture(
         &self,
         mut form: MultipartReader,
         check_csrf: impl Fn(Option<&str>) -> Result<(), ApiError>,
     ) -> Result<ReceivedFile<()>, ApiError> {
         let (mut found, mut token) = (None, None);
-        // Why no picture was found, in case the form has none.
+        // The reasons for the error, if the form turns out to have no picture.
         let (mut not_a_picture, mut empty, mut unnamed) = (None, false, None);
         while let Some(mut part) = form.next_part().await? {
             let Some(filename) = part.filename.take() else {
@@ -116,7 +116,7 @@ impl PictureFieldReader<'_> {
     }
 }
 
-/// Returns the type, if pictures of it are accepted.
+/// Returns the media type, if pictures of this type are accepted.
 fn require_supported(media: Option<Media>) -> Result<Media, ApiError> {
     match media {
         Some(media) if media.is_supported_picture() => Ok(media),

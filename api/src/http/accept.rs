@@ -11,7 +11,7 @@ struct MediaRange {
     /// Whether the range has parameters of the media type. Such a range is for special forms of the
     /// type only.
     has_parameters: bool,
-    /// In thousandths, from 0 to 1000.
+    /// The quality in thousandths, from 0 to 1000.
     quality: u16,
 }
 
@@ -21,8 +21,8 @@ impl Accept {
         Self(values.flat_map(split_list).filter_map(parse_range).collect())
     }
 
-    /// Returns the quality of a media type: from the most specific range that matches it, 0 if none does, and 1000 if the
-    /// request accepts everything because it has no ranges.
+    /// Returns the quality of a media type, by the most specific range that matches it. 0 if no range matches. 1000 if
+    /// the request has no ranges, because it then accepts everything.
     pub(crate) fn quality(&self, media_type: &str) -> u16 {
         if self.0.is_empty() {
             return 1000;
@@ -39,14 +39,14 @@ impl Accept {
         self.quality_of_range(media_type)
     }
 
-    /// Returns the highest quality of the ranges with this name. Ranges with parameters count only
-    /// if there is none without.
+    /// Returns the highest quality of the ranges with this name. Ranges with parameters count only if no range of this
+    /// name has none.
     fn quality_of_range(&self, name: &str) -> Option<u16> {
-        let of = |has_parameters: bool| {
+        let highest = |has_parameters: bool| {
             let ranges = self.0.iter().filter(|range| range.name == name && range.has_parameters == has_parameters);
             ranges.map(|range| range.quality).max()
         };
-        of(false).or_else(|| of(true))
+        highest(false).or_else(|| highest(true))
     }
 }
 
@@ -81,7 +81,7 @@ fn parse_range(range: &str) -> Option<MediaRange> {
     Some(MediaRange { name, has_parameters, quality })
 }
 
-/// Parses a quality. One that is not a number is taken as 1, because the client named the type.
+/// Parses a quality. A text that is not a number is taken as 1, because the client named the type.
 fn parse_quality(text: &str) -> u16 {
     let quality: f32 = text.parse().unwrap_or(1.0);
     let thousandths = (quality * 1000.0).round().clamp(0.0, 1000.0);

@@ -1,5 +1,6 @@
-//! A request body as a stream: counted, and limited in idle time, slowness and length. It holds at most one piece in
-//! memory. After an error it is drained within the same limits, so that the client can read the response.
+//! A request body as a stream. Its bytes are counted, and its pauses, its rate, its duration and its length are
+//! limited. At most one piece of it is in memory. After an error the body is drained within the same limits, so that
+//! the client can read the response.
 //!
 //! The time limits count only the time in which the handler waits for the client. While the handler waits for the
 //! database or the store, it does not read the body. A client that is ready to send must not be refused for that.
@@ -24,7 +25,8 @@ const MAX_DRAIN_OVER_LIMIT: u64 = 32 << 20;
 /// The time after which a body must keep up with `http.min_body_rate`.
 const MIN_RATE_GRACE: Duration = Duration::from_secs(5);
 
-/// A request body with limits. Clones share it, so that a parser can own one and the handler can still drain it.
+/// A request body with limits. Clones share the body, so that a parser can own a clone and the handler can still drain
+/// the body.
 #[derive(Clone)]
 pub(crate) struct BoundedBody(Arc<Mutex<BoundedBodyState>>);
 
@@ -223,7 +225,7 @@ mod tests {
         let mut bounded_body = body_of_chunks(&[b"a", b"b", b"c"]);
         assert_eq!(bounded_body.next().await.unwrap().unwrap(), "a");
         add_wait(&bounded_body, MIN_RATE_GRACE);
-        assert_eq!(bounded_body.next().await.unwrap().unwrap(), "b", "the time to send in begins only after the grace");
+        assert_eq!(bounded_body.next().await.unwrap().unwrap(), "b", "the rate is checked only after the grace period");
         add_wait(&bounded_body, Duration::from_secs(1));
         let slow = bounded_body.next().await.unwrap().unwrap_err();
         let BodyError::BelowMinRate(rate) = slow else { panic!("{slow}") };
@@ -234,8 +236,8 @@ mod tests {
     #[tokio::test]
     async fn only_the_wait_for_the_client_counts() {
         let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel::<&'static [u8]>();
-        let came = move |cx: &mut Context<'_>| receiver.poll_recv(cx);
-        let pieces = stream::poll_fn(came).map(|piece| Ok::<_, std::io::Error>(Bytes::from_static(piece)));
+        let receive = move |cx: &mut Context<'_>| receiver.poll_recv(cx);
+        let pieces = stream::poll_fn(receive).map(|piece| Ok::<_, std::io::Error>(Bytes::from_static(piece)));
         let http = toml::from_str::<ApiSettings>(crate::DEFAULTS).unwrap().http;
         let mut bounded_body = BoundedBody::new(Body::from_stream(pieces), 1 << 20, &http);
         let pause = Duration::from_millis(50);

@@ -1,4 +1,4 @@
-//! The address of the client: the other end of the connection, or what the trusted proxies say it is.
+//! The address of the client: the other end of the connection, or the address that the trusted proxies report.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -24,14 +24,15 @@ where
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        let peer_ip = parts.extensions.get::<PeerAddr>().map(|end| end.0.ip());
+        let peer_ip = parts.extensions.get::<PeerAddr>().map(|peer| peer.0.ip());
         let connection_ip = peer_ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let proxies = Arc::<HttpSettings>::from_ref(state).trusted_proxies;
         Ok(Self(forwarded_client_ip(&parts.headers, connection_ip, proxies).unwrap_or(connection_ip)))
     }
 }
 
-/// The address of the client that `proxies` trusted proxies name. None if there are no proxies or they name no address.
+/// Returns the address of the client that `proxies` trusted proxies name. None if there are no proxies, or if they name
+/// no address.
 pub(crate) fn forwarded_client_ip(headers: &HeaderMap, connection_ip: IpAddr, proxies: usize) -> Option<IpAddr> {
     if proxies == 0 {
         return None;

@@ -9,12 +9,12 @@ use jiff::tz::TimeZone;
 
 use crate::error::ApiError;
 
-/// What a write would change, as clients know it. `V` is the version as the records know it.
+/// The current version of what a write would change. `V` is the type by which the records identify it.
 pub(crate) struct CurrentVersion<V> {
     pub(crate) version: V,
-    /// The ETags of its representations. Clients may have any of them.
+    /// The ETags of all its representations. A client may have any of them.
     pub(crate) tags: Vec<String>,
-    /// When it was last changed, if that is known.
+    /// When this version was made, if that is known.
     pub(crate) modified_at: Option<Timestamp>,
 }
 
@@ -27,8 +27,8 @@ pub(crate) fn etag(sha256: &str) -> String {
 #[derive(Clone, Debug)]
 pub(crate) struct Validators {
     pub(crate) tag: String,
-    /// When it was last changed, if that is known. A date in a header has whole seconds, in which it may have changed
-    /// twice, so that a date is a weak validator (8.8.2.2).
+    /// When the representation was last changed, if that is known. A date in a header has whole seconds, and the
+    /// representation may change twice in one second. So a date is a weak validator (8.8.2.2).
     pub(crate) modified_at: Option<Timestamp>,
 }
 
@@ -36,14 +36,15 @@ impl Validators {
     /// Evaluates the conditions of a `GET` or `HEAD` in the order of RFC 9110, 13.2.2. Returns whether the client has
     /// the representation already, so that the response is 304.
     ///
-    /// `If-Match` is first, because a client could otherwise combine a range of these bytes with other bytes. A date is
-    /// ignored if the header with ETags is sent too, or if the time of the last change is not known (13.1.3, 13.1.4).
+    /// `If-Match` is first, because a client could otherwise combine a range of these bytes with other bytes. A header
+    /// with a date is ignored if its counterpart with ETags is sent too, or if the time of the last change is not known
+    /// (13.1.3, 13.1.4).
     ///
     /// # Errors
     /// 412, if the representation is not the one that the client expects.
     pub(crate) fn is_not_modified(&self, headers: &HeaderMap) -> Result<bool, ApiError> {
         let modified_after = |name| {
-            // A date in a header has whole seconds.
+            // A date in a header has whole seconds, so the fraction of a second is ignored.
             Some(self.modified_at?.as_second() > http_date(headers, name)?.as_second())
         };
         match matches_if_match(headers, |theirs| theirs == self.tag) {
@@ -58,7 +59,7 @@ impl Validators {
         Ok(modified_after(header::IF_MODIFIED_SINCE) == Some(false))
     }
 
-    /// Adds `ETag`, and `Last-Modified` if the time is known.
+    /// Adds `ETag`. Adds `Last-Modified` if the time of the last change is known.
     pub(crate) fn add_to(&self, headers: &mut HeaderMap) {
         let modified_at =
             self.modified_at.and_then(|at| rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok());
@@ -70,8 +71,8 @@ impl Validators {
     }
 }
 
-/// Returns the date in a header, in one of the three forms of RFC 9110, 5.6.7. None if the header is not there, is there
-/// more than once, or is no date.
+/// Returns the date in a header, in one of the three forms of RFC 9110, 5.6.7. None if the header is missing, is
+/// repeated or is no date.
 fn http_date(headers: &HeaderMap, name: HeaderName) -> Option<Timestamp> {
     let mut values = headers.get_all(name).iter();
     let (Some(date), None) = (values.next(), values.next()) else { return None };
@@ -84,37 +85,37 @@ fn http_date(headers: &HeaderMap, name: HeaderName) -> Option<Timestamp> {
     date.to_zoned(TimeZone::UTC).ok().map(|date| date.timestamp())
 }
 
-/// Returns whether `is_current` accepts one of the ETags in `If-Match`. None if the request does not have it.
+/// Returns whether `If-Match` is `*` or has an ETag that `is_current` accepts. None if the request has no `If-Match`.
 fn matches_if_match(headers: &HeaderMap, is_current: impl Fn(&str) -> bool) -> Option<bool> {
     headers.get(header::IF_MATCH)?;
     let values = headers.get_all(header::IF_MATCH).iter();
-    let mut theirs = values.flat_map(|value| value.to_str().unwrap_or_default().split(',')).map(str::trim);
-    // The ETags here are strong, and `If-Match` uses the strong comparison, so a weak tag never matches.
-    Some(theirs.any(|theirs| theirs == "*" || is_current(theirs)))
+    let mut sent_tags = values.flat_map(|value| value.to_str().unwrap_or_default().split(',')).map(str::trim);
+    // Cloakroom's ETags are strong, and `If-Match` uses the strong comparison, so a weak tag never matches.
+    Some(sent_tags.any(|sent| sent == "*" || is_current(sent)))
 }
 
-/// Returns whether a write has a condition, so that the current version of what it changes has to
-/// be known.
+/// Returns whether a write has a condition. If so, the current version of what it changes has to be known.
 pub(crate) fn has_write_condition(headers: &HeaderMap) -> bool {
     headers.contains_key(header::IF_MATCH) || headers.contains_key(header::IF_UNMODIFIED_SINCE)
 }
 
-/// Evaluates the conditions of a write (RFC 9110, 13.2.2): `If-Match`, or else `If-Unmodified-Since`. Returns what the
-/// write expects, which the records check in its transaction: the version may change after this.
+/// Evaluates the conditions of a write (RFC 9110, 13.2.2): `If-Match`, or else `If-Unmodified-Since`. Returns the
+/// version that the write expects. The records check it in the transaction of the write, because the version may change
+/// before that.
 ///
-/// A date that is not valid is ignored, as 13.1.4 requires, and so is one if the time of the last change is not known.
-/// `If-Match: *` holds for every version that exists.
+/// A date that is not valid is ignored, as 13.1.4 requires. A date is also ignored if the time of the last change is
+/// not known. `If-Match: *` holds for every version that exists.
 pub(crate) fn expected_version<V>(headers: &HeaderMap, current: CurrentVersion<V>) -> ExpectedVersion<V> {
-    let exactly = |fine| if fine { ExpectedVersion::Exactly(current.version) } else { ExpectedVersion::Outdated };
+    let current_if = |holds| if holds { ExpectedVersion::Exactly(current.version) } else { ExpectedVersion::Outdated };
     if matches_if_match(headers, |_| false) == Some(true) {
         return ExpectedVersion::Any;
     }
-    if let Some(fine) = matches_if_match(headers, |theirs| current.tags.iter().any(|tag| tag == theirs)) {
-        return exactly(fine);
+    if let Some(matches) = matches_if_match(headers, |theirs| current.tags.iter().any(|tag| tag == theirs)) {
+        return current_if(matches);
     }
     match (http_date(headers, header::IF_UNMODIFIED_SINCE), current.modified_at) {
-        // A date in a header has whole seconds.
-        (Some(since), Some(modified)) => exactly(modified.as_second() <= since.as_second()),
+        // A date in a header has whole seconds, so the fraction of a second is ignored.
+        (Some(since), Some(modified)) => current_if(modified.as_second() <= since.as_second()),
         _ => ExpectedVersion::Any,
     }
 }
@@ -124,7 +125,7 @@ pub(crate) fn write_condition_error(headers: &HeaderMap) -> ApiError {
     if headers.contains_key(header::IF_MATCH) { ApiError::PreconditionFailed } else { ApiError::ModifiedSince }
 }
 
-/// Returns whether the client has the bytes with this ETag (`If-None-Match`).
+/// Returns whether `If-None-Match` is `*` or has this ETag.
 fn matches_if_none_match(headers: &HeaderMap, tag: &str) -> bool {
     headers
         .get_all(header::IF_NONE_MATCH)

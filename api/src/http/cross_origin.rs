@@ -10,10 +10,11 @@ use axum::response::Response;
 use domain::InvalidSetting;
 use serde::{Deserialize, Serialize};
 
-/// How long a browser may keep the answer to a preflight, in seconds. Firefox and Chromium keep it for 2 hours or more.
+/// How long a browser may keep the answer to a preflight, in seconds. Firefox and Chromium permit 2
+/// hours or more.
 const PREFLIGHT_MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
-/// The headers of responses that scripts of other origins may read, beside those that they may always read.
+/// The headers of responses that scripts of other origins may read, beside the headers that CORS always lets them read.
 const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static(
     "ETag, Location, Retry-After, Preference-Applied, Content-Range, Content-Disposition, Accept-Ranges, Allow, \
      WWW-Authenticate, X-Request-Id",
@@ -60,8 +61,10 @@ impl CrossOrigin {
         Self { origins: cors.origins.clone(), document_domain }
     }
 
-    /// Returns the origins that may frame a page that is made for it. They are this server's own, because a proxy
-    /// may serve the portal at the same origin, and those that may call this server, because they can do more already.
+    /// Returns the origins that may frame a page that is made to be framed:
+    ///
+    /// - this server's own origin, because a proxy may serve the portal at the same origin,
+    /// - the origins that may call this server, because a call can do more than a frame.
     pub(crate) fn frame_ancestors(&self) -> String {
         std::iter::once("'self'").chain(self.origins.iter().map(String::as_str)).collect::<Vec<_>>().join(" ")
     }
@@ -101,7 +104,7 @@ pub(crate) async fn add_cross_origin_headers(
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
         return response;
     }
-    // The answer to OPTIONS has the methods of the path.
+    // `Allow` in the answer to OPTIONS lists the methods of the path.
     if let Some(methods) = headers.get(header::ALLOW).cloned() {
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
     }

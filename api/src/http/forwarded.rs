@@ -22,7 +22,7 @@ pub(crate) fn host(headers: &HeaderMap, proxies: usize) -> Option<String> {
 }
 
 /// Returns a value that a trusted proxy set. As with `X-Forwarded-For`, each proxy may append a value, so only the last
-/// `proxies` values are trusted. The first of those describes the client.
+/// `proxies` values are trusted. The first of these describes the request as the client sent it.
 fn forwarded_value(headers: &HeaderMap, proxies: usize, name: &str, parameter: &str) -> Option<String> {
     if proxies == 0 {
         return None;

@@ -6,7 +6,8 @@
 //! - Values are bytes, because file names come in UTF-8 and in older encodings.
 //! - In quotation marks, a backslash escapes only `"` and `\`, because browsers send the backslashes of a Windows path
 //!   unescaped.
-//! - A quotation mark ends the value only before `;` or at the end, because some clients do not escape it in file names.
+//! - A quotation mark ends the value only before `;` or at the end, because some clients do not escape it in file
+//!   names.
 
 /// A header field: its value before the parameters, and the parameters.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,7 +60,8 @@ impl ParameterizedValue {
     }
 }
 
-/// Parses the text after a quotation mark. Returns the value, and what follows the closing quotation mark.
+/// Parses the text after a quotation mark. Returns the value, and what follows the closing quotation mark. None if
+/// there is no closing quotation mark.
 fn parse_quoted(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut value = Vec::with_capacity(text.len());
     let mut rest = text;

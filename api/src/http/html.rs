@@ -4,7 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 /// The content security policy of pages, without the origins that may frame them. It permits only content of this
-/// site, and no inline script or style. `blob:` is a picture that a script keeps.
+/// site, and no inline script or style. `blob:` permits the pictures that a script has in memory.
 const PAGE_CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; \
                       frame-src 'self'; form-action 'self'; base-uri 'none'";
 
@@ -24,7 +24,7 @@ pub(crate) fn escape_html(text: &str) -> String {
     html
 }
 
-/// Replaces `{{name}}` in a template by values. The values are HTML already.
+/// Replaces each `{{name}}` in a template by its value. The values are not escaped, so they must be HTML.
 pub(crate) fn render_template(template: &str, values: &[(&str, &str)]) -> String {
     let mut page = String::with_capacity(template.len() + 1024);
     let mut rest = template;
@@ -38,7 +38,7 @@ pub(crate) fn render_template(template: &str, values: &[(&str, &str)]) -> String
     page
 }
 
-/// The response with a page of this site. No page may frame it.
+/// Returns the response with a page of this site. No other page may frame it.
 pub(crate) fn html_response(status: StatusCode, page: String) -> Response {
     let mut response = framed_html_response(page, "'none'");
     *response.status_mut() = status;
@@ -47,13 +47,13 @@ pub(crate) fn html_response(status: StatusCode, page: String) -> Response {
     response
 }
 
-/// The response with a page of this site that other pages may frame. `frame_ancestors` are their origins, in the form
-/// of a content security policy (CSP 3, 6.4.2).
+/// Returns the response with a page of this site that other pages may frame. `frame_ancestors` are their origins, in
+/// the form of a content security policy (CSP 3, 6.4.2).
 pub(crate) fn framed_html_response(page: String, frame_ancestors: &str) -> Response {
     let mut response = page.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    // A response without a policy gets the one of the router, which permits nothing.
+    // If the policy cannot be a header, the router sets its own policy, which permits nothing.
     let policy = HeaderValue::try_from(format!("{PAGE_CSP}; frame-ancestors {frame_ancestors}"));
     headers.extend(policy.ok().map(|policy| (header::CONTENT_SECURITY_POLICY, policy)));
     response

@@ -7,7 +7,7 @@
 //! the response ([`IdempotencyGuard::store_response`]). If the guard is dropped before that, it
 //! releases the key, as if the key had never been sent. If the request had admitted an upload, the
 //! key stays recorded with the upload, and a repeated request gets a response that is derived from
-//! it. `idempotency_lock` keeps the key locked for as long as the request takes.
+//! the upload. `idempotency_lock` keeps the key locked for as long as the request takes.
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -36,7 +36,7 @@ struct IdempotencyRequest {
     key: String,
     target: String,
     key_state: IdempotencyKeyLookup,
-    /// What the response is stored under. Set when the request is known to be new.
+    /// The key under which the response is stored. Set when the request is known to be new.
     idempotency_key: Option<IdempotencyKey>,
 }
 
@@ -71,8 +71,9 @@ struct StoredResponse {
     other_format: Option<OtherFormat>,
 }
 
-/// A response in another format, as an extension of the response. It is stored, so that a repeated request gets the
-/// format that it asks for, not the one of the first request. The code that knows the formats selects one.
+/// The body of a response in its other format. A response has it as an extension. It is stored with the response, so
+/// that a repeated request gets the format that it asks for, not the format of the first request. The caller that knows
+/// the formats selects one of them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct OtherFormat {
     pub(crate) media_type: String,
@@ -91,7 +92,8 @@ impl Idempotency {
         Self { records, signing_keys }
     }
 
-    /// Locks the key of a request, if it has one. `caller` owns the key, and `target` is what the request is sent to.
+    /// Locks the key of a request, if it has one. `caller` owns the key. `target` is the method and the path of
+    /// the request.
     pub(crate) async fn begin(
         &self,
         headers: &HeaderMap,
@@ -109,8 +111,8 @@ impl Idempotency {
         }
         let records = &self.records;
         let key_state = match records.lock_idempotency_key(caller, &key, LOCK_DURATION).await? {
-            IdempotencyLockResult::Acquired(held) => {
-                IdempotencyKeyLookup::Locked(held.clone(), KeyLock::new(records.clone(), held, LOCK_DURATION))
+            IdempotencyLockResult::Acquired(lock) => {
+                IdempotencyKeyLookup::Locked(lock.clone(), KeyLock::new(records.clone(), lock, LOCK_DURATION))
             }
             IdempotencyLockResult::Completed { fingerprint, response: answer } => {
                 IdempotencyKeyLookup::Completed { fingerprint, answer }
@@ -139,7 +141,7 @@ impl Idempotency {
 }
 
 impl IdempotencyGuard {
-    /// Returns whether the request is new. `content` is everything that the request asks for.
+    /// Returns whether the request is new. `content` is everything that the request asks for, beside its target.
     pub(crate) async fn check(&mut self, content: &[&[u8]]) -> Result<IdempotencyOutcome, ApiError> {
         match &mut self.0 {
             Some(request) => request.check(content).await,
@@ -165,8 +167,8 @@ impl IdempotencyRequest {
         }
         let request_fingerprint = hasher.finish();
         match &self.key_state {
-            IdempotencyKeyLookup::Locked(hold, _) => {
-                self.idempotency_key = Some(IdempotencyKey { lock: hold.clone(), fingerprint: request_fingerprint });
+            IdempotencyKeyLookup::Locked(lock, _) => {
+                self.idempotency_key = Some(IdempotencyKey { lock: lock.clone(), fingerprint: request_fingerprint });
                 Ok(IdempotencyOutcome::New(self.idempotency_key.clone()))
             }
             IdempotencyKeyLookup::Completed { fingerprint, .. }
@@ -178,9 +180,9 @@ impl IdempotencyRequest {
             IdempotencyKeyLookup::Admitted { upload, .. } => Ok(IdempotencyOutcome::Admitted(*upload)),
             IdempotencyKeyLookup::Completed { answer, .. } => {
                 let text = self.signing_keys.open(&self.purpose(), answer).await.ok();
-                let remembered = text.and_then(|text| serde_json::from_str::<StoredResponse>(&text).ok());
+                let stored = text.and_then(|text| serde_json::from_str::<StoredResponse>(&text).ok());
                 let lost = || ApiError::Internal("a stored response cannot be opened any more".to_owned());
-                Ok(IdempotencyOutcome::Replay(replay(remembered.ok_or_else(lost)?)))
+                Ok(IdempotencyOutcome::Replay(replay(stored.ok_or_else(lost)?)))
             }
         }
     }
@@ -191,8 +193,8 @@ impl IdempotencyRequest {
         };
         let (head, body) = response.into_parts();
         let body = to_bytes(body, MAX_RESPONSE_BYTES).await.map_err(|error| ApiError::Internal(error.to_string()))?;
-        let kept = [header::CONTENT_TYPE, header::LOCATION, header::CACHE_CONTROL, header::VARY];
-        let headers = kept.iter().filter_map(|name| {
+        let stored_names = [header::CONTENT_TYPE, header::LOCATION, header::CACHE_CONTROL, header::VARY];
+        let headers = stored_names.iter().filter_map(|name| {
             let value = head.headers.get(name)?.to_str().ok()?;
             Some((name.as_str().to_owned(), value.to_owned()))
         });

@@ -1,9 +1,9 @@
 //! Keeps an idempotency key locked while its request runs. Afterwards it ends the lock, with the response to store or
 //! without one.
 //!
-//! Each request with a key has a task for this. The lock is short, because a process that dies cannot end it, and it is
-//! renewed while the request runs. If the database fails to end a lock, the task tries again with a growing pause. So a
-//! short fault does not keep the key locked.
+//! Each request with a key has a task that does this. The lock is short, because a process that dies cannot end its
+//! lock. The task renews the lock while the request runs. If the database fails to end a lock, the task tries again
+//! with a growing pause. So a short fault does not keep the key locked.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 /// How long a lock lasts unless it is renewed.
 pub(crate) const LOCK_DURATION: Duration = Duration::from_secs(30);
 
-/// The pause after the first failed try to end a lock. Each pause is twice the one before, up to the longest.
+/// The pause after the first failed try to end a lock. Each further pause is twice as long, up to [`MAX_BACKOFF`].
 const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
@@ -28,17 +28,17 @@ pub(crate) struct KeyLock(oneshot::Sender<CompletedResponse>);
 struct CompletedResponse {
     key: IdempotencyKey,
     response: String,
-    /// Signalled after the first try.
+    /// Signalled after the first try to store the response.
     attempted: oneshot::Sender<()>,
 }
 
 impl KeyLock {
-    /// Starts to renew a lock that lasts `lock_duration` from now.
-    pub(crate) fn new(records: Records, held: IdempotencyKeyLock, lock_duration: Duration) -> Self {
+    /// Starts the task that renews a lock and then ends it. The lock lasts `lock_duration` from now.
+    pub(crate) fn new(records: Records, lock: IdempotencyKeyLock, lock_duration: Duration) -> Self {
         let (sender, answer) = oneshot::channel();
         tokio::spawn(async move {
-            let (answer, until) = renew_until_done(&records, &held, lock_duration, answer).await;
-            release(&records, &held, answer, until).await;
+            let (answer, until) = renew_until_done(&records, &lock, lock_duration, answer).await;
+            release(&records, &lock, answer, until).await;
         });
         Self(sender)
     }
@@ -52,10 +52,11 @@ impl KeyLock {
     }
 }
 
-/// Renews the lock until the request has ended. Returns the request's response, if it has one, and when the lock ends.
+/// Renews the lock until the request has ended. Returns the response to store, if there is one, and when
+/// the lock expires.
 async fn renew_until_done(
     records: &Records,
-    held: &IdempotencyKeyLock,
+    lock: &IdempotencyKeyLock,
     lock_duration: Duration,
     mut answer: oneshot::Receiver<CompletedResponse>,
 ) -> (Option<CompletedResponse>, Instant) {
@@ -65,7 +66,7 @@ async fn renew_until_done(
             return (answer.ok(), until);
         }
         let asked = Instant::now();
-        match records.renew_idempotency_key(held, lock_duration).await {
+        match records.renew_idempotency_key(lock, lock_duration).await {
             Ok(_) => (until, failing) = (asked + lock_duration, false),
             Err(error) => {
                 if !failing {
@@ -77,12 +78,13 @@ async fn renew_until_done(
     }
 }
 
-/// Ends the lock in the records. If that fails, tries again later. Gives up when the lock has expired by itself.
-async fn release(records: &Records, held: &IdempotencyKeyLock, answer: Option<CompletedResponse>, until: Instant) {
+/// Ends the lock in the records. If that fails, tries again after a pause. Gives up when the lock expires by itself
+/// before the next try.
+async fn release(records: &Records, lock: &IdempotencyKeyLock, answer: Option<CompletedResponse>, until: Instant) {
     let (response, tried) = answer.map(|answer| ((answer.key, answer.response), answer.attempted)).unzip();
     let (mut tried, mut pause) = (tried, INITIAL_BACKOFF);
     loop {
-        let ended = try_release(records, held, response.as_ref()).await;
+        let ended = try_release(records, lock, response.as_ref()).await;
         if let Some(tried) = tried.take() {
             tried.send(()).ok();
         }
@@ -103,12 +105,12 @@ async fn release(records: &Records, held: &IdempotencyKeyLock, answer: Option<Co
 
 async fn try_release(
     records: &Records,
-    held: &IdempotencyKeyLock,
+    lock: &IdempotencyKeyLock,
     response: Option<&(IdempotencyKey, String)>,
 ) -> Result<(), RecordsError> {
     match response {
         Some((key, text)) => records.store_idempotent_response(key, text).await,
-        None => records.release_idempotency_key(held).await,
+        None => records.release_idempotency_key(lock).await,
     }
 }
 

@@ -1,12 +1,12 @@
-//! What every request must have, before anything else of it is looked at.
+//! Checks what every request must have, before anything else of the request is looked at.
 
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Version, header};
 
 use crate::error::ApiError;
 
-/// Checks `Host` and `Transfer-Encoding`. Proxies and servers that read these differently from each other could take one
-/// request for two, or send it to another site.
+/// Checks `Host` and `Transfer-Encoding`. If a proxy and a server read these headers differently, they could take one
+/// request for two requests, or send the request to another site.
 pub(crate) fn check_message(version: Version, headers: &HeaderMap) -> Result<(), ApiError> {
     check_host(version, headers)?;
     check_transfer_encoding(headers)
@@ -28,8 +28,8 @@ fn check_host(version: Version, headers: &HeaderMap) -> Result<(), ApiError> {
     }
 }
 
-/// Accepts no transfer coding but `chunked` (RFC 9112, 6.1). The HTTP library removes `chunked` only, so another coding
-/// would be taken for the content.
+/// Accepts no transfer coding but `chunked` (RFC 9112, 6.1). The HTTP library decodes `chunked` only, so a body in
+/// another coding would be taken for the content.
 fn check_transfer_encoding(headers: &HeaderMap) -> Result<(), ApiError> {
     let mut chunked = false;
     for value in headers.get_all(header::TRANSFER_ENCODING) {

@@ -3,14 +3,14 @@
 //! - `server` and `connections` accept connections within limits; `client_ip`, `network` and `forwarded` find the
 //!   client behind proxies.
 //! - `body` bounds a body, `multipart` and `small_body` read one, `json_object` is an object without repeated members,
-//!   and `path_params` reads a path. `content_encoding` refuses a body that is compressed, and `header_parameters` reads
-//!   headers that have parameters.
+//!   and `path_params` reads a path. `content_encoding` refuses a body that is compressed, and `header_parameters`
+//!   reads headers that have parameters.
 //! - `idempotency` and `idempotency_lock` answer a repeated request with its first response.
-//! - `message_checks` is what every request must have. `request_head` is what a handler that serves bytes gets;
-//!   `accept`, `conditional`, `ranges` and `prefer` are headers of requests.
-//! - `other_methods` answers 405 and `OPTIONS`, `cross_origin` tells browsers what pages of other
-//!   origins may do, and `path_prefix` is what addresses begin with; `html` escapes text for pages
-//!   and renders them. `settings` are the settings of all of these.
+//! - `message_checks` checks what every request must have. `request_head` is the request in the form in which a handler
+//!   that serves bytes gets it. `accept`, `conditional`, `ranges` and `prefer` read headers of requests.
+//! - `other_methods` answers 405 and `OPTIONS`. `cross_origin` tells browsers what pages of other origins may do.
+//!   `path_prefix` is the start of every address. `html` escapes text for pages and renders pages.
+//! - `settings` are the settings of all of these.
 
 pub(crate) mod accept;
 pub(crate) mod body;

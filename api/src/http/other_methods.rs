@@ -11,7 +11,8 @@ use utoipa_axum::router::{UtoipaMethodRouter, UtoipaMethodRouterExt};
 use crate::error::ApiError;
 
 /// Answers `OPTIONS` at the path of these operations with the methods in `Allow` (RFC 9110, 9.3.7), and every other
-/// method with 405, as an error of type `E`. Layers that render errors are added afterwards.
+/// method with 405, as an error of type `E`. Layers that render errors must be added to
+/// the result, so that they render this error too.
 pub(crate) fn refuse_other_methods<E, S>(operations: UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S>
 where
     E: From<ApiError> + IntoResponse,
@@ -31,7 +32,7 @@ where
     })
 }
 
-/// Answers `OPTIONS` at a page with the methods in `Allow`, which the router lists in its 405.
+/// Answers `OPTIONS` at a page. The methods in `Allow` are those that axum lists in its response 405.
 pub(crate) async fn answer_options(request: Request, next: Next) -> Response {
     let is_options = request.method() == Method::OPTIONS;
     let mut response = next.run(request).await;

@@ -1,6 +1,6 @@
-//! `http.path_prefix`: the path at which a proxy serves this server, such as `/cloakroom`. Every address that the server
-//! writes begins with it: `Location`, addresses in bodies, and pages. The proxy may remove it from requests or leave it
-//! there. The router and all that is inside it see only the path without it.
+//! `http.path_prefix`: the path at which a proxy serves this server, such as `/cloakroom`. Every address that the
+//! server writes begins with it: `Location`, addresses in bodies, and pages. The proxy may remove it from requests or
+//! leave it there. The router and all that is inside it see only the path without it.
 
 use std::sync::Arc;
 
@@ -21,7 +21,8 @@ pub(crate) const OWN_SEGMENTS: [&str; 11] =
 /// Checks the setting.
 ///
 /// # Errors
-/// A prefix that is not empty and not a path without a slash at its end, or begins like a path of the server.
+/// A prefix that is neither empty nor a path without a slash at its end. A prefix that begins like one of the server's
+/// own paths.
 pub(crate) fn check(prefix: &str) -> Result<(), InvalidSetting> {
     let plain = |part: &str| {
         let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
@@ -32,16 +33,17 @@ pub(crate) fn check(prefix: &str) -> Result<(), InvalidSetting> {
     InvalidSetting::require(prefix.is_empty() || parts == Some(true), "http.path_prefix", prefix, allowed)?;
     let first = prefix.split('/').nth(1);
     let own = first.is_some_and(|first| OWN_SEGMENTS.contains(&first));
-    let other = "write a path that does not begin like one of the server's own, such as /api";
-    InvalidSetting::require(!own, "http.path_prefix", prefix, other)
+    let allowed = "write a path that does not begin like one of the server's own, such as /api";
+    InvalidSetting::require(!own, "http.path_prefix", prefix, allowed)
 }
 
-/// Removes the prefix from the path of a request, once, if it begins with it. The prefix alone is the path `/`.
+/// Removes the prefix from the path of a request, once, if the path begins with the prefix. A path that is only the
+/// prefix becomes `/`.
 pub(crate) fn remove_prefix<B>(mut request: axum::http::Request<B>, prefix: &str) -> axum::http::Request<B> {
     let (path, query) = (request.uri().path(), request.uri().query());
     let rest = match path.strip_prefix(prefix).filter(|_| !prefix.is_empty()) {
         Some("") => "/",
-        // In `/cloakroom2` it is the beginning of another name.
+        // The prefix `/cloakroom` is not removed from `/cloakroom2`, which is another name.
         Some(rest) if rest.starts_with('/') => rest,
         _ => return request,
     };
@@ -54,7 +56,7 @@ pub(crate) fn remove_prefix<B>(mut request: axum::http::Request<B>, prefix: &str
     request
 }
 
-/// Adds the prefix to `Location`, if it is a path of this server. A signed address of the store stays as it is.
+/// Adds the prefix to `Location`, if `Location` is a path of this server. A signed address of the store stays as it is.
 pub(crate) async fn prefix_location(State(http): State<Arc<HttpSettings>>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let location = response.headers().get(header::LOCATION).and_then(|location| location.to_str().ok());

@@ -3,7 +3,7 @@
 /// What a `Range` header asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ByteRanges {
-    /// The whole content: there is no such header, or it is to be ignored.
+    /// The whole content, because there is no `Range` header or it is ignored.
     Whole,
     /// These ranges, in this order. There is at least one, and each has at least one byte.
     Ranges(Vec<std::ops::Range<u64>>),
@@ -11,7 +11,7 @@ pub(crate) enum ByteRanges {
     Unsatisfiable,
 }
 
-/// The most ranges that are sent one by one. A request for more ranges, or for overlapping ranges, gets the whole
+/// The most ranges that one response has. A request for more ranges, or for overlapping ranges, gets the whole
 /// content. The RFC permits that, because such a request looks like an attack.
 const MAX_RANGES: usize = 8;
 
@@ -23,8 +23,8 @@ impl ByteRanges {
             return Self::Whole;
         }
         let mut parts: Vec<std::ops::Range<u64>> = Vec::new();
-        for one in set.split(',').map(str::trim).filter(|one| !one.is_empty()) {
-            let Some(range) = parse_range(one, length) else { return Self::Whole };
+        for text in set.split(',').map(str::trim).filter(|text| !text.is_empty()) {
+            let Some(range) = parse_range(text, length) else { return Self::Whole };
             if range.start < range.end {
                 parts.push(range);
             }
@@ -38,7 +38,7 @@ impl ByteRanges {
         let mut sorted = parts.clone();
         sorted.sort_by_key(|part| part.start);
         let disjoint =
-            sorted.windows(2).all(|two| two.first().map(|one| one.end) <= two.last().map(|other| other.start));
+            sorted.windows(2).all(|pair| pair.first().map(|first| first.end) <= pair.last().map(|next| next.start));
         match parts.len() {
             0 => Self::Unsatisfiable,
             _ if disjoint => Self::Ranges(parts),

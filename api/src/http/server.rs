@@ -36,7 +36,7 @@ pub enum ServeError {
 #[derive(Clone, Copy)]
 pub(crate) struct OverClientLimit;
 
-/// Serves until `stop`. Then waits for requests in flight, at most for `drain`.
+/// Serves until `stop`. Then waits for requests in flight, at most for `settings.drain_timeout`.
 pub(crate) async fn serve(
     router: Router,
     listener: TcpListener,
@@ -57,12 +57,12 @@ pub(crate) async fn serve(
         let (stream, peer_addr) = match accepted {
             Ok(accepted) => accepted,
             Err(error) if is_transient(&error) => {
-                // Logged once for all failures until one call succeeds.
+                // Only the first failure is logged until a connection has been accepted again.
                 if !std::mem::replace(&mut failing, true) {
                     tracing::warn!(%error, "a connection could not be accepted: {error}");
                 }
                 if !is_client_error(&error) {
-                    // File descriptors or memory ran out, and an idle connection holds some of them.
+                    // File descriptors or memory ran out. Closing an idle connection frees some.
                     connections.close_longest_idle();
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
@@ -129,13 +129,13 @@ pub(crate) async fn serve(
     Ok(())
 }
 
-/// Whether accepting will work again by itself: the client has gone, or file descriptors ran out.
+/// Whether a failure to accept a connection passes by itself: the client has gone, or file descriptors ran out.
 fn is_transient(error: &std::io::Error) -> bool {
     let unusable = matches!(error.kind(), std::io::ErrorKind::InvalidInput);
     !unusable && (is_client_error(error) || error.raw_os_error().is_some())
 }
 
-/// Whether only this connection is affected.
+/// Whether the error concerns only the connection that was to be accepted.
 fn is_client_error(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)

@@ -14,11 +14,11 @@ use crate::http::body::BoundedBody;
 use crate::http::content_encoding::refuse_content_encoding;
 use crate::http::settings::HttpSettings;
 
-/// The longest such body, in bytes.
+/// The longest small body, in bytes.
 const MAX_BODY_BYTES: u64 = 64 << 10;
 
-/// The error for U+0000. PostgreSQL cannot store it in a text and would refuse the statement, which
-/// would look like a database failure.
+/// The error for a text with U+0000. PostgreSQL cannot store this character. It would refuse the statement, which would
+/// look like a database failure.
 pub(crate) const NUL_NOT_ALLOWED: &str = "the character U+0000 is not allowed in a text; leave it out";
 
 /// The name of a form field and its value.
@@ -44,7 +44,7 @@ where
 }
 
 impl UnreadBody {
-    /// Reads a JSON body. `what` names it in errors.
+    /// Reads a JSON body. `what` names the body in errors.
     pub(crate) async fn read_json<T: DeserializeOwned>(self, what: &'static str) -> Result<T, ApiError> {
         let body = self.read_json_bytes(what).await?;
         if contains_nul(&body) {
@@ -53,7 +53,7 @@ impl UnreadBody {
         serde_json::from_slice(&body).map_err(|error| ApiError::malformed("bad_json", format!("{what}: {error}")))
     }
 
-    /// Reads a JSON body without parsing it. `what` names it in errors.
+    /// Reads a JSON body without parsing it. `what` names the body in errors.
     pub(crate) async fn read_json_bytes(self, what: &'static str) -> Result<Vec<u8>, ApiError> {
         let kind = media_type(&self.headers);
         // Vendor types, such as application/vnd.akana.v81+json, are JSON as well.
@@ -88,17 +88,17 @@ impl UnreadBody {
             bounded_body.drain_after_error();
             return Err(ApiError::TooLarge { what, limit: MAX_BODY_BYTES, received });
         }
-        let mut whole = Vec::new();
+        let mut content = Vec::new();
         while let Some(piece) = bounded_body.next().await {
             match piece {
-                Ok(piece) => whole.extend_from_slice(&piece),
+                Ok(piece) => content.extend_from_slice(&piece),
                 Err(error) => {
                     bounded_body.drain_after_error();
                     return Err(error.into());
                 }
             }
         }
-        Ok(whole)
+        Ok(content)
     }
 }
 
@@ -111,7 +111,7 @@ pub(crate) fn contains_nul(json: &[u8]) -> bool {
         if rest.starts_with(b"u0000") {
             return true;
         }
-        // The escaped character may be a backslash.
+        // The escaped character is skipped, because it may be a backslash that begins no escape.
         rest = rest.get(1..).unwrap_or_default();
     }
     false

@@ -3,8 +3,8 @@
 use utoipa::openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-/// Raw bytes of the media type beside which this schema stands. With `Vec<u8>`, a generated client
-/// would take them for a list of numbers.
+/// Raw bytes. The document names their media type beside this schema. A generated client would take the schema of
+/// `Vec<u8>` for a list of numbers.
 pub(crate) struct Binary;
 
 impl PartialSchema for Binary {

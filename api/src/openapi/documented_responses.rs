@@ -33,8 +33,8 @@ impl DocumentedResponses {
         Self(operations)
     }
 
-    /// Returns what is not documented about a response. `None` if all of it is, or if the document does not describe
-    /// this method at this path.
+    /// Returns what the document does not mention about a response. `None` if the document mentions everything, or if
+    /// it does not describe this method at this path.
     pub(crate) fn undocumented(
         &self,
         (path, method): (String, Method),

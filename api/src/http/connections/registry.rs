@@ -37,11 +37,12 @@ struct ConnectionTable {
     entries: HashMap<u64, ConnectionEntry>,
     /// Connections that were told to close and still hold their descriptor.
     closing: usize,
-    /// Connections by the order in which they became idle.
+    /// The ids of the idle connections, by position. The connection that became idle first has the lowest position.
     idle: BTreeMap<u64, u64>,
     networks: HashMap<Network, NetworkConnections>,
     /// Requests in progress by the client that trusted proxies name.
     clients: HashMap<Network, usize>,
+    /// The refusals since the last log line about them.
     refused: u64,
     logged_at: Option<Instant>,
 }
@@ -49,12 +50,13 @@ struct ConnectionTable {
 struct ConnectionEntry {
     network: Option<Network>,
     requests: usize,
+    /// The connection's position among the idle connections, if it is idle.
     idle: Option<u64>,
-    /// Cancelled when the connection must close for another one.
+    /// Cancelled when the connection must close to make room for another one.
     closed: CancellationToken,
 }
 
-/// The connections of one network.
+/// The connections of one network: how many are open, and the ids of the idle ones by position.
 #[derive(Default)]
 struct NetworkConnections {
     open: usize,
@@ -79,7 +81,8 @@ impl Connections {
     /// Returns None if the network has reached its limit and all its connections have requests in progress.
     pub(crate) async fn admit(&self, network: Option<Network>) -> Option<ConnectionSlot> {
         loop {
-            // A notification between the check and the wait is kept for this wait.
+            // If a slot becomes free between the check and the wait, `Notify` keeps the notification, and the wait ends
+            // at once.
             match self.try_admit(network) {
                 SlotAdmission::Admitted(slot) => return Some(slot),
                 SlotAdmission::Refused => return None,
@@ -91,14 +94,16 @@ impl Connections {
     fn try_admit(&self, network: Option<Network>) -> SlotAdmission {
         let mut table = self.0.table();
         if let Some(network) = network {
-            let held = table.networks.get(&network).map_or(0, |held| held.open);
-            if held >= self.0.max_per_network {
-                let idlest = table.networks.get(&network).and_then(|held| held.idle.values().next().copied());
-                let Some(idlest) = idlest else {
-                    table.record_refusal(network, held);
+            let open = table.networks.get(&network).map_or(0, |connections| connections.open);
+            if open >= self.0.max_per_network {
+                let longest_idle =
+                    table.networks.get(&network).and_then(|connections| connections.idle.values().next().copied());
+                let Some(longest_idle) = longest_idle else {
+                    // Each of the open connections has a request in progress.
+                    table.record_refusal(network, open);
                     return SlotAdmission::Refused;
                 };
-                table.close(idlest);
+                table.close(longest_idle);
             }
         }
         if table.entries.len() >= self.0.max {
@@ -119,7 +124,8 @@ impl Connections {
         SlotAdmission::Admitted(ConnectionSlot(ConnectionHandle(Arc::new(inside))))
     }
 
-    /// Closes the connection that has been idle for the longest time. Returns whether there was one.
+    /// Closes the connection that has been idle for the longest time. Returns whether there was such a
+    /// connection.
     pub(crate) fn close_longest_idle(&self) -> bool {
         self.0.table().close_longest_idle()
     }
@@ -154,8 +160,8 @@ impl ConnectionTable {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         let Some(place) = entry.idle.take() else { return };
         self.idle.remove(&place);
-        if let Some(held) = entry.network.and_then(|network| self.networks.get_mut(&network)) {
-            held.idle.remove(&place);
+        if let Some(connections) = entry.network.and_then(|network| self.networks.get_mut(&network)) {
+            connections.idle.remove(&place);
         }
     }
 
@@ -172,15 +178,15 @@ impl ConnectionTable {
     }
 
     fn close_longest_idle(&mut self) -> bool {
-        let idlest = self.idle.values().next().copied();
-        idlest.inspect(|id| self.close(*id)).is_some()
+        let longest_idle = self.idle.values().next().copied();
+        longest_idle.inspect(|id| self.close(*id)).is_some()
     }
 
     fn release_network(&mut self, network: Option<Network>) {
         let Some(network) = network else { return };
-        if let Some(held) = self.networks.get_mut(&network) {
-            held.open -= 1;
-            if held.open == 0 {
+        if let Some(connections) = self.networks.get_mut(&network) {
+            connections.open -= 1;
+            if connections.open == 0 {
                 self.networks.remove(&network);
             }
         }
@@ -197,7 +203,7 @@ impl ConnectionTable {
     }
 
     /// Logs refusals at most once a minute, because a client that is refused tries again.
-    fn record_refusal(&mut self, network: Network, held: usize) {
+    fn record_refusal(&mut self, network: Network, requests: usize) {
         metrics::counter!("cloakroom_connections_refused_total").increment(1);
         self.refused += 1;
         if self.logged_at.is_some_and(|at| at.elapsed() < LOG_INTERVAL) {
@@ -206,7 +212,7 @@ impl ConnectionTable {
         tracing::warn!(
             %network,
             refused = self.refused,
-            "{network} has {held} requests in progress; more are refused (http.max_connections_per_address)"
+            "{network} has {requests} requests in progress; more are refused (http.max_connections_per_address)"
         );
         (self.refused, self.logged_at) = (0, Some(Instant::now()));
     }
@@ -230,7 +236,7 @@ struct ConnectionInner {
 
 /// Why a request is refused.
 pub(crate) enum RequestLimitError {
-    /// The connection has been closed for another one.
+    /// The connection has been closed to make room for another one.
     Closed,
     /// The client that the trusted proxies name has reached its limit of requests in progress.
     ClientLimit,
@@ -241,7 +247,7 @@ impl ConnectionSlot {
         self.0.clone()
     }
 
-    /// Waits until the connection must close for another one.
+    /// Waits until the connection must close to make room for another one.
     pub(crate) async fn closed(&self) {
         self.0.0.closed.cancelled().await;
     }
@@ -257,7 +263,7 @@ impl Drop for ConnectionSlot {
 
 impl ConnectionHandle {
     /// Begins a request. It is in progress until the last clone of the returned value is dropped. `client` is the
-    /// network that trusted proxies name, if there are any.
+    /// network of the client that trusted proxies name, if they name one.
     pub(crate) fn begin(&self, client: Option<Network>) -> Result<RequestInProgress, RequestLimitError> {
         let ConnectionInner { id, shared, .. } = &*self.0;
         let mut table = shared.table();
@@ -265,12 +271,12 @@ impl ConnectionHandle {
             return Err(RequestLimitError::Closed);
         }
         if let Some(client) = client {
-            let held = table.clients.get(&client).copied().unwrap_or_default();
-            if held >= shared.max_per_network {
-                table.record_refusal(client, held);
+            let requests = table.clients.get(&client).copied().unwrap_or_default();
+            if requests >= shared.max_per_network {
+                table.record_refusal(client, requests);
                 return Err(RequestLimitError::ClientLimit);
             }
-            table.clients.insert(client, held + 1);
+            table.clients.insert(client, requests + 1);
         }
         table.make_busy(*id);
         if let Some(entry) = table.entries.get_mut(id) {
@@ -286,7 +292,7 @@ impl ConnectionHandle {
         }
     }
 
-    /// Records that the connection is idle, if it is.
+    /// Records that the connection is idle, unless it has a request in progress or must close.
     fn mark_idle(&self) {
         self.0.shared.table().make_idle(self.0.id);
         self.0.shared.changed.notify_one();
@@ -317,10 +323,10 @@ impl Drop for RequestEntry {
             entry.requests -= 1;
         }
         if let Some(client) = self.client
-            && let Some(held) = table.clients.get_mut(&client)
+            && let Some(requests) = table.clients.get_mut(&client)
         {
-            *held -= 1;
-            if *held == 0 {
+            *requests -= 1;
+            if *requests == 0 {
                 table.clients.remove(&client);
             }
         }

@@ -1,5 +1,7 @@
-//! A socket and bodies that report the end of a request to the registry. The bodies report it when they are dropped,
-//! the socket when the response has been written out.
+//! A socket and bodies that tell the registry when a connection becomes idle.
+//!
+//! A request is in progress until its body and the body of its response are dropped. The end of the response may then
+//! still be in the write buffer. So the connection becomes idle only when the socket has been flushed as well.
 
 use std::io;
 use std::pin::Pin;
@@ -15,7 +17,8 @@ use tokio_io_timeout::TimeoutStream;
 
 use crate::http::connections::registry::{ConnectionHandle, RequestInProgress};
 
-/// The socket of a connection. hyper flushes it each time its write buffer has become empty.
+/// The socket of a connection. hyper flushes it each time its write buffer has become empty, so a completed flush means
+/// that everything was written. Each completed flush is reported to the registry.
 pub(crate) struct TrackedSocket {
     stream: Pin<Box<TimeoutStream<TcpStream>>>,
     connection: ConnectionHandle,
@@ -73,7 +76,7 @@ impl BodyEnd {
     }
 }
 
-/// The body of a request or of a response, which keeps the request in progress until it is dropped.
+/// The body of a request or of a response. The request is in progress until both of its bodies are dropped.
 pub(crate) struct TrackedBody<B> {
     body: B,
     request: RequestInProgress,
@@ -82,15 +85,17 @@ pub(crate) struct TrackedBody<B> {
 }
 
 impl<B: HttpBody> TrackedBody<B> {
-    /// `end` is set when the body was read to its end.
+    /// Wraps the body of a request. `end` is set once the body has been read to its end, and at once if it is empty.
     pub(crate) fn request(body: B, request: RequestInProgress, end: BodyEnd) -> Self {
         let body = Self { body, request, is_response: false, end };
+        // An empty body has ended, although it was not polled.
         body.note_end(false);
         body
     }
 
-    fn note_end(&self, ended: bool) {
-        if ended || self.body.is_end_stream() {
+    /// Sets `end` if the body has ended. `polled_end` says whether a poll returned the end.
+    fn note_end(&self, polled_end: bool) {
+        if polled_end || self.body.is_end_stream() {
             self.end.0.store(true, Ordering::Release);
         }
     }

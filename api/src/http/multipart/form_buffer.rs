@@ -15,7 +15,7 @@ pub(super) struct FormBuffer {
     delimiter: Finder<'static>,
     /// Whether the rest of the last delimiter's line was removed.
     delimiter_line_read: bool,
-    /// How much of `received` is known to be whole lines of a head.
+    /// The number of bytes at the start of `received` that are known to be whole lines of a head.
     scanned: usize,
 }
 
@@ -52,7 +52,8 @@ impl FormBuffer {
         self.received.extend_from_slice(chunk);
     }
 
-    /// Returns the next bytes of the content of a part, or the end at the delimiter, which is removed.
+    /// Returns the next bytes of the content of a part. Returns the end if the delimiter comes next, and removes the
+    /// delimiter.
     pub(super) fn content(&mut self) -> Next<Bytes> {
         let delimiter_bytes = self.delimiter.needle().len();
         let content_bytes = match self.delimiter.find(&self.received) {
@@ -61,7 +62,7 @@ impl FormBuffer {
                 return Next::End;
             }
             Some(at) => at,
-            // A delimiter may begin in the last bytes.
+            // A delimiter may begin in the last bytes, so these stay in the buffer.
             None => self.received.len().saturating_sub(delimiter_bytes - 1),
         };
         if content_bytes == 0 {
@@ -70,7 +71,8 @@ impl FormBuffer {
         Next::Some(self.received.split_to(content_bytes).freeze())
     }
 
-    /// Returns the head of the next part with its empty line, or the end of the form. The delimiter was removed before.
+    /// Returns the head of the next part with its empty line, or the end of the form. [`Self::content`] has removed the
+    /// delimiter before the head.
     pub(super) fn head(&mut self) -> Result<Next<Bytes>, FormError> {
         if !self.delimiter_line_read && self.received.starts_with(b"--") {
             return Ok(Next::End);

@@ -60,7 +60,7 @@ pub(crate) struct MultipartReader {
 pub(crate) struct MultipartPart<'a> {
     form: &'a mut MultipartReader,
     decoder: TransferDecoder,
-    /// Bytes that [`Self::peek`] read.
+    /// The content that [`Self::peek`] has read and that [`Self::chunk`] has not returned.
     peeked: Vec<u8>,
     /// The name of the form field. It may be empty.
     pub(crate) name: String,
@@ -106,7 +106,7 @@ impl MultipartReader {
         Ok(Some(MultipartPart { form: self, decoder, peeked: Vec::new(), name, filename }))
     }
 
-    /// Reads the next chunk of a content, not decoded. None at its end.
+    /// Reads the next chunk of a part's content, not decoded. None at the end of the content.
     async fn content_chunk(&mut self) -> Result<Option<Bytes>, ApiError> {
         while self.in_content {
             match self.buffer.content() {
@@ -148,11 +148,11 @@ impl MultipartPart<'_> {
         }
     }
 
-    /// Returns the first bytes of the content: at least `bytes`, or the whole content if it is shorter. They are read
-    /// again by the next call of [`Self::chunk`].
-    pub(crate) async fn peek(&mut self, bytes: usize) -> Result<&[u8], ApiError> {
+    /// Returns the first bytes of the content: at least `min_length`, or the whole content if it is shorter. The next
+    /// call of [`Self::chunk`] returns these bytes again.
+    pub(crate) async fn peek(&mut self, min_length: usize) -> Result<&[u8], ApiError> {
         let mut peeked = Vec::new();
-        while peeked.len() < bytes
+        while peeked.len() < min_length
             && let Some(chunk) = self.chunk().await?
         {
             peeked.extend_from_slice(&chunk);
@@ -163,12 +163,12 @@ impl MultipartPart<'_> {
 
     /// Reads the whole content, which must not be longer than `limit` bytes.
     pub(crate) async fn read_to_end(&mut self, limit: u64) -> Result<Vec<u8>, ApiError> {
-        let mut kept = Vec::new();
+        let mut content = Vec::new();
         while let Some(chunk) = self.chunk().await? {
-            kept.extend_from_slice(&chunk);
-            check_part_size(kept.len() as u64, limit)?;
+            content.extend_from_slice(&chunk);
+            check_part_size(content.len() as u64, limit)?;
         }
-        Ok(kept)
+        Ok(content)
     }
 
     /// Skips the content, which must not be longer than `limit` bytes.

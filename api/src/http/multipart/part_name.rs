@@ -34,7 +34,8 @@ pub(super) fn decode_parameter(field: &ParameterizedValue, key: &str) -> Result<
     }
 }
 
-/// Decodes the first form. None if the field does not have it, `Some(None)` if it cannot be decoded.
+/// Decodes a name in the first form. None if the field has no name in this form, `Some(None)` if the name cannot be
+/// decoded.
 fn extended_value(field: &ParameterizedValue, key: &str) -> Option<Option<String>> {
     if let Some(value) = field.get(&format!("{key}*")) {
         return Some(decode_extended(value));
@@ -102,7 +103,7 @@ fn percent_decode(text: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Decodes the second and the third form.
+/// Decodes a name in the second or the third form.
 fn decode_plain(value: &[u8]) -> String {
     let text = match str::from_utf8(value) {
         Ok(text) => text.to_owned(),
@@ -117,11 +118,12 @@ fn decode_plain(value: &[u8]) -> String {
     percent_decode(text.as_bytes()).and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or(text)
 }
 
-/// Decodes the encoded words in a text (RFC 2047). None if there is none, or if one of them cannot
-/// be decoded. Blanks between two words are not part of the text.
+/// Decodes the encoded words in a text (RFC 2047). None if the text has no encoded word, or if an encoded word cannot
+/// be decoded. Blanks between two encoded words are not part of the text.
 fn decode_words(text: &str) -> Option<String> {
     let mut decoded = String::new();
-    // The bytes of adjacent words in one charset, because some clients cut a character in two.
+    // The bytes of adjacent words in one charset. They are decoded together, because some clients put the bytes of one
+    // character into two words.
     let mut pending: Option<(&str, Vec<u8>)> = None;
     let (mut rest, mut found) = (text, false);
     while let Some(at) = rest.find("=?") {

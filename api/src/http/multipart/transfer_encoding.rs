@@ -68,7 +68,7 @@ impl TransferDecoder {
 pub(super) struct Base64Decoder {
     /// Up to 3 characters that make no whole group yet.
     group: Vec<u8>,
-    /// Padding ended the content.
+    /// Whether padding has ended the content.
     ended: bool,
 }
 
@@ -108,9 +108,9 @@ enum QuotedPrintableState {
     Escape,
     /// After `=` and one hexadecimal digit.
     HalfByte(u8),
-    /// After `=` and a blank: the line goes on after its end.
+    /// After `=` and a blank. The line must end here, and the next line continues it.
     SoftLineBreak,
-    /// After the CR of such a line end.
+    /// After `=` and a CR, with or without blanks between them.
     SoftLineEnd,
 }
 

@@ -58,7 +58,7 @@ async fn a_slot_is_free_when_the_closed_connection_is_gone() {
         async move { connections.admit(network(3)).await }
     });
     first.closed().await;
-    assert!(!is_closed(&second), "one new connection closes only one");
+    assert!(!is_closed(&second), "one new connection closes only one other connection");
     drop(first);
     let third = third.await.unwrap().unwrap();
     assert!(!is_closed(&second) && !is_closed(&third));
