@@ -28,8 +28,6 @@ struct ScanCursor<'a, const MAY_END_EARLY: bool> {
     mcus_left: usize,
     interval_index: usize,
     eob_run: u32,
-    /// Whether the data may end before the scan is complete, because the file may have been cut off within it.
-    may_end_early: bool,
 }
 
 impl<'a, const MAY_END_EARLY: bool> ScanCursor<'a, MAY_END_EARLY> {
@@ -52,13 +50,6 @@ impl<'a, const MAY_END_EARLY: bool> ScanCursor<'a, MAY_END_EARLY> {
     fn has_ended_early(&self) -> bool {
         MAY_END_EARLY
             && (self.bits.overran() || self.mcus_left == 0 && !self.entropy.has_interval(self.interval_index + 1))
-    }
-
-    /// Whether the data may end within the next block. Then the block is read into a copy, so that a partly read block
-    /// can be discarded. Nearly no block needs the copy.
-    #[inline(always)]
-    fn may_end_in_next_block(&self) -> bool {
-        self.may_end_early && self.bits.bytes_left() < MAX_BLOCK_BYTES
     }
 
     /// Prepares the next MCU and returns whether a new restart interval begins with it.
