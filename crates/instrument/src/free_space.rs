@@ -17,7 +17,7 @@ const CACHE_TTL: Duration = Duration::from_secs(1);
 /// An upload is refused, because its backend would have less free space than the reserve.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the disk of {backend} has {free} left, less than {backend}.min_free = {min_free}, so uploads are refused; free some space"
+    "the disk of {backend} has {free} left, of which {backend}.min_free = {min_free} stay free, so uploads are refused; free some space"
 )]
 pub struct LowSpace {
     /// The backend.
@@ -40,6 +40,8 @@ pub struct FreeSpace {
 #[derive(Debug, Default)]
 struct CachedFreeSpace {
     checked_at: Option<Instant>,
+    /// Whether `free` is a measured value.
+    is_measured: bool,
     /// None if the file system did not report it.
     free: Option<u64>,
     /// Whether the last measured value was below the reserve. Only a change of this is logged.
@@ -71,7 +73,9 @@ impl FreeSpace {
     pub async fn free(&self) -> Option<u64> {
         {
             let mut cached = self.cached();
-            if cached.checked_at.is_some_and(|checked_at| checked_at.elapsed() < CACHE_TTL) {
+            let is_recent = cached.checked_at.is_some_and(|checked_at| checked_at.elapsed() < CACHE_TTL);
+            // Until there is a first value, every caller measures.
+            if is_recent && cached.is_measured {
                 return cached.free;
             }
             // The time is set before measuring, so that only one of many concurrent requests measures.
@@ -81,7 +85,7 @@ impl FreeSpace {
         let stat = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&*path)).await;
         let free = stat.ok().and_then(Result::ok).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
         let mut cached = self.cached();
-        cached.free = free;
+        (cached.is_measured, cached.free) = (true, free);
         let low = free.is_some_and(|free| free < self.min_free.as_u64());
         if low != cached.is_low {
             cached.is_low = low;
