@@ -118,7 +118,7 @@ fn the_api_has_room_for_the_uploads_that_it_lets_in() {
     assert!(25 + most * 5 <= mebibytes, "{most} uploads do not fit into {mebibytes} MiB");
 }
 
-/// Every address that names another service has an existing service and that service's port.
+/// Every address of another service names an existing service and the port of that service.
 #[test]
 fn every_address_port_and_volume_is_there() {
     let compose = compose_file();

@@ -64,8 +64,8 @@ fn faketime() -> Option<&'static str> {
         .find(|library| Path::new(library).exists())
 }
 
-/// One machine is an hour ahead and one is an hour behind: nothing expires early, and no lease is taken from a live
-/// worker.
+/// The clocks of an api and a worker are an hour ahead, and those of another api and worker are an hour behind. Nothing
+/// expires early, and no lease is taken from a live worker.
 #[tokio::test(flavor = "multi_thread")]
 async fn clocks_that_are_an_hour_off_do_no_harm() {
     let Some(library) = faketime() else {

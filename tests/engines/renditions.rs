@@ -1,6 +1,6 @@
 //! Tests of renditions on real engines:
 //! - the shared scenario;
-//! - a version that arrives while another one is in flight;
+//! - a version that arrives while a rendition of the version before it is in flight;
 //! - a permission that is revoked while a request waits;
 //! - one name for which many requests compete at two processes.
 
