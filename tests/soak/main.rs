@@ -6,8 +6,7 @@
 //!
 //! - `CLOAKROOM_SOAK_SECONDS`: the duration of the faults in seconds, 60 by default, plus a minute or two of checks.
 //! - `CLOAKROOM_SOAK_SEED`: a number that decides the schedule and the users' actions, random by default. The test
-//!   prints
-//!   the number.
+//!   prints the number.
 
 #![allow(unreachable_pub, reason = "the modules of a binary have no outside")]
 #![allow(clippy::disallowed_methods, reason = "tests make names and times of their own")]
