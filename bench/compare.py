@@ -87,7 +87,7 @@ def flat(image):
 
 
 def quality(full, outs, form, scratch):
-    """ssimulacra2 and PSNR of each size that is there, against a Lanczos reduction of `full`."""
+    """ssimulacra2 and PSNR of each size that was written, against a Lanczos reduction of `full`."""
     found = {}
     for size in SIZES:
         made = Path(f"{outs}-{size}.{form}")

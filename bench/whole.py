@@ -124,12 +124,12 @@ def pids():
 
 
 def family(pid):
-    """A process and all processes below it."""
+    """A process and all its descendants."""
     return [pid] + [below for child in pids() if stat(child)[1:2] == [str(pid)] for below in family(child)]
 
 
 def server(address):
-    """The processes of the server at an address on this machine: the one that listens there, and all below it."""
+    """The processes of the server at an address on this machine: the process that listens there, and all its descendants."""
     port = int(address.rsplit("@", 1)[1].split("/")[0].split(":")[1])
     sockets = [line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]]
     inodes = {f"socket:[{line[9]}]" for line in sockets if line[1].endswith(f":{port:04X}") and line[3] == "0A"}

@@ -27,7 +27,7 @@ async fn a_picture_ends_the_same_after_a_crash_at_any_operation() {
 }
 
 /// Uploads a picture while `faults` are active, and checks the state after a recovery. Returns whether the process
-/// died. False means that the upload has fewer operations than the number of the one at which the process was to die.
+/// died. False means that the upload ended before the operation at which the process was to die.
 async fn crash_and_recover(photograph: &[u8], faults: FailPoints) -> bool {
     let folder = prepared_folder().await;
     let clock = Clock::manual(jiff::Timestamp::now());

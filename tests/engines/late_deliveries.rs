@@ -73,14 +73,19 @@ async fn clocks_that_are_an_hour_off_do_no_harm() {
     };
     // S3 itself refuses clients whose clocks differ by more than 15 minutes, so the stores are folders.
     let Some(stack) = EngineStack::start().await.map(EngineStack::with_folder_stores) else { return };
-    let off = |role: &str, by: &str| {
+    let start_with_clock = |role: &str, by: &str| {
         let mut command = stack.command(&[role]);
         // Timers use the monotonic clock, which is not faked.
         command.env("LD_PRELOAD", library).env("FAKETIME", by).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         command.env("CLOAKROOM__UPLOADS__RETENTION", "30m").env("CLOAKROOM__UPLOADS__DEADLINE", "10m");
         ServerProcess::start(command)
     };
-    let processes = [off("api", "+1h"), off("worker", "-1h"), off("worker", "+1h"), off("api", "-1h")];
+    let processes = [
+        start_with_clock("api", "+1h"),
+        start_with_clock("worker", "-1h"),
+        start_with_clock("worker", "+1h"),
+        start_with_clock("api", "-1h"),
+    ];
     let mut acknowledged = Vec::new();
     for api in [&processes[0], &processes[3]] {
         let portal = PortalClient::log_in(api).await;

@@ -40,7 +40,7 @@ async fn a_photograph_becomes_an_avatar_in_three_processes() {
 
     assert_eq!(settle_and_check(&stack, &[number]).await, OutcomeCounts { ready: 1, ..OutcomeCounts::default() });
     for process in [api, other, worker] {
-        assert_eq!(process.stop(), Some(0), "a drained process ends well");
+        assert_eq!(process.stop(), Some(0), "a drained process exits with status 0");
     }
     stack.clean_up().await;
 }

@@ -41,7 +41,7 @@ impl RealEnginesDeployment {
     pub async fn new(journal: &Arc<Journal>) -> Option<Self> {
         let stack = Arc::new(EngineStack::start().await?);
         let (mut nodes, mut proxies) = (Vec::new(), Vec::new());
-        for (name, role, word) in [
+        for (name, role, subcommand) in [
             ("api-1", NodeRole::Api, "api"),
             ("api-2", NodeRole::Api, "api"),
             ("worker-1", NodeRole::Worker, "worker"),
@@ -50,7 +50,7 @@ impl RealEnginesDeployment {
             let own = Arc::new(stack.new_proxies(&RequestTrap::default()).await);
             let (stack, through) = (Arc::clone(&stack), Arc::clone(&own));
             let build = move || {
-                let mut command = stack.command_through(&through, &[word]);
+                let mut command = stack.command_through(&through, &[subcommand]);
                 command.envs(SETTINGS);
                 // One of the two apis has a short retention for unclaimed pictures.
                 if name == "api-2" {
