@@ -37,7 +37,11 @@ async fn a_delivery_after_claim_after_removal_and_after_expiry_changes_nothing()
     let gone = portal.request(reqwest::Method::DELETE, &format!("/api/{me}/picture")).send().await.unwrap();
     assert_eq!(gone.status(), 200);
     assert_eq!(portal.claim(&me, claimed).await.status(), 200);
-    query_number(&stack, &format!("WITH late AS (UPDATE uploads SET expires_at = 1 WHERE id = {expired} RETURNING 1) SELECT count(*) FROM late")).await;
+    let expire = format!(
+        "WITH late AS (UPDATE uploads SET expires_at = 1 WHERE id = {expired} RETURNING 1) \
+         SELECT count(*) FROM late"
+    );
+    query_number(&stack, &expire).await;
     wait_for_number(&stack, "SELECT count(*) FROM uploads WHERE state = 'expired'", 1).await;
 
     let events = query_number(&stack, "SELECT count(*) FROM events").await;

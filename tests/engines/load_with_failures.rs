@@ -53,7 +53,7 @@ async fn two_thousand_uploads_survive_kills_and_cut_connections() {
     let taken_in = begun.elapsed();
     assert_all_ready(&stack, &acknowledged).await;
     println!(
-        "{} acknowledged in {taken_in:.0?}, all ready after {:.0?}; {killed} processes killed, {cut} cuts of connections",
+        "{} acknowledged in {taken_in:.0?}, all ready after {:.0?}; {killed} processes killed, {cut} connection cuts",
         acknowledged.len(),
         begun.elapsed()
     );
