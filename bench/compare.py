@@ -4,7 +4,7 @@
     python3 bench/compare.py CORPUS [--cloakroom target/release/cloakroom] [--stages target/release/examples/stages]
                              [--simd PYTHON] [--rounds 3] [--repeat 5] [--turns 7] [--classes phone,medium,…]
 
-Every peer is one process that stays and gets one file at a time. It reports the CPU time (user and system) of its
+Every peer is one process that handles all files, one at a time. It reports the CPU time (user and system) of its
 quickest of `repeat` turns, from the bytes in memory to the four encoded sizes. In every round the peers take turns on
 each file, in another order each time, so that other load on the machine affects all of them. The compared time of a
 class is the sum, over its files, of the median over the rounds.
@@ -87,7 +87,7 @@ def flat(image):
 
 
 def quality(full, outs, form, scratch):
-    """ssimulacra2 and PSNR of each size that is there, against a Lanczos reduction of `full`."""
+    """ssimulacra2 and PSNR of each size that was written, against a Lanczos reduction of `full`."""
     found = {}
     for size in SIZES:
         made = Path(f"{outs}-{size}.{form}")
@@ -235,7 +235,7 @@ def decoders(args, corpus):
             data = path.read_bytes()
             mine, others = [], []
             for _ in range(args.rounds):
-                # Each the quickest of ten, by the CPU clock.
+                # Both decoders report the quickest of ten turns, by the CPU clock.
                 text = subprocess.run([args.stages, str(n), path], check=True, stdout=subprocess.PIPE).stdout
                 mine.append(float(text))
                 best = float("inf")

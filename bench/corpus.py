@@ -44,7 +44,7 @@ def photographs(folder):
         with Image.open(path) as image:
             if min(image.size) >= 1000:
                 found.append((image.size[0] * image.size[1], path))
-    # A photograph has many colours: drawings and gradients are left out.
+    # A photograph has much detail. Pictures with little detail, such as drawings and gradients, are left out.
     chosen = []
     for _, path in sorted(found, key=lambda f: (-f[0], f[1].name)):
         small = np.asarray(Image.open(path).convert("RGB").resize((256, 192)), dtype=np.float32)
@@ -99,7 +99,7 @@ def logo(seed):
         colour = tuple(dice.randint(0, 255) for _ in range(3)) + (dice.choice([255, 255, 180]),)
         getattr(draw, dice.choice(["ellipse", "rectangle"]))((x - r, y - r, x + r, y + r), fill=colour)
     small = np.asarray(image.resize((1024, 1024), Image.Resampling.LANCZOS)).copy()
-    # A shaded logo, not a flat one.
+    # Shades the logo, so that it does not consist of flat colours.
     shade = np.linspace(0.8, 1.1, 1024, dtype=np.float32)[:, None, None]
     small[..., :3] = np.clip(small[..., :3] * shade, 0, 255)
     return Image.fromarray(small)

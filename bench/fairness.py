@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures what a flood of heavy pictures of one or two users costs other users: how long the pictures of both take.
+"""Measures how much a flood of heavy pictures of one or two users delays the pictures of other users.
 
     python3 -m venv peers && peers/bin/pip install pillow numpy
     peers/bin/python bench/fairness.py [--cloakroom target/release/cloakroom] [--engines] [--flood 40] [--small PHOTO]

@@ -98,7 +98,7 @@ class Celery(Peer):
 
     def processes(self):
         api = "-m uvicorn celery_api:app --loop uvloop --http httptools --no-access-log --log-level warning --port"
-        # Two worker processes below one that feeds them.
+        # Two worker processes, and a parent process that feeds them.
         worker = "-m celery -A celery_worker worker --pool prefork --concurrency 2 --loglevel warning"
         quiet = "--without-gossip --without-mingle --without-heartbeat"
         return [sys.executable, *api.split(), str(self.port)], [[sys.executable, *worker.split(), *quiet.split()]]
@@ -124,12 +124,12 @@ def pids():
 
 
 def family(pid):
-    """A process and all processes below it."""
+    """A process and all its descendants."""
     return [pid] + [below for child in pids() if stat(child)[1:2] == [str(pid)] for below in family(child)]
 
 
 def server(address):
-    """The processes of the server at an address on this machine: the one that listens there, and all below it."""
+    """The processes of the server at an address on this machine: the process that listens there, and all its descendants."""
     port = int(address.rsplit("@", 1)[1].split("/")[0].split(":")[1])
     sockets = [line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]]
     inodes = {f"socket:[{line[9]}]" for line in sockets if line[1].endswith(f":{port:04X}") and line[3] == "0A"}
@@ -153,9 +153,9 @@ def peak(pid):
     return int(line.split()[1]) / 1024
 
 
-def until(what, true):
+def until(what, condition):
     end = time.monotonic() + PATIENCE
-    while not true():
+    while not condition():
         if time.monotonic() > end:
             raise TimeoutError(f"gave up waiting until {what}")
         # The polls are rare enough not to affect the measurement.
@@ -230,10 +230,10 @@ def turn(kind, args, bodies):
 def measure(stack, args, bodies, running, records):
     ready = lambda n: records.execute("SELECT count(*) FROM uploads WHERE state = 'ready'").fetchone()[0] >= n
     until(f"{stack.name} listens", lambda: listens(stack.port))
-    # Connections, pools and plans are made once.
+    # Connections, pools and query plans are made once, before the measurement.
     hand_in(stack, bodies, WARM, args.clients)
     until(f"{stack.name} is warm", lambda: ready(WARM))
-    # The stack must not wait for what the previous one wrote.
+    # Writes of the previous stack that are not on the disk yet must not delay this stack.
     os.sync()
 
     def who():

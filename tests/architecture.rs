@@ -1,5 +1,7 @@
-//! Checks the rules of the architecture: the dependencies of the crates against their manifests,
-//! the length and the names of files, and the names of files in documents.
+//! Checks the rules of the architecture:
+//! - each crate's manifest names only allowed dependencies;
+//! - files are short and have specific names;
+//! - the files that documents name exist.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -79,7 +81,7 @@ fn each_heavy_dependency_has_one_owner() {
             for (of, dependencies) in &all {
                 assert!(
                     *of == owner || !dependencies.iter().any(|name| name == dependency),
-                    "{of} depends on {dependency}, which is {owner}'s"
+                    "{of} depends on {dependency}, which only {owner} may name"
                 );
             }
         }
@@ -105,7 +107,7 @@ fn files_are_short_have_no_generic_names_and_compile_in_every_build() {
                 }
             } else if name.ends_with(".rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
-                // The tests build for debugging. Code that only a release build compiles would be checked by none.
+                // The tests run in a debug build. None of them would check code that only a release build compiles.
                 let conditional =
                     ["#[cfg(debug_", "#[cfg(not(debug_"].iter().any(|it| text.contains(&format!("{it}assertions")));
                 assert!(!conditional, "{}: write `if cfg!(…)`, so that every build compiles the code", path.display());
@@ -114,7 +116,7 @@ fn files_are_short_have_no_generic_names_and_compile_in_every_build() {
             }
             let stem = name.trim_end_matches(".rs");
             let vague = ["util", "utils", "common", "shared", "core", "helpers", "types", "misc"];
-            assert!(!vague.contains(&stem), "{} says nothing about what is inside", path.display());
+            assert!(!vague.contains(&stem), "{}: this name does not say what is inside", path.display());
         }
     }
     check_folder(Path::new(env!("CARGO_MANIFEST_DIR")));

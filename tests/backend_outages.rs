@@ -109,7 +109,7 @@ async fn at_the_deadline_the_failing_backend_is_named_and_the_job_can_be_tried_a
     assert_all_ready(&parts, &clock, [admitted.id].into_iter()).await;
 }
 
-/// Lost bytes differ from a store that fails: they are reported as lost at once.
+/// Bytes that are missing in a working store are reported as lost at once. Bytes in a store that fails are not.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_bytes_that_the_store_says_are_missing_are_lost() {
     let folder = prepared_folder().await;
@@ -159,7 +159,7 @@ async fn a_queue_that_lost_its_messages_does_not_cost_the_uploads() {
     assert_all_ready(&parts, &clock, waiting.into_iter()).await;
 }
 
-/// The records fail while an attempt ends. Each job has one attempt, so an outage that counted would make it dead.
+/// The records fail while an attempt ends. Each job has one attempt, so a job would be dead if the outage counted.
 #[tokio::test(flavor = "multi_thread")]
 async fn records_that_fail_while_a_job_ends_cost_no_attempt() {
     for ops in [["settle_ready"].as_slice(), &["settle_ready", "postpone"]] {
@@ -182,7 +182,7 @@ async fn records_that_fail_while_a_job_ends_cost_no_attempt() {
             let mut tick = tokio::time::interval(Duration::from_millis(200));
             loop {
                 tick.tick().await;
-                // The clock moves no faster than the result can be recorded, because otherwise the lease expires.
+                // The clock moves slowly enough for the worker to record its result before the lease expires.
                 clock.advance(SECOND);
                 parts.sweeper.sweep_once().await.unwrap();
                 let upload = parts.backends.records.upload(admitted.id).await.unwrap().unwrap();
@@ -198,8 +198,8 @@ async fn records_that_fail_while_a_job_ends_cost_no_attempt() {
     }
 }
 
-/// A picture that takes too long is itself at fault. So its attempts are used up, and no backend is
-/// reported as failing.
+/// If the processing of a picture takes too long, the picture is at fault. So its attempts are used up, and no backend
+/// is reported as failing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_picture_that_takes_too_long_uses_up_its_attempts() {
     let folder = prepared_folder().await;

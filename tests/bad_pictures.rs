@@ -97,7 +97,7 @@ async fn each_bad_picture_gets_its_own_error_and_leaves_nothing() {
     }
 
     let bomb = portal.upload("comment.png", text_bomb()).await;
-    assert_eq!(bomb.status(), 200, "a comment is not looked at, however large");
+    assert_eq!(bomb.status(), 200, "a comment is ignored, even if it is large");
     let misnamed = portal.upload("photo.jpg", read_picture("text.png")).await;
     assert_eq!(misnamed.status(), 200, "content decides, not the name");
     let shown = portal.get(&format!("/api/dropbox/pictures/{}?size=75", misnamed.text().await.unwrap())).await;

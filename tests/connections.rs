@@ -30,7 +30,7 @@ fn start_with_fd_limit(folder: &DataFolder, settings: &[(&str, &str)]) -> Server
     ServerProcess::start(limited)
 }
 
-/// Opens connections from these addresses in turn; all of the addresses are this machine.
+/// Opens connections from these addresses in turn. All of the addresses belong to this machine.
 async fn open_connections(process: &ServerProcess, from: impl Fn(usize) -> [u8; 4]) -> Vec<TcpStream> {
     let own = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: own.maximum, ..own }).unwrap();

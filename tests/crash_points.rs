@@ -1,5 +1,5 @@
-//! A process dies at its nth operation on any backend, for every n, before or after the effect. The
-//! next process reaches the same final state for every n.
+//! A process dies at its nth operation on a backend, for every n, before or after the effect of the operation. The
+//! process that follows reaches the same final state for every n.
 
 use std::time::Duration;
 
@@ -12,22 +12,22 @@ use test_support::portal::read_picture;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_picture_ends_the_same_after_a_crash_at_any_operation() {
     let photograph = read_picture("hubble.jpg");
-    let mut died = 0;
+    let mut crashes = 0;
     for side in [FaultSide::BeforeEffect, FaultSide::AfterEffect] {
         for n in 1.. {
             let faults = FailPoints::crash_at(n, side);
             if !crash_and_recover(&photograph, faults).await {
                 break;
             }
-            died += 1;
+            crashes += 1;
         }
     }
-    assert!(died > 20, "only {died} crash points: an upload has more operations than that");
-    println!("{died} crash points, one end");
+    assert!(crashes > 20, "an upload has more operations than {crashes}");
+    println!("all {crashes} crashes led to the same final state");
 }
 
-/// Uploads a picture while `faults` are active, and checks the state after a recovery. Returns
-/// whether the process died. False means that an upload has fewer operations.
+/// Uploads a picture while `faults` are active, and checks the state after a recovery. Returns whether the process
+/// died. False means that the upload ended before the operation at which the process was to die.
 async fn crash_and_recover(photograph: &[u8], faults: FailPoints) -> bool {
     let folder = prepared_folder().await;
     let clock = Clock::manual(jiff::Timestamp::now());
@@ -80,20 +80,20 @@ async fn crash_and_recover(photograph: &[u8], faults: FailPoints) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_ends_the_same_after_a_crash_at_any_operation() {
     let photograph = read_picture("hubble.jpg");
-    let mut died = 0;
+    let mut crashes = 0;
     for side in [FaultSide::BeforeEffect, FaultSide::AfterEffect] {
         for n in 1.. {
             if !crash_with_file_and_recover(&photograph, FailPoints::crash_at(n, side)).await {
                 break;
             }
-            died += 1;
+            crashes += 1;
         }
     }
-    assert!(died > 20, "only {died} crash points: a file has more operations than that");
-    println!("{died} crash points, one end");
+    assert!(crashes > 20, "a file has more operations than {crashes}");
+    println!("all {crashes} crashes led to the same final state");
 }
 
-/// Does the same with a file.
+/// Does the same as `crash_and_recover`, with a file instead of a picture.
 async fn crash_with_file_and_recover(photograph: &[u8], faults: FailPoints) -> bool {
     let (folder, file) = (prepared_folder().await, FileId::generate());
     let clock = Clock::manual(jiff::Timestamp::now());

@@ -9,7 +9,7 @@ fn compose_file() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docker-compose.yml")).unwrap()
 }
 
-/// Replaces `${NAME:-value}` by its default value.
+/// Replaces each `${NAME:-value}` by its default value.
 fn with_default_values(text: &str) -> String {
     let Some((before, rest)) = text.split_once("${") else { return text.to_owned() };
     let (variable, after) = rest.split_once('}').unwrap();
@@ -70,7 +70,7 @@ fn read_deploy_file(file: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
 }
 
-/// The values of `key` in all lines that contain it; a list is JSON.
+/// The text after `key` in each line that begins with `key`. If the value is a list, the text is JSON.
 fn values_of_key<'a>(text: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
     text.lines().filter_map(move |line| line.trim().trim_start_matches("- ").strip_prefix(key)).map(str::trim)
 }
@@ -118,7 +118,7 @@ fn the_api_has_room_for_the_uploads_that_it_lets_in() {
     assert!(25 + most * 5 <= mebibytes, "{most} uploads do not fit into {mebibytes} MiB");
 }
 
-/// Every address that names another service has an existing service and that service's port.
+/// Every address of another service names an existing service and the port of that service.
 #[test]
 fn every_address_port_and_volume_is_there() {
     let compose = compose_file();

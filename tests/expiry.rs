@@ -42,7 +42,7 @@ async fn unclaimed_expires_and_every_byte_goes() {
 
     let gone = records.upload(unclaimed).await.unwrap().unwrap();
     assert_eq!(gone.state, UploadState::Expired);
-    assert_eq!(gone.reason.unwrap().code.as_str(), "unclaimed", "the record says why");
+    assert_eq!(gone.reason.unwrap().code.as_str(), "unclaimed", "the upload has the reason");
     assert_eq!(records.upload(claimed).await.unwrap().unwrap().state, UploadState::Ready);
     assert_eq!(folder.blob_files().len(), 4, "the claimed picture keeps its blobs");
     assert_eq!(

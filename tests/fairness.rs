@@ -14,7 +14,8 @@ use test_support::process::DataFolder;
 use tokio_util::sync::CancellationToken;
 use worker::Worker;
 
-/// The limit for heavy pictures in these tests. The estimate for [`large_gray_png`] is about 96 ms.
+/// In these tests a picture is heavy if its estimated processing time is longer. The estimate for [`large_gray_png`] is
+/// about 96 ms.
 pub const HEAVY_AFTER: Duration = Duration::from_millis(20);
 /// The number of pictures in a flood. More than [`QueueSettings::bulk_threshold`], so that some of
 /// them are in the queue `heavy` and some in `bulk`.
@@ -93,7 +94,7 @@ async fn open_backends(folder: &DataFolder, queue: QueueSettings, users: &[Strin
     backends
 }
 
-/// Settles the uploads with a worker that has this number of decode threads. Returns the times.
+/// Settles the uploads with a worker that has this number of decode threads. Returns when each of them was settled.
 async fn settle_all(backends: &Backends, uploads: Vec<UploadId>, threads: usize) -> Vec<SettledUpload> {
     let mut working = worker_settings();
     (working.worker.concurrency, working.worker.threads) = (4, threads);

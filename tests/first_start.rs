@@ -43,9 +43,9 @@ fn a_port_that_is_taken_does_not_use_up_the_password() {
         let mut second = ChildGuard(second.spawn().unwrap());
         let lines = BufReader::new(second.0.stdout.take().unwrap()).lines().map_while(Result::ok);
         let mut shown = lines.filter_map(|line| line.trim().strip_prefix("password").map(|rest| rest.trim().len()));
-        let (told, tell) = mpsc::channel();
-        std::thread::spawn(move || told.send(shown.next()));
-        let shown = tell.recv_timeout(Duration::from_secs(60));
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || sender.send(shown.next()));
+        let shown = receiver.recv_timeout(Duration::from_secs(60));
         assert_eq!(shown, Ok(Some(29)), "{role}: five groups of five digits");
     }
 }

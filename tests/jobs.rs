@@ -55,14 +55,14 @@ async fn commands_neither_judge_nor_fill_the_queue_in_another_process() {
     folder.leaves_work();
 }
 
-/// The command uses the real time. What a clock that is an hour ahead sets is in the future for the
-/// command, and the lease from a clock that is an hour behind is past.
+/// `cloakroom explain` uses the real time. A time that a process sets with a clock an hour ahead is in the future for
+/// `explain`. A lease that a process sets with a clock an hour behind is past for `explain`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_is_postponed_or_has_a_worker_is_told() {
     const HOUR: Duration = Duration::from_secs(3600);
     let (folder, now) = (prepared_folder().await, Timestamp::now());
     let parts = InProcess::open(&folder, Clock::manual(now + HOUR), FailPoints::default()).await.unwrap();
-    let explained = |id: domain::UploadId, words: &[&str]| {
+    let assert_explained = |id: domain::UploadId, words: &[&str]| {
         let (good, said) = run_command(&folder, &["explain", &id.to_string()]);
         assert!(good && words.iter().all(|words| said.contains(words)), "{said}");
     };
@@ -70,15 +70,18 @@ async fn a_job_that_is_postponed_or_has_a_worker_is_told() {
     let away = UnusableFolder::block(&folder.path().join("blobs"));
     parts.worker.run_pending().await.unwrap();
     away.restore();
-    explained(postponed.id, &["The job is postponed until", "because blobs failed", "The attempt does not count"]);
+    assert_explained(
+        postponed.id,
+        &["The job is postponed until", "because blobs failed", "The attempt does not count"],
+    );
     let leased = parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap();
     parts.backends.records.begin_attempt(&leased.message, HOUR).await.unwrap();
-    explained(leased.id, &["A worker runs attempt 1"]);
+    assert_explained(leased.id, &["A worker runs attempt 1"]);
     drop(parts);
     let parts = InProcess::open(&folder, Clock::manual(now - HOUR), FailPoints::default()).await.unwrap();
     let vanished = parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap();
     parts.backends.records.begin_attempt(&vanished.message, HOUR / 60).await.unwrap();
-    explained(vanished.id, &["The worker that ran its job has shown no activity"]);
+    assert_explained(vanished.id, &["The worker that ran its job has shown no activity"]);
     folder.leaves_work();
 }
 
@@ -86,15 +89,15 @@ async fn a_job_that_is_postponed_or_has_a_worker_is_told() {
 async fn what_a_file_and_its_rendition_wait_for_is_told() {
     let (folder, file) = (prepared_folder().await, FileId::generate());
     let parts = InProcess::open(&folder, Clock::system(), FailPoints::default()).await.unwrap();
-    let waits = |id: domain::UploadId| {
+    let assert_waits = |id: domain::UploadId| {
         let (good, said) = run_command(&folder, &["explain", &id.to_string()]);
         assert!(good && said.contains("The job is not published to the queue yet"), "{said}");
     };
-    waits(parts.submit_file(&file, &read_picture("astronaut.jpg")).await.unwrap().id);
+    assert_waits(parts.submit_file(&file, &read_picture("astronaut.jpg")).await.unwrap().id);
     parts.worker.run_pending().await.unwrap();
     let version = parts.backends.records.file_versions(&file, None).await.unwrap().remove(0).id;
     let name = RenditionName::parse("Small", RenditionNameRules::V1_2).unwrap();
     let target = UploadTarget::Rendition { version, name, description: String::new(), max_renditions: 9 };
-    waits(parts.submit_to_target(target, &read_picture("astronaut.jpg")).await.unwrap().id);
+    assert_waits(parts.submit_to_target(target, &read_picture("astronaut.jpg")).await.unwrap().id);
     parts.worker.run_pending().await.unwrap();
 }

@@ -6,7 +6,8 @@ use test_support::portal::{PortalClient, read_picture};
 use test_support::process::{DataFolder, ServerProcess};
 
 const UPLOADS: usize = 100;
-/// The number of acknowledgements before the kill, so that it comes in the middle at any machine speed.
+/// The process is killed after this number of acknowledgements. So the kill comes in the middle of the uploads on a
+/// slow and on a fast machine.
 const KILL_AFTER: usize = 40;
 
 #[tokio::test(flavor = "multi_thread")]

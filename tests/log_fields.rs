@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-/// Durations, whose Debug form is made for people, such as `1.5s`.
+/// The fields that may have the Debug form. They are durations, whose Debug form is made for people, such as `1.5s`.
 const DURATIONS: [&str; 2] = ["after", "delay"];
 /// The folders with the sources of the programs.
 const SOURCES: [&str; 5] = ["src", "api/src", "worker/src", "migrations/src", "crates"];
 
-/// The arguments of each macro of `tracing` in a source, up to its last parenthesis.
+/// The arguments of each macro of `tracing` in a source, up to the closing parenthesis of the macro.
 fn log_macros(source: &str) -> Vec<&str> {
     let mut found = Vec::new();
     for macro_name in ["trace!(", "debug!(", "info!(", "warn!(", "error!(", "_span!("] {
@@ -24,7 +24,8 @@ fn log_macros(source: &str) -> Vec<&str> {
     found
 }
 
-/// The fields in the Debug form, such as `?delay` and `delay = ?delay`, by their last name: `queues` of `?worker.queues`.
+/// The fields in the Debug form, such as `?delay` and `delay = ?delay`, by their last name: `queues` of
+/// `?worker.queues`.
 fn debug_fields(arguments: &str) -> Vec<&str> {
     let sigils = arguments.match_indices('?').filter(|(at, _)| {
         let before = arguments[..*at].trim_end();
@@ -37,8 +38,8 @@ fn debug_fields(arguments: &str) -> Vec<&str> {
     values.map(|value| value.rsplit('.').next().unwrap_or(value)).collect()
 }
 
-/// The Debug form of a type of ours is for its developers: it has the names of the code, and changes with them. Log lines
-/// show the names that settings, metrics and records use.
+/// The Debug form of a type of ours is for its developers: it has the names of the code, and changes with them. Log
+/// lines show the names that settings, metrics and records use.
 #[test]
 fn log_fields_do_not_show_the_debug_form_of_our_types() {
     let mut folders: Vec<_> = SOURCES.map(|folder| Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).into();
@@ -52,7 +53,11 @@ fn log_fields_do_not_show_the_debug_form_of_our_types() {
                 for arguments in log_macros(&source) {
                     macros += 1;
                     for field in debug_fields(arguments) {
-                        assert!(DURATIONS.contains(&field), "{}: a log line has `?{field}`", path.display());
+                        assert!(
+                            DURATIONS.contains(&field),
+                            "{}: a log line has `?{field}`, which is not in DURATIONS",
+                            path.display()
+                        );
                     }
                 }
             }

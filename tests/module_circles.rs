@@ -32,8 +32,8 @@ fn modules_do_not_depend_on_each_other_in_circles() {
         let names: BTreeSet<ModulePath> = modules.keys().cloned().collect();
         let mut edges: BTreeMap<ModulePath, BTreeSet<ModulePath>> =
             modules.iter().map(|(module, text)| (module.clone(), dependencies(module, text, &names))).collect();
-        // Removes the modules that depend on no other module, until there are none. Each module
-        // that is left is in a circle or depends on one.
+        // Removes the modules that depend on no other module, until no such module is left. Each module that remains is
+        // in a circle or depends on a module in a circle.
         loop {
             let free: Vec<ModulePath> =
                 edges.iter().filter(|(_, on)| on.is_empty()).map(|(of, _)| of.clone()).collect();
@@ -87,7 +87,7 @@ fn dependencies(module: &ModulePath, text: &str, modules: &BTreeSet<ModulePath>)
     found.filter(|found| found != module).collect()
 }
 
-/// Adds every path of a `use` tree: `a::{b, c::d}` has `a::b` and `a::c::d`.
+/// Adds every path of a `use` tree to `paths`: `a::{b, c::d}` adds `a::b` and `a::c::d`.
 fn expand(prefix: &str, tree: &str, paths: &mut Vec<String>) {
     let tree = tree.trim();
     let Some(open) = tree.find('{') else {
@@ -108,8 +108,8 @@ fn expand(prefix: &str, tree: &str, paths: &mut Vec<String>) {
     }
 }
 
-/// The module that a path names, or the module of the item that it names. None if the path leads
-/// out of the crate.
+/// The module that a path names. If the path names an item, the module of that item. None if the path leads out of the
+/// crate.
 fn resolve(module: &ModulePath, path: &str, modules: &BTreeSet<ModulePath>) -> Option<ModulePath> {
     let mut words = path.split("::").map(|word| word.trim().split(' ').next().unwrap_or_default()).peekable();
     let mut at = match words.peek()? {

@@ -71,7 +71,7 @@ async fn a_photograph_becomes_an_avatar() {
     );
 
     assert!(folder.staged_files().is_empty(), "nothing stays in staging");
-    assert_eq!(process.stop(), Some(0), "a drained process ends well");
+    assert_eq!(process.stop(), Some(0), "a drained process exits with status 0");
 }
 
 #[tokio::test(flavor = "multi_thread")]

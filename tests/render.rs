@@ -56,7 +56,7 @@ fn programs_read_json_and_results_are_written() {
 fn the_limits_are_those_of_the_settings() {
     let folder = DataFolder::new();
     let files = [picture_path("420.jpg")];
-    assert!(run_render(&folder, &files, &[]).0, "there is no settings file");
+    assert!(run_render(&folder, &files, &[]).0, "no settings file is needed");
     let small = folder.path().join("small.toml");
     std::fs::write(&small, "[pictures]\nmax_side = 100\n").unwrap();
     let (all, out, _) = run_render(&folder, &files, &["--config", small.to_str().unwrap()]);

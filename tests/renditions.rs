@@ -28,7 +28,8 @@ pub async fn new_version(prefer: &str, portal: &PortalClient, file: &str, bytes:
     request.multipart(form).send().await.unwrap()
 }
 
-/// Adds a rendition as the contract's examples do, with the file before its name, and waits for the outcome.
+/// Adds a rendition as the contract's examples do, and waits for the outcome. In the form, the part with the bytes
+/// comes before the part with the name.
 pub async fn add_rendition(portal: &PortalClient, file: &str, name: &str, bytes: Vec<u8>) -> Response {
     add_rendition_preferring("wait=30", portal, file, name, bytes).await
 }
@@ -55,7 +56,7 @@ pub fn uploaded_rendition_path(file: &str, name: &str) -> String {
 /// Runs the whole scenario on any deployment. `reader` sees what `writer` uploads, and may use another process.
 pub async fn run_scenario(writer: &PortalClient, reader: &PortalClient) {
     let file = new_file(writer).await;
-    // More than one part of a multipart upload to S3, and not a picture.
+    // These bytes need more than one part of a multipart upload to S3, and are not a picture.
     let bytes: Vec<u8> = (0..6_u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     assert_eq!(add_rendition(writer, &file, "Small", bytes.clone()).await.status(), 200);
     assert_eq!(add_rendition(writer, &file, "sMALL", bytes.clone()).await.status(), 409);
@@ -71,8 +72,8 @@ pub async fn run_scenario(writer: &PortalClient, reader: &PortalClient) {
     assert_eq!(whole.headers()["content-disposition"], "attachment; filename=\"Small.bin\"");
     let tag = whole.headers()["etag"].clone();
     assert!(whole.bytes().await.unwrap() == bytes, "the bytes are not those that were uploaded");
-    let had = reader.request(Method::GET, &path).header("if-none-match", &tag).send().await.unwrap();
-    assert_eq!(had.status(), 304);
+    let unchanged = reader.request(Method::GET, &path).header("if-none-match", &tag).send().await.unwrap();
+    assert_eq!(unchanged.status(), 304);
     let ranged = async |range: &str| {
         let request = reader.request(Method::GET, &path).header("range", range).header("if-range", &tag);
         let answer = request.send().await.unwrap();
@@ -154,16 +155,16 @@ async fn a_hundred_mebibytes_flow_through() {
     let path = format!("/documents/api/1.2/files/{file}/data/rendition?rendition=LARGE&renditionType=uploaded");
     let answer = portal.get(&path).await;
     assert_eq!(answer.status(), 200);
-    let (mut theirs, mut ours) = (Sha256::new(), Sha256::new());
+    let (mut received, mut sent) = (Sha256::new(), Sha256::new());
     let mut bytes = answer.bytes_stream();
     while let Some(piece) = bytes.next().await {
-        theirs.update(piece.unwrap());
+        received.update(piece.unwrap());
     }
-    (0..PIECES).for_each(|n| ours.update(piece(n)));
-    assert_eq!(theirs.finalize(), ours.finalize());
+    (0..PIECES).for_each(|n| sent.update(piece(n)));
+    assert_eq!(received.finalize(), sent.finalize());
     let downloaded = process.memory_kib("VmHWM");
     println!(
-        "100 MiB: {} MiB before, {} MiB at the upload's peak, {} MiB at the download's",
+        "100 MiB: {} MiB before, {} MiB at the upload's peak, {} MiB at the download's peak",
         before >> 10,
         uploaded >> 10,
         downloaded >> 10

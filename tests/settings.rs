@@ -113,7 +113,8 @@ fn a_line_that_is_not_toml_is_named() {
     assert!(err.contains("did you mean CLOAKROOM__HTTP__LISTEN?") && !err.contains("s3cret"), "{err}");
 }
 
-/// The environment wins over the file, words have the types of their settings, and text stays text.
+/// A variable of the environment overrides the file. Its value gets the type of its setting: `7` becomes a number, and
+/// `12345` stays text if the setting is a text.
 #[test]
 fn a_variable_overrides_the_file() {
     let folder = DataFolder::new();
@@ -280,7 +281,8 @@ fn records_that_cannot_be_opened_are_named() {
     assert!(!good && err.matches("not a database").count() == 1, "{err}");
 }
 
-/// The setting reaches the database client: the server's certificate comes from an authority that only the file names.
+/// `tls.ca_file` reaches the database client. The server's certificate comes from an authority that only this file
+/// names.
 #[test]
 fn a_certificate_authority_of_the_settings_is_trusted() {
     let (Ok(url), Ok(file)) = (std::env::var("CLOAKROOM_TEST_POSTGRES_TLS"), std::env::var("CLOAKROOM_TEST_CA")) else {

@@ -75,7 +75,7 @@ fn the_settings_reference_is_that_of_this_build() {
     assert!(written == page, "docs/settings.md is old: run this test once with UPDATE_SNAPSHOTS=1");
 }
 
-/// A setting without a default in the file would be missing from the reference.
+/// A setting that is not in the commented defaults would be missing from the reference.
 #[test]
 fn every_setting_has_a_commented_default() {
     fn keys(table: &toml::Table, prefix: &str, found: &mut BTreeSet<String>) {
@@ -91,7 +91,8 @@ fn every_setting_has_a_commented_default() {
     keys(&defaults.parse().unwrap(), "", &mut described);
     keys(&config_dump(&[]).parse().unwrap(), "", &mut all);
     assert_eq!(all.difference(&described).collect::<Vec<_>>(), Vec::<&String>::new());
-    // Keys of the same kind may share the comment of the first of them, but a section must not begin without one.
+    // Keys of the same kind may share the comment of their first key, but the first key of a section must have a
+    // comment.
     for pair in entries(&defaults).windows(2) {
         assert!(!pair[0].line.starts_with('[') || !pair[1].comment.is_empty(), "{} has no comment", pair[1].line);
     }

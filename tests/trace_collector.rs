@@ -13,10 +13,10 @@ use prost::Message;
 #[derive(Clone, Debug)]
 pub struct Span {
     pub name: String,
-    /// In hexadecimal, as in a `traceparent`.
+    /// The id of the trace, in hexadecimal as in a `traceparent`.
     pub trace: String,
     pub id: String,
-    /// Empty for the first span of a trace.
+    /// The id of the parent span. Empty for the first span of a trace.
     pub parent: String,
 }
 
@@ -47,7 +47,7 @@ impl TraceCollector {
     }
 }
 
-/// Reads one request; None if there are no more.
+/// Reads one request, keeps its spans and answers it. None if the connection has no further request.
 fn read_request(mut stream: &TcpStream, kept: &Mutex<Vec<Span>>) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut length = 0;

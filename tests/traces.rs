@@ -9,7 +9,7 @@ use crate::trace_collector::{Span, TraceCollector};
 pub const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-/// Uploads a picture as part of that trace.
+/// Uploads a picture as part of the trace with the id `TRACE`.
 pub async fn upload_traced(portal: &PortalClient) {
     let part = reqwest::multipart::Part::bytes(read_picture("astronaut.jpg")).file_name("astronaut.jpg");
     let request = portal.request(reqwest::Method::POST, "/api/dropbox/pictures").header("traceparent", TRACEPARENT);

@@ -1,4 +1,5 @@
-//! Two hundred concurrent uploads of 4 MiB cost less than 128 MiB, because bodies are streamed and not collected.
+//! Two hundred concurrent uploads of 4 MiB cost less than 128 MiB of memory, because bodies are streamed and not
+//! collected.
 
 use futures::future::join_all;
 use test_support::portal::PortalClient;

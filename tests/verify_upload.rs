@@ -11,7 +11,8 @@ use test_support::process::cloakroom_command;
 
 const TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// Enqueues the job, runs it, and returns it if it is dead now.
+/// Enqueues a job that verifies the upload, and runs the job. Returns the job's row, which remains only if the job is
+/// dead.
 async fn verify(parts: &InProcess, upload: UploadId) -> Option<JobRow> {
     let message =
         parts.backends.records.enqueue_upload_job(upload, Job::VerifyUpload { upload }, TIMEOUT).await.unwrap();

@@ -1,5 +1,5 @@
-"""FastAPI + Celery: the api. A parser in C writes the body into its file as it arrives. FastAPI's own UploadFile would
-write it into a temporary file first."""
+"""FastAPI + Celery: the api. A parser in C writes the picture into the staged file as the body arrives.
+FastAPI's own UploadFile would write the picture into a temporary file first."""
 
 import os
 import uuid

@@ -25,7 +25,7 @@ def process(number):
     staged = FOLDER / "staging" / number
     with Image.open(staged) as image:
         image.draft("RGB", (SIZES[0], SIZES[0]))
-        # The picture is made small first and upright then. Each size is made from the previous one.
+        # The picture is first made small and then turned upright. Each size is made from the previous one.
         made = ImageOps.fit(image, (SIZES[0], SIZES[0]), Image.Resampling.LANCZOS)
         made = ImageOps.exif_transpose(made.convert("RGB"))
     for size in SIZES:

@@ -18,7 +18,7 @@ await channel.prefetch(1)
 async function work (id) {
   const staged = `${STACK_FOLDER}/staging/${id}`
   const blob = `${STACK_FOLDER}/blobs/${id}`
-  // The largest from the file, the others from its raw pixels.
+  // The size 512 is made from the file, and every output from the raw pixels of that size.
   const { data, info } = await sharp(staged).rotate().resize(512, 512).flatten({ background: '#fff' }).raw()
     .toBuffer({ resolveWithObject: true })
   const raw = { raw: { width: info.width, height: info.height, channels: info.channels } }

@@ -14,7 +14,8 @@ SIZES = [512, 256, 128, 64]
 
 def work(data, form):
     image = Image.open(io.BytesIO(data))
-    # 1.4 times the largest size, as Cloakroom decodes. A smaller scale loses visible detail, a larger one costs more.
+    # The decode covers 1.4 times the largest size, as Cloakroom's does. A smaller scale loses visible detail, a larger
+    # one costs more.
     image.draft("RGB", (717, 717))
     image = ImageOps.exif_transpose(image)
     if form == "jpeg" and image.mode != "RGB":

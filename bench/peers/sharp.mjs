@@ -33,7 +33,8 @@ async function usual (bytes, format) {
 
 const recipes = { best, usual }
 
-// Renders many files, two at a time on two threads, to measure pictures per second. Each is read when its turn comes.
+// Renders many files, two at a time on two threads, to measure pictures per second. Each file is read when its turn
+// comes.
 async function many (paths, recipe, format) {
   let next = 0
   const worker = async () => {

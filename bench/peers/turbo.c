@@ -3,7 +3,7 @@
  * turn the picture and ignores profiles, so it does a little less than the engine.
  *
  *     cc -O3 -march=x86-64-v3 -o turbo turbo.c -ljpeg -lm
- *     valgrind --tool=callgrind ./turbo PHOTO          all of it
+ *     valgrind --tool=callgrind ./turbo PHOTO          the whole work
  *     valgrind --tool=callgrind ./turbo PHOTO coding   with pixels picked instead of resized: libjpeg-turbo's part
  *     valgrind --tool=callgrind ./turbo PHOTO decode   the decoding alone
  *

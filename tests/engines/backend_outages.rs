@@ -57,7 +57,7 @@ async fn a_store_that_is_away_kills_no_waiting_job() {
                 tick.tick().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(120), paused).await.expect("it takes no more jobs");
+        tokio::time::timeout(Duration::from_secs(120), paused).await.expect("the worker takes no more jobs");
         backends.queue.close().await;
         let postponed = "SELECT least(count(*), 3) FROM events WHERE detail LIKE '%which does not count%'";
         wait_for_number(&stack, postponed, 3).await;
@@ -71,7 +71,7 @@ async fn a_store_that_is_away_kills_no_waiting_job() {
             0
         );
         let opened = worker.log().matches("no more jobs are begun until it answers").count();
-        assert_eq!(opened, 1, "the worker says it once per outage");
+        assert_eq!(opened, 1, "the worker logs this once per outage");
         if matches!(way, ProxyState::Broken) {
             let begun = query_number(&stack, "SELECT count(*) FROM jobs WHERE attempts > 0").await;
             assert!(begun < 10, "{begun} of 30 jobs were begun during the outage");
@@ -83,9 +83,9 @@ async fn a_store_that_is_away_kills_no_waiting_job() {
     assert_all_ready(&stack, &acknowledged).await;
     wait_for_probe(&worker, "/readyz", |status, _| status == 200).await;
     assert_eq!(worker.stop(), Some(0));
-    let delivered = stack.operator_connection().await.create_channel().await.unwrap();
+    let channel = stack.operator_connection().await.create_channel().await.unwrap();
     let dead = lapin::options::QueueDeclareOptions { passive: true, ..Default::default() };
-    let dead = delivered.queue_declare(stack.queue_name("dead").into(), dead, Default::default()).await.unwrap();
+    let dead = channel.queue_declare(stack.queue_name("dead").into(), dead, Default::default()).await.unwrap();
     assert_eq!(dead.message_count(), 0, "no message was delivered too often");
     stack.clean_up().await;
 }
@@ -97,7 +97,7 @@ async fn a_database_that_is_away_kills_no_job_that_was_begun() {
     let portal = PortalClient::log_in(&api).await;
     let mut acknowledged = Vec::new();
     for _ in 0..6 {
-        // The outage comes while jobs are at every step.
+        // The outage begins while jobs are at different steps.
         acknowledged.extend(
             upload_many(&portal, 8, |done| {
                 if done == 6 {
@@ -132,11 +132,12 @@ async fn a_wrong_bucket_is_said_at_readyz_and_nothing_is_called_lost() {
         }
         command
     };
-    let lost = ServerProcess::start(misled(&["worker"]));
-    wait_for_probe(&lost, "/readyz", |status, said| status == 503 && said.contains("the bucket does not exist")).await;
+    let worker = ServerProcess::start(misled(&["worker"]));
+    wait_for_probe(&worker, "/readyz", |status, said| status == 503 && said.contains("the bucket does not exist"))
+        .await;
     wait_for_number(&stack, "SELECT least(count(*), 1) FROM events WHERE kind = 'postponed'", 1).await;
     assert_eq!(query_number(&stack, "SELECT count(*) FROM uploads WHERE state <> 'accepted'").await, 0);
-    assert_eq!(lost.stop(), Some(0));
+    assert_eq!(worker.stop(), Some(0));
     let other = ServerProcess::start(misled(&["api"]));
     let answer = PortalClient::log_in(&other).await.get("/readyz").await;
     assert_eq!(answer.status(), 503);

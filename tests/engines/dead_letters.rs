@@ -29,7 +29,7 @@ async fn a_job_that_cannot_be_done_is_shown_explained_tried_again_and_given_up()
     wait_for_number(&stack, "SELECT count(*) FROM jobs WHERE published_at IS NOT NULL", 2).await;
     let explains = async |words: &str| {
         let mut tick = tokio::time::interval(std::time::Duration::from_millis(500));
-        // The message counts of the broker are delayed.
+        // The broker reports its message counts with a delay.
         for _ in 0..60 {
             tick.tick().await;
             if ask(&["explain", lost]).contains(words) {
@@ -74,7 +74,8 @@ async fn a_job_that_cannot_be_done_is_shown_explained_tried_again_and_given_up()
     stack.clean_up().await;
 }
 
-/// Bytes that kill every worker that reads them: each attempt is counted before it begins, so the attempts run out.
+/// The bytes of a job kill every worker that reads them. Each attempt is counted before it begins, so the job runs out
+/// of attempts.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_kills_its_workers_runs_out_of_attempts() {
     let Some(stack) = EngineStack::start().await else { return };

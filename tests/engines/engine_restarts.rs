@@ -31,7 +31,7 @@ async fn the_broker_and_the_database_are_restarted_and_all_connections_closed_un
             }
         });
         acknowledged.extend(taken.await);
-        assert!(operator.expect("a third was acknowledged").wait().unwrap().success(), "{what}");
+        assert!(operator.expect("20 uploads were acknowledged").wait().unwrap().success(), "{what}");
     }
     assert!(acknowledged.len() >= 140, "{}", acknowledged.len());
     assert_all_ready(&stack, &acknowledged).await;

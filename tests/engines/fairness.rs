@@ -18,7 +18,7 @@ struct SettledRow {
 #[tokio::test(flavor = "multi_thread")]
 async fn floods_of_heavy_pictures_do_not_delay_small_ones_of_others() {
     let Some(stack) = EngineStack::start().await else { return };
-    let start = |arguments: &[&str]| {
+    let new_command = |arguments: &[&str]| {
         let mut command = stack.command(arguments);
         command.env("CLOAKROOM__QUEUE__HEAVY_THRESHOLD", "20ms");
         command.env("CLOAKROOM__WORKER__CONCURRENCY", "4").env("CLOAKROOM__WORKER__THREADS", "2");
@@ -26,7 +26,7 @@ async fn floods_of_heavy_pictures_do_not_delay_small_ones_of_others() {
         command.env("CLOAKROOM__WORKER__LEASE", "60s");
         command
     };
-    let api = ServerProcess::start(start(&["api"]));
+    let api = ServerProcess::start(new_command(&["api"]));
     let run = |arguments: &[&str]| {
         let output = stack.command(arguments).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -46,7 +46,7 @@ async fn floods_of_heavy_pictures_do_not_delay_small_ones_of_others() {
     }
     // All messages are in the broker before the first job begins.
     wait_for_number(&stack, "SELECT count(*) FROM jobs WHERE published_at IS NULL", 0).await;
-    let worker = ServerProcess::start(start(&["worker"]));
+    let worker = ServerProcess::start(new_command(&["worker"]));
     wait_for_number(&stack, "SELECT count(*) FROM uploads WHERE state = 'ready'", i64::try_from(sent).unwrap()).await;
     let asked = "SELECT owner, settled_at FROM uploads";
     let rows =

@@ -1,4 +1,4 @@
-//! `Idempotency-Key` while the database fails for a moment.
+//! A request with an `Idempotency-Key`, during which the database fails for a moment.
 
 use std::time::Duration;
 
@@ -15,8 +15,9 @@ async fn upload(portal: &PortalClient) -> Response {
     request.header("idempotency-key", "k").multipart(form).send().await.unwrap()
 }
 
-/// The request loses its database while it waits for a worker, so it can neither be answered nor release its key. When
-/// the database is back, the key is released. The client that sends the request again gets the same upload.
+/// The api loses its database while a request waits for a worker. So the api can neither answer with the outcome nor
+/// release the key of the request. When the database is back, the key is released. A client that sends the request
+/// again gets the same upload.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_released_once_the_database_is_back() {
     let Some(stack) = EngineStack::start().await.map(EngineStack::with_folder_stores) else { return };

@@ -1,5 +1,5 @@
-//! `kill -9` between every two steps. A step is one piece of a request that a process sends to an engine. Round n lets n
-//! pieces pass, holds back the next one, and kills the process. So each piece is held back in one of the rounds.
+//! `kill -9` between every two steps. A step is one piece of a request that a process sends to an engine. Round n lets
+//! n steps pass, holds back the next step, and kills the process. So each step is held back in one of the rounds.
 
 use test_support::engine_stack::EngineStack;
 use test_support::invariants::{query_number, settle_and_check, wait_for_number};
@@ -9,10 +9,11 @@ use test_support::proxy::RequestTrap;
 
 use super::faults::assert_all_ready;
 
-/// More steps than any job has.
+/// The largest number of rounds. No job and no upload has so many steps.
 const MAX_STEPS: usize = 200;
 
-/// A worker dies before its first step of a job, its second, and so on, until a job has fewer steps than that.
+/// A worker is killed before its first step of a job, then another worker before its second step, and so on. The last
+/// round is the first one in which the job is done before the step comes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_is_killed_between_every_two_steps() {
     let Some(stack) = EngineStack::start().await else { return };
@@ -23,7 +24,7 @@ async fn a_worker_is_killed_between_every_two_steps() {
         let trap = RequestTrap::default();
         let proxies = stack.new_proxies(&trap).await;
         let mut command = stack.command_through(&proxies, &["worker"]);
-        // The worker's own periodic work would be among the steps.
+        // Without these settings, requests of the worker's own periodic work would count as steps.
         command.env("CLOAKROOM__SWEEP__INTERVAL", "1h").env("CLOAKROOM__WORKER__LEASE", "2s");
         let victim = ServerProcess::start(command);
         wait_for_number(&stack, "SELECT count(*) FROM jobs WHERE published_at IS NULL OR leased_until IS NOT NULL", 0)
@@ -32,13 +33,13 @@ async fn a_worker_is_killed_between_every_two_steps() {
         let answer = portal.upload_preferring("respond-async", "small.jpg", read_picture("astronaut.jpg")).await;
         assert!(answer.status().is_success(), "{}", answer.status());
         acknowledged.push(answer.text().await.unwrap());
-        let whole = tokio::select! {
+        let job_done = tokio::select! {
             () = trap.sprung() => false,
             () = wait_for_number(&stack, "SELECT count(*) FROM jobs", 0) => true,
         };
         victim.kill();
         trap.clear();
-        if whole {
+        if job_done {
             println!("a worker was killed before each of {step} steps");
             assert!(step > 15, "a job has more steps than {step}");
             let _healer = stack.worker();
@@ -53,8 +54,9 @@ async fn a_worker_is_killed_between_every_two_steps() {
     panic!("no job was done within {MAX_STEPS} steps");
 }
 
-/// An api dies before its first step of an upload, its second, and so on: before the bytes are staged, between staging
-/// and commit, between commit and publish, before the answer.
+/// An api is killed before its first step of an upload, then another api before its second step, and so on. So some are
+/// killed before the bytes are staged, some between staging and commit, some between commit and publish, and some
+/// before the answer. The last round is the first one in which the upload is answered before the step comes.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_api_is_killed_between_every_two_steps() {
     let Some(stack) = EngineStack::start().await else { return };
@@ -82,15 +84,15 @@ async fn an_api_is_killed_between_every_two_steps() {
         assert!(step > 5, "an upload has more steps than {step}");
         let ends = settle_and_check(&stack, &acknowledged).await;
         assert_eq!((ends.ready, ends.failed), (1, 0), "{ends:?}");
-        let failed = query_number(&stack, "SELECT count(*) FROM uploads WHERE state <> 'ready'").await;
-        assert_eq!(failed, 0, "what was committed is done, answered or not");
+        let not_ready = query_number(&stack, "SELECT count(*) FROM uploads WHERE state <> 'ready'").await;
+        assert_eq!(not_ready, 0, "each committed upload is done, even if its client got no answer");
         return stack.clean_up().await;
     }
     panic!("no upload was done within {MAX_STEPS} steps");
 }
 
-/// A machine that loses power closes no connection: the database holds the locks of its transaction until the server
-/// ends the session.
+/// A machine that loses power closes no connection. PostgreSQL keeps the locks of that machine's open transaction until
+/// PostgreSQL itself ends the session.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_vanishes_in_the_middle_of_a_transaction() {
     let Some(stack) = EngineStack::start().await else { return };
@@ -103,8 +105,8 @@ async fn a_machine_vanishes_in_the_middle_of_a_transaction() {
         proxies.database = stack.new_proxies(&trap).await.database;
         let mut command = stack.command_through(&proxies, &["worker"]);
         command.env("CLOAKROOM__SWEEP__INTERVAL", "1h").env("CLOAKROOM__WORKER__LEASE", "2s");
-        // A job that is not done in its round is taken by the workers of later rounds, and each costs it an attempt. On a
-        // slow machine that is many.
+        // A job that is not done in its round is taken by the workers of later rounds. Each of these workers uses up
+        // one attempt of the job, so on a slow machine a job has many attempts.
         command.env("CLOAKROOM__WORKER__MAX_ATTEMPTS", "1000");
         let victim = ServerProcess::start(command);
         trap.arm(step);
@@ -112,10 +114,10 @@ async fn a_machine_vanishes_in_the_middle_of_a_transaction() {
         acknowledged.push(answer.text().await.unwrap());
         trap.sprung().await;
         victim.kill();
-        let held = "SELECT count(*) FROM pg_stat_activity a JOIN pg_locks l USING (pid)
+        let lock_count_sql = "SELECT count(*) FROM pg_stat_activity a JOIN pg_locks l USING (pid)
                     WHERE a.datname = current_database() AND a.state = 'idle in transaction'
                       AND l.relation = 'jobs'::regclass AND l.mode = 'RowExclusiveLock'";
-        if query_number(&stack, held).await > 0 {
+        if query_number(&stack, lock_count_sql).await > 0 {
             let mut next = stack.command(&["worker"]);
             next.env("CLOAKROOM__WORKER__MAX_ATTEMPTS", "1000");
             let _next = ServerProcess::start(next);

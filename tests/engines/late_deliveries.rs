@@ -37,7 +37,11 @@ async fn a_delivery_after_claim_after_removal_and_after_expiry_changes_nothing()
     let gone = portal.request(reqwest::Method::DELETE, &format!("/api/{me}/picture")).send().await.unwrap();
     assert_eq!(gone.status(), 200);
     assert_eq!(portal.claim(&me, claimed).await.status(), 200);
-    query_number(&stack, &format!("WITH late AS (UPDATE uploads SET expires_at = 1 WHERE id = {expired} RETURNING 1) SELECT count(*) FROM late")).await;
+    let expire = format!(
+        "WITH late AS (UPDATE uploads SET expires_at = 1 WHERE id = {expired} RETURNING 1) \
+         SELECT count(*) FROM late"
+    );
+    query_number(&stack, &expire).await;
     wait_for_number(&stack, "SELECT count(*) FROM uploads WHERE state = 'expired'", 1).await;
 
     let events = query_number(&stack, "SELECT count(*) FROM events").await;
@@ -64,8 +68,8 @@ fn faketime() -> Option<&'static str> {
         .find(|library| Path::new(library).exists())
 }
 
-/// One machine is an hour ahead and one is an hour behind: nothing expires early, and no lease is taken from a live
-/// worker.
+/// The clocks of an api and a worker are an hour ahead, and those of another api and worker are an hour behind. Nothing
+/// expires early, and no lease is taken from a live worker.
 #[tokio::test(flavor = "multi_thread")]
 async fn clocks_that_are_an_hour_off_do_no_harm() {
     let Some(library) = faketime() else {
@@ -73,14 +77,19 @@ async fn clocks_that_are_an_hour_off_do_no_harm() {
     };
     // S3 itself refuses clients whose clocks differ by more than 15 minutes, so the stores are folders.
     let Some(stack) = EngineStack::start().await.map(EngineStack::with_folder_stores) else { return };
-    let off = |role: &str, by: &str| {
+    let start_with_clock = |role: &str, by: &str| {
         let mut command = stack.command(&[role]);
         // Timers use the monotonic clock, which is not faked.
         command.env("LD_PRELOAD", library).env("FAKETIME", by).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         command.env("CLOAKROOM__UPLOADS__RETENTION", "30m").env("CLOAKROOM__UPLOADS__DEADLINE", "10m");
         ServerProcess::start(command)
     };
-    let processes = [off("api", "+1h"), off("worker", "-1h"), off("worker", "+1h"), off("api", "-1h")];
+    let processes = [
+        start_with_clock("api", "+1h"),
+        start_with_clock("worker", "-1h"),
+        start_with_clock("worker", "+1h"),
+        start_with_clock("api", "-1h"),
+    ];
     let mut acknowledged = Vec::new();
     for api in [&processes[0], &processes[3]] {
         let portal = PortalClient::log_in(api).await;

@@ -1,4 +1,4 @@
-//! The harness itself: what a test leaves on the engines is found at its end.
+//! Tests of the harness: at the end of a test, it finds what the test left on the engines.
 
 use domain::{Job, JobId, JobMessage, QueueName};
 use test_support::engine_stack::EngineStack;

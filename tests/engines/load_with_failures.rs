@@ -1,4 +1,4 @@
-//! All faults at once: 2000 uploads while workers and apis are killed and every connection is cut.
+//! Several faults at once: 2000 uploads while workers and apis are killed and every connection is cut.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use test_support::proxy::ProxyState;
 use super::faults::{assert_all_ready, upload_many};
 
 const UPLOADS: usize = 2000;
-const CONCURRENT_UPLOADS: usize = 250;
+const UPLOADS_PER_ROUND: usize = 250;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_thousand_uploads_survive_kills_and_cut_connections() {
@@ -22,7 +22,7 @@ async fn two_thousand_uploads_survive_kills_and_cut_connections() {
         let mut worker = Some(stack.worker());
         let portal = PortalClient::log_in(api.as_ref().unwrap()).await;
         stack.broker.set(ProxyState::Open);
-        let handed = upload_many(&portal, CONCURRENT_UPLOADS, |done| {
+        let handed = upload_many(&portal, UPLOADS_PER_ROUND, |done| {
             match done % 50 {
                 10 => stack.broker.cut(),
                 20 => stack.database.cut(),
@@ -53,7 +53,7 @@ async fn two_thousand_uploads_survive_kills_and_cut_connections() {
     let taken_in = begun.elapsed();
     assert_all_ready(&stack, &acknowledged).await;
     println!(
-        "{} acknowledged in {taken_in:.0?}, all ready after {:.0?}; {killed} processes killed, {cut} proxies cut",
+        "{} acknowledged in {taken_in:.0?}, all ready after {:.0?}; {killed} processes killed, {cut} connection cuts",
         acknowledged.len(),
         begun.elapsed()
     );

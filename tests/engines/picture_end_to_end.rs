@@ -27,7 +27,8 @@ async fn a_photograph_becomes_an_avatar_in_three_processes() {
     assert!(rejected.status().is_client_error(), "{}", rejected.status());
 
     let elsewhere = PortalClient::log_in(&other).await;
-    // Two processes request the same size at the same moment: one of them enqueues it, and both get it.
+    // Two apis get a request for the same size at the same moment. One of them enqueues the size, and both answer with
+    // it.
     let path = format!("/api/dropbox/pictures/{number}?size=333");
     let shown = join_all([portal.get(&path), elsewhere.get(&path)]).await;
     assert!(shown.iter().all(|shown| shown.status() == 200), "{shown:?}");
@@ -39,7 +40,7 @@ async fn a_photograph_becomes_an_avatar_in_three_processes() {
 
     assert_eq!(settle_and_check(&stack, &[number]).await, OutcomeCounts { ready: 1, ..OutcomeCounts::default() });
     for process in [api, other, worker] {
-        assert_eq!(process.stop(), Some(0), "a drained process ends well");
+        assert_eq!(process.stop(), Some(0), "a drained process exits with status 0");
     }
     stack.clean_up().await;
 }
@@ -122,7 +123,8 @@ async fn one_trace_goes_through_the_broker_and_through_an_outage_of_it() {
     stack.clean_up().await;
 }
 
-/// The first SIGTERM waits for the current job. The second one does not, and the next worker takes the job.
+/// After the first SIGTERM, a worker finishes its current job. After the second SIGTERM, it ends at once, and the next
+/// worker takes the job.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_sigterm_aborts_and_loses_nothing() {
     let Some(stack) = EngineStack::start().await else { return };

@@ -8,13 +8,13 @@ use test_support::process::{DataFolder, ServerProcess};
 
 use super::faults::{assert_all_ready, upload_many};
 
-/// An operator purges the queue. Every upload is done long before its deadline.
+/// An operator purges the queue. Every upload is still done before its deadline.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_purged_queue_costs_no_upload() {
     let Some(stack) = EngineStack::start().await else { return };
     let mut command = stack.command(&["api"]);
-    // Messages are published again after a tenth of the deadline, 12 s. The deadline is that long
-    // because the machine may be slow.
+    // Messages are published again after a tenth of the deadline, which is 12 s. The deadline is 2 minutes because the
+    // machine may be slow.
     command.env("CLOAKROOM__UPLOADS__DEADLINE", "2m");
     let api = ServerProcess::start(command);
     let portal = PortalClient::log_in(&api).await;
@@ -37,7 +37,7 @@ async fn a_job_that_is_retried_right_after_it_died_is_taken_up_again() {
     let api = stack.api();
     let portal = PortalClient::log_in(&api).await;
     let backends = stack.open_backends().await;
-    // The staging folder of this worker is another one, which lacks the bytes: every job becomes dead within
+    // The staging folder of this worker is not the api's folder and lacks the bytes, so every job becomes dead within
     // milliseconds.
     let elsewhere = DataFolder::new();
     std::fs::create_dir(elsewhere.path().join("incoming")).unwrap();

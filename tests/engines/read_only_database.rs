@@ -29,7 +29,7 @@ pub(super) async fn wait_for_probe(url: &str, expected: (u16, &str)) {
     tokio::time::timeout(patience, asked).await.unwrap_or_else(|_| panic!("{url} never says {expected:?}"));
 }
 
-/// Changes the mode of sessions that begin later, as a failover does.
+/// Changes whether sessions that begin later may write. A failover has the same effect.
 async fn set_default_transaction_mode(stack: &EngineStack, how: &str) {
     let sql = format!(
         "SET TRANSACTION READ WRITE; DO $$ BEGIN EXECUTE \

@@ -1,6 +1,6 @@
 //! Tests of renditions on real engines:
 //! - the shared scenario;
-//! - a version that arrives while another one is in flight;
+//! - a version that arrives while a rendition of the version before it is in flight;
 //! - a permission that is revoked while a request waits;
 //! - one name for which many requests compete at two processes.
 
@@ -21,7 +21,7 @@ async fn a_file_and_its_renditions_in_three_processes() {
     crate::renditions::run_scenario(&PortalClient::log_in(&api).await, &PortalClient::log_in(&other).await).await;
     settle_and_check(&stack, &[]).await;
     for process in [api, other, worker] {
-        assert_eq!(process.stop(), Some(0), "a drained process ends well");
+        assert_eq!(process.stop(), Some(0), "a drained process exits with status 0");
     }
     stack.clean_up().await;
 }

@@ -1,5 +1,5 @@
-//! Processes that stop, or have jobs in progress, while an engine does not answer, and processes that start
-//! concurrently.
+//! Processes that stop while an engine does not answer, a worker whose database does not answer, and processes that
+//! start concurrently.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use super::faults::{assert_all_ready, upload_many};
 
-/// Longer than `shutdown.grace_period` here, and shorter than `http.drain_timeout`.
+/// How long a process may take to end. Longer than `shutdown.grace_period` in these tests, and shorter than
+/// `http.drain_timeout`.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Asserts that every role ends by itself with work in progress, while an engine keeps its connections open and passes
@@ -40,8 +41,8 @@ async fn assert_all_roles_end(silence: impl Fn(&EngineStack)) {
         }
     }
     hanging.abort();
-    for way in [&stack.broker, &stack.database, &stack.store] {
-        way.set(ProxyState::Open);
+    for proxy in [&stack.broker, &stack.database, &stack.store] {
+        proxy.set(ProxyState::Open);
     }
     // The processes ended in the middle of their work.
     stack.clean_up_leftovers().await;
@@ -74,7 +75,8 @@ async fn two_apis_start_at_once_on_a_fresh_database() {
     stack.clean_up().await;
 }
 
-/// Jobs that this worker had received and not begun have no lease, and no other process knows that the worker hangs.
+/// The database of a worker does not answer. Jobs that this worker has received and not begun have no lease, and no
+/// other process knows that the worker hangs.
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_of_a_worker_whose_database_says_nothing_are_done_by_another() {
     let Some(stack) = EngineStack::start().await else { return };

@@ -1,11 +1,11 @@
-//! Reads processor time from `/proc`: of Cloakroom's processes by process id, of the engines by
-//! program name. The time of workers in the picture engine is measured separately, by its threads.
+//! Reads processor time from `/proc`. Cloakroom's processes are found by their process ids, and the engines by their
+//! program names. The time that workers spend in the picture engine is measured separately, by the picture threads.
 
 use std::time::Duration;
 
 use test_support::process::ServerProcess;
 
-/// Clock ticks per second (USER_HZ), which is 100 on every Linux machine that runs this.
+/// Clock ticks per second (USER_HZ), which is 100 on every Linux machine that runs this benchmark.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Clock ticks spent so far, by component.
@@ -32,7 +32,7 @@ impl CpuCosts {
         self
     }
 
-    /// Formats the milliseconds per upload.
+    /// Formats the processor time per upload, in milliseconds.
     pub fn per_upload(&self, uploads: usize) -> String {
         let ms = |ticks: u64| ticks as f64 / TICKS_PER_SECOND * 1000.0 / uploads as f64;
         let each = self.0.iter().map(|(who, ticks)| format!("{who} {:.2}", ms(*ticks))).collect::<Vec<_>>().join(" + ");
@@ -69,8 +69,8 @@ fn process_name(id: &str) -> String {
     std::fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default().trim().to_owned()
 }
 
-/// Ticks in user and system mode, of all threads and of children that have ended. A database server's connections are
-/// such children.
+/// Ticks in user and system mode, of all threads and of children that have ended. A database server starts such a child
+/// for each connection.
 fn cpu_ticks(id: &str) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     let Some((_, rest)) = stat.rsplit_once(") ") else { return 0 };

@@ -1,6 +1,6 @@
-//! `cargo bench --bench load`: clients upload pictures to an api with two workers on real engines,
-//! each as fast as its uploads are answered. It prints what that costs each component, and asserts
-//! nothing.
+//! `cargo bench --bench load`: clients upload pictures to an api with two workers on real engines. A client sends its
+//! next upload as soon as its last one is answered. The benchmark prints what the uploads cost each component, and has
+//! no limits for these costs.
 //!
 //! The addresses of the engines come from `CLOAKROOM_TEST_AMQP`, `CLOAKROOM_TEST_POSTGRES` and `CLOAKROOM_TEST_S3`, as
 //! for the tests. Arguments after `--`:
@@ -125,18 +125,18 @@ async fn wait_until_drained(stack: &EngineStack, last: Option<(PortalClient, Str
     }
 }
 
-/// Creates the users, each with a token. There are several, because every upload counts the unclaimed pictures of its
-/// user.
+/// Creates the users, each with a token. There are several users, because every upload counts the unclaimed pictures of
+/// its user.
 fn create_users(stack: &EngineStack, api: &ServerProcess) -> Vec<PortalClient> {
     let run = |arguments: &[&str]| {
         let output = stack.command(arguments).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
-    let person = |n: usize| {
+    let create_user = |n: usize| {
         let id = format!("person{n}");
         run(&["user", "add", &id, &format!("{id}@example.org")]);
         PortalClient::with_token(api, run(&["token", "issue", &id, "--lifetime", "1h"]).trim())
     };
-    (0..USERS).map(person).collect()
+    (0..USERS).map(create_user).collect()
 }

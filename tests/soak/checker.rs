@@ -1,4 +1,4 @@
-//! Invariants at the end of the soak, whatever failed during it.
+//! Checks the invariants at the end of the soak. They must hold, whatever failed during the soak.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,8 @@ use crate::workload::Workload;
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long pending work may take after the last fault: the deadline of an upload, and the time to sweep.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(150);
-/// Pictures that expire within this time are waited for.
+/// The checker waits until all pictures that expire within this time have expired. Otherwise they would expire during
+/// the checks.
 const EXPIRY_HORIZON: Duration = Duration::from_secs(600);
 /// How long the sweeper of the last start may take.
 const SWEEP_TIMEOUT: Duration = Duration::from_secs(90);
@@ -44,7 +45,7 @@ impl<I: Deployment> Checker<'_, I> {
             node.set_extra_settings(&FINAL_SETTINGS);
             node.start().await;
         }
-        journal.log("all processes were stopped and started; the rest is swept");
+        journal.log("all processes were stopped and started; now leftovers are swept");
         self.wait_until_swept().await;
         self.check_invariants().await;
         self.check_counts().await;
@@ -85,7 +86,7 @@ impl<I: Deployment> Checker<'_, I> {
                 }
             }
         }
-        self.workload.journal.log(&format!("probes looked at for {:.1} s", begun.elapsed().as_secs_f64()));
+        self.workload.journal.log(&format!("the check of the probes took {:.1} s", begun.elapsed().as_secs_f64()));
     }
 
     /// Uploads four pictures, each at a random api. All must be acknowledged.
@@ -120,11 +121,11 @@ impl<I: Deployment> Checker<'_, I> {
 
     /// Waits until all scheduled deletions are complete and staging has no unneeded objects.
     async fn wait_until_swept(&self) {
-        // Bytes of an unfinished attempt are kept for an hour, in case they are still being written.
+        // Bytes of an unfinished attempt are kept for an hour, in case they are still being written. Here all deletions
+        // are made due at once.
         self.db.execute_unprepared("UPDATE deletions SET due_at = 1, leased_until = NULL").await.unwrap();
         let begun = Instant::now();
         loop {
-            // Pictures with a short retention would expire during the checks.
             let soon = jiff::Timestamp::now().as_millisecond() + EXPIRY_HORIZON.as_millis() as i64;
             let expiring = format!(
                 "SELECT count(*) FROM uploads WHERE claimed_at IS NULL AND state = 'ready' AND expires_at < {soon}"
@@ -150,12 +151,12 @@ impl<I: Deployment> Checker<'_, I> {
     async fn check_invariants(&self) {
         let numbers = self.workload.journal.upload_ids();
         let stats = self.backends.records.stats().await.unwrap();
-        let looked = async {
+        let checks = async {
             assert_every_upload_counted(&stats, &numbers);
             check_all_uploads(&self.backends, &self.db, &numbers).await
         };
-        match std::panic::AssertUnwindSafe(looked).catch_unwind().await {
-            Ok(ends) => self.workload.journal.log(&format!("acknowledged uploads ended so: {ends:?}")),
+        match std::panic::AssertUnwindSafe(checks).catch_unwind().await {
+            Ok(ends) => self.workload.journal.log(&format!("outcomes of the acknowledged uploads: {ends:?}")),
             Err(panic) => self.violation(panic_message(&*panic)),
         }
     }
@@ -182,8 +183,13 @@ impl<I: Deployment> Checker<'_, I> {
                 self.violation(format!("{many} {what}"));
             }
         }
-        let bad = "SELECT id FROM uploads WHERE state IN ('failed', 'rejected', 'accepted') ORDER BY id LIMIT 5";
-        let rows = self.db.query_all_raw(Statement::from_string(self.db.get_database_backend(), bad)).await.unwrap();
+        let bad_uploads_sql =
+            "SELECT id FROM uploads WHERE state IN ('failed', 'rejected', 'accepted') ORDER BY id LIMIT 5";
+        let rows = self
+            .db
+            .query_all_raw(Statement::from_string(self.db.get_database_backend(), bad_uploads_sql))
+            .await
+            .unwrap();
         for row in rows {
             let id: i64 = row.try_get_by_index(0).unwrap();
             let explained = self.deployment.command(&["explain", &id.to_string()]).output().unwrap();
@@ -211,7 +217,7 @@ impl<I: Deployment> Checker<'_, I> {
                     }
                     if begun.elapsed() > READY_TIMEOUT {
                         let line = text.lines().find(|line| line.starts_with(gauge)).unwrap_or("nothing");
-                        break self.violation(format!("{} shows {line}, instead of 0 as {gauge}", node.name));
+                        break self.violation(format!("{} shows {line} instead of {gauge} 0", node.name));
                     }
                     tokio::time::sleep(Duration::from_millis(200)).await;
                 }
@@ -319,12 +325,12 @@ impl<I: Deployment> Checker<'_, I> {
     }
 }
 
-/// Whether the time to claim a picture is over.
+/// Whether a picture was not claimed and the time to claim it is over.
 fn claim_time_is_over(upload: &Upload) -> bool {
     upload.claim.is_none() && upload.expires_at.is_some_and(|expires| expires <= jiff::Timestamp::now())
 }
 
-/// Checks the row of an acknowledged picture.
+/// Checks that the row of an acknowledged picture agrees with what the client sent and with the answers that it got.
 fn check_row(upload: &Upload, picture: &AcknowledgedPicture) -> Result<(), String> {
     if upload.sha256 != picture.sha256 {
         return Err("its number belongs to other bytes than were sent".to_owned());
@@ -342,9 +348,9 @@ fn check_row(upload: &Upload, picture: &AcknowledgedPicture) -> Result<(), Strin
     if !claim_fits {
         return Err(format!("it is claimed for {claim:?}, and the answers were {:?}", picture.claims));
     }
-    if let Some(gone) = picture.missing_since
+    if let Some(missing_since) = picture.missing_since
         && claim.is_none()
-        && upload.expires_at.is_none_or(|expires| expires.as_millisecond() > gone + 1000)
+        && upload.expires_at.is_none_or(|expires| expires.as_millisecond() > missing_since + 1000)
     {
         return Err("it was answered 404 or 410 before its time was over".to_owned());
     }

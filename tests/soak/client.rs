@@ -9,10 +9,11 @@ use reqwest::{Method, RequestBuilder};
 
 use crate::node::Node;
 
-/// How long a client waits. Longer than any response takes while there is no fault.
+/// How long a client waits for a response. While there is no fault, every response takes less time.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
-/// The maximum number of times that a request with an idempotency key is sent, and the pause between two attempts.
+/// The maximum number of times that a request with an idempotency key is sent.
 const MAX_ATTEMPTS: usize = 10;
+/// The pause between two attempts of a request with an idempotency key.
 const RETRY_PAUSE: Duration = Duration::from_millis(700);
 
 pub struct SoakResponse {
@@ -86,7 +87,7 @@ impl SoakUser {
                 .await;
             match &last {
                 None => {}
-                // The request was refused for now, or an earlier attempt of it is still in flight.
+                // The request was refused for now, or an earlier attempt of the request is still in flight.
                 Some(answer) if matches!(answer.status, 408 | 409 | 429 | 503) => {}
                 Some(_) => break,
             }

@@ -22,7 +22,7 @@ pub const SETTINGS: [(&str, &str); 15] = [
     ("CLOAKROOM__WORKER__LEASE", "4s"),
     ("CLOAKROOM__WORKER__CONCURRENCY", "2"),
     ("CLOAKROOM__SWEEP__INTERVAL", "500ms"),
-    // Longer than an upload may take, including outages.
+    // The minimum age of orphans is longer than an upload may take, including outages.
     ("CLOAKROOM__SWEEP__ORPHAN_INTERVAL", "20s"),
     ("CLOAKROOM__SWEEP__MIN_ORPHAN_AGE", "60s"),
     // The time for which a key stays locked after its api was killed depends on these settings.
@@ -52,7 +52,7 @@ pub trait Deployment {
     /// Does what an operator does before the first start.
     async fn prepare(&self) {}
 
-    /// Applies the fault of a step, and ends it.
+    /// Applies the fault of a step, and ends the fault after its duration.
     async fn apply_fault(&self, step: &FaultStep);
 
     /// Opens the backends without any proxy.

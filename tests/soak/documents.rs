@@ -29,7 +29,8 @@ fn random_prefer(random: &mut SeededRandom) -> &'static str {
     if random.one_in(2) { "respond-async" } else { "wait=3" }
 }
 
-/// Sends a form with the file and optional parameters. Half of the requests have an idempotency key.
+/// Sends a form with a new file and, for a rendition, with its `name`. Half of the requests have an idempotency key.
+/// Returns the response and the SHA-256 of the file if the request was acknowledged.
 async fn post(
     workload: &Workload,
     user: usize,
@@ -55,7 +56,8 @@ async fn post(
     match answer.status {
         200..=202 => Some((answer, sha256)),
         400..500 if !matches!(answer.status, 408 | 409 | 429) => {
-            // A file that was acknowledged with 202 may not be ready yet.
+            // Only a request for an existing file may get 404: a file that was acknowledged with 202 may not be ready
+            // yet.
             if answer.status != 404 || path.ends_with("/files/data") {
                 workload.journal.record_violation(format!(
                     "POST {path} was answered {}: {}",
@@ -84,7 +86,8 @@ pub async fn add_file(workload: &Workload, user: usize, random: &mut SeededRando
     workload.journal.entries().versions.push(version);
 }
 
-/// One of the user's files, with renditions or with versions.
+/// One of the user's recent files. With `with_renditions` it is a file that gets renditions, otherwise one that gets
+/// further versions.
 fn pick_file(workload: &Workload, user: usize, random: &mut SeededRandom, with_renditions: bool) -> Option<String> {
     let entries = workload.journal.entries();
     let theirs = |version: &&AcknowledgedVersion| version.user == user && version.has_renditions == with_renditions;

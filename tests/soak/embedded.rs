@@ -1,5 +1,5 @@
-//! A deployment of one `cloakroom up` on SQLite, two folders and a queue in memory, on a small file system if that can
-//! be mounted.
+//! A deployment of one `cloakroom up` on SQLite, two folders and a queue in memory. Its data is on a small file system,
+//! if one can be mounted.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use crate::fault_schedule::{FaultKind, FaultMix, FaultStep};
 use crate::journal::Journal;
 use crate::node::{Node, NodeRole};
 
-/// The number of uploads that must be acknowledged within `RECOVERY_TIMEOUT` after a full disk.
-/// They need a few seconds, even on a busy machine.
+/// The number of uploads that must be acknowledged within `RECOVERY_TIMEOUT` after the disk has room again. They need a
+/// few seconds, even on a busy machine.
 const MIN_ACCEPTED: usize = 6;
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -33,10 +33,10 @@ pub struct EmbeddedDeployment {
 impl EmbeddedDeployment {
     pub fn new(journal: &Arc<Journal>, seconds: u64) -> Self {
         let folder = Arc::new(DataFolder::new());
-        // The space that a second of workload takes, and a reserve.
+        // Half a mebibyte for each second of workload, and a reserve of 160 MiB.
         let disk = Tmpfs::mount(folder.path(), &format!("{}m", 160 + seconds / 2));
         if disk.is_none() {
-            journal.log("no full disk: only root can mount a small file system");
+            journal.log("this run has no full disk, because only root can mount a small file system");
         }
         let data = Arc::clone(&folder);
         let build = move || {
@@ -111,7 +111,7 @@ impl Deployment for EmbeddedDeployment {
             (FaultKind::Stop(_), _) => self.nodes[0].restart(step.duration).await,
             (FaultKind::Pause(_), _) => self.nodes[0].pause_during(tokio::time::sleep(step.duration)).await,
             (FaultKind::FullDisk, Some(disk)) => {
-                // The restart shortens the database's log, so that the log has to grow.
+                // The restart shortens the database's log, so that the log has to grow while the disk is full.
                 self.nodes[0].restart(Duration::ZERO).await;
                 self.nodes[0]
                     .run_undisturbed(async {

@@ -44,7 +44,7 @@ pub enum FaultKind {
 #[derive(Clone, Copy, Debug)]
 pub struct FaultStep {
     pub fault: FaultKind,
-    /// Selects the process, or all processes.
+    /// A random number that selects the process or all processes.
     pub target: u64,
     /// The duration of the fault.
     pub duration: Duration,
@@ -89,12 +89,12 @@ impl FaultSchedule {
         });
         let seconds = |least, most| (Duration::from_secs(least), Duration::from_secs(most));
         let (least, most) = match fault {
-            // Longer than all attempts together would take if they were counted.
+            // Longer than all attempts of a job would take if they were counted.
             FaultKind::Outage(EngineKind::Store, ProxyState::Broken) | FaultKind::BlobsAway => seconds(10, 14),
             FaultKind::Outage(_, ProxyState::Slow(_)) => seconds(2, 6),
             FaultKind::Outage(..) => seconds(5, 14),
             FaultKind::FullDisk => seconds(4, 8),
-            // Longer than a lease.
+            // Some of these pauses are longer than a lease.
             FaultKind::Pause(_) => seconds(1, 8),
             FaultKind::Kill(_) | FaultKind::Stop(_) => seconds(0, 3),
             FaultKind::Cut(_) | FaultKind::PurgeQueues | FaultKind::DeleteQueue | FaultKind::CloseSessions => {

@@ -16,10 +16,10 @@ pub struct AcknowledgedPicture {
     pub user: usize,
     pub sha256: String,
     pub content: TestPicture,
-    /// When it was first answered with 404 or 410, in milliseconds since 1970. If it is not
-    /// claimed, it must have expired by then.
+    /// When a request for the picture was first answered with 404 or 410, in milliseconds since 1970. If the picture is
+    /// not claimed, it must have expired by then.
     pub missing_since: Option<i64>,
-    /// The resources for which it was claimed, each with the response status, if there was a response.
+    /// The resources for which a claim was sent, each with the response status, if there was a response.
     pub claims: Vec<(String, Option<u16>)>,
 }
 
@@ -30,7 +30,7 @@ pub struct AcknowledgedVersion {
     pub file: String,
     /// The version number, if the response had it.
     pub number: Option<u64>,
-    /// The number in `Location`, if the response had it.
+    /// The upload's number in `Location`, if the response had it.
     pub upload: Option<i64>,
     pub sha256: String,
     /// Whether renditions are added to this file. In that case it gets no further versions.
@@ -45,7 +45,7 @@ pub struct AcknowledgedRendition {
     pub name: String,
     pub upload: Option<i64>,
     pub sha256: String,
-    /// Whether its deletion was requested and, if so, whether that was answered 200.
+    /// None if no deletion was requested. Otherwise whether the deletion was answered with 200.
     pub deleted: Option<bool>,
 }
 

@@ -5,7 +5,8 @@
 //! apis and two workers on RabbitMQ, PostgreSQL and S3. Both read two environment variables:
 //!
 //! - `CLOAKROOM_SOAK_SECONDS`: the duration of the faults in seconds, 60 by default, plus a minute or two of checks.
-//! - `CLOAKROOM_SOAK_SEED`: a number that decides the schedule and the users' actions; printed; random by default.
+//! - `CLOAKROOM_SOAK_SEED`: a number that decides the schedule and the users' actions, random by default. The test
+//!   prints the number.
 
 #![allow(unreachable_pub, reason = "the modules of a binary have no outside")]
 #![allow(clippy::disallowed_methods, reason = "tests make names and times of their own")]
@@ -76,7 +77,7 @@ async fn soak<I: Deployment>(deployment: I, seed: u64, seconds: u64) {
     journal.log(&format!("CLOAKROOM_SOAK_SEED={seed} CLOAKROOM_SOAK_SECONDS={seconds}"));
     let body =
         AssertUnwindSafe(run_workload_and_faults(&deployment, seed, Duration::from_secs(seconds))).catch_unwind();
-    // Cleans up whatever happens.
+    // The code below cleans up also after a panic and after Ctrl-C.
     let ended = tokio::select! {
         ended = body => ended,
         _ = tokio::signal::ctrl_c() => {
@@ -108,8 +109,8 @@ async fn run_workload_and_faults<I: Deployment>(deployment: &I, seed: u64, durat
     }
     let backends = deployment.open_backends().await;
     let workload = Workload::new(create_users(deployment, &backends).await, journal, seed);
-    // An open connection of another process would keep SQLite's log at its longest, so the test would never meet a full
-    // disk.
+    // An open connection of this process would keep SQLite's log at its longest. The log would then have no need to
+    // grow, so the test would never meet a full disk.
     close_backends(backends).await;
     let (begun, stop) = (Instant::now(), CancellationToken::new());
     let mixes = deployment.fault_mixes().into_iter().enumerate();
@@ -133,7 +134,7 @@ async fn close_backends(backends: Backends) {
     backends.records.close().await.unwrap();
 }
 
-/// Runs the faults of one track; the last one ends by `end`.
+/// Runs the faults of one track. A fault that would not be over by `end` is not begun.
 async fn run_track<I: Deployment>(deployment: &I, mix: FaultMix, seed: u64, end: Instant) {
     let mut schedule = FaultSchedule::new(mix, seed);
     loop {

@@ -31,9 +31,9 @@ pub struct Node {
     pub name: String,
     pub role: NodeRole,
     build_command: CommandBuilder,
-    /// Settings that only the next starts have, as environment variables.
+    /// Additional settings of the following starts, as environment variables.
     extra_settings: Mutex<Vec<(&'static str, &'static str)>>,
-    /// Locked by a fault, so that only one fault at a time affects the process.
+    /// A fault holds this lock, so that only one fault at a time affects the process.
     process: tokio::sync::Mutex<Option<ServerProcess>>,
     /// The address for probes and, if the process has an api, for requests.
     address: Mutex<Option<SocketAddr>>,

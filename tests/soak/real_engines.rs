@@ -24,8 +24,9 @@ const RETRY_QUEUES: [&str; 5] = ["later.1s", "later.5s", "later.30s", "later.2m"
 
 /// How long the removal of all objects may take.
 const CLEANUP_TIMEOUT: Duration = Duration::from_secs(120);
-/// A purge ends when this number of messages is removed, or after this number of seconds.
+/// A purge ends when this number of messages has been removed.
 const MIN_PURGED: u32 = 5;
+/// A purge ends after this number of seconds at the latest.
 const MAX_PURGE_SECONDS: usize = 12;
 
 pub struct RealEnginesDeployment {
@@ -40,7 +41,7 @@ impl RealEnginesDeployment {
     pub async fn new(journal: &Arc<Journal>) -> Option<Self> {
         let stack = Arc::new(EngineStack::start().await?);
         let (mut nodes, mut proxies) = (Vec::new(), Vec::new());
-        for (name, role, word) in [
+        for (name, role, subcommand) in [
             ("api-1", NodeRole::Api, "api"),
             ("api-2", NodeRole::Api, "api"),
             ("worker-1", NodeRole::Worker, "worker"),
@@ -49,7 +50,7 @@ impl RealEnginesDeployment {
             let own = Arc::new(stack.new_proxies(&RequestTrap::default()).await);
             let (stack, through) = (Arc::clone(&stack), Arc::clone(&own));
             let build = move || {
-                let mut command = stack.command_through(&through, &[word]);
+                let mut command = stack.command_through(&through, &[subcommand]);
                 command.envs(SETTINGS);
                 // One of the two apis has a short retention for unclaimed pictures.
                 if name == "api-2" {
@@ -91,7 +92,7 @@ impl RealEnginesDeployment {
             for _ in 0..MAX_PURGE_SECONDS {
                 tick.tick().await;
                 for queue in &queues {
-                    // A purge of a missing queue closes the channel.
+                    // The broker closes a channel that purges a missing queue, so each purge has its own channel.
                     let channel = operator.create_channel().await.unwrap();
                     let removed = channel.queue_purge(queue.as_str().into(), QueuePurgeOptions::default()).await;
                     match removed {
@@ -139,7 +140,7 @@ impl Deployment for RealEnginesDeployment {
 
     fn fault_mixes(&self) -> Vec<FaultMix> {
         let seconds = |least, most| (Duration::from_secs(least), Duration::from_secs(most));
-        let away = FaultKind::Outage(EngineKind::Store, ProxyState::Broken);
+        let store_outage = FaultKind::Outage(EngineKind::Store, ProxyState::Broken);
         let outages = [EngineKind::Broker, EngineKind::Database, EngineKind::Store].into_iter().flat_map(|backend| {
             [ProxyState::Broken, ProxyState::Silent, ProxyState::Vanished, ProxyState::Slow(Duration::from_millis(100))]
                 .map(|way| FaultKind::Outage(backend, way))
@@ -151,7 +152,7 @@ impl Deployment for RealEnginesDeployment {
             .chain([FaultKind::DeleteQueue, FaultKind::CloseSessions]);
         vec![
             FaultMix {
-                required_first: vec![away, FaultKind::PurgeQueues],
+                required_first: vec![store_outage, FaultKind::PurgeQueues],
                 all: outages
                     .chain([FaultKind::Outage(EngineKind::Store, ProxyState::Overloaded), FaultKind::PurgeQueues])
                     .collect(),
@@ -207,9 +208,9 @@ impl Deployment for RealEnginesDeployment {
         for node in &self.nodes {
             node.kill_for_good().await;
         }
-        // The processes hold references to the stack.
+        // The nodes hold references to the stack, so they are dropped first.
         drop(self.nodes);
-        let Ok(stack) = Arc::try_unwrap(self.stack) else { panic!("a process still holds the stack") };
+        let Ok(stack) = Arc::try_unwrap(self.stack) else { panic!("a node still holds the stack") };
         // A store that does not answer must not prevent the removal of the database and the queues.
         let emptied =
             AssertUnwindSafe(tokio::time::timeout(CLEANUP_TIMEOUT, stack.delete_all_objects())).catch_unwind().await;

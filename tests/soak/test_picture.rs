@@ -6,7 +6,7 @@ use crate::random::SeededRandom;
 
 /// The side length in pixels.
 const SIDE: u32 = 64;
-/// Below this size the colours mix.
+/// In a smaller rendering the colours mix, so they are not compared.
 const MIN_COMPARED_SIDE: u32 = 16;
 /// The maximum difference of a channel that rounding may cause.
 const TOLERANCE: u8 = 8;

@@ -1,4 +1,4 @@
-//! The users' continuous actions on pictures: upload, view, claim.
+//! The users' continuous actions: they upload, view and claim pictures, and call the documents API.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,8 +21,9 @@ pub struct Workload {
     pub users: Vec<SoakUser>,
     pub journal: Arc<Journal>,
     pub seed: u64,
-    /// Every content is sent for one upload only, whose request may be repeated with its
-    /// idempotency key. So a content that is in the records twice was admitted twice.
+    /// Counts the calls of `next_unique`. Each content is made from the number of one such call and is sent for one
+    /// upload only. The request of that upload may be repeated with its idempotency key. So a content that is in the
+    /// records twice was admitted twice.
     sequence: AtomicU64,
 }
 
@@ -56,7 +57,7 @@ impl Workload {
         }
     }
 
-    /// Counts a response. A response that blames the system, and not only temporarily, is a violation.
+    /// Counts a response. A 5xx response is a violation, except 503, which asks the client to try again.
     pub fn record_answer(&self, what: &'static str, answer: Option<&SoakResponse>) {
         self.journal.count_answer(what, answer.map(|answer| answer.status));
         if let Some(answer) = answer
@@ -81,28 +82,31 @@ impl Workload {
         let key = keyed.then_some(key.as_str());
         let answer = self.users[user].send_until_answered(api, key, "/api/dropbox/pictures", build).await;
         self.record_answer("upload", answer.as_ref());
-        let id = self.acknowledged(answer?)?;
+        let id = self.check_upload_answer(answer?)?;
         let sha256 = sha256_hex(&png);
         let picture =
             AcknowledgedPicture { user, sha256, content: content.clone(), missing_since: None, claims: Vec::new() };
         self.journal.add_picture(id, picture);
         if keyed && random.one_in(4) {
             let again = self.users[user].send_until_answered(api + 1, key, "/api/dropbox/pictures", build).await;
-            if let Some(other) = again.and_then(|again| self.acknowledged(again))
+            if let Some(other) = again.and_then(|again| self.check_upload_answer(again))
                 && other != id
             {
-                self.journal.record_violation(format!("one idempotency key was answered {id} and {other}"));
+                self.journal.record_violation(format!("two uploads, {id} and {other}, have the same idempotency key"));
             }
         }
         Some(id)
     }
 
-    fn acknowledged(&self, answer: SoakResponse) -> Option<i64> {
+    /// Returns the number of the upload if the answer acknowledges it. An acknowledgement without a number is a
+    /// violation, and so is a refusal: every picture of this test is valid.
+    fn check_upload_answer(&self, answer: SoakResponse) -> Option<i64> {
         match answer.status {
             200 | 202 => {
                 let id = answer.text().trim().parse().ok();
                 if id.is_none() {
-                    self.journal.record_violation(format!("an upload was answered with no number: {}", answer.text()));
+                    self.journal
+                        .record_violation(format!("an upload was answered without a number: {}", answer.text()));
                 }
                 id
             }
@@ -137,7 +141,7 @@ impl Workload {
         let api = random.index(2);
         let answer = self.users[user].send(api, Method::GET, &path, |request| request.header("accept", "image/png"));
         let answer = answer.await;
-        self.record_answer("look", answer.as_ref());
+        self.record_answer("view", answer.as_ref());
         match answer {
             Some(answer) if answer.status == 200 => {
                 if let Err(why) = picture.content.compare(&answer.body, size) {
@@ -149,7 +153,7 @@ impl Workload {
         }
     }
 
-    /// Notes when the picture was missing. The final check compares this with the picture's expiry time.
+    /// Notes when a picture was first found missing. The final check compares this time with the picture's expiry time.
     fn record_missing(&self, id: i64) {
         if let Some(picture) = self.journal.entries().pictures.get_mut(&id) {
             picture.missing_since.get_or_insert(jiff::Timestamp::now().as_millisecond());
