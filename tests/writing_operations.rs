@@ -119,7 +119,7 @@ async fn crash_everywhere(change: impl AsyncFn(&InProcess) -> Result<()>) {
         }
     }
     assert!(died > 20, "only {died} crash points");
-    println!("{died} crash points, one end");
+    println!("all {died} crashes led to the same final state");
 }
 
 /// Makes the changes while `faults` are active, and makes them again in the next process. Returns
