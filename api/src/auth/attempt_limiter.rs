@@ -17,7 +17,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::auth::rate_limiter::RateLimiter;
-use crate::http::network::Network;
+use crate::http::client_network::ClientNetwork;
 
 /// How long a network is remembered for an account after it succeeded.
 const SUCCESS_TTL: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -67,13 +67,18 @@ impl AttemptLimiter {
     }
 
     /// Counts an attempt of this network, at any account. Fails with the seconds to wait if the limit is reached.
-    pub(crate) fn count_network(&self, network: Network, now: Timestamp) -> Result<(), u64> {
+    pub(crate) fn count_network(&self, network: ClientNetwork, now: Timestamp) -> Result<(), u64> {
         self.by_network.count(&network.to_string(), now)
     }
 
     /// Counts an attempt at this account, after [`AttemptLimiter::count_network`]. Fails with the seconds to wait if a
     /// limit is reached.
-    pub(crate) fn count_account(&self, network: Network, account: &str, now: Timestamp) -> Result<CountedAttempt, u64> {
+    pub(crate) fn count_account(
+        &self,
+        network: ClientNetwork,
+        account: &str,
+        now: Timestamp,
+    ) -> Result<CountedAttempt, u64> {
         let both = format!("{network} {account}");
         // An attempt that is refused here does not count against all networks, so one network alone cannot use up their
         // limit.
@@ -117,8 +122,8 @@ mod tests {
         })
     }
 
-    fn network(n: u8) -> Network {
-        Network::from(std::net::IpAddr::from([203, 0, 113, n]))
+    fn network(n: u8) -> ClientNetwork {
+        ClientNetwork::from(std::net::IpAddr::from([203, 0, 113, n]))
     }
 
     #[test]

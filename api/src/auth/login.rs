@@ -21,7 +21,7 @@ use crate::auth::sessions::Sessions;
 use crate::auth::user_admin::MAX_EMAIL_BYTES;
 use crate::error::ApiError;
 use crate::http::client_ip::ClientIp;
-use crate::http::network::Network;
+use crate::http::client_network::ClientNetwork;
 use crate::http::small_body::UnreadBody;
 use crate::openapi::error_responses::{BodyErrors, CsrfErrors, LoginErrors, Problems};
 
@@ -119,7 +119,7 @@ impl PasswordLogin {
             message: format!("too many attempts to log in; try again in {retry_after} seconds"),
             retry_after,
         };
-        let network = Network::from(address);
+        let network = ClientNetwork::from(address);
         self.attempts.count_network(network, now).map_err(too_many_attempts)?;
         // No user has a longer e-mail address or a longer password. A longer e-mail address must not be counted,
         // because its count would be kept in memory for a while.

@@ -19,7 +19,7 @@ use crate::auth::attempt_limiter::{AttemptLimiter, AttemptLimits};
 use crate::auth::password::Passwords;
 use crate::auth::realm_names::cookie_value;
 use crate::error::ApiError;
-use crate::http::network::Network;
+use crate::http::client_network::ClientNetwork;
 
 /// The most characters of an access code. A longer code is refused without hashing it.
 pub(super) const MAX_CODE_CHARS: usize = 50;
@@ -66,7 +66,7 @@ impl AccessCodes {
             message: format!("too many access codes were tried; try again in {retry_after} seconds"),
             retry_after,
         };
-        let network = Network::from(client_ip);
+        let network = ClientNetwork::from(client_ip);
         self.attempts.count_network(network, now).map_err(too_many_attempts)?;
         let attempt = self.attempts.count_account(network, &link.id, now).map_err(too_many_attempts)?;
         if !self.passwords.verify(code, Some(hash)).await? {

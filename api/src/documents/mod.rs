@@ -4,7 +4,7 @@
 //! request_path, error_middleware   parse the path before every request, render errors after it
 //! request, principal, authorize    format, credentials, file, role, in this order
 //! access_codes                     the passwords of public links
-//! upload, file_upload, upload_form, json_params   uploads of renditions, files and versions
+//! upload_endpoints, file_upload, upload_form, json_params   uploads of renditions, files and versions
 //! renditions, file_response, file_info            what exists, and its bytes
 //! applinks, public_links, links, applink_tokens   delegation of permissions
 //! response_bodies, response_format, xml_serializer, error   responses and errors, in JSON or XML
@@ -37,7 +37,7 @@ mod response_bodies;
 mod response_format;
 mod routes;
 pub(crate) mod settings;
-pub(crate) mod upload;
+pub(crate) mod upload_endpoints;
 mod upload_form;
 mod xml_serializer;
 

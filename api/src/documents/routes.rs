@@ -6,7 +6,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::DocumentError;
-use super::{applinks, error_middleware, file_info, public_links, renditions, response_bodies, upload};
+use super::{applinks, error_middleware, file_info, public_links, renditions, response_bodies, upload_endpoints};
 use crate::error::ApiError;
 use crate::http::other_methods::refuse_other_methods;
 use crate::openapi;
@@ -20,11 +20,11 @@ struct DocumentsDoc;
 /// The routes of the documents API. Paths in the handlers are relative to `/documents/api/{version}`.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
     let operations = [
-        routes!(upload::file),
+        routes!(upload_endpoints::file),
         routes!(file_info::get),
         routes!(file_info::versions),
-        routes!(renditions::file, upload::next_version),
-        routes!(renditions::get, upload::rendition, renditions::remove),
+        routes!(renditions::file, upload_endpoints::next_version),
+        routes!(renditions::get, upload_endpoints::rendition, renditions::remove),
         routes!(renditions::list),
         routes!(renditions::thumbnail),
         routes!(applinks::refresh),

@@ -1,6 +1,6 @@
 //! HTTP for every API: connections, bodies and headers.
 //!
-//! - `server` and `connections` accept connections within limits; `client_ip`, `network` and `forwarded` find the
+//! - `server` and `connections` accept connections within limits; `client_ip`, `client_network` and `forwarded` find the
 //!   client behind proxies.
 //! - `body` bounds a body, `multipart` and `small_body` read one, `json_object` is an object without repeated members,
 //!   and `path_params` reads a path. `content_encoding` refuses a body that is compressed, and `header_parameters`
@@ -15,6 +15,7 @@
 pub(crate) mod accept;
 pub(crate) mod body;
 pub(crate) mod client_ip;
+pub(crate) mod client_network;
 pub(crate) mod conditional;
 pub(crate) mod connections;
 pub(crate) mod content_encoding;
@@ -27,7 +28,6 @@ pub(crate) mod idempotency_lock;
 pub(crate) mod json_object;
 pub(crate) mod message_checks;
 pub(crate) mod multipart;
-pub(crate) mod network;
 pub(crate) mod other_methods;
 pub(crate) mod path_params;
 pub(crate) mod path_prefix;

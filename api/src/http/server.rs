@@ -19,9 +19,9 @@ use tower::ServiceExt;
 
 use crate::http::client_ip;
 use crate::http::client_ip::PeerAddr;
+use crate::http::client_network::ClientNetwork;
 use crate::http::connections::registry::{Connections, RequestLimitError};
 use crate::http::connections::tracked::{BodyEnd, TrackedBody, TrackedSocket};
-use crate::http::network::Network;
 use crate::http::settings::HttpSettings;
 
 /// Why serving ended without a request to stop.
@@ -72,7 +72,7 @@ pub(crate) async fn serve(
         };
         failing = false;
         // If there are trusted proxies, every connection comes from one of them.
-        let network = (proxies == 0).then(|| Network::from(peer_addr.ip()));
+        let network = (proxies == 0).then(|| ClientNetwork::from(peer_addr.ip()));
         let Some(admitted) = stop.run_until_cancelled(connections.admit(network)).await else { break };
         let Some(slot) = admitted else { continue };
         stream.set_nodelay(true).ok();
@@ -84,7 +84,7 @@ pub(crate) async fn serve(
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             let client = client_ip::forwarded_client_ip(request.headers(), peer_addr.ip(), proxies)
                 .filter(|ip| *ip != peer_addr.ip());
-            let in_progress = match handle.begin(client.map(Network::from)) {
+            let in_progress = match handle.begin(client.map(ClientNetwork::from)) {
                 Ok(begun) => Ok(begun),
                 Err(RequestLimitError::Closed) => Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted)),
                 Err(RequestLimitError::ClientLimit) => {

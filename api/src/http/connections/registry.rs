@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::network::Network;
+use crate::http::client_network::ClientNetwork;
 
 /// The least time between two log lines about refused connections.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
@@ -39,16 +39,16 @@ struct ConnectionTable {
     closing: usize,
     /// The ids of the idle connections, by position. The connection that became idle first has the lowest position.
     idle: BTreeMap<u64, u64>,
-    networks: HashMap<Network, NetworkConnections>,
+    networks: HashMap<ClientNetwork, NetworkConnections>,
     /// Requests in progress by the client that trusted proxies name.
-    clients: HashMap<Network, usize>,
+    clients: HashMap<ClientNetwork, usize>,
     /// The refusals since the last log line about them.
     refused: u64,
     logged_at: Option<Instant>,
 }
 
 struct ConnectionEntry {
-    network: Option<Network>,
+    network: Option<ClientNetwork>,
     requests: usize,
     /// The connection's position among the idle connections, if it is idle.
     idle: Option<u64>,
@@ -79,7 +79,7 @@ impl Connections {
 
     /// Waits for a slot for a new connection. `network` is `None` for a trusted proxy, which has no limit of its own.
     /// Returns None if the network has reached its limit and all its connections have requests in progress.
-    pub(crate) async fn admit(&self, network: Option<Network>) -> Option<ConnectionSlot> {
+    pub(crate) async fn admit(&self, network: Option<ClientNetwork>) -> Option<ConnectionSlot> {
         loop {
             // If a slot becomes free between the check and the wait, `Notify` keeps the notification, and the wait ends
             // at once.
@@ -91,7 +91,7 @@ impl Connections {
         }
     }
 
-    fn try_admit(&self, network: Option<Network>) -> SlotAdmission {
+    fn try_admit(&self, network: Option<ClientNetwork>) -> SlotAdmission {
         let mut table = self.0.table();
         if let Some(network) = network {
             let open = table.networks.get(&network).map_or(0, |connections| connections.open);
@@ -182,7 +182,7 @@ impl ConnectionTable {
         longest_idle.inspect(|id| self.close(*id)).is_some()
     }
 
-    fn release_network(&mut self, network: Option<Network>) {
+    fn release_network(&mut self, network: Option<ClientNetwork>) {
         let Some(network) = network else { return };
         if let Some(connections) = self.networks.get_mut(&network) {
             connections.open -= 1;
@@ -203,7 +203,7 @@ impl ConnectionTable {
     }
 
     /// Logs refusals at most once a minute, because a client that is refused tries again.
-    fn record_refusal(&mut self, network: Network, requests: usize) {
+    fn record_refusal(&mut self, network: ClientNetwork, requests: usize) {
         metrics::counter!("cloakroom_connections_refused_total").increment(1);
         self.refused += 1;
         if self.logged_at.is_some_and(|at| at.elapsed() < LOG_INTERVAL) {
@@ -264,7 +264,7 @@ impl Drop for ConnectionSlot {
 impl ConnectionHandle {
     /// Begins a request. It is in progress until the last clone of the returned value is dropped. `client` is the
     /// network of the client that trusted proxies name, if they name one.
-    pub(crate) fn begin(&self, client: Option<Network>) -> Result<RequestInProgress, RequestLimitError> {
+    pub(crate) fn begin(&self, client: Option<ClientNetwork>) -> Result<RequestInProgress, RequestLimitError> {
         let ConnectionInner { id, shared, .. } = &*self.0;
         let mut table = shared.table();
         if table.entries.get(id).is_none_or(|entry| entry.closed.is_cancelled()) {
@@ -312,7 +312,7 @@ impl RequestInProgress {
 
 struct RequestEntry {
     connection: ConnectionHandle,
-    client: Option<Network>,
+    client: Option<ClientNetwork>,
 }
 
 impl Drop for RequestEntry {

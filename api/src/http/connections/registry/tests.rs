@@ -2,11 +2,11 @@ use std::net::IpAddr;
 
 use super::*;
 
-fn network(n: u8) -> Option<Network> {
-    Some(Network::from(IpAddr::from([203, 0, 113, n])))
+fn network(n: u8) -> Option<ClientNetwork> {
+    Some(ClientNetwork::from(IpAddr::from([203, 0, 113, n])))
 }
 
-fn try_admit(connections: &Connections, network: Option<Network>) -> Option<ConnectionSlot> {
+fn try_admit(connections: &Connections, network: Option<ClientNetwork>) -> Option<ConnectionSlot> {
     match connections.try_admit(network) {
         SlotAdmission::Admitted(slot) => Some(slot),
         SlotAdmission::Refused | SlotAdmission::Full => None,

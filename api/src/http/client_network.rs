@@ -6,9 +6,9 @@ use std::net::IpAddr;
 /// What counts as one client: an IPv4 address, or the /64 of an IPv6 address, because a single subscriber has at least
 /// that many IPv6 addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Network(IpAddr);
+pub(crate) struct ClientNetwork(IpAddr);
 
-impl From<IpAddr> for Network {
+impl From<IpAddr> for ClientNetwork {
     fn from(address: IpAddr) -> Self {
         // A socket that accepts both IPv4 and IPv6 reports an IPv4 client as ::ffff:a.b.c.d.
         Self(match address.to_canonical() {
@@ -18,7 +18,7 @@ impl From<IpAddr> for Network {
     }
 }
 
-impl Display for Network {
+impl Display for ClientNetwork {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         match self.0 {
             IpAddr::V4(address) => address.fmt(f),
@@ -33,7 +33,7 @@ mod tests {
 
     #[test]
     fn one_client_is_an_ipv4_address_or_a_64() {
-        let network = |address: &str| Network::from(address.parse::<IpAddr>().unwrap());
+        let network = |address: &str| ClientNetwork::from(address.parse::<IpAddr>().unwrap());
         for (address, counted) in [
             ("203.0.113.1", "203.0.113.1"),
             ("::ffff:203.0.113.1", "203.0.113.1"),
