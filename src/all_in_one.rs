@@ -136,7 +136,8 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     up.serve(stop).await
 }
 
-/// Prints how to log in, once, to standard output, because a log would keep the password.
+/// Prints how to log in for the first time, with the password. Prints to standard output and not to the log, because
+/// the log would keep the password.
 pub(crate) fn print_first_login(admin: &FirstAdmin, address: SocketAddr) {
     let password = admin.password.as_deref().unwrap_or("(as set in realm.admin_password)");
     println!("\n  Cloakroom runs for the first time, at http://{address}/\n");

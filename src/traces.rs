@@ -74,8 +74,8 @@ impl TraceExporter {
         Ok(Self(Some(provider)))
     }
 
-    /// Returns the layer that exports the spans of this workspace's crates, and none of other crates. None without a
-    /// collector, so that spans cost nothing.
+    /// Returns the layer that exports only the spans of this workspace's crates. Without a collector there is no layer,
+    /// so that spans cost nothing.
     pub(crate) fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> Option<impl Layer<S> + use<S>> {
         // All crates of the workspace that make spans.
         let targets = ["cloakroom", "api", "worker", "backends", "instrument", "queue", "records", "storage"]

@@ -24,7 +24,7 @@ pub(crate) struct UploadQuotas {
     in_flight_pictures: InFlightUploads,
     /// The uploads in flight: the pictures of the dropbox and the files together.
     in_flight_uploads: InFlightUploads,
-    /// The free slots for uploads in flight, over all users.
+    /// The free slots for upload requests. All users share them.
     slots: Semaphore,
 }
 
@@ -35,7 +35,7 @@ impl UploadQuotas {
         Self { records, settings, in_flight_pictures, in_flight_uploads, slots }
     }
 
-    /// Takes one of the slots for uploads in flight. `what` names the uploads in the error.
+    /// Takes one of the slots for upload requests. `what` is the message of the error if all slots are taken.
     pub(crate) fn take_slot(&self, what: &'static str) -> Result<SemaphorePermit<'_>, ApiError> {
         self.slots.try_acquire().map_err(|_| ApiError::Overloaded(what))
     }

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_allowed_names_no_rust_type() {
+    fn the_description_of_allowed_values_names_no_rust_type() {
         let known = KnownKeys::embedded().unwrap();
         for (key, value, allowed) in [
             ("http.metrics", "maybe".into(), "write true or false"),

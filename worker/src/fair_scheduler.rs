@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_has_a_share_while_others_wait_and_all_slots_but_one_while_none_does() {
+    fn bulk_and_heavy_jobs_have_a_quarter_of_the_slots_while_normal_jobs_wait() {
         let mut run = SchedulerRun::new(8);
         run.enqueue(JobClass::Heavy, "flood", 100);
         run.enqueue(JobClass::Bulk, "other", 100);

@@ -17,7 +17,8 @@ pub enum JobClass {
 }
 
 impl JobClass {
-    /// All classes. If two have an equal claim to a turn, the earlier one in this list goes first.
+    /// All classes. If the next turns of two classes have the same virtual start time, the class that is earlier in
+    /// this list goes first.
     pub const ALL: [Self; 3] = [Self::Normal, Self::Bulk, Self::Heavy];
 
     /// The class of a job that waits for a slot. The queue decides it.

@@ -71,8 +71,9 @@ impl Worker {
     }
 }
 
-/// Runs `work` while renewing its lease. While `work` is within its limits, the worker counts as alive. Otherwise
-/// long jobs in all slots would make the worker look dead, because a job may take longer than a worker may be silent.
+/// Runs `work` while renewing its lease. While `work` is within its limits, this function also records activity of the
+/// worker. Without that, long jobs in all slots would make the worker look dead, because a job may take longer than a
+/// worker may be silent.
 async fn run_while_leased<T, E, F>(
     limits: LeaseLimits,
     liveness: &Liveness,
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lost_lease_ends_the_job_and_records_that_do_not_answer_do_not() {
+    async fn a_lost_lease_ends_the_job_and_a_failed_renewal_does_not() {
         let limits = LeaseLimits { lease: SHORT, step_timeout: LONG, job_timeout: LONG };
         let renewals = AtomicU32::new(0);
         let renew = || match renewals.fetch_add(1, Ordering::Relaxed) {

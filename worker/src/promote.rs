@@ -8,7 +8,7 @@ use domain::{Variant, VariantName, sha256};
 use records::Attempt;
 use storage::{BlobContent, NewBlob, StoreError};
 
-/// Writes the rendered variants that `name` gives a name, and returns their descriptions in the same order.
+/// Writes the rendered variants for which `name` returns a name. Returns their descriptions in the same order.
 pub(crate) async fn write_variants(
     backends: &Backends,
     attempt: &Attempt,
@@ -20,9 +20,10 @@ pub(crate) async fn write_variants(
     Ok(variants)
 }
 
-/// Writes the original bytes, and the rendered variants that `name` gives a name. Returns the key of the original, and
-/// the descriptions of these variants in the same order. The original of a file is served as it is. The original of a
-/// dropbox picture is kept for later sizes and crops. `in_memory` has the original bytes if the worker holds them.
+/// Writes the original bytes, and the rendered variants for which `name` returns a name. Returns the key of the
+/// original, and the descriptions of these variants in the same order. The original of a file is served as it is. The
+/// original of a dropbox picture is kept for later sizes and crops. `in_memory` has the original bytes if the worker
+/// holds them.
 pub(crate) async fn write_with_original(
     backends: &Backends,
     attempt: &Attempt,
@@ -38,7 +39,7 @@ pub(crate) async fn write_with_original(
     Ok((key, variants))
 }
 
-/// Returns the description and the blob of each variant that `name` gives a name.
+/// Returns the description and the blob of each variant for which `name` returns a name.
 fn blob_objects(
     attempt: &Attempt,
     rendered: Vec<picture::RenderedVariant>,

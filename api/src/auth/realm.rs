@@ -113,7 +113,8 @@ impl RealmSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecureCookies {
     /// Cookies have the attribute if a trusted proxy says that the client uses https, and not if the proxy says http.
-    /// If no trusted proxy says either, cookies have it unless this API listens on a loopback address.
+    /// If no trusted proxy names http or https, cookies have the attribute unless this API listens on a loopback
+    /// address.
     Auto,
     /// Cookies have the attribute.
     Always,

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cache_is_bounded_and_forgets_entries_that_no_longer_hold() {
+    fn the_cache_is_bounded_and_drops_expired_entries() {
         let cache = SessionCache::new(Duration::from_secs(5));
         let now = Timestamp::UNIX_EPOCH;
         for n in 0..=MAX_CACHED_SESSIONS as u128 {
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_before_a_session_ended_is_not_cached() {
+    fn a_session_read_before_it_ended_is_not_cached() {
         let cache = SessionCache::new(Duration::from_secs(5));
         let now = Timestamp::UNIX_EPOCH;
         let ends: [fn(&SessionCache); 2] =

@@ -83,8 +83,9 @@ pub(crate) async fn file_response(
 /// Returns the ranges to send. `Range` is ignored if `If-Range` does not match the ETag, because the client then has
 /// parts of other bytes.
 ///
-/// An `If-Range` with a date never matches. RFC 9110, 13.1.5 demands that of a date that is not a strong validator
-/// (8.8.2.2). A date is not, because it has whole seconds and a file may get two versions in one second.
+/// An `If-Range` with a date never matches. A date may match only if it is a strong validator (RFC 9110, 13.1.5 and
+/// 8.8.2.2). The date of a file is a weak validator: it has whole seconds, and a file may get two versions in one
+/// second.
 fn requested_ranges(headers: &HeaderMap, tag: &str, length: u64) -> ByteRanges {
     let is_outdated = headers.get(header::IF_RANGE).is_some_and(|theirs| theirs.as_bytes() != tag.as_bytes());
     let range = headers.get(header::RANGE).and_then(|range| range.to_str().ok());

@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_or_repeats_a_member_is_refused() {
+    fn a_text_that_is_no_object_or_repeats_a_member_is_refused() {
         let deep = format!("{{\"name\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
         for text in ["", "[]", "1", "{\"a\":1,\"a\":2}", "{\"a\":1,\"a \":2}", "{\"a\":\"x\ny\"}", "<name/>", &deep] {
             assert!(JsonParams::parse(text.as_bytes()).is_err(), "{text:.40}");

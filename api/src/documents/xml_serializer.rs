@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_xml_cannot_represent_is_an_error() {
+    fn a_type_that_xml_cannot_represent_is_an_error() {
         assert!(to_string("file", &(1, 2)).is_err());
     }
 }

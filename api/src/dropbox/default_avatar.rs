@@ -29,7 +29,7 @@ static RENDERED: [OnceLock<(Bytes, String)>; MAX_SIZE] = [const { OnceLock::new(
 pub(super) fn default_avatar(size: u32, headers: &HeaderMap, cache: &'static str) -> Result<Response, ApiError> {
     let size = usize::try_from(size).unwrap_or(MAX_SIZE).clamp(1, MAX_SIZE);
     let (drawn, tag) = rendered(size);
-    // The resource may have had a picture meanwhile, so it is not known since when it has the figure.
+    // It is not known since when the resource has the figure, because it may have had a picture before.
     let validators = Validators { tag: tag.clone(), modified_at: None };
     let mut response = if validators.is_not_modified(headers)? {
         StatusCode::NOT_MODIFIED.into_response()

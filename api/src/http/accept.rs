@@ -39,8 +39,8 @@ impl Accept {
         self.quality_of_range(media_type)
     }
 
-    /// Returns the highest quality of the ranges with this name. Ranges with parameters count only if no range of this
-    /// name has none.
+    /// Returns the highest quality of the ranges with this name. Ranges with parameters count only if all ranges with
+    /// this name have parameters.
     fn quality_of_range(&self, name: &str) -> Option<u16> {
         let highest = |has_parameters: bool| {
             let ranges = self.0.iter().filter(|range| range.name == name && range.has_parameters == has_parameters);

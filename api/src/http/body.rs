@@ -3,7 +3,7 @@
 //! the client can read the response.
 //!
 //! The time limits count only the time in which the handler waits for the client. While the handler waits for the
-//! database or the store, it does not read the body. A client that is ready to send must not be refused for that.
+//! database or the store, it does not read the body. That time must not count against a client that is ready to send.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

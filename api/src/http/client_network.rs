@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_client_is_an_ipv4_address_or_a_64() {
+    fn one_client_is_an_ipv4_address_or_an_ipv6_network_of_64_bits() {
         let network = |address: &str| ClientNetwork::from(address.parse::<IpAddr>().unwrap());
         for (address, counted) in [
             ("203.0.113.1", "203.0.113.1"),

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_trusted_proxies_say_counts() {
+    fn only_values_of_trusted_proxies_count() {
         for (lines, proxies, expected) in [
             ([("x-forwarded-proto", "https")].as_slice(), 0, None),
             (&[("x-forwarded-proto", "https")], 1, Some(true)),

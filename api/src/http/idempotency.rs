@@ -50,7 +50,7 @@ enum IdempotencyKeyLookup {
     Admitted { fingerprint: String, upload: UploadId },
 }
 
-/// Whether a request is new, as its key and its content tell.
+/// Whether a request is new. Its key and its content decide that.
 pub(crate) enum IdempotencyOutcome {
     /// The request is new. Its response is stored under the key, if it has one.
     New(Option<IdempotencyKey>),

@@ -78,7 +78,7 @@ mod tests {
     async fn replace() {}
 
     #[test]
-    fn allow_lists_what_is_routed() {
+    fn allow_lists_the_routed_methods() {
         let of =
             |operations: UtoipaMethodRouter| operations.1.paths.values().map(supported_methods).collect::<String>();
         assert_eq!(of(routes!(read, remove)), "GET, HEAD, DELETE");

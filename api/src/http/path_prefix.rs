@@ -13,16 +13,16 @@ use domain::InvalidSetting;
 
 use crate::http::settings::HttpSettings;
 
-/// The first segments of the server's own paths. A prefix must not begin with one of them: the server could not tell a
-/// path with that prefix from a path whose prefix the proxy has removed.
+/// The first segments of the server's own paths. A prefix must not begin with one of them. With the prefix `/api`, for
+/// example, the server would not know whether the proxy has removed the prefix from `/api/login`.
 pub(crate) const OWN_SEGMENTS: [&str; 11] =
     ["api", "docs", "documents", "livez", "metrics", "openapi.json", "page", "readyz", "service", "uploads", ""];
 
 /// Checks the setting.
 ///
 /// # Errors
-/// A prefix that is neither empty nor a path without a slash at its end. A prefix that begins like one of the server's
-/// own paths.
+/// - The prefix has an invalid form. It must be empty, or a path such as `/cloakroom` that does not end with a slash.
+/// - The first segment of the prefix is one of [`OWN_SEGMENTS`].
 pub(crate) fn check(prefix: &str) -> Result<(), InvalidSetting> {
     let plain = |part: &str| {
         let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
@@ -31,10 +31,12 @@ pub(crate) fn check(prefix: &str) -> Result<(), InvalidSetting> {
     let parts = prefix.strip_prefix('/').map(|rest| rest.split('/').all(plain));
     let allowed = "write a path such as /cloakroom, without a slash at its end, or nothing";
     InvalidSetting::require(prefix.is_empty() || parts == Some(true), "http.path_prefix", prefix, allowed)?;
-    let first = prefix.split('/').nth(1);
-    let own = first.is_some_and(|first| OWN_SEGMENTS.contains(&first));
-    let allowed = "write a path that does not begin like one of the server's own, such as /api";
-    InvalidSetting::require(!own, "http.path_prefix", prefix, allowed)
+    let first = prefix.split('/').nth(1).filter(|first| OWN_SEGMENTS.contains(first));
+    let allowed = format!(
+        "write another path, such as /cloakroom, because paths of the server itself begin with /{}",
+        first.unwrap_or_default()
+    );
+    InvalidSetting::require(first.is_none(), "http.path_prefix", prefix, &allowed)
 }
 
 /// Removes the prefix from the path of a request, once, if the path begins with the prefix. A path that is only the
@@ -56,12 +58,14 @@ pub(crate) fn remove_prefix<B>(mut request: axum::http::Request<B>, prefix: &str
     request
 }
 
-/// Adds the prefix to `Location`, if `Location` is a path of this server. A signed address of the store stays as it is.
+/// Adds the prefix to the `Location` of a response if its value is a path, such as `/uploads/1001`. A whole URL, such
+/// as a signed URL of the store, stays as it is.
 pub(crate) async fn prefix_location(State(http): State<Arc<HttpSettings>>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let location = response.headers().get(header::LOCATION).and_then(|location| location.to_str().ok());
-    let path = location.filter(|location| location.starts_with('/')).map(|path| format!("{}{path}", http.path_prefix));
-    if let Some(location) = path.and_then(|path| HeaderValue::try_from(path).ok()) {
+    let path = location.filter(|location| location.starts_with('/'));
+    let prefixed = path.map(|path| format!("{}{path}", http.path_prefix));
+    if let Some(location) = prefixed.and_then(|prefixed| HeaderValue::try_from(prefixed).ok()) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     response

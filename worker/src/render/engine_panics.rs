@@ -112,7 +112,7 @@ async fn an_upload_on_which_the_engine_panics_fails_after_its_attempts_and_is_no
 
 /// The content of a file does not depend on its thumbnail, so the file is ready without one.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_on_whose_thumbnail_the_engine_panics_is_kept_without_it() {
+async fn a_file_is_kept_without_a_thumbnail_if_the_engine_panics() {
     let test = PanickingWorker::open().await;
     let (staged, backends) = (test.stage().await, test.worker.backends.clone());
     let file = FileId::generate();

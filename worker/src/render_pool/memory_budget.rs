@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tightest_group_counts() {
+    fn the_smallest_limit_of_the_groups_counts() {
         let root = tempfile::tempdir().unwrap();
         let write = |path: &str, text: &str| {
             let path = root.path().join(path);

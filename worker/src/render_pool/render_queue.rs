@@ -1,6 +1,6 @@
-//! Chooses which waiting picture is rendered next, depending on classes, threads and memory. A large picture that waits
-//! for memory delays smaller ones as little as possible. A smaller picture may begin first if the large one will still
-//! get its memory once the pictures that ran when it began to wait have ended.
+//! Chooses which waiting picture is rendered next, depending on classes, threads and memory. While a large picture
+//! waits for memory, smaller pictures may begin. But they leave enough memory for the large picture to begin as soon as
+//! the pictures that were running when its wait began have ended.
 //!
 //! The queue only holds pictures and does no I/O; the pool locks it.
 
@@ -108,9 +108,8 @@ impl<J> RenderQueue<J> {
         None
     }
 
-    /// Whether a picture of this class with this need of memory may begin before the picture that memory is reserved
-    /// for. It may if the reserved memory will still be free once the pictures that began before the reservation have
-    /// ended.
+    /// Whether a picture of this class with this need of memory may begin before the picture that has the reservation.
+    /// It may if the reserved memory will be free as soon as all pictures that began before the reservation have ended.
     fn fits_beside_reservation(&self, class: JobClass, need: u64) -> bool {
         let Some(reservation) = self.reservation.filter(|reservation| reservation.class != class) else { return true };
         let reserved = self.waiting[reservation.class.index()].front().map_or(0, |waiting| waiting.memory);
@@ -150,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spare_thread_takes_a_normal_picture_that_would_wait_for_a_heavy_one_and_nothing_else() {
+    fn a_spare_thread_takes_only_a_normal_picture_that_would_wait_for_a_heavy_one() {
         let mut queue = RenderQueue::new(2, 100);
         let spare = |queue: &mut RenderQueue<&'static str>| queue.next_render(true, |_| false).map(|(_, name)| name);
         queue.push(JobClass::Normal, 1, "small");

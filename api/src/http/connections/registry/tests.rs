@@ -22,7 +22,7 @@ fn a_network_closes_its_own_idlest_connection_first() {
     let connections = Connections::new(10, 2);
     let other = try_admit(&connections, network(2)).unwrap();
     let [first, second] = [(); 2].map(|()| try_admit(&connections, network(1)).unwrap());
-    // A request makes the first connection the one that became idle last.
+    // After this request, the first connection is the one that became idle last.
     drop(first.handle().begin(None).ok().unwrap());
     let third = try_admit(&connections, network(1)).unwrap();
     assert_eq!([&other, &first, &second, &third].map(is_closed), [false, false, true, false]);
@@ -82,7 +82,7 @@ async fn if_all_are_busy_the_first_to_become_idle_is_closed() {
 }
 
 #[test]
-fn what_ends_leaves_nothing_behind() {
+fn ended_connections_and_requests_leave_no_entries() {
     let connections = Connections::new(2, 1);
     for n in 0..100 {
         let slot = try_admit(&connections, network(n)).unwrap();
