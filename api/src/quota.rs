@@ -44,9 +44,9 @@ impl UploadQuotas {
     /// The picture counts as unclaimed until the guard is dropped. The caller drops the guard when the picture is in
     /// the records or the upload has failed.
     pub(crate) async fn check_unclaimed(&self, user: &str, incoming_bytes: u64) -> Result<InFlightGuard, ApiError> {
-        // The picture is counted in memory before the records are asked. So of two uploads at once, the later upload
-        // sees the earlier upload in memory, in the records, or in both. It sees it in both only if the earlier upload
-        // is admitted at this very moment.
+        // The picture is counted in memory before the records are asked. So if two uploads of a user run at the same
+        // time, the later upload never misses the earlier upload. It counts the earlier upload twice only if that is
+        // admitted at this very moment, because then it is both in memory and in the records.
         let (guard, before) = self.in_flight_pictures.begin(user, incoming_bytes);
         let unclaimed = self.records.unclaimed(user).await?;
         let (max, max_bytes) = (self.settings.max_unclaimed, self.settings.max_unclaimed_bytes.as_u64());

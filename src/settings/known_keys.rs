@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_key_is_named_only_if_it_is_near() {
+    fn an_unknown_key_has_a_suggestion_only_if_a_similar_key_exists() {
         let known = KnownKeys::embedded().unwrap();
         for (unknown, nearest) in [
             ("http.listenn", Some("http.listen")),

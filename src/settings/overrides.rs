@@ -22,7 +22,7 @@ pub(super) struct Override {
     pub(super) origin: Origin,
 }
 
-/// The valid values of the file and of the environment, and the problems with the rest.
+/// The valid values of the file and of the environment, and the problems with the invalid values.
 #[derive(Default)]
 pub(super) struct Overrides {
     /// In the order of precedence: a later value of the same key overrides an earlier one.

@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spread_guess_is_bounded_and_a_network_that_succeeded_before_is_let_in() {
+    fn guesses_from_many_networks_are_limited_and_the_network_of_the_owner_is_exempt() {
         let attempts = attempts();
         let owner = attempts.count_account(network(0), "ada", NOW).unwrap();
         attempts.record_success(owner, NOW);

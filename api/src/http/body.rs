@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_keeps_up_is_let_through() {
+    async fn a_body_that_keeps_the_minimum_rate_is_accepted() {
         let mut bounded_body = body_of_chunks(&[&[0; 16 << 10], &[0; 16 << 10]]);
         add_wait(&bounded_body, MIN_RATE_GRACE + Duration::from_secs(1));
         assert_eq!(bounded_body.next().await.unwrap().unwrap().len(), 16 << 10);

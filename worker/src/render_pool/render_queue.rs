@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_without_a_caller_is_left_out() {
+    fn a_picture_for_which_no_caller_waits_is_dropped() {
         let mut queue = RenderQueue::new(1, 100);
         queue.push(JobClass::Normal, 60, "first");
         let (first, _) = next(&mut queue).unwrap();

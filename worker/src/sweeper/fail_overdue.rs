@@ -1,5 +1,5 @@
 //! Fails uploads that are past their deadline, so that no upload waits for ever. Gives up jobs of variants
-//! that are past their deadline, too. Notifies the waiting clients of both.
+//! that are past their deadline, too. Notifies the clients that wait for these uploads or variants.
 
 use backends::BackendError;
 use domain::Outcome;
