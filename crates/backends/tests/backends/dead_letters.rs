@@ -65,7 +65,7 @@ async fn a_dead_letter_is_tried_again_as_if_for_the_first_time() {
 }
 
 #[tokio::test]
-async fn a_dead_letter_is_discarded_and_an_expired_one_stays_dead() {
+async fn a_dead_job_can_be_discarded_and_is_not_retried_after_its_upload_expired() {
     on_both_engines(async |db| {
         let (one, two) = (db.admit().await, db.admit().await);
         for admitted in [&one, &two] {
