@@ -28,7 +28,7 @@ const TESTED_ELSEWHERE: [(&str, &str, &str, &str); 1] = [(
     "storage",
     "copy",
     "crates/backends/tests/backends/bucket_storage.rs",
-    "what_is_promoted_is_the_same_bytes_without_sending_them",
+    "a_store_that_can_copy_promotes_without_the_callers_bytes",
 )];
 
 #[tokio::test(flavor = "multi_thread")]

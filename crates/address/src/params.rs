@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_parameter_that_is_not_known_is_named_with_those_that_are() {
+    fn the_error_for_an_unknown_parameter_lists_the_known_parameters() {
         let known = ["heartbeat", "options["];
         let parameters = parse_params("amqp://host/v?heartbeat=5&options[x]=a%20b", &known).unwrap();
         assert_eq!(param(&parameters, "options[x]"), Some("a b"));

@@ -1,5 +1,5 @@
-//! An error of any of the four backends, for code that treats their failures alike: a worker that pauses, a job that
-//! records what it waits for, a probe.
+//! An error of any of the four backends, for code that handles the failures of all backends in the same way: a worker
+//! that pauses, a job that records which backend it waits for, a probe.
 
 use domain::{Backend, InvalidSetting};
 use instrument::LowSpace;

@@ -1,5 +1,5 @@
-//! The four backends by name, for code that treats a failure of any of them alike: a worker that pauses, a job that
-//! records what it waits for, a probe.
+//! The names of the four backends, for code that handles the failures of all backends in the same way: a worker that
+//! pauses, a job that records which backend it waits for, a probe.
 
 use std::str::FromStr;
 

@@ -98,7 +98,7 @@ mod tests {
     /// Two probes may synchronise the clock at the same moment. Both set the same time. If each
     /// subtracted the clock's error instead, the error would be subtracted twice.
     #[test]
-    fn a_clock_may_be_corrected_twice_at_once() {
+    fn two_corrections_of_a_clock_at_once_set_the_right_time() {
         let clock = Clock::with_skew(-25 * 3_600_000);
         let reference = Timestamp::now();
         assert!((-25 * 3_600_000 - clock.synchronize(reference)).abs() < 1000);

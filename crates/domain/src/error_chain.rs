@@ -29,7 +29,7 @@ mod tests {
     struct Outer(#[source] std::io::Error);
 
     #[test]
-    fn causes_are_told_once_each() {
+    fn each_cause_is_shown_once() {
         let error = Outer(std::io::Error::other(Outer(std::io::Error::other("unknown issuer"))));
         assert_eq!(chain(&error), "error sending request: unknown issuer");
     }

@@ -1,13 +1,15 @@
 //! Jobs: their kinds and their messages. The worker has the handlers.
 //!
-//! A job carries only what names its work: an upload's id and, for a variant, the number of the
+//! A job contains only what identifies its work: an upload's id and, for a variant, the number of the
 //! crop and the variant's name. Everything else is in the records, where it cannot become stale.
 //! The kind of a job is versioned. If its meaning changes, a new version is added and the old one
 //! stays decodable, so that an old api and a new worker understand each other. The tests hold a
 //! golden text of each version. A worker parks a message whose kind it does not know.
 //!
-//! A new kind is a variant of [`Job`] with its payload, a line in `Job::spec` and a golden text here, a handler in a file
-//! of its own in the worker's `job_handlers`, and two lines in `job_handlers.rs`.
+//! To add a kind:
+//!
+//! - In this file, add a variant of [`Job`] with its payload, a line in `Job::spec`, and a golden text in the tests.
+//! - In the worker, add a handler in a file of its own in `job_handlers`, and two lines in `job_handlers.rs`.
 
 use std::fmt;
 use std::str::FromStr;

@@ -257,7 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn content_decides() {
+    fn the_first_bytes_decide_the_media_type() {
         for (head, media) in [
             (&b"\xFF\xD8\xFF\xE0\0\x10JFIF"[..], Some(Media::Jpeg)),
             (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", Some(Media::Png)),

@@ -128,7 +128,7 @@ fn webp(head: &[u8]) -> Option<PictureHeader> {
     }
 }
 
-/// The largest of the entries that are within `head`. A side of 0 means 256 or more.
+/// Returns the size of the largest entry within `head`. A side of 0 means 256 pixels or more.
 fn ico(head: &[u8]) -> Option<PictureHeader> {
     let count = usize::from(u16::from_le_bytes(bytes_at(head, 4)?));
     let side = |side: u8| if side == 0 { 256 } else { u32::from(side) };
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_header_is_found_behind_much_else() {
+    fn a_frame_header_is_found_after_many_other_segments() {
         let mut file = b"\xFF\xD8".to_vec();
         for _ in 0..40 {
             file.extend(b"\xFF\xE1\xFF\xFF");

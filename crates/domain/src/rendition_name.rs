@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn the_versions_differ() {
+    fn the_two_versions_allow_different_names() {
         for (text, first, second) in [
             ("small", true, true),
             ("Small-2_x", true, true),

@@ -50,7 +50,7 @@ mod tests {
     use crate::upload::UploadId;
 
     #[test]
-    fn the_queue_of_a_job_depends_on_its_cost_and_on_what_its_principal_has_in_flight() {
+    fn the_queue_of_a_job_depends_on_its_cost_and_its_principals_jobs_in_flight() {
         let routing = Routing { heavy_threshold: Duration::from_millis(250), bulk_threshold: 8 };
         let upload = UploadId::try_from(1001).unwrap();
         let (quick, slow) = (Duration::from_millis(250), Duration::from_millis(251));

@@ -20,7 +20,8 @@ impl Secret {
         &self.0
     }
 
-    /// The displayable form: the text without a user's name and password in a URL, or dots if the text is no URL.
+    /// Returns the form for display. In a URL, dots replace the user's name and the password. A text that is no URL
+    /// becomes dots.
     fn redacted(&self) -> String {
         match self.0.split_once("://") {
             Some((scheme, rest)) => match rest.rsplit_once('@') {

@@ -17,7 +17,8 @@ const CACHE_TTL: Duration = Duration::from_secs(1);
 /// An upload is refused, because its backend would have less free space than the reserve.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the disk of {backend} has {free} left, of which {backend}.min_free = {min_free} stay free, so uploads are refused; free some space"
+    "the disk of {backend} has {free} of free space, but uploads are accepted only if \
+     {backend}.min_free = {min_free} stay free after them; free some space"
 )]
 pub struct LowSpace {
     /// The backend.

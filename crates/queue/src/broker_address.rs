@@ -37,7 +37,7 @@ pub(crate) fn parse_address(address: &Secret) -> Result<BrokerAddress, QueueErro
     Ok(BrokerAddress { uri, ca_file })
 }
 
-/// Adds the parameter `CA_FILE` to the address if the address has TLS and names no such file itself.
+/// Adds the parameter `CA_FILE` to the address if the address has TLS and does not have this parameter yet.
 pub(crate) fn trust_ca_file(address: &mut Secret, ca_file: &str) {
     let url = address.expose();
     let has_ca_file = parse_params(url, &KNOWN_PARAMS).is_ok_and(|parameters| param(&parameters, CA_FILE).is_some());

@@ -48,8 +48,8 @@ impl QueueSettings {
         if self.url.expose() == "memory:" { Ok(()) } else { broker_address::parse_address(&self.url).map(drop) }
     }
 
-    /// Makes a broker trusted if its certificate is from an authority in this file, unless the address names a file
-    /// itself.
+    /// Trusts the certificate authorities in this file for the broker's certificate, unless the address names a file of
+    /// its own.
     pub fn trust_ca_file(&mut self, ca_file: &str) {
         broker_address::trust_ca_file(&mut self.url, ca_file);
     }

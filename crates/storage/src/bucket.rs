@@ -19,10 +19,10 @@ use crate::engine::{FailureKind, StorageEngine};
 use crate::engine_address::{AddressFault, CA_FILE, EngineAddress};
 use crate::part_size::PartSizes;
 
-/// The limit of a request with its body, such as a part of 5 MiB over a slow line.
+/// The time limit of a request with its body, such as a part of 5 MiB over a slow line.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The limit of a connection attempt.
+/// The time limit of a connection attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Messages for faults that an operator has to correct. They may be public.
@@ -50,7 +50,8 @@ pub(crate) struct Bucket<C> {
     /// The client for bodies that are read slowly. It has no limit, because the reader limits each
     /// step instead.
     pub(crate) streaming: C,
-    /// The address that tells whether another store is in the same bucket, with the same key.
+    /// Names the server, the bucket and the access key. The server copies objects between two stores only if these
+    /// names are equal.
     pub(crate) copy_scope: String,
     pub(crate) part_sizes: PartSizes,
 }
@@ -106,7 +107,7 @@ impl<'a> BucketPlace<'a> {
 }
 
 /// How often and how long a request is repeated if the server is overloaded or cannot be reached.
-/// The limits are in seconds, because a client of the api waits meanwhile. The library's own limit
+/// The limits are a few seconds, because a client of the api waits meanwhile. The library's own limit
 /// is three minutes.
 pub(crate) fn retry_config() -> RetryConfig {
     RetryConfig {

@@ -1,4 +1,4 @@
-//! The address of a store, and the engines as addresses name them.
+//! The address of a store, and the kind of engine that the address names.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::settings::StoreSettings;
 /// The name of the parameter for a file with certificate authorities that may have issued the server's certificate.
 pub(crate) const CA_FILE: &str = "ca_file";
 
-/// An engine, as addresses name it.
+/// The kind of engine that an address names by its scheme.
 #[derive(Debug)]
 pub(crate) struct EngineKind {
     /// What its addresses begin with, before the colon.

@@ -45,8 +45,8 @@ impl StoreSettings {
         self.with_engine(backend, |kind, address| (kind.open)(address))
     }
 
-    /// Makes the server of a bucket trusted if its certificate is from an authority in this file, unless the address
-    /// names a file itself.
+    /// Trusts the certificate authorities in this file for the certificate of a bucket's server, unless the address
+    /// names a file of its own.
     pub fn trust_ca_file(&mut self, ca_file: &str) {
         let url = self.url.expose();
         let Some(kind) = find_engine(url).filter(|kind| kind.params.contains(&CA_FILE)) else { return };

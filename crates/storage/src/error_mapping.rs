@@ -48,7 +48,7 @@ mod tests {
     use instrument::FailPoints;
 
     #[test]
-    fn a_full_disk_is_called_so() {
+    fn a_full_disk_is_reported_as_full() {
         let folder = tempfile::tempdir().unwrap();
         let settings = StoreSettings {
             url: Secret::new(format!("file://{}", folder.path().display())),

@@ -1,4 +1,4 @@
-//! Lists a store's objects. With the list, the sweeper finds objects that no row knows, and an api
+//! Lists a store's objects. With the list, the sweeper finds objects that no row names, and an api
 //! finds upload numbers that are already used.
 
 use futures::StreamExt;

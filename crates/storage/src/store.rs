@@ -18,8 +18,8 @@ use crate::new_blob::{BlobContent, NewBlob};
 use crate::operations::{READING_OPERATIONS, WRITING_OPERATIONS};
 use crate::settings::StoreSettings;
 
-/// The limit of one operation. A bucket has shorter limits for each request. This limit is for a
-/// folder on a disk that does not answer. The thread that waits for the disk cannot be stopped. So
+/// The time limit of one operation. It is for a folder on a disk that does not answer, because a bucket
+/// has shorter limits for each request. The thread that waits for the disk cannot be stopped. So
 /// the caller stops waiting, and files that the thread writes later are deleted.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
 

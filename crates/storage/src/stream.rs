@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reader_gets_everything_although_it_pauses_longer_than_a_store_may() {
+    async fn a_reader_that_pauses_longer_than_the_timeout_gets_every_chunk() {
         let (sender, mut stream) = channel();
         // The first chunk is requested before it is available, and again after the pause.
         assert!(futures::poll!(stream.next()).is_pending());

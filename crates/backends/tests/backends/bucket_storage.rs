@@ -1,4 +1,4 @@
-//! Staging and blobs in a bucket.
+//! Tests staging and blobs in a bucket.
 
 use bytes::Bytes;
 use domain::{Media, Staged};
@@ -8,8 +8,9 @@ use test_support::test_stores::{S3Fault, TestStores, on_each_bucket};
 
 use crate::folder_storage::in_folder;
 
-/// Incompressible bytes without repetition, so that a lost or doubled part is noticed.
-pub(crate) fn random_bytes(len: usize) -> Bytes {
+/// Returns the first `len` bytes of a sequence that is the same in every call. It cannot be compressed and does not
+/// repeat itself, so that a lost or doubled part is noticed.
+pub(crate) fn incompressible_bytes(len: usize) -> Bytes {
     let mut state = 0x9e37_79b9_u32;
     (0..len)
         .map(|_| {
@@ -30,11 +31,11 @@ pub(crate) async fn stage(bucket: &TestStores, bytes: &Bytes) -> Staged {
 }
 
 #[tokio::test]
-async fn what_is_staged_is_whole_whatever_its_length() {
+async fn staged_bytes_of_any_length_are_read_back_unchanged() {
     on_each_bucket(async |bucket| {
         // The lengths are: no bytes, less than a part, exactly one part, and several parts with a rest.
         for len in [0, 100_000, 5 << 20, (12 << 20) + 17] {
-            let bytes = random_bytes(len);
+            let bytes = incompressible_bytes(len);
             let staged = stage(bucket, &bytes).await;
             assert_eq!(staged.bytes, len as u64);
             let read = bucket.staging.read(&staged.key).await.unwrap();
@@ -54,7 +55,7 @@ async fn a_client_that_goes_away_leaves_no_part_behind() {
     let bucket = TestStores::local().await;
     let server = bucket.local_server.as_ref().unwrap();
     let mut writer = bucket.staging.new_writer();
-    writer.write(&random_bytes(11 << 20)).await.unwrap();
+    writer.write(&incompressible_bytes(11 << 20)).await.unwrap();
     assert!(!server.files().is_empty(), "parts have been written");
     drop(writer);
     let aborted = async {
@@ -66,10 +67,10 @@ async fn a_client_that_goes_away_leaves_no_part_behind() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_busy_is_asked_again_and_not_for_ever() {
+async fn a_request_to_a_busy_store_is_repeated_a_few_times() {
     let bucket = TestStores::local().await;
     let server = bucket.local_server.as_ref().unwrap();
-    let bytes = random_bytes(6 << 20);
+    let bytes = incompressible_bytes(6 << 20);
     server.inject([S3Fault::SlowDown; 2]);
     let staged = stage(&bucket, &bytes).await;
     server.inject([S3Fault::SlowDown; 2]);
@@ -80,9 +81,9 @@ async fn a_store_that_is_busy_is_asked_again_and_not_for_ever() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_torn_is_never_taken_for_the_whole() {
+async fn a_truncated_response_is_never_taken_for_the_whole_object() {
     let bucket = TestStores::local().await;
-    let bytes = random_bytes(1 << 20);
+    let bytes = incompressible_bytes(1 << 20);
     let staged = stage(&bucket, &bytes).await;
     bucket.local_server.as_ref().unwrap().inject([S3Fault::Truncated]);
     match bucket.staging.read(&staged.key).await {
@@ -93,17 +94,17 @@ async fn an_answer_that_is_torn_is_never_taken_for_the_whole() {
 }
 
 #[tokio::test]
-async fn what_is_promoted_is_the_same_bytes_without_sending_them() {
+async fn a_store_that_can_copy_promotes_without_the_callers_bytes() {
     on_each_bucket(async |bucket| {
-        let bytes = random_bytes(6 << 20);
+        let bytes = incompressible_bytes(6 << 20);
         let staged = stage(bucket, &bytes).await;
         let (first, second) = ("uploads/3/1001-a-original", "uploads/3/1001-b-original");
-        // If the store can copy, the bytes that the caller holds are not used.
+        // The caller passes an empty value instead of the bytes. So the blob is right only if the store made the copy.
         bucket.copy_to_blobs(&bucket.staging, &staged.key, first, Some(Bytes::new())).await.unwrap();
         assert!(bucket.blobs.read(first).await.unwrap() == bytes);
         bucket.staging.delete(&staged.key).await.unwrap();
         assert!(bucket.blobs.read(first).await.unwrap() == bytes);
-        // The staged object is gone now, so the store cannot copy it, and the bytes that the caller holds are used.
+        // The staged object was deleted, so the store cannot copy it. The bytes that the caller passes are written.
         bucket.copy_to_blobs(&bucket.staging, &staged.key, second, Some(bytes.clone())).await.unwrap();
         assert!(bucket.blobs.read(second).await.unwrap() == bytes);
     })
@@ -111,9 +112,9 @@ async fn what_is_promoted_is_the_same_bytes_without_sending_them() {
 }
 
 #[tokio::test]
-async fn what_is_not_in_memory_is_promoted_whether_or_not_both_share_a_store() {
+async fn bytes_that_are_not_in_memory_are_promoted_within_a_store_and_between_stores() {
     on_each_bucket(async |bucket| {
-        let bytes = random_bytes(6 << 20);
+        let bytes = incompressible_bytes(6 << 20);
         let staged = stage(bucket, &bytes).await;
         bucket.copy_to_blobs(&bucket.staging, &staged.key, "uploads/3/1001-a-original", None).await.unwrap();
         assert!(bucket.blobs.read("uploads/3/1001-a-original").await.unwrap() == bytes);
@@ -137,11 +138,12 @@ async fn what_is_not_in_memory_is_promoted_whether_or_not_both_share_a_store() {
     .await;
 }
 
-/// Tests the deletion of prefixes, in any stores: the callers pass buckets and a folder.
-async fn delete_prefixes(stores: &TestStores) {
+/// Tests that the deletion of a prefix deletes all blobs under it and no other blob. The test runs this function for
+/// each bucket and for a folder.
+async fn check_delete_prefix(stores: &TestStores) {
     for n in 0..30 {
-        stores.put_blob(&format!("uploads/3/1001-a-{n}.jpg"), random_bytes(100)).await;
-        stores.put_blob(&format!("pictures/1001/a/{n}.jpg"), random_bytes(100)).await;
+        stores.put_blob(&format!("uploads/3/1001-a-{n}.jpg"), incompressible_bytes(100)).await;
+        stores.put_blob(&format!("pictures/1001/a/{n}.jpg"), incompressible_bytes(100)).await;
     }
     let others = [
         "pictures/1001/b/512.jpg",
@@ -150,7 +152,7 @@ async fn delete_prefixes(stores: &TestStores) {
         "uploads/3/10012-a-512.jpg",
     ];
     for other in others {
-        stores.put_blob(other, random_bytes(100)).await;
+        stores.put_blob(other, incompressible_bytes(100)).await;
     }
     let left = async || {
         let mut left: Vec<String> = stores.blobs.list_keys().try_collect().await.unwrap();
@@ -162,8 +164,8 @@ async fn delete_prefixes(stores: &TestStores) {
         assert_eq!(stores.blobs.delete_prefix(prefix).await.unwrap(), 0);
     }
     assert_eq!(left().await, others);
-    // All blobs of an upload are deleted by one prefix: by the beginning of their names, or by
-    // their folder.
+    // One blob of upload 1001 is left under each of these prefixes. The first prefix is the beginning of a file name.
+    // The second prefix is a folder.
     for prefix in ["uploads/3/1001-", "pictures/1001/"] {
         assert_eq!(stores.blobs.delete_prefix(prefix).await.unwrap(), 1);
     }
@@ -173,24 +175,26 @@ async fn delete_prefixes(stores: &TestStores) {
 
 #[tokio::test]
 async fn deleting_a_prefix_deletes_nothing_else() {
-    on_each_bucket(delete_prefixes).await;
+    on_each_bucket(check_delete_prefix).await;
     let folder = tempfile::tempdir().unwrap();
-    delete_prefixes(&in_folder(&folder)).await;
+    check_delete_prefix(&in_folder(&folder)).await;
 }
 
 #[tokio::test]
 async fn more_than_one_page_of_a_listing_is_deleted() {
     let bucket = TestStores::local().await;
-    let objects = (0..1100)
-        .map(|n| NewBlob { key: format!("uploads/3/1001-a-{n}"), content: BlobContent::Bytes(random_bytes(1)) });
+    let objects = (0..1100).map(|n| NewBlob {
+        key: format!("uploads/3/1001-a-{n}"),
+        content: BlobContent::Bytes(incompressible_bytes(1)),
+    });
     bucket.blobs.put_batch(&bucket.staging, objects.collect()).await.unwrap();
     assert_eq!(bucket.blobs.delete_prefix("uploads/3/1001-").await.unwrap(), 1100);
 }
 
 #[tokio::test]
-async fn a_blob_streams_in_part_or_whole_and_from_a_signed_address() {
+async fn a_range_of_a_blob_is_streamed_and_a_signed_url_serves_the_whole_blob() {
     on_each_bucket(async |bucket| {
-        let bytes = random_bytes(300_000);
+        let bytes = incompressible_bytes(300_000);
         let key = "uploads/3/1001-a-512.jpg";
         bucket.put_blob(key, bytes.clone()).await;
         let chunks = bucket.blobs.stream(key, Some(1000..200_000)).await.unwrap();
@@ -198,7 +202,7 @@ async fn a_blob_streams_in_part_or_whole_and_from_a_signed_address() {
         assert!(part.concat() == bytes[1000..200_000]);
 
         let hour = std::time::Duration::from_secs(3600);
-        let url = bucket.blobs.signed_url(key, hour).await.unwrap().expect("a bucket signs");
+        let url = bucket.blobs.signed_url(key, hour).await.unwrap().expect("a bucket has signed URLs");
         let answer = reqwest::get(&url).await.unwrap();
         assert_eq!(
             (answer.status().as_u16(), &answer.headers()["content-type"]),

@@ -1,4 +1,4 @@
-//! A PostgreSQL server that vanishes silently, becomes read-only, or is replaced by another server.
+//! Tests records whose PostgreSQL server vanishes silently, becomes read-only, or is replaced by another server.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ async fn write_once(records: &Records) -> Result<(), RecordsError> {
     records.admit(admission("mary")).await.map(drop)
 }
 
-/// Opens all connections that the pool may have, by more concurrent writes than connections.
+/// Opens all connections that the pool may have, by making more concurrent writes than that.
 async fn open_all_connections(records: &Records) {
     for outcome in join_all((0..16).map(|_| write_once(records))).await {
         outcome.unwrap();
@@ -38,7 +38,7 @@ async fn within_timeout<T>(call: impl Future<Output = T>) -> T {
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_is_given_up_and_its_connections_closed() {
+async fn a_silent_server_is_given_up_and_its_connections_are_closed() {
     let Some(empty) = EmptyDatabase::create("").await else { return };
     migrations::up(&empty.url).await.unwrap();
     let proxy = Proxy::to(empty.host()).await;
@@ -113,7 +113,7 @@ async fn after_a_failover_no_connection_to_the_standby_stays() {
 /// The server becomes read-only while its connections stay open. A pooler has this effect too, if it puts a read-only
 /// server behind a connection that stays open.
 #[tokio::test]
-async fn a_server_that_becomes_read_only_under_its_connections_is_noticed_and_so_is_its_recovery() {
+async fn records_notice_a_server_that_becomes_read_only_and_its_recovery() {
     let Some(server) = PostgresServer::start().await else { return };
     migrations::up(&server.url("postgres")).await.unwrap();
     let proxy = Proxy::to(&server.host()).await;
@@ -136,7 +136,7 @@ async fn a_server_that_becomes_read_only_under_its_connections_is_noticed_and_so
 /// All connections stay open, but their server no longer accepts writes. A pooler causes this in a failover, because it
 /// holds connections open.
 #[tokio::test]
-async fn the_first_write_that_is_refused_closes_all_connections_of_its_age() {
+async fn the_first_refused_write_closes_all_connections_of_its_age() {
     let (Some(former), Some(primary)) = (PostgresServer::start().await, PostgresServer::start().await) else { return };
     for server in [&former, &primary] {
         migrations::up(&server.url("postgres")).await.unwrap();

@@ -1,4 +1,4 @@
-//! Dead jobs, and how an operator retries or discards them, on SQLite and PostgreSQL.
+//! Tests dead jobs, and how an operator retries or discards them, on SQLite and PostgreSQL.
 
 use std::collections::HashSet;
 
@@ -65,7 +65,7 @@ async fn a_dead_letter_is_tried_again_as_if_for_the_first_time() {
 }
 
 #[tokio::test]
-async fn a_dead_letter_is_discarded_and_an_expired_one_stays_dead() {
+async fn a_dead_job_can_be_discarded_and_is_not_retried_after_its_upload_expired() {
     on_both_engines(async |db| {
         let (one, two) = (db.admit().await, db.admit().await);
         for admitted in [&one, &two] {
@@ -109,7 +109,7 @@ async fn an_upload_into_a_file_keeps_its_bytes_until_its_job_is_discarded() {
 }
 
 #[tokio::test]
-async fn a_variant_whose_job_is_dead_says_so_until_it_is_retried_and_is_requested_anew_once_it_is_discarded() {
+async fn a_variant_stays_failed_until_its_dead_job_is_retried_or_discarded() {
     on_both_engines(async |db| {
         let upload = db.admit_and_settle().await.id;
         let name = "64.png".parse().unwrap();

@@ -1,4 +1,5 @@
-//! Staging and blobs in folders: the files on disk after each operation, and the effect of concurrent changes.
+//! Tests staging and blobs in folders: which files are on disk after each operation, and that concurrent changes do no
+//! harm.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use instrument::FailPoints;
 use storage::{BlobContent, Blobs, NewBlob, Staging, StoreError};
 use test_support::test_stores::{TestStores, folder_store};
 
-use crate::bucket_storage::{random_bytes, stage};
+use crate::bucket_storage::{incompressible_bytes, stage};
 
 /// Staging and blobs in one folder.
 pub(crate) fn in_folder(folder: &tempfile::TempDir) -> TestStores {
@@ -39,12 +40,12 @@ fn objects(keys: &[&str], bytes: &Bytes) -> Vec<NewBlob> {
 }
 
 #[tokio::test]
-async fn what_is_written_is_one_file_under_its_name_and_nothing_else() {
+async fn each_object_is_one_file_and_no_other_file_is_left() {
     let folder = tempfile::tempdir().unwrap();
     let stores = in_folder(&folder);
     // The lengths are: no bytes, less than a part, exactly the first part, twice that, and several parts with a rest.
     for len in [0, 70_000, 128 << 10, 256 << 10, 1_000_000] {
-        let bytes = random_bytes(len);
+        let bytes = incompressible_bytes(len);
         let staged = stage(&stores, &bytes).await;
         assert_eq!(files_below(&folder.path().join("staging")), [PathBuf::from(&staged.key)]);
         assert!(std::fs::read(folder.path().join("staging").join(&staged.key)).unwrap() == bytes);
@@ -52,7 +53,7 @@ async fn what_is_written_is_one_file_under_its_name_and_nothing_else() {
         stores.staging.delete(&staged.key).await.unwrap();
     }
     let keys = ["uploads/3/1001-a-25.jpg", "uploads/3/1001-a-512.jpg", "uploads/3/1001-a-75.jpg"];
-    stores.blobs.put_batch(&stores.staging, objects(&keys, &random_bytes(1000))).await.unwrap();
+    stores.blobs.put_batch(&stores.staging, objects(&keys, &incompressible_bytes(1000))).await.unwrap();
     assert_eq!(files_below(&folder.path().join("blobs")), keys.map(PathBuf::from));
 }
 
@@ -61,7 +62,7 @@ async fn a_staged_writer_that_is_dropped_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let stores = in_folder(&folder);
     let mut writer = stores.staging.new_writer();
-    writer.write(&random_bytes(1_000_000)).await.unwrap();
+    writer.write(&incompressible_bytes(1_000_000)).await.unwrap();
     assert_eq!(files_below(&folder.path().join("staging")).len(), 1, "parts are on disk");
     drop(writer);
     let gone = async {
@@ -77,20 +78,20 @@ async fn a_writer_whose_file_was_deleted_as_an_orphan_reports_it_missing() {
     let folder = tempfile::tempdir().unwrap();
     let stores = in_folder(&folder);
     let mut writer = stores.staging.new_writer();
-    writer.write(&random_bytes(1_000_000)).await.unwrap();
+    writer.write(&incompressible_bytes(1_000_000)).await.unwrap();
     let begun: Vec<String> = stores.staging.list_older_than(jiff::Timestamp::MAX).try_collect().await.unwrap();
     stores.staging.delete(&begun[0]).await.unwrap();
-    writer.write(&random_bytes(1_000_000)).await.unwrap();
+    writer.write(&incompressible_bytes(1_000_000)).await.unwrap();
     let missing = writer.finish().await.unwrap_err();
     assert!(matches!(missing, StoreError::Missing { .. }), "{missing}");
     assert!(files_below(&folder.path().join("staging")).is_empty());
 }
 
 #[tokio::test]
-async fn what_cannot_be_written_whole_leaves_nothing() {
+async fn a_batch_that_fails_leaves_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let stores = in_folder(&folder);
-    let (first, second) = (random_bytes(1000), random_bytes(2000));
+    let (first, second) = (incompressible_bytes(1000), incompressible_bytes(2000));
     stores.blobs.put_batch(&stores.staging, objects(&["uploads/3/1001-a-75.jpg"], &first)).await.unwrap();
     let keys = ["uploads/3/1001-a-512.jpg", "uploads/4/1024-a-512.jpg", "uploads/3/1001-a-75.jpg"];
     let failed = stores.blobs.put_batch(&stores.staging, objects(&keys, &second)).await.unwrap_err();
@@ -103,7 +104,7 @@ async fn what_cannot_be_written_whole_leaves_nothing() {
 async fn many_writers_begin_in_a_folder_that_does_not_exist_yet() {
     let folder = tempfile::tempdir().unwrap();
     let stores = in_folder(&folder);
-    let bytes = random_bytes(1000);
+    let bytes = incompressible_bytes(1000);
     let keys: Vec<String> = (0..64).map(|n| format!("uploads/3/{}-a-512.jpg", 1000 + n)).collect();
     let writes = keys.iter().map(|key| stores.blobs.put_batch(&stores.staging, objects(&[key], &bytes)));
     try_join_all(writes).await.unwrap();
@@ -128,7 +129,7 @@ async fn objects_are_written_while_empty_folders_are_removed() {
         }
         removed
     });
-    let bytes = random_bytes(200_000);
+    let bytes = incompressible_bytes(200_000);
     for n in 0..100 {
         let staged = stage(&stores, &bytes).await;
         let key = format!("uploads/3/{}-a-original", 1000 + n);
@@ -146,7 +147,7 @@ async fn objects_are_written_while_empty_folders_are_removed() {
 async fn two_folders_of_one_disk_share_the_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let stores = in_folder(&folder);
-    let bytes = random_bytes(200_000);
+    let bytes = incompressible_bytes(200_000);
     let staged = stage(&stores, &bytes).await;
     let key = "uploads/3/1001-a-original";
     stores.copy_to_blobs(&stores.staging, &staged.key, key, Some(Bytes::new())).await.unwrap();

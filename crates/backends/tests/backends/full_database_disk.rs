@@ -1,6 +1,6 @@
-//! SQLite on a disk that is full, or whose writes fail. The fault occurs at each write of each operation of an upload.
-//! Afterwards, what was acknowledged exists and what was refused does not. As soon as there is space, every operation
-//! works again.
+//! Tests SQLite on a disk that is full, or whose writes fail. The fault occurs once at each write of each operation of
+//! an upload. Afterwards, what was acknowledged exists and what was refused does not. As soon as there is space, every
+//! operation works again.
 //!
 //! The disk really fails, in one of two ways:
 //! - A separate file system is filled up to a given number of free bytes, which SQLite reports as SQLITE_FULL.

@@ -1,4 +1,5 @@
-//! A database file that does not answer: no call waits for it forever, and all calls work again once it answers.
+//! Tests that no call waits forever for a database file that does not answer, and that all calls work again once the
+//! file answers.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use sea_orm::{ConnectionTrait, Database};
 use test_support::test_db::{admission, user};
 
 #[tokio::test]
-async fn a_statement_that_does_not_end_is_given_up_and_later_ones_go_well() {
+async fn a_statement_that_hangs_fails_and_later_statements_succeed() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", folder.path().join("records.db").display());
     migrations::up(&url).await.unwrap();

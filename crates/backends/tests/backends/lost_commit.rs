@@ -1,4 +1,4 @@
-//! A PostgreSQL connection that is lost during a write whose outcome the caller must know. The
+//! Tests writes during which the PostgreSQL connection is lost, although the caller must know the outcome. The
 //! connection is lost before the server receives the write, after the server has done the write, or
 //! while the write is delayed, so that the server receives the write later.
 
@@ -155,7 +155,7 @@ async fn an_admission_whose_commit_was_lost_is_looked_up() {
 /// Operations whose outcome is not looked up. Repeating such an operation after a lost response has the same result as
 /// doing it once.
 #[tokio::test]
-async fn what_is_not_looked_up_can_be_repeated() {
+async fn an_operation_whose_outcome_is_not_looked_up_can_be_repeated() {
     let Some(db) = TestDb::postgres().await else { return };
     let (records, cutter, _listening) = open_through_cutter(&db).await;
     for lost in [CommitLoss::Before, CommitLoss::After] {

@@ -1,4 +1,4 @@
-//! Migrations that several processes run at once, and databases that migrations refuse.
+//! Tests migrations that several processes run at once, and databases that migrations refuse.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use test_support::test_db::EmptyDatabase;
 
 use crate::postgres_server::PgBouncer;
 
-/// Runs eight migrations at once. For the database they are like eight processes, because each has
-/// a connection of its own.
+/// Runs all migrations eight times at once. For the database, the runs are like eight processes, because each run has a
+/// connection of its own.
 async fn migrate_eight_times_at_once(url: &str) {
     let migrating: Vec<_> = (0..8).map(|_| tokio::spawn(migrations::up(url.to_owned().leak()))).collect();
     let mut applied = Vec::new();
@@ -23,20 +23,20 @@ async fn migrate_eight_times_at_once(url: &str) {
 }
 
 #[tokio::test]
-async fn eight_migrate_a_file_at_once() {
+async fn eight_runs_migrate_a_file_at_once() {
     let folder = tempfile::tempdir().unwrap();
     migrate_eight_times_at_once(&format!("sqlite://{}", folder.path().join("new/records.db").display())).await;
 }
 
 #[tokio::test]
-async fn eight_migrate_postgres_at_once() {
+async fn eight_runs_migrate_postgres_at_once() {
     let Some(empty) = EmptyDatabase::create("").await else { return };
     migrate_eight_times_at_once(&empty.url).await;
     empty.drop_database().await;
 }
 
 #[tokio::test]
-async fn eight_migrate_through_a_pooler_at_once() {
+async fn eight_runs_migrate_through_a_pooler_at_once() {
     let Some(empty) = EmptyDatabase::create("").await else { return };
     for mode in ["transaction", "session"] {
         let Some(pooler) = PgBouncer::start(mode, 8, &empty.url).await else { break };

@@ -1,4 +1,4 @@
-//! Records behind PgBouncer in Debian's configuration, with more clients than server connections.
+//! Tests records behind PgBouncer in Debian's configuration, with more clients than server connections.
 
 use std::time::Duration;
 
@@ -48,11 +48,11 @@ async fn check_pooler(mode: &str, pooler: Pooler, servers: u32) {
 }
 
 #[tokio::test]
-async fn behind_a_pooler_in_transaction_mode() {
+async fn records_work_behind_a_pooler_in_transaction_mode() {
     check_pooler("transaction", Pooler::Transaction, 3).await;
 }
 
 #[tokio::test]
-async fn behind_a_pooler_in_session_mode_without_a_setting() {
+async fn records_work_behind_a_pooler_in_session_mode_without_a_setting() {
     check_pooler("session", Pooler::None, 24).await;
 }

@@ -1,4 +1,4 @@
-//! A PostgreSQL server that is reached by its Unix socket.
+//! Tests records that reach their PostgreSQL server by its Unix socket.
 
 use domain::{Clock, Secret};
 use instrument::FailPoints;

@@ -1,4 +1,4 @@
-//! Backends whose certificates come from an authority that only `tls.ca_file` names.
+//! Tests backends whose certificates come from an authority that is trusted only because of `tls.ca_file`.
 
 use address::TlsSettings;
 use backends::BackendsSettings;
@@ -51,7 +51,7 @@ fn assert_unknown_issuer(said: &str) {
 }
 
 #[tokio::test]
-async fn a_broker_with_a_private_authority() {
+async fn a_broker_with_a_private_authority_needs_the_ca_file() {
     let Some((url, tls)) = engine_address("CLOAKROOM_TEST_AMQP_TLS") else { return };
     let Some(broker) = TestBroker::start().await else { return };
     let mut settings = backends_settings();
@@ -66,7 +66,7 @@ async fn a_broker_with_a_private_authority() {
 }
 
 #[tokio::test]
-async fn a_database_with_a_private_authority() {
+async fn a_database_with_a_private_authority_needs_the_ca_file() {
     let Some((url, tls)) = engine_address("CLOAKROOM_TEST_POSTGRES_TLS") else { return };
     let Some(test_db) = TestDb::postgres().await else { return };
     let (_, database) = test_db.url.rsplit_once('/').unwrap();
@@ -93,7 +93,7 @@ async fn a_database_with_a_private_authority() {
 
 /// Tests both clients of a bucket: the client for whole requests and the client for bodies.
 #[tokio::test]
-async fn a_store_with_a_private_authority() {
+async fn a_store_with_a_private_authority_needs_the_ca_file() {
     let Some((url, tls)) = engine_address("CLOAKROOM_TEST_S3_TLS") else { return };
     let (account, prefix) = (BucketAccount::s3(&url), uuid::Uuid::now_v7().simple());
     assert!(account.endpoint.starts_with("https://"), "{}", account.endpoint);

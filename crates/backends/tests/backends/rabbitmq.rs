@@ -1,5 +1,5 @@
-//! The queue on RabbitMQ: no confirmed message is lost, whatever breaks; unknown messages are parked; every waiting
-//! process receives its outcome.
+//! Tests the queue on RabbitMQ: no confirmed message is lost, whatever breaks; unknown messages are parked; every
+//! process that waits for a job receives the outcome.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ async fn take_all(deliveries: &mut Deliveries, messages: impl IntoIterator<Item 
 }
 
 #[tokio::test]
-async fn a_message_is_delivered_and_once_acknowledged_removed() {
+async fn a_message_is_delivered_and_its_acknowledgement_removes_it() {
     let Some(broker) = TestBroker::start().await else { return };
     let queue = broker.queue().await;
     let sent = job_message(1001);
@@ -44,7 +44,7 @@ async fn a_message_is_delivered_and_once_acknowledged_removed() {
 }
 
 #[tokio::test]
-async fn what_is_there_can_be_taken_by_hand() {
+async fn try_next_returns_a_waiting_delivery_or_none_at_once() {
     let Some(broker) = TestBroker::start().await else { return };
     let queue = broker.queue().await;
     let mut deliveries = queue.consume(QueueName::Pictures, 1);
@@ -115,7 +115,7 @@ async fn a_message_stays_in_its_queue_and_keeps_its_principal() {
 }
 
 #[tokio::test]
-async fn jobs_of_a_newer_version_are_parked_and_others_unharmed() {
+async fn jobs_of_a_newer_version_are_parked_and_other_jobs_are_delivered() {
     let Some(broker) = TestBroker::start().await else { return };
     let queue = broker.queue().await;
     let newer = r#"{"id":"00000000-0000-0000-0000-000000000007","kind":"picture.process.v9","upload":1001}"#;
@@ -139,7 +139,7 @@ async fn jobs_of_a_newer_version_are_parked_and_others_unharmed() {
 }
 
 #[tokio::test]
-async fn the_process_that_waits_receives_the_outcome_and_no_other() {
+async fn only_processes_that_published_or_joined_a_job_receive_its_outcome() {
     let Some(broker) = TestBroker::start().await else { return };
     let (api, joined, bystander, worker) =
         (broker.queue().await, broker.queue().await, broker.queue().await, broker.queue().await);
@@ -316,8 +316,8 @@ async fn dropping_a_consumer_while_a_job_is_parked_keeps_the_message() {
     queue.publish(&first).await.unwrap();
     let mut deliveries = queue.consume(QueueName::Pictures, 1);
     take_all(&mut deliveries, [first]).await;
-    // It takes a moment until the parking queue is declared again. Until then, the one message that may be
-    // unacknowledged is neither parked nor requeued.
+    // It takes a moment until the queue of parked messages is declared again. Until then, the message without JSON is
+    // neither parked nor requeued, and the consumer may hold no second message.
     broker.delete("parked").await;
     broker.publish_raw("pictures", "not even JSON").await;
     let parking = tokio::time::timeout(Duration::from_millis(200), deliveries.next()).await;

@@ -1,4 +1,4 @@
-//! Sessions and how they end, and when old signing keys are deleted, on SQLite and PostgreSQL.
+//! Tests how sessions begin and end, and when old signing keys are deleted, on SQLite and PostgreSQL.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn is_valid(db: &TestDb, session: Uuid) -> bool {
 }
 
 #[tokio::test]
-async fn a_session_ends_alone_or_with_all_of_its_user() {
+async fn a_session_ends_alone_or_with_all_sessions_of_its_user() {
     on_both_engines(async |db| {
         db.records.upsert_user(&user("paul")).await.unwrap();
         let (one, other, pauls) =
@@ -67,7 +67,7 @@ async fn a_changed_password_or_a_disabled_account_ends_all_sessions() {
 
 /// A login verifies the password for tens of milliseconds. The password may be changed during that time.
 #[tokio::test]
-async fn a_login_does_not_outlive_a_password_that_is_changed_meanwhile() {
+async fn a_login_fails_if_its_password_is_changed_meanwhile() {
     on_both_engines(async |db| {
         let before = db.records.user("mary").await.unwrap().unwrap();
         let mut mary = before.clone();

@@ -1,4 +1,4 @@
-//! Errors of a store that is not set up, not reachable or overloaded: none of them calls an object missing.
+//! Tests that a store which is not set up, not reachable or overloaded never reports an object as missing.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use test_support::engine_address::{BucketAccount, host, real_buckets};
 use test_support::proxy::{Proxy, ProxyState};
 use test_support::test_stores::{S3Fault, TestStores};
 
-use crate::bucket_storage::{random_bytes, stage};
+use crate::bucket_storage::{incompressible_bytes, stage};
 use crate::folder_storage::in_folder;
 
 fn open_staging(account: &BucketAccount) -> Staging {
@@ -61,13 +61,13 @@ async fn check_wrong_settings(account: &BucketAccount) {
 }
 
 #[tokio::test]
-async fn while_a_store_refuses_is_overloaded_or_hangs_no_object_counts_as_missing() {
+async fn no_object_counts_as_missing_while_a_store_refuses_hangs_or_is_overloaded() {
     for account in real_buckets() {
         check_outages(account).await;
     }
 }
 
-/// Tests that no failure of the connection calls an object missing.
+/// Tests that no failure of the connection is reported as a missing object.
 async fn check_outages(account: BucketAccount) {
     let proxy = Proxy::to(host(&account.endpoint)).await;
     let endpoint = account.endpoint.replace(host(&account.endpoint), &format!("127.0.0.1:{}", proxy.port));
@@ -90,7 +90,7 @@ async fn check_outages(account: BucketAccount) {
 #[tokio::test]
 async fn a_404_that_is_not_the_stores_own_says_nothing_about_an_object() {
     let bucket = TestStores::local().await;
-    let staged = stage(&bucket, &random_bytes(1000)).await;
+    let staged = stage(&bucket, &incompressible_bytes(1000)).await;
     bucket.local_server.as_ref().unwrap().inject([S3Fault::NotFound; 2]);
     let error = bucket.staging.read(&staged.key).await.unwrap_err();
     assert!(matches!(error, StoreError::Engine { .. }) && error.is_transient(), "{error}");
@@ -99,10 +99,10 @@ async fn a_404_that_is_not_the_stores_own_says_nothing_about_an_object() {
 }
 
 #[tokio::test]
-async fn a_folder_whose_disk_is_gone_has_lost_nothing() {
+async fn a_folder_whose_disk_is_not_mounted_reports_no_missing_object() {
     let folder = tempfile::tempdir().unwrap();
     let stores = in_folder(&folder);
-    let staged = stage(&stores, &random_bytes(1000)).await;
+    let staged = stage(&stores, &incompressible_bytes(1000)).await;
     let (there, aside) = (folder.path().join("staging"), folder.path().join("aside"));
     // In the first round the folder is gone with its mount point. In the second round an empty mount point is left.
     for mount_point in [false, true] {

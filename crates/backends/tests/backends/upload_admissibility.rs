@@ -1,5 +1,5 @@
-//! Checks whether an upload can be accepted before any of it is received: the reserve of disk space, writable records,
-//! and upload numbers that were never assigned.
+//! Tests the checks that decide, before any byte of an upload is received, whether it can be accepted: the reserve of
+//! disk space, writable records, and upload numbers that were never assigned.
 
 use std::path::Path;
 use std::time::Duration;
@@ -37,7 +37,7 @@ async fn open_with_reserves(folder: &Path, db: &TestDb, [staging, blobs, records
 }
 
 #[tokio::test]
-async fn records_that_were_restored_give_no_upload_id_again() {
+async fn restored_records_assign_no_upload_id_again() {
     on_both_engines(async |db| {
         let folder = tempfile::tempdir().unwrap();
         let now = open_backends(folder.path(), db, "0 B").await;
@@ -122,7 +122,7 @@ async fn wait_until(holds: impl AsyncFn() -> bool) {
 }
 
 #[tokio::test]
-async fn records_on_a_full_disk_say_so_until_there_is_room() {
+async fn records_report_a_full_disk_until_there_is_space() {
     let Some(small) = Tmpfs::new("16m") else { return };
     let url = format!("sqlite://{}", small.path().join("records.db").display());
     migrations::up(&url).await.unwrap();

@@ -1,5 +1,5 @@
-//! Uploads, their jobs, variants and deletions in the records, from admission to the end, on SQLite
-//! and PostgreSQL.
+//! Tests uploads with their jobs, variants and deletions in the records, from admission to the end, on SQLite and
+//! PostgreSQL.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use test_support::test_db::{DEADLINE, MINUTE, RETENTION, TestDb, on_both_engines
 const MS: Duration = Duration::from_millis(1);
 
 #[tokio::test]
-async fn what_is_admitted_is_there_with_its_job_and_its_history() {
+async fn an_admitted_upload_is_stored_with_its_job_and_its_history() {
     on_both_engines(async |db| {
         let first = db.admit().await;
         assert_eq!(first.id.get(), 1001, "the contract's first number");
@@ -58,7 +58,7 @@ async fn a_job_is_leased_to_one_worker_until_the_lease_ends_and_then_to_the_next
 }
 
 #[tokio::test]
-async fn of_many_workers_that_begin_a_job_one_leases_it() {
+async fn only_one_of_many_workers_leases_a_job() {
     on_both_engines(async |db| {
         for _ in 0..5 {
             let message = db.admit().await.message;
@@ -112,7 +112,7 @@ async fn a_rejected_upload_has_a_reason_and_its_blobs_are_scheduled_for_deletion
 }
 
 #[tokio::test]
-async fn a_grant_revoked_while_the_job_waited_is_a_rejection() {
+async fn an_upload_is_rejected_if_its_owner_is_disabled_meanwhile() {
     on_both_engines(async |db| {
         let admitted = db.admit().await;
         let attempt = db.begin_attempt(&admitted.message).await;
@@ -143,7 +143,7 @@ async fn a_rescheduled_job_is_published_by_the_relay_when_it_is_due_and_keeps_it
 }
 
 #[tokio::test]
-async fn of_many_requests_for_a_variant_one_enqueues_it() {
+async fn only_one_of_many_requests_enqueues_a_variant() {
     on_both_engines(async |db| {
         let upload = db.admit_and_settle().await.id;
         let name = "64.png".parse().unwrap();
@@ -174,7 +174,7 @@ async fn of_many_requests_for_a_variant_one_enqueues_it() {
 }
 
 #[tokio::test]
-async fn variants_of_one_picture_have_a_limit_and_a_refused_one_says_why() {
+async fn a_picture_has_a_limited_number_of_variants_and_a_refusal_has_a_reason() {
     on_both_engines(async |db| {
         let upload = db.admit_and_settle().await.id;
         let VariantStatus::Enqueued(message) =
@@ -206,7 +206,7 @@ async fn variants_of_one_picture_have_a_limit_and_a_refused_one_says_why() {
 }
 
 #[tokio::test]
-async fn what_is_overdue_fails_with_its_job_and_its_waiter_can_be_notified() {
+async fn an_overdue_upload_fails_and_its_job_becomes_dead() {
     on_both_engines(async |db| {
         let (late, done) = (db.admit().await, db.admit_and_settle().await);
         let attempt = db.begin_attempt(&late.message).await;
@@ -228,7 +228,7 @@ async fn what_is_overdue_fails_with_its_job_and_its_waiter_can_be_notified() {
 /// Settling an upload and failing it at its deadline both lock the upload's row first and the job's
 /// row after it. If one of them locked in the opposite order, they could wait for each other.
 #[tokio::test]
-async fn what_is_settled_at_its_deadline_and_what_fails_there_do_not_wait_for_each_other() {
+async fn settling_and_failing_uploads_at_the_deadline_cause_no_deadlock() {
     on_both_engines(async |db| {
         let mut attempts = Vec::new();
         for _ in 0..60 {
@@ -271,7 +271,7 @@ async fn complete_due_deletions(db: &TestDb) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_an_attempt_wrote_is_deleted_when_another_was_settled() {
+async fn the_blobs_of_an_attempt_are_deleted_after_another_attempt_settles() {
     on_both_engines(async |db| {
         let admitted = db.admit().await;
         let killed = db.begin_attempt(&admitted.message).await;
@@ -298,7 +298,7 @@ async fn what_an_attempt_wrote_is_deleted_when_another_was_settled() {
 }
 
 #[tokio::test]
-async fn what_an_attempt_wrote_is_deleted_when_the_job_ends_without_it() {
+async fn the_blobs_of_an_attempt_are_deleted_after_its_job_fails_or_its_upload_expires() {
     on_both_engines(async |db| {
         let overdue = db.admit().await;
         let first = db.begin_attempt(&overdue.message).await;

@@ -1,5 +1,5 @@
-//! The counters of what each user has in flight and stored, on SQLite and PostgreSQL. The tests compare the counters
-//! with a full count, and check the queues that are chosen by the counters.
+//! Tests the counters of uploads in flight, variants in flight and stored bytes of each user, on SQLite and PostgreSQL.
+//! The tests compare the counters with a full count, and check the queues that are chosen by the counters.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ async fn request_variant(records: &Records, upload: UploadId, name: &str) -> Job
 }
 
 #[tokio::test]
-async fn the_counters_say_what_a_full_count_says_after_every_step_of_a_picture() {
+async fn the_counters_equal_a_full_count_after_every_step_of_a_picture() {
     on_both_engines(async |db| {
         let records = &db.records;
         assert_eq!(usage(db).await, (0, 0, 0));
@@ -92,7 +92,7 @@ async fn the_counters_say_what_a_full_count_says_after_every_step_of_a_picture()
 }
 
 #[tokio::test]
-async fn the_counters_include_files_and_renditions_until_those_are_deleted() {
+async fn the_counters_include_files_and_renditions_until_their_deletion() {
     on_both_engines(async |db| {
         let (id, version) = new_file(db).await;
         assert_eq!(usage(db).await, (0, 0, 12));
@@ -235,7 +235,7 @@ async fn many_writers_at_once_keep_the_counters_right() {
             })
         });
         let writing = tokio::time::timeout(Duration::from_secs(240), join_all(writers.collect::<Vec<_>>()));
-        writing.await.expect("the writers wait for each other").into_iter().for_each(Result::unwrap);
+        writing.await.expect("the writers end without a deadlock").into_iter().for_each(Result::unwrap);
         assert_eq!(db.records.recount_usage().await.unwrap(), Vec::<String>::new());
         db.clock.advance(RETENTION);
         while !db.records.fail_overdue(100).await.unwrap().is_empty() {}

@@ -1,4 +1,4 @@
-//! Users, grants, and the time that processes agree on, on SQLite and PostgreSQL.
+//! Tests users, grants, and that processes agree on the time, on SQLite and PostgreSQL.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ async fn users_log_in_by_their_email_and_the_newest_key_signs() {
 }
 
 #[tokio::test]
-async fn grants_let_people_act_for_what_is_not_theirs() {
+async fn a_grant_lets_a_user_act_for_a_group() {
     on_both_engines(async |db| {
         let themselves = Resource { service: Service::Users, id: "mary".to_owned() };
         let group = Resource { service: Service::Groups, id: "choir".to_owned() };

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_encoded_is_decoded() {
+    fn a_decoded_message_equals_the_encoded_message() {
         let (body, properties) = message().encode().unwrap();
         assert_eq!(AmqpMessage::decode(&body, &properties).unwrap(), message());
     }
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_newer_than_us_is_not_decoded() {
+    fn an_unknown_or_invalid_message_is_not_decoded() {
         for body in [
             r#"{"id":"00000000-0000-0000-0000-000000000007","kind":"picture.process.v2","upload":1001}"#,
             r#"{"id":"00000000-0000-0000-0000-000000000007","kind":"film.process.v1","film":1}"#,

@@ -36,11 +36,11 @@ pub(crate) const KIND: EngineKind = EngineKind {
     },
 };
 
-/// The usual part of a file: small, so that two hundred uploads in progress take little memory. A file system takes
-/// any size.
+/// The usual size of a part, in bytes: small, so that two hundred uploads in progress take little memory. A file system
+/// takes parts of any size.
 const PART: usize = 128 << 10;
-/// The part of a file for a few writers at a time. It halves the number of calls on blocking
-/// threads.
+/// The size of a part for at most [`MAX_LARGE`] writers at a time, in bytes. The larger size halves the number of calls
+/// on blocking threads.
 const LARGE_PART: usize = 256 << 10;
 /// The number of writers with large parts at a time.
 const MAX_LARGE: usize = 8;
