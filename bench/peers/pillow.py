@@ -1,4 +1,4 @@
-"""Pillow (or Pillow-SIMD, whichever is installed): one decode in draft mode. Each size is made from the previous size."""
+"""Pillow (or Pillow-SIMD, whichever is installed): one decode in draft mode. Each size comes from the previous one."""
 
 import io
 import json

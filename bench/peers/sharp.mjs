@@ -1,4 +1,4 @@
-// sharp, the way its experts write it (`best`) and the way its documentation does (`usual`). See ../compare.py.
+// sharp with two recipes: `best`, as its experts write it, and `usual`, as its documentation shows it. See ../compare.py.
 import fs from 'node:fs'
 import readline from 'node:readline'
 import sharp from 'sharp'

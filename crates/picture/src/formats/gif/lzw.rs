@@ -1,7 +1,8 @@
 //! The LZW compression of GIF's pixels: codes of 3 to 12 bits, each for a string that occurred before.
 //!
 //! Rule: GIF89a, appendix F. Most strings are short, so the entry of a code holds the first eight bytes of its string.
-//! The eight bytes are written with one store. For a longer string, the entry also holds the position of the string in the output.
+//! The eight bytes are written with one store. For a longer string, the entry also holds the position of the string in
+//! the output.
 
 use domain::Media;
 
