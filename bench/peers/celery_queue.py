@@ -8,7 +8,7 @@ celery = Celery(broker=os.environ["STACK_AMQP"])
 celery.conf.update(
     task_default_queue="celery_stack",
     task_default_queue_type="quorum",
-    # Celery makes 28 queues for delayed tasks, and there are none here. Classic queues cost less than quorum queues.
+    # Celery makes 28 queues for delayed tasks, but this stack delays none. Classic queues cost less than quorum queues.
     broker_native_delayed_delivery_queue_type="classic",
     broker_transport_options={"confirm_publish": True},
     task_ignore_result=True,

@@ -1,4 +1,4 @@
-"""Pillow (or Pillow-SIMD, whichever is installed): one decode in draft mode, each size from the one before."""
+"""Pillow (or Pillow-SIMD, whichever is installed): one decode in draft mode. Each size comes from the previous one."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-// sharp, the way its experts write it (`best`) and the way its documentation does (`usual`). See ../compare.py.
+// sharp with two recipes: `best`, as its experts write it, and `usual`, as its documentation shows it. See ../compare.py.
 import fs from 'node:fs'
 import readline from 'node:readline'
 import sharp from 'sharp'
@@ -11,7 +11,7 @@ const encoded = (image, format) =>
   (format === 'png' ? image.png({ compressionLevel: 1 }) : image.flatten({ background: '#fff' }).jpeg({ quality: 80 })).toBuffer()
 
 async function best (bytes, format) {
-  // One decode, shrunk while loading; each size from the raw pixels of the one before.
+  // One decode, shrunk while loading. Each size is made from the raw pixels of the previous size.
   let { data, info } = await sharp(bytes).rotate().resize(...inside(512)).raw().toBuffer({ resolveWithObject: true })
   const out = []
   for (const size of sizes) {

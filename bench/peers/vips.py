@@ -1,4 +1,4 @@
-"""libvips by pyvips: shrink-on-load to the largest size, each size from the one before."""
+"""libvips by pyvips: shrink-on-load to the largest size. Each size is made from the previous size."""
 
 import json
 import os

@@ -1,6 +1,6 @@
 //! What the engine needs from a format: how much memory its decoder takes, and the decoding itself.
 //!
-//! The probe of a format parses the headers and makes a [`Decoder`] of what they say. If the
+//! The probe of a format parses the headers and makes a [`Decoder`] from them. If the
 //! decoder later finds something that differs from what the probe found, it rejects the file.
 
 use std::fmt::Debug;

@@ -5,7 +5,7 @@
 /// The limits that [`super::probe`] and [`super::render`] enforce.
 ///
 /// The defaults accept every phone photograph of 12, 48 or 50 megapixels, because a JPEG is decoded at the scale that
-/// its outputs need. So it takes a few megabytes whatever its size. Formats that have to be decoded whole reach
+/// its outputs need. So a JPEG takes a few megabytes whatever its size. Formats that have to be decoded whole reach
 /// `max_memory` long before they reach `max_pixels`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {

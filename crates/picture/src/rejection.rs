@@ -10,7 +10,11 @@ use std::borrow::Cow;
 
 use domain::{Media, ReasonCode};
 
-/// The reason why a picture was not rendered.
+/// The reason why a picture was not rendered: a rejection or a failure, in the words of the vocabulary
+/// (`docs/architecture.md`).
+///
+/// [`Rejection::Cancelled`] and [`Rejection::EngineFailed`] are failures: Cloakroom caused them, not the picture. All
+/// other variants are rejections.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     /// A format, or a variant of a format, that this engine does not accept.
@@ -183,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_a_failure_whose_message_stays_inside() {
+    fn the_message_of_a_panic_is_not_shown_to_the_sender() {
         for failure in [
             crate::decode::catch_panic::<()>(|| panic!("index 7 of 3")),
             crate::decode::catch_panic::<()>(|| panic!("index {} of 3", 7)),

@@ -1,7 +1,7 @@
 //! Admission of uploads: the upload, its job and its first events are inserted in one transaction.
 //!
 //! After the commit the staged bytes are kept and the job will be done, whatever happens to the process that admitted
-//! it.
+//! the upload.
 
 use std::time::Duration;
 

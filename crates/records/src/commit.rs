@@ -1,11 +1,11 @@
 //! Commits whose outcome is not known. A COMMIT that fails may have happened: its answer can be lost with the
 //! connection.
 //!
-//! Two operations look the outcome up before they answer: `admit` and `admit_into_file`. Their
-//! callers would act wrongly on a false "failed": the caller deletes the staged bytes of an upload
-//! that was not admitted, and the client sends the upload again.
+//! Two operations look the outcome up before they answer: `admit` and `admit_into_file`. If they
+//! reported a failure although the commit has happened, the caller would delete the staged bytes of
+//! an admitted upload, and the client would send the upload again.
 //!
-//! The others need no look-up, because repeating them after a false "failed" changes nothing:
+//! The other operations need no look-up, because repeating them after such a report changes nothing:
 //!
 //! - `begin_attempt_with_prefix` counts an attempt once for each prefix, and a worker repeats the call with the same
 //!   prefix;

@@ -28,8 +28,8 @@ pub(crate) enum Transaction {
 }
 
 impl Database {
-    /// Begins a write transaction. On SQLite the transaction is immediate, because one that reads first and writes
-    /// later can fail halfway there.
+    /// Begins a write transaction. On SQLite the transaction is immediate, because a transaction that reads
+    /// first can fail at its first write.
     pub(crate) async fn begin(&self) -> Result<Transaction, DbErr> {
         match self {
             Self::Sqlite(db, limit) => {

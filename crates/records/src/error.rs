@@ -14,7 +14,7 @@ pub enum RecordsError {
     #[error("records: {}", chain(.0))]
     Database(DbErr),
     /// The disk of the database is full.
-    #[error("records are full: free room or give them more")]
+    #[error("records are full: free space on the disk of the database, or enlarge the disk")]
     Full,
     /// The database answers but does not take writes: its disk fails, or it is a standby or set to
     /// read-only.

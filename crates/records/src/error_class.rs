@@ -1,4 +1,4 @@
-//! Whether a failure is the database's or belongs to the request.
+//! Decides whether the database or the request caused a failure.
 
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_that_is_refused_is_no_outage() {
+    fn a_refused_value_is_no_outage() {
         // In PostgreSQL an invalid byte and an existing key; in SQLite an existing key and a value that is too long.
         for code in ["22021", "23505", "2067", "18"] {
             assert!(is_data_error(code), "{code}");

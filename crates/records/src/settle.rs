@@ -41,7 +41,7 @@ pub struct PictureInfo {
     pub width: u32,
     /// Height in pixels, after orientation.
     pub height: u32,
-    /// The media type that is served if the client states no preference.
+    /// The media type of the response if the client does not ask for another one.
     pub default_media: Media,
 }
 
@@ -203,7 +203,8 @@ impl Records {
     }
 }
 
-/// Excludes an attempt from those that count, once, whether or not a later one has begun.
+/// Excludes an attempt from the attempts that count, even if a later attempt has begun. Has no effect if the attempt
+/// is excluded already.
 fn uncount_attempt(attempt: &Attempt) -> UpdateMany<jobs::Entity> {
     let number = i32::try_from(attempt.number).unwrap_or(i32::MAX);
     jobs::Entity::update_many()
@@ -308,7 +309,7 @@ impl WriteTx {
             .col_expr(jobs::Column::PublishedAt, Expr::value(Option::<i64>::None))
             .col_expr(jobs::Column::Publishes, outbox::next_publish())
             .col_expr(jobs::Column::RepublishAt, Expr::value(outbox::publish_due_at(run_at)))
-            // If the call is repeated after its predecessor was committed, only the first counts.
+            // If the first call was committed and the call is repeated, the second call must change nothing.
             .filter(jobs::Column::LeasedUntil.is_not_null())
             .exec_with_returning(&self.tx)
             .await?;

@@ -1,6 +1,6 @@
 //! Counters of each principal's jobs in flight and stored bytes. There is one row for each owner of uploads. The
-//! transactions that admit, settle, expire, delete, fail and retry change it. Reading a counter costs the same
-//! whatever the tables hold.
+//! transactions that admit, settle, expire, delete, fail and retry uploads change the row of the owner. Reading a
+//! counter costs the same whatever the tables hold.
 //!
 //! Every transaction changes these rows after all other rows that it shares with other transactions, and in the order
 //! of their ids. A transaction that has locked one of these rows therefore waits only for a row with a higher id, which

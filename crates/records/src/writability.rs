@@ -48,7 +48,7 @@ impl Records {
     /// server.
     ///
     /// # Errors
-    /// [`LowSpace`] if not.
+    /// [`LowSpace`] if less space is free.
     pub async fn check_space(&self) -> Result<(), LowSpace> {
         match &self.free_space {
             Some(space) => space.check(0).await,

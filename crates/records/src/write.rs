@@ -36,9 +36,9 @@ impl Records {
         .await
     }
 
-    /// As [`write`](Self::write), for an operation whose caller would act wrongly on a false
-    /// "failed". If the commit fails, its outcome is looked up. The operation returns its result
-    /// and the key to look it up by; without a key the transaction is rolled back.
+    /// As [`write`](Self::write), for an operation that must not report a failure although its commit has happened (see
+    /// `commit`). If the commit fails, its outcome is looked up. The operation returns its result and the key to look
+    /// it up by; without a key the transaction is rolled back.
     pub(crate) async fn write_with_lookup<T, L: CommitLookup>(
         &self,
         op: &'static str,

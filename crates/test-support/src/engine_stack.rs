@@ -235,7 +235,7 @@ impl EngineStack {
                 tick.tick().await;
                 match Connection::connect(&self.addresses.amqp, ConnectionProperties::default()).await {
                     Ok(connection) => return connection,
-                    Err(error) => eprintln!("the broker did not let its operator in: {error}"),
+                    Err(error) => eprintln!("the broker refused the operator's connection: {error}"),
                 }
             }
         };
@@ -260,8 +260,8 @@ impl EngineStack {
         backends.records.close().await.unwrap();
     }
 
-    /// Asserts that the test left nothing, as [`find_leftovers`](Self::find_leftovers) does. Then deletes everything
-    /// that the test created.
+    /// Asserts that [`find_leftovers`](Self::find_leftovers) finds nothing. Then deletes the test's database, queues
+    /// and exchanges.
     pub async fn clean_up(self) {
         assert_none(&self.find_leftovers().await);
         self.clean_up_leftovers().await;

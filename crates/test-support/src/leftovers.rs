@@ -193,13 +193,13 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     #[should_panic(expected = "the test leaves queued jobs (1); finish it")]
-    async fn a_job_that_is_left_is_named() {
+    async fn the_check_names_a_leftover_job() {
         let folder = prepared_folder().await;
         open(&folder).await.submit_picture(&read_picture("astronaut.jpg")).await.unwrap();
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_job_that_is_left_on_purpose_is_no_fault() {
+    async fn a_job_left_on_purpose_passes_the_check() {
         let folder = prepared_folder().await;
         open(&folder).await.submit_picture(&read_picture("astronaut.jpg")).await.unwrap();
         folder.leaves_work();
@@ -207,7 +207,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     #[should_panic(expected = "the test leaves staged objects that no upload needs: [\"incoming/")]
-    async fn a_staged_object_that_is_left_is_named() {
+    async fn the_check_names_a_leftover_staged_object() {
         let folder = prepared_folder().await;
         let mut writer = open(&folder).await.backends.staging.new_writer();
         writer.write(b"never admitted").await.unwrap();
@@ -216,7 +216,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     #[should_panic(expected = "the test leaves unacknowledged deliveries in the queue pictures (1); finish it")]
-    async fn a_delivery_that_is_not_acknowledged_is_named() {
+    async fn the_check_names_an_unacknowledged_delivery() {
         let folder = prepared_folder().await;
         let parts = open(&folder).await;
         let admitted = parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap();
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "(sleep 600); finish it")]
-    fn a_process_that_is_left_is_named() {
+    fn the_check_names_a_leftover_process() {
         let folder = DataFolder::new();
         let sleep = Command::new("sleep").arg("600").current_dir(folder.path()).spawn().unwrap();
         let _process = KilledOnDrop(sleep);

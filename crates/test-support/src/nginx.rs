@@ -19,7 +19,7 @@ pub fn nginx_program() -> Option<String> {
 pub struct Nginx {
     process: Child,
     folder: TempDir,
-    /// The addresses that it listens on.
+    /// The addresses on which nginx listens.
     pub addresses: Vec<SocketAddr>,
 }
 
@@ -31,11 +31,11 @@ impl Drop for Nginx {
 }
 
 impl Nginx {
-    /// Starts the program and returns when it listens. `configure` gets the folder and as many free addresses as
-    /// `listeners`, and returns directives for the `http` block.
-    pub fn start(program: &str, listeners: usize, configure: impl FnOnce(&Path, &[SocketAddr]) -> String) -> Self {
+    /// Starts the program and returns when it listens. `configure` gets the folder and `listener_count` free addresses,
+    /// and returns directives for the `http` block.
+    pub fn start(program: &str, listener_count: usize, configure: impl FnOnce(&Path, &[SocketAddr]) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let bound: Vec<_> = (0..listeners).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let bound: Vec<_> = (0..listener_count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let addresses: Vec<_> = bound.iter().map(|listener| listener.local_addr().unwrap()).collect();
         drop(bound);
         let directives = configure(folder.path(), &addresses);

@@ -84,7 +84,7 @@ impl TestBroker {
         Queue::open(&settings, FailPoints::default()).await.unwrap()
     }
 
-    /// The number of messages in a queue that are not delivered to a consumer.
+    /// The number of messages in a queue, without the messages that a consumer holds.
     pub async fn count(&self, what: &str) -> u32 {
         let options = lapin::options::QueueDeclareOptions { passive: true, durable: true, ..Default::default() };
         let found = self.channel.queue_declare(self.full_name(what).into(), options, Default::default()).await;

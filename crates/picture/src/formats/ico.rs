@@ -37,8 +37,8 @@ pub(super) fn probe(file: &[u8], limits: &Limits) -> Result<Probe, Rejection> {
     Ok(probe)
 }
 
-/// The position of the entry with the most pixels. Among equal ones, the first with the most bits
-/// per pixel wins.
+/// The position of the entry with the most pixels. Among entries of equal size, the
+/// first with the most bits per pixel wins.
 fn largest_entry(file: &[u8]) -> Option<Range<usize>> {
     let &[_, _, _, _, c0, c1] = file.first_chunk()?;
     let entries = file.get(6..)?.as_chunks::<16>().0.iter().take(usize::from(u16::from_le_bytes([c0, c1])));

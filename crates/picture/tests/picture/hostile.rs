@@ -41,7 +41,7 @@ fn deflated(length: usize) -> Vec<u8> {
 }
 
 #[test]
-fn png_that_claims_too_much() {
+fn a_png_whose_header_exceeds_a_limit_is_rejected() {
     assert_eq!(result_code(&png_file(20_000, 20_000, 8, 6, &[], 0)), "too_many_pixels");
     assert_eq!(result_code(&png_file(u32::MAX >> 1, 2, 8, 6, &[], 0)), "side_too_long");
     assert_eq!(result_code(&png_file(10_000, 9_999, 8, 6, &[], 0)), "too_much_memory");
@@ -53,12 +53,12 @@ fn png_that_claims_too_much() {
 }
 
 #[test]
-fn png_with_more_pixels_than_it_claims() {
+fn surplus_pixels_of_a_png_are_not_inflated() {
     assert_eq!(result_code(&png_file(10, 10, 8, 2, &[], 2_000_000)), "accepted", "the surplus is not inflated");
 }
 
 #[test]
-fn png_whose_metadata_explode() {
+fn metadata_of_a_png_are_not_inflated_beyond_their_limit() {
     let bomb = deflated(64 << 20);
     assert!(bomb.len() < 1 << 20);
     let with = |kind: &[u8; 4], head: &[u8]| png_file(10, 10, 8, 2, &[chunk(kind, &[head, &bomb].concat())], 10);
@@ -72,7 +72,7 @@ fn png_whose_metadata_explode() {
 }
 
 #[test]
-fn png_with_a_broken_profile_keeps_its_colours() {
+fn a_broken_profile_of_a_png_is_ignored() {
     assert_eq!(result_code(&png_file(10, 10, 8, 2, &[chunk(b"iCCP", b"a\0\0no zlib stream")], 10)), "accepted");
     assert_eq!(result_code(&png_file(10, 10, 8, 2, &[chunk(b"iCCP", b"")], 10)), "accepted");
     let nonsense = fdeflate::compress_to_vec(&[7; 200]);
@@ -95,7 +95,7 @@ fn gif_file(width: u16, height: u16, frames: usize) -> Vec<u8> {
 }
 
 #[test]
-fn gif_of_a_hundred_thousand_frames_or_a_giant_canvas() {
+fn a_gif_with_too_many_frames_or_too_large_a_canvas_is_rejected() {
     assert_eq!(result_code(&gif_file(1, 1, 1)), "accepted");
     assert_eq!(result_code(&gif_file(1, 1, 100_000)), "too_many_frames");
     assert_eq!(result_code(&gif_file(u16::MAX, u16::MAX, 1)), "side_too_long");
@@ -109,7 +109,7 @@ fn gif_of_a_hundred_thousand_frames_or_a_giant_canvas() {
 }
 
 #[test]
-fn gif_whose_metadata_are_larger_than_its_picture() {
+fn a_gif_with_large_metadata_is_accepted() {
     let with_xmp = |blocks: usize| {
         let mut file = gif_file(4, 4, 0);
         file.pop();
@@ -141,7 +141,7 @@ pub(super) fn bmp_file(width: i32, height: i32, depth: u16, compression: u32, pi
 }
 
 #[test]
-fn bmp_with_impossible_sizes_and_run_length_loops() {
+fn impossible_sizes_and_endless_runs_of_a_bmp_do_no_harm() {
     let rows = [0; 300];
     assert_eq!(result_code(&bmp_file(10, 10, 24, 0, &[0; 320])), "accepted");
     assert_eq!(result_code(&bmp_file(10, -10, 24, 0, &[0; 320])), "accepted", "rows from the top");
@@ -170,7 +170,7 @@ fn riff_file(chunks: &[(&[u8; 4], u32, Vec<u8>)]) -> Vec<u8> {
 }
 
 #[test]
-fn webp_with_lying_and_nested_chunks() {
+fn a_webp_with_false_or_nested_chunks_is_rejected() {
     let extended = |flags: u8, side: u32| {
         let mut data = vec![flags, 0, 0, 0];
         data.extend(&side.to_le_bytes()[..3]);
@@ -217,7 +217,7 @@ fn with_changed_segment(name: &str, marker: u8, change: impl Fn(&mut Vec<u8>)) -
 }
 
 #[test]
-fn jpeg_that_claims_too_much() {
+fn a_jpeg_whose_header_exceeds_a_limit_is_rejected() {
     let sized = |w: u16, h: u16| {
         with_changed_segment("420.jpg", 0xC0, |frame| {
             frame[5..7].copy_from_slice(&h.to_be_bytes());
@@ -242,7 +242,7 @@ fn jpeg_that_claims_too_much() {
 }
 
 #[test]
-fn jpeg_with_tables_missing_or_impossible() {
+fn missing_or_impossible_tables_of_a_jpeg_do_no_harm() {
     for name in ["420.jpg", "420-progressive.jpg"] {
         assert_eq!(result_code(&with_changed_segment(name, 0xDB, Vec::clear)), "broken_picture", "{name} without DQT");
         // A sequential picture without a Huffman table is decoded with the table of the standard.
@@ -285,7 +285,7 @@ fn jpeg_with_tables_missing_or_impossible() {
 }
 
 #[test]
-fn jpeg_of_endless_scans() {
+fn a_jpeg_with_too_many_scans_is_rejected() {
     let bytes = read_picture("420-progressive.jpg");
     let second = bytes.windows(2).enumerate().filter(|(_, two)| two == b"\xFF\xDA").nth(1).unwrap().0;
     let scan = &bytes[second..bytes[second + 2..].windows(2).position(|two| two == b"\xFF\xC4").unwrap() + second + 2];
@@ -301,7 +301,7 @@ fn jpeg_of_endless_scans() {
 }
 
 #[test]
-fn jpeg_with_restarts_gone_astray() {
+fn a_jpeg_with_a_missing_restart_marker_is_rejected() {
     let bytes = read_picture("restarts.jpg");
     let at = bytes.windows(2).position(|two| two == b"\xFF\xD1").unwrap();
     let mut changed = bytes.clone();
@@ -314,7 +314,7 @@ fn jpeg_with_restarts_gone_astray() {
 }
 
 #[test]
-fn jpeg_with_a_profile_of_many_megabytes() {
+fn a_jpeg_with_a_profile_of_many_megabytes_is_rejected() {
     let part = |i: u8| {
         let mut segment = b"\xFF\xE2\xFF\xFFICC_PROFILE\0".to_vec();
         segment.extend([i, 200]);
@@ -345,7 +345,7 @@ fn known_formats_that_are_not_accepted_are_named() {
 }
 
 #[test]
-fn limits_are_told_with_both_numbers() {
+fn a_rejection_names_the_limit_and_the_actual_value() {
     let limits = Limits { max_pixels: 100, ..Limits::default() };
     let rejection = probe(&read_picture("rgb.png"), &limits).unwrap_err();
     assert_eq!(rejection, Rejection::LimitExceeded { excess: LimitKind::Pixels, limit: 100, actual: 123 * 82 });

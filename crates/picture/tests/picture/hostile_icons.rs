@@ -16,7 +16,7 @@ fn ico_file(kind: u16, entries: &[(u8, u32, u32)], body: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn ico_with_lying_overlapping_and_nested_entries() {
+fn false_overlapping_or_nested_entries_of_an_icon_do_no_harm() {
     let png = png_file(10, 10, 8, 6, &[], 10);
     let length = png.len() as u32;
     assert_eq!(result_code(&ico_file(1, &[(10, 22, length)], &png)), "accepted");

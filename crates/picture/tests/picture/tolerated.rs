@@ -71,7 +71,7 @@ fn every_file_is_in_the_table() {
 
 /// Cuts every file at many positions: no cut panics, and a cut file that is accepted has the size of the whole picture.
 #[test]
-fn no_cut_panics() {
+fn decoding_a_cut_file_never_panics() {
     let plan = single_output_plan(Shape::Full, OutputFormat::Png);
     for (name, ..) in table() {
         let bytes = std::fs::read(folder().join(&name)).unwrap();

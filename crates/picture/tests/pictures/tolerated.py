@@ -3,6 +3,8 @@
 
     python3 crates/picture/tests/pictures/tolerated.py
 
+The letter at the beginning of a file's name is the kind of its fault. Comments in the scripts name the kinds, such as "C:".
+
 Every picture shows four fields of one colour each. `tolerated/expected.txt` has a line for each file: the colours in the
 middle of the four fields and the largest difference of a sample, or the error code and words of the message. The
 colours are computed from the numbers that went into the file. LittleCMS computes the colours of files with a profile.

@@ -32,9 +32,9 @@ const POSTGRES_PARAMS: [&str; 19] = [
 /// The parameters that sqlx takes for SQLite.
 const SQLITE_PARAMS: [&str; 4] = ["mode", "cache", "immutable", "vfs"];
 
-/// The spellings of PostgreSQL's parameter that names a file with certificate authorities, and of the one that says
-/// whether a certificate is verified.
+/// The spellings of PostgreSQL's parameter that names a file with certificate authorities.
 const CA_FILE_PARAMS: [&str; 3] = ["sslrootcert", "ssl-root-cert", "ssl-ca"];
+/// The spellings of PostgreSQL's parameter that says whether the server's certificate is verified.
 const SSL_MODE_PARAMS: [&str; 2] = ["sslmode", "ssl-mode"];
 
 impl RecordsSettings {
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_driver_takes_is_refused() {
+    fn an_address_that_no_driver_takes_is_refused() {
         for (url, words) in [
             ("mysql://db/cloakroom", "write sqlite:///a/file.db or postgres://"),
             ("postgres://u@db:port/cloakroom", "write postgres://user:password@host/database"),
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_is_added_only_if_certificates_are_verified() {
+    fn a_ca_file_is_added_only_if_certificates_are_verified() {
         let trusted = |url: &str| {
             let mut settings = RecordsSettings::new(Secret::new(url), 1);
             settings.trust_ca_file("/our/ca.pem");

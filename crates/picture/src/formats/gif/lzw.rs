@@ -1,7 +1,8 @@
 //! The LZW compression of GIF's pixels: codes of 3 to 12 bits, each for a string that occurred before.
 //!
 //! Rule: GIF89a, appendix F. Most strings are short, so the entry of a code holds the first eight bytes of its string.
-//! They are written with one store. For a longer string, the entry also holds the position of the string in the output.
+//! The eight bytes are written with one store. For a longer string, the entry also holds the position of the string in
+//! the output.
 
 use domain::Media;
 
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn strings_grow_out_of_strings() {
+    fn a_code_can_be_read_in_the_step_that_defines_it() {
         // Each of the codes 6, 7 and 8 is read in the step that defines it. They stand for 11, 111 and 1111.
         let codes = [(4, 3), (1, 3), (6, 3), (7, 3), (8, 4), (0, 4), (5, 4)];
         assert_eq!(unpacked(&codes, 11).unwrap(), [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0]);

@@ -251,8 +251,8 @@ impl FrameHeader {
 impl ScanHeader {
     /// Parses the scan header in `body` and checks it against `frame`.
     ///
-    /// Of components with the same id, each is taken once, in the order of the frame, as
-    /// libjpeg-turbo does. In a sequential frame, the range of coefficients and the bits are
+    /// If several components of the frame have the same id, each is taken once, in the order of the
+    /// frame, as libjpeg-turbo does. In a sequential frame, the range of coefficients and the bits are
     /// constants. So the numbers in the file are ignored, because several phones write other
     /// numbers there.
     pub(super) fn parse(frame: &FrameHeader, body: &[u8]) -> Result<Self, Rejection> {

@@ -1,9 +1,9 @@
 //! Decodes progressive scans. Each scan adds some bits to some coefficients of all blocks.
 //!
 //! Two optimizations save most of the work. First, a scan is read only if it carries a needed
-//! coefficient, or if such a scan cannot be read without it. Second, of a coefficient that is not
-//! needed only one fact matters: whether it is zero, because the encoding of later scans depends on
-//! this. So one bit is kept instead of the number, 64 bits for each block.
+//! coefficient, or if a scan that carries one cannot be read without it. Second, the value of a
+//! coefficient that is not needed is not kept. The encoding of later scans depends only on whether
+//! it is zero. So one bit is kept for each coefficient, 64 bits for each block.
 //!
 //! Rule: ITU-T T.81, annex G.
 

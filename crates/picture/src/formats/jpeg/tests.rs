@@ -25,7 +25,7 @@ fn psnr(a: &[u8], b: &[u8]) -> f64 {
 }
 
 #[test]
-fn at_one_eighth_the_result_equals_that_of_libjpeg_turbo() {
+fn a_decode_at_one_eighth_equals_the_result_of_libjpeg_turbo() {
     assert_eq!(luma(&decoded(SCALED_JPEG, 1)), include_bytes!("../../../tests/pictures/scaled-1.raw"));
 }
 
@@ -44,7 +44,7 @@ fn other_scales_differ_little_from_libjpeg_turbo() {
 }
 
 #[test]
-fn whole_pictures_look_like_those_of_the_general_decoder() {
+fn a_decode_at_full_size_looks_like_the_result_of_zune_jpeg() {
     for file in [
         &include_bytes!("../../../tests/pictures/gray.jpg")[..],
         include_bytes!("../../../tests/pictures/gray-progressive.jpg"),
@@ -89,7 +89,7 @@ fn blocks_are_smoothed_while_scans_are_missing() {
 }
 
 #[test]
-fn a_progressive_file_has_the_samples_of_the_sequential_one() {
+fn progressive_and_sequential_files_have_equal_samples() {
     for (sequential, progressive) in [
         (
             &include_bytes!("../../../tests/pictures/420.jpg")[..],

@@ -37,7 +37,7 @@ impl Decoder for PngDecoder {
         let bytes = usize::try_from(context.limits.max_memory).unwrap_or(usize::MAX);
         let reader = CancellableReader::new(file, context.stop);
         let mut decoder = png::Decoder::new_with_limits(reader, png::Limits { bytes });
-        // Text and profiles may be deflated a thousand to one, so they are ignored.
+        // Text and profiles may inflate to a thousand times their stored size, so they are ignored.
         decoder.set_ignore_text_chunk(true);
         decoder.set_ignore_iccp_chunk(true);
         decoder.set_transformations(png::Transformations::normalize_to_color8());

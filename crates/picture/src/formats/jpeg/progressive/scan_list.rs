@@ -25,8 +25,8 @@ impl ProgressiveScan {
 /// Reads all scan headers of the file, without reading the scans' data. The list ends at the
 /// end-of-image marker or at the end of the file.
 ///
-/// The last scan may be incomplete, as in other decoders: the picture is complete, and only less sharp. The first scan
-/// of a component must be complete, because without it parts of the picture would be gray.
+/// The last scan may be incomplete, as in other decoders: without it the picture is complete, but less sharp. The first
+/// scan of a component must be complete, because without it parts of the picture would be gray.
 pub(super) fn read_scan_headers(
     file: &[u8],
     header: &Header,
