@@ -39,7 +39,7 @@ async fn set_default_transaction_mode(stack: &EngineStack, how: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn probes_are_red_while_the_records_cannot_be_written() {
+async fn probes_fail_while_the_records_cannot_be_written() {
     let Some(stack) = EngineStack::start().await else { return };
     let api = stack.api();
     let worker = ServerProcess::start(stack.command(&["worker"]));
