@@ -1,5 +1,5 @@
-//! Checks the deployment files: the program knows every setting in `docker-compose.yml`, and answers every address that the
-//! file probes.
+//! Checks the deployment files: the program knows every setting in `docker-compose.yml`, and answers every address that
+//! the file probes.
 
 use std::path::Path;
 

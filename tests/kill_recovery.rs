@@ -1,4 +1,5 @@
-//! Kills a process with `kill -9` in the middle of a hundred uploads. The next process settles all acknowledged uploads.
+//! Kills a process with `kill -9` in the middle of a hundred uploads. The next process settles all acknowledged
+//! uploads.
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;

@@ -1,5 +1,5 @@
-//! Tests files and their renditions, from the first upload to the last deletion. Also tests a rendition of 100 MiB, which is
-//! uploaded and downloaded in little memory, because its bytes are streamed.
+//! Tests files and their renditions, from the first upload to the last deletion. Also tests a rendition of 100 MiB,
+//! which is uploaded and downloaded in little memory, because its bytes are streamed.
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};

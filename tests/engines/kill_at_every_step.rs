@@ -1,5 +1,6 @@
-//! Kills a process with `kill -9` between every two steps. A step is one piece of a request that a process sends to an engine. Round n lets
-//! n steps pass, holds back the next step, and kills the process. So each step is held back in one of the rounds.
+//! Kills a process with `kill -9` between every two steps. A step is one piece of a request that a process sends to an
+//! engine. Round n lets n steps pass, holds back the next step, and kills the process. So each step is held back in one
+//! of the rounds.
 
 use test_support::engine_stack::EngineStack;
 use test_support::invariants::{query_number, settle_and_check, wait_for_number};

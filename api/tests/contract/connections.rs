@@ -1,4 +1,4 @@
-//! Connection limits: how many connections one client address may hold, which idle ones are closed to make room, and
+//! Tests connection limits: how many connections one client address may hold, which idle ones are closed to make room, and
 //! how long a connection may be slow.
 
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! Links that are refused at creation, and links that do not open: each error body is compared byte for byte, in JSON
+//! Tests links that are refused at creation, and links that do not open: each error body is compared byte for byte, in JSON
 //! and in XML.
 
 use reqwest::{Method, RequestBuilder};
