@@ -64,7 +64,7 @@ async fn a_failed_part_of_a_sweep_does_not_stop_the_later_parts() {
     }
     parts.sweeper.sweep_once().await.unwrap_err();
     assert_eq!(parts.backends.records.upload(id).await.unwrap().unwrap().state, UploadState::Expired);
-    assert_eq!(folder.blob_files().len(), 0, "the deletions come last, and are done");
+    assert_eq!(folder.blob_files().len(), 0, "the last part of the sweep, the deletions, ran");
     switch.clear();
     parts.sweeper.sweep_once().await.unwrap();
 }

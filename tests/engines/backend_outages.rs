@@ -1,4 +1,4 @@
-//! Temporary backend failures on real engines: no job becomes dead, and the worker pauses and reports it.
+//! Tests temporary backend failures on real engines: no job becomes dead, and the worker pauses and reports it.
 
 use std::time::Duration;
 

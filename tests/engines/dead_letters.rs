@@ -1,4 +1,4 @@
-//! Dead jobs: how a job becomes dead, and how an operator retries or discards it.
+//! Tests dead jobs: how a job becomes dead, and how an operator retries or discards it.
 
 use std::process::Output;
 

@@ -1,4 +1,5 @@
-//! A picture from upload to avatar on real engines: one process accepts it, another processes it, a third serves it.
+//! Tests a picture from upload to avatar on real engines: one process accepts it, another processes it, a third
+//! serves it.
 
 use std::time::{Duration, Instant};
 
@@ -167,6 +168,6 @@ async fn a_request_for_a_picture_is_redirected_to_the_store() {
     let forged = there.replace("X-Amz-Expires=30", "X-Amz-Expires=31");
     assert_eq!(reqwest::get(&forged).await.unwrap().status(), 403);
     let head = portal.request(reqwest::Method::HEAD, path).send().await.unwrap();
-    assert_eq!(head.status(), 200, "an address signed for GET is of no use to HEAD");
+    assert_eq!(head.status(), 200, "HEAD is not redirected, because an address signed for GET does not work for HEAD");
     stack.clean_up().await;
 }

@@ -1,4 +1,4 @@
-//! Messages that the broker lost, and publish confirmations that are recorded late.
+//! Tests messages that the broker lost, and publish confirmations that are recorded late.
 
 use lapin::options::QueuePurgeOptions;
 use test_support::engine_stack::EngineStack;

@@ -1,4 +1,5 @@
-//! A database that accepts no writes for a while: probes report it, and processes need no restart when it recovers.
+//! Tests a database that accepts no writes for a while: probes report it, and processes need no restart when it
+//! recovers.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Large bodies that are refused, sent by real clients: directly, and through a real nginx with and without buffering
-//! of requests. Each client must get the response, although it or the proxy is still sending.
+//! Tests large bodies that are refused. Real clients send them directly, and through a real nginx with and without
+//! buffering of requests. Each client must get the response, although it or the proxy is still sending.
 //!
 //! `CLOAKROOM_TEST_NGINX` is the path of nginx; `tests/engines/start` sets it. A client that is not on this machine is
 //! left out, and the test says so.

@@ -1,5 +1,5 @@
-//! Processes that stop while an engine does not answer, a worker whose database does not answer, and processes that
-//! start concurrently.
+//! Tests processes that stop while an engine does not answer, a worker whose database does not answer, and processes
+//! that start concurrently.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Tests backends that do not answer while a request body arrives. The time limits of a body apply to the client, not to
-//! the backends.
+//! Tests backends that do not answer while a request body arrives. The time limits of a body apply to the client,
+//! not to the backends.
 
 use std::time::Duration;
 

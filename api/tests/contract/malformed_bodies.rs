@@ -1,5 +1,5 @@
-//! Tests bodies that are malformed, endless, slow or cut off. Each gets a clear answer, the api continues, and staging is
-//! empty afterwards.
+//! Tests bodies that are malformed, endless, slow or cut off. Each gets a clear answer, the api continues, and
+//! staging is empty afterwards.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Tests applinks and public links: what they grant, to which users, for how long, and that a revocation takes effect at
-//! once.
+//! Tests applinks and public links: what they grant, to which users, for how long, and that a revocation takes
+//! effect at once.
 
 use std::time::Duration;
 
